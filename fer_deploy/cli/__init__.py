@@ -1,0 +1,43 @@
+"""fer-deploy: one module a command, each imported only when its command is called."""
+
+import sys
+from importlib import import_module
+from typing import Any
+
+import click
+
+from fer_deploy import __version__
+from fer_deploy.errors import FerDeployError
+
+COMMANDS = {"export": "checkpoint -> verified ONNX", "live": "camera, stream, file or folder -> emotions"}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module when it is called, and turns errors into one message and their exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        command: click.Command = import_module(f"fer_deploy.cli.{cmd_name}").command
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FerDeployError as err:
+            stage = f" [{err.stage}]" if err.stage else ""
+            click.echo(f"error{stage}: {err}", err=True)
+            sys.exit(err.exit_code)
+
+
+@click.group(cls=_LazyGroup)
+@click.version_option(__version__)
+def main() -> None:
+    """Export face-emotion models and run them on cameras and archives."""

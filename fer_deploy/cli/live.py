@@ -1,0 +1,116 @@
+"""fer-deploy live: flags and printing around `LivePipeline`."""
+
+import json
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
+
+from fer_deploy.artifacts import bundled_model
+from fer_deploy.engines import open_engine
+from fer_deploy.live.config import LiveConfig
+from fer_deploy.live.pipeline import LivePipeline
+from fer_deploy.live.screen import why_no_screen
+from fer_deploy.live.sinks import JsonlSink, Sink, VideoSink, WindowSink
+from fer_deploy.live.sources import Source, open_source
+from fer_deploy.live.stats import LiveStats
+from fer_deploy.settings import load_settings
+from fer_deploy.vision.detector import DETECTORS, build_detector
+
+_path = click.Path(path_type=Path)
+
+
+@click.command("live")
+@click.option("--config", "config_path", type=_path, help="YAML; see configs/live.yaml. Flags win.")
+@click.option("--source", help="Camera number, video file, picture, folder, rtsp://..., or synthetic.  [default: 0]")
+@click.option("--engine", type=_path, help="Model file.  [default: the one that ships with the package]")
+@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the engine runs.  [default: auto]")
+@click.option("--detector", type=click.Choice(list(DETECTORS)), help="Face detector.  [default: haar]")
+@click.option("--record", type=_path, help="Write the annotated video here (.mp4, .avi, .mkv).")
+@click.option("--jsonl", type=_path, help="Write one JSON object a frame here.")
+@click.option("--display/--no-display", default=None, help="Show a window.  [default: where there is a screen]")
+@click.option("--max-frames", type=int, help="End after this many frames.")
+@click.option("--json", "as_json", is_flag=True, help="Print the statistics as one JSON object.")
+def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
+    """Recognize emotions on a camera, stream, file or folder. q, Esc or Ctrl-C end it."""
+    config = load_settings(LiveConfig, config_path, flags)
+    console = Console(stderr=True)
+    with open_engine(config.engine or bundled_model(), device=config.device) as engine:
+        console.print(f"engine: {engine.description}", highlight=False)
+        source = open_source(config.source)
+        sinks = _open_sinks(config, source, console)
+        pipeline = LivePipeline(source, build_detector(config.detector), engine, sinks, max_frames=config.max_frames)
+        with _stop_on_signals(pipeline), _progress(console) as on_frame:
+            stats = pipeline.run(on_frame)
+    if as_json:
+        outputs = {"record": config.record, "jsonl": config.jsonl}
+        written = {name: str(path) for name, path in outputs.items() if path is not None}
+        click.echo(json.dumps({"source": config.source, "engine": engine.description, **stats.to_dict(), **written}))
+        return
+    Console().print(_stats_table(stats))
+    for name, path in (("video", config.record), ("results", config.jsonl)):
+        if path is not None:
+            click.echo(f"{name}: {path}")
+
+
+def _open_sinks(config: LiveConfig, source: Source, console: Console) -> list[Sink]:
+    sinks: list[Sink] = []
+    if config.jsonl is not None:
+        sinks.append(JsonlSink(config.jsonl))
+    if config.record is not None:
+        sinks.append(VideoSink(config.record, source.fps))
+    if config.display:
+        reason = why_no_screen()
+        if reason is None:
+            sinks.append(WindowSink("fer-deploy live", is_live=source.is_live))
+        else:
+            console.print(f"no window: {reason}; going on without. --no-display silences this", highlight=False)
+    return sinks
+
+
+@contextmanager
+def _stop_on_signals(pipeline: LivePipeline) -> Iterator[None]:
+    """End the loop on Ctrl-C and SIGTERM after the frame in hand; a second Ctrl-C interrupts at once."""
+
+    def stop(number: int, _: object) -> None:
+        pipeline.stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Any]:
+    if not console.is_terminal:
+        yield None
+        return
+    with Live(console=console, refresh_per_second=4, transient=True) as live:
+
+        def show(stats: LiveStats) -> None:
+            live.update(f"{stats.num_frames} frames, {stats.num_faces} faces, {stats.throughput_fps:.1f} frames/s")
+
+        yield show
+
+
+def _stats_table(stats: LiveStats) -> Table:
+    table = Table(title="latency by stage, milliseconds")
+    for column in ("stage", "p50", "p90", "p99"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for row in stats.latencies():
+        table.add_row(row.stage, f"{row.p50_ms:.2f}", f"{row.p90_ms:.2f}", f"{row.p99_ms:.2f}")
+    table.caption = (
+        f"{stats.num_frames} frames, {stats.num_faces} faces, {stats.num_dropped} dropped, "
+        f"throughput {stats.throughput_fps:.1f} frames/s over {stats.seconds:.1f} s"
+    )
+    return table

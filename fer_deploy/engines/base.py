@@ -1,0 +1,85 @@
+"""Engine: what every backend offers, and the input check that all of them share."""
+
+from abc import ABC, abstractmethod
+from pathlib import Path
+from types import TracebackType
+from typing import Literal, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_deploy.errors import EngineError
+from fer_deploy.spec import ModelSpec
+
+Device = Literal["auto", "cpu", "cuda"]
+
+
+class Engine(ABC):
+    """A loaded model. Use it from one thread at a time; close it, or use it as a context manager."""
+
+    def __init__(self, spec: ModelSpec, description: str) -> None:
+        self._spec = spec
+        self._description = description
+
+    @classmethod
+    @abstractmethod
+    def open(cls, path: Path, *, device: Device = "auto") -> Self:
+        """Load a model file; see `fer_deploy.engines.open_engine` for the errors."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model's contract and provenance."""
+        return self._spec
+
+    @property
+    def description(self) -> str:
+        """Backend, provider and precision as proved at load, for people."""
+        return self._description
+
+    def infer(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Return logits for a batch.
+
+        Args:
+            images_nchw: (N, C, H, W) as `spec.input` says, such as (N, 1, 48, 48) uint8; N may be 0.
+
+        Returns:
+            (N, num_labels) float32, owned by the caller.
+
+        Raises:
+            EngineError: another shape or dtype, or the backend failed.
+        """
+        check_images(images_nchw, self._spec)
+        if len(images_nchw) == 0:
+            return np.empty((0, len(self._spec.labels)), dtype=np.float32)
+        return self._run(np.ascontiguousarray(images_nchw))
+
+    @abstractmethod
+    def _run(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """Run a checked, contiguous batch of at least one image."""
+
+    def close(self) -> None:
+        """Free what the backend holds; may be called twice."""
+        return None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+def check_images(images_nchw: NDArray[np.uint8], spec: ModelSpec) -> None:
+    """Hold a batch against the model's input.
+
+    Raises:
+        EngineError: another dtype, number of dimensions or image shape.
+    """
+    wanted = (spec.input.channels, spec.input.height, spec.input.width)
+    if images_nchw.dtype != np.dtype(spec.input.dtype):
+        raise EngineError(
+            f"images are {images_nchw.dtype}, expected {spec.input.dtype} in 0 to 255; the graph normalizes"
+        )
+    if images_nchw.ndim != 4 or images_nchw.shape[1:] != wanted:
+        raise EngineError(f"images have shape {images_nchw.shape}, expected (N, {', '.join(map(str, wanted))})")

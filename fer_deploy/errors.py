@@ -1,0 +1,69 @@
+"""Every error that fer_deploy raises on purpose. The exit code of the CLI stands on the class.
+
+FerDeployError                1
+├── ConfigError               2   unknown, contradictory or out-of-range setting
+├── MissingDependencyError    3   a package of an optional extra is not installed
+├── ArtifactError             4   a model file that is missing, truncated, foreign or of another contract
+├── ExportError               5   a checkpoint that cannot be turned into a valid ONNX graph
+├── VerificationError         6   an artifact that does not agree with its reference
+├── EngineError               7   a model that loads but cannot run here, or refuses its input
+└── StreamError               8   a source that cannot be opened or read
+    └── SinkError             8   a video, JSONL file or window that cannot be written
+"""
+
+
+class FerDeployError(Exception):
+    """Base of the tree. The message says what failed, what was seen and how to mend it.
+
+    Attributes:
+        stage: the thread of the live loop that it came from ("capture", "infer", "sink"), or None.
+    """
+
+    exit_code = 1
+    stage: str | None = None
+
+
+class ConfigError(FerDeployError):
+    """A setting is unknown, contradictory or out of range."""
+
+    exit_code = 2
+
+
+class MissingDependencyError(FerDeployError):
+    """A package of an optional extra is not installed."""
+
+    exit_code = 3
+
+
+class ArtifactError(FerDeployError):
+    """A model file is missing, truncated, foreign, or breaks the contract of `spec`."""
+
+    exit_code = 4
+
+
+class ExportError(FerDeployError):
+    """A checkpoint cannot be turned into a valid ONNX graph."""
+
+    exit_code = 5
+
+
+class VerificationError(FerDeployError):
+    """An artifact does not agree with its reference."""
+
+    exit_code = 6
+
+
+class EngineError(FerDeployError):
+    """An engine cannot run here, failed while running, or was given input it does not take."""
+
+    exit_code = 7
+
+
+class StreamError(FerDeployError):
+    """A source cannot be opened or read."""
+
+    exit_code = 8
+
+
+class SinkError(StreamError):
+    """An output of the live loop cannot be written."""

@@ -1,0 +1,47 @@
+"""TorchEngine: the PyTorch model behind the Engine interface; the reference that artifacts are held against."""
+
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from fer_deploy.engines.base import Device, Engine
+from fer_deploy.export.checkpoint import load_checkpoint
+from fer_deploy.spec import ModelSpec
+
+
+class DeployedGraph(nn.Module):
+    """What the exported graph computes: cast, normalization and model, from uint8 images to logits."""
+
+    def __init__(self, model: nn.Module, spec: ModelSpec) -> None:
+        super().__init__()
+        self.model = model
+        self.mean, self.std = spec.input.mean, spec.input.std
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Map (N, 1, H, W) uint8 to logits (N, num_labels) float32."""
+        logits: Tensor = self.model((images.float() - self.mean) / self.std)
+        return logits
+
+
+class TorchEngine(Engine):
+    """Runs a checkpoint in eager PyTorch, float32."""
+
+    def __init__(self, graph: DeployedGraph, spec: ModelSpec, device: torch.device) -> None:
+        super().__init__(spec, f"PyTorch {torch.__version__} eager, {device}, fp32")
+        self._graph, self._device = graph.to(device).eval(), device
+
+    @classmethod
+    def open(cls, path: Path, *, device: Device = "auto") -> Self:
+        """Load a `.safetensors` release; see `load_checkpoint` for the errors."""
+        model, spec = load_checkpoint(path)
+        use_cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
+        return cls(DeployedGraph(model, spec), spec, torch.device("cuda" if use_cuda else "cpu"))
+
+    @torch.inference_mode()
+    def _run(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
+        logits = self._graph(torch.from_numpy(images_nchw).to(self._device))
+        return np.asarray(logits.cpu().numpy(), dtype=np.float32)

@@ -1,0 +1,1 @@
+"""The threaded loop: capture, infer and sinks, joined by buffers."""

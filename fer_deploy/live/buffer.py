@@ -1,0 +1,94 @@
+"""Buffer: the one thing that joins two threads. Either waits or drops the oldest; closing it wakes everybody."""
+
+import threading
+from collections import deque
+from enum import StrEnum
+from typing import Final, Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class DropPolicy(StrEnum):
+    """What `put` does when the buffer is full."""
+
+    WAIT = "wait"
+    DROP_OLDEST = "drop_oldest"
+
+
+class Signal:
+    """Type of `END` and `PENDING`."""
+
+    def __init__(self, name: str) -> None:
+        self._name = name
+
+    def __repr__(self) -> str:
+        return self._name
+
+
+END: Final = Signal("END")
+"""What `get` gives once the buffer is finished and empty, or closed."""
+PENDING: Final = Signal("PENDING")
+"""What `get` gives when its timeout passed without an item."""
+
+
+class Buffer(Generic[T]):
+    """A bounded queue between one producer and one consumer thread.
+
+    `finish` is the producer's regular end: what is inside is still delivered. `close` is for failure and stop:
+    what is inside is forgotten and every waiter wakes at once.
+    """
+
+    def __init__(self, capacity: int, policy: DropPolicy) -> None:
+        """Hold at most `capacity` items, at least 1."""
+        assert capacity >= 1
+        self._capacity = capacity
+        self._policy = policy
+        self._items: deque[T] = deque()
+        self._changed = threading.Condition()
+        self._finished = False
+        self._closed = False
+        self._num_dropped = 0
+
+    @property
+    def num_dropped(self) -> int:
+        """How many items gave way to newer ones."""
+        return self._num_dropped
+
+    def put(self, item: T) -> bool:
+        """Add an item, waiting or dropping as the policy says. Return False once the buffer is closed."""
+        with self._changed:
+            if self._policy is DropPolicy.WAIT:
+                self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity)
+            if self._closed:
+                return False
+            if len(self._items) == self._capacity:
+                self._items.popleft()
+                self._num_dropped += 1
+            self._items.append(item)
+            self._changed.notify_all()
+            return True
+
+    def get(self, timeout_s: float | None = None) -> "T | Signal":
+        """Return the oldest item, `END`, or `PENDING` when `timeout_s` passed first."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._finished or bool(self._items), timeout_s)
+            if self._closed or (self._finished and not self._items):
+                return END
+            if not self._items:
+                return PENDING
+            item = self._items.popleft()
+            self._changed.notify_all()
+            return item
+
+    def finish(self) -> None:
+        """Say that no further item comes."""
+        with self._changed:
+            self._finished = True
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Forget what is inside and wake every waiter."""
+        with self._changed:
+            self._closed = True
+            self._items.clear()
+            self._changed.notify_all()

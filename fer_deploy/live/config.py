@@ -1,0 +1,21 @@
+"""LiveConfig: everything that shapes a run of the live loop."""
+
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+
+from fer_deploy.settings import Settings
+
+
+class LiveConfig(Settings):
+    """One run of `fer-deploy live`; YAML keys and flags have these names."""
+
+    source: str = Field(default="0", description="camera number, file, folder, URL, or synthetic", min_length=1)
+    engine: Path | None = Field(default=None, description="model file; none: the one that ships with the package")
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    detector: Literal["haar"] = "haar"
+    record: Path | None = Field(default=None, description="annotated video to write: .mp4, .avi or .mkv")
+    jsonl: Path | None = Field(default=None, description="results to write, one JSON object a frame")
+    display: bool = Field(default=True, description="show a window where there is a screen")
+    max_frames: int | None = Field(default=None, ge=1, description="end after this many; none: at the source's end")

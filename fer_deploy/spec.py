@@ -1,0 +1,74 @@
+"""ModelSpec: what a user of a model must know, travelling with every artifact as JSON.
+
+Written by fer_train into a checkpoint's metadata, copied into the ONNX and beside each plan. Nothing in the
+runtime repeats a label, a size or a mean as a constant.
+"""
+
+from enum import StrEnum
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from fer_deploy.errors import ArtifactError
+
+SPEC_KEY = "fer_model_spec"
+"""Key of the JSON in safetensors metadata and in ONNX `metadata_props`."""
+SPEC_VERSION = 1
+OUTPUT_NAME = "logits"
+
+
+class Precision(StrEnum):
+    """Arithmetic of a graph's convolutions; a property of the file, never a runtime switch."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class InputSpec(_Frozen):
+    """The network's one input: (N, channels, height, width) of `dtype`, normalized inside the graph."""
+
+    name: str
+    height: int = Field(ge=1, description="pixels")
+    width: int = Field(ge=1, description="pixels")
+    channels: Literal[1]
+    dtype: Literal["uint8"]
+    color: Literal["gray"]
+    mean: float = Field(description="of pixels in 0 to 255, subtracted inside the graph")
+    std: float = Field(gt=0, description="of pixels in 0 to 255, divided by inside the graph")
+
+
+class ModelSpec(_Frozen):
+    """Contract and provenance of one model. `labels[i]` is the meaning of logit i."""
+
+    spec_version: Literal[1]
+    architecture: str
+    labels: tuple[str, ...] = Field(min_length=2)
+    input: InputSpec
+    precision: Precision = Precision.FP32
+    metrics: dict[str, Any] = Field(default_factory=dict)
+    provenance: dict[str, Any] = Field(default_factory=dict)
+
+    def to_json(self) -> str:
+        """Return the JSON that `spec_from_json` reads."""
+        return self.model_dump_json()
+
+
+def spec_from_json(text: str, *, where: str) -> ModelSpec:
+    """Parse and validate a ModelSpec; `where` names its file in errors.
+
+    Raises:
+        ArtifactError: no JSON, a field that is missing, unknown or of another kind, or a newer spec_version.
+    """
+    try:
+        return ModelSpec.model_validate_json(text)
+    except ValidationError as err:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {e['msg']}" for e in err.errors()[:5])
+        raise ArtifactError(
+            f"cannot use {where}: its ModelSpec is not one that this version reads ({faults}). "
+            "Fix: export the checkpoint again with this version of fer-deploy"
+        ) from err

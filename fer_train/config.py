@@ -1,0 +1,143 @@
+"""TrainConfig: everything that shapes a training run, strict, from YAML and flags. Knows no torch."""
+
+import difflib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fer_train.errors import ConfigError
+
+
+class Strict(BaseModel):
+    """Frozen, and unknown keys are errors."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class ReduceLROnPlateau(Strict):
+    """Multiply the rate by `factor` when validation accuracy has not risen for `patience` epochs."""
+
+    name: Literal["ReduceLROnPlateau"]
+    factor: float = Field(default=0.5, gt=0, lt=1)
+    patience: int = Field(default=5, ge=0, description="epochs")
+    min_lr: float = Field(default=1e-6, ge=0)
+
+
+class OneCycle(Strict):
+    """Warm up to `learning_rate`, then anneal to almost zero along a cosine, step by step."""
+
+    name: Literal["OneCycle"]
+    warmup_fraction: float = Field(default=0.15, gt=0, lt=1, description="share of all steps")
+
+
+Scheduler = Annotated[ReduceLROnPlateau | OneCycle, Field(discriminator="name")]
+
+
+class AugmentConfig(Strict):
+    """Ranges of the per-sample augmentation; zero switches a part off."""
+
+    rotation_degrees: float = Field(default=12.0, ge=0, le=180)
+    translation: float = Field(default=0.15, ge=0, lt=1, description="share of the image side")
+    scale: float = Field(default=0.15, ge=0, lt=1, description="0.15 draws from 0.85 to 1.15")
+    flip_probability: float = Field(default=0.5, ge=0, le=1)
+    brightness: float = Field(default=0.3, ge=0, lt=1)
+    contrast: float = Field(default=0.3, ge=0, lt=1)
+    erase_probability: float = Field(default=0.4, ge=0, le=1)
+
+
+class SizePhase(Strict):
+    """Train the epochs before `until_epoch` (exclusive, from 0) on images of this size."""
+
+    until_epoch: int = Field(ge=1)
+    image_size: int = Field(ge=16, le=48, description="pixels a side")
+
+
+class TrainConfig(Strict):
+    """One training run. YAML keys are these names."""
+
+    model: Literal["net", "senet"] = "net"
+    num_classes: int = Field(default=7, ge=2)
+    dropout: float = Field(default=0.3, ge=0, lt=1)
+    image_size: int = Field(default=48, ge=16, le=48, description="pixels a side, of the last phase and of validation")
+    size_phases: tuple[SizePhase, ...] = Field(
+        default=(), description="smaller images first; empty: none", strict=False
+    )
+    batch_size: int = Field(default=128, ge=2)
+    num_epochs: int = Field(default=60, ge=1)
+    learning_rate: float = Field(default=0.1, gt=0)
+    momentum: float = Field(default=0.9, ge=0, lt=1)
+    weight_decay: float = Field(default=5e-4, ge=0, description="on matrices and kernels only")
+    label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    max_grad_norm: float | None = Field(default=None, gt=0, description="clip gradients to this norm")
+    ema_decay: float = Field(default=0.999, ge=0, lt=1, description="0: no averaged weights")
+    scheduler: Scheduler = OneCycle(name="OneCycle")
+    augment: AugmentConfig = AugmentConfig()
+    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
+        default="auto", description="auto: bf16 where the device has it, else fp16 on CUDA, else fp32"
+    )
+    channels_last: bool = True
+    protocol: Literal["official", "clean"] = Field(
+        default="clean", description="clean: no training row whose pixels stand in another split"
+    )
+    train_split: str = "Training"
+    validation_split: str = "PublicTest"
+    seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @model_validator(mode="after")
+    def _phases_grow(self) -> Self:
+        epochs = [phase.until_epoch for phase in self.size_phases]
+        if epochs != sorted(set(epochs)) or (epochs and epochs[-1] >= self.num_epochs):
+            raise ValueError(f"size_phases must end at rising epochs below num_epochs={self.num_epochs}, got {epochs}")
+        if self.train_split == self.validation_split:
+            raise ValueError(f"train_split and validation_split are both {self.train_split!r}")
+        return self
+
+    def image_size_at(self, epoch: int) -> int:
+        """Return the side in pixels of the training images in this epoch, counted from 0."""
+        return next((p.image_size for p in self.size_phases if epoch < p.until_epoch), self.image_size)
+
+
+def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
+    """Read a YAML file and lay the overrides (flags that the user gave) on top.
+
+    Raises:
+        ConfigError: no such file, not a mapping, an unknown key (with the nearest known one) or a bad value.
+    """
+    try:
+        content = yaml.safe_load(path.read_text())
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"cannot read config {path}: {err}. Shipped configs: configs/train/*.yaml") from err
+    except yaml.YAMLError as err:
+        raise ConfigError(f"{path} is not valid YAML: {err}") from err
+    if not isinstance(content, dict):
+        raise ConfigError(f"{path} must hold key: value pairs, found {type(content).__name__}")
+    return config_from_dict({**content, **(overrides or {})}, where=str(path))
+
+
+def config_from_dict(values: Mapping[str, Any], *, where: str) -> TrainConfig:
+    """Validate settings; `where` names their origin in errors.
+
+    Raises:
+        ConfigError: as `load_config`.
+    """
+    try:
+        return TrainConfig.model_validate(values)
+    except ValidationError as err:
+        raise ConfigError("\n".join(_describe(detail, where) for detail in err.errors())) from err
+
+
+def _describe(detail: Any, where: str) -> str:
+    path = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] != "extra_forbidden":
+        return f"{where}: {path or 'config'}: {detail['msg']} (got {detail['input']!r:.80})"
+    known = sorted({name for model in _MODELS for name in model.model_fields})
+    near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
+    hint = f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(TrainConfig.model_fields)}"
+    return f"{where}: unknown key {path!r}{hint}"
+
+
+_MODELS: tuple[type[Strict], ...] = (TrainConfig, AugmentConfig, SizePhase, OneCycle, ReduceLROnPlateau)

@@ -1,0 +1,66 @@
+"""A parsed CSV kept beside its source as .npz: trusted only while the source's SHA-256 is the same."""
+
+import hashlib
+import logging
+import os
+import tempfile
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fer_train.data.faces import Faces
+
+FORMAT = "fer-faces-1"
+_log = logging.getLogger(__name__)
+
+
+def read_through_cache(path: Path, parse: Callable[[Path, str], Faces]) -> Faces:
+    """Return `parse(path, sha256)`, from the cache beside `path` where that is whole and of this content.
+
+    A changed source, a foreign or half-written cache all lead to a fresh parse. A folder that cannot be
+    written only costs the cache.
+    """
+    sha256 = file_sha256(path)
+    cache = path.with_name(path.name + ".cache.npz")
+    faces = _load(cache, sha256)
+    if faces is None:
+        faces = parse(path, sha256)
+        _save(cache, faces)
+    return faces
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _load(cache: Path, sha256: str) -> Faces | None:
+    try:
+        with np.load(cache, allow_pickle=False) as stored:
+            if str(stored["format"]) != FORMAT or str(stored["source_sha256"]) != sha256:
+                return None
+            return Faces(stored["images"], stored["labels"], stored["splits"], stored["rows"], sha256)
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+        _log.warning("ignoring the cache %s, which cannot be read (%s); parsing the CSV again", cache, err)
+        return None
+
+
+def _save(cache: Path, faces: Faces) -> None:
+    temporary: str | None = None
+    try:
+        with tempfile.NamedTemporaryFile(dir=cache.parent, suffix=".tmp", delete=False) as file:
+            temporary = file.name
+            np.savez(
+                file, format=FORMAT, source_sha256=faces.source_sha256, images=faces.images,
+                labels=faces.labels, splits=faces.splits, rows=faces.rows,
+            )  # fmt: skip
+        os.replace(temporary, cache)
+    except OSError as err:
+        _log.warning("cannot write the cache %s (%s); the next run parses the CSV again", cache, err)
+        if temporary is not None:
+            Path(temporary).unlink(missing_ok=True)

@@ -1,0 +1,125 @@
+"""Kaggle's CSV files: fer2013.csv (emotion,pixels,Usage) and icml_face_data.csv ("emotion, Usage, pixels")."""
+
+import csv
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_train.data.faces import EMOTIONS, FACE_SIZE, Faces
+from fer_train.errors import DataError
+
+USAGES = ("Training", "PublicTest", "PrivateTest")
+COLUMNS = ("emotion", "pixels", "usage")
+MAX_NAMED_ROWS = 10
+_NUM_PIXELS = FACE_SIZE * FACE_SIZE
+
+
+def parse_csv(path: Path, sha256: str) -> Faces:
+    """Read every row of a Kaggle FER2013 CSV.
+
+    Args:
+        path: the file; column order and spaces in column names do not matter.
+        sha256: the file's digest, kept as provenance.
+
+    Raises:
+        DataError: not such a file, or bad rows; the first ten are named by line number.
+    """
+    images: list[NDArray[np.uint8]] = []
+    labels: list[int] = []
+    usages: list[str] = []
+    faults: list[str] = []
+    csv.field_size_limit(sys.maxsize)
+    with path.open(newline="", encoding="utf-8", errors="replace") as file:
+        reader = csv.reader(file)
+        columns = _find_columns(path, next(reader, []))
+        for line, row in _numbered(reader):
+            try:
+                label, image, usage = _parse_row(row, columns)
+            except ValueError as err:
+                faults.append(f"  line {line}: {err}")
+                if len(faults) == MAX_NAMED_ROWS:
+                    break
+                continue
+            images.append(image)
+            labels.append(label)
+            usages.append(usage)
+    if faults:
+        more = " (stopped there)" if len(faults) == MAX_NAMED_ROWS else ""
+        raise DataError(f"{path}: {len(faults)} bad row(s){more}:\n" + "\n".join(faults))
+    if not images:
+        raise DataError(f"{path} has a header but no rows; the full file has 35,887. Fix: download it again")
+    return Faces(
+        images=np.stack(images).reshape(-1, FACE_SIZE, FACE_SIZE),
+        labels=np.array(labels, dtype=np.int64),
+        splits=np.array(usages),
+        rows=np.arange(len(labels), dtype=np.int64),
+        source_sha256=sha256,
+    )
+
+
+def _numbered(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
+    return ((line, row) for line, row in enumerate(reader, start=2) if row)
+
+
+def _find_columns(path: Path, header: list[str]) -> dict[str, int]:
+    names = [name.strip().lower().lstrip("\ufeff") for name in header]
+    if all(column in names for column in COLUMNS):
+        return {column: names.index(column) for column in COLUMNS}
+    raise DataError(f"{path} {_guess(path, names)}. Expected a CSV with the columns emotion, pixels and Usage")
+
+
+def _guess(path: Path, names: list[str]) -> str:
+    with path.open("rb") as file:
+        start = file.read(512)
+    if not start:
+        return "is empty"
+    for magic, kind in _MAGIC.items():
+        if start.startswith(magic):
+            return f"seems to be {kind}"
+    if b"\0" in start:
+        return "seems to be a binary file"
+    if "image name" in names:
+        return "seems to be FER+'s vote file (fer2013new.csv); give it with --ferplus, beside fer2013.csv"
+    if set(names) == {"emotion", "pixels"}:
+        return "seems to be the challenge's train.csv, which lacks the Usage column"
+    return f"has the columns {', '.join(names)[:120] or 'none'}"
+
+
+_MAGIC = {
+    b"PK\x03\x04": "a zip archive; unpack it first",
+    b"\x1f\x8b": "a gzip archive; unpack it first",
+    b"\x89PNG": "a PNG image",
+    b"\xff\xd8\xff": "a JPEG image",
+    b"<": "a web page, perhaps a login page that was downloaded instead of the data",
+}
+
+
+def _parse_row(row: list[str], columns: dict[str, int]) -> tuple[int, NDArray[np.uint8], str]:
+    if len(row) <= max(columns.values()):
+        raise ValueError(f"has {len(row)} columns, expected {max(columns.values()) + 1}")
+    emotion, pixels, usage = (row[columns[name]].strip() for name in COLUMNS)
+    if not emotion.isdecimal() or int(emotion) >= len(EMOTIONS):
+        raise ValueError(f"label {emotion!r} is not 0 to {len(EMOTIONS) - 1}")
+    if usage not in USAGES:
+        raise ValueError(f"usage {usage!r} is not one of {', '.join(USAGES)}")
+    return int(emotion), _parse_pixels(pixels), usage
+
+
+def _parse_pixels(text: str) -> NDArray[np.uint8]:
+    if not text:
+        raise ValueError("pixels are missing")
+    # bytes.split + fromiter would take minutes over the file; numpy's own text parser takes seconds.
+    if text.translate(_DIGITS_AWAY).strip():
+        raise ValueError("pixels hold something that is not a whole number")
+    values = np.fromstring(text, dtype=np.int32, sep=" ")
+    if len(values) != _NUM_PIXELS:
+        raise ValueError(f"has {len(values):,} pixels, expected {_NUM_PIXELS:,} (48x48)")
+    if values.max() > 255:
+        raise ValueError(f"pixel value {values.max()} is not 0 to 255")
+    return values.astype(np.uint8)
+
+
+_DIGITS_AWAY = str.maketrans("", "", "0123456789")

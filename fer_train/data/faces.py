@@ -1,0 +1,64 @@
+"""Faces: the one in-memory form of a labelled data set, whatever file it came from."""
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
+"""FER2013's classes in the order of its label numbers 0 to 6 (Goodfellow et al. 2013, arXiv 1307.0414)."""
+FACE_SIZE = 48
+
+
+@dataclass(frozen=True, eq=False)
+class Faces:
+    """Labelled faces; all arrays have the same length N.
+
+    Attributes:
+        images: (N, 48, 48) uint8, gray.
+        labels: (N,) int64, an index into `EMOTIONS`.
+        splits: (N,) str, the split's name as its source has it, such as "Training".
+        rows: (N,) int64, the row number in the source, counted from 0.
+        source_sha256: digest of what the faces were read from.
+        votes: (N, 10) uint8 counts of FER+ taggers, in `ferplus.VOTES` order, or None.
+    """
+
+    images: NDArray[np.uint8]
+    labels: NDArray[np.int64]
+    splits: NDArray[np.str_]
+    rows: NDArray[np.int64]
+    source_sha256: str
+    votes: NDArray[np.uint8] | None = None
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    def select(self, keep: NDArray[np.bool_]) -> Self:
+        """Return the faces where `keep`, (N,) bool, is True."""
+        votes = None if self.votes is None else self.votes[keep]
+        return replace(
+            self, images=self.images[keep], labels=self.labels[keep], splits=self.splits[keep],
+            rows=self.rows[keep], votes=votes,
+        )  # fmt: skip
+
+    def counts(self) -> dict[str, int]:
+        """Return the number of faces in each split, in order of first appearance."""
+        names, first, counts = np.unique(self.splits, return_index=True, return_counts=True)
+        return {str(names[i]): int(counts[i]) for i in np.argsort(first)}
+
+
+def resize_face(crop_gray: NDArray[np.uint8], image_size: int = FACE_SIZE) -> NDArray[np.uint8]:
+    """Bring a gray crop (H, W) uint8 to (image_size, image_size), averaging areas when it shrinks.
+
+    The reference for the deployed preprocessing; an image that has the size already comes back unchanged.
+    """
+    height, width = crop_gray.shape
+    if (height, width) == (image_size, image_size):
+        return crop_gray
+    shrinks = min(height, width) >= image_size
+    resized = cv2.resize(
+        crop_gray, (image_size, image_size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    )
+    return np.asarray(resized, dtype=np.uint8)

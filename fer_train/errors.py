@@ -1,0 +1,43 @@
+"""Every error that fer_train raises on purpose. The exit code of the CLI stands on the class.
+
+FerTrainError                 1
+├── ConfigError               2   unknown, contradictory or out-of-range setting
+├── DataError                 4   a file of faces or votes that cannot be used
+│   └── SplitAbsentError      4   the data set is fine but lacks the split asked for
+├── CheckpointError           4   a checkpoint that is truncated, foreign or from another run
+└── DivergenceError           9   the loss became NaN or infinite
+"""
+
+
+class FerTrainError(Exception):
+    """Base of the tree. The message says what failed, what was seen and how to mend it."""
+
+    exit_code = 1
+
+
+class ConfigError(FerTrainError):
+    """A setting is unknown, contradictory or out of range."""
+
+    exit_code = 2
+
+
+class DataError(FerTrainError):
+    """A data file is missing, malformed or something else than it should be."""
+
+    exit_code = 4
+
+
+class SplitAbsentError(DataError):
+    """The data set has no rows in the split asked for."""
+
+
+class CheckpointError(FerTrainError):
+    """A checkpoint cannot be read, or belongs to another model or run."""
+
+    exit_code = 4
+
+
+class DivergenceError(FerTrainError):
+    """Training produced a loss that is not finite; the last good checkpoint is kept."""
+
+    exit_code = 9

@@ -1,0 +1,61 @@
+"""The optimizer, and learning-rate schedules behind one face: per step, or per epoch on the validation accuracy."""
+
+from torch import nn
+from torch.optim import SGD, Optimizer
+from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim.lr_scheduler import ReduceLROnPlateau as TorchPlateau
+
+from fer_train.config import OneCycle, TrainConfig
+
+
+class Schedule:
+    """Sets the optimizer's rate. Call `after_step` and `after_epoch`; each scheduler heeds one of them."""
+
+    def __init__(self, config: TrainConfig, optimizer: Optimizer, steps_per_epoch: int) -> None:
+        self._per_step: OneCycleLR | None = None
+        self._per_epoch: TorchPlateau | None = None
+        if isinstance(config.scheduler, OneCycle):
+            self._per_step = OneCycleLR(
+                optimizer,
+                max_lr=config.learning_rate,
+                total_steps=steps_per_epoch * config.num_epochs,
+                pct_start=config.scheduler.warmup_fraction,
+                cycle_momentum=False,
+            )
+        else:
+            plateau = config.scheduler
+            self._per_epoch = TorchPlateau(
+                optimizer, mode="max", factor=plateau.factor, patience=plateau.patience, min_lr=plateau.min_lr
+            )
+
+    def after_step(self) -> None:
+        """Advance a per-step schedule."""
+        if self._per_step is not None:
+            self._per_step.step()
+
+    def after_epoch(self, accuracy: float) -> None:
+        """Show a plateau schedule the validation accuracy, 0 to 1."""
+        if self._per_epoch is not None:
+            self._per_epoch.step(accuracy)
+
+    def state_dict(self) -> dict[str, object]:
+        """Return the state of the scheduler in use."""
+        return dict((self._per_step or self._require_plateau()).state_dict())
+
+    def load_state_dict(self, state: dict[str, object]) -> None:
+        """Restore what `state_dict` gave."""
+        (self._per_step or self._require_plateau()).load_state_dict(state)
+
+    def _require_plateau(self) -> TorchPlateau:
+        assert self._per_epoch is not None
+        return self._per_epoch
+
+
+def build_optimizer(config: TrainConfig, model: nn.Module) -> SGD:
+    """Return SGD with Nesterov momentum, fused; weight decay on matrices and kernels only."""
+    parameters = list(model.parameters())
+    groups = [
+        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
+        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+    ]
+    return SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0, fused=True)

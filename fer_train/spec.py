@@ -1,0 +1,42 @@
+"""describe_model: the ModelSpec of a checkpoint, as plain data. Its reader is `fer_deploy.spec`; a test holds both."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import torch
+
+import fer_train
+from fer_train.augment import PIXEL_MEAN, PIXEL_STD
+from fer_train.config import TrainConfig
+from fer_train.data.faces import EMOTIONS, FACE_SIZE, Faces
+
+SPEC_VERSION = 1
+
+
+def describe_model(config: TrainConfig, faces: Faces, metrics: dict[str, Any]) -> dict[str, Any]:
+    """Return what a user of the weights must know: labels, input, normalization, metrics, provenance.
+
+    Args:
+        config: the run that made the weights.
+        faces: the rows it used, for provenance.
+        metrics: what was measured, by name.
+    """
+    named = config.num_classes == len(EMOTIONS)
+    return {
+        "spec_version": SPEC_VERSION,
+        "architecture": config.model,
+        "labels": list(EMOTIONS) if named else [f"class_{c}" for c in range(config.num_classes)],
+        "input": {
+            "name": "images", "height": FACE_SIZE, "width": FACE_SIZE, "channels": 1, "dtype": "uint8",
+            "color": "gray", "mean": PIXEL_MEAN, "std": PIXEL_STD,
+        },
+        "metrics": metrics,
+        "provenance": {
+            "created": datetime.now(UTC).isoformat(timespec="seconds"),
+            "fer_train": fer_train.__version__,
+            "torch": str(torch.__version__),
+            "data_sha256": faces.source_sha256,
+            "num_faces": faces.counts(),
+            "config": config.model_dump(mode="json"),
+        },
+    }  # fmt: skip
