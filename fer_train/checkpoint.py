@@ -12,7 +12,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import nn
 
 from fer_train.errors import CheckpointError, ConfigError
@@ -69,7 +69,12 @@ def save_release(path: Path, model: nn.Module, spec: dict[str, Any], dtype: torc
         name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
         for name, value in model.state_dict().items()
     }
-    write_atomically(path, lambda temporary: save_file(tensors, temporary, metadata={SPEC_KEY: json.dumps(spec)}))
+    content = save(tensors, metadata={SPEC_KEY: json.dumps(spec)})
+    write_atomically(path, lambda temporary: _write_bytes(temporary, content))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
 
 
 def read_spec_json(path: Path) -> str:

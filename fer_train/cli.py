@@ -69,7 +69,7 @@ def train(config_path: Path, data_path: Path, ferplus: Path | None, twin_rows: P
     overrides = {"num_epochs": epochs, "device": device}
     config = load_config(config_path, {k: v for k, v in overrides.items() if v is not None})
     faces = _load(config, data_path, ferplus, twin_rows)
-    with TrainingProgress(config, faces) as progress:
+    with TrainingProgress(config) as progress:
         run = fit(config, faces, out, resume=resume, on_step=progress.on_step, on_epoch=progress.on_epoch)
     plot_history(run.history, out / "history.png")
     best = max(run.history, key=lambda row: row["accuracy"])

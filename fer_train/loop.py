@@ -32,7 +32,7 @@ STEPS_PER_CHECK = 20
 
 _log = logging.getLogger(__name__)
 OnStep = Callable[[int, int, float], None]
-"""Called as (step, steps_per_epoch, loss) every `STEPS_PER_CHECK` steps."""
+"""Called as (step, num_steps, mean loss of the epoch) every `STEPS_PER_CHECK` steps; steps count the whole run."""
 OnEpoch = Callable[[dict[str, Any]], None]
 """Called with each finished epoch's row of the history."""
 
@@ -181,7 +181,7 @@ def _train_one_epoch(run: Run, batches: EpochBatches, on_step: OnStep) -> dict[s
         num_correct += (logits.detach().argmax(1) == labels).sum()
         if step % STEPS_PER_CHECK == 0 or step == len(batches):
             _check_finite(run, loss_sum, step)
-            on_step(step, len(batches), float(loss_sum) / step)
+            on_step(run.epoch * len(batches) + step, run.config.num_epochs * len(batches), float(loss_sum) / step)
     return {
         "epoch": run.epoch,
         "learning_rate": float(run.optimizer.param_groups[0]["lr"]),

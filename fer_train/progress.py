@@ -8,24 +8,23 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from fer_train.config import TrainConfig
-from fer_train.data.faces import Faces
+
+SECONDS_PER_LINE = 30.0
 
 
 class TrainingProgress:
     """Shows a run as it goes; give `on_step` and `on_epoch` to `fit`."""
 
-    def __init__(self, config: TrainConfig, faces: Faces) -> None:
+    def __init__(self, config: TrainConfig) -> None:
         self._config = config
-        steps = int((faces.splits == config.train_split).sum()) // config.batch_size
         self._console = Console(stderr=True)
         self._bar = Progress(
             TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
             TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(), console=self._console,
         )  # fmt: skip
-        self._task = self._bar.add_task("training", total=steps * config.num_epochs)
-        self._epoch: int | None = None
+        self._task = self._bar.add_task("training", total=None)
         self._epochs_here = 0
-        self._started = time.monotonic()
+        self._started = self._last_line = time.monotonic()
 
     def __enter__(self) -> Self:
         self._bar.start()
@@ -36,19 +35,22 @@ class TrainingProgress:
     ) -> None:
         self._bar.stop()
 
-    def on_step(self, step: int, steps_per_epoch: int, loss: float) -> None:
-        """Move the bar; the epoch is known once the first one has ended."""
-        done = (self._epoch or 0) * steps_per_epoch + step
-        self._bar.update(self._task, completed=done, description=f"loss {loss:.3f}")
+    def on_step(self, step: int, num_steps: int, loss: float) -> None:
+        """Move the bar; where there is no terminal, print a line now and then instead."""
+        self._bar.update(self._task, completed=step, total=num_steps, description=f"loss {loss:.3f}")
+        now = time.monotonic()
+        if not self._console.is_terminal and now - self._last_line > SECONDS_PER_LINE:
+            self._last_line = now
+            self._console.print(f"  step {step}/{num_steps}, loss {loss:.3f}", highlight=False)
 
     def on_epoch(self, row: dict[str, Any]) -> None:
         """Print the epoch's line."""
-        self._epoch = row["epoch"] + 1
+        epoch = row["epoch"] + 1
         self._epochs_here += 1
-        left = self._config.num_epochs - self._epoch
+        left = self._config.num_epochs - epoch
         eta = (time.monotonic() - self._started) / self._epochs_here * left
         self._console.print(
-            f"epoch {self._epoch}/{self._config.num_epochs}  train loss {row['train_loss']:.3f} "
+            f"epoch {epoch}/{self._config.num_epochs}  train loss {row['train_loss']:.3f} "
             f"accuracy {row['train_accuracy']:.2%}  validation loss {row['loss']:.3f} accuracy {row['accuracy']:.2%} "
             f"F1 {row['f1']:.3f} precision {row['precision']:.3f} recall {row['recall']:.3f}  "
             f"lr {row['learning_rate']:.2g}  {row['seconds']:.0f} s, about {eta / 60:.0f} min left",

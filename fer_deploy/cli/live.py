@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+import cv2
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
@@ -40,6 +41,9 @@ _path = click.Path(path_type=Path)
 def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
     """Recognize emotions on a camera, stream, file or folder. q, Esc or Ctrl-C end it."""
     config = load_settings(LiveConfig, config_path, flags)
+    cv2.utils.logging.setLogLevel(
+        cv2.utils.logging.LOG_LEVEL_SILENT
+    )  # our own errors name the cause; OpenCV's warnings would bury them
     console = Console(stderr=True)
     with open_engine(config.engine or bundled_model(), device=config.device) as engine:
         console.print(f"engine: {engine.description}", highlight=False)
@@ -55,7 +59,7 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
         return
     Console().print(_stats_table(stats))
     for name, path in (("video", config.record), ("results", config.jsonl)):
-        if path is not None:
+        if path is not None and stats.num_frames:
             click.echo(f"{name}: {path}")
 
 

@@ -1,9 +1,9 @@
 """LiveConfig: everything that shapes a run of the live loop."""
 
 from pathlib import Path
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from fer_deploy.settings import Settings
 
@@ -19,3 +19,12 @@ class LiveConfig(Settings):
     jsonl: Path | None = Field(default=None, description="results to write, one JSON object a frame")
     display: bool = Field(default=True, description="show a window where there is a screen")
     max_frames: int | None = Field(default=None, ge=1, description="end after this many; none: at the source's end")
+
+    @model_validator(mode="after")
+    def _outputs_overwrite_nothing_read(self) -> Self:
+        outputs = [path.resolve() for path in (self.record, self.jsonl) if path is not None]
+        if len(set(outputs)) < len(outputs):
+            raise ValueError(f"record and jsonl are the same file, {self.record}")
+        if Path(self.source).resolve() in outputs:
+            raise ValueError(f"{self.source} is both source and output; it would be overwritten")
+        return self

@@ -198,17 +198,15 @@ class WindowSink(Sink):
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Show a picture; return False when the user wants to end."""
         assert picture is not None
+        if self._started_ns is None:
+            cv2.resizeWindow(self._title, picture.shape[1], picture.shape[0])
+            self._started_ns = time.monotonic_ns() - int(result.frame.time_s * 1e9)
         cv2.imshow(self._title, picture)
-        key = cv2.waitKey(self._wait_ms(result)) & 0xFF
+        due_ns = self._started_ns + int(result.frame.time_s * 1e9)
+        wait_ms = 1 if self._is_live else max(1, (due_ns - time.monotonic_ns()) // 1_000_000)
+        key = cv2.waitKey(wait_ms) & 0xFF
         closed = cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
         return key not in _KEYS_TO_QUIT and not closed
-
-    def _wait_ms(self, result: FrameResult) -> int:
-        now_ns = time.monotonic_ns()
-        if self._started_ns is None:
-            self._started_ns = now_ns - int(result.frame.time_s * 1e9)
-        due_ns = self._started_ns + int(result.frame.time_s * 1e9)
-        return 1 if self._is_live else max(1, int((due_ns - now_ns) / 1e6))
 
     def close(self) -> None:
         """Close the window, unless the user has."""

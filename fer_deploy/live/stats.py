@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_deploy.vision.types import FrameResult
 
-WINDOW = 100_000
+WINDOW = 20_000
 """Frames that the percentiles look back on; keeps memory constant over days."""
 TOTAL = "total"
 """The row that measures a frame from capture to the end of the last sink."""

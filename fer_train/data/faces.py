@@ -20,7 +20,7 @@ class Faces:
         images: (N, 48, 48) uint8, gray.
         labels: (N,) int64, an index into `EMOTIONS`.
         splits: (N,) str, the split's name as its source has it, such as "Training".
-        rows: (N,) int64, the row number in the source, counted from 0.
+        rows: (N,) int64, the row number in Kaggle's CSV, counted from 0; -1 where the source does not tell.
         source_sha256: digest of what the faces were read from.
         votes: (N, 10) uint8 counts of FER+ taggers, in `ferplus.VOTES` order, or None.
     """

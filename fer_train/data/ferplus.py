@@ -16,8 +16,10 @@ VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fea
 def join_votes(faces: Faces, path: Path) -> Faces:
     """Return the faces with `votes` filled from FER+'s fer2013new.csv, row i of it for row i of the source.
 
+    The file may be longer than the faces: a copy without PrivateTest joins the full one.
+
     Raises:
-        DataError: not that file, another number of rows, a row of another split, or votes that are no numbers.
+        DataError: not that file, too few rows, faces without row numbers, a row of another split, or bad votes.
     """
     try:
         with path.open(newline="", encoding="utf-8") as file:
@@ -27,10 +29,12 @@ def join_votes(faces: Faces, path: Path) -> Faces:
     missing = [name for name in ("Usage", *VOTES) if not rows or name not in rows[0]]
     if missing:
         raise DataError(f"{path} is not FER+'s fer2013new.csv: no column {', '.join(missing)}")
-    if len(rows) <= faces.rows.max() or len(rows) != _num_source_rows(faces):
+    if (faces.rows < 0).any():
+        raise DataError(f"cannot join {path}: the image files carry no row numbers. Fix: use fer2013.csv as --data")
+    if len(rows) <= faces.rows.max():
         raise DataError(
-            f"{path} has {len(rows):,} rows but the faces have {_num_source_rows(faces):,}; "
-            "FER+ joins row by row. Fix: use the CSV that it was made for"
+            f"{path} has {len(rows):,} rows but the faces go up to row {faces.rows.max():,}; FER+ joins row by row. "
+            "Fix: use the whole fer2013new.csv"
         )
     votes = np.zeros((len(faces), len(VOTES)), dtype=np.uint8)
     for i, row_number in enumerate(faces.rows):
@@ -42,7 +46,3 @@ def join_votes(faces: Faces, path: Path) -> Faces:
         except (TypeError, ValueError, OverflowError) as err:
             raise DataError(f"{path} line {line}: votes are not ten whole numbers ({err})") from err
     return Faces(faces.images, faces.labels, faces.splits, faces.rows, faces.source_sha256, votes)
-
-
-def _num_source_rows(faces: Faces) -> int:
-    return int(faces.rows.max()) + 1

@@ -33,12 +33,11 @@ def read_image_folder(root: Path) -> Faces:
     for i, (path, label, split, _) in enumerate(entries):
         images[i] = _read_image(path)
         digest.update(f"{path.relative_to(root).as_posix()} {label} {split}".encode() + images[i].tobytes())
-    named = all(row is not None for *_, row in entries)
     return Faces(
         images=images,
         labels=np.array([label for _, label, _, _ in entries], dtype=np.int64),
         splits=np.array([split for _, _, split, _ in entries]),
-        rows=np.array([row if named else i for i, (*_, row) in enumerate(entries)], dtype=np.int64),
+        rows=np.array([-1 if row is None else row for *_, row in entries], dtype=np.int64),
         source_sha256=digest.hexdigest(),
     )
 

@@ -19,7 +19,7 @@ def take_split(faces: Faces, name: str) -> Faces:
     keep = faces.splits == name
     if not keep.any():
         there = ", ".join(f"{split} ({count:,})" for split, count in faces.counts().items())
-        raise SplitAbsentError(f"this copy of the data has no split {name!r}. It has {there}")
+        raise SplitAbsentError(f"this copy of the data has no split {name!r}. Fix: name one that it has: {there}")
     return faces.select(keep)
 
 
@@ -37,9 +37,14 @@ def apply_protocol(faces: Faces, protocol: str, train_split: str, twin_rows: NDA
             stand in another split, or whose row number is in `twin_rows`.
         train_split: name of the split that is cleaned.
         twin_rows: row numbers known to have a twin in a split that is not in this copy.
+
+    Raises:
+        DataError: `twin_rows` were given and the faces have no row numbers.
     """
     if protocol == "official":
         return faces
+    if twin_rows is not None and (faces.rows < 0).any():
+        raise DataError("row numbers to leave out were given, but the image files carry none. Fix: use fer2013.csv")
     hashes = pixel_hashes(faces.images)
     is_train = faces.splits == train_split
     leaked = np.isin(hashes, hashes[~is_train])
