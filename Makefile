@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
 SOURCE     ?= synthetic
-FRAMES     ?= 300
+FRAMES     ?= $(if $(filter synthetic,$(SOURCE)),300)
 DATA       ?= data/fer2013.csv
 CONFIG     ?= configs/train/net.yaml
 RUN        ?= runs/net
@@ -32,7 +32,8 @@ $(VENV)/.all: $(VENV)/.base
 setup: $(VENV)/.all  ## install everything into .venv
 
 demo: $(VENV)/.base  ## run the bundled model headless; SOURCE=0 for a camera, SOURCE=clip.mp4 for a file
-	$(BIN)/fer-deploy live --source '$(SOURCE)' --max-frames $(FRAMES) --no-display --record demo/demo.mp4 --jsonl demo/demo.jsonl
+	$(BIN)/fer-deploy live --source '$(SOURCE)' $(if $(FRAMES),--max-frames $(FRAMES)) --no-display \
+		--record demo/demo.mp4 --jsonl demo/demo.jsonl
 
 live: $(VENV)/.base  ## run the bundled model in a window; SOURCE=0 for a camera
 	$(BIN)/fer-deploy live --source '$(SOURCE)'
