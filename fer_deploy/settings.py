@@ -36,8 +36,11 @@ def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any]
     try:
         return kind.model_validate({**values, **given})
     except ValidationError as err:
-        where = str(path) if path else "command line"
-        raise ConfigError("\n".join(_describe(detail, kind, where) for detail in err.errors())) from err
+        lines = []
+        for detail in err.errors():
+            from_flag = path is None or (detail["loc"] and detail["loc"][0] in given)
+            lines.append(_describe(detail, kind, "command line" if from_flag else str(path)))
+        raise ConfigError("\n".join(lines)) from err
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

@@ -7,7 +7,7 @@ runtime repeats a label, a size or a mean as a constant.
 from enum import StrEnum
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fer_deploy.errors import ArtifactError
 
@@ -52,6 +52,13 @@ class ModelSpec(_Frozen):
     precision: Precision = Precision.FP32
     metrics: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_differ(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(labels)) < len(labels):
+            raise ValueError(f"labels must differ from each other, found {labels}")
+        return labels
 
     def to_json(self) -> str:
         """Return the JSON that `spec_from_json` reads."""

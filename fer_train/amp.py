@@ -14,13 +14,16 @@ def resolve_device(name: str) -> torch.device:
     """Return the device that "auto", "cpu", "cuda" or "cuda:N" means here.
 
     Raises:
-        ConfigError: CUDA was asked for by name and is not there.
+        ConfigError: another name, or CUDA was asked for and is not there.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if name.startswith("cuda") and not torch.cuda.is_available():
         raise ConfigError(f"device is {name} but this machine has no usable CUDA device. Fix: --device cpu or auto")
-    return torch.device(name)
+    try:
+        return torch.device(name)
+    except RuntimeError as err:
+        raise ConfigError(f"unknown device {name!r}. Fix: --device auto, cpu, cuda or cuda:N") from err
 
 
 def resolve_precision(name: str, device: torch.device) -> str:

@@ -4,6 +4,7 @@ A release carries its ModelSpec as JSON in the safetensors metadata under `SPEC_
 Every write is atomic: a temporary file beside the target, flushed to disk, then renamed.
 """
 
+import contextlib
 import json
 import os
 from collections.abc import Callable
@@ -38,7 +39,8 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     except (OSError, SafetensorError, RuntimeError) as err:  # torch.save reports a full disk as RuntimeError
         raise CheckpointError(f"cannot write {path}: {err}. What was there before is untouched") from err
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):  # the folder may be the thing that is wrong
+            temporary.unlink()
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:

@@ -38,9 +38,6 @@ class _Group(click.Group):
         except FerTrainError as err:
             click.echo(f"error: {err}", err=True)
             sys.exit(err.exit_code)
-        except KeyboardInterrupt:
-            click.echo("stopped; go on with the same command and --resume", err=True)
-            sys.exit(130)
 
 
 @click.group(cls=_Group)
@@ -69,8 +66,13 @@ def train(config_path: Path, data_path: Path, ferplus: Path | None, twin_rows: P
     overrides = {"num_epochs": epochs, "device": device}
     config = load_config(config_path, {k: v for k, v in overrides.items() if v is not None})
     faces = _load(config, data_path, ferplus, twin_rows)
-    with TrainingProgress(config) as progress:
-        run = fit(config, faces, out, resume=resume, on_step=progress.on_step, on_epoch=progress.on_epoch)
+    try:
+        with TrainingProgress(config) as progress:
+            run = fit(config, faces, out, resume=resume, on_step=progress.on_step, on_epoch=progress.on_epoch)
+    except KeyboardInterrupt:
+        saved = "go on with the same command and --resume" if (out / "last.pt").exists() else "no epoch was finished"
+        click.echo(f"stopped; {saved}", err=True)
+        sys.exit(130)
     plot_history(run.history, out / "history.png")
     best = max(run.history, key=lambda row: row["accuracy"])
     click.echo(
@@ -87,6 +89,13 @@ def _load(config: TrainConfig, data_path: Path, ferplus: Path | None, twin_rows:
     return kept
 
 
+def _load_split(data_path: Path, split: str, spec: dict[str, Any]) -> tuple[Faces, tuple[float, float]]:
+    """Return the faces in the size that the checkpoint was made for, and its normalization."""
+    wanted = spec["input"]
+    faces = take_split(read_faces(data_path), split).resized(wanted["height"])
+    return faces, (wanted["mean"], wanted["std"])
+
+
 @main.command("evaluate")
 @click.option("--checkpoint", "checkpoint_path", required=True, type=click.Path(path_type=Path), help=".safetensors")
 @_data
@@ -100,8 +109,8 @@ def evaluate_command(checkpoint_path: Path, data_path: Path, split: str, flip: b
     """Measure a checkpoint on one split."""
     target = resolve_device(device or "auto")
     model, spec = checkpoint.load_release(checkpoint_path)
-    faces = take_split(read_faces(data_path), split)
-    metrics = evaluate(model.to(target), faces, device=target, flip=flip)
+    faces, mean_std = _load_split(data_path, split, spec)
+    metrics = evaluate(model.to(target), faces, device=target, flip=flip, mean_std=mean_std)
     if confusion is not None:
         plot_confusion(metrics, spec["labels"], confusion)
     if as_json:
@@ -123,9 +132,9 @@ def release(checkpoint_path: Path, data_path: Path, split: str, out: Path, devic
     target = resolve_device(device or "auto")
     model, spec = checkpoint.load_release(checkpoint_path)
     model = model.half().float().to(target)
-    faces = take_split(read_faces(data_path), split)
+    faces, mean_std = _load_split(data_path, split, spec)
     measured = {
-        name: evaluate(model, faces, device=target, flip=flip).to_dict()
+        name: evaluate(model, faces, device=target, flip=flip, mean_std=mean_std).to_dict()
         for name, flip in (("plain", False), ("flip", True))
     }
     checkpoint.save_release(out, model, spec | {"metrics": {split: measured}}, torch.float16)

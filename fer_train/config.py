@@ -14,7 +14,7 @@ from fer_train.errors import ConfigError
 class Strict(BaseModel):
     """Frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 class ReduceLROnPlateau(Strict):
@@ -92,6 +92,9 @@ class TrainConfig(Strict):
         epochs = [phase.until_epoch for phase in self.size_phases]
         if epochs != sorted(set(epochs)) or (epochs and epochs[-1] >= self.num_epochs):
             raise ValueError(f"size_phases must end at rising epochs below num_epochs={self.num_epochs}, got {epochs}")
+        sizes = [*(phase.image_size for phase in self.size_phases), self.image_size]
+        if sizes != sorted(sizes):
+            raise ValueError(f"size_phases must grow up to image_size, got {sizes}")
         if self.train_split == self.validation_split:
             raise ValueError(f"train_split and validation_split are both {self.train_split!r}")
         return self
@@ -133,11 +136,29 @@ def config_from_dict(values: Mapping[str, Any], *, where: str) -> TrainConfig:
 def _describe(detail: Any, where: str) -> str:
     path = ".".join(str(part) for part in detail["loc"])
     if detail["type"] != "extra_forbidden":
-        return f"{where}: {path or 'config'}: {detail['msg']} (got {detail['input']!r:.80})"
-    known = sorted({name for model in _MODELS for name in model.model_fields})
+        hint = "; YAML reads 1e-3 as text, write 1.0e-3" if _is_number(detail["input"]) else ""
+        return f"{where}: {path or 'config'}: {detail['msg']} (got {detail['input']!r:.80}){hint}"
+    known = list(_model_at(detail["loc"][:-1]).model_fields)
     near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; known keys: {', '.join(TrainConfig.model_fields)}"
-    return f"{where}: unknown key {path!r}{hint}"
+    hint = f"did you mean {near[0]!r}?" if near else f"known keys there: {', '.join(known)}"
+    return f"{where}: unknown key {path!r}; {hint}"
 
 
-_MODELS: tuple[type[Strict], ...] = (TrainConfig, AugmentConfig, SizePhase, OneCycle, ReduceLROnPlateau)
+def _model_at(path: tuple[str | int, ...]) -> type[Strict]:
+    names = [part for part in path if isinstance(part, str)]
+    return _NESTED[names[-1]] if names else TrainConfig
+
+
+def _is_number(value: object) -> bool:
+    try:
+        return isinstance(value, str) and bool(float(value) or True)
+    except ValueError:
+        return False
+
+
+_NESTED: dict[str, type[Strict]] = {
+    "augment": AugmentConfig,
+    "size_phases": SizePhase,
+    "OneCycle": OneCycle,
+    "ReduceLROnPlateau": ReduceLROnPlateau,
+}

@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import nn
 
-from fer_train.augment import normalize
-from fer_train.data.faces import EMOTIONS, Faces
+from fer_train.augment import PIXEL_MEAN, PIXEL_STD, normalize
+from fer_train.data.faces import Faces, labels_for
+from fer_train.errors import DataError
 
 BATCH_SIZE = 256
 
@@ -43,8 +44,15 @@ class Metrics:
 
 
 @torch.inference_mode()
-def predict_logits(model: nn.Module, images: NDArray[np.uint8], *, device: torch.device, flip: bool = False,
-                   dtype: torch.dtype = torch.float32) -> NDArray[np.float32]:  # fmt: skip
+def predict_logits(
+    model: nn.Module,
+    images: NDArray[np.uint8],
+    *,
+    device: torch.device,
+    flip: bool = False,
+    dtype: torch.dtype = torch.float32,
+    mean_std: tuple[float, float] = (PIXEL_MEAN, PIXEL_STD),
+) -> NDArray[np.float32]:
     """Return logits (N, num_classes) for gray faces (N, 48, 48) uint8; the model is left in eval mode.
 
     With `flip` they are the mean over each face and its mirror image (test-time augmentation).
@@ -52,7 +60,7 @@ def predict_logits(model: nn.Module, images: NDArray[np.uint8], *, device: torch
     model.eval()
     parts = []
     for start in range(0, len(images), BATCH_SIZE):
-        faces = normalize(torch.from_numpy(images[start : start + BATCH_SIZE]).to(device))
+        faces = normalize(torch.from_numpy(images[start : start + BATCH_SIZE]).to(device), *mean_std)
         with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
             logits = model(faces).float()
             if flip:
@@ -62,13 +70,20 @@ def predict_logits(model: nn.Module, images: NDArray[np.uint8], *, device: torch
 
 
 def measure(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Metrics:
-    """Compare logits (N, C) with labels (N,); a class without any face or prediction counts as 0."""
+    """Compare logits (N, C) with labels (N,); a class without any face or prediction counts as 0.
+
+    Raises:
+        DataError: a label that the model has no class for.
+    """
     num_classes = logits.shape[1]
+    if labels.max() >= num_classes:
+        raise DataError(
+            f"the data hold label {labels.max()}, the model knows {num_classes} classes, 0 to {num_classes - 1}"
+        )
     classes = list(range(num_classes))
     predicted = logits.argmax(axis=1)
     per_class = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
     precision, recall, f1, support = (np.asarray(part, dtype=float) for part in per_class)
-    names = EMOTIONS if num_classes == len(EMOTIONS) else tuple(str(c) for c in classes)
     return Metrics(
         num_faces=len(labels),
         loss=float(F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))),
@@ -78,13 +93,21 @@ def measure(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Metrics:
         recall=float(recall.mean()),
         per_class={
             name: {"precision": precision[c], "recall": recall[c], "f1": f1[c], "support": support[c]}
-            for c, name in enumerate(names)
+            for c, name in enumerate(labels_for(num_classes))
         },
         confusion=confusion_matrix(labels, predicted, labels=classes).tolist(),
     )
 
 
-def evaluate(model: nn.Module, faces: Faces, *, device: torch.device, flip: bool = False,
-             dtype: torch.dtype = torch.float32) -> Metrics:  # fmt: skip
-    """Measure a model on faces; see `predict_logits` and `measure`."""
-    return measure(predict_logits(model, faces.images, device=device, flip=flip, dtype=dtype), faces.labels)
+def evaluate(
+    model: nn.Module,
+    faces: Faces,
+    *,
+    device: torch.device,
+    flip: bool = False,
+    dtype: torch.dtype = torch.float32,
+    mean_std: tuple[float, float] = (PIXEL_MEAN, PIXEL_STD),
+) -> Metrics:
+    """Measure a model on faces of the size that it was made for; see `predict_logits` and `measure`."""
+    logits = predict_logits(model, faces.images, device=device, flip=flip, dtype=dtype, mean_std=mean_std)
+    return measure(logits, faces.labels)

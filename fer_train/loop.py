@@ -71,6 +71,7 @@ class Run:
             "optimizer": self.optimizer.state_dict(),
             "schedule": self.schedule.state_dict(),
             "scaler": self.amp.state_dict(),
+            "precision": self.amp.precision,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -117,13 +118,17 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False,
         DivergenceError: the loss is not finite; `last.pt` still holds the last good epoch.
     """
     train, validation = take_split(faces, config.train_split), take_split(faces, config.validation_split)
-    _check_fit(config, train)
+    _check_fit(config, train, validation)
+    validation = validation.resized(config.image_size)
     last = out / "last.pt"
     if not resume and last.exists():
         raise CheckpointError(f"{last} exists. Fix: --resume to go on with that run, or another --out")
     run = build_run(config, len(train) // config.batch_size)
+    digest = faces.digest()
     if resume:
-        _restore(run, last)
+        _restore(run, last, digest)
+    for leftover in out.glob(".*.tmp"):  # of a process that was killed while it wrote
+        leftover.unlink()
     batches = EpochBatches(train, config, run.device)
     settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
     write_atomically(out / "config.yaml", lambda temporary: _write_text(temporary, settings))
@@ -131,6 +136,7 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False,
         started = time.monotonic()
         row = _train_one_epoch(run, batches, on_step) | _validate(run, validation)
         row["seconds"] = round(time.monotonic() - started, 1)
+        _check_weights(run, row["loss"])
         run.schedule.after_epoch(row["accuracy"])
         is_best = row["accuracy"] > max((r["accuracy"] for r in run.history), default=-1.0)
         run.history.append(row)
@@ -138,26 +144,37 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False,
         if is_best:
             # Before last.pt: after a kill between the two the epoch is run again and writes the same file.
             save_release(out / "best.safetensors", run.judged, describe_model(config, faces, run.history[-1]))
-        save_state(last, run.state_dict())
+        save_state(last, run.state_dict() | {"data": digest})
         on_epoch(row)
     return run
 
 
-def _check_fit(config: TrainConfig, train: Faces) -> None:
-    if int(train.labels.max()) >= config.num_classes:
-        raise ConfigError(f"num_classes is {config.num_classes} but the data hold label {train.labels.max()}")
+def _check_fit(config: TrainConfig, train: Faces, validation: Faces) -> None:
+    highest = max(int(train.labels.max()), int(validation.labels.max()))
+    if highest >= config.num_classes:
+        raise ConfigError(f"num_classes is {config.num_classes} but the data hold label {highest}")
     if len(train) < config.batch_size:
         raise ConfigError(f"batch_size is {config.batch_size} but {config.train_split} has {len(train)} faces")
 
 
-def _restore(run: Run, last: Path) -> None:
+def _restore(run: Run, last: Path, digest: str) -> None:
     state = load_state(last)
+    if state["data"] != digest:
+        raise CheckpointError(
+            f"{last} belongs to a run on other data: other faces or splits, or other rows left out. "
+            "Fix: the same --data, --twin-rows and protocol as then"
+        )
     then, now = state["config"], run.config.model_dump(mode="json")
     changed = [k for k in now if then.get(k) != now[k] and k != "device"]
     if changed:
         differences = ", ".join(f"{k} was {then.get(k)!r} and is {now[k]!r}" for k in changed)
         raise CheckpointError(
             f"{last} belongs to a run of another config: {differences}. Fix: use that run's config.yaml"
+        )
+    if state["precision"] != run.amp.precision:
+        raise CheckpointError(
+            f"{last} was trained in {state['precision']}, this device would go on in {run.amp.precision}. "
+            f"Fix: train anew with precision: {state['precision']} or on the same kind of device"
         )
     run.load_state_dict(state)
     _log.info("resuming %s after epoch %d of %d", last, run.epoch, run.config.num_epochs)
@@ -192,10 +209,19 @@ def _train_one_epoch(run: Run, batches: EpochBatches, on_step: OnStep) -> dict[s
 
 def _check_finite(run: Run, loss_sum: Tensor, step: int) -> None:
     if not math.isfinite(float(loss_sum)):
-        raise DivergenceError(
-            f"the loss became {float(loss_sum)} in epoch {run.epoch}, by step {step}. The checkpoint of the epoch "
-            "before is kept. Fix: start again with a lower learning_rate, or set max_grad_norm: 1.0"
-        )
+        raise _divergence(run, f"the loss became {float(loss_sum)} in epoch {run.epoch + 1}, by step {step}")
+
+
+def _check_weights(run: Run, validation_loss: float) -> None:
+    """Look behind the losses of the steps: the last step of an epoch may break the weights when its loss is known."""
+    weights = [p for model in (run.model, run.judged) for p in model.parameters()]
+    if not math.isfinite(validation_loss) or not all(bool(torch.isfinite(p).all()) for p in weights):
+        raise _divergence(run, f"weights or validation loss were not finite at the end of epoch {run.epoch + 1}")
+
+
+def _divergence(run: Run, what: str) -> DivergenceError:
+    kept = f"The checkpoint of epoch {run.epoch} is kept" if run.epoch else "No checkpoint was written yet"
+    return DivergenceError(f"{what}. {kept}. Fix: start again with a lower learning_rate, or set max_grad_norm: 1.0")
 
 
 def _validate(run: Run, validation: Faces) -> dict[str, Any]:

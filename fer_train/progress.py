@@ -27,7 +27,6 @@ class TrainingProgress:
         self._started = self._last_line = time.monotonic()
 
     def __enter__(self) -> Self:
-        self._bar.start()
         return self
 
     def __exit__(
@@ -37,6 +36,7 @@ class TrainingProgress:
 
     def on_step(self, step: int, num_steps: int, loss: float) -> None:
         """Move the bar; where there is no terminal, print a line now and then instead."""
+        self._bar.start()  # not before the first step: a refused run shows no bar
         self._bar.update(self._task, completed=step, total=num_steps, description=f"loss {loss:.3f}")
         now = time.monotonic()
         if not self._console.is_terminal and now - self._last_line > SECONDS_PER_LINE:

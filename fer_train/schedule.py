@@ -15,11 +15,15 @@ class Schedule:
         self._per_step: OneCycleLR | None = None
         self._per_epoch: TorchPlateau | None = None
         if isinstance(config.scheduler, OneCycle):
+            total_steps = steps_per_epoch * config.num_epochs
+            warmup = config.scheduler.warmup_fraction
+            if abs(warmup * total_steps - 1) < 1e-9:
+                warmup *= 1 + 1e-6  # torch divides by the warm-up's length minus one step
             self._per_step = OneCycleLR(
                 optimizer,
                 max_lr=config.learning_rate,
-                total_steps=steps_per_epoch * config.num_epochs,
-                pct_start=config.scheduler.warmup_fraction,
+                total_steps=total_steps,
+                pct_start=warmup,
                 cycle_momentum=False,
             )
         else:

@@ -8,7 +8,7 @@ import torch
 import fer_train
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD
 from fer_train.config import TrainConfig
-from fer_train.data.faces import EMOTIONS, FACE_SIZE, Faces
+from fer_train.data.faces import Faces, labels_for
 
 SPEC_VERSION = 1
 
@@ -21,13 +21,12 @@ def describe_model(config: TrainConfig, faces: Faces, metrics: dict[str, Any]) -
         faces: the rows it used, for provenance.
         metrics: what was measured, by name.
     """
-    named = config.num_classes == len(EMOTIONS)
     return {
         "spec_version": SPEC_VERSION,
         "architecture": config.model,
-        "labels": list(EMOTIONS) if named else [f"class_{c}" for c in range(config.num_classes)],
+        "labels": labels_for(config.num_classes),
         "input": {
-            "name": "images", "height": FACE_SIZE, "width": FACE_SIZE, "channels": 1, "dtype": "uint8",
+            "name": "images", "height": config.image_size, "width": config.image_size, "channels": 1, "dtype": "uint8",
             "color": "gray", "mean": PIXEL_MEAN, "std": PIXEL_STD,
         },
         "metrics": metrics,

@@ -3,7 +3,7 @@
 import json
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,13 @@ from rich.table import Table
 
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.engines import open_engine
+from fer_deploy.errors import FerDeployError
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.screen import why_no_screen
 from fer_deploy.live.sinks import JsonlSink, Sink, VideoSink, WindowSink
 from fer_deploy.live.sources import Source, open_source
+from fer_deploy.live.sources.video import without_password
 from fer_deploy.live.stats import LiveStats
 from fer_deploy.settings import load_settings
 from fer_deploy.vision.detector import DETECTORS, build_detector
@@ -47,15 +49,24 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
     console = Console(stderr=True)
     with open_engine(config.engine or bundled_model(), device=config.device) as engine:
         console.print(f"engine: {engine.description}", highlight=False)
+        detector = build_detector(config.detector)
         source = open_source(config.source)
-        sinks = _open_sinks(config, source, console)
-        pipeline = LivePipeline(source, build_detector(config.detector), engine, sinks, max_frames=config.max_frames)
+        try:
+            sinks = _open_sinks(config, source, console)
+        except FerDeployError:
+            source.close()
+            raise
+        pipeline = LivePipeline(source, detector, engine, sinks, max_frames=config.max_frames)
         with _stop_on_signals(pipeline), _progress(console) as on_frame:
             stats = pipeline.run(on_frame)
     if as_json:
         outputs = {"record": config.record, "jsonl": config.jsonl}
         written = {name: str(path) for name, path in outputs.items() if path is not None}
-        click.echo(json.dumps({"source": config.source, "engine": engine.description, **stats.to_dict(), **written}))
+        click.echo(
+            json.dumps(
+                {"source": without_password(config.source), "engine": engine.description, **stats.to_dict(), **written}
+            )
+        )
         return
     Console().print(_stats_table(stats))
     for name, path in (("video", config.record), ("results", config.jsonl)):
@@ -64,18 +75,21 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
 
 
 def _open_sinks(config: LiveConfig, source: Source, console: Console) -> list[Sink]:
-    sinks: list[Sink] = []
-    if config.jsonl is not None:
-        sinks.append(JsonlSink(config.jsonl))
-    if config.record is not None:
-        sinks.append(VideoSink(config.record, source.fps))
-    if config.display:
-        reason = why_no_screen()
-        if reason is None:
-            sinks.append(WindowSink("fer-deploy live", is_live=source.is_live))
-        else:
-            console.print(f"no window: {reason}; going on without. --no-display silences this", highlight=False)
-    return sinks
+    """Open what the config names; JSONL last, since it replaces the old file at once. On failure none stays open."""
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+        if config.display:
+            reason = why_no_screen()
+            if reason is None:
+                sinks.append(stack.enter_context(WindowSink("fer-deploy live", is_live=source.is_live)))
+            else:
+                console.print(f"no window: {reason}; going on without. --no-display silences this", highlight=False)
+        if config.record is not None:
+            sinks.append(stack.enter_context(VideoSink(config.record, source.fps)))
+        if config.jsonl is not None:
+            sinks.append(stack.enter_context(JsonlSink(config.jsonl)))
+        stack.pop_all()  # from here on the loop closes them
+        return sinks
 
 
 @contextmanager

@@ -46,12 +46,15 @@ class Engine(ABC):
             (N, num_labels) float32, owned by the caller.
 
         Raises:
-            EngineError: another shape or dtype, or the backend failed.
+            EngineError: another shape or dtype, the backend failed, or a logit is not finite.
         """
         check_images(images_nchw, self._spec)
         if len(images_nchw) == 0:
             return np.empty((0, len(self._spec.labels)), dtype=np.float32)
-        return self._run(np.ascontiguousarray(images_nchw))
+        logits = self._run(np.ascontiguousarray(images_nchw))
+        if not np.isfinite(logits).all():
+            raise EngineError(f"{self._description} gave logits that are not finite. Fix: verify or rebuild the model")
+        return logits
 
     @abstractmethod
     def _run(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -45,6 +45,7 @@ def export(config: ExportConfig) -> Exported:
         images, where = load_faces(config.data, config.num_faces), str(config.data.name)
     final = config.out / f"{spec.architecture}-{spec.precision}.onnx"
     report = final.with_suffix(".verify.json")
+    is_new = not config.out.exists()
     try:
         config.out.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=config.out) as folder:
@@ -64,8 +65,11 @@ def export(config: ExportConfig) -> Exported:
             }
             draft = Path(folder) / report.name
             draft.write_text(json.dumps(content, indent=2) + "\n")
-            os.replace(candidate, final)
             os.replace(draft, report)
+            os.replace(candidate, final)
     except OSError as err:
         raise ExportError(f"cannot write into {config.out}: {err.strerror or err}. Fix: another --out") from err
+    finally:
+        if is_new and config.out.is_dir() and not any(config.out.iterdir()):
+            config.out.rmdir()
     return Exported(final, report, agreement)

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fer_deploy.engines.base import Device, Engine
+from fer_deploy.errors import EngineError
 from fer_deploy.export.checkpoint import load_checkpoint
 from fer_deploy.spec import ModelSpec
 
@@ -38,10 +39,12 @@ class TorchEngine(Engine):
     def open(cls, path: Path, *, device: Device = "auto") -> Self:
         """Load a `.safetensors` release; see `load_checkpoint` for the errors."""
         model, spec = load_checkpoint(path)
+        if device == "cuda" and not torch.cuda.is_available():
+            raise EngineError(f"device cuda: PyTorch {torch.__version__} finds no CUDA device. Fix: --device cpu")
         use_cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
         return cls(DeployedGraph(model, spec), spec, torch.device("cuda" if use_cuda else "cpu"))
 
     @torch.inference_mode()
     def _run(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
-        logits = self._graph(torch.from_numpy(images_nchw).to(self._device))
+        logits = self._graph(torch.from_numpy(np.require(images_nchw, requirements="W")).to(self._device))
         return np.asarray(logits.cpu().numpy(), dtype=np.float32)

@@ -25,6 +25,7 @@ class LiveConfig(Settings):
         outputs = [path.resolve() for path in (self.record, self.jsonl) if path is not None]
         if len(set(outputs)) < len(outputs):
             raise ValueError(f"record and jsonl are the same file, {self.record}")
-        if Path(self.source).resolve() in outputs:
-            raise ValueError(f"{self.source} is both source and output; it would be overwritten")
+        for role, read in (("source", self.source), ("engine", self.engine)):
+            if read is not None and Path(read).resolve() in outputs:
+                raise ValueError(f"{read} is both {role} and output; it would be overwritten")
         return self

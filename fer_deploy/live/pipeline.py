@@ -110,17 +110,23 @@ class LivePipeline:
         with ExitStack() as stack:
             for sink in self._sinks:
                 stack.enter_context(sink)
-            while not self._stop_requested:
-                result = self._results.get(timeout_s=POLL_S)
-                if isinstance(result, Signal):
-                    if result is PENDING:
-                        continue
-                    return
-                go_on = self._write(result)
-                if on_frame is not None:
-                    on_frame(self.stats)
-                if not go_on or self.stats.num_frames == self._max_frames:
-                    return
+            try:
+                self._write_results(on_frame)
+            except Exception as err:  # noqa: BLE001 - kept as the first failure, before a sink's close can hide it
+                self._fail("sink", err)
+
+    def _write_results(self, on_frame: Callable[[LiveStats], None] | None) -> None:
+        while not self._stop_requested:
+            result = self._results.get(timeout_s=POLL_S)
+            if isinstance(result, Signal):
+                if result is PENDING:
+                    continue
+                return
+            go_on = self._write(result)
+            if on_frame is not None:
+                on_frame(self.stats)
+            if not go_on or self.stats.num_frames == self._max_frames:
+                return
 
     def _write(self, result: FrameResult) -> bool:
         started_ns = time.monotonic_ns()

@@ -35,6 +35,6 @@ def _answers(display: str) -> bool:
                 connection.connect(str(local))
         else:
             socket.create_connection((match["host"], 6000 + number), timeout=1).close()
-    except OSError:
+    except (OSError, ValueError, OverflowError):  # ValueError: a host name that IDNA refuses
         return False
     return True

@@ -152,11 +152,12 @@ class VideoSink(Sink):
 
     def close(self) -> None:
         """Finalize the video, prove that it holds every frame, and give it its name."""
-        if self._writer is None:
+        if self._writer is not None:
+            self._writer.release()
+            self._writer = None
+        if self._num_frames == 0:
             self._part.unlink(missing_ok=True)
             return
-        self._writer.release()
-        self._writer = None
         check = cv2.VideoCapture(str(self._part), cv2.CAP_FFMPEG)
         num_readable = int(check.get(cv2.CAP_PROP_FRAME_COUNT)) if check.isOpened() else 0
         check.release()

@@ -2,17 +2,22 @@
 
 import hashlib
 import logging
-import os
-import tempfile
+import tokenize
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 
+from fer_train.checkpoint import write_atomically
 from fer_train.data.faces import Faces
+from fer_train.errors import CheckpointError
 
 FORMAT = "fer-faces-1"
+_DAMAGED = (
+    OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, zipfile.BadZipFile, tokenize.TokenError,
+)  # fmt: skip
+"""What numpy and zipfile raise on a file that is truncated, garbage or another kind of archive."""
 _log = logging.getLogger(__name__)
 
 
@@ -39,28 +44,26 @@ def file_sha256(path: Path) -> str:
 
 def _load(cache: Path, sha256: str) -> Faces | None:
     try:
-        with np.load(cache, allow_pickle=False) as stored:
+        with cache.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             if str(stored["format"]) != FORMAT or str(stored["source_sha256"]) != sha256:
                 return None
             return Faces(stored["images"], stored["labels"], stored["splits"], stored["rows"], sha256)
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile) as err:
+    except _DAMAGED as err:
         _log.warning("ignoring the cache %s, which cannot be read (%s); parsing the CSV again", cache, err)
         return None
 
 
 def _save(cache: Path, faces: Faces) -> None:
-    temporary: str | None = None
-    try:
-        with tempfile.NamedTemporaryFile(dir=cache.parent, suffix=".tmp", delete=False) as file:
-            temporary = file.name
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
             np.savez(
                 file, format=FORMAT, source_sha256=faces.source_sha256, images=faces.images,
                 labels=faces.labels, splits=faces.splits, rows=faces.rows,
             )  # fmt: skip
-        os.replace(temporary, cache)
-    except OSError as err:
-        _log.warning("cannot write the cache %s (%s); the next run parses the CSV again", cache, err)
-        if temporary is not None:
-            Path(temporary).unlink(missing_ok=True)
+
+    try:
+        write_atomically(cache, write)
+    except CheckpointError as err:
+        _log.warning("%s. The next run parses the CSV again", err)

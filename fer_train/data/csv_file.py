@@ -1,8 +1,8 @@
 """Kaggle's CSV files: fer2013.csv (emotion,pixels,Usage) and icml_face_data.csv ("emotion, Usage, pixels")."""
 
 import csv
+import re
 import sys
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -35,11 +35,13 @@ def parse_csv(path: Path, sha256: str) -> Faces:
     with path.open(newline="", encoding="utf-8", errors="replace") as file:
         reader = csv.reader(file)
         columns = _find_columns(path, next(reader, []))
-        for line, row in _numbered(reader):
+        for row in reader:
+            if not row:
+                continue
             try:
                 label, image, usage = _parse_row(row, columns)
             except ValueError as err:
-                faults.append(f"  line {line}: {err}")
+                faults.append(f"  line {reader.line_num}: {err}")
                 if len(faults) == MAX_NAMED_ROWS:
                     break
                 continue
@@ -60,10 +62,6 @@ def parse_csv(path: Path, sha256: str) -> Faces:
     )
 
 
-def _numbered(reader: Iterator[list[str]]) -> Iterator[tuple[int, list[str]]]:
-    return ((line, row) for line, row in enumerate(reader, start=2) if row)
-
-
 def _find_columns(path: Path, header: list[str]) -> dict[str, int]:
     names = [name.strip().lower().lstrip("\ufeff") for name in header]
     if all(column in names for column in COLUMNS):
@@ -77,7 +75,7 @@ def _guess(path: Path, names: list[str]) -> str:
     if not start:
         return "is empty"
     for magic, kind in _MAGIC.items():
-        if start.startswith(magic):
+        if start.lstrip().startswith(magic):
             return f"seems to be {kind}"
     if b"\0" in start:
         return "seems to be a binary file"
@@ -114,6 +112,8 @@ def _parse_pixels(text: str) -> NDArray[np.uint8]:
     # bytes.split + fromiter would take minutes over the file; numpy's own text parser takes seconds.
     if text.translate(_DIGITS_AWAY).strip():
         raise ValueError("pixels hold something that is not a whole number")
+    if too_long := _FOUR_DIGITS.search(text):
+        raise ValueError(f"pixel value {too_long[0][:12]} is not 0 to 255")
     values = np.fromstring(text, dtype=np.int32, sep=" ")
     if len(values) != _NUM_PIXELS:
         raise ValueError(f"has {len(values):,} pixels, expected {_NUM_PIXELS:,} (48x48)")
@@ -122,4 +122,5 @@ def _parse_pixels(text: str) -> NDArray[np.uint8]:
     return values.astype(np.uint8)
 
 
+_FOUR_DIGITS = re.compile(r"\d{4,}")
 _DIGITS_AWAY = str.maketrans("", "", "0123456789")

@@ -1,5 +1,6 @@
 """Faces: the one in-memory form of a labelled data set, whatever file it came from."""
 
+import hashlib
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -12,12 +13,17 @@ EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 FACE_SIZE = 48
 
 
+def labels_for(num_classes: int) -> list[str]:
+    """Return the names of the classes: `EMOTIONS` for seven of them, else class_0, class_1, ..."""
+    return list(EMOTIONS) if num_classes == len(EMOTIONS) else [f"class_{c}" for c in range(num_classes)]
+
+
 @dataclass(frozen=True, eq=False)
 class Faces:
     """Labelled faces; all arrays have the same length N.
 
     Attributes:
-        images: (N, 48, 48) uint8, gray.
+        images: (N, 48, 48) uint8, gray; another side after `resized`.
         labels: (N,) int64, an index into `EMOTIONS`.
         splits: (N,) str, the split's name as its source has it, such as "Training".
         rows: (N,) int64, the row number in Kaggle's CSV, counted from 0; -1 where the source does not tell.
@@ -42,6 +48,19 @@ class Faces:
             self, images=self.images[keep], labels=self.labels[keep], splits=self.splits[keep],
             rows=self.rows[keep], votes=votes,
         )  # fmt: skip
+
+    def resized(self, image_size: int) -> Self:
+        """Return the faces with square images of this side in pixels."""
+        if self.images.shape[1] == image_size:
+            return self
+        return replace(self, images=np.stack([resize_face(image, image_size) for image in self.images]))
+
+    def digest(self) -> str:
+        """Return a hex digest of pixels, labels and splits: equal for the same faces in the same order."""
+        content = hashlib.blake2b(digest_size=16)
+        for part in (self.images, self.labels, self.splits):
+            content.update(np.ascontiguousarray(part).tobytes())
+        return content.hexdigest()
 
     def counts(self) -> dict[str, int]:
         """Return the number of faces in each split, in order of first appearance."""

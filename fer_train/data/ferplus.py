@@ -40,7 +40,9 @@ def join_votes(faces: Faces, path: Path) -> Faces:
     for i, row_number in enumerate(faces.rows):
         row, line = rows[row_number], int(row_number) + 2
         if row["Usage"] != faces.splits[i] and str(faces.splits[i]) in USAGES:
-            raise DataError(f"{path} line {line}: Usage is {row['Usage']!r}, the face there is of {faces.splits[i]!r}")
+            raise DataError(
+                f"{path} line {line}: Usage is {row['Usage']!r}, the face there is of {str(faces.splits[i])!r}"
+            )
         try:
             votes[i] = [int(row[name]) for name in VOTES]
         except (TypeError, ValueError, OverflowError) as err:

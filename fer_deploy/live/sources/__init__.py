@@ -1,5 +1,6 @@
 """Where frames come from. `open_source` tells a camera, a stream, a file and a folder apart."""
 
+import os
 from pathlib import Path
 
 from fer_deploy.errors import StreamError
@@ -26,9 +27,9 @@ def open_source(text: str) -> Source:
     if "://" in text:
         return open_video(text, is_live=True)
     path = Path(text)
-    if path.is_dir():
+    if os.path.isdir(path):  # unlike Path.is_dir, no error for a name that is too long
         return open_folder(path)
-    if not path.exists():
+    if not os.path.exists(path):
         raise StreamError(
             f"no source {text!r}: no such file or folder. Expected a camera number (0), a video file, a folder of "
             "pictures, rtsp://..., or synthetic"

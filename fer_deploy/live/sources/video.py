@@ -55,8 +55,8 @@ class VideoSource(Source):
 
 def open_camera(number: int) -> VideoSource:
     """Open camera `number`, counted from 0; StreamError where there is none."""
-    capture = cv2.VideoCapture(number)
-    if not capture.isOpened():
+    capture = cv2.VideoCapture(number) if number < 2**31 else None
+    if capture is None or not capture.isOpened():
         devices = ", ".join(sorted(str(p) for p in Path("/dev").glob("video*"))) or "none"
         raise StreamError(
             f"cannot open camera {number}; cameras on this machine: {devices}. "
@@ -70,10 +70,12 @@ def open_video(text: str, *, is_live: bool) -> VideoSource:
     capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, _TIMEOUTS if is_live else [])
     if not capture.isOpened():
         kind = "stream" if is_live else "file as a video"
-        raise StreamError(f"cannot open the {kind} {_without_password(text)}. Fix: check that a player shows it")
-    return VideoSource(capture, _without_password(text), is_live=is_live)
+        raise StreamError(f"cannot open the {kind} {without_password(text)}. Fix: check that a player shows it")
+    is_endless = capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0  # a URL may well name a recording
+    return VideoSource(capture, without_password(text), is_live=is_live and is_endless)
 
 
-def _without_password(url: str) -> str:
+def without_password(url: str) -> str:
+    """Return the text with user and password of a URL replaced by ***."""
     scheme, separator, rest = url.partition("://")
     return f"{scheme}://***@{rest.rsplit('@', 1)[1]}" if separator and "@" in rest else url

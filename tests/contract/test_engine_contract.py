@@ -1,0 +1,126 @@
+"""One class, every engine."""
+
+import numpy as np
+import pytest
+
+from fer_deploy.engines import open_engine
+from fer_deploy.engines.base import Engine
+from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.errors import EngineError
+from fer_deploy.export.torch_engine import TorchEngine
+
+ENGINES = ["fake", "onnxruntime", "torch", pytest.param("torch-cuda", marks=pytest.mark.gpu)]
+
+
+@pytest.fixture(scope="module", params=ENGINES)
+def engine(request):
+    match request.param:
+        case "fake":
+            opened = FakeEngine()
+        case "onnxruntime":
+            opened = open_engine(request.getfixturevalue("tiny_onnx"), device="cpu")
+        case "torch":
+            opened = TorchEngine.open(request.getfixturevalue("tiny_release"), device="cpu")
+        case "torch-cuda":
+            opened = TorchEngine.open(request.getfixturevalue("tiny_release"), device="cuda")
+    with opened:
+        yield opened
+
+
+def images_of(num: int, seed: int = 0) -> np.ndarray:
+    generator = np.random.default_rng(seed)
+    level = generator.integers(20, 230, (num, 1, 1, 1))
+    return (level + generator.integers(-20, 20, (num, 1, 48, 48))).astype(np.uint8)
+
+
+class TestEngineContract:
+    @pytest.mark.parametrize("num", [0, 1, 5, 64])
+    def test_shape_and_dtype(self, engine: Engine, num: int):
+        logits = engine.infer(images_of(num))
+        assert logits.shape == (num, len(engine.spec.labels))
+        assert logits.dtype == np.float32
+        assert np.isfinite(logits).all()
+
+    def test_tells_images_apart(self, engine: Engine):
+        assert np.ptp(engine.infer(images_of(8)), axis=0).max() > 0.01
+
+    @pytest.mark.parametrize("num", [1, 3])
+    def test_a_face_does_not_depend_on_its_batch(self, engine: Engine, num: int):
+        images = images_of(9)
+        np.testing.assert_allclose(engine.infer(images[:num]), engine.infer(images)[:num], atol=1e-4)
+
+    def test_same_input_same_result(self, engine: Engine):
+        np.testing.assert_array_equal(engine.infer(images_of(5)), engine.infer(images_of(5)))
+
+    @pytest.mark.parametrize("dtype", [np.float32, np.int8, np.int64])
+    def test_wrong_dtype(self, engine: Engine, dtype):
+        with pytest.raises(EngineError, match=rf"images are {np.dtype(dtype)}, expected uint8 in 0 to 255"):
+            engine.infer(images_of(1).astype(dtype))
+
+    @pytest.mark.parametrize("shape", [(48, 48), (1, 48, 48), (2, 3, 48, 48), (2, 1, 47, 48), (2, 48, 48, 1), (0,)])
+    def test_wrong_shape(self, engine: Engine, shape):
+        with pytest.raises(EngineError, match=r"images have shape \(.*\), expected \(N, 1, 48, 48\)"):
+            engine.infer(np.zeros(shape, dtype=np.uint8))
+
+    def test_result_is_owned_by_the_caller(self, engine: Engine):
+        images = images_of(4)
+        first = engine.infer(images)
+        kept = first.copy()
+        images[:] = 255 - images
+        engine.infer(images)
+        np.testing.assert_array_equal(first, kept)
+        first[:] = 99.0
+        np.testing.assert_array_equal(engine.infer(images_of(4)), kept)
+
+    def test_input_is_left_alone(self, engine: Engine):
+        images = images_of(4)
+        engine.infer(images)
+        np.testing.assert_array_equal(images, images_of(4))
+
+    @pytest.mark.parametrize(
+        "view",
+        [
+            pytest.param(lambda x: x[::2], id="strided"),
+            pytest.param(lambda x: x[..., ::-1], id="mirrored"),
+            pytest.param(lambda x: x.swapaxes(2, 3), id="transposed"),
+            pytest.param(lambda x: np.broadcast_to(x[:1], (4, 1, 48, 48)), id="broadcast"),
+        ],
+    )
+    def test_non_contiguous_input(self, engine: Engine, view):
+        images = view(images_of(8))
+        np.testing.assert_array_equal(engine.infer(images), engine.infer(images.copy(order="C")))
+
+    def test_read_only_input(self, engine: Engine):
+        images = images_of(2)
+        images.flags.writeable = False
+        np.testing.assert_array_equal(engine.infer(images), engine.infer(images_of(2)))
+
+    def test_describes_itself(self, engine: Engine):
+        assert engine.description
+        assert engine.spec.input.name == "images"
+
+
+@pytest.mark.parametrize("kind", ["fake", "onnxruntime", "torch"])
+def test_close_twice(kind: str, request):
+    opened = {
+        "fake": FakeEngine,
+        "onnxruntime": lambda: open_engine(request.getfixturevalue("tiny_onnx"), device="cpu"),
+        "torch": lambda: TorchEngine.open(request.getfixturevalue("tiny_release"), device="cpu"),
+    }[kind]()
+    with opened:
+        opened.close()
+    opened.close()
+
+
+def test_torch_engine_without_cuda(monkeypatch, tiny_release):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    with pytest.raises(EngineError, match="cuda"):
+        TorchEngine.open(tiny_release, device="cuda")
+
+
+def test_fake_engine_fails_when_told():
+    fake = FakeEngine(fail_at_call=1)
+    fake.infer(images_of(2))
+    with pytest.raises(EngineError, match="told to fail at call 1"):
+        fake.infer(images_of(3))
+    assert fake.batch_sizes == [2]

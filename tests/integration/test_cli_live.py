@@ -1,0 +1,130 @@
+"""`fer-deploy live` from flags to files, with a real engine and a real detector."""
+
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from click.testing import CliRunner, Result
+from integration.live_fakes import live_threads, num_video_frames
+
+from fer_deploy.cli import main
+from fer_deploy.live.sources.synthetic import HEIGHT, WIDTH
+
+NUM = 12
+
+
+def live(*args: object) -> Result:
+    result = CliRunner().invoke(main, ["live", *map(str, args)])
+    assert live_threads() == []
+    return result
+
+
+@pytest.fixture(scope="module")
+def outputs(tmp_path_factory, tiny_onnx) -> tuple[Path, dict]:
+    """Folder and --json object of one run."""
+    folder = tmp_path_factory.mktemp("live")
+    result = live(
+        "--source", "synthetic", "--engine", tiny_onnx, "--no-display", "--max-frames", NUM, "--json",
+        "--record", folder / "a.mp4", "--jsonl", folder / "deep" / "a.jsonl",
+    )  # fmt: skip
+    assert result.exit_code == 0, result.output
+    return folder, json.loads(result.stdout)
+
+
+@pytest.fixture(scope="module")
+def lines(outputs) -> list[dict]:
+    return [json.loads(line) for line in (outputs[0] / "deep" / "a.jsonl").read_text().splitlines()]
+
+
+class TestOutputs:
+    def test_jsonl_and_video_agree(self, outputs, lines):
+        assert [line["frame"] for line in lines] == list(range(NUM))
+        assert num_video_frames(outputs[0] / "a.mp4") == NUM
+        assert not list(outputs[0].glob("*.part*"))
+
+    def test_video_has_the_sources_size_and_speed(self, outputs):
+        capture = cv2.VideoCapture(str(outputs[0] / "a.mp4"))
+        assert capture.get(cv2.CAP_PROP_FRAME_WIDTH) == WIDTH
+        assert capture.get(cv2.CAP_PROP_FRAME_HEIGHT) == HEIGHT
+        assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(30, abs=0.1)
+        capture.release()
+
+    def test_schema(self, lines, tiny_spec):
+        for line in lines:
+            assert list(line) == ["frame", "time_s", "faces"]
+            assert isinstance(line["frame"], int)
+            assert line["time_s"] == pytest.approx(line["frame"] / 30, abs=1e-3)
+        faces = [face for line in lines for face in line["faces"]]
+        assert len(faces) >= 2 * NUM - 2
+        for face in faces:
+            assert list(face) == ["box_xyxy", "emotion", "confidence", "probs"]
+            x1, y1, x2, y2 = face["box_xyxy"]
+            assert all(isinstance(value, int) for value in face["box_xyxy"])
+            assert 0 <= x1 < x2 <= WIDTH
+            assert 0 <= y1 < y2 <= HEIGHT
+            assert list(face["probs"]) == tiny_spec["labels"]
+            assert sum(face["probs"].values()) == pytest.approx(1, abs=7 * 5e-5 + 1e-9)
+            assert face["confidence"] == face["probs"][face["emotion"]] == max(face["probs"].values())
+
+    def test_json_report(self, outputs, lines):
+        folder, report = outputs
+        assert report["source"] == "synthetic"
+        assert "CPUExecutionProvider, fp32" in report["engine"]
+        assert (report["num_frames"], report["num_dropped"]) == (NUM, 0)
+        assert report["num_faces"] == sum(len(line["faces"]) for line in lines)
+        assert report["seconds"] > 0
+        assert report["throughput_fps"] == pytest.approx(NUM / report["seconds"], rel=0.01)
+        assert list(report["latency_ms"]) == [
+            "capture to infer", "detect", "preprocess", "infer", "postprocess", "draw", "sinks", "total",
+        ]  # fmt: skip
+        assert all(row["p50"] <= row["p90"] <= row["p99"] for row in report["latency_ms"].values())
+        assert report["record"] == str(folder / "a.mp4")
+        assert report["jsonl"] == str(folder / "deep" / "a.jsonl")
+
+
+def test_default_engine_and_table(tmp_path):
+    """Without --engine the bundled model runs; without --json a table is printed and the files are named."""
+    result = live("--source", "synthetic", "--no-display", "--max-frames", 2, "--jsonl", tmp_path / "a.jsonl")
+    assert result.exit_code == 0, result.output
+    assert "2 frames" in result.stdout
+    assert all(word in result.stdout for word in ("p50", "p90", "p99", "detect", "dropped", "throughput"))
+    assert f"results: {tmp_path / 'a.jsonl'}" in result.stdout
+    assert "ONNX Runtime" in result.stderr
+
+
+@pytest.mark.parametrize(("display", "reason"), [(None, "DISPLAY is not set"), (":4711", "no X server answers")])
+def test_no_screen_is_a_message(monkeypatch, tiny_onnx, display, reason):
+    monkeypatch.delenv("DISPLAY", raising=False)
+    if display:
+        monkeypatch.setenv("DISPLAY", display)
+    result = live("--source", "synthetic", "--engine", tiny_onnx, "--max-frames", 2)
+    assert result.exit_code == 0, result.output
+    message = " ".join(result.stderr.split())
+    assert "no window: " in message
+    assert reason in message
+    assert "--no-display silences this" in message
+
+
+def test_pictures_are_named(tmp_path, tiny_onnx):
+    for name in ("b.png", "a.png"):
+        cv2.imwrite(str(tmp_path / name), np.full((60, 80, 3), 90, dtype=np.uint8))
+    out = tmp_path / "out.jsonl"
+    assert live("--source", tmp_path, "--engine", tiny_onnx, "--no-display", "--jsonl", out).exit_code == 0
+    lines = [json.loads(line) for line in out.read_text().splitlines()]
+    assert [(line["frame"], line["name"], line["faces"]) for line in lines] == [(0, "a.png", []), (1, "b.png", [])]
+
+
+@pytest.mark.shared
+@pytest.mark.slow
+def test_real_clip(tmp_path, shared_dir):
+    clip = shared_dir / "clips" / "face-demographics-walking-and-pause.gif"
+    record, jsonl = tmp_path / "a.mp4", tmp_path / "a.jsonl"
+    result = live("--source", clip, "--no-display", "--record", record, "--jsonl", jsonl, "--json")
+    assert result.exit_code == 0, result.output
+    lines = [json.loads(line) for line in jsonl.read_text().splitlines()]
+    assert len(lines) == num_video_frames(record) == 41
+    report = json.loads(result.stdout)
+    assert report["num_dropped"] == 0
+    assert report["num_faces"] == sum(len(line["faces"]) for line in lines) >= 80

@@ -1,0 +1,142 @@
+import sys
+
+import cv2
+import pytest
+from click.testing import CliRunner
+
+import fer_deploy.engines as engines_package
+from fer_deploy import __version__
+from fer_deploy.cli import COMMANDS, main
+from fer_deploy.cli import live as live_module
+from fer_deploy.engines.fake import FakeEngine
+
+SYNTHETIC = ["--source", "synthetic", "--no-display", "--max-frames", "2"]
+
+
+def run(*args: object):
+    return CliRunner().invoke(main, [str(arg) for arg in args])
+
+
+@pytest.fixture
+def fake_engine(monkeypatch):
+    engine = FakeEngine()
+    monkeypatch.setattr(live_module, "open_engine", lambda path, device: engine)
+    return engine
+
+
+def test_help_lists_every_command():
+    result = run("--help")
+    assert result.exit_code == 0
+    assert all(name in result.stdout and text in result.stdout for name, text in COMMANDS.items())
+    assert __version__ in run("--version").stdout
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_help_of_each_command(name):
+    result = run(name, "--help")
+    assert result.exit_code == 0
+    assert "--config" in result.stdout
+
+
+def test_unknown_command():
+    result = run("fly")
+    assert result.exit_code == 2
+    assert "No such command 'fly'" in result.stderr
+
+
+class TestExitCodes:
+    @pytest.mark.parametrize(
+        ("args", "code", "text"),
+        [
+            (["--max-frames", "0"], 2, "error: command line: max_frames: Input should be greater than or equal to 1"),
+            (["--config", "{}/none.yaml"], 2, "error: cannot read config"),
+            (["--record", "{}/a.txt"], 2, "known video suffixes are .mp4, .avi, .mkv"),
+            (["--device", "tpu"], 2, "'tpu' is not one of"),
+            (["--source", "nothing.mp4"], 8, "error: no source 'nothing.mp4'"),
+            (["--source", "99"], 8, "error: cannot open camera 99"),
+            (["--jsonl", "{}"], 8, "Is a directory. Fix: another --jsonl"),
+            (["--record", "{}/file/a.mp4"], 8, "Fix: another --record"),
+        ],
+    )
+    def test_live(self, fake_engine, tmp_path, args, code, text):
+        (tmp_path / "file").write_text("x")
+        result = run("live", *SYNTHETIC, *(arg.format(tmp_path) for arg in args))
+        assert (result.exit_code, result.stdout) == (code, "")
+        assert text in result.stderr
+
+    def test_stage_is_named(self, monkeypatch):
+        monkeypatch.setattr(live_module, "open_engine", lambda path, device: FakeEngine(fail_at_call=1))
+        result = run("live", *SYNTHETIC)
+        assert result.exit_code == 7
+        assert "error [infer]: FakeEngine was told to fail at call 1" in result.stderr
+
+    def test_disk_full(self, fake_engine):
+        result = run("live", *SYNTHETIC, "--jsonl", "/dev/full")
+        assert result.exit_code == 8
+        assert "error [sink]: cannot " in result.stderr
+        assert "/dev/full: No space left on device" in result.stderr
+
+    @pytest.mark.parametrize(("name", "text"), [("none.onnx", "no model at"), ("a.pt", "no engine for the suffix")])
+    def test_bad_engine(self, tmp_path, name, text):
+        result = run("live", *SYNTHETIC, "--engine", tmp_path / name)
+        assert result.exit_code == 4
+        assert text in result.stderr
+
+    def test_missing_onnxruntime(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "onnxruntime", None)
+        monkeypatch.delitem(sys.modules, "fer_deploy.engines.onnxruntime", raising=False)
+        monkeypatch.delattr(engines_package, "onnxruntime", raising=False)
+        result = run("live", *SYNTHETIC)
+        assert result.exit_code == 3
+        assert "onnxruntime is not installed. Fix: pip install 'fer-toolchain[cpu]'" in result.stderr
+
+    def test_export_without_torch(self, monkeypatch):
+        monkeypatch.setitem(sys.modules, "torch", None)
+        for name in [name for name in sys.modules if name.startswith("fer_deploy.export.")]:
+            if name != "fer_deploy.export.config":
+                monkeypatch.delitem(sys.modules, name)
+        for name in [name for name in sys.modules if name.startswith("fer_train")]:
+            monkeypatch.delitem(sys.modules, name)
+        result = run("export", "--checkpoint", "a.safetensors", "--out", "o")
+        assert result.exit_code == 3
+        assert (
+            "export needs torch, which is not installed. Fix: pip install 'fer-toolchain[export,cpu]'" in result.stderr
+        )
+
+    def test_export_needs_a_checkpoint(self):
+        result = run("export", "--out", "o")
+        assert result.exit_code == 2
+        assert "command line: checkpoint: Field required" in result.stderr
+
+
+class TestFailedStart:
+    """A run that never starts leaves the outputs of the last one alone, and nothing of its own."""
+
+    def test_old_results_survive_a_bad_flag(self, fake_engine, tmp_path):
+        (tmp_path / "a.jsonl").write_text("old\n")
+        result = run("live", *SYNTHETIC, "--jsonl", tmp_path / "a.jsonl", "--record", tmp_path / "a.txt")
+        assert result.exit_code == 2
+        assert (tmp_path / "a.jsonl").read_text() == "old\n"
+
+    def test_no_window(self, fake_engine, tmp_path, monkeypatch):
+        def refuse(title, flags):
+            raise cv2.error("no window")
+
+        monkeypatch.setattr(cv2, "namedWindow", refuse)
+        monkeypatch.setattr(live_module, "why_no_screen", lambda: None)
+        result = run("live", "--source", "synthetic", "--max-frames", "2", "--record", tmp_path / "a.mp4")
+        assert result.exit_code == 8
+        assert "cannot open a window" in result.stderr
+        assert list(tmp_path.iterdir()) == []
+
+
+def test_engine_is_closed(fake_engine):
+    assert run("live", *SYNTHETIC).exit_code == 0
+    assert fake_engine.closed
+
+
+def test_json_names_only_what_was_written(fake_engine):
+    result = run("live", *SYNTHETIC, "--json")
+    assert result.exit_code == 0
+    assert '"num_frames": 2' in result.stdout
+    assert "record" not in result.stdout

@@ -1,0 +1,144 @@
+import json
+import shutil
+import sys
+
+import onnx
+import onnxruntime as ort
+import pytest
+
+import fer_deploy.engines as engines_package
+from fer_deploy.engines import open_engine
+from fer_deploy.errors import ArtifactError, EngineError, MissingDependencyError
+from fer_deploy.spec import SPEC_KEY
+
+LEAF = "fer_deploy.engines.onnxruntime"
+
+
+@pytest.fixture
+def with_metadata(tiny_onnx, tmp_path):
+    """Return a function that copies the model with other metadata."""
+
+    def write(metadata: dict[str, str]):
+        model = onnx.load(tiny_onnx)
+        del model.metadata_props[:]
+        onnx.helper.set_model_props(model, metadata)
+        path = tmp_path / "changed.onnx"
+        onnx.save(model, path)
+        return path
+
+    return write
+
+
+class TestFiles:
+    @pytest.mark.parametrize("name", ["net.pt", "net", "net.plan", "net.safetensors"])
+    def test_unknown_suffix(self, tmp_path, name):
+        with pytest.raises(ArtifactError, match=r"cannot open .*: no engine for the suffix .*; known: \.onnx\. Fix: "):
+            open_engine(tmp_path / name)
+
+    @pytest.mark.parametrize(
+        ("make", "text"),
+        [
+            (lambda path: None, "no model at "),
+            (lambda path: path.touch(), "net.onnx is empty, expected a model file"),
+            (lambda path: path.mkdir(), "net.onnx is a folder, expected a model file"),
+        ],
+    )
+    def test_no_file(self, tmp_path, make, text):
+        make(tmp_path / "net.onnx")
+        with pytest.raises(ArtifactError, match=text) as caught:
+            open_engine(tmp_path / "net.onnx")
+        assert "Fix: fer-deploy export --checkpoint" in str(caught.value)
+
+    @pytest.mark.parametrize("share", [1e-6, 0.001, 0.3, 0.9, 0.999999])
+    def test_truncated(self, tiny_onnx, tmp_path, share):
+        content = tiny_onnx.read_bytes()
+        path = tmp_path / "net.onnx"
+        path.write_bytes(content[: max(1, int(len(content) * share))])
+        with pytest.raises(ArtifactError, match=r"cannot load .*net\.onnx: truncated, or not an ONNX model"):
+            open_engine(path)
+
+    @pytest.mark.parametrize("content", [b"hello world", b"\x00" * 64, b"PK\x03\x04" * 20, b"{}"])
+    def test_foreign(self, tmp_path, content):
+        path = tmp_path / "net.onnx"
+        path.write_bytes(content)
+        with pytest.raises(ArtifactError, match=r"cannot load .* truncated, or not an ONNX model"):
+            open_engine(path)
+
+
+class TestMetadata:
+    def test_none(self, with_metadata):
+        with pytest.raises(ArtifactError, match=r"changed\.onnx: it holds no ModelSpec, so its labels and input are"):
+            open_engine(with_metadata({"other": "x"}))
+
+    @pytest.mark.parametrize("text", ["{bad json", "", "[1, 2]"])
+    def test_bad_json(self, with_metadata, text):
+        with pytest.raises(ArtifactError, match=r"cannot use .*changed\.onnx: its ModelSpec is not one that this"):
+            open_engine(with_metadata({SPEC_KEY: text}))
+
+    def test_newer_version(self, with_metadata, tiny_spec):
+        with pytest.raises(ArtifactError, match="spec_version: Input should be 1"):
+            open_engine(with_metadata({SPEC_KEY: json.dumps({**tiny_spec, "spec_version": 2})}))
+
+    @pytest.mark.parametrize(
+        "change",
+        [
+            {"labels": ["one", "two", "three"]},
+            {"input": {"name": "pixels"}},
+            {"input": {"height": 64}},
+            {"input": {"width": 47}},
+        ],
+    )
+    def test_spec_that_does_not_fit_the_graph(self, with_metadata, tiny_spec, change):
+        spec = {**tiny_spec, **change, "input": {**tiny_spec["input"], **change.get("input", {})}}
+        with pytest.raises(
+            ArtifactError, match=r"its graph has inputs .*its ModelSpec promises .*Fix: export it again"
+        ):
+            open_engine(with_metadata({SPEC_KEY: json.dumps(spec)}))
+
+
+class TestProvider:
+    def test_cuda_on_a_cpu_build(self, tiny_onnx, monkeypatch):
+        monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+        with pytest.raises(EngineError) as caught:
+            open_engine(tiny_onnx, device="cuda")
+        text = str(caught.value)
+        assert "device cuda needs CUDAExecutionProvider; this ONNX Runtime build offers CPUExecutionProvider" in text
+        assert "fer-toolchain[gpu]" in text
+        assert "--device cpu" in text
+
+    @pytest.mark.parametrize("device", ["cuda", "auto"])
+    def test_silent_fall_back_is_an_error(self, tiny_onnx, monkeypatch, device):
+        """The build offers CUDA, the session comes out on the CPU: what a missing cuDNN looks like."""
+
+        def on_the_cpu(path, options, providers):
+            assert providers == ["CUDAExecutionProvider"]
+            return session_class(path, options, providers=["CPUExecutionProvider"])
+
+        session_class = ort.InferenceSession
+        monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+        monkeypatch.setattr(ort, "InferenceSession", on_the_cpu)
+        with pytest.raises(EngineError, match="asked ONNX Runtime for CUDAExecutionProvider and got CPUExecution"):
+            open_engine(tiny_onnx, device=device)
+
+    @pytest.mark.parametrize("device", ["cpu", "auto"])
+    def test_cpu(self, tiny_onnx, monkeypatch, device):
+        monkeypatch.setattr(ort, "get_available_providers", lambda: ["CPUExecutionProvider"])
+        with open_engine(tiny_onnx, device=device) as engine:
+            assert engine.description == f"ONNX Runtime {ort.__version__}, CPUExecutionProvider, fp32"
+
+
+def test_missing_onnxruntime_names_the_extra(tmp_path, monkeypatch):
+    path = tmp_path / "net.onnx"
+    path.write_bytes(b"x")
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    monkeypatch.delitem(sys.modules, LEAF, raising=False)
+    monkeypatch.delattr(engines_package, "onnxruntime", raising=False)
+    with pytest.raises(MissingDependencyError, match=r"onnxruntime is not installed\. Fix: .*'fer-toolchain\[cpu\]'"):
+        open_engine(path)
+
+
+def test_a_path_with_spaces_and_umlauts(tiny_onnx, tmp_path):
+    path = tmp_path / "mein Modell ä.onnx"
+    shutil.copy(tiny_onnx, path)
+    with open_engine(path, device="cpu") as engine:
+        assert engine.spec.architecture == "net"

@@ -1,0 +1,171 @@
+from itertools import pairwise
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_deploy.errors import StreamError
+from fer_deploy.live.sources import PictureSource, SyntheticSource, VideoSource, open_source
+from fer_deploy.live.sources import video as video_module
+
+
+def drain(source):
+    try:
+        return list(source.frames())
+    finally:
+        source.close()
+
+
+class TestVideoFiles:
+    @pytest.mark.parametrize(("name", "fourcc"), [("a.mp4", "mp4v"), ("a.avi", "MJPG"), ("a.mkv", "mp4v")])
+    def test_every_frame_in_order(self, write_video, name, fourcc):
+        source = open_source(str(write_video(name, fourcc)))
+        assert isinstance(source, VideoSource)
+        assert source.is_live is False
+        assert source.fps == pytest.approx(12, abs=0.01)
+        frames = drain(source)
+        assert [frame.index for frame in frames] == list(range(6))
+        assert [frame.time_s for frame in frames] == pytest.approx([i / 12 for i in range(6)], abs=1e-3)
+        for frame in frames:
+            assert (frame.frame_bgr.shape, frame.frame_bgr.dtype) == ((48, 64, 3), np.uint8)
+            assert abs(frame.frame_bgr.mean() - (40 + 10 * frame.index)) < 5
+        assert [frame.captured_ns for frame in frames] == sorted(frame.captured_ns for frame in frames)
+
+    def test_frames_own_their_pixels(self, write_video):
+        frames = drain(open_source(str(write_video("a.avi", "MJPG"))))
+        assert not any(np.shares_memory(a.frame_bgr, b.frame_bgr) for a, b in pairwise(frames))
+
+    def test_gif(self, tmp_path):
+        path = tmp_path / "a.gif"
+        assert cv2.imwritemulti(str(path), [np.full((48, 64, 3), 30 * i, dtype=np.uint8) for i in range(6)])
+        frames = drain(open_source(str(path)))
+        assert len(frames) == 6
+        assert {frame.frame_bgr.shape for frame in frames} == {(48, 64, 3)}
+        assert abs(int(frames[-1].frame_bgr[9, 9, 0]) - 150) < 40
+
+    @pytest.mark.parametrize("content", [b"hello, I am a text\n" * 50, b"", b"\x00\x00\x00\x18ftypmp42"])
+    def test_not_a_video(self, tmp_path, content):
+        path = tmp_path / "notes.mp4"
+        path.write_bytes(content)
+        with pytest.raises(StreamError, match=r"cannot open the file as a video .*notes\.mp4.*Fix: "):
+            open_source(str(path))
+
+    @pytest.mark.parametrize("announced", [0.0, 1000.0, float("nan"), -1.0])
+    def test_absurd_frame_rate_is_replaced(self, announced):
+        capture = FakeCapture(0)
+        capture.get = lambda key: announced
+        assert VideoSource(capture, "a", is_live=False).fps == video_module.ASSUMED_FPS
+
+    def test_without_a_frame(self):
+        with pytest.raises(StreamError, match=r"a\.mp4 was opened but holds no frame that can be decoded"):
+            drain(VideoSource(FakeCapture(0), "a.mp4", is_live=False))
+
+
+class FakeCapture:
+    """An opened capture that delivers `num` frames."""
+
+    def __init__(self, num: int) -> None:
+        self._num = num
+        self.released = False
+
+    def get(self, key: int) -> float:
+        return 25.0
+
+    def read(self):
+        self._num -= 1
+        return (True, np.zeros((4, 4, 3), dtype=np.uint8)) if self._num >= 0 else (False, None)
+
+    def release(self) -> None:
+        self.released = True
+
+
+class TestLiveStreams:
+    def test_end_of_a_camera_is_an_error(self):
+        capture = FakeCapture(3)
+        source = VideoSource(capture, "camera 0", is_live=True)
+        frames = []
+        with pytest.raises(StreamError, match=r"camera 0 delivered no further frame after 3\. Fix: check the device"):
+            frames.extend(source.frames())
+        source.close()
+        assert capture.released
+        assert source.fps == 25.0
+
+    def test_time_is_measured(self):
+        frames = VideoSource(FakeCapture(2), "camera 0", is_live=True).frames()
+        first, second = next(frames), next(frames)
+        assert 0 <= first.time_s <= second.time_s
+
+    def test_camera_absent(self):
+        with pytest.raises(StreamError, match=r"cannot open camera 99; cameras on this machine: .*synthetic"):
+            open_source("99")
+
+    def test_camera_number_beyond_any(self):
+        with pytest.raises(StreamError, match="camera 99999999999"):
+            open_source("99999999999")
+
+    @pytest.mark.parametrize(
+        ("url", "shown"),
+        [
+            ("rtsp://user:secret@127.0.0.1:1/live", "rtsp://***@127.0.0.1:1/live"),
+            ("rtsp://user:sec@ret@127.0.0.1:1/live", "rtsp://***@127.0.0.1:1/live"),
+            ("http://127.0.0.1:1/a.mjpg", "http://127.0.0.1:1/a.mjpg"),
+        ],
+    )
+    def test_url_is_named_without_password(self, url, shown):
+        with pytest.raises(StreamError, match="cannot open the stream") as caught:
+            open_source(url)
+        assert shown in str(caught.value)
+        assert "sec" not in str(caught.value)
+
+
+class TestPictures:
+    @pytest.fixture
+    def folder(self, tmp_path):
+        for name, level in (("b.png", 20), ("a.JPG", 10), ("c.bmp", 30)):
+            cv2.imwrite(str(tmp_path / name), np.full((20, 30, 3), level, dtype=np.uint8))
+        (tmp_path / "readme.txt").write_text("no picture")
+        (tmp_path / "sub").mkdir()
+        return tmp_path
+
+    def test_folder_in_the_order_of_names(self, folder):
+        source = open_source(str(folder))
+        assert isinstance(source, PictureSource)
+        assert source.is_live is False
+        frames = drain(source)
+        assert [(f.index, f.name, int(f.frame_bgr[0, 0, 0])) for f in frames] == [
+            (0, "a.JPG", 10), (1, "b.png", 20), (2, "c.bmp", 30),
+        ]  # fmt: skip
+        assert [f.time_s for f in frames] == [0.0, 0.5, 1.0]
+
+    def test_single_picture(self, folder):
+        (frame,) = drain(open_source(str(folder / "b.png")))
+        assert (frame.name, frame.frame_bgr.shape) == ("b.png", (20, 30, 3))
+
+    @pytest.mark.parametrize("picture", [np.full((9, 9), 7, np.uint8), np.full((9, 9, 4), 7, np.uint8)])
+    def test_gray_and_transparent_pictures_become_bgr(self, tmp_path, picture):
+        cv2.imwrite(str(tmp_path / "a.png"), picture)
+        (frame,) = drain(open_source(str(tmp_path)))
+        assert frame.frame_bgr.shape == (9, 9, 3)
+
+    def test_undecodable_file_is_named(self, folder):
+        (folder / "b2.png").write_bytes(b"not a picture")
+        frames = open_source(str(folder)).frames()
+        assert [next(frames).name, next(frames).name] == ["a.JPG", "b.png"]
+        with pytest.raises(StreamError, match=r"cannot decode .*b2\.png as a picture\. Fix: restore or remove"):
+            next(frames)
+
+    def test_empty_folder(self, tmp_path):
+        with pytest.raises(StreamError, match=r"holds no pictures \(\.png, \.jpg, .*Fix: name a folder that does"):
+            open_source(str(tmp_path))
+
+
+@pytest.mark.parametrize("text", ["nothing.mp4", "camera", "-1", "a" * 300])
+def test_no_such_source(text):
+    with pytest.raises(StreamError, match=r"no source .*Expected a camera number .*or synthetic"):
+        open_source(text)
+
+
+def test_synthetic_by_name():
+    source = open_source("synthetic")
+    assert isinstance(source, SyntheticSource)
+    assert source.is_live is False

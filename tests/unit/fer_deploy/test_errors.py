@@ -1,0 +1,22 @@
+import pytest
+
+from fer_deploy import errors
+
+
+@pytest.mark.parametrize(
+    ("name", "code"),
+    [
+        ("FerDeployError", 1), ("ConfigError", 2), ("MissingDependencyError", 3), ("ArtifactError", 4),
+        ("ExportError", 5), ("VerificationError", 6), ("EngineError", 7), ("StreamError", 8), ("SinkError", 8),
+    ],
+)  # fmt: skip
+def test_exit_codes_and_the_picture_in_the_docstring(name, code):
+    kind = getattr(errors, name)
+    assert issubclass(kind, errors.FerDeployError)
+    assert kind.exit_code == code
+    (line,) = [line for line in errors.__doc__.splitlines() if f" {name} " in f" {line.strip('│├└─ ')} "]
+    assert str(code) in line.split()
+
+
+def test_no_class_is_missing_here():
+    assert sum(isinstance(value, type) for value in vars(errors).values()) == 9

@@ -1,0 +1,96 @@
+import pytest
+import yaml
+
+from fer_deploy.errors import ConfigError
+from fer_deploy.export.config import ExportConfig
+from fer_deploy.live.config import LiveConfig
+from fer_deploy.settings import load_settings
+
+
+@pytest.fixture
+def write_yaml(tmp_path):
+    def write(text: str):
+        path = tmp_path / "c.yaml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize(("kind", "name"), [(LiveConfig, "live.yaml"), (ExportConfig, "export.yaml")])
+class TestShippedConfigs:
+    def test_is_complete_and_loads(self, repo_dir, kind, name):
+        path = repo_dir / "configs" / name
+        assert set(yaml.safe_load(path.read_text())) == set(kind.model_fields)
+        load_settings(kind, path, {})
+
+    def test_holds_the_defaults(self, repo_dir, kind, name):
+        loaded = load_settings(kind, repo_dir / "configs" / name, {})
+        required = {key: getattr(loaded, key) for key, field in kind.model_fields.items() if field.is_required()}
+        assert loaded == kind(**required)
+
+
+def test_defaults_below_yaml_below_flags(write_yaml):
+    path = write_yaml("source: a.mp4\nmax_frames: 5\n")
+    config = load_settings(LiveConfig, path, {"max_frames": 9, "record": None, "display": False})
+    assert (config.source, config.max_frames, config.record, config.display) == ("a.mp4", 9, None, False)
+    assert config.device == "auto"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("max_frame: 3", "c.yaml: unknown key 'max_frame'; did you mean 'max_frames'?"),
+        ("recrod: a.mp4", "c.yaml: unknown key 'recrod'; did you mean 'record'?"),
+        ("zzz: 3", "c.yaml: unknown key 'zzz'; known keys: source, engine, device, detector, record, jsonl"),
+        ("max_frames: 0", "c.yaml: max_frames: Input should be greater than or equal to 1 (got 0)"),
+        ("device: tpu", "c.yaml: device: Input should be 'auto', 'cpu' or 'cuda' (got 'tpu')"),
+        ("source: ''", "c.yaml: source: String should have at least 1 character"),
+        ("- a\n- b", "c.yaml must hold key: value pairs, found list"),
+        ("", "c.yaml must hold key: value pairs, found NoneType"),
+        ("a: [", "c.yaml is not valid YAML"),
+        ("record: a.avi\njsonl: ./a.avi", "record and jsonl are the same file, a.avi"),
+        ("source: a.avi\nrecord: ./a.avi", "a.avi is both source and output; it would be overwritten"),
+        ("source: a.avi\njsonl: a.avi", "a.avi is both source and output; it would be overwritten"),
+    ],
+)
+def test_bad_yaml(write_yaml, text, message):
+    with pytest.raises(ConfigError) as caught:
+        load_settings(LiveConfig, write_yaml(text), {})
+    assert message in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+def test_the_model_is_not_overwritten_either():
+    with pytest.raises(ConfigError, match="overwritten"):
+        load_settings(LiveConfig, None, {"engine": "net.onnx", "jsonl": "net.onnx"})
+
+
+def test_every_fault_has_a_line(write_yaml):
+    with pytest.raises(ConfigError) as caught:
+        load_settings(LiveConfig, write_yaml("max_frames: 0\ndevise: cpu"), {})
+    assert len(str(caught.value).splitlines()) == 2
+
+
+@pytest.mark.parametrize("content", [None, b"\xff\xfe\x00"])
+def test_unreadable(tmp_path, content):
+    path = tmp_path / "c.yaml"
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ConfigError, match=r"cannot read config .*c\.yaml.*Shipped configs: configs/\*\.yaml"):
+        load_settings(LiveConfig, path, {})
+
+
+def test_bad_flag_is_laid_to_the_command_line(write_yaml):
+    with pytest.raises(ConfigError, match=r"^command line: max_frames"):
+        load_settings(LiveConfig, write_yaml("source: a.mp4"), {"max_frames": 0})
+
+
+def test_missing_setting_is_named():
+    with pytest.raises(ConfigError, match="command line: checkpoint: Field required"):
+        load_settings(ExportConfig, None, {"out": "a"})
+
+
+def test_settings_are_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        LiveConfig().source = "1"

@@ -1,0 +1,62 @@
+import json
+
+import pytest
+
+from fer_deploy.engines.fake import FAKE_SPEC
+from fer_deploy.errors import ArtifactError
+from fer_deploy.spec import Precision, spec_from_json
+
+CONTENT = json.loads(FAKE_SPEC.to_json())
+
+
+def parse(**changes):
+    return spec_from_json(json.dumps({**CONTENT, **changes}), where="net.onnx")
+
+
+def test_round_trip():
+    assert spec_from_json(FAKE_SPEC.to_json(), where="x") == FAKE_SPEC
+    spec = parse(metrics={"accuracy": 0.1 + 0.2}, provenance={"config": {"seed": 0, "name": "ä"}}, precision="int8")
+    assert spec_from_json(spec.to_json(), where="x") == spec
+    assert spec.precision is Precision.INT8
+
+
+def test_precision_defaults_to_fp32():
+    without = {key: value for key, value in CONTENT.items() if key != "precision"}
+    assert spec_from_json(json.dumps(without), where="x").precision is Precision.FP32
+
+
+@pytest.mark.parametrize(
+    ("changes", "fault"),
+    [
+        ({"spec_version": 2}, "spec_version: Input should be 1"),
+        ({"labels": ["one"]}, "labels: Tuple should have at least 2 items"),
+        ({"labels": ["one", 2]}, "labels.1: Input should be a valid string"),
+        ({"labels": ["happy", "happy"]}, "labels"),
+        ({"flavour": "sweet"}, "flavour: Extra inputs are not permitted"),
+        ({"precision": "fp8"}, "precision: Input should be 'fp32', 'fp16' or 'int8'"),
+        ({"input": {**CONTENT["input"], "std": 0}}, "input.std: Input should be greater than 0"),
+        ({"input": {**CONTENT["input"], "height": 0}}, "input.height: Input should be greater than or equal to 1"),
+        ({"input": {**CONTENT["input"], "channels": 3}}, "input.channels: Input should be 1"),
+        ({"input": {**CONTENT["input"], "color": "bgr"}}, "input.color: Input should be 'gray'"),
+        ({"input": {**CONTENT["input"], "dtype": "float32"}}, "input.dtype: Input should be 'uint8'"),
+        ({"input": {}}, "input.name: Field required"),
+    ],
+)
+def test_faults_are_named(changes, fault):
+    with pytest.raises(ArtifactError) as caught:
+        parse(**changes)
+    text = str(caught.value)
+    assert text.startswith("cannot use net.onnx: its ModelSpec is not one that this version reads (")
+    assert fault in text
+    assert "Fix: export the checkpoint again" in text
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"'])
+def test_no_spec_at_all(text):
+    with pytest.raises(ArtifactError, match=r"cannot use net\.onnx: its ModelSpec"):
+        spec_from_json(text, where="net.onnx")
+
+
+def test_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        FAKE_SPEC.labels = ("a", "b")

@@ -1,0 +1,94 @@
+import pytest
+import torch
+
+from fer_train.amp import MixedPrecision, resolve_device, resolve_precision
+from fer_train.errors import ConfigError
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def no_cuda(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+
+
+@pytest.mark.usefixtures("no_cuda")
+def test_auto_is_the_cpu_without_cuda():
+    assert resolve_device("auto") == resolve_device("cpu") == CPU
+
+
+def test_auto_is_cuda_where_there_is_one(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto").type == "cuda"
+
+
+@pytest.mark.usefixtures("no_cuda")
+@pytest.mark.parametrize("name", ["cuda", "cuda:1"])
+def test_cuda_that_is_not_there_is_an_error_and_no_fall_back(name):
+    with pytest.raises(ConfigError, match=f"device is {name} but this machine has no usable CUDA device. Fix:"):
+        resolve_device(name)
+
+
+@pytest.mark.usefixtures("no_cuda")
+@pytest.mark.parametrize("name", ["gpu", "tpu:x"])
+def test_unknown_device_is_a_config_error(name):
+    with pytest.raises(ConfigError, match=name):
+        resolve_device(name)
+
+
+@pytest.mark.parametrize(
+    ("avx512_bf16", "amx", "expected"), [(True, False, "bf16"), (False, True, "bf16"), (False, False, "fp32")]
+)
+def test_auto_precision_on_the_cpu(monkeypatch, avx512_bf16, amx, expected):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+    assert resolve_precision("auto", CPU) == expected
+
+
+@pytest.mark.parametrize(("native", "expected"), [(True, "bf16"), (False, "fp16")])
+def test_auto_precision_on_cuda(monkeypatch, native, expected):
+    monkeypatch.setattr(torch.cuda, "is_bf16_supported", lambda including_emulation: native or including_emulation)
+    assert resolve_precision("auto", torch.device("cuda")) == expected
+
+
+@pytest.mark.parametrize("name", ["fp32", "bf16", "fp16"])
+def test_named_precision_is_kept(name):
+    assert resolve_precision(name, CPU) == name
+
+
+def test_fp16_needs_cuda():
+    with pytest.raises(ConfigError, match="precision fp16 needs CUDA; on the CPU use bf16 or fp32"):
+        MixedPrecision("fp16", CPU)
+
+
+@pytest.mark.parametrize(("precision", "dtype"), [("bf16", torch.bfloat16), ("fp32", torch.float32)])
+def test_autocast_runs_matrices_in_the_precision(precision, dtype):
+    layer = torch.nn.Linear(4, 4)
+    with MixedPrecision(precision, CPU).autocast():
+        assert layer(torch.ones(2, 4)).dtype == dtype
+
+
+@pytest.mark.parametrize("precision", ["fp32", "bf16"])
+def test_step_is_plain_sgd(precision):
+    layer = torch.nn.Linear(3, 1, bias=False)
+    before = layer.weight.detach().clone()
+    optimizer = torch.optim.SGD(layer.parameters(), lr=0.5)
+    x = torch.tensor([[1.0, 2.0, 4.0]])
+    for _ in range(2):  # the second step fails where gradients of the first were kept
+        MixedPrecision(precision, CPU).step(layer(x).sum(), layer, optimizer)
+    torch.testing.assert_close(layer.weight.detach(), before - 2 * 0.5 * x)
+
+
+def test_gradients_are_clipped_to_the_norm():
+    layer = torch.nn.Linear(3, 1, bias=False)
+    before = layer.weight.detach().clone()
+    optimizer = torch.optim.SGD(layer.parameters(), lr=1.0)
+    amp = MixedPrecision("fp32", CPU, max_grad_norm=0.25)
+    amp.step(layer(torch.full((1, 3), 1000.0)).sum(), layer, optimizer)
+    assert float((layer.weight.detach() - before).norm()) == pytest.approx(0.25, rel=1e-3)
+
+
+def test_state_is_empty_without_a_scaler_and_loads():
+    amp = MixedPrecision("bf16", CPU)
+    assert amp.state_dict() == {}
+    amp.load_state_dict({})

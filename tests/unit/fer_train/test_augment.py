@@ -1,0 +1,128 @@
+import pytest
+import torch
+from unit.fer_train.synthetic_faces import NO_AUGMENT, make_faces
+
+from fer_train.augment import PIXEL_MEAN, PIXEL_STD, augment, normalize
+from fer_train.config import AugmentConfig
+
+STRONG = AugmentConfig(
+    rotation_degrees=180.0, translation=0.9, scale=0.9, flip_probability=0.5, brightness=0.9, contrast=0.9,
+    erase_probability=1.0,
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def images():
+    return torch.from_numpy(make_faces(Training=12).images)
+
+
+def draw(images, config, size=48, seed=0):
+    return augment(images, config, size, torch.Generator().manual_seed(seed))
+
+
+def only(**changes):
+    return AugmentConfig(**(NO_AUGMENT | changes))
+
+
+def test_normalize_is_mean_and_std(images):
+    faces = normalize(images)
+    assert faces.shape == (12, 1, 48, 48)
+    assert faces.dtype == torch.float32
+    torch.testing.assert_close(faces[:, 0] * PIXEL_STD + PIXEL_MEAN, images.float(), rtol=0, atol=1e-4)
+    torch.testing.assert_close(normalize(images.float()), faces)
+    assert normalize(images, mean=0, std=1).max() == images.max()
+
+
+def test_zero_ranges_equal_normalize(images):
+    torch.testing.assert_close(draw(images, only()), normalize(images), rtol=0, atol=1e-4)
+
+
+def test_flip_probability_one_mirrors(images):
+    torch.testing.assert_close(draw(images, only(flip_probability=1.0)), normalize(images).flip(3), rtol=0, atol=1e-4)
+
+
+def test_half_turn_is_between_the_limits(images):
+    turned = draw(images, only(rotation_degrees=180.0))
+    assert not torch.allclose(turned, normalize(images), atol=0.1)
+    assert (turned == 0).any()  # corners from outside hold the mean
+
+
+def test_same_seed_same_faces_other_seed_others(images):
+    assert torch.equal(draw(images, AugmentConfig(), seed=1), draw(images, AugmentConfig(), seed=1))
+    assert not torch.equal(draw(images, AugmentConfig(), seed=1), draw(images, AugmentConfig(), seed=2))
+
+
+def test_global_random_state_plays_no_part(images):
+    torch.manual_seed(1)
+    first = draw(images, AugmentConfig())
+    torch.manual_seed(2)
+    assert torch.equal(first, draw(images, AugmentConfig()))
+
+
+def test_each_face_gets_its_own_draw(images):
+    drawn = draw(images[:1].expand(6, -1, -1), AugmentConfig())
+    assert len({face.numpy().tobytes() for face in drawn}) == 6
+
+
+@pytest.mark.parametrize("size", [16, 32, 40, 48])
+def test_the_result_has_the_size_asked_for(images, size):
+    assert draw(images, AugmentConfig(), size).shape == (12, 1, size, size)
+
+
+def test_resizing_keeps_the_mean_brightness():
+    ramp = torch.linspace(0, 255, 48).to(torch.uint8).expand(2, 48, 48)
+    assert draw(ramp, only(), 24).mean() == pytest.approx(float(normalize(ramp).mean()), abs=0.02)
+
+
+def test_the_strongest_setting_stays_finite_and_within_the_pixel_range(images):
+    faces = draw(images, STRONG)
+    assert faces.isfinite().all()
+    pixels = faces * PIXEL_STD + PIXEL_MEAN
+    assert pixels.min() >= -1e-3
+    assert pixels.max() <= 255.001
+
+
+def test_brightness_scales_each_face():
+    gray = torch.full((50, 48, 48), 100, dtype=torch.uint8)
+    levels = draw(gray, only(brightness=0.3)).mean(dim=(1, 2, 3)) * PIXEL_STD + PIXEL_MEAN
+    assert 70 <= levels.min() < 80
+    assert 120 < levels.max() <= 130
+
+
+def test_contrast_keeps_the_mean_and_changes_the_spread():
+    face = torch.zeros(50, 48, 48, dtype=torch.uint8) + 80
+    face[:, :24] = 120
+    pixels = draw(face, only(contrast=0.3)) * PIXEL_STD + PIXEL_MEAN
+    torch.testing.assert_close(pixels.mean(dim=(1, 2, 3)), torch.full((50,), 100.0), rtol=0, atol=0.01)
+    spread = pixels.amax(dim=(1, 2, 3)) - pixels.amin(dim=(1, 2, 3))
+    assert 28 <= spread.min() < 33
+    assert 47 < spread.max() <= 52
+
+
+def test_translation_moves_by_at_most_its_share():
+    dot = torch.zeros(100, 48, 48, dtype=torch.uint8)
+    dot[:, 24, 24] = 255
+    pixels = (draw(dot, only(translation=0.25)) * PIXEL_STD + PIXEL_MEAN).squeeze(1)
+    # what came from outside holds the mean, so look for the brightest pixel above it
+    at = (pixels - PIXEL_MEAN).clamp(min=0).flatten(1)
+    rows, columns = at.argmax(1) // 48, at.argmax(1) % 48
+    moved = torch.stack([rows, columns])[:, at.amax(1) > 0] - 24
+    assert 9 <= moved.abs().max() <= 13
+
+
+def test_erase_sets_one_box_of_2_to_25_percent_to_the_mean():
+    white = torch.full((200, 48, 48), 255, dtype=torch.uint8)
+    erased = draw(white, only(erase_probability=1.0)).squeeze(1) == 0.0
+    share = erased.float().mean(dim=(1, 2))
+    assert share.max() < 0.28
+    assert share.max() > 0.15
+    assert (share > 0).float().mean() > 0.95
+    for face in erased[share > 0]:
+        rows, columns = face.any(1).nonzero().flatten(), face.any(0).nonzero().flatten()
+        assert face[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+
+
+def test_erase_takes_its_share_of_the_faces():
+    white = torch.full((400, 48, 48), 255, dtype=torch.uint8)
+    hit = (draw(white, only(erase_probability=0.25)) == 0.0).flatten(1).any(1).float().mean()
+    assert 0.15 < hit < 0.35

@@ -1,0 +1,147 @@
+import errno
+import logging
+import os
+
+import numpy as np
+import pytest
+from unit.fer_train.synthetic_faces import make_faces
+
+from fer_train.data.cache import read_through_cache
+from fer_train.data.faces import Faces
+
+
+class CountingParser:
+    """Stands in for the CSV parser: one face, whose pixels are the first byte of the source."""
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, path, sha256):
+        self.calls += 1
+        faces = make_faces(Training=1)
+        return Faces(np.full_like(faces.images, path.read_bytes()[0]), faces.labels, faces.splits, faces.rows, sha256)
+
+
+@pytest.fixture
+def parse():
+    return CountingParser()
+
+
+@pytest.fixture
+def source(tmp_path):
+    path = tmp_path / "fer2013.csv"
+    path.write_bytes(b"A")
+    return path
+
+
+@pytest.fixture
+def cache(source):
+    return source.with_name("fer2013.csv.cache.npz")
+
+
+def names_in(folder):
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_second_read_does_not_parse(source, parse):
+    first, second = read_through_cache(source, parse), read_through_cache(source, parse)
+    assert parse.calls == 1
+    assert names_in(source.parent) == ["fer2013.csv", "fer2013.csv.cache.npz"]
+    assert second.source_sha256 == first.source_sha256
+    for name in ("images", "labels", "splits", "rows"):
+        np.testing.assert_array_equal(getattr(first, name), getattr(second, name))
+        assert getattr(first, name).dtype == getattr(second, name).dtype
+
+
+def test_changed_source_of_the_same_size_and_time_is_noticed(source, parse):
+    read_through_cache(source, parse)
+    times = source.stat()
+    source.write_bytes(b"B")
+    os.utime(source, ns=(times.st_atime_ns, times.st_mtime_ns))
+    assert (read_through_cache(source, parse).images == ord("B")).all()
+    assert parse.calls == 2
+
+
+def ask_for_a_newer_zip(whole):
+    at = whole.rindex(b"PK\x01\x02") + 6  # the version of the format that is needed to read the entry
+    return whole[:at] + b"\xff" + whole[at + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        pytest.param(lambda whole: whole[: len(whole) // 2], id="truncated"),
+        pytest.param(lambda whole: whole[:-1], id="one byte short"),
+        pytest.param(lambda whole: b"", id="empty"),
+        pytest.param(lambda whole: b"garbage" * 99, id="garbage"),
+        pytest.param(lambda whole: whole.replace(bytes([ord("A")] * 48), bytes(48), 1), id="changed pixels"),
+        pytest.param(lambda whole: whole.replace(b"(1, 48, 48), }", b"(1, 48, 48), ("), id="array header"),
+        pytest.param(ask_for_a_newer_zip, id="zip version"),
+    ],
+)
+def test_damaged_cache_is_ignored_and_replaced(source, cache, parse, caplog, damage):
+    read_through_cache(source, parse)
+    damaged = damage(cache.read_bytes())
+    assert damaged != cache.read_bytes()
+    cache.write_bytes(damaged)
+    assert (read_through_cache(source, parse).images == ord("A")).all()
+    assert f"ignoring the cache {cache}, which cannot be read" in caplog.text
+    read_through_cache(source, parse)
+    assert parse.calls == 2
+
+
+def test_cache_that_is_another_npy_file_is_ignored(source, cache, parse):
+    with cache.open("wb") as file:
+        np.save(file, np.zeros(3))
+    assert (read_through_cache(source, parse).images == ord("A")).all()
+
+
+def test_cache_of_an_older_format_is_not_trusted(source, cache, parse, monkeypatch):
+    read_through_cache(source, parse)
+    monkeypatch.setattr("fer_train.data.cache.FORMAT", "fer-faces-2")
+    read_through_cache(source, parse)
+    assert parse.calls == 2
+
+
+def half_write(error):
+    def savez(file, **arrays):
+        file.write(b"PK\x03\x04 half of it")
+        raise error
+
+    return savez
+
+
+def test_full_disk_only_warns_and_leaves_nothing_behind(source, parse, monkeypatch, caplog):
+    monkeypatch.setattr(np, "savez", half_write(OSError(errno.ENOSPC, "No space left on device")))
+    assert len(read_through_cache(source, parse)) == 1
+    assert "No space left on device" in caplog.text
+    assert "the next run parses the CSV again" in caplog.text
+    assert names_in(source.parent) == ["fer2013.csv"]
+
+
+def test_interrupt_while_writing_leaves_nothing_behind(source, parse, monkeypatch):
+    monkeypatch.setattr(np, "savez", half_write(KeyboardInterrupt()))
+    with pytest.raises(KeyboardInterrupt):
+        read_through_cache(source, parse)
+    assert names_in(source.parent) == ["fer2013.csv"]
+
+
+def test_temporary_file_of_a_killed_run_never_counts(source, parse):
+    read_through_cache(source, parse)
+    cache = source.with_name("fer2013.csv.cache.npz")
+    cache.rename(source.with_name("tmpkilled.tmp"))
+    read_through_cache(source, parse)
+    assert parse.calls == 2
+
+
+def test_folder_that_cannot_be_written_only_warns(source, parse, monkeypatch, caplog):
+    def refuse(*_, **__):
+        raise PermissionError(errno.EACCES, "Permission denied")
+
+    monkeypatch.setattr("numpy.savez", refuse)
+    with caplog.at_level(logging.WARNING):
+        assert len(read_through_cache(source, parse)) == 1
+    assert "cannot write" in caplog.text
+    assert "The next run parses the CSV again" in caplog.text
+    assert "Permission denied" in caplog.text
+    assert names_in(source.parent) == ["fer2013.csv"]

@@ -1,0 +1,177 @@
+from pathlib import Path
+
+import pytest
+from unit.fer_train.synthetic_faces import NO_AUGMENT, tiny_config
+
+from fer_train.config import OneCycle, ReduceLROnPlateau, TrainConfig, config_from_dict, load_config
+from fer_train.errors import ConfigError
+
+SHIPPED = sorted((Path(__file__).parents[3] / "configs" / "train").glob("*.yaml"))
+
+
+def error_of(**values) -> str:
+    with pytest.raises(ConfigError) as caught:
+        config_from_dict(values, where="my.yaml")
+    return str(caught.value)
+
+
+def test_the_shipped_configs_are_found():
+    assert {path.stem for path in SHIPPED} >= {"net", "senet"}
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_config_loads(path):
+    assert load_config(path).model == path.stem
+    assert load_config(path, {"num_epochs": 99}).num_epochs == 99
+
+
+@pytest.mark.parametrize(
+    ("values", "path", "near"),
+    [
+        ({"lerning_rate": 0.1}, "lerning_rate", "learning_rate"),
+        ({"augment": {"flip_probabilty": 0.5}}, "augment.flip_probabilty", "flip_probability"),
+        (
+            {"scheduler": {"name": "OneCycle", "warmup_fractoin": 0.5}},
+            "scheduler.OneCycle.warmup_fractoin",
+            "warmup_fraction",
+        ),
+        ({"size_phases": [{"until_epoch": 3, "image_size": 32, "imagesize": 1}]}, "imagesize", "image_size"),
+    ],
+)
+def test_unknown_key_comes_with_the_nearest_known_one(values, path, near):
+    message = error_of(**values)
+    assert message.startswith("my.yaml: unknown key '")
+    assert f"{path}'; did you mean {near!r}?" in message
+
+
+@pytest.mark.parametrize(
+    ("values", "key"),
+    [
+        ({"patience": 3}, "patience"),
+        ({"augment": {"dropout": 0.5}}, "dropout"),
+        ({"scheduler": {"name": "OneCycle", "factor": 0.5}}, "factor"),
+    ],
+)
+def test_key_that_belongs_elsewhere_is_not_suggested_as_itself(values, key):
+    message = error_of(**values)
+    assert "unknown key" in message
+    assert f"did you mean {key!r}?" not in message
+
+
+def test_key_like_no_other_lists_the_known_ones():
+    assert "unknown key 'zzz'; known keys there: model, num_classes, dropout" in error_of(zzz=1)
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"learning_rate": "0.1"}, "learning_rate: Input should be a valid number (got '0.1')"),
+        ({"num_epochs": "3"}, "num_epochs: Input should be a valid integer"),
+        ({"num_epochs": 3.0}, "num_epochs: Input should be a valid integer"),
+        ({"batch_size": True}, "batch_size: Input should be a valid integer"),
+        ({"channels_last": "yes"}, "channels_last: Input should be a valid boolean"),
+        ({"size_phases": [{"until_epoch": "3", "image_size": 32}]}, "size_phases.0.until_epoch: Input should be"),
+        ({"learning_rate": 0.0}, "learning_rate: Input should be greater than 0"),
+        ({"learning_rate": float("inf")}, "learning_rate: Input should be"),
+        ({"image_size": 15}, "image_size: Input should be greater than or equal to 16"),
+        ({"dropout": 1.0}, "dropout: Input should be less than 1"),
+        ({"num_classes": 1}, "num_classes: Input should be greater than or equal to 2"),
+        ({"model": "resnet"}, "model: Input should be 'net' or 'senet'"),
+        ({"device": "gpu"}, "device: String should match pattern"),
+        ({"precision": "int8"}, "precision: Input should be 'auto', 'fp32', 'bf16' or 'fp16'"),
+        ({"scheduler": {"name": "StepLR"}}, "scheduler: Input tag 'StepLR'"),
+        ({"scheduler": {"name": "ReduceLROnPlateau", "factor": 1.0}}, "factor: Input should be less than 1"),
+        ({"augment": {"rotation_degrees": -1.0}}, "augment.rotation_degrees: Input should be greater than or equal"),
+    ],
+)
+def test_bad_value_is_named_and_never_converted(values, fault):
+    message = error_of(**values)
+    assert message.startswith("my.yaml: ")
+    assert fault in message
+
+
+def test_every_fault_is_named_at_once():
+    message = error_of(lerning_rate=0.1, num_epochs="3")
+    assert "lerning_rate" in message
+    assert "num_epochs" in message
+
+
+def phases(*pairs):
+    return [{"until_epoch": until, "image_size": size} for until, size in pairs]
+
+
+@pytest.mark.parametrize(
+    ("given", "seen"),
+    [
+        pytest.param(phases((4, 32), (2, 40)), "got [4, 2]", id="falling"),
+        pytest.param(phases((4, 32), (4, 40)), "got [4, 4]", id="twice"),
+        pytest.param(phases((10, 32)), "got [10]", id="at the end"),
+    ],
+)
+def test_contradictory_size_phases(given, seen):
+    message = error_of(size_phases=given, num_epochs=10)
+    assert "size_phases must end at rising epochs below num_epochs=10" in message
+    assert seen in message
+
+
+@pytest.mark.parametrize("given", [phases((2, 40), (4, 32)), phases((2, 48))])
+def test_sizes_that_shrink_contradict_smaller_first(given):
+    assert "size_phases" in error_of(size_phases=given, num_epochs=10, image_size=40)
+
+
+def test_same_split_for_training_and_validation():
+    assert "are both 'Training'" in error_of(validation_split="Training")
+
+
+def test_size_phases_end_before_their_epoch():
+    config = tiny_config(num_epochs=5, size_phases=phases((1, 16), (3, 32)), image_size=48)
+    assert [config.image_size_at(epoch) for epoch in range(5)] == [16, 32, 32, 48, 48]
+
+
+def test_yaml_gives_each_part_its_type(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("scheduler: {name: ReduceLROnPlateau, patience: 2}\naugment: {scale: 0.0}\nlearning_rate: 1\n")
+    config = load_config(path)
+    assert config.scheduler == ReduceLROnPlateau(name="ReduceLROnPlateau", patience=2)
+    assert config.augment.scale == 0.0
+    assert config.learning_rate == 1.0
+    assert TrainConfig().scheduler == OneCycle(name="OneCycle")
+
+
+def test_override_wins_and_is_validated(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("num_epochs: 5\n")
+    assert load_config(path, {"num_epochs": 7}).num_epochs == 7
+    with pytest.raises(ConfigError, match="num_epochs: Input should be greater than or equal to 1"):
+        load_config(path, {"num_epochs": 0})
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("", "must hold key: value pairs, found NoneType"),
+        ("- a\n- b\n", "must hold key: value pairs, found list"),
+        ("a: [1\n", "is not valid YAML"),
+        ("1: 2\n", "Keys should be strings"),
+    ],
+)
+def test_file_that_is_no_config(tmp_path, text, fault):
+    path = tmp_path / "c.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=fault):
+        load_config(path)
+
+
+def test_missing_file_names_the_shipped_ones(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot read config .*absent\.yaml.*Shipped configs: configs/train/"):
+        load_config(tmp_path / "absent.yaml")
+
+
+def test_dumped_config_reads_back_equal():
+    config = tiny_config(size_phases=phases((1, 16), (2, 32)), image_size=48, augment=NO_AUGMENT)
+    assert config_from_dict(config.model_dump(mode="json"), where="dump") == config
+
+
+def test_config_is_frozen():
+    with pytest.raises(ValueError, match="frozen"):
+        tiny_config().num_epochs = 4  # type: ignore[misc]

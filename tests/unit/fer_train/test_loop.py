@@ -1,0 +1,142 @@
+import math
+
+import pytest
+import torch
+import yaml
+from unit.fer_train.synthetic_faces import NO_AUGMENT, make_faces, tiny_config
+
+from fer_train.checkpoint import load_release, load_state
+from fer_train.config import config_from_dict
+from fer_train.data.loader import EpochBatches
+from fer_train.errors import CheckpointError, ConfigError, DivergenceError, SplitAbsentError
+from fer_train.evaluate import evaluate
+from fer_train.loop import fit
+
+pytestmark = pytest.mark.usefixtures("narrow_net")
+CPU = torch.device("cpu")
+KEYS = {"epoch", "learning_rate", "train_loss", "train_accuracy", "loss", "accuracy", "f1", "precision", "recall",
+        "seconds"}  # fmt: skip
+
+
+@pytest.fixture
+def faces():
+    return make_faces()
+
+
+def test_each_epoch_is_reported_and_written(tmp_path, faces):
+    rows, steps = [], []
+    run = fit(tiny_config(), faces, tmp_path, on_epoch=rows.append, on_step=lambda *step: steps.append(step))
+    assert [row["epoch"] for row in rows] == [0, 1, 2]
+    assert all(set(row) == KEYS for row in rows)
+    assert all(math.isfinite(value) for row in rows for value in row.values())
+    assert run.history == rows == load_state(tmp_path / "last.pt")["history"]
+    assert [step[:2] for step in steps] == [(4, 12), (8, 12), (12, 12)]
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["best.safetensors", "config.yaml", "last.pt"]
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_best_is_the_epoch_with_the_highest_validation_accuracy(tmp_path, faces, ema_decay):
+    run = fit(tiny_config(ema_decay=ema_decay, num_epochs=4), faces, tmp_path)
+    model, spec = load_release(tmp_path / "best.safetensors")
+    best = max(run.history, key=lambda row: row["accuracy"])
+    assert spec["metrics"] == best
+    validation = faces.select(faces.splits == "PublicTest").resized(16)
+    assert evaluate(model, validation, device=CPU).accuracy == pytest.approx(best["accuracy"])
+
+
+def test_it_learns_what_can_be_learned(tmp_path):
+    config = tiny_config(num_epochs=12, learning_rate=0.2, augment=NO_AUGMENT, image_size=24, dropout=0.0)
+    faces = make_faces(num_classes=2, Training=128, PublicTest=20)
+    faces.images[faces.labels == 1, :, :24] //= 4
+    assert fit(config, faces, tmp_path).history[-1]["accuracy"] > 0.9
+
+
+def test_the_resolved_config_is_written_and_reads_back(tmp_path, faces):
+    config = tiny_config(num_epochs=1, size_phases=[])
+    fit(config, faces, tmp_path)
+    assert config_from_dict(yaml.safe_load((tmp_path / "config.yaml").read_text()), where="") == config
+
+
+def test_same_seed_same_weights_other_seed_others(tmp_path, faces):
+    runs = [fit(tiny_config(num_epochs=1, seed=seed), faces, tmp_path / str(i)) for i, seed in enumerate((1, 1, 2))]
+    first, again, other = (torch.cat([p.flatten() for p in run.model.parameters()]) for run in runs)
+    assert torch.equal(first, again)
+    assert not torch.equal(first, other)
+
+
+def test_validation_sees_the_image_size_of_the_config(tmp_path, faces, monkeypatch):
+    sides = set()
+
+    def spy(model, *args, **kwargs):
+        handle = model.register_forward_pre_hook(lambda _, inputs: sides.add(inputs[0].shape[-1]))
+        try:
+            return evaluate(model, *args, **kwargs)
+        finally:
+            handle.remove()
+
+    monkeypatch.setattr("fer_train.loop.evaluate", spy)
+    fit(tiny_config(num_epochs=1, image_size=32), faces, tmp_path)
+    assert sides == {32}
+
+
+def test_an_occupied_folder_is_refused_and_left_alone(tmp_path, faces):
+    (tmp_path / "last.pt").write_bytes(b"precious")
+    with pytest.raises(CheckpointError, match=r"last\.pt exists\. Fix: --resume to go on with that run, or another"):
+        fit(tiny_config(), faces, tmp_path)
+    assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
+    assert (tmp_path / "last.pt").read_bytes() == b"precious"
+
+
+def test_out_that_is_a_file_is_a_clear_error(tmp_path, faces):
+    out = tmp_path / "out"
+    out.write_text("a file")
+    with pytest.raises(CheckpointError, match=r"cannot write .*config\.yaml"):
+        fit(tiny_config(), faces, out)
+
+
+@pytest.mark.parametrize("absent", ["Training", "PublicTest"])
+def test_absent_split(tmp_path, absent):
+    there = {"Training": 32, "PublicTest": 7, "PrivateTest": 7}
+    del there[absent]
+    with pytest.raises(SplitAbsentError, match=f"no split '{absent}'"):
+        fit(tiny_config(), make_faces(**there), tmp_path)
+
+
+def test_training_split_smaller_than_a_batch(tmp_path):
+    with pytest.raises(ConfigError, match="batch_size is 16 but Training has 15 faces"):
+        fit(tiny_config(), make_faces(Training=15, PublicTest=7), tmp_path)
+
+
+@pytest.mark.parametrize("split", ["Training", "PublicTest"])
+def test_label_beyond_num_classes(tmp_path, split):
+    faces = make_faces(num_classes=3)
+    faces.labels[(faces.splits == split).nonzero()[0][0]] = 6
+    with pytest.raises(ConfigError, match="num_classes is 3 but the data hold label 6"):
+        fit(tiny_config(num_classes=3), faces, tmp_path)
+
+
+def test_nan_loss_stops_and_keeps_the_checkpoint_of_the_epoch_before(tmp_path, faces, monkeypatch):
+    healthy = EpochBatches.epoch
+
+    def poisoned(self, epoch):
+        for images, labels in healthy(self, epoch):
+            yield images * (math.nan if epoch == 1 else 1.0), labels
+
+    monkeypatch.setattr(EpochBatches, "epoch", poisoned)
+    with pytest.raises(DivergenceError) as caught:
+        fit(tiny_config(), faces, tmp_path)
+    assert "the loss became nan in epoch 2, by step 4" in str(caught.value)
+    assert "Fix: start again with a lower learning_rate, or set max_grad_norm" in str(caught.value)
+    state = load_state(tmp_path / "last.pt")
+    assert state["epoch"] == 1
+    assert all(value.isfinite().all() for value in state["model"].values())
+    load_release(tmp_path / "best.safetensors")
+
+
+@pytest.mark.parametrize("ema_decay", [0.0, 0.9])
+def test_divergence_in_the_last_step_of_an_epoch_writes_no_checkpoint(tmp_path, faces, ema_decay):
+    config = tiny_config(learning_rate=1e30, batch_size=64, ema_decay=ema_decay)  # one step an epoch
+    with pytest.raises(DivergenceError):
+        fit(config, faces, tmp_path)
+    assert not (tmp_path / "last.pt").exists()
+    assert not (tmp_path / "best.safetensors").exists()

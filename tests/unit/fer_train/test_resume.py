@@ -1,0 +1,148 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+from unit.fer_train.synthetic_faces import make_faces, tiny_config
+
+from fer_train.checkpoint import load_state
+from fer_train.errors import CheckpointError
+from fer_train.loop import fit
+
+pytestmark = pytest.mark.usefixtures("narrow_net")
+TESTS = Path(__file__).parents[2]
+ONE_CYCLE = {"scheduler": {"name": "OneCycle"}}
+PLATEAU = {"scheduler": {"name": "ReduceLROnPlateau", "patience": 0, "factor": 0.5}}
+PHASES = {"size_phases": [{"until_epoch": 2, "image_size": 16}], "image_size": 24}
+
+
+def train_and_be_killed(out: Path, changes: dict, where: str) -> None:
+    command = [sys.executable, str(Path(__file__).with_name("killed_run.py")), str(out), json.dumps(changes), where]
+    environment = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == -signal.SIGKILL, done.stderr
+
+
+def assert_identical(a: object, b: object, path: str = "") -> None:
+    assert type(a) is type(b), path
+    if isinstance(a, torch.Tensor):
+        assert torch.equal(a, b), path
+    elif isinstance(a, dict):
+        assert a.keys() == b.keys(), path
+        for key in a.keys() - {"seconds"}:  # the only thing that may differ: how long an epoch took
+            assert_identical(a[key], b[key], f"{path}.{key}")
+    elif isinstance(a, list | tuple):
+        assert len(a) == len(b), path
+        for i, pair in enumerate(zip(a, b, strict=True)):
+            assert_identical(*pair, f"{path}[{i}]")
+    else:
+        assert a == b, path
+
+
+def assert_same_run(one: Path, other: Path) -> None:
+    assert_identical(load_state(one / "last.pt"), load_state(other / "last.pt"))
+    assert_identical(load_file(one / "best.safetensors"), load_file(other / "best.safetensors"))
+
+
+@pytest.mark.parametrize(
+    ("changes", "where", "epochs_kept"),
+    [
+        pytest.param(ONE_CYCLE, "2", 0, id="OneCycle, first epoch"),
+        pytest.param(ONE_CYCLE | PHASES, "7", 1, id="OneCycle, second epoch"),
+        pytest.param(ONE_CYCLE, "save2", 1, id="OneCycle, while the checkpoint is written"),
+        pytest.param(PLATEAU, "3", 0, id="ReduceLROnPlateau, first epoch"),
+        pytest.param(PLATEAU | PHASES, "10", 2, id="ReduceLROnPlateau, third epoch"),
+    ],
+)
+def test_killed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, changes, where, epochs_kept):
+    killed, whole = tmp_path / "killed", tmp_path / "whole"
+    train_and_be_killed(killed, changes, where)
+    assert (killed / "last.pt").exists() == (epochs_kept > 0)
+    if epochs_kept:
+        assert load_state(killed / "last.pt")["epoch"] == epochs_kept
+    config = tiny_config(**changes)
+    fit(config, make_faces(), killed, resume=epochs_kept > 0)
+    fit(config, make_faces(), whole)
+    assert_same_run(killed, whole)
+
+
+class Interrupted(Exception):
+    """Raised in mid-epoch, in place of a signal."""
+
+
+def stop_at(step_to_stop):
+    def on_step(step, *_):
+        if step == step_to_stop:
+            raise Interrupted
+
+    return on_step
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"precision": "bf16"}, id="bf16"),
+        pytest.param({"ema_decay": 0.0, "channels_last": False}, id="no average"),
+        pytest.param({"max_grad_norm": 0.5, "momentum": 0.0}, id="clipped, no momentum"),
+        pytest.param({"model": "senet"}, id="senet"),
+    ],
+)
+def test_interrupted_run_ends_with_the_same_weights(tmp_path, monkeypatch, changes):
+    monkeypatch.setattr("fer_train.loop.STEPS_PER_CHECK", 1)
+    monkeypatch.setattr("fer_train.models.senet.STAGE_CHANNELS", (16, 16, 16, 16))
+    config = tiny_config(**changes)
+    with pytest.raises(Interrupted):
+        fit(config, make_faces(), tmp_path / "stopped", on_step=stop_at(6))
+    torch.rand(3)  # whatever the process drew since must not matter
+    fit(config, make_faces(), tmp_path / "stopped", resume=True)
+    fit(config, make_faces(), tmp_path / "whole")
+    assert_same_run(tmp_path / "stopped", tmp_path / "whole")
+
+
+def test_nothing_to_resume(tmp_path):
+    with pytest.raises(CheckpointError, match=r"no checkpoint to resume at .*last\.pt\. Fix: leave --resume out"):
+        fit(tiny_config(), make_faces(), tmp_path, resume=True)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_resuming_a_finished_run_changes_nothing(tmp_path):
+    config = tiny_config(num_epochs=1)
+    fit(config, make_faces(), tmp_path)
+    before = (tmp_path / "last.pt").read_bytes()
+    run = fit(config, make_faces(), tmp_path, resume=True)
+    assert len(run.history) == 1
+    assert (tmp_path / "last.pt").read_bytes() == before
+
+
+def test_another_config_is_refused_with_the_difference(tmp_path):
+    fit(tiny_config(num_epochs=1), make_faces(), tmp_path)
+    with pytest.raises(CheckpointError) as caught:
+        fit(tiny_config(num_epochs=1, learning_rate=0.01), make_faces(), tmp_path, resume=True)
+    assert "belongs to a run of another config: learning_rate was 0.05 and is 0.01" in str(caught.value)
+    assert "num_epochs" not in str(caught.value)
+
+
+def test_another_device_may_go_on(tmp_path):
+    fit(tiny_config(num_epochs=1, device="auto"), make_faces(), tmp_path)
+    assert fit(tiny_config(num_epochs=1, device="cpu"), make_faces(), tmp_path, resume=True).epoch == 1
+
+
+@pytest.mark.parametrize(
+    "other", [make_faces(seed=1), make_faces(Training=48, PublicTest=21)], ids=["other source", "other rows"]
+)
+def test_other_data_are_refused(tmp_path, other):
+    fit(tiny_config(num_epochs=1), make_faces(), tmp_path)
+    with pytest.raises(CheckpointError, match="data"):
+        fit(tiny_config(num_epochs=1), other, tmp_path, resume=True)
+
+
+def test_damaged_checkpoint_is_refused_and_kept(tmp_path):
+    (tmp_path / "last.pt").write_bytes(b"PK\x03\x04 half")
+    with pytest.raises(CheckpointError, match="truncated or not a training state"):
+        fit(tiny_config(), make_faces(), tmp_path, resume=True)
+    assert (tmp_path / "last.pt").read_bytes() == b"PK\x03\x04 half"
