@@ -58,12 +58,13 @@ def main() -> None:
               help="Row numbers left out under the clean protocol: twins of a split that this copy lacks.")  # fmt: skip
 @click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.pt.")
+@click.option("--init", help="Start from these weights (.safetensors): fine-tuning.")
 @click.option("--epochs", type=int, help="Override num_epochs.")
 @_device
 def train(config_path: Path, data_path: Path, ferplus: Path | None, twin_rows: Path | None, out: Path,
-          resume: bool, epochs: int | None, device: str | None) -> None:  # fmt: skip
+          resume: bool, init: str | None, epochs: int | None, device: str | None) -> None:  # fmt: skip
     """Train one model; writes OUT/best.safetensors, OUT/last.pt, history and curves."""
-    overrides = {"num_epochs": epochs, "device": device}
+    overrides = {"init": init, "num_epochs": epochs, "device": device}
     config = load_config(config_path, {k: v for k, v in overrides.items() if v is not None})
     faces = _load(config, data_path, ferplus, twin_rows)
     try:

@@ -59,6 +59,7 @@ class TrainConfig(Strict):
     """One training run. YAML keys are these names."""
 
     model: Literal["net", "senet"] = "net"
+    init: str | None = Field(default=None, description="release (.safetensors) to start from; none: random weights")
     num_classes: int = Field(default=7, ge=2)
     dropout: float = Field(default=0.3, ge=0, lt=1)
     image_size: int = Field(default=48, ge=16, le=48, description="pixels a side, of the last phase and of validation")

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 from fer_train.amp import MixedPrecision, resolve_device, resolve_precision
-from fer_train.checkpoint import load_state, save_release, save_state, write_atomically
+from fer_train.checkpoint import load_release, load_state, save_release, save_state, write_atomically
 from fer_train.config import TrainConfig
 from fer_train.data.faces import Faces
 from fer_train.data.loader import EpochBatches, epoch_seed
@@ -86,10 +86,12 @@ class Run:
 
 
 def build_run(config: TrainConfig, steps_per_epoch: int) -> Run:
-    """Return a run at epoch 0 with weights drawn from the config's seed."""
+    """Return a run at epoch 0, with weights of `config.init` or drawn from the seed."""
     device = resolve_device(config.device)
     torch.manual_seed(config.seed)
     model = build_model(config.model, num_classes=config.num_classes, dropout=config.dropout).to(device)
+    if config.init is not None:
+        _load_init(model, config.init)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
     ema = averaged_model(model, config.ema_decay) if config.ema_decay else None
@@ -97,6 +99,14 @@ def build_run(config: TrainConfig, steps_per_epoch: int) -> Run:
     schedule = Schedule(config, optimizer, steps_per_epoch)
     amp = MixedPrecision(resolve_precision(config.precision, device), device, config.max_grad_norm)
     return Run(config, device, model, ema, optimizer, schedule, amp)
+
+
+def _load_init(model: nn.Module, path: str) -> None:
+    weights, _ = load_release(Path(path))
+    try:
+        model.load_state_dict(weights.state_dict())
+    except RuntimeError as err:
+        raise ConfigError(f"init {path} is of another model or number of classes than this config") from err
 
 
 def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False,

@@ -1,12 +1,15 @@
 """describe_model: the ModelSpec of a checkpoint, as plain data. Its reader is `fer_deploy.spec`; a test holds both."""
 
+import json
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import torch
 
 import fer_train
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD
+from fer_train.checkpoint import read_spec_json
 from fer_train.config import TrainConfig
 from fer_train.data.faces import Faces, labels_for
 
@@ -21,6 +24,7 @@ def describe_model(config: TrainConfig, faces: Faces, metrics: dict[str, Any]) -
         faces: the rows it used, for provenance.
         metrics: what was measured, by name.
     """
+    ancestor = {} if config.init is None else {"init": json.loads(read_spec_json(Path(config.init)))["provenance"]}
     return {
         "spec_version": SPEC_VERSION,
         "architecture": config.model,
@@ -37,5 +41,6 @@ def describe_model(config: TrainConfig, faces: Faces, metrics: dict[str, Any]) -
             "data_sha256": faces.source_sha256,
             "num_faces": faces.counts(),
             "config": config.model_dump(mode="json"),
+            **ancestor,
         },
     }  # fmt: skip
