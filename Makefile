@@ -1,4 +1,4 @@
-# Every target is one command; `make` alone prints them. Variables: SOURCE, DATA, CONFIG, OUT, CHECKPOINT, ENGINE.
+# Every target is one command; `make` alone prints them. Variables and their defaults stand below.
 PYTHON ?= python3
 VENV   := .venv
 BIN    := $(VENV)/bin
@@ -11,6 +11,8 @@ CONFIG     ?= configs/train/net.yaml
 RUN        ?= runs/net
 CHECKPOINT ?= weights/net.safetensors
 OUT        ?= artifacts/net
+SPLIT      ?= PublicTest
+TWINS      ?=
 
 .DEFAULT_GOAL := help
 .PHONY: help setup demo test lint train evaluate export live clean
@@ -48,10 +50,12 @@ lint: $(VENV)/.all  ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 train: $(VENV)/.all  ## train CONFIG on DATA into RUN; goes on where it stopped
-	$(BIN)/fer-train train --config $(CONFIG) --data $(DATA) --out $(RUN) $(if $(wildcard $(RUN)/last.pt),--resume)
+	$(BIN)/fer-train train --config $(CONFIG) --data $(DATA) --out $(RUN) \
+		$(if $(TWINS),--twin-rows $(TWINS)) $(if $(wildcard $(RUN)/last.pt),--resume)
 
-evaluate: $(VENV)/.all  ## measure CHECKPOINT on DATA's PublicTest
-	$(BIN)/fer-train evaluate --checkpoint $(CHECKPOINT) --data $(DATA) --confusion $(OUT)/confusion.png
+evaluate: $(VENV)/.all  ## measure CHECKPOINT on SPLIT of DATA
+	$(BIN)/fer-train evaluate --checkpoint $(CHECKPOINT) --data $(DATA) --split $(SPLIT) \
+		--confusion $(OUT)/confusion.png
 
 export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT
 	$(BIN)/fer-deploy export --checkpoint $(CHECKPOINT) --out $(OUT)

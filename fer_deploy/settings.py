@@ -14,7 +14,7 @@ from fer_deploy.errors import ConfigError
 class Settings(BaseModel):
     """Frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
 S = TypeVar("S", bound=Settings)
@@ -57,6 +57,8 @@ def _read_yaml(path: Path) -> dict[str, Any]:
 
 def _describe(detail: Any, kind: type[Settings], where: str) -> str:
     key = ".".join(str(part) for part in detail["loc"])
+    if detail["type"] == "missing":
+        return f"{where}: no {key} was given. Fix: --{key} or {key}: in the config"
     if detail["type"] != "extra_forbidden":
         return f"{where}: {key or 'config'}: {detail['msg']} (got {detail['input']!r:.80})"
     near = difflib.get_close_matches(key, list(kind.model_fields), n=1)

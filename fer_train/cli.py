@@ -13,13 +13,14 @@ from rich.logging import RichHandler
 
 from fer_train import __version__, checkpoint
 from fer_train.amp import resolve_device
-from fer_train.config import TrainConfig, load_config
+from fer_train.config import TrainConfig, config_from_dict, load_config
 from fer_train.data import Faces, apply_protocol, read_faces, take_split
 from fer_train.data.splits import read_twin_rows
 from fer_train.errors import FerTrainError
 from fer_train.evaluate import evaluate
 from fer_train.loop import fit
 from fer_train.progress import TrainingProgress
+from fer_train.recalibrate import recalibrate_batch_norm
 from fer_train.report import metrics_table, plot_confusion, plot_history
 
 _data = click.option(
@@ -53,20 +54,25 @@ def main() -> None:
     "--config", "config_path", required=True, type=click.Path(path_type=Path), help="YAML; see configs/train/."
 )
 @_data
-@click.option("--ferplus", type=click.Path(path_type=Path), help="FER+ votes (fer2013new.csv), joined by row.")
+@click.option(
+    "--ferplus",
+    type=click.Path(path_type=Path),
+    help="FER+ votes (fer2013new.csv): joined by row and checked; training does not use them yet.",
+)
 @click.option("--twin-rows", type=click.Path(path_type=Path),
               help="Row numbers left out under the clean protocol: twins of a split that this copy lacks.")  # fmt: skip
-@click.option("--out", required=True, type=click.Path(path_type=Path), help="Folder of the run.")
+@click.option("--out", type=click.Path(path_type=Path), help="Folder of the run.  [default: runs/<name of the config>]")
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.pt.")
 @click.option("--init", help="Start from these weights (.safetensors): fine-tuning.")
-@click.option("--epochs", type=int, help="Override num_epochs.")
+@click.option("--validation-split", help="Override validation_split, such as test for a plain image folder.")
+@click.option("--epochs", "num_epochs", type=int, help="Override num_epochs.")
 @_device
-def train(config_path: Path, data_path: Path, ferplus: Path | None, twin_rows: Path | None, out: Path,
-          resume: bool, init: str | None, epochs: int | None, device: str | None) -> None:  # fmt: skip
+def train(config_path: Path, data_path: Path, ferplus: Path | None, twin_rows: Path | None, out: Path | None,
+          resume: bool, **overrides: Any) -> None:  # fmt: skip
     """Train one model; writes OUT/best.safetensors, OUT/last.pt, history and curves."""
-    overrides = {"init": init, "num_epochs": epochs, "device": device}
     config = load_config(config_path, {k: v for k, v in overrides.items() if v is not None})
     faces = _load(config, data_path, ferplus, twin_rows)
+    out = out or Path("runs") / config_path.stem
     try:
         with TrainingProgress(config) as progress:
             run = fit(config, faces, out, resume=resume, on_step=progress.on_step, on_epoch=progress.on_epoch)
@@ -77,7 +83,7 @@ def train(config_path: Path, data_path: Path, ferplus: Path | None, twin_rows: P
     plot_history(run.history, out / "history.png")
     best = max(run.history, key=lambda row: row["accuracy"])
     click.echo(
-        f"best {config.validation_split} accuracy {best['accuracy']:.2%} in epoch {best['epoch']}: "
+        f"best {config.validation_split} accuracy {best['accuracy']:.2%} in epoch {best['epoch'] + 1}: "
         f"{out / 'best.safetensors'} (curves: {out / 'history.png'})"
     )
 
@@ -126,12 +132,22 @@ def evaluate_command(checkpoint_path: Path, data_path: Path, split: str, flip: b
 )
 @_data
 @click.option("--split", default="PublicTest", show_default=True, help="Measured and written into the release.")
+@click.option("--recalibrate", is_flag=True, help="Measure batch-norm statistics anew, on training faces as they are.")
+@click.option("--twin-rows", type=click.Path(path_type=Path), help="With --recalibrate: as for train.")
 @click.option("--out", required=True, type=click.Path(path_type=Path))
 @_device
-def release(checkpoint_path: Path, data_path: Path, split: str, out: Path, device: str | None) -> None:
+def release(checkpoint_path: Path, data_path: Path, split: str, recalibrate: bool, twin_rows: Path | None,
+            out: Path, device: str | None) -> None:  # fmt: skip
     """Write fp16 weights, with the metrics of those very weights in their ModelSpec."""
     target = resolve_device(device or "auto")
     model, spec = checkpoint.load_release(checkpoint_path)
+    if recalibrate:
+        config = config_from_dict(spec["provenance"]["config"], where=str(checkpoint_path))
+        training = take_split(_load(config, data_path, None, twin_rows), config.train_split)
+        wanted = spec["input"]
+        images = training.resized(wanted["height"]).images
+        recalibrate_batch_norm(model.to(target), images, device=target, mean_std=(wanted["mean"], wanted["std"]))
+        spec["provenance"]["recalibrated_on"] = len(training)
     model = model.half().float().to(target)
     faces, mean_std = _load_split(data_path, split, spec)
     measured = {

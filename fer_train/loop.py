@@ -52,6 +52,7 @@ class Run:
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     amp: MixedPrecision
+    ancestor: dict[str, Any] | None = None
     epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
 
@@ -72,11 +73,12 @@ class Run:
             "schedule": self.schedule.state_dict(),
             "scaler": self.amp.state_dict(),
             "precision": self.amp.precision,
+            "ancestor": self.ancestor,
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what `state_dict` gave, into a run of the same config."""
-        self.epoch, self.history = state["epoch"], state["history"]
+        self.epoch, self.history, self.ancestor = state["epoch"], state["history"], state["ancestor"]
         self.model.load_state_dict(state["model"])
         if self.ema is not None:
             self.ema.load_state_dict(state["ema"])
@@ -85,28 +87,32 @@ class Run:
         self.amp.load_state_dict(state["scaler"])
 
 
-def build_run(config: TrainConfig, steps_per_epoch: int) -> Run:
-    """Return a run at epoch 0, with weights of `config.init` or drawn from the seed."""
+def build_run(config: TrainConfig, steps_per_epoch: int, *, resume: bool = False) -> Run:
+    """Return a run at epoch 0, with weights of `config.init` or drawn from the seed; `resume` brings its own."""
     device = resolve_device(config.device)
     torch.manual_seed(config.seed)
     model = build_model(config.model, num_classes=config.num_classes, dropout=config.dropout).to(device)
-    if config.init is not None:
-        _load_init(model, config.init)
+    ancestor = None
+    if config.init is not None and not resume:
+        ancestor = _load_init(model, config.init)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
     ema = averaged_model(model, config.ema_decay) if config.ema_decay else None
     optimizer = build_optimizer(config, model)
     schedule = Schedule(config, optimizer, steps_per_epoch)
     amp = MixedPrecision(resolve_precision(config.precision, device), device, config.max_grad_norm)
-    return Run(config, device, model, ema, optimizer, schedule, amp)
+    return Run(config, device, model, ema, optimizer, schedule, amp, ancestor)
 
 
-def _load_init(model: nn.Module, path: str) -> None:
-    weights, _ = load_release(Path(path))
+def _load_init(model: nn.Module, path: str) -> dict[str, Any]:
+    """Copy a release's weights into the model and return its provenance."""
+    weights, spec = load_release(Path(path))
     try:
         model.load_state_dict(weights.state_dict())
     except RuntimeError as err:
         raise ConfigError(f"init {path} is of another model or number of classes than this config") from err
+    provenance: dict[str, Any] = spec["provenance"]
+    return provenance
 
 
 def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False,
@@ -133,7 +139,7 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False,
     last = out / "last.pt"
     if not resume and last.exists():
         raise CheckpointError(f"{last} exists. Fix: --resume to go on with that run, or another --out")
-    run = build_run(config, len(train) // config.batch_size)
+    run = build_run(config, len(train) // config.batch_size, resume=resume)
     digest = faces.digest()
     if resume:
         _restore(run, last, digest)
@@ -153,7 +159,7 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False,
         run.epoch += 1
         if is_best:
             # Before last.pt: after a kill between the two the epoch is run again and writes the same file.
-            save_release(out / "best.safetensors", run.judged, describe_model(config, faces, run.history[-1]))
+            save_release(out / "best.safetensors", run.judged, describe_model(config, faces, row, run.ancestor))
         save_state(last, run.state_dict() | {"data": digest})
         on_epoch(row)
     return run

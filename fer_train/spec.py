@@ -1,30 +1,29 @@
 """describe_model: the ModelSpec of a checkpoint, as plain data. Its reader is `fer_deploy.spec`; a test holds both."""
 
-import json
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import torch
 
 import fer_train
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD
-from fer_train.checkpoint import read_spec_json
 from fer_train.config import TrainConfig
 from fer_train.data.faces import Faces, labels_for
 
 SPEC_VERSION = 1
 
 
-def describe_model(config: TrainConfig, faces: Faces, metrics: dict[str, Any]) -> dict[str, Any]:
+def describe_model(
+    config: TrainConfig, faces: Faces, metrics: dict[str, Any], ancestor: dict[str, Any] | None = None
+) -> dict[str, Any]:
     """Return what a user of the weights must know: labels, input, normalization, metrics, provenance.
 
     Args:
         config: the run that made the weights.
         faces: the rows it used, for provenance.
         metrics: what was measured, by name.
+        ancestor: provenance of the release that the run started from, if it did.
     """
-    ancestor = {} if config.init is None else {"init": json.loads(read_spec_json(Path(config.init)))["provenance"]}
     return {
         "spec_version": SPEC_VERSION,
         "architecture": config.model,
@@ -41,6 +40,6 @@ def describe_model(config: TrainConfig, faces: Faces, metrics: dict[str, Any]) -
             "data_sha256": faces.source_sha256,
             "num_faces": faces.counts(),
             "config": config.model_dump(mode="json"),
-            **ancestor,
+            **({} if ancestor is None else {"init": ancestor}),
         },
     }  # fmt: skip

@@ -7,7 +7,7 @@ from typing import Any
 import click
 
 from fer_deploy import __version__
-from fer_deploy.errors import FerDeployError
+from fer_deploy.errors import FerDeployError, MissingDependencyError
 
 COMMANDS = {"export": "checkpoint -> verified ONNX", "live": "camera, stream, file or folder -> emotions"}
 
@@ -21,7 +21,13 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
-        command: click.Command = import_module(f"fer_deploy.cli.{cmd_name}").command
+        try:
+            command: click.Command = import_module(f"fer_deploy.cli.{cmd_name}").command
+        except ImportError as err:
+            raise MissingDependencyError(
+                f"cannot load the command {cmd_name}: {err}. Fix: pip install 'fer-toolchain[cpu]'; where a .so is "
+                "missing: apt-get install libgl1 libglib2.0-0 libxcb1"
+            ) from err
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

@@ -43,9 +43,8 @@ _path = click.Path(path_type=Path)
 def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
     """Recognize emotions on a camera, stream, file or folder. q, Esc or Ctrl-C end it."""
     config = load_settings(LiveConfig, config_path, flags)
-    cv2.utils.logging.setLogLevel(
-        cv2.utils.logging.LOG_LEVEL_SILENT
-    )  # our own errors name the cause; OpenCV's warnings would bury them
+    # Our own errors name the cause; OpenCV's warnings would bury them.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     console = Console(stderr=True)
     with open_engine(config.engine or bundled_model(), device=config.device) as engine:
         console.print(f"engine: {engine.description}", highlight=False)
@@ -57,21 +56,23 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
             source.close()
             raise
         pipeline = LivePipeline(source, detector, engine, sinks, max_frames=config.max_frames)
-        with _stop_on_signals(pipeline), _progress(console) as on_frame:
-            stats = pipeline.run(on_frame)
+        try:
+            with _stop_on_signals(pipeline), _progress(console) as on_frame:
+                pipeline.run(on_frame)
+        finally:  # after a failure too: what was written until then is whole
+            _report(pipeline.stats, config, engine.description, as_json=as_json)
+
+
+def _report(stats: LiveStats, config: LiveConfig, engine: str, *, as_json: bool) -> None:
+    outputs = {"record": config.record, "jsonl": config.jsonl}
+    written = {name: str(path) for name, path in outputs.items() if path is not None and stats.num_frames}
     if as_json:
-        outputs = {"record": config.record, "jsonl": config.jsonl}
-        written = {name: str(path) for name, path in outputs.items() if path is not None}
-        click.echo(
-            json.dumps(
-                {"source": without_password(config.source), "engine": engine.description, **stats.to_dict(), **written}
-            )
-        )
+        run = {"source": without_password(config.source), "engine": engine}
+        click.echo(json.dumps({**run, **stats.to_dict(), **written}))
         return
     Console().print(_stats_table(stats))
-    for name, path in (("video", config.record), ("results", config.jsonl)):
-        if path is not None and stats.num_frames:
-            click.echo(f"{name}: {path}")
+    for name, path in written.items():
+        click.echo(f"{'video' if name == 'record' else 'results'}: {path}")
 
 
 def _open_sinks(config: LiveConfig, source: Source, console: Console) -> list[Sink]:

@@ -27,8 +27,8 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelSpec]:
     return model, spec
 
 
-def load_faces(path: Path, limit: int) -> NDArray[np.uint8]:
-    """Return up to `limit` faces, (N, 1, 48, 48) uint8, spread evenly over the data set.
+def load_faces(path: Path, limit: int, image_size: int) -> NDArray[np.uint8]:
+    """Return up to `limit` faces, (N, 1, image_size, image_size) uint8, spread evenly over the data set.
 
     Raises:
         ArtifactError: not a readable FER2013 CSV or folder.
@@ -37,5 +37,6 @@ def load_faces(path: Path, limit: int) -> NDArray[np.uint8]:
         faces = read_faces(path)
     except FerTrainError as err:
         raise ArtifactError(str(err)) from err
-    chosen = np.unique(np.linspace(0, len(faces) - 1, limit, dtype=np.int64))
-    return faces.images[chosen][:, None]
+    chosen = np.zeros(len(faces), dtype=np.bool_)
+    chosen[np.linspace(0, len(faces) - 1, limit, dtype=np.int64)] = True
+    return faces.select(chosen).resized(image_size).images[:, None]

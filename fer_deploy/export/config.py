@@ -10,10 +10,11 @@ from fer_deploy.settings import Settings
 class ExportConfig(Settings):
     """One run of `fer-deploy export`; YAML keys and flags have these names."""
 
-    checkpoint: Path = Field(description="a .safetensors release of fer-train")
-    out: Path = Field(description="folder of the artifacts")
+    checkpoint: Path = Field(strict=False, description="a .safetensors release of fer-train")
+    out: Path = Field(strict=False, description="folder of the artifacts")
     data: Path | None = Field(
         default=None,
+        strict=False,
         description="FER2013 (CSV or folder) to verify on; none: a public-domain portrait in many variants",
     )
     opset: int = Field(default=20, ge=19, le=22, description="20: the newest that every runtime we build for reads")

@@ -42,7 +42,7 @@ def export(config: ExportConfig) -> Exported:
     if config.data is None:
         images, where = portrait_faces(spec.input), SOURCE
     else:
-        images, where = load_faces(config.data, config.num_faces), str(config.data.name)
+        images, where = load_faces(config.data, config.num_faces, spec.input.height), str(config.data.name)
     final = config.out / f"{spec.architecture}-{spec.precision}.onnx"
     report = final.with_suffix(".verify.json")
     is_new = not config.out.exists()

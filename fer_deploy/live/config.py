@@ -1,22 +1,31 @@
 """LiveConfig: everything that shapes a run of the live loop."""
 
 from pathlib import Path
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from fer_deploy.settings import Settings
+
+
+def _text_of_camera(value: object) -> object:
+    """YAML reads `source: 0` as a number; it names a camera all the same."""
+    return str(value) if type(value) is int else value
 
 
 class LiveConfig(Settings):
     """One run of `fer-deploy live`; YAML keys and flags have these names."""
 
-    source: str = Field(default="0", description="camera number, file, folder, URL, or synthetic", min_length=1)
-    engine: Path | None = Field(default=None, description="model file; none: the one that ships with the package")
+    source: Annotated[str, BeforeValidator(_text_of_camera)] = Field(
+        default="0", description="camera number, file, folder, URL, or synthetic", min_length=1
+    )
+    engine: Path | None = Field(
+        default=None, strict=False, description="model file; none: the one that ships with the package"
+    )
     device: Literal["auto", "cpu", "cuda"] = "auto"
     detector: Literal["haar"] = "haar"
-    record: Path | None = Field(default=None, description="annotated video to write: .mp4, .avi or .mkv")
-    jsonl: Path | None = Field(default=None, description="results to write, one JSON object a frame")
+    record: Path | None = Field(default=None, strict=False, description="annotated video: .mp4, .avi or .mkv")
+    jsonl: Path | None = Field(default=None, strict=False, description="results, one JSON object a frame")
     display: bool = Field(default=True, description="show a window where there is a screen")
     max_frames: int | None = Field(default=None, ge=1, description="end after this many; none: at the source's end")
 

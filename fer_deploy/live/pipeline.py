@@ -40,6 +40,7 @@ class LivePipeline:
         self._results: Buffer[FrameResult] = Buffer(4, DropPolicy.WAIT)
         self._stop_requested = False
         self._failure: tuple[str, Exception] | None = None
+        self._cut_short = False
         self._failure_lock = threading.Lock()
         self.stats = LiveStats()
 
@@ -61,16 +62,18 @@ class LivePipeline:
             Worker("capture", self._capture, self._fail),
             Worker("infer", self._infer, self._fail),
         ]
-        for worker in workers:
-            worker.start()
+        started: list[Worker] = []
         try:
+            for worker in workers:
+                worker.start()
+                started.append(worker)
             self._feed_sinks(on_frame)
         except Exception as err:  # noqa: BLE001 - the sink stage ends here; re-raised below
             self._fail("sink", err)
         finally:
             self._frames.close()
             self._results.close()
-            for worker in workers:
+            for worker in started:
                 worker.join()
         self.stats.num_dropped = self._frames.num_dropped
         self._raise_failure()
@@ -111,22 +114,24 @@ class LivePipeline:
             for sink in self._sinks:
                 stack.enter_context(sink)
             try:
-                self._write_results(on_frame)
+                self._cut_short = not self._write_results(on_frame)
             except Exception as err:  # noqa: BLE001 - kept as the first failure, before a sink's close can hide it
                 self._fail("sink", err)
 
-    def _write_results(self, on_frame: Callable[[LiveStats], None] | None) -> None:
+    def _write_results(self, on_frame: Callable[[LiveStats], None] | None) -> bool:
+        """Return whether the results came to their end, rather than being cut short by stop, quit or `max_frames`."""
         while not self._stop_requested:
             result = self._results.get(timeout_s=POLL_S)
             if isinstance(result, Signal):
                 if result is PENDING:
                     continue
-                return
+                return True
             go_on = self._write(result)
             if on_frame is not None:
                 on_frame(self.stats)
             if not go_on or self.stats.num_frames == self._max_frames:
-                return
+                return False
+        return False
 
     def _write(self, result: FrameResult) -> bool:
         started_ns = time.monotonic_ns()
@@ -155,6 +160,8 @@ class LivePipeline:
         if self._failure is None:
             return
         stage, err = self._failure
+        if self._cut_short and stage != "sink":
+            return  # capture and infer read ahead; what they met beyond the last frame wanted is of no consequence
         if isinstance(err, FerDeployError):
             err.stage = stage
             raise err

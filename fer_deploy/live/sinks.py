@@ -116,7 +116,7 @@ class VideoSink(Sink):
         if path.suffix.lower() not in _FOURCC:
             raise ConfigError(f"cannot record {path}: known video suffixes are {', '.join(_FOURCC)}")
         self._path, self._fps = path, fps
-        self._part = path.with_name(f"{path.stem}.part{path.suffix}")
+        self._part = path.with_name(f".{path.stem}.{os.getpid()}.part{path.suffix}")
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
         self._num_frames = 0

@@ -19,7 +19,9 @@ def take_split(faces: Faces, name: str) -> Faces:
     keep = faces.splits == name
     if not keep.any():
         there = ", ".join(f"{split} ({count:,})" for split, count in faces.counts().items())
-        raise SplitAbsentError(f"this copy of the data has no split {name!r}. Fix: name one that it has: {there}")
+        raise SplitAbsentError(
+            f"this copy of the data has no split {name!r}. It has {there}. Fix: --split or --validation-split NAME"
+        )
     return faces.select(keep)
 
 

@@ -17,6 +17,7 @@ from integration.live_fakes import (
 )
 
 from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.errors import StreamError
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import JsonlSink, VideoSink
 
@@ -127,3 +128,13 @@ def test_jsonl_and_video_agree(tmp_path):
     lines = [json.loads(line) for line in (tmp_path / "a.jsonl").read_text().splitlines()]
     assert [line["frame"] for line in lines] == list(range(17))
     assert num_video_frames(tmp_path / "a.avi") == 17
+
+
+@pytest.mark.parametrize("_", range(5))
+def test_a_source_that_breaks_after_the_last_frame_wanted_is_no_failure(_):
+    """Capture reads ahead; what it meets there must not decide how a finished run ends."""
+    sink = CountingSink()
+    source = ScriptedSource(5, error=StreamError("damaged"))
+    pipeline = LivePipeline(source, OneFaceDetector(), FakeEngine(), [sink], max_frames=3)
+    run_guarded(pipeline)
+    assert sink.indices == [0, 1, 2]

@@ -87,7 +87,7 @@ def test_bad_flag_is_laid_to_the_command_line(write_yaml):
 
 
 def test_missing_setting_is_named():
-    with pytest.raises(ConfigError, match="command line: checkpoint: Field required"):
+    with pytest.raises(ConfigError, match=r"command line: no checkpoint was given\. Fix: --checkpoint"):
         load_settings(ExportConfig, None, {"out": "a"})
 
 

@@ -106,7 +106,7 @@ class TestExitCodes:
     def test_export_needs_a_checkpoint(self):
         result = run("export", "--out", "o")
         assert result.exit_code == 2
-        assert "command line: checkpoint: Field required" in result.stderr
+        assert "command line: no checkpoint was given. Fix: --checkpoint" in result.stderr
 
 
 class TestFailedStart:
