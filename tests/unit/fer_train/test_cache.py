@@ -115,7 +115,7 @@ def test_full_disk_only_warns_and_leaves_nothing_behind(source, parse, monkeypat
     monkeypatch.setattr(np, "savez", half_write(OSError(errno.ENOSPC, "No space left on device")))
     assert len(read_through_cache(source, parse)) == 1
     assert "No space left on device" in caplog.text
-    assert "the next run parses the CSV again" in caplog.text
+    assert "The next run parses the CSV again" in caplog.text
     assert names_in(source.parent) == ["fer2013.csv"]
 
 

@@ -16,12 +16,12 @@ def error_of(**values) -> str:
 
 
 def test_the_shipped_configs_are_found():
-    assert {path.stem for path in SHIPPED} >= {"net", "senet"}
+    assert {path.stem for path in SHIPPED} >= {"net", "net-finetune", "senet"}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_config_loads(path):
-    assert load_config(path).model == path.stem
+    assert load_config(path).model == path.stem.removesuffix("-finetune")
     assert load_config(path, {"num_epochs": 99}).num_epochs == 99
 
 
@@ -59,7 +59,7 @@ def test_key_that_belongs_elsewhere_is_not_suggested_as_itself(values, key):
 
 
 def test_key_like_no_other_lists_the_known_ones():
-    assert "unknown key 'zzz'; known keys there: model, num_classes, dropout" in error_of(zzz=1)
+    assert "unknown key 'zzz'; known keys there: model, init, num_classes, dropout" in error_of(zzz=1)
 
 
 @pytest.mark.parametrize(
