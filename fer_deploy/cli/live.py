@@ -70,7 +70,8 @@ def _report(stats: LiveStats, config: LiveConfig, engine: str, *, as_json: bool)
         run = {"source": without_password(config.source), "engine": engine}
         click.echo(json.dumps({**run, **stats.to_dict(), **written}))
         return
-    Console().print(_stats_table(stats))
+    if stats.num_frames:
+        Console().print(_stats_table(stats))
     for name, path in written.items():
         click.echo(f"{'video' if name == 'record' else 'results'}: {path}")
 
