@@ -5,7 +5,10 @@ FerTrainError                 1
 ├── DataError                 4   a file of faces or votes that cannot be used
 │   └── SplitAbsentError      4   the data set is fine but lacks the split asked for
 ├── CheckpointError           4   a checkpoint that is truncated, foreign or from another run
-└── DivergenceError           9   the loss became NaN or infinite
+├── MissingDependencyError    3   a package of an extra is not installed
+├── DivergenceError           9   the loss became NaN or infinite
+├── OutOfMemoryError         10   the device or the machine has too little memory
+└── Terminated              143   SIGTERM arrived (128 + 15, as shells count)
 """
 
 
@@ -41,3 +44,21 @@ class DivergenceError(FerTrainError):
     """Training produced a loss that is not finite; the last good checkpoint is kept."""
 
     exit_code = 9
+
+
+class MissingDependencyError(FerTrainError):
+    """A package of an extra is not installed."""
+
+    exit_code = 3
+
+
+class OutOfMemoryError(FerTrainError):
+    """The device or the machine has too little memory for this batch; the last checkpoint is kept."""
+
+    exit_code = 10
+
+
+class Terminated(FerTrainError):
+    """SIGTERM arrived: what was finished is on disk."""
+
+    exit_code = 143

@@ -1,5 +1,6 @@
 """Splits by name, and the two protocols: official (every row) and clean (no pixel twin in another split)."""
 
+import csv
 import hashlib
 from pathlib import Path
 
@@ -30,46 +31,60 @@ def pixel_hashes(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:
     return np.array([hashlib.blake2b(image.tobytes(), digest_size=16).digest() for image in images], dtype="S16")
 
 
-def apply_protocol(faces: Faces, protocol: str, train_split: str, twin_rows: NDArray[np.int64] | None = None) -> Faces:
+def apply_protocol(
+    faces: Faces, protocol: str, train_split: str, twin_rows: NDArray[np.int64] | None = None,
+    *, exclude_rows: NDArray[np.int64] | None = None,
+) -> Faces:  # fmt: skip
     """Return the faces to train and validate on.
 
     Args:
         faces: all splits.
         protocol: "official" keeps every row; "clean" drops each row of `train_split` whose pixels also
             stand in another split, or whose row number is in `twin_rows`.
-        train_split: name of the split that is cleaned.
+        train_split: name of the split that is cleaned; other splits are never touched.
         twin_rows: row numbers known to have a twin in a split that is not in this copy.
+        exclude_rows: row numbers that the user leaves out under either protocol.
 
     Raises:
-        DataError: `twin_rows` were given and the faces have no row numbers.
+        DataError: row numbers were given and the faces have none.
     """
-    if protocol == "official":
-        return faces
-    if twin_rows is not None and (faces.rows < 0).any():
+    if (twin_rows is not None or exclude_rows is not None) and (faces.rows < 0).any():
         raise DataError("row numbers to leave out were given, but the image files carry none. Fix: use fer2013.csv")
+    out = np.zeros(len(faces), dtype=bool) if exclude_rows is None else np.isin(faces.rows, exclude_rows)
+    if protocol == "clean":
+        out |= find_leaked(faces, train_split)
+        if twin_rows is not None:
+            out |= np.isin(faces.rows, twin_rows)
+    return faces.select(~(out & (faces.splits == train_split)))
+
+
+def find_leaked(faces: Faces, train_split: str) -> NDArray[np.bool_]:
+    """Return (N,) bool: faces of `train_split` whose pixels also stand in another split."""
     hashes = pixel_hashes(faces.images)
     is_train = faces.splits == train_split
-    leaked = np.isin(hashes, hashes[~is_train])
-    if twin_rows is not None:
-        leaked |= np.isin(faces.rows, twin_rows)
-    return faces.select(~(is_train & leaked))
+    return np.asarray(is_train & np.isin(hashes, hashes[~is_train]))
 
 
-def read_twin_rows(path: Path) -> NDArray[np.int64]:
-    """Read row numbers, one a line; lines that begin with # are comments.
+def read_row_numbers(path: Path) -> NDArray[np.int64]:
+    """Read row numbers: one a line (# begins a comment), or the column `row` of a .csv such as audit's exclude.csv.
 
     Raises:
         DataError: the file is missing or a line is no row number (named by line).
     """
     try:
-        lines = path.read_text().splitlines()
-    except (OSError, UnicodeDecodeError) as err:
+        if path.suffix == ".csv":
+            with path.open(newline="", encoding="utf-8") as file:
+                table = list(csv.DictReader(file))
+            if table and "row" not in table[0]:
+                raise DataError(f"{path} has no column 'row'; it has {', '.join(table[0])}")
+            texts = [(number, row["row"] or "") for number, row in enumerate(table, start=2)]
+        else:
+            lines = path.read_text().splitlines()
+            texts = [(number, line.split("#", 1)[0].strip()) for number, line in enumerate(lines, start=1)]
+            texts = [(number, text) for number, text in texts if text]
+    except (OSError, UnicodeDecodeError, csv.Error) as err:
         raise DataError(f"cannot read row numbers from {path}: {err}") from err
-    rows = []
-    for number, line in enumerate(lines, start=1):
-        text = line.split("#", 1)[0].strip()
-        if text and not text.isdecimal():
+    for number, text in texts:
+        if not text.isdecimal():
             raise DataError(f"{path} line {number}: {text[:40]!r} is not a row number")
-        if text:
-            rows.append(int(text))
-    return np.array(rows, dtype=np.int64)
+    return np.array([int(text) for _, text in texts], dtype=np.int64)

@@ -11,7 +11,7 @@ import pytest
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.engines import open_engine
 from fer_train.data import apply_protocol, read_faces, take_split
-from fer_train.data.splits import read_twin_rows
+from fer_train.data.splits import read_row_numbers
 from fer_train.errors import SplitAbsentError
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
@@ -36,7 +36,7 @@ def test_counts_and_votes(fer2013):
 
 
 def test_clean_protocol_drops_703_rows(fer2013, shared_dir):
-    twins = read_twin_rows(shared_dir / "fer2013" / "private_twins.txt")
+    twins = read_row_numbers(shared_dir / "fer2013" / "private_twins.txt")
     assert apply_protocol(fer2013, "clean", "Training", twins).counts() == {"Training": 28006, "PublicTest": 3589}
     assert apply_protocol(fer2013, "clean", "Training").counts() == {"Training": 28709 - 351, "PublicTest": 3589}
     assert len(apply_protocol(fer2013, "official", "Training", twins)) == len(fer2013)

@@ -3,7 +3,7 @@ import pytest
 from unit.fer_train.synthetic_faces import make_faces
 
 from fer_train.data import apply_protocol, take_split
-from fer_train.data.splits import pixel_hashes, read_twin_rows
+from fer_train.data.splits import pixel_hashes, read_row_numbers
 from fer_train.errors import DataError, SplitAbsentError
 
 
@@ -62,13 +62,13 @@ def test_pixel_hashes_tell_one_changed_pixel():
 def test_twin_rows_file_with_comments_and_blank_lines(tmp_path):
     path = tmp_path / "twins.txt"
     path.write_text("# rows\n3\n\n 17  # why\n")
-    assert read_twin_rows(path).tolist() == [3, 17]
+    assert read_row_numbers(path).tolist() == [3, 17]
 
 
 def test_bad_twin_row_is_named_by_line(tmp_path):
     path = tmp_path / "twins.txt"
     path.write_text("# rows\n3\n-4\n")
     with pytest.raises(DataError, match=r"twins\.txt line 3: '-4' is not a row number"):
-        read_twin_rows(path)
+        read_row_numbers(path)
     with pytest.raises(DataError, match="cannot read row numbers from"):
-        read_twin_rows(tmp_path / "absent.txt")
+        read_row_numbers(tmp_path / "absent.txt")

@@ -1,0 +1,70 @@
+"""fer-train: one module a command, each imported only when its command is called."""
+
+import logging
+import signal
+import sys
+from importlib import import_module
+from types import FrameType
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.logging import RichHandler
+
+from fer_train import __version__
+from fer_train.errors import FerTrainError, MissingDependencyError, Terminated
+
+COMMANDS = {
+    "train": "train one model, or one for each seed",
+    "evaluate": "measure a checkpoint on one split",
+    "release": "fp16 weights with their metrics and model card",
+    "audit": "duplicates, leakage, non-faces, likely label errors",
+    "crossval": "k-fold cross-validation, duplicates kept together",
+    "ensemble": "average the probabilities of several checkpoints",
+    "distill": "train one model on the answers of others",
+}
+
+
+class _LazyGroup(click.Group):
+    """Imports a command's module when it is called, and turns errors into one message and their exit code."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        try:
+            command: click.Command = import_module(f"fer_train.cli.{cmd_name}").command
+        except ModuleNotFoundError as err:
+            raise MissingDependencyError(
+                f"fer-train {cmd_name} needs {err.name}. Fix: make setup, or pip install 'fer-toolchain[train]'"
+            ) from err
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        with formatter.section("Commands"):
+            formatter.write_dl(list(COMMANDS.items()))
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except FerTrainError as err:
+            click.echo(f"error: {err}", err=True)
+            sys.exit(err.exit_code)
+        except KeyboardInterrupt:
+            click.echo("stopped", err=True)
+            sys.exit(130)
+
+
+def _terminate(number: int, frame: FrameType | None) -> None:
+    raise Terminated("stopped by SIGTERM")
+
+
+@click.group(cls=_LazyGroup)
+@click.version_option(__version__)
+def main() -> None:
+    """Train face-emotion models on FER2013."""
+    console = Console(stderr=True)
+    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console)])
+    signal.signal(signal.SIGTERM, _terminate)
