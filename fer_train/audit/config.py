@@ -1,0 +1,59 @@
+"""AuditConfig: thresholds and choices of one audit, strict."""
+
+import difflib
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError
+
+from fer_train.audit.findings import KINDS, REASONS
+from fer_train.config import Strict
+from fer_train.errors import ConfigError
+
+LabelFilter = Literal[
+    "low_normalized_margin", "low_self_confidence", "confident_learning", "prune_by_noise_rate",
+    "prune_by_class", "both", "predicted_neq_given",
+]  # fmt: skip
+
+
+class AuditConfig(Strict):
+    """One audit. The command's flags are these names; the defaults were chosen by looking at FER2013."""
+
+    train_split: str = Field(default="Training", description="the split that exclude.csv cleans")
+    near_threshold: float = Field(default=0.99, gt=0.5, le=1, description="correlation from which faces are twins")
+    blank_range: int = Field(default=10, ge=0, le=255, description="gray levels; below it an image is blank")
+    contrast_range: int = Field(default=50, ge=0, le=255, description="gray levels; below it contrast is low")
+    label_filter: LabelFilter = Field(default="low_normalized_margin", description="cleanlab's filter_by")
+    exclude_reasons: tuple[str, ...] = tuple(name for name in REASONS if KINDS[name].excluded)
+
+
+def audit_config_from_flags(flags: dict[str, Any]) -> AuditConfig:
+    """Return the config; a flag that is None was not given. `exclude_reasons` is the text with commas.
+
+    Raises:
+        ConfigError: an unknown reason, or a value out of its range.
+    """
+    values = {name: value for name, value in flags.items() if value is not None}
+    if "exclude_reasons" in values:
+        values["exclude_reasons"] = _parse_reasons(values["exclude_reasons"])
+    try:
+        return AuditConfig.model_validate(values)
+    except ValidationError as err:
+        lines = [f"--{str(e['loc'][0]).replace('_', '-')}: {e['msg']} (got {e['input']!r:.40})" for e in err.errors()]
+        raise ConfigError("\n".join(lines)) from err
+
+
+def _parse_reasons(text: str) -> tuple[str, ...]:
+    """Return the reasons in `KINDS` order; "none" stands for no reason at all."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if names == ["none"]:
+        return ()
+    for name in names:
+        if name not in REASONS:
+            near = difflib.get_close_matches(name, REASONS, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            raise ConfigError(
+                f"--exclude-reasons: unknown reason {name!r}; {hint}Known: {', '.join(REASONS)}; or none for no row"
+            )
+    if not names:
+        raise ConfigError(f"--exclude-reasons is empty. Fix: name some of {', '.join(REASONS)}, or none for no row")
+    return tuple(name for name in REASONS if name in names)
