@@ -5,7 +5,7 @@ runtime repeats a label, a size or a mean as a constant.
 """
 
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
@@ -52,6 +52,9 @@ class ModelSpec(_Frozen):
     precision: Precision = Precision.FP32
     metrics: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
+    quantization: dict[str, Annotated[float, Field(gt=0)]] | None = Field(
+        default=None, description="max|input| by layer, learned in training; scale = value / 127. None: not learned"
+    )
 
     @field_validator("labels")
     @classmethod
@@ -61,8 +64,8 @@ class ModelSpec(_Frozen):
         return labels
 
     def to_json(self) -> str:
-        """Return the JSON that `spec_from_json` reads."""
-        return self.model_dump_json()
+        """Return the JSON that `spec_from_json` reads; a field that is None is left out, as its writer left it out."""
+        return self.model_dump_json(exclude_none=True)
 
 
 def spec_from_json(text: str, *, where: str) -> ModelSpec:

@@ -1,33 +1,61 @@
-"""Architectures by name. Each maps normalized faces (N, 1, 48, 48) float to logits (N, num_classes)."""
+"""Architectures by name. Each maps normalized faces (N, 1, H, W) float to logits (N, num_classes); 48x48 is intended.
+
+The architectures of torchvision are leaves that are imported when they are built: importing torchvision costs more
+than building any of them.
+"""
 
 from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
 
 from torch import nn
 
-from fer_train.errors import ConfigError
+from fer_train.errors import ConfigError, MissingDependencyError
 from fer_train.models.net import Net
 from fer_train.models.senet import SENet
 
-_BUILDERS: dict[str, Callable[..., nn.Module]] = {"net": Net, "senet": SENet}
-MODEL_NAMES = tuple(_BUILDERS)
+_FROM_SCRATCH: dict[str, Callable[..., nn.Module]] = {"net": Net, "senet": SENet}
+_FROM_TORCHVISION = {"resnet18": "resnet", "efficientnet_b0": "efficientnet", "vit": "vit"}
+"""Name to module of this package; each module has `build(num_classes, dropout)` and `LAYOUT`."""
+MODEL_NAMES = (*_FROM_SCRATCH, *_FROM_TORCHVISION)
 
 
-def build_model(name: str, *, num_classes: int, dropout: float = 0.3) -> nn.Module:
-    """Return an untrained model.
+def build_model(name: str, *, num_classes: int, dropout: float = 0.3, pretrained: Path | None = None) -> nn.Module:
+    """Return an untrained model, or one whose features are pretrained.
 
     Args:
         name: one of `MODEL_NAMES`.
         num_classes: width of the logits, at least 2.
         dropout: probability in front of the classifier, in [0, 1).
+        pretrained: a state dict of the torchvision model of that name (.pth, .pt or .safetensors) on this machine;
+            the classifier stays untrained. Nothing is ever downloaded. None: random weights.
 
     Raises:
-        ConfigError: the name is unknown or `num_classes` is below 2.
+        ConfigError: the name is unknown, `num_classes` is below 2, or torchvision has no weights for this name.
+        MissingDependencyError: torchvision is not installed.
+        CheckpointError: the file of pretrained weights is missing, damaged, or of another model.
     """
-    if name not in _BUILDERS:
+    if name not in MODEL_NAMES:
         raise ConfigError(f"unknown model {name!r}. Known models: {', '.join(MODEL_NAMES)}")
     if num_classes < 2:
         raise ConfigError(f"num_classes is {num_classes}; a classifier needs at least 2")
-    return _BUILDERS[name](num_classes=num_classes, dropout=dropout)
+    if name in _FROM_SCRATCH:
+        if pretrained is not None:
+            raise ConfigError(
+                f"model {name!r} is this project's own: torchvision has no weights for it, {pretrained} cannot fit. "
+                f"Fix: one of {', '.join(_FROM_TORCHVISION)}, or init: a release of fer-train"
+            )
+        return _FROM_SCRATCH[name](num_classes=num_classes, dropout=dropout)
+    try:
+        leaf = import_module(f"fer_train.models.{_FROM_TORCHVISION[name]}")
+    except ModuleNotFoundError as err:
+        raise MissingDependencyError(
+            f"model {name!r} needs {err.name}. Fix: make setup, or pip install 'fer-toolchain[train]'"
+        ) from err
+    model: nn.Module = leaf.build(num_classes=num_classes, dropout=dropout)
+    if pretrained is not None:
+        import_module("fer_train.models.pretrained").load_pretrained(model, leaf.LAYOUT, pretrained)
+    return model
 
 
 __all__ = ["MODEL_NAMES", "Net", "SENet", "build_model"]

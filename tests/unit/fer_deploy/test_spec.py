@@ -25,6 +25,19 @@ def test_precision_defaults_to_fp32():
     assert spec_from_json(json.dumps(without), where="x").precision is Precision.FP32
 
 
+def test_learned_ranges_are_read_and_an_absent_field_is_not_written():
+    spec = parse(quantization={"features.0.0": 2.5, "classifier": 0.75})
+    assert spec.quantization == {"features.0.0": 2.5, "classifier": 0.75}
+    assert spec_from_json(spec.to_json(), where="x") == spec
+    assert FAKE_SPEC.quantization is None
+    assert "quantization" not in CONTENT
+
+
+def test_none_within_metrics_survives():
+    spec = parse(metrics={"PublicTest": {"clean": None}})
+    assert json.loads(spec.to_json())["metrics"] == {"PublicTest": {"clean": None}}
+
+
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
@@ -40,6 +53,7 @@ def test_precision_defaults_to_fp32():
         ({"input": {**CONTENT["input"], "color": "bgr"}}, "input.color: Input should be 'gray'"),
         ({"input": {**CONTENT["input"], "dtype": "float32"}}, "input.dtype: Input should be 'uint8'"),
         ({"input": {}}, "input.name: Field required"),
+        ({"quantization": {"classifier": 0.0}}, "quantization.classifier: Input should be greater than 0"),
     ],
 )
 def test_faults_are_named(changes, fault):

@@ -1,0 +1,148 @@
+"""Weights of torchvision, from a file that the user has, for the adapted models of this package.
+
+Only what differs is converted; everything else must have the name and the shape that the model has.
+
+- The first convolution saw red, green and blue. A gray image is the same value thrice, so the sum of a kernel over
+  its three colors answers a gray image as the whole kernel would; the mean would answer a third as strongly, and the
+  statistics of the batch norm behind it would be wrong.
+- A kernel of another size (7x7 stem, 16x16 patches) is resampled, scaled by the ratio of the areas and shifted to the
+  sum that it had, so that flat regions are answered as before.
+- The position embedding is interpolated on its grid (Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.2).
+- The classifier is left out: it knows other classes.
+"""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from fer_train.errors import CheckpointError
+
+_FIX = "Fix: torch.save(model.state_dict(), path) of that model, written again in full, or leave pretrained out"
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where an architecture keeps what is converted, by the names of its state dict.
+
+    Attributes:
+        name: of the architecture, for errors.
+        stem: weight of the first convolution, (channels, colors, height, width).
+        head: prefix of the classifier.
+        positions: position embedding (1, 1 + patches, width), class token first; None: there is none.
+    """
+
+    name: str
+    stem: str
+    head: str
+    positions: str | None = None
+
+
+def load_pretrained(model: nn.Module, layout: Layout, path: Path) -> None:
+    """Copy a torchvision state dict into the model, except for the classifier.
+
+    Args:
+        model: as its `build` made it.
+        layout: of that architecture.
+        path: .safetensors, or what torch.save wrote (.pth, .pt); read without running any code from it.
+
+    Raises:
+        CheckpointError: missing, damaged, not a state dict, or of another model.
+    """
+    wanted = {name: value for name, value in model.state_dict().items() if not name.startswith(layout.head)}
+    found = {name: value for name, value in _read(path).items() if not name.startswith(layout.head)}
+    if layout.stem in found:
+        found[layout.stem] = _gray_kernel(found[layout.stem], wanted[layout.stem])
+    if layout.positions in found and layout.positions is not None:
+        found[layout.positions] = _positions_like(found[layout.positions], wanted[layout.positions])
+    faults = _differences(wanted, found)
+    if faults:
+        raise CheckpointError(f"{path} does not hold weights of torchvision's {layout.name}: {faults}. {_FIX}")
+    model.load_state_dict(found, strict=False)
+
+
+def resized_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:
+    """Return a position embedding (1, 1 + rows * columns, width) for another grid of patches.
+
+    Args:
+        positions: (1, 1 + side * side, width), class token first; returned as it is where the grid is its own.
+        grid: rows and columns.
+    """
+    side = math.isqrt(positions.shape[1] - 1)
+    if grid == (side, side):
+        return positions
+    token, patches = positions[:, :1], positions[:, 1:]
+    on_grid = patches.transpose(1, 2).reshape(1, -1, side, side)
+    resized = F.interpolate(on_grid, grid, mode="bicubic", align_corners=False, antialias=True)
+    return torch.cat([token, resized.flatten(2).transpose(1, 2)], dim=1)
+
+
+def _gray_kernel(kernel: Tensor, like: Tensor) -> Tensor:
+    """Sum a kernel (channels, 1 or 3, h, w) over colors and resample it to the size of `like`; else leave it alone."""
+    if kernel.ndim != 4 or kernel.shape[1] not in (1, 3):
+        return kernel
+    gray = kernel.float().sum(dim=1, keepdim=True)
+    if gray.shape[2:] == like.shape[2:]:
+        return gray
+    resized = F.interpolate(gray, like.shape[2:], mode="bicubic", align_corners=False, antialias=True)
+    num_taps = like[0, 0].numel()
+    resized *= gray[0, 0].numel() / num_taps
+    return resized + (gray.sum(dim=(2, 3), keepdim=True) - resized.sum(dim=(2, 3), keepdim=True)) / num_taps
+
+
+def _positions_like(positions: Tensor, like: Tensor) -> Tensor:
+    """Interpolate a position embedding to the grid of `like`; leave alone what is not a class token and a square."""
+    num_patches = positions.shape[1] - 1 if positions.ndim == 3 and len(positions) == 1 else 0
+    if num_patches < 1 or math.isqrt(num_patches) ** 2 != num_patches:
+        return positions
+    side = math.isqrt(like.shape[1] - 1)
+    return resized_positions(positions.float(), (side, side))
+
+
+def _read(path: Path) -> dict[str, Tensor]:
+    try:
+        if path.suffix == ".safetensors":
+            content = load_file(path)
+        else:
+            content = torch.load(path, map_location="cpu", weights_only=True)
+    except FileNotFoundError as err:
+        raise CheckpointError(
+            f"no pretrained weights at {path}. Fix: a path to weights on this machine; fer-train downloads nothing"
+        ) from err
+    except (OSError, SafetensorError) as err:
+        raise CheckpointError(f"cannot load {path}: {_first_line(err)}. {_FIX}") from err
+    except Exception as err:  # torch.load raises whatever the damaged part of the file provokes
+        raise CheckpointError(f"cannot load {path}: truncated, or no state dict ({_first_line(err)}). {_FIX}") from err
+    if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
+        seen = f"a dict of {', '.join(map(repr, list(content)[:3]))}" if isinstance(content, dict) else type(content)
+        raise CheckpointError(f"{path} holds {seen}, expected the tensors of a state dict by name. {_FIX}")
+    return content
+
+
+def _differences(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> str:
+    """Say what keeps `found` from being loaded; empty where nothing does."""
+    # Files from before 2018 do not count batches, and nothing in this project reads that count.
+    absent = [name for name in wanted if name not in found and not name.endswith("num_batches_tracked")]
+    foreign = [name for name in found if name not in wanted]
+    shapes = [
+        f"{name} is {tuple(value.shape)} and not {tuple(wanted[name].shape)}"
+        for name, value in found.items()
+        if name in wanted and value.shape != wanted[name].shape
+    ]
+    broken = [name for name, value in found.items() if name in wanted and not bool(torch.isfinite(value).all())]
+    parts = (
+        (absent, "tensors are missing"),
+        (foreign, "are foreign to it"),
+        (shapes, "have another shape"),
+        (broken, "hold values that are not finite"),
+    )
+    return "; ".join(f"{len(names)} {what} ({names[0]}{', ...' * (len(names) > 1)})" for names, what in parts if names)
+
+
+def _first_line(err: BaseException) -> str:
+    return (str(err).strip().splitlines() or [type(err).__name__])[0][:200]
