@@ -1,102 +1,143 @@
-"""Run a model over faces and measure it: loss, accuracy, macro-F1, precision, recall, per class, confusion."""
+"""Measure a model on one split: in every view asked for, on all of its faces and on those without a twin.
 
-from dataclasses import asdict, dataclass
+official    every face of the split, as published numbers are
+clean       without the faces whose pixels also stand, identically, in the training split of the same data: a model
+            that was trained on them has seen the answer (PublicTest: 280 of 3,589)
+
+A model trained under the clean protocol (`protocol: clean`) never saw those twins, for they were taken out of its
+training rows; its official number is not inflated by them. The clean number is the one by which models of
+either protocol can be compared.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 import torch
-import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 from torch import nn
 
-from fer_train.augment import PIXEL_MEAN, PIXEL_STD, normalize
-from fer_train.data.faces import Faces, labels_for
+from fer_train.augment import PIXEL_MEAN, PIXEL_STD
+from fer_train.data.faces import Faces
+from fer_train.data.splits import pixel_hashes, take_split
 from fer_train.errors import DataError
+from fer_train.metrics import Metrics, measure, probs_from_logits
+from fer_train.tta import BATCH_SIZE, OnBatch, ignore_batch, predict_logits, predict_views
 
-BATCH_SIZE = 256
+PROTOCOLS = ("official", "clean")
 
 
-@dataclass(frozen=True)
-class Metrics:
-    """Measures of one model on one split. Averages are macro: every class counts the same.
+@dataclass(frozen=True, eq=False)
+class Evaluation:
+    """What a model said about one split.
 
     Attributes:
-        num_faces: how many faces were measured.
-        loss: mean cross-entropy in nats, without label smoothing.
-        accuracy, f1, precision, recall: 0 to 1; f1, precision and recall are macro averages.
-        per_class: for each label its precision, recall, f1 and support.
-        confusion: counts, row = true label, column = predicted label.
+        split: the name of the split.
+        names: of the classes, by label.
+        faces: those of the split, at the size of the model.
+        logits: by view, (N, C) float32.
+        is_clean: (N,) bool, faces without a twin in the training split; None where that cannot be told.
+        why_not_clean: the reason for None, else empty.
     """
 
-    num_faces: int
-    loss: float
-    accuracy: float
-    f1: float
-    precision: float
-    recall: float
-    per_class: dict[str, dict[str, float]]
-    confusion: list[list[int]]
+    split: str
+    names: list[str]
+    faces: Faces
+    logits: dict[str, NDArray[np.float32]]
+    is_clean: NDArray[np.bool_] | None
+    why_not_clean: str
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return asdict(self)
+    @cached_property
+    def metrics(self) -> dict[str, dict[str, Metrics | None]]:
+        """The measures by view and protocol; None for "clean" where it is not measurable."""
+        return {view: self._by_protocol(logits) for view, logits in self.logits.items()}
+
+    def official(self, view: str = "plain") -> Metrics:
+        """Return the measures of one view on every face of the split."""
+        metrics = self.metrics[view]["official"]
+        assert metrics is not None  # only "clean" may be
+        return metrics
+
+    def probs(self, view: str = "plain") -> NDArray[np.float32]:
+        """Return probabilities (N, C) of one view."""
+        return probs_from_logits(self.logits[view])
+
+    def for_spec(self) -> dict[str, dict[str, Any]]:
+        """Return what a ModelSpec keeps as `metrics[split]`: official measures by view, in each the clean ones.
+
+        The clean ones stand under the key "clean", which is absent where they are not measurable.
+        """
+        return {
+            view: self.official(view).to_dict() | ({} if clean is None else {"clean": clean.to_dict()})
+            for view, clean in ((view, self.metrics[view]["clean"]) for view in self.logits)
+        }
+
+    def _by_protocol(self, logits: NDArray[np.float32]) -> dict[str, Metrics | None]:
+        labels, keep = self.faces.labels, self.is_clean
+        return {
+            "official": measure(logits, labels, names=self.names),
+            "clean": None if keep is None else measure(logits[keep], labels[keep], names=self.names),
+        }
 
 
-@torch.inference_mode()
-def predict_logits(
+def evaluate_split(
     model: nn.Module,
-    images: NDArray[np.uint8],
+    faces: Faces,
+    split: str,
     *,
-    device: torch.device,
-    flip: bool = False,
-    dtype: torch.dtype = torch.float32,
-    mean_std: tuple[float, float] = (PIXEL_MEAN, PIXEL_STD),
-) -> NDArray[np.float32]:
-    """Return logits (N, num_classes) for gray faces (N, 48, 48) uint8; the model is left in eval mode.
+    spec: dict[str, Any],
+    views: Sequence[str] = ("plain", "flip"),
+    on_batch: OnBatch = ignore_batch,
+) -> Evaluation:
+    """Ask a model, in float32, about every face of a split.
 
-    With `flip` they are the mean over each face and its mirror image (test-time augmentation).
-    """
-    model.eval()
-    parts = []
-    for start in range(0, len(images), BATCH_SIZE):
-        faces = normalize(torch.from_numpy(images[start : start + BATCH_SIZE]).to(device), *mean_std)
-        with torch.autocast(device.type, dtype, enabled=dtype != torch.float32):
-            logits = model(faces).float()
-            if flip:
-                logits = (logits + model(faces.flip(3)).float()) / 2
-        parts.append(logits)
-    return np.asarray(torch.cat(parts).cpu().numpy(), dtype=np.float32)
-
-
-def measure(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> Metrics:
-    """Compare logits (N, C) with labels (N,); a class without any face or prediction counts as 0.
+    Args:
+        model: on the device where it shall run.
+        faces: all splits of the data; twins are looked for in the one that the model was trained on.
+        split: the one to measure.
+        spec: the model's ModelSpec: size, normalization, class names and the name of its training split.
+        views: see `fer_train.tta`.
+        on_batch: progress; see `OnBatch`.
 
     Raises:
-        DataError: a label that the model has no class for.
+        SplitAbsentError: the data have no such split.
+        DataError: a label that the model does not know; said before the model runs.
     """
-    num_classes = logits.shape[1]
-    if labels.max() >= num_classes:
-        raise DataError(
-            f"the data hold label {labels.max()}, the model knows {num_classes} classes, 0 to {num_classes - 1}"
-        )
-    classes = list(range(num_classes))
-    predicted = logits.argmax(axis=1)
-    per_class = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
-    precision, recall, f1, support = (np.asarray(part, dtype=float) for part in per_class)
-    return Metrics(
-        num_faces=len(labels),
-        loss=float(F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))),
-        accuracy=float((predicted == labels).mean()),
-        f1=float(f1.mean()),
-        precision=float(precision.mean()),
-        recall=float(recall.mean()),
-        per_class={
-            name: {"precision": precision[c], "recall": recall[c], "f1": f1[c], "support": support[c]}
-            for c, name in enumerate(labels_for(num_classes))
-        },
-        confusion=confusion_matrix(labels, predicted, labels=classes).tolist(),
-    )
+    chosen = take_split(faces, split)
+    names: list[str] = spec["labels"]
+    if (highest := int(chosen.labels.max())) >= len(names):
+        raise DataError(f"{split} holds label {highest}, the model knows {len(names)} classes, 0 to {len(names) - 1}")
+    train_split = spec["provenance"].get("config", {}).get("train_split", "Training")
+    try:
+        is_clean, why_not = mark_clean(faces, split, train_split=train_split), ""
+    except DataError as err:
+        is_clean, why_not = None, str(err)
+    wanted = spec["input"]
+    resized = chosen.resized(wanted["height"])
+    logits = predict_views(
+        model, resized.images, views=views, device=next(model.parameters()).device,
+        mean_std=(wanted["mean"], wanted["std"]), on_batch=on_batch,
+    )  # fmt: skip
+    return Evaluation(split, names, resized, logits, is_clean, why_not)
+
+
+def mark_clean(faces: Faces, split: str, *, train_split: str) -> NDArray[np.bool_]:
+    """Return (n,) bool for the faces of `split`: True where no face of `train_split` has the same pixels.
+
+    Raises:
+        DataError: it cannot be told, or nothing is left; the message is the reason.
+    """
+    if split == train_split:
+        raise DataError(f"{split} is the training split itself")
+    training = faces.images[faces.splits == train_split]
+    if not len(training):
+        raise DataError(f"this copy of the data has no split {train_split!r} to look for twins in")
+    is_clean = ~np.isin(pixel_hashes(faces.images[faces.splits == split]), pixel_hashes(training))
+    if not is_clean.any():
+        raise DataError(f"every face of {split} also stands in {train_split}")
+    return np.asarray(is_clean)
 
 
 def evaluate(
@@ -111,3 +152,9 @@ def evaluate(
     """Measure a model on faces of the size that it was made for; see `predict_logits` and `measure`."""
     logits = predict_logits(model, faces.images, device=device, flip=flip, dtype=dtype, mean_std=mean_std)
     return measure(logits, faces.labels)
+
+
+__all__ = [
+    "BATCH_SIZE", "PROTOCOLS", "Evaluation", "Metrics", "evaluate", "evaluate_split", "mark_clean", "measure",
+    "predict_logits",
+]  # fmt: skip

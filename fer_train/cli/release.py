@@ -1,48 +1,146 @@
 """fer-train release: fp16 weights, measured as they are in the file, with a model card beside them."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 import torch
+from torch import nn
 
 from fer_train import checkpoint
-from fer_train.amp import resolve_device
+from fer_train.amp import resolve_device, resolve_precision
+from fer_train.card import WeightsFile, check_card_path, write_card
 from fer_train.cli import options
+from fer_train.cli.display import progress_bar, remind_of_test_split
 from fer_train.config import config_from_dict
-from fer_train.data import read_faces, take_split
-from fer_train.evaluate import evaluate
+from fer_train.data import Faces, read_faces, take_split
+from fer_train.data.splits import find_leaked
+from fer_train.errors import CheckpointError, ConfigError
+from fer_train.evaluate import Evaluation, evaluate_split
+from fer_train.hardware import describe_hardware
 from fer_train.recalibrate import recalibrate_batch_norm
+from fer_train.report import write_plots
+from fer_train.tta import VIEWS
 
 
 @click.command("release")
 @click.option("--checkpoint", "checkpoint_path", required=True, type=options.PATH, help="best.safetensors")
 @options.data
-@click.option("--split", default="PublicTest", show_default=True, help="Measured and written into the release.")
+@click.option("--split", "splits", multiple=True, default=("PublicTest",), show_default=True,
+              help="Measured and written into the release; may be given more than once.")  # fmt: skip
+@click.option("--ten-crop", is_flag=True, help="Also measure the mean over ten crops of each face.")
 @click.option("--recalibrate", is_flag=True, help="Measure batch-norm statistics anew, on training faces as they are.")
 @options.twin_rows
 @options.exclude
-@click.option("--out", required=True, type=options.PATH)
+@click.option("--fp32", is_flag=True, help="Keep the weights in single precision; twice the size.")
+@click.option("--out", required=True, type=options.PATH, help="NAME.safetensors; the card becomes NAME.md beside it.")
+@click.option("--notes", type=options.PATH, help="Markdown that the card ends with, in your words.")
+@click.option("--plots", type=options.PATH, help="Write the PNGs of `fer-train evaluate --plots` into this folder.")
 @options.device
-def command(checkpoint_path: Path, data_path: Path, split: str, recalibrate: bool, twin_rows: Path | None,
-            exclude: Path | None, out: Path, device: str | None) -> None:  # fmt: skip
-    """Write fp16 weights, with the metrics of those very weights in their ModelSpec."""
+def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten_crop: bool, recalibrate: bool,
+            twin_rows: Path | None, exclude: Path | None, fp32: bool, out: Path, notes: Path | None,
+            plots: Path | None, device: str | None) -> None:  # fmt: skip
+    """Write weights, with the measures of those very weights in their ModelSpec, and a model card beside them."""
+    card = out.with_suffix(".md")
+    check_card_path(card, out)
+    words = _read_notes(notes, card)
     target = resolve_device(device or "auto")
     model, spec = checkpoint.load_release(checkpoint_path)
-    wanted = spec["input"]
-    mean_std = (wanted["mean"], wanted["std"])
+    faces = read_faces(data_path)
+    for split in splits:
+        take_split(faces, split)  # an absent one is said before minutes of work
     if recalibrate:
         config = config_from_dict(spec["provenance"]["config"], where=str(checkpoint_path))
         kept = options.load_training_faces(config, data_path, twin_rows=twin_rows, exclude=exclude)
-        training = take_split(kept, config.train_split).resized(wanted["height"])
-        recalibrate_batch_norm(model.to(target), training.images, device=target, mean_std=mean_std)
-        spec["provenance"]["recalibrated_on"] = len(training)
-    model = model.half().float().to(target)
-    faces = take_split(read_faces(data_path), split).resized(wanted["height"])
-    measured = {
-        name: evaluate(model, faces, device=target, flip=flip, mean_std=mean_std).to_dict()
-        for name, flip in (("plain", False), ("flip", True))
-    }
-    checkpoint.save_release(out, model, spec | {"metrics": {split: measured}}, torch.float16)
-    click.echo(
-        f"{out}: {split} accuracy {measured['plain']['accuracy']:.2%} plain, {measured['flip']['accuracy']:.2%} flip"
-    )
+        _recalibrate(model.to(target), take_split(kept, config.train_split), spec)
+    if not fp32:
+        model = _rounded_to_half(model, checkpoint_path)
+    measured = _measure(model.to(target), faces, splits, spec=spec, ten_crop=ten_crop)
+    spec["metrics"] = {evaluation.split: evaluation.for_spec() for evaluation in measured}
+    spec["provenance"] |= _seen_here(faces, spec["provenance"], target)
+    dtype = torch.float32 if fp32 else torch.float16
+    checkpoint.save_release(out, model, spec, dtype)
+    num_parameters = sum(parameter.numel() for parameter in model.parameters())
+    weights = WeightsFile(out.name, num_parameters, out.stat().st_size, str(dtype).removeprefix("torch."))
+    write_card(card, spec, weights, notes=words)
+    for evaluation in measured:
+        if plots is not None:
+            write_plots(evaluation, plots, model=out.name)
+        click.echo(f"{out}: {_in_words(evaluation)}")
+        remind_of_test_split(evaluation.split)
+    click.echo(f"{out}: {weights.num_bytes / 1e6:.2f} MB, {weights.dtype}; model card: {card}")
+
+
+def _read_notes(notes: Path | None, card: Path) -> str:
+    if notes is None:
+        return ""
+    if notes.resolve() == card.resolve():
+        raise ConfigError(f"--notes {notes} is the model card itself and would be overwritten. Fix: another file")
+    try:
+        return notes.read_text()
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"cannot read --notes {notes}: {err}") from err
+
+
+def _recalibrate(model: nn.Module, training: Faces, spec: dict[str, Any]) -> None:
+    device = next(model.parameters()).device
+    is_fast = device.type == "cuda" and resolve_precision("auto", device) == "bf16"
+    wanted = spec["input"]
+    images = training.resized(wanted["height"]).images
+    with progress_bar("batch-norm statistics") as on_batch:
+        recalibrate_batch_norm(
+            model, images, device=device, mean_std=(wanted["mean"], wanted["std"]),
+            dtype=torch.bfloat16 if is_fast else torch.float32, on_batch=on_batch,
+        )  # fmt: skip
+    spec["provenance"]["recalibrated_on"] = len(training)
+
+
+def _rounded_to_half(model: nn.Module, path: Path) -> nn.Module:
+    """Return the model, float32, with the values that a file of fp16 holds.
+
+    Raises:
+        CheckpointError: a value that is too large for fp16, or is no number to begin with.
+    """
+    for name, value in model.state_dict().items():
+        if not value.is_floating_point():
+            continue
+        if not bool(torch.isfinite(value).all()):
+            raise CheckpointError(f"{path}: {name} holds values that are not finite. Fix: train anew")
+        if not bool(torch.isfinite(value.half()).all()):
+            raise CheckpointError(
+                f"{path}: {name} reaches {value.abs().max():.3g}, fp16 ends at {torch.finfo(torch.float16).max:,.0f}. "
+                "Fix: --fp32"
+            )
+    return model.half().float()
+
+
+def _measure(
+    model: nn.Module, faces: Faces, splits: tuple[str, ...], *, spec: dict[str, Any], ten_crop: bool
+) -> list[Evaluation]:
+    views = VIEWS if ten_crop else ("plain", "flip")
+    measured = []
+    for split in splits:
+        with progress_bar(f"{split}, {', '.join(views)}") as on_batch:
+            measured.append(evaluate_split(model, faces, split, spec=spec, views=views, on_batch=on_batch))
+    return measured
+
+
+def _seen_here(faces: Faces, provenance: dict[str, Any], device: torch.device) -> dict[str, Any]:
+    """Return what release adds to the provenance: the machine; rows and twins, where the data are those of the run."""
+    seen: dict[str, Any] = {"measured_on": describe_hardware(device)}
+    if faces.source_sha256 == provenance["data_sha256"]:
+        config = provenance["config"]
+        is_clean = config["protocol"] == "clean"
+        seen["data_rows"] = faces.counts()
+        seen["num_twins"] = int(find_leaked(faces, config["train_split"]).sum()) if is_clean else 0
+    return seen
+
+
+def _in_words(evaluation: Evaluation) -> str:
+    parts = [
+        f"{metrics.accuracy:.2%} {view} {protocol}"
+        for view, by_protocol in evaluation.metrics.items()
+        for protocol, metrics in by_protocol.items()
+        if metrics is not None
+    ]
+    return f"{evaluation.split} accuracy {', '.join(parts)}"

@@ -1,5 +1,4 @@
 import json
-import math
 
 import numpy as np
 import pytest
@@ -7,100 +6,38 @@ import torch
 from torch import nn
 from unit.fer_train.synthetic_faces import make_faces
 
-from fer_train.augment import normalize
-from fer_train.data.faces import EMOTIONS
-from fer_train.evaluate import BATCH_SIZE, evaluate, measure, predict_logits
+from fer_train.errors import DataError, SplitAbsentError
+from fer_train.evaluate import evaluate, evaluate_split, mark_clean
 
 CPU = torch.device("cpu")
-
-
-def one_hot(predicted, num_classes, height=5.0):
-    return (np.eye(num_classes)[predicted] * height).astype(np.float32)
-
-
-@pytest.fixture
-def metrics():
-    """True 0 0 1 2, predicted 0 1 1 1: worked out by hand in the tests."""
-    return measure(one_hot([0, 1, 1, 1], 3), np.array([0, 0, 1, 2]))
-
-
-def test_averages_by_hand(metrics):
-    assert metrics.num_faces == 4
-    assert metrics.accuracy == pytest.approx(2 / 4)
-    assert metrics.precision == pytest.approx((1 + 1 / 3 + 0) / 3)
-    assert metrics.recall == pytest.approx((1 / 2 + 1 + 0) / 3)
-    assert metrics.f1 == pytest.approx((2 / 3 + 1 / 2 + 0) / 3)
-
-
-def test_per_class_by_hand(metrics):
-    assert metrics.per_class["class_0"] == pytest.approx({"precision": 1, "recall": 0.5, "f1": 2 / 3, "support": 2})
-    assert metrics.per_class["class_1"] == pytest.approx({"precision": 1 / 3, "recall": 1, "f1": 0.5, "support": 1})
-    assert metrics.per_class["class_2"] == pytest.approx({"precision": 0, "recall": 0, "f1": 0, "support": 1})
-
-
-def test_confusion_has_a_row_for_each_true_label(metrics):
-    assert metrics.confusion == [[1, 1, 0], [0, 1, 0], [0, 1, 0]]
-
-
-def test_loss_is_the_mean_cross_entropy():
-    assert measure(np.zeros((4, 3), np.float32), np.array([0, 0, 1, 2])).loss == pytest.approx(math.log(3))
-    right, wrong = -math.log(math.e / (math.e + 2)), -math.log(1 / (math.e + 2))
-    assert measure(one_hot([0, 0], 3, 1.0), np.array([0, 1])).loss == pytest.approx((right + wrong) / 2)
-
-
-def test_class_absent_from_the_split_counts_as_0_in_the_averages():
-    perfect = measure(one_hot([0, 1], 3), np.array([0, 1]))
-    assert perfect.accuracy == 1
-    assert perfect.f1 == pytest.approx(2 / 3)
-    assert perfect.per_class["class_2"] == {"precision": 0, "recall": 0, "f1": 0, "support": 0}
-    assert perfect.confusion[2] == [0, 0, 0]
-
-
-def test_seven_classes_carry_their_names_and_go_into_json():
-    metrics = measure(one_hot([3, 6], 7), np.array([3, 3]))
-    assert tuple(metrics.per_class) == EMOTIONS
-    assert metrics.per_class["happy"]["support"] == 2
-    assert json.loads(json.dumps(metrics.to_dict())) == metrics.to_dict()
+SPEC = {
+    "labels": ["left", "right"],
+    "input": {"height": 48, "mean": 0.0, "std": 1.0},
+    "provenance": {"config": {"train_split": "Training"}},
+}
 
 
 class BrighterLeft(nn.Module):
-    """Logits (mean of the left half, mean of the right half), so that mirroring swaps them."""
+    """Logits (mean of the left half, mean of the right half) in tenths; a parameter tells the device."""
+
+    def __init__(self):
+        super().__init__()
+        self.scale = nn.Parameter(torch.tensor(0.1))
 
     def forward(self, x):
-        return torch.stack([x[..., :24].mean((1, 2, 3)), x[..., 24:].mean((1, 2, 3))], dim=1)
+        return torch.stack([x[..., :24].mean((1, 2, 3)), x[..., 24:].mean((1, 2, 3))], dim=1) * self.scale
 
 
-def test_flip_averages_each_face_and_its_mirror_image():
-    images = make_faces(Training=5).images
-    images[:, :, :24] //= 4
-    plain = predict_logits(BrighterLeft(), images, device=CPU)
-    flipped = predict_logits(BrighterLeft(), images, device=CPU, flip=True)
-    assert (plain[:, 0] < plain[:, 1]).all()
-    np.testing.assert_allclose(flipped, plain.mean(axis=1, keepdims=True).repeat(2, axis=1), rtol=1e-4, atol=1e-6)
-
-
-def test_logits_are_those_of_normalized_faces_across_batches():
-    images = make_faces(Training=BATCH_SIZE + 3).images
-    logits = predict_logits(BrighterLeft(), images, device=CPU)
-    assert logits.shape == (BATCH_SIZE + 3, 2)
-    assert logits.dtype == np.float32
-    expected = BrighterLeft()(normalize(torch.from_numpy(images)))
-    np.testing.assert_allclose(logits, expected.numpy(), atol=1e-5)
-
-
-def test_dropout_is_off_and_the_model_is_left_in_eval_mode():
-    model = nn.Sequential(nn.Dropout(0.5), BrighterLeft()).train()
-    images = make_faces(Training=3).images
-    np.testing.assert_array_equal(*(predict_logits(model, images, device=CPU) for _ in range(2)))
-    assert not model.training
-
-
-def test_bf16_runs_under_autocast():
-    model = nn.Sequential(nn.Flatten(), nn.Linear(2304, 7))
-    images = make_faces(Training=3).images
-    exact, rounded = (predict_logits(model, images, device=CPU, dtype=d) for d in (torch.float32, torch.bfloat16))
-    assert not np.array_equal(exact, rounded)
-    np.testing.assert_allclose(exact, rounded, atol=0.05)
+@pytest.fixture
+def faces():
+    """Ten of PublicTest, of which the model gets rows 20 and 21 wrong; row 20 and row 22 have a twin in Training."""
+    made = make_faces(num_classes=2, Training=20, PublicTest=10)
+    made.images[20:] //= 4
+    for image, label in zip(made.images[20:], made.labels[20:], strict=True):
+        image[:, 24 * label : 24 * (label + 1)] += 100
+    made.labels[20:22] = 1 - made.labels[20:22]
+    made.images[3], made.images[4] = made.images[20], made.images[22]
+    return made
 
 
 def test_evaluate_compares_with_the_labels_of_the_faces():
@@ -111,3 +48,74 @@ def test_evaluate_compares_with_the_labels_of_the_faces():
     assert evaluate(BrighterLeft(), faces, device=CPU).accuracy == 1.0
     faces.labels[0] = 1
     assert evaluate(BrighterLeft(), faces, device=CPU).accuracy == pytest.approx(0.9)
+
+
+def test_clean_leaves_out_the_faces_that_also_stand_in_training(faces):
+    measured = evaluate_split(BrighterLeft(), faces, "PublicTest", spec=SPEC)
+    assert np.flatnonzero(~measured.is_clean).tolist() == [0, 2]
+    official, clean = (measured.metrics["plain"][protocol] for protocol in ("official", "clean"))
+    assert (official.num_faces, official.accuracy) == (10, pytest.approx(8 / 10))
+    assert (clean.num_faces, clean.accuracy) == (8, pytest.approx(7 / 8))
+    assert list(measured.metrics) == ["plain", "flip"]
+    assert list(measured.official().per_class) == ["left", "right"]
+
+
+def test_twins_are_sought_before_faces_are_resized(faces):
+    """Two faces may become one when they shrink; they are no twins."""
+    faces.images[5] = faces.images[25]
+    faces.images[5, 0, 0] ^= 1
+    small = SPEC | {"input": {"height": 24, "mean": 0.0, "std": 1.0}}
+    measured = evaluate_split(BrighterLeft(), faces, "PublicTest", spec=small, views=("plain",))
+    assert measured.faces.images.shape == (10, 24, 24)
+    assert measured.is_clean[5]
+
+
+def test_probabilities_and_rows_stay_in_the_order_of_the_split(faces):
+    measured = evaluate_split(BrighterLeft(), faces, "PublicTest", spec=SPEC, views=("plain",))
+    assert measured.faces.rows.tolist() == list(range(20, 30))
+    assert (measured.probs().argmax(axis=1) == measured.faces.labels).tolist() == [False] * 2 + [True] * 8
+    np.testing.assert_allclose(measured.probs().sum(axis=1), 1, rtol=1e-6)
+
+
+def test_spec_holds_official_measures_with_the_clean_ones_inside(faces):
+    content = evaluate_split(BrighterLeft(), faces, "PublicTest", spec=SPEC).for_spec()
+    assert json.loads(json.dumps(content)) == content
+    assert content["plain"]["accuracy"] == pytest.approx(8 / 10)
+    assert content["plain"]["clean"]["accuracy"] == pytest.approx(7 / 8)
+    assert set(content["flip"]["clean"]) == set(content["flip"]) - {"clean"}
+
+
+def test_clean_is_not_invented_where_there_is_no_training_split(faces):
+    alone = faces.select(faces.splits == "PublicTest")
+    measured = evaluate_split(BrighterLeft(), alone, "PublicTest", spec=SPEC)
+    assert measured.is_clean is None
+    assert measured.why_not_clean == "this copy of the data has no split 'Training' to look for twins in"
+    assert measured.metrics["plain"]["clean"] is None
+    assert "clean" not in measured.for_spec()["plain"]
+
+
+def test_clean_of_the_training_split_or_of_nothing_is_not_measurable(faces):
+    with pytest.raises(DataError, match="Training is the training split itself"):
+        mark_clean(faces, "Training", train_split="Training")
+    faces.images[10:20] = faces.images[20:]
+    with pytest.raises(DataError, match="every face of PublicTest also stands in Training"):
+        mark_clean(faces, "PublicTest", train_split="Training")
+
+
+def test_unknown_label_is_said_before_the_model_runs(faces):
+    faces.labels[25] = 2
+    with pytest.raises(DataError, match="PublicTest holds label 2, the model knows 2 classes, 0 to 1"):
+        evaluate_split(None, faces, "PublicTest", spec=SPEC)
+
+
+def test_absent_split(faces):
+    with pytest.raises(SplitAbsentError, match="no split 'PrivateTest'"):
+        evaluate_split(BrighterLeft(), faces, "PrivateTest", spec=SPEC)
+
+
+def test_class_without_a_face_in_the_clean_rows(faces):
+    faces.labels[20:] = 0
+    faces.labels[20] = 1
+    clean = evaluate_split(BrighterLeft(), faces, "PublicTest", spec=SPEC).metrics["plain"]["clean"]
+    assert clean.per_class["right"]["support"] == 0
+    assert clean.confusion[1] == [0, 0]

@@ -16,3 +16,19 @@ def test_statistics_become_those_of_the_images_and_weights_stay():
     assert model[0].running_var.item() == pytest.approx(normalized.var(), rel=1e-2)
     assert torch.equal(model[0].weight, weight)
     assert not model.training
+
+
+def test_other_precision_runs_under_autocast_and_progress_counts_faces():
+    images = np.random.default_rng(0).integers(0, 256, size=(300, 8, 8)).astype(np.uint8)
+    exact, rounded = (nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(4)) for _ in range(2))
+    rounded.load_state_dict(exact.state_dict())
+    seen = []
+    for model, dtype in ((exact, torch.float32), (rounded, torch.bfloat16)):
+        recalibrate_batch_norm(
+            model, images, device=torch.device("cpu"), mean_std=(100.0, 50.0), dtype=dtype,
+            on_batch=lambda *counts: seen.append(counts),
+        )  # fmt: skip
+    assert seen == [(0, 300), (256, 300), (300, 300)] * 2
+    assert rounded[1].running_var.dtype == torch.float32
+    assert not torch.equal(exact[1].running_var, rounded[1].running_var)
+    assert torch.allclose(exact[1].running_var, rounded[1].running_var, rtol=0.02)

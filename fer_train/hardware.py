@@ -1,0 +1,26 @@
+"""The machine in words, for everything that carries a number."""
+
+import os
+import platform
+from pathlib import Path
+
+import torch
+
+_CPU_INFO = Path("/proc/cpuinfo")
+
+
+def describe_hardware(device: torch.device) -> str:
+    """Return the GPU's name, or the CPU's and its number of cores, and the version of PyTorch."""
+    is_gpu = device.type == "cuda"
+    name = torch.cuda.get_device_name(device) if is_gpu else f"{_cpu_name()}, {os.cpu_count()} cores"
+    return f"{name}, torch {torch.__version__}"
+
+
+def _cpu_name() -> str:
+    """Return the model's name where Linux tells it, else what Python knows of the processor."""
+    try:
+        lines = _CPU_INFO.read_text().splitlines()
+    except OSError:
+        lines = []
+    names = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
