@@ -5,6 +5,7 @@ and the reference that the exported graph is held against.
 """
 
 import math
+from dataclasses import dataclass, fields
 
 import torch
 import torch.nn.functional as F
@@ -18,11 +19,28 @@ PIXEL_STD = 65.05
 
 _ERASE_AREA = (0.02, 0.25)
 _ERASE_ASPECT = (0.4, 2.5)
+_MOST_FADED = 0.8
 
 
 def normalize(images: Tensor, mean: float = PIXEL_MEAN, std: float = PIXEL_STD) -> Tensor:
     """Map gray images (N, H, W), uint8 or float in 0 to 255, to (N, 1, H, W) float32, (pixel - mean) / std."""
     return ((images.float() - mean) / std).unsqueeze(1)
+
+
+@dataclass(frozen=True)
+class Draw:
+    """What chance decided for each of n faces; every field has n rows, on one device."""
+
+    brightness: Tensor
+    contrast: Tensor
+    blur: Tensor
+    theta: Tensor
+    erased: Tensor
+    box: Tensor
+
+    def rows(self, chosen: slice) -> "Draw":
+        """Return the draw of some of the faces: one process's share of a batch."""
+        return Draw(*(getattr(self, part.name)[chosen] for part in fields(self)))
 
 
 def augment(images: Tensor, config: AugmentConfig, image_size: int, generator: torch.Generator) -> Tensor:
@@ -37,35 +55,57 @@ def augment(images: Tensor, config: AugmentConfig, image_size: int, generator: t
     Returns:
         (N, 1, image_size, image_size) float32, normalized; areas from outside the image hold the mean.
     """
-    pixels = _jitter(images.float().unsqueeze(1), config, generator)
+    return apply_draw(images, draw(len(images), config, generator), image_size)
+
+
+def draw(n: int, config: AugmentConfig, generator: torch.Generator) -> Draw:
+    """Decide the variants of n faces; the same generator state gives the same variants."""
+    fade = _uniform(n, 0, 1, generator) < config.fade_probability
+    blurred = _uniform(n, 0, 1, generator) < config.blur_probability
+    kept = torch.where(fade, _uniform(n, 1 - _MOST_FADED, 1, generator), torch.ones((), device=generator.device))
+    return Draw(
+        brightness=_uniform(n, 1 - config.brightness, 1 + config.brightness, generator),
+        contrast=_uniform(n, 1 - config.contrast, 1 + config.contrast, generator) * kept,
+        blur=_uniform(n, 0, 1, generator) * blurred,
+        theta=_affine_matrices(n, config, generator),
+        erased=_uniform(n, 0, 1, generator) < config.erase_probability,
+        box=_boxes(n, generator),
+    )
+
+
+def apply_draw(images: Tensor, drawn: Draw, image_size: int) -> Tensor:
+    """Turn (N, H, W) uint8 into what was drawn; see `augment` for the result."""
+    pixels = _blur(_jitter(images.float().unsqueeze(1), drawn), drawn)
     faces = (pixels - PIXEL_MEAN) / PIXEL_STD
-    theta = _affine_matrices(len(images), config, generator, images.device)
-    grid = F.affine_grid(theta, [len(images), 1, image_size, image_size], align_corners=False)
+    grid = F.affine_grid(drawn.theta, [len(images), 1, image_size, image_size], align_corners=False)
     faces = F.grid_sample(faces, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
-    return _erase(faces, config, generator)
+    return _erase(faces, drawn)
 
 
 def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Tensor:
     return torch.rand(n, generator=generator, device=generator.device) * (high - low) + low
 
 
-def _jitter(pixels: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    n = len(pixels)
-    brightness = _uniform(n, 1 - config.brightness, 1 + config.brightness, generator).view(n, 1, 1, 1)
-    contrast = _uniform(n, 1 - config.contrast, 1 + config.contrast, generator).view(n, 1, 1, 1)
-    pixels = pixels * brightness
+def _jitter(pixels: Tensor, drawn: Draw) -> Tensor:
+    pixels = pixels * drawn.brightness.view(-1, 1, 1, 1)
     mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
-    return ((pixels - mean) * contrast + mean).clamp(0, 255)
+    return ((pixels - mean) * drawn.contrast.view(-1, 1, 1, 1) + mean).clamp(0, 255)
 
 
-def _affine_matrices(n: int, config: AugmentConfig, generator: torch.Generator, device: torch.device) -> Tensor:
+def _blur(pixels: Tensor, drawn: Draw) -> Tensor:
+    """Move each face a drawn part of the way to its 5x5 mean."""
+    padded = F.pad(pixels, (2, 2, 2, 2), mode="replicate")
+    return torch.lerp(pixels, F.avg_pool2d(padded, 5, stride=1), drawn.blur.view(-1, 1, 1, 1))
+
+
+def _affine_matrices(n: int, config: AugmentConfig, generator: torch.Generator) -> Tensor:
     """Return (n, 2, 3): output to input coordinates in [-1, 1], as `affine_grid` wants them."""
     limit = math.radians(config.rotation_degrees)
     angle = _uniform(n, -limit, limit, generator)
     zoom = 1 / _uniform(n, 1 - config.scale, 1 + config.scale, generator)
     flip = 1 - 2 * (_uniform(n, 0, 1, generator) < config.flip_probability).float()
     shift = 2 * config.translation  # the side is 2 units long
-    theta = torch.zeros(n, 2, 3, device=device)
+    theta = torch.zeros(n, 2, 3, device=generator.device)
     theta[:, 0, 0] = torch.cos(angle) * zoom * flip
     theta[:, 0, 1] = -torch.sin(angle) * zoom
     theta[:, 1, 0] = torch.sin(angle) * zoom * flip
@@ -75,16 +115,20 @@ def _affine_matrices(n: int, config: AugmentConfig, generator: torch.Generator, 
     return theta
 
 
-def _erase(faces: Tensor, config: AugmentConfig, generator: torch.Generator) -> Tensor:
-    """Set one box to the mean in a share of the faces (Zhong et al. 2017, arXiv 1708.04896)."""
-    n, _, side, _ = faces.shape
-    chosen = _uniform(n, 0, 1, generator) < config.erase_probability
+def _boxes(n: int, generator: torch.Generator) -> Tensor:
+    """Return (n, 4): center y, center x, half height, half width, as shares of the side."""
     area = _uniform(n, *_ERASE_AREA, generator)
     aspect = torch.exp(_uniform(n, math.log(_ERASE_ASPECT[0]), math.log(_ERASE_ASPECT[1]), generator))
-    half_height, half_width = torch.sqrt(area * aspect) / 2, torch.sqrt(area / aspect) / 2
     center_y, center_x = _uniform(n, 0, 1, generator), _uniform(n, 0, 1, generator)
+    return torch.stack([center_y, center_x, torch.sqrt(area * aspect) / 2, torch.sqrt(area / aspect) / 2], dim=1)
+
+
+def _erase(faces: Tensor, drawn: Draw) -> Tensor:
+    """Set one box to the mean in a share of the faces (Zhong et al. 2017, arXiv 1708.04896)."""
+    side = faces.shape[-1]
     at = (torch.arange(side, device=faces.device) + 0.5) / side
-    rows = (at.view(1, -1) - center_y.view(-1, 1)).abs() < half_height.view(-1, 1)
-    columns = (at.view(1, -1) - center_x.view(-1, 1)).abs() < half_width.view(-1, 1)
-    box = rows.unsqueeze(2) & columns.unsqueeze(1) & chosen.view(-1, 1, 1)
+    center_y, center_x, half_height, half_width = drawn.box.unsqueeze(2).unbind(1)
+    rows = (at - center_y).abs() < half_height
+    columns = (at - center_x).abs() < half_width
+    box = rows.unsqueeze(2) & columns.unsqueeze(1) & drawn.erased.view(-1, 1, 1)
     return faces.masked_fill(box.unsqueeze(1), 0.0)

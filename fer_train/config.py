@@ -33,7 +33,15 @@ class OneCycle(Strict):
     warmup_fraction: float = Field(default=0.15, gt=0, lt=1, description="share of all steps")
 
 
-Scheduler = Annotated[ReduceLROnPlateau | OneCycle, Field(discriminator="name")]
+class Cosine(Strict):
+    """Rise linearly to `learning_rate`, then fall to `min_lr` along half a cosine, step by step."""
+
+    name: Literal["Cosine"]
+    warmup_epochs: float = Field(default=5.0, ge=0)
+    min_lr: float = Field(default=0.0, ge=0)
+
+
+Scheduler = Annotated[ReduceLROnPlateau | OneCycle | Cosine, Field(discriminator="name")]
 
 
 class AugmentConfig(Strict):
@@ -46,6 +54,34 @@ class AugmentConfig(Strict):
     brightness: float = Field(default=0.3, ge=0, lt=1)
     contrast: float = Field(default=0.3, ge=0, lt=1)
     erase_probability: float = Field(default=0.4, ge=0, le=1)
+    fade_probability: float = Field(default=0.0, ge=0, le=1, description="lose 0 to 80 % of the contrast, as dim video")
+    blur_probability: float = Field(default=0.0, ge=0, le=1, description="as faces that were smaller than the crop")
+
+
+class MixConfig(Strict):
+    """Mixup (Zhang et al. 2018, arXiv 1710.09412) and CutMix (Yun et al. 2019, arXiv 1905.04899)."""
+
+    probability: float = Field(default=0.5, ge=0, le=1, description="share of the batches that are mixed")
+    mixup_alpha: float = Field(default=0.0, ge=0, description="Beta(alpha, alpha) draws the share; 0: no mixup")
+    cutmix_alpha: float = Field(default=0.0, ge=0, description="as mixup_alpha; with both, each batch draws one")
+
+    @property
+    def is_on(self) -> bool:
+        """Whether any batch is mixed."""
+        return self.probability > 0 and (self.mixup_alpha > 0 or self.cutmix_alpha > 0)
+
+
+class DistillationConfig(Strict):
+    """Learn from teachers' answers beside the labels (Hinton et al. 2015, arXiv 1503.02531)."""
+
+    teachers: tuple[str, ...] = Field(
+        min_length=1, strict=False, description="releases (.safetensors) or ensembles (.json); averaged"
+    )
+    weight: float = Field(default=0.5, gt=0, le=1, description="of the teachers in the loss; the labels have the rest")
+    temperature: float = Field(default=2.0, gt=0)
+    cached: bool = Field(
+        default=False, description="ask the teachers once, on faces as they are, instead of on each augmented batch"
+    )
 
 
 class SizePhase(Strict):
@@ -58,8 +94,11 @@ class SizePhase(Strict):
 class TrainConfig(Strict):
     """One training run. YAML keys are these names."""
 
-    model: Literal["net", "senet"] = "net"
+    model: Literal["net", "senet", "resnet18", "efficientnet_b0", "vit"] = "net"
     init: str | None = Field(default=None, description="release (.safetensors) to start from; none: random weights")
+    pretrained: str | None = Field(
+        default=None, description="state dict of the torchvision model of that name, from your disk, to start from"
+    )
     num_classes: int = Field(default=7, ge=2)
     dropout: float = Field(default=0.3, ge=0, lt=1)
     image_size: int = Field(default=48, ge=16, le=48, description="pixels a side, of the last phase and of validation")
@@ -68,19 +107,33 @@ class TrainConfig(Strict):
     )
     batch_size: int = Field(default=128, ge=2)
     num_epochs: int = Field(default=60, ge=1)
+    optimizer: Literal["SGD", "AdamW"] = Field(default="SGD", description="SGD with Nesterov momentum")
     learning_rate: float = Field(default=0.1, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1)
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD; AdamW takes it as its first beta")
     weight_decay: float = Field(default=5e-4, ge=0, description="on matrices and kernels only")
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
+    ferplus_share: float = Field(
+        default=0.0, ge=0, le=1, description="of FER+'s votes in the targets; the label has the rest; needs --ferplus"
+    )
+    class_weights: Literal["none", "balanced"] = Field(
+        default="none", description="balanced: each class weighs the same in the loss"
+    )
+    sampling: Literal["shuffle", "balanced"] = Field(
+        default="shuffle", description="balanced: faces are drawn so that each class is seen as often"
+    )
     max_grad_norm: float | None = Field(default=None, gt=0, description="clip gradients to this norm")
     ema_decay: float = Field(default=0.999, ge=0, lt=1, description="0: no averaged weights")
     scheduler: Scheduler = OneCycle(name="OneCycle")
     augment: AugmentConfig = AugmentConfig()
+    mix: MixConfig = MixConfig()
+    distillation: DistillationConfig | None = None
+    quantization_aware: bool = Field(default=False, description="train with INT8 rounding simulated; for fine-tuning")
     device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto", description="auto: bf16 where the device has it, else fp16 on CUDA, else fp32"
     )
     channels_last: bool = True
+    compile: bool = Field(default=False, description="torch.compile the network: minutes at the start, faster steps")
     protocol: Literal["official", "clean"] = Field(
         default="clean", description="clean: no training row whose pixels stand in another split"
     )
@@ -96,6 +149,14 @@ class TrainConfig(Strict):
         sizes = [*(phase.image_size for phase in self.size_phases), self.image_size]
         if sizes != sorted(sizes):
             raise ValueError(f"size_phases must grow up to image_size, got {sizes}")
+        if self.init is not None and self.pretrained is not None:
+            raise ValueError("init and pretrained both name weights to start from; give one")
+        if isinstance(self.scheduler, Cosine) and self.scheduler.warmup_epochs >= self.num_epochs:
+            raise ValueError(f"warmup_epochs must be below num_epochs={self.num_epochs}")
+        if isinstance(self.scheduler, Cosine) and self.scheduler.min_lr > self.learning_rate:
+            raise ValueError(f"min_lr must not be above learning_rate={self.learning_rate}")
+        if self.class_weights == self.sampling == "balanced":
+            raise ValueError("class_weights and sampling are both balanced; one of them is enough")
         if self.train_split == self.validation_split:
             raise ValueError(f"train_split and validation_split are both {self.train_split!r}")
         return self
@@ -159,6 +220,9 @@ def _is_number(value: object) -> bool:
 
 _NESTED: dict[str, type[Strict]] = {
     "augment": AugmentConfig,
+    "mix": MixConfig,
+    "distillation": DistillationConfig,
+    "Cosine": Cosine,
     "size_phases": SizePhase,
     "OneCycle": OneCycle,
     "ReduceLROnPlateau": ReduceLROnPlateau,

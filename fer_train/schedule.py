@@ -1,18 +1,23 @@
 """The optimizer, and learning-rate schedules behind one face: per step, or per epoch on the validation accuracy."""
 
+import math
+
 from torch import nn
-from torch.optim import SGD, Optimizer
-from torch.optim.lr_scheduler import OneCycleLR
+from torch.optim import SGD, AdamW, Optimizer
+from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from torch.optim.lr_scheduler import ReduceLROnPlateau as TorchPlateau
 
-from fer_train.config import OneCycle, TrainConfig
+from fer_train.config import Cosine, OneCycle, TrainConfig
+
+_NEVER_DECAYED = ("class_token", "pos_embedding")
+"""Of the ViT: neither is a matrix that multiplies anything, whatever its shape."""
 
 
 class Schedule:
     """Sets the optimizer's rate. Call `after_step` and `after_epoch`; each scheduler heeds one of them."""
 
     def __init__(self, config: TrainConfig, optimizer: Optimizer, steps_per_epoch: int) -> None:
-        self._per_step: OneCycleLR | None = None
+        self._per_step: LRScheduler | None = None
         self._per_epoch: TorchPlateau | None = None
         if isinstance(config.scheduler, OneCycle):
             total_steps = steps_per_epoch * config.num_epochs
@@ -26,6 +31,8 @@ class Schedule:
                 pct_start=warmup,
                 cycle_momentum=False,
             )
+        elif isinstance(config.scheduler, Cosine):
+            self._per_step = _cosine(config.scheduler, config, optimizer, steps_per_epoch)
         else:
             plateau = config.scheduler
             self._per_epoch = TorchPlateau(
@@ -55,11 +62,26 @@ class Schedule:
         return self._per_epoch
 
 
-def build_optimizer(config: TrainConfig, model: nn.Module) -> SGD:
-    """Return SGD with Nesterov momentum, fused; weight decay on matrices and kernels only."""
-    parameters = list(model.parameters())
+def _cosine(scheduler: Cosine, config: TrainConfig, optimizer: Optimizer, steps_per_epoch: int) -> LambdaLR:
+    warmup = scheduler.warmup_epochs * steps_per_epoch
+    decay = max(config.num_epochs * steps_per_epoch - warmup, 1)
+    floor = scheduler.min_lr / config.learning_rate
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        return floor + (1 - floor) * (1 + math.cos(math.pi * min((step - warmup) / decay, 1))) / 2
+
+    return LambdaLR(optimizer, factor)
+
+
+def build_optimizer(config: TrainConfig, model: nn.Module) -> Optimizer:
+    """Return the config's optimizer, fused; weight decay on matrices and kernels only."""
+    decayed = {name: p.ndim > 1 and not name.endswith(_NEVER_DECAYED) for name, p in model.named_parameters()}
     groups = [
-        {"params": [p for p in parameters if p.ndim > 1], "weight_decay": config.weight_decay},
-        {"params": [p for p in parameters if p.ndim <= 1], "weight_decay": 0.0},
+        {"params": [p for name, p in model.named_parameters() if decayed[name]], "weight_decay": config.weight_decay},
+        {"params": [p for name, p in model.named_parameters() if not decayed[name]], "weight_decay": 0.0},
     ]
+    if config.optimizer == "AdamW":
+        return AdamW(groups, lr=config.learning_rate, betas=(config.momentum, 0.999), fused=True)
     return SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0, fused=True)

@@ -14,8 +14,10 @@ SPEC_VERSION = 1
 
 
 def describe_model(
-    config: TrainConfig, faces: Faces, metrics: dict[str, Any], ancestor: dict[str, Any] | None = None
-) -> dict[str, Any]:
+    config: TrainConfig, faces: Faces, metrics: dict[str, Any], *, ancestor: dict[str, Any] | None = None,
+    teachers: list[dict[str, Any]] | None = None, quantization: dict[str, float] | None = None,
+    hardware: str | None = None,
+) -> dict[str, Any]:  # fmt: skip
     """Return what a user of the weights must know: labels, input, normalization, metrics, provenance.
 
     Args:
@@ -23,6 +25,9 @@ def describe_model(
         faces: the rows it used, for provenance.
         metrics: what was measured, by name.
         ancestor: provenance of the release that the run started from, if it did.
+        teachers: who taught, if anybody did; see `Teachers.provenance`.
+        hardware: the machine that trained, in words.
+        quantization: max|input| of each layer after quantization-aware training; see `activation_ranges`.
     """
     return {
         "spec_version": SPEC_VERSION,
@@ -33,6 +38,7 @@ def describe_model(
             "color": "gray", "mean": PIXEL_MEAN, "std": PIXEL_STD,
         },
         "metrics": metrics,
+        **({} if quantization is None else {"quantization": quantization}),
         "provenance": {
             "created": datetime.now(UTC).isoformat(timespec="seconds"),
             "fer_train": fer_train.__version__,
@@ -40,6 +46,8 @@ def describe_model(
             "data_sha256": faces.source_sha256,
             "num_faces": faces.counts(),
             "config": config.model_dump(mode="json"),
+            **({} if hardware is None else {"hardware": hardware}),
             **({} if ancestor is None else {"init": ancestor}),
+            **({} if teachers is None else {"teachers": teachers}),
         },
     }  # fmt: skip

@@ -1,6 +1,7 @@
 """fer-train: one module a command, each imported only when its command is called."""
 
 import logging
+import os
 import signal
 import sys
 from importlib import import_module
@@ -66,5 +67,7 @@ def _terminate(number: int, frame: FrameType | None) -> None:
 def main() -> None:
     """Train face-emotion models on FER2013."""
     console = Console(stderr=True)
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[RichHandler(console=console)])
+    # Of the processes that torchrun started, the first one speaks for all.
+    level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
+    logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=console)])
     signal.signal(signal.SIGTERM, _terminate)

@@ -1,7 +1,11 @@
 """Flags that several commands share, and the reading of data that belongs to them."""
 
+import contextlib
 import logging
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -10,6 +14,8 @@ from numpy.typing import NDArray
 from fer_train.config import TrainConfig
 from fer_train.data import Faces, apply_protocol, read_faces
 from fer_train.data.splits import read_row_numbers
+from fer_train.distributed import is_first_process
+from fer_train.errors import Terminated
 
 PATH = click.Path(path_type=Path)
 
@@ -47,3 +53,41 @@ def load_training_faces(
 
 def _rows(path: Path | None) -> NDArray[np.int64] | None:
     return None if path is None else read_row_numbers(path)
+
+
+def training(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the flags of every command that trains."""
+    for option in reversed((
+        click.option("--config", "config_path", required=True, type=PATH, help="YAML; see configs/train/."),
+        data, ferplus, twin_rows, exclude,
+        click.option("--out", type=PATH, help="Folder of the run.  [default: runs/<name of the config>]"),
+        click.option("--validation-split", help="Override validation_split, such as test for a plain image folder."),
+        click.option("--epochs", "num_epochs", type=int, help="Override num_epochs."),
+        click.option("--tensorboard/--no-tensorboard", default=True, help="Write OUT/tensorboard.  [default: yes]"),
+        device,
+    )):  # fmt: skip
+        command = option(command)
+    return command
+
+
+_FILES = ("data_path", "ferplus", "twin_rows", "exclude")
+
+
+def split_training_flags(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return (overrides of the config that the user gave, arguments of `load_training_faces`)."""
+    overrides = {name: value for name, value in flags.items() if name not in _FILES and value is not None}
+    return overrides, {name: flags[name] for name in _FILES}
+
+
+@contextlib.contextmanager
+def resume_hint(out: Path, how: str) -> Iterator[None]:
+    """Where a run is stopped by Ctrl-C or SIGTERM, say last what is kept and how to go on."""
+    try:
+        yield
+    except (KeyboardInterrupt, Terminated) as err:
+        saved = any(out.rglob("last.pt"))
+        stopped = "stopped by SIGTERM" if isinstance(err, Terminated) else "stopped"
+        if is_first_process():
+            kept = f"{how}: finished epochs are in {out}" if saved else "no epoch was finished: start it again"
+            click.echo(f"{stopped}; {kept}", err=True)
+        sys.exit(Terminated.exit_code if isinstance(err, Terminated) else 130)

@@ -1,44 +1,49 @@
-"""fer-train train: one run, from a config."""
+"""fer-train train: one run from a config, or one for each of several seeds."""
 
-import sys
 from pathlib import Path
 from typing import Any
 
 import click
+from rich.console import Console
 
 from fer_train.cli import options
-from fer_train.config import load_config
-from fer_train.loop import fit
-from fer_train.progress import TrainingProgress
-from fer_train.report import plot_history
+from fer_train.config import TrainConfig, load_config
+from fer_train.data import Faces
+from fer_train.distributed import is_first_process
+from fer_train.repeat import parse_seeds, spread_table, train_seeds
+from fer_train.session import train_one
 
 
 @click.command("train")
-@click.option("--config", "config_path", required=True, type=options.PATH, help="YAML; see configs/train/.")
-@options.data
-@options.ferplus
-@options.twin_rows
-@options.exclude
-@click.option("--out", type=options.PATH, help="Folder of the run.  [default: runs/<name of the config>]")
+@options.training
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.pt.")
+@click.option("--seeds", help="Train once for each: 0..4 or 0,1,7; into OUT/seed-<n>, with mean and deviation.")
 @click.option("--init", help="Start from these weights (.safetensors): fine-tuning.")
-@click.option("--validation-split", help="Override validation_split, such as test for a plain image folder.")
-@click.option("--epochs", "num_epochs", type=int, help="Override num_epochs.")
-@options.device
-def command(config_path: Path, data_path: Path, ferplus: Path | None, twin_rows: Path | None, exclude: Path | None,
-            out: Path | None, resume: bool, **overrides: Any) -> None:  # fmt: skip
-    """Train one model; writes OUT/best.safetensors, OUT/last.pt, history and curves."""
-    config = load_config(config_path, {k: v for k, v in overrides.items() if v is not None})
-    faces = options.load_training_faces(config, data_path, ferplus=ferplus, twin_rows=twin_rows, exclude=exclude)
+def command(config_path: Path, out: Path | None, resume: bool, seeds: str | None, tensorboard: bool,
+            init: str | None, **rest: Any) -> None:  # fmt: skip
+    """Train one model; writes OUT/best.safetensors, OUT/last.pt, history, curves and TensorBoard events.
+
+    Several GPUs, or several processes on the CPU: torchrun --nproc-per-node N -m fer_train train ...
+    """
+    overrides, files = options.split_training_flags(rest)
+    config = load_config(config_path, overrides | ({"init": init} if init else {}))
+    faces = options.load_training_faces(config, **files)
     out = out or Path("runs") / config_path.stem
-    try:
-        with TrainingProgress(config) as progress:
-            run = fit(config, faces, out, resume=resume, on_step=progress.on_step, on_epoch=progress.on_epoch)
-    except KeyboardInterrupt:
-        saved = "go on with the same command and --resume" if (out / "last.pt").exists() else "no epoch was finished"
-        click.echo(f"stopped; {saved}", err=True)
-        sys.exit(130)
-    plot_history(run.history, out / "history.png")
+    if seeds is None:
+        train_and_tell(config, faces, out, resume=resume, tensorboard=tensorboard)
+        return
+    with options.resume_hint(out, "go on with the same command"):
+        summary = train_seeds(config, faces, out, seeds=parse_seeds(seeds), tensorboard=tensorboard)
+    if is_first_process():
+        Console().print(spread_table(summary, title=str(config_path)))
+
+
+def train_and_tell(config: TrainConfig, faces: Faces, out: Path, *, resume: bool, tensorboard: bool) -> None:
+    """Train one model and print its best epoch."""
+    with options.resume_hint(out, "go on with the same command and --resume"):
+        run = train_one(config, faces, out, resume=resume, tensorboard=tensorboard)
+    if not run.world.is_first:
+        return
     best = max(run.history, key=lambda row: row["accuracy"])
     click.echo(
         f"best {config.validation_split} accuracy {best['accuracy']:.2%} in epoch {best['epoch'] + 1}: "

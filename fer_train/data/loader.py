@@ -1,41 +1,97 @@
 """EpochBatches: the whole data set on the device as uint8; a batch is an index-select and one augmentation."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from fer_train.augment import augment
+from fer_train.augment import apply_draw, draw
 from fer_train.config import TrainConfig
 from fer_train.data.faces import Faces
+from fer_train.distributed import ALONE, World
+from fer_train.mix import Mixer
+from fer_train.targets import class_weights, training_targets
+
+
+class Batch(NamedTuple):
+    """One process's share of a batch, n faces, on the device.
+
+    Attributes:
+        images: (n, 1, S, S) float32, augmented, mixed, normalized.
+        targets: (n, C) float32; see `training_targets`.
+        labels: (n,) int64, of the face that has the larger share where two were mixed.
+        teacher: (n, C) float32, cached probabilities of the teachers, or None.
+    """
+
+    images: Tensor
+    targets: Tensor
+    labels: Tensor
+    teacher: Tensor | None
 
 
 class EpochBatches:
-    """Shuffled, augmented batches. Order and augmentation depend only on (seed, epoch), so any epoch can be redone."""
+    """Shuffled, augmented batches. All chance depends only on (seed, epoch), so any epoch can be redone.
 
-    def __init__(self, faces: Faces, config: TrainConfig, device: torch.device) -> None:
+    Every process draws for the whole batch and keeps its own share, so that n processes see what one would.
+    """
+
+    def __init__(
+        self, faces: Faces, config: TrainConfig, device: torch.device, *, teacher: Tensor | None = None,
+        world: World = ALONE,
+    ) -> None:  # fmt: skip
+        """Move the faces to the device; `teacher` is (N, C), cached answers to the faces in order."""
         self._config = config
         self._device = device
         self._images = torch.from_numpy(faces.images).to(device)
+        self._targets = torch.from_numpy(training_targets(faces, config)).to(device)
         self._labels = torch.from_numpy(faces.labels).to(device)
+        self._teacher = teacher
+        weights = torch.from_numpy(class_weights(faces.labels, config.num_classes)).to(device, torch.float32)
+        self._face_weights = weights[self._labels] if config.sampling == "balanced" else None
+        self._share = world.share(config.batch_size)
 
     def __len__(self) -> int:
         """Return the number of batches an epoch; the last incomplete one is left out."""
         return len(self._labels) // self._config.batch_size
 
-    def epoch(self, epoch: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (batch_size, 1, S, S) float32 faces and (batch_size,) int64 labels, on the device."""
+    def epoch(self, epoch: int) -> Iterator[Batch]:
+        """Yield the batches of an epoch, counted from 0."""
         size = self._config.batch_size
+        seed = epoch_seed(self._config.seed, epoch)
         generator = torch.Generator(self._device)
-        generator.manual_seed(epoch_seed(self._config.seed, epoch))
-        order = torch.randperm(len(self._labels), generator=generator, device=self._device)
+        generator.manual_seed(seed)
+        order = self._order(generator)
         image_size = self._config.image_size_at(epoch)
+        mixer = Mixer(self._config.mix, seed) if self._config.mix.is_on else None
         for start in range(0, len(self) * size, size):
-            chosen = order[start : start + size]
-            images = augment(self._images[chosen], self._config.augment, image_size, generator)
+            batch = self._batch(order[start : start + size], image_size, generator, mixer)
             if self._config.channels_last:
-                images = images.contiguous(memory_format=torch.channels_last)
-            yield images, self._labels[chosen]
+                batch = batch._replace(images=batch.images.contiguous(memory_format=torch.channels_last))
+            yield batch
+
+    def _order(self, generator: torch.Generator) -> Tensor:
+        if self._face_weights is None:
+            return torch.randperm(len(self._labels), generator=generator, device=self._device)
+        return torch.multinomial(self._face_weights, len(self._labels), replacement=True, generator=generator)
+
+    def _batch(self, chosen: Tensor, image_size: int, generator: torch.Generator, mixer: Mixer | None) -> Batch:
+        drawn = draw(len(chosen), self._config.augment, generator)
+        if mixer is None:
+            chosen, drawn = chosen[self._share], drawn.rows(self._share)
+        images = apply_draw(self._images[chosen], drawn, image_size)
+        teacher = None if self._teacher is None else self._teacher[chosen]
+        batch = Batch(images, self._targets[chosen], self._labels[chosen], teacher)
+        return batch if mixer is None else self._mixed(batch, mixer, generator)
+
+    def _mixed(self, batch: Batch, mixer: Mixer, generator: torch.Generator) -> Batch:
+        partners = torch.randperm(len(batch.labels), generator=generator, device=self._device)
+        # Targets may be weighted and hold votes: whose share is larger, only the labels themselves tell.
+        one_hot = F.one_hot(batch.labels, self._config.num_classes).float()
+        answers = (batch.targets, one_hot) if batch.teacher is None else (batch.targets, one_hot, batch.teacher)
+        images, targets, shares, *rest = (part[self._share] for part in mixer(batch.images, partners, *answers))
+        return Batch(images, targets, shares.argmax(1), rest[0] if rest else None)
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

@@ -48,7 +48,8 @@ def apply_protocol(
     Raises:
         DataError: row numbers were given and the faces have none.
     """
-    if (twin_rows is not None or exclude_rows is not None) and (faces.rows < 0).any():
+    needed = exclude_rows is not None or (protocol == "clean" and twin_rows is not None)
+    if needed and (faces.rows < 0).any():
         raise DataError("row numbers to leave out were given, but the image files carry none. Fix: use fer2013.csv")
     out = np.zeros(len(faces), dtype=bool) if exclude_rows is None else np.isin(faces.rows, exclude_rows)
     if protocol == "clean":
@@ -73,7 +74,7 @@ def read_row_numbers(path: Path) -> NDArray[np.int64]:
     """
     try:
         if path.suffix == ".csv":
-            with path.open(newline="", encoding="utf-8") as file:
+            with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte-order mark
                 table = list(csv.DictReader(file))
             if table and "row" not in table[0]:
                 raise DataError(f"{path} has no column 'row'; it has {', '.join(table[0])}")
@@ -85,6 +86,6 @@ def read_row_numbers(path: Path) -> NDArray[np.int64]:
     except (OSError, UnicodeDecodeError, csv.Error) as err:
         raise DataError(f"cannot read row numbers from {path}: {err}") from err
     for number, text in texts:
-        if not text.isdecimal():
+        if not text.isdecimal() or len(text) > 18:  # more would not fit in int64
             raise DataError(f"{path} line {number}: {text[:40]!r} is not a row number")
     return np.array([int(text) for _, text in texts], dtype=np.int64)

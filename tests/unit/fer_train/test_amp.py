@@ -36,13 +36,29 @@ def test_unknown_device_is_a_config_error(name):
         resolve_device(name)
 
 
-@pytest.mark.parametrize(
-    ("avx512_bf16", "amx", "expected"), [(True, False, "bf16"), (False, True, "bf16"), (False, False, "fp32")]
-)
-def test_auto_precision_on_the_cpu(monkeypatch, avx512_bf16, amx, expected):
-    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
-    monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+@pytest.fixture
+def cpu_with(monkeypatch):
+    """Pretend what the CPU can do, and how long a convolution takes in each precision."""
+
+    def pretend(*, avx512_bf16=False, amx=False, bf16_seconds=1.0):
+        seconds = {torch.bfloat16: bf16_seconds, torch.float32: 2.0}
+        monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
+        monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
+        monkeypatch.setattr("fer_train.amp._convolution_seconds", seconds.__getitem__)
+
+    return pretend
+
+
+@pytest.mark.parametrize("has", ["avx512_bf16", "amx"])
+@pytest.mark.parametrize(("bf16_seconds", "expected"), [(1.0, "bf16"), (3.0, "fp32")])
+def test_auto_precision_on_the_cpu_is_the_faster_one(cpu_with, has, bf16_seconds, expected):
+    cpu_with(**{has: True}, bf16_seconds=bf16_seconds)
     assert resolve_precision("auto", CPU) == expected
+
+
+def test_auto_precision_on_a_cpu_without_bf16_instructions_is_fp32_however_fast(cpu_with):
+    cpu_with(bf16_seconds=0.1)
+    assert resolve_precision("auto", CPU) == "fp32"
 
 
 @pytest.mark.parametrize(("native", "expected"), [(True, "bf16"), (False, "fp16")])

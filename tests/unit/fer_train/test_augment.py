@@ -2,7 +2,8 @@ import pytest
 import torch
 from unit.fer_train.synthetic_faces import NO_AUGMENT, make_faces
 
-from fer_train.augment import PIXEL_MEAN, PIXEL_STD, augment, normalize
+from fer_train.augment import PIXEL_MEAN, PIXEL_STD, apply_draw, augment, normalize
+from fer_train.augment import draw as draw_chances
 from fer_train.config import AugmentConfig
 
 STRONG = AugmentConfig(
@@ -126,3 +127,33 @@ def test_erase_takes_its_share_of_the_faces():
     white = torch.full((400, 48, 48), 255, dtype=torch.uint8)
     hit = (draw(white, only(erase_probability=0.25)) == 0.0).flatten(1).any(1).float().mean()
     assert 0.15 < hit < 0.35
+
+
+def test_blur_moves_a_share_of_the_faces_towards_their_local_mean(images):
+    before = normalize(images).var(dim=(1, 2, 3))
+    after = draw(images, only(blur_probability=1.0)).var(dim=(1, 2, 3))
+    assert (after < before).all()
+    torch.testing.assert_close(draw(images, only(blur_probability=0.0)), normalize(images), rtol=0, atol=1e-4)
+
+
+def test_blur_leaves_a_plain_face_as_it_is():
+    gray = torch.full((3, 48, 48), 100, dtype=torch.uint8)
+    torch.testing.assert_close(draw(gray, only(blur_probability=1.0)), normalize(gray), rtol=0, atol=1e-4)
+
+
+def test_faded_faces_keep_their_mean_and_lose_up_to_80_percent_of_the_contrast():
+    face = torch.zeros(200, 48, 48, dtype=torch.uint8) + 80
+    face[:, :24] = 120
+    pixels = draw(face, only(fade_probability=0.5)) * PIXEL_STD + PIXEL_MEAN
+    torch.testing.assert_close(pixels.mean(dim=(1, 2, 3)), torch.full((200,), 100.0), rtol=0, atol=0.01)
+    spread = pixels.amax(dim=(1, 2, 3)) - pixels.amin(dim=(1, 2, 3))
+    assert 8 - 1e-3 <= spread.min() < 10
+    assert float((spread < 39.9).float().mean()) == pytest.approx(0.5, abs=0.12)
+    assert spread.max() <= 40 + 1e-3
+
+
+def test_a_share_of_the_batch_gets_what_the_whole_batch_would_give_it(images):
+    chances = draw_chances(12, STRONG, torch.Generator().manual_seed(3))
+    whole = apply_draw(images, chances, 24)
+    half = apply_draw(images[4:8], chances.rows(slice(4, 8)), 24)
+    torch.testing.assert_close(half, whole[4:8], rtol=0, atol=1e-5)

@@ -16,12 +16,12 @@ def error_of(**values) -> str:
 
 
 def test_the_shipped_configs_are_found():
-    assert {path.stem for path in SHIPPED} >= {"net", "net-finetune", "senet"}
+    assert {path.stem for path in SHIPPED} >= {"net", "net-finetune", "net-gpu", "senet", "senet-gpu"}
 
 
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_config_loads(path):
-    assert load_config(path).model == path.stem.removesuffix("-finetune")
+    assert load_config(path).model == path.stem.split("-")[0]
     assert load_config(path, {"num_epochs": 99}).num_epochs == 99
 
 
@@ -36,6 +36,9 @@ def test_shipped_config_loads(path):
             "warmup_fraction",
         ),
         ({"size_phases": [{"until_epoch": 3, "image_size": 32, "imagesize": 1}]}, "imagesize", "image_size"),
+        ({"mix": {"mixup_alfa": 0.2}}, "mix.mixup_alfa", "mixup_alpha"),
+        ({"distillation": {"teachers": ["a"], "temprature": 2.0}}, "distillation.temprature", "temperature"),
+        ({"scheduler": {"name": "Cosine", "warmup_epoch": 2.0}}, "scheduler.Cosine.warmup_epoch", "warmup_epochs"),
     ],
 )
 def test_unknown_key_comes_with_the_nearest_known_one(values, path, near):
@@ -59,7 +62,7 @@ def test_key_that_belongs_elsewhere_is_not_suggested_as_itself(values, key):
 
 
 def test_key_like_no_other_lists_the_known_ones():
-    assert "unknown key 'zzz'; known keys there: model, init, num_classes, dropout" in error_of(zzz=1)
+    assert "unknown key 'zzz'; known keys there: model, init, pretrained, num_classes, dropout" in error_of(zzz=1)
 
 
 @pytest.mark.parametrize(
@@ -76,12 +79,22 @@ def test_key_like_no_other_lists_the_known_ones():
         ({"image_size": 15}, "image_size: Input should be greater than or equal to 16"),
         ({"dropout": 1.0}, "dropout: Input should be less than 1"),
         ({"num_classes": 1}, "num_classes: Input should be greater than or equal to 2"),
-        ({"model": "resnet"}, "model: Input should be 'net' or 'senet'"),
+        ({"model": "resnet"}, "model: Input should be 'net', 'senet', 'resnet18', 'efficientnet_b0' or 'vit'"),
         ({"device": "gpu"}, "device: String should match pattern"),
         ({"precision": "int8"}, "precision: Input should be 'auto', 'fp32', 'bf16' or 'fp16'"),
         ({"scheduler": {"name": "StepLR"}}, "scheduler: Input tag 'StepLR'"),
         ({"scheduler": {"name": "ReduceLROnPlateau", "factor": 1.0}}, "factor: Input should be less than 1"),
         ({"augment": {"rotation_degrees": -1.0}}, "augment.rotation_degrees: Input should be greater than or equal"),
+        ({"mix": {"probability": 1.5}}, "mix.probability: Input should be less than or equal to 1"),
+        ({"mix": {"mixup_alpha": -0.1}}, "mix.mixup_alpha: Input should be greater than or equal to 0"),
+        ({"distillation": {"teachers": []}}, "distillation.teachers: Tuple should have at least 1 item"),
+        ({"distillation": {"teachers": ["a"], "weight": 0.0}}, "distillation.weight: Input should be greater than 0"),
+        ({"distillation": {"teachers": ["a"], "temperature": 0.0}}, "temperature: Input should be greater than 0"),
+        ({"class_weights": "sqrt"}, "class_weights: Input should be 'none' or 'balanced'"),
+        ({"sampling": "random"}, "sampling: Input should be 'shuffle' or 'balanced'"),
+        ({"ferplus_share": 1.1}, "ferplus_share: Input should be less than or equal to 1"),
+        ({"optimizer": "Adam"}, "optimizer: Input should be 'SGD' or 'AdamW'"),
+        ({"seed": 2**31}, "seed: Input should be less than 2147483648"),
     ],
 )
 def test_bad_value_is_named_and_never_converted(values, fault):
@@ -121,6 +134,32 @@ def test_sizes_that_shrink_contradict_smaller_first(given):
 
 def test_same_split_for_training_and_validation():
     assert "are both 'Training'" in error_of(validation_split="Training")
+
+
+@pytest.mark.parametrize(
+    ("values", "fault"),
+    [
+        ({"init": "a.safetensors", "pretrained": "b.pth"}, "init and pretrained both name weights to start from"),
+        ({"class_weights": "balanced", "sampling": "balanced"}, "class_weights and sampling are both balanced"),
+        ({"scheduler": {"name": "Cosine", "warmup_epochs": 10.0}, "num_epochs": 10}, "must be below num_epochs=10"),
+        ({"scheduler": {"name": "Cosine", "min_lr": 0.2}, "learning_rate": 0.1}, "not be above learning_rate=0.1"),
+    ],
+)
+def test_contradictory_settings(values, fault):
+    assert fault in error_of(**values)
+
+
+@pytest.mark.parametrize(
+    ("values", "is_on"),
+    [
+        ({}, False),
+        ({"mixup_alpha": 0.2}, True),
+        ({"cutmix_alpha": 1.0}, True),
+        ({"mixup_alpha": 0.2, "probability": 0.0}, False),
+    ],
+)
+def test_mixing_is_on_with_an_alpha_and_a_probability(values, is_on):
+    assert tiny_config(mix=values).mix.is_on == is_on
 
 
 def test_size_phases_end_before_their_epoch():
@@ -168,7 +207,10 @@ def test_missing_file_names_the_shipped_ones(tmp_path):
 
 
 def test_dumped_config_reads_back_equal():
-    config = tiny_config(size_phases=phases((1, 16), (2, 32)), image_size=48, augment=NO_AUGMENT)
+    config = tiny_config(
+        size_phases=phases((1, 16), (2, 32)), image_size=48, augment=NO_AUGMENT, mix={"mixup_alpha": 0.2},
+        distillation={"teachers": ["a.safetensors", "b.json"], "cached": True},
+    )  # fmt: skip
     assert config_from_dict(config.model_dump(mode="json"), where="dump") == config
 
 

@@ -6,7 +6,8 @@ from unit.fer_train.synthetic_faces import make_faces, tiny_config
 
 from fer_train.checkpoint import load_release, read_spec_json
 from fer_train.errors import CheckpointError, ConfigError
-from fer_train.loop import build_run, fit
+from fer_train.loop import fit
+from fer_train.run import build_run
 
 pytestmark = pytest.mark.usefixtures("narrow_net")
 

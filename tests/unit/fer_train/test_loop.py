@@ -1,14 +1,20 @@
+import dataclasses
+import errno
+import json
 import math
 
+import numpy as np
 import pytest
 import torch
 import yaml
 from unit.fer_train.synthetic_faces import NO_AUGMENT, make_faces, tiny_config
 
-from fer_train.checkpoint import load_release, load_state
+import fer_train.checkpoint
+import fer_train.loop
+from fer_train.checkpoint import load_release, load_state, read_spec_json
 from fer_train.config import config_from_dict
 from fer_train.data.loader import EpochBatches
-from fer_train.errors import CheckpointError, ConfigError, DivergenceError, SplitAbsentError
+from fer_train.errors import CheckpointError, ConfigError, DivergenceError, OutOfMemoryError, SplitAbsentError
 from fer_train.evaluate import evaluate
 from fer_train.loop import fit
 
@@ -119,8 +125,8 @@ def test_nan_loss_stops_and_keeps_the_checkpoint_of_the_epoch_before(tmp_path, f
     healthy = EpochBatches.epoch
 
     def poisoned(self, epoch):
-        for images, labels in healthy(self, epoch):
-            yield images * (math.nan if epoch == 1 else 1.0), labels
+        for batch in healthy(self, epoch):
+            yield batch._replace(images=batch.images * (math.nan if epoch == 1 else 1.0))
 
     monkeypatch.setattr(EpochBatches, "epoch", poisoned)
     with pytest.raises(DivergenceError) as caught:
@@ -140,3 +146,126 @@ def test_divergence_in_the_last_step_of_an_epoch_writes_no_checkpoint(tmp_path, 
         fit(config, faces, tmp_path)
     assert not (tmp_path / "last.pt").exists()
     assert not (tmp_path / "best.safetensors").exists()
+
+
+MEMORY_ENDS = [
+    pytest.param(lambda: torch.empty(2**60), "can't allocate memory", id="more than the machine has"),
+    pytest.param(lambda: raise_(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")), "CUDA out of",
+                 id="more than the GPU has"),
+    pytest.param(lambda: raise_(MemoryError()), "MemoryError", id="more than Python gets"),
+]  # fmt: skip
+
+
+def raise_(error):
+    raise error
+
+
+def fail_in_epoch_2(monkeypatch, fail):
+    train_step = fer_train.loop.train_step
+
+    def step(run, batch):
+        if run.epoch == 1:
+            fail()
+        return train_step(run, batch)
+
+    monkeypatch.setattr("fer_train.loop.train_step", step)
+
+
+@pytest.mark.parametrize(("fail", "reason"), MEMORY_ENDS)
+def test_memory_that_ends_is_one_error_and_finished_epochs_stay(tmp_path, faces, monkeypatch, fail, reason):
+    fail_in_epoch_2(monkeypatch, fail)
+    with pytest.raises(OutOfMemoryError) as caught:
+        fit(tiny_config(), faces, tmp_path)
+    message = str(caught.value)
+    assert message.startswith("out of memory with batch_size 16: ")
+    assert reason in message
+    assert message.endswith("Finished epochs are kept. Fix: a smaller batch_size, in a new --out")
+    assert "\n" not in message
+    assert load_state(tmp_path / "last.pt")["epoch"] == 1
+
+
+def test_another_runtime_error_is_not_taken_for_memory(tmp_path, faces, monkeypatch):
+    fail_in_epoch_2(monkeypatch, lambda: raise_(RuntimeError("a bug")))
+    with pytest.raises(RuntimeError, match="a bug"):
+        fit(tiny_config(), faces, tmp_path)
+
+
+@pytest.mark.parametrize("full_at", ["last.pt", "best.safetensors"])
+def test_full_disk_stops_the_run_and_the_epoch_before_stays(tmp_path, faces, monkeypatch, full_at):
+    fsync, path = fer_train.checkpoint.os.fsync, tmp_path / full_at
+
+    def full(descriptor):
+        if path.exists() and any(full_at in p.name for p in tmp_path.glob(".*.tmp")):
+            raise OSError(errno.ENOSPC, "No space left on device")
+        fsync(descriptor)
+
+    monkeypatch.setattr("os.fsync", full)
+    monkeypatch.setattr("fer_train.loop._validate", rising_accuracy())  # so that each epoch is the best
+    with pytest.raises(CheckpointError, match=rf"cannot write .*{full_at}: .*No space left on device"):
+        fit(tiny_config(), faces, tmp_path)
+    assert load_state(tmp_path / "last.pt")["epoch"] == 1
+    load_release(tmp_path / "best.safetensors")
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["best.safetensors", "config.yaml", "last.pt"]
+    monkeypatch.setattr("os.fsync", fsync)
+    assert fit(tiny_config(), faces, tmp_path, resume=True).epoch == 3
+
+
+def rising_accuracy():
+    return lambda run, _: {"loss": 1.0, "accuracy": run.epoch / 10, "f1": 0.0, "precision": 0.0, "recall": 0.0}
+
+
+def test_what_a_killed_process_left_half_written_is_removed(tmp_path, faces):
+    (tmp_path / ".last.pt.123.tmp").write_bytes(b"half")
+    fit(tiny_config(num_epochs=1), faces, tmp_path)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["best.safetensors", "config.yaml", "last.pt"]
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        pytest.param({"optimizer": "AdamW", "learning_rate": 0.001}, id="AdamW"),
+        pytest.param({"scheduler": {"name": "Cosine", "warmup_epochs": 1.0}}, id="Cosine"),
+        pytest.param({"class_weights": "balanced"}, id="class weights"),
+        pytest.param({"sampling": "balanced"}, id="balanced sampling"),
+        pytest.param({"mix": {"mixup_alpha": 0.2, "cutmix_alpha": 1.0}}, id="mixing"),
+        pytest.param({"precision": "bf16", "max_grad_norm": 1.0}, id="bf16, clipped"),
+        pytest.param({"size_phases": [{"until_epoch": 1, "image_size": 16}], "image_size": 24}, id="growing images"),
+        pytest.param({"num_classes": 9}, id="classes without a face"),
+    ],
+)
+def test_every_part_of_the_recipe_trains(tmp_path, faces, changes):
+    run = fit(tiny_config(num_epochs=2, **changes), faces, tmp_path)
+    assert all(math.isfinite(row["train_loss"]) for row in run.history)
+    spec = json.loads(read_spec_json(tmp_path / "best.safetensors"))
+    assert spec["provenance"]["config"] == run.config.model_dump(mode="json")
+    assert "quantization" not in spec
+    assert "teachers" not in spec["provenance"]
+
+
+def test_votes_change_what_is_learned(tmp_path, faces):
+    votes = np.zeros((len(faces), 10), dtype=np.uint8)
+    votes[:, 0] = 10  # everybody saw neutral faces
+    voted = dataclasses.replace(faces, votes=votes)
+    run = fit(tiny_config(num_epochs=6, ferplus_share=1.0, label_smoothing=0.0, ema_decay=0.0), voted, tmp_path)
+    assert run.history[-1]["train_loss"] < 0.5 < run.history[-1]["loss"]  # far below ln 7; the labels are not met
+    assert run.history[-1]["accuracy"] == pytest.approx(1 / 7)  # all are taken for neutral
+
+
+def test_quantization_aware_run_releases_plain_weights_and_the_ranges(tmp_path, faces):
+    run = fit(tiny_config(num_epochs=2, quantization_aware=True), faces, tmp_path)
+    model, spec = load_release(tmp_path / "best.safetensors")
+    layers = {n for n, m in model.named_modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)}
+    assert set(spec["quantization"]) == layers
+    assert all(value > 0 for value in spec["quantization"].values())
+    assert not any("input_max_abs" in name for name in model.state_dict())
+    assert any("input_max_abs" in name for name in run.judged.state_dict())
+    assert spec["provenance"]["config"]["quantization_aware"] is True
+
+
+def test_quantization_ranges_of_the_release_belong_to_its_weights(tmp_path, faces):
+    """Both are the averaged ones."""
+    run = fit(tiny_config(num_epochs=1, quantization_aware=True), faces, tmp_path)
+    model, spec = load_release(tmp_path / "best.safetensors")
+    judged = run.judged.state_dict()
+    assert all(torch.equal(value, judged[name]) for name, value in model.state_dict().items())
+    assert all(judged[f"{name}.input_max_abs"] == value for name, value in spec["quantization"].items())

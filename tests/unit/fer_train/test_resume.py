@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from unit.fer_train.synthetic_faces import make_faces, tiny_config
 
-from fer_train.checkpoint import load_state
+from fer_train.checkpoint import load_state, save_state
 from fer_train.errors import CheckpointError
 from fer_train.loop import fit
 
@@ -71,6 +71,20 @@ def test_killed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, chan
     assert_same_run(killed, whole)
 
 
+@pytest.mark.slow
+def test_run_killed_at_twenty_random_moments_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
+    command = [sys.executable, str(Path(__file__).with_name("killed_often.py")), str(tmp_path), "20"]
+    environment = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    moments = json.loads(done.stdout)
+    assert len(moments) == 20
+    assert sum(moment["last.pt half-written"] for moment in moments) >= 3
+    assert len({moment["epoch"] for moment in moments}) >= 5
+    assert_same_run(tmp_path / "killed", tmp_path / "whole")
+    assert sorted(p.name for p in (tmp_path / "killed").iterdir()) == ["best.safetensors", "config.yaml", "last.pt"]
+
+
 class Interrupted(Exception):
     """Raised in mid-epoch, in place of a signal."""
 
@@ -90,11 +104,25 @@ def stop_at(step_to_stop):
         pytest.param({"ema_decay": 0.0, "channels_last": False}, id="no average"),
         pytest.param({"max_grad_norm": 0.5, "momentum": 0.0}, id="clipped, no momentum"),
         pytest.param({"model": "senet"}, id="senet"),
+        pytest.param({"mix": {"mixup_alpha": 0.4, "cutmix_alpha": 1.0}}, id="mixing"),
+        pytest.param({"optimizer": "AdamW", "scheduler": {"name": "Cosine", "warmup_epochs": 1.0}}, id="AdamW, Cosine"),
+        pytest.param({"quantization_aware": True}, id="quantization-aware"),
+        pytest.param({"quantization_aware": True, "ema_decay": 0.0}, id="quantization-aware, no average"),
+        pytest.param({"sampling": "balanced"}, id="balanced sampling"),
+        pytest.param(
+            {"distillation": {"teachers": ["TEACHER"], "cached": True}, "mix": {"cutmix_alpha": 1.0}},
+            id="distillation, cached, mixed",
+        ),
+        pytest.param({"distillation": {"teachers": ["TEACHER"]}}, id="distillation"),
     ],
 )
 def test_interrupted_run_ends_with_the_same_weights(tmp_path, monkeypatch, changes):
     monkeypatch.setattr("fer_train.loop.STEPS_PER_CHECK", 1)
     monkeypatch.setattr("fer_train.models.senet.STAGE_CHANNELS", (16, 16, 16, 16))
+    if "distillation" in changes:
+        fit(tiny_config(num_epochs=1, seed=8), make_faces(), tmp_path / "teacher")
+        teacher = str(tmp_path / "teacher" / "best.safetensors")
+        changes = changes | {"distillation": changes["distillation"] | {"teachers": [teacher]}}
     config = tiny_config(**changes)
     with pytest.raises(Interrupted):
         fit(config, make_faces(), tmp_path / "stopped", on_step=stop_at(6))
@@ -139,6 +167,22 @@ def test_other_data_are_refused(tmp_path, other):
     fit(tiny_config(num_epochs=1), make_faces(), tmp_path)
     with pytest.raises(CheckpointError, match="data"):
         fit(tiny_config(num_epochs=1), other, tmp_path, resume=True)
+
+
+def test_other_precision_than_this_machine_has_is_refused(tmp_path):
+    fit(tiny_config(num_epochs=1), make_faces(), tmp_path)
+    save_state(tmp_path / "last.pt", load_state(tmp_path / "last.pt") | {"precision": "fp16"})
+    with pytest.raises(CheckpointError, match=r"was trained in fp16, which cpu cannot go on with\. Fix: resume it on"):
+        fit(tiny_config(num_epochs=1), make_faces(), tmp_path, resume=True)
+
+
+def test_auto_precision_stays_what_it_was_at_the_start(tmp_path, monkeypatch):
+    monkeypatch.setattr("fer_train.run.resolve_precision", lambda *_: "bf16")
+    with pytest.raises(Interrupted):
+        fit(tiny_config(precision="auto"), make_faces(), tmp_path, on_step=stop_at(8))
+    monkeypatch.setattr("fer_train.run.resolve_precision", lambda *_: "fp32")
+    run = fit(tiny_config(precision="auto"), make_faces(), tmp_path, resume=True)
+    assert run.amp.precision == "bf16"
 
 
 def test_damaged_checkpoint_is_refused_and_kept(tmp_path):

@@ -48,6 +48,28 @@ def test_one_cycle_of_few_steps(epochs, fraction):
     assert all(0 < rate <= 0.1 for rate in rates_per_step(optimizer, schedule, epochs))
 
 
+def cosine(**changes):
+    return {"name": "Cosine", "warmup_epochs": 2.0} | changes
+
+
+def test_cosine_rises_linearly_then_falls_to_the_floor():
+    optimizer, schedule = build(cosine(min_lr=0.01), num_epochs=10, learning_rate=0.1)
+    rates = rates_per_step(optimizer, schedule, 100)
+    steps = [later - earlier for earlier, later in zip(rates[:20], rates[1:21], strict=True)]
+    assert steps == pytest.approx([steps[0]] * 20)
+    assert rates.index(max(rates)) == 20
+    assert max(rates) == pytest.approx(0.1)
+    assert rates[60] == pytest.approx((0.1 + 0.01) / 2)  # half-way down
+    assert rates[20:] == sorted(rates[20:], reverse=True)
+    assert 0.01 < rates[-1] < 0.0101
+
+
+def test_cosine_without_warm_up_starts_at_the_learning_rate():
+    rates = rates_per_step(*build(cosine(warmup_epochs=0.0), num_epochs=1, learning_rate=0.1), 10)
+    assert rates[0] == pytest.approx(0.1)
+    assert 0 < rates[-1] < 0.01
+
+
 def test_one_cycle_heeds_no_epoch():
     optimizer, schedule = build(one_cycle(0.2))
     before = optimizer.param_groups[0]["lr"]
@@ -73,7 +95,7 @@ def test_plateau_heeds_no_step():
     assert rates_per_step(*build(plateau(), learning_rate=0.04), 20) == [0.04] * 20
 
 
-@pytest.mark.parametrize("scheduler", [one_cycle(0.3), plateau()], ids=lambda s: s["name"])
+@pytest.mark.parametrize("scheduler", [one_cycle(0.3), plateau(), cosine()], ids=lambda s: s["name"])
 def test_state_carries_the_schedule_over(scheduler):
     def advance(optimizer, schedule, accuracies):
         for accuracy in accuracies:
@@ -102,3 +124,12 @@ def test_weight_decay_on_matrices_and_kernels_only():
 def test_no_momentum_means_no_nesterov():
     optimizer, _ = build(plateau(), momentum=0.0)
     assert not optimizer.param_groups[0]["nesterov"]
+
+
+def test_adamw_takes_momentum_as_its_first_beta_and_both_optimizers_are_fused():
+    optimizer, _ = build(plateau(), optimizer="AdamW", momentum=0.8, weight_decay=0.01)
+    assert type(optimizer) is torch.optim.AdamW
+    assert all(group["betas"] == (0.8, 0.999) for group in optimizer.param_groups)
+    assert [group["weight_decay"] for group in optimizer.param_groups] == [0.01, 0.0]
+    for built in (optimizer, build(plateau())[0]):
+        assert all(group["fused"] for group in built.param_groups)

@@ -39,3 +39,18 @@ def test_spec_is_plain_json(spec):
 def test_other_numbers_of_classes_get_numbered_labels():
     spec = describe_model(tiny_config(num_classes=3), make_faces(num_classes=3), {})
     assert spec["labels"] == ["class_0", "class_1", "class_2"]
+
+
+def test_what_did_not_happen_is_not_in_the_spec(spec):
+    assert "quantization" not in spec
+    assert not {"init", "teachers"} & set(spec["provenance"])
+
+
+def test_ancestor_teachers_and_ranges_are_kept():
+    ancestor, teachers, ranges = {"torch": "2.0"}, [{"path": "a.safetensors", "weight": 1.0}], {"classifier": 2.5}
+    spec = describe_model(
+        tiny_config(), make_faces(), {}, ancestor=ancestor, teachers=teachers, quantization=ranges
+    )  # fmt: skip
+    assert spec["provenance"]["init"] == ancestor
+    assert spec["provenance"]["teachers"] == teachers
+    assert spec["quantization"] == ranges

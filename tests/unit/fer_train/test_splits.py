@@ -37,8 +37,23 @@ def test_clean_protocol_drops_exactly_the_training_rows_with_a_twin_elsewhere(fa
     assert kept.rows.tolist() == [0, 2, 3, 4, 6, 7, 8, 9]
 
 
-def test_official_protocol_drops_nothing(faces):
-    assert apply_protocol(faces, "official", "Training", np.array([0])) is faces
+def test_official_protocol_drops_nothing_on_its_own(faces):
+    kept = apply_protocol(faces, "official", "Training", np.array([0]))
+    assert kept.digest() == faces.digest()
+    assert kept.rows.tolist() == faces.rows.tolist()
+
+
+@pytest.mark.parametrize(("protocol", "kept"), [("official", [1, 2, 3, 5]), ("clean", [2, 3])])
+def test_excluded_rows_are_dropped_from_training_under_either_protocol(faces, protocol, kept):
+    out = apply_protocol(faces, protocol, "Training", exclude_rows=np.array([0, 4, 7, 99]))
+    assert out.rows.tolist() == [*kept, 6, 7, 8, 9]
+
+
+@pytest.mark.parametrize("protocol", ["official", "clean"])
+def test_excluded_rows_need_row_numbers(faces, protocol):
+    faces.rows[:] = -1
+    with pytest.raises(DataError, match=r"row numbers to leave out were given, but the image files carry none"):
+        apply_protocol(faces, protocol, "Training", exclude_rows=np.array([0]))
 
 
 def test_twin_rows_are_dropped_from_training_only(faces):
@@ -72,3 +87,46 @@ def test_bad_twin_row_is_named_by_line(tmp_path):
         read_row_numbers(path)
     with pytest.raises(DataError, match="cannot read row numbers from"):
         read_row_numbers(tmp_path / "absent.txt")
+
+
+def test_row_numbers_of_a_table_are_its_column_row(tmp_path):
+    path = tmp_path / "exclude.csv"
+    path.write_text('row,reason\n3,"twin, of 5"\n17,not a face\n')
+    assert read_row_numbers(path).tolist() == [3, 17]
+
+
+def test_table_without_rows_leaves_out_nothing(tmp_path):
+    path = tmp_path / "exclude.csv"
+    path.write_text("row,reason\n")
+    assert read_row_numbers(path).tolist() == []
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ("index,reason\n3,x\n", r"exclude\.csv has no column 'row'; it has index, reason"),
+        ("row,reason\n3,x\nmany,y\n", r"exclude\.csv line 3: 'many' is not a row number"),
+        ("reason,row\nx\n", r"exclude\.csv line 2: '' is not a row number"),
+    ],
+)
+def test_bad_table_is_named(tmp_path, text, fault):
+    path = tmp_path / "exclude.csv"
+    path.write_text(text)
+    with pytest.raises(DataError, match=fault):
+        read_row_numbers(path)
+    with pytest.raises(DataError, match="cannot read row numbers from"):
+        read_row_numbers(tmp_path / "absent.csv")
+
+
+@pytest.mark.parametrize("name", ["rows.txt", "rows.csv"])
+def test_number_that_no_row_can_have(tmp_path, name):
+    path = tmp_path / name
+    path.write_text("row\n" * name.endswith(".csv") + "9" * 30 + "\n")
+    with pytest.raises(DataError, match="is not a row number"):
+        read_row_numbers(path)
+
+
+def test_table_that_a_spreadsheet_saved_with_a_byte_order_mark(tmp_path):
+    path = tmp_path / "exclude.csv"
+    path.write_bytes(b"\xef\xbb\xbfrow\r\n3\r\n")
+    assert read_row_numbers(path).tolist() == [3]

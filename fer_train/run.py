@@ -1,0 +1,166 @@
+"""Run: the moving parts of one training run, built from a config and restored from a checkpoint."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim.swa_utils import AveragedModel
+
+from fer_train.amp import MixedPrecision, resolve_device, resolve_precision
+from fer_train.checkpoint import load_release, load_state
+from fer_train.config import TrainConfig
+from fer_train.distributed import ALONE, World, local_device
+from fer_train.ema import averaged_model
+from fer_train.errors import CheckpointError, ConfigError
+from fer_train.models import build_model
+from fer_train.quantization import prepare_qat
+from fer_train.schedule import Schedule, build_optimizer
+from fer_train.teachers import Teachers
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Run:
+    """The moving parts of a training run; everything here that changes is in `state_dict`.
+
+    Attributes:
+        model: the weights; names as they are released.
+        forward: what a step calls: `model`, perhaps compiled, perhaps data-parallel.
+        ema: the average of the weights, or None.
+        teachers: whom the student learns from, or None.
+        ancestor: provenance of the release that the weights started from, or None.
+        epoch: how many are finished.
+        history: a row for each of them.
+    """
+
+    config: TrainConfig
+    device: torch.device
+    world: World
+    model: nn.Module
+    forward: nn.Module
+    ema: AveragedModel | None
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    amp: MixedPrecision
+    teachers: Teachers | None = None
+    ancestor: dict[str, Any] | None = None
+    epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def judged(self) -> nn.Module:
+        """The weights that are validated and released: the average where there is one."""
+        return self.model if self.ema is None else self.ema.module
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that a later process needs to go on as if it had never stopped."""
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "epoch": self.epoch,
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.amp.state_dict(),
+            "precision": self.amp.precision,
+            "ancestor": self.ancestor,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave, into a run of the same config."""
+        self.epoch, self.history, self.ancestor = state["epoch"], state["history"], state["ancestor"]
+        self.model.load_state_dict(state["model"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.amp.load_state_dict(state["scaler"])
+
+
+def build_run(
+    config: TrainConfig, steps_per_epoch: int, *, world: World = ALONE, state: dict[str, Any] | None = None
+) -> Run:
+    """Return a run: restored from `state`, else at epoch 0 with the weights of the config's init or its seed.
+
+    Raises:
+        ConfigError: a setting that this machine or these weights cannot meet.
+        CheckpointError: a file of weights that cannot be used.
+    """
+    device = resolve_device(local_device(config.device))
+    if config.quantization_aware and world.size > 1:
+        raise ConfigError(
+            f"quantization_aware learns its ranges in one process, torchrun started {world.size}. Fix: without torchrun"
+        )
+    torch.manual_seed(config.seed)
+    fresh = state is None
+    model = build_model(
+        config.model, num_classes=config.num_classes, dropout=config.dropout,
+        pretrained=Path(config.pretrained) if fresh and config.pretrained else None,
+    )  # fmt: skip
+    ancestor = _load_init(model, config.init) if fresh and config.init else None
+    model = model.to(device)
+    if config.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    if config.quantization_aware:
+        prepare_qat(model)
+    ema = averaged_model(model, config.ema_decay) if config.ema_decay else None
+    optimizer = build_optimizer(config, model)
+    schedule = Schedule(config, optimizer, steps_per_epoch)
+    # The first one's: where "auto" is measured, processes might come to different answers.
+    precision = world.from_first(resolve_precision(config.precision, device)) if state is None else state["precision"]
+    amp = MixedPrecision(precision, device, config.max_grad_norm)
+    stepped: Any = torch.compile(model) if config.compile else model
+    forward = world.parallel(stepped, device)
+    run = Run(config, device, world, model, forward, ema, optimizer, schedule, amp, _teachers(config, device), ancestor)
+    if state is not None:
+        run.load_state_dict(state)
+    return run
+
+
+def read_state(last: Path, config: TrainConfig, digest: str) -> dict[str, Any]:
+    """Return the state in `last`, after a check that it belongs to this config and these faces.
+
+    Raises:
+        CheckpointError: nothing there, damaged, or of another run.
+    """
+    state = load_state(last)
+    if state["data"] != digest:
+        raise CheckpointError(
+            f"{last} belongs to a run on other data: other faces or splits, or other rows left out. "
+            "Fix: the same --data, --twin-rows, --exclude and protocol as then"
+        )
+    then, now = state["config"], config.model_dump(mode="json")
+    changed = [k for k in now if then.get(k) != now[k] and k != "device"]
+    if changed:
+        differences = ", ".join(f"{k} was {then.get(k)!r} and is {now[k]!r}" for k in changed)
+        raise CheckpointError(
+            f"{last} belongs to a run of another config: {differences}. Fix: use that run's config.yaml"
+        )
+    device = resolve_device(local_device(config.device))
+    if state["precision"] == "fp16" and device.type != "cuda":
+        raise CheckpointError(f"{last} was trained in fp16, which {device} cannot go on with. Fix: resume it on a GPU")
+    _log.info("resuming %s after epoch %d of %d", last, state["epoch"], config.num_epochs)
+    return state
+
+
+def _load_init(model: nn.Module, path: str) -> dict[str, Any]:
+    """Copy a release's weights into the model and return its provenance."""
+    weights, spec = load_release(Path(path))
+    try:
+        model.load_state_dict(weights.state_dict())
+    except RuntimeError as err:
+        raise ConfigError(f"init {path} is of another model or number of classes than this config") from err
+    provenance: dict[str, Any] = spec["provenance"]
+    return provenance
+
+
+def _teachers(config: TrainConfig, device: torch.device) -> Teachers | None:
+    wanted = config.distillation
+    if wanted is None:
+        return None
+    return Teachers(wanted.teachers, num_classes=config.num_classes, temperature=wanted.temperature, device=device)

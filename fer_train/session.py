@@ -1,0 +1,71 @@
+"""One run as the command line sees it: processes, progress, TensorBoard, and the pictures at the end."""
+
+import contextlib
+import json
+import logging
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from fer_train.amp import resolve_device
+from fer_train.checkpoint import write_atomically
+from fer_train.config import TrainConfig
+from fer_train.data.faces import Faces
+from fer_train.distributed import World, local_device, torchrun_world, was_restarted
+from fer_train.loop import fit
+from fer_train.progress import TrainingProgress
+from fer_train.report import plot_history
+from fer_train.run import Run
+from fer_train.tracking import TensorBoardLog
+
+_log = logging.getLogger(__name__)
+
+
+def train_one(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, tensorboard: bool = True) -> Run:
+    """Train one model with everything that a person wants to see, and write OUT/history.png and history.json.
+
+    Under torchrun the processes share the work; one that was started anew after a failure resumes by itself.
+
+    Raises:
+        FerTrainError: as `fit`.
+    """
+    resume = resume or (was_restarted() and (out / "last.pt").exists())
+    with contextlib.ExitStack() as stack:
+        world = stack.enter_context(world_of(config))
+        if not world.is_first:
+            return fit(config, faces, out, resume=resume, world=world)
+        progress = stack.enter_context(TrainingProgress(config))
+        listeners: list[TrainingProgress | TensorBoardLog] = [progress]
+        if tensorboard:
+            listeners.append(stack.enter_context(TensorBoardLog(out / "tensorboard")))
+        run = fit(
+            config, faces, out, resume=resume, world=world,
+            on_step=_each([listener.on_step for listener in listeners]),
+            on_epoch=_each([listener.on_epoch for listener in listeners]),
+        )  # fmt: skip
+    plot_history(run.history, out / "history.png")
+    write_json(out / "history.json", run.history)
+    return run
+
+
+def world_of(config: TrainConfig) -> contextlib.AbstractContextManager[World]:
+    """Return the context in which the processes of the config's runs work together; see `torchrun_world`."""
+    return torchrun_world(resolve_device(local_device(config.device)))
+
+
+def write_json(path: Path, content: Any) -> None:
+    """Write plain values, atomically."""
+    text = json.dumps(content, indent=2) + "\n"
+    write_atomically(path, lambda temporary: _write_text(temporary, text))
+
+
+def _each(calls: list[Callable[..., None]]) -> Callable[..., None]:
+    def call_all(*args: Any) -> None:
+        for call in calls:
+            call(*args)
+
+    return call_all
+
+
+def _write_text(path: Path, text: str) -> None:
+    path.write_text(text)

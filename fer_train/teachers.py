@@ -1,0 +1,112 @@
+"""Teachers: released models whose averaged answers a student learns from."""
+
+import hashlib
+import logging
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from fer_train.augment import PIXEL_MEAN, PIXEL_STD, normalize
+from fer_train.checkpoint import write_atomically
+from fer_train.data.faces import Faces, labels_for
+from fer_train.ensemble import Member, load_ensemble, load_member
+from fer_train.errors import ConfigError
+
+BATCH_SIZE = 256
+
+_log = logging.getLogger(__name__)
+
+
+class Teachers:
+    """Averages members' probabilities at one temperature; nothing here learns."""
+
+    def __init__(self, paths: tuple[str, ...], *, num_classes: int, temperature: float, device: torch.device) -> None:
+        """Load releases and ensembles; each path counts the same.
+
+        Raises:
+            ConfigError: a teacher knows other labels than the student shall learn.
+            CheckpointError: a file that cannot be used.
+        """
+        self._members = [member for path in paths for member in _load(Path(path), 1 / len(paths))]
+        for member in self._members:
+            if member.spec["labels"] != labels_for(num_classes):
+                raise ConfigError(
+                    f"teacher {member.path} knows the labels {member.spec['labels']}, the student shall learn "
+                    f"{labels_for(num_classes)}"
+                )
+            member.model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self._temperature = temperature
+        self._device = device
+
+    def provenance(self) -> list[dict[str, Any]]:
+        """Return, for the student's ModelSpec, who taught."""
+        return [
+            {
+                "path": m.path.name, "sha256": m.sha256, "weight": m.weight,
+                "architecture": m.spec["architecture"], "metrics": m.spec["metrics"],
+            }
+            for m in self._members
+        ]  # fmt: skip
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return probabilities (n, C) for the student's normalized images (n, 1, S, S), at the temperature."""
+        answers = [
+            member.weight * F.softmax(member.model(_as_wanted(images, member.spec)).float() / self._temperature, dim=1)
+            for member in self._members
+        ]
+        return torch.stack(answers).sum(dim=0)
+
+    def answers(self, faces: Faces, kept: Path) -> Tensor:
+        """Return `ask_all(faces)`, from the file `kept` where that holds the answers of these teachers to these faces.
+
+        Asking takes minutes on a CPU, and a resumed run must learn from the same answers.
+        """
+        question = [faces.digest(), str(self._temperature), *(f"{m.sha256} {m.weight}" for m in self._members)]
+        key = hashlib.sha256("\n".join(question).encode()).hexdigest()
+        try:
+            with safe_open(kept, framework="pt") as file:
+                if (file.metadata() or {}).get("key") == key:
+                    known: Tensor = file.get_tensor("probs")
+                    return known.to(self._device)
+        except (OSError, SafetensorError):  # absent or damaged: ask
+            pass
+        probs = self.ask_all(faces)
+        content = save({"probs": probs.cpu()}, metadata={"key": key})
+        write_atomically(kept, lambda temporary: _write_bytes(temporary, content))
+        return probs
+
+    def ask_all(self, faces: Faces) -> Tensor:
+        """Return probabilities (N, C) on the device: the mean over each face as it is and its mirror image."""
+        _log.info("asking %d teachers about %d faces", len(self._members), len(faces))
+        parts = []
+        for start in range(0, len(faces), BATCH_SIZE):
+            images = normalize(torch.from_numpy(faces.images[start : start + BATCH_SIZE]).to(self._device))
+            parts.append((self(images) + self(images.flip(3))) / 2)
+        return torch.cat(parts)
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)
+
+
+def _load(path: Path, share: float) -> list[Member]:
+    members = load_ensemble(path) if path.suffix == ".json" else [load_member(path, 1.0)]
+    return [replace(member, weight=share * member.weight) for member in members]
+
+
+def _as_wanted(images: Tensor, spec: dict[str, Any]) -> Tensor:
+    """Bring the student's images to the size and the normalization that a teacher was trained with."""
+    wanted = spec["input"]
+    size = (wanted["height"], wanted["width"])
+    if images.shape[-2:] != size:
+        images = F.interpolate(images, size, mode="bilinear", align_corners=False)
+    if (wanted["mean"], wanted["std"]) != (PIXEL_MEAN, PIXEL_STD):
+        images = (images * PIXEL_STD + PIXEL_MEAN - wanted["mean"]) / wanted["std"]
+    return images

@@ -1,0 +1,144 @@
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+import yaml
+from unit.fer_train.parallel_cases import CASES
+from unit.fer_train.synthetic_faces import make_faces, tiny_config, write_csv
+
+from fer_train.checkpoint import load_state
+from fer_train.distributed import ALONE, World, is_first_process, local_device, torchrun_world, was_restarted
+from fer_train.errors import ConfigError
+from fer_train.run import build_run
+
+TESTS = Path(__file__).parents[2]
+CPU = torch.device("cpu")
+ROUNDING = 1e-4
+"""Batch norm sums in another order; what that rounds differently (1e-7) grows over the steps. Without gradients
+averaged, batch norm global or shares drawn alike, weights differ by 1e-2 and more."""
+
+
+@pytest.fixture(scope="module")
+def ended(tmp_path_factory):
+    """Where the runs are, and how each group of processes ended; see forked_runs.py."""
+    folder = tmp_path_factory.mktemp("forked")
+    data = write_csv(folder / "fer2013.csv", make_faces())
+    config = folder / "config.yaml"
+    config.write_text(yaml.safe_dump(tiny_config(num_epochs=1, image_size=16).model_dump(mode="json")))
+    command = [sys.executable, "-W", "error", str(Path(__file__).with_name("forked_runs.py")), str(folder), str(data)]
+    environment = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
+    done = subprocess.run([*command, str(config)], env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    return folder, json.loads(done.stdout)
+
+
+def furthest(one, other):
+    return max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_two_processes_give_the_weights_of_one(ended, case):
+    folder, groups = ended
+    assert groups["cases"]["codes"] == [0, 0], groups["cases"]["printed"]
+    alone, shared = (load_state(folder / kind / case / "last.pt") for kind in ("alone", "shared"))
+    assert furthest(alone["model"], shared["model"]) < ROUNDING
+    assert (alone["ema"] is None) == (CASES[case].get("ema_decay") == 0.0)
+    if alone["ema"] is not None:
+        assert furthest(alone["ema"], shared["ema"]) < ROUNDING
+    for row, same in zip(alone["history"], shared["history"], strict=True):
+        assert row["train_loss"] == pytest.approx(same["train_loss"], abs=ROUNDING)
+        assert row["train_accuracy"] == same["train_accuracy"]
+
+
+def test_only_the_first_process_prints_and_writes(ended):
+    """The second one fails where it writes a file; see forked_runs.py."""
+    folder, groups = ended
+    assert groups["seeds"]["codes"] == [0, 0], groups["seeds"]["printed"]
+    first, second = groups["seeds"]["printed"]
+    assert "mean ± sd" in first
+    assert "official protocol leaves out 0 rows" in first
+    assert second == ""
+    assert groups["cases"]["printed"][1] == ""
+    assert sorted(p.name for p in (folder / "seeds").iterdir()) == ["seed-0", "seed-1", "seeds.json"]
+
+
+def test_memory_that_ends_in_one_process_stops_the_other_too(ended):
+    folder, groups = ended
+    first, second = groups["failing"]["codes"]
+    assert second == 1
+    assert first == 1  # None where it had to be killed: it waited for the other
+    assert "OutOfMemoryError: out of memory with batch_size 16" in groups["failing"]["printed"][1]
+    assert load_state(folder / "failing" / "last.pt")["epoch"] == 1
+
+
+def test_refused_settings_end_every_process_with_their_exit_code(ended):
+    assert ended[1]["refused"]["codes"] == [2, 2]
+    assert "device: String should match pattern" in ended[1]["refused"]["printed"][0]
+
+
+def test_shares_cover_the_batch_once():
+    rows = torch.arange(12)
+    assert torch.equal(torch.cat([rows[World(rank, 3).share(12)] for rank in range(3)]), rows)
+    assert torch.equal(rows[ALONE.share(12)], rows)
+
+
+def test_batch_that_cannot_be_shared_out_evenly():
+    with pytest.raises(ConfigError, match="batch_size 16 cannot be shared out evenly among 3 processes"):
+        World(1, 3).share(16)
+
+
+def test_alone_nothing_is_asked_of_others():
+    model, value = torch.nn.BatchNorm2d(2), torch.ones(2)
+    assert ALONE.sum(value) is value
+    assert ALONE.from_first(model) is model
+    assert ALONE.parallel(model, CPU) is model
+    assert type(model) is torch.nn.BatchNorm2d
+
+
+def test_without_torchrun_a_process_is_alone(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    with torchrun_world(CPU) as world:
+        assert world == ALONE
+
+
+@pytest.mark.parametrize(
+    ("name", "cuda", "expected"),
+    [("auto", True, "cuda:3"), ("cuda", True, "cuda:3"), ("cuda:1", True, "cuda:1"), ("cpu", True, "cpu"),
+     ("auto", False, "auto")],
+)  # fmt: skip
+def test_device_of_a_process_is_that_of_its_rank(monkeypatch, name, cuda, expected):
+    monkeypatch.setenv("LOCAL_RANK", "3")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)
+    assert local_device(name) == expected
+
+
+def test_device_stays_as_it_is_without_torchrun(monkeypatch):
+    monkeypatch.delenv("LOCAL_RANK", raising=False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert local_device("auto") == "auto"
+
+
+@pytest.mark.parametrize(("count", "restarted"), [(None, False), ("0", False), ("1", True)])
+def test_restart_is_known_from_torchrun(monkeypatch, count, restarted):
+    monkeypatch.delenv("TORCHELASTIC_RESTART_COUNT", raising=False)
+    if count is not None:
+        monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", count)
+    assert was_restarted() == restarted
+
+
+@pytest.mark.parametrize(("rank", "is_first"), [(None, True), ("0", True), ("1", False)])
+def test_first_process_is_known_before_they_meet(monkeypatch, rank, is_first):
+    monkeypatch.delenv("RANK", raising=False)
+    if rank is not None:
+        monkeypatch.setenv("RANK", rank)
+    assert is_first_process() == is_first
+
+
+@pytest.mark.usefixtures("narrow_net")
+def test_quantization_ranges_are_learned_in_one_process():
+    with pytest.raises(ConfigError, match="quantization_aware learns its ranges in one process, torchrun started 2"):
+        build_run(tiny_config(quantization_aware=True), steps_per_epoch=4, world=World(0, 2))
