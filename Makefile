@@ -13,9 +13,18 @@ CHECKPOINT ?= weights/net.safetensors
 OUT        ?= artifacts/net
 SPLIT      ?= PublicTest
 TWINS      ?=
+FERPLUS    ?=
+EXCLUDE    ?=
+SEEDS      ?=
+FOLDS      ?= 5
+TEACHERS   ?= weights/net.safetensors
+PLAN       ?= configs/sweep/gpu.yaml
+
+ROWS = $(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) $(if $(EXCLUDE),--exclude $(EXCLUDE))
+AGAIN = $(if $(wildcard $(1)/last.pt),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint train evaluate export live clean
+.PHONY: help setup demo test lint train evaluate release audit crossval distill sweep bench export live clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,12 +59,33 @@ lint: $(VENV)/.all  ## ruff, mypy, import-linter
 	$(BIN)/lint-imports
 
 train: $(VENV)/.all  ## train CONFIG on DATA into RUN; goes on where it stopped
-	$(BIN)/fer-train train --config $(CONFIG) --data $(DATA) --out $(RUN) \
-		$(if $(TWINS),--twin-rows $(TWINS)) $(if $(wildcard $(RUN)/last.pt),--resume)
+	$(BIN)/fer-train train --config $(CONFIG) --data $(DATA) --out $(RUN) $(ROWS) \
+		$(if $(SEEDS),--seeds $(SEEDS),$(call AGAIN,$(RUN)))
+
+distill: $(VENV)/.all  ## train CONFIG on what TEACHERS say of DATA into RUN-distilled
+	$(BIN)/fer-train distill --config $(CONFIG) --data $(DATA) --out $(RUN)-distilled $(ROWS) \
+		$(foreach teacher,$(TEACHERS),--teacher $(teacher)) $(call AGAIN,$(RUN)-distilled)
+
+crossval: $(VENV)/.all  ## FOLDS models of CONFIG, each judged on what it did not see
+	$(BIN)/fer-train crossval --config $(CONFIG) --data $(DATA) --out $(RUN)-crossval $(ROWS) --folds $(FOLDS)
+
+audit: $(VENV)/.all  ## duplicates, leakage, non-faces and likely label errors of DATA into audit/
+	$(BIN)/fer-train audit --data $(DATA) --out audit $(if $(FERPLUS),--ferplus $(FERPLUS)) \
+		$(if $(wildcard $(RUN)-crossval/out_of_fold.npz),--predictions $(RUN)-crossval/out_of_fold.npz)
 
 evaluate: $(VENV)/.all  ## measure CHECKPOINT on SPLIT of DATA
-	$(BIN)/fer-train evaluate --checkpoint $(CHECKPOINT) --data $(DATA) --split $(SPLIT) \
-		--confusion $(OUT)/confusion.png
+	$(BIN)/fer-train evaluate --checkpoint $(CHECKPOINT) --data $(DATA) --split $(SPLIT) --plots $(OUT)/plots
+
+release: $(VENV)/.all  ## RUN/best.safetensors -> fp16 weights with model card in OUT
+	$(BIN)/fer-train release --checkpoint $(RUN)/best.safetensors --data $(DATA) --recalibrate \
+		$(if $(TWINS),--twin-rows $(TWINS)) --out $(OUT)/release.safetensors
+
+sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students: what a GPU is for
+	$(BIN)/python benchmarks/sweep.py --plan $(PLAN) --data $(DATA) --publish \
+		$(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS))
+
+bench: $(VENV)/.all  ## training speed against a DataLoader trainer, into benchmarks/results
+	$(BIN)/python benchmarks/training.py
 
 export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT
 	$(BIN)/fer-deploy export --checkpoint $(CHECKPOINT) --out $(OUT)

@@ -1,0 +1,70 @@
+"""What every benchmark shares: timing in turn, the hardware's name, the two result files."""
+
+import json
+import platform
+import re
+import statistics
+import sys
+import time
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from fer_train.hardware import describe_hardware
+
+RESULTS = Path(__file__).parent / "results"
+
+
+def seconds_per_call(calls: dict[str, Callable[[], None]], *, rounds: int, device: torch.device) -> dict[str, float]:
+    """Return the median seconds of each call over `rounds`, in turn: A B C A B C, after one warm-up round.
+
+    Alternating spreads whatever else the machine does over all variants; ratios hold even where absolutes do not.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for round_number in range(rounds + 1):
+        for name, call in calls.items():
+            started = time.perf_counter()
+            call()
+            if device.type == "cuda":
+                torch.cuda.synchronize(device)
+            if round_number:
+                seconds[name].append(time.perf_counter() - started)
+    return {name: statistics.median(values) for name, values in seconds.items()}
+
+
+def matmul_flops(device: torch.device, dtype: torch.dtype, *, side: int) -> float:
+    """Return the measured floating-point operations a second of square matrix products of this side."""
+    a = torch.randn(side, side, device=device, dtype=dtype)
+
+    def products() -> None:
+        for _ in range(4):
+            torch.mm(a, a)
+
+    return 4 * 2 * side**3 / seconds_per_call({"mm": products}, rounds=5, device=device)["mm"]
+
+
+def environment(device: torch.device) -> dict[str, str]:
+    """Return what a reader needs to repeat the run."""
+    return {
+        "hardware": describe_hardware(device),
+        "python": platform.python_version(),
+        "command": " ".join(["python", *sys.argv]),
+        "date": datetime.now(UTC).date().isoformat(),
+    }
+
+
+def result_path(what: str, device: torch.device) -> Path:
+    """Return results/<what>_<hardware>_<yyyy-mm>.md."""
+    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
+    hardware = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
+    return RESULTS / f"{what}_{hardware}_{datetime.now(UTC):%Y-%m}.md"
+
+
+def write_results(path: Path, result: dict[str, Any], markdown: str) -> None:
+    """Write the Markdown to `path` and everything that was measured beside it as JSON."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(markdown)
+    path.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
