@@ -56,9 +56,9 @@ class Faces:
         return replace(self, images=np.stack([resize_face(image, image_size) for image in self.images]))
 
     def digest(self) -> str:
-        """Return a hex digest of pixels, labels and splits: equal for the same faces in the same order."""
+        """Return a hex digest of pixels, labels, splits and votes: equal for the same faces in the same order."""
         content = hashlib.blake2b(digest_size=16)
-        for part in (self.images, self.labels, self.splits):
+        for part in (self.images, self.labels, self.splits, *(() if self.votes is None else (self.votes,))):
             content.update(np.ascontiguousarray(part).tobytes())
         return content.hexdigest()
 

@@ -1,6 +1,7 @@
-"""Run as a script: train, and be killed with SIGKILL where told. Arguments: OUT, config as JSON, WHERE.
+"""Run as a script: runs that are killed with SIGKILL where told. Argument: JSON, a list of [OUT, config, WHERE].
 
-WHERE is a number (the global step) or "save2" (half-way through writing the second last.pt).
+WHERE is a number (the global step) or "save2" (half-way through writing the second last.pt). Each run is a fork,
+because PyTorch takes seconds to import. Prints what each process ended with.
 """
 
 import json
@@ -8,6 +9,7 @@ import os
 import signal
 import sys
 from pathlib import Path
+from typing import Any
 
 import torch
 from unit.fer_train.synthetic_faces import NARROW_CHANNELS, make_faces, tiny_config
@@ -20,10 +22,7 @@ def die() -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def main(out: Path, config: str, where: str) -> None:
-    torch.set_num_threads(1)
-    fer_train.models.net.STAGE_CHANNELS = NARROW_CHANNELS
-    fer_train.loop.STEPS_PER_CHECK = 1
+def train(out: Path, changes: dict[str, Any], where: str) -> None:
     save, saves = torch.save, []
 
     def save_half(state: object, path: Path) -> None:
@@ -35,12 +34,25 @@ def main(out: Path, config: str, where: str) -> None:
 
     torch.save = save_half
     fer_train.loop.fit(
-        tiny_config(**json.loads(config)),
-        make_faces(),
-        out,
-        on_step=lambda step, *_: die() if str(step) == where else None,
+        tiny_config(**changes), make_faces(), out, on_step=lambda step, *_: die() if str(step) == where else None
     )
 
 
+def main(runs: list[tuple[str, dict[str, Any], str]]) -> None:
+    torch.set_num_threads(1)
+    fer_train.models.net.STAGE_CHANNELS = NARROW_CHANNELS
+    fer_train.loop.STEPS_PER_CHECK = 1
+    ended = []
+    for out, changes, where in runs:
+        pid = os.fork()
+        if pid == 0:
+            try:
+                train(Path(out), changes, where)
+            finally:
+                os._exit(1)
+        ended.append(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+    sys.stdout.write(json.dumps(ended))
+
+
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], sys.argv[3])
+    main(json.loads(sys.argv[1]))

@@ -19,6 +19,12 @@ TRAIN_COMMANDS = ("train", "distill", "crossval")
 
 
 @pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """Leave history.png out: it takes longer than the run. test_cli.py has it."""
+    monkeypatch.setattr("fer_train.session.plot_history", lambda *_: None)
+
+
+@pytest.fixture(autouse=True)
 def same_handler():
     """The command line takes SIGTERM for itself."""
     before = signal.getsignal(signal.SIGTERM)

@@ -19,7 +19,7 @@ TESTS = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 ROUNDING = 1e-4
 """Batch norm sums in another order; what that rounds differently (1e-7) grows over the steps. Without gradients
-averaged, batch norm global or shares drawn alike, weights differ by 1e-2 and more."""
+averaged, batch norm global or shares drawn alike, weights differ by 7e-3 and more."""
 
 
 @pytest.fixture(scope="module")

@@ -2,6 +2,7 @@ import dataclasses
 import errno
 import json
 import math
+import os
 
 import numpy as np
 import pytest
@@ -240,6 +241,19 @@ def test_every_part_of_the_recipe_trains(tmp_path, faces, changes):
     assert spec["provenance"]["config"] == run.config.model_dump(mode="json")
     assert "quantization" not in spec
     assert "teachers" not in spec["provenance"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif("FER_TEST_COMPILE" not in os.environ, reason="compiles for a minute; FER_TEST_COMPILE=1 runs it")
+@pytest.mark.filterwarnings("default")  # of torch.compile's own making
+def test_compiled_network_learns_the_same(tmp_path, faces):
+    compiled, plain = (
+        fit(tiny_config(num_epochs=2, dropout=0.0, compile=on), faces, tmp_path / str(on)) for on in (True, False)
+    )
+    assert compiled.forward is not compiled.model
+    for name, value in plain.model.state_dict().items():
+        torch.testing.assert_close(compiled.model.state_dict()[name], value, rtol=0, atol=1e-4)
+    load_release(tmp_path / "True" / "best.safetensors")
 
 
 def test_votes_change_what_is_learned(tmp_path, faces):

@@ -16,6 +16,12 @@ pytestmark = pytest.mark.usefixtures("narrow_net")
 MEASURES = ("accuracy", "f1", "precision", "recall", "loss")
 
 
+@pytest.fixture(autouse=True)
+def no_pictures(monkeypatch):
+    """Leave history.png out: it takes longer than the run. test_cli.py has it."""
+    monkeypatch.setattr("fer_train.session.plot_history", lambda *_: None)
+
+
 @pytest.fixture
 def starts(monkeypatch):
     """The epochs at which runs of `fit` began, in order; `starts.stop_at` makes the one of that number fail."""

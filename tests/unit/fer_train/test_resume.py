@@ -21,11 +21,32 @@ PLATEAU = {"scheduler": {"name": "ReduceLROnPlateau", "patience": 0, "factor": 0
 PHASES = {"size_phases": [{"until_epoch": 2, "image_size": 16}], "image_size": 24}
 
 
-def train_and_be_killed(out: Path, changes: dict, where: str) -> None:
-    command = [sys.executable, str(Path(__file__).with_name("killed_run.py")), str(out), json.dumps(changes), where]
+KILLED = {
+    "OneCycle, first epoch": (ONE_CYCLE, "2", 0),
+    "OneCycle, second epoch": (ONE_CYCLE | PHASES, "7", 1),
+    "OneCycle, while the checkpoint is written": (ONE_CYCLE, "save2", 1),
+    "ReduceLROnPlateau, first epoch": (PLATEAU, "3", 0),
+    "ReduceLROnPlateau, third epoch": (PLATEAU | PHASES, "10", 2),
+}
+"""By name: what the config changes, where the run is killed (see killed_run.py), and how many epochs are finished."""
+
+
+def run_script(name: str, *arguments: str) -> str:
+    """Return what a script beside this file prints."""
+    command = [sys.executable, str(Path(__file__).with_name(name)), *arguments]
     environment = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == -signal.SIGKILL, done.stderr
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def killed(tmp_path_factory) -> Path:
+    """A folder in which each of `KILLED` has a folder, as SIGKILL left it."""
+    folder = tmp_path_factory.mktemp("killed")
+    runs = [(str(folder / name), changes, where) for name, (changes, where, _) in KILLED.items()]
+    assert json.loads(run_script("killed_run.py", json.dumps(runs))) == [-signal.SIGKILL] * len(runs)
+    return folder
 
 
 def assert_identical(a: object, b: object, path: str = "") -> None:
@@ -49,35 +70,22 @@ def assert_same_run(one: Path, other: Path) -> None:
     assert_identical(load_file(one / "best.safetensors"), load_file(other / "best.safetensors"))
 
 
-@pytest.mark.parametrize(
-    ("changes", "where", "epochs_kept"),
-    [
-        pytest.param(ONE_CYCLE, "2", 0, id="OneCycle, first epoch"),
-        pytest.param(ONE_CYCLE | PHASES, "7", 1, id="OneCycle, second epoch"),
-        pytest.param(ONE_CYCLE, "save2", 1, id="OneCycle, while the checkpoint is written"),
-        pytest.param(PLATEAU, "3", 0, id="ReduceLROnPlateau, first epoch"),
-        pytest.param(PLATEAU | PHASES, "10", 2, id="ReduceLROnPlateau, third epoch"),
-    ],
-)
-def test_killed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, changes, where, epochs_kept):
-    killed, whole = tmp_path / "killed", tmp_path / "whole"
-    train_and_be_killed(killed, changes, where)
-    assert (killed / "last.pt").exists() == (epochs_kept > 0)
+@pytest.mark.parametrize("name", KILLED)
+def test_killed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, killed, name):
+    changes, _, epochs_kept = KILLED[name]
+    out, whole = killed / name, tmp_path / "whole"
+    assert (out / "last.pt").exists() == (epochs_kept > 0)
     if epochs_kept:
-        assert load_state(killed / "last.pt")["epoch"] == epochs_kept
+        assert load_state(out / "last.pt")["epoch"] == epochs_kept
     config = tiny_config(**changes)
-    fit(config, make_faces(), killed, resume=epochs_kept > 0)
+    fit(config, make_faces(), out, resume=epochs_kept > 0)
     fit(config, make_faces(), whole)
-    assert_same_run(killed, whole)
+    assert_same_run(out, whole)
 
 
 @pytest.mark.slow
 def test_run_killed_at_twenty_random_moments_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
-    command = [sys.executable, str(Path(__file__).with_name("killed_often.py")), str(tmp_path), "20"]
-    environment = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    moments = json.loads(done.stdout)
+    moments = json.loads(run_script("killed_often.py", str(tmp_path), "20"))
     assert len(moments) == 20
     assert sum(moment["last.pt half-written"] for moment in moments) >= 3
     assert len({moment["epoch"] for moment in moments}) >= 5

@@ -1,3 +1,5 @@
+import itertools
+
 import pytest
 import torch
 from unit.fer_train.synthetic_faces import tiny_config
@@ -55,7 +57,7 @@ def cosine(**changes):
 def test_cosine_rises_linearly_then_falls_to_the_floor():
     optimizer, schedule = build(cosine(min_lr=0.01), num_epochs=10, learning_rate=0.1)
     rates = rates_per_step(optimizer, schedule, 100)
-    steps = [later - earlier for earlier, later in zip(rates[:20], rates[1:21], strict=True)]
+    steps = [later - earlier for earlier, later in itertools.pairwise(rates[:21])]
     assert steps == pytest.approx([steps[0]] * 20)
     assert rates.index(max(rates)) == 20
     assert max(rates) == pytest.approx(0.1)
