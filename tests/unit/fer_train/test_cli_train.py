@@ -26,10 +26,12 @@ def no_pictures(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def same_handler():
-    """The command line takes SIGTERM for itself."""
-    before = signal.getsignal(signal.SIGTERM)
+    """The command line takes SIGTERM for itself; a test run in the background of a shell inherits SIGINT as ignored."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
-    signal.signal(signal.SIGTERM, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 def run(*args, code=0):
