@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fer_train.checkpoint import write_atomically
+from fer_train.checkpoint import write_content
 from fer_train.errors import ConfigError
 from fer_train.origin import describe_data, describe_provenance, describe_recipe, retrain_commands
 
@@ -60,11 +60,7 @@ def write_card(path: Path, spec: dict[str, Any], weights: WeightsFile, *, notes:
         [f"## Notes\n\n{notes.strip()}"] if notes.strip() else [],
     ]  # fmt: skip
     text = "\n\n".join(block for section in sections for block in section) + "\n"
-    write_atomically(path, lambda temporary: _write_text(temporary, text))
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)
+    write_content(path, text)
 
 
 _USE = """## Intended use

@@ -43,6 +43,12 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink()
 
 
+def write_content(path: Path, content: str | bytes) -> None:
+    """Write text (UTF-8) or bytes atomically; errors as `write_atomically`."""
+    data = content.encode() if isinstance(content, str) else content
+    write_atomically(path, lambda temporary: _write_bytes(temporary, data))
+
+
 def save_state(path: Path, state: dict[str, Any]) -> None:
     """Write a resumable state: tensors and plain values only, so that it loads with `weights_only=True`."""
     write_atomically(path, lambda temporary: torch.save({"format": _STATE_FORMAT, **state}, temporary))
@@ -74,7 +80,7 @@ def save_release(path: Path, model: nn.Module, spec: dict[str, Any], dtype: torc
         for name, value in model.state_dict().items()
     }
     content = save(tensors, metadata={SPEC_KEY: json.dumps(spec)})
-    write_atomically(path, lambda temporary: _write_bytes(temporary, content))
+    write_content(path, content)
 
 
 def _write_bytes(path: Path, content: bytes) -> None:

@@ -18,7 +18,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from fer_train.checkpoint import load_release, write_atomically
+from fer_train.checkpoint import load_release, write_content
 from fer_train.data.cache import file_sha256
 from fer_train.data.faces import Faces, resize_face
 from fer_train.data.splits import pixel_hashes
@@ -134,7 +134,7 @@ class Ensemble:
             ],
             **report,
         }
-        write_atomically(path, lambda temporary: _write_text(temporary, json.dumps(content, indent=2) + "\n"))
+        write_content(path, json.dumps(content, indent=2) + "\n")
 
     @classmethod
     def load(cls, path: Path) -> Self:
@@ -233,7 +233,3 @@ def load_member(path: Path, weight: float) -> Member:
     """Return a release as a member; errors as `load_release`."""
     model, spec = load_release(path)
     return Member(path, file_sha256(path), model, spec, weight)
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)

@@ -12,7 +12,7 @@ import torch
 import yaml
 from torch import Tensor
 
-from fer_train.checkpoint import save_release, save_state, write_atomically
+from fer_train.checkpoint import save_release, save_state, write_content
 from fer_train.config import TrainConfig
 from fer_train.data.faces import Faces
 from fer_train.data.loader import Batch, EpochBatches, epoch_seed
@@ -121,7 +121,7 @@ def _prepare_folder(out: Path, config: TrainConfig) -> None:
     for leftover in out.glob(".*.tmp"):  # of a process that was killed while it wrote
         leftover.unlink()
     settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
-    write_atomically(out / "config.yaml", lambda temporary: _write_text(temporary, settings))
+    write_content(out / "config.yaml", settings)
 
 
 def _cached_answers(run: Run, train: Faces, out: Path) -> Tensor | None:
@@ -208,7 +208,3 @@ def _validate(run: Run, validation: Faces) -> dict[str, Any]:
         "loss": metrics.loss, "accuracy": metrics.accuracy, "f1": metrics.f1,
         "precision": metrics.precision, "recall": metrics.recall,
     }  # fmt: skip
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_train.amp import resolve_device
-from fer_train.checkpoint import write_atomically
+from fer_train.checkpoint import write_content
 from fer_train.config import TrainConfig
 from fer_train.data.faces import Faces
 from fer_train.distributed import World, local_device, torchrun_world, was_restarted
@@ -55,8 +55,7 @@ def world_of(config: TrainConfig) -> contextlib.AbstractContextManager[World]:
 
 def write_json(path: Path, content: Any) -> None:
     """Write plain values, atomically."""
-    text = json.dumps(content, indent=2) + "\n"
-    write_atomically(path, lambda temporary: _write_text(temporary, text))
+    write_content(path, json.dumps(content, indent=2) + "\n")
 
 
 def _each(calls: list[Callable[..., None]]) -> Callable[..., None]:
@@ -65,7 +64,3 @@ def _each(calls: list[Callable[..., None]]) -> Callable[..., None]:
             call(*args)
 
     return call_all
-
-
-def _write_text(path: Path, text: str) -> None:
-    path.write_text(text)

@@ -13,7 +13,7 @@ from safetensors.torch import save
 from torch import Tensor
 
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD, normalize
-from fer_train.checkpoint import write_atomically
+from fer_train.checkpoint import write_content
 from fer_train.data.faces import Faces, labels_for
 from fer_train.ensemble import Member, load_ensemble, load_member
 from fer_train.errors import ConfigError
@@ -79,7 +79,7 @@ class Teachers:
             pass
         probs = self.ask_all(faces)
         content = save({"probs": probs.cpu()}, metadata={"key": key})
-        write_atomically(kept, lambda temporary: _write_bytes(temporary, content))
+        write_content(kept, content)
         return probs
 
     def ask_all(self, faces: Faces) -> Tensor:
@@ -90,10 +90,6 @@ class Teachers:
             images = normalize(torch.from_numpy(faces.images[start : start + BATCH_SIZE]).to(self._device))
             parts.append((self(images) + self(images.flip(3))) / 2)
         return torch.cat(parts)
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def _load(path: Path, share: float) -> list[Member]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fer_train.audit.findings import Finding
 from fer_train.audit.pipeline import Audit
-from fer_train.checkpoint import write_atomically
+from fer_train.checkpoint import write_content
 from fer_train.data.faces import EMOTIONS, Faces
 
 NUM_COLUMNS = 16
@@ -45,7 +45,7 @@ def write_contact_sheet(audit: Audit, kind: str, title: str, path: Path) -> int:
                 x, y = column * _CELL_WIDTH + _FACE, top + _FACE // 2
                 sheet[y - 3 : y + 3, x : x + _GAP] = _BLUE if same else _RED
     png = cv2.imencode(".png", sheet)[1].tobytes()
-    write_atomically(path, lambda temporary: _write_bytes(temporary, png))
+    write_content(path, png)
     return num_faces
 
 
@@ -104,7 +104,3 @@ def _write(
     if y > _TITLE:
         size *= min(1.0, (_CELL_WIDTH - 2) / max(width, 1))
     cv2.putText(sheet, plain, (x, y), cv2.FONT_HERSHEY_SIMPLEX, size, color, 1, cv2.LINE_AA)
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)

@@ -10,7 +10,7 @@ from fer_train.audit.contact_sheet import write_contact_sheet
 from fer_train.audit.findings import KINDS
 from fer_train.audit.pipeline import NO_ROWS, Audit
 from fer_train.audit.report import EXCLUDE, render_markdown, sheet_name, summarize
-from fer_train.checkpoint import write_atomically
+from fer_train.checkpoint import write_content
 from fer_train.data.faces import EMOTIONS
 from fer_train.errors import CheckpointError, ConfigError
 
@@ -34,7 +34,7 @@ def claim_folder(out: Path) -> None:
                 f"cannot audit into {out}: it holds files and is no folder of an earlier audit; everything in it "
                 "would be hidden from git. Fix: --out with a folder of its own"
             )
-        _write_text(mark, GITIGNORE)
+        write_content(mark, GITIGNORE)
     except OSError as err:
         raise CheckpointError(f"cannot write {out}: {err}. Fix: --out with a folder that can be written") from err
 
@@ -58,8 +58,8 @@ def write_report(audit: Audit, out: Path, origin: dict[str, Any]) -> None:
     _write_findings(audit, out / "findings.csv")
     if NO_ROWS not in audit.notes:
         _write_exclude(audit, out / EXCLUDE)
-    _write_text(out / "audit.json", json.dumps(summarize(audit) | {"origin": origin}, indent=2) + "\n")
-    _write_text(out / "audit.md", render_markdown(audit, out))
+    write_content(out / "audit.json", json.dumps(summarize(audit) | {"origin": origin}, indent=2) + "\n")
+    write_content(out / "audit.md", render_markdown(audit, out))
 
 
 def _write_findings(audit: Audit, path: Path) -> None:
@@ -94,11 +94,4 @@ def _write_csv(path: Path, header: list[str], rows: list[list[Any]]) -> None:
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(header)
     writer.writerows(rows)
-    _write_text(path, text.getvalue())
-
-
-def _write_text(path: Path, text: str) -> None:
-    def write(temporary: Path) -> None:
-        temporary.write_bytes(text.encode())
-
-    write_atomically(path, write)
+    write_content(path, text.getvalue())

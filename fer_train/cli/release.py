@@ -49,6 +49,11 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
     faces = read_faces(data_path)
     for split in splits:
         take_split(faces, split)  # an absent one is said before minutes of work
+    if recalibrate and spec.get("quantization"):
+        raise ConfigError(
+            f"{checkpoint_path} was trained quantization-aware: new batch-norm statistics would not fit its activation "
+            "ranges. Fix: leave --recalibrate out"
+        )
     if recalibrate:
         config = config_from_dict(spec["provenance"]["config"], where=str(checkpoint_path))
         kept = options.load_training_faces(config, data_path, twin_rows=twin_rows, exclude=exclude)

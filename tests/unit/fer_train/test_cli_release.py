@@ -163,3 +163,11 @@ def test_a_persons_card_and_notes_are_never_overwritten(best, data, tmp_path):
     result = release(best, data, tmp_path / "net.safetensors", "--notes", tmp_path / "absent.md", code=2)
     assert "cannot read --notes" in result.stderr
     assert not (tmp_path / "net.safetensors").exists()
+
+
+def test_recalibration_that_would_leave_the_learned_ranges_is_refused(data, model, tmp_path, faces):
+    spec = describe_model(tiny_config(), faces, {}, quantization={"classifier": 1.0})
+    save_release(tmp_path / "qat.safetensors", model, spec)
+    result = release(tmp_path / "qat.safetensors", data, tmp_path / "out.safetensors", "--recalibrate", code=2)
+    assert "would not fit its activation ranges. Fix: leave --recalibrate out" in result.output
+    assert not (tmp_path / "out.safetensors").exists()
