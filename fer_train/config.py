@@ -115,6 +115,9 @@ class TrainConfig(Strict):
     ferplus_share: float = Field(
         default=0.0, ge=0, le=1, description="of FER+'s votes in the targets; the label has the rest; needs --ferplus"
     )
+    ferplus_votes: Literal["translated", "as_cast"] = Field(
+        default="translated", description="into FER2013's way of labelling, learned from the training rows; or as cast"
+    )
     class_weights: Literal["none", "balanced"] = Field(
         default="none", description="balanced: each class weighs the same in the loss"
     )

@@ -5,13 +5,8 @@ from numpy.typing import NDArray
 
 from fer_train.config import TrainConfig
 from fer_train.data.faces import Faces
-from fer_train.data.ferplus import VOTES
 from fer_train.errors import ConfigError
-
-_VOTES_OF_EMOTIONS = tuple(
-    VOTES.index(name) for name in ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
-)
-"""FER+'s columns in the order of FER2013's labels; contempt, unknown and "not a face" have no label there."""
+from fer_train.votes import VOTES_OF_EMOTIONS, translated_votes, vote_shares
 
 
 def training_targets(train: Faces, config: TrainConfig) -> NDArray[np.float32]:
@@ -40,20 +35,12 @@ def class_weights(labels: NDArray[np.int64], num_classes: int) -> NDArray[np.flo
     return weights
 
 
-def vote_shares(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return (N, 7): the shares of FER2013's classes among those votes that went to one of them; 0 where none did."""
-    counts = votes[:, _VOTES_OF_EMOTIONS].astype(np.float32)
-    total = counts.sum(axis=1, keepdims=True)
-    shares = np.zeros_like(counts)
-    np.divide(counts, total, out=shares, where=total > 0)
-    return shares
-
-
 def _blend_votes(targets: NDArray[np.float32], train: Faces, config: TrainConfig) -> NDArray[np.float32]:
     if train.votes is None:
         raise ConfigError(f"ferplus_share is {config.ferplus_share} but no votes were given. Fix: --ferplus FILE, or 0")
-    if config.num_classes != len(_VOTES_OF_EMOTIONS):
+    if config.num_classes != len(VOTES_OF_EMOTIONS):
         raise ConfigError(f"ferplus_share needs FER2013's seven classes, num_classes is {config.num_classes}")
-    shares = vote_shares(train.votes)
+    as_labels = config.ferplus_votes == "translated"
+    shares = translated_votes(train.votes, train.labels) if as_labels else vote_shares(train.votes)
     share = np.where(shares.any(axis=1, keepdims=True), config.ferplus_share, 0.0)
     return ((1 - share) * targets + share * shares).astype(np.float32)
