@@ -4,7 +4,6 @@ import numpy as np
 import pytest
 from unit.fer_train.synthetic_faces import make_faces, tiny_config
 
-from fer_train.data.faces import EMOTIONS
 from fer_train.data.ferplus import VOTES
 from fer_train.errors import ConfigError
 from fer_train.targets import class_weights, training_targets
