@@ -1,0 +1,128 @@
+"""PlanManifest: what stands beside a TensorRT plan as `<name>.plan.json`.
+
+The plan itself stays raw, so that trtexec, Triton and DeepStream load it. A plan is executable code and says nothing of
+itself before it is deserialized: all that must be known before, whether it is the file that was built and whether it
+fits this machine, stands here.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from fer_deploy.errors import ArtifactError
+from fer_deploy.flavors import Flavor
+from fer_deploy.spec import ModelSpec
+
+MAX_MANIFEST_BYTES = 1_000_000
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BatchProfile(_Frozen):
+    """Batch sizes of the optimization profile."""
+
+    min: int = Field(default=1, ge=1)
+    opt: int = Field(default=4, ge=1)
+    max: int = Field(default=64, ge=1, le=65_536)
+
+    @model_validator(mode="after")
+    def _rising(self) -> "BatchProfile":
+        if not self.min <= self.opt <= self.max:
+            raise ValueError(f"profile must rise: min {self.min} <= opt {self.opt} <= max {self.max}")
+        return self
+
+
+class PlanTarget(_Frozen):
+    """Where the plan runs.
+
+    Attributes:
+        compute_capabilities: such as ("8.6", "8.9"): those it was compiled for.
+        hardware_compatibility: "none": these compute capabilities, and for TensorRT the GPU model that built it;
+            "same_compute_capability": any GPU of them; "ampere_plus": 8.0 and everything newer.
+        os: `platform.system()` in lower case where it was built; "any" for a plan that is portable.
+        machine: `platform.machine()`, such as "x86_64"; or "any".
+        gpu: name of the GPU that built it; None: built ahead of time without one.
+        driver: version of the NVIDIA driver at the build, or None.
+        cuda: version of CUDA that the flavor was built with, or None.
+    """
+
+    compute_capabilities: tuple[str, ...] = Field(min_length=1)
+    hardware_compatibility: Literal["none", "same_compute_capability", "ampere_plus"] = "none"
+    os: str
+    machine: str
+    gpu: str | None = None
+    driver: str | None = None
+    cuda: str | None = None
+
+
+class PrecisionProof(_Frozen):
+    """What the engine inspector found in the built engine.
+
+    Attributes:
+        layers: number of layers by the type of their output, such as {"Half": 12, "Int8": 9}; empty where the
+            inspector needs a GPU to speak.
+        source: how that was found: "inspector" from the engine, "network" from the strongly typed network.
+    """
+
+    layers: dict[str, int]
+    source: Literal["inspector", "network"]
+
+
+class PlanManifest(_Frozen):
+    """Contract, identity and needs of one plan."""
+
+    format: Literal["fer-plan-1"] = "fer-plan-1"
+    plan_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    plan_bytes: int = Field(ge=1)
+    flavor: Flavor
+    version: str = Field(description="exact version of the flavor, such as 11.4.0.106")
+    version_compatible: bool = Field(default=False, description="newer versions of the flavor may load it")
+    needs_host_code: bool = Field(default=False, description="embeds a lean runtime: code that runs at loading")
+    spec: ModelSpec
+    profile: BatchProfile
+    target: PlanTarget
+    precision_proof: PrecisionProof
+    source_onnx: str = Field(description="file name of the ONNX it was built from")
+    source_onnx_sha256: str = Field(pattern="^[0-9a-f]{64}$")
+    report: dict[str, Any] | None = Field(default=None, description="verification of the engine; None: not run")
+
+
+def manifest_path(plan: Path) -> Path:
+    """Return where the manifest of a plan stands: `model.plan` -> `model.plan.json`."""
+    return plan.with_name(plan.name + ".json")
+
+
+def read_manifest(plan: Path) -> PlanManifest:
+    """Read what stands beside a plan; the plan itself is not touched.
+
+    Raises:
+        ArtifactError: no such file, too large, not JSON, or not a manifest of this format.
+    """
+    path = manifest_path(plan)
+    fix = "Fix: build the plan again with fer-deploy build"
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_MANIFEST_BYTES + 1)
+    except FileNotFoundError as err:
+        raise ArtifactError(
+            f"{plan} has no {path.name} beside it, which says what it is and where it runs; a plan is executable code. "
+            f"{fix}, or --trust-plan if you built it yourself"
+        ) from err
+    except OSError as err:
+        raise ArtifactError(f"cannot read {path}: {err.strerror or err}. {fix}") from err
+    if len(content) > MAX_MANIFEST_BYTES:
+        raise ArtifactError(f"{path} is larger than {MAX_MANIFEST_BYTES:,} bytes: no manifest. {fix}")
+    try:
+        return PlanManifest.model_validate_json(content)
+    except ValidationError as err:
+        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in err.errors()[:3])
+        raise ArtifactError(f"{path} is not a manifest that this version reads ({faults}). {fix}") from err
+
+
+def manifest_json(manifest: PlanManifest) -> str:
+    """Return the text of the file."""
+    return json.dumps(manifest.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False) + "\n"
