@@ -20,6 +20,6 @@ class Flavor(StrEnum):
         return self.value.replace("_", "-")
 
     @property
-    def title(self) -> str:
+    def display_name(self) -> str:
         """Its name for people."""
         return "TensorRT for RTX" if self is Flavor.TENSORRT_RTX else "TensorRT"
