@@ -60,16 +60,18 @@ class PlanTarget(_Frozen):
 
 
 class PrecisionProof(_Frozen):
-    """What the engine inspector found in the built engine.
+    """In which types the plan computes, with TensorRT's names of them: Float, Half, Int8.
 
     Attributes:
-        layers: number of layers by the type of their output, such as {"Half": 12, "Int8": 9}; empty where the
-            inspector needs a GPU to speak.
-        source: how that was found: "inspector" from the engine, "network" from the strongly typed network.
+        convolutions: number of convolutions by the type they compute in, such as {"Int8": 8}.
+        layers: number of layers by the type of their output, such as {"Half": 12, "Int8": 9}.
+        source: who was asked: "inspector", the engine on a GPU; "plan", the compiled program inside a plan of TensorRT
+            for RTX; "network", the strongly typed network, which says what was asked for, not what was compiled.
     """
 
+    convolutions: dict[str, int] = Field(default_factory=dict)
     layers: dict[str, int]
-    source: Literal["inspector", "network"]
+    source: Literal["inspector", "plan", "network"]
 
 
 class PlanManifest(_Frozen):

@@ -1,0 +1,95 @@
+"""fer-deploy build: flags and printing around `fer_deploy.export.build.build_plan`."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+
+from fer_deploy.errors import ExportError, MissingDependencyError
+from fer_deploy.export.build_config import BuildConfig
+from fer_deploy.manifest import PlanManifest, manifest_path
+from fer_deploy.settings import load_settings
+
+_path = click.Path(path_type=Path)
+_FLAVORS = ["tensorrt", "tensorrt-rtx"]
+
+
+@click.command("build")
+@click.option("--config", "config_path", type=_path, help="YAML with the keys of BuildConfig. Flags win.")
+@click.option("--onnx", type=_path, required=True, help="Model to build; its graph fixes the precision.")
+@click.option("--out", type=_path, required=True, help="The .plan to write; its manifest goes beside it.")
+@click.option("--flavor", type=click.Choice(_FLAVORS), help="tensorrt-rtx builds without a GPU.  [default: tensorrt]")
+@click.option("--profile", type=int, nargs=3, metavar="MIN OPT MAX", help="Batch sizes.  [default: 1 4 64]")
+@click.option("--workspace-mib", type=int, help="GPU memory that a layer may use for scratch.  [default: 1024]")
+@click.option("--compute-capability", "compute_capabilities", multiple=True, help="RTX: a target, such as 8.6.")
+@click.option(
+    "--hardware-compatibility", type=click.Choice(["none", "same_compute_capability", "ampere_plus"]),
+    help="TensorRT: other GPUs that may run the plan.  [default: none]",
+)  # fmt: skip
+@click.option("--version-compatible/--no-version-compatible", default=None, help="TensorRT: newer ones may load it.")
+@click.option("--timing-cache", type=_path, help="TensorRT: file of kernel timings that makes the next build faster.")
+@click.option("--tf32/--no-tf32", default=None, help="Let FP32 convolutions round to TF32.  [default: no]")
+def command(config_path: Path | None, onnx: Path, out: Path, **flags: Any) -> None:
+    """Turn a verified ONNX model into a TensorRT plan with its manifest."""
+    config = load_settings(BuildConfig, config_path, _without_absent(flags))
+    try:
+        build = import_module("fer_deploy.export.build")
+    except ModuleNotFoundError as err:
+        raise MissingDependencyError(
+            f"build needs {err.name}, which is not installed. Fix: pip install 'fer-toolchain[export]'"
+        ) from err
+    console = Console(stderr=True)
+    console.print(f"building {onnx} with {config.flavor.display_name} ...", highlight=False, soft_wrap=True)
+    try:
+        with _progress(console) as progress:
+            manifest = build.build_plan(onnx, out, config, progress=progress)
+    except ExportError as err:
+        for note in getattr(err, "__notes__", ()):
+            click.echo(note, err=True)
+        raise
+    click.echo(describe(out, manifest))
+
+
+def describe(out: Path, manifest: PlanManifest) -> str:
+    """Return what was built, a fact a line."""
+    proof, target, profile = manifest.precision_proof, manifest.target, manifest.profile
+    total = sum(proof.convolutions.values())
+    shares = ", ".join(f"{number} of {total} {name}" for name, number in proof.convolutions.items())
+    gpu = "no GPU was needed" if target.gpu is None else f"{target.gpu}, driver {target.driver}"
+    return "\n".join([
+        f"{out}: {manifest.plan_bytes / 1e6:.1f} MB, {manifest.flavor.display_name} {manifest.version} ({gpu})",
+        f"runs on: compute capability {', '.join(target.compute_capabilities)}; os {target.os}, {target.machine}",
+        f"batches: {profile.min} to {profile.max}, best at {profile.opt}",
+        f"precision {manifest.spec.precision}: convolutions {shares} (asked: {proof.source})",
+        f"manifest: {manifest_path(out)}",
+    ])  # fmt: skip
+
+
+def _without_absent(flags: dict[str, Any]) -> dict[str, Any]:
+    """Click gives () for a repeatable flag that is absent, where `load_settings` wants None."""
+    given = {name: value if value != () else None for name, value in flags.items()}
+    if given["profile"] is not None:
+        given["profile"] = dict(zip(("min", "opt", "max"), given["profile"], strict=True))
+    return given
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Any]:
+    """Yield a callback that draws one bar a phase, or None where nobody looks."""
+    if not console.is_terminal:
+        yield None
+        return
+    with Progress(TextColumn("{task.description}"), BarColumn(), console=console, transient=True) as bars:
+        tasks: dict[str, TaskID] = {}
+
+        def show(phase: str, done: int, total: int) -> None:
+            if phase not in tasks:
+                tasks[phase] = bars.add_task(phase, total=total)
+            bars.update(tasks[phase], completed=done, total=total)
+
+        yield show

@@ -1,0 +1,154 @@
+"""build: ONNX in, plan and manifest out, proved before they take their names."""
+
+import hashlib
+import platform
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from fer_deploy.environment import survey
+from fer_deploy.errors import ConfigError, ExportError, FerDeployError
+from fer_deploy.export.build_config import BuildConfig
+from fer_deploy.export.build_log import BuildLog, Progress
+from fer_deploy.export.onnx_source import OnnxSource, read_onnx
+from fer_deploy.export.plan_builder import Compiled, choose_capabilities, compile_plan
+from fer_deploy.export.precision_proof import (
+    LayerTypes,
+    proof_of,
+    require_declared,
+    require_kept,
+    targets_of_plan,
+    types_of_inspector,
+    types_of_plan,
+)  # fmt: skip
+from fer_deploy.export.publish import write_together
+from fer_deploy.export.tensorrt_module import load_tensorrt
+from fer_deploy.flavors import Flavor
+from fer_deploy.manifest import PlanManifest, PlanTarget, PrecisionProof, manifest_json, manifest_path
+from fer_deploy.spec import ModelSpec
+
+_SUFFIX = ".plan"
+
+
+def build_plan(onnx: Path, out: Path, config: BuildConfig, *, progress: Progress | None = None) -> PlanManifest:
+    """Write the plan `out` and its manifest `<out>.json`; on any failure older ones stay as they were.
+
+    Args:
+        onnx: a self-contained model with its ModelSpec inside; its graph fixes the precision.
+        out: ends in `.plan`.
+        config: flavor, batch sizes, targets.
+        progress: called with phase, steps done and steps in all, from the builder's threads. What it raises cancels
+            the build and comes out here.
+
+    Raises:
+        ConfigError: an option that this flavor or version does not have, or another suffix.
+        MissingDependencyError: the flavor is not installed.
+        ArtifactError: the ONNX file cannot be used.
+        ExportError: parser or builder refuse it, its precision is not the declared one or got lost, or `out` cannot be
+            written. The builder's log is attached as a note.
+    """
+    if out.suffix != _SUFFIX:
+        raise ConfigError(f"out: {out.name} must end in {_SUFFIX}, as open_engine expects. Fix: --out {out.stem}.plan")
+    source = read_onnx(onnx)
+    trt = load_tensorrt(config.flavor)
+    capabilities = choose_capabilities(trt, config)
+    log = BuildLog(trt, progress)
+    try:
+        try:
+            compiled, proof = _compile_and_prove(trt, source, config, capabilities, log)
+        except _NotKeptError:
+            if config.flavor is not Flavor.TENSORRT_RTX:
+                raise
+            # TensorRT for RTX 1.7.1 keeps limits of a failed build for 7.5 and lays them on the next one in the same
+            # process (INT8 becomes half); the one after that is clean.
+            compiled, proof = _compile_and_prove(trt, source, config, capabilities, log)
+    except FerDeployError as err:
+        err.add_note(log.text())
+        raise
+    manifest = _describe(trt, source, config, compiled, proof, _find_target(config, capabilities))
+    if config.timing_cache is not None and compiled.timing_cache is not None:
+        write_together({config.timing_cache: compiled.timing_cache}, flag="--timing-cache")
+    write_together({out: compiled.plan, manifest_path(out): manifest_json(manifest).encode()})
+    return manifest
+
+
+class _NotKeptError(ExportError):
+    """The plan is not what its network or its targets ask for."""
+
+
+def _compile_and_prove(
+    trt: Any, source: OnnxSource, config: BuildConfig, capabilities: tuple[str, ...], log: BuildLog
+) -> tuple[Compiled, PrecisionProof]:
+    compiled = compile_plan(trt, source, config, capabilities, log)
+    where = f"{config.flavor.display_name} {trt.__version__} built {source.name} with another precision"
+    mend = "leave 7.5 out of --compute-capability" if "7.5" in capabilities else "another version of the flavor"
+    if config.flavor is Flavor.TENSORRT:
+        found, witness = _ask_inspector(trt, compiled.plan, source.spec, config, log), "inspector"
+    else:
+        found, witness = types_of_plan(compiled.plan), "plan"
+        targets = targets_of_plan(compiled.plan)
+        if targets is not None and set(targets) != set(capabilities):
+            raise _NotKeptError(f"asked for {', '.join(capabilities)}, built for {', '.join(targets)}. Fix: {mend}")
+    if found is None:
+        return compiled, proof_of(compiled.network, "network")
+    try:
+        require_declared(found, source.spec.precision, where=f"the ModelSpec of the built {source.name}", mend=mend)
+        if witness == "plan":
+            require_kept(found, compiled.network, source.spec.precision, where=where, mend=mend)
+    except ExportError as err:
+        raise _NotKeptError(str(err)) from err
+    return compiled, proof_of(found, witness)
+
+
+def _ask_inspector(trt: Any, plan: bytes, spec: ModelSpec, config: BuildConfig, log: BuildLog) -> LayerTypes | None:
+    """Load the plan on the GPU that built it; None where the inspector tells no types."""
+    runtime = trt.Runtime(log.logger)
+    runtime.engine_host_code_allowed = config.version_compatible  # our own lean runtime, built a moment ago
+    engine = runtime.deserialize_cuda_engine(plan)
+    context = None if engine is None else engine.create_execution_context()
+    if context is None:
+        raise ExportError(f"TensorRT cannot load the plan that it just built: {log.cause()}. Fix: see the builder log")
+    shape = (config.profile.opt, spec.input.channels, spec.input.height, spec.input.width)
+    context.set_input_shape(spec.input.name, shape)  # without one, types are "N/A due to dynamic shapes"
+    inspector = engine.create_engine_inspector()
+    inspector.execution_context = context
+    return types_of_inspector(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
+
+
+def _find_target(config: BuildConfig, capabilities: tuple[str, ...]) -> PlanTarget:
+    machine, cuda = platform.machine(), _cuda_of(config.flavor)
+    if config.flavor is Flavor.TENSORRT_RTX:  # Linux and Windows load the same plan
+        return PlanTarget(compute_capabilities=capabilities, os="any", machine=machine, cuda=cuda)
+    environment = survey()
+    if not environment.host.gpus:
+        raise ExportError(
+            "cannot tell for which GPU the plan was built: nvidia-smi lists none. Fix: install nvidia-smi"
+        )
+    gpu = environment.host.gpus[0]
+    return PlanTarget(
+        compute_capabilities=(gpu.compute_capability,), hardware_compatibility=config.hardware_compatibility,
+        os=platform.system().lower(), machine=machine, gpu=gpu.name, driver=environment.driver, cuda=cuda,
+    )  # fmt: skip
+
+
+def _cuda_of(flavor: Flavor) -> str | None:
+    """Major version of CUDA that the flavor's wheels were built with, from their name; None: not installed by pip."""
+    for major in ("13", "12"):
+        try:
+            metadata.version(f"{flavor.module}_cu{major}")
+        except metadata.PackageNotFoundError:
+            continue
+        return major
+    return None
+
+
+def _describe(
+    trt: Any, source: OnnxSource, config: BuildConfig, compiled: Compiled, proof: PrecisionProof, target: PlanTarget
+) -> PlanManifest:
+    return PlanManifest(
+        plan_sha256=hashlib.sha256(compiled.plan).hexdigest(), plan_bytes=len(compiled.plan),
+        flavor=config.flavor, version=trt.__version__,
+        version_compatible=config.version_compatible, needs_host_code=config.version_compatible,
+        spec=source.spec, profile=config.profile, target=target, precision_proof=proof,
+        source_onnx=source.name, source_onnx_sha256=source.sha256,
+    )  # fmt: skip

@@ -1,0 +1,118 @@
+import json
+
+import pytest
+
+from fer_deploy.errors import ExportError
+from fer_deploy.export.precision_proof import (
+    LayerTypes,
+    require_declared,
+    require_kept,
+    targets_of_plan,
+    types_of_inspector,
+    types_of_plan,
+)
+from fer_deploy.spec import Precision
+
+
+def declare(convolutions: dict[str, int], precision: str) -> None:
+    require_declared(LayerTypes(convolutions, {}), Precision(precision), where="a.onnx", mend="export")
+
+
+class TestDeclared:
+    @pytest.mark.parametrize(
+        ("convolutions", "precision"),
+        [({"Float": 8}, "fp32"), ({"Half": 8}, "fp16"), ({"Half": 5, "Float": 3}, "fp16"), ({"Int8": 2}, "int8")],
+    )
+    def test_agrees(self, convolutions, precision):
+        declare(convolutions, precision)
+
+    @pytest.mark.parametrize(
+        ("convolutions", "precision"),
+        [
+            ({"Float": 8}, "fp16"), ({"Float": 8}, "int8"), ({"Half": 8}, "int8"), ({"Half": 8}, "fp32"),
+            ({"Float": 7, "Half": 1}, "fp32"), ({"Float": 4, "Half": 4}, "fp16"), ({"Int8": 4, "Half": 4}, "int8"),
+        ],
+    )  # fmt: skip
+    def test_differs(self, convolutions, precision):
+        with pytest.raises(ExportError, match=rf"a\.onnx says precision {precision}, but .* of 8 .*Fix: export"):
+            declare(convolutions, precision)
+
+    def test_nothing_to_prove(self):
+        with pytest.raises(ExportError, match=r"a\.onnx has no convolution, so its precision cannot be proved"):
+            declare({}, "fp32")
+
+
+class TestKept:
+    def kept(self, compiled: dict[str, int], asked: dict[str, int]) -> None:
+        types = [LayerTypes(counts, {}) for counts in (compiled, asked)]
+        require_kept(*types, Precision.INT8, where="a.plan", mend="rebuild")
+
+    @pytest.mark.parametrize("compiled", [{"Int8": 6, "Half": 2}, {"Int8": 5, "Half": 2}, {"Int8": 8}])
+    def test_as_asked_or_merged(self, compiled):
+        self.kept(compiled, {"Int8": 6, "Half": 2})
+
+    def test_one_was_widened(self):
+        with pytest.raises(ExportError, match=r"6 Int8, 2 Half, the compiled ones 5 Int8, 3 Half\. Fix: rebuild"):
+            self.kept({"Int8": 5, "Half": 3}, {"Int8": 6, "Half": 2})
+
+
+def inspected(*layers: object) -> LayerTypes | None:
+    return types_of_inspector(json.dumps({"Layers": list(layers)}))
+
+
+def layer(kind: str, data: str, **more: object) -> dict[str, object]:
+    """One layer as TensorRT's documentation of the inspector shows it."""
+    tensor = [{"Name": "x", "Dimensions": [4, 8, 24, 24], "Format/Datatype": data}]
+    return {"Name": "x", "LayerType": kind, "Inputs": tensor, "Outputs": tensor, **more}
+
+
+class TestInspector:
+    @pytest.mark.parametrize(
+        ("text", "name"),
+        [
+            ("Row major linear FP16 format", "Half"),
+            ("Thirty-two wide channel vectorized row major Int8 format.", "Int8"),
+            ("Channel major FP32 format where channel % 4 == 0", "Float"),
+            ("Half", "Half"),
+            ("Float", "Float"),
+        ],
+    )
+    def test_wordings(self, text, name):
+        found = inspected(layer("CaskConvolution", text), layer("CaskPooling", text))
+        assert found == LayerTypes({name: 1}, {name: 2})
+
+    def test_weights_speak_for_a_convolution(self):
+        first = layer("CaskConvolution", "Row major linear FP32", Weights={"Type": "Int8", "Count": 288})
+        assert inspected(first).convolutions == {"Int8": 1}
+
+    def test_data_type_of_tensorrt_11(self):
+        tensor = [{"Name": "x", "DataType": "Half"}]
+        assert inspected({"LayerType": "conv", "Inputs": tensor, "Outputs": tensor}).convolutions == {"Half": 1}
+
+    @pytest.mark.parametrize(
+        "layers",
+        [["node_conv", "node_relu"], [], [layer("kgen", "Half")], [layer("conv", "N/A due to dynamic shapes")]],
+    )
+    def test_no_witness(self, layers):
+        assert inspected(*layers) is None
+
+
+class TestPlan:
+    TEXT = (
+        b'\x00\n  tensor={ dims={ 1 } name="in" offset=0 type=int8 }\n  tensor={ name="out" strides={ 1 } type=half }\n'
+        b'  accelerators={sm86 sm120 }\n  memset={ name="m" output={"in" } }\n'
+        b'  corrltn={ name="node" output={"out" } input={"in" "weights" } stream=0 }\n\xff'
+    )
+
+    def test_convolution_counts_by_its_input(self):
+        assert types_of_plan(self.TEXT) == LayerTypes({"Int8": 1}, {"Half": 1})
+
+    def test_targets(self):
+        assert targets_of_plan(self.TEXT) == ("8.6", "12.0")
+
+    @pytest.mark.parametrize("plan", [b"", b"\x00" * 100, TEXT.replace(b'name="in"', b'name="other"')])
+    def test_other_format_is_no_witness(self, plan):
+        assert types_of_plan(plan) is None
+
+    def test_unknown_target(self):
+        assert targets_of_plan(b"accelerators={*}") is None
