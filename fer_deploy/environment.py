@@ -1,1 +1,184 @@
-"""Placeholder until written."""
+"""What is on this machine. Never raises and never initializes CUDA; what cannot be found out is said in `notes`.
+
+Versions come from package metadata; only ONNX Runtime is imported, and only by `survey`, since its providers stand
+nowhere else.
+"""
+
+import ctypes
+import os
+import platform
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib import import_module, metadata
+from importlib.util import find_spec
+from pathlib import Path
+
+from fer_deploy.flavors import Flavor
+
+PACKAGES = (
+    "fer-toolchain", "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino",
+    "tensorrt", "tensorrt-rtx", "cuda-bindings", "onnx", "torch", "safetensors",
+)  # fmt: skip
+CPU_FEATURES = (
+    "avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm", "bf16",
+)  # fmt: skip
+"""Those that decide how fast a small network runs; the last three are Arm's."""
+_DISTRIBUTIONS = {
+    Flavor.TENSORRT: ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu13-bindings", "tensorrt-cu12-bindings"),
+    Flavor.TENSORRT_RTX: ("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu12"),
+}
+_SMI = ("nvidia-smi", "--query-gpu=name,compute_cap,memory.total,driver_version", "--format=csv,noheader,nounits")
+_SMI_SECONDS = 20.0  # without persistence mode the driver is loaded first
+
+
+@dataclass(frozen=True)
+class Gpu:
+    """One NVIDIA GPU; `compute_capability` as "9.0", `memory_bytes` in all."""
+
+    name: str
+    compute_capability: str
+    memory_bytes: int
+
+
+@dataclass(frozen=True)
+class Host:
+    """What decides whether a plan runs here.
+
+    Attributes:
+        os: `platform.system()` in lower case.
+        machine: `platform.machine()`, such as "x86_64".
+        tensorrt: exact version of each flavor that is installed.
+        gpus: those that may run it; empty where there is none.
+    """
+
+    os: str
+    machine: str
+    tensorrt: Mapping[Flavor, str]
+    gpus: tuple[Gpu, ...] = ()
+
+
+@dataclass(frozen=True)
+class Environment:
+    """The whole survey. `packages`: installed version by name; `cuda`: newest CUDA that the driver runs, or None."""
+
+    host: Host
+    platform: str
+    python: str
+    cpu: str
+    num_cores: int
+    cpu_features: tuple[str, ...]
+    packages: Mapping[str, str]
+    onnxruntime_providers: tuple[str, ...]
+    driver: str | None
+    cuda: str | None
+    cuda_visible_devices: str | None
+    notes: tuple[str, ...] = field(default=())
+
+
+def read_host(gpus: tuple[Gpu, ...] = ()) -> Host:
+    """Return system and TensorRT flavors; milliseconds. The caller brings the GPUs."""
+    versions = {flavor: version for flavor in Flavor if (version := _flavor_version(flavor)) is not None}
+    return Host(platform.system().lower(), platform.machine(), versions, gpus)
+
+
+def survey() -> Environment:
+    """Look at everything; up to seconds, for it asks nvidia-smi and imports ONNX Runtime."""
+    notes: list[str] = []
+    gpus, driver = _ask_nvidia_smi(notes)
+    cpu, features = _read_cpuinfo(Path("/proc/cpuinfo"))
+    return Environment(
+        host=read_host(gpus),
+        platform=platform.platform(),
+        python=platform.python_version(),
+        cpu=cpu or platform.processor() or "unknown",
+        num_cores=_num_cores(),
+        cpu_features=features,
+        packages={name: version for name in PACKAGES if (version := _version(name)) is not None},
+        onnxruntime_providers=_onnxruntime_providers(notes),
+        driver=driver,
+        cuda=_cuda_of_driver(),
+        cuda_visible_devices=os.environ.get("CUDA_VISIBLE_DEVICES"),
+        notes=tuple(notes),
+    )
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def _flavor_version(flavor: Flavor) -> str | None:
+    """Version of an importable flavor: from metadata; a system package without any is imported for it."""
+    if find_spec(flavor.module) is None:
+        return None
+    for name in _DISTRIBUTIONS[flavor]:
+        if (version := _version(name)) is not None:
+            return version
+    try:
+        return str(import_module(flavor.module).__version__)
+    except Exception:  # noqa: BLE001 - a broken installation must not break the look at it
+        return None
+
+
+def _ask_nvidia_smi(notes: list[str]) -> tuple[tuple[Gpu, ...], str | None]:
+    """Return the GPUs and the driver's version. It ignores CUDA_VISIBLE_DEVICES."""
+    try:
+        done = subprocess.run(_SMI, capture_output=True, text=True, timeout=_SMI_SECONDS, check=False)
+    except FileNotFoundError:
+        notes.append("nvidia-smi is not there: no NVIDIA driver, or a container started without the driver's tools")
+        return (), None
+    except (OSError, subprocess.TimeoutExpired, UnicodeDecodeError) as err:
+        notes.append(f"nvidia-smi failed: {err}")
+        return (), None
+    gpus, driver = [], None
+    for line in done.stdout.splitlines() if done.returncode == 0 else ():
+        try:
+            name, capability, mebibytes, driver = (part.strip() for part in line.rsplit(",", 3))
+            gpus.append(Gpu(name, capability, int(mebibytes) * 2**20 if mebibytes.isdecimal() else 0))
+        except ValueError:
+            notes.append(f"nvidia-smi answered {line!r}, expected name, compute capability, memory and driver")
+    if not gpus:
+        said = (done.stderr + done.stdout).strip().splitlines()
+        notes.append(f"nvidia-smi lists no GPU (exit code {done.returncode}): {said[0] if said else 'no output'}")
+    return tuple(gpus), driver
+
+
+def _cuda_of_driver() -> str | None:
+    """Newest CUDA that the driver runs, such as "13.0". `cuDriverGetVersion` needs no initialization."""
+    version = ctypes.c_int(0)
+    try:
+        failed = ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
+    except (OSError, AttributeError):
+        return None
+    return None if failed else f"{version.value // 1000}.{version.value % 1000 // 10}"
+
+
+def _onnxruntime_providers(notes: list[str]) -> tuple[str, ...]:
+    if find_spec("onnxruntime") is None:
+        return ()
+    try:
+        return tuple(import_module("onnxruntime").get_available_providers())
+    except Exception as err:  # noqa: BLE001 - a broken installation must not break the look at it
+        notes.append(f"onnxruntime is installed, and its import fails: {err}")
+        return ()
+
+
+def _read_cpuinfo(path: Path) -> tuple[str, tuple[str, ...]]:
+    """Return the CPU's name and those of CPU_FEATURES that it has; empty where the file is not there."""
+    try:
+        lines = path.read_text(errors="replace").splitlines()
+    except OSError:
+        return "", ()
+    values: dict[str, str] = {}
+    for key, _, value in (line.partition(":") for line in lines):
+        values.setdefault(key.strip().lower(), value.strip())
+    flags = set(values.get("flags", values.get("features", "")).split())
+    return values.get("model name", ""), tuple(name for name in CPU_FEATURES if name in flags)
+
+
+def _num_cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -5,7 +5,7 @@ import signal
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import cv2
@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.table import Table
 
 from fer_deploy.artifacts import bundled_model
-from fer_deploy.engines import open_engine
+from fer_deploy.engines import Device, open_engine
 from fer_deploy.errors import FerDeployError
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.pipeline import LivePipeline
@@ -33,7 +33,9 @@ _path = click.Path(path_type=Path)
 @click.option("--config", "config_path", type=_path, help="YAML; see configs/live.yaml. Flags win.")
 @click.option("--source", help="Camera number, video file, picture, folder, rtsp://..., or synthetic.  [default: 0]")
 @click.option("--engine", type=_path, help="Model file.  [default: the one that ships with the package]")
-@click.option("--device", type=click.Choice(["auto", "cpu", "cuda"]), help="Where the engine runs.  [default: auto]")
+@click.option("--device", type=click.Choice(get_args(Device)), help="Where the engine runs.  [default: auto]")
+@click.option("--trust-plan", is_flag=True, default=None, help="Load a TensorRT plan its manifest does not vouch for.")
+@click.option("--allow-host-code", is_flag=True, default=None, help="Let a plan's lean runtime run on the host.")
 @click.option("--detector", type=click.Choice(list(DETECTORS)), help="Face detector.  [default: haar]")
 @click.option("--record", type=_path, help="Write the annotated video here (.mp4, .avi, .mkv).")
 @click.option("--jsonl", type=_path, help="Write one JSON object a frame here.")
@@ -46,7 +48,8 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     console = Console(stderr=True)
-    with open_engine(config.engine or bundled_model(), device=config.device) as engine:
+    permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
+    with open_engine(config.engine or bundled_model(), device=config.device, **permissions) as engine:
         console.print(f"engine: {engine.description}", highlight=False)
         detector = build_detector(config.detector)
         source = open_source(config.source)

@@ -5,39 +5,60 @@ from pathlib import Path
 
 from fer_deploy.artifacts import require_file
 from fer_deploy.engines.base import Device, Engine
-from fer_deploy.errors import ArtifactError, MissingDependencyError
+from fer_deploy.errors import ArtifactError, ConfigError, MissingDependencyError
 
-_BACKENDS = {".onnx": ("fer_deploy.engines.onnxruntime:OnnxRuntimeEngine", "cpu")}
+_BACKENDS = {
+    ".onnx": ("fer_deploy.engines.onnxruntime:OnnxRuntimeEngine", "cpu"),
+    ".plan": ("fer_deploy.engines.tensorrt:TensorRTEngine", "tensorrt"),
+    ".engine": ("fer_deploy.engines.tensorrt:TensorRTEngine", "tensorrt"),
+}
 """Suffix -> ("module:Class", the pip extra that brings what the module imports)."""
 
 
-def open_engine(path: Path, *, device: Device = "auto") -> Engine:
+PLAN_SUFFIXES = (".plan", ".engine")
+
+
+def open_engine(
+    path: Path, *, device: Device = "auto", trust_plan: bool = False, allow_host_code: bool = False
+) -> Engine:
     """Load a model and prove that it runs where it was asked to.
 
     Args:
-        path: an `.onnx` file written by `fer-deploy export`.
-        device: "cpu", "cuda", or "auto" for CUDA where the runtime offers it, else the CPU.
+        path: an `.onnx` file written by `fer-deploy export`, or a TensorRT `.plan` (also `.engine`) written by
+            `fer-deploy build` with its manifest beside it.
+        device: "cpu", "cuda", or "auto" for CUDA where the runtime offers it, else the CPU; a plan runs on CUDA only.
+        trust_plan: load a plan without comparing it with its manifest's SHA-256, and one without a manifest if the
+            ONNX of the same name stands beside it. A plan is executable code.
+        allow_host_code: let a plan that embeds a lean runtime run it on the host.
 
     Raises:
-        ArtifactError: missing or damaged file, unknown suffix, or no ModelSpec inside.
+        ConfigError: `trust_plan` or `allow_host_code` for a file that is no plan: whoever gives such a permission and
+            does not need it is mistaken about the file, and that is worth a word.
+        ArtifactError: missing or damaged file, unknown suffix, no ModelSpec inside, or a plan that is not the one
+            that its manifest describes.
         MissingDependencyError: the backend's package is not installed.
-        EngineError: the device is not there, or the runtime fell back to another one.
+        EngineError: the device is not there, the runtime fell back to another one, or a plan does not fit this machine.
     """
     if path.suffix not in _BACKENDS:
         raise ArtifactError(
             f"cannot open {path}: no engine for the suffix {path.suffix or '(none)'!r}; known: {', '.join(_BACKENDS)}. "
             "Fix: fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net"
         )
+    permissions = {"trust_plan": trust_plan, "allow_host_code": allow_host_code}
+    given = [f"--{name.replace('_', '-')}" for name, is_given in permissions.items() if is_given]
+    if given and path.suffix not in PLAN_SUFFIXES:
+        raise ConfigError(f"{' and '.join(given)} is about TensorRT plans, {path} is none. Fix: leave it out")
     require_file(path, fix="fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net")
     target, extra = _BACKENDS[path.suffix]
     module_name, class_name = target.split(":")
     try:
-        backend: type[Engine] = getattr(import_module(module_name), class_name)
+        backend = getattr(import_module(module_name), class_name)
     except ModuleNotFoundError as err:
         raise MissingDependencyError(
             f"cannot open {path}: {err.name} is not installed. Fix: pip install 'fer-toolchain[{extra}]'"
         ) from err
-    return backend.open(path, device=device)
+    engine: Engine = backend.open(path, device=device, **(permissions if path.suffix in PLAN_SUFFIXES else {}))
+    return engine
 
 
-__all__ = ["Device", "Engine", "open_engine"]
+__all__ = ["PLAN_SUFFIXES", "Device", "Engine", "open_engine"]

@@ -5,6 +5,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from fer_deploy.engines.base import Device
 from fer_deploy.settings import Settings
 
 
@@ -22,12 +23,14 @@ class LiveConfig(Settings):
     engine: Path | None = Field(
         default=None, strict=False, description="model file; none: the one that ships with the package"
     )
-    device: Literal["auto", "cpu", "cuda"] = "auto"
+    device: Device = "auto"
     detector: Literal["haar"] = "haar"
     record: Path | None = Field(default=None, strict=False, description="annotated video: .mp4, .avi or .mkv")
     jsonl: Path | None = Field(default=None, strict=False, description="results, one JSON object a frame")
     display: bool = Field(default=True, description="show a window where there is a screen")
     max_frames: int | None = Field(default=None, ge=1, description="end after this many; none: at the source's end")
+    trust_plan: bool = Field(default=False, description="load a TensorRT plan that its manifest does not vouch for")
+    allow_host_code: bool = Field(default=False, description="let a plan's lean runtime run on the host")
 
     @model_validator(mode="after")
     def _outputs_overwrite_nothing_read(self) -> Self:

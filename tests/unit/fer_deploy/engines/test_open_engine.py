@@ -30,9 +30,10 @@ def with_metadata(tiny_onnx, tmp_path):
 
 
 class TestFiles:
-    @pytest.mark.parametrize("name", ["net.pt", "net", "net.plan", "net.safetensors"])
+    @pytest.mark.parametrize("name", ["net.pt", "net", "net.trt", "net.safetensors"])
     def test_unknown_suffix(self, tmp_path, name):
-        with pytest.raises(ArtifactError, match=r"cannot open .*: no engine for the suffix .*; known: \.onnx\. Fix: "):
+        known = r"known: \.onnx, \.plan, \.engine\. Fix: "
+        with pytest.raises(ArtifactError, match=rf"cannot open .*: no engine for the suffix .*; {known}"):
             open_engine(tmp_path / name)
 
     @pytest.mark.parametrize(
@@ -106,18 +107,12 @@ class TestProvider:
         assert "fer-toolchain[gpu]" in text
         assert "--device cpu" in text
 
+    @pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider' is not in available")
     @pytest.mark.parametrize("device", ["cuda", "auto"])
     def test_silent_fall_back_is_an_error(self, tiny_onnx, monkeypatch, device):
-        """The build offers CUDA, the session comes out on the CPU: what a missing cuDNN looks like."""
-
-        def on_the_cpu(path, options, providers):
-            assert providers == ["CUDAExecutionProvider"]
-            return session_class(path, options, providers=["CPUExecutionProvider"])
-
-        session_class = ort.InferenceSession
+        """We believe in CUDA, ONNX Runtime cannot start it: what a missing cuDNN looks like. The refusal is real."""
         monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
-        monkeypatch.setattr(ort, "InferenceSession", on_the_cpu)
-        with pytest.raises(EngineError, match="asked ONNX Runtime for CUDAExecutionProvider and got CPUExecution"):
+        with pytest.raises(EngineError, match=r"CUDAExecutionProvider does not take all of .*Fix: --device cpu"):
             open_engine(tiny_onnx, device=device)
 
     @pytest.mark.parametrize("device", ["cpu", "auto"])

@@ -1,0 +1,128 @@
+"""fer-deploy inspect: tells everything about a model file without running it."""
+
+import json
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from fer_deploy.artifacts import require_file
+from fer_deploy.engines import PLAN_SUFFIXES
+from fer_deploy.environment import survey
+from fer_deploy.errors import ArtifactError, MissingDependencyError
+from fer_deploy.manifest import read_manifest
+from fer_deploy.plan_compatibility import describe_mismatches, digest_of, identity_fault, judge
+
+_READERS = {".onnx": "inspect_onnx", ".safetensors": "inspect_checkpoint"}
+_ANSWERS = {None: "unknown", True: "yes", False: "no"}
+_MAX_TEXT = 200
+"""Characters of a nested value that the table shows."""
+
+
+@click.command("inspect")
+@click.argument("file", type=click.Path(path_type=Path))
+@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
+def command(file: Path, as_json: bool) -> None:
+    """Tell everything about FILE: .safetensors, .onnx or .plan. Nothing in it is executed."""
+    content = inspect_file(file)
+    if as_json:
+        click.echo(json.dumps(content, indent=2, ensure_ascii=False))
+        return
+    console = Console(highlight=False, markup=False)
+    details = {key: content.pop(key) for key in ("layers", "tensors") if key in content}
+    console.print(_overview(content))
+    for name, rows in details.items():
+        if rows:
+            console.print(_listing(name, rows))
+
+
+def inspect_file(path: Path) -> dict[str, Any]:
+    """Return what the file says of itself, as plain values for JSON; `problems` says why it cannot be used.
+
+    Raises:
+        ArtifactError: missing, truncated, or of a kind that is not known.
+        MissingDependencyError: a package that reads it is not installed.
+    """
+    known = (*_READERS, *PLAN_SUFFIXES)
+    if path.suffix not in known:
+        raise ArtifactError(
+            f"cannot inspect {path}: its suffix is {path.suffix or '(none)'!r}, known are {', '.join(known)}. "
+            "Fix: fer-train release makes a .safetensors of a training checkpoint; a pickle (.pt) is not opened"
+        )
+    require_file(path, fix="fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net")
+    if path.suffix in PLAN_SUFFIXES:
+        return _inspect_plan(path)
+    try:
+        module = import_module("fer_deploy.export.inspect")
+    except ModuleNotFoundError as err:
+        raise MissingDependencyError(
+            f"cannot inspect {path}: {err.name} is not installed. Fix: pip install 'fer-toolchain[export]'"
+        ) from err
+    content: dict[str, Any] = getattr(module, _READERS[path.suffix])(path)
+    return content
+
+
+def _inspect_plan(path: Path) -> dict[str, Any]:
+    """Read the bytes, never deserialize them; what the plan is stands in its manifest."""
+    plan = path.read_bytes()
+    facts: dict[str, Any] = {"kind": "plan", "file": str(path), "bytes": len(plan), "sha256": digest_of(plan)}
+    try:
+        manifest = read_manifest(path)
+    except ArtifactError as err:
+        return facts | {"problems": [str(err)], "is_the_built_file": None, "fits_this_machine": None}
+    fault = identity_fault(plan, manifest)
+    mismatches = judge(manifest, survey().host)
+    problems = [] if fault is None else [f"not the file that was built: {fault}"]
+    if mismatches:
+        problems.append(describe_mismatches(path, manifest, mismatches))
+    if manifest.needs_host_code:
+        problems.append("it embeds a lean runtime: native code that runs only with --allow-host-code")
+    content = manifest.model_dump(mode="json", exclude_none=True)
+    spec = content.pop("spec")
+    return facts | {
+        "spec": spec,
+        "problems": problems,
+        "is_the_built_file": fault is None,
+        "fits_this_machine": not mismatches,
+        "manifest": content,
+    }
+
+
+def _overview(content: dict[str, Any]) -> Table:
+    table = Table(show_header=False, box=None)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for key, value in _rows(content):
+        table.add_row(key, value)
+    return table
+
+
+def _rows(content: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
+    """Flatten nested values to (name, text); two levels become rows of their own, deeper ones JSON."""
+    rows = []
+    for key, value in content.items():
+        name = f"{prefix}{key}".replace("_", " ")
+        if key == "problems":
+            rows += [("problem", text) for text in value] or [("problems", "none")]
+        elif isinstance(value, dict) and not prefix:
+            rows += _rows(value, prefix=f"{key} ")
+        elif isinstance(value, int) and not isinstance(value, bool):
+            rows.append((name, f"{value:,}"))
+        elif isinstance(value, str | bool | None):
+            rows.append((name, value if isinstance(value, str) else _ANSWERS[value]))
+        else:
+            text = json.dumps(value, ensure_ascii=False)
+            rows.append((name, text if len(text) <= _MAX_TEXT else f"{text[:_MAX_TEXT]} ... (--json shows all)"))
+    return rows
+
+
+def _listing(name: str, rows: list[dict[str, Any]]) -> Table:
+    table = Table(title=name, title_justify="left")
+    for column in rows[0]:
+        table.add_column(column.replace("_", " "), overflow="fold")
+    for row in rows:
+        table.add_row(*("x".join(map(str, value)) if isinstance(value, list) else str(value) for value in row.values()))
+    return table

@@ -1,0 +1,56 @@
+"""Kernels that TensorRT for RTX compiled on this machine, kept on disk: the next start is short.
+
+TensorRT itself refuses a cache of another version, GPU or system. One file for each plan, version and GPU, in a
+folder that only the user can read or write.
+"""
+
+import hashlib
+import os
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+_MAX_BYTES = 100_000_000
+"""NVIDIA's advice for the size of a cache; a larger one is started anew."""
+
+
+def cache_file(plan: bytes, version: str, gpu: str) -> Path:
+    """Return where the cache of a plan stands; it need not exist."""
+    root = os.environ.get("XDG_CACHE_HOME") or str(Path.home() / ".cache")
+    identity = b"\0".join([plan, version.encode(), gpu.encode()])
+    return Path(root) / "fer-deploy" / "tensorrt-rtx" / f"{hashlib.sha256(identity).hexdigest()[:32]}.cache"
+
+
+def rtx_config(trt: Any, engine: Any, path: Path) -> tuple[Any, Any]:
+    """Return a runtime config and its cache, filled from `path` where that can be read and TensorRT takes it.
+
+    Kernels are compiled for each shape at once instead of in the background: a CUDA graph that is captured before would
+    replay the general ones for good.
+    """
+    config = engine.create_runtime_config()
+    config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+    cache = config.create_runtime_cache()
+    with suppress(OSError):  # no cache yet, or none that can be read: this start compiles
+        if path.stat().st_size <= _MAX_BYTES:
+            cache.deserialize(path.read_bytes())
+    config.set_runtime_cache(cache)
+    return config, cache
+
+
+def store(cache: Any, path: Path) -> str:
+    """Write the cache whole or not at all; return "" or why it could not be written, which costs only time."""
+    content = bytes(cache.serialize())
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        descriptor, draft = tempfile.mkstemp(dir=path.parent)
+        try:
+            with os.fdopen(descriptor, "wb") as file:
+                file.write(content)
+            os.replace(draft, path)
+        except OSError:
+            Path(draft).unlink(missing_ok=True)
+            raise
+    except OSError as err:
+        return f"compiled kernels were not kept ({err.strerror or err})"
+    return ""

@@ -1,0 +1,171 @@
+"""Everything about a checkpoint or an ONNX file, without running it. Nothing is unpickled, no session is made."""
+
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import onnx
+from google.protobuf.message import DecodeError
+from safetensors import SafetensorError, safe_open
+
+from fer_deploy.artifacts import file_sha256
+from fer_deploy.errors import ArtifactError
+from fer_deploy.spec import SPEC_KEY, spec_from_json
+
+_LAYER_TYPES = ("Conv", "ConvTranspose", "Gemm", "MatMul")
+_INTEGER_LAYERS = ("QLinearConv", "ConvInteger", "QLinearMatMul", "MatMulInteger", "QGemm")
+_TRANSPARENT = ("Cast", "Transpose", "Reshape", "Identity", "Squeeze", "Unsqueeze")
+_PRECISIONS = {
+    onnx.TensorProto.FLOAT: "fp32",
+    onnx.TensorProto.FLOAT16: "fp16",
+    onnx.TensorProto.BFLOAT16: "bf16",
+    onnx.TensorProto.DOUBLE: "fp64",
+}
+
+
+def inspect_checkpoint(path: Path) -> dict[str, Any]:
+    """Return spec, tensors, metadata, size and digest of a `.safetensors` file; the weights are not read.
+
+    Raises:
+        ArtifactError: truncated or foreign file.
+    """
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = dict(file.metadata() or {})
+            slices = {name: file.get_slice(name) for name in file.keys()}  # noqa: SIM118 - no mapping
+            tensors = [
+                {"name": name, "dtype": part.get_dtype(), "shape": list(part.get_shape())}
+                for name, part in slices.items()
+            ]
+    except (SafetensorError, OSError) as err:
+        raise ArtifactError(f"cannot read {path}: truncated, or no safetensors file ({err})") from err
+    sizes = Counter[str]()
+    for tensor in tensors:
+        sizes[tensor["dtype"]] += _num_values(tensor["shape"])
+    spec, problems = _spec_of(metadata, path)
+    return {
+        "kind": "checkpoint",
+        **_file(path),
+        "spec": spec,
+        "problems": problems,
+        "num_values": sum(sizes.values()),
+        "values_by_dtype": dict(sizes),
+        "metadata_keys": sorted(metadata),
+        "tensors": tensors,
+    }
+
+
+def inspect_onnx(path: Path) -> dict[str, Any]:
+    """Return spec, opsets, inputs, outputs, metadata, size, digest and the precision of each layer of an ONNX file.
+
+    Raises:
+        ArtifactError: truncated or foreign file.
+    """
+    try:
+        model = onnx.load(path, load_external_data=False)
+    except (DecodeError, OSError) as err:
+        raise ArtifactError(f"cannot read {path}: truncated, or no ONNX model ({err})") from err
+    if not model.graph.node:
+        raise ArtifactError(f"cannot read {path}: it holds no graph, so it is truncated or no ONNX model")
+    metadata = {entry.key: entry.value for entry in model.metadata_props}
+    spec, problems = _spec_of(metadata, path)
+    external = sorted({tensor.name for tensor in _tensors(model.graph) if tensor.data_location == tensor.EXTERNAL})
+    if external:
+        problems.append(f"{len(external)} tensors lie in other files, such as {external[0]}; no engine may load those")
+    layers = _layers(model)
+    return {
+        "kind": "onnx",
+        **_file(path),
+        "spec": spec,
+        "problems": problems,
+        "ir_version": model.ir_version,
+        "opsets": {entry.domain or "ai.onnx": entry.version for entry in model.opset_import},
+        "producer": f"{model.producer_name} {model.producer_version}".strip(),
+        "inputs": [_value(value) for value in model.graph.input],
+        "outputs": [_value(value) for value in model.graph.output],
+        "num_nodes": len(model.graph.node),
+        "operators": dict(Counter(node.op_type for node in model.graph.node).most_common()),
+        "layers_by_precision": dict(Counter(layer["precision"] for layer in layers)),
+        "metadata": {key: value for key, value in metadata.items() if key != SPEC_KEY},
+        "layers": layers,
+    }
+
+
+def _file(path: Path) -> dict[str, Any]:
+    return {"file": str(path), "bytes": path.stat().st_size, "sha256": file_sha256(path)}
+
+
+def _spec_of(metadata: dict[str, str], path: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    if SPEC_KEY not in metadata:
+        return None, ["no ModelSpec inside: labels and input are unknown, and no engine opens it"]
+    try:
+        return spec_from_json(metadata[SPEC_KEY], where=str(path)).model_dump(mode="json", exclude_none=True), []
+    except ArtifactError as err:
+        return None, [str(err)]
+
+
+def _layers(model: onnx.ModelProto) -> list[dict[str, Any]]:
+    """Return name, operator, precision and weight shape of every convolution and matrix product."""
+    producers = {name: node for node in model.graph.node for name in node.output}
+    weights = {tensor.name: tensor for tensor in model.graph.initializer}
+    types = {name: tensor.data_type for name, tensor in weights.items()} | _inferred_types(model)
+    layers = []
+    for node in model.graph.node:
+        if node.op_type not in (*_LAYER_TYPES, *_INTEGER_LAYERS):
+            continue
+        sources = [_source(name, producers) for name in node.input[:2]]
+        is_int8 = all(source in producers and producers[source].op_type == "DequantizeLinear" for source in sources)
+        if is_int8 or node.op_type in _INTEGER_LAYERS:
+            precision = "int8"
+        else:
+            precision = _PRECISIONS.get(types.get(node.output[0], types.get(node.input[1], 0)), "unknown")
+        weight = weights.get(_weight(node, producers))
+        shape = [] if weight is None else list(weight.dims)
+        layers.append({"name": node.name, "operator": node.op_type, "precision": precision, "weight_shape": shape})
+    return layers
+
+
+def _source(name: str, producers: dict[str, onnx.NodeProto], through: tuple[str, ...] = _TRANSPARENT) -> str:
+    """Follow a tensor back through nodes that only cast or reshape it."""
+    while name in producers and producers[name].op_type in through:
+        name = str(producers[name].input[0])
+    return name
+
+
+def _weight(node: onnx.NodeProto, producers: dict[str, onnx.NodeProto]) -> str:
+    """Name of the initializer behind a layer's second operand, through quantization too."""
+    name = node.input[3 if node.op_type in ("QLinearConv", "QLinearMatMul", "QGemm") else 1]
+    return _source(name, producers, (*_TRANSPARENT, "DequantizeLinear", "QuantizeLinear"))
+
+
+def _inferred_types(model: onnx.ModelProto) -> dict[str, int]:
+    try:
+        graph = onnx.shape_inference.infer_shapes(model).graph
+    except (onnx.shape_inference.InferenceError, ValueError):
+        return {}
+    return {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.output)}
+
+
+def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
+    """Every tensor of a graph: initializers, constants, and those of its subgraphs."""
+    yield from graph.initializer
+    for attribute in (attribute for node in graph.node for attribute in node.attribute):
+        if attribute.HasField("t"):
+            yield attribute.t
+        yield from attribute.tensors
+        for inner in (attribute.g, *attribute.graphs):
+            yield from _tensors(inner)
+
+
+def _value(value: onnx.ValueInfoProto) -> dict[str, Any]:
+    tensor = value.type.tensor_type
+    shape = [side.dim_param or (side.dim_value if side.HasField("dim_value") else "?") for side in tensor.shape.dim]
+    return {"name": value.name, "dtype": onnx.TensorProto.DataType.Name(tensor.elem_type).lower(), "shape": shape}
+
+
+def _num_values(shape: list[int]) -> int:
+    size = 1
+    for side in shape:
+        size *= side
+    return size

@@ -1,0 +1,146 @@
+"""A plan before it is deserialized: is it the file that its manifest describes, and does it run on this machine?
+
+Knows neither TensorRT nor CUDA. Deserializing a foreign plan is running foreign code, so both questions come first.
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_deploy.environment import Gpu, Host
+from fer_deploy.errors import ArtifactError
+from fer_deploy.flavors import Flavor
+from fer_deploy.manifest import PlanManifest, manifest_path
+
+_OLDEST_AMPERE = (8, 0)
+
+
+@dataclass(frozen=True)
+class Mismatch:
+    """One reason why a plan cannot run here.
+
+    Attributes:
+        built: what it was built with, to follow "built", such as "for sm_86".
+        here: what this machine has, such as "sm_90".
+        missing: pip extra that brings what is missing, "gpu" for the GPU itself, or "" where a rebuild mends it.
+    """
+
+    built: str
+    here: str
+    missing: str = ""
+
+
+def judge(manifest: PlanManifest, host: Host) -> list[Mismatch]:
+    """Return every reason why the plan cannot run on this machine; none: TensorRT may be asked to load it.
+
+    With several GPUs in `host`, one that fits is enough.
+    """
+    found = [_judge_version(manifest, host), _judge_gpus(manifest, host), _judge_system(manifest, host)]
+    return [mismatch for mismatch in found if mismatch is not None]
+
+
+def describe_mismatches(plan: Path, manifest: PlanManifest, mismatches: list[Mismatch]) -> str:
+    """Return the message and its mend, without the "cannot load"."""
+    built = " ".join(mismatch.built for mismatch in mismatches)
+    here = " and ".join(mismatch.here for mismatch in mismatches)
+    return f"built {built}; this machine has {here}.\n    Fix: {_mend(plan, manifest, mismatches)}"
+
+
+def read_trusted_plan(plan: Path, manifest: PlanManifest | None) -> bytes:
+    """Return the plan's bytes, held against the manifest; these very bytes are to be deserialized, not the file again.
+
+    Args:
+        plan: the file.
+        manifest: of the plan; None: the user trusts the file as it is.
+
+    Raises:
+        ArtifactError: unreadable, or another size or SHA-256 than the manifest says.
+    """
+    try:
+        content = plan.read_bytes()
+    except OSError as err:
+        raise ArtifactError(f"cannot read {plan}: {err.strerror or err}") from err
+    fault = None if manifest is None else identity_fault(content, manifest)
+    if fault is not None:
+        raise ArtifactError(
+            f"cannot load {plan}: {fault}, so it is not the file that {manifest_path(plan).name} describes; a plan is "
+            "executable code.\n    Fix: copy both files again, or build the plan with fer-deploy build; --trust-plan "
+            "loads it as it is"
+        )
+    return content
+
+
+def identity_fault(content: bytes, manifest: PlanManifest) -> str | None:
+    """Return how the bytes differ from what the manifest says of them, or None."""
+    if len(content) != manifest.plan_bytes:
+        return f"it has {len(content):,} bytes, expected {manifest.plan_bytes:,}"
+    digest = digest_of(content)
+    return None if digest == manifest.plan_sha256 else f"its SHA-256 is {digest}, expected {manifest.plan_sha256}"
+
+
+def digest_of(content: bytes) -> str:
+    """Return the hex SHA-256 of bytes in memory."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def _judge_version(manifest: PlanManifest, host: Host) -> Mismatch | None:
+    built = f"with {manifest.flavor.display_name} {manifest.version}"
+    version = host.tensorrt.get(manifest.flavor)
+    if version is None:
+        others = [f"{flavor.display_name} {number}" for flavor, number in host.tensorrt.items()]
+        return Mismatch(built, " and ".join(others) or f"no {manifest.flavor.display_name}", manifest.flavor.extra)
+    here = f"{manifest.flavor.display_name} {version}"
+    if version == manifest.version or (manifest.version_compatible and _reads(version, manifest.version)):
+        return None
+    return Mismatch(built, here)
+
+
+def _reads(version: str, built: str) -> bool:
+    """Whether a version loads a version-compatible plan: of its own or the previous major version, and not newer.
+
+    Source: support matrix of TensorRT 11.4 (10 -> 11 loads, 8 -> 11 does not).
+    """
+    ours, theirs = _numbers(version), _numbers(built)
+    return theirs <= ours and ours[0] - theirs[0] <= 1
+
+
+def _judge_gpus(manifest: PlanManifest, host: Host) -> Mismatch | None:
+    target = manifest.target
+    built = "for " + ", ".join(f"sm_{capability.replace('.', '')}" for capability in target.compute_capabilities)
+    if not host.gpus:
+        return Mismatch(built, "no NVIDIA GPU", "gpu")
+    same_capability = [gpu for gpu in host.gpus if _fits_capability(gpu, manifest)]
+    if not same_capability:
+        return Mismatch(built, ", ".join(f"sm_{gpu.compute_capability.replace('.', '')}" for gpu in host.gpus))
+    is_tied = manifest.flavor is Flavor.TENSORRT and target.hardware_compatibility == "none" and target.gpu is not None
+    if is_tied and target.gpu not in {gpu.name for gpu in same_capability}:
+        return Mismatch(f"for {target.gpu}", ", ".join(gpu.name for gpu in same_capability))
+    return None
+
+
+def _fits_capability(gpu: Gpu, manifest: PlanManifest) -> bool:
+    if manifest.target.hardware_compatibility == "ampere_plus":
+        return _numbers(gpu.compute_capability) >= _OLDEST_AMPERE
+    return gpu.compute_capability in manifest.target.compute_capabilities
+
+
+def _judge_system(manifest: PlanManifest, host: Host) -> Mismatch | None:
+    target = manifest.target
+    if target.os in ("any", host.os) and target.machine in ("any", host.machine):
+        return None
+    return Mismatch(f"on {target.os} {target.machine}", f"{host.os} {host.machine}")
+
+
+def _mend(plan: Path, manifest: PlanManifest, mismatches: list[Mismatch]) -> str:
+    missing = {mismatch.missing for mismatch in mismatches if mismatch.missing}
+    if "gpu" in missing:
+        return "run it where nvidia-smi lists a GPU, or give --engine an .onnx (fer-deploy doctor says more)"
+    rebuild = f"fer-deploy build --onnx {plan.with_name(manifest.source_onnx)} --out {plan}"
+    if missing:
+        return f"pip install 'fer-toolchain[{missing.pop()}]', or {rebuild}"
+    return rebuild
+
+
+def _numbers(version: str) -> tuple[int, ...]:
+    """Return "11.4.0.106" as (11, 4, 0, 106); a part that is no number counts as 0."""
+    return tuple(int(part) if part.isdecimal() else 0 for part in version.split("."))

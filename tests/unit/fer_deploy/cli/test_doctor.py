@@ -1,0 +1,113 @@
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+from click.testing import CliRunner
+
+from fer_deploy.cli import doctor, main
+from fer_deploy.cli.doctor import judge_abilities
+from fer_deploy.environment import Environment, Gpu, Host
+from fer_deploy.flavors import Flavor
+
+GPU = Gpu("NVIDIA GeForce RTX 3090", "8.6", 24 * 2**30)
+ALL = Environment(
+    host=Host("linux", "x86_64", {Flavor.TENSORRT: "11.4.0.106", Flavor.TENSORRT_RTX: "1.7.1.116"}, (GPU,)),
+    platform="Linux-6.1", python="3.11.7", cpu="Xeon", num_cores=2, cpu_features=("avx512_vnni",),
+    packages=dict.fromkeys(("cuda-bindings", "torch", "onnx", "safetensors"), "1"),
+    onnxruntime_providers=("CUDAExecutionProvider", "CPUExecutionProvider"),
+    driver="580.65.06", cuda="13.0", cuda_visible_devices=None,
+)  # fmt: skip
+NAMES = [
+    ".onnx on the CPU", ".onnx on CUDA", ".plan of TensorRT", ".plan of TensorRT for RTX", "build of plans",
+    "export of checkpoints",
+]  # fmt: skip
+
+
+def changed(*, host=None, **changes):
+    return replace(ALL, **changes, host=replace(ALL.host, **(host or {})))
+
+
+def test_everything_works():
+    abilities = judge_abilities(ALL)
+    assert [ability.name for ability in abilities] == NAMES
+    assert all(ability.works and not ability.why + ability.fix for ability in abilities)
+
+
+@pytest.mark.parametrize(
+    ("environment", "failing", "why", "fix"),
+    [
+        (changed(host={"gpus": ()}), NAMES[1:4], "no NVIDIA GPU", "run it where nvidia-smi lists a GPU"),
+        (changed(onnxruntime_providers=()), NAMES[:1], "ONNX Runtime is not installed", "'fer-toolchain[cpu]'"),
+        (
+            changed(onnxruntime_providers=("CPUExecutionProvider",)),
+            NAMES[1:2], "ONNX Runtime offers CPUExecutionProvider", "pip install 'fer-toolchain[gpu]'",
+        ),
+        (
+            changed(host={"tensorrt": {Flavor.TENSORRT_RTX: "1.7.1.116"}}),
+            NAMES[2:3], "TensorRT not installed", "pip install 'fer-toolchain[tensorrt]'",
+        ),
+        (
+            changed(packages={"torch": "1", "onnx": "1", "safetensors": "1"}),
+            NAMES[2:4], "cuda-bindings not installed", "pip install 'fer-toolchain[tensorrt",
+        ),
+        (
+            changed(host={"gpus": (replace(GPU, compute_capability="9.0"),)}),
+            NAMES[3:4], "it does not support sm_90", "use TensorRT instead",
+        ),
+        (
+            changed(host={"gpus": (), "tensorrt": {Flavor.TENSORRT: "11.4.0.106"}}),
+            NAMES[4:5], "TensorRT builds on a GPU only", "'fer-toolchain[tensorrt-rtx]' builds without a GPU",
+        ),
+        (changed(host={"tensorrt": {}}), NAMES[4:5], "no TensorRT is installed", "'fer-toolchain[tensorrt-rtx]'"),
+        (changed(packages={"torch": "1"}), NAMES[5:], "onnx, safetensors not installed", "'fer-toolchain[export,cpu]'"),
+    ],
+)  # fmt: skip
+def test_what_does_not_work_says_why_and_what_changes_it(environment, failing, why, fix):
+    found = {ability.name: ability for ability in judge_abilities(environment)}
+    for name in failing:
+        assert not found[name].works
+        assert why in found[name].why
+        assert fix in found[name].fix
+    assert all(bool(ability.works) is not bool(ability.fix) for ability in found.values())
+
+
+def test_text_fits_80_columns(monkeypatch):
+    environment = changed(host={"gpus": ()}, notes=("nvidia-smi is not there",), cuda_visible_devices="1")
+    monkeypatch.setattr(doctor, "survey", lambda: environment)
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 0
+    assert max(map(len, result.stdout.splitlines())) <= 80
+    for text in ("TensorRT for RTX 1.7.1.116", "avx512_vnni", "no NVIDIA GPU", "note: nvidia-smi is not there"):
+        assert text in result.stdout
+
+
+def test_json_holds_all_of_it(monkeypatch):
+    monkeypatch.setattr(doctor, "survey", lambda: ALL)
+    content = json.loads(CliRunner().invoke(main, ["doctor", "--json"]).stdout)
+    assert content["host"]["gpus"] == [
+        {"name": "NVIDIA GeForce RTX 3090", "compute_capability": "8.6", "memory_bytes": 24 * 2**30}
+    ]
+    assert content["host"]["tensorrt"] == {"tensorrt": "11.4.0.106", "tensorrt_rtx": "1.7.1.116"}
+    assert [one["name"] for one in content["abilities"]] == NAMES
+
+
+BASE_INSTALL = """
+import sys
+for name in ("onnxruntime", "torch", "onnx", "safetensors", "cuda", "tensorrt", "tensorrt_rtx"):
+    sys.modules[name] = None  # importing it raises ModuleNotFoundError
+import importlib.util
+found = importlib.util.find_spec
+importlib.util.find_spec = lambda name, package=None: None if sys.modules.get(name, 0) is None else found(name, package)
+from fer_deploy.cli import main
+main(["doctor", *sys.argv[1:]])
+"""
+
+
+@pytest.mark.parametrize("flags", [[], ["--json"]])
+def test_on_this_machine_with_the_base_install(flags):
+    done = subprocess.run([sys.executable, "-c", BASE_INSTALL, *flags], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert "ONNX Runtime is not installed" in done.stdout
+    assert "fer-toolchain[cpu]" in done.stdout
