@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -68,3 +68,38 @@ def write_results(path: Path, result: dict[str, Any], markdown: str) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(markdown)
     path.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
+
+
+class Sample(NamedTuple):
+    """One timed call.
+
+    Attributes:
+        wall_ms: what a user waits.
+        cpu_ms: time of this process's threads on their cores; waiting for a core that other work has is not in it.
+    """
+
+    wall_ms: float
+    cpu_ms: float
+
+
+def samples_by_round(calls: dict[str, Callable[[], object]], *, rounds: int, warm_up: int = 2
+                     ) -> dict[str, list[Sample]]:  # fmt: skip
+    """Return every round's sample of each call, in turn: A B C A B C.
+
+    A call must not return before its result is in the host's memory: then no device needs to be synchronized. Nothing
+    is left out as an outlier; p99 is there to show them.
+    """
+    samples: dict[str, list[Sample]] = {name: [] for name in calls}
+    for round_number in range(-warm_up, rounds):
+        for name, call in calls.items():
+            started, cpu_started = time.perf_counter(), time.process_time()
+            call()
+            wall, cpu = time.perf_counter() - started, time.process_time() - cpu_started
+            if round_number >= 0:
+                samples[name].append(Sample(1e3 * wall, 1e3 * cpu))
+    return samples
+
+
+def speedup_by_round(reference_ms: list[float], candidate_ms: list[float]) -> float:
+    """Return the median over the rounds of reference / candidate: what slows a whole round drops out."""
+    return statistics.median(r / c for r, c in zip(reference_ms, candidate_ms, strict=True))

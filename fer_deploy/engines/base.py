@@ -1,8 +1,9 @@
 """Engine: what every backend offers, and the input check that all of them share."""
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Literal, Self
 
 import numpy as np
@@ -11,7 +12,8 @@ from numpy.typing import NDArray
 from fer_deploy.errors import EngineError
 from fer_deploy.spec import ModelSpec
 
-Device = Literal["auto", "cpu", "cuda"]
+Device = Literal["auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx"]
+"""The last two are providers of ONNX Runtime; a TensorRT plan runs on "cuda"."""
 
 
 class Engine(ABC):
@@ -35,6 +37,11 @@ class Engine(ABC):
     def description(self) -> str:
         """Backend, provider and precision as proved at load, for people."""
         return self._description
+
+    @property
+    def settings(self) -> Mapping[str, str]:
+        """What the backend was opened with and how, for reports; empty where there is nothing to set."""
+        return MappingProxyType({})
 
     def infer(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return logits for a batch.

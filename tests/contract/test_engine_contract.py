@@ -2,23 +2,57 @@
 
 import numpy as np
 import pytest
+from unit.fer_deploy.engines.simulated_machine import SimulatedMachine
 
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.engines.onnxruntime import OnnxRuntimeEngine
+from fer_deploy.engines.onnxruntime_cuda import BucketRunner
+from fer_deploy.engines.onnxruntime_session import SessionRequest, open_session
 from fer_deploy.errors import EngineError
+from fer_deploy.export.build import build_plan
+from fer_deploy.export.build_config import BuildConfig
 from fer_deploy.export.torch_engine import TorchEngine
 
-ENGINES = ["fake", "onnxruntime", "torch", pytest.param("torch-cuda", marks=pytest.mark.gpu)]
+ENGINES = [
+    "fake", "onnxruntime", "onnxruntime-buckets", "tensorrt-simulated", "torch",
+    pytest.param("tensorrt", marks=pytest.mark.gpu),
+    pytest.param("tensorrt_rtx", marks=pytest.mark.gpu),
+    pytest.param("torch-cuda", marks=pytest.mark.gpu),
+    pytest.param("onnxruntime-cuda", marks=pytest.mark.gpu),
+    pytest.param("onnxruntime-cuda-graph", marks=pytest.mark.gpu),
+]  # fmt: skip
+
+
+def bucketed(path) -> OnnxRuntimeEngine:
+    """What runs on a GPU, IOBinding and padding and all, with its buffers in the CPU's memory."""
+    opened = open_session(path, SessionRequest(device="cpu"))
+    with OnnxRuntimeEngine.open(path, device="cpu") as engine:
+        runner = BucketRunner(opened.session, engine.spec, (1, 2, 4), device="cpu")
+        return OnnxRuntimeEngine(engine.spec, runner, opened)
 
 
 @pytest.fixture(scope="module", params=ENGINES)
-def engine(request):
+def engine(request, tmp_path_factory):
     match request.param:
         case "fake":
             opened = FakeEngine()
         case "onnxruntime":
             opened = open_engine(request.getfixturevalue("tiny_onnx"), device="cpu")
+        case "onnxruntime-buckets":
+            opened = bucketed(request.getfixturevalue("tiny_onnx"))
+        case "onnxruntime-cuda" | "onnxruntime-cuda-graph":
+            opened = OnnxRuntimeEngine.open(
+                request.getfixturevalue("tiny_onnx"), device="cuda", cuda_graph=request.param.endswith("graph")
+            )
+        case "tensorrt-simulated":
+            with pytest.MonkeyPatch.context() as patch:
+                opened = SimulatedMachine(patch, tmp_path_factory.mktemp("plan")).open()
+        case "tensorrt" | "tensorrt_rtx":
+            plan = tmp_path_factory.mktemp("plan") / "net.plan"
+            build_plan(request.getfixturevalue("tiny_onnx"), plan, BuildConfig(flavor=request.param))
+            opened = open_engine(plan, device="cuda")
         case "torch":
             opened = TorchEngine.open(request.getfixturevalue("tiny_release"), device="cpu")
         case "torch-cuda":
@@ -98,6 +132,7 @@ class TestEngineContract:
     def test_describes_itself(self, engine: Engine):
         assert engine.description
         assert engine.spec.input.name == "images"
+        assert all(isinstance(text, str) for pair in engine.settings.items() for text in pair)
 
 
 @pytest.mark.parametrize("kind", ["fake", "onnxruntime", "torch"])

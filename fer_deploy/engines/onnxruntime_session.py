@@ -1,0 +1,185 @@
+"""A session of ONNX Runtime on the provider that was asked for, with the proof that it got it.
+
+ONNX Runtime falls back to the CPU at three places: where a session is made, where a node has no kernel, and where a run
+fails. All three are shut here. Knows no ModelSpec; that is `onnxruntime`'s.
+"""
+
+import sys
+from collections import Counter
+from contextlib import redirect_stdout
+from importlib import import_module
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from fer_deploy.engines.base import Device
+from fer_deploy.engines.threads import choose_threads
+from fer_deploy.errors import ArtifactError, ConfigError, EngineError, MissingDependencyError
+
+PROVIDERS: MappingProxyType[str, str] = MappingProxyType({
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "tensorrt-rtx": "NvTensorRTRTXExecutionProvider",
+})  # fmt: skip
+ORT_ERRORS = (
+    ort_errors.EPFail, ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,
+    ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.NotImplemented, ort_errors.RuntimeException,
+)  # fmt: skip
+_REFUSED_CPU = "fallback to CPU EP has been explicitly disabled"
+"""What ONNX Runtime says where a node, or the whole graph, would have to run on the CPU."""
+_RTX_PLUGIN = "fer_deploy.engines.onnxruntime_rtx"
+
+
+class SessionRequest(NamedTuple):
+    """What to open a session with.
+
+    Attributes:
+        device: "auto" is CUDA where this build of ONNX Runtime has it, else the CPU.
+        threads: of the CPU provider; None: one for each core there is (`threads`).
+        cuda_graph: capture CUDA graphs; CUDA only.
+    """
+
+    device: Device = "auto"
+    threads: int | None = None
+    cuda_graph: bool = True
+
+
+class ProvedSession(NamedTuple):
+    """A session, the device and provider that run all of its nodes, and what it was opened with."""
+
+    session: ort.InferenceSession
+    device: str
+    provider: str
+    settings: dict[str, str]
+
+
+def open_session(path: Path, request: SessionRequest) -> ProvedSession:
+    """Load a graph and prove its provider.
+
+    Raises:
+        ArtifactError: no ONNX model that this version reads.
+        ConfigError: more threads than cores.
+        EngineError: this machine or build lacks the provider, or it does not take the whole graph.
+        MissingDependencyError: the plugin of the tensorrt-rtx provider is not installed.
+    """
+    device = _choose_device(request.device)
+    provider = PROVIDERS[device]
+    threads = choose_threads(request.threads) if device == "cpu" else 1  # a GPU session computes nothing on the CPU
+    options = _session_options(device, threads)
+    provider_options = _provider_options(device, request)
+    try:
+        session = _make_session(path, options, provider, provider_options)
+    except ORT_ERRORS as err:
+        raise _explain(err, path, provider) from err
+    nodes = _prove(session, provider)
+    settings = {
+        "onnxruntime": ort.__version__, "provider": provider,
+        **{f"provider.{name}": value for name, value in provider_options.items()},
+        "threads": str(options.intra_op_num_threads), "execution": options.execution_mode.name,
+        "graph_optimization": options.graph_optimization_level.name,
+        "spinning": options.get_session_config_entry("session.intra_op.allow_spinning"),
+        "nodes": "not recorded by this version" if nodes is None else f"{nodes} of {nodes} on {provider}",
+    }  # fmt: skip
+    return ProvedSession(session, device, provider, settings)
+
+
+def _choose_device(device: Device) -> str:
+    if device == "tensorrt-rtx":
+        return device  # a plugin: known only once it is registered
+    available = ort.get_available_providers()
+    if device == "auto":
+        device = "cuda" if PROVIDERS["cuda"] in available else "cpu"
+    if device not in PROVIDERS:
+        raise ConfigError(f"unknown device {device!r}. Fix: one of auto, {', '.join(PROVIDERS)}")
+    if PROVIDERS[device] not in available:
+        raise EngineError(
+            f"device {device} needs {PROVIDERS[device]}; this ONNX Runtime build offers {', '.join(available)}. "
+            "Fix: pip uninstall onnxruntime; pip install 'fer-toolchain[gpu]' - or --device cpu"
+        )
+    if device != "cpu" and hasattr(ort, "preload_dlls"):
+        with redirect_stdout(sys.stderr):  # it prints what it does not find
+            ort.preload_dlls(directory="")  # CUDA and cuDNN of the nvidia-* wheels, else of the system
+    return device
+
+
+def _session_options(device: str, threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors reach us as exceptions; warnings would only clutter the screen
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    # Threads that spin between two calls take the cores from the detector.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    if device != "cpu":
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    return options
+
+
+def _provider_options(device: str, request: SessionRequest) -> dict[str, str]:
+    """Return options that differ from the provider's defaults; without TF32 a graph in FP32 is computed in FP32."""
+    if device == "cuda":
+        return {"device_id": "0", "enable_cuda_graph": str(int(request.cuda_graph)), "use_tf32": "0"}
+    if device == "tensorrt":
+        return {"device_id": "0", "trt_engine_cache_enable": "0"}  # a cached engine is code that nobody vouches for
+    return {}
+
+
+def _make_session(path: Path, options: ort.SessionOptions, provider: str, provider_options: dict[str, str]
+                  ) -> ort.InferenceSession:  # fmt: skip
+    """Return the session; `enable_fallback` would make it anew on the CPU after an error, at loading and at running."""
+    if provider != PROVIDERS["tensorrt-rtx"]:
+        # Only this one: the CPU, listed, would contradict disable_cpu_ep_fallback.
+        providers: list[Any] = [(provider, provider_options) if provider_options else provider]
+        return ort.InferenceSession(str(path), options, providers=providers, enable_fallback=False)
+    try:
+        plugin = import_module(_RTX_PLUGIN)
+    except ModuleNotFoundError as err:
+        raise MissingDependencyError(
+            f"device tensorrt-rtx needs {err.name}, which is not installed. "
+            "Fix: pip install onnxruntime-ep-nv-tensorrt-rtx, beside onnxruntime without -gpu"
+        ) from err
+    options.add_provider_for_devices(plugin.rtx_devices(), provider_options)
+    return ort.InferenceSession(str(path), options, enable_fallback=False)
+
+
+def _explain(err: Exception, path: Path, provider: str) -> ArtifactError | EngineError:
+    first = str(err).splitlines()[0][:200]
+    if _REFUSED_CPU in str(err):
+        return EngineError(
+            f"{provider} does not take all of {path}: it could not start, because this machine's CUDA, cuDNN or driver "
+            "does not fit, or it lacks a kernel; ONNX Runtime said above which. "
+            "Fix: --device cpu to run on the CPU on purpose, or install the CUDA version onnxruntime-gpu names"
+        )
+    return ArtifactError(
+        f"cannot load {path}: truncated, or not an ONNX model that ONNX Runtime {ort.__version__} reads "
+        f"({first}). Fix: export it again with fer-deploy export"
+    )
+
+
+def _prove(session: ort.InferenceSession, provider: str) -> int | None:
+    """Return the number of nodes, all on `provider`; None where ONNX Runtime is too old to record it.
+
+    Raises:
+        EngineError: the session, or a node of it, is on another provider.
+    """
+    got = session.get_providers()[0]
+    if got != provider:
+        raise EngineError(
+            f"asked ONNX Runtime for {provider} and got {got}; this machine's CUDA, cuDNN or driver does not fit. "
+            "Fix: --device cpu to run on the CPU on purpose, or install the CUDA version onnxruntime-gpu names"
+        )
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return None
+    nodes = Counter({provider: 0})
+    for part in session.get_provider_graph_assignment_info():
+        nodes[part.ep_name] += len(part.get_nodes())
+    if len(nodes) > 1:
+        found = ", ".join(f"{count} nodes on {name}" for name, count in nodes.items())
+        raise EngineError(f"asked ONNX Runtime for {provider} and got {found}. Fix: --device cpu, or export again")
+    return nodes[provider]

@@ -1,0 +1,59 @@
+"""How many threads a session may have: the cores that this process was given, counted as cores, not as hyper-threads.
+
+A convolution keeps a core's vector units busy: a second thread on the same core gains nothing and costs cache.
+Several engines in one process each get this number unless told otherwise. That is right while they take turns, as the
+engines of one live loop do; engines that run at the same moment must share: give each `threads` = cores / engines.
+"""
+
+import os
+from pathlib import Path
+
+from fer_deploy.errors import ConfigError
+
+_TOPOLOGY = Path("/sys/devices/system/cpu")
+_CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
+
+
+def available_cores(topology: Path = _TOPOLOGY, cpu_limit: Path = _CPU_LIMIT) -> int:
+    """Return how many physical cores this process may use, at least 1.
+
+    Counts the cores behind the CPUs of `os.sched_getaffinity`, and no more than a container's CPU limit (cgroup v2)
+    gives time for. Where the system does not tell which CPUs share a core, every CPU counts as one.
+    """
+    if not hasattr(os, "sched_getaffinity"):  # macOS, Windows
+        return os.cpu_count() or 1
+    cores = {_siblings(topology, cpu) for cpu in os.sched_getaffinity(0)}
+    return max(1, min(len(cores), _limit(cpu_limit) or len(cores)))
+
+
+def choose_threads(threads: int | None) -> int:
+    """Return `threads`, or `available_cores` for None.
+
+    Raises:
+        ConfigError: below 1, or more than there are cores: threads that wait for each other's core.
+    """
+    cores = available_cores()
+    if threads is None:
+        return cores
+    if not 1 <= threads <= cores:
+        raise ConfigError(
+            f"{threads} threads were asked for; this process may use {cores} physical core{'s'[: cores > 1]}. "
+            f"Fix: threads from 1 to {cores}, or none for {cores}"
+        )
+    return threads
+
+
+def _siblings(topology: Path, cpu: int) -> str:
+    try:
+        return (topology / f"cpu{cpu}" / "topology" / "thread_siblings_list").read_text().strip()
+    except OSError:
+        return str(cpu)
+
+
+def _limit(cpu_limit: Path) -> int | None:
+    """Return the whole cores that `cpu.max` ("quota period" in microseconds, or "max period") gives time for."""
+    try:
+        quota, period = cpu_limit.read_text().split()
+        return max(1, int(quota) // int(period))
+    except (OSError, ValueError):  # no cgroup v2, or no limit
+        return None
