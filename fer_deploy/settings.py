@@ -34,13 +34,22 @@ def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any]
     values = {} if path is None else _read_yaml(path)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return kind.model_validate({**values, **given})
+        return kind.model_validate(_overlaid(values, given))
     except ValidationError as err:
         lines = []
         for detail in err.errors():
             from_flag = path is None or (detail["loc"] and detail["loc"][0] in given)
             lines.append(_describe(detail, kind, "command line" if from_flag else str(path)))
         raise ConfigError("\n".join(lines)) from err
+
+
+def _overlaid(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return `values` with those of `given` in their place; groups of settings are merged, not replaced."""
+    merged = dict(values)
+    for name, value in given.items():
+        both_groups = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
+        merged[name] = _overlaid(merged[name], value) if both_groups else value
+    return merged
 
 
 def _read_yaml(path: Path) -> dict[str, Any]:

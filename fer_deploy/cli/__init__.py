@@ -9,7 +9,16 @@ import click
 from fer_deploy import __version__
 from fer_deploy.errors import FerDeployError, MissingDependencyError
 
-COMMANDS = {"export": "checkpoint -> verified ONNX", "live": "camera, stream, file or folder -> emotions"}
+COMMANDS = {
+    "export": "checkpoint -> verified ONNX of every precision, and plans",
+    "quantize": "FP32 ONNX -> FP16 or INT8, within a budget of accuracy",
+    "verify": "any artifact against the checkpoint that it came from",
+    "build": "ONNX -> TensorRT plan with its manifest",
+    "triton": "ONNX and plans -> model repository for Triton Inference Server",
+    "inspect": "everything about a checkpoint, ONNX or plan, without running it",
+    "doctor": "what is on this machine, which engines run, what makes the others run",
+    "live": "camera, stream, file or folder -> emotions",
+}
 
 
 class _LazyGroup(click.Group):

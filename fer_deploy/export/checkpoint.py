@@ -6,10 +6,14 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from fer_deploy.errors import ArtifactError
+from fer_deploy.errors import ArtifactError, ConfigError
+from fer_deploy.export.faces import CalibrationFaces, JudgedFaces
 from fer_deploy.spec import ModelSpec, spec_from_json
+from fer_deploy.vision.preprocess import images_from_boxes
+from fer_deploy.vision.types import Box
 from fer_train.checkpoint import load_release, read_spec_json
 from fer_train.data import read_faces
+from fer_train.data.faces import EMOTIONS, Faces, labels_for
 from fer_train.errors import FerTrainError
 
 
@@ -27,16 +31,52 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelSpec]:
     return model, spec
 
 
-def load_faces(path: Path, limit: int, image_size: int) -> NDArray[np.uint8]:
-    """Return up to `limit` faces, (N, 1, image_size, image_size) uint8, spread evenly over the data set.
+def load_judged_faces(path: Path, *, split: str, limit: int | None, spec: ModelSpec) -> JudgedFaces:
+    """Return labelled faces of a split, as the deployed preprocess makes them.
+
+    Args:
+        path: FER2013 as CSV or folder.
+        split: its name in the data.
+        limit: at most so many, evenly spread; None: all.
+        spec: of the model that will judge them.
 
     Raises:
-        ArtifactError: not a readable FER2013 CSV or folder.
+        ArtifactError: unreadable data, no such split, or labels that the model does not know.
     """
+    faces = _faces_of(path, split)
+    if labels_for(len(spec.labels)) != list(spec.labels):
+        raise ArtifactError(f"the model knows {', '.join(spec.labels)}; {path.name} is labelled {', '.join(EMOTIONS)}")
+    found = JudgedFaces(_deployed(faces.images, spec), faces.labels, f"{split} of {path.name}")
+    return found if limit is None else found.at(found.positions(limit))
+
+
+def draw_calibration_faces(path: Path, *, split: str, count: int, seed: int, spec: ModelSpec) -> CalibrationFaces:
+    """Return `count` faces of a split, drawn without replacement, as the deployed preprocess makes them.
+
+    Raises:
+        ArtifactError: unreadable data or no such split.
+        ConfigError: more faces than there are.
+    """
+    faces = _faces_of(path, split)
+    if count > len(faces):
+        raise ConfigError(f"calibration_faces is {count}, but {split} of {path.name} has {len(faces)}. Fix: fewer")
+    chosen = np.sort(np.random.default_rng(seed).choice(len(faces), count, replace=False))
+    return CalibrationFaces(_deployed(faces.images[chosen], spec), f"{split} of {path.name}", seed)
+
+
+def _faces_of(path: Path, split: str) -> Faces:
     try:
         faces = read_faces(path)
     except FerTrainError as err:
         raise ArtifactError(str(err)) from err
-    chosen = np.zeros(len(faces), dtype=np.bool_)
-    chosen[np.linspace(0, len(faces) - 1, limit, dtype=np.int64)] = True
-    return faces.select(chosen).resized(image_size).images[:, None]
+    found = faces.select(faces.splits == split)
+    if not len(found):
+        known = ", ".join(faces.counts())
+        raise ArtifactError(f"{path} has no split {split!r}; it has {known}. Fix: --split or --calibration-split")
+    return found
+
+
+def _deployed(images: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.uint8]:
+    """Bring gray faces (N, H, W) uint8 through the preprocess of the live loop: the whole image is the box."""
+    height, width = images.shape[1:]
+    return np.concatenate([images_from_boxes(face, [Box(0, 0, width, height)], spec.input) for face in images])

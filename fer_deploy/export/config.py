@@ -1,10 +1,32 @@
 """ExportConfig: everything that shapes an export."""
 
 from pathlib import Path
+from typing import Any
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
+from fer_deploy.export.build_config import BuildConfig
+from fer_deploy.export.calibration import Method
+from fer_deploy.export.variants import Variant
+from fer_deploy.export.verify import Limits
 from fer_deploy.settings import Settings
+
+_INT8_LIMITS = Limits(min_agreement=0.94, max_kl=0.02, max_accuracy_drop=0.3, max_f1_drop=1.0, max_recall_drop=4.0)
+DEFAULT_LIMITS = {
+    Variant.FP32: Limits(max_abs_logit=1e-3, max_batch_difference=1e-3, max_f1_drop=0.0, max_recall_drop=0.0),
+    Variant.FP16: Limits(max_abs_logit=0.1, max_kl=1e-4, min_agreement=0.995, max_accuracy_drop=0.1),
+    Variant.INT8: _INT8_LIMITS,
+    Variant.INT8_CPU: _INT8_LIMITS,
+}
+
+
+class CalibrationConfig(Settings):
+    """Faces and method from which INT8 ranges follow."""
+
+    split: str = Field(default="Training", description="of the data; never one that accuracy is judged on")
+    num_faces: int = Field(default=512, ge=1)
+    method: Method = Field(default=Method.PERCENTILE, strict=False, description="max, percentile or entropy")
+    seed: int = Field(default=0, ge=0)
 
 
 class ExportConfig(Settings):
@@ -15,9 +37,48 @@ class ExportConfig(Settings):
     data: Path | None = Field(
         default=None,
         strict=False,
-        description="FER2013 (CSV or folder) to verify on; none: a public-domain portrait in many variants",
+        description="FER2013 (CSV or folder) to calibrate on and to be judged by; none: a public-domain portrait in "
+        "many variants, and no INT8",
+    )
+    split: str = Field(default="PublicTest", description="of the data, to be judged by")
+    num_faces: int | None = Field(default=None, ge=1, description="of that split, evenly spread; null: all")
+    variants: tuple[Variant, ...] | None = Field(
+        default=None, strict=False, description="fp32, fp16, int8, int8-cpu; null: all that the data allows"
     )
     opset: int = Field(default=20, ge=19, le=22, description="20: the newest that every runtime we build for reads")
-    num_faces: int = Field(default=512, ge=1, description="how many faces of `data` to verify on")
-    max_abs_logit: float = Field(default=1e-3, gt=0, description="largest allowed |logit of ONNX - logit of PyTorch|")
-    min_agreement: float = Field(default=1.0, ge=0, le=1, description="least allowed share of equal argmax")
+    calibration: CalibrationConfig = CalibrationConfig()
+    max_accuracy_drop: float = Field(
+        default=0.3, gt=0, description="points that INT8 may cost; layers go back to higher precision until it holds"
+    )
+    limits: dict[Variant, Limits] = Field(default=DEFAULT_LIMITS, strict=False)
+    build: BuildConfig | None = Field(default=None, description="plans of fp32, fp16 and int8 as well; null: none")
+    triton: Path | None = Field(default=None, strict=False, description="folder for a Triton model repository")
+
+    @field_validator("limits", mode="after")
+    @classmethod
+    def _limits_for_all(cls, limits: dict[Variant, Limits]) -> dict[Variant, Limits]:
+        return {**DEFAULT_LIMITS, **limits}
+
+    @field_validator("variants", mode="before")
+    @classmethod
+    def _list_of_variants(cls, value: Any) -> Any:
+        return tuple(value) if isinstance(value, list | tuple) and value else (value or None)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> "ExportConfig":
+        if self.data is None and any(variant.scheme for variant in self.variants or ()):
+            raise ValueError("INT8 needs real faces for its ranges; give data: fer2013.csv (--data)")
+        if self.split == self.calibration.split:
+            raise ValueError(f"accuracy is judged on {self.split}; calibrate on another split")
+        return self
+
+    @property
+    def chosen(self) -> tuple[Variant, ...]:
+        """The variants to write, FP32 first: the others are made from it."""
+        wanted = self.variants or tuple(v for v in Variant if self.data is not None or v.scheme is None)
+        return tuple(v for v in Variant if v in wanted)
+
+    def limits_of(self, variant: Variant) -> Limits:
+        """Return the limits of a variant; the budget of INT8 is `max_accuracy_drop`."""
+        limits = self.limits[variant]
+        return limits.model_copy(update={"max_accuracy_drop": self.max_accuracy_drop}) if variant.scheme else limits

@@ -1,75 +1,196 @@
-"""export: checkpoint in, ONNX out, verified before it takes its name."""
+"""export: a checkpoint in; every variant, its plan and the proof out. All take their names together, or none does."""
 
-import json
-import os
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from fer_deploy.artifacts import file_sha256
-from fer_deploy.engines import open_engine
-from fer_deploy.errors import ExportError
-from fer_deploy.export.checkpoint import load_checkpoint, load_faces
+import onnx
+
+from fer_deploy.errors import VerificationError
+from fer_deploy.export.checkpoint import draw_calibration_faces, load_checkpoint, load_judged_faces
 from fer_deploy.export.config import ExportConfig
+from fer_deploy.export.convert import Int8Maker, fp16_artifact, open_artifact
+from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.plans import BuiltPlan, build_and_judge
 from fer_deploy.export.portrait import SOURCE, portrait_faces
+from fer_deploy.export.publish import write_together
+from fer_deploy.export.report import Report, report_files
 from fer_deploy.export.to_onnx import write_onnx
 from fer_deploy.export.torch_engine import DeployedGraph, TorchEngine
-from fer_deploy.export.verify import Agreement, compare, require_agreement
+from fer_deploy.export.triton import write_triton_repository
+from fer_deploy.export.triton_model import TritonSettings
+from fer_deploy.export.variants import Artifact, Variant, artifact_of
+from fer_deploy.export.verify import Comparison, Reference, breaches_of, compare
+from fer_deploy.flavors import Flavor
+from fer_deploy.spec import ModelSpec
+
+Tell = Callable[[str], None]
+REPORT, FAILED_REPORT = "report", "report-failed"
 
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export left behind."""
+    """What an export left behind: models and plans in the order they were made, and the report's Markdown file."""
 
-    onnx: Path
+    models: tuple[Path, ...]
+    plans: tuple[Path, ...]
     report: Path
-    agreement: Agreement
+    comparisons: tuple[Comparison, ...]
+
+    def lines(self) -> list[str]:
+        """Return what was written, a line a file."""
+        found = {comparison.artifact: comparison for comparison in self.comparisons}
+        lines = [f"{path}: {found[path.name].in_words()}" for path in self.models]
+        return [*lines, *(f"{path}" for path in self.plans), f"report: {self.report}"]
+
+    @property
+    def onnx(self) -> Path:
+        """The first model; FP32 where it was asked for."""
+        return self.models[0]
 
 
-def export(config: ExportConfig) -> Exported:
-    """Write `<architecture>-fp32.onnx` and its verification report into `config.out`.
+def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
+    """Write the variants of a checkpoint, their plans and a report (Markdown, PNG, JSON) into `config.out`.
 
-    The graph is built under a temporary name in the same folder and renamed once it agrees with PyTorch; on any
-    failure the folder is as it was.
+    Each is held against PyTorch before anything takes its name; on a failure the artifacts in `config.out` are as they
+    were, and `report-failed.*` says which stage broke which limit.
+
+    Args:
+        config: what to make and what it may lose.
+        tell: hears each step before it begins.
 
     Raises:
+        ConfigError: contradictory settings.
         ArtifactError: the checkpoint or the data cannot be used.
-        ExportError: no valid graph came out, or the folder cannot be written.
-        VerificationError: ONNX Runtime and PyTorch disagree.
+        ExportError: no valid graph or plan came out, or a folder cannot be written.
+        VerificationError: an artifact broke a limit.
     """
     model, spec = load_checkpoint(config.checkpoint)
-    graph = DeployedGraph(model, spec).eval()
+    faces = judged_faces(config, spec)
+    tell(f"PyTorch on {len(faces)} faces ({faces.source})")
+    with TorchEngine.open(config.checkpoint, device="cpu") as engine:
+        reference = Reference.of(engine, faces)
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        tell("fp32")
+        write_onnx(DeployedGraph(model, spec).eval(), spec, folder / "fp32.onnx", opset=config.opset)
+        fp32 = onnx.load(folder / "fp32.onnx", load_external_data=False)
+        run = _Run(config, reference, folder, tell)
+        run.judge(artifact_of(fp32, spec, Variant.FP32, {}))
+        run.make_rest(fp32, spec)
+        run.require_kept(())
+        plans = run.build_plans()
+        report = run.report(plans)
+        return _publish(config, run, plans, report)
+
+
+def judged_faces(config: ExportConfig, spec: ModelSpec) -> JudgedFaces:
+    """Return the faces that the config names, or those of the portrait."""
     if config.data is None:
-        images, where = portrait_faces(spec.input), SOURCE
-    else:
-        images, where = load_faces(config.data, config.num_faces, spec.input.height), str(config.data.name)
-    final = config.out / f"{spec.architecture}-{spec.precision}.onnx"
-    report = final.with_suffix(".verify.json")
-    is_new = not config.out.exists()
-    try:
-        config.out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=config.out) as folder:
-            candidate = Path(folder) / final.name
-            write_onnx(graph, spec, candidate, opset=config.opset)
-            with (
-                TorchEngine.open(config.checkpoint, device="cpu") as reference,
-                open_engine(candidate, device="cpu") as engine,
-            ):
-                agreement = compare(reference, engine, images, faces=where)
-            require_agreement(agreement, max_abs_logit=config.max_abs_logit, min_agreement=config.min_agreement)
-            content = {
-                "onnx": final.name,
-                "sha256": file_sha256(candidate),
-                "opset": config.opset,
-                **agreement.to_dict(),
-            }
-            draft = Path(folder) / report.name
-            draft.write_text(json.dumps(content, indent=2) + "\n")
-            os.replace(draft, report)
-            os.replace(candidate, final)
-    except OSError as err:
-        raise ExportError(f"cannot write into {config.out}: {err.strerror or err}. Fix: another --out") from err
-    finally:
-        if is_new and config.out.is_dir() and not any(config.out.iterdir()):
-            config.out.rmdir()
-    return Exported(final, report, agreement)
+        return JudgedFaces(portrait_faces(spec.input), None, SOURCE)
+    return load_judged_faces(config.data, split=config.split, limit=config.num_faces, spec=spec)
+
+
+class _Run:
+    """The artifacts of one export, as they are made and judged."""
+
+    def __init__(self, config: ExportConfig, reference: Reference, folder: Path, tell: Tell) -> None:
+        self.config, self.reference, self.folder, self.tell = config, reference, folder, tell
+        self.artifacts: list[Artifact] = []
+        self.comparisons: list[Comparison] = []
+
+    def judge(self, artifact: Artifact) -> None:
+        """Compare; a broken FP32 ends the export, for all others are made from it."""
+        stage = "onnx" if artifact.variant is Variant.FP32 else "converted"
+        with open_artifact(artifact) as engine:
+            found = compare(self.reference, engine, artifact=artifact.name, stage=stage)
+        limits = self.config.limits_of(artifact.variant)
+        self.artifacts.append(artifact)
+        self.comparisons.append(replace(found, breaches=breaches_of(found, limits)))
+        onnx.save_model(artifact.model, self.folder / artifact.name)
+        if artifact.variant is Variant.FP32:
+            self.require_kept(())
+
+    def make_rest(self, fp32: onnx.ModelProto, spec: ModelSpec) -> None:
+        """Make and judge the other variants that were asked for."""
+        chosen = self.config.chosen
+        if Variant.FP16 in chosen:
+            self.tell("fp16")
+            self.judge(fp16_artifact(fp32, spec))
+        wanted = [variant for variant in chosen if variant.scheme is not None]
+        if not wanted or self.config.data is None:
+            return
+        how = self.config.calibration
+        faces = draw_calibration_faces(
+            self.config.data, split=how.split, count=how.num_faces, seed=how.seed, spec=spec
+        )  # fmt: skip
+        maker = Int8Maker(fp32, spec, faces, how.method, self.folder, self.tell)
+        for variant in wanted:
+            self.judge(maker.artifact(variant, self.reference, max_accuracy_drop=self.config.max_accuracy_drop))
+
+    def build_plans(self) -> tuple[BuiltPlan, ...]:
+        """Build and, where this machine can run them, judge the plans."""
+        if self.config.build is None:
+            return ()
+        plans = []
+        for artifact in self.written:
+            if artifact.variant.is_for_tensorrt:
+                path = self.folder / artifact.name
+                self.tell(f"plan of {path.name}")
+                limits = self.config.limits_of(artifact.variant)
+                plans.append(build_and_judge(path, self.config.build, self.reference, limits))
+        return tuple(plans)
+
+    @property
+    def written(self) -> list[Artifact]:
+        """The artifacts that were asked for; FP32 is always made."""
+        return [artifact for artifact in self.artifacts if artifact.variant in self.config.chosen]
+
+    def report(self, plans: tuple[BuiltPlan, ...]) -> Report:
+        """Return the report of an export whose limits all hold."""
+        self.require_kept(plans)
+        return self._report(plans)
+
+    def _report(self, plans: tuple[BuiltPlan, ...]) -> Report:
+        return Report.of(self.config, self.reference, self.artifacts, self.comparisons, plans, self.folder)
+
+    def require_kept(self, plans: tuple[BuiltPlan, ...]) -> None:
+        """Raise for the first stage that broke a limit, after a report of all that was found."""
+        found = [*self.comparisons, *(plan.comparison for plan in plans if plan.comparison is not None)]
+        guilty = next((comparison for comparison in found if comparison.breaches), None)
+        if guilty is None:
+            return
+        files = report_files(self._report(plans), FAILED_REPORT)
+        write_together({self.config.out / name: content for name, content in files.items()})
+        raise VerificationError(
+            f"{guilty.artifact} (stage {guilty.stage}) differs from PyTorch on {guilty.num_faces} faces "
+            f"({self.reference.faces.source}): {'; '.join(guilty.breaches)}. No artifact was written. "
+            f"See {self.config.out / FAILED_REPORT}.md. Fix: other limits in the config, or another checkpoint"
+        )
+
+
+def _serve(run: _Run, plans: tuple[BuiltPlan, ...], folder: Path) -> None:
+    """Write the Triton repository: plans that its TensorRT backend loads, graphs that ONNX Runtime is fast with."""
+    graphs = {artifact.variant: run.folder / artifact.name for artifact in run.written}
+    on_any = [graphs[variant] for variant in (Variant.FP32, Variant.FP16) if variant in graphs]
+    loadable = [plan.path for plan in plans if plan.manifest.flavor is Flavor.TENSORRT]
+    if on_any or loadable:
+        write_triton_repository([*on_any, *loadable], folder)
+    if Variant.INT8_CPU in graphs:
+        write_triton_repository([graphs[Variant.INT8_CPU]], folder, settings=TritonSettings(device="cpu"))
+
+
+def _publish(config: ExportConfig, run: _Run, plans: tuple[BuiltPlan, ...], report: Report) -> Exported:
+    if config.triton is not None:
+        _serve(run, plans, config.triton)
+    files = {config.out / artifact.name: (run.folder / artifact.name).read_bytes() for artifact in run.written}
+    models = tuple(files)
+    for plan in plans:
+        files |= {config.out / path.name: path.read_bytes() for path in plan.files}
+    files |= {config.out / name: content for name, content in report_files(report, REPORT).items()}
+    write_together(files)
+    for failed in config.out.glob(f"{FAILED_REPORT}.*"):
+        failed.unlink()
+    built = tuple(config.out / plan.path.name for plan in plans)
+    return Exported(models, built, config.out / f"{REPORT}.md", tuple(run.comparisons))

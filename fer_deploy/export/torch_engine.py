@@ -39,6 +39,8 @@ class TorchEngine(Engine):
     def open(cls, path: Path, *, device: Device = "auto") -> Self:
         """Load a `.safetensors` release; see `load_checkpoint` for the errors."""
         model, spec = load_checkpoint(path)
+        if device not in ("auto", "cpu", "cuda"):
+            raise EngineError(f"PyTorch runs on cpu or cuda, not on {device}. Fix: --device cpu")
         if device == "cuda" and not torch.cuda.is_available():
             raise EngineError(f"device cuda: PyTorch {torch.__version__} finds no CUDA device. Fix: --device cpu")
         use_cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())

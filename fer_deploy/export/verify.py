@@ -1,61 +1,200 @@
-"""Hold an engine against a reference on the same faces."""
+"""Hold an artifact against PyTorch on the same faces, and judge what was found by limits.
 
-from dataclasses import asdict, dataclass
+Every artifact is held against the same reference, stage by stage: the FP32 ONNX, the graph that was converted from it,
+the engine that was built from that. The first stage that breaks a limit is the guilty one.
+"""
+
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import Field
+from sklearn.metrics import f1_score, recall_score
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.errors import EngineError, VerificationError
+from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.settings import Settings
 
-BATCH_SIZES = (1, 7, 64)
-"""Every face runs in batches of each size: a frozen batch dimension or a batch-dependent result shows up."""
+BATCH_SIZE = 64
+OTHER_BATCH_SIZES = (1, 7)
+NUM_BATCHED = 128
+"""Faces that also run in the other batch sizes: a frozen or a batch-dependent graph shows up."""
+_QUANTILE = 0.999
+_PERCENT = 100.0
+
+
+class Limits(Settings):
+    """What an artifact may lose. Points are percentage points; changes are judged on labelled faces only."""
+
+    max_abs_logit: float | None = Field(default=None, gt=0, description="largest |Δlogit|; null: not judged")
+    max_abs_logit_p999: float | None = Field(default=None, gt=0, description="99.9th percentile of |Δlogit|")
+    max_batch_difference: float = Field(default=0.05, gt=0, description="of a logit, between batches of 1, 7 and 64")
+    max_kl: float | None = Field(default=None, gt=0, description="mean KL(PyTorch || artifact), nats")
+    min_agreement: float = Field(default=1.0, ge=0, le=1, description="share of faces with the same emotion")
+    max_accuracy_drop: float = Field(default=0.0, ge=0, description="points")
+    max_f1_drop: float = Field(default=0.5, ge=0, description="points of macro-F1")
+    max_recall_drop: float = Field(default=2.0, ge=0, description="points of any one class's recall")
 
 
 @dataclass(frozen=True)
-class Agreement:
-    """How near a candidate comes to its reference.
+class Scores:
+    """Accuracy, macro-F1 and recall by label, in percent."""
+
+    accuracy: float
+    macro_f1: float
+    recall: dict[str, float]
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """How near an artifact comes to PyTorch.
 
     Attributes:
-        num_faces: faces compared, each in every batch size.
+        artifact: file name.
+        stage: "onnx", "converted" or "engine".
+        candidate: what ran, as its engine describes itself.
+        num_faces: faces compared.
         max_abs_logit: largest absolute difference of any logit.
-        agreement: share of faces with the same argmax, 0 to 1.
+        max_abs_logit_p999: its 99.9th percentile over faces and labels.
+        max_batch_difference: largest absolute difference of a logit between batch sizes, of the artifact alone.
+        kl: mean KL divergence of the probabilities, nats.
+        agreement: share of faces with the same emotion, 0 to 1.
+        scores: of the artifact; None: faces without labels.
+        change: the artifact's scores less PyTorch's, in points.
+        breaches: limits that were broken, in words.
     """
 
-    reference: str
+    artifact: str
+    stage: str
     candidate: str
-    faces: str
     num_faces: int
     max_abs_logit: float
+    max_abs_logit_p999: float
+    max_batch_difference: float
+    kl: float
     agreement: float
+    scores: Scores | None = None
+    change: Scores | None = None
+    breaches: tuple[str, ...] = field(default=())
+
+    def in_words(self) -> str:
+        """Return what people ask first, in a line."""
+        scores, change = self.scores, self.change
+        known = (
+            "" if scores is None or change is None else f"accuracy {scores.accuracy:.2f} % ({change.accuracy:+.2f}), "
+        )
+        return (
+            f"{known}max |Δlogit| {self.max_abs_logit:.1e}, same emotion {self.agreement:.2%} "
+            f"on {self.num_faces:,} faces"
+        )
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
-        return asdict(self)
+        return asdict(self) | {"breaches": list(self.breaches)}
 
 
-def compare(reference: Engine, candidate: Engine, images_nchw: NDArray[np.uint8], *, faces: str) -> Agreement:
-    """Run both engines over (N, 1, H, W) uint8 faces; `faces` says in words where they come from."""
-    wanted = run_in_batches(reference, images_nchw, BATCH_SIZES[-1])
-    largest, least_agreement = 0.0, 1.0
-    for size in BATCH_SIZES:
-        got = run_in_batches(candidate, images_nchw, size)
-        largest = max(largest, float(np.abs(got - wanted).max()))
-        least_agreement = min(least_agreement, float((got.argmax(1) == wanted.argmax(1)).mean()))
-    return Agreement(
-        reference.description, candidate.description, faces, len(images_nchw), largest, least_agreement
+@dataclass(frozen=True, eq=False)
+class Reference:
+    """PyTorch's logits, (N, C) float32, for the faces that all artifacts are judged on."""
+
+    faces: JudgedFaces
+    labels: tuple[str, ...]
+    logits: NDArray[np.float32]
+    description: str
+
+    @classmethod
+    def of(cls, engine: Engine, faces: JudgedFaces) -> "Reference":
+        """Run the reference engine."""
+        logits = run_in_batches(engine, faces.images_nchw, BATCH_SIZE)
+        return cls(faces, engine.spec.labels, logits, engine.description)
+
+    def take(self, limit: int) -> "Reference":
+        """Return the same for at most `limit` of the faces, evenly spread."""
+        chosen = self.faces.positions(limit)
+        return Reference(self.faces.at(chosen), self.labels, self.logits[chosen], self.description)
+
+    def scores(self) -> Scores | None:
+        """Return the reference's own scores."""
+        return scores_of(self.logits, self.faces.labels, self.labels)
+
+
+def compare(reference: Reference, candidate: Engine, *, artifact: str, stage: str) -> Comparison:
+    """Run the candidate over the reference's faces, a share of them in other batch sizes as well."""
+    faces = reference.faces
+    logits = run_in_batches(candidate, faces.images_nchw, BATCH_SIZE)
+    differences = np.abs(logits - reference.logits)
+    some = slice(0, NUM_BATCHED)
+    in_batches = [run_in_batches(candidate, faces.images_nchw[some], size) for size in OTHER_BATCH_SIZES]
+    scores = scores_of(logits, faces.labels, reference.labels)
+    return Comparison(
+        artifact=artifact, stage=stage, candidate=candidate.description, num_faces=len(faces),
+        max_abs_logit=float(differences.max()), max_abs_logit_p999=float(np.quantile(differences, _QUANTILE)),
+        max_batch_difference=max(float(np.abs(again - logits[some]).max()) for again in in_batches),
+        kl=float(kl_divergence(reference.logits, logits).mean()),
+        agreement=float((logits.argmax(1) == reference.logits.argmax(1)).mean()),
+        scores=scores, change=_change(reference.scores(), scores),
     )  # fmt: skip
 
 
-def require_agreement(result: Agreement, *, max_abs_logit: float, min_agreement: float) -> None:
-    """Raise VerificationError where a limit is broken."""
-    if result.max_abs_logit > max_abs_logit or result.agreement < min_agreement:
-        raise VerificationError(
-            f"{result.candidate} differs from {result.reference} on {result.num_faces} faces ({result.faces}): "
-            f"max |Δlogit| {result.max_abs_logit:.2e} (allowed {max_abs_logit:.0e}), "
-            f"same emotion {result.agreement:.2%} (required {min_agreement:.2%}). Nothing was written"
-        )
+def breaches_of(found: Comparison, limits: Limits) -> tuple[str, ...]:
+    """Return each broken limit in words, with what was seen and what is allowed."""
+    broken = []
+    for name, seen in (
+        ("max_abs_logit", found.max_abs_logit), ("max_abs_logit_p999", found.max_abs_logit_p999),
+        ("max_batch_difference", found.max_batch_difference), ("max_kl", found.kl),
+    ):  # fmt: skip
+        allowed = getattr(limits, name)
+        if allowed is not None and not seen <= allowed:
+            broken.append(f"{name.replace('max_', '')} {seen:.2e} (allowed {allowed:.0e})")
+    if not found.agreement >= limits.min_agreement:
+        broken.append(f"same emotion {found.agreement:.2%} (required {limits.min_agreement:.2%})")
+    if found.change is not None:
+        broken += _broken_scores(found.change, limits)
+    return tuple(broken)
+
+
+def _broken_scores(change: Scores, limits: Limits) -> list[str]:
+    broken = []
+    for name, seen, allowed in (
+        ("accuracy", change.accuracy, limits.max_accuracy_drop), ("macro-F1", change.macro_f1, limits.max_f1_drop),
+        *((f"recall of {label}", points, limits.max_recall_drop) for label, points in change.recall.items()),
+    ):  # fmt: skip
+        if not seen >= -allowed - 1e-9:
+            broken.append(f"{name} {seen:+.2f} points (allowed -{allowed:g})")
+    return broken
+
+
+def scores_of(logits: NDArray[np.float32], labels: NDArray[np.int64] | None, names: tuple[str, ...]) -> Scores | None:
+    """Return the scores in percent of (N, C) logits, or None without labels. Classes without a face are left out."""
+    if labels is None:
+        return None
+    chosen, present = logits.argmax(1), np.unique(labels)
+    recalls = recall_score(labels, chosen, labels=present, average=None, zero_division=0)
+    f1 = f1_score(labels, chosen, labels=present, average="macro", zero_division=0)
+    by_label = {names[label]: _PERCENT * float(recall) for label, recall in zip(present, recalls, strict=True)}
+    return Scores(_PERCENT * float((chosen == labels).mean()), _PERCENT * float(f1), by_label)
+
+
+def _change(before: Scores | None, after: Scores | None) -> Scores | None:
+    if before is None or after is None:
+        return None
+    recall = {label: after.recall[label] - value for label, value in before.recall.items()}
+    return Scores(after.accuracy - before.accuracy, after.macro_f1 - before.macro_f1, recall)
+
+
+def kl_divergence(wanted: NDArray[np.float32], got: NDArray[np.float32]) -> NDArray[np.float64]:
+    """Return (N,): KL(softmax(wanted) || softmax(got)) in nats."""
+    p, q = _log_softmax(wanted), _log_softmax(got)
+    found: NDArray[np.float64] = (np.exp(p) * (p - q)).sum(axis=1).clip(min=0)
+    return found
+
+
+def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
+    shifted = logits.astype(np.float64) - logits.max(axis=1, keepdims=True)
+    result: NDArray[np.float64] = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
+    return result
 
 
 def run_in_batches(engine: Engine, images_nchw: NDArray[np.uint8], size: int) -> NDArray[np.float32]:

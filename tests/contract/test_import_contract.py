@@ -13,7 +13,8 @@ import fer_deploy.cli, fer_deploy.cli.live
 for name in ("engines", "vision", "live"):
     package = importlib.import_module(f"fer_deploy.{name}")
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        importlib.import_module(module.name)
+        if module.name != "fer_deploy.engines.onnxruntime_rtx":  # imports a plugin that only its users install
+            importlib.import_module(module.name)
 import fer_deploy.artifacts, fer_deploy.settings, fer_deploy.spec, fer_deploy.errors
 print(json.dumps(sorted(sys.modules)))
 """

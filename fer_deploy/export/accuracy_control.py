@@ -1,0 +1,114 @@
+"""INT8 within a budget of accuracy: measures what each layer costs, and leaves the dearest in higher precision.
+
+As NNCF's accuracy control does: quantize all, and while too much is lost give layers back in the order of their cost.
+A layer's cost is measured alone, with every other layer in FP32, as the mean KL divergence of the probabilities: it
+tells layers apart on a few hundred faces, where accuracy moves in steps of a face.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import onnx
+
+from fer_deploy.engines.base import Engine
+from fer_deploy.errors import VerificationError
+from fer_deploy.export.quantize import Scheme
+from fer_deploy.export.verify import BATCH_SIZE, Reference, kl_divergence, run_in_batches, scores_of
+
+NUM_FACES = 512
+"""Faces on which each layer's cost is measured."""
+Make = Callable[[tuple[str, ...]], onnx.ModelProto]
+"""From the layers that stay float to the graph."""
+Open = Callable[[onnx.ModelProto], Engine]
+
+
+@dataclass(frozen=True)
+class LayerCost:
+    """What quantizing one layer alone costs: mean KL in nats, and points of accuracy (None without labels)."""
+
+    layer: str
+    kl: float
+    accuracy_change: float | None
+
+
+@dataclass(frozen=True, eq=False)
+class Controlled:
+    """The graph that keeps the budget.
+
+    Attributes:
+        model: the graph.
+        float_layers: given back, dearest first.
+        costs: of each layer, dearest first.
+        accuracy_changes: points lost or won with 0, 1, 2, ... layers given back, as far as was tried.
+    """
+
+    model: onnx.ModelProto
+    float_layers: tuple[str, ...]
+    costs: tuple[LayerCost, ...]
+    accuracy_changes: tuple[float, ...]
+
+    def record(self) -> dict[str, Any]:
+        """Return plain values for reports and metadata."""
+        return {
+            "float_layers": list(self.float_layers),
+            "accuracy_changes": [round(change, 3) for change in self.accuracy_changes],
+            "layer_costs": [
+                {"layer": cost.layer, "kl": cost.kl, "accuracy_change": cost.accuracy_change} for cost in self.costs
+            ],
+        }
+
+
+def layer_costs(
+    reference: Reference, layers: tuple[str, ...], make: Make, open_graph: Open, *, progress: Callable[[str], None]
+) -> tuple[LayerCost, ...]:
+    """Return the cost of each layer, dearest first.
+
+    Args:
+        reference: PyTorch's logits.
+        layers: that can be quantized, by name.
+        make: quantizes all but the layers named.
+        open_graph: an engine that computes what the graph says.
+        progress: told each layer before it is measured.
+    """
+    some = reference.take(NUM_FACES)
+    plain = scores_of(some.logits, some.faces.labels, some.labels)
+    found = []
+    for layer in layers:
+        progress(layer)
+        with open_graph(make(tuple(name for name in layers if name != layer))) as engine:
+            logits = run_in_batches(engine, some.faces.images_nchw, BATCH_SIZE)
+        scores = scores_of(logits, some.faces.labels, some.labels)
+        change = None if scores is None or plain is None else scores.accuracy - plain.accuracy
+        found.append(LayerCost(layer, float(kl_divergence(some.logits, logits).mean()), change))
+    return tuple(sorted(found, key=lambda cost: -cost.kl))
+
+
+def keep_budget(
+    reference: Reference, costs: tuple[LayerCost, ...], make: Make, open_graph: Open, *, max_accuracy_drop: float,
+    scheme: Scheme,
+) -> Controlled:  # fmt: skip
+    """Return the graph with the fewest float layers whose accuracy falls by at most `max_accuracy_drop` points.
+
+    Raises:
+        VerificationError: even half of the layers in float do not keep it.
+    """
+    before = reference.scores()
+    assert before is not None
+    changes: list[float] = []
+    for num_float in range(len(costs) // 2 + 1):
+        float_layers = tuple(cost.layer for cost in costs[:num_float])
+        model = make(float_layers)
+        with open_graph(model) as engine:
+            logits = run_in_batches(engine, reference.faces.images_nchw, BATCH_SIZE)
+        after = scores_of(logits, reference.faces.labels, reference.labels)
+        assert after is not None
+        changes.append(after.accuracy - before.accuracy)
+        if changes[-1] >= -max_accuracy_drop - 1e-9:
+            return Controlled(model, float_layers, costs, tuple(changes))
+    raise VerificationError(
+        f"INT8 for {scheme} loses {-max(changes):.2f} points of accuracy at best, with up to {len(costs) // 2} of "
+        f"{len(costs)} layers in float; {max_accuracy_drop:g} are allowed. Fix: fine-tune with fer-train train "
+        "--init CHECKPOINT and quantization_aware: true in the config, another calibration method, or a larger "
+        "--max-accuracy-drop"
+    )

@@ -1,0 +1,80 @@
+"""From the FP32 graph to the other variants, INT8 within its budget."""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import onnx
+
+from fer_deploy.engines import open_engine
+from fer_deploy.engines.base import Engine
+from fer_deploy.export.accuracy_control import keep_budget, layer_costs
+from fer_deploy.export.calibration import Calibration, Method, calibrate
+from fer_deploy.export.exact_engine import ExactEngine
+from fer_deploy.export.faces import CalibrationFaces
+from fer_deploy.export.quantize import Scheme, fp16_graph, int8_graph, prepared, quantizable
+from fer_deploy.export.variants import Artifact, Variant, artifact_of
+from fer_deploy.export.verify import Reference
+from fer_deploy.spec import ModelSpec
+
+Tell = Callable[[str], None]
+
+
+def open_artifact(artifact: Artifact) -> Engine:
+    """Return the engine that judges an artifact: as deployed on the CPU, or exact for the INT8 graph of TensorRT."""
+    if artifact.variant is Variant.INT8:
+        return ExactEngine(artifact.model, artifact.spec)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / artifact.name
+        onnx.save_model(artifact.model, path)
+        return open_engine(path, device="cpu")  # it has read the file when it returns
+
+
+def fp16_artifact(fp32: onnx.ModelProto, spec: ModelSpec) -> Artifact:
+    """Return the FP16 variant."""
+    return artifact_of(fp16_graph(fp32), spec, Variant.FP16, {})
+
+
+class Int8Maker:
+    """Makes both INT8 variants from one FP32 graph and one calibration."""
+
+    def __init__(
+        self, fp32: onnx.ModelProto, spec: ModelSpec, faces: CalibrationFaces, method: Method, folder: Path, tell: Tell
+    ) -> None:
+        """Calibrate; `folder` keeps the ranges as long as this lives."""
+        self._spec, self._tell = spec, tell
+        self._model = prepared(fp32)
+        tell(f"calibrating on {len(faces.images_nchw)} faces ({method})")
+        self.calibration: Calibration = calibrate(self._model, spec, faces, method=method, cache=folder / "ranges.json")
+
+    def artifact(self, variant: Variant, reference: Reference, *, max_accuracy_drop: float) -> Artifact:
+        """Return an INT8 variant that keeps the budget.
+
+        Raises:
+            VerificationError: not even with half of the layers in higher precision.
+            ExportError: the graph cannot be quantized.
+        """
+        scheme = variant.scheme
+        assert scheme is not None
+        layers = quantizable(self._model, scheme)
+
+        def make(float_layers: tuple[str, ...]) -> onnx.ModelProto:
+            return self._graph(scheme, float_layers)
+
+        def open_graph(model: onnx.ModelProto) -> Engine:
+            return open_artifact(artifact_of(model, self._spec, variant, {}))
+
+        costs = layer_costs(
+            reference, layers, make, open_graph, progress=lambda layer: self._tell(f"{variant}: cost of {layer}")
+        )
+        self._tell(f"{variant}: accuracy")
+        kept = keep_budget(
+            reference, costs, make, open_graph, max_accuracy_drop=max_accuracy_drop, scheme=scheme
+        )  # fmt: skip
+        record: dict[str, Any] = {"scheme": scheme.value, "calibration": self.calibration.record(), **kept.record()}
+        return artifact_of(kept.model, self._spec, variant, record)
+
+    def _graph(self, scheme: Scheme, float_layers: tuple[str, ...]) -> onnx.ModelProto:
+        quantized = int8_graph(self._model, self.calibration, scheme, float_layers=float_layers)
+        return fp16_graph(quantized) if scheme is Scheme.TENSORRT else quantized

@@ -1,0 +1,51 @@
+"""Faces that an export is judged on, and those that INT8 ranges are measured on."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, eq=False)
+class JudgedFaces:
+    """Faces for `verify`.
+
+    Attributes:
+        images_nchw: (N, 1, H, W) uint8, as the deployed preprocess makes them.
+        labels: (N,) int64 indices into the spec's labels; None: faces without labels, judged by agreement only.
+        source: where they come from, in words.
+    """
+
+    images_nchw: NDArray[np.uint8]
+    labels: NDArray[np.int64] | None
+    source: str
+
+    def __len__(self) -> int:
+        return len(self.images_nchw)
+
+    def sha256(self) -> str:
+        """Return a digest of the pixels and labels, in order."""
+        content = hashlib.sha256(self.images_nchw.tobytes())
+        if self.labels is not None:
+            content.update(self.labels.tobytes())
+        return content.hexdigest()
+
+    def positions(self, limit: int) -> NDArray[np.int64]:
+        """Return the positions of at most `limit` faces, evenly spread."""
+        found: NDArray[np.int64] = np.unique(np.linspace(0, len(self) - 1, min(limit, len(self)), dtype=np.int64))
+        return found
+
+    def at(self, positions: NDArray[np.int64]) -> "JudgedFaces":
+        """Return the faces at these positions."""
+        labels = None if self.labels is None else self.labels[positions]
+        return JudgedFaces(self.images_nchw[positions], labels, self.source)
+
+
+@dataclass(frozen=True, eq=False)
+class CalibrationFaces:
+    """Faces for INT8 ranges: (N, 1, H, W) uint8, drawn from training rows with a seed; `source` in words."""
+
+    images_nchw: NDArray[np.uint8]
+    source: str
+    seed: int

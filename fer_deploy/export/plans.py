@@ -1,0 +1,55 @@
+"""The engine stage of an export: build the plan of a graph and, where this machine can, run it against PyTorch."""
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from fer_deploy.engines import open_engine
+from fer_deploy.errors import ArtifactError, EngineError, MissingDependencyError
+from fer_deploy.export.build import build_plan
+from fer_deploy.export.build_config import BuildConfig
+from fer_deploy.export.verify import Comparison, Limits, Reference, breaches_of, compare
+from fer_deploy.manifest import PlanManifest, manifest_json, manifest_path
+
+_NOT_RUN = (ArtifactError, EngineError, MissingDependencyError)
+
+
+@dataclass(frozen=True)
+class BuiltPlan:
+    """A plan with its manifest.
+
+    Attributes:
+        path: of the plan.
+        manifest: beside it.
+        comparison: against PyTorch; None: this machine cannot run it.
+        not_run: why not; empty where it ran.
+    """
+
+    path: Path
+    manifest: PlanManifest
+    comparison: Comparison | None
+    not_run: str
+
+    @property
+    def files(self) -> tuple[Path, Path]:
+        """Plan and manifest."""
+        return self.path, manifest_path(self.path)
+
+
+def build_and_judge(onnx: Path, config: BuildConfig, reference: Reference, limits: Limits) -> BuiltPlan:
+    """Build `<onnx stem>.plan` beside the model and run it over the reference's faces if that can be done here.
+
+    Raises:
+        ExportError, ConfigError, MissingDependencyError: see `build_plan`.
+    """
+    plan = onnx.with_suffix(".plan")
+    manifest = build_plan(onnx, plan, config)
+    try:
+        engine = open_engine(plan, device="cuda")
+    except _NOT_RUN as err:
+        return BuiltPlan(plan, manifest, None, str(err).splitlines()[0])
+    with engine:
+        found = compare(reference, engine, artifact=plan.name, stage="engine")
+    found = replace(found, breaches=breaches_of(found, limits))
+    manifest = manifest.model_copy(update={"report": found.to_dict()})
+    manifest_path(plan).write_text(manifest_json(manifest))
+    return BuiltPlan(plan, manifest, found, "")

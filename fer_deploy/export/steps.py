@@ -1,0 +1,121 @@
+"""Single steps of an export: quantize an FP32 ONNX, verify any artifact."""
+
+import tempfile
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import onnx
+
+from fer_deploy.engines import PLAN_SUFFIXES, open_engine
+from fer_deploy.engines.base import Device, Engine
+from fer_deploy.engines.onnxruntime import VARIANT_KEY
+from fer_deploy.errors import ConfigError, ExportError, VerificationError
+from fer_deploy.export.checkpoint import draw_calibration_faces
+from fer_deploy.export.config import ExportConfig
+from fer_deploy.export.convert import Int8Maker, fp16_artifact, open_artifact
+from fer_deploy.export.exact_engine import ExactEngine
+from fer_deploy.export.onnx_source import read_onnx
+from fer_deploy.export.pipeline import judged_faces
+from fer_deploy.export.publish import write_together
+from fer_deploy.export.torch_engine import TorchEngine
+from fer_deploy.export.variants import Variant
+from fer_deploy.export.verify import Comparison, Reference, breaches_of, compare
+from fer_deploy.manifest import read_manifest
+from fer_deploy.spec import Precision
+
+Tell = Callable[[str], None]
+
+
+def quantize(
+    source: Path, variant: Variant, config: ExportConfig, *, out: Path, tell: Tell = lambda _: None
+) -> Comparison:
+    """Write one variant of an FP32 ONNX, held against that ONNX by the limits of the config.
+
+    Args:
+        source: FP32, from `export`.
+        variant: fp16, int8 or int8-cpu.
+        config: data, calibration, budget and limits; its checkpoint and out are not used.
+        out: file to write.
+        tell: hears each step before it begins.
+
+    Raises:
+        ConfigError: FP32 asked for, or INT8 without data.
+        ArtifactError: `source` or the data cannot be used, or `source` is not FP32.
+        ExportError: no valid graph came out, or `out` cannot be written.
+        VerificationError: a limit is broken; nothing was written.
+    """
+    found = read_onnx(source)
+    if variant is Variant.FP32 or found.spec.precision is not Precision.FP32:
+        raise ConfigError(f"cannot make {variant} of {source} ({found.spec.precision}). Fix: start from the fp32 file")
+    if variant.scheme is not None and config.data is None:
+        raise ConfigError("INT8 needs real faces for its ranges. Fix: --data fer2013.csv")
+    model = onnx.ModelProto.FromString(found.content)
+    with open_engine(source, device="cpu") as engine:
+        tell("fp32")
+        reference = Reference.of(engine, judged_faces(config, found.spec))
+    with tempfile.TemporaryDirectory() as folder:
+        if variant.scheme is None:
+            artifact = fp16_artifact(model, found.spec)
+        else:
+            how = config.calibration
+            assert config.data is not None
+            faces = draw_calibration_faces(
+                config.data, split=how.split, count=how.num_faces, seed=how.seed, spec=found.spec
+            )
+            maker = Int8Maker(model, found.spec, faces, how.method, Path(folder), tell)
+            artifact = maker.artifact(variant, reference, max_accuracy_drop=config.max_accuracy_drop)
+    with open_artifact(artifact) as engine:
+        result = _judged(compare(reference, engine, artifact=out.name, stage="converted"), variant, config)
+    require_kept(result, reference)
+    write_together({out: artifact.model.SerializeToString()})
+    return result
+
+
+def verify(artifact: Path, config: ExportConfig, *, device: Device) -> tuple[Comparison, Reference]:
+    """Hold an ONNX or a plan against the checkpoint of the config; broken limits stand in the result.
+
+    Raises:
+        ArtifactError: a file that cannot be used.
+        EngineError: the artifact does not run on this machine.
+        VerificationError: it failed while running.
+        ExportError: labels or input of artifact and checkpoint differ.
+    """
+    engine, variant = _open(artifact, device)
+    with engine, TorchEngine.open(config.checkpoint, device="cpu") as torch_engine:
+        if (engine.spec.labels, engine.spec.input) != (torch_engine.spec.labels, torch_engine.spec.input):
+            raise ExportError(
+                f"{artifact} and {config.checkpoint} differ in labels or input: not one model. "
+                "Fix: name the checkpoint that it was exported from"
+            )
+        reference = Reference.of(torch_engine, judged_faces(config, torch_engine.spec))
+        stage = "engine" if artifact.suffix in PLAN_SUFFIXES else "onnx" if variant is Variant.FP32 else "converted"
+        return _judged(compare(reference, engine, artifact=artifact.name, stage=stage), variant, config), reference
+
+
+def require_kept(found: Comparison, reference: Reference) -> None:
+    """Raise VerificationError where a limit is broken."""
+    if found.breaches:
+        raise VerificationError(
+            f"{found.artifact} (stage {found.stage}) differs from {reference.description} on {found.num_faces} faces "
+            f"({reference.faces.source}): {'; '.join(found.breaches)}. Fix: other limits in the config, or export again"
+        )
+
+
+def _open(artifact: Path, device: Device) -> tuple[Engine, Variant]:
+    if artifact.suffix in PLAN_SUFFIXES:
+        variant = Variant(read_manifest(artifact).spec.precision.value)
+        return open_engine(artifact, device=device), variant
+    source = read_onnx(artifact)
+    model = onnx.ModelProto.FromString(source.content)
+    named = {prop.key: prop.value for prop in model.metadata_props}.get(VARIANT_KEY, source.spec.precision.value)
+    if named not in set(Variant):
+        raise ExportError(f"{artifact} calls itself {named!r}, no variant of this version. Fix: export it again")
+    variant = Variant(named)
+    if variant is Variant.INT8 and device in ("auto", "cpu"):
+        return ExactEngine(model, source.spec), variant
+    return open_engine(artifact, device=device), variant
+
+
+def _judged(found: Comparison, variant: Variant, config: ExportConfig) -> Comparison:
+    return replace(found, breaches=breaches_of(found, config.limits_of(variant)))

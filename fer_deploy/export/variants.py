@@ -1,0 +1,74 @@
+"""The variants of one checkpoint: which graph each is, and what its file says of itself."""
+
+import json
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+import onnx
+
+from fer_deploy.engines.onnxruntime import VARIANT_KEY
+from fer_deploy.export.quantize import Scheme
+from fer_deploy.spec import SPEC_KEY, ModelSpec, Precision
+
+QUANTIZATION_KEY = "fer_quantization"
+"""Key in `metadata_props` of the JSON that says how INT8 came about: calibration, float layers, layer costs."""
+
+
+class Variant(StrEnum):
+    """What an export can write."""
+
+    FP32 = "fp32"
+    FP16 = "fp16"
+    INT8 = "int8"
+    INT8_CPU = "int8-cpu"
+
+    @property
+    def precision(self) -> Precision:
+        """Arithmetic of its convolutions."""
+        return Precision.INT8 if self is Variant.INT8_CPU else Precision(self.value)
+
+    @property
+    def scheme(self) -> Scheme | None:
+        """Layout of its integers; None: it has none."""
+        return {Variant.INT8: Scheme.TENSORRT, Variant.INT8_CPU: Scheme.CPU}.get(self)
+
+    @property
+    def is_for_tensorrt(self) -> bool:
+        """Whether a plan can be built from it."""
+        return self is not Variant.INT8_CPU
+
+
+@dataclass(frozen=True, eq=False)
+class Artifact:
+    """One graph, ready to be judged and written.
+
+    Attributes:
+        variant: which one.
+        model: with ModelSpec, variant and record in its metadata.
+        spec: of this variant.
+        record: how INT8 came about; empty for other variants.
+    """
+
+    variant: Variant
+    model: onnx.ModelProto
+    spec: ModelSpec
+    record: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def name(self) -> str:
+        """File name, such as "net-int8-cpu.onnx"."""
+        return f"{self.spec.architecture}-{self.variant}.onnx"
+
+
+def artifact_of(model: onnx.ModelProto, spec: ModelSpec, variant: Variant, record: dict[str, Any]) -> Artifact:
+    """Return the graph with the metadata of its variant; what the quantizer left there goes."""
+    described = spec.model_copy(update={"precision": variant.precision})
+    metadata = {SPEC_KEY: described.to_json(), VARIANT_KEY: variant.value}
+    if record:
+        metadata[QUANTIZATION_KEY] = json.dumps(record)
+    found = onnx.ModelProto()
+    found.CopyFrom(model)
+    del found.metadata_props[:]
+    onnx.helper.set_model_props(found, metadata)
+    return Artifact(variant, found, described, record)
