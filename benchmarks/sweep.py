@@ -2,15 +2,18 @@
 
 Every run is a `fer-train` command in a process of its own. A stage whose output is there is not done again, so that the
 same command goes on where it was stopped; `--minutes` stops it in good order (SIGTERM; each run keeps its finished
-epochs). The table is written whenever it stops, to OUT/sweep.{md,json}; with `--publish` also to benchmarks/results.
+epochs). A run that fails does not stop the others; the sweep then ends with 1. The table, which names what was left
+out, is written to OUT/sweep.{md,json}; with `--publish` also to benchmarks/results.
 
     python benchmarks/sweep.py --plan configs/sweep/tiny.yaml --data data/fer2013.csv --out runs/sweep-tiny
 """
 
 import json
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,21 +78,25 @@ class Sweep:
         """Where the ensemble goes."""
         return self.out / "ensemble.json"
 
-    def run_all(self, trials: list[Trial]) -> bool:
-        """Train and release the trials, `jobs` at a time; return whether all are done before the deadline."""
+    def run_all(self, trials: list[Trial]) -> list[Trial]:
+        """Train and release the trials, `jobs` at a time, until the deadline; return those that failed.
+
+        However it ends, no process of it goes on.
+        """
         waiting = [t for t in trials if not t.release.exists()]
         running: dict[Trial, subprocess.Popen[bytes]] = {}
-        while waiting or running:
-            while waiting and len(running) < self.plan["jobs"] and time.monotonic() < self.deadline:
-                trial = waiting.pop(0)
-                running[trial] = self._start(trial)
-            if time.monotonic() > self.deadline:
-                _stop(running)
-                return False
-            time.sleep(0.5)
-            for trial in [t for t, process in running.items() if process.poll() is not None]:
-                self._finish(trial, running.pop(trial).returncode)
-        return True
+        failed: list[Trial] = []
+        try:
+            while (waiting or running) and time.monotonic() < self.deadline:
+                while waiting and len(running) < self.plan["jobs"]:
+                    trial = waiting.pop(0)
+                    running[trial] = self._start(trial)
+                time.sleep(0.5)
+                ended = [t for t, process in running.items() if process.poll() is not None]
+                failed += [t for t in ended if not self._finish(t, running.pop(t).returncode)]
+        finally:
+            _stop(running)
+        return failed
 
     def _start(self, trial: Trial) -> subprocess.Popen[bytes]:
         _console.print(f"training {trial.name}, seed {trial.seed}; log: {trial.out / 'log.txt'}")
@@ -98,25 +105,49 @@ class Sweep:
         with (trial.out / "log.txt").open("ab") as log:
             return subprocess.Popen([*FER_TRAIN, "train", *flags], stdout=log, stderr=log)
 
-    def _finish(self, trial: Trial, code: int) -> None:
+    def _finish(self, trial: Trial, code: int) -> bool:
         if code:
             tail = (trial.out / "log.txt").read_text(errors="replace").splitlines()[-5:]
-            raise click.ClickException(f"{trial.name}, seed {trial.seed} ended with {code}:\n" + "\n".join(tail))
-        self._command(
+            text = "\n".join([f"{trial.name}, seed {trial.seed} ended with {code}:", *tail])
+            _console.print(text, markup=False)
+            return False
+        return self._command(
             "release", "--checkpoint", str(trial.out / "best.safetensors"), *self.release_flags, "--recalibrate",
             "--out", str(trial.release),
         )  # fmt: skip
 
-    def _command(self, *arguments: str) -> None:
-        subprocess.run([*FER_TRAIN, *arguments], check=True, stdout=subprocess.DEVNULL)
+    def _command(self, *arguments: str) -> bool:
+        """Run fer-train, whose errors go to the terminal; return whether it succeeded."""
+        return subprocess.run([*FER_TRAIN, *arguments], check=False, stdout=subprocess.DEVNULL).returncode == 0
 
-    def make_ensemble(self, trials: list[Trial]) -> None:
-        """Choose the best singles on PublicTest (flip) and their weights."""
-        if self.ensemble.exists():
-            return
-        best = sorted(trials, key=lambda t: -_metrics(t)["flip"]["accuracy"])[: self.plan["ensemble"]["size"]]
+    def make_ensemble(self, trials: list[Trial]) -> bool:
+        """Choose the best released singles on PublicTest (flip) and their weights; return whether an ensemble is there.
+
+        Two are needed at least.
+        """
+        released = [t for t in trials if t.release.exists()]
+        if self.ensemble.exists() or len(released) < 2:
+            return self.ensemble.exists()
+        best = sorted(released, key=lambda t: -_metrics(t)["flip"]["accuracy"])[: self.plan["ensemble"]["size"]]
         members = [flag for t in best for flag in ("--checkpoint", str(t.release))]
-        self._command("ensemble", *members, "--data", self.data, "--flip", "--out", str(self.ensemble))
+        return self._command("ensemble", *members, "--data", self.data, "--flip", "--out", str(self.ensemble))
+
+    def work(self) -> list[Trial]:
+        """Do what is left of the plan until the deadline; return the runs that failed."""
+        singles = self.trials("singles")
+        failed = self.run_all(singles)
+        if all(t.release.exists() or t in failed for t in singles) and self.make_ensemble(singles):
+            failed += self.run_all(self.trials("students"))
+        return failed
+
+    def left_out(self) -> list[str]:
+        """Return what of the plan is not done, in words."""
+        ensemble = [] if self.ensemble.exists() else ["the ensemble"]
+        unfinished = {
+            part: [f"{t.name}-{t.seed}" for t in self.trials(part) if not t.release.exists()]
+            for part in ("singles", "students")
+        }
+        return [*unfinished["singles"], *ensemble, *unfinished["students"]]
 
     def table(self) -> list[dict[str, Any]]:
         """Return a row for each finished run."""
@@ -136,10 +167,20 @@ class Sweep:
 
 
 def _stop(running: dict[Trial, subprocess.Popen[bytes]]) -> None:
+    """End the processes: asked to at first, killed after a minute. `last.pt` is whole either way."""
     for process in running.values():
         process.terminate()
     for process in running.values():
-        process.wait(timeout=60)
+        try:
+            process.wait(timeout=60)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def end_by_sigterm(*_: object) -> None:
+    """Raise SystemExit, so that a sweep that is terminated takes its runs with it."""
+    sys.exit(143)
 
 
 def _metrics(trial: Trial) -> dict[str, Any]:
@@ -147,8 +188,10 @@ def _metrics(trial: Trial) -> dict[str, Any]:
     return measured
 
 
-def as_markdown(rows: list[dict[str, Any]], env: dict[str, str], ensemble: dict[str, Any] | None) -> str:
-    """Return the table of all runs."""
+def as_markdown(
+    rows: list[dict[str, Any]], env: dict[str, str], ensemble: dict[str, Any] | None, left_out: Sequence[str] = ()
+) -> str:
+    """Return the table of all runs, and what of the plan is not in it."""
     lines = [
         f"# All runs, {env['hardware']}", "",
         f"{env['date']}, Python {env['python']}", "",
@@ -163,6 +206,8 @@ def as_markdown(rows: list[dict[str, Any]], env: dict[str, str], ensemble: dict[
     ]
     if ensemble is not None:
         lines += _ensemble_lines(ensemble)
+    if left_out:
+        lines += ["", f"Not done: {', '.join(left_out)}."]
     return "\n".join([*lines, ""])
 
 
@@ -191,20 +236,22 @@ def main(plan: Path, data: str, ferplus: str | None, twin_rows: str | None, out:
     data_flags = (*release_flags, *(("--ferplus", ferplus) if ferplus else ()))
     deadline = time.monotonic() + minutes * 60
     sweep = Sweep(yaml.safe_load(plan.read_text()), out, data, data_flags, release_flags, deadline)
-    singles = sweep.trials("singles")
-    done = sweep.run_all(singles)
-    if done:
-        sweep.make_ensemble(singles)
-        done = sweep.run_all(sweep.trials("students"))
+    failed, left_out = sweep.work(), sweep.left_out()
     device = resolve_device("auto")
     ensemble = json.loads(sweep.ensemble.read_text()) if sweep.ensemble.exists() else None
     rows = sweep.table()
-    text = as_markdown(rows, environment(device), ensemble)
+    text = as_markdown(rows, environment(device), ensemble, left_out)
     for path in (out / "sweep.md", *((result_path("sweep", device),) if publish else ())):
-        write_results(path, {**environment(device), "runs": rows, "ensemble": ensemble}, text)
+        write_results(path, {**environment(device), "runs": rows, "ensemble": ensemble, "left_out": left_out}, text)
     _console.print(text, markup=False)
-    _console.print(f"{'all done' if done else 'time is up; the same command goes on'}; table: {out / 'sweep.md'}")
+    if failed:
+        names = ", ".join(f"{t.name}-{t.seed} ({t.out / 'log.txt'})" for t in failed)
+        raise click.ClickException(f"failed: {names}. Fix: see the logs; the same command tries these again")
+    why = "not all done" if time.monotonic() < deadline else "time is up"
+    end = f"{why}; the same command goes on" if left_out else "all done"
+    _console.print(f"{end}; table: {out / 'sweep.md'}")
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, end_by_sigterm)
     main()

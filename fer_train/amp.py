@@ -64,7 +64,7 @@ class MixedPrecision:
     def __init__(self, precision: str, device: torch.device, max_grad_norm: float | None = None) -> None:
         """Take "fp32", "bf16" or "fp16"; fp16 needs CUDA (ConfigError)."""
         if precision == "fp16" and device.type != "cuda":
-            raise ConfigError("precision fp16 needs CUDA; on the CPU use bf16 or fp32")
+            raise ConfigError("precision fp16 needs CUDA; on the CPU use bf16 or fp32. Fix: precision: auto")
         self.precision = precision
         self._device = device
         self._max_grad_norm = max_grad_norm

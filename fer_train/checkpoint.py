@@ -5,6 +5,7 @@ Every write is atomic: a temporary file beside the target, flushed to disk, then
 """
 
 import contextlib
+import errno
 import json
 import os
 from collections.abc import Callable
@@ -21,6 +22,8 @@ from fer_train.models import build_model
 
 SPEC_KEY = "fer_model_spec"
 _STATE_FORMAT = "fer-train-state-1"
+_START_ANEW = "Fix: a backup of it; or start anew, without --resume and in another --out"
+_GET_ANEW = "Fix: copy or download it again, or make it anew: fer-train train, or fer-train release"
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -37,10 +40,17 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except (OSError, SafetensorError, RuntimeError) as err:  # torch.save reports a full disk as RuntimeError
-        raise CheckpointError(f"cannot write {path}: {err}. What was there before is untouched") from err
+        raise CheckpointError(f"cannot write {path}: {err}. What was there before is untouched. {_mend(err)}") from err
     finally:
         with contextlib.suppress(OSError):  # the folder may be the thing that is wrong
             temporary.unlink()
+
+
+def _mend(err: Exception) -> str:
+    """Return the mend of a failed write; torch and safetensors tell of a full disk in words of their own."""
+    if isinstance(err, OSError) and err.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return "Fix: choose another --out, one that can be written"
+    return "Fix: free space on that disk, then go on with --resume; or begin anew with --out on another disk"
 
 
 def write_content(path: Path, content: str | bytes) -> None:
@@ -67,9 +77,11 @@ def load_state(path: Path) -> dict[str, Any]:
     except Terminated:
         raise
     except Exception as err:  # torch.load raises whatever the damaged part of the file provokes
-        raise CheckpointError(f"cannot load {path}: truncated or not a training state ({_first_line(err)})") from err
+        raise CheckpointError(
+            f"cannot load {path}: truncated or not a training state ({_first_line(err)}). {_START_ANEW}"
+        ) from err
     if not isinstance(state, dict) or state.get("format") != _STATE_FORMAT:
-        raise CheckpointError(f"{path} is a PyTorch file but not a training state of fer-train")
+        raise CheckpointError(f"{path} is a PyTorch file but not a training state of fer-train. {_START_ANEW}")
     return state
 
 
@@ -111,7 +123,9 @@ def load_release(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         model = build_model(spec["architecture"], num_classes=len(spec["labels"]))
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
     except (json.JSONDecodeError, KeyError, TypeError, RuntimeError, ConfigError) as err:
-        raise CheckpointError(f"{path}: weights and ModelSpec do not fit each other ({_first_line(err)})") from err
+        raise CheckpointError(
+            f"{path}: weights and ModelSpec do not fit each other ({_first_line(err)}). {_GET_ANEW}"
+        ) from err
     return model.eval(), spec
 
 
@@ -124,9 +138,13 @@ def _read_release(path: Path, *, with_tensors: bool) -> tuple[str, dict[str, tor
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint at {path}. Fix: fer-train train, or use weights/net.safetensors") from err
     except (OSError, SafetensorError) as err:
-        raise CheckpointError(f"cannot load {path}: truncated or not a safetensors file ({_first_line(err)})") from err
+        raise CheckpointError(
+            f"cannot load {path}: truncated or not a safetensors file ({_first_line(err)}). {_GET_ANEW}"
+        ) from err
     if SPEC_KEY not in metadata:
-        raise CheckpointError(f"{path} is a safetensors file without a ModelSpec; it was not released by fer-train")
+        raise CheckpointError(
+            f"{path} is a safetensors file without a ModelSpec; it was not released by fer-train. {_GET_ANEW}"
+        )
     return metadata[SPEC_KEY], tensors
 
 

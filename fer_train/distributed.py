@@ -44,7 +44,10 @@ class World:
             ConfigError: the batch cannot be shared out evenly.
         """
         if batch_size % self.size:
-            raise ConfigError(f"batch_size {batch_size} cannot be shared out evenly among {self.size} processes")
+            raise ConfigError(
+                f"batch_size {batch_size} cannot be shared out evenly among {self.size} processes. "
+                f"Fix: a batch_size that is a multiple of {self.size}"
+            )
         part = batch_size // self.size
         return slice(self.rank * part, (self.rank + 1) * part)
 

@@ -76,7 +76,8 @@ class Ensemble:
             if member.spec["labels"] != first.spec["labels"]:
                 raise ConfigError(
                     f"{member.path} knows the labels {', '.join(member.spec['labels'])}, "
-                    f"{first.path} knows {', '.join(first.spec['labels'])}. An ensemble needs one list of labels"
+                    f"{first.path} knows {', '.join(first.spec['labels'])}. An ensemble needs one list of labels. "
+                    "Fix: leave one of the two out"
                 )
             if member.sha256 in seen:
                 raise ConfigError(f"{member.path} and {seen[member.sha256]} are the same model. Fix: name it once")
@@ -155,7 +156,9 @@ class Ensemble:
         except FileNotFoundError as err:
             raise CheckpointError(f"no ensemble at {path}. Fix: fer-train ensemble --checkpoint ... --out") from err
         except (OSError, ValueError, KeyError, TypeError) as err:
-            raise CheckpointError(f"cannot load {path}: not an ensemble of fer-train ({err})") from err
+            raise CheckpointError(
+                f"cannot load {path}: not an ensemble of fer-train ({err}). Fix: make it anew: fer-train ensemble"
+            ) from err
         for file, sha256, _ in rows:
             if file.is_file() and (seen := file_sha256(file)) != sha256:
                 raise CheckpointError(
@@ -220,7 +223,9 @@ def crossfitted_weights(member_probs: NDArray[np.float64], faces: Faces) -> NDAr
     _, group = np.unique(pixel_hashes(faces.images), return_inverse=True)
     num_groups = int(group.max()) + 1
     if num_groups < NUM_FOLDS:
-        raise DataError(f"choosing weights needs {NUM_FOLDS} different faces or more, found {num_groups}")
+        raise DataError(
+            f"choosing weights needs {NUM_FOLDS} different faces or more, found {num_groups}. Fix: --weights equal"
+        )
     folds = (np.random.default_rng(FOLD_SEED).permutation(num_groups) % NUM_FOLDS)[group]
     result = np.empty((len(faces), len(member_probs)))
     for fold in range(NUM_FOLDS):

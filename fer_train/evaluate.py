@@ -108,7 +108,10 @@ def evaluate_split(
     chosen = take_split(faces, split)
     names: list[str] = spec["labels"]
     if (highest := int(chosen.labels.max())) >= len(names):
-        raise DataError(f"{split} holds label {highest}, the model knows {len(names)} classes, 0 to {len(names) - 1}")
+        raise DataError(
+            f"{split} holds label {highest}, the model knows {len(names)} classes, 0 to {len(names) - 1}. "
+            "Fix: a model that was trained on these classes"
+        )
     train_split = spec["provenance"].get("config", {}).get("train_split", "Training")
     try:
         is_clean, why_not = mark_clean(faces, split, train_split=train_split), ""

@@ -112,9 +112,14 @@ def save_run_release(path: Path, run: Run, faces: Faces, metrics: dict[str, Any]
 def _check_fit(config: TrainConfig, train: Faces, validation: Faces) -> None:
     highest = max(int(train.labels.max()), int(validation.labels.max()))
     if highest >= config.num_classes:
-        raise ConfigError(f"num_classes is {config.num_classes} but the data hold label {highest}")
+        raise ConfigError(
+            f"num_classes is {config.num_classes} but the data hold label {highest}. Fix: num_classes: {highest + 1}"
+        )
     if len(train) < config.batch_size:
-        raise ConfigError(f"batch_size is {config.batch_size} but {config.train_split} has {len(train)} faces")
+        raise ConfigError(
+            f"batch_size is {config.batch_size} but {config.train_split} has {len(train)} faces. "
+            "Fix: a smaller batch_size, or leave out fewer rows"
+        )
 
 
 def _prepare_folder(out: Path, config: TrainConfig) -> None:

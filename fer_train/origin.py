@@ -27,8 +27,16 @@ def describe_data(provenance: dict[str, Any]) -> list[str]:
             f"Of the data's {provenance['data_rows'][train_split]:,} rows of {train_split}, {left_out:,} were left "
             f"out: {left_out - by_list:,} twins found by pixel hash, {by_list:,} by lists (`--twin-rows`, `--exclude`)."
         )
+    lines += [_describe_list(row_list, train_split) for row_list in provenance.get("row_lists", [])]
     lines.append(f"SHA-256 of the data: `{provenance['data_sha256']}`.")
     return ["## Data", "\n".join(lines)]
+
+
+def _describe_list(row_list: dict[str, Any], train_split: str) -> str:
+    return (
+        f"`{row_list['flag']} {row_list['file']}` names {row_list['num_rows']:,} rows of {train_split}; "
+        f"SHA-256 `{row_list['sha256']}`."
+    )
 
 
 def _left_out(provenance: dict[str, Any]) -> tuple[int, int]:
@@ -95,16 +103,19 @@ def retrain_commands(stem: str, provenance: dict[str, Any], *, release: str) -> 
         commands.append(_train_command(name, step, start))
         start = Path("runs") / name / "best.safetensors"
         is_last = name == steps[-1][0]
-        recalibrate = "--recalibrate " if "recalibrated_on" in step else ""
+        recalibrate = "recalibrated_on" in step
         if is_last or recalibrate:
             out = Path("runs") / name / "release.safetensors"
-            flags = release if is_last else f"--out {out}"
-            commands.append(f"fer-train release --checkpoint {start} --data fer2013.csv {recalibrate}{flags}")
+            words = ["fer-train release", f"--checkpoint {start}", "--data fer2013.csv"]
+            words += ["--recalibrate", *_list_flags(step, "recalibrated_row_lists")] if recalibrate else []
+            commands.append(" ".join([*words, release if is_last else f"--out {out}"]))
             start = out
     blocks = ["## Retrain", "```\n" + "\n".join(commands) + "\n```"]
-    if "data_rows" in provenance and (by_list := _left_out(provenance)[1]):
+    are_named = all("row_lists" in step for _, step in steps)
+    if not are_named and "data_rows" in provenance and (by_list := _left_out(provenance)[1]):
         blocks.append(
-            f"{by_list:,} rows were left out by lists: add `--twin-rows` or `--exclude` with them to each command. "
+            f"{by_list:,} rows were left out by lists: add `--twin-rows` or `--exclude` with them to each command that "
+            "names none. "
             "With all splits of FER2013 in one file, twins are found without a list."
         )
     return blocks
@@ -117,7 +128,12 @@ def _train_command(name: str, step: dict[str, Any], start: Path | None) -> str:
     words += [f"--teacher {Path(teacher).name}" for teacher in (distillation or {}).get("teachers", [])]
     words += ["--ferplus fer2013new.csv"] if config.get("ferplus_share") else []
     words += [] if start is None else [f"--init {start}"]
-    return " ".join([*words, f"--out runs/{name}"])
+    return " ".join([*words, *_list_flags(step, "row_lists"), f"--out runs/{name}"])
+
+
+def _list_flags(step: dict[str, Any], key: str) -> list[str]:
+    """Return e.g. ["--exclude exclude.csv"]; nothing for a step of a version that did not record its lists."""
+    return [f"{row_list['flag']} {row_list['file']}" for row_list in step.get(key, [])]
 
 
 def _steps(stem: str, provenance: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:

@@ -76,7 +76,8 @@ def fold_numbers(labels: NDArray[np.int64], images: NDArray[np.uint8], *, num_fo
     rarest = int(np.bincount(labels)[np.unique(labels)].min())
     if not 2 <= num_folds <= rarest:
         raise ConfigError(
-            f"--folds is {num_folds}; it must be from 2 to {rarest}, the number of faces of the rarest class"
+            f"--folds is {num_folds}; it must be from 2 to {rarest}, the number of faces of the rarest class. "
+            "Fix: --folds in that range, or more faces of that class"
         )
     splitter = StratifiedGroupKFold(n_splits=num_folds, shuffle=True, random_state=seed)
     folds = np.zeros(len(labels), dtype=np.int64)
@@ -121,18 +122,22 @@ def cross_validate(config: TrainConfig, faces: Faces, out: Path, *, num_folds: i
 
 
 def spread_table(summary: dict[str, Any], *, title: str) -> Table:
-    """Return a row a run and one with mean and standard deviation."""
+    """Return a row a run, then one of means and one of standard deviations: at most 80 columns wide."""
     table = Table(title=f"{title}, {summary['split']}, last epoch")
     first = next(iter(summary["runs"][0]))
     for column in (first, *MEASURES):
         table.add_column(column, justify="right")
     for row in summary["runs"]:
-        table.add_row(str(row[first]), *(f"{row[name]:.4f}" for name in MEASURES))
+        table.add_row(str(row[first]), *_in_digits(row))
     table.add_section()
-    mean, sd = summary["mean"], summary["sd"]
-    spread = (f"{mean[name]:.4f} ± {sd[name]:.4f}" if sd else f"{mean[name]:.4f}" for name in MEASURES)
-    table.add_row("mean ± sd" if sd else "mean", *spread)
+    table.add_row("mean", *_in_digits(summary["mean"]))
+    if summary["sd"]:
+        table.add_row("± sd", *_in_digits(summary["sd"]))
     return table
+
+
+def _in_digits(measured: dict[str, Any]) -> list[str]:
+    return [f"{measured[name]:.4f}" for name in MEASURES]
 
 
 def _as_splits(train: Faces, held_out: NDArray[np.bool_], config: TrainConfig) -> Faces:

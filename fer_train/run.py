@@ -154,7 +154,10 @@ def _load_init(model: nn.Module, path: str) -> dict[str, Any]:
     try:
         model.load_state_dict(weights.state_dict())
     except RuntimeError as err:
-        raise ConfigError(f"init {path} is of another model or number of classes than this config") from err
+        raise ConfigError(
+            f"init {path} is of another model or number of classes than this config: {spec['architecture']}, "
+            f"{len(spec['labels'])} classes. Fix: set model and num_classes to these, or leave init out"
+        ) from err
     provenance: dict[str, Any] = spec["provenance"]
     return provenance
 

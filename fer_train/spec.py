@@ -1,5 +1,6 @@
 """describe_model: the ModelSpec of a checkpoint, as plain data. Its reader is `fer_deploy.spec`; a test holds both."""
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,6 +46,7 @@ def describe_model(
             "torch": str(torch.__version__),
             "data_sha256": faces.source_sha256,
             "num_faces": faces.counts(),
+            "row_lists": [asdict(row_list) for row_list in faces.row_lists],
             "config": config.model_dump(mode="json"),
             **({} if hardware is None else {"hardware": hardware}),
             **({} if ancestor is None else {"init": ancestor}),

@@ -38,7 +38,7 @@ class Teachers:
             if member.spec["labels"] != labels_for(num_classes):
                 raise ConfigError(
                     f"teacher {member.path} knows the labels {member.spec['labels']}, the student shall learn "
-                    f"{labels_for(num_classes)}"
+                    f"{labels_for(num_classes)}. Fix: another --teacher, or num_classes as the teacher has it"
                 )
             member.model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self._temperature = temperature

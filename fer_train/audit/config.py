@@ -23,6 +23,8 @@ class AuditConfig(Strict):
     blank_range: int = Field(default=10, ge=0, le=255, description="gray levels; below it an image is blank")
     contrast_range: int = Field(default=50, ge=0, le=255, description="gray levels; below it contrast is low")
     label_filter: LabelFilter = Field(default="low_normalized_margin", description="cleanlab's filter_by")
+    min_accuracy: float = Field(default=0.5, ge=0, le=1, description="of predictions that may leave rows out")
+    max_flagged: float = Field(default=0.35, ge=0, le=1, description="share of label errors that is believed")
     exclude_reasons: tuple[str, ...] = tuple(name for name in REASONS if KINDS[name].excluded)
 
 
@@ -52,7 +54,8 @@ def _parse_reasons(text: str) -> tuple[str, ...]:
             near = difflib.get_close_matches(name, REASONS, n=1)
             hint = f"did you mean {near[0]!r}? " if near else ""
             raise ConfigError(
-                f"--exclude-reasons: unknown reason {name!r}; {hint}Known: {', '.join(REASONS)}; or none for no row"
+                f"--exclude-reasons: unknown reason {name!r}; {hint}Known: {', '.join(REASONS)}; or none for no row. "
+                "Fix: --exclude-reasons with some of these"
             )
     if not names:
         raise ConfigError(f"--exclude-reasons is empty. Fix: name some of {', '.join(REASONS)}, or none for no row")

@@ -9,6 +9,7 @@ import numpy as np
 from fer_train.audit.config import AuditConfig
 from fer_train.audit.duplicates import find_exact, number_images
 from fer_train.audit.findings import KINDS, Finding
+from fer_train.audit.judgement import Judgement, judge
 from fer_train.audit.near import find_near, find_near_pairs
 from fer_train.audit.predictions import Predictions
 from fer_train.audit.quality import find_low_contrast, find_non_faces, gray_range
@@ -39,6 +40,7 @@ class Audit:
         findings: ordered by kind as in `KINDS`, in each kind as its contact sheet shows them.
         num_predictions: faces with out-of-fold predictions; 0: label errors were not looked for.
         notes: what was not done and which command mends it, one sentence or two each.
+        judgement: what the predictions are worth; None without predictions.
     """
 
     faces: Faces
@@ -46,17 +48,24 @@ class Audit:
     findings: list[Finding]
     num_predictions: int
     notes: list[str]
+    judgement: Judgement | None = None
 
     def of_kind(self, kind: str) -> list[Finding]:
         """Return the findings of one kind."""
         return [finding for finding in self.findings if finding.kind == kind]
 
+    def is_held_back(self, kind: str) -> bool:
+        """Return whether findings of this kind leave no row out, although they were asked to: see `Judgement`."""
+        wanted = kind == "label_error" and kind in self.config.exclude_reasons
+        return wanted and self.judgement is not None and self.judgement.fault != ""
+
     def excluded(self) -> dict[int, list[Finding]]:
         """Return the faces of the training split to leave out, by index in rising order, with all their reasons."""
+        reasons = [name for name in self.config.exclude_reasons if not self.is_held_back(name)]
         found: dict[int, list[Finding]] = {}
         for finding in self.findings:
             in_training = self.faces.splits[finding.index] == self.config.train_split
-            if in_training and finding.kind in self.config.exclude_reasons:
+            if in_training and finding.kind in reasons:
                 found.setdefault(finding.index, []).append(finding)
         return dict(sorted(found.items()))
 
@@ -84,6 +93,7 @@ def run_audit(
             f"nothing to clean: no split {config.train_split!r}. The data have {there}. Fix: --train-split NAME"
         )
     findings = [] if predictions is None else _find_label_errors(faces, predictions, config)
+    judgement = None if predictions is None else judge(faces, predictions, len(findings), config)
     ranges = gray_range(faces.images)
     findings += find_non_faces(faces, ranges, config.blank_range)
     findings += find_low_contrast(ranges, config.blank_range, config.contrast_range)
@@ -97,7 +107,7 @@ def run_audit(
     return Audit(
         faces, config, sorted(findings, key=lambda finding: order.index(finding.kind)),
         0 if predictions is None else len(predictions.indices),
-        [note for note, applies in missing.items() if applies],
+        [note for note, applies in missing.items() if applies], judgement,
     )  # fmt: skip
 
 

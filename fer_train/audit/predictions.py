@@ -93,5 +93,6 @@ def _check_probs(path: Path, probs: NDArray[np.float32]) -> None:
         i = int(np.flatnonzero(~good)[0])
         raise DataError(
             f"{path}: {int((~good).sum()):,} rows of probs are no probabilities; entry {i} is "
-            f"{np.array2string(probs[i], precision=3)}, sum {sums[i]:.3f}. Expected softmax outputs that sum to 1"
+            f"{np.array2string(probs[i], precision=3)}, sum {sums[i]:.3f}. "
+            f"Expected softmax outputs that sum to 1. {_FIX}"
         )

@@ -1,6 +1,7 @@
 """An audit in words and numbers: for JSON, for the terminal, as Markdown."""
 
 from collections import Counter
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ def summarize(audit: Audit) -> dict[str, Any]:
             "has_votes": audit.faces.votes is not None,
             "num_predictions": audit.num_predictions,
         },
+        "predictions": None if audit.judgement is None else asdict(audit.judgement),
         "config": audit.config.model_dump(mode="json"),
         "faces": {kind: _count_splits(audit, kind) for kind in KINDS},
         "groups": {
@@ -67,6 +69,8 @@ def render_markdown(audit: Audit, out: Path) -> str:
         f"(blank), {config.contrast_range} gray levels (low contrast), cleanlab's {config.label_filter} (label "
         f"errors, {audit.num_predictions:,} faces with predictions).",
     ]  # fmt: skip
+    if audit.judgement is not None:
+        lines += ["", *(f"{line[0].upper()}{line[1:]}." for line in describe_predictions(audit))]
     if audit.notes:
         lines += ["", "## What was not done", "", *(f"* {note}" for note in audit.notes)]
     lines += ["", "## How to use it", "", _how_to_use(audit, out)]
@@ -77,10 +81,22 @@ def render_markdown(audit: Audit, out: Path) -> str:
     return "\n".join(lines) + "\n"
 
 
+def describe_predictions(audit: Audit) -> list[str]:
+    """Return what the predictions are worth and, where they leave no row out, a warning; nothing without them."""
+    judged = audit.judgement
+    if judged is None:
+        return []
+    lines = [
+        f"predictions for {audit.num_predictions:,} faces: {judged.accuracy:.1%} right out of fold (the most frequent "
+        f"label alone: {judged.majority:.1%}), {judged.flagged:.1%} reported as likely label errors"
+    ]
+    return [*lines, f"warning: {judged.fault}"] if audit.is_held_back("label_error") else lines
+
+
 def _how_to_use(audit: Audit, out: Path) -> str:
     if NO_ROWS in audit.notes:
         return "`findings.csv` has every finding. There is no `exclude.csv`, see above."
-    reasons = ", ".join(audit.config.exclude_reasons) or "none"
+    reasons = ", ".join(name for name in audit.config.exclude_reasons if not audit.is_held_back(name)) or "none"
     return (
         f"`{EXCLUDE}` has {len(audit.excluded()):,} rows of {audit.config.train_split}, for these reasons: {reasons}. "
         "Look at the contact sheets, choose with `--exclude-reasons`, then leave them out of training:\n\n"
@@ -97,6 +113,7 @@ def _count_rows(audit: Audit) -> list[list[str]]:
     for kind, about in KINDS.items():
         counts = ["not done" if kind in not_done else f"{c:,}" for c in _count_splits(audit, kind).values()]
         left_out = f"{excluded[kind]:,}" if kind in audit.config.exclude_reasons else "-"
+        left_out = "held back" if audit.is_held_back(kind) else left_out
         rows.append([about.title, *counts, left_out])
     return rows
 

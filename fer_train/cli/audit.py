@@ -12,7 +12,7 @@ from fer_train.audit.config import AuditConfig, LabelFilter, audit_config_from_f
 from fer_train.audit.findings import REASONS
 from fer_train.audit.output import claim_folder, write_report
 from fer_train.audit.predictions import read_predictions
-from fer_train.audit.report import EXCLUDE, findings_table
+from fer_train.audit.report import EXCLUDE, describe_predictions, findings_table
 from fer_train.cli import options
 from fer_train.data import read_faces
 
@@ -52,6 +52,18 @@ _DEFAULTS = AuditConfig()
     type=click.Choice(get_args(LabelFilter)),
     help=f"cleanlab's rule for a label error.  [default: {_DEFAULTS.label_filter}]",
 )
+@click.option(
+    "--min-accuracy",
+    type=float,
+    help="Predictions that are right less often, 0 to 1, are reported but leave no row out for its label.  "
+    f"[default: {_DEFAULTS.min_accuracy}]",
+)
+@click.option(
+    "--max-flagged",
+    type=float,
+    help="The same where they doubt a greater share of the labels; predictions that are right for 67 % of PublicTest "
+    f"doubt 16 to 26 % of it.  [default: {_DEFAULTS.max_flagged}]",
+)
 def command(data_path: Path, ferplus: Path | None, predictions_path: Path | None, out: Path, **flags: Any) -> None:
     """Find duplicates, leakage, non-faces and likely label errors; writes OUT/audit.md and OUT/exclude.csv."""
     config = audit_config_from_flags(flags)
@@ -67,6 +79,8 @@ def command(data_path: Path, ferplus: Path | None, predictions_path: Path | None
     given = {"data": data_path, "ferplus": ferplus, "predictions": predictions_path}
     write_report(audit, out, {name: None if path is None else str(path) for name, path in given.items()})
     Console().print(findings_table(audit))
+    for line in describe_predictions(audit):
+        click.echo(line)
     for note in audit.notes:
         click.echo(f"note: {note}")
     click.echo(f"report: {out / 'audit.md'}")

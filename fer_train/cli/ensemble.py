@@ -48,7 +48,10 @@ def command(checkpoints: tuple[Path, ...], use: Path | None, data_path: Path, sp
     ensemble = Ensemble.of(checkpoints) if use is None else Ensemble.load(use)
     faces = take_split(read_faces(data_path), split)
     if (highest := int(faces.labels.max())) >= len(ensemble.labels):
-        raise DataError(f"{split} holds label {highest}, the members know {len(ensemble.labels)} classes")
+        raise DataError(
+            f"{split} holds label {highest}, the members know {len(ensemble.labels)} classes. "
+            "Fix: members that were trained on these classes"
+        )
     views = ("plain", "flip") if flip else ("plain",)
     probs = {view: ensemble.member_probs(faces.images, device=target, flip=view == "flip") for view in views}
     shares = {"equal": np.full(len(ensemble.members), 1 / len(ensemble.members))}

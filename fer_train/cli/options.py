@@ -4,15 +4,17 @@ import contextlib
 import logging
 import sys
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_train.config import TrainConfig
 from fer_train.data import Faces, apply_protocol, read_faces
+from fer_train.data.cache import file_sha256
+from fer_train.data.faces import RowList
 from fer_train.data.splits import read_row_numbers
 from fer_train.distributed import is_first_process
 from fer_train.errors import Terminated
@@ -38,21 +40,22 @@ def load_training_faces(
     config: TrainConfig, data_path: Path, *, ferplus: Path | None = None, twin_rows: Path | None = None,
     exclude: Path | None = None,
 ) -> Faces:  # fmt: skip
-    """Read the faces and apply the config's protocol and the user's exclusions.
+    """Read the faces and apply the config's protocol and the user's exclusions, whose files `row_lists` names.
 
     Raises:
         DataError: a file that cannot be used.
     """
     faces = read_faces(data_path, ferplus=ferplus)
-    kept = apply_protocol(
-        faces, config.protocol, config.train_split, _rows(twin_rows), exclude_rows=_rows(exclude)
-    )  # fmt: skip
+    twins, excluded = (None if path is None else read_row_numbers(path) for path in (twin_rows, exclude))
+    kept = apply_protocol(faces, config.protocol, config.train_split, twins, exclude_rows=excluded)
     logging.info("%s protocol leaves out %d rows: %s", config.protocol, len(faces) - len(kept), kept.counts())
-    return kept
-
-
-def _rows(path: Path | None) -> NDArray[np.int64] | None:
-    return None if path is None else read_row_numbers(path)
+    training_rows = faces.rows[faces.splits == config.train_split]
+    used = [("--twin-rows", twin_rows, twins)] if config.protocol == "clean" else []
+    return replace(kept, row_lists=tuple(
+        RowList(flag, path.name, file_sha256(path), int(np.isin(training_rows, rows).sum()))
+        for flag, path, rows in [*used, ("--exclude", exclude, excluded)]
+        if path is not None and rows is not None
+    ))  # fmt: skip
 
 
 def training(command: Callable[..., None]) -> Callable[..., None]:

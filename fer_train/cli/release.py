@@ -1,5 +1,6 @@
 """fer-train release: fp16 weights, measured as they are in the file, with a model card beside them."""
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -84,7 +85,7 @@ def _read_notes(notes: Path | None, card: Path) -> str:
     try:
         return notes.read_text()
     except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"cannot read --notes {notes}: {err}") from err
+        raise ConfigError(f"cannot read --notes {notes}: {err}. Fix: a text file, UTF-8, or no --notes") from err
 
 
 def _recalibrate(model: nn.Module, training: Faces, spec: dict[str, Any]) -> None:
@@ -98,6 +99,7 @@ def _recalibrate(model: nn.Module, training: Faces, spec: dict[str, Any]) -> Non
             dtype=torch.bfloat16 if is_fast else torch.float32, on_batch=on_batch,
         )  # fmt: skip
     spec["provenance"]["recalibrated_on"] = len(training)
+    spec["provenance"]["recalibrated_row_lists"] = [asdict(row_list) for row_list in training.row_lists]
 
 
 def _rounded_to_half(model: nn.Module, path: Path) -> nn.Module:

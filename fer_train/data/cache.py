@@ -66,4 +66,4 @@ def _save(cache: Path, faces: Faces) -> None:
     try:
         write_atomically(cache, write)
     except CheckpointError as err:
-        _log.warning("%s. The next run parses the CSV again", err)
+        _log.warning("cannot write the cache %s: %s. The next run parses the CSV again", cache, err.__cause__)

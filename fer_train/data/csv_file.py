@@ -14,6 +14,7 @@ from fer_train.errors import DataError
 USAGES = ("Training", "PublicTest", "PrivateTest")
 COLUMNS = ("emotion", "pixels", "usage")
 MAX_NAMED_ROWS = 10
+_FIX = "Fix: give Kaggle's fer2013.csv or icml_face_data.csv as --data; download it again if it is damaged"
 _NUM_PIXELS = FACE_SIZE * FACE_SIZE
 
 
@@ -50,9 +51,9 @@ def parse_csv(path: Path, sha256: str) -> Faces:
             usages.append(usage)
     if faults:
         more = " (stopped there)" if len(faults) == MAX_NAMED_ROWS else ""
-        raise DataError(f"{path}: {len(faults)} bad row(s){more}:\n" + "\n".join(faults))
+        raise DataError(f"{path}: {len(faults)} bad row(s){more}:\n" + "\n".join(faults) + f"\n{_FIX}")
     if not images:
-        raise DataError(f"{path} has a header but no rows; the full file has 35,887. Fix: download it again")
+        raise DataError(f"{path} has a header but no rows; the full file has 35,887. {_FIX}")
     return Faces(
         images=np.stack(images).reshape(-1, FACE_SIZE, FACE_SIZE),
         labels=np.array(labels, dtype=np.int64),
@@ -66,7 +67,7 @@ def _find_columns(path: Path, header: list[str]) -> dict[str, int]:
     names = [name.strip().lower().lstrip("\ufeff") for name in header]
     if all(column in names for column in COLUMNS):
         return {column: names.index(column) for column in COLUMNS}
-    raise DataError(f"{path} {_guess(path, names)}. Expected a CSV with the columns emotion, pixels and Usage")
+    raise DataError(f"{path} {_guess(path, names)}. Expected a CSV with the columns emotion, pixels and Usage. {_FIX}")
 
 
 def _guess(path: Path, names: list[str]) -> str:

@@ -18,6 +18,23 @@ def labels_for(num_classes: int) -> list[str]:
     return list(EMOTIONS) if num_classes == len(EMOTIONS) else [f"class_{c}" for c in range(num_classes)]
 
 
+@dataclass(frozen=True)
+class RowList:
+    """A file of row numbers by which training rows were left out.
+
+    Attributes:
+        flag: that gave it, such as "--exclude".
+        file: its name, without the folder.
+        sha256: of the file.
+        num_rows: rows of the training split that it names; some may be left out for another reason as well.
+    """
+
+    flag: str
+    file: str
+    sha256: str
+    num_rows: int
+
+
 @dataclass(frozen=True, eq=False)
 class Faces:
     """Labelled faces; all arrays have the same length N.
@@ -29,6 +46,7 @@ class Faces:
         rows: (N,) int64, the row number in Kaggle's CSV, counted from 0; -1 where the source does not tell.
         source_sha256: digest of what the faces were read from.
         votes: (N, 10) uint8 counts of FER+ taggers, in `ferplus.VOTES` order, or None.
+        row_lists: the files by which rows were left out.
     """
 
     images: NDArray[np.uint8]
@@ -37,6 +55,7 @@ class Faces:
     rows: NDArray[np.int64]
     source_sha256: str
     votes: NDArray[np.uint8] | None = None
+    row_lists: tuple[RowList, ...] = ()
 
     def __len__(self) -> int:
         return len(self.labels)

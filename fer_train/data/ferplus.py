@@ -12,6 +12,8 @@ from fer_train.errors import DataError
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
 """The vote columns of fer2013new.csv; "NF" is "not a face"."""
 
+_FIX = "Fix: --ferplus with the whole fer2013new.csv of github.com/microsoft/FERPlus, as it is"
+
 
 def join_votes(faces: Faces, path: Path) -> Faces:
     """Return the faces with `votes` filled from FER+'s fer2013new.csv, row i of it for row i of the source.
@@ -25,26 +27,26 @@ def join_votes(faces: Faces, path: Path) -> Faces:
         with path.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file, strict=True))
     except (OSError, UnicodeDecodeError, csv.Error) as err:
-        raise DataError(f"cannot read FER+ votes {path}: {err}") from err
+        raise DataError(f"cannot read FER+ votes {path}: {err}. {_FIX}") from err
     missing = [name for name in ("Usage", *VOTES) if not rows or name not in rows[0]]
     if missing:
-        raise DataError(f"{path} is not FER+'s fer2013new.csv: no column {', '.join(missing)}")
+        raise DataError(f"{path} is not FER+'s fer2013new.csv: no column {', '.join(missing)}. {_FIX}")
     if (faces.rows < 0).any():
         raise DataError(f"cannot join {path}: the image files carry no row numbers. Fix: use fer2013.csv as --data")
     if len(rows) <= faces.rows.max():
         raise DataError(
             f"{path} has {len(rows):,} rows but the faces go up to row {faces.rows.max():,}; FER+ joins row by row. "
-            "Fix: use the whole fer2013new.csv"
+            f"{_FIX}"
         )
     votes = np.zeros((len(faces), len(VOTES)), dtype=np.uint8)
     for i, row_number in enumerate(faces.rows):
         row, line = rows[row_number], int(row_number) + 2
         if row["Usage"] != faces.splits[i] and str(faces.splits[i]) in USAGES:
             raise DataError(
-                f"{path} line {line}: Usage is {row['Usage']!r}, the face there is of {str(faces.splits[i])!r}"
+                f"{path} line {line}: Usage is {row['Usage']!r}, the face there is of {str(faces.splits[i])!r}. {_FIX}"
             )
         try:
             votes[i] = [int(row[name]) for name in VOTES]
         except (TypeError, ValueError, OverflowError) as err:
-            raise DataError(f"{path} line {line}: votes are not ten whole numbers ({err})") from err
+            raise DataError(f"{path} line {line}: votes are not ten whole numbers ({err}). {_FIX}") from err
     return Faces(faces.images, faces.labels, faces.splits, faces.rows, faces.source_sha256, votes)

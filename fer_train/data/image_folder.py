@@ -27,7 +27,10 @@ def read_image_folder(root: Path) -> Faces:
     entries = [entry for part in ("train", "test") for entry in _list_part(root, part)]
     if not entries:
         found = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
-        raise DataError(f"{root} has no train/<class>/ or test/<class>/ images; found {found}")
+        raise DataError(
+            f"{root} has no train/<class>/ or test/<class>/ images; found {found}. "
+            "Fix: --data with the folder above train/"
+        )
     images = np.empty((len(entries), FACE_SIZE, FACE_SIZE), dtype=np.uint8)
     digest = hashlib.sha256()
     for i, (path, label, split, _) in enumerate(entries):
@@ -49,7 +52,9 @@ def _list_part(root: Path, part: str) -> list[tuple[Path, int, str, int | None]]
     for class_folder in sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []:
         name = class_folder.name.lower()
         if name not in EMOTIONS:
-            raise DataError(f"{class_folder}: unknown class folder. Known classes: {', '.join(EMOTIONS)}")
+            raise DataError(
+                f"{class_folder}: unknown class folder. Known classes: {', '.join(EMOTIONS)}. Fix: rename or remove it"
+            )
         for path in sorted(p for p in class_folder.iterdir() if p.suffix.lower() in SUFFIXES):
             match = _NAMED_SPLIT.match(path.name)
             split = match[1] if match else {"train": "Training", "test": "test"}[part]

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from fer_train.data.faces import Faces
 from fer_train.errors import DataError, SplitAbsentError
 
+_FIX = "Fix: exclude.csv of fer-train audit, or a text file with one row number a line, counted from 0"
+
 
 def take_split(faces: Faces, name: str) -> Faces:
     """Return the faces of one split.
@@ -77,15 +79,15 @@ def read_row_numbers(path: Path) -> NDArray[np.int64]:
             with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte-order mark
                 table = list(csv.DictReader(file))
             if table and "row" not in table[0]:
-                raise DataError(f"{path} has no column 'row'; it has {', '.join(table[0])}")
+                raise DataError(f"{path} has no column 'row'; it has {', '.join(table[0])}. {_FIX}")
             texts = [(number, row["row"] or "") for number, row in enumerate(table, start=2)]
         else:
             lines = path.read_text().splitlines()
             texts = [(number, line.split("#", 1)[0].strip()) for number, line in enumerate(lines, start=1)]
             texts = [(number, text) for number, text in texts if text]
     except (OSError, UnicodeDecodeError, csv.Error) as err:
-        raise DataError(f"cannot read row numbers from {path}: {err}") from err
+        raise DataError(f"cannot read row numbers from {path}: {err}. {_FIX}") from err
     for number, text in texts:
         if not text.isdecimal() or len(text) > 18:  # more would not fit in int64
-            raise DataError(f"{path} line {number}: {text[:40]!r} is not a row number")
+            raise DataError(f"{path} line {number}: {text[:40]!r} is not a row number. {_FIX}")
     return np.array([int(text) for _, text in texts], dtype=np.int64)

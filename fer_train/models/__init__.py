@@ -36,9 +36,9 @@ def build_model(name: str, *, num_classes: int, dropout: float = 0.3, pretrained
         CheckpointError: the file of pretrained weights is missing, damaged, or of another model.
     """
     if name not in MODEL_NAMES:
-        raise ConfigError(f"unknown model {name!r}. Known models: {', '.join(MODEL_NAMES)}")
+        raise ConfigError(f"unknown model {name!r}. Known models: {', '.join(MODEL_NAMES)}. Fix: model: one of these")
     if num_classes < 2:
-        raise ConfigError(f"num_classes is {num_classes}; a classifier needs at least 2")
+        raise ConfigError(f"num_classes is {num_classes}; a classifier needs at least 2. Fix: num_classes: 2 or more")
     if name in _FROM_SCRATCH:
         if pretrained is not None:
             raise ConfigError(

@@ -167,6 +167,33 @@ def test_retrain_lists_the_commands_of_all_steps(spec, card):
     assert "352 rows were left out by lists: add `--twin-rows` or `--exclude`" in part
 
 
+TWINS = {"flag": "--twin-rows", "file": "private_twins.txt", "sha256": "12" * 32, "num_rows": 352}
+EXCLUDED = {"flag": "--exclude", "file": "exclude.csv", "sha256": "34" * 32, "num_rows": 1200}
+
+
+def test_recorded_lists_are_told_and_stand_in_the_commands_of_the_steps_that_used_them(spec, card):
+    spec["provenance"] |= {"row_lists": [TWINS, EXCLUDED], "recalibrated_row_lists": [TWINS]}
+    spec["provenance"]["init"]["row_lists"] = [TWINS]
+    parts = sections(card(spec))
+    assert f"`--twin-rows private_twins.txt` names 352 rows of Training; SHA-256 `{'12' * 32}`." in parts["Data"]
+    assert f"`--exclude exclude.csv` names 1,200 rows of Training; SHA-256 `{'34' * 32}`." in parts["Data"]
+    assert parts["Retrain"].split("```")[1].strip().splitlines() == [
+        "fer-train train --config net-1.yaml --data fer2013.csv --twin-rows private_twins.txt --out runs/net-1",
+        "fer-train train --config net-2.yaml --data fer2013.csv --init runs/net-1/best.safetensors "
+        "--twin-rows private_twins.txt --exclude exclude.csv --out runs/net-2",
+        "fer-train release --checkpoint runs/net-2/best.safetensors --data fer2013.csv --recalibrate "
+        "--twin-rows private_twins.txt --out net.safetensors",
+    ]
+    assert "by lists: add" not in parts["Retrain"]
+
+
+def test_lists_of_a_step_that_recorded_none_are_asked_for(spec, card):
+    spec["provenance"]["row_lists"] = [TWINS]
+    part = sections(card(spec))["Retrain"]
+    assert part.count("--twin-rows private_twins.txt") == 1
+    assert "add `--twin-rows` or `--exclude` with them to each command that names none" in part
+
+
 def test_recalibrated_ancestor_is_released_before_it_is_started_from(spec, card):
     spec["provenance"]["init"]["recalibrated_on"] = 28006
     commands = sections(card(spec))["Retrain"].split("```")[1].strip().splitlines()

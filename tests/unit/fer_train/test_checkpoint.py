@@ -68,7 +68,10 @@ def test_failed_write_keeps_the_old_content_and_leaves_no_temporary(tmp_path, er
     with pytest.raises(seen) as caught:
         write_atomically(path, half)
     if seen is CheckpointError:
-        assert str(caught.value) == f"cannot write {path}: {error}. What was there before is untouched"
+        assert str(caught.value) == (
+            f"cannot write {path}: {error}. What was there before is untouched. Fix: free space on that disk, then go "
+            "on with --resume; or begin anew with --out on another disk"
+        )
     assert path.read_text() == "old"
     assert names_in(tmp_path) == ["last.pt"]
 
@@ -88,7 +91,7 @@ def test_the_file_is_flushed_to_disk_before_it_is_renamed(tmp_path, monkeypatch)
 
 def test_folder_that_is_a_file(tmp_path):
     (tmp_path / "out").write_text("x")
-    with pytest.raises(CheckpointError, match="cannot write"):
+    with pytest.raises(CheckpointError, match=r"cannot write .*Fix: choose another --out, one that can be written"):
         write_atomically(tmp_path / "out" / "a.txt", lambda temporary: temporary.write_text("new"))
 
 
@@ -125,7 +128,9 @@ def test_truncated_state(tmp_path, keep):
     save_state(path, {"model": {"w": torch.randn(50, 50)}})
     whole = path.read_bytes()
     path.write_bytes(whole[: int(len(whole) * keep) if isinstance(keep, float) else keep])
-    with pytest.raises(CheckpointError, match=r"cannot load .*last\.pt: truncated or not a training state \("):
+    with pytest.raises(
+        CheckpointError, match=r"cannot load .*last\.pt: truncated or not a training state \(.*Fix: a backup"
+    ):
         load_state(path)
 
 
@@ -150,7 +155,7 @@ def test_pickle_with_an_arbitrary_object_is_refused_and_not_run(tmp_path, write)
 @pytest.mark.parametrize("content", [{"model": {}}, [1, 2], {"format": "other"}])
 def test_foreign_torch_file(tmp_path, content):
     torch.save(content, tmp_path / "last.pt")
-    with pytest.raises(CheckpointError, match="is a PyTorch file but not a training state of fer-train"):
+    with pytest.raises(CheckpointError, match=r"is a PyTorch file but not a training state of fer-train\. Fix: a b"):
         load_state(tmp_path / "last.pt")
 
 
@@ -183,7 +188,9 @@ def test_channels_last_weights_are_released(tmp_path, model):
 @pytest.mark.parametrize("keep", [0, 5, 200, -1])
 def test_truncated_release(release, read, keep):
     release.write_bytes(release.read_bytes()[:keep])
-    with pytest.raises(CheckpointError, match=r"truncated or not a safetensors file \("):
+    with pytest.raises(
+        CheckpointError, match=r"truncated or not a safetensors file \(.*Fix: copy or download it again"
+    ):
         read(release)
 
 
@@ -196,7 +203,7 @@ def test_missing_release_names_the_command_that_makes_one(tmp_path, read):
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
 def test_foreign_safetensors_have_no_spec(tmp_path, metadata):
     save_file({"w": torch.zeros(2)}, tmp_path / "w.safetensors", metadata=metadata)
-    with pytest.raises(CheckpointError, match="without a ModelSpec; it was not released by fer-train"):
+    with pytest.raises(CheckpointError, match=r"without a ModelSpec; it was not released by fer-train\. Fix: "):
         load_release(tmp_path / "w.safetensors")
 
 
@@ -214,5 +221,5 @@ def test_foreign_safetensors_have_no_spec(tmp_path, metadata):
 def test_spec_and_weights_that_do_not_fit(tmp_path, model: nn.Module, spec_json):
     path = tmp_path / "m.safetensors"
     save_file(model.state_dict(), path, metadata={SPEC_KEY: spec_json})
-    with pytest.raises(CheckpointError, match=r"m\.safetensors: weights and ModelSpec do not fit each other \("):
+    with pytest.raises(CheckpointError, match=r"m\.safetensors: weights and ModelSpec do not fit each other \(.*Fix: "):
         load_release(path)

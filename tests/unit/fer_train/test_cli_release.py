@@ -144,6 +144,18 @@ def test_recalibrated_statistics_are_those_of_the_training_rows(best, data, tmp_
     assert "--recalibrate" in (tmp_path / "net.md").read_text()
 
 
+def test_lists_of_the_recalibration_are_recorded_and_named_in_the_card(best, data, tmp_path):
+    (tmp_path / "twins.txt").write_text("1\n2\n")
+    (tmp_path / "bad.csv").write_text("row\n2\n3\n")
+    release(best, data, tmp_path / "net.safetensors", "--recalibrate", "--twin-rows", tmp_path / "twins.txt",
+            "--exclude", tmp_path / "bad.csv")  # fmt: skip
+    provenance = json.loads(read_spec_json(tmp_path / "net.safetensors"))["provenance"]
+    # The run's protocol is official, to which twins mean nothing.
+    assert [row["file"] for row in provenance["recalibrated_row_lists"]] == ["bad.csv"]
+    assert provenance["recalibrated_on"] == 62
+    assert "--recalibrate --exclude bad.csv --out net.safetensors" in (tmp_path / "net.md").read_text()
+
+
 def test_several_splits_and_pictures(best, tmp_path):
     data = write_csv(tmp_path / "all.csv", make_faces(Training=64, PublicTest=21, PrivateTest=14))
     result = release(best, data, tmp_path / "net.safetensors", "--split", "PublicTest", "--split", "PrivateTest",

@@ -1,6 +1,7 @@
 """The commands that train: train, distill and crossval, and how they end when they are stopped."""
 
 import errno
+import hashlib
 import json
 import os
 import signal
@@ -11,7 +12,7 @@ import yaml
 from click.testing import CliRunner
 from unit.fer_train.synthetic_faces import make_faces, tiny_config, write_csv
 
-from fer_train.checkpoint import load_state, read_spec_json
+from fer_train.checkpoint import load_release, load_state, read_spec_json, save_release
 from fer_train.cli import main
 
 pytestmark = pytest.mark.usefixtures("narrow_net")
@@ -80,8 +81,8 @@ def test_seeds_are_trained_and_their_spread_is_printed(tmp_path, flags):
     result = run("train", *flags(), "--seeds", "0..1")
     summary = json.loads((tmp_path / "out" / "seeds.json").read_text())
     mean, sd = summary["mean"]["accuracy"], summary["sd"]["accuracy"]
-    assert f"{mean:.4f} ±" in result.stdout  # in 80 columns the deviation stands in the next line
-    assert f"{sd:.4f}" in result.stdout
+    assert f"mean │   {mean:.4f} │" in result.stdout
+    assert f"± sd │   {sd:.4f} │" in result.stdout
     assert "last epoch" in result.stdout
     assert [row["seed"] for row in summary["runs"]] == [0, 1]
 
@@ -95,8 +96,14 @@ def test_bad_seeds_exit_with_2(tmp_path, flags):
 def test_excluded_rows_do_not_train(tmp_path, flags, caplog):
     caplog.set_level("INFO")
     (tmp_path / "exclude.csv").write_text("row,reason\n0,twin\n3,not a face\n70,of PublicTest\n")
-    run("train", *flags(num_epochs=1), "--exclude", tmp_path / "exclude.csv")
-    assert spec_of(tmp_path / "out")["provenance"]["num_faces"] == {"Training": 62, "PublicTest": 21}
+    (tmp_path / "twins.txt").write_text("5\n")  # means nothing to the official protocol
+    run("train", *flags(num_epochs=1), "--exclude", tmp_path / "exclude.csv", "--twin-rows", tmp_path / "twins.txt")
+    provenance = spec_of(tmp_path / "out")["provenance"]
+    assert provenance["num_faces"] == {"Training": 62, "PublicTest": 21}
+    digest = hashlib.sha256((tmp_path / "exclude.csv").read_bytes()).hexdigest()
+    assert provenance["row_lists"] == [
+        {"flag": "--exclude", "file": "exclude.csv", "sha256": digest, "num_rows": 2},
+    ]  # fmt: skip
     assert "official protocol leaves out 2 rows" in caplog.text
 
 
@@ -107,13 +114,41 @@ def test_resuming_with_other_exclusions_is_refused_with_the_mend(tmp_path, flags
     assert "Fix: the same --data, --twin-rows, --exclude and protocol as then" in result.stderr
 
 
+def test_lists_of_the_clean_protocol_are_recorded_in_every_run_and_on_resuming(tmp_path, flags):
+    (tmp_path / "twins.txt").write_text("5\n6\n")
+    (tmp_path / "exclude.txt").write_text("6\n")
+    words = ["--twin-rows", tmp_path / "twins.txt", "--exclude", tmp_path / "exclude.txt"]
+    run("crossval", *flags(num_epochs=1, protocol="clean"), *words, "--folds", 2)
+    run("train", *flags(num_epochs=1, protocol="clean"), *words, "--out", tmp_path / "single")
+    run("train", *flags(num_epochs=1, protocol="clean"), *words, "--out", tmp_path / "single", "--resume")
+    for folder in ("out/fold-0", "out/fold-1", "single"):
+        lists = spec_of(tmp_path / folder)["provenance"]["row_lists"]
+        assert [(row["flag"], row["file"], row["num_rows"]) for row in lists] == [
+            ("--twin-rows", "twins.txt", 2), ("--exclude", "exclude.txt", 1),
+        ]  # fmt: skip
+
+
+def test_run_of_a_version_that_recorded_no_lists_resumes_and_is_started_from(tmp_path, flags):
+    run("train", *flags(num_epochs=1))
+    best, old = tmp_path / "out" / "best.safetensors", tmp_path / "old.safetensors"
+    model, spec = load_release(best)
+    del spec["provenance"]["row_lists"]
+    save_release(best, model, spec)
+    save_release(old, model, spec)
+    run("train", *flags(num_epochs=1), "--resume")
+    run("train", *flags(num_epochs=1), "--init", old, "--out", tmp_path / "tuned")
+    provenance = spec_of(tmp_path / "tuned")["provenance"]
+    assert provenance["row_lists"] == []
+    assert "row_lists" not in provenance["init"]
+
+
 def test_crossval_writes_predictions_of_unseen_faces_and_says_where(tmp_path, flags):
     result = run("crossval", *flags(num_epochs=1), "--folds", 2)
     out = tmp_path / "out"
     assert sorted(p.name for p in out.iterdir()) == ["crossval.json", "fold-0", "fold-1", "out_of_fold.npz"]
     with np.load(out / "out_of_fold.npz") as stored:
         assert stored["probs"].shape == (64, 7)
-    assert "mean ± sd" in result.stdout
+    assert "± sd │" in result.stdout
     assert f"{out / 'out_of_fold.npz'}" in result.stdout.replace("\n", "")
 
 
@@ -210,7 +245,7 @@ def test_stopped_series_goes_on_with_the_same_command(tmp_path, flags, monkeypat
         result = run(*words, code=143)
     expected = f"stopped by SIGTERM; go on with the same command: finished epochs are in {tmp_path / 'out'}"
     assert result.stderr.strip().splitlines()[-1] == expected
-    assert "mean ± sd" in run(*words).stdout
+    assert "± sd │" in run(*words).stdout
 
 
 def test_memory_that_ends_exits_with_10(tmp_path, flags, monkeypatch):

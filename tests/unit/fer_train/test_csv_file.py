@@ -88,6 +88,7 @@ def test_every_bad_row_is_named(tmp_path):
     assert "line 2: label '9'" in message
     assert "line 4: usage 'Test'" in message
     assert "line 3" not in message
+    assert message.splitlines()[-1].startswith("Fix: give Kaggle's fer2013.csv or icml_face_data.csv as --data")
 
 
 def test_stops_after_ten_bad_rows(tmp_path):

@@ -59,7 +59,7 @@ def test_only_the_first_process_prints_and_writes(ended):
     folder, groups = ended
     assert groups["seeds"]["codes"] == [0, 0], groups["seeds"]["printed"]
     first, second = groups["seeds"]["printed"]
-    assert "mean ± sd" in first
+    assert "± sd │" in first
     assert "official protocol leaves out 0 rows" in first
     assert second == ""
     assert groups["cases"]["printed"][1] == ""

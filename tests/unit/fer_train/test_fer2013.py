@@ -9,7 +9,7 @@ from unit.fer_train.synthetic_faces import make_faces, write_csv, write_folder, 
 from fer_train.data import read_faces
 from fer_train.errors import DataError
 
-EXPECTED = "Expected a CSV with the columns emotion, pixels and Usage"
+EXPECTED = "Expected a CSV with the columns emotion, pixels and Usage. Fix: give Kaggle's fer2013.csv"
 
 
 def make_zip(path):

@@ -42,6 +42,7 @@ def error_of(faces, path) -> str:
     with pytest.raises(DataError) as caught:
         join_votes(faces, path)
     assert str(path) in str(caught.value)
+    assert ". Fix: " in str(caught.value)
     return str(caught.value)
 
 

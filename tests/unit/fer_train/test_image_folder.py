@@ -53,7 +53,7 @@ def test_folder_without_the_layout_says_what_is_there(tmp_path, found):
         (tmp_path / name).mkdir()
     with pytest.raises(DataError) as caught:
         read_image_folder(tmp_path)
-    expected = f"has no train/<class>/ or test/<class>/ images; found {', '.join(found) or 'nothing'}"
+    expected = f"has no train/<class>/ or test/<class>/ images; found {', '.join(found) or 'nothing'}. Fix: --data with"
     assert expected in str(caught.value)
 
 

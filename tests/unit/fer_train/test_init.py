@@ -34,7 +34,9 @@ def test_release_names_its_ancestor(parent, tmp_path):
 
 
 def test_other_number_of_classes_is_refused(parent):
-    with pytest.raises(ConfigError, match="is of another model or number of classes than this config"):
+    with pytest.raises(
+        ConfigError, match=r"is of another model or number of classes than this config: .* classes\. Fix: set model and"
+    ):
         build_run(tiny_config(init=str(parent), num_classes=9), steps_per_epoch=4)
 
 

@@ -100,7 +100,7 @@ def test_the_shares_of_all_processes_are_the_batch_of_one(size, changes):
 
 
 def test_batch_that_cannot_be_shared_out_evenly():
-    with pytest.raises(ConfigError, match="batch_size 16 cannot be shared out evenly among 3 processes"):
+    with pytest.raises(ConfigError, match=r"evenly among 3 processes\. Fix: a batch_size that is a multiple of 3"):
         EpochBatches(make_faces(), tiny_config(), CPU, world=World(0, 3))
 
 

@@ -110,7 +110,7 @@ def test_absent_split(tmp_path, absent):
 
 
 def test_training_split_smaller_than_a_batch(tmp_path):
-    with pytest.raises(ConfigError, match="batch_size is 16 but Training has 15 faces"):
+    with pytest.raises(ConfigError, match=r"batch_size is 16 but Training has 15 faces\. Fix: a smaller batch_size"):
         fit(tiny_config(), make_faces(Training=15, PublicTest=7), tmp_path)
 
 
@@ -118,7 +118,7 @@ def test_training_split_smaller_than_a_batch(tmp_path):
 def test_label_beyond_num_classes(tmp_path, split):
     faces = make_faces(num_classes=3)
     faces.labels[(faces.splits == split).nonzero()[0][0]] = 6
-    with pytest.raises(ConfigError, match="num_classes is 3 but the data hold label 6"):
+    with pytest.raises(ConfigError, match=r"num_classes is 3 but the data hold label 6\. Fix: num_classes: 7"):
         fit(tiny_config(num_classes=3), faces, tmp_path)
 
 
@@ -260,7 +260,8 @@ def test_votes_change_what_is_learned(tmp_path, faces):
     votes = np.zeros((len(faces), 10), dtype=np.uint8)
     votes[:, 0] = 10  # everybody saw neutral faces
     voted = dataclasses.replace(faces, votes=votes)
-    run = fit(tiny_config(num_epochs=6, ferplus_share=1.0, label_smoothing=0.0, ema_decay=0.0), voted, tmp_path)
+    as_cast = {"ferplus_share": 1.0, "ferplus_votes": "as_cast"}
+    run = fit(tiny_config(num_epochs=6, label_smoothing=0.0, ema_decay=0.0, **as_cast), voted, tmp_path)
     assert run.history[-1]["train_loss"] < 0.5 < run.history[-1]["loss"]  # far below ln 7; the labels are not met
     assert run.history[-1]["accuracy"] == pytest.approx(1 / 7)  # all are taken for neutral
 

@@ -3,6 +3,7 @@ import json
 import numpy as np
 import pytest
 import torch
+from rich.console import Console
 from unit.fer_train.synthetic_faces import make_faces, tiny_config
 
 from fer_train.checkpoint import load_state
@@ -10,7 +11,7 @@ from fer_train.data.splits import pixel_hashes
 from fer_train.errors import CheckpointError, ConfigError
 from fer_train.evaluate import measure
 from fer_train.loop import fit
-from fer_train.repeat import cross_validate, fold_numbers, parse_seeds, train_seeds
+from fer_train.repeat import cross_validate, fold_numbers, parse_seeds, spread_table, train_seeds
 
 pytestmark = pytest.mark.usefixtures("narrow_net")
 MEASURES = ("accuracy", "f1", "precision", "recall", "loss")
@@ -85,6 +86,23 @@ def test_each_seed_is_a_run_of_its_own_and_mean_and_deviation_are_those_of_their
 def test_a_single_seed_has_no_deviation(tmp_path):
     summary = train_seeds(tiny_config(num_epochs=1), make_faces(), tmp_path, seeds=[3], tensorboard=False)
     assert summary["sd"] is None
+
+
+@pytest.mark.parametrize("runs", [1, 3])
+def test_table_has_each_number_on_one_line_of_80_columns(runs, capsys):
+    row = {"accuracy": 0.67181, "f1": 0.63412, "precision": 0.65093, "recall": 0.62554, "loss": 10.95685}
+    summary = {
+        "split": "PublicTest", "runs": [{"seed": 2**31 - 1 - i, **row, "best_accuracy": 0.9} for i in range(runs)],
+        "mean": row, "sd": {name: value / 100 for name, value in row.items()} if runs > 1 else None,
+    }  # fmt: skip
+    Console(width=80).print(spread_table(summary, title="configs/train/net.yaml"))
+    lines = [line.replace("│", " ").replace("┃", " ").split() for line in capsys.readouterr().out.splitlines()]
+    numbers = ["0.6718", "0.6341", "0.6509", "0.6255", "10.9568"]
+    assert ["seed", *MEASURES] in lines
+    assert ["2147483647", *numbers] in lines
+    assert ["mean", *numbers] in lines
+    assert (["±", "sd", "0.0067", "0.0063", "0.0065", "0.0063", "0.1096"] in lines) == (runs > 1)
+    assert sum("±" in line for line in lines) == (runs > 1)
 
 
 def test_stopped_seeds_go_on_where_they_stopped(tmp_path, starts):

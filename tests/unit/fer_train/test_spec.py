@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from unit.fer_train.synthetic_faces import make_faces, tiny_config
@@ -6,7 +7,7 @@ from unit.fer_train.synthetic_faces import make_faces, tiny_config
 import fer_train
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD
 from fer_train.config import config_from_dict
-from fer_train.data.faces import EMOTIONS
+from fer_train.data.faces import EMOTIONS, RowList
 from fer_train.spec import describe_model
 
 
@@ -44,6 +45,17 @@ def test_other_numbers_of_classes_get_numbered_labels():
 def test_what_did_not_happen_is_not_in_the_spec(spec):
     assert "quantization" not in spec
     assert not {"init", "teachers"} & set(spec["provenance"])
+
+
+def test_files_by_which_rows_were_left_out_are_kept(spec):
+    assert spec["provenance"]["row_lists"] == []
+    row_list = RowList("--exclude", "exclude.csv", "ef" * 32, 12)
+    listed = replace(make_faces(), row_lists=(row_list,))
+    some = listed.select(listed.rows > 3).resized(24)
+    assert describe_model(tiny_config(), some, {})["provenance"]["row_lists"] == [
+        {"flag": "--exclude", "file": "exclude.csv", "sha256": "ef" * 32, "num_rows": 12},
+    ]  # fmt: skip
+    assert listed.digest() == make_faces().digest()
 
 
 def test_ancestor_teachers_and_ranges_are_kept():

@@ -83,9 +83,11 @@ def test_twin_rows_file_with_comments_and_blank_lines(tmp_path):
 def test_bad_twin_row_is_named_by_line(tmp_path):
     path = tmp_path / "twins.txt"
     path.write_text("# rows\n3\n-4\n")
-    with pytest.raises(DataError, match=r"twins\.txt line 3: '-4' is not a row number"):
+    with pytest.raises(
+        DataError, match=r"twins\.txt line 3: '-4' is not a row number\. Fix: exclude\.csv of fer-train audit, or"
+    ):
         read_row_numbers(path)
-    with pytest.raises(DataError, match="cannot read row numbers from"):
+    with pytest.raises(DataError, match=r"cannot read row numbers from .*Fix: exclude\.csv"):
         read_row_numbers(tmp_path / "absent.txt")
 
 
@@ -104,7 +106,7 @@ def test_table_without_rows_leaves_out_nothing(tmp_path):
 @pytest.mark.parametrize(
     ("text", "fault"),
     [
-        ("index,reason\n3,x\n", r"exclude\.csv has no column 'row'; it has index, reason"),
+        ("index,reason\n3,x\n", r"exclude\.csv has no column 'row'; it has index, reason\. Fix: "),
         ("row,reason\n3,x\nmany,y\n", r"exclude\.csv line 3: 'many' is not a row number"),
         ("reason,row\nx\n", r"exclude\.csv line 2: '' is not a row number"),
     ],

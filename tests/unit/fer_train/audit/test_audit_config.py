@@ -47,6 +47,8 @@ def test_duplicates_as_such_are_no_reason_because_that_would_drop_every_copy():
         ({"near_threshold": 1.5}, "--near-threshold: Input should be less than or equal to 1 (got 1.5)"),
         ({"near_threshold": float("nan")}, "--near-threshold: Input should be a finite number (got nan)"),
         ({"contrast_range": 256}, "--contrast-range: Input should be less than or equal to 255 (got 256)"),
+        ({"min_accuracy": 50.0}, "--min-accuracy: Input should be less than or equal to 1 (got 50.0)"),
+        ({"max_flagged": -1.0}, "--max-flagged: Input should be greater than or equal to 0 (got -1.0)"),
         ({"label_filter": "best"}, "--label-filter: Input should be 'low_normalized_margin'"),
     ],
 )

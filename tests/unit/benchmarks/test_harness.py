@@ -1,0 +1,61 @@
+import json
+import re
+
+import pytest
+import torch
+from _harness import environment, matmul_flops, result_path, seconds_per_call, write_results
+
+CPU = torch.device("cpu")
+
+
+@pytest.fixture
+def clock(monkeypatch):
+    """Return the seconds since the start as a list of one number, which a call may add to."""
+    now = [0.0]
+    monkeypatch.setattr("_harness.time.perf_counter", lambda: now[0])
+    return now
+
+
+def test_calls_take_turns_and_the_first_round_does_not_count(clock):
+    order = []
+    durations = {"a": iter([100.0, 1.0, 5.0, 3.0]), "b": iter([100.0, 8.0, 8.0, 9.0])}
+
+    def call(name):
+        order.append(name)
+        clock[0] += next(durations[name])
+
+    measured = seconds_per_call({name: lambda name=name: call(name) for name in "ab"}, rounds=3, device=CPU)
+    assert order == ["a", "b"] * 4
+    assert measured == {"a": 3.0, "b": 8.0}
+
+
+def test_rate_of_matrix_products_counts_two_operations_a_term(clock, monkeypatch):
+    def product(a, b):
+        clock[0] += 0.25
+        assert a.shape == b.shape == (8, 8)
+
+    monkeypatch.setattr("torch.mm", product)
+    assert matmul_flops(CPU, torch.float32, side=8) == 4 * 2 * 8**3
+
+
+def test_environment_is_enough_to_repeat_the_run(monkeypatch):
+    monkeypatch.setattr("sys.argv", ["benchmarks/training.py", "--rounds", "2"])
+    found = environment(CPU)
+    assert set(found) == {"hardware", "python", "command", "date"}
+    assert found["command"] == "python benchmarks/training.py --rounds 2"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", found["date"])
+    assert f"torch {torch.__version__}" in found["hardware"]
+
+
+def test_result_file_names_what_was_measured_the_hardware_and_the_month(monkeypatch):
+    assert re.fullmatch(r"training_cpu_\d{4}-\d\d\.md", result_path("training", CPU).name)
+    monkeypatch.setattr("torch.cuda.get_device_name", lambda _: "NVIDIA H100 80GB (HBM3)")
+    name = result_path("sweep", torch.device("cuda")).name
+    assert re.fullmatch(r"sweep_nvidia-h100-80gb-hbm3_\d{4}-\d\d\.md", name)
+    assert result_path("sweep", CPU).parent.parts[-2:] == ("benchmarks", "results")
+
+
+def test_results_are_written_as_markdown_and_json_side_by_side(tmp_path):
+    write_results(tmp_path / "new" / "a.md", {"runs": [1.5]}, "# A\n")
+    assert (tmp_path / "new" / "a.md").read_text() == "# A\n"
+    assert json.loads((tmp_path / "new" / "a.json").read_text()) == {"runs": [1.5]}

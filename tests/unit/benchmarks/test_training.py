@@ -1,0 +1,88 @@
+import json
+
+import numpy as np
+import pytest
+import torch
+import training
+from click.testing import CliRunner
+from unit.fer_train.synthetic_faces import NARROW_CHANNELS
+
+CPU = torch.device("cpu")
+TRAINERS = ["DataLoader, eager", "fer_train"]
+
+
+@pytest.fixture
+def quick(monkeypatch):
+    """No training: a second for the DataLoader, half of it for fer_train; a device of 100 GFLOP/s."""
+    monkeypatch.setattr(training, "conventional_epoch", lambda *_: None)
+    monkeypatch.setattr(training, "our_epoch", lambda *_: None)
+    monkeypatch.setattr(training, "seconds_per_call", lambda calls, **_: {n: 0.5**i for i, n in enumerate(calls)})
+    monkeypatch.setattr(training, "matmul_flops", lambda *_, **__: 100e9)
+    monkeypatch.setattr(training, "flops_per_image", lambda _: 0.5e9)
+
+
+def measure(**changes):
+    values = {"num_faces": 70, "batch_size": 32, "rounds": 1, "device": CPU, "compiled": False} | changes
+    return training.measure("net", **values)
+
+
+@pytest.mark.usefixtures("quick")
+def test_rates_are_of_whole_batches_and_relative_to_the_dataloader():
+    result = measure()
+    assert list(result) == ["model", "precision", "batch_size", "gflop_per_image", "matmul_gflops", "trainers"]
+    assert list(result["trainers"]) == TRAINERS
+    assert result["trainers"]["DataLoader, eager"] == {
+        "images_per_s": 64.0, "speedup": 1.0, "share_of_matmul_rate": pytest.approx(0.32),
+    }  # fmt: skip
+    assert result["trainers"]["fer_train"] == {
+        "images_per_s": 128.0, "speedup": 2.0, "share_of_matmul_rate": pytest.approx(0.64),
+    }  # fmt: skip
+
+
+@pytest.mark.usefixtures("quick")
+def test_compiled_trainer_is_measured_where_asked_for():
+    assert list(measure(compiled=True)["trainers"]) == [*TRAINERS, "fer_train, torch.compile"]
+
+
+@pytest.mark.usefixtures("quick")
+def test_command_writes_every_model_as_markdown_and_json(tmp_path, monkeypatch):
+    monkeypatch.setattr("_harness.RESULTS", tmp_path)
+    words = ["--models", "net,senet", "--faces", "70", "--batch-size", "32", "--rounds", "2", "--device", "cpu"]
+    result = CliRunner().invoke(training.main, words)
+    assert result.exit_code == 0, result.output
+    [path] = tmp_path.glob("training_cpu_*.md")
+    written = json.loads(path.with_suffix(".json").read_text())
+    assert [r["model"] for r in written["results"]] == ["net", "senet"]
+    assert (written["device"], written["faces"], written["rounds"]) == ("cpu", "70", "2")
+    assert "| net | " in path.read_text()
+    assert "| senet | " in path.read_text()
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda:0"])
+def test_absolute_rates_are_told_of_a_gpu_only_and_every_row_has_every_column(device):
+    row = {"images_per_s": 12345.6, "speedup": 1.5, "share_of_matmul_rate": 0.25}
+    results = [{"model": "net", "precision": "bf16", "trainers": {"fer_train": row}}]
+    env = {"hardware": "A machine", "date": "2026-11-23", "python": "3.11", "command": "python x", "device": device,
+           "faces": "70", "rounds": "2"}  # fmt: skip
+    text = training.as_markdown(results, env)
+    assert text.startswith("# Training speed, A machine\n")
+    assert "| net | bf16 | fer_train | 1.50x | 25% |" in text
+    assert ("| 12,346 |" in text) == (device != "cpu")
+    assert ("only ratios" in text) == (device == "cpu")
+    assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
+
+
+def test_operations_of_a_network_are_counted_forward_and_backward(monkeypatch):
+    monkeypatch.setattr("fer_train.models.net.STAGE_CHANNELS", NARROW_CHANNELS)
+    narrow = training.flops_per_image("net")
+    monkeypatch.setattr("fer_train.models.net.STAGE_CHANNELS", tuple(2 * c for c in NARROW_CHANNELS))
+    assert 2 * narrow < training.flops_per_image("net") < 4 * narrow
+
+
+def test_pictures_of_the_conventional_trainer_are_normalized_images_and_labels():
+    images = np.full((3, 48, 48), 128, dtype=np.uint8)
+    dataset = training.PictureDataset(images, np.array([4, 5, 6]))
+    assert len(dataset) == 3
+    image, label = dataset[1]
+    assert (image.shape, label) == ((1, 48, 48), 5)
+    assert image.abs().max() < 4
