@@ -12,6 +12,7 @@ RUN        ?= runs/net
 CHECKPOINT ?= weights/net.safetensors
 OUT        ?= artifacts/net
 SPLIT      ?= PublicTest
+FLAVOR     ?=
 TWINS      ?=
 FERPLUS    ?=
 EXCLUDE    ?=
@@ -87,8 +88,9 @@ sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students: what a GP
 bench: $(VENV)/.all  ## training speed against a DataLoader trainer, into benchmarks/results
 	$(BIN)/python benchmarks/training.py
 
-export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT
-	$(BIN)/fer-deploy export --checkpoint $(CHECKPOINT) --out $(OUT)
+export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT, INT8 where DATA is there; FLAVOR=tensorrt-rtx for plans
+	$(BIN)/fer-deploy export --checkpoint $(CHECKPOINT) --out $(OUT) \
+		$(if $(wildcard $(DATA)),--data $(DATA)) $(if $(FLAVOR),--flavor $(FLAVOR))
 
 clean:  ## remove what the targets wrote, except trained runs
 	rm -rf demo artifacts .pytest_cache .mypy_cache .ruff_cache

@@ -70,6 +70,10 @@ def write_results(path: Path, result: dict[str, Any], markdown: str) -> None:
     path.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
 
 
+_SETTLE_S = 0.01
+"""Spinning threads of the engine before go to sleep in this time."""
+
+
 class Sample(NamedTuple):
     """One timed call.
 
@@ -82,24 +86,33 @@ class Sample(NamedTuple):
     cpu_ms: float
 
 
-def samples_by_round(calls: dict[str, Callable[[], object]], *, rounds: int, warm_up: int = 2
+def samples_by_round(calls: dict[str, Callable[[], object]], *, rounds: int, burst: int = 5
                      ) -> dict[str, list[Sample]]:  # fmt: skip
-    """Return every round's sample of each call, in turn: A B C A B C.
+    """Return rounds x burst samples of each call, in turn: aAAAAA bBBBBB aAAAAA bBBBBB, those of lower case not timed.
 
-    A call must not return before its result is in the host's memory: then no device needs to be synchronized. Nothing
-    is left out as an outlier; p99 is there to show them.
+    Threads of one library that still spin when another is called, and caches full of its weights, would else be
+    measured with every single call: an engine in use is called again and again. A round of warm-up comes before. A call
+    must not return before its result is in the host's memory: then no device needs to be synchronized. Nothing is left
+    out as an outlier; p99 is there to show them.
     """
     samples: dict[str, list[Sample]] = {name: [] for name in calls}
-    for round_number in range(-warm_up, rounds):
+    for round_number in range(-1, rounds):
         for name, call in calls.items():
-            started, cpu_started = time.perf_counter(), time.process_time()
+            time.sleep(_SETTLE_S)
             call()
-            wall, cpu = time.perf_counter() - started, time.process_time() - cpu_started
-            if round_number >= 0:
-                samples[name].append(Sample(1e3 * wall, 1e3 * cpu))
+            for _ in range(burst):
+                sample = _timed(call)
+                if round_number >= 0:
+                    samples[name].append(sample)
     return samples
 
 
+def _timed(call: Callable[[], object]) -> Sample:
+    started, cpu_started = time.perf_counter(), time.process_time()
+    call()
+    return Sample(1e3 * (time.perf_counter() - started), 1e3 * (time.process_time() - cpu_started))
+
+
 def speedup_by_round(reference_ms: list[float], candidate_ms: list[float]) -> float:
-    """Return the median over the rounds of reference / candidate: what slows a whole round drops out."""
+    """Return the median over the samples of reference / candidate: what slows a whole round drops out."""
     return statistics.median(r / c for r, c in zip(reference_ms, candidate_ms, strict=True))

@@ -1,7 +1,7 @@
 """Latency of every artifact beside PyTorch, in one run: size, accuracy, p50 / p90 / p99, throughput, speedup.
 
-All engines of a model take turns in every round, so that whatever else the machine does hits all of them, and the
-speedup is taken round by round. Every engine has the same number of threads, and every call ends with the logits in
+All engines of a model take turns, five calls each, so that whatever else the machine does hits all of them, and the
+speedup is taken call by call. Every engine has the same number of threads, and every call ends with the logits in
 the host's memory. The physics: one instruction of VNNI multiplies four times as many INT8 values as one of AVX-512 does
 FP32. A GPU computes such a network in less time than its launches take: that is what a CUDA graph takes away.
 
@@ -100,7 +100,8 @@ def openers(path: Path, device: str, *, threads: int, max_batch: int) -> dict[st
     if device == "cpu":
         if path.suffix == ".plan":
             return {}
-        return {f"ORT {variant}": partial(OnnxRuntimeEngine.open, path, device="cpu", threads=threads)}
+        on_cpu = partial(OnnxRuntimeEngine.open, path, device="cpu", threads=threads)
+        return {f"ORT {variant}": on_cpu, f"ORT {variant}, spinning": partial(on_cpu, spinning=True)}
     if path.suffix == ".plan":
         return {f"TensorRT {variant}": partial(open_engine, path, device="cuda")}
     if variant == "int8-cpu":
@@ -219,7 +220,7 @@ def gather(checkpoints: tuple[Path, ...], artifacts: tuple[Path, ...], device: t
 @click.option("--data", type=click.Path(path_type=Path, exists=True), help="FER2013, for accuracy on PublicTest.")
 @click.option("--faces", default=0, help="Judge accuracy on so many.  [default: all of PublicTest]")
 @click.option("--batches", help=f"[default: {CPU_BATCHES} on a CPU, 1 to 1,024 on a GPU]")
-@click.option("--rounds", default=50, show_default=True, help="Timed calls of each engine and batch.")
+@click.option("--rounds", default=10, show_default=True, help="Of five timed calls of each engine and batch.")
 @click.option("--threads", type=int, help="Of every engine.  [default: physical cores]")
 @click.option("--compile/--no-compile", "compiled", default=True, show_default=True)
 @click.option("--device", default="auto", show_default=True)

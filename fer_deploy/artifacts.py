@@ -5,6 +5,8 @@ from pathlib import Path
 
 from fer_deploy.errors import ArtifactError
 
+MAX_MODEL_BYTES = 2**30
+"""Of any model file; those of this project have some ten million. What is larger is no model, or is to fill memory."""
 _BUNDLED = Path(__file__).parent / "models" / "net-fp32.onnx"
 
 
@@ -18,17 +20,41 @@ def bundled_model() -> Path:
 
 
 def require_file(path: Path, *, fix: str) -> Path:
-    """Return `path` if it is a non-empty file; `fix` ends the message otherwise.
+    """Return `path` if it is a file of 1 to MAX_MODEL_BYTES bytes; `fix` ends the message otherwise.
 
     Raises:
-        ArtifactError: missing, a folder, or empty.
+        ArtifactError: missing, a folder or a device, empty, too large, or in a folder that cannot be read.
     """
-    if not path.exists():
-        raise ArtifactError(f"no model at {path}. Fix: {fix}")
-    if not path.is_file() or path.stat().st_size == 0:
-        kind = "is empty" if path.is_file() else "is a folder"
+    try:
+        if not path.exists():
+            raise ArtifactError(f"no model at {path}. Fix: {fix}")
+        is_file, size = path.is_file(), path.stat().st_size
+    except (OSError, ValueError) as err:  # ValueError: a name that no file can have
+        raise ArtifactError(f"cannot read {path}: {getattr(err, 'strerror', None) or err}. Fix: {fix}") from err
+    if not is_file:
+        kind = "is a folder" if path.is_dir() else "is no regular file"
         raise ArtifactError(f"{path} {kind}, expected a model file. Fix: {fix}")
+    if size == 0:
+        raise ArtifactError(f"{path} is empty, expected a model file. Fix: {fix}")
+    if size > MAX_MODEL_BYTES:
+        raise ArtifactError(f"{path} has {size:,} bytes, expected a model of at most {MAX_MODEL_BYTES:,}. Fix: {fix}")
     return path
+
+
+def read_model_file(path: Path) -> bytes:
+    """Return a file's bytes.
+
+    Raises:
+        ArtifactError: unreadable, or larger than a model is; also if it grew since it was looked at.
+    """
+    try:
+        with path.open("rb") as file:
+            content = file.read(MAX_MODEL_BYTES + 1)
+    except OSError as err:
+        raise ArtifactError(f"cannot read {path}: {err.strerror or err}. Fix: check its permissions") from err
+    if len(content) > MAX_MODEL_BYTES:
+        raise ArtifactError(f"{path} is larger than {MAX_MODEL_BYTES:,} bytes, so it is no model. Fix: export it again")
+    return content
 
 
 def file_sha256(path: Path) -> str:

@@ -7,15 +7,16 @@ fits this machine, stands here.
 
 import json
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_deploy.errors import ArtifactError
 from fer_deploy.flavors import Flavor
-from fer_deploy.spec import ModelSpec
+from fer_deploy.spec import ModelSpec, describe_faults
 
 MAX_MANIFEST_BYTES = 1_000_000
+_Word = Annotated[str, Field(max_length=255)]
 
 
 class _Frozen(BaseModel):
@@ -50,13 +51,13 @@ class PlanTarget(_Frozen):
         cuda: version of CUDA that the flavor was built with, or None.
     """
 
-    compute_capabilities: tuple[str, ...] = Field(min_length=1)
+    compute_capabilities: tuple[_Word, ...] = Field(min_length=1, max_length=64)
     hardware_compatibility: Literal["none", "same_compute_capability", "ampere_plus"] = "none"
-    os: str
-    machine: str
-    gpu: str | None = None
-    driver: str | None = None
-    cuda: str | None = None
+    os: _Word
+    machine: _Word
+    gpu: _Word | None = None
+    driver: _Word | None = None
+    cuda: _Word | None = None
 
 
 class PrecisionProof(_Frozen):
@@ -81,16 +82,23 @@ class PlanManifest(_Frozen):
     plan_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     plan_bytes: int = Field(ge=1)
     flavor: Flavor
-    version: str = Field(description="exact version of the flavor, such as 11.4.0.106")
+    version: _Word = Field(description="exact version of the flavor, such as 11.4.0.106")
     version_compatible: bool = Field(default=False, description="newer versions of the flavor may load it")
     needs_host_code: bool = Field(default=False, description="embeds a lean runtime: code that runs at loading")
     spec: ModelSpec
     profile: BatchProfile
     target: PlanTarget
     precision_proof: PrecisionProof
-    source_onnx: str = Field(description="file name of the ONNX it was built from")
+    source_onnx: _Word = Field(description="file name of the ONNX it was built from")
     source_onnx_sha256: str = Field(pattern="^[0-9a-f]{64}$")
     report: dict[str, Any] | None = Field(default=None, description="verification of the engine; None: not run")
+
+    @field_validator("source_onnx")
+    @classmethod
+    def _is_a_name(cls, source_onnx: str) -> str:
+        if not source_onnx or Path(source_onnx).name != source_onnx:
+            raise ValueError(f"{source_onnx!r} is no file name")
+        return source_onnx
 
 
 def manifest_path(plan: Path) -> Path:
@@ -121,7 +129,7 @@ def read_manifest(plan: Path) -> PlanManifest:
     try:
         return PlanManifest.model_validate_json(content)
     except ValidationError as err:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'file'}: {e['msg']}" for e in err.errors()[:3])
+        faults = describe_faults(err, whole="file")
         raise ArtifactError(f"{path} is not a manifest that this version reads ({faults}). {fix}") from err
 
 

@@ -14,6 +14,8 @@ from fer_deploy.errors import ArtifactError
 SPEC_KEY = "fer_model_spec"
 """Key of the JSON in safetensors metadata and in ONNX `metadata_props`."""
 SPEC_VERSION = 1
+MAX_SPEC_BYTES = 1_000_000
+"""Of the JSON; one that was written by training has some thousand."""
 OUTPUT_NAME = "logits"
 
 
@@ -33,13 +35,13 @@ class InputSpec(_Frozen):
     """The network's one input: (N, channels, height, width) of `dtype`, normalized inside the graph."""
 
     name: str
-    height: int = Field(ge=1, description="pixels")
-    width: int = Field(ge=1, description="pixels")
+    height: int = Field(ge=1, le=4096, description="pixels")
+    width: int = Field(ge=1, le=4096, description="pixels")
     channels: Literal[1]
     dtype: Literal["uint8"]
     color: Literal["gray"]
-    mean: float = Field(description="of pixels in 0 to 255, subtracted inside the graph")
-    std: float = Field(gt=0, description="of pixels in 0 to 255, divided by inside the graph")
+    mean: float = Field(allow_inf_nan=False, description="of pixels in 0 to 255, subtracted inside the graph")
+    std: float = Field(gt=0, allow_inf_nan=False, description="of pixels in 0 to 255, divided by inside the graph")
 
 
 class ModelSpec(_Frozen):
@@ -47,12 +49,12 @@ class ModelSpec(_Frozen):
 
     spec_version: Literal[1]
     architecture: str
-    labels: tuple[str, ...] = Field(min_length=2)
+    labels: tuple[Annotated[str, Field(max_length=200)], ...] = Field(min_length=2, max_length=10_000)
     input: InputSpec
     precision: Precision = Precision.FP32
     metrics: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
-    quantization: dict[str, Annotated[float, Field(gt=0)]] | None = Field(
+    quantization: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = Field(
         default=None, description="max|input| by layer, learned in training; scale = value / 127. None: not learned"
     )
 
@@ -60,7 +62,7 @@ class ModelSpec(_Frozen):
     @classmethod
     def _labels_differ(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
         if len(set(labels)) < len(labels):
-            raise ValueError(f"labels must differ from each other, found {labels}")
+            raise ValueError(f"labels must differ from each other, found {str(labels)[:200]}")
         return labels
 
     def to_json(self) -> str:
@@ -72,13 +74,25 @@ def spec_from_json(text: str, *, where: str) -> ModelSpec:
     """Parse and validate a ModelSpec; `where` names its file in errors.
 
     Raises:
-        ArtifactError: no JSON, a field that is missing, unknown or of another kind, or a newer spec_version.
+        ArtifactError: no JSON, too much of it, a field that is missing, unknown or of another kind, or a newer
+            spec_version.
     """
+    if len(text) > MAX_SPEC_BYTES:
+        raise ArtifactError(
+            f"cannot use {where}: its ModelSpec has {len(text):,} characters, expected at most {MAX_SPEC_BYTES:,}. "
+            "Fix: export the checkpoint again with this version of fer-deploy"
+        )
     try:
         return ModelSpec.model_validate_json(text)
     except ValidationError as err:
-        faults = "; ".join(f"{'.'.join(map(str, e['loc'])) or 'spec'}: {e['msg']}" for e in err.errors()[:5])
+        faults = describe_faults(err, whole="spec")
         raise ArtifactError(
             f"cannot use {where}: its ModelSpec is not one that this version reads ({faults}). "
             "Fix: export the checkpoint again with this version of fer-deploy"
         ) from err
+
+
+def describe_faults(err: ValidationError, *, whole: str) -> str:
+    """Return the first faults in words, short even where the text is not; `whole` names the text itself."""
+    faults = err.errors(include_url=False, include_input=False)[:5]
+    return "; ".join(f"{'.'.join(map(str, e['loc']))[:100] or whole}: {e['msg'][:300]}" for e in faults)

@@ -122,7 +122,7 @@ def load_release(path: Path) -> tuple[nn.Module, dict[str, Any]]:
         spec: dict[str, Any] = json.loads(spec_json)
         model = build_model(spec["architecture"], num_classes=len(spec["labels"]))
         model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
-    except (json.JSONDecodeError, KeyError, TypeError, RuntimeError, ConfigError) as err:
+    except (ValueError, KeyError, TypeError, RuntimeError, ConfigError) as err:  # json.JSONDecodeError is a ValueError
         raise CheckpointError(
             f"{path}: weights and ModelSpec do not fit each other ({_first_line(err)}). {_GET_ANEW}"
         ) from err
@@ -137,7 +137,7 @@ def _read_release(path: Path, *, with_tensors: bool) -> tuple[str, dict[str, tor
             tensors = {name: file.get_tensor(name) for name in names}
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint at {path}. Fix: fer-train train, or use weights/net.safetensors") from err
-    except (OSError, SafetensorError) as err:
+    except (OSError, SafetensorError, TypeError) as err:  # torch refuses shapes that safetensors takes
         raise CheckpointError(
             f"cannot load {path}: truncated or not a safetensors file ({_first_line(err)}). {_GET_ANEW}"
         ) from err

@@ -95,13 +95,83 @@ def tiny_release(tmp_path_factory, tiny_spec) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_export(tmp_path_factory, tiny_release):
-    """What `export` returns for `tiny_release`; about 15 seconds, once a session."""
+    """What `export` returns for `tiny_release`, FP32 and FP16, judged on every ninth face; seconds, once a session."""
+    from fer_deploy.export import pipeline  # noqa: PLC0415
     from fer_deploy.export.config import ExportConfig  # noqa: PLC0415
-    from fer_deploy.export.pipeline import export  # noqa: PLC0415
+    from fer_deploy.export.portrait import portrait_faces  # noqa: PLC0415
 
-    return export(ExportConfig(checkpoint=tiny_release, out=tmp_path_factory.mktemp("artifacts") / "net"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pipeline, "portrait_faces", lambda spec: portrait_faces(spec)[::9])
+        out = tmp_path_factory.mktemp("artifacts") / "net"
+        return pipeline.export(ExportConfig(checkpoint=tiny_release, out=out))
 
 
 @pytest.fixture(scope="session")
 def tiny_onnx(tiny_export) -> Path:
     return tiny_export.onnx
+
+
+@pytest.fixture(scope="session")
+def small_spec(tiny_spec):
+    """ModelSpec of the network in `integration.export_models`."""
+    from integration import export_models  # noqa: PLC0415
+
+    return export_models.small_spec(tiny_spec)
+
+
+@pytest.fixture(scope="session")
+def small_release(tmp_path_factory, small_spec) -> Path:
+    """Its release; to load it, use `small_network`, for `fer_train` has no such architecture."""
+    from integration.export_models import small_model  # noqa: PLC0415
+
+    from fer_train.checkpoint import save_release  # noqa: PLC0415
+
+    path = tmp_path_factory.mktemp("small_release") / "small.safetensors"
+    save_release(path, small_model(small_spec), small_spec.model_dump(mode="json", exclude_none=True))
+    return path
+
+
+@pytest.fixture
+def small_network(monkeypatch):
+    """`fer_train` builds the small network."""
+    from integration.export_models import build_small  # noqa: PLC0415
+
+    from fer_train import checkpoint  # noqa: PLC0415
+
+    monkeypatch.setattr(checkpoint, "build_model", build_small)
+
+
+@pytest.fixture(scope="session")
+def small_onnx(tmp_path_factory, small_spec) -> Path:
+    """The small residual network as PyTorch exports it, FP32."""
+    from integration.export_models import small_model  # noqa: PLC0415
+
+    from fer_deploy.export.to_onnx import write_onnx  # noqa: PLC0415
+    from fer_deploy.export.torch_engine import DeployedGraph  # noqa: PLC0415
+
+    path = tmp_path_factory.mktemp("small") / "small-fp32.onnx"
+    write_onnx(DeployedGraph(small_model(small_spec), small_spec).eval(), small_spec, path, opset=20)
+    return path
+
+
+@pytest.fixture(scope="session")
+def small_graph(small_onnx):
+    """The same, as the quantizer wants it."""
+    import onnx  # noqa: PLC0415
+
+    from fer_deploy.export.quantize import prepared  # noqa: PLC0415
+
+    return prepared(onnx.load(small_onnx, load_external_data=False))
+
+
+@pytest.fixture(scope="session")
+def small_calibration(tmp_path_factory, small_graph, small_spec):
+    """Ranges of `small_graph`: largest values on 32 patterns."""
+    from integration.export_models import patterns  # noqa: PLC0415
+
+    from fer_deploy.export.calibration import Method, calibrate  # noqa: PLC0415
+    from fer_deploy.export.faces import CalibrationFaces  # noqa: PLC0415
+
+    faces = CalibrationFaces(patterns(32, seed=3)[0][:, None], "patterns", seed=3)
+    cache = tmp_path_factory.mktemp("ranges") / "ranges.json"
+    return calibrate(small_graph, small_spec, faces, method=Method.MAX, cache=cache)

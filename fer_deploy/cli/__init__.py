@@ -16,7 +16,7 @@ COMMANDS = {
     "build": "ONNX -> TensorRT plan with its manifest",
     "triton": "ONNX and plans -> model repository for Triton Inference Server",
     "inspect": "everything about a checkpoint, ONNX or plan, without running it",
-    "doctor": "what is on this machine, which engines run, what makes the others run",
+    "doctor": "what is on this machine, and which engines run",
     "live": "camera, stream, file or folder -> emotions",
 }
 

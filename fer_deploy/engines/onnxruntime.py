@@ -1,8 +1,10 @@
 """ONNX Runtime engine on CPU, CUDA, TensorRT or TensorRT for RTX. Proves the provider it got: no silent fallback."""
 
 import logging
+import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import Self
@@ -22,6 +24,8 @@ VARIANT_KEY = "fer_variant"
 """Key in `metadata_props` of a quantized graph: fp32, fp16, int8 (for TensorRT) or int8-cpu."""
 CPU_WARM_UP = (1, 2, 4)
 """Batches run at opening on the CPU, where nothing is captured and any later size needs nothing more."""
+CPU_WARM_UP_LIMIT_S = 60.0
+"""For each of them; a ViT takes less than a second. A network can ask for any amount of arithmetic."""
 Runner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 _log = logging.getLogger(__name__)
 
@@ -36,8 +40,8 @@ class OnnxRuntimeEngine(Engine):
         self._settings = MappingProxyType(dict(opened.settings))
 
     @classmethod
-    def open(cls, path: Path, *, device: Device = "auto", threads: int | None = None, cuda_graph: bool = True,
-             max_batch: int = 64) -> Self:  # fmt: skip
+    def open(cls, path: Path, *, device: Device = "auto", threads: int | None = None, spinning: bool = False,
+             cuda_graph: bool = True, max_batch: int = 64) -> Self:  # fmt: skip
         """Load `path` and warm it up; see `fer_deploy.engines.open_engine` for the errors.
 
         Args:
@@ -45,23 +49,34 @@ class OnnxRuntimeEngine(Engine):
             device: where to run; "auto" is CUDA where this build of ONNX Runtime has it, else the CPU.
             threads: of the CPU provider, the calling one among them; None: every physical core that this process
                 may use. Engines of one process that run at the same moment must share; see `engines.threads`.
+            spinning: threads wait for the next call in a loop: a fifth less latency on two cores, as long as nothing
+                else wants them.
             cuda_graph: replay a captured graph for each batch bucket; CUDA only.
             max_batch: largest bucket on a GPU (1, 2, 4, ...); larger batches are split.
 
         Raises:
             ConfigError: more threads than cores.
         """
-        opened = open_session(path, SessionRequest(device, threads, cuda_graph))
+        request = SessionRequest(device, threads, cuda_graph, spinning)
+        opened = open_session(path, request)
         spec = _read_contract(opened.session, path)
+        if _is_for_tensorrt(opened.session):
+            # On the CPU the optimizer of ONNX Runtime 1.32 makes another function of it: logits change by 0.7 and more.
+            opened = open_session(path, request._replace(optimized=False))
+            _log.warning(
+                "%s is the INT8 graph for TensorRT; on a CPU it is slower than fp32. "
+                "Fix: open %s-int8-cpu.onnx instead", path, spec.architecture,
+            )  # fmt: skip
         started = time.perf_counter()
         try:
             if opened.device == "cpu":
-                runner = _warm_cpu_runner(opened.session, spec)
+                runner = _warm_cpu_runner(opened.session, spec, path)
             else:
                 runner = BucketRunner(opened.session, spec, buckets_of(1, max_batch))
                 runner.warm_up()
         except (*ORT_ERRORS, RuntimeError) as err:
-            raise EngineError(f"{opened.provider} failed to warm up on {path}: {err}. Fix: --device cpu") from err
+            mend = "Fix: " + ("export it again with fer-deploy export" if opened.device == "cpu" else "--device cpu")
+            raise EngineError(f"{opened.provider} failed to warm up on {path}: {str(err)[:1000]}. {mend}") from err
         opened.settings["warm_up_ms"] = f"{1e3 * (time.perf_counter() - started):.0f}"
         return cls(spec, runner, opened)
 
@@ -83,37 +98,88 @@ class OnnxRuntimeEngine(Engine):
         self._runner = None
 
 
-def _warm_cpu_runner(session: ort.InferenceSession, spec: ModelSpec) -> Runner:
-    def run(images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
-        (logits,) = session.run([OUTPUT_NAME], {spec.input.name: images_nchw})
+def _warm_cpu_runner(session: ort.InferenceSession, spec: ModelSpec, path: Path) -> Runner:
+    """Return what runs a batch, after the first batches.
+
+    Raises:
+        EngineError: they take too long, or give other logits than one finite number for each image and label.
+    """
+
+    def run(images_nchw: NDArray[np.uint8], options: ort.RunOptions | None = None) -> NDArray[np.float32]:
+        (logits,) = session.run([OUTPUT_NAME], {spec.input.name: images_nchw}, options)
         return np.asarray(logits, dtype=np.float32)
 
     for size in CPU_WARM_UP:
-        run(np.zeros((size, spec.input.channels, spec.input.height, spec.input.width), dtype=np.uint8))
+        images = np.zeros((size, spec.input.channels, spec.input.height, spec.input.width), dtype=np.uint8)
+        with _ended_in_time(path, size) as options:
+            logits = run(images, options)
+        _require_logits(logits, size, spec, path)
     return run
 
 
+@contextmanager
+def _ended_in_time(path: Path, size: int) -> Iterator[ort.RunOptions]:
+    """Give options of a run that ONNX Runtime ends, between two nodes, when its time is up.
+
+    Raises:
+        EngineError: it was ended.
+    """
+    options = ort.RunOptions()
+    timer = threading.Timer(CPU_WARM_UP_LIMIT_S, setattr, (options, "terminate", True))
+    timer.start()
+    try:
+        yield options
+    except ORT_ERRORS as err:
+        if not options.terminate:
+            raise
+        raise EngineError(
+            f"cannot use {path}: a batch of {size} did not end within {CPU_WARM_UP_LIMIT_S:g} s. "
+            "Fix: export it again with fer-deploy export"
+        ) from err
+    finally:
+        timer.cancel()
+        timer.join()
+
+
+def _require_logits(logits: NDArray[np.float32], size: int, spec: ModelSpec, path: Path) -> None:
+    wanted = (size, len(spec.labels))
+    if logits.shape != wanted:
+        raise EngineError(
+            f"cannot use {path}: a batch of {size} gives logits of shape {logits.shape}, expected {wanted}. "
+            "Fix: export it again with fer-deploy export"
+        )
+    if not np.isfinite(logits).all():
+        raise EngineError(
+            f"cannot use {path}: logits of a black image are not finite, so there are weights that are no numbers. "
+            "Fix: train or export it again"
+        )
+
+
 def _read_contract(session: ort.InferenceSession, path: Path) -> ModelSpec:
-    metadata = session.get_modelmeta().custom_metadata_map
+    try:
+        metadata = session.get_modelmeta().custom_metadata_map
+        inputs = {i.name: (i.type, i.shape[1:]) for i in session.get_inputs()}
+        outputs = {o.name: (o.type, o.shape[1:]) for o in session.get_outputs()}
+    except UnicodeDecodeError as err:
+        raise ArtifactError(f"cannot use {path}: a text in it is not UTF-8 ({err}). Fix: export it again") from err
     if SPEC_KEY not in metadata:
         raise ArtifactError(
             f"cannot use {path}: it holds no ModelSpec, so its labels and input are unknown. "
             "Fix: export the checkpoint with fer-deploy export"
         )
     spec = spec_from_json(metadata[SPEC_KEY], where=str(path))
-    inputs = {i.name: (i.type, i.shape[1:]) for i in session.get_inputs()}
-    outputs = {o.name: (o.type, o.shape[1:]) for o in session.get_outputs()}
     wanted_input = (f"tensor({spec.input.dtype})", [spec.input.channels, spec.input.height, spec.input.width])
     wanted_output = ("tensor(float)", [len(spec.labels)])
     if inputs != {spec.input.name: wanted_input} or outputs != {OUTPUT_NAME: wanted_output}:
         raise ArtifactError(
-            f"cannot use {path}: its graph has inputs {inputs} and outputs {outputs}, its ModelSpec promises "
-            f"{spec.input.name}: {wanted_input} and {OUTPUT_NAME}: {wanted_output}. Fix: export it again"
+            f"cannot use {path}: its graph has inputs {str(inputs)[:500]} and outputs {str(outputs)[:500]}, "
+            f"its ModelSpec promises {spec.input.name[:200]}: {wanted_input} and {OUTPUT_NAME}: {wanted_output}. "
+            "Fix: export it again"
         )
-    if metadata.get(VARIANT_KEY) == "int8" and session.get_providers()[0] == "CPUExecutionProvider":
-        _log.warning(
-            "%s is the INT8 graph for TensorRT; on a CPU the graph made for it is faster. "
-            "Fix: open %s-int8-cpu.onnx instead",
-            path, spec.architecture,
-        )  # fmt: skip
     return spec
+
+
+def _is_for_tensorrt(session: ort.InferenceSession) -> bool:
+    """Tell whether a session on the CPU holds the INT8 graph that is made for TensorRT."""
+    variant = session.get_modelmeta().custom_metadata_map.get(VARIANT_KEY)
+    return variant == "int8" and session.get_providers()[0] == "CPUExecutionProvider"

@@ -15,7 +15,10 @@ from typing import Any, NamedTuple
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from fer_deploy.artifacts import read_model_file
 from fer_deploy.engines.base import Device
+from fer_deploy.engines.onnx_outline import fault_of_onnx
+from fer_deploy.engines.onnxruntime_memory import bound_memory
 from fer_deploy.engines.threads import choose_threads
 from fer_deploy.errors import ArtifactError, ConfigError, EngineError, MissingDependencyError
 
@@ -27,8 +30,11 @@ PROVIDERS: MappingProxyType[str, str] = MappingProxyType({
 })  # fmt: skip
 ORT_ERRORS = (
     ort_errors.EPFail, ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,
-    ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.NotImplemented, ort_errors.RuntimeException,
+    ort_errors.ModelLoaded, ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.NotImplemented,
+    ort_errors.RuntimeException, UnicodeDecodeError,
 )  # fmt: skip
+"""The last is what becomes of an error that quotes a name which is not UTF-8."""
+_EXPORT_AGAIN = "Fix: export it again with fer-deploy export"
 _REFUSED_CPU = "fallback to CPU EP has been explicitly disabled"
 """What ONNX Runtime says where a node, or the whole graph, would have to run on the CPU."""
 _RTX_PLUGIN = "fer_deploy.engines.onnxruntime_rtx"
@@ -41,11 +47,15 @@ class SessionRequest(NamedTuple):
         device: "auto" is CUDA where this build of ONNX Runtime has it, else the CPU.
         threads: of the CPU provider; None: one for each core there is (`threads`).
         cuda_graph: capture CUDA graphs; CUDA only.
+        spinning: threads wait for the next call in a loop; CPU only.
+        optimized: let ONNX Runtime rewrite the graph.
     """
 
     device: Device = "auto"
     threads: int | None = None
     cuda_graph: bool = True
+    spinning: bool = False
+    optimized: bool = True
 
 
 class ProvedSession(NamedTuple):
@@ -58,10 +68,10 @@ class ProvedSession(NamedTuple):
 
 
 def open_session(path: Path, request: SessionRequest) -> ProvedSession:
-    """Load a graph and prove its provider.
+    """Judge a graph, load the bytes that were judged, and prove the provider.
 
     Raises:
-        ArtifactError: no ONNX model that this version reads.
+        ArtifactError: no ONNX model that this version reads, or one that no export writes (`onnx_outline`).
         ConfigError: more threads than cores.
         EngineError: this machine or build lacks the provider, or it does not take the whole graph.
         MissingDependencyError: the plugin of the tensorrt-rtx provider is not installed.
@@ -69,10 +79,14 @@ def open_session(path: Path, request: SessionRequest) -> ProvedSession:
     device = _choose_device(request.device)
     provider = PROVIDERS[device]
     threads = choose_threads(request.threads) if device == "cpu" else 1  # a GPU session computes nothing on the CPU
-    options = _session_options(device, threads)
+    options = _session_options(device, threads, request)
     provider_options = _provider_options(device, request)
+    content = read_model_file(path)
+    fault = fault_of_onnx(content)
+    if fault is not None:
+        raise ArtifactError(f"cannot load {path}: {fault}. {_EXPORT_AGAIN}")
     try:
-        session = _make_session(path, options, provider, provider_options)
+        session = _make_session(content, options, provider, provider_options)
     except ORT_ERRORS as err:
         raise _explain(err, path, provider) from err
     nodes = _prove(session, provider)
@@ -106,16 +120,19 @@ def _choose_device(device: Device) -> str:
     return device
 
 
-def _session_options(device: str, threads: int) -> ort.SessionOptions:
+def _session_options(device: str, threads: int, request: SessionRequest) -> ort.SessionOptions:
     options = ort.SessionOptions()
     options.log_severity_level = 3  # errors reach us as exceptions; warnings would only clutter the screen
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
-    options.graph_optimization_level = ort.GraphOptimizationLevel.ORT_ENABLE_ALL
+    level = ort.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if request.optimized else level.ORT_DISABLE_ALL
     # Threads that spin between two calls take the cores from the detector.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(request.spinning)))
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    if device == "cpu" and bound_memory() is not None:
+        options.add_session_config_entry("session.use_env_allocators", "1")
     if device != "cpu":
         options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
     return options
@@ -130,13 +147,13 @@ def _provider_options(device: str, request: SessionRequest) -> dict[str, str]:
     return {}
 
 
-def _make_session(path: Path, options: ort.SessionOptions, provider: str, provider_options: dict[str, str]
+def _make_session(content: bytes, options: ort.SessionOptions, provider: str, provider_options: dict[str, str]
                   ) -> ort.InferenceSession:  # fmt: skip
     """Return the session; `enable_fallback` would make it anew on the CPU after an error, at loading and at running."""
     if provider != PROVIDERS["tensorrt-rtx"]:
         # Only this one: the CPU, listed, would contradict disable_cpu_ep_fallback.
         providers: list[Any] = [(provider, provider_options) if provider_options else provider]
-        return ort.InferenceSession(str(path), options, providers=providers, enable_fallback=False)
+        return ort.InferenceSession(content, options, providers=providers, enable_fallback=False)
     try:
         plugin = import_module(_RTX_PLUGIN)
     except ModuleNotFoundError as err:
@@ -145,11 +162,11 @@ def _make_session(path: Path, options: ort.SessionOptions, provider: str, provid
             "Fix: pip install onnxruntime-ep-nv-tensorrt-rtx, beside onnxruntime without -gpu"
         ) from err
     options.add_provider_for_devices(plugin.rtx_devices(), provider_options)
-    return ort.InferenceSession(str(path), options, enable_fallback=False)
+    return ort.InferenceSession(content, options, enable_fallback=False)
 
 
 def _explain(err: Exception, path: Path, provider: str) -> ArtifactError | EngineError:
-    first = str(err).splitlines()[0][:200]
+    first = (str(err).splitlines() or [type(err).__name__])[0][:200]
     if _REFUSED_CPU in str(err):
         return EngineError(
             f"{provider} does not take all of {path}: it could not start, because this machine's CUDA, cuDNN or driver "
@@ -158,7 +175,7 @@ def _explain(err: Exception, path: Path, provider: str) -> ArtifactError | Engin
         )
     return ArtifactError(
         f"cannot load {path}: truncated, or not an ONNX model that ONNX Runtime {ort.__version__} reads "
-        f"({first}). Fix: export it again with fer-deploy export"
+        f"({first}). {_EXPORT_AGAIN}"
     )
 
 

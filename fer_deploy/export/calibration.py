@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
+from onnx import numpy_helper
 from onnxruntime.quantization.calibrate import (
     CalibrationDataReader,
     CalibrationMethod,
@@ -26,10 +27,16 @@ from fer_deploy.export.faces import CalibrationFaces
 from fer_deploy.export.layers import layers_of
 from fer_deploy.spec import ModelSpec
 
-CALIBRATED_OPS = ("Conv", "Gemm", "MatMul", "Add", "Mul")
+CALIBRATED_OPS = ("Conv", "Gemm", "MatMul", "Add", "Mul", "Sigmoid", "GlobalAveragePool")
+_FIX_WEIGHTS = "Fix: train or release again"
 _CHUNK = 64
 """Faces whose activations are in memory at a time: 0.4 GB for Net."""
-_PERCENTILE = 99.99
+_OPTIONS: dict[str, dict[str, float]] = {
+    "percentile": {"percentile": 99.99},
+    # ONNX Runtime's defaults, 128 bins for 128 levels, leave no range to choose but the largest. Here: 512 bins on each
+    # side of zero for 128 levels; 2048, as TensorRT's calibrator had, take minutes in Python.
+    "entropy": {"num_bins": 1024, "num_quantized_bins": 256},
+}
 
 
 class Method(StrEnum):
@@ -84,12 +91,10 @@ class Calibration:
 
 
 class FaceReader(CalibrationDataReader):  # type: ignore[misc]
-    """Hands faces to ONNX Runtime's calibrators."""
+    """Hands faces to ONNX Runtime's calibrators, in one batch: those with histograms fail on batches of two sizes."""
 
-    def __init__(self, images_nchw: NDArray[np.uint8], name: str, batch_size: int = 16) -> None:
-        self._batches: Iterator[dict[str, NDArray[np.uint8]]] = (
-            {name: images_nchw[i : i + batch_size]} for i in range(0, len(images_nchw), batch_size)
-        )
+    def __init__(self, images_nchw: NDArray[np.uint8], name: str) -> None:
+        self._batches: Iterator[dict[str, NDArray[np.uint8]]] = iter([{name: images_nchw}])
 
     def get_next(self) -> dict[str, NDArray[np.uint8]] | None:
         """Return the next feed, or None at the end."""
@@ -109,44 +114,65 @@ def calibrate(
         cache: JSON file to write.
 
     Raises:
-        ExportError: no faces, or a value that is not finite.
+        ExportError: no faces, a value that is not finite, or a learned range of a layer that the graph lacks.
     """
     images_nchw = faces.images_nchw
     if len(images_nchw) == 0:
         raise ExportError(
             "no faces to calibrate INT8 with; random data would give random ranges. Fix: --data with faces"
         )
+    _require_finite_weights(model)
     with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
         path = Path(folder) / "model.onnx"
         onnx.save_model(model, path)
-        options = {"percentile": _PERCENTILE} if method is Method.PERCENTILE else {}
         calibrator = create_calibrator(
             path, list(CALIBRATED_OPS), augmented_model_path=str(Path(folder) / "augmented.onnx"),
-            calibrate_method=_METHODS[method], extra_options=options,
+            calibrate_method=_METHODS[method], extra_options=_OPTIONS.get(method, {}),
         )  # fmt: skip
-        for start in range(0, len(images_nchw), _CHUNK):
-            calibrator.collect_data(FaceReader(images_nchw[start : start + _CHUNK], spec.input.name))
-        ranges = calibrator.compute_data()
+        try:
+            for start in range(0, len(images_nchw), _CHUNK):
+                calibrator.collect_data(FaceReader(images_nchw[start : start + _CHUNK], spec.input.name))
+            ranges = calibrator.compute_data()
+        except ValueError as err:  # NumPy makes no histogram of NaN or infinity
+            raise ExportError(f"calibration cannot measure ranges: {err}. {_FIX_WEIGHTS}") from err
     learned = _learned_ranges(model, spec)
-    for tensor, (_, limit) in learned.items():
+    for tensor, limit in learned.items():
         ranges.data[tensor] = TensorData(lowest=np.float32(-limit), highest=np.float32(limit))
     _require_finite(ranges.data)
     save_tensors_data(ranges, cache)
     sha256 = hashlib.sha256(images_nchw.tobytes()).hexdigest()
-    names = tuple(layer for layer, _ in learned.values())
+    names = tuple(layer.name for layer in layers_of(model) if layer.name in (spec.quantization or {}))
     return Calibration(method, len(images_nchw), sha256, faces.source, faces.seed, cache, names)
 
 
-def _learned_ranges(model: onnx.ModelProto, spec: ModelSpec) -> dict[str, tuple[str, float]]:
-    """Map the input tensor of each layer with a learned range to (layer, range)."""
+def _learned_ranges(model: onnx.ModelProto, spec: ModelSpec) -> dict[str, float]:
+    """Map the input tensor of each layer with a learned range to it; the widest, where several layers read the tensor.
+
+    A graph has one scale for a tensor, training one for each reader: a block's first convolution and its shortcut's.
+    """
     learned = spec.quantization or {}
-    return {
-        layer.node.input[0]: (layer.name, learned[layer.name]) for layer in layers_of(model) if layer.name in learned
-    }
+    layers = layers_of(model)
+    if unknown := sorted(learned.keys() - {layer.name for layer in layers}):
+        raise ExportError(
+            f"the ModelSpec has a learned range for {unknown[0]!r}, which is no layer of the graph. Fix: release again"
+        )
+    found: dict[str, float] = {}
+    for layer in layers:
+        tensor = layer.node.input[0]
+        found |= {tensor: max(learned[layer.name], found.get(tensor, 0.0))} if layer.name in learned else {}
+    return found
+
+
+def _require_finite_weights(model: onnx.ModelProto) -> None:
+    """Look at the weights themselves: ranges of activations may hide NaN, for a ReLU in ONNX Runtime makes 0 of it."""
+    for tensor in model.graph.initializer:
+        values = numpy_helper.to_array(tensor)
+        if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():
+            raise ExportError(f"calibration found weights that are not finite: {tensor.name}. {_FIX_WEIGHTS}")
 
 
 def _require_finite(data: dict[str, Any]) -> None:
     for name, values in data.items():
         low, high = values.range_value
         if not (np.isfinite(low).all() and np.isfinite(high).all()):
-            raise ExportError(f"calibration found values that are not finite at {name!r}. Fix: train or release again")
+            raise ExportError(f"calibration found values that are not finite at {name!r}. {_FIX_WEIGHTS}")

@@ -44,7 +44,7 @@ def load_judged_faces(path: Path, *, split: str, limit: int | None, spec: ModelS
         ArtifactError: unreadable data, no such split, or labels that the model does not know.
     """
     faces = _faces_of(path, split)
-    if labels_for(len(spec.labels)) != list(spec.labels):
+    if labels_for(len(spec.labels)) != list(spec.labels) or faces.labels.max() >= len(spec.labels):
         raise ArtifactError(f"the model knows {', '.join(spec.labels)}; {path.name} is labelled {', '.join(EMOTIONS)}")
     found = JudgedFaces(_deployed(faces.images, spec), faces.labels, f"{split} of {path.name}")
     return found if limit is None else found.at(found.positions(limit))

@@ -1,7 +1,8 @@
 """ExportConfig: everything that shapes an export."""
 
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
@@ -11,6 +12,8 @@ from fer_deploy.export.variants import Variant
 from fer_deploy.export.verify import Limits
 from fer_deploy.settings import Settings
 
+_Name = Annotated[Variant, Field(strict=False)]
+"""A variant, or its name as YAML and flags give it."""
 _INT8_LIMITS = Limits(min_agreement=0.94, max_kl=0.02, max_accuracy_drop=0.3, max_f1_drop=1.0, max_recall_drop=4.0)
 DEFAULT_LIMITS = {
     Variant.FP32: Limits(max_abs_logit=1e-3, max_batch_difference=1e-3, max_f1_drop=0.0, max_recall_drop=0.0),
@@ -42,7 +45,7 @@ class ExportConfig(Settings):
     )
     split: str = Field(default="PublicTest", description="of the data, to be judged by")
     num_faces: int | None = Field(default=None, ge=1, description="of that split, evenly spread; null: all")
-    variants: tuple[Variant, ...] | None = Field(
+    variants: tuple[_Name, ...] | None = Field(
         default=None, strict=False, description="fp32, fp16, int8, int8-cpu; null: all that the data allows"
     )
     opset: int = Field(default=20, ge=19, le=22, description="20: the newest that every runtime we build for reads")
@@ -50,9 +53,18 @@ class ExportConfig(Settings):
     max_accuracy_drop: float = Field(
         default=0.3, gt=0, description="points that INT8 may cost; layers go back to higher precision until it holds"
     )
-    limits: dict[Variant, Limits] = Field(default=DEFAULT_LIMITS, strict=False)
+    limits: dict[_Name, Limits] = Field(default=DEFAULT_LIMITS)
     build: BuildConfig | None = Field(default=None, description="plans of fp32, fp16 and int8 as well; null: none")
     triton: Path | None = Field(default=None, strict=False, description="folder for a Triton model repository")
+
+    @field_validator("limits", mode="before")
+    @classmethod
+    def _limits_over_defaults(cls, value: Any) -> Any:
+        """Some limits of a variant leave its others at their defaults."""
+        if not isinstance(value, Mapping):
+            return value
+        defaults = {str(variant): limits.model_dump() for variant, limits in DEFAULT_LIMITS.items()}
+        return {k: defaults.get(k, {}) | dict(v) if isinstance(v, Mapping) else v for k, v in value.items()}
 
     @field_validator("limits", mode="after")
     @classmethod
@@ -68,8 +80,16 @@ class ExportConfig(Settings):
     def _consistent(self) -> "ExportConfig":
         if self.data is None and any(variant.scheme for variant in self.variants or ()):
             raise ValueError("INT8 needs real faces for its ranges; give data: fer2013.csv (--data)")
-        if self.split == self.calibration.split:
-            raise ValueError(f"accuracy is judged on {self.split}; calibrate on another split")
+        quantized = [variant for variant in self.chosen if variant.scheme]
+        if quantized and self.split == self.calibration.split:
+            raise ValueError(f"accuracy is judged on {self.split}; calibrate on another split (--calibration-split)")
+        for variant in quantized:
+            limit = self.limits[variant].max_accuracy_drop
+            if limit not in (DEFAULT_LIMITS[variant].max_accuracy_drop, self.max_accuracy_drop):
+                raise ValueError(
+                    f"limits.{variant}.max_accuracy_drop is {limit:g}, but the budget of INT8 is max_accuracy_drop, "
+                    f"{self.max_accuracy_drop:g}; give only that"
+                )
         return self
 
     @property

@@ -9,7 +9,8 @@ import onnx
 from google.protobuf.message import DecodeError
 from safetensors import SafetensorError, safe_open
 
-from fer_deploy.artifacts import file_sha256
+from fer_deploy.artifacts import file_sha256, read_model_file
+from fer_deploy.engines.onnx_outline import fault_of_onnx
 from fer_deploy.errors import ArtifactError
 from fer_deploy.spec import SPEC_KEY, spec_from_json
 
@@ -39,7 +40,7 @@ def inspect_checkpoint(path: Path) -> dict[str, Any]:
                 for name, part in slices.items()
             ]
     except (SafetensorError, OSError) as err:
-        raise ArtifactError(f"cannot read {path}: truncated, or no safetensors file ({err})") from err
+        raise ArtifactError(f"cannot read {path}: truncated, or no safetensors file ({str(err)[:200]})") from err
     sizes = Counter[str]()
     for tensor in tensors:
         sizes[tensor["dtype"]] += _num_values(tensor["shape"])
@@ -63,8 +64,9 @@ def inspect_onnx(path: Path) -> dict[str, Any]:
         ArtifactError: truncated or foreign file.
     """
     try:
-        model = onnx.load(path, load_external_data=False)
-    except (DecodeError, OSError) as err:
+        content = read_model_file(path)
+        model = onnx.ModelProto.FromString(content)
+    except DecodeError as err:
         raise ArtifactError(f"cannot read {path}: truncated, or no ONNX model ({err})") from err
     if not model.graph.node:
         raise ArtifactError(f"cannot read {path}: it holds no graph, so it is truncated or no ONNX model")
@@ -73,7 +75,9 @@ def inspect_onnx(path: Path) -> dict[str, Any]:
     external = sorted({tensor.name for tensor in _tensors(model.graph) if tensor.data_location == tensor.EXTERNAL})
     if external:
         problems.append(f"{len(external)} tensors lie in other files, such as {external[0]}; no engine may load those")
-    layers = _layers(model)
+    if (fault := fault_of_onnx(content)) is not None:
+        problems.append(f"no engine loads it: {fault}")
+    layers = _layers(model, {} if fault else _inferred_types(content))
     return {
         "kind": "onnx",
         **_file(path),
@@ -105,11 +109,16 @@ def _spec_of(metadata: dict[str, str], path: Path) -> tuple[dict[str, Any] | Non
         return None, [str(err)]
 
 
-def _layers(model: onnx.ModelProto) -> list[dict[str, Any]]:
-    """Return name, operator, precision and weight shape of every convolution and matrix product."""
+def _layers(model: onnx.ModelProto, inferred: dict[str, int]) -> list[dict[str, Any]]:
+    """Return name, operator, precision and weight shape of every convolution and matrix product.
+
+    Args:
+        model: of any graph, sound or not.
+        inferred: type of each value, as far as known.
+    """
     producers = {name: node for node in model.graph.node for name in node.output}
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
-    types = {name: tensor.data_type for name, tensor in weights.items()} | _inferred_types(model)
+    types = {name: tensor.data_type for name, tensor in weights.items()} | inferred
     layers = []
     for node in model.graph.node:
         if node.op_type not in (*_LAYER_TYPES, *_INTEGER_LAYERS):
@@ -119,7 +128,8 @@ def _layers(model: onnx.ModelProto) -> list[dict[str, Any]]:
         if is_int8 or node.op_type in _INTEGER_LAYERS:
             precision = "int8"
         else:
-            precision = _PRECISIONS.get(types.get(node.output[0], types.get(node.input[1], 0)), "unknown")
+            known = [types[name] for name in (*node.output[:1], *node.input[1:2]) if name in types]
+            precision = _PRECISIONS.get(known[0], "unknown") if known else "unknown"
         weight = weights.get(_weight(node, producers))
         shape = [] if weight is None else list(weight.dims)
         layers.append({"name": node.name, "operator": node.op_type, "precision": precision, "weight_shape": shape})
@@ -128,22 +138,25 @@ def _layers(model: onnx.ModelProto) -> list[dict[str, Any]]:
 
 def _source(name: str, producers: dict[str, onnx.NodeProto], through: tuple[str, ...] = _TRANSPARENT) -> str:
     """Follow a tensor back through nodes that only cast or reshape it."""
-    while name in producers and producers[name].op_type in through:
+    passed = set()
+    while name in producers and producers[name].op_type in through and producers[name].input and name not in passed:
+        passed.add(name)  # a damaged graph may lead back to where it began
         name = str(producers[name].input[0])
     return name
 
 
 def _weight(node: onnx.NodeProto, producers: dict[str, onnx.NodeProto]) -> str:
     """Name of the initializer behind a layer's second operand, through quantization too."""
-    name = node.input[3 if node.op_type in ("QLinearConv", "QLinearMatMul", "QGemm") else 1]
+    place = 3 if node.op_type in ("QLinearConv", "QLinearMatMul", "QGemm") else 1
+    name = node.input[place] if place < len(node.input) else ""
     return _source(name, producers, (*_TRANSPARENT, "DequantizeLinear", "QuantizeLinear"))
 
 
-def _inferred_types(model: onnx.ModelProto) -> dict[str, int]:
+def _inferred_types(content: bytes) -> dict[str, int]:
     try:
-        graph = onnx.shape_inference.infer_shapes(model).graph
-    except (onnx.shape_inference.InferenceError, ValueError):
-        return {}
+        graph = onnx.shape_inference.infer_shapes(content).graph
+    except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError, DecodeError):
+        return {}  # the graph is damaged; what stands in it is told all the same
     return {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.output)}
 
 
@@ -161,7 +174,9 @@ def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
 def _value(value: onnx.ValueInfoProto) -> dict[str, Any]:
     tensor = value.type.tensor_type
     shape = [side.dim_param or (side.dim_value if side.HasField("dim_value") else "?") for side in tensor.shape.dim]
-    return {"name": value.name, "dtype": onnx.TensorProto.DataType.Name(tensor.elem_type).lower(), "shape": shape}
+    names = onnx.TensorProto.DataType
+    dtype = names.Name(tensor.elem_type).lower() if tensor.elem_type in names.values() else f"type {tensor.elem_type}"
+    return {"name": value.name, "dtype": dtype, "shape": shape}
 
 
 def _num_values(shape: list[int]) -> int:

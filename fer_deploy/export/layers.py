@@ -1,11 +1,14 @@
 """The quantizable layers of an ONNX graph, under the names that they have in PyTorch."""
 
+import ast
 from collections import defaultdict
 from dataclasses import dataclass
 
 import onnx
 
 _PREFIX, _SUFFIX = "model.", ".weight"
+_SCOPES_KEY = "pkg.torch.onnx.name_scopes"
+"""Of a node's metadata: the modules around it, outermost first, and its own name; a list in Python's notation."""
 _SMALLEST_CHANNELS = 16
 
 
@@ -95,6 +98,9 @@ def _source(tensor: str, producers: dict[str, onnx.NodeProto]) -> str:
 
 
 def _layer_name(weight: str, node: onnx.NodeProto) -> str:
-    name = weight.removeprefix(_PREFIX)
-    stem, found, _ = name.partition(_SUFFIX)
-    return stem if found else node.name
+    """Return the module: by the weight's name or, of a weight that the exporter transposed, the node's scopes."""
+    stem, found, _ = weight.partition(_SUFFIX)
+    if not found:
+        scopes = next((prop.value for prop in node.metadata_props if prop.key == _SCOPES_KEY), None)
+        *_, stem, _ = ast.literal_eval(scopes) if scopes else (node.name, "")
+    return stem.removeprefix(_PREFIX)

@@ -8,7 +8,8 @@ from pathlib import Path
 import onnx
 from google.protobuf.message import DecodeError
 
-from fer_deploy.artifacts import require_file
+from fer_deploy.artifacts import read_model_file, require_file
+from fer_deploy.engines.onnx_outline import fault_of_onnx
 from fer_deploy.errors import ArtifactError
 from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, ModelSpec, spec_from_json
 
@@ -32,20 +33,21 @@ def read_onnx(path: Path) -> OnnxSource:
     """Read and judge a model.
 
     Raises:
-        ArtifactError: missing, truncated, no ONNX, no ModelSpec, of an opset or domain that was not tried, with weights
-            in other files, or with inputs and outputs other than its ModelSpec says.
+        ArtifactError: missing, too large, truncated, no ONNX, no ModelSpec, of an opset or domain that was not tried,
+            with weights in other files, with functions, loops or branches, or with inputs and outputs other than its
+            ModelSpec says.
     """
     require_file(path, fix="fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net")
+    content = read_model_file(path)
     try:
-        content = path.read_bytes()
         model = onnx.ModelProto.FromString(content)
-    except OSError as err:
-        raise ArtifactError(f"cannot read {path}: {err.strerror or err}. Fix: check its permissions") from err
     except DecodeError as err:
         raise ArtifactError(f"cannot read {path}: truncated, or not an ONNX model ({err}). {_FIX}") from err
     if not model.graph.node:
         raise ArtifactError(f"cannot use {path}: it holds no graph, so it is not an ONNX model. {_FIX}")
     _require_self_contained(model, path)
+    if (fault := fault_of_onnx(content)) is not None:
+        raise ArtifactError(f"cannot use {path}: {fault}. {_FIX}")
     _require_known_operators(model, path)
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     if SPEC_KEY not in metadata:
@@ -60,8 +62,8 @@ def _require_self_contained(model: onnx.ModelProto, path: Path) -> None:
         if tensor.data_location == onnx.TensorProto.EXTERNAL or tensor.external_data:
             where = next((entry.value for entry in tensor.external_data if entry.key == "location"), "an unnamed file")
             raise ArtifactError(
-                f"cannot use {path}: its tensor {tensor.name!r} points to another file ({where!r}), which may be any "
-                f"file of this machine; expected all weights inside. {_FIX}"
+                f"cannot use {path}: its tensor {tensor.name[:200]!r} points to another file ({where[:200]!r}), which "
+                f"may be any file of this machine; expected all weights inside. {_FIX}"
             )
 
 
@@ -86,13 +88,14 @@ def _require_known_operators(model: onnx.ModelProto, path: Path) -> None:
     versions = [entry.version for entry in model.opset_import if entry.domain in _DOMAINS]
     if len(versions) != 1 or versions[0] not in OPSETS:
         raise ArtifactError(
-            f"cannot use {path}: its opset is {', '.join(map(str, versions)) or 'not given'}, "
+            f"cannot use {path}: its opset is {', '.join(map(str, versions[:9])) or 'not given'}, "
             f"expected {OPSETS[0]} to {OPSETS[-1]}. {_FIX} --opset 20"
         )
     foreign = next((node for node in model.graph.node if node.domain not in _DOMAINS), None)
     if foreign is not None:  # TensorRT's parser looks at the operator's name alone
         raise ArtifactError(
-            f"cannot use {path}: its node {foreign.name!r} is a {foreign.op_type} of the domain {foreign.domain!r}, "
+            f"cannot use {path}: its node {foreign.name[:200]!r} is a {foreign.op_type[:200]} of the domain "
+            f"{foreign.domain[:200]!r}, "
             f"expected operators of the ONNX standard. {_FIX}"
         )
 
@@ -105,13 +108,16 @@ def _require_contract(graph: onnx.GraphProto, spec: ModelSpec, path: Path) -> No
     wanted_output = (OUTPUT_NAME, "float32", ("N", len(spec.labels)))
     if inputs != [wanted_input] or outputs != [wanted_output]:
         raise ArtifactError(
-            f"cannot use {path}: its graph has inputs {inputs} and outputs {outputs}, its ModelSpec promises "
-            f"{[wanted_input]} and {[wanted_output]}, N being any batch. {_FIX}"
+            f"cannot use {path}: its graph has inputs {str(inputs)[:500]} and outputs {str(outputs)[:500]}, its "
+            f"ModelSpec promises {str([wanted_input])[:500]} and {[wanted_output]}, N being any batch. {_FIX}"
         )
 
 
 def _describe(value: onnx.ValueInfoProto) -> tuple[str, str, tuple[str | int, ...]]:
     tensor = value.type.tensor_type
-    dtype = "nothing" if tensor.elem_type == 0 else str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    try:
+        dtype = "nothing" if tensor.elem_type == 0 else str(onnx.helper.tensor_dtype_to_np_dtype(tensor.elem_type))
+    except KeyError:
+        dtype = f"type {tensor.elem_type}"
     dims = [dim.dim_value if dim.HasField("dim_value") else "N" for dim in tensor.shape.dim]
     return value.name, dtype, tuple(dims)

@@ -1,13 +1,14 @@
 """export: a checkpoint in; every variant, its plan and the proof out. All take their names together, or none does."""
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx
 
-from fer_deploy.errors import VerificationError
+from fer_deploy.errors import EngineError, ExportError, VerificationError
 from fer_deploy.export.checkpoint import draw_calibration_faces, load_checkpoint, load_judged_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.convert import Int8Maker, fp16_artifact, open_artifact
@@ -71,18 +72,24 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
     tell(f"PyTorch on {len(faces)} faces ({faces.source})")
     with TorchEngine.open(config.checkpoint, device="cpu") as engine:
         reference = Reference.of(engine, faces)
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        tell("fp32")
-        write_onnx(DeployedGraph(model, spec).eval(), spec, folder / "fp32.onnx", opset=config.opset)
-        fp32 = onnx.load(folder / "fp32.onnx", load_external_data=False)
-        run = _Run(config, reference, folder, tell)
-        run.judge(artifact_of(fp32, spec, Variant.FP32, {}))
-        run.make_rest(fp32, spec)
-        run.require_kept(())
-        plans = run.build_plans()
-        report = run.report(plans)
-        return _publish(config, run, plans, report)
+    try:
+        with tempfile.TemporaryDirectory() as name:
+            folder = Path(name)
+            tell("fp32")
+            write_onnx(DeployedGraph(model, spec).eval(), spec, folder / "fp32.onnx", opset=config.opset)
+            fp32 = onnx.load(folder / "fp32.onnx", load_external_data=False)
+            run = _Run(config, reference, folder, tell)
+            run.judge(artifact_of(fp32, spec, Variant.FP32, {}))
+            run.make_rest(fp32, spec)
+            run.require_kept(())
+            plans = run.build_plans()
+            report = run.report(plans)
+            return _publish(config, run, plans, report)
+    except OSError as err:
+        raise ExportError(
+            f"cannot write temporary files into {tempfile.gettempdir()}: {err.strerror or err}. No artifact was "
+            "written. Fix: free space, or TMPDIR=another folder"
+        ) from err
 
 
 def judged_faces(config: ExportConfig, spec: ModelSpec) -> JudgedFaces:
@@ -103,7 +110,7 @@ class _Run:
     def judge(self, artifact: Artifact) -> None:
         """Compare; a broken FP32 ends the export, for all others are made from it."""
         stage = "onnx" if artifact.variant is Variant.FP32 else "converted"
-        with open_artifact(artifact) as engine:
+        with self._gate(f"{artifact.name} (stage {stage})"), open_artifact(artifact) as engine:
             found = compare(self.reference, engine, artifact=artifact.name, stage=stage)
         limits = self.config.limits_of(artifact.variant)
         self.artifacts.append(artifact)
@@ -127,19 +134,22 @@ class _Run:
         )  # fmt: skip
         maker = Int8Maker(fp32, spec, faces, how.method, self.folder, self.tell)
         for variant in wanted:
-            self.judge(maker.artifact(variant, self.reference, max_accuracy_drop=self.config.max_accuracy_drop))
+            with self._gate(f"{spec.architecture}-{variant}.onnx (stage converted)"):
+                made = maker.artifact(variant, self.reference, max_accuracy_drop=self.config.max_accuracy_drop)
+            self.judge(made)
 
     def build_plans(self) -> tuple[BuiltPlan, ...]:
         """Build and, where this machine can run them, judge the plans."""
         if self.config.build is None:
             return ()
-        plans = []
+        plans: list[BuiltPlan] = []
         for artifact in self.written:
             if artifact.variant.is_for_tensorrt:
                 path = self.folder / artifact.name
                 self.tell(f"plan of {path.name}")
                 limits = self.config.limits_of(artifact.variant)
-                plans.append(build_and_judge(path, self.config.build, self.reference, limits))
+                with self._gate(f"{path.stem}.plan (stage engine)", tuple(plans)):
+                    plans.append(build_and_judge(path, self.config.build, self.reference, limits))
         return tuple(plans)
 
     @property
@@ -161,13 +171,32 @@ class _Run:
         guilty = next((comparison for comparison in found if comparison.breaches), None)
         if guilty is None:
             return
-        files = report_files(self._report(plans), FAILED_REPORT)
-        write_together({self.config.out / name: content for name, content in files.items()})
-        raise VerificationError(
+        failure = (
             f"{guilty.artifact} (stage {guilty.stage}) differs from PyTorch on {guilty.num_faces} faces "
-            f"({self.reference.faces.source}): {'; '.join(guilty.breaches)}. No artifact was written. "
-            f"See {self.config.out / FAILED_REPORT}.md. Fix: other limits in the config, or another checkpoint"
+            f"({self.reference.faces.source}): {'; '.join(guilty.breaches)}"
         )
+        written = self._write_failed(failure, plans)
+        raise VerificationError(f"{failure}. {written} Fix: other limits in the config, or another checkpoint")
+
+    @contextmanager
+    def _gate(self, what: str, plans: tuple[BuiltPlan, ...] = ()) -> Iterator[None]:
+        """Make what keeps an artifact from being judged a failed export; an earlier breach comes first."""
+        try:
+            yield
+        except (EngineError, VerificationError) as err:
+            self.require_kept(plans)
+            failure = f"{what}: {err}"
+            raise VerificationError(f"{failure}\n{self._write_failed(failure, plans)}") from err
+
+    def _write_failed(self, failure: str, plans: tuple[BuiltPlan, ...]) -> str:
+        """Write `report-failed.*` and return where it is, in words; a full disk must not hide the failure."""
+        report = Report(self._report(plans).content | {"failure": failure})
+        files = report_files(report, FAILED_REPORT)
+        try:
+            write_together({self.config.out / name: content for name, content in files.items()})
+        except ExportError as err:
+            return f"No artifact was written, nor a report of it ({err})."
+        return f"No artifact was written. See {self.config.out / FAILED_REPORT}.md."
 
 
 def _serve(run: _Run, plans: tuple[BuiltPlan, ...], folder: Path) -> None:

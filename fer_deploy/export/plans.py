@@ -46,7 +46,7 @@ def build_and_judge(onnx: Path, config: BuildConfig, reference: Reference, limit
     try:
         engine = open_engine(plan, device="cuda")
     except _NOT_RUN as err:
-        return BuiltPlan(plan, manifest, None, str(err).splitlines()[0])
+        return BuiltPlan(plan, manifest, None, str(err).splitlines()[0].replace(str(plan), plan.name))
     with engine:
         found = compare(reference, engine, artifact=plan.name, stage="engine")
     found = replace(found, breaches=breaches_of(found, limits))

@@ -15,7 +15,9 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+from onnx import numpy_helper
 from onnxconverter_common.float16 import convert_float_to_float16
 from onnxruntime.quantization import QuantFormat, QuantType
 from onnxruntime.quantization.quantize import quantize_static
@@ -24,20 +26,8 @@ from onnxruntime.quantization.shape_inference import quant_pre_process
 from fer_deploy.errors import ExportError
 from fer_deploy.export.calibration import Calibration
 from fer_deploy.export.layers import layers_of, worth_quantizing
-from fer_deploy.export.residual import keep_skip_only
-
-_CPU_OPS = ("Conv", "Gemm", "Add", "Mul", "MaxPool")
-_TENSORRT_OPS = ("Conv", "Add")
-_TENSORRT_OPTIONS: dict[str, Any] = {
-    "ActivationSymmetric": True,
-    "WeightSymmetric": True,
-    "QuantizeBias": False,
-    "AddQDQPairToWeight": True,
-    "OpTypesToExcludeOutputQuantization": list(_TENSORRT_OPS),
-    "QDQDisableWeightAdjustForInt32Bias": True,
-    "QDQOpTypePerChannelSupportToAxis": {"Conv": 0},
-}
-_CPU_OPTIONS: dict[str, Any] = {"WeightSymmetric": True}
+from fer_deploy.export.pooling import with_global_pooling
+from fer_deploy.export.residual import additions_of_constants, keep_skip_only
 
 
 class Scheme(StrEnum):
@@ -47,19 +37,42 @@ class Scheme(StrEnum):
     CPU = "cpu"
 
 
+_LAYER_OPS = ("Conv", "Gemm")
+_OPERATORS = {Scheme.CPU: ("Add", "Mul", "Sigmoid", "GlobalAveragePool"), Scheme.TENSORRT: ("Add",)}
+"""Without weights. Each stands among the layers under its name: all nodes of it are quantized, or none. Where one stays
+float between two integer layers, the whole map is converted there and back."""
+_TENSORRT_OPTIONS: dict[str, Any] = {
+    "ActivationSymmetric": True,
+    "WeightSymmetric": True,
+    "QuantizeBias": False,
+    "AddQDQPairToWeight": True,
+    "OpTypesToExcludeOutputQuantization": ["Conv", "Add"],
+    "QDQDisableWeightAdjustForInt32Bias": True,
+    "QDQOpTypePerChannelSupportToAxis": {"Conv": 0},
+}
+_CPU_OPTIONS: dict[str, Any] = {"WeightSymmetric": True}
+_LARGEST_HALF = float(np.finfo(np.float16).max)
+
+
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
     """Return the FP32 graph with constants folded, shapes inferred and metadata kept, as the quantizer wants it."""
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder) / "in.onnx", Path(folder) / "out.onnx"
         onnx.save_model(model, before)
         quant_pre_process(str(before), str(after))
-        return onnx.load(after, load_external_data=False)
+        return with_global_pooling(onnx.load(after, load_external_data=False))
 
 
 def quantizable(model: onnx.ModelProto, scheme: Scheme) -> tuple[str, ...]:
-    """Return the names of the layers that the scheme would quantize, in the order of the graph."""
-    layers = layers_of(model)
-    return tuple(layer.name for layer in layers if scheme is Scheme.CPU or worth_quantizing(model, layer))
+    """Return the names of what the scheme would quantize: layers in the order of the graph, then kinds of operators."""
+    layers = [
+        layer.name
+        for layer in layers_of(model)
+        if (layer.node.op_type in _LAYER_OPS if scheme is Scheme.CPU else worth_quantizing(model, layer))
+    ]
+    constant = set(additions_of_constants(model))
+    there = {node.op_type for node in model.graph.node if node.name not in constant}
+    return (*layers, *(operator for operator in _OPERATORS[scheme] if operator in there))
 
 
 def int8_graph(
@@ -71,25 +84,28 @@ def int8_graph(
         model: from `prepared`.
         calibration: ranges of this model's tensors.
         scheme: layout of the integers.
-        float_layers: layers to leave alone, by name.
+        float_layers: layers to leave alone, by name; "Add" and other operators are among them.
 
     Raises:
         ExportError: an unknown layer name, or ONNX Runtime cannot quantize the graph.
     """
     kept = set(float_layers)
     layers = {layer.name: layer for layer in layers_of(model)}
-    if unknown := kept - layers.keys():
+    if unknown := kept - layers.keys() - set(_OPERATORS[scheme]):
         raise ExportError(f"no layer {min(unknown)!r} in the graph. Fix: one of {', '.join(layers)}")
     chosen = [name for name in quantizable(model, scheme) if name not in kept]
     excluded = [layer.node.name for name, layer in layers.items() if name not in chosen]
     if not chosen:
         raise ExportError("no layer is left to quantize. Fix: a larger --max-accuracy-drop, or export fp16 instead")
-    quantized = _run_quantizer(model, calibration, scheme, excluded)
+    excluded += additions_of_constants(model)
+    ops = [*_LAYER_OPS, "MaxPool"] if scheme is Scheme.CPU else ["Conv"]
+    ops += [operator for operator in _OPERATORS[scheme] if operator in chosen]
+    quantized = _run_quantizer(model, calibration, scheme, ops, excluded)
     return keep_skip_only(quantized) if scheme is Scheme.TENSORRT else quantized
 
 
 def _run_quantizer(
-    model: onnx.ModelProto, calibration: Calibration, scheme: Scheme, excluded: list[str]
+    model: onnx.ModelProto, calibration: Calibration, scheme: Scheme, ops: list[str], excluded: list[str]
 ) -> onnx.ModelProto:
     for_gpu = scheme is Scheme.TENSORRT
     with tempfile.TemporaryDirectory() as folder:
@@ -99,7 +115,7 @@ def _run_quantizer(
             quantize_static(
                 path, out, None, calibration_cache_path=calibration.cache, calibrate_method=calibration.ort_method,
                 quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=excluded,
-                op_types_to_quantize=list(_TENSORRT_OPS if for_gpu else _CPU_OPS),
+                op_types_to_quantize=ops,
                 activation_type=QuantType.QInt8 if for_gpu else QuantType.QUInt8, weight_type=QuantType.QInt8,
                 extra_options=_TENSORRT_OPTIONS if for_gpu else _CPU_OPTIONS,
             )  # fmt: skip
@@ -114,6 +130,7 @@ def fp16_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     Raises:
         ExportError: a weight that FP16 cannot hold, or an invalid graph.
     """
+    _require_half(model)
     draft = onnx.ModelProto()
     draft.CopyFrom(model)
     for node in draft.graph.node:
@@ -125,8 +142,22 @@ def fp16_graph(model: onnx.ModelProto) -> onnx.ModelProto:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", UserWarning)  # a line for each weight below 1e-7, which becomes 1e-7
-            half: onnx.ModelProto = convert_float_to_float16(draft, keep_io_types=True, check_fp16_ready=False)
+            half: onnx.ModelProto = convert_float_to_float16(
+                draft, max_finite_val=_LARGEST_HALF, keep_io_types=True, check_fp16_ready=False
+            )
         onnx.checker.check_model(half, full_check=True)
     except (ValueError, onnx.checker.ValidationError, onnx.shape_inference.InferenceError) as err:
         raise ExportError(f"the graph cannot be converted to FP16: {err}") from err
     return half
+
+
+def _require_half(model: onnx.ModelProto) -> None:
+    """Refuse what the converter would clip without a word."""
+    for tensor in model.graph.initializer:
+        if tensor.data_type == onnx.TensorProto.FLOAT:
+            largest = float(np.abs(numpy_helper.to_array(tensor)).max(initial=0))
+            if largest > _LARGEST_HALF:
+                raise ExportError(
+                    f"{tensor.name} holds {largest:.3g}; FP16 ends at {_LARGEST_HALF:.0f}. "
+                    "Fix: --variant fp32 --variant int8-cpu, or train with weight decay"
+                )

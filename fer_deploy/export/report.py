@@ -41,13 +41,15 @@ class Report:
             "architecture": artifacts[0].spec.architecture if artifacts else None,
             "opset": config.opset,
             "max_accuracy_drop": config.max_accuracy_drop,
+            "failure": None,
             "reference": {
                 "engine": reference.description, "faces": reference.faces.source, "num_faces": len(reference.faces),
                 "faces_sha256": reference.faces.sha256(), "scores": None if scores is None else asdict(scores),
             },
             "versions": {"torch": torch.__version__, "onnx": onnx.__version__, "onnxruntime": ort.__version__},
             "artifacts": [
-                _described(folder / artifact.name, comparison) | {"quantization": artifact.record or None}
+                _described(folder / artifact.name, comparison)
+                | {"requested": artifact.variant in config.chosen, "quantization": artifact.record or None}
                 for artifact, comparison in zip(artifacts, comparisons, strict=True)
             ],
             "plans": [
@@ -73,7 +75,7 @@ def report_files(report: Report, stem: str) -> dict[str, bytes]:
         f"{stem}.json": (json.dumps(report.content, indent=2, ensure_ascii=False) + "\n").encode(),
         f"{stem}.md": as_markdown(report.content, f"{stem}.png").encode(),
     }
-    if report.content["reference"]["scores"] is not None:
+    if report.content["reference"]["scores"] is not None and report.content["artifacts"]:
         files[f"{stem}.png"] = report_png(report.content)
     return files
 
@@ -91,7 +93,8 @@ def as_markdown(content: dict[str, Any], picture: str) -> str:
     if reference["scores"]:
         scores = reference["scores"]
         lines += [f"PyTorch: accuracy {scores['accuracy']:.2f} %, macro-F1 {scores['macro_f1']:.2f} %.", ""]
-        lines += [f"![accuracy, recall and layer costs]({picture})", ""]
+        lines += [f"![accuracy, recall and layer costs]({picture})", ""] if content["artifacts"] else []
+    lines += [f"**Failed:** {content['failure']}", ""] if content["failure"] else []
     lines += [*_table(content), ""]
     lines += _breach_lines(content)
     for entry in content["artifacts"]:
@@ -111,12 +114,13 @@ def _table(content: dict[str, Any]) -> list[str]:
     for entry in [*content["artifacts"], *content["plans"]]:
         found = entry["comparison"]
         size = f"{entry['bytes'] / _MB:.1f}"
+        name = entry["name"] if entry.get("requested", True) else f"{entry['name']} (not written)"
         if found is None:
-            rows.append(f"| {entry['name']} | engine | {size} | | | | | | | | | not run here |")
+            rows.append(f"| {name} | engine | {size} | | | | | | | | | not run here |")
             continue
         verdict = "**fails**" if found["breaches"] else "holds"
         rows.append(
-            f"| {entry['name']} | {found['stage']} | {size} | {_scores_cells(found)} | {found['agreement']:.2%} "
+            f"| {name} | {found['stage']} | {size} | {_scores_cells(found)} | {found['agreement']:.2%} "
             f"| {found['kl']:.1e} | {found['max_abs_logit']:.1e} | {found['max_abs_logit_p999']:.1e} | {verdict} |"
         )
     return rows

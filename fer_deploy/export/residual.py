@@ -26,6 +26,12 @@ def keep_skip_only(model: onnx.ModelProto) -> onnx.ModelProto:
     return found
 
 
+def additions_of_constants(model: onnx.ModelProto) -> list[str]:
+    """Return the names of Add nodes that join no two branches: one input is a bias or another constant."""
+    constants = {tensor.name for tensor in model.graph.initializer}
+    return [node.name for node in model.graph.node if node.op_type == "Add" and constants.intersection(node.input)]
+
+
 def _depths(model: onnx.ModelProto) -> dict[str, int]:
     """Map each tensor to the number of nodes on the longest way from an input to it; nodes are in order."""
     depths: dict[str, int] = {}

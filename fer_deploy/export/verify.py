@@ -147,7 +147,7 @@ def breaches_of(found: Comparison, limits: Limits) -> tuple[str, ...]:
     ):  # fmt: skip
         allowed = getattr(limits, name)
         if allowed is not None and not seen <= allowed:
-            broken.append(f"{name.replace('max_', '')} {seen:.2e} (allowed {allowed:.0e})")
+            broken.append(f"{name.replace('max_', '')} {seen:.2e} (allowed {allowed:g})")
     if not found.agreement >= limits.min_agreement:
         broken.append(f"same emotion {found.agreement:.2%} (required {limits.min_agreement:.2%})")
     if found.change is not None:
@@ -199,7 +199,15 @@ def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 def run_in_batches(engine: Engine, images_nchw: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
     """Return logits (N, C) of all images, run `size` at a time; VerificationError where the engine fails."""
-    try:
-        return np.concatenate([engine.infer(images_nchw[i : i + size]) for i in range(0, len(images_nchw), size)])
-    except EngineError as err:
-        raise VerificationError(f"in batches of {size}: {err}") from err
+    found = []
+    for start in range(0, len(images_nchw), size):
+        batch = images_nchw[start : start + size]
+        try:
+            logits = engine.infer(batch)
+        except EngineError as err:
+            raise VerificationError(f"in batches of {size}: {err}") from err
+        wanted = (len(batch), len(engine.spec.labels))
+        if logits.shape != wanted:
+            raise VerificationError(f"in batches of {size}: logits have shape {logits.shape}, expected {wanted}")
+        found.append(logits)
+    return np.concatenate(found)

@@ -44,7 +44,10 @@ def test_defaults_below_yaml_below_flags(write_yaml):
         ("recrod: a.mp4", "c.yaml: unknown key 'recrod'; did you mean 'record'?"),
         ("zzz: 3", "c.yaml: unknown key 'zzz'; known keys: source, engine, device, detector, record, jsonl"),
         ("max_frames: 0", "c.yaml: max_frames: Input should be greater than or equal to 1 (got 0)"),
-        ("device: tpu", "c.yaml: device: Input should be 'auto', 'cpu' or 'cuda' (got 'tpu')"),
+        (
+            "device: tpu",
+            "c.yaml: device: Input should be 'auto', 'cpu', 'cuda', 'tensorrt' or 'tensorrt-rtx' (got 'tpu')",
+        ),
         ("source: ''", "c.yaml: source: String should have at least 1 character"),
         ("- a\n- b", "c.yaml must hold key: value pairs, found list"),
         ("", "c.yaml must hold key: value pairs, found NoneType"),

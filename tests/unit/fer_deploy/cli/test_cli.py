@@ -20,14 +20,15 @@ def run(*args: object):
 @pytest.fixture
 def fake_engine(monkeypatch):
     engine = FakeEngine()
-    monkeypatch.setattr(live_module, "open_engine", lambda path, device: engine)
+    monkeypatch.setattr(live_module, "open_engine", lambda path, **options: engine)
     return engine
 
 
 def test_help_lists_every_command():
     result = run("--help")
     assert result.exit_code == 0
-    assert all(name in result.stdout and text in result.stdout for name, text in COMMANDS.items())
+    printed = " ".join(result.stdout.split())  # long lines are wrapped
+    assert all(f" {name} {text} " in f"{printed} " for name, text in COMMANDS.items())
     assert __version__ in run("--version").stdout
 
 
@@ -35,7 +36,7 @@ def test_help_lists_every_command():
 def test_help_of_each_command(name):
     result = run(name, "--help")
     assert result.exit_code == 0
-    assert "--config" in result.stdout
+    assert ("--json" if name in ("doctor", "inspect") else "--config") in result.stdout
 
 
 def test_unknown_command():
@@ -65,7 +66,7 @@ class TestExitCodes:
         assert text in result.stderr
 
     def test_stage_is_named(self, monkeypatch):
-        monkeypatch.setattr(live_module, "open_engine", lambda path, device: FakeEngine(fail_at_call=1))
+        monkeypatch.setattr(live_module, "open_engine", lambda path, **options: FakeEngine(fail_at_call=1))
         result = run("live", *SYNTHETIC)
         assert result.exit_code == 7
         assert "error [infer]: FakeEngine was told to fail at call 1" in result.stderr
@@ -107,6 +108,29 @@ class TestExitCodes:
         result = run("export", "--out", "o")
         assert result.exit_code == 2
         assert "command line: no checkpoint was given. Fix: --checkpoint" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "permissions"),
+    [
+        ([], {"trust_plan": False, "allow_host_code": False}),
+        (["--trust-plan"], {"trust_plan": True, "allow_host_code": False}),
+        (["--allow-host-code"], {"trust_plan": False, "allow_host_code": True}),
+    ],
+)
+def test_permissions_reach_the_engine(monkeypatch, tmp_path, flags, permissions):
+    def opened(path, *, device, **given):
+        assert given == permissions
+        return FakeEngine()
+
+    monkeypatch.setattr(live_module, "open_engine", opened)
+    assert run("live", *SYNTHETIC, "--engine", tmp_path / "a.plan", *flags).exit_code == 0
+
+
+def test_permission_without_a_plan(tmp_path):
+    result = run("live", *SYNTHETIC, "--engine", tmp_path / "a.onnx", "--trust-plan")
+    assert result.exit_code == 2
+    assert "--trust-plan is about TensorRT plans" in result.stderr
 
 
 class TestFailedStart:

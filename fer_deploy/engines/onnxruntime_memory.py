@@ -1,0 +1,56 @@
+"""A bound on what networks may take on the CPU. A small file can ask for any amount; Linux grants it until it kills.
+
+ONNX Runtime bounds an arena, not a session: all CPU sessions of the process share one, and together stay below.
+"""
+
+from functools import cache
+from pathlib import Path
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+SHARE = 0.5
+"""Of the memory that this process may have. A batch of 64 faces takes some hundred MB."""
+_MEMINFO = Path("/proc/meminfo")
+_CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
+
+
+@cache
+def bound_memory() -> int | None:
+    """Bound the arena that sessions with `session.use_env_allocators` share, once for the process.
+
+    Returns:
+        The bound in bytes; None where the system does not tell its memory, or the program that we are a part of has
+        registered an arena of its own.
+    """
+    available = available_bytes()
+    if available is None:
+        return None
+    bound = int(available * SHARE)
+    place = ort.OrtMemoryInfo("Cpu", ort.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, ort.OrtMemType.DEFAULT)
+    try:
+        ort.create_and_register_allocator(place, ort.OrtArenaCfg({"max_mem": bound}))
+    except (ort_errors.Fail, ort_errors.InvalidArgument, RuntimeError):  # registered already
+        return None
+    return bound
+
+
+def available_bytes(meminfo: Path = _MEMINFO, cgroup_limit: Path = _CGROUP_LIMIT) -> int | None:
+    """Return the machine's memory, or the container's limit (cgroup v2) where it is lower; None: unknown."""
+    found = [size for size in (_total(meminfo), _limit(cgroup_limit)) if size is not None]
+    return min(found, default=None)
+
+
+def _total(meminfo: Path) -> int | None:
+    try:
+        words = meminfo.read_text().split()
+        return int(words[words.index("MemTotal:") + 1]) * 1024
+    except (OSError, ValueError, IndexError):
+        return None
+
+
+def _limit(cgroup_limit: Path) -> int | None:
+    try:
+        return int(cgroup_limit.read_text())
+    except (OSError, ValueError):  # no cgroup v2, or "max"
+        return None
