@@ -182,4 +182,4 @@ def _read_contract(session: ort.InferenceSession, path: Path) -> ModelSpec:
 def _is_for_tensorrt(session: ort.InferenceSession) -> bool:
     """Tell whether a session on the CPU holds the INT8 graph that is made for TensorRT."""
     variant = session.get_modelmeta().custom_metadata_map.get(VARIANT_KEY)
-    return variant == "int8" and session.get_providers()[0] == "CPUExecutionProvider"
+    return bool(variant == "int8" and session.get_providers()[0] == "CPUExecutionProvider")
