@@ -394,6 +394,11 @@ class TestCli:
         assert sorted(contents(tmp_path / "o")) == ["report.json", "report.md", "small-fp16.onnx"]
         assert [line for line in result.stderr.splitlines() if line in ("fp32", "fp16")] == ["fp32", "fp16"]
 
+    def test_says_what_it_left_out(self, small_release, tmp_path):
+        result = self.run("--checkpoint", small_release, "--out", tmp_path / "o")
+        assert result.exit_code == 0, result.output
+        assert "INT8 was left out: its ranges need real faces. Fix: --data fer2013.csv" in result.stdout
+
     def test_verification_error(self, small_release, tmp_path):
         config = tmp_path / "export.yaml"
         config.write_text(
