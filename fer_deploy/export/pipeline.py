@@ -12,7 +12,7 @@ from fer_deploy.errors import EngineError, ExportError, VerificationError
 from fer_deploy.export.checkpoint import draw_calibration_faces, load_checkpoint, load_judged_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.convert import Int8Maker, fp16_artifact, open_artifact
-from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.faces import CalibrationFaces, JudgedFaces
 from fer_deploy.export.plans import BuiltPlan, build_and_judge
 from fer_deploy.export.portrait import SOURCE, portrait_faces
 from fer_deploy.export.publish import write_together
@@ -68,7 +68,7 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
         VerificationError: an artifact broke a limit.
     """
     model, spec = load_checkpoint(config.checkpoint)
-    faces = judged_faces(config, spec)
+    faces, calibration = judged_faces(config, spec), _calibration_faces(config, spec)
     tell(f"PyTorch on {len(faces)} faces ({faces.source})")
     with TorchEngine.open(config.checkpoint, device="cpu") as engine:
         reference = Reference.of(engine, faces)
@@ -80,7 +80,7 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
             fp32 = onnx.load(folder / "fp32.onnx", load_external_data=False)
             run = _Run(config, reference, folder, tell)
             run.judge(artifact_of(fp32, spec, Variant.FP32, {}))
-            run.make_rest(fp32, spec)
+            run.make_rest(fp32, spec, calibration)
             run.require_kept(())
             plans = run.build_plans()
             report = run.report(plans)
@@ -97,6 +97,14 @@ def judged_faces(config: ExportConfig, spec: ModelSpec) -> JudgedFaces:
     if config.data is None:
         return JudgedFaces(portrait_faces(spec.input), None, SOURCE)
     return load_judged_faces(config.data, split=config.split, limit=config.num_faces, spec=spec)
+
+
+def _calibration_faces(config: ExportConfig, spec: ModelSpec) -> CalibrationFaces | None:
+    """Return faces for INT8 ranges before anything is made, so that a wrong split costs no export; None: no INT8."""
+    if config.data is None or not any(variant.scheme for variant in config.chosen):
+        return None
+    how = config.calibration
+    return draw_calibration_faces(config.data, split=how.split, count=how.num_faces, seed=how.seed, spec=spec)
 
 
 class _Run:
@@ -119,20 +127,16 @@ class _Run:
         if artifact.variant is Variant.FP32:
             self.require_kept(())
 
-    def make_rest(self, fp32: onnx.ModelProto, spec: ModelSpec) -> None:
-        """Make and judge the other variants that were asked for."""
+    def make_rest(self, fp32: onnx.ModelProto, spec: ModelSpec, faces: CalibrationFaces | None) -> None:
+        """Make and judge the other variants that were asked for; INT8 where there are faces for its ranges."""
         chosen = self.config.chosen
         if Variant.FP16 in chosen:
             self.tell("fp16")
             self.judge(fp16_artifact(fp32, spec))
         wanted = [variant for variant in chosen if variant.scheme is not None]
-        if not wanted or self.config.data is None:
+        if not wanted or faces is None:
             return
-        how = self.config.calibration
-        faces = draw_calibration_faces(
-            self.config.data, split=how.split, count=how.num_faces, seed=how.seed, spec=spec
-        )  # fmt: skip
-        maker = Int8Maker(fp32, spec, faces, how.method, self.folder, self.tell)
+        maker = Int8Maker(fp32, spec, faces, self.config.calibration.method, self.folder, self.tell)
         for variant in wanted:
             with self._gate(f"{spec.architecture}-{variant}.onnx (stage converted)"):
                 made = maker.artifact(variant, self.reference, max_accuracy_drop=self.config.max_accuracy_drop)

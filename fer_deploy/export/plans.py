@@ -4,13 +4,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from fer_deploy.engines import open_engine
-from fer_deploy.errors import ArtifactError, EngineError, MissingDependencyError
+from fer_deploy.environment import survey
+from fer_deploy.errors import MissingDependencyError
 from fer_deploy.export.build import build_plan
 from fer_deploy.export.build_config import BuildConfig
 from fer_deploy.export.verify import Comparison, Limits, Reference, breaches_of, compare
 from fer_deploy.manifest import PlanManifest, manifest_json, manifest_path
-
-_NOT_RUN = (ArtifactError, EngineError, MissingDependencyError)
+from fer_deploy.plan_compatibility import describe_mismatches, judge
 
 
 @dataclass(frozen=True)
@@ -38,15 +38,20 @@ class BuiltPlan:
 def build_and_judge(onnx: Path, config: BuildConfig, reference: Reference, limits: Limits) -> BuiltPlan:
     """Build `<onnx stem>.plan` beside the model and run it over the reference's faces if that can be done here.
 
+    A plan that fits this machine and does not load is a failure, not a plan that was not run.
+
     Raises:
         ExportError, ConfigError, MissingDependencyError: see `build_plan`.
+        EngineError, ArtifactError: the plan fits this machine and does not load.
     """
     plan = onnx.with_suffix(".plan")
     manifest = build_plan(onnx, plan, config)
+    if mismatches := judge(manifest, survey().host):
+        return BuiltPlan(plan, manifest, None, describe_mismatches(plan, manifest, mismatches).splitlines()[0])
     try:
         engine = open_engine(plan, device="cuda")
-    except _NOT_RUN as err:
-        return BuiltPlan(plan, manifest, None, str(err).splitlines()[0].replace(str(plan), plan.name))
+    except MissingDependencyError as err:
+        return BuiltPlan(plan, manifest, None, str(err).replace(str(plan), plan.name))
     with engine:
         found = compare(reference, engine, artifact=plan.name, stage="engine")
     found = replace(found, breaches=breaches_of(found, limits))

@@ -19,7 +19,7 @@ from fer_deploy.artifacts import file_sha256
 from fer_deploy.cli import main
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import ArtifactError, ConfigError, EngineError, ExportError, VerificationError
-from fer_deploy.export import convert, pipeline
+from fer_deploy.export import convert, pipeline, plans
 from fer_deploy.export.checkpoint import draw_calibration_faces, load_judged_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.pipeline import export
@@ -152,10 +152,19 @@ class TestGate:
         assert {name: content for name, content in left.items() if not name.startswith("report-failed.")} == before
         return str(caught.value)
 
+    def test_plan_that_fits_and_does_not_load(self, small_release, out, monkeypatch):
+        monkeypatch.setattr(plans, "judge", lambda manifest, host: [])
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        build = {"flavor": "tensorrt-rtx", "compute_capabilities": ["8.9"]}
+        text = self.failure(config_of(small_release, out, variants=["fp32"], build=build))
+        assert text.startswith("small-fp32.plan (stage engine): cannot load ")
+        assert "No artifact was written. See" in text
+
     def test_fp32_ends_it_before_anything_is_made_of_it(self, small_release, out, faces_csv, monkeypatch):
-        for name in ("fp16_artifact", "Int8Maker", "draw_calibration_faces", "build_and_judge"):
+        for name in ("fp16_artifact", "Int8Maker", "build_and_judge"):
             monkeypatch.setattr(pipeline, name, forbidden)
-        text = self.failure(config_of(small_release, out, data=faces_csv, limits=TIGHT))
+        ranges = {"num_faces": 20}
+        text = self.failure(config_of(small_release, out, data=faces_csv, limits=TIGHT, calibration=ranges))
         assert "small-fp32.onnx (stage onnx) differs from PyTorch on 35 faces (PublicTest of fer2013.csv)" in text
         assert "(allowed 1e-12). No artifact was written. See" in text
         report = json.loads((out / "report-failed.json").read_text())
@@ -351,6 +360,12 @@ class TestData:
     def test_more_calibration_faces_than_there_are(self, small_release, tmp_path, faces_csv):
         with pytest.raises(ConfigError, match=r"calibration_faces is 512, but Training of fer2013\.csv has 40\. Fix"):
             export(config_of(small_release, tmp_path / "out", data=faces_csv))
+
+    def test_faces_are_drawn_before_anything_is_run(self, small_release, tmp_path, faces_csv):
+        steps = []
+        with pytest.raises(ConfigError, match="calibration_faces is 512"):
+            export(config_of(small_release, tmp_path / "out", data=faces_csv), tell=steps.append)
+        assert steps == []
 
     def test_calibration_faces_are_drawn_with_a_seed(self, faces_csv, small_spec):
         drawn = [
