@@ -26,11 +26,21 @@ _KEYS_TO_QUIT = (ord("q"), 27)
 class Sink(ABC):
     """An output of the loop; a context manager, so that it is finalized however the loop ends.
 
+    Each sink has a thread of its own, which alone calls `write`, `idle` and `close`. With a recording the loop waits
+    for a slow sink; live it drops the oldest results that wait for it, counts them, and goes on without a sink that
+    failed.
+
     Attributes:
+        name: for people and reports, such as "jsonl".
         needs_picture: whether `write` looks at the annotated picture; if no sink does, none is drawn.
+        needs_main_thread: windows do; at most one sink of a loop may.
+        live_capacity: results that may wait for it in live mode, at least 1.
     """
 
+    name = "sink"
     needs_picture = False
+    needs_main_thread = False
+    live_capacity = 8
 
     @abstractmethod
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
@@ -39,6 +49,10 @@ class Sink(ABC):
         Raises:
             SinkError: it cannot be written.
         """
+
+    def idle(self) -> bool:
+        """Do what is due while no result comes, about ten times a second. Return False to ask the loop to end."""
+        return True
 
     def close(self) -> None:
         """Finalize; called once.

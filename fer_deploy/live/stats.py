@@ -1,51 +1,125 @@
-"""LiveStats: throughput, drops and latency percentiles of a run of the loop."""
+"""LiveStats: throughput, drops and latency percentiles of a run of the loop; a snapshot at any moment, from any thread."""
 
+import threading
 import time
 from collections import deque
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 
+from fer_deploy.live.sources.base import SourceHealth
 from fer_deploy.vision.types import FrameResult
 
 WINDOW = 20_000
 """Frames that the percentiles look back on; keeps memory constant over days."""
+RECENT_S = 5.0
+"""What "now" means for the frame rate of a snapshot."""
 TOTAL = "total"
-"""The row that measures a frame from capture to the end of the last sink."""
+"""The row that measures a frame from capture to the end of the analysis, before any sink."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Percentiles of one stage in milliseconds."""
+    """Percentiles of one stage in milliseconds, and how much of the run's time one thread was busy with it."""
 
     stage: str
     p50_ms: float
     p90_ms: float
+    p95_ms: float
     p99_ms: float
+    busy: float
+
+
+@dataclass(frozen=True)
+class SourceSnapshot:
+    """One source at one moment: what it has been through, and the frames that gave way to newer ones."""
+
+    name: str
+    is_live: bool
+    num_dropped: int
+    health: SourceHealth
+
+
+@dataclass(frozen=True)
+class SinkSnapshot:
+    """One output at one moment; `failure` is empty while it works."""
+
+    name: str
+    num_written: int
+    num_dropped: int
+    failure: str
+
+
+@dataclass(frozen=True)
+class LiveSnapshot:
+    """The loop at one moment.
+
+    Attributes:
+        num_frames: analyzed so far, over all sources.
+        num_faces: in these frames.
+        seconds: from the first frame's capture to now.
+        throughput_fps: frames per second over the last `RECENT_S` seconds.
+        latencies: a row a stage, `TOTAL` among them.
+        detect_every: the detector looks at every such frame.
+    """
+
+    num_frames: int
+    num_faces: int
+    seconds: float
+    throughput_fps: float
+    latencies: tuple[Latency, ...]
+    sources: tuple[SourceSnapshot, ...]
+    sinks: tuple[SinkSnapshot, ...]
+    detect_every: int = 1
+
+    @property
+    def num_dropped(self) -> int:
+        """Frames that gave way to newer ones, over all sources."""
+        return sum(source.num_dropped for source in self.sources)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self) | {"num_dropped": self.num_dropped}
 
 
 class LiveStats:
-    """Collects durations; written by the main thread, read when the loop has ended."""
+    """Collects durations; written by the loop's threads, read by any."""
 
     def __init__(self) -> None:
         self.num_frames = 0
         self.num_faces = 0
-        self.num_dropped = 0
+        self._lock = threading.Lock()
         self._first_ns: int | None = None
         self._last_ns = 0
+        self._recent_ns: deque[int] = deque()
         self._durations_ns: dict[str, deque[int]] = {}
+        self._busy_ns: dict[str, int] = {}
 
-    def add(self, result: FrameResult, sink_ns: dict[str, int]) -> None:
-        """Count one frame that has passed all sinks; `sink_ns` are the durations of the main thread's stages."""
-        self._last_ns = time.monotonic_ns()
-        if self._first_ns is None:
-            self._first_ns = result.frame.captured_ns
-        self.num_frames += 1
-        self.num_faces += len(result.faces)
-        total = {TOTAL: self._last_ns - result.frame.captured_ns}
-        for stage, duration in (result.stage_ns | sink_ns | total).items():
-            self._durations_ns.setdefault(stage, deque(maxlen=WINDOW)).append(duration)
+    def add(self, result: FrameResult) -> None:
+        """Count one analyzed frame."""
+        with self._lock:
+            self._last_ns = time.monotonic_ns()
+            if self._first_ns is None:
+                self._first_ns = result.frame.captured_ns
+            self.num_frames += 1
+            self.num_faces += len(result.faces)
+            self._recent_ns.append(self._last_ns)
+            while self._recent_ns[0] < self._last_ns - RECENT_S * 1e9:
+                self._recent_ns.popleft()
+            for stage, duration in result.stage_ns.items():
+                self._add_duration(stage, duration)
+            self._add_duration(TOTAL, self._last_ns - result.frame.captured_ns)
+
+    def add_duration(self, stage: str, duration_ns: int) -> None:
+        """Count a duration of a stage that comes after the analysis, such as drawing."""
+        with self._lock:
+            self._add_duration(stage, duration_ns)
+
+    def _add_duration(self, stage: str, duration_ns: int) -> None:
+        self._durations_ns.setdefault(stage, deque(maxlen=WINDOW)).append(duration_ns)
+        self._busy_ns[stage] = self._busy_ns.get(stage, 0) + duration_ns
 
     @property
     def seconds(self) -> float:
@@ -54,26 +128,34 @@ class LiveStats:
 
     @property
     def throughput_fps(self) -> float:
-        """Frames per second that passed all sinks."""
+        """Analyzed frames per second over the whole run."""
         return self.num_frames / self.seconds if self.seconds else 0.0
+
+    def recent_fps(self) -> float:
+        """Return analyzed frames per second over the last `RECENT_S` seconds."""
+        with self._lock:
+            now = time.monotonic_ns()
+            since = max(now - int(RECENT_S * 1e9), self._first_ns or now)
+            num = sum(ns >= since for ns in self._recent_ns)
+        return num * 1e9 / (now - since) if now > since else 0.0
 
     def latencies(self) -> list[Latency]:
         """Return one row a stage, in the order in which a frame passes them."""
+        with self._lock:
+            durations = {stage: np.fromiter(kept, dtype=np.int64) for stage, kept in self._durations_ns.items()}
+            busy = {stage: total / max(1e-9, self.seconds * 1e9) for stage, total in self._busy_ns.items()}
         rows = []
-        for stage, durations in self._durations_ns.items():
-            p50, p90, p99 = np.percentile(np.fromiter(durations, dtype=np.int64), (50, 90, 99)) / 1e6
-            rows.append(Latency(stage, round(float(p50), 3), round(float(p90), 3), round(float(p99), 3)))
+        for stage, values in durations.items():
+            p50, p90, p95, p99 = (round(float(p) / 1e6, 3) for p in np.percentile(values, (50, 90, 95, 99)))
+            rows.append(Latency(stage, p50, p90, p95, p99, round(busy[stage], 4)))
         return rows
 
-    def to_dict(self) -> dict[str, Any]:
-        """Return plain values for JSON."""
-        return {
-            "num_frames": self.num_frames,
-            "num_faces": self.num_faces,
-            "num_dropped": self.num_dropped,
-            "seconds": round(self.seconds, 3),
-            "throughput_fps": round(self.throughput_fps, 2),
-            "latency_ms": {
-                row.stage: {"p50": row.p50_ms, "p90": row.p90_ms, "p99": row.p99_ms} for row in self.latencies()
-            },
-        }
+    def snapshot(
+        self, sources: Callable[[], tuple[SourceSnapshot, ...]], sinks: Callable[[], tuple[SinkSnapshot, ...]],
+        *, detect_every: int = 1,
+    ) -> LiveSnapshot:  # fmt: skip
+        """Return everything known now."""
+        return LiveSnapshot(
+            self.num_frames, self.num_faces, round(self.seconds, 3), round(self.recent_fps(), 2),
+            tuple(self.latencies()), sources(), sinks(), detect_every,
+        )  # fmt: skip

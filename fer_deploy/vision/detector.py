@@ -1,4 +1,4 @@
-"""Find faces in a gray frame."""
+"""Find faces in a frame."""
 
 from pathlib import Path
 from typing import Protocol
@@ -8,16 +8,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.errors import ConfigError, MissingDependencyError
-from fer_deploy.vision.types import Box
+from fer_deploy.vision.types import Box, Detection
 
 _HAAR_FILE = "haarcascade_frontalface_default.xml"
 
 
 class Detector(Protocol):
-    """Anything that finds faces; used from one thread."""
+    """Anything that finds faces; used from one thread at a time."""
 
-    def detect(self, frame_gray: NDArray[np.uint8]) -> list[Box]:
-        """Return the faces in (H, W) uint8, from left to right, each box inside the frame."""
+    def detect(self, frame_bgr: NDArray[np.uint8]) -> list[Detection]:
+        """Return the faces in (H, W, 3) uint8, from left to right, each box inside the frame."""
         ...
 
 
@@ -46,13 +46,13 @@ class HaarDetector:
             )
         self._scale_factor, self._min_neighbors, self._min_size = scale_factor, min_neighbors, min_size
 
-    def detect(self, frame_gray: NDArray[np.uint8]) -> list[Box]:
-        """Return the faces in (H, W) uint8, from left to right."""
+    def detect(self, frame_bgr: NDArray[np.uint8]) -> list[Detection]:
+        """Return the faces in (H, W, 3) uint8, from left to right."""
         found = self._cascade.detectMultiScale(
-            frame_gray, self._scale_factor, self._min_neighbors, minSize=(self._min_size, self._min_size)
+            cv2.cvtColor(frame_bgr, cv2.COLOR_BGR2GRAY), self._scale_factor, self._min_neighbors, minSize=(self._min_size, self._min_size)
         )
         boxes = (Box(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h in found)
-        return sorted(boxes, key=lambda box: (box.x1, box.y1))
+        return [Detection(box) for box in sorted(boxes, key=lambda box: (box.x1, box.y1))]
 
 
 DETECTORS = {"haar": HaarDetector}

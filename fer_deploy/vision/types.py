@@ -16,6 +16,7 @@ class Frame:
         time_s: position in the recording, or seconds since the stream began.
         captured_ns: `time.monotonic_ns()` when the source handed it over; latency counts from here.
         name: the picture's file name where the source is a folder, else empty.
+        source: which of the loop's sources it came from, counted from 0.
     """
 
     frame_bgr: NDArray[np.uint8]
@@ -23,6 +24,7 @@ class Frame:
     time_s: float
     captured_ns: int
     name: str = ""
+    source: int = 0
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,41 @@ class Box:
     y1: int
     x2: int
     y2: int
+
+
+Point = tuple[float, float]
+"""x, y in pixels of the frame."""
+
+
+@dataclass(frozen=True)
+class Detection:
+    """A face as a detector found it.
+
+    Attributes:
+        box: inside the frame and not empty.
+        score: the detector's confidence in 0 to 1; 1 where it has none.
+        landmarks: right eye, left eye, tip of the nose, right and left corner of the mouth (the person's right, which
+            is left in the picture), or None where the detector knows none. They may lie outside the frame.
+    """
+
+    box: Box
+    score: float = 1.0
+    landmarks: tuple[Point, Point, Point, Point, Point] | None = None
+
+
+@dataclass(frozen=True)
+class TrackedFace:
+    """A face that has a name for as long as it is seen.
+
+    Attributes:
+        track_id: counted from 1; the same person in the next frame has the same, nobody else gets it again.
+        detection: where it is: as detected, or as predicted between two detections.
+        is_detected: whether a detector looked at this very frame and found it.
+    """
+
+    track_id: int
+    detection: Detection
+    is_detected: bool = True
 
 
 @dataclass(frozen=True)
@@ -46,10 +83,33 @@ class Emotion:
 
 @dataclass(frozen=True)
 class FaceResult:
-    """One face and what it shows."""
+    """One face and what it shows.
 
-    box: Box
+    Attributes:
+        face: where it is and whose it is.
+        emotion: of this frame alone, as the network says.
+        smoothed: of this person over the last moments; its label changes with hysteresis, so that it need not be the
+            most probable one at this moment.
+        is_sure: False where the smoothed confidence is too low to name an emotion.
+    """
+
+    face: TrackedFace
     emotion: Emotion
+    smoothed: Emotion
+    is_sure: bool = True
+
+    @property
+    def box(self) -> Box:
+        """Where the face is."""
+        return self.face.detection.box
+
+    @property
+    def shown_label(self) -> str:
+        """The word for people: the smoothed emotion, or `UNSURE`."""
+        return self.smoothed.label if self.is_sure else UNSURE
+
+
+UNSURE = "unsure"
 
 
 @dataclass(frozen=True, eq=False)

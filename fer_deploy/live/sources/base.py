@@ -1,9 +1,36 @@
 """Source: what every origin of frames offers."""
 
+import threading
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from fer_deploy.vision.types import Frame
+
+
+@dataclass
+class SourceHealth:
+    """What a source has been through; written by its capture thread, read by any.
+
+    Attributes:
+        state: "connecting", "running", "reconnecting" or "ended".
+        num_captured: frames handed over.
+        num_corrupt: frames or packets that could not be decoded and were skipped.
+        num_reconnects: times the source came back after a failure.
+        num_stalls: times it stopped delivering without an error.
+        num_frozen: times it repeated one picture for so long that it counted as failed.
+        num_size_changes: changes of resolution in mid-stream.
+        last_error: of the last failure, without passwords; empty if there was none.
+    """
+
+    state: str = "running"
+    num_captured: int = 0
+    num_corrupt: int = 0
+    num_reconnects: int = 0
+    num_stalls: int = 0
+    num_frozen: int = 0
+    num_size_changes: int = 0
+    last_error: str = ""
 
 
 class Source(ABC):
@@ -12,18 +39,30 @@ class Source(ABC):
     Attributes:
         is_live: frames come at their own time; what cannot be processed in time is dropped. Otherwise nothing is.
         fps: nominal frames per second, for recordings.
+        name: for people and logs, without passwords.
+        num_frames: how many there will be, None where nobody knows.
     """
 
     is_live: bool
     fps: float
+    name: str = ""
+    num_frames: int | None = None
+
+    def __init__(self) -> None:
+        self.health = SourceHealth()
+        self._stopped = threading.Event()
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:
-        """Yield frames until the source ends; called once, in the capture thread.
+        """Yield frames until the source ends or `stop`; called once, in the capture thread.
 
         Raises:
-            StreamError: the source broke.
+            StreamError: the source broke, and waiting or connecting again did not or cannot help.
         """
+
+    def stop(self) -> None:
+        """Ask `frames` to end at once, whatever it waits for; callable from any thread, takes no lock, returns soon."""
+        self._stopped.set()
 
     def close(self) -> None:
         """Release the device or file; called in the capture thread when it ends."""

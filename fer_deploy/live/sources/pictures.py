@@ -22,6 +22,9 @@ class PictureSource(Source):
     fps = PICTURES_FPS
 
     def __init__(self, paths: list[Path]) -> None:
+        super().__init__()
+        self.num_frames = len(paths)
+        self.name = str(paths[0].parent)
         self._paths = paths
 
     def frames(self) -> Iterator[Frame]:

@@ -20,6 +20,7 @@ class SyntheticSource(Source):
 
     is_live = False
     fps = FPS
+    name = "synthetic"
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames of 640x360 without end, as fast as they are asked for."""

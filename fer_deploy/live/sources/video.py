@@ -21,8 +21,9 @@ class VideoSource(Source):
 
     def __init__(self, capture: cv2.VideoCapture, name: str, *, is_live: bool) -> None:
         """Take an opened capture; `open_camera` and `open_video` make them."""
+        super().__init__()
         self._capture = capture
-        self._name = name
+        self.name = name
         self.is_live = is_live
         announced = capture.get(cv2.CAP_PROP_FPS)
         self.fps = announced if 1 <= announced <= 240 else ASSUMED_FPS
@@ -41,11 +42,11 @@ class VideoSource(Source):
             index += 1
         if self.is_live:
             raise StreamError(
-                f"{self._name} delivered no further frame after {index}. Fix: check the device or network"
+                f"{self.name} delivered no further frame after {index}. Fix: check the device or network"
             )
         if index == 0:
             raise StreamError(
-                f"{self._name} was opened but holds no frame that can be decoded. Fix: check it in a player"
+                f"{self.name} was opened but holds no frame that can be decoded. Fix: check it in a player"
             )
 
     def close(self) -> None:
