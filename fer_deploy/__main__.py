@@ -1,4 +1,4 @@
-"""python -m fer_deploy: what torchrun starts."""
+"""python -m fer_deploy: the same as fer-deploy."""
 
 from fer_deploy.cli import main
 
