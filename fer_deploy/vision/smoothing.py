@@ -30,7 +30,7 @@ class _State(BaseModel):
 
 
 class Smoothing:
-    """The average of each person's probabilities, the recent ones counting more. Used from one thread.
+    """The average of each person's probabilities, the recent ones counting more. Used by one thread at a time.
 
     An observation that is `smoothing_s` old weighs 1/e of a new one, whatever the frame rate and however long the gap
     between. The label changes only when another one leads by `hysteresis`.

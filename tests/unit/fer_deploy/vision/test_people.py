@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_deploy.errors import ConfigError
-from fer_deploy.vision.people import People, PeopleConfig, faces_between
+from fer_deploy.vision.people import People, PeopleConfig
 from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
 
 LABELS = ("sad", "happy")
@@ -98,23 +98,6 @@ def test_a_run_cut_anywhere_and_restored_goes_on_alike(clip, cut):
     assert second.state() == whole.state()
 
 
-def face(track_id: int, x: int, *, landmarks=None) -> TrackedFace:
-    return TrackedFace(track_id, Detection(Box(x, 0, x + 40, 50), 0.8, landmarks))
-
-
-def test_a_face_seen_on_both_sides_is_interpolated():
-    points = ((0.0, 0.0), (1.0, 1.0), (2.0, 2.0), (3.0, 3.0), (4.0, 4.0))
-    moved = tuple((x + 20, y + 8) for x, y in points)
-    (between,) = faces_between([face(7, 0, landmarks=points)], [face(7, 20, landmarks=moved)], 0.25)
-    quarter = tuple((x + 5, y + 2) for x, y in points)
-    assert between == TrackedFace(7, Detection(Box(5, 0, 45, 50), 0.8, quarter), is_detected=False)
-
-
-@pytest.mark.parametrize(("fraction", "expected"), [(0.0, [1]), (0.4, [1]), (0.5, [2]), (0.9, [2])])
-def test_a_face_seen_on_one_side_stands_there_for_the_nearer_half(fraction, expected):
-    assert [found.track_id for found in faces_between([face(1, 0)], [face(2, 300)], fraction)] == expected
-
-
 def test_state_of_another_model_is_refused():
     state = People(PeopleConfig(), LABELS).state()
     with pytest.raises(ConfigError, match=r"labels \['sad', 'happy'\]; this one has \['angry'\]. Fix: go on with"):
@@ -126,7 +109,7 @@ def test_state_of_another_model_is_refused():
 )
 def test_damaged_state_is_refused(damage):
     state = People(PeopleConfig(), LABELS).state()
-    with pytest.raises(ConfigError, match="the saved tracks cannot be read: damaged, or .* Fix: start anew"):
+    with pytest.raises(ConfigError, match=r"the saved tracks cannot be read: damaged, or .* Fix: start anew"):
         People.from_state(PeopleConfig(), LABELS, {**state, **damage})
 
 
