@@ -25,7 +25,7 @@ TIMEOUT_S = 20.0
 
 
 def yunet_file(path: Path | None = None) -> Path:
-    """Return YuNet's file: `path`, else that of $FER_YUNET, else the Zoo's from the cache, downloaded if it is not there.
+    """Return YuNet's file: `path`, else that of $FER_YUNET, else the Zoo's, from the cache or downloaded.
 
     Raises:
         ArtifactError: there is no network, or the server gave something else.
@@ -78,8 +78,8 @@ def _download(target: Path) -> bytes:
     if found != SHA256:
         size = f"more than {NUM_BYTES:,}" if len(content) > NUM_BYTES else f"{len(content):,}"
         raise ArtifactError(
-            f"{ADDRESS} gave {size} bytes with SHA-256 {found}, expected {NUM_BYTES:,} bytes with {SHA256}; nothing was "
-            f"kept. Fix: look whether a proxy answered in its place, or {how_to_get(target)}"
+            f"{ADDRESS} gave {size} bytes with SHA-256 {found}, expected {NUM_BYTES:,} bytes with {SHA256}; nothing "
+            f"was kept. Fix: look whether a proxy answered in its place, or {how_to_get(target)}"
         )
     return content
 
