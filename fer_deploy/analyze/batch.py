@@ -47,6 +47,11 @@ class VideoBatch:
         if self._current is not None:
             self._current.stop()
 
+    @property
+    def num_frames_kept(self) -> int:
+        """Frames of the video in hand that the next run need not analyze again."""
+        return 0 if self._current is None else self._current.num_frames_kept
+
     def run(self, on_outcome: Callable[[Outcome], None], *, restart: bool = False) -> list[Outcome]:
         """Return what became of each video; fewer than there are if `stop` came first.
 

@@ -10,6 +10,8 @@ from pydantic import BaseModel, ConfigDict
 from fer_deploy import __version__
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.artifacts import file_sha256
+from fer_deploy.detectors import DetectorConfig
+from fer_deploy.detectors.yunet_file import yunet_file
 from fer_deploy.errors import StreamError
 
 _SAMPLE_BYTES: Final = 2**20
@@ -66,6 +68,11 @@ class Fingerprint(BaseModel):
         names = sorted(self.settings.keys() | then.settings.keys())
         now_then = ((name, self.settings.get(name), then.settings.get(name)) for name in names)
         return found + [f"{name} {now} instead of {before}" for name, now, before in now_then if now != before]
+
+
+def detector_file(config: DetectorConfig) -> Path | None:
+    """Return the file of the detector's network; None where it has none."""
+    return None if config.detector == "haar" else yunet_file(config.detector_model)
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -59,6 +59,9 @@ class VideoAnalysis:
 
     The loop runs anew for each segment and ends with it, so that a checkpoint holds the state of every part of it at one
     frame. Segments lie where they lie however often a run is killed: results are the same to the last bit.
+
+    Attributes:
+        num_frames_kept: analyzed and in a checkpoint.
     """
 
     def __init__(self, video: Path, folder: Path, config: AnalyzeConfig, models: Models,
@@ -77,6 +80,7 @@ class VideoAnalysis:
         self._results = load_results()
         self._pipeline: LivePipeline | None = None
         self._stop_requested = False
+        self.num_frames_kept = 0
 
     def stop(self) -> None:
         """Ask the run to end; what the current segment has is given up. Takes no lock: fit for signal handlers."""
@@ -138,7 +142,7 @@ class VideoAnalysis:
 
     def _analyze(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
         """Bring the video to its end and return the last checkpoint; None if `stop` came first."""
-        done = state.accounting.num_analyzed
+        done = self.num_frames_kept = state.accounting.num_analyzed
         self._progress.begin(self._video.name, num_done=done, num_announced=state.accounting.num_announced)
         if not state.is_complete and done and not self._skip(recording, state):
             return None
@@ -149,6 +153,7 @@ class VideoAnalysis:
             parts.sync(len(state.starts_s))
             after.save(parts.checkpoint)
             state = after
+            self.num_frames_kept = state.accounting.num_analyzed
         return state
 
     def _skip(self, recording: Recording, state: Checkpoint) -> bool:

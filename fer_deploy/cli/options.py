@@ -53,7 +53,7 @@ _ANALYSIS: Final = (
     click.option("--roi", metavar="X1,Y1,X2,Y2", help="Look only here, in pixels or in shares of the frame."),
     click.option("--max-faces", type=int, help="At most this many a frame, the largest."),
     click.option("--min-score", type=float, help="How sure the detector must be, 0 to 1."),
-    click.option("--detect-every", type=IntervalType(), help="Detect in every N-th frame, follow between.  [default: auto]"),
+    click.option("--detect-every", type=IntervalType(), help="Detect in every N-th frame only.  [default: auto]"),
     click.option("--smoothing", "smoothing_s", type=float, help="Seconds over which a person's emotions are averaged."),
     click.option("--unsure-below", type=float, help="Say unsure below this confidence, 0 to 1."),
     click.option("--workers", type=int, help="Threads that analyze.  [default: one a core]"),
