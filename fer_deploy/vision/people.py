@@ -38,7 +38,7 @@ class PeopleConfig(Settings):
 class People:
     """The faces of one source over time.
 
-    Two halves that share nothing but settings: `see` and `follow` are called by one thread at a time, `smooth` likewise,
+    Two halves share nothing but settings: `see` and `follow` are called by one thread at a time, `smooth` likewise,
     and both halves may run at once; `smooth` may lag behind by as many frames as it likes. Each takes its frames in
     the order of the recording. `between` knows no state.
     Memory is bounded by the faces of the last `keep_s` seconds. A track's number is never given twice. Where time runs

@@ -46,7 +46,7 @@ class _State(BaseModel):
 
 
 class Tracker:
-    """Gives every face a number and finds it again. Used by one thread at a time; frames come in the order of their recording.
+    """Gives every face a number and finds it again. Used by one thread at a time; frames come in their order in time.
 
     A detection goes to the track whose expected place is nearest, over all pairs at once (Hungarian method). The
     distance is that of the centers in face sizes plus the logarithm of the sizes' ratio: unlike IoU it still tells near
