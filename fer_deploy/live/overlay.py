@@ -20,7 +20,7 @@ def draw_result(result: FrameResult, labels: tuple[str, ...]) -> NDArray[np.uint
     """
     picture = result.frame.frame_bgr.copy()
     for face in result.faces:
-        _draw_face(picture, face, _COLORS[labels.index(face.emotion.label) % len(_COLORS)])
+        _draw_face(picture, face, _COLORS[labels.index(face.shown_label) % len(_COLORS)])
     return picture
 
 
@@ -34,3 +34,6 @@ def _draw_face(picture: NDArray[np.uint8], face: FaceResult, color: tuple[int, i
     top = box.y1 - bar if box.y1 >= bar else box.y1  # inside the box where there is no room above it
     cv2.rectangle(picture, (box.x1 - 1, top), (box.x1 + width + 5, top + bar), color, -1)
     cv2.putText(picture, text, (box.x1 + 2, top + height + 2), _FONT, scale, (20, 20, 20), 1, cv2.LINE_AA)
+class Drawing:
+    def __init__(self, result, labels): self.result, self.labels = result, labels
+    def picture(self): return draw_result(self.result, self.labels)

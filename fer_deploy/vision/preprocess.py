@@ -38,3 +38,8 @@ def resize_crop(crop_gray: NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uin
     shrinks = height >= spec.height and width >= spec.width
     interpolation = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     return np.asarray(cv2.resize(crop_gray, (spec.width, spec.height), interpolation=interpolation), dtype=np.uint8)
+from fer_deploy.settings import Settings
+class CropConfig(Settings):
+    pass
+def images_from_faces(frame_bgr, detections, spec, crop):
+    return images_from_boxes(gray_from_bgr(frame_bgr), [d.box for d in detections], spec)
