@@ -1,9 +1,9 @@
-"""Why the defaults of `PeopleConfig` are what they are: faces between detections, numbers kept, labels that hold still.
+"""Why the defaults of `PeopleConfig` are what they are: faces between detections, numbers kept, labels that hold.
 
-Truth is YuNet on every frame. Between two detections a face can stay where it was, keep its velocity, follow the optical
-flow, or, in a recording, be interpolated; errors are those of the frames that no detector looked at. For the numbers,
-each person in turn is hidden for a while, from every moment on. How sure the network must be is read from labelled
-faces that it was not trained on.
+Truth is YuNet on every frame. Between two detections a face can stay where it was, keep its velocity, follow the
+optical flow, or, in a recording, be interpolated; errors are those of the frames that no detector looked at. For the
+numbers, each person in turn is hidden for a while, from every moment on. How sure the network must be is read from
+labelled faces that it was not trained on.
 
     python benchmarks/tracking.py --clip a.gif --clip b.gif --yunet yunet.onnx --data data/fer2013.csv
 """
@@ -11,9 +11,7 @@ faces that it was not trained on.
 import math
 import statistics
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from itertools import pairwise
+from itertools import pairwise, starmap
 from pathlib import Path
 from typing import Any
 
@@ -21,144 +19,21 @@ import click
 import cv2
 import numpy as np
 import torch
+from _between_detections import METHODS, Clip, errors_between, read_clip
 from _harness import environment, result_path, write_results
 from rich.console import Console
 
-from fer_deploy.detectors import DetectorConfig, build_detectors
+from fer_deploy.artifacts import bundled_model
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Engine
-from fer_deploy.flavors import SHIPPED_MODEL
-from fer_deploy.vision.interpolation import faces_between
-from fer_deploy.vision.motion import Motion
 from fer_deploy.vision.people import People, PeopleConfig
 from fer_deploy.vision.postprocess import emotions_from_logits, probs_from_logits
 from fer_deploy.vision.preprocess import CropConfig, images_from_faces
 from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
 from fer_train.data import read_faces, take_split
 
-Faces = tuple[TrackedFace, ...]
 _console = Console()
 _there = click.Path(path_type=Path, exists=True)
-
-
-@dataclass
-class Clip:
-    """A recording; `truth[i]` are the faces of frame i with the numbers that tracking in every frame gives them."""
-
-    name: str
-    fps: float
-    frames: list[np.ndarray]
-    truth: list[Faces]
-
-    def time_s(self, index: int) -> float:
-        return index / self.fps
-
-
-def read_clip(path: Path, yunet: Path) -> Clip:
-    detector = build_detectors(DetectorConfig(detector="yunet", detector_model=yunet))()
-    capture = cv2.VideoCapture(str(path))
-    clip = Clip(path.name, capture.get(cv2.CAP_PROP_FPS), [], [])
-    people = People(PeopleConfig(), ())
-    while (read := capture.read())[0]:
-        clip.truth.append(people.see(read[1], detector.detect(read[1]), clip.time_s(len(clip.frames))))
-        clip.frames.append(read[1])
-    capture.release()
-    return clip
-
-
-def stay(clip: Clip, every: int) -> Iterator[tuple[int, Faces]]:
-    """Yield frames without detection: faces stay where they were seen."""
-    for index in range(len(clip.frames)):
-        if index % every:
-            yield index, clip.truth[index - index % every]
-
-
-def keep_velocity(clip: Clip, every: int) -> Iterator[tuple[int, Faces]]:
-    """Yield frames without detection: faces move on as their filter expects."""
-    motions: dict[int, Motion] = {}
-    for index, faces in enumerate(clip.truth):
-        for motion in motions.values():
-            motion.advance(1 / clip.fps)
-        if index % every == 0:
-            for face in faces:
-                motions.setdefault(face.track_id, Motion(center=center(face.detection.box))).correct(
-                    center(face.detection.box)
-                )
-            seen = faces
-        else:
-            yield index, tuple(moved_to(face, motions[face.track_id].center) for face in seen)
-
-
-def follow(clip: Clip, every: int) -> Iterator[tuple[int, Faces]]:
-    """Yield frames without detection, as the live loop sees them."""
-    people = People(PeopleConfig(), ())
-    for index, frame in enumerate(clip.frames):
-        if index % every:
-            yield index, people.follow(frame, clip.time_s(index))
-        else:
-            detections = [face.detection for face in clip.truth[index]]
-            people.see(frame, detections, clip.time_s(index))
-
-
-def interpolate(clip: Clip, every: int) -> Iterator[tuple[int, Faces]]:
-    """Yield frames without detection between two with it, as the loop sees a recording."""
-    for index in range(len(clip.frames) - len(clip.frames) % every):
-        before, phase = index - index % every, index % every
-        if phase and before + every < len(clip.frames):
-            yield index, faces_between(clip.truth[before], clip.truth[before + every], phase / every)
-
-
-METHODS: dict[str, Callable[[Clip, int], Iterator[tuple[int, Faces]]]] = {
-    "stay": stay,
-    "velocity": keep_velocity,
-    "flow (`follow`)": follow,
-    "interpolation (`between`)": interpolate,
-}
-
-
-def center(box: Box) -> tuple[float, float]:
-    return (box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2
-
-
-def moved_to(face: TrackedFace, place: tuple[float, float]) -> TrackedFace:
-    box, (x, y) = face.detection.box, place
-    dx, dy = round(x - (box.x1 + box.x2) / 2), round(y - (box.y1 + box.y2) / 2)
-    landmarks = tuple((px + dx, py + dy) for px, py in face.detection.landmarks)
-    return TrackedFace(
-        face.track_id, Detection(Box(box.x1 + dx, box.y1 + dy, box.x2 + dx, box.y2 + dy), 1.0, landmarks)
-    )
-
-
-def iou(one: Box, other: Box) -> float:
-    width = min(one.x2, other.x2) - max(one.x1, other.x1)
-    height = min(one.y2, other.y2) - max(one.y1, other.y1)
-    shared = max(width, 0) * max(height, 0)
-    areas = sum((box.x2 - box.x1) * (box.y2 - box.y1) for box in (one, other))
-    return shared / (areas - shared)
-
-
-def errors_between(clips: list[Clip], every: int, method: str) -> dict[str, Any]:
-    off, overlap, landmarks = [], [], []
-    for clip in clips:
-        for index, faces in METHODS[method](clip, every):
-            found = {face.track_id: face.detection for face in faces}
-            for face in clip.truth[index]:
-                truth, guess = face.detection, found[face.track_id]
-                width = truth.box.x2 - truth.box.x1
-                off.append(math.dist(center(truth.box), center(guess.box)) / width)
-                overlap.append(iou(truth.box, guess.box))
-                apart = np.subtract(truth.landmarks, guess.landmarks)
-                landmarks.append(float(np.hypot(*apart.T).mean() / width))
-    return {
-        "every": every,
-        "method": method,
-        "center_mean": statistics.fmean(off),
-        "center_p95": float(np.percentile(off, 95)),
-        "center_max": max(off),
-        "iou_mean": statistics.fmean(overlap),
-        "iou_p5": float(np.percentile(overlap, 5)),
-        "landmarks_mean": statistics.fmean(landmarks),
-    }
 
 
 def cpu_us_a_face(clip: Clip, rounds: int = 20) -> dict[str, float]:
@@ -179,7 +54,7 @@ def cpu_us_a_face(clip: Clip, rounds: int = 20) -> dict[str, float]:
 
 
 def hidden_for(clips: list[Clip], hidden_s: float, config: PeopleConfig, every: int) -> dict[str, Any]:
-    """Return in how many cases a person hidden for a while comes back under the same number, and all others keep theirs."""
+    """Return in how many runs a person hidden for a while comes back under the same number, and all keep theirs."""
     kept = total = 0
     for clip in clips:
         length = round(hidden_s * clip.fps)
@@ -187,7 +62,8 @@ def hidden_for(clips: list[Clip], hidden_s: float, config: PeopleConfig, every: 
             for start in range(every, len(clip.frames) - length - every + 1):
                 kept += _all_keep_numbers(clip, person, range(start, start + length), config, every)
                 total += 1
-    return {"hidden_s": hidden_s, "keep_s": config.keep_s, "reach": config.reach, "every": every, "kept": kept, "total": total}  # fmt: skip
+    about = {"every": every, "hidden_s": hidden_s, "reach": config.reach}
+    return about | {"kept": kept, "total": total, "share": kept / total}
 
 
 def _all_keep_numbers(clip: Clip, person: int, hidden: range, config: PeopleConfig, every: int) -> bool:
@@ -202,6 +78,7 @@ def _all_keep_numbers(clip: Clip, person: int, hidden: range, config: PeopleConf
 
 
 def emotions_of(clip: Clip, engine: Engine) -> list[list[Emotion]]:
+    """Return what the network says of each face of each frame."""
     answers = []
     for frame, faces in zip(clip.frames, clip.truth, strict=True):
         images = images_from_faces(frame, [face.detection for face in faces], engine.spec.input, CropConfig())
@@ -236,6 +113,7 @@ def delay_s(config: PeopleConfig, fps: float = 30.0) -> float:
 
 
 def smoothing_table(clips: list[Clip], engine: Engine) -> list[dict[str, float]]:
+    """Return what a time constant and a hysteresis buy, and what they cost."""
     emotions = [emotions_of(clip, engine) for clip in clips]
     rows = []
     for smoothing_s in (0.0, 0.25, 0.5, 1.0, 2.0):
@@ -274,13 +152,19 @@ def sureness_table(data: Path, engine: Engine) -> list[dict[str, float]]:
 
 
 def as_markdown(result: dict[str, Any]) -> str:
+    """Return the tables with what a reader needs to repeat them."""
     about = result["environment"]
-    parts = [f"# Tracking and smoothing, {about['hardware']}\n\n{about['date']}, Python {about['python']}.\n\n    {about['command']}\n"]  # fmt: skip
-    for title, rows in result["tables"].items():
-        parts.append(f"## {title}\n\n| {' | '.join(rows[0])} |\n|{'---|' * len(rows[0])}\n" + "".join(
-            f"| {' | '.join(f'{value:.3f}' if isinstance(value, float) else str(value) for value in row.values())} |\n" for row in rows
-        ))  # fmt: skip
-    return "\n".join(parts)
+    head = f"# Tracking and smoothing, {about['hardware']}\n\n{about['date']}, Python {about['python']}."
+    return "\n\n".join([head, f"    {about['command']}", *starmap(_table, result["tables"].items())]) + "\n"
+
+
+def _table(title: str, rows: list[dict[str, Any]]) -> str:
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    return f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 @click.command()
@@ -304,7 +188,7 @@ def main(clip_paths: tuple[Path, ...], yunet: Path, engine_path: Path | None, da
             for reach in (0.5, 1.0, 1.5, 3.0)
         ],
     }
-    with open_engine(engine_path or SHIPPED_MODEL) as engine:
+    with open_engine(engine_path or bundled_model()) as engine:
         tables["Label changes, per minute of a face, and delay of a change"] = smoothing_table(clips, engine)
         if data is not None:
             tables["Confidence of the raw answer, PublicTest"] = sureness_table(data, engine)
