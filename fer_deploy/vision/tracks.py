@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.optimize import linear_sum_assignment
 
-from fer_deploy.vision.flow import PATCH_SIDE, Place, patch_from_frame, shift_of_patch, shifted
+from fer_deploy.vision.flow import PATCH_SIDE, Place, Shift, patch_from_frame, shift_of_patch
 from fer_deploy.vision.motion import Motion, elapsed_s
 from fer_deploy.vision.types import Box, Detection, Point, TrackedFace
 
@@ -165,21 +165,20 @@ def _find_again(track: _Track, frame_bgr: NDArray[np.uint8]) -> None:
     patch = np.frombuffer(track.patch, dtype=np.uint8).reshape(PATCH_SIDE, PATCH_SIDE)
     shift = shift_of_patch(patch, track.seen_place, frame_bgr, expected)
     if shift is None:
-        beside = np.array([[1, 0, expected[0] - track.place[0]], [0, 1, expected[1] - track.place[1]]])
+        beside = Shift(1, complex(expected[0] - track.place[0], expected[1] - track.place[1]))
         track.place, track.landmarks = expected, _moved(track.landmarks, beside)
         return
-    scale = math.hypot(shift[0, 0], shift[1, 0])
-    center = shifted(track.seen_place[:2], shift)
-    track.place = (*center, track.seen_place[2] * scale, track.seen_place[3] * scale)
+    growth, center = abs(shift.turn), shift.of(track.seen_place[:2])
+    track.place = (*center, track.seen_place[2] * growth, track.seen_place[3] * growth)
     track.landmarks = _moved(track.seen_landmarks, shift)
     track.motion.correct(center)
     track.unseen_s = 0.0
 
 
-def _moved(landmarks: _Landmarks | None, shift: NDArray[np.float64]) -> _Landmarks | None:
+def _moved(landmarks: _Landmarks | None, shift: Shift) -> _Landmarks | None:
     if landmarks is None:
         return None
-    right_eye, left_eye, nose, right_mouth, left_mouth = (shifted(point, shift) for point in landmarks)
+    right_eye, left_eye, nose, right_mouth, left_mouth = map(shift.of, landmarks)
     return right_eye, left_eye, nose, right_mouth, left_mouth
 
 
