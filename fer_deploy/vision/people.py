@@ -31,7 +31,7 @@ class PeopleConfig(Settings):
         default=2.0, gt=0, le=60, description="seconds that a face may be unseen and still be the same person"
     )
     reach: float = Field(
-        default=1.5, gt=0, le=10, description="face sizes from its expected place at which a face may turn up, at most"
+        default=1.0, gt=0, le=10, description="face sizes from its expected place at which a face may turn up, at most"
     )
 
 

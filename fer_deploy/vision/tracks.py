@@ -16,7 +16,6 @@ from fer_deploy.vision.types import Box, Detection, Point, TrackedFace
 
 _SAME_FACE_IOU = 0.6  # two detections that overlap more are one face found twice
 _OUT_OF_REACH = 1e6
-_DEVIATIONS = 3.0
 _Landmarks = tuple[Point, Point, Point, Point, Point]
 
 
@@ -122,8 +121,7 @@ class Tracker:
         size_old, size_new = np.sqrt(old[..., 2] * old[..., 3]), np.sqrt(new[..., 2] * new[..., 3])
         apart = np.hypot(old[..., 0] - new[..., 0], old[..., 1] - new[..., 1]) * 2 / (size_old + size_new)
         resized = np.abs(np.log(size_new / size_old))
-        reach = [min(_DEVIATIONS * track.motion.place_deviation, self._reach) for track in tracks]
-        in_reach = (apart <= np.array(reach)[:, None]) & (resized <= math.log(2))
+        in_reach = (apart <= self._reach) & (resized <= math.log(2))
         rows, columns = linear_sum_assignment(np.where(in_reach, apart + resized, _OUT_OF_REACH))
         pairs = zip(rows.tolist(), columns.tolist(), strict=True)
         return {column: tracks[row] for row, column in pairs if in_reach[row, column]}
