@@ -6,10 +6,11 @@ from numpy.typing import NDArray
 
 from fer_deploy.vision.types import FaceResult, FrameResult
 
-_COLORS = (
+COLORS = (
     (80, 200, 255), (90, 220, 120), (255, 170, 80), (140, 130, 255),
     (230, 130, 220), (120, 230, 230), (215, 215, 215), (180, 160, 60),
 )  # fmt: skip
+"""Blue-green-red; label number i has color i, and after the last color the first again."""
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 
 
@@ -20,7 +21,7 @@ def draw_result(result: FrameResult, labels: tuple[str, ...]) -> NDArray[np.uint
     """
     picture = result.frame.frame_bgr.copy()
     for face in result.faces:
-        _draw_face(picture, face, _COLORS[labels.index(face.emotion.label) % len(_COLORS)])
+        _draw_face(picture, face, COLORS[labels.index(face.emotion.label) % len(COLORS)])
     return picture
 
 
