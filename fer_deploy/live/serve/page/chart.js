@@ -12,8 +12,9 @@ export class Chart {
   }
 
   add(ms, probs) {
+    const total = probs.reduce((sum, prob) => sum + prob, 0) || 1; // they come rounded
     let sum = 0;
-    this.points.push({ ms, tops: probs.map((prob) => (sum += prob)) });
+    this.points.push({ ms, tops: probs.map((prob) => (sum += prob / total)) });
     const firstKept = this.points.findIndex((point) => point.ms >= ms - WINDOW_MS - GAP_MS);
     this.points.splice(0, Math.max(firstKept, this.points.length - MAX_POINTS));
   }

@@ -87,6 +87,7 @@ function say(reason) {
   const isStale = isLost || performance.now() - resultMs > STALE_MS;
   stage.classList.toggle("stale", isStale);
   byId("notice").hidden = !isStale;
+  if (isStale) byId("faces").textContent = "–";
   if (isStale) show(byId("notice"), isLost ? lostNotice() : staleNotice());
 }
 

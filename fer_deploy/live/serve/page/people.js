@@ -86,7 +86,7 @@ class Card {
     this.element.dataset.person = id;
     this.swatch = element("span", "swatch");
     this.label = element("span", "label");
-    this.confidence = element("output", "confidence");
+    this.confidence = element("span", "confidence");
     this.who = element("span", "who", `person ${id}`);
     const heading = element("h3");
     heading.append(this.swatch, this.label, this.confidence, this.who);
@@ -124,7 +124,7 @@ class Card {
     const seconds = Math.round((ms - this.seenMs) / 1000);
     this.isGone = ms - this.seenMs > GONE_MS;
     this.element.classList.toggle("gone", this.isGone);
-    this.who.textContent = this.isGone ? `person ${this.id}, left ${seconds} s ago` : `person ${this.id}`;
+    this.who.textContent = this.isGone ? `person ${this.id}, seen ${seconds} s ago` : `person ${this.id}`;
   }
 
   draw(ms) {

@@ -39,7 +39,7 @@ function fill(id, head, rows) {
   const cells = (tag, values) => values.map((value, index) => {
     const cell = document.createElement(tag);
     cell.textContent = value;
-    if (tag === "td" && index === head.length - 1 && id !== "stages" && value) cell.className = "bad";
+    if (/error|failure/.test(head[index])) cell.className = "words";
     return cell;
   });
   const lines = [cells("th", head), ...rows.map((row) => cells("td", row))].map((line) => {
