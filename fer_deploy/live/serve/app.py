@@ -1,6 +1,7 @@
 """The aiohttp application: page, WebSocket, metrics and health, behind `Access`."""
 
 import asyncio
+import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -20,6 +21,7 @@ from fer_deploy.live.serve.recent_snapshot import RecentSnapshot
 from fer_deploy.live.serve.viewer import Viewer
 from fer_deploy.live.stats import LiveSnapshot
 
+_log = logging.getLogger(__name__)
 MAX_VIEWERS = 16
 _MAX_REQUEST_BYTES = 4096
 _CONTENT_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
@@ -44,7 +46,7 @@ class LiveApp:
         self._viewers: set[Viewer] = set()
         self._run = secrets.token_hex(8)
         self._last_result_s = time.monotonic()
-        self.web_app = web.Application(middlewares=[access.guard], client_max_size=_MAX_REQUEST_BYTES)
+        self.web_app = web.Application(middlewares=[_plain_failures, access.guard], client_max_size=_MAX_REQUEST_BYTES)
         self.web_app.router.add_get(HEALTH_PATH, self._healthz)
         self.web_app.router.add_get("/metrics", self._metrics)
         self.web_app.router.add_get("/live", self._live, allow_head=False)
@@ -89,6 +91,18 @@ class LiveApp:
 
     async def _end_viewers(self, _: web.Application) -> None:
         await asyncio.gather(*(viewer.end() for viewer in self._viewers))
+
+
+@web.middleware
+async def _plain_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """End every request with an answer: where the loop's state cannot be had, with one line and no traceback."""
+    try:
+        return await handler(request)
+    except (web.HTTPException, ConnectionError):
+        raise
+    except Exception as err:  # noqa: BLE001 - a request ends here, and the server goes on
+        _log.error("the web page's server could not answer %s: %s: %s", request.path, type(err).__name__, err)
+        return web.Response(status=500, text="500: the server failed; its log tells more.\n")
 
 
 def _page_files() -> dict[str, bytes]:

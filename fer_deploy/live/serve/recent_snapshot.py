@@ -19,9 +19,9 @@ class RecentSnapshot:
         self._taking: asyncio.Future[LiveSnapshot] | None = None
 
     async def get(self) -> LiveSnapshot:
-        """Return a snapshot that is at most `MAX_AGE_S` old."""
+        """Return a snapshot that was taken at most `MAX_AGE_S` ago, or is being taken now."""
         loop = asyncio.get_running_loop()
-        if self._taking is None or loop.time() - self._taken_s > MAX_AGE_S:
+        if self._taking is None or (self._taking.done() and loop.time() - self._taken_s > MAX_AGE_S):
             self._taken_s = loop.time()
             self._taking = loop.run_in_executor(self._executor, self._take)
         return await asyncio.shield(self._taking)

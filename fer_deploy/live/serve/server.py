@@ -18,6 +18,8 @@ from fer_deploy.vision.types import FrameResult
 _SHUTDOWN_S = 0.5
 """What a page has to take its leave; after that its connection is cut."""
 _JOIN_S = 5.0
+_NUM_BLOCKING = 2
+"""Threads for what would block the event loop: one may wait for a snapshot while the other compresses pictures."""
 
 
 class LiveServer:
@@ -89,7 +91,7 @@ class LiveServer:
 
     def _run(self, build: Callable[[Executor], LiveApp]) -> None:
         try:
-            with ThreadPoolExecutor(1, thread_name_prefix="serve-encode") as executor, asyncio.Runner() as runner:
+            with ThreadPoolExecutor(_NUM_BLOCKING, "serve-blocking") as executor, asyncio.Runner() as runner:
                 runner.run(self._serve(build, executor))
         except Exception as err:  # noqa: BLE001 - a thread ends here; the sink's thread raises it
             self._failure = err

@@ -1,6 +1,7 @@
 """Viewer: one open page. It is sent what is newest when it has room for it, never what has piled up."""
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -9,6 +10,7 @@ from fer_deploy.live.serve.feed import Feed
 from fer_deploy.live.serve.messages import MAX_REQUEST_BYTES, hello_json, request_from_json, result_json
 from fer_deploy.vision.types import FrameResult
 
+_log = logging.getLogger(__name__)
 _STATUS_PERIOD_S = 1.0
 _HEARTBEAT_S = 10.0
 _CLOSE_TIMEOUT_S = 0.5
@@ -46,8 +48,10 @@ class Viewer:
                 task.cancel()
             await asyncio.wait(tasks)
         for task in ended:
-            if not isinstance(task.exception(), ConnectionError | None):  # the page is gone: the way most of them end
-                task.result()
+            err = task.exception()
+            if not isinstance(err, ConnectionError | None):  # the page is gone: the way most of them end
+                _log.error("the web page's stream failed: %s: %s", type(err).__name__, err)
+                await self._socket.close(code=WSCloseCode.INTERNAL_ERROR, message=b"the server failed")
         return self._socket
 
     async def refuse(self, request: web.Request, reason: str) -> web.WebSocketResponse:
