@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from fer_deploy.detectors.region import Region, check_region, region_from_text
 from fer_deploy.settings import Settings
 
-DetectorName = Literal["haar", "yunet"]
+DetectorName = Literal["auto", "haar", "yunet"]
 
 
 def _region(value: object) -> object:
@@ -23,7 +23,11 @@ def _region(value: object) -> object:
 class DetectorConfig(Settings):
     """YAML keys and flags have these names."""
 
-    detector: DetectorName = "haar"
+    detector: DetectorName = Field(
+        default="auto",
+        description="yunet: also turned and small faces; haar: frontal ones, needs no file; auto: yunet where its file is "
+        "at hand, that is named or in the cache",
+    )
     detector_model: Path | None = Field(
         default=None, strict=False, description="YuNet's .onnx; none: $FER_YUNET, else downloaded on first use"
     )

@@ -30,14 +30,21 @@ def yunet_file(path: Path | None = None) -> Path:
     Raises:
         ArtifactError: there is no network, or the server gave something else.
     """
+    found = file_at_hand(path)
+    if found is None:
+        found = cache_file()
+        _store(_download(found), found)
+    return found
+
+
+def file_at_hand(path: Path | None = None) -> Path | None:
+    """Return what `yunet_file` would without a download; None: it would download."""
     if path is not None:
         return path
     if named := os.environ.get(ENVIRONMENT_KEY):
         return Path(named)
     cached = cache_file()
-    if not _is_official(cached):
-        _store(_download(cached), cached)
-    return cached
+    return cached if _is_official(cached) else None
 
 
 def cache_file() -> Path:

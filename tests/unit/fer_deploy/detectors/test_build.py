@@ -11,7 +11,7 @@ from fer_deploy.vision.types import Box
 
 
 def test_haar():
-    new_detector = build_detectors(DetectorConfig())
+    new_detector = build_detectors(DetectorConfig(detector="haar"))
     first, second = new_detector(), new_detector()
     assert first is not second
     frame = next(SyntheticSource().frames()).frame_bgr
@@ -21,9 +21,32 @@ def test_haar():
 
 
 def test_settings_reach_the_search():
-    config = DetectorConfig(min_face=60, roi=(0.0, 0.0, 0.5, 1.0), max_faces=1)
+    config = DetectorConfig(detector="haar", min_face=60, roi=(0.0, 0.0, 0.5, 1.0), max_faces=1)
     (face,) = build_detectors(config)().detect(next(SyntheticSource().frames()).frame_bgr)
     assert face.box.x2 < 340
+
+
+class TestAuto:
+    @pytest.fixture(autouse=True)
+    def no_file(self, monkeypatch, tmp_path):
+        monkeypatch.delenv("FER_YUNET", raising=False)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    @staticmethod
+    def has_landmarks(config, frame):
+        return [face.landmarks is not None for face in build_detectors(config)().detect(frame)]
+
+    def test_haar_where_there_is_no_file_and_nothing_is_downloaded(self, monkeypatch):
+        monkeypatch.setattr(build, "yunet_file", None)
+        assert self.has_landmarks(DetectorConfig(), next(SyntheticSource().frames()).frame_bgr) == [False, False]
+
+    def test_yunet_by_its_setting(self, white_yunet, white_square):
+        config = DetectorConfig(detector_model=white_yunet)
+        assert self.has_landmarks(config, white_square((24, 48, 12))) == [True]
+
+    def test_yunet_by_the_environment(self, white_yunet, white_square, monkeypatch):
+        monkeypatch.setenv("FER_YUNET", str(white_yunet))
+        assert self.has_landmarks(DetectorConfig(), white_square((24, 48, 12))) == [True]
 
 
 class TestYuNet:

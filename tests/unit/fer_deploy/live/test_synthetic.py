@@ -33,7 +33,7 @@ def test_it_moves(sampled):
 
 
 def test_haar_finds_both_faces_in_every_frame(sampled):
-    detector = build_detectors(DetectorConfig())()
+    detector = build_detectors(DetectorConfig(detector="haar"))()
     found = [detector.detect(frame.frame_bgr) for frame in sampled]
     assert [len(faces) for faces in found] == [2] * 20
     assert all(left.box.x2 <= WIDTH / 2 + 60 and right.box.x1 >= WIDTH / 2 - 60 for left, right in found)
