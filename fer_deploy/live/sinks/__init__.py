@@ -4,5 +4,6 @@ from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.jsonl import JsonlSink
 from fer_deploy.live.sinks.result_json import json_from_result, line_from_result
 from fer_deploy.live.sinks.video import VideoSink
+from fer_deploy.live.sinks.window import WindowSink
 
-__all__ = ["JsonlSink", "Picture", "Sink", "VideoSink", "json_from_result", "line_from_result"]
+__all__ = ["JsonlSink", "Picture", "Sink", "VideoSink", "WindowSink", "json_from_result", "line_from_result"]
