@@ -1,8 +1,9 @@
 """fer-deploy live: flags and printing around `LivePipeline`."""
 
 import json
+import logging
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any, get_args
@@ -11,90 +12,140 @@ import click
 import cv2
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 
 from fer_deploy.artifacts import bundled_model
-from fer_deploy.engines import Device, open_engine
-from fer_deploy.errors import FerDeployError
+from fer_deploy.cli.live_report import print_report, progress_line, report_dict
+from fer_deploy.engines import Device, Engine, open_engine
 from fer_deploy.live.config import LiveConfig
+from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline
-from fer_deploy.live.screen import why_no_screen
-from fer_deploy.live.sinks import JsonlSink, Sink, VideoSink, WindowSink
-from fer_deploy.live.sources import Source, open_source
-from fer_deploy.live.sources.video import without_password
-from fer_deploy.live.stats import LiveStats
+from fer_deploy.live.sources import PacedSource, Source, open_source
+from fer_deploy.live.stats import LiveSnapshot
 from fer_deploy.settings import load_settings
-from fer_deploy.vision.detector import DETECTORS, build_detector
+from fer_deploy.detectors import DetectorName, build_detectors
 
 _path = click.Path(path_type=Path)
+_GROUPS = {
+    "detection": ("detector", "detector_model", "min_face", "roi", "max_faces", "min_score"),
+    "pipeline": ("detect_every", "workers", "max_frames"),
+    "people": ("smoothing_s", "unsure_below"),
+    "stream": ("keep_trying",),
+    "output": ("record", "jsonl", "csv", "parquet", "mqtt", "serve", "serve_token", "display"),
+}
+"""Where in LiveConfig a flag belongs; `people` is a group of `pipeline`."""
+
+
+class _IntervalType(click.ParamType):
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "auto":
+            return value
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of frames nor auto", param, ctx)
 
 
 @click.command("live")
 @click.option("--config", "config_path", type=_path, help="YAML; see configs/live.yaml. Flags win.")
-@click.option("--source", help="Camera number, video file, picture, folder, rtsp://..., or synthetic.  [default: 0]")
+@click.option("--source", multiple=True,
+              help="Camera number, video file, picture, folder, rtsp:// or http:// address, - for standard input, or "
+              "synthetic. Several times: all share one engine.  [default: 0]")  # fmt: skip
+@click.option("--realtime", is_flag=True, default=None, help="Play recordings at their own speed, as a camera would.")
 @click.option("--engine", type=_path, help="Model file.  [default: the one that ships with the package]")
 @click.option("--device", type=click.Choice(get_args(Device)), help="Where the engine runs.  [default: auto]")
 @click.option("--trust-plan", is_flag=True, default=None, help="Load a TensorRT plan its manifest does not vouch for.")
 @click.option("--allow-host-code", is_flag=True, default=None, help="Let a plan's lean runtime run on the host.")
-@click.option("--detector", type=click.Choice(list(DETECTORS)), help="Face detector.  [default: haar]")
-@click.option("--record", type=_path, help="Write the annotated video here (.mp4, .avi, .mkv).")
+@click.option("--detector", type=click.Choice(get_args(DetectorName)),
+              help="yunet finds turned and small faces, haar frontal ones and needs no file; auto: yunet where its file "
+              "is at hand.  [default: auto]")  # fmt: skip
+@click.option("--detector-model", type=_path, help="YuNet's .onnx; without it the official file, fetched once.")
+@click.option("--min-face", type=int, help="Smallest face in pixels; larger is faster.")
+@click.option("--roi", metavar="X1,Y1,X2,Y2", help="Look only here, in pixels or in shares of the frame.")
+@click.option("--max-faces", type=int, help="At most this many a frame, the largest.")
+@click.option("--min-score", type=float, help="How sure the detector must be, 0 to 1.")
+@click.option("--detect-every", type=_IntervalType(), help="Detect in every N-th frame, follow faces between.  [auto]")
+@click.option("--smoothing", "smoothing_s", type=float, help="Seconds over which a person's emotions are averaged.")
+@click.option("--unsure-below", type=float, help="Say unsure below this confidence, 0 to 1.")
+@click.option("--workers", type=int, help="Threads that analyze.  [default: one a core]")
+@click.option("--keep-trying", is_flag=True, default=None, help="Wait for a source that cannot be opened yet.")
+@click.option("--record", type=_path, help="Write the annotated video here (.mp4, .mkv, .avi).")
 @click.option("--jsonl", type=_path, help="Write one JSON object a frame here.")
+@click.option("--csv", type=_path, help="Write one row a face here.")
+@click.option("--parquet", type=_path, help="Write one row a face here.")
+@click.option("--mqtt", help="Publish one message a frame: mqtt://host/topic.")
+@click.option("--serve", help="Web page with picture and charts, metrics and health, at HOST:PORT or PORT.")
+@click.option("--serve-token", envvar="FER_SERVE_TOKEN", help="What the page asks for, beyond this machine.")
 @click.option("--display/--no-display", default=None, help="Show a window.  [default: where there is a screen]")
 @click.option("--max-frames", type=int, help="End after this many frames.")
 @click.option("--json", "as_json", is_flag=True, help="Print the statistics as one JSON object.")
 def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
-    """Recognize emotions on a camera, stream, file or folder. q, Esc or Ctrl-C end it."""
-    config = load_settings(LiveConfig, config_path, flags)
+    """Recognize emotions on cameras, streams, files or folders.
+
+    \b
+    fer-deploy live                                     the first camera, in a window; q, Esc or Ctrl-C end it
+    fer-deploy live --source clip.mp4 --record out.mp4  annotate a recording
+    fer-deploy live --source rtsp://camera/1 --serve 8080 --no-display
+                                                        a stream, on a web page at http://127.0.0.1:8080
+
+    Live sources keep the newest frame and count what they drop; recordings lose nothing.
+    """  # noqa: D301 - click's mark for text that is not to be wrapped
+    config = load_settings(LiveConfig, config_path, _nested(flags))
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     console = Console(stderr=True)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
-    with open_engine(config.engine or bundled_model(), device=config.device, **permissions) as engine:
+    # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.
+    with open_engine(config.engine or bundled_model(), device=config.device, threads=1, **permissions) as engine:
         console.print(f"engine: {engine.description}", highlight=False)
-        detector = build_detector(config.detector)
-        source = open_source(config.source)
+        pipeline = _open_pipeline(config, engine, console)
         try:
-            sinks = _open_sinks(config, source, console)
-        except FerDeployError:
-            source.close()
-            raise
-        pipeline = LivePipeline(source, detector, engine, sinks, max_frames=config.max_frames)
-        try:
-            with _stop_on_signals(pipeline), _progress(console) as on_frame:
-                pipeline.run(on_frame)
+            with _stop_on_signals(pipeline), _progress(console) as on_progress:
+                pipeline.run(on_progress)
         finally:  # after a failure too: what was written until then is whole
-            _report(pipeline.stats, config, engine.description, as_json=as_json)
+            _report(pipeline, config, engine.description, as_json=as_json)
 
 
-def _report(stats: LiveStats, config: LiveConfig, engine: str, *, as_json: bool) -> None:
-    outputs = {"record": config.record, "jsonl": config.jsonl}
-    written = {name: str(path) for name, path in outputs.items() if path is not None and stats.num_frames}
+def _nested(flags: dict[str, Any]) -> dict[str, Any]:
+    """Return the flags in the groups that LiveConfig has; what was not given is left out."""
+    given = {name: value for name, value in flags.items() if value is not None and value != ()}
+    nested: dict[str, Any] = {}
+    for group, names in _GROUPS.items():
+        inside = {name: given.pop(name) for name in names if name in given}
+        if inside and group == "people":
+            nested.setdefault("pipeline", {})["people"] = inside
+        elif inside:
+            nested.setdefault(group, {}).update(inside)
+    return given | nested
+
+
+def _open_pipeline(config: LiveConfig, engine: Engine, console: Console) -> LivePipeline:
+    """Open detector, sources and sinks; on failure none stays open."""
+    detectors = build_detectors(config.detection)
+    with ExitStack() as opened:
+        sources: list[Source] = []
+        for text in config.source:
+            source = open_source(text, config.stream)
+            opened.callback(source.close)
+            sources.append(PacedSource(source) if config.realtime and not source.is_live else source)
+        waiting: list[LivePipeline] = []
+        sinks = open_sinks(config.output, sources, engine.spec.labels, lambda: waiting[0].snapshot(),
+                           tell=lambda text: console.print(text, highlight=False, soft_wrap=True))  # fmt: skip
+        pipeline = LivePipeline(sources, detectors, engine, sinks, config=config.pipeline)
+        waiting.append(pipeline)
+        opened.pop_all()  # from here on the loop closes them
+    return pipeline
+
+
+def _report(pipeline: LivePipeline, config: LiveConfig, engine: str, *, as_json: bool) -> None:
+    snapshot = pipeline.snapshot()
+    files = config.output.files() if snapshot.num_frames else {}
     if as_json:
-        run = {"source": without_password(config.source), "engine": engine}
-        click.echo(json.dumps({**run, **stats.to_dict(), **written}))
-        return
-    if stats.num_frames:
-        Console().print(_stats_table(stats))
-    for name, path in written.items():
-        click.echo(f"{'video' if name == 'record' else 'results'}: {path}")
-
-
-def _open_sinks(config: LiveConfig, source: Source, console: Console) -> list[Sink]:
-    """Open what the config names; JSONL last, since it replaces the old file at once. On failure none stays open."""
-    with ExitStack() as stack:
-        sinks: list[Sink] = []
-        if config.display:
-            reason = why_no_screen()
-            if reason is None:
-                sinks.append(stack.enter_context(WindowSink("fer-deploy live", is_live=source.is_live)))
-            else:
-                console.print(f"no window: {reason}; going on without. --no-display silences this", highlight=False)
-        if config.record is not None:
-            sinks.append(stack.enter_context(VideoSink(config.record, source.fps)))
-        if config.jsonl is not None:
-            sinks.append(stack.enter_context(JsonlSink(config.jsonl)))
-        stack.pop_all()  # from here on the loop closes them
-        return sinks
+        click.echo(json.dumps(report_dict(snapshot, pipeline.stats.throughput_fps, engine, files)))
+    else:
+        print_report(snapshot, pipeline.stats.throughput_fps, files)
 
 
 @contextmanager
@@ -114,26 +165,11 @@ def _stop_on_signals(pipeline: LivePipeline) -> Iterator[None]:
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Any]:
+def _progress(console: Console) -> Iterator[Callable[[LiveSnapshot], None] | None]:
     if not console.is_terminal:
         yield None
         return
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-
-        def show(stats: LiveStats) -> None:
-            live.update(f"{stats.num_frames} frames, {stats.num_faces} faces, {stats.throughput_fps:.1f} frames/s")
-
-        yield show
+        yield lambda snapshot: live.update(progress_line(snapshot))
 
 
-def _stats_table(stats: LiveStats) -> Table:
-    table = Table(title="latency by stage, milliseconds")
-    for column in ("stage", "p50", "p90", "p99"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
-    for row in stats.latencies():
-        table.add_row(row.stage, f"{row.p50_ms:.2f}", f"{row.p90_ms:.2f}", f"{row.p99_ms:.2f}")
-    table.caption = (
-        f"{stats.num_frames} frames, {stats.num_faces} faces, {stats.num_dropped} dropped, "
-        f"throughput {stats.throughput_fps:.1f} frames/s over {stats.seconds:.1f} s"
-    )
-    return table

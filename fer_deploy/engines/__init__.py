@@ -19,14 +19,16 @@ PLAN_SUFFIXES = (".plan", ".engine")
 
 
 def open_engine(
-    path: Path, *, device: Device = "auto", trust_plan: bool = False, allow_host_code: bool = False
-) -> Engine:
+    path: Path, *, device: Device = "auto", threads: int | None = None, trust_plan: bool = False,
+    allow_host_code: bool = False,
+) -> Engine:  # fmt: skip
     """Load a model and prove that it runs where it was asked to.
 
     Args:
         path: an `.onnx` file written by `fer-deploy export`, or a TensorRT `.plan` (also `.engine`) written by
             `fer-deploy build` with its manifest beside it.
         device: "cpu", "cuda", or "auto" for CUDA where the runtime offers it, else the CPU; a plan runs on CUDA only.
+        threads: of ONNX Runtime's CPU provider, for one call; None: every core. A plan computes nothing on the CPU.
         trust_plan: load a plan without comparing it with its manifest's SHA-256, and one without a manifest if the
             ONNX of the same name stands beside it. A plan is executable code.
         allow_host_code: let a plan that embeds a lean runtime run it on the host.
@@ -57,7 +59,8 @@ def open_engine(
         raise MissingDependencyError(
             f"cannot open {path}: {err.name} is not installed. Fix: pip install 'fer-toolchain[{extra}]'"
         ) from err
-    engine: Engine = backend.open(path, device=device, **(permissions if path.suffix in PLAN_SUFFIXES else {}))
+    options = permissions if path.suffix in PLAN_SUFFIXES else {"threads": threads}
+    engine: Engine = backend.open(path, device=device, **options)
     return engine
 
 

@@ -17,7 +17,13 @@ Device = Literal["auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx"]
 
 
 class Engine(ABC):
-    """A loaded model. Use it from one thread at a time; close it, or use it as a context manager."""
+    """A loaded model; close it, or use it as a context manager. Use it from one thread at a time, unless:
+
+    Attributes:
+        is_concurrent: `infer` may be called from several threads at once.
+    """
+
+    is_concurrent = False
 
     def __init__(self, spec: ModelSpec, description: str) -> None:
         self._spec = spec

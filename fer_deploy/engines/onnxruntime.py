@@ -38,6 +38,7 @@ class OnnxRuntimeEngine(Engine):
         super().__init__(spec, f"ONNX Runtime {ort.__version__}, {opened.provider}, {spec.precision}")
         self._runner: Runner | None = runner
         self._settings = MappingProxyType(dict(opened.settings))
+        self.is_concurrent = opened.device == "cpu"  # a session's `run` is thread-safe; GPU runners share buffers
 
     @classmethod
     def open(cls, path: Path, *, device: Device = "auto", threads: int | None = None, spinning: bool = False,

@@ -34,7 +34,7 @@ ORT_ERRORS = (
     ort_errors.RuntimeException, UnicodeDecodeError,
 )  # fmt: skip
 """The last is what becomes of an error that quotes a name which is not UTF-8."""
-_EXPORT_AGAIN = "Fix: export it again with fer-deploy export"
+_EXPORT_AGAIN = "export it again with fer-deploy export"
 _REFUSED_CPU = "fallback to CPU EP has been explicitly disabled"
 """What ONNX Runtime says where a node, or the whole graph, would have to run on the CPU."""
 _RTX_PLUGIN = "fer_deploy.engines.onnxruntime_rtx"
@@ -67,8 +67,8 @@ class ProvedSession(NamedTuple):
     settings: dict[str, str]
 
 
-def open_session(path: Path, request: SessionRequest) -> ProvedSession:
-    """Judge a graph, load the bytes that were judged, and prove the provider.
+def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAIN) -> ProvedSession:
+    """Judge a graph, load the bytes that were judged, and prove the provider; `fix` mends a file that is damaged.
 
     Raises:
         ArtifactError: no ONNX model that this version reads, or one that no export writes (`onnx_outline`).
@@ -84,11 +84,11 @@ def open_session(path: Path, request: SessionRequest) -> ProvedSession:
     content = read_model_file(path)
     fault = fault_of_onnx(content)
     if fault is not None:
-        raise ArtifactError(f"cannot load {path}: {fault}. {_EXPORT_AGAIN}")
+        raise ArtifactError(f"cannot load {path}: {fault}. Fix: {fix}")
     try:
         session = _make_session(content, options, provider, provider_options)
     except ORT_ERRORS as err:
-        raise _explain(err, path, provider) from err
+        raise _explain(err, path, provider, fix) from err
     nodes = _prove(session, provider)
     settings = {
         "onnxruntime": ort.__version__, "provider": provider,
@@ -165,7 +165,7 @@ def _make_session(content: bytes, options: ort.SessionOptions, provider: str, pr
     return ort.InferenceSession(content, options, enable_fallback=False)
 
 
-def _explain(err: Exception, path: Path, provider: str) -> ArtifactError | EngineError:
+def _explain(err: Exception, path: Path, provider: str, fix: str) -> ArtifactError | EngineError:
     first = (str(err).splitlines() or [type(err).__name__])[0][:200]
     if _REFUSED_CPU in str(err):
         return EngineError(
@@ -175,7 +175,7 @@ def _explain(err: Exception, path: Path, provider: str) -> ArtifactError | Engin
         )
     return ArtifactError(
         f"cannot load {path}: truncated, or not an ONNX model that ONNX Runtime {ort.__version__} reads "
-        f"({first}). {_EXPORT_AGAIN}"
+        f"({first}). Fix: {fix}"
     )
 
 

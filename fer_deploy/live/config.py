@@ -1,43 +1,90 @@
-"""LiveConfig: everything that shapes a run of the live loop."""
+"""PipelineConfig and LiveConfig: everything that shapes a run of the live loop."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
 from fer_deploy.engines.base import Device
+from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.settings import Settings
+from fer_deploy.detectors import DetectorConfig
+from fer_deploy.vision.people import PeopleConfig
+from fer_deploy.vision.preprocess import CropConfig
 
 
-def _text_of_camera(value: object) -> object:
-    """YAML reads `source: 0` as a number; it names a camera all the same."""
-    return str(value) if type(value) is int else value
+def _texts_of_sources(value: object) -> object:
+    """Take one source for a list of one; YAML reads `0` as a number, and it names a camera all the same."""
+    values = list(value) if isinstance(value, list | tuple) else [value]
+    return tuple(str(one) if type(one) is int else one for one in values)
+
+
+class PipelineConfig(Settings):
+    """How frames are analyzed."""
+
+    detect_every: int | Literal["auto"] = Field(
+        default="auto",
+        description="the detector looks at every such frame, between them faces are followed; auto: live, as seldom as "
+        "the load wants it, and at every frame of a recording",
+    )
+    workers: int | None = Field(default=None, ge=1, le=64, description="threads that analyze; none: one a core")
+    max_frames: int | None = Field(default=None, ge=1, description="end after this many; none: at the sources' end")
+    people: PeopleConfig = PeopleConfig()
+    crop: CropConfig = CropConfig()
+
+    @model_validator(mode="after")
+    def _interval_is_positive(self) -> Self:
+        if self.detect_every != "auto" and not 1 <= self.detect_every <= 100:
+            raise ValueError(f"detect_every is {self.detect_every}, expected 1 to 100 or auto")
+        return self
+
+
+class OutputConfig(Settings):
+    """Where results go; several at once."""
+
+    record: Path | None = Field(default=None, strict=False, description="annotated video: .mp4, .mkv or .avi")
+    jsonl: Path | None = Field(default=None, strict=False, description="one JSON object a frame")
+    csv: Path | None = Field(default=None, strict=False, description="one row a face")
+    parquet: Path | None = Field(default=None, strict=False, description="one row a face; needs the extra table")
+    mqtt: str | None = Field(default=None, description="mqtt://host/topic, one message a frame; needs the extra mqtt")
+    serve: str | None = Field(default=None, description="web page at HOST:PORT or PORT; needs the extra serve")
+    serve_token: str | None = Field(default=None, description="what the page asks for; made up where it must have one")
+    display: bool = Field(default=True, description="show a window where there is a screen")
+
+    def files(self) -> dict[str, Path]:
+        """Return the files to be written, by the name of their setting."""
+        named = {"record": self.record, "jsonl": self.jsonl, "csv": self.csv, "parquet": self.parquet}
+        return {name: path for name, path in named.items() if path is not None}
 
 
 class LiveConfig(Settings):
-    """One run of `fer-deploy live`; YAML keys and flags have these names."""
+    """One run of `fer-deploy live`; YAML keys and flags have these names, groups are nested in YAML."""
 
-    source: Annotated[str, BeforeValidator(_text_of_camera)] = Field(
-        default="0", description="camera number, file, folder, URL, or synthetic", min_length=1
-    )
+    source: Annotated[tuple[str, ...], BeforeValidator(_texts_of_sources)] = Field(
+        default=("0",), description="camera number, file, folder, URL, -, or synthetic; several share one engine",
+        min_length=1,
+    )  # fmt: skip
+    realtime: bool = Field(default=False, description="play recordings at their own speed, as a camera would")
     engine: Path | None = Field(
         default=None, strict=False, description="model file; none: the one that ships with the package"
     )
     device: Device = "auto"
-    detector: Literal["haar"] = "haar"
-    record: Path | None = Field(default=None, strict=False, description="annotated video: .mp4, .avi or .mkv")
-    jsonl: Path | None = Field(default=None, strict=False, description="results, one JSON object a frame")
-    display: bool = Field(default=True, description="show a window where there is a screen")
-    max_frames: int | None = Field(default=None, ge=1, description="end after this many; none: at the source's end")
     trust_plan: bool = Field(default=False, description="load a TensorRT plan that its manifest does not vouch for")
     allow_host_code: bool = Field(default=False, description="let a plan's lean runtime run on the host")
+    detection: DetectorConfig = DetectorConfig()
+    pipeline: PipelineConfig = PipelineConfig()
+    stream: SourceConfig = SourceConfig()
+    output: OutputConfig = OutputConfig()
 
     @model_validator(mode="after")
     def _outputs_overwrite_nothing_read(self) -> Self:
-        outputs = [path.resolve() for path in (self.record, self.jsonl) if path is not None]
-        if len(set(outputs)) < len(outputs):
-            raise ValueError(f"record and jsonl are the same file, {self.record}")
-        for role, read in (("source", self.source), ("engine", self.engine)):
-            if read is not None and Path(read).resolve() in outputs:
-                raise ValueError(f"{read} is both {role} and output; it would be overwritten")
+        named: dict[Path, str] = {}
+        for name, path in self.output.files().items():
+            if path.resolve() in named:
+                raise ValueError(f"{named[path.resolve()]} and {name} are the same file, {path}")
+            named[path.resolve()] = name
+        read: list[tuple[str, Any]] = [*(("source", source) for source in self.source), ("engine", self.engine)]
+        for role, path in read:
+            if path is not None and Path(path).resolve() in named:
+                raise ValueError(f"{path} is both {role} and output; it would be overwritten")
         return self

@@ -1,170 +1,290 @@
-"""LivePipeline: capture and infer threads, sinks in the calling thread, and one way out of every failure."""
+"""LivePipeline: sources -> workers -> outlets, each in threads of their own, and one way out of every failure.
 
+    capture (a thread a source) -> Intake -> workers (a thread a core) -> Outlet (a thread a sink)
+
+A recording loses nothing: every stage waits for the next. Live, the newest frame wins, and no output can hold the loop up.
+"""
+
+import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from contextlib import ExitStack
-from itertools import pairwise
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+from typing import Any
+
+import cv2
 
 from fer_deploy.engines.base import Engine
-from fer_deploy.errors import EngineError, FerDeployError, SinkError, StreamError
-from fer_deploy.live.buffer import PENDING, Buffer, DropPolicy, Signal
-from fer_deploy.live.overlay import draw_result
+from fer_deploy.engines.threads import available_cores
+from fer_deploy.errors import EngineError, FerDeployError, StreamError
+from fer_deploy.live.analysis import SourceAnalysis
+from fer_deploy.live.config import PipelineConfig
+from fer_deploy.live.intake import Intake
+from fer_deploy.live.load import DetectionInterval
+from fer_deploy.live.outlet import POLL_S, Outlet
+from fer_deploy.live.overlay import Drawing
+from fer_deploy.live.result_queue import ResultQueue
 from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sources import Source
-from fer_deploy.live.stats import LiveStats
+from fer_deploy.live.stats import LiveSnapshot, LiveStats, SourceSnapshot
+from fer_deploy.live.turnstile import Aborted
 from fer_deploy.live.worker import Worker
 from fer_deploy.vision.detector import Detector
-from fer_deploy.vision.postprocess import emotions_from_logits
-from fer_deploy.vision.preprocess import gray_from_bgr, images_from_boxes
-from fer_deploy.vision.types import FaceResult, Frame, FrameResult
+from fer_deploy.vision.people import People
+from fer_deploy.vision.types import FrameResult
 
-POLL_S = 0.1
-"""How often the main thread looks whether it was asked to stop while no result comes."""
-_ERROR_OF_STAGE: dict[str, type[FerDeployError]] = {"capture": StreamError, "infer": EngineError, "sink": SinkError}
+GRACE_S = 5.0
+"""How long the loop's end waits for a thread that hangs in a read or a write before it gives it up."""
+_log = logging.getLogger(__name__)
+OnProgress = Callable[[LiveSnapshot], None]
+
+
+@contextmanager
+def _opencv_threads(num: int) -> Iterator[None]:
+    """Let OpenCV use so many threads a call: the workers already keep the cores busy. A setting of the whole process."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(num)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 class LivePipeline:
-    """One run of source -> detector -> engine -> sinks. Make a new one for each run.
+    """One run of sources -> detector -> engine -> sinks. Make a new one for each run.
 
-    Streams keep only the newest frame and count what they drop; files and folders wait and lose nothing.
+        for result in LivePipeline(source, detectors, engine):
+            ...                      # breaking out of the loop ends the run
+
+    or `run()`, which returns when the run has ended. Sources and sinks are closed then; the engine stays the caller's.
     """
 
-    def __init__(self, source: Source, detector: Detector, engine: Engine, sinks: Sequence[Sink],
-                 *, max_frames: int | None = None) -> None:  # fmt: skip
-        """Take opened parts. The engine stays the caller's to close; source and sinks are closed by `run`."""
-        policy = DropPolicy.DROP_OLDEST if source.is_live else DropPolicy.WAIT
-        self._source, self._detector, self._engine, self._sinks = source, detector, engine, sinks
-        self._max_frames = max_frames
-        self._frames: Buffer[Frame] = Buffer(1 if source.is_live else 4, policy)
-        self._results: Buffer[FrameResult] = Buffer(4, DropPolicy.WAIT)
-        self._stop_requested = False
-        self._failure: tuple[str, Exception] | None = None
-        self._cut_short = False
-        self._failure_lock = threading.Lock()
-        self.stats = LiveStats()
-
-    def stop(self) -> None:
-        """Ask the loop to end after the frame in hand. Takes no lock: fit for signal handlers and any thread."""
-        self._stop_requested = True
-
-    def run(self, on_frame: Callable[[LiveStats], None] | None = None) -> LiveStats:
-        """Run until the source ends, `max_frames` are done, a sink asks to end, or `stop`.
+    def __init__(self, sources: Source | Sequence[Source], detectors: Callable[[], Detector], engine: Engine,
+                 sinks: Sequence[Sink] = (), *, config: PipelineConfig | None = None,
+                 people: Sequence[People] | None = None) -> None:  # fmt: skip
+        """Take opened parts.
 
         Args:
-            on_frame: progress, called in this thread after each frame.
+            sources: one or several; all share the engine.
+            detectors: makes a detector for each worker.
+            engine: at most one worker at a time uses it, unless it is concurrent.
+            sinks: every result goes to all of them.
+            config: defaults where None.
+            people: for each source, whom it showed before; None: nobody yet.
+        """
+        self._sources = [sources] if isinstance(sources, Source) else list(sources)
+        self._config = config or PipelineConfig()
+        self._detectors = detectors
+        self.is_live = any(source.is_live for source in self._sources)
+        self.stats = LiveStats()
+        self._labels = engine.spec.labels
+        self._engine_turn: AbstractContextManager[Any] = nullcontext() if engine.is_concurrent else threading.Lock()
+        self._num_workers = self._config.workers or available_cores()
+        fixed = self._config.detect_every
+        self._intake = Intake([source.is_live for source in self._sources], max_frames=self._config.max_frames,
+                              multiple=1 if fixed == "auto" else fixed)  # fmt: skip
+        self._intervals = [self._interval(source) for source in self._sources]
+        met = people or [People(self._config.people, self._labels) for _ in self._sources]
+        self._analyses = [
+            SourceAnalysis(known, engine, self._config.crop, interval, is_live=source.is_live, deliver=self._deliver)
+            for known, interval, source in zip(met, self._intervals, self._sources, strict=True)
+        ]
+        self._outlets = [Outlet(sink, is_live=self.is_live) for sink in sinks]
+        self._failure: FerDeployError | None = None
+        self._lock = threading.Lock()
+        self._num_capturing = len(self._sources)
+        self._num_working = self._num_workers
+        self._analyzed = threading.Event()
+        self._stop_requested = False
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Ask the run to end after the frames in hand. Takes no lock: fit for signal handlers and any thread."""
+        self._stop_requested = True
+
+    def snapshot(self) -> LiveSnapshot:
+        """Return the state of the run now; callable from any thread."""
+        return self.stats.snapshot(
+            lambda: tuple(
+                SourceSnapshot(source.name, source.is_live, self._intake.num_dropped(i), source.health)
+                for i, source in enumerate(self._sources)
+            ),
+            lambda: tuple(outlet.snapshot() for outlet in self._outlets),
+            detect_every=max(interval.frames for interval in self._intervals),
+        )
+
+    def __iter__(self) -> Iterator[FrameResult]:
+        """Run in the background and yield results in order; those of a live source that come too fast are dropped.
 
         Raises:
-            FerDeployError: the first failure of any stage, with its `stage`; all threads have ended and all
-                sinks are finalized by then.
+            FerDeployError: as `run`, once the results before the failure are through.
         """
-        workers = [
-            Worker("capture", self._capture, self._fail),
-            Worker("infer", self._infer, self._fail),
-        ]
-        started: list[Worker] = []
+        queue = ResultQueue()
+        self._outlets.append(Outlet(queue, is_live=self.is_live))
+        failures: list[Exception] = []
+        runner = Worker("run", lambda: self.run() and None, lambda _, err: failures.append(err))
+        runner.start()
         try:
-            for worker in workers:
-                worker.start()
-                started.append(worker)
-            self._feed_sinks(on_frame)
-        except Exception as err:  # noqa: BLE001 - the sink stage ends here; re-raised below
-            self._fail("sink", err)
+            yield from queue.results()
         finally:
-            self._frames.close()
-            self._results.close()
-            for worker in started:
-                worker.join()
-        self.stats.num_dropped = self._frames.num_dropped
-        self._raise_failure()
-        return self.stats
+            queue.leave()
+            self.stop()
+            runner.join()
+        if failures:
+            raise failures[0]
 
-    def _capture(self) -> None:
-        try:
-            for frame in self._source.frames():
-                if not self._frames.put(frame):
-                    return
-            self._frames.finish()
-        finally:
-            self._source.close()
+    def run(self, on_progress: OnProgress | None = None) -> LiveSnapshot:
+        """Run until the sources end, `max_frames` are done, a sink asks to end, or `stop`.
 
-    def _infer(self) -> None:
-        while not isinstance(frame := self._frames.get(), Signal):
-            if not self._results.put(self._analyze(frame)):
-                return
-        self._results.finish()
+        Args:
+            on_progress: called in this thread, some times a second.
 
-    def _analyze(self, frame: Frame) -> FrameResult:
-        marks = [("capture to infer", frame.captured_ns), ("detect", time.monotonic_ns())]
-        frame_gray = gray_from_bgr(frame.frame_bgr)
-        boxes = self._detector.detect(frame_gray)
-        marks.append(("preprocess", time.monotonic_ns()))
-        images = images_from_boxes(frame_gray, boxes, self._engine.spec.input)
-        marks.append(("infer", time.monotonic_ns()))
-        logits = self._engine.infer(images)
-        marks.append(("postprocess", time.monotonic_ns()))
-        emotions = emotions_from_logits(logits, self._engine.spec.labels)
-        faces = tuple(FaceResult(box, emotion) for box, emotion in zip(boxes, emotions, strict=True))
-        marks.append(("", time.monotonic_ns()))
-        stage_ns = {name: end - start for (name, start), (_, end) in pairwise(marks)}
-        return FrameResult(frame, faces, stage_ns)
-
-    def _feed_sinks(self, on_frame: Callable[[LiveStats], None] | None) -> None:
-        with ExitStack() as stack:
-            for sink in self._sinks:
-                stack.enter_context(sink)
+        Raises:
+            FerDeployError: the first failure, with its `stage`; everything has ended and is finalized by then.
+        """
+        captures = [Worker("capture", lambda i=i: self._capture(i), self._on_error) for i in range(len(self._sources))]  # type: ignore[misc]
+        workers = [Worker("analyze", self._work, self._on_error) for _ in range(self._num_workers)]
+        main, others = self._split_outlets()
+        writers = [Worker(f"sink-{outlet.sink.name}", outlet.pump, self._on_error) for outlet in others]
+        with _opencv_threads(max(1, available_cores() // self._num_workers)):
+            for thread in (*writers, *workers, *captures):
+                thread.start()
             try:
-                self._cut_short = not self._write_results(on_frame)
-            except Exception as err:  # noqa: BLE001 - kept as the first failure, before a sink's close can hide it
-                self._fail("sink", err)
+                self._watch(main, on_progress)
+            finally:
+                self._end(captures, workers, main, writers)
+        self._raise_failure()
+        return self.snapshot()
 
-    def _write_results(self, on_frame: Callable[[LiveStats], None] | None) -> bool:
-        """Return whether the results came to their end, rather than being cut short by stop, quit or `max_frames`."""
-        while not self._stop_requested:
-            result = self._results.get(timeout_s=POLL_S)
-            if isinstance(result, Signal):
-                if result is PENDING:
-                    continue
-                return True
-            go_on = self._write(result)
-            if on_frame is not None:
-                on_frame(self.stats)
-            if not go_on or self.stats.num_frames == self._max_frames:
-                return False
-        return False
+    def _interval(self, source: Source) -> DetectionInterval:
+        wanted = self._config.detect_every
+        return DetectionInterval(1 if wanted == "auto" and not source.is_live else wanted, self._num_workers)
 
-    def _write(self, result: FrameResult) -> bool:
-        started_ns = time.monotonic_ns()
-        wanted = any(sink.needs_picture for sink in self._sinks)
-        picture = draw_result(result, self._engine.spec.labels) if wanted else None
-        drawn_ns = time.monotonic_ns()
-        go_on = [sink.write(result, picture) for sink in self._sinks]  # a list: every sink gets every frame
-        self.stats.add(result, {"draw": drawn_ns - started_ns, "sinks": time.monotonic_ns() - drawn_ns})
-        return all(go_on)
+    def _split_outlets(self) -> tuple[Outlet | None, list[Outlet]]:
+        main = [outlet for outlet in self._outlets if outlet.sink.needs_main_thread]
+        assert len(main) <= 1, "two sinks want the main thread"
+        return (main[0] if main else None), [outlet for outlet in self._outlets if outlet not in main]
 
-    def _fail(self, stage: str, err: Exception) -> None:
-        """Keep the first failure; what is behind it in the flow finishes its work, what is before it is told to end."""
-        with self._failure_lock:
+    def _capture(self, number: int) -> None:
+        source = self._sources[number]
+        try:
+            started_ns = time.monotonic_ns()
+            for frame in source.frames():
+                if not source.is_live:
+                    self.stats.add_duration("decode", time.monotonic_ns() - started_ns)
+                source.health.num_captured += 1
+                if not self._intake.put(number, replace(frame, source=number) if number else frame):
+                    break
+                started_ns = time.monotonic_ns()
+        except Exception as err:  # noqa: BLE001 - the thread's end, before its close can hide the cause
+            self._on_error("capture", err)
+        finally:
+            source.health.state = "ended"
+            self._intake.finish(number)
+            source.close()
+
+    def _work(self) -> None:
+        try:
+            detector = self._detectors()
+            while (chunk := self._intake.take()) is not None:
+                analysis = self._analyses[chunk.source]
+                analysis.run(chunk, detector, self._engine_turn, self._intake.num_dropped(chunk.source))
+        except Aborted:
+            pass
+        except Exception as err:  # noqa: BLE001 - a worker's end
+            self._on_error("infer", err)
+        finally:
+            with self._lock:
+                self._num_working -= 1
+                if self._num_working == 0:
+                    self._analyzed.set()
+
+    def _deliver(self, result: FrameResult) -> None:
+        self.stats.add(result)
+        item = (result, Drawing(result, self._labels))
+        for outlet in self._outlets:
+            outlet.put(item)
+
+    def _watch(self, main: Outlet | None, on_progress: OnProgress | None) -> None:
+        """Stay until all is analyzed or the end is near; serve the sink that wants this thread meanwhile."""
+        told_s = 0.0
+        while not (self._stop_requested or self._is_cut_short()):
+            if main is None:
+                if self._analyzed.wait(POLL_S):
+                    return
+            elif self._analyzed.is_set() or not main.step():
+                return
+            if on_progress is not None and time.monotonic() - told_s > 2 * POLL_S:
+                on_progress(self.snapshot())
+                told_s = time.monotonic()
+
+    def _is_cut_short(self) -> bool:
+        """Whether a sink asks to end, or one failed that a recording cannot do without."""
+        if any(outlet.wants_end.is_set() for outlet in self._outlets):
+            return True
+        return not self.is_live and any(outlet.failure is not None for outlet in self._outlets)
+
+    def _end(self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None,
+             writers: Sequence[Worker]) -> None:  # fmt: skip
+        """End every thread in the order of the flow; what is in hand is still delivered."""
+        if not self._analyzed.is_set():
+            self._stopped = True
+            for source in self._sources:
+                source.stop()
+            self._intake.close()
+        failed = [outlet for outlet in self._outlets if outlet.failure is not None]
+        for outlet in failed:
+            outlet.finish()
+        self._join("capture", captures)
+        self._join("infer", workers)
+        for outlet in self._outlets:
+            outlet.finish()
+        if main is not None:
+            main.pump()
+        self._join_writers(writers)
+
+    def _join(self, stage: str, threads: Sequence[Worker]) -> None:
+        deadline = time.monotonic() + GRACE_S
+        for thread in threads:
+            thread.join(max(0.0, deadline - time.monotonic()))
+        if any(thread.is_alive() for thread in threads):
+            self._on_error(stage, StreamError(f"the {stage} thread did not end within {GRACE_S:g} s; it was given up"))
+
+    def _join_writers(self, writers: Sequence[Worker]) -> None:
+        """Recordings are written to their end, however long that takes; live, an output that hangs is given up."""
+        deadline = time.monotonic() + GRACE_S
+        for writer in writers:
+            writer.join(max(0.0, deadline - time.monotonic()) if self.is_live or self._stopped else None)
+        for outlet in self._outlets:
+            if not outlet.has_ended(0):
+                outlet.give_up(f"the {outlet.sink.name} sink did not end within {GRACE_S:g} s; what it wrote may lack its end")
+
+    def _on_error(self, stage: str, err: Exception) -> None:
+        """Keep the first failure. A source's leaves the others running; a worker's ends the run."""
+        if not isinstance(err, FerDeployError):
+            kind = StreamError if stage == "capture" else EngineError
+            cause, err = err, kind(f"the {stage} thread failed: {type(err).__name__}: {err}")
+            err.__cause__ = cause
+        err.stage = stage
+        with self._lock:
             if self._failure is None:
-                self._failure = (stage, err)
+                self._failure = err
         if stage == "capture":
-            self._frames.finish()
+            if len(self._sources) > 1:
+                _log.warning("%s", err)
             return
-        self._frames.close()
-        if stage == "infer":
-            self._results.finish()
-        else:
-            self._results.close()
+        for analysis in self._analyses:
+            analysis.abort()
+        self._intake.close()
 
     def _raise_failure(self) -> None:
-        if self._failure is None:
-            return
-        stage, err = self._failure
-        if self._cut_short and stage != "sink":
-            return  # capture and infer read ahead; what they met beyond the last frame wanted is of no consequence
-        if isinstance(err, FerDeployError):
-            err.stage = stage
-            raise err
-        wrapped = _ERROR_OF_STAGE[stage](f"the {stage} thread failed: {type(err).__name__}: {err}")
-        wrapped.stage = stage
-        raise wrapped from err
+        """Raise the first failure; not what capture met beyond the last frame that was wanted."""
+        sink_errors = [err for outlet in self._outlets if (err := outlet.error()) is not None]
+        first = self._failure
+        was_cut = self._stopped or self.stats.num_frames == self._config.max_frames
+        if first is not None and not (was_cut and first.stage == "capture"):
+            raise first
+        if sink_errors:
+            raise sink_errors[0]
+

@@ -9,16 +9,20 @@ import cv2
 import numpy as np
 
 from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.live.config import PipelineConfig
+from fer_deploy.live.intake import CHUNK_FRAMES
+from fer_deploy.live.outlet import RECORDING_CAPACITY
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import Picture, Sink
 from fer_deploy.live.sources import Source
-from fer_deploy.live.stats import LiveStats
-from fer_deploy.vision.types import Box, Frame, FrameResult
+from fer_deploy.live.stats import LiveSnapshot
+from fer_deploy.vision.types import Box, Detection, Frame, FrameResult
 
 GUARD_S = 10
 """A loop that has not ended by then hangs."""
-IN_FLIGHT = 1 + 4 + 1 + 4 + 1
-"""Most frames between source and sinks: capture's hand, buffer, infer's hand, buffer, the sinks' hand."""
+NUM_WORKERS = 2
+IN_FLIGHT = 1 + 2 * CHUNK_FRAMES + NUM_WORKERS * CHUNK_FRAMES + RECORDING_CAPACITY + 1
+"""Most frames between source and sinks: capture's hand, intake, the workers' hands, outlet, the sink's hand."""
 
 
 def make_frame(index: int) -> Frame:
@@ -40,6 +44,8 @@ class ScriptedSource(Source):
         before: Callable[[int], object] = lambda index: None,
         close_error: Exception | None = None,
     ) -> None:
+        super().__init__()
+        self.name = "scripted"
         self._num, self._error, self.is_live, self._before = num, error, is_live, before
         self._close_error = close_error
         self.num_yielded = 0
@@ -47,6 +53,8 @@ class ScriptedSource(Source):
 
     def frames(self) -> Iterator[Frame]:
         while self._num is None or self.num_yielded < self._num:
+            if self._stopped.is_set():
+                return
             self._before(self.num_yielded)
             self.num_yielded += 1
             yield make_frame(self.num_yielded - 1)
@@ -61,16 +69,21 @@ class ScriptedSource(Source):
 
 
 class OneFaceDetector:
-    """Finds the same box in every frame; raises at frame number `fail_at`."""
+    """Finds the same box in every frame, all workers' frames counted together; raises at the n-th."""
 
     def __init__(self, *, fail_at: int | None = None) -> None:
-        self._fail_at, self._num = fail_at, 0
+        self._fail_at, self.num_looks, self._lock = fail_at, 0, threading.Lock()
 
-    def detect(self, frame_gray: np.ndarray) -> list[Box]:
-        self._num += 1
-        if self._num - 1 == self._fail_at:
-            raise RuntimeError("the cascade is broken")
-        return [Box(10, 5, 70, 65)]
+    def __call__(self) -> "OneFaceDetector":
+        """Return what a worker gets: the one detector, for all of them."""
+        return self
+
+    def detect(self, frame_bgr: np.ndarray) -> list[Detection]:
+        with self._lock:
+            self.num_looks += 1
+            if self.num_looks - 1 == self._fail_at:
+                raise RuntimeError("the cascade is broken")
+        return [Detection(Box(10, 5, 70, 65))]
 
 
 class CountingSink(Sink):
@@ -102,13 +115,19 @@ class CountingSink(Sink):
             raise self._close_error
 
 
-def run_guarded(pipeline: LivePipeline) -> LiveStats:
+def make_pipeline(source, sinks=(), *, detector=None, engine=None, **settings) -> LivePipeline:
+    """A loop of fakes with two workers, smoothing off so that results are the engine's."""
+    config = PipelineConfig(workers=NUM_WORKERS, **settings)
+    return LivePipeline(source, detector or OneFaceDetector(), engine or FakeEngine(), sinks, config=config)
+
+
+def run_guarded(pipeline: LivePipeline, on_progress=None) -> LiveSnapshot:
     """Run the loop; fail if it hangs or leaves a thread, raise what it raises."""
-    outcome: list[LiveStats | Exception] = []
+    outcome: list[LiveSnapshot | Exception] = []
 
     def body() -> None:
         try:
-            outcome.append(pipeline.run())
+            outcome.append(pipeline.run(on_progress))
         except Exception as err:  # noqa: BLE001 - handed to the test below
             outcome.append(err)
 

@@ -12,19 +12,21 @@ from integration.live_fakes import (
     CountingSink,
     OneFaceDetector,
     ScriptedSource,
+    make_pipeline,
     num_video_frames,
     run_guarded,
 )
 
 from fer_deploy.engines.fake import FakeEngine
-from fer_deploy.errors import EngineError, SinkError, StreamError
+from fer_deploy.errors import ConfigError, EngineError, SinkError, StreamError
+from fer_deploy.live import pipeline as pipeline_module
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import JsonlSink, VideoSink
 
 
 def fails(source, sinks, *, detector=None, engine=None):
     """Run a loop that must fail; return the error after checking that everything was closed once."""
-    pipeline = LivePipeline(source, detector or OneFaceDetector(), engine or FakeEngine(), sinks)
+    pipeline = make_pipeline(source, sinks, detector=detector, engine=engine)
     with pytest.raises((StreamError, EngineError)) as caught:
         run_guarded(pipeline)
     assert source.num_closed == 1
@@ -73,23 +75,36 @@ class TestSource:
 
 
 class TestInfer:
-    @pytest.mark.parametrize("is_live", [False, True])
-    def test_engine_raises(self, is_live):
+    def test_engine_raises(self):
+        """What was analyzed before is delivered; the chunk in the engine, and what comes after it, is not."""
         sink = CountingSink()
-        err = fails(ScriptedSource(None, is_live=is_live), [sink], engine=FakeEngine(fail_at_call=3))
+        err = fails(ScriptedSource(None), [sink], engine=FakeEngine(fail_at_call=3))
         assert type(err) is EngineError
         assert (err.stage, err.exit_code) == ("infer", 7)
         assert "told to fail at call 3" in str(err)
-        assert len(sink.indices) == 3
-        assert is_live or sink.indices == [0, 1, 2]
+        assert sink.indices == list(range(12))
+
+    def test_engine_raises_live(self):
+        sink = CountingSink()
+        err = fails(ScriptedSource(None, is_live=True), [sink], engine=FakeEngine(fail_at_call=3))
+        assert (err.stage, err.exit_code) == ("infer", 7)
+        assert len(sink.indices) <= 3
 
     def test_detector_raises(self):
-        sink = CountingSink()
-        err = fails(ScriptedSource(None), [sink], detector=OneFaceDetector(fail_at=2))
+        err = fails(ScriptedSource(None), [CountingSink()], detector=OneFaceDetector(fail_at=2))
         assert type(err) is EngineError
         assert str(err) == "the infer thread failed: RuntimeError: the cascade is broken"
         assert err.stage == "infer"
-        assert sink.indices == [0, 1]
+
+    def test_a_detector_that_cannot_be_made(self):
+        def detectors():
+            raise ConfigError("no such detector")
+
+        source = ScriptedSource(None)
+        pipeline = LivePipeline(source, detectors, FakeEngine(), [])
+        with pytest.raises(ConfigError, match="no such detector"):
+            run_guarded(pipeline)
+        assert source.num_closed == 1
 
     def test_first_failure_wins(self):
         err = fails(
@@ -98,16 +113,18 @@ class TestInfer:
         assert (err.stage, str(err)) == ("infer", "FakeEngine was told to fail at call 0")
 
 
-class TestSinks:
-    @pytest.mark.parametrize("is_live", [False, True])
-    def test_write_raises(self, is_live):
+class TestSinksOfRecordings:
+    """Nothing may be lost, so the first failure ends the run."""
+
+    def test_write_raises(self):
         bad, good = CountingSink(fail_at=0), CountingSink()
-        err = fails(ScriptedSource(None, is_live=is_live), [good, bad])
+        err = fails(ScriptedSource(None), [good, bad])
         assert type(err) is SinkError
-        assert str(err) == "the sink thread failed: OSError: [Errno 5] Input/output error"
+        assert str(err) == "the sink sink failed: OSError: [Errno 5] Input/output error"
         assert (err.stage, err.exit_code) == ("sink", 8)
         assert isinstance(err.__cause__, OSError)
-        assert (len(good.indices), bad.indices) == (1, [])
+        assert good.indices == list(range(len(good.indices)))
+        assert bad.indices == []
 
     def test_close_raises(self):
         bad, before, after = CountingSink(close_error=SinkError("incomplete")), CountingSink(), CountingSink()
@@ -139,3 +156,62 @@ class TestSinks:
         assert num_video_frames(path) == 4
         assert other.num_closed == 1
         assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
+
+
+class TestSinksOfLiveLoops:
+    """An output that fails is given up and told at the end; the loop and the other outputs go on."""
+
+    def test_write_raises(self):
+        bad, good = CountingSink(fail_at=2), CountingSink()
+        pipeline = make_pipeline(ScriptedSource(None, is_live=True), [bad, good], max_frames=40)
+        with pytest.raises(SinkError, match="Input/output error"):
+            run_guarded(pipeline)
+        snapshot = pipeline.snapshot()
+        assert snapshot.num_frames == 40
+        assert [sink.num_written for sink in snapshot.sinks][0] == 2
+        assert [bool(sink.failure) for sink in snapshot.sinks] == [True, False]
+        assert (bad.num_closed, good.num_closed) == (1, 1)
+
+    def test_a_sink_that_hangs_is_given_up(self, monkeypatch):
+        monkeypatch.setattr(pipeline_module, "GRACE_S", 0.2)
+        release = threading.Event()
+        hanging, good = CountingSink(after=lambda index: release.wait(GUARD_S)), CountingSink()
+        pipeline = make_pipeline(ScriptedSource(None, is_live=True), [hanging, good], max_frames=10)
+        try:
+            with pytest.raises(SinkError, match="the sink sink did not end within 0.2 s"):
+                pipeline.run()
+        finally:
+            release.set()
+        assert good.num_closed == 1
+        assert pipeline.snapshot().num_frames == 10
+
+
+class TestSources:
+    def test_one_of_two_sources_fails_and_the_other_goes_on(self):
+        broken, whole, sink = ScriptedSource(2, error=StreamError("unplugged")), ScriptedSource(30), CountingSink()
+        pipeline = make_pipeline([broken, whole], [sink])
+        with pytest.raises(StreamError, match="unplugged"):
+            run_guarded(pipeline)
+        assert len(sink.indices) == 32
+        assert (broken.num_closed, whole.num_closed) == (1, 1)
+
+    @pytest.mark.parametrize("_", range(5))
+    def test_a_source_that_breaks_after_the_last_frame_wanted_is_no_failure(self, _):
+        """Capture reads ahead; what it meets there must not decide how a finished run ends."""
+        sink = CountingSink()
+        run_guarded(make_pipeline(ScriptedSource(5, error=StreamError("damaged")), [sink], max_frames=3))
+        assert sink.indices == [0, 1, 2]
+
+    def test_a_source_that_hangs_is_given_up(self, monkeypatch):
+        monkeypatch.setattr(pipeline_module, "GRACE_S", 0.2)
+        release = threading.Event()
+        source = ScriptedSource(None, is_live=True, before=lambda index: index == 3 and release.wait(GUARD_S))
+        pipeline = make_pipeline(source, [])
+        stopper = threading.Timer(0.3, pipeline.stop)
+        stopper.start()
+        try:
+            pipeline.run()
+        finally:
+            release.set()
+            stopper.join()
+        assert pipeline.snapshot().num_frames >= 1

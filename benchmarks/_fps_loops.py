@@ -1,0 +1,206 @@
+"""The loops that fps.py compares, each run in a process of its own: what a tutorial does, and what the live loop does.
+
+    python benchmarks/_fps_loops.py '{"variant": "yunet tutorial", "clip": "clip.gif", ...}'     # prints one JSON line
+"""
+
+import json
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+
+from fer_deploy.artifacts import bundled_model
+from fer_deploy.engines import open_engine
+from fer_deploy.engines.base import Engine
+from fer_deploy.engines.threads import available_cores
+from fer_deploy.vision.types import Detection
+
+Boxes = list[tuple[int, int, int, int]]
+Find = Callable[[np.ndarray], Boxes]
+Ask = Callable[[np.ndarray], int]
+
+
+def looped_frames(clip: str, num: int) -> Iterator[np.ndarray]:
+    """Yield `num` decoded frames, opening the clip anew at its end."""
+    count = 0
+    while count < num:
+        capture = cv2.VideoCapture(clip)
+        while count < num:
+            ok, frame = capture.read()
+            if not ok:
+                break
+            yield frame
+            count += 1
+        capture.release()
+
+
+def haar_on_the_full_frame() -> Find:
+    """OpenCV's tutorial for cascades, with its numbers."""
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+
+    def find(frame: np.ndarray) -> Boxes:
+        gray = cv2.cvtColor(frame, cv2.COLOR_BGR2GRAY)
+        return [tuple(map(int, box)) for box in cascade.detectMultiScale(gray, 1.1, 5, minSize=(30, 30))]
+
+    return find
+
+
+def yunet_on_the_full_frame(model: str) -> Find:
+    """OpenCV's tutorial for cv2.FaceDetectorYN, with its numbers."""
+    detector = cv2.FaceDetectorYN.create(model, "", (320, 320), 0.7, 0.3, 5000)
+
+    def find(frame: np.ndarray) -> Boxes:
+        detector.setInputSize((frame.shape[1], frame.shape[0]))
+        _, faces = detector.detect(frame)
+        return [] if faces is None else [tuple(map(int, face[:4])) for face in faces]
+
+    return find
+
+
+def eager_pytorch(checkpoint: str) -> tuple[Ask, tuple[str, ...]]:
+    """The network as it was trained, asked face by face."""
+    from fer_deploy.export.torch_engine import TorchEngine  # noqa: PLC0415 - the other loops run without torch
+
+    return _ask_engine(TorchEngine.open(Path(checkpoint), device="cpu"))
+
+
+def our_engine(model: str) -> tuple[Ask, tuple[str, ...]]:
+    """Our engine with its defaults, asked face by face."""
+    return _ask_engine(open_engine(Path(model) if model else bundled_model(), device="cpu"))
+
+
+def _ask_engine(engine: Engine) -> tuple[Ask, tuple[str, ...]]:
+    size = (engine.spec.input.width, engine.spec.input.height)
+
+    def ask(face_gray: np.ndarray) -> int:
+        return int(engine.infer(cv2.resize(face_gray, size)[None, None])[0].argmax())
+
+    ask(np.zeros(size, dtype=np.uint8))
+    return ask, engine.spec.labels
+
+
+def run_tutorial(find: Find, ask: Ask, labels: tuple[str, ...], clip: str, num: int) -> dict[str, Any]:
+    """Read, detect, classify face by face, draw; write JSONL as the live loop does."""
+    for frame in looped_frames(clip, 3):  # warm
+        find(frame)
+    latencies, num_faces = [], 0
+    with tempfile.TemporaryFile("w") as out:
+        cpu_started, started = time.process_time(), time.perf_counter()
+        for index, frame in enumerate(looped_frames(clip, num)):
+            captured = time.perf_counter()
+            faces = []
+            for x, y, w, h in find(frame):
+                x, y = max(0, x), max(0, y)
+                crop = frame[y : y + h, x : x + w]
+                if crop.size == 0:
+                    continue
+                label = labels[ask(cv2.cvtColor(crop, cv2.COLOR_BGR2GRAY))]
+                cv2.rectangle(frame, (x, y), (x + w, y + h), (0, 255, 0), 2)
+                cv2.putText(frame, label, (x, y - 8), cv2.FONT_HERSHEY_SIMPLEX, 0.6, (0, 255, 0), 2)
+                faces.append({"box": [x, y, w, h], "emotion": label})
+            out.write(json.dumps({"frame": index, "faces": faces}) + "\n")
+            num_faces += len(faces)
+            latencies.append(time.perf_counter() - captured)
+        wall, cpu = time.perf_counter() - started, time.process_time() - cpu_started
+    return _summary(num, num_faces, wall, cpu, latencies)
+
+
+def run_live(request: dict[str, Any]) -> dict[str, Any]:
+    """Run the live loop on the clip, looped; JSONL is written."""
+    from fer_deploy.live.config import PipelineConfig  # noqa: PLC0415
+    from fer_deploy.live.pipeline import LivePipeline  # noqa: PLC0415
+    from fer_deploy.live.sinks import JsonlSink  # noqa: PLC0415
+    from fer_deploy.live.sources import LoopedSource, PacedSource, open_source  # noqa: PLC0415
+    from fer_deploy.detectors import DetectorConfig, build_detectors  # noqa: PLC0415
+
+    num, fps = request["frames"], request.get("realtime_fps")
+    source = LoopedSource(lambda: open_source(request["clip"]), num_frames=num)
+    if fps:
+        source = PacedSource(source, fps=fps)
+    detection = DetectorConfig(detector="yunet", detector_model=Path(request["yunet"]), **request.get("detection", {}))
+    engine = open_engine(Path(request["engine"]) if request["engine"] else bundled_model(), device="cpu", threads=1)
+    config = PipelineConfig(detect_every=request["detect_every"], workers=request.get("workers"))
+    with tempfile.TemporaryDirectory() as folder, engine:
+        pipeline = LivePipeline(
+            source, build_detectors(detection), engine, [JsonlSink(Path(folder) / "a.jsonl")], config=config
+        )
+        cpu_started, started = time.process_time(), time.perf_counter()
+        snapshot = pipeline.run()
+        wall, cpu = time.perf_counter() - started, time.process_time() - cpu_started
+        num_lines = sum(1 for _ in (Path(folder) / "a.jsonl").open())
+    total = next(row for row in snapshot.latencies if row.stage == "total")
+    result = _summary(snapshot.num_frames, snapshot.num_faces, wall, cpu, [])
+    stages = {row.stage: {"p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "busy": row.busy} for row in snapshot.latencies}
+    return result | {
+        "p50_ms": total.p50_ms, "p95_ms": total.p95_ms, "p99_ms": total.p99_ms, "stages": stages,
+        "dropped": snapshot.num_dropped, "lines": num_lines,
+    }  # fmt: skip
+
+
+def run_analysis_alone(request: dict[str, Any]) -> dict[str, Any]:
+    """Detect and classify frames that lie in memory, as many threads as cores; nothing is read, tracked or written."""
+    from fer_deploy.detectors import DetectorConfig, build_detectors  # noqa: PLC0415
+    from fer_deploy.vision.preprocess import CropConfig, images_from_faces  # noqa: PLC0415
+
+    detection = DetectorConfig(detector="yunet", detector_model=Path(request["yunet"]), **request.get("detection", {}))
+    detectors = build_detectors(detection)
+    engine = open_engine(Path(request["engine"]) if request["engine"] else bundled_model(), device="cpu", threads=1)
+    frames = list(looped_frames(request["clip"], 400))
+    num, k = request["frames"], request["detect_every"]
+    chunks = iter(range(0, num, 4 if k == 1 else k))
+    lock, faces_of = threading.Lock(), []
+
+    def work() -> None:
+        detector = detectors()
+        while True:
+            with lock:
+                start = next(chunks, None)
+            if start is None:
+                return
+            chunk = [frames[i % len(frames)] for i in range(start, min(num, start + (4 if k == 1 else k)))]
+            found: list[list[Detection]] = []
+            for i, frame in enumerate(chunk):
+                found.append(detector.detect(frame) if i % k == 0 else found[-1])
+            images = [images_from_faces(f, d, engine.spec.input, CropConfig()) for f, d in zip(chunk, found, strict=True)]
+            engine.infer(np.concatenate(images))
+            faces_of.append(sum(map(len, found)))
+
+    detectors().detect(frames[0])
+    threads = [threading.Thread(target=work) for _ in range(request.get("workers") or available_cores())]
+    cpu_started, started = time.process_time(), time.perf_counter()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    wall, cpu = time.perf_counter() - started, time.process_time() - cpu_started
+    return _summary(num, sum(faces_of), wall, cpu, [])
+
+
+def _summary(num: int, num_faces: int, wall_s: float, cpu_s: float, latencies_s: list[float]) -> dict[str, Any]:
+    summary = {"frames": num, "faces": num_faces, "fps": num / wall_s, "cpu_ms_per_frame": 1e3 * cpu_s / num}
+    if latencies_s:
+        p50, p95, p99 = (1e3 * float(p) for p in np.percentile(latencies_s, (50, 95, 99)))
+        summary |= {"p50_ms": p50, "p95_ms": p95, "p99_ms": p99}
+    return summary
+
+
+def run(request: dict[str, Any]) -> dict[str, Any]:
+    """Run one variant."""
+    kind = request["kind"]
+    if kind == "live":
+        return run_live(request)
+    if kind == "alone":
+        return run_analysis_alone(request)
+    find = haar_on_the_full_frame() if request["detector"] == "haar" else yunet_on_the_full_frame(request["yunet"])
+    ask, labels = eager_pytorch(request["checkpoint"]) if kind == "tutorial" else our_engine(request["engine"])
+    return run_tutorial(find, ask, labels, request["clip"], request["frames"])
+
+
+if __name__ == "__main__":
+    print(json.dumps(run(json.loads(sys.argv[1]))))  # noqa: T201 - the one line that fps.py reads

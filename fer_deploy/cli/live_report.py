@@ -1,0 +1,73 @@
+"""What `fer-deploy live` prints while it runs and when it has ended."""
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from fer_deploy.live.stats import LiveSnapshot
+
+_FILE_WORDS = {"record": "video", "jsonl": "results"}
+
+
+def progress_line(snapshot: LiveSnapshot) -> str:
+    """Return the run in a line: frames, faces, speed, and what is not as it should be."""
+    parts = [f"{snapshot.num_frames} frames", f"{snapshot.num_faces} faces", f"{snapshot.throughput_fps:.1f} frames/s"]
+    if snapshot.num_dropped:
+        parts.append(f"{snapshot.num_dropped} dropped")
+    for source in snapshot.sources:
+        if source.health.state not in ("running", "ended"):
+            parts.append(f"{source.name}: {source.health.state} ({source.health.last_error or 'first time'})")
+    parts += [f"{sink.name} failed" for sink in snapshot.sinks if sink.failure]
+    return ", ".join(parts)
+
+
+def report_dict(snapshot: LiveSnapshot, throughput_fps: float, engine: str, files: dict[str, Path]) -> dict[str, Any]:
+    """Return the run as plain values for JSON."""
+    latencies = {
+        row.stage: {"p50": row.p50_ms, "p90": row.p90_ms, "p95": row.p95_ms, "p99": row.p99_ms, "busy": row.busy}
+        for row in snapshot.latencies
+    }
+    sources = [
+        {"name": s.name, "is_live": s.is_live, "num_dropped": s.num_dropped, **asdict(s.health)} for s in snapshot.sources
+    ]
+    return {
+        "engine": engine, "num_frames": snapshot.num_frames, "num_faces": snapshot.num_faces,
+        "num_dropped": snapshot.num_dropped, "seconds": snapshot.seconds, "throughput_fps": round(throughput_fps, 2),
+        "latency_ms": latencies, "sources": sources, "sinks": [asdict(sink) for sink in snapshot.sinks],
+        **{name: str(path) for name, path in files.items()},
+    }  # fmt: skip
+
+
+def print_report(snapshot: LiveSnapshot, throughput_fps: float, files: dict[str, Path]) -> None:
+    """Print a table of latencies, then what was lost and what was written."""
+    if snapshot.num_frames:
+        Console().print(_latency_table(snapshot, throughput_fps))
+    for source in snapshot.sources:
+        troubles = {name: value for name, value in asdict(source.health).items() if name.startswith("num_") and value}
+        troubles.pop("num_captured", None)
+        if troubles or len(snapshot.sources) > 1:
+            words = [f"{value} {name.removeprefix('num_').replace('_', ' ')}" for name, value in troubles.items()]
+            click.echo(f"{source.name}: {', '.join([f'{source.health.num_captured} captured', *words])}")
+    for sink in snapshot.sinks:
+        if sink.num_dropped or sink.failure:
+            click.echo(f"{sink.name}: {sink.num_written} written, {sink.num_dropped} dropped {sink.failure}".rstrip())
+    for name, path in files.items():
+        click.echo(f"{_FILE_WORDS.get(name, name)}: {path}")
+
+
+def _latency_table(snapshot: LiveSnapshot, throughput_fps: float) -> Table:
+    table = Table(title="latency by stage, milliseconds")
+    for column in ("stage", "p50", "p90", "p99", "busy"):
+        table.add_column(column, justify="left" if column == "stage" else "right")
+    for row in snapshot.latencies:
+        busy = "" if row.stage in ("queue", "wait", "total") else f"{row.busy:.0%}"
+        table.add_row(row.stage, f"{row.p50_ms:.2f}", f"{row.p90_ms:.2f}", f"{row.p99_ms:.2f}", busy)
+    table.caption = (
+        f"{snapshot.num_frames} frames, {snapshot.num_faces} faces, {snapshot.num_dropped} dropped, "
+        f"throughput {throughput_fps:.1f} frames/s over {snapshot.seconds:.1f} s"
+    )
+    return table

@@ -1,0 +1,8 @@
+"""Find faces in frames: Haar and YuNet behind one search. What runs is `fer_deploy.vision.detector.Detector`."""
+
+from fer_deploy.detectors.build import DetectorFactory, build_detectors
+from fer_deploy.detectors.config import DetectorConfig, DetectorName
+from fer_deploy.detectors.crop import CROPS
+from fer_deploy.detectors.search import FaceSearch
+
+__all__ = ["CROPS", "DetectorConfig", "DetectorFactory", "DetectorName", "FaceSearch", "build_detectors"]

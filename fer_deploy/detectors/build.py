@@ -1,0 +1,51 @@
+"""From a config to detectors: models are opened once, detectors are made one for each thread."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from fer_deploy.detectors.config import DetectorConfig
+from fer_deploy.detectors.finder import FaceFinder
+from fer_deploy.detectors.haar import HaarFinder
+from fer_deploy.detectors.search import FaceSearch
+from fer_deploy.detectors.yunet import YuNetFinder, check_yunet
+from fer_deploy.detectors.yunet_file import cache_file, file_at_hand, how_to_get, yunet_file
+from fer_deploy.engines.base import Device
+from fer_deploy.engines.network import open_network
+from fer_deploy.vision.detector import Detector
+
+DetectorFactory = Callable[[], Detector]
+
+
+def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: int = 1) -> DetectorFactory:
+    """Open what the detectors share, and return what makes one; call it once for each worker thread.
+
+    Args:
+        config: which detector, and where it looks for what.
+        device: where YuNet runs.
+        threads: of one call of YuNet on the CPU; detectors that run side by side share the cores.
+
+    Raises:
+        ArtifactError: YuNet's file is missing, damaged, not YuNet, or cannot be downloaded.
+        MissingDependencyError: OpenCV 5 for Haar, or no ONNX Runtime for YuNet.
+        ConfigError, EngineError: see `fer_deploy.engines.network.open_network`.
+    """
+    is_haar = config.detector == "haar" or (config.detector == "auto" and file_at_hand(config.detector_model) is None)
+    new_finder = HaarFinder if is_haar else _yunet(config, device, threads)
+    new_finder().find(np.zeros((64, 64, 3), dtype=np.uint8))  # faults show here, and the first frame finds all warm
+
+    def new_detector() -> Detector:
+        return FaceSearch(new_finder(), min_face=config.min_face, roi=config.roi, max_faces=config.max_faces)
+
+    return new_detector
+
+
+def _yunet(config: DetectorConfig, device: Device, threads: int) -> Callable[[], FaceFinder]:
+    path = yunet_file(config.detector_model)
+    fix = how_to_get(cache_file())
+    network = open_network(path, fix=fix, device=device, threads=threads)
+    check_yunet(network, where=str(path), fix=fix)
+    if config.min_score is None:
+        return lambda: YuNetFinder(network)
+    min_score = config.min_score
+    return lambda: YuNetFinder(network, min_score=min_score)

@@ -1,0 +1,53 @@
+"""DetectorConfig: what shapes the search for faces."""
+
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
+
+from fer_deploy.detectors.region import Region, check_region, region_from_text
+from fer_deploy.settings import Settings
+
+DetectorName = Literal["auto", "haar", "yunet"]
+
+
+def _region(value: object) -> object:
+    """Take the command line's text and YAML's list."""
+    if isinstance(value, str):
+        return region_from_text(value)
+    return (
+        tuple(map(float, value)) if isinstance(value, list) and all(type(v) in (int, float) for v in value) else value
+    )
+
+
+class DetectorConfig(Settings):
+    """YAML keys and flags have these names."""
+
+    detector: DetectorName = Field(
+        default="auto",
+        description="yunet: also turned and small faces; haar: frontal ones, needs no file; auto: yunet where its file is "
+        "at hand, that is named or in the cache",
+    )
+    detector_model: Path | None = Field(
+        default=None, strict=False, description="YuNet's .onnx; none: $FER_YUNET, else downloaded on first use"
+    )
+    min_score: float | None = Field(
+        default=None, gt=0, lt=1, description="YuNet's faces above it are kept; none: 0.6. Haar gives no score"
+    )
+    min_face: int | None = Field(
+        default=None, ge=8, description="pixels of the frame; smaller faces are left out. The larger, the faster: the "
+        "frame is shrunk as far as such a face allows. none: all that are found at a resolution for 24 pixels, "
+        "in large frames of a thirtieth of the shorter side"
+    )  # fmt: skip
+    roi: Annotated[Region, BeforeValidator(_region), AfterValidator(check_region)] | None = Field(
+        default=None,
+        description="where to look: x1,y1,x2,y2 in pixels, or in fractions of the frame where all are up to 1",
+    )
+    max_faces: int | None = Field(default=None, ge=1, description="of a frame, the largest; none: all")
+
+    @model_validator(mode="after")
+    def _haar_takes_no_network(self) -> Self:
+        given = [name for name in ("detector_model", "min_score") if getattr(self, name) is not None]
+        if self.detector == "haar" and given:
+            raise ValueError(f"{' and '.join(given)} is about YuNet, and the detector is haar. Fix: detector: yunet")
+        return self

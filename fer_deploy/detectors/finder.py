@@ -1,0 +1,38 @@
+"""FaceFinder: what a detector must bring; everything around it is `search`'s."""
+
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class FoundFaces(NamedTuple):
+    """Faces of one picture, in its pixels, possibly beyond its edges.
+
+    Attributes:
+        boxes_xyxy: (N, 4) float.
+        scores: (N,) float, 0 to 1.
+        landmarks: (N, 5, 2) float as in `Detection.landmarks`, or None where the finder knows none.
+    """
+
+    boxes_xyxy: NDArray[np.float32]
+    scores: NDArray[np.float32]
+    landmarks: NDArray[np.float32] | None = None
+
+
+class FaceFinder(Protocol):
+    """Finds faces in a picture that was brought to its working resolution. Used from one thread at a time."""
+
+    @property
+    def smallest_face(self) -> int:
+        """Longer side of the smallest face that it finds dependably, in pixels; see benchmarks/detectors.py."""
+        ...
+
+    @property
+    def largest_picture(self) -> tuple[int, int] | None:
+        """Largest width and height that it takes, or None for any."""
+        ...
+
+    def find(self, picture_bgr: NDArray[np.uint8]) -> FoundFaces:
+        """Return the faces in (H, W, 3) uint8, in any order."""
+        ...

@@ -1,0 +1,54 @@
+"""OpenCV's frontal-face Haar cascade (Viola and Jones 2001). Needs nothing but OpenCV 4; misses turned heads."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_deploy.detectors.finder import FoundFaces
+from fer_deploy.errors import MissingDependencyError
+
+_HAAR_FILE = "haarcascade_frontalface_default.xml"
+
+
+class HaarFinder:
+    """A `FaceFinder` of squares without scores and landmarks."""
+
+    largest_picture = None
+
+    def __init__(self, *, scale_factor: float = 1.1, min_neighbors: int = 5, smallest_face: int = 40,
+                 equalized: bool = False) -> None:  # fmt: skip
+        """Load the cascade.
+
+        Args:
+            scale_factor: step between two sizes searched; nearer to 1 finds more and takes longer.
+            min_neighbors: overlapping hits that make a face; higher means fewer false ones.
+            smallest_face: side of the smallest square searched, in pixels.
+            equalized: spread the picture's gray levels before.
+
+        Raises:
+            MissingDependencyError: OpenCV 5, which has no Haar cascades.
+        """
+        if not hasattr(cv2, "CascadeClassifier"):
+            raise MissingDependencyError(
+                f"the Haar detector needs OpenCV 4; this is {cv2.__version__}. Fix: pip install 'opencv-python<5'"
+            )
+        self._cascade = cv2.CascadeClassifier(str(Path(cv2.__file__).parent / "data" / _HAAR_FILE))
+        if self._cascade.empty():
+            raise MissingDependencyError(
+                f"OpenCV {cv2.__version__} lacks {_HAAR_FILE}. Fix: pip install --force-reinstall 'opencv-python<5'"
+            )
+        self.smallest_face = smallest_face
+        self._scale_factor, self._min_neighbors, self._equalized = scale_factor, min_neighbors, equalized
+
+    def find(self, picture_bgr: NDArray[np.uint8]) -> FoundFaces:
+        """Return the faces in (H, W, 3) uint8."""
+        gray = cv2.cvtColor(picture_bgr, cv2.COLOR_BGR2GRAY)
+        if self._equalized:
+            cv2.equalizeHist(gray, dst=gray)
+        side = self.smallest_face
+        found = self._cascade.detectMultiScale(gray, self._scale_factor, self._min_neighbors, minSize=(side, side))
+        boxes = np.asarray(found, dtype=np.float32).reshape(-1, 4)
+        boxes[:, 2:] += boxes[:, :2]
+        return FoundFaces(boxes, np.ones(len(boxes), dtype=np.float32))

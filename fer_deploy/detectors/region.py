@@ -1,0 +1,57 @@
+"""A rectangle of the frame that the user named: x1, y1, x2, y2 in pixels, or in fractions where none is above 1."""
+
+from fer_deploy.errors import ConfigError
+
+Region = tuple[float, float, float, float]
+
+
+def region_from_text(text: str) -> Region:
+    """Return the region of "x1,y1,x2,y2".
+
+    Raises:
+        ValueError: not four numbers; `check_region` judges them.
+    """
+    try:
+        x1, y1, x2, y2 = (float(part) for part in text.split(","))
+    except ValueError as err:
+        raise ValueError(f"expected x1,y1,x2,y2 such as 0.25,0,0.75,1 or 320,0,960,720, got {text!r}") from err
+    return x1, y1, x2, y2
+
+
+def check_region(region: Region) -> Region:
+    """Return the region.
+
+    Raises:
+        ValueError: negative, without area, or fractions and pixels mixed.
+    """
+    x1, y1, x2, y2 = region
+    if not (0 <= x1 < x2 and 0 <= y1 < y2):
+        raise ValueError(f"expected 0 <= x1 < x2 and 0 <= y1 < y2, got {_words(region)}")
+    if not _is_fraction(region) and any(value != int(value) for value in region):
+        raise ValueError(f"expected fractions up to 1 or whole pixels, got {_words(region)}")
+    return region
+
+
+def pixels_of(region: Region, width: int, height: int) -> tuple[int, int, int, int]:
+    """Return x1, y1, x2, y2 in pixels, x2 and y2 exclusive, cut to a frame of this size.
+
+    Raises:
+        ConfigError: no pixel is left.
+    """
+    scale = (width, height, width, height) if _is_fraction(region) else (1, 1, 1, 1)
+    x1, y1, x2, y2 = (round(value * factor) for value, factor in zip(region, scale, strict=True))
+    x2, y2 = min(x2, width), min(y2, height)
+    if x1 >= x2 or y1 >= y2:
+        raise ConfigError(
+            f"the region {_words(region)} has no pixel in a frame of {width}x{height}. "
+            "Fix: a --roi inside the frame, or in fractions of it such as 0.25,0,0.75,1"
+        )
+    return x1, y1, x2, y2
+
+
+def _is_fraction(region: Region) -> bool:
+    return max(region) <= 1
+
+
+def _words(region: Region) -> str:
+    return ",".join(f"{value:g}" for value in region)

@@ -1,0 +1,85 @@
+"""FaceSearch: any finder, at the resolution that the smallest face needs, in a region, largest faces first."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_deploy.detectors.finder import FaceFinder, FoundFaces
+from fer_deploy.detectors.region import Region, pixels_of
+from fer_deploy.vision.types import Box, Detection
+
+USEFUL_FACE = 24
+"""Pixels; a smaller face is less than half of what the classifier was trained on."""
+FRAME_SHARE = 1 / 30
+"""Of the frame's shorter side: a smaller face is not what a picture of this resolution was taken for."""
+
+
+class FaceSearch:
+    """A `Detector`: scales the frame for the finder and maps its faces back. One for each thread."""
+
+    def __init__(self, finder: FaceFinder, *, min_face: int | None = None, roi: Region | None = None,
+                 max_faces: int | None = None) -> None:  # fmt: skip
+        """Take a finder that no other search uses.
+
+        Args:
+            finder: what looks at the scaled picture.
+            min_face: longer side in pixels of the frame; what is smaller is left out. None: every face that is found
+                where those of `USEFUL_FACE`, and of `FRAME_SHARE`, are to be found.
+            roi: where to look; None: everywhere.
+            max_faces: keep this many, the largest; None: all.
+        """
+        self._finder, self._min_face, self._roi, self._max_faces = finder, min_face, roi, max_faces
+        self._scaled = np.empty((0, 0, 3), dtype=np.uint8)
+
+    def detect(self, frame_bgr: NDArray[np.uint8]) -> list[Detection]:
+        """Return the faces in (H, W, 3) uint8, from left to right, boxes inside the frame.
+
+        Raises:
+            ConfigError: the region has no pixel in this frame.
+        """
+        height, width = frame_bgr.shape[:2]
+        x, y, x2, y2 = (0, 0, width, height) if self._roi is None else pixels_of(self._roi, width, height)
+        found = self._find(frame_bgr[y:y2, x:x2], min(height, width))
+        if len(found.boxes_xyxy) == 0:
+            return []
+        return self._detections(found, (x, y), (width, height))
+
+    def _find(self, picture_bgr: NDArray[np.uint8], shorter_side: int) -> FoundFaces:
+        """Return faces in pixels of the picture, found in a smaller one where that suffices."""
+        height, width = picture_bgr.shape[:2]
+        wanted = self._min_face or max(USEFUL_FACE, shorter_side * FRAME_SHARE)
+        scale = min(1.0, self._finder.smallest_face / wanted)
+        if self._finder.largest_picture is not None:
+            scale = min(scale, self._finder.largest_picture[0] / width, self._finder.largest_picture[1] / height)
+        if scale == 1.0:
+            return self._finder.find(picture_bgr)
+        size = (max(1, round(width * scale)), max(1, round(height * scale)))
+        if self._scaled.shape[1::-1] != size:
+            self._scaled = np.empty((size[1], size[0], 3), dtype=np.uint8)
+        cv2.resize(picture_bgr, size, dst=self._scaled, interpolation=cv2.INTER_AREA)
+        found = self._finder.find(self._scaled)
+        back = np.array([width / size[0], height / size[1]], dtype=np.float32)
+        landmarks = None if found.landmarks is None else found.landmarks * back
+        return FoundFaces(found.boxes_xyxy * np.tile(back, 2), found.scores, landmarks)
+
+    def _detections(
+        self, found: FoundFaces, offset: tuple[int, int], frame_size: tuple[int, int]
+    ) -> list[Detection]:  # fmt: skip
+        boxes = found.boxes_xyxy + np.array([*offset, *offset], dtype=np.float32)
+        sizes = boxes[:, 2:] - boxes[:, :2]
+        limits = np.array([*frame_size, *frame_size], dtype=np.float32)
+        rounded = np.clip(np.rint(boxes), 0, limits).astype(np.intp)
+        kept = np.flatnonzero((rounded[:, 2] > rounded[:, 0]) & (rounded[:, 3] > rounded[:, 1]))
+        if self._min_face is not None:
+            kept = kept[sizes[kept].max(axis=1) >= self._min_face]
+        if self._max_faces is not None:
+            kept = kept[np.argsort(-sizes[kept].prod(axis=1), kind="stable")[: self._max_faces]]
+        kept = kept[np.lexsort((rounded[kept, 1], rounded[kept, 0]))]
+        corners, scores = rounded[kept].tolist(), found.scores[kept].tolist()
+        if found.landmarks is None:
+            return [Detection(Box(*box), score) for box, score in zip(corners, scores, strict=True)]
+        landmarks = (found.landmarks[kept] + np.array(offset, dtype=np.float32)).tolist()
+        return [
+            Detection(Box(*box), score, ((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1]), (e[0], e[1])))
+            for box, score, (a, b, c, d, e) in zip(corners, scores, landmarks, strict=True)
+        ]

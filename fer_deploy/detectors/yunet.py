@@ -1,0 +1,77 @@
+"""YuNet: a small network that finds faces and five landmarks (Wu et al. 2023; OpenCV Zoo, MIT).
+
+Runs in any `Network`; gives what `cv2.FaceDetectorYN` gives, which it is tested against.
+"""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_deploy.detectors.finder import FoundFaces
+from fer_deploy.detectors.yunet_decoding import STRIDES, decode
+from fer_deploy.engines.network import Network
+from fer_deploy.errors import ArtifactError
+
+_DIVISOR = STRIDES[-1]
+_HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+
+
+class YuNetFinder:
+    """A `FaceFinder`. Several may share one network; each has an input tensor of its own."""
+
+    def __init__(self, network: Network, *, min_score: float = 0.6, smallest_face: int = 16) -> None:
+        """Take a network that `check_yunet` has passed.
+
+        Args:
+            network: shared.
+            min_score: faces above it are kept, 0 to 1.
+            smallest_face: see `FaceFinder.smallest_face`.
+        """
+        self._network, self._min_score, self.smallest_face = network, min_score, smallest_face
+        (self._input,) = network.inputs
+        height, width = network.inputs[self._input].shape[2:]
+        self.largest_picture = None if width is None or height is None else (width, height)
+        self._allocate((0, 0))
+
+    def find(self, picture_bgr: NDArray[np.uint8]) -> FoundFaces:
+        """Return the faces in (H, W, 3) uint8."""
+        if picture_bgr.shape[:2] != self._size:
+            self._allocate((picture_bgr.shape[0], picture_bgr.shape[1]))
+        cv2.split(picture_bgr, self._planes)
+        for plane, target in zip(self._planes, self._targets, strict=True):
+            np.copyto(target, plane)
+        outputs = self._network.run({self._input: self._images})
+        return decode(outputs, self._images.shape[3], self._min_score)
+
+    def _allocate(self, size: tuple[int, int]) -> None:
+        """Make the tensor for pictures of this height and width: zeros at the right and below, up to whole strides."""
+        height, width = size
+        padded = (-(-height // _DIVISOR) * _DIVISOR, -(-width // _DIVISOR) * _DIVISOR)
+        if self.largest_picture is not None:
+            padded = (self.largest_picture[1], self.largest_picture[0])
+        self._size = size
+        self._images = np.zeros((1, 3, *padded), dtype=np.float32)
+        self._targets = [self._images[0, channel, :height, :width] for channel in range(3)]
+        self._planes = [np.empty(size, dtype=np.uint8) for _ in range(3)]
+
+
+def check_yunet(network: Network, *, where: str, fix: str) -> None:
+    """Hold a network's tensors against YuNet's.
+
+    Raises:
+        ArtifactError: it is another network, or an older YuNet; `where` names its file and `fix` ends the message.
+    """
+    inputs = [(info.dtype, info.shape[:2]) for info in network.inputs.values() if len(info.shape) == 4]
+    wanted = {f"{head}_{stride}": size for head, size in _HEADS.items() for stride in STRIDES}
+    found = {name: info.shape[-1] for name, info in network.outputs.items() if info.shape and info.dtype == "float32"}
+    if inputs != [("float32", (1, 3))] or len(network.inputs) != 1 or found != wanted:
+        raise ArtifactError(
+            f"cannot use {where} as a YuNet: it has {', '.join(network.inputs)} -> {', '.join(network.outputs)}; "
+            f"expected one float image (1, 3, H, W) -> {', '.join(wanted)}. Fix: {fix}"
+        )
+    (image,) = network.inputs.values()
+    height, width = image.shape[2:]
+    if (height or 0) % _DIVISOR or (width or 0) % _DIVISOR:
+        raise ArtifactError(
+            f"cannot use {where}: it takes pictures of {width}x{height}, expected multiples of {_DIVISOR}. Fix: {fix}"
+        )

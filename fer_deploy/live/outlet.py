@@ -1,0 +1,102 @@
+"""Outlet: a sink with the results that wait for it, and what becomes of it when it is slow or fails."""
+
+import threading
+from typing import Any
+
+from fer_deploy.errors import FerDeployError, SinkError
+from fer_deploy.live.buffer import PENDING, Buffer, DropPolicy, Signal
+from fer_deploy.live.overlay import Drawing
+from fer_deploy.live.sinks import Sink
+from fer_deploy.live.stats import SinkSnapshot
+from fer_deploy.vision.types import FrameResult
+
+POLL_S = 0.1
+"""How often a sink without results is asked whether it is content."""
+RECORDING_CAPACITY = 8
+Item = tuple[FrameResult, Drawing]
+
+
+class Outlet:
+    """One sink of a loop. `put` is the workers'; everything else the sink's own thread's."""
+
+    def __init__(self, sink: Sink, *, is_live: bool) -> None:
+        """Take a sink; live, results that it cannot take in time are dropped."""
+        self.sink = sink
+        policy = DropPolicy.DROP_OLDEST if is_live else DropPolicy.WAIT
+        self._buffer: Buffer[Item] = Buffer(sink.live_capacity if is_live else RECORDING_CAPACITY, policy)
+        self._num_written = 0
+        self._ended = threading.Event()
+        self.failure: Exception | None = None
+        self.wants_end = threading.Event()
+
+    def put(self, item: Item) -> None:
+        """Hand a result over; one that comes after the sink's end is ignored."""
+        self._buffer.put(item)
+
+    def finish(self) -> None:
+        """Say that no further result comes; those that wait are still written."""
+        self._buffer.finish()
+
+    def pump(self) -> None:
+        """Write until the results end, the sink asks to end, or it fails; then close it. Never raises an Exception."""
+        try:
+            while self.step():
+                pass
+        finally:
+            self.end()
+
+    def step(self) -> bool:
+        """Write one result, or let the sink be idle for `POLL_S`. Return whether there is more to do."""
+        try:
+            item = self._buffer.get(timeout_s=POLL_S)
+            if isinstance(item, Signal):
+                goes_on = self.sink.idle() if item is PENDING else False
+                if item is not PENDING:
+                    return False
+            else:
+                result, drawing = item
+                goes_on = self.sink.write(result, drawing.picture() if self.sink.needs_picture else None)
+                self._num_written += 1
+        except Exception as err:  # noqa: BLE001 - a sink's failure is kept, the loop judges it
+            self._fail(err)
+            return False
+        if not goes_on:
+            self.wants_end.set()
+        return goes_on
+
+    def end(self) -> None:
+        """Close the sink and take no further result."""
+        self._buffer.close()
+        try:
+            self.sink.close()
+        except Exception as err:  # noqa: BLE001 - as above
+            self._fail(err)
+        self._ended.set()
+
+    def has_ended(self, timeout_s: float) -> bool:
+        """Wait for the sink's end. Return whether it came."""
+        return self._ended.wait(timeout_s)
+
+    def give_up(self, reason: str) -> None:
+        """Count a sink whose thread does not come back as failed."""
+        self._fail(SinkError(reason))
+
+    def snapshot(self) -> SinkSnapshot:
+        """Return what it has written and dropped."""
+        failure = "" if self.failure is None else str(self.failure)
+        return SinkSnapshot(self.sink.name, self._num_written, self._buffer.num_dropped, failure)
+
+    def error(self) -> FerDeployError | None:
+        """Return the failure as an error of this package, or None."""
+        if self.failure is None:
+            return None
+        err: Any = self.failure
+        if not isinstance(err, FerDeployError):
+            err = SinkError(f"the {self.sink.name} sink failed: {type(self.failure).__name__}: {self.failure}")
+            err.__cause__ = self.failure
+        err.stage = "sink"
+        return err  # type: ignore[no-any-return]
+
+    def _fail(self, err: Exception) -> None:
+        if self.failure is None:  # what follows from the first failure must not hide it
+            self.failure = err
