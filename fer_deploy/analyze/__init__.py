@@ -1,1 +1,1 @@
-"""Recorded video in; table, annotated video, timeline and report out. In segments, so that a run that was killed goes on."""
+"""Recorded video in; tables, annotated video, timeline and report out. A run that was killed goes on."""

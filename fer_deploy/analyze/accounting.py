@@ -44,20 +44,19 @@ class Accounting(BaseModel):
             )
 
 
-def check_outputs(accounting: Accounting, *, num_rows: dict[str, int], num_pictures: int | None) -> None:
+def check_outputs(accounting: Accounting, *, num_faces: dict[str, int], num_frames: dict[str, int]) -> None:
     """Hold what the finished files hold against the accounting.
 
     Args:
         accounting: of the whole video.
-        num_rows: rows of each table, by its name; one a face.
-        num_pictures: frames of the annotated video, None without one.
+        num_faces: how many faces each file has, by its name.
+        num_frames: how many frames.
 
     Raises:
         StreamError: a file lacks something, or has too much.
     """
-    found = {f"rows in {name}": (num, accounting.num_faces) for name, num in num_rows.items()}
-    if num_pictures is not None:
-        found["frames in the annotated video"] = (num_pictures, accounting.num_analyzed)
-    wrong = [f"{seen} {what}, expected {expected}" for what, (seen, expected) in found.items() if seen != expected]
+    found = [(name, "faces", num, accounting.num_faces) for name, num in num_faces.items()]
+    found += [(name, "frames", num, accounting.num_analyzed) for name, num in num_frames.items()]
+    wrong = [f"{name} has {num} {kind}, expected {expected}" for name, kind, num, expected in found if num != expected]
     if wrong:
         raise StreamError(f"the results are incomplete: {'; '.join(wrong)}. Fix: analyze again with --restart")

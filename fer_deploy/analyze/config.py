@@ -49,7 +49,8 @@ class AnalyzeConfig(Settings):
     def segment_multiple(self) -> int:
         """Segments end where the loop's chunks end, whatever the size of its frames.
 
-        Then every frame is in the batch in which it would be without segments, and gets the same result to the last bit.
+        Then every frame is in the batch in which it would be without segments, and gets the same result to the last
+        bit.
         """
         every = self.pipeline.detect_every
         return math.lcm(*range(1, CHUNK_FRAMES + 1), 1 if every == "auto" else every)

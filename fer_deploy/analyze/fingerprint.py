@@ -11,11 +11,19 @@ from fer_deploy import __version__
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.detectors import DetectorConfig
-from fer_deploy.detectors.yunet_file import yunet_file
+from fer_deploy.detectors.yunet_file import file_at_hand, yunet_file
 from fer_deploy.errors import StreamError
 
 _SAMPLE_BYTES: Final = 2**20
-_WITHOUT_INFLUENCE: Final = ("out", "engine", "trust_plan", "allow_host_code", "segment_frames", "workers", "detector_model")
+_WITHOUT_INFLUENCE: Final = (
+    "out",
+    "engine",
+    "trust_plan",
+    "allow_host_code",
+    "segment_frames",
+    "workers",
+    "detector_model",
+)
 """Settings that change no result, or that are named below by the bytes they stand for."""
 
 
@@ -72,7 +80,9 @@ class Fingerprint(BaseModel):
 
 def detector_file(config: DetectorConfig) -> Path | None:
     """Return the file of the detector's network; None where it has none."""
-    return None if config.detector == "haar" else yunet_file(config.detector_model)
+    if config.detector == "haar":
+        return None
+    return file_at_hand(config.detector_model) if config.detector == "auto" else yunet_file(config.detector_model)
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -96,4 +106,3 @@ def _sampled(video: Path) -> str:
     except OSError as err:
         raise StreamError(f"cannot read the video {video}: {err.strerror}. Fix: check path and permissions") from err
     return f"{size}:{digest.hexdigest()}"
-

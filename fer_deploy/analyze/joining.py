@@ -21,8 +21,8 @@ def check_room(parts: Sequence[Path], folder: Path) -> None:
     free = shutil.disk_usage(folder).free
     if free < needed:
         raise SinkError(
-            f"joining the results in {folder} needs {needed / 2**20:.0f} MiB, {free / 2**20:.0f} MiB are free. Nothing is "
-            "lost. Fix: free some space and give the same command again"
+            f"joining the results in {folder} needs {needed / 2**20:.0f} MiB, {free / 2**20:.0f} MiB are free. Nothing "
+            "is lost. Fix: free some space and give the same command again"
         )
 
 
@@ -58,8 +58,8 @@ def join_videos(parts: Sequence[Path], starts_s: Sequence[float], path: Path) ->
         return _remux(parts, starts_s, path)
     except av.FFmpegError as err:
         raise SinkError(
-            f"cannot join the annotated video {path}: {err}. Fix: free some space and give the same command again; if it "
-            "stays, --restart"
+            f"cannot join the annotated video {path}: {err}. Fix: free some space and give the same command again; if "
+            "it stays, --restart"
         ) from err
 
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shutil
 from pathlib import Path
 from types import TracebackType
@@ -10,14 +11,17 @@ from typing import IO, Final, Self
 from fer_deploy.analyze.whole_file import sync, writing
 from fer_deploy.errors import ConfigError
 
-TABLES: Final = ("parquet", "csv")
+TABLES: Final = ("parquet", "csv", "frames.parquet", "frames.csv")
+"""Kinds of parts: of faces and of frames, as the sinks write them."""
 VIDEO: Final = "mp4"
+_LOCK: Final = "lock"
+_PART: Final = re.compile(r"(?P<segment>\d{6})\.(frames\.)?(parquet|csv|mp4)")
 
 
 class Parts:
     """Part files by segment and kind, and the checkpoint that says which of them count.
 
-    A segment's files are written first, then the checkpoint; what lies beyond it is left over from a run that was killed.
+    A segment's files are written first, then the checkpoint; what lies beyond it is left of a run that was killed.
     A context manager that holds the folder against other processes; the system lets go of it however this one ends.
     """
 
@@ -48,12 +52,15 @@ class Parts:
 
     def remove_beyond(self, num_segments: int) -> None:
         """Remove everything that no checkpoint counts."""
-        kept = {self.checkpoint.name, "lock"}
+        kept = {self.checkpoint.name, _LOCK}
         with writing(self.folder):
             for path in self.folder.iterdir():
-                number = path.name.partition(".")[0]
-                is_part = path.name.count(".") == 1 and number.isdecimal() and int(number) < num_segments
-                if not is_part and path.name not in kept:
+                part = _PART.fullmatch(path.name)
+                if path.name in kept or (part is not None and int(part["segment"]) < num_segments):
+                    continue
+                if path.is_dir():
+                    shutil.rmtree(path)
+                else:
                     path.unlink()
 
     def clear(self) -> None:
@@ -70,7 +77,7 @@ class Parts:
     def __enter__(self) -> Self:
         with writing(self.folder):
             self.folder.mkdir(parents=True, exist_ok=True)
-            self._lock = (self.folder / "lock").open("wb")
+            self._lock = (self.folder / _LOCK).open("wb")
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as err:

@@ -1,6 +1,6 @@
 """Who was seen in a video, for how long, and showing what: from the rows of its table, in constant memory for each."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fer_deploy.vision.types import UNSURE
 
 PASSER_BY_S: Final = 1.0
-"""Tracks that were visible for less are passers-by: too short to say anything about them, and mostly mistakes of the detector."""
+"""Tracks that were visible for less are passers-by: too short to say anything about them, and often mistakes."""
 MAX_BINS: Final = 400
 _FRAMES_PER_BIN: Final = 3
 
@@ -80,6 +80,7 @@ def people_from_rows(batches: Iterable[Rows]) -> list[PersonSeen]:
 
 
 def timelines_from_rows(
+    batches: Iterable[Rows], tracks: Sequence[int], *, end_s: float, num_frames: int, num_labels: int
 ) -> dict[int, Timeline]:
     """Return the timeline of each of some people.
 
@@ -102,7 +103,3 @@ def timelines_from_rows(
             np.add.at(counts[track], bins[here], 1)
     with np.errstate(invalid="ignore"):
         return {track: Timeline(edges_s, sums[track] / counts[track][:, None]) for track in tracks}
-
-
-ReadRows = Callable[[], Iterable[Rows]]
-"""Reads a table from its start, batch by batch."""

@@ -16,7 +16,9 @@ MOST_CARDS: Final = 24
 _WIDTH, _HEIGHT, _NUM_TICKS = 1000.0, 100.0, 7
 
 
-def report_html(summary: Summary, timelines: dict[int, Timeline], portraits: dict[int, str], files: Sequence[str]) -> str:
+def report_html(
+    summary: Summary, timelines: dict[int, Timeline], portraits: dict[int, str], files: Sequence[str]
+) -> str:
     """Return the page about one video.
 
     Args:

@@ -11,19 +11,21 @@ from fer_deploy.analyze.parts import TABLES, VIDEO, Parts
 from fer_deploy.analyze.people_seen import people_from_rows, timelines_from_rows
 from fer_deploy.analyze.report import MOST_CARDS, index_html, report_html
 from fer_deploy.analyze.summary import Outcome, Subject, Summary
-from fer_deploy.analyze.tables import join_parquet, num_rows_in, rows_from_parquet
+from fer_deploy.analyze.tables import join_parquet, num_rows_in_parquet, rows_from_parquet
 from fer_deploy.analyze.timeline import longest_visible, timeline_png
 from fer_deploy.analyze.whole_file import whole_file, write_whole, writing
 from fer_deploy.live.sinks.video_encoder import num_frames_in
 
-PARQUET: Final = "faces.parquet"
-CSV: Final = "faces.csv"
+FACES: Final = "faces"
+"""What tables are called: faces.parquet, faces.csv, and the same of frames."""
+PARQUET: Final = f"{FACES}.parquet"
 ANNOTATED: Final = "annotated.mp4"
 PICTURE: Final = "timeline.png"
 PAGE: Final = "report.html"
 SUMMARY: Final = "summary.json"
+_ONE_ROW_A_FACE: Final = (PARQUET, f"{FACES}.csv")
 INDEX: Final = "index.html"
-RESULTS: Final = (PARQUET, CSV, ANNOTATED, PICTURE, PAGE, SUMMARY)
+RESULTS: Final = (*(f"{FACES}.{kind}" for kind in TABLES), ANNOTATED, PICTURE, PAGE, SUMMARY)
 
 
 def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject, *, with_video: bool) -> Summary:
@@ -47,12 +49,16 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
             leftover.unlink()
     kinds = (*TABLES, VIDEO) if with_video else TABLES
     check_room([path for kind in kinds for path in parts.paths(len(end.starts_s), kind)], folder)
-    num_pictures = _join(parts, folder, end, with_video=with_video)
+    num_rows = _join(parts, folder, end, with_video=with_video)
     seen = people_from_rows(rows_from_parquet(folder / PARQUET, subject.labels))
     summary = Summary.of(subject, end, seen)
-    num_rows = {PARQUET: num_rows_in(folder / PARQUET), CSV: num_rows_in_csv(folder / CSV)}
-    num_rows["the people's sum"] = summary.num_faces_of_people
-    check_outputs(end.accounting, num_rows=num_rows, num_pictures=num_pictures)
+    num_faces = {name: num for name, num in num_rows.items() if name in _ONE_ROW_A_FACE}
+    num_frames = {name: num for name, num in num_rows.items() if name not in _ONE_ROW_A_FACE}
+    check_outputs(
+        end.accounting,
+        num_faces=num_faces | {"the sum over all people": summary.num_faces_of_people},
+        num_frames=num_frames,
+    )
     _report(folder, summary)
     write_whole(folder / SUMMARY, summary.model_dump_json(indent=2).encode())
     return summary
@@ -74,17 +80,23 @@ def remove_results(folder: Path) -> None:
             (folder / name).unlink(missing_ok=True)
 
 
-def _join(parts: Parts, folder: Path, end: Checkpoint, *, with_video: bool) -> int | None:
+def _join(parts: Parts, folder: Path, end: Checkpoint, *, with_video: bool) -> dict[str, int]:
+    """Write the whole files. Return how many rows or pictures each of them holds, counted in the files themselves."""
     num = len(end.starts_s)
-    with whole_file(folder / PARQUET) as path:
-        join_parquet(parts.paths(num, "parquet"), path)
-    with whole_file(folder / CSV) as path:
-        join_csv(parts.paths(num, "csv"), path)
-    if not with_video:
-        return None
-    with whole_file(folder / ANNOTATED) as path:
-        join_videos(parts.paths(num, VIDEO), end.starts_s, path)
-    return num_frames_in(folder / ANNOTATED)
+    held: dict[str, int] = {}
+    for kind in TABLES:
+        is_parquet = kind.endswith("parquet")
+        path = folder / f"{FACES}.{kind}"
+        with whole_file(path) as unfinished:
+            (join_parquet if is_parquet else join_csv)(parts.paths(num, kind), unfinished)
+        held[path.name] = (num_rows_in_parquet if is_parquet else num_rows_in_csv)(path)
+    return held | (_join_video(parts, folder, end) if with_video else {})
+
+
+def _join_video(parts: Parts, folder: Path, end: Checkpoint) -> dict[str, int]:
+    with whole_file(folder / ANNOTATED) as unfinished:
+        join_videos(parts.paths(len(end.starts_s), VIDEO), end.starts_s, unfinished)
+    return {ANNOTATED: num_frames_in(folder / ANNOTATED)}
 
 
 def _report(folder: Path, summary: Summary) -> None:

@@ -106,7 +106,8 @@ class Summary(_Frozen):
         people = [_person(person, frame_s) for person in seen]
         brief = [person for person in people if person.visible_s < PASSER_BY_S]
         return cls(
-            video=str(subject.video), engine=subject.engine, labels=subject.labels, duration_s=round(end.end_s + frame_s, 4), fps=end.fps,
+            video=str(subject.video), engine=subject.engine, labels=subject.labels,
+            duration_s=round(end.end_s + frame_s, 4), fps=end.fps,
             picture_size=end.picture_size, num_size_changes=end.num_size_changes, trouble=end.trouble,
             accounting=end.accounting,
             people=tuple(person for person in people if person.visible_s >= PASSER_BY_S),

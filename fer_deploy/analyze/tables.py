@@ -18,14 +18,14 @@ def join_parquet(parts: Sequence[Path], path: Path) -> None:
                     whole.write_table(file.read_row_group(group))
 
 
-def num_rows_in(path: Path) -> int:
+def num_rows_in_parquet(path: Path) -> int:
     """Return how many rows a file holds."""
     return int(pq.read_metadata(path).num_rows)
 
 
 def rows_from_parquet(path: Path, labels: Sequence[str]) -> Iterator[Rows]:
     """Yield the rows of a table, a row group at a time."""
-    probs = [f"smoothed_{label}" for label in labels]
+    probs = [f"smoothed_p_{label}" for label in labels]
     columns = ["time_s", "track", "smoothed_emotion", "sure", *probs]
     with pq.ParquetFile(path) as file:
         for group in range(file.num_row_groups):

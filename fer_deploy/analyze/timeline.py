@@ -32,7 +32,9 @@ def timeline_png(summary: Summary, timelines: dict[int, Timeline]) -> bytes:
     for axis, person in zip(axes, people, strict=False):
         _draw_person(axis, person, timelines[person.number], list(colors.values()))
     if not people:
-        axes[0].text(0.5, 0.5, "nobody was visible for a second", transform=axes[0].transAxes, ha="center", color=_FAINT)
+        axes[0].text(
+            0.5, 0.5, "nobody was visible for a second", transform=axes[0].transAxes, ha="center", color=_FAINT
+        )
     for axis in axes:
         _plain(axis, summary.duration_s)
     axes[-1].set_xlabel(_note(summary, len(people)), fontsize=9, color=_FAINT)
@@ -60,7 +62,9 @@ def _plain(axis: Any, duration_s: float) -> None:
     axis.set(xlim=(0, duration_s), ylim=(0, 1), facecolor=_ABSENT)
     axis.set_yticks([])
     axis.xaxis.set_major_locator(MaxNLocator(nbins=13, steps=_CLOCK_STEPS, integer=duration_s > 5))
-    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: clock_text(value) if duration_s > 5 else f"{value:g} s"))
+    axis.xaxis.set_major_formatter(
+        FuncFormatter(lambda value, _: clock_text(value) if duration_s > 5 else f"{value:g} s")
+    )
     axis.tick_params(axis="x", labelsize=9, colors=_FAINT, length=3)
     for side in axis.spines.values():
         side.set_visible(False)

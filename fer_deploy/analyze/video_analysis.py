@@ -57,7 +57,7 @@ def load_results() -> Any:
 class VideoAnalysis:
     """The analysis of one video; make a new one for each run.
 
-    The loop runs anew for each segment and ends with it, so that a checkpoint holds the state of every part of it at one
+    The loop runs anew for each segment and ends with it, so that a checkpoint holds the state of all its parts at one
     frame. Segments lie where they lie however often a run is killed: results are the same to the last bit.
 
     Attributes:

@@ -26,7 +26,9 @@ from fer_deploy.settings import load_settings
 
 @click.command("analyze")
 @click.argument("videos", nargs=-1, required=True, type=PATH, metavar="VIDEO...")
-@click.option("--out", type=PATH, help="Folder for the results; each video gets a folder of its name in it.  [required]")
+@click.option(
+    "--out", type=PATH, help="Folder for the results; each video gets a folder of its name in it.  [required]"
+)
 @click.option("--config", "config_path", type=PATH, help="YAML; see docs/analyze.md. Flags win.")
 @engine_options
 @analysis_options
