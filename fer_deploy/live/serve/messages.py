@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from fer_deploy.live.overlay import COLORS
+from fer_deploy.live.chart import color_of
 from fer_deploy.live.stats import TOTAL, LiveSnapshot
 from fer_deploy.vision.types import FaceResult, FrameResult
 
@@ -42,7 +42,7 @@ def hello_json(labels: tuple[str, ...], run: str) -> str:
 
     Track numbers begin anew with a run, so that the page has to forget the people of another one.
     """
-    colors = [COLORS[index % len(COLORS)] for index in range(len(labels))]
+    colors = [color_of(label, labels) for label in labels]
     hexadecimal = [f"#{red:02x}{green:02x}{blue:02x}" for blue, green, red in colors]
     return _dump({"type": "hello", "run": run, "labels": labels, "colors": hexadecimal})
 
