@@ -31,14 +31,14 @@ class PeopleConfig(Settings):
         default=2.0, gt=0, le=60, description="seconds that a face may be unseen and still be the same person"
     )
     reach: float = Field(
-        default=1.5, gt=0, le=10, description="face sizes from its expected place at which a face may turn up, at most"
+        default=1.0, gt=0, le=10, description="face sizes from its expected place at which a face may turn up, at most"
     )
 
 
 class People:
     """The faces of one source over time.
 
-    Two halves that share nothing but settings: `see` and `follow` are called by one thread at a time, `smooth` likewise,
+    Two halves share nothing but settings: `see` and `follow` are called by one thread at a time, `smooth` likewise,
     and both halves may run at once; `smooth` may lag behind by as many frames as it likes. Each takes its frames in
     the order of the recording. `between` knows no state.
     Memory is bounded by the faces of the last `keep_s` seconds. A track's number is never given twice. Where time runs
