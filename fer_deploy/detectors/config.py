@@ -8,20 +8,26 @@ from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 from fer_deploy.detectors.region import Region, check_region, region_from_text
 from fer_deploy.settings import Settings
 
-DetectorName = Literal["haar", "yunet"]
+DetectorName = Literal["auto", "haar", "yunet"]
 
 
 def _region(value: object) -> object:
     """Take the command line's text and YAML's list."""
     if isinstance(value, str):
         return region_from_text(value)
-    return tuple(map(float, value)) if isinstance(value, list) and all(type(v) in (int, float) for v in value) else value
+    return (
+        tuple(map(float, value)) if isinstance(value, list) and all(type(v) in (int, float) for v in value) else value
+    )
 
 
 class DetectorConfig(Settings):
     """YAML keys and flags have these names."""
 
-    detector: DetectorName = "haar"
+    detector: DetectorName = Field(
+        default="auto",
+        description="yunet: also turned and small faces; haar: frontal ones, needs no file; auto: yunet where its file is "
+        "at hand, that is named or in the cache",
+    )
     detector_model: Path | None = Field(
         default=None, strict=False, description="YuNet's .onnx; none: $FER_YUNET, else downloaded on first use"
     )
@@ -29,11 +35,13 @@ class DetectorConfig(Settings):
         default=None, gt=0, lt=1, description="YuNet's faces above it are kept; none: 0.6. Haar gives no score"
     )
     min_face: int | None = Field(
-        default=None, ge=8, description="pixels of the frame; smaller faces are left out. The larger, the faster: the frame "
-        "is shrunk as far as such a face allows. none: a thirtieth of the shorter side, at least 24; nothing is left out"
+        default=None, ge=8, description="pixels of the frame; smaller faces are left out. The larger, the faster: the "
+        "frame is shrunk as far as such a face allows. none: all that are found at a resolution for 24 pixels, "
+        "in large frames of a thirtieth of the shorter side"
     )  # fmt: skip
     roi: Annotated[Region, BeforeValidator(_region), AfterValidator(check_region)] | None = Field(
-        default=None, description="where to look: x1,y1,x2,y2 in pixels, or in fractions of the frame where all are up to 1"
+        default=None,
+        description="where to look: x1,y1,x2,y2 in pixels, or in fractions of the frame where all are up to 1",
     )
     max_faces: int | None = Field(default=None, ge=1, description="of a frame, the largest; none: all")
 

@@ -74,10 +74,12 @@ class FaceSearch:
             kept = kept[sizes[kept].max(axis=1) >= self._min_face]
         if self._max_faces is not None:
             kept = kept[np.argsort(-sizes[kept].prod(axis=1), kind="stable")[: self._max_faces]]
-        points = None if found.landmarks is None else (found.landmarks + np.array(offset, dtype=np.float32)).tolist()
-        scores, corners = found.scores.tolist(), rounded.tolist()
-        detections = [
-            Detection(Box(*corners[i]), scores[i], None if points is None else tuple(map(tuple, points[i])))
-            for i in kept.tolist()
+        kept = kept[np.lexsort((rounded[kept, 1], rounded[kept, 0]))]
+        corners, scores = rounded[kept].tolist(), found.scores[kept].tolist()
+        if found.landmarks is None:
+            return [Detection(Box(*box), score) for box, score in zip(corners, scores, strict=True)]
+        landmarks = (found.landmarks[kept] + np.array(offset, dtype=np.float32)).tolist()
+        return [
+            Detection(Box(*box), score, ((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1]), (e[0], e[1])))
+            for box, score, (a, b, c, d, e) in zip(corners, scores, landmarks, strict=True)
         ]
-        return sorted(detections, key=lambda detection: (detection.box.x1, detection.box.y1))

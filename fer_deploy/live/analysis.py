@@ -19,7 +19,7 @@ from fer_deploy.live.intake import Chunk
 from fer_deploy.live.load import DetectionInterval
 from fer_deploy.live.turnstile import Turnstile
 from fer_deploy.vision.detector import Detector
-from fer_deploy.vision.people import People, faces_between
+from fer_deploy.vision.people import People
 from fer_deploy.vision.postprocess import emotions_from_logits
 from fer_deploy.vision.preprocess import CropConfig, images_from_faces
 from fer_deploy.vision.types import Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
@@ -133,7 +133,7 @@ class SourceAnalysis:
     def _between(self, before: tuple[float, Faces] | None, after: tuple[float, Faces], time_s: float) -> Faces:
         start_s, faces = before if before is not None else after
         fraction = (time_s - start_s) / (after[0] - start_s) if after[0] > start_s else 0.0
-        return faces_between(faces, after[1], min(1.0, max(0.0, fraction)))
+        return self._people.between(faces, after[1], min(1.0, max(0.0, fraction)))
 
     def _cut_out(self, frames: Sequence[Frame], faces: Sequence[Faces]) -> NDArray[np.uint8]:
         spec = self._engine.spec.input
