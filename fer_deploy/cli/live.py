@@ -171,5 +171,3 @@ def _progress(console: Console) -> Iterator[Callable[[LiveSnapshot], None] | Non
         return
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         yield lambda snapshot: live.update(progress_line(snapshot))
-
-

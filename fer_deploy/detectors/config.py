@@ -15,7 +15,9 @@ def _region(value: object) -> object:
     """Take the command line's text and YAML's list."""
     if isinstance(value, str):
         return region_from_text(value)
-    return tuple(map(float, value)) if isinstance(value, list) and all(type(v) in (int, float) for v in value) else value
+    return (
+        tuple(map(float, value)) if isinstance(value, list) and all(type(v) in (int, float) for v in value) else value
+    )
 
 
 class DetectorConfig(Settings):
@@ -33,7 +35,8 @@ class DetectorConfig(Settings):
         "is shrunk as far as such a face allows. none: a thirtieth of the shorter side, at least 24; nothing is left out"
     )  # fmt: skip
     roi: Annotated[Region, BeforeValidator(_region), AfterValidator(check_region)] | None = Field(
-        default=None, description="where to look: x1,y1,x2,y2 in pixels, or in fractions of the frame where all are up to 1"
+        default=None,
+        description="where to look: x1,y1,x2,y2 in pixels, or in fractions of the frame where all are up to 1",
     )
     max_faces: int | None = Field(default=None, ge=1, description="of a frame, the largest; none: all")
 

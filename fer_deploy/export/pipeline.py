@@ -6,7 +6,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from fer_deploy.errors import EngineError, ExportError, VerificationError
 from fer_deploy.export.checkpoint import draw_calibration_faces, load_checkpoint, load_judged_faces
@@ -115,12 +117,18 @@ class _Run:
         self.artifacts: list[Artifact] = []
         self.comparisons: list[Comparison] = []
 
-    def judge(self, artifact: Artifact) -> None:
-        """Compare; a broken FP32 ends the export, for all others are made from it."""
+    def judge(self, artifact: Artifact, logits: NDArray[np.float32] | None = None) -> None:
+        """Compare; a broken FP32 ends the export, for all others are made from it.
+
+        Args:
+            artifact: gets what is found into its spec.
+            logits: (N, C), its own for all faces where they are known already.
+        """
         stage = "onnx" if artifact.variant is Variant.FP32 else "converted"
         with self._gate(f"{artifact.name} (stage {stage})"), open_artifact(artifact) as engine:
-            found = compare(self.reference, engine, artifact=artifact.name, stage=stage)
+            found = compare(self.reference, engine, artifact=artifact.name, stage=stage, logits=logits)
         limits = self.config.limits_of(artifact.variant)
+        artifact = artifact.measured(found.for_spec(self.reference))
         self.artifacts.append(artifact)
         self.comparisons.append(replace(found, breaches=breaches_of(found, limits)))
         onnx.save_model(artifact.model, self.folder / artifact.name)
@@ -139,8 +147,8 @@ class _Run:
         maker = Int8Maker(fp32, spec, faces, self.config.calibration.method, self.folder, self.tell)
         for variant in wanted:
             with self._gate(f"{spec.architecture}-{variant}.onnx (stage converted)"):
-                made = maker.artifact(variant, self.reference, max_accuracy_drop=self.config.max_accuracy_drop)
-            self.judge(made)
+                made, logits = maker.artifact(variant, self.reference, max_accuracy_drop=self.config.max_accuracy_drop)
+            self.judge(made, logits)
 
     def build_plans(self) -> tuple[BuiltPlan, ...]:
         """Build and, where this machine can run them, judge the plans."""

@@ -41,9 +41,7 @@ class VideoSource(Source):
             yield Frame(np.asarray(picture, dtype=np.uint8), index, time_s, now_ns)
             index += 1
         if self.is_live:
-            raise StreamError(
-                f"{self.name} delivered no further frame after {index}. Fix: check the device or network"
-            )
+            raise StreamError(f"{self.name} delivered no further frame after {index}. Fix: check the device or network")
         if index == 0:
             raise StreamError(
                 f"{self.name} was opened but holds no frame that can be decoded. Fix: check it in a player"
