@@ -6,9 +6,10 @@ The detector looks at every k-th frame. In a recording the faces between two suc
 are known; live they are predicted.
 """
 
-import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -71,13 +72,13 @@ class SourceAnalysis:
         self._tracking.abort()
         self._handover.abort()
 
-    def run(self, chunk: Chunk, detector: Detector, engine_lock: threading.Lock | None, num_dropped: int) -> None:
+    def run(self, chunk: Chunk, detector: Detector, engine_turn: AbstractContextManager[Any], num_dropped: int) -> None:
         """Analyze a chunk and deliver its results.
 
         Args:
             chunk: of this source.
             detector: the worker's own.
-            engine_lock: held while the engine works, or None for an engine that is concurrent.
+            engine_turn: entered while the engine works: a lock, unless the engine is concurrent.
             num_dropped: frames of this source that were dropped until the chunk was taken.
         """
         frames = chunk.frames
@@ -93,7 +94,8 @@ class SourceAnalysis:
             timer.done("track")
         images = self._cut_out(frames, faces)
         timer.done("crop")
-        logits = self._classify(images, engine_lock)
+        with engine_turn:
+            logits = self._engine.infer(images)
         timer.done("infer")
         emotions = emotions_from_logits(logits, self._engine.spec.labels)
         with self._handover.turn(chunk.ticket):
@@ -140,12 +142,6 @@ class SourceAnalysis:
             for frame, seen in zip(frames, faces, strict=True)
         ]
         return crops[0] if len(crops) == 1 else np.concatenate(crops)
-
-    def _classify(self, images: NDArray[np.uint8], engine_lock: threading.Lock | None) -> NDArray[np.float32]:
-        if engine_lock is None:
-            return self._engine.infer(images)
-        with engine_lock:
-            return self._engine.infer(images)
 
     def _smooth(self, frames: Sequence[Frame], faces: Sequence[Faces], emotions: list[Emotion]
                 ) -> list[tuple[FaceResult, ...]]:  # fmt: skip

@@ -9,7 +9,9 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
+from typing import Any
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.threads import available_cores
@@ -60,11 +62,11 @@ class LivePipeline:
         """
         self._sources = [sources] if isinstance(sources, Source) else list(sources)
         self._config = config or PipelineConfig()
-        self._engine, self._detectors = engine, detectors
+        self._detectors = detectors
         self.is_live = any(source.is_live for source in self._sources)
         self.stats = LiveStats()
         self._labels = engine.spec.labels
-        self._engine_lock = None if engine.is_concurrent else threading.Lock()
+        self._engine_turn: AbstractContextManager[Any] = nullcontext() if engine.is_concurrent else threading.Lock()
         self._num_workers = self._config.workers or available_cores()
         fixed = self._config.detect_every
         self._intake = Intake([source.is_live for source in self._sources], max_frames=self._config.max_frames,
@@ -173,7 +175,7 @@ class LivePipeline:
             detector = self._detectors()
             while (chunk := self._intake.take()) is not None:
                 analysis = self._analyses[chunk.source]
-                analysis.run(chunk, detector, self._engine_lock, self._intake.num_dropped(chunk.source))
+                analysis.run(chunk, detector, self._engine_turn, self._intake.num_dropped(chunk.source))
         except Aborted:
             pass
         except Exception as err:  # noqa: BLE001 - a worker's end

@@ -1,0 +1,109 @@
+"""Frames per second of the live loop against what tutorials do, over the same clips in one run.
+
+Each loop runs in a process of its own, in turn, round after round, so that whatever else the machine does hits all of
+them; ratios are taken within a round. The tutorials read, detect on the full frame, ask the network face by face and
+draw. The live loop writes JSONL. Its limit on a CPU is arithmetic: cores / CPU time of a frame. "Analysis alone" is the
+slowest stage by itself: detection and classification of frames that lie in memory, with as many threads.
+
+    python benchmarks/fps.py --clip a.gif --clip b.gif --yunet face_detection_yunet_2023mar.onnx
+"""
+
+import json
+import statistics
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import torch
+from _fps_report import as_markdown, write_chart
+from _harness import environment, result_path, write_results
+from rich.console import Console
+
+REFERENCE = "YuNet tutorial"
+_LOOPS = Path(__file__).with_name("_fps_loops.py")
+_console = Console()
+_there = click.Path(path_type=Path, exists=True)
+
+
+def variants(*, frames: int, tutorial_frames: int) -> dict[str, dict[str, Any]]:
+    """Return what is compared: name -> request to `_fps_loops`, without files."""
+    tutorial, ours = {"frames": tutorial_frames}, {"frames": frames, "kind": "live"}
+    return {
+        "Haar tutorial": {**tutorial, "kind": "tutorial", "detector": "haar"},
+        REFERENCE: {**tutorial, "kind": "tutorial", "detector": "yunet"},
+        "Haar tutorial, our engine": {**tutorial, "kind": "engine", "detector": "haar"},
+        "YuNet tutorial, our engine": {**tutorial, "kind": "engine", "detector": "yunet"},
+        "live loop": {**ours, "detect_every": 1},
+        "live loop, detection in every 3rd frame": {**ours, "detect_every": 3},
+        "analysis alone": {"frames": frames, "kind": "alone", "detect_every": 1},
+        "analysis alone, detection in every 3rd frame": {"frames": frames, "kind": "alone", "detect_every": 3},
+        "live loop at 30 frames/s, as a camera": {**ours, "frames": min(frames, 300), "detect_every": "auto", "realtime_fps": 30},
+    }  # fmt: skip
+
+
+def measure(request: dict[str, Any]) -> dict[str, Any]:
+    """Run one loop in a process of its own.
+
+    Raises:
+        click.ClickException: it failed; with its last words.
+    """
+    done = subprocess.run([sys.executable, str(_LOOPS), json.dumps(request)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise click.ClickException(f"{request['kind']} failed: {done.stderr.strip()[-1500:]}")
+    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return result
+
+
+def summarize(rounds: list[dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    """Return a row a variant: medians over the rounds, and the ratio to the reference within each round."""
+    rows = []
+    for name in rounds[0]:
+        runs = [one[name] for one in rounds]
+        row: dict[str, Any] = {"variant": name, "frames": runs[0]["frames"], "faces": runs[0]["faces"] / runs[0]["frames"]}
+        for key in ("fps", "cpu_ms_per_frame", "p50_ms", "p95_ms", "p99_ms", "dropped"):
+            values = [run[key] for run in runs if key in run]
+            if values:
+                row[key] = statistics.median(values)
+        row["speedup"] = statistics.median(one[name]["fps"] / one[REFERENCE]["fps"] for one in rounds)
+        row["stages"] = runs[-1].get("stages", {})
+        if name.startswith("live loop") and (alone := name.replace("live loop", "analysis alone")) in rounds[0]:
+            row["of_slowest_stage"] = statistics.median(one[name]["fps"] / one[alone]["fps"] for one in rounds)
+        rows.append(row)
+    return rows
+
+
+@click.command()
+@click.option("--clip", "clips", type=_there, multiple=True, required=True, help="Video with faces; several times.")
+@click.option("--yunet", type=_there, required=True, help="YuNet's .onnx.")
+@click.option("--engine", type=_there, help="Our model.  [default: the bundled one]")
+@click.option("--checkpoint", type=_there, default="weights/net.safetensors", show_default=True, help="For PyTorch.")
+@click.option("--frames", default=1000, show_default=True, help="Each clip is looped to so many.")
+@click.option("--tutorial-frames", default=200, show_default=True, help="The same for the slow loops.")
+@click.option("--rounds", default=3, show_default=True)
+def main(clips: tuple[Path, ...], yunet: Path, engine: Path | None, checkpoint: Path, frames: int, tutorial_frames: int,
+         rounds: int) -> None:  # fmt: skip
+    """Compare the live loop with what tutorials do; results into benchmarks/results."""
+    files = {"yunet": str(yunet), "engine": str(engine or ""), "checkpoint": str(checkpoint)}
+    wanted = variants(frames=frames, tutorial_frames=tutorial_frames)
+    results = []
+    for clip in clips:
+        measured: list[dict[str, dict[str, Any]]] = []
+        for number in range(rounds):
+            done: dict[str, dict[str, Any]] = {}
+            for name, request in wanted.items():
+                done[name] = measure({**request, **files, "clip": str(clip)})
+                _console.print(f"{clip.name}, round {number + 1}/{rounds}, {name}: {done[name]['fps']:.1f} frames/s")
+            measured.append(done)
+        results.append({"clip": clip.name, "rows": summarize(measured)})
+    device = torch.device("cpu")
+    env = environment(device) | {"rounds": str(rounds)}
+    path = result_path("fps", device)
+    write_results(path, {"environment": env, "clips": results}, as_markdown(results, env))
+    write_chart(results, path.with_suffix(".png"))
+    _console.print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,69 @@
+"""From settings to opened sinks."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+
+from fer_deploy.live.config import OutputConfig
+from fer_deploy.live.screen import why_no_screen
+from fer_deploy.live.serve import ServeSink
+from fer_deploy.live.sinks import CsvSink, JsonlSink, MqttSink, ParquetSink, Sink, VideoSink, WindowSink
+from fer_deploy.live.sources import Source
+from fer_deploy.live.stats import LiveSnapshot
+
+
+def open_sinks(config: OutputConfig, sources: Sequence[Source], labels: tuple[str, ...],
+               snapshot: Callable[[], LiveSnapshot], *, tell: Callable[[str], None]) -> list[Sink]:  # fmt: skip
+    """Open what the settings name; on failure none stays open.
+
+    Files come last, since they replace old ones at once.
+
+    Args:
+        config: which.
+        sources: opened ones, whose results will come.
+        labels: of the model.
+        snapshot: state of the loop, for the web page; not called before the loop runs.
+        tell: called with a line for people: why there is no window, where the page is.
+
+    Raises:
+        FerDeployError: an output cannot be opened.
+    """
+    is_live = any(source.is_live for source in sources)
+    with ExitStack() as stack:
+        sinks: list[Sink] = []
+
+        def add(sink: Sink) -> None:
+            sinks.append(stack.enter_context(sink))
+
+        if config.display:
+            _add_window(add, is_live=is_live, tell=tell)
+        if config.serve is not None:
+            page = ServeSink(config.serve, token=config.serve_token, snapshot=snapshot, labels=labels)
+            add(page)
+            tell(f"page: {page.url}")
+        if config.mqtt is not None:
+            add(MqttSink(config.mqtt, num_sources=len(sources)))
+        _add_files(add, config, sources, labels)
+        stack.pop_all()  # from here on the loop closes them
+        return sinks
+
+
+def _add_window(add: Callable[[Sink], None], *, is_live: bool, tell: Callable[[str], None]) -> None:
+    reason = why_no_screen()
+    if reason is None:
+        add(WindowSink("fer-deploy live", is_live=is_live))
+    else:
+        tell(f"no window: {reason}; going on without. --no-display silences this")
+
+
+def _add_files(add: Callable[[Sink], None], config: OutputConfig, sources: Sequence[Source],
+               labels: tuple[str, ...]) -> None:  # fmt: skip
+    if config.record is not None:
+        for number, source in enumerate(sources):
+            path = config.record if len(sources) == 1 else config.record.with_stem(f"{config.record.stem}-{number}")
+            add(VideoSink(path, source.fps, is_live=source.is_live, source=number))
+    if config.csv is not None:
+        add(CsvSink(config.csv, labels, num_sources=len(sources)))
+    if config.parquet is not None:
+        add(ParquetSink(config.parquet, labels))
+    if config.jsonl is not None:
+        add(JsonlSink(config.jsonl, num_sources=len(sources)))

@@ -1,0 +1,71 @@
+"""Where a face is and where it will be: constant velocity that dies away, as a Kalman filter."""
+
+import math
+
+from pydantic import BaseModel, ConfigDict
+
+from fer_deploy.vision.types import Point
+
+COASTING_S = 0.5
+"""Time constant with which a velocity dies away when nothing confirms it: people stop, and detectors shake."""
+ACCELERATION = 2.0
+"""Spectral density of the unknown acceleration, in (face sizes)² / s³."""
+PLACE_ERROR = 0.02
+"""Standard deviation of a detection's center, in face sizes."""
+FIRST_SPEED = 2.0
+"""Standard deviation of the velocity of a face seen once, in face sizes / s."""
+
+
+class Motion(BaseModel):
+    """Center and velocity of one face, and how well they are known.
+
+    Attributes:
+        center: in pixels.
+        velocity: in pixels per second.
+        variances: of place, of place with speed, of speed; in face sizes and seconds, the same for x and y.
+    """
+
+    model_config = ConfigDict(extra="forbid")
+
+    center: Point
+    velocity: Point = (0.0, 0.0)
+    variances: tuple[float, float, float] = (PLACE_ERROR**2, 0.0, FIRST_SPEED**2)
+
+    @property
+    def place_deviation(self) -> float:
+        """Standard deviation of the distance between the center and a detection, in face sizes."""
+        return math.sqrt(self.variances[0] + PLACE_ERROR**2)
+
+    def advance(self, elapsed_s: float) -> None:
+        """Let time pass; `elapsed_s` is not negative."""
+        kept = math.exp(-elapsed_s / COASTING_S)
+        reach_s = COASTING_S * (1 - kept)
+        (x, y), (dx, dy), (place, both, speed) = self.center, self.velocity, self.variances
+        self.center, self.velocity = (x + dx * reach_s, y + dy * reach_s), (dx * kept, dy * kept)
+        self.variances = (
+            place + 2 * reach_s * both + reach_s**2 * speed + ACCELERATION * elapsed_s**3 / 3,
+            kept * (both + reach_s * speed) + ACCELERATION * elapsed_s**2 / 2,
+            kept**2 * speed + ACCELERATION * elapsed_s,
+        )
+
+    def correct(self, center: Point) -> None:
+        """Take in where the face was found at this moment, in pixels."""
+        place, both, speed = self.variances
+        of_place, of_speed = (part / (place + PLACE_ERROR**2) for part in (place, both))
+        (x, y), (dx, dy) = self.center, self.velocity
+        off_x, off_y = center[0] - x, center[1] - y
+        self.center = (x + of_place * off_x, y + of_place * off_y)
+        self.velocity = (dx + of_speed * off_x, dy + of_speed * off_y)
+        self.variances = ((1 - of_place) * place, (1 - of_place) * both, speed - of_speed * both)
+
+
+def elapsed_s(before_s: float | None, now_s: float, keep_s: float) -> float:
+    """Return how much time passed between two frames: 0 where a clock jitters, infinity where it jumped.
+
+    Args:
+        before_s: time of the frame before, None for the first.
+        now_s: time of this frame.
+        keep_s: a step back by more than this is a jump (a seek, a reconnect): nothing before it still holds.
+    """
+    passed_s = 0.0 if before_s is None else now_s - before_s
+    return math.inf if passed_s < -keep_s else max(passed_s, 0.0)

@@ -1,0 +1,145 @@
+"""Who is in the picture and how they feel: tracks and smoothing of one source."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from fer_deploy.errors import ConfigError
+from fer_deploy.settings import Settings
+from fer_deploy.vision.interpolation import faces_between
+from fer_deploy.vision.smoothing import Smoothing
+from fer_deploy.vision.tracks import Tracker
+from fer_deploy.vision.types import Detection, Emotion, FaceResult, TrackedFace
+
+
+class PeopleConfig(Settings):
+    """How faces are tracked and their emotions smoothed; defaults measured by `benchmarks/tracking.py`."""
+
+    smoothing_s: float = Field(
+        default=0.5, ge=0, le=60, description="seconds after which an observation counts 1/e as much; 0: no smoothing"
+    )
+    hysteresis: float = Field(
+        default=0.1, ge=0, le=1, description="lead in probability that another label needs to be shown instead"
+    )
+    unsure_below: float = Field(
+        default=0.4, ge=0, le=1, description="smoothed probability of the shown label below which it is `unsure`"
+    )
+    keep_s: float = Field(
+        default=2.0, gt=0, le=60, description="seconds that a face may be unseen and still be the same person"
+    )
+    reach: float = Field(
+        default=1.5, gt=0, le=10, description="face sizes from its expected place at which a face may turn up, at most"
+    )
+
+
+class People:
+    """The faces of one source over time.
+
+    Two halves that share nothing but settings: `see` and `follow` are called by one thread at a time, `smooth` likewise,
+    and both halves may run at once; `smooth` may lag behind by as many frames as it likes. Each takes its frames in
+    the order of the recording. `between` knows no state.
+    Memory is bounded by the faces of the last `keep_s` seconds. A track's number is never given twice. Where time runs
+    back by more than `keep_s` or leaps ahead by more, everybody is new.
+    """
+
+    def __init__(self, config: PeopleConfig, labels: Sequence[str]) -> None:
+        """Start knowing nobody.
+
+        Args:
+            config: settings.
+            labels: the classifier's labels; every `Emotion.probs` has them all.
+        """
+        self._labels = tuple(labels)
+        self._tracker = Tracker(keep_s=config.keep_s, reach=config.reach)
+        self._smoothing = Smoothing(
+            labels,
+            smoothing_s=config.smoothing_s,
+            hysteresis=config.hysteresis,
+            unsure_below=config.unsure_below,
+            keep_s=config.keep_s,
+        )
+
+    def see(
+        self, frame_bgr: NDArray[np.uint8], detections: Sequence[Detection], time_s: float
+    ) -> tuple[TrackedFace, ...]:
+        """Return the faces of a frame that the detector looked at.
+
+        Args:
+            frame_bgr: (H, W, 3) uint8; held until the next call, never written to.
+            detections: what the detector found.
+            time_s: of the recording, in seconds.
+
+        Returns:
+            The detections in their order, less those that are one face found twice.
+        """
+        return self._tracker.see(frame_bgr, detections, time_s)
+
+    def follow(self, frame_bgr: NDArray[np.uint8], time_s: float) -> tuple[TrackedFace, ...]:
+        """Return the faces of the last `see` as they are in a later frame that no detector looked at.
+
+        Arguments as for `see`. Boxes and landmarks move with the optical flow of the face, or where that fails with
+        its velocity; a face that has left the frame is left out.
+        """
+        return self._tracker.follow(frame_bgr, time_s)
+
+    @staticmethod
+    def between(
+        before: Sequence[TrackedFace], after: Sequence[TrackedFace], fraction: float
+    ) -> tuple[TrackedFace, ...]:
+        """Return the faces of a frame of a recording that lies between two `see`; see `faces_between`."""
+        return faces_between(before, after, fraction)
+
+    def smooth(
+        self, faces: Sequence[TrackedFace], emotions: Sequence[Emotion], time_s: float
+    ) -> tuple[FaceResult, ...]:
+        """Return the faces of one frame with their raw and smoothed emotions, in their order.
+
+        Args:
+            faces: of `see`, `follow` or `between`.
+            emotions: the classifier's answers, one a face.
+            time_s: of the recording, in seconds.
+
+        Raises:
+            ValueError: not as many emotions as faces.
+        """
+        return self._smoothing.smooth(faces, emotions, time_s)
+
+    def tracks_state(self) -> dict[str, Any]:
+        """Return the half of `see` and `follow`, for JSON; to be called from their thread."""
+        return self._tracker.state()
+
+    def smoothing_state(self) -> dict[str, Any]:
+        """Return the half of `smooth`, for JSON; to be called from its thread."""
+        return self._smoothing.state()
+
+    def state(self) -> dict[str, Any]:
+        """Return everything, for JSON, while no other method runs.
+
+        Where the halves run apart, put the same together from `tracks_state` and `smoothing_state` of one frame.
+        """
+        return {"labels": list(self._labels), "tracks": self.tracks_state(), "smoothing": self.smoothing_state()}
+
+    @classmethod
+    def from_state(cls, config: PeopleConfig, labels: Sequence[str], state: dict[str, Any]) -> Self:
+        """Return people who go on exactly where `state` was taken.
+
+        Raises:
+            ConfigError: a state that is damaged or of a model with other labels.
+        """
+        people = cls(config, labels)
+        if state.get("labels") != list(labels):
+            raise ConfigError(
+                f"the saved tracks are of a model with labels {state.get('labels')}; this one has {list(labels)}. "
+                "Fix: go on with the same model, or start anew"
+            )
+        try:
+            people._tracker.restore(state["tracks"])
+            people._smoothing.restore(state["smoothing"])
+        except (KeyError, TypeError, ValueError) as err:
+            raise ConfigError(
+                "the saved tracks cannot be read: damaged, or saved by another version. Fix: start anew"
+            ) from err
+        return people

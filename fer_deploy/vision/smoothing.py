@@ -1,0 +1,94 @@
+"""Smooth each person's emotions over time."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict
+
+from fer_deploy.vision.motion import elapsed_s
+from fer_deploy.vision.types import Emotion, FaceResult, TrackedFace
+
+
+class _Mood(BaseModel):
+    """What one person showed: sums over observations, each weighted by e^(-age / smoothing_s)."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    weighted_probs: list[float]
+    weight: float
+    label: str | None
+    unseen_s: float
+
+
+class _State(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    time_s: float | None = None
+    moods: dict[int, _Mood] = {}
+
+
+class Smoothing:
+    """The average of each person's probabilities, the recent ones counting more. Used by one thread at a time.
+
+    An observation that is `smoothing_s` old weighs 1/e of a new one, whatever the frame rate and however long the gap
+    between. The label changes only when another one leads by `hysteresis`.
+    """
+
+    def __init__(
+        self, labels: Sequence[str], *, smoothing_s: float, hysteresis: float, unsure_below: float, keep_s: float
+    ) -> None:
+        """Start knowing nobody; the arguments are those of `PeopleConfig`."""
+        self._labels = tuple(labels)
+        self._smoothing_s, self._hysteresis, self._unsure_below = smoothing_s, hysteresis, unsure_below
+        self._keep_s = keep_s
+        self._now = _State()
+
+    def smooth(
+        self, faces: Sequence[TrackedFace], emotions: Sequence[Emotion], time_s: float
+    ) -> tuple[FaceResult, ...]:
+        """Return faces with raw and smoothed emotions, in their order; frames come in the order of their recording."""
+        self._advance(time_s)
+        return tuple(self._result(face, emotion) for face, emotion in zip(faces, emotions, strict=True))
+
+    def state(self) -> dict[str, Any]:
+        """Return what is known, for JSON."""
+        return self._now.model_dump(mode="json")
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`.
+
+        Raises:
+            ValueError: it is none.
+        """
+        self._now = _State.model_validate_json(json.dumps(state))
+        if any(len(mood.weighted_probs) != len(self._labels) for mood in self._now.moods.values()):
+            raise ValueError(f"probabilities of another number of labels, expected {len(self._labels)}")
+
+    def _advance(self, time_s: float) -> None:
+        passed_s = elapsed_s(self._now.time_s, time_s, self._keep_s)
+        kept = math.exp(-passed_s / self._smoothing_s) if self._smoothing_s else 0.0
+        for mood in self._now.moods.values():
+            mood.unseen_s += passed_s
+            mood.weight *= kept
+            mood.weighted_probs = [prob * kept for prob in mood.weighted_probs]
+        self._now.moods = {known: mood for known, mood in self._now.moods.items() if mood.unseen_s <= self._keep_s}
+        self._now.time_s = time_s
+
+    def _result(self, face: TrackedFace, emotion: Emotion) -> FaceResult:
+        mood = self._now.moods.setdefault(
+            face.track_id, _Mood(weighted_probs=[0.0] * len(self._labels), weight=0.0, label=None, unseen_s=0.0)
+        )
+        mood.unseen_s = 0.0
+        mood.weight += 1
+        raw = (emotion.probs[label] for label in self._labels)
+        mood.weighted_probs = [old + new for old, new in zip(mood.weighted_probs, raw, strict=True)]
+        probs = {label: prob / mood.weight for label, prob in zip(self._labels, mood.weighted_probs, strict=True)}
+        mood.label = self._label(mood.label, probs)
+        smoothed = Emotion(mood.label, probs[mood.label], probs)
+        return FaceResult(face, emotion, smoothed, is_sure=smoothed.confidence >= self._unsure_below)
+
+    def _label(self, shown: str | None, probs: dict[str, float]) -> str:
+        leader = max(probs, key=probs.__getitem__)
+        return leader if shown is None or probs[leader] - probs[shown] > self._hysteresis else shown

@@ -1,0 +1,212 @@
+"""Know each face again from frame to frame."""
+
+import json
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict
+from scipy.optimize import linear_sum_assignment
+
+from fer_deploy.vision.flow import PATCH_SIDE, Place, patch_from_frame, shift_of_patch, shifted
+from fer_deploy.vision.motion import Motion, elapsed_s
+from fer_deploy.vision.types import Box, Detection, Point, TrackedFace
+
+_SAME_FACE_IOU = 0.6  # two detections that overlap more are one face found twice
+_OUT_OF_REACH = 1e6
+_DEVIATIONS = 3.0
+_Landmarks = tuple[Point, Point, Point, Point, Point]
+
+
+class _Track(BaseModel):
+    """One face; `seen_*` is as the detector last found it, `place` and `landmarks` where it is now."""
+
+    model_config = ConfigDict(extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
+
+    track_id: int
+    motion: Motion
+    place: Place
+    landmarks: _Landmarks | None
+    seen_place: Place
+    seen_landmarks: _Landmarks | None
+    score: float
+    patch: bytes = b""
+    unseen_s: float = 0.0
+    is_in_view: bool = True
+
+
+class _State(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+    next_id: int = 1
+    time_s: float | None = None
+    tracks: list[_Track] = []
+
+
+class Tracker:
+    """Gives every face a number and finds it again. Used by one thread at a time; frames come in the order of their recording.
+
+    A detection goes to the track whose expected place is nearest, over all pairs at once (Hungarian method). The
+    distance is that of the centers in face sizes plus the logarithm of the sizes' ratio: unlike IoU it still tells near
+    from far where boxes no longer overlap.
+    """
+
+    def __init__(self, *, keep_s: float, reach: float) -> None:
+        """Start knowing nobody; the arguments are those of `PeopleConfig`."""
+        self._keep_s, self._reach = keep_s, reach
+        self._now = _State()
+        self._seen_frame: NDArray[np.uint8] | None = None  # patches are cut when first needed
+
+    def see(
+        self, frame_bgr: NDArray[np.uint8], detections: Sequence[Detection], time_s: float
+    ) -> tuple[TrackedFace, ...]:
+        """Return the detected faces by name, in the detections' order, without those found twice."""
+        self._advance(time_s)
+        detections = _without_duplicates(detections)
+        for track in self._now.tracks:
+            track.is_in_view = False
+        tracks = self._assign(detections)
+        for index, detection in enumerate(detections):
+            if index not in tracks:
+                tracks[index] = self._begin(detection)
+            _renew(tracks[index], detection)
+        self._seen_frame = frame_bgr
+        return tuple(TrackedFace(tracks[index].track_id, found) for index, found in enumerate(detections))
+
+    def follow(self, frame_bgr: NDArray[np.uint8], time_s: float) -> tuple[TrackedFace, ...]:
+        """Return the faces of the last `see` where they are now, as far as they are still in the frame."""
+        self._cut_patches()
+        self._advance(time_s)
+        in_view = [track for track in self._now.tracks if track.is_in_view]
+        for track in in_view:
+            _find_again(track, frame_bgr)
+        faces = ((track, _box_in_frame(track.place, frame_bgr)) for track in in_view)
+        return tuple(
+            TrackedFace(track.track_id, Detection(box, track.score, track.landmarks), is_detected=False)
+            for track, box in faces
+            if box is not None
+        )
+
+    def state(self) -> dict[str, Any]:
+        """Return what is known, for JSON."""
+        self._cut_patches()
+        return self._now.model_dump(mode="json")
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on from a `state`.
+
+        Raises:
+            ValueError: it is none.
+        """
+        self._now = _State.model_validate_json(json.dumps(state))
+        self._seen_frame = None
+
+    def _advance(self, time_s: float) -> None:
+        passed_s = elapsed_s(self._now.time_s, time_s, self._keep_s)
+        for track in self._now.tracks:
+            track.unseen_s += passed_s
+        self._now.tracks = [track for track in self._now.tracks if track.unseen_s <= self._keep_s]
+        for track in self._now.tracks:
+            track.motion.advance(passed_s)
+        self._now.time_s = time_s
+
+    def _assign(self, detections: Sequence[Detection]) -> dict[int, _Track]:
+        """Return tracks by the index of their detection."""
+        tracks = self._now.tracks
+        if not tracks or not detections:
+            return {}
+        old = np.array([(*track.motion.center, *track.place[2:]) for track in tracks])[:, None]
+        new = np.array([_place(detection.box) for detection in detections])[None]
+        size_old, size_new = np.sqrt(old[..., 2] * old[..., 3]), np.sqrt(new[..., 2] * new[..., 3])
+        apart = np.hypot(old[..., 0] - new[..., 0], old[..., 1] - new[..., 1]) * 2 / (size_old + size_new)
+        resized = np.abs(np.log(size_new / size_old))
+        reach = [min(_DEVIATIONS * track.motion.place_deviation, self._reach) for track in tracks]
+        in_reach = (apart <= np.array(reach)[:, None]) & (resized <= math.log(2))
+        rows, columns = linear_sum_assignment(np.where(in_reach, apart + resized, _OUT_OF_REACH))
+        pairs = zip(rows.tolist(), columns.tolist(), strict=True)
+        return {column: tracks[row] for row, column in pairs if in_reach[row, column]}
+
+    def _begin(self, detection: Detection) -> _Track:
+        place = _place(detection.box)
+        track = _Track(
+            track_id=self._now.next_id,
+            motion=Motion(center=place[:2]),
+            place=place,
+            landmarks=None,
+            seen_place=place,
+            seen_landmarks=None,
+            score=detection.score,
+        )
+        self._now.next_id += 1
+        self._now.tracks.append(track)
+        return track
+
+    def _cut_patches(self) -> None:
+        if self._seen_frame is not None:
+            for track in self._now.tracks:
+                if track.is_in_view:
+                    track.patch = patch_from_frame(self._seen_frame, track.seen_place).tobytes()
+            self._seen_frame = None
+
+
+def _renew(track: _Track, detection: Detection) -> None:
+    """Take in what the detector found."""
+    track.place = track.seen_place = _place(detection.box)
+    track.landmarks = track.seen_landmarks = detection.landmarks
+    track.score, track.unseen_s, track.is_in_view = detection.score, 0.0, True
+    track.motion.correct(track.place[:2])
+
+
+def _find_again(track: _Track, frame_bgr: NDArray[np.uint8]) -> None:
+    """Move a track to where the flow of its patch leads, or where its motion does."""
+    expected: Place = (*track.motion.center, *track.place[2:])
+    patch = np.frombuffer(track.patch, dtype=np.uint8).reshape(PATCH_SIDE, PATCH_SIDE)
+    shift = shift_of_patch(patch, track.seen_place, frame_bgr, expected)
+    if shift is None:
+        beside = np.array([[1, 0, expected[0] - track.place[0]], [0, 1, expected[1] - track.place[1]]])
+        track.place, track.landmarks = expected, _moved(track.landmarks, beside)
+        return
+    scale = math.hypot(shift[0, 0], shift[1, 0])
+    center = shifted(track.seen_place[:2], shift)
+    track.place = (*center, track.seen_place[2] * scale, track.seen_place[3] * scale)
+    track.landmarks = _moved(track.seen_landmarks, shift)
+    track.motion.correct(center)
+    track.unseen_s = 0.0
+
+
+def _moved(landmarks: _Landmarks | None, shift: NDArray[np.float64]) -> _Landmarks | None:
+    if landmarks is None:
+        return None
+    right_eye, left_eye, nose, right_mouth, left_mouth = (shifted(point, shift) for point in landmarks)
+    return right_eye, left_eye, nose, right_mouth, left_mouth
+
+
+def _place(box: Box) -> Place:
+    return (box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2, float(box.x2 - box.x1), float(box.y2 - box.y1)
+
+
+def _box_in_frame(place: Place, frame_bgr: NDArray[np.uint8]) -> Box | None:
+    """Return the part of a place that lies in the frame, in whole pixels; None where none does."""
+    x, y, width, height = place
+    x1, y1 = max(round(x - width / 2), 0), max(round(y - height / 2), 0)
+    x2, y2 = min(round(x + width / 2), frame_bgr.shape[1]), min(round(y + height / 2), frame_bgr.shape[0])
+    return Box(x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
+
+
+def _without_duplicates(detections: Sequence[Detection]) -> list[Detection]:
+    """Return the detections in their order, of those that overlap much only the one with the best score."""
+    if len(detections) < 2:
+        return list(detections)
+    boxes = np.array([(found.box.x1, found.box.y1, found.box.x2, found.box.y2) for found in detections], dtype=float)
+    low = np.maximum(boxes[:, None, :2], boxes[None, :, :2])
+    high = np.minimum(boxes[:, None, 2:], boxes[None, :, 2:])
+    shared = np.prod(np.maximum(high - low, 0), axis=-1)
+    areas = np.prod(boxes[:, 2:] - boxes[:, :2], axis=-1)
+    same = shared > _SAME_FACE_IOU * (areas[:, None] + areas[None, :] - shared)
+    kept: list[int] = []
+    for index in sorted(range(len(detections)), key=lambda index: -detections[index].score):
+        if not same[index, kept].any():
+            kept.append(index)
+    return [detections[index] for index in sorted(kept)]
