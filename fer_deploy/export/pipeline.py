@@ -2,8 +2,10 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +19,11 @@ from fer_deploy.export.convert import Int8Maker, fp16_artifact, open_artifact
 from fer_deploy.export.faces import CalibrationFaces, JudgedFaces
 from fer_deploy.export.plans import BuiltPlan, build_and_judge
 from fer_deploy.export.portrait import SOURCE, portrait_faces
-from fer_deploy.export.publish import write_together
+from fer_deploy.export.publish import drafted, rename_together, write_together
 from fer_deploy.export.report import Report, report_files
 from fer_deploy.export.to_onnx import write_onnx
 from fer_deploy.export.torch_engine import DeployedGraph, TorchEngine
-from fer_deploy.export.triton import write_triton_repository
+from fer_deploy.export.triton import drafted_models
 from fer_deploy.export.triton_model import TritonSettings
 from fer_deploy.export.variants import Artifact, Variant, artifact_of
 from fer_deploy.export.verify import Comparison, Reference, breaches_of, compare
@@ -211,27 +213,32 @@ class _Run:
         return f"No artifact was written. See {self.config.out / FAILED_REPORT}.md."
 
 
-def _serve(run: _Run, plans: tuple[BuiltPlan, ...], folder: Path) -> None:
-    """Write the Triton repository: plans that its TensorRT backend loads, graphs that ONNX Runtime is fast with."""
-    graphs = {artifact.variant: run.folder / artifact.name for artifact in run.written}
-    on_any = [graphs[variant] for variant in (Variant.FP32, Variant.FP16) if variant in graphs]
-    loadable = [plan.path for plan in plans if plan.manifest.flavor is Flavor.TENSORRT]
-    if on_any or loadable:
-        write_triton_repository([*on_any, *loadable], folder)
-    if Variant.INT8_CPU in graphs:
-        write_triton_repository([graphs[Variant.INT8_CPU]], folder, settings=TritonSettings(device="cpu"))
-
-
 def _publish(config: ExportConfig, run: _Run, plans: tuple[BuiltPlan, ...], report: Report) -> Exported:
-    if config.triton is not None:
-        _serve(run, plans, config.triton)
+    """Give everything its name at once: models, plans, report and, if asked for, the Triton repository."""
     files = {config.out / artifact.name: (run.folder / artifact.name).read_bytes() for artifact in run.written}
     models = tuple(files)
     for plan in plans:
         files |= {config.out / path.name: path.read_bytes() for path in plan.files}
     files |= {config.out / name: content for name, content in report_files(report, REPORT).items()}
-    write_together(files)
+    with ExitStack() as stack:
+        drafts = [stack.enter_context(served) for served in _served(config, run, plans)]
+        rename_together(reduce(or_, drafts, stack.enter_context(drafted(files))))
     for failed in config.out.glob(f"{FAILED_REPORT}.*"):
         failed.unlink()
     built = tuple(config.out / plan.path.name for plan in plans)
     return Exported(models, built, config.out / f"{REPORT}.md", tuple(run.comparisons))
+
+
+def _served(
+    config: ExportConfig, run: _Run, plans: tuple[BuiltPlan, ...]
+) -> Iterator[AbstractContextManager[dict[Path, Path]]]:
+    """Return the Triton models: plans that its TensorRT backend loads, graphs that ONNX Runtime is fast with."""
+    if config.triton is None:
+        return
+    graphs = {artifact.variant: run.folder / artifact.name for artifact in run.written}
+    on_any = [graphs[variant] for variant in (Variant.FP32, Variant.FP16) if variant in graphs]
+    loadable = [plan.path for plan in plans if plan.manifest.flavor is Flavor.TENSORRT]
+    if on_any or loadable:
+        yield drafted_models([*on_any, *loadable], config.triton)
+    if Variant.INT8_CPU in graphs:
+        yield drafted_models([graphs[Variant.INT8_CPU]], config.triton, settings=TritonSettings(device="cpu"))

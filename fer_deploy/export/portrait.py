@@ -7,8 +7,8 @@ import matplotlib.cbook
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_deploy.detectors.haar import HaarFinder
 from fer_deploy.spec import InputSpec
-from fer_deploy.vision.detector import HaarDetector
 from fer_deploy.vision.preprocess import gray_from_bgr, images_from_boxes
 from fer_deploy.vision.types import Box
 
@@ -21,8 +21,10 @@ _GAINS = (0.5, 1.0, 1.4)
 def portrait_faces(spec: InputSpec) -> NDArray[np.uint8]:
     """Return (162, 1, H, W) uint8: the face found by Haar, shifted, zoomed, darkened, brightened and mirrored."""
     encoded = np.frombuffer(_portrait_path().read_bytes(), dtype=np.uint8)
-    gray = gray_from_bgr(np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8))
-    (face, *_) = HaarDetector(min_size=120).detect(gray)
+    picture_bgr = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8)
+    gray = gray_from_bgr(picture_bgr)
+    found = HaarFinder(smallest_face=120).find(picture_bgr).boxes_xyxy
+    face = Box(*found[found[:, 0].argmin()].astype(int).tolist())
     boxes = [_variant(face, dx, dy, zoom) for dx in _SHIFTS for dy in _SHIFTS for zoom in _ZOOMS]
     crops = images_from_boxes(gray, boxes, spec)
     lit = np.concatenate([np.clip(crops * gain, 0, 255).astype(np.uint8) for gain in _GAINS])
