@@ -189,6 +189,16 @@ class TestCli:
         assert sorted(contents(tmp_path / "o")) == ["report.json", "report.md", "small-fp16.onnx"]
         assert [line for line in result.stderr.splitlines() if line in ("fp32", "fp16")] == ["fp32", "fp16"]
 
+    def test_a_triton_repository_of_the_written_files(self, small_release, tmp_path):
+        repository = tmp_path / "models"
+        result = self.run("--checkpoint", small_release, "--out", tmp_path / "o", "--triton", repository)
+        assert result.exit_code == 0, result.output
+        names = ["fp16", "fp32"]
+        assert sorted(path.name for path in repository.iterdir()) == [f"small-{name}-onnx" for name in names]
+        for name in names:
+            served = (repository / f"small-{name}-onnx" / "1" / "model.onnx").read_bytes()
+            assert served == (tmp_path / "o" / f"small-{name}.onnx").read_bytes()
+
     def test_says_what_it_left_out(self, small_release, tmp_path):
         result = self.run("--checkpoint", small_release, "--out", tmp_path / "o")
         assert result.exit_code == 0, result.output

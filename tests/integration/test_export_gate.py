@@ -1,6 +1,9 @@
 """The gate: what is left of an export that failed."""
 
 import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -146,13 +149,14 @@ class TestGate:
         assert "model.classifier.bias holds 1e+05; FP16 ends at 65504" in text
 
     def test_a_full_disk_at_publishing(self, small_release, out, monkeypatch):
-        real = pipeline.write_together
+        real = pipeline.drafted
 
+        @contextmanager
         def on_a_full_disk(files):
-            with file_size_limit(4096):
-                real(files)
+            with file_size_limit(4096), real(files) as drafts:
+                yield drafts
 
-        monkeypatch.setattr(pipeline, "write_together", on_a_full_disk)
+        monkeypatch.setattr(pipeline, "drafted", on_a_full_disk)
         text = self.failure(config_of(small_release, out), ExportError)
         assert "cannot write small-fp32.onnx, small-fp16.onnx, report.json, report.md into" in text
         assert "File too large. Nothing was changed" in text
@@ -175,6 +179,32 @@ class TestGate:
             text = self.failure(config_of(small_release, out), ExportError)
         assert "cannot write temporary files into" in text
         assert "Fix: free space, or TMPDIR=" in text
+
+    @pytest.mark.parametrize("guilty", ["report.md", "small-fp16-onnx"])
+    def test_a_triton_repository_comes_with_the_artifacts_or_not_at_all(
+        self, small_release, out, tmp_path, monkeypatch, guilty
+    ):
+        repository, replace = tmp_path / "repository", os.replace
+        before = contents(out)
+
+        def fail(source, target):
+            if Path(target).name == guilty and not str(source).endswith(".old"):
+                raise OSError(5, "Input/output error")
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", fail)
+        text = self.failure(config_of(small_release, out, triton=repository), ExportError)
+        assert f"cannot write {guilty} into" in text
+        assert contents(out) == before
+        assert not repository.exists()
+
+    def test_a_foreign_folder_in_the_repository(self, small_release, out, tmp_path):
+        foreign = tmp_path / "repository" / "small-fp16-onnx" / "config.pbtxt"
+        foreign.parent.mkdir(parents=True)
+        foreign.write_text("colour: 3")
+        text = self.failure(config_of(small_release, out, triton=tmp_path / "repository"), ExportError)
+        assert "was not written by fer-deploy" in text
+        assert [path.name for path in foreign.parents[1].iterdir()] == ["small-fp16-onnx"]
 
     def test_a_report_that_cannot_be_written(self, small_release, out):
         (out / "report.md").unlink()
