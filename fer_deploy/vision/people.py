@@ -19,7 +19,7 @@ class PeopleConfig(Settings):
     """How faces are tracked and their emotions smoothed; defaults measured by `benchmarks/tracking.py`."""
 
     smoothing_s: float = Field(
-        default=0.5, ge=0, le=60, description="seconds after which an observation counts 1/e as much; 0: no smoothing"
+        default=0.25, ge=0, le=60, description="seconds after which an observation counts 1/e as much; 0: no smoothing"
     )
     hysteresis: float = Field(
         default=0.1, ge=0, le=1, description="lead in probability that another label needs to be shown instead"
