@@ -22,7 +22,7 @@ class PeopleConfig(Settings):
         default=0.25, ge=0, le=60, description="seconds after which an observation counts 1/e as much; 0: no smoothing"
     )
     hysteresis: float = Field(
-        default=0.1, ge=0, le=1, description="lead in probability that another label needs to be shown instead"
+        default=0.2, ge=0, le=1, description="lead in probability that another label needs to be shown instead"
     )
     unsure_below: float = Field(
         default=0.4, ge=0, le=1, description="smoothed probability of the shown label below which it is `unsure`"
