@@ -1,6 +1,7 @@
 """What the file of a variant says of itself."""
 
 import json
+from typing import ClassVar
 
 import onnx
 import pytest
@@ -52,7 +53,7 @@ def test_how_int8_came_about(model):
 
 
 class TestMetrics:
-    CHECKPOINT = {"PublicTest": {"plain": {"accuracy": 0.67}}}
+    CHECKPOINT: ClassVar = {"PublicTest": {"plain": {"accuracy": 0.67}}}
 
     @pytest.fixture
     def spec(self):
