@@ -1,5 +1,8 @@
 import json
+import shutil
 import socket
+import ssl
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -18,8 +21,9 @@ CONNECT, PUBLISH, DISCONNECT = 1, 3, 14
 class Broker:
     """As much of MQTT 3.1.1 as a client that publishes at QoS 0 needs. `events` has what happened, in order."""
 
-    def __init__(self, port: int = 0, *, answer: int = 0) -> None:
+    def __init__(self, port: int = 0, *, answer: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self._server = socket.create_server(("127.0.0.1", port))
+        self._tls = tls
         self.port = self._server.getsockname()[1]
         self._answer = answer
         self.events: Queue[tuple] = Queue()
@@ -34,6 +38,12 @@ class Broker:
             except OSError:
                 return
             self._connections.append(connection)
+            if self._tls is not None:
+                try:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
+                except OSError:
+                    self.events.put(("no handshake",))
+                    continue
             with connection, connection.makefile("rb") as stream:
                 try:
                     while self._packet(connection, stream):
@@ -188,6 +198,36 @@ def test_a_network_that_takes_nothing_costs_neither_time_nor_memory(broker, make
         assert len(sink._unsent) == MAX_UNSENT
         assert sink.num_dropped == 10
     assert sink.num_dropped == MAX_UNSENT + 10
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
+class TestTls:
+    @pytest.fixture
+    def secure(self, tmp_path) -> Iterator[Broker]:
+        key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(command, check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        broker = Broker(tls=context)
+        yield broker
+        broker.close()
+
+    def test_publishes_to_a_broker_that_is_trusted(self, secure, tmp_path, make_result, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        with connected(MqttSink(f"mqtts://127.0.0.1:{secure.port}/t")) as sink:
+            sink.write(make_result(7), None)
+        secure.next("connect")
+        assert secure.next("publish")[3]["frame"] == 7
+
+    # paho leaves the socket of a failed handshake to garbage collection.
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_tells_nothing_to_one_that_is_not(self, secure, make_result):
+        with MqttSink(f"mqtts://me:secret@127.0.0.1:{secure.port}/t") as sink:
+            secure.next("no handshake")
+            sink.write(make_result(), None)
+        assert sink.num_dropped == 1
 
 
 def test_without_paho(monkeypatch):
