@@ -1,12 +1,12 @@
 """Which square around a detector's box the classifier should see, and whether faces should be turned upright.
 
-FER2013's faces were cut out by another detector than ours. Each is put back into a larger picture (enlarged twice, its
-edge pixels going on around it), found there by YuNet and by Haar, and cut out anew: where the original square lies about
-the box is one answer, the accuracy of the classifier on what was cut out is the other. For the turn, the larger picture
-is rotated first. On real clips, whose people hardly change their faces, the label that changes least from frame to frame
-speaks for a crop. No face picture is written.
+FER2013's faces were cut out by another detector than ours. Each is put back into a larger picture (enlarged twice,
+its edge pixels going on around it), found there by YuNet and by Haar, and cut out anew: where the original square lies
+about the box is one answer, the accuracy of the classifier on what was cut out is the other. For the turn, the larger
+picture is rotated first. On real clips, whose people hardly change their faces, the label that changes least from
+frame to frame speaks for a crop. No face picture is written.
 
-    python benchmarks/crop_margin.py --data fer2013.csv --yunet face_detection_yunet_2026may.onnx --clip a.gif --clip b.gif
+    python benchmarks/crop_margin.py --data fer2013.csv --yunet face_detection_yunet_2026may.onnx --clip a.gif
 """
 
 from collections.abc import Iterator, Sequence
@@ -64,7 +64,7 @@ def _is_central(face: Detection) -> bool:
 
 
 def geometry(found: Sequence[Detection]) -> Row:
-    """Return how the original square lies about the boxes: quartiles of its scale and shift as `CropConfig` has them."""
+    """Return how the original square lies about the boxes: quartiles of scale and shift as in `CropConfig`."""
     boxes = np.array([(d.box.x1, d.box.y1, d.box.x2, d.box.y2) for d in found], dtype=float)
     sides = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
     middle = MARGIN + ENLARGED / 2
@@ -158,9 +158,9 @@ def as_markdown(result: Row) -> str:
     """Return the report."""
     lines = ["# Crop margin", "", f"`{result['environment']['command']}`, {result['environment']['hardware']}", ""]
     for name, margins in result["margins"].items():
-        lines += [f"## {name}", "", f"Found {margins['found']:.1%}; originals of these: {margins['original']:.2%}. Where the",
-                  f"original square lies (quartiles): {margins['geometry']}", "",
-                  "| scale \\ shift |" + "".join(f" {s:+.2f} |" for s in SHIFTS), "|---|" + "---|" * len(SHIFTS)]  # fmt: skip
+        lines += [f"## {name}", "", f"Found {margins['found']:.1%}; on the originals of these: {margins['original']:.2%}.",
+                  f"Where the original square lies, quartiles: {margins['geometry']}", ""]  # fmt: skip
+        lines += ["| scale \\ shift |" + "".join(f" {s:+.2f} |" for s in SHIFTS), "|---|" + "---|" * len(SHIFTS)]
         for scale in SCALES:
             cells = [row["accuracy"] for row in margins["grid"] if row["scale"] == scale]
             lines.append(f"| {scale} |" + "".join(f" {cell:.2%} |" for cell in cells))
@@ -187,11 +187,12 @@ def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], n
     split = take_split(read_faces(data), "PublicTest")
     chosen = np.unique(np.linspace(0, len(split) - 1, num or len(split), dtype=np.int64))
     faces, labels = split.images[chosen], split.labels[chosen]
+    cv2.setNumThreads(1)  # of many small pictures one thread is enough
     network = open_network(yunet, fix="give --yunet the file of the OpenCV Zoo")
     finders: dict[str, FaceFinder] = {"YuNet": YuNetFinder(network), "Haar": HaarFinder()}
     searches = {name: FaceSearch(finder, min_face=24) for name, finder in finders.items()}
     device = torch.device("cpu")
-    with open_engine(model or bundled_model(), device="cpu") as engine:
+    with open_engine(model or bundled_model(), device="cpu", threads=1) as engine:
         result: Row = {
             "environment": environment(device) | {"faces": str(len(faces)), "engine": engine.description},
             "margins": {name: measure_margins(engine, faces, labels, search) for name, search in searches.items()},

@@ -1,9 +1,9 @@
 """Face detectors on real clips: time against cv2.FaceDetectorYN, recall by size of the face, Haar against YuNet.
 
-All variants take turns frame by frame, with the same number of threads; a ratio is taken pair by pair, of the CPU time where
-there is one thread, so that other work on the machine does not count. The reference for recall is YuNet at full size with a
-score above 0.6, which on these clips finds every face and nothing else (looked at). How small a face may be is measured by
-shrinking the frames: recall over the longer side of the reference's box in the shrunken frame.
+All variants take turns frame by frame, with the same number of threads; a ratio is taken pair by pair, of the CPU time
+where there is one thread, so that waiting for other work on the machine does not count. The reference for recall is
+YuNet at full size with a score above 0.6, which on these clips finds every face and nothing else (looked at). How small
+a face may be is measured by shrinking the frames: recall over the longer side of the reference's box in the small one.
 
     python benchmarks/detectors.py --yunet face_detection_yunet_2026may.onnx --clip a.gif --clip b.gif
 """
@@ -11,6 +11,7 @@ shrinking the frames: recall over the longer side of the reference's box in the 
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -95,7 +96,7 @@ def measure_sizes(network: Network, frames: Sequence[Picture], references: Seque
             sides += ((reference.boxes_xyxy[:, 2:] - reference.boxes_xyxy[:, :2]).max(axis=1) * scale).tolist()
     side, is_found = np.array(sides), np.array(found)
     rows = []
-    for low, high in zip(SIZES, SIZES[1:], strict=False):
+    for low, high in pairwise(SIZES):
         inside = (side >= low) & (side < high)
         if inside.any():
             rows.append(

@@ -11,8 +11,8 @@ from fer_deploy.errors import MissingDependencyError
 
 _HAAR_FILE = "haarcascade_frontalface_default.xml"
 _WIDTH, _HEIGHT, _DOWN = 0.80, 1.04, 0.025
-"""The face in one of its squares, in sides: medians of YuNet's boxes of the same faces (263 of FER2013, and those of a clip
-within 0.04 of them). A box then means the same whichever detector it is from, and one crop fits both."""
+"""The face in one of its squares, in sides: medians of YuNet's boxes of the same faces (263 of FER2013; those of a
+clip lie within 0.04). A box then means the same whichever detector it is from, and one crop fits both."""
 
 
 class HaarFinder:
