@@ -32,7 +32,8 @@ def report_dict(snapshot: LiveSnapshot, throughput_fps: float, engine: str, file
         for row in snapshot.latencies
     }
     sources = [
-        {"name": s.name, "is_live": s.is_live, "num_dropped": s.num_dropped, **asdict(s.health)} for s in snapshot.sources
+        {"name": s.name, "is_live": s.is_live, "num_dropped": s.num_dropped, **asdict(s.health)}
+        for s in snapshot.sources
     ]
     return {
         "engine": engine, "num_frames": snapshot.num_frames, "num_faces": snapshot.num_faces,

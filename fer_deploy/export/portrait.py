@@ -24,12 +24,7 @@ def portrait_faces(spec: InputSpec) -> NDArray[np.uint8]:
     encoded = np.frombuffer(_portrait_path().read_bytes(), dtype=np.uint8)
     picture_bgr = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8)
     gray = gray_from_bgr(picture_bgr)
-    corners = (
-        HaarFinder(scale_factor=1.1, min_neighbors=5, smallest_face=120, equalized=False)
-        .find(picture_bgr)
-        .boxes_xyxy[0]
-    )
-    face = Box(*map(int, corners))
+    face = HaarFinder(smallest_face=120).find(picture_bgr).boxes_xyxy[0]
     boxes = [_variant(face, dx, dy, zoom) for dx in _SHIFTS for dy in _SHIFTS for zoom in _ZOOMS]
     crops = images_from_boxes(gray, boxes, spec)
     lit = np.concatenate([np.clip(crops * gain, 0, 255).astype(np.uint8) for gain in _GAINS])

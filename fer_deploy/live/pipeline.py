@@ -258,7 +258,9 @@ class LivePipeline:
             writer.join(max(0.0, deadline - time.monotonic()) if self.is_live or self._stopped else None)
         for outlet in self._outlets:
             if not outlet.has_ended(0):
-                outlet.give_up(f"the {outlet.sink.name} sink did not end within {GRACE_S:g} s; what it wrote may lack its end")
+                outlet.give_up(
+                    f"the {outlet.sink.name} sink did not end within {GRACE_S:g} s; what it wrote may lack its end"
+                )
 
     def _on_error(self, stage: str, err: Exception) -> None:
         """Keep the first failure. A source's leaves the others running; a worker's ends the run."""
@@ -287,4 +289,3 @@ class LivePipeline:
             raise first
         if sink_errors:
             raise sink_errors[0]
-

@@ -10,7 +10,6 @@ import pytest
 
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
-
 RAW = Emotion("bright", 0.75, {"dark": 0.25, "bright": 0.75})
 SMOOTHED = Emotion("bright", 0.625, {"dark": 0.375, "bright": 0.625})
 
