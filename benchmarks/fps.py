@@ -39,7 +39,9 @@ def variants(*, frames: int, tutorial_frames: int) -> dict[str, dict[str, Any]]:
         "live loop, detection in every 3rd frame": {**ours, "detect_every": 3},
         "analysis alone": {"frames": frames, "kind": "alone", "detect_every": 1},
         "analysis alone, detection in every 3rd frame": {"frames": frames, "kind": "alone", "detect_every": 3},
-        "live loop at 30 frames/s, as a camera": {**ours, "frames": min(frames, 300), "detect_every": "auto", "realtime_fps": 30},
+        "live loop at 30 frames/s, as a camera": {
+            **ours, "frames": min(frames, 300), "detect_every": "auto", "realtime_fps": 30,
+        },
     }  # fmt: skip
 
 
@@ -49,7 +51,9 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     Raises:
         click.ClickException: it failed; with its last words.
     """
-    done = subprocess.run([sys.executable, str(_LOOPS), json.dumps(request)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(_LOOPS), json.dumps(request)], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise click.ClickException(f"{request['kind']} failed: {done.stderr.strip()[-1500:]}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -61,7 +65,11 @@ def summarize(rounds: list[dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
     rows = []
     for name in rounds[0]:
         runs = [one[name] for one in rounds]
-        row: dict[str, Any] = {"variant": name, "frames": runs[0]["frames"], "faces": runs[0]["faces"] / runs[0]["frames"]}
+        row: dict[str, Any] = {
+            "variant": name,
+            "frames": runs[0]["frames"],
+            "faces": runs[0]["faces"] / runs[0]["frames"],
+        }
         for key in ("fps", "cpu_ms_per_frame", "p50_ms", "p95_ms", "p99_ms", "dropped"):
             values = [run[key] for run in runs if key in run]
             if values:

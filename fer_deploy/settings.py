@@ -1,9 +1,9 @@
 """Settings: the base of every config model, and the one way from YAML and flags to a validated object."""
 
 import difflib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -70,6 +70,25 @@ def _describe(detail: Any, kind: type[Settings], where: str) -> str:
         return f"{where}: no {key} was given. Fix: --{key} or {key}: in the config"
     if detail["type"] != "extra_forbidden":
         return f"{where}: {key or 'config'}: {detail['msg']} (got {detail['input']!r:.80})"
-    near = difflib.get_close_matches(key, list(kind.model_fields), n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known keys: {', '.join(kind.model_fields)}"
+    *groups, name = map(str, detail["loc"])
+    known = list(_group_at(kind, groups).model_fields)
+    near = difflib.get_close_matches(name, known, n=1)
+    meant = ".".join([*groups, *near])
+    of_group = f" of {'.'.join(groups)}" if groups else ""
+    hint = f"did you mean {meant!r}?" if near else f"known keys{of_group}: {', '.join(known)}"
     return f"{where}: unknown key {key!r}; {hint}"
+
+
+def _group_at(kind: type[BaseModel], place: Sequence[str]) -> type[BaseModel]:
+    """Return the group of settings that a fault lies in; keys of mappings and places in lists lead no deeper."""
+    for part in place:
+        if part in kind.model_fields:
+            kind = next(_models_in(kind.model_fields[part].annotation), kind)
+    return kind
+
+
+def _models_in(annotation: Any) -> Iterator[type[BaseModel]]:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for inner in get_args(annotation):
+        yield from _models_in(inner)

@@ -7,7 +7,7 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fer_deploy.analyze.people_seen import Timeline
-from fer_deploy.analyze.stacks import UNSURE_COLOR, Stack, clock_text, colors_of, stacks_from_timeline
+from fer_deploy.analyze.stacks import UNSURE_COLOR, Stack, clock_text, colors_of, stacks_from_timeline, tick_text
 from fer_deploy.analyze.summary import Outcome, Person, Summary
 from fer_deploy.vision.types import UNSURE
 
@@ -36,7 +36,7 @@ def report_html(
     return _page(
         "report.html.j2", summary=summary, cards=cards, files=files, colors=colors, unsure=UNSURE,
         others=[person for person in summary.people if person.number not in timelines],
-        ticks=[clock_text(second) for second in np.linspace(0, summary.duration_s, _NUM_TICKS)],
+        ticks=[tick_text(second, summary.duration_s) for second in np.linspace(0, summary.duration_s, _NUM_TICKS)],
         share_of=_shares,
     )  # fmt: skip
 

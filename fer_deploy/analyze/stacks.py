@@ -10,6 +10,8 @@ from fer_deploy.analyze.people_seen import Timeline
 
 _COLORS: Final = ("#d1495b", "#7a9e3c", "#7b5ea7", "#f2b134", "#3d7ebf", "#26b3a6", "#b4bcc8", "#8c6d46")
 UNSURE_COLOR: Final = "#e6e8ec"
+SHORT_S: Final = 12.0
+"""Videos below that have an axis with tenths of seconds."""
 
 
 class Stack(NamedTuple):
@@ -47,3 +49,8 @@ def clock_text(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def tick_text(seconds: float, duration_s: float) -> str:
+    """Return a moment as an axis shows it, with tenths where the video is short."""
+    return f"{seconds:.1f} s" if duration_s < SHORT_S else clock_text(seconds)

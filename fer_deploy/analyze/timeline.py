@@ -11,7 +11,7 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from fer_deploy.analyze.people_seen import Timeline
-from fer_deploy.analyze.stacks import clock_text, colors_of, stacks_from_timeline
+from fer_deploy.analyze.stacks import SHORT_S, clock_text, colors_of, stacks_from_timeline, tick_text
 from fer_deploy.analyze.summary import Person, Summary
 
 MOST_ROWS: Final = 12
@@ -61,9 +61,9 @@ def _draw_person(axis: Axes, person: Person, timeline: Timeline, colors: Sequenc
 def _plain(axis: Any, duration_s: float) -> None:
     axis.set(xlim=(0, duration_s), ylim=(0, 1), facecolor=_ABSENT)
     axis.set_yticks([])
-    axis.xaxis.set_major_locator(MaxNLocator(nbins=13, steps=_CLOCK_STEPS, integer=duration_s > 5))
+    axis.xaxis.set_major_locator(MaxNLocator(nbins=13, steps=_CLOCK_STEPS, integer=duration_s > SHORT_S))
     axis.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: clock_text(value) if duration_s > 5 else f"{value:g} s")
+        FuncFormatter(lambda value, _: tick_text(value, duration_s))
     )
     axis.tick_params(axis="x", labelsize=9, colors=_FAINT, length=3)
     for side in axis.spines.values():

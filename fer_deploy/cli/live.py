@@ -89,8 +89,14 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console) -> Live
             opened.callback(source.close)
             sources.append(PacedSource(source) if config.realtime and not source.is_live else source)
         waiting: list[LivePipeline] = []
-        sinks = open_sinks(config.output, sources, engine.spec.labels, lambda: waiting[0].snapshot(),
-                           tell=lambda text: console.print(text, highlight=False, soft_wrap=True))  # fmt: skip
+
+        def snapshot() -> LiveSnapshot:
+            return waiting[0].snapshot()
+
+        def tell(text: str) -> None:
+            console.print(text, highlight=False, soft_wrap=True)
+
+        sinks = open_sinks(config.output, sources, engine.spec.labels, snapshot, tell=tell)
         pipeline = LivePipeline(sources, detectors, engine, sinks, config=config.pipeline)
         waiting.append(pipeline)
         opened.pop_all()  # from here on the loop closes them
@@ -113,5 +119,3 @@ def _progress(console: Console) -> Iterator[Callable[[LiveSnapshot], None] | Non
         return
     with Live(console=console, refresh_per_second=4, transient=True) as live:
         yield lambda snapshot: live.update(progress_line(snapshot))
-
-

@@ -21,7 +21,7 @@ ANALYSIS_GROUPS: Final[Mapping[str, Sequence[str]]] = {
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
-class IntervalType(click.ParamType):
+class IntervalType(click.ParamType[Any]):
     """A number of frames, or auto."""
 
     name = "N|auto"

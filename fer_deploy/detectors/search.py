@@ -10,7 +10,7 @@ from fer_deploy.vision.types import Box, Detection
 
 USEFUL_FACE = 24
 """Pixels; a smaller face is less than half of what the classifier was trained on."""
-FRAME_SHARE = 1 / 30
+FRAME_SHARE = 1 / 20
 """Of the frame's shorter side: a smaller face is not what a picture of this resolution was taken for."""
 
 
@@ -56,7 +56,8 @@ class FaceSearch:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         if self._scaled.shape[1::-1] != size:
             self._scaled = np.empty((size[1], size[0], 3), dtype=np.uint8)
-        cv2.resize(picture_bgr, size, dst=self._scaled, interpolation=cv2.INTER_AREA)
+        # Averaging areas finds no more faces and takes four to six times as long.
+        cv2.resize(picture_bgr, size, dst=self._scaled, interpolation=cv2.INTER_LINEAR)
         found = self._finder.find(self._scaled)
         back = np.array([width / size[0], height / size[1]], dtype=np.float32)
         landmarks = None if found.landmarks is None else found.landmarks * back

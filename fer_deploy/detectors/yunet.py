@@ -19,7 +19,7 @@ _HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 class YuNetFinder:
     """A `FaceFinder`. Several may share one network; each has an input tensor of its own."""
 
-    def __init__(self, network: Network, *, min_score: float = 0.6, smallest_face: int = 16) -> None:
+    def __init__(self, network: Network, *, min_score: float = 0.5, smallest_face: int = 18) -> None:
         """Take a network that `check_yunet` has passed.
 
         Args:

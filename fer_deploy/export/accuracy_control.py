@@ -9,7 +9,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.errors import VerificationError
@@ -38,12 +40,14 @@ class Controlled:
 
     Attributes:
         model: the graph.
+        logits: (N, C), its own for all faces of the reference.
         float_layers: given back, dearest first.
         costs: of each layer, dearest first.
         accuracy_changes: points lost or won with 0, 1, 2, ... layers given back, as far as was tried.
     """
 
     model: onnx.ModelProto
+    logits: NDArray[np.float32]
     float_layers: tuple[str, ...]
     costs: tuple[LayerCost, ...]
     accuracy_changes: tuple[float, ...]
@@ -105,7 +109,7 @@ def keep_budget(
         assert after is not None
         changes.append(after.accuracy - before.accuracy)
         if changes[-1] >= -max_accuracy_drop - 1e-9:
-            return Controlled(model, float_layers, costs, tuple(changes))
+            return Controlled(model, logits, float_layers, costs, tuple(changes))
     raise VerificationError(
         f"INT8 for {scheme} loses {-max(changes):.2f} points of accuracy at best, with up to {len(costs) // 2} of "
         f"{len(costs)} layers in float; {max_accuracy_drop:g} are allowed. Fix: fine-tune with fer-train train "

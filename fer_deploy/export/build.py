@@ -10,6 +10,7 @@ from fer_deploy.environment import survey
 from fer_deploy.errors import ConfigError, ExportError, FerDeployError
 from fer_deploy.export.build_config import BuildConfig
 from fer_deploy.export.build_log import BuildLog, Progress
+from fer_deploy.export.metrics import inherited_by_plan
 from fer_deploy.export.onnx_source import OnnxSource, read_onnx
 from fer_deploy.export.plan_builder import Compiled, choose_capabilities, compile_plan
 from fer_deploy.export.precision_proof import (
@@ -149,6 +150,6 @@ def _describe(
         plan_sha256=hashlib.sha256(compiled.plan).hexdigest(), plan_bytes=len(compiled.plan),
         flavor=config.flavor, version=trt.__version__,
         version_compatible=config.version_compatible, needs_host_code=config.version_compatible,
-        spec=source.spec, profile=config.profile, target=target, precision_proof=proof,
+        spec=inherited_by_plan(source.spec), profile=config.profile, target=target, precision_proof=proof,
         source_onnx=source.name, source_onnx_sha256=source.sha256,
     )  # fmt: skip

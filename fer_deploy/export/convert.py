@@ -5,7 +5,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Engine
@@ -48,8 +50,10 @@ class Int8Maker:
         tell(f"calibrating on {len(faces.images_nchw)} faces ({method})")
         self.calibration: Calibration = calibrate(self._model, spec, faces, method=method, cache=folder / "ranges.json")
 
-    def artifact(self, variant: Variant, reference: Reference, *, max_accuracy_drop: float) -> Artifact:
-        """Return an INT8 variant that keeps the budget.
+    def artifact(
+        self, variant: Variant, reference: Reference, *, max_accuracy_drop: float
+    ) -> tuple[Artifact, NDArray[np.float32]]:
+        """Return an INT8 variant that keeps the budget, and its logits (N, C) for all faces of the reference.
 
         Raises:
             VerificationError: not even with half of the layers in higher precision.
@@ -73,7 +77,7 @@ class Int8Maker:
             reference, costs, make, open_graph, max_accuracy_drop=max_accuracy_drop, scheme=scheme
         )  # fmt: skip
         record: dict[str, Any] = {"scheme": scheme.value, "calibration": self.calibration.record(), **kept.record()}
-        return artifact_of(kept.model, self._spec, variant, record)
+        return artifact_of(kept.model, self._spec, variant, record), kept.logits
 
     def _graph(self, scheme: Scheme, float_layers: tuple[str, ...]) -> onnx.ModelProto:
         quantized = int8_graph(self._model, self.calibration, scheme, float_layers=float_layers)

@@ -2,11 +2,15 @@
 
 import tempfile
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 from pathlib import Path
 
+import numpy as np
 import onnx
+from numpy.typing import NDArray
 
 from fer_deploy.errors import EngineError, ExportError, VerificationError
 from fer_deploy.export.checkpoint import draw_calibration_faces, load_checkpoint, load_judged_faces
@@ -15,11 +19,11 @@ from fer_deploy.export.convert import Int8Maker, fp16_artifact, open_artifact
 from fer_deploy.export.faces import CalibrationFaces, JudgedFaces
 from fer_deploy.export.plans import BuiltPlan, build_and_judge
 from fer_deploy.export.portrait import SOURCE, portrait_faces
-from fer_deploy.export.publish import write_together
+from fer_deploy.export.publish import drafted, rename_together, write_together
 from fer_deploy.export.report import Report, report_files
 from fer_deploy.export.to_onnx import write_onnx
 from fer_deploy.export.torch_engine import DeployedGraph, TorchEngine
-from fer_deploy.export.triton import write_triton_repository
+from fer_deploy.export.triton import drafted_models
 from fer_deploy.export.triton_model import TritonSettings
 from fer_deploy.export.variants import Artifact, Variant, artifact_of
 from fer_deploy.export.verify import Comparison, Reference, breaches_of, compare
@@ -115,12 +119,18 @@ class _Run:
         self.artifacts: list[Artifact] = []
         self.comparisons: list[Comparison] = []
 
-    def judge(self, artifact: Artifact) -> None:
-        """Compare; a broken FP32 ends the export, for all others are made from it."""
+    def judge(self, artifact: Artifact, logits: NDArray[np.float32] | None = None) -> None:
+        """Compare; a broken FP32 ends the export, for all others are made from it.
+
+        Args:
+            artifact: gets what is found into its spec.
+            logits: (N, C), its own for all faces where they are known already.
+        """
         stage = "onnx" if artifact.variant is Variant.FP32 else "converted"
         with self._gate(f"{artifact.name} (stage {stage})"), open_artifact(artifact) as engine:
-            found = compare(self.reference, engine, artifact=artifact.name, stage=stage)
+            found = compare(self.reference, engine, artifact=artifact.name, stage=stage, logits=logits)
         limits = self.config.limits_of(artifact.variant)
+        artifact = artifact.measured(found.for_spec(self.reference))
         self.artifacts.append(artifact)
         self.comparisons.append(replace(found, breaches=breaches_of(found, limits)))
         onnx.save_model(artifact.model, self.folder / artifact.name)
@@ -139,8 +149,8 @@ class _Run:
         maker = Int8Maker(fp32, spec, faces, self.config.calibration.method, self.folder, self.tell)
         for variant in wanted:
             with self._gate(f"{spec.architecture}-{variant}.onnx (stage converted)"):
-                made = maker.artifact(variant, self.reference, max_accuracy_drop=self.config.max_accuracy_drop)
-            self.judge(made)
+                made, logits = maker.artifact(variant, self.reference, max_accuracy_drop=self.config.max_accuracy_drop)
+            self.judge(made, logits)
 
     def build_plans(self) -> tuple[BuiltPlan, ...]:
         """Build and, where this machine can run them, judge the plans."""
@@ -203,27 +213,32 @@ class _Run:
         return f"No artifact was written. See {self.config.out / FAILED_REPORT}.md."
 
 
-def _serve(run: _Run, plans: tuple[BuiltPlan, ...], folder: Path) -> None:
-    """Write the Triton repository: plans that its TensorRT backend loads, graphs that ONNX Runtime is fast with."""
-    graphs = {artifact.variant: run.folder / artifact.name for artifact in run.written}
-    on_any = [graphs[variant] for variant in (Variant.FP32, Variant.FP16) if variant in graphs]
-    loadable = [plan.path for plan in plans if plan.manifest.flavor is Flavor.TENSORRT]
-    if on_any or loadable:
-        write_triton_repository([*on_any, *loadable], folder)
-    if Variant.INT8_CPU in graphs:
-        write_triton_repository([graphs[Variant.INT8_CPU]], folder, settings=TritonSettings(device="cpu"))
-
-
 def _publish(config: ExportConfig, run: _Run, plans: tuple[BuiltPlan, ...], report: Report) -> Exported:
-    if config.triton is not None:
-        _serve(run, plans, config.triton)
+    """Give everything its name at once: models, plans, report and, if asked for, the Triton repository."""
     files = {config.out / artifact.name: (run.folder / artifact.name).read_bytes() for artifact in run.written}
     models = tuple(files)
     for plan in plans:
         files |= {config.out / path.name: path.read_bytes() for path in plan.files}
     files |= {config.out / name: content for name, content in report_files(report, REPORT).items()}
-    write_together(files)
+    with ExitStack() as stack:
+        drafts = [stack.enter_context(served) for served in _served(config, run, plans)]
+        rename_together(reduce(or_, drafts, stack.enter_context(drafted(files))))
     for failed in config.out.glob(f"{FAILED_REPORT}.*"):
         failed.unlink()
     built = tuple(config.out / plan.path.name for plan in plans)
     return Exported(models, built, config.out / f"{REPORT}.md", tuple(run.comparisons))
+
+
+def _served(
+    config: ExportConfig, run: _Run, plans: tuple[BuiltPlan, ...]
+) -> Iterator[AbstractContextManager[dict[Path, Path]]]:
+    """Return the Triton models: plans that its TensorRT backend loads, graphs that ONNX Runtime is fast with."""
+    if config.triton is None:
+        return
+    graphs = {artifact.variant: run.folder / artifact.name for artifact in run.written}
+    on_any = [graphs[variant] for variant in (Variant.FP32, Variant.FP16) if variant in graphs]
+    loadable = [plan.path for plan in plans if plan.manifest.flavor is Flavor.TENSORRT]
+    if on_any or loadable:
+        yield drafted_models([*on_any, *loadable], config.triton)
+    if Variant.INT8_CPU in graphs:
+        yield drafted_models([graphs[Variant.INT8_CPU]], config.triton, settings=TritonSettings(device="cpu"))

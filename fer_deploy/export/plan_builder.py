@@ -79,6 +79,8 @@ def compile_plan(
     builder_config = _builder_config(trt, builder, source.spec.input, config, log)
     if config.flavor is Flavor.TENSORRT_RTX:
         _set_capabilities(trt, builder_config, capabilities)
+        # Without it, a context may allocate while it runs, and such a run cannot be captured as a CUDA graph.
+        builder_config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if config.timing_cache is not None:
         _load_timing_cache(builder_config, config.timing_cache)
     plan = builder.build_serialized_network(network, builder_config)

@@ -8,6 +8,7 @@ from fer_deploy.environment import survey
 from fer_deploy.errors import MissingDependencyError
 from fer_deploy.export.build import build_plan
 from fer_deploy.export.build_config import BuildConfig
+from fer_deploy.export.metrics import measured
 from fer_deploy.export.verify import Comparison, Limits, Reference, breaches_of, compare
 from fer_deploy.manifest import PlanManifest, manifest_json, manifest_path
 from fer_deploy.plan_compatibility import describe_mismatches, judge
@@ -55,6 +56,7 @@ def build_and_judge(onnx: Path, config: BuildConfig, reference: Reference, limit
     with engine:
         found = compare(reference, engine, artifact=plan.name, stage="engine")
     found = replace(found, breaches=breaches_of(found, limits))
-    manifest = manifest.model_copy(update={"report": found.to_dict()})
+    spec = measured(manifest.spec, found.for_spec(reference))
+    manifest = manifest.model_copy(update={"report": found.to_dict(), "spec": spec})
     manifest_path(plan).write_text(manifest_json(manifest))
     return BuiltPlan(plan, manifest, found, "")

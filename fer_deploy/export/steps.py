@@ -56,7 +56,7 @@ def quantize(
         reference = Reference.of(engine, judged_faces(config, found.spec))
     with tempfile.TemporaryDirectory() as folder:
         if variant.scheme is None:
-            artifact = fp16_artifact(model, found.spec)
+            artifact, logits = fp16_artifact(model, found.spec), None
         else:
             how = config.calibration
             assert config.data is not None
@@ -64,10 +64,12 @@ def quantize(
                 config.data, split=how.split, count=how.num_faces, seed=how.seed, spec=found.spec
             )
             maker = Int8Maker(model, found.spec, faces, how.method, Path(folder), tell)
-            artifact = maker.artifact(variant, reference, max_accuracy_drop=config.max_accuracy_drop)
+            artifact, logits = maker.artifact(variant, reference, max_accuracy_drop=config.max_accuracy_drop)
     with open_artifact(artifact) as engine:
-        result = _judged(compare(reference, engine, artifact=out.name, stage="converted"), variant, config)
+        result = compare(reference, engine, artifact=out.name, stage="converted", logits=logits)
+    result = _judged(result, variant, config)
     require_kept(result, reference)
+    artifact = artifact.measured(result.for_spec(reference))
     write_together({out: artifact.model.SerializeToString()})
     return result
 

@@ -8,6 +8,7 @@ from typing import Any
 import onnx
 
 from fer_deploy.engines.onnxruntime import VARIANT_KEY
+from fer_deploy.export.metrics import inherited_by_onnx, measured
 from fer_deploy.export.quantize import Scheme
 from fer_deploy.spec import SPEC_KEY, ModelSpec, Precision
 
@@ -60,15 +61,23 @@ class Artifact:
         """File name, such as "net-int8-cpu.onnx"."""
         return f"{self.spec.architecture}-{self.variant}.onnx"
 
+    def measured(self, found: dict[str, Any]) -> "Artifact":
+        """Return the same graph, its spec with what was measured of it."""
+        return _described(self.model, measured(self.spec, found), self.variant, self.record)
+
 
 def artifact_of(model: onnx.ModelProto, spec: ModelSpec, variant: Variant, record: dict[str, Any]) -> Artifact:
     """Return the graph with the metadata of its variant; what the quantizer left there goes."""
-    described = spec.model_copy(update={"precision": variant.precision})
-    metadata = {SPEC_KEY: described.to_json(), VARIANT_KEY: variant.value}
+    precise = inherited_by_onnx(spec).model_copy(update={"precision": variant.precision})
+    return _described(model, precise, variant, record)
+
+
+def _described(model: onnx.ModelProto, spec: ModelSpec, variant: Variant, record: dict[str, Any]) -> Artifact:
+    metadata = {SPEC_KEY: spec.to_json(), VARIANT_KEY: variant.value}
     if record:
         metadata[QUANTIZATION_KEY] = json.dumps(record)
     found = onnx.ModelProto()
     found.CopyFrom(model)
     del found.metadata_props[:]
     onnx.helper.set_model_props(found, metadata)
-    return Artifact(variant, found, described, record)
+    return Artifact(variant, found, spec, record)

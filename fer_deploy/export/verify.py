@@ -90,6 +90,21 @@ class Comparison:
             f"on {self.num_faces:,} faces"
         )
 
+    def for_spec(self, reference: "Reference") -> dict[str, Any]:
+        """Return what the artifact's ModelSpec says of it: shares from 0 to 1, as fer_train gives them."""
+        found = {
+            "faces": reference.faces.source, "faces_sha256": reference.faces.sha256(), "num_faces": self.num_faces,
+            "engine": self.candidate, "reference": reference.description, "agreement": self.agreement, "kl": self.kl,
+            "max_abs_logit": self.max_abs_logit,
+        }  # fmt: skip
+        if self.scores is None or self.change is None:
+            return found
+        recall = {label: percent / _PERCENT for label, percent in self.scores.recall.items()}
+        return found | {
+            "accuracy": self.scores.accuracy / _PERCENT, "accuracy_change": self.change.accuracy / _PERCENT,
+            "f1": self.scores.macro_f1 / _PERCENT, "recall": recall,
+        }  # fmt: skip
+
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return asdict(self) | {"breaches": list(self.breaches)}
@@ -120,10 +135,21 @@ class Reference:
         return scores_of(self.logits, self.faces.labels, self.labels)
 
 
-def compare(reference: Reference, candidate: Engine, *, artifact: str, stage: str) -> Comparison:
-    """Run the candidate over the reference's faces, a share of them in other batch sizes as well."""
+def compare(
+    reference: Reference, candidate: Engine, *, artifact: str, stage: str, logits: NDArray[np.float32] | None = None
+) -> Comparison:
+    """Run the candidate over the reference's faces, a share of them in other batch sizes as well.
+
+    Args:
+        reference: PyTorch's logits.
+        candidate: runs the artifact.
+        artifact: file name.
+        stage: "onnx", "converted" or "engine".
+        logits: (N, C), the candidate's in batches of 64 where they are known already.
+    """
     faces = reference.faces
-    logits = run_in_batches(candidate, faces.images_nchw, BATCH_SIZE)
+    if logits is None:
+        logits = run_in_batches(candidate, faces.images_nchw, BATCH_SIZE)
     differences = np.abs(logits - reference.logits)
     some = slice(0, NUM_BATCHED)
     in_batches = [run_in_batches(candidate, faces.images_nchw[some], size) for size in OTHER_BATCH_SIZES]

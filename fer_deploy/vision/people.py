@@ -19,10 +19,10 @@ class PeopleConfig(Settings):
     """How faces are tracked and their emotions smoothed; defaults measured by `benchmarks/tracking.py`."""
 
     smoothing_s: float = Field(
-        default=0.5, ge=0, le=60, description="seconds after which an observation counts 1/e as much; 0: no smoothing"
+        default=0.25, ge=0, le=60, description="seconds after which an observation counts 1/e as much; 0: no smoothing"
     )
     hysteresis: float = Field(
-        default=0.1, ge=0, le=1, description="lead in probability that another label needs to be shown instead"
+        default=0.2, ge=0, le=1, description="lead in probability that another label needs to be shown instead"
     )
     unsure_below: float = Field(
         default=0.4, ge=0, le=1, description="smoothed probability of the shown label below which it is `unsure`"

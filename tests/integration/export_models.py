@@ -10,6 +10,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fer_deploy.export.config import ExportConfig
+from fer_deploy.settings import load_settings
 from fer_deploy.spec import ModelSpec, spec_from_json
 
 ARCHITECTURE = "small"
@@ -131,3 +133,11 @@ def write_faces(path: Path, splits: dict[str, int]) -> Path:
             for image, label in zip(images, labels, strict=True):
                 writer.writerow([label, " ".join(map(str, image.ravel())), split])
     return path
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def config_of(checkpoint: Path, out: Path, **values) -> ExportConfig:
+    return load_settings(ExportConfig, None, {"checkpoint": checkpoint, "out": out, **values})

@@ -7,10 +7,13 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from fer_deploy.export.build_config import BuildConfig
+from fer_deploy.flavors import Flavor
 from fer_deploy.spec import SPEC_KEY, InputSpec, ModelSpec, Precision
 
 INPUT = InputSpec(name="images", height=48, width=48, channels=1, dtype="uint8", color="gray", mean=128.0, std=64.0)
 NUM_CONVOLUTIONS = 5
+RTX = BuildConfig(flavor=Flavor.TENSORRT_RTX, compute_capabilities=("8.6", "8.9", "12.0"))
 
 
 def make_spec(precision: Precision | str) -> ModelSpec:
@@ -107,3 +110,12 @@ def int8_model(model: onnx.ModelProto, folder: Path, *, names: list[str] | None 
         extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
     )  # fmt: skip
     return labelled(onnx.load(target, load_external_data=False), Precision.INT8)
+
+
+def replaced(model: onnx.ModelProto, name: str, op_type: str, domain: str = "") -> onnx.ModelProto:
+    """A copy whose node of this name has another operator."""
+    copy = onnx.ModelProto.FromString(model.SerializeToString())
+    (node,) = [node for node in copy.graph.node if node.name == name]
+    node.op_type, node.domain = op_type, domain
+    del node.attribute[:]
+    return copy

@@ -2,52 +2,31 @@
 
 import hashlib
 import json
-import resource
-import signal
-from contextlib import contextmanager
 from pathlib import Path
 
 import onnx
 import pytest
 from click.testing import CliRunner
 from integration import plan_models
+from integration.full_disk import file_size_limit
 
 from fer_deploy.artifacts import bundled_model, file_sha256
 from fer_deploy.cli import main
-from fer_deploy.errors import ArtifactError, ConfigError, ExportError
+from fer_deploy.errors import ExportError
 from fer_deploy.export.build import build_plan
 from fer_deploy.export.build_config import BuildConfig
 from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import BatchProfile, manifest_path, read_manifest
 
-CAPABILITIES = ("8.6", "8.9", "12.0")
-RTX = BuildConfig(flavor=Flavor.TENSORRT_RTX, compute_capabilities=CAPABILITIES)
+RTX = plan_models.RTX
 
 
 @pytest.fixture(scope="module")
-def models(tmp_path_factory) -> dict[str, onnx.ModelProto]:
-    """One small network in every type that the project ships."""
-    fp32 = plan_models.fp32_model()
-    int8 = plan_models.int8_model(fp32, tmp_path_factory.mktemp("int8"))
-    half_int8 = plan_models.labelled(plan_models.fp16_model(int8), "int8")
-    return {"fp32": fp32, "fp16": plan_models.fp16_model(fp32), "int8": int8, "int8_half": half_int8}
-
-
-@pytest.fixture
-def save(tmp_path):
-    def write(model: onnx.ModelProto, name: str = "tiny.onnx") -> Path:
-        onnx.save(model, tmp_path / name)
-        return tmp_path / name
-
-    return write
-
-
-@pytest.fixture(scope="module")
-def built(models, tmp_path_factory):
+def built(tiny_models, tmp_path_factory):
     """Folder with every variant built, and the manifests as `build_plan` returned them."""
     folder = tmp_path_factory.mktemp("plans")
     manifests = {}
-    for name, model in models.items():
+    for name, model in tiny_models.items():
         onnx.save(model, folder / f"{name}.onnx")
         manifests[name] = build_plan(folder / f"{name}.onnx", folder / f"{name}.plan", RTX)
     return folder, manifests
@@ -89,15 +68,15 @@ class TestEveryVariant:
 
         manifest = built[1]["fp16"]
         assert (manifest.flavor, manifest.version) == (Flavor.TENSORRT_RTX, tensorrt_rtx.__version__)
-        assert (manifest.target.compute_capabilities, manifest.target.os) == (CAPABILITIES, "any")
+        assert (manifest.target.compute_capabilities, manifest.target.os) == (RTX.compute_capabilities, "any")
         assert (manifest.target.gpu, manifest.target.driver, manifest.target.cuda) == (None, None, "13")
         assert not manifest.needs_host_code
 
     def test_smaller_types_make_smaller_plans_of_the_same_network(self, tmp_path, built):
         assert built[1]["fp16"].plan_bytes < built[1]["fp32"].plan_bytes
 
-    def test_two_files_and_nothing_else(self, models, save, tmp_path):
-        build_plan(save(models["fp16"]), tmp_path / "new" / "deep" / "a.plan", RTX)
+    def test_two_files_and_nothing_else(self, tiny_models, save_model, tmp_path):
+        build_plan(save_model(tiny_models["fp16"]), tmp_path / "new" / "deep" / "a.plan", RTX)
         assert sorted(p.name for p in (tmp_path / "new" / "deep").iterdir()) == ["a.plan", "a.plan.json"]
 
 
@@ -122,170 +101,39 @@ class TestPrecisionIsProved:
             ("fp16", "int8_half", "0 of 5 convolutions are Half (5 Int8)"),
         ],
     )
-    def test_mislabelled(self, models, save, tmp_path, label, held, found):
+    def test_mislabelled(self, tiny_models, save_model, tmp_path, label, held, found):
         with pytest.raises(ExportError) as caught:
-            build_plan(save(plan_models.labelled(models[held], label)), tmp_path / "a.plan", RTX)
+            build_plan(save_model(plan_models.labelled(tiny_models[held], label)), tmp_path / "a.plan", RTX)
         assert f"says precision {label}, but {found}" in str(caught.value)
         assert not (tmp_path / "a.plan").exists()
 
-    def test_a_few_layers_may_stay_higher(self, models, save, tmp_path):
+    def test_a_few_layers_may_stay_higher(self, tiny_models, save_model, tmp_path):
         names = ["node_stem", "node_first", "node_second"]
-        model = plan_models.int8_model(models["fp32"], tmp_path, names=names)
-        proof = build_plan(save(model), tmp_path / "a.plan", RTX).precision_proof
+        model = plan_models.int8_model(tiny_models["fp32"], tmp_path, names=names)
+        proof = build_plan(save_model(model), tmp_path / "a.plan", RTX).precision_proof
         assert proof.convolutions == {"Int8": 3, "Float": 2}
 
-    def test_most_layers_may_not(self, models, save, tmp_path):
-        model = plan_models.int8_model(models["fp32"], tmp_path, names=["node_first", "node_second"])
+    def test_most_layers_may_not(self, tiny_models, save_model, tmp_path):
+        model = plan_models.int8_model(tiny_models["fp32"], tmp_path, names=["node_first", "node_second"])
         with pytest.raises(ExportError, match=r"2 of 5 convolutions are Int8 \(3 Float, 2 Int8\)"):
-            build_plan(save(model), tmp_path / "a.plan", RTX)
+            build_plan(save_model(model), tmp_path / "a.plan", RTX)
 
-    def test_int8_that_the_builder_makes_half(self, models, save, tmp_path):
+    def test_int8_that_the_builder_makes_half(self, tiny_models, save_model, tmp_path):
         """TensorRT for RTX compiles INT8 convolutions to half for 7.5, and says nothing of it."""
         config = BuildConfig(flavor=Flavor.TENSORRT_RTX, compute_capabilities=("7.5", "8.6"))
         with pytest.raises(ExportError) as caught:
-            build_plan(save(models["int8_half"]), tmp_path / "a.plan", config)
+            build_plan(save_model(tiny_models["int8_half"]), tmp_path / "a.plan", config)
         assert "0 of 5 convolutions are Int8 (5 Half)" in str(caught.value)
         assert "Fix: leave 7.5 out of --compute-capability" in str(caught.value)
         assert not (tmp_path / "a.plan").exists()
 
-    def test_a_failed_build_does_not_spoil_the_next(self, models, save, tmp_path):
+    def test_a_failed_build_does_not_spoil_the_next(self, tiny_models, save_model, tmp_path):
         """In one process, the builder lays the limits of a failed build for 7.5 on the next; it must be built again."""
         turing = BuildConfig(flavor=Flavor.TENSORRT_RTX, compute_capabilities=("7.5",))
         with pytest.raises(ExportError, match=r"for 7\.5: .*Turing.*Fix: leave 7\.5 out"):
-            build_plan(save(models["int8"], "a.onnx"), tmp_path / "a.plan", turing)
-        proof = build_plan(save(models["int8_half"], "b.onnx"), tmp_path / "b.plan", RTX).precision_proof
+            build_plan(save_model(tiny_models["int8"], "a.onnx"), tmp_path / "a.plan", turing)
+        proof = build_plan(save_model(tiny_models["int8_half"], "b.onnx"), tmp_path / "b.plan", RTX).precision_proof
         assert proof.convolutions == {"Int8": 5}
-
-
-def replaced(model: onnx.ModelProto, name: str, op_type: str, domain: str = "") -> onnx.ModelProto:
-    copy = onnx.ModelProto.FromString(model.SerializeToString())
-    (node,) = [node for node in copy.graph.node if node.name == name]
-    node.op_type, node.domain = op_type, domain
-    del node.attribute[:]
-    return copy
-
-
-class TestRefusals:
-    """Every refusal names cause and mend, and writes nothing."""
-
-    @pytest.fixture(autouse=True)
-    def _nothing_written(self, tmp_path):
-        yield
-        assert not (tmp_path / "a.plan").exists()
-        assert not (tmp_path / "a.plan.json").exists()
-
-    def refusal(self, error: type[Exception], onnx_path: Path, config: BuildConfig = RTX) -> Exception:
-        with pytest.raises(error) as caught:
-            build_plan(onnx_path, onnx_path.with_name("a.plan"), config)
-        assert "Fix: " in str(caught.value)
-        assert "cudaError" not in str(caught.value)
-        return caught.value
-
-    def test_operator_that_tensorrt_lacks(self, models, save):
-        err = self.refusal(ExportError, save(replaced(models["fp32"], "node_stem_relu", "Det")))
-        assert "node 4 'node_stem_relu' (Det): unsupported node: the parser does not know this operator" in str(err)
-        assert "checkDet" in "".join(err.__notes__)
-
-    def test_operator_that_nobody_knows(self, models, save):
-        err = self.refusal(ExportError, save(replaced(models["fp32"], "node_gate", "Nonsense")))
-        assert "'node_gate' (Nonsense): invalid node" in str(err)
-        assert "Plugin not found" in str(err)
-
-    def test_types_that_do_not_meet(self, models, save):
-        """What the float16 converter leaves behind where the graph began with a Cast."""
-        model = onnx.ModelProto.FromString(models["fp16"].SerializeToString())
-        (cast,) = [node for node in model.graph.node if node.name == "node_pixels"]
-        cast.attribute[0].i = onnx.TensorProto.FLOAT
-        err = self.refusal(ExportError, save(model))
-        assert "node 1 'node_centered' (Sub): invalid node" in str(err)
-        assert "must have same input types" in str(err)
-
-    def test_foreign_domain(self, models, save):
-        err = self.refusal(ArtifactError, save(replaced(models["fp32"], "node_gate", "Sigmoid", "com.acme")))
-        assert "its node 'node_gate' is a Sigmoid of the domain 'com.acme'" in str(err)
-
-    @pytest.mark.parametrize("opset", [7, 18, 23, 99])
-    def test_foreign_opset(self, models, save, opset):
-        model = plan_models.labelled(models["fp32"], "fp32")
-        model.opset_import[0].version = opset
-        assert f"its opset is {opset}, expected 19 to 22" in str(self.refusal(ArtifactError, save(model)))
-
-    @pytest.mark.parametrize("content", [b"", b"hello world" * 10, None])
-    def test_no_model(self, models, tmp_path, content):
-        path = tmp_path / "tiny.onnx"
-        path.write_bytes(models["fp32"].SerializeToString()[:-500] if content is None else content)
-        self.refusal(ArtifactError, path)
-
-    def test_missing(self, tmp_path):
-        assert "no model at" in str(self.refusal(ArtifactError, tmp_path / "none.onnx"))
-
-    def test_no_spec(self, models, save):
-        model = plan_models.labelled(models["fp32"], "fp32")
-        del model.metadata_props[:]
-        assert "no ModelSpec" in str(self.refusal(ArtifactError, save(model)))
-
-    @pytest.mark.parametrize("location", ["../../etc/passwd", "/etc/passwd", "weights.bin"])
-    @pytest.mark.parametrize("place", ["initializer", "attribute", "subgraph"])
-    def test_weights_in_another_file(self, models, save, location, place):
-        model = plan_models.labelled(models["fp32"], "fp32")
-        tensor = onnx.TensorProto(name="weight", dims=[4], data_type=onnx.TensorProto.FLOAT)
-        tensor.data_location = onnx.TensorProto.EXTERNAL
-        tensor.external_data.add(key="location", value=location)
-        constant = onnx.helper.make_node("Constant", [], ["c"], value=tensor)
-        match place:
-            case "initializer":
-                model.graph.initializer.append(tensor)
-            case "attribute":
-                model.graph.node.append(constant)
-            case "subgraph":
-                branch = onnx.helper.make_graph([constant], "branch", [], [])
-                model.graph.node.append(onnx.helper.make_node("If", ["x"], ["y"], then_branch=branch))
-        err = self.refusal(ArtifactError, save(model))
-        assert f"'weight' points to another file ('{location}')" in str(err)
-
-    def test_other_input_name(self, models, save):
-        model = plan_models.labelled(models["fp32"], "fp32")
-        model.graph.input[0].name = "faces"
-        model.graph.node[0].input[0] = "faces"
-        err = self.refusal(ArtifactError, save(model))
-        assert "inputs [('faces', 'uint8', ('N', 1, 48, 48))]" in str(err)
-        assert "promises [('images', 'uint8', ('N', 1, 48, 48))]" in str(err)
-
-    def test_frozen_batch(self, models, save):
-        model = plan_models.labelled(models["fp32"], "fp32")
-        model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 2
-        assert "('images', 'uint8', (2, 1, 48, 48))" in str(self.refusal(ArtifactError, save(model)))
-
-    def test_workspace_too_small(self, models, save):
-        config = RTX.model_copy(update={"workspace_mib": 1})
-        err = self.refusal(ExportError, save(models["fp32"]), config)
-        assert "within workspace limit" in str(err)
-        assert "Fix: a larger --workspace-mib (now 1)" in str(err)
-        assert err.__notes__[0].startswith("builder log:\n")
-        assert "\nERROR: " in err.__notes__[0]
-
-    def test_a_gpu_that_the_flavor_does_not_know(self, models, save):
-        config = BuildConfig(flavor=Flavor.TENSORRT_RTX, compute_capabilities=("9.0",))
-        err = self.refusal(ConfigError, save(models["fp32"]), config)
-        assert "does not compile for 9.0, but for 7.5, 8.0, 8.6" in str(err)
-
-    def test_suffix(self, models, save, tmp_path):
-        with pytest.raises(ConfigError, match=r"out: a\.engine must end in \.plan"):
-            build_plan(save(models["fp32"]), tmp_path / "a.engine", RTX)
-        assert not (tmp_path / "a.engine").exists()
-
-
-@contextmanager
-def file_size_limit(num_bytes: int):
-    """The kernel refuses longer files: a full disk, without filling one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, before)
 
 
 class TestOldArtifacts:
@@ -296,13 +144,13 @@ class TestOldArtifacts:
         manifest_path(plan).write_text("old manifest")
         return plan
 
-    def test_are_replaced(self, models, save, old):
-        manifest = build_plan(save(models["fp16"]), old, RTX)
+    def test_are_replaced(self, tiny_models, save_model, old):
+        manifest = build_plan(save_model(tiny_models["fp16"]), old, RTX)
         assert read_manifest(old) == manifest
         assert file_sha256(old) == manifest.plan_sha256
 
-    def test_survive_a_full_disk(self, models, save, old, tmp_path):
-        path = save(models["fp16"])
+    def test_survive_a_full_disk(self, tiny_models, save_model, old, tmp_path):
+        path = save_model(tiny_models["fp16"])
         with (
             file_size_limit(4096),
             pytest.raises(ExportError, match=r"cannot write a\.plan, .*Nothing was changed") as e,
@@ -312,21 +160,21 @@ class TestOldArtifacts:
         assert (old.read_bytes(), manifest_path(old).read_text()) == (b"old plan", "old manifest")
         assert sorted(p.name for p in tmp_path.iterdir()) == ["a.plan", "a.plan.json", "tiny.onnx"]
 
-    def test_survive_a_failed_build(self, models, save, old):
+    def test_survive_a_failed_build(self, tiny_models, save_model, old):
         with pytest.raises(ExportError):
-            build_plan(save(models["fp16"]), old, RTX.model_copy(update={"workspace_mib": 1}))
+            build_plan(save_model(tiny_models["fp16"]), old, RTX.model_copy(update={"workspace_mib": 1}))
         assert (old.read_bytes(), manifest_path(old).read_text()) == (b"old plan", "old manifest")
 
 
 class TestProgress:
-    def test_phases_and_steps(self, models, save, tmp_path):
+    def test_phases_and_steps(self, tiny_models, save_model, tmp_path):
         seen: list[tuple[str, int, int]] = []
-        build_plan(save(models["fp16"]), tmp_path / "a.plan", RTX, progress=lambda *step: seen.append(step))
+        build_plan(save_model(tiny_models["fp16"]), tmp_path / "a.plan", RTX, progress=lambda *step: seen.append(step))
         assert "Building engine" in {phase for phase, _, _ in seen}
         assert all(1 <= done <= total for _, done, total in seen)
 
     @pytest.mark.parametrize("error", [KeyboardInterrupt, ValueError])
-    def test_what_it_raises_ends_the_build(self, models, save, tmp_path, error, capfd):
+    def test_what_it_raises_ends_the_build(self, tiny_models, save_model, tmp_path, error, capfd):
         calls = []
 
         def interrupt(phase: str, done: int, total: int) -> None:
@@ -334,16 +182,16 @@ class TestProgress:
             raise error("stop")
 
         with pytest.raises(error, match="stop"):
-            build_plan(save(models["fp16"]), tmp_path / "a.plan", RTX, progress=interrupt)
+            build_plan(save_model(tiny_models["fp16"]), tmp_path / "a.plan", RTX, progress=interrupt)
         assert len(calls) == 1
         assert not (tmp_path / "a.plan").exists()
         assert capfd.readouterr().err == ""
 
 
 class TestCli:
-    def test_prints_what_was_built(self, models, save, tmp_path):
+    def test_prints_what_was_built(self, tiny_models, save_model, tmp_path):
         out = tmp_path / "tiny.plan"
-        args = ["build", "--onnx", save(models["int8_half"]), "--out", out, "--flavor", "tensorrt-rtx"]
+        args = ["build", "--onnx", save_model(tiny_models["int8_half"]), "--out", out, "--flavor", "tensorrt-rtx"]
         args += ["--compute-capability", "8.6", "--compute-capability", "8.9", "--profile", 1, 2, 8]
         result = CliRunner().invoke(main, [str(arg) for arg in args])
         assert result.exit_code == 0, result.output
@@ -354,20 +202,20 @@ class TestCli:
         assert "precision int8: convolutions 5 of 5 Int8 (asked: plan)" in result.stdout
         assert manifest.profile == BatchProfile(min=1, opt=2, max=8)
 
-    def test_config_file_below_flags(self, models, save, tmp_path):
+    def test_config_file_below_flags(self, tiny_models, save_model, tmp_path):
         config = tmp_path / "build.yaml"
         config.write_text(
             "flavor: tensorrt-rtx\ncompute_capabilities: [8.6, 12.0]\nprofile: {min: 2, opt: 2, max: 2}\ntf32: true\n"
         )
-        args = ["build", "--config", config, "--onnx", save(models["fp32"]), "--out", tmp_path / "a.plan"]
+        args = ["build", "--config", config, "--onnx", save_model(tiny_models["fp32"]), "--out", tmp_path / "a.plan"]
         result = CliRunner().invoke(main, [str(arg) for arg in [*args, "--workspace-mib", 512]])
         assert result.exit_code == 0, result.output
         manifest = json.loads((tmp_path / "a.plan.json").read_text())
         assert manifest["target"]["compute_capabilities"] == ["8.6", "12.0"]
         assert manifest["profile"] == {"min": 2, "opt": 2, "max": 2}
 
-    def test_export_error_comes_with_the_builder_log(self, models, save, tmp_path):
-        path = save(replaced(models["fp32"], "node_gate", "Det"))
+    def test_export_error_comes_with_the_builder_log(self, tiny_models, save_model, tmp_path):
+        path = save_model(plan_models.replaced(tiny_models["fp32"], "node_gate", "Det"))
         args = ["build", "--onnx", path, "--out", tmp_path / "a.plan", "--flavor", "tensorrt-rtx"]
         result = CliRunner().invoke(main, [str(arg) for arg in args])
         assert result.exit_code == 5

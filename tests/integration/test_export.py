@@ -1,39 +1,28 @@
 """Checkpoint to verified ONNX: what is written, and that nothing is when anything fails."""
 
 import json
-import resource
-import shutil
-import signal
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
-import torch
 from click.testing import CliRunner
-from integration.export_models import small_model, write_faces
+from integration.export_models import config_of, contents
 from safetensors.numpy import save_file
 
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.cli import main
-from fer_deploy.engines.fake import FakeEngine
-from fer_deploy.errors import ArtifactError, ConfigError, EngineError, ExportError, VerificationError
-from fer_deploy.export import convert, pipeline, plans
+from fer_deploy.errors import ArtifactError, ConfigError
 from fer_deploy.export.checkpoint import draw_calibration_faces, load_judged_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.pipeline import export
 from fer_deploy.export.portrait import SOURCE, portrait_faces
 from fer_deploy.export.variants import Variant
-from fer_deploy.settings import load_settings
 from fer_deploy.spec import SPEC_KEY, spec_from_json
 from fer_train.checkpoint import save_release
 from fer_train.models import build_model
 
-TIGHT = {"fp32": {"max_abs_logit": 1e-12}}
 NO_INT8 = ["fp32", "fp16"]
-FEW = {"num_faces": 16}
-"""Faces to calibrate on."""
 
 
 @pytest.fixture(scope="module")
@@ -91,215 +80,6 @@ class TestWrittenModel:
     def test_half_of_the_size(self, tiny_export):
         full, half = (path.stat().st_size for path in tiny_export.models)
         assert 0.45 * full < half < 0.55 * full
-
-
-@pytest.fixture
-def quick_export(monkeypatch, small_network, small_onnx):
-    """Seconds spared: the graph is a copy of `small_onnx`, compared on few faces; all around it is real."""
-    monkeypatch.setattr(pipeline, "portrait_faces", lambda spec: portrait_faces(spec)[::27])
-    monkeypatch.setattr(pipeline, "write_onnx", lambda graph, spec, path, opset: shutil.copy(small_onnx, path))
-
-
-@pytest.fixture
-def out(tmp_path) -> Path:
-    """A folder with what an earlier export left."""
-    out = tmp_path / "out"
-    out.mkdir()
-    for name in ("small-fp32.onnx", "small-fp16.onnx", "report.json", "report.md"):
-        (out / name).write_bytes(f"old {name}".encode())
-    return out
-
-
-@pytest.fixture(scope="session")
-def faces_csv(tmp_path_factory) -> Path:
-    return write_faces(tmp_path_factory.mktemp("faces") / "fer2013.csv", {"Training": 40, "PublicTest": 35})
-
-
-def contents(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
-
-
-def config_of(checkpoint: Path, out: Path, **values) -> ExportConfig:
-    return load_settings(ExportConfig, None, {"checkpoint": checkpoint, "out": out, **values})
-
-
-def forbidden(*args, **kwargs):
-    raise AssertionError("must not be reached")
-
-
-@contextmanager
-def file_size_limit(num_bytes: int):
-    """The kernel refuses longer files: a full disk, without filling one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    before = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (num_bytes, hard))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        signal.signal(signal.SIGXFSZ, before)
-
-
-@pytest.mark.usefixtures("quick_export")
-class TestGate:
-    """A broken limit leaves the old artifacts, byte for byte, and a report that names the guilty stage."""
-
-    def failure(self, config: ExportConfig, error=VerificationError) -> str:
-        before = contents(config.out) if config.out.exists() else {}
-        with pytest.raises(error) as caught:
-            export(config)
-        left = contents(config.out) if config.out.exists() else {}
-        assert {name: content for name, content in left.items() if not name.startswith("report-failed.")} == before
-        return str(caught.value)
-
-    def test_plan_that_fits_and_does_not_load(self, small_release, out, monkeypatch):
-        monkeypatch.setattr(plans, "judge", lambda manifest, host: [])
-        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
-        build = {"flavor": "tensorrt-rtx", "compute_capabilities": ["8.9"]}
-        text = self.failure(config_of(small_release, out, variants=["fp32"], build=build))
-        assert text.startswith("small-fp32.plan (stage engine): cannot load ")
-        assert "No artifact was written. See" in text
-
-    def test_fp32_ends_it_before_anything_is_made_of_it(self, small_release, out, faces_csv, monkeypatch):
-        for name in ("fp16_artifact", "Int8Maker", "build_and_judge"):
-            monkeypatch.setattr(pipeline, name, forbidden)
-        ranges = {"num_faces": 20}
-        text = self.failure(config_of(small_release, out, data=faces_csv, limits=TIGHT, calibration=ranges))
-        assert "small-fp32.onnx (stage onnx) differs from PyTorch on 35 faces (PublicTest of fer2013.csv)" in text
-        assert "(allowed 1e-12). No artifact was written. See" in text
-        report = json.loads((out / "report-failed.json").read_text())
-        assert [entry["name"] for entry in report["artifacts"]] == ["small-fp32.onnx"]
-        assert report["failure"] in text
-        assert "small-fp32.onnx (stage onnx) fails" in (out / "report-failed.md").read_text()
-        assert (out / "report-failed.png").stat().st_size > 10_000
-
-    def test_fp16(self, small_release, out):
-        text = self.failure(config_of(small_release, out, limits={"fp16": {"max_abs_logit": 1e-6}}))
-        assert "small-fp16.onnx (stage converted) differs" in text
-        report = json.loads((out / "report-failed.json").read_text())
-        assert [bool(entry["comparison"]["breaches"]) for entry in report["artifacts"]] == [False, True]
-
-    def test_a_new_folder(self, small_release, tmp_path):
-        self.failure(config_of(small_release, tmp_path / "new", limits=TIGHT))
-        assert sorted(contents(tmp_path / "new")) == ["report-failed.json", "report-failed.md"]
-
-    def test_success_takes_the_failed_report_away(self, small_release, out, faces_csv):
-        values = {"data": faces_csv, "variants": NO_INT8}
-        self.failure(config_of(small_release, out, limits=TIGHT, **values))
-        assert len(list(out.glob("report-failed.*"))) == 3
-        done = export(config_of(small_release, out, **values))
-        assert list(out.glob("report-failed.*")) == []
-        assert sorted(contents(out)) == ["report.json", "report.md", "report.png", "small-fp16.onnx", "small-fp32.onnx"]
-        report = json.loads((out / "report.json").read_text())
-        assert {e["name"]: e["sha256"] for e in report["artifacts"]} == {p.name: file_sha256(p) for p in done.models}
-
-    def test_int8_without_a_budget_that_holds(self, small_release, out, faces_csv, monkeypatch):
-        def refuse(*args, **kwargs):
-            raise VerificationError("INT8 for cpu loses 9.00 points. Fix: train")
-
-        monkeypatch.setattr(convert, "keep_budget", refuse)
-        text = self.failure(
-            config_of(small_release, out, data=faces_csv, variants=["fp32", "int8-cpu"], calibration=FEW)
-        )
-        assert text.startswith("small-int8-cpu.onnx (stage converted): INT8 for cpu loses 9.00 points. Fix: train")
-        assert "No artifact was written. See" in text
-        report = json.loads((out / "report-failed.json").read_text())
-        assert report["failure"] == text.splitlines()[0]
-        assert [entry["name"] for entry in report["artifacts"]] == ["small-fp32.onnx"]
-
-    def test_the_first_guilty_stage_is_named(self, small_release, out, faces_csv, monkeypatch):
-        def refuse(*args, **kwargs):
-            raise VerificationError("INT8 for cpu loses 9.00 points")
-
-        monkeypatch.setattr(convert, "keep_budget", refuse)
-        limits = {"fp16": {"max_abs_logit": 1e-6}}
-        text = self.failure(config_of(small_release, out, data=faces_csv, limits=limits, calibration=FEW))
-        assert text.startswith("small-fp16.onnx (stage converted) differs")
-
-    @pytest.mark.parametrize(("variant", "stage"), [("fp32", "onnx"), ("fp16", "converted")])
-    def test_an_engine_that_fails(self, small_release, out, faces_csv, monkeypatch, variant, stage):
-        """Also where nothing at all could be judged."""
-        real = pipeline.open_artifact
-        broken = FakeEngine(fail_at_call=0)
-
-        monkeypatch.setattr(pipeline, "open_artifact", lambda a: broken if a.variant == variant else real(a))
-        text = self.failure(config_of(small_release, out, data=faces_csv, variants=NO_INT8))
-        assert text.startswith(f"small-{variant}.onnx (stage {stage}): in batches of 64: FakeEngine was told to fail")
-        assert "report-failed.md" in text
-        assert "FakeEngine was told to fail" in (out / "report-failed.md").read_text()
-
-    def test_an_engine_that_does_not_open(self, small_release, out, monkeypatch):
-        """ONNX Runtime warms up with batches of 1, 2 and 4 when it opens: a frozen batch shows up there."""
-
-        def refuse(artifact):
-            raise EngineError("CPUExecutionProvider failed to warm up")
-
-        monkeypatch.setattr(pipeline, "open_artifact", refuse)
-        text = self.failure(config_of(small_release, out))
-        assert text.startswith("small-fp32.onnx (stage onnx): CPUExecutionProvider failed to warm up")
-
-    def test_weights_that_are_not_finite(self, small_spec, out, tmp_path):
-        model = small_model(small_spec)
-        with torch.no_grad():
-            model.blocks[1].branch[3].weight[0, 0, 0, 0] = torch.nan
-        save_release(tmp_path / "nan.safetensors", model, small_spec.model_dump(mode="json", exclude_none=True))
-        text = self.failure(config_of(tmp_path / "nan.safetensors", out))
-        assert "PyTorch" in text
-        assert "gave logits that are not finite" in text
-
-    def test_weights_that_half_cannot_hold(self, small_release, out, small_onnx, tmp_path, monkeypatch):
-        """They are refused, and neither clipped nor infinite."""
-        model = onnx.load(small_onnx)
-        (bias,) = [tensor for tensor in model.graph.initializer if tensor.name == "model.classifier.bias"]
-        large = onnx.numpy_helper.to_array(bias) + 1e5  # of all labels alike: the probabilities stay
-        bias.CopyFrom(onnx.numpy_helper.from_array(large.astype(np.float32), bias.name))
-        monkeypatch.setattr(pipeline, "write_onnx", lambda graph, spec, path, opset: onnx.save(model, path))
-        limits = {"fp32": {"max_abs_logit": 1e6, "max_batch_difference": 1.0, "min_agreement": 0.0}}
-        text = self.failure(config_of(small_release, out, limits=limits), ExportError)
-        assert "model.classifier.bias holds 1e+05; FP16 ends at 65504" in text
-
-    def test_a_full_disk_at_publishing(self, small_release, out, monkeypatch):
-        real = pipeline.write_together
-
-        def on_a_full_disk(files):
-            with file_size_limit(4096):
-                real(files)
-
-        monkeypatch.setattr(pipeline, "write_together", on_a_full_disk)
-        text = self.failure(config_of(small_release, out), ExportError)
-        assert "cannot write small-fp32.onnx, small-fp16.onnx, report.json, report.md into" in text
-        assert "File too large. Nothing was changed" in text
-        assert sorted(path.name for path in out.iterdir()) == sorted(contents(out))
-
-    def test_a_full_disk_hides_no_failure(self, small_release, out, monkeypatch):
-        real = pipeline.write_together
-
-        def on_a_full_disk(files):
-            with file_size_limit(100):
-                real(files)
-
-        monkeypatch.setattr(pipeline, "write_together", on_a_full_disk)
-        text = self.failure(config_of(small_release, out, limits=TIGHT))
-        assert "small-fp32.onnx (stage onnx) differs" in text
-        assert "nor a report of it (cannot write report-failed.json" in text
-
-    def test_a_full_temporary_folder(self, small_release, out):
-        with file_size_limit(50_000):
-            text = self.failure(config_of(small_release, out), ExportError)
-        assert "cannot write temporary files into" in text
-        assert "Fix: free space, or TMPDIR=" in text
-
-    def test_a_report_that_cannot_be_written(self, small_release, out):
-        (out / "report.md").unlink()
-        (out / "report.md").mkdir()
-        text = self.failure(config_of(small_release, out), ExportError)
-        assert "cannot write" in text
-
-    def test_out_is_a_file(self, small_release, tmp_path):
-        (tmp_path / "out").write_text("x")
-        with pytest.raises(ExportError, match=r"cannot write .* into .*out: File exists\. .*another --out"):
-            export(config_of(small_release, tmp_path / "out"))
-        assert (tmp_path / "out").read_text() == "x"
 
 
 class TestCheckpoints:
@@ -408,6 +188,16 @@ class TestCli:
         assert report == f"report: {tmp_path / 'o' / 'report.md'}"
         assert sorted(contents(tmp_path / "o")) == ["report.json", "report.md", "small-fp16.onnx"]
         assert [line for line in result.stderr.splitlines() if line in ("fp32", "fp16")] == ["fp32", "fp16"]
+
+    def test_a_triton_repository_of_the_written_files(self, small_release, tmp_path):
+        repository = tmp_path / "models"
+        result = self.run("--checkpoint", small_release, "--out", tmp_path / "o", "--triton", repository)
+        assert result.exit_code == 0, result.output
+        names = ["fp16", "fp32"]
+        assert sorted(path.name for path in repository.iterdir()) == [f"small-{name}-onnx" for name in names]
+        for name in names:
+            served = (repository / f"small-{name}-onnx" / "1" / "model.onnx").read_bytes()
+            assert served == (tmp_path / "o" / f"small-{name}.onnx").read_bytes()
 
     def test_says_what_it_left_out(self, small_release, tmp_path):
         result = self.run("--checkpoint", small_release, "--out", tmp_path / "o")

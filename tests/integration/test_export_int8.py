@@ -105,9 +105,30 @@ class TestFiles:
     def test_metadata(self, models, small_spec, variant):
         found = metadata(models[variant])
         spec = spec_from_json(found[SPEC_KEY], where="x")
-        assert spec == small_spec.model_copy(update={"precision": variant.removesuffix("-cpu")})
+        assert spec.model_copy(update={"metrics": {}}) == small_spec.model_copy(
+            update={"metrics": {}, "precision": variant.removesuffix("-cpu")}
+        )
         assert found[VARIANT_KEY] == variant
         assert (QUANTIZATION_KEY in found) is variant.startswith("int8")
+
+    @pytest.mark.parametrize("variant", VARIANTS)
+    def test_metrics_are_its_own(self, models, report, small_spec, variant):
+        """Those of the checkpoint stand apart from what the gate measured of this very file."""
+        metrics = spec_from_json(metadata(models[variant])[SPEC_KEY], where="x").metrics
+        assert set(metrics) == {"artifact", "checkpoint"}
+        assert metrics["checkpoint"] == small_spec.metrics
+        (found,) = [e["comparison"] for e in report["artifacts"] if e["name"] == f"small-{variant}.onnx"]
+        own = metrics["artifact"]
+        assert own["accuracy"] == pytest.approx(found["scores"]["accuracy"] / 100)
+        assert own["f1"] == pytest.approx(found["scores"]["macro_f1"] / 100)
+        assert own["accuracy_change"] == pytest.approx(found["change"]["accuracy"] / 100)
+        assert own["recall"] == pytest.approx({name: v / 100 for name, v in found["scores"]["recall"].items()})
+        assert (own["kl"], own["engine"], own["num_faces"]) == (found["kl"], found["candidate"], 105)
+        assert (own["faces"], own["reference"][:7]) == ("PublicTest of fer2013.csv", "PyTorch")
+
+    def test_metrics_differ_between_variants(self, models):
+        found = [spec_from_json(metadata(model)[SPEC_KEY], where="x").metrics["artifact"] for model in models.values()]
+        assert len({own["kl"] for own in found}) == len(VARIANTS)
 
     @pytest.mark.parametrize("variant", ["fp32", "fp16", "int8-cpu"])
     def test_every_file_opens_and_knows_the_patterns(self, exported, variant):
@@ -214,6 +235,8 @@ class TestPlans:
             assert manifest.source_onnx_sha256 == file_sha256(plan.with_suffix(".onnx"))
             assert manifest.plan_sha256 == file_sha256(plan)
             assert manifest.spec.precision == plan.stem.removeprefix("small-")
+            source = json.loads(metadata(onnx.load(plan.with_suffix(".onnx")))[SPEC_KEY])["metrics"]
+            assert manifest.spec.metrics == {"source_onnx": source["artifact"], "checkpoint": source["checkpoint"]}
         assert len(exported.plans) == 3
 
     def test_int8_is_int8(self, exported):

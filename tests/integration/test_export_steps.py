@@ -36,6 +36,10 @@ def test_each_variant_is_written_and_verifies(small_onnx, small_release, small_n
     assert f"{out}: accuracy" in done.stdout
     with open_engine(out, device="cpu") as engine:
         assert engine.spec.precision is Precision(variant.removesuffix("-cpu"))
+        own = engine.spec.metrics["artifact"]
+    assert (own["num_faces"], own["faces"]) == (84, "PublicTest of fer2013.csv")
+    assert "ONNX Runtime" in own["reference"]
+    assert f"accuracy {100 * own['accuracy']:.2f} %" in done.stdout
     checked = run("verify", "--artifact", out, "--checkpoint", small_release, "--data", data, "--max-accuracy-drop", 3)
     assert checked.exit_code == 0, checked.output
     assert "on 84 faces" in checked.stdout

@@ -41,7 +41,7 @@ class CaptureChild:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _PROGRAM, json.dumps(sys.path), *map(str, handles)],
                 pass_fds=handles, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                start_new_session=True,
+                start_new_session=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
             )  # fmt: skip
             with contextlib.suppress(OSError):  # it died at once; `receive` will say so
                 send(self._connection, request)

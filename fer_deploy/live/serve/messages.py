@@ -65,6 +65,7 @@ def _face(face: FaceResult, labels: tuple[str, ...]) -> dict[str, Any]:
     return {
         "id": face.face.track_id,
         "box": (box.x1, box.y1, box.x2, box.y2),
+        "detected": face.face.is_detected,
         "label": face.shown_label,
         "color": labels.index(smoothed.label) if face.is_sure else None,
         "confidence": round(smoothed.confidence, 3),

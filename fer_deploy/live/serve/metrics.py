@@ -1,6 +1,6 @@
 """Metrics: a snapshot of the loop in Prometheus's words, built when it is scraped."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
@@ -11,7 +11,7 @@ from prometheus_client.registry import Collector
 from fer_deploy.live.serve.health import Health
 from fer_deploy.live.stats import LiveSnapshot, SourceSnapshot
 
-_SOURCE_COUNTERS = (
+_SOURCE_COUNTERS: tuple[tuple[str, str, Callable[[SourceSnapshot], int]], ...] = (
     ("captured_frames", "Frames that the source delivered.", lambda source: source.health.num_captured),
     ("dropped", "Frames that gave way to newer ones.", lambda source: source.num_dropped),
     ("corrupt", "Frames or packets that could not be decoded.", lambda source: source.health.num_corrupt),
@@ -94,7 +94,7 @@ class _SnapshotCollector(Collector):
             busy.add_metric([row.stage], row.busy)
             for quantile, field in _QUANTILES:
                 labels = {"stage": row.stage, "quantile": quantile}
-                latency.add_sample(latency.name, labels, getattr(row, field) / 1000)  # type: ignore[no-untyped-call]
+                latency.add_sample(latency.name, labels, getattr(row, field) / 1000)
         yield from (latency, busy)
 
 

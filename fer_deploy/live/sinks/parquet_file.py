@@ -46,10 +46,11 @@ class ParquetFile(TableFile):
         by_column = zip(*self._rows, strict=True)
         columns = [pa.array(values, field.type) for values, field in zip(by_column, self._schema, strict=True)]
         part = self._parts / f"{self._num_parts:06}.parquet"
+        hidden = part.with_name(f".{part.name}")  # readers of the folder skip it until it has an end
         try:
-            pq.write_table(pa.table(columns, schema=self._schema), part)
+            pq.write_table(pa.table(columns, schema=self._schema), hidden)
+            hidden.replace(part)
         except OSError as err:
-            part.unlink(missing_ok=True)  # it has no end, and would spoil the folder for readers
             raise SinkError(
                 f"cannot write {part}: {err}. The parts before are whole. Fix: free some space, or another --parquet"
             ) from err

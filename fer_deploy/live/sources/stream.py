@@ -82,13 +82,17 @@ class StreamSource(Source):
                 self._note(err)
                 delay_s = self._backoff.delay_s()
                 if delay_s is None:
-                    raise
+                    raise self._given_up(err) from None
                 self._stopped.wait(delay_s)
 
     def close(self) -> None:
         """Kill the capture process."""
         self._disconnect()
         self.health.state = "ended"
+
+    def _given_up(self, err: StreamError) -> StreamError:
+        num = self._backoff.num_failures
+        return err if num == 1 else StreamError(f"{self.name} failed {num} times in a row, the last time: {err}")
 
     def _note(self, err: StreamError) -> None:
         """Keep and log a failure that does not end the source."""

@@ -32,12 +32,16 @@ def _are_equal(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
 
 
 class Backoff:
-    """Delays between attempts: exponential, with full jitter, so that many cameras do not return in one moment."""
+    """Delays between attempts: exponential, with full jitter, so that many cameras do not return in one moment.
+
+    Attributes:
+        num_failures: in a row.
+    """
 
     def __init__(self, max_failures: int | None = None) -> None:
         """Give up after `max_failures` failures in a row; None: never."""
         self._max_failures = max_failures
-        self._num_failures = 0
+        self.num_failures = 0
         self._good_since_s: float | None = None
 
     def works(self, now_s: float) -> None:
@@ -45,13 +49,13 @@ class Backoff:
         if self._good_since_s is None:
             self._good_since_s = now_s
         elif now_s - self._good_since_s >= GOOD_S:
-            self._num_failures = 0
+            self.num_failures = 0
 
     def delay_s(self) -> float | None:
         """Count a failure. Return how long to wait now, in seconds, or None to give up."""
         self._good_since_s = None
-        if self._max_failures is not None and self._num_failures >= self._max_failures:
+        self.num_failures += 1
+        if self._max_failures is not None and self.num_failures > self._max_failures:
             return None
-        longest = min(MAX_DELAY_S, FIRST_DELAY_S * 2 ** min(self._num_failures, 16))
-        self._num_failures += 1
+        longest = min(MAX_DELAY_S, FIRST_DELAY_S * 2 ** min(self.num_failures - 1, 16))
         return random.uniform(0, longest)

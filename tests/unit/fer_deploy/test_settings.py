@@ -64,6 +64,23 @@ def test_bad_yaml(write_yaml, text, message):
     assert caught.value.exit_code == 2
 
 
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("calibration: {num_face: 3}", "unknown key 'calibration.num_face'; did you mean 'calibration.num_faces'?"),
+        ("calibration: {zzz: 3}", "unknown key 'calibration.zzz'; known keys of calibration: split, num_faces, method"),
+        ("build: {flavour: tensorrt}", "unknown key 'build.flavour'; did you mean 'build.flavor'?"),
+        ("build: {profile: {maximum: 8}}", "unknown key 'build.profile.maximum'; did you mean 'build.profile.max'?"),
+        ("limits: {fp16: {max_kll: 1}}", "unknown key 'limits.fp16.max_kll'; did you mean 'limits.fp16.max_kl'?"),
+        ("limits: {fp16: {checkpoint: 1}}", "unknown key 'limits.fp16.checkpoint'; known keys of limits.fp16: max_abs"),
+    ],
+)
+def test_a_nested_key_is_looked_up_in_its_group(write_yaml, text, message):
+    with pytest.raises(ConfigError) as caught:
+        load_settings(ExportConfig, write_yaml(f"checkpoint: a\nout: b\n{text}"), {})
+    assert f"c.yaml: {message}" in str(caught.value)
+
+
 def test_the_model_is_not_overwritten_either():
     with pytest.raises(ConfigError, match="overwritten"):
         load_settings(LiveConfig, None, {"engine": "net.onnx", "jsonl": "net.onnx"})

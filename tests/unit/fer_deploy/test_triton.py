@@ -97,7 +97,10 @@ class TestNothingHalfWritten:
     def test_full_disk_in_an_old_repository(self, monkeypatch, repository, plan):
         before = tree(repository)
         self._fill_disk_at(monkeypatch, plan)
-        with pytest.raises(ExportError, match=r"cannot write into .*: No space left on device\. Fix: another folder"):
+        with pytest.raises(
+            ExportError,
+            match=r"cannot write net-fp32-onnx, net-fp16-plan into .*: No space left on device\. Nothing was changed\.",
+        ):
             write_triton_repository([ONNX, plan], repository, settings=TritonSettings(max_batch_size=4))
         assert tree(repository) == before
         assert [p.name for p in repository.iterdir()] == ["net-fp32-onnx"]
@@ -141,7 +144,7 @@ class TestNothingHalfWritten:
 
     def test_folder_is_a_file(self, tmp_path):
         (tmp_path / "out").write_text("x")
-        with pytest.raises(ExportError, match=r"cannot write into .*out: File exists\. Fix: another folder"):
+        with pytest.raises(ExportError, match=r"cannot write net-fp32-onnx into .*out: File exists\. .*another --out"):
             write_triton_repository([ONNX], tmp_path / "out")
         assert (tmp_path / "out").read_text() == "x"
 

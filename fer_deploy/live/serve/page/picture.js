@@ -1,7 +1,7 @@
 // The newest picture, with the boxes of the same frame drawn over it.
 
 const MAX_CANVAS_PX = 1920;
-const INK = "#141414", UNSURE = "#b8c0ca";
+const INK = "#141414", UNSURE = "#aaaaaa";
 
 export class Picture {
   constructor(canvas) {
@@ -50,9 +50,10 @@ export class Picture {
     const [x1, y1, x2, y2] = face.box.map((value) => value * scale);
     context.strokeStyle = color;
     context.lineWidth = 2.5 * unit;
+    context.setLineDash(face.detected ? [] : [6 * unit, 5 * unit]); // dashed where it is predicted
     context.strokeRect(x1, y1, x2 - x1, y2 - y1);
     context.font = `600 ${13 * unit}px system-ui, sans-serif`;
-    const text = `${face.id} ${face.label} ${Math.round(face.confidence * 100)} %`;
+    const text = `#${face.id} ${face.label} ${Math.round(face.confidence * 100)} %`;
     const pad = 5 * unit, bar = 20 * unit, textWidth = context.measureText(text).width + 2 * pad;
     const left = Math.max(0, Math.min(x1 - context.lineWidth / 2, this.canvas.width - textWidth));
     const top = y1 >= bar ? y1 - bar : y1; // inside the box where there is no room above it

@@ -70,7 +70,7 @@ class TestResolution:
         np.testing.assert_allclose(found.landmarks, LANDMARKS, rtol=1e-5)
 
     @pytest.mark.parametrize(
-        ("height", "width", "scaled"), [(270, 480, (180, 320)), (1080, 1920, (480, 853)), (100, 60, (67, 40))]
+        ("height", "width", "scaled"), [(270, 480, (180, 320)), (1080, 1920, (320, 569)), (100, 60, (67, 40))]
     )
     def test_by_the_frame_where_none_was_asked_for(self, height, width, scaled):
         finder = MarkFinder(smallest_face=16)

@@ -80,6 +80,36 @@ def test_manifest_names_the_gpu_and_the_inspector(model, runtimes, engine, tmp_p
     assert [runtime.engine_host_code_allowed for runtime in runtimes] == [False]
 
 
+class RecordingBuilder:
+    """The real builder of TensorRT for RTX; keeps the config that it made."""
+
+    def __init__(self, logger) -> None:
+        self.builder, self.configs = tensorrt_rtx.Builder(logger), []
+
+    def __getattr__(self, name):
+        return getattr(self.builder, name)
+
+    def create_builder_config(self):
+        self.configs.append(self.builder.create_builder_config())
+        return self.configs[-1]
+
+
+@pytest.mark.parametrize(("flavor", "is_set"), [("tensorrt", False), ("tensorrt-rtx", True)])
+def test_only_rtx_is_told_to_allocate_nothing_while_it_runs(model, runtimes, tmp_path, monkeypatch, flavor, is_set):
+    """CUDA graphs need it; the other flavor has no such flag, and allocates before it runs."""
+    made = []
+
+    def record(logger) -> RecordingBuilder:
+        made.append(RecordingBuilder(logger))
+        return made[-1]
+
+    module = SimpleNamespace(**{**vars(build.load_tensorrt(None)), "Builder": record})
+    monkeypatch.setattr(build, "load_tensorrt", lambda flavor: module)
+    build_plan(model, tmp_path / "a.plan", BuildConfig(flavor=flavor))
+    ((config,),) = [builder.configs for builder in made]
+    assert config.get_flag(tensorrt_rtx.BuilderFlag.REQUIRE_USER_ALLOCATION) is is_set
+
+
 @pytest.mark.parametrize("types", [["Half"] * 5, ["Float"] * 4 + ["Half"]])
 def test_the_inspector_contradicts(model, runtimes, engine, tmp_path, types):
     engine.types = types

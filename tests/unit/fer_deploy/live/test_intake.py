@@ -141,7 +141,9 @@ class TestEnds:
 
 def test_nothing_is_lost_or_doubled_among_workers():
     intake = Intake([False, False], multiple=2)
-    captures = [in_thread(lambda s=s: [intake.put(s, frame(i)) for i in range(200)] and intake.finish(s)) for s in (0, 1)]
+    captures = [
+        in_thread(lambda s=s: [intake.put(s, frame(i)) for i in range(200)] and intake.finish(s)) for s in (0, 1)
+    ]
     workers = [in_thread(lambda: list(iter(intake.take, None))) for _ in range(3)]
     chunks = [chunk for join in workers for chunk in join()]
     for join in captures:

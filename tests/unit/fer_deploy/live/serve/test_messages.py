@@ -3,7 +3,7 @@ import json
 import pytest
 from unit.fer_deploy.live.serve.stage import LABELS, make_result, make_snapshot
 
-from fer_deploy.live.overlay import COLORS
+from fer_deploy.live.chart import color_of
 from fer_deploy.live.serve.messages import Request, hello_json, request_from_json, result_json, status_json
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, FrameResult, TrackedFace
 
@@ -28,24 +28,25 @@ def test_refuses_everything_else(text):
 
 
 def test_labels_come_with_the_overlays_colors():
-    labels = tuple(f"label {i}" for i in range(len(COLORS) + 1))
+    labels = tuple(f"label {i}" for i in range(9))
     hello = json.loads(hello_json(labels, "run"))
     assert hello["labels"] == list(labels)
-    blue, green, red = COLORS[0]
-    assert hello["colors"][0] == hello["colors"][-1] == f"#{red:02x}{green:02x}{blue:02x}"
+    for label, color in zip(labels, hello["colors"], strict=True):
+        assert bytes.fromhex(color[1:]) == bytes(reversed(color_of(label, labels)))
 
 
 def test_a_face_is_told_as_people_see_it():
     raw = Emotion("sad", 0.9, {"happy": 0.1, "sad": 0.9})
     smoothed = Emotion("happy", 0.62345, {"happy": 0.62345, "sad": 0.37655})
-    tracked = TrackedFace(7, Detection(Box(1, 2, 30, 40)))
+    tracked = TrackedFace(7, Detection(Box(1, 2, 30, 40)), is_detected=False)
     frame = make_result(5, source=1).frame
     result = FrameResult(frame, (FaceResult(tracked, raw, smoothed), FaceResult(tracked, raw, smoothed, is_sure=False)))
     message = json.loads(result_json(result, ("happy", "sad"), with_picture=True))
     sure, unsure = message.pop("faces")
     assert message == {"type": "result", "source": 1, "frame": 5, "width": 64, "height": 48, "picture": True}
     assert sure == {
-        "id": 7, "box": [1, 2, 30, 40], "label": "happy", "color": 0, "confidence": 0.623, "probs": [0.623, 0.377],
+        "id": 7, "box": [1, 2, 30, 40], "detected": False, "label": "happy", "color": 0, "confidence": 0.623,
+        "probs": [0.623, 0.377],
     }  # fmt: skip
     assert (unsure["label"], unsure["color"]) == ("unsure", None)
 

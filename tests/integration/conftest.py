@@ -1,0 +1,52 @@
+"""Fixtures of several modules here: an export in seconds, and models for the plan builder."""
+
+import shutil
+from pathlib import Path
+
+import onnx
+import pytest
+from integration import plan_models
+from integration.export_models import write_faces
+
+from fer_deploy.export import pipeline
+from fer_deploy.export.portrait import portrait_faces
+
+
+@pytest.fixture
+def quick_export(monkeypatch, small_network, small_onnx):
+    """Seconds spared: the graph is a copy of `small_onnx`, compared on few faces; all around it is real."""
+    monkeypatch.setattr(pipeline, "portrait_faces", lambda spec: portrait_faces(spec)[::27])
+    monkeypatch.setattr(pipeline, "write_onnx", lambda graph, spec, path, opset: shutil.copy(small_onnx, path))
+
+
+@pytest.fixture
+def out(tmp_path) -> Path:
+    """A folder with what an earlier export left."""
+    out = tmp_path / "out"
+    out.mkdir()
+    for name in ("small-fp32.onnx", "small-fp16.onnx", "report.json", "report.md"):
+        (out / name).write_bytes(f"old {name}".encode())
+    return out
+
+
+@pytest.fixture(scope="session")
+def faces_csv(tmp_path_factory) -> Path:
+    return write_faces(tmp_path_factory.mktemp("faces") / "fer2013.csv", {"Training": 40, "PublicTest": 35})
+
+
+@pytest.fixture(scope="session")
+def tiny_models(tmp_path_factory) -> dict[str, onnx.ModelProto]:
+    """One small network in every type that the project ships."""
+    fp32 = plan_models.fp32_model()
+    int8 = plan_models.int8_model(fp32, tmp_path_factory.mktemp("int8"))
+    half_int8 = plan_models.labelled(plan_models.fp16_model(int8), "int8")
+    return {"fp32": fp32, "fp16": plan_models.fp16_model(fp32), "int8": int8, "int8_half": half_int8}
+
+
+@pytest.fixture
+def save_model(tmp_path):
+    def write(model: onnx.ModelProto, name: str = "tiny.onnx") -> Path:
+        onnx.save(model, tmp_path / name)
+        return tmp_path / name
+
+    return write

@@ -1,0 +1,219 @@
+"""The gate: what is left of an export that failed."""
+
+import json
+import os
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+import torch
+from integration.export_models import config_of, contents, small_model
+from integration.full_disk import file_size_limit
+
+from fer_deploy.artifacts import file_sha256
+from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.errors import EngineError, ExportError, VerificationError
+from fer_deploy.export import convert, pipeline, plans
+from fer_deploy.export.config import ExportConfig
+from fer_deploy.export.pipeline import export
+from fer_train.checkpoint import save_release
+
+TIGHT = {"fp32": {"max_abs_logit": 1e-12}}
+NO_INT8 = ["fp32", "fp16"]
+FEW = {"num_faces": 16}
+"""Faces to calibrate on."""
+
+
+def forbidden(*args, **kwargs):
+    raise AssertionError("must not be reached")
+
+
+@pytest.mark.usefixtures("quick_export")
+class TestGate:
+    """A broken limit leaves the old artifacts, byte for byte, and a report that names the guilty stage."""
+
+    def failure(self, config: ExportConfig, error=VerificationError) -> str:
+        before = contents(config.out) if config.out.exists() else {}
+        with pytest.raises(error) as caught:
+            export(config)
+        left = contents(config.out) if config.out.exists() else {}
+        assert {name: content for name, content in left.items() if not name.startswith("report-failed.")} == before
+        return str(caught.value)
+
+    def test_plan_that_fits_and_does_not_load(self, small_release, out, monkeypatch):
+        monkeypatch.setattr(plans, "judge", lambda manifest, host: [])
+        monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
+        build = {"flavor": "tensorrt-rtx", "compute_capabilities": ["8.9"]}
+        text = self.failure(config_of(small_release, out, variants=["fp32"], build=build))
+        assert text.startswith("small-fp32.plan (stage engine): cannot load ")
+        assert "No artifact was written. See" in text
+
+    def test_fp32_ends_it_before_anything_is_made_of_it(self, small_release, out, faces_csv, monkeypatch):
+        for name in ("fp16_artifact", "Int8Maker", "build_and_judge"):
+            monkeypatch.setattr(pipeline, name, forbidden)
+        ranges = {"num_faces": 20}
+        text = self.failure(config_of(small_release, out, data=faces_csv, limits=TIGHT, calibration=ranges))
+        assert "small-fp32.onnx (stage onnx) differs from PyTorch on 35 faces (PublicTest of fer2013.csv)" in text
+        assert "(allowed 1e-12). No artifact was written. See" in text
+        report = json.loads((out / "report-failed.json").read_text())
+        assert [entry["name"] for entry in report["artifacts"]] == ["small-fp32.onnx"]
+        assert report["failure"] in text
+        assert "small-fp32.onnx (stage onnx) fails" in (out / "report-failed.md").read_text()
+        assert (out / "report-failed.png").stat().st_size > 10_000
+
+    def test_fp16(self, small_release, out):
+        text = self.failure(config_of(small_release, out, limits={"fp16": {"max_abs_logit": 1e-6}}))
+        assert "small-fp16.onnx (stage converted) differs" in text
+        report = json.loads((out / "report-failed.json").read_text())
+        assert [bool(entry["comparison"]["breaches"]) for entry in report["artifacts"]] == [False, True]
+
+    def test_a_new_folder(self, small_release, tmp_path):
+        self.failure(config_of(small_release, tmp_path / "new", limits=TIGHT))
+        assert sorted(contents(tmp_path / "new")) == ["report-failed.json", "report-failed.md"]
+
+    def test_success_takes_the_failed_report_away(self, small_release, out, faces_csv):
+        values = {"data": faces_csv, "variants": NO_INT8}
+        self.failure(config_of(small_release, out, limits=TIGHT, **values))
+        assert len(list(out.glob("report-failed.*"))) == 3
+        done = export(config_of(small_release, out, **values))
+        assert list(out.glob("report-failed.*")) == []
+        assert sorted(contents(out)) == ["report.json", "report.md", "report.png", "small-fp16.onnx", "small-fp32.onnx"]
+        report = json.loads((out / "report.json").read_text())
+        assert {e["name"]: e["sha256"] for e in report["artifacts"]} == {p.name: file_sha256(p) for p in done.models}
+
+    def test_int8_without_a_budget_that_holds(self, small_release, out, faces_csv, monkeypatch):
+        def refuse(*args, **kwargs):
+            raise VerificationError("INT8 for cpu loses 9.00 points. Fix: train")
+
+        monkeypatch.setattr(convert, "keep_budget", refuse)
+        text = self.failure(
+            config_of(small_release, out, data=faces_csv, variants=["fp32", "int8-cpu"], calibration=FEW)
+        )
+        assert text.startswith("small-int8-cpu.onnx (stage converted): INT8 for cpu loses 9.00 points. Fix: train")
+        assert "No artifact was written. See" in text
+        report = json.loads((out / "report-failed.json").read_text())
+        assert report["failure"] == text.splitlines()[0]
+        assert [entry["name"] for entry in report["artifacts"]] == ["small-fp32.onnx"]
+
+    def test_the_first_guilty_stage_is_named(self, small_release, out, faces_csv, monkeypatch):
+        def refuse(*args, **kwargs):
+            raise VerificationError("INT8 for cpu loses 9.00 points")
+
+        monkeypatch.setattr(convert, "keep_budget", refuse)
+        limits = {"fp16": {"max_abs_logit": 1e-6}}
+        text = self.failure(config_of(small_release, out, data=faces_csv, limits=limits, calibration=FEW))
+        assert text.startswith("small-fp16.onnx (stage converted) differs")
+
+    @pytest.mark.parametrize(("variant", "stage"), [("fp32", "onnx"), ("fp16", "converted")])
+    def test_an_engine_that_fails(self, small_release, out, faces_csv, monkeypatch, variant, stage):
+        """Also where nothing at all could be judged."""
+        real = pipeline.open_artifact
+        broken = FakeEngine(fail_at_call=0)
+
+        monkeypatch.setattr(pipeline, "open_artifact", lambda a: broken if a.variant == variant else real(a))
+        text = self.failure(config_of(small_release, out, data=faces_csv, variants=NO_INT8))
+        assert text.startswith(f"small-{variant}.onnx (stage {stage}): in batches of 64: FakeEngine was told to fail")
+        assert "report-failed.md" in text
+        assert "FakeEngine was told to fail" in (out / "report-failed.md").read_text()
+
+    def test_an_engine_that_does_not_open(self, small_release, out, monkeypatch):
+        """ONNX Runtime warms up with batches of 1, 2 and 4 when it opens: a frozen batch shows up there."""
+
+        def refuse(artifact):
+            raise EngineError("CPUExecutionProvider failed to warm up")
+
+        monkeypatch.setattr(pipeline, "open_artifact", refuse)
+        text = self.failure(config_of(small_release, out))
+        assert text.startswith("small-fp32.onnx (stage onnx): CPUExecutionProvider failed to warm up")
+
+    def test_weights_that_are_not_finite(self, small_spec, out, tmp_path):
+        model = small_model(small_spec)
+        with torch.no_grad():
+            model.blocks[1].branch[3].weight[0, 0, 0, 0] = torch.nan
+        save_release(tmp_path / "nan.safetensors", model, small_spec.model_dump(mode="json", exclude_none=True))
+        text = self.failure(config_of(tmp_path / "nan.safetensors", out))
+        assert "PyTorch" in text
+        assert "gave logits that are not finite" in text
+
+    def test_weights_that_half_cannot_hold(self, small_release, out, small_onnx, tmp_path, monkeypatch):
+        """They are refused, and neither clipped nor infinite."""
+        model = onnx.load(small_onnx)
+        (bias,) = [tensor for tensor in model.graph.initializer if tensor.name == "model.classifier.bias"]
+        large = onnx.numpy_helper.to_array(bias) + 1e5  # of all labels alike: the probabilities stay
+        bias.CopyFrom(onnx.numpy_helper.from_array(large.astype(np.float32), bias.name))
+        monkeypatch.setattr(pipeline, "write_onnx", lambda graph, spec, path, opset: onnx.save(model, path))
+        limits = {"fp32": {"max_abs_logit": 1e6, "max_batch_difference": 1.0, "min_agreement": 0.0}}
+        text = self.failure(config_of(small_release, out, limits=limits), ExportError)
+        assert "model.classifier.bias holds 1e+05; FP16 ends at 65504" in text
+
+    def test_a_full_disk_at_publishing(self, small_release, out, monkeypatch):
+        real = pipeline.drafted
+
+        @contextmanager
+        def on_a_full_disk(files):
+            with file_size_limit(4096), real(files) as drafts:
+                yield drafts
+
+        monkeypatch.setattr(pipeline, "drafted", on_a_full_disk)
+        text = self.failure(config_of(small_release, out), ExportError)
+        assert "cannot write small-fp32.onnx, small-fp16.onnx, report.json, report.md into" in text
+        assert "File too large. Nothing was changed" in text
+        assert sorted(path.name for path in out.iterdir()) == sorted(contents(out))
+
+    def test_a_full_disk_hides_no_failure(self, small_release, out, monkeypatch):
+        real = pipeline.write_together
+
+        def on_a_full_disk(files):
+            with file_size_limit(100):
+                real(files)
+
+        monkeypatch.setattr(pipeline, "write_together", on_a_full_disk)
+        text = self.failure(config_of(small_release, out, limits=TIGHT))
+        assert "small-fp32.onnx (stage onnx) differs" in text
+        assert "nor a report of it (cannot write report-failed.json" in text
+
+    def test_a_full_temporary_folder(self, small_release, out):
+        with file_size_limit(50_000):
+            text = self.failure(config_of(small_release, out), ExportError)
+        assert "cannot write temporary files into" in text
+        assert "Fix: free space, or TMPDIR=" in text
+
+    @pytest.mark.parametrize("guilty", ["report.md", "small-fp16-onnx"])
+    def test_a_triton_repository_comes_with_the_artifacts_or_not_at_all(
+        self, small_release, out, tmp_path, monkeypatch, guilty
+    ):
+        repository, replace = tmp_path / "repository", os.replace
+        before = contents(out)
+
+        def fail(source, target):
+            if Path(target).name == guilty and not str(source).endswith(".old"):
+                raise OSError(5, "Input/output error")
+            replace(source, target)
+
+        monkeypatch.setattr(os, "replace", fail)
+        text = self.failure(config_of(small_release, out, triton=repository), ExportError)
+        assert f"cannot write {guilty} into" in text
+        assert contents(out) == before
+        assert not repository.exists()
+
+    def test_a_foreign_folder_in_the_repository(self, small_release, out, tmp_path):
+        foreign = tmp_path / "repository" / "small-fp16-onnx" / "config.pbtxt"
+        foreign.parent.mkdir(parents=True)
+        foreign.write_text("colour: 3")
+        text = self.failure(config_of(small_release, out, triton=tmp_path / "repository"), ExportError)
+        assert "was not written by fer-deploy" in text
+        assert [path.name for path in foreign.parents[1].iterdir()] == ["small-fp16-onnx"]
+
+    def test_a_report_that_cannot_be_written(self, small_release, out):
+        (out / "report.md").unlink()
+        (out / "report.md").mkdir()
+        text = self.failure(config_of(small_release, out), ExportError)
+        assert "cannot write" in text
+
+    def test_out_is_a_file(self, small_release, tmp_path):
+        (tmp_path / "out").write_text("x")
+        with pytest.raises(ExportError, match=r"cannot write .* into .*out: File exists\. .*another --out"):
+            export(config_of(small_release, tmp_path / "out"))
+        assert (tmp_path / "out").read_text() == "x"
