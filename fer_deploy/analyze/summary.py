@@ -94,7 +94,7 @@ class Summary(_Frozen):
         """
         try:
             return cls.model_validate_json(path.read_bytes())
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             return None
         except (OSError, ValidationError) as err:
             raise ConfigError(f"{path} is not a summary of this version. Fix: --restart, or another --out") from err

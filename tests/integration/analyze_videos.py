@@ -21,7 +21,7 @@ def picture(index: int, *, squares: int = 2, size: tuple[int, int] = SIZE) -> np
     """Squares that wander and change their brightness."""
     frame = np.full((size[1], size[0], 3), 20, dtype=np.uint8)
     for number in range(squares):
-        x = 8 + 62 * number + round(10 * np.sin(0.21 * index + number))
+        x = 12 + 62 * number + round(10 * np.sin(0.21 * index + number))
         y = 20 + round(14 * np.cos(0.13 * index + 2 * number))
         frame[y : y + SIDE, x : x + SIDE] = 150 + round(80 * np.sin(0.05 * index + 1.7 * number))
     return frame
@@ -57,6 +57,6 @@ def make_models(engine_file: Path, engine: FakeEngine | None = None) -> Models:
     return Models(engine or FakeEngine(), engine_file, SquareDetector, None)
 
 
-def make_analysis(video: Path, out: Path, *, progress: AnalysisProgress | None = None, **settings) -> VideoAnalysis:
-    models = make_models(video.parent / "engine.onnx")
-    return VideoAnalysis(video, out / video.stem, make_config(out, **settings), models, progress or AnalysisProgress())
+def make_analysis(path: Path, out: Path, *, progress: AnalysisProgress | None = None, **settings) -> VideoAnalysis:
+    models = make_models(path.parent / "engine.onnx")
+    return VideoAnalysis(path, out / path.stem, make_config(out, **settings), models, progress or AnalysisProgress())
