@@ -224,8 +224,8 @@ class TestTrouble:
         counts = summary.accounting
         assert 0 < counts.num_analyzed < NUM
         assert counts.num_decoded == counts.num_analyzed + counts.num_skipped
-        assert f"announces {NUM} frames, {counts.num_analyzed} could be decoded" in summary.trouble
-        assert "could be decoded" in (tmp_path / "out/half/report.html").read_text()
+        assert "fewer than it announces" in summary.trouble
+        assert "fewer than it announces" in (tmp_path / "out/half/report.html").read_text()
 
     def test_another_size_in_mid_stream(self, tmp_path):
         """MPEG-TS can be concatenated; the second half is of another resolution."""
