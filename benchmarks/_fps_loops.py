@@ -1,6 +1,6 @@
 """The loops that fps.py compares, each run in a process of its own: what a tutorial does, and what the live loop does.
 
-    python benchmarks/_fps_loops.py '{"variant": "yunet tutorial", "clip": "clip.gif", ...}'     # prints one JSON line
+python benchmarks/_fps_loops.py '{"variant": "yunet tutorial", "clip": "clip.gif", ...}'     # prints one JSON line
 """
 
 import json
@@ -113,11 +113,11 @@ def run_tutorial(find: Find, ask: Ask, labels: tuple[str, ...], clip: str, num: 
 
 def run_live(request: dict[str, Any]) -> dict[str, Any]:
     """Run the live loop on the clip, looped; JSONL is written."""
+    from fer_deploy.detectors import DetectorConfig, build_detectors  # noqa: PLC0415
     from fer_deploy.live.config import PipelineConfig  # noqa: PLC0415
     from fer_deploy.live.pipeline import LivePipeline  # noqa: PLC0415
     from fer_deploy.live.sinks import JsonlSink  # noqa: PLC0415
     from fer_deploy.live.sources import LoopedSource, PacedSource, open_source  # noqa: PLC0415
-    from fer_deploy.detectors import DetectorConfig, build_detectors  # noqa: PLC0415
 
     num, fps = request["frames"], request.get("realtime_fps")
     source = LoopedSource(lambda: open_source(request["clip"]), num_frames=num)
@@ -167,7 +167,9 @@ def run_analysis_alone(request: dict[str, Any]) -> dict[str, Any]:
             found: list[list[Detection]] = []
             for i, frame in enumerate(chunk):
                 found.append(detector.detect(frame) if i % k == 0 else found[-1])
-            images = [images_from_faces(f, d, engine.spec.input, CropConfig()) for f, d in zip(chunk, found, strict=True)]
+            images = [
+                images_from_faces(f, d, engine.spec.input, CropConfig()) for f, d in zip(chunk, found, strict=True)
+            ]
             engine.infer(np.concatenate(images))
             faces_of.append(sum(map(len, found)))
 

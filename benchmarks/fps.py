@@ -49,7 +49,9 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     Raises:
         click.ClickException: it failed; with its last words.
     """
-    done = subprocess.run([sys.executable, str(_LOOPS), json.dumps(request)], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [sys.executable, str(_LOOPS), json.dumps(request)], capture_output=True, text=True, check=False
+    )
     if done.returncode:
         raise click.ClickException(f"{request['kind']} failed: {done.stderr.strip()[-1500:]}")
     result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
@@ -61,7 +63,11 @@ def summarize(rounds: list[dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
     rows = []
     for name in rounds[0]:
         runs = [one[name] for one in rounds]
-        row: dict[str, Any] = {"variant": name, "frames": runs[0]["frames"], "faces": runs[0]["faces"] / runs[0]["frames"]}
+        row: dict[str, Any] = {
+            "variant": name,
+            "frames": runs[0]["frames"],
+            "faces": runs[0]["faces"] / runs[0]["frames"],
+        }
         for key in ("fps", "cpu_ms_per_frame", "p50_ms", "p95_ms", "p99_ms", "dropped"):
             values = [run[key] for run in runs if key in run]
             if values:

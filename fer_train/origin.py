@@ -1,7 +1,7 @@
 """How a model came about, as the model card tells it: data, recipe, provenance, and the commands that retrain it.
 
 Everything comes from a ModelSpec's `provenance`: that of the run, inside it as `init` that of the release it started
-from, and so on; each is called a step here.
+from, or as `soup` those of the models that were averaged, and so on; each is called a step here.
 """
 
 from collections.abc import Iterator
@@ -50,25 +50,47 @@ def describe_recipe(stem: str, provenance: dict[str, Any]) -> list[str]:
     """Return Markdown blocks with the config of each step, under the file name that `retrain_commands` uses."""
     blocks = ["## Recipe"]
     for name, step in _steps(stem, provenance):
+        if "soup" in step:
+            blocks.append(_describe_soup(name, step["soup"]))
+            continue
         config = dict(step["config"])
         if "init" in step:
             del config["init"]  # a path of the machine that trained it; the command gives it as a flag
         text = yaml.safe_dump(config, sort_keys=False)
         blocks += [f"`{name}.yaml`, seed {config['seed']}:", f"```yaml\n{text}```"]
         if "recalibrated_on" in step:
-            num_faces = f"{step['recalibrated_on']:,}"
-            blocks.append(f"Then batch-norm statistics were measured anew on {num_faces} unaugmented training faces.")
+            blocks.append(f"Then {_describe_recalibration(step)}.")
     return blocks
+
+
+def _describe_soup(name: str, soup: dict[str, Any]) -> str:
+    """Return what was averaged, and where ingredients were chosen what was left out."""
+    tried = len(soup["ingredients"]) + len(soup["left_out"])
+    text = f"`{name}`: mean of the weights of {_names(soup['ingredients'])}; {_describe_recalibration(soup)}."
+    if soup["chosen_on"] is None:
+        return text
+    left_out = f"; left out: {_names(soup['left_out'])}" if soup["left_out"] else ""
+    return f"{text} Accuracy on {soup['chosen_on']} chose them, the best first, from {tried} models{left_out}."
+
+
+def _describe_recalibration(step: dict[str, Any]) -> str:
+    return f"batch-norm statistics were measured anew on {step['recalibrated_on']:,} unaugmented training faces"
+
+
+def _names(ingredients: list[dict[str, Any]]) -> str:
+    return ", ".join(f"`{ingredient['path']}` (SHA-256 `{ingredient['sha256'][:12]}`)" for ingredient in ingredients)
 
 
 def describe_provenance(stem: str, provenance: dict[str, Any]) -> list[str]:
     """Return Markdown blocks on versions, seeds, machines, ancestors and teachers."""
     lines = []
-    for name, step in _steps(stem, provenance):
+    steps = _steps(stem, provenance)
+    for name, step in steps:
         on = f", on {step['hardware']}" if "hardware" in step else ""
+        seed = "" if "soup" in step else f", seed {step['config']['seed']}"
         lines.append(
-            f"- {name}: finished {step['created']}, fer-train {step['fer_train']}, torch {step['torch']}, "
-            f"seed {step['config']['seed']}{on}; weights from {_start(step)}"
+            f"- {name}: finished {step['created']}, fer-train {step['fer_train']}, torch {step['torch']}"
+            f"{seed}{on}; weights from {_start(step, steps)}"
         )
         lines += [f"    - taught by {_describe_teacher(teacher)}" for teacher in step.get("teachers", [])]
     if "measured_on" in provenance:
@@ -76,9 +98,10 @@ def describe_provenance(stem: str, provenance: dict[str, Any]) -> list[str]:
     return ["## Provenance", "\n".join(lines)]
 
 
-def _start(step: dict[str, Any]) -> str:
-    if "init" in step:
-        return "the step before"
+def _start(step: dict[str, Any], steps: list[tuple[str, dict[str, Any]]]) -> str:
+    names = [name for parent in _parents(step) for name, known in steps if known == parent]
+    if names:
+        return f"the mean of {', '.join(names)}" if "soup" in step else names[0]
     pretrained = step["config"].get("pretrained")
     return f"`{Path(pretrained).name}`, trained on other data by others" if pretrained else "random numbers"
 
@@ -97,19 +120,20 @@ def retrain_commands(stem: str, provenance: dict[str, Any], *, release: str) -> 
         release: flags of the release command that the provenance does not know.
     """
     commands: list[str] = []
-    start: Path | None = None
+    weights: list[tuple[dict[str, Any], Path]] = []
     steps = _steps(stem, provenance)
     for name, step in steps:
-        commands.append(_train_command(name, step, start))
-        start = Path("runs") / name / "best.safetensors"
+        starts = [path for parent in _parents(step) for known, path in weights if known == parent]
+        out = Path("runs") / name / ("soup.safetensors" if "soup" in step else "best.safetensors")
+        commands.append(_soup_command(step, starts, out) if "soup" in step else _train_command(name, step, starts))
         is_last = name == steps[-1][0]
         recalibrate = "recalibrated_on" in step
         if is_last or recalibrate:
-            out = Path("runs") / name / "release.safetensors"
-            words = ["fer-train release", f"--checkpoint {start}", "--data fer2013.csv"]
+            words = ["fer-train release", f"--checkpoint {out}", "--data fer2013.csv"]
             words += ["--recalibrate", *_list_flags(step, "recalibrated_row_lists")] if recalibrate else []
+            out = Path("runs") / name / "release.safetensors"
             commands.append(" ".join([*words, release if is_last else f"--out {out}"]))
-            start = out
+        weights.append((step, out))
     blocks = ["## Retrain", "```\n" + "\n".join(commands) + "\n```"]
     are_named = all("row_lists" in step for _, step in steps)
     if not are_named and "data_rows" in provenance and (by_list := _left_out(provenance)[1]):
@@ -121,13 +145,19 @@ def retrain_commands(stem: str, provenance: dict[str, Any], *, release: str) -> 
     return blocks
 
 
-def _train_command(name: str, step: dict[str, Any], start: Path | None) -> str:
+def _soup_command(step: dict[str, Any], starts: list[Path], out: Path) -> str:
+    """Return the command that averages what was kept; a choice need not be made again."""
+    words = ["fer-train soup", *(f"--checkpoint {start}" for start in starts), "--data fer2013.csv"]
+    return " ".join([*words, *_list_flags(step, "row_lists"), f"--out {out}"])
+
+
+def _train_command(name: str, step: dict[str, Any], starts: list[Path]) -> str:
     config = step["config"]
     distillation = config.get("distillation")
     words = ["fer-train", "distill" if distillation else "train", f"--config {name}.yaml", "--data fer2013.csv"]
     words += [f"--teacher {Path(teacher).name}" for teacher in (distillation or {}).get("teachers", [])]
     words += ["--ferplus fer2013new.csv"] if config.get("ferplus_share") else []
-    words += [] if start is None else [f"--init {start}"]
+    words += [f"--init {start}" for start in starts]
     return " ".join([*words, *_list_flags(step, "row_lists"), f"--out runs/{name}"])
 
 
@@ -137,12 +167,22 @@ def _list_flags(step: dict[str, Any], key: str) -> list[str]:
 
 
 def _steps(stem: str, provenance: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return (name, provenance) of the run and of those it started from, the oldest first."""
-    chain = list(_ancestors(provenance))[::-1]
-    return [(f"{stem}-{i}" if len(chain) > 1 else stem, step) for i, step in enumerate(chain, start=1)]
+    """Return (name, provenance) of the run and of those whose weights it began with, each once, the oldest first."""
+    found: list[dict[str, Any]] = []
+    for step in _with_ancestors(provenance):
+        if step not in found:  # ingredients of a soup share the release that they started from
+            found.append(step)
+    return [(f"{stem}-{i}" if len(found) > 1 else stem, step) for i, step in enumerate(found, start=1)]
 
 
-def _ancestors(provenance: dict[str, Any] | None) -> Iterator[dict[str, Any]]:
-    while provenance is not None:
-        yield provenance
-        provenance = provenance.get("init")
+def _with_ancestors(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    for parent in _parents(step):
+        yield from _with_ancestors(parent)
+    yield step
+
+
+def _parents(step: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the provenance of the models whose weights a step began with."""
+    if "soup" in step:
+        return [ingredient["provenance"] for ingredient in step["soup"]["ingredients"]]
+    return [step["init"]] if "init" in step else []

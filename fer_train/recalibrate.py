@@ -1,6 +1,7 @@
 """Batch-norm statistics measured anew on faces as they are, after training that only saw augmented ones."""
 
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 import torch
@@ -8,10 +9,28 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.optim.swa_utils import update_bn
 
+from fer_train.amp import resolve_precision
 from fer_train.augment import normalize
+from fer_train.data.faces import Faces
 from fer_train.tta import OnBatch, ignore_batch
 
 BATCH_SIZE = 256
+
+
+def recalibrate_on_faces(
+    model: nn.Module, training: Faces, *, spec: dict[str, Any], on_batch: OnBatch = ignore_batch
+) -> None:
+    """Measure batch norm anew for a model as its ModelSpec describes it, on the device where it is.
+
+    In bf16 on a GPU that has it, else in float32.
+    """
+    device = next(model.parameters()).device
+    is_fast = device.type == "cuda" and resolve_precision("auto", device) == "bf16"
+    wanted = spec["input"]
+    recalibrate_batch_norm(
+        model, training.resized(wanted["height"]).images, device=device, mean_std=(wanted["mean"], wanted["std"]),
+        dtype=torch.bfloat16 if is_fast else torch.float32, on_batch=on_batch,
+    )  # fmt: skip
 
 
 def recalibrate_batch_norm(

@@ -15,6 +15,7 @@ from rich.live import Live
 
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.cli.live_report import print_report, progress_line, report_dict
+from fer_deploy.detectors import DetectorName, build_detectors
 from fer_deploy.engines import Device, Engine, open_engine
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
@@ -22,7 +23,6 @@ from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sources import PacedSource, Source, open_source
 from fer_deploy.live.stats import LiveSnapshot
 from fer_deploy.settings import load_settings
-from fer_deploy.detectors import DetectorName, build_detectors
 
 _path = click.Path(path_type=Path)
 _GROUPS = {

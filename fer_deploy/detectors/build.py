@@ -9,7 +9,7 @@ from fer_deploy.detectors.finder import FaceFinder
 from fer_deploy.detectors.haar import HaarFinder
 from fer_deploy.detectors.search import FaceSearch
 from fer_deploy.detectors.yunet import YuNetFinder, check_yunet
-from fer_deploy.detectors.yunet_file import cache_file, how_to_get, yunet_file
+from fer_deploy.detectors.yunet_file import cache_file, file_at_hand, how_to_get, yunet_file
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.network import open_network
 from fer_deploy.vision.detector import Detector
@@ -30,17 +30,14 @@ def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: 
         MissingDependencyError: OpenCV 5 for Haar, or no ONNX Runtime for YuNet.
         ConfigError, EngineError: see `fer_deploy.engines.network.open_network`.
     """
-    new_finder = _haar(config) if config.detector == "haar" else _yunet(config, device, threads)
+    is_haar = config.detector == "haar" or (config.detector == "auto" and file_at_hand(config.detector_model) is None)
+    new_finder = HaarFinder if is_haar else _yunet(config, device, threads)
     new_finder().find(np.zeros((64, 64, 3), dtype=np.uint8))  # faults show here, and the first frame finds all warm
 
     def new_detector() -> Detector:
         return FaceSearch(new_finder(), min_face=config.min_face, roi=config.roi, max_faces=config.max_faces)
 
     return new_detector
-
-
-def _haar(_: DetectorConfig) -> Callable[[], FaceFinder]:
-    return HaarFinder
 
 
 def _yunet(config: DetectorConfig, device: Device, threads: int) -> Callable[[], FaceFinder]:

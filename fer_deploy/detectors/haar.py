@@ -17,8 +17,8 @@ class HaarFinder:
 
     largest_picture = None
 
-    def __init__(self, *, scale_factor: float = 1.1, min_neighbors: int = 5, smallest_face: int = 40,
-                 equalized: bool = False) -> None:  # fmt: skip
+    def __init__(self, *, scale_factor: float = 1.2, min_neighbors: int = 3, smallest_face: int = 40,
+                 equalized: bool = True) -> None:  # fmt: skip
         """Load the cascade.
 
         Args:

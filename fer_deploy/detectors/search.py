@@ -10,7 +10,7 @@ from fer_deploy.vision.types import Box, Detection
 
 USEFUL_FACE = 24
 """Pixels; a smaller face is less than half of what the classifier was trained on."""
-FRAME_SHARE = 1 / 30
+FRAME_SHARE = 1 / 20
 """Of the frame's shorter side: a smaller face is not what a picture of this resolution was taken for."""
 
 
@@ -56,7 +56,8 @@ class FaceSearch:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         if self._scaled.shape[1::-1] != size:
             self._scaled = np.empty((size[1], size[0], 3), dtype=np.uint8)
-        cv2.resize(picture_bgr, size, dst=self._scaled, interpolation=cv2.INTER_AREA)
+        # Averaging areas finds no more faces and takes four to six times as long.
+        cv2.resize(picture_bgr, size, dst=self._scaled, interpolation=cv2.INTER_LINEAR)
         found = self._finder.find(self._scaled)
         back = np.array([width / size[0], height / size[1]], dtype=np.float32)
         landmarks = None if found.landmarks is None else found.landmarks * back
@@ -74,10 +75,12 @@ class FaceSearch:
             kept = kept[sizes[kept].max(axis=1) >= self._min_face]
         if self._max_faces is not None:
             kept = kept[np.argsort(-sizes[kept].prod(axis=1), kind="stable")[: self._max_faces]]
-        points = None if found.landmarks is None else (found.landmarks + np.array(offset, dtype=np.float32)).tolist()
-        scores, corners = found.scores.tolist(), rounded.tolist()
-        detections = [
-            Detection(Box(*corners[i]), scores[i], None if points is None else tuple(map(tuple, points[i])))
-            for i in kept.tolist()
+        kept = kept[np.lexsort((rounded[kept, 1], rounded[kept, 0]))]
+        corners, scores = rounded[kept].tolist(), found.scores[kept].tolist()
+        if found.landmarks is None:
+            return [Detection(Box(*box), score) for box, score in zip(corners, scores, strict=True)]
+        landmarks = (found.landmarks[kept] + np.array(offset, dtype=np.float32)).tolist()
+        return [
+            Detection(Box(*box), score, ((a[0], a[1]), (b[0], b[1]), (c[0], c[1]), (d[0], d[1]), (e[0], e[1])))
+            for box, score, (a, b, c, d, e) in zip(corners, scores, landmarks, strict=True)
         ]
-        return sorted(detections, key=lambda detection: (detection.box.x1, detection.box.y1))

@@ -1,4 +1,4 @@
-"""YuNet (Wu et al., Machine Intelligence Research 2023; OpenCV Zoo, MIT): a small network that finds faces and five landmarks.
+"""YuNet: a small network that finds faces and five landmarks (Wu et al. 2023; OpenCV Zoo, MIT).
 
 Runs in any `Network`; gives what `cv2.FaceDetectorYN` gives, which it is tested against.
 """
@@ -19,7 +19,7 @@ _HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 class YuNetFinder:
     """A `FaceFinder`. Several may share one network; each has an input tensor of its own."""
 
-    def __init__(self, network: Network, *, min_score: float = 0.6, smallest_face: int = 16) -> None:
+    def __init__(self, network: Network, *, min_score: float = 0.5, smallest_face: int = 18) -> None:
         """Take a network that `check_yunet` has passed.
 
         Args:
@@ -66,6 +66,12 @@ def check_yunet(network: Network, *, where: str, fix: str) -> None:
     found = {name: info.shape[-1] for name, info in network.outputs.items() if info.shape and info.dtype == "float32"}
     if inputs != [("float32", (1, 3))] or len(network.inputs) != 1 or found != wanted:
         raise ArtifactError(
-            f"cannot use {where} as a YuNet: it has {', '.join(network.inputs)} -> {', '.join(network.outputs)}; expected "
-            f"one float image (1, 3, H, W) -> {', '.join(wanted)}. Fix: {fix}"
+            f"cannot use {where} as a YuNet: it has {', '.join(network.inputs)} -> {', '.join(network.outputs)}; "
+            f"expected one float image (1, 3, H, W) -> {', '.join(wanted)}. Fix: {fix}"
+        )
+    (image,) = network.inputs.values()
+    height, width = image.shape[2:]
+    if (height or 0) % _DIVISOR or (width or 0) % _DIVISOR:
+        raise ArtifactError(
+            f"cannot use {where}: it takes pictures of {width}x{height}, expected multiples of {_DIVISOR}. Fix: {fix}"
         )

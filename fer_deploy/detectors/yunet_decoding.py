@@ -1,4 +1,4 @@
-"""From YuNet's twelve output tensors to faces. Source of the arithmetic: Wu et al. 2023, and OpenCV's face_detect.cpp."""
+"""From YuNet's twelve output tensors to faces. The arithmetic is that of OpenCV's face_detect.cpp."""
 
 import cv2
 import numpy as np
@@ -23,8 +23,8 @@ _NO_FACES = FoundFaces(
 def decode(outputs: Tensors, input_width: int, min_score: float) -> FoundFaces:
     """Return the faces above `min_score`, best first, without those that a better one overlaps.
 
-    A face's score is the geometric mean of "is a face" (cls) and "is an object here" (obj), each 0 to 1. The few anchors
-    whose score suffices are chosen first; only they are decoded.
+    A face's score is the geometric mean of "is a face" (cls) and "is an object here" (obj), each 0 to 1. The few
+    anchors whose score suffices are chosen first; only they are decoded.
 
     Args:
         outputs: cls_S and obj_S (1, A, 1), bbox_S (1, A, 4), kps_S (1, A, 10) for each stride S, where A counts the
@@ -44,7 +44,7 @@ def decode(outputs: Tensors, input_width: int, min_score: float) -> FoundFaces:
 def _decode_stride(
     outputs: Tensors, stride: int, input_width: int, min_score: float
 ) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]] | None:
-    """Return boxes (N, 4) as x, y, width, height, scores (N,) and landmarks (N, 10), or None where no anchor suffices."""
+    """Return boxes (N, 4) as x, y, width, height, scores (N,) and landmarks (N, 10); None: no anchor suffices."""
     squares = outputs[f"cls_{stride}"].reshape(-1) * outputs[f"obj_{stride}"].reshape(-1)
     chosen = np.flatnonzero(squares > min_score * min_score)
     if chosen.size == 0:

@@ -25,19 +25,26 @@ TIMEOUT_S = 20.0
 
 
 def yunet_file(path: Path | None = None) -> Path:
-    """Return YuNet's file: `path`, else that of $FER_YUNET, else the Zoo's from the cache, downloaded if it is not there.
+    """Return YuNet's file: `path`, else that of $FER_YUNET, else the Zoo's, from the cache or downloaded.
 
     Raises:
         ArtifactError: there is no network, or the server gave something else.
     """
+    found = file_at_hand(path)
+    if found is None:
+        found = cache_file()
+        _store(_download(found), found)
+    return found
+
+
+def file_at_hand(path: Path | None = None) -> Path | None:
+    """Return what `yunet_file` would without a download; None: it would download."""
     if path is not None:
         return path
     if named := os.environ.get(ENVIRONMENT_KEY):
         return Path(named)
     cached = cache_file()
-    if not _is_official(cached):
-        _store(_download(cached), cached)
-    return cached
+    return cached if _is_official(cached) else None
 
 
 def cache_file() -> Path:
@@ -78,8 +85,8 @@ def _download(target: Path) -> bytes:
     if found != SHA256:
         size = f"more than {NUM_BYTES:,}" if len(content) > NUM_BYTES else f"{len(content):,}"
         raise ArtifactError(
-            f"{ADDRESS} gave {size} bytes with SHA-256 {found}, expected {NUM_BYTES:,} bytes with {SHA256}; nothing was "
-            f"kept. Fix: look whether a proxy answered in its place, or {how_to_get(target)}"
+            f"{ADDRESS} gave {size} bytes with SHA-256 {found}, expected {NUM_BYTES:,} bytes with {SHA256}; nothing "
+            f"was kept. Fix: look whether a proxy answered in its place, or {how_to_get(target)}"
         )
     return content
 

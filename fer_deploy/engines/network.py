@@ -1,4 +1,4 @@
-"""Network: a model that is no emotion classifier, such as a detector: named tensors in, named tensors out, no ModelSpec."""
+"""Network: a model without ModelSpec, such as a face detector: named tensors in, named tensors out."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping

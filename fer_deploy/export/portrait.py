@@ -23,7 +23,8 @@ def portrait_faces(spec: InputSpec) -> NDArray[np.uint8]:
     encoded = np.frombuffer(_portrait_path().read_bytes(), dtype=np.uint8)
     picture_bgr = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8)
     gray = gray_from_bgr(picture_bgr)
-    found = HaarFinder(smallest_face=120).find(picture_bgr).boxes_xyxy
+    finder = HaarFinder(scale_factor=1.1, min_neighbors=5, smallest_face=120, equalized=False)
+    found = finder.find(picture_bgr).boxes_xyxy
     face = Box(*found[found[:, 0].argmin()].astype(int).tolist())
     boxes = [_variant(face, dx, dy, zoom) for dx in _SHIFTS for dy in _SHIFTS for zoom in _ZOOMS]
     crops = images_from_boxes(gray, boxes, spec)

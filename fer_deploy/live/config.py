@@ -5,10 +5,10 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
+from fer_deploy.detectors import DetectorConfig
 from fer_deploy.engines.base import Device
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.settings import Settings
-from fer_deploy.detectors import DetectorConfig
 from fer_deploy.vision.people import PeopleConfig
 from fer_deploy.vision.preprocess import CropConfig
 

@@ -62,7 +62,7 @@ def _add_files(add: Callable[[Sink], None], config: OutputConfig, sources: Seque
             path = config.record if len(sources) == 1 else config.record.with_stem(f"{config.record.stem}-{number}")
             add(VideoSink(path, source.fps, is_live=source.is_live, source=number))
     if config.csv is not None:
-        add(CsvSink(config.csv, labels, num_sources=len(sources)))
+        add(CsvSink(config.csv, labels))
     if config.parquet is not None:
         add(ParquetSink(config.parquet, labels))
     if config.jsonl is not None:

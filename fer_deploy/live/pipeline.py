@@ -9,9 +9,11 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from dataclasses import replace
 from typing import Any
+
+import cv2
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.threads import available_cores
@@ -36,6 +38,17 @@ GRACE_S = 5.0
 """How long the loop's end waits for a thread that hangs in a read or a write before it gives it up."""
 _log = logging.getLogger(__name__)
 OnProgress = Callable[[LiveSnapshot], None]
+
+
+@contextmanager
+def _opencv_threads(num: int) -> Iterator[None]:
+    """Let OpenCV use so many threads a call: the workers already keep the cores busy. A setting of the whole process."""
+    before = cv2.getNumThreads()
+    cv2.setNumThreads(num)
+    try:
+        yield
+    finally:
+        cv2.setNumThreads(before)
 
 
 class LivePipeline:
@@ -134,12 +147,13 @@ class LivePipeline:
         workers = [Worker("analyze", self._work, self._on_error) for _ in range(self._num_workers)]
         main, others = self._split_outlets()
         writers = [Worker(f"sink-{outlet.sink.name}", outlet.pump, self._on_error) for outlet in others]
-        for thread in (*writers, *workers, *captures):
-            thread.start()
-        try:
-            self._watch(main, on_progress)
-        finally:
-            self._end(captures, workers, main, writers)
+        with _opencv_threads(max(1, available_cores() // self._num_workers)):
+            for thread in (*writers, *workers, *captures):
+                thread.start()
+            try:
+                self._watch(main, on_progress)
+            finally:
+                self._end(captures, workers, main, writers)
         self._raise_failure()
         return self.snapshot()
 

@@ -1,4 +1,4 @@
-"""Where a face is and where it will be: constant velocity that dies away, as a Kalman filter."""
+"""Where a face is and where it will be: a velocity that dies away (Ornstein-Uhlenbeck) in a Kalman filter."""
 
 import math
 
@@ -31,21 +31,17 @@ class Motion(BaseModel):
     velocity: Point = (0.0, 0.0)
     variances: tuple[float, float, float] = (PLACE_ERROR**2, 0.0, FIRST_SPEED**2)
 
-    @property
-    def place_deviation(self) -> float:
-        """Standard deviation of the distance between the center and a detection, in face sizes."""
-        return math.sqrt(self.variances[0] + PLACE_ERROR**2)
-
     def advance(self, elapsed_s: float) -> None:
-        """Let time pass; `elapsed_s` is not negative."""
+        """Let time pass; `elapsed_s` is not negative. One long step is the same as many short ones."""
         kept = math.exp(-elapsed_s / COASTING_S)
         reach_s = COASTING_S * (1 - kept)
+        unmoved_s = max(0.0, elapsed_s - 2 * reach_s + COASTING_S * (1 - kept**2) / 2)  # rounding may go below 0
         (x, y), (dx, dy), (place, both, speed) = self.center, self.velocity, self.variances
         self.center, self.velocity = (x + dx * reach_s, y + dy * reach_s), (dx * kept, dy * kept)
         self.variances = (
-            place + 2 * reach_s * both + reach_s**2 * speed + ACCELERATION * elapsed_s**3 / 3,
-            kept * (both + reach_s * speed) + ACCELERATION * elapsed_s**2 / 2,
-            kept**2 * speed + ACCELERATION * elapsed_s,
+            place + 2 * reach_s * both + reach_s**2 * speed + ACCELERATION * COASTING_S**2 * unmoved_s,
+            kept * (both + reach_s * speed) + ACCELERATION * reach_s**2 / 2,
+            kept**2 * speed + ACCELERATION * COASTING_S * (1 - kept**2) / 2,
         )
 
     def correct(self, center: Point) -> None:

@@ -19,10 +19,10 @@ class PeopleConfig(Settings):
     """How faces are tracked and their emotions smoothed; defaults measured by `benchmarks/tracking.py`."""
 
     smoothing_s: float = Field(
-        default=0.5, ge=0, le=60, description="seconds after which an observation counts 1/e as much; 0: no smoothing"
+        default=0.25, ge=0, le=60, description="seconds after which an observation counts 1/e as much; 0: no smoothing"
     )
     hysteresis: float = Field(
-        default=0.1, ge=0, le=1, description="lead in probability that another label needs to be shown instead"
+        default=0.2, ge=0, le=1, description="lead in probability that another label needs to be shown instead"
     )
     unsure_below: float = Field(
         default=0.4, ge=0, le=1, description="smoothed probability of the shown label below which it is `unsure`"
@@ -31,14 +31,14 @@ class PeopleConfig(Settings):
         default=2.0, gt=0, le=60, description="seconds that a face may be unseen and still be the same person"
     )
     reach: float = Field(
-        default=1.5, gt=0, le=10, description="face sizes from its expected place at which a face may turn up, at most"
+        default=1.0, gt=0, le=10, description="face sizes from its expected place at which a face may turn up, at most"
     )
 
 
 class People:
     """The faces of one source over time.
 
-    Two halves that share nothing but settings: `see` and `follow` are called by one thread at a time, `smooth` likewise,
+    Two halves share nothing but settings: `see` and `follow` are called by one thread at a time, `smooth` likewise,
     and both halves may run at once; `smooth` may lag behind by as many frames as it likes. Each takes its frames in
     the order of the recording. `between` knows no state.
     Memory is bounded by the faces of the last `keep_s` seconds. A track's number is never given twice. Where time runs

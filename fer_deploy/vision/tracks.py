@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.optimize import linear_sum_assignment
 
-from fer_deploy.vision.flow import PATCH_SIDE, Place, patch_from_frame, shift_of_patch, shifted
+from fer_deploy.vision.flow import PATCH_SIDE, Place, Shift, patch_from_frame, shift_of_patch
 from fer_deploy.vision.motion import Motion, elapsed_s
 from fer_deploy.vision.types import Box, Detection, Point, TrackedFace
 
 _SAME_FACE_IOU = 0.6  # two detections that overlap more are one face found twice
 _OUT_OF_REACH = 1e6
-_DEVIATIONS = 3.0
 _Landmarks = tuple[Point, Point, Point, Point, Point]
 
 
@@ -46,7 +45,7 @@ class _State(BaseModel):
 
 
 class Tracker:
-    """Gives every face a number and finds it again. Used by one thread at a time; frames come in the order of their recording.
+    """Gives every face a number and finds it again. Used by one thread at a time; frames come in their order in time.
 
     A detection goes to the track whose expected place is nearest, over all pairs at once (Hungarian method). The
     distance is that of the centers in face sizes plus the logarithm of the sizes' ratio: unlike IoU it still tells near
@@ -122,8 +121,7 @@ class Tracker:
         size_old, size_new = np.sqrt(old[..., 2] * old[..., 3]), np.sqrt(new[..., 2] * new[..., 3])
         apart = np.hypot(old[..., 0] - new[..., 0], old[..., 1] - new[..., 1]) * 2 / (size_old + size_new)
         resized = np.abs(np.log(size_new / size_old))
-        reach = [min(_DEVIATIONS * track.motion.place_deviation, self._reach) for track in tracks]
-        in_reach = (apart <= np.array(reach)[:, None]) & (resized <= math.log(2))
+        in_reach = (apart <= self._reach) & (resized <= math.log(2))
         rows, columns = linear_sum_assignment(np.where(in_reach, apart + resized, _OUT_OF_REACH))
         pairs = zip(rows.tolist(), columns.tolist(), strict=True)
         return {column: tracks[row] for row, column in pairs if in_reach[row, column]}
@@ -165,21 +163,20 @@ def _find_again(track: _Track, frame_bgr: NDArray[np.uint8]) -> None:
     patch = np.frombuffer(track.patch, dtype=np.uint8).reshape(PATCH_SIDE, PATCH_SIDE)
     shift = shift_of_patch(patch, track.seen_place, frame_bgr, expected)
     if shift is None:
-        beside = np.array([[1, 0, expected[0] - track.place[0]], [0, 1, expected[1] - track.place[1]]])
+        beside = Shift(1, complex(expected[0] - track.place[0], expected[1] - track.place[1]))
         track.place, track.landmarks = expected, _moved(track.landmarks, beside)
         return
-    scale = math.hypot(shift[0, 0], shift[1, 0])
-    center = shifted(track.seen_place[:2], shift)
-    track.place = (*center, track.seen_place[2] * scale, track.seen_place[3] * scale)
+    growth, center = abs(shift.turn), shift.of(track.seen_place[:2])
+    track.place = (*center, track.seen_place[2] * growth, track.seen_place[3] * growth)
     track.landmarks = _moved(track.seen_landmarks, shift)
     track.motion.correct(center)
     track.unseen_s = 0.0
 
 
-def _moved(landmarks: _Landmarks | None, shift: NDArray[np.float64]) -> _Landmarks | None:
+def _moved(landmarks: _Landmarks | None, shift: Shift) -> _Landmarks | None:
     if landmarks is None:
         return None
-    right_eye, left_eye, nose, right_mouth, left_mouth = (shifted(point, shift) for point in landmarks)
+    right_eye, left_eye, nose, right_mouth, left_mouth = map(shift.of, landmarks)
     return right_eye, left_eye, nose, right_mouth, left_mouth
 
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "audit": "duplicates, leakage, non-faces, likely label errors",
     "crossval": "k-fold cross-validation, duplicates kept together",
     "ensemble": "average the probabilities of several checkpoints",
+    "soup": "average the weights of fine-tuned checkpoints into one",
     "distill": "train one model on the answers of others",
 }
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from fer_train import checkpoint
-from fer_train.amp import resolve_device, resolve_precision
+from fer_train.amp import resolve_device
 from fer_train.card import WeightsFile, check_card_path, write_card
 from fer_train.cli import options
 from fer_train.cli.display import progress_bar, remind_of_test_split
@@ -19,7 +19,7 @@ from fer_train.data.splits import find_leaked
 from fer_train.errors import CheckpointError, ConfigError
 from fer_train.evaluate import Evaluation, evaluate_split
 from fer_train.hardware import describe_hardware
-from fer_train.recalibrate import recalibrate_batch_norm
+from fer_train.recalibrate import recalibrate_on_faces
 from fer_train.report import write_plots
 from fer_train.tta import VIEWS
 
@@ -89,15 +89,8 @@ def _read_notes(notes: Path | None, card: Path) -> str:
 
 
 def _recalibrate(model: nn.Module, training: Faces, spec: dict[str, Any]) -> None:
-    device = next(model.parameters()).device
-    is_fast = device.type == "cuda" and resolve_precision("auto", device) == "bf16"
-    wanted = spec["input"]
-    images = training.resized(wanted["height"]).images
     with progress_bar("batch-norm statistics") as on_batch:
-        recalibrate_batch_norm(
-            model, images, device=device, mean_std=(wanted["mean"], wanted["std"]),
-            dtype=torch.bfloat16 if is_fast else torch.float32, on_batch=on_batch,
-        )  # fmt: skip
+        recalibrate_on_faces(model, training, spec=spec, on_batch=on_batch)
     spec["provenance"]["recalibrated_on"] = len(training)
     spec["provenance"]["recalibrated_row_lists"] = [asdict(row_list) for row_list in training.row_lists]
 

@@ -10,7 +10,7 @@ HEAVY = ("torch", "torchvision", "onnx", "onnxscript", "fer_train", "matplotlib"
 RUNTIME = """
 import importlib, json, pkgutil, sys
 import fer_deploy.cli, fer_deploy.cli.live
-for name in ("engines", "vision", "live"):
+for name in ("engines", "vision", "detectors", "live"):
     package = importlib.import_module(f"fer_deploy.{name}")
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
         if module.name != "fer_deploy.engines.onnxruntime_rtx":  # imports a plugin that only its users install

@@ -1,42 +1,58 @@
-"""Where frames come from. `open_source` tells a camera, a stream, a file and a folder apart."""
+"""Where frames come from. `open_source` tells a camera, a stream, a pipe, a file and a folder apart."""
 
 import os
 from pathlib import Path
 
 from fer_deploy.errors import StreamError
-from fer_deploy.live.sources.base import Source
+from fer_deploy.live.sources.address import without_password
+from fer_deploy.live.sources.base import Source, SourceHealth
+from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.live.sources.pictures import PICTURE_SUFFIXES, PictureSource, open_folder
+from fer_deploy.live.sources.playback import LoopedSource, PacedSource
+from fer_deploy.live.sources.standard_input import PipeSource, open_pipe
+from fer_deploy.live.sources.stream import StreamSource, open_camera, open_url
 from fer_deploy.live.sources.synthetic import SyntheticSource
-from fer_deploy.live.sources.video import VideoSource, open_camera, open_video
+from fer_deploy.live.sources.video import VideoSource, open_file
 
 
-def open_source(text: str) -> Source:
-    """Open what the user named.
+def open_source(text: str, config: SourceConfig | None = None) -> Source:
+    """Open what the user named. Cameras and URLs are connected by now, unless `config.keep_trying`.
 
     Args:
         text: "synthetic", a camera number such as "0", a URL such as rtsp://..., a video file, a picture,
-            or a folder of pictures.
+            a folder of pictures, "-" for video from standard input, or "raw:640x480" for raw frames from there.
+        config: defaults where None.
 
     Raises:
         StreamError: it is none of these, or cannot be opened.
     """
+    config = config or SourceConfig()
     if text == "synthetic":
         return SyntheticSource()
     if text.isdecimal():
-        return open_camera(int(text))
+        return open_camera(int(text), config)
     if "://" in text:
-        return open_video(text, is_live=True)
+        return open_url(text, config)
+    if text == "-" or text.startswith("raw:"):
+        return open_pipe(text, config)
+    return _open_path(text)
+
+
+def _open_path(text: str) -> Source:
     path = Path(text)
     if os.path.isdir(path):  # unlike Path.is_dir, no error for a name that is too long
         return open_folder(path)
     if not os.path.exists(path):
         raise StreamError(
             f"no source {text!r}: no such file or folder. Expected a camera number (0), a video file, a folder of "
-            "pictures, rtsp://..., or synthetic"
+            "pictures, rtsp://..., - (standard input), or synthetic"
         )
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return PictureSource([path])
-    return open_video(text, is_live=False)
+    return open_file(path)
 
 
-__all__ = ["PictureSource", "Source", "SyntheticSource", "VideoSource", "open_source"]
+__all__ = [
+    "LoopedSource", "PacedSource", "PictureSource", "PipeSource", "Source", "SourceConfig", "SourceHealth",
+    "StreamSource", "SyntheticSource", "VideoSource", "open_source", "without_password",
+]  # fmt: skip

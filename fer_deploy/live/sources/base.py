@@ -40,7 +40,7 @@ class Source(ABC):
         is_live: frames come at their own time; what cannot be processed in time is dropped. Otherwise nothing is.
         fps: nominal frames per second, for recordings.
         name: for people and logs, without passwords.
-        num_frames: how many there will be, None where nobody knows.
+        num_frames: how many there will be as far as the recording tells, None where it does not.
     """
 
     is_live: bool

@@ -16,7 +16,7 @@ PICTURES_FPS = 2.0
 
 
 class PictureSource(Source):
-    """Pictures as frames, in the order of their names."""
+    """Pictures as frames, in the order of their names. Those that cannot be decoded are skipped and counted."""
 
     is_live = False
     fps = PICTURES_FPS
@@ -24,16 +24,26 @@ class PictureSource(Source):
     def __init__(self, paths: list[Path]) -> None:
         super().__init__()
         self.num_frames = len(paths)
-        self.name = str(paths[0].parent)
+        self.name = str(paths[0] if len(paths) == 1 else paths[0].parent)
         self._paths = paths
 
     def frames(self) -> Iterator[Frame]:
-        """Yield each picture; one that cannot be decoded is a StreamError."""
+        """Yield each picture; index and time tell its place among the names, also behind one that was skipped.
+
+        Raises:
+            StreamError: none of them can be decoded.
+        """
         for index, path in enumerate(self._paths):
+            if self._stopped.is_set():
+                return
             picture = cv2.imread(str(path), cv2.IMREAD_COLOR)
             if picture is None:
-                raise StreamError(f"cannot decode {path} as a picture. Fix: restore or remove the file")
+                self.health.num_corrupt += 1
+                self.health.last_error = f"cannot decode {path} as a picture. Fix: restore or remove the file"
+                continue
             yield Frame(np.asarray(picture, dtype=np.uint8), index, index / self.fps, time.monotonic_ns(), path.name)
+        if self.health.num_corrupt == len(self._paths):
+            raise StreamError(self.health.last_error)
 
 
 def open_folder(folder: Path) -> PictureSource:

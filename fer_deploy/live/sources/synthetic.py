@@ -23,10 +23,10 @@ class SyntheticSource(Source):
     name = "synthetic"
 
     def frames(self) -> Iterator[Frame]:
-        """Yield frames of 640x360 without end, as fast as they are asked for."""
+        """Yield frames of 640x360 until `stop`, as fast as they are asked for."""
         background = _background()
         index = 0
-        while True:
+        while not self._stopped.is_set():
             yield Frame(draw_scene(background, index), index, index / FPS, time.monotonic_ns())
             index += 1
 

@@ -1,80 +1,92 @@
-"""VideoSource: a video file, a camera or a network stream, through OpenCV."""
+"""VideoSource: a video file."""
 
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
+import av
 import numpy as np
+from av.video.frame import VideoFrame
 
 from fer_deploy.errors import StreamError
+from fer_deploy.live.capture.decoder import NoVideo, VideoDecoder, reason_from_error
 from fer_deploy.live.sources.base import Source
 from fer_deploy.vision.types import Frame
 
-ASSUMED_FPS = 30.0
-NETWORK_TIMEOUT_MS = 5000
-_TIMEOUTS = [cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, NETWORK_TIMEOUT_MS, cv2.CAP_PROP_READ_TIMEOUT_MSEC, NETWORK_TIMEOUT_MS]
+TOLERATED_SHARE = 0.01
+"""Containers announce a frame or two that were never there; more are counted as damage."""
 
 
 class VideoSource(Source):
-    """A video file, a camera or a network stream, through OpenCV."""
+    """A video file, every frame in order. Damage is skipped and counted.
 
-    def __init__(self, capture: cv2.VideoCapture, name: str, *, is_live: bool) -> None:
-        """Take an opened capture; `open_camera` and `open_video` make them."""
+    A file that breaks off, as after a power cut, ends where its pictures end: what it holds was analyzed to the last
+    frame, and an error would only keep scripts from using it. `health.last_error` tells what was missing.
+    """
+
+    is_live = False
+
+    def __init__(self, decoder: VideoDecoder, name: str) -> None:
+        """Take an opened decoder, which is closed with the source; `open_file` makes it."""
         super().__init__()
-        self._capture = capture
-        self.name = name
-        self.is_live = is_live
-        announced = capture.get(cv2.CAP_PROP_FPS)
-        self.fps = announced if 1 <= announced <= 240 else ASSUMED_FPS
+        self._decoder = decoder
+        self.name, self.fps, self.num_frames = name, decoder.fps, decoder.num_frames
 
     def frames(self) -> Iterator[Frame]:
-        """Yield decoded frames. A file ends; a live source that stops delivering is a StreamError."""
-        started_ns = time.monotonic_ns()
-        index = 0
-        while True:
-            ok, picture = self._capture.read()
-            now_ns = time.monotonic_ns()
-            if not ok:
-                break
-            time_s = (now_ns - started_ns) / 1e9 if self.is_live else index / self.fps
-            yield Frame(np.asarray(picture, dtype=np.uint8), index, time_s, now_ns)
+        """Yield the frames; `time_s` is the presentation time, counted from the first one.
+
+        Raises:
+            StreamError: not one frame can be decoded.
+        """
+        index, time_s, first_s = 0, 0.0, None
+        shape: tuple[int, ...] | None = None
+        for picture in self._pictures():
+            if self._stopped.is_set():
+                return
+            self.health.num_corrupt = self._decoder.num_corrupt
+            if picture is None:
+                continue
+            pixels = np.ascontiguousarray(self._decoder.bgr_from_picture(picture))
+            if shape not in {None, pixels.shape}:
+                self.health.num_size_changes += 1
+            shape = pixels.shape
+            if picture.time is None:
+                time_s = index / self.fps
+            else:
+                first_s = picture.time if first_s is None else first_s
+                time_s = max(time_s, picture.time - first_s)  # damaged files jump back
+            yield Frame(pixels, index, time_s, time.monotonic_ns())
             index += 1
-        if self.is_live:
-            raise StreamError(f"{self.name} delivered no further frame after {index}. Fix: check the device or network")
-        if index == 0:
+        self._account(index)
+
+    def _pictures(self) -> Iterator[VideoFrame | None]:
+        try:
+            yield from self._decoder.pictures()
+        except (av.FFmpegError, OSError) as err:
+            self.health.num_corrupt = self._decoder.num_corrupt
+            self.health.last_error = f"{self.name} cannot be read on: {reason_from_error(err)}"
+
+    def _account(self, num_frames: int) -> None:
+        self.health.num_corrupt = self._decoder.num_corrupt
+        if num_frames == 0:
             raise StreamError(
                 f"{self.name} was opened but holds no frame that can be decoded. Fix: check it in a player"
             )
+        num_missing = (self._decoder.num_announced or 0) - num_frames - self.health.num_corrupt
+        if num_missing > max(2.0, TOLERATED_SHARE * num_frames):
+            self.health.num_corrupt += num_missing
+            self.health.last_error = f"{self.name} breaks off: {num_missing} frames fewer than it announces"
 
     def close(self) -> None:
-        """Release the device or file."""
-        self._capture.release()
+        """Close the file."""
+        self._decoder.close()
 
 
-def open_camera(number: int) -> VideoSource:
-    """Open camera `number`, counted from 0; StreamError where there is none."""
-    capture = cv2.VideoCapture(number) if number < 2**31 else None
-    if capture is None or not capture.isOpened():
-        devices = ", ".join(sorted(str(p) for p in Path("/dev").glob("video*"))) or "none"
+def open_file(path: Path) -> VideoSource:
+    """Open a video file; StreamError where FFmpeg cannot."""
+    try:
+        return VideoSource(VideoDecoder(str(path)), str(path))
+    except (av.FFmpegError, OSError, NoVideo) as err:
         raise StreamError(
-            f"cannot open camera {number}; cameras on this machine: {devices}. "
-            "Fix: plug one in, close the program that uses it, or try --source synthetic"
-        )
-    return VideoSource(capture, f"camera {number}", is_live=True)
-
-
-def open_video(text: str, *, is_live: bool) -> VideoSource:
-    """Open a file, or with `is_live` a URL; StreamError where it cannot be opened within the timeout."""
-    capture = cv2.VideoCapture(text, cv2.CAP_FFMPEG, _TIMEOUTS if is_live else [])
-    if not capture.isOpened():
-        kind = "stream" if is_live else "file as a video"
-        raise StreamError(f"cannot open the {kind} {without_password(text)}. Fix: check that a player shows it")
-    is_endless = capture.get(cv2.CAP_PROP_FRAME_COUNT) <= 0  # a URL may well name a recording
-    return VideoSource(capture, without_password(text), is_live=is_live and is_endless)
-
-
-def without_password(url: str) -> str:
-    """Return the text with user and password of a URL replaced by ***."""
-    scheme, separator, rest = url.partition("://")
-    return f"{scheme}://***@{rest.rsplit('@', 1)[1]}" if separator and "@" in rest else url
+            f"cannot open the file as a video {path}: {reason_from_error(err)}. Fix: check that a player shows it"
+        ) from err

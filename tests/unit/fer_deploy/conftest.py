@@ -8,18 +8,23 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_deploy.vision.types import Box, Emotion, FaceResult, Frame, FrameResult
+from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
+
+RAW = Emotion("bright", 0.75, {"dark": 0.25, "bright": 0.75})
+SMOOTHED = Emotion("bright", 0.625, {"dark": 0.375, "bright": 0.625})
 
 
 @pytest.fixture(scope="session")
 def make_result() -> Callable[..., FrameResult]:
-    """Return a function that makes the result of one frame with the given boxes, all of one emotion."""
+    """Return a function that makes the result of one frame with the given boxes, all of one emotion, tracks 1, 2, ..."""
 
-    def make(index: int = 0, *, boxes=((10, 30, 60, 80),), size=(100, 80), time_s=None, name="") -> FrameResult:
+    def make(index: int = 0, *, boxes=((10, 30, 60, 80),), size=(100, 80), time_s=None, name="", source=0,
+             smoothed=SMOOTHED, is_sure=True, is_detected=True) -> FrameResult:  # fmt: skip
         picture = np.full((size[1], size[0], 3), 100, dtype=np.uint8)
-        frame = Frame(picture, index, index / 10 if time_s is None else time_s, time.monotonic_ns(), name)
-        emotion = Emotion("bright", 0.75, {"dark": 0.25, "bright": 0.75})
-        return FrameResult(frame, tuple(FaceResult(Box(*box), emotion) for box in boxes), {"infer": 2_000_000})
+        frame = Frame(picture, index, index / 10 if time_s is None else time_s, time.monotonic_ns(), name, source)
+        tracked = [TrackedFace(n, Detection(Box(*box), 0.875), is_detected) for n, box in enumerate(boxes, start=1)]
+        faces = tuple(FaceResult(face, RAW, smoothed, is_sure) for face in tracked)
+        return FrameResult(frame, faces, {"infer": 2_000_000})
 
     return make
 

@@ -224,11 +224,62 @@ def test_provenance_tells_versions_seeds_machines_and_where_weights_began(spec, 
     part = sections(card(spec))["Provenance"]
     assert "- net-1: finished 2026-11-21T00:00:00+00:00, fer-train 0.1.0, torch 2.14.0, seed 3, on Big GPU" in part
     assert "weights from random numbers" in part
-    assert "seed 7; weights from the step before" in part
+    assert "seed 7; weights from net-1" in part
     assert "in float32, on Fast CPU, 2 cores, torch 2.15.0" in part
     pretrained = copy.deepcopy(spec)
     pretrained["provenance"]["init"]["config"]["pretrained"] = "/disk/resnet18.pth"
     assert "weights from `resnet18.pth`, trained on other data by others" in card(pretrained)
+
+
+def soup_of(spec, *, chosen_on=None):
+    """Make the spec one of a soup: of the fixture's model and of a sister that started from the same release."""
+    mine = copy.deepcopy(spec["provenance"])
+    sister = copy.deepcopy(mine)
+    sister["config"]["seed"] = 8
+    del sister["recalibrated_on"]
+    others = [{"path": "bad.safetensors", "sha256": "ef" * 32}] if chosen_on else []
+    spec["provenance"] = {key: value for key, value in mine.items() if key not in ("init", "recalibrated_on")}
+    spec["provenance"] |= {"row_lists": [TWINS], "soup": {
+        "recalibrated_on": 28006, "chosen_on": chosen_on, "left_out": others,
+        "ingredients": [
+            {"path": "mine.safetensors", "sha256": "ab" * 32, "provenance": mine},
+            {"path": "sister.safetensors", "sha256": "cd" * 32, "provenance": sister},
+        ],
+    }}  # fmt: skip
+    return spec
+
+
+def test_soup_tells_its_ingredients_and_the_release_that_they_share_once(spec, card):
+    parts = sections(card(soup_of(spec)))
+    assert (
+        "`net-4`: mean of the weights of `mine.safetensors` (SHA-256 `abababababab`), `sister.safetensors` "
+        "(SHA-256 `cdcdcdcdcdcd`); batch-norm statistics were measured anew on 28,006 unaugmented training faces."
+    ) in parts["Recipe"]
+    assert "chose them" not in parts["Recipe"]
+    names = [line.split("`")[1] for line in parts["Recipe"].splitlines() if line.startswith("`net-")]
+    assert names == ["net-1.yaml", "net-2.yaml", "net-3.yaml", "net-4"]
+    assert "seed 8; weights from net-1" in parts["Provenance"]
+    assert "fer-train 0.1.0, torch 2.15.0; weights from the mean of net-2, net-3" in parts["Provenance"]
+    assert parts["Retrain"].split("```")[1].strip().splitlines() == [
+        "fer-train train --config net-1.yaml --data fer2013.csv --out runs/net-1",
+        "fer-train train --config net-2.yaml --data fer2013.csv --init runs/net-1/best.safetensors --out runs/net-2",
+        "fer-train release --checkpoint runs/net-2/best.safetensors --data fer2013.csv --recalibrate "
+        "--out runs/net-2/release.safetensors",
+        "fer-train train --config net-3.yaml --data fer2013.csv --init runs/net-1/best.safetensors --out runs/net-3",
+        "fer-train soup --checkpoint runs/net-2/release.safetensors --checkpoint runs/net-3/best.safetensors "
+        "--data fer2013.csv --twin-rows private_twins.txt --out runs/net-4/soup.safetensors",
+        "fer-train release --checkpoint runs/net-4/soup.safetensors --data fer2013.csv --out net.safetensors",
+    ]
+    assert "PublicTest chose the epoch and served" in parts["Measures"]
+
+
+def test_greedy_soup_says_which_split_chose_and_what_was_left_out(spec, card):
+    parts = sections(card(soup_of(spec, chosen_on="PublicTest")))
+    assert (
+        "Accuracy on PublicTest chose them, the best first, from 3 models; left out: `bad.safetensors` "
+        "(SHA-256 `efefefefefef`)."
+    ) in parts["Recipe"]
+    assert "PublicTest chose epochs and the models averaged and served as validation split" in parts["Measures"]
 
 
 def test_use_and_licence_are_always_there_and_notes_when_given(spec, card):

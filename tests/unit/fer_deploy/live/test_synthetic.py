@@ -3,9 +3,8 @@ from itertools import islice, pairwise
 import numpy as np
 import pytest
 
+from fer_deploy.detectors import DetectorConfig, build_detectors
 from fer_deploy.live.sources.synthetic import FPS, HEIGHT, WIDTH, SyntheticSource
-from fer_deploy.vision.detector import HaarDetector
-from fer_deploy.vision.preprocess import gray_from_bgr
 
 STEP = 20
 
@@ -34,7 +33,7 @@ def test_it_moves(sampled):
 
 
 def test_haar_finds_both_faces_in_every_frame(sampled):
-    detector = HaarDetector()
-    found = [detector.detect(gray_from_bgr(frame.frame_bgr)) for frame in sampled]
-    assert [len(boxes) for boxes in found] == [2] * 20
-    assert all(left.x2 <= WIDTH / 2 + 60 and right.x1 >= WIDTH / 2 - 60 for left, right in found)
+    detector = build_detectors(DetectorConfig(detector="haar"))()
+    found = [detector.detect(frame.frame_bgr) for frame in sampled]
+    assert [len(faces) for faces in found] == [2] * 20
+    assert all(left.box.x2 <= WIDTH / 2 + 60 and right.box.x1 >= WIDTH / 2 - 60 for left, right in found)

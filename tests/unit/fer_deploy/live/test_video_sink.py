@@ -1,11 +1,21 @@
+import os
+import signal
+import subprocess
+import sys
+from collections import namedtuple
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import pytest
 
 from fer_deploy.errors import ConfigError, SinkError
-from fer_deploy.live.sinks import VideoSink, fit_picture
+from fer_deploy.live.sinks import VideoSink, video
+from fer_deploy.live.sinks.picture_fit import fit_picture
+
+MIB = 2**20
+Disk = namedtuple("Disk", "total used free")
 
 
 def picture_of(width: int, height: int, level: int = 120) -> np.ndarray:
@@ -27,14 +37,117 @@ def frames_of(path: Path) -> list[np.ndarray]:
     return frames
 
 
+def times_of(path: Path) -> list[float]:
+    with av.open(str(path)) as container:
+        return [float(frame.time) for frame in container.decode(video=0)]
+
+
 @pytest.mark.parametrize("suffix", [".mp4", ".avi", ".mkv", ".MP4"])
 @pytest.mark.parametrize("fps", [2.0, 10.0, 23.976, 30.0, 240.0])
 @pytest.mark.parametrize("num", [1, 7, 50])
 def test_every_frame_can_be_read_back(tmp_path, make_result, suffix, fps, num):
     path = tmp_path / "new" / f"a{suffix}"
     record(path, [picture_of(64, 48)] * num, make_result(), fps)
-    assert len(frames_of(path)) == num
+    frames = frames_of(path)
+    assert len(frames) == num
+    assert all(abs(int(frame[24, 32, 0]) - 120) < 6 for frame in frames)
+    np.testing.assert_allclose(times_of(path), np.arange(num) / fps, atol=0.002)
     assert [p.name for p in path.parent.iterdir()] == [path.name]
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+def test_browsers_play_what_is_inside(tmp_path, make_result, suffix):
+    path = tmp_path / f"a{suffix}"
+    record(path, [picture_of(64, 48)] * 5, make_result())
+    with av.open(str(path)) as container:
+        codec = container.streams.video[0].codec_context
+        assert (codec.name, codec.pix_fmt, codec.color_range, codec.colorspace) == ("h264", "yuv420p", 1, 6)
+
+
+def test_mp4_begins_with_its_index(tmp_path, make_result):
+    record(tmp_path / "a.mp4", [picture_of(64, 48)] * 50, make_result())
+    data = (tmp_path / "a.mp4").read_bytes()
+    assert 0 < data.find(b"moov") < data.find(b"mdat")
+    assert b"moof" not in data
+
+
+def test_avi_is_motion_jpeg(tmp_path, make_result):
+    record(tmp_path / "a.avi", [picture_of(64, 48)] * 5, make_result())
+    with av.open(str(tmp_path / "a.avi")) as container:
+        assert container.streams.video[0].codec_context.name == "mjpeg"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+class TestTimesOfLiveSources:
+    """Frames of a camera at about ten a second, whose clock says what `times_s` says."""
+
+    def record(self, path, make_result, times_s) -> list[float]:
+        with VideoSink(path, 10.0, is_live=True) as sink:
+            for index, time_s in enumerate(times_s):
+                sink.write(make_result(index, time_s=time_s), picture_of(64, 48))
+        assert len(frames_of(path)) == len(times_s)
+        return times_of(path)
+
+    def test_a_dropped_frame_leaves_a_gap(self, tmp_path, make_result, suffix):
+        times_s = self.record(tmp_path / f"a{suffix}", make_result, [7.0, 7.1, 7.2, 9.5, 9.6])
+        np.testing.assert_allclose(times_s, [0, 0.1, 0.2, 2.5, 2.6], atol=0.002)
+
+    def test_a_clock_that_goes_back_does_not_take_the_video_along(self, tmp_path, make_result, suffix):
+        times_s = self.record(tmp_path / f"a{suffix}", make_result, [7.0, 7.1, 0.0, 0.1, 0.2])
+        np.testing.assert_allclose(times_s, [0, 0.1, 0.2, 0.3, 0.4], atol=0.002)
+
+    def test_equal_times_still_give_every_frame(self, tmp_path, make_result, suffix):
+        times_s = self.record(tmp_path / f"a{suffix}", make_result, [1.0] * 5)
+        assert times_s == sorted(set(times_s))
+
+
+def test_uneven_times_are_kept(tmp_path, make_result):
+    with VideoSink(tmp_path / "a.mp4", 30.0, is_live=True) as sink:
+        for index, time_s in enumerate([1.0, 1.013, 1.09, 1.1]):
+            sink.write(make_result(index, time_s=time_s), picture_of(64, 48))
+    np.testing.assert_allclose(times_of(tmp_path / "a.mp4"), [0, 0.013, 0.09, 0.1], atol=0.0005)
+
+
+def test_only_its_own_source_is_recorded(tmp_path, make_result):
+    with VideoSink(tmp_path / "a.mp4", 10.0, source=1) as sink:
+        for index in range(6):
+            assert sink.write(make_result(index, source=index % 3), picture_of(64, 48)) is True
+    assert len(frames_of(tmp_path / "a.mp4")) == 2
+
+
+_ENDLESS = """
+import sys
+from pathlib import Path
+import numpy as np
+from fer_deploy.live.sinks import VideoSink
+from fer_deploy.vision.types import Frame, FrameResult
+
+sink = VideoSink(Path(sys.argv[1]), 10.0)
+index = 0
+while True:
+    picture = np.full((48, 64, 3), index % 200, dtype=np.uint8)
+    sink.write(FrameResult(Frame(picture, index, index / 10, 0), ()), picture)
+    index += 1
+    if index == 300:
+        print("300", flush=True)
+"""
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_a_killed_recording_plays(tmp_path, suffix):
+    path = tmp_path / f"a{suffix}"
+    process = subprocess.Popen([sys.executable, "-c", _ENDLESS, str(path)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process.stdout as output:
+        assert output.readline() == b"300\n"
+        os.kill(process.pid, signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+    (left,) = tmp_path.iterdir()
+    assert left.name == f"a.{process.pid}.part{suffix}"
+    frames = frames_of(left)
+    assert len(frames) >= 280, "at most the last two seconds are lost"
+    levels = [int(frame[24, 32, 0]) for frame in frames[:190]]
+    assert max(abs(level - index) for index, level in enumerate(levels)) < 6
 
 
 @pytest.mark.parametrize(("size", "kept"), [((101, 51), (100, 50)), ((101, 50), (100, 50)), ((64, 49), (64, 48))])
@@ -55,7 +168,9 @@ def test_changing_sizes_are_fitted_into_the_first(tmp_path, make_result):
 
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.gif"])
 def test_unknown_suffix(tmp_path, name):
-    with pytest.raises(ConfigError, match=r"cannot record .*known video suffixes are \.mp4, \.avi, \.mkv"):
+    with pytest.raises(
+        ConfigError, match=r"cannot record .*known video suffixes are \.mp4, \.mkv, \.avi\. Fix: --record"
+    ):
         VideoSink(tmp_path / name, 10.0)
     assert list(tmp_path.iterdir()) == []
 
@@ -88,22 +203,102 @@ def test_incomplete_video_does_not_take_the_name(tmp_path, make_result, monkeypa
     sink = VideoSink(path, 10.0)
     for _ in range(3):
         sink.write(make_result(), picture_of(64, 48))
-    monkeypatch.setattr(cv2.VideoCapture, "get", lambda capture, key: 2.0)
+    monkeypatch.setattr(video, "num_frames_in", lambda path: 2)
     with pytest.raises(SinkError, match=r"a\.\d+\.part\.avi is incomplete: 2 of 3 frames can be read"):
         sink.close()
     assert path.read_bytes() == b"old"
 
 
-def test_writer_that_cannot_be_opened_keeps_the_old_file(tmp_path, make_result):
-    """A picture of one pixel has no even size that a codec takes."""
+def test_pictures_too_small_for_a_codec_keep_the_old_file(tmp_path, make_result):
     path = tmp_path / "a.mp4"
     path.write_bytes(b"old")
     sink = VideoSink(path, 10.0)
-    with pytest.raises(SinkError, match=r"OpenCV cannot encode .*a\.mp4 \(1x1\)\. Fix: --record to \.avi"):
+    with pytest.raises(SinkError, match=r"cannot record .*a\.mp4: frames of 1x1\. Fix: a source of at least 2x2"):
         sink.write(make_result(), picture_of(1, 1))
     sink.close()
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]
     assert path.read_bytes() == b"old"
+
+
+def test_disk_that_fills_up_ends_the_recording_and_keeps_it(tmp_path, make_result, monkeypatch):
+    sink = VideoSink(tmp_path / "a.mp4", 10.0)
+    for _ in range(3):
+        sink.write(make_result(), picture_of(64, 48))
+    monkeypatch.setattr(video.shutil, "disk_usage", lambda path: Disk(100 * MIB, 95 * MIB, 5 * MIB))
+    with pytest.raises(SinkError, match=r"disk full: 5 MiB left for .*a\.mp4, which holds the frames up to here"):
+        sink.write(make_result(), picture_of(64, 48))
+    sink.close()
+    assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"], "without room for a copy"
+    assert len(frames_of(tmp_path / "a.mp4")) == 3
+    assert b"moof" in (tmp_path / "a.mp4").read_bytes(), "as it was written"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_disk_that_refuses_a_write(tmp_path, make_result, suffix):
+    """/dev/full behind the name takes the place of a disk that fills up between the check and the write."""
+    sink = VideoSink(tmp_path / f"a{suffix}", 10.0)
+    (part,) = tmp_path.iterdir()
+    part.unlink()
+    part.symlink_to("/dev/full")
+    noise = np.random.default_rng(1).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+    with pytest.raises(SinkError, match=r"cannot record to .*: .*No space left.*Fix: free some space, or --record"):
+        _ = [sink.write(make_result(index), noise) for index in range(50)]
+    with pytest.raises(SinkError, match=r"cannot finish .*Fix: free some disk space and record again"):
+        sink.close()
+    assert not (tmp_path / f"a{suffix}").exists()
+
+
+_LIMITED = """
+import resource, sys
+from pathlib import Path
+import numpy as np
+from fer_deploy.errors import SinkError
+from fer_deploy.live.sinks import VideoSink
+from fer_deploy.vision.types import Frame, FrameResult
+
+resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, 300_000))
+sink = VideoSink(Path(sys.argv[1]), 10.0)
+noise = np.random.default_rng(1).integers(0, 255, (240, 320, 3), dtype=np.uint8)
+try:
+    for index in range(200):
+        sink.write(FrameResult(Frame(noise, index, index / 10, 0), ()), noise)
+except SinkError as err:
+    print(err)
+try:
+    sink.close()
+except SinkError as err:
+    print(err)
+"""
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_write_that_fails_in_mid_file_leaves_what_was_recorded(tmp_path, suffix):
+    """A limit on the size of files takes the place of a quota."""
+    done = subprocess.run(
+        [sys.executable, "-c", _LIMITED, str(tmp_path / f"a{suffix}")], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    at_write, at_close = done.stdout.splitlines()
+    assert at_write.startswith("cannot record to ")
+    assert at_close.startswith("cannot finish ") or "is incomplete: " in at_close
+    (left,) = tmp_path.iterdir()
+    assert left.name.endswith(f".part{suffix}")
+    assert len(frames_of(left)) >= 2
+
+
+def test_copy_that_fails_leaves_what_was_recorded(tmp_path, make_result, monkeypatch):
+    def fail(written, path):
+        path.write_bytes(b"half")
+        raise av.error.OSError(28, "No space left on device")
+
+    monkeypatch.setattr(video, "move_index_to_front", fail)
+    sink = VideoSink(tmp_path / "a.mp4", 10.0)
+    for _ in range(3):
+        sink.write(make_result(), picture_of(64, 48))
+    with pytest.raises(SinkError, match=r"cannot finish .*a\.mp4: .*No space left.* plays as far as it goes"):
+        sink.close()
+    (left,) = tmp_path.iterdir()
+    assert len(frames_of(left)) == 3
 
 
 class TestFitPicture:

@@ -7,7 +7,7 @@ import pytest
 
 from fer_deploy.errors import ConfigError
 from fer_deploy.vision.people import People, PeopleConfig
-from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
+from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, TrackedFace
 
 LABELS = ("sad", "happy")
 CLIPS = ("face-demographics-walking-and-pause.gif", "head-pose-face-detection-female-and-male.gif")
@@ -111,6 +111,20 @@ def test_damaged_state_is_refused(damage):
     state = People(PeopleConfig(), LABELS).state()
     with pytest.raises(ConfigError, match=r"the saved tracks cannot be read: damaged, or .* Fix: start anew"):
         People.from_state(PeopleConfig(), LABELS, {**state, **damage})
+
+
+def test_smoothing_may_lag_behind_tracking():
+    def tracked(people: People, index: int) -> tuple[TrackedFace, ...]:
+        boxes = [Box(10 + 3 * index, 10, 60 + 3 * index, 70), Box(200, 10, 250, 70)]
+        return people.see(np.zeros((100, 300, 3), np.uint8), [Detection(box) for box in boxes], index / 10)
+
+    def smoothed(people: People, faces: tuple[TrackedFace, ...], index: int) -> tuple[FaceResult, ...]:
+        return people.smooth(faces, [emotion(index / 20), emotion(0.9)], index / 10)
+
+    together, apart = People(PeopleConfig(), LABELS), People(PeopleConfig(), LABELS)
+    expected = [smoothed(together, tracked(together, index), index) for index in range(20)]
+    ahead = [tracked(apart, index) for index in range(20)]
+    assert [smoothed(apart, faces, index) for index, faces in enumerate(ahead)] == expected
 
 
 def test_the_halves_make_the_whole_state():

@@ -1,59 +1,13 @@
-import json
-from pathlib import Path
-
 import cv2
 import numpy as np
 import pytest
 
 from fer_deploy.errors import SinkError
-from fer_deploy.live import sinks as sinks_module
-from fer_deploy.live.sinks import JsonlSink, WindowSink
+from fer_deploy.live.sinks import WindowSink
+from fer_deploy.live.sinks import window as window_module
+from fer_deploy.live.sinks.mosaic import Mosaic
 
 PICTURE = np.zeros((8, 8, 3), dtype=np.uint8)
-
-
-class TestJsonlSink:
-    def test_one_object_a_line_flushed_at_once(self, tmp_path, make_result):
-        path = tmp_path / "deep" / "a.jsonl"
-        with JsonlSink(path) as sink:
-            assert sink.needs_picture is False
-            for index in range(3):
-                assert sink.write(make_result(index), None) is True
-                assert len(path.read_text().splitlines()) == index + 1, "can be followed while it grows"
-        assert json.loads(path.read_text().splitlines()[1]) == {
-            "frame": 1,
-            "time_s": 0.1,
-            "faces": [
-                {
-                    "box_xyxy": [10, 30, 60, 80],
-                    "emotion": "bright",
-                    "confidence": 0.75,
-                    "probs": {"dark": 0.25, "bright": 0.75},
-                }
-            ],
-        }
-
-    def test_name_of_a_picture(self, tmp_path, make_result):
-        with JsonlSink(tmp_path / "a.jsonl") as sink:
-            sink.write(make_result(name="ä.png", boxes=()), None)
-        line = json.loads((tmp_path / "a.jsonl").read_text())
-        assert line == {"frame": 0, "time_s": 0.0, "name": "ä.png", "faces": []}
-
-    def test_existing_file_is_replaced(self, tmp_path):
-        (tmp_path / "a.jsonl").write_text("old\n")
-        JsonlSink(tmp_path / "a.jsonl").close()
-        assert (tmp_path / "a.jsonl").read_text() == ""
-
-    def test_cannot_be_opened(self, tmp_path):
-        with pytest.raises(SinkError, match=r"cannot write .*: Is a directory\. Fix: another --jsonl"):
-            JsonlSink(tmp_path)
-
-    def test_disk_full(self, make_result):
-        sink = JsonlSink(Path("/dev/full"))
-        with pytest.raises(SinkError, match=r"cannot write /dev/full: No space left on device\. The lines before"):
-            sink.write(make_result(), None)
-        with pytest.raises(SinkError, match=r"cannot finish /dev/full: No space left"):
-            sink.close()
 
 
 class FakeWindow:
@@ -64,6 +18,7 @@ class FakeWindow:
         self.visible = 1.0
         self.waits_ms: list[int] = []
         self.shown = 0
+        self.last = PICTURE
         self.sizes: list[tuple[int, int]] = []
         self.destroyed = 0
         monkeypatch.setattr(cv2, "namedWindow", lambda title, flags: None)
@@ -75,6 +30,7 @@ class FakeWindow:
 
     def show(self, title, picture) -> None:
         self.shown += 1
+        self.last = picture.copy()
 
     def wait(self, wait_ms: int) -> int:
         self.waits_ms.append(wait_ms)
@@ -96,9 +52,40 @@ class TestWindowSink:
     def test_keys(self, window, make_result, key, goes_on):
         window.keys = [key]
         with WindowSink("t", is_live=True) as sink:
-            assert sink.needs_picture is True
+            assert (sink.needs_picture, sink.needs_main_thread) == (True, True)
             assert sink.write(make_result(), PICTURE) is goes_on
         assert (window.shown, window.destroyed) == (1, 1)
+
+    @pytest.mark.parametrize(("key", "goes_on"), [(-1, True), (ord("q"), False), (27, False)])
+    def test_keys_while_no_frame_comes(self, window, key, goes_on):
+        window.visible = 0.0  # as a toolkit says of a window that has shown nothing yet
+        window.keys = [key]
+        with WindowSink("t", is_live=True) as sink:
+            assert sink.idle() is goes_on
+
+    def test_closed_by_the_user_while_no_frame_comes(self, window, make_result):
+        with WindowSink("t", is_live=True) as sink:
+            sink.write(make_result(), PICTURE)
+            window.visible = 0.0
+            assert sink.idle() is False
+
+    def test_several_sources_share_it(self, window, make_result):
+        with WindowSink("t", is_live=True, num_sources=3) as sink:
+            sink.write(make_result(source=2), PICTURE + 200)
+        assert window.sizes == [(16, 16)]
+        assert (window.last[8:, :8] == 200).all()
+        assert window.last.sum() == 200 * PICTURE.size
+
+    def test_a_picture_that_cannot_be_shown(self, window, make_result, monkeypatch):
+        def refuse(title, picture):
+            raise cv2.error("the screen is gone")
+
+        monkeypatch.setattr(cv2, "imshow", refuse)
+        with (
+            WindowSink("t", is_live=True) as sink,
+            pytest.raises(SinkError, match=r"cannot show a picture: .*the screen is gone.*Fix: --no-display"),
+        ):
+            sink.write(make_result(), PICTURE)
 
     def test_takes_the_size_of_the_first_picture(self, window, make_result):
         with WindowSink("t", is_live=True) as sink:
@@ -117,7 +104,7 @@ class TestWindowSink:
         """Frames of 0.0, 0.1, 0.2 and 0.3 s come at 5.000, 5.000, 5.020 and 6.000 s."""
         clock_s = [0.0]
         results = [make_result(index, time_s=index / 10) for index in range(4)]
-        monkeypatch.setattr(sinks_module.time, "monotonic_ns", lambda: round(clock_s[0] * 1e9))
+        monkeypatch.setattr(window_module.time, "monotonic_ns", lambda: round(clock_s[0] * 1e9))
         with WindowSink("t", is_live=is_live) as sink:
             for clock_s[0], result in zip([5.0, 5.0, 5.02, 6.0], results, strict=True):
                 sink.write(result, PICTURE)
@@ -130,3 +117,25 @@ class TestWindowSink:
         monkeypatch.setattr(cv2, "namedWindow", refuse)
         with pytest.raises(SinkError, match=r"cannot open a window: .*not implemented.*Fix: --no-display"):
             WindowSink("t", is_live=True)
+
+
+class TestMosaic:
+    def test_one_source_is_passed_through(self):
+        assert Mosaic(1).show(0, PICTURE) is PICTURE
+
+    @pytest.mark.parametrize(("num", "shape"), [(2, (8, 16, 3)), (3, (16, 16, 3)), (5, (16, 24, 3))])
+    def test_grid(self, num, shape):
+        mosaic = Mosaic(num)
+        for source in range(num):
+            whole = mosaic.show(source, np.full((8, 8, 3), source + 1, dtype=np.uint8))
+        assert whole.shape == shape
+        assert sorted(np.unique(whole)) == [0] * (num in (3, 5)) + list(range(1, num + 1))
+
+    def test_other_sizes_are_fitted_into_their_cell(self):
+        mosaic = Mosaic(2)
+        mosaic.show(0, np.full((8, 8, 3), 50, dtype=np.uint8))
+        whole = mosaic.show(1, np.full((40, 20, 3), 90, dtype=np.uint8))
+        assert whole.shape == (8, 16, 3)
+        assert (whole[:, :8] == 50).all()
+        assert (whole[:, 10:14] == 90).all()
+        assert (whole[:, 8] == 0).all()

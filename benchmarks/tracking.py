@@ -1,0 +1,206 @@
+"""Why the defaults of `PeopleConfig` are what they are: faces between detections, numbers kept, labels that hold.
+
+Truth is YuNet on every frame. Between two detections a face can stay where it was, keep its velocity, follow the
+optical flow, or, in a recording, be interpolated; errors are those of the frames that no detector looked at. For the
+numbers, each person in turn is hidden for a while, from every moment on. How sure the network must be is read from
+labelled faces that it was not trained on.
+
+    python benchmarks/tracking.py --clip a.gif --clip b.gif --yunet yunet.onnx --data data/fer2013.csv
+"""
+
+import math
+import statistics
+import time
+from itertools import pairwise, starmap
+from pathlib import Path
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+import torch
+from _between_detections import METHODS, Clip, errors_between, read_clip
+from _harness import environment, result_path, write_results
+from rich.console import Console
+
+from fer_deploy.artifacts import bundled_model
+from fer_deploy.engines import open_engine
+from fer_deploy.engines.base import Engine
+from fer_deploy.vision.people import People, PeopleConfig
+from fer_deploy.vision.postprocess import emotions_from_logits, probs_from_logits
+from fer_deploy.vision.preprocess import CropConfig, images_from_faces
+from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
+from fer_train.data import read_faces, take_split
+
+NOISE = 12.0
+"""Standard deviation of a webcam's noise in a dim room, per color."""
+_console = Console()
+_there = click.Path(path_type=Path, exists=True)
+
+
+def cpu_us_a_face(clip: Clip, rounds: int = 20) -> dict[str, float]:
+    """Return the median CPU time of `see` and `follow`, of the calling thread, for one face in microseconds."""
+    spent: dict[str, list[float]] = {"see": [], "follow": []}
+    for _ in range(rounds):
+        people = People(PeopleConfig(), ())
+        for index, frame in enumerate(clip.frames):
+            detections = [face.detection for face in clip.truth[index]]
+            started = time.thread_time_ns()
+            if index % 3:
+                people.follow(frame, clip.time_s(index))
+            else:
+                people.see(frame, detections, clip.time_s(index))
+            took = (time.thread_time_ns() - started) / 1e3 / len(detections)
+            spent["follow" if index % 3 else "see"].append(took)
+    return {name: statistics.median(values) for name, values in spent.items()}
+
+
+def hidden_for(clips: list[Clip], hidden_s: float, config: PeopleConfig, every: int) -> dict[str, Any]:
+    """Return in how many runs a person hidden for a while comes back under the same number, and all keep theirs."""
+    kept = total = 0
+    for clip in clips:
+        length = round(hidden_s * clip.fps)
+        for person in {face.track_id for face in clip.truth[0]}:
+            for start in range(every, len(clip.frames) - length - every + 1):
+                kept += _all_keep_numbers(clip, person, range(start, start + length), config, every)
+                total += 1
+    about = {"every": every, "hidden_s": hidden_s, "reach": config.reach}
+    return about | {"kept": kept, "total": total, "share": kept / total}
+
+
+def _all_keep_numbers(clip: Clip, person: int, hidden: range, config: PeopleConfig, every: int) -> bool:
+    people = People(config, ())
+    numbers: dict[int, set[int]] = {}
+    for index in range(0, len(clip.frames), every):
+        shown = [face for face in clip.truth[index] if face.track_id != person or index not in hidden]
+        found = people.see(clip.frames[index], [face.detection for face in shown], clip.time_s(index))
+        for face, seen in zip(shown, found, strict=True):
+            numbers.setdefault(face.track_id, set()).add(seen.track_id)
+    return all(len(given) == 1 for given in numbers.values())
+
+
+def emotions_of(clip: Clip, engine: Engine, noise: float) -> list[list[Emotion]]:
+    """Return what the network says of each face of each frame; `noise` is that of a camera, in gray levels."""
+    answers, rng = [], np.random.default_rng(0)
+    for clean, faces in zip(clip.frames, clip.truth, strict=True):
+        frame = np.clip(clean + rng.normal(0, noise, clean.shape), 0, 255).astype(np.uint8)
+        images = images_from_faces(frame, [face.detection for face in faces], engine.spec.input, CropConfig())
+        answers.append(emotions_from_logits(engine.infer(images), engine.spec.labels))
+    return answers
+
+
+def label_changes(clips: list[Clip], emotions: list[list[list[Emotion]]], config: PeopleConfig) -> float:
+    """Return how often a shown label changes, per minute of a face."""
+    changes = seconds = 0.0
+    for clip, answers in zip(clips, emotions, strict=True):
+        people = People(config, tuple(answers[0][0].probs))
+        labels: dict[int, list[str]] = {}
+        for index, (faces, said) in enumerate(zip(clip.truth, answers, strict=True)):
+            for result in people.smooth(faces, said, clip.time_s(index)):
+                labels.setdefault(result.face.track_id, []).append(result.smoothed.label)
+        changes += sum(old != new for shown in labels.values() for old, new in pairwise(shown))
+        seconds += sum(len(shown) for shown in labels.values()) / clip.fps
+    return 60 * changes / seconds
+
+
+def delay_s(config: PeopleConfig, fps: float = 30.0) -> float:
+    """Return how long after a face turns from 70 % of one label to 70 % of another the shown label follows."""
+    people, face = People(config, ("a", "b")), (TrackedFace(1, Detection(Box(0, 0, 9, 9))),)
+    before, after = Emotion("a", 0.7, {"a": 0.7, "b": 0.3}), Emotion("b", 0.7, {"a": 0.3, "b": 0.7})
+    turn = round(10 * fps)
+    for index in range(10 * turn):
+        (result,) = people.smooth(face, [before if index < turn else after], index / fps)
+        if result.smoothed.label == "b":
+            return (index - turn) / fps
+    return math.inf
+
+
+def smoothing_table(clips: list[Clip], engine: Engine) -> list[dict[str, float]]:
+    """Return what a time constant and a hysteresis buy, and what they cost."""
+    clean, noisy = ([emotions_of(clip, engine, noise) for clip in clips] for noise in (0.0, NOISE))
+    rows = []
+    for smoothing_s in (0.0, 0.25, 0.5, 1.0, 2.0):
+        for hysteresis in (0.0, 0.1, 0.2):
+            config = PeopleConfig(smoothing_s=smoothing_s, hysteresis=hysteresis)
+            rows.append(
+                {
+                    "smoothing_s": smoothing_s,
+                    "hysteresis": hysteresis,
+                    "changes": label_changes(clips, clean, config),
+                    "changes_noisy": label_changes(clips, noisy, config),
+                    "delay_s": delay_s(config),
+                }
+            )
+    return rows
+
+
+def sureness_table(data: Path, engine: Engine) -> list[dict[str, float]]:
+    """Return, for thresholds of confidence, how many faces of PublicTest lie below and how many of those are right."""
+    faces = take_split(read_faces(data), "PublicTest")
+    batches = np.array_split(faces.images[:, None], len(faces.images) // 32)
+    probs = np.concatenate([probs_from_logits(engine.infer(batch)) for batch in batches])
+    right, confidence = probs.argmax(axis=1) == faces.labels, probs.max(axis=1)
+    rows = []
+    for low in np.arange(0.25, 0.75, 0.05).round(2).tolist():
+        here = (confidence >= low - 0.05) & (confidence < low)
+        rows.append(
+            {
+                "below": low,
+                "share": float((confidence < low).mean()),
+                "right_just_below": float(right[here].mean()) if here.any() else math.nan,
+                "right_at_or_above": float(right[confidence >= low].mean()),
+            }
+        )
+    return rows
+
+
+def as_markdown(result: dict[str, Any]) -> str:
+    """Return the tables with what a reader needs to repeat them."""
+    about = result["environment"]
+    head = f"# Tracking and smoothing, {about['hardware']}\n\n{about['date']}, Python {about['python']}."
+    return "\n\n".join([head, f"    {about['command']}", *starmap(_table, result["tables"].items())]) + "\n"
+
+
+def _table(title: str, rows: list[dict[str, Any]]) -> str:
+    lines = [list(rows[0]), ["---"] * len(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
+    return f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+@click.command()
+@click.option("--clip", "clip_paths", type=_there, multiple=True, required=True, help="recording with faces; repeat")
+@click.option("--yunet", type=_there, required=True, help="YuNet's .onnx")
+@click.option("--engine", "engine_path", type=_there, help="network; none: the one that ships with the package")
+@click.option("--data", type=_there, help="FER2013, for how sure is sure")
+def main(clip_paths: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None) -> None:
+    """Measure tracking and smoothing on real clips."""
+    cv2.setNumThreads(1)
+    clips = [read_clip(path, yunet) for path in clip_paths]
+    tables: dict[str, list[dict[str, Any]]] = {
+        "Faces between detections: errors in face widths": [
+            errors_between(clips, every, method) for every in (2, 3, 5) for method in METHODS
+        ],
+        "CPU microseconds a face": [{"clip": clip.name, **cpu_us_a_face(clip)} for clip in clips],
+        "Hidden and back: runs in which everybody keeps one number": [
+            hidden_for(clips, hidden_s, PeopleConfig(reach=reach), every)
+            for every in (1, 3)
+            for hidden_s in (0.5, 1.0, 1.5)
+            for reach in (0.25, 0.5, 1.0, 2.0)
+        ],
+    }
+    with open_engine(engine_path or bundled_model()) as engine:
+        tables["Label changes, per minute of a face, and delay of a change"] = smoothing_table(clips, engine)
+        if data is not None:
+            tables["Confidence of the raw answer, PublicTest"] = sureness_table(data, engine)
+    cpu = torch.device("cpu")
+    result = {"environment": environment(cpu), "tables": tables}
+    path = result_path("tracking", cpu)
+    write_results(path, result, as_markdown(result))
+    _console.print(path.read_text())
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""StreamReader: a URL through FFmpeg."""
+
+import av
+import numpy as np
+from av.video.frame import VideoFrame
+from numpy.typing import NDArray
+
+from fer_deploy.live.capture.decoder import NoVideo, VideoDecoder, reason_from_error
+from fer_deploy.live.capture.protocol import Request
+from fer_deploy.live.capture.reader import ReadFailure
+
+
+class StreamReader:
+    """Implements `Reader`."""
+
+    def __init__(self, request: Request) -> None:
+        """Connect; ReadFailure says why that did not work."""
+        try:
+            self._decoder = VideoDecoder(request.address, options=request.options)
+        except (av.FFmpegError, OSError, NoVideo) as err:
+            raise ReadFailure(reason_from_error(err)) from err
+        self._pictures = self._decoder.pictures()
+        self._picture: VideoFrame | None = None
+        self.fps, self.num_frames = self._decoder.fps, self._decoder.num_frames
+        self.is_endless = self._decoder.is_endless
+
+    @property
+    def num_corrupt(self) -> int:
+        """Damaged packets and pictures so far."""
+        return self._decoder.num_corrupt
+
+    def grab(self) -> bool:
+        """Decode the next picture."""
+        try:
+            self._picture = next(self._pictures)
+        except StopIteration:
+            return False
+        except (av.FFmpegError, OSError) as err:
+            raise ReadFailure(reason_from_error(err)) from err
+        return True
+
+    def retrieve(self) -> NDArray[np.uint8] | None:
+        """Convert it."""
+        return None if self._picture is None else self._decoder.bgr_from_picture(self._picture)
+
+    def position_s(self) -> float | None:
+        """Return its presentation time."""
+        return None if self._picture is None else self._picture.time
+
+
+def open_reader(request: Request) -> StreamReader:
+    """Connect to a URL."""
+    av.logging.set_level(av.logging.ERROR)  # FFmpeg's errors then carry its last words
+    return StreamReader(request)

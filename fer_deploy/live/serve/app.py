@@ -1,0 +1,119 @@
+"""The aiohttp application: page, WebSocket, metrics and health, behind `Access`."""
+
+import asyncio
+import logging
+import secrets
+import time
+from collections.abc import Callable, Mapping
+from concurrent.futures import Executor
+from importlib import resources
+from typing import Final
+
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from fer_deploy.live.serve.access import HEALTH_PATH, PAGE_PATH, Access, add_security_headers
+from fer_deploy.live.serve.feed import Feed
+from fer_deploy.live.serve.health import Health, judge
+from fer_deploy.live.serve.messages import status_json
+from fer_deploy.live.serve.metrics import PageCounts, exposition
+from fer_deploy.live.serve.recent_snapshot import RecentSnapshot
+from fer_deploy.live.serve.viewer import Viewer
+from fer_deploy.live.stats import LiveSnapshot
+
+_log = logging.getLogger(__name__)
+MAX_VIEWERS = 16
+_MAX_REQUEST_BYTES = 4096
+_CONTENT_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
+
+
+class LiveApp:
+    """The routes, and what they share. Lives in the event loop, but for `note_result`.
+
+    Attributes:
+        feed: where results come in.
+        web_app: for an aiohttp runner.
+    """
+
+    def __init__(
+        self, access: Access, executor: Executor,
+        *, snapshot: Callable[[], LiveSnapshot], labels: tuple[str, ...], emotions: Callable[[], Mapping[str, int]],
+    ) -> None:  # fmt: skip
+        """Serve a loop whose state `snapshot` tells and whose shown labels `emotions` has counted."""
+        self.feed = Feed(asyncio.get_running_loop(), executor)
+        self._access, self._executor, self._labels, self._emotions = access, executor, labels, emotions
+        self._snapshots = RecentSnapshot(snapshot, executor)
+        self._viewers: set[Viewer] = set()
+        self._run = secrets.token_hex(8)
+        self._last_result_s = time.monotonic()
+        self.web_app = web.Application(middlewares=[_plain_failures, access.guard], client_max_size=_MAX_REQUEST_BYTES)
+        self.web_app.router.add_get(HEALTH_PATH, self._healthz)
+        self.web_app.router.add_get("/metrics", self._metrics)
+        self.web_app.router.add_get("/live", self._live, allow_head=False)
+        for name, content in _page_files().items():  # a fixed list: no path of a request ever reaches the disk
+            path = PAGE_PATH if name == "index.html" else f"/{name}"
+            self.web_app.router.add_get(path, _file_handler(name, content))
+        self.web_app.on_response_prepare.append(add_security_headers)
+        self.web_app.on_shutdown.append(self._end_viewers)
+
+    def note_result(self) -> None:
+        """Remember that the loop is alive; callable from any thread."""
+        self._last_result_s = time.monotonic()
+
+    async def _health(self) -> tuple[LiveSnapshot, Health]:
+        snapshot = await self._snapshots.get()
+        return snapshot, judge(snapshot, time.monotonic() - self._last_result_s)
+
+    async def _healthz(self, _: web.Request) -> web.Response:
+        health = (await self._health())[1]
+        return web.Response(status=503 if health is Health.FAILED else 200, text=f"{health}\n")
+
+    async def _metrics(self, request: web.Request) -> web.Response:
+        snapshot, health = await self._health()
+        counts = PageCounts(self._emotions(), len(self._viewers), self.feed.num_encoded)
+        body, content_type = exposition(snapshot, health, counts, accept=request.headers.get("Accept", ""))
+        return web.Response(body=body, headers={"Content-Type": content_type})
+
+    async def _status(self) -> str:
+        snapshot, health = await self._health()
+        return status_json(snapshot, health)
+
+    async def _live(self, request: web.Request) -> web.StreamResponse:
+        self._access.require_same_origin(request)
+        viewer = Viewer(self.feed, self._labels, self._status)
+        if len(self._viewers) >= MAX_VIEWERS:
+            return await viewer.refuse(request, f"{MAX_VIEWERS} pages are open already")
+        self._viewers.add(viewer)
+        try:
+            return await viewer.run(request, self._run)
+        finally:
+            self._viewers.discard(viewer)
+
+    async def _end_viewers(self, _: web.Application) -> None:
+        await asyncio.gather(*(viewer.end() for viewer in self._viewers))
+
+
+@web.middleware
+async def _plain_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """End every request with an answer: where the loop's state cannot be had, with one line and no traceback."""
+    try:
+        return await handler(request)
+    except (web.HTTPException, ConnectionError):
+        raise
+    except Exception as err:  # noqa: BLE001 - a request ends here, and the server goes on
+        _log.error("the web page's server could not answer %s: %s: %s", request.path, type(err).__name__, err)
+        return web.Response(status=500, text="500: the server failed; its log tells more.\n")
+
+
+def _page_files() -> dict[str, bytes]:
+    folder = resources.files("fer_deploy.live.serve") / "page"
+    return {file.name: file.read_bytes() for file in folder.iterdir() if file.is_file()}
+
+
+def _file_handler(name: str, content: bytes) -> Handler:
+    content_type = _CONTENT_TYPES[name[name.rindex(".") :]]
+
+    async def serve(_: web.Request) -> web.Response:
+        return web.Response(body=content, content_type=content_type, charset="utf-8")
+
+    return serve

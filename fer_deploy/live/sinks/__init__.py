@@ -1,0 +1,22 @@
+"""Where results go. Packages of an extra are imported when a sink that needs them is opened, not before."""
+
+from fer_deploy.live.sinks.base import Picture, Sink
+from fer_deploy.live.sinks.jsonl import JsonlSink
+from fer_deploy.live.sinks.mqtt import MqttSink
+from fer_deploy.live.sinks.result_json import json_from_result, line_from_result
+from fer_deploy.live.sinks.table import CsvSink, ParquetSink
+from fer_deploy.live.sinks.video import VideoSink
+from fer_deploy.live.sinks.window import WindowSink
+
+__all__ = [
+    "CsvSink",
+    "JsonlSink",
+    "MqttSink",
+    "ParquetSink",
+    "Picture",
+    "Sink",
+    "VideoSink",
+    "WindowSink",
+    "json_from_result",
+    "line_from_result",
+]

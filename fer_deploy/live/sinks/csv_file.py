@@ -1,0 +1,45 @@
+"""Tables as CSV."""
+
+import csv
+import io
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from fer_deploy.errors import SinkError
+from fer_deploy.live.sinks.table_file import Columns, Row, TableFile
+from fer_deploy.live.sinks.unfinished import unfinished_path
+from fer_deploy.live.sinks.whole_lines import WholeLines
+
+
+class CsvFile(TableFile):
+    """Comma-separated, UTF-8, with a header; the temporary file `NAME.PID.part.csv` has whole lines at any moment."""
+
+    def __init__(self, path: Path, columns: Columns) -> None:
+        """Create the temporary file and write the header."""
+        self._path, self._part = path, unfinished_path(path)
+        self._lines = WholeLines(self._part, flag="--csv")
+        self._has_failed = False
+        self.append([list(columns)])
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add rows, all or none, at once."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows(rows)
+        try:
+            self._lines.append(text.getvalue())
+        except SinkError:
+            self._has_failed = True
+            raise
+
+    def finish(self) -> None:
+        """Rename it, unless rows are missing."""
+        self._lines.close()
+        if self._has_failed:
+            raise SinkError(
+                f"{self._path} is incomplete; {self._part} holds the rows before. Fix: free some space, run again"
+            )
+        try:
+            os.replace(self._part, self._path)
+        except OSError as err:
+            raise SinkError(f"cannot name {self._part} {self._path}: {err.strerror}. Fix: rename it by hand") from err

@@ -1,0 +1,157 @@
+"""Results to an MQTT broker."""
+
+import threading
+import time
+from collections import deque
+from importlib import import_module
+from typing import Any, NamedTuple
+from urllib.parse import SplitResult, unquote, urlsplit
+
+from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
+from fer_deploy.live.sinks.base import Picture, Sink
+from fer_deploy.live.sinks.result_json import line_from_result
+from fer_deploy.vision.types import FrameResult
+
+MAX_UNSENT = 64
+"""Messages that may wait for the network; beyond that new ones are dropped."""
+_PORTS = {"mqtt": 1883, "mqtts": 8883}
+_CONNECT_TIMEOUT_S = 3.0
+_MAX_DELAY_S = 30
+_FAREWELL_S = 1.0
+"""How long `close` waits for the last messages to leave."""
+_EXPECTED = "Expected mqtt://[user:password@]host[:port]/topic, or mqtts:// for TLS"
+_TEMPORARY = ("Server unavailable", "Server busy", "Quota exceeded", "Connection rate exceeded")
+
+
+class BrokerAddress(NamedTuple):
+    """Where to publish; `str` has no password."""
+
+    host: str
+    port: int
+    topic: str
+    is_tls: bool
+    user: str | None
+    password: str | None
+
+    def __str__(self) -> str:
+        return f"mqtt{'s' if self.is_tls else ''}://{self.host}:{self.port}/{self.topic}"
+
+
+def parse_address(text: str) -> BrokerAddress:
+    """Take an address apart.
+
+    Raises:
+        ConfigError: it is none; the message does not repeat it, since it may hold a password.
+    """
+    try:
+        parts = urlsplit(text)
+        port = parts.port or _PORTS[parts.scheme]
+    except (ValueError, KeyError):
+        raise ConfigError(f"cannot publish: not an MQTT address. {_EXPECTED}. Fix: --mqtt") from None
+    topic = unquote(parts.path.removeprefix("/"))
+    _check(parts, topic)
+    user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
+    return BrokerAddress(str(parts.hostname), port, topic, parts.scheme == "mqtts", user, password)
+
+
+def _check(parts: SplitResult, topic: str) -> None:
+    if not parts.hostname:
+        raise ConfigError(f"cannot publish: the MQTT address names no host. {_EXPECTED}. Fix: --mqtt")
+    if not topic or any(sign in topic for sign in "+#\0") or parts.query or parts.fragment:
+        raise ConfigError(
+            f"cannot publish to {parts.hostname}: the topic must not be empty nor contain + # ? or NUL. {_EXPECTED}. "
+            "Fix: --mqtt with a topic"
+        )
+
+
+class MqttSink(Sink):
+    """Publishes a JSON message a frame, at most once (QoS 0), and connects again by itself.
+
+    Never waits for the network: what cannot be sent is dropped and counted in `num_dropped`. paho's thread connects
+    and sends.
+    """
+
+    name = "mqtt"
+    live_capacity = 64
+
+    def __init__(self, url: str, *, num_sources: int = 1) -> None:
+        """Begin to connect.
+
+        Args:
+            url: see `BrokerAddress`.
+            num_sources: with several, each message says which source it is about.
+
+        Raises:
+            ConfigError: no such address.
+            MissingDependencyError: paho-mqtt is not installed.
+        """
+        self.address = parse_address(url)
+        self._with_source = num_sources > 1
+        self._refusal = ""
+        self._is_connected = threading.Event()
+        self._unsent: deque[Any] = deque()
+        self._client = self._connecting_client()
+
+    def _connecting_client(self) -> Any:
+        try:
+            mqtt = import_module("paho.mqtt.client")
+        except ModuleNotFoundError as err:
+            raise MissingDependencyError(
+                f"cannot publish to {self.address}: {err.name} is not installed. Fix: pip install 'fer-toolchain[mqtt]'"
+            ) from err
+        client = mqtt.Client(import_module("paho.mqtt.enums").CallbackAPIVersion.VERSION2)
+        if self.address.user is not None:
+            client.username_pw_set(self.address.user, self.address.password)
+        if self.address.is_tls:
+            client.tls_set()
+        client.connect_timeout = _CONNECT_TIMEOUT_S
+        client.reconnect_delay_set(1, _MAX_DELAY_S)
+        client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+        client.connect_async(self.address.host, self.address.port)
+        client.loop_start()
+        return client
+
+    def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        if not reason.is_failure:
+            self._is_connected.set()
+        elif reason.getName() not in _TEMPORARY:
+            self._refusal = str(reason)
+
+    def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
+        self._is_connected.clear()
+
+    def write(self, result: FrameResult, picture: Picture | None) -> bool:
+        """Publish, or drop."""
+        if self._refusal:
+            raise SinkError(
+                f"{self.address} refuses the connection: {self._refusal}. Fix: user and password in the address, as in "
+                "mqtt://user:password@host/topic"
+            )
+        while self._unsent and self._unsent[0].is_published():
+            self._unsent.popleft()
+        if not self._is_connected.is_set():  # paho forgets what it had not sent
+            self.num_dropped += len(self._unsent) + 1
+            self._unsent.clear()
+        elif len(self._unsent) >= MAX_UNSENT:
+            self.num_dropped += 1
+        else:
+            self._publish(line_from_result(result, with_source=self._with_source))
+        return True
+
+    def _publish(self, line: str) -> None:
+        info = self._client.publish(self.address.topic, line, qos=0)
+        if info.rc == 0:
+            self._unsent.append(info)
+        else:
+            self.num_dropped += 1
+
+    def close(self) -> None:
+        """Give the last messages a moment to leave, say goodbye to the broker, and end paho's thread."""
+        deadline = time.monotonic() + _FAREWELL_S
+        while self._unsent and self._is_connected.is_set() and (left := deadline - time.monotonic()) > 0:
+            info = self._unsent.popleft()
+            info.wait_for_publish(left)
+            self.num_dropped += not info.is_published()
+        self.num_dropped += len(self._unsent)
+        self._client.disconnect()
+        self._client.loop_stop()

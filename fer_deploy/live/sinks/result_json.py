@@ -1,0 +1,50 @@
+"""A frame's result as JSON, the same for every output that speaks it. docs/results.md describes each field."""
+
+import json
+from typing import Any
+
+from fer_deploy.vision.types import Emotion, FaceResult, FrameResult
+
+_DIGITS = 4
+
+
+def json_from_result(result: FrameResult, *, with_source: bool = False) -> dict[str, Any]:
+    """Return the frame's number, its time, and for each face where it is, who it is and what it shows.
+
+    Args:
+        result: of one frame.
+        with_source: whether to name the source; a loop with several says which.
+    """
+    frame = result.frame
+    said: dict[str, Any] = {"frame": frame.index, "time_s": round(frame.time_s, _DIGITS)}
+    if with_source:
+        said["source"] = frame.source
+    if frame.name:
+        said["name"] = frame.name
+    said["faces"] = [_json_from_face(face) for face in result.faces]
+    return said
+
+
+def line_from_result(result: FrameResult, *, with_source: bool = False) -> str:
+    """Return the same as one line of compact JSON without its end."""
+    return json.dumps(json_from_result(result, with_source=with_source), separators=(",", ":"))
+
+
+def _json_from_face(face: FaceResult) -> dict[str, Any]:
+    box = face.box
+    return {
+        "track": face.face.track_id,
+        "box_xyxy": [box.x1, box.y1, box.x2, box.y2],
+        "score": round(face.face.detection.score, _DIGITS),
+        "detected": face.face.is_detected,
+        **_json_from_emotion(face.emotion),
+        "smoothed": {**_json_from_emotion(face.smoothed), "sure": face.is_sure},
+    }
+
+
+def _json_from_emotion(emotion: Emotion) -> dict[str, Any]:
+    return {
+        "emotion": emotion.label,
+        "confidence": round(emotion.confidence, _DIGITS),
+        "probs": {label: round(prob, _DIGITS) for label, prob in emotion.probs.items()},
+    }

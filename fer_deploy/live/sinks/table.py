@@ -1,0 +1,107 @@
+"""Results as tables: one of faces, and beside it one of frames, so that frames without faces are accounted for."""
+
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+
+from fer_deploy.errors import MissingDependencyError
+from fer_deploy.live.sinks.base import Picture, Sink
+from fer_deploy.live.sinks.csv_file import CsvFile
+from fer_deploy.live.sinks.table_file import Columns, Row, TableFile
+from fer_deploy.vision.types import FaceResult, FrameResult
+
+FRAME_COLUMNS: Columns = {"frame": int, "time_s": float, "source": int, "name": str, "num_faces": int}
+_DIGITS = 4
+
+
+def face_columns(labels: tuple[str, ...]) -> Columns:
+    """Return the columns of the table of faces."""
+    ints = ("track", "x1", "y1", "x2", "y2")
+    return {
+        "frame": int, "time_s": float, "source": int, **dict.fromkeys(ints, int), "score": float, "detected": bool,
+        "emotion": str, "confidence": float, **{f"p_{label}": float for label in labels},
+        "smoothed_emotion": str, "smoothed_confidence": float, **{f"smoothed_p_{label}": float for label in labels},
+        "sure": bool,
+    }  # fmt: skip
+
+
+def frames_path(path: Path) -> Path:
+    """Return where the table of frames stands: `NAME.frames.SUFFIX`."""
+    return path.with_name(f"{path.stem}.frames{path.suffix}")
+
+
+class TableSink(Sink):
+    """Writes both tables. Memory stays constant; neither has its name before it is whole."""
+
+    live_capacity = 256
+
+    def __init__(self, path: Path, labels: tuple[str, ...], create: Callable[[Path, Columns], TableFile]) -> None:
+        """Create both.
+
+        Args:
+            path: of the table of faces.
+            labels: of the model.
+            create: makes one of the two, a `TableFile`, from its path and columns.
+        """
+        self._labels = labels
+        self._faces = create(path, face_columns(labels))
+        self._frames = create(frames_path(path), FRAME_COLUMNS)
+
+    def write(self, result: FrameResult, picture: Picture | None) -> bool:
+        """Add a row for each face, and one for the frame."""
+        frame = result.frame
+        place = [frame.index, round(frame.time_s, _DIGITS), frame.source]
+        if result.faces:
+            self._faces.append([place + self._row(face) for face in result.faces])
+        self._frames.append([[*place, frame.name, len(result.faces)]])
+        return True
+
+    def _row(self, face: FaceResult) -> Row:
+        box, raw, smoothed = face.box, face.emotion, face.smoothed
+        return [
+            face.face.track_id, box.x1, box.y1, box.x2, box.y2,
+            round(face.face.detection.score, _DIGITS), face.face.is_detected,
+            raw.label, round(raw.confidence, _DIGITS), *[round(raw.probs[label], _DIGITS) for label in self._labels],
+            smoothed.label, round(smoothed.confidence, _DIGITS),
+            *[round(smoothed.probs[label], _DIGITS) for label in self._labels], face.is_sure,
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        """Finish both; the table of frames first, so that a table of faces always has its own."""
+        self._frames.finish()
+        self._faces.finish()
+
+
+class CsvSink(TableSink):
+    """Two CSV files. A run that is killed leaves both under temporary names, with whole lines."""
+
+    name = "csv"
+
+    def __init__(self, path: Path, labels: tuple[str, ...]) -> None:
+        """Create the files, and their folder.
+
+        Raises:
+            SinkError: they cannot be created.
+        """
+        super().__init__(path, labels, CsvFile)
+
+
+class ParquetSink(TableSink):
+    """Two Parquet files, written through pyarrow. A run that is killed leaves folders of parts, each readable."""
+
+    name = "parquet"
+
+    def __init__(self, path: Path, labels: tuple[str, ...]) -> None:
+        """Create the folders of parts.
+
+        Raises:
+            MissingDependencyError: pyarrow is not installed.
+            SinkError: they cannot be created.
+        """
+        try:
+            leaf = import_module("fer_deploy.live.sinks.parquet_file")
+        except ModuleNotFoundError as err:
+            raise MissingDependencyError(
+                f"cannot write {path}: {err.name} is not installed. Fix: pip install 'fer-toolchain[table]', or --csv"
+            ) from err
+        super().__init__(path, labels, leaf.ParquetFile)

@@ -1,0 +1,30 @@
+"""TableFile: what the formats of a table have in common."""
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+Row = list[Any]
+"""A value a column, in their order."""
+Columns = dict[str, type]
+"""Name -> what its values are: int, float, str or bool."""
+
+
+class TableFile(ABC):
+    """A table on the disk, under a temporary name until it is whole. Used by one thread."""
+
+    @abstractmethod
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add rows.
+
+        Raises:
+            SinkError: they cannot be written; those before stand.
+        """
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Make the table whole and give it its name; called once.
+
+        Raises:
+            SinkError: it is incomplete and keeps its temporary name.
+        """

@@ -1,0 +1,118 @@
+"""Annotated videos."""
+
+import os
+import shutil
+from pathlib import Path
+
+import av
+
+from fer_deploy.errors import ConfigError, SinkError
+from fer_deploy.live.sinks.base import Picture, Sink
+from fer_deploy.live.sinks.picture_fit import fit_picture
+from fer_deploy.live.sinks.unfinished import unfinished_path
+from fer_deploy.live.sinks.video_encoder import VIDEO_SUFFIXES, VideoEncoder, move_index_to_front, num_frames_in
+from fer_deploy.vision.types import FrameResult
+
+MIN_FREE_BYTES = 16 * 2**20
+"""Recording stops before the disk is full, so that there is room to finish the file."""
+
+
+class VideoSink(Sink):
+    """An annotated video: H.264 in .mp4 or .mkv, Motion JPEG in .avi, at constant quality.
+
+    Written under a temporary name; takes its own when it is whole. A run that is killed leaves the temporary file,
+    which plays up to its last one or two seconds.
+    """
+
+    name = "video"
+    needs_picture = True
+    live_capacity = 30
+
+    def __init__(self, path: Path, fps: float, *, is_live: bool = False, source: int = 0) -> None:
+        """Check suffix and folder; the encoder is opened with the first frame, whose size it takes.
+
+        Args:
+            path: the suffix chooses the container.
+            fps: of the source.
+            is_live: frames keep their times; otherwise they are evenly spaced.
+            source: the one of the loop's sources that is recorded; each has a clock of its own, and so a file.
+
+        Raises:
+            ConfigError: the suffix names no known container.
+            SinkError: the folder cannot be written.
+        """
+        if path.suffix.lower() not in VIDEO_SUFFIXES:
+            raise ConfigError(
+                f"cannot record {path}: known video suffixes are {', '.join(VIDEO_SUFFIXES)}. Fix: --record one of them"
+            )
+        self._path, self._fps, self._is_live, self._source = path, fps, is_live, source
+        self._part = unfinished_path(path)
+        self._encoder: VideoEncoder | None = None
+        self._size = (0, 0)
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._part.touch()
+        except OSError as err:
+            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: another --record") from err
+
+    def write(self, result: FrameResult, picture: Picture | None) -> bool:
+        """Append a picture; one of another size than the first is fitted into it."""
+        assert picture is not None
+        if result.frame.source != self._source:
+            return True
+        free = shutil.disk_usage(self._path.parent).free
+        if free < MIN_FREE_BYTES:
+            raise SinkError(
+                f"disk full: {free / 2**20:.0f} MiB left for {self._path}, which holds the frames up to here. "
+                "Fix: free some space, or --record on another disk"
+            )
+        try:
+            if self._encoder is None:
+                self._encoder = self._open(picture)
+            self._encoder.add(fit_picture(picture, self._size), result.frame.time_s)
+        except (av.FFmpegError, OSError) as err:
+            raise SinkError(
+                f"cannot record to {self._path}: {err}. Fix: free some space, or --record to another file"
+            ) from err
+        return True
+
+    def _open(self, picture: Picture) -> VideoEncoder:
+        height, width = picture.shape[:2]
+        self._size = (width - width % 2, height - height % 2)  # the codecs want even sides
+        if 0 in self._size:
+            raise SinkError(f"cannot record {self._path}: frames of {width}x{height}. Fix: a source of at least 2x2")
+        return VideoEncoder(self._part, size=self._size, fps=self._fps, is_live=self._is_live)
+
+    def close(self) -> None:
+        """Finalize the video, prove that it holds every frame, and give it its name."""
+        if self._encoder is None:
+            self._part.unlink(missing_ok=True)
+            return
+        try:
+            self._encoder.close()
+            num_readable = self._finish()
+        except (av.FFmpegError, OSError) as err:
+            raise SinkError(
+                f"cannot finish {self._path}: {err}. {self._part} plays as far as it goes. "
+                "Fix: free some disk space and record again"
+            ) from err
+        if num_readable != self._encoder.num_frames:
+            raise SinkError(
+                f"{self._part} is incomplete: {num_readable} of {self._encoder.num_frames} frames can be read. "
+                "Fix: free some disk space and record again"
+            )
+        os.replace(self._part, self._path)
+
+    def _finish(self) -> int:
+        """Bring the temporary file into its last form. Return how many frames it holds."""
+        is_mp4 = self._path.suffix.lower() == ".mp4"
+        free, size = shutil.disk_usage(self._path.parent).free, self._part.stat().st_size
+        if not is_mp4 or free < size + MIN_FREE_BYTES:  # without the copy it plays too; only seeking is slower
+            return num_frames_in(self._part)
+        indexed = self._part.with_name(f"{self._part.stem}.indexed{self._part.suffix}")
+        try:
+            num_frames = move_index_to_front(self._part, indexed)
+            os.replace(indexed, self._part)
+        finally:
+            indexed.unlink(missing_ok=True)
+        return num_frames

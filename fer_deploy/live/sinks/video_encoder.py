@@ -1,0 +1,166 @@
+"""VideoEncoder: pictures with times into a video file that plays at every moment of its making."""
+
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import av
+import cv2
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+
+from fer_deploy.live.sinks.base import Picture
+
+_TICKS_PER_S = 1000
+"""As fine as Matroska knows."""
+_SECONDS_PER_KEYFRAME = 2
+_LIMITED_RANGE, _BT601 = 1, 6
+"""How `cv2.cvtColor` makes YUV, in FFmpeg's numbers; said in the file, since players take large pictures for BT.709."""
+
+
+class _Format(NamedTuple):
+    """How a container is written.
+
+    Attributes:
+        muxer: FFmpeg's name.
+        codec: FFmpeg's name of the encoder.
+        while_writing: options that make a file without its end playable.
+        quality: constant, and the encoder's speed.
+        has_times: whether frames may be unevenly spaced.
+    """
+
+    muxer: str
+    codec: str
+    while_writing: dict[str, str]
+    quality: dict[str, str]
+    has_times: bool
+
+
+# ultrafast: at 480x270 and 1280x720 about the CPU time of OpenCV's MPEG-4 at a better quality; superfast costs twice
+# that, veryfast thrice (benchmarks/outputs.py). It holds no frame back either.
+_H264 = {"preset": "ultrafast", "crf": "23"}
+_FRAGMENTS = {"movflags": "empty_moov+default_base_moof", "frag_duration": "1000000"}
+_FORMATS = {
+    ".mp4": _Format("mp4", "libx264", _FRAGMENTS, _H264, True),
+    ".mkv": _Format("matroska", "libx264", {"cluster_time_limit": "1000"}, _H264, True),
+    ".avi": _Format("avi", "mjpeg", {}, {"qmin": "3", "qmax": "3"}, False),
+}
+VIDEO_SUFFIXES = tuple(_FORMATS)
+
+
+class VideoEncoder:
+    """Writes one file. Used by one thread; raises `av.FFmpegError` where FFmpeg fails."""
+
+    def __init__(self, path: Path, *, size: tuple[int, int], fps: float, is_live: bool) -> None:
+        """Create the file; its suffix, one of `VIDEO_SUFFIXES`, chooses container and codec.
+
+        Args:
+            path: of the file; an existing one is replaced.
+            size: width and height in pixels, both even.
+            fps: frames per second; live, what is usual.
+            is_live: frames keep the times they come with, so that one that was dropped does not speed the video up.
+                Otherwise they are evenly spaced.
+        """
+        self.num_frames = 0
+        self._has_failed = False
+        self._format = _FORMATS[path.suffix.lower()]
+        self._rate = Fraction(fps).limit_denominator(1001)
+        self._keeps_times = is_live
+        has_ticks = is_live and self._format.has_times
+        self._time_base = Fraction(1, _TICKS_PER_S) if has_ticks else 1 / self._rate
+        self._last_tick = -1
+        self._shift_s: float | None = None
+        options = {**self._format.while_writing, "flush_packets": "1"}
+        self._container = av.open(str(path), "w", format=self._format.muxer, container_options=options)
+        self._stream = self._add_stream(size)
+
+    def _add_stream(self, size: tuple[int, int]) -> VideoStream:
+        stream: VideoStream = self._container.add_stream(self._format.codec, rate=self._rate)  # type: ignore[assignment]
+        codec: Any = stream.codec_context
+        codec.width, codec.height = size
+        codec.pix_fmt = "yuv420p" if self._format.codec == "libx264" else "yuvj420p"
+        codec.options = self._format.quality
+        codec.thread_count = 1  # the loop needs the other cores; one encodes 720p at well over 100 frames/s
+        codec.time_base = self._time_base
+        codec.gop_size = max(1, round(self._rate * _SECONDS_PER_KEYFRAME))
+        if self._format.codec == "libx264":
+            codec.color_range, codec.colorspace = _LIMITED_RANGE, _BT601
+        return stream
+
+    def add(self, picture: Picture, time_s: float) -> None:
+        """Append a picture of the size given before, (H, W, 3) uint8 BGR.
+
+        Args:
+            picture: the frame.
+            time_s: when it was taken, in seconds on any clock. Where the clock goes back, the video goes on.
+        """
+        frame = self._encodable(picture)
+        self._last_tick = self._tick(time_s)
+        frame.pts, frame.time_base = self._last_tick, self._time_base
+        self._mux(frame)
+        self.num_frames += 1
+
+    def _mux(self, frame: VideoFrame | None) -> None:
+        try:
+            self._container.mux(self._stream.encode(frame))
+        except av.FFmpegError:
+            self._has_failed = True
+            raise
+
+    def _encodable(self, picture: Picture) -> VideoFrame:
+        if self._format.codec != "libx264":
+            return VideoFrame.from_ndarray(picture, format="bgr24")
+        # OpenCV converts in less time, and nearer to the colors, than FFmpeg.
+        picture_yuv = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), dtype=np.uint8)
+        return VideoFrame.from_ndarray(picture_yuv, format="yuv420p")
+
+    def _tick(self, time_s: float) -> int:
+        """Return the frame's place in units of the time base, behind the last one."""
+        if not self._keeps_times:
+            return self._last_tick + 1
+        if self._shift_s is None:
+            self._shift_s = -time_s
+        tick = round((time_s + self._shift_s) / self._time_base)
+        usual = max(1, round(1 / self._rate / self._time_base))
+        if tick <= self._last_tick - usual:  # the clock went back
+            tick = self._last_tick + usual
+            self._shift_s = float(tick * self._time_base) - time_s
+        return max(tick, self._last_tick + 1)
+
+    def close(self) -> None:
+        """Write what the encoder holds, and the end of the file."""
+        try:
+            if not self._has_failed:  # FFmpeg crashes when it is handed a packet after a header that it could not write
+                self._mux(None)
+        finally:
+            self._container.close()
+
+
+def move_index_to_front(written: Path, path: Path) -> int:
+    """Copy an MP4 so that a browser can play and seek in it while it loads. Return how many frames it holds.
+
+    Args:
+        written: the file as `VideoEncoder` left it: an index in each of its fragments.
+        path: of the copy, which needs as much room.
+    """
+    with (
+        av.open(str(written)) as source,
+        av.open(str(path), "w", format="mp4", container_options={"movflags": "faststart"}) as target,
+    ):
+        stream = source.streams.video[0]
+        copied = target.add_stream_from_template(stream)
+        num_frames = 0
+        for packet in source.demux(stream):
+            if packet.size == 0:  # the end of the stream
+                continue
+            packet.stream = copied
+            target.mux_one(packet)
+            num_frames += 1
+    return num_frames
+
+
+def num_frames_in(path: Path) -> int:
+    """Return how many frames a video holds, counted without decoding."""
+    with av.open(str(path)) as container:
+        return sum(packet.size > 0 for packet in container.demux(video=0))

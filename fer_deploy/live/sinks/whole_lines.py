@@ -1,0 +1,63 @@
+"""WholeLines: a text file that never holds half a line, however its writer ends."""
+
+import os
+from contextlib import suppress
+from pathlib import Path
+
+from fer_deploy.errors import SinkError
+
+
+class WholeLines:
+    """Appends lines, each handed to the system at once: others can follow the file, and a kill costs no line.
+
+    Used by one thread at a time.
+    """
+
+    def __init__(self, path: Path, *, flag: str) -> None:
+        """Create the file, and its folder; an existing file is replaced.
+
+        Args:
+            path: of the file.
+            flag: what the user gave, for messages.
+
+        Raises:
+            SinkError: the file cannot be created.
+        """
+        self._path, self._flag = path, flag
+        self._size_bytes = 0
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = path.open("wb", buffering=0)
+        except OSError as err:
+            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: another {flag}") from err
+
+    def append(self, lines: str) -> None:
+        """Append one or several lines, all or none of them.
+
+        Raises:
+            SinkError: they do not fit; the file ends with the lines before.
+        """
+        data = memoryview(lines.encode())
+        total = self._size_bytes + len(data)
+        try:
+            while data:
+                data = data[self._file.write(data) :]
+        except OSError as err:
+            with suppress(OSError):  # a pipe or a device cannot be cut
+                os.ftruncate(self._file.fileno(), self._size_bytes)
+            raise SinkError(
+                f"cannot write {self._path}: {err.strerror}. The lines before are whole. "
+                f"Fix: free some space, or another {self._flag}"
+            ) from err
+        self._size_bytes = total
+
+    def close(self) -> None:
+        """Close the file.
+
+        Raises:
+            SinkError: the system reports that earlier lines did not reach the disk.
+        """
+        try:
+            self._file.close()
+        except OSError as err:
+            raise SinkError(f"cannot finish {self._path}: {err.strerror}. Fix: check the disk, and run again") from err

@@ -1,0 +1,77 @@
+"""A window on the screen."""
+
+import time
+
+import cv2
+
+from fer_deploy.errors import SinkError
+from fer_deploy.live.sinks.base import Picture, Sink
+from fer_deploy.live.sinks.mosaic import Mosaic
+from fer_deploy.vision.types import FrameResult
+
+_KEYS_TO_QUIT = (ord("q"), 27)
+
+
+class WindowSink(Sink):
+    """A window that shows recordings at their own speed; q, Esc or closing it ends the loop.
+
+    Several sources share it, a cell each. It answers keys and the mouse while no frame comes, too.
+    """
+
+    name = "window"
+    needs_picture = True
+    needs_main_thread = True
+    live_capacity = 1
+
+    def __init__(self, title: str, *, is_live: bool, num_sources: int = 1) -> None:
+        """Open the window.
+
+        Args:
+            title: above it.
+            is_live: show every frame as soon as it comes.
+            num_sources: cells.
+
+        Raises:
+            SinkError: there is no screen; `why_no_screen` tells so without the toolkit's abort.
+        """
+        self._title, self._is_live = title, is_live
+        self._mosaic = Mosaic(num_sources)
+        self._is_shown = False
+        self._started_ns: dict[int, int] = {}
+        try:
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL)
+        except cv2.error as err:
+            raise SinkError(f"cannot open a window: {err}. Fix: --no-display") from err
+
+    def write(self, result: FrameResult, picture: Picture | None) -> bool:
+        """Show a picture; return False when the user wants to end."""
+        assert picture is not None
+        frame = result.frame
+        whole = self._mosaic.show(frame.source, picture)
+        now_ns, time_ns = time.monotonic_ns(), int(frame.time_s * 1e9)
+        due_ns = self._started_ns.setdefault(frame.source, now_ns - time_ns) + time_ns
+        try:
+            if not self._is_shown:
+                cv2.resizeWindow(self._title, whole.shape[1], whole.shape[0])
+                self._is_shown = True
+            cv2.imshow(self._title, whole)
+        except cv2.error as err:
+            raise SinkError(f"cannot show a picture: {err}. Fix: --no-display") from err
+        return self._serve(1 if self._is_live else max(1, (due_ns - time.monotonic_ns()) // 1_000_000))
+
+    def idle(self) -> bool:
+        """Let the toolkit handle what happened to the window; return False when the user wants to end."""
+        return self._serve(1)
+
+    def _serve(self, wait_ms: int) -> bool:
+        """Handle events for so long. Return whether the user wants to go on."""
+        try:
+            key = cv2.waitKey(wait_ms) & 0xFF
+            is_closed = self._is_shown and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
+        except cv2.error as err:
+            raise SinkError(f"the window failed: {err}. Fix: --no-display") from err
+        return key not in _KEYS_TO_QUIT and not is_closed
+
+    def close(self) -> None:
+        """Close the window, unless the user has."""
+        cv2.destroyAllWindows()

@@ -1,0 +1,205 @@
+"""PipeSource: pictures that another program writes to our standard input."""
+
+import os
+import re
+import select
+import stat
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import BinaryIO, Final, cast
+
+import av
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_deploy.errors import StreamError
+from fer_deploy.live.capture.decoder import ASSUMED_FPS, NoVideo, VideoDecoder, reason_from_error
+from fer_deploy.live.sources.base import Source
+from fer_deploy.live.sources.config import SourceConfig
+from fer_deploy.vision.types import Frame
+
+POLL_S = 0.05
+"""How soon a stop is noticed."""
+_JPEG_MAGIC = b"\xff\xd8\xff"
+_RAW = re.compile(r"raw:(?P<width>[1-9]\d{0,4})x(?P<height>[1-9]\d{0,4})(@(?P<fps>\d+(\.\d+)?))?(:(?P<layout>\w+))?")
+_BYTES_A_PIXEL: Final = {"bgr24": 3.0, "gray": 1.0, "yuv420p": 1.5}
+_PROBE: Final = {"probesize": "32", "analyzeduration": "0"}
+"""MJPEG needs no look ahead, and a pipe that is slow would be silent for long."""
+
+
+@dataclass(frozen=True)
+class RawLayout:
+    """How raw frames lie in the pipe, one behind the other without anything between."""
+
+    width: int
+    height: int
+    fps: float
+    layout: str
+
+    @property
+    def frame_bytes(self) -> int:
+        """Size of one frame."""
+        return round(self.width * self.height * _BYTES_A_PIXEL[self.layout])
+
+    def bgr(self, content: bytes) -> NDArray[np.uint8]:
+        """Return the picture of `frame_bytes` bytes, (H, W, 3)."""
+        flat = np.frombuffer(content, np.uint8)
+        if self.layout == "bgr24":
+            return flat.reshape(self.height, self.width, 3)
+        if self.layout == "gray":
+            return np.asarray(cv2.cvtColor(flat.reshape(self.height, self.width), cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+        planes = flat.reshape(self.height * 3 // 2, self.width)
+        return np.asarray(cv2.cvtColor(planes, cv2.COLOR_YUV2BGR_I420), dtype=np.uint8)
+
+
+class StoppablePipe:
+    """Reads a descriptor so that a stop is heard while nothing comes. Has the `read` that PyAV asks for."""
+
+    def __init__(self, handle: int, stopped: threading.Event, stall_s: float) -> None:
+        self._handle, self._stopped, self._stall_s = handle, stopped, stall_s
+        self._peeked = b""
+        self.num_stalls = 0
+
+    def peek(self, size: int) -> bytes:
+        """Return the next `size` bytes without taking them, fewer at the end."""
+        while len(self._peeked) < size and (more := self._read(size - len(self._peeked))):
+            self._peeked += more
+        return self._peeked
+
+    def read(self, size: int) -> bytes:
+        """Return at most `size` bytes as soon as there are some; none at the end and after a stop."""
+        if self._peeked:
+            taken, self._peeked = self._peeked[:size], self._peeked[size:]
+            return taken
+        return self._read(size)
+
+    def read_exactly(self, size: int) -> bytes:
+        """Return `size` bytes, fewer at the end."""
+        parts: list[bytes] = []
+        while size and (part := self.read(min(size, 2**20))):
+            parts.append(part)
+            size -= len(part)
+        return b"".join(parts)
+
+    def _read(self, size: int) -> bytes:
+        since_s, is_stalled = time.monotonic(), False
+        while not self._stopped.is_set():
+            if select.select([self._handle], [], [], POLL_S)[0]:
+                return os.read(self._handle, size)
+            if not is_stalled and time.monotonic() - since_s > self._stall_s:
+                is_stalled = True
+                self.num_stalls += 1
+        return b""
+
+
+class PipeSource(Source):
+    """Frames from a pipe: MJPEG, whatever FFmpeg recognizes, or raw ones.
+
+    A pipe is live: the newest frame wins, or a camera behind it would lag more and more. A file that was redirected to
+    standard input (`<`) is a recording. Nobody can connect a pipe again: stalls are counted, and waited for.
+    """
+
+    def __init__(self, raw: RawLayout | None, config: SourceConfig, handle: int = 0) -> None:
+        """Take a descriptor, which stays the caller's; `open_pipe` makes these.
+
+        Args:
+            raw: layout of raw frames; None: found out from the first bytes.
+            config: for `stall_s`.
+            handle: to read from; 0 is standard input.
+
+        Raises:
+            StreamError: nothing can be read there.
+        """
+        super().__init__()
+        self.name = "standard input"
+        try:
+            self.is_live = not stat.S_ISREG(os.fstat(handle).st_mode)
+        except OSError as err:
+            raise StreamError(f"cannot read {self.name}: {err.strerror}. Fix: camera-program | fer-deploy ...") from err
+        if os.isatty(handle):
+            raise StreamError(f"{self.name} is a terminal, expected pictures. Fix: camera-program | fer-deploy ...")
+        self.health.state = "connecting"
+        self._raw = raw
+        self.fps = raw.fps if raw else ASSUMED_FPS
+        self._pipe = StoppablePipe(handle, self._stopped, config.stall_s)
+
+    def frames(self) -> Iterator[Frame]:
+        """Yield frames until the writer ends.
+
+        Raises:
+            StreamError: what comes are no pictures.
+        """
+        first_ns: int | None = None
+        shape: tuple[int, ...] | None = None
+        index = 0
+        for picture, position_s in self._decoded() if self._raw is None else self._raw_frames(self._raw):
+            if self._stopped.is_set():
+                return
+            now_ns = time.monotonic_ns()
+            first_ns = now_ns if first_ns is None else first_ns
+            self.health.state, self.health.num_stalls = "running", self._pipe.num_stalls
+            if shape not in {None, picture.shape}:
+                self.health.num_size_changes += 1
+            shape = picture.shape
+            recorded_s = index / self.fps if position_s is None else position_s
+            yield Frame(picture, index, (now_ns - first_ns) / 1e9 if self.is_live else recorded_s, now_ns)
+            index += 1
+        if index == 0 and not self._stopped.is_set():
+            raise StreamError(
+                f"{self.name} ended before a whole frame had come. Fix: look at what the program before it says"
+            )
+
+    def _raw_frames(self, raw: RawLayout) -> Iterator[tuple[NDArray[np.uint8], None]]:
+        while len(content := self._pipe.read_exactly(raw.frame_bytes)) == raw.frame_bytes:
+            yield raw.bgr(content), None
+        if content and not self._stopped.is_set():
+            self.health.num_corrupt += 1
+            self.health.last_error = f"the last frame had {len(content)} bytes, expected {raw.frame_bytes}"
+
+    def _decoded(self) -> Iterator[tuple[NDArray[np.uint8], float | None]]:
+        is_mjpeg = self._pipe.peek(len(_JPEG_MAGIC)) == _JPEG_MAGIC
+        try:
+            decoder = VideoDecoder(
+                cast(BinaryIO, self._pipe), container_format="mjpeg" if is_mjpeg else None,
+                options=_PROBE if is_mjpeg else {},
+            )  # fmt: skip
+        except (av.FFmpegError, OSError, NoVideo) as err:
+            if self._stopped.is_set():
+                return
+            raise StreamError(
+                f"{self.name} holds neither MJPEG nor another video that FFmpeg recognizes: {reason_from_error(err)}. "
+                "Fix: raw frames need --source raw:WIDTHxHEIGHT"
+            ) from err
+        self.fps = decoder.fps
+        try:
+            for picture in decoder.pictures():
+                self.health.num_corrupt = decoder.num_corrupt
+                if picture is not None:
+                    position_s = None if is_mjpeg else picture.time
+                    yield np.ascontiguousarray(decoder.bgr_from_picture(picture)), position_s
+        except (av.FFmpegError, OSError) as err:
+            self.health.last_error = f"{self.name} cannot be read on: {reason_from_error(err)}"
+        finally:
+            decoder.close()
+
+
+def open_pipe(text: str, config: SourceConfig) -> PipeSource:
+    """Open standard input by "-" or "raw:WIDTHxHEIGHT[@FPS][:LAYOUT]"; StreamError where that is malformed."""
+    if text == "-":
+        return PipeSource(None, config)
+    parts = _RAW.fullmatch(text)
+    layout = (parts["layout"] or "bgr24") if parts else ""
+    if parts is None or layout not in _BYTES_A_PIXEL or not 1 <= float(parts["fps"] or ASSUMED_FPS) <= 1000:
+        raise StreamError(
+            f"cannot read raw frames as {text!r}. Expected raw:WIDTHxHEIGHT[@FPS][:{'|'.join(_BYTES_A_PIXEL)}], "
+            "such as raw:640x480@30:bgr24"
+        )
+    width, height = int(parts["width"]), int(parts["height"])
+    if layout == "yuv420p" and (width % 2 or height % 2):
+        raise StreamError(
+            f"yuv420p has even sides, {text!r} has not. Fix: --source raw:{width // 2 * 2}x{height // 2 * 2}:yuv420p"
+        )
+    return PipeSource(RawLayout(width, height, float(parts["fps"] or ASSUMED_FPS), layout), config)

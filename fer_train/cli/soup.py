@@ -1,0 +1,99 @@
+"""fer-train soup: average the weights of several fine-tuned checkpoints into one model."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import torch
+from rich.console import Console
+from rich.table import Table
+
+from fer_train.amp import resolve_device
+from fer_train.checkpoint import save_release
+from fer_train.cli import options
+from fer_train.cli.display import progress_bar
+from fer_train.config import TrainConfig, config_from_dict
+from fer_train.data import Faces, read_faces, take_split
+from fer_train.ensemble import Member
+from fer_train.errors import ConfigError
+from fer_train.evaluate import evaluate_split
+from fer_train.soup import Trial, accuracy_on, choose_greedily, describe_soup, load_ingredients, make_soup
+
+
+@click.command("soup")
+@click.option("--checkpoint", "checkpoints", multiple=True, type=options.PATH,
+              help="best.safetensors or a release; give two or more, fine-tuned from one release.")  # fmt: skip
+@options.data
+@click.option("--greedy", is_flag=True,
+              help="The best first; keep those with which validation accuracy does not fall.")  # fmt: skip
+@options.twin_rows
+@options.exclude
+@click.option("--out", required=True, type=options.PATH, help="NAME.safetensors, for release, evaluate and export.")
+@options.device
+def command(checkpoints: tuple[Path, ...], data_path: Path, greedy: bool, twin_rows: Path | None, exclude: Path | None,
+            out: Path, device: str | None) -> None:  # fmt: skip
+    """Average the weights of several fine-tuned checkpoints into one model, which costs no more to run than one.
+
+    Batch-norm statistics are measured anew on the training faces: give the --twin-rows and --exclude of the runs.
+    """
+    if out.resolve() in [path.resolve() for path in checkpoints]:
+        raise ConfigError(f"--out {out} is one of the checkpoints. Fix: another file, such as soup.safetensors")
+    target = resolve_device(device or "auto")
+    ingredients = load_ingredients(checkpoints)
+    config = config_from_dict(ingredients[0].spec["provenance"]["config"], where=str(checkpoints[0]))
+    faces = options.load_training_faces(config, data_path, twin_rows=twin_rows, exclude=exclude)
+    training = take_split(faces, config.train_split)
+    _check_rows(training, ingredients)
+    trials = _try(ingredients, faces, config, target) if greedy else []
+    chosen = [trial.ingredient for trial in trials if trial.is_kept] if trials else ingredients
+    with progress_bar("batch-norm statistics") as on_batch:
+        model = make_soup(chosen, training, device=target, on_batch=on_batch)
+    spec = describe_soup(chosen, faces, trials, device=target)
+    every_row = read_faces(data_path)  # those that the protocol leaves out tell which faces have a twin
+    with progress_bar(config.validation_split) as on_batch:
+        measured = evaluate_split(model, every_row, config.validation_split, spec=spec, on_batch=on_batch)
+    spec["metrics"] = {measured.split: measured.for_spec()}
+    save_release(out, model, spec)
+    figures = ", ".join(f"{measured.official(view).accuracy:.2%} {view} official" for view in measured.logits)
+    flatters = "; this split chose the ingredients, so that it flatters" if trials else ""
+    click.echo(f"{out}: mean of {len(chosen)} models; {measured.split} accuracy {figures}{flatters}")
+
+
+def _check_rows(training: Faces, ingredients: Sequence[Member]) -> None:
+    """Refuse to measure batch norm on rows that every ingredient left out of the same data.
+
+    Raises:
+        ConfigError: with the mend.
+    """
+    origins = [member.spec["provenance"] for member in ingredients]
+    most = max(sum(n for s, n in origin["num_faces"].items() if s == training.splits[0]) for origin in origins)
+    if all(origin["data_sha256"] == training.source_sha256 for origin in origins) and len(training) > most:
+        raise ConfigError(
+            f"{len(training):,} rows of {training.splits[0]} are kept, the checkpoints were trained on {most:,} of the "
+            "same data. Fix: the --twin-rows and --exclude that they were trained with"
+        )
+
+
+def _try(ingredients: Sequence[Member], faces: Faces, config: TrainConfig, device: torch.device) -> list[Trial]:
+    """Choose greedily on the validation split and show what became of each ingredient."""
+    validation, training = take_split(faces, config.validation_split), take_split(faces, config.train_split)
+    accuracy = accuracy_on(validation, training, spec=ingredients[0].spec, device=device)
+    with progress_bar("soups tried") as on_batch:
+        num_tried = 0
+
+        def counted(soup: Sequence[Member]) -> float:
+            nonlocal num_tried
+            result = accuracy(soup)
+            num_tried += 1
+            on_batch(num_tried, 2 * len(ingredients) - 1)
+            return result
+
+        trials = choose_greedily(ingredients, counted)
+    table = Table(title=f"{config.validation_split}, {len(validation):,} faces, plain")
+    for column in ("", "alone", "soup with it", ""):
+        table.add_column(column, justify="right" if column else "left")
+    for trial in trials:
+        row = (f"{trial.alone:.2%}", f"{trial.together:.2%}", "kept" if trial.is_kept else "left out")
+        table.add_row(str(trial.ingredient.path), *row)
+    Console().print(table)
+    return trials

@@ -1,0 +1,188 @@
+"""Model soups: one model whose weights are the mean of several models' (Wortsman et al. 2022, arXiv 2203.05482).
+
+The mean is good where the ingredients were fine-tuned from one release, for then no barrier of the loss lies between
+them; models that began with different random weights have nothing in common to average. Batch-norm statistics are no
+weights and are measured anew: those of the ingredients belong to other activations.
+"""
+
+import copy
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from fer_train.config import config_from_dict
+from fer_train.data.faces import Faces
+from fer_train.ensemble import Member, load_member
+from fer_train.errors import CheckpointError, ConfigError
+from fer_train.evaluate import evaluate
+from fer_train.hardware import describe_hardware
+from fer_train.recalibrate import recalibrate_on_faces
+from fer_train.spec import describe_model
+from fer_train.tta import OnBatch, ignore_batch
+
+NUM_TRIAL_FACES = 4096
+"""Training faces, evenly spread, on which batch norm is measured while ingredients are chosen; the soup gets all."""
+_SHARED_SETTINGS = ("num_classes", "protocol", "train_split", "validation_split")
+
+
+@dataclass(frozen=True, eq=False)
+class Trial:
+    """What became of one ingredient in the greedy choice.
+
+    Attributes:
+        ingredient: the model that was tried.
+        alone: accuracy of that model by itself, 0 to 1.
+        together: accuracy of what had been kept by then with this one added; `alone` for the first.
+        is_kept: whether it went into the soup.
+    """
+
+    ingredient: Member
+    alone: float
+    together: float
+    is_kept: bool
+
+
+def load_ingredients(paths: Sequence[Path]) -> list[Member]:
+    """Load checkpoints whose weights can be averaged.
+
+    Raises:
+        ConfigError: fewer than two, one of them twice, or two that differ in architecture, labels, input or protocol.
+        CheckpointError: a file that cannot be used.
+    """
+    if len(paths) < 2:
+        raise ConfigError(f"a soup needs at least 2 checkpoints, got {len(paths)}. Fix: one more --checkpoint")
+    ingredients = [load_member(path, 1 / len(paths)) for path in paths]
+    first, known = ingredients[0], dict[str, Path]()
+    for member in ingredients:
+        if member.sha256 in known:
+            raise ConfigError(f"{member.path} and {known[member.sha256]} are the same model. Fix: name it once")
+        known[member.sha256] = member.path
+        if member.spec.get("quantization"):
+            raise ConfigError(
+                f"{member.path} was trained quantization-aware: its activation ranges would not be those of the mean. "
+                "Fix: leave it out"
+            )
+        wanted = _traits(first)
+        for what, seen in _traits(member).items():
+            if seen != wanted[what]:
+                raise ConfigError(
+                    f"{member.path} has {what} {seen}, {first.path} has {wanted[what]}. Weights can be averaged only "
+                    "where these are the same. Fix: leave one of the two out"
+                )
+    return ingredients
+
+
+def _traits(member: Member) -> dict[str, Any]:
+    """Return what ingredients must have in common, by its name in messages."""
+    try:
+        config, spec = member.spec["provenance"]["config"], member.spec
+        traits = {"architecture": spec["architecture"], "labels": ", ".join(spec["labels"]), "input": spec["input"]}
+        return traits | {name: config[name] for name in _SHARED_SETTINGS}
+    except (KeyError, TypeError) as err:
+        raise CheckpointError(
+            f"{member.path} does not say how it was trained ({err} is absent). Fix: a checkpoint of fer-train train "
+            "or fer-train release"
+        ) from err
+
+
+def average_weights(ingredients: Sequence[Member]) -> nn.Module:
+    """Return a new model, on the CPU, with the mean of the ingredients' weights in float32.
+
+    Batch-norm statistics are averaged like weights, which makes them wrong: measure them anew.
+    """
+    states = [member.model.state_dict() for member in ingredients]
+    model = copy.deepcopy(ingredients[0].model)
+    model.load_state_dict({
+        name: torch.stack([state[name] for state in states]).mean(dim=0) if value.is_floating_point() else value
+        for name, value in states[0].items()
+    })  # fmt: skip
+    return model
+
+
+def make_soup(
+    ingredients: Sequence[Member], training: Faces, *, device: torch.device, on_batch: OnBatch = ignore_batch
+) -> nn.Module:
+    """Return the mean of the ingredients on the device, in eval mode, batch norm measured on the training faces."""
+    model = average_weights(ingredients).to(device)
+    recalibrate_on_faces(model, training, spec=ingredients[0].spec, on_batch=on_batch)
+    return model
+
+
+def accuracy_on(
+    validation: Faces, training: Faces, *, spec: dict[str, Any], device: torch.device
+) -> Callable[[Sequence[Member]], float]:
+    """Return a function from ingredients to the accuracy, plain and official, of their soup on `validation`.
+
+    Batch norm is measured on `NUM_TRIAL_FACES` of the training faces, also for a soup of one: all are compared alike.
+    """
+    wanted = spec["input"]
+    few = np.zeros(len(training), dtype=bool)
+    few[np.linspace(0, len(training) - 1, min(NUM_TRIAL_FACES, len(training))).round().astype(np.int64)] = True
+    trial_faces, judged_on = training.select(few), validation.resized(wanted["height"])
+
+    def accuracy(ingredients: Sequence[Member]) -> float:
+        model = make_soup(ingredients, trial_faces, device=device)
+        return evaluate(model, judged_on, device=device, mean_std=(wanted["mean"], wanted["std"])).accuracy
+
+    return accuracy
+
+
+def choose_greedily(ingredients: Sequence[Member], accuracy: Callable[[Sequence[Member]], float]) -> list[Trial]:
+    """Add ingredients to the soup, the most accurate first; keep each with which accuracy does not fall.
+
+    That is recipe 1 of Wortsman et al. 2022. `accuracy` is asked once about each ingredient and once about each soup.
+
+    Returns:
+        A trial for each ingredient, in the order of trying; at least the first one is kept.
+    """
+    alone = [(accuracy([ingredient]), ingredient) for ingredient in ingredients]
+    kept: list[Member] = []
+    best = -1.0
+    trials = []
+    for own, ingredient in sorted(alone, key=lambda pair: -pair[0]):
+        together = accuracy([*kept, ingredient]) if kept else own
+        is_kept = together >= best
+        if is_kept:
+            kept.append(ingredient)
+            best = together
+        trials.append(Trial(ingredient, own, together, is_kept))
+    return trials
+
+
+def describe_soup(ingredients: Sequence[Member], training_and_validation: Faces, trials: Sequence[Trial],
+                  *, device: torch.device) -> dict[str, Any]:  # fmt: skip
+    """Return the ModelSpec of a soup, without metrics.
+
+    Its `provenance["config"]` is that of the first ingredient; `provenance["soup"]` tells what was averaged.
+
+    Args:
+        ingredients: those in the soup.
+        training_and_validation: the faces by which batch norm was measured and, with trials, ingredients were chosen.
+        trials: of the greedy choice; empty where all checkpoints were averaged.
+        device: that of the measuring.
+    """
+    first = ingredients[0]
+    config = config_from_dict(first.spec["provenance"]["config"], where=str(first.path))
+    faces = training_and_validation
+    spec = describe_model(config, faces, {}, hardware=describe_hardware(device))
+    by_sha256 = {trial.ingredient.sha256: trial for trial in trials}
+    spec["provenance"]["soup"] = {
+        "recalibrated_on": faces.counts()[config.train_split],
+        "chosen_on": config.validation_split if trials else None,
+        "ingredients": [
+            _describe_ingredient(member, by_sha256.get(member.sha256)) | {"provenance": member.spec["provenance"]}
+            for member in ingredients
+        ],
+        "left_out": [_describe_ingredient(trial.ingredient, trial) for trial in trials if not trial.is_kept],
+    }
+    return spec
+
+
+def _describe_ingredient(member: Member, trial: Trial | None) -> dict[str, Any]:
+    measured = {} if trial is None else {"accuracy_alone": trial.alone, "accuracy_together": trial.together}
+    return {"path": member.path.name, "sha256": member.sha256, "metrics": member.spec["metrics"]} | measured

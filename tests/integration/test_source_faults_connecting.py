@@ -1,0 +1,141 @@
+"""Cameras on the network: connecting, secrets, and stopping at any moment."""
+
+import logging
+import socket
+import threading
+from pathlib import Path
+
+import pytest
+from integration.mjpeg_server import MjpegServer
+from integration.rtsp_server import RtspServer
+from integration.source_watching import Watched, children, good_again_when, wait_until, watched
+
+from fer_deploy.errors import StreamError
+from fer_deploy.live.sources import SourceConfig, open_source, watchdog
+
+SERVERS = [MjpegServer, RtspServer]
+PATIENT = {"connect_s": 500.0, "stall_s": 500.0, "frozen_s": 0.0}
+
+
+@pytest.fixture(params=SERVERS)
+def camera(request):
+    with request.param() as server:
+        yield server
+
+
+@pytest.fixture
+def mjpeg_camera():
+    with MjpegServer() as server:
+        yield server
+
+
+@pytest.fixture
+def no_delay(monkeypatch):
+    monkeypatch.setattr(watchdog, "MAX_DELAY_S", 0.05)
+
+
+class TestFirstConnection:
+    def test_refused(self):
+        with socket.create_server(("127.0.0.1", 0)) as free:
+            port = free.getsockname()[1]
+        with pytest.raises(
+            StreamError, match=rf"cannot open the stream rtsp://127\.0\.0\.1:{port}/a: .*Connection refused.*Fix: "
+        ):
+            open_source(f"rtsp://127.0.0.1:{port}/a")
+
+    def test_server_that_never_answers(self, camera):
+        camera.mode = "mute"
+        with pytest.raises(StreamError, match=r"cannot open the stream .*: no answer within 0\.5 s\. Fix: "):
+            open_source(camera.url(), SourceConfig(connect_s=0.5))
+
+    def test_not_a_video(self, mjpeg_camera):
+        mjpeg_camera.mode = "garbage"
+        with pytest.raises(StreamError, match=r"cannot open the stream .*: .*Invalid data"):
+            open_source(mjpeg_camera.url())
+
+    def test_keep_trying(self, mjpeg_camera, no_delay):
+        mjpeg_camera.die()
+        with watched(mjpeg_camera.url(), keep_trying=True) as seen:
+            health = seen.source.health
+            assert health.state == "connecting"
+            assert "Connection refused" in health.last_error
+            mjpeg_camera.listen()
+            seen.until(lambda frame: frame.index >= 3)
+            assert (health.state, health.num_reconnects) == ("running", 0)
+
+
+class TestSecrets:
+    @pytest.mark.parametrize("server", SERVERS)
+    def test_password_is_nowhere(self, server, caplog, capfd, no_delay):
+        caplog.set_level(logging.DEBUG)
+        with server(login="admin:geheim4711") as camera, watched(camera.url("admin:geheim4711")) as seen:
+            health = seen.source.health
+            seen.until(lambda frame: frame.index >= 3)
+            camera.mode = "end"
+            mending = good_again_when(camera, lambda: health.state == "reconnecting")
+            seen.until(lambda frame: health.num_reconnects == 1)
+            mending.join()
+            told = [Path(f"/proc/{pid}/{what}").read_bytes() for pid in children() for what in ("cmdline", "environ")]
+        assert told
+        assert not any(b"geheim" in text for text in told)
+        assert "127.0.0.1" in health.last_error
+        out, err = capfd.readouterr()
+        assert not any("geheim" in text for text in (health.last_error, seen.source.name, caplog.text, out, err))
+
+    @pytest.mark.parametrize("server", SERVERS)
+    def test_wrong_password_is_said_but_not_shown(self, server):
+        with server(login="admin:right") as camera:
+            with pytest.raises(StreamError, match=r"://\*\*\*@127.*401 Unauthorized.*Fix: ") as caught:
+                open_source(camera.url("admin:geheim4711"))
+            assert "geheim" not in str(caught.value)
+
+    def test_token_in_the_query(self, mjpeg_camera):
+        with watched(mjpeg_camera.url(query="?token=geheim4711&w=3")) as seen:
+            assert seen.source.name.endswith("/cam?token=***&w=3")
+
+
+class TestStop:
+    """Times are so long here that only the stop can have ended what is waited for."""
+
+    def stopped(self, seen: Watched, when):
+        """Stop the source from another thread when a condition holds, and return the frames that came until then."""
+        stopping = threading.Thread(target=lambda: (wait_until(when), seen.source.stop()))
+        stopping.start()
+        frames = seen.rest()
+        stopping.join()
+        return frames
+
+    def test_before_the_frames(self, mjpeg_camera):
+        with watched(mjpeg_camera.url(), **PATIENT) as seen:
+            seen.source.stop()
+            assert seen.rest() == []
+
+    def test_close_without_frames(self, mjpeg_camera):
+        open_source(mjpeg_camera.url()).close()
+
+    def test_in_mid_stream(self, camera):
+        with watched(camera.url(), **PATIENT) as seen:
+            health = seen.source.health
+            assert self.stopped(seen, lambda: health.state == "running")
+
+    def test_while_nothing_comes(self, mjpeg_camera):
+        with watched(mjpeg_camera.url(), **PATIENT) as seen:
+            seen.until(lambda frame: frame.index >= 3)
+            mjpeg_camera.mode = "silent"
+            self.stopped(seen, lambda: True)
+
+    def test_while_it_connects(self, camera):
+        camera.die()
+        with watched(camera.url(), keep_trying=True, **PATIENT) as seen:
+            camera.mode = "mute"
+            num_clients = camera.num_clients
+            camera.listen()
+            assert self.stopped(seen, lambda: camera.num_clients > num_clients) == []
+
+    def test_while_it_waits_to_try_again(self, mjpeg_camera, monkeypatch):
+        delays = []
+        monkeypatch.setattr(watchdog.random, "uniform", lambda low, high: delays.append(high) or 500.0)
+        with watched(mjpeg_camera.url(), **PATIENT) as seen:
+            mjpeg_camera.die()
+            self.stopped(seen, lambda: bool(delays))
+        assert delays == [watchdog.FIRST_DELAY_S]

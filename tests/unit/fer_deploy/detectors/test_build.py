@@ -1,0 +1,88 @@
+from pathlib import Path
+
+import pytest
+
+from fer_deploy.artifacts import bundled_model
+from fer_deploy.detectors import DetectorConfig, FaceSearch, build
+from fer_deploy.detectors.build import build_detectors
+from fer_deploy.errors import ArtifactError
+from fer_deploy.live.sources.synthetic import SyntheticSource
+from fer_deploy.vision.types import Box
+
+
+def test_haar():
+    new_detector = build_detectors(DetectorConfig(detector="haar"))
+    first, second = new_detector(), new_detector()
+    assert first is not second
+    frame = next(SyntheticSource().frames()).frame_bgr
+    left, right = first.detect(frame)
+    assert left.box.x1 < right.box.x1
+    assert second.detect(frame) == [left, right]
+
+
+def test_settings_reach_the_search():
+    config = DetectorConfig(detector="haar", min_face=60, roi=(0.0, 0.0, 0.5, 1.0), max_faces=1)
+    (face,) = build_detectors(config)().detect(next(SyntheticSource().frames()).frame_bgr)
+    assert face.box.x2 < 340
+
+
+class TestAuto:
+    @pytest.fixture(autouse=True)
+    def no_file(self, monkeypatch, tmp_path):
+        monkeypatch.delenv("FER_YUNET", raising=False)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+
+    @staticmethod
+    def has_landmarks(config, frame):
+        return [face.landmarks is not None for face in build_detectors(config)().detect(frame)]
+
+    def test_haar_where_there_is_no_file_and_nothing_is_downloaded(self, monkeypatch):
+        monkeypatch.setattr(build, "yunet_file", None)
+        assert self.has_landmarks(DetectorConfig(), next(SyntheticSource().frames()).frame_bgr) == [False, False]
+
+    def test_yunet_by_its_setting(self, white_yunet, white_square):
+        config = DetectorConfig(detector_model=white_yunet)
+        assert self.has_landmarks(config, white_square((24, 48, 12))) == [True]
+
+    def test_yunet_by_the_environment(self, white_yunet, white_square, monkeypatch):
+        monkeypatch.setenv("FER_YUNET", str(white_yunet))
+        assert self.has_landmarks(DetectorConfig(), white_square((24, 48, 12))) == [True]
+
+
+class TestYuNet:
+    def test_detectors_share_the_network(self, white_yunet, white_square, monkeypatch):
+        opened = []
+        open_network = build.open_network
+        monkeypatch.setattr(
+            build, "open_network", lambda path, **rest: opened.append(rest) or open_network(path, **rest)
+        )
+        new_detector = build_detectors(DetectorConfig(detector="yunet", detector_model=white_yunet), threads=1)
+        first, second = new_detector(), new_detector()
+        assert first is not second
+        for detector in (first, second):
+            (face,) = detector.detect(white_square((24, 48, 12)))
+            assert (face.box, len(face.landmarks)) == (Box(24, 48, 36, 60), 5)
+        assert len(opened) == 1
+        assert (opened[0]["device"], opened[0]["threads"]) == ("cpu", 1)
+
+    def test_min_score(self, white_yunet, white_square):
+        gray = white_square((24, 48, 12)) // 2
+        config = DetectorConfig(detector="yunet", detector_model=white_yunet)
+        assert build_detectors(config)().detect(gray) == []
+        assert len(build_detectors(config.model_copy(update={"min_score": 0.4}))().detect(gray)) == 1
+
+    def test_model_from_the_environment(self, white_yunet, monkeypatch):
+        monkeypatch.setenv("FER_YUNET", str(white_yunet))
+        assert isinstance(build_detectors(DetectorConfig(detector="yunet"))(), FaceSearch)
+
+    def test_another_network(self):
+        config = DetectorConfig(detector="yunet", detector_model=bundled_model())
+        with pytest.raises(
+            ArtifactError, match=r"cannot use .*net-fp32\.onnx as a YuNet: .*Fix: curl .*yunet_2026may\.onnx"
+        ):
+            build_detectors(config)
+
+    def test_no_file(self):
+        config = DetectorConfig(detector="yunet", detector_model=Path("nowhere.onnx"))
+        with pytest.raises(ArtifactError, match=r"no model at nowhere\.onnx\. Fix: curl "):
+            build_detectors(config)

@@ -1,0 +1,42 @@
+from dataclasses import replace
+
+import pytest
+from unit.fer_deploy.live.serve.stage import make_snapshot
+
+from fer_deploy.live.serve.health import STUCK_S, Health, judge
+
+
+def mixed(*states: str, is_live=True):
+    sources = [make_snapshot(state=state, is_live=is_live).sources[0] for state in states]
+    return replace(make_snapshot(), sources=tuple(sources))
+
+
+@pytest.mark.parametrize(
+    ("states", "expected"),
+    [
+        (("running",), Health.OK),
+        (("running", "running"), Health.OK),
+        (("running", "reconnecting"), Health.DEGRADED),
+        (("connecting", "running"), Health.DEGRADED),
+        (("running", "ended"), Health.DEGRADED),
+        (("reconnecting",), Health.FAILED),
+        (("reconnecting", "ended", "connecting"), Health.FAILED),
+        ((), Health.FAILED),
+    ],
+)
+def test_sources(states, expected):
+    assert judge(mixed(*states), silent_s=0.1) is expected
+
+
+def test_a_recording_may_end():
+    assert judge(mixed("running", "ended", is_live=False), silent_s=0.1) is Health.OK
+    assert judge(mixed("ended", is_live=False), silent_s=0.1) is Health.FAILED
+
+
+def test_a_failed_output_degrades():
+    assert judge(make_snapshot(failure="disk full"), silent_s=0.1) is Health.DEGRADED
+
+
+def test_a_loop_that_brings_nothing_has_failed():
+    assert judge(make_snapshot(), silent_s=STUCK_S) is Health.OK
+    assert judge(make_snapshot(), silent_s=STUCK_S + 0.1) is Health.FAILED

@@ -1,0 +1,161 @@
+"""The page in a real browser."""
+
+import pytest
+from unit.fer_deploy.live.serve.chromium import CHROMIUM, Chromium
+from unit.fer_deploy.live.serve.stage import (
+    LABELS,
+    Actor,
+    drawn_results,
+    endless,
+    make_result,
+    make_snapshot,
+    serving,
+)
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
+]
+
+IS_PAINTED = """(canvas => {{
+    if (canvas.width < 2) return false;
+    const context = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', {{willReadFrequently: true}});
+    context.drawImage(canvas, 0, 0);
+    return new Set(context.getImageData(0, 0, canvas.width, canvas.height).data).size > {colors};
+}})(document.querySelector('{selector}'))"""
+LIVE = "document.querySelector('#connection').textContent === 'live'"
+LOST = "document.querySelector('#connection').textContent === 'disconnected'"
+CARDS = "document.querySelectorAll('.card').length"
+NOTICE = "(n => n.hidden ? '' : n.textContent)(document.querySelector('#notice'))"
+WATCHED = "document.querySelector('#notice').hidden"
+
+
+@pytest.fixture
+def browser(tmp_path):
+    with Chromium(tmp_path / "profile") as running:
+        yield running
+        assert running.complaints == []
+
+
+@pytest.fixture(autouse=True)
+def _profile(tmp_path):
+    (tmp_path / "profile").mkdir()
+
+
+def painted(selector: str, colors: int = 40) -> str:
+    return IS_PAINTED.format(selector=selector, colors=colors)
+
+
+def text(browser, selector: str) -> str:
+    return browser.value(f"document.querySelector({selector!r}).textContent")
+
+
+def test_picture_people_and_charts_on_a_desk_and_on_a_phone(browser, tmp_path):
+    with serving() as sink, Actor(sink, drawn_results()):
+        browser.resize(1280, 800)
+        browser.open(sink.url)
+        browser.wait_for(LIVE)
+        browser.wait_for(f"{CARDS} === 2")
+        browser.wait_for(painted("#picture", 100))
+        browser.wait_for(painted(".card:nth-child(1) .chart"))
+        browser.wait_for(painted(".card:nth-child(2) .chart"))
+        assert text(browser, ".card .label") in (*LABELS, "unsure")
+        assert text(browser, ".card .confidence").endswith(" %")
+        assert text(browser, ".card .who") == "person 1"
+        tiles = [text(browser, f"#{tile}") for tile in ("fps", "p50", "p95", "faces", "dropped", "reconnects")]
+        assert tiles == ["29.9", "8.0 ms", "9.5 ms", "2", "7", "3"]
+        assert browser.value("document.querySelector('#picture').ariaLabel").startswith("Live picture with person 1: ")
+        assert browser.value("document.querySelector('#source-choice').hidden"), "there is one source only"
+        side_by_side = "document.querySelector('.people').getBoundingClientRect().left > innerWidth / 2"
+        assert browser.value(side_by_side)
+        assert browser.screenshot(tmp_path / "desk.png").stat().st_size > 20_000
+
+        browser.resize(360, 740, scale=2, mobile=True)
+        browser.wait_for(f"!({side_by_side})")
+        browser.value("document.querySelector('details').open = true")
+        browser.wait_for("document.querySelectorAll('#stages td').length > 0")
+        assert browser.value("document.documentElement.scrollWidth") == 360, "nothing is wider than the phone"
+        browser.wait_for("Math.abs(document.querySelector('#picture').width - 2 * (360 - 24)) <= 2")
+
+
+def test_a_restarted_server_is_found_again(browser):
+    with serving() as sink, Actor(sink, endless(num_people=2)):
+        address = sink.url.split("/")[2]
+        browser.open(sink.url)
+        browser.wait_for(f"{LIVE} && {CARDS} === 2")
+    browser.wait_for(f"{LOST} && {NOTICE}.startsWith('Disconnected: the loop has ended. Trying again')")
+    browser.complaints.clear()  # Chromium itself tells the console of every refused connection
+    with serving(address) as sink, Actor(sink, endless(num_people=1)):
+        browser.wait_for(f"{LIVE} && {WATCHED} && {CARDS} === 1")  # another run's people are forgotten
+        browser.complaints.clear()
+
+
+def test_people_who_left_fade_and_are_forgotten(browser):
+    with serving() as sink:
+        browser.open(sink.url)
+        with Actor(sink, endless(num_people=3)):
+            browser.wait_for(f"{CARDS} === 3")
+        with Actor(sink, endless(num_people=1)):
+            browser.wait_for("document.querySelectorAll('.card.gone').length === 2")
+            assert "seen" in text(browser, ".card.gone .who")
+            browser.wait_for(f"{CARDS} === 1")
+            assert text(browser, ".card .who") == "person 1"
+
+
+def test_crowds_are_bounded(browser):
+    with serving() as sink, Actor(sink, endless(num_people=30)):
+        browser.open(sink.url)
+        browser.wait_for(f"{CARDS} === 12")
+        browser.wait_for("document.querySelector('#more').textContent === 'and 18 more'")
+        assert text(browser, "#faces") == "30"
+
+
+def test_one_of_several_sources_is_chosen(browser):
+    with serving(snapshot=lambda: make_snapshot(names=("door", "yard"))) as sink:
+        with Actor(sink, endless(num_people=2)), Actor(sink, endless(num_people=1, source=1)):
+            browser.open(sink.url)
+            browser.wait_for(f"{LIVE} && {CARDS} === 2")
+            browser.wait_for("document.querySelector('#source').length === 2")
+            browser.value(
+                "(s => {s.value = '1'; s.dispatchEvent(new Event('change'))})(document.querySelector('#source'))"
+            )
+            browser.wait_for(f"{CARDS} === 1 && {WATCHED}")
+        browser.wait_for(f"{NOTICE}.startsWith('yard: running, no picture for ')")
+
+
+def test_the_token_leaves_the_address_and_a_wrong_one_is_told(browser):
+    with serving(token="correct-horse") as sink:
+        sink.write(make_result(), None)
+        browser.open(sink.url)
+        browser.wait_for(LIVE)
+        assert browser.value("location.search") == ""
+        assert browser.value("document.cookie") == "", "scripts cannot read it"
+        address = sink.url.split("/")[2]
+    browser.wait_for(LOST)
+    with serving(address, token="another-horse"):
+        browser.wait_for(f"{NOTICE}.includes('the token has changed: open the address that fer-deploy live printed')")
+    browser.complaints.clear()
+
+
+def test_a_hidden_page_asks_for_no_pictures(browser):
+    with serving() as sink, Actor(sink, endless()):
+        browser.open(sink.url)
+        browser.wait_for(LIVE)
+        browser.value("""(() => {
+            window.sent = [];
+            window.heard = 0;
+            const send = WebSocket.prototype.send;
+            WebSocket.prototype.send = function (text) {
+                if (window.sent.push(text) === 1) this.addEventListener('message', () => window.heard++);
+                send.call(this, text);
+            };
+        })()""")
+        browser.wait_for("window.sent.length > 3")
+        browser.value("""(() => {
+            Object.defineProperty(document, 'hidden', {value: true, configurable: true});
+            window.sent.length = window.heard = 0;
+        })()""")
+        browser.wait_for("window.heard >= 15")
+        assert browser.value("window.sent.length") == 0
+        browser.value("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
+        browser.wait_for("window.sent.length > 3")

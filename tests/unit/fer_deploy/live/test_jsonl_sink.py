@@ -1,0 +1,114 @@
+import json
+import os
+import threading
+from pathlib import Path
+
+import pytest
+
+from fer_deploy.errors import SinkError
+from fer_deploy.live.sinks import JsonlSink
+from fer_deploy.live.sinks.whole_lines import WholeLines
+
+
+class TestJsonlSink:
+    def test_one_object_a_line_flushed_at_once(self, tmp_path, make_result):
+        path = tmp_path / "deep" / "a.jsonl"
+        with JsonlSink(path) as sink:
+            assert sink.needs_picture is False
+            for index in range(3):
+                assert sink.write(make_result(index), None) is True
+                assert len(path.read_text().splitlines()) == index + 1, "can be followed while it grows"
+        assert json.loads(path.read_text().splitlines()[1]) == {
+            "frame": 1,
+            "time_s": 0.1,
+            "faces": [
+                {
+                    "track": 1,
+                    "box_xyxy": [10, 30, 60, 80],
+                    "score": 0.875,
+                    "detected": True,
+                    "emotion": "bright",
+                    "confidence": 0.75,
+                    "probs": {"dark": 0.25, "bright": 0.75},
+                    "smoothed": {
+                        "emotion": "bright",
+                        "confidence": 0.625,
+                        "probs": {"dark": 0.375, "bright": 0.625},
+                        "sure": True,
+                    },
+                }
+            ],
+        }
+
+    def test_name_of_a_picture(self, tmp_path, make_result):
+        with JsonlSink(tmp_path / "a.jsonl") as sink:
+            sink.write(make_result(name="ä.png", boxes=()), None)
+        line = json.loads((tmp_path / "a.jsonl").read_text())
+        assert line == {"frame": 0, "time_s": 0.0, "name": "ä.png", "faces": []}
+
+    def test_several_sources_are_told_apart(self, tmp_path, make_result):
+        with JsonlSink(tmp_path / "a.jsonl", num_sources=2) as sink:
+            sink.write(make_result(source=1, boxes=()), None)
+        assert json.loads((tmp_path / "a.jsonl").read_text()) == {"frame": 0, "time_s": 0.0, "source": 1, "faces": []}
+
+    def test_unsure_and_predicted_faces_say_so(self, tmp_path, make_result):
+        with JsonlSink(tmp_path / "a.jsonl") as sink:
+            sink.write(make_result(is_sure=False, is_detected=False), None)
+        (face,) = json.loads((tmp_path / "a.jsonl").read_text())["faces"]
+        assert (face["detected"], face["smoothed"]["sure"]) == (False, False)
+
+    def test_existing_file_is_replaced(self, tmp_path):
+        (tmp_path / "a.jsonl").write_text("old\n")
+        JsonlSink(tmp_path / "a.jsonl").close()
+        assert (tmp_path / "a.jsonl").read_text() == ""
+
+    def test_cannot_be_opened(self, tmp_path):
+        with pytest.raises(SinkError, match=r"cannot write .*: Is a directory\. Fix: another --jsonl"):
+            JsonlSink(tmp_path)
+
+    def test_disk_full(self, make_result):
+        sink = JsonlSink(Path("/dev/full"))
+        with pytest.raises(
+            SinkError, match=r"cannot write /dev/full: No space left on device\. The lines before are whole"
+        ):
+            sink.write(make_result(), None)
+        sink.close()
+
+
+class TestWholeLines:
+    def test_a_write_that_fails_half_way_leaves_no_half_line(self, tmp_path, monkeypatch):
+        lines = WholeLines(tmp_path / "a.txt", flag="--jsonl")
+        lines.append("first\n")
+
+        class Half:
+            """A disk with room for three more bytes."""
+
+            def __init__(self, file) -> None:
+                self._file, self._room = file, 3
+
+            def write(self, data) -> int:
+                if self._room == 0:
+                    raise OSError(28, "No space left on device")
+                self._room = 0
+                return self._file.write(data[:3])
+
+            def fileno(self) -> int:
+                return self._file.fileno()
+
+        monkeypatch.setattr(lines, "_file", Half(lines._file))
+        with pytest.raises(SinkError, match=r"No space left on device\. .*Fix: free some space, or another --jsonl"):
+            lines.append("second\n")
+        assert (tmp_path / "a.txt").read_text() == "first\n"
+        monkeypatch.undo()
+        lines.close()
+
+    def test_lines_longer_than_a_pipe_takes_at_once(self, tmp_path):
+        os.mkfifo(tmp_path / "pipe")
+        got = []
+        reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()))
+        reader.start()
+        lines = WholeLines(tmp_path / "pipe", flag="--jsonl")
+        lines.append("x" * 1_000_000 + "\n")
+        lines.close()
+        reader.join()
+        assert got == [b"x" * 1_000_000 + b"\n"]

@@ -1,0 +1,172 @@
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from fer_deploy.errors import MissingDependencyError, SinkError
+from fer_deploy.live.sinks import CsvSink, ParquetSink, parquet_file, table
+from fer_deploy.live.sinks.csv_file import CsvFile
+from fer_deploy.live.sinks.table import FRAME_COLUMNS, face_columns
+
+LABELS = ("dark", "bright")
+FACE = {
+    "frame": 1, "time_s": 0.1, "source": 0, "track": 1, "x1": 10, "y1": 30, "x2": 60, "y2": 80, "score": 0.875,
+    "detected": True, "emotion": "bright", "confidence": 0.75, "p_dark": 0.25, "p_bright": 0.75,
+    "smoothed_emotion": "bright", "smoothed_confidence": 0.625, "smoothed_p_dark": 0.375, "smoothed_p_bright": 0.625,
+    "sure": True,
+}  # fmt: skip
+
+
+def rows_of(path: Path) -> list[dict]:
+    """Read either format; CSV's words become what the columns say."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    kinds = {**face_columns(LABELS), **FRAME_COLUMNS, bool: lambda word: word == "True"}
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: (value == "True") if kinds[name] is bool else kinds[name](value) for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
+
+
+@pytest.mark.parametrize(("kind", "name"), [(CsvSink, "a.csv"), (ParquetSink, "a.parquet")])
+class TestBothFormats:
+    def test_a_row_a_face_and_a_row_a_frame(self, tmp_path, make_result, kind, name):
+        path = tmp_path / "new" / name
+        with kind(path, LABELS) as sink:
+            assert (sink.needs_picture, sink.write(make_result(0, boxes=()), None)) == (False, True)
+            sink.write(make_result(1), None)
+            sink.write(make_result(2, boxes=((0, 0, 9, 9), (1, 1, 5, 5)), source=3, name="ä, b.png"), None)
+        faces, frames = rows_of(path), rows_of(path.with_name(f"a.frames{path.suffix}"))
+        assert faces[0] == FACE
+        assert [(face["frame"], face["track"], face["source"]) for face in faces] == [(1, 1, 0), (2, 1, 3), (2, 2, 3)]
+        assert frames == [
+            {"frame": 0, "time_s": 0.0, "source": 0, "name": "", "num_faces": 0},
+            {"frame": 1, "time_s": 0.1, "source": 0, "name": "", "num_faces": 1},
+            {"frame": 2, "time_s": 0.2, "source": 3, "name": "ä, b.png", "num_faces": 2},
+        ]
+        assert len(list(path.parent.iterdir())) == 2, "nothing else is left"
+
+    def test_without_a_frame_the_tables_have_their_columns(self, tmp_path, kind, name):
+        kind(tmp_path / name, LABELS).close()
+        assert rows_of(tmp_path / name) == []
+
+    def test_old_tables_stand_until_the_new_ones_are_whole(self, tmp_path, make_result, kind, name):
+        (tmp_path / name).write_text("old")
+        sink = kind(tmp_path / name, LABELS)
+        sink.write(make_result(), None)
+        assert (tmp_path / name).read_text() == "old"
+        sink.close()
+        assert len(rows_of(tmp_path / name)) == 1
+
+    def test_folder_that_cannot_be_written(self, tmp_path, kind, name):
+        (tmp_path / "file").write_text("x")
+        flag = "--csv" if kind is CsvSink else "--parquet"
+        with pytest.raises(SinkError, match=rf"cannot write .*Fix: another {flag}"):
+            kind(tmp_path / "file" / name, LABELS)
+
+
+def test_csv_that_lost_rows_does_not_take_the_name(tmp_path, make_result):
+    class Full(CsvFile):
+        def append(self, rows):
+            if rows[0][0] == 1:
+                self._lines._file.close()
+                self._lines._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115 - the table closes it
+            super().append(rows)
+
+    sink = table.TableSink(tmp_path / "a.csv", LABELS, Full)
+    sink.write(make_result(0), None)
+    with pytest.raises(SinkError, match=r"cannot write .*a\.\d+\.part\.csv: No space left.*The lines before are whole"):
+        sink.write(make_result(1), None)
+    sink._frames._lines.close()
+    with pytest.raises(SinkError, match=r"a\.csv is incomplete; .*a\.\d+\.part\.csv holds the rows before\. Fix:"):
+        sink._faces.finish()
+    assert not (tmp_path / "a.csv").exists()
+
+
+class TestParquet:
+    def test_parts_are_joined_into_groups(self, tmp_path, make_result, monkeypatch):
+        monkeypatch.setattr(parquet_file, "ROWS_PER_PART", 10)
+        monkeypatch.setattr(parquet_file, "_ROWS_PER_GROUP", 30)
+        with ParquetSink(tmp_path / "a.parquet", LABELS) as sink:
+            for index in range(95):
+                sink.write(make_result(index), None)
+        assert [row["frame"] for row in rows_of(tmp_path / "a.parquet")] == list(range(95))
+        layout = pq.ParquetFile(tmp_path / "a.parquet").metadata
+        assert [layout.row_group(n).num_rows for n in range(layout.num_row_groups)] == [30, 30, 30, 5]
+
+    def test_part_that_cannot_be_written(self, tmp_path, make_result, monkeypatch):
+        monkeypatch.setattr(parquet_file, "ROWS_PER_PART", 2)
+        sink = ParquetSink(tmp_path / "a.parquet", LABELS)
+        for index in range(3):
+            sink.write(make_result(index), None)
+        (folder,) = (path for path in tmp_path.iterdir() if path.name.startswith("a.") and "frames" not in path.name)
+
+        def fail(table, path):
+            Path(path).write_bytes(b"half")
+            raise OSError(28, "No space left on device")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(parquet_file.pq, "write_table", fail)
+            with pytest.raises(
+                SinkError, match=r"cannot write .*000001\.parquet: .*No space left.*Fix: free some space"
+            ):
+                sink.write(make_result(3), None)
+            with pytest.raises(SinkError, match=r"cannot (write|finish) .*Fix: free some space"):
+                sink.close()
+        assert len(pq.read_table(folder)) == 2, "the folder still reads"
+        assert not (tmp_path / "a.parquet").exists()
+
+    def test_without_pyarrow(self, tmp_path, monkeypatch):
+        monkeypatch.delitem(sys.modules, "fer_deploy.live.sinks.parquet_file", raising=False)
+        monkeypatch.setitem(sys.modules, "pyarrow", None)
+        with pytest.raises(
+            MissingDependencyError, match=r"pyarrow is not installed\. Fix: pip install 'fer-toolchain\["
+        ):
+            ParquetSink(tmp_path / "a.parquet", LABELS)
+
+
+_ENDLESS = """
+import sys
+from pathlib import Path
+import numpy as np
+from fer_deploy.live.sinks import {kind}
+from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
+
+emotion = Emotion("bright", 0.75, {{"dark": 0.25, "bright": 0.75}})
+face = FaceResult(TrackedFace(1, Detection(Box(1, 2, 3, 4))), emotion, emotion)
+sink = {kind}(Path(sys.argv[1]), ("dark", "bright"))
+index = 0
+while True:
+    sink.write(FrameResult(Frame(np.zeros((1, 1, 3), np.uint8), index, index / 10, 0), (face,)), None)
+    index += 1
+    if index == 12_000:
+        print("enough", flush=True)
+"""
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "least"), [("CsvSink", "a.csv", 12_000), ("ParquetSink", "a.parquet", 10_000)]
+)
+def test_a_killed_run_leaves_whole_rows(tmp_path, kind, name, least):
+    program = _ENDLESS.format(kind=kind)
+    process = subprocess.Popen([sys.executable, "-c", program, str(tmp_path / name)], stdout=subprocess.PIPE)
+    assert process.stdout is not None
+    with process.stdout as output:
+        assert output.readline() == b"enough\n"
+        os.kill(process.pid, signal.SIGKILL)
+        process.wait()
+    suffix = Path(name).suffix
+    left = tmp_path / f"a.{process.pid}.part{suffix}"
+    if suffix == ".csv":
+        assert left.read_text().endswith("\n")
+        rows = rows_of(left)
+    else:
+        rows = pq.read_table(left).to_pylist()
+    assert [row["frame"] for row in rows] == list(range(len(rows)))
+    assert len(rows) >= least

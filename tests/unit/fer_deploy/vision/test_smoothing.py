@@ -1,0 +1,162 @@
+import json
+import math
+
+import numpy as np
+import pytest
+
+from fer_deploy.vision.smoothing import Smoothing
+from fer_deploy.vision.types import UNSURE, Box, Detection, Emotion, FaceResult, TrackedFace
+
+LABELS = ("sad", "happy", "neutral")
+
+
+def face(track_id: int = 1) -> TrackedFace:
+    return TrackedFace(track_id, Detection(Box(0, 0, 40, 50)))
+
+
+def emotion(sad: float, happy: float) -> Emotion:
+    probs = {"sad": sad, "happy": happy, "neutral": 1 - sad - happy}
+    label = max(probs, key=probs.__getitem__)
+    return Emotion(label, probs[label], probs)
+
+
+SAD, HAPPY = emotion(0.7, 0.2), emotion(0.2, 0.7)
+
+
+def smoothing(*, smoothing_s=0.5, hysteresis=0.1, unsure_below=0.4, keep_s=2.0) -> Smoothing:
+    return Smoothing(LABELS, smoothing_s=smoothing_s, hysteresis=hysteresis, unsure_below=unsure_below, keep_s=keep_s)
+
+
+def show(smoothed: Smoothing, shown: Emotion, time_s: float, track_id: int = 1) -> FaceResult:
+    (result,) = smoothed.smooth([face(track_id)], [shown], time_s)
+    return result
+
+
+def after_a_turn(fps: float, seconds: float) -> FaceResult:
+    """Five seconds sad, then happy for a while."""
+    smoothed = smoothing()
+    for index in range(round(5 * fps)):
+        show(smoothed, SAD, index / fps)
+    for index in range(round(5 * fps), round((5 + seconds) * fps) + 1):
+        result = show(smoothed, HAPPY, index / fps)
+    return result
+
+
+@pytest.mark.parametrize("seconds", [0.5, 1.0, 2.0])
+def test_frame_rates_agree(seconds):
+    slow, fast = after_a_turn(10, seconds), after_a_turn(60, seconds)
+    assert slow.smoothed.label == fast.smoothed.label == "happy"
+    assert slow.smoothed.probs == pytest.approx(fast.smoothed.probs, abs=0.04)
+
+
+def test_what_is_one_time_constant_old_weighs_1_over_e():
+    smoothed = smoothing(smoothing_s=0.5)
+    show(smoothed, SAD, 0.0)
+    result = show(smoothed, HAPPY, 0.5)
+    old = math.exp(-1)
+    assert result.smoothed.probs["happy"] == pytest.approx((0.7 + 0.2 * old) / (1 + old))
+    assert sum(result.smoothed.probs.values()) == pytest.approx(1)
+
+
+def test_a_gap_weighs_by_its_length_not_by_its_frames():
+    with_frames, without = smoothing(keep_s=10), smoothing(keep_s=10)
+    for smoothed in (with_frames, without):
+        show(smoothed, SAD, 0.0)
+    for index in range(1, 20):
+        with_frames.smooth([], [], index / 10)
+    assert show(with_frames, HAPPY, 2.0).smoothed.probs == pytest.approx(show(without, HAPPY, 2.0).smoothed.probs)
+
+
+def test_first_frames_count_alike():
+    smoothed = smoothing(smoothing_s=60)
+    answers = [emotion(happy, 0.9 - happy) for happy in (0.1, 0.9, 0.2)]
+    for index, answer in enumerate(answers):
+        result = show(smoothed, answer, index / 1000)
+    assert result.smoothed.probs["sad"] == pytest.approx(0.4, abs=1e-4)
+
+
+def test_raw_and_smoothed_stand_side_by_side():
+    smoothed = smoothing()
+    show(smoothed, SAD, 0.0)
+    result = show(smoothed, HAPPY, 0.04)
+    assert result.emotion is HAPPY
+    assert result.smoothed.label == "sad"
+    assert result.smoothed.confidence == result.smoothed.probs["sad"]
+
+
+def test_zero_smooths_nothing():
+    smoothed = smoothing(smoothing_s=0, hysteresis=0)
+    show(smoothed, SAD, 0.0)
+    assert show(smoothed, HAPPY, 0.0).smoothed == HAPPY
+
+
+@pytest.mark.parametrize(("happy", "label"), [(0.42, "sad"), (0.44, "sad"), (0.46, "happy")])
+def test_the_label_changes_only_with_a_lead(happy, label):
+    smoothed = smoothing(smoothing_s=0, hysteresis=0.1)
+    show(smoothed, SAD, 0.0)
+    assert show(smoothed, emotion(0.35, happy), 1.0).smoothed.label == label
+
+
+def test_a_third_label_may_overtake_both():
+    smoothed = smoothing(smoothing_s=0, hysteresis=0.1)
+    show(smoothed, SAD, 0.0)
+    assert show(smoothed, emotion(0.1, 0.3), 1.0).smoothed.label == "neutral"
+
+
+@pytest.mark.parametrize(("confidence", "shown"), [(0.59, UNSURE), (0.61, "sad")])
+def test_unsure_below_a_confidence(confidence, shown):
+    result = show(smoothing(unsure_below=0.6), emotion(confidence, 0.1), 0.0)
+    assert result.is_sure is (shown != UNSURE)
+    assert result.shown_label == shown
+    assert result.smoothed.label == "sad"
+
+
+def test_people_do_not_mix():
+    smoothed = smoothing()
+    for index in range(10):
+        one, two = smoothed.smooth([face(1), face(2)], [SAD, HAPPY], index / 25)
+    assert one.smoothed.probs == pytest.approx(SAD.probs)
+    assert two.smoothed.probs == pytest.approx(HAPPY.probs)
+    assert (one.face.track_id, two.face.track_id) == (1, 2)
+
+
+@pytest.mark.parametrize(("gap_s", "remembered"), [(1.9, True), (2.1, False), (1e9, False), (-0.01, True), (-5, False)])
+def test_a_person_is_forgotten_after_a_while_or_when_time_jumps(gap_s, remembered):
+    smoothed = smoothing(smoothing_s=60, keep_s=2)
+    show(smoothed, SAD, 100.0)
+    happy = show(smoothed, HAPPY, 100.0 + gap_s).smoothed.probs["happy"]
+    assert happy == pytest.approx(0.45 if remembered else 0.7, abs=0.02)
+
+
+def test_memory_is_bounded_by_the_people_of_the_last_moments():
+    smoothed = smoothing(keep_s=1.0)
+    for index in range(5000):
+        show(smoothed, SAD, index / 10, track_id=index + 1)
+    assert len(smoothed.state()["moods"]) <= 11
+
+
+def test_restored_it_goes_on_alike():
+    rng = np.random.default_rng(3)
+    whole, first = smoothing(), smoothing()
+    steps = [(float(index) / 7, emotion(*(0.45 * rng.random(2)))) for index in range(40)]
+    expected = [show(whole, shown, time_s, 1 + index % 3) for index, (time_s, shown) in enumerate(steps)]
+    for cut in range(40):
+        part = smoothing()
+        if cut:
+            part.restore(json.loads(json.dumps(first.state())))
+        got = [show(part, shown, time_s, 1 + (cut + i) % 3) for i, (time_s, shown) in enumerate(steps[cut:])]
+        assert got == expected[cut:]
+        show(first, steps[cut][1], steps[cut][0], 1 + cut % 3)
+
+
+def test_state_of_other_labels_is_refused():
+    smoothed = smoothing()
+    show(smoothed, SAD, 0.0)
+    other = Smoothing(("a", "b"), smoothing_s=1, hysteresis=0, unsure_below=0, keep_s=1)
+    with pytest.raises(ValueError, match="probabilities of another number of labels, expected 2"):
+        other.restore(smoothed.state())
+
+
+def test_a_missing_answer_is_an_error():
+    with pytest.raises(ValueError, match="zip"):
+        smoothing().smooth([face()], [], 0.0)
