@@ -119,7 +119,8 @@ class TestExitCodes:
     ],
 )
 def test_permissions_reach_the_engine(monkeypatch, tmp_path, flags, permissions):
-    def opened(path, *, device, **given):
+    def opened(path, *, device, threads, **given):
+        assert threads == 1  # the workers are as many as the cores
         assert given == permissions
         return FakeEngine()
 
@@ -147,7 +148,7 @@ class TestFailedStart:
             raise cv2.error("no window")
 
         monkeypatch.setattr(cv2, "namedWindow", refuse)
-        monkeypatch.setattr(live_module, "why_no_screen", lambda: None)
+        monkeypatch.setattr("fer_deploy.live.outputs.why_no_screen", lambda: None)
         result = run("live", "--source", "synthetic", "--max-frames", "2", "--record", tmp_path / "a.mp4")
         assert result.exit_code == 8
         assert "cannot open a window" in result.stderr
