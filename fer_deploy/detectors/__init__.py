@@ -2,7 +2,6 @@
 
 from fer_deploy.detectors.build import DetectorFactory, build_detectors
 from fer_deploy.detectors.config import DetectorConfig, DetectorName
-from fer_deploy.detectors.crop import CROPS
 from fer_deploy.detectors.search import FaceSearch
 
-__all__ = ["CROPS", "DetectorConfig", "DetectorFactory", "DetectorName", "FaceSearch", "build_detectors"]
+__all__ = ["DetectorConfig", "DetectorFactory", "DetectorName", "FaceSearch", "build_detectors"]

@@ -84,7 +84,8 @@ class Outlet:
     def snapshot(self) -> SinkSnapshot:
         """Return what it has written and dropped."""
         failure = "" if self.failure is None else str(self.failure)
-        return SinkSnapshot(self.sink.name, self._num_written, self._buffer.num_dropped, failure)
+        num_dropped = self._buffer.num_dropped + self.sink.num_dropped
+        return SinkSnapshot(self.sink.name, self._num_written, num_dropped, failure)
 
     def error(self) -> FerDeployError | None:
         """Return the failure as an error of this package, or None."""

@@ -2,7 +2,8 @@
 
     capture (a thread a source) -> Intake -> workers (a thread a core) -> Outlet (a thread a sink)
 
-A recording loses nothing: every stage waits for the next. Live, the newest frame wins, and no output can hold the loop up.
+A recording loses nothing: every stage waits for the next. Live, the newest frame wins, and no output can hold up the
+loop.
 """
 
 import logging
@@ -42,7 +43,7 @@ OnProgress = Callable[[LiveSnapshot], None]
 
 @contextmanager
 def _opencv_threads(num: int) -> Iterator[None]:
-    """Let OpenCV use so many threads a call: the workers already keep the cores busy. A setting of the whole process."""
+    """Let OpenCV use so many threads a call: the workers keep the cores busy. A setting of the whole process."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(num)
     try:
@@ -123,7 +124,11 @@ class LivePipeline:
         queue = ResultQueue()
         self._outlets.append(Outlet(queue, is_live=self.is_live))
         failures: list[Exception] = []
-        runner = Worker("run", lambda: self.run() and None, lambda _, err: failures.append(err))
+
+        def run() -> None:
+            self.run()
+
+        runner = Worker("run", run, lambda _, err: failures.append(err))
         runner.start()
         try:
             yield from queue.results()
@@ -276,8 +281,6 @@ class LivePipeline:
             if len(self._sources) > 1:
                 _log.warning("%s", err)
             return
-        for analysis in self._analyses:
-            analysis.abort()
         self._intake.close()
 
     def _raise_failure(self) -> None:

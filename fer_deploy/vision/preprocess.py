@@ -17,8 +17,8 @@ from fer_deploy.vision.types import Box, Detection
 class CropConfig(Settings):
     """Which square around a detector's box the network sees. The defaults are measured: benchmarks/crop_margin.py."""
 
-    scale: float = Field(default=1.0, gt=0, le=4, description="side of the square / square root of the box's area")
-    shift: float = Field(default=0.0, ge=-1, le=1, description="of the square downwards, in sides of it")
+    scale: float = Field(default=1.15, gt=0, le=4, description="side of the square / square root of the box's area")
+    shift: float = Field(default=-0.02, ge=-1, le=1, description="of the square downwards, in sides of it")
     upright: bool = Field(default=False, description="turn the face until its eyes are level; needs landmarks")
 
 

@@ -168,7 +168,7 @@ class TestSinksOfLiveLoops:
             run_guarded(pipeline)
         snapshot = pipeline.snapshot()
         assert snapshot.num_frames == 40
-        assert [sink.num_written for sink in snapshot.sinks][0] == 2
+        assert snapshot.sinks[0].num_written == 2
         assert [bool(sink.failure) for sink in snapshot.sinks] == [True, False]
         assert (bad.num_closed, good.num_closed) == (1, 1)
 
@@ -178,7 +178,7 @@ class TestSinksOfLiveLoops:
         hanging, good = CountingSink(after=lambda index: release.wait(GUARD_S)), CountingSink()
         pipeline = make_pipeline(ScriptedSource(None, is_live=True), [hanging, good], max_frames=10)
         try:
-            with pytest.raises(SinkError, match="the sink sink did not end within 0.2 s"):
+            with pytest.raises(SinkError, match=r"the sink sink did not end within 0\.2 s"):
                 pipeline.run()
         finally:
             release.set()

@@ -1,0 +1,208 @@
+"""Which square around a detector's box the classifier should see, and whether faces should be turned upright.
+
+FER2013's faces were cut out by another detector than ours. Each is put back into a larger picture (enlarged twice,
+its edge pixels going on around it), found there by YuNet and by Haar, and cut out anew: where the original square lies
+about the box is one answer, the accuracy of the classifier on what was cut out is the other. For the turn, the larger
+picture is rotated first. On real clips, whose people hardly change their faces, the label that changes least from
+frame to frame speaks for a crop. No face picture is written.
+
+    python benchmarks/crop_margin.py --data fer2013.csv --yunet face_detection_yunet_2026may.onnx --clip a.gif
+"""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+import torch
+from _harness import environment, result_path, write_results
+from numpy.typing import NDArray
+
+from fer_deploy.artifacts import bundled_model
+from fer_deploy.detectors.finder import FaceFinder
+from fer_deploy.detectors.haar import HaarFinder
+from fer_deploy.detectors.search import FaceSearch
+from fer_deploy.detectors.yunet import YuNetFinder
+from fer_deploy.engines import open_engine
+from fer_deploy.engines.base import Engine
+from fer_deploy.engines.network import open_network
+from fer_deploy.vision.postprocess import probs_from_logits
+from fer_deploy.vision.preprocess import CropConfig, images_from_faces
+from fer_deploy.vision.types import Detection
+from fer_train.data import read_faces, take_split
+
+ENLARGED, MARGIN = 96, 48
+SCALES = (0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
+SHIFTS = (-0.08, -0.04, 0.0, 0.04)
+ROLLS = (-30, -20, -10, 0, 10, 20, 30)
+Row = dict[str, Any]
+_there = click.Path(path_type=Path, exists=True)
+
+
+def embed(face: NDArray[np.uint8], roll: float = 0.0) -> NDArray[np.uint8]:
+    """Return the face (48, 48) within a BGR picture (192, 192, 3), leaning by `roll` degrees clockwise."""
+    enlarged = cv2.resize(face, (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC)
+    around = cv2.copyMakeBorder(enlarged, *[MARGIN] * 4, cv2.BORDER_REPLICATE)
+    if roll:
+        side = ENLARGED + 2 * MARGIN
+        turn = cv2.getRotationMatrix2D(((side - 1) / 2, (side - 1) / 2), -roll, 1.0)
+        around = cv2.warpAffine(around, turn, (side, side), flags=cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return np.asarray(cv2.cvtColor(around, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
+
+
+def find_one(search: FaceSearch, picture: NDArray[np.uint8]) -> Detection | None:
+    """Return the largest face whose middle is in the original square; None: missed."""
+    found = [face for face in search.detect(picture) if _is_central(face)]
+    return max(found, key=lambda face: face.box.x2 - face.box.x1, default=None)
+
+
+def _is_central(face: Detection) -> bool:
+    middle = ((face.box.x1 + face.box.x2) / 2, (face.box.y1 + face.box.y2) / 2)
+    return all(abs(value - MARGIN - ENLARGED / 2) < ENLARGED / 4 for value in middle)
+
+
+def geometry(found: Sequence[Detection]) -> Row:
+    """Return how the original square lies about the boxes: quartiles of scale and shift as in `CropConfig`."""
+    boxes = np.array([(d.box.x1, d.box.y1, d.box.x2, d.box.y2) for d in found], dtype=float)
+    sides = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
+    middle = MARGIN + ENLARGED / 2
+    quartiles = {
+        "scale": np.percentile(ENLARGED / sides, (25, 50, 75)),
+        "shift down": np.percentile((middle - boxes[:, 1::2].mean(axis=1)) / ENLARGED, (25, 50, 75)),
+        "shift right": np.percentile((middle - boxes[:, ::2].mean(axis=1)) / ENLARGED, (25, 50, 75)),
+        "width / height": np.percentile((boxes[:, 2] - boxes[:, 0]) / (boxes[:, 3] - boxes[:, 1]), (25, 50, 75)),
+    }
+    return {name: values.round(3).tolist() for name, values in quartiles.items()}
+
+
+def accuracy(engine: Engine, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
+    """Return the share of right answers on (N, 1, H, W) uint8."""
+    answers = [engine.infer(images[i : i + 64]).argmax(axis=1) for i in range(0, len(images), 64)]
+    return float((np.concatenate(answers) == labels).mean())
+
+
+def measure_margins(engine: Engine, faces: NDArray[np.uint8], labels: NDArray[np.int64], search: FaceSearch) -> Row:
+    """Return geometry, and accuracy by scale and shift on the faces that were found."""
+    pictures = [embed(face) for face in faces]
+    found = [find_one(search, picture) for picture in pictures]
+    kept = np.array([face is not None for face in found])
+    result: Row = {"found": float(kept.mean()), "geometry": geometry([face for face in found if face is not None])}
+    result["original"] = accuracy(engine, faces[kept][:, None], labels[kept])
+    result["grid"] = [
+        {"scale": scale, "shift": shift, "accuracy": accuracy(
+            engine, cut(engine, pictures, found, CropConfig(scale=scale, shift=shift, upright=False)), labels[kept])}
+        for scale in SCALES for shift in SHIFTS
+    ]  # fmt: skip
+    return result
+
+
+def measure_turns(engine: Engine, faces: NDArray[np.uint8], labels: NDArray[np.int64], search: FaceSearch) -> list[Row]:
+    """Return accuracy on leaning faces, left as they are and turned upright."""
+    rows = []
+    for roll in ROLLS:
+        pictures = [embed(face, roll) for face in faces]
+        found = [find_one(search, picture) for picture in pictures]
+        kept = np.array([face is not None for face in found])
+        row: Row = {"roll": roll, "found": float(kept.mean())}
+        for name, upright in (("as it is", False), ("upright", True)):
+            crops = cut(engine, pictures, found, CropConfig(upright=upright))
+            row[name] = accuracy(engine, crops, labels[kept])
+        rows.append(row)
+    return rows
+
+
+def cut(engine: Engine, pictures: Sequence[NDArray[np.uint8]], found: Sequence[Detection | None], crop: CropConfig
+        ) -> NDArray[np.uint8]:  # fmt: skip
+    """Return (N, 1, H, W) of the faces that were found."""
+    pairs = [(p, f) for p, f in zip(pictures, found, strict=True) if f is not None]
+    return np.concatenate([images_from_faces(p, [f], engine.spec.input, crop) for p, f in pairs])
+
+
+def measure_clip(engine: Engine, clip: Path, search: FaceSearch, crops: dict[str, CropConfig]) -> list[Row]:
+    """Return by crop how sure and how steady the answers are; frames where not all people are found are left out."""
+    frames = list(read_clip(clip))
+    found = [search.detect(frame) for frame in frames]
+    people = int(np.bincount([len(faces) for faces in found]).argmax())
+    rows = []
+    for name, crop in crops.items():
+        probs = np.stack([
+            probs_from_logits(engine.infer(images_from_faces(frame, faces, engine.spec.input, crop)))
+            for frame, faces in zip(frames, found, strict=True) if len(faces) == people
+        ])  # fmt: skip
+        labels = probs.argmax(axis=2)
+        rows.append({
+            "clip": clip.name, "crop": name, "people": people, "frames": len(labels),
+            "confidence": float(probs.max(axis=2).mean()), "label changes": float((labels[1:] != labels[:-1]).mean()),
+            "change of probabilities": float(np.abs(probs[1:] - probs[:-1]).sum(axis=2).mean() / 2),
+            "neutral": float((labels == engine.spec.labels.index("neutral")).mean()),
+        })  # fmt: skip
+    return rows
+
+
+def read_clip(path: Path) -> Iterator[NDArray[np.uint8]]:
+    """Yield its frames, BGR."""
+    video = cv2.VideoCapture(str(path))
+    while (read := video.read())[0]:
+        yield np.asarray(read[1], dtype=np.uint8)
+
+
+def clip_crops() -> dict[str, CropConfig]:
+    """Return what is compared on clips."""
+    levels = {f"scale {scale}": CropConfig(scale=scale, upright=False) for scale in SCALES}
+    return {**levels, "default": CropConfig(), "default, upright": CropConfig(upright=True)}
+
+
+def as_markdown(result: Row) -> str:
+    """Return the report."""
+    lines = ["# Crop margin", "", f"`{result['environment']['command']}`, {result['environment']['hardware']}", ""]
+    for name, margins in result["margins"].items():
+        lines += [f"## {name}", "", f"Found {margins['found']:.1%}; on the originals of these: {margins['original']:.2%}.",
+                  f"Where the original square lies, quartiles: {margins['geometry']}", ""]  # fmt: skip
+        lines += ["| scale \\ shift |" + "".join(f" {s:+.2f} |" for s in SHIFTS), "|---|" + "---|" * len(SHIFTS)]
+        for scale in SCALES:
+            cells = [row["accuracy"] for row in margins["grid"] if row["scale"] == scale]
+            lines.append(f"| {scale} |" + "".join(f" {cell:.2%} |" for cell in cells))
+        lines.append("")
+    for title, rows in (("Leaning faces (YuNet)", result["turns"]), ("Clips (YuNet)", result["clips"])):
+        if rows:
+            lines += [f"## {title}", "", "| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
+            lines += ["| " + " | ".join(_cell(value) for value in row.values()) + " |" for row in rows] + [""]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:.4f}" if isinstance(value, float) else str(value)
+
+
+@click.command()
+@click.option("--data", type=_there, required=True, help="fer2013.csv")
+@click.option("--yunet", type=_there, required=True, help="YuNet's .onnx")
+@click.option("--engine", "model", type=_there, help="Our model.  [default: the bundled one]")
+@click.option("--clip", "clips", type=_there, multiple=True, help="Video of people whose faces hardly change.")
+@click.option("--faces", "num", default=0, help="So many of PublicTest, spread evenly; 0: all.")
+def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], num: int) -> None:
+    """Measure; results into benchmarks/results."""
+    split = take_split(read_faces(data), "PublicTest")
+    chosen = np.unique(np.linspace(0, len(split) - 1, num or len(split), dtype=np.int64))
+    faces, labels = split.images[chosen], split.labels[chosen]
+    cv2.setNumThreads(1)  # of many small pictures one thread is enough
+    network = open_network(yunet, fix="give --yunet the file of the OpenCV Zoo")
+    finders: dict[str, FaceFinder] = {"YuNet": YuNetFinder(network), "Haar": HaarFinder()}
+    searches = {name: FaceSearch(finder, min_face=24) for name, finder in finders.items()}
+    device = torch.device("cpu")
+    with open_engine(model or bundled_model(), device="cpu", threads=1) as engine:
+        result: Row = {
+            "environment": environment(device) | {"faces": str(len(faces)), "engine": engine.description},
+            "margins": {name: measure_margins(engine, faces, labels, search) for name, search in searches.items()},
+            "turns": measure_turns(engine, faces, labels, searches["YuNet"]),
+            "clips": [row for clip in clips for row in measure_clip(engine, clip, searches["YuNet"], clip_crops())],
+        }
+    path = result_path("crop_margin", device)
+    write_results(path, result, as_markdown(result))
+    click.echo(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,175 @@
+"""Face detectors on real clips: time against cv2.FaceDetectorYN, recall by size of the face, Haar against YuNet.
+
+All variants take turns frame by frame, with the same number of threads; a ratio is taken pair by pair, of the CPU time
+where there is one thread, so that waiting for other work on the machine does not count. The reference for recall is
+YuNet at full size with a score above 0.6, which on these clips finds every face and nothing else (looked at). How small
+a face may be is measured by shrinking the frames: recall over the longer side of the reference's box in the small one.
+
+    python benchmarks/detectors.py --yunet face_detection_yunet_2026may.onnx --clip a.gif --clip b.gif
+"""
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import click
+import cv2
+import numpy as np
+import torch
+from _harness import environment, result_path, write_results
+from crop_margin import read_clip
+from numpy.typing import NDArray
+
+from fer_deploy.detectors.finder import FoundFaces
+from fer_deploy.detectors.haar import HaarFinder
+from fer_deploy.detectors.yunet import YuNetFinder
+from fer_deploy.engines.network import Network, open_network
+
+Picture = NDArray[np.uint8]
+Row = dict[str, Any]
+FIX = "give --yunet the file of the OpenCV Zoo"
+SHRINKS = (1.0, 0.7, 0.5, 0.4, 0.35, 0.3, 0.25, 0.2, 0.17, 0.15, 0.13)
+SIZES = (8, 12, 14, 16, 18, 20, 24, 30, 40, 60, 100)
+SAME_FACE_IOU = 0.3
+_there = click.Path(path_type=Path, exists=True)
+
+
+def seconds_in_turn(calls: dict[str, Callable[[Picture], object]], frames: Sequence[Picture], *, rounds: int,
+                    clock: Callable[[], float]) -> dict[str, list[float]]:  # fmt: skip
+    """Return the seconds of each call on each frame of each round, A B A B; the first round is left out."""
+    seconds: dict[str, list[float]] = {name: [] for name in calls}
+    for number in range(rounds + 1):
+        for frame in frames:
+            for name, call in calls.items():
+                started = clock()
+                call(frame)
+                if number:
+                    seconds[name].append(clock() - started)
+    return seconds
+
+
+def measure_speed(yunet: Path, frames: Sequence[Picture], *, rounds: int, threads: int) -> Row:
+    """Return milliseconds of both YuNets, and the median of the ratios frame by frame."""
+    cv2.setNumThreads(threads)
+    height, width = frames[0].shape[:2]
+    finder = YuNetFinder(open_network(yunet, fix=FIX, threads=threads), min_score=0.6)
+    opencv = cv2.FaceDetectorYN.create(str(yunet), "", (width, height), 0.6, 0.3, 5000)
+    clock = time.thread_time if threads == 1 else time.perf_counter
+    calls: dict[str, Callable[[Picture], object]] = {"ours": finder.find, "cv2": opencv.detect}
+    seconds = seconds_in_turn(calls, frames, rounds=rounds, clock=clock)
+    ratios = [c / o for c, o in zip(seconds["cv2"], seconds["ours"], strict=True)]
+    return {
+        "frame": f"{width}x{height}", "threads": threads, "clock": "CPU" if threads == 1 else "wall",
+        **{f"{name} ms": 1e3 * statistics.median(values) for name, values in seconds.items()},
+        **{f"{name} least ms": 1e3 * min(values) for name, values in seconds.items()},
+        "ratio": statistics.median(ratios),
+    }  # fmt: skip
+
+
+def iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
+    """Return the overlap of two boxes, 0 to 1."""
+    width, height = (np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])).clip(0)
+    both = float(width * height)
+    return both / (float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both)
+
+
+def hits(reference: FoundFaces, found: FoundFaces, scale: float) -> tuple[list[bool], int]:
+    """Return which faces of the reference were found in the frame shrunk by `scale`, and how many are none of them."""
+    boxes = found.boxes_xyxy / scale
+    overlaps = [[iou(a, b) > SAME_FACE_IOU for b in boxes] for a in reference.boxes_xyxy]
+    found_any = [any(row) for row in overlaps]
+    return found_any, sum(not any(row[i] for row in overlaps) for i in range(len(boxes)))
+
+
+def measure_sizes(network: Network, frames: Sequence[Picture], references: Sequence[FoundFaces]) -> list[Row]:
+    """Return YuNet's recall by the longer side of the face in pixels of what it looked at."""
+    finder = YuNetFinder(network)
+    sides: list[float] = []
+    found: list[bool] = []
+    for scale in SHRINKS:
+        for frame, reference in zip(frames, references, strict=True):
+            small = cv2.resize(frame, None, fx=scale, fy=scale, interpolation=cv2.INTER_LINEAR)
+            found += hits(reference, finder.find(np.asarray(small, dtype=np.uint8)), scale)[0]
+            sides += ((reference.boxes_xyxy[:, 2:] - reference.boxes_xyxy[:, :2]).max(axis=1) * scale).tolist()
+    side, is_found = np.array(sides), np.array(found)
+    rows = []
+    for low, high in pairwise(SIZES):
+        inside = (side >= low) & (side < high)
+        if inside.any():
+            rows.append(
+                {"pixels": f"{low}-{high}", "faces": int(inside.sum()), "recall": float(is_found[inside].mean())}
+            )
+    return rows
+
+
+def measure_haar(frames: Sequence[Picture], references: Sequence[FoundFaces]) -> list[Row]:
+    """Return recall, false faces a frame and CPU milliseconds of Haar before and after tuning."""
+    cv2.setNumThreads(1)
+    variants = {
+        "OpenCV's usual": HaarFinder(scale_factor=1.1, min_neighbors=5, equalized=False),
+        "equalized": HaarFinder(scale_factor=1.1, min_neighbors=5),
+        "equalized, 3 neighbours": HaarFinder(scale_factor=1.1),
+        "ours: equalized, 3 neighbours, step 1.2": HaarFinder(),
+        "ours at 3/4 of the resolution": HaarFinder(smallest_face=30),
+    }
+    rows = []
+    for name, finder in variants.items():
+        scale = finder.smallest_face / 40
+        found, false, seconds = [], 0, 0.0
+        for frame, reference in zip(frames, references, strict=True):
+            started = time.thread_time()
+            picture = frame if scale == 1 else cv2.resize(frame, None, fx=scale, fy=scale)
+            faces = finder.find(np.asarray(picture, dtype=np.uint8))
+            seconds += time.thread_time() - started
+            hit, num_false = hits(reference, faces, scale)
+            found += hit
+            false += num_false
+        rows.append({"Haar": name, "recall": float(np.mean(found)), "false faces a frame": false / len(frames),
+                     "CPU ms": 1e3 * seconds / len(frames)})  # fmt: skip
+    return rows
+
+
+def as_markdown(result: Row) -> str:
+    """Return the report."""
+    lines = ["# Face detectors", "", f"`{result['environment']['command']}`, {result['environment']['hardware']}", ""]
+    for title in ("speed", "YuNet by size of the face", "Haar"):
+        for clip, rows in result[title].items():
+            lines += [f"## {title}, {clip}", "", "| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
+            lines += ["| " + " | ".join(_cell(value) for value in row.values()) + " |" for row in rows] + [""]
+    return "\n".join(lines)
+
+
+def _cell(value: object) -> str:
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+@click.command()
+@click.option("--yunet", type=_there, required=True, help="YuNet's .onnx")
+@click.option("--clip", "clips", type=_there, multiple=True, required=True, help="Video with faces; several times.")
+@click.option("--rounds", default=5, show_default=True, help="Of the timing.")
+@click.option("--every", default=1, show_default=True, help="Take every N-th frame.")
+def main(yunet: Path, clips: tuple[Path, ...], rounds: int, every: int) -> None:
+    """Measure; results into benchmarks/results."""
+    device = torch.device("cpu")
+    result: Row = {"environment": environment(device), "speed": {}, "YuNet by size of the face": {}, "Haar": {}}
+    network = open_network(yunet, fix=FIX)
+    for clip in clips:
+        frames = list(read_clip(clip))[::every]
+        result["speed"][clip.name] = [
+            measure_speed(yunet, frames, rounds=rounds, threads=threads)
+            for threads in sorted({1, torch.get_num_threads()})
+        ]
+        cv2.setNumThreads(1)
+        references = [YuNetFinder(network, min_score=0.6).find(frame) for frame in frames]
+        result["YuNet by size of the face"][clip.name] = measure_sizes(network, frames, references)
+        result["Haar"][clip.name] = measure_haar(frames, references)
+    path = result_path("detectors", device)
+    write_results(path, result, as_markdown(result))
+    click.echo(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()
