@@ -15,8 +15,9 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
         f"    {env['command']}", "",
         "Speedup: frames per second against the YuNet tutorial with PyTorch eager, median over the rounds. CPU: of all "
         "threads. Latency of the tutorials: from the decoded frame to the drawn one; of the live loop: from the "
-        "decoded frame to the result, which for a recording is mostly waiting in queues that are kept full. Of the slowest "
-        "stage: frames per second against detection and classification alone, as many threads, frames in memory.", "",
+        "decoded frame to the result, which for a recording is mostly waiting in queues that are kept full. Of the "
+        "slowest stage: frames per second against detection and classification alone, as many threads, frames in "
+        "memory.", "",
     ]  # fmt: skip
     for result in results:
         lines += [

@@ -158,7 +158,7 @@ def as_markdown(result: Row) -> str:
     """Return the report."""
     lines = ["# Crop margin", "", f"`{result['environment']['command']}`, {result['environment']['hardware']}", ""]
     for name, margins in result["margins"].items():
-        lines += [f"## {name}", "", f"Found {margins['found']:.1%}; on the originals of these: {margins['original']:.2%}.",
+        lines += [f"## {name}", "", f"Found {margins['found']:.1%}; originals of these: {margins['original']:.2%}.",
                   f"Where the original square lies, quartiles: {margins['geometry']}", ""]  # fmt: skip
         lines += ["| scale \\ shift |" + "".join(f" {s:+.2f} |" for s in SHIFTS), "|---|" + "---|" * len(SHIFTS)]
         for scale in SCALES:

@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from fer_deploy.detectors.finder import FoundFaces
 from fer_deploy.detectors.haar import HaarFinder
+from fer_deploy.detectors.search import FaceSearch
 from fer_deploy.detectors.yunet import YuNetFinder
 from fer_deploy.engines.network import Network, open_network
 
@@ -52,20 +53,27 @@ def seconds_in_turn(calls: dict[str, Callable[[Picture], object]], frames: Seque
 
 
 def measure_speed(yunet: Path, frames: Sequence[Picture], *, rounds: int, threads: int) -> Row:
-    """Return milliseconds of both YuNets, and the median of the ratios frame by frame."""
+    """Return milliseconds of both YuNets and of the search at the resolution that it chooses, and ratios by frame."""
     cv2.setNumThreads(threads)
     height, width = frames[0].shape[:2]
     finder = YuNetFinder(open_network(yunet, fix=FIX, threads=threads), min_score=0.6)
     opencv = cv2.FaceDetectorYN.create(str(yunet), "", (width, height), 0.6, 0.3, 5000)
     clock = time.thread_time if threads == 1 else time.perf_counter
-    calls: dict[str, Callable[[Picture], object]] = {"ours": finder.find, "cv2": opencv.detect}
+    calls: dict[str, Callable[[Picture], object]] = {
+        "ours": finder.find,
+        "cv2": opencv.detect,
+        "search": FaceSearch(finder).detect,
+    }
     seconds = seconds_in_turn(calls, frames, rounds=rounds, clock=clock)
-    ratios = [c / o for c, o in zip(seconds["cv2"], seconds["ours"], strict=True)]
+    ratios = {
+        name: statistics.median(c / o for c, o in zip(seconds["cv2"], seconds[name], strict=True))
+        for name in ("ours", "search")
+    }
     return {
         "frame": f"{width}x{height}", "threads": threads, "clock": "CPU" if threads == 1 else "wall",
         **{f"{name} ms": 1e3 * statistics.median(values) for name, values in seconds.items()},
         **{f"{name} least ms": 1e3 * min(values) for name, values in seconds.items()},
-        "ratio": statistics.median(ratios),
+        "cv2 / ours": ratios["ours"], "cv2 / search": ratios["search"],
     }  # fmt: skip
 
 

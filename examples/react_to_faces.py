@@ -4,7 +4,7 @@
     python examples/react_to_faces.py 0                      # the first camera
     python examples/react_to_faces.py rtsp://camera/stream
 
-A live source never waits for this program: results that it is too slow for are dropped. A file waits, and loses nothing.
+A live source never waits for this program: results that it is too slow for are dropped. A file waits.
 """
 
 import sys

@@ -82,7 +82,8 @@ class TestInfer:
         assert type(err) is EngineError
         assert (err.stage, err.exit_code) == ("infer", 7)
         assert "told to fail at call 3" in str(err)
-        assert sink.indices == list(range(12))
+        # Two workers may ask the engine in either order: the third or the fourth chunk is the one that fails.
+        assert sink.indices in (list(range(8)), list(range(12)))
 
     def test_engine_raises_live(self):
         sink = CountingSink()

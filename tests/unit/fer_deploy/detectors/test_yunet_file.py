@@ -108,7 +108,8 @@ def test_the_server_refuses(zoo):
         yunet_file()
 
 
-def test_no_network(zoo, monkeypatch):
+def test_no_network(zoo):
+    zoo.server.shutdown()
     zoo.server.server_close()
     with pytest.raises(ArtifactError) as caught:
         yunet_file()
