@@ -16,21 +16,17 @@ MOST_CARDS: Final = 24
 _WIDTH, _HEIGHT, _NUM_TICKS = 1000.0, 100.0, 7
 
 
-def report_html(
-    summary: Summary, timelines: dict[int, Timeline], portraits: dict[int, str], files: Sequence[str]
-) -> str:
+def report_html(summary: Summary, timelines: dict[int, Timeline], files: Sequence[str]) -> str:
     """Return the page about one video.
 
     Args:
         summary: of the video.
         timelines: by person, of those that get a card.
-        portraits: by person, data: URLs of pictures, as far as there are any.
         files: names of the files beside it.
     """
     colors = colors_of(summary.labels) | {UNSURE: UNSURE_COLOR}
     cards = [
-        {"person": person, "shares": _shares(person, colors), "areas": _areas(timelines[person.number], summary),
-         "portrait": portraits.get(person.number)}
+        {"person": person, "shares": _shares(person, colors), "areas": _areas(timelines[person.number], summary)}
         for person in summary.people if person.number in timelines
     ]  # fmt: skip
     return _page(

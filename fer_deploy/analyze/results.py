@@ -107,5 +107,5 @@ def _report(folder: Path, summary: Summary) -> None:
     )  # fmt: skip
     write_whole(folder / PICTURE, timeline_png(summary, timelines))
     files = [name for name in RESULTS if name not in (PAGE, SUMMARY) and (folder / name).exists()]
-    page = report_html(summary, timelines, {}, [*files, SUMMARY])
+    page = report_html(summary, timelines, [*files, SUMMARY])
     write_whole(folder / PAGE, page.encode())

@@ -62,9 +62,7 @@ def _plain(axis: Any, duration_s: float) -> None:
     axis.set(xlim=(0, duration_s), ylim=(0, 1), facecolor=_ABSENT)
     axis.set_yticks([])
     axis.xaxis.set_major_locator(MaxNLocator(nbins=13, steps=_CLOCK_STEPS, integer=duration_s > SHORT_S))
-    axis.xaxis.set_major_formatter(
-        FuncFormatter(lambda value, _: tick_text(value, duration_s))
-    )
+    axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value, duration_s)))
     axis.tick_params(axis="x", labelsize=9, colors=_FAINT, length=3)
     for side in axis.spines.values():
         side.set_visible(False)

@@ -63,7 +63,8 @@ class ProgressDisplay(AnalysisProgress):
     def __exit__(
         self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._bar.stop()
+        if self._console.is_terminal:
+            self._bar.stop()
 
     def begin(self, name: str, *, num_done: int, num_announced: int | None) -> None:
         """Show a new bar."""

@@ -1,8 +1,8 @@
-"""Run as a script: one analysis, killed with SIGKILL at random moments and begun again each time. Arguments: OUT, SEED, K.
+"""Run as a script: one analysis, killed with SIGKILL at random moments and begun again. Arguments: OUT, SEED, K.
 
-A moment is the n-th call that Python makes in any thread, in its own code or into C: so each line of the run can be hit,
-on a fast machine as on a slow one. Each life is a fork. OUT/whole is the same analysis without any of that.
-Prints how many lives it took.
+A moment is the n-th call that Python makes in any thread, in its own code or into C: so each line of the run can be
+hit, on a fast machine as on a slow one. Each life is a fork. OUT/whole is the same analysis without any of that.
+OUT/num_kills says how often it died.
 """
 
 import itertools
@@ -13,6 +13,7 @@ import signal
 import sys
 import threading
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from integration.analyze_videos import make_analysis, write_squares
@@ -50,7 +51,8 @@ def in_fork(work: Callable[[], None]) -> int:
         try:
             work()
         except BaseException as err:  # noqa: BLE001 - the fork's end
-            print(f"{type(err).__name__}: {err}", file=sys.stderr, flush=True)
+            sys.stderr.write(f"{type(err).__name__}: {err}\n")
+            sys.stderr.flush()
             os._exit(1)
         os._exit(0)
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
@@ -73,11 +75,12 @@ def main(out: Path, seed: int, detect_every: int) -> None:
     for life in itertools.count():
         # The first lives end early, so that there are many; later ones reach as far as joining and reporting.
         limit = num_calls // 3 if life < MIN_KILLS else 2 * num_calls
-        code = in_fork(lambda n=dice.randrange(1, limit): live(video, out / "killed", detect_every, Calls(n)))
+        calls = Calls(die_at=dice.randrange(1, limit))
+        code = in_fork(partial(live, video, out / "killed", detect_every, calls))
         if code == 0:
             break
         assert code == -signal.SIGKILL, code
-    print(life)
+    (out / "num_kills").write_text(str(life))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,6 @@
 """One video from file to report, with fakes for the models."""
 
 import json
-import subprocess
-import sys
 import threading
 
 import numpy as np
@@ -165,7 +163,9 @@ class TestGoingOn:
             make_analysis(video, tmp_path / "out").run()
         else:
             stop_after_segments(video, tmp_path / "out", 1)
-        with pytest.raises(ConfigError, match=f"holds the analysis of something else; now there is {text}.*Fix: --restart"):
+        with pytest.raises(
+            ConfigError, match=f"holds the analysis of something else; now there is {text}.*Fix: --restart"
+        ):
             make_analysis(video, tmp_path / "out", **settings).run()
         assert make_analysis(video, tmp_path / "out", **settings).run(restart=True).accounting.num_analyzed == NUM
 
@@ -186,12 +186,15 @@ class TestGoingOn:
         stop_after_segments(video, tmp_path / "out", 1)
         checkpoint = tmp_path / "out/squares/parts/checkpoint.json"
         checkpoint.write_bytes(checkpoint.read_bytes()[:100])
-        with pytest.raises(ConfigError, match="is not a checkpoint of this version: .* Fix: --restart"):
+        with pytest.raises(ConfigError, match=r"is not a checkpoint of this version: .* Fix: --restart"):
             make_analysis(video, tmp_path / "out").run()
         assert make_analysis(video, tmp_path / "out").run(restart=True) is not None
 
     def test_only_one_at_a_time(self, video, tmp_path):
-        with Parts(tmp_path / "out/squares/parts"), pytest.raises(ConfigError, match="another fer-deploy analyze works in"):
+        with (
+            Parts(tmp_path / "out/squares/parts"),
+            pytest.raises(ConfigError, match="another fer-deploy analyze works in"),
+        ):
             make_analysis(video, tmp_path / "out").run()
 
 
@@ -213,7 +216,7 @@ class TestTrouble:
         assert not (tmp_path / "out").exists()
 
     def test_no_such_file(self, tmp_path):
-        with pytest.raises(StreamError, match="cannot read the video .*: No such file or directory. Fix: check path"):
+        with pytest.raises(StreamError, match=r"cannot read the video .*: No such file or directory. Fix: check path"):
             make_analysis(tmp_path / "absent.mp4", tmp_path / "out").run()
 
     def test_a_file_that_breaks_off(self, video, tmp_path):
@@ -241,7 +244,9 @@ class TestTrouble:
 
     def test_a_folder_that_cannot_be_made(self, video, tmp_path):
         (tmp_path / "out").write_text("in the way")
-        with pytest.raises(SinkError, match="cannot write .*parts: Not a directory. Fix: check the folder's permissions"):
+        with pytest.raises(
+            SinkError, match=r"cannot write .*parts: Not a directory. Fix: check the folder's permissions"
+        ):
             make_analysis(video, tmp_path / "out").run()
 
     def test_no_room_to_join(self, video, tmp_path, monkeypatch):
@@ -278,7 +283,9 @@ class TestBatch:
         assert "bad.mp4" in page
 
     def test_one_folder_for_two(self, tmp_path):
-        with pytest.raises(ConfigError, match=r"a/x.mp4 and .*b/x.avi would share the folder .*x. Fix: one --out for each"):
+        with pytest.raises(
+            ConfigError, match=r"a/x.mp4 and .*b/x.avi would share the folder .*x. Fix: one --out for each"
+        ):
             self.make([tmp_path / "a/x.mp4", tmp_path / "b/x.avi"], tmp_path / "out")
 
     def test_stop_before_the_first(self, video, tmp_path):
