@@ -7,7 +7,15 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fer_deploy.analyze.people_seen import Timeline
-from fer_deploy.analyze.stacks import UNSURE_COLOR, Stack, clock_text, colors_of, stacks_from_timeline, tick_text
+from fer_deploy.analyze.stacks import (
+    UNSURE_COLOR,
+    Stack,
+    clock_text,
+    colors_of,
+    lasting_text,
+    stacks_from_timeline,
+    tick_text,
+)
 from fer_deploy.analyze.summary import Outcome, Person, Summary
 from fer_deploy.vision.types import UNSURE
 
@@ -46,6 +54,7 @@ def _page(template: str, **content: Any) -> str:
     pages = Environment(loader=PackageLoader("fer_deploy.analyze", "pages"), autoescape=True, undefined=StrictUndefined,
                         trim_blocks=True, lstrip_blocks=True)  # fmt: skip
     pages.filters["clock"] = clock_text
+    pages.filters["lasting"] = lasting_text
     pages.filters["percent"] = lambda share: "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
     pages.filters["count"] = lambda number: f"{number:,}"
     return pages.get_template(template).render(**content)

@@ -10,6 +10,25 @@ from fer_deploy.analyze.people_seen import Timeline
 
 _COLORS: Final = ("#d1495b", "#7a9e3c", "#7b5ea7", "#f2b134", "#3d7ebf", "#26b3a6", "#b4bcc8", "#8c6d46")
 UNSURE_COLOR: Final = "#e6e8ec"
+_STEPS_S: Final = (
+    0.1,
+    0.2,
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+    15.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+    900.0,
+    1800.0,
+    3600.0,
+    7200.0,
+)
 SHORT_S: Final = 12.0
 """Videos below that have an axis with tenths of seconds."""
 
@@ -44,11 +63,21 @@ def colors_of(labels: Sequence[str]) -> dict[str, str]:
     return {label: _COLORS[index % len(_COLORS)] for index, label in enumerate(labels)}
 
 
+def lasting_text(seconds: float) -> str:
+    """Return a length of time: 4.2 s, 12:34 min, 1:02:03 h."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{clock_text(seconds)} {'h' if seconds >= 3600 else 'min'}"
+
+
 def clock_text(seconds: float) -> str:
     """Return seconds as people read a player: 0:07, 12:34, 1:02:03."""
     whole = int(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def tick_step_s(duration_s: float, most: int) -> float:
+    """Return a round distance between ticks, as clocks have them, for at most so many ticks."""
+    return next((step for step in _STEPS_S if duration_s / step < most), 86_400.0)
 
 
 def tick_text(seconds: float, duration_s: float) -> str:

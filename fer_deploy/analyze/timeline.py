@@ -8,17 +8,17 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.patches import Patch
-from matplotlib.ticker import FuncFormatter, MaxNLocator
+from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from fer_deploy.analyze.people_seen import Timeline
-from fer_deploy.analyze.stacks import SHORT_S, clock_text, colors_of, stacks_from_timeline, tick_text
+from fer_deploy.analyze.stacks import colors_of, lasting_text, stacks_from_timeline, tick_step_s, tick_text
 from fer_deploy.analyze.summary import Person, Summary
 
 MOST_ROWS: Final = 12
 _DPI = 120
 _WIDTH_INCHES, _ROW_INCHES, _MARGIN_INCHES = 13.0, 0.95, 1.75
 _ABSENT, _INK, _FAINT = "#f5f6f8", "#22262e", "#6b7280"
-_CLOCK_STEPS = [1, 1.5, 2, 3, 6, 10]
+_MOST_TICKS = 14
 
 
 def timeline_png(summary: Summary, timelines: dict[int, Timeline]) -> bytes:
@@ -54,14 +54,14 @@ def _draw_person(axis: Axes, person: Person, timeline: Timeline, colors: Sequenc
     for stack in stacks_from_timeline(timeline):
         for color, low, high in zip(colors, stack.levels, stack.levels[1:], strict=False):
             axis.fill_between(stack.times_s, low, high, color=color, linewidth=0)
-    label = f"person {person.number}\n{clock_text(person.visible_s)} visible"
+    label = f"person {person.number}\n{lasting_text(person.visible_s)} visible"
     axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9, color=_INK)
 
 
 def _plain(axis: Any, duration_s: float) -> None:
     axis.set(xlim=(0, duration_s), ylim=(0, 1), facecolor=_ABSENT)
     axis.set_yticks([])
-    axis.xaxis.set_major_locator(MaxNLocator(nbins=13, steps=_CLOCK_STEPS, integer=duration_s > SHORT_S))
+    axis.xaxis.set_major_locator(MultipleLocator(tick_step_s(duration_s, _MOST_TICKS)))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value, duration_s)))
     axis.tick_params(axis="x", labelsize=9, colors=_FAINT, length=3)
     for side in axis.spines.values():

@@ -65,3 +65,8 @@ def test_help_is_cheap(args, expected):
 def test_help_of_live_loads_no_backend():
     loaded = modules_after(HELP.format(args=["live", "--help"], expected="--max-frames"))
     assert not loaded & {"onnxruntime", *HEAVY}
+
+
+def test_help_of_analyze_loads_no_backend():
+    loaded = modules_after(HELP.format(args=["analyze", "--help"], expected="--restart"))
+    assert not loaded & {"onnxruntime", "pyarrow", "jinja2", *HEAVY}

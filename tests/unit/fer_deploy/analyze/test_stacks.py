@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fer_deploy.analyze.people_seen import Timeline
-from fer_deploy.analyze.stacks import clock_text, colors_of, stacks_from_timeline, tick_text
+from fer_deploy.analyze.stacks import clock_text, colors_of, lasting_text, stacks_from_timeline, tick_step_s, tick_text
 
 GAP = [np.nan, np.nan]
 
@@ -29,6 +29,18 @@ def test_clock(seconds, text):
 def test_ticks_of_short_videos_have_tenths():
     assert tick_text(1.25, 4) == "1.2 s"
     assert tick_text(61, 120) == "1:01"
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "step_s"), [(4, 0.5), (12, 1), (60, 5), (3600, 300), (10_800, 900), (1e6, 86_400)]
+)
+def test_steps_are_those_of_a_clock(duration_s, step_s):
+    assert tick_step_s(duration_s, 14) == step_s
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4.25, "4.2 s"), (75, "1:15 min"), (3723, "1:02:03 h")])
+def test_lengths(seconds, text):
+    assert lasting_text(seconds) == text
 
 
 def test_colors_differ():
