@@ -95,8 +95,8 @@ def run_tutorial(find: Find, ask: Ask, labels: tuple[str, ...], clip: str, num: 
         for index, frame in enumerate(looped_frames(clip, num)):
             captured = time.perf_counter()
             faces = []
-            for x, y, w, h in find(frame):
-                x, y = max(0, x), max(0, y)
+            for left, top, w, h in find(frame):
+                x, y = max(0, left), max(0, top)
                 crop = frame[y : y + h, x : x + w]
                 if crop.size == 0:
                     continue

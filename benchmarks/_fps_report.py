@@ -10,12 +10,14 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
     """Return the report: a table a clip, then the stages of the live loop."""
     lines = [
         f"# Live loop against tutorials, {env['hardware']}", "",
-        f"{env['date']}, Python {env['python']}, {env['rounds']} rounds, loops in turn, each in a process of its own.", "",
+        f"{env['date']}, Python {env['python']}, {env['rounds']} rounds, loops in turn, each in a process "
+        "of its own.", "",
         f"    {env['command']}", "",
         "Speedup: frames per second against the YuNet tutorial with PyTorch eager, median over the rounds. CPU: of all "
-        "threads. Latency of the tutorials: from the decoded frame to the drawn one; of the live loop: from the decoded "
-        "frame to the result, which for a recording is mostly waiting in queues that are kept full. Of the slowest "
-        "stage: frames per second against detection and classification alone, as many threads, frames in memory.", "",
+        "threads. Latency of the tutorials: from the decoded frame to the drawn one; of the live loop: from the "
+        "decoded frame to the result, which for a recording is mostly waiting in queues that are kept full. Of the "
+        "slowest stage: frames per second against detection and classification alone, as many threads, frames in "
+        "memory.", "",
     ]  # fmt: skip
     for result in results:
         lines += [

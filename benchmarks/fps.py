@@ -39,7 +39,9 @@ def variants(*, frames: int, tutorial_frames: int) -> dict[str, dict[str, Any]]:
         "live loop, detection in every 3rd frame": {**ours, "detect_every": 3},
         "analysis alone": {"frames": frames, "kind": "alone", "detect_every": 1},
         "analysis alone, detection in every 3rd frame": {"frames": frames, "kind": "alone", "detect_every": 3},
-        "live loop at 30 frames/s, as a camera": {**ours, "frames": min(frames, 300), "detect_every": "auto", "realtime_fps": 30},
+        "live loop at 30 frames/s, as a camera": {
+            **ours, "frames": min(frames, 300), "detect_every": "auto", "realtime_fps": 30,
+        },
     }  # fmt: skip
 
 

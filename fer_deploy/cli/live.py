@@ -35,7 +35,7 @@ _GROUPS = {
 """Where in LiveConfig a flag belongs; `people` is a group of `pipeline`."""
 
 
-class _IntervalType(click.ParamType):
+class _IntervalType(click.ParamType[Any]):
     name = "N|auto"
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
@@ -58,8 +58,8 @@ class _IntervalType(click.ParamType):
 @click.option("--trust-plan", is_flag=True, default=None, help="Load a TensorRT plan its manifest does not vouch for.")
 @click.option("--allow-host-code", is_flag=True, default=None, help="Let a plan's lean runtime run on the host.")
 @click.option("--detector", type=click.Choice(get_args(DetectorName)),
-              help="yunet finds turned and small faces, haar frontal ones and needs no file; auto: yunet where its file "
-              "is at hand.  [default: auto]")  # fmt: skip
+              help="yunet finds turned and small faces, haar frontal ones and needs no file; auto: yunet where its "
+              "file is at hand.  [default: auto]")  # fmt: skip
 @click.option("--detector-model", type=_path, help="YuNet's .onnx; without it the official file, fetched once.")
 @click.option("--min-face", type=int, help="Smallest face in pixels; larger is faster.")
 @click.option("--roi", metavar="X1,Y1,X2,Y2", help="Look only here, in pixels or in shares of the frame.")
@@ -131,8 +131,14 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console) -> Live
             opened.callback(source.close)
             sources.append(PacedSource(source) if config.realtime and not source.is_live else source)
         waiting: list[LivePipeline] = []
-        sinks = open_sinks(config.output, sources, engine.spec.labels, lambda: waiting[0].snapshot(),
-                           tell=lambda text: console.print(text, highlight=False, soft_wrap=True))  # fmt: skip
+
+        def snapshot() -> LiveSnapshot:
+            return waiting[0].snapshot()
+
+        def tell(text: str) -> None:
+            console.print(text, highlight=False, soft_wrap=True)
+
+        sinks = open_sinks(config.output, sources, engine.spec.labels, snapshot, tell=tell)
         pipeline = LivePipeline(sources, detectors, engine, sinks, config=config.pipeline)
         waiting.append(pipeline)
         opened.pop_all()  # from here on the loop closes them

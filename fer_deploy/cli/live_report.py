@@ -18,9 +18,10 @@ def progress_line(snapshot: LiveSnapshot) -> str:
     parts = [f"{snapshot.num_frames} frames", f"{snapshot.num_faces} faces", f"{snapshot.throughput_fps:.1f} frames/s"]
     if snapshot.num_dropped:
         parts.append(f"{snapshot.num_dropped} dropped")
-    for source in snapshot.sources:
-        if source.health.state not in ("running", "ended"):
-            parts.append(f"{source.name}: {source.health.state} ({source.health.last_error or 'first time'})")
+    parts += [
+        f"{source.name}: {source.health.state} ({source.health.last_error or 'first time'})"
+        for source in snapshot.sources if source.health.state not in ("running", "ended")
+    ]  # fmt: skip
     parts += [f"{sink.name} failed" for sink in snapshot.sinks if sink.failure]
     return ", ".join(parts)
 

@@ -17,10 +17,10 @@ Device = Literal["auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx"]
 
 
 class Engine(ABC):
-    """A loaded model; close it, or use it as a context manager. Use it from one thread at a time, unless:
+    """A loaded model; close it, or use it as a context manager. Use it from one thread at a time.
 
     Attributes:
-        is_concurrent: `infer` may be called from several threads at once.
+        is_concurrent: where this is True, `infer` may be called from several threads at once all the same.
     """
 
     is_concurrent = False

@@ -166,7 +166,10 @@ def _make_session(content: bytes, options: ort.SessionOptions, provider: str, pr
 
 
 def _explain(err: Exception, path: Path, provider: str, fix: str) -> ArtifactError | EngineError:
-    first = (str(err).splitlines() or [type(err).__name__])[0][:200]
+    first = (str(err).splitlines() or [type(err).__name__])[0]
+    first = (
+        first if len(first) <= 300 else f"... {first[-300:]}"
+    )  # it begins with the source line and ends with the cause
     if _REFUSED_CPU in str(err):
         return EngineError(
             f"{provider} does not take all of {path}: it could not start, because this machine's CUDA, cuDNN or driver "

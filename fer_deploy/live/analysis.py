@@ -67,11 +67,6 @@ class SourceAnalysis:
         self._last_seen: tuple[float, Faces] | None = None
         self._num_dropped = 0
 
-    def abort(self) -> None:
-        """Wake the workers that wait for their turn; they get `Aborted`."""
-        self._tracking.abort()
-        self._handover.abort()
-
     def run(self, chunk: Chunk, detector: Detector, engine_turn: AbstractContextManager[Any], num_dropped: int) -> None:
         """Analyze a chunk and deliver its results.
 
@@ -80,7 +75,20 @@ class SourceAnalysis:
             detector: the worker's own.
             engine_turn: entered while the engine works: a lock, unless the engine is concurrent.
             num_dropped: frames of this source that were dropped until the chunk was taken.
+
+        Raises:
+            Aborted: an earlier chunk failed; later ones get the same after a failure here.
         """
+        try:
+            self._run(chunk, detector, engine_turn, num_dropped)
+        except BaseException:
+            self._tracking.fail(chunk.ticket)
+            self._handover.fail(chunk.ticket)
+            raise
+
+    def _run(
+        self, chunk: Chunk, detector: Detector, engine_turn: AbstractContextManager[Any], num_dropped: int
+    ) -> None:
         frames = chunk.frames
         taken_ns = time.monotonic_ns()
         timer = StageTimer()

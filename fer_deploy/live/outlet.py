@@ -26,6 +26,7 @@ class Outlet:
         self._buffer: Buffer[Item] = Buffer(sink.live_capacity if is_live else RECORDING_CAPACITY, policy)
         self._num_written = 0
         self._ended = threading.Event()
+        self.is_closing = threading.Event()
         self.failure: Exception | None = None
         self.wants_end = threading.Event()
 
@@ -67,13 +68,14 @@ class Outlet:
     def end(self) -> None:
         """Close the sink and take no further result."""
         self._buffer.close()
+        self.is_closing.set()
         try:
             self.sink.close()
         except Exception as err:  # noqa: BLE001 - as above
             self._fail(err)
         self._ended.set()
 
-    def has_ended(self, timeout_s: float) -> bool:
+    def has_ended(self, timeout_s: float | None) -> bool:
         """Wait for the sink's end. Return whether it came."""
         return self._ended.wait(timeout_s)
 
@@ -84,7 +86,8 @@ class Outlet:
     def snapshot(self) -> SinkSnapshot:
         """Return what it has written and dropped."""
         failure = "" if self.failure is None else str(self.failure)
-        return SinkSnapshot(self.sink.name, self._num_written, self._buffer.num_dropped, failure)
+        num_dropped = self._buffer.num_dropped + self.sink.num_dropped
+        return SinkSnapshot(self.sink.name, self._num_written, num_dropped, failure)
 
     def error(self) -> FerDeployError | None:
         """Return the failure as an error of this package, or None."""

@@ -27,7 +27,6 @@ def open_sinks(config: OutputConfig, sources: Sequence[Source], labels: tuple[st
     Raises:
         FerDeployError: an output cannot be opened.
     """
-    is_live = any(source.is_live for source in sources)
     with ExitStack() as stack:
         sinks: list[Sink] = []
 
@@ -35,7 +34,7 @@ def open_sinks(config: OutputConfig, sources: Sequence[Source], labels: tuple[st
             sinks.append(stack.enter_context(sink))
 
         if config.display:
-            _add_window(add, is_live=is_live, tell=tell)
+            _add_window(add, sources, tell)
         if config.serve is not None:
             page = ServeSink(config.serve, token=config.serve_token, snapshot=snapshot, labels=labels)
             add(page)
@@ -47,10 +46,11 @@ def open_sinks(config: OutputConfig, sources: Sequence[Source], labels: tuple[st
         return sinks
 
 
-def _add_window(add: Callable[[Sink], None], *, is_live: bool, tell: Callable[[str], None]) -> None:
+def _add_window(add: Callable[[Sink], None], sources: Sequence[Source], tell: Callable[[str], None]) -> None:
     reason = why_no_screen()
     if reason is None:
-        add(WindowSink("fer-deploy live", is_live=is_live))
+        is_live = any(source.is_live for source in sources)
+        add(WindowSink("fer-deploy live", is_live=is_live, num_sources=len(sources)))
     else:
         tell(f"no window: {reason}; going on without. --no-display silences this")
 

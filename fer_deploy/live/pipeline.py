@@ -2,7 +2,8 @@
 
     capture (a thread a source) -> Intake -> workers (a thread a core) -> Outlet (a thread a sink)
 
-A recording loses nothing: every stage waits for the next. Live, the newest frame wins, and no output can hold the loop up.
+A recording loses nothing: every stage waits for the next. Live, the newest frame wins, and no output can hold up the
+loop.
 """
 
 import logging
@@ -36,13 +37,15 @@ from fer_deploy.vision.types import FrameResult
 
 GRACE_S = 5.0
 """How long the loop's end waits for a thread that hangs in a read or a write before it gives it up."""
+CLOSE_S = 120.0
+"""The same for an output that is being finished."""
 _log = logging.getLogger(__name__)
 OnProgress = Callable[[LiveSnapshot], None]
 
 
 @contextmanager
 def _opencv_threads(num: int) -> Iterator[None]:
-    """Let OpenCV use so many threads a call: the workers already keep the cores busy. A setting of the whole process."""
+    """Let OpenCV use so many threads a call: the workers keep the cores busy. A setting of the whole process."""
     before = cv2.getNumThreads()
     cv2.setNumThreads(num)
     try:
@@ -123,7 +126,11 @@ class LivePipeline:
         queue = ResultQueue()
         self._outlets.append(Outlet(queue, is_live=self.is_live))
         failures: list[Exception] = []
-        runner = Worker("run", lambda: self.run() and None, lambda _, err: failures.append(err))
+
+        def run() -> None:
+            self.run()
+
+        runner = Worker("run", run, lambda _, err: failures.append(err))
         runner.start()
         try:
             yield from queue.results()
@@ -153,7 +160,7 @@ class LivePipeline:
             try:
                 self._watch(main, on_progress)
             finally:
-                self._end(captures, workers, main, writers)
+                self._end(captures, workers, main, others)
         self._raise_failure()
         return self.snapshot()
 
@@ -226,7 +233,7 @@ class LivePipeline:
         return not self.is_live and any(outlet.failure is not None for outlet in self._outlets)
 
     def _end(self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None,
-             writers: Sequence[Worker]) -> None:  # fmt: skip
+             others: Sequence[Outlet]) -> None:  # fmt: skip
         """End every thread in the order of the flow; what is in hand is still delivered."""
         if not self._analyzed.is_set():
             self._stopped = True
@@ -242,7 +249,7 @@ class LivePipeline:
             outlet.finish()
         if main is not None:
             main.pump()
-        self._join_writers(writers)
+        self._join_writers(others)
 
     def _join(self, stage: str, threads: Sequence[Worker]) -> None:
         deadline = time.monotonic() + GRACE_S
@@ -251,16 +258,19 @@ class LivePipeline:
         if any(thread.is_alive() for thread in threads):
             self._on_error(stage, StreamError(f"the {stage} thread did not end within {GRACE_S:g} s; it was given up"))
 
-    def _join_writers(self, writers: Sequence[Worker]) -> None:
-        """Recordings are written to their end, however long that takes; live, an output that hangs is given up."""
+    def _join_writers(self, outlets: Sequence[Outlet]) -> None:
+        """Wait for the outputs' ends. A recording waits as long as it takes; a live loop gives up one that hangs."""
+        patient = not (self.is_live or self._stopped)
         deadline = time.monotonic() + GRACE_S
-        for writer in writers:
-            writer.join(max(0.0, deadline - time.monotonic()) if self.is_live or self._stopped else None)
-        for outlet in self._outlets:
-            if not outlet.has_ended(0):
-                outlet.give_up(
-                    f"the {outlet.sink.name} sink did not end within {GRACE_S:g} s; what it wrote may lack its end"
-                )
+        for outlet in outlets:
+            if not outlet.has_ended(None if patient else max(0.0, deadline - time.monotonic())):
+                # A long video is copied once more at its end, to have its index in front.
+                done = outlet.is_closing.is_set() and outlet.has_ended(CLOSE_S)
+                limit = CLOSE_S if outlet.is_closing.is_set() else GRACE_S
+                if not done:
+                    outlet.give_up(
+                        f"the {outlet.sink.name} sink did not end within {limit:g} s; what it wrote may lack its end"
+                    )
 
     def _on_error(self, stage: str, err: Exception) -> None:
         """Keep the first failure. A source's leaves the others running; a worker's ends the run."""
@@ -276,8 +286,6 @@ class LivePipeline:
             if len(self._sources) > 1:
                 _log.warning("%s", err)
             return
-        for analysis in self._analyses:
-            analysis.abort()
         self._intake.close()
 
     def _raise_failure(self) -> None:

@@ -1,4 +1,4 @@
-"""LiveStats: throughput, drops and latency percentiles of a run of the loop; a snapshot at any moment, from any thread."""
+"""LiveStats: throughput, drops and latency percentiles of a run; a snapshot at any moment, from any thread."""
 
 import threading
 import time

@@ -1,20 +1,21 @@
 """Turnstile: lets workers that finish in any order pass one after another in the order of their tickets."""
 
+import math
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 
 class Aborted(Exception):
-    """The loop ends; a ticket before this one will never pass."""
+    """A ticket before this one failed, and will never pass."""
 
 
 class Turnstile:
-    """Tickets are 0, 1, 2, ...; each passes once."""
+    """Tickets are 0, 1, 2, ...; each passes once, unless one before it failed."""
 
     def __init__(self) -> None:
         self._next = 0
-        self._aborted = False
+        self._failed = math.inf
         self._changed = threading.Condition()
 
     @contextmanager
@@ -22,23 +23,19 @@ class Turnstile:
         """Wait until every earlier ticket has passed, hold all later ones back meanwhile.
 
         Raises:
-            Aborted: `abort` was called, or an earlier ticket failed within its turn.
+            Aborted: an earlier ticket failed.
         """
         with self._changed:
-            self._changed.wait_for(lambda: self._aborted or self._next == ticket)
-            if self._aborted:
+            self._changed.wait_for(lambda: self._failed <= ticket or self._next == ticket)
+            if self._failed <= ticket:
                 raise Aborted
-        try:
-            yield
-        except BaseException:
-            self.abort()
-            raise
+        yield
         with self._changed:
             self._next += 1
             self._changed.notify_all()
 
-    def abort(self) -> None:
-        """Turn away everyone who waits or comes."""
+    def fail(self, ticket: int) -> None:
+        """Turn away this ticket and all later ones; the earlier ones still pass."""
         with self._changed:
-            self._aborted = True
+            self._failed = min(self._failed, ticket)
             self._changed.notify_all()

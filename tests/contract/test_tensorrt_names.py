@@ -25,7 +25,8 @@ HANDED_TENSORRT_OBJECTS = {"plan_runner.py"}
 """Modules that never see the module `trt`, only its objects."""
 
 ONLY_IN_RTX = {
-    "BuilderFlag.REQUIRE_USER_ALLOCATION", "ComputeCapability", "IBuilderConfig.num_compute_capabilities", "IBuilderConfig.set_compute_capability",
+    "BuilderFlag.REQUIRE_USER_ALLOCATION", "ComputeCapability", "IBuilderConfig.num_compute_capabilities",
+    "IBuilderConfig.set_compute_capability",
     "DynamicShapesKernelSpecializationStrategy", "DynamicShapesKernelSpecializationStrategy.EAGER",
     "IRuntimeConfig.create_runtime_cache", "IRuntimeConfig.set_runtime_cache",
     "IRuntimeConfig.dynamic_shapes_kernel_specialization_strategy",

@@ -27,7 +27,7 @@ def outputs(tmp_path_factory, tiny_onnx) -> tuple[Path, dict]:
     folder = tmp_path_factory.mktemp("live")
     result = live(
         "--source", "synthetic", "--engine", tiny_onnx, "--no-display", "--max-frames", NUM, "--json",
-        "--record", folder / "a.mp4", "--jsonl", folder / "deep" / "a.jsonl",
+        "--detector", "haar", "--record", folder / "a.mp4", "--jsonl", folder / "deep" / "a.jsonl",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
     return folder, json.loads(result.stdout)
@@ -59,7 +59,8 @@ class TestOutputs:
         faces = [face for line in lines for face in line["faces"]]
         assert len(faces) >= 2 * NUM - 2
         for face in faces:
-            assert list(face) == ["box_xyxy", "emotion", "confidence", "probs"]
+            assert list(face)[:7] == ["track", "box_xyxy", "score", "detected", "emotion", "confidence", "probs"]
+            assert list(face["smoothed"]) == ["emotion", "confidence", "probs", "sure"]
             x1, y1, x2, y2 = face["box_xyxy"]
             assert all(isinstance(value, int) for value in face["box_xyxy"])
             assert 0 <= x1 < x2 <= WIDTH
@@ -70,14 +71,14 @@ class TestOutputs:
 
     def test_json_report(self, outputs, lines):
         folder, report = outputs
-        assert report["source"] == "synthetic"
+        assert [source["name"] for source in report["sources"]] == ["synthetic"]
         assert "CPUExecutionProvider, fp32" in report["engine"]
         assert (report["num_frames"], report["num_dropped"]) == (NUM, 0)
         assert report["num_faces"] == sum(len(line["faces"]) for line in lines)
         assert report["seconds"] > 0
         assert report["throughput_fps"] == pytest.approx(NUM / report["seconds"], rel=0.01)
         assert list(report["latency_ms"]) == [
-            "capture to infer", "detect", "preprocess", "infer", "postprocess", "draw", "sinks", "total",
+            "decode", "queue", "detect", "wait", "track", "crop", "infer", "smooth", "total",
         ]  # fmt: skip
         assert all(row["p50"] <= row["p90"] <= row["p99"] for row in report["latency_ms"].values())
         assert report["record"] == str(folder / "a.mp4")

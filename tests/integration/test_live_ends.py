@@ -18,6 +18,7 @@ from integration.live_fakes import (
 )
 
 from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.errors import StreamError
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import JsonlSink, VideoSink
 from fer_deploy.vision.types import Box, Detection
@@ -183,10 +184,12 @@ class TestIteration:
         assert source.num_closed == 1
         assert live_threads() == []
 
-    def test_a_failure_reaches_the_reader(self):
-        with pytest.raises(RuntimeError, match="mine"):
-            for _ in LivePipeline(ScriptedSource(None), OneFaceDetector(), FakeEngine()):
-                raise RuntimeError("mine")
+    def test_a_failure_reaches_the_reader_after_what_came_before(self):
+        source, seen = ScriptedSource(3, error=StreamError("unplugged")), []
+        with pytest.raises(StreamError, match="unplugged"):  # noqa: PT012 - what came before counts
+            for result in LivePipeline(source, OneFaceDetector(), FakeEngine()):
+                seen.append(result.frame.index)  # noqa: PERF401 - as above
+        assert seen == [0, 1, 2]
         assert live_threads() == []
 
 

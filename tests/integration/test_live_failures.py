@@ -82,7 +82,8 @@ class TestInfer:
         assert type(err) is EngineError
         assert (err.stage, err.exit_code) == ("infer", 7)
         assert "told to fail at call 3" in str(err)
-        assert sink.indices == list(range(12))
+        # Two workers may ask the engine in either order: the third or the fourth chunk is the one that fails.
+        assert sink.indices in (list(range(8)), list(range(12)))
 
     def test_engine_raises_live(self):
         sink = CountingSink()
@@ -168,7 +169,7 @@ class TestSinksOfLiveLoops:
             run_guarded(pipeline)
         snapshot = pipeline.snapshot()
         assert snapshot.num_frames == 40
-        assert [sink.num_written for sink in snapshot.sinks][0] == 2
+        assert snapshot.sinks[0].num_written == 2
         assert [bool(sink.failure) for sink in snapshot.sinks] == [True, False]
         assert (bad.num_closed, good.num_closed) == (1, 1)
 
@@ -178,7 +179,7 @@ class TestSinksOfLiveLoops:
         hanging, good = CountingSink(after=lambda index: release.wait(GUARD_S)), CountingSink()
         pipeline = make_pipeline(ScriptedSource(None, is_live=True), [hanging, good], max_frames=10)
         try:
-            with pytest.raises(SinkError, match="the sink sink did not end within 0.2 s"):
+            with pytest.raises(SinkError, match=r"the sink sink did not end within 0\.2 s"):
                 pipeline.run()
         finally:
             release.set()

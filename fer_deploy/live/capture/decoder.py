@@ -85,7 +85,7 @@ class VideoDecoder:
         num_failures = 0
         for packet in self._packets():
             try:
-                decoded = self._codec.decode(packet if packet.size else None)
+                decoded = self._codec.decode(packet)
             except av.FFmpegError:
                 num_failures += 1
                 self.num_corrupt += 1
@@ -132,6 +132,11 @@ def _plausible_fps(stream: VideoStream) -> float:
         if rate is not None and 1 <= rate <= 240:
             return float(rate)
     return ASSUMED_FPS
+
+
+def silence_ffmpeg() -> None:
+    """Keep FFmpeg from writing to our stderr about every scratch; what it says of failures comes with its errors."""
+    av.logging.set_libav_level(av.logging.PANIC)
 
 
 def reason_from_error(err: Exception) -> str:

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.errors import StreamError
-from fer_deploy.live.capture.decoder import ASSUMED_FPS, NoVideo, VideoDecoder, reason_from_error
+from fer_deploy.live.capture.decoder import ASSUMED_FPS, NoVideo, VideoDecoder, reason_from_error, silence_ffmpeg
 from fer_deploy.live.sources.base import Source
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.vision.types import Frame
@@ -161,6 +161,7 @@ class PipeSource(Source):
 
     def _decoded(self) -> Iterator[tuple[NDArray[np.uint8], float | None]]:
         is_mjpeg = self._pipe.peek(len(_JPEG_MAGIC)) == _JPEG_MAGIC
+        silence_ffmpeg()
         try:
             decoder = VideoDecoder(
                 cast(BinaryIO, self._pipe), container_format="mjpeg" if is_mjpeg else None,

@@ -9,7 +9,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from fer_deploy.errors import StreamError
-from fer_deploy.live.capture.decoder import NoVideo, VideoDecoder, reason_from_error
+from fer_deploy.live.capture.decoder import NoVideo, VideoDecoder, reason_from_error, silence_ffmpeg
 from fer_deploy.live.sources.base import Source
 from fer_deploy.vision.types import Frame
 
@@ -84,6 +84,7 @@ class VideoSource(Source):
 
 def open_file(path: Path) -> VideoSource:
     """Open a video file; StreamError where FFmpeg cannot."""
+    silence_ffmpeg()
     try:
         return VideoSource(VideoDecoder(str(path)), str(path))
     except (av.FFmpegError, OSError, NoVideo) as err:

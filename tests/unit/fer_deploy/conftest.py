@@ -16,7 +16,7 @@ SMOOTHED = Emotion("bright", 0.625, {"dark": 0.375, "bright": 0.625})
 
 @pytest.fixture(scope="session")
 def make_result() -> Callable[..., FrameResult]:
-    """Return a function that makes the result of one frame with the given boxes, all of one emotion, tracks 1, 2, ..."""
+    """Return a function that makes the result of one frame with the given boxes, all of one emotion, tracks 1, 2, .."""
 
     def make(index: int = 0, *, boxes=((10, 30, 60, 80),), size=(100, 80), time_s=None, name="", source=0,
              smoothed=SMOOTHED, is_sure=True, is_detected=True) -> FrameResult:  # fmt: skip

@@ -31,30 +31,37 @@ class TestShippedConfigs:
 
 
 def test_defaults_below_yaml_below_flags(write_yaml):
-    path = write_yaml("source: a.mp4\nmax_frames: 5\n")
-    config = load_settings(LiveConfig, path, {"max_frames": 9, "record": None, "display": False})
-    assert (config.source, config.max_frames, config.record, config.display) == ("a.mp4", 9, None, False)
+    path = write_yaml("source: a.mp4\npipeline: {max_frames: 5, workers: 2}\n")
+    config = load_settings(
+        LiveConfig, path, {"pipeline": {"max_frames": 9}, "realtime": None, "output": {"display": False}}
+    )
+    assert (config.source, config.pipeline.max_frames, config.pipeline.workers) == (("a.mp4",), 9, 2)
+    assert (config.realtime, config.output.display) == (False, False)
     assert config.device == "auto"
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("max_frame: 3", "c.yaml: unknown key 'max_frame'; did you mean 'max_frames'?"),
-        ("recrod: a.mp4", "c.yaml: unknown key 'recrod'; did you mean 'record'?"),
-        ("zzz: 3", "c.yaml: unknown key 'zzz'; known keys: source, engine, device, detector, record, jsonl"),
-        ("max_frames: 0", "c.yaml: max_frames: Input should be greater than or equal to 1 (got 0)"),
+        ("sorce: a.mp4", "c.yaml: unknown key 'sorce'; did you mean 'source'?"),
+        ("output: {recrod: a.mp4}", "c.yaml: unknown key 'output.recrod'; did you mean 'output.record'?"),
+        ("zzz: 3", "c.yaml: unknown key 'zzz'; known keys: source, realtime, engine, device"),
+        (
+            "pipeline: {max_frames: 0}",
+            "c.yaml: pipeline.max_frames: Input should be greater than or equal to 1 (got",
+        ),
         (
             "device: tpu",
             "c.yaml: device: Input should be 'auto', 'cpu', 'cuda', 'tensorrt' or 'tensorrt-rtx' (got 'tpu')",
         ),
-        ("source: ''", "c.yaml: source: String should have at least 1 character"),
+        ("source: []", "c.yaml: source: Tuple should have at least 1 item after validation, not 0"),
+        ("pipeline: {detect_every: 0}", "detect_every is 0, expected 1 to 100 or auto"),
         ("- a\n- b", "c.yaml must hold key: value pairs, found list"),
         ("", "c.yaml must hold key: value pairs, found NoneType"),
         ("a: [", "c.yaml is not valid YAML"),
-        ("record: a.avi\njsonl: ./a.avi", "record and jsonl are the same file, a.avi"),
-        ("source: a.avi\nrecord: ./a.avi", "a.avi is both source and output; it would be overwritten"),
-        ("source: a.avi\njsonl: a.avi", "a.avi is both source and output; it would be overwritten"),
+        ("output: {record: a.avi, jsonl: ./a.avi}", "record and jsonl are the same file, a.avi"),
+        ("source: a.avi\noutput: {record: ./a.avi}", "a.avi is both source and output; it would be overwritten"),
+        ("source: [b.avi, a.avi]\noutput: {csv: a.avi}", "a.avi is both source and output; it would be overwritten"),
     ],
 )
 def test_bad_yaml(write_yaml, text, message):
@@ -83,12 +90,12 @@ def test_a_nested_key_is_looked_up_in_its_group(write_yaml, text, message):
 
 def test_the_model_is_not_overwritten_either():
     with pytest.raises(ConfigError, match="overwritten"):
-        load_settings(LiveConfig, None, {"engine": "net.onnx", "jsonl": "net.onnx"})
+        load_settings(LiveConfig, None, {"engine": "net.onnx", "output": {"jsonl": "net.onnx"}})
 
 
 def test_every_fault_has_a_line(write_yaml):
     with pytest.raises(ConfigError) as caught:
-        load_settings(LiveConfig, write_yaml("max_frames: 0\ndevise: cpu"), {})
+        load_settings(LiveConfig, write_yaml("pipeline: {max_frames: 0}\ndevise: cpu"), {})
     assert len(str(caught.value).splitlines()) == 2
 
 
@@ -102,8 +109,8 @@ def test_unreadable(tmp_path, content):
 
 
 def test_bad_flag_is_laid_to_the_command_line(write_yaml):
-    with pytest.raises(ConfigError, match=r"^command line: max_frames"):
-        load_settings(LiveConfig, write_yaml("source: a.mp4"), {"max_frames": 0})
+    with pytest.raises(ConfigError, match=r"^command line: pipeline\.max_frames"):
+        load_settings(LiveConfig, write_yaml("source: a.mp4"), {"pipeline": {"max_frames": 0}})
 
 
 def test_missing_setting_is_named():

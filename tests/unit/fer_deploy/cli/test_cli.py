@@ -49,9 +49,13 @@ class TestExitCodes:
     @pytest.mark.parametrize(
         ("args", "code", "text"),
         [
-            (["--max-frames", "0"], 2, "error: command line: max_frames: Input should be greater than or equal to 1"),
+            (
+                ["--max-frames", "0"],
+                2,
+                "error: command line: pipeline.max_frames: Input should be greater than or",
+            ),
             (["--config", "{}/none.yaml"], 2, "error: cannot read config"),
-            (["--record", "{}/a.txt"], 2, "known video suffixes are .mp4, .avi, .mkv"),
+            (["--record", "{}/a.txt"], 2, "known video suffixes are .mp4, .mkv, .avi"),
             (["--device", "tpu"], 2, "'tpu' is not one of"),
             (["--source", "nothing.mp4"], 8, "error: no source 'nothing.mp4'"),
             (["--source", "99"], 8, "error: cannot open camera 99"),
@@ -66,10 +70,10 @@ class TestExitCodes:
         assert text in result.stderr
 
     def test_stage_is_named(self, monkeypatch):
-        monkeypatch.setattr(live_module, "open_engine", lambda path, **options: FakeEngine(fail_at_call=1))
+        monkeypatch.setattr(live_module, "open_engine", lambda path, **options: FakeEngine(fail_at_call=0))
         result = run("live", *SYNTHETIC)
         assert result.exit_code == 7
-        assert "error [infer]: FakeEngine was told to fail at call 1" in result.stderr
+        assert "error [infer]: FakeEngine was told to fail at call 0" in result.stderr
 
     def test_disk_full(self, fake_engine):
         result = run("live", *SYNTHETIC, "--jsonl", "/dev/full")
@@ -119,7 +123,8 @@ class TestExitCodes:
     ],
 )
 def test_permissions_reach_the_engine(monkeypatch, tmp_path, flags, permissions):
-    def opened(path, *, device, **given):
+    def opened(path, *, device, threads, **given):
+        assert threads == 1  # the workers are as many as the cores
         assert given == permissions
         return FakeEngine()
 
@@ -147,7 +152,7 @@ class TestFailedStart:
             raise cv2.error("no window")
 
         monkeypatch.setattr(cv2, "namedWindow", refuse)
-        monkeypatch.setattr(live_module, "why_no_screen", lambda: None)
+        monkeypatch.setattr("fer_deploy.live.outputs.why_no_screen", lambda: None)
         result = run("live", "--source", "synthetic", "--max-frames", "2", "--record", tmp_path / "a.mp4")
         assert result.exit_code == 8
         assert "cannot open a window" in result.stderr

@@ -51,26 +51,27 @@ def test_how_int8_came_about(model):
     assert json.loads(metadata(artifact.model)[QUANTIZATION_KEY]) == artifact.record == RECORD
 
 
-class TestMetrics:
-    CHECKPOINT = {"PublicTest": {"plain": {"accuracy": 0.67}}}
+CHECKPOINT = {"PublicTest": {"plain": {"accuracy": 0.67}}}
 
+
+class TestMetrics:
     @pytest.fixture
     def spec(self):
-        return plan_models.make_spec("fp32").model_copy(update={"metrics": self.CHECKPOINT})
+        return plan_models.make_spec("fp32").model_copy(update={"metrics": CHECKPOINT})
 
     def test_a_file_that_was_not_measured_claims_nothing(self, model, spec):
-        assert artifact_of(model, spec, Variant.FP16, {}).spec.metrics == {"checkpoint": self.CHECKPOINT}
+        assert artifact_of(model, spec, Variant.FP16, {}).spec.metrics == {"checkpoint": CHECKPOINT}
 
     def test_measured(self, model, spec):
         artifact = artifact_of(model, spec, Variant.INT8_CPU, RECORD).measured({"accuracy": 0.66})
-        assert artifact.spec.metrics == {"artifact": {"accuracy": 0.66}, "checkpoint": self.CHECKPOINT}
+        assert artifact.spec.metrics == {"artifact": {"accuracy": 0.66}, "checkpoint": CHECKPOINT}
         found = metadata(artifact.model)
         assert spec_from_json(found[SPEC_KEY], where="x") == artifact.spec
         assert (found[VARIANT_KEY], json.loads(found[QUANTIZATION_KEY])) == ("int8-cpu", RECORD)
 
     def test_what_is_made_of_a_measured_graph_does_not_inherit_its_figures(self, model, spec):
         fp32 = artifact_of(model, spec, Variant.FP32, {}).measured({"accuracy": 0.67})
-        assert artifact_of(fp32.model, fp32.spec, Variant.FP16, {}).spec.metrics == {"checkpoint": self.CHECKPOINT}
+        assert artifact_of(fp32.model, fp32.spec, Variant.FP16, {}).spec.metrics == {"checkpoint": CHECKPOINT}
 
 
 def test_the_given_graph_keeps_its_own(model):

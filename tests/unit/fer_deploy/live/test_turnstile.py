@@ -25,15 +25,17 @@ def test_tickets_pass_in_order_whoever_comes_first():
     assert passed == sorted(tickets)
 
 
-def test_a_failure_within_a_turn_turns_the_later_ones_away():
+def test_a_failure_turns_the_later_ones_away_and_the_earlier_ones_pass():
     turnstile = Turnstile()
-    with pytest.raises(ValueError, match="broken"), turnstile.turn(0):
-        raise ValueError("broken")
-    with pytest.raises(Aborted), turnstile.turn(1):
+    turnstile.fail(1)
+    with turnstile.turn(0):
         pass
+    for ticket in (1, 2):
+        with pytest.raises(Aborted), turnstile.turn(ticket):
+            pass
 
 
-def test_abort_wakes_who_waits():
+def test_a_failure_wakes_who_waits():
     turnstile, outcome = Turnstile(), []
 
     def wait():
@@ -45,6 +47,6 @@ def test_abort_wakes_who_waits():
 
     thread = threading.Thread(target=wait)
     thread.start()
-    turnstile.abort()
+    turnstile.fail(3)
     thread.join(GUARD_S)
     assert outcome == ["aborted"]

@@ -27,5 +27,5 @@ def test_success_reports_nothing():
     assert done == [1]
 
 
-def test_is_no_daemon():
-    assert Worker("capture", print, print).daemon is False
+def test_a_worker_that_hangs_does_not_keep_the_process_alive():
+    assert Worker("capture", print, print).daemon

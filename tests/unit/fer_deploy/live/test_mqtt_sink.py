@@ -1,0 +1,260 @@
+import json
+import shutil
+import socket
+import ssl
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from queue import Queue
+
+import pytest
+
+from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
+from fer_deploy.live.sinks import MqttSink
+from fer_deploy.live.sinks.mqtt import MAX_UNSENT, parse_address
+
+GUARD_S = 20
+CONNECT, PUBLISH, DISCONNECT = 1, 3, 14
+
+
+class Broker:
+    """As much of MQTT 3.1.1 as a client that publishes at QoS 0 needs. `events` has what happened, in order."""
+
+    def __init__(self, port: int = 0, *, answer: int = 0, tls: ssl.SSLContext | None = None) -> None:
+        self._server = socket.create_server(("127.0.0.1", port))
+        self._tls = tls
+        self.port = self._server.getsockname()[1]
+        self._answer = answer
+        self.events: Queue[tuple] = Queue()
+        self._connections: list[socket.socket] = []
+        self._thread = threading.Thread(target=self._serve)
+        self._thread.start()
+
+    def _serve(self) -> None:
+        while True:
+            try:
+                connection, _ = self._server.accept()
+            except OSError:
+                return
+            self._connections.append(connection)
+            if self._tls is not None:
+                try:
+                    connection = self._tls.wrap_socket(connection, server_side=True)
+                except OSError:
+                    self.events.put(("no handshake",))
+                    continue
+            with connection, connection.makefile("rb") as stream:
+                try:
+                    while self._packet(connection, stream):
+                        pass
+                except OSError:
+                    pass
+
+    def _packet(self, connection, stream) -> bool:
+        head = stream.read(1)
+        if not head:
+            return False
+        length, shift = 0, 0
+        while True:
+            (byte,) = stream.read(1)
+            length, shift = length | (byte & 127) << shift, shift + 7
+            if byte < 128:
+                break
+        body = stream.read(length)
+        if head[0] >> 4 == CONNECT:
+            self.events.put(("connect", body))
+            connection.sendall(bytes([0x20, 2, 0, self._answer]))
+        elif head[0] >> 4 == PUBLISH:
+            size = int.from_bytes(body[:2], "big")
+            self.events.put(("publish", head[0] & 15, body[2 : 2 + size].decode(), json.loads(body[2 + size :])))
+        elif head[0] >> 4 == DISCONNECT:
+            self.events.put(("disconnect",))
+        return True
+
+    def next(self, kind: str) -> tuple:
+        event = self.events.get(timeout=GUARD_S)
+        assert event[0] == kind
+        return event
+
+    def close(self) -> None:
+        self._server.shutdown(socket.SHUT_RDWR)
+        self._server.close()
+        for connection in self._connections:
+            try:
+                connection.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                continue
+        self._thread.join(GUARD_S)
+        assert not self._thread.is_alive()
+
+
+@pytest.fixture
+def broker() -> Iterator[Broker]:
+    broker = Broker()
+    yield broker
+    broker.close()
+
+
+def connected(sink: MqttSink) -> MqttSink:
+    assert sink._is_connected.wait(GUARD_S)
+    return sink
+
+
+def noticed(sink: MqttSink, callback: str) -> threading.Event:
+    """Return an event that is set once paho has called this, the next time or again."""
+    event, before = threading.Event(), getattr(sink._client, callback)
+
+    def notice(*arguments) -> None:
+        before(*arguments)
+        event.set()
+
+    setattr(sink._client, callback, notice)
+    return event
+
+
+def test_a_message_a_frame(broker, make_result):
+    with connected(MqttSink(f"mqtt://127.0.0.1:{broker.port}/rooms/1/faces")) as sink:
+        for index in range(3):
+            assert sink.write(make_result(index, boxes=()), None) is True
+    broker.next("connect")
+    for index in range(3):
+        _, flags, topic, message = broker.next("publish")
+        assert (flags, topic) == (0, "rooms/1/faces")
+        assert message == {"frame": index, "time_s": index / 10, "faces": []}
+    broker.next("disconnect")
+    assert sink.num_dropped == 0
+
+
+def test_several_sources_are_told_apart(broker, make_result):
+    with connected(MqttSink(f"mqtt://127.0.0.1:{broker.port}/t", num_sources=2)) as sink:
+        sink.write(make_result(source=1), None)
+    broker.next("connect")
+    assert broker.next("publish")[3]["source"] == 1
+
+
+def test_user_and_password_reach_the_broker(broker):
+    with connected(MqttSink(f"mqtt://me:p%40ss@127.0.0.1:{broker.port}/t")) as sink:
+        assert "ss" not in str(sink.address)
+    body = broker.next("connect")[1]
+    assert body.endswith(b"\x00\x02me\x00\x04p@ss")
+
+
+def test_frames_without_a_broker_are_dropped_and_counted(make_result):
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    with MqttSink(f"mqtt://127.0.0.1:{port}/t") as sink:
+        assert all(sink.write(make_result(index), None) for index in range(5))
+    assert sink.num_dropped == 5
+
+
+def test_connects_again_when_the_broker_comes_back(make_result):
+    broker = Broker()
+    with connected(MqttSink(f"mqtt://127.0.0.1:{broker.port}/t")) as sink:
+        lost = noticed(sink, "on_disconnect")
+        broker.close()
+        assert lost.wait(GUARD_S)
+        sink.write(make_result(0), None)
+        again = Broker(broker.port)
+        try:
+            connected(sink).write(make_result(1), None)
+            again.next("connect")
+            assert again.next("publish")[3]["frame"] == 1
+        finally:
+            again.close()
+    assert sink.num_dropped >= 1
+
+
+@pytest.mark.parametrize(("answer", "reason"), [(4, "Bad user name or password"), (5, "Not authorized")])
+def test_refused_password_is_an_error_without_it(make_result, answer, reason):
+    broker = Broker(answer=answer)
+    try:
+        with MqttSink(f"mqtt://me:secret@127.0.0.1:{broker.port}/t") as sink:
+            refused = noticed(sink, "on_connect")
+            assert refused.wait(GUARD_S)
+            with pytest.raises(
+                SinkError, match=rf"mqtt://127.*/t refuses the connection: {reason}\. Fix: user"
+            ) as info:
+                sink.write(make_result(), None)
+        assert "secret" not in str(info.value)
+    finally:
+        broker.close()
+
+
+def test_a_network_that_takes_nothing_costs_neither_time_nor_memory(broker, make_result, monkeypatch):
+    class Unsent:
+        rc = 0
+
+        def is_published(self) -> bool:
+            return False
+
+        def wait_for_publish(self, timeout) -> None:
+            pass
+
+    with connected(MqttSink(f"mqtt://127.0.0.1:{broker.port}/t")) as sink:
+        monkeypatch.setattr(sink._client, "publish", lambda *args, **options: Unsent())
+        for index in range(MAX_UNSENT + 10):
+            sink.write(make_result(index), None)
+        assert len(sink._unsent) == MAX_UNSENT
+        assert sink.num_dropped == 10
+    assert sink.num_dropped == MAX_UNSENT + 10
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")
+class TestTls:
+    @pytest.fixture
+    def secure(self, tmp_path) -> Iterator[Broker]:
+        key, certificate = tmp_path / "key.pem", tmp_path / "certificate.pem"
+        command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost"]
+        command += ["-addext", "subjectAltName=IP:127.0.0.1", "-keyout", str(key), "-out", str(certificate)]
+        subprocess.run(command, check=True, capture_output=True)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(certificate, key)
+        broker = Broker(tls=context)
+        yield broker
+        broker.close()
+
+    def test_publishes_to_a_broker_that_is_trusted(self, secure, tmp_path, make_result, monkeypatch):
+        monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "certificate.pem"))
+        with connected(MqttSink(f"mqtts://127.0.0.1:{secure.port}/t")) as sink:
+            sink.write(make_result(7), None)
+        secure.next("connect")
+        assert secure.next("publish")[3]["frame"] == 7
+
+    # paho leaves the socket of a failed handshake to garbage collection.
+    @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+    def test_tells_nothing_to_one_that_is_not(self, secure, make_result):
+        with MqttSink(f"mqtts://me:secret@127.0.0.1:{secure.port}/t") as sink:
+            secure.next("no handshake")
+            sink.write(make_result(), None)
+        assert sink.num_dropped == 1
+
+
+def test_without_paho(monkeypatch):
+    monkeypatch.setitem(sys.modules, "paho.mqtt.client", None)
+    with pytest.raises(
+        MissingDependencyError, match=r"cannot publish to mqtt://h:1883/t: paho.*'fer-toolchain\[mqtt\]'"
+    ):
+        MqttSink("mqtt://me:secret@h/t")
+
+
+class TestAddress:
+    def test_ports(self):
+        assert (parse_address("mqtt://h/t").port, parse_address("mqtts://h/t").port) == (1883, 8883)
+        assert parse_address("mqtts://h:9/a/b")[:4] == ("h", 9, "a/b", True)
+
+    @pytest.mark.parametrize(
+        ("text", "says"),
+        [
+            ("http://me:secret@h/t", "not an MQTT address"),
+            ("mqtt://me:secret@h:nine/t", "not an MQTT address"),
+            ("mqtt:///t", "names no host"),
+            ("mqtt://me:secret@h", "topic must not be empty"),
+            ("mqtt://me:secret@h/a/+/b", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/a?b", "topic must not be empty nor contain"),
+        ],
+    )
+    def test_not_an_address(self, text, says):
+        with pytest.raises(ConfigError, match=rf"cannot publish.*{says}.*Expected mqtt://.*Fix: --mqtt") as info:
+            parse_address(text)
+        assert "secret" not in str(info.value)
