@@ -1,0 +1,84 @@
+"""Several videos, one after another; a bad one does not stop the others."""
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.progress import AnalysisProgress
+from fer_deploy.analyze.summary import Outcome
+from fer_deploy.analyze.video_analysis import Models, VideoAnalysis, load_results
+from fer_deploy.errors import ConfigError, FerDeployError
+
+
+def folders_of(videos: Sequence[Path], out: Path) -> dict[Path, Path]:
+    """Return the folder of each video's results.
+
+    Raises:
+        ConfigError: two videos have the same name but for their suffix.
+    """
+    num_of_name = Counter(video.stem for video in videos)
+    shared = [str(video) for video in videos if num_of_name[video.stem] > 1]
+    if shared:
+        raise ConfigError(
+            f"{' and '.join(shared)} would share the folder {out / Path(shared[0]).stem}. Fix: one --out for each"
+        )
+    return {video: out / video.stem for video in videos}
+
+
+class VideoBatch:
+    """Analyzes videos, each into a folder of its name. With more than one, index.html leads to their reports."""
+
+    def __init__(self, videos: Sequence[Path], config: AnalyzeConfig, models: Models,
+                 progress: AnalysisProgress) -> None:  # fmt: skip
+        """Take what `VideoAnalysis` takes, for several videos.
+
+        Raises:
+            ConfigError: two videos would share a folder.
+        """
+        self._folders = folders_of(videos, config.out)
+        self._config, self._models, self._progress = config, models, progress
+        self._current: VideoAnalysis | None = None
+        self._stop_requested = False
+
+    def stop(self) -> None:
+        """Ask the run to end. Takes no lock: fit for signal handlers."""
+        self._stop_requested = True
+        if self._current is not None:
+            self._current.stop()
+
+    @property
+    def num_frames_kept(self) -> int:
+        """Frames of the video in hand that the next run need not analyze again."""
+        return 0 if self._current is None else self._current.num_frames_kept
+
+    def run(self, on_outcome: Callable[[Outcome], None], *, restart: bool = False) -> list[Outcome]:
+        """Return what became of each video; fewer than there are if `stop` came first.
+
+        Args:
+            on_outcome: called with each as soon as it is known.
+            restart: throw away what earlier runs left.
+
+        Raises:
+            SinkError: index.html cannot be written.
+        """
+        outcomes: list[Outcome] = []
+        for video, folder in self._folders.items():
+            outcome = self._outcome(video, folder, restart=restart)
+            if outcome is None:
+                break
+            outcomes.append(outcome)
+            on_outcome(outcome)
+        if len(self._folders) > 1 and any(outcome.summary for outcome in outcomes):
+            load_results().write_index(self._config.out, outcomes)
+        return outcomes
+
+    def _outcome(self, video: Path, folder: Path, *, restart: bool) -> Outcome | None:
+        self._current = VideoAnalysis(video, folder, self._config, self._models, self._progress)
+        if self._stop_requested:
+            return None
+        try:
+            summary = self._current.run(restart=restart)
+        except FerDeployError as err:
+            return Outcome(video, folder, None, err)
+        return None if summary is None else Outcome(video, folder, summary)

@@ -1,0 +1,108 @@
+"""Fingerprint: what results depend on. A run goes on only where nothing of it has changed."""
+
+import hashlib
+import os
+from pathlib import Path
+from typing import Any, Final, Self
+
+from pydantic import BaseModel, ConfigDict
+
+from fer_deploy import __version__
+from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.artifacts import file_sha256
+from fer_deploy.detectors import DetectorConfig
+from fer_deploy.detectors.yunet_file import file_at_hand, yunet_file
+from fer_deploy.errors import StreamError
+
+_SAMPLE_BYTES: Final = 2**20
+_WITHOUT_INFLUENCE: Final = (
+    "out",
+    "engine",
+    "trust_plan",
+    "allow_host_code",
+    "segment_frames",
+    "workers",
+    "detector_model",
+)
+"""Settings that change no result, or that are named below by the bytes they stand for."""
+
+
+class Fingerprint(BaseModel):
+    """Digests of video and models, and every setting that shapes results.
+
+    Attributes:
+        video: size in bytes and SHA-256 of the first and last MiB.
+        engine: SHA-256 of the model file.
+        detector: SHA-256 of the detector's file; empty where it needs none.
+        version: of this program.
+        settings: dotted name -> value.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    video: str
+    engine: str
+    detector: str
+    version: str
+    settings: dict[str, Any]
+
+    @classmethod
+    def of(cls, video: Path, config: AnalyzeConfig, *, engine: Path, detector: Path | None) -> Self:
+        """Read the files.
+
+        Raises:
+            StreamError: the video cannot be read.
+        """
+        settings = _flat(config.model_dump(mode="json")) | {"frames_per_segment": config.frames_per_segment}
+        return cls(
+            video=_sampled(video),
+            engine=file_sha256(engine),
+            detector="" if detector is None else file_sha256(detector),
+            version=__version__,
+            settings=settings,
+        )
+
+    def differences(self, then: "Fingerprint") -> list[str]:
+        """Return what is not as it was `then`, in words; empty if nothing."""
+        found = []
+        if self.video != then.video:
+            found.append("another video of that name")
+        if self.engine != then.engine:
+            found.append("another model")
+        if self.detector != then.detector:
+            found.append("another detector file")
+        if self.version != then.version:
+            found.append(f"fer-deploy {self.version} instead of {then.version}")
+        names = sorted(self.settings.keys() | then.settings.keys())
+        now_then = ((name, self.settings.get(name), then.settings.get(name)) for name in names)
+        return found + [f"{name} {now} instead of {before}" for name, now, before in now_then if now != before]
+
+
+def detector_file(config: DetectorConfig) -> Path | None:
+    """Return the file of the detector's network; None where it has none."""
+    if config.detector == "haar":
+        return None
+    return file_at_hand(config.detector_model) if config.detector == "auto" else yunet_file(config.detector_model)
+
+
+def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for name, value in settings.items():
+        if isinstance(value, dict):
+            flat |= _flat(value, f"{prefix}{name}.")
+        elif name not in _WITHOUT_INFLUENCE:
+            flat[prefix + name] = value
+    return flat
+
+
+def _sampled(video: Path) -> str:
+    """Return size and digest of both ends: reading hours of video for a digest would take as long as decoding it."""
+    try:
+        with video.open("rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            digest = hashlib.sha256(file.read(_SAMPLE_BYTES))
+            file.seek(max(0, size - _SAMPLE_BYTES))
+            digest.update(file.read(_SAMPLE_BYTES))
+    except OSError as err:
+        raise StreamError(f"cannot read the video {video}: {err.strerror}. Fix: check path and permissions") from err
+    return f"{size}:{digest.hexdigest()}"

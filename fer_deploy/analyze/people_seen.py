@@ -1,0 +1,105 @@
+"""Who was seen in a video, for how long, and showing what: from the rows of its table, in constant memory for each."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_deploy.vision.types import UNSURE
+
+PASSER_BY_S: Final = 1.0
+"""Tracks that were visible for less are passers-by: too short to say anything about them, and often mistakes."""
+MAX_BINS: Final = 400
+_FRAMES_PER_BIN: Final = 3
+
+
+class Rows(NamedTuple):
+    """Some rows of a table, one a face, in the order of the video.
+
+    Attributes:
+        time_s: (N,) float64.
+        track: (N,) int64.
+        label: (N,) of str, the smoothed emotion.
+        is_sure: (N,) bool.
+        probs: (N, C) float64, smoothed.
+    """
+
+    time_s: NDArray[np.float64]
+    track: NDArray[np.int64]
+    label: NDArray[np.object_]
+    is_sure: NDArray[np.bool_]
+    probs: NDArray[np.float64]
+
+
+@dataclass
+class PersonSeen:
+    """One track over the video.
+
+    Attributes:
+        number: the track's.
+        first_s, last_s: when the face was first and last visible.
+        num_frames: in which it was visible.
+        num_shown: frames by what was shown: each label, and `UNSURE`.
+    """
+
+    number: int
+    first_s: float
+    last_s: float
+    num_frames: int = 0
+    num_shown: dict[str, int] = field(default_factory=dict)
+
+
+class Timeline(NamedTuple):
+    """A person's smoothed probabilities over the whole video, in bins of equal length.
+
+    Attributes:
+        edges_s: (T + 1,) borders of the bins.
+        probs: (T, C); NaN where the face was not visible.
+    """
+
+    edges_s: NDArray[np.float64]
+    probs: NDArray[np.float64]
+
+
+def people_from_rows(batches: Iterable[Rows]) -> list[PersonSeen]:
+    """Return everybody, in the order of their numbers."""
+    people: dict[int, PersonSeen] = {}
+    for rows in batches:
+        shown = np.where(rows.is_sure, rows.label, UNSURE)
+        for track in np.unique(rows.track).tolist():
+            here = rows.track == track
+            times = rows.time_s[here]
+            person = people.setdefault(track, PersonSeen(track, float(times[0]), float(times[-1])))
+            person.last_s = float(times[-1])
+            person.num_frames += len(times)
+            for label, num in zip(*np.unique(shown[here].astype(str), return_counts=True), strict=True):
+                person.num_shown[str(label)] = person.num_shown.get(str(label), 0) + int(num)
+    return [people[track] for track in sorted(people)]
+
+
+def timelines_from_rows(
+    batches: Iterable[Rows], tracks: Sequence[int], *, end_s: float, num_frames: int, num_labels: int
+) -> dict[int, Timeline]:
+    """Return the timeline of each of some people.
+
+    Args:
+        batches: all rows.
+        tracks: whose.
+        end_s: when the video ends.
+        num_frames: of the video.
+        num_labels: of the classifier.
+    """
+    num_bins = min(MAX_BINS, max(1, num_frames // _FRAMES_PER_BIN))
+    edges_s = np.linspace(0.0, max(end_s, 1e-3), num_bins + 1)
+    sums = {track: np.zeros((num_bins, num_labels)) for track in tracks}
+    counts = {track: np.zeros(num_bins) for track in tracks}
+    for rows in batches:
+        bins = np.clip(np.searchsorted(edges_s, rows.time_s, side="right") - 1, 0, num_bins - 1)
+        for track in set(np.unique(rows.track).tolist()) & sums.keys():
+            here = rows.track == track
+            np.add.at(sums[track], bins[here], rows.probs[here])
+            np.add.at(counts[track], bins[here], 1)
+    with np.errstate(invalid="ignore"):
+        return {track: Timeline(edges_s, sums[track] / counts[track][:, None]) for track in tracks}

@@ -1,0 +1,111 @@
+"""The last step: parts become whole files, and what is in them a summary, a picture and a page."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from fer_deploy.analyze.accounting import check_outputs
+from fer_deploy.analyze.checkpoint import Checkpoint
+from fer_deploy.analyze.joining import check_room, join_csv, join_videos, num_rows_in_csv
+from fer_deploy.analyze.parts import TABLES, VIDEO, Parts
+from fer_deploy.analyze.people_seen import people_from_rows, timelines_from_rows
+from fer_deploy.analyze.report import MOST_CARDS, index_html, report_html
+from fer_deploy.analyze.summary import Outcome, Subject, Summary
+from fer_deploy.analyze.tables import join_parquet, num_rows_in_parquet, rows_from_parquet
+from fer_deploy.analyze.timeline import longest_visible, timeline_png
+from fer_deploy.analyze.whole_file import whole_file, write_whole, writing
+from fer_deploy.live.sinks.video_encoder import num_frames_in
+
+FACES: Final = "faces"
+"""What tables are called: faces.parquet, faces.csv, and the same of frames."""
+PARQUET: Final = f"{FACES}.parquet"
+ANNOTATED: Final = "annotated.mp4"
+PICTURE: Final = "timeline.png"
+PAGE: Final = "report.html"
+SUMMARY: Final = "summary.json"
+_ONE_ROW_A_FACE: Final = (PARQUET, f"{FACES}.csv")
+INDEX: Final = "index.html"
+RESULTS: Final = (*(f"{FACES}.{kind}" for kind in TABLES), ANNOTATED, PICTURE, PAGE, SUMMARY)
+
+
+def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject, *, with_video: bool) -> Summary:
+    """Write everything about a video whose last segment is finished; the summary comes last and says that all is there.
+
+    Killed in the middle, it is begun anew: parts are only read.
+
+    Args:
+        parts: of the video.
+        folder: for the results.
+        end: the last checkpoint.
+        subject: what was analyzed with what.
+        with_video: whether there is an annotated video.
+
+    Raises:
+        SinkError: too little space, or the folder cannot be written.
+        StreamError: what was written does not agree with the accounting.
+    """
+    with writing(folder):
+        for leftover in folder.glob("*.part.*"):
+            leftover.unlink()
+    kinds = (*TABLES, VIDEO) if with_video else TABLES
+    check_room([path for kind in kinds for path in parts.paths(len(end.starts_s), kind)], folder)
+    num_rows = _join(parts, folder, end, with_video=with_video)
+    seen = people_from_rows(rows_from_parquet(folder / PARQUET, subject.labels))
+    summary = Summary.of(subject, end, seen)
+    num_faces = {name: num for name, num in num_rows.items() if name in _ONE_ROW_A_FACE}
+    num_frames = {name: num for name, num in num_rows.items() if name not in _ONE_ROW_A_FACE}
+    check_outputs(
+        end.accounting,
+        num_faces=num_faces | {"the sum over all people": summary.num_faces_of_people},
+        num_frames=num_frames,
+    )
+    _report(folder, summary)
+    write_whole(folder / SUMMARY, summary.model_dump_json(indent=2).encode())
+    return summary
+
+
+def write_index(out: Path, outcomes: Sequence[Outcome]) -> None:
+    """Write the page that leads to the reports of several videos, in the folder of their folders.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    write_whole(out / INDEX, index_html(outcomes).encode())
+
+
+def remove_results(folder: Path) -> None:
+    """Remove what `write_results` wrote, the summary first."""
+    with writing(folder):
+        for name in reversed(RESULTS):
+            (folder / name).unlink(missing_ok=True)
+
+
+def _join(parts: Parts, folder: Path, end: Checkpoint, *, with_video: bool) -> dict[str, int]:
+    """Write the whole files. Return how many rows or pictures each of them holds, counted in the files themselves."""
+    num = len(end.starts_s)
+    held: dict[str, int] = {}
+    for kind in TABLES:
+        is_parquet = kind.endswith("parquet")
+        path = folder / f"{FACES}.{kind}"
+        with whole_file(path) as unfinished:
+            (join_parquet if is_parquet else join_csv)(parts.paths(num, kind), unfinished)
+        held[path.name] = (num_rows_in_parquet if is_parquet else num_rows_in_csv)(path)
+    return held | (_join_video(parts, folder, end) if with_video else {})
+
+
+def _join_video(parts: Parts, folder: Path, end: Checkpoint) -> dict[str, int]:
+    with whole_file(folder / ANNOTATED) as unfinished:
+        join_videos(parts.paths(len(end.starts_s), VIDEO), end.starts_s, unfinished)
+    return {ANNOTATED: num_frames_in(folder / ANNOTATED)}
+
+
+def _report(folder: Path, summary: Summary) -> None:
+    shown = [person.number for person in longest_visible(summary.people, MOST_CARDS)]
+    timelines = timelines_from_rows(
+        rows_from_parquet(folder / PARQUET, summary.labels), shown, end_s=summary.duration_s,
+        num_frames=summary.accounting.num_analyzed, num_labels=len(summary.labels),
+    )  # fmt: skip
+    write_whole(folder / PICTURE, timeline_png(summary, timelines))
+    files = [name for name in RESULTS if name not in (PAGE, SUMMARY) and (folder / name).exists()]
+    page = report_html(summary, timelines, [*files, SUMMARY])
+    write_whole(folder / PAGE, page.encode())

@@ -1,0 +1,44 @@
+"""What a segment's results go to."""
+
+from pathlib import Path
+
+from fer_deploy.live.sinks import Picture, Sink, VideoSink
+from fer_deploy.live.sinks.picture_fit import fit_picture
+from fer_deploy.vision.types import FrameResult
+
+
+class Tally(Sink):
+    """Counts results; `start_s` and `end_s` are the times of the first and last frame."""
+
+    name = "tally"
+
+    def __init__(self) -> None:
+        self.num_frames = self.num_with_faces = self.num_faces = 0
+        self.start_s = self.end_s = 0.0
+
+    def write(self, result: FrameResult, picture: Picture | None) -> bool:
+        """Count a frame."""
+        if self.num_frames == 0:
+            self.start_s = result.frame.time_s
+        self.end_s = result.frame.time_s
+        self.num_frames += 1
+        self.num_faces += len(result.faces)
+        self.num_with_faces += bool(result.faces)
+        return True
+
+
+class PartVideoSink(VideoSink):
+    """A part of an annotated video. All parts have the size of the video's first frame, so that they can be joined.
+
+    Frames keep their times: phones record at an uneven rate.
+    """
+
+    def __init__(self, path: Path, fps: float, *, size: tuple[int, int]) -> None:
+        """See `VideoSink`; `size` is width and height."""
+        super().__init__(path, fps, is_live=True)
+        self._frame_size = size
+
+    def write(self, result: FrameResult, picture: Picture | None) -> bool:
+        """Append a picture, fitted where it is of another size."""
+        assert picture is not None
+        return super().write(result, fit_picture(picture, self._frame_size))

@@ -1,0 +1,56 @@
+"""Stacks: a timeline as areas upon one another, for any means of drawing."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_deploy.analyze.people_seen import Timeline
+
+_COLORS: Final = ("#d1495b", "#7a9e3c", "#7b5ea7", "#f2b134", "#3d7ebf", "#26b3a6", "#b4bcc8", "#8c6d46")
+UNSURE_COLOR: Final = "#e6e8ec"
+SHORT_S: Final = 12.0
+"""Videos below that have an axis with tenths of seconds."""
+
+
+class Stack(NamedTuple):
+    """A stretch in which the face was visible.
+
+    Attributes:
+        times_s: (N,) seconds, increasing.
+        levels: (C + 1, N) cumulated probabilities: label c lies between rows c and c + 1.
+    """
+
+    times_s: NDArray[np.float64]
+    levels: NDArray[np.float64]
+
+
+def stacks_from_timeline(timeline: Timeline) -> Iterator[Stack]:
+    """Yield the stretches in their order; each reaches from its first bin's left edge to its last bin's right one."""
+    edges_s, probs = timeline
+    visible = np.concatenate([[False], ~np.isnan(probs[:, 0]), [False]])
+    changes = np.flatnonzero(visible[1:] != visible[:-1])
+    for start, end in zip(changes[::2], changes[1::2], strict=True):
+        centers_s = (edges_s[start:end] + edges_s[start + 1 : end + 1]) / 2
+        times_s = np.concatenate([[edges_s[start]], centers_s, [edges_s[end]]])
+        part = np.concatenate([probs[start : start + 1], probs[start:end], probs[end - 1 : end]])
+        levels = np.concatenate([np.zeros((1, len(part))), np.cumsum(part, axis=1).T])
+        yield Stack(times_s, levels)
+
+
+def colors_of(labels: Sequence[str]) -> dict[str, str]:
+    """Return the color of each label by its place."""
+    return {label: _COLORS[index % len(_COLORS)] for index, label in enumerate(labels)}
+
+
+def clock_text(seconds: float) -> str:
+    """Return seconds as people read a player: 0:07, 12:34, 1:02:03."""
+    whole = int(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def tick_text(seconds: float, duration_s: float) -> str:
+    """Return a moment as an axis shows it, with tenths where the video is short."""
+    return f"{seconds:.1f} s" if duration_s < SHORT_S else clock_text(seconds)

@@ -1,0 +1,40 @@
+"""Tables of faces as Parquet: joined and read row group by row group. PyArrow lives here."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+import pyarrow.parquet as pq
+
+from fer_deploy.analyze.people_seen import Rows
+
+
+def join_parquet(parts: Sequence[Path], path: Path) -> None:
+    """Write one file from several of one schema, keeping their row groups."""
+    with pq.ParquetWriter(path, pq.read_schema(parts[0]), compression="zstd") as whole:
+        for part in parts:
+            with pq.ParquetFile(part) as file:
+                for group in range(file.num_row_groups):
+                    whole.write_table(file.read_row_group(group))
+
+
+def num_rows_in_parquet(path: Path) -> int:
+    """Return how many rows a file holds."""
+    return int(pq.read_metadata(path).num_rows)
+
+
+def rows_from_parquet(path: Path, labels: Sequence[str]) -> Iterator[Rows]:
+    """Yield the rows of a table, a row group at a time."""
+    probs = [f"smoothed_p_{label}" for label in labels]
+    columns = ["time_s", "track", "smoothed_emotion", "sure", *probs]
+    with pq.ParquetFile(path) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=columns)
+            if table.num_rows:
+                yield Rows(
+                    time_s=table["time_s"].to_numpy(),
+                    track=table["track"].to_numpy(),
+                    label=np.asarray(table["smoothed_emotion"].to_pylist(), dtype=object),
+                    is_sure=np.asarray(table["sure"].to_pylist(), dtype=bool),
+                    probs=np.column_stack([table[name].to_numpy() for name in probs]),
+                )

@@ -1,0 +1,229 @@
+"""VideoAnalysis: one video, segment by segment, from wherever an earlier run came to."""
+
+from collections.abc import Sequence
+from contextlib import ExitStack, closing
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fer_deploy.analyze.accounting import Accounting
+from fer_deploy.analyze.checkpoint import Checkpoint, check_same
+from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.fingerprint import Fingerprint
+from fer_deploy.analyze.parts import VIDEO, Parts
+from fer_deploy.analyze.progress import AnalysisProgress
+from fer_deploy.analyze.recording import Recording
+from fer_deploy.analyze.segment_sinks import PartVideoSink, Tally
+from fer_deploy.analyze.summary import Subject, Summary
+from fer_deploy.detectors import DetectorFactory
+from fer_deploy.engines.base import Engine
+from fer_deploy.errors import MissingDependencyError, StreamError
+from fer_deploy.live.pipeline import LivePipeline
+from fer_deploy.live.sinks import CsvSink, ParquetSink, Sink
+from fer_deploy.live.sources.video import open_file
+from fer_deploy.vision.people import People
+
+
+class Models(NamedTuple):
+    """What frames are analyzed with.
+
+    Attributes:
+        engine: opened; stays the caller's.
+        engine_file: where it came from.
+        detectors: makes a detector for each worker.
+        detector_file: the detector's network, None where it has none.
+    """
+
+    engine: Engine
+    engine_file: Path
+    detectors: DetectorFactory
+    detector_file: Path | None
+
+
+def load_results() -> Any:
+    """Return `fer_deploy.analyze.results`, which draws and writes what is left at the end.
+
+    Raises:
+        MissingDependencyError: a package of the extra is not installed.
+    """
+    try:
+        return import_module("fer_deploy.analyze.results")
+    except ImportError as err:
+        raise MissingDependencyError(
+            f"analyzing needs the extra analyze: {err}. Fix: pip install 'fer-toolchain[analyze]'"
+        ) from err
+
+
+class VideoAnalysis:
+    """The analysis of one video; make a new one for each run.
+
+    The loop runs anew for each segment and ends with it, so that a checkpoint holds the state of all its parts at one
+    frame. Segments lie where they lie however often a run is killed: results are the same to the last bit.
+
+    Attributes:
+        num_frames_kept: analyzed and in a checkpoint.
+    """
+
+    def __init__(self, video: Path, folder: Path, config: AnalyzeConfig, models: Models,
+                 progress: AnalysisProgress) -> None:  # fmt: skip
+        """Name the parts; nothing is opened yet.
+
+        Args:
+            video: the file.
+            folder: for its results.
+            config: settings.
+            models: engine and detectors.
+            progress: is told how far it is.
+        """
+        self._video, self._folder, self._config, self._models = video, folder, config, models
+        self._progress = progress
+        self._results = load_results()
+        self._pipeline: LivePipeline | None = None
+        self._stop_requested = False
+        self.num_frames_kept = 0
+
+    def stop(self) -> None:
+        """Ask the run to end; what the current segment has is given up. Takes no lock: fit for signal handlers."""
+        self._stop_requested = True
+        if self._pipeline is not None:
+            self._pipeline.stop()
+
+    def run(self, *, restart: bool = False) -> Summary | None:
+        """Analyze the video to its end, or go on with it; None if `stop` came first.
+
+        Args:
+            restart: throw away what an earlier run left.
+
+        Raises:
+            ConfigError: the folder holds results of another video, model or setting.
+            StreamError: the video cannot be read, or the accounting is wrong.
+            SinkError: results cannot be written.
+        """
+        fingerprint = self._fingerprint()
+        summary_file = self._folder / "summary.json"
+        finished = None if restart else Summary.load(summary_file)
+        if finished is not None:
+            check_same(fingerprint, finished.fingerprint, self._folder)
+            return finished
+        with ExitStack() as opened:
+            recording = opened.enter_context(closing(Recording(open_file(self._video))))
+            recording.peek()  # a file that holds no video leaves no trace in the folder
+            parts = opened.enter_context(Parts(self._folder / "parts"))
+            if restart:
+                parts.clear()
+                self._results.remove_results(self._folder)
+            state = Checkpoint.load(parts.checkpoint) or self._first_state(fingerprint, recording)
+            check_same(fingerprint, state.fingerprint, self._folder)
+            parts.remove_beyond(len(state.starts_s))
+            end = self._analyze(recording, parts, state)
+            if end is None:
+                return None
+            self._progress.finish()
+            engine = self._models.engine
+            subject = Subject(self._video, engine.description, engine.spec.labels)
+            summary: Summary = self._results.write_results(
+                parts, self._folder, end, subject, with_video=self._config.video
+            )
+            parts.remove()
+            return summary
+
+    def _fingerprint(self) -> Fingerprint:
+        models = self._models
+        return Fingerprint.of(self._video, self._config, engine=models.engine_file, detector=models.detector_file)
+
+    def _first_state(self, fingerprint: Fingerprint, recording: Recording) -> Checkpoint:
+        first = recording.peek()
+        assert first is not None
+        height, width = first.frame_bgr.shape[:2]
+        accounting = Accounting(num_announced=recording.source.num_frames)
+        return Checkpoint(
+            fingerprint=fingerprint, fps=recording.source.fps, picture_size=(width, height), accounting=accounting
+        )
+
+    def _analyze(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
+        """Bring the video to its end and return the last checkpoint; None if `stop` came first."""
+        done = self.num_frames_kept = state.accounting.num_analyzed
+        self._progress.begin(self._video.name, num_done=done, num_announced=state.accounting.num_announced)
+        if not state.is_complete and done and not self._skip(recording, state):
+            return None
+        while not state.is_complete:
+            after = None if self._stop_requested else self._analyze_segment(recording, parts, state)
+            if after is None:
+                return None
+            parts.sync(len(state.starts_s))
+            after.save(parts.checkpoint)
+            state = after
+            self.num_frames_kept = state.accounting.num_analyzed
+        return state
+
+    def _skip(self, recording: Recording, state: Checkpoint) -> bool:
+        num = state.accounting.num_analyzed
+
+        def on_skip(index: int) -> bool:
+            self._progress.skip(index, num)
+            return not self._stop_requested
+
+        if not recording.skip(num, on_skip=on_skip):
+            return False
+        recording.peek()
+        if recording.num_skipped != state.accounting.num_skipped:
+            raise StreamError(
+                f"{self._video} has {recording.num_skipped} corrupt frames up to frame {num}, where it had "
+                f"{state.accounting.num_skipped}. Fix: check the disk that holds it, or --restart"
+            )
+        return True
+
+    def _analyze_segment(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
+        """Analyze the next segment and return the state after it; None if `stop` came before its end."""
+        config, labels = self._config.pipeline, self._models.engine.spec.labels
+        known = state.people
+        people = People(config.people, labels) if known is None else People.from_state(config.people, labels, known)
+        segment = recording.segment(self._config.frames_per_segment)
+        tally = Tally()
+        sinks = [tally, *self._open_sinks(parts, state)]
+        self._pipeline = LivePipeline(
+            segment, self._models.detectors, self._models.engine, sinks, config=config, people=[people]
+        )
+        if self._stop_requested:  # it came while there was no pipeline to be told
+            self._pipeline.stop()
+        before = state.accounting
+        self._pipeline.run(
+            lambda now: self._progress.advance(before.num_analyzed + now.num_frames, before.num_faces + now.num_faces)
+        )
+        if self._stop_requested and not (segment.is_whole and tally.num_frames == segment.health.num_captured):
+            return None
+        return self._state_after(recording, state, tally, people)
+
+    def _open_sinks(self, parts: Parts, state: Checkpoint) -> Sequence[Sink]:
+        number, labels = len(state.starts_s), self._models.engine.spec.labels
+        with ExitStack() as opened:
+            sinks: list[Sink] = [
+                opened.enter_context(ParquetSink(parts.path(number, "parquet"), labels)),
+                opened.enter_context(CsvSink(parts.path(number, "csv"), labels)),
+            ]
+            if self._config.video:
+                video = PartVideoSink(parts.path(number, VIDEO), state.fps, size=state.picture_size)
+                sinks.append(opened.enter_context(video))
+            opened.pop_all()  # from here on the loop closes them
+            return sinks
+
+    def _state_after(self, recording: Recording, before: Checkpoint, tally: Tally, people: People) -> Checkpoint:
+        is_complete = recording.peek() is None
+        counts = before.accounting
+        accounting = Accounting(
+            num_announced=counts.num_announced,
+            num_decoded=recording.num_taken + recording.num_skipped,
+            num_skipped=recording.num_skipped,
+            num_analyzed=counts.num_analyzed + tally.num_frames,
+            num_with_faces=counts.num_with_faces + tally.num_with_faces,
+            num_faces=counts.num_faces + tally.num_faces,
+        )
+        accounting.check()
+        health = recording.source.health
+        progress = {"starts_s": [*before.starts_s, tally.start_s], "end_s": tally.end_s, "accounting": accounting}
+        return before.model_copy(
+            update=progress | {
+                "num_size_changes": health.num_size_changes, "people": people.state(), "is_complete": is_complete,
+                "trouble": health.last_error if is_complete else "",
+            }
+        )  # fmt: skip

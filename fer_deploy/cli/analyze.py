@@ -1,0 +1,106 @@
+"""fer-deploy analyze: flags and printing around `VideoBatch`."""
+
+import logging
+import shlex
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import click
+import cv2
+from rich.console import Console
+
+from fer_deploy.analyze.batch import VideoBatch
+from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.fingerprint import detector_file
+from fer_deploy.analyze.summary import Outcome
+from fer_deploy.analyze.video_analysis import Models, load_results
+from fer_deploy.artifacts import bundled_model
+from fer_deploy.cli.analyze_progress import ProgressDisplay
+from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
+from fer_deploy.detectors import build_detectors
+from fer_deploy.engines import Engine, open_engine
+from fer_deploy.settings import load_settings
+
+
+@click.command("analyze")
+@click.argument("videos", nargs=-1, required=True, type=PATH, metavar="VIDEO...")
+@click.option(
+    "--out", type=PATH, help="Folder for the results; each video gets a folder of its name in it.  [required]"
+)
+@click.option("--config", "config_path", type=PATH, help="YAML; see docs/analyze.md. Flags win.")
+@engine_options
+@analysis_options
+@click.option("--video/--no-video", default=None, help="Write the annotated video.  [default: video]")
+@click.option("--segment-frames", type=int, help="Frames between two checkpoints.  [default: about a thousand]")
+@click.option("--restart", is_flag=True, help="Throw away what an earlier run left in --out for these videos.")
+def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, **flags: Any) -> None:
+    """Analyze recorded videos: who is to be seen when, showing what.
+
+    \b
+    fer-deploy analyze interview.mp4 --out results      results/interview/report.html and what it is made of
+    fer-deploy analyze *.mp4 --out results --no-video   many, without annotated videos; results/index.html
+
+    A run that was stopped or killed goes on where it was: give the same command again.
+    """  # noqa: D301 - click's mark for text that is not to be wrapped
+    config = load_settings(AnalyzeConfig, config_path, nested(flags, ANALYSIS_GROUPS))
+    # Our own errors name the cause; OpenCV's warnings would bury them.
+    cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
+    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    load_results()  # what is not installed is to show before hours of work
+    console = Console(stderr=True)
+    engine_file = config.engine or bundled_model()
+    permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
+    # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.
+    with open_engine(engine_file, device=config.device, threads=1, **permissions) as engine:
+        console.print(f"engine: {engine.description}", highlight=False)
+        models = _models(engine, engine_file, config)
+        with ProgressDisplay(console) as display:
+            batch = VideoBatch(videos, config, models, display)
+            with stop_on_signals(batch.stop) as signals:
+                outcomes = batch.run(lambda outcome: _report(outcome, console), restart=restart)
+    if len(outcomes) < len(videos):
+        _say_how_to_go_on(len(outcomes), len(videos), batch.num_frames_kept)
+        sys.exit(128 + signals[0])
+    _raise_failures(outcomes)
+    if len(videos) > 1:
+        click.echo(f"all: {config.out / 'index.html'}")
+
+
+def _models(engine: Engine, engine_file: Path, config: AnalyzeConfig) -> Models:
+    return Models(engine, engine_file, build_detectors(config.detection), detector_file(config.detection))
+
+
+def _report(outcome: Outcome, console: Console) -> None:
+    """Print what became of a video as soon as it is known."""
+    if outcome.summary is None:
+        console.print(f"{outcome.video}: failed: {outcome.failure}", highlight=False, soft_wrap=True)
+        return
+    summary, counts = outcome.summary, outcome.summary.accounting
+    if summary.trouble:
+        console.print(f"{outcome.video}: {summary.trouble}", highlight=False, soft_wrap=True)
+    words = [f"{counts.num_analyzed:,} frames", f"{counts.num_faces:,} faces", f"{len(summary.people)} people"]
+    if summary.passers_by.num_tracks:
+        words.append(f"{summary.passers_by.num_tracks} passers-by")
+    if counts.num_skipped:
+        words.append(f"{counts.num_skipped:,} corrupt frames skipped")
+    click.echo(f"{outcome.video.name}: {', '.join(words)}: {outcome.folder / 'report.html'}")
+
+
+def _raise_failures(outcomes: Sequence[Outcome]) -> None:
+    failed = [outcome for outcome in outcomes if outcome.failure is not None]
+    if not failed:
+        return
+    first = failed[0].failure
+    assert first is not None
+    if len(outcomes) == 1:
+        raise first
+    names = ", ".join(str(outcome.video) for outcome in failed)
+    raise type(first)(f"{len(failed)} of {len(outcomes)} videos could not be analyzed: {names}")
+
+
+def _say_how_to_go_on(num_done: int, num_videos: int, num_frames_kept: int) -> None:
+    done = f"{num_done} of {num_videos} videos are done, of the next " if num_videos > 1 else ""
+    command_line = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    click.echo(f"stopped: {done}{num_frames_kept:,} frames are kept. To go on: {command_line}", err=True)

@@ -1,0 +1,113 @@
+"""Flags that `live` and `analyze` share, and the ways from flags to settings and from signals to a good end."""
+
+import signal
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, TypeVar, get_args
+
+import click
+
+from fer_deploy.detectors import DetectorName
+from fer_deploy.engines import Device
+
+PATH: Final = click.Path(path_type=Path)
+ANALYSIS_GROUPS: Final[Mapping[str, Sequence[str]]] = {
+    "detection": ("detector", "detector_model", "min_face", "roi", "max_faces", "min_score"),
+    "pipeline": ("detect_every", "workers", "max_frames"),
+    "pipeline.people": ("smoothing_s", "unsure_below"),
+}
+"""Which group of the settings the flags of `analysis_options` belong to."""
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class IntervalType(click.ParamType[Any]):
+    """A number of frames, or auto."""
+
+    name = "N|auto"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return an int or "auto"."""
+        if value == "auto":
+            return value
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of frames nor auto", param, ctx)
+
+
+_ENGINE: Final = (
+    click.option("--engine", type=PATH, help="Model file.  [default: the one that ships with the package]"),
+    click.option("--device", type=click.Choice(get_args(Device)), help="Where the engine runs.  [default: auto]"),
+    click.option(
+        "--trust-plan", is_flag=True, default=None, help="Load a TensorRT plan that its manifest does not vouch for."
+    ),
+    click.option("--allow-host-code", is_flag=True, default=None, help="Let a plan's lean runtime run on the host."),
+)
+_ANALYSIS: Final = (
+    click.option("--detector", type=click.Choice(get_args(DetectorName)),
+                 help="yunet finds turned and small faces, haar frontal ones and needs no file; auto: yunet where its "
+                 "file is at hand.  [default: auto]"),
+    click.option("--detector-model", type=PATH, help="YuNet's .onnx; without it the official file, fetched once."),
+    click.option("--min-face", type=int, help="Smallest face in pixels; larger is faster."),
+    click.option("--roi", metavar="X1,Y1,X2,Y2", help="Look only here, in pixels or in shares of the frame."),
+    click.option("--max-faces", type=int, help="At most this many a frame, the largest."),
+    click.option("--min-score", type=float, help="How sure the detector must be, 0 to 1."),
+    click.option("--detect-every", type=IntervalType(), help="Detect in every N-th frame only.  [default: auto]"),
+    click.option("--smoothing", "smoothing_s", type=float, help="Seconds over which a person's emotions are averaged."),
+    click.option("--unsure-below", type=float, help="Say unsure below this confidence, 0 to 1."),
+    click.option("--workers", type=int, help="Threads that analyze.  [default: one a core]"),
+)  # fmt: skip
+
+
+def engine_options(command: Command) -> Command:
+    """Add the flags that choose the engine."""
+    return _with(_ENGINE, command)
+
+
+def analysis_options(command: Command) -> Command:
+    """Add the flags that say how frames are analyzed."""
+    return _with(_ANALYSIS, command)
+
+
+def _with(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:
+    for option in reversed(options):
+        command = option(command)
+    return command
+
+
+def nested(flags: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """Return the flags in the groups that the settings have; what was not given is left out.
+
+    Args:
+        flags: by name; None or () means not given.
+        groups: names of flags by group, groups within groups with a dot. What is in none stays at the top.
+    """
+    group_of = {name: group for group, names in groups.items() for name in names}
+    settings: dict[str, Any] = {}
+    for name, value in flags.items():
+        if value is None or value == ():
+            continue
+        inside = settings
+        for group in filter(None, group_of.get(name, "").split(".")):
+            inside = inside.setdefault(group, {})
+        inside[name] = value
+    return settings
+
+
+@contextmanager
+def stop_on_signals(stop: Callable[[], None]) -> Iterator[list[int]]:
+    """Call `stop` on Ctrl-C and SIGTERM; a second Ctrl-C interrupts at once. Yields the signals that came."""
+    came: list[int] = []
+
+    def on_signal(number: int, _: object) -> None:
+        came.append(number)
+        stop()
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield came
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

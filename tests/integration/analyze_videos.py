@@ -1,0 +1,62 @@
+"""Small videos of bright squares on a dark ground, and what finds and judges them without a model."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.progress import AnalysisProgress
+from fer_deploy.analyze.video_analysis import Models, VideoAnalysis
+from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.live.sinks.video_encoder import VideoEncoder
+from fer_deploy.vision.types import Box, Detection
+
+SIZE = (128, 96)
+FPS = 24.0
+SIDE = 28
+
+
+def picture(index: int, *, squares: int = 2, size: tuple[int, int] = SIZE) -> np.ndarray:
+    """Squares that wander and change their brightness."""
+    frame = np.full((size[1], size[0], 3), 20, dtype=np.uint8)
+    for number in range(squares):
+        x = 12 + 62 * number + round(10 * np.sin(0.21 * index + number))
+        y = 20 + round(14 * np.cos(0.13 * index + 2 * number))
+        frame[y : y + SIDE, x : x + SIDE] = 150 + round(80 * np.sin(0.05 * index + 1.7 * number))
+    return frame
+
+
+def write_squares(path: Path, num: int, *, squares: int = 2, size: tuple[int, int] = SIZE) -> Path:
+    encoder = VideoEncoder(path, size=size, fps=FPS, is_live=False)
+    for index in range(num):
+        encoder.add(picture(index, squares=squares, size=size), index / FPS)
+    encoder.close()
+    return path
+
+
+class SquareDetector:
+    """Finds what is brighter than the ground."""
+
+    def detect(self, frame_bgr: np.ndarray) -> list[Detection]:
+        mask = (frame_bgr[..., 1] > 50).astype(np.uint8)
+        num, _, stats, _ = cv2.connectedComponentsWithStats(mask)
+        boxes = [stats[i] for i in range(1, num) if stats[i, cv2.CC_STAT_AREA] > 100]
+        found = (Box(int(x), int(y), int(x + w), int(y + h)) for x, y, w, h, _ in boxes)
+        return [Detection(box) for box in sorted(found, key=lambda box: box.x1)]
+
+
+def make_config(out: Path, **settings) -> AnalyzeConfig:
+    """Two workers and segments of 24 frames."""
+    pipeline = {"workers": 2, **settings.pop("pipeline", {})}
+    return AnalyzeConfig.model_validate({"out": out, "segment_frames": 24, "pipeline": pipeline} | settings)
+
+
+def make_models(engine_file: Path, engine: FakeEngine | None = None) -> Models:
+    engine_file.write_bytes(b"stands for a model")
+    return Models(engine or FakeEngine(), engine_file, SquareDetector, None)
+
+
+def make_analysis(path: Path, out: Path, *, progress: AnalysisProgress | None = None, **settings) -> VideoAnalysis:
+    models = make_models(path.parent / "engine.onnx")
+    return VideoAnalysis(path, out / path.stem, make_config(out, **settings), models, progress or AnalysisProgress())

@@ -1,0 +1,319 @@
+"""One video from file to report, with fakes for the models."""
+
+import json
+import threading
+
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+from integration.analyze_videos import FPS, SIZE, make_analysis, make_config, make_models, picture, write_squares
+from integration.live_fakes import num_video_frames
+
+from fer_deploy.analyze import results
+from fer_deploy.analyze.batch import VideoBatch
+from fer_deploy.analyze.parts import Parts
+from fer_deploy.analyze.progress import AnalysisProgress
+from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.errors import ConfigError, EngineError, SinkError, StreamError
+from fer_deploy.live.pipeline import LivePipeline
+from fer_deploy.live.sinks import CsvSink
+from fer_deploy.live.sinks.video_encoder import VideoEncoder, move_index_to_front
+from fer_deploy.live.sources.video import open_file
+
+NUM = 3 * 24 + 5
+RESULTS = [
+    "annotated.mp4", "faces.csv", "faces.frames.csv", "faces.frames.parquet", "faces.parquet", "report.html",
+    "summary.json", "timeline.png",
+]  # fmt: skip
+
+
+class StopAt(AnalysisProgress):
+    """Stops the analysis once so many frames are done, or skipped; remembers what it was told."""
+
+    def __init__(self, *, advanced: int | None = None, skipped: int | None = None) -> None:
+        self._advanced, self._skipped = advanced, skipped
+        self.analysis = None
+        self.begun: list[tuple[int, int | None]] = []
+        self.skipped: list[int] = []
+
+    def begin(self, name, *, num_done, num_announced):
+        self.begun.append((num_done, num_announced))
+
+    def skip(self, index, num):
+        self.skipped.append(index)
+        if index == self._skipped:
+            self.analysis.stop()
+
+    def finish(self):
+        raise AssertionError("it was to be stopped")
+
+
+@pytest.fixture
+def video(tmp_path):
+    return write_squares(tmp_path / "squares.mp4", NUM)
+
+
+def stop_after_segments(video, out, num):
+    """Run until so many segments are finished."""
+    analysis = make_analysis(video, out)
+    save = Parts.sync
+
+    def sync(self, segment):
+        save(self, segment)
+        if segment == num - 1:
+            analysis.stop()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Parts, "sync", sync)
+        assert analysis.run() is None
+    assert analysis.num_frames_kept == 24 * num
+
+
+class TestWhole:
+    def test_results(self, video, tmp_path):
+        summary = make_analysis(video, tmp_path / "out").run()
+        folder = tmp_path / "out/squares"
+        assert sorted(path.name for path in folder.iterdir()) == RESULTS
+        counts = summary.accounting
+        assert (counts.num_announced, counts.num_decoded, counts.num_skipped, counts.num_analyzed) == (NUM, NUM, 0, NUM)
+        assert (counts.num_with_faces, counts.num_faces) == (NUM, 2 * NUM)
+        assert [(person.number, person.num_faces) for person in summary.people] == [(1, NUM), (2, NUM)]
+        assert summary.people[0].visible_s == pytest.approx(NUM / FPS, abs=0.01)
+        assert sum(summary.people[0].shares.values()) == pytest.approx(1, abs=0.001)
+        assert num_video_frames(folder / "annotated.mp4") == NUM
+        faces = pq.read_table(folder / "faces.parquet")
+        assert faces["frame"].to_pylist() == np.repeat(np.arange(NUM), 2).tolist()
+        assert (folder / "faces.csv").read_text().count("\n") == 2 * NUM + 1
+        assert (folder / "faces.frames.csv").read_text().count("frame,") == 1
+        assert json.loads((folder / "summary.json").read_text()) == summary.model_dump(mode="json")
+
+    def test_segments_change_nothing(self, video, tmp_path):
+        """The table is that of one run of the live loop over the whole video."""
+        make_analysis(video, tmp_path / "out").run()
+        models = make_models(tmp_path / "engine.onnx")
+        sink = CsvSink(tmp_path / "live.csv", models.engine.spec.labels)
+        config = make_config(tmp_path / "out").pipeline
+        LivePipeline(open_file(video), models.detectors, models.engine, [sink], config=config).run()
+        assert (tmp_path / "out/squares/faces.csv").read_bytes() == (tmp_path / "live.csv").read_bytes()
+
+    def test_without_a_video(self, video, tmp_path):
+        make_analysis(video, tmp_path / "out", video=False).run()
+        assert sorted(path.name for path in (tmp_path / "out/squares").iterdir()) == RESULTS[1:]
+
+    def test_the_report_loads_nothing(self, video, tmp_path):
+        make_analysis(video, tmp_path / "out").run()
+        page = (tmp_path / "out/squares/report.html").read_text()
+        assert "Person 1" in page
+        assert "not what a person feels" in page
+        assert "http" not in page.replace("http-equiv", "")
+        assert "src=" not in page
+
+    def test_again_is_done_already(self, video, tmp_path):
+        first = make_analysis(video, tmp_path / "out").run()
+        before = {path: path.stat().st_mtime_ns for path in (tmp_path / "out/squares").iterdir()}
+        assert make_analysis(video, tmp_path / "out", progress=StopAt()).run() == first
+        assert {path: path.stat().st_mtime_ns for path in (tmp_path / "out/squares").iterdir()} == before
+
+    def test_the_video_keeps_uneven_times(self, tmp_path):
+        """Phones record at an uneven rate; parts must not even that out."""
+        path = tmp_path / "uneven.mp4"
+        times = [index / FPS + (0.5 if index >= 30 else 0) for index in range(60)]
+        encoder = VideoEncoder(path, size=SIZE, fps=FPS, is_live=True)
+        for index, time_s in enumerate(times):
+            encoder.add(picture(index), time_s)
+        encoder.close()
+        make_analysis(path, tmp_path / "out").run()
+        annotated = [frame.time_s for frame in open_file(tmp_path / "out/uneven/annotated.mp4").frames()]
+        assert annotated == pytest.approx(times, abs=0.002)
+
+
+class TestGoingOn:
+    def test_from_the_last_segment(self, video, tmp_path):
+        stop_after_segments(video, tmp_path / "out", 2)
+        assert not (tmp_path / "out/squares/summary.json").exists()
+        engine = FakeEngine()
+        analysis = make_analysis(video, tmp_path / "out")
+        analysis._models = analysis._models._replace(engine=engine)
+        summary = analysis.run()
+        assert summary.accounting.num_analyzed == NUM
+        assert sum(engine.batch_sizes) == 2 * (NUM - 48)
+
+    def test_stop_while_skipping(self, video, tmp_path):
+        stop_after_segments(video, tmp_path / "out", 1)
+        progress = StopAt(skipped=5)
+        analysis = progress.analysis = make_analysis(video, tmp_path / "out", progress=progress)
+        assert analysis.run() is None
+        assert (progress.begun, progress.skipped) == ([(24, NUM)], list(range(6)))
+
+    def test_more_workers_may_go_on(self, video, tmp_path):
+        stop_after_segments(video, tmp_path / "out", 1)
+        assert make_analysis(video, tmp_path / "out", pipeline={"workers": 3}).run().accounting.num_analyzed == NUM
+
+    @pytest.mark.parametrize("finished", [False, True])
+    @pytest.mark.parametrize(
+        ("settings", "text"),
+        [
+            ({"video": False}, "video False instead of True"),
+            ({"pipeline": {"people": {"smoothing_s": 2.0}}}, "pipeline.people.smoothing_s 2.0 instead of "),
+            ({"segment_frames": 48}, "frames_per_segment 48 instead of 24"),
+        ],
+    )
+    def test_other_settings(self, video, tmp_path, settings, text, finished):
+        if finished:
+            make_analysis(video, tmp_path / "out").run()
+        else:
+            stop_after_segments(video, tmp_path / "out", 1)
+        with pytest.raises(
+            ConfigError, match=f"holds the analysis of something else; now there is {text}.*Fix: --restart"
+        ):
+            make_analysis(video, tmp_path / "out", **settings).run()
+        assert make_analysis(video, tmp_path / "out", **settings).run(restart=True).accounting.num_analyzed == NUM
+
+    def test_another_video(self, video, tmp_path):
+        stop_after_segments(video, tmp_path / "out", 1)
+        write_squares(video, NUM, squares=1)
+        with pytest.raises(ConfigError, match="now there is another video of that name"):
+            make_analysis(video, tmp_path / "out").run()
+
+    def test_another_model(self, video, tmp_path):
+        stop_after_segments(video, tmp_path / "out", 1)
+        analysis = make_analysis(video, tmp_path / "out")
+        (tmp_path / "engine.onnx").write_bytes(b"another")
+        with pytest.raises(ConfigError, match="now there is another model"):
+            analysis.run()
+
+    def test_a_damaged_checkpoint(self, video, tmp_path):
+        stop_after_segments(video, tmp_path / "out", 1)
+        checkpoint = tmp_path / "out/squares/parts/checkpoint.json"
+        checkpoint.write_bytes(checkpoint.read_bytes()[:100])
+        with pytest.raises(ConfigError, match=r"is not a checkpoint of this version: .* Fix: --restart"):
+            make_analysis(video, tmp_path / "out").run()
+        assert make_analysis(video, tmp_path / "out").run(restart=True) is not None
+
+    def test_only_one_at_a_time(self, video, tmp_path):
+        with (
+            Parts(tmp_path / "out/squares/parts"),
+            pytest.raises(ConfigError, match="another fer-deploy analyze works in"),
+        ):
+            make_analysis(video, tmp_path / "out").run()
+
+
+class TestTrouble:
+    def test_no_faces(self, tmp_path):
+        summary = make_analysis(write_squares(tmp_path / "empty.mp4", 30, squares=0), tmp_path / "out").run()
+        assert (summary.accounting.num_faces, summary.accounting.num_analyzed, summary.people) == (0, 30, ())
+        assert "Nobody was visible" in (tmp_path / "out/empty/report.html").read_text()
+
+    def test_passers_by(self, tmp_path):
+        summary = make_analysis(write_squares(tmp_path / "short.mp4", 12), tmp_path / "out").run()
+        assert summary.people == ()
+        assert (summary.passers_by.num_tracks, summary.passers_by.num_faces) == (2, 24)
+
+    def test_not_a_video(self, tmp_path):
+        (tmp_path / "notes.mp4").write_text("no video\n" * 100)
+        with pytest.raises(StreamError, match=r"cannot open the file as a video .*notes.mp4"):
+            make_analysis(tmp_path / "notes.mp4", tmp_path / "out").run()
+        assert not (tmp_path / "out").exists()
+
+    def test_no_such_file(self, tmp_path):
+        with pytest.raises(StreamError, match=r"cannot read the video .*: No such file or directory. Fix: check path"):
+            make_analysis(tmp_path / "absent.mp4", tmp_path / "out").run()
+
+    def test_a_file_that_breaks_off(self, video, tmp_path):
+        half = tmp_path / "half.mp4"
+        move_index_to_front(video, half)
+        half.write_bytes(half.read_bytes()[: half.stat().st_size * 2 // 3])
+        summary = make_analysis(half, tmp_path / "out").run()
+        counts = summary.accounting
+        assert 0 < counts.num_analyzed < NUM
+        assert counts.num_decoded == counts.num_analyzed + counts.num_skipped
+        assert "fewer than it announces" in summary.trouble
+        assert "fewer than it announces" in (tmp_path / "out/half/report.html").read_text()
+
+    def test_another_size_in_mid_stream(self, tmp_path):
+        """MPEG-TS can be concatenated; the second half is of another resolution."""
+        halves = []
+        for number, size in enumerate([SIZE, (96, 128)]):
+            half = write_squares(tmp_path / f"{number}.mp4", 30, size=size, squares=1)
+            halves.append(_transport_stream(half).read_bytes())
+        path = tmp_path / "changes.ts"
+        path.write_bytes(b"".join(halves))
+        summary = make_analysis(path, tmp_path / "out").run()
+        assert (summary.num_size_changes, summary.picture_size) == (1, SIZE)
+        assert num_video_frames(tmp_path / "out/changes/annotated.mp4") == summary.accounting.num_analyzed == 60
+
+    def test_a_folder_that_cannot_be_made(self, video, tmp_path):
+        (tmp_path / "out").write_text("in the way")
+        with pytest.raises(
+            SinkError, match=r"cannot write .*parts: Not a directory. Fix: check the folder's permissions"
+        ):
+            make_analysis(video, tmp_path / "out").run()
+
+    def test_no_room_to_join(self, video, tmp_path, monkeypatch):
+        monkeypatch.setattr("fer_deploy.analyze.joining.MIN_FREE_BYTES", 2**60)
+        with pytest.raises(SinkError, match=r"joining the results .* needs .* Nothing is lost. Fix: free some space"):
+            make_analysis(video, tmp_path / "out").run()
+        monkeypatch.undo()
+        assert make_analysis(video, tmp_path / "out").run().accounting.num_analyzed == NUM
+
+    def test_an_engine_that_fails_keeps_what_is_done(self, video, tmp_path):
+        analysis = make_analysis(video, tmp_path / "out")
+        analysis._models = analysis._models._replace(engine=FakeEngine(fail_at_call=8))
+        with pytest.raises(EngineError, match="told to fail"):
+            analysis.run()
+        assert analysis.num_frames_kept == 24
+        assert make_analysis(video, tmp_path / "out").run().accounting.num_analyzed == NUM
+
+
+class TestBatch:
+    def make(self, videos, out, **models):
+        engine_file = out.parent / "engine.onnx"
+        return VideoBatch(videos, make_config(out, video=False), make_models(engine_file), AnalysisProgress())
+
+    def test_a_bad_one_does_not_stop_the_others(self, video, tmp_path):
+        bad = tmp_path / "bad.mp4"
+        bad.write_bytes(b"x" * 1000)
+        told = []
+        outcomes = self.make([bad, video], tmp_path / "out").run(told.append)
+        assert told == outcomes
+        assert [outcome.summary is None for outcome in outcomes] == [True, False]
+        assert isinstance(outcomes[0].failure, StreamError)
+        page = (tmp_path / "out/index.html").read_text()
+        assert 'href="squares/report.html"' in page
+        assert "bad.mp4" in page
+
+    def test_one_folder_for_two(self, tmp_path):
+        with pytest.raises(
+            ConfigError, match=r"a/x.mp4 and .*b/x.avi would share the folder .*x. Fix: one --out for each"
+        ):
+            self.make([tmp_path / "a/x.mp4", tmp_path / "b/x.avi"], tmp_path / "out")
+
+    def test_stop_before_the_first(self, video, tmp_path):
+        batch = self.make([video], tmp_path / "out")
+        batch.stop()
+        assert batch.run(lambda outcome: None) == []
+
+
+def test_a_lost_row_is_an_error(video, tmp_path, monkeypatch):
+    counted = results.num_rows_in_csv
+    monkeypatch.setattr(results, "num_rows_in_csv", lambda path: counted(path) - 1)
+    with pytest.raises(StreamError, match=f"faces.csv has {2 * NUM - 1} faces, expected {2 * NUM}; faces.frames"):
+        make_analysis(video, tmp_path / "out").run()
+
+
+def test_no_threads_stay(video, tmp_path):
+    before = threading.active_count()
+    make_analysis(video, tmp_path / "out").run()
+    assert threading.active_count() == before
+
+
+def _transport_stream(path):
+    import av  # noqa: PLC0415
+
+    with av.open(str(path)) as source, av.open(str(path.with_suffix(".ts")), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux_one(packet)
+    return path.with_suffix(".ts")

@@ -1,0 +1,59 @@
+"""The picture and the page, for one and for many people."""
+
+import cv2
+import numpy as np
+import pytest
+
+from fer_deploy.analyze.accounting import Accounting
+from fer_deploy.analyze.fingerprint import Fingerprint
+from fer_deploy.analyze.people_seen import Timeline
+from fer_deploy.analyze.report import report_html
+from fer_deploy.analyze.summary import PassersBy, Person, Summary
+from fer_deploy.analyze.timeline import longest_visible, timeline_png
+
+FINGERPRINT = Fingerprint(video="", engine="", detector="", version="", settings={})
+
+
+def make_summary(num_people, *, duration_s=60.0, video="clip.mp4"):
+    people = tuple(
+        Person(number=n, first_s=0, last_s=50, visible_s=10 + n % 7, num_faces=300, shares={"dark": 0.7, "unsure": 0.3})
+        for n in range(1, num_people + 1)
+    )
+    return Summary(
+        video=video, engine="fake", labels=("dark", "bright"), duration_s=duration_s, fps=30, picture_size=(64, 48),
+        num_size_changes=0, trouble="", accounting=Accounting(), people=people, passers_by=PassersBy(),
+        fingerprint=FINGERPRINT,
+    )  # fmt: skip
+
+
+def make_timelines(summary):
+    probs = np.full((50, 2), 0.5)
+    probs[20:30] = np.nan
+    edges = np.linspace(0, summary.duration_s, 51)
+    return {person.number: Timeline(edges, probs) for person in summary.people}
+
+
+@pytest.mark.parametrize(("num", "rows"), [(0, 1), (1, 1), (12, 12), (40, 12)])
+def test_rows_of_the_picture(num, rows):
+    summary = make_summary(num)
+    image = cv2.imdecode(np.frombuffer(timeline_png(summary, make_timelines(summary)), np.uint8), cv2.IMREAD_COLOR)
+    assert image.shape[:2] == (round((1.75 + 0.95 * rows) * 120), 1560)
+
+
+def test_longest_visible_in_order():
+    people = make_summary(9).people
+    assert [person.number for person in longest_visible(people, 3)] == [4, 5, 6]
+
+
+def test_people_without_a_card_are_in_the_table():
+    summary = make_summary(3)
+    timelines = {1: make_timelines(summary)[1]}
+    page = report_html(summary, timelines, [])
+    assert page.count("<article>") == 1
+    assert "<td>3<td>0:00<td>0:50" in page
+
+
+def test_names_are_escaped():
+    page = report_html(make_summary(1, video="<b>.mp4"), make_timelines(make_summary(1)), [])
+    assert "<b>.mp4" not in page
+    assert "&lt;b&gt;.mp4" in page

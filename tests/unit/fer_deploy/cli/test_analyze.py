@@ -1,0 +1,118 @@
+"""The command: from flags to exit codes; pace and lines."""
+
+import io
+import os
+import signal
+
+import pytest
+from click.testing import CliRunner
+from integration.analyze_videos import SquareDetector, write_squares
+from rich.console import Console
+
+from fer_deploy.analyze.parts import Parts
+from fer_deploy.cli import analyze as analyze_module
+from fer_deploy.cli import analyze_progress, main
+from fer_deploy.cli.analyze_progress import Pace, ProgressDisplay
+from fer_deploy.engines.fake import FakeEngine
+
+
+@pytest.fixture(autouse=True)
+def fakes(monkeypatch):
+    monkeypatch.setattr(analyze_module, "open_engine", lambda path, **options: FakeEngine())
+    monkeypatch.setattr(analyze_module, "build_detectors", lambda config: SquareDetector)
+
+
+def run(*args):
+    return CliRunner().invoke(main, ["analyze", *map(str, args)])
+
+
+def analyze(tmp_path, *args):
+    return run(*args, "--out", tmp_path / "out", "--detector", "haar", "--no-video", "--segment-frames", "24")
+
+
+def test_one_video(tmp_path):
+    result = analyze(tmp_path, write_squares(tmp_path / "a.mp4", 30))
+    assert result.exit_code == 0, result.output
+    assert result.stderr.splitlines()[0] == "engine: fake"
+    assert result.stderr.splitlines()[-1] == "a.mp4: joining parts, writing the report"
+    assert f"a.mp4: 30 frames, 60 faces, 2 people: {tmp_path}/out/a/report.html" in result.stdout
+
+
+def test_a_bad_one_among_several(tmp_path):
+    (tmp_path / "bad.mp4").write_text("no video")
+    result = analyze(tmp_path, tmp_path / "bad.mp4", write_squares(tmp_path / "a.mp4", 30))
+    assert result.exit_code == 8
+    assert "bad.mp4: failed: cannot open the file as a video" in result.stderr
+    assert "a.mp4: 30 frames" in result.stdout
+    assert f"error: 1 of 2 videos could not be analyzed: {tmp_path}/bad.mp4" in result.stderr
+
+
+def test_a_bad_one_alone(tmp_path):
+    (tmp_path / "bad.mp4").write_text("no video")
+    result = analyze(tmp_path, tmp_path / "bad.mp4")
+    assert result.exit_code == 8
+    assert "error: cannot open the file as a video" in result.stderr
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_keeps_whole_segments(tmp_path, monkeypatch, number):
+    video = write_squares(tmp_path / "a.mp4", 60)
+    save = Parts.sync
+
+    def sync(self, segment):
+        save(self, segment)
+        if segment == 0:
+            os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(Parts, "sync", sync)
+    monkeypatch.setattr("sys.argv", ["/usr/bin/fer-deploy", "analyze", "a b.mp4"])
+    result = analyze(tmp_path, video)
+    assert result.exit_code == 128 + number
+    assert result.stderr.splitlines()[-1] == "stopped: 24 frames are kept. To go on: fer-deploy analyze 'a b.mp4'"
+    monkeypatch.undo()
+
+
+def test_missing_packages_show_before_the_work(tmp_path, monkeypatch):
+    def missing(name):
+        raise ImportError("No module named 'matplotlib'")
+
+    monkeypatch.setattr("fer_deploy.analyze.video_analysis.import_module", missing)
+    result = analyze(tmp_path, tmp_path / "absent.mp4")
+    assert result.exit_code == 3
+    assert "analyzing needs the extra analyze: No module named 'matplotlib'. Fix: pip install" in result.stderr
+
+
+def test_no_out(tmp_path):
+    result = run(tmp_path / "a.mp4")
+    assert result.exit_code == 2
+    assert "no out was given. Fix: --out" in result.stderr
+
+
+class TestPace:
+    def test_frames_a_second_and_what_is_left(self):
+        pace = Pace(100, 0.0)
+        pace.note(200, 10.0)
+        assert pace.fps == 10
+        assert pace.left_s(500) == 30
+        assert pace.left_s(None) is None
+        assert pace.left_s(150) is None
+
+    def test_only_the_last_half_minute_counts(self):
+        pace = Pace(0, 0.0)
+        for second in range(1, 101):
+            pace.note(10 * second if second <= 50 else 500 + 20 * (second - 50), float(second))
+        assert pace.fps == 20
+
+    def test_before_the_first_mark(self):
+        assert (Pace(0, 0.0).fps, Pace(0, 0.0).left_s(10)) == (0, None)
+
+
+def test_lines_without_a_terminal(monkeypatch):
+    now = iter([0.0, 0.0, 20.0, 20.0, 20.1, 20.1])
+    monkeypatch.setattr(analyze_progress.time, "monotonic", lambda: next(now))
+    text = io.StringIO()
+    display = ProgressDisplay(Console(file=text, width=200))
+    display.begin("a.mp4", num_done=0, num_announced=1000)
+    display.advance(200, 300)
+    display.advance(201, 301)
+    assert text.getvalue() == "a.mp4: 20%, 200 of 1,000 frames, 10 frames/s, 1:20 left, 300 faces\n"
