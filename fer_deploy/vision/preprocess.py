@@ -19,7 +19,11 @@ class CropConfig(Settings):
 
     scale: float = Field(default=1.15, gt=0, le=4, description="side of the square / square root of the box's area")
     shift: float = Field(default=-0.02, ge=-1, le=1, description="of the square downwards, in sides of it")
-    upright: bool = Field(default=False, description="turn the face until its eyes are level; needs landmarks")
+    upright: bool = Field(
+        default=False,
+        description="turn the face until its eyes are level, which "
+        "loses accuracy on FER2013 (the network has seen faces that lean); needs landmarks",
+    )
 
 
 class _Square(NamedTuple):
