@@ -49,8 +49,8 @@ OnProgress = Callable[[LiveSnapshot], None]
 def _shared_cores(opencv_threads: int) -> Iterator[None]:
     """Set what belongs to the whole process while the loop runs.
 
-    OpenCV uses so many threads a call: the workers keep the cores busy. And a thread that comes back from the engine waits
-    for the interpreter at most `SWITCH_S` instead of 5 ms: a tenth more frames per second on two cores.
+    OpenCV uses so many threads a call: the workers keep the cores busy. And a thread that comes back from the engine
+    waits for the interpreter at most `SWITCH_S` instead of 5 ms: a tenth more frames per second on two cores.
     """
     before = cv2.getNumThreads(), sys.getswitchinterval()
     cv2.setNumThreads(opencv_threads)
