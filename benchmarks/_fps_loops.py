@@ -15,9 +15,9 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fer_deploy.artifacts import bundled_model
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Engine
+from fer_deploy.engines.bundled import bundled_model_for
 from fer_deploy.engines.threads import available_cores
 from fer_deploy.vision.types import Detection
 
@@ -72,7 +72,11 @@ def eager_pytorch(checkpoint: str) -> tuple[Ask, tuple[str, ...]]:
 
 def our_engine(model: str) -> tuple[Ask, tuple[str, ...]]:
     """Our engine with its defaults, asked face by face."""
-    return _ask_engine(open_engine(Path(model) if model else bundled_model(), device="cpu"))
+    return _ask_engine(open_engine(_model(model), device="cpu"))
+
+
+def _model(path: str) -> Path:
+    return Path(path) if path else bundled_model_for("cpu")
 
 
 def _ask_engine(engine: Engine) -> tuple[Ask, tuple[str, ...]]:
@@ -124,7 +128,9 @@ def run_live(request: dict[str, Any]) -> dict[str, Any]:
     if fps:
         source = PacedSource(source, fps=fps)
     detection = DetectorConfig(detector="yunet", detector_model=Path(request["yunet"]), **request.get("detection", {}))
-    engine = open_engine(Path(request["engine"]) if request["engine"] else bundled_model(), device="cpu", threads=1)
+    engine = open_engine(
+        Path(request["engine"]) if request["engine"] else bundled_model_for("cpu"), device="cpu", threads=1
+    )
     config = PipelineConfig(detect_every=request["detect_every"], workers=request.get("workers"))
     with tempfile.TemporaryDirectory() as folder, engine:
         pipeline = LivePipeline(
@@ -150,7 +156,9 @@ def run_analysis_alone(request: dict[str, Any]) -> dict[str, Any]:
 
     detection = DetectorConfig(detector="yunet", detector_model=Path(request["yunet"]), **request.get("detection", {}))
     detectors = build_detectors(detection)
-    engine = open_engine(Path(request["engine"]) if request["engine"] else bundled_model(), device="cpu", threads=1)
+    engine = open_engine(
+        Path(request["engine"]) if request["engine"] else bundled_model_for("cpu"), device="cpu", threads=1
+    )
     frames = list(looped_frames(request["clip"], 400))
     num, k = request["frames"], request["detect_every"]
     chunks = iter(range(0, num, 4 if k == 1 else k))

@@ -21,9 +21,9 @@ from _harness import environment, result_path, write_results
 from _soak_server import FaultyCamera
 from rich.console import Console
 
-from fer_deploy.artifacts import bundled_model
 from fer_deploy.detectors import DetectorConfig, build_detectors
 from fer_deploy.engines import open_engine
+from fer_deploy.engines.bundled import bundled_model_for
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import JsonlSink, Picture, Sink
@@ -87,7 +87,7 @@ def run(num_frames: int, fps: float, folder: Path) -> dict[str, Any]:
     stream = SourceConfig(stall_s=1.0, frozen_s=2.0, connect_s=5.0)
     with (
         FaultyCamera() as camera,
-        open_engine(bundled_model(), device="cpu", threads=1) as engine,
+        open_engine(bundled_model_for("cpu"), device="cpu", threads=1) as engine,
     ):
         sources = [PacedSource(SyntheticSource(), fps=fps), open_source(camera.url, stream)]
         sinks: list[Sink] = [JsonlSink(folder / "a.jsonl", num_sources=2), SlowSink()]

@@ -9,9 +9,9 @@ A live source never waits for this program: results that it is too slow for are 
 
 import sys
 
-from fer_deploy.artifacts import bundled_model
 from fer_deploy.detectors import DetectorConfig, build_detectors
 from fer_deploy.engines import open_engine
+from fer_deploy.engines.bundled import bundled_model_for
 from fer_deploy.errors import FerDeployError
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sources import open_source
@@ -20,7 +20,7 @@ from fer_deploy.live.sources import open_source
 def main(source: str) -> None:
     """Print a line whenever a person comes or shows something else."""
     shown: dict[int, str] = {}
-    with open_engine(bundled_model()) as engine:
+    with open_engine(bundled_model_for("auto"), threads=1) as engine:
         for result in LivePipeline(open_source(source), build_detectors(DetectorConfig()), engine):
             for face in result.faces:
                 track = face.face.track_id

@@ -4,19 +4,21 @@ import hashlib
 from pathlib import Path
 
 from fer_deploy.errors import ArtifactError
+from fer_deploy.spec import Precision
 
 MAX_MODEL_BYTES = 2**30
 """Of any model file; those of this project have some ten million. What is larger is no model, or is to fill memory."""
-_BUNDLED = Path(__file__).parent / "models" / "net-fp32.onnx"
+_MODELS = Path(__file__).parent / "models"
+_BUNDLED = {Precision.FP32: "net-fp32.onnx", Precision.INT8: "net-int8-cpu.onnx"}
 
 
-def bundled_model() -> Path:
-    """Return the path of the ONNX model that ships with the package.
+def bundled_model(precision: Precision = Precision.FP32) -> Path:
+    """Return the path of the ONNX model that ships with the package; INT8 is for CPUs (`engines.bundled`).
 
     Raises:
         ArtifactError: the installation lacks it.
     """
-    return require_file(_BUNDLED, fix="reinstall fer-deploy, or give --engine a model of your own")
+    return require_file(_MODELS / _BUNDLED[precision], fix="reinstall fer-deploy, or give --engine a model of your own")
 
 
 def require_file(path: Path, *, fix: str) -> Path:

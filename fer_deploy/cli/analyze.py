@@ -16,11 +16,11 @@ from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import detector_file
 from fer_deploy.analyze.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, load_results
-from fer_deploy.artifacts import bundled_model
 from fer_deploy.cli.analyze_progress import ProgressDisplay
 from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
 from fer_deploy.detectors import build_detectors
 from fer_deploy.engines import Engine, open_engine
+from fer_deploy.engines.bundled import bundled_model_for
 from fer_deploy.settings import load_settings
 
 
@@ -50,7 +50,7 @@ def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     load_results()  # what is not installed is to show before hours of work
     console = Console(stderr=True)
-    engine_file = config.engine or bundled_model()
+    engine_file = config.engine or bundled_model_for(config.device)
     permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
     # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.
     with open_engine(engine_file, device=config.device, threads=1, **permissions) as engine:

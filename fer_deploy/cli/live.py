@@ -12,11 +12,11 @@ import cv2
 from rich.console import Console
 from rich.live import Live
 
-from fer_deploy.artifacts import bundled_model
 from fer_deploy.cli.live_report import print_report, progress_line, report_dict
 from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
 from fer_deploy.detectors import build_detectors
 from fer_deploy.engines import Engine, open_engine
+from fer_deploy.engines.bundled import bundled_model_for
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline
@@ -69,7 +69,9 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
     # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.
-    with open_engine(config.engine or bundled_model(), device=config.device, threads=1, **permissions) as engine:
+    with open_engine(
+        config.engine or bundled_model_for(config.device), device=config.device, threads=1, **permissions
+    ) as engine:
         console.print(f"engine: {engine.description}", highlight=False)
         pipeline = _open_pipeline(config, engine, console)
         try:

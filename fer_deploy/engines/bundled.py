@@ -1,0 +1,35 @@
+"""Which of the models that ship with the package runs best here: INT8 on a CPU that multiplies integers, else FP32."""
+
+from pathlib import Path
+
+import onnxruntime as ort
+
+from fer_deploy.artifacts import bundled_model
+from fer_deploy.engines.base import Device
+from fer_deploy.engines.onnxruntime_session import PROVIDERS
+from fer_deploy.spec import Precision
+
+_CPU_INFO = Path("/proc/cpuinfo")
+_INTEGER_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
+"""Flags of x86 and ARM. Without them INT8 is no faster, and on x86 sums of products may saturate (ONNX Runtime's docs)."""
+
+
+def bundled_model_for(device: Device, cpu_info: Path = _CPU_INFO) -> Path:
+    """Return the path of the bundled model for a device; "auto" as the engine understands it.
+
+    Raises:
+        ArtifactError: the installation lacks it.
+    """
+    on_cpu = device == "cpu" or (device == "auto" and PROVIDERS["cuda"] not in ort.get_available_providers())
+    is_int8 = on_cpu and has_integer_products(cpu_info)
+    return bundled_model(Precision.INT8 if is_int8 else Precision.FP32)
+
+
+def has_integer_products(cpu_info: Path = _CPU_INFO) -> bool:
+    """Return whether the CPU says that it has such instructions; where nothing is known, it has none."""
+    try:
+        lines = cpu_info.read_text().splitlines()
+    except OSError:  # no Linux
+        return False
+    flags = (line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features")))
+    return not _INTEGER_PRODUCTS.isdisjoint(next(flags, ()))
