@@ -1,5 +1,6 @@
 """VideoAnalysis: one video, segment by segment, from wherever an earlier run came to."""
 
+import gc
 from collections.abc import Sequence
 from contextlib import ExitStack, closing
 from importlib import import_module
@@ -153,8 +154,18 @@ class VideoAnalysis:
             parts.sync(len(state.starts_s))
             after.save(parts.checkpoint)
             state = after
+            self._forget_loop()
             self.num_frames_kept = state.accounting.num_analyzed
         return state
+
+    def _forget_loop(self) -> None:
+        """Free the segment's loop, whose parts refer to one another.
+
+        Its video encoder holds megabytes that Python does not count; left to itself, the collector would let dozens of
+        them gather.
+        """
+        self._pipeline = None
+        gc.collect()
 
     def _skip(self, recording: Recording, state: Checkpoint) -> bool:
         num = state.accounting.num_analyzed

@@ -1,7 +1,9 @@
 """One video from file to report, with fakes for the models."""
 
+import gc
 import json
 import threading
+import weakref
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -299,6 +301,25 @@ def test_a_lost_row_is_an_error(video, tmp_path, monkeypatch):
     monkeypatch.setattr(results, "num_rows_in_csv", lambda path: counted(path) - 1)
     with pytest.raises(StreamError, match=f"faces.csv has {2 * NUM - 1} faces, expected {2 * NUM}; faces.frames"):
         make_analysis(video, tmp_path / "out").run()
+
+
+def test_no_loop_stays(video, tmp_path, monkeypatch):
+    """A loop holds an encoder with megabytes; a video of hours has hundreds of segments."""
+    loops = []
+
+    class WatchedLoop(LivePipeline):
+        def __init__(self, *args, **settings):
+            super().__init__(*args, **settings)
+            assert [loop() for loop in loops] == [None] * len(loops)
+            loops.append(weakref.ref(self))
+
+    monkeypatch.setattr("fer_deploy.analyze.video_analysis.LivePipeline", WatchedLoop)
+    gc.disable()
+    try:
+        make_analysis(video, tmp_path / "out").run()
+    finally:
+        gc.enable()
+    assert len(loops) == 4
 
 
 def test_no_threads_stay(video, tmp_path):
