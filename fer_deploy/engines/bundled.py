@@ -11,7 +11,7 @@ from fer_deploy.spec import Precision
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _INTEGER_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
-"""Flags of x86 and ARM. Without them INT8 is no faster, and on x86 sums of products may saturate (ONNX Runtime's docs)."""
+"""Flags of x86 and ARM. Without them INT8 is no faster, and on x86 its sums may saturate (says ONNX Runtime)."""
 
 
 def bundled_model_for(device: Device, cpu_info: Path = _CPU_INFO) -> Path:
