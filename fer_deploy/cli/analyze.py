@@ -102,5 +102,6 @@ def _raise_failures(outcomes: Sequence[Outcome]) -> None:
 
 def _say_how_to_go_on(num_done: int, num_videos: int, num_frames_kept: int) -> None:
     done = f"{num_done} of {num_videos} videos are done, of the next " if num_videos > 1 else ""
-    command_line = shlex.join([Path(sys.argv[0]).name, *sys.argv[1:]])
+    again = [argument for argument in sys.argv[1:] if argument != "--restart"]  # it would throw away what is kept
+    command_line = shlex.join(["fer-deploy", *again])
     click.echo(f"stopped: {done}{num_frames_kept:,} frames are kept. To go on: {command_line}", err=True)

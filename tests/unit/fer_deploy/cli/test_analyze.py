@@ -65,7 +65,7 @@ def test_a_signal_keeps_whole_segments(tmp_path, monkeypatch, number):
             os.kill(os.getpid(), number)
 
     monkeypatch.setattr(Parts, "sync", sync)
-    monkeypatch.setattr("sys.argv", ["/usr/bin/fer-deploy", "analyze", "a b.mp4"])
+    monkeypatch.setattr("sys.argv", ["/usr/bin/__main__.py", "analyze", "--restart", "a b.mp4"])
     result = analyze(tmp_path, video)
     assert result.exit_code == 128 + number
     assert result.stderr.splitlines()[-1] == "stopped: 24 frames are kept. To go on: fer-deploy analyze 'a b.mp4'"
