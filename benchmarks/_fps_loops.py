@@ -15,9 +15,8 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fer_deploy.engines import open_engine
+from fer_deploy.engines import bundled_model_for, open_engine
 from fer_deploy.engines.base import Engine
-from fer_deploy.engines.bundled import bundled_model_for
 from fer_deploy.engines.threads import available_cores
 from fer_deploy.vision.types import Detection
 

@@ -22,8 +22,7 @@ from _soak_server import FaultyCamera
 from rich.console import Console
 
 from fer_deploy.detectors import DetectorConfig, build_detectors
-from fer_deploy.engines import open_engine
-from fer_deploy.engines.bundled import bundled_model_for
+from fer_deploy.engines import bundled_model_for, open_engine
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import JsonlSink, Picture, Sink

@@ -10,8 +10,7 @@ A live source never waits for this program: results that it is too slow for are 
 import sys
 
 from fer_deploy.detectors import DetectorConfig, build_detectors
-from fer_deploy.engines import open_engine
-from fer_deploy.engines.bundled import bundled_model_for
+from fer_deploy.engines import bundled_model_for, open_engine
 from fer_deploy.errors import FerDeployError
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sources import open_source

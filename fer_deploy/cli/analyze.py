@@ -19,8 +19,7 @@ from fer_deploy.analyze.video_analysis import Models, load_results
 from fer_deploy.cli.analyze_progress import ProgressDisplay
 from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
 from fer_deploy.detectors import build_detectors
-from fer_deploy.engines import Engine, open_engine
-from fer_deploy.engines.bundled import bundled_model_for
+from fer_deploy.engines import Engine, bundled_model_for, open_engine
 from fer_deploy.settings import load_settings
 
 

@@ -15,8 +15,7 @@ from rich.live import Live
 from fer_deploy.cli.live_report import print_report, progress_line, report_dict
 from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
 from fer_deploy.detectors import build_detectors
-from fer_deploy.engines import Engine, open_engine
-from fer_deploy.engines.bundled import bundled_model_for
+from fer_deploy.engines import Engine, bundled_model_for, open_engine
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline

@@ -2,6 +2,7 @@
 
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 from fer_deploy.artifacts import require_file
 from fer_deploy.engines.base import Device, Engine
@@ -52,16 +53,32 @@ def open_engine(
         raise ConfigError(f"{' and '.join(given)} is about TensorRT plans, {path} is none. Fix: leave it out")
     require_file(path, fix="fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net")
     target, extra = _BACKENDS[path.suffix]
-    module_name, class_name = target.split(":")
-    try:
-        backend = getattr(import_module(module_name), class_name)
-    except ModuleNotFoundError as err:
-        raise MissingDependencyError(
-            f"cannot open {path}: {err.name} is not installed. Fix: pip install 'fer-toolchain[{extra}]'"
-        ) from err
+    backend = _load(target, extra, what=f"open {path}")
     options = permissions if path.suffix in PLAN_SUFFIXES else {"threads": threads}
     engine: Engine = backend.open(path, device=device, **options)
     return engine
 
 
-__all__ = ["PLAN_SUFFIXES", "Device", "Engine", "open_engine"]
+def bundled_model_for(device: Device) -> Path:
+    """Return the path of the bundled model that runs best on a device: INT8 where a CPU multiplies integers.
+
+    Raises:
+        ArtifactError: the installation lacks it.
+        MissingDependencyError: ONNX Runtime is not installed.
+    """
+    choose = _load("fer_deploy.engines.bundled:bundled_model_for", "cpu", what="choose the bundled model")
+    path: Path = choose(device)
+    return path
+
+
+def _load(target: str, extra: str, *, what: str) -> Any:
+    module_name, name = target.split(":")
+    try:
+        return getattr(import_module(module_name), name)
+    except ModuleNotFoundError as err:
+        raise MissingDependencyError(
+            f"cannot {what}: {err.name} is not installed. Fix: pip install 'fer-toolchain[{extra}]'"
+        ) from err
+
+
+__all__ = ["PLAN_SUFFIXES", "Device", "Engine", "bundled_model_for", "open_engine"]
