@@ -245,9 +245,9 @@ class LivePipeline:
         """End every thread in the order of the flow; what is in hand is still delivered."""
         if not self._analyzed.is_set():
             self._stopped = True
-            for source in self._sources:
-                source.stop()
-            self._intake.close()
+        for source in self._sources:
+            source.stop()  # after `max_frames` too: a stream may be waiting for its camera
+        self._intake.close()
         failed = [outlet for outlet in self._outlets if outlet.failure is not None]
         for outlet in failed:
             outlet.finish()

@@ -81,6 +81,13 @@ class TestRegularEnds:
         assert source._stopped.is_set()
         assert source.num_closed == 1
 
+    def test_max_frames_stop_a_source_that_waits(self):
+        """What comes after the last frame wanted may take for ever to come."""
+        source = ScriptedSource(None, is_live=True)
+        source._before = lambda index: index == 3 and source._stopped.wait(GUARD_S)
+        assert run_guarded(make_pipeline(source, [], max_frames=1)).num_frames == 1
+        assert source.num_closed == 1
+
     def test_progress(self):
         seen = []
         sink = CountingSink(after=lambda index: seen or threading.Event().wait(0.01))
