@@ -13,8 +13,8 @@ def test_bundled_model_ships_with_the_package():
 
 
 def test_bundled_model_missing(monkeypatch, tmp_path):
-    monkeypatch.setattr(artifacts, "_BUNDLED", tmp_path / "net.onnx")
-    with pytest.raises(ArtifactError, match=r"no model at .*net\.onnx\. Fix: reinstall fer-deploy, or give --engine"):
+    monkeypatch.setattr(artifacts, "_MODELS", tmp_path)
+    with pytest.raises(ArtifactError, match=r"no model at .*net-fp32\.onnx\. Fix: reinstall fer-deploy"):
         bundled_model()
 
 
