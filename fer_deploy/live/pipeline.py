@@ -7,21 +7,19 @@ loop.
 """
 
 import logging
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
-
-import cv2
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.threads import available_cores
 from fer_deploy.errors import EngineError, FerDeployError, StreamError
 from fer_deploy.live.analysis import SourceAnalysis
 from fer_deploy.live.config import PipelineConfig
+from fer_deploy.live.cores import shared_cores
 from fer_deploy.live.intake import Intake
 from fer_deploy.live.load import DetectionInterval
 from fer_deploy.live.outlet import POLL_S, Outlet
@@ -40,26 +38,8 @@ GRACE_S = 5.0
 """How long the loop's end waits for a thread that hangs in a read or a write before it gives it up."""
 CLOSE_S = 120.0
 """The same for an output that is being finished."""
-SWITCH_S = 0.0005
 _log = logging.getLogger(__name__)
 OnProgress = Callable[[LiveSnapshot], None]
-
-
-@contextmanager
-def _shared_cores(opencv_threads: int) -> Iterator[None]:
-    """Set what belongs to the whole process while the loop runs.
-
-    OpenCV uses so many threads a call: the workers keep the cores busy. And a thread that comes back from the engine
-    waits for the interpreter at most `SWITCH_S` instead of 5 ms: a tenth more frames per second on two cores.
-    """
-    before = cv2.getNumThreads(), sys.getswitchinterval()
-    cv2.setNumThreads(opencv_threads)
-    sys.setswitchinterval(SWITCH_S)
-    try:
-        yield
-    finally:
-        cv2.setNumThreads(before[0])
-        sys.setswitchinterval(before[1])
 
 
 class LivePipeline:
@@ -162,7 +142,7 @@ class LivePipeline:
         workers = [Worker("analyze", self._work, self._on_error) for _ in range(self._num_workers)]
         main, others = self._split_outlets()
         writers = [Worker(f"sink-{outlet.sink.name}", outlet.pump, self._on_error) for outlet in others]
-        with _shared_cores(max(1, available_cores() // self._num_workers)):
+        with shared_cores(max(1, available_cores() // self._num_workers)):
             for thread in (*writers, *workers, *captures):
                 thread.start()
             try:
