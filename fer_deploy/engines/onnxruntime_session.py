@@ -177,7 +177,7 @@ def _explain(err: Exception, path: Path, provider: str, fix: str) -> ArtifactErr
             "Fix: --device cpu to run on the CPU on purpose, or install the CUDA version onnxruntime-gpu names"
         )
     return ArtifactError(
-        f"cannot load {path}: truncated, or not an ONNX model that ONNX Runtime {ort.__version__} reads "
+        f"cannot load {path}: not a model that ONNX Runtime {ort.__version__} reads; damaged, or of a newer opset "
         f"({first}). Fix: {fix}"
     )
 

@@ -23,6 +23,7 @@ _PRECISIONS = {
     onnx.TensorProto.BFLOAT16: "bf16",
     onnx.TensorProto.DOUBLE: "fp64",
 }
+_FIX = "Fix: copy the file again, or export or release it again"
 
 
 def inspect_checkpoint(path: Path) -> dict[str, Any]:
@@ -40,7 +41,9 @@ def inspect_checkpoint(path: Path) -> dict[str, Any]:
                 for name, part in slices.items()
             ]
     except (SafetensorError, OSError) as err:
-        raise ArtifactError(f"cannot read {path}: truncated, or no safetensors file ({str(err)[:200]})") from err
+        raise ArtifactError(
+            f"cannot read {path}: truncated, or no safetensors file ({str(err)[:200]}). {_FIX}"
+        ) from err
     sizes = Counter[str]()
     for tensor in tensors:
         sizes[tensor["dtype"]] += _num_values(tensor["shape"])
@@ -67,9 +70,9 @@ def inspect_onnx(path: Path) -> dict[str, Any]:
         content = read_model_file(path)
         model = onnx.ModelProto.FromString(content)
     except DecodeError as err:
-        raise ArtifactError(f"cannot read {path}: truncated, or no ONNX model ({err})") from err
+        raise ArtifactError(f"cannot read {path}: truncated, or no ONNX model ({err}). {_FIX}") from err
     if not model.graph.node:
-        raise ArtifactError(f"cannot read {path}: it holds no graph, so it is truncated or no ONNX model")
+        raise ArtifactError(f"cannot read {path}: it holds no graph, so it is truncated or no ONNX model. {_FIX}")
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     spec, problems = _spec_of(metadata, path)
     external = sorted({tensor.name for tensor in _tensors(model.graph) if tensor.data_location == tensor.EXTERNAL})

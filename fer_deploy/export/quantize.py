@@ -98,7 +98,7 @@ def int8_graph(
     if not chosen:
         raise ExportError("no layer is left to quantize. Fix: a larger --max-accuracy-drop, or export fp16 instead")
     excluded += additions_of_constants(model)
-    ops = [*_LAYER_OPS, "MaxPool"] if scheme is Scheme.CPU else ["Conv"]
+    ops = [*_LAYER_OPS, "MaxPool", "Relu"] if scheme is Scheme.CPU else ["Conv"]
     ops += [operator for operator in _OPERATORS[scheme] if operator in chosen]
     quantized = _run_quantizer(model, calibration, scheme, ops, excluded)
     return keep_skip_only(quantized) if scheme is Scheme.TENSORRT else quantized

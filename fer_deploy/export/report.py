@@ -151,7 +151,8 @@ def _quantization_lines(name: str, record: dict[str, Any]) -> list[str]:
     kept = ", ".join(record["float_layers"]) or "none"
     lines = [
         f"## {name}", "",
-        f"Ranges from {calibration['num_faces']} faces of {calibration['source']} (method {calibration['method']}, "
+        f"Ranges from {calibration['num_faces']} faces of {calibration['source']} "
+        f"({calibration['num_left_out']} more left out, far beyond all others; method {calibration['method']}, "
         f"seed {calibration['seed']}, sha256 `{calibration['faces_sha256'][:16]}...`). "
         f"Layers left in higher precision: {kept}.",
         *([f"Ranges learned in training: {', '.join(calibration['learned'])}."] if calibration["learned"] else []), "",

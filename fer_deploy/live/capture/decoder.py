@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from typing import BinaryIO, Final, cast
 
 import av
+import cv2
 import numpy as np
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
@@ -13,6 +14,7 @@ from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 ASSUMED_FPS: Final = 30.0
+_ALPHA_LAST: Final = frozenset({"bgra", "bgr0"})
 MAX_BAD_READS: Final = 64
 """So many packets in a row that cannot even be read are a broken source, not a scratch in it."""
 
@@ -115,16 +117,23 @@ class VideoDecoder:
 
     def bgr_from_picture(self, picture: VideoFrame) -> NDArray[np.uint8]:
         """Return (H, W, 3) uint8, upright as its file says; perhaps with gaps between the rows, and nobody else's."""
-        converted = self._reformatter.reformat(picture, format="bgr24", threads=1)
-        plane = converted.planes[0]
-        rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
-        pixels = rows[:, : 3 * plane.width].reshape(plane.height, plane.width, 3)
+        if picture.format.name in _ALPHA_LAST:  # GIF; the same pixels in a third of swscale's time
+            pixels = cv2.cvtColor(_pixels_of_plane(picture, 4), cv2.COLOR_BGRA2BGR)
+        else:
+            pixels = _pixels_of_plane(self._reformatter.reformat(picture, format="bgr24", threads=1), 3)
         quarter_turns = round(picture.rotation / 90) % 4
         return np.rot90(pixels, quarter_turns) if quarter_turns else pixels
 
     def close(self) -> None:
         """Release the source."""
         self._container.close()
+
+
+def _pixels_of_plane(picture: VideoFrame, num_channels: int) -> NDArray[np.uint8]:
+    """Return (H, W, C) uint8, a view that keeps FFmpeg's memory alive."""
+    plane = picture.planes[0]
+    rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+    return rows[:, : num_channels * plane.width].reshape(plane.height, plane.width, num_channels)
 
 
 def _plausible_fps(stream: VideoStream) -> float:

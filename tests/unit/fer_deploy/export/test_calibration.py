@@ -85,7 +85,7 @@ class TestFaces:
 
 
 def heavy_tailed() -> tuple[onnx.ModelProto, CalibrationFaces]:
-    """x^4 of dark pixels with two bright ones: one value in 20,000 is hundreds of times larger than the rest."""
+    """x^4 of dark pixels with a bright one: one value in 300,000 is hundreds of times larger than the rest."""
     weight = numpy_helper.from_array(np.ones((16, 1, 1, 1), dtype=np.float32), "model.a.weight")
     constants = [
         weight,
@@ -102,9 +102,38 @@ def heavy_tailed() -> tuple[onnx.ModelProto, CalibrationFaces]:
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 16, 48, 48])
     graph = helper.make_graph(nodes, "g", [images], [logits], constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    pixels = np.random.default_rng(0).integers(0, 65, (16, 1, 48, 48)).astype(np.uint8)
-    pixels[0, 0, 0, :2] = 255
+    pixels = np.random.default_rng(0).integers(0, 65, (128, 1, 48, 48)).astype(np.uint8)
+    pixels[0, 0, 0, 0] = 255
     return model, CalibrationFaces(pixels, "dark", 0)
+
+
+def ordinary(count: int) -> np.ndarray:
+    return np.random.default_rng(1).integers(40, 50, (count, 1, 48, 48)).astype(np.uint8)
+
+
+class TestOutliers:
+    """A placeholder among the faces: its peak is many times that of all others."""
+
+    def test_is_left_out_of_every_method(self, measure):
+        model, _ = heavy_tailed()
+        images = ordinary(250)
+        images[7] = 255
+        for method in Method:
+            found, ranges = measure(CalibrationFaces(images, "dim", 0), method=method, model=model)
+            assert (found.num_faces, found.num_left_out) == (249, 1)
+            assert ranges["x"][1] <= (49 / 64) ** 4 * 1.01
+        _, without = measure(CalibrationFaces(np.delete(images, 7, axis=0), "dim", 0), method=method, model=model)
+        assert ranges == without
+
+    @pytest.mark.parametrize(("count", "value"), [(250, 55), (60, 255)])
+    def test_stays_where_it_is_none(self, measure, count, value):
+        """Up to twice the others' peaks; and among few faces nothing can be told."""
+        model, _ = heavy_tailed()
+        images = ordinary(count)
+        images[7] = value
+        found, ranges = measure(CalibrationFaces(images, "dim", 0), model=model)
+        assert (found.num_faces, found.num_left_out) == (count, 0)
+        assert ranges["x"][1] == pytest.approx((value / 64) ** 4, rel=1e-3)
 
 
 class TestMethods:
@@ -123,8 +152,9 @@ class TestMethods:
             assert scale == pytest.approx(max(map(abs, ranges[tensor])) / 127, rel=1e-5)
 
     def test_percentile_cuts_this_network(self, measure):
-        _, widest = measure(method=Method.MAX)
-        _, cut = measure(method=Method.PERCENTILE)
+        many = faces(128)
+        _, widest = measure(many, method=Method.MAX)
+        _, cut = measure(many, method=Method.PERCENTILE)
         assert all(cut[name][1] <= widest[name][1] * 1.0001 for name in widest)
         assert any(cut[name][1] < 0.99 * widest[name][1] for name in widest)
 

@@ -21,7 +21,7 @@ LABELS = ("bright", "dark", "even")
 RECORD = {
     "scheme": "tensorrt",
     "calibration": {
-        "method": "percentile", "num_faces": 64, "faces_sha256": "ab" * 32, "source": "Training of fer2013.csv",
+        "method": "percentile", "num_faces": 64, "num_left_out": 2, "faces_sha256": "ab" * 32, "source": "Training of fer2013.csv",
         "seed": 5, "learned": ["stem"],
     },
     "float_layers": ["second"],
@@ -118,7 +118,8 @@ class TestMarkdown:
     def test_how_int8_came_about(self, make):
         _, text = parts(make())
         assert "## tiny-int8.onnx" in text
-        assert "64 faces of Training of fer2013.csv (method percentile, seed 5, sha256 `abababababababab...`)" in text
+        assert "64 faces of Training of fer2013.csv (2 more left out, far beyond all others; method" in text
+        assert "method percentile, seed 5, sha256 `abababababababab...`)" in text
         assert "Layers left in higher precision: second." in text
         assert "Ranges learned in training: stem." in text
         assert "| second | 5.0e-01 | -1.50 |" in text
