@@ -21,7 +21,8 @@ LABELS = ("bright", "dark", "even")
 RECORD = {
     "scheme": "tensorrt",
     "calibration": {
-        "method": "percentile", "num_faces": 64, "num_left_out": 2, "faces_sha256": "ab" * 32, "source": "Training of fer2013.csv",
+        "method": "percentile", "num_faces": 64, "num_left_out": 2,
+        "faces_sha256": "ab" * 32, "source": "Training of fer2013.csv",
         "seed": 5, "learned": ["stem"],
     },
     "float_layers": ["second"],
