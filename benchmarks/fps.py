@@ -21,6 +21,8 @@ from _fps_report import as_markdown, write_chart
 from _harness import environment, result_path, write_results
 from rich.console import Console
 
+from fer_deploy.engines.threads import available_cores
+
 REFERENCE = "YuNet tutorial"
 _LOOPS = Path(__file__).with_name("_fps_loops.py")
 _console = Console()
@@ -60,7 +62,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     return result
 
 
-def summarize(rounds: list[dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+def summarize(rounds: list[dict[str, dict[str, Any]]], *, cores: int) -> list[dict[str, Any]]:
     """Return a row a variant: medians over the rounds, and the ratio to the reference within each round."""
     rows = []
     for name in rounds[0]:
@@ -77,6 +79,9 @@ def summarize(rounds: list[dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
         row["speedup"] = statistics.median(one[name]["fps"] / one[REFERENCE]["fps"] for one in rounds)
         row["stages"] = runs[-1].get("stages", {})
         if name.startswith("live loop") and (alone := name.replace("live loop", "analysis alone")) in rounds[0]:
+            row["of_cores"] = statistics.median(
+                one[name]["fps"] * one[name]["cpu_ms_per_frame"] / 1e3 / cores for one in rounds
+            )
             row["of_slowest_stage"] = statistics.median(one[name]["fps"] / one[alone]["fps"] for one in rounds)
         rows.append(row)
     return rows
@@ -86,12 +91,13 @@ def summarize(rounds: list[dict[str, dict[str, Any]]]) -> list[dict[str, Any]]:
 @click.option("--clip", "clips", type=_there, multiple=True, required=True, help="Video with faces; several times.")
 @click.option("--yunet", type=_there, required=True, help="YuNet's .onnx.")
 @click.option("--engine", type=_there, help="Our model.  [default: the bundled one]")
-@click.option("--checkpoint", type=_there, default="weights/net.safetensors", show_default=True, help="For PyTorch.")
+@click.option("--checkpoint", type=_there, default="weights/senet.safetensors", show_default=True, help="For PyTorch.")
 @click.option("--frames", default=1000, show_default=True, help="Each clip is looped to so many.")
 @click.option("--tutorial-frames", default=200, show_default=True, help="The same for the slow loops.")
 @click.option("--rounds", default=3, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help=".md to write.  [default: in benchmarks/results]")
 def main(clips: tuple[Path, ...], yunet: Path, engine: Path | None, checkpoint: Path, frames: int, tutorial_frames: int,
-         rounds: int) -> None:  # fmt: skip
+         rounds: int, out: Path | None) -> None:  # fmt: skip
     """Compare the live loop with what tutorials do; results into benchmarks/results."""
     files = {"yunet": str(yunet), "engine": str(engine or ""), "checkpoint": str(checkpoint)}
     wanted = variants(frames=frames, tutorial_frames=tutorial_frames)
@@ -104,10 +110,10 @@ def main(clips: tuple[Path, ...], yunet: Path, engine: Path | None, checkpoint: 
                 done[name] = measure({**request, **files, "clip": str(clip)})
                 _console.print(f"{clip.name}, round {number + 1}/{rounds}, {name}: {done[name]['fps']:.1f} frames/s")
             measured.append(done)
-        results.append({"clip": clip.name, "rows": summarize(measured)})
+        results.append({"clip": clip.name, "rows": summarize(measured, cores=available_cores())})
     device = torch.device("cpu")
     env = environment(device) | {"rounds": str(rounds)}
-    path = result_path("fps", device)
+    path = out or result_path("fps", device)
     write_results(path, {"environment": env, "clips": results}, as_markdown(results, env))
     write_chart(results, path.with_suffix(".png"))
     _console.print(f"written: {path}")

@@ -50,7 +50,7 @@ def _mend(err: Exception) -> str:
     """Return the mend of a failed write; torch and safetensors tell of a full disk in words of their own."""
     if isinstance(err, OSError) and err.errno not in (errno.ENOSPC, errno.EDQUOT):
         return "Fix: choose another --out, one that can be written"
-    return "Fix: free space on that disk, then go on with --resume; or begin anew with --out on another disk"
+    return "Fix: free space there, then the same command (with --resume where it trains); or --out on another disk"
 
 
 def write_content(path: Path, content: str | bytes) -> None:

@@ -8,6 +8,8 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from rich.console import Console
+from rich.progress import track
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
@@ -15,6 +17,7 @@ from torch import Tensor
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD, normalize
 from fer_train.checkpoint import write_content
 from fer_train.data.faces import Faces, labels_for
+from fer_train.distributed import is_first_process
 from fer_train.ensemble import Member, load_ensemble, load_member
 from fer_train.errors import ConfigError
 
@@ -86,7 +89,8 @@ class Teachers:
         """Return probabilities (N, C) on the device: the mean over each face as it is and its mirror image."""
         _log.info("asking %d teachers about %d faces", len(self._members), len(faces))
         parts = []
-        for start in range(0, len(faces), BATCH_SIZE):
+        starts = range(0, len(faces), BATCH_SIZE)
+        for start in track(starts, "asking the teachers", console=Console(stderr=True), disable=not is_first_process()):
             images = normalize(torch.from_numpy(faces.images[start : start + BATCH_SIZE]).to(self._device))
             parts.append((self(images) + self(images.flip(3))) / 2)
         return torch.cat(parts)

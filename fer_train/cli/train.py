@@ -40,7 +40,7 @@ def command(config_path: Path, out: Path | None, resume: bool, seeds: str | None
 
 def train_and_tell(config: TrainConfig, faces: Faces, out: Path, *, resume: bool, tensorboard: bool) -> None:
     """Train one model and print its best epoch."""
-    with options.resume_hint(out, "go on with the same command and --resume"):
+    with options.resume_hint(out, "go on with the same command and --resume (make does so by itself)"):
         run = train_one(config, faces, out, resume=resume, tensorboard=tensorboard)
     if not run.world.is_first:
         return

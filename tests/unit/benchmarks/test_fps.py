@@ -20,7 +20,7 @@ def one_round(reference_fps: float, loop_fps: float, alone_fps: float) -> dict[s
 
 @pytest.fixture
 def rows():
-    return summarize([one_round(10, 60, 80), one_round(20, 100, 100), one_round(40, 280, 400)])
+    return summarize([one_round(10, 60, 80), one_round(20, 100, 100), one_round(40, 280, 400)], cores=4)
 
 
 def test_ratios_are_taken_within_a_round(rows):
@@ -28,6 +28,7 @@ def test_ratios_are_taken_within_a_round(rows):
     assert by_name["live loop"]["speedup"] == 6  # 6, 5, 7
     assert by_name["live loop"]["fps"] == 100
     assert by_name["live loop"]["of_slowest_stage"] == 0.75  # 0.75, 1, 0.7
+    assert by_name["live loop"]["of_cores"] == 0.25  # 10 ms of 4 cores, 60, 100 and 280 times a second
     assert by_name[REFERENCE]["speedup"] == 1
     assert by_name["live loop"]["faces"] == 3
 
@@ -36,7 +37,7 @@ def test_report_and_chart(rows, tmp_path):
     env = {"hardware": "a machine", "date": "today", "python": "3", "rounds": "3", "command": "python fps.py"}
     results = [{"clip": "a.gif", "rows": rows}]
     text = as_markdown(results, env)
-    assert "| live loop | 6.00x | 100 | 10.0 | 3.00 | 9.0 | 12.0 | 15.0 | 0 | 0.75 |" in text
+    assert "| live loop | 6.00x | 100 | 10.0 | 3.00 | 9.0 | 12.0 | 15.0 | 0 | 0.75 | 0.25 |" in text
     assert "| detect | 3.00 | 4.00 | 0.50 |" in text
     assert "| total | 9.00 | 12.00 |  |" in text
     write_chart(results, tmp_path / "a.png")

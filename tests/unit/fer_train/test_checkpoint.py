@@ -69,8 +69,8 @@ def test_failed_write_keeps_the_old_content_and_leaves_no_temporary(tmp_path, er
         write_atomically(path, half)
     if seen is CheckpointError:
         assert str(caught.value) == (
-            f"cannot write {path}: {error}. What was there before is untouched. Fix: free space on that disk, then go "
-            "on with --resume; or begin anew with --out on another disk"
+            f"cannot write {path}: {error}. What was there before is untouched. Fix: free space there, then the "
+            "same command (with --resume where it trains); or --out on another disk"
         )
     assert path.read_text() == "old"
     assert names_in(tmp_path) == ["last.pt"]

@@ -218,7 +218,8 @@ def test_stopped_run_says_last_how_to_go_on_and_ends_as_if_it_had_not_been(
         result = run(*command, code=code)
     out = tmp_path / "out"
     last_line = result.stderr.strip().splitlines()[-1]
-    assert last_line == f"{word}; go on with the same command and --resume: finished epochs are in {out}"
+    how = "the same command and --resume (make does so by itself)"
+    assert last_line == f"{word}; go on with {how}: finished epochs are in {out}"
     assert load_state(out / "last.pt")["epoch"] == epochs
     assert not list(out.glob(".*.tmp"))
     run(*command, "--resume")
