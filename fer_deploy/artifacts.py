@@ -9,10 +9,10 @@ from fer_deploy.spec import Precision
 MAX_MODEL_BYTES = 2**30
 """Of any model file; those of this project have some ten million. What is larger is no model, or is to fill memory."""
 _MODELS = Path(__file__).parent / "models"
-_BUNDLED = {Precision.FP32: "net-fp32.onnx", Precision.INT8: "net-int8-cpu.onnx"}
+_BUNDLED = {Precision.FP16: "senet-fp16.onnx", Precision.INT8: "senet-int8-cpu.onnx"}
 
 
-def bundled_model(precision: Precision = Precision.FP32) -> Path:
+def bundled_model(precision: Precision = Precision.FP16) -> Path:
     """Return the path of the ONNX model that ships with the package; INT8 is for CPUs (`engines.bundled`).
 
     Raises:

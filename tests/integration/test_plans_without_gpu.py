@@ -32,7 +32,7 @@ except EngineError as err:
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("plan") / "net-fp32.plan"
+    path = tmp_path_factory.mktemp("plan") / "senet-fp16.plan"
     build_plan(bundled_model(), path, BuildConfig(flavor=Flavor.TENSORRT_RTX))
     return path
 
@@ -96,7 +96,7 @@ def test_live_without_a_manifest(plan, tmp_path):
     copy.write_bytes(plan.read_bytes())
     done = live(copy)
     assert done.returncode == 4
-    assert "has no net-fp32.plan.json beside it" in done.stderr
+    assert "has no senet-fp16.plan.json beside it" in done.stderr
 
 
 def test_inspect_tells_what_the_build_wrote(plan):
@@ -107,5 +107,5 @@ def test_inspect_tells_what_the_build_wrote(plan):
         key: value for key, value in json.loads(manifest_path(plan).read_text()).items() if key != "spec"
     }
     assert found["is_the_built_file"] is True
-    assert found["spec"]["architecture"] == "net"
+    assert found["spec"]["architecture"] == "senet"
     assert found["bytes"] == plan.stat().st_size

@@ -80,15 +80,15 @@ def test_onnx_text_fits_80_columns():
     assert result.exit_code == 0, result.output
     assert max(map(len, result.stdout.splitlines())) <= 80
     text = " ".join(result.stdout.split())
-    assert "spec architecture net" in text
+    assert "spec architecture senet" in text
     assert "problems none" in text
-    assert "layers by precision fp32" in text
+    assert "layers by precision fp16" in text
     assert "(--json shows all)" in text
 
 
 def test_onnx_json_is_whole():
     content = json.loads(run(bundled_model(), "--json").stdout)
-    assert content["spec"]["metrics"]["PublicTest"]["plain"]["num_faces"] == 3589
+    assert content["spec"]["metrics"]["checkpoint"]["PublicTest"]["plain"]["num_faces"] == 3589
 
 
 class TestErrors:

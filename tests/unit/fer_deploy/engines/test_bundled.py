@@ -30,11 +30,11 @@ def test_a_system_that_tells_nothing_has_none(tmp_path):
 
 
 @pytest.mark.parametrize(("device", "providers", "text", "name"), [
-    ("cpu", ["CPUExecutionProvider"], VNNI, "net-int8-cpu.onnx"),
-    ("cpu", ["CPUExecutionProvider"], OLD, "net-fp32.onnx"),
-    ("auto", ["CPUExecutionProvider"], VNNI, "net-int8-cpu.onnx"),
-    ("auto", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "net-fp32.onnx"),
-    ("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "net-fp32.onnx"),
+    ("cpu", ["CPUExecutionProvider"], VNNI, "senet-int8-cpu.onnx"),
+    ("cpu", ["CPUExecutionProvider"], OLD, "senet-fp16.onnx"),
+    ("auto", ["CPUExecutionProvider"], VNNI, "senet-int8-cpu.onnx"),
+    ("auto", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-fp16.onnx"),
+    ("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-fp16.onnx"),
 ])  # fmt: skip
 def test_the_model_fits_the_device(monkeypatch, cpu, device, providers, text, name):
     monkeypatch.setattr(ort, "get_available_providers", lambda: providers)

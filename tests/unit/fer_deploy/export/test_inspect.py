@@ -107,8 +107,8 @@ class TestOnnx:
         assert found["opsets"]["ai.onnx"] == 20
         assert found["inputs"] == [{"name": "images", "dtype": "uint8", "shape": ["batch", 1, 48, 48]}]
         assert found["outputs"] == [{"name": "logits", "dtype": "float", "shape": ["batch", 7]}]
-        assert found["spec"]["architecture"] == "net"
-        assert set(found["layers_by_precision"]) == {"fp32"}
+        assert found["spec"]["architecture"] == "senet"
+        assert set(found["layers_by_precision"]) == {"fp16"}
         assert found["operators"]["Conv"] == sum(layer["operator"] == "Conv" for layer in found["layers"])
         assert found["problems"] == []
 
