@@ -115,30 +115,25 @@ def run_tutorial(find: Find, ask: Ask, labels: tuple[str, ...], clip: str, num: 
 
 
 def run_live(request: dict[str, Any]) -> dict[str, Any]:
-    """Run the live loop on the clip, looped; JSONL is written."""
+    """Run the live loop on the clip, looped; JSONL is written. As a "stage": on frames in memory, and nothing is."""
     from fer_deploy.detectors import DetectorConfig, build_detectors  # noqa: PLC0415
     from fer_deploy.live.config import PipelineConfig  # noqa: PLC0415
     from fer_deploy.live.pipeline import LivePipeline  # noqa: PLC0415
     from fer_deploy.live.sinks import JsonlSink  # noqa: PLC0415
-    from fer_deploy.live.sources import LoopedSource, PacedSource, open_source  # noqa: PLC0415
 
-    num, fps = request["frames"], request.get("realtime_fps")
-    source = LoopedSource(lambda: open_source(request["clip"]), num_frames=num)
-    if fps:
-        source = PacedSource(source, fps=fps)
+    num, is_stage = request["frames"], request["kind"] == "stage"
+    source = _frames_in_memory(request["clip"], num) if is_stage else _looped_clip(request)
     detection = DetectorConfig(detector="yunet", detector_model=Path(request["yunet"]), **request.get("detection", {}))
-    engine = open_engine(
-        Path(request["engine"]) if request["engine"] else bundled_model_for("cpu"), device="cpu", threads=1
-    )
+    engine = open_engine(_model(request["engine"]), device="cpu", threads=1)
     config = PipelineConfig(detect_every=request["detect_every"], workers=request.get("workers"))
     with tempfile.TemporaryDirectory() as folder, engine:
-        pipeline = LivePipeline(
-            source, build_detectors(detection), engine, [JsonlSink(Path(folder) / "a.jsonl")], config=config
-        )
+        path = Path(folder) / "a.jsonl"
+        sinks = [] if is_stage else [JsonlSink(path)]
+        pipeline = LivePipeline(source, build_detectors(detection), engine, sinks, config=config)
         cpu_started, started = time.process_time(), time.perf_counter()
         snapshot = pipeline.run()
         wall, cpu = time.perf_counter() - started, time.process_time() - cpu_started
-        num_lines = sum(1 for _ in (Path(folder) / "a.jsonl").open())
+        num_lines = sum(1 for _ in path.open()) if sinks else 0
     total = next(row for row in snapshot.latencies if row.stage == "total")
     result = _summary(snapshot.num_frames, snapshot.num_faces, wall, cpu, [])
     stages = {row.stage: {"p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "busy": row.busy} for row in snapshot.latencies}
@@ -148,6 +143,34 @@ def run_live(request: dict[str, Any]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _looped_clip(request: dict[str, Any]) -> Any:
+    from fer_deploy.live.sources import LoopedSource, PacedSource, open_source  # noqa: PLC0415
+
+    source = LoopedSource(lambda: open_source(request["clip"]), num_frames=request["frames"])
+    fps = request.get("realtime_fps")
+    return PacedSource(source, fps=fps) if fps else source
+
+
+def _frames_in_memory(clip: str, num: int) -> Any:
+    """A source that costs nothing: what is left of the loop is its analysis."""
+    from fer_deploy.live.sources.base import Source  # noqa: PLC0415
+    from fer_deploy.vision.types import Frame  # noqa: PLC0415
+
+    pictures = list(looped_frames(clip, 400))
+
+    class Memory(Source):
+        is_live, fps, num_frames = False, 12.0, num
+
+        def frames(self) -> Iterator[Frame]:
+            for index in range(num):
+                yield Frame(pictures[index % len(pictures)], index, index / self.fps, time.monotonic_ns())
+
+        def close(self) -> None:
+            pass
+
+    return Memory()
+
+
 def run_analysis_alone(request: dict[str, Any]) -> dict[str, Any]:
     """Detect and classify frames that lie in memory, as many threads as cores; nothing is read, tracked or written."""
     from fer_deploy.detectors import DetectorConfig, build_detectors  # noqa: PLC0415
@@ -155,9 +178,7 @@ def run_analysis_alone(request: dict[str, Any]) -> dict[str, Any]:
 
     detection = DetectorConfig(detector="yunet", detector_model=Path(request["yunet"]), **request.get("detection", {}))
     detectors = build_detectors(detection)
-    engine = open_engine(
-        Path(request["engine"]) if request["engine"] else bundled_model_for("cpu"), device="cpu", threads=1
-    )
+    engine = open_engine(_model(request["engine"]), device="cpu", threads=1)
     frames = list(looped_frames(request["clip"], 400))
     num, k = request["frames"], request["detect_every"]
     chunks = iter(range(0, num, 4 if k == 1 else k))
@@ -202,7 +223,7 @@ def _summary(num: int, num_faces: int, wall_s: float, cpu_s: float, latencies_s:
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Run one variant."""
     kind = request["kind"]
-    if kind == "live":
+    if kind in ("live", "stage"):
         return run_live(request)
     if kind == "alone":
         return run_analysis_alone(request)

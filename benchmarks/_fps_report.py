@@ -16,9 +16,10 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
         "Speedup: frames per second against the YuNet tutorial with PyTorch eager, median over the rounds. CPU: of all "
         "threads. Latency of the tutorials: from the decoded frame to the drawn one; of the live loop: from the "
         "decoded frame to the result, which for a recording is mostly waiting in queues that are kept full. Of the "
-        "slowest stage: frames per second against detection and classification alone, as many threads, frames in "
-        "memory; it has the cores to itself then, which the whole loop shares with decoding and writing. Of the cores: "
-        "CPU time of all threads over time and cores; 1.00 is a loop that cannot be faster without less work.", "",
+        "slowest stage: frames per second against the analysis alone, the loop's own workers on frames in memory, "
+        "nothing decoded or written; it has the cores to itself then. Networks alone: without tracking and order, too. "
+        "Of the cores: CPU time of all threads over time and cores; 1.00 is a loop that cannot be faster without less "
+        "work.", "",
     ]  # fmt: skip
     for result in results:
         lines += [

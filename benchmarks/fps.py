@@ -3,7 +3,8 @@
 Each loop runs in a process of its own, in turn, round after round, so that whatever else the machine does hits all of
 them; ratios are taken within a round. The tutorials read, detect on the full frame, ask the network face by face and
 draw. The live loop writes JSONL. Its limit on a CPU is arithmetic: cores / CPU time of a frame. "Analysis alone" is the
-slowest stage by itself: detection and classification of frames that lie in memory, with as many threads.
+slowest stage by itself: the loop's workers on frames in memory, nothing decoded or written. "Networks alone" is less
+than a stage: frames in memory, detection, crops and classification by as many threads, no tracking and no order.
 
     python benchmarks/fps.py --clip a.gif --clip b.gif --yunet face_detection_yunet_2023mar.onnx
 """
@@ -39,8 +40,10 @@ def variants(*, frames: int, tutorial_frames: int) -> dict[str, dict[str, Any]]:
         "YuNet tutorial, our engine": {**tutorial, "kind": "engine", "detector": "yunet"},
         "live loop": {**ours, "detect_every": 1},
         "live loop, detection in every 3rd frame": {**ours, "detect_every": 3},
-        "analysis alone": {"frames": frames, "kind": "alone", "detect_every": 1},
-        "analysis alone, detection in every 3rd frame": {"frames": frames, "kind": "alone", "detect_every": 3},
+        "analysis alone": {"frames": frames, "kind": "stage", "detect_every": 1},
+        "analysis alone, detection in every 3rd frame": {"frames": frames, "kind": "stage", "detect_every": 3},
+        "networks alone": {"frames": frames, "kind": "alone", "detect_every": 1},
+        "networks alone, detection in every 3rd frame": {"frames": frames, "kind": "alone", "detect_every": 3},
         "live loop at 30 frames/s, as a camera": {
             **ours, "frames": min(frames, 300), "detect_every": "auto", "realtime_fps": 30,
         },
