@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 
@@ -60,3 +61,14 @@ def make_models(engine_file: Path, engine: FakeEngine | None = None) -> Models:
 def make_analysis(path: Path, out: Path, *, progress: AnalysisProgress | None = None, **settings) -> VideoAnalysis:
     models = make_models(path.parent / "engine.onnx")
     return VideoAnalysis(path, out / path.stem, make_config(out, **settings), models, progress or AnalysisProgress())
+
+
+def transport_stream(path: Path) -> Path:
+    """Return a copy as MPEG transport stream, which has no index."""
+    with av.open(str(path)) as source, av.open(str(path.with_suffix(".ts")), "w") as target:
+        stream = target.add_stream_from_template(source.streams.video[0])
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = stream
+                target.mux_one(packet)
+    return path.with_suffix(".ts")

@@ -8,11 +8,19 @@ import weakref
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from integration.analyze_videos import FPS, SIZE, make_analysis, make_config, make_models, picture, write_squares
+from integration.analyze_videos import (
+    FPS,
+    SIZE,
+    make_analysis,
+    make_config,
+    make_models,
+    picture,
+    transport_stream,
+    write_squares,
+)
 from integration.live_fakes import num_video_frames
 
 from fer_deploy.analyze import results
-from fer_deploy.analyze.batch import VideoBatch
 from fer_deploy.analyze.parts import Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.engines.fake import FakeEngine
@@ -237,7 +245,7 @@ class TestTrouble:
         halves = []
         for number, size in enumerate([SIZE, (96, 128)]):
             half = write_squares(tmp_path / f"{number}.mp4", 30, size=size, squares=1)
-            halves.append(_transport_stream(half).read_bytes())
+            halves.append(transport_stream(half).read_bytes())
         path = tmp_path / "changes.ts"
         path.write_bytes(b"".join(halves))
         summary = make_analysis(path, tmp_path / "out").run()
@@ -265,35 +273,6 @@ class TestTrouble:
             analysis.run()
         assert analysis.num_frames_kept == 24
         assert make_analysis(video, tmp_path / "out").run().accounting.num_analyzed == NUM
-
-
-class TestBatch:
-    def make(self, videos, out, **models):
-        engine_file = out.parent / "engine.onnx"
-        return VideoBatch(videos, make_config(out, video=False), make_models(engine_file), AnalysisProgress())
-
-    def test_a_bad_one_does_not_stop_the_others(self, video, tmp_path):
-        bad = tmp_path / "bad.mp4"
-        bad.write_bytes(b"x" * 1000)
-        told = []
-        outcomes = self.make([bad, video], tmp_path / "out").run(told.append)
-        assert told == outcomes
-        assert [outcome.summary is None for outcome in outcomes] == [True, False]
-        assert isinstance(outcomes[0].failure, StreamError)
-        page = (tmp_path / "out/index.html").read_text()
-        assert 'href="squares/report.html"' in page
-        assert "bad.mp4" in page
-
-    def test_one_folder_for_two(self, tmp_path):
-        with pytest.raises(
-            ConfigError, match=r"a/x.mp4 and .*b/x.avi would share the folder .*x. Fix: one --out for each"
-        ):
-            self.make([tmp_path / "a/x.mp4", tmp_path / "b/x.avi"], tmp_path / "out")
-
-    def test_stop_before_the_first(self, video, tmp_path):
-        batch = self.make([video], tmp_path / "out")
-        batch.stop()
-        assert batch.run(lambda outcome: None) == []
 
 
 def test_a_lost_row_is_an_error(video, tmp_path, monkeypatch):
@@ -326,15 +305,3 @@ def test_no_threads_stay(video, tmp_path):
     before = threading.active_count()
     make_analysis(video, tmp_path / "out").run()
     assert threading.active_count() == before
-
-
-def _transport_stream(path):
-    import av  # noqa: PLC0415
-
-    with av.open(str(path)) as source, av.open(str(path.with_suffix(".ts")), "w") as target:
-        stream = target.add_stream_from_template(source.streams.video[0])
-        for packet in source.demux(video=0):
-            if packet.size:
-                packet.stream = stream
-                target.mux_one(packet)
-    return path.with_suffix(".ts")

@@ -12,7 +12,6 @@ import pytest
 
 from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.sinks import VideoSink, video
-from fer_deploy.live.sinks.picture_fit import fit_picture
 
 MIB = 2**20
 Disk = namedtuple("Disk", "total used free")
@@ -299,19 +298,3 @@ def test_copy_that_fails_leaves_what_was_recorded(tmp_path, make_result, monkeyp
         sink.close()
     (left,) = tmp_path.iterdir()
     assert len(frames_of(left)) == 3
-
-
-class TestFitPicture:
-    def test_same_size_is_left_alone(self):
-        picture = picture_of(20, 10)
-        assert fit_picture(picture, (20, 10)) is picture
-
-    @pytest.mark.parametrize("size", [(20, 10), (10, 20), (7, 3), (1, 500), (500, 1)])
-    def test_fills_one_side_and_centers(self, size):
-        fitted = fit_picture(picture_of(*size), (40, 40))
-        assert fitted.shape == (40, 40, 3)
-        rows, columns = fitted.any(axis=(1, 2)), fitted.any(axis=(0, 2))
-        assert rows.all() or columns.all()
-        for mask in (rows, columns):
-            assert abs(int(mask.argmax()) - int(mask[::-1].argmax())) <= 1, "centered"
-        assert set(np.unique(fitted)) <= {0, 120}

@@ -1,0 +1,42 @@
+"""Several videos in one run of analyze."""
+
+import pytest
+from integration.analyze_videos import make_config, make_models, write_squares
+
+from fer_deploy.analyze.batch import VideoBatch
+from fer_deploy.analyze.progress import AnalysisProgress
+from fer_deploy.errors import ConfigError, StreamError
+
+
+@pytest.fixture
+def video(tmp_path):
+    return write_squares(tmp_path / "squares.mp4", 30)
+
+
+class TestBatch:
+    def make(self, videos, out, **models):
+        engine_file = out.parent / "engine.onnx"
+        return VideoBatch(videos, make_config(out, video=False), make_models(engine_file), AnalysisProgress())
+
+    def test_a_bad_one_does_not_stop_the_others(self, video, tmp_path):
+        bad = tmp_path / "bad.mp4"
+        bad.write_bytes(b"x" * 1000)
+        told = []
+        outcomes = self.make([bad, video], tmp_path / "out").run(told.append)
+        assert told == outcomes
+        assert [outcome.summary is None for outcome in outcomes] == [True, False]
+        assert isinstance(outcomes[0].failure, StreamError)
+        page = (tmp_path / "out/index.html").read_text()
+        assert 'href="squares/report.html"' in page
+        assert "bad.mp4" in page
+
+    def test_one_folder_for_two(self, tmp_path):
+        with pytest.raises(
+            ConfigError, match=r"a/x.mp4 and .*b/x.avi would share the folder .*x. Fix: one --out for each"
+        ):
+            self.make([tmp_path / "a/x.mp4", tmp_path / "b/x.avi"], tmp_path / "out")
+
+    def test_stop_before_the_first(self, video, tmp_path):
+        batch = self.make([video], tmp_path / "out")
+        batch.stop()
+        assert batch.run(lambda outcome: None) == []
