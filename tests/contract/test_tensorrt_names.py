@@ -15,7 +15,7 @@ LISTS = Path(__file__).parents[1] / "data"
 
 CLASSES = {
     "builder": "Builder", "builder_config": "IBuilderConfig", "network": "INetworkDefinition", "parser": "OnnxParser",
-    "fault": "ParserError", "shapes": "IOptimizationProfile", "timing_cache": "ITimingCache", "layer": "ILayer",
+    "fault": "ParserError", "optimization": "IOptimizationProfile", "timing_cache": "ITimingCache", "layer": "ILayer",
     "tensor": "ITensor", "runtime": "Runtime", "engine": "ICudaEngine", "context": "IExecutionContext",
     "contexts[]": "IExecutionContext", "inspector": "EngineInspector",
 }  # fmt: skip
