@@ -66,6 +66,11 @@ class InputContract(ShapeRange):
 
     dtype: DType
 
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        """None for each size that may differ from call to call."""
+        return tuple(low if low == high else None for low, high in zip(self.min, self.max, strict=True))
+
 
 class OutputContract(_Frozen):
     """An output of a network; a size that is None follows from the inputs."""
