@@ -69,7 +69,7 @@ def build_plan(onnx: Path, out: Path, config: BuildConfig, *, progress: Progress
             written. The builder's log is attached as a note.
     """
     if config.input_shapes:
-        raise ConfigError(f"input_shapes: {onnx} is to be built as an emotion model, which has a profile instead")
+        raise ConfigError(f"input_shapes: {onnx} is to be built as an emotion model. Fix: profile says its batch sizes")
     _require_suffix(out)
     source = read_onnx(onnx)
     image, batches = source.spec.input, config.profile
