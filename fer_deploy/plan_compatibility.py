@@ -10,7 +10,7 @@ from pathlib import Path
 from fer_deploy.environment import Gpu, Host
 from fer_deploy.errors import ArtifactError
 from fer_deploy.flavors import Flavor
-from fer_deploy.manifest import PlanManifest, manifest_path
+from fer_deploy.manifest import NetworkManifest, PlanFacts, manifest_path, shape_text
 
 _OLDEST_AMPERE = (8, 0)
 
@@ -30,7 +30,7 @@ class Mismatch:
     missing: str = ""
 
 
-def judge(manifest: PlanManifest, host: Host) -> list[Mismatch]:
+def judge(manifest: PlanFacts, host: Host) -> list[Mismatch]:
     """Return every reason why the plan cannot run on this machine; none: TensorRT may be asked to load it.
 
     With several GPUs in `host`, one that fits is enough.
@@ -39,14 +39,14 @@ def judge(manifest: PlanManifest, host: Host) -> list[Mismatch]:
     return [mismatch for mismatch in found if mismatch is not None]
 
 
-def describe_mismatches(plan: Path, manifest: PlanManifest, mismatches: list[Mismatch]) -> str:
+def describe_mismatches(plan: Path, manifest: PlanFacts, mismatches: list[Mismatch]) -> str:
     """Return the message and its mend, without the "cannot load"."""
     built = " ".join(mismatch.built for mismatch in mismatches)
     here = " and ".join(mismatch.here for mismatch in mismatches)
     return f"built {built}; this machine has {here}.\n    Fix: {_mend(plan, manifest, mismatches)}"
 
 
-def read_trusted_plan(plan: Path, manifest: PlanManifest | None) -> bytes:
+def read_trusted_plan(plan: Path, manifest: PlanFacts | None) -> bytes:
     """Return the plan's bytes, held against the manifest; these very bytes are to be deserialized, not the file again.
 
     Args:
@@ -62,15 +62,15 @@ def read_trusted_plan(plan: Path, manifest: PlanManifest | None) -> bytes:
         raise ArtifactError(f"cannot read {plan}: {err.strerror or err}") from err
     fault = None if manifest is None else identity_fault(content, manifest)
     if fault is not None:
+        unless = "" if isinstance(manifest, NetworkManifest) else "; --trust-plan loads it as it is"
         raise ArtifactError(
             f"cannot load {plan}: {fault}, so it is not the file that {manifest_path(plan).name} describes; a plan is "
-            "executable code.\n    Fix: copy both files again, or build the plan with fer-deploy build; --trust-plan "
-            "loads it as it is"
+            f"executable code.\n    Fix: copy both files again, or build the plan with fer-deploy build{unless}"
         )
     return content
 
 
-def identity_fault(content: bytes, manifest: PlanManifest) -> str | None:
+def identity_fault(content: bytes, manifest: PlanFacts) -> str | None:
     """Return how the bytes differ from what the manifest says of them, or None."""
     if len(content) != manifest.plan_bytes:
         return f"it has {len(content):,} bytes, expected {manifest.plan_bytes:,}"
@@ -83,7 +83,7 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _judge_version(manifest: PlanManifest, host: Host) -> Mismatch | None:
+def _judge_version(manifest: PlanFacts, host: Host) -> Mismatch | None:
     built = f"with {manifest.flavor.display_name} {manifest.version}"
     version = host.tensorrt.get(manifest.flavor)
     if version is None:
@@ -104,7 +104,7 @@ def _reads(version: str, built: str) -> bool:
     return theirs <= ours and ours[0] - theirs[0] <= 1
 
 
-def _judge_gpus(manifest: PlanManifest, host: Host) -> Mismatch | None:
+def _judge_gpus(manifest: PlanFacts, host: Host) -> Mismatch | None:
     target = manifest.target
     built = "for " + ", ".join(f"sm_{capability.replace('.', '')}" for capability in target.compute_capabilities)
     if not host.gpus:
@@ -118,24 +118,30 @@ def _judge_gpus(manifest: PlanManifest, host: Host) -> Mismatch | None:
     return None
 
 
-def _fits_capability(gpu: Gpu, manifest: PlanManifest) -> bool:
+def _fits_capability(gpu: Gpu, manifest: PlanFacts) -> bool:
     if manifest.target.hardware_compatibility == "ampere_plus":
         return _numbers(gpu.compute_capability) >= _OLDEST_AMPERE
     return gpu.compute_capability in manifest.target.compute_capabilities
 
 
-def _judge_system(manifest: PlanManifest, host: Host) -> Mismatch | None:
+def _judge_system(manifest: PlanFacts, host: Host) -> Mismatch | None:
     target = manifest.target
     if target.os in ("any", host.os) and target.machine in ("any", host.machine):
         return None
     return Mismatch(f"on {target.os} {target.machine}", f"{host.os} {host.machine}")
 
 
-def _mend(plan: Path, manifest: PlanManifest, mismatches: list[Mismatch]) -> str:
+def _mend(plan: Path, manifest: PlanFacts, mismatches: list[Mismatch]) -> str:
     missing = {mismatch.missing for mismatch in mismatches if mismatch.missing}
     if "gpu" in missing:
-        return "run it where nvidia-smi lists a GPU, or give --engine an .onnx (fer-deploy doctor says more)"
+        flag = "--detector-model" if isinstance(manifest, NetworkManifest) else "--engine"
+        return f"run it where nvidia-smi lists a GPU, or give {flag} an .onnx (fer-deploy doctor says more)"
     rebuild = f"fer-deploy build --onnx {plan.with_name(manifest.source_onnx)} --out {plan}"
+    if isinstance(manifest, NetworkManifest):
+        rebuild += "".join(
+            f" --input-shapes {name} {' '.join(map(shape_text, (found.min, found.opt, found.max)))}"
+            for name, found in manifest.network.inputs.items()
+        )
     if missing:
         return f"pip install 'fer-toolchain[{missing.pop()}]', or {rebuild}"
     return rebuild

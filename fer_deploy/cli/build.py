@@ -12,11 +12,24 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from fer_deploy.errors import ExportError, MissingDependencyError
 from fer_deploy.export.build_config import BuildConfig
-from fer_deploy.manifest import PlanManifest, manifest_path
+from fer_deploy.manifest import NetworkManifest, PlanManifest, manifest_path, shape_text
 from fer_deploy.settings import load_settings
 
 _path = click.Path(path_type=Path)
 _FLAVORS = ["tensorrt", "tensorrt-rtx"]
+
+
+class ShapeType(click.ParamType[Any]):
+    """Sizes of a tensor, such as 1x3x288x480."""
+
+    name = "shape"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a tuple of int."""
+        try:
+            return tuple(int(size) for size in value.split("x"))
+        except ValueError:
+            self.fail(f"{value!r} is no shape, expected such as 1x3x288x480", param, ctx)
 
 
 @click.command("build")
@@ -25,6 +38,13 @@ _FLAVORS = ["tensorrt", "tensorrt-rtx"]
 @click.option("--out", type=_path, required=True, help="The .plan to write; its manifest goes beside it.")
 @click.option("--flavor", type=click.Choice(_FLAVORS), help="tensorrt-rtx builds without a GPU.  [default: tensorrt]")
 @click.option("--profile", type=int, nargs=3, metavar="MIN OPT MAX", help="Batch sizes.  [default: 1 4 64]")
+@click.option(
+    "--input-shapes",
+    type=(str, ShapeType(), ShapeType(), ShapeType()),
+    multiple=True,
+    metavar="NAME MIN OPT MAX",
+    help="For a network without ModelSpec, such as a face detector: the shapes of each input, such as 1x3x288x480.",
+)
 @click.option("--workspace-mib", type=int, help="GPU memory that a layer may use for scratch.  [default: 1024]")
 @click.option("--compute-capability", "compute_capabilities", multiple=True, help="RTX: a target, such as 8.6.")
 @click.option(
@@ -35,7 +55,7 @@ _FLAVORS = ["tensorrt", "tensorrt-rtx"]
 @click.option("--timing-cache", type=_path, help="TensorRT: file of kernel timings that makes the next build faster.")
 @click.option("--tf32/--no-tf32", default=None, help="Let FP32 convolutions round to TF32.  [default: no]")
 def command(config_path: Path | None, onnx: Path, out: Path, **flags: Any) -> None:
-    """Turn a verified ONNX model into a TensorRT plan with its manifest."""
+    """Turn a verified ONNX model, or with --input-shapes another network, into a TensorRT plan with its manifest."""
     config = load_settings(BuildConfig, config_path, _without_absent(flags))
     try:
         build = import_module("fer_deploy.export.build")
@@ -47,7 +67,8 @@ def command(config_path: Path | None, onnx: Path, out: Path, **flags: Any) -> No
     console.print(f"building {onnx} with {config.flavor.display_name} ...", highlight=False, soft_wrap=True)
     try:
         with _progress(console) as progress:
-            manifest = build.build_plan(onnx, out, config, progress=progress)
+            run = build.build_network_plan if config.input_shapes else build.build_plan
+            manifest = run(onnx, out, config, progress=progress)
     except ExportError as err:
         for note in getattr(err, "__notes__", ()):
             click.echo(note, err=True)
@@ -55,17 +76,27 @@ def command(config_path: Path | None, onnx: Path, out: Path, **flags: Any) -> No
     click.echo(describe(out, manifest))
 
 
-def describe(out: Path, manifest: PlanManifest) -> str:
+def describe(out: Path, manifest: PlanManifest | NetworkManifest) -> str:
     """Return what was built, a fact a line."""
-    proof, target, profile = manifest.precision_proof, manifest.target, manifest.profile
+    proof, target = manifest.precision_proof, manifest.target
+    if isinstance(manifest, PlanManifest):
+        profile, precision = manifest.profile, manifest.spec.precision
+        shapes = [f"batches: {profile.min} to {profile.max}, best at {profile.opt}"]
+    else:
+        precision = manifest.network.precision
+        shapes = [
+            f"input {name}: {found.dtype} {shape_text(found.min)} to {shape_text(found.max)}, "
+            f"best at {shape_text(found.opt)}"
+            for name, found in manifest.network.inputs.items()
+        ]
     total = sum(proof.convolutions.values())
     shares = ", ".join(f"{number} of {total} {name}" for name, number in proof.convolutions.items())
     gpu = "no GPU was needed" if target.gpu is None else f"{target.gpu}, driver {target.driver}"
     return "\n".join([
         f"{out}: {manifest.plan_bytes / 1e6:.1f} MB, {manifest.flavor.display_name} {manifest.version} ({gpu})",
         f"runs on: compute capability {', '.join(target.compute_capabilities)}; os {target.os}, {target.machine}",
-        f"batches: {profile.min} to {profile.max}, best at {profile.opt}",
-        f"precision {manifest.spec.precision}: convolutions {shares} (asked: {proof.source})",
+        *shapes,
+        f"precision {precision}: convolutions {shares} (asked: {proof.source})",
         f"manifest: {manifest_path(out)}",
     ])  # fmt: skip
 
@@ -75,6 +106,10 @@ def _without_absent(flags: dict[str, Any]) -> dict[str, Any]:
     given = {name: value if value != () else None for name, value in flags.items()}
     if given["profile"] is not None:
         given["profile"] = dict(zip(("min", "opt", "max"), given["profile"], strict=True))
+    if given["input_shapes"] is not None:
+        given["input_shapes"] = {
+            name: dict(zip(("min", "opt", "max"), shapes, strict=True)) for name, *shapes in given["input_shapes"]
+        }
     return given
 
 

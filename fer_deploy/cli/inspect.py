@@ -13,7 +13,7 @@ from fer_deploy.artifacts import require_file
 from fer_deploy.engines import PLAN_SUFFIXES
 from fer_deploy.environment import survey
 from fer_deploy.errors import ArtifactError, MissingDependencyError
-from fer_deploy.manifest import read_manifest
+from fer_deploy.manifest import NetworkManifest, read_any_manifest
 from fer_deploy.plan_compatibility import describe_mismatches, digest_of, identity_fault, judge
 
 _READERS = {".onnx": "inspect_onnx", ".safetensors": "inspect_checkpoint"}
@@ -70,7 +70,7 @@ def _inspect_plan(path: Path) -> dict[str, Any]:
     plan = path.read_bytes()
     facts: dict[str, Any] = {"kind": "plan", "file": str(path), "bytes": len(plan), "sha256": digest_of(plan)}
     try:
-        manifest = read_manifest(path)
+        manifest = read_any_manifest(path)
     except ArtifactError as err:
         return facts | {"problems": [str(err)], "is_the_built_file": None, "fits_this_machine": None}
     fault = identity_fault(plan, manifest)
@@ -81,9 +81,9 @@ def _inspect_plan(path: Path) -> dict[str, Any]:
     if manifest.needs_host_code:
         problems.append("it embeds a lean runtime: native code that runs only with --allow-host-code")
     content = manifest.model_dump(mode="json", exclude_none=True)
-    spec = content.pop("spec")
+    what = "network" if isinstance(manifest, NetworkManifest) else "spec"
     return facts | {
-        "spec": spec,
+        what: content.pop(what),
         "problems": problems,
         "is_the_built_file": fault is None,
         "fits_this_machine": not mismatches,

@@ -48,7 +48,8 @@ _ANALYSIS: Final = (
     click.option("--detector", type=click.Choice(get_args(DetectorName)),
                  help="yunet finds turned and small faces, haar frontal ones and needs no file; auto: yunet where its "
                  "file is at hand.  [default: auto]"),
-    click.option("--detector-model", type=PATH, help="YuNet's .onnx; without it the official file, fetched once."),
+    click.option("--detector-model", type=PATH,
+                 help="YuNet's .onnx or a .plan of it; without it the official file, fetched once."),
     click.option("--min-face", type=int, help="Smallest face in pixels; larger is faster."),
     click.option("--roi", metavar="X1,Y1,X2,Y2", help="Look only here, in pixels or in shares of the frame."),
     click.option("--max-faces", type=int, help="At most this many a frame, the largest."),

@@ -9,7 +9,8 @@ from fer_deploy.detectors.finder import FaceFinder
 from fer_deploy.detectors.haar import HaarFinder
 from fer_deploy.detectors.search import FaceSearch
 from fer_deploy.detectors.yunet import YuNetFinder, check_yunet
-from fer_deploy.detectors.yunet_file import cache_file, file_at_hand, how_to_get, yunet_file
+from fer_deploy.detectors.yunet_file import cache_file, file_at_hand, how_to_build, how_to_get, yunet_file
+from fer_deploy.engines import PLAN_SUFFIXES
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.network import open_network
 from fer_deploy.vision.detector import Detector
@@ -22,12 +23,12 @@ def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: 
 
     Args:
         config: which detector, and where it looks for what.
-        device: where YuNet runs.
+        device: where YuNet's .onnx runs; a plan of it runs on CUDA, whatever this says.
         threads: of one call of YuNet on the CPU; detectors that run side by side share the cores.
 
     Raises:
         ArtifactError: YuNet's file is missing, damaged, not YuNet, or cannot be downloaded.
-        MissingDependencyError: OpenCV 5 for Haar, or no ONNX Runtime for YuNet.
+        MissingDependencyError: OpenCV 5 for Haar, or no ONNX Runtime or TensorRT for YuNet.
         ConfigError, EngineError: see `fer_deploy.engines.network.open_network`.
     """
     is_haar = config.detector == "haar" or (config.detector == "auto" and file_at_hand(config.detector_model) is None)
@@ -42,8 +43,9 @@ def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: 
 
 def _yunet(config: DetectorConfig, device: Device, threads: int) -> Callable[[], FaceFinder]:
     path = yunet_file(config.detector_model)
-    fix = how_to_get(cache_file())
-    network = open_network(path, fix=fix, device=device, threads=threads)
+    is_plan = path.suffix in PLAN_SUFFIXES
+    fix = how_to_build(path) if is_plan else how_to_get(cache_file())
+    network = open_network(path, fix=fix, device="cuda" if is_plan else device, threads=threads)
     check_yunet(network, where=str(path), fix=fix)
     if config.min_score is None:
         return lambda: YuNetFinder(network)

@@ -29,7 +29,9 @@ class DetectorConfig(Settings):
         "is at hand, that is named or in the cache",
     )
     detector_model: Path | None = Field(
-        default=None, strict=False, description="YuNet's .onnx; none: $FER_YUNET, else downloaded on first use"
+        default=None,
+        strict=False,
+        description="YuNet's .onnx, or a .plan of it; none: $FER_YUNET, else downloaded on first use",
     )
     min_score: float | None = Field(
         default=None, gt=0, lt=1, description="YuNet's faces above it are kept; none: 0.5. Haar gives no score"

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fer_deploy.detectors.finder import FoundFaces
 from fer_deploy.detectors.yunet_decoding import STRIDES, decode
-from fer_deploy.engines.network import Network
-from fer_deploy.errors import ArtifactError
+from fer_deploy.engines.network import Network, TensorInfo
+from fer_deploy.errors import ArtifactError, EngineError
 
 _DIVISOR = STRIDES[-1]
 _HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
@@ -29,12 +29,16 @@ class YuNetFinder:
         """
         self._network, self._min_score, self.smallest_face = network, min_score, smallest_face
         (self._input,) = network.inputs
-        height, width = network.inputs[self._input].shape[2:]
-        self.largest_picture = None if width is None or height is None else (width, height)
+        self._smallest, self._largest = _limits(network.inputs[self._input])
+        self.largest_picture = None if self._largest is None else (self._largest[1], self._largest[0])
         self._allocate((0, 0))
 
     def find(self, picture_bgr: NDArray[np.uint8]) -> FoundFaces:
-        """Return the faces in (H, W, 3) uint8."""
+        """Return the faces in (H, W, 3) uint8.
+
+        Raises:
+            EngineError: the picture is larger than `largest_picture`, or the network failed.
+        """
         if picture_bgr.shape[:2] != self._size:
             self._allocate((picture_bgr.shape[0], picture_bgr.shape[1]))
         cv2.split(picture_bgr, self._planes)
@@ -46,9 +50,12 @@ class YuNetFinder:
     def _allocate(self, size: tuple[int, int]) -> None:
         """Make the tensor for pictures of this height and width: zeros at the right and below, up to whole strides."""
         height, width = size
-        padded = (-(-height // _DIVISOR) * _DIVISOR, -(-width // _DIVISOR) * _DIVISOR)
-        if self.largest_picture is not None:
-            padded = (self.largest_picture[1], self.largest_picture[0])
+        if self._largest is not None and (height > self._largest[0] or width > self._largest[1]):
+            raise EngineError(
+                f"a picture of {width}x{height} is larger than the {self._largest[1]}x{self._largest[0]} that this "
+                "YuNet takes. Fix: a smaller picture, or a --detector-model for larger ones"
+            )
+        padded = [max(-(-size // _DIVISOR) * _DIVISOR, least) for size, least in zip(size, self._smallest, strict=True)]
         self._size = size
         self._images = np.zeros((1, 3, *padded), dtype=np.float32)
         self._targets = [self._images[0, channel, :height, :width] for channel in range(3)]
@@ -69,9 +76,20 @@ def check_yunet(network: Network, *, where: str, fix: str) -> None:
             f"cannot use {where} as a YuNet: it has {', '.join(network.inputs)} -> {', '.join(network.outputs)}; "
             f"expected one float image (1, 3, H, W) -> {', '.join(wanted)}. Fix: {fix}"
         )
-    (image,) = network.inputs.values()
+    smallest, largest = _limits(next(iter(network.inputs.values())))
+    for height, width in (smallest, largest or smallest):
+        if height % _DIVISOR or width % _DIVISOR:
+            raise ArtifactError(
+                f"cannot use {where}: it takes pictures of {width}x{height}, expected multiples of {_DIVISOR}. "
+                f"Fix: {fix}"
+            )
+
+
+def _limits(image: TensorInfo) -> tuple[tuple[int, int], tuple[int, int] | None]:
+    """Return height and width of the smallest and of the largest picture; None: no limit."""
+    if image.smallest is not None and image.largest is not None:
+        return (image.smallest[2], image.smallest[3]), (image.largest[2], image.largest[3])
     height, width = image.shape[2:]
-    if (height or 0) % _DIVISOR or (width or 0) % _DIVISOR:
-        raise ArtifactError(
-            f"cannot use {where}: it takes pictures of {width}x{height}, expected multiples of {_DIVISOR}. Fix: {fix}"
-        )
+    if height is None or width is None:
+        return (height or 0, width or 0), None
+    return (height, width), (height, width)

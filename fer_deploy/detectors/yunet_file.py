@@ -61,6 +61,14 @@ def how_to_get(target: Path) -> str:
     )
 
 
+def how_to_build(plan: Path) -> str:
+    """Return the command that makes a plan of YuNet, to follow "Fix:"; its shapes hold frames of up to 1920x1088."""
+    return (
+        f"fer-deploy build --onnx {cache_file()} --out {plan} "
+        "--input-shapes input 1x3x32x32 1x3x288x480 1x3x1088x1920, or --detector-model an .onnx"
+    )
+
+
 def _is_official(path: Path) -> bool:
     try:
         return path.stat().st_size == NUM_BYTES and file_sha256(path) == SHA256

@@ -16,7 +16,9 @@ from fer_deploy.environment import Gpu
 from fer_deploy.errors import EngineError
 
 Number = TypeVar("Number", np.uint8, np.float32)
-_NO_GPU = "install an NVIDIA driver that is new enough, or give --engine an .onnx (fer-deploy doctor says more)"
+_NO_GPU = (
+    "install an NVIDIA driver that is new enough, or give an .onnx in the plan's place (fer-deploy doctor says more)"
+)
 _ADVICE = {
     "cudaErrorInsufficientDriver": _NO_GPU,
     "cudaErrorNoDevice": _NO_GPU,

@@ -22,14 +22,15 @@ def cache_file(plan: bytes, version: str, gpu: str) -> Path:
     return Path(root) / "fer-deploy" / "tensorrt-rtx" / f"{hashlib.sha256(identity).hexdigest()[:32]}.cache"
 
 
-def rtx_config(trt: Any, engine: Any, path: Path) -> tuple[Any, Any]:
+def rtx_config(trt: Any, engine: Any, path: Path, *, is_captured: bool) -> tuple[Any, Any]:
     """Return a runtime config and its cache, filled from `path` where that can be read and TensorRT takes it.
 
-    Kernels are compiled for each shape at once instead of in the background: a CUDA graph that is captured before would
-    replay the general ones for good.
+    Where contexts are captured, kernels are compiled for each shape at once: a CUDA graph that is captured before would
+    replay the general ones for good. Else TensorRT compiles them in the background, and no new shape is waited for.
     """
     config = engine.create_runtime_config()
-    config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
+    if is_captured:
+        config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
     cache = config.create_runtime_cache()
     with suppress(OSError):  # no cache yet, or none that can be read: this start compiles
         if path.stat().st_size <= _MAX_BYTES:

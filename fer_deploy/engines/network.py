@@ -9,11 +9,11 @@ from typing import Any, NamedTuple
 from numpy.typing import NDArray
 
 from fer_deploy.artifacts import require_file
+from fer_deploy.engines import PLAN_SUFFIXES
 from fer_deploy.engines.base import Device
 from fer_deploy.errors import ArtifactError, MissingDependencyError
 
 Tensors = Mapping[str, NDArray[Any]]
-_PLAN_SUFFIXES = (".plan", ".engine")
 
 
 class TensorInfo(NamedTuple):
@@ -22,10 +22,13 @@ class TensorInfo(NamedTuple):
     Attributes:
         dtype: numpy's name, such as "float32"; another runtime's name where numpy has none.
         shape: None for each size that is free.
+        smallest, largest: shapes between which an input must lie; None: any that `shape` allows.
     """
 
     dtype: str
     shape: tuple[int | None, ...]
+    smallest: tuple[int, ...] | None = None
+    largest: tuple[int, ...] | None = None
 
 
 class Network(ABC):
@@ -51,33 +54,37 @@ class Network(ABC):
 
 
 def open_network(path: Path, *, fix: str, device: Device = "cpu", threads: int = 1) -> Network:
-    """Load a graph, after the judgement and with the proof of provider that every engine has.
+    """Load a network, after the judgement and with the proof of provider that every engine has.
 
     Args:
-        path: an `.onnx` file.
+        path: an `.onnx` file, or a TensorRT `.plan` (also `.engine`) that `fer-deploy build --input-shapes` made, with
+            its manifest beside it.
         fix: what mends a file that is missing or damaged; ends the message.
-        device: "cpu", "cuda", or "auto" for CUDA where the runtime offers it, else the CPU.
-        threads: of one call on the CPU, the calling one among them.
+        device: "cpu", "cuda", or "auto" for CUDA where the runtime offers it, else the CPU; a plan runs on CUDA only.
+        threads: of one call on the CPU, the calling one among them. A plan computes nothing there.
 
     Raises:
-        ArtifactError: missing or damaged file, or another suffix.
+        ArtifactError: missing or damaged file, another suffix, or a plan that is not the one of its manifest.
         ConfigError: more threads than cores.
-        MissingDependencyError: ONNX Runtime is not installed.
-        EngineError: the device is not there, or the runtime fell back to another one.
+        MissingDependencyError: ONNX Runtime, or TensorRT and cuda-python for a plan, are not installed.
+        EngineError: the device is not there, the runtime fell back to another one, or a plan does not fit this machine.
     """
-    if path.suffix in _PLAN_SUFFIXES:
-        raise ArtifactError(
-            f"cannot open {path}: a plan's manifest describes an emotion model, and there is none for other networks. "
-            f"Fix: give the .onnx that the plan was built from; {fix}"
-        )
-    if path.suffix != ".onnx":
-        raise ArtifactError(f"cannot open {path}: expected an .onnx file. Fix: {fix}")
+    if path.suffix != ".onnx" and path.suffix not in PLAN_SUFFIXES:
+        raise ArtifactError(f"cannot open {path}: expected an .onnx or .plan file. Fix: {fix}")
     require_file(path, fix=fix)
+    network: Network
+    if path.suffix in PLAN_SUFFIXES:
+        network = _backend(path, "tensorrt_network", "tensorrt").TensorRTNetwork.open(path, device=device)
+    else:
+        backend = _backend(path, "onnxruntime_network", "cpu")
+        network = backend.OnnxRuntimeNetwork.open(path, device=device, threads=threads, fix=fix)
+    return network
+
+
+def _backend(path: Path, name: str, extra: str) -> Any:
     try:
-        backend = import_module("fer_deploy.engines.onnxruntime_network")
+        return import_module(f"fer_deploy.engines.{name}")
     except ModuleNotFoundError as err:
         raise MissingDependencyError(
-            f"cannot open {path}: {err.name} is not installed. Fix: pip install 'fer-toolchain[cpu]'"
+            f"cannot open {path}: {err.name} is not installed. Fix: pip install 'fer-toolchain[{extra}]'"
         ) from err
-    network: Network = backend.OnnxRuntimeNetwork.open(path, device=device, threads=threads, fix=fix)
-    return network

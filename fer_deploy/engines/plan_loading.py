@@ -1,10 +1,15 @@
-"""From trusted bytes to a TensorRT engine that keeps its contract. Knows no CUDA; the flavor's module is handed in."""
+"""From trusted bytes to a TensorRT engine that keeps its contract. Calls no CUDA."""
 
 from collections import deque
+from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+from fer_deploy.engines import _runtime_cache
+from fer_deploy.engines.plan_admission import AdmittedPlan, import_flavor
 from fer_deploy.errors import ArtifactError, EngineError
+from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import BatchProfile
 from fer_deploy.spec import OUTPUT_NAME, ModelSpec
 
@@ -34,6 +39,61 @@ class CapturedLog:
         text = self._messages[0] if self._messages else "TensorRT gave no reason"
         self._messages.clear()
         return text[:400]
+
+
+class LoadedPlan(NamedTuple):
+    """A deserialized plan.
+
+    Attributes:
+        trt: the flavor's module.
+        engine: its engine.
+        log: what TensorRT says.
+        new_context: returns an execution context, or None where that failed.
+        keep_kernels: writes what was compiled on this machine for the next start; returns "" or why it could not.
+        description: flavor, version and GPU, for people.
+    """
+
+    trt: Any
+    engine: Any
+    log: CapturedLog
+    new_context: Callable[[], Any]
+    keep_kernels: Callable[[], str]
+    description: str
+
+
+def load(plan: AdmittedPlan, opened: ExitStack, *, is_captured: bool) -> LoadedPlan:
+    """Deserialize an admitted plan.
+
+    Args:
+        plan: may be deserialized.
+        opened: keeps the engine and what it stands on alive until it is closed, so after all contexts.
+        is_captured: CUDA graphs will be made of its contexts.
+
+    Raises:
+        MissingDependencyError: the flavor is not installed.
+        EngineError: TensorRT does not load it.
+    """
+    trt = import_flavor(plan.flavor)
+    log = CapturedLog(trt)
+    runtime, engine = deserialize(trt, plan.content, log, where=plan.path, allow_host_code=plan.allow_host_code)
+    new_context, keep_kernels = _contexts(trt, engine, plan, is_captured)
+    opened.callback(_keep, runtime, engine, log, new_context, keep_kernels)
+    description = f"{plan.flavor.display_name} {trt.__version__}, {plan.gpu.name}"
+    return LoadedPlan(trt, engine, log, new_context, keep_kernels, description)
+
+
+def _contexts(
+    trt: Any, engine: Any, plan: AdmittedPlan, is_captured: bool
+) -> tuple[Callable[[], Any], Callable[[], str]]:  # fmt: skip
+    if plan.flavor is Flavor.TENSORRT:
+        return engine.create_execution_context, lambda: ""
+    path = _runtime_cache.cache_file(plan.content, trt.__version__, plan.gpu.name)
+    config, cache = _runtime_cache.rtx_config(trt, engine, path, is_captured=is_captured)
+    return lambda: engine.create_execution_context(config), lambda: _runtime_cache.store(cache, path)
+
+
+def _keep(*_: object) -> None:
+    """Hold references until the stack that calls this is done."""
 
 
 def deserialize(

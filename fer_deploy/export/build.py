@@ -2,6 +2,8 @@
 
 import hashlib
 import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,8 @@ from fer_deploy.errors import ConfigError, ExportError, FerDeployError
 from fer_deploy.export.build_config import BuildConfig
 from fer_deploy.export.build_log import BuildLog, Progress
 from fer_deploy.export.metrics import inherited_by_plan
-from fer_deploy.export.onnx_source import OnnxSource, read_onnx
+from fer_deploy.export.network_contract import contract_of, require_shapes
+from fer_deploy.export.onnx_source import OnnxFile, read_network, read_onnx
 from fer_deploy.export.plan_builder import Compiled, choose_capabilities, compile_plan
 from fer_deploy.export.precision_proof import (
     LayerTypes,
@@ -25,10 +28,27 @@ from fer_deploy.export.precision_proof import (
 from fer_deploy.export.publish import write_together
 from fer_deploy.export.tensorrt_module import load_tensorrt
 from fer_deploy.flavors import Flavor
-from fer_deploy.manifest import PlanManifest, PlanTarget, PrecisionProof, manifest_json, manifest_path
-from fer_deploy.spec import ModelSpec
+from fer_deploy.manifest import (
+    NetworkManifest,
+    PlanFacts,
+    PlanManifest,
+    PlanTarget,
+    PrecisionProof,
+    ShapeRange,
+    manifest_json,
+    manifest_path,
+)  # fmt: skip
+from fer_deploy.spec import Precision
 
 _SUFFIX = ".plan"
+
+
+@dataclass(frozen=True)
+class _Built:
+    """A proved plan. `facts` are the fields that every manifest has, by name."""
+
+    compiled: Compiled
+    facts: dict[str, Any]
 
 
 def build_plan(onnx: Path, out: Path, config: BuildConfig, *, progress: Progress | None = None) -> PlanManifest:
@@ -48,29 +68,78 @@ def build_plan(onnx: Path, out: Path, config: BuildConfig, *, progress: Progress
         ExportError: parser or builder refuse it, its precision is not the declared one or got lost, or `out` cannot be
             written. The builder's log is attached as a note.
     """
+    if config.input_shapes:
+        raise ConfigError(f"input_shapes: {onnx} is to be built as an emotion model. Fix: profile says its batch sizes")
+    _require_suffix(out)
+    source = read_onnx(onnx)
+    image, batches = source.spec.input, config.profile
+    sides = (image.channels, image.height, image.width)
+    shapes = {image.name: ShapeRange(min=(batches.min, *sides), opt=(batches.opt, *sides), max=(batches.max, *sides))}
+    built = _build(source, shapes, config, progress)
+    manifest = PlanManifest(spec=inherited_by_plan(source.spec), profile=config.profile, **built.facts)
+    _write(out, built, manifest, config)
+    return manifest
+
+
+def build_network_plan(
+    onnx: Path, out: Path, config: BuildConfig, *, progress: Progress | None = None
+) -> NetworkManifest:  # fmt: skip
+    """Write the plan of a network without ModelSpec and its manifest; arguments and errors are `build_plan`'s.
+
+    `config.input_shapes` says for which shapes of each input. The precision is the one that the graph has.
+
+    Raises:
+        ConfigError: besides, shapes that the graph does not take.
+        ArtifactError: besides, a ModelSpec inside, or tensors of a type that plans of this project do not take.
+    """
+    _require_suffix(out)
+    source = read_network(onnx)
+    require_shapes(source, config.input_shapes)
+    contract_of(source, config.input_shapes, Precision.FP32)  # tensors that no manifest takes are refused in time
+    built = _build(source, config.input_shapes, config, progress)
+    network = contract_of(source, config.input_shapes, built.compiled.precision)
+    manifest = NetworkManifest(network=network, **built.facts)
+    _write(out, built, manifest, config)
+    return manifest
+
+
+def _require_suffix(out: Path) -> None:
     if out.suffix != _SUFFIX:
         raise ConfigError(f"out: {out.name} must end in {_SUFFIX}, as open_engine expects. Fix: --out {out.stem}.plan")
-    source = read_onnx(onnx)
+
+
+def _build(
+    source: OnnxFile, shapes: Mapping[str, ShapeRange], config: BuildConfig, progress: Progress | None
+) -> _Built:  # fmt: skip
     trt = load_tensorrt(config.flavor)
     capabilities = choose_capabilities(trt, config)
     log = BuildLog(trt, progress)
     try:
         try:
-            compiled, proof = _compile_and_prove(trt, source, config, capabilities, log)
+            compiled, proof = _compile_and_prove(trt, source, shapes, config, capabilities, log)
         except _NotKeptError:
             if config.flavor is not Flavor.TENSORRT_RTX:
                 raise
             # TensorRT for RTX 1.7.1 keeps limits of a failed build for 7.5 and lays them on the next one in the same
             # process (INT8 becomes half); the one after that is clean.
-            compiled, proof = _compile_and_prove(trt, source, config, capabilities, log)
+            compiled, proof = _compile_and_prove(trt, source, shapes, config, capabilities, log)
     except FerDeployError as err:
         err.add_note(log.text())
         raise
-    manifest = _describe(trt, source, config, compiled, proof, _find_target(config, capabilities))
-    if config.timing_cache is not None and compiled.timing_cache is not None:
-        write_together({config.timing_cache: compiled.timing_cache}, flag="--timing-cache")
-    write_together({out: compiled.plan, manifest_path(out): manifest_json(manifest).encode()})
-    return manifest
+    facts = {
+        "plan_sha256": hashlib.sha256(compiled.plan).hexdigest(), "plan_bytes": len(compiled.plan),
+        "flavor": config.flavor, "version": trt.__version__,
+        "version_compatible": config.version_compatible, "needs_host_code": config.version_compatible,
+        "target": _find_target(config, capabilities), "precision_proof": proof,
+        "source_onnx": source.name, "source_onnx_sha256": source.sha256,
+    }  # fmt: skip
+    return _Built(compiled, facts)
+
+
+def _write(out: Path, built: _Built, manifest: PlanFacts, config: BuildConfig) -> None:
+    if config.timing_cache is not None and built.compiled.timing_cache is not None:
+        write_together({config.timing_cache: built.compiled.timing_cache}, flag="--timing-cache")
+    write_together({out: built.compiled.plan, manifest_path(out): manifest_json(manifest).encode()})
 
 
 class _NotKeptError(ExportError):
@@ -78,13 +147,14 @@ class _NotKeptError(ExportError):
 
 
 def _compile_and_prove(
-    trt: Any, source: OnnxSource, config: BuildConfig, capabilities: tuple[str, ...], log: BuildLog
-) -> tuple[Compiled, PrecisionProof]:
-    compiled = compile_plan(trt, source, config, capabilities, log)
+    trt: Any, source: OnnxFile, shapes: Mapping[str, ShapeRange], config: BuildConfig, capabilities: tuple[str, ...],
+    log: BuildLog,
+) -> tuple[Compiled, PrecisionProof]:  # fmt: skip
+    compiled = compile_plan(trt, source, shapes, config, capabilities, log)
     where = f"{config.flavor.display_name} {trt.__version__} built {source.name} with another precision"
     mend = "leave 7.5 out of --compute-capability" if "7.5" in capabilities else "another version of the flavor"
     if config.flavor is Flavor.TENSORRT:
-        found, witness = _ask_inspector(trt, compiled.plan, source.spec, config, log), "inspector"
+        found, witness = _ask_inspector(trt, compiled.plan, shapes, config, log), "inspector"
     else:
         found, witness = types_of_plan(compiled.plan), "plan"
         targets = targets_of_plan(compiled.plan)
@@ -93,15 +163,17 @@ def _compile_and_prove(
     if found is None:
         return compiled, proof_of(compiled.network, "network")
     try:
-        require_declared(found, source.spec.precision, where=f"the ModelSpec of the built {source.name}", mend=mend)
+        require_declared(found, compiled.precision, where=f"{source.claimant}the built {source.name}", mend=mend)
         if witness == "plan":
-            require_kept(found, compiled.network, source.spec.precision, where=where, mend=mend)
+            require_kept(found, compiled.network, compiled.precision, where=where, mend=mend)
     except ExportError as err:
         raise _NotKeptError(str(err)) from err
     return compiled, proof_of(found, witness)
 
 
-def _ask_inspector(trt: Any, plan: bytes, spec: ModelSpec, config: BuildConfig, log: BuildLog) -> LayerTypes | None:
+def _ask_inspector(
+    trt: Any, plan: bytes, shapes: Mapping[str, ShapeRange], config: BuildConfig, log: BuildLog
+) -> LayerTypes | None:
     """Load the plan on the GPU that built it; None where the inspector tells no types."""
     runtime = trt.Runtime(log.logger)
     runtime.engine_host_code_allowed = config.version_compatible  # our own lean runtime, built a moment ago
@@ -109,8 +181,8 @@ def _ask_inspector(trt: Any, plan: bytes, spec: ModelSpec, config: BuildConfig, 
     context = None if engine is None else engine.create_execution_context()
     if context is None:
         raise ExportError(f"TensorRT cannot load the plan that it just built: {log.cause()}. Fix: see the builder log")
-    shape = (config.profile.opt, spec.input.channels, spec.input.height, spec.input.width)
-    context.set_input_shape(spec.input.name, shape)  # without one, types are "N/A due to dynamic shapes"
+    for name, wanted in shapes.items():
+        context.set_input_shape(name, wanted.opt)  # without one, types are "N/A due to dynamic shapes"
     inspector = engine.create_engine_inspector()
     inspector.execution_context = context
     return types_of_inspector(inspector.get_engine_information(trt.LayerInformationFormat.JSON))
@@ -141,15 +213,3 @@ def _cuda_of(flavor: Flavor) -> str | None:
             continue
         return major
     return None
-
-
-def _describe(
-    trt: Any, source: OnnxSource, config: BuildConfig, compiled: Compiled, proof: PrecisionProof, target: PlanTarget
-) -> PlanManifest:
-    return PlanManifest(
-        plan_sha256=hashlib.sha256(compiled.plan).hexdigest(), plan_bytes=len(compiled.plan),
-        flavor=config.flavor, version=trt.__version__,
-        version_compatible=config.version_compatible, needs_host_code=config.version_compatible,
-        spec=inherited_by_plan(source.spec), profile=config.profile, target=target, precision_proof=proof,
-        source_onnx=source.name, source_onnx_sha256=source.sha256,
-    )  # fmt: skip

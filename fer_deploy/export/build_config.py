@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BeforeValidator, Field, field_validator, model_validator
 
 from fer_deploy.flavors import Flavor
-from fer_deploy.manifest import BatchProfile
+from fer_deploy.manifest import BatchProfile, ShapeRange
 from fer_deploy.settings import Settings
 
 
@@ -27,6 +27,10 @@ class BuildConfig(Settings):
         default=Flavor.TENSORRT, strict=False, description="tensorrt: for the GPU it is built on; tensorrt-rtx: for PCs"
     )
     profile: BatchProfile = Field(default=BatchProfile(), description="batch sizes that the plan takes")
+    input_shapes: dict[str, ShapeRange] = Field(
+        default={},
+        description="for a network without ModelSpec, such as a face detector: min, opt and max shape of each input",
+    )
     workspace_mib: int = Field(default=1024, ge=1, description="MiB of GPU memory that a layer may use for scratch")
     compute_capabilities: Annotated[tuple[str, ...], BeforeValidator(_texts_from_numbers)] = Field(
         default=(),
@@ -54,6 +58,14 @@ class BuildConfig(Settings):
         if len(set(values)) < len(values):
             raise ValueError("a compute capability stands there twice")
         return values
+
+    @model_validator(mode="after")
+    def _one_kind_of_model(self) -> "BuildConfig":
+        if self.input_shapes and "profile" in self.model_fields_set:
+            raise ValueError("profile is about emotion models and input_shapes about other networks; give one of them")
+        if self.input_shapes and self.version_compatible:
+            raise ValueError("version_compatible embeds code that only --engine may be allowed to run; leave it out")
+        return self
 
     @model_validator(mode="after")
     def _flavor_has_it(self) -> "BuildConfig":

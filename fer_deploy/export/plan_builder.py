@@ -1,5 +1,6 @@
 """One ONNX model through TensorRT's parser and builder, of either flavor. Writes no file; knows no manifest."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -7,10 +8,11 @@ from typing import Any
 from fer_deploy.errors import ConfigError, ExportError
 from fer_deploy.export.build_config import BuildConfig
 from fer_deploy.export.build_log import BuildLog, without_driver_noise
-from fer_deploy.export.onnx_source import OnnxSource
-from fer_deploy.export.precision_proof import LayerTypes, require_declared, types_of_network
+from fer_deploy.export.onnx_source import OnnxFile
+from fer_deploy.export.precision_proof import LayerTypes, precision_of, require_declared, types_of_network
 from fer_deploy.flavors import Flavor
-from fer_deploy.spec import InputSpec
+from fer_deploy.manifest import ShapeRange
+from fer_deploy.spec import Precision
 
 _TURING = "7.5"
 _MIB = 1024 * 1024
@@ -19,10 +21,11 @@ _NUM_FAULTS = 3
 
 @dataclass(frozen=True)
 class Compiled:
-    """A plan, what its network was made of, and the timing cache if one was asked for."""
+    """A plan, what its network was made of, its precision by that, and the timing cache if one was asked for."""
 
     plan: bytes
     network: LayerTypes
+    precision: Precision
     timing_cache: bytes | None
 
 
@@ -48,9 +51,10 @@ def choose_capabilities(trt: Any, config: BuildConfig) -> tuple[str, ...]:
 
 
 def compile_plan(
-    trt: Any, source: OnnxSource, config: BuildConfig, capabilities: tuple[str, ...], log: BuildLog
-) -> Compiled:
-    """Parse, check the precision of the network against the ModelSpec, and build.
+    trt: Any, source: OnnxFile, shapes: Mapping[str, ShapeRange], config: BuildConfig, capabilities: tuple[str, ...],
+    log: BuildLog,
+) -> Compiled:  # fmt: skip
+    """Parse, check the precision of the network against the ModelSpec where there is one, and build.
 
     Raises:
         ExportError: the builder does not start, the parser or the builder refuse the graph, or its precision is not the
@@ -70,13 +74,11 @@ def compile_plan(
     if not parser.parse(source.content):
         raise ExportError(
             f"{config.flavor.display_name} {trt.__version__} cannot parse {source.name}: {_faults(parser)}. "
-            "Fix: fer-deploy export, then fer-deploy quantize; a graph quantized for the CPU is not one for TensorRT"
+            f"Fix: {source.mend}"
         )
     types = types_of_network(trt, network)
-    require_declared(
-        types, source.spec.precision, where=f"the ModelSpec of {source.name}", mend="fer-deploy quantize, or export"
-    )
-    builder_config = _builder_config(trt, builder, source.spec.input, config, log)
+    precision = _proved(source, types)
+    builder_config = _builder_config(trt, builder, shapes, config, log)
     if config.flavor is Flavor.TENSORRT_RTX:
         _set_capabilities(trt, builder_config, capabilities)
         # Without it, a context may allocate while it runs, and such a run cannot be captured as a CUDA graph.
@@ -88,10 +90,22 @@ def compile_plan(
         raise log.failure
     if plan is None:
         raise ExportError(_why_no_plan(trt, source, config, capabilities, log))
-    return Compiled(bytes(plan), types, None if config.timing_cache is None else _store_timing_cache(builder_config))
+    timing_cache = None if config.timing_cache is None else _store_timing_cache(builder_config)
+    return Compiled(bytes(plan), types, precision, timing_cache)
 
 
-def _builder_config(trt: Any, builder: Any, spec: InputSpec, config: BuildConfig, log: BuildLog) -> Any:
+def _proved(source: OnnxFile, types: LayerTypes) -> Precision:
+    """Return the precision that the file declares and its network has, or the one that its network has."""
+    if source.declared is None:
+        return precision_of(types, where=source.name, mend=source.mend)
+    where = f"{source.claimant}{source.name}"
+    require_declared(types, source.declared, where=where, mend="fer-deploy quantize, or export")
+    return source.declared
+
+
+def _builder_config(
+    trt: Any, builder: Any, shapes: Mapping[str, ShapeRange], config: BuildConfig, log: BuildLog
+) -> Any:  # fmt: skip
     builder_config = builder.create_builder_config()
     builder_config.progress_monitor = log.monitor
     builder_config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # else the inspector tells no types
@@ -107,11 +121,10 @@ def _builder_config(trt: Any, builder: Any, spec: InputSpec, config: BuildConfig
         builder_config.hardware_compatibility_level = levels[config.hardware_compatibility]
         if config.version_compatible:
             builder_config.set_flag(trt.BuilderFlag.VERSION_COMPATIBLE)
-    shapes = builder.create_optimization_profile()
-    image = (spec.channels, spec.height, spec.width)
-    batches = config.profile
-    shapes.set_shape(spec.name, *((batch, *image) for batch in (batches.min, batches.opt, batches.max)))
-    builder_config.add_optimization_profile(shapes)
+    optimization = builder.create_optimization_profile()
+    for name, wanted in shapes.items():
+        optimization.set_shape(name, wanted.min, wanted.opt, wanted.max)
+    builder_config.add_optimization_profile(optimization)
     return builder_config
 
 
@@ -151,9 +164,7 @@ def _fault(fault: Any) -> str:
     return f"{place}{code}: {reason}"
 
 
-def _why_no_plan(
-    trt: Any, source: OnnxSource, config: BuildConfig, capabilities: tuple[str, ...], log: BuildLog
-) -> str:
+def _why_no_plan(trt: Any, source: OnnxFile, config: BuildConfig, capabilities: tuple[str, ...], log: BuildLog) -> str:
     cause = log.cause()
     told = "\n".join(log.errors).lower()
     mend = "the builder log says more; fer-deploy build prints it below"

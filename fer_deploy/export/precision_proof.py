@@ -95,11 +95,26 @@ def require_declared(found: LayerTypes, declared: Precision, *, where: str, mend
     if not total:
         raise ExportError(f"{where} has no convolution, so its precision cannot be proved. Fix: {mend}")
     num = found.convolutions.get(wanted, 0)
-    if num < total if declared is Precision.FP32 else 2 * num <= total:
+    if not _is_of(found, declared):
         raise ExportError(
             f"{where} says precision {declared}, but {num} of {total} convolutions are {wanted} "
             f"({describe_types(found.convolutions)}). Fix: {mend}"
         )
+
+
+def precision_of(found: LayerTypes, *, where: str, mend: str) -> Precision:
+    """Return the precision that a network without ModelSpec has: the one that `require_declared` would accept.
+
+    Raises:
+        ExportError: there is no convolution, or they are so mixed that there is none.
+    """
+    of_that = [precision for precision in Precision if found.convolutions and _is_of(found, precision)]
+    if not of_that:
+        raise ExportError(
+            f"{where} has the convolutions {describe_types(found.convolutions)}; to prove a precision, all must be "
+            f"Float or more than half Half or Int8. Fix: {mend}"
+        )
+    return of_that[0]
 
 
 def require_kept(compiled: LayerTypes, asked: LayerTypes, declared: Precision, *, where: str, mend: str) -> None:
@@ -127,6 +142,11 @@ def proof_of(types: LayerTypes, source: Any) -> PrecisionProof:
 def describe_types(counts: dict[str, int]) -> str:
     """Return such as "8 Half, 1 Float"."""
     return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"
+
+
+def _is_of(found: LayerTypes, precision: Precision) -> bool:
+    num, total = found.convolutions.get(_TYPES[precision], 0), sum(found.convolutions.values())
+    return num == total if precision is Precision.FP32 else 2 * num > total
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:

@@ -15,13 +15,13 @@ LISTS = Path(__file__).parents[1] / "data"
 
 CLASSES = {
     "builder": "Builder", "builder_config": "IBuilderConfig", "network": "INetworkDefinition", "parser": "OnnxParser",
-    "fault": "ParserError", "shapes": "IOptimizationProfile", "timing_cache": "ITimingCache", "layer": "ILayer",
+    "fault": "ParserError", "optimization": "IOptimizationProfile", "timing_cache": "ITimingCache", "layer": "ILayer",
     "tensor": "ITensor", "runtime": "Runtime", "engine": "ICudaEngine", "context": "IExecutionContext",
     "contexts[]": "IExecutionContext", "inspector": "EngineInspector",
 }  # fmt: skip
 """What a variable of this name holds in a module that uses TensorRT; a leading underscore does not count."""
 CLASSES_IN = {"_runtime_cache.py": {"config": "IRuntimeConfig", "cache": "IRuntimeCache"}}
-HANDED_TENSORRT_OBJECTS = {"plan_runner.py"}
+HANDED_TENSORRT_OBJECTS = {"plan_runner.py", "network_runner.py"}
 """Modules that never see the module `trt`, only its objects."""
 
 ONLY_IN_RTX = {
@@ -87,6 +87,10 @@ def test_both_sides_are_looked_at():
     names = set().union(*ALL.values())
     assert {"Builder.build_serialized_network", "Runtime.deserialize_cuda_engine", "BuilderFlag.TF32"} <= names
     assert {"ILayer.get_output", "ParserError.node_name", "ITimingCache.serialize"} <= names
+    assert {"DataType.INT64", "ICudaEngine.get_tensor_profile_shape"} <= ALL["engines/tensorrt_network.py"]
+    assert {"IExecutionContext.get_tensor_shape", "IExecutionContext.execute_async_v3"} <= ALL[
+        "engines/network_runner.py"
+    ]
     assert len(names) > 40
 
 

@@ -72,7 +72,18 @@ class TestRefusals:
     def test_no_spec(self, tiny_models, save_model):
         model = plan_models.labelled(tiny_models["fp32"], "fp32")
         del model.metadata_props[:]
-        assert "no ModelSpec" in str(self.refusal(ArtifactError, save_model(model)))
+        text = str(self.refusal(ArtifactError, save_model(model)))
+        assert "no ModelSpec" in text
+        assert (
+            "a network of another kind, such as a face detector, is built with fer-deploy build --input-shapes" in text
+        )
+
+    def test_no_spec_and_an_old_opset(self, tiny_models, save_model):
+        """What a face detector is: the message names the flag, not the opset."""
+        model = plan_models.labelled(tiny_models["fp32"], "fp32")
+        del model.metadata_props[:]
+        model.opset_import[0].version = 11
+        assert "--input-shapes" in str(self.refusal(ArtifactError, save_model(model)))
 
     @pytest.mark.parametrize("location", ["../../etc/passwd", "/etc/passwd", "weights.bin"])
     @pytest.mark.parametrize("place", ["initializer", "attribute", "subgraph"])

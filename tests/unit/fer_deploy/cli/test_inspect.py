@@ -6,6 +6,7 @@ import sys
 import pytest
 from click.testing import CliRunner
 from unit.fer_deploy.engines.plan_files import CONTENT, manifest_of, write_plan
+from unit.fer_deploy.engines.simulated_network import network_manifest
 
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.cli import inspect, main
@@ -41,6 +42,16 @@ class TestPlan:
         assert content["spec"]["labels"] == ["dark", "bright"]
         assert content["manifest"]["precision_proof"]["layers"] == {"Float": 3}
         assert content["manifest"]["target"]["compute_capabilities"] == ["8.6"]
+
+    def test_one_of_a_network(self, host, tmp_path):
+        content = json.loads(run(write_plan(tmp_path, manifest=network_manifest()), "--json").stdout)
+        assert content["problems"] == []
+        assert content["network"]["inputs"]["a"] == {
+            "dtype": "float32", "min": [1, 2], "opt": [2, 2], "max": [6, 2],
+        }  # fmt: skip
+        assert content["network"]["outputs"]["sum"]["shape"] == [None, 2]
+        assert "spec" not in content
+        assert "network" not in content["manifest"]
 
     def test_one_that_does_not(self, host, tmp_path):
         path = write_plan(tmp_path, manifest=manifest_of(version="10.3.0", needs_host_code=True))

@@ -9,7 +9,7 @@ from unit.fer_deploy.engines.simulated_cuda import SimulatedCudart
 from unit.fer_deploy.engines.simulated_tensorrt import SimulatedTensorRT
 
 from fer_deploy.engines import Engine, open_engine
-from fer_deploy.engines import tensorrt as leaf
+from fer_deploy.engines import plan_admission as leaf
 from fer_deploy.engines._cuda import Cuda
 from fer_deploy.engines.fake import FAKE_SPEC
 from fer_deploy.environment import Host

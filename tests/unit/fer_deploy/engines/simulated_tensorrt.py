@@ -18,7 +18,7 @@ class ILogger:
 
 
 class DataType(Enum):
-    FLOAT, HALF, UINT8 = range(3)
+    FLOAT, HALF, UINT8, INT32, INT64 = range(5)
 
 
 class TensorIOMode(Enum):
@@ -146,6 +146,7 @@ class SimulatedTensorRT:
     has_no_memory: bool = False
     loses_the_network_in_a_capture: bool = False
     capturable: bool | None = None
+    make_engine: object = None
     refuse: object = staticmethod(lambda context: False)
     loaded: list = field(default_factory=list)
     batches: list = field(default_factory=list)
@@ -175,7 +176,7 @@ class SimulatedTensorRT:
             if self.refuses_plan:
                 self.log("the magic tag is another one")
                 return None
-            return Engine(self, self.spec)
+            return self.make_engine(self) if self.make_engine else Engine(self, self.spec)
 
         runtime.deserialize_cuda_engine = deserialize_cuda_engine
         return runtime

@@ -99,4 +99,4 @@ def test_the_real_runtime_without_a_gpu():
     assert [line.split()[0] for line in lines] == names
     for line in lines:
         assert "failed: cudaError" in line
-        assert "Fix: install an NVIDIA driver that is new enough, or give --engine an .onnx" in line
+        assert "Fix: install an NVIDIA driver that is new enough, or give an .onnx in the plan's place" in line

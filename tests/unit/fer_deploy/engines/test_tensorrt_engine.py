@@ -224,7 +224,7 @@ class TestRuntimeCache:
 def test_the_bytes_that_were_hashed_are_the_bytes_that_are_loaded(machine, monkeypatch):
     """A file that changes between check and use changes nothing."""
     path = write_plan(machine.folder)
-    import fer_deploy.engines.tensorrt as leaf  # noqa: PLC0415
+    import fer_deploy.engines.plan_admission as leaf  # noqa: PLC0415
 
     original = leaf._require_fit
 

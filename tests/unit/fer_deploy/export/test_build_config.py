@@ -34,6 +34,15 @@ def test_flags_win(tmp_path):
     assert (config.timing_cache, config.workspace_mib) == (Path("b.cache"), 64)
 
 
+def test_input_shapes(tmp_path):
+    text = "input_shapes: {input: {min: [1, 3, 32, 32], opt: [1, 3, 96, 96], max: [1, 3, 640, 640]}}\n"
+    shapes = load(tmp_path, text).input_shapes
+    assert (shapes["input"].min, shapes["input"].max) == ((1, 3, 32, 32), (1, 3, 640, 640))
+
+
+ONE = "{x: {min: [1], opt: [2], max: [3]}}"
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
@@ -48,6 +57,10 @@ def test_flags_win(tmp_path):
         ("flavor: tensorrt-rtx\ntiming_cache: a", "timing_cache is an option of flavor tensorrt; tensorrt-rtx has"),
         ("flavor: tensorrt-rtx\nversion_compatible: true", "version_compatible is an option of flavor tensorrt;"),
         ("flavor: tensorrt-rtx\nhardware_compatibility: ampere_plus", "hardware_compatibility is an option of flavor"),
+        (f"input_shapes: {ONE}\nprofile: {{min: 1, opt: 1, max: 1}}", "give one of them"),
+        (f"input_shapes: {ONE}\nversion_compatible: true", "embeds code that only --engine may be allowed to run"),
+        ("input_shapes: {x: {min: [2], opt: [1], max: [3]}}", "must rise from min to opt to max, found 2 1 3"),
+        ("input_shapes: {x: {min: [1], opt: [2]}}", "input_shapes.x.max"),
         ("hardware_compatibility: all", "Input should be 'none', 'same_compute_capability' or 'ampere_plus'"),
     ],
 )

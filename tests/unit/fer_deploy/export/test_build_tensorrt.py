@@ -16,9 +16,9 @@ from integration import plan_models
 from fer_deploy.environment import Gpu, Host, survey
 from fer_deploy.errors import ConfigError, ExportError
 from fer_deploy.export import build
-from fer_deploy.export.build import build_plan
+from fer_deploy.export.build import build_network_plan, build_plan
 from fer_deploy.export.build_config import BuildConfig
-from fer_deploy.manifest import BatchProfile, read_manifest
+from fer_deploy.manifest import BatchProfile, read_manifest, read_network_manifest
 
 
 class SimulatedEngine:
@@ -78,6 +78,20 @@ def test_manifest_names_the_gpu_and_the_inspector(model, runtimes, engine, tmp_p
     assert (manifest.precision_proof.source, manifest.precision_proof.convolutions) == ("inspector", {"Float": 5})
     assert engine.shapes == [("images", (2, 1, 48, 48))]
     assert [runtime.engine_host_code_allowed for runtime in runtimes] == [False]
+
+
+def test_a_network_without_spec(model, runtimes, engine, tmp_path):
+    graph = onnx.load(model)
+    del graph.metadata_props[:]
+    onnx.save(graph, model)
+    sizes = {"min": (1, 1, 48, 48), "opt": (2, 1, 48, 48), "max": (8, 1, 48, 48)}
+    manifest = build_network_plan(model, tmp_path / "a.plan", BuildConfig(input_shapes={"images": sizes}))
+    assert manifest == read_network_manifest(tmp_path / "a.plan")
+    assert (manifest.target.gpu, manifest.precision_proof.source) == ("NVIDIA H100 80GB HBM3", "inspector")
+    assert engine.shapes == [("images", (2, 1, 48, 48))]
+    engine.types = ["Half"] * 5
+    with pytest.raises(ExportError, match=r"^the built tiny\.onnx says precision fp32, but 0 of 5 convolutions are"):
+        build_network_plan(model, tmp_path / "b.plan", BuildConfig(input_shapes={"images": sizes}))
 
 
 class RecordingBuilder:

@@ -5,6 +5,7 @@ import pytest
 from fer_deploy.errors import ExportError
 from fer_deploy.export.precision_proof import (
     LayerTypes,
+    precision_of,
     require_declared,
     require_kept,
     targets_of_plan,
@@ -40,6 +41,23 @@ class TestDeclared:
     def test_nothing_to_prove(self):
         with pytest.raises(ExportError, match=r"a\.onnx has no convolution, so its precision cannot be proved"):
             declare({}, "fp32")
+
+
+class TestOfANetworkThatDeclaresNone:
+    @pytest.mark.parametrize(
+        ("convolutions", "precision"),
+        [({"Float": 8}, "fp32"), ({"Half": 5, "Float": 3}, "fp16"), ({"Int8": 5, "Half": 3}, "int8")],
+    )
+    def test_is_what_could_be_declared(self, convolutions, precision):
+        assert precision_of(LayerTypes(convolutions, {}), where="a.onnx", mend="export") == precision
+        declare(convolutions, precision)
+
+    @pytest.mark.parametrize("convolutions", [{}, {"Float": 5, "Half": 3}, {"Half": 4, "Int8": 4}, {"Bfloat16": 8}])
+    def test_cannot_be_proved(self, convolutions):
+        with pytest.raises(
+            ExportError, match=r"a\.onnx has the convolutions .*to prove a precision, all .*Fix: export"
+        ):
+            precision_of(LayerTypes(convolutions, {}), where="a.onnx", mend="export")
 
 
 class TestKept:
