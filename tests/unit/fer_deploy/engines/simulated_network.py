@@ -3,11 +3,13 @@
 import ctypes
 
 import numpy as np
-from unit.fer_deploy.engines.plan_files import CONTENT, manifest_of
+from unit.fer_deploy.engines.plan_files import CONTENT, manifest_of, write_plan
 from unit.fer_deploy.engines.simulated_tensorrt import DataType, TensorIOMode
 
+from fer_deploy.engines.network import open_network
 from fer_deploy.manifest import NetworkContract, NetworkManifest
 
+FIX = "get the right file"
 DTYPES = {"float32": DataType.FLOAT, "uint8": DataType.UINT8, "int64": DataType.INT64}
 PAIR = NetworkContract.model_validate({
     "precision": "fp32",
@@ -116,3 +118,17 @@ class NetworkEngine:
         from unit.fer_deploy.engines.simulated_tensorrt import Engine  # noqa: PLC0415
 
         return Engine.create_runtime_config(self)
+
+
+def open_plan(machine, manifest=None, **options):
+    path = write_plan(machine.folder, manifest=manifest or network_manifest())
+    return open_network(path, fix=FIX, **{"device": "cuda", **options})
+
+
+def rows(num, value=0):
+    """Return inputs for `PAIR` of so many rows."""
+    noise = np.random.default_rng(num)
+    return {
+        "a": noise.random((num, 2), dtype=np.float32) + value,
+        "b": noise.integers(0, 9, (num, 2), dtype=np.uint8),
+    }
