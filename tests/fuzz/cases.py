@@ -9,9 +9,11 @@ from fuzz.byte_mutations import mutate_bytes
 from fuzz.json_mutations import mutate_json
 from fuzz.onnx_mutations import mutate_network
 from fuzz.safetensors_mutations import mutate_safetensors
-from fuzz.seed_files import MANIFEST, NETWORKS, PLAN, RELEASE, STATE
+from fuzz.seed_files import BARE_NETWORK, MANIFEST, NETWORK_MANIFEST, NETWORKS, PLAN, RELEASE, STATE
 
-KINDS = ("onnx",) * 5 + ("checkpoint",) * 3 + ("manifest",) * 2 + ("state",)
+KINDS = (
+    *("onnx",) * 5, *("checkpoint",) * 3, *("manifest",) * 2, "state", *("network",) * 2, "network_manifest",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -35,6 +37,8 @@ def sound_cases() -> list[Case]:
         Case("checkpoint", {"case.safetensors": RELEASE}),
         Case("manifest", {"case.plan": PLAN, "case.plan.json": MANIFEST.encode()}),
         Case("state", {"case.pt": STATE}),
+        Case("network", {"case.onnx": BARE_NETWORK.SerializeToString()}),
+        Case("network_manifest", {"case.plan": PLAN, "case.plan.json": NETWORK_MANIFEST.encode()}),
     ]
 
 
@@ -47,21 +51,25 @@ def make_case(seed: int, number: int) -> Case:
         case "checkpoint":
             return Case(kind, {"case.safetensors": mutate_safetensors(rng, RELEASE)})
         case "manifest":
-            plan, manifest = PLAN, _manifest(rng)
+            plan, manifest = PLAN, _manifest(rng, MANIFEST, "spec")
             if rng.random() < 0.15:
                 plan, manifest = mutate_bytes(rng, PLAN), MANIFEST.encode()
             return Case(kind, {"case.plan": plan, "case.plan.json": manifest})
+        case "network":
+            return Case(kind, {"case.onnx": mutate_network(rng, BARE_NETWORK)})
+        case "network_manifest":
+            manifest = _manifest(rng, NETWORK_MANIFEST, "network")
+            return Case(kind, {"case.plan": PLAN, "case.plan.json": manifest})
         case _:
             return Case(kind, {"case.pt": mutate_bytes(rng, STATE)})
 
 
-def _manifest(rng: Random) -> bytes:
+def _manifest(rng: Random, sound: str, contract: str) -> bytes:
     if rng.random() < 0.25:
-        return mutate_bytes(rng, MANIFEST.encode())
-    text = MANIFEST
-    if rng.random() < 0.3:  # a wound inside of the ModelSpec, which a wound anywhere seldom meets
-        tree = json.loads(text)
-        tree["spec"] = "@@spec@@"
-        text = json.dumps(tree).replace('"@@spec@@"', mutate_json(rng, json.dumps(json.loads(MANIFEST)["spec"])))
+        return mutate_bytes(rng, sound.encode())
+    if rng.random() < 0.3:  # a wound inside of the contract, which a wound anywhere seldom meets
+        tree = json.loads(sound)
+        inner, tree[contract] = json.dumps(tree[contract]), "@@contract@@"
+        text = json.dumps(tree).replace('"@@contract@@"', mutate_json(rng, inner))
         return text.encode("utf-8", "surrogatepass")
-    return mutate_json(rng, text).encode("utf-8", "surrogatepass")
+    return mutate_json(rng, sound).encode("utf-8", "surrogatepass")

@@ -10,11 +10,12 @@ from typing import Any
 import fer_deploy.cli.inspect
 from fer_deploy.cli.inspect import inspect_file
 from fer_deploy.engines import open_engine
+from fer_deploy.engines.network import open_network
 from fer_deploy.environment import survey
 from fer_deploy.errors import FerDeployError
 from fer_deploy.export.checkpoint import load_checkpoint
-from fer_deploy.export.onnx_source import read_onnx
-from fer_deploy.manifest import read_manifest
+from fer_deploy.export.onnx_source import read_network, read_onnx
+from fer_deploy.manifest import read_manifest, read_network_manifest
 from fer_train.checkpoint import load_release, load_state
 from fer_train.errors import FerTrainError
 
@@ -30,6 +31,16 @@ _ENTRY_POINTS: dict[str, dict[str, Callable[[Path], Any]]] = {
     "checkpoint": {"load_release": load_release, "load_checkpoint": load_checkpoint, "inspect": inspect_file},
     "manifest": {"read_manifest": read_manifest, "open_engine": open_engine, "inspect": inspect_file},
     "state": {"load_state": load_state},
+    "network": {
+        "open_network": lambda path: open_network(path, fix="another file"),
+        "read_network": read_network,
+        "inspect": inspect_file,
+    },
+    "network_manifest": {
+        "read_network_manifest": read_network_manifest,
+        "open_network": lambda path: open_network(path, fix="another file", device="cuda"),
+        "inspect": inspect_file,
+    },
 }
 
 

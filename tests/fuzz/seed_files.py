@@ -11,6 +11,7 @@ from safetensors.numpy import save
 from torch import nn
 from unit.fer_deploy.engines.plan_files import CONTENT as PLAN
 from unit.fer_deploy.engines.plan_files import manifest_of
+from unit.fer_deploy.engines.simulated_network import network_manifest
 
 import fer_train.models
 from fer_deploy.manifest import manifest_json
@@ -25,6 +26,7 @@ SPEC = {
     "metrics": {"PublicTest": {"accuracy": 0.25}}, "provenance": {"config": {"num_epochs": 2}},
 }  # fmt: skip
 MANIFEST = manifest_json(manifest_of())
+NETWORK_MANIFEST = manifest_json(network_manifest())
 
 
 class Tiny(nn.Module):
@@ -106,6 +108,18 @@ def network(*, raw: bool = True, quantized: bool = False) -> onnx.ModelProto:
 
 
 NETWORKS = [network(), network(raw=False), network(quantized=True)]
+BARE_NETWORK = network()
+BARE_NETWORK.ClearField("metadata_props")
 RELEASE = release()
 STATE = training_state()
-__all__ = ["MANIFEST", "NETWORKS", "PLAN", "RELEASE", "SPEC", "STATE", "register_tiny"]
+__all__ = [
+    "BARE_NETWORK",
+    "MANIFEST",
+    "NETWORKS",
+    "NETWORK_MANIFEST",
+    "PLAN",
+    "RELEASE",
+    "SPEC",
+    "STATE",
+    "register_tiny",
+]

@@ -29,7 +29,12 @@ def test_damaged_files_are_refused_in_words():
         assert seen == {True, False} or (kind, entry) in NEVER_BOTH, f"{entry} gives one answer to every {kind}"
 
 
-NEVER_BOTH = {("manifest", "open_engine"), ("manifest", "inspect")}
+NEVER_BOTH = {
+    ("manifest", "open_engine"),
+    ("manifest", "inspect"),
+    ("network_manifest", "open_network"),
+    ("network_manifest", "inspect"),
+}
 """A plan works on a GPU only; `inspect` tells what is wrong with a manifest instead of refusing it."""
 
 
