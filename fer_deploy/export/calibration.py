@@ -143,7 +143,10 @@ def calibrate(
             raise ExportError(f"calibration cannot measure ranges: {err}. {_FIX_WEIGHTS}") from err
     learned = _learned_ranges(model, spec)
     for tensor, limit in learned.items():
-        ranges.data[tensor] = TensorData(lowest=np.float32(-limit), highest=np.float32(limit))
+        # The CPU's graph drops a ReLU whose range begins at 0, and trusts the range to cut off what lies below.
+        is_positive = float(np.ravel(ranges.data[tensor].range_value[0])[0]) >= 0
+        lowest, highest = np.float32(0 if is_positive else -limit), np.float32(limit)
+        ranges.data[tensor] = TensorData(lowest=lowest, highest=highest)
     _require_finite(ranges.data)
     save_tensors_data(ranges, cache)
     sha256 = hashlib.sha256(images_nchw.tobytes()).hexdigest()

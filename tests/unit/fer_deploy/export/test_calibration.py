@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 import torch
 from integration.export_models import SmallNet, patterns
@@ -184,6 +185,15 @@ def activation_scales(model: onnx.ModelProto) -> dict[str, float]:
     return found
 
 
+def _input_of(graph: onnx.ModelProto, name: str) -> str:
+    return next(layer.node.input[0] for layer in layers_of(graph) if layer.name == name)
+
+
+def logits_of(graph: onnx.ModelProto, images_nchw: np.ndarray) -> np.ndarray:
+    session = ort.InferenceSession(graph.SerializeToString(), providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: images_nchw})[0]
+
+
 @pytest.fixture(scope="module")
 def learned() -> dict[str, float]:
     """Ranges as quantization-aware training leaves them, by the names that it uses."""
@@ -221,6 +231,16 @@ class TestLearned:
         scales = activation_scales(int8_graph(small_graph, found, Scheme.TENSORRT))
         assert {name: scales[name] for name in named} == pytest.approx(dict.fromkeys(named, 3 / 127))
         assert set(found.learned) == set(named)
+
+    def test_relus_still_cut_off_in_the_graph_for_cpus(self, measure, small_graph, small_spec):
+        """That graph drops them; a range of -x to x, as training has it, would let negative values pass."""
+        _, measured = measure()
+        named = {"blocks.0.branch.3": 1.5 * measured[_input_of(small_graph, "blocks.0.branch.3")][1]}
+        found, ranges = measure(spec=small_spec.model_copy(update={"quantization": named}))
+        assert ranges[_input_of(small_graph, "blocks.0.branch.3")] == (0, pytest.approx(*named.values()))
+        images = faces(8, seed=5).images_nchw
+        wanted, got = (logits_of(graph, images) for graph in (small_graph, int8_graph(small_graph, found, Scheme.CPU)))
+        assert np.abs(got - wanted).max() < 0.1 * np.abs(wanted).max()
 
     def test_a_layer_that_the_graph_lacks(self, measure, small_spec):
         spec = small_spec.model_copy(update={"quantization": {"stem.0": 1.0, "stem.7": 1.0}})
