@@ -72,3 +72,24 @@ def transport_stream(path: Path) -> Path:
                 packet.stream = stream
                 target.mux_one(packet)
     return path.with_suffix(".ts")
+
+
+class StopAt(AnalysisProgress):
+    """Stops the analysis once so many frames are done, or skipped; remembers what it was told."""
+
+    def __init__(self, *, advanced: int | None = None, skipped: int | None = None) -> None:
+        self._advanced, self._skipped = advanced, skipped
+        self.analysis = None
+        self.begun: list[tuple[int, int | None]] = []
+        self.skipped: list[int] = []
+
+    def begin(self, name, *, num_done, num_announced):
+        self.begun.append((num_done, num_announced))
+
+    def skip(self, index, num):
+        self.skipped.append(index)
+        if index == self._skipped:
+            self.analysis.stop()
+
+    def finish(self):
+        raise AssertionError("it was to be stopped")

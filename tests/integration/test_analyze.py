@@ -11,6 +11,7 @@ import pytest
 from integration.analyze_videos import (
     FPS,
     SIZE,
+    StopAt,
     make_analysis,
     make_config,
     make_models,
@@ -22,7 +23,6 @@ from integration.live_fakes import num_video_frames
 
 from fer_deploy.analyze import results
 from fer_deploy.analyze.parts import Parts
-from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import ConfigError, EngineError, SinkError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
@@ -35,27 +35,6 @@ RESULTS = [
     "annotated.mp4", "faces.csv", "faces.frames.csv", "faces.frames.parquet", "faces.parquet", "report.html",
     "summary.json", "timeline.png",
 ]  # fmt: skip
-
-
-class StopAt(AnalysisProgress):
-    """Stops the analysis once so many frames are done, or skipped; remembers what it was told."""
-
-    def __init__(self, *, advanced: int | None = None, skipped: int | None = None) -> None:
-        self._advanced, self._skipped = advanced, skipped
-        self.analysis = None
-        self.begun: list[tuple[int, int | None]] = []
-        self.skipped: list[int] = []
-
-    def begin(self, name, *, num_done, num_announced):
-        self.begun.append((num_done, num_announced))
-
-    def skip(self, index, num):
-        self.skipped.append(index)
-        if index == self._skipped:
-            self.analysis.stop()
-
-    def finish(self):
-        raise AssertionError("it was to be stopped")
 
 
 @pytest.fixture

@@ -117,7 +117,7 @@ class VideoDecoder:
 
     def bgr_from_picture(self, picture: VideoFrame) -> NDArray[np.uint8]:
         """Return (H, W, 3) uint8, upright as its file says; perhaps with gaps between the rows, and nobody else's."""
-        if picture.format.name in _ALPHA_LAST:  # GIF; the same pixels in a third of swscale's time
+        if picture.format.name in _ALPHA_LAST:  # GIF; the same pixels as from swscale, for less time
             pixels = np.asarray(cv2.cvtColor(_pixels_of_plane(picture, 4), cv2.COLOR_BGRA2BGR), dtype=np.uint8)
         else:
             pixels = _pixels_of_plane(self._reformatter.reformat(picture, format="bgr24", threads=1), 3)

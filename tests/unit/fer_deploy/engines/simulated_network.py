@@ -4,7 +4,7 @@ import ctypes
 
 import numpy as np
 from unit.fer_deploy.engines.plan_files import CONTENT, manifest_of, write_plan
-from unit.fer_deploy.engines.simulated_tensorrt import DataType, TensorIOMode
+from unit.fer_deploy.engines.simulated_tensorrt import DataType, Engine, TensorIOMode
 
 from fer_deploy.engines.network import open_network
 from fer_deploy.manifest import NetworkContract, NetworkManifest
@@ -74,7 +74,7 @@ class NetworkContext:
         self.engine.trt.batches.append(shapes)
 
 
-class NetworkEngine:
+class NetworkEngine(Engine):
     """Keeps `contract`, but for what a test puts into `tensors`, `profiles` or `shape_of`."""
 
     def __init__(self, trt, contract=PAIR, compute=pair_of):
@@ -88,22 +88,6 @@ class NetworkEngine:
             for name, wanted in tensors.items()
         }
 
-    @property
-    def num_io_tensors(self):
-        return len(self.tensors)
-
-    def get_tensor_name(self, index):
-        return list(self.tensors)[index]
-
-    def get_tensor_mode(self, name):
-        return self.tensors[name][0]
-
-    def get_tensor_dtype(self, name):
-        return self.tensors[name][1]
-
-    def get_tensor_shape(self, name):
-        return self.tensors[name][2]
-
     def get_tensor_profile_shape(self, name, index):
         assert index == 0
         return [list(shape) for shape in self.profiles[name]]
@@ -113,11 +97,6 @@ class NetworkEngine:
             self.trt.log("out of device memory")
             return None
         return NetworkContext(self)
-
-    def create_runtime_config(self):
-        from unit.fer_deploy.engines.simulated_tensorrt import Engine  # noqa: PLC0415
-
-        return Engine.create_runtime_config(self)
 
 
 def open_plan(machine, manifest=None, **options):
