@@ -24,10 +24,9 @@ from fer_deploy.artifacts import bundled_model
 from fer_deploy.detectors.finder import FaceFinder
 from fer_deploy.detectors.haar import HaarFinder
 from fer_deploy.detectors.search import FaceSearch
-from fer_deploy.detectors.yunet import YuNetFinder
+from fer_deploy.detectors.yunet import YuNetFinder, open_yunet
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Engine
-from fer_deploy.engines.network import open_network
 from fer_deploy.vision.postprocess import probs_from_logits
 from fer_deploy.vision.preprocess import CropConfig, images_from_faces
 from fer_deploy.vision.types import Detection
@@ -188,7 +187,7 @@ def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], n
     chosen = np.unique(np.linspace(0, len(split) - 1, num or len(split), dtype=np.int64))
     faces, labels = split.images[chosen], split.labels[chosen]
     cv2.setNumThreads(1)  # of many small pictures one thread is enough
-    network = open_network(yunet, fix="give --yunet the file of the OpenCV Zoo")
+    network = open_yunet(yunet, fix="give --yunet the file of the OpenCV Zoo")
     finders: dict[str, FaceFinder] = {"YuNet": YuNetFinder(network), "Haar": HaarFinder()}
     searches = {name: FaceSearch(finder, min_face=24) for name, finder in finders.items()}
     device = torch.device("cpu")

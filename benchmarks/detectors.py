@@ -26,8 +26,8 @@ from numpy.typing import NDArray
 from fer_deploy.detectors.finder import FoundFaces
 from fer_deploy.detectors.haar import HaarFinder
 from fer_deploy.detectors.search import FaceSearch
-from fer_deploy.detectors.yunet import YuNetFinder
-from fer_deploy.engines.network import Network, open_network
+from fer_deploy.detectors.yunet import YuNetFinder, open_yunet
+from fer_deploy.engines.network import Network
 
 Picture = NDArray[np.uint8]
 Row = dict[str, Any]
@@ -56,7 +56,7 @@ def measure_speed(yunet: Path, frames: Sequence[Picture], *, rounds: int, thread
     """Return milliseconds of both YuNets and of the search at the resolution that it chooses, and ratios by frame."""
     cv2.setNumThreads(threads)
     height, width = frames[0].shape[:2]
-    finder = YuNetFinder(open_network(yunet, fix=FIX, threads=threads), min_score=0.6)
+    finder = YuNetFinder(open_yunet(yunet, fix=FIX, threads=threads), min_score=0.6)
     opencv = cv2.FaceDetectorYN.create(str(yunet), "", (width, height), 0.6, 0.3, 5000)
     clock = time.thread_time if threads == 1 else time.perf_counter
     calls: dict[str, Callable[[Picture], object]] = {
@@ -163,7 +163,7 @@ def main(yunet: Path, clips: tuple[Path, ...], rounds: int, every: int) -> None:
     """Measure; results into benchmarks/results."""
     device = torch.device("cpu")
     result: Row = {"environment": environment(device), "speed": {}, "YuNet by size of the face": {}, "Haar": {}}
-    network = open_network(yunet, fix=FIX)
+    network = open_yunet(yunet, fix=FIX)
     for clip in clips:
         frames = list(read_clip(clip))[::every]
         result["speed"][clip.name] = [

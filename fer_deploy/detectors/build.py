@@ -8,11 +8,10 @@ from fer_deploy.detectors.config import DetectorConfig
 from fer_deploy.detectors.finder import FaceFinder
 from fer_deploy.detectors.haar import HaarFinder
 from fer_deploy.detectors.search import FaceSearch
-from fer_deploy.detectors.yunet import YuNetFinder, check_yunet
+from fer_deploy.detectors.yunet import YuNetFinder, open_yunet
 from fer_deploy.detectors.yunet_file import cache_file, file_at_hand, how_to_build, how_to_get, yunet_file
 from fer_deploy.engines import PLAN_SUFFIXES
 from fer_deploy.engines.base import Device
-from fer_deploy.engines.network import open_network
 from fer_deploy.vision.detector import Detector
 
 DetectorFactory = Callable[[], Detector]
@@ -45,8 +44,7 @@ def _yunet(config: DetectorConfig, device: Device, threads: int) -> Callable[[],
     path = yunet_file(config.detector_model)
     is_plan = path.suffix in PLAN_SUFFIXES
     fix = how_to_build(path) if is_plan else how_to_get(cache_file())
-    network = open_network(path, fix=fix, device="cuda" if is_plan else device, threads=threads)
-    check_yunet(network, where=str(path), fix=fix)
+    network = open_yunet(path, fix=fix, device="cuda" if is_plan else device, threads=threads)
     if config.min_score is None:
         return lambda: YuNetFinder(network)
     min_score = config.min_score

@@ -3,24 +3,29 @@
 Runs in any `Network`; gives what `cv2.FaceDetectorYN` gives, which it is tested against.
 """
 
+from pathlib import Path
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.detectors.finder import FoundFaces
-from fer_deploy.detectors.yunet_decoding import STRIDES, decode
-from fer_deploy.engines.network import Network, TensorInfo
+from fer_deploy.detectors.yunet_decoding import decode
+from fer_deploy.detectors.yunet_heads import HEADS, NUM_CHANNELS, STRIDES, merge_heads
+from fer_deploy.engines.base import Device
+from fer_deploy.engines.network import Network, TensorInfo, open_network
 from fer_deploy.errors import ArtifactError, EngineError
 
 _DIVISOR = STRIDES[-1]
-_HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
+_SEPARATE = {f"{head}_{stride}": size for head, size in HEADS.items() for stride in STRIDES}
+_MERGED = {f"head_{stride}": NUM_CHANNELS for stride in STRIDES}
 
 
 class YuNetFinder:
     """A `FaceFinder`. Several may share one network; each has an input tensor of its own."""
 
     def __init__(self, network: Network, *, min_score: float = 0.5, smallest_face: int = 18) -> None:
-        """Take a network that `check_yunet` has passed.
+        """Take a network that `open_yunet` opened.
 
         Args:
             network: shared.
@@ -62,6 +67,23 @@ class YuNetFinder:
         self._planes = [np.empty(size, dtype=np.uint8) for _ in range(3)]
 
 
+def open_yunet(path: Path, *, fix: str, device: Device = "cpu", threads: int = 1) -> Network:
+    """Load a YuNet with its heads merged (`merge_heads`), or a plan of it, and check it.
+
+    Args:
+        path: its `.onnx`, or a `.plan`.
+        fix: what mends a file that is missing, damaged or another network; ends the message.
+        device: see `fer_deploy.engines.network.open_network`.
+        threads: see there.
+
+    Raises:
+        ArtifactError: missing or damaged file, or another network; further errors: see there.
+    """
+    network = open_network(path, fix=fix, device=device, threads=threads, rewrite=merge_heads)
+    check_yunet(network, where=str(path), fix=fix)
+    return network
+
+
 def check_yunet(network: Network, *, where: str, fix: str) -> None:
     """Hold a network's tensors against YuNet's.
 
@@ -69,12 +91,13 @@ def check_yunet(network: Network, *, where: str, fix: str) -> None:
         ArtifactError: it is another network, or an older YuNet; `where` names its file and `fix` ends the message.
     """
     inputs = [(info.dtype, info.shape[:2]) for info in network.inputs.values() if len(info.shape) == 4]
-    wanted = {f"{head}_{stride}": size for head, size in _HEADS.items() for stride in STRIDES}
-    found = {name: info.shape[-1] for name, info in network.outputs.items() if info.shape and info.dtype == "float32"}
-    if inputs != [("float32", (1, 3))] or len(network.inputs) != 1 or found != wanted:
+    shapes = {name: info.shape for name, info in network.outputs.items() if info.dtype == "float32"}
+    is_separate = {name: shape[-1] for name, shape in shapes.items() if shape} == _SEPARATE
+    is_merged = {name: shape[1] for name, shape in shapes.items() if len(shape) == 4} == _MERGED
+    if inputs != [("float32", (1, 3))] or len(network.inputs) != 1 or not (is_separate or is_merged):
         raise ArtifactError(
             f"cannot use {where} as a YuNet: it has {', '.join(network.inputs)} -> {', '.join(network.outputs)}; "
-            f"expected one float image (1, 3, H, W) -> {', '.join(wanted)}. Fix: {fix}"
+            f"expected one float image (1, 3, H, W) -> {', '.join(_SEPARATE)}. Fix: {fix}"
         )
     smallest, largest = _limits(next(iter(network.inputs.values())))
     for height, width in (smallest, largest or smallest):

@@ -1,7 +1,7 @@
 """Network: a model without ModelSpec, such as a face detector: named tensors in, named tensors out."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -53,7 +53,8 @@ class Network(ABC):
         """
 
 
-def open_network(path: Path, *, fix: str, device: Device = "cpu", threads: int = 1) -> Network:
+def open_network(path: Path, *, fix: str, device: Device = "cpu", threads: int = 1,
+                 rewrite: Callable[[bytes], bytes] | None = None) -> Network:  # fmt: skip
     """Load a network, after the judgement and with the proof of provider that every engine has.
 
     Args:
@@ -62,6 +63,7 @@ def open_network(path: Path, *, fix: str, device: Device = "cpu", threads: int =
         fix: what mends a file that is missing or damaged; ends the message.
         device: "cpu", "cuda", or "auto" for CUDA where the runtime offers it, else the CPU; a plan runs on CUDA only.
         threads: of one call on the CPU, the calling one among them. A plan computes nothing there.
+        rewrite: makes of an `.onnx` file's bytes those that are loaded; plans are what they are.
 
     Raises:
         ArtifactError: missing or damaged file, another suffix, or a plan that is not the one of its manifest.
@@ -77,7 +79,7 @@ def open_network(path: Path, *, fix: str, device: Device = "cpu", threads: int =
         network = _backend(path, "tensorrt_network", "tensorrt").TensorRTNetwork.open(path, device=device)
     else:
         backend = _backend(path, "onnxruntime_network", "cpu")
-        network = backend.OnnxRuntimeNetwork.open(path, device=device, threads=threads, fix=fix)
+        network = backend.OnnxRuntimeNetwork.open(path, device=device, threads=threads, fix=fix, rewrite=rewrite)
     return network
 
 

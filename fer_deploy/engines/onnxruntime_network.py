@@ -1,6 +1,6 @@
 """A Network in ONNX Runtime: the session of the emotion engines, without their ModelSpec."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,9 +24,10 @@ class OnnxRuntimeNetwork(Network):
         self._session, self._names = session, list(outputs)
 
     @classmethod
-    def open(cls, path: Path, *, device: Device, threads: int, fix: str) -> Self:
+    def open(cls, path: Path, *, device: Device, threads: int, fix: str,
+             rewrite: Callable[[bytes], bytes] | None = None) -> Self:  # fmt: skip
         """Load `path`; see `fer_deploy.engines.network.open_network` for arguments and errors."""
-        return cls(open_session(path, SessionRequest(device, threads, cuda_graph=False), fix=fix))
+        return cls(open_session(path, SessionRequest(device, threads, cuda_graph=False, rewrite=rewrite), fix=fix))
 
     def run(self, tensors: Tensors) -> Tensors:
         """Return all outputs; any thread, and several at once."""

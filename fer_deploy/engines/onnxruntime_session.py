@@ -6,6 +6,7 @@ fails. All three are shut here. Knows no ModelSpec; that is `onnxruntime`'s.
 
 import sys
 from collections import Counter
+from collections.abc import Callable
 from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
@@ -49,6 +50,7 @@ class SessionRequest(NamedTuple):
         cuda_graph: capture CUDA graphs; CUDA only.
         spinning: threads wait for the next call in a loop; CPU only.
         optimized: let ONNX Runtime rewrite the graph.
+        rewrite: applied to the file's bytes after they were judged; None: they are loaded as they are.
     """
 
     device: Device = "auto"
@@ -56,6 +58,7 @@ class SessionRequest(NamedTuple):
     cuda_graph: bool = True
     spinning: bool = False
     optimized: bool = True
+    rewrite: Callable[[bytes], bytes] | None = None
 
 
 class ProvedSession(NamedTuple):
@@ -85,6 +88,8 @@ def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAI
     fault = fault_of_onnx(content)
     if fault is not None:
         raise ArtifactError(f"cannot load {path}: {fault}. Fix: {fix}")
+    if request.rewrite is not None:
+        content = request.rewrite(content)
     try:
         session = _make_session(content, options, provider, provider_options)
     except ORT_ERRORS as err:

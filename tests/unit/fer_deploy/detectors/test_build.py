@@ -52,10 +52,8 @@ class TestAuto:
 class TestYuNet:
     def test_detectors_share_the_network(self, white_yunet, white_square, monkeypatch):
         opened = []
-        open_network = build.open_network
-        monkeypatch.setattr(
-            build, "open_network", lambda path, **rest: opened.append(rest) or open_network(path, **rest)
-        )
+        open_yunet = build.open_yunet
+        monkeypatch.setattr(build, "open_yunet", lambda path, **rest: opened.append(rest) or open_yunet(path, **rest))
         new_detector = build_detectors(DetectorConfig(detector="yunet", detector_model=white_yunet), threads=1)
         first, second = new_detector(), new_detector()
         assert first is not second

@@ -9,7 +9,7 @@ import pytest
 from unit.fer_deploy.detectors.white_yunet import with_fixed_size
 
 from fer_deploy.artifacts import bundled_model
-from fer_deploy.detectors.yunet import YuNetFinder, check_yunet
+from fer_deploy.detectors.yunet import YuNetFinder, check_yunet, open_yunet
 from fer_deploy.engines.network import open_network
 from fer_deploy.errors import ArtifactError
 
@@ -133,10 +133,11 @@ class TestAgainstOpenCV:
         while (read := video.read())[0]:
             yield read[1]
 
+    @pytest.mark.parametrize("open_it", [open_yunet, open_network], ids=["merged heads", "as it is"])
     @pytest.mark.parametrize(("clip", "num_faces"), CLIPS.items())
-    def test_equal_on_real_clips(self, shared_dir, real_yunet, clip, num_faces):
+    def test_equal_on_real_clips(self, shared_dir, real_yunet, clip, num_faces, open_it):
         """Every frame as it is, and every fifth cropped to a size that is padded on both sides."""
-        finder = YuNetFinder(open_network(real_yunet, fix=FIX), min_score=0.6)
+        finder = YuNetFinder(open_it(real_yunet, fix=FIX), min_score=0.6)
         opencv = cv2.FaceDetectorYN.create(str(real_yunet), "", (480, 270), 0.6, 0.3, 5000)
         frames = list(self.frames(shared_dir / "clips" / clip))
         assert len(frames) > 40
