@@ -137,6 +137,8 @@ def _mend(plan: Path, manifest: PlanFacts, mismatches: list[Mismatch]) -> str:
         flag = "--detector-model" if isinstance(manifest, NetworkManifest) else "--engine"
         return f"run it where nvidia-smi lists a GPU, or give {flag} an .onnx (fer-deploy doctor says more)"
     rebuild = f"fer-deploy build --onnx {plan.with_name(manifest.source_onnx)} --out {plan}"
+    if (manifest.flavor is Flavor.TENSORRT_RTX) != bool(missing):  # what is missing here cannot build either
+        rebuild += f" --flavor {Flavor.TENSORRT_RTX.extra}"
     if isinstance(manifest, NetworkManifest):
         rebuild += "".join(
             f" --input-shapes {name} {' '.join(map(shape_text, (found.min, found.opt, found.max)))}"

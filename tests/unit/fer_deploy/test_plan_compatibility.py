@@ -93,6 +93,13 @@ def test_system(system, machine, fits):
     assert found == ([] if fits else [Mismatch(f"on {system} {machine}", "linux x86_64")])
 
 
+def test_the_mend_names_the_flavor_to_build_with():
+    manifest = manifest_of(version="1.4.0", flavor="tensorrt_rtx")
+    here = host(gpu("9.0"), version="1.7.1", flavor=Flavor.TENSORRT_RTX)
+    text = describe_mismatches(Path("net.plan"), manifest, judge(manifest, here))
+    assert text.endswith("--out net.plan --flavor tensorrt-rtx")
+
+
 def test_the_message_of_the_design():
     manifest = manifest_of(version="10.3.0")
     mismatches = judge(manifest, host(gpu("9.0"), version="11.4.0"))
