@@ -6,7 +6,7 @@ import re
 import statistics
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -54,6 +54,12 @@ def environment(device: torch.device) -> dict[str, str]:
         "command": " ".join(["python", *sys.argv]),
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def markdown_table(rows: Sequence[Mapping[str, object]], *, digits: int) -> list[str]:
+    """Return the lines of a table with the first row's keys as its head."""
+    cells = [[f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
+    return [f"| {' | '.join(line)} |" for line in (list(rows[0]), ["---"] * len(rows[0]), *cells)]
 
 
 def result_path(what: str, device: torch.device) -> Path:

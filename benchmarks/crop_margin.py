@@ -17,7 +17,7 @@ import click
 import cv2
 import numpy as np
 import torch
-from _harness import environment, result_path, write_results
+from _harness import environment, markdown_table, result_path, write_results
 from numpy.typing import NDArray
 
 from fer_deploy.artifacts import bundled_model
@@ -166,13 +166,8 @@ def as_markdown(result: Row) -> str:
         lines.append("")
     for title, rows in (("Leaning faces (YuNet)", result["turns"]), ("Clips (YuNet)", result["clips"])):
         if rows:
-            lines += [f"## {title}", "", "| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
-            lines += ["| " + " | ".join(_cell(value) for value in row.values()) + " |" for row in rows] + [""]
+            lines += [f"## {title}", "", *markdown_table(rows, digits=4), ""]
     return "\n".join(lines)
-
-
-def _cell(value: object) -> str:
-    return f"{value:.4f}" if isinstance(value, float) else str(value)
 
 
 @click.command()

@@ -19,7 +19,7 @@ import click
 import cv2
 import numpy as np
 import torch
-from _harness import environment, result_path, write_results
+from _harness import environment, markdown_table, result_path, write_results
 from crop_margin import read_clip
 from numpy.typing import NDArray
 
@@ -145,13 +145,8 @@ def as_markdown(result: Row) -> str:
     lines = ["# Face detectors", "", f"`{result['environment']['command']}`, {result['environment']['hardware']}", ""]
     for title in ("speed", "YuNet by size of the face", "Haar"):
         for clip, rows in result[title].items():
-            lines += [f"## {title}, {clip}", "", "| " + " | ".join(rows[0]) + " |", "|---" * len(rows[0]) + "|"]
-            lines += ["| " + " | ".join(_cell(value) for value in row.values()) + " |" for row in rows] + [""]
+            lines += [f"## {title}, {clip}", "", *markdown_table(rows, digits=3), ""]
     return "\n".join(lines)
-
-
-def _cell(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
 
 
 @click.command()

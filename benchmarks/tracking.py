@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import torch
 from _between_detections import METHODS, Clip, errors_between, read_clip
-from _harness import environment, result_path, write_results
+from _harness import environment, markdown_table, result_path, write_results
 from rich.console import Console
 
 from fer_deploy.artifacts import bundled_model
@@ -162,12 +162,7 @@ def as_markdown(result: dict[str, Any]) -> str:
 
 
 def _table(title: str, rows: list[dict[str, Any]]) -> str:
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *([_cell(value) for value in row.values()] for row in rows)]
-    return f"## {title}\n\n" + "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(value: object) -> str:
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    return "\n".join([f"## {title}", "", *markdown_table(rows, digits=3)])
 
 
 @click.command()

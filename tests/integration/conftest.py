@@ -1,4 +1,4 @@
-"""Fixtures of several modules here: an export in seconds, and models for the plan builder."""
+"""Fixtures of several modules here: an export in seconds, models for the plan builder, cameras on the network."""
 
 import shutil
 from pathlib import Path
@@ -7,9 +7,12 @@ import onnx
 import pytest
 from integration import plan_models
 from integration.export_models import write_faces
+from integration.mjpeg_server import MjpegServer
+from integration.rtsp_server import RtspServer
 
 from fer_deploy.export import pipeline
 from fer_deploy.export.portrait import portrait_faces
+from fer_deploy.live.sources import watchdog
 
 
 @pytest.fixture
@@ -50,3 +53,22 @@ def save_model(tmp_path):
         return tmp_path / name
 
     return write
+
+
+@pytest.fixture(params=[MjpegServer, RtspServer])
+def camera(request):
+    """A camera on the network, of each kind."""
+    with request.param() as server:
+        yield server
+
+
+@pytest.fixture
+def mjpeg_camera():
+    with MjpegServer() as server:
+        yield server
+
+
+@pytest.fixture
+def no_delay(monkeypatch):
+    """Connecting again takes no pauses worth waiting for."""
+    monkeypatch.setattr(watchdog, "MAX_DELAY_S", 0.05)

@@ -4,31 +4,10 @@ import re
 import threading
 
 import pytest
-from integration.mjpeg_server import MjpegServer
-from integration.rtsp_server import RtspServer
 from integration.source_watching import good_again_when, wait_until, watched
 
 from fer_deploy.errors import StreamError
-from fer_deploy.live.sources import StreamSource, watchdog
-
-SERVERS = [MjpegServer, RtspServer]
-
-
-@pytest.fixture(params=SERVERS)
-def camera(request):
-    with request.param() as server:
-        yield server
-
-
-@pytest.fixture
-def mjpeg_camera():
-    with MjpegServer() as server:
-        yield server
-
-
-@pytest.fixture
-def no_delay(monkeypatch):
-    monkeypatch.setattr(watchdog, "MAX_DELAY_S", 0.05)
+from fer_deploy.live.sources import StreamSource
 
 
 class TestGoodStream:

@@ -17,23 +17,6 @@ SERVERS = [MjpegServer, RtspServer]
 PATIENT = {"connect_s": 500.0, "stall_s": 500.0, "frozen_s": 0.0}
 
 
-@pytest.fixture(params=SERVERS)
-def camera(request):
-    with request.param() as server:
-        yield server
-
-
-@pytest.fixture
-def mjpeg_camera():
-    with MjpegServer() as server:
-        yield server
-
-
-@pytest.fixture
-def no_delay(monkeypatch):
-    monkeypatch.setattr(watchdog, "MAX_DELAY_S", 0.05)
-
-
 class TestFirstConnection:
     def test_refused(self):
         with socket.create_server(("127.0.0.1", 0)) as free:

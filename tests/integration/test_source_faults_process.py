@@ -12,7 +12,7 @@ from pathlib import Path
 import av
 import numpy as np
 import pytest
-from integration.mjpeg_server import MjpegServer, jpeg
+from integration.mjpeg_server import jpeg
 from integration.source_watching import GUARD_S, children, wait_for_exit, watched
 
 from fer_deploy.errors import StreamError
@@ -22,12 +22,6 @@ REPO = Path(__file__).parents[2]
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="looks into /proc")
 
 
-@pytest.fixture
-def camera():
-    with MjpegServer() as server:
-        yield server
-
-
 def running_python(program: str, *arguments: str, **pipes: int) -> subprocess.Popen[bytes]:
     return subprocess.Popen(
         [sys.executable, "-c", program, *arguments], cwd=REPO, env={**os.environ, "PYTHONPATH": str(REPO)}, **pipes
@@ -35,9 +29,9 @@ def running_python(program: str, *arguments: str, **pipes: int) -> subprocess.Po
 
 
 class TestDeath:
-    def test_killed_child_is_replaced(self, camera, monkeypatch):
+    def test_killed_child_is_replaced(self, mjpeg_camera, monkeypatch):
         monkeypatch.setattr(watchdog, "MAX_DELAY_S", 0.05)
-        with watched(camera.url(), stall_s=30.0) as seen:
+        with watched(mjpeg_camera.url(), stall_s=30.0) as seen:
             before = seen.until(lambda frame: frame.index >= 3)
             (child,) = children()
             os.kill(child, signal.SIGKILL)
@@ -46,12 +40,12 @@ class TestDeath:
             assert "its capture process was killed by signal 9" in seen.source.health.last_error
             assert child not in children()
 
-    def test_child_dies_with_a_killed_parent(self, camera):
+    def test_child_dies_with_a_killed_parent(self, mjpeg_camera):
         program = (
             "import sys; from fer_deploy.live.sources import open_source; source = open_source(sys.argv[1]);"
             "[print(frame.index, flush=True) for frame in source.frames()]"
         )
-        with running_python(program, camera.url(), stdout=subprocess.PIPE) as parent:
+        with running_python(program, mjpeg_camera.url(), stdout=subprocess.PIPE) as parent:
             try:
                 assert parent.stdout.readline().strip().isdigit()
                 (child,) = children(parent.pid)
@@ -60,25 +54,25 @@ class TestDeath:
                 parent.kill()
         wait_for_exit(child)
 
-    def test_nothing_is_left_after_many(self, camera):
+    def test_nothing_is_left_after_many(self, mjpeg_camera):
         def state():
             return len(os.listdir("/proc/self/fd")), threading.active_count(), set(os.listdir("/dev/shm")), children()
 
         def open_and_close():
-            with watched(camera.url()) as seen:
+            with watched(mjpeg_camera.url()) as seen:
                 seen.until(lambda frame: frame.index >= 1)
 
         open_and_close()
-        camera.forget_clients()
+        mjpeg_camera.forget_clients()
         before = state()
         for _ in range(int(os.environ.get("FER_TEST_ROUNDS", "5"))):
             open_and_close()
-        camera.forget_clients()
+        mjpeg_camera.forget_clients()
         assert state() == before
 
-    def test_says_nothing_on_stderr(self, camera, capfd):
-        with watched(camera.url()) as seen:
-            camera.mode = "damaged"
+    def test_says_nothing_on_stderr(self, mjpeg_camera, capfd):
+        with watched(mjpeg_camera.url()) as seen:
+            mjpeg_camera.mode = "damaged"
             seen.until(lambda frame: seen.source.health.num_corrupt >= 2)
         assert capfd.readouterr() == ("", "")
 
