@@ -77,8 +77,8 @@ audit: $(VENV)/.all  ## duplicates, leakage, non-faces and likely label errors o
 evaluate: $(VENV)/.all  ## measure CHECKPOINT on SPLIT of DATA
 	$(BIN)/fer-train evaluate --checkpoint $(CHECKPOINT) --data $(DATA) --split $(SPLIT) --plots $(OUT)/plots
 
-release: $(VENV)/.all  ## RUN/best.safetensors -> fp16 weights with model card in OUT
-	$(BIN)/fer-train release --checkpoint $(RUN)/best.safetensors --data $(DATA) --recalibrate \
+release: $(VENV)/.all  ## RUN/final.safetensors -> fp16 weights with model card in OUT
+	$(BIN)/fer-train release --checkpoint $(RUN)/final.safetensors --data $(DATA) --recalibrate \
 		$(if $(TWINS),--twin-rows $(TWINS)) --out $(OUT)/release.safetensors
 
 sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students: what a GPU is for

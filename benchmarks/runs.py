@@ -69,7 +69,7 @@ def main(runs: tuple[Path, ...], releases: tuple[Path, ...]) -> None:
     for folder in runs:
         if not (folder / _RELEASE).exists():
             raise click.ClickException(
-                f"{folder} has no {_RELEASE}. Fix: fer-train release --checkpoint {folder}/best.safetensors "
+                f"{folder} has no {_RELEASE}. Fix: fer-train release --checkpoint {folder}/final.safetensors "
                 f"--data fer2013.csv --recalibrate --out {folder / _RELEASE}"
             )
     rows = [*map(_row_of_release, releases), *map(row_of_run, runs)]

@@ -112,7 +112,7 @@ class Sweep:
             _console.print(text, markup=False)
             return False
         return self._command(
-            "release", "--checkpoint", str(trial.out / "best.safetensors"), *self.release_flags, "--recalibrate",
+            "release", "--checkpoint", str(trial.out / "final.safetensors"), *self.release_flags, "--recalibrate",
             "--out", str(trial.release),
         )  # fmt: skip
 

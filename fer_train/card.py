@@ -125,10 +125,10 @@ def _role(split: str, by_view: dict[str, Any], provenance: dict[str, Any]) -> st
     config = provenance["config"]
     official = next(iter(by_view.values()))
     if split == config["validation_split"]:
-        chosen = (
-            "the epoch" if provenance.get("soup", {}).get("chosen_on") is None else "epochs and the models averaged"
-        )
-        role = f"{split} chose {chosen} and served as validation split: its figures are a little too good."
+        is_chosen_soup = provenance.get("soup", {}).get("chosen_on") is not None
+        chosen = "epochs and the models averaged" if is_chosen_soup else "the epoch"
+        did = "helped to choose the recipe" if provenance.get("kept") == "final" else f"chose {chosen}"
+        role = f"{split} {did} and served as validation split: its figures are a little too good."
     else:
         role = f"{split} chose neither weights nor epoch of this run."
     if "clean" not in official:

@@ -24,7 +24,7 @@ from fer_train.hardware import describe_hardware
 from fer_train.loss import training_loss
 from fer_train.quantization import activation_ranges, strip_qat
 from fer_train.run import Run, build_run, read_state
-from fer_train.spec import describe_model
+from fer_train.spec import Kept, describe_model
 
 STEPS_PER_CHECK = 20
 """Steps between two looks at the loss: each look waits for the device."""
@@ -46,7 +46,8 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, w
     Args:
         config: the whole run.
         faces: training and validation rows, after the protocol was applied.
-        out: folder for `last.pt` (resume), `best.safetensors` (best validation accuracy) and `config.yaml`.
+        out: folder for `last.pt` (resume), `best.safetensors` (best validation accuracy), `final.safetensors` (last
+            epoch) and `config.yaml`.
         resume: go on from `out/last.pt`. An epoch that was cut short is run again from its start.
         world: the processes of a data-parallel run; the first one validates and writes.
         on_step: progress; see `OnStep`.
@@ -72,6 +73,7 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, w
         batches = EpochBatches(train, config, run.device, teacher=_cached_answers(run, train, out), world=world)
         if world.is_first:
             _prepare_folder(out, config)
+        num_before = run.epoch
         while run.epoch < config.num_epochs:
             started = time.monotonic()
             row = _train_one_epoch(run, batches, on_step)
@@ -79,6 +81,9 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, w
             row["seconds"] = round(time.monotonic() - started, 1)
             _finish_epoch(run, faces, row, out, digest)
             on_epoch(row)
+        final = out / "final.safetensors"
+        if world.is_first and (run.epoch > num_before or not final.exists()):  # not there: killed at this very place
+            save_run_release(final, run, faces, run.history[-1], kept="final")
     return run
 
 
@@ -92,11 +97,11 @@ def _finish_epoch(run: Run, faces: Faces, row: dict[str, Any], out: Path, digest
         return
     if is_best:
         # Before last.pt: after a kill between the two the epoch is run again and writes the same file.
-        save_run_release(out / "best.safetensors", run, faces, row)
+        save_run_release(out / "best.safetensors", run, faces, row, kept="best")
     save_state(out / "last.pt", run.state_dict() | {"data": digest})
 
 
-def save_run_release(path: Path, run: Run, faces: Faces, metrics: dict[str, Any]) -> None:
+def save_run_release(path: Path, run: Run, faces: Faces, metrics: dict[str, Any], *, kept: Kept) -> None:
     """Write the run's judged weights as a release, fp32; faces are those of `fit`, for provenance."""
     model, ranges = run.judged, None
     if run.config.quantization_aware:
@@ -104,7 +109,7 @@ def save_run_release(path: Path, run: Run, faces: Faces, metrics: dict[str, Any]
         model = strip_qat(copy.deepcopy(model))
     spec = describe_model(
         run.config, faces, metrics, ancestor=run.ancestor, quantization=ranges, hardware=describe_hardware(run.device),
-        teachers=None if run.teachers is None else run.teachers.provenance(),
+        teachers=None if run.teachers is None else run.teachers.provenance(), kept=kept,
     )  # fmt: skip
     save_release(path, model, spec)
 

@@ -124,7 +124,8 @@ def retrain_commands(stem: str, provenance: dict[str, Any], *, release: str) -> 
     steps = _steps(stem, provenance)
     for name, step in steps:
         starts = [path for parent in _parents(step) for known, path in weights if known == parent]
-        out = Path("runs") / name / ("soup.safetensors" if "soup" in step else "best.safetensors")
+        file = "soup" if "soup" in step else step.get("kept", "best")
+        out = Path("runs") / name / f"{file}.safetensors"
         commands.append(_soup_command(step, starts, out) if "soup" in step else _train_command(name, step, starts))
         is_last = name == steps[-1][0]
         recalibrate = "recalibrated_on" in step

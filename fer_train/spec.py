@@ -2,7 +2,7 @@
 
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Literal
 
 import torch
 
@@ -12,12 +12,13 @@ from fer_train.config import TrainConfig
 from fer_train.data.faces import Faces, labels_for
 
 SPEC_VERSION = 1
+Kept = Literal["best", "final"]
 
 
 def describe_model(
     config: TrainConfig, faces: Faces, metrics: dict[str, Any], *, ancestor: dict[str, Any] | None = None,
     teachers: list[dict[str, Any]] | None = None, quantization: dict[str, float] | None = None,
-    hardware: str | None = None,
+    hardware: str | None = None, kept: Kept | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what a user of the weights must know: labels, input, normalization, metrics, provenance.
 
@@ -28,6 +29,7 @@ def describe_model(
         ancestor: provenance of the release that the run started from, if it did.
         teachers: who taught, if anybody did; see `Teachers.provenance`.
         hardware: the machine that trained, in words.
+        kept: which epoch's weights they are: that of the best validation accuracy, or the final one.
         quantization: max|input| of each layer after quantization-aware training; see `activation_ranges`.
     """
     return {
@@ -49,6 +51,7 @@ def describe_model(
             "row_lists": [asdict(row_list) for row_list in faces.row_lists],
             "config": config.model_dump(mode="json"),
             **({} if hardware is None else {"hardware": hardware}),
+            **({} if kept is None else {"kept": kept}),
             **({} if ancestor is None else {"init": ancestor}),
             **({} if teachers is None else {"teachers": teachers}),
         },

@@ -25,7 +25,13 @@ from fer_train.tta import VIEWS
 
 
 @click.command("release")
-@click.option("--checkpoint", "checkpoint_path", required=True, type=options.PATH, help="best.safetensors")
+@click.option(
+    "--checkpoint",
+    "checkpoint_path",
+    required=True,
+    type=options.PATH,
+    help="final.safetensors or best.safetensors of a run.",
+)
 @options.data
 @click.option("--split", "splits", multiple=True, default=("PublicTest",), show_default=True,
               help="Measured and written into the release; may be given more than once.")  # fmt: skip

@@ -22,7 +22,7 @@ from fer_train.soup import Trial, accuracy_on, choose_greedily, describe_soup, l
 
 @click.command("soup")
 @click.option("--checkpoint", "checkpoints", multiple=True, type=options.PATH,
-              help="best.safetensors or a release; give two or more, fine-tuned from one release.")  # fmt: skip
+              help="Of a run, or a release; two or more, fine-tuned from one release.")  # fmt: skip
 @options.data
 @click.option("--greedy", is_flag=True,
               help="The best first; keep those with which validation accuracy does not fall.")  # fmt: skip

@@ -21,7 +21,7 @@ from fer_train.session import train_one
 @click.option("--init", help="Start from these weights (.safetensors): fine-tuning.")
 def command(config_path: Path, out: Path | None, resume: bool, seeds: str | None, tensorboard: bool,
             init: str | None, **rest: Any) -> None:  # fmt: skip
-    """Train one model; writes OUT/best.safetensors, OUT/last.pt, history, curves and TensorBoard events.
+    """Train one model; writes OUT/best.safetensors, OUT/final.safetensors, OUT/last.pt, history, curves and events.
 
     Several GPUs, or several processes on the CPU: torchrun --nproc-per-node N -m fer_train train ...
     """
@@ -47,5 +47,6 @@ def train_and_tell(config: TrainConfig, faces: Faces, out: Path, *, resume: bool
     best = max(run.history, key=lambda row: row["accuracy"])
     click.echo(
         f"best {config.validation_split} accuracy {best['accuracy']:.2%} in epoch {best['epoch'] + 1}: "
-        f"{out / 'best.safetensors'} (curves: {out / 'history.png'})"
+        f"{out / 'best.safetensors'}; last epoch {run.history[-1]['accuracy']:.2%}: {out / 'final.safetensors'} "
+        f"(curves: {out / 'history.png'})"
     )

@@ -67,7 +67,8 @@ def assert_identical(a: object, b: object, path: str = "") -> None:
 
 def assert_same_run(one: Path, other: Path) -> None:
     assert_identical(load_state(one / "last.pt"), load_state(other / "last.pt"))
-    assert_identical(load_file(one / "best.safetensors"), load_file(other / "best.safetensors"))
+    for file in ("best.safetensors", "final.safetensors"):
+        assert_identical(load_file(one / file), load_file(other / file))
 
 
 @pytest.mark.parametrize("name", KILLED)
@@ -90,7 +91,12 @@ def test_run_killed_at_twenty_random_moments_ends_with_the_weights_of_an_uninter
     assert sum(moment["last.pt half-written"] for moment in moments) >= 3
     assert len({moment["epoch"] for moment in moments}) >= 5
     assert_same_run(tmp_path / "killed", tmp_path / "whole")
-    assert sorted(p.name for p in (tmp_path / "killed").iterdir()) == ["best.safetensors", "config.yaml", "last.pt"]
+    assert sorted(p.name for p in (tmp_path / "killed").iterdir()) == [
+        "best.safetensors",
+        "config.yaml",
+        "final.safetensors",
+        "last.pt",
+    ]
 
 
 class Interrupted(Exception):
