@@ -4,7 +4,7 @@
 
 `--run` is a folder of `fer-train train` with its `history.json` and with its release as `release.safetensors`, from
 `fer-train release --out runs/senet/release.safetensors`. `--release` is weights whose folder is gone: its epochs are
-those of its recipe, its minutes are unknown.
+those of its recipe, its minutes are unknown. Runs of an earlier table that are not named stay in it with `--add`.
 """
 
 import json
@@ -41,6 +41,10 @@ def _row_of_release(path: Path) -> dict[str, Any]:
     }  # fmt: skip
 
 
+def _rows_in(path: Path) -> list[dict[str, Any]]:
+    return list(json.loads(path.read_text())["runs"]) if path.exists() else []
+
+
 def as_markdown(rows: list[dict[str, Any]], env: dict[str, str]) -> str:
     """Return the table for people, in the order in which the runs were named."""
     lines = [
@@ -64,7 +68,8 @@ def as_markdown(rows: list[dict[str, Any]], env: dict[str, str]) -> str:
 @click.command()
 @click.option("--run", "runs", multiple=True, type=click.Path(path_type=Path, exists=True, file_okay=False))
 @click.option("--release", "releases", multiple=True, type=click.Path(path_type=Path, exists=True, dir_okay=False))
-def main(runs: tuple[Path, ...], releases: tuple[Path, ...]) -> None:
+@click.option("--add", is_flag=True, help="Keep the other runs of this month's table.")
+def main(runs: tuple[Path, ...], releases: tuple[Path, ...], add: bool) -> None:
     """Write benchmarks/results/runs_<hardware>_<yyyy-mm>.md and .json."""
     for folder in runs:
         if not (folder / _RELEASE).exists():
@@ -76,6 +81,9 @@ def main(runs: tuple[Path, ...], releases: tuple[Path, ...]) -> None:
     device = torch.device("cpu")
     env = environment(device)
     path = result_path("runs", device)
+    if add:
+        named = {row["run"] for row in rows}
+        rows = [row for row in _rows_in(path.with_suffix(".json")) if row["run"] not in named] + rows
     write_results(path, {**env, "runs": rows}, as_markdown(rows, env))
     click.echo(path.read_text())
 

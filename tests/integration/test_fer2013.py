@@ -59,4 +59,4 @@ def test_bundled_models_recognize_as_their_specs_say(fer2013, precision):
     promised = metrics["artifact"]["accuracy"]
     accuracy = float((predicted == public.labels).mean())
     assert accuracy == pytest.approx(promised, abs=0.003 if is_int8 else 0.001)  # CPUs round INT8 differently
-    assert accuracy >= 0.665
+    assert accuracy >= 0.678

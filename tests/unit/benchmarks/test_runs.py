@@ -58,3 +58,13 @@ def test_folder_without_release_names_the_command(run, results):
     assert done.exit_code == 1
     assert "Fix: fer-train release --checkpoint" in done.output
     assert not results.exists()
+
+
+def test_runs_of_an_earlier_table_stay_with_add(tmp_path, results):
+    for name, plain in (("a", 0.1), ("b", 0.2), ("a", 0.3)):
+        write_release(tmp_path / f"{name}.safetensors", plain=plain)
+        assert call("--add", "--release", tmp_path / f"{name}.safetensors").exit_code == 0
+    rows = json.loads(results.with_suffix(".json").read_text())["runs"]
+    assert [(row["run"], row["plain"]) for row in rows] == [("b", 0.2), ("a", 0.3)]
+    call("--release", tmp_path / "b.safetensors")
+    assert len(json.loads(results.with_suffix(".json").read_text())["runs"]) == 1
