@@ -25,13 +25,8 @@ from fer_train.tta import VIEWS
 
 
 @click.command("release")
-@click.option(
-    "--checkpoint",
-    "checkpoint_path",
-    required=True,
-    type=options.PATH,
-    help="final.safetensors or best.safetensors of a run.",
-)
+@click.option("--checkpoint", "checkpoint_path", required=True, type=options.PATH,
+              help="final.safetensors or best.safetensors of a run.")  # fmt: skip
 @options.data
 @click.option("--split", "splits", multiple=True, default=("PublicTest",), show_default=True,
               help="Measured and written into the release; may be given more than once.")  # fmt: skip
