@@ -62,8 +62,9 @@ class VideoSink(Sink):
             return True
         free = shutil.disk_usage(self._path.parent).free
         if free < MIN_FREE_BYTES:
+            kept = ", which holds the frames up to here" if self._encoder else ""
             raise SinkError(
-                f"disk full: {free / 2**20:.0f} MiB left for {self._path}, which holds the frames up to here. "
+                f"disk full: {free / 2**20:.0f} MiB left for {self._path}{kept}. "
                 "Fix: free some space, or --record on another disk"
             )
         try:

@@ -10,6 +10,7 @@ from fer_deploy import __version__
 from fer_deploy.cli import COMMANDS, main
 from fer_deploy.cli import live as live_module
 from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.live.sinks import video
 
 SYNTHETIC = ["--source", "synthetic", "--no-display", "--max-frames", "2"]
 
@@ -81,6 +82,14 @@ class TestExitCodes:
         assert result.exit_code == 8
         assert "error [sink]: cannot " in result.stderr
         assert "/dev/full: No space left on device" in result.stderr
+
+    def test_disk_full_before_the_first_frame(self, fake_engine, monkeypatch, tmp_path):
+        monkeypatch.setattr(video, "MIN_FREE_BYTES", 2**60)
+        result = run("live", *SYNTHETIC, "--record", tmp_path / "a.mp4", "--jsonl", tmp_path / "a.jsonl")
+        assert result.exit_code == 8
+        assert f"MiB left for {tmp_path / 'a.mp4'}. Fix: free some space" in result.stderr
+        assert f"results: {tmp_path / 'a.jsonl'}" in result.stdout
+        assert "video: /" not in result.stdout
 
     @pytest.mark.parametrize(("name", "text"), [("none.onnx", "no model at"), ("a.pt", "no engine for the suffix")])
     def test_bad_engine(self, tmp_path, name, text):
