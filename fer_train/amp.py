@@ -1,6 +1,7 @@
 """MixedPrecision: the only place that casts, scales, unscales, clips and steps."""
 
 import functools
+import re
 import time
 from contextlib import AbstractContextManager
 
@@ -20,12 +21,17 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if name.startswith("cuda") and not torch.cuda.is_available():
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+        raise ConfigError(f"unknown device {name!r}. Fix: --device auto, cpu, cuda or cuda:N")
+    device = torch.device(name)
+    if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device is {name} but this machine has no usable CUDA device. Fix: --device cpu or auto")
-    try:
-        return torch.device(name)
-    except RuntimeError as err:
-        raise ConfigError(f"unknown device {name!r}. Fix: --device auto, cpu, cuda or cuda:N") from err
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise ConfigError(
+            f"device is {name} but this machine has {torch.cuda.device_count()} CUDA devices, counted from 0. "
+            "Fix: --device cuda"
+        )
+    return device
 
 
 def resolve_precision(name: str, device: torch.device) -> str:

@@ -130,6 +130,11 @@ def load_release(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 def _read_release(path: Path, *, with_tensors: bool) -> tuple[str, dict[str, torch.Tensor]]:
+    if path.suffix == ".pt" and path.exists():
+        raise CheckpointError(
+            f"{path} is a training state, for --resume; released weights are .safetensors. "
+            f"Fix: {path.with_name('final.safetensors')}, or best.safetensors beside it"
+        )
     try:
         with safe_open(path, framework="pt") as file:
             metadata = file.metadata() or {}

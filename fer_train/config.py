@@ -10,6 +10,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from fer_train.errors import ConfigError
 
+TEST_SPLIT = "PrivateTest"
+"""FER2013's test split: measured, never chosen by."""
+
 
 class Strict(BaseModel):
     """Frozen, and unknown keys are errors."""
@@ -148,20 +151,31 @@ class TrainConfig(Strict):
     def _phases_grow(self) -> Self:
         epochs = [phase.until_epoch for phase in self.size_phases]
         if epochs != sorted(set(epochs)) or (epochs and epochs[-1] >= self.num_epochs):
-            raise ValueError(f"size_phases must end at rising epochs below num_epochs={self.num_epochs}, got {epochs}")
+            raise ValueError(
+                f"size_phases must end at rising epochs below num_epochs={self.num_epochs}, got {epochs}. "
+                "Fix: other phases, or size_phases: [] for none"
+            )
         sizes = [*(phase.image_size for phase in self.size_phases), self.image_size]
         if sizes != sorted(sizes):
             raise ValueError(f"size_phases must grow up to image_size, got {sizes}")
         if self.init is not None and self.pretrained is not None:
             raise ValueError("init and pretrained both name weights to start from; give one")
         if isinstance(self.scheduler, Cosine) and self.scheduler.warmup_epochs >= self.num_epochs:
-            raise ValueError(f"warmup_epochs must be below num_epochs={self.num_epochs}")
+            raise ValueError(
+                f"warmup_epochs must be below num_epochs={self.num_epochs}, got {self.scheduler.warmup_epochs:g}. "
+                "Fix: scheduler: {name: Cosine, warmup_epochs: 0}"
+            )
         if isinstance(self.scheduler, Cosine) and self.scheduler.min_lr > self.learning_rate:
             raise ValueError(f"min_lr must not be above learning_rate={self.learning_rate}")
         if self.class_weights == self.sampling == "balanced":
             raise ValueError("class_weights and sampling are both balanced; one of them is enough")
         if self.train_split == self.validation_split:
             raise ValueError(f"train_split and validation_split are both {self.train_split!r}")
+        if self.validation_split == TEST_SPLIT:
+            raise ValueError(
+                f"{TEST_SPLIT} is for one measurement of a released model, by fer-train evaluate; a run chooses by its "
+                "validation split. Fix: validation_split: PublicTest"
+            )
         return self
 
     def image_size_at(self, epoch: int) -> int:
@@ -201,8 +215,10 @@ def config_from_dict(values: Mapping[str, Any], *, where: str) -> TrainConfig:
 def _describe(detail: Any, where: str) -> str:
     path = ".".join(str(part) for part in detail["loc"])
     if detail["type"] != "extra_forbidden":
+        if not path:  # settings that do not go together: the message names them, the input is the whole config
+            return f"{where}: {detail['msg'].removeprefix('Value error, ')}"
         hint = "; YAML reads 1e-3 as text, write 1.0e-3" if _is_number(detail["input"]) else ""
-        return f"{where}: {path or 'config'}: {detail['msg']} (got {detail['input']!r:.80}){hint}"
+        return f"{where}: {path}: {detail['msg']} (got {detail['input']!r:.80}){hint}"
     known = list(_model_at(detail["loc"][:-1]).model_fields)
     near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys there: {', '.join(known)}"

@@ -1,26 +1,41 @@
 """Averaged weights (EMA) with a warm-up, on torch's AveragedModel."""
 
+from itertools import chain
+
 import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
 
-def averaged_model(model: nn.Module, decay: float) -> AveragedModel:
-    """Return an exponential moving average of weights and batch-norm statistics.
+class WarmAverage(AveragedModel):
+    """An exponential moving average of weights and batch-norm statistics.
 
     The decay rises as (1 + steps) / (10 + steps) up to `decay`, so that early averages are not the initial weights.
     """
 
-    @torch.no_grad()
-    def update(averaged: tuple[Tensor, ...] | list[Tensor], current: tuple[Tensor, ...] | list[Tensor],
-               steps: Tensor | int) -> None:  # fmt: skip
-        count = torch.as_tensor(steps)
-        # A tensor all the way: reading the count as a Python number would wait for the device each step.
-        weight = 1 - torch.clamp((1 + count) / (10 + count), max=decay)
-        for mean, value in zip(averaged, current, strict=True):
-            if mean.is_floating_point():
-                mean.lerp_(value, weight.to(mean.dtype))
-            else:
-                mean.copy_(value)
+    def __init__(self, model: nn.Module, decay: float) -> None:
+        """Copy the model; `decay` from 0 to 1."""
+        super().__init__(model, use_buffers=True)
+        self._decay = decay
 
-    return AveragedModel(model, multi_avg_fn=update, use_buffers=True)
+    @torch.no_grad()
+    def update_parameters(self, model: nn.Module) -> None:
+        """Take in the model's weights of now.
+
+        AveragedModel's own copies its counter to the device twice a step, and waits for it each time; here the counter
+        stays on the CPU and the weight is a number.
+        """
+        steps = int(self.n_averaged)
+        pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))
+        averaged = [pair for pair in pairs if steps and pair[0].is_floating_point()]
+        copied = [pair for pair in pairs if not (steps and pair[0].is_floating_point())]
+        if averaged:
+            weight = 1 - min((1 + steps) / (10 + steps), self._decay)
+            torch._foreach_lerp_([mean for mean, _ in averaged], [value for _, value in averaged], weight)
+        if copied:
+            torch._foreach_copy_([mean for mean, _ in copied], [value for _, value in copied])
+        self.n_averaged += 1
+
+
+def _tensors(model: nn.Module) -> list[Tensor]:
+    return [tensor.detach() for tensor in chain(model.parameters(), model.buffers())]

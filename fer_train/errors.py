@@ -62,3 +62,11 @@ class Terminated(FerTrainError):
     """SIGTERM arrived: what was finished is on disk."""
 
     exit_code = 143
+
+
+def is_out_of_memory(err: BaseException) -> bool:
+    """Tell whether this is what Python or PyTorch raise when the memory of machine or device has ended."""
+    text = str(err)
+    return isinstance(err, MemoryError) or (
+        isinstance(err, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)
+    )

@@ -18,8 +18,9 @@ from fer_train.data.faces import Faces
 from fer_train.data.loader import Batch, EpochBatches, epoch_seed
 from fer_train.data.splits import take_split
 from fer_train.distributed import ALONE, World
-from fer_train.errors import CheckpointError, ConfigError, DivergenceError, OutOfMemoryError
+from fer_train.errors import CheckpointError, ConfigError, DivergenceError, OutOfMemoryError, is_out_of_memory
 from fer_train.evaluate import evaluate
+from fer_train.folder_lock import only_run_in
 from fer_train.hardware import describe_hardware
 from fer_train.loss import training_loss
 from fer_train.quantization import activation_ranges, strip_qat
@@ -56,10 +57,17 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, w
     Raises:
         ConfigError: the labels do not fit `num_classes`, or the training split is smaller than one batch.
         SplitAbsentError: the data lack the training or the validation split.
-        CheckpointError: nothing to resume, a state of another config, an occupied `out`, or a full disk.
+        CheckpointError: nothing to resume, a state of another config, an occupied `out`, another process that writes
+            into it, or a full disk.
         DivergenceError: the loss is not finite; `last.pt` still holds the last good epoch.
         OutOfMemoryError: the batch does not fit; as above.
     """
+    with only_run_in(out) if world.is_first else contextlib.nullcontext():
+        return _fit(config, faces, out, resume=resume, world=world, on_step=on_step, on_epoch=on_epoch)
+
+
+def _fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool, world: World, on_step: OnStep,
+         on_epoch: OnEpoch) -> Run:  # fmt: skip
     train, validation = take_split(faces, config.train_split), take_split(faces, config.validation_split)
     _check_fit(config, train, validation)
     validation = validation.resized(config.image_size)
@@ -110,6 +118,7 @@ def save_run_release(path: Path, run: Run, faces: Faces, metrics: dict[str, Any]
     spec = describe_model(
         run.config, faces, metrics, ancestor=run.ancestor, quantization=ranges, hardware=describe_hardware(run.device),
         teachers=None if run.teachers is None else run.teachers.provenance(), kept=kept,
+        precision=run.amp.precision, num_processes=run.world.size,
     )  # fmt: skip
     save_release(path, model, spec)
 
@@ -146,13 +155,11 @@ def _memory_errors(config: TrainConfig) -> Iterator[None]:
     """Turn what PyTorch raises when memory ends into one error with its mend."""
     try:
         yield
-    except (torch.OutOfMemoryError, MemoryError, RuntimeError) as err:
-        text = str(err)
-        known = isinstance(err, (torch.OutOfMemoryError, MemoryError))
-        if not known and "can't allocate memory" not in text and "out of memory" not in text:
+    except (MemoryError, RuntimeError) as err:
+        if not is_out_of_memory(err):
             raise
         raise OutOfMemoryError(
-            f"out of memory with batch_size {config.batch_size}: {(text.splitlines() or [repr(err)])[0]}. "
+            f"out of memory with batch_size {config.batch_size}: {(str(err).splitlines() or [repr(err)])[0]}. "
             "Finished epochs are kept. Fix: a smaller batch_size, in a new --out"
         ) from err
 

@@ -28,8 +28,24 @@ def describe_data(provenance: dict[str, Any]) -> list[str]:
             f"out: {left_out - by_list:,} twins found by pixel hash, {by_list:,} by lists (`--twin-rows`, `--exclude`)."
         )
     lines += [_describe_list(row_list, train_split) for row_list in provenance.get("row_lists", [])]
+    lines += _describe_votes(provenance)
     lines.append(f"SHA-256 of the data: `{provenance['data_sha256']}`.")
     return ["## Data", "\n".join(lines)]
+
+
+def _describe_votes(provenance: dict[str, Any]) -> list[str]:
+    """Return a line for each share that FER+ had in the targets of a step, or none."""
+    found: dict[float, str] = {}
+    for step in _with_ancestors(provenance):
+        share = 0 if "soup" in step else step["config"].get("ferplus_share", 0)
+        if share:
+            digest = f"; SHA-256 `{step['ferplus_sha256']}`" if step.get("ferplus_sha256") else ""
+            found[share] = digest or found.get(share, "")
+    return [
+        f"Beside FER2013's labels the votes of FER+'s ten taggers a face (`--ferplus`{digest}) have a share of "
+        f"{share:g} in the targets of training."
+        for share, digest in found.items()
+    ]
 
 
 def _describe_list(row_list: dict[str, Any], train_split: str) -> str:
@@ -56,6 +72,9 @@ def describe_recipe(stem: str, provenance: dict[str, Any]) -> list[str]:
         config = dict(step["config"])
         if "init" in step:
             del config["init"]  # a path of the machine that trained it; the command gives it as a flag
+        if config.get("distillation"):  # as the command names them: in the current folder
+            names = [Path(teacher).name for teacher in config["distillation"]["teachers"]]
+            config["distillation"] = config["distillation"] | {"teachers": names}
         text = yaml.safe_dump(config, sort_keys=False)
         blocks += [f"`{name}.yaml`, seed {config['seed']}:", f"```yaml\n{text}```"]
         if "recalibrated_on" in step:
@@ -87,6 +106,8 @@ def describe_provenance(stem: str, provenance: dict[str, Any]) -> list[str]:
     steps = _steps(stem, provenance)
     for name, step in steps:
         on = f", on {step['hardware']}" if "hardware" in step else ""
+        on += f", in {step['precision']}" if "precision" in step else ""
+        on += f", {step['num_processes']} processes" if step.get("num_processes", 1) > 1 else ""
         seed = "" if "soup" in step else f", seed {step['config']['seed']}"
         lines.append(
             f"- {name}: finished {step['created']}, fer-train {step['fer_train']}, torch {step['torch']}"

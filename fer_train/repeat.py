@@ -95,8 +95,14 @@ def cross_validate(config: TrainConfig, faces: Faces, out: Path, *, num_folds: i
     Other splits are not looked at. Finished folds are not trained again.
 
     Raises:
-        FerTrainError: as `fit`, and ConfigError as `fold_numbers`.
+        FerTrainError: as `fit`, and ConfigError as `fold_numbers` or where the config starts from trained weights.
     """
+    seen = {"init": config.init, "distillation": config.distillation}
+    if given := [name for name, value in seen.items() if value is not None]:
+        raise ConfigError(
+            f"{' and '.join(given)}: those weights may have seen the faces that a fold holds out. "
+            f"Fix: {', '.join(f'{name}: null' for name in given)} in the config"
+        )
     train = take_split(faces, config.train_split)
     folds = fold_numbers(train.labels, train.images, num_folds=num_folds, seed=config.seed)
     probs = np.zeros((len(train), config.num_classes), dtype=np.float32)

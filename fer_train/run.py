@@ -7,13 +7,12 @@ from typing import Any
 
 import torch
 from torch import nn
-from torch.optim.swa_utils import AveragedModel
 
 from fer_train.amp import MixedPrecision, resolve_device, resolve_precision
 from fer_train.checkpoint import load_release, load_state
 from fer_train.config import TrainConfig
 from fer_train.distributed import ALONE, World, local_device
-from fer_train.ema import averaged_model
+from fer_train.ema import WarmAverage
 from fer_train.errors import CheckpointError, ConfigError
 from fer_train.models import build_model
 from fer_train.quantization import prepare_qat
@@ -42,7 +41,7 @@ class Run:
     world: World
     model: nn.Module
     forward: nn.Module
-    ema: AveragedModel | None
+    ema: WarmAverage | None
     optimizer: torch.optim.Optimizer
     schedule: Schedule
     amp: MixedPrecision
@@ -108,7 +107,7 @@ def build_run(
         model = model.to(memory_format=torch.channels_last)
     if config.quantization_aware:
         prepare_qat(model)
-    ema = averaged_model(model, config.ema_decay) if config.ema_decay else None
+    ema = WarmAverage(model, config.ema_decay) if config.ema_decay else None
     optimizer = build_optimizer(config, model)
     schedule = Schedule(config, optimizer, steps_per_epoch)
     # The first one's: where "auto" is measured, processes might come to different answers.

@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 from fer_train.amp import resolve_device
-from fer_train.checkpoint import write_content
+from fer_train.checkpoint import load_release, write_content
 from fer_train.config import TrainConfig
 from fer_train.data.faces import Faces
 from fer_train.distributed import World, local_device, torchrun_world, was_restarted
+from fer_train.evaluate import evaluate_split
 from fer_train.loop import fit
 from fer_train.progress import TrainingProgress
-from fer_train.report import plot_history
+from fer_train.report import plot_history, write_plots
 from fer_train.run import Run
 from fer_train.tracking import TensorBoardLog
 
@@ -22,7 +23,9 @@ _log = logging.getLogger(__name__)
 
 
 def train_one(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, tensorboard: bool = True) -> Run:
-    """Train one model with everything that a person wants to see, and write OUT/history.png and history.json.
+    """Train one model with everything that a person wants to see; write OUT/history.png, history.json and plots/.
+
+    The plots are those of `write_plots`, of the last epoch on the validation split.
 
     Under torchrun the processes share the work; one that was started anew after a failure resumes by itself.
 
@@ -45,7 +48,14 @@ def train_one(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = Fa
         )  # fmt: skip
     plot_history(run.history, out / "history.png")
     write_json(out / "history.json", run.history)
+    _plot_final(faces, out, run)
     return run
+
+
+def _plot_final(faces: Faces, out: Path, run: Run) -> None:
+    model, spec = load_release(out / "final.safetensors")
+    measured = evaluate_split(model.to(run.device), faces, run.config.validation_split, spec=spec, views=("plain",))
+    write_plots(measured, out / "plots", model=f"{run.config.model}, last epoch")
 
 
 def world_of(config: TrainConfig) -> contextlib.AbstractContextManager[World]:

@@ -18,7 +18,7 @@ Kept = Literal["best", "final"]
 def describe_model(
     config: TrainConfig, faces: Faces, metrics: dict[str, Any], *, ancestor: dict[str, Any] | None = None,
     teachers: list[dict[str, Any]] | None = None, quantization: dict[str, float] | None = None,
-    hardware: str | None = None, kept: Kept | None = None,
+    hardware: str | None = None, kept: Kept | None = None, precision: str | None = None, num_processes: int = 1,
 ) -> dict[str, Any]:  # fmt: skip
     """Return what a user of the weights must know: labels, input, normalization, metrics, provenance.
 
@@ -30,6 +30,8 @@ def describe_model(
         teachers: who taught, if anybody did; see `Teachers.provenance`.
         hardware: the machine that trained, in words.
         kept: which epoch's weights they are: that of the best validation accuracy, or the final one.
+        precision: what steps computed in, where the config leaves it open.
+        num_processes: that shared each batch.
         quantization: max|input| of each layer after quantization-aware training; see `activation_ranges`.
     """
     return {
@@ -50,7 +52,9 @@ def describe_model(
             "num_faces": faces.counts(),
             "row_lists": [asdict(row_list) for row_list in faces.row_lists],
             "config": config.model_dump(mode="json"),
+            **({"ferplus_sha256": faces.votes_sha256} if config.ferplus_share else {}),
             **({} if hardware is None else {"hardware": hardware}),
+            **({} if precision is None else {"precision": precision, "num_processes": num_processes}),
             **({} if kept is None else {"kept": kept}),
             **({} if ancestor is None else {"init": ancestor}),
             **({} if teachers is None else {"teachers": teachers}),

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from fer_train import __version__
-from fer_train.errors import FerTrainError, MissingDependencyError, Terminated
+from fer_train.errors import FerTrainError, MissingDependencyError, OutOfMemoryError, Terminated, is_out_of_memory
 
 COMMANDS = {
     "train": "train one model, or one for each seed",
@@ -57,6 +57,12 @@ class _LazyGroup(click.Group):
         except KeyboardInterrupt:
             click.echo("stopped", err=True)
             sys.exit(130)
+        except (MemoryError, RuntimeError) as err:
+            if not is_out_of_memory(err):
+                raise
+            what = (str(err).splitlines() or [repr(err)])[0]
+            click.echo(f"error: out of memory: {what}. Fix: --device cpu, or end what else uses the device", err=True)
+            sys.exit(OutOfMemoryError.exit_code)
 
 
 def _terminate(number: int, frame: FrameType | None) -> None:
@@ -70,5 +76,5 @@ def main() -> None:
     console = Console(stderr=True)
     # Of the processes that torchrun started, the first one speaks for all.
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
-    logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=console)])
+    logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)])
     signal.signal(signal.SIGTERM, _terminate)

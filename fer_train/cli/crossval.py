@@ -1,5 +1,6 @@
 """fer-train crossval: k models, each judged on the part of the training split that it did not see."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ from fer_train.repeat import cross_validate, spread_table
 
 
 @click.command("crossval")
-@options.training
+@functools.partial(options.training, suffix="-crossval")
 @click.option("--folds", default=5, show_default=True, type=click.IntRange(min=2))
 def command(config_path: Path, out: Path | None, tensorboard: bool, folds: int, **rest: Any) -> None:
     """Cross-validate on the training split: stratified by class, faces of equal pixels in one fold.

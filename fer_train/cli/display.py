@@ -7,9 +7,8 @@ import click
 from rich.console import Console
 from rich.progress import Progress
 
+from fer_train.config import TEST_SPLIT
 from fer_train.tta import OnBatch
-
-TEST_SPLIT = "PrivateTest"
 
 
 @contextmanager

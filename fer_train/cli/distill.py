@@ -1,5 +1,6 @@
 """fer-train distill: train one model on the answers of others beside the labels."""
 
+import functools
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from fer_train.config import load_config
 
 
 @click.command("distill")
-@options.training
+@functools.partial(options.training, suffix="-distilled")
 @click.option("--resume", is_flag=True, help="Go on from OUT/last.pt.")
 @click.option("--teacher", "teachers", required=True, multiple=True,
               help="Release (.safetensors) or ensemble (.json); several are averaged.")  # fmt: skip

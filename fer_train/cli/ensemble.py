@@ -12,7 +12,8 @@ from rich.table import Table
 
 from fer_train.amp import resolve_device
 from fer_train.cli import options
-from fer_train.cli.display import TEST_SPLIT, remind_of_test_split
+from fer_train.cli.display import remind_of_test_split
+from fer_train.config import TEST_SPLIT
 from fer_train.data import Faces, read_faces, take_split
 from fer_train.ensemble import NUM_FOLDS, Ensemble, average, choose_weights, crossfitted_weights, log_probs
 from fer_train.errors import ConfigError, DataError
@@ -46,6 +47,8 @@ def command(checkpoints: tuple[Path, ...], use: Path | None, data_path: Path, sp
     _check_flags(checkpoints, use, split, weights, out)
     target = resolve_device(device or "auto")
     ensemble = Ensemble.of(checkpoints) if use is None else Ensemble.load(use)
+    if use is None and weights != "equal":
+        _check_unseen(ensemble, split)
     faces = take_split(read_faces(data_path), split)
     if (highest := int(faces.labels.max())) >= len(ensemble.labels):
         raise DataError(
@@ -91,6 +94,20 @@ def _check_flags(
         )
     if out is not None and out.resolve() in [path.resolve() for path in checkpoints]:
         raise ConfigError(f"--out {out} is one of the checkpoints. Fix: another file, such as ensemble.json")
+
+
+def _check_unseen(ensemble: Ensemble, split: str) -> None:
+    """Refuse to choose weights by faces that a member was trained on: who learned them by heart would win.
+
+    Raises:
+        ConfigError: as its message says.
+    """
+    for member in ensemble.members:
+        if member.spec.get("provenance", {}).get("config", {}).get("train_split") == split:
+            raise ConfigError(
+                f"{member.path} was trained on {split}, and weights chosen there favor who learned it by heart. "
+                "Fix: --split PublicTest, or --weights equal"
+            )
 
 
 def _report(

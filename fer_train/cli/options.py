@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_train.config import TrainConfig
 from fer_train.data import Faces, apply_protocol, read_faces
@@ -17,7 +18,9 @@ from fer_train.data.cache import file_sha256
 from fer_train.data.faces import RowList
 from fer_train.data.splits import read_row_numbers
 from fer_train.distributed import is_first_process
-from fer_train.errors import Terminated
+from fer_train.errors import ConfigError, DataError, Terminated
+
+_RowFile = tuple[Path | None, NDArray[np.int64] | None]
 
 PATH = click.Path(path_type=Path)
 
@@ -45,25 +48,46 @@ def load_training_faces(
     Raises:
         DataError: a file that cannot be used.
     """
+    if twin_rows is not None and config.protocol != "clean":
+        raise ConfigError(
+            f"--twin-rows {twin_rows} has no effect under protocol: {config.protocol}. Fix: protocol: clean, or leave "
+            "the rows out under any protocol with --exclude"
+        )
+    if ferplus is not None and not config.ferplus_share:
+        logging.warning("--ferplus is not used: ferplus_share is 0. To learn from the votes: ferplus_share: 0.5")
+        ferplus = None
     faces = read_faces(data_path, ferplus=ferplus)
     twins, excluded = (None if path is None else read_row_numbers(path) for path in (twin_rows, exclude))
+    training_rows = faces.rows[faces.splits == config.train_split]
+    _check_lists(training_rows, config, {"--twin-rows": (twin_rows, twins), "--exclude": (exclude, excluded)})
     kept = apply_protocol(faces, config.protocol, config.train_split, twins, exclude_rows=excluded)
     logging.info("%s protocol leaves out %d rows: %s", config.protocol, len(faces) - len(kept), kept.counts())
-    training_rows = faces.rows[faces.splits == config.train_split]
-    used = [("--twin-rows", twin_rows, twins)] if config.protocol == "clean" else []
     return replace(kept, row_lists=tuple(
         RowList(flag, path.name, file_sha256(path), int(np.isin(training_rows, rows).sum()))
-        for flag, path, rows in [*used, ("--exclude", exclude, excluded)]
+        for flag, path, rows in [("--twin-rows", twin_rows, twins), ("--exclude", exclude, excluded)]
         if path is not None and rows is not None
     ))  # fmt: skip
 
 
-def training(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the flags of every command that trains."""
+def _check_lists(training_rows: NDArray[np.int64], config: TrainConfig, lists: dict[str, _RowFile]) -> None:
+    """Refuse lists that name no training row, or all of them."""
+    for flag, (path, rows) in lists.items():
+        if path is None or rows is None or not len(rows) or not len(training_rows) or (training_rows < 0).any():
+            continue
+        named = int(np.isin(training_rows, rows).sum())
+        if named in (0, len(training_rows)):
+            raise DataError(
+                f"{flag} {path} names {'none' if named == 0 else 'all'} of the {len(training_rows):,} rows of "
+                f"{config.train_split}. Fix: the list that was made for this --data, or leave {flag} out"
+            )
+
+
+def training(command: Callable[..., None], *, suffix: str = "") -> Callable[..., None]:
+    """Add the flags of every command that trains; `suffix` ends the name of its folder."""
     for option in reversed((
         click.option("--config", "config_path", required=True, type=PATH, help="YAML; see configs/train/."),
         data, ferplus, twin_rows, exclude,
-        click.option("--out", type=PATH, help="Folder of the run.  [default: runs/<name of the config>]"),
+        click.option("--out", type=PATH, help=f"Folder of the run.  [default: runs/<name of the config>{suffix}]"),
         click.option("--validation-split", help="Override validation_split, such as test for a plain image folder."),
         click.option("--epochs", "num_epochs", type=int, help="Override num_epochs."),
         click.option("--tensorboard/--no-tensorboard", default=True, help="Write OUT/tensorboard.  [default: yes]"),

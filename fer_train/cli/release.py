@@ -45,6 +45,8 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
     """Write weights, with the measures of those very weights in their ModelSpec, and a model card beside them."""
     card = out.with_suffix(".md")
     check_card_path(card, out)
+    if out.resolve() == checkpoint_path.resolve():
+        raise ConfigError(f"--out {out} is the checkpoint itself and would be overwritten. Fix: another file")
     words = _read_notes(notes, card)
     target = resolve_device(device or "auto")
     model, spec = checkpoint.load_release(checkpoint_path)

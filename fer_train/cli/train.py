@@ -16,12 +16,12 @@ from fer_train.session import train_one
 
 @click.command("train")
 @options.training
-@click.option("--resume", is_flag=True, help="Go on from OUT/last.pt.")
+@click.option("--resume", is_flag=True, help="Go on from OUT/last.pt. With --seeds each run does so by itself.")
 @click.option("--seeds", help="Train once for each: 0..4 or 0,1,7; into OUT/seed-<n>, with mean and deviation.")
 @click.option("--init", help="Start from these weights (.safetensors): fine-tuning.")
 def command(config_path: Path, out: Path | None, resume: bool, seeds: str | None, tensorboard: bool,
             init: str | None, **rest: Any) -> None:  # fmt: skip
-    """Train one model; writes OUT/best.safetensors, OUT/final.safetensors, OUT/last.pt, history, curves and events.
+    """Train one model; writes OUT/best.safetensors, OUT/final.safetensors, OUT/last.pt, history, pictures and events.
 
     Several GPUs, or several processes on the CPU: torchrun --nproc-per-node N -m fer_train train ...
     """

@@ -47,6 +47,7 @@ class Faces:
         source_sha256: digest of what the faces were read from.
         votes: (N, 10) uint8 counts of FER+ taggers, in `ferplus.VOTES` order, or None.
         row_lists: the files by which rows were left out.
+        votes_sha256: of the file of the votes, or "".
     """
 
     images: NDArray[np.uint8]
@@ -56,6 +57,7 @@ class Faces:
     source_sha256: str
     votes: NDArray[np.uint8] | None = None
     row_lists: tuple[RowList, ...] = ()
+    votes_sha256: str = ""
 
     def __len__(self) -> int:
         return len(self.labels)

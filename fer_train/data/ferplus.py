@@ -1,10 +1,12 @@
 """FER+ (Barsoum et al. 2016, arXiv 1608.01041): ten taggers' votes for each FER2013 row."""
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from fer_train.data.cache import file_sha256
 from fer_train.data.csv_file import USAGES
 from fer_train.data.faces import Faces
 from fer_train.errors import DataError
@@ -49,4 +51,4 @@ def join_votes(faces: Faces, path: Path) -> Faces:
             votes[i] = [int(row[name]) for name in VOTES]
         except (TypeError, ValueError, OverflowError) as err:
             raise DataError(f"{path} line {line}: votes are not ten whole numbers ({err}). {_FIX}") from err
-    return Faces(faces.images, faces.labels, faces.splits, faces.rows, faces.source_sha256, votes)
+    return replace(faces, votes=votes, votes_sha256=file_sha256(path))

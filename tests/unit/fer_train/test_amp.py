@@ -30,7 +30,7 @@ def test_cuda_that_is_not_there_is_an_error_and_no_fall_back(name):
 
 
 @pytest.mark.usefixtures("no_cuda")
-@pytest.mark.parametrize("name", ["gpu", "tpu:x"])
+@pytest.mark.parametrize("name", ["gpu", "tpu:x", "mps", "xpu", "cuda:x", "meta"])
 def test_unknown_device_is_a_config_error(name):
     with pytest.raises(ConfigError, match=name):
         resolve_device(name)
@@ -108,3 +108,45 @@ def test_state_is_empty_without_a_scaler_and_loads():
     amp = MixedPrecision("bf16", CPU)
     assert amp.state_dict() == {}
     amp.load_state_dict({})
+
+
+@pytest.fixture
+def scaled():
+    """fp16's loss scaling, on the CPU: a layer, its optimizer, and what steps them."""
+    layer = torch.nn.Linear(3, 1, bias=False)
+    amp = MixedPrecision("fp32", CPU, max_grad_norm=0.25)
+    amp._scaler = torch.amp.GradScaler("cpu", init_scale=1024.0, growth_interval=2)
+    return layer, torch.optim.SGD(layer.parameters(), lr=1.0), amp
+
+
+def test_scaled_gradients_are_clipped_by_their_true_size(scaled):
+    layer, optimizer, amp = scaled
+    before = layer.weight.detach().clone()
+    amp.step(layer(torch.tensor([[0.06, 0.08, 0.0]])).sum(), layer, optimizer)  # of norm 0.1: below the limit
+    assert float((layer.weight.detach() - before).norm()) == pytest.approx(0.1, rel=1e-3)
+
+
+def test_a_step_whose_gradients_overflow_is_skipped_and_the_scale_halved(scaled):
+    layer, optimizer, amp = scaled
+    before = layer.weight.detach().clone()
+    amp.step(layer(torch.full((1, 3), torch.inf)).sum(), layer, optimizer)
+    assert torch.equal(layer.weight, before)
+    assert amp.state_dict()["scale"] == 512.0
+
+
+def test_state_of_the_scaler_goes_on_where_it_was(scaled):
+    layer, optimizer, amp = scaled
+    amp.step(layer(torch.ones(1, 3)).sum(), layer, optimizer)
+    resumed = MixedPrecision("fp32", CPU)
+    resumed._scaler = torch.amp.GradScaler("cpu")
+    resumed.load_state_dict(amp.state_dict())
+    assert resumed.state_dict() == amp.state_dict()
+    assert resumed.state_dict()["_growth_tracker"] == 1
+
+
+def test_a_cuda_device_that_is_not_there(monkeypatch):
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert resolve_device("cuda:0").index == 0
+    with pytest.raises(ConfigError, match=r"device is cuda:7 but this machine has 1 CUDA devices"):
+        resolve_device("cuda:7")

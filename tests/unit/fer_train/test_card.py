@@ -298,3 +298,29 @@ def test_card_replaces_its_own_kind_only(spec, card, tmp_path):
         check_card_path(tmp_path / "net.md", tmp_path / "net.safetensors")
     with pytest.raises(ConfigError, match=r"would overwrite .*net\.md\. Fix: --out NAME\.safetensors"):
         check_card_path(tmp_path / "net.md", tmp_path / "net.md")
+
+
+def test_votes_are_named_among_the_data(card, spec):
+    assert "FER+" not in sections(card(spec))["Data"]
+    spec["provenance"]["config"]["ferplus_share"] = 0.5
+    spec["provenance"]["ferplus_sha256"] = "cd" * 32
+    data = sections(card(spec))["Data"]
+    assert f"FER+'s ten taggers a face (`--ferplus`; SHA-256 `{'cd' * 32}`) have a share of 0.5 in the targets" in data
+
+
+def test_votes_of_an_earlier_step_are_named_too(card, spec):
+    spec["provenance"]["init"]["config"]["ferplus_share"] = 0.3
+    assert "ten taggers a face (`--ferplus`) have a share of 0.3" in sections(card(spec))["Data"]
+
+
+def test_precision_and_processes_are_told(card, spec):
+    spec["provenance"] |= {"hardware": "Fast CPU", "precision": "bf16", "num_processes": 2}
+    assert "on Fast CPU, in bf16, 2 processes; weights from" in card(spec)
+
+
+def test_teachers_stand_in_the_recipe_by_name(card, spec):
+    config = TrainConfig(seed=7, distillation={"teachers": ["/home/someone/senet.safetensors"]})
+    spec["provenance"]["config"] = config.model_dump(mode="json")
+    text = card(spec)
+    assert "- senet.safetensors" in text
+    assert "/home/someone" not in text

@@ -38,8 +38,10 @@ def trained(tmp_path_factory, data):
 def test_train_writes_the_run_and_says_where(trained):
     out, result = trained
     weights = ["best.safetensors", "final.safetensors"]
-    others = ["config.yaml", "history.json", "history.png", "last.pt", "tensorboard"]
+    others = [".lock", "config.yaml", "history.json", "history.png", "last.pt", "plots", "tensorboard"]
     assert sorted(p.name for p in out.iterdir()) == sorted(weights + others)
+    pictures = [f"PublicTest-{what}.png" for what in ("confusion", "precision-recall", "reliability")]
+    assert sorted(p.name for p in (out / "plots").iterdir()) == pictures
     best = max(row["accuracy"] for row in load_state(out / "last.pt")["history"])
     assert f"best PublicTest accuracy {best:.2%} in epoch" in result.stdout
     assert all(str(out / name) in result.stdout for name in weights)

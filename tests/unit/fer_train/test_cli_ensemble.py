@@ -154,3 +154,15 @@ def test_labels_that_the_members_do_not_know(data, tmp_path):
         save_release(path, build_model("net", num_classes=3), SPEC | {"labels": ["a", "b", "c"]})
     result = run(*flags(paths), "--data", data, "--out", tmp_path / "e.json", code=4)
     assert "error: PublicTest holds label 6, the members know 3 classes" in result.stderr
+
+
+def test_weights_are_not_chosen_on_faces_that_a_member_learned(members, data, tmp_path):
+    torch.manual_seed(3)
+    learned = tmp_path / "learned.safetensors"
+    spec = SPEC | {"provenance": {"config": {"train_split": "Training"}}}
+    save_release(learned, build_model("net", num_classes=7), spec)
+    out = ("--out", tmp_path / "e.json", "--split", "Training")
+    result = run(*flags([members[0], learned]), "--data", data, *out, code=2)
+    assert f"error: {learned} was trained on Training" in result.stderr
+    assert "Fix: --split PublicTest, or --weights equal" in result.stderr
+    run(*flags([members[0], learned]), "--data", data, *out, "--weights", "equal")

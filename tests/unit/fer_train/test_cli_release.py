@@ -183,3 +183,26 @@ def test_recalibration_that_would_leave_the_learned_ranges_is_refused(data, mode
     result = release(tmp_path / "qat.safetensors", data, tmp_path / "out.safetensors", "--recalibrate", code=2)
     assert "would not fit its activation ranges. Fix: leave --recalibrate out" in result.output
     assert not (tmp_path / "out.safetensors").exists()
+
+
+def test_the_checkpoint_is_not_overwritten(best, data):
+    before = best.read_bytes()
+    result = release(best, data, best, code=2)
+    assert f"error: --out {best} is the checkpoint itself and would be overwritten. Fix: another file" in result.stderr
+    assert best.read_bytes() == before
+
+
+def test_a_training_state_is_told_from_a_damaged_file(tmp_path, data):
+    (tmp_path / "last.pt").write_bytes(b"a state")
+    result = release(tmp_path / "last.pt", data, tmp_path / "net.safetensors", code=4)
+    assert "last.pt is a training state, for --resume" in result.stderr
+    assert f"Fix: {tmp_path / 'final.safetensors'}, or best.safetensors beside it" in result.stderr
+
+
+def test_out_of_memory(best, data, tmp_path, monkeypatch):
+    def full(*_, **__):
+        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
+
+    monkeypatch.setattr("fer_train.cli.release.evaluate_split", full)
+    result = release(best, data, tmp_path / "net.safetensors", code=10)
+    assert "error: out of memory: CUDA out of memory. Tried to allocate 2 GiB.. Fix: --device cpu" in result.stderr

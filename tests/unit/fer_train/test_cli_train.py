@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import yaml
 from click.testing import CliRunner
-from unit.fer_train.synthetic_faces import make_faces, tiny_config, write_csv
+from unit.fer_train.synthetic_faces import make_faces, tiny_config, write_csv, write_votes
 
 from fer_train.checkpoint import load_release, load_state, read_spec_json, save_release
 from fer_train.cli import main
@@ -23,6 +23,7 @@ TRAIN_COMMANDS = ("train", "distill", "crossval")
 def no_pictures(monkeypatch):
     """Leave history.png out: it takes longer than the run. test_cli.py has it."""
     monkeypatch.setattr("fer_train.session.plot_history", lambda *_: None)
+    monkeypatch.setattr("fer_train.session._plot_final", lambda *_: None)
 
 
 @pytest.fixture(autouse=True)
@@ -292,3 +293,40 @@ def test_every_training_command_has_the_same_flags(command):
     for flag in ("--config", "--data", "--ferplus", "--twin-rows", "--exclude", "--out", "--epochs", "--device",
                  "--validation-split", "--tensorboard"):  # fmt: skip
         assert flag in text
+
+
+def test_lists_that_have_no_effect_are_refused(tmp_path, flags):
+    (tmp_path / "rows.txt").write_text("9999\n")
+    (tmp_path / "all.txt").write_text("\n".join(map(str, range(64))))
+    (tmp_path / "none.txt").write_text("# audit found nothing\n")
+    result = run("train", *flags(), "--twin-rows", tmp_path / "rows.txt", code=2)
+    assert "rows.txt has no effect under protocol: official. Fix: protocol: clean" in result.stderr
+    result = run("train", *flags(), "--exclude", tmp_path / "rows.txt", code=4)
+    assert (
+        "rows.txt names none of the 64 rows of Training. Fix: the list that was made for" in result.stderr
+    )
+    result = run("train", *flags(), "--exclude", tmp_path / "all.txt", code=4)
+    assert "all.txt names all of the 64 rows of Training. Fix:" in result.stderr
+    run("train", *flags(), "--exclude", tmp_path / "none.txt")
+
+
+def test_votes_without_a_share_are_left_aside_and_said(tmp_path, flags, caplog):
+    usages = ["Training"] * 64 + ["PublicTest"] * 21
+    votes = write_votes(tmp_path / "fer2013new.csv", usages, [[1] * 10] * 85)
+    run("train", *flags(), "--ferplus", votes)
+    assert "--ferplus is not used: ferplus_share is 0." in caplog.text
+    run("train", *flags(), "--resume")  # the same data with and without them
+
+
+def test_what_the_precision_was_is_kept(tmp_path, flags):
+    run("train", *flags())
+    provenance = spec_of(tmp_path / "out")["provenance"]
+    assert (provenance["precision"], provenance["num_processes"]) == ("fp32", 1)
+    assert "ferplus_sha256" not in provenance
+
+
+def test_the_votes_file_is_named_in_the_provenance(tmp_path, flags):
+    usages = ["Training"] * 64 + ["PublicTest"] * 21
+    votes = write_votes(tmp_path / "fer2013new.csv", usages, [[1] * 10] * 85)
+    run("train", *flags(ferplus_share=0.5, ferplus_votes="as_cast"), "--ferplus", votes)
+    assert spec_of(tmp_path / "out")["provenance"]["ferplus_sha256"] == hashlib.sha256(votes.read_bytes()).hexdigest()

@@ -217,3 +217,29 @@ def test_dumped_config_reads_back_equal():
 def test_config_is_frozen():
     with pytest.raises(ValueError, match="frozen"):
         tiny_config().num_epochs = 4  # type: ignore[misc]
+
+
+def test_nothing_is_chosen_by_the_test_split():
+    with pytest.raises(ConfigError, match=r"PrivateTest is for one measurement .* Fix: validation_split: PublicTest"):
+        config_from_dict({"validation_split": "PrivateTest"}, where="net.yaml")
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        (
+            {"size_phases": [{"until_epoch": 8, "image_size": 32}]},
+            "net.yaml: size_phases must end at rising epochs below num_epochs=1, got [8]. "
+            "Fix: other phases, or size_phases: [] for none",
+        ),
+        (
+            {"scheduler": {"name": "Cosine"}},
+            "net.yaml: warmup_epochs must be below num_epochs=1, got 5. "
+            "Fix: scheduler: {name: Cosine, warmup_epochs: 0}",
+        ),
+    ],
+)
+def test_fewer_epochs_than_the_config_has_room_for(settings, message):
+    with pytest.raises(ConfigError) as caught:
+        config_from_dict(settings | {"num_epochs": 1}, where="net.yaml")
+    assert str(caught.value) == message

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from fer_train.ema import averaged_model
+from fer_train.ema import WarmAverage
 
 
 class OneWeight(nn.Module):
@@ -23,7 +23,7 @@ class OneWeight(nn.Module):
 
 def averages_of(values, decay):
     model = OneWeight()
-    ema = averaged_model(model, decay)
+    ema = WarmAverage(model, decay)
     for value in values:
         model.set(value)
         ema.update_parameters(model)
@@ -53,8 +53,26 @@ def test_counters_are_copied_and_not_averaged():
 
 def test_the_model_itself_is_left_alone():
     model = OneWeight()
-    ema = averaged_model(model, 0.9)
+    ema = WarmAverage(model, 0.9)
     for value in (1.0, 5.0):
         model.set(value)
         ema.update_parameters(model)
     assert model.weight.item() == 5.0
+
+
+@pytest.mark.gpu
+def test_no_update_waits_for_the_device():
+    model = OneWeight().cuda()
+    ema = WarmAverage(model, 0.9)
+    torch.cuda.set_sync_debug_mode("error")
+    try:
+        for _ in range(3):
+            ema.update_parameters(model)
+    finally:
+        torch.cuda.set_sync_debug_mode("default")
+    assert int(ema.n_averaged) == 3
+
+
+def test_the_counter_stays_on_the_cpu():
+    """An average that is moved to another device keeps it there: reading it must wait for nothing."""
+    assert WarmAverage(OneWeight(), 0.9).n_averaged.device.type == "cpu"

@@ -6,7 +6,7 @@ import torch
 from torch import nn
 
 from fer_train.checkpoint import load_release, read_spec_json, save_release
-from fer_train.ema import averaged_model
+from fer_train.ema import WarmAverage
 from fer_train.errors import ConfigError
 from fer_train.models import build_model
 from fer_train.quantization import (
@@ -152,7 +152,7 @@ def test_stripped_model_is_the_float_model_with_the_learned_weights(tmp_path, mo
 
 def test_a_step_trains_the_weights_and_the_ema_carries_the_ranges(model, faces):
     prepare_qat(model)
-    ema = averaged_model(model, 0.9)
+    ema = WarmAverage(model, 0.9)
     optimizer = torch.optim.SGD(model.parameters(), lr=0.1)
     losses = []
     for _ in range(8):

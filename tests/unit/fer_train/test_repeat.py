@@ -21,6 +21,7 @@ MEASURES = ("accuracy", "f1", "precision", "recall", "loss")
 def no_pictures(monkeypatch):
     """Leave history.png out: it takes longer than the run. test_cli.py has it."""
     monkeypatch.setattr("fer_train.session.plot_history", lambda *_: None)
+    monkeypatch.setattr("fer_train.session._plot_final", lambda *_: None)
 
 
 @pytest.fixture
@@ -207,3 +208,16 @@ def test_stopped_crossval_goes_on_where_it_stopped(tmp_path, starts):
     assert summary == cross_validate(config, faces, tmp_path / "whole", num_folds=3, tensorboard=False)
     with np.load(tmp_path / "stopped" / "out_of_fold.npz") as one, np.load(tmp_path / "whole/out_of_fold.npz") as other:
         np.testing.assert_array_equal(one["probs"], other["probs"])
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"init": "net.safetensors"}, r"^init: those weights .* Fix: init: null in the config"),
+        ({"distillation": {"teachers": ["net.safetensors"]}}, "Fix: distillation: null in the config"),
+    ],
+)
+def test_no_fold_starts_from_weights_that_saw_it(tmp_path, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        cross_validate(tiny_config(**settings), make_faces(), tmp_path / "out", num_folds=2)
+    assert not (tmp_path / "out").exists()
