@@ -74,12 +74,12 @@ audit: $(VENV)/.all  ## duplicates, leakage, non-faces and likely label errors o
 	$(BIN)/fer-train audit --data $(DATA) --out audit $(if $(FERPLUS),--ferplus $(FERPLUS)) \
 		$(if $(wildcard $(RUN)-crossval/out_of_fold.npz),--predictions $(RUN)-crossval/out_of_fold.npz)
 
-evaluate: $(VENV)/.all  ## measure CHECKPOINT on SPLIT of DATA
+evaluate: $(VENV)/.all  ## measure CHECKPOINT (the shipped Net, unless you name another) on SPLIT of DATA
 	$(BIN)/fer-train evaluate --checkpoint $(CHECKPOINT) --data $(DATA) --split $(SPLIT) --plots $(OUT)/plots
 
-release: $(VENV)/.all  ## RUN/final.safetensors -> fp16 weights with model card in OUT
+release: $(VENV)/.all  ## RUN/final.safetensors -> RUN/release.safetensors (fp16) with model card and plots
 	$(BIN)/fer-train release --checkpoint $(RUN)/final.safetensors --data $(DATA) --recalibrate \
-		$(if $(TWINS),--twin-rows $(TWINS)) --out $(OUT)/release.safetensors
+		$(if $(TWINS),--twin-rows $(TWINS)) --out $(RUN)/release.safetensors --plots $(RUN)/release-plots
 
 sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students: what a GPU is for
 	$(BIN)/python benchmarks/sweep.py --plan $(PLAN) --data $(DATA) --publish \

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 import numpy as np
@@ -60,6 +61,7 @@ def command(checkpoint_path: Path, data_path: Path, split: str, ten_crop: bool, 
         click.echo(json.dumps(_json(measured, checkpoint_path)))
     else:
         _print_tables(measured, checkpoint_path)
+        _print_protocol(spec)
     remind_of_test_split(split)
 
 
@@ -86,6 +88,17 @@ def _json(measured: Evaluation, checkpoint_path: Path) -> dict[str, object]:
             for view, by_protocol in measured.metrics.items()
         },
     }
+
+
+def _print_protocol(spec: dict[str, Any]) -> None:
+    """Say which of the two numbers to read, where the checkpoint tells how it was trained."""
+    meaning = {
+        "clean": "the twins were left out of its training rows: official is not inflated by them",
+        "official": "it was trained on the twins and has seen their answers: read clean",
+    }
+    protocol = spec.get("provenance", {}).get("config", {}).get("protocol")
+    if protocol in meaning:
+        Console().print(f"trained under protocol {protocol}: {meaning[protocol]}", highlight=False, soft_wrap=True)
 
 
 def _print_tables(measured: Evaluation, checkpoint_path: Path) -> None:

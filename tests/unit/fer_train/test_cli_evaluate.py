@@ -71,6 +71,11 @@ def test_table_labels_views_protocols_and_split(best, data):
     assert "tencrop" not in printed
 
 
+def test_it_is_told_which_number_to_read(best, data):
+    printed = run("evaluate", "--checkpoint", best, "--data", data, "--device", "cpu").stdout
+    assert "trained under protocol official: it was trained on the twins" in printed
+
+
 def test_ten_crop_is_an_option(best, data):
     printed = json.loads(
         run("evaluate", "--checkpoint", best, "--data", data, "--json", "--ten-crop", "--device", "cpu").stdout

@@ -302,9 +302,7 @@ def test_lists_that_have_no_effect_are_refused(tmp_path, flags):
     result = run("train", *flags(), "--twin-rows", tmp_path / "rows.txt", code=2)
     assert "rows.txt has no effect under protocol: official. Fix: protocol: clean" in result.stderr
     result = run("train", *flags(), "--exclude", tmp_path / "rows.txt", code=4)
-    assert (
-        "rows.txt names none of the 64 rows of Training. Fix: the list that was made for" in result.stderr
-    )
+    assert "rows.txt names none of the 64 rows of Training. Fix: the list that was made for" in result.stderr
     result = run("train", *flags(), "--exclude", tmp_path / "all.txt", code=4)
     assert "all.txt names all of the 64 rows of Training. Fix:" in result.stderr
     run("train", *flags(), "--exclude", tmp_path / "none.txt")
