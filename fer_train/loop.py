@@ -62,12 +62,6 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, w
         DivergenceError: the loss is not finite; `last.pt` still holds the last good epoch.
         OutOfMemoryError: the batch does not fit; as above.
     """
-    with only_run_in(out) if world.is_first else contextlib.nullcontext():
-        return _fit(config, faces, out, resume=resume, world=world, on_step=on_step, on_epoch=on_epoch)
-
-
-def _fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool, world: World, on_step: OnStep,
-         on_epoch: OnEpoch) -> Run:  # fmt: skip
     train, validation = take_split(faces, config.train_split), take_split(faces, config.validation_split)
     _check_fit(config, train, validation)
     validation = validation.resized(config.image_size)
@@ -76,8 +70,10 @@ def _fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool, world: W
         raise CheckpointError(f"{last} exists. Fix: --resume to go on with that run, or another --out")
     digest = faces.digest()
     state = read_state(last, config, digest) if resume else None
-    with _memory_errors(config):
+    with _memory_errors(config), contextlib.ExitStack() as held:
         run = build_run(config, len(train) // config.batch_size, world=world, state=state)
+        if world.is_first:
+            held.enter_context(only_run_in(out))
         batches = EpochBatches(train, config, run.device, teacher=_cached_answers(run, train, out), world=world)
         if world.is_first:
             _prepare_folder(out, config)

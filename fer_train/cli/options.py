@@ -18,7 +18,7 @@ from fer_train.data.cache import file_sha256
 from fer_train.data.faces import RowList
 from fer_train.data.splits import read_row_numbers
 from fer_train.distributed import is_first_process
-from fer_train.errors import ConfigError, DataError, Terminated
+from fer_train.errors import DataError, Terminated
 
 _RowFile = tuple[Path | None, NDArray[np.int64] | None]
 
@@ -49,10 +49,8 @@ def load_training_faces(
         DataError: a file that cannot be used.
     """
     if twin_rows is not None and config.protocol != "clean":
-        raise ConfigError(
-            f"--twin-rows {twin_rows} has no effect under protocol: {config.protocol}. Fix: protocol: clean, or leave "
-            "the rows out under any protocol with --exclude"
-        )
+        logging.warning("--twin-rows is not used: the protocol is %s. --exclude holds under both", config.protocol)
+        twin_rows = None
     if ferplus is not None and not config.ferplus_share:
         logging.warning("--ferplus is not used: ferplus_share is 0. To learn from the votes: ferplus_share: 0.5")
         ferplus = None

@@ -106,6 +106,7 @@ def test_excluded_rows_do_not_train(tmp_path, flags, caplog):
         {"flag": "--exclude", "file": "exclude.csv", "sha256": digest, "num_rows": 2},
     ]  # fmt: skip
     assert "official protocol leaves out 2 rows" in caplog.text
+    assert "--twin-rows is not used: the protocol is official" in caplog.text
 
 
 def test_resuming_with_other_exclusions_is_refused_with_the_mend(tmp_path, flags):
@@ -165,7 +166,7 @@ def test_distill_takes_its_settings_from_flags_over_the_config(tmp_path, flags, 
     assert provenance["config"]["distillation"] == {
         "teachers": [str(teacher)], "weight": 0.25, "temperature": 3.0, "cached": False,
     }  # fmt: skip
-    assert [row["path"] for row in provenance["teachers"]] == ["best.safetensors"]
+    assert [row["path"] for row in provenance["teachers"]] == ["teacher/best.safetensors"]
 
 
 def test_distilled_run_resumes(tmp_path, flags, teacher):
@@ -299,8 +300,6 @@ def test_lists_that_have_no_effect_are_refused(tmp_path, flags):
     (tmp_path / "rows.txt").write_text("9999\n")
     (tmp_path / "all.txt").write_text("\n".join(map(str, range(64))))
     (tmp_path / "none.txt").write_text("# audit found nothing\n")
-    result = run("train", *flags(), "--twin-rows", tmp_path / "rows.txt", code=2)
-    assert "rows.txt has no effect under protocol: official. Fix: protocol: clean" in result.stderr
     result = run("train", *flags(), "--exclude", tmp_path / "rows.txt", code=4)
     assert "rows.txt names none of the 64 rows of Training. Fix: the list that was made for" in result.stderr
     result = run("train", *flags(), "--exclude", tmp_path / "all.txt", code=4)
