@@ -29,9 +29,12 @@ class Entry(Strict):
 
 
 class EnsemblePlan(Strict):
-    """The best `size` singles by PublicTest, flip."""
+    """The best `size` singles by PublicTest, flip, made when all are done, or earlier by `after_share`."""
 
     size: int = Field(ge=2)
+    after_share: float | None = Field(
+        default=None, gt=0, lt=1, description="of a call's minutes: from then on two released singles are enough"
+    )
 
 
 class Plan(Strict):

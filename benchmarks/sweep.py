@@ -3,16 +3,19 @@
 Every run is `fer-train` in processes of its own. A stage whose output is there is not done again, so that the same
 command goes on where it was stopped; `--minutes` stops it in good order (SIGTERM; each run keeps its finished epochs).
 A run that fails does not stop the others; the sweep then ends with 1. Runs that need FER+ votes are left out without
-`--ferplus`. The table, which names what was left
+`--ferplus`. The ensemble is made once, of the singles that are released by then (`after_share` of the plan says from
+when on not all are waited for); students come before the singles that are left. The table, which names what was left
 out, is written to OUT/sweep.{md,json}; with `--publish` also to benchmarks/results.
 
     python benchmarks/sweep.py --plan configs/sweep/tiny.yaml --data data/fer2013.csv --minutes 20
 """
 
 import json
+import math
 import signal
 import sys
 import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,21 +59,30 @@ class Sweep:
         self.singles = write_trials(plan.singles, out)
         self.students = write_trials(plan.students, out, teacher=self.ensemble)
         self._plan, self._out, self._files = plan, out, files
-        self._deadline = time.monotonic() + 60 * minutes
+        now, share = time.monotonic(), plan.ensemble.after_share
+        self._deadline = now + 60 * minutes
+        self._ensemble_due = math.inf if share is None else now + 60 * minutes * share
 
     def work(self) -> list[Job]:
         """Do what is left of the plan until the deadline; return the jobs that failed."""
-        failed = self._run(self.singles)
+        failed: list[Job] = []
         if not self.ensemble.exists():
+            failed += self._run(self.singles, self._is_ensemble_due)
             failed += self._make_ensemble()
-        return failed + (self._run(self.students) if self.ensemble.exists() else [])
+        students = self.students if self.ensemble.exists() else []
+        tried = {job.name for job in failed}
+        left = [trial for trial in (*students, *self.singles) if trial.label not in tried]
+        return failed + self._run(left, self._is_over)
 
     def _is_over(self) -> bool:
         return time.monotonic() >= self._deadline
 
-    def _run(self, trials: list[Trial]) -> list[Job]:
+    def _is_ensemble_due(self) -> bool:
+        return self._is_over() or (time.monotonic() >= self._ensemble_due and len(_released(self.singles)) >= 2)
+
+    def _run(self, trials: list[Trial], is_over: Callable[[], bool]) -> list[Job]:
         jobs = [self._job(t) for t in trials if not t.release.exists() and not self._lacks_votes(t)]
-        return run_jobs(jobs, at_once=self._plan.jobs, is_over=self._is_over)
+        return run_jobs(jobs, at_once=self._plan.jobs, is_over=is_over)
 
     def _lacks_votes(self, trial: Trial) -> bool:
         return trial.needs_votes and not trial.is_trained and self._files.ferplus is None

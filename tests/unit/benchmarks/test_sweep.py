@@ -1,6 +1,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
@@ -58,7 +59,7 @@ def plan(tmp_path):
     base = tmp_path / "net.yaml"
     base.write_text(yaml.safe_dump({"model": "net", "learning_rate": 0.1, "seed": 0}))
 
-    def write(jobs=2, seeds=(1, 2, 3), student=None, **settings):
+    def write(jobs=2, seeds=(1, 2, 3), after_share=None, student=None, **settings):
         singles = {
             1: {"config": str(base), "seeds": [1]},
             2: {"config": str(base), "seeds": [2], "name": "other", "set": settings},
@@ -68,7 +69,7 @@ def plan(tmp_path):
         content = {
             "jobs": jobs,
             "singles": [singles[seed] for seed in seeds],
-            "ensemble": {"size": 2},
+            "ensemble": {"size": 2, "after_share": after_share},
             "students": [{"config": str(base), "seeds": [9], "name": "student", "set": taught}],
         }
         (tmp_path / "plan.yaml").write_text(yaml.safe_dump(content))
@@ -242,6 +243,41 @@ def test_single_that_is_alone_makes_no_ensemble_and_no_student(plan, run, calls)
     assert short(calls()) == ["train net-1", "release net-1"]
     beyond = "the ensemble (needs two singles), student-9 (needs the ensemble)"
     assert f"all done but other-2 (needs --ferplus), {beyond}; table" in result["told"]
+
+
+def test_ensemble_that_is_due_waits_for_no_single_and_the_students_come_next(plan, run, calls):
+    result = run(plan(jobs=1, seeds=(1, 3, 2), after_share=0.5, learning_rate=8), "--minutes", 100)
+    assert short(calls()) == [
+        "train net-1", "release net-1", "train net-3", "release net-3", "train other-2",
+        "ensemble", "train student-9", "release student-9", "train other-2 --resume", "release other-2",
+    ]  # fmt: skip
+    assert "stopping other-2\n" in result["told"]
+    assert "Ensemble: net-3 (0.50), net-1 (0.50)" in result["told"]
+    assert result["left_out"] == []
+
+
+def test_ensemble_that_is_due_waits_for_two_singles(plan, run, calls):
+    result = run(plan(seeds=(2, 1, 3), after_share=0.5, learning_rate=8), "--minutes", 100)
+    done = short(calls())
+    assert done.index("release net-1") < done.index("release net-3") < done.index("ensemble")
+    assert done.index("ensemble") < min(done.index("train student-9"), done.index("train other-2 --resume"))
+    assert result["left_out"] == []
+
+
+def test_what_is_left_of_a_sweep_goes_on_in_the_order_of_its_worth(tmp_path, plan, run, calls):
+    path, out = plan(jobs=1), tmp_path / "out"
+    run(path)
+    calls()
+    (out / "ensemble.json").unlink()
+    shutil.rmtree(out / "student-9")
+    run(path, "--minutes", 0)
+    assert calls() == []
+    run(path)
+    assert short(calls()) == ["ensemble", "train student-9", "release student-9"]
+    shutil.rmtree(out / "student-9")
+    shutil.rmtree(out / "net-1")
+    run(path)
+    assert short(calls()) == ["train student-9", "release student-9", "train net-1", "release net-1"]
 
 
 def test_plan_that_cannot_be_used_ends_with_its_mend(plan):

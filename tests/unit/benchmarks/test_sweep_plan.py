@@ -58,12 +58,14 @@ def test_shipped_plans_make_configs_that_fer_train_takes(tmp_path, repo_dir, mon
         plan = read_plan(path)
         trials = [*write_trials(plan.singles, tmp_path), *write_trials(plan.students, tmp_path, teacher=Path("e.json"))]
         assert [load_config(t.config).seed for t in trials] == [t.seed for t in trials]
+        assert path.stem != "gpu" or plan.ensemble.after_share == 0.55
 
 
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"ensemble": {"siz": 2}}, "ensemble.siz: Extra inputs are not permitted"),
+        ({"ensemble": {"size": 2, "after_shar": 0.5}}, "ensemble.after_shar: Extra inputs are not permitted"),
+        ({"ensemble": {"size": 2, "after_share": 1.5}}, "ensemble.after_share: Input should be less than 1"),
         ({"jobs": 0}, "jobs: Input should be greater than or equal to 1"),
         ({"students": [{"config": "net.yaml", "seeds": [3, 3]}]}, "two runs of the name net-3; give one entry another"),
     ],
