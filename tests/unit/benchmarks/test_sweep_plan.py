@@ -58,7 +58,26 @@ def test_shipped_plans_make_configs_that_fer_train_takes(tmp_path, repo_dir, mon
         plan = read_plan(path)
         trials = [*write_trials(plan.singles, tmp_path), *write_trials(plan.students, tmp_path, teacher=Path("e.json"))]
         assert [load_config(t.config).seed for t in trials] == [t.seed for t in trials]
-        assert path.stem != "gpu" or plan.ensemble.after_share == 0.55
+        assert {t.label for t in trials if t.needs_votes} == {"net-votes-1"}
+        assert plan.ensemble.after_share == 0.55
+
+
+def test_tiny_plan_has_every_kind_of_run_of_the_gpus_at_an_epoch_and_16_pixels(tmp_path, repo_dir, monkeypatch):
+    monkeypatch.chdir(repo_dir)
+
+    def kinds(name):
+        plan = read_plan(Path("configs/sweep") / name)
+        trials = [*write_trials(plan.singles, tmp_path), *write_trials(plan.students, tmp_path, teacher=Path("e.json"))]
+        configs = [load_config(t.config) for t in trials]
+        return configs, {
+            (c.model, c.optimizer, c.ferplus_share, c.distillation is not None and c.distillation.cached)
+            for c in configs
+        }  # fmt: skip
+
+    tiny, tiny_kinds = kinds("tiny.yaml")
+    _, gpu_kinds = kinds("gpu.yaml")
+    assert tiny_kinds >= gpu_kinds
+    assert {(c.num_epochs, c.image_size, c.compile) for c in tiny} == {(1, 16, False)}
 
 
 @pytest.mark.parametrize(
