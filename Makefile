@@ -20,6 +20,7 @@ SEEDS      ?=
 FOLDS      ?= 5
 TEACHERS   ?= weights/net.safetensors
 PLAN       ?= configs/sweep/gpu.yaml
+MINUTES    ?=
 
 ROWS = $(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) $(if $(EXCLUDE),--exclude $(EXCLUDE))
 AGAIN = $(if $(wildcard $(1)/last.pt),--resume)
@@ -81,9 +82,9 @@ release: $(VENV)/.all  ## RUN/final.safetensors -> RUN/release.safetensors (fp16
 	$(BIN)/fer-train release --checkpoint $(RUN)/final.safetensors --data $(DATA) --recalibrate \
 		$(if $(TWINS),--twin-rows $(TWINS)) --out $(RUN)/release.safetensors --plots $(RUN)/release-plots
 
-sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students: what a GPU is for
+sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students, in MINUTES (600): what a GPU is for
 	$(BIN)/python benchmarks/sweep.py --plan $(PLAN) --data $(DATA) --publish \
-		$(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS))
+		$(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: $(VENV)/.all  ## training speed against a DataLoader trainer, into benchmarks/results
 	$(BIN)/python benchmarks/training.py

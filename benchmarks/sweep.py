@@ -1,181 +1,137 @@
 """Train every run of a plan, ensemble the best, distill students from the ensemble; a table of all runs at the end.
 
-Every run is a `fer-train` command in a process of its own. A stage whose output is there is not done again, so that the
-same command goes on where it was stopped; `--minutes` stops it in good order (SIGTERM; each run keeps its finished
-epochs). A run that fails does not stop the others; the sweep then ends with 1. The table, which names what was left
+Every run is `fer-train` in processes of its own. A stage whose output is there is not done again, so that the same
+command goes on where it was stopped; `--minutes` stops it in good order (SIGTERM; each run keeps its finished epochs).
+A run that fails does not stop the others; the sweep then ends with 1. Runs that need FER+ votes are left out without
+`--ferplus`. The ensemble is made once, of the singles that are released by then (`after_share` of the plan says from
+when on not all are waited for); students come before the singles that are left. The table, which names what was left
 out, is written to OUT/sweep.{md,json}; with `--publish` also to benchmarks/results.
 
-    python benchmarks/sweep.py --plan configs/sweep/tiny.yaml --data data/fer2013.csv --out runs/sweep-tiny
+    python benchmarks/sweep.py --plan configs/sweep/tiny.yaml --data data/fer2013.csv --minutes 20
 """
 
 import json
+import math
 import signal
-import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import click
-import yaml
 from _harness import environment, result_path, write_results
+from _sweep_jobs import Job, run_jobs
+from _sweep_plan import Plan, Trial, read_plan, write_trials
+from _sweep_report import as_markdown, row_of_trial
 from rich.console import Console
 
 from fer_train.amp import resolve_device
-from fer_train.checkpoint import read_spec_json
+from fer_train.errors import ConfigError
 
-FER_TRAIN = (sys.executable, "-m", "fer_train")
 _console = Console()
 
 
 @dataclass(frozen=True)
-class Trial:
-    """One training run of the plan."""
+class Files:
+    """What the runs read; see the flags of fer-train."""
 
-    name: str
-    seed: int
-    config: Path
-    out: Path
-
-    @property
-    def release(self) -> Path:
-        """Where its weights go."""
-        return self.out / "release.safetensors"
-
-
-@dataclass(frozen=True)
-class Sweep:
-    """The plan, where it writes, and until when it may work."""
-
-    plan: dict[str, Any]
-    out: Path
     data: str
-    data_flags: tuple[str, ...]
-    release_flags: tuple[str, ...]
-    deadline: float
-
-    def trials(self, part: str) -> list[Trial]:
-        """Return the runs of "singles" or "students", with their resolved configs written to disk."""
-        found = []
-        for entry in self.plan[part]:
-            base = yaml.safe_load(Path(entry["config"]).read_text())
-            name = entry.get("name", Path(entry["config"]).stem)
-            settings = base | entry.get("set", {})
-            if part == "students":
-                settings["distillation"] = settings["distillation"] | {"teachers": [str(self.ensemble)]}
-            for seed in entry["seeds"]:
-                folder = self.out / f"{name}-{seed}"
-                folder.mkdir(parents=True, exist_ok=True)
-                config = self.out / f"{name}-{seed}.yaml"
-                config.write_text(yaml.safe_dump(settings | {"seed": seed}, sort_keys=False))
-                found.append(Trial(name, seed, config, folder))
-        return found
+    twin_rows: str | None = None
+    ferplus: str | None = None
 
     @property
-    def ensemble(self) -> Path:
-        """Where the ensemble goes."""
-        return self.out / "ensemble.json"
+    def flags(self) -> tuple[str, ...]:
+        """The faces, as `train` and `release` take them."""
+        return ("--data", self.data, *(("--twin-rows", self.twin_rows) if self.twin_rows else ()))
 
-    def run_all(self, trials: list[Trial]) -> list[Trial]:
-        """Train and release the trials, `jobs` at a time, until the deadline; return those that failed.
 
-        However it ends, no process of it goes on.
+class Sweep:
+    """A plan under way: what is done is told by the files in `out`."""
+
+    def __init__(self, plan: Plan, out: Path, files: Files, *, minutes: float) -> None:
+        """Write the configs of all runs; the minutes count from now.
+
+        Raises:
+            ConfigError: a run that fer-train would refuse.
         """
-        waiting = [t for t in trials if not t.release.exists()]
-        running: dict[Trial, subprocess.Popen[bytes]] = {}
-        failed: list[Trial] = []
-        try:
-            while (waiting or running) and time.monotonic() < self.deadline:
-                while waiting and len(running) < self.plan["jobs"]:
-                    trial = waiting.pop(0)
-                    running[trial] = self._start(trial)
-                time.sleep(0.5)
-                ended = [t for t, process in running.items() if process.poll() is not None]
-                failed += [t for t in ended if not self._finish(t, running.pop(t).returncode)]
-        finally:
-            _stop(running)
-        return failed
+        self.ensemble = out / "ensemble.json"
+        self.singles = write_trials(plan.singles, out)
+        self.students = write_trials(plan.students, out, teacher=self.ensemble)
+        self._plan, self._out, self._files = plan, out, files
+        now, share = time.monotonic(), plan.ensemble.after_share
+        self._deadline = now + 60 * minutes
+        self._ensemble_due = math.inf if share is None else now + 60 * minutes * share
 
-    def _start(self, trial: Trial) -> subprocess.Popen[bytes]:
-        _console.print(f"training {trial.name}, seed {trial.seed}; log: {trial.out / 'log.txt'}")
-        resume = ["--resume"] if (trial.out / "last.pt").exists() else []
-        flags = ["--config", str(trial.config), *self.data_flags, "--out", str(trial.out), *resume]
-        with (trial.out / "log.txt").open("ab") as log:
-            return subprocess.Popen([*FER_TRAIN, "train", *flags], stdout=log, stderr=log)
+    def work(self) -> list[Job]:
+        """Do what is left of the plan until the deadline; return the jobs that failed."""
+        failed: list[Job] = []
+        if not self.ensemble.exists():
+            failed += self._run(self.singles, self._is_ensemble_due)
+            failed += self._make_ensemble()
+        students = self.students if self.ensemble.exists() else []
+        tried = {job.name for job in failed}
+        left = [trial for trial in (*students, *self.singles) if trial.label not in tried]
+        return failed + self._run(left, self._is_over)
 
-    def _finish(self, trial: Trial, code: int) -> bool:
-        if code:
-            tail = (trial.out / "log.txt").read_text(errors="replace").splitlines()[-5:]
-            text = "\n".join([f"{trial.name}, seed {trial.seed} ended with {code}:", *tail])
-            _console.print(text, markup=False)
-            return False
-        return self._command(
-            "release", "--checkpoint", str(trial.out / "final.safetensors"), *self.release_flags, "--recalibrate",
+    def _is_over(self) -> bool:
+        return time.monotonic() >= self._deadline
+
+    def _is_ensemble_due(self) -> bool:
+        return self._is_over() or (time.monotonic() >= self._ensemble_due and len(_released(self.singles)) >= 2)
+
+    def _run(self, trials: list[Trial], is_over: Callable[[], bool]) -> list[Job]:
+        jobs = [self._job(t) for t in trials if not t.release.exists() and not self._lacks_votes(t)]
+        return run_jobs(jobs, at_once=self._plan.jobs, is_over=is_over)
+
+    def _lacks_votes(self, trial: Trial) -> bool:
+        return trial.needs_votes and not trial.is_trained and self._files.ferplus is None
+
+    def _job(self, trial: Trial) -> Job:
+        # Only to whom they serve: a run resumes with the votes that it began with, be they used or not.
+        votes = ("--ferplus", self._files.ferplus) if trial.needs_votes and self._files.ferplus else ()
+        resume = ("--resume",) if (trial.out / "last.pt").exists() else ()
+        train = (
+            "train", "--config", str(trial.config), *self._files.flags, *votes, "--out", str(trial.out), *resume,
+        )  # fmt: skip
+        release = (
+            "release", "--checkpoint", str(trial.out / "final.safetensors"), *self._files.flags, "--recalibrate",
             "--out", str(trial.release),
         )  # fmt: skip
+        return Job(trial.label, (release,) if trial.is_trained else (train, release), trial.out / "log.txt")
 
-    def _command(self, *arguments: str) -> bool:
-        """Run fer-train, whose errors go to the terminal; return whether it succeeded."""
-        return subprocess.run([*FER_TRAIN, *arguments], check=False, stdout=subprocess.DEVNULL).returncode == 0
+    def _make_ensemble(self) -> list[Job]:
+        """Choose the best released singles by PublicTest, flip, and their weights; return the job if it failed."""
+        released = _released(self.singles)
+        if len(released) < 2:
+            return []
+        best = sorted(released, key=lambda t: -t.metrics()["flip"]["accuracy"])[: self._plan.ensemble.size]
+        members = [word for t in best for word in ("--checkpoint", str(t.release))]
+        words = ("ensemble", *members, "--data", self._files.data, "--flip", "--out", str(self.ensemble))
+        job = Job("the ensemble", (words,), self._out / "ensemble.log")
+        return run_jobs([job], at_once=1, is_over=self._is_over)
 
-    def make_ensemble(self, trials: list[Trial]) -> bool:
-        """Choose the best released singles on PublicTest (flip) and their weights; return whether an ensemble is there.
+    def left_out(self) -> dict[str, str]:
+        """Return what of the plan is not done, with what it lacks; "": nothing, the same command goes on with it."""
+        within_reach = [t for t in self.singles if t.release.exists() or not self._lacks_votes(t)]
+        lacks = "" if self.ensemble.exists() or len(within_reach) >= 2 else "two singles"
+        ensemble = {} if self.ensemble.exists() else {"the ensemble": lacks}
+        return self._unfinished(self.singles) | ensemble | self._unfinished(self.students, lacks and "the ensemble")
 
-        Two are needed at least.
-        """
-        released = [t for t in trials if t.release.exists()]
-        if self.ensemble.exists() or len(released) < 2:
-            return self.ensemble.exists()
-        best = sorted(released, key=lambda t: -_metrics(t)["flip"]["accuracy"])[: self.plan["ensemble"]["size"]]
-        members = [flag for t in best for flag in ("--checkpoint", str(t.release))]
-        return self._command("ensemble", *members, "--data", self.data, "--flip", "--out", str(self.ensemble))
+    def _unfinished(self, trials: list[Trial], lacks: str = "") -> dict[str, str]:
+        return {
+            t.label: "--ferplus" if self._lacks_votes(t) else lacks
+            for t in trials
+            if not t.release.exists()
+        }  # fmt: skip
 
-    def work(self) -> list[Trial]:
-        """Do what is left of the plan until the deadline; return the runs that failed."""
-        singles = self.trials("singles")
-        failed = self.run_all(singles)
-        if all(t.release.exists() or t in failed for t in singles) and self.make_ensemble(singles):
-            failed += self.run_all(self.trials("students"))
-        return failed
-
-    def left_out(self) -> list[str]:
-        """Return what of the plan is not done, in words."""
-        ensemble = [] if self.ensemble.exists() else ["the ensemble"]
-        unfinished = {
-            part: [f"{t.name}-{t.seed}" for t in self.trials(part) if not t.release.exists()]
-            for part in ("singles", "students")
-        }
-        return [*unfinished["singles"], *ensemble, *unfinished["students"]]
-
-    def table(self) -> list[dict[str, Any]]:
-        """Return a row for each finished run."""
-        students = self.trials("students") if self.ensemble.exists() else []
-        rows = []
-        for trial in [*self.trials("singles"), *students]:
-            if trial.release.exists():
-                history = json.loads((trial.out / "history.json").read_text())
-                measured = _metrics(trial)
-                rows.append({
-                    "run": trial.name, "seed": trial.seed, "epochs": len(history),
-                    "minutes": sum(row["seconds"] for row in history) / 60,
-                    "plain": measured["plain"]["accuracy"], "flip": measured["flip"]["accuracy"],
-                    "f1": measured["plain"]["f1"],
-                })  # fmt: skip
-        return rows
+    def released(self) -> list[Trial]:
+        """Return the finished runs, singles first."""
+        return _released([*self.singles, *self.students])
 
 
-def _stop(running: dict[Trial, subprocess.Popen[bytes]]) -> None:
-    """End the processes: asked to at first, killed after a minute. `last.pt` is whole either way."""
-    for process in running.values():
-        process.terminate()
-    for process in running.values():
-        try:
-            process.wait(timeout=60)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
+def _released(trials: list[Trial]) -> list[Trial]:
+    return [trial for trial in trials if trial.release.exists()]
 
 
 def end_by_sigterm(*_: object) -> None:
@@ -183,73 +139,51 @@ def end_by_sigterm(*_: object) -> None:
     sys.exit(143)
 
 
-def _metrics(trial: Trial) -> dict[str, Any]:
-    measured: dict[str, Any] = json.loads(read_spec_json(trial.release))["metrics"]["PublicTest"]
-    return measured
+def _in_words(left_out: dict[str, str]) -> list[str]:
+    return [f"{name} (needs {lacks})" if lacks else name for name, lacks in left_out.items()]
 
 
-def as_markdown(
-    rows: list[dict[str, Any]], env: dict[str, str], ensemble: dict[str, Any] | None, left_out: Sequence[str] = ()
-) -> str:
-    """Return the table of all runs, and what of the plan is not in it."""
-    lines = [
-        f"# All runs, {env['hardware']}", "",
-        f"{env['date']}, Python {env['python']}", "",
-        f"    {env['command']}", "",
-        "| run | seed | epochs | minutes | PublicTest plain | flip | macro F1, plain |",
-        "|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
-    lines += [
-        f"| {r['run']} | {r['seed']} | {r['epochs']} | {r['minutes']:.1f} "
-        f"| {r['plain']:.2%} | {r['flip']:.2%} | {r['f1']:.4f} |"
-        for r in rows
-    ]
-    if ensemble is not None:
-        lines += _ensemble_lines(ensemble)
-    if left_out:
-        lines += ["", f"Not done: {', '.join(left_out)}."]
-    return "\n".join([*lines, ""])
-
-
-def _ensemble_lines(ensemble: dict[str, Any]) -> list[str]:
-    measured = ensemble["measured"]
-    members = ", ".join(f"{Path(m['path']).parent.name} ({m['weight']:.2f})" for m in ensemble["members"])
-    lines = ["", f"Ensemble: {members}", "", "| weights | PublicTest plain | flip |", "|---|---|---|"]
-    for kind, note in measured["notes"].items():
-        plain, flip = (measured["views"][view][kind]["accuracy"] for view in ("plain", "flip"))
-        lines.append(f"| {note} | {plain:.2%} | {flip:.2%} |")
-    return lines
+def _ending(left_out: dict[str, str]) -> str:
+    beyond = ", ".join(_in_words({name: lacks for name, lacks in left_out.items() if lacks}))
+    if all(left_out.values()):
+        return f"all done but {beyond}" if beyond else "all done"
+    return f"time is up; the same command goes on{f', without {beyond}' if beyond else ''}"
 
 
 @click.command()
-@click.option("--plan", required=True, type=click.Path(path_type=Path, exists=True))
+@click.option("--plan", "plan_path", required=True, type=click.Path(path_type=Path, exists=True))
 @click.option("--data", required=True)
-@click.option("--ferplus", help="FER+ votes, where a run of the plan uses them.")
+@click.option("--ferplus", help="FER+ votes; without them the runs that use them are left out.")
 @click.option("--twin-rows")
-@click.option("--out", default=Path("runs/sweep"), show_default=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="[default: runs/sweep-<name of the plan>]")
 @click.option("--publish", is_flag=True, help="Write the table to benchmarks/results, too.")
 @click.option("--minutes", default=600.0, show_default=True, help="Stop in good order after so many.")
-def main(plan: Path, data: str, ferplus: str | None, twin_rows: str | None, out: Path, publish: bool,
+def main(plan_path: Path, data: str, ferplus: str | None, twin_rows: str | None, out: Path | None, publish: bool,
          minutes: float) -> None:  # fmt: skip
     """Work through the plan; call again to go on."""
-    release_flags = ("--data", data, *(("--twin-rows", twin_rows) if twin_rows else ()))
-    data_flags = (*release_flags, *(("--ferplus", ferplus) if ferplus else ()))
-    deadline = time.monotonic() + minutes * 60
-    sweep = Sweep(yaml.safe_load(plan.read_text()), out, data, data_flags, release_flags, deadline)
+    out = out or Path("runs") / f"sweep-{plan_path.stem}"
+    try:
+        sweep = Sweep(read_plan(plan_path), out, Files(data, twin_rows, ferplus), minutes=minutes)
+    except ConfigError as err:
+        raise click.ClickException(str(err)) from err
+    if beyond := _in_words({name: lacks for name, lacks in sweep.left_out().items() if lacks}):
+        _console.print(f"left out: {', '.join(beyond)}", markup=False, soft_wrap=True)
     failed, left_out = sweep.work(), sweep.left_out()
-    device = resolve_device("auto")
-    ensemble = json.loads(sweep.ensemble.read_text()) if sweep.ensemble.exists() else None
-    rows = sweep.table()
-    text = as_markdown(rows, environment(device), ensemble, left_out)
-    for path in (out / "sweep.md", *((result_path("sweep", device),) if publish else ())):
-        write_results(path, {**environment(device), "runs": rows, "ensemble": ensemble, "left_out": left_out}, text)
-    _console.print(text, markup=False)
+    _write_table(sweep, out, _in_words(left_out), publish=publish)
     if failed:
-        names = ", ".join(f"{t.name}-{t.seed} ({t.out / 'log.txt'})" for t in failed)
+        names = ", ".join(f"{job.name} ({job.log})" for job in failed)
         raise click.ClickException(f"failed: {names}. Fix: see the logs; the same command tries these again")
-    why = "not all done" if time.monotonic() < deadline else "time is up"
-    end = f"{why}; the same command goes on" if left_out else "all done"
-    _console.print(f"{end}; table: {out / 'sweep.md'}")
+    _console.print(f"{_ending(left_out)}; table: {out / 'sweep.md'}", markup=False, soft_wrap=True)
+
+
+def _write_table(sweep: Sweep, out: Path, left_out: list[str], *, publish: bool) -> None:
+    device = resolve_device("auto")
+    env, rows = environment(device), [row_of_trial(trial) for trial in sweep.released()]
+    ensemble = json.loads(sweep.ensemble.read_text()) if sweep.ensemble.exists() else None
+    text = as_markdown(rows, env, ensemble, left_out)
+    for path in (out / "sweep.md", *((result_path("sweep", device),) if publish else ())):
+        write_results(path, {**env, "runs": rows, "ensemble": ensemble, "left_out": left_out}, text)
+    _console.print(text, markup=False)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """Stands in for `python -m fer_train` in tests of the sweep: writes what its commands write, at once, without torch.
 
-Every call is a line of $FAKE_CALLS. A run whose config says learning_rate 9 fails, one that says 8 waits for SIGTERM
-after its first epoch. Accuracy is a hundredth of the seed.
+Every call is a line of $FAKE_CALLS; the command $FAKE_FAILS fails. A run whose config says learning_rate 9 fails, one
+that says 8 waits for SIGTERM after its first epoch. So does at first the release of one that says 7; that of one that
+says 6 waits for the releases of two others. Accuracy is a hundredth of the seed.
 """
 
 import json
@@ -16,12 +17,34 @@ from pathlib import Path
 import yaml
 
 
-def release(path: Path, accuracy: float) -> None:
+def wait_for_sigterm() -> None:
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    Path(os.environ["FAKE_CALLS"] + ".waiting").touch()
+    time.sleep(60)
+
+
+def release(flags: dict[str, str]) -> None:
     """Write a safetensors file of no tensors with the least ModelSpec that the sweep reads."""
-    measured = {"accuracy": accuracy, "f1": accuracy / 2}
-    spec = {"metrics": {"PublicTest": {"plain": measured, "flip": measured | {"accuracy": accuracy + 0.001}}}}
+    out, run = Path(flags["--out"]), json.loads(Path(flags["--checkpoint"]).read_text())
+    stopped = out.with_name("stopped")
+    if run["learning_rate"] == 7 and not stopped.exists():
+        stopped.touch()
+        wait_for_sigterm()
+    if run["learning_rate"] == 6:
+        wait_for_two_releases(out.parent.parent)
+    measured = {"accuracy": run["accuracy"], "f1": run["accuracy"] / 2}
+    flip = measured | {"accuracy": run["accuracy"] + 0.001}
+    spec = {"metrics": {"PublicTest": {"plain": measured, "flip": flip}}}
     header = json.dumps({"__metadata__": {"fer_model_spec": json.dumps(spec)}}).encode()
-    path.write_bytes(struct.pack("<Q", len(header)) + header)
+    out.write_bytes(struct.pack("<Q", len(header)) + header)
+
+
+def wait_for_two_releases(folder: Path) -> None:
+    for _ in range(3000):
+        if len(list(folder.glob("*/release.safetensors"))) == 2:
+            return
+        time.sleep(0.01)
+    sys.exit("error: no other run was released in 30 seconds")
 
 
 def train(flags: dict[str, str]) -> None:
@@ -32,11 +55,10 @@ def train(flags: dict[str, str]) -> None:
         sys.exit(9)
     (out / "last.pt").write_text("state")
     if config["learning_rate"] == 8 and "--resume" not in flags:
-        signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
-        Path(os.environ["FAKE_CALLS"] + ".waiting").touch()
-        time.sleep(60)
+        wait_for_sigterm()
+    made = {"accuracy": config["seed"] / 100, "learning_rate": config["learning_rate"]}
+    (out / "final.safetensors").write_text(json.dumps(made))
     (out / "history.json").write_text(json.dumps([{"seconds": 60}, {"seconds": 30}]))
-    (out / "final.safetensors").write_text(str(config["seed"] / 100))
 
 
 def main() -> None:
@@ -44,10 +66,12 @@ def main() -> None:
     with Path(os.environ["FAKE_CALLS"]).open("a") as file:
         file.write(json.dumps([command, *words]) + "\n")
     flags = dict(zip(words, [*words[1:], ""], strict=True))
+    if command == os.environ.get("FAKE_FAILS"):
+        sys.exit(f"error: {command} failed")
     if command == "train":
         train(flags)
     elif command == "release":
-        release(Path(flags["--out"]), float(Path(flags["--checkpoint"]).read_text()))
+        release(flags)
     else:
         members = [word for flag, word in pairwise(words) if flag == "--checkpoint"]
         views = {view: {"equal": {"accuracy": 0.5}} for view in ("plain", "flip")}
