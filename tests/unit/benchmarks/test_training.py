@@ -5,18 +5,22 @@ import pytest
 import torch
 import training
 from click.testing import CliRunner
-from unit.fer_train.synthetic_faces import NARROW_CHANNELS
+from unit.fer_train.synthetic_faces import NARROW_CHANNELS, make_faces, tiny_config
 
 CPU = torch.device("cpu")
-TRAINERS = ["DataLoader, eager", "fer_train"]
+TRAINERS = ["DataLoader, eager", "fer_train", "fer_train, whole epoch through fit"]
 
 
 @pytest.fixture
 def quick(monkeypatch):
-    """No training: a second for the DataLoader, half of it for fer_train; a device of 100 GFLOP/s."""
+    """No training: a second for the DataLoader, half of it for fer_train and so on; a device of 100 GFLOP/s."""
+
+    def seconds(calls, *_, **__):
+        return {name: 0.5**i for i, name in enumerate([*calls, training.WHOLE])}
+
     monkeypatch.setattr(training, "conventional_epoch", lambda *_: None)
     monkeypatch.setattr(training, "our_epoch", lambda *_: None)
-    monkeypatch.setattr(training, "seconds_per_call", lambda calls, **_: {n: 0.5**i for i, n in enumerate(calls)})
+    monkeypatch.setattr(training, "seconds_per_epoch", seconds)
     monkeypatch.setattr(training, "matmul_flops", lambda *_, **__: 100e9)
     monkeypatch.setattr(training, "flops_per_image", lambda _: 0.5e9)
 
@@ -29,7 +33,9 @@ def measure(**changes):
 @pytest.mark.usefixtures("quick")
 def test_rates_are_of_whole_batches_and_relative_to_the_dataloader():
     result = measure()
-    assert list(result) == ["model", "precision", "batch_size", "gflop_per_image", "matmul_gflops", "trainers"]
+    assert list(result) == [
+        "model", "precision", "batch_size", "validation_faces", "gflop_per_image", "matmul_gflops", "trainers",
+    ]  # fmt: skip
     assert list(result["trainers"]) == TRAINERS
     assert result["trainers"]["DataLoader, eager"] == {
         "images_per_s": 64.0, "speedup": 1.0, "share_of_matmul_rate": pytest.approx(0.32),
@@ -40,8 +46,50 @@ def test_rates_are_of_whole_batches_and_relative_to_the_dataloader():
 
 
 @pytest.mark.usefixtures("quick")
-def test_compiled_trainer_is_measured_where_asked_for():
-    assert list(measure(compiled=True)["trainers"]) == [*TRAINERS, "fer_train, torch.compile"]
+def test_compiled_trainer_is_measured_where_asked_for_and_whole_epochs_then_with_it():
+    compiled = "fer_train, torch.compile"
+    assert list(measure(compiled=True)["trainers"]) == [*TRAINERS[:2], compiled, f"{compiled}, {training.WHOLE}"]
+
+
+def test_whole_epoch_is_one_of_fit_with_all_that_it_writes_and_the_others_take_turns_with_it(tmp_path, monkeypatch):
+    monkeypatch.setattr("fer_train.models.net.STAGE_CHANNELS", NARROW_CHANNELS)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    written = []
+
+    def other():
+        [out] = tmp_path.iterdir()
+        written.append({path.name for path in out.iterdir()})
+
+    faces = make_faces(Training=32, PublicTest=4)
+    seconds = training.seconds_per_epoch({"other": other}, tiny_config(), faces, rounds=2, device=CPU)
+    assert list(seconds) == ["other", training.WHOLE]
+    assert seconds[training.WHOLE] > 0
+    assert written == 3 * [{"config.yaml", "best.safetensors", "last.pt"}]
+    assert not list(tmp_path.iterdir())
+
+
+def test_first_epoch_of_each_does_not_count_and_no_epoch_has_the_time_of_others(monkeypatch):
+    now = [0.0]
+    durations = {"a": iter([90.0, 1.0, 5.0, 3.0]), "fit": iter([70.0, 8.0, 6.0, 9.0])}
+
+    def take(name):
+        now[0] += next(durations[name])
+
+    def fit(config, faces, out, *, on_epoch):
+        for epoch in range(config.num_epochs):
+            take("fit")
+            on_epoch({"epoch": epoch})
+
+    monkeypatch.setattr(training, "fit", fit)
+    monkeypatch.setattr("training.time.perf_counter", lambda: now[0])
+    calls = {"a": lambda: take("a")}
+    seconds = training.seconds_per_epoch(calls, tiny_config(), make_faces(), rounds=3, device=CPU)
+    assert seconds == {"a": 3.0, training.WHOLE: 8.0}
+
+
+def test_faces_to_validate_on_are_as_many_as_in_fer2013():
+    assert training.made_up_faces(800).counts() == {"Training": 800, "PublicTest": 100}
+    assert training.made_up_faces(3).counts() == {"Training": 3, "PublicTest": 1}
 
 
 @pytest.mark.usefixtures("quick")
@@ -59,16 +107,20 @@ def test_command_writes_every_model_as_markdown_and_json(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("device", ["cpu", "cuda:0"])
-def test_absolute_rates_are_told_of_a_gpu_only_and_every_row_has_every_column(device):
+@pytest.mark.parametrize("is_whole", [True, False])
+def test_report_says_what_its_figures_are_worth(device, is_whole):
     row = {"images_per_s": 12345.6, "speedup": 1.5, "share_of_matmul_rate": 0.25}
     results = [{"model": "net", "precision": "bf16", "trainers": {"fer_train": row}}]
+    if is_whole:
+        results[0] |= {"validation_faces": 9}
     env = {"hardware": "A machine", "date": "2026-11-23", "python": "3.11", "command": "python x", "device": device,
            "faces": "70", "rounds": "2"}  # fmt: skip
     text = training.as_markdown(results, env)
     assert text.startswith("# Training speed, A machine\n")
-    assert "| net | bf16 | fer_train | 1.50x | 25% |" in text
-    assert ("| 12,346 |" in text) == (device != "cpu")
+    assert "| net | bf16 | fer_train | 12,346 | 1.50x | 25% |" in text
     assert ("only ratios" in text) == (device == "cpu")
+    assert ("validation on 9 faces" in text) == is_whole
+    assert ("is not measured here" in text) != is_whole
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
 
 
