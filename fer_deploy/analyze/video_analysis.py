@@ -33,12 +33,14 @@ class Models(NamedTuple):
         engine_file: where it came from.
         detectors: makes a detector for each worker.
         detector_file: the detector's network, None where it has none.
+        detector: the detector in words.
     """
 
     engine: Engine
     engine_file: Path
     detectors: DetectorFactory
     detector_file: Path | None
+    detector: str
 
 
 def load_results() -> Any:
@@ -121,7 +123,7 @@ class VideoAnalysis:
                 return None
             self._progress.finish()
             engine = self._models.engine
-            subject = Subject(self._video, engine.description, engine.spec.labels)
+            subject = Subject(self._video, engine.description, self._models.detector, engine.spec.labels)
             summary: Summary = self._results.write_results(
                 parts, self._folder, end, subject, with_video=self._config.video
             )
