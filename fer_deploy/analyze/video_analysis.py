@@ -11,7 +11,7 @@ from fer_deploy.analyze.accounting import Accounting
 from fer_deploy.analyze.checkpoint import Checkpoint, check_same
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
-from fer_deploy.analyze.parts import VIDEO, Parts
+from fer_deploy.analyze.parts import PARTS, VIDEO, Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.recording import Recording
 from fer_deploy.analyze.segment_sinks import PartVideoSink, Tally
@@ -98,10 +98,11 @@ class VideoAnalysis:
             restart: throw away what an earlier run left.
 
         Raises:
-            ConfigError: the folder holds results of another video, model or setting.
+            ConfigError: the folder holds results of another video, model or setting, or the video is a result.
             StreamError: the video cannot be read, or the accounting is wrong.
             SinkError: results cannot be written.
         """
+        self._results.check_videos_stay([self._video], [self._folder])
         fingerprint = self._fingerprint()
         summary_file = self._folder / "summary.json"
         finished = None if restart else Summary.load(summary_file)
@@ -111,7 +112,7 @@ class VideoAnalysis:
         with ExitStack() as opened:
             recording = opened.enter_context(closing(Recording(open_file(self._video))))
             recording.peek()  # a file that holds no video leaves no trace in the folder
-            parts = opened.enter_context(Parts(self._folder / "parts"))
+            parts = opened.enter_context(Parts(self._folder / PARTS))
             if restart:
                 parts.clear()
                 self._results.remove_results(self._folder)
