@@ -222,8 +222,8 @@ class VideoAnalysis:
             return sinks
 
     def _state_after(self, recording: Recording, before: Checkpoint, tally: Tally, people: People) -> Checkpoint:
-        is_complete = recording.peek() is None
-        counts = before.accounting
+        is_complete = recording.peek() is None  # at its end the source learns what is missing
+        counts, health = before.accounting, recording.source.health
         accounting = Accounting(
             num_announced=counts.num_announced,
             num_decoded=recording.num_taken + recording.num_skipped,
@@ -231,9 +231,9 @@ class VideoAnalysis:
             num_analyzed=counts.num_analyzed + tally.num_frames,
             num_with_faces=counts.num_with_faces + tally.num_with_faces,
             num_faces=counts.num_faces + tally.num_faces,
+            num_missing=health.num_missing,
         )
         accounting.check()
-        health = recording.source.health
         progress = {"starts_s": [*before.starts_s, tally.start_s], "end_s": tally.end_s, "accounting": accounting}
         return before.model_copy(
             update=progress | {

@@ -6,6 +6,7 @@ import threading
 import weakref
 from pathlib import Path
 
+import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -218,9 +219,13 @@ class TestTrouble:
         half.write_bytes(half.read_bytes()[: half.stat().st_size * 2 // 3])
         summary = make_analysis(half, tmp_path / "out").run()
         counts = summary.accounting
-        assert 0 < counts.num_analyzed < NUM
-        assert counts.num_decoded == counts.num_analyzed + counts.num_skipped
-        assert "fewer than it announces" in summary.trouble
+        with av.open(str(half)) as container:
+            is_cut = [packet.is_corrupt for packet in container.demux(video=0) if packet.size]
+        assert 10 < len(is_cut) < NUM - 10
+        assert (counts.num_analyzed, counts.num_skipped) == (is_cut.count(False), is_cut.count(True))
+        assert (counts.num_announced, counts.num_decoded) == (NUM, len(is_cut))
+        assert counts.num_missing == NUM - len(is_cut)
+        assert f"{counts.num_missing} frames fewer than it announces" in summary.trouble
         assert "fewer than it announces" in (tmp_path / "out/half/report.html").read_text()
 
     @pytest.mark.parametrize("name", ["annotated.mp4", "a.1.part.mp4", "parts/000000.mp4", "link.mp4", "hard.mp4"])
