@@ -72,8 +72,8 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
         config.engine or bundled_model_for(config.device), device=config.device, threads=1, **permissions
     ) as engine:
         console.print(f"engine: {engine.description}", highlight=False)
-        pipeline = _open_pipeline(config, engine, console)
         made_with = {"engine": engine.description, "detector": describe_detector(config.detection)}
+        pipeline = _open_pipeline(config, engine, console)
         try:
             with stop_on_signals(pipeline.stop), _progress(console) as on_progress:
                 pipeline.run(on_progress)
