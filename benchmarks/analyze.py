@@ -111,7 +111,9 @@ def _samples(child: "subprocess.Popen[bytes]", folder: Path, started: float, eve
         is_begun = is_begun or state is not None
         frames = state["accounting"]["num_analyzed"] if state is not None else frames
         is_joining = state["is_complete"] if state is not None else is_begun
-        yield Sample(time.monotonic() - started, process.memory_info().rss / 1e6, None if is_joining else frames)
+        rss_mb = process.memory_info().rss / 1e6
+        if rss_mb:  # none is left once the process has ended, though it was not waited for
+            yield Sample(time.monotonic() - started, rss_mb, None if is_joining else frames)
 
 
 def _checkpoint(folder: Path) -> dict[str, Any] | None:

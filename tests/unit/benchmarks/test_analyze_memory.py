@@ -22,17 +22,17 @@ def test_clips_are_strung_together(tmp_path):
 
 def test_a_tiny_run(tmp_path):
     video = write_squares(tmp_path / "long.mp4", 30)
-    options = ["--detector", "haar", "--no-video", "--segment-frames", "10"]
+    options = ["--detector", "haar", "--no-video", "--segment-frames", "12"]
     result = analyze.measure(video, tmp_path / "out", options, every_s=0.05)
     assert result["summary"]["accounting"]["num_analyzed"] == 30
     seconds = [sample.seconds for sample in result["samples"]]
     assert seconds == sorted(seconds)
-    assert all(sample.rss_mb > 1 for sample in result["samples"])
+    assert all(sample.rss_mb > 0.1 for sample in result["samples"])
     assert "30 frames announced, 30 decoded, 0 skipped, 0 missing" in as_markdown(result | {"clips": ["a.gif"]}, ENV)
 
 
 def test_a_run_that_fails_is_told(tmp_path):
-    with pytest.raises(click.ClickException, match=r"analyze .* failed: .*cannot read the video"):
+    with pytest.raises(click.ClickException, match=r"(?s)analyze .* failed: .*cannot read the video"):
         analyze.measure(tmp_path / "absent.mp4", tmp_path / "out", ["--detector", "haar"])
 
 
