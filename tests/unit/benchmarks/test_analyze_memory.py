@@ -1,10 +1,12 @@
 import itertools
+import json
 
 import analyze
 import av
 import click
 import pytest
 from _analyze_report import as_markdown, phases
+from click.testing import CliRunner
 from integration.analyze_videos import SIZE, write_squares
 
 ENV = {"hardware": "a machine", "date": "today", "python": "3", "command": "python analyze.py"}
@@ -43,3 +45,25 @@ def test_phases():
         "start, first segment", "tenth 1", "tenth 2", "tenth 10", "joining parts, report"
     ]  # fmt: skip
     assert (rows[2]["rss_mb"], rows[2]["rss_mb_max"], rows[2]["until_s"]) == (101.0, 102.0, 4)
+
+
+def test_from_flags_to_the_report(tmp_path, monkeypatch):
+    asked = []
+
+    def measure(video, out, options):
+        asked.extend(options)
+        counts = dict.fromkeys(("num_announced", "num_decoded", "num_analyzed", "num_faces"), 12)
+        summary = {"engine": "fake", "detector": "YuNet", "duration_s": 1.0, "fps": 12.0, "picture_size": [128, 96]}
+        accounting = counts | {"num_skipped": 0, "num_missing": 0}
+        kept = summary | {"accounting": accounting}
+        return {"seconds": 1.0, "options": options, "samples": [(1, 90.0, 0)], "summary": kept}
+
+    monkeypatch.setattr(analyze, "measure", measure)
+    clip, out = write_squares(tmp_path / "a.mp4", 5), tmp_path / "analyze.md"
+    (tmp_path / "yunet.onnx").touch()
+    flags = ["--clip", clip, "--yunet", tmp_path / "yunet.onnx", "--frames", 12, "--no-video", "--out", out]
+    result = CliRunner().invoke(analyze.main, list(map(str, flags)), catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    assert asked[-1] == "--no-video"
+    assert "a.mp4, one after the other again and again: 12 frames, 128x96" in out.read_text()
+    assert json.loads(out.with_suffix(".json").read_text())["clips"] == ["a.mp4"]
