@@ -4,11 +4,13 @@ python benchmarks/_fps_loops.py '{"variant": "yunet tutorial", "clip": "clip.gif
 """
 
 import json
+import statistics
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -119,19 +121,21 @@ def run_live(request: dict[str, Any]) -> dict[str, Any]:
     from fer_deploy.detectors import DetectorConfig, build_detectors  # noqa: PLC0415
     from fer_deploy.live.config import PipelineConfig  # noqa: PLC0415
     from fer_deploy.live.pipeline import LivePipeline  # noqa: PLC0415
-    from fer_deploy.live.sinks import JsonlSink  # noqa: PLC0415
 
     num, is_stage = request["frames"], request["kind"] == "stage"
     source = _frames_in_memory(request["clip"], num) if is_stage else _looped_clip(request)
     detection = DetectorConfig(detector="yunet", detector_model=Path(request["yunet"]), **request.get("detection", {}))
     engine = open_engine(_model(request["engine"]), device="cpu", threads=1)
     config = PipelineConfig(detect_every=request["detect_every"], workers=request.get("workers"))
-    with tempfile.TemporaryDirectory() as folder, engine:
+    waiting: list[Any] = []
+    intervals: list[int] = []
+    with tempfile.TemporaryDirectory() as folder, engine, ExitStack() as viewers:
         path = Path(folder) / "a.jsonl"
-        sinks = [] if is_stage else [JsonlSink(path)]
+        sinks = [] if is_stage else _sinks(request, path, source, engine, viewers, waiting)
         pipeline = LivePipeline(source, build_detectors(detection), engine, sinks, config=config)
+        waiting.append(pipeline)
         cpu_started, started = time.process_time(), time.perf_counter()
-        snapshot = pipeline.run()
+        snapshot = pipeline.run(lambda now: intervals.append(now.detect_every))
         wall, cpu = time.perf_counter() - started, time.process_time() - cpu_started
         num_lines = sum(1 for _ in path.open()) if sinks else 0
     total = next(row for row in snapshot.latencies if row.stage == "total")
@@ -140,7 +144,31 @@ def run_live(request: dict[str, Any]) -> dict[str, Any]:
     return result | {
         "p50_ms": total.p50_ms, "p95_ms": total.p95_ms, "p99_ms": total.p99_ms, "stages": stages,
         "dropped": snapshot.num_dropped, "lines": num_lines,
+        "k": statistics.median_high(intervals or [snapshot.detect_every]),
+        "k_max": max([*intervals, snapshot.detect_every]),
     }  # fmt: skip
+
+
+def _sinks(request: dict[str, Any], path: Path, source: Any, engine: Engine, viewers: ExitStack,
+           waiting: list[Any]) -> list[Any]:  # fmt: skip
+    """JSONL, and what the request wants beside it: a video, and the page with one viewer."""
+    from _viewer import one_viewer  # noqa: PLC0415
+
+    from fer_deploy.live.serve import ServeSink  # noqa: PLC0415
+    from fer_deploy.live.sinks import JsonlSink, VideoSink  # noqa: PLC0415
+
+    sinks: list[Any] = [JsonlSink(path)]
+    if request.get("record"):
+        sinks.append(VideoSink(path.with_suffix(".mp4"), source.fps, is_live=source.is_live))
+    if request.get("serve"):
+
+        def snapshot() -> Any:
+            return waiting[0].snapshot()
+
+        page = ServeSink("127.0.0.1:0", snapshot=snapshot, labels=engine.spec.labels)
+        viewers.enter_context(one_viewer(page.url))
+        sinks.append(page)
+    return sinks
 
 
 def _looped_clip(request: dict[str, Any]) -> Any:

@@ -1,6 +1,7 @@
 """What every benchmark shares: timing in turn, the hardware's name, the two result files."""
 
 import json
+import os
 import platform
 import re
 import statistics
@@ -11,11 +12,39 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import click
 import torch
 
+from fer_deploy.detectors.yunet_file import ADDRESS, cache_file, file_at_hand, how_to_get
 from fer_train.hardware import describe_hardware
 
 RESULTS = Path(__file__).parent / "results"
+SHARED = Path(os.environ.get("FER_SHARED", Path(__file__).parents[2] / "shared"))
+"""Clips and models beside the checkout, as the tests have them."""
+
+
+def shared_clips() -> tuple[Path, ...]:
+    """Return the clips with faces that lie beside the checkout.
+
+    Raises:
+        click.UsageError: there is none.
+    """
+    clips = tuple(sorted((SHARED / "clips").glob("*.gif")))
+    if not clips:
+        raise click.UsageError(f"no clip in {SHARED / 'clips'}. Fix: --clip FILE, or FER_SHARED=FOLDER")
+    return clips
+
+
+def shared_yunet() -> Path:
+    """Return YuNet's file: $FER_YUNET, that in the cache, or the one beside the checkout.
+
+    Raises:
+        click.UsageError: there is none.
+    """
+    found = file_at_hand() or SHARED / "models" / ADDRESS.rpartition("/")[2]
+    if not found.exists():
+        raise click.UsageError(f"no YuNet at {found}. Fix: --yunet FILE, or {how_to_get(cache_file())}")
+    return found
 
 
 def seconds_per_call(calls: dict[str, Callable[[], None]], *, rounds: int, device: torch.device) -> dict[str, float]:

@@ -2,15 +2,19 @@
 
 Two sources share one engine: drawn faces as fast as they are wanted by a camera of that rate, and a stream of this
 machine (MJPEG over HTTP) whose server dies, stalls, sends garbage, changes size and comes back. Two outputs: JSONL, and
-one that is slow. What counts is the growth after the first tenth, when every buffer has been filled once.
+one that is slow; with --record a video of each source, with --serve the web page and a browser's worth of reading.
+What counts is the growth after the first tenth, when every buffer has been filled once.
 
     python benchmarks/soak.py --frames 50000
+    python benchmarks/soak.py --minutes 60 --yunet face_detection_yunet_2026may.onnx --record --serve
 """
 
 import gc
 import json
 import tempfile
 import threading
+from contextlib import ExitStack
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -18,20 +22,45 @@ import click
 import psutil
 import torch
 from _harness import environment, result_path, write_results
+from _soak_report import as_markdown, growth, tenths
 from _soak_server import FaultyCamera
+from _viewer import one_viewer
 from rich.console import Console
 
-from fer_deploy.detectors import DetectorConfig, build_detectors
-from fer_deploy.engines import bundled_model_for, open_engine
+from fer_deploy.detectors import DetectorConfig, build_detectors, describe_detector
+from fer_deploy.engines import Engine, bundled_model_for, open_engine
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.pipeline import LivePipeline
-from fer_deploy.live.sinks import JsonlSink, Picture, Sink
-from fer_deploy.live.sources import PacedSource, SourceConfig, SyntheticSource, open_source
+from fer_deploy.live.serve import ServeSink
+from fer_deploy.live.sinks import JsonlSink, Picture, Sink, VideoSink
+from fer_deploy.live.sources import PacedSource, Source, SourceConfig, SyntheticSource, open_source
 from fer_deploy.live.stats import LiveSnapshot
 from fer_deploy.vision.types import FrameResult
 
-SAMPLE_S = 1.0
+DEFAULT_FRAMES = 50_000
+SAMPLE_S, MAX_SAMPLES = 1.0, 3000
 _console = Console()
+
+
+@dataclass(frozen=True)
+class Soak:
+    """What is run.
+
+    Attributes:
+        frames: end after so many; None: no limit.
+        minutes: end after so long; None: no limit.
+        fps: of the drawn source.
+        yunet: the detector's file; None: whatever `auto` finds.
+        record: also record a video of each source.
+        serve: also serve the page, with one viewer.
+    """
+
+    frames: int | None = None
+    minutes: float | None = None
+    fps: float = 200.0
+    yunet: Path | None = None
+    record: bool = False
+    serve: bool = False
 
 
 class SlowSink(Sink):
@@ -51,9 +80,23 @@ class SlowSink(Sink):
 class Meter:
     """Samples of this process: frames done, resident memory, file descriptors, threads."""
 
-    def __init__(self) -> None:
+    def __init__(self, minutes: float | None) -> None:
+        """Sample once a second, or so seldom that a long run does not fill a file."""
         self._process = psutil.Process()
+        self._every_s = max(SAMPLE_S, 60 * (minutes or 0) / MAX_SAMPLES)
+        self._told_s = 0.0
         self.samples: list[tuple[int, float, int, int]] = []
+
+    def note(self, snapshot: LiveSnapshot) -> None:
+        """Take a sample where one is due."""
+        if snapshot.seconds - self._told_s < self._every_s:
+            return
+        self._told_s = snapshot.seconds
+        self.sample(snapshot.num_frames)
+        if len(self.samples) % 20 == 0:
+            _, rss_mb, fds, threads = self.samples[-1]
+            _console.print(f"{snapshot.num_frames} frames, {snapshot.throughput_fps:.0f} frames/s, "
+                           f"{rss_mb:.1f} MB, {fds} files, {threads} threads")  # fmt: skip
 
     def sample(self, num_frames: int) -> None:
         """Take a sample."""
@@ -61,84 +104,77 @@ class Meter:
         rss_mb = self._process.memory_info().rss / 1e6
         self.samples.append((num_frames, rss_mb, self._process.num_fds(), self._process.num_threads()))
 
-    def growth(self, num_frames: int) -> dict[str, float]:
-        """Return the growth from the first tenth of the run to its end: medians over a tenth at either side.
 
-        File descriptors and threads come and go with each connection; their medians do not.
-        """
-        early = [s for s in self.samples if 0.1 * num_frames <= s[0] < 0.2 * num_frames]
-        late = [s for s in self.samples if s[0] >= 0.9 * num_frames]
-
-        def middle(rows: list[tuple[int, float, int, int]], column: int) -> float:
-            values = sorted(float(row[column]) for row in rows)
-            return values[len(values) // 2]
-
-        return {
-            name: round(middle(late, column) - middle(early, column), 2)
-            for column, name in ((1, "rss_mb"), (2, "fds"), (3, "threads"))
-        }
-
-
-def run(num_frames: int, fps: float, folder: Path) -> dict[str, Any]:
-    """Run the loop until `num_frames` are analyzed."""
-    meter = Meter()
-    told = [0.0]
-    stream = SourceConfig(stall_s=1.0, frozen_s=2.0, connect_s=5.0)
+def run(soak: Soak, folder: Path) -> dict[str, Any]:
+    """Run the loop until its end; files go into `folder`."""
+    detection = DetectorConfig(detector="yunet" if soak.yunet else "auto", detector_model=soak.yunet)
+    meter = Meter(soak.minutes)
     with (
         FaultyCamera() as camera,
         open_engine(bundled_model_for("cpu"), device="cpu", threads=1) as engine,
+        ExitStack() as viewers,
     ):
-        sources = [PacedSource(SyntheticSource(), fps=fps), open_source(camera.url, stream)]
-        sinks: list[Sink] = [JsonlSink(folder / "a.jsonl", num_sources=2), SlowSink()]
+        stream = SourceConfig(stall_s=1.0, frozen_s=2.0, connect_s=5.0)
+        sources = [PacedSource(SyntheticSource(), fps=soak.fps), open_source(camera.url, stream)]
+        waiting: list[LivePipeline] = []
+        sinks = _sinks(soak, folder, engine, sources, waiting)
         pipeline = LivePipeline(
-            sources, build_detectors(DetectorConfig(detector="auto")), engine, sinks,
-            config=PipelineConfig(max_frames=num_frames),
-        )  # fmt: skip
+            sources, build_detectors(detection), engine, sinks, config=PipelineConfig(max_frames=soak.frames)
+        )
+        waiting.append(pipeline)
+        for sink in sinks:
+            if isinstance(sink, ServeSink):
+                viewers.enter_context(one_viewer(sink.url))
 
         def on_progress(snapshot: LiveSnapshot) -> None:
-            if snapshot.seconds - told[0] < SAMPLE_S:
-                return
-            told[0] = snapshot.seconds
-            meter.sample(snapshot.num_frames)
-            if len(meter.samples) % 20 == 0:
-                _, rss_mb, fds, threads = meter.samples[-1]
-                _console.print(f"{snapshot.num_frames} frames, {snapshot.throughput_fps:.0f} frames/s, "
-                               f"{rss_mb:.1f} MB, {fds} files, {threads} threads")  # fmt: skip
+            meter.note(snapshot)
+            if soak.minutes is not None and snapshot.seconds >= 60 * soak.minutes:
+                pipeline.stop()
 
         snapshot = pipeline.run(on_progress)
-    return {"growth": meter.growth(num_frames), "snapshot": snapshot.to_dict(), "samples": meter.samples}
+    if not meter.samples:  # a run of a second
+        meter.sample(snapshot.num_frames)
+    rows = tenths(meter.samples, snapshot.num_frames)
+    return {
+        "soak": asdict(soak) | {"yunet": str(soak.yunet or "")}, "detector": describe_detector(detection),
+        "growth": growth(rows), "tenths": rows, "snapshot": snapshot.to_dict(), "samples": meter.samples,
+    }  # fmt: skip
 
 
-def as_markdown(result: dict[str, Any], env: dict[str, str]) -> str:
-    """Return the report."""
-    snapshot, growth = result["snapshot"], result["growth"]
-    health = snapshot["sources"][1]["health"]
-    lines = [
-        f"# Soak of the live loop, {env['hardware']}", "", f"{env['date']}, Python {env['python']}.", "",
-        f"    {env['command']}", "",
-        f"{snapshot['num_frames']:,} frames in {snapshot['seconds']:,.0f} s, {snapshot['num_faces']:,} faces, two "
-        "sources, one of them a stream that fails all the time.", "",
-        "| what | value |", "|---|---|",
-        f"| growth of resident memory, from the second tenth to the last | {growth['rss_mb']:+.2f} MB |",
-        f"| of open file descriptors | {growth['fds']:+.0f} |", f"| of threads | {growth['threads']:+.0f} |",
-        f"| the stream came back | {health['num_reconnects']} times |", f"| stalls | {health['num_stalls']} |",
-        f"| frozen pictures | {health['num_frozen']} |", f"| corrupt frames skipped | {health['num_corrupt']} |",
-        f"| changes of size | {health['num_size_changes']} |",
-        f"| dropped for the slow output | {snapshot['sinks'][1]['num_dropped']:,} |",
-    ]  # fmt: skip
-    return "\n".join([*lines, ""])
+def _sinks(soak: Soak, folder: Path, engine: Engine, sources: list[Source], waiting: list[LivePipeline]) -> list[Sink]:
+    sinks: list[Sink] = [JsonlSink(folder / "a.jsonl", num_sources=2), SlowSink()]
+    if soak.record:
+        sinks += [VideoSink(folder / f"{n}.mp4", s.fps, is_live=s.is_live, source=n) for n, s in enumerate(sources)]
+    if soak.serve:
+
+        def snapshot() -> LiveSnapshot:
+            return waiting[0].snapshot()
+
+        sinks.append(ServeSink("127.0.0.1:0", snapshot=snapshot, labels=engine.spec.labels))
+    return sinks
 
 
 @click.command()
-@click.option("--frames", default=50_000, show_default=True)
+@click.option("--frames", type=click.IntRange(min=1), help=f"End after so many.  [default: {DEFAULT_FRAMES:,}]")
+@click.option(
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help="End after so long; --frames may be first."
+)
 @click.option("--fps", default=200.0, show_default=True, help="Of the drawn source.")
-def main(frames: int, fps: float) -> None:
+@click.option(
+    "--yunet", type=click.Path(path_type=Path, exists=True), help="YuNet's .onnx.  [default: what auto finds]"
+)
+@click.option("--record", is_flag=True, help="Record a video of each source, into a temporary folder.")
+@click.option("--serve", is_flag=True, help="Serve the page, with one viewer.")
+@click.option("--out", type=click.Path(path_type=Path), help=".md to write.  [default: in benchmarks/results]")
+def main(out: Path | None, **wanted: Any) -> None:
     """Run the live loop with faults; results into benchmarks/results."""
+    if wanted["frames"] is None and wanted["minutes"] is None:
+        wanted["frames"] = DEFAULT_FRAMES
     with tempfile.TemporaryDirectory() as folder:
-        result = run(frames, fps, Path(folder))
+        result = run(Soak(**wanted), Path(folder))
     device = torch.device("cpu")
     env = environment(device)
-    path = result_path("soak", device)
+    path = out or result_path("soak", device)
     write_results(path, {"environment": env, **result}, as_markdown(result, env))
     _console.print(f"written: {path}\n{json.dumps(result['growth'])}")
 

@@ -10,11 +10,13 @@ class Accounting(BaseModel):
 
     Attributes:
         num_announced: frames that the container says it holds, often an estimate; None where it says nothing.
-        num_decoded: pictures and packets that were read from the file: all that follows.
+        num_decoded: pictures and packets that were read from the file: what is skipped and what is analyzed.
         num_skipped: of these, the corrupt ones.
         num_analyzed: of these, those for which there is a result.
         num_with_faces: analyzed frames with at least one face.
         num_faces: faces over all frames.
+        num_missing: announced, but neither decoded nor skipped, for the file does not hold them; 0 where it holds what
+            it announces, or where that is estimated from its duration.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -25,6 +27,7 @@ class Accounting(BaseModel):
     num_analyzed: int = 0
     num_with_faces: int = 0
     num_faces: int = 0
+    num_missing: int = 0
 
     def check(self) -> None:
         """Hold the counts, which come from different places, against one another.
@@ -36,6 +39,11 @@ class Accounting(BaseModel):
             raise StreamError(
                 f"frames do not add up: {self.num_decoded} decoded, {self.num_analyzed} analyzed and "
                 f"{self.num_skipped} skipped. Fix: run again; if it stays, report it as a bug"
+            )
+        if self.num_missing and self.num_announced != self.num_decoded + self.num_missing:
+            raise StreamError(
+                f"frames do not add up: {self.num_announced} announced, {self.num_decoded} decoded and "
+                f"{self.num_missing} missing. Fix: run again; if it stays, report it as a bug"
             )
         if not (self.num_with_faces <= self.num_analyzed and self.num_with_faces <= self.num_faces):
             raise StreamError(

@@ -34,9 +34,10 @@ class VideoBatch:
         """Take what `VideoAnalysis` takes, for several videos.
 
         Raises:
-            ConfigError: two videos would share a folder.
+            ConfigError: two videos would share a folder, or one would be overwritten by results.
         """
         self._folders = folders_of(videos, config.out)
+        load_results().check_videos_stay(videos, list(self._folders.values()))
         self._config, self._models, self._progress = config, models, progress
         self._current: VideoAnalysis | None = None
         self._stop_requested = False

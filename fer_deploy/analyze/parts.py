@@ -14,6 +14,8 @@ from fer_deploy.errors import ConfigError
 TABLES: Final = ("parquet", "csv", "frames.parquet", "frames.csv")
 """Kinds of parts: of faces and of frames, as the sinks write them."""
 VIDEO: Final = "mp4"
+PARTS: Final = "parts"
+"""The folder's name beside the results."""
 _LOCK: Final = "lock"
 _PART: Final = re.compile(r"(?P<segment>\d{6})\.(frames\.)?(parquet|csv|mp4)")
 

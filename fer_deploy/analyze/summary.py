@@ -44,10 +44,11 @@ class PassersBy(_Frozen):
 
 
 class Subject(NamedTuple):
-    """What was analyzed with what: the video's file, the engine in words, the classifier's labels."""
+    """What was analyzed with what: the video's file, engine and detector in words, the classifier's labels."""
 
     video: Path
     engine: str
+    detector: str
     labels: tuple[str, ...]
 
 
@@ -57,6 +58,7 @@ class Summary(_Frozen):
     Attributes:
         video: the file.
         engine: model and provider, in words.
+        detector: what found the faces, in words; empty in summaries that were written before this was noted.
         duration_s: from the first frame to the end of the last one.
         num_size_changes: changes of resolution within the video.
         trouble: what was wrong with the video's end; empty if nothing.
@@ -64,6 +66,7 @@ class Summary(_Frozen):
 
     video: str
     engine: str
+    detector: str = ""
     labels: tuple[str, ...]
     duration_s: float
     fps: float
@@ -106,7 +109,7 @@ class Summary(_Frozen):
         people = [_person(person, frame_s) for person in seen]
         brief = [person for person in people if person.visible_s < PASSER_BY_S]
         return cls(
-            video=str(subject.video), engine=subject.engine, labels=subject.labels,
+            video=str(subject.video), engine=subject.engine, detector=subject.detector, labels=subject.labels,
             duration_s=round(end.end_s + frame_s, 4), fps=end.fps,
             picture_size=end.picture_size, num_size_changes=end.num_size_changes, trouble=end.trouble,
             accounting=end.accounting,

@@ -11,7 +11,7 @@ from fer_deploy.analyze.accounting import Accounting
 from fer_deploy.analyze.checkpoint import Checkpoint, check_same
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
-from fer_deploy.analyze.parts import VIDEO, Parts
+from fer_deploy.analyze.parts import PARTS, VIDEO, Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.recording import Recording
 from fer_deploy.analyze.segment_sinks import PartVideoSink, Tally
@@ -33,12 +33,14 @@ class Models(NamedTuple):
         engine_file: where it came from.
         detectors: makes a detector for each worker.
         detector_file: the detector's network, None where it has none.
+        detector: the detector in words.
     """
 
     engine: Engine
     engine_file: Path
     detectors: DetectorFactory
     detector_file: Path | None
+    detector: str
 
 
 def load_results() -> Any:
@@ -96,10 +98,11 @@ class VideoAnalysis:
             restart: throw away what an earlier run left.
 
         Raises:
-            ConfigError: the folder holds results of another video, model or setting.
+            ConfigError: the folder holds results of another video, model or setting, or the video is a result.
             StreamError: the video cannot be read, or the accounting is wrong.
             SinkError: results cannot be written.
         """
+        self._results.check_videos_stay([self._video], [self._folder])
         fingerprint = self._fingerprint()
         summary_file = self._folder / "summary.json"
         finished = None if restart else Summary.load(summary_file)
@@ -109,7 +112,7 @@ class VideoAnalysis:
         with ExitStack() as opened:
             recording = opened.enter_context(closing(Recording(open_file(self._video))))
             recording.peek()  # a file that holds no video leaves no trace in the folder
-            parts = opened.enter_context(Parts(self._folder / "parts"))
+            parts = opened.enter_context(Parts(self._folder / PARTS))
             if restart:
                 parts.clear()
                 self._results.remove_results(self._folder)
@@ -121,7 +124,7 @@ class VideoAnalysis:
                 return None
             self._progress.finish()
             engine = self._models.engine
-            subject = Subject(self._video, engine.description, engine.spec.labels)
+            subject = Subject(self._video, engine.description, self._models.detector, engine.spec.labels)
             summary: Summary = self._results.write_results(
                 parts, self._folder, end, subject, with_video=self._config.video
             )
@@ -219,8 +222,8 @@ class VideoAnalysis:
             return sinks
 
     def _state_after(self, recording: Recording, before: Checkpoint, tally: Tally, people: People) -> Checkpoint:
-        is_complete = recording.peek() is None
-        counts = before.accounting
+        is_complete = recording.peek() is None  # at its end the source learns what is missing
+        counts, health = before.accounting, recording.source.health
         accounting = Accounting(
             num_announced=counts.num_announced,
             num_decoded=recording.num_taken + recording.num_skipped,
@@ -228,9 +231,9 @@ class VideoAnalysis:
             num_analyzed=counts.num_analyzed + tally.num_frames,
             num_with_faces=counts.num_with_faces + tally.num_with_faces,
             num_faces=counts.num_faces + tally.num_faces,
+            num_missing=health.num_missing,
         )
         accounting.check()
-        health = recording.source.health
         progress = {"starts_s": [*before.starts_s, tally.start_s], "end_s": tally.end_s, "accounting": accounting}
         return before.model_copy(
             update=progress | {

@@ -18,7 +18,7 @@ from fer_deploy.analyze.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, load_results
 from fer_deploy.cli.analyze_progress import ProgressDisplay
 from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
-from fer_deploy.detectors import build_detectors
+from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine, bundled_model_for, open_engine
 from fer_deploy.settings import load_settings
 
@@ -55,6 +55,7 @@ def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
     with open_engine(engine_file, device=config.device, threads=1, **permissions) as engine:
         console.print(f"engine: {engine.description}", highlight=False)
         models = _models(engine, engine_file, config)
+        console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
         with ProgressDisplay(console) as display:
             batch = VideoBatch(videos, config, models, display)
             with stop_on_signals(batch.stop) as signals:
@@ -68,7 +69,8 @@ def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
 
 
 def _models(engine: Engine, engine_file: Path, config: AnalyzeConfig) -> Models:
-    return Models(engine, engine_file, build_detectors(config.detection), detector_file(config.detection))
+    detectors = build_detectors(config.detection)
+    return Models(engine, engine_file, detectors, detector_file(config.detection), describe_detector(config.detection))
 
 
 def _report(outcome: Outcome, console: Console) -> None:

@@ -14,7 +14,7 @@ from rich.live import Live
 
 from fer_deploy.cli.live_report import print_report, progress_line, report_dict
 from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
-from fer_deploy.detectors import build_detectors
+from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine, bundled_model_for, open_engine
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
@@ -72,17 +72,19 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
         config.engine or bundled_model_for(config.device), device=config.device, threads=1, **permissions
     ) as engine:
         console.print(f"engine: {engine.description}", highlight=False)
+        made_with = {"engine": engine.description, "detector": describe_detector(config.detection)}
         pipeline = _open_pipeline(config, engine, console)
         try:
             with stop_on_signals(pipeline.stop), _progress(console) as on_progress:
                 pipeline.run(on_progress)
         finally:  # after a failure too: what was written until then is whole
-            _report(pipeline, config, engine.description, as_json=as_json)
+            _report(pipeline, config, made_with, as_json=as_json)
 
 
 def _open_pipeline(config: LiveConfig, engine: Engine, console: Console) -> LivePipeline:
     """Open detector, sources and sinks; on failure none stays open."""
     detectors = build_detectors(config.detection)
+    console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
     with ExitStack() as opened:
         sources: list[Source] = []
         for text in config.source:
@@ -104,12 +106,13 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console) -> Live
     return pipeline
 
 
-def _report(pipeline: LivePipeline, config: LiveConfig, engine: str, *, as_json: bool) -> None:
+def _report(pipeline: LivePipeline, config: LiveConfig, made_with: dict[str, str], *, as_json: bool) -> None:
     snapshot = pipeline.snapshot()
     wanted = config.output.files() if snapshot.num_frames else {}
     files = {name: path for name, path in wanted.items() if path.exists()}  # a sink that failed may have left none
     if as_json:
-        click.echo(json.dumps(report_dict(snapshot, pipeline.stats.throughput_fps, engine, files)))
+        report = report_dict(snapshot, pipeline.stats.throughput_fps, made_with["engine"], files)
+        click.echo(json.dumps(made_with | report))
     else:
         print_report(snapshot, pipeline.stats.throughput_fps, files)
 

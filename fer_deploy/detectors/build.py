@@ -1,20 +1,23 @@
 """From a config to detectors: models are opened once, detectors are made one for each thread."""
 
+import logging
 from collections.abc import Callable
 
 import numpy as np
 
+from fer_deploy.detectors.choice import is_haar
 from fer_deploy.detectors.config import DetectorConfig
 from fer_deploy.detectors.finder import FaceFinder
 from fer_deploy.detectors.haar import HaarFinder
 from fer_deploy.detectors.search import FaceSearch
 from fer_deploy.detectors.yunet import YuNetFinder, open_yunet
-from fer_deploy.detectors.yunet_file import cache_file, file_at_hand, how_to_build, how_to_get, yunet_file
+from fer_deploy.detectors.yunet_file import cache_file, how_to_build, how_to_get, yunet_file
 from fer_deploy.engines import PLAN_SUFFIXES
 from fer_deploy.engines.base import Device
 from fer_deploy.vision.detector import Detector
 
 DetectorFactory = Callable[[], Detector]
+_log = logging.getLogger(__name__)
 
 
 def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: int = 1) -> DetectorFactory:
@@ -30,8 +33,11 @@ def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: 
         MissingDependencyError: OpenCV 5 for Haar, or no ONNX Runtime or TensorRT for YuNet.
         ConfigError, EngineError: see `fer_deploy.engines.network.open_network`.
     """
-    is_haar = config.detector == "haar" or (config.detector == "auto" and file_at_hand(config.detector_model) is None)
-    new_finder = HaarFinder if is_haar else _yunet(config, device, threads)
+    runs_haar = is_haar(config)
+    if runs_haar and config.min_score is not None:  # with detector: haar it is an error, but nobody asked auto for Haar
+        _log.warning("min_score %g has no effect: auto found no YuNet, and Haar gives no score. Fix: --detector yunet",
+                     config.min_score)  # fmt: skip
+    new_finder = HaarFinder if runs_haar else _yunet(config, device, threads)
     new_finder().find(np.zeros((64, 64, 3), dtype=np.uint8))  # faults show here, and the first frame finds all warm
 
     def new_detector() -> Detector:

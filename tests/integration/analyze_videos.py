@@ -55,7 +55,7 @@ def make_config(out: Path, **settings) -> AnalyzeConfig:
 
 def make_models(engine_file: Path, engine: FakeEngine | None = None) -> Models:
     engine_file.write_bytes(b"stands for a model")
-    return Models(engine or FakeEngine(), engine_file, SquareDetector, None)
+    return Models(engine or FakeEngine(), engine_file, SquareDetector, None, "squares")
 
 
 def make_analysis(path: Path, out: Path, *, progress: AnalysisProgress | None = None, **settings) -> VideoAnalysis:

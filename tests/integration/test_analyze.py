@@ -4,7 +4,9 @@ import gc
 import json
 import threading
 import weakref
+from pathlib import Path
 
+import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -23,6 +25,8 @@ from integration.live_fakes import num_video_frames
 
 from fer_deploy.analyze import results
 from fer_deploy.analyze.parts import Parts
+from fer_deploy.analyze.progress import AnalysisProgress
+from fer_deploy.analyze.video_analysis import VideoAnalysis
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import ConfigError, EngineError, SinkError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
@@ -35,6 +39,7 @@ RESULTS = [
     "annotated.mp4", "faces.csv", "faces.frames.csv", "faces.frames.parquet", "faces.parquet", "report.html",
     "summary.json", "timeline.png",
 ]  # fmt: skip
+LINKS = {"link.mp4": Path.symlink_to, "hard.mp4": Path.hardlink_to}
 
 
 @pytest.fixture
@@ -214,10 +219,28 @@ class TestTrouble:
         half.write_bytes(half.read_bytes()[: half.stat().st_size * 2 // 3])
         summary = make_analysis(half, tmp_path / "out").run()
         counts = summary.accounting
-        assert 0 < counts.num_analyzed < NUM
-        assert counts.num_decoded == counts.num_analyzed + counts.num_skipped
-        assert "fewer than it announces" in summary.trouble
+        with av.open(str(half)) as container:
+            is_cut = [packet.is_corrupt for packet in container.demux(video=0) if packet.size]
+        assert 10 < len(is_cut) < NUM - 10
+        assert (counts.num_analyzed, counts.num_skipped) == (is_cut.count(False), is_cut.count(True))
+        assert (counts.num_announced, counts.num_decoded) == (NUM, len(is_cut))
+        assert counts.num_missing == NUM - len(is_cut)
+        assert f"{counts.num_missing} frames fewer than it announces" in summary.trouble
         assert "fewer than it announces" in (tmp_path / "out/half/report.html").read_text()
+
+    @pytest.mark.parametrize("name", ["annotated.mp4", "a.1.part.mp4", "parts/000000.mp4", "link.mp4", "hard.mp4"])
+    def test_a_video_that_is_a_result(self, tmp_path, name):
+        folder = tmp_path / "out"
+        (folder / "parts").mkdir(parents=True)
+        video = write_squares(folder / ("annotated.mp4" if name in LINKS else name), 3)
+        if name in LINKS:
+            LINKS[name](tmp_path / name, video)
+            video = tmp_path / name
+        before = video.read_bytes()
+        analysis = VideoAnalysis(video, folder, make_config(tmp_path), make_models(tmp_path / "e"), AnalysisProgress())
+        with pytest.raises(ConfigError, match=r"is a file that its analysis writes, .*Fix: another --out"):
+            analysis.run(restart=True)
+        assert video.read_bytes() == before
 
     def test_another_size_in_mid_stream(self, tmp_path):
         """MPEG-TS can be concatenated; the second half is of another resolution."""

@@ -36,6 +36,13 @@ class TestBatch:
         ):
             self.make([tmp_path / "a/x.mp4", tmp_path / "b/x.avi"], tmp_path / "out")
 
+    def test_a_video_that_the_analysis_of_another_would_overwrite(self, video, tmp_path):
+        old = write_squares(tmp_path / "annotated.mp4", 3)
+        (tmp_path / "out/squares").mkdir(parents=True)
+        old = old.rename(tmp_path / "out/squares/annotated.mp4")
+        with pytest.raises(ConfigError, match=r"annotated.mp4 is a file that its analysis writes, .* another --out"):
+            self.make([video, old], tmp_path / "out")
+
     def test_stop_before_the_first(self, video, tmp_path):
         batch = self.make([video], tmp_path / "out")
         batch.stop()

@@ -73,6 +73,7 @@ class TestOutputs:
         folder, report = outputs
         assert [source["name"] for source in report["sources"]] == ["synthetic"]
         assert "CPUExecutionProvider, fp32" in report["engine"]
+        assert report["detector"] == "Haar"
         assert (report["num_frames"], report["num_dropped"]) == (NUM, 0)
         assert report["num_faces"] == sum(len(line["faces"]) for line in lines)
         assert report["seconds"] > 0
@@ -83,6 +84,13 @@ class TestOutputs:
         assert all(row["p50"] <= row["p90"] <= row["p99"] for row in report["latency_ms"].values())
         assert report["record"] == str(folder / "a.mp4")
         assert report["jsonl"] == str(folder / "deep" / "a.jsonl")
+
+
+def test_auto_that_finds_no_yunet_says_so(tmp_path, tiny_onnx, monkeypatch):
+    monkeypatch.delenv("FER_YUNET", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    result = live("--source", "synthetic", "--engine", tiny_onnx, "--no-display", "--max-frames", 2)
+    assert "\ndetector: Haar, which misses turned and small faces (--detector yunet fetches a" in result.stderr
 
 
 def test_default_engine_and_table(tmp_path):

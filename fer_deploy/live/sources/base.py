@@ -16,6 +16,7 @@ class SourceHealth:
         state: "connecting", "running", "reconnecting" or "ended".
         num_captured: frames handed over.
         num_corrupt: frames or packets that could not be decoded and were skipped.
+        num_missing: frames that a recording announces and does not hold.
         num_reconnects: times the source came back after a failure.
         num_stalls: times it stopped delivering without an error.
         num_frozen: times it repeated one picture for so long that it counted as failed.
@@ -26,6 +27,7 @@ class SourceHealth:
     state: str = "running"
     num_captured: int = 0
     num_corrupt: int = 0
+    num_missing: int = 0
     num_reconnects: int = 0
     num_stalls: int = 0
     num_frozen: int = 0

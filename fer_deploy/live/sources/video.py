@@ -14,14 +14,15 @@ from fer_deploy.live.sources.base import Source
 from fer_deploy.vision.types import Frame
 
 TOLERATED_SHARE = 0.01
-"""Containers announce a frame or two that were never there; more are counted as damage."""
+"""Containers announce a frame or two that were never there; more are told as damage."""
 
 
 class VideoSource(Source):
     """A video file, every frame in order. Damage is skipped and counted.
 
     A file that breaks off, as after a power cut, ends where its pictures end: what it holds was analyzed to the last
-    frame, and an error would only keep scripts from using it. `health.last_error` tells what was missing.
+    frame, and an error would only keep scripts from using it. `health.num_missing` and `last_error` tell what was
+    missing.
     """
 
     is_live = False
@@ -72,9 +73,9 @@ class VideoSource(Source):
             raise StreamError(
                 f"{self.name} was opened but holds no frame that can be decoded. Fix: check it in a player"
             )
-        num_missing = (self._decoder.num_announced or 0) - num_frames - self.health.num_corrupt
+        num_read = num_frames + self.health.num_corrupt
+        num_missing = self.health.num_missing = max(0, (self._decoder.num_announced or 0) - num_read)
         if num_missing > max(2.0, TOLERATED_SHARE * num_frames):
-            self.health.num_corrupt += num_missing
             self.health.last_error = f"{self.name} breaks off: {num_missing} frames fewer than it announces"
 
     def close(self) -> None:

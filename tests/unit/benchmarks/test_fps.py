@@ -1,7 +1,9 @@
+import _harness
+import click
 import fps
 import pytest
-import soak
-from _fps_report import as_markdown, write_chart
+from _fps_report import WATCHED, as_markdown, write_chart
+from click.testing import CliRunner
 from fps import REFERENCE, summarize, variants
 
 
@@ -11,6 +13,7 @@ def one_round(reference_fps: float, loop_fps: float, alone_fps: float) -> dict[s
         REFERENCE: base | {"fps": reference_fps, "p50_ms": 30.0, "p95_ms": 40.0, "p99_ms": 50.0},
         "live loop": base | {
             "fps": loop_fps, "p50_ms": 9.0, "p95_ms": 12.0, "p99_ms": 15.0, "dropped": 0,
+            "k": 1, "k_max": 3,
             "stages": {"detect": {"p50_ms": 3.0, "p95_ms": 4.0, "busy": 0.5},
                        "total": {"p50_ms": 9.0, "p95_ms": 12.0, "busy": 9.9}},
         },
@@ -37,7 +40,7 @@ def test_report_and_chart(rows, tmp_path):
     env = {"hardware": "a machine", "date": "today", "python": "3", "rounds": "3", "command": "python fps.py"}
     results = [{"clip": "a.gif", "rows": rows}]
     text = as_markdown(results, env)
-    assert "| live loop | 6.00x | 100 | 10.0 | 3.00 | 9.0 | 12.0 | 15.0 | 0 | 0.75 | 0.25 |" in text
+    assert "| live loop | 6.00x | 100 | 10.0 | 3.00 | 9.0 | 12.0 | 15.0 | 0 | 1, at most 3 | 0.75 | 0.25 |" in text
     assert "| detect | 3.00 | 4.00 | 0.50 |" in text
     assert "| total | 9.00 | 12.00 |  |" in text
     write_chart(results, tmp_path / "a.png")
@@ -46,7 +49,7 @@ def test_report_and_chart(rows, tmp_path):
 
 def test_every_loop_that_is_compared_knows_its_frames():
     for name, request in variants(frames=1000, tutorial_frames=100).items():
-        assert request["frames"] == (100 if "tutorial" in name else 300 if "camera" in name else 1000)
+        assert request["frames"] == (100 if "tutorial" in name else 1000)
 
 
 def test_a_loop_that_fails_is_named(monkeypatch):
@@ -55,7 +58,35 @@ def test_a_loop_that_fails_is_named(monkeypatch):
         fps.measure({"kind": "alone"})
 
 
-def test_soak_compares_the_second_tenth_with_the_last():
-    meter = soak.Meter()
-    meter.samples = [(n, 100.0 if n < 50 else 105.0, 10 + (n == 95), 12) for n in range(0, 101, 5)]
-    assert meter.growth(100) == {"rss_mb": 5.0, "fds": 0.0, "threads": 0.0}
+def test_the_camera_recorded_and_watched(shared_dir, tmp_path):
+    request = variants(frames=20, tutorial_frames=1)[WATCHED]
+    files = {"yunet": str(_harness.shared_yunet()), "engine": "", "clip": str(_harness.shared_clips()[0])}
+    measured = fps.measure({**request, **files})
+    assert measured["frames"] + measured["dropped"] == 20
+    assert measured["lines"] == measured["frames"]
+    assert 1 <= measured["k"] <= measured["k_max"]
+
+
+class TestWithoutOptions:
+    @pytest.fixture(autouse=True)
+    def nothing_at_hand(self, monkeypatch, tmp_path):
+        monkeypatch.delenv("FER_YUNET", raising=False)
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+        monkeypatch.setattr(_harness, "SHARED", tmp_path / "shared")
+
+    def test_what_lies_beside_the_checkout_is_taken(self, tmp_path):
+        clips, models = tmp_path / "shared/clips", tmp_path / "shared/models"
+        clips.mkdir(parents=True)
+        models.mkdir()
+        for path in (clips / "b.gif", clips / "a.gif", models / "face_detection_yunet_2026may.onnx"):
+            path.touch()
+        assert [path.name for path in _harness.shared_clips()] == ["a.gif", "b.gif"]
+        assert _harness.shared_yunet() == models / "face_detection_yunet_2026may.onnx"
+
+    def test_nothing_there_is_an_error_with_a_way_out(self, tmp_path):
+        result = CliRunner().invoke(fps.main, [])
+        assert result.exit_code == 2
+        assert "no clip in" in result.output
+        assert "Fix: --clip FILE" in result.output
+        with pytest.raises(click.UsageError, match=r"no YuNet at .*yunet_2026may.onnx. Fix: --yunet FILE, or curl"):
+            _harness.shared_yunet()

@@ -17,6 +17,12 @@ def test_a_lost_frame():
         Accounting(num_decoded=10, num_skipped=2, num_analyzed=7).check()
 
 
+def test_what_is_missing_is_neither_decoded_nor_skipped():
+    Accounting(num_announced=14, num_missing=4, num_decoded=10, num_skipped=2, num_analyzed=8).check()
+    with pytest.raises(StreamError, match=r"frames do not add up: 14 announced, 10 decoded and 5 missing. Fix: "):
+        Accounting(num_announced=14, num_missing=5, num_decoded=10, num_skipped=2, num_analyzed=8).check()
+
+
 @pytest.mark.parametrize("counts", [{"num_with_faces": 9, "num_faces": 9}, {"num_with_faces": 3, "num_faces": 2}])
 def test_faces_without_frames(counts):
     with pytest.raises(StreamError, match="faces do not add up"):

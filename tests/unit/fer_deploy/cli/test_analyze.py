@@ -1,6 +1,7 @@
 """The command: from flags to exit codes; pace and lines."""
 
 import io
+import json
 import os
 import signal
 
@@ -33,9 +34,11 @@ def analyze(tmp_path, *args):
 def test_one_video(tmp_path):
     result = analyze(tmp_path, write_squares(tmp_path / "a.mp4", 30))
     assert result.exit_code == 0, result.output
-    assert result.stderr.splitlines()[0] == "engine: fake"
+    assert result.stderr.splitlines()[:2] == ["engine: fake", "detector: Haar"]
     assert result.stderr.splitlines()[-1] == "a.mp4: joining parts, writing the report"
     assert f"a.mp4: 30 frames, 60 faces, 2 people: {tmp_path}/out/a/report.html" in result.stdout
+    assert json.loads((tmp_path / "out/a/summary.json").read_text())["detector"] == "Haar"
+    assert "fake · Haar</p>" in (tmp_path / "out/a/report.html").read_text()
 
 
 def test_a_bad_one_among_several(tmp_path):

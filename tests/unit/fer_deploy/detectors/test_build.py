@@ -3,7 +3,7 @@ from pathlib import Path
 import pytest
 
 from fer_deploy.artifacts import bundled_model
-from fer_deploy.detectors import DetectorConfig, FaceSearch, build
+from fer_deploy.detectors import DetectorConfig, FaceSearch, build, describe_detector, detector_line
 from fer_deploy.detectors.build import build_detectors
 from fer_deploy.errors import ArtifactError
 from fer_deploy.live.sources.synthetic import SyntheticSource
@@ -47,6 +47,24 @@ class TestAuto:
     def test_yunet_by_the_environment(self, white_yunet, white_square, monkeypatch):
         monkeypatch.setenv("FER_YUNET", str(white_yunet))
         assert self.has_landmarks(DetectorConfig(), white_square((32, 64, 11))) == [True]
+
+    def test_a_score_that_haar_has_not_is_warned_of(self, caplog):
+        build_detectors(DetectorConfig())
+        assert caplog.messages == []
+        build_detectors(DetectorConfig(min_score=0.7))
+        assert caplog.messages == [
+            "min_score 0.7 has no effect: auto found no YuNet, and Haar gives no score. Fix: --detector yunet"
+        ]
+
+    def test_what_it_came_to_is_told(self, white_yunet):
+        assert describe_detector(DetectorConfig()) == "Haar"
+        assert detector_line(DetectorConfig()) == (
+            "detector: Haar, which misses turned and small faces (--detector yunet fetches a better one once, 230 kB)"
+        )
+        assert detector_line(DetectorConfig(detector_model=white_yunet)) == f"detector: YuNet ({white_yunet})"
+
+    def test_who_asks_for_haar_is_not_advised(self):
+        assert detector_line(DetectorConfig(detector="haar")) == "detector: Haar"
 
 
 class TestYuNet:

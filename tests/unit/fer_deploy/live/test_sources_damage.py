@@ -65,7 +65,8 @@ def test_file_that_breaks_off_gives_what_it_has(tmp_path):
     frames = drain(source)
     assert 3 < len(frames) < NUM - 10
     assert source.num_frames == NUM
-    assert len(frames) + source.health.num_corrupt == pytest.approx(NUM, abs=2)
+    assert source.health.num_corrupt <= 1  # the packet in which the file ends
+    assert len(frames) + source.health.num_corrupt + source.health.num_missing == NUM
     assert "a.mp4" in source.health.last_error
 
 

@@ -1,0 +1,77 @@
+"""The report of soak.py: what each tenth of the run took, and how much more the last one than the second."""
+
+import statistics
+from collections.abc import Sequence
+from typing import Any
+
+Sample = Sequence[float]
+"""Frames done, resident memory in MB, open file descriptors, threads."""
+_COLUMNS = {"rss_mb": 1, "fds": 2, "threads": 3}
+
+
+def tenths(samples: Sequence[Sample], num_frames: int) -> list[dict[str, float]]:
+    """Return median and maximum of each column for each tenth of the frames; a tenth without samples has no row.
+
+    File descriptors and threads come and go with each connection; their medians do not.
+    """
+    rows = []
+    for number in range(10):
+        held = [s for s in samples if min(9, 10 * s[0] // max(1, num_frames)) == number]
+        if held:
+            row: dict[str, float] = {"tenth": number + 1, "frames": held[-1][0]}
+            for name, column in _COLUMNS.items():
+                values = [sample[column] for sample in held]
+                row |= {name: statistics.median_high(values), f"{name}_max": max(values)}
+            rows.append(row)
+    return rows
+
+
+def growth(rows: Sequence[dict[str, float]]) -> dict[str, float]:
+    """Return the growth of the medians from the second tenth, when every buffer has been filled once, to the last."""
+    early = next((row for row in rows if row["tenth"] >= 2), rows[0])
+    return {name: round(rows[-1][name] - early[name], 2) for name in _COLUMNS}
+
+
+def as_markdown(result: dict[str, Any], env: dict[str, str]) -> str:
+    """Return the report; `result` is what soak.py writes as JSON, also that of runs before the detector was noted."""
+    snapshot = result["snapshot"]
+    rows = tenths(result["samples"], snapshot["num_frames"])
+    lines = [
+        f"# Soak of the live loop, {env['hardware']}", "", f"{env['date']}, Python {env['python']}.", "",
+        f"    {env['command']}", "",
+        f"{snapshot['num_frames']:,} frames in {snapshot['seconds']:,.0f} s, {snapshot['num_faces']:,} faces, two "
+        "sources, one of them a stream that fails all the time. "
+        f"Detector: {result.get('detector', 'not noted')}. Outputs: {', '.join(s['name'] for s in snapshot['sinks'])}.",
+        "", "| what | value |", "|---|---|", *_growth_rows(growth(rows)), *_fault_rows(snapshot), "",
+        "| tenth | frames | memory, MB | max | files | max | threads | max |", "|---|---|---|---|---|---|---|---|",
+        *map(_tenth_row, rows), "",
+        "Memory is resident memory of the loop's process; beside each median stands the maximum of its tenth.",
+    ]  # fmt: skip
+    return "\n".join([*lines, ""])
+
+
+def _growth_rows(found: dict[str, float]) -> list[str]:
+    return [
+        f"| growth of resident memory, from the second tenth to the last | {found['rss_mb']:+.2f} MB |",
+        f"| of open file descriptors | {found['fds']:+.0f} |",
+        f"| of threads | {found['threads']:+.0f} |",
+    ]
+
+
+def _fault_rows(snapshot: dict[str, Any]) -> list[str]:
+    health = snapshot["sources"][1]["health"]
+    slow = next(sink for sink in snapshot["sinks"] if sink["name"] == "slow")
+    return [
+        f"| the stream came back | {health['num_reconnects']} times |",
+        f"| stalls | {health['num_stalls']} |",
+        f"| frozen pictures | {health['num_frozen']} |",
+        f"| corrupt frames skipped | {health['num_corrupt']} |",
+        f"| changes of size | {health['num_size_changes']} |",
+        f"| dropped for the slow output | {slow['num_dropped']:,} |",
+    ]
+
+
+def _tenth_row(row: dict[str, float]) -> str:
+    cells = [f"{row['tenth']:.0f}", f"{row['frames']:,.0f}", f"{row['rss_mb']:.1f}", f"{row['rss_mb_max']:.1f}"]
+    cells += [f"{row[name]:.0f}" for name in ("fds", "fds_max", "threads", "threads_max")]
+    return f"| {' | '.join(cells)} |"

@@ -1,0 +1,155 @@
+"""Memory of `fer-deploy analyze` over a long video: resident memory of its process, second by second.
+
+The clips are strung together, again and again, into one temporary MP4; the command runs in a process of its own, with
+the annotated video unless --no-video. What counts is that a tenth of the frames takes no more than the one before, and
+what joining the parts and writing the report takes on top.
+
+    python benchmarks/analyze.py
+    python benchmarks/analyze.py --frames 200000 --no-video
+"""
+
+import itertools
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import click
+import psutil
+import torch
+from _analyze_report import as_markdown
+from _harness import environment, result_path, shared_clips, shared_yunet, write_results
+from rich.console import Console
+
+from fer_deploy.live.sinks.picture_fit import fit_picture
+from fer_deploy.live.sinks.video_encoder import VideoEncoder
+from fer_deploy.live.sources import open_source
+from fer_deploy.vision.types import Frame
+
+SAMPLE_S = 1.0
+_console = Console()
+_there = click.Path(path_type=Path, exists=True)
+
+
+class Sample(NamedTuple):
+    """The process at one moment; `frames` are those in its last checkpoint, None once the parts are being joined."""
+
+    seconds: float
+    rss_mb: float
+    frames: int | None
+
+
+def write_long(clips: Sequence[Path], num_frames: int, path: Path) -> None:
+    """Write the clips' frames in turn until there are enough, as H.264 of the first clip's size and speed.
+
+    Raises:
+        StreamError: a clip cannot be opened or holds no frame.
+    """
+    encoder: VideoEncoder | None = None
+    size, fps = (0, 0), 0.0
+    for index, frame in enumerate(itertools.islice(_frames_of(clips), num_frames)):
+        if encoder is None:
+            height, width = frame.frame_bgr.shape[:2]
+            size, fps = (width - width % 2, height - height % 2), _fps_of(clips[0])
+            encoder = VideoEncoder(path, size=size, fps=fps, is_live=False)
+        encoder.add(fit_picture(frame.frame_bgr, size), index / fps)
+    assert encoder is not None
+    encoder.close()
+
+
+def _frames_of(clips: Sequence[Path]) -> Iterator[Frame]:
+    for clip in itertools.cycle(clips):
+        source = open_source(str(clip))
+        try:
+            yield from source.frames()
+        finally:
+            source.close()
+
+
+def _fps_of(clip: Path) -> float:
+    source = open_source(str(clip))
+    source.close()
+    return source.fps
+
+
+def measure(video: Path, out: Path, options: Sequence[str], *, every_s: float = SAMPLE_S) -> dict[str, Any]:
+    """Run the command on a video and return its samples, seconds and summary.
+
+    Raises:
+        click.ClickException: it failed; with its last words.
+    """
+    command = [sys.executable, "-m", "fer_deploy", "analyze", str(video), "--out", str(out), *options]
+    started = time.monotonic()
+    with tempfile.TemporaryFile("w+") as log:
+        child = subprocess.Popen(command, stdout=log, stderr=log)
+        try:
+            samples = list(_samples(child, out / video.stem, started, every_s))
+        finally:
+            child.kill()
+            child.wait()
+        log.seek(0)
+        words = log.read()
+    if child.returncode:
+        raise click.ClickException(f"{' '.join(command)} failed: {words.strip()[-1500:]}")
+    summary = json.loads((out / video.stem / "summary.json").read_text())
+    kept = {name: summary[name] for name in ("engine", "detector", "duration_s", "fps", "picture_size", "accounting")}
+    return {"seconds": time.monotonic() - started, "options": list(options), "summary": kept, "samples": samples}
+
+
+def _samples(child: "subprocess.Popen[bytes]", folder: Path, started: float, every_s: float) -> Iterator[Sample]:
+    process, frames, is_begun = psutil.Process(child.pid), 0, False
+    while True:
+        try:
+            child.wait(every_s)
+            return
+        except subprocess.TimeoutExpired:
+            state = _checkpoint(folder)
+        is_begun = is_begun or state is not None
+        frames = state["accounting"]["num_analyzed"] if state is not None else frames
+        is_joining = state["is_complete"] if state is not None else is_begun
+        rss_mb = process.memory_info().rss / 1e6
+        if rss_mb:  # none is left once the process has ended, though it was not waited for
+            yield Sample(time.monotonic() - started, rss_mb, None if is_joining else frames)
+
+
+def _checkpoint(folder: Path) -> dict[str, Any] | None:
+    try:
+        state: dict[str, Any] = json.loads((folder / "parts" / "checkpoint.json").read_bytes())
+    except FileNotFoundError:
+        return None
+    return state
+
+
+@click.command()
+@click.option(
+    "--clip", "clips", type=_there, multiple=True, help="Several times.  [default: those beside the checkout]"
+)
+@click.option("--yunet", type=_there, help="YuNet's .onnx.  [default: $FER_YUNET, the cache, beside the checkout]")
+@click.option("--frames", default=20_000, show_default=True, help="Of the long video.")
+@click.option("--detect-every", default=1, show_default=True)
+@click.option("--video/--no-video", default=True, show_default=True, help="Write the annotated video.")
+@click.option("--out", type=click.Path(path_type=Path), help=".md to write.  [default: in benchmarks/results]")
+def main(clips: tuple[Path, ...], yunet: Path | None, frames: int, detect_every: int, video: bool, out: Path | None
+         ) -> None:  # fmt: skip
+    """Analyze a long video and watch the memory; results into benchmarks/results."""
+    clips, yunet = clips or shared_clips(), yunet or shared_yunet()
+    options = ["--detector", "yunet", "--detector-model", str(yunet), "--detect-every", str(detect_every)]
+    with tempfile.TemporaryDirectory() as folder:
+        long = Path(folder) / "long.mp4"
+        write_long(clips, frames, long)
+        _console.print(f"{long}: {frames} frames, {long.stat().st_size / 1e6:.0f} MB")
+        result = measure(long, Path(folder) / "out", [*options, "--video" if video else "--no-video"])
+    device = torch.device("cpu")
+    env = environment(device)
+    path = out or result_path("analyze", device)
+    result["clips"] = [clip.name for clip in clips]
+    write_results(path, {"environment": env, **result}, as_markdown(result, env))
+    _console.print(f"written: {path}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,33 @@
+"""Which detector a config comes to on this machine, in words: `auto` is not to choose in silence."""
+
+from typing import Final
+
+from fer_deploy.detectors.config import DetectorConfig
+from fer_deploy.detectors.yunet_file import NUM_BYTES, file_at_hand, yunet_file
+
+_HAAR: Final = "Haar"
+
+
+def is_haar(config: DetectorConfig) -> bool:
+    """Return whether Haar runs, by its name or because `auto` finds no file of YuNet."""
+    return config.detector == "haar" or (config.detector == "auto" and file_at_hand(config.detector_model) is None)
+
+
+def describe_detector(config: DetectorConfig) -> str:
+    """Return "Haar" or "YuNet (FILE)".
+
+    Raises:
+        ArtifactError: YuNet's file would have to be downloaded and cannot; not after `build_detectors`.
+    """
+    return _HAAR if is_haar(config) else f"YuNet ({yunet_file(config.detector_model)})"
+
+
+def detector_line(config: DetectorConfig) -> str:
+    """Return the line for people: the same, and what `auto` gives up where it comes to Haar."""
+    name = describe_detector(config)
+    if config.detector == "auto" and name == _HAAR:
+        name += (
+            ", which misses turned and small faces "
+            f"(--detector yunet fetches a better one once, {NUM_BYTES / 1000:.0f} kB)"
+        )
+    return f"detector: {name}"
