@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fer_deploy.engines.base import Engine
 from fer_deploy.live.intake import Chunk
 from fer_deploy.live.load import DetectionInterval
+from fer_deploy.live.sources import Source
 from fer_deploy.live.turnstile import Turnstile
 from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.people import People
@@ -50,7 +51,7 @@ class SourceAnalysis:
     """The analysis of one source's frames: its people, and the order in which they are seen."""
 
     def __init__(self, people: People, engine: Engine, crop: CropConfig, interval: DetectionInterval,
-                 *, is_live: bool, deliver: Deliver) -> None:  # fmt: skip
+                 *, source: Source, deliver: Deliver) -> None:  # fmt: skip
         """Take what belongs to this source.
 
         Args:
@@ -58,11 +59,11 @@ class SourceAnalysis:
             engine: shared by all sources; one that is not concurrent is used by one worker at a time.
             crop: how faces are cut out.
             interval: how often the detector looks.
-            is_live: predict faces between two detections rather than interpolate.
+            source: live, faces between two detections are predicted rather than interpolated.
             deliver: called with each result, in order, by the worker whose turn it is.
         """
         self._people, self._engine, self._crop, self._interval = people, engine, crop, interval
-        self._is_live, self._deliver = is_live, deliver
+        self._source, self._is_live, self._deliver = source, source.is_live, deliver
         self._tracking, self._handover = Turnstile(), Turnstile()
         self._last_seen: tuple[float, Faces] | None = None
         self._num_dropped = 0
@@ -93,7 +94,9 @@ class SourceAnalysis:
         taken_ns = time.monotonic_ns()
         timer = StageTimer()
         is_looked_at = self._frames_to_look_at(chunk)
-        found = [detector.detect(f.frame_bgr) if look else None for f, look in zip(frames, is_looked_at, strict=True)]
+        found = [
+            self._find(frame, detector) if look else None for frame, look in zip(frames, is_looked_at, strict=True)
+        ]
         timer.done("detect")
         with self._tracking.turn(chunk.ticket):
             timer.done("wait")
@@ -112,6 +115,10 @@ class SourceAnalysis:
             timer.done("smooth")
             self._note_work(timer, sum(is_looked_at), len(frames))
             self._hand_over(frames, results, timer.of_one_frame(len(frames)), taken_ns)
+
+    def _find(self, frame: Frame, detector: Detector) -> list[Detection]:
+        is_photo = bool(frame.name)  # no two of a folder need show the same scene
+        return detector.detect(frame.frame_bgr, None if is_photo else self._source.first_size)
 
     def _frames_to_look_at(self, chunk: Chunk) -> list[bool]:
         """In a recording each k-th, counted from the chunk's end, so that both sides of what lies between are known."""

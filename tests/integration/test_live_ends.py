@@ -202,7 +202,7 @@ class TestIteration:
 
 def test_all_faces_of_a_live_frame_are_one_batch():
     class Crowd(OneFaceDetector):
-        def detect(self, frame_bgr):
+        def detect(self, frame_bgr, scene_size=None):
             return [Detection(Box(2 + 19 * i, 10, 19 + 19 * i, 27)) for i in range(5)]
 
     engine = FakeEngine()
