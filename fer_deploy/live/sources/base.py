@@ -34,7 +34,9 @@ class SourceHealth:
 
 
 class Source(ABC):
-    """A sequence of frames. Opened by its constructor, so that a bad source is known before any thread starts.
+    """A sequence of frames.
+
+    Opened by its constructor, so that a bad source is known before any thread starts, unless the user asked to wait.
 
     Attributes:
         is_live: frames come at their own time; what cannot be processed in time is dropped. Otherwise nothing is.
