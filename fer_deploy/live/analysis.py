@@ -117,11 +117,16 @@ class SourceAnalysis:
             self._hand_over(frames, results, timer.of_one_frame(len(frames)), taken_ns)
 
     def _find(self, frame: Frame, detector: Detector) -> list[Detection]:
-        is_photo = bool(frame.name)  # no two of a folder need show the same scene
-        return detector.detect(frame.frame_bgr, None if is_photo else self._source.first_size)
+        return detector.detect(frame.frame_bgr, None if frame.is_photo else self._source.first_size)
 
     def _frames_to_look_at(self, chunk: Chunk) -> list[bool]:
-        """In a recording each k-th, counted from the chunk's end, so that both sides of what lies between are known."""
+        """In a recording each k-th, counted from the chunk's end, so that both sides of what lies between are known.
+
+        Photos are all looked at: nothing lies between them.
+        """
+        return [look or frame.is_photo for look, frame in zip(self._every_kth(chunk), chunk.frames, strict=True)]
+
+    def _every_kth(self, chunk: Chunk) -> list[bool]:
         k, num = self._interval.frames, len(chunk.frames)
         if self._is_live:
             return [(chunk.ticket + i) % k == 0 for i in range(num)]
@@ -131,19 +136,24 @@ class SourceAnalysis:
         if self._is_live:
             return [
                 self._people.follow(frame.frame_bgr, frame.time_s) if detections is None
-                else self._people.see(frame.frame_bgr, detections, frame.time_s)
+                else self._see(frame, detections)
                 for frame, detections in zip(frames, found, strict=True)
             ]  # fmt: skip
         tracked: list[Faces] = []
         for frame, detections in zip(frames, found, strict=True):
             if detections is None:
                 continue
-            before, now = self._last_seen, (frame.time_s, self._people.see(frame.frame_bgr, detections, frame.time_s))
+            before, now = self._last_seen, (frame.time_s, self._see(frame, detections))
             while len(tracked) < len(frames) and found[len(tracked)] is None:
                 tracked.append(self._between(before, now, frames[len(tracked)].time_s))
             tracked.append(now[1])
             self._last_seen = now
         return tracked
+
+    def _see(self, frame: Frame, detections: list[Detection]) -> Faces:
+        if frame.is_photo:
+            self._people.forget()
+        return self._people.see(frame.frame_bgr, detections, frame.time_s)
 
     def _between(self, before: tuple[float, Faces] | None, after: tuple[float, Faces], time_s: float) -> Faces:
         start_s, faces = before if before is not None else after
