@@ -193,6 +193,7 @@ class VideoAnalysis:
         known = state.people
         people = People(config.people, labels) if known is None else People.from_state(config.people, labels, known)
         segment = recording.segment(self._config.frames_per_segment)
+        segment.first_size = state.picture_size  # of the video's first frame, which may be of another segment
         tally = Tally()
         sinks = [tally, *self._open_sinks(parts, state)]
         self._pipeline = LivePipeline(

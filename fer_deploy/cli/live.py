@@ -1,5 +1,6 @@
 """fer-deploy live: flags and printing around `LivePipeline`."""
 
+import itertools
 import json
 import logging
 from collections.abc import Callable, Iterator
@@ -68,21 +69,53 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
     # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.
-    with open_engine(
-        config.engine or bundled_model_for(config.device), device=config.device, threads=1, **permissions
-    ) as engine:
+    with (
+        _ended_by_signals(console) as waiting,
+        open_engine(
+            config.engine or bundled_model_for(config.device), device=config.device, threads=1, **permissions
+        ) as engine,
+    ):
         console.print(f"engine: {engine.description}", highlight=False)
         made_with = {"engine": engine.description, "detector": describe_detector(config.detection)}
-        pipeline = _open_pipeline(config, engine, console)
+        pipeline = _open_pipeline(config, engine, console, waiting)
         try:
-            with stop_on_signals(pipeline.stop), _progress(console) as on_progress:
+            with _progress(console) as on_progress:
                 pipeline.run(on_progress)
         finally:  # after a failure too: what was written until then is whole
             _report(pipeline, config, made_with, as_json=as_json)
 
 
-def _open_pipeline(config: LiveConfig, engine: Engine, console: Console) -> LivePipeline:
-    """Open detector, sources and sinks; on failure none stays open."""
+class _Ended(BaseException):
+    """A signal came while there was no loop yet that could be stopped."""
+
+
+@contextmanager
+def _ended_by_signals(console: Console) -> Iterator[list[LivePipeline]]:
+    """Let Ctrl-C and SIGTERM stop the loop that the block puts into the list, or end the block where it stands."""
+    waiting: list[LivePipeline] = []
+    num_signals = itertools.count(1)
+
+    def stop() -> None:
+        if not waiting:
+            raise _Ended if next(num_signals) == 1 else KeyboardInterrupt
+        waiting[0].stop()
+
+    try:
+        with stop_on_signals(stop):
+            yield waiting
+    except _Ended:
+        console.print("ended before the first frame", highlight=False)
+
+
+def _open_pipeline(config: LiveConfig, engine: Engine, console: Console, waiting: list[LivePipeline]) -> LivePipeline:
+    """Open detector, sources and sinks; on failure none stays open.
+
+    Args:
+        config: what to open.
+        engine: shared by all sources.
+        console: for people.
+        waiting: takes the loop as soon as there is one.
+    """
     detectors = build_detectors(config.detection)
     console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
     with ExitStack() as opened:
@@ -91,7 +124,6 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console) -> Live
             source = open_source(text, config.stream)
             opened.callback(source.close)
             sources.append(PacedSource(source) if config.realtime and not source.is_live else source)
-        waiting: list[LivePipeline] = []
 
         def snapshot() -> LiveSnapshot:
             return waiting[0].snapshot()

@@ -43,7 +43,8 @@ class DetectorConfig(Settings):
     )  # fmt: skip
     roi: Annotated[Region, BeforeValidator(_region), AfterValidator(check_region)] | None = Field(
         default=None,
-        description="where to look: x1,y1,x2,y2 in pixels, or in fractions of the frame where all are up to 1",
+        description="where to look: x1,y1,x2,y2 in pixels of the source's first frame, also where its size changes "
+        "later, or in fractions of the frame where all are up to 1",
     )
     max_faces: int | None = Field(default=None, ge=1, description="of a frame, the largest; none: all")
 

@@ -32,12 +32,18 @@ def check_region(region: Region) -> Region:
     return region
 
 
-def pixels_of(region: Region, width: int, height: int) -> tuple[int, int, int, int]:
-    """Return x1, y1, x2, y2 in pixels, x2 and y2 exclusive, cut to a frame of this size.
+def pixels_of(region: Region, frame_size: tuple[int, int], scene_size: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return x1, y1, x2, y2 in pixels of a frame, x2 and y2 exclusive, cut to it.
+
+    Args:
+        region: fractions, or pixels of a frame of `scene_size`.
+        frame_size: width and height of the frame.
+        scene_size: of the first frame of the same scene.
 
     Raises:
-        ConfigError: no pixel is left.
+        ConfigError: no pixel of the scene is left.
     """
+    width, height = scene_size
     scale = (width, height, width, height) if _is_fraction(region) else (1, 1, 1, 1)
     x1, y1, x2, y2 = (round(value * factor) for value, factor in zip(region, scale, strict=True))
     x2, y2 = min(x2, width), min(y2, height)
@@ -46,7 +52,9 @@ def pixels_of(region: Region, width: int, height: int) -> tuple[int, int, int, i
             f"the region {_words(region)} has no pixel in a frame of {width}x{height}. "
             "Fix: a --roi inside the frame, or in fractions of it such as 0.25,0,0.75,1"
         )
-    return x1, y1, x2, y2
+    across, down = frame_size
+    # Outwards, so that something is left in the smallest frame.
+    return x1 * across // width, y1 * down // height, -(-x2 * across // width), -(-y2 * down // height)
 
 
 def _is_fraction(region: Region) -> bool:

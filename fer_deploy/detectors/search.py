@@ -31,14 +31,20 @@ class FaceSearch:
         self._finder, self._min_face, self._roi, self._max_faces = finder, min_face, roi, max_faces
         self._scaled = np.empty((0, 0, 3), dtype=np.uint8)
 
-    def detect(self, frame_bgr: NDArray[np.uint8]) -> list[Detection]:
+    def detect(self, frame_bgr: NDArray[np.uint8], scene_size: tuple[int, int] | None = None) -> list[Detection]:
         """Return the faces in (H, W, 3) uint8, from left to right, boxes inside the frame.
 
+        Args:
+            frame_bgr: where to look.
+            scene_size: see `Detector.detect`.
+
         Raises:
-            ConfigError: the region has no pixel in this frame.
+            ConfigError: the region has no pixel in a frame of `scene_size`.
         """
         height, width = frame_bgr.shape[:2]
-        x, y, x2, y2 = (0, 0, width, height) if self._roi is None else pixels_of(self._roi, width, height)
+        x, y, x2, y2 = (0, 0, width, height)
+        if self._roi is not None:
+            x, y, x2, y2 = pixels_of(self._roi, (width, height), scene_size or (width, height))
         found = self._find(frame_bgr[y:y2, x:x2], min(height, width))
         if len(found.boxes_xyxy) == 0:
             return []

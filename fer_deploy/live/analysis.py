@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from fer_deploy.engines.base import Engine
 from fer_deploy.live.intake import Chunk
 from fer_deploy.live.load import DetectionInterval
+from fer_deploy.live.sources import Source
 from fer_deploy.live.turnstile import Turnstile
 from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.people import People
@@ -50,7 +51,7 @@ class SourceAnalysis:
     """The analysis of one source's frames: its people, and the order in which they are seen."""
 
     def __init__(self, people: People, engine: Engine, crop: CropConfig, interval: DetectionInterval,
-                 *, is_live: bool, deliver: Deliver) -> None:  # fmt: skip
+                 *, source: Source, deliver: Deliver) -> None:  # fmt: skip
         """Take what belongs to this source.
 
         Args:
@@ -58,11 +59,11 @@ class SourceAnalysis:
             engine: shared by all sources; one that is not concurrent is used by one worker at a time.
             crop: how faces are cut out.
             interval: how often the detector looks.
-            is_live: predict faces between two detections rather than interpolate.
+            source: live, faces between two detections are predicted rather than interpolated.
             deliver: called with each result, in order, by the worker whose turn it is.
         """
         self._people, self._engine, self._crop, self._interval = people, engine, crop, interval
-        self._is_live, self._deliver = is_live, deliver
+        self._source, self._is_live, self._deliver = source, source.is_live, deliver
         self._tracking, self._handover = Turnstile(), Turnstile()
         self._last_seen: tuple[float, Faces] | None = None
         self._num_dropped = 0
@@ -93,7 +94,9 @@ class SourceAnalysis:
         taken_ns = time.monotonic_ns()
         timer = StageTimer()
         is_looked_at = self._frames_to_look_at(chunk)
-        found = [detector.detect(f.frame_bgr) if look else None for f, look in zip(frames, is_looked_at, strict=True)]
+        found = [
+            self._find(frame, detector) if look else None for frame, look in zip(frames, is_looked_at, strict=True)
+        ]
         timer.done("detect")
         with self._tracking.turn(chunk.ticket):
             timer.done("wait")
@@ -113,8 +116,17 @@ class SourceAnalysis:
             self._note_work(timer, sum(is_looked_at), len(frames))
             self._hand_over(frames, results, timer.of_one_frame(len(frames)), taken_ns)
 
+    def _find(self, frame: Frame, detector: Detector) -> list[Detection]:
+        return detector.detect(frame.frame_bgr, None if frame.is_photo else self._source.first_size)
+
     def _frames_to_look_at(self, chunk: Chunk) -> list[bool]:
-        """In a recording each k-th, counted from the chunk's end, so that both sides of what lies between are known."""
+        """In a recording each k-th, counted from the chunk's end, so that both sides of what lies between are known.
+
+        Photos are all looked at: nothing lies between them.
+        """
+        return [look or frame.is_photo for look, frame in zip(self._every_kth(chunk), chunk.frames, strict=True)]
+
+    def _every_kth(self, chunk: Chunk) -> list[bool]:
         k, num = self._interval.frames, len(chunk.frames)
         if self._is_live:
             return [(chunk.ticket + i) % k == 0 for i in range(num)]
@@ -124,19 +136,24 @@ class SourceAnalysis:
         if self._is_live:
             return [
                 self._people.follow(frame.frame_bgr, frame.time_s) if detections is None
-                else self._people.see(frame.frame_bgr, detections, frame.time_s)
+                else self._see(frame, detections)
                 for frame, detections in zip(frames, found, strict=True)
             ]  # fmt: skip
         tracked: list[Faces] = []
         for frame, detections in zip(frames, found, strict=True):
             if detections is None:
                 continue
-            before, now = self._last_seen, (frame.time_s, self._people.see(frame.frame_bgr, detections, frame.time_s))
+            before, now = self._last_seen, (frame.time_s, self._see(frame, detections))
             while len(tracked) < len(frames) and found[len(tracked)] is None:
                 tracked.append(self._between(before, now, frames[len(tracked)].time_s))
             tracked.append(now[1])
             self._last_seen = now
         return tracked
+
+    def _see(self, frame: Frame, detections: list[Detection]) -> Faces:
+        if frame.is_photo:
+            self._people.forget()
+        return self._people.see(frame.frame_bgr, detections, frame.time_s)
 
     def _between(self, before: tuple[float, Faces] | None, after: tuple[float, Faces], time_s: float) -> Faces:
         start_s, faces = before if before is not None else after

@@ -68,6 +68,11 @@ class Intake:
         """Return how many frames of a source gave way to newer ones."""
         return self._lanes[source].num_dropped
 
+    def set_live(self, source: int, is_live: bool) -> None:
+        """Say what a source proved to be that could not be asked before; called ahead of its first frame."""
+        with self._changed:
+            self._lanes[source].is_live = is_live
+
     def put(self, source: int, frame: Frame) -> bool:
         """Add a frame, waiting or dropping as the lane does. Return False once no further frame is wanted."""
         lane = self._lanes[source]

@@ -1,4 +1,11 @@
-"""Outlet: a sink with the results that wait for it, and what becomes of it when it is slow or fails."""
+"""Outlet: a sink with the results that wait for it, and what becomes of it when it is slow or fails.
+
+The policy is the run's, not the sink's. Live every sink drops its oldest results: waiting for one would fill the
+workers' hands, then the intake, and in the end cost all other sinks the newest frames. A sink says how many may wait
+for it: one for a window, which shows the newest, thirty for a video, whose encoder may be behind for a second. For the
+same reason a sink that failed does not end a live run: a full disk is no reason to take the page from whoever watches.
+The run goes on without it, says so, and fails at its end. Without live sources nothing may be lost: it ends at once.
+"""
 
 import threading
 from typing import Any

@@ -58,9 +58,11 @@ def _add_window(add: Callable[[Sink], None], sources: Sequence[Source], tell: Ca
 def _add_files(add: Callable[[Sink], None], config: OutputConfig, sources: Sequence[Source],
                labels: tuple[str, ...]) -> None:  # fmt: skip
     if config.record is not None:
+        # Beside a live source a recording's results may be dropped, too; evenly spaced they would play too fast.
+        is_live = any(source.is_live for source in sources)
         for number, source in enumerate(sources):
             path = config.record if len(sources) == 1 else config.record.with_stem(f"{config.record.stem}-{number}")
-            add(VideoSink(path, source.fps, is_live=source.is_live, source=number))
+            add(VideoSink(path, source.fps, is_live=is_live, source=number))
     if config.csv is not None:
         add(CsvSink(config.csv, labels))
     if config.parquet is not None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.threads import available_cores
-from fer_deploy.errors import EngineError, FerDeployError, StreamError
+from fer_deploy.errors import ConfigError, EngineError, FerDeployError, StreamError
 from fer_deploy.live.analysis import SourceAnalysis
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.cores import shared_cores
@@ -78,7 +78,7 @@ class LivePipeline:
         self._intervals = [self._interval(source) for source in self._sources]
         met = people or [People(self._config.people, self._labels) for _ in self._sources]
         self._analyses = [
-            SourceAnalysis(known, engine, self._config.crop, interval, is_live=source.is_live, deliver=self._deliver)
+            SourceAnalysis(known, engine, self._config.crop, interval, source=source, deliver=self._deliver)
             for known, interval, source in zip(met, self._intervals, self._sources, strict=True)
         ]
         self._outlets = [Outlet(sink, is_live=self.is_live) for sink in sinks]
@@ -169,6 +169,9 @@ class LivePipeline:
                 if not source.is_live:
                     self.stats.add_duration("decode", time.monotonic_ns() - started_ns)
                 source.health.num_captured += 1
+                if source.first_size is None:
+                    source.first_size = frame.frame_bgr.shape[1], frame.frame_bgr.shape[0]
+                    self._intake.set_live(number, source.is_live)
                 if not self._intake.put(number, replace(frame, source=number) if number else frame):
                     break
                 started_ns = time.monotonic_ns()
@@ -183,10 +186,13 @@ class LivePipeline:
         try:
             detector = self._detectors()
             while (chunk := self._intake.take()) is not None:
-                analysis = self._analyses[chunk.source]
-                analysis.run(chunk, detector, self._engine_turn, self._intake.num_dropped(chunk.source))
-        except Aborted:
-            pass
+                try:
+                    analysis = self._analyses[chunk.source]
+                    analysis.run(chunk, detector, self._engine_turn, self._intake.num_dropped(chunk.source))
+                except Aborted:
+                    pass  # of a source that was given up: the others may go on
+                except ConfigError as err:  # the settings do not fit this source's frames
+                    self._on_error("infer", err, source=self._sources[chunk.source])
         except Exception as err:  # noqa: BLE001 - a worker's end
             self._on_error("infer", err)
         finally:
@@ -260,8 +266,8 @@ class LivePipeline:
                         f"the {outlet.sink.name} sink did not end within {limit:g} s; what it wrote may lack its end"
                     )
 
-    def _on_error(self, stage: str, err: Exception) -> None:
-        """Keep the first failure. A source's leaves the others running; a worker's ends the run."""
+    def _on_error(self, stage: str, err: Exception, source: Source | None = None) -> None:
+        """Keep the first failure. A source's leaves the others running; any other of a worker ends the run."""
         if not isinstance(err, FerDeployError):
             kind = StreamError if stage == "capture" else EngineError
             cause, err = err, kind(f"the {stage} thread failed: {type(err).__name__}: {err}")
@@ -270,11 +276,13 @@ class LivePipeline:
         with self._lock:
             if self._failure is None:
                 self._failure = err
-        if stage == "capture":
-            if len(self._sources) > 1:
-                _log.warning("%s", err)
+        if stage != "capture" and source is None:
+            self._intake.close()
             return
-        self._intake.close()
+        if len(self._sources) > 1:
+            _log.warning("%s", err)
+        if source is not None:
+            source.stop()
 
     def _raise_failure(self) -> None:
         """Raise the first failure; not what capture met beyond the last frame that was wanted."""

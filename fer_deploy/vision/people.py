@@ -77,6 +77,13 @@ class People:
         """
         return self._tracker.see(frame_bgr, detections, time_s)
 
+    def forget(self) -> None:
+        """Take everybody in the next `see` for somebody new, with an emotion that nothing before has smoothed.
+
+        For pictures that are no film; called by the thread of `see`.
+        """
+        self._tracker.forget()  # a new number is new to the smoothing, too
+
     def follow(self, frame_bgr: NDArray[np.uint8], time_s: float) -> tuple[TrackedFace, ...]:
         """Return the faces of the last `see` as they are in a later frame that no detector looked at.
 

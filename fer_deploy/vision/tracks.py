@@ -88,6 +88,10 @@ class Tracker:
             if box is not None
         )
 
+    def forget(self) -> None:
+        """Take everybody in the next frame for somebody new."""
+        self._now.tracks, self._seen_frame = [], None
+
     def state(self) -> dict[str, Any]:
         """Return what is known, for JSON."""
         self._cut_patches()

@@ -26,6 +26,11 @@ class Frame:
     name: str = ""
     source: int = 0
 
+    @property
+    def is_photo(self) -> bool:
+        """Whether it stands for itself: what the pictures of a folder show need have nothing to do with one another."""
+        return bool(self.name)
+
 
 @dataclass(frozen=True)
 class Box:

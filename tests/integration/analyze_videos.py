@@ -39,7 +39,7 @@ def write_squares(path: Path, num: int, *, squares: int = 2, size: tuple[int, in
 class SquareDetector:
     """Finds what is brighter than the ground."""
 
-    def detect(self, frame_bgr: np.ndarray) -> list[Detection]:
+    def detect(self, frame_bgr: np.ndarray, scene_size: object = None) -> list[Detection]:
         mask = (frame_bgr[..., 1] > 50).astype(np.uint8)
         num, _, stats, _ = cv2.connectedComponentsWithStats(mask)
         boxes = [stats[i] for i in range(1, num) if stats[i, cv2.CC_STAT_AREA] > 100]

@@ -2,7 +2,8 @@
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -68,6 +69,20 @@ class ScriptedSource(Source):
             raise self._close_error
 
 
+class SizedSource(ScriptedSource):
+    """A recording of frames of these widths and heights, of pictures with these names."""
+
+    def __init__(self, sizes: Sequence[tuple[int, int]], *, names: Sequence[str] = ()) -> None:
+        super().__init__(len(sizes))
+        self._sizes, self._names = sizes, names
+
+    def frames(self) -> Iterator[Frame]:
+        for frame in super().frames():
+            width, height = self._sizes[frame.index]
+            name = self._names[frame.index] if self._names else ""
+            yield replace(frame, frame_bgr=cv2.resize(frame.frame_bgr, (width, height)), name=name)
+
+
 class OneFaceDetector:
     """Finds the same box in every frame, all workers' frames counted together; raises at the n-th."""
 
@@ -78,7 +93,7 @@ class OneFaceDetector:
         """Return what a worker gets: the one detector, for all of them."""
         return self
 
-    def detect(self, frame_bgr: np.ndarray) -> list[Detection]:
+    def detect(self, frame_bgr: np.ndarray, scene_size: object = None) -> list[Detection]:
         with self._lock:
             self.num_looks += 1
             if self.num_looks - 1 == self._fail_at:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from integration.camera_server import CameraServer, picture
 
-_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n\r\n"
+_HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: multipart/x-mixed-replace; boundary=frame\r\n%s\r\n"
 _REFUSAL = b"HTTP/1.1 401 Unauthorized\r\nWWW-Authenticate: Basic realm=cam\r\nContent-Length: 0\r\n\r\n"
 
 
@@ -18,7 +18,9 @@ def jpeg(level: int, *, width: int = 64, height: int = 48) -> bytes:
 
 
 class MjpegServer(CameraServer):
-    """`GET` anything."""
+    """`GET` anything. `extra_head` goes into the answer's head."""
+
+    extra_head = b""
 
     def url(self, login: str = "", query: str = "") -> str:
         """Return the address, with a login and a query if given."""
@@ -29,7 +31,7 @@ class MjpegServer(CameraServer):
         if not self.is_allowed(self.read_request(client)):
             client.sendall(_REFUSAL)
             return
-        client.sendall(_HEAD)
+        client.sendall(_HEAD % self.extra_head)
         level = 0
         while self.is_wanted():
             level += self.mode != "still"

@@ -2,7 +2,9 @@
 
 import json
 import threading
+from dataclasses import replace
 
+import numpy as np
 import pytest
 from integration.live_fakes import (
     GUARD_S,
@@ -16,12 +18,22 @@ from integration.live_fakes import (
     num_video_frames,
     run_guarded,
 )
+from integration.source_watching import wait_until
 
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import StreamError
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import JsonlSink, VideoSink
 from fer_deploy.vision.types import Box, Detection
+
+
+class Photos(ScriptedSource):
+    """Named pictures, by turns a little dark and a little bright."""
+
+    def frames(self):
+        for frame in super().frames():
+            level = (115, 140)[frame.index % 2]
+            yield replace(frame, frame_bgr=np.full((80, 100, 3), level, dtype=np.uint8), name=f"{frame.index}.png")
 
 
 class TestRegularEnds:
@@ -200,9 +212,24 @@ class TestIteration:
         assert live_threads() == []
 
 
+@pytest.mark.parametrize("detect_every", [1, 3])
+@pytest.mark.parametrize("is_live", [False, True])
+def test_photos_are_no_film(detect_every, is_live):
+    """The same place in each, as in portraits; somebody else, who looks a little otherwise."""
+    seen = []
+    one_by_one = {"is_live": is_live, "before": lambda index: wait_until(lambda: not is_live or len(seen) == index)}
+    for result in make_pipeline(Photos(4, **one_by_one), detect_every=detect_every):
+        seen += result.faces
+    assert [face.face.track_id for face in seen] == [1, 2, 3, 4]
+    assert all(face.face.is_detected for face in seen)
+    assert [face.emotion.label for face in seen] == ["dark", "bright"] * 2
+    assert max(face.emotion.confidence for face in seen) < 0.6
+    assert [face.smoothed for face in seen] == [face.emotion for face in seen]
+
+
 def test_all_faces_of_a_live_frame_are_one_batch():
     class Crowd(OneFaceDetector):
-        def detect(self, frame_bgr):
+        def detect(self, frame_bgr, scene_size=None):
             return [Detection(Box(2 + 19 * i, 10, 19 + 19 * i, 27)) for i in range(5)]
 
     engine = FakeEngine()

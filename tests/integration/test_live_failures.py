@@ -5,6 +5,7 @@ import threading
 from collections import namedtuple
 from pathlib import Path
 
+import numpy as np
 import pytest
 from integration.live_fakes import (
     GUARD_S,
@@ -12,16 +13,20 @@ from integration.live_fakes import (
     CountingSink,
     OneFaceDetector,
     ScriptedSource,
+    SizedSource,
     make_pipeline,
     num_video_frames,
     run_guarded,
 )
 
+from fer_deploy.detectors.finder import FoundFaces
+from fer_deploy.detectors.search import FaceSearch
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import ConfigError, EngineError, SinkError, StreamError
 from fer_deploy.live import pipeline as pipeline_module
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import JsonlSink, VideoSink
+from fer_deploy.vision.types import Box
 
 
 def fails(source, sinks, *, detector=None, engine=None):
@@ -185,6 +190,41 @@ class TestSinksOfLiveLoops:
             release.set()
         assert good.num_closed == 1
         assert pipeline.snapshot().num_frames == 10
+
+
+class TestRegion:
+    """`OneFinder` stands for the network; what picks its part of the frame is the real `FaceSearch`."""
+
+    ROI = (50, 0, 100, 80)  # pixels: the right half of `make_frame`'s 100x80
+
+    class OneFinder:
+        smallest_face, largest_picture = 16, None
+
+        def find(self, picture_bgr):
+            height, width = picture_bgr.shape[:2]
+            return FoundFaces(np.array([[0, 0, width, height]], np.float32), np.ones(1, np.float32))
+
+    def boxes(self, sources):
+        pipeline = make_pipeline(sources, detector=lambda: FaceSearch(self.OneFinder(), roi=self.ROI))
+        return [[face.box for face in result.faces] for result in pipeline]
+
+    def test_a_camera_that_changes_its_size_shows_the_same_scene(self):
+        source = SizedSource([(100, 80)] * 2 + [(50, 40)] * 2 + [(200, 160)])
+        assert self.boxes(source) == [[Box(50, 0, 100, 80)]] * 2 + [[Box(25, 0, 50, 40)]] * 2 + [
+            [Box(100, 0, 200, 160)]
+        ]
+
+    def test_photos_are_scenes_of_their_own(self):
+        source = SizedSource([(200, 80), (100, 80)], names=("a.png", "b.png"))
+        assert self.boxes(source) == [[Box(50, 0, 100, 80)]] * 2
+
+    def test_a_camera_without_such_pixels_leaves_the_others_running(self, caplog):
+        small, whole = SizedSource([(40, 30)] * 300), SizedSource([(100, 80)] * 30)
+        with pytest.raises(ConfigError, match=r"has no pixel in a frame of 40x30\. Fix: "):
+            self.boxes([small, whole])
+        assert whole.num_yielded == 30
+        assert small.num_yielded < 300
+        assert "has no pixel in a frame of 40x30" in caplog.text
 
 
 class TestSources:

@@ -10,8 +10,10 @@ from pathlib import Path
 
 import pytest
 from integration.live_fakes import num_video_frames
+from integration.source_watching import wait_until
 
 START_S = 60
+LIVE = (sys.executable, "-c", "from fer_deploy.cli import main; main()", "live", "--no-display")
 
 
 def wait_for_lines(process: subprocess.Popen, path: Path, num: int) -> None:
@@ -24,11 +26,8 @@ def wait_for_lines(process: subprocess.Popen, path: Path, num: int) -> None:
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_signal_finalizes(number, tmp_path):
-    command = [sys.executable, "-c", "from fer_deploy.cli import main; main()", "live", "--source", "synthetic"]
-    outputs = ["--no-display", "--record", "a.mp4", "--jsonl", "a.jsonl", "--json"]
-    process = subprocess.Popen(
-        command + outputs, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    flags = ["--source", "synthetic", "--record", "a.mp4", "--jsonl", "a.jsonl", "--json"]
+    process = subprocess.Popen([*LIVE, *flags], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         wait_for_lines(process, tmp_path / "a.jsonl", 3)
         process.send_signal(number)
@@ -41,3 +40,25 @@ def test_signal_finalizes(number, tmp_path):
     assert len(lines) >= 3
     assert num_video_frames(tmp_path / "a.mp4") == len(lines) == json.loads(stdout)["num_frames"]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.jsonl", "a.mp4"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("flags", [(), ("--keep-trying",)])
+def test_signal_while_a_camera_does_not_answer(number, flags, tmp_path, tiny_onnx, mjpeg_camera):
+    mjpeg_camera.mode = "mute"
+    settings = tmp_path / "live.yaml"
+    settings.write_text("stream: {connect_s: 500.0}\n")  # only the signal can have ended it
+    flags = ("--config", settings, "--source", mjpeg_camera.url(), "--engine", tiny_onnx, "--jsonl", "a.jsonl", *flags)
+    process = subprocess.Popen(
+        [*LIVE, *flags],
+        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        wait_until(lambda: mjpeg_camera.num_clients > 0 or process.poll() is not None)
+        process.send_signal(number)
+        _, stderr = process.communicate(timeout=START_S)
+    finally:
+        process.kill()
+    assert process.returncode == 0, stderr
+    assert "Aborted" not in stderr
+    assert ("ended before the first frame" in stderr) == ("--keep-trying" not in flags)

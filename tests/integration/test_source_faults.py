@@ -3,7 +3,11 @@
 import re
 import threading
 
+import av
 import pytest
+from integration.camera_server import picture
+from integration.file_server import FileServer
+from integration.mjpeg_server import MjpegServer
 from integration.source_watching import good_again_when, wait_until, watched
 
 from fer_deploy.errors import StreamError
@@ -131,3 +135,54 @@ class TestFaults:
             ):
                 seen.rest()
             assert seen.source.health.num_reconnects == 0
+
+
+FPS = 25
+
+
+def write_playlist(folder, *, num: int, has_end: bool):
+    """Write `live.m3u8` of `num` segments of a second each."""
+    for number in range(num):
+        with av.open(str(folder / f"{number}.ts"), "w") as container:
+            stream = container.add_stream("libx264", rate=FPS)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+            for index in range(number * FPS, (number + 1) * FPS):
+                frame = av.VideoFrame.from_ndarray(picture(index, width=64, height=48), format="bgr24")
+                frame.pts = index
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+    segments = "".join(f"#EXTINF:1.0,\n{number}.ts\n" for number in range(num))
+    head = "#EXTM3U\n#EXT-X-VERSION:3\n#EXT-X-TARGETDURATION:1\n#EXT-X-MEDIA-SEQUENCE:0\n"
+    (folder / "live.m3u8").write_text(head + segments + ("#EXT-X-ENDLIST\n" if has_end else ""))
+
+
+@pytest.mark.usefixtures("no_delay")
+class TestWhatCountsAsLive:
+    """A size alone makes no recording."""
+
+    def test_playlist_without_end(self, tmp_path):
+        write_playlist(tmp_path, num=3, has_end=False)
+        with FileServer(tmp_path) as server, watched(server.url("live.m3u8"), stall_s=4.0) as seen:
+            assert seen.source.is_live
+            last = seen.until(lambda frame: frame.index >= 2 * FPS)
+            assert last.time_s > 1  # at the camera's pace, not as fast as the segments can be read
+            seen.until(lambda frame: seen.source.health.num_reconnects == 1)
+            assert seen.source.health.num_stalls == 1
+
+    def test_playlist_with_an_end(self, tmp_path):
+        write_playlist(tmp_path, num=2, has_end=True)
+        with FileServer(tmp_path) as server, watched(server.url("live.m3u8")) as seen:
+            assert not seen.source.is_live
+            assert len(seen.rest()) == 2 * FPS
+
+    def test_camera_that_makes_up_a_size(self):
+        with MjpegServer() as camera:
+            camera.extra_head = b"Content-Length: 100000000\r\n"
+            with watched(camera.url()) as seen:
+                health = seen.source.health
+                assert seen.source.is_live
+                seen.until(lambda frame: frame.index >= 3)
+                camera.mode = "end"
+                mending = good_again_when(camera, lambda: health.state == "reconnecting")
+                seen.until(lambda frame: health.num_reconnects == 1)
+                mending.join()

@@ -1,16 +1,22 @@
 """Cameras on the network: connecting, secrets, and stopping at any moment."""
 
+import contextlib
 import logging
 import socket
 import threading
 from pathlib import Path
 
 import pytest
+from integration.analyze_videos import write_squares
+from integration.file_server import FileServer
+from integration.live_fakes import OneFaceDetector
 from integration.mjpeg_server import MjpegServer
 from integration.rtsp_server import RtspServer
 from integration.source_watching import Watched, children, good_again_when, wait_until, watched
 
+from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import StreamError
+from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sources import SourceConfig, open_source, watchdog
 
 SERVERS = [MjpegServer, RtspServer]
@@ -41,10 +47,32 @@ class TestFirstConnection:
         with watched(mjpeg_camera.url(), keep_trying=True) as seen:
             health = seen.source.health
             assert health.state == "connecting"
-            assert "Connection refused" in health.last_error
-            mjpeg_camera.listen()
+            mending = threading.Thread(
+                target=lambda: (wait_until(lambda: "Connection refused" in health.last_error), mjpeg_camera.listen())
+            )
+            mending.start()
             seen.until(lambda frame: frame.index >= 3)
+            mending.join()
             assert (health.state, health.num_reconnects) == ("running", 0)
+
+    def test_a_camera_that_is_waited_for_does_not_delay_another(self):
+        """Not a minute: the patience of `connect_s` with the mute one is not over when the good one delivers."""
+        config = SourceConfig(connect_s=60.0, keep_trying=True)
+        with MjpegServer() as mute, MjpegServer() as good:
+            mute.mode = "mute"
+            sources = [open_source(server.url(), config) for server in (mute, good)]
+            results = iter(LivePipeline(sources, OneFaceDetector(), FakeEngine()))
+            with contextlib.closing(results):
+                assert [next(results).frame.source for _ in range(3)] == [1, 1, 1]
+                assert (sources[0].health.state, sources[0].health.last_error) == ("connecting", "")
+
+    def test_a_recording_that_was_waited_for_is_not_thinned_out(self, tmp_path):
+        write_squares(tmp_path / "a.mkv", 40)
+        with FileServer(tmp_path) as server:
+            source = open_source(server.url("a.mkv"), SourceConfig(keep_trying=True))
+            pipeline = LivePipeline(source, OneFaceDetector(), FakeEngine())
+            snapshot = pipeline.run()
+        assert (snapshot.num_frames, snapshot.num_dropped) == (40, 0)
 
 
 class TestSecrets:

@@ -15,6 +15,10 @@ from numpy.typing import NDArray
 
 ASSUMED_FPS: Final = 30.0
 _ALPHA_LAST: Final = frozenset({"bgra", "bgr0"})
+_PLAYLISTS: Final = frozenset({"hls", "dash"})
+"""The size of these is the playlist's; one that has an end has a duration."""
+_CAMERAS: Final = frozenset({"mpjpeg", "mjpeg"})
+"""JPEG after JPEG: no duration, and cameras announce sizes that they make up, for clients that insist on one."""
 MAX_BAD_READS: Final = 64
 """So many packets in a row that cannot even be read are a broken source, not a scratch in it."""
 
@@ -39,7 +43,8 @@ class VideoDecoder:
         fps: as announced, or `ASSUMED_FPS` where that is absurd.
         num_announced: frames that the container says it holds; None where it does not say.
         num_frames: the same, or estimated from the duration; None where that is not known either.
-        is_endless: neither its duration nor its size is known.
+        is_endless: nobody knows its duration, and its size says nothing of it either.
+        is_playlist: its pictures come in bursts, a file of some seconds at once.
         num_corrupt: packets and pictures that were skipped.
     """
 
@@ -76,7 +81,10 @@ class VideoDecoder:
         duration_s = (self._container.duration or 0) / 1_000_000
         self.num_announced = self._stream.frames or None
         self.num_frames = self.num_announced or round(duration_s * self.fps) or None
-        self.is_endless = duration_s <= 0 and self._container.size <= 0
+        names = set(self._container.format.name.split(","))
+        self.is_playlist = not names.isdisjoint(_PLAYLISTS)
+        is_sizeless = self._container.size <= 0 or self.is_playlist or not names.isdisjoint(_CAMERAS)
+        self.is_endless = duration_s <= 0 and is_sizeless
 
     def pictures(self) -> Iterator[VideoFrame | None]:
         """Yield decoded pictures, not yet converted, until the end; None for something damaged that was skipped.

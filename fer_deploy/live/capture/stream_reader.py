@@ -1,5 +1,7 @@
 """StreamReader: a URL through FFmpeg."""
 
+import time
+
 import av
 import numpy as np
 from av.video.frame import VideoFrame
@@ -8,6 +10,23 @@ from numpy.typing import NDArray
 from fer_deploy.live.capture.decoder import NoVideo, VideoDecoder, reason_from_error
 from fer_deploy.live.capture.protocol import Request
 from fer_deploy.live.capture.reader import ReadFailure
+
+LATE_S, AHEAD_S = 1.0, 60.0
+"""A picture that is due so long ago, or so far ahead, starts a new schedule."""
+
+
+class Pace:
+    """The schedule of pictures that come in bursts: unpaced, most of a burst is dropped, and the pause is a stall."""
+
+    def __init__(self) -> None:
+        self._started_s: float | None = None
+
+    def wait_s(self, time_s: float, now_s: float) -> float:
+        """Return how long to wait with a picture of this presentation time."""
+        ahead_s = 0.0 if self._started_s is None else self._started_s + time_s - now_s
+        if self._started_s is None or not -LATE_S <= ahead_s <= AHEAD_S:
+            self._started_s, ahead_s = now_s - time_s, 0.0
+        return max(0.0, ahead_s)
 
 
 class StreamReader:
@@ -23,6 +42,7 @@ class StreamReader:
         self._picture: VideoFrame | None = None
         self.fps, self.num_frames = self._decoder.fps, self._decoder.num_frames
         self.is_endless = self._decoder.is_endless
+        self._pace = Pace() if self._decoder.is_playlist and self.is_endless else None
 
     @property
     def num_corrupt(self) -> int:
@@ -37,6 +57,8 @@ class StreamReader:
             return False
         except (av.FFmpegError, OSError) as err:
             raise ReadFailure(reason_from_error(err)) from err
+        if self._pace is not None and self._picture is not None and self._picture.time is not None:
+            time.sleep(self._pace.wait_s(self._picture.time, time.monotonic()))  # the process is killed, not asked
         return True
 
     def retrieve(self) -> NDArray[np.uint8] | None:

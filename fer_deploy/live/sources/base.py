@@ -36,19 +36,24 @@ class SourceHealth:
 
 
 class Source(ABC):
-    """A sequence of frames. Opened by its constructor, so that a bad source is known before any thread starts.
+    """A sequence of frames.
+
+    Opened by its constructor, so that a bad source is known before any thread starts, unless the user asked to wait.
 
     Attributes:
         is_live: frames come at their own time; what cannot be processed in time is dropped. Otherwise nothing is.
         fps: nominal frames per second, for recordings.
         name: for people and logs, without passwords.
         num_frames: how many there will be as far as the recording tells, None where it does not.
+        first_size: width and height of the first frame, in whose pixels a region of interest is given; the loop's
+            capture thread sets it, unless the maker of a source that starts in the middle did.
     """
 
     is_live: bool
     fps: float
     name: str = ""
     num_frames: int | None = None
+    first_size: tuple[int, int] | None = None
 
     def __init__(self) -> None:
         self.health = SourceHealth()

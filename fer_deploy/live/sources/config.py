@@ -20,7 +20,9 @@ class SourceConfig(Settings):
         default=None, ge=0, description="failures in a row before it gives up; none: it tries for ever"
     )
     keep_trying: bool = Field(
-        default=False, description="wait for a source that is not there at the start, too, instead of ending"
+        default=False,
+        description="wait for a source that is not there at the start, too, instead of ending; the others "
+        "begin meanwhile. Every URL counts as live then",
     )
     rtsp_transport: Literal["tcp", "udp", "udp_multicast"] = Field(
         default="tcp", description="how RTSP sends pictures; tcp loses none of their parts"

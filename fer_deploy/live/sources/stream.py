@@ -35,10 +35,12 @@ class StreamSource(Source):
     """
 
     def __init__(self, request: Request, name: str, config: SourceConfig) -> None:
-        """Connect; `open_camera` and `open_url` make these.
+        """Connect, unless `config.keep_trying`: then `frames` does; `open_camera` and `open_url` make these.
+
+        Until it is connected it counts as live.
 
         Raises:
-            StreamError: that did not work, unless `config.keep_trying`.
+            StreamError: that did not work.
         """
         super().__init__()
         self.name, self._request, self._config = name, request, config
@@ -52,14 +54,11 @@ class StreamSource(Source):
         self._first_position_s: float | None = None
         self._shape: tuple[int, ...] | None = None
         self._num_corrupt_before = 0
+        if config.keep_trying:  # whoever is patient with one source shall not wait for it with all others
+            return
         try:
             self._connect()
-        except StreamError as err:
-            self._disconnect()
-            if not config.keep_trying:
-                raise
-            self._note(err)
-        except BaseException:  # Ctrl-C while it connects
+        except BaseException:  # Ctrl-C, too
             self._disconnect()
             raise
 

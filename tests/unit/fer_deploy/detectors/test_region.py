@@ -34,10 +34,19 @@ def test_fractions_and_pixels_mixed():
      ((10, 20, 30, 40), (10, 20, 30, 40)), ((100, 100, 5000, 5000), (100, 100, 480, 270))],
 )  # fmt: skip
 def test_pixels(region, pixels):
-    assert pixels_of(region, 480, 270) == pixels
+    assert pixels_of(region, (480, 270), (480, 270)) == pixels
+
+
+@pytest.mark.parametrize("region", [(240, 90, 480, 5000), (0.5, 1 / 3, 1, 1)])
+@pytest.mark.parametrize(
+    ("frame_size", "pixels"),
+    [((240, 135), (120, 45, 240, 135)), ((960, 540), (480, 180, 960, 540)), ((1, 1), (0, 0, 1, 1))],
+)
+def test_the_same_part_of_the_scene_at_another_resolution(region, frame_size, pixels):
+    assert pixels_of(region, frame_size, (480, 270)) == pixels
 
 
 def test_outside_of_the_frame():
     wanted = r"the region 500,0,600,100 has no pixel in a frame of 480x270\. Fix: a --roi inside"
     with pytest.raises(ConfigError, match=wanted):
-        pixels_of((500, 0, 600, 100), 480, 270)
+        pixels_of((500, 0, 600, 100), (480, 270), (480, 270))

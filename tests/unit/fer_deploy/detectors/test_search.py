@@ -117,6 +117,12 @@ class TestRegion:
         assert finder.seen[0].shape == (50, 50, 3)
         assert found.box == Box(60, 60, 110, 120)
 
+    def test_a_region_in_pixels_of_a_larger_first_frame(self, frame):
+        finder = MarkFinder((5, 6, 40, 50), frame=(240, 270))
+        (found,) = FaceSearch(finder, roi=(480, 0, 960, 540), min_face=16).detect(frame, (960, 540))
+        np.testing.assert_array_equal(finder.seen[0], frame[:, 240:])
+        assert found.box == Box(245, 6, 280, 50)
+
     def test_outside_of_the_frame(self, frame):
         with pytest.raises(ConfigError, match="has no pixel in a frame of 480x270"):
             FaceSearch(MarkFinder(), roi=(480, 0, 500, 20)).detect(frame)
