@@ -3,12 +3,15 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_deploy.errors import ConfigError
+
+CONFIG_FILE: Final = "config_file"
+"""Key in the context of validation: the YAML file or None, which no run may overwrite."""
 
 
 class Settings(BaseModel):
@@ -34,7 +37,7 @@ def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any]
     values = {} if path is None else _read_yaml(path)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return kind.model_validate(_overlaid(values, given))
+        return kind.model_validate(_overlaid(values, given), context={CONFIG_FILE: path})
     except ValidationError as err:
         lines = []
         for detail in err.errors():

@@ -106,8 +106,8 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console) -> Live
 
 def _report(pipeline: LivePipeline, config: LiveConfig, engine: str, *, as_json: bool) -> None:
     snapshot = pipeline.snapshot()
-    wanted = config.output.files() if snapshot.num_frames else {}
-    files = {name: path for name, path in wanted.items() if path.exists()}  # a sink that failed may have left none
+    wanted = config.output.files(len(config.source)) if snapshot.num_frames else []
+    files = {name: path for name, path in reversed(wanted) if path.exists()}  # a sink that failed may have left none
     if as_json:
         click.echo(json.dumps(report_dict(snapshot, pipeline.stats.throughput_fps, engine, files)))
     else:

@@ -1,14 +1,17 @@
 """PipelineConfig and LiveConfig: everything that shapes a run of the live loop."""
 
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, model_validator
 
 from fer_deploy.detectors import DetectorConfig
+from fer_deploy.detectors.yunet_file import file_at_hand
 from fer_deploy.engines.base import Device
+from fer_deploy.live.output_files import Named, files_of_sources, frames_path, require_apart, video_paths
 from fer_deploy.live.sources.config import SourceConfig
-from fer_deploy.settings import Settings
+from fer_deploy.manifest import manifest_path
+from fer_deploy.settings import CONFIG_FILE, Settings
 from fer_deploy.vision.people import PeopleConfig
 from fer_deploy.vision.preprocess import CropConfig
 
@@ -51,10 +54,13 @@ class OutputConfig(Settings):
     serve_token: str | None = Field(default=None, description="what the page asks for; made up where it must have one")
     display: bool = Field(default=True, description="show a window where there is a screen")
 
-    def files(self) -> dict[str, Path]:
-        """Return the files to be written, by the name of their setting."""
-        named = {"record": self.record, "jsonl": self.jsonl, "csv": self.csv, "parquet": self.parquet}
-        return {name: path for name, path in named.items() if path is not None}
+    def files(self, num_sources: int) -> list[Named]:
+        """Return every file that is written in the end, with the name of its setting."""
+        videos = [] if self.record is None else video_paths(self.record, num_sources)
+        named = [("record", path) for path in videos]
+        for name, path in (("csv", self.csv), ("parquet", self.parquet)):
+            named += [] if path is None else [(name, path), (name, frames_path(path))]
+        return named + ([] if self.jsonl is None else [("jsonl", self.jsonl)])
 
 
 class LiveConfig(Settings):
@@ -77,14 +83,16 @@ class LiveConfig(Settings):
     output: OutputConfig = OutputConfig()
 
     @model_validator(mode="after")
-    def _outputs_overwrite_nothing_read(self) -> Self:
-        named: dict[Path, str] = {}
-        for name, path in self.output.files().items():
-            if path.resolve() in named:
-                raise ValueError(f"{named[path.resolve()]} and {name} are the same file, {path}")
-            named[path.resolve()] = name
-        read: list[tuple[str, Any]] = [*(("source", source) for source in self.source), ("engine", self.engine)]
-        for role, path in read:
-            if path is not None and Path(path).resolve() in named:
-                raise ValueError(f"{path} is both {role} and output; it would be overwritten")
+    def _outputs_overwrite_nothing_read(self, info: ValidationInfo) -> Self:
+        read: list[Named] = [*files_of_sources(self.source), *self._models()]
+        if info.context and info.context.get(CONFIG_FILE):
+            read.append(("config", info.context[CONFIG_FILE]))
+        require_apart(self.output.files(len(self.source)), read)
         return self
+
+    def _models(self) -> list[Named]:
+        detector = None if self.detection.detector == "haar" else file_at_hand(self.detection.detector_model)
+        named: list[Named] = []
+        if self.engine is not None and self.engine.name:
+            named += [("engine", self.engine), ("engine", manifest_path(self.engine))]
+        return named + ([] if detector is None else [("detector model", detector)])

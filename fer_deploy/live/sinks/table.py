@@ -5,6 +5,7 @@ from importlib import import_module
 from pathlib import Path
 
 from fer_deploy.errors import MissingDependencyError
+from fer_deploy.live.output_files import frames_path
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.csv_file import CsvFile
 from fer_deploy.live.sinks.table_file import Columns, Row, TableFile
@@ -23,11 +24,6 @@ def face_columns(labels: tuple[str, ...]) -> Columns:
         "smoothed_emotion": str, "smoothed_confidence": float, **{f"smoothed_p_{label}": float for label in labels},
         "sure": bool,
     }  # fmt: skip
-
-
-def frames_path(path: Path) -> Path:
-    """Return where the table of frames stands: `NAME.frames.SUFFIX`."""
-    return path.with_name(f"{path.stem}.frames{path.suffix}")
 
 
 class TableSink(Sink):
