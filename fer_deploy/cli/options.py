@@ -10,6 +10,8 @@ import click
 
 from fer_deploy.detectors import DetectorName
 from fer_deploy.engines import Device
+from fer_deploy.errors import ConfigError
+from fer_deploy.redaction import without_password
 
 PATH: Final = click.Path(path_type=Path)
 ANALYSIS_GROUPS: Final[Mapping[str, Sequence[str]]] = {
@@ -19,6 +21,20 @@ ANALYSIS_GROUPS: Final[Mapping[str, Sequence[str]]] = {
 }
 """Which group of the settings the flags of `analysis_options` belong to."""
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class VideoPath(click.Path):
+    """A path to a recording; an address is no path, and as one it would lose a slash of its ://."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a Path."""
+        shown = without_password(str(value))
+        if "://" in str(value) or (shown != str(value) and not Path(value).exists()):
+            raise ConfigError(f"cannot analyze {shown}: an address, expected files. Fix: fer-deploy live --source URL")
+        return super().convert(value, param, ctx)
+
+
+VIDEO_PATH: Final = VideoPath(path_type=Path)
 
 
 class IntervalType(click.ParamType[Any]):

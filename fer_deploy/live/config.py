@@ -51,7 +51,9 @@ class OutputConfig(Settings):
     parquet: Path | None = Field(default=None, strict=False, description="one row a face; needs the extra table")
     mqtt: str | None = Field(default=None, description="mqtt://host/topic, one message a frame; needs the extra mqtt")
     serve: str | None = Field(default=None, description="web page at HOST:PORT or PORT; needs the extra serve")
-    serve_token: str | None = Field(default=None, description="what the page asks for; made up where it must have one")
+    serve_token: str | None = Field(
+        default=None, repr=False, description="what the page asks for; made up where it must have one"
+    )
     display: bool = Field(default=True, description="show a window where there is a screen")
 
     def files(self, num_sources: int) -> list[Named]:

@@ -121,3 +121,10 @@ def test_missing_setting_is_named():
 def test_settings_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         LiveConfig().source = "1"
+
+
+def test_faults_of_the_whole_name_no_key_and_quote_nothing(write_yaml):
+    path = write_yaml("output: {record: a.avi, jsonl: a.avi}")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(LiveConfig, path, {})
+    assert str(caught.value) == f"{path}: record and jsonl are the same file, a.avi. Fix: another --jsonl"

@@ -149,6 +149,45 @@ def test_permission_without_a_plan(tmp_path):
     assert "--trust-plan is about TensorRT plans" in result.stderr
 
 
+class TestPasswordsStaySecret:
+    @pytest.mark.parametrize(
+        "args",
+        [
+            ["--source", "rtsp://bob:geheim@h/1", "--jsonl", "a.txt", "--csv", "a.txt"],
+            ["--mqtt", "mqtt://bob:geheim@h/t", "--jsonl", "a.txt", "--csv", "a.txt"],
+            ["--source", "rtsp:/bob:geheim@h/1"],
+            ["--source", "rtsp:/bob:ge heim@h/1"],
+            ["--source", "rtsp//bob:geheim@h"],
+            ["rtsp://bob:geheim@h/1"],
+            ["--max-frames", "rtsp://bob:geheim@h/1"],
+        ],
+    )
+    def test_flags(self, fake_engine, args):
+        result = run("live", "--no-display", *args)
+        assert result.exit_code != 0
+        assert "heim" not in result.output
+        assert result.stderr
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "output: {mqtt: [mqtt://bob:geheim@h/t]}",
+            "output: {mqtt: {url: mqtt://bob:geheim@h/t}}",
+            "source: {url: rtsp://bob:geheim@h/1}",
+            "source: [[rtsp://bob:geheim@h/1]]",
+            "output: {serve_token: 4711}",
+            "device: rtsp://bob:geheim@h/1",
+            "source: rtsp://bob:geheim@h/1: 5",
+        ],
+    )
+    def test_config(self, fake_engine, tmp_path, text):
+        (tmp_path / "c.yaml").write_text(text)
+        result = run("live", "--config", tmp_path / "c.yaml")
+        assert result.exit_code == 2
+        assert "geheim" not in result.output
+        assert "4711" not in result.output
+
+
 class TestFailedStart:
     """A run that never starts leaves the outputs of the last one alone, and nothing of its own."""
 
