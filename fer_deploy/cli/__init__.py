@@ -52,9 +52,11 @@ class _LazyGroup(click.Group):
             stage = f" [{err.stage}]" if err.stage else ""
             click.echo(f"error{stage}: {without_passwords(str(err))}", err=True)
             sys.exit(err.exit_code)
-        except click.ClickException as err:  # it quotes what it does not know
-            err.message = without_passwords(err.message)
-            raise
+        except click.UsageError as err:  # it quotes what it does not know
+            message = err.format_message()
+            if (shown := without_passwords(message)) == message:
+                raise
+            raise click.UsageError(shown, err.ctx) from None
 
 
 @click.group(cls=_LazyGroup)
