@@ -16,9 +16,11 @@ from fer_deploy.cli.live_report import print_report, progress_line, report_dict
 from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
 from fer_deploy.detectors import build_detectors
 from fer_deploy.engines import Engine, bundled_model_for, open_engine
+from fer_deploy.errors import ConfigError
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline
+from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources import PacedSource, Source, open_source
 from fer_deploy.live.stats import LiveSnapshot
 from fer_deploy.settings import load_settings
@@ -41,7 +43,7 @@ _GROUPS = {
 @analysis_options
 @click.option("--keep-trying", is_flag=True, default=None, help="Wait for a source that cannot be opened yet.")
 @click.option("--record", type=PATH, help="Write the annotated video here (.mp4, .mkv, .avi).")
-@click.option("--jsonl", type=PATH, help="Write one JSON object a frame here.")
+@click.option("--jsonl", type=PATH, help="Write one JSON object a frame here; - for standard output.")
 @click.option("--csv", type=PATH, help="Write one row a face here.")
 @click.option("--parquet", type=PATH, help="Write one row a face here.")
 @click.option("--mqtt", help="Publish one message a frame: mqtt://host/topic.")
@@ -62,6 +64,8 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
     Live sources keep the newest frame and count what they drop; recordings lose nothing.
     """  # noqa: D301 - click's mark for text that is not to be wrapped
     config = load_settings(LiveConfig, config_path, nested(flags, _GROUPS))
+    if as_json and config.output.jsonl == STANDARD_OUTPUT:
+        raise ConfigError("--json and --jsonl - would both write to standard output. Fix: --jsonl FILE")
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     console = Console(stderr=True)
@@ -106,12 +110,10 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console) -> Live
 
 def _report(pipeline: LivePipeline, config: LiveConfig, engine: str, *, as_json: bool) -> None:
     snapshot = pipeline.snapshot()
-    wanted = config.output.files(len(config.source)) if snapshot.num_frames else []
-    files = {name: path for name, path in reversed(wanted) if path.exists()}  # a sink that failed may have left none
     if as_json:
-        click.echo(json.dumps(report_dict(snapshot, pipeline.stats.throughput_fps, engine, files)))
+        click.echo(json.dumps(report_dict(snapshot, pipeline.stats.throughput_fps, engine)))
     else:
-        print_report(snapshot, pipeline.stats.throughput_fps, files)
+        print_report(snapshot, pipeline.stats.throughput_fps, beside_results=config.output.jsonl == STANDARD_OUTPUT)
 
 
 @contextmanager
