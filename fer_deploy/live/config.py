@@ -77,6 +77,12 @@ class OutputConfig(Settings):
                 raise ValueError(f"{name} cannot go to standard output. Fix: --{name} FILE, or --jsonl -")
         return self
 
+    @model_validator(mode="after")
+    def _token_has_a_page(self) -> Self:
+        if self.serve_token is not None and self.serve is None:
+            raise ValueError("serve_token is given, and no page is served. Fix: --serve 8080, or no --serve-token")
+        return self
+
     def files(self, num_sources: int) -> list[Named]:
         """Return every file that is written in the end, with the name of its setting."""
         videos = [] if self.record is None else video_paths(self.record, num_sources)
