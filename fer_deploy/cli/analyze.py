@@ -40,7 +40,9 @@ from fer_deploy.settings import load_settings
 @engine_options
 @analysis_options
 @click.option("--video/--no-video", default=None, help="Write the annotated video.  [default: video]")
-@click.option("--segment-frames", type=int, help="Frames between two checkpoints.  [default: about a thousand]")
+@click.option(
+    "--segment-frames", type=int, help="Frames between two checkpoints, a multiple of 12.  [default: about a thousand]"
+)
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run left in --out for these videos.")
 def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, **flags: Any) -> None:
     """Analyze recorded videos: who is to be seen when, showing what.

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 import cv2
+from click.core import ParameterSource
 from rich.console import Console
 from rich.live import Live
 
@@ -36,8 +37,9 @@ _GROUPS = {
 @click.command("live")
 @click.option("--config", "config_path", type=PATH, help="YAML; see configs/live.yaml. Flags win.")
 @click.option("--source", multiple=True,
-              help="Camera number, video file, picture, folder, rtsp:// or http:// address, - for standard input, or "
-              "synthetic. Several times: all share one engine.  [default: 0]")  # fmt: skip
+              help="Camera number, video file, GIF, picture, folder of pictures, address (rtsp://, http://, https://), - "
+              "for video from standard input, raw:WxH[@FPS][:bgr24|gray|yuv420p] for raw frames from there, or synthetic. "
+              "Several times: all share one engine.  [default: 0]")  # fmt: skip
 @click.option("--realtime", is_flag=True, default=None, help="Play recordings at their own speed, as a camera would.")
 @engine_options
 @analysis_options
@@ -45,10 +47,24 @@ _GROUPS = {
 @click.option("--record", type=PATH, help="Write the annotated video here (.mp4, .mkv, .avi).")
 @click.option("--jsonl", type=PATH, help="Write one JSON object a frame here; - for standard output.")
 @click.option("--csv", type=PATH, help="Write one row a face here.")
-@click.option("--parquet", type=PATH, help="Write one row a face here.")
-@click.option("--mqtt", help="Publish one message a frame: mqtt://host/topic.")
-@click.option("--serve", help="Web page with picture and charts, metrics and health, at HOST:PORT or PORT.")
-@click.option("--serve-token", envvar="FER_SERVE_TOKEN", help="What the page asks for, beyond this machine.")
+@click.option("--parquet", type=PATH, help="Write one row a face here; needs the extra [table].")
+@click.option(
+    "--mqtt",
+    metavar="URL",
+    help="Publish one message a frame at mqtt[s]://[user:password@]host[:port]/topic; needs the extra [mqtt].",
+)
+@click.option(
+    "--serve",
+    metavar="[HOST:]PORT",
+    help="Web page with picture and charts, metrics and health. A bare PORT is for this machine only; beyond it, "
+    "as at 0.0.0.0:8080, the page asks for the token (--serve-token). Needs the extra [serve].",
+)
+@click.option(
+    "--serve-token",
+    envvar="FER_SERVE_TOKEN",
+    show_envvar=True,
+    help="What the page of --serve asks for.  [default: made up, and printed, where others reach the page]",
+)
 @click.option("--display/--no-display", default=None, help="Show a window.  [default: where there is a screen]")
 @click.option("--max-frames", type=int, help="End after this many frames.")
 @click.option("--json", "as_json", is_flag=True, help="Print the statistics as one JSON object.")
@@ -63,7 +79,7 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
 
     Live sources keep the newest frame and count what they drop; recordings lose nothing.
     """  # noqa: D301 - click's mark for text that is not to be wrapped
-    config = load_settings(LiveConfig, config_path, nested(flags, _GROUPS))
+    config = _settings(config_path, flags)
     if as_json and config.output.jsonl == STANDARD_OUTPUT:
         raise ConfigError("--json and --jsonl - would both write to standard output. Fix: --jsonl FILE")
     # Our own errors name the cause; OpenCV's warnings would bury them.
@@ -82,6 +98,16 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
                 pipeline.run(on_progress)
         finally:  # after a failure too: what was written until then is whole
             _report(pipeline, config, engine.description, as_json=as_json)
+
+
+def _settings(config_path: Path | None, flags: dict[str, Any]) -> LiveConfig:
+    """Return flags above the config. A token that stands in the environment is none of a run without a page."""
+    origin = click.get_current_context().get_parameter_source("serve_token")
+    if origin is ParameterSource.ENVIRONMENT:
+        without = load_settings(LiveConfig, config_path, nested({**flags, "serve_token": None}, _GROUPS))
+        if without.output.serve is None:
+            return without
+    return load_settings(LiveConfig, config_path, nested(flags, _GROUPS))
 
 
 def _open_pipeline(config: LiveConfig, engine: Engine, console: Console) -> LivePipeline:

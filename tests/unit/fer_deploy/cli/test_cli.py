@@ -65,6 +65,16 @@ class TestExitCodes:
             (["--jsonl", "{}"], 8, "Is a directory. Fix: another --jsonl"),
             (["--record", "{}/file/a.mp4"], 8, "Fix: another --record"),
             (["--jsonl", "-", "--json"], 2, "--json and --jsonl - would both write to standard output. Fix: --jsonl F"),
+            (
+                ["--serve-token", "long enough"],
+                2,
+                "serve_token is given, and no page is served. Fix: --serve 8080, or no",
+            ),
+            (
+                ["--serve", "http://0.0.0.0:8080/"],
+                2,
+                "cannot serve at 'http://0.0.0.0:8080/': expected HOST:PORT without http://. Fix: --serve 0.0.0.0:8080",
+            ),
             (["--csv", "-"], 2, "command line: output: csv cannot go to standard output. Fix: --csv FILE, or --jsonl"),
             (["--source", ""], 2, "command line: source: a source is empty. Fix: --source 0"),
             (["--source", "-", "--source", "raw:2x2"], 2, "standard input is named 2 times and can be read once. Fix:"),
@@ -153,6 +163,32 @@ def test_permission_without_a_plan(tmp_path):
     result = run("live", *SYNTHETIC, "--engine", tmp_path / "a.onnx", "--trust-plan")
     assert result.exit_code == 2
     assert "--trust-plan is about TensorRT plans" in result.stderr
+
+
+def test_a_token_in_the_environment_asks_for_no_page(fake_engine, monkeypatch):
+    monkeypatch.setenv("FER_SERVE_TOKEN", "long-enough")
+    assert run("live", *SYNTHETIC).exit_code == 0
+    opened = []
+    monkeypatch.setattr(live_module, "open_sinks", lambda config, *args, **more: opened.append(config) or [])
+    assert run("live", *SYNTHETIC, "--serve", "0").exit_code == 0
+    assert (opened[0].serve, opened[0].serve_token) == ("0", "long-enough")
+
+
+@pytest.mark.parametrize("word", ["AUTO", "Auto", "auto", "3"])
+def test_the_interval_takes_its_word_in_any_case(fake_engine, word):
+    assert run("live", *SYNTHETIC, "--detect-every", word).exit_code == 0
+
+
+def test_help_tells_defaults_and_needs():
+    printed = " ".join(run("live", "--help").stdout.split())
+    for text in (
+        "auto: in live video as seldom as the load wants it", "a face of 24 pixels", "5% of the shorter side",
+        "haar gives no score. [default: 0.5]", "averaged; 0: not at all. [default: 0.25]", "[default: 0.4]",
+        "needs the extra [table]", "needs the extra [mqtt]", "Needs the extra [serve]", "for this machine only",
+        "asks for the token (--serve-token)", "FER_SERVE_TOKEN", "raw:WxH", "https://", "GIF", "- for standard output",
+    ):  # fmt: skip
+        assert text in printed, text
+    assert "a multiple of 12" in " ".join(run("analyze", "--help").stdout.split())
 
 
 class TestPasswordsStaySecret:
