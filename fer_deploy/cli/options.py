@@ -82,8 +82,8 @@ _ANALYSIS: Final = (
     click.option("--min-score", type=float,
                  help=f"How sure YuNet must be, 0 to 1; haar gives no score.  [default: {MIN_SCORE:g}]"),
     click.option("--detect-every", type=IntervalType(),
-                 help="Detect in every N-th frame only, and follow faces between them. auto: in live video as seldom as "
-                 "the load wants it, in recordings in every frame.  [default: auto]"),
+                 help="Detect in every N-th frame only, and follow faces between them. auto: in live video as seldom "
+                 "as the load wants it, in recordings in every frame.  [default: auto]"),
     click.option("--smoothing", "smoothing_s", type=float,
                  help="Seconds over which a person's emotions are averaged; 0: not at all.  "
                  f"[default: {_default(PeopleConfig, 'smoothing_s')}]"),
