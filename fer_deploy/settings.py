@@ -3,12 +3,16 @@
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, TypeVar, get_args
+from typing import Any, Final, TypeVar, get_args
 
 import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_deploy.errors import ConfigError
+from fer_deploy.redaction import without_password, without_passwords
+
+CONFIG_FILE: Final = "config_file"
+"""Key in the context of validation: the YAML file or None, which no run may overwrite."""
 
 
 class Settings(BaseModel):
@@ -34,13 +38,13 @@ def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any]
     values = {} if path is None else _read_yaml(path)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
-        return kind.model_validate(_overlaid(values, given))
+        return kind.model_validate(_overlaid(values, given), context={CONFIG_FILE: path})
     except ValidationError as err:
         lines = []
         for detail in err.errors():
             from_flag = path is None or (detail["loc"] and detail["loc"][0] in given)
             lines.append(_describe(detail, kind, "command line" if from_flag else str(path)))
-        raise ConfigError("\n".join(lines)) from err
+        raise ConfigError(without_passwords("\n".join(lines))) from err
 
 
 def _overlaid(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -58,7 +62,7 @@ def _read_yaml(path: Path) -> dict[str, Any]:
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError(f"cannot read config {path}: {err}. Shipped configs: configs/*.yaml") from err
     except yaml.YAMLError as err:
-        raise ConfigError(f"{path} is not valid YAML: {err}") from err
+        raise ConfigError(without_passwords(f"{path} is not valid YAML: {err}")) from err
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold key: value pairs, found {type(content).__name__}")
     return content
@@ -69,7 +73,8 @@ def _describe(detail: Any, kind: type[Settings], where: str) -> str:
     if detail["type"] == "missing":
         return f"{where}: no {key} was given. Fix: --{key} or {key}: in the config"
     if detail["type"] != "extra_forbidden":
-        return f"{where}: {key or 'config'}: {detail['msg']} (got {detail['input']!r:.80})"
+        message = detail["msg"].removeprefix("Value error, ")
+        return ": ".join(filter(None, (where, key, message))) + _input_shown(detail, kind)
     *groups, name = map(str, detail["loc"])
     known = list(_group_at(kind, groups).model_fields)
     near = difflib.get_close_matches(name, known, n=1)
@@ -77,6 +82,17 @@ def _describe(detail: Any, kind: type[Settings], where: str) -> str:
     of_group = f" of {'.'.join(groups)}" if groups else ""
     hint = f"did you mean {meant!r}?" if near else f"known keys{of_group}: {', '.join(known)}"
     return f"{where}: unknown key {key!r}; {hint}"
+
+
+def _input_shown(detail: Any, kind: type[Settings]) -> str:
+    """Return what was given, unless it is several settings or a secret, which a field with repr=False is."""
+    given, place = detail["input"], [str(part) for part in detail["loc"]]
+    if not place or not isinstance(given, str | int | float | None):
+        return ""
+    field = _group_at(kind, place[:-1]).model_fields.get(place[-1])
+    if field is not None and not field.repr:
+        return ""
+    return f" (got {(without_password(given) if isinstance(given, str) else given)!r:.80})"
 
 
 def _group_at(kind: type[BaseModel], place: Sequence[str]) -> type[BaseModel]:

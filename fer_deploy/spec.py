@@ -95,4 +95,6 @@ def spec_from_json(text: str, *, where: str) -> ModelSpec:
 def describe_faults(err: ValidationError, *, whole: str) -> str:
     """Return the first faults in words, short even where the text is not; `whole` names the text itself."""
     faults = err.errors(include_url=False, include_input=False)[:5]
-    return "; ".join(f"{'.'.join(map(str, e['loc']))[:100] or whole}: {e['msg'][:300]}" for e in faults)
+    messages = [fault["msg"].removeprefix("Value error, ")[:300] for fault in faults]
+    places = [".".join(map(str, fault["loc"]))[:100] or whole for fault in faults]
+    return "; ".join(f"{place}: {message}" for place, message in zip(places, messages, strict=True))

@@ -8,6 +8,7 @@ import click
 
 from fer_deploy import __version__
 from fer_deploy.errors import FerDeployError, MissingDependencyError
+from fer_deploy.redaction import without_passwords
 
 COMMANDS = {
     "export": "checkpoint -> verified ONNX of every precision, and plans",
@@ -49,8 +50,13 @@ class _LazyGroup(click.Group):
             return super().invoke(ctx)
         except FerDeployError as err:
             stage = f" [{err.stage}]" if err.stage else ""
-            click.echo(f"error{stage}: {err}", err=True)
+            click.echo(f"error{stage}: {without_passwords(str(err))}", err=True)
             sys.exit(err.exit_code)
+        except click.UsageError as err:  # it quotes what it does not know
+            message = err.format_message()
+            if (shown := without_passwords(message)) == message:
+                raise
+            raise click.UsageError(shown, err.ctx) from None
 
 
 @click.group(cls=_LazyGroup)

@@ -17,14 +17,22 @@ from fer_deploy.analyze.fingerprint import detector_file
 from fer_deploy.analyze.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, load_results
 from fer_deploy.cli.analyze_progress import ProgressDisplay
-from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
+from fer_deploy.cli.options import (
+    ANALYSIS_GROUPS,
+    PATH,
+    VIDEO_PATH,
+    analysis_options,
+    engine_options,
+    nested,
+    stop_on_signals,
+)  # fmt: skip
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine, bundled_model_for, open_engine
 from fer_deploy.settings import load_settings
 
 
 @click.command("analyze")
-@click.argument("videos", nargs=-1, required=True, type=PATH, metavar="VIDEO...")
+@click.argument("videos", nargs=-1, required=True, type=VIDEO_PATH, metavar="VIDEO...")
 @click.option(
     "--out", type=PATH, help="Folder for the results; each video gets a folder of its name in it.  [required]"
 )
@@ -32,7 +40,9 @@ from fer_deploy.settings import load_settings
 @engine_options
 @analysis_options
 @click.option("--video/--no-video", default=None, help="Write the annotated video.  [default: video]")
-@click.option("--segment-frames", type=int, help="Frames between two checkpoints.  [default: about a thousand]")
+@click.option(
+    "--segment-frames", type=int, help="Frames between two checkpoints, a multiple of 12.  [default: about a thousand]"
+)
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run left in --out for these videos.")
 def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, **flags: Any) -> None:
     """Analyze recorded videos: who is to be seen when, showing what.

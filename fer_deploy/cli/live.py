@@ -10,6 +10,7 @@ from typing import Any
 
 import click
 import cv2
+from click.core import ParameterSource
 from rich.console import Console
 from rich.live import Live
 
@@ -17,9 +18,11 @@ from fer_deploy.cli.live_report import print_report, progress_line, report_dict
 from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine, bundled_model_for, open_engine
+from fer_deploy.errors import ConfigError
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline
+from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources import PacedSource, Source, open_source
 from fer_deploy.live.stats import LiveSnapshot
 from fer_deploy.settings import load_settings
@@ -35,19 +38,34 @@ _GROUPS = {
 @click.command("live")
 @click.option("--config", "config_path", type=PATH, help="YAML; see configs/live.yaml. Flags win.")
 @click.option("--source", multiple=True,
-              help="Camera number, video file, picture, folder, rtsp:// or http:// address, - for standard input, or "
+              help="Camera number, video file, GIF, picture, folder of pictures, address (rtsp://, http://, https://), "
+              "- for video from standard input, raw:WxH[@FPS][:bgr24|gray|yuv420p] for raw frames from there, or "
               "synthetic. Several times: all share one engine.  [default: 0]")  # fmt: skip
 @click.option("--realtime", is_flag=True, default=None, help="Play recordings at their own speed, as a camera would.")
 @engine_options
 @analysis_options
 @click.option("--keep-trying", is_flag=True, default=None, help="Wait for a source that cannot be opened yet.")
 @click.option("--record", type=PATH, help="Write the annotated video here (.mp4, .mkv, .avi).")
-@click.option("--jsonl", type=PATH, help="Write one JSON object a frame here.")
+@click.option("--jsonl", type=PATH, help="Write one JSON object a frame here; - for standard output.")
 @click.option("--csv", type=PATH, help="Write one row a face here.")
-@click.option("--parquet", type=PATH, help="Write one row a face here.")
-@click.option("--mqtt", help="Publish one message a frame: mqtt://host/topic.")
-@click.option("--serve", help="Web page with picture and charts, metrics and health, at HOST:PORT or PORT.")
-@click.option("--serve-token", envvar="FER_SERVE_TOKEN", help="What the page asks for, beyond this machine.")
+@click.option("--parquet", type=PATH, help="Write one row a face here; needs the extra [table].")
+@click.option(
+    "--mqtt",
+    metavar="URL",
+    help="Publish one message a frame at mqtt[s]://[user:password@]host[:port]/topic; needs the extra [mqtt].",
+)
+@click.option(
+    "--serve",
+    metavar="[HOST:]PORT",
+    help="Web page with picture and charts, metrics and health. A bare PORT is for this machine only; beyond it, "
+    "as at 0.0.0.0:8080, the page asks for the token (--serve-token). Needs the extra [serve].",
+)
+@click.option(
+    "--serve-token",
+    envvar="FER_SERVE_TOKEN",
+    show_envvar=True,
+    help="What the page of --serve asks for.  [default: made up, and printed, where others reach the page]",
+)
 @click.option("--display/--no-display", default=None, help="Show a window.  [default: where there is a screen]")
 @click.option("--max-frames", type=int, help="End after this many frames.")
 @click.option("--json", "as_json", is_flag=True, help="Print the statistics as one JSON object.")
@@ -62,7 +80,9 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
 
     Live sources keep the newest frame and count what they drop; recordings lose nothing.
     """  # noqa: D301 - click's mark for text that is not to be wrapped
-    config = load_settings(LiveConfig, config_path, nested(flags, _GROUPS))
+    config = _settings(config_path, flags)
+    if as_json and config.output.jsonl == STANDARD_OUTPUT:
+        raise ConfigError("--json and --jsonl - would both write to standard output. Fix: --jsonl FILE")
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     console = Console(stderr=True)
@@ -83,6 +103,16 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
                 pipeline.run(on_progress)
         finally:  # after a failure too: what was written until then is whole
             _report(pipeline, config, made_with, as_json=as_json)
+
+
+def _settings(config_path: Path | None, flags: dict[str, Any]) -> LiveConfig:
+    """Return flags above the config. A token that stands in the environment is none of a run without a page."""
+    origin = click.get_current_context().get_parameter_source("serve_token")
+    if origin is ParameterSource.ENVIRONMENT:
+        without = load_settings(LiveConfig, config_path, nested({**flags, "serve_token": None}, _GROUPS))
+        if without.output.serve is None:
+            return without
+    return load_settings(LiveConfig, config_path, nested(flags, _GROUPS))
 
 
 class _Ended(BaseException):
@@ -140,13 +170,11 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console, waiting
 
 def _report(pipeline: LivePipeline, config: LiveConfig, made_with: dict[str, str], *, as_json: bool) -> None:
     snapshot = pipeline.snapshot()
-    wanted = config.output.files() if snapshot.num_frames else {}
-    files = {name: path for name, path in wanted.items() if path.exists()}  # a sink that failed may have left none
     if as_json:
-        report = report_dict(snapshot, pipeline.stats.throughput_fps, made_with["engine"], files)
+        report = report_dict(snapshot, pipeline.stats.throughput_fps, made_with["engine"])
         click.echo(json.dumps(made_with | report))
     else:
-        print_report(snapshot, pipeline.stats.throughput_fps, files)
+        print_report(snapshot, pipeline.stats.throughput_fps, beside_results=config.output.jsonl == STANDARD_OUTPUT)
 
 
 @contextmanager

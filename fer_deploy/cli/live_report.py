@@ -1,7 +1,7 @@
 """What `fer-deploy live` prints while it runs and when it has ended."""
 
 from dataclasses import asdict
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 import click
@@ -10,7 +10,9 @@ from rich.table import Table
 
 from fer_deploy.live.stats import LiveSnapshot
 
-_FILE_WORDS = {"record": "video", "jsonl": "results"}
+_FILE_WORDS = {"jsonl": "results"}
+_SETTINGS = {"video": "record"}
+"""Settings by the name of their sink, where that is another."""
 
 
 def progress_line(snapshot: LiveSnapshot) -> str:
@@ -26,8 +28,12 @@ def progress_line(snapshot: LiveSnapshot) -> str:
     return ", ".join(parts)
 
 
-def report_dict(snapshot: LiveSnapshot, throughput_fps: float, engine: str, files: dict[str, Path]) -> dict[str, Any]:
-    """Return the run as plain values for JSON."""
+def report_dict(snapshot: LiveSnapshot, throughput_fps: float, engine: str) -> dict[str, Any]:
+    """Return the run as plain values for JSON.
+
+    A sink's `files` are those that it has finished; what the user named stands at the top, too, by its setting, with
+    several sources as a list.
+    """
     latencies = {
         row.stage: {"p50": row.p50_ms, "p90": row.p90_ms, "p95": row.p95_ms, "p99": row.p99_ms, "busy": row.busy}
         for row in snapshot.latencies
@@ -40,25 +46,42 @@ def report_dict(snapshot: LiveSnapshot, throughput_fps: float, engine: str, file
         "engine": engine, "num_frames": snapshot.num_frames, "num_faces": snapshot.num_faces,
         "num_dropped": snapshot.num_dropped, "seconds": snapshot.seconds, "throughput_fps": round(throughput_fps, 2),
         "latency_ms": latencies, "sources": sources, "sinks": [asdict(sink) for sink in snapshot.sinks],
-        **{name: str(path) for name, path in files.items()},
+        **_named_files(snapshot),
     }  # fmt: skip
 
 
-def print_report(snapshot: LiveSnapshot, throughput_fps: float, files: dict[str, Path]) -> None:
-    """Print a table of latencies, then what was lost and what was written."""
+def _named_files(snapshot: LiveSnapshot) -> dict[str, str | list[str]]:
+    first: dict[str, list[str]] = {}
+    for sink in snapshot.sinks if snapshot.num_frames else ():
+        if sink.files:
+            first.setdefault(_SETTINGS.get(sink.name, sink.name), []).append(sink.files[0])
+    has_several = len(snapshot.sources) > 1
+    return {name: files if name == "record" and has_several else files[0] for name, files in first.items()}
+
+
+def print_report(snapshot: LiveSnapshot, throughput_fps: float, *, beside_results: bool) -> None:
+    """Print a table of latencies, then what was lost and what was written.
+
+    Args:
+        snapshot: of the run's end.
+        throughput_fps: over the whole run.
+        beside_results: leave standard output to the results that are written there.
+    """
+    say = partial(click.echo, err=beside_results)
     if snapshot.num_frames:
-        Console().print(_latency_table(snapshot, throughput_fps))
+        Console(stderr=beside_results).print(_latency_table(snapshot, throughput_fps))
     for source in snapshot.sources:
         troubles = {name: value for name, value in asdict(source.health).items() if name.startswith("num_") and value}
         troubles.pop("num_captured", None)
         if troubles or len(snapshot.sources) > 1:
             words = [f"{value} {name.removeprefix('num_').replace('_', ' ')}" for name, value in troubles.items()]
-            click.echo(f"{source.name}: {', '.join([f'{source.health.num_captured} captured', *words])}")
+            say(f"{source.name}: {', '.join([f'{source.health.num_captured} captured', *words])}")
     for sink in snapshot.sinks:
         if sink.num_dropped or sink.failure:
-            click.echo(f"{sink.name}: {sink.num_written} written, {sink.num_dropped} dropped {sink.failure}".rstrip())
-    for name, path in files.items():
-        click.echo(f"{_FILE_WORDS.get(name, name)}: {path}")
+            say(f"{sink.name}: {sink.num_written} written, {sink.num_dropped} dropped {sink.failure}".rstrip())
+    for sink in snapshot.sinks if snapshot.num_frames else ():
+        if sink.files:
+            say(f"{_FILE_WORDS.get(sink.name, sink.name)}: {', '.join(sink.files)}")
 
 
 def _latency_table(snapshot: LiveSnapshot, throughput_fps: float) -> Table:

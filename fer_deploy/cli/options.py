@@ -9,7 +9,13 @@ from typing import Any, Final, TypeVar, get_args
 import click
 
 from fer_deploy.detectors import DetectorName
+from fer_deploy.detectors.config import MIN_SCORE
+from fer_deploy.detectors.search import FRAME_SHARE, USEFUL_FACE
 from fer_deploy.engines import Device
+from fer_deploy.errors import ConfigError
+from fer_deploy.redaction import without_password
+from fer_deploy.settings import Settings
+from fer_deploy.vision.people import PeopleConfig
 
 PATH: Final = click.Path(path_type=Path)
 ANALYSIS_GROUPS: Final[Mapping[str, Sequence[str]]] = {
@@ -21,6 +27,20 @@ ANALYSIS_GROUPS: Final[Mapping[str, Sequence[str]]] = {
 Command = TypeVar("Command", bound=Callable[..., Any])
 
 
+class VideoPath(click.Path):
+    """A path to a recording; an address is no path, and as one it would lose a slash of its ://."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return a Path."""
+        shown = without_password(str(value))
+        if "://" in str(value) or (shown != str(value) and not Path(value).exists()):
+            raise ConfigError(f"cannot analyze {shown}: an address, expected files. Fix: fer-deploy live --source URL")
+        return super().convert(value, param, ctx)
+
+
+VIDEO_PATH: Final = VideoPath(path_type=Path)
+
+
 class IntervalType(click.ParamType[Any]):
     """A number of frames, or auto."""
 
@@ -28,12 +48,16 @@ class IntervalType(click.ParamType[Any]):
 
     def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return an int or "auto"."""
-        if value == "auto":
-            return value
+        if str(value).lower() == "auto":
+            return "auto"
         try:
             return int(value)
         except ValueError:
             self.fail(f"{value!r} is neither a number of frames nor auto", param, ctx)
+
+
+def _default(settings: type[Settings], name: str) -> str:
+    return f"{settings.model_fields[name].default:g}"
 
 
 _ENGINE: Final = (
@@ -50,13 +74,22 @@ _ANALYSIS: Final = (
                  "file is at hand.  [default: auto]"),
     click.option("--detector-model", type=PATH,
                  help="YuNet's .onnx or a .plan of it; without it the official file, fetched once."),
-    click.option("--min-face", type=int, help="Smallest face in pixels; larger is faster."),
+    click.option("--min-face", type=int,
+                 help="Smallest face in pixels; larger is faster.  [default: all that are found where a face of "
+                 f"{USEFUL_FACE} pixels would be, in large frames one of {FRAME_SHARE:.0%} of the shorter side]"),
     click.option("--roi", metavar="X1,Y1,X2,Y2", help="Look only here, in pixels or in shares of the frame."),
     click.option("--max-faces", type=int, help="At most this many a frame, the largest."),
-    click.option("--min-score", type=float, help="How sure the detector must be, 0 to 1."),
-    click.option("--detect-every", type=IntervalType(), help="Detect in every N-th frame only.  [default: auto]"),
-    click.option("--smoothing", "smoothing_s", type=float, help="Seconds over which a person's emotions are averaged."),
-    click.option("--unsure-below", type=float, help="Say unsure below this confidence, 0 to 1."),
+    click.option("--min-score", type=float,
+                 help=f"How sure YuNet must be, 0 to 1; haar gives no score.  [default: {MIN_SCORE:g}]"),
+    click.option("--detect-every", type=IntervalType(),
+                 help="Detect in every N-th frame only, and follow faces between them. auto: in live video as seldom "
+                 "as the load wants it, in recordings in every frame.  [default: auto]"),
+    click.option("--smoothing", "smoothing_s", type=float,
+                 help="Seconds over which a person's emotions are averaged; 0: not at all.  "
+                 f"[default: {_default(PeopleConfig, 'smoothing_s')}]"),
+    click.option("--unsure-below", type=float,
+                 help="Say unsure below this confidence, 0 to 1.  "
+                 f"[default: {_default(PeopleConfig, 'unsure_below')}]"),
     click.option("--workers", type=int, help="Threads that analyze.  [default: one a core]"),
 )  # fmt: skip
 

@@ -1,13 +1,15 @@
 """DetectorConfig: what shapes the search for faces."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from fer_deploy.detectors.region import Region, check_region, region_from_text
 from fer_deploy.settings import Settings
 
+MIN_SCORE: Final = 0.5
+"""How sure YuNet is of a face that is kept, unless the user says otherwise."""
 DetectorName = Literal["auto", "haar", "yunet"]
 
 

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_deploy.detectors.config import MIN_SCORE
 from fer_deploy.detectors.finder import FoundFaces
 from fer_deploy.detectors.yunet_decoding import decode
 from fer_deploy.detectors.yunet_heads import HEADS, NUM_CHANNELS, STRIDES, merge_heads
@@ -24,7 +25,7 @@ _MERGED = {f"head_{stride}": NUM_CHANNELS for stride in STRIDES}
 class YuNetFinder:
     """A `FaceFinder`. Several may share one network; each has an input tensor of its own."""
 
-    def __init__(self, network: Network, *, min_score: float = 0.5, smallest_face: int = 18) -> None:
+    def __init__(self, network: Network, *, min_score: float = MIN_SCORE, smallest_face: int = 18) -> None:
         """Take a network that `open_yunet` opened.
 
         Args:

@@ -1,14 +1,19 @@
 """PipelineConfig and LiveConfig: everything that shapes a run of the live loop."""
 
+from collections import Counter
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, model_validator
 
 from fer_deploy.detectors import DetectorConfig
+from fer_deploy.detectors.yunet_file import file_at_hand
 from fer_deploy.engines.base import Device
+from fer_deploy.live.output_files import Named, files_of_sources, frames_path, require_apart, video_paths
+from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.config import SourceConfig
-from fer_deploy.settings import Settings
+from fer_deploy.manifest import manifest_path
+from fer_deploy.settings import CONFIG_FILE, Settings
 from fer_deploy.vision.people import PeopleConfig
 from fer_deploy.vision.preprocess import CropConfig
 
@@ -17,6 +22,18 @@ def _texts_of_sources(value: object) -> object:
     """Take one source for a list of one; YAML reads `0` as a number, and it names a camera all the same."""
     values = list(value) if isinstance(value, list | tuple) else [value]
     return tuple(str(one) if type(one) is int else one for one in values)
+
+
+def _nameable(sources: tuple[str, ...]) -> tuple[str, ...]:
+    """Refuse what names nothing, and what only one can read; the same file or address may be read twice."""
+    if any(not source.strip() for source in sources):
+        raise ValueError("a source is empty. Fix: --source 0 for the first camera, or a file or an address")
+    cameras = [f"camera {int(source)}" for source in sources if source.isdecimal()]
+    pipes = ["standard input" for source in sources if source == "-" or source.startswith("raw:")]
+    for name, num in Counter(cameras + pipes).items():
+        if num > 1:
+            raise ValueError(f"{name} is named {num} times and can be read once. Fix: each --source once")
+    return sources
 
 
 class PipelineConfig(Settings):
@@ -43,24 +60,42 @@ class OutputConfig(Settings):
     """Where results go; several at once."""
 
     record: Path | None = Field(default=None, strict=False, description="annotated video: .mp4, .mkv or .avi")
-    jsonl: Path | None = Field(default=None, strict=False, description="one JSON object a frame")
+    jsonl: Path | None = Field(default=None, strict=False, description="one JSON object a frame; -: standard output")
     csv: Path | None = Field(default=None, strict=False, description="one row a face")
     parquet: Path | None = Field(default=None, strict=False, description="one row a face; needs the extra table")
     mqtt: str | None = Field(default=None, description="mqtt://host/topic, one message a frame; needs the extra mqtt")
     serve: str | None = Field(default=None, description="web page at HOST:PORT or PORT; needs the extra serve")
-    serve_token: str | None = Field(default=None, description="what the page asks for; made up where it must have one")
+    serve_token: str | None = Field(
+        default=None, repr=False, description="what the page asks for; made up where it must have one"
+    )
     display: bool = Field(default=True, description="show a window where there is a screen")
 
-    def files(self) -> dict[str, Path]:
-        """Return the files to be written, by the name of their setting."""
-        named = {"record": self.record, "jsonl": self.jsonl, "csv": self.csv, "parquet": self.parquet}
-        return {name: path for name, path in named.items() if path is not None}
+    @model_validator(mode="after")
+    def _only_lines_go_to_standard_output(self) -> Self:
+        for name, path in (("record", self.record), ("csv", self.csv), ("parquet", self.parquet)):
+            if path == STANDARD_OUTPUT:
+                raise ValueError(f"{name} cannot go to standard output. Fix: --{name} FILE, or --jsonl -")
+        return self
+
+    @model_validator(mode="after")
+    def _token_has_a_page(self) -> Self:
+        if self.serve_token is not None and self.serve is None:
+            raise ValueError("serve_token is given, and no page is served. Fix: --serve 8080, or no --serve-token")
+        return self
+
+    def files(self, num_sources: int) -> list[Named]:
+        """Return every file that is written in the end, with the name of its setting."""
+        videos = [] if self.record is None else video_paths(self.record, num_sources)
+        named = [("record", path) for path in videos]
+        for name, path in (("csv", self.csv), ("parquet", self.parquet)):
+            named += [] if path is None else [(name, path), (name, frames_path(path))]
+        return named + ([] if self.jsonl in (None, STANDARD_OUTPUT) else [("jsonl", self.jsonl)])
 
 
 class LiveConfig(Settings):
     """One run of `fer-deploy live`; YAML keys and flags have these names, groups are nested in YAML."""
 
-    source: Annotated[tuple[str, ...], BeforeValidator(_texts_of_sources)] = Field(
+    source: Annotated[tuple[str, ...], BeforeValidator(_texts_of_sources), AfterValidator(_nameable)] = Field(
         default=("0",), description="camera number, file, folder, URL, -, or synthetic; several share one engine",
         min_length=1,
     )  # fmt: skip
@@ -77,14 +112,16 @@ class LiveConfig(Settings):
     output: OutputConfig = OutputConfig()
 
     @model_validator(mode="after")
-    def _outputs_overwrite_nothing_read(self) -> Self:
-        named: dict[Path, str] = {}
-        for name, path in self.output.files().items():
-            if path.resolve() in named:
-                raise ValueError(f"{named[path.resolve()]} and {name} are the same file, {path}")
-            named[path.resolve()] = name
-        read: list[tuple[str, Any]] = [*(("source", source) for source in self.source), ("engine", self.engine)]
-        for role, path in read:
-            if path is not None and Path(path).resolve() in named:
-                raise ValueError(f"{path} is both {role} and output; it would be overwritten")
+    def _outputs_overwrite_nothing_read(self, info: ValidationInfo) -> Self:
+        read: list[Named] = [*files_of_sources(self.source), *self._models()]
+        if info.context and info.context.get(CONFIG_FILE):
+            read.append(("config", info.context[CONFIG_FILE]))
+        require_apart(self.output.files(len(self.source)), read)
         return self
+
+    def _models(self) -> list[Named]:
+        detector = None if self.detection.detector == "haar" else file_at_hand(self.detection.detector_model)
+        named: list[Named] = []
+        if self.engine is not None and self.engine.name:
+            named += [("engine", self.engine), ("engine", manifest_path(self.engine))]
+        return named + ([] if detector is None else [("detector model", detector)])

@@ -38,8 +38,9 @@ class Outlet:
         self.wants_end = threading.Event()
 
     def put(self, item: Item) -> None:
-        """Hand a result over; one that comes after the sink's end is ignored."""
-        self._buffer.put(item)
+        """Hand a result over; one that comes after the sink's end, or of a source that is not its own, is ignored."""
+        if self.sink.source in (None, item[0].frame.source):
+            self._buffer.put(item)
 
     def finish(self) -> None:
         """Say that no further result comes; those that wait are still written."""
@@ -94,7 +95,8 @@ class Outlet:
         """Return what it has written and dropped."""
         failure = "" if self.failure is None else str(self.failure)
         num_dropped = self._buffer.num_dropped + self.sink.num_dropped
-        return SinkSnapshot(self.sink.name, self._num_written, num_dropped, failure)
+        files = tuple(map(str, self.sink.files))
+        return SinkSnapshot(self.sink.name, self._num_written, num_dropped, failure, files)
 
     def error(self) -> FerDeployError | None:
         """Return the failure as an error of this package, or None."""

@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
 from fer_deploy.live.config import OutputConfig
+from fer_deploy.live.output_files import video_paths
 from fer_deploy.live.screen import why_no_screen
 from fer_deploy.live.serve import ServeSink
 from fer_deploy.live.sinks import CsvSink, JsonlSink, MqttSink, ParquetSink, Sink, VideoSink, WindowSink
@@ -60,8 +61,8 @@ def _add_files(add: Callable[[Sink], None], config: OutputConfig, sources: Seque
     if config.record is not None:
         # Beside a live source a recording's results may be dropped, too; evenly spaced they would play too fast.
         is_live = any(source.is_live for source in sources)
-        for number, source in enumerate(sources):
-            path = config.record if len(sources) == 1 else config.record.with_stem(f"{config.record.stem}-{number}")
+        paths = video_paths(config.record, len(sources))
+        for number, (source, path) in enumerate(zip(sources, paths, strict=True)):
             add(VideoSink(path, source.fps, is_live=is_live, source=number))
     if config.csv is not None:
         add(CsvSink(config.csv, labels))

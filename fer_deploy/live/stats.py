@@ -44,12 +44,13 @@ class SourceSnapshot:
 
 @dataclass(frozen=True)
 class SinkSnapshot:
-    """One output at one moment; `failure` is empty while it works."""
+    """One output at one moment; `failure` is empty while it works, `files` until they are finished."""
 
     name: str
     num_written: int
     num_dropped: int
     failure: str
+    files: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

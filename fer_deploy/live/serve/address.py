@@ -28,6 +28,9 @@ def address_from_text(text: str) -> Address:
     Raises:
         ConfigError: it is none of these.
     """
+    if "://" in text:
+        place = text.partition("://")[2].rstrip("/")
+        raise ConfigError(f"cannot serve at {text!r}: expected HOST:PORT without http://. Fix: --serve {place}")
     host, _, port = text.strip().rpartition(":")
     is_bracketed = host.startswith("[") and host.endswith("]")
     host = host[1:-1] if is_bracketed else host

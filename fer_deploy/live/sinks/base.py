@@ -1,6 +1,7 @@
 """Sink: what every output of the loop offers."""
 
 from abc import ABC, abstractmethod
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -25,6 +26,8 @@ class Sink(ABC):
         needs_picture: whether `write` looks at the annotated picture; if no sink does, none is drawn.
         needs_main_thread: windows do; at most one sink of a loop may.
         live_capacity: results that may wait for it in live mode, at least 1.
+        source: number of the one source whose results it takes; None: those of all.
+        files: what it has written, the file that the user named first; empty until they are finished.
         num_dropped: results that it took and could not pass on, as when a broker is away. Read from any thread.
     """
 
@@ -32,6 +35,8 @@ class Sink(ABC):
     needs_picture = False
     needs_main_thread = False
     live_capacity = 8
+    source: int | None = None
+    files: tuple[Path, ...] = ()
     num_dropped = 0
 
     @abstractmethod

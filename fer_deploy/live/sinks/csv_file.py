@@ -2,13 +2,12 @@
 
 import csv
 import io
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks.table_file import Columns, Row, TableFile
-from fer_deploy.live.sinks.unfinished import unfinished_path
+from fer_deploy.live.sinks.unfinished import take_name, unfinished_path
 from fer_deploy.live.sinks.whole_lines import WholeLines
 
 
@@ -39,7 +38,4 @@ class CsvFile(TableFile):
             raise SinkError(
                 f"{self._path} is incomplete; {self._part} holds the rows before. Fix: free some space, run again"
             )
-        try:
-            os.replace(self._part, self._path)
-        except OSError as err:
-            raise SinkError(f"cannot name {self._part} {self._path}: {err.strerror}. Fix: rename it by hand") from err
+        take_name(self._part, self._path)

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.result_json import line_from_result
-from fer_deploy.live.sinks.whole_lines import WholeLines
+from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT, WholeLines
 from fer_deploy.vision.types import FrameResult
 
 
@@ -18,13 +18,14 @@ class JsonlSink(Sink):
         """Create the file, and its folder; an existing file is replaced.
 
         Args:
-            path: of the file.
+            path: of the file; - is standard output.
             num_sources: with several, each line says which source it is about.
 
         Raises:
             SinkError: the file cannot be created.
         """
         self._with_source = num_sources > 1
+        self._path = path
         self._lines = WholeLines(path, flag="--jsonl")
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
@@ -35,3 +36,5 @@ class JsonlSink(Sink):
     def close(self) -> None:
         """Close the file."""
         self._lines.close()
+        if self._path != STANDARD_OUTPUT:
+            self.files = (self._path,)

@@ -5,9 +5,11 @@ from importlib import import_module
 from pathlib import Path
 
 from fer_deploy.errors import MissingDependencyError
+from fer_deploy.live.output_files import frames_path
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.csv_file import CsvFile
 from fer_deploy.live.sinks.table_file import Columns, Row, TableFile
+from fer_deploy.live.sinks.unfinished import require_no_folder
 from fer_deploy.vision.types import FaceResult, FrameResult
 
 FRAME_COLUMNS: Columns = {"frame": int, "time_s": float, "source": int, "name": str, "num_faces": int}
@@ -25,11 +27,6 @@ def face_columns(labels: tuple[str, ...]) -> Columns:
     }  # fmt: skip
 
 
-def frames_path(path: Path) -> Path:
-    """Return where the table of frames stands: `NAME.frames.SUFFIX`."""
-    return path.with_name(f"{path.stem}.frames{path.suffix}")
-
-
 class TableSink(Sink):
     """Writes both tables. Memory stays constant; neither has its name before it is whole."""
 
@@ -42,8 +39,13 @@ class TableSink(Sink):
             path: of the table of faces.
             labels: of the model.
             create: makes one of the two, a `TableFile`, from its path and columns.
+
+        Raises:
+            SinkError: a folder has the name of one, or `create` fails.
         """
-        self._labels = labels
+        for wanted in (path, frames_path(path)):
+            require_no_folder(wanted, flag=f"--{self.name}")
+        self._path, self._labels = path, labels
         self._faces = create(path, face_columns(labels))
         self._frames = create(frames_path(path), FRAME_COLUMNS)
 
@@ -70,6 +72,7 @@ class TableSink(Sink):
         """Finish both; the table of frames first, so that a table of faces always has its own."""
         self._frames.finish()
         self._faces.finish()
+        self.files = (self._path, frames_path(self._path))
 
 
 class CsvSink(TableSink):

@@ -9,7 +9,7 @@ import av
 from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.picture_fit import fit_picture
-from fer_deploy.live.sinks.unfinished import unfinished_path
+from fer_deploy.live.sinks.unfinished import require_no_folder, take_name, unfinished_path
 from fer_deploy.live.sinks.video_encoder import VIDEO_SUFFIXES, VideoEncoder, move_index_to_front, num_frames_in
 from fer_deploy.vision.types import FrameResult
 
@@ -39,13 +39,14 @@ class VideoSink(Sink):
 
         Raises:
             ConfigError: the suffix names no known container.
-            SinkError: the folder cannot be written.
+            SinkError: the folder cannot be written, or a folder has that name.
         """
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             raise ConfigError(
                 f"cannot record {path}: known video suffixes are {', '.join(VIDEO_SUFFIXES)}. Fix: --record one of them"
             )
-        self._path, self._fps, self._is_live, self._source = path, fps, is_live, source
+        require_no_folder(path, flag="--record")
+        self._path, self._fps, self._is_live, self.source = path, fps, is_live, source
         self._part = unfinished_path(path)
         self._encoder: VideoEncoder | None = None
         self._size = (0, 0)
@@ -58,8 +59,6 @@ class VideoSink(Sink):
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Append a picture; one of another size than the first is fitted into it."""
         assert picture is not None
-        if result.frame.source != self._source:
-            return True
         free = shutil.disk_usage(self._path.parent).free
         if free < MIN_FREE_BYTES:
             kept = ", which holds the frames up to here" if self._encoder else ""
@@ -102,7 +101,8 @@ class VideoSink(Sink):
                 f"{self._part} is incomplete: {num_readable} of {self._encoder.num_frames} frames can be read. "
                 "Fix: free some disk space and record again"
             )
-        os.replace(self._part, self._path)
+        take_name(self._part, self._path)
+        self.files = (self._path,)
 
     def _finish(self) -> int:
         """Bring the temporary file into its last form. Return how many frames it holds."""

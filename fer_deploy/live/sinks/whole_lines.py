@@ -6,6 +6,8 @@ from pathlib import Path
 
 from fer_deploy.errors import SinkError
 
+STANDARD_OUTPUT = Path("-")
+
 
 class WholeLines:
     """Appends lines, each handed to the system at once: others can follow the file, and a kill costs no line.
@@ -17,7 +19,7 @@ class WholeLines:
         """Create the file, and its folder; an existing file is replaced.
 
         Args:
-            path: of the file.
+            path: of the file; `STANDARD_OUTPUT` is none.
             flag: what the user gave, for messages.
 
         Raises:
@@ -26,8 +28,11 @@ class WholeLines:
         self._path, self._flag = path, flag
         self._size_bytes = 0
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = path.open("wb", buffering=0)
+            if path == STANDARD_OUTPUT:
+                self._file = open(os.dup(1), "wb", buffering=0)  # noqa: SIM115 - closed by `close`
+            else:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                self._file = path.open("wb", buffering=0)
         except OSError as err:
             raise SinkError(f"cannot write {path}: {err.strerror}. Fix: another {flag}") from err
 
@@ -43,8 +48,9 @@ class WholeLines:
             while data:
                 data = data[self._file.write(data) :]
         except OSError as err:
-            with suppress(OSError):  # a pipe or a device cannot be cut
-                os.ftruncate(self._file.fileno(), self._size_bytes)
+            if self._path != STANDARD_OUTPUT:  # where others write too, and have written before
+                with suppress(OSError):  # a pipe or a device cannot be cut
+                    os.ftruncate(self._file.fileno(), self._size_bytes)
             raise SinkError(
                 f"cannot write {self._path}: {err.strerror}. The lines before are whole. "
                 f"Fix: free some space, or another {self._flag}"

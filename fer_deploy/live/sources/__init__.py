@@ -4,7 +4,6 @@ import os
 from pathlib import Path
 
 from fer_deploy.errors import StreamError
-from fer_deploy.live.sources.address import without_password
 from fer_deploy.live.sources.base import Source, SourceHealth
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.live.sources.pictures import PICTURE_SUFFIXES, PictureSource, open_folder
@@ -13,6 +12,7 @@ from fer_deploy.live.sources.standard_input import PipeSource, open_pipe
 from fer_deploy.live.sources.stream import StreamSource, open_camera, open_url
 from fer_deploy.live.sources.synthetic import SyntheticSource
 from fer_deploy.live.sources.video import VideoSource, open_file
+from fer_deploy.redaction import without_password
 
 
 def open_source(text: str, config: SourceConfig | None = None) -> Source:
@@ -44,8 +44,8 @@ def _open_path(text: str) -> Source:
         return open_folder(path)
     if not os.path.exists(path):
         raise StreamError(
-            f"no source {text!r}: no such file or folder. Expected a camera number (0), a video file, a folder of "
-            "pictures, rtsp://..., - (standard input), or synthetic"
+            f"no source {without_password(text)!r}: no such file or folder. Expected a camera number (0), a video "
+            "file, a folder of pictures, rtsp://..., - (standard input), or synthetic"
         )
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return PictureSource([path])

@@ -17,11 +17,21 @@ def write_yaml(tmp_path):
     return write
 
 
+def keys_of(values: dict, prefix: str = "") -> set[str]:
+    """Every key, those of groups with their group before them."""
+    groups = {f"{prefix}{name}": value for name, value in values.items() if isinstance(value, dict)}
+    inner = (keys_of(value, f"{name}.") for name, value in groups.items())
+    return {f"{prefix}{name}" for name in values}.union(*inner)
+
+
 @pytest.mark.parametrize(("kind", "name"), [(LiveConfig, "live.yaml"), (ExportConfig, "export.yaml")])
 class TestShippedConfigs:
     def test_is_complete_and_loads(self, repo_dir, kind, name):
         path = repo_dir / "configs" / name
-        assert set(yaml.safe_load(path.read_text())) == set(kind.model_fields)
+        found = yaml.safe_load(path.read_text())
+        if kind is LiveConfig:
+            assert keys_of(found) == keys_of(LiveConfig().model_dump())
+        assert set(found) == set(kind.model_fields)
         load_settings(kind, path, {})
 
     def test_holds_the_defaults(self, repo_dir, kind, name):
@@ -121,3 +131,10 @@ def test_missing_setting_is_named():
 def test_settings_are_frozen():
     with pytest.raises(ValueError, match="frozen"):
         LiveConfig().source = "1"
+
+
+def test_faults_of_the_whole_name_no_key_and_quote_nothing(write_yaml):
+    path = write_yaml("output: {record: a.avi, jsonl: a.avi}")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(LiveConfig, path, {})
+    assert str(caught.value) == f"{path}: record and jsonl are the same file, a.avi. Fix: another --jsonl"

@@ -85,6 +85,14 @@ def test_missing_packages_show_before_the_work(tmp_path, monkeypatch):
     assert "analyzing needs the extra analyze: No module named 'matplotlib'. Fix: pip install" in result.stderr
 
 
+@pytest.mark.parametrize("address", ["rtsp://bob:geheim@h/1", "rtsp:/bob:geheim@h/1", "rtsp//bob:geheim@h/1"])
+def test_an_address_is_refused_without_its_password(tmp_path, address):
+    result = analyze(tmp_path, address)
+    assert result.exit_code == 2
+    assert "***@h/1: an address, expected files. Fix: fer-deploy live --source URL" in result.stderr
+    assert "geheim" not in result.output
+
+
 def test_no_out(tmp_path):
     result = run(tmp_path / "a.mp4")
     assert result.exit_code == 2

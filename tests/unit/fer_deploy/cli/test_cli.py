@@ -1,3 +1,4 @@
+import json
 import sys
 from importlib import import_module
 
@@ -63,6 +64,21 @@ class TestExitCodes:
             (["--source", "99"], 8, "error: cannot open camera 99"),
             (["--jsonl", "{}"], 8, "Is a directory. Fix: another --jsonl"),
             (["--record", "{}/file/a.mp4"], 8, "Fix: another --record"),
+            (["--jsonl", "-", "--json"], 2, "--json and --jsonl - would both write to standard output. Fix: --jsonl F"),
+            (
+                ["--serve-token", "long enough"],
+                2,
+                "serve_token is given, and no page is served. Fix: --serve 8080, or no",
+            ),
+            (
+                ["--serve", "http://0.0.0.0:8080/"],
+                2,
+                "cannot serve at 'http://0.0.0.0:8080/': expected HOST:PORT without http://. Fix: --serve 0.0.0.0:8080",
+            ),
+            (["--csv", "-"], 2, "command line: output: csv cannot go to standard output. Fix: --csv FILE, or --jsonl"),
+            (["--source", ""], 2, "command line: source: a source is empty. Fix: --source 0"),
+            (["--source", "-", "--source", "raw:2x2"], 2, "standard input is named 2 times and can be read once. Fix:"),
+            (["--source", "0", "--source", "00"], 2, "camera 0 is named 2 times and can be read once. Fix:"),
         ],
     )
     def test_live(self, fake_engine, tmp_path, args, code, text):
@@ -149,6 +165,71 @@ def test_permission_without_a_plan(tmp_path):
     assert "--trust-plan is about TensorRT plans" in result.stderr
 
 
+def test_a_token_in_the_environment_asks_for_no_page(fake_engine, monkeypatch):
+    monkeypatch.setenv("FER_SERVE_TOKEN", "long-enough")
+    assert run("live", *SYNTHETIC).exit_code == 0
+    opened = []
+    monkeypatch.setattr(live_module, "open_sinks", lambda config, *args, **more: opened.append(config) or [])
+    assert run("live", *SYNTHETIC, "--serve", "0").exit_code == 0
+    assert (opened[0].serve, opened[0].serve_token) == ("0", "long-enough")
+
+
+@pytest.mark.parametrize("word", ["AUTO", "Auto", "auto", "3"])
+def test_the_interval_takes_its_word_in_any_case(fake_engine, word):
+    assert run("live", *SYNTHETIC, "--detect-every", word).exit_code == 0
+
+
+def test_help_tells_defaults_and_needs():
+    printed = " ".join(run("live", "--help").stdout.split())
+    for text in (
+        "auto: in live video as seldom as the load wants it", "a face of 24 pixels", "5% of the shorter side",
+        "haar gives no score. [default: 0.5]", "averaged; 0: not at all. [default: 0.25]", "[default: 0.4]",
+        "needs the extra [table]", "needs the extra [mqtt]", "Needs the extra [serve]", "for this machine only",
+        "asks for the token (--serve-token)", "FER_SERVE_TOKEN", "raw:WxH", "https://", "GIF", "- for standard output",
+    ):  # fmt: skip
+        assert text in printed, text
+    assert "a multiple of 12" in " ".join(run("analyze", "--help").stdout.split())
+
+
+class TestPasswordsStaySecret:
+    @pytest.mark.parametrize(
+        "args",
+        [
+            ["--source", "rtsp://bob:geheim@h/1", "--jsonl", "a.txt", "--csv", "a.txt"],
+            ["--mqtt", "mqtt://bob:geheim@h/t", "--jsonl", "a.txt", "--csv", "a.txt"],
+            ["--source", "rtsp:/bob:geheim@h/1"],
+            ["--source", "rtsp:/bob:ge heim@h/1"],
+            ["--source", "rtsp//bob:geheim@h"],
+            ["rtsp://bob:geheim@h/1"],
+            ["--max-frames", "rtsp://bob:geheim@h/1"],
+        ],
+    )
+    def test_flags(self, fake_engine, args):
+        result = run("live", "--no-display", *args)
+        assert result.exit_code != 0
+        assert "heim" not in result.output
+        assert result.stderr
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            "output: {mqtt: [mqtt://bob:geheim@h/t]}",
+            "output: {mqtt: {url: mqtt://bob:geheim@h/t}}",
+            "source: {url: rtsp://bob:geheim@h/1}",
+            "source: [[rtsp://bob:geheim@h/1]]",
+            "output: {serve_token: 4711}",
+            "device: rtsp://bob:geheim@h/1",
+            "source: rtsp://bob:geheim@h/1: 5",
+        ],
+    )
+    def test_config(self, fake_engine, tmp_path, text):
+        (tmp_path / "c.yaml").write_text(text)
+        result = run("live", "--config", tmp_path / "c.yaml")
+        assert result.exit_code == 2
+        assert "geheim" not in result.output
+        assert "4711" not in result.output
+
+
 class TestFailedStart:
     """A run that never starts leaves the outputs of the last one alone, and nothing of its own."""
 
@@ -173,6 +254,44 @@ class TestFailedStart:
 def test_engine_is_closed(fake_engine):
     assert run("live", *SYNTHETIC).exit_code == 0
     assert fake_engine.closed
+
+
+class TestReport:
+    @pytest.fixture
+    def two_sources(self, write_video):
+        names = [write_video(name, "mp4v") for name in ("x.mp4", "y.mp4")]
+        return ["--source", names[0], "--source", names[1], "--no-display"]
+
+    def test_the_videos_of_several_sources(self, fake_engine, tmp_path, two_sources):
+        (tmp_path / "a.mp4").write_text("of an earlier run")
+        result = run("live", *two_sources, "--record", tmp_path / "a.mp4", "--csv", tmp_path / "t.csv")
+        assert result.exit_code == 0, result.output
+        assert [line for line in result.stdout.splitlines() if f": {tmp_path}" in line] == [
+            f"video: {tmp_path}/a-0.mp4",
+            f"video: {tmp_path}/a-1.mp4",
+            f"csv: {tmp_path}/t.csv, {tmp_path}/t.frames.csv",
+        ]
+
+    def test_the_same_as_json(self, fake_engine, tmp_path, two_sources):
+        report = json.loads(run("live", *two_sources, "--record", tmp_path / "a.mp4", "--json").stdout)
+        assert report["record"] == [f"{tmp_path}/a-0.mp4", f"{tmp_path}/a-1.mp4"]
+        assert [sink["files"] for sink in report["sinks"]] == [[name] for name in report["record"]]
+        assert [sink["num_written"] for sink in report["sinks"]] == [6, 6]
+
+    def test_a_video_that_failed_is_not_named(self, fake_engine, tmp_path, monkeypatch):
+        (tmp_path / "a.mp4").write_text("of an earlier run")
+        monkeypatch.setattr(video, "num_frames_in", lambda path: 0)
+        monkeypatch.setattr(video, "move_index_to_front", lambda part, path: path.touch() or 0)
+        result = run("live", *SYNTHETIC, "--record", tmp_path / "a.mp4")
+        assert result.exit_code == 8
+        assert "is incomplete: 0 of 2 frames" in result.stderr
+        assert "video: /" not in result.stdout
+
+    def test_results_on_standard_output_are_alone_there(self, fake_engine, capfd):
+        result = run("live", *SYNTHETIC, "--jsonl", "-")
+        assert (result.exit_code, result.stdout) == (0, "")
+        assert "throughput" in result.stderr
+        assert [json.loads(line)["frame"] for line in capfd.readouterr().out.splitlines()] == [0, 1]
 
 
 def test_json_names_only_what_was_written(fake_engine):

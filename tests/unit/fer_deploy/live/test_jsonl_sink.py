@@ -66,6 +66,19 @@ class TestJsonlSink:
         with pytest.raises(SinkError, match=r"cannot write .*: Is a directory\. Fix: another --jsonl"):
             JsonlSink(tmp_path)
 
+    def test_its_file_is_told_once_it_is_whole(self, tmp_path):
+        sink = JsonlSink(tmp_path / "a.jsonl")
+        assert sink.files == ()
+        sink.close()
+        assert sink.files == (tmp_path / "a.jsonl",)
+
+    def test_standard_output(self, tmp_path, make_result, capfd, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        with JsonlSink(Path("-")) as sink:
+            sink.write(make_result(boxes=()), None)
+        assert (capfd.readouterr().out, sink.files) == ('{"frame":0,"time_s":0.0,"faces":[]}\n', ())
+        assert list(tmp_path.iterdir()) == []
+
     def test_disk_full(self, make_result):
         sink = JsonlSink(Path("/dev/full"))
         with pytest.raises(

@@ -64,6 +64,20 @@ class TestBothFormats:
         sink.close()
         assert len(rows_of(tmp_path / name)) == 1
 
+    def test_files_are_told_once_both_are_whole(self, tmp_path, kind, name):
+        sink = kind(tmp_path / name, LABELS)
+        assert sink.files == ()
+        sink.close()
+        assert sink.files == (tmp_path / name, tmp_path / f"a.frames{Path(name).suffix}")
+
+    @pytest.mark.parametrize("infix", ["", ".frames"])
+    def test_folder_of_that_name(self, tmp_path, kind, name, infix):
+        folder = tmp_path / f"a{infix}{Path(name).suffix}"
+        folder.mkdir()
+        with pytest.raises(SinkError, match=rf"cannot write {folder}: Is a directory\. Fix: another --{kind.name}"):
+            kind(tmp_path / name, LABELS)
+        assert list(tmp_path.iterdir()) == [folder], "nothing else is left"
+
     def test_folder_that_cannot_be_written(self, tmp_path, kind, name):
         (tmp_path / "file").write_text("x")
         flag = "--csv" if kind is CsvSink else "--parquet"

@@ -11,6 +11,8 @@ import numpy as np
 import pytest
 
 from fer_deploy.errors import ConfigError, SinkError
+from fer_deploy.live.outlet import Outlet
+from fer_deploy.live.overlay import Drawing
 from fer_deploy.live.sinks import VideoSink, video
 
 MIB = 2**20
@@ -107,11 +109,39 @@ def test_uneven_times_are_kept(tmp_path, make_result):
     np.testing.assert_allclose(times_of(tmp_path / "a.mp4"), [0, 0.013, 0.09, 0.1], atol=0.0005)
 
 
-def test_only_its_own_source_is_recorded(tmp_path, make_result):
-    with VideoSink(tmp_path / "a.mp4", 10.0, source=1) as sink:
-        for index in range(6):
-            assert sink.write(make_result(index, source=index % 3), picture_of(64, 48)) is True
+def test_only_its_own_source_is_recorded_and_counted(tmp_path, make_result):
+    outlet = Outlet(VideoSink(tmp_path / "a.mp4", 10.0, source=1), is_live=False)
+    for index in range(6):
+        result = make_result(index, source=index % 3)
+        outlet.put((result, Drawing(result, tuple(result.faces[0].emotion.probs))))
+    outlet.finish()
+    outlet.pump()
+    assert (outlet.snapshot().num_written, outlet.snapshot().failure) == (2, "")
     assert len(frames_of(tmp_path / "a.mp4")) == 2
+
+
+def test_its_file_is_told_once_it_is_whole(tmp_path, make_result, monkeypatch):
+    sink = VideoSink(tmp_path / "a.mp4", 10.0)
+    sink.write(make_result(), picture_of(64, 48))
+    assert sink.files == ()
+    sink.close()
+    assert sink.files == (tmp_path / "a.mp4",)
+    empty = VideoSink(tmp_path / "b.mp4", 10.0)
+    empty.close()
+    assert empty.files == ()
+
+
+def test_folder_of_that_name(tmp_path, make_result):
+    (tmp_path / "b.mp4").mkdir()
+    with pytest.raises(SinkError, match=r"cannot write .*b\.mp4: Is a directory\. Fix: another --record"):
+        VideoSink(tmp_path / "b.mp4", 10.0)
+    assert [path.name for path in tmp_path.iterdir()] == ["b.mp4"]
+    sink = VideoSink(tmp_path / "a.mp4", 10.0)
+    sink.write(make_result(), picture_of(64, 48))
+    (tmp_path / "a.mp4").mkdir()
+    with pytest.raises(SinkError, match=r"cannot name .*part\.mp4 .*Is a directory\. Fix: rename it by hand"):
+        sink.close()
+    assert sink.files == ()
 
 
 _ENDLESS = """

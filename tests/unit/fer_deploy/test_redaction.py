@@ -1,6 +1,6 @@
 import pytest
 
-from fer_deploy.live.sources.address import redacted, without_password
+from fer_deploy.redaction import redacted, without_password, without_passwords
 
 
 @pytest.mark.parametrize(
@@ -22,6 +22,21 @@ from fer_deploy.live.sources.address import redacted, without_password
         ("http://cam/a?w=1&api_key=secret&h=2", "http://cam/a?w=1&api_key=***&h=2"),
         ("http://cam/a?usr=me&PWD=secret", "http://cam/a?usr=me&PWD=***"),
         ("http://me:secret@cam/a?Password=secret", "http://***@cam/a?Password=***"),
+        ("rtsp:/bob:secret@cam/1", "rtsp:/***@cam/1"),
+        ("rtsp//bob:secret@cam", "rtsp//***@cam"),
+        ("bob:secret@cam/1", "***@cam/1"),
+        (
+            "rtsp://cam/user=me_password=sec_ret_channel=1_stream=0.sdp",
+            "rtsp://cam/user=me_password=***_channel=1_stream=0.sdp",
+        ),
+        ("rtsp://cam/user=me&password=secret&channel=1", "rtsp://cam/user=me&password=***&channel=1"),
+        ("http://cam/a?pw=secret", "http://cam/a?pw=***"),
+        ("http://cam/a?u=me&p=secret", "http://cam/a?u=me&p=***"),
+        ("http://cam/a?pin=secret#x", "http://cam/a?pin=***#x"),
+        ("http://cam/a?fps=5&step=2&token=sec_re=t", "http://cam/a?fps=5&step=2&token=***"),
+        ("raw:640x480@30:bgr24", "raw:640x480@30:bgr24"),
+        ("/home/me@work/12:30@home.mp4", "/home/me@work/12:30@home.mp4"),
+        ("clip@home.mp4", "clip@home.mp4"),
         ("clip.mp4", "clip.mp4"),
         ("0", "0"),
     ],
@@ -41,3 +56,16 @@ def test_message_that_quotes_the_address():
 
 def test_message_about_an_address_without_secrets():
     assert redacted("cannot open rtsp://cam/a: timeout", "rtsp://cam/a") == "cannot open rtsp://cam/a: timeout"
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("no 'rtsp:/b:geheim@h/1', nor (mqtt://b:geheim@h/t)", "no 'rtsp:/***@h/1', nor (mqtt://***@h/t)"),
+        ("c.yaml: b:geheim@h is both", "c.yaml: ***@h is both"),
+        ("as in mqtt://user:password@host/topic", "as in mqtt://user:password@host/topic"),
+        ("Fix: --source raw:640x480@30:gray, see a.yaml: b", "Fix: --source raw:640x480@30:gray, see a.yaml: b"),
+    ],
+)
+def test_addresses_within_a_message(text, shown):
+    assert without_passwords(text) == shown
