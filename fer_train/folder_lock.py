@@ -1,13 +1,12 @@
 """One run in a folder at a time: two that write the same files would leave a mixture of both."""
 
 import fcntl
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 from fer_train.errors import CheckpointError
-
-_NAME = ".lock"
 
 
 @contextmanager
@@ -19,15 +18,16 @@ def only_run_in(folder: Path) -> Iterator[None]:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        file = (folder / _NAME).open("w")
+        handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     except OSError:  # the first file of the run fails in the same way, and says so
         yield
         return
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as err:
-            raise CheckpointError(
-                f"another run is writing into {folder}. Fix: wait for its end, or another --out"
-            ) from err
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as err:
+        os.close(handle)
+        raise CheckpointError(f"another run is writing into {folder}. Fix: wait for its end, or another --out") from err
+    try:
         yield
+    finally:
+        os.close(handle)

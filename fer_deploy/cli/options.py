@@ -77,7 +77,8 @@ _ANALYSIS: Final = (
     click.option("--min-face", type=int,
                  help="Smallest face in pixels; larger is faster.  [default: all that are found where a face of "
                  f"{USEFUL_FACE} pixels would be, in large frames one of {FRAME_SHARE:.0%} of the shorter side]"),
-    click.option("--roi", metavar="X1,Y1,X2,Y2", help="Look only here: shares of the frame, or pixels of the source's first one."),
+    click.option("--roi", metavar="X1,Y1,X2,Y2",
+                 help="Look only here: shares of the frame, or pixels of the source's first one."),
     click.option("--max-faces", type=int, help="At most this many a frame, the largest."),
     click.option("--min-score", type=float,
                  help=f"How sure YuNet must be, 0 to 1; haar gives no score.  [default: {MIN_SCORE:g}]"),

@@ -38,7 +38,7 @@ def trained(tmp_path_factory, data):
 def test_train_writes_the_run_and_says_where(trained):
     out, result = trained
     weights = ["best.safetensors", "final.safetensors"]
-    others = [".lock", "config.yaml", "history.json", "history.png", "last.pt", "plots", "tensorboard"]
+    others = ["config.yaml", "history.json", "history.png", "last.pt", "plots", "tensorboard"]
     assert sorted(p.name for p in out.iterdir()) == sorted(weights + others)
     pictures = [f"PublicTest-{what}.png" for what in ("confusion", "precision-recall", "reliability")]
     assert sorted(p.name for p in (out / "plots").iterdir()) == pictures
