@@ -78,7 +78,7 @@ def run_jobs(jobs: Sequence[Job], *, at_once: int, is_over: Callable[[], bool]) 
 
 def _tell_failure(job: Job, code: int) -> None:
     tail = job.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
-    _console.print("\n".join([f"{job.name} ended with {code}:", *tail]), markup=False)
+    _console.print("\n".join([f"{job.name} ended with {code}:", *tail]), markup=False, soft_wrap=True)
 
 
 def _stop(running: list[_Slot]) -> None:

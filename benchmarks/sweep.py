@@ -183,7 +183,7 @@ def _write_table(sweep: Sweep, out: Path, left_out: list[str], *, publish: bool)
     text = as_markdown(rows, env, ensemble, left_out)
     for path in (out / "sweep.md", *((result_path("sweep", device),) if publish else ())):
         write_results(path, {**env, "runs": rows, "ensemble": ensemble, "left_out": left_out}, text)
-    _console.print(text, markup=False)
+    _console.print(text, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
