@@ -40,7 +40,7 @@ class _Slot:
 
     def _begin_next(self) -> subprocess.Popen[bytes]:
         words = self._left.pop(0)
-        _console.print(f"{words[0]} {self.job.name}; log: {self.job.log}", markup=False, soft_wrap=True)
+        _console.print(f"{self.job.name}: {words[0]}; log: {self.job.log}", markup=False, soft_wrap=True)
         with self.job.log.open("ab") as log:
             return subprocess.Popen([*FER_TRAIN, *words], stdout=log, stderr=log)
 
