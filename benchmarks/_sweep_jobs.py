@@ -40,7 +40,7 @@ class _Slot:
 
     def _begin_next(self) -> subprocess.Popen[bytes]:
         words = self._left.pop(0)
-        _console.print(f"{words[0]} {self.job.name}; log: {self.job.log}", markup=False, soft_wrap=True)
+        _console.print(f"{self.job.name}: {words[0]}; log: {self.job.log}", markup=False, soft_wrap=True)
         with self.job.log.open("ab") as log:
             return subprocess.Popen([*FER_TRAIN, *words], stdout=log, stderr=log)
 
@@ -78,7 +78,7 @@ def run_jobs(jobs: Sequence[Job], *, at_once: int, is_over: Callable[[], bool]) 
 
 def _tell_failure(job: Job, code: int) -> None:
     tail = job.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
-    _console.print("\n".join([f"{job.name} ended with {code}:", *tail]), markup=False)
+    _console.print("\n".join([f"{job.name} ended with {code}:", *tail]), markup=False, soft_wrap=True)
 
 
 def _stop(running: list[_Slot]) -> None:

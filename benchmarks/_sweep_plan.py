@@ -78,6 +78,11 @@ class Trial:
         """Whether its last epoch is done: fer-train writes the history after everything else."""
         return (self.out / "history.json").exists()
 
+    @property
+    def is_released(self) -> bool:
+        """Whether its weights are there, and their card, which fer-train writes after them."""
+        return self.release.with_suffix(".md").exists()
+
     def metrics(self) -> dict[str, Any]:
         """Return what its release says of PublicTest."""
         measured: dict[str, Any] = json.loads(read_spec_json(self.release))["metrics"]["PublicTest"]

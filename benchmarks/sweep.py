@@ -81,7 +81,7 @@ class Sweep:
         return self._is_over() or (time.monotonic() >= self._ensemble_due and len(_released(self.singles)) >= 2)
 
     def _run(self, trials: list[Trial], is_over: Callable[[], bool]) -> list[Job]:
-        jobs = [self._job(t) for t in trials if not t.release.exists() and not self._lacks_votes(t)]
+        jobs = [self._job(t) for t in trials if not t.is_released and not self._lacks_votes(t)]
         return run_jobs(jobs, at_once=self._plan.jobs, is_over=is_over)
 
     def _lacks_votes(self, trial: Trial) -> bool:
@@ -113,7 +113,7 @@ class Sweep:
 
     def left_out(self) -> dict[str, str]:
         """Return what of the plan is not done, with what it lacks; "": nothing, the same command goes on with it."""
-        within_reach = [t for t in self.singles if t.release.exists() or not self._lacks_votes(t)]
+        within_reach = [t for t in self.singles if t.is_released or not self._lacks_votes(t)]
         lacks = "" if self.ensemble.exists() or len(within_reach) >= 2 else "two singles"
         ensemble = {} if self.ensemble.exists() else {"the ensemble": lacks}
         return self._unfinished(self.singles) | ensemble | self._unfinished(self.students, lacks and "the ensemble")
@@ -122,7 +122,7 @@ class Sweep:
         return {
             t.label: "--ferplus" if self._lacks_votes(t) else lacks
             for t in trials
-            if not t.release.exists()
+            if not t.is_released
         }  # fmt: skip
 
     def released(self) -> list[Trial]:
@@ -131,7 +131,7 @@ class Sweep:
 
 
 def _released(trials: list[Trial]) -> list[Trial]:
-    return [trial for trial in trials if trial.release.exists()]
+    return [trial for trial in trials if trial.is_released]
 
 
 def end_by_sigterm(*_: object) -> None:
@@ -183,7 +183,7 @@ def _write_table(sweep: Sweep, out: Path, left_out: list[str], *, publish: bool)
     text = as_markdown(rows, env, ensemble, left_out)
     for path in (out / "sweep.md", *((result_path("sweep", device),) if publish else ())):
         write_results(path, {**env, "runs": rows, "ensemble": ensemble, "left_out": left_out}, text)
-    _console.print(text, markup=False)
+    _console.print(text, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

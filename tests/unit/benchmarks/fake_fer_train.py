@@ -1,8 +1,9 @@
 """Stands in for `python -m fer_train` in tests of the sweep: writes what its commands write, at once, without torch.
 
 Every call is a line of $FAKE_CALLS; the command $FAKE_FAILS fails. A run whose config says learning_rate 9 fails, one
-that says 8 waits for SIGTERM after its first epoch. So does at first the release of one that says 7; that of one that
-says 6 waits for the releases of two others. Accuracy is a hundredth of the seed.
+that says 8 waits for SIGTERM after its first epoch. So does at first the release of one that says 7, and of one that
+says 5 between weights and card; that of one that says 6 waits for the releases of two others. Accuracy is a hundredth
+of the seed.
 """
 
 import json
@@ -37,6 +38,10 @@ def release(flags: dict[str, str]) -> None:
     spec = {"metrics": {"PublicTest": {"plain": measured, "flip": flip}}}
     header = json.dumps({"__metadata__": {"fer_model_spec": json.dumps(spec)}}).encode()
     out.write_bytes(struct.pack("<Q", len(header)) + header)
+    if run["learning_rate"] == 5 and not stopped.exists():
+        stopped.touch()
+        wait_for_sigterm()
+    out.with_suffix(".md").write_text("card")
 
 
 def wait_for_two_releases(folder: Path) -> None:
