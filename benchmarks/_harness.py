@@ -47,6 +47,24 @@ def shared_yunet() -> Path:
     return found
 
 
+def _or_shared_clips(context: click.Context, parameter: click.Parameter, clips: tuple[Path, ...]) -> tuple[Path, ...]:
+    return clips or shared_clips()
+
+
+def _or_shared_yunet(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path:
+    return path or shared_yunet()
+
+
+clips_option = click.option(
+    "--clip", "clips", type=click.Path(path_type=Path, exists=True), multiple=True, callback=_or_shared_clips,
+    help="With faces; several times.  [default: those beside the checkout]",
+)  # fmt: skip
+yunet_option = click.option(
+    "--yunet", type=click.Path(path_type=Path, exists=True), callback=_or_shared_yunet,
+    help="YuNet's .onnx.  [default: $FER_YUNET, the cache, beside the checkout]",
+)  # fmt: skip
+
+
 def seconds_per_call(calls: dict[str, Callable[[], None]], *, rounds: int, device: torch.device) -> dict[str, float]:
     """Return the median seconds of each call over `rounds`, in turn: A B C A B C, after one warm-up round.
 

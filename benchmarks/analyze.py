@@ -22,7 +22,7 @@ import click
 import psutil
 import torch
 from _analyze_report import as_markdown
-from _harness import environment, result_path, shared_clips, shared_yunet, write_results
+from _harness import clips_option, environment, result_path, write_results, yunet_option
 from rich.console import Console
 
 from fer_deploy.live.sinks.picture_fit import fit_picture
@@ -32,7 +32,6 @@ from fer_deploy.vision.types import Frame
 
 SAMPLE_S = 1.0
 _console = Console()
-_there = click.Path(path_type=Path, exists=True)
 
 
 class Sample(NamedTuple):
@@ -125,18 +124,15 @@ def _checkpoint(folder: Path) -> dict[str, Any] | None:
 
 
 @click.command()
-@click.option(
-    "--clip", "clips", type=_there, multiple=True, help="Several times.  [default: those beside the checkout]"
-)
-@click.option("--yunet", type=_there, help="YuNet's .onnx.  [default: $FER_YUNET, the cache, beside the checkout]")
+@clips_option
+@yunet_option
 @click.option("--frames", default=20_000, show_default=True, help="Of the long video.")
 @click.option("--detect-every", default=1, show_default=True)
 @click.option("--video/--no-video", default=True, show_default=True, help="Write the annotated video.")
 @click.option("--out", type=click.Path(path_type=Path), help=".md to write.  [default: in benchmarks/results]")
-def main(clips: tuple[Path, ...], yunet: Path | None, frames: int, detect_every: int, video: bool, out: Path | None
+def main(clips: tuple[Path, ...], yunet: Path, frames: int, detect_every: int, video: bool, out: Path | None
          ) -> None:  # fmt: skip
     """Analyze a long video and watch the memory; results into benchmarks/results."""
-    clips, yunet = clips or shared_clips(), yunet or shared_yunet()
     options = ["--detector", "yunet", "--detector-model", str(yunet), "--detect-every", str(detect_every)]
     with tempfile.TemporaryDirectory() as folder:
         long = Path(folder) / "long.mp4"

@@ -17,7 +17,7 @@ import click
 import cv2
 import numpy as np
 import torch
-from _harness import environment, markdown_table, result_path, write_results
+from _harness import environment, markdown_table, result_path, write_results, yunet_option
 from numpy.typing import NDArray
 
 from fer_deploy.artifacts import bundled_model
@@ -172,7 +172,7 @@ def as_markdown(result: Row) -> str:
 
 @click.command()
 @click.option("--data", type=_there, required=True, help="fer2013.csv")
-@click.option("--yunet", type=_there, required=True, help="YuNet's .onnx")
+@yunet_option
 @click.option("--engine", "model", type=_there, help="Our model.  [default: the bundled one]")
 @click.option("--clip", "clips", type=_there, multiple=True, help="Video of people whose faces hardly change.")
 @click.option("--faces", "num", default=0, help="So many of PublicTest, spread evenly; 0: all.")

@@ -5,6 +5,7 @@ where there is one thread, so that waiting for other work on the machine does no
 YuNet at full size with a score above 0.6, which on these clips finds every face and nothing else (looked at). How small
 a face may be is measured by shrinking the frames: recall over the longer side of the reference's box in the small one.
 
+    python benchmarks/detectors.py
     python benchmarks/detectors.py --yunet face_detection_yunet_2026may.onnx --clip a.gif --clip b.gif
 """
 
@@ -19,7 +20,7 @@ import click
 import cv2
 import numpy as np
 import torch
-from _harness import environment, markdown_table, result_path, write_results
+from _harness import clips_option, environment, markdown_table, result_path, write_results, yunet_option
 from crop_margin import read_clip
 from numpy.typing import NDArray
 
@@ -35,7 +36,6 @@ FIX = "give --yunet the file of the OpenCV Zoo"
 SHRINKS = (1.0, 0.7, 0.5, 0.4, 0.35, 0.3, 0.25, 0.2, 0.17, 0.15, 0.13)
 SIZES = (8, 12, 14, 16, 18, 20, 24, 30, 40, 60, 100)
 SAME_FACE_IOU = 0.3
-_there = click.Path(path_type=Path, exists=True)
 
 
 def seconds_in_turn(calls: dict[str, Callable[[Picture], object]], frames: Sequence[Picture], *, rounds: int,
@@ -150,8 +150,8 @@ def as_markdown(result: Row) -> str:
 
 
 @click.command()
-@click.option("--yunet", type=_there, required=True, help="YuNet's .onnx")
-@click.option("--clip", "clips", type=_there, multiple=True, required=True, help="Video with faces; several times.")
+@yunet_option
+@clips_option
 @click.option("--rounds", default=5, show_default=True, help="Of the timing.")
 @click.option("--every", default=1, show_default=True, help="Take every N-th frame.")
 def main(yunet: Path, clips: tuple[Path, ...], rounds: int, every: int) -> None:

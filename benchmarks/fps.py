@@ -22,7 +22,7 @@ from typing import Any
 import click
 import torch
 from _fps_report import CAMERA, WATCHED, as_markdown, write_chart
-from _harness import environment, result_path, shared_clips, shared_yunet, write_results
+from _harness import clips_option, environment, result_path, write_results, yunet_option
 from rich.console import Console
 
 from fer_deploy.engines.threads import available_cores
@@ -94,24 +94,17 @@ def summarize(rounds: list[dict[str, dict[str, Any]]], *, cores: int) -> list[di
 
 
 @click.command()
-@click.option(
-    "--clip",
-    "clips",
-    type=_there,
-    multiple=True,
-    help="With faces; several times.  [default: those beside the checkout]",
-)
-@click.option("--yunet", type=_there, help="YuNet's .onnx.  [default: $FER_YUNET, the cache, beside the checkout]")
+@clips_option
+@yunet_option
 @click.option("--engine", type=_there, help="Our model.  [default: the bundled one]")
 @click.option("--checkpoint", type=_there, default="weights/senet.safetensors", show_default=True, help="For PyTorch.")
 @click.option("--frames", default=1000, show_default=True, help="Each clip is looped to so many.")
 @click.option("--tutorial-frames", default=200, show_default=True, help="The same for the slow loops.")
 @click.option("--rounds", default=3, show_default=True)
 @click.option("--out", type=click.Path(path_type=Path), help=".md to write.  [default: in benchmarks/results]")
-def main(clips: tuple[Path, ...], yunet: Path | None, engine: Path | None, checkpoint: Path, frames: int,
+def main(clips: tuple[Path, ...], yunet: Path, engine: Path | None, checkpoint: Path, frames: int,
          tutorial_frames: int, rounds: int, out: Path | None) -> None:  # fmt: skip
     """Compare the live loop with what tutorials do; results into benchmarks/results."""
-    clips, yunet = clips or shared_clips(), yunet or shared_yunet()
     files = {"yunet": str(yunet), "engine": str(engine or ""), "checkpoint": str(checkpoint)}
     wanted = variants(frames=frames, tutorial_frames=tutorial_frames)
     results = []

@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import torch
 from _between_detections import METHODS, Clip, errors_between, read_clip
-from _harness import environment, markdown_table, result_path, write_results
+from _harness import clips_option, environment, markdown_table, result_path, write_results, yunet_option
 from rich.console import Console
 
 from fer_deploy.artifacts import bundled_model
@@ -166,28 +166,28 @@ def _table(title: str, rows: list[dict[str, Any]]) -> str:
 
 
 @click.command()
-@click.option("--clip", "clip_paths", type=_there, multiple=True, required=True, help="recording with faces; repeat")
-@click.option("--yunet", type=_there, required=True, help="YuNet's .onnx")
+@clips_option
+@yunet_option
 @click.option("--engine", "engine_path", type=_there, help="network; none: the one that ships with the package")
 @click.option("--data", type=_there, help="FER2013, for how sure is sure")
-def main(clip_paths: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None) -> None:
+def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None) -> None:
     """Measure tracking and smoothing on real clips."""
     cv2.setNumThreads(1)
-    clips = [read_clip(path, yunet) for path in clip_paths]
+    read = [read_clip(path, yunet) for path in clips]
     tables: dict[str, list[dict[str, Any]]] = {
         "Faces between detections: errors in face widths": [
-            errors_between(clips, every, method) for every in (2, 3, 5) for method in METHODS
+            errors_between(read, every, method) for every in (2, 3, 5) for method in METHODS
         ],
-        "CPU microseconds a face": [{"clip": clip.name, **cpu_us_a_face(clip)} for clip in clips],
+        "CPU microseconds a face": [{"clip": clip.name, **cpu_us_a_face(clip)} for clip in read],
         "Hidden and back: runs in which everybody keeps one number": [
-            hidden_for(clips, hidden_s, PeopleConfig(reach=reach), every)
+            hidden_for(read, hidden_s, PeopleConfig(reach=reach), every)
             for every in (1, 3)
             for hidden_s in (0.5, 1.0, 1.5)
             for reach in (0.25, 0.5, 1.0, 2.0)
         ],
     }
     with open_engine(engine_path or bundled_model()) as engine:
-        tables["Label changes, per minute of a face, and delay of a change"] = smoothing_table(clips, engine)
+        tables["Label changes, per minute of a face, and delay of a change"] = smoothing_table(read, engine)
         if data is not None:
             tables["Confidence of the raw answer, PublicTest"] = sureness_table(data, engine)
     cpu = torch.device("cpu")
