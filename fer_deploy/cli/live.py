@@ -96,13 +96,12 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
         ) as engine,
     ):
         console.print(f"engine: {engine.description}", highlight=False)
-        made_with = {"engine": engine.description, "detector": describe_detector(config.detection)}
         pipeline = _open_pipeline(config, engine, console, waiting)
         try:
             with _progress(console) as on_progress:
                 pipeline.run(on_progress)
         finally:  # after a failure too: what was written until then is whole
-            _report(pipeline, config, made_with, as_json=as_json)
+            _report(pipeline, config, as_json=as_json)
 
 
 def _settings(config_path: Path | None, flags: dict[str, Any]) -> LiveConfig:
@@ -162,17 +161,17 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console, waiting
             console.print(text, highlight=False, soft_wrap=True)
 
         sinks = open_sinks(config.output, sources, engine.spec.labels, snapshot, tell=tell)
-        pipeline = LivePipeline(sources, detectors, engine, sinks, config=config.pipeline)
+        made_with = {"detector": describe_detector(config.detection)}
+        pipeline = LivePipeline(sources, detectors, engine, sinks, config=config.pipeline, made_with=made_with)
         waiting.append(pipeline)
         opened.pop_all()  # from here on the loop closes them
     return pipeline
 
 
-def _report(pipeline: LivePipeline, config: LiveConfig, made_with: dict[str, str], *, as_json: bool) -> None:
+def _report(pipeline: LivePipeline, config: LiveConfig, *, as_json: bool) -> None:
     snapshot = pipeline.snapshot()
     if as_json:
-        report = report_dict(snapshot, pipeline.stats.throughput_fps, made_with["engine"])
-        click.echo(json.dumps(made_with | report))
+        click.echo(json.dumps(report_dict(snapshot, pipeline.stats.throughput_fps)))
     else:
         print_report(snapshot, pipeline.stats.throughput_fps, beside_results=config.output.jsonl == STANDARD_OUTPUT)
 

@@ -28,7 +28,7 @@ def progress_line(snapshot: LiveSnapshot) -> str:
     return ", ".join(parts)
 
 
-def report_dict(snapshot: LiveSnapshot, throughput_fps: float, engine: str) -> dict[str, Any]:
+def report_dict(snapshot: LiveSnapshot, throughput_fps: float) -> dict[str, Any]:
     """Return the run as plain values for JSON.
 
     A sink's `files` are those that it has finished; what the user named stands at the top, too, by its setting, with
@@ -43,7 +43,7 @@ def report_dict(snapshot: LiveSnapshot, throughput_fps: float, engine: str) -> d
         for s in snapshot.sources
     ]
     return {
-        "engine": engine, "num_frames": snapshot.num_frames, "num_faces": snapshot.num_faces,
+        **snapshot.made_with, "num_frames": snapshot.num_frames, "num_faces": snapshot.num_faces,
         "num_dropped": snapshot.num_dropped, "seconds": snapshot.seconds, "throughput_fps": round(throughput_fps, 2),
         "latency_ms": latencies, "sources": sources, "sinks": [asdict(sink) for sink in snapshot.sinks],
         **_named_files(snapshot),

@@ -14,20 +14,21 @@ def is_haar(config: DetectorConfig) -> bool:
 
 
 def describe_detector(config: DetectorConfig) -> str:
-    """Return "Haar" or "YuNet (FILE)".
+    """Return "Haar" or "YuNet (NAME)", without the folder, for it may be shown to others.
 
     Raises:
         ArtifactError: YuNet's file would have to be downloaded and cannot; not after `build_detectors`.
     """
-    return _HAAR if is_haar(config) else f"YuNet ({yunet_file(config.detector_model)})"
+    return _HAAR if is_haar(config) else f"YuNet ({yunet_file(config.detector_model).name})"
 
 
 def detector_line(config: DetectorConfig) -> str:
-    """Return the line for people: the same, and what `auto` gives up where it comes to Haar."""
-    name = describe_detector(config)
-    if config.detector == "auto" and name == _HAAR:
-        name += (
-            ", which misses turned and small faces "
-            f"(--detector yunet fetches a better one once, {NUM_BYTES / 1000:.0f} kB)"
-        )
-    return f"detector: {name}"
+    """Return the line for who runs it: with the whole path, and what `auto` gives up where it comes to Haar."""
+    if not is_haar(config):
+        return f"detector: YuNet ({yunet_file(config.detector_model)})"
+    if config.detector == "haar":
+        return f"detector: {_HAAR}"
+    return (
+        f"detector: {_HAAR}, which misses turned and small faces "
+        f"(--detector yunet fetches a better one once, {NUM_BYTES / 1000:.0f} kB)"
+    )

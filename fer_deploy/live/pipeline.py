@@ -9,7 +9,7 @@ loop.
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from typing import Any
@@ -53,7 +53,8 @@ class LivePipeline:
 
     def __init__(self, sources: Source | Sequence[Source], detectors: Callable[[], Detector], engine: Engine,
                  sinks: Sequence[Sink] = (), *, config: PipelineConfig | None = None,
-                 people: Sequence[People] | None = None) -> None:  # fmt: skip
+                 people: Sequence[People] | None = None, made_with: Mapping[str, str] | None = None
+                 ) -> None:  # fmt: skip
         """Take opened parts.
 
         Args:
@@ -63,6 +64,7 @@ class LivePipeline:
             sinks: every result goes to all of them.
             config: defaults where None.
             people: for each source, whom it showed before; None: nobody yet.
+            made_with: more to tell in snapshots than the engine, such as the detector in words.
         """
         self._sources = [sources] if isinstance(sources, Source) else list(sources)
         self._config = config or PipelineConfig()
@@ -70,6 +72,7 @@ class LivePipeline:
         self.is_live = any(source.is_live for source in self._sources)
         self.stats = LiveStats()
         self._labels = engine.spec.labels
+        self._made_with = {"engine": engine.description, **(made_with or {})}
         self._engine_turn: AbstractContextManager[Any] = nullcontext() if engine.is_concurrent else threading.Lock()
         self._num_workers = self._config.workers or available_cores()
         fixed = self._config.detect_every
@@ -103,6 +106,7 @@ class LivePipeline:
             ),
             lambda: tuple(outlet.snapshot() for outlet in self._outlets),
             detect_every=max(interval.frames for interval in self._intervals),
+            made_with=self._made_with,
         )
 
     def __iter__(self) -> Iterator[FrameResult]:

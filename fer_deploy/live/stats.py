@@ -3,8 +3,8 @@
 import threading
 import time
 from collections import deque
-from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
@@ -64,6 +64,7 @@ class LiveSnapshot:
         throughput_fps: frames per second over the last `RECENT_S` seconds.
         latencies: a row a stage, `TOTAL` among them.
         detect_every: the detector looks at every such frame.
+        made_with: engine and detector in words, by these names.
     """
 
     num_frames: int
@@ -74,6 +75,7 @@ class LiveSnapshot:
     sources: tuple[SourceSnapshot, ...]
     sinks: tuple[SinkSnapshot, ...]
     detect_every: int = 1
+    made_with: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def num_dropped(self) -> int:
@@ -153,10 +155,10 @@ class LiveStats:
 
     def snapshot(
         self, sources: Callable[[], tuple[SourceSnapshot, ...]], sinks: Callable[[], tuple[SinkSnapshot, ...]],
-        *, detect_every: int = 1,
+        *, detect_every: int = 1, made_with: Mapping[str, str],
     ) -> LiveSnapshot:  # fmt: skip
         """Return everything known now."""
         return LiveSnapshot(
             self.num_frames, self.num_faces, round(self.seconds, 3), round(self.recent_fps(), 2),
-            tuple(self.latencies()), sources(), sinks(), detect_every,
+            tuple(self.latencies()), sources(), sinks(), detect_every, made_with,
         )  # fmt: skip

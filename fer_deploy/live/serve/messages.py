@@ -81,14 +81,14 @@ def status_json(snapshot: LiveSnapshot, health: str) -> str:
             "name": source.name, "state": source.health.state, "dropped": source.num_dropped,
             "reconnects": source.health.num_reconnects, "stalls": source.health.num_stalls,
             "frozen": source.health.num_frozen, "corrupt": source.health.num_corrupt,
-            "error": source.health.last_error,
+            "missing": source.health.num_missing, "error": source.health.last_error,
         }
         for source in snapshot.sources
     ]  # fmt: skip
     return _dump({
         "type": "status", "health": health, "frames": snapshot.num_frames, "fps": snapshot.throughput_fps,
         "p50_ms": None if total is None else total.p50_ms, "p95_ms": None if total is None else total.p95_ms,
-        "detect_every": snapshot.detect_every, "sources": sources,
+        "detect_every": snapshot.detect_every, "made_with": dict(snapshot.made_with), "sources": sources,
         "stages": [{"name": row.stage, "p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "busy": row.busy}
                    for row in snapshot.latencies],
         "sinks": [{"name": sink.name, "written": sink.num_written, "dropped": sink.num_dropped,

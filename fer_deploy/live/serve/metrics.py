@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, InfoMetricFamily, Metric
 from prometheus_client.exposition import choose_encoder
 from prometheus_client.registry import Collector
 
@@ -19,6 +19,7 @@ _SOURCE_COUNTERS: tuple[tuple[str, str, Callable[[SourceSnapshot], int]], ...] =
     ("stalls", "Times the source stopped delivering without an error.", lambda source: source.health.num_stalls),
     ("frozen", "Times the source repeated one picture for too long.", lambda source: source.health.num_frozen),
     ("size_changes", "Changes of resolution.", lambda source: source.health.num_size_changes),
+    ("missing", "Frames that a file announced and did not hold.", lambda source: source.health.num_missing),
 )
 _QUANTILES = (("0.5", "p50_ms"), ("0.9", "p90_ms"), ("0.95", "p95_ms"), ("0.99", "p99_ms"))
 
@@ -71,6 +72,7 @@ class _SnapshotCollector(Collector):
         yield GaugeMetricFamily("fer_live_fps", "Frames analyzed a second, of late.", value=now.throughput_fps)
         yield GaugeMetricFamily("fer_live_run_seconds", "Seconds since the first frame.", value=now.seconds)
         yield GaugeMetricFamily("fer_live_detect_every", "The detector looks at every such frame.", now.detect_every)
+        yield InfoMetricFamily("fer_live_run", "What the frames are analyzed with.", value=dict(now.made_with))
         health = GaugeMetricFamily("fer_live_health", "1 for the state that the loop is in.", labels=["state"])
         for state in Health:
             health.add_metric([state.value], state is self._health)

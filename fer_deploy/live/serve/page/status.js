@@ -8,8 +8,10 @@ export function showStatus(status) {
   byId("p95").textContent = milliseconds(status.p95_ms);
   byId("dropped").textContent = sum(status.sources, "dropped").toLocaleString("en");
   byId("reconnects").textContent = sum(status.sources, "reconnects").toLocaleString("en");
-  fill("sources", ["source", "state", "dropped", "reconnects", "stalls", "frozen", "corrupt", "last error"],
-    status.sources.map((s) => [s.name, s.state, s.dropped, s.reconnects, s.stalls, s.frozen, s.corrupt, s.error]));
+  byId("made-with").textContent = Object.entries(status.made_with).map(([what, words]) => `${what}: ${words}`).join(" · ");
+  const counts = ["dropped", "reconnects", "stalls", "frozen", "corrupt", "missing"];
+  fill("sources", ["source", "state", ...counts, "last error"],
+    status.sources.map((s) => [s.name, s.state, ...counts.map((count) => s[count]), s.error]));
   fill("stages", ["stage", "median ms", "95 % ms", "busy"],
     status.stages.map((s) => [s.name, s.p50_ms.toFixed(1), s.p95_ms.toFixed(1), `${Math.round(s.busy * 100)} %`]));
   fill("sinks", ["output", "written", "dropped", "failure"],

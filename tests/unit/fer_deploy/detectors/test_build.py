@@ -58,6 +58,7 @@ class TestAuto:
 
     def test_what_it_came_to_is_told(self, white_yunet):
         assert describe_detector(DetectorConfig()) == "Haar"
+        assert describe_detector(DetectorConfig(detector_model=white_yunet)) == f"YuNet ({white_yunet.name})"
         assert detector_line(DetectorConfig()) == (
             "detector: Haar, which misses turned and small faces (--detector yunet fetches a better one once, 230 kB)"
         )

@@ -24,7 +24,7 @@ def result_at(captured_ms: float, infer_ms: float, faces=()) -> FrameResult:
 
 def snapshot_of(stats: LiveStats, *, num_dropped: int = 0):
     source = SourceSnapshot("camera 0", True, num_dropped, SourceHealth())
-    return stats.snapshot(lambda: (source,), lambda: (SinkSnapshot("jsonl", 3, 1, ""),))
+    return stats.snapshot(lambda: (source,), lambda: (SinkSnapshot("jsonl", 3, 1, ""),), made_with={})
 
 
 def test_empty_run():

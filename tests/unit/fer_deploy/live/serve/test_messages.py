@@ -57,8 +57,9 @@ def test_status_tells_the_total_latency_and_everything_that_was_counted():
     assert (status["p50_ms"], status["p95_ms"], status["detect_every"]) == (8.0, 9.5, 2)
     assert status["sources"] == [
         {"name": "door", "state": "running", "dropped": 7, "reconnects": 3, "stalls": 4, "frozen": 5, "corrupt": 2,
-         "error": "read timed out"}
+         "missing": 9, "error": "read timed out"}
     ]  # fmt: skip
+    assert status["made_with"] == {"engine": "ONNX Runtime, int8", "detector": "YuNet (a.onnx)"}
     assert [row["name"] for row in status["stages"]] == ["detect", "total"]
     assert status["sinks"][0] == {"name": "jsonl", "written": 900, "dropped": 8, "failure": "disk full"}
 

@@ -39,6 +39,8 @@ def test_every_number_of_the_snapshot_is_there(accept, parse):
     assert found["fer_live_captured_frames_total", door] == 1000
     assert found["fer_live_dropped_total", door] == 7
     assert found["fer_live_corrupt_total", door] == 2
+    assert found["fer_live_missing_total", door] == 9
+    assert found["fer_live_run_info", ("detector", "YuNet (a.onnx)"), ("engine", "ONNX Runtime, int8")] == 1
     assert found["fer_live_reconnects_total", door] == 3
     assert found["fer_live_stalls_total", door] == 4
     assert found["fer_live_frozen_total", door] == 5
