@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fer_deploy.live.sources.base import SourceHealth
 from fer_deploy.vision.types import FrameResult
@@ -87,6 +88,21 @@ class LiveSnapshot:
         return asdict(self) | {"num_dropped": self.num_dropped}
 
 
+class _Window:
+    """The last `WINDOW` values. An array: as Python's numbers they would take megabytes more, over half an hour."""
+
+    def __init__(self) -> None:
+        self._values = np.zeros(WINDOW, dtype=np.int64)
+        self._num = 0
+
+    def add(self, value: int) -> None:
+        self._values[self._num % WINDOW] = value
+        self._num += 1
+
+    def values(self) -> NDArray[np.int64]:
+        return self._values[: self._num].copy()
+
+
 class LiveStats:
     """Collects durations; written by the loop's threads, read by any."""
 
@@ -97,7 +113,7 @@ class LiveStats:
         self._first_ns: int | None = None
         self._last_ns = 0
         self._recent_ns: deque[int] = deque()
-        self._durations_ns: dict[str, deque[int]] = {}
+        self._durations_ns: dict[str, _Window] = {}
         self._busy_ns: dict[str, int] = {}
 
     def add(self, result: FrameResult) -> None:
@@ -121,7 +137,9 @@ class LiveStats:
             self._add_duration(stage, duration_ns)
 
     def _add_duration(self, stage: str, duration_ns: int) -> None:
-        self._durations_ns.setdefault(stage, deque(maxlen=WINDOW)).append(duration_ns)
+        if stage not in self._durations_ns:
+            self._durations_ns[stage] = _Window()
+        self._durations_ns[stage].add(duration_ns)
         self._busy_ns[stage] = self._busy_ns.get(stage, 0) + duration_ns
 
     @property
@@ -145,7 +163,7 @@ class LiveStats:
     def latencies(self) -> list[Latency]:
         """Return one row a stage, in the order in which a frame passes them."""
         with self._lock:
-            durations = {stage: np.fromiter(kept, dtype=np.int64) for stage, kept in self._durations_ns.items()}
+            durations = {stage: window.values() for stage, window in self._durations_ns.items()}
             busy = {stage: total / max(1e-9, self.seconds * 1e9) for stage, total in self._busy_ns.items()}
         rows = []
         for stage, values in durations.items():
