@@ -13,6 +13,7 @@ import cv2
 from click.core import ParameterSource
 from rich.console import Console
 from rich.live import Live
+from rich.text import Text
 
 from fer_deploy.cli.live_report import print_report, progress_line, report_dict
 from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
@@ -85,7 +86,7 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
         raise ConfigError("--json and --jsonl - would both write to standard output. Fix: --jsonl FILE")
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)  # names of files and addresses have brackets, too
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
     # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.
@@ -146,6 +147,7 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console, waiting
         waiting: takes the loop as soon as there is one.
     """
     detectors = build_detectors(config.detection)
+    made_with = {"detector": describe_detector(config.detection)}
     console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
     with ExitStack() as opened:
         sources: list[Source] = []
@@ -161,7 +163,8 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console, waiting
             console.print(text, highlight=False, soft_wrap=True)
 
         sinks = open_sinks(config.output, sources, engine.spec.labels, snapshot, tell=tell)
-        made_with = {"detector": describe_detector(config.detection)}
+        for sink in sinks:
+            opened.callback(sink.close)
         pipeline = LivePipeline(sources, detectors, engine, sinks, config=config.pipeline, made_with=made_with)
         waiting.append(pipeline)
         opened.pop_all()  # from here on the loop closes them
@@ -182,4 +185,4 @@ def _progress(console: Console) -> Iterator[Callable[[LiveSnapshot], None] | Non
         yield None
         return
     with Live(console=console, refresh_per_second=4, transient=True) as live:
-        yield lambda snapshot: live.update(progress_line(snapshot))
+        yield lambda snapshot: live.update(Text(progress_line(snapshot)))

@@ -32,7 +32,7 @@ PENDING: Final = Signal("PENDING")
 
 
 class Buffer(Generic[T]):
-    """A bounded queue between one producer and one consumer thread.
+    """A bounded queue between threads that produce and one that consumes.
 
     `finish` is the producer's regular end: what is inside is still delivered. `close` is for failure and stop:
     what is inside is forgotten and every waiter wakes at once.
@@ -48,11 +48,17 @@ class Buffer(Generic[T]):
         self._finished = False
         self._closed = False
         self._num_dropped = 0
+        self._num_forgotten = 0
 
     @property
     def num_dropped(self) -> int:
         """How many items gave way to newer ones."""
         return self._num_dropped
+
+    @property
+    def num_forgotten(self) -> int:
+        """How many items were inside when it was closed, or came later."""
+        return self._num_forgotten
 
     def put(self, item: T) -> bool:
         """Add an item, waiting or dropping as the policy says. Return False once the buffer is closed."""
@@ -60,6 +66,7 @@ class Buffer(Generic[T]):
             if self._policy is DropPolicy.WAIT:
                 self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity)
             if self._closed:
+                self._num_forgotten += 1
                 return False
             if len(self._items) == self._capacity:
                 self._items.popleft()
@@ -90,5 +97,6 @@ class Buffer(Generic[T]):
         """Forget what is inside and wake every waiter."""
         with self._changed:
             self._closed = True
+            self._num_forgotten += len(self._items)
             self._items.clear()
             self._changed.notify_all()

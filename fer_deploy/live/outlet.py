@@ -8,6 +8,7 @@ The run goes on without it, says so, and fails at its end. Without live sources 
 """
 
 import threading
+from collections.abc import Callable
 from typing import Any
 
 from fer_deploy.errors import FerDeployError, SinkError
@@ -20,7 +21,8 @@ from fer_deploy.vision.types import FrameResult
 POLL_S = 0.1
 """How often a sink without results is asked whether it is content."""
 RECORDING_CAPACITY = 8
-Item = tuple[FrameResult, Drawing]
+Item = tuple[FrameResult, Drawing | None]
+"""A result, and its annotated picture for a sink that needs one."""
 
 
 class Outlet:
@@ -32,6 +34,7 @@ class Outlet:
         policy = DropPolicy.DROP_OLDEST if is_live else DropPolicy.WAIT
         self._buffer: Buffer[Item] = Buffer(sink.live_capacity if is_live else RECORDING_CAPACITY, policy)
         self._num_written = 0
+        self._is_writing = False
         self._ended = threading.Event()
         self.is_closing = threading.Event()
         self.failure: Exception | None = None
@@ -46,10 +49,10 @@ class Outlet:
         """Say that no further result comes; those that wait are still written."""
         self._buffer.finish()
 
-    def pump(self) -> None:
+    def pump(self, *, until: Callable[[], bool] = lambda: False) -> None:
         """Write until the results end, the sink asks to end, or it fails; then close it. Never raises an Exception."""
         try:
-            while self.step():
+            while not until() and self.step():
                 pass
         finally:
             self.end()
@@ -64,8 +67,10 @@ class Outlet:
                     return False
             else:
                 result, drawing = item
-                goes_on = self.sink.write(result, drawing.picture() if self.sink.needs_picture else None)
+                self._is_writing = True
+                goes_on = self.sink.write(result, drawing.picture() if drawing and self.sink.needs_picture else None)
                 self._num_written += 1
+                self._is_writing = False
         except Exception as err:  # noqa: BLE001 - a sink's failure is kept, the loop judges it
             self._fail(err)
             return False
@@ -74,7 +79,9 @@ class Outlet:
         return goes_on
 
     def end(self) -> None:
-        """Close the sink and take no further result."""
+        """Close the sink and take no further result; a second call does nothing."""
+        if self.is_closing.is_set():
+            return
         self._buffer.close()
         self.is_closing.set()
         try:
@@ -95,6 +102,8 @@ class Outlet:
         """Return what it has written and dropped."""
         failure = "" if self.failure is None else str(self.failure)
         num_dropped = self._buffer.num_dropped + self.sink.num_dropped
+        if self.failure is not None:
+            num_dropped += self._buffer.num_forgotten + self._is_writing
         files = tuple(map(str, self.sink.files))
         return SinkSnapshot(self.sink.name, self._num_written, num_dropped, failure, files)
 

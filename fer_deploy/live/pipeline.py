@@ -16,20 +16,21 @@ from typing import Any
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.threads import available_cores
-from fer_deploy.errors import ConfigError, EngineError, FerDeployError, StreamError
+from fer_deploy.errors import ConfigError, StreamError
 from fer_deploy.live.analysis import SourceAnalysis
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.cores import shared_cores
+from fer_deploy.live.failures import Failures, failure_from
 from fer_deploy.live.intake import Intake
 from fer_deploy.live.load import DetectionInterval
-from fer_deploy.live.outlet import POLL_S, Outlet
+from fer_deploy.live.outlet import POLL_S, Item, Outlet
 from fer_deploy.live.overlay import Drawing
 from fer_deploy.live.result_queue import ResultQueue
 from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sources import Source
 from fer_deploy.live.stats import LiveSnapshot, LiveStats, SourceSnapshot
 from fer_deploy.live.turnstile import Aborted
-from fer_deploy.live.worker import Worker
+from fer_deploy.live.worker import Worker, start_all
 from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.people import People
 from fer_deploy.vision.types import FrameResult
@@ -85,9 +86,8 @@ class LivePipeline:
             for known, interval, source in zip(met, self._intervals, self._sources, strict=True)
         ]
         self._outlets = [Outlet(sink, is_live=self.is_live) for sink in sinks]
-        self._failure: FerDeployError | None = None
+        self._failures = Failures()
         self._lock = threading.Lock()
-        self._num_capturing = len(self._sources)
         self._num_working = self._num_workers
         self._analyzed = threading.Event()
         self._stop_requested = False
@@ -107,6 +107,7 @@ class LivePipeline:
             lambda: tuple(outlet.snapshot() for outlet in self._outlets),
             detect_every=max(interval.frames for interval in self._intervals),
             made_with=self._made_with,
+            is_over=self._analyzed.is_set(),
         )
 
     def __iter__(self) -> Iterator[FrameResult]:
@@ -147,13 +148,12 @@ class LivePipeline:
         main, others = self._split_outlets()
         writers = [Worker(f"sink-{outlet.sink.name}", outlet.pump, self._on_error) for outlet in others]
         with shared_cores(max(1, available_cores() // self._num_workers)):
-            for thread in (*writers, *workers, *captures):
-                thread.start()
             try:
+                start_all((*writers, *workers, *captures))
                 self._watch(main, on_progress)
             finally:
-                self._end(captures, workers, main, others)
-        self._raise_failure()
+                self._end(captures, workers, main, dict(zip(others, writers, strict=True)))
+        self._failures.raise_first([err for outlet in self._outlets if (err := outlet.error()) is not None])
         return self.snapshot()
 
     def _interval(self, source: Source) -> DetectionInterval:
@@ -207,19 +207,20 @@ class LivePipeline:
 
     def _deliver(self, result: FrameResult) -> None:
         self.stats.add(result)
-        item = (result, Drawing(result, self._labels))
+        whole: Item = result, Drawing(result, self._labels)
+        bare: Item = result.without_pixels(), None  # hundreds of results may wait for a file; their frames must not
         for outlet in self._outlets:
-            outlet.put(item)
+            outlet.put(whole if outlet.sink.needs_pixels else bare)
 
     def _watch(self, main: Outlet | None, on_progress: OnProgress | None) -> None:
         """Stay until all is analyzed or the end is near; serve the sink that wants this thread meanwhile."""
         told_s = 0.0
         while not (self._stop_requested or self._is_cut_short()):
-            if main is None:
-                if self._analyzed.wait(POLL_S):
-                    return
-            elif self._analyzed.is_set() or not main.step():
+            if self._analyzed.wait(POLL_S if main is None else 0):
                 return
+            if main is not None and not main.step():
+                main.end()
+                main = None
             if on_progress is not None and time.monotonic() - told_s > 2 * POLL_S:
                 on_progress(self.snapshot())
                 told_s = time.monotonic()
@@ -231,23 +232,29 @@ class LivePipeline:
         return not self.is_live and any(outlet.failure is not None for outlet in self._outlets)
 
     def _end(self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None,
-             others: Sequence[Outlet]) -> None:  # fmt: skip
-        """End every thread in the order of the flow; what is in hand is still delivered."""
-        if not self._analyzed.is_set():
-            self._stopped = True
-        for source in self._sources:
+             others: dict[Outlet, Worker]) -> None:  # fmt: skip
+        """End every thread in the order of the flow; what is in hand is still delivered, but to no window."""
+        self._stopped = not self._analyzed.is_set()
+        for source, capture in zip(self._sources, captures, strict=True):
             source.stop()  # after `max_frames` too: a stream may be waiting for its camera
+            if not capture.has_started:
+                source.close()
         self._intake.close()
-        failed = [outlet for outlet in self._outlets if outlet.failure is not None]
-        for outlet in failed:
-            outlet.finish()
+        if main is not None and self._stopped:
+            main.end()  # workers may be waiting for the thread that is here
+        for outlet in self._outlets:
+            if outlet.failure is not None:
+                outlet.finish()
         self._join("capture", captures)
         self._join("infer", workers)
-        for outlet in self._outlets:
+        for outlet, writer in others.items():
             outlet.finish()
+            if not writer.has_started:
+                outlet.end()
         if main is not None:
-            main.pump()
-        self._join_writers(others)
+            main.finish()
+            main.pump(until=lambda: self._stop_requested)
+        self._join_writers(list(others))
 
     def _join(self, stage: str, threads: Sequence[Worker]) -> None:
         deadline = time.monotonic() + GRACE_S
@@ -271,29 +278,22 @@ class LivePipeline:
                     )
 
     def _on_error(self, stage: str, err: Exception, source: Source | None = None) -> None:
-        """Keep the first failure. A source's leaves the others running; any other of a worker ends the run."""
-        if not isinstance(err, FerDeployError):
-            kind = StreamError if stage == "capture" else EngineError
-            cause, err = err, kind(f"the {stage} thread failed: {type(err).__name__}: {err}")
-            err.__cause__ = cause
-        err.stage = stage
-        with self._lock:
-            if self._failure is None:
-                self._failure = err
+        """Keep a failure. A source's leaves the others running; any other of a worker ends the run."""
+        failure = failure_from(stage, err)
         if stage != "capture" and source is None:
+            self._failures.note_fatal(failure)
             self._intake.close()
             return
+        if source is not None or not self._has_enough():
+            self._failures.note_of_source(failure)
         if len(self._sources) > 1:
-            _log.warning("%s", err)
+            _log.warning("%s", failure)
         if source is not None:
             source.stop()
 
-    def _raise_failure(self) -> None:
-        """Raise the first failure; not what capture met beyond the last frame that was wanted."""
-        sink_errors = [err for outlet in self._outlets if (err := outlet.error()) is not None]
-        first = self._failure
-        was_cut = self._stopped or self.stats.num_frames == self._config.max_frames
-        if first is not None and not (was_cut and first.stage == "capture"):
-            raise first
-        if sink_errors:
-            raise sink_errors[0]
+    def _has_enough(self) -> bool:
+        """Whether what capture meets now lies beyond the last frame that is wanted."""
+        if self._stop_requested or self._stopped:
+            return True
+        num = sum(source.health.num_captured - self._intake.num_dropped(i) for i, source in enumerate(self._sources))
+        return self._config.max_frames is not None and num >= self._config.max_frames

@@ -17,6 +17,8 @@ WINDOW = 20_000
 """Frames that the percentiles look back on; keeps memory constant over days."""
 RECENT_S = 5.0
 """What "now" means for the frame rate of a snapshot."""
+LATENCIES_S = 1.0
+"""How old the percentiles of a snapshot may be: over a full window they take milliseconds of a core."""
 TOTAL = "total"
 """The row that measures a frame from capture to the end of the analysis, before any sink."""
 
@@ -61,7 +63,7 @@ class LiveSnapshot:
     Attributes:
         num_frames: analyzed so far, over all sources.
         num_faces: in these frames.
-        seconds: from the first frame's capture to now.
+        seconds: from the first frame's capture to now, or to the last frame's end once the run is over.
         throughput_fps: frames per second over the last `RECENT_S` seconds.
         latencies: a row a stage, `TOTAL` among them.
         detect_every: the detector looks at every such frame.
@@ -115,6 +117,8 @@ class LiveStats:
         self._recent_ns: deque[int] = deque()
         self._durations_ns: dict[str, _Window] = {}
         self._busy_ns: dict[str, int] = {}
+        self._latencies: tuple[Latency, ...] = ()
+        self._latencies_ns = 0
 
     def add(self, result: FrameResult) -> None:
         """Count one analyzed frame."""
@@ -132,7 +136,7 @@ class LiveStats:
             self._add_duration(TOTAL, self._last_ns - result.frame.captured_ns)
 
     def add_duration(self, stage: str, duration_ns: int) -> None:
-        """Count a duration of a stage that comes after the analysis, such as drawing."""
+        """Count a duration of a stage outside the analysis, such as decoding."""
         with self._lock:
             self._add_duration(stage, duration_ns)
 
@@ -173,10 +177,13 @@ class LiveStats:
 
     def snapshot(
         self, sources: Callable[[], tuple[SourceSnapshot, ...]], sinks: Callable[[], tuple[SinkSnapshot, ...]],
-        *, detect_every: int = 1, made_with: Mapping[str, str],
+        *, made_with: Mapping[str, str], detect_every: int = 1, is_over: bool = False,
     ) -> LiveSnapshot:  # fmt: skip
-        """Return everything known now."""
+        """Return everything known now; while the run is not over, latencies of a second ago will do."""
+        if is_over or time.monotonic_ns() - self._latencies_ns > LATENCIES_S * 1e9:
+            self._latencies, self._latencies_ns = tuple(self.latencies()), time.monotonic_ns()
+        seconds = self.seconds if is_over or self._first_ns is None else (time.monotonic_ns() - self._first_ns) / 1e9
         return LiveSnapshot(
-            self.num_frames, self.num_faces, round(self.seconds, 3), round(self.recent_fps(), 2),
-            tuple(self.latencies()), sources(), sinks(), detect_every, made_with,
+            self.num_frames, self.num_faces, round(seconds, 3), round(self.recent_fps(), 2),
+            self._latencies, sources(), sinks(), detect_every, made_with,
         )  # fmt: skip

@@ -1,6 +1,6 @@
 """The values on the arrows of the live loop."""
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -128,3 +128,10 @@ class FrameResult:
     frame: Frame
     faces: tuple[FaceResult, ...]
     stage_ns: dict[str, int] = field(default_factory=dict)
+
+    def without_pixels(self) -> "FrameResult":
+        """Return the same of a frame that has lost its picture, for whoever keeps many."""
+        return replace(self, frame=replace(self.frame, frame_bgr=_NO_PIXELS))
+
+
+_NO_PIXELS = np.zeros((0, 0, 3), dtype=np.uint8)

@@ -1,7 +1,9 @@
 """`fer-deploy live` from flags to files, with a real engine and a real detector."""
 
 import json
+import threading
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -9,7 +11,9 @@ import pytest
 from click.testing import CliRunner, Result
 from integration.live_fakes import live_threads, num_video_frames
 
+from fer_deploy.cli import live as live_module
 from fer_deploy.cli import main
+from fer_deploy.errors import ConfigError
 from fer_deploy.live.sources.synthetic import HEIGHT, WIDTH
 
 NUM = 12
@@ -137,3 +141,18 @@ def test_real_clip(tmp_path, shared_dir):
     report = json.loads(result.stdout)
     assert report["num_dropped"] == 0
     assert report["num_faces"] == sum(len(line["faces"]) for line in lines) >= 80
+
+
+def test_a_failure_behind_the_outputs_leaves_none_open(tiny_onnx, monkeypatch):
+    """The page's server has a thread that no process outlives."""
+    monkeypatch.setattr(live_module, "LivePipeline", Mock(side_effect=ConfigError("no such loop")))
+    result = live("--source", "synthetic", "--engine", tiny_onnx, "--no-display", "--serve", "127.0.0.1:0")
+    assert result.exit_code == 2, result.stderr
+    assert "serve" not in {thread.name for thread in threading.enumerate()}
+
+
+def test_brackets_of_names_are_shown_and_no_markup(tmp_path, tiny_onnx, monkeypatch):
+    monkeypatch.setattr(live_module, "detector_line", lambda config: "detector: YuNet (/a [final]/y[/b].onnx)")
+    result = live("--source", "synthetic", "--engine", tiny_onnx, "--no-display", "--max-frames", 1)
+    assert result.exit_code == 0, result.stderr
+    assert "detector: YuNet (/a [final]/y[/b].onnx)" in result.stderr

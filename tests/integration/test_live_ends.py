@@ -100,6 +100,16 @@ class TestRegularEnds:
         assert run_guarded(make_pipeline(source, [], max_frames=1)).num_frames == 1
         assert source.num_closed == 1
 
+    def test_only_who_looks_at_pixels_gets_them(self):
+        """Hundreds of results may wait for a file on a slow disk; at 4K each frame has 25 MB."""
+        looking, bare = CountingSink(), CountingSink()
+        sizes = {looking: set(), bare: set()}
+        bare.needs_pixels = False
+        for sink in (looking, bare):
+            sink.write = lambda result, picture, sink=sink: sizes[sink].add(result.frame.frame_bgr.shape) or True
+        run_guarded(make_pipeline(ScriptedSource(5), [looking, bare]))
+        assert sizes == {looking: {(80, 100, 3)}, bare: {(0, 0, 3)}}
+
     def test_progress(self):
         seen = []
         sink = CountingSink(after=lambda index: seen or threading.Event().wait(0.01))

@@ -24,6 +24,8 @@ class Sink(ABC):
     Attributes:
         name: for people and reports, such as "jsonl".
         needs_picture: whether `write` looks at the annotated picture; if no sink does, none is drawn.
+        needs_pixels: whether `write` looks at the frame's pixels; if not, it gets results whose frame has none, so that
+            many may wait.
         needs_main_thread: windows do; at most one sink of a loop may.
         live_capacity: results that may wait for it in live mode, at least 1.
         source: number of the one source whose results it takes; None: those of all.
@@ -33,6 +35,7 @@ class Sink(ABC):
 
     name = "sink"
     needs_picture = False
+    needs_pixels = True
     needs_main_thread = False
     live_capacity = 8
     source: int | None = None

@@ -13,6 +13,7 @@ class JsonlSink(Sink):
 
     name = "jsonl"
     live_capacity = 256
+    needs_pixels = False
 
     def __init__(self, path: Path, *, num_sources: int = 1) -> None:
         """Create the file, and its folder; an existing file is replaced.

@@ -73,6 +73,7 @@ class MqttSink(Sink):
 
     name = "mqtt"
     live_capacity = 64
+    needs_pixels = False
 
     def __init__(self, url: str, *, num_sources: int = 1) -> None:
         """Begin to connect.

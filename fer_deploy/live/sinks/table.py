@@ -31,6 +31,7 @@ class TableSink(Sink):
     """Writes both tables. Memory stays constant; neither has its name before it is whole."""
 
     live_capacity = 256
+    needs_pixels = False
 
     def __init__(self, path: Path, labels: tuple[str, ...], create: Callable[[Path, Columns], TableFile]) -> None:
         """Create both.

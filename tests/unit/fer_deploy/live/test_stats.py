@@ -22,9 +22,9 @@ def result_at(captured_ms: float, infer_ms: float, faces=()) -> FrameResult:
     return FrameResult(frame, faces, {"infer": int(infer_ms * 1e6)})
 
 
-def snapshot_of(stats: LiveStats, *, num_dropped: int = 0):
+def snapshot_of(stats: LiveStats, *, num_dropped: int = 0, is_over: bool = False):
     source = SourceSnapshot("camera 0", True, num_dropped, SourceHealth())
-    return stats.snapshot(lambda: (source,), lambda: (SinkSnapshot("jsonl", 3, 1, ""),), made_with={})
+    return stats.snapshot(lambda: (source,), lambda: (SinkSnapshot("jsonl", 3, 1, ""),), made_with={}, is_over=is_over)
 
 
 def test_empty_run():
@@ -87,3 +87,25 @@ def test_a_snapshot_is_json(clock):
     assert json.loads(json.dumps(values))["sources"][0]["health"]["state"] == "running"
     assert values["num_dropped"] == 4
     assert values["sinks"][0]["num_written"] == 3
+
+
+def test_the_seconds_of_a_run_go_on_while_no_frame_comes(clock):
+    stats = LiveStats()
+    clock[0] = int(2e9)
+    stats.add(result_at(1000, 1))
+    clock[0] = int(61e9)
+    assert snapshot_of(stats).seconds == 60
+    assert snapshot_of(stats, is_over=True).seconds == 1
+
+
+def test_percentiles_may_be_a_second_old_until_the_run_is_over(clock):
+    stats = LiveStats()
+    clock[0] = int(10e9)
+    stats.add(result_at(9999, 1))
+    assert snapshot_of(stats).latencies[0].p50_ms == 1
+    stats.add_duration("infer", 3_000_000)
+    assert snapshot_of(stats).latencies[0].p50_ms == 1
+    assert snapshot_of(stats, is_over=True).latencies[0].p50_ms == 2
+    stats.add_duration("infer", 3_000_000)
+    clock[0] += int(1.1e9)
+    assert snapshot_of(stats).latencies[0].p50_ms == 3
