@@ -32,7 +32,11 @@ def main(source: str) -> None:
 
 
 if __name__ == "__main__":
+    if sys.argv[1:] in (["-h"], ["--help"]):
+        sys.exit(__doc__)
     try:
         main(sys.argv[1] if len(sys.argv) > 1 else "synthetic")
+    except BrokenPipeError:  # `| head` has seen enough
+        sys.stderr.close()
     except FerDeployError as err:
         sys.exit(f"error: {err}")

@@ -14,7 +14,7 @@ def region_from_text(text: str) -> Region:
     try:
         x1, y1, x2, y2 = (float(part) for part in text.split(","))
     except ValueError as err:
-        raise ValueError(f"expected x1,y1,x2,y2 such as 0.25,0,0.75,1 or 320,0,960,720, got {text!r}") from err
+        raise ValueError("expected x1,y1,x2,y2. Fix: --roi 0.25,0,0.75,1 for shares, or --roi 320,0,960,720") from err
     return x1, y1, x2, y2
 
 
@@ -26,9 +26,9 @@ def check_region(region: Region) -> Region:
     """
     x1, y1, x2, y2 = region
     if not (0 <= x1 < x2 and 0 <= y1 < y2):
-        raise ValueError(f"expected 0 <= x1 < x2 and 0 <= y1 < y2, got {_words(region)}")
+        raise ValueError("expected 0 <= x1 < x2 and 0 <= y1 < y2. Fix: --roi left,top,right,bottom")
     if not _is_fraction(region) and any(value != int(value) for value in region):
-        raise ValueError(f"expected fractions up to 1 or whole pixels, got {_words(region)}")
+        raise ValueError("expected fractions up to 1 or whole pixels. Fix: --roi 0.25,0,0.75,1, or --roi 320,0,960,720")
     return region
 
 

@@ -52,7 +52,7 @@ class PipelineConfig(Settings):
     @model_validator(mode="after")
     def _interval_is_positive(self) -> Self:
         if self.detect_every != "auto" and not 1 <= self.detect_every <= 100:
-            raise ValueError(f"detect_every is {self.detect_every}, expected 1 to 100 or auto")
+            raise ValueError(f"detect_every is {self.detect_every}, expected 1 to 100 or auto. Fix: --detect-every 3")
         return self
 
 

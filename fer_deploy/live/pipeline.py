@@ -101,7 +101,7 @@ class LivePipeline:
         """Return the state of the run now; callable from any thread."""
         return self.stats.snapshot(
             lambda: tuple(
-                SourceSnapshot(source.name, source.is_live, self._intake.num_dropped(i), source.health)
+                SourceSnapshot(source.name, source.is_live, self._intake.num_dropped(i), source.health, source.may_end)
                 for i, source in enumerate(self._sources)
             ),
             lambda: tuple(outlet.snapshot() for outlet in self._outlets),

@@ -37,12 +37,19 @@ class Latency:
 
 @dataclass(frozen=True)
 class SourceSnapshot:
-    """One source at one moment: what it has been through, and the frames that gave way to newer ones."""
+    """One source at one moment.
+
+    Attributes:
+        num_dropped: frames that gave way to newer ones.
+        health: what it has been through.
+        may_end: its end is no failure: a recording's, at whatever speed it is played.
+    """
 
     name: str
     is_live: bool
     num_dropped: int
     health: SourceHealth
+    may_end: bool = False
 
 
 @dataclass(frozen=True)

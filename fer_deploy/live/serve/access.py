@@ -14,7 +14,7 @@ from fer_deploy.live.serve.address import is_loopback
 MIN_TOKEN_LENGTH = 8
 HEALTH_PATH, PAGE_PATH = "/healthz", "/"
 _COOKIE_DAYS = 30
-_HEADERS = {
+SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -116,7 +116,7 @@ class Access:
 
 async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
     """Forbid foreign code, framing, sniffing, referrers and caches; on every answer, errors too."""
-    response.headers.update(_HEADERS)
+    response.headers.update(SECURITY_HEADERS)
     response.headers.popall("Server", None)
 
 

@@ -13,6 +13,7 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from fer_deploy.live.serve.access import HEALTH_PATH, PAGE_PATH, Access, add_security_headers
+from fer_deploy.live.serve.connections import Connection
 from fer_deploy.live.serve.feed import Feed
 from fer_deploy.live.serve.health import Health, judge
 from fer_deploy.live.serve.messages import status_json
@@ -46,7 +47,9 @@ class LiveApp:
         self._viewers: set[Viewer] = set()
         self._run = secrets.token_hex(8)
         self._last_result_s = time.monotonic()
-        self.web_app = web.Application(middlewares=[_plain_failures, access.guard], client_max_size=_MAX_REQUEST_BYTES)
+        self.web_app = web.Application(
+            middlewares=[_note_request, _plain_failures, access.guard], client_max_size=_MAX_REQUEST_BYTES
+        )
         self.web_app.router.add_get(HEALTH_PATH, self._healthz)
         self.web_app.router.add_get("/metrics", self._metrics)
         self.web_app.router.add_get("/live", self._live, allow_head=False)
@@ -91,6 +94,13 @@ class LiveApp:
 
     async def _end_viewers(self, _: web.Application) -> None:
         await asyncio.gather(*(viewer.end() for viewer in self._viewers))
+
+
+@web.middleware
+async def _note_request(request: web.Request, handler: Handler) -> web.StreamResponse:
+    assert isinstance(request.protocol, Connection)
+    request.protocol.note_request()
+    return await handler(request)
 
 
 @web.middleware

@@ -28,7 +28,7 @@ def judge(snapshot: LiveSnapshot, silent_s: float) -> Health:
         return Health.FAILED
     lost = [  # a recording that has ended is done, a camera that has ended is lost
         source for source in snapshot.sources
-        if source.health.state != "running" and (source.is_live or source.health.state != "ended")
+        if source.health.state != "running" and not (source.may_end and source.health.state == "ended")
     ]  # fmt: skip
     if lost or any(sink.failure for sink in snapshot.sinks):
         return Health.DEGRADED

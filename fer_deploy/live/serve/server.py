@@ -12,6 +12,7 @@ from fer_deploy.errors import SinkError
 from fer_deploy.live.serve.access import Access, new_token, require_good_token
 from fer_deploy.live.serve.address import Address, address_from_text, bound_address, is_loopback, listen, reachable_host
 from fer_deploy.live.serve.app import LiveApp
+from fer_deploy.live.serve.connections import QuietTrouble, make_protocol
 from fer_deploy.live.stats import LiveSnapshot
 from fer_deploy.vision.types import FrameResult
 
@@ -102,13 +103,13 @@ class LiveServer:
     async def _serve(self, build: Callable[[Executor], LiveApp], executor: ThreadPoolExecutor) -> None:
         self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
         self._app = build(executor)
-        runner = web.AppRunner(
-            self._app.web_app, access_log=None, handle_signals=False, shutdown_timeout=_SHUTDOWN_S
-        )  # no access log: the token may stand in an address
+        self._loop.set_exception_handler(QuietTrouble())
+        runner = web.AppRunner(self._app.web_app, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
+        assert runner.server is not None
         try:
-            await web.SockSite(runner, self._listener).start()
-            self._is_ready.set()
-            await self._ending.wait()
+            async with await self._loop.create_server(partial(make_protocol, runner.server), sock=self._listener):
+                self._is_ready.set()
+                await self._ending.wait()
         finally:
             await runner.cleanup()

@@ -47,7 +47,9 @@ def parse_address(text: str) -> BrokerAddress:
         parts = urlsplit(text)
         port = parts.port or _PORTS[parts.scheme]
     except (ValueError, KeyError):
-        raise ConfigError(f"cannot publish: not an MQTT address. {_EXPECTED}. Fix: --mqtt") from None
+        raise ConfigError(
+            f"cannot publish: not an MQTT address. {_EXPECTED}. Fix: --mqtt mqtt://localhost/faces"
+        ) from None
     topic = unquote(parts.path.removeprefix("/"))
     _check(parts, topic)
     user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
@@ -56,7 +58,9 @@ def parse_address(text: str) -> BrokerAddress:
 
 def _check(parts: SplitResult, topic: str) -> None:
     if not parts.hostname:
-        raise ConfigError(f"cannot publish: the MQTT address names no host. {_EXPECTED}. Fix: --mqtt")
+        raise ConfigError(
+            f"cannot publish: the MQTT address names no host. {_EXPECTED}. Fix: --mqtt mqtt://localhost/faces"
+        )
     if not topic or any(sign in topic for sign in "+#\0") or parts.query or parts.fragment:
         raise ConfigError(
             f"cannot publish to {parts.hostname}: the topic must not be empty nor contain + # ? or NUL. {_EXPECTED}. "

@@ -44,8 +44,8 @@ def _open_path(text: str) -> Source:
         return open_folder(path)
     if not os.path.exists(path):
         raise StreamError(
-            f"no source {without_password(text)!r}: no such file or folder. Expected a camera number (0), a video "
-            "file, a folder of pictures, rtsp://..., - (standard input), or synthetic"
+            f"no source {without_password(text)!r}: no such file or folder. Fix: check the path; or name a camera "
+            "(0), a video file, a folder of pictures, rtsp://..., - (standard input), or synthetic"
         )
     if path.suffix.lower() in PICTURE_SUFFIXES:
         return PictureSource([path])

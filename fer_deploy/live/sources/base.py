@@ -55,6 +55,11 @@ class Source(ABC):
     num_frames: int | None = None
     first_size: tuple[int, int] | None = None
 
+    @property
+    def may_end(self) -> bool:
+        """Whether its end is the recording's, and no failure."""
+        return not self.is_live
+
     def __init__(self) -> None:
         self.health = SourceHealth()
         self._stopped = threading.Event()

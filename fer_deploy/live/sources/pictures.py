@@ -50,5 +50,8 @@ def open_folder(folder: Path) -> PictureSource:
     """Return the pictures of a folder, not of its subfolders; StreamError where there are none."""
     paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
     if not paths:
-        raise StreamError(f"{folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)}). Fix: name a folder that does")
+        raise StreamError(
+            f"{folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)}). Fix: name a folder that does; "
+            f"videos one by one, or fer-deploy analyze {folder}/*.mp4"
+        )
     return PictureSource(paths)

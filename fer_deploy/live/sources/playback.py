@@ -42,6 +42,11 @@ class PacedSource(Source):
                 return
             yield replace(frame, time_s=time_s, captured_ns=time.monotonic_ns())
 
+    @property
+    def may_end(self) -> bool:
+        """True: it is a recording that is only played like a camera."""
+        return self._source.may_end
+
     def stop(self) -> None:
         """End at once, also between two frames."""
         super().stop()

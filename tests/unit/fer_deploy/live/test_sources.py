@@ -131,7 +131,7 @@ class TestPictures:
 
 @pytest.mark.parametrize("text", ["nothing.mp4", "camera", "-1", "a" * 300])
 def test_no_such_source(text):
-    with pytest.raises(StreamError, match=r"no source .*Expected a camera number .*or synthetic"):
+    with pytest.raises(StreamError, match=r"no source .*Fix: check the path; or name a camera .*or synthetic"):
         open_source(text)
 
 

@@ -24,7 +24,7 @@ def make_snapshot(*, state="running", is_live=True, failure="", names=("door",))
         num_missing=9, last_error="read timed out",
     )  # fmt: skip
     latencies = (Latency("detect", 2.0, 3.0, 3.5, 4.0, 0.06), Latency("total", 8.0, 9.0, 9.5, 12.0, 0.25))
-    sources = tuple(SourceSnapshot(name, is_live, 7, health) for name in names)
+    sources = tuple(SourceSnapshot(name, is_live, 7, health, may_end=not is_live) for name in names)
     sinks = (SinkSnapshot("jsonl", 900, 8, failure), SinkSnapshot("serve", 990, 0, ""))
     made_with = {"engine": "ONNX Runtime, int8", "detector": "YuNet (a.onnx)"}
     return LiveSnapshot(991, 1500, 33.5, 29.9, latencies, sources, sinks, detect_every=2, made_with=made_with)

@@ -4,6 +4,8 @@ import pytest
 from unit.fer_deploy.live.serve.stage import make_snapshot
 
 from fer_deploy.live.serve.health import STUCK_S, Health, judge
+from fer_deploy.live.sources import PacedSource
+from fer_deploy.live.sources.base import Source
 
 
 def mixed(*states: str, is_live=True):
@@ -31,6 +33,20 @@ def test_sources(states, expected):
 def test_a_recording_may_end():
     assert judge(mixed("running", "ended", is_live=False), silent_s=0.1) is Health.OK
     assert judge(mixed("ended", is_live=False), silent_s=0.1) is Health.FAILED
+
+
+def test_so_may_one_that_is_played_like_a_camera():
+    class Played(Source):
+        is_live, fps = False, 10.0
+
+        def frames(self):
+            return iter(())
+
+        def close(self):
+            pass
+
+    source = PacedSource(Played())
+    assert (source.is_live, source.may_end) == (True, True)
 
 
 def test_a_failed_output_degrades():

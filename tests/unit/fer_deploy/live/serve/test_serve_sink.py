@@ -205,7 +205,7 @@ def test_a_server_that_fails_is_a_failed_sink(monkeypatch):
     async def fail(self):
         raise RuntimeError("no more threads")
 
-    monkeypatch.setattr(web.SockSite, "start", fail)
+    monkeypatch.setattr(web.AppRunner, "setup", fail)
     with pytest.raises(
         SinkError, match=r"the web page's server failed: RuntimeError: no more threads. Fix: run without"
     ):
