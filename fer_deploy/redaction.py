@@ -7,7 +7,7 @@ from urllib.parse import unquote
 _HEAD: Final = re.compile(r"[^\s:/@]*(?::/+|//+)")
 """A scheme with its `://`, and what a slip of the finger makes of that."""
 _PLAIN_HOST: Final = re.compile(r"(\[[^\]]*\]|[^:@\[\]]*)(:\d*)?")
-_RAW_FRAMES: Final = re.compile(r"raw:\d+x\d+@")
+_RAW_FRAMES: Final = re.compile(r"raw:(?:\d+x\d+|WIDTHxHEIGHT\[)@")
 _SECRET_VALUES: Final = (
     re.compile(
         r"([?&;](?:[^=&;#]*(?:pass|pwd|psw|token|key|secret|auth|sig|cred|code)[^=&;#]*|pw|pin|p)=)([^&;#\s]*)",

@@ -19,7 +19,7 @@ from fer_deploy.cli.live_report import print_report, progress_line, report_dict
 from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine, bundled_model_for, open_engine
-from fer_deploy.errors import ConfigError
+from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline
@@ -174,7 +174,12 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console, waiting
 def _report(pipeline: LivePipeline, config: LiveConfig, *, as_json: bool) -> None:
     snapshot = pipeline.snapshot()
     if as_json:
-        click.echo(json.dumps(report_dict(snapshot, pipeline.stats.throughput_fps)))
+        try:
+            click.echo(json.dumps(report_dict(snapshot, pipeline.stats.throughput_fps)))
+        except OSError as err:
+            raise SinkError(
+                f"cannot write the report: {err.strerror}. Fix: check what standard output leads to"
+            ) from err
     else:
         print_report(snapshot, pipeline.stats.throughput_fps, beside_results=config.output.jsonl == STANDARD_OUTPUT)
 

@@ -7,6 +7,7 @@ same reason a sink that failed does not end a live run: a full disk is no reason
 The run goes on without it, says so, and fails at its end. Without live sources nothing may be lost: it ends at once.
 """
 
+import logging
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -18,6 +19,7 @@ from fer_deploy.live.sinks import Sink
 from fer_deploy.live.stats import SinkSnapshot
 from fer_deploy.vision.types import FrameResult
 
+_log = logging.getLogger(__name__)
 POLL_S = 0.1
 """How often a sink without results is asked whether it is content."""
 RECORDING_CAPACITY = 8
@@ -31,6 +33,7 @@ class Outlet:
     def __init__(self, sink: Sink, *, is_live: bool) -> None:
         """Take a sink; live, results that it cannot take in time are dropped."""
         self.sink = sink
+        self._is_live = is_live
         policy = DropPolicy.DROP_OLDEST if is_live else DropPolicy.WAIT
         self._buffer: Buffer[Item] = Buffer(sink.live_capacity if is_live else RECORDING_CAPACITY, policy)
         self._num_written = 0
@@ -119,5 +122,8 @@ class Outlet:
         return err  # type: ignore[no-any-return]
 
     def _fail(self, err: Exception) -> None:
-        if self.failure is None:  # what follows from the first failure must not hide it
-            self.failure = err
+        if self.failure is not None:  # what follows from the first failure must not hide it
+            return
+        self.failure = err
+        if self._is_live:
+            _log.warning("the %s output has failed, and the run goes on without it: %s", self.sink.name, err)

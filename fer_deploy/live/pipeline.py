@@ -226,10 +226,11 @@ class LivePipeline:
                 told_s = time.monotonic()
 
     def _is_cut_short(self) -> bool:
-        """Whether a sink asks to end, or one failed that a recording cannot do without."""
+        """Whether a sink asks to end, or those that failed leave nothing to run for."""
         if any(outlet.wants_end.is_set() for outlet in self._outlets):
             return True
-        return not self.is_live and any(outlet.failure is not None for outlet in self._outlets)
+        have_failed = [outlet.failure is not None for outlet in self._outlets]
+        return any(have_failed) and (all(have_failed) or not self.is_live)
 
     def _end(self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None,
              others: dict[Outlet, Worker]) -> None:  # fmt: skip

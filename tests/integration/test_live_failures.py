@@ -179,6 +179,14 @@ class TestSinksOfLiveLoops:
         assert [bool(sink.failure) for sink in snapshot.sinks] == [True, False]
         assert (bad.num_closed, good.num_closed) == (1, 1)
 
+    def test_one_that_failed_is_told_at_once_and_the_last_one_ends_the_run(self, caplog):
+        first, last = CountingSink(fail_at=2), CountingSink(fail_at=50)
+        pipeline = make_pipeline(ScriptedSource(None, is_live=True), [first, last])
+        with pytest.raises(SinkError, match="Input/output error"):
+            run_guarded(pipeline)
+        assert [message.count("the run goes on without it") for message in caplog.messages[:2]] == [1, 1]
+        assert len(last.indices) == 50
+
     def test_a_sink_that_hangs_is_given_up(self, monkeypatch):
         monkeypatch.setattr(pipeline_module, "GRACE_S", 0.2)
         release = threading.Event()
@@ -226,43 +234,6 @@ class TestRegion:
         assert whole.num_yielded == 30
         assert small.num_yielded < 300
         assert "has no pixel in a frame of 40x30" in caplog.text
-
-
-class TestSeveralFailures:
-    def test_what_ended_the_run_is_told_and_not_the_camera_that_was_lost_before(self, caplog):
-        lost, gone = threading.Event(), StreamError("camera 1 was unplugged")
-        broken = ScriptedSource(2, is_live=True, error=gone, before=lambda index: index == 2 and lost.set())
-        other = ScriptedSource(None, is_live=True, before=lambda index: index == 3 and lost.wait(GUARD_S))
-        engine = FakeEngine(fail_at_call=8)
-        with pytest.raises(EngineError, match="told to fail at call 8"):
-            run_guarded(make_pipeline([broken, other], [], engine=engine))
-        assert "camera 1 was unplugged" in caplog.text
-
-    def test_a_camera_that_was_lost_is_told_when_the_others_are_stopped(self):
-        lost = threading.Event()
-        broken = ScriptedSource(2, is_live=True, error=StreamError("unplugged"))
-        broken.close = lost.set
-        sink = CountingSink(after=lambda index: lost.is_set() and pipeline.stop())
-        pipeline = make_pipeline([broken, ScriptedSource(None, is_live=True)], [sink])
-        with pytest.raises(StreamError, match="unplugged"):
-            run_guarded(pipeline)
-
-    @pytest.mark.parametrize("refused", ["fer-sink-sink", "fer-analyze", "fer-capture"])
-    @pytest.mark.parametrize("iterate", [False, True])
-    def test_a_thread_that_cannot_start(self, refused, iterate, monkeypatch):
-        start = threading.Thread.start
-
-        def refuse(thread):
-            if thread.name == refused:
-                raise RuntimeError("can't start new thread")
-            start(thread)
-
-        monkeypatch.setattr(threading.Thread, "start", refuse)
-        source, sink = ScriptedSource(None), CountingSink()
-        with pytest.raises(EngineError, match=r"can't start new thread\. Fix: raise the limit"):
-            for _ in make_pipeline(source, [sink]) if iterate else [run_guarded(make_pipeline(source, [sink]))]:
-                pass
-        assert (source.num_closed, sink.num_closed) == (1, 1)
 
 
 class TestSources:

@@ -195,8 +195,8 @@ def open_pipe(text: str, config: SourceConfig) -> PipeSource:
     layout = (parts["layout"] or "bgr24") if parts else ""
     if parts is None or layout not in _BYTES_A_PIXEL or not 1 <= float(parts["fps"] or ASSUMED_FPS) <= 1000:
         raise StreamError(
-            f"cannot read raw frames as {text!r}. Expected raw:WIDTHxHEIGHT[@FPS][:{'|'.join(_BYTES_A_PIXEL)}], "
-            "such as raw:640x480@30:bgr24"
+            f"cannot read raw frames as {text!r}. Expected raw:WIDTHxHEIGHT[@FPS][:{'|'.join(_BYTES_A_PIXEL)}]. "
+            "Fix: --source raw:640x480@30:bgr24"
         )
     width, height = int(parts["width"]), int(parts["height"])
     if layout == "yuv420p" and (width % 2 or height % 2):

