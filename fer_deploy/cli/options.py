@@ -86,7 +86,8 @@ _ANALYSIS: Final = (
                  help="Detect in every N-th frame only, and follow faces between them. auto: in live video as seldom "
                  "as the load wants it, in recordings in every frame.  [default: auto]"),
     click.option("--smoothing", "smoothing_s", type=float,
-                 help="Seconds over which a person's emotions are averaged; 0: not at all.  "
+                 help="Seconds over which a person's emotions are averaged; 0: not at all, only the label still waits "
+                 "for a clear lead.  "
                  f"[default: {_default(PeopleConfig, 'smoothing_s')}]"),
     click.option("--unsure-below", type=float,
                  help="Say unsure below this confidence, 0 to 1.  "
