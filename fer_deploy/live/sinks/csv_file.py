@@ -14,10 +14,10 @@ from fer_deploy.live.sinks.whole_lines import WholeLines
 class CsvFile(TableFile):
     """Comma-separated, UTF-8, with a header; the temporary file `NAME.PID.part.csv` has whole lines at any moment."""
 
-    def __init__(self, path: Path, columns: Columns) -> None:
-        """Create the temporary file and write the header."""
+    def __init__(self, path: Path, columns: Columns, *, fix: str) -> None:
+        """Create the temporary file and write the header; `fix` is `TableSink`'s."""
         self._path, self._part = path, unfinished_path(path)
-        self._lines = WholeLines(self._part, flag="--csv")
+        self._lines = WholeLines(self._part, fix=fix)
         self._has_failed = False
         self.append([list(columns)])
 

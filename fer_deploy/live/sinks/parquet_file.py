@@ -24,9 +24,9 @@ class ParquetFile(TableFile):
     Parquet takes the folder as it takes the file.
     """
 
-    def __init__(self, path: Path, columns: Columns) -> None:
-        """Create the folder of parts."""
-        self._path, self._parts = path, unfinished_path(path)
+    def __init__(self, path: Path, columns: Columns, *, fix: str) -> None:
+        """Create the folder of parts; `fix` is `TableSink`'s."""
+        self._path, self._parts, self._fix = path, unfinished_path(path), fix
         self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in columns.items()])
         self._rows: list[Row] = []
         self._num_parts = 0
@@ -34,7 +34,7 @@ class ParquetFile(TableFile):
             shutil.rmtree(self._parts, ignore_errors=True)
             self._parts.mkdir(parents=True)
         except OSError as err:
-            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: another --parquet") from err
+            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: {fix}") from err
 
     def append(self, rows: Sequence[Row]) -> None:
         """Add rows to the part in hand."""
@@ -52,7 +52,7 @@ class ParquetFile(TableFile):
             hidden.replace(part)
         except OSError as err:
             raise SinkError(
-                f"cannot write {part}: {err}. The parts before are whole. Fix: free some space, or another --parquet"
+                f"cannot write {part}: {err}. The parts before are whole. Fix: free some space, or {self._fix}"
             ) from err
         self._rows = []
         self._num_parts += 1

@@ -11,14 +11,18 @@ def unfinished_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
 
 
-def require_no_folder(path: Path, *, flag: str) -> None:
+def require_no_folder(path: Path, *, fix: str) -> None:
     """Make sure that a file can take this name in the end.
+
+    Args:
+        path: of the file.
+        fix: what to give instead, for the message, such as "another --csv".
 
     Raises:
         SinkError: a folder has it.
     """
     if path.is_dir():
-        raise SinkError(f"cannot write {path}: Is a directory. Fix: another {flag}")
+        raise SinkError(f"cannot write {path}: Is a directory. Fix: {fix}")
 
 
 def take_name(part: Path, path: Path) -> None:

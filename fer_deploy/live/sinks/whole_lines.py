@@ -15,17 +15,17 @@ class WholeLines:
     Used by one thread at a time.
     """
 
-    def __init__(self, path: Path, *, flag: str) -> None:
+    def __init__(self, path: Path, *, fix: str) -> None:
         """Create the file, and its folder; an existing file is replaced.
 
         Args:
             path: of the file; `STANDARD_OUTPUT` is none.
-            flag: what the user gave, for messages.
+            fix: what to give instead, for messages, such as "another --csv".
 
         Raises:
             SinkError: the file cannot be created.
         """
-        self._path, self._flag = path, flag
+        self._path, self._fix = path, fix
         self._size_bytes = 0
         try:
             if path == STANDARD_OUTPUT:
@@ -34,7 +34,7 @@ class WholeLines:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = path.open("wb", buffering=0)
         except OSError as err:
-            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: another {flag}") from err
+            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: {fix}") from err
 
     def append(self, lines: str) -> None:
         """Append one or several lines, all or none of them.
@@ -53,7 +53,7 @@ class WholeLines:
                     os.ftruncate(self._file.fileno(), self._size_bytes)
             raise SinkError(
                 f"cannot write {self._path}: {err.strerror}. The lines before are whole. "
-                f"Fix: free some space, or another {self._flag}"
+                f"Fix: free some space, or {self._fix}"
             ) from err
         self._size_bytes = total
 

@@ -90,7 +90,7 @@ class TestJsonlSink:
 
 class TestWholeLines:
     def test_a_write_that_fails_half_way_leaves_no_half_line(self, tmp_path, monkeypatch):
-        lines = WholeLines(tmp_path / "a.txt", flag="--jsonl")
+        lines = WholeLines(tmp_path / "a.txt", fix="another --jsonl")
         lines.append("first\n")
 
         class Half:
@@ -120,7 +120,7 @@ class TestWholeLines:
         got = []
         reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()))
         reader.start()
-        lines = WholeLines(tmp_path / "pipe", flag="--jsonl")
+        lines = WholeLines(tmp_path / "pipe", fix="another --jsonl")
         lines.append("x" * 1_000_000 + "\n")
         lines.close()
         reader.join()

@@ -93,7 +93,7 @@ def test_csv_that_lost_rows_does_not_take_the_name(tmp_path, make_result):
                 self._lines._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115 - the table closes it
             super().append(rows)
 
-    sink = table.TableSink(tmp_path / "a.csv", LABELS, Full)
+    sink = table.TableSink(tmp_path / "a.csv", LABELS, Full, fix="another --csv")
     sink.write(make_result(0), None)
     with pytest.raises(SinkError, match=r"cannot write .*a\.\d+\.part\.csv: No space left.*The lines before are whole"):
         sink.write(make_result(1), None)

@@ -198,7 +198,7 @@ def test_changing_sizes_are_fitted_into_the_first(tmp_path, make_result):
 @pytest.mark.parametrize("name", ["a.txt", "a", "a.gif"])
 def test_unknown_suffix(tmp_path, name):
     with pytest.raises(
-        ConfigError, match=r"cannot record .*known video suffixes are \.mp4, \.mkv, \.avi\. Fix: --record"
+        ConfigError, match=r"cannot record .*known video suffixes are \.mp4, \.mkv, \.avi\. Fix: another --record$"
     ):
         VideoSink(tmp_path / name, 10.0)
     assert list(tmp_path.iterdir()) == []
@@ -270,9 +270,9 @@ def test_disk_that_refuses_a_write(tmp_path, make_result, suffix):
     part.unlink()
     part.symlink_to("/dev/full")
     noise = np.random.default_rng(1).integers(0, 255, (240, 320, 3), dtype=np.uint8)
-    with pytest.raises(SinkError, match=r"cannot record to .*: .*No space left.*Fix: free some space, or --record"):
+    with pytest.raises(SinkError, match=r"cannot record to .*: .*No space left.*Fix: .*, or another --record"):
         _ = [sink.write(make_result(index), noise) for index in range(50)]
-    with pytest.raises(SinkError, match=r"cannot finish .*Fix: free some disk space and record again"):
+    with pytest.raises(SinkError, match=r"cannot finish .*Fix: free some disk space and run again"):
         sink.close()
     assert not (tmp_path / f"a{suffix}").exists()
 
