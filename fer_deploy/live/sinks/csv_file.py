@@ -20,6 +20,7 @@ class CsvFile(TableFile):
         self._lines = WholeLines(self._part, fix=fix)
         self._has_failed = False
         self.append([list(columns)])
+        self._is_empty = True
 
     def append(self, rows: Sequence[Row]) -> None:
         """Add rows, all or none, at once."""
@@ -30,6 +31,7 @@ class CsvFile(TableFile):
         except SinkError:
             self._has_failed = True
             raise
+        self._is_empty = False
 
     def finish(self) -> None:
         """Rename it, unless rows are missing."""
@@ -39,3 +41,9 @@ class CsvFile(TableFile):
                 f"{self._path} is incomplete; {self._part} holds the rows before. Fix: free some space, run again"
             )
         take_name(self._part, self._path)
+
+    def leave(self) -> None:
+        """Close it as it is."""
+        self._lines.close()
+        if self._is_empty:
+            self._part.unlink(missing_ok=True)

@@ -75,6 +75,13 @@ class ParquetFile(TableFile):
                 "read the folder in place of the file"
             ) from err
 
+    def leave(self) -> None:
+        """Write the part in hand."""
+        if self._rows:
+            self._write_part()
+        if self._num_parts == 0:
+            shutil.rmtree(self._parts, ignore_errors=True)
+
     def _groups(self) -> Iterator[pa.Table]:
         waiting: list[pa.Table] = []
         for number in range(self._num_parts):

@@ -1,10 +1,11 @@
 """Results as tables: one of faces, and beside it one of frames, so that frames without faces are accounted for."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from fer_deploy.errors import MissingDependencyError
+from fer_deploy.errors import MissingDependencyError, SinkError
 from fer_deploy.live.output_files import frames_path
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.csv_file import CsvFile
@@ -48,7 +49,11 @@ class TableSink(Sink):
             require_no_folder(wanted, fix=fix)
         self._path, self._labels = path, labels
         self._faces = create(path, face_columns(labels), fix=fix)
-        self._frames = create(frames_path(path), FRAME_COLUMNS, fix=fix)
+        try:
+            self._frames = create(frames_path(path), FRAME_COLUMNS, fix=fix)
+        except SinkError:
+            self._faces.leave()
+            raise
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Add a row for each face, and one for the frame."""
@@ -71,7 +76,12 @@ class TableSink(Sink):
 
     def close(self) -> None:
         """Finish both; the table of frames first, so that a table of faces always has its own."""
-        self._frames.finish()
+        try:
+            self._frames.finish()
+        except SinkError:
+            with suppress(SinkError):  # the first failure is the one to tell
+                self._faces.leave()
+            raise
         self._faces.finish()
         self.files = (self._path, frames_path(self._path))
 

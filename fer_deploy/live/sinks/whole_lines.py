@@ -1,6 +1,7 @@
 """WholeLines: a text file that never holds half a line, however its writer ends."""
 
 import os
+import select
 from contextlib import suppress
 from pathlib import Path
 
@@ -46,7 +47,10 @@ class WholeLines:
         total = self._size_bytes + len(data)
         try:
             while data:
-                data = data[self._file.write(data) :]
+                written = self._file.write(data)
+                if written is None:  # a terminal or pipe that its other user made non-blocking, and that is full
+                    self._wait_for_room()
+                data = data[written or 0 :]
         except OSError as err:
             if self._path != STANDARD_OUTPUT:  # where others write too, and have written before
                 with suppress(OSError):  # a pipe or a device cannot be cut
@@ -56,6 +60,11 @@ class WholeLines:
                 f"Fix: free some space, or {self._fix}"
             ) from err
         self._size_bytes = total
+
+    def _wait_for_room(self) -> None:
+        room = select.poll()
+        room.register(self._file, select.POLLOUT)
+        room.poll()
 
     def close(self) -> None:
         """Close the file.

@@ -12,6 +12,7 @@ from fer_deploy.errors import MissingDependencyError, SinkError
 from fer_deploy.live.sinks import CsvSink, ParquetSink, parquet_file, table
 from fer_deploy.live.sinks.csv_file import CsvFile
 from fer_deploy.live.sinks.table import FRAME_COLUMNS, face_columns
+from fer_deploy.live.sinks.unfinished import unfinished_path
 
 LABELS = ("dark", "bright")
 FACE = {
@@ -77,6 +78,24 @@ class TestBothFormats:
         with pytest.raises(SinkError, match=rf"cannot write {folder}: Is a directory\. Fix: another --{kind.name}"):
             kind(tmp_path / name, LABELS)
         assert list(tmp_path.iterdir()) == [folder], "nothing else is left"
+
+    def test_without_its_frames_a_table_of_faces_keeps_its_temporary_name(self, tmp_path, make_result, kind, name):
+        sink = kind(tmp_path / name, LABELS)
+        sink.write(make_result(), None)
+        (tmp_path / f"a.frames{Path(name).suffix}").mkdir()
+        with pytest.raises(SinkError, match=rf"cannot (name|finish) .*a\.frames.*{Path(name).suffix}.* Fix: "):
+            sink.close()
+        assert not (tmp_path / name).exists()
+        left = rows_of(unfinished_path(tmp_path / name))
+        assert [row["track"] for row in left] == [1]
+        assert kind is ParquetSink or sink._faces._lines._file.closed
+
+    def test_frames_that_cannot_be_created_leave_nothing(self, tmp_path, kind, name):
+        unfinished_path(tmp_path / f"a.frames{Path(name).suffix}").symlink_to(tmp_path / "absent" / "x")
+        before = list(tmp_path.iterdir())
+        with pytest.raises(SinkError, match=rf"cannot write .*a\.frames.* Fix: another --{kind.name}"):
+            kind(tmp_path / name, LABELS)
+        assert list(tmp_path.iterdir()) == before
 
     def test_folder_that_cannot_be_written(self, tmp_path, kind, name):
         (tmp_path / "file").write_text("x")
