@@ -58,7 +58,7 @@ def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     load_results()  # what is not installed is to show before hours of work
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)  # files may have brackets in their names
     engine_file = config.engine or bundled_model_for(config.device)
     permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
     # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.
