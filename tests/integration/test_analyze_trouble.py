@@ -14,7 +14,7 @@ from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.video_analysis import VideoAnalysis
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import ConfigError, EngineError, SinkError, StreamError
-from fer_deploy.live.sinks.video_encoder import move_index_to_front
+from fer_deploy.live.sinks.video_joining import move_index_to_front
 
 NUM = 3 * 24 + 5
 LINKS = {"link.mp4": Path.symlink_to, "hard.mp4": Path.hardlink_to}

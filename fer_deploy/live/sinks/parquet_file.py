@@ -1,7 +1,7 @@
-"""Tables as Parquet. The one module that imports pyarrow."""
+"""Tables as Parquet, and parts of one joined."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -42,10 +42,13 @@ class ParquetFile(TableFile):
         if len(self._rows) >= ROWS_PER_PART:
             self._write_part()
 
+    def _part(self, number: int) -> Path:
+        return self._parts / f"{number:06}.parquet"
+
     def _write_part(self) -> None:
         by_column = zip(*self._rows, strict=True)
         columns = [pa.array(values, field.type) for values, field in zip(by_column, self._schema, strict=True)]
-        part = self._parts / f"{self._num_parts:06}.parquet"
+        part = self._part(self._num_parts)
         hidden = part.with_name(f".{part.name}")  # readers of the folder skip it until it has an end
         try:
             pq.write_table(pa.table(columns, schema=self._schema), hidden)
@@ -63,9 +66,7 @@ class ParquetFile(TableFile):
         try:
             if self._rows:
                 self._write_part()
-            with pq.ParquetWriter(joined, self._schema) as writer:
-                for group in self._groups():
-                    writer.write_table(group)
+            join_parquet([self._part(number) for number in range(self._num_parts)], joined, self._schema)
             joined.replace(self._path)
             shutil.rmtree(self._parts)
         except OSError as err:
@@ -82,12 +83,26 @@ class ParquetFile(TableFile):
         if self._num_parts == 0:
             shutil.rmtree(self._parts, ignore_errors=True)
 
-    def _groups(self) -> Iterator[pa.Table]:
+
+def join_parquet(parts: Sequence[Path], path: Path, schema: pa.Schema | None = None) -> None:
+    """Write one file from several, a group of rows at a time in memory.
+
+    Args:
+        parts: of one schema.
+        path: of the whole.
+        schema: of the parts; needed where there are none.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    with pq.ParquetWriter(path, schema or pq.read_schema(parts[0]), compression="zstd") as whole:
         waiting: list[pa.Table] = []
-        for number in range(self._num_parts):
-            waiting.append(pq.read_table(self._parts / f"{number:06}.parquet", schema=self._schema))
-            if sum(table.num_rows for table in waiting) >= _ROWS_PER_GROUP:
-                yield pa.concat_tables(waiting)
-                waiting = []
+        for part in parts:
+            with pq.ParquetFile(part) as file:
+                for group in range(file.num_row_groups):
+                    waiting.append(file.read_row_group(group))
+                    if sum(table.num_rows for table in waiting) >= _ROWS_PER_GROUP:
+                        whole.write_table(pa.concat_tables(waiting))
+                        waiting = []
         if waiting:
-            yield pa.concat_tables(waiting)
+            whole.write_table(pa.concat_tables(waiting))

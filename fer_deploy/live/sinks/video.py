@@ -10,7 +10,8 @@ from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.picture_fit import fit_picture
 from fer_deploy.live.sinks.unfinished import require_no_folder, take_name, unfinished_path
-from fer_deploy.live.sinks.video_encoder import VIDEO_SUFFIXES, VideoEncoder, move_index_to_front, num_frames_in
+from fer_deploy.live.sinks.video_encoder import VIDEO_SUFFIXES, VideoEncoder
+from fer_deploy.live.sinks.video_joining import move_index_to_front, num_frames_in
 from fer_deploy.vision.types import FrameResult
 
 MIN_FREE_BYTES = 16 * 2**20

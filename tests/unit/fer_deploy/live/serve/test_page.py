@@ -64,7 +64,9 @@ def test_picture_people_and_charts_on_a_desk_and_on_a_phone(browser, tmp_path):
         assert text(browser, ".card .who") == "person 1"
         tiles = [text(browser, f"#{tile}") for tile in ("fps", "p50", "p95", "faces", "dropped", "reconnects")]
         assert tiles == ["29.9", "8.0 ms", "9.5 ms", "2", "7", "3"]
-        assert text(browser, "#made-with") == "engine: ONNX Runtime, int8 · detector: YuNet (a.onnx)"
+        assert text(browser, "#made-with") == (
+            "engine: ONNX Runtime, int8 · detector: YuNet (a.onnx) · the detector looks at 1 frame in 2"
+        )
         assert browser.value("document.querySelector('#picture').ariaLabel").startswith("Live picture with person 1: ")
         assert browser.value("document.querySelector('#source-choice').hidden"), "there is one source only"
         side_by_side = "document.querySelector('.people').getBoundingClientRect().left > innerWidth / 2"
