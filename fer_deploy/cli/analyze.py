@@ -41,7 +41,9 @@ from fer_deploy.settings import load_settings
 @analysis_options
 @click.option("--video/--no-video", default=None, help="Write the annotated video.  [default: video]")
 @click.option(
-    "--segment-frames", type=int, help="Frames between two checkpoints, a multiple of 12.  [default: about a thousand]"
+    "--segment-frames",
+    type=int,
+    help="Frames between two checkpoints, a multiple of 12 and of --detect-every.  [default: about a thousand]",
 )
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run left in --out for these videos.")
 def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, **flags: Any) -> None:
