@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fer_deploy.durable import give_name
 from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks.table_file import Columns, Row, TableFile
 from fer_deploy.live.sinks.unfinished import unfinished_path
@@ -67,7 +68,7 @@ class ParquetFile(TableFile):
             if self._rows:
                 self._write_part()
             join_parquet([self._part(number) for number in range(self._num_parts)], joined, self._schema)
-            joined.replace(self._path)
+            give_name(joined, self._path)
             shutil.rmtree(self._parts)
         except OSError as err:
             joined.unlink(missing_ok=True)

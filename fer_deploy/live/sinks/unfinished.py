@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from fer_deploy.durable import give_name
 from fer_deploy.errors import SinkError
 
 
@@ -32,6 +33,6 @@ def take_name(part: Path, path: Path) -> None:
         SinkError: the system refuses; the file stays where it is.
     """
     try:
-        os.replace(part, path)
+        give_name(part, path)
     except OSError as err:
         raise SinkError(f"cannot name {part} {path}: {err.strerror}. Fix: rename it by hand") from err
