@@ -3,12 +3,13 @@
 import math
 import statistics
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
+from _clips import fps_of, iou, read_clip
 
 from fer_deploy.vision.interpolation import faces_between
 from fer_deploy.vision.motion import Motion
@@ -32,13 +33,9 @@ class Clip:
         return index / self.fps
 
 
-def read_clip(path: Path, yunet: Path) -> Clip:
+def known_clip(path: Path, yunet: Path) -> Clip:
     """Return a clip with the faces of OpenCV's own YuNet, at full resolution."""
-    capture = cv2.VideoCapture(str(path))
-    clip = Clip(path.name, capture.get(cv2.CAP_PROP_FPS), [], [])
-    while (read := capture.read())[0]:
-        clip.frames.append(read[1])
-    capture.release()
+    clip = Clip(path.name, fps_of(path), list(read_clip(path)), [])
     height, width = clip.frames[0].shape[:2]
     detector, people = cv2.FaceDetectorYN.create(str(yunet), "", (width, height), 0.6), People(PeopleConfig(), ())
     for index, frame in enumerate(clip.frames):
@@ -119,15 +116,6 @@ def moved_to(face: TrackedFace, place: tuple[float, float]) -> TrackedFace:
     )
 
 
-def iou(one: Box, other: Box) -> float:
-    """Return the share of two boxes' union that they have in common."""
-    width = min(one.x2, other.x2) - max(one.x1, other.x1)
-    height = min(one.y2, other.y2) - max(one.y1, other.y1)
-    shared = max(width, 0) * max(height, 0)
-    areas = sum((box.x2 - box.x1) * (box.y2 - box.y1) for box in (one, other))
-    return shared / (areas - shared)
-
-
 def errors_between(clips: list[Clip], every: int, method: str) -> dict[str, Any]:
     """Return how far faces are from the truth in frames without detection, in widths of the true face."""
     off, overlap, landmarks = [], [], []
@@ -138,7 +126,7 @@ def errors_between(clips: list[Clip], every: int, method: str) -> dict[str, Any]
                 truth, guess = face.detection, found[face.track_id]
                 width = truth.box.x2 - truth.box.x1
                 off.append(math.dist(center(truth.box), center(guess.box)) / width)
-                overlap.append(iou(truth.box, guess.box))
+                overlap.append(iou(astuple(truth.box), astuple(guess.box)))
                 apart = np.subtract(truth.landmarks, guess.landmarks)
                 landmarks.append(float(np.hypot(*apart.T).mean() / width))
     return {

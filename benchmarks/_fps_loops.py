@@ -1,6 +1,9 @@
 """The loops that fps.py compares, each run in a process of its own: what a tutorial does, and what the live loop does.
 
-python benchmarks/_fps_loops.py '{"variant": "yunet tutorial", "clip": "clip.gif", ...}'     # prints one JSON line
+Prints one JSON line. fps.py has the requests; this is one:
+
+    python benchmarks/_fps_loops.py '{"kind": "alone", "frames": 100, "detect_every": 1, "engine": "",
+        "yunet": "face_detection_yunet_2026may.onnx", "clip": "clip.gif"}'
 """
 
 import json
@@ -16,6 +19,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from _clips import looped_frames
 
 from fer_deploy.engines import bundled_model_for, open_engine
 from fer_deploy.engines.base import Engine
@@ -25,20 +29,6 @@ from fer_deploy.vision.types import Detection
 Boxes = list[tuple[int, int, int, int]]
 Find = Callable[[np.ndarray], Boxes]
 Ask = Callable[[np.ndarray], int]
-
-
-def looped_frames(clip: str, num: int) -> Iterator[np.ndarray]:
-    """Yield `num` decoded frames, opening the clip anew at its end."""
-    count = 0
-    while count < num:
-        capture = cv2.VideoCapture(clip)
-        while count < num:
-            ok, frame = capture.read()
-            if not ok:
-                break
-            yield frame
-            count += 1
-        capture.release()
 
 
 def haar_on_the_full_frame() -> Find:

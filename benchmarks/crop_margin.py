@@ -9,7 +9,7 @@ frame to frame speaks for a crop. No face picture is written.
     python benchmarks/crop_margin.py --data fer2013.csv --yunet face_detection_yunet_2026may.onnx --clip a.gif
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ import click
 import cv2
 import numpy as np
 import torch
+from _clips import read_clip
 from _harness import environment, markdown_table, result_path, write_results, yunet_option
 from numpy.typing import NDArray
 
@@ -33,7 +34,7 @@ from fer_deploy.vision.types import Detection
 from fer_train.data import read_faces, take_split
 
 ENLARGED, MARGIN = 96, 48
-SCALES = (0.9, 1.0, 1.1, 1.2, 1.3, 1.4)
+SCALES = (0.9, 1.0, 1.1, 1.15, 1.2, 1.3, 1.4)
 SHIFTS = (-0.08, -0.04, 0.0, 0.04)
 ROLLS = (-30, -20, -10, 0, 10, 20, 30)
 Row = dict[str, Any]
@@ -138,13 +139,6 @@ def measure_clip(engine: Engine, clip: Path, search: FaceSearch, crops: dict[str
             "neutral": float((labels == engine.spec.labels.index("neutral")).mean()),
         })  # fmt: skip
     return rows
-
-
-def read_clip(path: Path) -> Iterator[NDArray[np.uint8]]:
-    """Yield its frames, BGR."""
-    video = cv2.VideoCapture(str(path))
-    while (read := video.read())[0]:
-        yield np.asarray(read[1], dtype=np.uint8)
 
 
 def clip_crops() -> dict[str, CropConfig]:

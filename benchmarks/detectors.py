@@ -20,8 +20,8 @@ import click
 import cv2
 import numpy as np
 import torch
+from _clips import iou, read_clip
 from _harness import clips_option, environment, markdown_table, result_path, write_results, yunet_option
-from crop_margin import read_clip
 from numpy.typing import NDArray
 
 from fer_deploy.detectors.finder import FoundFaces
@@ -75,13 +75,6 @@ def measure_speed(yunet: Path, frames: Sequence[Picture], *, rounds: int, thread
         **{f"{name} least ms": 1e3 * min(values) for name, values in seconds.items()},
         "cv2 / ours": ratios["ours"], "cv2 / search": ratios["search"],
     }  # fmt: skip
-
-
-def iou(a: NDArray[np.float32], b: NDArray[np.float32]) -> float:
-    """Return the overlap of two boxes, 0 to 1."""
-    width, height = (np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])).clip(0)
-    both = float(width * height)
-    return both / (float(np.prod(a[2:] - a[:2]) + np.prod(b[2:] - b[:2])) - both)
 
 
 def hits(reference: FoundFaces, found: FoundFaces, scale: float) -> tuple[list[bool], int]:

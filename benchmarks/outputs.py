@@ -1,23 +1,26 @@
-"""What outputs cost: CPU time of one thread a frame, for the overlay, a JSON line, a row of CSV, and encoders of video.
+"""What outputs cost: CPU time of a frame, for the overlay, a JSON line, a row of CSV, and encoders of video.
 
-    python benchmarks/outputs.py CLIP
+    python benchmarks/outputs.py --clip CLIP
 
 CPU time, so that other work on the machine counts little; each figure is the median over rounds that alternate.
 """
 
-import argparse
 import statistics
 import tempfile
 import time
 from collections.abc import Callable
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
+from typing import Any
 
+import av
+import click
 import cv2
 import numpy as np
-
-# isort: split
-import av
+import torch
+from _clips import looped_frames, read_clip
+from _harness import clips_option, environment, markdown_table, result_path, write_results
 
 from fer_deploy.live.overlay import draw_result
 from fer_deploy.live.sinks import CsvSink, line_from_result
@@ -26,23 +29,8 @@ from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, 
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SIZES = ((480, 270), (1280, 720))
-NUM_FRAMES = 60
 NUM_FACES = 3
-ROUNDS = 3
-
-
-def pictures_of(clip: Path, size: tuple[int, int]) -> list[np.ndarray]:
-    """Return the clip's frames at (width, height), repeated until there are enough."""
-    pictures: list[np.ndarray] = []
-    while len(pictures) < NUM_FRAMES:
-        capture = cv2.VideoCapture(str(clip))
-        before = len(pictures)
-        while len(pictures) < NUM_FRAMES and (read := capture.read())[0]:
-            pictures.append(cv2.resize(read[1], size))
-        capture.release()
-        if len(pictures) == before:
-            raise SystemExit(f"error: {clip} has no frame. Fix: another clip")
-    return pictures
+Row = dict[str, Any]
 
 
 def results_of(pictures: list[np.ndarray]) -> list[FrameResult]:
@@ -95,56 +83,79 @@ def record_preset(path: Path, pictures: list[np.ndarray], preset: str) -> None:
 
 def psnr_of(path: Path, pictures: list[np.ndarray]) -> float:
     """Return the mean of each frame's peak signal-to-noise ratio in decibels."""
-    capture = cv2.VideoCapture(str(path))
-    values = [cv2.PSNR(picture, capture.read()[1]) for picture in pictures]
-    capture.release()
-    return statistics.mean(values)
+    return statistics.mean(map(cv2.PSNR, pictures, read_clip(path)))
 
 
-def cpu_ms(calls: dict[str, Callable[[], object]]) -> dict[str, float]:
-    """Return milliseconds of CPU a frame of each call, all threads of the process counted."""
+VIDEOS: dict[str, Callable[[Path, list[np.ndarray]], None]] = {
+    "OpenCV mp4v": record_opencv,
+    "--record (H.264 ultrafast)": record_ours,
+    "H.264 superfast": partial(record_preset, preset="superfast"),
+    "H.264 veryfast": partial(record_preset, preset="veryfast"),
+}
+
+
+def cpu_ms(calls: dict[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
+    """Return the median milliseconds of CPU of each call, all threads of the process counted, in turn."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         for name, call in calls.items():
             started = time.process_time()
             call()
-            taken[name].append((time.process_time() - started) / NUM_FRAMES * 1e3)
+            taken[name].append(1e3 * (time.process_time() - started))
     return {name: statistics.median(values) for name, values in taken.items()}
 
 
-def main() -> None:
-    """Measure and print a table a size."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("clip", type=Path)
-    clip = parser.parse_args().clip
+def measure(clip: Path, size: tuple[int, int], folder: Path, *, frames: int, rounds: int) -> list[Row]:
+    """Return a row an output: what it costs a frame of (width, height), and how large and how good videos are."""
+    pictures = [cv2.resize(frame, size) for frame in looped_frames(clip, frames)]
+    results = results_of(pictures)
+    paths = {name: folder / f"{number}-{size[0]}.mp4" for number, name in enumerate(VIDEOS)}
+    with CsvSink(folder / f"{size[0]}.csv", LABELS) as table:
+        calls: dict[str, Callable[[], object]] = {
+            "overlay": lambda: [draw_result(result, LABELS) for result in results],
+            "JSON line": lambda: [line_from_result(result) for result in results],
+            "CSV": lambda: [table.write(result, None) for result in results],
+            **{name: partial(record, paths[name], pictures) for name, record in VIDEOS.items()},
+        }
+        taken = cpu_ms(calls, rounds=rounds)
+    rows: list[Row] = [{"output": name, "CPU, ms a frame": value / frames} for name, value in taken.items()]
+    for row in rows:
+        path = paths.get(row["output"])
+        row["KiB a frame"] = "" if path is None else path.stat().st_size / 1024 / frames
+        row["PSNR, dB"] = "" if path is None else psnr_of(path, pictures)
+    return rows
+
+
+def as_markdown(sizes: dict[str, list[Row]], env: dict[str, str]) -> str:
+    """Return the report."""
+    lines = [
+        f"# Outputs, {env['hardware']}", "",
+        f"{env['date']}, Python {env['python']}, {NUM_FACES} faces a frame. CPU time of all threads of the process; "
+        "the median over rounds in turn.", "", f"    {env['command']}",
+    ]  # fmt: skip
+    for size, rows in sizes.items():
+        lines += ["", f"## {size}", "", *markdown_table(rows, digits=3)]
+    return "\n".join([*lines, ""])
+
+
+@click.command()
+@clips_option
+@click.option("--frames", type=click.IntRange(min=1), default=60, show_default=True, help="Of the first clip, looped.")
+@click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
+@click.option("--out", type=click.Path(path_type=Path), help=".md to write.  [default: in benchmarks/results]")
+def main(clips: tuple[Path, ...], frames: int, rounds: int, out: Path | None) -> None:
+    """Measure; results into benchmarks/results."""
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
-        for size in SIZES:
-            pictures = pictures_of(clip, size)
-            results = results_of(pictures)
-            table = CsvSink(Path(folder) / f"{size[0]}.csv", LABELS)
-            videos: dict[str, Callable[[Path], None]] = {
-                "OpenCV mp4v": lambda path, p=pictures: record_opencv(path, p),
-                "--record (H.264 ultrafast)": lambda path, p=pictures: record_ours(path, p),
-                "H.264 superfast": lambda path, p=pictures: record_preset(path, p, "superfast"),
-                "H.264 veryfast": lambda path, p=pictures: record_preset(path, p, "veryfast"),
-            }
-            paths = {name: Path(folder) / f"{n}.mp4" for n, name in enumerate(videos)}
-            calls: dict[str, Callable[[], object]] = {
-                f"overlay, {NUM_FACES} faces": lambda r=results: [draw_result(result, LABELS) for result in r],
-                f"JSON line, {NUM_FACES} faces": lambda r=results: [line_from_result(result) for result in r],
-                f"CSV, {NUM_FACES} faces": lambda r=results, t=table: [t.write(result, None) for result in r],
-                **{name: lambda v=video, p=paths[name]: v(p) for name, video in videos.items()},
-            }
-            print(f"{size[0]}x{size[1]}, milliseconds of CPU a frame")  # noqa: T201
-            for name, value in cpu_ms(calls).items():
-                path = paths.get(name)
-                more = ""
-                if path is not None:
-                    kib = path.stat().st_size / 1024 / NUM_FRAMES
-                    more = f"{kib:8.2f} KiB a frame {psnr_of(path, pictures):6.1f} dB"
-                print(f"  {name:28}{value:8.3f}{more}")  # noqa: T201
-            table.close()
+        sizes = {
+            f"{width}x{height}": measure(clips[0], (width, height), Path(folder), frames=frames, rounds=rounds)
+            for width, height in SIZES
+        }
+    device = torch.device("cpu")
+    env = environment(device)
+    path = out or result_path("outputs", device)
+    write_results(path, {"environment": env, "sizes": sizes}, as_markdown(sizes, env))
+    click.echo(f"written: {path}")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ import click
 import cv2
 import numpy as np
 import torch
-from _between_detections import METHODS, Clip, errors_between, read_clip
+from _between_detections import METHODS, Clip, errors_between, known_clip
 from _harness import clips_option, environment, markdown_table, result_path, write_results, yunet_option
 from rich.console import Console
 
@@ -173,7 +173,7 @@ def _table(title: str, rows: list[dict[str, Any]]) -> str:
 def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None) -> None:
     """Measure tracking and smoothing on real clips."""
     cv2.setNumThreads(1)
-    read = [read_clip(path, yunet) for path in clips]
+    read = [known_clip(path, yunet) for path in clips]
     tables: dict[str, list[dict[str, Any]]] = {
         "Faces between detections: errors in face widths": [
             errors_between(read, every, method) for every in (2, 3, 5) for method in METHODS

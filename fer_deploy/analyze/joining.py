@@ -2,13 +2,13 @@
 
 import shutil
 from collections.abc import Sequence
-from fractions import Fraction
 from pathlib import Path
 
 import av
 
 from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks.video import MIN_FREE_BYTES
+from fer_deploy.live.sinks.video_joining import join_videos
 
 
 def check_room(parts: Sequence[Path], folder: Path) -> None:
@@ -43,45 +43,16 @@ def num_rows_in_csv(path: Path) -> int:
         return sum(1 for _ in file) - 1
 
 
-def join_videos(parts: Sequence[Path], starts_s: Sequence[float], path: Path) -> int:
-    """Write one MP4 from several without encoding anew, its index in front. Return how many frames it holds.
-
-    Args:
-        parts: one codec, one size, each counting its time from its first frame; no frame refers to a later one.
-        starts_s: when each part begins.
-        path: of the whole.
+def join_annotated(parts: Sequence[Path], starts_s: Sequence[float], path: Path) -> int:
+    """Write one video from several; see `join_videos`.
 
     Raises:
         SinkError: FFmpeg failed, or a part is of another make than the first.
     """
     try:
-        return _remux(parts, starts_s, path)
+        return join_videos(parts, starts_s, path)
     except av.FFmpegError as err:
         raise SinkError(
             f"cannot join the annotated video {path}: {err}. Fix: free some space and give the same command again; if "
             "it stays, --restart"
         ) from err
-
-
-def _remux(parts: Sequence[Path], starts_s: Sequence[float], path: Path) -> int:
-    num_frames = 0
-    headers: bytes | None = None
-    last = -1
-    with av.open(str(path), "w", format="mp4", container_options={"movflags": "faststart"}) as target:
-        stream = None
-        for part, start_s in zip(parts, starts_s, strict=True):
-            with av.open(str(part)) as source:
-                video = source.streams.video[0]
-                if stream is None:
-                    stream, headers = target.add_stream_from_template(video), video.codec_context.extradata
-                elif video.codec_context.extradata != headers:
-                    raise SinkError(f"{part} was encoded in another way than the parts before. Fix: --restart")
-                for packet in source.demux(video):
-                    if packet.size == 0 or packet.pts is None:  # the end of the stream
-                        continue
-                    base: Fraction = packet.time_base
-                    packet.pts = packet.dts = last = max(last + 1, packet.pts + round(start_s / base))
-                    packet.stream = stream
-                    target.mux_one(packet)
-                    num_frames += 1
-    return num_frames

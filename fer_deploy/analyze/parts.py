@@ -8,7 +8,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
 
-from fer_deploy.analyze.whole_file import sync, writing
+from fer_deploy.analyze.whole_file import writing
+from fer_deploy.durable import sync
 from fer_deploy.errors import ConfigError
 
 TABLES: Final = ("parquet", "csv", "frames.parquet", "frames.csv")

@@ -8,16 +8,17 @@ from typing import Final
 
 from fer_deploy.analyze.accounting import check_outputs
 from fer_deploy.analyze.checkpoint import Checkpoint
-from fer_deploy.analyze.joining import check_room, join_csv, join_videos, num_rows_in_csv
+from fer_deploy.analyze.joining import check_room, join_annotated, join_csv, num_rows_in_csv
 from fer_deploy.analyze.parts import PARTS, TABLES, VIDEO, Parts
 from fer_deploy.analyze.people_seen import people_from_rows, timelines_from_rows
 from fer_deploy.analyze.report import MOST_CARDS, index_html, report_html
 from fer_deploy.analyze.summary import Outcome, Subject, Summary
-from fer_deploy.analyze.tables import join_parquet, num_rows_in_parquet, rows_from_parquet
+from fer_deploy.analyze.tables import num_rows_in_parquet, rows_from_parquet
 from fer_deploy.analyze.timeline import longest_visible, timeline_png
 from fer_deploy.analyze.whole_file import whole_file, write_whole, writing
 from fer_deploy.errors import ConfigError
-from fer_deploy.live.sinks.video_encoder import num_frames_in
+from fer_deploy.live.sinks.parquet_file import join_parquet
+from fer_deploy.live.sinks.video_joining import num_frames_in
 
 FACES: Final = "faces"
 """What tables are called: faces.parquet, faces.csv, and the same of frames."""
@@ -133,7 +134,7 @@ def _join(parts: Parts, folder: Path, end: Checkpoint, *, with_video: bool) -> d
 
 def _join_video(parts: Parts, folder: Path, end: Checkpoint) -> dict[str, int]:
     with whole_file(folder / ANNOTATED) as unfinished:
-        join_videos(parts.paths(len(end.starts_s), VIDEO), end.starts_s, unfinished)
+        join_annotated(parts.paths(len(end.starts_s), VIDEO), end.starts_s, unfinished)
     return {ANNOTATED: num_frames_in(folder / ANNOTATED)}
 
 

@@ -1,10 +1,14 @@
 """What a segment's results go to."""
 
 from pathlib import Path
+from typing import Final
 
 from fer_deploy.live.sinks import Picture, Sink, VideoSink
 from fer_deploy.live.sinks.picture_fit import fit_picture
 from fer_deploy.vision.types import FrameResult
+
+FIX: Final = "another --out"
+"""What to give instead where a segment's file cannot be written."""
 
 
 class Tally(Sink):
@@ -35,7 +39,7 @@ class PartVideoSink(VideoSink):
 
     def __init__(self, path: Path, fps: float, *, size: tuple[int, int]) -> None:
         """See `VideoSink`; `size` is width and height."""
-        super().__init__(path, fps, is_live=True)
+        super().__init__(path, fps, is_live=True, fix=FIX)
         self._frame_size = size
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:

@@ -1,4 +1,4 @@
-"""Tables of faces as Parquet: joined and read row group by row group. PyArrow lives here."""
+"""Tables of faces as Parquet, read row group by row group."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -7,15 +7,6 @@ import numpy as np
 import pyarrow.parquet as pq
 
 from fer_deploy.analyze.people_seen import Rows
-
-
-def join_parquet(parts: Sequence[Path], path: Path) -> None:
-    """Write one file from several of one schema, keeping their row groups."""
-    with pq.ParquetWriter(path, pq.read_schema(parts[0]), compression="zstd") as whole:
-        for part in parts:
-            with pq.ParquetFile(part) as file:
-                for group in range(file.num_row_groups):
-                    whole.write_table(file.read_row_group(group))
 
 
 def num_rows_in_parquet(path: Path) -> int:

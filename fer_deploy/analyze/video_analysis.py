@@ -14,7 +14,7 @@ from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.parts import PARTS, VIDEO, Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.recording import Recording
-from fer_deploy.analyze.segment_sinks import PartVideoSink, Tally
+from fer_deploy.analyze.segment_sinks import FIX, PartVideoSink, Tally
 from fer_deploy.analyze.summary import Subject, Summary
 from fer_deploy.detectors import DetectorFactory
 from fer_deploy.engines.base import Engine
@@ -213,8 +213,8 @@ class VideoAnalysis:
         number, labels = len(state.starts_s), self._models.engine.spec.labels
         with ExitStack() as opened:
             sinks: list[Sink] = [
-                opened.enter_context(ParquetSink(parts.path(number, "parquet"), labels)),
-                opened.enter_context(CsvSink(parts.path(number, "csv"), labels)),
+                opened.enter_context(ParquetSink(parts.path(number, "parquet"), labels, fix=FIX)),
+                opened.enter_context(CsvSink(parts.path(number, "csv"), labels, fix=FIX)),
             ]
             if self._config.video:
                 video = PartVideoSink(parts.path(number, VIDEO), state.fps, size=state.picture_size)

@@ -1,11 +1,11 @@
 """Files that appear whole or not at all, and survive a power cut."""
 
 import errno
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from fer_deploy.durable import give_name
 from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks.unfinished import unfinished_path
 
@@ -27,9 +27,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     with writing(path):
         try:
             yield unfinished
-            sync(unfinished)
-            os.replace(unfinished, path)
-            sync(path.parent)
+            give_name(unfinished, path)
         finally:
             unfinished.unlink(missing_ok=True)
 
@@ -45,12 +43,3 @@ def writing(path: Path) -> Iterator[None]:
         raise SinkError(
             f"cannot write {path}: {'the disk is full' if full else err.strerror or err}. Fix: {fix}, or another --out"
         ) from err
-
-
-def sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, onto the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)

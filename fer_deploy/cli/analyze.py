@@ -41,7 +41,9 @@ from fer_deploy.settings import load_settings
 @analysis_options
 @click.option("--video/--no-video", default=None, help="Write the annotated video.  [default: video]")
 @click.option(
-    "--segment-frames", type=int, help="Frames between two checkpoints, a multiple of 12.  [default: about a thousand]"
+    "--segment-frames",
+    type=int,
+    help="Frames between two checkpoints, a multiple of 12 and of --detect-every.  [default: about a thousand]",
 )
 @click.option("--restart", is_flag=True, help="Throw away what an earlier run left in --out for these videos.")
 def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, **flags: Any) -> None:
@@ -58,7 +60,7 @@ def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     load_results()  # what is not installed is to show before hours of work
-    console = Console(stderr=True)
+    console = Console(stderr=True, markup=False)  # files may have brackets in their names
     engine_file = config.engine or bundled_model_for(config.device)
     permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
     # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.

@@ -51,7 +51,8 @@ class ProgressDisplay(AnalysisProgress):
         self._num_total: int | None = None
         self._pace = Pace(0, time.monotonic())
         self._shown_s = 0.0
-        bar = (TextColumn("{task.description}"), BarColumn(bar_width=30), TextColumn("{task.fields[state]}"))
+        name, state = (TextColumn(f"{{task.{what}}}", markup=False) for what in ("description", "fields[state]"))
+        bar = (name, BarColumn(bar_width=30), state)
         self._bar = Progress(*bar, console=console, transient=True)
         self._task: TaskID | None = None
 
@@ -113,4 +114,4 @@ class ProgressDisplay(AnalysisProgress):
             self._shown_s = now_s
 
     def _say(self, line: str) -> None:
-        self._console.print(line, highlight=False, soft_wrap=True)
+        self._console.print(line, highlight=False, markup=False, soft_wrap=True)

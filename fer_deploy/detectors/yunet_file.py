@@ -6,12 +6,11 @@ those of face_detection_yunet_2023mar.onnx, whose size of 640x640 only cv2.dnn o
 
 import hashlib
 import os
-import tempfile
 import urllib.request
-from contextlib import suppress
 from pathlib import Path
 
 from fer_deploy.artifacts import file_sha256
+from fer_deploy.durable import write_file
 from fer_deploy.errors import ArtifactError
 
 ENVIRONMENT_KEY = "FER_YUNET"
@@ -101,17 +100,10 @@ def _download(target: Path) -> bytes:
 
 def _store(content: bytes, path: Path) -> None:
     """Write the file whole or not at all; another process may do the same at this moment."""
-    draft: str | None = None
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, draft = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(descriptor, "wb") as file:
-            file.write(content)
-        os.replace(draft, path)
+        write_file(path, content)
     except OSError as err:
-        if draft is not None:
-            with suppress(OSError):
-                Path(draft).unlink()
         raise ArtifactError(
             f"cannot keep YuNet at {path}: {err.strerror or err}. Fix: XDG_CACHE_HOME=FOLDER that can be written, "
             f"or {how_to_get(Path('FILE'))}"

@@ -6,10 +6,11 @@ folder that only the user can read or write.
 
 import hashlib
 import os
-import tempfile
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+from fer_deploy.durable import write_file
 
 _MAX_BYTES = 100_000_000
 """NVIDIA's advice for the size of a cache; a larger one is started anew."""
@@ -44,14 +45,7 @@ def store(cache: Any, path: Path) -> str:
     content = bytes(cache.serialize())
     try:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        descriptor, draft = tempfile.mkstemp(dir=path.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(content)
-            os.replace(draft, path)
-        except OSError:
-            Path(draft).unlink(missing_ok=True)
-            raise
+        write_file(path, content)
     except OSError as err:
         return f"compiled kernels were not kept ({err.strerror or err})"
     return ""

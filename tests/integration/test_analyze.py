@@ -4,9 +4,7 @@ import gc
 import json
 import threading
 import weakref
-from pathlib import Path
 
-import av
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -18,20 +16,17 @@ from integration.analyze_videos import (
     make_config,
     make_models,
     picture,
-    transport_stream,
     write_squares,
 )
 from integration.live_fakes import num_video_frames
 
 from fer_deploy.analyze import results
 from fer_deploy.analyze.parts import Parts
-from fer_deploy.analyze.progress import AnalysisProgress
-from fer_deploy.analyze.video_analysis import VideoAnalysis
 from fer_deploy.engines.fake import FakeEngine
-from fer_deploy.errors import ConfigError, EngineError, SinkError, StreamError
+from fer_deploy.errors import ConfigError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import CsvSink
-from fer_deploy.live.sinks.video_encoder import VideoEncoder, move_index_to_front
+from fer_deploy.live.sinks.video_encoder import VideoEncoder
 from fer_deploy.live.sources.video import open_file
 
 NUM = 3 * 24 + 5
@@ -39,7 +34,6 @@ RESULTS = [
     "annotated.mp4", "faces.csv", "faces.frames.csv", "faces.frames.parquet", "faces.parquet", "report.html",
     "summary.json", "timeline.png",
 ]  # fmt: skip
-LINKS = {"link.mp4": Path.symlink_to, "hard.mp4": Path.hardlink_to}
 
 
 @pytest.fixture
@@ -190,91 +184,6 @@ class TestGoingOn:
             pytest.raises(ConfigError, match="another fer-deploy analyze works in"),
         ):
             make_analysis(video, tmp_path / "out").run()
-
-
-class TestTrouble:
-    def test_no_faces(self, tmp_path):
-        summary = make_analysis(write_squares(tmp_path / "empty.mp4", 30, squares=0), tmp_path / "out").run()
-        assert (summary.accounting.num_faces, summary.accounting.num_analyzed, summary.people) == (0, 30, ())
-        assert "Nobody was visible" in (tmp_path / "out/empty/report.html").read_text()
-
-    def test_passers_by(self, tmp_path):
-        summary = make_analysis(write_squares(tmp_path / "short.mp4", 12), tmp_path / "out").run()
-        assert summary.people == ()
-        assert (summary.passers_by.num_tracks, summary.passers_by.num_faces) == (2, 24)
-
-    def test_not_a_video(self, tmp_path):
-        (tmp_path / "notes.mp4").write_text("no video\n" * 100)
-        with pytest.raises(StreamError, match=r"cannot open the file as a video .*notes.mp4"):
-            make_analysis(tmp_path / "notes.mp4", tmp_path / "out").run()
-        assert not (tmp_path / "out").exists()
-
-    def test_no_such_file(self, tmp_path):
-        with pytest.raises(StreamError, match=r"cannot read the video .*: No such file or directory. Fix: check path"):
-            make_analysis(tmp_path / "absent.mp4", tmp_path / "out").run()
-
-    def test_a_file_that_breaks_off(self, video, tmp_path):
-        half = tmp_path / "half.mp4"
-        move_index_to_front(video, half)
-        half.write_bytes(half.read_bytes()[: half.stat().st_size * 2 // 3])
-        summary = make_analysis(half, tmp_path / "out").run()
-        counts = summary.accounting
-        with av.open(str(half)) as container:
-            is_cut = [packet.is_corrupt for packet in container.demux(video=0) if packet.size]
-        assert 10 < len(is_cut) < NUM - 10
-        assert (counts.num_analyzed, counts.num_skipped) == (is_cut.count(False), is_cut.count(True))
-        assert (counts.num_announced, counts.num_decoded) == (NUM, len(is_cut))
-        assert counts.num_missing == NUM - len(is_cut)
-        assert f"{counts.num_missing} frames fewer than it announces" in summary.trouble
-        assert "fewer than it announces" in (tmp_path / "out/half/report.html").read_text()
-
-    @pytest.mark.parametrize("name", ["annotated.mp4", "a.1.part.mp4", "parts/000000.mp4", "link.mp4", "hard.mp4"])
-    def test_a_video_that_is_a_result(self, tmp_path, name):
-        folder = tmp_path / "out"
-        (folder / "parts").mkdir(parents=True)
-        video = write_squares(folder / ("annotated.mp4" if name in LINKS else name), 3)
-        if name in LINKS:
-            LINKS[name](tmp_path / name, video)
-            video = tmp_path / name
-        before = video.read_bytes()
-        analysis = VideoAnalysis(video, folder, make_config(tmp_path), make_models(tmp_path / "e"), AnalysisProgress())
-        with pytest.raises(ConfigError, match=r"is a file that its analysis writes, .*Fix: another --out"):
-            analysis.run(restart=True)
-        assert video.read_bytes() == before
-
-    def test_another_size_in_mid_stream(self, tmp_path):
-        """MPEG-TS can be concatenated; the second half is of another resolution."""
-        halves = []
-        for number, size in enumerate([SIZE, (96, 128)]):
-            half = write_squares(tmp_path / f"{number}.mp4", 30, size=size, squares=1)
-            halves.append(transport_stream(half).read_bytes())
-        path = tmp_path / "changes.ts"
-        path.write_bytes(b"".join(halves))
-        summary = make_analysis(path, tmp_path / "out").run()
-        assert (summary.num_size_changes, summary.picture_size) == (1, SIZE)
-        assert num_video_frames(tmp_path / "out/changes/annotated.mp4") == summary.accounting.num_analyzed == 60
-
-    def test_a_folder_that_cannot_be_made(self, video, tmp_path):
-        (tmp_path / "out").write_text("in the way")
-        with pytest.raises(
-            SinkError, match=r"cannot write .*parts: Not a directory. Fix: check the folder's permissions"
-        ):
-            make_analysis(video, tmp_path / "out").run()
-
-    def test_no_room_to_join(self, video, tmp_path, monkeypatch):
-        monkeypatch.setattr("fer_deploy.analyze.joining.MIN_FREE_BYTES", 2**60)
-        with pytest.raises(SinkError, match=r"joining the results .* needs .* Nothing is lost. Fix: free some space"):
-            make_analysis(video, tmp_path / "out").run()
-        monkeypatch.undo()
-        assert make_analysis(video, tmp_path / "out").run().accounting.num_analyzed == NUM
-
-    def test_an_engine_that_fails_keeps_what_is_done(self, video, tmp_path):
-        analysis = make_analysis(video, tmp_path / "out")
-        analysis._models = analysis._models._replace(engine=FakeEngine(fail_at_call=8))
-        with pytest.raises(EngineError, match="told to fail"):
-            analysis.run()
-        assert analysis.num_frames_kept == 24
-        assert make_analysis(video, tmp_path / "out").run().accounting.num_analyzed == NUM
 
 
 def test_a_lost_row_is_an_error(video, tmp_path, monkeypatch):

@@ -122,7 +122,11 @@ class TestStop:
             assert seen.rest() == []
 
     def test_close_without_frames(self, mjpeg_camera):
-        open_source(mjpeg_camera.url()).close()
+        before = children()
+        source = open_source(mjpeg_camera.url())
+        assert children() > before
+        source.close()
+        assert children() == before
 
     def test_in_mid_stream(self, camera):
         with watched(camera.url(), **PATIENT) as seen:
@@ -130,10 +134,13 @@ class TestStop:
             assert self.stopped(seen, lambda: health.state == "running")
 
     def test_while_nothing_comes(self, mjpeg_camera):
+        before = children()
         with watched(mjpeg_camera.url(), **PATIENT) as seen:
             seen.until(lambda frame: frame.index >= 3)
             mjpeg_camera.mode = "silent"
             self.stopped(seen, lambda: True)
+            assert (seen.source.health.num_stalls, seen.source.health.num_reconnects) == (0, 0)
+        assert children() == before
 
     def test_while_it_connects(self, camera):
         camera.die()

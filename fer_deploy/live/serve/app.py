@@ -93,7 +93,8 @@ class LiveApp:
             self._viewers.discard(viewer)
 
     async def _end_viewers(self, _: web.Application) -> None:
-        await asyncio.gather(*(viewer.end() for viewer in self._viewers))
+        # A page in the middle of its handshake cannot be told; that must not cost the others their farewell.
+        await asyncio.gather(*(viewer.end() for viewer in self._viewers), return_exceptions=True)
 
 
 @web.middleware

@@ -86,7 +86,7 @@ def status_json(snapshot: LiveSnapshot, health: str) -> str:
         for source in snapshot.sources
     ]  # fmt: skip
     return _dump({
-        "type": "status", "health": health, "frames": snapshot.num_frames, "fps": snapshot.throughput_fps,
+        "type": "status", "health": health, "fps": snapshot.throughput_fps,
         "p50_ms": None if total is None else total.p50_ms, "p95_ms": None if total is None else total.p95_ms,
         "detect_every": snapshot.detect_every, "made_with": dict(snapshot.made_with), "sources": sources,
         "stages": [{"name": row.stage, "p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "busy": row.busy}

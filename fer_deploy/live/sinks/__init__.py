@@ -3,7 +3,7 @@
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.jsonl import JsonlSink
 from fer_deploy.live.sinks.mqtt import MqttSink
-from fer_deploy.live.sinks.result_json import json_from_result, line_from_result
+from fer_deploy.live.sinks.result_json import line_from_result
 from fer_deploy.live.sinks.table import CsvSink, ParquetSink
 from fer_deploy.live.sinks.video import VideoSink
 from fer_deploy.live.sinks.window import WindowSink
@@ -17,6 +17,5 @@ __all__ = [
     "Sink",
     "VideoSink",
     "WindowSink",
-    "json_from_result",
     "line_from_result",
 ]

@@ -27,7 +27,7 @@ class JsonlSink(Sink):
         """
         self._with_source = num_sources > 1
         self._path = path
-        self._lines = WholeLines(path, flag="--jsonl")
+        self._lines = WholeLines(path, fix="another --jsonl")
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Append a line."""

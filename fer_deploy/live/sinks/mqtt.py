@@ -3,6 +3,7 @@
 import threading
 import time
 from collections import deque
+from contextlib import suppress
 from importlib import import_module
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, unquote, urlsplit
@@ -132,8 +133,7 @@ class MqttSink(Sink):
                 f"{self.address} refuses the connection: {self._refusal}. Fix: user and password in the address, as in "
                 "mqtt://user:password@host/topic"
             )
-        while self._unsent and self._unsent[0].is_published():
-            self._unsent.popleft()
+        self._forget_settled()
         if not self._is_connected.is_set():  # paho forgets what it had not sent
             self.num_dropped += len(self._unsent) + 1
             self._unsent.clear()
@@ -150,13 +150,26 @@ class MqttSink(Sink):
         else:
             self.num_dropped += 1
 
+    def _forget_settled(self) -> None:
+        """Forget the messages that have left, and those that paho threw away; the latter are dropped."""
+        while self._unsent:
+            try:
+                if not self._unsent[0].is_published():
+                    return
+            except RuntimeError:  # so paho marks what it had not sent when it connects again
+                self.num_dropped += 1
+            self._unsent.popleft()
+
     def close(self) -> None:
         """Give the last messages a moment to leave, say goodbye to the broker, and end paho's thread."""
         deadline = time.monotonic() + _FAREWELL_S
-        while self._unsent and self._is_connected.is_set() and (left := deadline - time.monotonic()) > 0:
-            info = self._unsent.popleft()
-            info.wait_for_publish(left)
-            self.num_dropped += not info.is_published()
-        self.num_dropped += len(self._unsent)
-        self._client.disconnect()
-        self._client.loop_stop()
+        try:
+            self._forget_settled()
+            while self._unsent and self._is_connected.is_set() and (left := deadline - time.monotonic()) > 0:
+                with suppress(RuntimeError):  # thrown away, which the next line counts
+                    self._unsent[0].wait_for_publish(left)
+                self._forget_settled()
+            self.num_dropped += len(self._unsent)
+            self._client.disconnect()
+        finally:
+            self._client.loop_stop()

@@ -1,12 +1,13 @@
-"""Tables as Parquet. The one module that imports pyarrow."""
+"""Tables as Parquet, and parts of one joined."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fer_deploy.durable import give_name
 from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks.table_file import Columns, Row, TableFile
 from fer_deploy.live.sinks.unfinished import unfinished_path
@@ -24,9 +25,9 @@ class ParquetFile(TableFile):
     Parquet takes the folder as it takes the file.
     """
 
-    def __init__(self, path: Path, columns: Columns) -> None:
-        """Create the folder of parts."""
-        self._path, self._parts = path, unfinished_path(path)
+    def __init__(self, path: Path, columns: Columns, *, fix: str) -> None:
+        """Create the folder of parts; `fix` is `TableSink`'s."""
+        self._path, self._parts, self._fix = path, unfinished_path(path), fix
         self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in columns.items()])
         self._rows: list[Row] = []
         self._num_parts = 0
@@ -34,7 +35,7 @@ class ParquetFile(TableFile):
             shutil.rmtree(self._parts, ignore_errors=True)
             self._parts.mkdir(parents=True)
         except OSError as err:
-            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: another --parquet") from err
+            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: {fix}") from err
 
     def append(self, rows: Sequence[Row]) -> None:
         """Add rows to the part in hand."""
@@ -42,17 +43,20 @@ class ParquetFile(TableFile):
         if len(self._rows) >= ROWS_PER_PART:
             self._write_part()
 
+    def _part(self, number: int) -> Path:
+        return self._parts / f"{number:06}.parquet"
+
     def _write_part(self) -> None:
         by_column = zip(*self._rows, strict=True)
         columns = [pa.array(values, field.type) for values, field in zip(by_column, self._schema, strict=True)]
-        part = self._parts / f"{self._num_parts:06}.parquet"
+        part = self._part(self._num_parts)
         hidden = part.with_name(f".{part.name}")  # readers of the folder skip it until it has an end
         try:
             pq.write_table(pa.table(columns, schema=self._schema), hidden)
             hidden.replace(part)
         except OSError as err:
             raise SinkError(
-                f"cannot write {part}: {err}. The parts before are whole. Fix: free some space, or another --parquet"
+                f"cannot write {part}: {err}. The parts before are whole. Fix: free some space, or {self._fix}"
             ) from err
         self._rows = []
         self._num_parts += 1
@@ -63,10 +67,8 @@ class ParquetFile(TableFile):
         try:
             if self._rows:
                 self._write_part()
-            with pq.ParquetWriter(joined, self._schema) as writer:
-                for group in self._groups():
-                    writer.write_table(group)
-            joined.replace(self._path)
+            join_parquet([self._part(number) for number in range(self._num_parts)], joined, self._schema)
+            give_name(joined, self._path)
             shutil.rmtree(self._parts)
         except OSError as err:
             joined.unlink(missing_ok=True)
@@ -75,12 +77,33 @@ class ParquetFile(TableFile):
                 "read the folder in place of the file"
             ) from err
 
-    def _groups(self) -> Iterator[pa.Table]:
+    def leave(self) -> None:
+        """Write the part in hand."""
+        if self._rows:
+            self._write_part()
+        if self._num_parts == 0:
+            shutil.rmtree(self._parts, ignore_errors=True)
+
+
+def join_parquet(parts: Sequence[Path], path: Path, schema: pa.Schema | None = None) -> None:
+    """Write one file from several, a group of rows at a time in memory.
+
+    Args:
+        parts: of one schema.
+        path: of the whole.
+        schema: of the parts; needed where there are none.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    with pq.ParquetWriter(path, schema or pq.read_schema(parts[0]), compression="zstd") as whole:
         waiting: list[pa.Table] = []
-        for number in range(self._num_parts):
-            waiting.append(pq.read_table(self._parts / f"{number:06}.parquet", schema=self._schema))
-            if sum(table.num_rows for table in waiting) >= _ROWS_PER_GROUP:
-                yield pa.concat_tables(waiting)
-                waiting = []
+        for part in parts:
+            with pq.ParquetFile(part) as file:
+                for group in range(file.num_row_groups):
+                    waiting.append(file.read_row_group(group))
+                    if sum(table.num_rows for table in waiting) >= _ROWS_PER_GROUP:
+                        whole.write_table(pa.concat_tables(waiting))
+                        waiting = []
         if waiting:
-            yield pa.concat_tables(waiting)
+            whole.write_table(pa.concat_tables(waiting))

@@ -8,7 +8,7 @@ from fer_deploy.vision.types import Emotion, FaceResult, FrameResult
 _DIGITS = 4
 
 
-def json_from_result(result: FrameResult, *, with_source: bool = False) -> dict[str, Any]:
+def _json_from_result(result: FrameResult, *, with_source: bool = False) -> dict[str, Any]:
     """Return the frame's number, its time, and for each face where it is, who it is and what it shows.
 
     Args:
@@ -27,7 +27,7 @@ def json_from_result(result: FrameResult, *, with_source: bool = False) -> dict[
 
 def line_from_result(result: FrameResult, *, with_source: bool = False) -> str:
     """Return the same as one line of compact JSON without its end."""
-    return json.dumps(json_from_result(result, with_source=with_source), separators=(",", ":"))
+    return json.dumps(_json_from_result(result, with_source=with_source), separators=(",", ":"))
 
 
 def _json_from_face(face: FaceResult) -> dict[str, Any]:

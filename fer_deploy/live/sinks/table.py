@@ -1,10 +1,11 @@
 """Results as tables: one of faces, and beside it one of frames, so that frames without faces are accounted for."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
-from fer_deploy.errors import MissingDependencyError
+from fer_deploy.errors import MissingDependencyError, SinkError
 from fer_deploy.live.output_files import frames_path
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.csv_file import CsvFile
@@ -33,22 +34,27 @@ class TableSink(Sink):
     live_capacity = 256
     needs_pixels = False
 
-    def __init__(self, path: Path, labels: tuple[str, ...], create: Callable[[Path, Columns], TableFile]) -> None:
+    def __init__(self, path: Path, labels: tuple[str, ...], create: Callable[..., TableFile], *, fix: str) -> None:
         """Create both.
 
         Args:
             path: of the table of faces.
             labels: of the model.
-            create: makes one of the two, a `TableFile`, from its path and columns.
+            create: makes one of the two, a `TableFile`, from its path, its columns and `fix`.
+            fix: what to give instead where it cannot be written, for messages, such as "another --csv".
 
         Raises:
             SinkError: a folder has the name of one, or `create` fails.
         """
         for wanted in (path, frames_path(path)):
-            require_no_folder(wanted, flag=f"--{self.name}")
+            require_no_folder(wanted, fix=fix)
         self._path, self._labels = path, labels
-        self._faces = create(path, face_columns(labels))
-        self._frames = create(frames_path(path), FRAME_COLUMNS)
+        self._faces = create(path, face_columns(labels), fix=fix)
+        try:
+            self._frames = create(frames_path(path), FRAME_COLUMNS, fix=fix)
+        except SinkError:
+            self._faces.leave()
+            raise
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Add a row for each face, and one for the frame."""
@@ -71,7 +77,12 @@ class TableSink(Sink):
 
     def close(self) -> None:
         """Finish both; the table of frames first, so that a table of faces always has its own."""
-        self._frames.finish()
+        try:
+            self._frames.finish()
+        except SinkError:
+            with suppress(SinkError):  # the first failure is the one to tell
+                self._faces.leave()
+            raise
         self._faces.finish()
         self.files = (self._path, frames_path(self._path))
 
@@ -81,13 +92,13 @@ class CsvSink(TableSink):
 
     name = "csv"
 
-    def __init__(self, path: Path, labels: tuple[str, ...]) -> None:
-        """Create the files, and their folder.
+    def __init__(self, path: Path, labels: tuple[str, ...], *, fix: str = "another --csv") -> None:
+        """Create the files, and their folder. Arguments are those of `TableSink`.
 
         Raises:
             SinkError: they cannot be created.
         """
-        super().__init__(path, labels, CsvFile)
+        super().__init__(path, labels, CsvFile, fix=fix)
 
 
 class ParquetSink(TableSink):
@@ -95,8 +106,8 @@ class ParquetSink(TableSink):
 
     name = "parquet"
 
-    def __init__(self, path: Path, labels: tuple[str, ...]) -> None:
-        """Create the folders of parts.
+    def __init__(self, path: Path, labels: tuple[str, ...], *, fix: str = "another --parquet") -> None:
+        """Create the folders of parts. Arguments are those of `TableSink`.
 
         Raises:
             MissingDependencyError: pyarrow is not installed.
@@ -108,4 +119,4 @@ class ParquetSink(TableSink):
             raise MissingDependencyError(
                 f"cannot write {path}: {err.name} is not installed. Fix: pip install 'fer-toolchain[table]', or --csv"
             ) from err
-        super().__init__(path, labels, leaf.ParquetFile)
+        super().__init__(path, labels, leaf.ParquetFile, fix=fix)

@@ -28,3 +28,11 @@ class TableFile(ABC):
         Raises:
             SinkError: it is incomplete and keeps its temporary name.
         """
+
+    @abstractmethod
+    def leave(self) -> None:
+        """Close it under its temporary name, in place of `finish`; without a row it is removed.
+
+        Raises:
+            SinkError: rows are missing.
+        """

@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from fer_deploy.durable import give_name
 from fer_deploy.errors import SinkError
 
 
@@ -11,14 +12,18 @@ def unfinished_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
 
 
-def require_no_folder(path: Path, *, flag: str) -> None:
+def require_no_folder(path: Path, *, fix: str) -> None:
     """Make sure that a file can take this name in the end.
+
+    Args:
+        path: of the file.
+        fix: what to give instead, for the message, such as "another --csv".
 
     Raises:
         SinkError: a folder has it.
     """
     if path.is_dir():
-        raise SinkError(f"cannot write {path}: Is a directory. Fix: another {flag}")
+        raise SinkError(f"cannot write {path}: Is a directory. Fix: {fix}")
 
 
 def take_name(part: Path, path: Path) -> None:
@@ -28,6 +33,6 @@ def take_name(part: Path, path: Path) -> None:
         SinkError: the system refuses; the file stays where it is.
     """
     try:
-        os.replace(part, path)
+        give_name(part, path)
     except OSError as err:
         raise SinkError(f"cannot name {part} {path}: {err.strerror}. Fix: rename it by hand") from err

@@ -10,7 +10,8 @@ from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.picture_fit import fit_picture
 from fer_deploy.live.sinks.unfinished import require_no_folder, take_name, unfinished_path
-from fer_deploy.live.sinks.video_encoder import VIDEO_SUFFIXES, VideoEncoder, move_index_to_front, num_frames_in
+from fer_deploy.live.sinks.video_encoder import VIDEO_SUFFIXES, VideoEncoder
+from fer_deploy.live.sinks.video_joining import move_index_to_front, num_frames_in
 from fer_deploy.vision.types import FrameResult
 
 MIN_FREE_BYTES = 16 * 2**20
@@ -28,7 +29,9 @@ class VideoSink(Sink):
     needs_picture = True
     live_capacity = 30
 
-    def __init__(self, path: Path, fps: float, *, is_live: bool = False, source: int = 0) -> None:
+    def __init__(
+        self, path: Path, fps: float, *, is_live: bool = False, source: int = 0, fix: str = "another --record"
+    ) -> None:
         """Check suffix and folder; the encoder is opened with the first frame, whose size it takes.
 
         Args:
@@ -36,17 +39,17 @@ class VideoSink(Sink):
             fps: of the source.
             is_live: frames keep their times; otherwise they are evenly spaced.
             source: the one of the loop's sources that is recorded; each has a clock of its own, and so a file.
+            fix: what to give instead where it cannot be written, for messages.
 
         Raises:
             ConfigError: the suffix names no known container.
             SinkError: the folder cannot be written, or a folder has that name.
         """
         if path.suffix.lower() not in VIDEO_SUFFIXES:
-            raise ConfigError(
-                f"cannot record {path}: known video suffixes are {', '.join(VIDEO_SUFFIXES)}. Fix: --record one of them"
-            )
-        require_no_folder(path, flag="--record")
+            raise ConfigError(f"cannot record {path}: known video suffixes are {', '.join(VIDEO_SUFFIXES)}. Fix: {fix}")
+        require_no_folder(path, fix=fix)
         self._path, self._fps, self._is_live, self.source = path, fps, is_live, source
+        self._fix = fix
         self._part = unfinished_path(path)
         self._encoder: VideoEncoder | None = None
         self._size = (0, 0)
@@ -54,7 +57,7 @@ class VideoSink(Sink):
             path.parent.mkdir(parents=True, exist_ok=True)
             self._part.touch()
         except OSError as err:
-            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: another --record") from err
+            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: {fix}") from err
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Append a picture; one of another size than the first is fitted into it."""
@@ -63,17 +66,14 @@ class VideoSink(Sink):
         if free < MIN_FREE_BYTES:
             kept = ", which holds the frames up to here" if self._encoder else ""
             raise SinkError(
-                f"disk full: {free / 2**20:.0f} MiB left for {self._path}{kept}. "
-                "Fix: free some space, or --record on another disk"
+                f"disk full: {free / 2**20:.0f} MiB left for {self._path}{kept}. Fix: free some space, or {self._fix}"
             )
         try:
             if self._encoder is None:
                 self._encoder = self._open(picture)
             self._encoder.add(fit_picture(picture, self._size), result.frame.time_s)
         except (av.FFmpegError, OSError) as err:
-            raise SinkError(
-                f"cannot record to {self._path}: {err}. Fix: free some space, or --record to another file"
-            ) from err
+            raise SinkError(f"cannot record to {self._path}: {err}. Fix: free some space, or {self._fix}") from err
         return True
 
     def _open(self, picture: Picture) -> VideoEncoder:
@@ -94,12 +94,12 @@ class VideoSink(Sink):
         except (av.FFmpegError, OSError) as err:
             raise SinkError(
                 f"cannot finish {self._path}: {err}. {self._part} plays as far as it goes. "
-                "Fix: free some disk space and record again"
+                "Fix: free some disk space and run again"
             ) from err
         if num_readable != self._encoder.num_frames:
             raise SinkError(
                 f"{self._part} is incomplete: {num_readable} of {self._encoder.num_frames} frames can be read. "
-                "Fix: free some disk space and record again"
+                "Fix: free some disk space and run again"
             )
         take_name(self._part, self._path)
         self.files = (self._path,)

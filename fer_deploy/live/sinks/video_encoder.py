@@ -135,32 +135,3 @@ class VideoEncoder:
                 self._mux(None)
         finally:
             self._container.close()
-
-
-def move_index_to_front(written: Path, path: Path) -> int:
-    """Copy an MP4 so that a browser can play and seek in it while it loads. Return how many frames it holds.
-
-    Args:
-        written: the file as `VideoEncoder` left it: an index in each of its fragments.
-        path: of the copy, which needs as much room.
-    """
-    with (
-        av.open(str(written)) as source,
-        av.open(str(path), "w", format="mp4", container_options={"movflags": "faststart"}) as target,
-    ):
-        stream = source.streams.video[0]
-        copied = target.add_stream_from_template(stream)
-        num_frames = 0
-        for packet in source.demux(stream):
-            if packet.size == 0:  # the end of the stream
-                continue
-            packet.stream = copied
-            target.mux_one(packet)
-            num_frames += 1
-    return num_frames
-
-
-def num_frames_in(path: Path) -> int:
-    """Return how many frames a video holds, counted without decoding."""
-    with av.open(str(path)) as container:
-        return sum(packet.size > 0 for packet in container.demux(video=0))

@@ -1,6 +1,7 @@
 """WholeLines: a text file that never holds half a line, however its writer ends."""
 
 import os
+import select
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,17 +16,17 @@ class WholeLines:
     Used by one thread at a time.
     """
 
-    def __init__(self, path: Path, *, flag: str) -> None:
+    def __init__(self, path: Path, *, fix: str) -> None:
         """Create the file, and its folder; an existing file is replaced.
 
         Args:
             path: of the file; `STANDARD_OUTPUT` is none.
-            flag: what the user gave, for messages.
+            fix: what to give instead, for messages, such as "another --csv".
 
         Raises:
             SinkError: the file cannot be created.
         """
-        self._path, self._flag = path, flag
+        self._path, self._fix = path, fix
         self._size_bytes = 0
         try:
             if path == STANDARD_OUTPUT:
@@ -34,7 +35,7 @@ class WholeLines:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 self._file = path.open("wb", buffering=0)
         except OSError as err:
-            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: another {flag}") from err
+            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: {fix}") from err
 
     def append(self, lines: str) -> None:
         """Append one or several lines, all or none of them.
@@ -46,16 +47,24 @@ class WholeLines:
         total = self._size_bytes + len(data)
         try:
             while data:
-                data = data[self._file.write(data) :]
+                written = self._file.write(data)
+                if written is None:  # a terminal or pipe that its other user made non-blocking, and that is full
+                    self._wait_for_room()
+                data = data[written or 0 :]
         except OSError as err:
             if self._path != STANDARD_OUTPUT:  # where others write too, and have written before
                 with suppress(OSError):  # a pipe or a device cannot be cut
                     os.ftruncate(self._file.fileno(), self._size_bytes)
             raise SinkError(
                 f"cannot write {self._path}: {err.strerror}. The lines before are whole. "
-                f"Fix: free some space, or another {self._flag}"
+                f"Fix: free some space, or {self._fix}"
             ) from err
         self._size_bytes = total
+
+    def _wait_for_room(self) -> None:
+        room = select.poll()
+        room.register(self._file, select.POLLOUT)
+        room.poll()
 
     def close(self) -> None:
         """Close the file.

@@ -9,6 +9,8 @@ from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.mosaic import Mosaic
 from fer_deploy.vision.types import FrameResult
 
+_SLICE_MS = 100
+"""Between two looks at what the user does while a recording's next frame is not due."""
 _KEYS_TO_QUIT = (ord("q"), 27)
 
 
@@ -57,11 +59,20 @@ class WindowSink(Sink):
             cv2.imshow(self._title, whole)
         except cv2.error as err:
             raise SinkError(f"cannot show a picture: {err}. Fix: --no-display") from err
-        return self._serve(1 if self._is_live else max(1, (due_ns - time.monotonic_ns()) // 1_000_000))
+        return self._serve(1) if self._is_live else self._serve_until(due_ns)
 
     def idle(self) -> bool:
         """Let the toolkit handle what happened to the window; return False when the user wants to end."""
         return self._serve(1)
+
+    def _serve_until(self, due_ns: int) -> bool:
+        """Handle events until the time comes, at least once. Return whether the user wants to go on."""
+        while True:
+            left_ms = (due_ns - time.monotonic_ns()) // 1_000_000
+            if not self._serve(min(max(1, left_ms), _SLICE_MS)):
+                return False
+            if left_ms <= _SLICE_MS:
+                return True
 
     def _serve(self, wait_ms: int) -> bool:
         """Handle events for so long. Return whether the user wants to go on."""

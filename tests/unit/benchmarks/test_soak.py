@@ -1,8 +1,14 @@
 import json
+import threading
+import time
 
+import numpy as np
 import soak
 from _soak_report import as_markdown, growth, tenths
 from click.testing import CliRunner
+
+from fer_deploy.live.sources.base import Source, SourceHealth
+from fer_deploy.vision.types import Frame
 
 
 def samples():
@@ -44,6 +50,40 @@ def test_a_short_run_with_every_output(tmp_path):
     assert [sink["name"] for sink in kept["snapshot"]["sinks"]] == ["jsonl", "slow", "video", "video", "serve"]
     assert not any(sink["failure"] for sink in kept["snapshot"]["sinks"])
     assert f"Detector: {kept['detector']}. Outputs: jsonl, slow" in out.read_text()
+
+
+class Silent(Source):
+    """Gives one frame and then none, until it is stopped."""
+
+    name, is_live = "silent", True
+
+    def __init__(self) -> None:
+        self.stopped = threading.Event()
+        self.health = SourceHealth("running")
+
+    def frames(self):
+        yield Frame(np.zeros((48, 64, 3), np.uint8), 0, 0.0, time.monotonic_ns())
+        self.stopped.wait()
+
+    def stop(self) -> None:
+        self.stopped.set()
+
+    def close(self) -> None:
+        self.stop()
+
+
+def test_minutes_end_a_run_whose_loop_stalls(tmp_path, monkeypatch):
+    sources = [Silent(), Silent()]
+    monkeypatch.setattr(soak, "PacedSource", lambda source, fps: sources[0])
+    monkeypatch.setattr(soak, "open_source", lambda url, config: sources[1])
+    given_up = threading.Event()
+    guard = threading.Timer(60, lambda: (given_up.set(), [source.stop() for source in sources]))
+    guard.start()
+    result = soak.run(soak.Soak(minutes=0.03), tmp_path)
+    guard.cancel()
+    assert not given_up.is_set()
+    assert result["snapshot"]["num_frames"] <= 2
+    assert result["samples"], "taken though no frame comes"
 
 
 def test_minutes_end_a_run_that_has_no_other_end(tmp_path):

@@ -1,6 +1,7 @@
 // The WebSocket: what comes in is handed on, and a lost server is looked for until it is back.
 
 const SILENT_MS = 5000; // the server says something every second
+const ANSWER_MS = 3000;
 const FIRST_WAIT_MS = 500, LONGEST_WAIT_MS = 5000;
 
 export class Connection {
@@ -65,7 +66,8 @@ export class Connection {
     this.retry = setTimeout(() => this.#open(), this.waitMs);
     this.waitMs = Math.min(this.waitMs * 1.6, LONGEST_WAIT_MS);
     this.onState("lost", reason);
-    const answer = await fetch("/", { method: "HEAD" }).catch(() => null); // a failed handshake does not tell why
+    const signal = AbortSignal.timeout(ANSWER_MS);
+    const answer = await fetch("/", { method: "HEAD", signal }).catch(() => null); // a failed handshake does not tell why
     if (answer?.status === 401 && this.retry) {
       this.onState("lost", "the token has changed: open the address that fer-deploy live printed");
     }

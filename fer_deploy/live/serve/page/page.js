@@ -25,7 +25,7 @@ const connection = new Connection({
   async onPicture(jpeg) {
     const result = announced;
     try {
-      if (result) await picture.show(jpeg, result, colors);
+      if (result) await picture.show(jpeg, result, colors, () => announced === result);
     } finally {
       // A hidden page asks for no pictures, and they cost nothing; it asks again when it is seen.
       if (!document.hidden) connection.wantPicture();

@@ -11,8 +11,10 @@ export class Picture {
     new ResizeObserver(() => this.shown && this.#draw()).observe(canvas);
   }
 
-  async show(jpeg, result, colors) {
+  // isWanted(): whether it still is when it is decoded; another source may have been chosen meanwhile
+  async show(jpeg, result, colors, isWanted) {
     const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
+    if (!isWanted()) return bitmap.close();
     this.shown?.bitmap.close();
     this.shown = { bitmap, result, colors };
     this.#draw();

@@ -8,7 +8,9 @@ export function showStatus(status) {
   byId("p95").textContent = milliseconds(status.p95_ms);
   byId("dropped").textContent = sum(status.sources, "dropped").toLocaleString("en");
   byId("reconnects").textContent = sum(status.sources, "reconnects").toLocaleString("en");
-  byId("made-with").textContent = Object.entries(status.made_with).map(([what, words]) => `${what}: ${words}`).join(" · ");
+  const madeWith = Object.entries(status.made_with).map(([what, words]) => `${what}: ${words}`);
+  if (status.detect_every > 1) madeWith.push(`the detector looks at 1 frame in ${status.detect_every}`);
+  byId("made-with").textContent = madeWith.join(" · ");
   const counts = ["dropped", "reconnects", "stalls", "frozen", "corrupt", "missing"];
   fill("sources", ["source", "state", ...counts, "last error"],
     status.sources.map((s) => [s.name, s.state, ...counts.map((count) => s[count]), s.error]));

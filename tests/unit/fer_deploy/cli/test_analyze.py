@@ -50,6 +50,27 @@ def test_a_bad_one_among_several(tmp_path):
     assert f"error: 1 of 2 videos could not be analyzed: {tmp_path}/bad.mp4" in result.stderr
 
 
+@pytest.mark.parametrize("name", ["talk [final].mp4", "[", "[/b]", "[red]"])
+def test_brackets_in_names_are_no_markup(tmp_path, name):
+    bad = (tmp_path / name).with_suffix(".avi")
+    bad.parent.mkdir(exist_ok=True)  # in "[/b]" a folder's name opens what a file's closes
+    bad.write_text("no video")
+    good = write_squares(tmp_path / f"{name.removesuffix('.mp4')} 2.mp4", 30)
+    result = analyze(tmp_path, bad, good)
+    assert result.exit_code == 8, result.output
+    assert f"{bad}: failed: cannot open the file as a video" in result.stderr
+    assert f"{good.name}: joining parts, writing the report" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["talk [final].mp4", "[/b].mp4"])
+def test_the_bar_shows_brackets_in_names(name):
+    text = io.StringIO()
+    with ProgressDisplay(Console(file=text, force_terminal=True, width=120)) as display:
+        display.begin(name, num_done=0, num_announced=10)
+        display.advance(5, 5)
+    assert name in text.getvalue()
+
+
 def test_a_bad_one_alone(tmp_path):
     (tmp_path / "bad.mp4").write_text("no video")
     result = analyze(tmp_path, tmp_path / "bad.mp4")

@@ -1,5 +1,6 @@
 import json
 import os
+import select
 import threading
 from pathlib import Path
 
@@ -90,7 +91,7 @@ class TestJsonlSink:
 
 class TestWholeLines:
     def test_a_write_that_fails_half_way_leaves_no_half_line(self, tmp_path, monkeypatch):
-        lines = WholeLines(tmp_path / "a.txt", flag="--jsonl")
+        lines = WholeLines(tmp_path / "a.txt", fix="another --jsonl")
         lines.append("first\n")
 
         class Half:
@@ -115,12 +116,58 @@ class TestWholeLines:
         monkeypatch.undo()
         lines.close()
 
+    def test_a_full_pipe_that_does_not_block_is_waited_for(self, tmp_path, monkeypatch):
+        os.mkfifo(tmp_path / "pipe")
+        got, may_read = [], threading.Event()
+
+        def read() -> None:
+            with (tmp_path / "pipe").open("rb") as pipe:
+                may_read.wait()
+                got.append(pipe.read())
+
+        class Watched:
+            def __init__(self, file) -> None:
+                self._file, self.num_refused = file, 0
+
+            def write(self, data) -> int | None:
+                written = self._file.write(data)
+                self.num_refused += written is None
+                return written
+
+            def fileno(self) -> int:
+                return self._file.fileno()
+
+            def close(self) -> None:
+                self._file.close()
+
+        poll, num_waits = select.poll, []
+
+        def watched_poll() -> select.poll:
+            num_waits.append(1)
+            may_read.set()
+            return poll()
+
+        monkeypatch.setattr(select, "poll", watched_poll)
+        reader = threading.Thread(target=read)
+        reader.start()
+        lines = WholeLines(tmp_path / "pipe", fix="another --jsonl")
+        os.set_blocking(lines._file.fileno(), False)
+        lines._file = watched = Watched(lines._file)
+        guard = threading.Timer(5, may_read.set)  # without a wait nobody would ever read
+        guard.start()
+        lines.append("x" * 300_000 + "\n")
+        guard.cancel()
+        lines.close()
+        reader.join()
+        assert got == [b"x" * 300_000 + b"\n"]
+        assert watched.num_refused == len(num_waits) >= 1
+
     def test_lines_longer_than_a_pipe_takes_at_once(self, tmp_path):
         os.mkfifo(tmp_path / "pipe")
         got = []
         reader = threading.Thread(target=lambda: got.append((tmp_path / "pipe").read_bytes()))
         reader.start()
-        lines = WholeLines(tmp_path / "pipe", flag="--jsonl")
+        lines = WholeLines(tmp_path / "pipe", fix="another --jsonl")
         lines.append("x" * 1_000_000 + "\n")
         lines.close()
         reader.join()

@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from queue import Queue
 
 import pytest
+from paho.mqtt.client import MQTTMessageInfo
 
 from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
 from fer_deploy.live.sinks import MqttSink
@@ -19,9 +20,20 @@ CONNECT, PUBLISH, DISCONNECT = 1, 3, 14
 
 
 class Broker:
-    """As much of MQTT 3.1.1 as a client that publishes at QoS 0 needs. `events` has what happened, in order."""
+    """As much of MQTT 3.1.1 as a client that publishes at QoS 0 needs. `events` has what happened, in order.
 
-    def __init__(self, port: int = 0, *, answer: int = 0, tls: ssl.SSLContext | None = None) -> None:
+    With `ends_first` its first connection takes nothing after the greeting, and ends when that is set.
+    """
+
+    def __init__(
+        self,
+        port: int = 0,
+        *,
+        answer: int = 0,
+        tls: ssl.SSLContext | None = None,
+        ends_first: threading.Event | None = None,
+    ) -> None:
+        self._ends_first = ends_first
         self._server = socket.create_server(("127.0.0.1", port))
         self._tls = tls
         self.port = self._server.getsockname()[1]
@@ -65,6 +77,8 @@ class Broker:
         if head[0] >> 4 == CONNECT:
             self.events.put(("connect", body))
             connection.sendall(bytes([0x20, 2, 0, self._answer]))
+            if self._ends_first is not None and not self._ends_first.is_set():
+                return not self._ends_first.wait(GUARD_S)
         elif head[0] >> 4 == PUBLISH:
             size = int.from_bytes(body[:2], "big")
             self.events.put(("publish", head[0] & 15, body[2 : 2 + size].decode(), json.loads(body[2 + size :])))
@@ -182,22 +196,72 @@ def test_refused_password_is_an_error_without_it(make_result, answer, reason):
 
 
 def test_a_network_that_takes_nothing_costs_neither_time_nor_memory(broker, make_result, monkeypatch):
-    class Unsent:
-        rc = 0
-
-        def is_published(self) -> bool:
-            return False
-
-        def wait_for_publish(self, timeout) -> None:
-            pass
-
     with connected(MqttSink(f"mqtt://127.0.0.1:{broker.port}/t")) as sink:
-        monkeypatch.setattr(sink._client, "publish", lambda *args, **options: Unsent())
+        monkeypatch.setattr(sink._client, "publish", lambda *args, **options: MQTTMessageInfo(1))
         for index in range(MAX_UNSENT + 10):
             sink.write(make_result(index), None)
         assert len(sink._unsent) == MAX_UNSENT
         assert sink.num_dropped == 10
     assert sink.num_dropped == MAX_UNSENT + 10
+
+
+class TestReconnectDuringAPause:
+    """The broker is away and back before the next frame: paho fails what it had not sent, and nobody has looked."""
+
+    @pytest.fixture
+    def ends_first(self) -> threading.Event:
+        return threading.Event()
+
+    @pytest.fixture
+    def broker(self, ends_first) -> Iterator[Broker]:
+        broker = Broker(ends_first=ends_first)
+        yield broker
+        ends_first.set()
+        broker.close()
+
+    def reconnected(self, sink: MqttSink, ends_first: threading.Event, make_result) -> int:
+        """Leave the sink with as many lost messages as returned, connected again."""
+        large = make_result(name="x" * 250_000)  # fills the system's buffers with few messages
+        connected(sink)
+        while sink.num_dropped == 0:
+            sink.write(large, None)
+        again = noticed(sink, "on_connect")
+        ends_first.set()
+        assert again.wait(GUARD_S)
+        num_lost = sum(info.rc != 0 for info in sink._unsent)
+        assert num_lost > 0
+        return num_lost
+
+    def test_the_next_frame_is_published(self, broker, ends_first, make_result):
+        with MqttSink(f"mqtt://127.0.0.1:{broker.port}/t") as sink:
+            num_lost = self.reconnected(sink, ends_first, make_result)
+            assert sink.write(make_result(7), None) is True
+            assert sink.num_dropped == num_lost + 1, "one as the buffers were full"
+            broker.next("connect")
+            broker.next("connect")
+            assert broker.next("publish")[3]["frame"] == 7
+
+    def test_close_says_goodbye(self, broker, ends_first, make_result):
+        sink = MqttSink(f"mqtt://127.0.0.1:{broker.port}/t")
+        num_lost = self.reconnected(sink, ends_first, make_result)
+        sink.close()
+        assert sink.num_dropped == num_lost + 1
+        broker.next("connect")
+        broker.next("connect")
+        broker.next("disconnect")
+        assert sink._client._thread is None
+
+
+def test_paho_ends_though_the_goodbye_fails(broker, monkeypatch):
+    def fail() -> None:
+        raise OSError("no way out")
+
+    sink = connected(MqttSink(f"mqtt://127.0.0.1:{broker.port}/t"))
+    monkeypatch.setattr(sink._client, "disconnect", fail)
+    broker_left = sink._client._thread
+    with pytest.raises(OSError, match="no way out"):
+        sink.close()
+    assert not broker_left.is_alive()
 
 
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="no openssl to make a certificate with")

@@ -12,6 +12,7 @@ from fer_deploy.errors import MissingDependencyError, SinkError
 from fer_deploy.live.sinks import CsvSink, ParquetSink, parquet_file, table
 from fer_deploy.live.sinks.csv_file import CsvFile
 from fer_deploy.live.sinks.table import FRAME_COLUMNS, face_columns
+from fer_deploy.live.sinks.unfinished import unfinished_path
 
 LABELS = ("dark", "bright")
 FACE = {
@@ -78,6 +79,24 @@ class TestBothFormats:
             kind(tmp_path / name, LABELS)
         assert list(tmp_path.iterdir()) == [folder], "nothing else is left"
 
+    def test_without_its_frames_a_table_of_faces_keeps_its_temporary_name(self, tmp_path, make_result, kind, name):
+        sink = kind(tmp_path / name, LABELS)
+        sink.write(make_result(), None)
+        (tmp_path / f"a.frames{Path(name).suffix}").mkdir()
+        with pytest.raises(SinkError, match=rf"cannot (name|finish) .*a\.frames.*{Path(name).suffix}.* Fix: "):
+            sink.close()
+        assert not (tmp_path / name).exists()
+        left = rows_of(unfinished_path(tmp_path / name))
+        assert [row["track"] for row in left] == [1]
+        assert kind is ParquetSink or sink._faces._lines._file.closed
+
+    def test_frames_that_cannot_be_created_leave_nothing(self, tmp_path, kind, name):
+        unfinished_path(tmp_path / f"a.frames{Path(name).suffix}").symlink_to(tmp_path / "absent" / "x")
+        before = list(tmp_path.iterdir())
+        with pytest.raises(SinkError, match=rf"cannot write .*a\.frames.* Fix: another --{kind.name}"):
+            kind(tmp_path / name, LABELS)
+        assert list(tmp_path.iterdir()) == before
+
     def test_folder_that_cannot_be_written(self, tmp_path, kind, name):
         (tmp_path / "file").write_text("x")
         flag = "--csv" if kind is CsvSink else "--parquet"
@@ -93,7 +112,7 @@ def test_csv_that_lost_rows_does_not_take_the_name(tmp_path, make_result):
                 self._lines._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115 - the table closes it
             super().append(rows)
 
-    sink = table.TableSink(tmp_path / "a.csv", LABELS, Full)
+    sink = table.TableSink(tmp_path / "a.csv", LABELS, Full, fix="another --csv")
     sink.write(make_result(0), None)
     with pytest.raises(SinkError, match=r"cannot write .*a\.\d+\.part\.csv: No space left.*The lines before are whole"):
         sink.write(make_result(1), None)

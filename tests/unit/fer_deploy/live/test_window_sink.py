@@ -11,11 +11,16 @@ PICTURE = np.zeros((8, 8, 3), dtype=np.uint8)
 
 
 class FakeWindow:
-    """Stands in for OpenCV's windows; gives the keys of `keys`, one a call."""
+    """Stands in for OpenCV's windows; gives the keys of `keys`, one a wait.
+
+    After `visible_waits` waits the user closes it.
+    """
 
     def __init__(self, monkeypatch) -> None:
         self.keys: list[int] = []
         self.visible = 1.0
+        self.visible_waits: int | None = None
+        self.clock_s = [0.0]
         self.waits_ms: list[int] = []
         self.shown = 0
         self.last = PICTURE
@@ -34,6 +39,10 @@ class FakeWindow:
 
     def wait(self, wait_ms: int) -> int:
         self.waits_ms.append(wait_ms)
+        self.clock_s[0] += wait_ms / 1000
+        if self.visible_waits is not None:
+            self.visible_waits -= 1
+            self.visible = float(self.visible_waits > 0)
         return self.keys.pop(0) if self.keys else -1
 
     def destroy(self) -> None:
@@ -99,16 +108,26 @@ class TestWindowSink:
             window.visible = 0.0
             assert sink.write(make_result(1), PICTURE) is False
 
-    @pytest.mark.parametrize(("is_live", "waits_ms"), [(False, [1, 100, 180, 1]), (True, [1, 1, 1, 1])])
+    @pytest.mark.parametrize(("is_live", "waits_ms"), [(False, [1, 100, 100, 80, 1]), (True, [1, 1, 1, 1])])
     def test_recordings_are_shown_at_their_own_speed(self, window, make_result, monkeypatch, is_live, waits_ms):
         """Frames of 0.0, 0.1, 0.2 and 0.3 s come at 5.000, 5.000, 5.020 and 6.000 s."""
-        clock_s = [0.0]
+        clock_s = window.clock_s
         results = [make_result(index, time_s=index / 10) for index in range(4)]
         monkeypatch.setattr(window_module.time, "monotonic_ns", lambda: round(clock_s[0] * 1e9))
         with WindowSink("t", is_live=is_live) as sink:
             for clock_s[0], result in zip([5.0, 5.0, 5.02, 6.0], results, strict=True):
                 sink.write(result, PICTURE)
         assert window.waits_ms == waits_ms
+
+    @pytest.mark.parametrize("key", [ord("q"), -1])
+    def test_a_long_gap_is_left_when_the_user_ends(self, window, make_result, monkeypatch, key):
+        monkeypatch.setattr(window_module.time, "monotonic_ns", lambda: round(window.clock_s[0] * 1e9))
+        with WindowSink("t", is_live=False) as sink:
+            assert sink.write(make_result(0), PICTURE) is True
+            window.keys = [-1, -1, key]
+            window.visible_waits = 3 if key == -1 else None
+            assert sink.write(make_result(1, time_s=3600.0), PICTURE) is False
+        assert window.waits_ms == [1, 100, 100, 100]
 
     def test_no_window(self, window, monkeypatch):
         def refuse(title, flags):

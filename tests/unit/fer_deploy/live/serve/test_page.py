@@ -64,7 +64,9 @@ def test_picture_people_and_charts_on_a_desk_and_on_a_phone(browser, tmp_path):
         assert text(browser, ".card .who") == "person 1"
         tiles = [text(browser, f"#{tile}") for tile in ("fps", "p50", "p95", "faces", "dropped", "reconnects")]
         assert tiles == ["29.9", "8.0 ms", "9.5 ms", "2", "7", "3"]
-        assert text(browser, "#made-with") == "engine: ONNX Runtime, int8 · detector: YuNet (a.onnx)"
+        assert text(browser, "#made-with") == (
+            "engine: ONNX Runtime, int8 · detector: YuNet (a.onnx) · the detector looks at 1 frame in 2"
+        )
         assert browser.value("document.querySelector('#picture').ariaLabel").startswith("Live picture with person 1: ")
         assert browser.value("document.querySelector('#source-choice').hidden"), "there is one source only"
         side_by_side = "document.querySelector('.people').getBoundingClientRect().left > innerWidth / 2"
@@ -122,6 +124,45 @@ def test_one_of_several_sources_is_chosen(browser):
             )
             browser.wait_for(f"{CARDS} === 1 && {WATCHED}")
         browser.wait_for(f"{NOTICE}.startsWith('yard: running, no picture for ')")
+
+
+def test_a_picture_of_the_source_before_is_not_shown(browser):
+    with serving(snapshot=lambda: make_snapshot(names=("door", "yard"))) as sink, Actor(sink, endless(num_people=2)):
+        browser.open(sink.url)
+        browser.wait_for(f"{CARDS} === 2 && document.querySelector('#source').length === 2")
+        browser.value("""(() => {
+            window.decoding = [];
+            window.numWanted = 0;
+            const decode = createImageBitmap, send = WebSocket.prototype.send;
+            window.createImageBitmap = (blob) =>
+                new Promise((done) => window.decoding.push(() => done(decode.call(window, blob))));
+            WebSocket.prototype.send = function (text) {
+                window.numWanted += text.includes('ready');
+                send.call(this, text);
+            };
+        })()""")
+        browser.wait_for("window.decoding.length === 1")
+        browser.value("""(() => {
+            const choice = document.querySelector('#source');
+            choice.value = '1';
+            choice.dispatchEvent(new Event('change'));
+            window.numWanted = 0;
+            window.decoding[0]();
+        })()""")
+        browser.wait_for("window.numWanted === 1")  # which follows the decision
+        assert browser.value("document.querySelector('#picture').ariaLabel") == "No picture yet"
+
+
+def test_a_server_that_takes_the_question_and_is_silent_is_given_up(browser):
+    with serving() as sink:
+        browser.open(sink.url)
+        browser.wait_for(LIVE)
+        browser.value("""(() => {
+            window.fetch = (place, { signal }) =>
+                new Promise((_, fail) => signal.addEventListener('abort', () => fail((window.reason = signal.reason))));
+        })()""")
+    browser.wait_for("window.reason?.name === 'TimeoutError'")
+    browser.complaints.clear()
 
 
 def test_the_token_leaves_the_address_and_a_wrong_one_is_told(browser):

@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import http.client
 import os
 import socket
 import subprocess
@@ -17,6 +18,7 @@ from unit.fer_deploy.live.serve.stage import LABELS, Actor, endless, make_result
 
 from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
 from fer_deploy.live.serve import ServeSink
+from fer_deploy.live.serve.viewer import Viewer
 
 
 def unread_page(url: str) -> socket.socket:
@@ -62,6 +64,30 @@ def test_closing_takes_leave_of_every_page(num_pages):
     assert asyncio.run(scenario(sink)) == [(aiohttp.WSCloseCode.GOING_AWAY, "the loop has ended")] * num_pages
     with pytest.raises(ConnectionRefusedError):
         get(sink.url)
+
+
+def test_a_page_in_its_handshake_costs_no_other_its_farewell(monkeypatch):
+    has_come = threading.Event()
+
+    async def shake_hands_forever(self, request, run):
+        has_come.set()
+        await asyncio.sleep(3600)
+
+    async def scenario(sink):
+        async with watching(sink.url) as page:
+            await next_of(page, "hello")
+            monkeypatch.setattr(Viewer, "run", shake_hands_forever)
+            late = asyncio.create_task(asyncio.to_thread(get, sink.url, "/live"))
+            await asyncio.to_thread(has_come.wait)
+            await asyncio.to_thread(sink.close)
+            while (message := await page.receive(timeout=20)).type is not aiohttp.WSMsgType.CLOSE:
+                pass
+            with pytest.raises((OSError, http.client.HTTPException)):
+                await late
+            return message.data
+
+    sink = ServeSink("127.0.0.1:0", token=None, snapshot=make_snapshot, labels=LABELS)
+    assert asyncio.run(scenario(sink)) == aiohttp.WSCloseCode.GOING_AWAY
 
 
 def test_closing_cuts_a_page_that_reads_nothing():
