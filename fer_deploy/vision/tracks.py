@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
+from scipy.optimize import linear_sum_assignment
 
-from fer_deploy.vision.assignment import cheapest_pairs
 from fer_deploy.vision.flow import PATCH_SIDE, Place, Shift, patch_from_frame, shift_of_patch
 from fer_deploy.vision.motion import Motion, elapsed_s
 from fer_deploy.vision.types import Box, Detection, Point, TrackedFace
@@ -126,7 +126,8 @@ class Tracker:
         apart = np.hypot(old[..., 0] - new[..., 0], old[..., 1] - new[..., 1]) * 2 / (size_old + size_new)
         resized = np.abs(np.log(size_new / size_old))
         in_reach = (apart <= self._reach) & (resized <= math.log(2))
-        pairs = cheapest_pairs(np.where(in_reach, apart + resized, _OUT_OF_REACH))
+        rows, columns = linear_sum_assignment(np.where(in_reach, apart + resized, _OUT_OF_REACH))
+        pairs = zip(rows.tolist(), columns.tolist(), strict=True)
         return {column: tracks[row] for row, column in pairs if in_reach[row, column]}
 
     def _begin(self, detection: Detection) -> _Track:
