@@ -21,7 +21,7 @@ from fer_deploy.live.analysis import SourceAnalysis
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.cores import shared_cores
 from fer_deploy.live.intake import Intake
-from fer_deploy.live.load import DetectionInterval
+from fer_deploy.live.load import WorkerLoad
 from fer_deploy.live.outlet import POLL_S, Outlet
 from fer_deploy.live.overlay import Drawing
 from fer_deploy.live.result_queue import ResultQueue
@@ -78,7 +78,8 @@ class LivePipeline:
         fixed = self._config.detect_every
         self._intake = Intake([source.is_live for source in self._sources], max_frames=self._config.max_frames,
                               multiple=1 if fixed == "auto" else fixed)  # fmt: skip
-        self._intervals = [self._interval(source) for source in self._sources]
+        load = WorkerLoad(self._num_workers)
+        self._intervals = [load.interval(fixed, is_live=source.is_live) for source in self._sources]
         met = people or [People(self._config.people, self._labels) for _ in self._sources]
         self._analyses = [
             SourceAnalysis(known, engine, self._config.crop, interval, source=source, deliver=self._deliver)
@@ -155,10 +156,6 @@ class LivePipeline:
                 self._end(captures, workers, main, others)
         self._raise_failure()
         return self.snapshot()
-
-    def _interval(self, source: Source) -> DetectionInterval:
-        wanted = self._config.detect_every
-        return DetectionInterval(1 if wanted == "auto" and not source.is_live else wanted, self._num_workers)
 
     def _split_outlets(self) -> tuple[Outlet | None, list[Outlet]]:
         main = [outlet for outlet in self._outlets if outlet.sink.needs_main_thread]
