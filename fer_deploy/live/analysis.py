@@ -106,6 +106,7 @@ class SourceAnalysis:
         images = self._cut_out(frames, faces)
         timer.done("crop")
         with engine_turn:
+            timer.done("wait")  # for other workers' turns: no work of this source's
             logits = self._engine.infer(images)
         timer.done("infer")
         emotions = emotions_from_logits(logits, self._engine.spec.labels)
