@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.decoder import ASSUMED_FPS, NoVideo, VideoDecoder, reason_from_error, silence_ffmpeg
 from fer_deploy.live.sources.base import Source
+from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.vision.types import Frame
 
@@ -134,7 +135,7 @@ class PipeSource(Source):
         """
         first_ns: int | None = None
         shape: tuple[int, ...] | None = None
-        index = 0
+        index, clock = 0, RecordingClock()
         for picture, position_s in self._decoded() if self._raw is None else self._raw_frames(self._raw):
             if self._stopped.is_set():
                 return
@@ -144,8 +145,8 @@ class PipeSource(Source):
             if shape not in {None, picture.shape}:
                 self.health.num_size_changes += 1
             shape = picture.shape
-            recorded_s = index / self.fps if position_s is None else position_s
-            yield Frame(picture, index, (now_ns - first_ns) / 1e9 if self.is_live else recorded_s, now_ns)
+            time_s = (now_ns - first_ns) / 1e9 if self.is_live else clock.time_s(position_s, self.fps)
+            yield Frame(picture, index, time_s, now_ns)
             index += 1
         if index == 0 and not self._stopped.is_set():
             raise StreamError(

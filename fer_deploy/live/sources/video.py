@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.decoder import NoVideo, VideoDecoder, reason_from_error, silence_ffmpeg
 from fer_deploy.live.sources.base import Source
+from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.vision.types import Frame
 
 TOLERATED_SHARE = 0.01
@@ -34,12 +35,12 @@ class VideoSource(Source):
         self.name, self.fps, self.num_frames = name, decoder.fps, decoder.num_frames
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames; `time_s` is the presentation time, counted from the first one.
+        """Yield the frames; `time_s` is the presentation time as `RecordingClock` has it.
 
         Raises:
             StreamError: not one frame can be decoded.
         """
-        index, time_s, first_s = 0, 0.0, None
+        index, clock = 0, RecordingClock()
         shape: tuple[int, ...] | None = None
         for picture in self._pictures():
             if self._stopped.is_set():
@@ -51,12 +52,7 @@ class VideoSource(Source):
             if shape not in {None, pixels.shape}:
                 self.health.num_size_changes += 1
             shape = pixels.shape
-            if picture.time is None:
-                time_s = index / self.fps
-            else:
-                first_s = picture.time if first_s is None else first_s
-                time_s = max(time_s, picture.time - first_s)  # damaged files jump back
-            yield Frame(pixels, index, time_s, time.monotonic_ns())
+            yield Frame(pixels, index, clock.time_s(picture.time, self.fps), time.monotonic_ns())
             index += 1
         self._account(index)
 
