@@ -20,11 +20,15 @@ class Chunk(NamedTuple):
         source: which one, from 0.
         ticket: the chunk's place among those of its source, from 0.
         frames: at least one.
+        num_before: frames of its source in the chunks before.
+        is_live: whether its source is, as known since its first frame.
     """
 
     source: int
     ticket: int
     frames: tuple[Frame, ...]
+    num_before: int
+    is_live: bool
 
 
 @dataclass
@@ -34,6 +38,7 @@ class _Lane:
     frames: deque[Frame] = field(default_factory=deque)
     finished: bool = False
     num_tickets: int = 0
+    num_given: int = 0
     num_dropped: int = 0
     capacity: int = 1
 
@@ -104,9 +109,11 @@ class Intake:
             if self._left is not None:
                 self._left -= num
             self._next = (source + 1) % len(self._lanes)
+            chunk = Chunk(source, lane.num_tickets, frames, lane.num_given, lane.is_live)
             lane.num_tickets += 1
+            lane.num_given += num
             self._changed.notify_all()
-            return Chunk(source, lane.num_tickets - 1, frames)
+            return chunk
 
     def finish(self, source: int) -> None:
         """Say that a source has ended; what waits is still given out."""

@@ -173,6 +173,7 @@ class LivePipeline:
                 if source.first_size is None:
                     source.first_size = frame.frame_bgr.shape[1], frame.frame_bgr.shape[0]
                     self._intake.set_live(number, source.is_live)
+                    self._intervals[number].set_live(source.is_live)
                 if not self._intake.put(number, replace(frame, source=number) if number else frame):
                     break
                 started_ns = time.monotonic_ns()

@@ -1,6 +1,6 @@
 """What a worker does with a chunk, on a clock that stands still but where a test moves it."""
 
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ import pytest
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.live import analysis as module
 from fer_deploy.live.analysis import SourceAnalysis
-from fer_deploy.live.intake import Intake
+from fer_deploy.live.intake import Chunk, Intake
 from fer_deploy.live.load import WorkerLoad
 from fer_deploy.live.sources import Source
 from fer_deploy.vision.people import People, PeopleConfig
@@ -87,3 +87,34 @@ def test_waiting_for_the_engine_is_no_work(clock):
         parts.intake.put(0, make_frame(index))
         parts.run(clock.turn_after(5_000_000_000))
     assert parts.interval.frames == 1  # nothing took any time, so that there is room for every look
+
+
+class TestWhereTheDetectorLooks:
+    def looked_at(self, parts, *, is_live, num):
+        """Let a source prove to be live or a recording, then let its frames pass; return where the detector looked."""
+        parts.source.is_live = is_live
+        parts.intake.set_live(0, is_live)
+        parts.interval.set_live(is_live)
+        for index in range(num):
+            parts.intake.put(0, make_frame(index))
+            if is_live or index % 3 == 2:
+                parts.run(nullcontext())
+        assert [result.frame.index for result in parts.results] == list(range(num))
+        return parts.detector.looked_at
+
+    def test_url_that_proves_to_be_a_recording(self):
+        parts = Parts(wanted=3, multiple=3)
+        assert self.looked_at(parts, is_live=False, num=15) == [0, 2, 5, 8, 11, 14]
+        boxes = {result.frame.index: result.faces[0].face for result in parts.results}
+        assert [index for index, face in boxes.items() if face.is_detected] == parts.detector.looked_at
+
+    def test_url_that_is_live(self):
+        assert self.looked_at(Parts(wanted=3, multiple=3), is_live=True, num=10) == [0, 3, 6, 9]
+
+    def test_live_chunks_of_several_frames_are_counted_by_frames(self):
+        parts = Parts(wanted=3)
+        chunks = [Chunk(0, ticket, tuple(map(make_frame, range(n, n + 4))), n, is_live=True)
+                  for ticket, n in enumerate(range(0, 12, 4))]  # fmt: skip
+        for chunk in chunks:
+            parts.analysis.run(chunk, parts.detector, nullcontext(), 0)
+        assert parts.detector.looked_at == [0, 3, 6, 9]
