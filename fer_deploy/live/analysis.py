@@ -75,7 +75,7 @@ class SourceAnalysis:
             chunk: of this source.
             detector: the worker's own.
             engine_turn: entered while the engine works: a lock, unless the engine is concurrent.
-            num_dropped: frames of this source that were dropped until the chunk was taken.
+            num_dropped: frames of this source that the intake dropped until the chunk was taken.
 
         Raises:
             Aborted: an earlier chunk failed; later ones get the same after a failure here.
@@ -101,7 +101,7 @@ class SourceAnalysis:
         with self._tracking.turn(chunk.ticket):
             timer.done("wait")
             faces = self._predict(frames, found) if chunk.is_live else self._interpolate(frames, found)
-            self._note_arrival(frames, num_dropped)
+            self._note_arrival(frames, num_dropped + self._source.health.num_overtaken)
             timer.done("track")
         images = self._cut_out(frames, faces)
         timer.done("crop")

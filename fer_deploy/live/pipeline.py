@@ -100,9 +100,10 @@ class LivePipeline:
 
     def snapshot(self) -> LiveSnapshot:
         """Return the state of the run now; callable from any thread."""
+        in_lane = self._intake.num_dropped
         return self.stats.snapshot(
             lambda: tuple(
-                SourceSnapshot(source.name, source.is_live, self._intake.num_dropped(i), source.health)
+                SourceSnapshot(source.name, source.is_live, in_lane(i) + source.health.num_overtaken, source.health)
                 for i, source in enumerate(self._sources)
             ),
             lambda: tuple(outlet.snapshot() for outlet in self._outlets),

@@ -35,7 +35,7 @@ class Latency:
 
 @dataclass(frozen=True)
 class SourceSnapshot:
-    """One source at one moment: what it has been through, and the frames that gave way to newer ones."""
+    """One source at one moment: what it has been through, and the frames that gave way to newer ones, wherever."""
 
     name: str
     is_live: bool

@@ -142,11 +142,14 @@ class StreamSource(Source):
     def _deliver(self) -> Iterator[Frame]:
         """Yield the frames of one connection, until `stop` or the end of a recording; its failure is a StreamError."""
         base_index = self._next_index
+        before: Picture | None = None
         deadline_s = time.monotonic() + self._config.stall_s
         while not self._stopped.is_set():
             message = self._next_message(deadline_s - time.monotonic())
             if isinstance(message, Picture):
                 self._count_corrupt(message.num_corrupt)
+                self.health.num_overtaken += _num_between(before, message) if self.is_live else 0
+                before = message
                 if self._next_index == base_index:
                     self._is_back()
                 yield self._frame(message, base_index + message.index)
@@ -212,6 +215,16 @@ class StreamSource(Source):
         if self._child is not None:
             self._child.kill()
             self._child = None
+
+
+def _num_between(before: Picture | None, after: Picture) -> int:
+    """Return how many whole pictures of a connection are missing between two that came.
+
+    Those before the first one are not: nobody asked for them yet, as while the models were loaded.
+    """
+    if before is None:
+        return 0
+    return max(0, after.index - before.index - 1 - (after.num_corrupt - before.num_corrupt))
 
 
 def open_camera(number: int, config: SourceConfig) -> StreamSource:

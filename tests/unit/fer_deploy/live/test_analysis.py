@@ -118,3 +118,14 @@ class TestWhereTheDetectorLooks:
         for chunk in chunks:
             parts.analysis.run(chunk, parts.detector, nullcontext(), 0)
         assert parts.detector.looked_at == [0, 3, 6, 9]
+
+
+def test_frames_that_gave_way_before_the_intake_count_as_arrivals_and_as_dropped():
+    """Every other one of 30 frames a second: what is seen of it looks like 15."""
+    parts = Parts()
+    for index in range(0, 400, 2):
+        parts.interval.note_work(detect_s=1.0, rest_s=0.0)
+        parts.source.health.num_overtaken += 1
+        parts.intake.put(0, Frame(make_frame(0).frame_bgr, index, index / 30, int(index / 30 * 1e9)))
+        parts.run(nullcontext())
+    assert parts.interval.frames == 6  # a fifth of a second of 30 frames/s
