@@ -13,7 +13,7 @@ class SourceHealth:
     """What a source has been through; written by its capture thread, read by any.
 
     Attributes:
-        state: "connecting", "running", "reconnecting" or "ended".
+        state: "connecting", "running", "stalled" (a pipe that says nothing for the moment), "reconnecting" or "ended".
         num_captured: frames handed over.
         num_overtaken: frames that gave way to newer ones before they were handed over.
         num_corrupt: frames or packets that could not be decoded and were skipped.
