@@ -33,6 +33,7 @@ class VideoSource(Source):
         super().__init__()
         self._decoder = decoder
         self.name, self.fps, self.num_frames = name, decoder.fps, decoder.num_frames
+        self._undamaged = self._in_time()
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames; `time_s` is the presentation time as `RecordingClock` has it.
@@ -40,19 +41,36 @@ class VideoSource(Source):
         Raises:
             StreamError: not one frame can be decoded.
         """
+        for picture, index, time_s in self._undamaged:
+            pixels = np.ascontiguousarray(self._decoder.bgr_from_picture(picture))
+            yield Frame(pixels, index, time_s, time.monotonic_ns())
+
+    def skip(self) -> bool:
+        """Let the frame go that `frames` would yield next, and spare its conversion; everything else counts the same.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            StreamError: as `frames`.
+        """
+        return next(self._undamaged, None) is not None
+
+    def _in_time(self) -> Iterator[tuple[VideoFrame, int, float]]:
+        """Yield pictures, not yet converted, with the index and position of their frames."""
         index, clock = 0, RecordingClock()
-        shape: tuple[int, ...] | None = None
+        size: tuple[int, int] | None = None
         for picture in self._pictures():
             if self._stopped.is_set():
                 return
             self.health.num_corrupt = self._decoder.num_corrupt
             if picture is None:
                 continue
-            pixels = np.ascontiguousarray(self._decoder.bgr_from_picture(picture))
-            if shape not in {None, pixels.shape}:
+            now = self._decoder.size_of_picture(picture)
+            if size not in {None, now}:
                 self.health.num_size_changes += 1
-            shape = pixels.shape
-            yield Frame(pixels, index, clock.time_s(picture.time, self.fps), time.monotonic_ns())
+            size = now
+            yield picture, index, clock.time_s(picture.time, self.fps)
             index += 1
         self._account(index)
 
