@@ -47,7 +47,7 @@ class AnalyzeConfig(Settings):
 
     @property
     def segment_multiple(self) -> int:
-        """Segments end where the loop's chunks end, whatever the size of its frames.
+        """Segments end where the loop's chunks end, whatever the size of its frames, as long as they keep it.
 
         Then every frame is in the batch in which it would be without segments, and gets the same result to the last
         bit.

@@ -2,26 +2,20 @@
 
 from collections.abc import Callable, Iterator
 
-from fer_deploy.errors import ConfigError, StreamError
-from fer_deploy.live.sources import Source
+from fer_deploy.errors import StreamError
+from fer_deploy.live.sources import Source, VideoSource
 from fer_deploy.vision.types import Frame
 
 
 class Recording:
-    """Reads a source frame by frame and counts what comes. Used by one thread at a time.
+    """Reads a video frame by frame and counts what comes. Used by one thread at a time.
 
     Nothing is ever sought by time: to go on at frame n, n frames are decoded and let go. That takes a while in a long
     video, and is exact in every format.
     """
 
-    def __init__(self, source: Source) -> None:
-        """Take an opened source, which is closed with the recording.
-
-        Raises:
-            ConfigError: it is live.
-        """
-        if source.is_live:
-            raise ConfigError(f"{source.name} is a live stream. Fix: fer-deploy live --source {source.name}")
+    def __init__(self, source: VideoSource) -> None:
+        """Take an opened video, which is closed with the recording."""
         self.source = source
         self._frames = source.frames()
         self._ahead: Frame | None = None
@@ -65,12 +59,19 @@ class Recording:
         for index in range(num):
             if not on_skip(index):
                 return False
-            if self.take() is None:
+            if not self._skip_one():
                 raise StreamError(
                     f"{self.source.name} ends at frame {index}, where {num} could be decoded before. "
                     "Fix: check the disk that holds it, or --restart"
                 )
         return True
+
+    def _skip_one(self) -> bool:
+        if self._ahead is not None:
+            return self.take() is not None
+        was_there = self.source.skip()
+        self.num_taken += was_there
+        return was_there
 
     def segment(self, num_frames: int) -> "SegmentSource":
         """Return the next frames, at most `num_frames`, as a source for one run of the live loop."""

@@ -59,11 +59,11 @@ class SourceAnalysis:
             engine: shared by all sources; one that is not concurrent is used by one worker at a time.
             crop: how faces are cut out.
             interval: how often the detector looks.
-            source: live, faces between two detections are predicted rather than interpolated.
+            source: for its `first_size`.
             deliver: called with each result, in order, by the worker whose turn it is.
         """
         self._people, self._engine, self._crop, self._interval = people, engine, crop, interval
-        self._source, self._is_live, self._deliver = source, source.is_live, deliver
+        self._source, self._deliver = source, deliver
         self._tracking, self._handover = Turnstile(), Turnstile()
         self._last_seen: tuple[float, Faces] | None = None
         self._num_dropped = 0
@@ -75,7 +75,7 @@ class SourceAnalysis:
             chunk: of this source.
             detector: the worker's own.
             engine_turn: entered while the engine works: a lock, unless the engine is concurrent.
-            num_dropped: frames of this source that were dropped until the chunk was taken.
+            num_dropped: frames of this source that the intake dropped until the chunk was taken.
 
         Raises:
             Aborted: an earlier chunk failed; later ones get the same after a failure here.
@@ -100,12 +100,13 @@ class SourceAnalysis:
         timer.done("detect")
         with self._tracking.turn(chunk.ticket):
             timer.done("wait")
-            faces = self._track(frames, found)
-            self._note_arrival(frames, num_dropped)
+            faces = self._predict(frames, found) if chunk.is_live else self._interpolate(frames, found)
+            self._note_arrival(frames, num_dropped + self._source.health.num_overtaken)
             timer.done("track")
         images = self._cut_out(frames, faces)
         timer.done("crop")
         with engine_turn:
+            timer.done("wait")  # for other workers' turns: no work of this source's
             logits = self._engine.infer(images)
         timer.done("infer")
         emotions = emotions_from_logits(logits, self._engine.spec.labels)
@@ -122,23 +123,23 @@ class SourceAnalysis:
     def _frames_to_look_at(self, chunk: Chunk) -> list[bool]:
         """In a recording each k-th, counted from the chunk's end, so that both sides of what lies between are known.
 
-        Photos are all looked at: nothing lies between them.
+        Live, each k-th of those that are analyzed. Photos are all looked at: nothing lies between them.
         """
         return [look or frame.is_photo for look, frame in zip(self._every_kth(chunk), chunk.frames, strict=True)]
 
     def _every_kth(self, chunk: Chunk) -> list[bool]:
         k, num = self._interval.frames, len(chunk.frames)
-        if self._is_live:
-            return [(chunk.ticket + i) % k == 0 for i in range(num)]
-        return [(num - 1 - i) % k == 0 or (chunk.ticket == 0 and i == 0) for i in range(num)]
+        if chunk.is_live:
+            return [(chunk.num_before + i) % k == 0 for i in range(num)]
+        return [(num - 1 - i) % k == 0 or chunk.num_before + i == 0 for i in range(num)]
 
-    def _track(self, frames: Sequence[Frame], found: Sequence[list[Detection] | None]) -> list[Faces]:
-        if self._is_live:
-            return [
-                self._people.follow(frame.frame_bgr, frame.time_s) if detections is None
-                else self._see(frame, detections)
-                for frame, detections in zip(frames, found, strict=True)
-            ]  # fmt: skip
+    def _predict(self, frames: Sequence[Frame], found: Sequence[list[Detection] | None]) -> list[Faces]:
+        return [
+            self._people.follow(frame.frame_bgr, frame.time_s) if detections is None else self._see(frame, detections)
+            for frame, detections in zip(frames, found, strict=True)
+        ]
+
+    def _interpolate(self, frames: Sequence[Frame], found: Sequence[list[Detection] | None]) -> list[Faces]:
         tracked: list[Faces] = []
         for frame, detections in zip(frames, found, strict=True):
             if detections is None:

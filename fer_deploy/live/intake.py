@@ -6,11 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
 
+from fer_deploy.errors import ConfigError
 from fer_deploy.vision.types import Frame
 
 CHUNK_BYTES = 16 * 2**20
 """Frames of a recording are taken in chunks up to this size: fewer hand-overs, and larger batches for the engine."""
 CHUNK_FRAMES: Final = 4
+MOST_CHUNK_BYTES = 2**30
+"""No chunk is larger, however many frames lie between two looks of the detector: one waits, each worker holds one."""
 
 
 class Chunk(NamedTuple):
@@ -20,33 +23,83 @@ class Chunk(NamedTuple):
         source: which one, from 0.
         ticket: the chunk's place among those of its source, from 0.
         frames: at least one.
+        num_before: frames of its source in the chunks before.
+        is_live: whether its source is, as known since its first frame.
     """
 
     source: int
     ticket: int
     frames: tuple[Frame, ...]
+    num_before: int
+    is_live: bool
 
 
 @dataclass
 class _Lane:
+    """What waits of one source: whole chunks, then the one that grows; all frames of a chunk have one size."""
+
     is_live: bool
-    chunk: int
-    frames: deque[Frame] = field(default_factory=deque)
+    multiple: int
+    whole: deque[list[Frame]] = field(default_factory=deque)
+    growing: list[Frame] = field(default_factory=list)
     finished: bool = False
+    num_waiting: int = 0
     num_tickets: int = 0
+    num_given: int = 0
     num_dropped: int = 0
+    chunk: int = 1
     capacity: int = 1
 
-    def is_ready(self) -> bool:
-        wanted = 1 if self.is_live or self.finished else self.chunk
-        return len(self.frames) >= wanted
+    def fit(self, frame: Frame) -> None:
+        """Make ready for a frame; one of another size begins a chunk, and what waits keeps the chunks that it has.
+
+        Raises:
+            ConfigError: a chunk of such frames would be too large.
+        """
+        size = frame.frame_bgr.nbytes
+        at_once = max(1, min(CHUNK_FRAMES, CHUNK_BYTES // max(1, size)))
+        self.chunk = self.multiple * max(1, at_once // self.multiple)
+        if self.chunk > 1 and self.chunk * size > MOST_CHUNK_BYTES:
+            height, width = frame.frame_bgr.shape[:2]
+            raise ConfigError(
+                f"detect_every is {self.multiple}, and so many frames of {width}x{height} take "
+                f"{self.chunk * size / 2**30:.1f} GiB, expected {MOST_CHUNK_BYTES / 2**30:g} at most: all frames of a "
+                "recording between two looks of the detector are held at once. "
+                f"Fix: --detect-every {max(1, MOST_CHUNK_BYTES // size)}, or less"
+            )
+        self.capacity = self.chunk + at_once
+        if self.growing and self.growing[0].frame_bgr.shape != frame.frame_bgr.shape:
+            self.complete()
+
+    def add(self, frame: Frame) -> None:
+        self.growing.append(frame)
+        self.num_waiting += 1
+        if self.is_live or len(self.growing) >= self.chunk:
+            self.complete()
+
+    def complete(self) -> None:
+        """Let the chunk that grows be taken as it is."""
+        if self.growing:
+            self.whole.append(self.growing)
+            self.growing = []
+
+    def take(self, most: int | None) -> tuple[Frame, ...]:
+        """Take the next chunk; of the last one that is wanted, only the first `most` frames."""
+        frames = self.whole.popleft()
+        self.num_waiting -= len(frames)
+        self.num_given += len(frames[:most])
+        return tuple(frames[:most])
+
+    def clear(self) -> None:
+        self.whole.clear()
+        self.growing, self.num_waiting = [], 0
 
 
 class Intake:
     """Joins the capture threads to the workers.
 
     A live lane holds the newest frame only and counts those that gave way. A recording's lane makes its capture thread
-    wait, and gives its frames in chunks. Lanes are served in turn.
+    wait, and gives its frames in chunks, which depend on nothing but the sizes of its frames. Lanes are served in turn.
     """
 
     def __init__(self, are_live: Sequence[bool], *, max_frames: int | None = None, multiple: int = 1) -> None:
@@ -55,9 +108,9 @@ class Intake:
         Args:
             are_live: for each source, whether it is live.
             max_frames: give out at most this many, over all lanes.
-            multiple: chunks of recordings have a multiple of this many frames, but for the last one.
+            multiple: chunks of recordings have a multiple of this many frames, but for the last one and the last
+                before frames of another size.
         """
-        self._multiple = multiple
         self._lanes = [_Lane(is_live, multiple) for is_live in are_live]
         self._left = max_frames
         self._next = 0
@@ -74,20 +127,24 @@ class Intake:
             self._lanes[source].is_live = is_live
 
     def put(self, source: int, frame: Frame) -> bool:
-        """Add a frame, waiting or dropping as the lane does. Return False once no further frame is wanted."""
+        """Add a frame, waiting or dropping as the lane does. Return False once no further frame is wanted.
+
+        Raises:
+            ConfigError: a chunk of frames of this size would be too large.
+        """
         lane = self._lanes[source]
         with self._changed:
             if lane.is_live:
-                if lane.frames:
-                    lane.frames.popleft()
-                    lane.num_dropped += 1
+                lane.num_dropped += lane.num_waiting
+                lane.clear()
             else:
-                self._fit_chunk(lane, frame)
-                self._changed.wait_for(lambda: self._is_over() or len(lane.frames) < lane.capacity)
+                lane.fit(frame)
+                self._changed.notify_all()  # it may have completed a chunk
+                self._changed.wait_for(lambda: self._is_over() or lane.num_waiting < lane.capacity)
             if self._is_over():
                 return False
-            lane.frames.append(frame)
-            if lane.is_ready():
+            lane.add(frame)
+            if lane.whole:
                 self._changed.notify_all()
             return True
 
@@ -99,19 +156,20 @@ class Intake:
             if source is None:
                 return None
             lane = self._lanes[source]
-            num = min(len(lane.frames), lane.chunk, self._left or lane.chunk)
-            frames = tuple(lane.frames.popleft() for _ in range(num))
+            num_before, frames = lane.num_given, lane.take(self._left)
             if self._left is not None:
-                self._left -= num
+                self._left -= len(frames)
             self._next = (source + 1) % len(self._lanes)
+            chunk = Chunk(source, lane.num_tickets, frames, num_before, lane.is_live)
             lane.num_tickets += 1
             self._changed.notify_all()
-            return Chunk(source, lane.num_tickets - 1, frames)
+            return chunk
 
     def finish(self, source: int) -> None:
         """Say that a source has ended; what waits is still given out."""
         with self._changed:
             self._lanes[source].finished = True
+            self._lanes[source].complete()
             self._changed.notify_all()
 
     def close(self) -> None:
@@ -119,20 +177,15 @@ class Intake:
         with self._changed:
             self._closed = True
             for lane in self._lanes:
-                lane.frames.clear()
+                lane.clear()
             self._changed.notify_all()
-
-    def _fit_chunk(self, lane: _Lane, frame: Frame) -> None:
-        at_once = max(1, min(CHUNK_FRAMES, CHUNK_BYTES // max(1, frame.frame_bgr.nbytes)))
-        lane.chunk = self._multiple * max(1, at_once // self._multiple)
-        lane.capacity = 2 * lane.chunk
 
     def _is_over(self) -> bool:
         return self._closed or self._left == 0
 
     def _has_ended(self) -> bool:
-        return all(lane.finished and not lane.frames for lane in self._lanes)
+        return all(lane.finished and not lane.num_waiting for lane in self._lanes)
 
     def _ready_lane(self) -> int | None:
         order = (*range(self._next, len(self._lanes)), *range(self._next))
-        return next((i for i in order if self._lanes[i].frames and self._lanes[i].is_ready()), None)
+        return next((i for i in order if self._lanes[i].whole), None)

@@ -22,7 +22,7 @@ from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.cores import shared_cores
 from fer_deploy.live.failures import Failures, failure_from
 from fer_deploy.live.intake import Intake
-from fer_deploy.live.load import DetectionInterval
+from fer_deploy.live.load import WorkerLoad
 from fer_deploy.live.outlet import POLL_S, Item, Outlet
 from fer_deploy.live.overlay import Drawing
 from fer_deploy.live.result_queue import ResultQueue
@@ -79,7 +79,8 @@ class LivePipeline:
         fixed = self._config.detect_every
         self._intake = Intake([source.is_live for source in self._sources], max_frames=self._config.max_frames,
                               multiple=1 if fixed == "auto" else fixed)  # fmt: skip
-        self._intervals = [self._interval(source) for source in self._sources]
+        load = WorkerLoad(self._num_workers)
+        self._intervals = [load.interval(fixed, is_live=source.is_live) for source in self._sources]
         met = people or [People(self._config.people, self._labels) for _ in self._sources]
         self._analyses = [
             SourceAnalysis(known, engine, self._config.crop, interval, source=source, deliver=self._deliver)
@@ -100,10 +101,7 @@ class LivePipeline:
     def snapshot(self) -> LiveSnapshot:
         """Return the state of the run now; callable from any thread."""
         return self.stats.snapshot(
-            lambda: tuple(
-                SourceSnapshot(source.name, source.is_live, self._intake.num_dropped(i), source.health, source.may_end)
-                for i, source in enumerate(self._sources)
-            ),
+            lambda: tuple(SourceSnapshot.of(one, self._intake.num_dropped(i)) for i, one in enumerate(self._sources)),
             lambda: tuple(outlet.snapshot() for outlet in self._outlets),
             detect_every=max(interval.frames for interval in self._intervals),
             made_with=self._made_with,
@@ -156,10 +154,6 @@ class LivePipeline:
         self._failures.raise_first([err for outlet in self._outlets if (err := outlet.error()) is not None])
         return self.snapshot()
 
-    def _interval(self, source: Source) -> DetectionInterval:
-        wanted = self._config.detect_every
-        return DetectionInterval(1 if wanted == "auto" and not source.is_live else wanted, self._num_workers)
-
     def _split_outlets(self) -> tuple[Outlet | None, list[Outlet]]:
         main = [outlet for outlet in self._outlets if outlet.sink.needs_main_thread]
         assert len(main) <= 1, "two sinks want the main thread"
@@ -176,6 +170,7 @@ class LivePipeline:
                 if source.first_size is None:
                     source.first_size = frame.frame_bgr.shape[1], frame.frame_bgr.shape[0]
                     self._intake.set_live(number, source.is_live)
+                    self._intervals[number].set_live(source.is_live)
                 if not self._intake.put(number, replace(frame, source=number) if number else frame):
                     break
                 started_ns = time.monotonic_ns()

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_deploy.live.sources.base import SourceHealth
+from fer_deploy.live.sources.base import Source, SourceHealth
 from fer_deploy.vision.types import FrameResult
 
 WINDOW = 20_000
@@ -40,7 +40,7 @@ class SourceSnapshot:
     """One source at one moment.
 
     Attributes:
-        num_dropped: frames that gave way to newer ones.
+        num_dropped: frames that gave way to newer ones, wherever.
         health: what it has been through.
         may_end: its end is no failure: a recording's, at whatever speed it is played.
     """
@@ -50,6 +50,12 @@ class SourceSnapshot:
     num_dropped: int
     health: SourceHealth
     may_end: bool = False
+
+    @classmethod
+    def of(cls, source: Source, num_dropped: int) -> "SourceSnapshot":
+        """Look at a source of whose frames so many were dropped on the way to the workers."""
+        health = source.health
+        return cls(source.name, source.is_live, num_dropped + health.num_overtaken, health, source.may_end)
 
 
 @dataclass(frozen=True)

@@ -68,9 +68,10 @@ class Tracker:
             track.is_in_view = False
         tracks = self._assign(detections)
         for index, detection in enumerate(detections):
-            if index not in tracks:
+            if index in tracks:
+                _renew(tracks[index], detection)
+            else:
                 tracks[index] = self._begin(detection)
-            _renew(tracks[index], detection)
         self._seen_frame = frame_bgr
         return tuple(TrackedFace(tracks[index].track_id, found) for index, found in enumerate(detections))
 
@@ -136,9 +137,9 @@ class Tracker:
             track_id=self._now.next_id,
             motion=Motion(center=place[:2]),
             place=place,
-            landmarks=None,
+            landmarks=detection.landmarks,
             seen_place=place,
-            seen_landmarks=None,
+            seen_landmarks=detection.landmarks,
             score=detection.score,
         )
         self._now.next_id += 1

@@ -20,7 +20,7 @@ def picture(level: int, *, width: int, height: int) -> np.ndarray:
 
 
 class CameraServer(ABC):
-    """Serves any number of clients, a thread each; `mode` and `size` may change at any moment.
+    """Serves any number of clients, a thread each; `mode` and `size` may change at any moment, `num_sent` counts.
 
     Modes: good: another picture every 20 ms; still: one picture again and again; silent: connected, but no byte more;
     garbage: bytes that mean nothing; damaged: every second picture broken; end: hangs up; mute: takes connections and
@@ -31,6 +31,7 @@ class CameraServer(ABC):
         self.mode: Mode = "good"
         self.size = (64, 48)
         self.num_clients = 0
+        self.num_sent = 0
         self.port = 0
         self._login = base64.b64encode(login.encode()) if login else b""
         self._closing = threading.Event()
@@ -79,6 +80,7 @@ class CameraServer(ABC):
     def is_wanted(self) -> bool:
         """Wait until the next picture is due; return whether there is to be one."""
         self._closing.wait(PERIOD_S)
+        self.num_sent += 1
         return self.mode != "end" and not self._closing.is_set() and not self._refusing.is_set()
 
     def is_allowed(self, request: bytes) -> bool:

@@ -32,6 +32,24 @@ class TestGoodStream:
         assert source.health.num_corrupt == source.health.num_reconnects == 0
         assert source.health.state == "ended"
 
+    @pytest.mark.parametrize("mode", ["good", "damaged"])
+    def test_what_nobody_took_in_time_is_counted(self, mjpeg_camera, mode):
+        """Nobody takes a frame until the camera has sent many more: only the newest is left of them."""
+        with watched(mjpeg_camera.url()) as seen:
+            mjpeg_camera.mode = mode
+            health = seen.source.health
+            first = seen.until(lambda frame: True)
+            num_before = mjpeg_camera.num_sent
+            wait_until(lambda: mjpeg_camera.num_sent >= num_before + 30)
+            num_taken = 1
+            num_corrupt = health.num_corrupt
+            for _ in range(20):
+                frame = seen.until(lambda frame: True)
+                num_taken += 1
+                missing = frame.index - first.index + 1 - num_taken
+                assert missing == health.num_overtaken + health.num_corrupt - num_corrupt
+            assert health.num_overtaken >= 10
+
     def test_pixels_are_those_of_the_camera(self, mjpeg_camera):
         mjpeg_camera.mode = "still"
         with watched(mjpeg_camera.url(), frozen_s=0.0) as seen:

@@ -16,6 +16,7 @@ from integration.source_watching import Watched, children, good_again_when, wait
 
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import StreamError
+from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sources import SourceConfig, open_source, watchdog
 
@@ -70,9 +71,10 @@ class TestFirstConnection:
         write_squares(tmp_path / "a.mkv", 40)
         with FileServer(tmp_path) as server:
             source = open_source(server.url("a.mkv"), SourceConfig(keep_trying=True))
-            pipeline = LivePipeline(source, OneFaceDetector(), FakeEngine())
-            snapshot = pipeline.run()
+            detector, config = OneFaceDetector(), PipelineConfig(detect_every=3)
+            snapshot = LivePipeline(source, detector, FakeEngine(), config=config).run()
         assert (snapshot.num_frames, snapshot.num_dropped) == (40, 0)
+        assert detector.num_looks == 1 + 14  # the first frame, and the ends of chunks of three
 
 
 class TestSecrets:

@@ -129,12 +129,22 @@ class VideoDecoder:
             pixels = np.asarray(cv2.cvtColor(_pixels_of_plane(picture, 4), cv2.COLOR_BGRA2BGR), dtype=np.uint8)
         else:
             pixels = _pixels_of_plane(self._reformatter.reformat(picture, format="bgr24", threads=1), 3)
-        quarter_turns = round(picture.rotation / 90) % 4
+        quarter_turns = _quarter_turns(picture)
         return np.rot90(pixels, quarter_turns) if quarter_turns else pixels
+
+    @staticmethod
+    def size_of_picture(picture: VideoFrame) -> tuple[int, int]:
+        """Return the width and height that `bgr_from_picture` would give, without converting the picture."""
+        is_on_its_side = _quarter_turns(picture) % 2
+        return (picture.height, picture.width) if is_on_its_side else (picture.width, picture.height)
 
     def close(self) -> None:
         """Release the source."""
         self._container.close()
+
+
+def _quarter_turns(picture: VideoFrame) -> int:
+    return round(picture.rotation / 90) % 4
 
 
 def _pixels_of_plane(picture: VideoFrame, num_channels: int) -> NDArray[np.uint8]:

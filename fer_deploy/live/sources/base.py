@@ -13,8 +13,9 @@ class SourceHealth:
     """What a source has been through; written by its capture thread, read by any.
 
     Attributes:
-        state: "connecting", "running", "reconnecting" or "ended".
+        state: "connecting", "running", "stalled" (a pipe that says nothing for the moment), "reconnecting" or "ended".
         num_captured: frames handed over.
+        num_overtaken: frames that gave way to newer ones before they were handed over.
         num_corrupt: frames or packets that could not be decoded and were skipped.
         num_missing: frames that a recording announces and does not hold.
         num_reconnects: times the source came back after a failure.
@@ -26,6 +27,7 @@ class SourceHealth:
 
     state: str = "running"
     num_captured: int = 0
+    num_overtaken: int = 0
     num_corrupt: int = 0
     num_missing: int = 0
     num_reconnects: int = 0

@@ -17,12 +17,14 @@ from numpy.typing import NDArray
 
 from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.decoder import ASSUMED_FPS, NoVideo, VideoDecoder, reason_from_error, silence_ffmpeg
-from fer_deploy.live.sources.base import Source
+from fer_deploy.live.sources.base import Source, SourceHealth
+from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.vision.types import Frame
 
 POLL_S = 0.05
 """How soon a stop is noticed."""
+STALLED: Final = "stalled"
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _RAW = re.compile(r"raw:(?P<width>[1-9]\d{0,4})x(?P<height>[1-9]\d{0,4})(@(?P<fps>\d+(\.\d+)?))?(:(?P<layout>\w+))?")
 _BYTES_A_PIXEL: Final = {"bgr24": 3.0, "gray": 1.0, "yuv420p": 1.5}
@@ -58,10 +60,17 @@ class RawLayout:
 class StoppablePipe:
     """Reads a descriptor so that a stop is heard while nothing comes. Has the `read` that PyAV asks for."""
 
-    def __init__(self, handle: int, stopped: threading.Event, stall_s: float) -> None:
-        self._handle, self._stopped, self._stall_s = handle, stopped, stall_s
+    def __init__(self, handle: int, stopped: threading.Event, stall_s: float, health: SourceHealth) -> None:
+        """Read from a descriptor, which stays the caller's.
+
+        Args:
+            handle: the descriptor.
+            stopped: set, the pipe ends at once.
+            stall_s: seconds without a byte that count as a stall.
+            health: told of a stall as soon as it is one.
+        """
+        self._handle, self._stopped, self._stall_s, self._health = handle, stopped, stall_s, health
         self._peeked = b""
-        self.num_stalls = 0
 
     def peek(self, size: int) -> bytes:
         """Return the next `size` bytes without taking them, fewer at the end."""
@@ -85,14 +94,21 @@ class StoppablePipe:
         return b"".join(parts)
 
     def _read(self, size: int) -> bytes:
-        since_s, is_stalled = time.monotonic(), False
+        since_s, before = time.monotonic(), self._health.state
         while not self._stopped.is_set():
             if select.select([self._handle], [], [], POLL_S)[0]:
+                self._health.state = before
                 return os.read(self._handle, size)
-            if not is_stalled and time.monotonic() - since_s > self._stall_s:
-                is_stalled = True
-                self.num_stalls += 1
+            if self._health.state != STALLED and time.monotonic() - since_s > self._stall_s:
+                self._tell_stall()
         return b""
+
+    def _tell_stall(self) -> None:
+        self._health.state = STALLED
+        self._health.num_stalls += 1
+        self._health.last_error = (
+            f"standard input sent nothing for {self._stall_s:g} s. Fix: look at the program that writes to it"
+        )
 
 
 class PipeSource(Source):
@@ -124,7 +140,7 @@ class PipeSource(Source):
         self.health.state = "connecting"
         self._raw = raw
         self.fps = raw.fps if raw else ASSUMED_FPS
-        self._pipe = StoppablePipe(handle, self._stopped, config.stall_s)
+        self._pipe = StoppablePipe(handle, self._stopped, config.stall_s, self.health)
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames until the writer ends.
@@ -134,18 +150,18 @@ class PipeSource(Source):
         """
         first_ns: int | None = None
         shape: tuple[int, ...] | None = None
-        index = 0
+        index, clock = 0, RecordingClock()
         for picture, position_s in self._decoded() if self._raw is None else self._raw_frames(self._raw):
             if self._stopped.is_set():
                 return
             now_ns = time.monotonic_ns()
             first_ns = now_ns if first_ns is None else first_ns
-            self.health.state, self.health.num_stalls = "running", self._pipe.num_stalls
+            self.health.state = "running"
             if shape not in {None, picture.shape}:
                 self.health.num_size_changes += 1
             shape = picture.shape
-            recorded_s = index / self.fps if position_s is None else position_s
-            yield Frame(picture, index, (now_ns - first_ns) / 1e9 if self.is_live else recorded_s, now_ns)
+            time_s = (now_ns - first_ns) / 1e9 if self.is_live else clock.time_s(position_s, self.fps)
+            yield Frame(picture, index, time_s, now_ns)
             index += 1
         if index == 0 and not self._stopped.is_set():
             raise StreamError(

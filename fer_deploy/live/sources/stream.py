@@ -12,6 +12,7 @@ from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.child import CaptureChild
 from fer_deploy.live.capture.protocol import Ended, Message, Opened, Picture, Progress, Request, Started
 from fer_deploy.live.sources.base import Source
+from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.live.sources.watchdog import Backoff, FrozenWatch
 from fer_deploy.redaction import redacted, without_password
@@ -51,7 +52,7 @@ class StreamSource(Source):
         self._frozen = FrozenWatch()
         self._next_index = 0
         self._first_ns: int | None = None
-        self._first_position_s: float | None = None
+        self._clock = RecordingClock()
         self._shape: tuple[int, ...] | None = None
         self._num_corrupt_before = 0
         if config.keep_trying:  # whoever is patient with one source shall not wait for it with all others
@@ -141,11 +142,14 @@ class StreamSource(Source):
     def _deliver(self) -> Iterator[Frame]:
         """Yield the frames of one connection, until `stop` or the end of a recording; its failure is a StreamError."""
         base_index = self._next_index
+        before: Picture | None = None
         deadline_s = time.monotonic() + self._config.stall_s
         while not self._stopped.is_set():
             message = self._next_message(deadline_s - time.monotonic())
             if isinstance(message, Picture):
                 self._count_corrupt(message.num_corrupt)
+                self.health.num_overtaken += _num_between(before, message) if self.is_live else 0
+                before = message
                 if self._next_index == base_index:
                     self._is_back()
                 yield self._frame(message, base_index + message.index)
@@ -188,14 +192,12 @@ class StreamSource(Source):
         self._shape = picture.shape
         self._next_index = index + 1
         if self._first_ns is None:
-            self._first_ns, self._first_position_s = message.captured_ns, message.position_s
+            self._first_ns = message.captured_ns
         if self.is_live:
             self._watch(picture, time.monotonic())
             time_s = (message.captured_ns - self._first_ns) / 1e9
-        elif message.position_s is None or self._first_position_s is None:
-            time_s = index / self.fps
         else:
-            time_s = message.position_s - self._first_position_s
+            time_s = self._clock.time_s(message.position_s, self.fps)
         return Frame(picture, index, time_s, message.captured_ns)
 
     def _watch(self, picture: NDArray[np.uint8], now_s: float) -> None:
@@ -213,6 +215,16 @@ class StreamSource(Source):
         if self._child is not None:
             self._child.kill()
             self._child = None
+
+
+def _num_between(before: Picture | None, after: Picture) -> int:
+    """Return how many whole pictures of a connection are missing between two that came.
+
+    Those before the first one are not: nobody asked for them yet, as while the models were loaded.
+    """
+    if before is None:
+        return 0
+    return max(0, after.index - before.index - 1 - (after.num_corrupt - before.num_corrupt))
 
 
 def open_camera(number: int, config: SourceConfig) -> StreamSource:

@@ -11,6 +11,7 @@ from av.video.frame import VideoFrame
 from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.decoder import NoVideo, VideoDecoder, reason_from_error, silence_ffmpeg
 from fer_deploy.live.sources.base import Source
+from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.vision.types import Frame
 
 TOLERATED_SHARE = 0.01
@@ -32,31 +33,44 @@ class VideoSource(Source):
         super().__init__()
         self._decoder = decoder
         self.name, self.fps, self.num_frames = name, decoder.fps, decoder.num_frames
+        self._undamaged = self._in_time()
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames; `time_s` is the presentation time, counted from the first one.
+        """Yield the frames; `time_s` is the presentation time as `RecordingClock` has it.
 
         Raises:
             StreamError: not one frame can be decoded.
         """
-        index, time_s, first_s = 0, 0.0, None
-        shape: tuple[int, ...] | None = None
+        for picture, index, time_s in self._undamaged:
+            pixels = np.ascontiguousarray(self._decoder.bgr_from_picture(picture))
+            yield Frame(pixels, index, time_s, time.monotonic_ns())
+
+    def skip(self) -> bool:
+        """Let the frame go that `frames` would yield next, and spare its conversion; everything else counts the same.
+
+        Returns:
+            Whether there was one.
+
+        Raises:
+            StreamError: as `frames`.
+        """
+        return next(self._undamaged, None) is not None
+
+    def _in_time(self) -> Iterator[tuple[VideoFrame, int, float]]:
+        """Yield pictures, not yet converted, with the index and position of their frames."""
+        index, clock = 0, RecordingClock()
+        size: tuple[int, int] | None = None
         for picture in self._pictures():
             if self._stopped.is_set():
                 return
             self.health.num_corrupt = self._decoder.num_corrupt
             if picture is None:
                 continue
-            pixels = np.ascontiguousarray(self._decoder.bgr_from_picture(picture))
-            if shape not in {None, pixels.shape}:
+            now = self._decoder.size_of_picture(picture)
+            if size not in {None, now}:
                 self.health.num_size_changes += 1
-            shape = pixels.shape
-            if picture.time is None:
-                time_s = index / self.fps
-            else:
-                first_s = picture.time if first_s is None else first_s
-                time_s = max(time_s, picture.time - first_s)  # damaged files jump back
-            yield Frame(pixels, index, time_s, time.monotonic_ns())
+            size = now
+            yield picture, index, clock.time_s(picture.time, self.fps)
             index += 1
         self._account(index)
 

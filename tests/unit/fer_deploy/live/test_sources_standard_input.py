@@ -4,6 +4,7 @@ import threading
 import cv2
 import numpy as np
 import pytest
+from integration.source_watching import wait_until
 
 from fer_deploy.errors import StreamError
 from fer_deploy.live.sources import PipeSource, SourceConfig
@@ -165,7 +166,25 @@ class TestWaiting:
         late.start()
         assert len(drain(source)) == 1
         late.join()
-        assert source.health.num_stalls == 1
+        assert (source.health.num_stalls, source.health.state) == (1, "running")
+
+    @pytest.mark.parametrize("num_frames_before", [0, 1])
+    def test_stall_is_told_while_it_lasts(self, pipe, num_frames_before):
+        reading, file = pipe
+        source = PipeSource(RawLayout(6, 4, 10.0, "bgr24"), SourceConfig(stall_s=0.01), reading)
+        health = source.health
+        file.write(bytes(72 * num_frames_before))
+        thread = threading.Thread(target=drain, args=[source])
+        thread.start()
+        wait_until(lambda: health.state == "stalled")
+        assert (health.num_stalls, health.last_error) == (
+            1, "standard input sent nothing for 0.01 s. Fix: look at the program that writes to it",
+        )  # fmt: skip
+        file.write(bytes(72))
+        wait_until(lambda: health.state == "running" or health.num_stalls == 2)
+        file.close()
+        thread.join(30)
+        assert health.state == "running"
 
     def test_closed_descriptor(self):
         with pytest.raises(StreamError, match=r"cannot read standard input: Bad file descriptor\. Fix: "):

@@ -5,6 +5,7 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_deploy.vision.motion import PLACE_ERROR
 from fer_deploy.vision.tracks import Tracker
 from fer_deploy.vision.types import Box, Detection
 
@@ -210,3 +211,13 @@ def test_a_run_cut_anywhere_and_restored_goes_on_alike(cut):
     second.restore(json.loads(json.dumps(first.state())))
     assert [step(second, index) for index in range(cut, 12)] == expected[cut:]
     assert second.state() == whole.state()
+
+
+def test_a_face_seen_once_is_known_as_well_as_one_detection_tells():
+    known = tracker()
+    known.see(FRAME_BGR, [at(500)], 0.0)
+    (track,) = known.state()["tracks"]
+    assert track["motion"]["variances"][0] == pytest.approx(PLACE_ERROR**2)
+    known.see(FRAME_BGR, [at(500)], 0.0)
+    (track,) = known.state()["tracks"]
+    assert track["motion"]["variances"][0] == pytest.approx(PLACE_ERROR**2 / 2)

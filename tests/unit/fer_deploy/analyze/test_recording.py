@@ -1,0 +1,65 @@
+import pytest
+from integration.analyze_videos import transport_stream, write_squares
+
+from fer_deploy.analyze.recording import Recording
+from fer_deploy.errors import StreamError
+from fer_deploy.live.capture.decoder import VideoDecoder
+from fer_deploy.live.sources.video import open_file
+
+NUM = 12
+
+
+@pytest.fixture
+def video(tmp_path):
+    """A stream whose pictures grow after six frames."""
+    parts = [write_squares(tmp_path / f"{i}.mp4", NUM // 2, size=size) for i, size in enumerate([(128, 96), (160, 96)])]
+    path = tmp_path / "a.ts"
+    path.write_bytes(b"".join(transport_stream(part).read_bytes() for part in parts))
+    return path
+
+
+def frames_from(recording):
+    return list(iter(recording.take, None))
+
+
+@pytest.mark.parametrize("num", [0, 1, NUM // 2 + 2, NUM])
+@pytest.mark.parametrize("has_peeked", [False, True])
+def test_what_follows_skipped_frames_is_what_it_would_be(video, num, has_peeked):
+    whole, resumed = Recording(open_file(video)), Recording(open_file(video))
+    expected = frames_from(whole)
+    assert len(expected) == NUM
+    if has_peeked:
+        resumed.peek()
+    assert resumed.skip(num, on_skip=lambda index: True)
+    got = frames_from(resumed)
+    assert [(frame.index, frame.time_s) for frame in got] == [(frame.index, frame.time_s) for frame in expected[num:]]
+    assert all((a.frame_bgr == b.frame_bgr).all() for a, b in zip(got, expected[num:], strict=True))
+    assert (resumed.num_taken, resumed.source.health) == (whole.num_taken, whole.source.health)
+    assert whole.source.health.num_size_changes == 1
+    for recording in (whole, resumed):
+        recording.close()
+
+
+def test_skipped_pictures_are_not_converted(video, monkeypatch):
+    converted = []
+    convert = VideoDecoder.bgr_from_picture
+    monkeypatch.setattr(VideoDecoder, "bgr_from_picture", lambda *args: converted.append(1) or convert(*args))
+    recording = Recording(open_file(video))
+    assert recording.skip(NUM - 2, on_skip=lambda index: True)
+    assert converted == []
+    assert len(frames_from(recording)) == len(converted) == 2
+    recording.close()
+
+
+def test_given_up(video):
+    recording = Recording(open_file(video))
+    assert not recording.skip(NUM, on_skip=lambda index: index < 3)
+    assert recording.take().index == 3
+    recording.close()
+
+
+def test_video_that_is_shorter_now(video):
+    recording = Recording(open_file(video))
+    with pytest.raises(StreamError, match=rf"ends at frame {NUM}, where {NUM + 1} could be decoded before\. Fix: "):
+        recording.skip(NUM + 1, on_skip=lambda index: True)
+    recording.close()
