@@ -6,6 +6,7 @@ from typing import Literal
 
 MOST_BETWEEN_S = 0.2
 """Farther apart a face has moved too far to be followed blindly; about so long, since looks fall on frames."""
+MOST_FRAMES = 100
 PAUSE_S = 2.0
 """Frames farther apart are no rate: the source was away, or is too slow to weigh."""
 TARGET_LOAD = 0.75
@@ -26,7 +27,8 @@ class DetectionInterval:
 
     def __init__(self, wanted: int | Literal["auto"], load: "WorkerLoad", *, is_live: bool) -> None:
         self._wanted, self._load, self._is_live = wanted, load, is_live
-        self._detect_s = self._rest_s = self._between_s = 0.0
+        self._detect_s = self._rest_s = 0.0
+        self._between_s = self._between_seen_s = 0.0
         self._last_s: float | None = None
         self._has_paused = False
 
@@ -47,16 +49,18 @@ class DetectionInterval:
         """Tell when a frame arrived (`time.monotonic`, seconds) and how many were dropped since the one before."""
         with self._load.lock:
             if self._last_s is not None and time_s > self._last_s:
-                self._note_gap((time_s - self._last_s) / (1 + num_dropped))
+                self._note_gap(time_s - self._last_s, num_dropped)
             self._last_s = time_s
 
-    def _note_gap(self, gap_s: float) -> None:
-        """Take in a gap between frames. One pause says nothing of the rate behind it, a second one is the rate."""
-        is_pause = gap_s > PAUSE_S
+    def _note_gap(self, gap_s: float, num_dropped: int) -> None:
+        """Take in a gap before an analyzed frame. One pause says nothing of the rate behind it, a second one does."""
+        arrival_s = gap_s / (1 + num_dropped)
+        is_pause = arrival_s > PAUSE_S
         if not is_pause:
-            self._between_s = _mean(self._between_s, gap_s)
+            self._between_s = _mean(self._between_s, arrival_s)
+            self._between_seen_s = _mean(self._between_seen_s, min(gap_s, MOST_BETWEEN_S))
         elif self._has_paused:
-            self._between_s = 0.0
+            self._between_s = self._between_seen_s = 0.0
         self._has_paused = is_pause
 
     def note_work(self, *, detect_s: float | None, rest_s: float) -> None:
@@ -68,8 +72,8 @@ class DetectionInterval:
 
     @property
     def most_frames(self) -> int:
-        """The largest k that this source's rate allows."""
-        return max(1, round(MOST_BETWEEN_S / self._between_s)) if self._between_s else 1
+        """The largest k that the rate of analyzed frames allows: k counts these, not what was dropped."""
+        return max(1, min(MOST_FRAMES, round(MOST_BETWEEN_S / self._between_seen_s))) if self._between_seen_s else 1
 
     def load(self, k: int) -> float:
         """Return how many workers this source keeps busy where the detector looks at every k-th frame."""

@@ -114,7 +114,11 @@ class TestPauses:
 
     def test_a_long_wait_for_the_workers_is_no_pause(self):
         camera = one()
-        end_s = run([camera], detect_s=0.010)
-        assert camera.frames == 1
-        run([camera], num=200, fps=60, detect_s=0.040, dropped=240, start_s=end_s)
+        end_s = run([camera], num=200, fps=60, detect_s=0.040, dropped=2)
         assert camera.frames == 2
+        camera.note_arrival(end_s + 4.0, 240)
+        assert camera.frames == 2
+
+    def test_frames_that_are_seldom_analyzed_are_all_looked_at(self):
+        """The interval counts analyzed frames: at 1,000 frames/s of which 5 are analyzed, 200 of them are 40 s."""
+        assert settled(fps=1000, dropped=199, **NEVER_ENOUGH) == 1
