@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.progress import AnalysisProgress
+from fer_deploy.analyze.result_files import check_videos_stay
 from fer_deploy.analyze.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, VideoAnalysis, load_results
 from fer_deploy.errors import ConfigError, FerDeployError
@@ -37,7 +38,7 @@ class VideoBatch:
             ConfigError: two videos would share a folder, or one would be overwritten by results.
         """
         self._folders = folders_of(videos, config.out)
-        load_results().check_videos_stay(videos, list(self._folders.values()))
+        check_videos_stay(videos, list(self._folders.values()))
         self._config, self._models, self._progress = config, models, progress
         self._current: VideoAnalysis | None = None
         self._stop_requested = False

@@ -14,6 +14,7 @@ from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.parts import PARTS, VIDEO, Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.recording import Recording
+from fer_deploy.analyze.result_files import SUMMARY, check_videos_stay, require_own_folder
 from fer_deploy.analyze.segment_sinks import PartVideoSink, Tally
 from fer_deploy.analyze.summary import Subject, Summary
 from fer_deploy.detectors import DetectorFactory
@@ -98,13 +99,15 @@ class VideoAnalysis:
             restart: throw away what an earlier run left.
 
         Raises:
-            ConfigError: the folder holds results of another video, model or setting, or the video is a result.
+            ConfigError: the folder holds results of another video, model or setting, or of no analysis at all, or the
+                video is a result.
             StreamError: the video cannot be read, or the accounting is wrong.
             SinkError: results cannot be written.
         """
-        self._results.check_videos_stay([self._video], [self._folder])
+        check_videos_stay([self._video], [self._folder])
+        require_own_folder(self._folder)
         fingerprint = self._fingerprint()
-        summary_file = self._folder / "summary.json"
+        summary_file = self._folder / SUMMARY
         finished = None if restart else Summary.load(summary_file)
         if finished is not None:
             check_same(fingerprint, finished.fingerprint, self._folder)

@@ -4,7 +4,6 @@ import gc
 import json
 import threading
 import weakref
-from pathlib import Path
 
 import av
 import numpy as np
@@ -18,6 +17,7 @@ from integration.analyze_videos import (
     make_config,
     make_models,
     picture,
+    stop_after_segments,
     transport_stream,
     write_squares,
 )
@@ -25,8 +25,6 @@ from integration.live_fakes import num_video_frames
 
 from fer_deploy.analyze import results
 from fer_deploy.analyze.parts import Parts
-from fer_deploy.analyze.progress import AnalysisProgress
-from fer_deploy.analyze.video_analysis import VideoAnalysis
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import ConfigError, EngineError, SinkError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
@@ -39,28 +37,11 @@ RESULTS = [
     "annotated.mp4", "faces.csv", "faces.frames.csv", "faces.frames.parquet", "faces.parquet", "report.html",
     "summary.json", "timeline.png",
 ]  # fmt: skip
-LINKS = {"link.mp4": Path.symlink_to, "hard.mp4": Path.hardlink_to}
 
 
 @pytest.fixture
 def video(tmp_path):
     return write_squares(tmp_path / "squares.mp4", NUM)
-
-
-def stop_after_segments(video, out, num):
-    """Run until so many segments are finished."""
-    analysis = make_analysis(video, out)
-    save = Parts.sync
-
-    def sync(self, segment):
-        save(self, segment)
-        if segment == num - 1:
-            analysis.stop()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Parts, "sync", sync)
-        assert analysis.run() is None
-    assert analysis.num_frames_kept == 24 * num
 
 
 class TestWhole:
@@ -228,20 +209,6 @@ class TestTrouble:
         assert f"{counts.num_missing} frames fewer than it announces" in summary.trouble
         assert "fewer than it announces" in (tmp_path / "out/half/report.html").read_text()
 
-    @pytest.mark.parametrize("name", ["annotated.mp4", "a.1.part.mp4", "parts/000000.mp4", "link.mp4", "hard.mp4"])
-    def test_a_video_that_is_a_result(self, tmp_path, name):
-        folder = tmp_path / "out"
-        (folder / "parts").mkdir(parents=True)
-        video = write_squares(folder / ("annotated.mp4" if name in LINKS else name), 3)
-        if name in LINKS:
-            LINKS[name](tmp_path / name, video)
-            video = tmp_path / name
-        before = video.read_bytes()
-        analysis = VideoAnalysis(video, folder, make_config(tmp_path), make_models(tmp_path / "e"), AnalysisProgress())
-        with pytest.raises(ConfigError, match=r"is a file that its analysis writes, .*Fix: another --out"):
-            analysis.run(restart=True)
-        assert video.read_bytes() == before
-
     def test_another_size_in_mid_stream(self, tmp_path):
         """MPEG-TS can be concatenated; the second half is of another resolution."""
         halves = []
@@ -253,13 +220,6 @@ class TestTrouble:
         summary = make_analysis(path, tmp_path / "out").run()
         assert (summary.num_size_changes, summary.picture_size) == (1, SIZE)
         assert num_video_frames(tmp_path / "out/changes/annotated.mp4") == summary.accounting.num_analyzed == 60
-
-    def test_a_folder_that_cannot_be_made(self, video, tmp_path):
-        (tmp_path / "out").write_text("in the way")
-        with pytest.raises(
-            SinkError, match=r"cannot write .*parts: Not a directory. Fix: check the folder's permissions"
-        ):
-            make_analysis(video, tmp_path / "out").run()
 
     def test_no_room_to_join(self, video, tmp_path, monkeypatch):
         monkeypatch.setattr("fer_deploy.analyze.joining.MIN_FREE_BYTES", 2**60)
