@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from integration.analyze_videos import make_analysis, make_config, make_models, stop_after_segments, write_squares
 
+from fer_deploy.analyze.parts import Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.result_files import RESULTS
 from fer_deploy.analyze.video_analysis import VideoAnalysis
@@ -60,3 +61,25 @@ def test_a_folder_that_cannot_be_made(video, tmp_path):
     (tmp_path / "out").write_text("in the way")
     with pytest.raises(ConfigError, match=r"cannot write to .*squares: .*out is no folder. Fix: another --out"):
         make_analysis(video, tmp_path / "out").run()
+
+
+@pytest.fixture
+def killed_before_the_parts_went(video, tmp_path, monkeypatch):
+    """The summary is written, and parts/ is still there."""
+    monkeypatch.setattr(Parts, "remove", lambda self: None)
+    make_analysis(video, tmp_path / "out").run()
+    monkeypatch.undo()
+    parts = Parts(tmp_path / "out/squares/parts")
+    assert parts.path(0, "csv").exists()
+    return parts
+
+
+def test_parts_of_a_finished_analysis_go(killed_before_the_parts_went, video, tmp_path):
+    assert make_analysis(video, tmp_path / "out").run() is not None
+    assert not killed_before_the_parts_went.folder.exists()
+
+
+def test_parts_of_a_finished_analysis_stay_while_another_holds_them(killed_before_the_parts_went, video, tmp_path):
+    with killed_before_the_parts_went as parts:
+        assert make_analysis(video, tmp_path / "out").run() is not None
+        assert parts.path(0, "csv").exists()
