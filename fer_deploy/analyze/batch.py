@@ -1,5 +1,6 @@
 """Several videos, one after another; a bad one does not stop the others."""
 
+import logging
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from fer_deploy.analyze.result_files import check_videos_stay
 from fer_deploy.analyze.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, VideoAnalysis, load_results
 from fer_deploy.errors import ConfigError, FerDeployError
+
+_LOG = logging.getLogger(__name__)
 
 
 def folders_of(videos: Sequence[Path], out: Path) -> dict[Path, Path]:
@@ -83,4 +86,10 @@ class VideoBatch:
             summary = self._current.run(restart=restart)
         except FerDeployError as err:
             return Outcome(video, folder, None, err)
+        except Exception as err:  # noqa: BLE001 - Matplotlib and PyArrow raise anything; the other videos go on
+            _LOG.exception("%s", video)
+            reason = f"{type(err).__name__}: {err}"
+            fault = FerDeployError(f"cannot analyze {video}: {reason}. Fix: report it as a bug, with what was logged")
+            fault.__cause__ = err
+            return Outcome(video, folder, None, fault)
         return None if summary is None else Outcome(video, folder, summary)

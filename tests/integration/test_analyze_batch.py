@@ -3,6 +3,7 @@
 import pytest
 from integration.analyze_videos import make_config, make_models, write_squares
 
+from fer_deploy.analyze import results
 from fer_deploy.analyze.batch import VideoBatch
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.errors import ConfigError, StreamError
@@ -29,6 +30,20 @@ class TestBatch:
         page = (tmp_path / "out/index.html").read_text()
         assert 'href="squares/report.html"' in page
         assert "bad.mp4" in page
+
+    def test_a_fault_of_ours_does_not_stop_the_others(self, video, tmp_path, monkeypatch, caplog):
+        draw = results.timeline_png
+
+        def fail_once(summary, timelines):
+            monkeypatch.setattr(results, "timeline_png", draw)
+            raise ValueError("Double subscript")
+
+        monkeypatch.setattr(results, "timeline_png", fail_once)
+        other = write_squares(tmp_path / "other.mp4", 3)
+        outcomes = self.make([video, other], tmp_path / "out").run(lambda outcome: None)
+        assert [outcome.summary is None for outcome in outcomes] == [True, False]
+        assert "squares.mp4: ValueError: Double subscript. Fix: report it as a bug" in str(outcomes[0].failure)
+        assert "in fail_once" in caplog.text
 
     def test_one_folder_for_two(self, tmp_path):
         with pytest.raises(
