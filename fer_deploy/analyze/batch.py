@@ -7,7 +7,7 @@ from pathlib import Path
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.progress import AnalysisProgress
-from fer_deploy.analyze.result_files import check_videos_stay
+from fer_deploy.analyze.result_files import INDEX, check_videos_stay, is_our_index, require_no_index_of_others
 from fer_deploy.analyze.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, VideoAnalysis, load_results
 from fer_deploy.errors import ConfigError, FerDeployError
@@ -31,17 +31,25 @@ def folders_of(videos: Sequence[Path], out: Path) -> dict[Path, Path]:
 
 
 class VideoBatch:
-    """Analyzes videos, each into a folder of its name. With more than one, index.html leads to their reports."""
+    """Analyzes videos, each into a folder of its name. With more than one, index.html leads to their reports.
+
+    Attributes:
+        index: that page; None where none was written.
+    """
 
     def __init__(self, videos: Sequence[Path], config: AnalyzeConfig, models: Models,
                  progress: AnalysisProgress) -> None:  # fmt: skip
         """Take what `VideoAnalysis` takes, for several videos.
 
         Raises:
-            ConfigError: two videos would share a folder, or one would be overwritten by results.
+            ConfigError: two videos would share a folder, or one would be overwritten by results, or somebody else's
+                index.html.
         """
+        self.index: Path | None = None
         self._folders = folders_of(videos, config.out)
         check_videos_stay(videos, list(self._folders.values()))
+        if len(videos) > 1:
+            require_no_index_of_others(config.out)
         self._config, self._models, self._progress = config, models, progress
         self._current: VideoAnalysis | None = None
         self._stop_requested = False
@@ -74,9 +82,15 @@ class VideoBatch:
                 break
             outcomes.append(outcome)
             on_outcome(outcome)
-        if len(self._folders) > 1 and any(outcome.summary for outcome in outcomes):
-            load_results().write_index(self._config.out, outcomes)
+        self._write_index(outcomes)
         return outcomes
+
+    def _write_index(self, outcomes: Sequence[Outcome]) -> None:
+        """Write the page, or bring the one of earlier calls up to date; not where it would lead nowhere."""
+        out = self._config.out
+        if any(outcome.summary for outcome in outcomes) and (len(self._folders) > 1 or is_our_index(out)):
+            load_results().write_index(out, outcomes)
+            self.index = out / INDEX
 
     def _outcome(self, video: Path, folder: Path, *, restart: bool) -> Outcome | None:
         self._current = VideoAnalysis(video, folder, self._config, self._models, self._progress)

@@ -18,12 +18,34 @@ PAGE: Final = "report.html"
 SUMMARY: Final = "summary.json"
 INDEX: Final = "index.html"
 """In --out, beside the videos' folders."""
+GENERATOR: Final = "fer-deploy analyze"
+"""By which index.html says that it is ours."""
 RESULTS: Final = (*(f"{FACES}.{kind}" for kind in TABLES), ANNOTATED, PICTURE, PAGE, SUMMARY)
+_HEAD_BYTES: Final = 4096
 
 
 def is_leftover(name: str) -> bool:
     """Whether a file beside the results has the name of one that was being written when a run was killed."""
     return finished_name(name) in RESULTS
+
+
+def is_our_index(out: Path) -> bool:
+    """Whether the index.html in --out is one that an analysis wrote."""
+    try:
+        with (out / INDEX).open("rb") as page:
+            return f'content="{GENERATOR}"'.encode() in page.read(_HEAD_BYTES)
+    except OSError:
+        return False
+
+
+def require_no_index_of_others(out: Path) -> None:
+    """Refuse to write index.html over one that no analysis has made.
+
+    Raises:
+        ConfigError: there is such a file.
+    """
+    if os.path.lexists(out / INDEX) and not is_our_index(out):
+        raise ConfigError(f"{out / INDEX} is not ours; it would be overwritten. Fix: another --out")
 
 
 def require_own_folder(folder: Path) -> None:

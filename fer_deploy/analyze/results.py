@@ -25,6 +25,7 @@ from fer_deploy.analyze.summary import Outcome, Subject, Summary
 from fer_deploy.analyze.tables import join_parquet, num_rows_in_parquet, rows_from_parquet
 from fer_deploy.analyze.timeline import longest_visible, timeline_png
 from fer_deploy.analyze.whole_file import whole_file, write_whole, writing
+from fer_deploy.errors import ConfigError
 from fer_deploy.live.sinks.video_encoder import num_frames_in
 
 _ONE_ROW_A_FACE: Final = (PARQUET, f"{FACES}.csv")
@@ -68,12 +69,28 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
 
 
 def write_index(out: Path, outcomes: Sequence[Outcome]) -> None:
-    """Write the page that leads to the reports of several videos, in the folder of their folders.
+    """Write the page that leads to the reports of all videos in a folder, those of earlier calls among them.
+
+    Args:
+        out: the folder of the videos' folders.
+        outcomes: of this call.
 
     Raises:
         SinkError: it cannot be written.
     """
-    write_whole(out / INDEX, index_html(outcomes).encode())
+    known = {outcome.folder for outcome in outcomes}
+    with writing(out):
+        earlier = [folder for folder in out.iterdir() if folder not in known]
+    summaries = [(folder, _summary_in(folder)) for folder in earlier]
+    found = [Outcome(Path(summary.video), folder, summary) for folder, summary in summaries if summary is not None]
+    write_whole(out / INDEX, index_html([*outcomes, *found]).encode())
+
+
+def _summary_in(folder: Path) -> Summary | None:
+    try:
+        return Summary.load(folder / SUMMARY)
+    except ConfigError:  # of another version, or of something else
+        return None
 
 
 def remove_results(folder: Path) -> None:

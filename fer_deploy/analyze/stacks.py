@@ -75,6 +75,11 @@ def clock_text(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
 
 
+def count_text(num: int, one: str, several: str | None = None) -> str:
+    """Return a number of things: 1 frame, 12,345 frames; `several` where it is not `one` with an s."""
+    return f"{num:,} {one if num == 1 else several or f'{one}s'}"
+
+
 def tick_step_s(duration_s: float, most: int) -> float:
     """Return a round distance between ticks, as clocks have them, for at most so many ticks."""
     return next((step for step in _STEPS_S if duration_s / step < most), 86_400.0)

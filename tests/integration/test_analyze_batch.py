@@ -1,5 +1,7 @@
 """Several videos in one run of analyze."""
 
+import re
+
 import pytest
 from integration.analyze_videos import make_config, make_models, write_squares
 
@@ -29,7 +31,38 @@ class TestBatch:
         assert isinstance(outcomes[0].failure, StreamError)
         page = (tmp_path / "out/index.html").read_text()
         assert 'href="squares/report.html"' in page
-        assert "bad.mp4" in page
+        assert "<h1>2 videos</h1>" in page
+        assert '<p class="failed">1 failed</p>' in page
+        assert re.search(r'bad.mp4\s+<tr class="more"><td colspan="5" class="failed"><b>failed:</b> cannot open', page)
+
+    def test_the_page_keeps_the_videos_of_earlier_calls(self, video, tmp_path):
+        more = [write_squares(tmp_path / f"{name}.mp4", 3) for name in ("a", "Z", "b")]
+        out = tmp_path / "out"
+        batch = self.make([video, more[0]], out)
+        batch.run(lambda outcome: None)
+        assert batch.index == out / "index.html"
+        (out / "other tool").mkdir()
+        (out / "other tool/summary.json").write_text("{}")
+        (out / "notes.txt").touch()
+        self.make(more[1:2], out).run(lambda outcome: None)
+        self.make([more[2]], out).run(lambda outcome: None)
+        page = (out / "index.html").read_text()
+        assert re.findall('href="([^"]+)/report.html"', page) == ["a", "b", "squares", "Z"]
+
+    def test_one_video_needs_no_page(self, video, tmp_path):
+        batch = self.make([video], tmp_path / "out")
+        batch.run(lambda outcome: None)
+        assert batch.index is None
+        assert not (tmp_path / "out/index.html").exists()
+
+    def test_a_page_of_somebody_else(self, video, tmp_path):
+        page = tmp_path / "out/index.html"
+        page.parent.mkdir()
+        page.write_text("mine")
+        with pytest.raises(ConfigError, match=r"index.html is not ours; it would be overwritten. Fix: another --out"):
+            self.make([video, tmp_path / "b.mp4"], tmp_path / "out")
+        self.make([video], tmp_path / "out").run(lambda outcome: None)
+        assert page.read_text() == "mine"
 
     def test_a_fault_of_ours_does_not_stop_the_others(self, video, tmp_path, monkeypatch, caplog):
         draw = results.timeline_png

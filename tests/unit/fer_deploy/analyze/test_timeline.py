@@ -100,3 +100,13 @@ def test_names_are_escaped():
     page = report_html(make_summary(1, video="<b>.mp4"), make_timelines(make_summary(1)), [])
     assert "<b>.mp4" not in page
     assert "&lt;b&gt;.mp4" in page
+
+
+def test_passers_by_are_told_where_there_are_some():
+    summary = make_summary(1)
+    assert "A passer-by is" not in report_html(summary, make_timelines(summary), [])
+    some = summary.model_copy(update={"passers_by": PassersBy(num_tracks=1, num_faces=1)})
+    page = " ".join(report_html(some, make_timelines(some), []).split())
+    assert "here there is 1, with 1 face: too short" in page
+    assert "<b>1</b>person</div>" in page
+    assert "<b>1</b>passer-by</div>" in page
