@@ -9,7 +9,6 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fer_deploy.analyze.people_seen import Timeline
 from fer_deploy.analyze.result_files import GENERATOR
 from fer_deploy.analyze.stacks import (
-    UNSURE_COLOR,
     Stack,
     clock_text,
     colors_of,
@@ -19,6 +18,7 @@ from fer_deploy.analyze.stacks import (
     tick_text,
 )
 from fer_deploy.analyze.summary import Outcome, Person, Summary
+from fer_deploy.live.palette import UNSURE_COLOR
 from fer_deploy.vision.types import UNSURE
 
 MOST_CARDS: Final = 24
