@@ -1,9 +1,11 @@
 """Several videos, one after another; a bad one does not stop the others."""
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.progress import AnalysisProgress
@@ -13,14 +15,24 @@ from fer_deploy.analyze.video_analysis import Models, VideoAnalysis, load_result
 from fer_deploy.errors import ConfigError, FerDeployError
 
 _LOG = logging.getLogger(__name__)
+_NO_FOLDERS: Final = ("", ".", "..", INDEX)
+"""Names that have another meaning in --out."""
 
 
 def folders_of(videos: Sequence[Path], out: Path) -> dict[Path, Path]:
     """Return the folder of each video's results.
 
     Raises:
-        ConfigError: two videos have the same name but for their suffix.
+        ConfigError: two videos have the same name but for their suffix, or one has a name that no folder can have, or
+            that no table and no page can hold.
     """
+    for path in (*videos, out):
+        _require_unicode(path)
+    for video in videos:
+        if video.stem.lower() in _NO_FOLDERS:
+            raise ConfigError(
+                f"cannot analyze {video}: its results would be in a folder of the name {video.stem!r}. Fix: rename it"
+            )
     num_of_name = Counter(video.stem for video in videos)
     shared = [str(video) for video in videos if num_of_name[video.stem] > 1]
     if shared:
@@ -28,6 +40,15 @@ def folders_of(videos: Sequence[Path], out: Path) -> dict[Path, Path]:
             f"{' and '.join(shared)} would share the folder {out / Path(shared[0]).stem}. Fix: one --out for each"
         )
     return {video: out / video.stem for video in videos}
+
+
+def _require_unicode(path: Path) -> None:
+    """Refuse a name that tables, pages and JSON cannot hold; what is no UTF-8 comes as lone surrogates."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as err:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise ConfigError(f"cannot analyze into or from {shown}: the path is not UTF-8. Fix: rename it") from err
 
 
 class VideoBatch:

@@ -84,6 +84,16 @@ class TestBatch:
         ):
             self.make([tmp_path / "a/x.mp4", tmp_path / "b/x.avi"], tmp_path / "out")
 
+    @pytest.mark.parametrize("name", ["index.html.mkv", "Index.HTML.mkv", "..mkv", "...mp4", "/"])
+    def test_a_name_that_no_folder_can_have(self, tmp_path, name):
+        with pytest.raises(ConfigError, match=r"cannot analyze .*: its results would be in a folder .* Fix: rename it"):
+            self.make([tmp_path / name], tmp_path / "out")
+
+    @pytest.mark.parametrize(("name", "out"), [("bad\udcff.mkv", "out"), ("a.mkv", "bad\udcff")])
+    def test_a_name_that_is_not_utf8(self, tmp_path, name, out):
+        with pytest.raises(ConfigError, match=r"bad\\xff.*: the path is not UTF-8. Fix: rename it"):
+            self.make([tmp_path / name], tmp_path / out)
+
     def test_a_video_that_the_analysis_of_another_would_overwrite(self, video, tmp_path):
         old = write_squares(tmp_path / "annotated.mp4", 3)
         (tmp_path / "out/squares").mkdir(parents=True)
