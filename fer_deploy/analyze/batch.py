@@ -9,7 +9,13 @@ from typing import Final
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.progress import AnalysisProgress
-from fer_deploy.analyze.result_files import INDEX, check_videos_stay, is_our_index, require_no_index_of_others
+from fer_deploy.analyze.result_files import (
+    INDEX,
+    check_videos_stay,
+    is_our_index,
+    require_no_file_in_the_way,
+    require_no_index_of_others,
+)
 from fer_deploy.analyze.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, VideoAnalysis, load_results
 from fer_deploy.errors import ConfigError, FerDeployError
@@ -63,12 +69,13 @@ class VideoBatch:
         """Take what `VideoAnalysis` takes, for several videos.
 
         Raises:
-            ConfigError: two videos would share a folder, or one would be overwritten by results, or somebody else's
-                index.html.
+            ConfigError: two videos would share a folder, or a file would be overwritten that is no result, or --out is
+                a file.
         """
         self.index: Path | None = None
         self._folders = folders_of(videos, config.out)
         check_videos_stay(videos, list(self._folders.values()))
+        require_no_file_in_the_way(config.out)
         if len(videos) > 1:
             require_no_index_of_others(config.out)
         self._config, self._models, self._progress = config, models, progress

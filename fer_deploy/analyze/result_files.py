@@ -48,6 +48,17 @@ def require_no_index_of_others(out: Path) -> None:
         raise ConfigError(f"{out / INDEX} is not ours; it would be overwritten. Fix: another --out")
 
 
+def require_no_file_in_the_way(folder: Path) -> None:
+    """Make sure that a folder is there or can be made.
+
+    Raises:
+        ConfigError: a file has its name, or that of one above it.
+    """
+    found = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
+    if found is not None and not found.is_dir():
+        raise ConfigError(f"cannot write into {folder}: {found} is a file, expected a folder. Fix: another --out")
+
+
 def require_own_folder(folder: Path) -> None:
     """Refuse a folder whose files would be overwritten although no analysis has made them.
 
@@ -55,9 +66,7 @@ def require_own_folder(folder: Path) -> None:
         ConfigError: results or parts lie there without what each of our runs leaves beside them, or a file is where a
             folder is to be.
     """
-    blocking = next((path for path in (folder, *folder.parents) if os.path.lexists(path) and not path.is_dir()), None)
-    if blocking is not None:
-        raise ConfigError(f"cannot write to {folder}: {blocking} is no folder. Fix: another --out")
+    require_no_file_in_the_way(folder)
     parts = Parts(folder / PARTS)
     if (folder / SUMMARY).exists() or parts.is_ours:
         return

@@ -59,7 +59,7 @@ def test_results_of_somebody_else(video, tmp_path, restart):
 
 def test_a_folder_that_cannot_be_made(video, tmp_path):
     (tmp_path / "out").write_text("in the way")
-    with pytest.raises(ConfigError, match=r"cannot write to .*squares: .*out is no folder. Fix: another --out"):
+    with pytest.raises(ConfigError, match=r"cannot write into .*squares: .*out is a file, .* Fix: another --out"):
         make_analysis(video, tmp_path / "out").run()
 
 

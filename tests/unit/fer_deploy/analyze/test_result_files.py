@@ -45,7 +45,7 @@ def test_other_names_are_in_nobodys_way(tmp_path):
 @pytest.mark.parametrize("inner", ["", "clip", "deep/clip"])
 def test_a_file_in_the_place_of_a_folder(tmp_path, inner):
     (tmp_path / "out").touch()
-    with pytest.raises(ConfigError, match=r"cannot write to .*out.*: .*/out is no folder. Fix: another --out"):
+    with pytest.raises(ConfigError, match=r"into .*out.*: .*/out is a file, expected a folder. Fix: another --out"):
         require_own_folder(tmp_path / "out" / inner)
 
 
