@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -131,7 +132,9 @@ def _sampled(video: Path) -> str:
             file.seek(max(0, size - _SAMPLE_BYTES))
             digest.update(file.read(_SAMPLE_BYTES))
     except IsADirectoryError as err:
-        raise StreamError(f"{video} is a folder, expected a video. Fix: fer-deploy analyze {video}/*.mp4") from err
+        raise StreamError(
+            f"{video} is a folder, expected a video. Fix: fer-deploy analyze {shlex.quote(str(video))}/*.mp4"
+        ) from err
     except OSError as err:
         is_source = video.name.isdecimal() or video.name in _LIVE_SOURCES
         fix = f"fer-deploy live --source {video}" if is_source else "check path and permissions"
