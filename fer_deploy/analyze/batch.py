@@ -1,22 +1,44 @@
 """Several videos, one after another; a bad one does not stop the others."""
 
+import logging
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Final
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.progress import AnalysisProgress
+from fer_deploy.analyze.result_files import (
+    INDEX,
+    check_videos_stay,
+    is_our_index,
+    require_no_file_in_the_way,
+    require_no_index_of_others,
+)
 from fer_deploy.analyze.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, VideoAnalysis, load_results
 from fer_deploy.errors import ConfigError, FerDeployError
+
+_LOG = logging.getLogger(__name__)
+_NO_FOLDERS: Final = ("", ".", "..", INDEX)
+"""Names that have another meaning in --out."""
 
 
 def folders_of(videos: Sequence[Path], out: Path) -> dict[Path, Path]:
     """Return the folder of each video's results.
 
     Raises:
-        ConfigError: two videos have the same name but for their suffix.
+        ConfigError: two videos have the same name but for their suffix, or one has a name that no folder can have, or
+            that no table and no page can hold.
     """
+    for path in (*videos, out):
+        _require_unicode(path)
+    for video in videos:
+        if video.stem.lower() in _NO_FOLDERS:
+            raise ConfigError(
+                f"cannot analyze {video}: its results would be in a folder of the name {video.stem!r}. Fix: rename it"
+            )
     num_of_name = Counter(video.stem for video in videos)
     shared = [str(video) for video in videos if num_of_name[video.stem] > 1]
     if shared:
@@ -26,18 +48,36 @@ def folders_of(videos: Sequence[Path], out: Path) -> dict[Path, Path]:
     return {video: out / video.stem for video in videos}
 
 
+def _require_unicode(path: Path) -> None:
+    """Refuse a name that tables, pages and JSON cannot hold; what is no UTF-8 comes as lone surrogates."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError as err:
+        shown = os.fsencode(path).decode(errors="backslashreplace")
+        raise ConfigError(f"cannot analyze into or from {shown}: the path is not UTF-8. Fix: rename it") from err
+
+
 class VideoBatch:
-    """Analyzes videos, each into a folder of its name. With more than one, index.html leads to their reports."""
+    """Analyzes videos, each into a folder of its name. With more than one, index.html leads to their reports.
+
+    Attributes:
+        index: that page; None where none was written.
+    """
 
     def __init__(self, videos: Sequence[Path], config: AnalyzeConfig, models: Models,
                  progress: AnalysisProgress) -> None:  # fmt: skip
         """Take what `VideoAnalysis` takes, for several videos.
 
         Raises:
-            ConfigError: two videos would share a folder, or one would be overwritten by results.
+            ConfigError: two videos would share a folder, or a file would be overwritten that is no result, or --out is
+                a file.
         """
+        self.index: Path | None = None
         self._folders = folders_of(videos, config.out)
-        load_results().check_videos_stay(videos, list(self._folders.values()))
+        check_videos_stay(videos, list(self._folders.values()))
+        require_no_file_in_the_way(config.out)
+        if len(videos) > 1:
+            require_no_index_of_others(config.out)
         self._config, self._models, self._progress = config, models, progress
         self._current: VideoAnalysis | None = None
         self._stop_requested = False
@@ -70,9 +110,15 @@ class VideoBatch:
                 break
             outcomes.append(outcome)
             on_outcome(outcome)
-        if len(self._folders) > 1 and any(outcome.summary for outcome in outcomes):
-            load_results().write_index(self._config.out, outcomes)
+        self._write_index(outcomes)
         return outcomes
+
+    def _write_index(self, outcomes: Sequence[Outcome]) -> None:
+        """Write the page, or bring the one of earlier calls up to date; not where it would lead nowhere."""
+        out = self._config.out
+        if any(outcome.summary for outcome in outcomes) and (len(self._folders) > 1 or is_our_index(out)):
+            load_results().write_index(out, outcomes)
+            self.index = out / INDEX
 
     def _outcome(self, video: Path, folder: Path, *, restart: bool) -> Outcome | None:
         self._current = VideoAnalysis(video, folder, self._config, self._models, self._progress)
@@ -82,4 +128,10 @@ class VideoBatch:
             summary = self._current.run(restart=restart)
         except FerDeployError as err:
             return Outcome(video, folder, None, err)
+        except Exception as err:  # noqa: BLE001 - Matplotlib and PyArrow raise anything; the other videos go on
+            _LOG.exception("%s", video)
+            reason = f"{type(err).__name__}: {err}"
+            fault = FerDeployError(f"cannot analyze {video}: {reason}. Fix: report it as a bug, with what was logged")
+            fault.__cause__ = err
+            return Outcome(video, folder, None, fault)
         return None if summary is None else Outcome(video, folder, summary)

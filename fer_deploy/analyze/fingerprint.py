@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import shlex
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -15,6 +16,7 @@ from fer_deploy.detectors.yunet_file import file_at_hand, yunet_file
 from fer_deploy.errors import StreamError
 
 _SAMPLE_BYTES: Final = 2**20
+_LIVE_SOURCES: Final = ("-", "synthetic")
 _WITHOUT_INFLUENCE: Final = (
     "out",
     "engine",
@@ -25,6 +27,19 @@ _WITHOUT_INFLUENCE: Final = (
     "detector_model",
 )
 """Settings that change no result, or that are named below by the bytes they stand for."""
+FLAGS: Final = {
+    "device": "--device",
+    "frames_per_segment": "--segment-frames",
+    "detection.detector": "--detector",
+    "detection.min_face": "--min-face",
+    "detection.roi": "--roi",
+    "detection.max_faces": "--max-faces",
+    "detection.min_score": "--min-score",
+    "pipeline.detect_every": "--detect-every",
+    "pipeline.people.smoothing_s": "--smoothing",
+    "pipeline.people.unsure_below": "--unsure-below",
+}
+"""Settings that have a flag, by which people know them; --video has two and stands below. The others are YAML's."""
 
 
 class Fingerprint(BaseModel):
@@ -68,14 +83,14 @@ class Fingerprint(BaseModel):
         if self.video != then.video:
             found.append("another video of that name")
         if self.engine != then.engine:
-            found.append("another model")
+            found.append("another model (--engine)")
         if self.detector != then.detector:
-            found.append("another detector file")
+            found.append("another detector file (--detector-model)")
         if self.version != then.version:
             found.append(f"fer-deploy {self.version} instead of {then.version}")
         names = sorted(self.settings.keys() | then.settings.keys())
         now_then = ((name, self.settings.get(name), then.settings.get(name)) for name in names)
-        return found + [f"{name} {now} instead of {before}" for name, now, before in now_then if now != before]
+        return found + [_difference(name, now, before) for name, now, before in now_then if now != before]
 
 
 def detector_file(config: DetectorConfig) -> Path | None:
@@ -83,6 +98,19 @@ def detector_file(config: DetectorConfig) -> Path | None:
     if config.detector == "haar":
         return None
     return file_at_hand(config.detector_model) if config.detector == "auto" else yunet_file(config.detector_model)
+
+
+def _difference(name: str, now: Any, before: Any) -> str:
+    if name == "video":
+        return "--video instead of --no-video" if now else "--no-video instead of --video"
+    return f"{FLAGS.get(name, name)} {_text(now)} instead of {_text(before)}"
+
+
+def _text(value: Any) -> str:
+    """Return a setting's value as flags take it."""
+    if isinstance(value, list | tuple):
+        return ",".join(map(_text, value))
+    return "unset" if value is None else str(value)
 
 
 def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
@@ -103,6 +131,12 @@ def _sampled(video: Path) -> str:
             digest = hashlib.sha256(file.read(_SAMPLE_BYTES))
             file.seek(max(0, size - _SAMPLE_BYTES))
             digest.update(file.read(_SAMPLE_BYTES))
+    except IsADirectoryError as err:
+        raise StreamError(
+            f"{video} is a folder, expected a video. Fix: fer-deploy analyze {shlex.quote(str(video))}/*.mp4"
+        ) from err
     except OSError as err:
-        raise StreamError(f"cannot read the video {video}: {err.strerror}. Fix: check path and permissions") from err
+        is_source = video.name.isdecimal() or video.name in _LIVE_SOURCES
+        fix = f"fer-deploy live --source {video}" if is_source else "check path and permissions"
+        raise StreamError(f"cannot read the video {video}: {err.strerror}. Fix: {fix}") from err
     return f"{size}:{digest.hexdigest()}"

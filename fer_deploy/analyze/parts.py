@@ -18,7 +18,16 @@ VIDEO: Final = "mp4"
 PARTS: Final = "parts"
 """The folder's name beside the results."""
 _LOCK: Final = "lock"
+_CHECKPOINT: Final = "checkpoint.json"
 _PART: Final = re.compile(r"(?P<segment>\d{6})\.(frames\.)?(parquet|csv|mp4)")
+_UNFINISHED: Final = re.compile(r"(?P<stem>.+)\.\d+\.part(\.indexed|\.joined)?(?P<suffix>\.\w+)")
+"""`unfinished_path`, and what sinks of video and Parquet make of it."""
+
+
+def finished_name(name: str) -> str | None:
+    """Return the name that an unfinished file was to get in the end; None for any other file."""
+    unfinished = _UNFINISHED.fullmatch(name)
+    return None if unfinished is None else unfinished["stem"] + unfinished["suffix"]
 
 
 class Parts:
@@ -36,7 +45,17 @@ class Parts:
     @property
     def checkpoint(self) -> Path:
         """Where the checkpoint is."""
-        return self.folder / "checkpoint.json"
+        return self.folder / _CHECKPOINT
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether an analysis has made the folder: its lock is the first thing in it, and the last to go."""
+        return any((self.folder / name).exists() for name in (_LOCK, _CHECKPOINT))
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is there to be lost: no folder, or nothing in it."""
+        return not os.path.lexists(self.folder) or (self.folder.is_dir() and not any(self.folder.iterdir()))
 
     def path(self, segment: int, kind: str) -> Path:
         """Return where a segment's part of a kind is."""
@@ -54,17 +73,11 @@ class Parts:
             sync(self.folder)
 
     def remove_beyond(self, num_segments: int) -> None:
-        """Remove everything that no checkpoint counts."""
-        kept = {self.checkpoint.name, _LOCK}
+        """Remove the parts that no checkpoint counts, and unfinished ones; files of other names stay."""
         with writing(self.folder):
             for path in self.folder.iterdir():
-                part = _PART.fullmatch(path.name)
-                if path.name in kept or (part is not None and int(part["segment"]) < num_segments):
-                    continue
-                if path.is_dir():
-                    shutil.rmtree(path)
-                else:
-                    path.unlink()
+                if _is_beyond(path.name, num_segments):
+                    shutil.rmtree(path) if path.is_dir() else path.unlink()  # an unfinished Parquet file is a folder
 
     def clear(self) -> None:
         """Forget everything, also the checkpoint."""
@@ -73,9 +86,12 @@ class Parts:
         self.remove_beyond(0)
 
     def remove(self) -> None:
-        """Remove the folder, once the results are whole."""
+        """Remove the parts, once the results are whole, and their folder where nothing else is in it."""
+        self.clear()
         with writing(self.folder):
-            shutil.rmtree(self.folder)
+            (self.folder / _LOCK).unlink(missing_ok=True)  # last: it tells that the folder is ours
+            if not any(self.folder.iterdir()):
+                self.folder.rmdir()
 
     def __enter__(self) -> Self:
         with writing(self.folder):
@@ -96,3 +112,11 @@ class Parts:
     ) -> None:
         assert self._lock is not None
         self._lock.close()
+
+
+def _is_beyond(name: str, num_segments: int) -> bool:
+    unfinished = finished_name(name)
+    part = _PART.fullmatch(unfinished or name)
+    if part is None:
+        return unfinished == _CHECKPOINT
+    return unfinished is not None or int(part["segment"]) >= num_segments

@@ -7,16 +7,18 @@ import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from fer_deploy.analyze.people_seen import Timeline
+from fer_deploy.analyze.result_files import GENERATOR
 from fer_deploy.analyze.stacks import (
-    UNSURE_COLOR,
     Stack,
     clock_text,
     colors_of,
+    count_text,
     lasting_text,
     stacks_from_timeline,
     tick_text,
 )
 from fer_deploy.analyze.summary import Outcome, Person, Summary
+from fer_deploy.live.palette import UNSURE_COLOR
 from fer_deploy.vision.types import UNSURE
 
 MOST_CARDS: Final = 24
@@ -46,8 +48,10 @@ def report_html(summary: Summary, timelines: dict[int, Timeline], files: Sequenc
 
 
 def index_html(outcomes: Sequence[Outcome]) -> str:
-    """Return the page that leads to the reports of several videos."""
-    return _page("index.html.j2", outcomes=outcomes)
+    """Return the page that leads to the reports of several videos, in the order of their names."""
+    by_name = sorted(outcomes, key=lambda outcome: (outcome.video.name.casefold(), outcome.folder))
+    num_failed = sum(outcome.summary is None for outcome in outcomes)
+    return _page("index.html.j2", outcomes=by_name, num_failed=num_failed, generator=GENERATOR)
 
 
 def _page(template: str, **content: Any) -> str:
@@ -56,6 +60,7 @@ def _page(template: str, **content: Any) -> str:
     pages.filters["clock"] = clock_text
     pages.filters["lasting"] = lasting_text
     pages.filters["percent"] = lambda share: "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
+    pages.filters["counted"] = count_text
     pages.filters["count"] = lambda number: f"{number:,}"
     return pages.get_template(template).render(**content)
 

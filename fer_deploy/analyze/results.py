@@ -1,17 +1,26 @@
 """The last step: parts become whole files, and what is in them a summary, a picture and a page."""
 
-import os
-from collections.abc import Iterator, Sequence
-from contextlib import suppress
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
 from fer_deploy.analyze.accounting import check_outputs
 from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.joining import check_room, join_annotated, join_csv, num_rows_in_csv
-from fer_deploy.analyze.parts import PARTS, TABLES, VIDEO, Parts
+from fer_deploy.analyze.parts import TABLES, VIDEO, Parts
 from fer_deploy.analyze.people_seen import people_from_rows, timelines_from_rows
 from fer_deploy.analyze.report import MOST_CARDS, index_html, report_html
+from fer_deploy.analyze.result_files import (
+    ANNOTATED,
+    FACES,
+    INDEX,
+    PAGE,
+    PARQUET,
+    PICTURE,
+    RESULTS,
+    SUMMARY,
+    is_leftover,
+)
 from fer_deploy.analyze.summary import Outcome, Subject, Summary
 from fer_deploy.analyze.tables import num_rows_in_parquet, rows_from_parquet
 from fer_deploy.analyze.timeline import longest_visible, timeline_png
@@ -20,18 +29,7 @@ from fer_deploy.errors import ConfigError
 from fer_deploy.live.sinks.parquet_file import join_parquet
 from fer_deploy.live.sinks.video_joining import num_frames_in
 
-FACES: Final = "faces"
-"""What tables are called: faces.parquet, faces.csv, and the same of frames."""
-PARQUET: Final = f"{FACES}.parquet"
-ANNOTATED: Final = "annotated.mp4"
-PICTURE: Final = "timeline.png"
-PAGE: Final = "report.html"
-SUMMARY: Final = "summary.json"
 _ONE_ROW_A_FACE: Final = (PARQUET, f"{FACES}.csv")
-INDEX: Final = "index.html"
-_LEFTOVERS: Final = "*.part.*"
-"""Of results that were being written when a run was killed."""
-RESULTS: Final = (*(f"{FACES}.{kind}" for kind in TABLES), ANNOTATED, PICTURE, PAGE, SUMMARY)
 
 
 def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject, *, with_video: bool) -> Summary:
@@ -51,8 +49,9 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
         StreamError: what was written does not agree with the accounting.
     """
     with writing(folder):
-        for leftover in folder.glob(_LEFTOVERS):
-            leftover.unlink()
+        for path in folder.iterdir():
+            if is_leftover(path.name):
+                path.unlink()
     kinds = (*TABLES, VIDEO) if with_video else TABLES
     check_room([path for kind in kinds for path in parts.paths(len(end.starts_s), kind)], folder)
     num_rows = _join(parts, folder, end, with_video=with_video)
@@ -70,46 +69,29 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
     return summary
 
 
-def check_videos_stay(videos: Sequence[Path], folders: Sequence[Path]) -> None:
-    """Refuse videos that an analysis into these folders would overwrite or remove.
-
-    Raises:
-        ConfigError: one is a result, by its path or as a hard link, or lies where parts do.
-    """
-    results = (folder / name for folder in folders for name in RESULTS)
-    written = {known: path for path in results for known in _identities(path)}
-    cleared = {_real(folder / PARTS) for folder in folders}
-    leftovers = {_real(folder) for folder in folders}
-    for video in videos:
-        where = _real(video)
-        result = next((written[known] for known in _identities(video) if known in written), None)
-        if cleared.intersection(where.parents) or (where.parent in leftovers and where.match(_LEFTOVERS)):
-            result = where
-        if result is not None:
-            raise ConfigError(
-                f"{video} is a file that its analysis writes, {result}; it would be overwritten. Fix: another --out"
-            )
-
-
-def _identities(path: Path) -> Iterator[Path | tuple[int, int]]:
-    """Yield what tells that two paths are one file, whether it is there or not."""
-    yield _real(path)
-    with suppress(OSError):
-        found = path.stat()
-        yield found.st_dev, found.st_ino
-
-
-def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))  # Path.resolve raises on links that lead in a circle
-
-
 def write_index(out: Path, outcomes: Sequence[Outcome]) -> None:
-    """Write the page that leads to the reports of several videos, in the folder of their folders.
+    """Write the page that leads to the reports of all videos in a folder, those of earlier calls among them.
+
+    Args:
+        out: the folder of the videos' folders.
+        outcomes: of this call.
 
     Raises:
         SinkError: it cannot be written.
     """
-    write_whole(out / INDEX, index_html(outcomes).encode())
+    known = {outcome.folder for outcome in outcomes}
+    with writing(out):
+        earlier = [folder for folder in out.iterdir() if folder not in known]
+    summaries = [(folder, _summary_in(folder)) for folder in earlier]
+    found = [Outcome(Path(summary.video), folder, summary) for folder, summary in summaries if summary is not None]
+    write_whole(out / INDEX, index_html([*outcomes, *found]).encode())
+
+
+def _summary_in(folder: Path) -> Summary | None:
+    try:
+        return Summary.load(folder / SUMMARY)
+    except ConfigError:  # of another version, or of something else
+        return None
 
 
 def remove_results(folder: Path) -> None:

@@ -7,9 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.analyze.people_seen import Timeline
+from fer_deploy.live.palette import COLORS
 
-_COLORS: Final = ("#d1495b", "#7a9e3c", "#7b5ea7", "#f2b134", "#3d7ebf", "#26b3a6", "#b4bcc8", "#8c6d46")
-UNSURE_COLOR: Final = "#e6e8ec"
 _STEPS_S: Final = (
     0.1,
     0.2,
@@ -60,7 +59,7 @@ def stacks_from_timeline(timeline: Timeline) -> Iterator[Stack]:
 
 def colors_of(labels: Sequence[str]) -> dict[str, str]:
     """Return the color of each label by its place."""
-    return {label: _COLORS[index % len(_COLORS)] for index, label in enumerate(labels)}
+    return {label: COLORS[index % len(COLORS)] for index, label in enumerate(labels)}
 
 
 def lasting_text(seconds: float) -> str:
@@ -73,6 +72,11 @@ def clock_text(seconds: float) -> str:
     whole = int(seconds)
     hours, minutes = whole // 3600, whole // 60 % 60
     return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def count_text(num: int, one: str, several: str | None = None) -> str:
+    """Return a number of things: 1 frame, 12,345 frames; `several` where it is not `one` with an s."""
+    return f"{num:,} {one if num == 1 else several or f'{one}s'}"
 
 
 def tick_step_s(duration_s: float, most: int) -> float:

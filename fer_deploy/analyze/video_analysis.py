@@ -2,7 +2,7 @@
 
 import gc
 from collections.abc import Sequence
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,11 +14,12 @@ from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.parts import PARTS, VIDEO, Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.recording import Recording
+from fer_deploy.analyze.result_files import SUMMARY, check_videos_stay, require_own_folder
 from fer_deploy.analyze.segment_sinks import FIX, PartVideoSink, Tally
 from fer_deploy.analyze.summary import Subject, Summary
 from fer_deploy.detectors import DetectorFactory
 from fer_deploy.engines.base import Engine
-from fer_deploy.errors import MissingDependencyError, StreamError
+from fer_deploy.errors import ConfigError, MissingDependencyError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import CsvSink, ParquetSink, Sink
 from fer_deploy.live.sources.video import open_file
@@ -98,16 +99,19 @@ class VideoAnalysis:
             restart: throw away what an earlier run left.
 
         Raises:
-            ConfigError: the folder holds results of another video, model or setting, or the video is a result.
+            ConfigError: the folder holds results of another video, model or setting, or of no analysis at all, or the
+                video is a result.
             StreamError: the video cannot be read, or the accounting is wrong.
             SinkError: results cannot be written.
         """
-        self._results.check_videos_stay([self._video], [self._folder])
+        check_videos_stay([self._video], [self._folder])
+        require_own_folder(self._folder)
         fingerprint = self._fingerprint()
-        summary_file = self._folder / "summary.json"
+        summary_file = self._folder / SUMMARY
         finished = None if restart else Summary.load(summary_file)
         if finished is not None:
             check_same(fingerprint, finished.fingerprint, self._folder)
+            self._remove_parts()
             return finished
         with ExitStack() as opened:
             recording = opened.enter_context(closing(Recording(open_file(self._video))))
@@ -130,6 +134,13 @@ class VideoAnalysis:
             )
             parts.remove()
             return summary
+
+    def _remove_parts(self) -> None:
+        """Remove what a run left that was killed after it wrote the summary."""
+        parts = Parts(self._folder / PARTS)
+        if parts.is_ours:
+            with suppress(ConfigError), parts:  # whoever holds them wrote the summary just now, and is about to do it
+                parts.remove()
 
     def _fingerprint(self) -> Fingerprint:
         models = self._models

@@ -14,6 +14,7 @@ from rich.console import Console
 from fer_deploy.analyze.batch import VideoBatch
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import detector_file
+from fer_deploy.analyze.stacks import count_text
 from fer_deploy.analyze.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, load_results
 from fer_deploy.cli.analyze_progress import ProgressDisplay
@@ -71,13 +72,13 @@ def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
         with ProgressDisplay(console) as display:
             batch = VideoBatch(videos, config, models, display)
             with stop_on_signals(batch.stop) as signals:
-                outcomes = batch.run(lambda outcome: _report(outcome, console), restart=restart)
+                outcomes = batch.run(lambda outcome: _report(outcome, console, of=len(videos)), restart=restart)
     if len(outcomes) < len(videos):
         _say_how_to_go_on(len(outcomes), len(videos), batch.num_frames_kept)
         sys.exit(128 + signals[0])
-    _raise_failures(outcomes)
-    if len(videos) > 1:
-        click.echo(f"all: {config.out / 'index.html'}")
+    _raise_failures(outcomes, batch.index)
+    if batch.index is not None:
+        click.echo(f"all: {batch.index}")
 
 
 def _models(engine: Engine, engine_file: Path, config: AnalyzeConfig) -> Models:
@@ -85,23 +86,28 @@ def _models(engine: Engine, engine_file: Path, config: AnalyzeConfig) -> Models:
     return Models(engine, engine_file, detectors, detector_file(config.detection), describe_detector(config.detection))
 
 
-def _report(outcome: Outcome, console: Console) -> None:
-    """Print what became of a video as soon as it is known."""
+def _report(outcome: Outcome, console: Console, *, of: int) -> None:
+    """Print what became of a video, one `of` so many, once it is known; the failure of a single one is raised later."""
     if outcome.summary is None:
-        console.print(f"{outcome.video}: failed: {outcome.failure}", highlight=False, soft_wrap=True)
+        if of > 1:
+            console.print(f"{outcome.video}: failed: {outcome.failure}", highlight=False, soft_wrap=True)
         return
     summary, counts = outcome.summary, outcome.summary.accounting
     if summary.trouble:
         console.print(f"{outcome.video}: {summary.trouble}", highlight=False, soft_wrap=True)
-    words = [f"{counts.num_analyzed:,} frames", f"{counts.num_faces:,} faces", f"{len(summary.people)} people"]
+    words = [
+        count_text(counts.num_analyzed, "frame"),
+        count_text(counts.num_faces, "face"),
+        count_text(len(summary.people), "person", "people"),
+    ]
     if summary.passers_by.num_tracks:
-        words.append(f"{summary.passers_by.num_tracks} passers-by")
+        words.append(count_text(summary.passers_by.num_tracks, "passer-by", "passers-by"))
     if counts.num_skipped:
-        words.append(f"{counts.num_skipped:,} corrupt frames skipped")
+        words.append(f"{count_text(counts.num_skipped, 'corrupt frame')} skipped")
     click.echo(f"{outcome.video.name}: {', '.join(words)}: {outcome.folder / 'report.html'}")
 
 
-def _raise_failures(outcomes: Sequence[Outcome]) -> None:
+def _raise_failures(outcomes: Sequence[Outcome], index: Path | None) -> None:
     failed = [outcome for outcome in outcomes if outcome.failure is not None]
     if not failed:
         return
@@ -110,7 +116,11 @@ def _raise_failures(outcomes: Sequence[Outcome]) -> None:
     if len(outcomes) == 1:
         raise first
     names = ", ".join(str(outcome.video) for outcome in failed)
-    raise type(first)(f"{len(failed)} of {len(outcomes)} videos could not be analyzed: {names}")
+    where = "above" if index is None else f"above and {index}"
+    raise type(first)(
+        f"{len(failed)} of {len(outcomes)} videos could not be analyzed: {names}. Fix: see {where} for the reasons, "
+        "then give the same command again"
+    )
 
 
 def _say_how_to_go_on(num_done: int, num_videos: int, num_frames_kept: int) -> None:

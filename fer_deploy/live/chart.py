@@ -7,10 +7,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-_COLORS = (
-    (80, 80, 255), (90, 200, 120), (240, 130, 200), (60, 210, 255),
-    (255, 160, 80), (120, 230, 230), (215, 215, 215), (180, 160, 60),
-)  # fmt: skip
+from fer_deploy.live.palette import COLORS, bgr_from_hex
+
+_BGR = tuple(bgr_from_hex(color) for color in COLORS)
 _LETTERS = (235, 235, 235)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 _SHADE = 0.35
@@ -19,7 +18,7 @@ _SHADE = 0.35
 
 def color_of(label: str, labels: tuple[str, ...]) -> tuple[int, int, int]:
     """Return a label's color, BGR; the same in every frame."""
-    return _COLORS[labels.index(label) % len(_COLORS)]
+    return _BGR[labels.index(label) % len(_BGR)]
 
 
 class Chart:

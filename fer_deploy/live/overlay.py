@@ -8,9 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.live.chart import Chart, build_chart, color_of
+from fer_deploy.live.palette import UNSURE_COLOR, bgr_from_hex
 from fer_deploy.vision.types import Box, FaceResult, FrameResult
 
-_GRAY = (170, 170, 170)
+_GRAY = bgr_from_hex(UNSURE_COLOR)
 _INK = (20, 20, 20)
 _FONT = cv2.FONT_HERSHEY_SIMPLEX
 

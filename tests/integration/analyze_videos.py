@@ -5,8 +5,10 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
+import pytest
 
 from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.parts import Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.video_analysis import Models, VideoAnalysis
 from fer_deploy.engines.fake import FakeEngine
@@ -61,6 +63,22 @@ def make_models(engine_file: Path, engine: FakeEngine | None = None) -> Models:
 def make_analysis(path: Path, out: Path, *, progress: AnalysisProgress | None = None, **settings) -> VideoAnalysis:
     models = make_models(path.parent / "engine.onnx")
     return VideoAnalysis(path, out / path.stem, make_config(out, **settings), models, progress or AnalysisProgress())
+
+
+def stop_after_segments(video, out, num):
+    """Run until so many segments are finished."""
+    analysis = make_analysis(video, out)
+    save = Parts.sync
+
+    def sync(self, segment):
+        save(self, segment)
+        if segment == num - 1:
+            analysis.stop()
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Parts, "sync", sync)
+        assert analysis.run() is None
+    assert analysis.num_frames_kept == 24 * num
 
 
 def transport_stream(path: Path) -> Path:

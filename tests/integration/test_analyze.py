@@ -16,6 +16,7 @@ from integration.analyze_videos import (
     make_config,
     make_models,
     picture,
+    stop_after_segments,
     write_squares,
 )
 from integration.live_fakes import num_video_frames
@@ -39,22 +40,6 @@ RESULTS = [
 @pytest.fixture
 def video(tmp_path):
     return write_squares(tmp_path / "squares.mp4", NUM)
-
-
-def stop_after_segments(video, out, num):
-    """Run until so many segments are finished."""
-    analysis = make_analysis(video, out)
-    save = Parts.sync
-
-    def sync(self, segment):
-        save(self, segment)
-        if segment == num - 1:
-            analysis.stop()
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Parts, "sync", sync)
-        assert analysis.run() is None
-    assert analysis.num_frames_kept == 24 * num
 
 
 class TestWhole:
@@ -141,9 +126,9 @@ class TestGoingOn:
     @pytest.mark.parametrize(
         ("settings", "text"),
         [
-            ({"video": False}, "video False instead of True"),
-            ({"pipeline": {"people": {"smoothing_s": 2.0}}}, "pipeline.people.smoothing_s 2.0 instead of "),
-            ({"segment_frames": 48}, "frames_per_segment 48 instead of 24"),
+            ({"video": False}, "--no-video instead of --video"),
+            ({"pipeline": {"people": {"smoothing_s": 2.0}}}, "--smoothing 2.0 instead of "),
+            ({"segment_frames": 48}, "--segment-frames 48 instead of 24"),
         ],
     )
     def test_other_settings(self, video, tmp_path, settings, text, finished):

@@ -1,7 +1,7 @@
 // The newest picture, with the boxes of the same frame drawn over it.
 
 const MAX_CANVAS_PX = 1920;
-const INK = "#141414", UNSURE = "#aaaaaa";
+const INK = "#141414", UNSURE = "#8f8f94";
 
 export class Picture {
   constructor(canvas) {

@@ -4,7 +4,15 @@ import numpy as np
 import pytest
 
 from fer_deploy.analyze.people_seen import Timeline
-from fer_deploy.analyze.stacks import clock_text, colors_of, lasting_text, stacks_from_timeline, tick_step_s, tick_text
+from fer_deploy.analyze.stacks import (
+    clock_text,
+    colors_of,
+    count_text,
+    lasting_text,
+    stacks_from_timeline,
+    tick_step_s,
+    tick_text,
+)
 
 GAP = [np.nan, np.nan]
 
@@ -41,6 +49,15 @@ def test_steps_are_those_of_a_clock(duration_s, step_s):
 @pytest.mark.parametrize(("seconds", "text"), [(4.25, "4.2 s"), (75, "1:15 min"), (3723, "1:02:03 h")])
 def test_lengths(seconds, text):
     assert lasting_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(count_text(1, "frame"), "1 frame"), (count_text(0, "frame"), "0 frames"),
+     (count_text(1234, "person", "people"), "1,234 people"), (count_text(1, "person", "people"), "1 person")],
+)  # fmt: skip
+def test_counts(text, expected):
+    assert text == expected
 
 
 def test_colors_differ():

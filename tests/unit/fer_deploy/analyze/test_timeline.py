@@ -3,13 +3,14 @@
 import cv2
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
 
 from fer_deploy.analyze.accounting import Accounting
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.people_seen import Timeline
 from fer_deploy.analyze.report import report_html
 from fer_deploy.analyze.summary import PassersBy, Person, Summary
-from fer_deploy.analyze.timeline import longest_visible, timeline_png
+from fer_deploy.analyze.timeline import longest_visible, middle_left_out, timeline_png
 
 FINGERPRINT = Fingerprint(video="", engine="", detector="", version="", settings={})
 
@@ -33,11 +34,53 @@ def make_timelines(summary):
     return {person.number: Timeline(edges, probs) for person in summary.people}
 
 
+def picture_of(summary):
+    return cv2.imdecode(np.frombuffer(timeline_png(summary, make_timelines(summary)), np.uint8), cv2.IMREAD_COLOR)
+
+
 @pytest.mark.parametrize(("num", "rows"), [(0, 1), (1, 1), (12, 12), (40, 12)])
 def test_rows_of_the_picture(num, rows):
-    summary = make_summary(num)
-    image = cv2.imdecode(np.frombuffer(timeline_png(summary, make_timelines(summary)), np.uint8), cv2.IMREAD_COLOR)
-    assert image.shape[:2] == (round((1.75 + 0.95 * rows) * 120), 1560)
+    assert picture_of(make_summary(num)).shape[:2] == (round((1.95 + 0.95 * rows) * 120), 1560)
+
+
+@pytest.fixture
+def drawn(monkeypatch):
+    """Figures whose picture was made."""
+    figures = []
+    save = Figure.savefig
+    monkeypatch.setattr(Figure, "savefig", lambda self, *args, **how: figures.append(self) or save(self, *args, **how))
+    return figures
+
+
+@pytest.mark.parametrize("name", ["$\\foo$.mkv", "from $5 to $6.mkv", "a_{^.mp4"])
+def test_a_name_is_not_mathematics(drawn, name):
+    picture_of(make_summary(1, video=name))
+    assert drawn[0].get_suptitle() == name
+    assert not drawn[0]._suptitle.get_parse_math()
+
+
+@pytest.mark.parametrize(
+    "name", ["W" * 200, "会議の録画ファイル" * 9, "two\nlines" * 25], ids=["wide", "boxes", "lines"]
+)
+def test_a_long_name_lacks_its_middle(drawn, name):
+    """Without a warning of letters that no font has: they are errors in tests."""
+    assert (picture_of(make_summary(1, video=f"{name}-end.mp4"))[:40, -8:] == 255).all()
+    title = drawn[0].get_suptitle()
+    assert title[:3] == name[:3]
+    assert title.endswith("-end.mp4")
+    assert title.count("…") == 1
+
+
+def test_title_and_legend_have_a_line_each(drawn):
+    picture_of(make_summary(1, video="a" * 120 + ".mp4"))
+    title, legend = drawn[0]._suptitle, drawn[0].axes[0].get_legend()
+    assert legend.get_window_extent().y1 <= title.get_window_extent().y0
+    assert legend.get_window_extent().y0 >= drawn[0].axes[0].get_window_extent().y1
+
+
+@pytest.mark.parametrize(("num", "text"), [(5, "abc…yz"), (4, "ab…yz"), (3, "ab…z")])
+def test_middle_left_out(num, text):
+    assert middle_left_out("abcdefuvwxyz", num) == text
 
 
 def test_longest_visible_in_order():
@@ -57,3 +100,13 @@ def test_names_are_escaped():
     page = report_html(make_summary(1, video="<b>.mp4"), make_timelines(make_summary(1)), [])
     assert "<b>.mp4" not in page
     assert "&lt;b&gt;.mp4" in page
+
+
+def test_passers_by_are_told_where_there_are_some():
+    summary = make_summary(1)
+    assert "A passer-by is" not in report_html(summary, make_timelines(summary), [])
+    some = summary.model_copy(update={"passers_by": PassersBy(num_tracks=1, num_faces=1)})
+    page = " ".join(report_html(some, make_timelines(some), []).split())
+    assert "here there is 1, with 1 face: too short" in page
+    assert "<b>1</b>person</div>" in page
+    assert "<b>1</b>passer-by</div>" in page

@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from integration.analyze_videos import SquareDetector, write_squares
 from rich.console import Console
 
+from fer_deploy.analyze.fingerprint import FLAGS
 from fer_deploy.analyze.parts import Parts
 from fer_deploy.cli import analyze as analyze_module
 from fer_deploy.cli import analyze_progress, main
@@ -47,7 +48,17 @@ def test_a_bad_one_among_several(tmp_path):
     assert result.exit_code == 8
     assert "bad.mp4: failed: cannot open the file as a video" in result.stderr
     assert "a.mp4: 30 frames" in result.stdout
-    assert f"error: 1 of 2 videos could not be analyzed: {tmp_path}/bad.mp4" in result.stderr
+    assert f"error: 1 of 2 videos could not be analyzed: {tmp_path}/bad.mp4. Fix: see above and " in result.stderr
+    assert f" and {tmp_path}/out/index.html for the reasons, then give the same command again\n" in result.stderr
+
+
+def test_all_are_bad(tmp_path):
+    for name in ("a.mp4", "b.mp4"):
+        (tmp_path / name).write_text("no video")
+    result = analyze(tmp_path, tmp_path / "a.mp4", tmp_path / "b.mp4")
+    assert result.exit_code == 8
+    assert "2 of 2 videos could not be analyzed" in result.stderr
+    assert "Fix: see above for the reasons, then give the same command again" in result.stderr
 
 
 @pytest.mark.parametrize("name", ["talk [final].mp4", "[", "[/b]", "[red]"])
@@ -76,6 +87,47 @@ def test_a_bad_one_alone(tmp_path):
     result = analyze(tmp_path, tmp_path / "bad.mp4")
     assert result.exit_code == 8
     assert "error: cannot open the file as a video" in result.stderr
+    assert result.output.count("cannot open the file as a video") == 1
+
+
+def test_one_of_everything(tmp_path):
+    result = analyze(tmp_path, write_squares(tmp_path / "a.mp4", 1, squares=1))
+    assert result.exit_code == 0, result.output
+    assert "a.mp4: 1 frame, 1 face, 0 people, 1 passer-by: " in result.stdout
+
+
+def test_the_page_of_all_is_told(tmp_path):
+    videos = [write_squares(tmp_path / f"{name}.mp4", 3) for name in "ab"]
+    assert f"all: {tmp_path}/out/index.html\n" in analyze(tmp_path, *videos).stdout
+
+
+def test_a_folder(tmp_path):
+    result = analyze(tmp_path, tmp_path)
+    assert result.exit_code == 8
+    assert f"error: {tmp_path} is a folder, expected a video. Fix: fer-deploy analyze {tmp_path}/*.mp4" in result.stderr
+
+
+@pytest.mark.parametrize("source", ["0", "12", "-", "synthetic"])
+def test_what_only_live_takes(tmp_path, source):
+    result = analyze(tmp_path, source)
+    assert result.exit_code == 8
+    assert f"cannot read the video {source}: No such file or directory. Fix: fer-deploy live --source {source}\n" in (
+        result.stderr
+    )
+
+
+def test_out_is_a_file(tmp_path):
+    (tmp_path / "out").touch()
+    result = analyze(tmp_path, tmp_path / "a.mp4")
+    assert result.exit_code == 2
+    assert f"cannot write into {tmp_path}/out: {tmp_path}/out is a file, expected a folder. Fix: another --out" in (
+        result.stderr
+    )
+
+
+def test_other_settings_are_told_by_flags_that_exist():
+    known = {flag for parameter in analyze_module.command.params for flag in parameter.opts}
+    assert known.issuperset(FLAGS.values())
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

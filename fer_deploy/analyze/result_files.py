@@ -1,0 +1,112 @@
+"""What a video's folder may hold of ours, by name: everything else in it is somebody's, and stays."""
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Final
+
+from fer_deploy.analyze.parts import PARTS, TABLES, Parts, finished_name
+from fer_deploy.errors import ConfigError
+
+FACES: Final = "faces"
+"""What tables are called: faces.parquet, faces.csv, and the same of frames."""
+PARQUET: Final = f"{FACES}.parquet"
+ANNOTATED: Final = "annotated.mp4"
+PICTURE: Final = "timeline.png"
+PAGE: Final = "report.html"
+SUMMARY: Final = "summary.json"
+INDEX: Final = "index.html"
+"""In --out, beside the videos' folders."""
+GENERATOR: Final = "fer-deploy analyze"
+"""By which index.html says that it is ours."""
+RESULTS: Final = (*(f"{FACES}.{kind}" for kind in TABLES), ANNOTATED, PICTURE, PAGE, SUMMARY)
+_HEAD_BYTES: Final = 4096
+
+
+def is_leftover(name: str) -> bool:
+    """Whether a file beside the results has the name of one that was being written when a run was killed."""
+    return finished_name(name) in RESULTS
+
+
+def is_our_index(out: Path) -> bool:
+    """Whether the index.html in --out is one that an analysis wrote."""
+    try:
+        with (out / INDEX).open("rb") as page:
+            return f'content="{GENERATOR}"'.encode() in page.read(_HEAD_BYTES)
+    except OSError:
+        return False
+
+
+def require_no_index_of_others(out: Path) -> None:
+    """Refuse to write index.html over one that no analysis has made.
+
+    Raises:
+        ConfigError: there is such a file.
+    """
+    if os.path.lexists(out / INDEX) and not is_our_index(out):
+        raise ConfigError(f"{out / INDEX} is not ours; it would be overwritten. Fix: another --out")
+
+
+def require_no_file_in_the_way(folder: Path) -> None:
+    """Make sure that a folder is there or can be made.
+
+    Raises:
+        ConfigError: a file has its name, or that of one above it.
+    """
+    found = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
+    if found is not None and not found.is_dir():
+        raise ConfigError(f"cannot write into {folder}: {found} is a file, expected a folder. Fix: another --out")
+
+
+def require_own_folder(folder: Path) -> None:
+    """Refuse a folder whose files would be overwritten although no analysis has made them.
+
+    Raises:
+        ConfigError: results or parts lie there without what each of our runs leaves beside them, or a file is where a
+            folder is to be.
+    """
+    require_no_file_in_the_way(folder)
+    parts = Parts(folder / PARTS)
+    if (folder / SUMMARY).exists() or parts.is_ours:
+        return
+    foreign = [name for name in RESULTS if os.path.lexists(folder / name)]
+    foreign += [] if parts.is_empty else [PARTS]
+    if foreign:
+        raise ConfigError(
+            f"{folder} holds {', '.join(foreign)}, but neither {SUMMARY} nor a checkpoint: no analysis made that, and "
+            "it would be overwritten. Fix: another --out"
+        )
+
+
+def check_videos_stay(videos: Sequence[Path], folders: Sequence[Path]) -> None:
+    """Refuse videos that an analysis into these folders would overwrite or remove.
+
+    Raises:
+        ConfigError: one is a result, by its path or as a hard link, or lies where parts do.
+    """
+    results = (folder / name for folder in folders for name in RESULTS)
+    written = {known: path for path in results for known in _identities(path)}
+    cleared = {_real(folder / PARTS) for folder in folders}
+    beside = {_real(folder) for folder in folders}
+    for video in videos:
+        where = _real(video)
+        result = next((written[known] for known in _identities(video) if known in written), None)
+        if cleared.intersection(where.parents) or (where.parent in beside and is_leftover(where.name)):
+            result = where
+        if result is not None:
+            raise ConfigError(
+                f"{video} is a file that its analysis writes, {result}; it would be overwritten. Fix: another --out"
+            )
+
+
+def _identities(path: Path) -> Iterator[Path | tuple[int, int]]:
+    """Yield what tells that two paths are one file, whether it is there or not."""
+    yield _real(path)
+    with suppress(OSError):
+        found = path.stat()
+        yield found.st_dev, found.st_ino
+
+
+def _real(path: Path) -> Path:
+    return Path(os.path.realpath(path))  # Path.resolve raises on links that lead in a circle

@@ -1,0 +1,36 @@
+"""What is not as it was, in words that a user gave."""
+
+import pytest
+
+from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.fingerprint import FLAGS, Fingerprint
+from fer_deploy.settings import load_settings
+
+
+def fingerprint(tmp_path, **settings):
+    (tmp_path / "file").touch()
+    config = load_settings(AnalyzeConfig, None, {"out": tmp_path} | settings)
+    return Fingerprint.of(tmp_path / "file", config, engine=tmp_path / "file", detector=None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"video": False}, "--no-video instead of --video"),
+        ({"detection": {"min_face": 40}}, "--min-face 40 instead of unset"),
+        ({"detection": {"roi": "0,0,0.5,1"}}, "--roi 0.0,0.0,0.5,1.0 instead of unset"),
+        ({"pipeline": {"people": {"smoothing_s": 2.0}}}, "--smoothing 2.0 instead of "),
+        ({"pipeline": {"people": {"keep_s": 9.0}}}, "pipeline.people.keep_s 9.0 instead of "),
+    ],
+)
+def test_settings_by_their_flags(tmp_path, settings, text):
+    (difference,) = fingerprint(tmp_path, **settings).differences(fingerprint(tmp_path))
+    assert difference.startswith(text)
+
+
+def test_nothing(tmp_path):
+    assert fingerprint(tmp_path).differences(fingerprint(tmp_path)) == []
+
+
+def test_flags_stand_for_settings(tmp_path):
+    assert fingerprint(tmp_path).settings.keys() >= FLAGS.keys()
