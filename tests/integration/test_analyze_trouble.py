@@ -2,22 +2,18 @@
 
 import shutil
 from collections import namedtuple
-from pathlib import Path
 
 import av
 import pytest
-from integration.analyze_videos import SIZE, make_analysis, make_config, make_models, transport_stream, write_squares
+from integration.analyze_videos import SIZE, make_analysis, transport_stream, write_squares
 from integration.live_fakes import num_video_frames
 
 from fer_deploy.analyze.parts import Parts
-from fer_deploy.analyze.progress import AnalysisProgress
-from fer_deploy.analyze.video_analysis import VideoAnalysis
 from fer_deploy.engines.fake import FakeEngine
-from fer_deploy.errors import ConfigError, EngineError, SinkError, StreamError
+from fer_deploy.errors import EngineError, SinkError, StreamError
 from fer_deploy.live.sinks.video_joining import move_index_to_front
 
 NUM = 3 * 24 + 5
-LINKS = {"link.mp4": Path.symlink_to, "hard.mp4": Path.hardlink_to}
 Disk = namedtuple("Disk", "total used free")
 
 
@@ -66,21 +62,6 @@ def test_a_file_that_breaks_off(video, tmp_path):
     assert "fewer than it announces" in (tmp_path / "out/half/report.html").read_text()
 
 
-@pytest.mark.parametrize("name", ["annotated.mp4", "a.1.part.mp4", "parts/000000.mp4", "link.mp4", "hard.mp4"])
-def test_a_video_that_is_a_result(tmp_path, name):
-    folder = tmp_path / "out"
-    (folder / "parts").mkdir(parents=True)
-    video = write_squares(folder / ("annotated.mp4" if name in LINKS else name), 3)
-    if name in LINKS:
-        LINKS[name](tmp_path / name, video)
-        video = tmp_path / name
-    before = video.read_bytes()
-    analysis = VideoAnalysis(video, folder, make_config(tmp_path), make_models(tmp_path / "e"), AnalysisProgress())
-    with pytest.raises(ConfigError, match=r"is a file that its analysis writes, .*Fix: another --out"):
-        analysis.run(restart=True)
-    assert video.read_bytes() == before
-
-
 def test_another_size_in_mid_stream(tmp_path):
     """MPEG-TS can be concatenated; the second half is of another resolution."""
     halves = []
@@ -92,12 +73,6 @@ def test_another_size_in_mid_stream(tmp_path):
     summary = make_analysis(path, tmp_path / "out").run()
     assert (summary.num_size_changes, summary.picture_size) == (1, SIZE)
     assert num_video_frames(tmp_path / "out/changes/annotated.mp4") == summary.accounting.num_analyzed == 60
-
-
-def test_a_folder_that_cannot_be_made(video, tmp_path):
-    (tmp_path / "out").write_text("in the way")
-    with pytest.raises(SinkError, match=r"cannot write .*parts: Not a directory. Fix: check the folder's permissions"):
-        make_analysis(video, tmp_path / "out").run()
 
 
 def test_no_room_to_join(video, tmp_path, monkeypatch):
