@@ -10,7 +10,7 @@ from fer_deploy.live.output_files import frames_path
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.csv_file import CsvFile
 from fer_deploy.live.sinks.table_file import Columns, Row, TableFile
-from fer_deploy.live.sinks.unfinished import require_no_folder
+from fer_deploy.live.sinks.unfinished import replaceable
 from fer_deploy.vision.types import FaceResult, FrameResult
 
 FRAME_COLUMNS: Columns = {"frame": int, "time_s": float, "source": int, "name": str, "num_faces": int}
@@ -44,14 +44,13 @@ class TableSink(Sink):
             fix: what to give instead where it cannot be written, for messages, such as "another --csv".
 
         Raises:
-            SinkError: a folder has the name of one, or `create` fails.
+            SinkError: something that is no file has the name of one, or `create` fails.
         """
-        for wanted in (path, frames_path(path)):
-            require_no_folder(wanted, fix=fix)
+        of_faces, of_frames = (replaceable(wanted, fix=fix) for wanted in (path, frames_path(path)))
         self._path, self._labels = path, labels
-        self._faces = create(path, face_columns(labels), fix=fix)
+        self._faces = create(of_faces, face_columns(labels), fix=fix)
         try:
-            self._frames = create(frames_path(path), FRAME_COLUMNS, fix=fix)
+            self._frames = create(of_frames, FRAME_COLUMNS, fix=fix)
         except SinkError:
             self._faces.leave()
             raise

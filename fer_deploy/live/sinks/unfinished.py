@@ -12,18 +12,22 @@ def unfinished_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
 
 
-def require_no_folder(path: Path, *, fix: str) -> None:
-    """Make sure that a file can take this name in the end.
+def replaceable(path: Path, *, fix: str) -> Path:
+    """Return the name that a file can take in the end; behind a symbolic link it is that of the file it leads to.
 
     Args:
         path: of the file.
         fix: what to give instead, for the message, such as "another --csv".
 
     Raises:
-        SinkError: a folder has it.
+        SinkError: a folder, a device or a pipe has it: it would be lost.
     """
-    if path.is_dir():
+    real = Path(os.path.realpath(path))
+    if real.is_dir():
         raise SinkError(f"cannot write {path}: Is a directory. Fix: {fix}")
+    if real.exists() and not real.is_file():
+        raise SinkError(f"cannot write {path}: it is a device or a pipe, expected a file or nothing. Fix: {fix}")
+    return real if path.is_symlink() else path
 
 
 def take_name(part: Path, path: Path) -> None:

@@ -9,7 +9,7 @@ import av
 from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.picture_fit import fit_picture
-from fer_deploy.live.sinks.unfinished import require_no_folder, take_name, unfinished_path
+from fer_deploy.live.sinks.unfinished import replaceable, take_name, unfinished_path
 from fer_deploy.live.sinks.video_encoder import VIDEO_SUFFIXES, VideoEncoder
 from fer_deploy.live.sinks.video_joining import move_index_to_front, num_frames_in
 from fer_deploy.vision.types import FrameResult
@@ -43,11 +43,11 @@ class VideoSink(Sink):
 
         Raises:
             ConfigError: the suffix names no known container.
-            SinkError: the folder cannot be written, or a folder has that name.
+            SinkError: the folder cannot be written, or something that is no file has that name.
         """
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             raise ConfigError(f"cannot record {path}: known video suffixes are {', '.join(VIDEO_SUFFIXES)}. Fix: {fix}")
-        require_no_folder(path, fix=fix)
+        path = replaceable(path, fix=fix)
         self._path, self._fps, self._is_live, self.source = path, fps, is_live, source
         self._fix = fix
         self._part = unfinished_path(path)

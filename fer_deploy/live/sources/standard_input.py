@@ -4,6 +4,7 @@ import os
 import re
 import select
 import stat
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -111,6 +112,28 @@ class StoppablePipe:
         )
 
 
+class RedirectedFile(StoppablePipe):
+    """A file behind `<`. Unlike in a pipe there is a way back: most MP4 files have their index at the end."""
+
+    def __init__(self, handle: int, stopped: threading.Event, stall_s: float, health: SourceHealth) -> None:
+        """See `StoppablePipe`; places count from where the descriptor stands."""
+        super().__init__(handle, stopped, stall_s, health)
+        self._start = os.lseek(handle, 0, os.SEEK_CUR)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        """Go to a place, as `io.IOBase.seek`."""
+        if whence == os.SEEK_SET:
+            offset += self._start
+        elif whence == os.SEEK_CUR:
+            offset -= len(self._peeked)
+        self._peeked = b""
+        return os.lseek(self._handle, offset, whence) - self._start
+
+    def tell(self) -> int:
+        """Return the place, as `io.IOBase.tell`."""
+        return os.lseek(self._handle, 0, os.SEEK_CUR) - len(self._peeked) - self._start
+
+
 class PipeSource(Source):
     """Frames from a pipe: MJPEG, whatever FFmpeg recognizes, or raw ones.
 
@@ -131,6 +154,8 @@ class PipeSource(Source):
         """
         super().__init__()
         self.name = "standard input"
+        if handle == 0 and sys.stdin is None:  # closed at the start; the number may be another file's by now
+            raise StreamError(f"{self.name} is closed. Fix: camera-program | fer-deploy ...")
         try:
             self.is_live = not stat.S_ISREG(os.fstat(handle).st_mode)
         except OSError as err:
@@ -140,7 +165,8 @@ class PipeSource(Source):
         self.health.state = "connecting"
         self._raw = raw
         self.fps = raw.fps if raw else ASSUMED_FPS
-        self._pipe = StoppablePipe(handle, self._stopped, config.stall_s, self.health)
+        reader = StoppablePipe if self.is_live else RedirectedFile
+        self._pipe = reader(handle, self._stopped, config.stall_s, self.health)
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames until the writer ends.
@@ -164,8 +190,10 @@ class PipeSource(Source):
             yield Frame(picture, index, time_s, now_ns)
             index += 1
         if index == 0 and not self._stopped.is_set():
+            why = f" ({self.health.last_error})" if self.health.last_error else ""
             raise StreamError(
-                f"{self.name} ended before a whole frame had come. Fix: look at what the program before it says"
+                f"{self.name} ended before a whole frame had come{why}. Fix: look at what the program before it says; "
+                "MP4 goes through a pipe with its index in front only (ffmpeg -movflags faststart), or as --source FILE"
             )
 
     def _raw_frames(self, raw: RawLayout) -> Iterator[tuple[NDArray[np.uint8], None]]:

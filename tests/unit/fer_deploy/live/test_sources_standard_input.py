@@ -81,6 +81,17 @@ class TestMjpeg:
             frames = drain(PipeSource(None, SourceConfig(), file.fileno()))
         assert len(frames) == 6
 
+    @pytest.mark.parametrize("before", [b"", b"a line that something else has read\n"])
+    def test_an_mp4_whose_index_is_at_its_end(self, write_video, tmp_path, before):
+        """As FFmpeg writes them by default; where a file can be gone back in, that is no obstacle."""
+        video = write_video("a.mp4", "mp4v").read_bytes()
+        assert video.index(b"moov") > video.index(b"mdat")
+        (tmp_path / "behind").write_bytes(before + video)
+        with (tmp_path / "behind").open("rb", buffering=0) as file:
+            assert file.read(len(before)) == before
+            frames = drain(PipeSource(None, SourceConfig(), file.fileno()))
+        assert [frame.index for frame in frames] == list(range(6))
+
     @pytest.mark.parametrize("content", [b"", b"hello, I am a text\n" * 50])
     def test_no_pictures(self, pipe, content):
         reading, file = pipe
@@ -185,6 +196,11 @@ class TestWaiting:
         file.close()
         thread.join(30)
         assert health.state == "running"
+
+    def test_a_shell_that_closed_it(self, monkeypatch):
+        monkeypatch.setattr("sys.stdin", None)
+        with pytest.raises(StreamError, match=r"standard input is closed\. Fix: camera-program \|"):
+            PipeSource(None, SourceConfig())
 
     def test_closed_descriptor(self):
         with pytest.raises(StreamError, match=r"cannot read standard input: Bad file descriptor\. Fix: "):
