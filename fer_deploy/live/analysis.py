@@ -6,6 +6,7 @@ The detector looks at every k-th frame. In a recording the faces between two suc
 are known; live they are predicted.
 """
 
+import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
@@ -15,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.engines.base import Engine
+from fer_deploy.errors import ConfigError
 from fer_deploy.live.intake import Chunk
 from fer_deploy.live.load import DetectionInterval
 from fer_deploy.live.sources import Source
@@ -25,6 +27,7 @@ from fer_deploy.vision.postprocess import emotions_from_logits
 from fer_deploy.vision.preprocess import CropConfig, images_from_faces
 from fer_deploy.vision.types import Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
+_log = logging.getLogger(__name__)
 Faces = tuple[TrackedFace, ...]
 Deliver = Callable[[FrameResult], None]
 
@@ -118,7 +121,13 @@ class SourceAnalysis:
             self._hand_over(frames, results, timer.of_one_frame(len(frames)), taken_ns)
 
     def _find(self, frame: Frame, detector: Detector) -> list[Detection]:
-        return detector.detect(frame.frame_bgr, None if frame.is_photo else self._source.first_size)
+        if not frame.is_photo:
+            return detector.detect(frame.frame_bgr, self._source.first_size)
+        try:
+            return detector.detect(frame.frame_bgr, None)
+        except ConfigError as err:  # a region that is outside of this picture, not of the others
+            _log.warning("%s: %s", frame.name, err)
+            return []
 
     def _frames_to_look_at(self, chunk: Chunk) -> list[bool]:
         """In a recording each k-th, counted from the chunk's end, so that both sides of what lies between are known.

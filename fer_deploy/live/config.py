@@ -78,6 +78,14 @@ class OutputConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _names_tell_the_kind(self) -> Self:
+        for name, suffix in (("csv", ".csv"), ("parquet", ".parquet"), ("jsonl", ".jsonl")):
+            for other, path in (("csv", self.csv), ("parquet", self.parquet), ("jsonl", self.jsonl)):
+                if path is not None and other != name and path.suffix.lower() == suffix:
+                    raise ValueError(f"{other} {path} would not be what its name says. Fix: --{name} {path}")
+        return self
+
+    @model_validator(mode="after")
     def _token_has_a_page(self) -> Self:
         if self.serve_token is not None and self.serve is None:
             raise ValueError("serve_token is given, and no page is served. Fix: --serve 8080, or no --serve-token")

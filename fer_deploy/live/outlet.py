@@ -108,7 +108,8 @@ class Outlet:
         if self.failure is not None:
             num_dropped += self._buffer.num_forgotten + self._is_writing
         files = tuple(map(str, self.sink.files))
-        return SinkSnapshot(self.sink.name, self._num_written, num_dropped, failure, files)
+        num_written = self._num_written - self.sink.num_dropped
+        return SinkSnapshot(self.sink.name, num_written, num_dropped, failure, files)
 
     def error(self) -> FerDeployError | None:
         """Return the failure as an error of this package, or None."""

@@ -227,6 +227,11 @@ class TestRegion:
         source = SizedSource([(200, 80), (100, 80)], names=("a.png", "b.png"))
         assert self.boxes(source) == [[Box(50, 0, 100, 80)]] * 2
 
+    def test_a_photo_without_such_pixels_costs_no_other_one(self, caplog):
+        source = SizedSource([(200, 80), (40, 30), (100, 80)], names=("a.png", "small.png", "c.png"))
+        assert self.boxes(source) == [[Box(50, 0, 100, 80)], [], [Box(50, 0, 100, 80)]]
+        assert "small.png: the region 50,0,100,80 has no pixel in a frame of 40x30" in caplog.text
+
     def test_a_camera_without_such_pixels_leaves_the_others_running(self, caplog):
         small, whole = SizedSource([(40, 30)] * 300), SizedSource([(100, 80)] * 30)
         with pytest.raises(ConfigError, match=r"has no pixel in a frame of 40x30\. Fix: "):

@@ -95,6 +95,7 @@ class MqttSink(Sink):
         self._with_source = num_sources > 1
         self._refusal = ""
         self._is_connected = threading.Event()
+        self._was_connected = False
         self._unsent: deque[Any] = deque()
         self._client = self._connecting_client()
 
@@ -119,6 +120,7 @@ class MqttSink(Sink):
 
     def _on_connect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         if not reason.is_failure:
+            self._was_connected = True
             self._is_connected.set()
         elif reason.getName() not in _TEMPORARY:
             self._refusal = str(reason)
@@ -161,7 +163,11 @@ class MqttSink(Sink):
             self._unsent.popleft()
 
     def close(self) -> None:
-        """Give the last messages a moment to leave, say goodbye to the broker, and end paho's thread."""
+        """Give the last messages a moment to leave, say goodbye to the broker, and end paho's thread.
+
+        Raises:
+            SinkError: the broker was never reached.
+        """
         deadline = time.monotonic() + _FAREWELL_S
         try:
             self._forget_settled()
@@ -173,3 +179,8 @@ class MqttSink(Sink):
             self._client.disconnect()
         finally:
             self._client.loop_stop()
+        if self.num_dropped and not self._was_connected and not self._refusal:
+            raise SinkError(
+                f"{self.address} was never reached, all {self.num_dropped} messages are lost. "
+                "Fix: check the address, and that the broker runs"
+            )

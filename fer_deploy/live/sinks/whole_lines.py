@@ -1,5 +1,6 @@
 """WholeLines: a text file that never holds half a line, however its writer ends."""
 
+import errno
 import os
 import select
 from contextlib import suppress
@@ -55,6 +56,8 @@ class WholeLines:
             if self._path != STANDARD_OUTPUT:  # where others write too, and have written before
                 with suppress(OSError):  # a pipe or a device cannot be cut
                     os.ftruncate(self._file.fileno(), self._size_bytes)
+            if err.errno == errno.EPIPE:
+                raise SinkError("whoever read the lines has ended. Fix: keep it running, or write to a file") from err
             raise SinkError(
                 f"cannot write {self._path}: {err.strerror}. The lines before are whole. "
                 f"Fix: free some space, or {self._fix}"

@@ -69,9 +69,15 @@ def test_user_and_password_reach_the_broker(broker):
 def test_frames_without_a_broker_are_dropped_and_counted(make_result):
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
-    with MqttSink(f"mqtt://127.0.0.1:{port}/t") as sink:
-        assert all(sink.write(make_result(index), None) for index in range(5))
+    sink = MqttSink(f"mqtt://127.0.0.1:{port}/t")
+    assert all(sink.write(make_result(index), None) for index in range(5))
     assert sink.num_dropped == 5
+    with pytest.raises(SinkError, match=r"was never reached, all 5 messages are lost\. Fix: check the address"):
+        sink.close()
+
+
+def test_a_run_of_no_frame_needs_no_broker():
+    MqttSink("mqtt://127.0.0.1:1/t").close()
 
 
 def test_connects_again_when_the_broker_comes_back(make_result):
@@ -200,10 +206,11 @@ class TestTls:
     # paho leaves the socket of a failed handshake to garbage collection.
     @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
     def test_tells_nothing_to_one_that_is_not(self, secure, make_result):
-        with MqttSink(f"mqtts://me:secret@127.0.0.1:{secure.port}/t") as sink:
-            secure.next("no handshake")
-            sink.write(make_result(), None)
-        assert sink.num_dropped == 1
+        sink = MqttSink(f"mqtts://me:secret@127.0.0.1:{secure.port}/t")
+        secure.next("no handshake")
+        sink.write(make_result(), None)
+        with pytest.raises(SinkError, match="was never reached, all 1 messages are lost"):
+            sink.close()
 
 
 def test_without_paho(monkeypatch):
