@@ -52,8 +52,8 @@ def report_dict(snapshot: LiveSnapshot, throughput_fps: float) -> dict[str, Any]
 
 def _named_files(snapshot: LiveSnapshot) -> dict[str, str | list[str]]:
     first: dict[str, list[str]] = {}
-    for sink in snapshot.sinks if snapshot.num_frames else ():
-        if sink.files:
+    for sink in snapshot.sinks:
+        if sink.files and sink.num_written:
             first.setdefault(_SETTINGS.get(sink.name, sink.name), []).append(sink.files[0])
     has_several = len(snapshot.sources) > 1
     return {name: files if name == "record" and has_several else files[0] for name, files in first.items()}
@@ -79,8 +79,8 @@ def print_report(snapshot: LiveSnapshot, throughput_fps: float, *, beside_result
     for sink in snapshot.sinks:
         if sink.num_dropped or sink.failure:
             say(f"{sink.name}: {sink.num_written} written, {sink.num_dropped} dropped {sink.failure}".rstrip())
-    for sink in snapshot.sinks if snapshot.num_frames else ():
-        if sink.files:
+    for sink in snapshot.sinks:
+        if sink.files and sink.num_written:
             say(f"{_FILE_WORDS.get(sink.name, sink.name)}: {', '.join(sink.files)}")
 
 

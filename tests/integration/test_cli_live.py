@@ -156,3 +156,11 @@ def test_brackets_of_names_are_shown_and_no_markup(tmp_path, tiny_onnx, monkeypa
     result = live("--source", "synthetic", "--engine", tiny_onnx, "--no-display", "--max-frames", 1)
     assert result.exit_code == 0, result.stderr
     assert "detector: YuNet (/a [final]/y[/b].onnx)" in result.stderr
+
+
+def test_a_file_that_took_nothing_is_not_named(tiny_onnx):
+    flags = ("--engine", tiny_onnx, "--no-display", "--max-frames", 3, "--jsonl", "/dev/full")
+    result = live("--source", "synthetic", *flags)
+    assert result.exit_code == 8
+    assert "results: /dev/full" not in result.stdout
+    assert "jsonl: 0 written" in result.stdout
