@@ -59,8 +59,8 @@ def test_a_picture_of_the_folder(here):
 
 
 def test_two_outputs_with_one_name():
-    said = refusal(output={"csv": "t.csv", "jsonl": "t.frames.csv"})
-    assert "csv and jsonl are the same file, t.frames.csv. Fix: another --jsonl" in said
+    said = refusal(output={"csv": "t.txt", "jsonl": "t.frames.txt"})
+    assert "csv and jsonl are the same file, t.frames.txt. Fix: another --jsonl" in said
 
 
 def test_the_models_are_spared(monkeypatch):
