@@ -104,12 +104,12 @@ class Outlet:
     def snapshot(self) -> SinkSnapshot:
         """Return what it has written and dropped."""
         failure = "" if self.failure is None else str(self.failure)
-        num_dropped = self._buffer.num_dropped + self.sink.num_dropped
+        num_lost = self.sink.num_dropped
+        num_dropped = self._buffer.num_dropped + num_lost
         if self.failure is not None:
             num_dropped += self._buffer.num_forgotten + self._is_writing
         files = tuple(map(str, self.sink.files))
-        num_written = self._num_written - self.sink.num_dropped
-        return SinkSnapshot(self.sink.name, num_written, num_dropped, failure, files)
+        return SinkSnapshot(self.sink.name, max(0, self._num_written - num_lost), num_dropped, failure, files, num_lost)
 
     def error(self) -> FerDeployError | None:
         """Return the failure as an error of this package, or None."""
@@ -127,4 +127,4 @@ class Outlet:
             return
         self.failure = err
         if self._is_live:
-            _log.warning("the %s output has failed, and the run goes on without it: %s", self.sink.name, err)
+            _log.warning("the %s output has failed: %s", self.sink.name, err)

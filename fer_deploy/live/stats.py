@@ -60,13 +60,22 @@ class SourceSnapshot:
 
 @dataclass(frozen=True)
 class SinkSnapshot:
-    """One output at one moment; `failure` is empty while it works, `files` until they are finished."""
+    """One output at one moment.
+
+    Attributes:
+        num_written: results that stand where they should.
+        num_dropped: results that do not.
+        failure: empty while it works.
+        files: empty until they are finished.
+        num_lost: of the dropped ones, those that it had taken before: what it took never becomes less.
+    """
 
     name: str
     num_written: int
     num_dropped: int
     failure: str
     files: tuple[str, ...] = ()
+    num_lost: int = 0
 
 
 @dataclass(frozen=True)

@@ -184,7 +184,7 @@ class TestSinksOfLiveLoops:
         pipeline = make_pipeline(ScriptedSource(None, is_live=True), [first, last])
         with pytest.raises(SinkError, match="Input/output error"):
             run_guarded(pipeline)
-        assert [message.count("the run goes on without it") for message in caplog.messages[:2]] == [1, 1]
+        assert [message.count("output has failed") for message in caplog.messages[:2]] == [1, 1]
         assert len(last.indices) == 50
 
     def test_a_sink_that_hangs_is_given_up(self, monkeypatch):

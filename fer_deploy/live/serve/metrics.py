@@ -84,7 +84,7 @@ class _SnapshotCollector(Collector):
         dropped = CounterMetricFamily("fer_live_sink_dropped", "Results that an output missed.", labels=["sink"])
         failed = GaugeMetricFamily("fer_live_sink_failed", "1 where an output has failed.", labels=["sink"])
         for name, sink in zip(_distinct(sink.name for sink in sinks), sinks, strict=True):
-            written.add_metric([name], sink.num_written)
+            written.add_metric([name], sink.num_written + sink.num_lost)
             dropped.add_metric([name], sink.num_dropped)
             failed.add_metric([name], bool(sink.failure))
         yield from (written, dropped, failed)

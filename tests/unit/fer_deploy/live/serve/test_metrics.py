@@ -1,6 +1,7 @@
 """The exposition, read back by Prometheus's own parsers."""
 
 import re
+from dataclasses import replace
 
 import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
@@ -9,7 +10,9 @@ from unit.fer_deploy.live.serve.stage import make_snapshot
 
 from fer_deploy.live.serve.health import Health
 from fer_deploy.live.serve.metrics import PageCounts, exposition
+from fer_deploy.live.stats import SinkSnapshot
 
+WRITTEN = ("fer_live_sink_written_total", ("sink", "mqtt"))
 COUNTS = PageCounts({"happy": 12, "unsure": 3}, num_viewers=2, num_encoded=40)
 
 
@@ -91,3 +94,10 @@ def test_names_are_escaped():
 )
 def test_content_type(accept, expected):
     assert exposition(make_snapshot(), Health.OK, COUNTS, accept=accept)[1].startswith(expected)
+
+
+def test_what_an_output_took_is_never_less_than_before():
+    """A counter that falls is one that began anew to Prometheus: messages may be lost after they were taken."""
+    sinks = (SinkSnapshot("mqtt", 10, 2, "", num_lost=0), SinkSnapshot("mqtt", 7, 5, "", num_lost=3))
+    written = [samples(replace(make_snapshot(), sinks=(sink,)))[WRITTEN] for sink in sinks]
+    assert written == [10, 10]
