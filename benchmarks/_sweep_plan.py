@@ -121,5 +121,5 @@ def write_trials(entries: tuple[Entry, ...], out: Path, *, teacher: Path | None 
             folder.mkdir(parents=True, exist_ok=True)
             file = out / f"{folder.name}.yaml"
             file.write_text(yaml.safe_dump(resolved.model_dump(mode="json"), sort_keys=False))
-            trials.append(Trial(entry.folder_name, seed, file, folder, needs_votes=resolved.ferplus_share > 0))
+            trials.append(Trial(entry.folder_name, seed, file, folder, needs_votes=resolved.needs_votes))
     return trials

@@ -50,8 +50,17 @@ class ModelSpec(_Frozen):
     spec_version: Literal[1]
     architecture: str
     labels: tuple[Annotated[str, Field(max_length=200)], ...] = Field(min_length=2, max_length=10_000)
+    label_set: Literal["fer2013", "ferplus"] | None = Field(
+        default=None, description="whose answer the labels are: FER2013's, or that of FER+'s ten taggers; None: unknown"
+    )
     input: InputSpec
     precision: Precision = Precision.FP32
+    temperature: float = Field(
+        default=1.0, gt=0, allow_inf_nan=False, description="probabilities are softmax(logits / temperature)"
+    )
+    unsure_below: float | None = Field(
+        default=None, ge=0, le=1, description="confidence below which the answer is wrong more often than right"
+    )
     metrics: dict[str, Any] = Field(default_factory=dict)
     provenance: dict[str, Any] = Field(default_factory=dict)
     quantization: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = Field(

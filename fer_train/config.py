@@ -14,6 +14,10 @@ TEST_SPLIT = "PrivateTest"
 """FER2013's test split: measured, never chosen by."""
 
 
+NUM_FERPLUS_CLASSES = 8
+"""FER2013's seven and contempt."""
+
+
 class Strict(BaseModel):
     """Frozen, and unknown keys are errors."""
 
@@ -102,6 +106,11 @@ class TrainConfig(Strict):
     pretrained: str | None = Field(
         default=None, description="state dict of the torchvision model of that name, from your disk, to start from"
     )
+    labels: Literal["fer2013", "ferplus"] = Field(
+        default="fer2013",
+        description="what a face is taken for: FER2013's label (seven classes), or what FER+'s ten taggers voted "
+        "(the same seven and contempt, num_classes: 8); ferplus needs --ferplus, or teachers alone",
+    )
     num_classes: int = Field(default=7, ge=2)
     dropout: float = Field(default=0.3, ge=0, lt=1)
     image_size: int = Field(default=48, ge=16, le=48, description="pixels a side, of the last phase and of validation")
@@ -158,6 +167,16 @@ class TrainConfig(Strict):
         sizes = [*(phase.image_size for phase in self.size_phases), self.image_size]
         if sizes != sorted(sizes):
             raise ValueError(f"size_phases must grow up to image_size, got {sizes}")
+        if self.labels == "ferplus" and self.num_classes != NUM_FERPLUS_CLASSES:
+            raise ValueError(
+                f"labels: ferplus has {NUM_FERPLUS_CLASSES} classes, num_classes is {self.num_classes}. "
+                f"Fix: num_classes: {NUM_FERPLUS_CLASSES}"
+            )
+        if self.labels == "ferplus" and self.ferplus_share:
+            raise ValueError(
+                "labels: ferplus learns from the votes alone; ferplus_share blends them into FER2013's labels. "
+                "Fix: ferplus_share: 0, or labels: fer2013"
+            )
         if self.init is not None and self.pretrained is not None:
             raise ValueError("init and pretrained both name weights to start from; give one")
         if isinstance(self.scheduler, Cosine) and self.scheduler.warmup_epochs >= self.num_epochs:
@@ -177,6 +196,16 @@ class TrainConfig(Strict):
                 "validation split. Fix: validation_split: PublicTest"
             )
         return self
+
+    @property
+    def needs_votes(self) -> bool:
+        """Whether the targets are made of FER+'s votes, so that the data must bring them."""
+        return self.ferplus_share > 0 or (self.labels == "ferplus" and not self.learns_from_teachers_alone)
+
+    @property
+    def learns_from_teachers_alone(self) -> bool:
+        """Whether teachers have the whole weight in the loss, so that no label is looked at."""
+        return self.distillation is not None and self.distillation.weight == 1
 
     def image_size_at(self, epoch: int) -> int:
         """Return the side in pixels of the training images in this epoch, counted from 0."""

@@ -11,9 +11,11 @@ from torch import nn
 from fer_train.amp import MixedPrecision, resolve_device, resolve_precision
 from fer_train.checkpoint import load_release, load_state
 from fer_train.config import TrainConfig
+from fer_train.data.faces import labels_for
 from fer_train.distributed import ALONE, World, local_device
 from fer_train.ema import WarmAverage
 from fer_train.errors import CheckpointError, ConfigError
+from fer_train.label_columns import load_aligned, require_shared
 from fer_train.models import build_model
 from fer_train.quantization import prepare_qat
 from fer_train.schedule import Schedule, build_optimizer
@@ -101,7 +103,7 @@ def build_run(
         config.model, num_classes=config.num_classes, dropout=config.dropout,
         pretrained=Path(config.pretrained) if fresh and config.pretrained else None,
     )  # fmt: skip
-    ancestor = _load_init(model, config.init) if fresh and config.init else None
+    ancestor = _load_init(model, config) if fresh and config.init else None
     model = model.to(device)
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
@@ -147,15 +149,18 @@ def read_state(last: Path, config: TrainConfig, digest: str) -> dict[str, Any]:
     return state
 
 
-def _load_init(model: nn.Module, path: str) -> dict[str, Any]:
-    """Copy a release's weights into the model and return its provenance."""
-    weights, spec = load_release(Path(path))
+def _load_init(model: nn.Module, config: TrainConfig) -> dict[str, Any]:
+    """Copy a release's weights into the model, its classes by label name, and return its provenance."""
+    path = Path(config.init or "")
+    weights, spec = load_release(path)
+    names, wanted = spec["labels"], labels_for(config.num_classes, config.labels)
+    require_shared(names, wanted, what=f"init {path}", fix="num_classes and labels as it has them, or leave init out")
     try:
-        model.load_state_dict(weights.state_dict())
-    except RuntimeError as err:
+        load_aligned(model, weights.state_dict(), names, wanted)
+    except (RuntimeError, KeyError) as err:
         raise ConfigError(
-            f"init {path} is of another model or number of classes than this config: {spec['architecture']}, "
-            f"{len(spec['labels'])} classes. Fix: set model and num_classes to these, or leave init out"
+            f"init {path} is of another model than this config: {spec['architecture']}, not {config.model}. "
+            f"Fix: model: {spec['architecture']}, or leave init out"
         ) from err
     provenance: dict[str, Any] = spec["provenance"]
     return provenance
@@ -165,4 +170,5 @@ def _teachers(config: TrainConfig, device: torch.device) -> Teachers | None:
     wanted = config.distillation
     if wanted is None:
         return None
-    return Teachers(wanted.teachers, num_classes=config.num_classes, temperature=wanted.temperature, device=device)
+    labels = labels_for(config.num_classes, config.labels)
+    return Teachers(wanted.teachers, labels=labels, temperature=wanted.temperature, device=device)

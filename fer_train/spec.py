@@ -37,7 +37,8 @@ def describe_model(
     return {
         "spec_version": SPEC_VERSION,
         "architecture": config.model,
-        "labels": labels_for(config.num_classes),
+        "labels": labels_for(config.num_classes, config.labels),
+        "label_set": config.labels,
         "input": {
             "name": "images", "height": config.image_size, "width": config.image_size, "channels": 1, "dtype": "uint8",
             "color": "gray", "mean": PIXEL_MEAN, "std": PIXEL_STD,
@@ -52,7 +53,7 @@ def describe_model(
             "num_faces": faces.counts(),
             "row_lists": [asdict(row_list) for row_list in faces.row_lists],
             "config": config.model_dump(mode="json"),
-            **({"ferplus_sha256": faces.votes_sha256} if config.ferplus_share else {}),
+            **({"ferplus_sha256": faces.votes_sha256} if faces.votes_sha256 and config.needs_votes else {}),
             **({} if hardware is None else {"hardware": hardware}),
             **({} if precision is None else {"precision": precision, "num_processes": num_processes}),
             **({} if kept is None else {"kept": kept}),

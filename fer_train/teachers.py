@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,10 @@ from torch import Tensor
 
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD, normalize
 from fer_train.checkpoint import write_content
-from fer_train.data.faces import Faces, labels_for
+from fer_train.data.faces import Faces
 from fer_train.distributed import is_first_process
 from fer_train.ensemble import Member, load_ensemble, load_member
-from fer_train.errors import ConfigError
+from fer_train.label_columns import align_probs, require_shared
 
 BATCH_SIZE = 256
 
@@ -29,20 +30,28 @@ _log = logging.getLogger(__name__)
 class Teachers:
     """Averages members' probabilities at one temperature; nothing here learns."""
 
-    def __init__(self, paths: tuple[str, ...], *, num_classes: int, temperature: float, device: torch.device) -> None:
+    def __init__(
+        self, paths: tuple[str, ...], *, labels: Sequence[str], temperature: float, device: torch.device
+    ) -> None:
         """Load releases and ensembles; each path counts the same.
 
+        Args:
+            paths: releases (.safetensors) and ensembles (.json).
+            labels: what the student learns; a teacher's answers are brought into this order by name.
+            temperature: divides the teachers' logits.
+            device: where they run.
+
         Raises:
-            ConfigError: a teacher knows other labels than the student shall learn.
+            ConfigError: a teacher's labels and the student's are not the same, nor one a part of the other.
             CheckpointError: a file that cannot be used.
         """
         self._members = [member for path in paths for member in _load(Path(path), 1 / len(paths))]
+        self._labels = tuple(labels)
         for member in self._members:
-            if member.spec["labels"] != labels_for(num_classes):
-                raise ConfigError(
-                    f"teacher {member.path} knows the labels {member.spec['labels']}, the student shall learn "
-                    f"{labels_for(num_classes)}. Fix: another --teacher, or num_classes as the teacher has it"
-                )
+            require_shared(
+                member.spec["labels"], labels, what=f"teacher {member.path}",
+                fix="another --teacher, or num_classes and labels as the teacher has them",
+            )  # fmt: skip
             member.model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self._temperature = temperature
         self._device = device
@@ -60,18 +69,19 @@ class Teachers:
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """Return probabilities (n, C) for the student's normalized images (n, 1, S, S), at the temperature."""
-        answers = [
-            member.weight * F.softmax(member.model(_as_wanted(images, member.spec)).float() / self._temperature, dim=1)
-            for member in self._members
-        ]
+        answers = [member.weight * self._answer(member, images) for member in self._members]
         return torch.stack(answers).sum(dim=0)
+
+    def _answer(self, member: Member, images: Tensor) -> Tensor:
+        logits = member.model(_as_wanted(images, member.spec)).float()
+        return align_probs(F.softmax(logits / self._temperature, dim=1), member.spec["labels"], self._labels)
 
     def answers(self, faces: Faces, kept: Path) -> Tensor:
         """Return `ask_all(faces)`, from the file `kept` where that holds the answers of these teachers to these faces.
 
         Asking takes minutes on a CPU, and a resumed run must learn from the same answers.
         """
-        question = [faces.digest(), str(self._temperature), *(f"{m.sha256} {m.weight}" for m in self._members)]
+        question = [faces.digest(), str(self._temperature), *self._labels, *(f"{m.sha256} {m.weight}" for m in self._members)]
         key = hashlib.sha256("\n".join(question).encode()).hexdigest()
         try:
             with safe_open(kept, framework="pt") as file:

@@ -1,4 +1,4 @@
-"""FER+ votes as shares of FER2013's classes: as they were cast, or translated into FER2013's own way of labelling.
+"""FER+ votes translated into FER2013's own way of labelling.
 
 FER+'s taggers see neutral faces where FER2013's labels say sad or angry, so their shares pull a model away from the
 labels that it is measured by. What FER2013 calls a face that got such votes can be learned from the rows themselves: a
@@ -11,12 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.linear_model import LogisticRegression
 
-from fer_train.data.ferplus import VOTES
-
-VOTES_OF_EMOTIONS = tuple(
-    VOTES.index(name) for name in ("anger", "disgust", "fear", "happiness", "sadness", "surprise", "neutral")
-)
-"""FER+'s columns in the order of FER2013's labels; contempt, unknown and "not a face" have no label there."""
+from fer_train.data.faces import EMOTIONS
 
 _PSEUDO_VOTES = 0.3
 """Added to each count before its logarithm."""
@@ -26,15 +21,6 @@ _DECIMALS = 4
 """Kept of a share, so that a resumed run has the same targets whatever the number of threads."""
 
 
-def vote_shares(votes: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return (N, 7): the shares of FER2013's classes among those votes that went to one of them; 0 where none did."""
-    counts = votes[:, VOTES_OF_EMOTIONS].astype(np.float32)
-    total = counts.sum(axis=1, keepdims=True)
-    shares = np.zeros_like(counts)
-    np.divide(counts, total, out=shares, where=total > 0)
-    return shares
-
-
 def translated_votes(votes: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return (N, 7): how likely each class is as FER2013's label of a face that got such votes; 0 without any vote.
 
@@ -42,7 +28,7 @@ def translated_votes(votes: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDA
         votes: (N, 10) counts in the order of `VOTES`.
         labels: (N,) classes 0 to 6 of the same faces; the regression is fitted on them.
     """
-    shares = np.zeros((len(votes), len(VOTES_OF_EMOTIONS)), dtype=np.float32)
+    shares = np.zeros((len(votes), len(EMOTIONS)), dtype=np.float32)
     voted = votes.any(axis=1)
     classes = np.unique(labels[voted])
     if len(classes) < 2:

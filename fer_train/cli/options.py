@@ -15,10 +15,11 @@ from numpy.typing import NDArray
 from fer_train.config import TrainConfig
 from fer_train.data import Faces, apply_protocol, read_faces
 from fer_train.data.cache import file_sha256
+from fer_train.data.consensus import relabel_by_votes
 from fer_train.data.faces import RowList
 from fer_train.data.splits import read_row_numbers
 from fer_train.distributed import is_first_process
-from fer_train.errors import DataError, Terminated
+from fer_train.errors import ConfigError, DataError, Terminated
 
 _RowFile = tuple[Path | None, NDArray[np.int64] | None]
 
@@ -51,14 +52,22 @@ def load_training_faces(
     if twin_rows is not None and config.protocol != "clean":
         logging.warning("--twin-rows is not used: the protocol is %s. --exclude holds under both", config.protocol)
         twin_rows = None
-    if ferplus is not None and not config.ferplus_share:
+    if ferplus is not None and not config.ferplus_share and config.labels != "ferplus":
         logging.warning("--ferplus is not used: ferplus_share is 0. To learn from the votes: ferplus_share: 0.5")
         ferplus = None
+    if ferplus is None and config.labels == "ferplus" and config.needs_votes:
+        raise ConfigError(
+            "labels: ferplus learns from the votes of FER+'s taggers, and none were given. Fix: --ferplus "
+            "fer2013new.csv (github.com/microsoft/FERPlus), or learn from the released model alone: fer-train distill "
+            "--teacher weights/senet-ferplus.safetensors --weight 1"
+        )
     faces = read_faces(data_path, ferplus=ferplus)
     twins, excluded = (None if path is None else read_row_numbers(path) for path in (twin_rows, exclude))
     training_rows = faces.rows[faces.splits == config.train_split]
     _check_lists(training_rows, config, {"--twin-rows": (twin_rows, twins), "--exclude": (exclude, excluded)})
     kept = apply_protocol(faces, config.protocol, config.train_split, twins, exclude_rows=excluded)
+    if config.labels == "ferplus" and kept.votes is not None:
+        kept = relabel_by_votes(kept, train_split=config.train_split)
     logging.info("%s protocol leaves out %d rows: %s", config.protocol, len(faces) - len(kept), kept.counts())
     return replace(kept, row_lists=tuple(
         RowList(flag, path.name, file_sha256(path), int(np.isin(training_rows, rows).sum()))

@@ -10,12 +10,17 @@ from numpy.typing import NDArray
 
 EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 """FER2013's classes in the order of its label numbers 0 to 6 (Goodfellow et al. 2013, arXiv 1307.0414)."""
+FERPLUS_EMOTIONS = (*EMOTIONS, "contempt")
+"""The classes of FER+'s votes (Barsoum et al. 2016, arXiv 1608.01041), FER2013's first and in the same order."""
+LABEL_SETS: dict[str, tuple[str, ...]] = {"fer2013": EMOTIONS, "ferplus": FERPLUS_EMOTIONS}
+"""Label set to its classes."""
 FACE_SIZE = 48
 
 
-def labels_for(num_classes: int) -> list[str]:
-    """Return the names of the classes: `EMOTIONS` for seven of them, else class_0, class_1, ..."""
-    return list(EMOTIONS) if num_classes == len(EMOTIONS) else [f"class_{c}" for c in range(num_classes)]
+def labels_for(num_classes: int, label_set: str = "fer2013") -> list[str]:
+    """Return the names of the classes: those of the label set where it has so many, else class_0, class_1, ..."""
+    names = LABEL_SETS[label_set]
+    return list(names) if num_classes == len(names) else [f"class_{c}" for c in range(num_classes)]
 
 
 @dataclass(frozen=True)
@@ -41,13 +46,14 @@ class Faces:
 
     Attributes:
         images: (N, 48, 48) uint8, gray; another side after `resized`.
-        labels: (N,) int64, an index into `EMOTIONS`.
+        labels: (N,) int64, an index into the classes of `label_set`.
         splits: (N,) str, the split's name as its source has it, such as "Training".
         rows: (N,) int64, the row number in Kaggle's CSV, counted from 0; -1 where the source does not tell.
         source_sha256: digest of what the faces were read from.
         votes: (N, 10) uint8 counts of FER+ taggers, in `ferplus.VOTES` order, or None.
         row_lists: the files by which rows were left out.
         votes_sha256: of the file of the votes, or "".
+        label_set: what `labels` index: a key of `LABEL_SETS`.
     """
 
     images: NDArray[np.uint8]
@@ -58,6 +64,7 @@ class Faces:
     votes: NDArray[np.uint8] | None = None
     row_lists: tuple[RowList, ...] = ()
     votes_sha256: str = ""
+    label_set: str = "fer2013"
 
     def __len__(self) -> int:
         return len(self.labels)

@@ -8,6 +8,7 @@ from unit.fer_train.synthetic_faces import make_faces, tiny_config
 
 from fer_train.augment import normalize
 from fer_train.checkpoint import load_release, load_state, read_spec_json, save_release
+from fer_train.data.faces import labels_for
 from fer_train.ensemble import Ensemble
 from fer_train.errors import CheckpointError, ConfigError
 from fer_train.loop import fit
@@ -37,7 +38,7 @@ def release(path, *, seed=0, image_size=16, num_classes=7, mean_std=None):
 
 
 def teachers(*paths, num_classes=7, temperature=1.0):
-    return Teachers(tuple(map(str, paths)), num_classes=num_classes, temperature=temperature, device=CPU)
+    return Teachers(tuple(map(str, paths)), labels=labels_for(num_classes), temperature=temperature, device=CPU)
 
 
 def pixels(image_size=16):
