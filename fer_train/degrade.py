@@ -22,7 +22,7 @@ Images = NDArray[np.uint8]
 
 SOFT_SIGMA = 1.2
 DIM_STD = 25.0
-"""Of "dim and soft": what crops of people in video look like beside FER2013's (measured: pixel deviation 25 against 54)."""
+"""Of "dim and soft": crops of people in video have a pixel deviation of 25, FER2013's faces one of 54 (measured)."""
 BLUR_SIGMAS = (0.5, 0.8, 1.2, 1.6, 2.0, 3.0)
 CONTRAST_STDS = (40.0, 25.0, 16.0, 10.0, 6.0)
 SIDES = (36, 24, 18, 14, 10)
@@ -61,7 +61,7 @@ def faded(images: Images, std: float) -> Images:
         seen = float(pixels.std())
         if seen <= std:
             return face
-        return np.clip(np.rint((pixels - pixels.mean()) * (std / seen) + pixels.mean()), 0, 255).astype(np.uint8)
+        return np.asarray(np.clip(np.rint((pixels - pixels.mean()) * (std / seen) + pixels.mean()), 0, 255), np.uint8)
 
     return _each(images, fade)
 

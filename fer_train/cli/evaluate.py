@@ -33,9 +33,9 @@ from fer_train.tta import VIEWS
 @click.option("--ten-crop", is_flag=True, help="Also the mean over ten crops of each face; ten times the work.")
 @click.option(
     "--json", "as_json", is_flag=True,
-    help="Print one JSON object: checkpoint, split, and labels.<fer2013|ferplus> with why_not_clean, "
-    "votes.<view> (kl, agreement; with --ferplus) and views.<view>.<protocol> with num_faces, loss, accuracy, f1, "
-    "precision, recall, ece, brier, accuracy_interval, f1_interval, per_class, confusion.",
+    help="Print one JSON object: checkpoint, split, label_set, why_not_clean, and views.<view>.<protocol> with "
+    "num_faces, loss, accuracy, f1, precision, recall, ece, brier, accuracy_interval, f1_interval, per_class, "
+    "confusion; the same for each label set under labels.<fer2013|ferplus>, with the fit to the votes.",
 )  # fmt: skip
 @click.option("--confusion", type=options.PATH, help="Write the confusion matrix here, as PNG: plain, official.")
 @click.option(
@@ -123,17 +123,24 @@ def _json(measured: list[Evaluation], checkpoint_path: Path) -> dict[str, object
     return {
         "checkpoint": str(checkpoint_path),
         "split": measured[0].split,
+        "label_set": measured[0].label_set,
+        "why_not_clean": measured[0].why_not_clean or None,
+        "views": _views(measured[0]),
         "labels": {
             evaluation.label_set: {
                 "why_not_clean": evaluation.why_not_clean or None,
                 "votes": {view: asdict(fit) for view, fit in evaluation.votes.items()},
-                "views": {
-                    view: {protocol: None if m is None else m.to_dict() for protocol, m in by_protocol.items()}
-                    for view, by_protocol in evaluation.metrics.items()
-                },
+                "views": _views(evaluation),
             }
             for evaluation in measured
         },
+    }
+
+
+def _views(evaluation: Evaluation) -> dict[str, Any]:
+    return {
+        view: {protocol: None if m is None else m.to_dict() for protocol, m in by_protocol.items()}
+        for view, by_protocol in evaluation.metrics.items()
     }
 
 

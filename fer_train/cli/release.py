@@ -42,8 +42,8 @@ from fer_train.report import plot_degraded, write_plots
 @click.option("--plots", type=options.PATH, help="Write the PNGs of `fer-train evaluate --plots` into this folder.")
 @options.device
 def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten_crop: bool, recalibrate: bool,
-            ferplus: Path | None, twin_rows: Path | None, exclude: Path | None, fp32: bool, out: Path,
-            notes: Path | None, plots: Path | None, device: str | None) -> None:  # fmt: skip
+            fp32: bool, out: Path, notes: Path | None, plots: Path | None, device: str | None,
+            **lists: Path | None) -> None:  # fmt: skip
     """Write fp16 weights with their measures in the ModelSpec, a model card and a picture of degraded faces beside it.
 
     The temperature is fitted on the first split: probabilities are softmax(logits / temperature). A model of FER+'s
@@ -57,6 +57,7 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
     target = resolve_device(device or "auto")
     model, spec = checkpoint.load_release(checkpoint_path)
     own = spec.get("label_set", "fer2013")
+    ferplus = lists["ferplus"]
     if own == "ferplus" and ferplus is None:
         raise ConfigError(
             f"{checkpoint_path} answers as FER+'s taggers do and is measured against them. "
@@ -72,9 +73,8 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
         )
     if recalibrate:
         config = config_from_dict(spec["provenance"]["config"], where=str(checkpoint_path))
-        kept = options.load_training_faces(
-            config, data_path, ferplus=ferplus if config.needs_votes else None, twin_rows=twin_rows, exclude=exclude
-        )
+        rows = lists | {"ferplus": ferplus if config.needs_votes else None}
+        kept = options.load_training_faces(config, data_path, **rows)
         _recalibrate(model.to(target), take_split(kept, config.train_split), spec)
     if not fp32:
         model = _rounded_to_half(model, checkpoint_path)
