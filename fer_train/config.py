@@ -97,7 +97,7 @@ class SizePhase(Strict):
 class TrainConfig(Strict):
     """One training run. YAML keys are these names."""
 
-    model: Literal["net", "senet", "resnet18", "efficientnet_b0", "vit"] = "net"
+    model: Literal["net", "senet", "nano", "resnet18", "efficientnet_b0", "vit"] = "net"
     init: str | None = Field(default=None, description="release (.safetensors) to start from; none: random weights")
     pretrained: str | None = Field(
         default=None, description="state dict of the torchvision model of that name, from your disk, to start from"
