@@ -1,4 +1,4 @@
-"""Nano: a small residual network for edge boxes and crowds, 32-64-128 channels, 0.98 M parameters.
+"""Nano: a small residual network for edge boxes and crowds, 32-64-128 channels, 0.97 M parameters.
 
 One face of 48x48 costs 59 M multiply-adds. Residual basic blocks after He et al. 2015 (arXiv 1512.03385). Every layer
 is one that INT8 engines run fast: dense convolutions with 32 channels or more, batch norm, ReLU and addition. There is
