@@ -85,7 +85,9 @@ def emotions_of(clip: Clip, engine: Engine, noise: float) -> list[list[Emotion]]
     for clean, faces in zip(clip.frames, clip.truth, strict=True):
         frame = np.clip(clean + rng.normal(0, noise, clean.shape), 0, 255).astype(np.uint8)
         images = images_from_faces(frame, [face.detection for face in faces], engine.spec.input, CropConfig())
-        answers.append(emotions_from_logits(engine.infer(images), engine.spec.labels))
+        answers.append(
+            emotions_from_logits(engine.infer(images), engine.spec.labels, temperature=engine.spec.temperature)
+        )
     return answers
 
 

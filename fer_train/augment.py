@@ -64,8 +64,8 @@ class Draw:
 
     def rows(self, chosen: slice) -> "Draw":
         """Return the draw of some of the faces: one process's share of a batch."""
-        parts = (getattr(self, part.name) for part in fields(self))
-        return Draw(*(None if part is None else part[chosen] for part in parts))
+        parts: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
+        return replace(self, **{name: part[chosen] for name, part in parts.items() if part is not None})
 
 
 def augment(images: Tensor, config: AugmentConfig, image_size: int, generator: torch.Generator) -> Tensor:

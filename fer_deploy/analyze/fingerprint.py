@@ -19,6 +19,7 @@ _SAMPLE_BYTES: Final = 2**20
 _LIVE_SOURCES: Final = ("-", "synthetic")
 _WITHOUT_INFLUENCE: Final = (
     "out",
+    "model",
     "engine",
     "trust_plan",
     "allow_host_code",

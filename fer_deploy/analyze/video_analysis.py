@@ -200,9 +200,9 @@ class VideoAnalysis:
 
     def _analyze_segment(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
         """Analyze the next segment and return the state after it; None if `stop` came before its end."""
-        config, labels = self._config.pipeline, self._models.engine.spec.labels
-        known = state.people
-        people = People(config.people, labels) if known is None else People.from_state(config.people, labels, known)
+        config, spec, known = self._config.pipeline, self._models.engine.spec, state.people
+        how = config.people.for_model(spec)
+        people = People(how, spec.labels) if known is None else People.from_state(how, spec.labels, known)
         segment = recording.segment(self._config.frames_per_segment)
         segment.first_size = state.picture_size  # of the video's first frame, which may be of another segment
         tally = Tally()

@@ -23,12 +23,13 @@ from fer_deploy.cli.options import (
     PATH,
     VIDEO_PATH,
     analysis_options,
+    engine_line,
     engine_options,
     nested,
     stop_on_signals,
 )  # fmt: skip
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
-from fer_deploy.engines import Engine, bundled_model_for, open_engine
+from fer_deploy.engines import Engine
 from fer_deploy.settings import load_settings
 
 
@@ -62,12 +63,9 @@ def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
     load_results()  # what is not installed is to show before hours of work
     console = Console(stderr=True, markup=False)  # files may have brackets in their names
-    engine_file = config.engine or bundled_model_for(config.device)
-    permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
-    # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.
-    with open_engine(engine_file, device=config.device, threads=1, **permissions) as engine:
-        console.print(f"engine: {engine.description}", highlight=False)
-        models = _models(engine, engine_file, config)
+    with config.open() as engine:
+        console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
+        models = _models(engine, config)
         console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
         with ProgressDisplay(console) as display:
             batch = VideoBatch(videos, config, models, display)
@@ -81,9 +79,11 @@ def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
         click.echo(f"all: {batch.index}")
 
 
-def _models(engine: Engine, engine_file: Path, config: AnalyzeConfig) -> Models:
+def _models(engine: Engine, config: AnalyzeConfig) -> Models:
     detectors = build_detectors(config.detection)
-    return Models(engine, engine_file, detectors, detector_file(config.detection), describe_detector(config.detection))
+    return Models(
+        engine, config.engine_file, detectors, detector_file(config.detection), describe_detector(config.detection)
+    )
 
 
 def _report(outcome: Outcome, console: Console, *, of: int) -> None:

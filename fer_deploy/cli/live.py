@@ -16,9 +16,17 @@ from rich.live import Live
 from rich.text import Text
 
 from fer_deploy.cli.live_report import print_report, progress_line, report_dict
-from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
+from fer_deploy.cli.options import (
+    ANALYSIS_GROUPS,
+    PATH,
+    analysis_options,
+    engine_line,
+    engine_options,
+    nested,
+    stop_on_signals,
+)
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
-from fer_deploy.engines import Engine, bundled_model_for, open_engine
+from fer_deploy.engines import Engine
 from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
@@ -89,15 +97,8 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     console = Console(stderr=True, markup=False)  # names of files and addresses have brackets, too
     logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
-    # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.
-    with (
-        _ended_by_signals(console) as waiting,
-        open_engine(
-            config.engine or bundled_model_for(config.device), device=config.device, threads=1, **permissions
-        ) as engine,
-    ):
-        console.print(f"engine: {engine.description}", highlight=False)
+    with _ended_by_signals(console) as waiting, config.open() as engine:
+        console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
         pipeline = _open_pipeline(config, engine, console, waiting)
         try:
             with _progress(console) as on_progress:

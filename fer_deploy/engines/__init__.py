@@ -4,7 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from fer_deploy.artifacts import require_file
+from fer_deploy.artifacts import Family, require_file
 from fer_deploy.engines.base import Device, Engine
 from fer_deploy.errors import ArtifactError, ConfigError, MissingDependencyError
 
@@ -59,15 +59,15 @@ def open_engine(
     return engine
 
 
-def bundled_model_for(device: Device) -> Path:
-    """Return the path of the bundled model that runs best on a device: INT8 where a CPU multiplies integers.
+def bundled_model_for(device: Device, family: Family = "ferplus") -> Path:
+    """Return the path of the family's bundled model that runs best on a device: INT8 where a CPU multiplies integers.
 
     Raises:
         ArtifactError: the installation lacks it.
         MissingDependencyError: ONNX Runtime is not installed.
     """
     choose = _load("fer_deploy.engines.bundled:bundled_model_for", "cpu", what="choose the bundled model")
-    path: Path = choose(device)
+    path: Path = choose(device, family)
     return path
 
 

@@ -112,7 +112,8 @@ class SourceAnalysis:
             timer.done("wait")  # for other workers' turns: no work of this source's
             logits = self._engine.infer(images)
         timer.done("infer")
-        emotions = emotions_from_logits(logits, self._engine.spec.labels)
+        spec = self._engine.spec
+        emotions = emotions_from_logits(logits, spec.labels, temperature=spec.temperature)
         with self._handover.turn(chunk.ticket):
             timer.done("wait")
             results = self._smooth(frames, faces, emotions)

@@ -8,7 +8,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.yunet_file import file_at_hand
-from fer_deploy.engines.base import Device
+from fer_deploy.engines.config import EngineChoice
 from fer_deploy.live.output_files import Named, files_of_sources, frames_path, require_apart, video_paths
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.config import SourceConfig
@@ -100,7 +100,7 @@ class OutputConfig(Settings):
         return named + ([] if self.jsonl in (None, STANDARD_OUTPUT) else [("jsonl", self.jsonl)])
 
 
-class LiveConfig(Settings):
+class LiveConfig(EngineChoice):
     """One run of `fer-deploy live`; YAML keys and flags have these names, groups are nested in YAML."""
 
     source: Annotated[tuple[str, ...], BeforeValidator(_texts_of_sources), AfterValidator(_nameable)] = Field(
@@ -108,12 +108,6 @@ class LiveConfig(Settings):
         min_length=1,
     )  # fmt: skip
     realtime: bool = Field(default=False, description="play recordings at their own speed, as a camera would")
-    engine: Path | None = Field(
-        default=None, strict=False, description="model file; none: the one that ships with the package"
-    )
-    device: Device = "auto"
-    trust_plan: bool = Field(default=False, description="load a TensorRT plan that its manifest does not vouch for")
-    allow_host_code: bool = Field(default=False, description="let a plan's lean runtime run on the host")
     detection: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
     stream: SourceConfig = SourceConfig()

@@ -81,7 +81,7 @@ class LivePipeline:
                               multiple=1 if fixed == "auto" else fixed)  # fmt: skip
         load = WorkerLoad(self._num_workers)
         self._intervals = [load.interval(fixed, is_live=source.is_live) for source in self._sources]
-        met = people or [People(self._config.people, self._labels) for _ in self._sources]
+        met = people or [People(self._config.people.for_model(engine.spec), self._labels) for _ in self._sources]
         self._analyses = [
             SourceAnalysis(known, engine, self._config.crop, interval, source=source, deliver=self._deliver)
             for known, interval, source in zip(met, self._intervals, self._sources, strict=True)

@@ -9,10 +9,14 @@ from pydantic import Field
 
 from fer_deploy.errors import ConfigError
 from fer_deploy.settings import Settings
+from fer_deploy.spec import ModelSpec
 from fer_deploy.vision.interpolation import faces_between
 from fer_deploy.vision.smoothing import Smoothing
 from fer_deploy.vision.tracks import Tracker
 from fer_deploy.vision.types import Detection, Emotion, FaceResult, TrackedFace
+
+DEFAULT_UNSURE_BELOW = 0.4
+"""For models whose ModelSpec names no limit."""
 
 
 class PeopleConfig(Settings):
@@ -24,15 +28,23 @@ class PeopleConfig(Settings):
     hysteresis: float = Field(
         default=0.2, ge=0, le=1, description="lead in probability that another label needs to be shown instead"
     )
-    unsure_below: float = Field(
-        default=0.4, ge=0, le=1, description="smoothed probability of the shown label below which it is `unsure`"
-    )
+    unsure_below: float | None = Field(
+        default=None, ge=0, le=1, description="smoothed probability of the shown label below which it is `unsure`; "
+        "none: the model's own limit, below which it is wrong more often than right"
+    )  # fmt: skip
     keep_s: float = Field(
         default=2.0, gt=0, le=60, description="seconds that a face may be unseen and still be the same person"
     )
     reach: float = Field(
         default=1.0, gt=0, le=10, description="face sizes from its expected place at which a face may turn up, at most"
     )
+
+    def for_model(self, spec: ModelSpec) -> Self:
+        """Return the settings with the model's own limit for "unsure" where none was given."""
+        if self.unsure_below is not None:
+            return self
+        limit = DEFAULT_UNSURE_BELOW if spec.unsure_below is None else spec.unsure_below
+        return self.model_copy(update={"unsure_below": limit})
 
 
 class People:
@@ -58,7 +70,7 @@ class People:
             labels,
             smoothing_s=config.smoothing_s,
             hysteresis=config.hysteresis,
-            unsure_below=config.unsure_below,
+            unsure_below=DEFAULT_UNSURE_BELOW if config.unsure_below is None else config.unsure_below,
             keep_s=config.keep_s,
         )
 

@@ -81,7 +81,9 @@ class TestEveryVariant:
 
 
 def test_bundled_model_for_all_that_the_flavor_offers(tmp_path):
-    manifest = build_plan(bundled_model(), tmp_path / "senet-fp16.plan", BuildConfig(flavor=Flavor.TENSORRT_RTX))
+    manifest = build_plan(
+        bundled_model(), tmp_path / "senet-ferplus-fp16.plan", BuildConfig(flavor=Flavor.TENSORRT_RTX)
+    )
     assert manifest.precision_proof.convolutions == {"Half": 27}
     assert manifest.target.compute_capabilities == ("8.0", "8.6", "8.9", "12.0", "12.1")
     assert manifest.plan_bytes > 0.9 * bundled_model().stat().st_size  # the weights are inside, as halves

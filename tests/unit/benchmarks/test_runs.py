@@ -2,9 +2,10 @@ import json
 
 import numpy as np
 import pytest
-import runs
 from click.testing import CliRunner
 from safetensors.numpy import save_file
+
+import runs
 
 HARDWARE = "A CPU, 2 cores, torch 2"
 TEACHERS = [{"path": "net1.safetensors", "sha256": "18c426ccc5f0", "architecture": "net"}]

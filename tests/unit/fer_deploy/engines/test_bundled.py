@@ -30,18 +30,18 @@ def test_a_system_that_tells_nothing_has_none(tmp_path):
 
 
 @pytest.mark.parametrize(("device", "providers", "text", "name"), [
-    ("cpu", ["CPUExecutionProvider"], VNNI, "senet-int8-cpu.onnx"),
-    ("cpu", ["CPUExecutionProvider"], OLD, "senet-fp16.onnx"),
-    ("auto", ["CPUExecutionProvider"], VNNI, "senet-int8-cpu.onnx"),
-    ("auto", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-fp16.onnx"),
-    ("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-fp16.onnx"),
+    ("cpu", ["CPUExecutionProvider"], VNNI, "senet-ferplus-int8-cpu.onnx"),
+    ("cpu", ["CPUExecutionProvider"], OLD, "senet-ferplus-fp16.onnx"),
+    ("auto", ["CPUExecutionProvider"], VNNI, "senet-ferplus-int8-cpu.onnx"),
+    ("auto", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-ferplus-fp16.onnx"),
+    ("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-ferplus-fp16.onnx"),
 ])  # fmt: skip
 def test_the_model_fits_the_device(monkeypatch, cpu, device, providers, text, name):
     monkeypatch.setattr(ort, "get_available_providers", lambda: providers)
-    assert bundled_model_for(device, cpu(text)).name == name
+    assert bundled_model_for(device, cpu_info=cpu(text)).name == name
 
 
 def test_the_bundled_int8_model_says_what_it_is(cpu):
-    with open_engine(bundled_model_for("cpu", cpu(VNNI)), device="cpu") as engine:
+    with open_engine(bundled_model_for("cpu", cpu_info=cpu(VNNI)), device="cpu") as engine:
         assert engine.spec.precision is Precision.INT8
         assert engine.spec.labels[3] == "happy"
