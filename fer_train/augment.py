@@ -10,6 +10,7 @@ noise. Turning, shifting and erasing come last.
 import functools
 import math
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
