@@ -66,7 +66,8 @@ class Draw:
     def rows(self, chosen: slice) -> "Draw":
         """Return the draw of some of the faces: one process's share of a batch."""
         parts: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
-        return replace(self, **{name: part[chosen] for name, part in parts.items() if part is not None})
+        share: dict[str, Any] = {name: None if part is None else part[chosen] for name, part in parts.items()}
+        return Draw(**share)
 
 
 def augment(images: Tensor, config: AugmentConfig, image_size: int, generator: torch.Generator) -> Tensor:

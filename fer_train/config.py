@@ -97,6 +97,14 @@ class MixConfig(Strict):
         return self.probability > 0 and (self.mixup_alpha > 0 or self.cutmix_alpha > 0)
 
 
+class MuonConfig(Strict):
+    """Muon (Jordan et al. 2024) for filters and matrices; the classifier, biases and batch norm stay with SGD."""
+
+    learning_rate: float = Field(default=0.02, gt=0, description="its peak; the schedule is that of learning_rate")
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0, description="times learning_rate: share of the weights lost a step")
+
+
 class DistillationConfig(Strict):
     """Learn from teachers' answers beside the labels (Hinton et al. 2015, arXiv 1503.02531)."""
 
@@ -138,7 +146,10 @@ class TrainConfig(Strict):
     )
     batch_size: int = Field(default=128, ge=2)
     num_epochs: int = Field(default=60, ge=1)
-    optimizer: Literal["SGD", "AdamW"] = Field(default="SGD", description="SGD with Nesterov momentum")
+    optimizer: Literal["SGD", "AdamW", "Muon"] = Field(
+        default="SGD", description="SGD with Nesterov momentum; Muon: see `muon`, SGD for what it leaves"
+    )
+    muon: MuonConfig = MuonConfig()
     learning_rate: float = Field(default=0.1, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD; AdamW takes it as its first beta")
     weight_decay: float = Field(default=5e-4, ge=0, description="on matrices and kernels only")
@@ -290,6 +301,7 @@ def _is_number(value: object) -> bool:
 _NESTED: dict[str, type[Strict]] = {
     "augment": AugmentConfig,
     "mix": MixConfig,
+    "muon": MuonConfig,
     "distillation": DistillationConfig,
     "Cosine": Cosine,
     "size_phases": SizePhase,

@@ -93,7 +93,9 @@ def test_key_like_no_other_lists_the_known_ones():
         ({"class_weights": "sqrt"}, "class_weights: Input should be 'none' or 'balanced'"),
         ({"sampling": "random"}, "sampling: Input should be 'shuffle' or 'balanced'"),
         ({"ferplus_share": 1.1}, "ferplus_share: Input should be less than or equal to 1"),
-        ({"optimizer": "Adam"}, "optimizer: Input should be 'SGD' or 'AdamW'"),
+        ({"optimizer": "Adam"}, "optimizer: Input should be 'SGD', 'AdamW' or 'Muon'"),
+        ({"muon": {"learning_rate": 0.0}}, "muon.learning_rate: Input should be greater than 0"),
+        ({"muon": {"rate": 0.1}}, "unknown key 'muon.rate'; known keys there: learning_rate, momentum, weight_decay"),
         ({"seed": 2**31}, "seed: Input should be less than 2147483648"),
     ],
 )

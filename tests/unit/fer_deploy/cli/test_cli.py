@@ -177,7 +177,8 @@ def test_help_tells_defaults_and_needs():
     printed = " ".join(run("live", "--help").stdout.split())
     for text in (
         "auto: in live video as seldom as the load wants it", "a face of 24 pixels", "5% of the shorter side",
-        "haar gives no score. [default: 0.5]", "for a clear lead. [default: 0.25]", "the model's own limit", "[default: ferplus]",
+        "haar gives no score. [default: 0.5]", "for a clear lead. [default: 0.25]",
+        "the model's own limit", "[default: ferplus]",
         "needs the extra [table]", "needs the extra [mqtt]", "Needs the extra [serve]", "for this machine only",
         "asks for the token (--serve-token)", "FER_SERVE_TOKEN", "raw:WxH", "https://", "GIF", "- for standard output",
     ):  # fmt: skip
