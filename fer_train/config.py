@@ -57,12 +57,31 @@ class AugmentConfig(Strict):
     rotation_degrees: float = Field(default=12.0, ge=0, le=180)
     translation: float = Field(default=0.15, ge=0, lt=1, description="share of the image side")
     scale: float = Field(default=0.15, ge=0, lt=1, description="0.15 draws from 0.85 to 1.15")
+    flip: Literal["random", "alternating"] = Field(
+        default="random",
+        description="alternating: by chance in the first epoch, then the other way each epoch (Jordan 2024)",
+    )
     flip_probability: float = Field(default=0.5, ge=0, le=1)
     brightness: float = Field(default=0.3, ge=0, lt=1)
     contrast: float = Field(default=0.3, ge=0, lt=1)
     erase_probability: float = Field(default=0.4, ge=0, le=1)
     fade_probability: float = Field(default=0.0, ge=0, le=1, description="lose 0 to 80 % of the contrast, as dim video")
-    blur_probability: float = Field(default=0.0, ge=0, le=1, description="as faces that were smaller than the crop")
+    blur_probability: float = Field(default=0.0, ge=0, le=1, description="Gaussian, sigma up to 2 pixels: a soft lens")
+    downscale_probability: float = Field(
+        default=0.0, ge=0, le=1, description="shrink to 12 to 36 pixels and scale up again: a face that was small"
+    )
+    noise_probability: float = Field(
+        default=0.0, ge=0, le=1, description="of a sensor: Gaussian, deviation up to 6 gray levels"
+    )
+
+    @model_validator(mode="after")
+    def _check(self) -> Self:
+        if self.flip == "alternating" and self.flip_probability != 0.5:
+            raise ValueError(
+                "flip: alternating mirrors every face in every second epoch, flip_probability must be 0.5, got "
+                f"{self.flip_probability:g}. Fix: leave flip_probability out, or flip: random"
+            )
+        return self
 
 
 class MixConfig(Strict):
@@ -101,7 +120,7 @@ class SizePhase(Strict):
 class TrainConfig(Strict):
     """One training run. YAML keys are these names."""
 
-    model: Literal["net", "senet", "resnet18", "efficientnet_b0", "vit"] = "net"
+    model: Literal["net", "senet", "nano", "resnet18", "efficientnet_b0", "vit"] = "net"
     init: str | None = Field(default=None, description="release (.safetensors) to start from; none: random weights")
     pretrained: str | None = Field(
         default=None, description="state dict of the torchvision model of that name, from your disk, to start from"
@@ -246,6 +265,8 @@ def _describe(detail: Any, where: str) -> str:
     if detail["type"] != "extra_forbidden":
         if not path:  # settings that do not go together: the message names them, the input is the whole config
             return f"{where}: {detail['msg'].removeprefix('Value error, ')}"
+        if detail["type"] == "value_error":  # the same of a part of the config
+            return f"{where}: {path}: {detail['msg'].removeprefix('Value error, ')}"
         hint = "; YAML reads 1e-3 as text, write 1.0e-3" if _is_number(detail["input"]) else ""
         return f"{where}: {path}: {detail['msg']} (got {detail['input']!r:.80}){hint}"
     known = list(_model_at(detail["loc"][:-1]).model_fields)

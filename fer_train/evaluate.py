@@ -10,7 +10,7 @@ either protocol can be compared.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -20,10 +20,12 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD
-from fer_train.data.faces import Faces
+from fer_train.data.consensus import NO_MAJORITY, majority_labels, plurality_labels, require_votes, vote_shares
+from fer_train.data.faces import FERPLUS_EMOTIONS, LABEL_SETS, Faces
 from fer_train.data.splits import pixel_hashes, take_split
 from fer_train.errors import DataError
-from fer_train.metrics import Metrics, measure, probs_from_logits
+from fer_train.label_columns import align_logits
+from fer_train.metrics import Metrics, VoteFit, fit_to_votes, measure, probs_from_logits
 from fer_train.tta import BATCH_SIZE, OnBatch, ignore_batch, predict_logits, predict_views
 
 PROTOCOLS = ("official", "clean")
@@ -36,10 +38,11 @@ class Evaluation:
     Attributes:
         split: the name of the split.
         names: of the classes, by label.
-        faces: those of the split, at the size of the model.
-        logits: by view, (N, C) float32.
+        faces: the measured faces of the split, at the size of the model; `faces.label_set` tells whose labels count.
+        logits: by view, (N, C) float32, divided by the model's temperature.
         is_clean: (N,) bool, faces without a twin in the training split; None where that cannot be told.
         why_not_clean: the reason for None, else empty.
+        votes: by view, how well the answers fit the votes of FER+'s taggers; empty without votes.
     """
 
     split: str
@@ -48,6 +51,12 @@ class Evaluation:
     logits: dict[str, NDArray[np.float32]]
     is_clean: NDArray[np.bool_] | None
     why_not_clean: str
+    votes: dict[str, VoteFit] = field(default_factory=dict)
+
+    @property
+    def label_set(self) -> str:
+        """Whose labels the measures are against: "fer2013" or "ferplus"."""
+        return self.faces.label_set
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Metrics | None]]:
@@ -67,10 +76,13 @@ class Evaluation:
     def for_spec(self) -> dict[str, dict[str, Any]]:
         """Return what a ModelSpec keeps as `metrics[split]`: official measures by view, in each the clean ones.
 
-        The clean ones stand under the key "clean", which is absent where they are not measurable.
+        The clean ones are under the key "clean", which is absent where they are not measurable; the fit to FER+'s
+        votes is under "votes", where there are any.
         """
         return {
-            view: self.official(view).to_dict() | ({} if clean is None else {"clean": clean.to_dict()})
+            view: self.official(view).to_dict()
+            | ({} if clean is None else {"clean": clean.to_dict()})
+            | ({"votes": asdict(self.votes[view])} if view in self.votes else {})
             for view, clean in ((view, self.metrics[view]["clean"]) for view in self.logits)
         }
 
@@ -88,42 +100,84 @@ def evaluate_split(
     split: str,
     *,
     spec: dict[str, Any],
+    label_set: str | None = None,
     views: Sequence[str] = ("plain", "flip"),
     on_batch: OnBatch = ignore_batch,
 ) -> Evaluation:
     """Ask a model, in float32, about every face of a split.
 
+    The model's columns are matched with the label set by name: a class of the model that the labels lack is left out
+    of its answer, a label that the model lacks is never its answer.
+
     Args:
         model: on the device where it shall run.
         faces: all splits of the data; twins are looked for in the one that the model was trained on.
         split: the one to measure.
-        spec: the model's ModelSpec: size, normalization, class names and the name of its training split.
+        spec: the model's ModelSpec: size, normalization, class names, temperature and the name of its training split.
+        label_set: "ferplus" measures against the majority of FER+'s taggers, on the faces that have one (see
+            `consensus`); None and the faces' own set measure against the labels as they are.
         views: see `fer_train.tta`.
         on_batch: progress; see `OnBatch`.
 
     Raises:
         SplitAbsentError: the data have no such split.
-        DataError: a label that the model does not know; said before the model runs.
+        DataError: a label that the model does not know, or no votes; said before the model runs.
     """
-    chosen = take_split(faces, split)
-    names: list[str] = spec["labels"]
-    if (highest := int(chosen.labels.max())) >= len(names):
-        raise DataError(
-            f"{split} holds label {highest}, the model knows {len(names)} classes, 0 to {len(names) - 1}. "
-            "Fix: a model that was trained on these classes"
-        )
-    train_split = spec["provenance"].get("config", {}).get("train_split", "Training")
-    try:
-        is_clean, why_not = mark_clean(faces, split, train_split=train_split), ""
-    except DataError as err:
-        is_clean, why_not = None, str(err)
+    everyone = take_split(faces, split)
+    labelled = everyone
+    if label_set == "ferplus" != everyone.label_set:
+        labels = majority_labels(require_votes(everyone))
+        if not (labels != NO_MAJORITY).any():
+            raise DataError(f"FER+'s votes give no face of {split} a majority. Fix: the votes of this data")
+        labelled = replace(everyone, labels=labels, label_set="ferplus")
+    measured = labelled.labels != NO_MAJORITY
+    names = _names(spec["labels"], labelled, measured, split)
+    is_clean, why_not = _clean_or_why(faces, split, spec)
     wanted = spec["input"]
-    resized = chosen.resized(wanted["height"])
+    resized = labelled.resized(wanted["height"])
     logits = predict_views(
         model, resized.images, views=views, device=next(model.parameters()).device,
         mean_std=(wanted["mean"], wanted["std"]), on_batch=on_batch,
     )  # fmt: skip
-    return Evaluation(split, names, resized, logits, is_clean, why_not)
+    logits = {view: found / np.float32(spec.get("temperature", 1.0)) for view, found in logits.items()}
+    return Evaluation(
+        split=split, names=names, faces=resized.select(measured),
+        logits={view: align_logits(found[measured], spec["labels"], names) for view, found in logits.items()},
+        is_clean=None if is_clean is None else is_clean[measured], why_not_clean=why_not,
+        votes=_fit_to_votes(logits, everyone, spec["labels"]),
+    )  # fmt: skip
+
+
+def _names(known: list[str], faces: Faces, measured: NDArray[np.bool_], split: str) -> list[str]:
+    """Return the names of the classes that faces are labelled with, in order, for a model that knows `known`."""
+    names = list(LABEL_SETS[faces.label_set])
+    if len(set(names) & set(known)) < 2:  # classes of the user's own, by number
+        names = known
+    if (highest := int(faces.labels[measured].max())) >= len(names):
+        raise DataError(
+            f"{split} holds label {highest}, the model knows {len(known)} classes, 0 to {len(known) - 1}. "
+            "Fix: a model that was trained on these classes"
+        )
+    return names
+
+
+def _clean_or_why(faces: Faces, split: str, spec: dict[str, Any]) -> tuple[NDArray[np.bool_] | None, str]:
+    train_split = spec["provenance"].get("config", {}).get("train_split", "Training")
+    try:
+        return mark_clean(faces, split, train_split=train_split), ""
+    except DataError as err:
+        return None, str(err)
+
+
+def _fit_to_votes(logits: dict[str, NDArray[np.float32]], faces: Faces, names: list[str]) -> dict[str, VoteFit]:
+    if faces.votes is None or not set(names) <= set(FERPLUS_EMOTIONS):
+        return {}
+    shares = vote_shares(faces.votes)[:, [FERPLUS_EMOTIONS.index(name) for name in names]]
+    voted = (plurality_labels(faces.votes) != NO_MAJORITY) & shares.any(axis=1)
+    if not voted.any():
+        return {}
+    shares = shares[voted] / shares[voted].sum(axis=1, keepdims=True)
+    return {view: fit_to_votes(found[voted], shares) for view, found in logits.items()}
 
 
 def mark_clean(faces: Faces, split: str, *, train_split: str) -> NDArray[np.bool_]:

@@ -53,6 +53,32 @@ class Metrics:
         return asdict(self)
 
 
+@dataclass(frozen=True)
+class VoteFit:
+    """How well answers fit the votes of FER+'s taggers, on every face for which most taggers saw an emotion.
+
+    Attributes:
+        num_faces: how many faces were measured.
+        kl: mean KL(votes || model) in nats, 0 where the model gives each class the share of taggers that chose it.
+        agreement: mean share of the taggers who chose the model's top class, 0 to 1.
+        best_agreement: the same for an answer that always is the taggers' first choice.
+    """
+
+    num_faces: int
+    kl: float
+    agreement: float
+    best_agreement: float
+
+
+def fit_to_votes(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> VoteFit:
+    """Compare logits (N, C) with the shares of the votes (N, C), rows that sum to 1."""
+    log_q = F.log_softmax(torch.from_numpy(logits).double(), dim=1).numpy()
+    p = shares.astype(np.float64)
+    kl = np.where(p > 0, p * (np.log(np.maximum(p, 1e-12)) - log_q), 0.0).sum(axis=1)
+    chosen = p[np.arange(len(p)), logits.argmax(axis=1)]
+    return VoteFit(len(p), float(kl.mean()), float(chosen.mean()), float(p.max(axis=1).mean()))
+
+
 def measure(logits: NDArray[np.float32], labels: NDArray[np.int64], *, names: Sequence[str] | None = None) -> Metrics:
     """Compare logits (N, C) with labels (N,), N at least 1.
 

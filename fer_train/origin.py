@@ -23,14 +23,33 @@ def describe_data(provenance: dict[str, Any]) -> list[str]:
     lines = [f"Protocol **{config['protocol']}**: {meaning[config['protocol']]}. Used: {counts}."]
     if "data_rows" in provenance:
         left_out, by_list = _left_out(provenance)
+        others = "by lists (`--twin-rows`, `--exclude`)"
+        if _labels_of(provenance) == "ferplus":
+            others += " or because most taggers saw no emotion"
         lines.append(
             f"Of the data's {provenance['data_rows'][train_split]:,} rows of {train_split}, {left_out:,} were left "
-            f"out: {left_out - by_list:,} twins found by pixel hash, {by_list:,} by lists (`--twin-rows`, `--exclude`)."
+            f"out: {left_out - by_list:,} twins found by pixel hash, {by_list:,} {others}."
         )
     lines += [_describe_list(row_list, train_split) for row_list in provenance.get("row_lists", [])]
+    lines += _describe_labels(provenance)
     lines += _describe_votes(provenance)
     lines.append(f"SHA-256 of the data: `{provenance['data_sha256']}`.")
     return ["## Data", "\n".join(lines)]
+
+
+def _labels_of(provenance: dict[str, Any]) -> str:
+    labels: str = provenance.get("config", {}).get("labels", "fer2013")
+    return labels
+
+
+def _describe_labels(provenance: dict[str, Any]) -> list[str]:
+    if _labels_of(provenance) != "ferplus":
+        return []
+    digest = f"; SHA-256 `{provenance['ferplus_sha256']}`" if provenance.get("ferplus_sha256") else ""
+    return [
+        f"Targets are the votes of FER+'s ten taggers a face as they were cast (`--ferplus`{digest}); faces that most "
+        "taggers called unknown or no face are left out. FER2013's own labels were not used."
+    ]
 
 
 def _describe_votes(provenance: dict[str, Any]) -> list[str]:
@@ -152,6 +171,7 @@ def retrain_commands(stem: str, provenance: dict[str, Any], *, release: str) -> 
         recalibrate = "recalibrated_on" in step
         if is_last or recalibrate:
             words = ["fer-train release", f"--checkpoint {out}", "--data fer2013.csv"]
+            words += ["--ferplus fer2013new.csv"] if _labels_of(step) == "ferplus" else []
             words += ["--recalibrate", *_list_flags(step, "recalibrated_row_lists")] if recalibrate else []
             out = Path("runs") / name / "release.safetensors"
             commands.append(" ".join([*words, release if is_last else f"--out {out}"]))
@@ -178,7 +198,8 @@ def _train_command(name: str, step: dict[str, Any], starts: list[Path]) -> str:
     distillation = config.get("distillation")
     words = ["fer-train", "distill" if distillation else "train", f"--config {name}.yaml", "--data fer2013.csv"]
     words += [f"--teacher {Path(teacher).name}" for teacher in (distillation or {}).get("teachers", [])]
-    words += ["--ferplus fer2013new.csv"] if config.get("ferplus_share") else []
+    uses_votes = config.get("ferplus_share") or _labels_of(step) == "ferplus"
+    words += ["--ferplus fer2013new.csv"] if uses_votes else []
     words += [f"--init {start}" for start in starts]
     return " ".join([*words, *_list_flags(step, "row_lists"), f"--out runs/{name}"])
 

@@ -18,6 +18,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from fer_train.calibration import measure_reliability
 from fer_train.checkpoint import write_atomically
+from fer_train.data.faces import LABELS_IN_WORDS
 from fer_train.evaluate import Evaluation
 from fer_train.metrics import Metrics
 
@@ -183,12 +184,48 @@ def write_plots(evaluation: Evaluation, folder: Path, *, model: str) -> list[Pat
     `model` names the weights in the titles.
     """
     names, labels, probs = evaluation.names, evaluation.faces.labels, evaluation.probs("plain")
-    title = f"{model} on {evaluation.split}, plain, official"
+    title = f"{model} on {evaluation.split}, {LABELS_IN_WORDS[evaluation.label_set]}, plain, official"
     paths = [folder / f"{evaluation.split}-{what}.png" for what in ("confusion", "reliability", "precision-recall")]
     plot_confusion(evaluation.official("plain"), names, paths[0], title=title)
     plot_reliability(probs, labels, paths[1], title=title)
     plot_precision_recall(probs, labels, names, paths[2], title=title)
     return paths
+
+
+_DEGRADED_AXES = {
+    "blur": ("blur", "sigma in pixels of a 48-pixel face"),
+    "contrast": ("contrast", "pixel deviation (FER2013: 54)"),
+    "size": ("size", "pixels a side, before enlarging"),
+    "tilt": ("tilt", "degrees"),
+}
+
+
+def plot_degraded(rows: Sequence[dict[str, Any]], path: Path, *, title: str = "") -> None:
+    """Write accuracy against blur, contrast, size and tilt as PNG, each beside the clean faces' accuracy.
+
+    Args:
+        rows: `DegradedRow.to_dict()` each.
+        path: the PNG.
+        title: what was measured: model, split and labels.
+    """
+    known = {(row["what"], row["amount"]): row["accuracy"] for row in rows}
+    clean, soft = known["clean", 0.0], next(row for row in rows if row["what"] == "dim and soft")
+    figure = Figure(figsize=(12, 7), layout="constrained")
+    for axes, (what, (name, unit)) in zip(figure.subplots(2, 2).flat, _DEGRADED_AXES.items(), strict=True):
+        points = sorted((amount, accuracy) for (kind, amount), accuracy in known.items() if kind == what)
+        axes.axhline(clean, color="gray", linestyle="--", label=f"clean: {clean:.1%}")
+        axes.plot(*zip(*points, strict=True), marker="o", color="tab:blue", label=name)
+        for amount, accuracy in points:
+            axes.annotate(f"{100 * accuracy:.0f}", (amount, accuracy), textcoords="offset points", xytext=(0, 7),
+                          ha="center", fontsize=9)  # fmt: skip
+        if what in ("contrast", "size"):  # worse to the right in every panel
+            axes.invert_xaxis()
+        axes.set(title=name, xlabel=unit, ylabel="accuracy", ylim=(0, 1.02))
+        axes.grid(alpha=0.3)
+        axes.legend(loc="lower left", fontsize=9)
+    numbers = f"dim and soft (blur {soft['amount']:g}, deviation 25): {soft['accuracy']:.1%}"
+    figure.suptitle(f"{title}\n{numbers}" if title else numbers)
+    _save(figure, path)
 
 
 def metrics_table(metrics: Metrics, *, title: str) -> Table:

@@ -10,7 +10,7 @@ from torch import nn
 
 from fer_train.amp import MixedPrecision, resolve_device, resolve_precision
 from fer_train.checkpoint import load_release, load_state
-from fer_train.config import TrainConfig
+from fer_train.config import TrainConfig, config_from_dict
 from fer_train.data.faces import labels_for
 from fer_train.distributed import ALONE, World, local_device
 from fer_train.ema import WarmAverage
@@ -135,7 +135,7 @@ def read_state(last: Path, config: TrainConfig, digest: str) -> dict[str, Any]:
             f"{last} belongs to a run on other data: other faces or splits, or other rows left out. "
             "Fix: the same --data, --twin-rows, --exclude and protocol as then"
         )
-    then, now = state["config"], config.model_dump(mode="json")
+    then, now = _with_new_keys(state["config"]), config.model_dump(mode="json")
     changed = [k for k in now if then.get(k) != now[k] and k != "device"]
     if changed:
         differences = ", ".join(f"{k} was {then.get(k)!r} and is {now[k]!r}" for k in changed)
@@ -147,6 +147,14 @@ def read_state(last: Path, config: TrainConfig, digest: str) -> dict[str, Any]:
         raise CheckpointError(f"{last} was trained in fp16, which {device} cannot go on with. Fix: resume it on a GPU")
     _log.info("resuming %s after epoch %d of %d", last, state["epoch"], config.num_epochs)
     return state
+
+
+def _with_new_keys(written: dict[str, Any]) -> dict[str, Any]:
+    """Return an older release's config with the keys that it did not know, at their defaults: they change nothing."""
+    try:
+        return config_from_dict(written, where="last.pt").model_dump(mode="json")
+    except ConfigError:  # a key that was taken away since: the difference is told by its name
+        return written
 
 
 def _load_init(model: nn.Module, config: TrainConfig) -> dict[str, Any]:

@@ -47,8 +47,6 @@ def _blend_votes(targets: NDArray[np.float32], train: Faces, config: TrainConfig
     if config.num_classes != len(EMOTIONS):
         raise ConfigError(f"ferplus_share needs FER2013's seven classes, num_classes is {config.num_classes}")
     as_labels = config.ferplus_votes == "translated"
-    shares = (
-        translated_votes(train.votes, train.labels) if as_labels else vote_shares(train.votes, config.num_classes)
-    )
+    shares = translated_votes(train.votes, train.labels) if as_labels else vote_shares(train.votes, config.num_classes)
     share = np.where(shares.any(axis=1, keepdims=True), config.ferplus_share, 0.0)
     return ((1 - share) * targets + share * shares).astype(np.float32)

@@ -81,7 +81,12 @@ class Teachers:
 
         Asking takes minutes on a CPU, and a resumed run must learn from the same answers.
         """
-        question = [faces.digest(), str(self._temperature), *self._labels, *(f"{m.sha256} {m.weight}" for m in self._members)]
+        question = [
+            faces.digest(),
+            str(self._temperature),
+            *self._labels,
+            *(f"{m.sha256} {m.weight}" for m in self._members),
+        ]
         key = hashlib.sha256("\n".join(question).encode()).hexdigest()
         try:
             with safe_open(kept, framework="pt") as file:

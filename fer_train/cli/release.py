@@ -10,18 +10,19 @@ from torch import nn
 
 from fer_train import checkpoint
 from fer_train.amp import resolve_device
-from fer_train.card import WeightsFile, check_card_path, write_card
+from fer_train.card import WeightsFile, check_card_path, degraded_picture, write_card
 from fer_train.cli import options
 from fer_train.cli.display import progress_bar, remind_of_test_split
 from fer_train.config import config_from_dict
 from fer_train.data import Faces, read_faces, take_split
+from fer_train.data.faces import LABELS_IN_WORDS
 from fer_train.data.splits import find_leaked
 from fer_train.errors import CheckpointError, ConfigError
-from fer_train.evaluate import Evaluation, evaluate_split
+from fer_train.evaluate import Evaluation
 from fer_train.hardware import describe_hardware
 from fer_train.recalibrate import recalibrate_on_faces
-from fer_train.report import write_plots
-from fer_train.tta import VIEWS
+from fer_train.release_measures import measure_release
+from fer_train.report import plot_degraded, write_plots
 
 
 @click.command("release")
@@ -32,6 +33,7 @@ from fer_train.tta import VIEWS
               help="Measured and written into the release; may be given more than once.")  # fmt: skip
 @click.option("--ten-crop", is_flag=True, help="Also measure the mean over ten crops of each face.")
 @click.option("--recalibrate", is_flag=True, help="Measure batch-norm statistics anew, on training faces as they are.")
+@options.ferplus
 @options.twin_rows
 @options.exclude
 @click.option("--fp32", is_flag=True, help="Keep the weights in single precision; twice the size.")
@@ -40,9 +42,13 @@ from fer_train.tta import VIEWS
 @click.option("--plots", type=options.PATH, help="Write the PNGs of `fer-train evaluate --plots` into this folder.")
 @options.device
 def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten_crop: bool, recalibrate: bool,
-            twin_rows: Path | None, exclude: Path | None, fp32: bool, out: Path, notes: Path | None,
-            plots: Path | None, device: str | None) -> None:  # fmt: skip
-    """Write weights, with the measures of those very weights in their ModelSpec, and a model card beside them."""
+            fp32: bool, out: Path, notes: Path | None, plots: Path | None, device: str | None,
+            **lists: Path | None) -> None:  # fmt: skip
+    """Write fp16 weights with their measures in the ModelSpec, a model card and a picture of degraded faces beside it.
+
+    The temperature is fitted on the first split: probabilities are softmax(logits / temperature). A model of FER+'s
+    labels is measured against their majority, which needs --ferplus.
+    """
     card = out.with_suffix(".md")
     check_card_path(card, out)
     if out.resolve() == checkpoint_path.resolve():
@@ -50,7 +56,14 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
     words = _read_notes(notes, card)
     target = resolve_device(device or "auto")
     model, spec = checkpoint.load_release(checkpoint_path)
-    faces = read_faces(data_path)
+    own = spec.get("label_set", "fer2013")
+    ferplus = lists["ferplus"]
+    if own == "ferplus" and ferplus is None:
+        raise ConfigError(
+            f"{checkpoint_path} answers as FER+'s taggers do and is measured against them. "
+            "Fix: --ferplus fer2013new.csv (github.com/microsoft/FERPlus)"
+        )
+    faces = read_faces(data_path, ferplus=ferplus)
     for split in splits:
         take_split(faces, split)  # an absent one is said before minutes of work
     if recalibrate and spec.get("quantization"):
@@ -60,17 +73,22 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
         )
     if recalibrate:
         config = config_from_dict(spec["provenance"]["config"], where=str(checkpoint_path))
-        kept = options.load_training_faces(config, data_path, twin_rows=twin_rows, exclude=exclude)
+        rows = lists | {"ferplus": ferplus if config.needs_votes else None}
+        kept = options.load_training_faces(config, data_path, **rows)
         _recalibrate(model.to(target), take_split(kept, config.train_split), spec)
     if not fp32:
         model = _rounded_to_half(model, checkpoint_path)
-    measured = _measure(model.to(target), faces, splits, spec=spec, ten_crop=ten_crop)
-    spec["metrics"] = {evaluation.split: evaluation.for_spec() for evaluation in measured}
-    spec["provenance"] |= _seen_here(faces, spec["provenance"], target)
+    measured, found = measure_release(
+        model.to(target), faces, splits, spec=spec, ten_crop=ten_crop, progress=progress_bar
+    )
+    spec |= found.spec
+    spec["provenance"] |= found.provenance | _seen_here(faces, spec["provenance"], target)
     dtype = torch.float32 if fp32 else torch.float16
     checkpoint.save_release(out, model, spec, dtype)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     weights = WeightsFile(out.name, num_parameters, out.stat().st_size, str(dtype).removeprefix("torch."))
+    title = f"{out.name} on {splits[0]}, {LABELS_IN_WORDS[own]}, plain"
+    plot_degraded(found.provenance["degraded"]["rows"], degraded_picture(card), title=title)
     write_card(card, spec, weights, notes=words)
     for evaluation in measured:
         if plots is not None:
@@ -117,17 +135,6 @@ def _rounded_to_half(model: nn.Module, path: Path) -> nn.Module:
     return model.half().float()
 
 
-def _measure(
-    model: nn.Module, faces: Faces, splits: tuple[str, ...], *, spec: dict[str, Any], ten_crop: bool
-) -> list[Evaluation]:
-    views = VIEWS if ten_crop else ("plain", "flip")
-    measured = []
-    for split in splits:
-        with progress_bar(f"{split}, {', '.join(views)}") as on_batch:
-            measured.append(evaluate_split(model, faces, split, spec=spec, views=views, on_batch=on_batch))
-    return measured
-
-
 def _seen_here(faces: Faces, provenance: dict[str, Any], device: torch.device) -> dict[str, Any]:
     """Return what release adds to the provenance: the machine; rows and twins, where the data are those of the run."""
     seen: dict[str, Any] = {"measured_on": describe_hardware(device)}
@@ -146,4 +153,4 @@ def _in_words(evaluation: Evaluation) -> str:
         for protocol, metrics in by_protocol.items()
         if metrics is not None
     ]
-    return f"{evaluation.split} accuracy {', '.join(parts)}"
+    return f"{evaluation.split}, {LABELS_IN_WORDS[evaluation.label_set]}: accuracy {', '.join(parts)}"

@@ -1,8 +1,9 @@
 """FER+'s consensus: what the majority of ten taggers calls a face, by the protocol of FER+'s authors.
 
-Protocol (github.com/microsoft/FERPlus, `ferplus.py`, mode "majority"): a vote that one tagger alone gave is dropped; the
-class with more than half of the votes that are left is the label; faces without such a class, and those whose class is
-"unknown" or "not a face", are left out. It keeps 25,060 faces of Training, 3,199 of PublicTest and 3,153 of PrivateTest.
+Protocol (github.com/microsoft/FERPlus, `ferplus.py`, mode "majority"): a vote that one tagger alone gave is dropped.
+The class with more than half of the votes that are left is the label. Faces without such a class, and those whose class
+is "unknown" or "not a face", are left out. It keeps 25,060 faces of Training, 3,199 of PublicTest and 3,153 of
+PrivateTest.
 """
 
 from dataclasses import replace
@@ -37,7 +38,7 @@ def majority_labels(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 def plurality_labels(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return (N,): the class with the most votes, or -1 where most taggers saw no face or could not tell."""
-    return _CLASS_OF_COLUMN[votes.argmax(axis=1)]
+    return np.asarray(_CLASS_OF_COLUMN[votes.argmax(axis=1)])
 
 
 def relabel_by_votes(faces: Faces, *, train_split: str) -> Faces:

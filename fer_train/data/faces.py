@@ -14,6 +14,7 @@ FERPLUS_EMOTIONS = (*EMOTIONS, "contempt")
 """The classes of FER+'s votes (Barsoum et al. 2016, arXiv 1608.01041), FER2013's first and in the same order."""
 LABEL_SETS: dict[str, tuple[str, ...]] = {"fer2013": EMOTIONS, "ferplus": FERPLUS_EMOTIONS}
 """Label set to its classes."""
+LABELS_IN_WORDS = {"fer2013": "FER2013's labels", "ferplus": "FER+ majority"}
 FACE_SIZE = 48
 
 

@@ -14,6 +14,9 @@ from fer_train.distributed import ALONE, World
 from fer_train.mix import Mixer
 from fer_train.targets import class_weights, training_targets
 
+_NO_EPOCH = 1_000_002
+"""A number that no epoch has: its seed belongs to what is drawn once a run."""
+
 
 class Batch(NamedTuple):
     """One process's share of a batch, n faces, on the device.
@@ -51,6 +54,7 @@ class EpochBatches:
         weights = torch.from_numpy(class_weights(faces.labels, config.num_classes)).to(device, torch.float32)
         self._face_weights = weights[self._labels] if config.sampling == "balanced" else None
         self._share = world.share(config.batch_size)
+        self._mirrored_first = _mirrored_first(len(faces), config).to(device)
 
     def __len__(self) -> int:
         """Return the number of batches an epoch; the last incomplete one is left out."""
@@ -63,10 +67,9 @@ class EpochBatches:
         generator = torch.Generator(self._device)
         generator.manual_seed(seed)
         order = self._order(generator)
-        image_size = self._config.image_size_at(epoch)
         mixer = Mixer(self._config.mix, seed) if self._config.mix.is_on else None
         for start in range(0, len(self) * size, size):
-            batch = self._batch(order[start : start + size], image_size, generator, mixer)
+            batch = self._batch(order[start : start + size], epoch, generator, mixer)
             if self._config.channels_last:
                 batch = batch._replace(images=batch.images.contiguous(memory_format=torch.channels_last))
             yield batch
@@ -76,11 +79,13 @@ class EpochBatches:
             return torch.randperm(len(self._labels), generator=generator, device=self._device)
         return torch.multinomial(self._face_weights, len(self._labels), replacement=True, generator=generator)
 
-    def _batch(self, chosen: Tensor, image_size: int, generator: torch.Generator, mixer: Mixer | None) -> Batch:
-        drawn = draw(len(chosen), self._config.augment, generator)
+    def _batch(self, chosen: Tensor, epoch: int, generator: torch.Generator, mixer: Mixer | None) -> Batch:
+        alternating = self._config.augment.flip == "alternating"
+        mirrored = self._mirrored_first[chosen] ^ bool(epoch % 2) if alternating else None
+        drawn = draw(len(chosen), self._config.augment, generator, side=self._images.shape[-1], mirrored=mirrored)
         if mixer is None:
             chosen, drawn = chosen[self._share], drawn.rows(self._share)
-        images = apply_draw(self._images[chosen], drawn, image_size)
+        images = apply_draw(self._images[chosen], drawn, self._config.image_size_at(epoch))
         teacher = None if self._teacher is None else self._teacher[chosen]
         batch = Batch(images, self._targets[chosen], self._labels[chosen], teacher)
         return batch if mixer is None else self._mixed(batch, mixer, generator)
@@ -92,6 +97,16 @@ class EpochBatches:
         answers = (batch.targets, one_hot) if batch.teacher is None else (batch.targets, one_hot, batch.teacher)
         images, targets, shares, *rest = (part[self._share] for part in mixer(batch.images, partners, *answers))
         return Batch(images, targets, shares.argmax(1), rest[0] if rest else None)
+
+
+def _mirrored_first(num_faces: int, config: TrainConfig) -> Tensor:
+    """Return (num_faces,) bool: which faces alternating flip mirrors in the first epoch (Jordan 2024).
+
+    See arXiv 2404.00498, section 3.6: two epochs then show each face both ways, where chance would repeat one of them
+    for half of the faces.
+    """
+    generator = torch.Generator().manual_seed(epoch_seed(config.seed, _NO_EPOCH))
+    return torch.rand(num_faces, generator=generator) < 0.5
 
 
 def epoch_seed(seed: int, epoch: int) -> int:

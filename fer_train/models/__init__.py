@@ -11,10 +11,11 @@ from pathlib import Path
 from torch import nn
 
 from fer_train.errors import ConfigError, MissingDependencyError
+from fer_train.models.nano import Nano
 from fer_train.models.net import Net
 from fer_train.models.senet import SENet
 
-_FROM_SCRATCH: dict[str, Callable[..., nn.Module]] = {"net": Net, "senet": SENet}
+_FROM_SCRATCH: dict[str, Callable[..., nn.Module]] = {"net": Net, "senet": SENet, "nano": Nano}
 _FROM_TORCHVISION = {"resnet18": "resnet", "efficientnet_b0": "efficientnet", "vit": "vit"}
 """Name to module of this package; each module has `build(num_classes, dropout)` and `LAYOUT`."""
 MODEL_NAMES = (*_FROM_SCRATCH, *_FROM_TORCHVISION)
@@ -58,4 +59,4 @@ def build_model(name: str, *, num_classes: int, dropout: float = 0.3, pretrained
     return model
 
 
-__all__ = ["MODEL_NAMES", "Net", "SENet", "build_model"]
+__all__ = ["MODEL_NAMES", "Nano", "Net", "SENet", "build_model"]

@@ -1,5 +1,10 @@
+from dataclasses import replace
+
+import cv2
+import numpy as np
 import pytest
 import torch
+import torch.nn.functional as F
 from unit.fer_train.synthetic_faces import NO_AUGMENT, make_faces
 
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD, apply_draw, augment, normalize
@@ -8,7 +13,7 @@ from fer_train.config import AugmentConfig
 
 STRONG = AugmentConfig(
     rotation_degrees=180.0, translation=0.9, scale=0.9, flip_probability=0.5, brightness=0.9, contrast=0.9,
-    erase_probability=1.0,
+    erase_probability=1.0, fade_probability=0.5, blur_probability=0.5, downscale_probability=0.5, noise_probability=0.5,
 )  # fmt: skip
 
 
@@ -129,16 +134,116 @@ def test_erase_takes_its_share_of_the_faces():
     assert 0.15 < hit < 0.35
 
 
-def test_blur_moves_a_share_of_the_faces_towards_their_local_mean(images):
-    before = normalize(images).var(dim=(1, 2, 3))
-    after = draw(images, only(blur_probability=1.0)).var(dim=(1, 2, 3))
+def pixels_of(faces):
+    return (faces * PIXEL_STD + PIXEL_MEAN).squeeze(1)
+
+
+def softened(images, **chances):
+    """Blur and scale, without chance; the pixels (N, 48, 48)."""
+    n = len(images)
+    plain = draw_chances(n, only(), torch.Generator())
+    return pixels_of(apply_draw(images, replace(plain, **chances), 48))
+
+
+@pytest.mark.parametrize("sigma", [0.5, 1.2, 2.0])
+def test_blur_is_a_gaussian_of_its_sigma(sigma):
+    dot = torch.zeros(1, 48, 48, dtype=torch.uint8)
+    dot[:, 24, 24] = 255
+    found = softened(dot, blur=torch.full((1,), sigma))[0]
+    assert float(found.sum()) == pytest.approx(255, rel=1e-3)
+    reference = cv2.GaussianBlur(dot[0].numpy().astype(np.float32), (15, 15), sigma)
+    np.testing.assert_allclose(found.numpy(), reference, atol=0.02)
+
+
+def test_blur_takes_a_share_of_the_faces_each_with_its_own_sigma(images):
+    chances = draw_chances(400, only(blur_probability=0.25), torch.Generator().manual_seed(0)).blur
+    assert float((chances > 0).float().mean()) == pytest.approx(0.25, abs=0.07)
+    assert 1.8 < chances.max() <= 2.0
+    assert len(set(chances[chances > 0].tolist())) > 80
+    before, after = normalize(images).var(dim=(1, 2, 3)), draw(images, only(blur_probability=1.0)).var(dim=(1, 2, 3))
     assert (after < before).all()
     torch.testing.assert_close(draw(images, only(blur_probability=0.0)), normalize(images), rtol=0, atol=1e-4)
 
 
+@pytest.mark.parametrize("small", [12, 19, 24, 36])
+def test_downscaling_is_that_of_a_small_crop_scaled_up(small):
+    face = torch.from_numpy(make_faces(Training=1).images).float()
+    shrunk = F.interpolate(face.unsqueeze(1), (small, small), mode="bilinear", antialias=True, align_corners=False)
+    expected = F.interpolate(shrunk, (48, 48), mode="bilinear", align_corners=False).squeeze(1)
+    found = softened(face, small_side=torch.tensor([small]))
+    torch.testing.assert_close(found, expected, rtol=0, atol=0.01)
+
+
+def test_downscaling_takes_a_share_of_the_faces_to_12_to_36_pixels():
+    sides = draw_chances(2000, only(downscale_probability=0.3), torch.Generator().manual_seed(0)).small_side
+    assert float((sides < 48).float().mean()) == pytest.approx(0.3, abs=0.05)
+    assert set(sides.tolist()) == {*range(12, 37), 48}
+
+
+def test_a_face_of_another_size_is_softened_in_the_same_share():
+    chances = draw_chances(
+        500, only(downscale_probability=1.0, blur_probability=1.0), torch.Generator().manual_seed(0), side=24
+    )
+    assert set(chances.small_side.tolist()) == set(range(6, 19))
+    assert 0.9 < chances.blur.max() <= 1.0
+
+
+def test_a_face_is_blurred_before_it_is_scaled(images):
+    sigma, small = torch.full((12,), 1.2), torch.full((12,), 20)
+    both = softened(images, blur=sigma, small_side=small)
+    torch.testing.assert_close(both, softened(softened(images, blur=sigma), small_side=small), rtol=0, atol=0.01)
+
+
+def test_noise_takes_a_share_of_the_faces_with_a_deviation_of_up_to_six_levels():
+    gray = torch.full((400, 48, 48), 128, dtype=torch.uint8)
+    found = pixels_of(draw(gray, only(noise_probability=0.5)))
+    deviations = found.std(dim=(1, 2))
+    hit = deviations[deviations > 1e-3]
+    assert len(hit) / 400 == pytest.approx(0.5, abs=0.1)
+    assert 5.5 < hit.max() < 6.3
+    assert hit.min() < 1
+    torch.testing.assert_close(found.mean(dim=(1, 2)), torch.full((400,), 128.0), rtol=0, atol=1.0)
+    assert abs(float(torch.corrcoef(found[deviations > 1][:2].flatten(1))[0, 1])) < 0.1
+
+
+def test_fading_takes_no_contrast_from_noise_which_comes_later():
+    flat = torch.full((100, 48, 48), 90, dtype=torch.uint8)
+    chances = draw_chances(100, only(noise_probability=1.0), torch.Generator().manual_seed(0))
+    faded = replace(chances, contrast=torch.full((100,), 0.2))
+    torch.testing.assert_close(apply_draw(flat, faded, 48), apply_draw(flat, chances, 48), rtol=0, atol=1e-4)
+
+
+def test_a_faded_and_soft_face_reaches_the_look_of_dim_video():
+    """Deviation of 20 to 25 gray levels after a blur of 1.2, from faces whose deviation is 65, as FER2013's is."""
+    rows = torch.arange(48).view(1, 48, 1) / 48 * 2 * torch.pi
+    face = (128 + 92 * torch.sin(rows).expand(200, 48, 48)).to(torch.uint8)
+    chances = draw_chances(200, only(fade_probability=1.0), torch.Generator().manual_seed(0))
+    deviations = pixels_of(apply_draw(face, replace(chances, blur=torch.full((200,), 1.2)), 48)).std(dim=(1, 2))
+    assert face.float().std() == pytest.approx(65, abs=1)
+    assert deviations.min() < 20
+    assert ((deviations > 20) & (deviations < 25)).float().mean() > 0.05
+
+
+def test_new_parts_that_are_off_leave_the_chances_of_the_others_alone():
+    with_all = AugmentConfig(blur_probability=0.5, downscale_probability=0.5, noise_probability=0.5)
+    on = draw_chances(20, with_all, torch.Generator().manual_seed(4))
+    off = draw_chances(20, AugmentConfig(), torch.Generator().manual_seed(4))
+    for name in ("brightness", "contrast", "theta", "erased", "box"):
+        assert torch.equal(getattr(on, name), getattr(off, name))
+    assert off.blur is off.small_side is off.noise is None
+
+
+def test_mirrored_says_which_faces_are_mirrored_in_place_of_chance(images):
+    mirrored = torch.arange(12) % 3 == 0
+    chances = draw_chances(12, only(flip_probability=0.5), torch.Generator().manual_seed(0), mirrored=mirrored)
+    expected = torch.where(mirrored.view(-1, 1, 1, 1), normalize(images).flip(3), normalize(images))
+    torch.testing.assert_close(apply_draw(images, chances, 48), expected, rtol=0, atol=1e-4)
+
+
 def test_blur_leaves_a_plain_face_as_it_is():
     gray = torch.full((3, 48, 48), 100, dtype=torch.uint8)
-    torch.testing.assert_close(draw(gray, only(blur_probability=1.0)), normalize(gray), rtol=0, atol=1e-4)
+    soft = only(blur_probability=1.0, downscale_probability=1.0)
+    torch.testing.assert_close(draw(gray, soft), normalize(gray), rtol=0, atol=1e-4)
 
 
 def test_faded_faces_keep_their_mean_and_lose_up_to_80_percent_of_the_contrast():

@@ -79,7 +79,7 @@ def test_key_like_no_other_lists_the_known_ones():
         ({"image_size": 15}, "image_size: Input should be greater than or equal to 16"),
         ({"dropout": 1.0}, "dropout: Input should be less than 1"),
         ({"num_classes": 1}, "num_classes: Input should be greater than or equal to 2"),
-        ({"model": "resnet"}, "model: Input should be 'net', 'senet', 'resnet18', 'efficientnet_b0' or 'vit'"),
+        ({"model": "resnet"}, "model: Input should be 'net', 'senet', 'nano', 'resnet18', 'efficientnet_b0' or 'vit'"),
         ({"device": "gpu"}, "device: String should match pattern"),
         ({"precision": "int8"}, "precision: Input should be 'auto', 'fp32', 'bf16' or 'fp16'"),
         ({"scheduler": {"name": "StepLR"}}, "scheduler: Input tag 'StepLR'"),
@@ -160,6 +160,16 @@ def test_contradictory_settings(values, fault):
 )
 def test_mixing_is_on_with_an_alpha_and_a_probability(values, is_on):
     assert tiny_config(mix=values).mix.is_on == is_on
+
+
+def test_alternating_flip_leaves_no_room_for_a_probability():
+    assert tiny_config(augment={"flip": "alternating"}).augment.flip == "alternating"
+    with pytest.raises(ConfigError) as caught:
+        config_from_dict({"augment": {"flip": "alternating", "flip_probability": 0.0}}, where="net.yaml")
+    assert str(caught.value) == (
+        "net.yaml: augment: flip: alternating mirrors every face in every second epoch, flip_probability must be 0.5, "
+        "got 0. Fix: leave flip_probability out, or flip: random"
+    )
 
 
 def test_size_phases_end_before_their_epoch():

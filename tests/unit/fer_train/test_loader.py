@@ -10,6 +10,11 @@ from fer_train.targets import training_targets
 
 CPU = torch.device("cpu")
 BOTH_MIXES = {"mixup_alpha": 0.4, "cutmix_alpha": 1.0, "probability": 0.7}
+WEBCAM = {
+    "fade_probability": 0.5, "blur_probability": 0.5, "downscale_probability": 0.5, "noise_probability": 0.5,
+    "flip": "alternating",
+}  # fmt: skip
+KINDS = [{}, {"mix": BOTH_MIXES}, {"sampling": "balanced"}, {"augment": WEBCAM}]
 
 
 def batches(**changes):
@@ -27,7 +32,7 @@ def test_an_epoch_leaves_out_the_last_incomplete_batch():
     assert len(loader) == 4
 
 
-@pytest.mark.parametrize("changes", [{}, {"mix": BOTH_MIXES}, {"sampling": "balanced"}], ids=str)
+@pytest.mark.parametrize("changes", KINDS, ids=str)
 def test_any_epoch_can_be_redone_by_another_loader(changes):
     for batch, again in zip(batches(**changes).epoch(3), batches(**changes).epoch(3), strict=True):
         for part, same in zip(batch[:3], again[:3], strict=True):
@@ -54,6 +59,31 @@ def test_an_epoch_shows_each_face_once_with_its_label_and_its_own_answers():
         assert batch.teacher is not None
         assert batch.teacher[:, 0].tolist() == nearest.tolist()
     assert sorted(seen) == list(range(64))
+
+
+def mirrored_faces(loader, faces, epoch):
+    """Return (N,) bool: which faces an epoch without other augmentation shows mirrored."""
+    plain = normalize(torch.from_numpy(faces.images)).flatten(1)
+    flipped = normalize(torch.from_numpy(faces.images)).flip(3).flatten(1)
+    images = torch.cat([batch.images.flatten(1) for batch in loader.epoch(epoch)])
+    nearest = torch.cdist(images, torch.cat([plain, flipped])).argmin(1)
+    assert sorted((nearest % len(faces)).tolist()) == list(range(len(faces)))
+    mirrored = torch.zeros(len(faces), dtype=torch.bool)
+    mirrored[nearest % len(faces)] = nearest >= len(faces)
+    return mirrored
+
+
+def test_alternating_flip_shows_the_other_side_in_every_second_epoch():
+    faces = make_faces(Training=64)
+    changes = {"augment": NO_AUGMENT | {"flip_probability": 0.5, "flip": "alternating"}, "image_size": 48}
+    loader = EpochBatches(faces, tiny_config(**changes), CPU)
+    first = mirrored_faces(loader, faces, 0)
+    assert 16 <= int(first.sum()) <= 48
+    for epoch in (1, 2, 3):
+        assert torch.equal(mirrored_faces(loader, faces, epoch), first ^ bool(epoch % 2))
+    assert torch.equal(mirrored_faces(EpochBatches(faces, tiny_config(**changes), CPU), faces, 3), ~first)
+    other = EpochBatches(faces, tiny_config(seed=6, **changes), CPU)
+    assert not torch.equal(mirrored_faces(other, faces, 0), first)
 
 
 def test_without_cached_answers_a_batch_has_none():
@@ -88,7 +118,7 @@ def test_shuffling_keeps_the_classes_as_they_are():
 
 
 @pytest.mark.parametrize("size", [2, 4])
-@pytest.mark.parametrize("changes", [{}, {"mix": BOTH_MIXES}, {"sampling": "balanced"}], ids=str)
+@pytest.mark.parametrize("changes", KINDS, ids=str)
 def test_the_shares_of_all_processes_are_the_batch_of_one(size, changes):
     faces, config = make_faces(Training=70), tiny_config(**changes)
     answers = torch.rand(70, 7, generator=torch.Generator().manual_seed(0))

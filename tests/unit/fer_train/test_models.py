@@ -144,7 +144,7 @@ def test_dropout_acts_in_training_only(name):
 
 
 def test_unknown_model_lists_the_known_ones():
-    with pytest.raises(ConfigError, match=r"unknown model 'resnet'\. Known models: net, senet, resnet18, eff"):
+    with pytest.raises(ConfigError, match=r"unknown model 'resnet'\. Known models: net, senet, nano, resnet18, eff"):
         build_model("resnet", num_classes=7)
 
 

@@ -124,6 +124,18 @@ def stop_at(step_to_stop):
         pytest.param({"quantization_aware": True, "ema_decay": 0.0}, id="quantization-aware, no average"),
         pytest.param({"sampling": "balanced"}, id="balanced sampling"),
         pytest.param(
+            {
+                "augment": {
+                    "flip": "alternating",
+                    "blur_probability": 0.5,
+                    "downscale_probability": 0.5,
+                    "noise_probability": 0.5,
+                    "fade_probability": 0.5,
+                }
+            },
+            id="webcam, alternating flip",
+        ),
+        pytest.param(
             {"distillation": {"teachers": ["TEACHER"], "cached": True}, "mix": {"cutmix_alpha": 1.0}},
             id="distillation, cached, mixed",
         ),
@@ -167,6 +179,26 @@ def test_another_config_is_refused_with_the_difference(tmp_path):
         fit(tiny_config(num_epochs=1, learning_rate=0.01), make_faces(), tmp_path, resume=True)
     assert "belongs to a run of another config: learning_rate was 0.05 and is 0.01" in str(caught.value)
     assert "num_epochs" not in str(caught.value)
+
+
+def test_a_run_of_a_release_that_knew_fewer_keys_goes_on(tmp_path):
+    fit(tiny_config(num_epochs=1), make_faces(), tmp_path)
+    state = load_state(tmp_path / "last.pt")
+    del state["config"]["augment"]["downscale_probability"], state["config"]["mix"]
+    save_state(tmp_path / "last.pt", state)
+    assert fit(tiny_config(num_epochs=1), make_faces(), tmp_path, resume=True).epoch == 1
+    changed = tiny_config(num_epochs=1, augment={"downscale_probability": 0.5})
+    with pytest.raises(CheckpointError, match="another config: augment was"):
+        fit(changed, make_faces(), tmp_path, resume=True)
+
+
+def test_a_run_with_a_key_that_is_gone_is_refused_only_for_what_changed(tmp_path):
+    fit(tiny_config(num_epochs=1), make_faces(), tmp_path)
+    state = load_state(tmp_path / "last.pt")
+    state["config"] |= {"gone": 1, "seed": 6}
+    save_state(tmp_path / "last.pt", state)
+    with pytest.raises(CheckpointError, match=r"another config: seed was 6 and is 5\. Fix"):
+        fit(tiny_config(num_epochs=1), make_faces(), tmp_path, resume=True)
 
 
 def test_another_device_may_go_on(tmp_path):

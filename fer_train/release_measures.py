@@ -1,0 +1,98 @@
+"""What a release says of itself: temperature, accuracy by split and label set, and accuracy on degraded faces."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from torch import nn
+
+from fer_train.data.consensus import NO_MAJORITY, plurality_labels, vote_shares
+from fer_train.data.faces import FERPLUS_EMOTIONS, Faces
+from fer_train.data.splits import take_split
+from fer_train.degrade import measure_degraded
+from fer_train.evaluate import Evaluation, evaluate_split
+from fer_train.temperature import Calibrated, fit_calibration
+from fer_train.tta import VIEWS, OnBatch, predict_logits
+
+
+@dataclass(frozen=True)
+class ReleaseMeasures:
+    """What is laid over a ModelSpec.
+
+    Attributes:
+        spec: `temperature`, `unsure_below` and `metrics`.
+        provenance: `calibration`, `degraded` and, with votes, `other_labels`.
+    """
+
+    spec: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+def measure_release(
+    model: nn.Module, faces: Faces, splits: tuple[str, ...], *, spec: dict[str, Any], ten_crop: bool,
+    progress: Callable[[str], AbstractContextManager[OnBatch]],
+) -> tuple[list[Evaluation], ReleaseMeasures]:  # fmt: skip
+    """Fit the temperature on the first split, then measure every split.
+
+    Args:
+        model: as its file holds it, on the device where it shall run.
+        faces: all splits of the data, with votes for a model of FER+'s labels.
+        splits: to measure.
+        spec: the model's ModelSpec so far.
+        ten_crop: whether to measure the mean over ten crops too.
+        progress: shows a bar for the work of the block, given its name.
+
+    Returns:
+        The evaluations against the model's own labels, and what the ModelSpec gains.
+    """
+    own = spec.get("label_set", "fer2013")
+    calibrated = fit_temperature(model, take_split(faces, splits[0]), splits[0], spec=spec)
+    spec = spec | {"temperature": round(calibrated.temperature, 4), "unsure_below": calibrated.unsure_below}
+    views = VIEWS if ten_crop else ("plain", "flip")
+    measured, others = [], {}
+    for split in splits:
+        with progress(f"{split}, {', '.join(views)}") as on_batch:
+            measured.append(
+                evaluate_split(model, faces, split, spec=spec, label_set=own, views=views, on_batch=on_batch)
+            )
+        if faces.votes is not None:
+            other = "fer2013" if own == "ferplus" else "ferplus"
+            seen = evaluate_split(model, faces, split, spec=spec, label_set=other, views=("plain",))
+            others[split] = {"label_set": other, **seen.for_spec()["plain"]}
+    with progress("degraded faces") as on_batch:
+        degraded = measure_degraded(model, faces, splits[0], spec=spec, label_set=own, on_batch=on_batch)
+    added = {name: spec[name] for name in ("temperature", "unsure_below")}
+    added["metrics"] = {evaluation.split: evaluation.for_spec() for evaluation in measured}
+    provenance = {
+        "calibration": calibrated.to_dict(),
+        "degraded": {"split": splits[0], "label_set": own, "rows": [row.to_dict() for row in degraded]},
+        **({"other_labels": others} if others else {}),
+    }
+    return measured, ReleaseMeasures(added, provenance)
+
+
+def fit_temperature(model: nn.Module, chosen: Faces, split: str, *, spec: dict[str, Any]) -> Calibrated:
+    """Fit the temperature of a model on the faces of one split, against its own labels.
+
+    A model of FER+'s labels is fitted to the shares of the votes, on every face for which most taggers saw an emotion:
+    its confidence is then the share of people who would say the same.
+    """
+    own, wanted = spec.get("label_set", "fer2013"), spec["input"]
+    if own == "ferplus" and chosen.votes is not None:
+        targets = vote_shares(chosen.votes)[:, [FERPLUS_EMOTIONS.index(name) for name in spec["labels"]]]
+        keep = (plurality_labels(chosen.votes) != NO_MAJORITY) & targets.any(axis=1)
+        chosen, targets = chosen.select(keep), targets[keep] / targets[keep].sum(axis=1, keepdims=True)
+    else:
+        targets = _one_hot(chosen.labels, len(spec["labels"]))
+    logits = predict_logits(
+        model, chosen.resized(wanted["height"]).images, device=next(model.parameters()).device,
+        mean_std=(wanted["mean"], wanted["std"]),
+    )  # fmt: skip
+    return fit_calibration(logits, targets, split=split, against=own)
+
+
+def _one_hot(labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
+    return np.eye(num_classes, dtype=np.float32)[labels]
