@@ -10,18 +10,15 @@ from typing import Any
 
 import click
 import numpy as np
-from numpy.typing import NDArray
 
 from fer_train.config import TrainConfig
 from fer_train.data import Faces, apply_protocol, read_faces
 from fer_train.data.cache import file_sha256
 from fer_train.data.consensus import relabel_by_votes
 from fer_train.data.faces import RowList
-from fer_train.data.splits import read_row_numbers
+from fer_train.data.row_list import ListedRows, check_rows, read_row_list
 from fer_train.distributed import is_first_process
 from fer_train.errors import ConfigError, DataError, Terminated
-
-_RowFile = tuple[Path | None, NDArray[np.int64] | None]
 
 PATH = click.Path(path_type=Path)
 
@@ -62,31 +59,37 @@ def load_training_faces(
             "--teacher weights/senet-ferplus.safetensors --weight 1"
         )
     faces = read_faces(data_path, ferplus=ferplus)
-    twins, excluded = (None if path is None else read_row_numbers(path) for path in (twin_rows, exclude))
-    training_rows = faces.rows[faces.splits == config.train_split]
-    _check_lists(training_rows, config, {"--twin-rows": (twin_rows, twins), "--exclude": (exclude, excluded)})
+    given = {"--twin-rows": twin_rows, "--exclude": exclude}
+    lists = {flag: read_row_list(path) for flag, path in given.items() if path is not None}
+    for flag, listed in lists.items():
+        _check_list(flag, listed, faces, config)
+    twins, excluded = (lists[flag].rows if flag in lists else None for flag in given)
     kept = apply_protocol(faces, config.protocol, config.train_split, twins, exclude_rows=excluded)
     if config.labels == "ferplus" and kept.votes is not None:
         kept = relabel_by_votes(kept, train_split=config.train_split)
     logging.info("%s protocol leaves out %d rows: %s", config.protocol, len(faces) - len(kept), kept.counts())
+    training_rows = faces.rows[faces.splits == config.train_split]
     return replace(kept, row_lists=tuple(
-        RowList(flag, path.name, file_sha256(path), int(np.isin(training_rows, rows).sum()))
-        for flag, path, rows in [("--twin-rows", twin_rows, twins), ("--exclude", exclude, excluded)]
-        if path is not None and rows is not None
+        RowList(flag, listed.path.name, file_sha256(listed.path), int(np.isin(training_rows, listed.rows).sum()))
+        for flag, listed in lists.items()
     ))  # fmt: skip
 
 
-def _check_lists(training_rows: NDArray[np.int64], config: TrainConfig, lists: dict[str, _RowFile]) -> None:
-    """Refuse lists that name no training row, or all of them."""
-    for flag, (path, rows) in lists.items():
-        if path is None or rows is None or not len(rows) or not len(training_rows) or (training_rows < 0).any():
-            continue
-        named = int(np.isin(training_rows, rows).sum())
-        if named in (0, len(training_rows)):
-            raise DataError(
-                f"{flag} {path} names {'none' if named == 0 else 'all'} of the {len(training_rows):,} rows of "
-                f"{config.train_split}. Fix: the list that was made for this --data, or leave {flag} out"
-            )
+def _check_list(flag: str, listed: ListedRows, faces: Faces, config: TrainConfig) -> None:
+    """Refuse a list that names no training row or all of them, or was made for other data; see `check_rows`."""
+    training_rows = faces.rows[faces.splits == config.train_split]
+    if not len(listed.rows) or not len(training_rows) or (faces.rows < 0).any():
+        return
+    named = int(np.isin(training_rows, listed.rows).sum())
+    if named in (0, len(training_rows)):
+        raise DataError(
+            f"{flag} {listed.path} names {'none' if named == 0 else 'all'} of the {len(training_rows):,} rows of "
+            f"{config.train_split}. Fix: the list that was made for this --data, or leave {flag} out"
+        )
+    check_rows(listed, faces, flag=flag)
+    others = int(np.isin(faces.rows[faces.splits != config.train_split], listed.rows).sum())
+    if others:
+        logging.info("%s names %d rows that are not of %s; they stay", flag, others, config.train_split)
 
 
 def training(command: Callable[..., None], *, suffix: str = "") -> Callable[..., None]:

@@ -13,7 +13,8 @@ from fer_train.checkpoint import write_atomically
 from fer_train.data.faces import Faces
 from fer_train.errors import CheckpointError
 
-FORMAT = "fer-faces-1"
+FORMAT = "fer-faces-2"
+"""Rises when the reader becomes stricter: what an earlier one accepted is parsed again."""
 _DAMAGED = (
     OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, zipfile.BadZipFile, tokenize.TokenError,
 )  # fmt: skip

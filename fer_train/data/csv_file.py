@@ -1,20 +1,21 @@
 """Kaggle's CSV files: fer2013.csv (emotion,pixels,Usage) and icml_face_data.csv ("emotion, Usage, pixels")."""
 
-import csv
 import re
-import sys
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_train.data.faces import EMOTIONS, FACE_SIZE, Faces
+from fer_train.data.table import find_encoding, open_table
 from fer_train.errors import DataError
 
 USAGES = ("Training", "PublicTest", "PrivateTest")
 COLUMNS = ("emotion", "pixels", "usage")
 MAX_NAMED_ROWS = 10
 _FIX = "Fix: give Kaggle's fer2013.csv or icml_face_data.csv as --data; download it again if it is damaged"
+_FIX_QUOTE = 'Fix: close the quote, or write a quote that is text as "" within quotes'
+_EXPECTED = "Expected a CSV with the columns emotion, pixels and Usage."
 _NUM_PIXELS = FACE_SIZE * FACE_SIZE
 
 
@@ -22,27 +23,25 @@ def parse_csv(path: Path, sha256: str) -> Faces:
     """Read every row of a Kaggle FER2013 CSV.
 
     Args:
-        path: the file; column order and spaces in column names do not matter.
+        path: the file; column order, spaces in column names, delimiter and encoding do not matter.
         sha256: the file's digest, kept as provenance.
 
     Raises:
-        DataError: not such a file, or bad rows; the first ten are named by line number.
+        DataError: not such a file, a quote that is not closed, or bad rows; the first ten are named by line number.
     """
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
     usages: list[str] = []
     faults: list[str] = []
-    csv.field_size_limit(sys.maxsize)
-    with path.open(newline="", encoding="utf-8", errors="replace") as file:
-        reader = csv.reader(file)
-        columns = _find_columns(path, next(reader, []))
-        for row in reader:
-            if not row:
-                continue
+    if guess := _guess_binary(path):
+        raise DataError(f"{path} {guess}. {_EXPECTED} {_FIX}")
+    with open_table(path, fix=_FIX_QUOTE) as table:
+        columns = _find_columns(path, table.columns)
+        for row in table.rows:
             try:
-                label, image, usage = _parse_row(row, columns)
+                label, image, usage = _parse_row(row.cells, columns)
             except ValueError as err:
-                faults.append(f"  line {reader.line_num}: {err}")
+                faults.append(f"  line {row.line}: {err}")
                 if len(faults) == MAX_NAMED_ROWS:
                     break
                 continue
@@ -63,28 +62,32 @@ def parse_csv(path: Path, sha256: str) -> Faces:
     )
 
 
-def _find_columns(path: Path, header: list[str]) -> dict[str, int]:
-    names = [name.strip().lower().lstrip("\ufeff") for name in header]
+def _find_columns(path: Path, names: list[str]) -> dict[str, int]:
+    if twice := [name for name in COLUMNS if names.count(name) > 1]:
+        raise DataError(f"{path} has the column {twice[0]} twice. Fix: keep the one that counts")
     if all(column in names for column in COLUMNS):
         return {column: names.index(column) for column in COLUMNS}
-    raise DataError(f"{path} {_guess(path, names)}. Expected a CSV with the columns emotion, pixels and Usage. {_FIX}")
+    raise DataError(f"{path} {_guess(path, names)}. {_EXPECTED} {_FIX}")
+
+
+def _guess_binary(path: Path) -> str:
+    """Return what a file that is no text seems to be, else an empty string."""
+    with path.open("rb") as file:
+        start = file.read(512)
+    kinds = [kind for magic, kind in _MAGIC.items() if start.lstrip().startswith(magic)]
+    if not kinds and b"\0" in start and find_encoding(start) == "utf-8":
+        kinds = ["a binary file"]
+    return f"seems to be {kinds[0]}" if kinds else ""
 
 
 def _guess(path: Path, names: list[str]) -> str:
-    with path.open("rb") as file:
-        start = file.read(512)
-    if not start:
+    if not names:
         return "is empty"
-    for magic, kind in _MAGIC.items():
-        if start.lstrip().startswith(magic):
-            return f"seems to be {kind}"
-    if b"\0" in start:
-        return "seems to be a binary file"
     if "image name" in names:
         return "seems to be FER+'s vote file (fer2013new.csv); give it with --ferplus, beside fer2013.csv"
     if set(names) == {"emotion", "pixels"}:
         return "seems to be the challenge's train.csv, which lacks the Usage column"
-    return f"has the columns {', '.join(names)[:120] or 'none'}"
+    return f"has the columns {', '.join(names)[:120]}"
 
 
 _MAGIC = {

@@ -1,69 +1,92 @@
-"""The image-folder layout of FER2013 copies: train/<class>/*.png and test/<class>/*.png."""
+"""Faces from a folder of pictures: train/<class>/ and test/<class>/, as copies of FER2013 have them."""
 
 import hashlib
-import re
+import logging
+import os
 from pathlib import Path
 
-import cv2
 import numpy as np
-from numpy.typing import NDArray
 
-from fer_train.data.faces import EMOTIONS, FACE_SIZE, Faces, resize_face
+from fer_train.data.csv_file import COLUMNS
+from fer_train.data.faces import FACE_SIZE, Faces, resize_face
+from fer_train.data.folder_layout import SPLIT_FOLDERS, Layout, describe_passed_over, read_layout
+from fer_train.data.picture import printable, read_picture
+from fer_train.data.table import open_table
 from fer_train.errors import DataError
 
-SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp")
-_NAMED_SPLIT = re.compile(r"^(Training|PublicTest|PrivateTest)_(\d+)")
+_log = logging.getLogger(__name__)
 
 
 def read_image_folder(root: Path) -> Faces:
-    """Read every image under `root`/train and `root`/test, in path order.
+    """Read every picture of a folder, in path order; see `folder_layout`.
 
-    File names that begin with Training_, PublicTest_ or PrivateTest_ and a number give the split and the row;
-    else train/ is "Training" and test/ is one split, "test". Images of another size are resized to 48x48.
+    File names that begin with Training_, PublicTest_ or PrivateTest_ and a number give the row, and the split where no
+    name contradicts its folder; else train/ is "Training", test/ is "test", val/ is "val" and so on. Pictures of another
+    size are resized to 48x48. What is passed over is counted and named in the log.
 
     Raises:
-        DataError: no such layout, an unknown class folder, or an image that cannot be decoded.
+        DataError: no such layout, an unknown class folder, or a picture that cannot be decoded.
     """
-    entries = [entry for part in ("train", "test") for entry in _list_part(root, part)]
-    if not entries:
-        found = ", ".join(sorted(p.name for p in root.iterdir())[:8]) or "nothing"
-        raise DataError(
-            f"{root} has no train/<class>/ or test/<class>/ images; found {found}. "
-            "Fix: --data with the folder above train/"
-        )
-    images = np.empty((len(entries), FACE_SIZE, FACE_SIZE), dtype=np.uint8)
+    layout = read_layout(root)
+    if not layout.entries:
+        raise DataError(_describe_absence(layout))
+    images = np.empty((len(layout.entries), FACE_SIZE, FACE_SIZE), dtype=np.uint8)
+    by_name = not any(entry.contradicts for entry in layout.entries)
+    splits = [entry.named_split if by_name and entry.named_split else entry.split for entry in layout.entries]
     digest = hashlib.sha256()
-    for i, (path, label, split, _) in enumerate(entries):
-        images[i] = _read_image(path)
-        digest.update(f"{path.relative_to(root).as_posix()} {label} {split}".encode() + images[i].tobytes())
+    with_pages = []
+    for i, (entry, split) in enumerate(zip(layout.entries, splits, strict=True)):
+        picture = read_picture(entry.path)
+        images[i] = resize_face(picture.gray)
+        if picture.num_pages > 1:
+            with_pages.append(entry.path)
+        name = os.fsencode(entry.path.relative_to(root).as_posix())
+        digest.update(name + f" {entry.label} {split}".encode() + images[i].tobytes())
+    _tell(layout, with_pages)
     return Faces(
         images=images,
-        labels=np.array([label for _, label, _, _ in entries], dtype=np.int64),
-        splits=np.array([split for _, _, split, _ in entries]),
-        rows=np.array([-1 if row is None else row for *_, row in entries], dtype=np.int64),
+        labels=np.array([entry.label for entry in layout.entries], dtype=np.int64),
+        splits=np.array(splits),
+        rows=np.array([entry.row for entry in layout.entries], dtype=np.int64),
         source_sha256=digest.hexdigest(),
     )
 
 
-def _list_part(root: Path, part: str) -> list[tuple[Path, int, str, int | None]]:
-    """Return (path, label, split, row or None) of each image of train/ or test/."""
-    entries: list[tuple[Path, int, str, int | None]] = []
-    folder = root / part
-    for class_folder in sorted(p for p in folder.iterdir() if p.is_dir()) if folder.is_dir() else []:
-        name = class_folder.name.lower()
-        if name not in EMOTIONS:
-            raise DataError(
-                f"{class_folder}: unknown class folder. Known classes: {', '.join(EMOTIONS)}. Fix: rename or remove it"
-            )
-        for path in sorted(p for p in class_folder.iterdir() if p.suffix.lower() in SUFFIXES):
-            match = _NAMED_SPLIT.match(path.name)
-            split = match[1] if match else {"train": "Training", "test": "test"}[part]
-            entries.append((path, EMOTIONS.index(name), split, int(match[2]) if match else None))
-    return entries
+def _tell(layout: Layout, with_pages: list[Path]) -> None:
+    for note in layout.notes:
+        _log.warning("%s: %s", printable(layout.root), note)
+    if with_pages:
+        first = printable(with_pages[0].relative_to(layout.root))
+        _log.warning("%d pictures have several pages or frames, the first one is read: %s", len(with_pages), first)
 
 
-def _read_image(path: Path) -> NDArray[np.uint8]:
-    image = cv2.imread(str(path), cv2.IMREAD_GRAYSCALE)
-    if image is None:
-        raise DataError(f"{path} cannot be decoded as an image. Fix: restore or remove the file")
-    return resize_face(np.asarray(image, dtype=np.uint8))
+def _describe_absence(layout: Layout) -> str:
+    """Say what a folder without pictures holds, and which path is probably meant."""
+    root, children = layout.root, sorted(layout.root.iterdir())
+    tables = [path for path in children if path.suffix.lower() == ".csv" and _is_data(path)]
+    if tables:
+        return (
+            f"{printable(root)} is a folder with {printable(tables[0].name)} in it, and has no train/<class>/ images. "
+            f"Fix: --data {printable(tables[0])}"
+        )
+    found = ", ".join(printable(path.name) for path in children[:8]) or "nothing"
+    inner = [path for path in children if path.is_dir() and _has_split_folder(path)]
+    fix = f"--data {printable(inner[0])}" if inner else "--data with the folder above train/"
+    passed_over = f"{files}. " if _has_split_folder(root) and (files := describe_passed_over(layout)) else ""
+    return f"{printable(root)} has no train/<class>/ or test/<class>/ images; found {found}. {passed_over}Fix: {fix}"
+
+
+def _is_data(path: Path) -> bool:
+    """Whether a file has the columns of fer2013.csv."""
+    try:
+        with open_table(path, fix="") as table:
+            return set(COLUMNS) <= set(table.columns)
+    except (OSError, DataError):
+        return False
+
+
+def _has_split_folder(folder: Path) -> bool:
+    try:
+        return any(path.is_dir() and path.name.lower() in SPLIT_FOLDERS for path in folder.iterdir())
+    except OSError:
+        return False

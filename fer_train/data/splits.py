@@ -1,16 +1,15 @@
 """Splits by name, and the two protocols: official (every row) and clean (no pixel twin in another split)."""
 
-import csv
 import hashlib
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_train.data.faces import Faces
+from fer_train.data.row_list import read_row_numbers
 from fer_train.errors import DataError, SplitAbsentError
 
-_FIX = "Fix: exclude.csv of fer-train audit, or a text file with one row number a line, counted from 0"
+__all__ = ["apply_protocol", "find_leaked", "pixel_hashes", "read_row_numbers", "take_split"]
 
 
 def take_split(faces: Faces, name: str) -> Faces:
@@ -66,28 +65,3 @@ def find_leaked(faces: Faces, train_split: str) -> NDArray[np.bool_]:
     hashes = pixel_hashes(faces.images)
     is_train = faces.splits == train_split
     return np.asarray(is_train & np.isin(hashes, hashes[~is_train]))
-
-
-def read_row_numbers(path: Path) -> NDArray[np.int64]:
-    """Read row numbers: one a line (# begins a comment), or the column `row` of a .csv such as audit's exclude.csv.
-
-    Raises:
-        DataError: the file is missing or a line is no row number (named by line).
-    """
-    try:
-        if path.suffix == ".csv":
-            with path.open(newline="", encoding="utf-8-sig") as file:  # spreadsheets write a byte-order mark
-                table = list(csv.DictReader(file))
-            if table and "row" not in table[0]:
-                raise DataError(f"{path} has no column 'row'; it has {', '.join(table[0])}. {_FIX}")
-            texts = [(number, row["row"] or "") for number, row in enumerate(table, start=2)]
-        else:
-            lines = path.read_text().splitlines()
-            texts = [(number, line.split("#", 1)[0].strip()) for number, line in enumerate(lines, start=1)]
-            texts = [(number, text) for number, text in texts if text]
-    except (OSError, UnicodeDecodeError, csv.Error) as err:
-        raise DataError(f"cannot read row numbers from {path}: {err}. {_FIX}") from err
-    for number, text in texts:
-        if not text.isdecimal() or len(text) > 18:  # more would not fit in int64
-            raise DataError(f"{path} line {number}: {text[:40]!r} is not a row number. {_FIX}")
-    return np.array([int(text) for _, text in texts], dtype=np.int64)

@@ -98,7 +98,7 @@ def test_cache_that_is_another_npy_file_is_ignored(source, cache, parse):
 
 def test_cache_of_an_older_format_is_not_trusted(source, cache, parse, monkeypatch):
     read_through_cache(source, parse)
-    monkeypatch.setattr("fer_train.data.cache.FORMAT", "fer-faces-2")
+    monkeypatch.setattr("fer_train.data.cache.FORMAT", "fer-faces-0")
     read_through_cache(source, parse)
     assert parse.calls == 2
 

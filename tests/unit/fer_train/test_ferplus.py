@@ -78,7 +78,7 @@ def test_empty_and_missing_and_binary_files(tmp_path, faces):
     assert "is not FER+'s fer2013new.csv: no column Usage" in error_of(faces, empty)
     assert "cannot read FER+ votes" in error_of(faces, tmp_path / "absent.csv")
     empty.write_bytes(b"\x89PNG\r\n\xff\xfe")
-    assert "cannot read FER+ votes" in error_of(faces, empty)
+    assert "is not FER+'s fer2013new.csv: no column Usage" in error_of(faces, empty)
 
 
 def test_faces_without_row_numbers_cannot_be_joined(tmp_path, faces, usages):
