@@ -151,8 +151,10 @@ def _compile_and_prove(
 ) -> tuple[Compiled, PrecisionProof]:  # fmt: skip
     compiled = compile_plan(trt, source, shapes, config, capabilities, log)
     where = f"{config.flavor.display_name} {trt.__version__} built {source.name} with another precision"
-    mend = "leave 7.5 out of --compute-capability" if "7.5" in capabilities else (
-        f"another version of {config.flavor.display_name}, or run {source.name} as it is"
+    mend = (
+        "leave 7.5 out of --compute-capability"
+        if "7.5" in capabilities
+        else (f"another version of {config.flavor.display_name}, or run {source.name} as it is")
     )
     if config.flavor is Flavor.TENSORRT:
         found, witness = _ask_inspector(trt, compiled.plan, shapes, config, log), "inspector"

@@ -113,7 +113,7 @@ def require_declared(found: LayerTypes, declared: Precision, *, where: str, mend
     That is the lowest precision of any convolution; a graph may keep any number of layers in a higher one.
 
     Raises:
-        ExportError: there is no convolution, none of that type, or one of a lower: a silent FP32, or a mislabelled file.
+        ExportError: there is no convolution, none of that type, or one of a lower: the file says what it is not.
     """
     wanted, total = _TYPES[declared], sum(found.convolutions.values())
     if not total:

@@ -46,7 +46,7 @@ DESCRIPTIONS = {
     Slice.CLEAN: "as they are",
     Slice.DIM: f"{_LIGHT:.0%} of the light",
     Slice.BLURRED: f"Gaussian blur, sigma {_BLUR_SIGMA:g}",
-    Slice.DIM_SOFT: f"Gaussian blur, sigma {_SOFT_SIGMA:g}, then contrast lowered to a deviation of {_FLAT_DEVIATION:g}",
+    Slice.DIM_SOFT: f"Gaussian blur, sigma {_SOFT_SIGMA:g}, then contrast at most {_FLAT_DEVIATION:g}",
     Slice.SMALL: f"shrunk to {_SMALL_SIDE} pixels and enlarged again",
     Slice.TURNED: f"turned by {_DEGREES:g} degrees, every other face to the other side",
     Slice.NOISE: f"Gaussian noise, deviation {_NOISE_DEVIATION:g}",
