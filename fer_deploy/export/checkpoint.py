@@ -8,6 +8,7 @@ from torch import nn
 
 from fer_deploy.errors import ArtifactError, ConfigError
 from fer_deploy.export.faces import CalibrationFaces, JudgedFaces
+from fer_deploy.export.slices import partly_degraded
 from fer_deploy.spec import ModelSpec, spec_from_json
 from fer_deploy.vision.preprocess import images_from_boxes
 from fer_deploy.vision.types import Box
@@ -50,8 +51,18 @@ def load_judged_faces(path: Path, *, split: str, limit: int | None, spec: ModelS
     return found if limit is None else found.at(found.positions(limit))
 
 
-def draw_calibration_faces(path: Path, *, split: str, count: int, seed: int, spec: ModelSpec) -> CalibrationFaces:
+def draw_calibration_faces(
+    path: Path, *, split: str, count: int, seed: int, spec: ModelSpec, degraded_share: float = 0.0
+) -> CalibrationFaces:  # fmt: skip
     """Return `count` faces of a split, drawn without replacement, as the deployed preprocess makes them.
+
+    Args:
+        path: FER2013 as CSV or folder.
+        split: its name in the data.
+        count: how many.
+        seed: of the draw, and of which of them are degraded.
+        spec: of the model whose ranges they give.
+        degraded_share: how many of them are dim, blurred and so on, see `slices`.
 
     Raises:
         ArtifactError: unreadable data or no such split.
@@ -61,7 +72,8 @@ def draw_calibration_faces(path: Path, *, split: str, count: int, seed: int, spe
     if count > len(faces):
         raise ConfigError(f"calibration_faces is {count}, but {split} of {path.name} has {len(faces)}. Fix: fewer")
     chosen = np.sort(np.random.default_rng(seed).choice(len(faces), count, replace=False))
-    return CalibrationFaces(_deployed(faces.images[chosen], spec), f"{split} of {path.name}", seed)
+    images, num_degraded = partly_degraded(_deployed(faces.images[chosen], spec), degraded_share, seed)
+    return CalibrationFaces(images, f"{split} of {path.name}", seed, num_degraded)
 
 
 def _faces_of(path: Path, split: str) -> Faces:

@@ -15,6 +15,9 @@ from fer_deploy.spec import SPEC_KEY, ModelSpec, Precision
 QUANTIZATION_KEY = "fer_quantization"
 """Key in `metadata_props` of the JSON that says how INT8 came about: calibration, float layers, layer costs."""
 
+RUNAWAY_KEY = "runaway_layers"
+"""In that record and in the spec's metrics: layers whose activations leave their range on degraded faces."""
+
 
 class Variant(StrEnum):
     """What an export can write."""
@@ -62,7 +65,9 @@ class Artifact:
         return f"{self.spec.architecture}-{self.variant}.onnx"
 
     def measured(self, found: dict[str, Any]) -> "Artifact":
-        """Return the same graph, its spec with what was measured of it."""
+        """Return the same graph, its spec with what was measured of it, and the names of layers that run away."""
+        if runaway := [layer["layer"] for layer in self.record.get(RUNAWAY_KEY, ())]:
+            found = found | {RUNAWAY_KEY: runaway}
         return _described(self.model, measured(self.spec, found), self.variant, self.record)
 
 

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_deploy import spec
+
+UNSURE = spec.UNSURE
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -112,9 +116,6 @@ class FaceResult:
     def shown_label(self) -> str:
         """The word for people: the smoothed emotion, or `UNSURE`."""
         return self.smoothed.label if self.is_sure else UNSURE
-
-
-UNSURE = "unsure"
 
 
 @dataclass(frozen=True, eq=False)
