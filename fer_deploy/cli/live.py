@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from fer_deploy.cli.live_report import print_report, progress_line, report_dict
+from fer_deploy.cli.logs import log_to_stderr
 from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine, bundled_model_for, open_engine
@@ -88,7 +88,7 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     console = Console(stderr=True, markup=False)  # names of files and addresses have brackets, too
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    log_to_stderr()
     permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
     # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.
     with (
