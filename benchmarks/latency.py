@@ -20,7 +20,6 @@ from typing import Any
 
 import click
 import numpy as np
-import onnxruntime as ort
 import torch
 from _harness import Sample, environment, result_path, samples_by_round, speedup_by_round, write_results
 from _latency_report import as_markdown, write_chart
@@ -30,6 +29,7 @@ from rich.console import Console
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.onnxruntime import OnnxRuntimeEngine
+from fer_deploy.engines.onnxruntime_session import ort
 from fer_deploy.engines.threads import choose_threads
 from fer_deploy.errors import FerDeployError
 from fer_deploy.export.checkpoint import load_checkpoint

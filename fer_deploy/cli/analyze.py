@@ -1,6 +1,5 @@
 """fer-deploy analyze: flags and printing around `VideoBatch`."""
 
-import logging
 import shlex
 import sys
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from fer_deploy.analyze.stacks import count_text
 from fer_deploy.analyze.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, load_results
 from fer_deploy.cli.analyze_progress import ProgressDisplay
+from fer_deploy.cli.logs import log_to_stderr
 from fer_deploy.cli.options import (
     ANALYSIS_GROUPS,
     PATH,
@@ -60,7 +60,7 @@ def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
     config = load_settings(AnalyzeConfig, config_path, nested(flags, ANALYSIS_GROUPS))
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    log_to_stderr()
     load_results()  # what is not installed is to show before hours of work
     console = Console(stderr=True, markup=False)  # files may have brackets in their names
     with config.open() as engine:

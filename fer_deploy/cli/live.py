@@ -2,7 +2,6 @@
 
 import itertools
 import json
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -16,6 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from fer_deploy.cli.live_report import print_report, progress_line, report_dict
+from fer_deploy.cli.logs import log_to_stderr
 from fer_deploy.cli.options import (
     ANALYSIS_GROUPS,
     PATH,
@@ -96,7 +96,7 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     console = Console(stderr=True, markup=False)  # names of files and addresses have brackets, too
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    log_to_stderr()
     with _ended_by_signals(console) as waiting, config.open() as engine:
         console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
         pipeline = _open_pipeline(config, engine, console, waiting)

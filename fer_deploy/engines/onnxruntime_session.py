@@ -16,12 +16,15 @@ from typing import Any, NamedTuple
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from fer_deploy import telemetry
 from fer_deploy.artifacts import read_model_file
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.onnx_outline import fault_of_onnx
 from fer_deploy.engines.onnxruntime_memory import bound_memory
 from fer_deploy.engines.threads import choose_threads
 from fer_deploy.errors import ArtifactError, ConfigError, EngineError, MissingDependencyError
+
+telemetry.switch_off_in_process()
 
 PROVIDERS: MappingProxyType[str, str] = MappingProxyType({
     "cpu": "CPUExecutionProvider",

@@ -39,7 +39,7 @@ def open_sinks(config: OutputConfig, sources: Sequence[Source], labels: tuple[st
         if config.serve is not None:
             page = ServeSink(config.serve, token=config.serve_token, snapshot=snapshot, labels=labels)
             add(page)
-            tell(f"page: {page.url}")
+            tell(f"page: {page.shown_url}")
         if config.mqtt is not None:
             add(MqttSink(config.mqtt, num_sources=len(sources)))
         _add_files(add, config, sources, labels)

@@ -6,11 +6,12 @@ from collections import deque
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.result_json import line_from_result
+from fer_deploy.redaction import ESCAPE_FIX, is_ambiguous, without_password
 from fer_deploy.vision.types import FrameResult
 
 MAX_UNSENT = 64
@@ -25,7 +26,7 @@ _TEMPORARY = ("Server unavailable", "Server busy", "Quota exceeded", "Connection
 
 
 class BrokerAddress(NamedTuple):
-    """Where to publish; `str` has no password."""
+    """Where to publish; `str` shows neither user nor password, and no topic that looks like a token."""
 
     host: str
     port: int
@@ -35,7 +36,8 @@ class BrokerAddress(NamedTuple):
     password: str | None
 
     def __str__(self) -> str:
-        return f"mqtt{'s' if self.is_tls else ''}://{self.host}:{self.port}/{self.topic}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return without_password(f"mqtt{'s' if self.is_tls else ''}://{host}:{self.port}/{quote(self.topic)}")
 
 
 def parse_address(text: str) -> BrokerAddress:
@@ -44,12 +46,17 @@ def parse_address(text: str) -> BrokerAddress:
     Raises:
         ConfigError: it is none; the message does not repeat it, since it may hold a password.
     """
+    if is_ambiguous(text):
+        raise ConfigError(
+            "cannot publish: an @ of the MQTT address stands behind a /, # or ?, so that it is unclear where the "
+            f"password ends and the host begins. Fix: {ESCAPE_FIX}"
+        )
     try:
         parts = urlsplit(text)
         port = parts.port or _PORTS[parts.scheme]
     except (ValueError, KeyError):
         raise ConfigError(
-            f"cannot publish: not an MQTT address. {_EXPECTED}. Fix: --mqtt mqtt://localhost/faces"
+            f"cannot publish: not an MQTT address. {_EXPECTED}. Fix: --mqtt mqtt://localhost/faces; {ESCAPE_FIX}"
         ) from None
     topic = unquote(parts.path.removeprefix("/"))
     _check(parts, topic)

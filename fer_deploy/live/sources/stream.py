@@ -15,7 +15,7 @@ from fer_deploy.live.sources.base import Source
 from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.live.sources.watchdog import Backoff, FrozenWatch
-from fer_deploy.redaction import redacted, without_password
+from fer_deploy.redaction import ESCAPE_FIX, is_ambiguous, redacted, without_password
 from fer_deploy.vision.types import Frame
 
 POLL_S = 0.05
@@ -235,7 +235,17 @@ def open_camera(number: int, config: SourceConfig) -> StreamSource:
 
 
 def open_url(url: str, config: SourceConfig) -> StreamSource:
-    """Connect to a URL; StreamError where that does not work within `config.connect_s`."""
+    """Connect to a URL.
+
+    Raises:
+        StreamError: that does not work within `config.connect_s`, or an unescaped sign hides where the host begins;
+            then no name is asked, since a part of the password may be taken for the host.
+    """
+    if is_ambiguous(url):
+        raise StreamError(
+            f"cannot open the stream {without_password(url)}: an @ stands behind a /, # or ?, so that it is unclear "
+            f"where the password ends and the host begins. Fix: {ESCAPE_FIX}"
+        )
     is_rtsp = url.partition("://")[0].lower() in {"rtsp", "rtsps"}
     options: dict[str, str] = {"rtsp_transport": config.rtsp_transport} if is_rtsp else {}
     return StreamSource(Request(STREAM, url, options), without_password(url), config)
