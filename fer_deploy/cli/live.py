@@ -156,7 +156,7 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console, waiting
         for text in config.source:
             source = open_source(text, config.stream)
             opened.callback(source.close)
-            sources.append(PacedSource(source) if config.realtime and not source.is_live else source)
+            sources.append(PacedSource(source) if config.realtime and source.is_live is not True else source)
 
         def snapshot() -> LiveSnapshot:
             return waiting[0].snapshot()

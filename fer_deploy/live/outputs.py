@@ -59,8 +59,9 @@ def _add_window(add: Callable[[Sink], None], sources: Sequence[Source], tell: Ca
 def _add_files(add: Callable[[Sink], None], config: OutputConfig, sources: Sequence[Source],
                labels: tuple[str, ...]) -> None:  # fmt: skip
     if config.record is not None:
-        # Beside a live source a recording's results may be dropped, too; evenly spaced they would play too fast.
-        is_live = any(source.is_live for source in sources)
+        # Beside a live source, or one that may prove to be live, a recording's results may be dropped, too; evenly
+        # spaced they would play too fast.
+        is_live = any(source.is_live is not False for source in sources)
         paths = video_paths(config.record, len(sources))
         for number, (source, path) in enumerate(zip(sources, paths, strict=True)):
             add(VideoSink(path, source.fps, is_live=is_live, source=number))

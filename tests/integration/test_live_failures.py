@@ -23,7 +23,7 @@ from fer_deploy.detectors.finder import FoundFaces
 from fer_deploy.detectors.search import FaceSearch
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import ConfigError, EngineError, SinkError, StreamError
-from fer_deploy.live import pipeline as pipeline_module
+from fer_deploy.live import ending
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import JsonlSink, VideoSink
 from fer_deploy.vision.types import Box
@@ -188,7 +188,7 @@ class TestSinksOfLiveLoops:
         assert len(last.indices) == 50
 
     def test_a_sink_that_hangs_is_given_up(self, monkeypatch):
-        monkeypatch.setattr(pipeline_module, "GRACE_S", 0.2)
+        monkeypatch.setattr(ending, "GRACE_S", 0.2)
         release = threading.Event()
         hanging, good = CountingSink(after=lambda index: release.wait(GUARD_S)), CountingSink()
         pipeline = make_pipeline(ScriptedSource(None, is_live=True), [hanging, good], max_frames=10)
@@ -258,7 +258,7 @@ class TestSources:
         assert sink.indices == [0, 1, 2]
 
     def test_a_source_that_hangs_is_given_up(self, monkeypatch):
-        monkeypatch.setattr(pipeline_module, "GRACE_S", 0.2)
+        monkeypatch.setattr(ending, "GRACE_S", 0.2)
         release = threading.Event()
         source = ScriptedSource(None, is_live=True, before=lambda index: index == 3 and release.wait(GUARD_S))
         pipeline = make_pipeline(source, [])

@@ -42,6 +42,10 @@ class Sink(ABC):
     files: tuple[Path, ...] = ()
     num_dropped = 0
 
+    def become_live(self) -> None:
+        """Learn that a source proved to be live; called at most once, from any thread, ahead of its first result."""
+        return None
+
     @abstractmethod
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Take one frame. Return False to ask the loop to end.

@@ -12,7 +12,8 @@ from fer_deploy.vision.types import Frame
 class PacedSource(Source):
     """A recording played at its own speed, as a camera would: whoever is late loses frames.
 
-    The schedule counts from the first frame; a frame that was late does not delay the ones behind it.
+    The schedule counts from the first frame; a frame that was late does not delay the ones behind it. A source that
+    proves to be live is passed on as it is.
     """
 
     is_live = True
@@ -33,6 +34,9 @@ class PacedSource(Source):
         """Yield each frame when its `time_s` has come; `captured_ns` is that moment, decoding came before."""
         started_ns: int | None = None
         for frame in self._source.frames():
+            if self._source.is_live:  # it proved to be: there is nothing to pace
+                yield frame
+                continue
             now_ns = time.monotonic_ns()
             time_s = frame.index / self._wanted_fps if self._wanted_fps else frame.time_s
             if started_ns is None:

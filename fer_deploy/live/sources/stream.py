@@ -38,14 +38,14 @@ class StreamSource(Source):
     def __init__(self, request: Request, name: str, config: SourceConfig) -> None:
         """Connect, unless `config.keep_trying`: then `frames` does; `open_camera` and `open_url` make these.
 
-        Until it is connected it counts as live.
+        Whether it is live is known when it is connected for the first time.
 
         Raises:
             StreamError: that did not work.
         """
         super().__init__()
         self.name, self._request, self._config = name, request, config
-        self.is_live, self.fps = True, ASSUMED_FPS
+        self.is_live, self.fps = None, ASSUMED_FPS
         self.health.state = "connecting"
         self._child: CaptureChild | None = None
         self._backoff = Backoff(config.max_reconnects)
@@ -77,7 +77,7 @@ class StreamSource(Source):
                 return
             except StreamError as err:
                 self._disconnect()
-                if not self.is_live:
+                if self.is_live is False:
                     raise
                 self._note(err)
                 delay_s = self._backoff.delay_s()
@@ -111,7 +111,8 @@ class StreamSource(Source):
         if isinstance(answer, Started):
             answer = self._next_message(self._config.connect_s)
         if isinstance(answer, Opened):
-            self.fps, self.num_frames, self.is_live = answer.fps, answer.num_frames, answer.is_endless
+            self.fps, self.num_frames = answer.fps, answer.num_frames
+            self.is_live = answer.is_endless if self.is_live is None else self.is_live
             self._num_corrupt_before = self.health.num_corrupt
             self._frozen = FrozenWatch()
         elif isinstance(answer, Ended):
