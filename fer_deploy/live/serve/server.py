@@ -12,7 +12,7 @@ from fer_deploy.errors import SinkError
 from fer_deploy.live.serve.access import Access, new_token, require_good_token
 from fer_deploy.live.serve.address import Address, address_from_text, bound_address, is_loopback, listen, reachable_host
 from fer_deploy.live.serve.app import LiveApp
-from fer_deploy.live.serve.connections import QuietTrouble, make_protocol
+from fer_deploy.live.serve.connections import QuietTrouble, make_connections
 from fer_deploy.live.stats import LiveSnapshot
 from fer_deploy.vision.types import FrameResult
 
@@ -114,7 +114,7 @@ class LiveServer:
         await runner.setup()
         assert runner.server is not None
         try:
-            async with await self._loop.create_server(partial(make_protocol, runner.server), sock=self._listener):
+            async with await self._loop.create_server(make_connections(runner.server), sock=self._listener):
                 self._is_ready.set()
                 await self._ending.wait()
         finally:

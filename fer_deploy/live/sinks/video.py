@@ -53,6 +53,7 @@ class VideoSink(Sink):
         self._part = unfinished_path(path)
         self._encoder: VideoEncoder | None = None
         self._size = (0, 0)
+        self._has_failed = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._part.touch()
@@ -62,19 +63,27 @@ class VideoSink(Sink):
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Append a picture; one of another size than the first is fitted into it."""
         assert picture is not None
+        try:
+            self._append(picture, result.frame.time_s)
+        except BaseException:
+            self._has_failed = True
+            raise
+        return True
+
+    def _append(self, picture: Picture, time_s: float) -> None:
         free = shutil.disk_usage(self._path.parent).free
         if free < MIN_FREE_BYTES:
             kept = ", which holds the frames up to here" if self._encoder else ""
+            where = self._part if self._encoder and self._path.exists() else self._path
             raise SinkError(
-                f"disk full: {free / 2**20:.0f} MiB left for {self._path}{kept}. Fix: free some space, or {self._fix}"
+                f"disk full: {free / 2**20:.0f} MiB left for {where}{kept}. Fix: free some space, or {self._fix}"
             )
         try:
             if self._encoder is None:
                 self._encoder = self._open(picture)
-            self._encoder.add(fit_picture(picture, self._size), result.frame.time_s)
+            self._encoder.add(fit_picture(picture, self._size), time_s)
         except (av.FFmpegError, OSError) as err:
             raise SinkError(f"cannot record to {self._path}: {err}. Fix: free some space, or {self._fix}") from err
-        return True
 
     def _open(self, picture: Picture) -> VideoEncoder:
         height, width = picture.shape[:2]
@@ -84,7 +93,10 @@ class VideoSink(Sink):
         return VideoEncoder(self._part, size=self._size, fps=self._fps, is_live=self._is_live)
 
     def close(self) -> None:
-        """Finalize the video, prove that it holds every frame, and give it its name."""
+        """Finalize the video, prove that it holds every frame, and give it its name.
+
+        A recording that broke off does not replace an older file.
+        """
         if self._encoder is None:
             self._part.unlink(missing_ok=True)
             return
@@ -99,6 +111,11 @@ class VideoSink(Sink):
         if num_readable != self._encoder.num_frames:
             raise SinkError(
                 f"{self._part} is incomplete: {num_readable} of {self._encoder.num_frames} frames can be read. "
+                "Fix: free some disk space and run again"
+            )
+        if self._has_failed and self._path.exists():
+            raise SinkError(
+                f"{self._path} is as it was; {self._part} holds the frames up to the failure. "
                 "Fix: free some disk space and run again"
             )
         take_name(self._part, self._path)

@@ -58,10 +58,65 @@ class TestJsonlSink:
         (face,) = json.loads((tmp_path / "a.jsonl").read_text())["faces"]
         assert (face["detected"], face["smoothed"]["sure"]) == (False, False)
 
-    def test_existing_file_is_replaced(self, tmp_path):
+    def test_an_older_file_is_replaced_when_the_lines_are_whole(self, tmp_path, make_result):
+        path = tmp_path / "a.jsonl"
+        path.write_text("old\n")
+        with JsonlSink(path) as sink:
+            sink.write(make_result(boxes=()), None)
+            assert path.read_text() == "old\n"
+            (part,) = tmp_path.glob("a.*.part.jsonl")
+            assert part.read_text() == '{"frame":0,"time_s":0.0,"faces":[]}\n', "can be followed while it grows"
+        assert path.read_text() == '{"frame":0,"time_s":0.0,"faces":[]}\n'
+        assert (sink.files, list(tmp_path.iterdir())) == ((path,), [path])
+
+    def test_an_older_file_stays_where_no_line_comes(self, tmp_path):
         (tmp_path / "a.jsonl").write_text("old\n")
-        JsonlSink(tmp_path / "a.jsonl").close()
-        assert (tmp_path / "a.jsonl").read_text() == ""
+        with JsonlSink(tmp_path / "a.jsonl") as sink:
+            pass
+        assert sink.files == ()
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.jsonl", "old\n")]
+
+    @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), MemoryError(), KeyboardInterrupt()])
+    def test_an_older_file_stays_where_lines_are_missing(self, tmp_path, make_result, monkeypatch, failure):
+        path = tmp_path / "a.jsonl"
+        path.write_text("old\n")
+        sink = JsonlSink(path)
+        sink.write(make_result(boxes=()), None)
+
+        class Failing:
+            def __init__(self, file) -> None:
+                self._file = file
+
+            def write(self, data) -> int:
+                raise failure
+
+            def __getattr__(self, name):
+                return getattr(self._file, name)
+
+        sink._lines._file = Failing(sink._lines._file)
+        with pytest.raises((SinkError, type(failure))):
+            sink.write(make_result(1, boxes=()), None)
+        with pytest.raises(
+            SinkError, match=r"a\.jsonl is as it was; .*a\.\d+\.part\.jsonl holds the lines up to the fa"
+        ):
+            sink.close()
+        (part,) = tmp_path.glob("a.*.part.jsonl")
+        assert part.read_text() == '{"frame":0,"time_s":0.0,"faces":[]}\n'
+        assert path.read_text() == "old\n"
+
+    def test_a_link_to_an_older_file_stays_one(self, tmp_path, make_result):
+        (tmp_path / "disk").mkdir()
+        (tmp_path / "disk/a.jsonl").write_text("old\n")
+        (tmp_path / "b.jsonl").symlink_to("disk/a.jsonl")
+        with JsonlSink(tmp_path / "b.jsonl") as sink:
+            sink.write(make_result(boxes=()), None)
+        assert (tmp_path / "b.jsonl").is_symlink()
+        assert (tmp_path / "disk/a.jsonl").read_text().startswith('{"frame":0')
+
+    def test_a_file_name_that_is_no_utf_8_is_read_back_as_it_was(self, tmp_path, make_result):
+        with JsonlSink(tmp_path / "a.jsonl") as sink:
+            sink.write(make_result(name="caf\udce9.png", boxes=()), None)
+        assert json.loads((tmp_path / "a.jsonl").read_text())["name"] == "caf\udce9.png"
 
     def test_cannot_be_opened(self, tmp_path):
         with pytest.raises(SinkError, match=r"cannot write .*: Is a directory\. Fix: another --jsonl"):
@@ -90,6 +145,13 @@ class TestJsonlSink:
 
 
 class TestWholeLines:
+    def test_what_is_no_utf_8_is_escaped_and_fails_nothing(self, tmp_path):
+        lines = WholeLines(tmp_path / "a.txt", fix="another --csv")
+        lines.append("caf\udce9,ä\n")
+        lines.close()
+        assert (tmp_path / "a.txt").read_text("utf-8") == "caf\\udce9,ä\n"
+        assert not lines.has_failed
+
     def test_a_write_that_fails_half_way_leaves_no_half_line(self, tmp_path, monkeypatch):
         lines = WholeLines(tmp_path / "a.txt", fix="another --jsonl")
         lines.append("first\n")
