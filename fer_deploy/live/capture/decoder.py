@@ -1,6 +1,5 @@
 """VideoDecoder: FFmpeg through PyAV, for files, streams and pipes. Knows neither threads nor processes."""
 
-import os
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
 from typing import BinaryIO, Final, cast
@@ -193,11 +192,6 @@ class VideoDecoder:
     def close(self) -> None:
         """Release the source."""
         self._container.close()
-
-
-def file_address(path: str | os.PathLike[str]) -> str:
-    """Return what FFmpeg opens or writes as the file of this name, also where the name has a colon."""
-    return f"file:{os.fspath(path)}"
 
 
 def _pixels_of_plane(picture: VideoFrame, num_channels: int) -> NDArray[np.uint8]:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
 from fer_deploy.errors import StreamError
-from fer_deploy.live.sources.file_names import printable
+from fer_deploy.live.file_names import printable
 from fer_deploy.live.sources.jpeg import breaks_off
 from fer_deploy.vision.transparency import opaque_bgr
 

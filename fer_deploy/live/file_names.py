@@ -1,4 +1,4 @@
-"""Names of files: in which order they come, how they are printed, and the stream number behind them."""
+"""Names of files: their order, how they are printed and given to FFmpeg, and the stream number behind them."""
 
 import os
 import re
@@ -18,12 +18,18 @@ def natural_order(path: Path) -> tuple[list[tuple[int, bytes]], bytes]:
 
 def printable(path: str | os.PathLike[str]) -> str:
     r"""Return a name as text for tables and terminals: what is no UTF-8 or no printable letter is escaped, as \xff."""
-    text = os.fsencode(path).decode("utf-8", "backslashreplace")
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in text)
+    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in os.fspath(path))
 
 
 def _escaped(letter: str) -> str:
+    if "\udc80" <= letter <= "\udcff":  # how Python keeps a byte that is no UTF-8
+        return f"\\x{ord(letter) - 0xDC00:02x}"
     return letter.encode("unicode_escape").decode("ascii")
+
+
+def file_address(path: str | os.PathLike[str]) -> str:
+    """Return what FFmpeg reads or writes as the file of this name, also where the name has a colon."""
+    return f"file:{os.fspath(path)}"
 
 
 def split_stream(text: str) -> tuple[str, int | None]:
