@@ -25,6 +25,10 @@ _TILE: Final = getattr(Disposition, "dependent", Disposition(0))
 """FFmpeg's mark on the tiles of a HEIC picture; unknown before FFmpeg 7.1."""
 
 
+_PICTURES: Final = frozenset({"heic", "heix", "heim", "heis", "mif1", "avif"})
+"""Brands of files that hold pictures; beside the tiles of a large one there may be a preview."""
+
+
 def choose_stream(container: InputContainer, number: int | None) -> VideoStream:
     """Return one stream: the one marked default, or else the largest one that is no attached picture.
 
@@ -45,8 +49,9 @@ def choose_stream(container: InputContainer, number: int | None) -> VideoStream:
     films = [video for video in videos if not video.disposition & _NO_FILMS]
     if not films:
         raise NoVideo("it holds no video, only a cover picture", "name a recording with pictures")
-    if all(video.disposition & _TILE for video in films):
-        raise NoVideo(f"it is a picture in {len(films)} tiles, as HEIC has them", "convert it to JPEG")
+    tiles = [video for video in films if video.disposition & _TILE]
+    if tiles and (len(tiles) == len(films) or container.metadata.get("major_brand") in _PICTURES):
+        raise NoVideo(f"it is a picture in {len(tiles)} tiles, as HEIC has them", "convert it to JPEG")
     return max(films, key=lambda video: (bool(video.disposition & Disposition.default), _num_pixels(video)))
 
 

@@ -21,9 +21,11 @@ class Timestamps:
     def __init__(self, ticks_per_frame: int) -> None:
         """Start before the first packet; `ticks_per_frame` is for packets that tell no duration."""
         self._usual = max(1, ticks_per_frame)
-        self._last_dts: int | None = None
         self._step = self._usual
-        self._shifts = [0, 0]  # of the current piece, and of the one before
+        self._shift = 0
+        self._last_dts: int | None = None  # as moved
+        self._latest: int | None = None  # time of the last picture to be shown, as moved
+        self._before: tuple[int, int] | None = None  # shift and last decoding time ahead of a jump back
         self._last_pts: int | None = None
         self._knows_order = False
         self._waiting: list[int] = []
@@ -31,11 +33,16 @@ class Timestamps:
     def correct_packet(self, packet: Any) -> None:
         """Move a packet's times behind those of earlier pieces, and note when its picture is due."""
         if packet.dts is not None:
-            shift = self._shift_of(packet.dts)
-            self._last_dts, self._step = packet.dts + shift, packet.duration or self._usual
-            if shift:
-                packet.dts += shift
-                packet.pts = None if packet.pts is None else packet.pts + shift
+            dts, due = packet.dts, packet.dts if packet.pts is None else packet.pts
+            dts = min(dts, due)  # FFmpeg derives decoding times of later packets from a wrong time
+            self._follow(dts, due)
+            self._last_dts, self._step = dts + self._shift, packet.duration or self._usual
+            if self._shift:
+                packet.dts += self._shift
+                packet.pts = None if packet.pts is None else packet.pts + self._shift
+        due = packet.dts if packet.pts is None else packet.pts
+        if due is not None:
+            self._latest = due if self._latest is None else max(self._latest, due)
         if packet.pts is not None:
             self._knows_order = self._knows_order or (self._last_pts is not None and packet.pts < self._last_pts)
             self._last_pts = packet.pts
@@ -64,13 +71,13 @@ class Timestamps:
             heapq.heappop(self._waiting)
         return pts
 
-    def _shift_of(self, dts: int) -> int:
-        """Return what is to be added to a packet's times."""
-        current, before = self._shifts
-        if self._last_dts is None:
-            return current
-        if before != current and 0 <= dts + before - self._last_dts <= 2 * self._step:  # one wrong time is over
-            self._shifts = [before, current]
-        elif dts + current < self._last_dts:
-            self._shifts = [self._last_dts + self._step - dts, current]
-        return self._shifts[0]
+    def _follow(self, dts: int, due: int) -> None:
+        """Decide by how much a packet is moved, whose picture is due at `due`."""
+        if self._last_dts is None or self._latest is None:
+            return
+        before, self._before = self._before, None
+        if before is not None and 0 <= dts + before[0] - before[1] <= 3 * self._step:
+            self._shift = before[0]  # it was one wrong time, and no new piece
+        elif dts + self._shift < self._last_dts:
+            self._before = (self._shift, self._last_dts)
+            self._shift = self._latest + self._step - due
