@@ -93,6 +93,8 @@ def _report(outcome: Outcome, console: Console, *, of: int) -> None:
             console.print(f"{outcome.video}: failed: {outcome.failure}", highlight=False, soft_wrap=True)
         return
     summary, counts = outcome.summary, outcome.summary.accounting
+    for note in summary.notes:
+        console.print(f"{outcome.video.name} {note}", highlight=False, soft_wrap=True)
     if summary.trouble:
         console.print(f"{outcome.video}: {summary.trouble}", highlight=False, soft_wrap=True)
     words = [

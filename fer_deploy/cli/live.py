@@ -156,6 +156,8 @@ def _open_pipeline(config: LiveConfig, engine: Engine, console: Console, waiting
         for text in config.source:
             source = open_source(text, config.stream)
             opened.callback(source.close)
+            for note in source.notes:
+                console.print(f"{source.name} {note}", highlight=False, soft_wrap=True)
             sources.append(PacedSource(source) if config.realtime and source.is_live is not True else source)
 
         def snapshot() -> LiveSnapshot:

@@ -16,6 +16,10 @@ from fer_deploy.vision.types import FrameResult
 
 MAX_UNSENT = 64
 """Messages that may wait for the network; beyond that new ones are dropped."""
+MAX_TOPIC_BYTES = 65_535
+"""The protocol writes the length in two bytes."""
+_MARKS = frozenset("+#?\N{REPLACEMENT CHARACTER}")
+"""Wildcards, and what escapes that are no UTF-8 become."""
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _CONNECT_TIMEOUT_S = 3.0
 _MAX_DELAY_S = 30
@@ -69,10 +73,15 @@ def _check(parts: SplitResult, topic: str) -> None:
         raise ConfigError(
             f"cannot publish: the MQTT address names no host. {_EXPECTED}. Fix: --mqtt mqtt://localhost/faces"
         )
-    if not topic or any(sign in topic for sign in "+#\0") or parts.query or parts.fragment:
+    if not topic or not topic.isprintable() or _MARKS.intersection(topic) or parts.query or parts.fragment:
         raise ConfigError(
-            f"cannot publish to {parts.hostname}: the topic must not be empty nor contain + # ? or NUL. {_EXPECTED}. "
-            "Fix: --mqtt with a topic"
+            f"cannot publish to {parts.hostname}: the topic must not be empty nor contain + # ? or control characters, "
+            f"also not as %23. {_EXPECTED}. Fix: --mqtt with a topic such as faces/door"
+        )
+    if len(topic.encode()) > MAX_TOPIC_BYTES:
+        raise ConfigError(
+            f"cannot publish to {parts.hostname}: the topic has {len(topic.encode())} bytes, at most {MAX_TOPIC_BYTES} "
+            f"are allowed. {_EXPECTED}. Fix: --mqtt with a shorter topic"
         )
 
 

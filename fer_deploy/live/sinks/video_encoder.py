@@ -10,6 +10,7 @@ import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
+from fer_deploy.live.file_names import file_address
 from fer_deploy.live.sinks.base import Picture
 
 _TICKS_PER_S = 1000
@@ -72,7 +73,7 @@ class VideoEncoder:
         self._last_tick = -1
         self._shift_s: float | None = None
         options = {**self._format.while_writing, "flush_packets": "1"}
-        self._container = av.open(str(path), "w", format=self._format.muxer, container_options=options)
+        self._container = av.open(file_address(path), "w", format=self._format.muxer, container_options=options)
         self._stream = self._add_stream(size)
 
     def _add_stream(self, size: tuple[int, int]) -> VideoStream:

@@ -7,6 +7,7 @@ from pathlib import Path
 import av
 
 from fer_deploy.errors import SinkError
+from fer_deploy.live.file_names import file_address
 
 
 def join_videos(parts: Sequence[Path], starts_s: Sequence[float], path: Path) -> int:
@@ -24,10 +25,10 @@ def join_videos(parts: Sequence[Path], starts_s: Sequence[float], path: Path) ->
     num_frames = 0
     headers: bytes | None = None
     last = -1
-    with av.open(str(path), "w", format="mp4", container_options={"movflags": "faststart"}) as target:
+    with av.open(file_address(path), "w", format="mp4", container_options={"movflags": "faststart"}) as target:
         stream = None
         for part, start_s in zip(parts, starts_s, strict=True):
-            with av.open(str(part)) as source:
+            with av.open(file_address(part)) as source:
                 video = source.streams.video[0]
                 if stream is None:
                     stream, headers = target.add_stream_from_template(video), video.codec_context.extradata
@@ -51,5 +52,5 @@ def move_index_to_front(written: Path, path: Path) -> int:
 
 def num_frames_in(path: Path) -> int:
     """Return how many frames a video holds, counted without decoding."""
-    with av.open(str(path)) as container:
+    with av.open(file_address(path)) as container:
         return sum(packet.size > 0 for packet in container.demux(video=0))

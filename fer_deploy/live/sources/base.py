@@ -50,6 +50,7 @@ class Source(ABC):
         fps: nominal frames per second, for recordings.
         name: for people and logs, without passwords.
         num_frames: how many there will be as far as the recording tells, None where it does not.
+        notes: what people should know of the way it is read, in sentences, such as which stream of several.
         first_size: width and height of the first frame, in whose pixels a region of interest is given; the loop's
             capture thread sets it, unless the maker of a source that starts in the middle did.
     """
@@ -58,6 +59,7 @@ class Source(ABC):
     fps: float
     name: str = ""
     num_frames: int | None = None
+    notes: tuple[str, ...] = ()
     first_size: tuple[int, int] | None = None
 
     @property

@@ -28,7 +28,7 @@ class PacedSource(Source):
         super().__init__()
         self._source, self._wanted_fps = source, fps
         self.name, self.num_frames, self.health = source.name, source.num_frames, source.health
-        self.fps = fps or source.fps
+        self.fps, self.notes = fps or source.fps, source.notes
 
     def frames(self) -> Iterator[Frame]:
         """Yield each frame when its `time_s` has come; `captured_ns` is that moment, decoding came before."""
@@ -80,6 +80,7 @@ class LoopedSource(Source):
         self._open_again = open_again
         self._source = open_again()
         self.name, self.fps, self.num_frames = self._source.name, self._source.fps, num_frames
+        self.notes = self._source.notes
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of all turns; StreamError as soon as a turn yields none."""

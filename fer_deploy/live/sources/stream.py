@@ -14,6 +14,7 @@ from fer_deploy.live.capture.protocol import Ended, Message, Opened, Picture, Pr
 from fer_deploy.live.sources.base import Source
 from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.live.sources.config import SourceConfig
+from fer_deploy.live.file_names import split_stream
 from fer_deploy.live.sources.watchdog import Backoff, FrozenWatch
 from fer_deploy.redaction import ESCAPE_FIX, is_ambiguous, redacted, without_password
 from fer_deploy.vision.types import Frame
@@ -48,6 +49,7 @@ class StreamSource(Source):
         self.is_live, self.fps = None, ASSUMED_FPS
         self.health.state = "connecting"
         self._child: CaptureChild | None = None
+        self._is_opened = config.keep_trying
         self._backoff = Backoff(config.max_reconnects)
         self._frozen = FrozenWatch()
         self._next_index = 0
@@ -62,6 +64,7 @@ class StreamSource(Source):
         except BaseException:  # Ctrl-C, too
             self._disconnect()
             raise
+        self._is_opened = True
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames; `time_s` counts from the first one, and `captured_ns` is when it was decoded.
@@ -113,12 +116,20 @@ class StreamSource(Source):
         if isinstance(answer, Opened):
             self.fps, self.num_frames = answer.fps, answer.num_frames
             self.is_live = answer.is_endless if self.is_live is None else self.is_live
+            self._tell(tuple(answer.notes))
             self._num_corrupt_before = self.health.num_corrupt
             self._frozen = FrozenWatch()
         elif isinstance(answer, Ended):
             raise self._cannot_open(redacted(answer.failure, self._request.address))
         elif not self._stopped.is_set():
             raise self._cannot_open(f"no answer within {self._config.connect_s:g} s")
+
+    def _tell(self, notes: tuple[str, ...]) -> None:
+        """Keep what is to be known; who opened the source tells it, but for what is new when it is connected later."""
+        if self._is_opened and notes != self.notes:
+            for note in notes:
+                _log.warning("%s %s", self.name, note)
+        self.notes = notes
 
     def _cannot_open(self, reason: str) -> StreamError:
         if self._request.reader != CAMERA:
@@ -249,4 +260,5 @@ def open_url(url: str, config: SourceConfig) -> StreamSource:
         )
     is_rtsp = url.partition("://")[0].lower() in {"rtsp", "rtsps"}
     options: dict[str, str] = {"rtsp_transport": config.rtsp_transport} if is_rtsp else {}
-    return StreamSource(Request(STREAM, url, options), without_password(url), config)
+    address, stream = split_stream(url)
+    return StreamSource(Request(STREAM, address, options, stream), without_password(url), config)

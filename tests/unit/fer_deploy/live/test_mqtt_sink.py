@@ -235,6 +235,13 @@ class TestAddress:
             ("mqtt://me:secret@h", "topic must not be empty"),
             ("mqtt://me:secret@h/a/+/b", "topic must not be empty nor contain"),
             ("mqtt://me:secret@h/a?b", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/a%23", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/%2B/a", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/a%0Ab", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/a%7Fb", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/a%C2%85b", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/a%FFb", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/" + "a" * 65_536, "the topic has 65536 bytes, at most 65535 are allowed"),
         ],
     )
     def test_not_an_address(self, text, says):
