@@ -4,9 +4,9 @@ import os
 from pathlib import Path
 
 from fer_deploy.errors import StreamError
+from fer_deploy.live.file_names import file_and_stream, printable
 from fer_deploy.live.sources.base import Source, SourceHealth
 from fer_deploy.live.sources.config import SourceConfig
-from fer_deploy.live.file_names import file_and_stream, printable
 from fer_deploy.live.sources.pictures import PICTURE_SUFFIXES, PictureSource, open_folder
 from fer_deploy.live.sources.playback import LoopedSource, PacedSource
 from fer_deploy.live.sources.standard_input import PipeSource, open_pipe

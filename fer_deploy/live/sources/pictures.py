@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.errors import StreamError
-from fer_deploy.live.sources.base import Source
 from fer_deploy.live.file_names import natural_order, printable
+from fer_deploy.live.sources.base import Source
 from fer_deploy.live.sources.stills import Still
 from fer_deploy.vision.types import Frame
 

@@ -68,7 +68,7 @@ class Still:
             # Cameras put previews and depth behind a JPEG (MPO); what they show is its first picture.
             is_multiple = self._image.format != "MPO"
             self.num_frames: int = getattr(self._image, "n_frames", 1) if is_multiple else 1
-        except Exception as err:  # noqa: BLE001 - Pillow's formats raise anything
+        except Exception as err:
             raise self._refused(err) from err
         self.is_film = self.num_frames > 1 and self._image.format in FILM_FORMATS
 
@@ -81,7 +81,7 @@ class Still:
         for number in range(self.num_frames):
             try:
                 yield self._decoded(number)
-            except Exception as err:  # noqa: BLE001 - as above
+            except Exception as err:
                 raise self._refused(err) from err
 
     def _decoded(self, number: int) -> StillFrame:

@@ -166,7 +166,9 @@ class TestSlices:
     @pytest.fixture
     def sliced(self, make) -> Report:
         report = make(slices=SLICES)
-        shown = [{"slice": part.slice, "made": DESCRIPTIONS[part.slice], "num_faces": 16, "faces": "x"} for part in SLICES]
+        shown = [
+            {"slice": part.slice, "made": DESCRIPTIONS[part.slice], "num_faces": 16, "faces": "x"} for part in SLICES
+        ]
         return Report(report.content | {"slices": shown})
 
     def test_a_row_for_each_slice(self, sliced):
@@ -194,7 +196,9 @@ class TestSlices:
 
 class TestOutcome:
     def test_what_is_written_and_what_failed(self, make):
-        report = make().with_outcome(failure="tiny-int8.onnx: no", written={"tiny-fp32.onnx"}, notes=["one face breaks it"])
+        report = make().with_outcome(
+            failure="tiny-int8.onnx: no", written={"tiny-fp32.onnx"}, notes=["one face breaks it"]
+        )
         content, text = parts(report)
         assert [entry["written"] for entry in content["artifacts"]] == [True, False]
         assert "**Failed:** tiny-int8.onnx: no" in text
