@@ -100,6 +100,11 @@ class ModelSpec(_Frozen):
             raise ValueError(f"{place[:100]} is not a finite number")
         return values
 
+    @property
+    def name(self) -> str:
+        """What files of this model are called: "senet" with FER2013's labels, "senet-ferplus" with FER+'s."""
+        return f"{self.architecture}-ferplus" if self.label_set == "ferplus" else self.architecture
+
     def to_json(self) -> str:
         """Return the JSON that `spec_from_json` reads; a field that is None is left out, as its writer left it out."""
         return self.model_dump_json(exclude_none=True)

@@ -25,6 +25,7 @@ _FLAVORS = click.Choice(["tensorrt", "tensorrt-rtx"])
     "--data", type=_path,
     help="FER2013 (CSV or folder) to calibrate INT8 on and to be judged by.  [default: a portrait, and no INT8]",
 )  # fmt: skip
+@click.option("--ferplus", type=_path, help="FER+ votes: judge a model of FER+'s labels by their majority.")
 @click.option("--split", help="Of the data, to be judged by.  [default: PublicTest]")
 @click.option("--num-faces", type=int, help="Of that split, evenly spread.  [default: all]")
 @click.option("--slice-faces", type=int, help="Of these, degraded in several ways; 0: none.  [default: 512]")

@@ -66,7 +66,7 @@ class OnnxRuntimeEngine(Engine):
             opened = open_session(path, request._replace(optimized=False))
             _log.warning(
                 "%s is the INT8 graph for TensorRT; on a CPU it is slower than fp32. "
-                "Fix: open %s-int8-cpu.onnx instead", path, spec.architecture,
+                "Fix: open %s-int8-cpu.onnx instead", path, spec.name,
             )  # fmt: skip
         started = time.perf_counter()
         try:

@@ -14,7 +14,8 @@ from fer_deploy.vision.preprocess import images_from_boxes
 from fer_deploy.vision.types import Box
 from fer_train.checkpoint import load_release, read_spec_json
 from fer_train.data import read_faces
-from fer_train.data.faces import EMOTIONS, Faces, labels_for
+from fer_train.data.consensus import relabel_by_votes
+from fer_train.data.faces import LABEL_SETS, LABELS_IN_WORDS, Faces, labels_for
 from fer_train.errors import FerTrainError
 
 
@@ -32,7 +33,9 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelSpec]:
     return model, spec
 
 
-def load_judged_faces(path: Path, *, split: str, limit: int | None, spec: ModelSpec) -> JudgedFaces:
+def load_judged_faces(
+    path: Path, *, split: str, limit: int | None, spec: ModelSpec, ferplus: Path | None = None
+) -> JudgedFaces:
     """Return labelled faces of a split, as the deployed preprocess makes them.
 
     Args:
@@ -40,14 +43,25 @@ def load_judged_faces(path: Path, *, split: str, limit: int | None, spec: ModelS
         split: its name in the data.
         limit: at most so many, evenly spread; None: all.
         spec: of the model that will judge them.
+        ferplus: votes of FER+'s taggers; a model of FER+'s labels is then judged by their majority, on the faces that
+            have one. Without it FER2013's labels count.
 
     Raises:
         ArtifactError: unreadable data, no such split, or labels that the model does not know.
     """
-    faces = _faces_of(path, split)
-    if labels_for(len(spec.labels)) != list(spec.labels) or faces.labels.max() >= len(spec.labels):
-        raise ArtifactError(f"the model knows {', '.join(spec.labels)}; {path.name} is labelled {', '.join(EMOTIONS)}")
-    found = JudgedFaces(_deployed(faces.images, spec), faces.labels, f"{split} of {path.name}")
+    faces = _faces_of(path, split, ferplus if spec.label_set == "ferplus" else None)
+    against = LABELS_IN_WORDS[faces.label_set]
+    numbered = tuple(labels_for(len(spec.labels)))  # classes of the user's own have numbers for names
+    is_numbered = spec.labels == numbered and faces.labels.max() < len(numbered)
+    names = numbered if is_numbered else LABEL_SETS[faces.label_set]
+    position = {name: i for i, name in enumerate(spec.labels)}
+    if unknown := sorted({names[label] for label in np.unique(faces.labels)} - position.keys()):
+        raise ArtifactError(
+            f"the model knows {', '.join(spec.labels)}; {path.name} is labelled {', '.join(names)}, and "
+            f"{unknown[0]} is none of the model's. Fix: a model that was trained on these labels"
+        )
+    labels = np.array([position.get(name, 0) for name in names], dtype=np.int64)[faces.labels]
+    found = JudgedFaces(_deployed(faces.images, spec), labels, f"{split} of {path.name}, {against}")
     return found if limit is None else found.at(found.positions(limit))
 
 
@@ -76,9 +90,11 @@ def draw_calibration_faces(
     return CalibrationFaces(images, f"{split} of {path.name}", seed, num_degraded)
 
 
-def _faces_of(path: Path, split: str) -> Faces:
+def _faces_of(path: Path, split: str, ferplus: Path | None = None) -> Faces:
     try:
-        faces = read_faces(path)
+        faces = read_faces(path, ferplus=ferplus)
+        if ferplus is not None:
+            faces = relabel_by_votes(faces, train_split="")
     except FerTrainError as err:
         raise ArtifactError(str(err)) from err
     found = faces.select(faces.splits == split)

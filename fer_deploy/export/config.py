@@ -67,6 +67,11 @@ class ExportConfig(Settings):
         description="FER2013 (CSV or folder) to calibrate on and to be judged by; none: a public-domain portrait in "
         "many variants, and no INT8",
     )
+    ferplus: Path | None = Field(
+        default=None,
+        strict=False,
+        description="votes of FER+'s taggers (fer2013new.csv); models of FER+'s labels are then judged by their majority",
+    )
     split: str = Field(default="PublicTest", description="of the data, to be judged by")
     num_faces: int | None = Field(default=None, ge=1, description="of that split, evenly spread; null: all")
     slice_faces: int = Field(

@@ -97,7 +97,7 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
             write_onnx(DeployedGraph(model, spec).eval(), spec, folder / "fp32.onnx", opset=config.opset)
             fp32 = onnx.load(folder / "fp32.onnx", load_external_data=False)
             run = _Run(config, reference, folder, tell, notes)
-            with run.attempt(f"{spec.architecture}-fp32.onnx (stage onnx)"):
+            with run.attempt(f"{spec.name}-fp32.onnx (stage onnx)"):
                 run.judge(artifact_of(fp32, spec, Variant.FP32, {}))
             run.require_fp32()
             run.make_rest(fp32, spec, calibration)
@@ -115,7 +115,7 @@ def judged_faces(config: ExportConfig, spec: ModelSpec) -> JudgedFaces:
     """Return the faces that the config names, or those of the portrait."""
     if config.data is None:
         return JudgedFaces(portrait_faces(spec.input), None, SOURCE)
-    return load_judged_faces(config.data, split=config.split, limit=config.num_faces, spec=spec)
+    return load_judged_faces(config.data, split=config.split, limit=config.num_faces, spec=spec, ferplus=config.ferplus)
 
 
 def _calibration_faces(config: ExportConfig, spec: ModelSpec) -> CalibrationFaces | None:
@@ -180,16 +180,16 @@ class _Run:
         chosen, limits_of = self.config.chosen, self.config.limits_of
         if Variant.FP16 in chosen:
             self.tell("fp16")
-            with self.attempt(f"{spec.architecture}-fp16.onnx (stage converted)"):
+            with self.attempt(f"{spec.name}-fp16.onnx (stage converted)"):
                 self.judge(fp16_artifact(fp32, spec))
         wanted = [variant for variant in chosen if variant.scheme is not None]
         if not wanted or faces is None:
             return
-        names = ", ".join(f"{spec.architecture}-{variant}.onnx" for variant in wanted)
+        names = ", ".join(f"{spec.name}-{variant}.onnx" for variant in wanted)
         with self.attempt(f"{names} (stage converted)"):
             maker = Int8Maker(fp32, spec, faces, self.config.calibration.method, self.folder, self.tell)
             for variant in wanted:
-                with self.attempt(f"{spec.architecture}-{variant}.onnx (stage converted)"):
+                with self.attempt(f"{spec.name}-{variant}.onnx (stage converted)"):
                     self.judge(*maker.artifact(variant, self.reference, limits_of(variant)))
 
     def build_plans(self) -> None:

@@ -62,7 +62,7 @@ class Artifact:
     @property
     def name(self) -> str:
         """File name, such as "net-int8-cpu.onnx"."""
-        return f"{self.spec.architecture}-{self.variant}.onnx"
+        return f"{self.spec.name}-{self.variant}.onnx"
 
     def measured(self, found: dict[str, Any]) -> "Artifact":
         """Return the same graph, its spec with what was measured of it, and the names of layers that run away."""
