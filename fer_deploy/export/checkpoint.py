@@ -13,7 +13,7 @@ from fer_deploy.vision.preprocess import images_from_boxes
 from fer_deploy.vision.types import Box
 from fer_train.checkpoint import load_release, read_spec_json
 from fer_train.data import read_faces
-from fer_train.data.faces import EMOTIONS, Faces, labels_for
+from fer_train.data.faces import EMOTIONS, LABEL_SETS, Faces, labels_for
 from fer_train.errors import FerTrainError
 
 
@@ -44,7 +44,8 @@ def load_judged_faces(path: Path, *, split: str, limit: int | None, spec: ModelS
         ArtifactError: unreadable data, no such split, or labels that the model does not know.
     """
     faces = _faces_of(path, split)
-    if labels_for(len(spec.labels)) != list(spec.labels) or faces.labels.max() >= len(spec.labels):
+    known = (*LABEL_SETS.values(), tuple(labels_for(len(spec.labels))))  # FER2013's seven come first in each set
+    if spec.labels not in known or faces.labels.max() >= len(spec.labels):
         raise ArtifactError(f"the model knows {', '.join(spec.labels)}; {path.name} is labelled {', '.join(EMOTIONS)}")
     found = JudgedFaces(_deployed(faces.images, spec), faces.labels, f"{split} of {path.name}")
     return found if limit is None else found.at(found.positions(limit))

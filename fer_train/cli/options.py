@@ -16,7 +16,7 @@ from fer_train.config import TrainConfig
 from fer_train.data import Faces, apply_protocol, read_faces
 from fer_train.data.cache import file_sha256
 from fer_train.data.consensus import relabel_by_votes
-from fer_train.data.faces import RowList
+from fer_train.data.faces import RowList, own_label_set
 from fer_train.data.splits import read_row_numbers
 from fer_train.distributed import is_first_process
 from fer_train.errors import ConfigError, DataError, Terminated
@@ -67,13 +67,39 @@ def load_training_faces(
     _check_lists(training_rows, config, {"--twin-rows": (twin_rows, twins), "--exclude": (exclude, excluded)})
     kept = apply_protocol(faces, config.protocol, config.train_split, twins, exclude_rows=excluded)
     if config.labels == "ferplus" and kept.votes is not None:
-        kept = relabel_by_votes(kept, train_split=config.train_split)
+        kept = _relabelled(kept, config)
     logging.info("%s protocol leaves out %d rows: %s", config.protocol, len(faces) - len(kept), kept.counts())
     return replace(kept, row_lists=tuple(
         RowList(flag, path.name, file_sha256(path), int(np.isin(training_rows, rows).sum()))
         for flag, path, rows in [("--twin-rows", twin_rows, twins), ("--exclude", exclude, excluded)]
         if path is not None and rows is not None
     ))  # fmt: skip
+
+
+def _relabelled(faces: Faces, config: TrainConfig) -> Faces:
+    """Return the faces with FER+'s labels; refuse votes that leave nothing of a split that the run needs."""
+    kept = relabel_by_votes(faces, train_split=config.train_split)
+    before, after = faces.counts(), kept.counts()
+    for split, wanted in ((config.train_split, "for an emotion"), (config.validation_split, "with a majority")):
+        if split in before and split not in after:
+            raise DataError(
+                f"none of the {before[split]:,} faces of {split} has votes {wanted}. Fix: --ferplus with the votes of "
+                "this data, or another validation_split"
+            )
+    return kept
+
+
+def require_votes_for(spec: dict[str, Any], checkpoint: Path, ferplus: Path | None) -> None:
+    """Refuse to measure a model of FER+'s labels without the votes.
+
+    Raises:
+        ConfigError: as said.
+    """
+    if own_label_set(spec) == "ferplus" and ferplus is None:
+        raise ConfigError(
+            f"{checkpoint} answers as FER+'s taggers do and is measured against them. "
+            "Fix: --ferplus fer2013new.csv (github.com/microsoft/FERPlus)"
+        )
 
 
 def _check_lists(training_rows: NDArray[np.int64], config: TrainConfig, lists: dict[str, _RowFile]) -> None:
