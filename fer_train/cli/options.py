@@ -15,7 +15,7 @@ from fer_train.config import TrainConfig
 from fer_train.data import Faces, apply_protocol, read_faces
 from fer_train.data.cache import file_sha256
 from fer_train.data.consensus import relabel_by_votes
-from fer_train.data.faces import RowList
+from fer_train.data.faces import RowList, own_label_set
 from fer_train.data.row_list import ListedRows, check_rows, read_row_list
 from fer_train.distributed import is_first_process
 from fer_train.errors import ConfigError, DataError, Terminated
@@ -66,13 +66,39 @@ def load_training_faces(
     twins, excluded = (lists[flag].rows if flag in lists else None for flag in given)
     kept = apply_protocol(faces, config.protocol, config.train_split, twins, exclude_rows=excluded)
     if config.labels == "ferplus" and kept.votes is not None:
-        kept = relabel_by_votes(kept, train_split=config.train_split)
+        kept = _relabelled(kept, config)
     logging.info("%s protocol leaves out %d rows: %s", config.protocol, len(faces) - len(kept), kept.counts())
     training_rows = faces.rows[faces.splits == config.train_split]
     return replace(kept, row_lists=tuple(
         RowList(flag, listed.path.name, file_sha256(listed.path), int(np.isin(training_rows, listed.rows).sum()))
         for flag, listed in lists.items()
     ))  # fmt: skip
+
+
+def _relabelled(faces: Faces, config: TrainConfig) -> Faces:
+    """Return the faces with FER+'s labels; refuse votes that leave nothing of a split that the run needs."""
+    kept = relabel_by_votes(faces, train_split=config.train_split)
+    before, after = faces.counts(), kept.counts()
+    for split, wanted in ((config.train_split, "for an emotion"), (config.validation_split, "with a majority")):
+        if split in before and split not in after:
+            raise DataError(
+                f"none of the {before[split]:,} faces of {split} has votes {wanted}. Fix: --ferplus with the votes of "
+                "this data, or another validation_split"
+            )
+    return kept
+
+
+def require_votes_for(spec: dict[str, Any], checkpoint: Path, ferplus: Path | None) -> None:
+    """Refuse to measure a model of FER+'s labels without the votes.
+
+    Raises:
+        ConfigError: as said.
+    """
+    if own_label_set(spec) == "ferplus" and ferplus is None:
+        raise ConfigError(
+            f"{checkpoint} answers as FER+'s taggers do and is measured against them. "
+            "Fix: --ferplus fer2013new.csv (github.com/microsoft/FERPlus)"
+        )
 
 
 def _check_list(flag: str, listed: ListedRows, faces: Faces, config: TrainConfig) -> None:

@@ -179,7 +179,7 @@ def test_distilled_run_resumes(tmp_path, flags, teacher):
 def test_teacher_of_other_labels_exits_with_2(tmp_path, flags, teacher):
     result = run("distill", *flags(num_classes=8), "--teacher", teacher, code=2)
     assert "error: teacher" in result.stderr
-    assert "the student shall learn" in result.stderr
+    assert "knows the labels angry, disgust" in result.stderr
     assert not (tmp_path / "out").exists()
 
 

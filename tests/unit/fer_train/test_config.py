@@ -62,7 +62,7 @@ def test_key_that_belongs_elsewhere_is_not_suggested_as_itself(values, key):
 
 
 def test_key_like_no_other_lists_the_known_ones():
-    assert "unknown key 'zzz'; known keys there: model, init, pretrained, num_classes, dropout" in error_of(zzz=1)
+    assert "unknown key 'zzz'; known keys there: model, init, pretrained, labels, num_classes" in error_of(zzz=1)
 
 
 @pytest.mark.parametrize(
