@@ -1,6 +1,7 @@
 """TrainConfig: everything that shapes a training run, strict, from YAML and flags. Knows no torch."""
 
 import difflib
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
@@ -9,6 +10,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fer_train.errors import ConfigError
+
+_log = logging.getLogger(__name__)
 
 TEST_SPLIT = "PrivateTest"
 """FER2013's test split: measured, never chosen by."""
@@ -245,6 +248,8 @@ class TrainConfig(Strict):
 def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
     """Read a YAML file and lay the overrides (flags that the user gave) on top.
 
+    Where `num_epochs` is overridden and the file's phases or warm-up no longer fit, they keep their share of the run.
+
     Raises:
         ConfigError: no such file, not a mapping, an unknown key (with the nearest known one) or a bad value.
     """
@@ -256,7 +261,33 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
         raise ConfigError(f"{path} is not valid YAML: {err}") from err
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold key: value pairs, found {type(content).__name__}")
-    return config_from_dict({**content, **(overrides or {})}, where=str(path))
+    given = overrides or {}
+    return config_from_dict({**content, **_fitted(content, given, str(path)), **given}, where=str(path))
+
+
+def _fitted(content: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the settings of a file that another number of epochs needs otherwise; empty where all fit."""
+    num_epochs = overrides.get("num_epochs")
+    try:
+        written = config_from_dict(content, where=where)
+    except ConfigError:  # told when the overrides are in their place, if they do not mend it
+        return {}
+    if not isinstance(num_epochs, int) or num_epochs < 1:
+        return {}
+    share = num_epochs / written.num_epochs
+    fitted: dict[str, Any] = {}
+    if any(phase.until_epoch >= num_epochs for phase in written.size_phases):
+        ends = {round(phase.until_epoch * share): phase.image_size for phase in written.size_phases}
+        fitted["size_phases"] = [
+            {"until_epoch": end, "image_size": size} for end, size in ends.items() if 0 < end < num_epochs
+        ]
+    scheduler = written.scheduler
+    if isinstance(scheduler, Cosine) and scheduler.warmup_epochs >= num_epochs:
+        fitted["scheduler"] = scheduler.model_dump() | {"warmup_epochs": scheduler.warmup_epochs * share}
+    for name, value in fitted.items():
+        if name not in overrides:
+            _log.info("%d epochs in place of %d: %s becomes %s", num_epochs, written.num_epochs, name, value)
+    return fitted
 
 
 def config_from_dict(values: Mapping[str, Any], *, where: str) -> TrainConfig:

@@ -70,7 +70,7 @@ class ExportConfig(Settings):
     ferplus: Path | None = Field(
         default=None,
         strict=False,
-        description="votes of FER+'s taggers (fer2013new.csv); models of FER+'s labels are then judged by their majority",
+        description="votes of FER+'s taggers (fer2013new.csv): models of FER+'s labels are judged by their majority",
     )
     split: str = Field(default="PublicTest", description="of the data, to be judged by")
     num_faces: int | None = Field(default=None, ge=1, description="of that split, evenly spread; null: all")

@@ -36,6 +36,8 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        # Before torch is loaded: threads that wait spin by default, and starve each other where others use the cores.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         try:
             command: click.Command = import_module(f"fer_train.cli.{cmd_name}").command
         except ModuleNotFoundError as err:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -17,8 +18,16 @@ from fer_train.data.cache import file_sha256
 from fer_train.data.consensus import relabel_by_votes
 from fer_train.data.faces import RowList, own_label_set
 from fer_train.data.row_list import ListedRows, check_rows, read_row_list
+from fer_train.data.splits import few_faces
 from fer_train.distributed import is_first_process
 from fer_train.errors import ConfigError, DataError, Terminated
+
+QUICK = {
+    "num_epochs": 1, "image_size": 32, "size_phases": [], "batch_size": 64, "compile": False,
+}  # fmt: skip
+"""What --quick overrides; flags that the user gives beside it win."""
+_QUICK_FACES = 512, 256
+"""To train on and to validate on."""
 
 PATH = click.Path(path_type=Path)
 
@@ -39,9 +48,11 @@ exclude = click.option(
 
 def load_training_faces(
     config: TrainConfig, data_path: Path, *, ferplus: Path | None = None, twin_rows: Path | None = None,
-    exclude: Path | None = None,
+    exclude: Path | None = None, quick: bool = False,
 ) -> Faces:  # fmt: skip
     """Read the faces and apply the config's protocol and the user's exclusions, whose files `row_lists` names.
+
+    With `quick` a few hundred of them are left.
 
     Raises:
         DataError: a file that cannot be used.
@@ -69,6 +80,9 @@ def load_training_faces(
         kept = _relabelled(kept, config)
     logging.info("%s protocol leaves out %d rows: %s", config.protocol, len(faces) - len(kept), kept.counts())
     training_rows = faces.rows[faces.splits == config.train_split]
+    if quick:
+        kept = few_faces(kept, dict(zip((config.train_split, config.validation_split), _QUICK_FACES, strict=True)))
+        logging.info("--quick keeps %s: it shows that all parts run; the model is of no use", kept.counts())
     return replace(kept, row_lists=tuple(
         RowList(flag, listed.path.name, file_sha256(listed.path), int(np.isin(training_rows, listed.rows).sum()))
         for flag, listed in lists.items()
@@ -124,6 +138,8 @@ def training(command: Callable[..., None], *, suffix: str = "") -> Callable[...,
         click.option("--config", "config_path", required=True, type=PATH, help="YAML; see configs/train/."),
         data, ferplus, twin_rows, exclude,
         click.option("--out", type=PATH, help=f"Folder of the run.  [default: runs/<name of the config>{suffix}]"),
+        click.option("--quick", is_flag=True, help="Smoke test in about a minute: one epoch on a few hundred small "
+                                                   "faces, into a temporary folder unless --out is given."),
         click.option("--validation-split", help="Override validation_split, such as test for a plain image folder."),
         click.option("--epochs", "num_epochs", type=int, help="Override num_epochs."),
         click.option("--tensorboard/--no-tensorboard", default=True, help="Write OUT/tensorboard.  [default: yes]"),
@@ -133,13 +149,22 @@ def training(command: Callable[..., None], *, suffix: str = "") -> Callable[...,
     return command
 
 
-_FILES = ("data_path", "ferplus", "twin_rows", "exclude")
+_OF_THE_FACES = ("data_path", "ferplus", "twin_rows", "exclude", "quick")
 
 
 def split_training_flags(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (overrides of the config that the user gave, arguments of `load_training_faces`)."""
-    overrides = {name: value for name, value in flags.items() if name not in _FILES and value is not None}
-    return overrides, {name: flags[name] for name in _FILES}
+    given = {name: value for name, value in flags.items() if name not in _OF_THE_FACES and value is not None}
+    overrides = (QUICK if flags["quick"] else {}) | given
+    return overrides, {name: flags[name] for name in _OF_THE_FACES}
+
+
+def run_folder(out: Path | None, config_path: Path, *, quick: bool, suffix: str = "") -> Path:
+    """Return the folder of a run: the user's, or what the help of --out and --quick says."""
+    if out is not None:
+        return out
+    name = f"{config_path.stem}{suffix}"
+    return Path(tempfile.mkdtemp(prefix=f"fer-train-{name}-")) if quick else Path("runs") / name
 
 
 @contextlib.contextmanager
