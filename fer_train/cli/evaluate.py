@@ -14,6 +14,7 @@ from fer_train.cli import options
 from fer_train.cli.display import progress_bar, remind_of_test_split
 from fer_train.data import read_faces
 from fer_train.evaluate import Evaluation, evaluate_split
+from fer_train.portable_paths import shown_path
 from fer_train.report import metrics_table, plot_confusion, summary_table, write_plots
 from fer_train.tta import VIEWS
 
@@ -80,7 +81,7 @@ def write_predictions(measured: Evaluation, path: Path) -> None:
 
 def _json(measured: Evaluation, checkpoint_path: Path) -> dict[str, object]:
     return {
-        "checkpoint": str(checkpoint_path),
+        "checkpoint": shown_path(checkpoint_path),
         "split": measured.split,
         "why_not_clean": measured.why_not_clean or None,
         "views": {
