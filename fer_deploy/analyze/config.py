@@ -10,6 +10,7 @@ from fer_deploy.detectors import DetectorConfig
 from fer_deploy.engines.base import Device
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.intake import CHUNK_FRAMES
+from fer_deploy.live.sinks.video_codecs import VideoCodec
 from fer_deploy.settings import Settings
 
 USUAL_SEGMENT_FRAMES: Final = 960
@@ -27,6 +28,9 @@ class AnalyzeConfig(Settings):
     trust_plan: bool = Field(default=False, description="load a TensorRT plan that its manifest does not vouch for")
     allow_host_code: bool = Field(default=False, description="let a plan's lean runtime run on the host")
     video: bool = Field(default=True, description="write the annotated video")
+    video_codec: VideoCodec = Field(
+        default="auto", description="of the annotated video; auto: VP9, which plays in browsers; x264 is under the GPL"
+    )
     segment_frames: int | None = Field(
         default=None, ge=1, le=100_000, description="frames between two checkpoints; none: about a thousand"
     )
