@@ -4,6 +4,7 @@ import json
 import os
 import platform
 import re
+import shlex
 import statistics
 import sys
 import time
@@ -16,6 +17,8 @@ import click
 import torch
 
 from fer_deploy.detectors.yunet_file import ADDRESS, cache_file, file_at_hand, how_to_get
+from fer_deploy.portable_paths import shown_path, without_folders_in_text
+from fer_deploy.redaction import without_passwords
 from fer_train.hardware import describe_hardware
 
 RESULTS = Path(__file__).parent / "results"
@@ -98,9 +101,18 @@ def environment(device: torch.device) -> dict[str, str]:
     return {
         "hardware": describe_hardware(device),
         "python": platform.python_version(),
-        "command": " ".join(["python", *sys.argv]),
+        "command": command_as_typed(sys.argv),
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def command_as_typed(argv: Sequence[str]) -> str:
+    """Return the command without folders of this machine and without what addresses keep secret."""
+    words = []
+    for word in argv[1:]:
+        flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        words.append(flag + equals + without_passwords(shown_path(value)))
+    return shlex.join(["python", f"benchmarks/{Path(argv[0]).name}", *words])
 
 
 def markdown_table(rows: Sequence[Mapping[str, object]], *, digits: int) -> list[str]:
@@ -117,10 +129,19 @@ def result_path(what: str, device: torch.device) -> Path:
 
 
 def write_results(path: Path, result: dict[str, Any], markdown: str) -> None:
-    """Write the Markdown to `path` and everything that was measured beside it as JSON."""
+    """Write the Markdown to `path` and everything that was measured beside it as JSON; paths without their folders."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(markdown)
-    path.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
+    path.write_text(without_folders_in_text(markdown))
+    path.with_suffix(".json").write_text(json.dumps(without_folders_anywhere(result), indent=2) + "\n")
+
+
+def without_folders_anywhere(value: Any) -> Any:
+    """Return plain data with absolute paths in its texts as they would be typed."""
+    if isinstance(value, Mapping):
+        return {name: without_folders_anywhere(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_folders_anywhere(inner) for inner in value]
+    return without_folders_in_text(value) if isinstance(value, str) else value
 
 
 _SETTLE_S = 0.01

@@ -26,6 +26,7 @@ from _harness import clips_option, environment, result_path, write_results, yune
 from rich.console import Console
 
 from fer_deploy.live.sinks.picture_fit import fit_picture
+from fer_deploy.live.sinks.video_codecs import choose_encoding
 from fer_deploy.live.sinks.video_encoder import VideoEncoder
 from fer_deploy.live.sources import open_source
 from fer_deploy.vision.types import Frame
@@ -54,7 +55,7 @@ def write_long(clips: Sequence[Path], num_frames: int, path: Path) -> None:
         if encoder is None:
             height, width = frame.frame_bgr.shape[:2]
             size, fps = (width - width % 2, height - height % 2), _fps_of(clips[0])
-            encoder = VideoEncoder(path, size=size, fps=fps, is_live=False)
+            encoder = VideoEncoder(path, size=size, fps=fps, is_live=False, encoding=choose_encoding("x264"))
         encoder.add(fit_picture(frame.frame_bgr, size), index / fps)
     assert encoder is not None
     encoder.close()

@@ -24,6 +24,7 @@ from _harness import clips_option, environment, markdown_table, result_path, wri
 
 from fer_deploy.live.overlay import draw_result
 from fer_deploy.live.sinks import CsvSink, line_from_result
+from fer_deploy.live.sinks.video_codecs import VideoCodec, choose_encoding
 from fer_deploy.live.sinks.video_encoder import VideoEncoder
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
@@ -60,10 +61,10 @@ def record_opencv(path: Path, pictures: list[np.ndarray]) -> None:
     writer.release()
 
 
-def record_ours(path: Path, pictures: list[np.ndarray]) -> None:
-    """Write what `--record` writes."""
+def record_ours(path: Path, pictures: list[np.ndarray], codec: VideoCodec) -> None:
+    """Write what `--record` writes with this `--record-codec`."""
     height, width = pictures[0].shape[:2]
-    encoder = VideoEncoder(path, size=(width, height), fps=30, is_live=False)
+    encoder = VideoEncoder(path, size=(width, height), fps=30, is_live=False, encoding=choose_encoding(codec))
     for index, picture in enumerate(pictures):
         encoder.add(picture, index / 30)
     encoder.close()
@@ -88,7 +89,10 @@ def psnr_of(path: Path, pictures: list[np.ndarray]) -> float:
 
 VIDEOS: dict[str, Callable[[Path, list[np.ndarray]], None]] = {
     "OpenCV mp4v": record_opencv,
-    "--record (H.264 ultrafast)": record_ours,
+    "--record (VP9)": partial(record_ours, codec="vp9"),
+    "--record-codec x264 (ultrafast)": partial(record_ours, codec="x264"),
+    "--record-codec av1": partial(record_ours, codec="av1"),
+    "--record-codec mpeg4": partial(record_ours, codec="mpeg4"),
     "H.264 superfast": partial(record_preset, preset="superfast"),
     "H.264 veryfast": partial(record_preset, preset="veryfast"),
 }

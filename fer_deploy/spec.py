@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fer_deploy.errors import ArtifactError
+from fer_deploy.portable_paths import without_folders
 
 SPEC_KEY = "fer_model_spec"
 """Key of the JSON in safetensors metadata and in ONNX `metadata_props`."""
@@ -78,6 +79,13 @@ class ModelSpec(_Frozen):
         if len(set(labels)) < len(labels):
             raise ValueError(f"labels must differ from each other, found {str(labels)[:200]}")
         return labels
+
+    @field_validator("provenance")
+    @classmethod
+    def _names_files_only(cls, provenance: dict[str, Any]) -> dict[str, Any]:
+        """Drop the folders that older checkpoints quote, so that no export carries them on."""
+        kept: dict[str, Any] = without_folders(provenance)
+        return kept
 
     @field_validator("labels")
     @classmethod

@@ -19,6 +19,7 @@ from torch import nn
 
 from fer_train.errors import CheckpointError, ConfigError, Terminated
 from fer_train.models import build_model
+from fer_train.portable_paths import without_folders
 
 SPEC_KEY = "fer_model_spec"
 _STATE_FORMAT = "fer-train-state-1"
@@ -86,7 +87,11 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 def save_release(path: Path, model: nn.Module, spec: dict[str, Any], dtype: torch.dtype = torch.float32) -> None:
-    """Write weights and batch-norm statistics as safetensors in `dtype`, with the ModelSpec as metadata."""
+    """Write weights and batch-norm statistics as safetensors in `dtype`, with the ModelSpec as metadata.
+
+    The provenance, also that of older releases which it quotes, holds file names instead of paths.
+    """
+    spec = spec | {"provenance": without_folders(spec.get("provenance", {}))}
     tensors = {
         name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
         for name, value in model.state_dict().items()

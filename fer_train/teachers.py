@@ -61,7 +61,7 @@ class Teachers:
         """Return, for the student's ModelSpec, who taught."""
         return [
             {
-                "path": "/".join(m.path.parts[-2:]), "sha256": m.sha256, "weight": m.weight,
+                "path": m.path.name, "sha256": m.sha256, "weight": m.weight,
                 "architecture": m.spec["architecture"], "metrics": m.spec["metrics"],
             }
             for m in self._members

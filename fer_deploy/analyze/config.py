@@ -10,6 +10,7 @@ from fer_deploy.detectors import DetectorConfig
 from fer_deploy.engines.config import EngineChoice
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.intake import CHUNK_FRAMES
+from fer_deploy.live.sinks.video_codecs import VideoCodec
 
 USUAL_SEGMENT_FRAMES: Final = 960
 """What a run that is killed has to do again at most: half a minute of video."""
@@ -20,6 +21,9 @@ class AnalyzeConfig(EngineChoice):
 
     out: Path = Field(strict=False, description="folder for the results; each video gets a folder of its own in it")
     video: bool = Field(default=True, description="write the annotated video")
+    video_codec: VideoCodec = Field(
+        default="auto", description="of the annotated video; auto: VP9, which plays in browsers; x264 is under the GPL"
+    )
     segment_frames: int | None = Field(
         default=None, ge=1, le=100_000, description="frames between two checkpoints; none: about a thousand"
     )

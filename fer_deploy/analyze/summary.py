@@ -56,7 +56,7 @@ class Summary(_Frozen):
     """A video's analysis in numbers.
 
     Attributes:
-        video: the file.
+        video: the name of the file.
         engine: model and provider, in words.
         detector: what found the faces, in words; empty in summaries that were written before this was noted.
         duration_s: from the first frame to the end of the last one.
@@ -111,7 +111,7 @@ class Summary(_Frozen):
         people = [_person(person, frame_s) for person in seen]
         brief = [person for person in people if person.visible_s < PASSER_BY_S]
         return cls(
-            video=str(subject.video), engine=subject.engine, detector=subject.detector, labels=subject.labels,
+            video=subject.video.name, engine=subject.engine, detector=subject.detector, labels=subject.labels,
             duration_s=round(end.end_s + frame_s, 4), fps=end.fps,
             picture_size=end.picture_size, num_size_changes=end.num_size_changes, trouble=end.trouble,
             notes=end.notes, accounting=end.accounting,

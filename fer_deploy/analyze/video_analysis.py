@@ -229,7 +229,9 @@ class VideoAnalysis:
                 opened.enter_context(CsvSink(parts.path(number, "csv"), labels, fix=FIX)),
             ]
             if self._config.video:
-                video = PartVideoSink(parts.path(number, VIDEO), state.fps, size=state.picture_size)
+                video = PartVideoSink(
+                    parts.path(number, VIDEO), state.fps, size=state.picture_size, codec=self._config.video_codec
+                )
                 sinks.append(opened.enter_context(video))
             opened.pop_all()  # from here on the loop closes them
             return sinks

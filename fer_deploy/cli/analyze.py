@@ -4,7 +4,7 @@ import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import cv2
@@ -30,6 +30,7 @@ from fer_deploy.cli.options import (
 )  # fmt: skip
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine
+from fer_deploy.live.sinks.video_codecs import VideoCodec
 from fer_deploy.settings import load_settings
 
 
@@ -42,6 +43,12 @@ from fer_deploy.settings import load_settings
 @engine_options
 @analysis_options
 @click.option("--video/--no-video", default=None, help="Write the annotated video.  [default: video]")
+@click.option(
+    "--video-codec",
+    type=click.Choice(get_args(VideoCodec)),
+    help="Codec of the annotated video. auto: VP9; x264: half the CPU time, and under the GPL (docs/licences.md).  "
+    "[default: auto]",
+)
 @click.option(
     "--segment-frames",
     type=int,

@@ -10,6 +10,7 @@ import onnx
 from fer_deploy.engines.onnxruntime import VARIANT_KEY
 from fer_deploy.export.metrics import inherited_by_onnx, measured
 from fer_deploy.export.quantize import Scheme
+from fer_deploy.export.source_traces import strip_traces
 from fer_deploy.spec import SPEC_KEY, ModelSpec, Precision
 
 QUANTIZATION_KEY = "fer_quantization"
@@ -84,5 +85,6 @@ def _described(model: onnx.ModelProto, spec: ModelSpec, variant: Variant, record
     found = onnx.ModelProto()
     found.CopyFrom(model)
     del found.metadata_props[:]
+    strip_traces(found)
     onnx.helper.set_model_props(found, metadata)
     return Artifact(variant, found, spec, record)

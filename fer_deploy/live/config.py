@@ -10,6 +10,7 @@ from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.yunet_file import file_at_hand
 from fer_deploy.engines.config import EngineChoice
 from fer_deploy.live.output_files import Named, files_of_sources, frames_path, require_apart, video_paths
+from fer_deploy.live.sinks.video_codecs import VideoCodec
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.manifest import manifest_path
@@ -60,6 +61,9 @@ class OutputConfig(Settings):
     """Where results go; several at once."""
 
     record: Path | None = Field(default=None, strict=False, description="annotated video: .mp4, .mkv or .avi")
+    record_codec: VideoCodec = Field(
+        default="auto", description="of record; auto: VP9, which plays in browsers; x264 is under the GPL"
+    )
     jsonl: Path | None = Field(default=None, strict=False, description="one JSON object a frame; -: standard output")
     csv: Path | None = Field(default=None, strict=False, description="one row a face")
     parquet: Path | None = Field(default=None, strict=False, description="one row a face; needs the extra table")

@@ -20,6 +20,7 @@ from fer_train.data.faces import labels_in_words
 from fer_train.ensemble import NUM_FOLDS, Ensemble, average, choose_weights, crossfitted_weights, log_probs
 from fer_train.errors import ConfigError, DataError
 from fer_train.evaluate import measure
+from fer_train.portable_paths import shown_path
 
 _NOTES = {
     "equal": "equal weights",
@@ -143,7 +144,7 @@ def _report(
         "views": {
             view: {
                 "members": [
-                    {"path": str(member.path)} | _measures(answers, faces)
+                    {"path": shown_path(member.path)} | _measures(answers, faces)
                     for member, answers in zip(ensemble.members, members, strict=True)
                 ],
                 **{kind: _measures(average(members, weights), faces) for kind, weights in shares.items()},

@@ -18,6 +18,7 @@ from fer_train.data import read_faces
 from fer_train.data.faces import has_classes_of, labels_in_words, own_label_set
 from fer_train.errors import ConfigError
 from fer_train.evaluate import Evaluation, evaluate_split
+from fer_train.portable_paths import shown_path
 from fer_train.report import metrics_table, plot_confusion, summary_table, write_plots
 from fer_train.tta import VIEWS
 
@@ -121,7 +122,7 @@ def write_predictions(measured: Evaluation, path: Path) -> None:
 
 def _json(measured: list[Evaluation], checkpoint_path: Path) -> dict[str, object]:
     return {
-        "checkpoint": str(checkpoint_path),
+        "checkpoint": shown_path(checkpoint_path),
         "split": measured[0].split,
         "label_set": measured[0].label_set,
         "why_not_clean": measured[0].why_not_clean or None,

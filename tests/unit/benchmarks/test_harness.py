@@ -47,6 +47,29 @@ def test_environment_is_enough_to_repeat_the_run(monkeypatch):
     assert f"torch {torch.__version__}" in found["hardware"]
 
 
+def test_the_command_is_what_a_user_would_type(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    words = [
+        "--yunet",
+        "/home/bob smith/yunet.onnx",
+        f"--out={tmp_path}/new/a.md",
+        "--source",
+        "rtsp://me:geheim@cam/1",
+    ]
+    monkeypatch.setattr("sys.argv", ["/home/bob/fer/benchmarks/soak.py", *words])
+    assert environment(CPU)["command"] == (
+        "python benchmarks/soak.py --yunet yunet.onnx --out=new/a.md --source 'rtsp://***@cam/1'"
+    )
+
+
+def test_results_name_no_folder_of_the_machine(tmp_path):
+    result = {"yunet": "/home/bob/yunet.onnx", "files": [["/tmp/tmp_x/a.jsonl"]], "n": 2}
+    write_results(tmp_path / "a.md", result, "made with `--yunet /home/bob/yunet.onnx`\n")
+    assert (tmp_path / "a.md").read_text() == "made with `--yunet yunet.onnx`\n"
+    found = json.loads((tmp_path / "a.json").read_text())
+    assert found == {"yunet": "yunet.onnx", "files": [["a.jsonl"]], "n": 2}
+
+
 def test_result_file_names_what_was_measured_the_hardware_and_the_month(monkeypatch):
     assert re.fullmatch(r"training_cpu_\d{4}-\d\d\.md", result_path("training", CPU).name)
     monkeypatch.setattr("torch.cuda.get_device_name", lambda _: "NVIDIA H100 80GB (HBM3)")

@@ -166,7 +166,7 @@ def test_distill_takes_its_settings_from_flags_over_the_config(tmp_path, flags, 
     assert provenance["config"]["distillation"] == {
         "teachers": [str(teacher)], "weight": 0.25, "temperature": 3.0, "cached": False,
     }  # fmt: skip
-    assert [row["path"] for row in provenance["teachers"]] == ["teacher/best.safetensors"]
+    assert [row["path"] for row in provenance["teachers"]] == ["best.safetensors"]
 
 
 def test_distilled_run_resumes(tmp_path, flags, teacher):
