@@ -12,13 +12,15 @@ import click
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_train import signals
 from fer_train.config import TrainConfig
 from fer_train.data import Faces, apply_protocol, read_faces
 from fer_train.data.cache import file_sha256
 from fer_train.data.faces import RowList
 from fer_train.data.splits import read_row_numbers
 from fer_train.distributed import is_first_process
-from fer_train.errors import DataError, Terminated
+from fer_train.errors import DataError
+from fer_train.signals import Stopped
 
 _RowFile = tuple[Path | None, NDArray[np.int64] | None]
 
@@ -106,13 +108,12 @@ def split_training_flags(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[st
 
 @contextlib.contextmanager
 def resume_hint(out: Path, how: str) -> Iterator[None]:
-    """Where a run is stopped by Ctrl-C or SIGTERM, say last what is kept and how to go on."""
+    """Where a run is stopped by a signal, say last what is kept and how to go on."""
     try:
         yield
-    except (KeyboardInterrupt, Terminated) as err:
+    except Stopped:
         saved = any(out.rglob("last.pt"))
-        stopped = "stopped by SIGTERM" if isinstance(err, Terminated) else "stopped"
         if is_first_process():
             kept = f"{how}: finished epochs are in {out}" if saved else "no epoch was finished: start it again"
-            click.echo(f"{stopped}; {kept}", err=True)
-        sys.exit(Terminated.exit_code if isinstance(err, Terminated) else 130)
+            click.echo(f"{signals.message()}; {kept}", err=True)
+        sys.exit(signals.exit_code())
