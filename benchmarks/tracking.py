@@ -92,14 +92,14 @@ def emotions_of(clip: Clip, engine: Engine, noise: float) -> list[list[Emotion]]
 
 
 def label_changes(clips: list[Clip], emotions: list[list[list[Emotion]]], config: PeopleConfig) -> float:
-    """Return how often a shown label changes, per minute of a face."""
+    """Return how often what is shown changes, per minute of a face: another emotion, or to or from "unsure"."""
     changes = seconds = 0.0
     for clip, answers in zip(clips, emotions, strict=True):
         people = People(config, tuple(answers[0][0].probs))
         labels: dict[int, list[str]] = {}
         for index, (faces, said) in enumerate(zip(clip.truth, answers, strict=True)):
             for result in people.smooth(faces, said, clip.time_s(index)):
-                labels.setdefault(result.face.track_id, []).append(result.smoothed.label)
+                labels.setdefault(result.face.track_id, []).append(result.shown_label)
         changes += sum(old != new for shown in labels.values() for old, new in pairwise(shown))
         seconds += sum(len(shown) for shown in labels.values()) / clip.fps
     return 60 * changes / seconds
@@ -112,7 +112,7 @@ def delay_s(config: PeopleConfig, fps: float = 30.0) -> float:
     turn = round(10 * fps)
     for index in range(10 * turn):
         (result,) = people.smooth(face, [before if index < turn else after], index / fps)
-        if result.smoothed.label == "b":
+        if result.shown_label == "b":
             return (index - turn) / fps
     return math.inf
 
@@ -124,16 +124,30 @@ def smoothing_table(clips: list[Clip], engine: Engine) -> list[dict[str, float]]
     for smoothing_s in (0.0, 0.25, 0.5, 1.0, 2.0):
         for hysteresis in (0.0, 0.1, 0.2):
             config = PeopleConfig(smoothing_s=smoothing_s, hysteresis=hysteresis)
-            rows.append(
-                {
-                    "smoothing_s": smoothing_s,
-                    "hysteresis": hysteresis,
-                    "changes": label_changes(clips, clean, config),
-                    "changes_noisy": label_changes(clips, noisy, config),
-                    "delay_s": delay_s(config),
-                }
-            )
+            rows.append({"smoothing_s": smoothing_s, "hysteresis": hysteresis, **_shown(clips, clean, noisy, config)})
     return rows
+
+
+def threshold_table(clips: list[Clip], engine: Engine) -> list[dict[str, float]]:
+    """Return what a second threshold buys, at thresholds that lie where the clips' probabilities do and beside them."""
+    clean, noisy = ([emotions_of(clip, engine, noise) for clip in clips] for noise in (0.0, NOISE))
+    rows = []
+    for unsure_below in (0.3, 0.4, 0.5, 0.6):
+        for sure_lead in (0.0, 0.05, 0.1, 0.15, 0.2):
+            config = PeopleConfig(unsure_below=unsure_below, sure_lead=sure_lead)
+            about = {"unsure_below": unsure_below, "sure_lead": sure_lead}
+            rows.append(about | _shown(clips, clean, noisy, config))
+    return rows
+
+
+def _shown(
+    clips: list[Clip], clean: list[list[list[Emotion]]], noisy: list[list[list[Emotion]]], config: PeopleConfig
+) -> dict[str, float]:
+    return {
+        "changes": label_changes(clips, clean, config),
+        "changes_noisy": label_changes(clips, noisy, config),
+        "delay_s": delay_s(config),
+    }
 
 
 def sureness_table(data: Path, engine: Engine) -> list[dict[str, float]]:
@@ -189,7 +203,8 @@ def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: P
         ],
     }
     with open_engine(engine_path or bundled_model()) as engine:
-        tables["Label changes, per minute of a face, and delay of a change"] = smoothing_table(read, engine)
+        tables["Changes of what is shown, per minute of a face, and delay of a change"] = smoothing_table(read, engine)
+        tables["The same with a second threshold for unsure"] = threshold_table(read, engine)
         if data is not None:
             tables["Confidence of the raw answer, PublicTest"] = sureness_table(data, engine)
     cpu = torch.device("cpu")

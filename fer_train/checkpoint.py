@@ -17,7 +17,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from fer_train.errors import CheckpointError, ConfigError, Terminated
+from fer_train.errors import CheckpointError, ConfigError
 from fer_train.models import build_model
 from fer_train.portable_paths import without_folders
 
@@ -75,8 +75,6 @@ def load_state(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint to resume at {path}. Fix: leave --resume out to start anew") from err
-    except Terminated:
-        raise
     except Exception as err:  # torch.load raises whatever the damaged part of the file provokes
         raise CheckpointError(
             f"cannot load {path}: truncated or not a training state ({_first_line(err)}). {_START_ANEW}"

@@ -10,6 +10,7 @@ import click
 import cv2
 from rich.console import Console
 
+from fer_deploy import signals
 from fer_deploy.analyze.batch import VideoBatch
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import detector_file
@@ -26,7 +27,6 @@ from fer_deploy.cli.options import (
     engine_line,
     engine_options,
     nested,
-    stop_on_signals,
 )  # fmt: skip
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine
@@ -74,13 +74,13 @@ def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
         console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
         models = _models(engine, config)
         console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
-        with ProgressDisplay(console) as display:
+        with signals.held(), ProgressDisplay(console) as display:
             batch = VideoBatch(videos, config, models, display)
-            with stop_on_signals(batch.stop) as signals:
-                outcomes = batch.run(lambda outcome: _report(outcome, console, of=len(videos)), restart=restart)
+            signals.tell(batch.stop)
+            outcomes = batch.run(lambda outcome: _report(outcome, console, of=len(videos)), restart=restart)
     if len(outcomes) < len(videos):
         _say_how_to_go_on(len(outcomes), len(videos), batch.num_frames_kept)
-        sys.exit(128 + signals[0])
+        sys.exit(128 + signals.came()[0])
     _raise_failures(outcomes, batch.index)
     if batch.index is not None:
         click.echo(f"all: {batch.index}")

@@ -1,8 +1,6 @@
-"""Flags that `live` and `analyze` share, and the ways from flags to settings and from signals to a good end."""
+"""Flags that `live` and `analyze` share, and the way from flags to settings."""
 
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
@@ -150,21 +148,3 @@ def nested(flags: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dic
             inside = inside.setdefault(group, {})
         inside[name] = value
     return settings
-
-
-@contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Iterator[list[int]]:
-    """Call `stop` on Ctrl-C and SIGTERM; a second Ctrl-C interrupts at once. Yields the signals that came."""
-    came: list[int] = []
-
-    def on_signal(number: int, _: object) -> None:
-        came.append(number)
-        stop()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -28,7 +28,8 @@ def open_engine(
     Args:
         path: an `.onnx` file written by `fer-deploy export`, or a TensorRT `.plan` (also `.engine`) written by
             `fer-deploy build` with its manifest beside it.
-        device: "cpu", "cuda", or "auto" for CUDA where the runtime offers it, else the CPU; a plan runs on CUDA only.
+        device: "cpu", "cuda", or "auto" for CUDA where the runtime has it and there is a GPU, else the CPU; a plan runs
+            on CUDA only.
         threads: of ONNX Runtime's CPU provider, for one call; None: every core. A plan computes nothing on the CPU.
         trust_plan: load a plan without comparing it with its manifest's SHA-256, and one without a manifest if the
             ONNX of the same name stands beside it. A plan is executable code.

@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import onnxruntime as ort
-
 from fer_deploy.artifacts import Family, bundled_model
 from fer_deploy.engines.base import Device
-from fer_deploy.engines.onnxruntime_session import PROVIDERS
+from fer_deploy.engines.onnxruntime_device import choose_device
 from fer_deploy.spec import Precision
 
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -21,7 +19,7 @@ def bundled_model_for(device: Device, family: Family = "ferplus", *, cpu_info: P
     Raises:
         ArtifactError: the installation lacks it.
     """
-    on_cpu = device == "cpu" or (device == "auto" and PROVIDERS["cuda"] not in ort.get_available_providers())
+    on_cpu = device in ("cpu", "auto") and choose_device(device) == "cpu"
     is_int8 = on_cpu and has_integer_products(cpu_info)
     return bundled_model(Precision.INT8 if is_int8 else Precision.FP16, family)
 

@@ -32,6 +32,9 @@ class PeopleConfig(Settings):
         default=None, ge=0, le=1, description="smoothed probability of the shown label below which it is `unsure`; "
         "none: the model's own limit, below which it is wrong more often than right"
     )  # fmt: skip
+    sure_lead: float = Field(
+        default=0.1, ge=0, le=1, description="how far above unsure_below it must be to be shown again"
+    )
     keep_s: float = Field(
         default=2.0, gt=0, le=60, description="seconds that a face may be unseen and still be the same person"
     )
@@ -71,6 +74,7 @@ class People:
             smoothing_s=config.smoothing_s,
             hysteresis=config.hysteresis,
             unsure_below=DEFAULT_UNSURE_BELOW if config.unsure_below is None else config.unsure_below,
+            sure_lead=config.sure_lead,
             keep_s=config.keep_s,
         )
 
@@ -152,13 +156,13 @@ class People:
         if state.get("labels") != list(labels):
             raise ConfigError(
                 f"the saved tracks are of a model with labels {state.get('labels')}; this one has {list(labels)}. "
-                "Fix: go on with the same model, or start anew"
+                "Fix: go on with the same model, or start from the beginning"
             )
         try:
             people._tracker.restore(state["tracks"])
             people._smoothing.restore(state["smoothing"])
         except (KeyError, TypeError, ValueError) as err:
             raise ConfigError(
-                "the saved tracks cannot be read: damaged, or saved by another version. Fix: start anew"
+                "the saved tracks cannot be read: damaged, or saved by another version. Fix: start from the beginning"
             ) from err
         return people

@@ -99,7 +99,8 @@ class FaceResult:
         emotion: of this frame alone, as the network says.
         smoothed: of this person over the last moments; its label changes with hysteresis, so that it need not be the
             most probable one at this moment.
-        is_sure: False where the smoothed confidence is too low to name an emotion.
+        is_sure: False where the smoothed confidence is too low to name an emotion, or where the landmarks are those of
+            no face.
     """
 
     face: TrackedFace

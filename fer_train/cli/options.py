@@ -12,6 +12,7 @@ from typing import Any
 import click
 import numpy as np
 
+from fer_train import signals
 from fer_train.config import TrainConfig
 from fer_train.data import Faces, apply_protocol, read_faces
 from fer_train.data.cache import file_sha256
@@ -20,7 +21,8 @@ from fer_train.data.faces import RowList, own_label_set
 from fer_train.data.row_list import ListedRows, check_rows, read_row_list
 from fer_train.data.splits import few_faces
 from fer_train.distributed import is_first_process
-from fer_train.errors import ConfigError, DataError, Terminated
+from fer_train.errors import ConfigError, DataError
+from fer_train.signals import Stopped
 
 QUICK = {
     "num_epochs": 1, "image_size": 32, "size_phases": [], "batch_size": 64, "compile": False,
@@ -169,13 +171,12 @@ def run_folder(out: Path | None, config_path: Path, *, quick: bool, suffix: str 
 
 @contextlib.contextmanager
 def resume_hint(out: Path, how: str) -> Iterator[None]:
-    """Where a run is stopped by Ctrl-C or SIGTERM, say last what is kept and how to go on."""
+    """Where a run is stopped by a signal, say last what is kept and how to go on."""
     try:
         yield
-    except (KeyboardInterrupt, Terminated) as err:
+    except Stopped:
         saved = any(out.rglob("last.pt"))
-        stopped = "stopped by SIGTERM" if isinstance(err, Terminated) else "stopped"
         if is_first_process():
             kept = f"{how}: finished epochs are in {out}" if saved else "no epoch was finished: start it again"
-            click.echo(f"{stopped}; {kept}", err=True)
-        sys.exit(Terminated.exit_code if isinstance(err, Terminated) else 130)
+            click.echo(f"{signals.message()}; {kept}", err=True)
+        sys.exit(signals.exit_code())

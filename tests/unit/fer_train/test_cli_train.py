@@ -198,10 +198,14 @@ def signal_once(monkeypatch, target, number, *, at_call):
     monkeypatch.setattr(target, call)
 
 
-ENDS = [(signal.SIGTERM, 143, "stopped by SIGTERM"), (signal.SIGINT, 130, "stopped")]
+ENDS = [
+    (signal.SIGTERM, 143, "stopped by SIGTERM"),
+    (signal.SIGINT, 130, "stopped"),
+    (signal.SIGHUP, 129, "stopped by SIGHUP"),
+]
 
 
-@pytest.mark.parametrize(("number", "code", "word"), ENDS, ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize(("number", "code", "word"), ENDS, ids=["SIGTERM", "Ctrl-C", "SIGHUP"])
 @pytest.mark.parametrize(
     ("target", "at_call", "epochs"),
     [
@@ -236,7 +240,7 @@ def test_run_stopped_before_an_epoch_was_finished_says_so(flags, monkeypatch):
 
 def test_sigterm_while_the_data_are_read(flags, monkeypatch):
     signal_once(monkeypatch, "fer_train.cli.options.read_faces", signal.SIGTERM, at_call=1)
-    assert run("train", *flags(), code=143).stderr.strip().splitlines()[-1] == "error: stopped by SIGTERM"
+    assert run("train", *flags(), code=143).stderr.strip().splitlines()[-1] == "stopped by SIGTERM"
 
 
 @pytest.mark.parametrize("command", ["seeds", "crossval"])

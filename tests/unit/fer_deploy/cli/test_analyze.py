@@ -134,7 +134,7 @@ def test_other_settings_are_told_by_flags_that_exist():
     assert known.issuperset(FLAGS.values())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_keeps_whole_segments(tmp_path, monkeypatch, number):
     video = write_squares(tmp_path / "a.mp4", 60)
     save = Parts.sync
