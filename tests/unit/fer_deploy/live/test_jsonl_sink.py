@@ -124,6 +124,21 @@ class TestJsonlSink:
         assert part.read_text() == '{"frame":0,"time_s":0.0,"faces":[]}\n'
         assert path.read_text() == "old\n"
 
+    def test_a_block_that_fails_leaves_an_older_file_alone_and_raises_what_it_raised(self, tmp_path, make_result):
+        path = tmp_path / "a.jsonl"
+        path.write_text("old\n")
+
+        def fail() -> None:
+            with JsonlSink(path) as sink:
+                sink.write(make_result(boxes=()), None)
+                raise ValueError("of the caller")
+
+        with pytest.raises(ValueError, match="of the caller"):
+            fail()
+        assert path.read_text() == "old\n"
+        (part,) = tmp_path.glob("a.*.part.jsonl")
+        assert part.read_text() == '{"frame":0,"time_s":0.0,"faces":[]}\n'
+
     def test_a_full_disk_leaves_an_older_file_alone(self, tmp_path, make_result):
         path = tmp_path / "a.jsonl"
         path.write_text("old\n")
