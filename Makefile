@@ -21,6 +21,7 @@ FOLDS      ?= 5
 TEACHERS   ?= weights/senet-ferplus.safetensors
 PLAN       ?= configs/sweep/gpu.yaml
 MINUTES    ?=
+PUBLISH    ?=
 
 ROWS = $(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) $(if $(EXCLUDE),--exclude $(EXCLUDE))
 AGAIN = $(if $(wildcard $(1)/last.pt),--resume)
@@ -85,11 +86,11 @@ release: $(VENV)/.all  ## RUN/final.safetensors -> RUN/release.safetensors (fp16
 		--out $(RUN)/release.safetensors --plots $(RUN)/release-plots
 
 sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students, in MINUTES (600): what a GPU is for
-	$(BIN)/python benchmarks/sweep.py --plan $(PLAN) --data $(DATA) --publish \
+	$(BIN)/python benchmarks/sweep.py --plan $(PLAN) --data $(DATA) $(if $(PUBLISH),--publish) \
 		$(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) $(if $(MINUTES),--minutes $(MINUTES))
 
-bench: $(VENV)/.all  ## training speed against a DataLoader trainer, into benchmarks/results
-	$(BIN)/python benchmarks/training.py
+bench: $(VENV)/.all  ## training speed against a DataLoader trainer, into artifacts/benchmarks; PUBLISH=1 for benchmarks/results too
+	$(BIN)/python benchmarks/training.py $(if $(PUBLISH),--publish)
 
 export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT, INT8 where DATA is there; FLAVOR=tensorrt-rtx for plans
 	$(BIN)/fer-deploy export --checkpoint $(CHECKPOINT) --out $(OUT) \

@@ -19,8 +19,8 @@ import click
 import cv2
 import numpy as np
 import torch
-from _clips import looped_frames, read_clip
-from _harness import clips_option, environment, markdown_table, result_path, write_results
+from _clips import clips_option, looped_frames, read_clip
+from _harness import Output, environment, markdown_table, output_options
 
 from fer_deploy.live.overlay import draw_result
 from fer_deploy.live.sinks import CsvSink, line_from_result
@@ -146,9 +146,9 @@ def as_markdown(sizes: dict[str, list[Row]], env: dict[str, str]) -> str:
 @clips_option
 @click.option("--frames", type=click.IntRange(min=1), default=60, show_default=True, help="Of the first clip, looped.")
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help=".md to write.  [default: in benchmarks/results]")
-def main(clips: tuple[Path, ...], frames: int, rounds: int, out: Path | None) -> None:
-    """Measure; results into benchmarks/results."""
+@output_options
+def main(clips: tuple[Path, ...], frames: int, rounds: int, output: Output) -> None:
+    """Measure what each output costs a frame."""
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         sizes = {
@@ -157,9 +157,7 @@ def main(clips: tuple[Path, ...], frames: int, rounds: int, out: Path | None) ->
         }
     device = torch.device("cpu")
     env = environment(device)
-    path = out or result_path("outputs", device)
-    write_results(path, {"environment": env, "sizes": sizes}, as_markdown(sizes, env))
-    click.echo(f"written: {path}")
+    output.write("outputs", device, {"environment": env, "sizes": sizes}, as_markdown(sizes, env))
 
 
 if __name__ == "__main__":

@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 import torch
 from _between_detections import METHODS, Clip, errors_between, known_clip
-from _harness import clips_option, environment, markdown_table, result_path, write_results, yunet_option
+from _clips import clips_option
+from _harness import Output, environment, markdown_table, output_options, yunet_option
 from rich.console import Console
 
 from fer_deploy.artifacts import bundled_model
@@ -186,7 +187,9 @@ def _table(title: str, rows: list[dict[str, Any]]) -> str:
 @yunet_option
 @click.option("--engine", "engine_path", type=_there, help="network; none: the one that ships with the package")
 @click.option("--data", type=_there, help="FER2013, for how sure is sure")
-def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None) -> None:
+@output_options
+def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None, output: Output
+         ) -> None:  # fmt: skip
     """Measure tracking and smoothing on real clips."""
     cv2.setNumThreads(1)
     read = [known_clip(path, yunet) for path in clips]
@@ -209,9 +212,9 @@ def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: P
             tables["Confidence of the raw answer, PublicTest"] = sureness_table(data, engine)
     cpu = torch.device("cpu")
     result = {"environment": environment(cpu), "tables": tables}
-    path = result_path("tracking", cpu)
-    write_results(path, result, as_markdown(result))
-    _console.print(path.read_text())
+    text = as_markdown(result)
+    _console.print(text)
+    output.write("tracking", cpu, result, text)
 
 
 if __name__ == "__main__":

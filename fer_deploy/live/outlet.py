@@ -86,6 +86,7 @@ class Outlet:
                 self._num_written += 1
                 self._is_writing = False
         except Exception as err:  # noqa: BLE001 - a sink's failure is kept, the loop judges it
+            self.sink.is_incomplete = True
             self._fail(err)
             return False
         if not goes_on:

@@ -331,6 +331,8 @@ class LivePipeline:
         failure = failure_from(stage, err)
         if stage != "capture" and source is None:
             self._failures.note_fatal(failure)
+            for outlet in self._outlets:
+                outlet.sink.is_incomplete = True
             self._intake.close()
             return
         if source is not None or not self._has_enough():

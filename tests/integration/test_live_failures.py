@@ -96,6 +96,21 @@ class TestInfer:
         assert (err.stage, err.exit_code) == ("infer", 7)
         assert sink.indices == sorted(set(sink.indices))
 
+    def test_a_run_that_fails_replaces_no_older_file(self, tmp_path, caplog):
+        """Whatever ends it: what was written is kept beside the older files, and told."""
+
+        paths = [tmp_path / "a.jsonl", tmp_path / "a.avi"]
+        for path in paths:
+            path.write_bytes(b"old")
+        err = fails(
+            ScriptedSource(None), [JsonlSink(paths[0]), VideoSink(paths[1], 10.0)], engine=FakeEngine(fail_at_call=9)
+        )
+        assert "told to fail at call 9" in str(err)
+        assert [path.read_bytes() for path in paths] == [b"old"] * 2
+        (lines,), (video,) = tmp_path.glob("a.*.part.jsonl"), tmp_path.glob("a.*.part.avi")
+        assert len(lines.read_text().splitlines()) == num_video_frames(video) > 0
+        assert [message.partition(" is as it was; ")[0] for message in caplog.messages] == [str(path) for path in paths]
+
     def test_detector_raises(self):
         err = fails(ScriptedSource(None), [CountingSink()], detector=OneFaceDetector(fail_at=2))
         assert type(err) is EngineError

@@ -59,7 +59,7 @@ class JsonlSink(Sink):
             self.files = (self._path,)
 
     def _replace_older(self, part: Path) -> None:
-        if self._lines.has_failed:
+        if self.is_incomplete or self._lines.has_failed:
             raise SinkError(
                 f"{self._path} is as it was; {part} holds the lines up to the failure. Fix: free some space, run again"
             )

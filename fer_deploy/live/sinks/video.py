@@ -62,7 +62,6 @@ class VideoSink(Sink):
         self._part = unfinished_path(path)
         self._encoder: VideoEncoder | None = None
         self._size = (0, 0)
-        self._has_failed = False
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._part.touch()
@@ -75,7 +74,7 @@ class VideoSink(Sink):
         try:
             self._append(picture, result.frame.time_s)
         except BaseException:
-            self._has_failed = True
+            self.is_incomplete = True
             raise
         return True
 
@@ -104,7 +103,7 @@ class VideoSink(Sink):
     def close(self) -> None:
         """Finalize the video, prove that it holds every frame, and give it its name.
 
-        A recording that broke off does not replace an older file.
+        A recording that is incomplete does not replace an older file.
         """
         if self._encoder is None:
             self._part.unlink(missing_ok=True)
@@ -122,7 +121,7 @@ class VideoSink(Sink):
                 f"{self._part} is incomplete: {num_readable} of {self._encoder.num_frames} frames can be read. "
                 "Fix: free some disk space and run again"
             )
-        if self._has_failed and self._path.exists():
+        if self.is_incomplete and self._path.exists():
             raise SinkError(
                 f"{self._path} is as it was; {self._part} holds the frames up to the failure. "
                 "Fix: free some disk space and run again"

@@ -2,10 +2,11 @@ import json
 
 import numpy as np
 import pytest
+import runs
+import torch
+from _harness import result_name
 from click.testing import CliRunner
 from safetensors.numpy import save_file
-
-import runs
 
 HARDWARE = "A CPU, 2 cores, torch 2"
 TEACHERS = [{"path": "net1.safetensors", "sha256": "18c426ccc5f0", "architecture": "net"}]
@@ -40,9 +41,9 @@ def run(tmp_path):
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    path = tmp_path / "results" / "runs.md"
-    monkeypatch.setattr(runs, "result_path", lambda what, device: path)
-    return path
+    monkeypatch.setattr("_harness.UNPUBLISHED", tmp_path / "unpublished")
+    monkeypatch.setattr("_harness.RESULTS", tmp_path / "results")
+    return tmp_path / "unpublished" / result_name("runs", torch.device("cpu"))
 
 
 def call(*flags):

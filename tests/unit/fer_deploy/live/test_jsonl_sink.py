@@ -1,14 +1,34 @@
 import json
 import os
 import select
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+from integration.full_disk import file_size_limit
 
 from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks import JsonlSink
 from fer_deploy.live.sinks.whole_lines import WholeLines
+
+_ENDLESS = """
+import sys
+from pathlib import Path
+import numpy as np
+from fer_deploy.live.sinks import JsonlSink
+from fer_deploy.vision.types import Frame, FrameResult
+
+sink = JsonlSink(Path(sys.argv[1]))
+index = 0
+while True:
+    sink.write(FrameResult(Frame(np.zeros((2, 2, 3), np.uint8), index, index / 10, 0), ()), None)
+    index += 1
+    if index == 300:
+        print("300", flush=True)
+"""
 
 
 class TestJsonlSink:
@@ -102,6 +122,47 @@ class TestJsonlSink:
             sink.close()
         (part,) = tmp_path.glob("a.*.part.jsonl")
         assert part.read_text() == '{"frame":0,"time_s":0.0,"faces":[]}\n'
+        assert path.read_text() == "old\n"
+
+    def test_a_block_that_fails_leaves_an_older_file_alone_and_raises_what_it_raised(self, tmp_path, make_result):
+        path = tmp_path / "a.jsonl"
+        path.write_text("old\n")
+
+        def fail() -> None:
+            with JsonlSink(path) as sink:
+                sink.write(make_result(boxes=()), None)
+                raise ValueError("of the caller")
+
+        with pytest.raises(ValueError, match="of the caller"):
+            fail()
+        assert path.read_text() == "old\n"
+        (part,) = tmp_path.glob("a.*.part.jsonl")
+        assert part.read_text() == '{"frame":0,"time_s":0.0,"faces":[]}\n'
+
+    def test_a_full_disk_leaves_an_older_file_alone(self, tmp_path, make_result):
+        path = tmp_path / "a.jsonl"
+        path.write_text("old\n")
+        sink = JsonlSink(path)
+        with file_size_limit(100), pytest.raises(SinkError, match=r"cannot write .*\.part\.jsonl: File too large"):
+            _ = [sink.write(make_result(index, boxes=()), None) for index in range(10)]
+        with pytest.raises(SinkError, match=r"a\.jsonl is as it was"):
+            sink.close()
+        (part,) = tmp_path.glob("a.*.part.jsonl")
+        assert [json.loads(line)["frame"] for line in part.read_text().splitlines()] == [0, 1]
+        assert path.read_text() == "old\n"
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+    def test_a_killed_run_leaves_an_older_file_alone(self, tmp_path, number):
+        path = tmp_path / "a.jsonl"
+        path.write_text("old\n")
+        with subprocess.Popen([sys.executable, "-c", _ENDLESS, str(path)], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"300\n"
+            process.send_signal(number)
+            assert process.wait() == -number
+        lines = (tmp_path / f"a.{process.pid}.part.jsonl").read_text().splitlines()
+        assert [json.loads(line)["frame"] for line in lines] == list(range(len(lines)))
+        assert len(lines) >= 300
         assert path.read_text() == "old\n"
 
     def test_a_link_to_an_older_file_stays_one(self, tmp_path, make_result):

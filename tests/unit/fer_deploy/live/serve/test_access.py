@@ -1,6 +1,7 @@
 """Who may see the page: asked over real HTTP."""
 
 import asyncio
+import re
 
 import aiohttp
 import pytest
@@ -179,3 +180,16 @@ def test_nothing_but_the_page_is_on_the_server(open_url, path):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_nothing_can_be_changed(open_url, method):
     assert get(open_url, method=method).status == 405
+
+
+def test_the_page_writes_text_and_never_markup(repo_dir):
+    """Labels, source names and errors come from others: `textContent` and `fillText` show them as they are."""
+    scripts = sorted((repo_dir / "fer_deploy/live/serve/page").glob("*.js"))
+    assert len(scripts) >= 5
+    for script in scripts:
+        found = re.findall(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|setTimeout\(\s*[\"'`]"
+            r"|setAttribute|(?<!location)\.href|\.src\b|DOMParser|createContextualFragment|localStorage",
+            script.read_text(),
+        )
+        assert found == [], script.name

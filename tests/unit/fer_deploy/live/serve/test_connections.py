@@ -12,10 +12,14 @@ from unit.fer_deploy.live.serve.stage import serving
 
 from fer_deploy.live.serve import connections
 from fer_deploy.live.serve.connections import QuietTrouble
-from fer_deploy.live.serve.slots import MAX_UNKNOWN, MAX_UNKNOWN_PER_ADDRESS
+from fer_deploy.live.serve.slots import MAX_CONNECTIONS, MAX_UNKNOWN, MAX_UNKNOWN_PER_ADDRESS
 
 TOKEN = "sesame-open-1"
 GUARD_S = 20
+HANDSHAKE = (
+    b"GET /live HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n"
+    b"Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+)
 
 
 def connect(url: str, from_host="127.0.0.1") -> socket.socket:
@@ -112,6 +116,37 @@ def test_who_asks_nothing_is_sent_away_and_who_asked_is_not(monkeypatch):
         assert good.recv(4096).startswith(b"HTTP/1.1 200 ")
         good.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert good.recv(4096).startswith(b"HTTP/1.1 200 "), "the connection is kept"
+
+
+def test_kept_connections_without_a_request_keep_nobody_out():
+    """Without a token everyone is let in: then the oldest idle connection gives way, and never a page that watches."""
+    request = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with serving() as sink, ExitStack() as open_clients:
+        watching = open_clients.enter_context(connect(sink.url))
+        watching.sendall(HANDSHAKE)
+        assert watching.recv(4096).startswith(b"HTTP/1.1 101 ")
+        clients: list[socket.socket] = []
+        for _ in range(MAX_CONNECTIONS + 8):
+            clients.append(open_clients.enter_context(connect(sink.url)))
+            clients[-1].sendall(request)
+            assert clients[-1].recv(4096).startswith(b"HTTP/1.1 200 ")
+        assert last_words(clients[0]) == b""
+        assert watching.recv(4096) != b""
+
+
+def test_a_second_request_that_never_ends_is_given_up(monkeypatch):
+    monkeypatch.setattr(connections, "NEXT_REQUEST_S", 0.3)
+    with serving() as sink, connect(sink.url) as client:
+        client.sendall(b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\nGET / HT")
+        assert last_words(client).count(b"HTTP/1.1 ") == 1
+
+
+def test_the_server_ends_though_clients_are_silent_slow_or_half_open():
+    with ExitStack() as open_clients, serving() as sink:
+        for words in (b"", b"GET / HT", HANDSHAKE, b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"):
+            client = open_clients.enter_context(connect(sink.url))
+            client.sendall(words)
+        assert client.recv(4096).startswith(b"HTTP/1.1 200 ")
 
 
 def test_trouble_without_end_is_a_line_a_minute(caplog):
