@@ -34,25 +34,22 @@ class PictureSource(Source):
 
     is_live = False
 
-    def __init__(self, paths: Sequence[Path], notes: tuple[str, ...] = ()) -> None:
-        """Take the files in their order; a single one is opened at once.
+    def __init__(self, paths: Sequence[Path], *, folder: Path | None = None, notes: tuple[str, ...] = ()) -> None:
+        """Take the files in their order; one that does not come from a folder is opened at once.
 
         Raises:
-            StreamError: the single one cannot be decoded.
+            StreamError: that one cannot be decoded.
         """
         super().__init__()
-        self.fps = PICTURES_FPS
-        self.num_frames = len(paths)
-        self.name = printable(paths[0] if len(paths) == 1 else paths[0].parent)
-        self.notes = notes
+        self.name, self.notes = printable(folder or paths[0]), notes
+        self.fps, self.num_frames = PICTURES_FPS, len(paths)
         self._paths = paths
-        self._first = Still(paths[0]) if len(paths) == 1 else None
-        self._is_film = self._first is not None and self._first.is_film
-        if self._first is not None:
-            self.num_frames = self._first.num_frames
-        if self._first is not None and self._is_film:
-            first = next(self._first.frames())
-            self.fps = 1 / first.duration_s
+        self._single = Still(paths[0]) if folder is None else None
+        self._is_film = self._single is not None and self._single.is_film
+        if self._single is not None:
+            self.num_frames = self._single.num_frames
+        if self._single is not None and self._is_film:
+            self.fps = 1 / next(self._single.frames()).duration_s
         self._left = self._frames()
 
     def frames(self) -> Iterator[Frame]:
@@ -85,8 +82,8 @@ class PictureSource(Source):
             raise StreamError(self.health.last_error)
 
     def _pictures_of(self, path: Path) -> Iterator[tuple[NDArray[np.uint8], float]]:
-        still = self._first or Still(path)
-        if self._first is None and self.num_frames is not None:
+        still = self._single or Still(path)
+        if still is not self._single and self.num_frames is not None:
             self.num_frames += still.num_frames - 1
         yield from still.frames()
 
@@ -112,7 +109,7 @@ def open_folder(folder: Path) -> PictureSource:
             f"does; videos one by one, or fer-deploy analyze {shown}/*.mp4"
         )
     notes = (f"is read without {_named(others)}",) if others else ()
-    return PictureSource(sorted(paths, key=natural_order), notes)
+    return PictureSource(sorted(paths, key=natural_order), folder=folder, notes=notes)
 
 
 def _named(paths: Sequence[Path], before: str = "") -> str:
