@@ -22,7 +22,9 @@ SIZE = (320, 180)
 NUM = 12
 MATRICES = [(a, 0, 0, d) for a in (1, -1) for d in (1, -1)] + [(0, b, c, 0) for b in (1, -1) for c in (1, -1)]
 """All eight ways to turn and mirror a picture, as a, b, c, d of a display matrix."""
-needs_ffmpeg = pytest.mark.skipif(shutil.which("ffmpeg") is None, reason="ffmpeg, whose picture is the truth, is absent")
+needs_ffmpeg = pytest.mark.skipif(
+    shutil.which("ffmpeg") is None, reason="ffmpeg, whose picture is the truth, is absent"
+)
 
 
 def scenes(num: int = NUM, size: tuple[int, int] = SIZE) -> list[np.ndarray]:
@@ -51,7 +53,8 @@ def set_matrix(path: Path, matrix: tuple[int, int, int, int]) -> Path:
 
 
 def write_film(path: Path, pictures: Sequence[np.ndarray], codec: str = "libx264", *, options: dict | None = None,
-               pix_fmt: str = "yuv420p", times: Sequence[int] | None = None, muxer: str | None = None) -> Path:  # fmt: skip
+               pix_fmt: str = "yuv420p", times: Sequence[int] | None = None,
+               muxer: str | None = None) -> Path:  # fmt: skip
     """Write a film; `times` are the frames' places in units of 1/RATE s."""
     with av.open(f"file:{path}", "w", format=muxer) as container:
         stream = container.add_stream(codec, rate=RATE, options=options or {})

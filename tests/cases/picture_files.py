@@ -56,7 +56,12 @@ def several(pictures: list[np.ndarray], kind: str, *, duration_ms: int | None = 
 def huge_png(width: int = 40_000, height: int = 40_000) -> bytes:
     """Return some hundred bytes that announce more than a gigapixel."""
     header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return b"\x89PNG\r\n\x1a\n" + _chunk(b"IHDR", header) + _chunk(b"IDAT", zlib.compress(bytes(999))) + _chunk(b"IEND", b"")
+    return (
+        b"\x89PNG\r\n\x1a\n"
+        + _chunk(b"IHDR", header)
+        + _chunk(b"IDAT", zlib.compress(bytes(999)))
+        + _chunk(b"IEND", b"")
+    )
 
 
 def _chunk(kind: bytes, content: bytes) -> bytes:

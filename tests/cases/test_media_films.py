@@ -125,8 +125,8 @@ class TestStreams:
     def test_no_such_number(self, tmp_path):
         with pytest.raises(
             StreamError,
-            match=r"two\.mkv#7: there is no stream #7; video streams: #0 \(160x90 h264\), #1 \(320x180 h264, default\)\. "
-            "Fix: choose one of these, or leave out the number",
+            match=r"two\.mkv#7: there is no stream #7; video streams: #0 \(160x90 h264\), "
+            r"#1 \(320x180 h264, default\)\. Fix: choose one of these, or leave out the number",
         ):
             open_source(f"{self.two(tmp_path)}#7")
 
@@ -146,7 +146,9 @@ class TestStreams:
     @pytest.mark.parametrize("name", ["a.mp3", "a.m4a"])
     def test_a_song_with_a_cover(self, tmp_path, name):
         path = write_song(tmp_path / name, SCENES[0])
-        with pytest.raises(StreamError, match=rf"{name}: it holds no video, only a cover picture\. Fix: name a recording"):
+        with pytest.raises(
+            StreamError, match=rf"{name}: it holds no video, only a cover picture\. Fix: name a recording"
+        ):
             open_source(str(path))
 
     def test_a_cover_that_is_wanted(self, tmp_path):
@@ -212,7 +214,9 @@ class TestTimes:
         with av.open(str(cut)) as container:
             offsets = [packet.pos for packet in container.demux(video=0) if packet.size]
         content = bytearray(cut.read_bytes())
-        content[offsets[60] :  offsets[-1]] = bytes(offsets[-1] - offsets[60])  # as after a power cut; the index is there
+        content[offsets[60] : offsets[-1]] = bytes(
+            offsets[-1] - offsets[60]
+        )  # as after a power cut; the index is there
         cut.write_bytes(content)
         source, frames = read(cut)
         assert 30 <= len(frames) < 60
@@ -259,7 +263,9 @@ class TestShape:
 
     def test_shape_of_pixels_changes_in_mid_stream(self, tmp_path):
         parts = [
-            write_film(tmp_path / f"{i}.h264", scenes(4, (180, 180)), muxer="h264", options={"x264-params": f"sar={sar}"})
+            write_film(
+                tmp_path / f"{i}.h264", scenes(4, (180, 180)), muxer="h264", options={"x264-params": f"sar={sar}"}
+            )
             for i, sar in enumerate(["1/1", "16/9"])
         ]
         (tmp_path / "a.h264").write_bytes(b"".join(part.read_bytes() for part in parts))
@@ -270,7 +276,8 @@ class TestShape:
 
 class TestNames:
     @pytest.mark.parametrize(
-        "name", ["2026-11-28T12:30:05.mp4", "file:a.mp4", "-i.mp4", "http:x.mp4", os.fsdecode(b"f\xff:1.mp4"), "a#b.mp4"]
+        "name",
+        ["2026-11-28T12:30:05.mp4", "file:a.mp4", "-i.mp4", "http:x.mp4", os.fsdecode(b"f\xff:1.mp4"), "a#b.mp4"],
     )
     def test_any_relative_name(self, tmp_path, monkeypatch, name):
         monkeypatch.chdir(tmp_path)

@@ -39,7 +39,9 @@ def write_hdr(path: Path, pictures: list[np.ndarray], transfer: str) -> Path:
         for index, picture in enumerate(pictures):
             luma = np.round(64 + 876 * signal_of(nits_of(picture), transfer)).astype(np.uint16)
             frame = av.VideoFrame(picture.shape[1], picture.shape[0], "yuv420p10le")
-            for plane, values in zip(frame.planes, (luma, np.full_like(luma, 512), np.full_like(luma, 512)), strict=True):
+            for plane, values in zip(
+                frame.planes, (luma, np.full_like(luma, 512), np.full_like(luma, 512)), strict=True
+            ):
                 rows = np.zeros((plane.height, plane.line_size // 2), np.uint16)
                 rows[:, : plane.width] = values[: plane.height, : plane.width]
                 plane.update(rows)

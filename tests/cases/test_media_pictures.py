@@ -94,7 +94,9 @@ class TestSeveral:
     @pytest.mark.parametrize("has_preview", [False, True])
     def test_tiles_of_heic_are_refused_in_words(self, tmp_path, has_preview):
         path = write(tmp_path / "a.heic", heic(scenes(1, (192, 128))[0], rows=2, columns=3, has_preview=has_preview))
-        with pytest.raises(StreamError, match=r"a\.heic: it is a picture in 6 tiles, as HEIC has them\. Fix: convert it"):
+        with pytest.raises(
+            StreamError, match=r"a\.heic: it is a picture in 6 tiles, as HEIC has them\. Fix: convert it"
+        ):
             open_source(str(path))
 
     def test_heic_in_one_piece(self, tmp_path):
@@ -145,7 +147,8 @@ class TestDepth:
     def test_four_inks(self, tmp_path):
         Image.new("CMYK", (9, 9), (0, 255, 255, 0)).save(tmp_path / "a.jpg", quality=100)
         blue, green, red = read_picture(tmp_path / "a.jpg")[4, 4].tolist()
-        assert red > 200 > 60 > max(blue, green)
+        assert red > 200
+        assert max(blue, green) < 60
 
 
 class TestFaults:
@@ -155,7 +158,10 @@ class TestFaults:
         source, frames = read(tmp_path)
         assert [frame.name for frame in frames] == ["2.png"]
         assert source.health.num_corrupt == 1
-        assert f"1.png as a picture: it announces more than {MAX_PIXELS // 10**6} million pixels" in source.health.last_error
+        assert (
+            f"1.png as a picture: it announces more than {MAX_PIXELS // 10**6} million pixels"
+            in source.health.last_error
+        )
 
     def test_a_page_that_lies_about_its_size(self, tmp_path):
         content = bytearray(several([SCENE, SCENE], "TIFF"))
@@ -224,6 +230,12 @@ class TestFolders:
         write(tmp_path / name, still(SCENE, kind))
         assert [frame.name for frame in read(tmp_path)[1]] == [name]
         assert len(read(tmp_path / name)[1]) == 1
+
+    @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+    def test_without_a_suffix(self, tmp_path, kind):
+        _, (frame,) = read(write(tmp_path / "photo", still(SCENE, kind, 6)))
+        assert difference(frame.frame_bgr, SCENE) < SOFT
+        assert frame.is_photo
 
     @pytest.mark.parametrize("name", [b"n\xff.png", b"a:b.png", b"-r.png", b"100%d.png", b"a\nb.png", "ä.png".encode()])
     def test_any_name(self, tmp_path, monkeypatch, name):

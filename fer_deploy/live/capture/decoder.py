@@ -5,7 +5,6 @@ from fractions import Fraction
 from typing import BinaryIO, Final, cast
 
 import av
-import cv2
 import numpy as np
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext

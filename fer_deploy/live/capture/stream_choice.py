@@ -71,7 +71,9 @@ def say_choice(container: InputContainer, chosen: VideoStream) -> str:
     if not others:
         return ""
     listed = ", ".join(f"#{video.index} ({describe_stream(video)})" for video in others)
-    return f"reads video stream #{chosen.index} ({describe_stream(chosen)}) and not {listed}; #N behind the name chooses"
+    return (
+        f"reads video stream #{chosen.index} ({describe_stream(chosen)}) and not {listed}; #N behind the name chooses"
+    )
 
 
 def describe_stream(video: VideoStream) -> str:

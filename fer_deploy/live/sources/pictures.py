@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.errors import StreamError
-from fer_deploy.live.sources.base import Source
 from fer_deploy.live.file_names import natural_order, printable
+from fer_deploy.live.sources.base import Source
 from fer_deploy.live.sources.stills import Still
 from fer_deploy.vision.types import Frame
 
@@ -22,6 +22,9 @@ IN_FOLDERS: Final = (*PICTURE_SUFFIXES, ".gif")
 """A single GIF is a video."""
 PICTURES_FPS: Final = 2.0
 _MOST_NAMES: Final = 10
+_STARTS: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
+_MJPEG: Final = (".mjpeg", ".mjpg")
+"""A film that begins as a JPEG does."""
 _log = logging.getLogger(__name__)
 
 
@@ -92,6 +95,19 @@ class PictureSource(Source):
         if self._is_film:
             return Frame(pixels, index, film_s, now_ns)
         return Frame(pixels, index, index / self.fps, now_ns, printable(path.name))
+
+
+def is_picture(path: Path) -> bool:
+    """Return whether a file is a still picture or an animation, by its suffix or else by how it begins."""
+    suffix = path.suffix.lower()
+    if suffix in PICTURE_SUFFIXES or suffix in _MJPEG:
+        return suffix not in _MJPEG
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError:  # who opens it says why
+        return False
+    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
 
 
 def open_folder(folder: Path) -> PictureSource:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fer_deploy.errors import StreamError
 from fer_deploy.live.file_names import printable
@@ -68,7 +68,7 @@ class Still:
             # Cameras put previews and depth behind a JPEG (MPO); what they show is its first picture.
             is_multiple = self._image.format != "MPO"
             self.num_frames: int = getattr(self._image, "n_frames", 1) if is_multiple else 1
-        except Exception as err:  # noqa: BLE001 - Pillow's formats raise anything
+        except Exception as err:
             raise self._refused(err) from err
         self.is_film = self.num_frames > 1 and self._image.format in FILM_FORMATS
 
@@ -81,7 +81,7 @@ class Still:
         for number in range(self.num_frames):
             try:
                 yield self._decoded(number)
-            except Exception as err:  # noqa: BLE001 - as above
+            except Exception as err:
                 raise self._refused(err) from err
 
     def _decoded(self, number: int) -> StillFrame:
@@ -97,10 +97,10 @@ class Still:
     def _refused(self, err: Exception) -> StreamError:
         if isinstance(err, Image.DecompressionBombError):
             return StreamError(
-                f"cannot decode {self._name} as a picture: it announces more than {MAX_PIXELS // 10**6} million pixels. "
-                "Fix: scale it down"
+                f"cannot decode {self._name} as a picture: it announces more than {MAX_PIXELS // 10**6} million "
+                "pixels. Fix: scale it down"
             )
-        why = "" if isinstance(err, Image.UnidentifiedImageError) else f": {err or type(err).__name__}"
+        why = "" if isinstance(err, UnidentifiedImageError) else f": {err or type(err).__name__}"
         return StreamError(f"cannot decode {self._name} as a picture{why}. Fix: restore or remove the file")
 
 

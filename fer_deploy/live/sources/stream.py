@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.child import CaptureChild
 from fer_deploy.live.capture.protocol import Ended, Message, Opened, Picture, Progress, Request, Started
+from fer_deploy.live.file_names import split_stream
 from fer_deploy.live.sources.base import Source
 from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.live.sources.config import SourceConfig
-from fer_deploy.live.file_names import split_stream
 from fer_deploy.live.sources.watchdog import Backoff, FrozenWatch
 from fer_deploy.redaction import redacted, without_password
 from fer_deploy.vision.types import Frame

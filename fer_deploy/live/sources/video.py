@@ -11,9 +11,9 @@ from av.video.frame import VideoFrame
 from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.decoder import VideoDecoder, reason_from_error, silence_ffmpeg
 from fer_deploy.live.capture.stream_choice import NoVideo
+from fer_deploy.live.file_names import file_address, file_and_stream, printable
 from fer_deploy.live.sources.base import Source
 from fer_deploy.live.sources.clock import RecordingClock
-from fer_deploy.live.file_names import file_address, file_and_stream, printable
 from fer_deploy.vision.types import Frame
 
 TOLERATED_SHARE = 0.01

@@ -123,7 +123,8 @@ class TestIncomplete:
 
     @pytest.mark.parametrize("table_name", ["_faces", "_frames"])
     @pytest.mark.parametrize(
-        "err", [SinkError("full"), OSError(28, "full"), UnicodeEncodeError("utf-8", "x", 0, 1, "no"), KeyboardInterrupt()]
+        "err",
+        [SinkError("full"), OSError(28, "full"), UnicodeEncodeError("utf-8", "x", 0, 1, "no"), KeyboardInterrupt()],
     )
     def test_a_row_that_fails_in_either_table(self, make_result, monkeypatch, kind, name, old, table_name, err):
         sink = kind(old[0], LABELS)
@@ -136,7 +137,9 @@ class TestIncomplete:
             patch.setattr(getattr(sink, table_name), "append", fail)
             with pytest.raises(type(err)):
                 sink.write(make_result(1), None)
-        with pytest.raises(SinkError, match=rf"{name} is incomplete; .*a\.\d+\.part.* holds the rows before\. Fix: see"):
+        with pytest.raises(
+            SinkError, match=rf"{name} is incomplete; .*a\.\d+\.part.* holds the rows before\. Fix: see"
+        ):
             sink.close()
         self.check_old(old)
         left = rows_of(unfinished_path(old[0]))
@@ -180,7 +183,14 @@ def test_no_cell_of_a_csv_is_a_formula(tmp_path, make_result, name):
 
 @pytest.mark.parametrize(
     ("cell", "written"),
-    [("\t=1", r"\t=1"), ("\r=1", r"\r=1"), ("a\n@a", r"a\n@a"), ("\x0b-1", r"\x0b-1"), ("  =1", "'  =1"), ("a=1", "a=1")],
+    [
+        ("\t=1", r"\t=1"),
+        ("\r=1", r"\r=1"),
+        ("a\n@a", r"a\n@a"),
+        ("\x0b-1", r"\x0b-1"),
+        ("  =1", "'  =1"),
+        ("a=1", "a=1"),
+    ],
 )
 def test_a_cell_is_one_line_and_no_formula(tmp_path, cell, written):
     csv_file = CsvFile(tmp_path / "a.csv", {"x": str, "y": int}, fix="another --csv")
