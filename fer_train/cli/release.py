@@ -68,7 +68,9 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
     if recalibrate:
         config = config_from_dict(spec["provenance"]["config"], where=str(checkpoint_path))
         rows = lists | {"ferplus": ferplus if config.needs_votes else None}
-        kept = options.load_training_faces(config, data_path, **rows)
+        kept = options.load_training_faces(
+            config, data_path, ferplus=rows["ferplus"], twin_rows=rows["twin_rows"], exclude=rows["exclude"]
+        )
         _recalibrate(model.to(target), take_split(kept, config.train_split), spec)
     if not fp32:
         model = _rounded_to_half(model, checkpoint_path)

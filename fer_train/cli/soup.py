@@ -46,7 +46,9 @@ def command(checkpoints: tuple[Path, ...], data_path: Path, greedy: bool, out: P
     first = ingredients[0]
     options.require_votes_for(first.spec, first.path, lists["ferplus"])
     config = config_from_dict(first.spec["provenance"]["config"], where=str(first.path))
-    faces = options.load_training_faces(config, data_path, **lists)
+    faces = options.load_training_faces(
+        config, data_path, ferplus=lists["ferplus"], twin_rows=lists["twin_rows"], exclude=lists["exclude"]
+    )
     training = take_split(faces, config.train_split)
     _check_rows(training, ingredients)
     trials = _try(ingredients, faces, config, target) if greedy else []

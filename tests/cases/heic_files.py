@@ -64,12 +64,13 @@ def _file(primary, items, properties, of_item, references):
         struct.pack(">HB", number, len(known)) + bytes(0x80 | index for index in known)
         for number, known in of_item.items()
     )
+    ipma = _full(b"ipma", struct.pack(">I", len(of_item)) + associations)
     fixed = (
         _full(b"hdlr", struct.pack(">I4s12s", 0, b"pict", b"") + b"\0")
         + _full(b"pitm", struct.pack(">H", primary))
         + _full(b"iinf", struct.pack(">H", len(items)) + entries)
         + references
-        + _box(b"iprp", _box(b"ipco", b"".join(properties)) + _full(b"ipma", struct.pack(">I", len(of_item)) + associations))
+        + _box(b"iprp", _box(b"ipco", b"".join(properties)) + ipma)
     )  # fmt: skip
     size_of_places = 12 + 2 + 2 + len(items) * 14
     start = len(head) + 12 + len(fixed) + size_of_places + 8

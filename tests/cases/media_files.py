@@ -53,7 +53,8 @@ def set_matrix(path: Path, matrix: tuple[int, int, int, int]) -> Path:
 
 
 def write_film(path: Path, pictures: Sequence[np.ndarray], codec: str = "libx264", *, options: dict | None = None,
-               pix_fmt: str = "yuv420p", times: Sequence[int] | None = None, muxer: str | None = None) -> Path:  # fmt: skip
+               pix_fmt: str = "yuv420p", times: Sequence[int] | None = None,
+               muxer: str | None = None) -> Path:  # fmt: skip
     """Write a film; `times` are the frames' places in units of 1/RATE s."""
     with av.open(f"file:{path}", "w", format=muxer) as container:
         stream = container.add_stream(codec, rate=RATE, options=options or {})

@@ -125,8 +125,8 @@ class TestStreams:
     def test_no_such_number(self, tmp_path):
         with pytest.raises(
             StreamError,
-            match=r"two\.mkv#7: there is no stream #7; video streams: #0 \(160x90 h264\), #1 \(320x180 h264, default\)\. "
-            "Fix: choose one of these, or leave out the number",
+            match=r"two\.mkv#7: there is no stream #7; video streams: #0 \(160x90 h264\), "
+            r"#1 \(320x180 h264, default\)\. Fix: choose one of these, or leave out the number",
         ):
             open_source(f"{self.two(tmp_path)}#7")
 

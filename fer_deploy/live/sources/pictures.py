@@ -22,6 +22,9 @@ IN_FOLDERS: Final = (*PICTURE_SUFFIXES, ".gif")
 """A single GIF is a video."""
 PICTURES_FPS: Final = 2.0
 _MOST_NAMES: Final = 10
+_STARTS: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
+_MJPEG: Final = (".mjpeg", ".mjpg")
+"""A film that begins as a JPEG does."""
 _log = logging.getLogger(__name__)
 
 
@@ -34,25 +37,22 @@ class PictureSource(Source):
 
     is_live = False
 
-    def __init__(self, paths: Sequence[Path], notes: tuple[str, ...] = ()) -> None:
-        """Take the files in their order; a single one is opened at once.
+    def __init__(self, paths: Sequence[Path], *, folder: Path | None = None, notes: tuple[str, ...] = ()) -> None:
+        """Take the files in their order; one that does not come from a folder is opened at once.
 
         Raises:
-            StreamError: the single one cannot be decoded.
+            StreamError: that one cannot be decoded.
         """
         super().__init__()
-        self.fps = PICTURES_FPS
-        self.num_frames = len(paths)
-        self.name = printable(paths[0] if len(paths) == 1 else paths[0].parent)
-        self.notes = notes
+        self.name, self.notes = printable(folder or paths[0]), notes
+        self.fps, self.num_frames = PICTURES_FPS, len(paths)
         self._paths = paths
-        self._first = Still(paths[0]) if len(paths) == 1 else None
-        self._is_film = self._first is not None and self._first.is_film
-        if self._first is not None:
-            self.num_frames = self._first.num_frames
-        if self._first is not None and self._is_film:
-            first = next(self._first.frames())
-            self.fps = 1 / first.duration_s
+        self._single = Still(paths[0]) if folder is None else None
+        self._is_film = self._single is not None and self._single.is_film
+        if self._single is not None:
+            self.num_frames = self._single.num_frames
+        if self._single is not None and self._is_film:
+            self.fps = 1 / next(self._single.frames()).duration_s
         self._left = self._frames()
 
     def frames(self) -> Iterator[Frame]:
@@ -85,8 +85,8 @@ class PictureSource(Source):
             raise StreamError(self.health.last_error)
 
     def _pictures_of(self, path: Path) -> Iterator[tuple[NDArray[np.uint8], float]]:
-        still = self._first or Still(path)
-        if self._first is None and self.num_frames is not None:
+        still = self._single or Still(path)
+        if still is not self._single and self.num_frames is not None:
             self.num_frames += still.num_frames - 1
         yield from still.frames()
 
@@ -95,6 +95,19 @@ class PictureSource(Source):
         if self._is_film:
             return Frame(pixels, index, film_s, now_ns)
         return Frame(pixels, index, index / self.fps, now_ns, printable(path.name))
+
+
+def is_picture(path: Path) -> bool:
+    """Return whether a file is a still picture or an animation, by its suffix or else by how it begins."""
+    suffix = path.suffix.lower()
+    if suffix in PICTURE_SUFFIXES or suffix in _MJPEG:
+        return suffix not in _MJPEG
+    try:
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError:  # who opens it says why
+        return False
+    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
 
 
 def open_folder(folder: Path) -> PictureSource:
@@ -112,7 +125,7 @@ def open_folder(folder: Path) -> PictureSource:
             f"does; videos one by one, or fer-deploy analyze {shown}/*.mp4"
         )
     notes = (f"is read without {_named(others)}",) if others else ()
-    return PictureSource(sorted(paths, key=natural_order), notes)
+    return PictureSource(sorted(paths, key=natural_order), folder=folder, notes=notes)
 
 
 def _named(paths: Sequence[Path], before: str = "") -> str:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fer_deploy.errors import StreamError
 from fer_deploy.live.file_names import printable
@@ -97,10 +97,10 @@ class Still:
     def _refused(self, err: Exception) -> StreamError:
         if isinstance(err, Image.DecompressionBombError):
             return StreamError(
-                f"cannot decode {self._name} as a picture: it announces more than {MAX_PIXELS // 10**6} million pixels. "
-                "Fix: scale it down"
+                f"cannot decode {self._name} as a picture: it announces more than {MAX_PIXELS // 10**6} million "
+                "pixels. Fix: scale it down"
             )
-        why = "" if isinstance(err, Image.UnidentifiedImageError) else f": {err or type(err).__name__}"
+        why = "" if isinstance(err, UnidentifiedImageError) else f": {err or type(err).__name__}"
         return StreamError(f"cannot decode {self._name} as a picture{why}. Fix: restore or remove the file")
 
 

@@ -279,7 +279,10 @@ def test_greedy_soup_says_which_split_chose_and_what_was_left_out(spec, card):
         "Accuracy on PublicTest chose them, the best first, from 3 models; left out: `bad.safetensors` "
         "(SHA-256 `efefefefefef`)."
     ) in parts["Recipe"]
-    assert "PublicTest chose epochs and the models averaged and served as validation split" in parts["Measures, against FER2013's labels"]
+    assert (
+        "PublicTest chose epochs and the models averaged and served as validation split"
+        in parts["Measures, against FER2013's labels"]
+    )
 
 
 def test_use_and_licence_are_always_there_and_notes_when_given(spec, card):

@@ -137,7 +137,9 @@ def test_resumed_run_ends_with_the_same_weights(tmp_path, flags, votes, monkeypa
 
 def test_votes_that_are_missing_are_asked_for(tmp_path, flags):
     result = run("train", *flags(), code=2)
-    assert "labels: ferplus learns from the votes of FER+'s taggers, and none were given. Fix: --ferplus" in result.stderr
+    assert (
+        "labels: ferplus learns from the votes of FER+'s taggers, and none were given. Fix: --ferplus" in result.stderr
+    )
     assert not (tmp_path / "out").exists()
 
 
@@ -145,7 +147,9 @@ def test_validation_split_without_votes_is_refused(tmp_path, flags, faces):
     none = np.where((faces.splits == "PublicTest")[:, None], 0, make_votes(faces))
     torn = write_votes(tmp_path / "few.csv", list(faces.splits), none.tolist())
     result = run("train", *flags(), "--ferplus", torn, code=4)
-    assert "none of the 42 faces of PublicTest has votes with a majority. Fix: --ferplus with the votes" in result.stderr
+    assert (
+        "none of the 42 faces of PublicTest has votes with a majority. Fix: --ferplus with the votes" in result.stderr
+    )
     nothing = write_votes(tmp_path / "none.csv", list(faces.splits), np.zeros_like(none).tolist())
     result = run("train", *flags(), "--ferplus", nothing, code=4)
     assert "none of the 96 faces of Training has votes for an emotion" in result.stderr
@@ -331,7 +335,9 @@ def test_release_with_votes_that_name_nothing(tmp_path, eight, data, faces):
     assert "FER+'s votes name no emotion for any face of PublicTest" in result.stderr
 
 
-def test_release_of_a_model_of_fer2013_tells_the_majority_too_where_votes_are_given(tmp_path, seven, data, votes, counts):
+def test_release_of_a_model_of_fer2013_tells_the_majority_too_where_votes_are_given(
+    tmp_path, seven, data, votes, counts
+):
     out = tmp_path / "net.safetensors"
     run("release", "--checkpoint", seven, "--data", data, "--out", out, "--device", "cpu", "--ferplus", votes)
     spec = spec_of(out)
@@ -389,8 +395,9 @@ def test_folds_are_measured_on_the_majority_and_predicted_in_full(tmp_path, flag
         assert stored["probs"].shape == (counts["learned"], 8)
     result = run("audit", "--data", data, "--predictions", tmp_path / "out" / "out_of_fold.npz", "--out",
                  tmp_path / "audit", code=4)  # fmt: skip
-    assert "Eight classes are those of labels: ferplus, and the audit judges FER2013's labels. Fix: fer-train crossval" in (
-        result.stderr
+    assert (
+        "Eight classes are those of labels: ferplus, and the audit judges FER2013's labels. Fix: fer-train crossval"
+        in (result.stderr)
     )
 
 

@@ -46,7 +46,10 @@ def test_probabilities_sum_to_one_under_every_list_of_labels():
     probs = torch.from_numpy(random_logits(8)).softmax(dim=1)
     permuted = align_probs(probs[:, :7] / probs[:, :7].sum(dim=1, keepdim=True), EMOTIONS, PERMUTED)
     np.testing.assert_allclose(permuted[:, 0] / permuted[:, 1], probs[:, 6] / probs[:, 0], rtol=1e-5)  # neutral, angry
-    fewer, more = align_probs(probs, FERPLUS_EMOTIONS, EMOTIONS), align_probs(fewer_of(probs), EMOTIONS, FERPLUS_EMOTIONS)
+    fewer, more = (
+        align_probs(probs, FERPLUS_EMOTIONS, EMOTIONS),
+        align_probs(fewer_of(probs), EMOTIONS, FERPLUS_EMOTIONS),
+    )
     assert (more[:, 7] == 0).all()
     for aligned in (permuted, fewer, more):
         np.testing.assert_allclose(aligned.sum(dim=1), 1, rtol=1e-6)
@@ -95,7 +98,9 @@ def test_lists_that_hold_each_other_are_taken(names):
 
 @pytest.mark.parametrize("names", [("happy", "bored"), ("happy",), ("class_0", "class_1"), (*EMOTIONS[:6], "calm")])
 def test_lists_that_share_too_little_are_refused(names):
-    with pytest.raises(ConfigError, match=f"it knows the labels {', '.join(names)}; angry, .* are wanted. Fix: another"):
+    with pytest.raises(
+        ConfigError, match=f"it knows the labels {', '.join(names)}; angry, .* are wanted. Fix: another"
+    ):
         require_shared(names, EMOTIONS, what="it", fix="another")
 
 
