@@ -4,6 +4,7 @@ Commas, semicolons, tabs or bars between the columns; UTF-8 with or without a by
 that opens a field and never closes it would make many rows one: it is an error that names the line.
 """
 
+import _csv  # the type of a reader
 import codecs
 import csv
 from collections.abc import Iterator
@@ -109,7 +110,7 @@ def _find_delimiter(file: TextIO) -> tuple[str, int]:
     return max(_DELIMITERS, key=line.count), 0
 
 
-def _read_rows(reader: "csv._reader", path: Path, fix: str, num_read: int) -> Iterator[Row]:
+def _read_rows(reader: "_csv.Reader", path: Path, fix: str, num_read: int) -> Iterator[Row]:
     while True:
         line = num_read + reader.line_num + 1
         try:
