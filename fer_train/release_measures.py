@@ -15,7 +15,7 @@ from fer_train.data.splits import take_split
 from fer_train.degrade import measure_degraded
 from fer_train.evaluate import Evaluation, evaluate_split
 from fer_train.temperature import Calibrated, fit_calibration
-from fer_train.tta import VIEWS, OnBatch, predict_logits
+from fer_train.tta import VIEWS, OnBatch, predict_logits, require_finite
 
 
 @dataclass(frozen=True)
@@ -91,6 +91,7 @@ def fit_temperature(model: nn.Module, chosen: Faces, split: str, *, spec: dict[s
         model, chosen.resized(wanted["height"]).images, device=next(model.parameters()).device,
         mean_std=(wanted["mean"], wanted["std"]),
     )  # fmt: skip
+    require_finite([logits])
     return fit_calibration(logits, targets, split=split, against=own)
 
 

@@ -1,5 +1,6 @@
 """The one bridge to fer_train: its checkpoints and its data, as this package's types."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,7 @@ from fer_deploy.vision.preprocess import images_from_boxes
 from fer_deploy.vision.types import Box
 from fer_train.checkpoint import load_release, read_spec_json
 from fer_train.data import read_faces
-from fer_train.data.faces import EMOTIONS, Faces, labels_for
+from fer_train.data.faces import LABEL_SETS, Faces, labels_for
 from fer_train.errors import FerTrainError
 
 
@@ -24,11 +25,11 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelSpec]:
         ArtifactError: missing, truncated or foreign file.
     """
     try:
-        spec = spec_from_json(read_spec_json(path), where=str(path))
-        model, _ = load_release(path)
+        spec_from_json(read_spec_json(path), where=str(path))
+        model, spec = load_release(path)
     except FerTrainError as err:
         raise ArtifactError(str(err)) from err
-    return model, spec
+    return model, spec_from_json(json.dumps(spec), where=str(path))  # labels in the order of the loaded classifier
 
 
 def load_judged_faces(path: Path, *, split: str, limit: int | None, spec: ModelSpec) -> JudgedFaces:
@@ -44,10 +45,22 @@ def load_judged_faces(path: Path, *, split: str, limit: int | None, spec: ModelS
         ArtifactError: unreadable data, no such split, or labels that the model does not know.
     """
     faces = _faces_of(path, split)
-    if labels_for(len(spec.labels)) != list(spec.labels) or faces.labels.max() >= len(spec.labels):
-        raise ArtifactError(f"the model knows {', '.join(spec.labels)}; {path.name} is labelled {', '.join(EMOTIONS)}")
-    found = JudgedFaces(_deployed(faces.images, spec), faces.labels, f"{split} of {path.name}")
+    found = JudgedFaces(_deployed(faces.images, spec), _labels_as_known(faces, path, spec), f"{split} of {path.name}")
     return found if limit is None else found.at(found.positions(limit))
+
+
+def _labels_as_known(faces: Faces, path: Path, spec: ModelSpec) -> NDArray[np.int64]:
+    """Return the labels of the faces, (N,), as positions in the model's own list of labels."""
+    names, known = LABEL_SETS[faces.label_set], list(spec.labels)
+    present = [names[label] for label in np.unique(faces.labels)]
+    if known == labels_for(len(known)) and known[0] not in names and faces.labels.max() < len(known):
+        return faces.labels  # class_0, class_1, ...: numbers are all that there is
+    if missing := [name for name in present if name not in known]:
+        raise ArtifactError(
+            f"the model knows {', '.join(known)[:300]}; {path.name} is labelled {', '.join(names)}. "
+            f"Fix: data without {', '.join(missing)}, or a model that was trained on these classes"
+        )
+    return np.array([known.index(name) if name in known else -1 for name in names], dtype=np.int64)[faces.labels]
 
 
 def draw_calibration_faces(path: Path, *, split: str, count: int, seed: int, spec: ModelSpec) -> CalibrationFaces:

@@ -15,6 +15,7 @@ from fer_train.cli import options
 from fer_train.cli.display import remind_of_test_split
 from fer_train.config import TEST_SPLIT
 from fer_train.data import Faces, read_faces, take_split
+from fer_train.data.faces import LABEL_SETS
 from fer_train.ensemble import NUM_FOLDS, Ensemble, average, choose_weights, crossfitted_weights, log_probs
 from fer_train.errors import ConfigError, DataError
 from fer_train.evaluate import measure
@@ -55,6 +56,7 @@ def command(checkpoints: tuple[Path, ...], use: Path | None, data_path: Path, sp
             f"{split} holds label {highest}, the members know {len(ensemble.labels)} classes. "
             "Fix: members that were trained on these classes"
         )
+    _check_names(ensemble, faces, split)
     views = ("plain", "flip") if flip else ("plain",)
     probs = {view: ensemble.member_probs(faces.images, device=target, flip=view == "flip") for view in views}
     shares = {"equal": np.full(len(ensemble.members), 1 / len(ensemble.members))}
@@ -94,6 +96,22 @@ def _check_flags(
         )
     if out is not None and out.resolve() in [path.resolve() for path in checkpoints]:
         raise ConfigError(f"--out {out} is one of the checkpoints. Fix: another file, such as ensemble.json")
+
+
+def _check_names(ensemble: Ensemble, faces: Faces, split: str) -> None:
+    """Refuse emotions that the members number in another way than the faces; classes without names go by number.
+
+    Raises:
+        DataError: as its message says.
+    """
+    names = LABEL_SETS[faces.label_set]
+    present = [names[label] for label in np.unique(faces.labels)]
+    is_named = bool(set(names) & set(ensemble.labels))
+    if is_named and any(ensemble.labels.index(n) != names.index(n) if n in ensemble.labels else True for n in present):
+        raise DataError(
+            f"{split} holds {', '.join(present)}; the members know {', '.join(ensemble.labels)}. "
+            "Fix: members that were trained on these classes"
+        )
 
 
 def _check_unseen(ensemble: Ensemble, split: str) -> None:

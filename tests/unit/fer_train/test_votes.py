@@ -1,8 +1,8 @@
 import numpy as np
 
+from fer_train.data.consensus import vote_shares
 from fer_train.data.faces import EMOTIONS
 from fer_train.data.ferplus import VOTES
-from fer_train.data.consensus import vote_shares
 from fer_train.votes import translated_votes
 
 
