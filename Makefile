@@ -7,10 +7,10 @@ PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --con
 SOURCE     ?= synthetic
 FRAMES     ?= $(if $(filter synthetic,$(SOURCE)),300)
 DATA       ?= data/fer2013.csv
-CONFIG     ?= configs/train/net.yaml
-RUN        ?= runs/net
-CHECKPOINT ?= weights/net.safetensors
-OUT        ?= artifacts/net
+CONFIG     ?= configs/train/$(if $(FERPLUS),senet-ferplus,senet-ferplus-taught).yaml
+RUN        ?= runs/$(basename $(notdir $(CONFIG)))
+CHECKPOINT ?= weights/senet-ferplus.safetensors
+OUT        ?= artifacts/$(basename $(notdir $(CHECKPOINT)))
 SPLIT      ?= PublicTest
 FLAVOR     ?=
 TWINS      ?=
@@ -18,9 +18,10 @@ FERPLUS    ?=
 EXCLUDE    ?=
 SEEDS      ?=
 FOLDS      ?= 5
-TEACHERS   ?= weights/net.safetensors
+TEACHERS   ?= weights/senet-ferplus.safetensors
 PLAN       ?= configs/sweep/gpu.yaml
 MINUTES    ?=
+PUBLISH    ?=
 
 ROWS = $(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) $(if $(EXCLUDE),--exclude $(EXCLUDE))
 AGAIN = $(if $(wildcard $(1)/last.pt),--resume)
@@ -60,7 +61,7 @@ lint: $(VENV)/.all  ## ruff, mypy, import-linter
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-train: $(VENV)/.all  ## train CONFIG on DATA into RUN; goes on where it stopped
+train: $(VENV)/.all  ## train CONFIG (senet-ferplus) on DATA into RUN; resumes; FERPLUS=fer2013new.csv adds the votes
 	$(BIN)/fer-train train --config $(CONFIG) --data $(DATA) --out $(RUN) $(ROWS) \
 		$(if $(SEEDS),--seeds $(SEEDS),$(call AGAIN,$(RUN)))
 
@@ -75,23 +76,26 @@ audit: $(VENV)/.all  ## duplicates, leakage, non-faces and likely label errors o
 	$(BIN)/fer-train audit --data $(DATA) --out audit $(if $(FERPLUS),--ferplus $(FERPLUS)) \
 		$(if $(wildcard $(RUN)-crossval/out_of_fold.npz),--predictions $(RUN)-crossval/out_of_fold.npz)
 
-evaluate: $(VENV)/.all  ## measure CHECKPOINT (the shipped Net, unless you name another) on SPLIT of DATA
-	$(BIN)/fer-train evaluate --checkpoint $(CHECKPOINT) --data $(DATA) --split $(SPLIT) --plots $(OUT)/plots
+evaluate: $(VENV)/.all  ## measure CHECKPOINT (senet-ferplus) on SPLIT of DATA; FERPLUS=... against FER+ too
+	$(BIN)/fer-train evaluate --checkpoint $(CHECKPOINT) --data $(DATA) --split $(SPLIT) --plots $(OUT)/plots \
+		$(if $(FERPLUS),--ferplus $(FERPLUS))
 
 release: $(VENV)/.all  ## RUN/final.safetensors -> RUN/release.safetensors (fp16) with model card and plots
 	$(BIN)/fer-train release --checkpoint $(RUN)/final.safetensors --data $(DATA) --recalibrate \
-		$(if $(TWINS),--twin-rows $(TWINS)) --out $(RUN)/release.safetensors --plots $(RUN)/release-plots
+		$(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) \
+		--out $(RUN)/release.safetensors --plots $(RUN)/release-plots
 
 sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students, in MINUTES (600): what a GPU is for
-	$(BIN)/python benchmarks/sweep.py --plan $(PLAN) --data $(DATA) --publish \
+	$(BIN)/python benchmarks/sweep.py --plan $(PLAN) --data $(DATA) $(if $(PUBLISH),--publish) \
 		$(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) $(if $(MINUTES),--minutes $(MINUTES))
 
-bench: $(VENV)/.all  ## training speed against a DataLoader trainer, into benchmarks/results
-	$(BIN)/python benchmarks/training.py
+bench: $(VENV)/.all  ## training speed against a DataLoader trainer, into artifacts/benchmarks; PUBLISH=1 for benchmarks/results too
+	$(BIN)/python benchmarks/training.py $(if $(PUBLISH),--publish)
 
 export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT, INT8 where DATA is there; FLAVOR=tensorrt-rtx for plans
 	$(BIN)/fer-deploy export --checkpoint $(CHECKPOINT) --out $(OUT) \
-		$(if $(wildcard $(DATA)),--data $(DATA)) $(if $(FLAVOR),--flavor $(FLAVOR))
+		$(if $(wildcard $(DATA)),--data $(DATA) $(if $(FERPLUS),--ferplus $(FERPLUS))) \
+		$(if $(FLAVOR),--flavor $(FLAVOR))
 
 clean:  ## remove what the targets wrote, except trained runs
 	rm -rf demo artifacts .pytest_cache .mypy_cache .ruff_cache

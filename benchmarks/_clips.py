@@ -1,5 +1,6 @@
-"""Frames of clips, and how much two boxes overlap. Imports nothing that the loops of fps.py would have to pay for."""
+"""Clips: where they are, their frames, and how much two boxes overlap. Loads nothing that costs the loops of fps.py."""
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,58 @@ import click
 import cv2
 import numpy as np
 from numpy.typing import NDArray
+
+from fer_deploy.durable import whole_file
+
+ROOT = Path(__file__).parents[1]
+SHARED = Path(os.environ.get("FER_SHARED", ROOT.parent / "shared"))
+"""Clips and models beside the checkout, as the tests have them."""
+UNPUBLISHED = ROOT / "artifacts" / "benchmarks"
+"""What benchmarks write unless they are told otherwise; git ignores it."""
+WHERE_CLIPS_ARE = "https://github.com/intel-iot-devkit/sample-videos (CC BY 4.0)"
+_NUM_DRAWN = 300
+
+
+def clips_at_hand() -> tuple[Path, ...]:
+    """Return the clips with faces beside the checkout; if there are none, a clip of drawn faces."""
+    clips = tuple(sorted((SHARED / "clips").glob("*.gif")))
+    if clips:
+        return clips
+    click.echo(
+        f"no --clip, and none in {SHARED / 'clips'}: the faces of the synthetic source are used, which are drawn. "
+        f"Clips of people: {WHERE_CLIPS_ARE}, then --clip FILE",
+        err=True,
+    )
+    UNPUBLISHED.mkdir(parents=True, exist_ok=True)
+    return (draw_clip(UNPUBLISHED / "synthetic.mp4", num_frames=_NUM_DRAWN),)
+
+
+def draw_clip(path: Path, *, num_frames: int) -> Path:
+    """Write the first frames of the synthetic source as a video. Return its path.
+
+    Raises:
+        click.ClickException: OpenCV cannot write it.
+    """
+    from fer_deploy.live.sources.synthetic import FPS, HEIGHT, WIDTH, SyntheticSource  # noqa: PLC0415 - see above
+
+    with whole_file(path) as draft:
+        writer = cv2.VideoWriter(str(draft), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (WIDTH, HEIGHT))
+        if not writer.isOpened():
+            raise click.ClickException(f"OpenCV cannot write {path}. Fix: --clip FILE; clips: {WHERE_CLIPS_ARE}")
+        for frame, _ in zip(SyntheticSource().frames(), range(num_frames), strict=False):
+            writer.write(frame.frame_bgr)
+        writer.release()
+    return path
+
+
+def _or_at_hand(context: click.Context, parameter: click.Parameter, clips: tuple[Path, ...]) -> tuple[Path, ...]:
+    return clips or clips_at_hand()
+
+
+clips_option = click.option(
+    "--clip", "clips", type=click.Path(path_type=Path, exists=True), multiple=True, callback=_or_at_hand,
+    help=f"With faces; several times.  [default: those beside the checkout, or drawn faces; clips: {WHERE_CLIPS_ARE}]",
+)  # fmt: skip
 
 
 def read_clip(path: str | Path) -> Iterator[NDArray[np.uint8]]:

@@ -1,38 +1,31 @@
-"""What every benchmark shares: timing in turn, the hardware's name, the two result files."""
+"""What every benchmark shares: timing in turn, the hardware's name, --out and --publish, the result files."""
 
+import functools
 import json
-import os
 import platform
 import re
+import shlex
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import click
 import torch
+from _clips import SHARED, UNPUBLISHED
 
 from fer_deploy.detectors.yunet_file import ADDRESS, cache_file, file_at_hand, how_to_get
+from fer_deploy.durable import whole_file, write_whole
+from fer_deploy.portable_paths import shown_path, without_folders_in_text
+from fer_deploy.redaction import without_passwords
 from fer_train.hardware import describe_hardware
 
 RESULTS = Path(__file__).parent / "results"
-SHARED = Path(os.environ.get("FER_SHARED", Path(__file__).parents[2] / "shared"))
-"""Clips and models beside the checkout, as the tests have them."""
-
-
-def shared_clips() -> tuple[Path, ...]:
-    """Return the clips with faces that lie beside the checkout.
-
-    Raises:
-        click.UsageError: there is none.
-    """
-    clips = tuple(sorted((SHARED / "clips").glob("*.gif")))
-    if not clips:
-        raise click.UsageError(f"no clip in {SHARED / 'clips'}. Fix: --clip FILE, or FER_SHARED=FOLDER")
-    return clips
+"""Tracked by git: written only with --publish."""
 
 
 def shared_yunet() -> Path:
@@ -47,18 +40,10 @@ def shared_yunet() -> Path:
     return found
 
 
-def _or_shared_clips(context: click.Context, parameter: click.Parameter, clips: tuple[Path, ...]) -> tuple[Path, ...]:
-    return clips or shared_clips()
-
-
 def _or_shared_yunet(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path:
     return path or shared_yunet()
 
 
-clips_option = click.option(
-    "--clip", "clips", type=click.Path(path_type=Path, exists=True), multiple=True, callback=_or_shared_clips,
-    help="With faces; several times.  [default: those beside the checkout]",
-)  # fmt: skip
 yunet_option = click.option(
     "--yunet", type=click.Path(path_type=Path, exists=True), callback=_or_shared_yunet,
     help="YuNet's .onnx.  [default: $FER_YUNET, the cache, beside the checkout]",
@@ -98,9 +83,18 @@ def environment(device: torch.device) -> dict[str, str]:
     return {
         "hardware": describe_hardware(device),
         "python": platform.python_version(),
-        "command": " ".join(["python", *sys.argv]),
+        "command": command_as_typed(sys.argv),
         "date": datetime.now(UTC).date().isoformat(),
     }
+
+
+def command_as_typed(argv: Sequence[str]) -> str:
+    """Return the command without folders of this machine and without what addresses keep secret."""
+    words = []
+    for word in argv[1:]:
+        flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
+        words.append(flag + equals + without_passwords(shown_path(value)))
+    return shlex.join(["python", f"benchmarks/{Path(argv[0]).name}", *words])
 
 
 def markdown_table(rows: Sequence[Mapping[str, object]], *, digits: int) -> list[str]:
@@ -109,18 +103,92 @@ def markdown_table(rows: Sequence[Mapping[str, object]], *, digits: int) -> list
     return [f"| {' | '.join(line)} |" for line in (list(rows[0]), ["---"] * len(rows[0]), *cells)]
 
 
-def result_path(what: str, device: torch.device) -> Path:
-    """Return results/<what>_<hardware>_<yyyy-mm>.md."""
+def result_name(what: str, device: torch.device) -> str:
+    """Return <what>_<hardware>_<yyyy-mm>.md."""
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
     hardware = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return RESULTS / f"{what}_{hardware}_{datetime.now(UTC):%Y-%m}.md"
+    return f"{what}_{hardware}_{datetime.now(UTC):%Y-%m}.md"
 
 
-def write_results(path: Path, result: dict[str, Any], markdown: str) -> None:
-    """Write the Markdown to `path` and everything that was measured beside it as JSON."""
+Chart = Callable[[Path], None]
+"""Draws a picture into a file."""
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the results of a benchmark go.
+
+    Attributes:
+        out: .md to write; None: one in `UNPUBLISHED`.
+        publish: whether they go to `RESULTS`, too.
+    """
+
+    out: Path | None
+    publish: bool
+
+    def paths(self, what: str, device: torch.device) -> list[Path]:
+        """Return the .md files to write."""
+        name = result_name(what, device)
+        return [self.out or UNPUBLISHED / name, *([RESULTS / name] if self.publish else [])]
+
+    def earlier(self, what: str, device: torch.device) -> Path:
+        """Return the .json that an earlier run wrote there; if there is none, the published one."""
+        *unpublished, published = replace(self, publish=True).paths(what, device)
+        places = [published] if self.publish else [*unpublished, published]
+        tables = [path.with_suffix(".json") for path in places]
+        return next((table for table in tables if table.exists()), tables[-1])
+
+    def write(self, what: str, device: torch.device, result: dict[str, Any], markdown: str,
+              chart: Chart | None = None) -> None:  # fmt: skip
+        """Write everything that was measured, and tell where."""
+        for path in self.paths(what, device):
+            write_results(path, result, markdown, chart)
+            click.echo(f"written: {path}")
+
+
+def _untracked(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
+    if path is not None and path.resolve().is_relative_to(RESULTS.resolve()):
+        raise click.UsageError(f"{path} is among the published results. Fix: --publish writes there; or another --out")
+    return path
+
+
+publish_option = click.option("--publish", is_flag=True, help="Write to benchmarks/results, too.")
+
+
+def output_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add --out and --publish to a command, which gets them as the argument `output`."""
+
+    @functools.wraps(command)
+    def with_output(*, out: Path | None, publish: bool, **options: Any) -> None:
+        command(output=Output(out, publish), **options)
+
+    out_option = click.option(
+        "--out", type=click.Path(path_type=Path, dir_okay=False), callback=_untracked,
+        help=".md to write, and .json beside it.  [default: in artifacts/benchmarks]",
+    )  # fmt: skip
+    return out_option(publish_option(with_output))
+
+
+def write_results(path: Path, result: dict[str, Any], markdown: str, chart: Chart | None = None) -> None:
+    """Write the Markdown to `path`, and beside it everything that was measured as JSON and the chart as PNG.
+
+    Absolute paths lose their folders.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(markdown)
-    path.with_suffix(".json").write_text(json.dumps(result, indent=2) + "\n")
+    write_whole(path.with_suffix(".json"), (json.dumps(without_folders_anywhere(result), indent=2) + "\n").encode())
+    if chart is not None:
+        with whole_file(path.with_suffix(".png")) as draft:
+            chart(draft)
+    write_whole(path, without_folders_in_text(markdown).encode())
+
+
+def without_folders_anywhere(value: Any) -> Any:
+    """Return plain data with absolute paths in its texts as they would be typed."""
+    if isinstance(value, Mapping):
+        return {name: without_folders_anywhere(inner) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_folders_anywhere(inner) for inner in value]
+    return without_folders_in_text(value) if isinstance(value, str) else value
 
 
 _SETTLE_S = 0.01

@@ -22,10 +22,12 @@ import click
 import psutil
 import torch
 from _analyze_report import as_markdown
-from _harness import clips_option, environment, result_path, write_results, yunet_option
+from _clips import clips_option
+from _harness import Output, environment, output_options, yunet_option
 from rich.console import Console
 
 from fer_deploy.live.sinks.picture_fit import fit_picture
+from fer_deploy.live.sinks.video_codecs import choose_encoding
 from fer_deploy.live.sinks.video_encoder import VideoEncoder
 from fer_deploy.live.sources import open_source
 from fer_deploy.vision.types import Frame
@@ -54,7 +56,7 @@ def write_long(clips: Sequence[Path], num_frames: int, path: Path) -> None:
         if encoder is None:
             height, width = frame.frame_bgr.shape[:2]
             size, fps = (width - width % 2, height - height % 2), _fps_of(clips[0])
-            encoder = VideoEncoder(path, size=size, fps=fps, is_live=False)
+            encoder = VideoEncoder(path, size=size, fps=fps, is_live=False, encoding=choose_encoding("x264"))
         encoder.add(fit_picture(frame.frame_bgr, size), index / fps)
     assert encoder is not None
     encoder.close()
@@ -129,10 +131,10 @@ def _checkpoint(folder: Path) -> dict[str, Any] | None:
 @click.option("--frames", default=20_000, show_default=True, help="Of the long video.")
 @click.option("--detect-every", default=1, show_default=True)
 @click.option("--video/--no-video", default=True, show_default=True, help="Write the annotated video.")
-@click.option("--out", type=click.Path(path_type=Path), help=".md to write.  [default: in benchmarks/results]")
-def main(clips: tuple[Path, ...], yunet: Path, frames: int, detect_every: int, video: bool, out: Path | None
+@output_options
+def main(clips: tuple[Path, ...], yunet: Path, frames: int, detect_every: int, video: bool, output: Output
          ) -> None:  # fmt: skip
-    """Analyze a long video and watch the memory; results into benchmarks/results."""
+    """Analyze a long video and watch the memory."""
     options = ["--detector", "yunet", "--detector-model", str(yunet), "--detect-every", str(detect_every)]
     with tempfile.TemporaryDirectory() as folder:
         long = Path(folder) / "long.mp4"
@@ -141,10 +143,8 @@ def main(clips: tuple[Path, ...], yunet: Path, frames: int, detect_every: int, v
         result = measure(long, Path(folder) / "out", [*options, "--video" if video else "--no-video"])
     device = torch.device("cpu")
     env = environment(device)
-    path = out or result_path("analyze", device)
     result["clips"] = [clip.name for clip in clips]
-    write_results(path, {"environment": env, **result}, as_markdown(result, env))
-    _console.print(f"written: {path}")
+    output.write("analyze", device, {"environment": env, **result}, as_markdown(result, env))
 
 
 if __name__ == "__main__":

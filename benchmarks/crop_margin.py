@@ -17,8 +17,8 @@ import click
 import cv2
 import numpy as np
 import torch
-from _clips import read_clip
-from _harness import environment, markdown_table, result_path, write_results, yunet_option
+from _clips import WHERE_CLIPS_ARE, read_clip
+from _harness import Output, environment, markdown_table, output_options, yunet_option
 from numpy.typing import NDArray
 
 from fer_deploy.artifacts import bundled_model
@@ -168,10 +168,18 @@ def as_markdown(result: Row) -> str:
 @click.option("--data", type=_there, required=True, help="fer2013.csv")
 @yunet_option
 @click.option("--engine", "model", type=_there, help="Our model.  [default: the bundled one]")
-@click.option("--clip", "clips", type=_there, multiple=True, help="Video of people whose faces hardly change.")
+@click.option(
+    "--clip",
+    "clips",
+    type=_there,
+    multiple=True,
+    help=f"Video of people whose faces hardly change, as in {WHERE_CLIPS_ARE}.",
+)
 @click.option("--faces", "num", default=0, help="So many of PublicTest, spread evenly; 0: all.")
-def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], num: int) -> None:
-    """Measure; results into benchmarks/results."""
+@output_options
+def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], num: int, output: Output
+         ) -> None:  # fmt: skip
+    """Measure how the crop about a face changes the accuracy."""
     split = take_split(read_faces(data), "PublicTest")
     chosen = np.unique(np.linspace(0, len(split) - 1, num or len(split), dtype=np.int64))
     faces, labels = split.images[chosen], split.labels[chosen]
@@ -187,9 +195,7 @@ def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], n
             "turns": measure_turns(engine, faces, labels, searches["YuNet"]),
             "clips": [row for clip in clips for row in measure_clip(engine, clip, searches["YuNet"], clip_crops())],
         }
-    path = result_path("crop_margin", device)
-    write_results(path, result, as_markdown(result))
-    click.echo(f"written: {path}")
+    output.write("crop_margin", device, result, as_markdown(result))
 
 
 if __name__ == "__main__":

@@ -20,8 +20,8 @@ import click
 import cv2
 import numpy as np
 import torch
-from _clips import iou, read_clip
-from _harness import clips_option, environment, markdown_table, result_path, write_results, yunet_option
+from _clips import clips_option, iou, read_clip
+from _harness import Output, environment, markdown_table, output_options, yunet_option
 from numpy.typing import NDArray
 
 from fer_deploy.detectors.finder import FoundFaces
@@ -147,8 +147,9 @@ def as_markdown(result: Row) -> str:
 @clips_option
 @click.option("--rounds", default=5, show_default=True, help="Of the timing.")
 @click.option("--every", default=1, show_default=True, help="Take every N-th frame.")
-def main(yunet: Path, clips: tuple[Path, ...], rounds: int, every: int) -> None:
-    """Measure; results into benchmarks/results."""
+@output_options
+def main(yunet: Path, clips: tuple[Path, ...], rounds: int, every: int, output: Output) -> None:
+    """Measure speed and agreement of the detectors."""
     device = torch.device("cpu")
     result: Row = {"environment": environment(device), "speed": {}, "YuNet by size of the face": {}, "Haar": {}}
     network = open_yunet(yunet, fix=FIX)
@@ -162,9 +163,7 @@ def main(yunet: Path, clips: tuple[Path, ...], rounds: int, every: int) -> None:
         references = [YuNetFinder(network, min_score=0.6).find(frame) for frame in frames]
         result["YuNet by size of the face"][clip.name] = measure_sizes(network, frames, references)
         result["Haar"][clip.name] = measure_haar(frames, references)
-    path = result_path("detectors", device)
-    write_results(path, result, as_markdown(result))
-    click.echo(f"written: {path}")
+    output.write("detectors", device, result, as_markdown(result))
 
 
 if __name__ == "__main__":

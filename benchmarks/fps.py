@@ -7,7 +7,10 @@ slowest stage by itself: the loop's workers on frames in memory, nothing decoded
 than a stage: frames in memory, detection, crops and classification by as many threads, no tracking and no order.
 
     python benchmarks/fps.py
-    python benchmarks/fps.py --clip a.gif --clip b.gif --yunet face_detection_yunet_2026may.onnx
+    python benchmarks/fps.py --clip a.mp4 --clip b.mp4 --yunet face_detection_yunet_2026may.onnx
+
+Clips of people are in https://github.com/intel-iot-devkit/sample-videos (CC BY 4.0). Without --clip those in
+../shared/clips are used, and without these the faces that the synthetic source draws.
 
 YuNet's file of March 2023 will not do: its size is fixed to 640x640, and our loop runs it at the frame's.
 """
@@ -16,13 +19,15 @@ import json
 import statistics
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
+from _clips import clips_option
 from _fps_report import CAMERA, WATCHED, as_markdown, write_chart
-from _harness import clips_option, environment, result_path, write_results, yunet_option
+from _harness import Output, environment, output_options, yunet_option
 from rich.console import Console
 
 from fer_deploy.engines.threads import available_cores
@@ -101,10 +106,10 @@ def summarize(rounds: list[dict[str, dict[str, Any]]], *, cores: int) -> list[di
 @click.option("--frames", default=1000, show_default=True, help="Each clip is looped to so many.")
 @click.option("--tutorial-frames", default=200, show_default=True, help="The same for the slow loops.")
 @click.option("--rounds", default=3, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help=".md to write.  [default: in benchmarks/results]")
+@output_options
 def main(clips: tuple[Path, ...], yunet: Path, engine: Path | None, checkpoint: Path, frames: int,
-         tutorial_frames: int, rounds: int, out: Path | None) -> None:  # fmt: skip
-    """Compare the live loop with what tutorials do; results into benchmarks/results."""
+         tutorial_frames: int, rounds: int, output: Output) -> None:  # fmt: skip
+    """Compare the live loop with what tutorials do."""
     files = {"yunet": str(yunet), "engine": str(engine or ""), "checkpoint": str(checkpoint)}
     wanted = variants(frames=frames, tutorial_frames=tutorial_frames)
     results = []
@@ -119,10 +124,8 @@ def main(clips: tuple[Path, ...], yunet: Path, engine: Path | None, checkpoint: 
         results.append({"clip": clip.name, "rows": summarize(measured, cores=available_cores())})
     device = torch.device("cpu")
     env = environment(device) | {"rounds": str(rounds), "yunet": yunet.name}
-    path = out or result_path("fps", device)
-    write_results(path, {"environment": env, "clips": results}, as_markdown(results, env))
-    write_chart(results, path.with_suffix(".png"))
-    _console.print(f"written: {path}")
+    chart = partial(write_chart, results)
+    output.write("fps", device, {"environment": env, "clips": results}, as_markdown(results, env), chart)
 
 
 if __name__ == "__main__":

@@ -20,9 +20,8 @@ from typing import Any
 
 import click
 import numpy as np
-import onnxruntime as ort
 import torch
-from _harness import Sample, environment, result_path, samples_by_round, speedup_by_round, write_results
+from _harness import Output, Sample, environment, output_options, samples_by_round, speedup_by_round
 from _latency_report import as_markdown, write_chart
 from numpy.typing import NDArray
 from rich.console import Console
@@ -30,6 +29,7 @@ from rich.console import Console
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.onnxruntime import OnnxRuntimeEngine
+from fer_deploy.engines.onnxruntime_session import ort
 from fer_deploy.engines.threads import choose_threads
 from fer_deploy.errors import FerDeployError
 from fer_deploy.export.checkpoint import load_checkpoint
@@ -224,11 +224,11 @@ def gather(checkpoints: tuple[Path, ...], artifacts: tuple[Path, ...], device: t
 @click.option("--threads", type=int, help="Of every engine.  [default: physical cores]")
 @click.option("--compile/--no-compile", "compiled", default=True, show_default=True)
 @click.option("--device", default="auto", show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help=".md to write.  [default: in benchmarks/results]")
+@output_options
 def main(checkpoints: tuple[Path, ...], artifacts: tuple[Path, ...], data: Path | None, faces: int,
-         batches: str | None, rounds: int, threads: int | None, compiled: bool, device: str, out: Path | None
+         batches: str | None, rounds: int, threads: int | None, compiled: bool, device: str, output: Output
          ) -> None:  # fmt: skip
-    """Measure and write results/latency_<hardware>_<yyyy-mm>.{md,json,png}."""
+    """Measure every artifact beside PyTorch."""
     target = resolve_device(device)
     num_threads = choose_threads(threads)
     torch.set_num_threads(num_threads)
@@ -246,12 +246,10 @@ def main(checkpoints: tuple[Path, ...], artifacts: tuple[Path, ...], data: Path 
         for model, candidates in by_model.items():
             _console.print(f"measuring {model}: {', '.join(c.engine for c in candidates)} ...", highlight=False)
             results += measure(candidates, sizes, rounds=rounds, judge=judge)
-    path = out or result_path("latency", target)
     text = as_markdown(results, env)
-    write_results(path, {**env, "results": results}, text)
-    write_chart(results, path.with_suffix(".png"), f"{env['hardware']}, {env['date']}")
     _console.print(text, markup=False, soft_wrap=True)
-    _console.print(f"written: {path}")
+    chart = partial(write_chart, results, title=f"{env['hardware']}, {env['date']}")
+    output.write("latency", target, {**env, "results": results}, text, chart)
 
 
 if __name__ == "__main__":

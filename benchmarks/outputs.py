@@ -19,11 +19,12 @@ import click
 import cv2
 import numpy as np
 import torch
-from _clips import looped_frames, read_clip
-from _harness import clips_option, environment, markdown_table, result_path, write_results
+from _clips import clips_option, looped_frames, read_clip
+from _harness import Output, environment, markdown_table, output_options
 
 from fer_deploy.live.overlay import draw_result
 from fer_deploy.live.sinks import CsvSink, line_from_result
+from fer_deploy.live.sinks.video_codecs import VideoCodec, choose_encoding
 from fer_deploy.live.sinks.video_encoder import VideoEncoder
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
@@ -60,10 +61,10 @@ def record_opencv(path: Path, pictures: list[np.ndarray]) -> None:
     writer.release()
 
 
-def record_ours(path: Path, pictures: list[np.ndarray]) -> None:
-    """Write what `--record` writes."""
+def record_ours(path: Path, pictures: list[np.ndarray], codec: VideoCodec) -> None:
+    """Write what `--record` writes with this `--record-codec`."""
     height, width = pictures[0].shape[:2]
-    encoder = VideoEncoder(path, size=(width, height), fps=30, is_live=False)
+    encoder = VideoEncoder(path, size=(width, height), fps=30, is_live=False, encoding=choose_encoding(codec))
     for index, picture in enumerate(pictures):
         encoder.add(picture, index / 30)
     encoder.close()
@@ -88,7 +89,10 @@ def psnr_of(path: Path, pictures: list[np.ndarray]) -> float:
 
 VIDEOS: dict[str, Callable[[Path, list[np.ndarray]], None]] = {
     "OpenCV mp4v": record_opencv,
-    "--record (H.264 ultrafast)": record_ours,
+    "--record (VP9)": partial(record_ours, codec="vp9"),
+    "--record-codec x264 (ultrafast)": partial(record_ours, codec="x264"),
+    "--record-codec av1": partial(record_ours, codec="av1"),
+    "--record-codec mpeg4": partial(record_ours, codec="mpeg4"),
     "H.264 superfast": partial(record_preset, preset="superfast"),
     "H.264 veryfast": partial(record_preset, preset="veryfast"),
 }
@@ -142,9 +146,9 @@ def as_markdown(sizes: dict[str, list[Row]], env: dict[str, str]) -> str:
 @clips_option
 @click.option("--frames", type=click.IntRange(min=1), default=60, show_default=True, help="Of the first clip, looped.")
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
-@click.option("--out", type=click.Path(path_type=Path), help=".md to write.  [default: in benchmarks/results]")
-def main(clips: tuple[Path, ...], frames: int, rounds: int, out: Path | None) -> None:
-    """Measure; results into benchmarks/results."""
+@output_options
+def main(clips: tuple[Path, ...], frames: int, rounds: int, output: Output) -> None:
+    """Measure what each output costs a frame."""
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         sizes = {
@@ -153,9 +157,7 @@ def main(clips: tuple[Path, ...], frames: int, rounds: int, out: Path | None) ->
         }
     device = torch.device("cpu")
     env = environment(device)
-    path = out or result_path("outputs", device)
-    write_results(path, {"environment": env, "sizes": sizes}, as_markdown(sizes, env))
-    click.echo(f"written: {path}")
+    output.write("outputs", device, {"environment": env, "sizes": sizes}, as_markdown(sizes, env))
 
 
 if __name__ == "__main__":

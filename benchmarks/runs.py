@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 import torch
-from _harness import environment, result_path, write_results
+from _harness import Output, environment, output_options
 
 from fer_train.checkpoint import read_spec_json
 
@@ -244,10 +244,10 @@ def _sum(parts: Sequence[float]) -> str:
 @click.option("--add", is_flag=True, help="Keep the other runs of this month's table.")
 @click.option("--minutes", multiple=True, metavar="RUN=NUMBER", help="Of a run without folder; 84+20: of each step.")
 @click.option("--hardware", multiple=True, metavar="RUN=TEXT", help="Of a run whose provenance does not name it.")
-def main(
-    runs: tuple[Path, ...], releases: tuple[Path, ...], add: bool, minutes: tuple[str, ...], hardware: tuple[str, ...]
-) -> None:
-    """Write benchmarks/results/runs_<hardware>_<yyyy-mm>.md and .json."""
+@output_options
+def main(runs: tuple[Path, ...], releases: tuple[Path, ...], add: bool, minutes: tuple[str, ...],
+         hardware: tuple[str, ...], output: Output) -> None:  # fmt: skip
+    """Make a table of runs."""
     for folder in runs:
         if not (folder / _RELEASE).exists():
             raise click.ClickException(
@@ -255,14 +255,14 @@ def main(
                 f"--data fer2013.csv --recalibrate --out {folder / _RELEASE}"
             )
     device = torch.device("cpu")
-    path = result_path("runs", device)
-    earlier = earlier_rows(path.with_suffix(".json")) if add else []
+    earlier = earlier_rows(output.earlier("runs", device)) if add else []
     rows = _add(earlier, [*map(row_of_release, releases), *map(row_of_run, runs)])
     tell(rows, "minutes", minutes)
     tell(rows, "hardware", hardware)
     date = environment(device)["date"]
-    write_results(path, {"date": date, "command": command_for(rows), "runs": rows}, as_markdown(rows, date))
-    click.echo(path.read_text())
+    text = as_markdown(rows, date)
+    click.echo(text)
+    output.write("runs", device, {"date": date, "command": command_for(rows), "runs": rows}, text)
 
 
 if __name__ == "__main__":

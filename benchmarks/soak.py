@@ -21,7 +21,7 @@ from typing import Any
 import click
 import psutil
 import torch
-from _harness import environment, result_path, write_results
+from _harness import Output, environment, output_options
 from _soak_report import as_markdown, growth, tenths
 from _soak_server import FaultyCamera
 from _viewer import one_viewer
@@ -174,18 +174,17 @@ def _sinks(soak: Soak, folder: Path, engine: Engine, sources: list[Source], wait
 )
 @click.option("--record", is_flag=True, help="Record a video of each source, into a temporary folder.")
 @click.option("--serve", is_flag=True, help="Serve the page, with one viewer.")
-@click.option("--out", type=click.Path(path_type=Path), help=".md to write.  [default: in benchmarks/results]")
-def main(out: Path | None, **wanted: Any) -> None:
-    """Run the live loop with faults; results into benchmarks/results."""
+@output_options
+def main(output: Output, **wanted: Any) -> None:
+    """Run the live loop with faults."""
     if wanted["frames"] is None and wanted["minutes"] is None:
         wanted["frames"] = DEFAULT_FRAMES
     with tempfile.TemporaryDirectory() as folder:
         result = run(Soak(**wanted), Path(folder))
     device = torch.device("cpu")
     env = environment(device)
-    path = out or result_path("soak", device)
-    write_results(path, {"environment": env, **result}, as_markdown(result, env))
-    _console.print(f"written: {path}\n{json.dumps(result['growth'])}")
+    output.write("soak", device, {"environment": env, **result}, as_markdown(result, env))
+    _console.print(json.dumps(result["growth"]))
 
 
 if __name__ == "__main__":

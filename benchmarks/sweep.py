@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from _harness import environment, result_path, write_results
+from _harness import Output, environment, publish_option
 from _sweep_jobs import Job, run_jobs
 from _sweep_plan import Plan, Trial, read_plan, write_trials
 from _sweep_report import as_markdown, row_of_trial
@@ -156,7 +156,7 @@ def _ending(left_out: dict[str, str]) -> str:
 @click.option("--ferplus", help="FER+ votes; without them the runs that use them are left out.")
 @click.option("--twin-rows")
 @click.option("--out", type=click.Path(path_type=Path), help="[default: runs/sweep-<name of the plan>]")
-@click.option("--publish", is_flag=True, help="Write the table to benchmarks/results, too.")
+@publish_option
 @click.option("--minutes", default=600.0, show_default=True, help="Stop in good order after so many.")
 def main(plan_path: Path, data: str, ferplus: str | None, twin_rows: str | None, out: Path | None, publish: bool,
          minutes: float) -> None:  # fmt: skip
@@ -181,8 +181,8 @@ def _write_table(sweep: Sweep, out: Path, left_out: list[str], *, publish: bool)
     env, rows = environment(device), [row_of_trial(trial) for trial in sweep.released()]
     ensemble = json.loads(sweep.ensemble.read_text()) if sweep.ensemble.exists() else None
     text = as_markdown(rows, env, ensemble, left_out)
-    for path in (out / "sweep.md", *((result_path("sweep", device),) if publish else ())):
-        write_results(path, {**env, "runs": rows, "ensemble": ensemble, "left_out": left_out}, text)
+    result = {**env, "runs": rows, "ensemble": ensemble, "left_out": left_out}
+    Output(out / "sweep.md", publish).write("sweep", device, result, text)
     _console.print(text, markup=False, soft_wrap=True)
 
 

@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 import torch
 from _between_detections import METHODS, Clip, errors_between, known_clip
-from _harness import clips_option, environment, markdown_table, result_path, write_results, yunet_option
+from _clips import clips_option
+from _harness import Output, environment, markdown_table, output_options, yunet_option
 from rich.console import Console
 
 from fer_deploy.artifacts import bundled_model
@@ -85,19 +86,21 @@ def emotions_of(clip: Clip, engine: Engine, noise: float) -> list[list[Emotion]]
     for clean, faces in zip(clip.frames, clip.truth, strict=True):
         frame = np.clip(clean + rng.normal(0, noise, clean.shape), 0, 255).astype(np.uint8)
         images = images_from_faces(frame, [face.detection for face in faces], engine.spec.input, CropConfig())
-        answers.append(emotions_from_logits(engine.infer(images), engine.spec.labels))
+        answers.append(
+            emotions_from_logits(engine.infer(images), engine.spec.labels, temperature=engine.spec.temperature)
+        )
     return answers
 
 
 def label_changes(clips: list[Clip], emotions: list[list[list[Emotion]]], config: PeopleConfig) -> float:
-    """Return how often a shown label changes, per minute of a face."""
+    """Return how often what is shown changes, per minute of a face: another emotion, or to or from "unsure"."""
     changes = seconds = 0.0
     for clip, answers in zip(clips, emotions, strict=True):
         people = People(config, tuple(answers[0][0].probs))
         labels: dict[int, list[str]] = {}
         for index, (faces, said) in enumerate(zip(clip.truth, answers, strict=True)):
             for result in people.smooth(faces, said, clip.time_s(index)):
-                labels.setdefault(result.face.track_id, []).append(result.smoothed.label)
+                labels.setdefault(result.face.track_id, []).append(result.shown_label)
         changes += sum(old != new for shown in labels.values() for old, new in pairwise(shown))
         seconds += sum(len(shown) for shown in labels.values()) / clip.fps
     return 60 * changes / seconds
@@ -110,7 +113,7 @@ def delay_s(config: PeopleConfig, fps: float = 30.0) -> float:
     turn = round(10 * fps)
     for index in range(10 * turn):
         (result,) = people.smooth(face, [before if index < turn else after], index / fps)
-        if result.smoothed.label == "b":
+        if result.shown_label == "b":
             return (index - turn) / fps
     return math.inf
 
@@ -122,16 +125,30 @@ def smoothing_table(clips: list[Clip], engine: Engine) -> list[dict[str, float]]
     for smoothing_s in (0.0, 0.25, 0.5, 1.0, 2.0):
         for hysteresis in (0.0, 0.1, 0.2):
             config = PeopleConfig(smoothing_s=smoothing_s, hysteresis=hysteresis)
-            rows.append(
-                {
-                    "smoothing_s": smoothing_s,
-                    "hysteresis": hysteresis,
-                    "changes": label_changes(clips, clean, config),
-                    "changes_noisy": label_changes(clips, noisy, config),
-                    "delay_s": delay_s(config),
-                }
-            )
+            rows.append({"smoothing_s": smoothing_s, "hysteresis": hysteresis, **_shown(clips, clean, noisy, config)})
     return rows
+
+
+def threshold_table(clips: list[Clip], engine: Engine) -> list[dict[str, float]]:
+    """Return what a second threshold buys, at thresholds that lie where the clips' probabilities do and beside them."""
+    clean, noisy = ([emotions_of(clip, engine, noise) for clip in clips] for noise in (0.0, NOISE))
+    rows = []
+    for unsure_below in (0.3, 0.4, 0.5, 0.6):
+        for sure_lead in (0.0, 0.05, 0.1, 0.15, 0.2):
+            config = PeopleConfig(unsure_below=unsure_below, sure_lead=sure_lead)
+            about = {"unsure_below": unsure_below, "sure_lead": sure_lead}
+            rows.append(about | _shown(clips, clean, noisy, config))
+    return rows
+
+
+def _shown(
+    clips: list[Clip], clean: list[list[list[Emotion]]], noisy: list[list[list[Emotion]]], config: PeopleConfig
+) -> dict[str, float]:
+    return {
+        "changes": label_changes(clips, clean, config),
+        "changes_noisy": label_changes(clips, noisy, config),
+        "delay_s": delay_s(config),
+    }
 
 
 def sureness_table(data: Path, engine: Engine) -> list[dict[str, float]]:
@@ -170,7 +187,9 @@ def _table(title: str, rows: list[dict[str, Any]]) -> str:
 @yunet_option
 @click.option("--engine", "engine_path", type=_there, help="network; none: the one that ships with the package")
 @click.option("--data", type=_there, help="FER2013, for how sure is sure")
-def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None) -> None:
+@output_options
+def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None, output: Output
+         ) -> None:  # fmt: skip
     """Measure tracking and smoothing on real clips."""
     cv2.setNumThreads(1)
     read = [known_clip(path, yunet) for path in clips]
@@ -187,14 +206,15 @@ def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: P
         ],
     }
     with open_engine(engine_path or bundled_model()) as engine:
-        tables["Label changes, per minute of a face, and delay of a change"] = smoothing_table(read, engine)
+        tables["Changes of what is shown, per minute of a face, and delay of a change"] = smoothing_table(read, engine)
+        tables["The same with a second threshold for unsure"] = threshold_table(read, engine)
         if data is not None:
             tables["Confidence of the raw answer, PublicTest"] = sureness_table(data, engine)
     cpu = torch.device("cpu")
     result = {"environment": environment(cpu), "tables": tables}
-    path = result_path("tracking", cpu)
-    write_results(path, result, as_markdown(result))
-    _console.print(path.read_text())
+    text = as_markdown(result)
+    _console.print(text)
+    output.write("tracking", cpu, result, text)
 
 
 if __name__ == "__main__":

@@ -20,7 +20,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from _harness import environment, matmul_flops, result_path, write_results
+from _harness import Output, environment, matmul_flops, output_options
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
@@ -232,8 +232,10 @@ def _notes(results: list[dict[str, Any]], env: dict[str, str]) -> list[str]:
 @click.option("--rounds", default=3, show_default=True, help="Timed epochs of each trainer.")
 @click.option("--compile/--no-compile", "compiled", default=None, help="[default: on a GPU]")
 @click.option("--device", default="auto", show_default=True)
-def main(models: str, faces: int, batch_size: int, rounds: int, compiled: bool | None, device: str) -> None:
-    """Measure and write results/training_<hardware>_<yyyy-mm>.{md,json}."""
+@output_options
+def main(models: str, faces: int, batch_size: int, rounds: int, compiled: bool | None, device: str, output: Output
+         ) -> None:  # fmt: skip
+    """Measure fer_train against a DataLoader trainer."""
     target = resolve_device(device)
     on_gpu = target.type == "cuda"
     faces = faces or (28_000 if on_gpu else 1_280)
@@ -246,10 +248,8 @@ def main(models: str, faces: int, batch_size: int, rounds: int, compiled: bool |
         ))  # fmt: skip
     env = environment(target) | {"device": str(target), "faces": f"{faces:,}", "rounds": str(rounds)}
     text = as_markdown(results, env)
-    path = result_path("training", target)
-    write_results(path, {**env, "results": results}, text)
     Console().print(text, markup=False)
-    Console().print(f"written: {path}")
+    output.write("training", target, {**env, "results": results}, text)
 
 
 if __name__ == "__main__":

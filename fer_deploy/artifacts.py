@@ -2,6 +2,7 @@
 
 import hashlib
 from pathlib import Path
+from typing import Literal
 
 from fer_deploy.errors import ArtifactError
 from fer_deploy.spec import Precision
@@ -9,16 +10,25 @@ from fer_deploy.spec import Precision
 MAX_MODEL_BYTES = 2**30
 """Of any model file; those of this project have some ten million. What is larger is no model, or is to fill memory."""
 _MODELS = Path(__file__).parent / "models"
-_BUNDLED = {Precision.FP16: "senet-fp16.onnx", Precision.INT8: "senet-int8-cpu.onnx"}
+Family = Literal["ferplus", "fer2013"]
+"""Whose answer a model gives: that of FER+'s ten taggers (real pictures), or FER2013's labels (the benchmark)."""
+_BUNDLED: dict[Family, dict[Precision, str]] = {
+    "ferplus": {Precision.FP16: "senet-ferplus-fp16.onnx", Precision.INT8: "senet-ferplus-int8-cpu.onnx"},
+    "fer2013": {Precision.INT8: "senet-int8-cpu.onnx"},
+}
 
 
-def bundled_model(precision: Precision = Precision.FP16) -> Path:
-    """Return the path of the ONNX model that ships with the package; INT8 is for CPUs (`engines.bundled`).
+def bundled_model(precision: Precision = Precision.FP16, family: Family = "ferplus") -> Path:
+    """Return the path of an ONNX model that ships with the package; INT8 is for CPUs (`engines.bundled`).
+
+    The family fer2013 ships in INT8 alone, whatever precision is asked for.
 
     Raises:
         ArtifactError: the installation lacks it.
     """
-    return require_file(_MODELS / _BUNDLED[precision], fix="reinstall fer-deploy, or give --engine a model of your own")
+    files = _BUNDLED[family]
+    name = files.get(precision, files[Precision.INT8])
+    return require_file(_MODELS / name, fix="reinstall fer-toolchain, or give --engine a model of your own")
 
 
 def require_file(path: Path, *, fix: str) -> Path:

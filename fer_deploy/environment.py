@@ -14,6 +14,7 @@ from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 
+from fer_deploy import telemetry
 from fer_deploy.flavors import Flavor
 
 PACKAGES = (
@@ -60,7 +61,13 @@ class Host:
 
 @dataclass(frozen=True)
 class Environment:
-    """The whole survey. `packages`: installed version by name; `cuda`: newest CUDA that the driver runs, or None."""
+    """The whole survey.
+
+    Attributes:
+        packages: installed version by name.
+        cuda: newest CUDA that the driver runs, or None.
+        telemetry: "off", or "on" with the reason (`telemetry.state`).
+    """
 
     host: Host
     platform: str
@@ -73,6 +80,7 @@ class Environment:
     driver: str | None
     cuda: str | None
     cuda_visible_devices: str | None
+    telemetry: str
     notes: tuple[str, ...] = field(default=())
 
 
@@ -99,6 +107,7 @@ def survey() -> Environment:
         driver=driver,
         cuda=_cuda_of_driver(),
         cuda_visible_devices=os.environ.get("CUDA_VISIBLE_DEVICES"),
+        telemetry=telemetry.state(),
         notes=tuple(notes),
     )
 
@@ -160,7 +169,9 @@ def _onnxruntime_providers(notes: list[str]) -> tuple[str, ...]:
     if find_spec("onnxruntime") is None:
         return ()
     try:
-        return tuple(import_module("onnxruntime").get_available_providers())
+        providers = tuple(import_module("onnxruntime").get_available_providers())
+        telemetry.switch_off_in_process()
+        return providers
     except Exception as err:  # noqa: BLE001 - a broken installation must not break the look at it
         notes.append(f"onnxruntime is installed, and its import fails: {err}")
         return ()

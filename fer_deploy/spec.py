@@ -4,12 +4,14 @@ Written by fer_train into a checkpoint's metadata, copied into the ONNX and besi
 runtime repeats a label, a size or a mean as a constant.
 """
 
+import math
 from enum import StrEnum
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fer_deploy.errors import ArtifactError
+from fer_deploy.portable_paths import without_folders
 
 SPEC_KEY = "fer_model_spec"
 """Key of the JSON in safetensors metadata and in ONNX `metadata_props`."""
@@ -17,6 +19,10 @@ SPEC_VERSION = 1
 MAX_SPEC_BYTES = 1_000_000
 """Of the JSON; one that was written by training has some thousand."""
 OUTPUT_NAME = "logits"
+UNSURE = "unsure"
+"""What is shown instead of a label below the threshold, so no label may be called so."""
+_JOINERS = str.maketrans("", "", "\u200c\u200d")
+"""Zero-width characters that some scripts need inside a word; all others that nobody sees are refused."""
 
 
 class Precision(StrEnum):
@@ -74,9 +80,51 @@ class ModelSpec(_Frozen):
             raise ValueError(f"labels must differ from each other, found {str(labels)[:200]}")
         return labels
 
+    @field_validator("provenance")
+    @classmethod
+    def _names_files_only(cls, provenance: dict[str, Any]) -> dict[str, Any]:
+        """Drop the folders that older checkpoints quote, so that no export carries them on."""
+        kept: dict[str, Any] = without_folders(provenance)
+        return kept
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_can_be_shown(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        """Labels go into terminals, pages, CSV files and metrics, where a control character does harm."""
+        for label in labels:
+            if not label.strip() or label != label.strip():
+                raise ValueError(f"a label must be a word without blanks around it, found {label[:50]!a}")
+            if not label.translate(_JOINERS).isprintable():
+                raise ValueError(f"a label must have no control character, found {label[:50]!a}")
+            if label.casefold() == UNSURE:
+                raise ValueError(f"no label may be called {label!r}: that is shown where the model is not sure")
+        return labels
+
+    @field_validator("metrics", "provenance")
+    @classmethod
+    def _numbers_are_finite(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """JSON has no NaN; a reader would fail on it, and a NaN accuracy means that nothing was measured."""
+        if (place := _place_of_nan(values)) is not None:
+            raise ValueError(f"{place[:100]} is not a finite number")
+        return values
+
+    @property
+    def name(self) -> str:
+        """What files of this model are called: "senet" with FER2013's labels, "senet-ferplus" with FER+'s."""
+        return f"{self.architecture}-ferplus" if self.label_set == "ferplus" else self.architecture
+
     def to_json(self) -> str:
         """Return the JSON that `spec_from_json` reads; a field that is None is left out, as its writer left it out."""
         return self.model_dump_json(exclude_none=True)
+
+
+def _place_of_nan(value: Any, place: str = "") -> str | None:
+    """Return where the first number that is not finite is, such as "PublicTest.loss"; None: nowhere."""
+    if isinstance(value, float):
+        return None if math.isfinite(value) else place
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
+    inner = (_place_of_nan(part, f"{place}.{key}".lstrip(".")) for key, part in items)
+    return next((found for found in inner if found is not None), None)
 
 
 def spec_from_json(text: str, *, where: str) -> ModelSpec:

@@ -4,4 +4,8 @@ Knows PyTorch and the data set. Does not know ONNX, engines or cameras: those li
 which this package never imports.
 """
 
+from fer_train import telemetry
+
 __version__ = "0.1.0"
+
+telemetry.switch_off()  # before any import of ONNX Runtime

@@ -1,5 +1,18 @@
-"""python -m fer_train: what torchrun starts."""
+"""The program fer-train, and python -m fer_train, which torchrun starts.
 
-from fer_train.cli import main
+Signals first: what is imported after them takes seconds.
+"""
 
-main()
+from importlib import import_module
+
+from fer_train import signals
+
+
+def main() -> None:
+    """Run the command line."""
+    signals.install()
+    import_module("fer_train.cli").main()
+
+
+if __name__ == "__main__":
+    main()

@@ -10,6 +10,7 @@ noise. Turning, shifting and erasing come last.
 import functools
 import math
 from dataclasses import dataclass, fields, replace
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -64,8 +65,9 @@ class Draw:
 
     def rows(self, chosen: slice) -> "Draw":
         """Return the draw of some of the faces: one process's share of a batch."""
-        parts = (getattr(self, part.name) for part in fields(self))
-        return Draw(*(None if part is None else part[chosen] for part in parts))
+        parts: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
+        share: dict[str, Any] = {name: None if part is None else part[chosen] for name, part in parts.items()}
+        return Draw(**share)
 
 
 def augment(images: Tensor, config: AugmentConfig, image_size: int, generator: torch.Generator) -> Tensor:

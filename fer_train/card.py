@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 from fer_train.checkpoint import write_content
-from fer_train.data.faces import LABELS_IN_WORDS
+from fer_train.data.faces import LABELS_IN_WORDS, has_classes_of, labels_in_words, own_label_set
 from fer_train.errors import ConfigError
 from fer_train.origin import describe_data, describe_provenance, describe_recipe, retrain_commands
 
@@ -57,7 +57,7 @@ def write_card(path: Path, spec: dict[str, Any], weights: WeightsFile, *, notes:
     origin = spec["provenance"]
     release = f"{'' if weights.dtype == 'float16' else '--fp32 '}--out {weights.name}"
     sections = [
-        _head(spec, weights), _measures(spec), _calibration(origin), _degraded(path, origin), _per_class(spec),
+        _head(spec, weights), _measures(spec), _calibration(origin), _degraded(path, spec), _per_class(spec),
         _failures(spec), describe_data(origin),
         describe_recipe(path.stem, origin), describe_provenance(path.stem, origin),
         retrain_commands(path.stem, origin, release=release), [_USE], [_LICENCE],
@@ -106,9 +106,15 @@ _FAMILY = {
 }
 
 
+def _family(spec: dict[str, Any]) -> tuple[str, str]:
+    own = own_label_set(spec)
+    known = has_classes_of(own, spec["labels"])
+    return _FAMILY[own] if known else ("classes of its own", "It answers with the classes of the data it learned from.")
+
+
 def _head(spec: dict[str, Any], weights: WeightsFile) -> list[str]:
     wanted, labels = spec["input"], ", ".join(spec["labels"])
-    family, meaning = _FAMILY[spec.get("label_set", "fer2013")]
+    family, meaning = _family(spec)
     return [
         MARKER,
         f"# {Path(weights.name).stem}: emotions of faces, {family}",
@@ -121,8 +127,7 @@ def _head(spec: dict[str, Any], weights: WeightsFile) -> list[str]:
 
 
 def _measures(spec: dict[str, Any]) -> list[str]:
-    label_set = spec.get("label_set", "fer2013")
-    blocks = [f"## Measures, against {LABELS_IN_WORDS[label_set]}"]
+    blocks = [f"## Measures, against {labels_in_words(own_label_set(spec), spec['labels'])}"]
     for split, by_view in spec["metrics"].items():
         rows = [
             "| split | view | protocol | faces | accuracy | macro F1 | precision | recall | loss | ECE | Brier |",
@@ -169,15 +174,15 @@ def _calibration(provenance: dict[str, Any]) -> list[str]:
     ]
 
 
-def _degraded(card: Path, provenance: dict[str, Any]) -> list[str]:
-    found = provenance.get("degraded")
+def _degraded(card: Path, spec: dict[str, Any]) -> list[str]:
+    found, labels = spec["provenance"].get("degraded"), spec["labels"]
     if found is None:
         return []
     rows = {(row["what"], row["amount"]): row["accuracy"] for row in found["rows"]}
     soft = next(accuracy for (what, _), accuracy in rows.items() if what == "dim and soft")
     return [
         "## Degraded faces",
-        f"Accuracy on {found['split']} against {LABELS_IN_WORDS[found['label_set']]}, plain: clean "
+        f"Accuracy on {found['split']} against {labels_in_words(found['label_set'], labels)}, plain: clean "
         f"{rows['clean', 0.0]:.1%}; dim and soft (blur of sigma 1.2, then a pixel deviation of 25, as crops of people "
         f"in video have) **{soft:.1%}**.",
         f"![Accuracy against blur, contrast, size and tilt]({degraded_picture(card).name})",
@@ -259,7 +264,7 @@ def _failures(spec: dict[str, Any]) -> list[str]:
     lines.append(
         "- FER2013's labels are noisy: ten taggers for each face (FER+, Barsoum et al. 2016, arXiv 1608.01041) often "
         "disagree with them, and where they do a right answer counts as wrong."
-        if spec.get("label_set", "fer2013") == "fer2013"
+        if own_label_set(spec) == "fer2013"
         else "- FER+'s taggers saw the same small gray pictures: what they agree on is how a face looks, not what a "
         "person feels."
     )

@@ -17,10 +17,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
-from fer_train.errors import CheckpointError, ConfigError, Terminated
+from fer_train.errors import CheckpointError, ConfigError
 from fer_train.label_columns import load_aligned
 from fer_train.label_names import in_known_order
 from fer_train.models import build_model
+from fer_train.portable_paths import without_folders
 from fer_train.released_spec import parse_spec
 from fer_train.released_tensors import check_outline, find_bad_value
 
@@ -90,8 +91,6 @@ def load_state(path: Path) -> dict[str, Any]:
         state = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint to resume at {path}. Fix: leave --resume out to start anew") from err
-    except Terminated:
-        raise
     except Exception as err:  # torch.load raises whatever the damaged part of the file provokes
         raise CheckpointError(
             f"cannot load {path}: truncated or not a training state ({_first_line(err)}). {_START_ANEW}"
@@ -102,7 +101,11 @@ def load_state(path: Path) -> dict[str, Any]:
 
 
 def save_release(path: Path, model: nn.Module, spec: dict[str, Any], dtype: torch.dtype = torch.float32) -> None:
-    """Write weights and batch-norm statistics as safetensors in `dtype`, with the ModelSpec as metadata."""
+    """Write weights and batch-norm statistics as safetensors in `dtype`, with the ModelSpec as metadata.
+
+    The provenance, also that of older releases which it quotes, holds file names instead of paths.
+    """
+    spec = spec | {"provenance": without_folders(spec.get("provenance", {}))}
     tensors = {
         name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
         for name, value in model.state_dict().items()

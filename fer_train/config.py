@@ -1,6 +1,7 @@
 """TrainConfig: everything that shapes a training run, strict, from YAML and flags. Knows no torch."""
 
 import difflib
+import logging
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,8 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_train.errors import ConfigError
+
+_log = logging.getLogger(__name__)
 
 TEST_SPLIT = "PrivateTest"
 """FER2013's test split: measured, never chosen by."""
@@ -98,6 +101,14 @@ class MixConfig(Strict):
         return self.probability > 0 and (self.mixup_alpha > 0 or self.cutmix_alpha > 0)
 
 
+class MuonConfig(Strict):
+    """Muon (Jordan et al. 2024) for filters and matrices; the classifier, biases and batch norm stay with SGD."""
+
+    learning_rate: float = Field(default=0.02, gt=0, description="its peak; the schedule is that of learning_rate")
+    momentum: float = Field(default=0.95, ge=0, lt=1)
+    weight_decay: float = Field(default=0.01, ge=0, description="times learning_rate: share of the weights lost a step")
+
+
 class DistillationConfig(Strict):
     """Learn from teachers' answers beside the labels (Hinton et al. 2015, arXiv 1503.02531)."""
 
@@ -139,7 +150,10 @@ class TrainConfig(Strict):
     )
     batch_size: int = Field(default=128, ge=2)
     num_epochs: int = Field(default=60, ge=1)
-    optimizer: Literal["SGD", "AdamW"] = Field(default="SGD", description="SGD with Nesterov momentum")
+    optimizer: Literal["SGD", "AdamW", "Muon"] = Field(
+        default="SGD", description="SGD with Nesterov momentum; Muon: see `muon`, SGD for what it leaves"
+    )
+    muon: MuonConfig = MuonConfig()
     learning_rate: float = Field(default=0.1, gt=0)
     momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD; AdamW takes it as its first beta")
     weight_decay: float = Field(default=5e-4, ge=0, description="on matrices and kernels only")
@@ -243,14 +257,16 @@ def device_fault(name: str) -> str:
     """Say why a name is no device of this project, with the Fix; empty where it is one."""
     if re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         return ""
-    kind = name.split(":")[0].lower()
+    kind = name.split(":", maxsplit=1)[0].lower()
     if kind in _OTHER_DEVICES:
         return (
             f"unknown device {name!r}: {_OTHER_DEVICES[kind]} is not supported, training runs on CPUs and on NVIDIA's "
             "GPUs. Fix: --device cpu, or device: cpu in the config"
         )
     if kind in ("gpu", "nvidia"):
-        return f"unknown device {name!r}: NVIDIA's GPUs are called cuda. Fix: --device cuda, or cuda:N for one of several"
+        return (
+            f"unknown device {name!r}: NVIDIA's GPUs are called cuda. Fix: --device cuda, or cuda:N for one of several"
+        )
     return f"unknown device {name!r}. Fix: --device auto, cpu, cuda or cuda:N"
 
 
@@ -265,6 +281,8 @@ _OTHER_DEVICES = {
 def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
     """Read a YAML file and lay the overrides (flags that the user gave) on top.
 
+    Where `num_epochs` is overridden and the file's phases or warm-up no longer fit, they keep their share of the run.
+
     Raises:
         ConfigError: no such file, not a mapping, an unknown key (with the nearest known one) or a bad value.
     """
@@ -276,7 +294,33 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
         raise ConfigError(f"{path} is not valid YAML: {err}") from err
     if not isinstance(content, dict):
         raise ConfigError(f"{path} must hold key: value pairs, found {type(content).__name__}")
-    return config_from_dict({**content, **(overrides or {})}, where=str(path))
+    given = overrides or {}
+    return config_from_dict({**content, **_fitted(content, given, str(path)), **given}, where=str(path))
+
+
+def _fitted(content: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
+    """Return the settings of a file that another number of epochs needs otherwise; empty where all fit."""
+    num_epochs = overrides.get("num_epochs")
+    try:
+        written = config_from_dict(content, where=where)
+    except ConfigError:  # told when the overrides are in their place, if they do not mend it
+        return {}
+    if not isinstance(num_epochs, int) or num_epochs < 1:
+        return {}
+    share = num_epochs / written.num_epochs
+    fitted: dict[str, Any] = {}
+    if any(phase.until_epoch >= num_epochs for phase in written.size_phases):
+        ends = {round(phase.until_epoch * share): phase.image_size for phase in written.size_phases}
+        fitted["size_phases"] = [
+            {"until_epoch": end, "image_size": size} for end, size in ends.items() if 0 < end < num_epochs
+        ]
+    scheduler = written.scheduler
+    if isinstance(scheduler, Cosine) and scheduler.warmup_epochs >= num_epochs:
+        fitted["scheduler"] = scheduler.model_dump() | {"warmup_epochs": scheduler.warmup_epochs * share}
+    for name, value in fitted.items():
+        if name not in overrides:
+            _log.info("%d epochs in place of %d: %s becomes %s", num_epochs, written.num_epochs, name, value)
+    return fitted
 
 
 def config_from_dict(values: Mapping[str, Any], *, where: str) -> TrainConfig:
@@ -321,6 +365,7 @@ def _is_number(value: object) -> bool:
 _NESTED: dict[str, type[Strict]] = {
     "augment": AugmentConfig,
     "mix": MixConfig,
+    "muon": MuonConfig,
     "distillation": DistillationConfig,
     "Cosine": Cosine,
     "size_phases": SizePhase,

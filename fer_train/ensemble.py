@@ -20,7 +20,7 @@ from torch import nn
 
 from fer_train.checkpoint import load_release, write_content
 from fer_train.data.cache import file_sha256
-from fer_train.data.faces import Faces, resize_face
+from fer_train.data.faces import LABELS_IN_WORDS, Faces, own_label_set, resize_face
 from fer_train.data.splits import pixel_hashes
 from fer_train.errors import CheckpointError, ConfigError, DataError
 from fer_train.evaluate import predict_logits
@@ -56,7 +56,7 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Members that know the same labels. Each sees faces in the size and the normalization of its own ModelSpec."""
+    """Members that know the same labels. Each has the size, normalization and temperature of its own ModelSpec."""
 
     members: tuple[Member, ...]
 
@@ -80,6 +80,11 @@ class Ensemble:
                     f"{first.path} knows {', '.join(first.spec['labels'])}. An ensemble needs one list of labels. "
                     "Fix: leave one of the two out"
                 )
+            if own_label_set(member.spec) != own_label_set(first.spec):
+                raise ConfigError(
+                    f"{member.path} answers as {LABELS_IN_WORDS[own_label_set(member.spec)]} do, {first.path} as "
+                    f"{LABELS_IN_WORDS[own_label_set(first.spec)]} do. Fix: leave one of the two out"
+                )
             if member.sha256 in seen:
                 raise ConfigError(f"{member.path} and {seen[member.sha256]} are the same model. Fix: name it once")
             seen[member.sha256] = member.path
@@ -90,6 +95,11 @@ class Ensemble:
         """The meaning of each column of the probabilities."""
         labels: list[str] = self.members[0].spec["labels"]
         return labels
+
+    @property
+    def label_set(self) -> str:
+        """Whose labels the members answer with: "fer2013" or "ferplus"."""
+        return own_label_set(self.members[0].spec)
 
     @property
     def weights(self) -> NDArray[np.float64]:
@@ -111,6 +121,7 @@ class Ensemble:
                 member.model.to(device), resized, device=device, flip=flip, mean_std=(wanted["mean"], wanted["std"])
             )
             require_finite([logits], what=f"{member.path} answers")
+            logits /= np.float32(member.spec.get("temperature", 1.0))
             parts.append(torch.from_numpy(logits).double().softmax(dim=1).numpy())
         return np.stack(parts)
 

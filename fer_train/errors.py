@@ -7,8 +7,9 @@ FerTrainError                 1
 ├── CheckpointError           4   a checkpoint that is truncated, foreign or from another run
 ├── MissingDependencyError    3   a package of an extra is not installed
 ├── DivergenceError           9   the loss became NaN or infinite
-├── OutOfMemoryError         10   the device or the machine has too little memory
-└── Terminated              143   SIGTERM arrived (128 + 15, as shells count)
+└── OutOfMemoryError         10   the device or the machine has too little memory
+
+A signal is no error: `fer_train.signals`.
 """
 
 
@@ -56,12 +57,6 @@ class OutOfMemoryError(FerTrainError):
     """The device or the machine has too little memory for this batch; the last checkpoint is kept."""
 
     exit_code = 10
-
-
-class Terminated(FerTrainError):
-    """SIGTERM arrived: what was finished is on disk."""
-
-    exit_code = 143
 
 
 def is_out_of_memory(err: BaseException) -> bool:

@@ -20,8 +20,8 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD
-from fer_train.data.consensus import NO_MAJORITY, majority_labels, plurality_labels, require_votes, vote_shares
-from fer_train.data.faces import FERPLUS_EMOTIONS, LABEL_SETS, Faces
+from fer_train.data.consensus import NO_MAJORITY, majority_labels, require_votes, shares_of
+from fer_train.data.faces import FERPLUS_EMOTIONS, LABEL_SETS, Faces, has_classes_of, labels_in_words
 from fer_train.data.splits import pixel_hashes, take_split
 from fer_train.errors import DataError
 from fer_train.label_columns import align_logits
@@ -57,6 +57,11 @@ class Evaluation:
     def label_set(self) -> str:
         """Whose labels the measures are against: "fer2013" or "ferplus"."""
         return self.faces.label_set
+
+    @property
+    def in_words(self) -> str:
+        """Whose labels the measures are against, for titles."""
+        return labels_in_words(self.label_set, self.names)
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Metrics | None]]:
@@ -126,13 +131,18 @@ def evaluate_split(
     """
     everyone = take_split(faces, split)
     labelled = everyone
+    if label_set == "ferplus" and not has_classes_of("ferplus", spec["labels"]):
+        raise DataError(
+            f"the model knows {', '.join(spec['labels'])}; FER+'s taggers chose among {', '.join(FERPLUS_EMOTIONS)}. "
+            "Fix: --labels fer2013, which measures against the labels of the data"
+        )
     if label_set == "ferplus" != everyone.label_set:
         labels = majority_labels(require_votes(everyone))
         if not (labels != NO_MAJORITY).any():
             raise DataError(f"FER+'s votes give no face of {split} a majority. Fix: the votes of this data")
         labelled = replace(everyone, labels=labels, label_set="ferplus")
     measured = labelled.labels != NO_MAJORITY
-    names = _names(spec["labels"], labelled, measured, split)
+    names = measured_classes(spec["labels"], labelled, split)
     is_clean, why_not = _clean_or_why(faces, split, spec)
     wanted = spec["input"]
     resized = labelled.resized(wanted["height"])
@@ -150,12 +160,15 @@ def evaluate_split(
     )  # fmt: skip
 
 
-def _names(known: list[str], faces: Faces, measured: NDArray[np.bool_], split: str) -> list[str]:
-    """Return the names of the classes that faces are labelled with, in order, for a model that knows `known`."""
-    names = list(LABEL_SETS[faces.label_set])
-    if len(set(names) & set(known)) < 2:  # classes of the user's own, by number
-        names = known
-    if (highest := int(faces.labels[measured].max())) >= len(names):
+def measured_classes(known: list[str], faces: Faces, split: str) -> list[str]:
+    """Return the names of the classes that faces are labelled with, in order, for a model that knows `known`.
+
+    Raises:
+        DataError: a label that the model does not know.
+    """
+    is_known = has_classes_of(faces.label_set, known)
+    names = list(LABEL_SETS[faces.label_set]) if is_known else known  # else classes of the user's own, by number
+    if (highest := int(faces.labels.max())) >= len(names):
         raise DataError(
             f"{split} holds label {highest}, the model knows {len(known)} classes, 0 to {len(known) - 1}. "
             "Fix: a model that was trained on these classes"
@@ -174,11 +187,9 @@ def _clean_or_why(faces: Faces, split: str, spec: dict[str, Any]) -> tuple[NDArr
 def _fit_to_votes(logits: dict[str, NDArray[np.float32]], faces: Faces, names: list[str]) -> dict[str, VoteFit]:
     if faces.votes is None or not set(names) <= set(FERPLUS_EMOTIONS):
         return {}
-    shares = vote_shares(faces.votes)[:, [FERPLUS_EMOTIONS.index(name) for name in names]]
-    voted = (plurality_labels(faces.votes) != NO_MAJORITY) & shares.any(axis=1)
+    voted, shares = shares_of(faces.votes, names)
     if not voted.any():
         return {}
-    shares = shares[voted] / shares[voted].sum(axis=1, keepdims=True)
     return {view: fit_to_votes(found[voted], shares) for view, found in logits.items()}
 
 

@@ -23,6 +23,7 @@ from fer_train.evaluate import evaluate
 from fer_train.folder_lock import only_run_in
 from fer_train.hardware import describe_hardware
 from fer_train.loss import training_loss
+from fer_train.portable_paths import shown_path
 from fer_train.quantization import activation_ranges, strip_qat
 from fer_train.run import Run, build_run, read_state
 from fer_train.spec import Kept, describe_model
@@ -142,8 +143,23 @@ def _check_fit(config: TrainConfig, train: Faces, validation: Faces) -> None:
 def _prepare_folder(out: Path, config: TrainConfig) -> None:
     for leftover in out.glob(".*.tmp"):  # of a process that was killed while it wrote
         leftover.unlink()
-    settings = yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+    settings = yaml.safe_dump(_as_typed(config), sort_keys=False)
     write_content(out / "config.yaml", settings)
+
+
+def _as_typed(config: TrainConfig) -> dict[str, Any]:
+    """Return the config with files below the current folder named from there; others as they were given."""
+    content: dict[str, Any] = config.model_dump(mode="json")
+
+    def from_here(path: str) -> str:
+        shown = shown_path(path)
+        return shown if Path(shown).exists() else path
+
+    for key in ("init", "pretrained"):
+        content[key] = content[key] and from_here(content[key])
+    if config.distillation is not None:
+        content["distillation"]["teachers"] = [from_here(path) for path in config.distillation.teachers]
+    return content
 
 
 def _cached_answers(run: Run, train: Faces, out: Path) -> Tensor | None:

@@ -45,11 +45,18 @@ def _labels_of(provenance: dict[str, Any]) -> str:
 def _describe_labels(provenance: dict[str, Any]) -> list[str]:
     if _labels_of(provenance) != "ferplus":
         return []
+    if _taught_alone(provenance):
+        return ["The teachers' answers alone were learned from; no label and no vote had a part in the loss."]
     digest = f"; SHA-256 `{provenance['ferplus_sha256']}`" if provenance.get("ferplus_sha256") else ""
     return [
         f"Targets are the votes of FER+'s ten taggers a face as they were cast (`--ferplus`{digest}); faces that most "
         "taggers called unknown or no face are left out. FER2013's own labels were not used."
     ]
+
+
+def _taught_alone(step: dict[str, Any]) -> bool:
+    distillation = step["config"].get("distillation") or {}
+    return bool(distillation.get("weight") == 1)
 
 
 def _describe_votes(provenance: dict[str, Any]) -> list[str]:
@@ -190,6 +197,7 @@ def retrain_commands(stem: str, provenance: dict[str, Any], *, release: str) -> 
 def _soup_command(step: dict[str, Any], starts: list[Path], out: Path) -> str:
     """Return the command that averages what was kept; a choice need not be made again."""
     words = ["fer-train soup", *(f"--checkpoint {start}" for start in starts), "--data fer2013.csv"]
+    words += ["--ferplus fer2013new.csv"] if _labels_of(step) == "ferplus" else []
     return " ".join([*words, *_list_flags(step, "row_lists"), f"--out {out}"])
 
 
@@ -198,7 +206,7 @@ def _train_command(name: str, step: dict[str, Any], starts: list[Path]) -> str:
     distillation = config.get("distillation")
     words = ["fer-train", "distill" if distillation else "train", f"--config {name}.yaml", "--data fer2013.csv"]
     words += [f"--teacher {Path(teacher).name}" for teacher in (distillation or {}).get("teachers", [])]
-    uses_votes = config.get("ferplus_share") or _labels_of(step) == "ferplus"
+    uses_votes = config.get("ferplus_share") or "ferplus_sha256" in step
     words += ["--ferplus fer2013new.csv"] if uses_votes else []
     words += [f"--init {start}" for start in starts]
     return " ".join([*words, *_list_flags(step, "row_lists"), f"--out runs/{name}"])

@@ -6,14 +6,15 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 from torch import nn
 
-from fer_train.data.consensus import NO_MAJORITY, plurality_labels, vote_shares
-from fer_train.data.faces import FERPLUS_EMOTIONS, Faces
+from fer_train.data.consensus import shares_of
+from fer_train.data.faces import Faces, has_classes_of, own_label_set
 from fer_train.data.splits import take_split
 from fer_train.degrade import measure_degraded
-from fer_train.evaluate import Evaluation, evaluate_split
+from fer_train.errors import DataError
+from fer_train.evaluate import Evaluation, evaluate_split, measured_classes
+from fer_train.label_columns import align_logits
 from fer_train.temperature import Calibrated, fit_calibration
 from fer_train.tta import VIEWS, OnBatch, predict_logits, require_finite
 
@@ -48,7 +49,7 @@ def measure_release(
     Returns:
         The evaluations against the model's own labels, and what the ModelSpec gains.
     """
-    own = spec.get("label_set", "fer2013")
+    own = own_label_set(spec)
     calibrated = fit_temperature(model, take_split(faces, splits[0]), splits[0], spec=spec)
     spec = spec | {"temperature": round(calibrated.temperature, 4), "unsure_below": calibrated.unsure_below}
     views = VIEWS if ten_crop else ("plain", "flip")
@@ -58,7 +59,7 @@ def measure_release(
             measured.append(
                 evaluate_split(model, faces, split, spec=spec, label_set=own, views=views, on_batch=on_batch)
             )
-        if faces.votes is not None:
+        if faces.votes is not None and has_classes_of("ferplus", spec["labels"]):
             other = "fer2013" if own == "ferplus" else "ferplus"
             seen = evaluate_split(model, faces, split, spec=spec, label_set=other, views=("plain",))
             others[split] = {"label_set": other, **seen.for_spec()["plain"]}
@@ -80,20 +81,19 @@ def fit_temperature(model: nn.Module, chosen: Faces, split: str, *, spec: dict[s
     A model of FER+'s labels is fitted to the shares of the votes, on every face for which most taggers saw an emotion:
     its confidence is then the share of people who would say the same.
     """
-    own, wanted = spec.get("label_set", "fer2013"), spec["input"]
+    own, wanted = own_label_set(spec), spec["input"]
     if own == "ferplus" and chosen.votes is not None:
-        targets = vote_shares(chosen.votes)[:, [FERPLUS_EMOTIONS.index(name) for name in spec["labels"]]]
-        keep = (plurality_labels(chosen.votes) != NO_MAJORITY) & targets.any(axis=1)
-        chosen, targets = chosen.select(keep), targets[keep] / targets[keep].sum(axis=1, keepdims=True)
+        names = spec["labels"]
+        keep, targets = shares_of(chosen.votes, names)
+        if not keep.any():
+            raise DataError(f"FER+'s votes name no emotion for any face of {split}. Fix: the votes of this data")
+        chosen = chosen.select(keep)
     else:
-        targets = _one_hot(chosen.labels, len(spec["labels"]))
+        names = measured_classes(spec["labels"], chosen, split)
+        targets = np.eye(len(names), dtype=np.float32)[chosen.labels]
     logits = predict_logits(
         model, chosen.resized(wanted["height"]).images, device=next(model.parameters()).device,
         mean_std=(wanted["mean"], wanted["std"]),
     )  # fmt: skip
     require_finite([logits])
-    return fit_calibration(logits, targets, split=split, against=own)
-
-
-def _one_hot(labels: NDArray[np.int64], num_classes: int) -> NDArray[np.float32]:
-    return np.eye(num_classes, dtype=np.float32)[labels]
+    return fit_calibration(align_logits(logits, spec["labels"], names), targets, split=split, against=own)

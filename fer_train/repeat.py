@@ -14,6 +14,7 @@ from sklearn.model_selection import StratifiedGroupKFold
 
 from fer_train.checkpoint import write_atomically
 from fer_train.config import TrainConfig, config_from_dict
+from fer_train.data.consensus import has_majority
 from fer_train.data.faces import Faces
 from fer_train.data.splits import pixel_hashes, take_split
 from fer_train.errors import ConfigError
@@ -92,7 +93,8 @@ def cross_validate(config: TrainConfig, faces: Faces, out: Path, *, num_folds: i
 
     Writes OUT/fold-<n>/, OUT/out_of_fold.npz (rows, labels, probs; for `fer-train audit --predictions`) and
     OUT/crossval.json. Predictions come from the last epoch, so that no fold chooses its own checkpoint.
-    Other splits are not looked at. Finished folds are not trained again.
+    Other splits are not looked at. Finished folds are not trained again. Under FER+'s labels a fold is measured on its
+    faces with a majority, and learned from by all whose most frequent vote is an emotion.
 
     Raises:
         FerTrainError: as `fit`, and ConfigError as `fold_numbers` or where the config starts from trained weights.
@@ -104,6 +106,7 @@ def cross_validate(config: TrainConfig, faces: Faces, out: Path, *, num_folds: i
             f"Fix: {', '.join(f'{name}: null' for name in given)} in the config"
         )
     train = take_split(faces, config.train_split)
+    judged = has_majority(train)
     folds = fold_numbers(train.labels, train.images, num_folds=num_folds, seed=config.seed)
     probs = np.zeros((len(train), config.num_classes), dtype=np.float32)
     rows = []
@@ -112,13 +115,13 @@ def cross_validate(config: TrainConfig, faces: Faces, out: Path, *, num_folds: i
             held_out = folds == fold
             folder = out / f"fold-{fold}"
             run = train_one(
-                config, _as_splits(train, held_out, config), folder,
+                config, _as_splits(train, held_out, config).select(~held_out | judged), folder,
                 resume=(folder / "last.pt").exists(), tensorboard=tensorboard,
             )  # fmt: skip
             logits = _predict(run, train.select(held_out))
-            metrics = measure(logits, train.labels[held_out])
+            metrics = measure(logits[judged[held_out]], train.labels[held_out & judged])
             probs[held_out] = torch.from_numpy(logits).softmax(dim=1).numpy()
-            rows.append({"fold": fold, "num_faces": int(held_out.sum()), **{m: getattr(metrics, m) for m in MEASURES}})
+            rows.append({"fold": fold, "num_faces": metrics.num_faces, **{m: getattr(metrics, m) for m in MEASURES}})
             summary = {"split": config.train_split, "runs": rows, **_spread(rows)}
             if world.is_first:
                 write_json(out / "crossval.json", summary)

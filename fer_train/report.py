@@ -18,7 +18,6 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from fer_train.calibration import measure_reliability
 from fer_train.checkpoint import write_atomically
-from fer_train.data.faces import LABELS_IN_WORDS
 from fer_train.evaluate import Evaluation
 from fer_train.metrics import Metrics
 
@@ -184,7 +183,7 @@ def write_plots(evaluation: Evaluation, folder: Path, *, model: str) -> list[Pat
     `model` names the weights in the titles.
     """
     names, labels, probs = evaluation.names, evaluation.faces.labels, evaluation.probs("plain")
-    title = f"{model} on {evaluation.split}, {LABELS_IN_WORDS[evaluation.label_set]}, plain, official"
+    title = f"{model} on {evaluation.split}, {evaluation.in_words}, plain, official"
     paths = [folder / f"{evaluation.split}-{what}.png" for what in ("confusion", "reliability", "precision-recall")]
     plot_confusion(evaluation.official("plain"), names, paths[0], title=title)
     plot_reliability(probs, labels, paths[1], title=title)

@@ -110,10 +110,10 @@ def build_run(
     if config.quantization_aware:
         prepare_qat(model)
     ema = WarmAverage(model, config.ema_decay) if config.ema_decay else None
-    optimizer = build_optimizer(config, model)
-    schedule = Schedule(config, optimizer, steps_per_epoch)
     # The first one's: where "auto" is measured, processes might come to different answers.
     precision = world.from_first(resolve_precision(config.precision, device)) if state is None else state["precision"]
+    optimizer = build_optimizer(config, model, precision)
+    schedule = Schedule(config, optimizer, steps_per_epoch)
     amp = MixedPrecision(precision, device, config.max_grad_norm)
     stepped: Any = torch.compile(model) if config.compile else model
     forward = world.parallel(stepped, device)

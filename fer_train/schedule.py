@@ -1,13 +1,16 @@
 """The optimizer, and learning-rate schedules behind one face: per step, or per epoch on the validation accuracy."""
 
 import math
+from typing import Any
 
+import torch
 from torch import nn
 from torch.optim import SGD, AdamW, Optimizer
 from torch.optim.lr_scheduler import LambdaLR, LRScheduler, OneCycleLR
 from torch.optim.lr_scheduler import ReduceLROnPlateau as TorchPlateau
 
 from fer_train.config import Cosine, OneCycle, TrainConfig
+from fer_train.muon import Muon
 
 _NEVER_DECAYED = ("class_token", "pos_embedding")
 """Of the ViT: neither is a matrix that multiplies anything, whatever its shape."""
@@ -26,7 +29,7 @@ class Schedule:
                 warmup *= 1 + 1e-6  # torch divides by the warm-up's length minus one step
             self._per_step = OneCycleLR(
                 optimizer,
-                max_lr=config.learning_rate,
+                max_lr=[group["lr"] for group in optimizer.param_groups],  # Muon has a rate of its own
                 total_steps=total_steps,
                 pct_start=warmup,
                 cycle_momentum=False,
@@ -75,13 +78,36 @@ def _cosine(scheduler: Cosine, config: TrainConfig, optimizer: Optimizer, steps_
     return LambdaLR(optimizer, factor)
 
 
-def build_optimizer(config: TrainConfig, model: nn.Module) -> Optimizer:
-    """Return the config's optimizer, fused; weight decay on matrices and kernels only."""
-    decayed = {name: p.ndim > 1 and not name.endswith(_NEVER_DECAYED) for name, p in model.named_parameters()}
-    groups = [
-        {"params": [p for name, p in model.named_parameters() if decayed[name]], "weight_decay": config.weight_decay},
-        {"params": [p for name, p in model.named_parameters() if not decayed[name]], "weight_decay": 0.0},
+def build_optimizer(config: TrainConfig, model: nn.Module, precision: str = "fp32") -> Optimizer:
+    """Return the config's optimizer; weight decay on matrices and kernels only.
+
+    Args:
+        config: names it and its settings.
+        model: whose parameters it steps.
+        precision: of the run; in bf16 and fp16 Muon multiplies its matrices in bfloat16, as its authors do.
+    """
+    named = dict(model.named_parameters())
+    decayed = {name for name, p in named.items() if p.ndim > 1 and not name.endswith(_NEVER_DECAYED)}
+    filters = decayed - _classifier(model) if config.optimizer == "Muon" else set()
+    groups: list[dict[str, Any]] = [
+        {"params": [p for n, p in named.items() if n in decayed - filters], "weight_decay": config.weight_decay},
+        {"params": [p for n, p in named.items() if n not in decayed], "weight_decay": 0.0},
     ]
     if config.optimizer == "AdamW":
         return AdamW(groups, lr=config.learning_rate, betas=(config.momentum, 0.999), fused=True)
-    return SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=config.momentum > 0, fused=True)
+    nesterov = config.momentum > 0
+    if config.optimizer == "SGD":
+        return SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov, fused=True)
+    groups = [group | {"momentum": config.momentum, "nesterov": nesterov} for group in groups]
+    muon = config.muon
+    groups.append({
+        "params": [p for n, p in named.items() if n in filters], "lr": muon.learning_rate,
+        "weight_decay": muon.weight_decay, "muon_momentum": muon.momentum,
+    })  # fmt: skip
+    return Muon(groups, lr=config.learning_rate, dtype=torch.float32 if precision == "fp32" else torch.bfloat16)
+
+
+def _classifier(model: nn.Module) -> set[str]:
+    """Return the name of the weight of the last linear layer, whose columns are emotions and no features."""
+    linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
+    return {f"{linear[-1]}.weight"} if linear else set()

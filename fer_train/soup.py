@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from fer_train.config import config_from_dict
-from fer_train.data.faces import Faces
+from fer_train.data.faces import Faces, own_label_set
 from fer_train.ensemble import Member, load_member
 from fer_train.errors import CheckpointError, ConfigError
 from fer_train.evaluate import evaluate
@@ -81,7 +81,10 @@ def _traits(member: Member) -> dict[str, Any]:
     """Return what ingredients must have in common, by its name in messages."""
     try:
         config, spec = member.spec["provenance"]["config"], member.spec
-        traits = {"architecture": spec["architecture"], "labels": ", ".join(spec["labels"]), "input": spec["input"]}
+        traits = {
+            "architecture": spec["architecture"], "labels": ", ".join(spec["labels"]),
+            "label set": own_label_set(spec), "input": spec["input"],
+        }  # fmt: skip
         return traits | {name: config[name] for name in _SHARED_SETTINGS}
     except (KeyError, TypeError) as err:
         raise CheckpointError(

@@ -9,7 +9,7 @@ import torch
 import fer_train
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD
 from fer_train.config import TrainConfig
-from fer_train.data.faces import Faces, labels_for
+from fer_train.data.faces import LABEL_SETS, Faces, labels_for
 
 SPEC_VERSION = 1
 Kept = Literal["best", "final"]
@@ -34,11 +34,13 @@ def describe_model(
         num_processes: that shared each batch.
         quantization: max|input| of each layer after quantization-aware training; see `activation_ranges`.
     """
+    labels = labels_for(config.num_classes, config.labels)
+    uses_votes = bool(faces.votes_sha256) and (config.needs_votes or faces.label_set == "ferplus")
     return {
         "spec_version": SPEC_VERSION,
         "architecture": config.model,
-        "labels": labels_for(config.num_classes, config.labels),
-        "label_set": config.labels,
+        "labels": labels,
+        **({"label_set": config.labels} if tuple(labels) == LABEL_SETS[config.labels] else {}),
         "input": {
             "name": "images", "height": config.image_size, "width": config.image_size, "channels": 1, "dtype": "uint8",
             "color": "gray", "mean": PIXEL_MEAN, "std": PIXEL_STD,
@@ -53,7 +55,7 @@ def describe_model(
             "num_faces": faces.counts(),
             "row_lists": [asdict(row_list) for row_list in faces.row_lists],
             "config": config.model_dump(mode="json"),
-            **({"ferplus_sha256": faces.votes_sha256} if faces.votes_sha256 and config.needs_votes else {}),
+            **({"ferplus_sha256": faces.votes_sha256} if uses_votes else {}),
             **({} if hardware is None else {"hardware": hardware}),
             **({} if precision is None else {"precision": precision, "num_processes": num_processes}),
             **({} if kept is None else {"kept": kept}),

@@ -17,7 +17,7 @@ from torch import Tensor
 
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD, normalize
 from fer_train.checkpoint import write_content
-from fer_train.data.faces import Faces
+from fer_train.data.faces import FERPLUS_EMOTIONS, LABELS_IN_WORDS, Faces, own_label_set
 from fer_train.distributed import is_first_process
 from fer_train.ensemble import Member, load_ensemble, load_member
 from fer_train.label_columns import align_probs, require_shared
@@ -52,6 +52,7 @@ class Teachers:
                 member.spec["labels"], labels, what=f"teacher {member.path}",
                 fix="another --teacher, or num_classes and labels as the teacher has them",
             )  # fmt: skip
+            _warn_of_other_labels(member, labels)
             member.model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self._temperature = temperature
         self._device = device
@@ -60,7 +61,7 @@ class Teachers:
         """Return, for the student's ModelSpec, who taught."""
         return [
             {
-                "path": "/".join(m.path.parts[-2:]), "sha256": m.sha256, "weight": m.weight,
+                "path": m.path.name, "sha256": m.sha256, "weight": m.weight,
                 "architecture": m.spec["architecture"], "metrics": m.spec["metrics"],
             }
             for m in self._members
@@ -109,6 +110,16 @@ class Teachers:
             images = normalize(torch.from_numpy(faces.images[start : start + BATCH_SIZE]).to(self._device))
             parts.append((self(images) + self(images.flip(3))) / 2)
         return torch.cat(parts)
+
+
+def _warn_of_other_labels(member: Member, labels: Sequence[str]) -> None:
+    """Say where a teacher answers with other labels than the student learns: the two sets often disagree."""
+    own, wanted = own_label_set(member.spec), "ferplus" if tuple(labels) == FERPLUS_EMOTIONS else "fer2013"
+    if own != wanted and is_first_process():
+        _log.warning(
+            "teacher %s answers as %s do, the student learns %s: the two agree for 59 %% of the faces",
+            member.path, LABELS_IN_WORDS[own], LABELS_IN_WORDS[wanted],
+        )  # fmt: skip
 
 
 def _load(path: Path, share: float) -> list[Member]:

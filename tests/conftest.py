@@ -6,6 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fer_deploy  # noqa: F401 - before tests import onnxruntime: it switches the telemetry off
+
 REPO = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("FER_SHARED", REPO.parent / "shared"))
 GPU_REQUIRED = os.environ.get("FER_REQUIRE_GPU") == "1"

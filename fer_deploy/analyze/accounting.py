@@ -9,14 +9,15 @@ class Accounting(BaseModel):
     """Counts over a video, up to some frame.
 
     Attributes:
-        num_announced: frames that the container says it holds, often an estimate; None where it says nothing.
+        num_announced: frames that the container says it holds, often an estimate; None where it says nothing. Some
+            count frames that are not shown, such as those that an edit list hides.
         num_decoded: pictures and packets that were read from the file: what is skipped and what is analyzed.
         num_skipped: of these, the corrupt ones.
         num_analyzed: of these, those for which there is a result.
         num_with_faces: analyzed frames with at least one face.
         num_faces: faces over all frames.
-        num_missing: announced, but neither decoded nor skipped, for the file does not hold them; 0 where it holds what
-            it announces, or where that is estimated from its duration.
+        num_missing: announced for the time after the last frame, which the file does not hold; 0 where it is whole, or
+            where the announcement is an estimate from its duration.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -40,7 +41,7 @@ class Accounting(BaseModel):
                 f"frames do not add up: {self.num_decoded} decoded, {self.num_analyzed} analyzed and "
                 f"{self.num_skipped} skipped. Fix: run again; if it stays, report it as a bug"
             )
-        if self.num_missing and self.num_announced != self.num_decoded + self.num_missing:
+        if self.num_missing and (self.num_announced or 0) < self.num_decoded + self.num_missing:
             raise StreamError(
                 f"frames do not add up: {self.num_announced} announced, {self.num_decoded} decoded and "
                 f"{self.num_missing} missing. Fix: run again; if it stays, report it as a bug"

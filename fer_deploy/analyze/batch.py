@@ -19,6 +19,7 @@ from fer_deploy.analyze.result_files import (
 from fer_deploy.analyze.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, VideoAnalysis, load_results
 from fer_deploy.errors import ConfigError, FerDeployError
+from fer_deploy.live.file_names import file_and_stream
 
 _LOG = logging.getLogger(__name__)
 _NO_FOLDERS: Final = ("", ".", "..", INDEX)
@@ -34,18 +35,25 @@ def folders_of(videos: Sequence[Path], out: Path) -> dict[Path, Path]:
     """
     for path in (*videos, out):
         _require_unicode(path)
-    for video in videos:
-        if video.stem.lower() in _NO_FOLDERS:
+    names = {video: _folder_name(video) for video in videos}
+    for video, name in names.items():
+        if name.lower() in _NO_FOLDERS:
             raise ConfigError(
-                f"cannot analyze {video}: its results would be in a folder of the name {video.stem!r}. Fix: rename it"
+                f"cannot analyze {video}: its results would be in a folder of the name {name!r}. Fix: rename it"
             )
-    num_of_name = Counter(video.stem for video in videos)
-    shared = [str(video) for video in videos if num_of_name[video.stem] > 1]
+    num_of_name = Counter(names[video] for video in videos)
+    shared = [video for video in videos if num_of_name[names[video]] > 1]
     if shared:
         raise ConfigError(
-            f"{' and '.join(shared)} would share the folder {out / Path(shared[0]).stem}. Fix: one --out for each"
+            f"{' and '.join(map(str, shared))} would share the folder {out / names[shared[0]]}. Fix: one --out for each"
         )
-    return {video: out / video.stem for video in videos}
+    return {video: out / name for video, name in names.items()}
+
+
+def _folder_name(video: Path) -> str:
+    """Return the file's name without its suffix; with the number of the stream where the user chose one."""
+    file, stream = file_and_stream(video)
+    return file.stem if stream is None else f"{file.stem}-stream{stream}"
 
 
 def _require_unicode(path: Path) -> None:

@@ -24,6 +24,7 @@ class Checkpoint(BaseModel):
         num_size_changes: changes of resolution up to here.
         people: `People.state()`; None before the first segment.
         is_complete: whether the video's end is reached; only joining and reporting are left to do.
+        notes: what people should know of the way the video is read, such as which stream of several.
         trouble: what the source said of its end, such as that the file breaks off; empty if nothing.
     """
 
@@ -38,6 +39,7 @@ class Checkpoint(BaseModel):
     num_size_changes: int = 0
     people: dict[str, Any] | None = None
     is_complete: bool = False
+    notes: tuple[str, ...] = ()
     trouble: str = ""
 
     def save(self, path: Path) -> None:

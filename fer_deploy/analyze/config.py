@@ -7,26 +7,23 @@ from typing import Final, Self
 from pydantic import Field, model_validator
 
 from fer_deploy.detectors import DetectorConfig
-from fer_deploy.engines.base import Device
+from fer_deploy.engines.config import EngineChoice
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.intake import CHUNK_FRAMES
-from fer_deploy.settings import Settings
+from fer_deploy.live.sinks.video_codecs import VideoCodec
 
 USUAL_SEGMENT_FRAMES: Final = 960
 """What a run that is killed has to do again at most: half a minute of video."""
 
 
-class AnalyzeConfig(Settings):
+class AnalyzeConfig(EngineChoice):
     """YAML keys and flags have these names; groups are nested in YAML, and the same as those of `fer-deploy live`."""
 
     out: Path = Field(strict=False, description="folder for the results; each video gets a folder of its own in it")
-    engine: Path | None = Field(
-        default=None, strict=False, description="model file; none: the one that ships with the package"
-    )
-    device: Device = "auto"
-    trust_plan: bool = Field(default=False, description="load a TensorRT plan that its manifest does not vouch for")
-    allow_host_code: bool = Field(default=False, description="let a plan's lean runtime run on the host")
     video: bool = Field(default=True, description="write the annotated video")
+    video_codec: VideoCodec = Field(
+        default="auto", description="of the annotated video; auto: VP9, which plays in browsers; x264 is under the GPL"
+    )
     segment_frames: int | None = Field(
         default=None, ge=1, le=100_000, description="frames between two checkpoints; none: about a thousand"
     )

@@ -14,11 +14,13 @@ from fer_deploy.artifacts import file_sha256
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.yunet_file import file_at_hand, yunet_file
 from fer_deploy.errors import StreamError
+from fer_deploy.live.file_names import file_and_stream
 
 _SAMPLE_BYTES: Final = 2**20
 _LIVE_SOURCES: Final = ("-", "synthetic")
 _WITHOUT_INFLUENCE: Final = (
     "out",
+    "model",
     "engine",
     "trust_plan",
     "allow_host_code",
@@ -124,9 +126,13 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _sampled(video: Path) -> str:
-    """Return size and digest of both ends: reading hours of video for a digest would take as long as decoding it."""
+    """Return size and digest of both ends: reading hours of video for a digest would take as long as decoding it.
+
+    The number of a stream that the user chose is part of it.
+    """
+    path, stream = file_and_stream(video)
     try:
-        with video.open("rb") as file:
+        with path.open("rb") as file:
             size = os.fstat(file.fileno()).st_size
             digest = hashlib.sha256(file.read(_SAMPLE_BYTES))
             file.seek(max(0, size - _SAMPLE_BYTES))
@@ -139,4 +145,4 @@ def _sampled(video: Path) -> str:
         is_source = video.name.isdecimal() or video.name in _LIVE_SOURCES
         fix = f"fer-deploy live --source {video}" if is_source else "check path and permissions"
         raise StreamError(f"cannot read the video {video}: {err.strerror}. Fix: {fix}") from err
-    return f"{size}:{digest.hexdigest()}"
+    return f"{size}:{digest.hexdigest()}" + ("" if stream is None else f"#{stream}")

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterator
 
 from fer_deploy.errors import StreamError
-from fer_deploy.live.sources import Source, VideoSource
+from fer_deploy.live.sources import PictureSource, Source, VideoSource
 from fer_deploy.vision.types import Frame
 
 
@@ -14,8 +14,8 @@ class Recording:
     video, and is exact in every format.
     """
 
-    def __init__(self, source: VideoSource) -> None:
-        """Take an opened video, which is closed with the recording."""
+    def __init__(self, source: VideoSource | PictureSource) -> None:
+        """Take an opened video or picture file, which is closed with the recording."""
         self.source = source
         self._frames = source.frames()
         self._ahead: Frame | None = None

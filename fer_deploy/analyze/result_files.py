@@ -8,6 +8,7 @@ from typing import Final
 
 from fer_deploy.analyze.parts import PARTS, TABLES, Parts, finished_name
 from fer_deploy.errors import ConfigError
+from fer_deploy.live.file_names import file_and_stream
 
 FACES: Final = "faces"
 """What tables are called: faces.parquet, faces.csv, and the same of frames."""
@@ -90,8 +91,9 @@ def check_videos_stay(videos: Sequence[Path], folders: Sequence[Path]) -> None:
     cleared = {_real(folder / PARTS) for folder in folders}
     beside = {_real(folder) for folder in folders}
     for video in videos:
-        where = _real(video)
-        result = next((written[known] for known in _identities(video) if known in written), None)
+        file, _ = file_and_stream(video)
+        where = _real(file)
+        result = next((written[known] for known in _identities(file) if known in written), None)
         if cleared.intersection(where.parents) or (where.parent in beside and is_leftover(where.name)):
             result = where
         if result is not None:

@@ -5,6 +5,7 @@ from typing import Final
 
 from fer_deploy.live.sinks import Picture, Sink, VideoSink
 from fer_deploy.live.sinks.picture_fit import fit_picture
+from fer_deploy.live.sinks.video_codecs import VideoCodec
 from fer_deploy.vision.types import FrameResult
 
 FIX: Final = "another --out"
@@ -37,9 +38,9 @@ class PartVideoSink(VideoSink):
     Frames keep their times: phones record at an uneven rate.
     """
 
-    def __init__(self, path: Path, fps: float, *, size: tuple[int, int]) -> None:
+    def __init__(self, path: Path, fps: float, *, size: tuple[int, int], codec: VideoCodec = "auto") -> None:
         """See `VideoSink`; `size` is width and height."""
-        super().__init__(path, fps, is_live=True, fix=FIX)
+        super().__init__(path, fps, is_live=True, fix=FIX, codec=codec)
         self._frame_size = size
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:

@@ -56,11 +56,12 @@ class Summary(_Frozen):
     """A video's analysis in numbers.
 
     Attributes:
-        video: the file.
+        video: the name of the file.
         engine: model and provider, in words.
         detector: what found the faces, in words; empty in summaries that were written before this was noted.
         duration_s: from the first frame to the end of the last one.
         num_size_changes: changes of resolution within the video.
+        notes: what people should know of the way the video was read.
         trouble: what was wrong with the video's end; empty if nothing.
     """
 
@@ -72,6 +73,7 @@ class Summary(_Frozen):
     fps: float
     picture_size: tuple[int, int]
     num_size_changes: int
+    notes: tuple[str, ...] = ()
     trouble: str
     accounting: Accounting
     people: tuple[Person, ...]
@@ -109,10 +111,10 @@ class Summary(_Frozen):
         people = [_person(person, frame_s) for person in seen]
         brief = [person for person in people if person.visible_s < PASSER_BY_S]
         return cls(
-            video=str(subject.video), engine=subject.engine, detector=subject.detector, labels=subject.labels,
+            video=subject.video.name, engine=subject.engine, detector=subject.detector, labels=subject.labels,
             duration_s=round(end.end_s + frame_s, 4), fps=end.fps,
             picture_size=end.picture_size, num_size_changes=end.num_size_changes, trouble=end.trouble,
-            accounting=end.accounting,
+            notes=end.notes, accounting=end.accounting,
             people=tuple(person for person in people if person.visible_s >= PASSER_BY_S),
             passers_by=PassersBy(num_tracks=len(brief), num_faces=sum(person.num_faces for person in brief)),
             fingerprint=end.fingerprint,

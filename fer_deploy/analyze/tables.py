@@ -11,14 +11,15 @@ from fer_deploy.analyze.people_seen import Rows
 
 def num_rows_in_parquet(path: Path) -> int:
     """Return how many rows a file holds."""
-    return int(pq.read_metadata(path).num_rows)
+    with path.open("rb") as file:  # a path with a colon would be an address to Arrow
+        return int(pq.read_metadata(file).num_rows)
 
 
 def rows_from_parquet(path: Path, labels: Sequence[str]) -> Iterator[Rows]:
     """Yield the rows of a table, a row group at a time."""
     probs = [f"smoothed_p_{label}" for label in labels]
     columns = ["time_s", "track", "smoothed_emotion", "sure", *probs]
-    with pq.ParquetFile(path) as file:
+    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=columns)
             if table.num_rows:

@@ -22,7 +22,7 @@ from fer_deploy.engines.base import Engine
 from fer_deploy.errors import ConfigError, MissingDependencyError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import CsvSink, ParquetSink, Sink
-from fer_deploy.live.sources.video import open_file
+from fer_deploy.live.sources import open_recording
 from fer_deploy.vision.people import People
 
 
@@ -114,7 +114,7 @@ class VideoAnalysis:
             self._remove_parts()
             return finished
         with ExitStack() as opened:
-            recording = opened.enter_context(closing(Recording(open_file(self._video))))
+            recording = opened.enter_context(closing(Recording(open_recording(self._video))))
             recording.peek()  # a file that holds no video leaves no trace in the folder
             parts = opened.enter_context(Parts(self._folder / PARTS))
             if restart:
@@ -152,8 +152,9 @@ class VideoAnalysis:
         height, width = first.frame_bgr.shape[:2]
         accounting = Accounting(num_announced=recording.source.num_frames)
         return Checkpoint(
-            fingerprint=fingerprint, fps=recording.source.fps, picture_size=(width, height), accounting=accounting
-        )
+            fingerprint=fingerprint, fps=recording.source.fps, picture_size=(width, height), accounting=accounting,
+            notes=recording.source.notes,
+        )  # fmt: skip
 
     def _analyze(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
         """Bring the video to its end and return the last checkpoint; None if `stop` came first."""
@@ -200,9 +201,9 @@ class VideoAnalysis:
 
     def _analyze_segment(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
         """Analyze the next segment and return the state after it; None if `stop` came before its end."""
-        config, labels = self._config.pipeline, self._models.engine.spec.labels
-        known = state.people
-        people = People(config.people, labels) if known is None else People.from_state(config.people, labels, known)
+        config, spec, known = self._config.pipeline, self._models.engine.spec, state.people
+        how = config.people.for_model(spec)
+        people = People(how, spec.labels) if known is None else People.from_state(how, spec.labels, known)
         segment = recording.segment(self._config.frames_per_segment)
         segment.first_size = state.picture_size  # of the video's first frame, which may be of another segment
         tally = Tally()
@@ -228,7 +229,9 @@ class VideoAnalysis:
                 opened.enter_context(CsvSink(parts.path(number, "csv"), labels, fix=FIX)),
             ]
             if self._config.video:
-                video = PartVideoSink(parts.path(number, VIDEO), state.fps, size=state.picture_size)
+                video = PartVideoSink(
+                    parts.path(number, VIDEO), state.fps, size=state.picture_size, codec=self._config.video_codec
+                )
                 sinks.append(opened.enter_context(video))
             opened.pop_all()  # from here on the loop closes them
             return sinks

@@ -1,35 +1,33 @@
-"""Files that appear whole or not at all, and survive a power cut."""
+"""Whole files of an analysis: the system's refusals in words that name --out."""
 
 import errno
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fer_deploy.durable import give_name
+from fer_deploy import durable
 from fer_deploy.errors import SinkError
-from fer_deploy.live.sinks.unfinished import unfinished_path
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in place of an older one."""
-    with whole_file(path) as unfinished:
-        unfinished.write_bytes(content)
-
-
-@contextmanager
-def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what is written there takes its name when the block ends well.
+    """Write a file in place of an older one; see `durable.write_whole`.
 
     Raises:
         SinkError: it cannot be written; an older file is as it was.
     """
-    unfinished = unfinished_path(path)
     with writing(path):
-        try:
-            yield unfinished
-            give_name(unfinished, path)
-        finally:
-            unfinished.unlink(missing_ok=True)
+        durable.write_whole(path, content)
+
+
+@contextmanager
+def whole_file(path: Path) -> Iterator[Path]:
+    """Yield a temporary path beside `path`; see `durable.whole_file`.
+
+    Raises:
+        SinkError: it cannot be written; an older file is as it was.
+    """
+    with writing(path), durable.whole_file(path) as unfinished:
+        yield unfinished
 
 
 @contextmanager

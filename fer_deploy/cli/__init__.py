@@ -6,10 +6,12 @@ from typing import Any
 
 import click
 
-from fer_deploy import __version__
+from fer_deploy import __version__, signals
 from fer_deploy.errors import FerDeployError, MissingDependencyError
 from fer_deploy.redaction import without_passwords
 
+REGULAR_END = "live"
+"""The command that a signal ends as it should: exit code 0."""
 COMMANDS = {
     "export": "checkpoint -> verified ONNX of every precision, and plans",
     "quantize": "FP32 ONNX -> FP16 or INT8, within a budget of accuracy",
@@ -39,16 +41,22 @@ class _LazyGroup(click.Group):
                 f"cannot load the command {cmd_name}: {err}. Fix: pip install 'fer-toolchain[cpu]'; where a .so is "
                 "missing: apt-get install libgl1 libglib2.0-0 libxcb1"
             ) from err
+        signals.working(is_regular=cmd_name == REGULAR_END)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        with signals.governed():
+            return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except FerDeployError as err:
+            signals.check()
             stage = f" [{err.stage}]" if err.stage else ""
             click.echo(f"error{stage}: {without_passwords(str(err))}", err=True)
             sys.exit(err.exit_code)

@@ -1,16 +1,16 @@
 """fer-deploy analyze: flags and printing around `VideoBatch`."""
 
-import logging
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import cv2
 from rich.console import Console
 
+from fer_deploy import signals
 from fer_deploy.analyze.batch import VideoBatch
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import detector_file
@@ -18,17 +18,19 @@ from fer_deploy.analyze.stacks import count_text
 from fer_deploy.analyze.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, load_results
 from fer_deploy.cli.analyze_progress import ProgressDisplay
+from fer_deploy.cli.logs import log_to_stderr
 from fer_deploy.cli.options import (
     ANALYSIS_GROUPS,
     PATH,
     VIDEO_PATH,
     analysis_options,
+    engine_line,
     engine_options,
     nested,
-    stop_on_signals,
 )  # fmt: skip
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
-from fer_deploy.engines import Engine, bundled_model_for, open_engine
+from fer_deploy.engines import Engine
+from fer_deploy.live.sinks.video_codecs import VideoCodec
 from fer_deploy.settings import load_settings
 
 
@@ -41,6 +43,12 @@ from fer_deploy.settings import load_settings
 @engine_options
 @analysis_options
 @click.option("--video/--no-video", default=None, help="Write the annotated video.  [default: video]")
+@click.option(
+    "--video-codec",
+    type=click.Choice(get_args(VideoCodec)),
+    help="Codec of the annotated video. auto: VP9; x264: half the CPU time, and under the GPL (docs/licences.md).  "
+    "[default: auto]",
+)
 @click.option(
     "--segment-frames",
     type=int,
@@ -59,31 +67,30 @@ def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
     config = load_settings(AnalyzeConfig, config_path, nested(flags, ANALYSIS_GROUPS))
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
+    log_to_stderr()
     load_results()  # what is not installed is to show before hours of work
     console = Console(stderr=True, markup=False)  # files may have brackets in their names
-    engine_file = config.engine or bundled_model_for(config.device)
-    permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
-    # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.
-    with open_engine(engine_file, device=config.device, threads=1, **permissions) as engine:
-        console.print(f"engine: {engine.description}", highlight=False)
-        models = _models(engine, engine_file, config)
+    with config.open() as engine:
+        console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
+        models = _models(engine, config)
         console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
-        with ProgressDisplay(console) as display:
+        with signals.held(), ProgressDisplay(console) as display:
             batch = VideoBatch(videos, config, models, display)
-            with stop_on_signals(batch.stop) as signals:
-                outcomes = batch.run(lambda outcome: _report(outcome, console, of=len(videos)), restart=restart)
+            signals.tell(batch.stop)
+            outcomes = batch.run(lambda outcome: _report(outcome, console, of=len(videos)), restart=restart)
     if len(outcomes) < len(videos):
         _say_how_to_go_on(len(outcomes), len(videos), batch.num_frames_kept)
-        sys.exit(128 + signals[0])
+        sys.exit(128 + signals.came()[0])
     _raise_failures(outcomes, batch.index)
     if batch.index is not None:
         click.echo(f"all: {batch.index}")
 
 
-def _models(engine: Engine, engine_file: Path, config: AnalyzeConfig) -> Models:
+def _models(engine: Engine, config: AnalyzeConfig) -> Models:
     detectors = build_detectors(config.detection)
-    return Models(engine, engine_file, detectors, detector_file(config.detection), describe_detector(config.detection))
+    return Models(
+        engine, config.engine_file, detectors, detector_file(config.detection), describe_detector(config.detection)
+    )
 
 
 def _report(outcome: Outcome, console: Console, *, of: int) -> None:
@@ -93,6 +100,8 @@ def _report(outcome: Outcome, console: Console, *, of: int) -> None:
             console.print(f"{outcome.video}: failed: {outcome.failure}", highlight=False, soft_wrap=True)
         return
     summary, counts = outcome.summary, outcome.summary.accounting
+    for note in summary.notes:
+        console.print(f"{outcome.video.name} {note}", highlight=False, soft_wrap=True)
     if summary.trouble:
         console.print(f"{outcome.video}: {summary.trouble}", highlight=False, soft_wrap=True)
     words = [

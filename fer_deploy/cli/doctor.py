@@ -125,6 +125,7 @@ def _facts(environment: Environment) -> Table:
         "TensorRT": ", ".join(f"{flavor.display_name} {version}" for flavor, version in host.tensorrt.items())
         or "none",
         "ONNX Runtime": ", ".join(environment.onnxruntime_providers) or "none",
+        "telemetry": f"{environment.telemetry} (ONNX Runtime; fer-deploy sends nothing itself)",
         "packages": ", ".join(f"{name} {version}" for name, version in environment.packages.items()) or "none",
     }
     for name, value in rows.items():

@@ -25,8 +25,13 @@ _FLAVORS = click.Choice(["tensorrt", "tensorrt-rtx"])
     "--data", type=_path,
     help="FER2013 (CSV or folder) to calibrate INT8 on and to be judged by.  [default: a portrait, and no INT8]",
 )  # fmt: skip
+@click.option("--ferplus", type=_path, help="FER+ votes: judge a model of FER+'s labels by their majority.")
 @click.option("--split", help="Of the data, to be judged by.  [default: PublicTest]")
 @click.option("--num-faces", type=int, help="Of that split, evenly spread.  [default: all]")
+@click.option("--slice-faces", type=int, help="Of these, degraded in several ways; 0: none.  [default: 512]")
+@click.option(
+    "--clip", type=_path, help="A recording, a picture or a folder of them, whose faces are compared as well."
+)
 @click.option("--variant", "variants", multiple=True, type=_VARIANTS, help="Again for more.  [default: all]")
 @click.option("--max-accuracy-drop", type=float, help="Points that INT8 may cost.  [default: 0.3]")
 @click.option("--calibration-split", help="Where INT8 ranges are measured.  [default: Training]")
@@ -69,7 +74,14 @@ def telling(title: str) -> Iterator[Callable[[str], None]]:
         yield lambda step: console.print(step, highlight=False)
         return
     with console.status(title) as status:
-        yield status.update
+
+        def tell(step: str) -> None:
+            if step.startswith("note: "):  # to be read, and not to be overwritten by the next step
+                console.print(step, highlight=False)
+            else:
+                status.update(step)
+
+        yield tell
 
 
 def nested_flags(flags: dict[str, Any]) -> dict[str, Any]:

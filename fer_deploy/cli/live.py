@@ -1,12 +1,10 @@
 """fer-deploy live: flags and printing around `LivePipeline`."""
 
-import itertools
 import json
-import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import cv2
@@ -15,14 +13,17 @@ from rich.console import Console
 from rich.live import Live
 from rich.text import Text
 
+from fer_deploy import signals
 from fer_deploy.cli.live_report import print_report, progress_line, report_dict
-from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_options, nested, stop_on_signals
-from fer_deploy.detectors import build_detectors, describe_detector, detector_line
-from fer_deploy.engines import Engine, bundled_model_for, open_engine
+from fer_deploy.cli.logs import log_to_stderr
+from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_line, engine_options, nested
+from fer_deploy.detectors import DetectorFactory, build_detectors, describe_detector, detector_line
+from fer_deploy.engines import Engine
 from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline
+from fer_deploy.live.sinks.video_codecs import VideoCodec
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources import PacedSource, Source, open_source
 from fer_deploy.live.stats import LiveSnapshot
@@ -31,7 +32,7 @@ from fer_deploy.settings import load_settings
 _GROUPS = {
     **ANALYSIS_GROUPS,
     "stream": ("keep_trying",),
-    "output": ("record", "jsonl", "csv", "parquet", "mqtt", "serve", "serve_token", "display"),
+    "output": ("record", "record_codec", "jsonl", "csv", "parquet", "mqtt", "serve", "serve_token", "display"),
 }
 """Where in LiveConfig a flag belongs."""
 
@@ -48,6 +49,12 @@ _GROUPS = {
 @analysis_options
 @click.option("--keep-trying", is_flag=True, default=None, help="Wait for a source that cannot be opened yet.")
 @click.option("--record", type=PATH, help="Write the annotated video here (.mp4, .mkv, .avi).")
+@click.option(
+    "--record-codec",
+    type=click.Choice(get_args(VideoCodec)),
+    help="Codec of --record. auto: VP9; x264: half the CPU time, and under the GPL (docs/licences.md).  "
+    "[default: auto]",
+)
 @click.option("--jsonl", type=PATH, help="Write one JSON object a frame here; - for standard output.")
 @click.option("--csv", type=PATH, help="Write one row a face here.")
 @click.option("--parquet", type=PATH, help="Write one row a face here; needs the extra [table].")
@@ -88,22 +95,29 @@ def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     console = Console(stderr=True, markup=False)  # names of files and addresses have brackets, too
-    logging.basicConfig(format="%(levelname)s: %(message)s", level=logging.WARNING)
-    permissions = {"trust_plan": config.trust_plan, "allow_host_code": config.allow_host_code}
-    # One thread a call: the workers are as many as the cores, and threads that wait for each other's core gain nothing.
-    with (
-        _ended_by_signals(console) as waiting,
-        open_engine(
-            config.engine or bundled_model_for(config.device), device=config.device, threads=1, **permissions
-        ) as engine,
-    ):
-        console.print(f"engine: {engine.description}", highlight=False)
-        pipeline = _open_pipeline(config, engine, console, waiting)
-        try:
-            with _progress(console) as on_progress:
-                pipeline.run(on_progress)
-        finally:  # after a failure too: what was written until then is whole
-            _report(pipeline, config, as_json=as_json)
+    log_to_stderr()
+    with config.open() as engine:
+        console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
+        _run(config, engine, console, as_json=as_json)
+
+
+def _run(config: LiveConfig, engine: Engine, console: Console, *, as_json: bool) -> None:
+    """Open everything else, run the loop, report. A signal while sources are opened ends this by `Stopped`."""
+    detectors = build_detectors(config.detection)
+    console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
+    with ExitStack() as opened:
+        sources = [_open_source(text, config, opened, console) for text in config.source]
+        with signals.held():  # outputs are opened and closed as a whole
+            pipeline = _make_pipeline(config, engine, detectors, sources, console)
+            opened.pop_all()  # from here on the loop closes them
+            signals.tell(pipeline.stop)
+            try:
+                with _progress(console) as on_progress:
+                    pipeline.run(on_progress)
+            finally:  # after a failure too: what was written until then is whole
+                _report(pipeline, config, as_json=as_json)
+            if signals.came() and not pipeline.stats.num_frames:
+                console.print("ended before the first frame", highlight=False)
 
 
 def _settings(config_path: Path | None, flags: dict[str, Any]) -> LiveConfig:
@@ -116,60 +130,34 @@ def _settings(config_path: Path | None, flags: dict[str, Any]) -> LiveConfig:
     return load_settings(LiveConfig, config_path, nested(flags, _GROUPS))
 
 
-class _Ended(BaseException):
-    """A signal came while there was no loop yet that could be stopped."""
+def _open_source(text: str, config: LiveConfig, opened: ExitStack, console: Console) -> Source:
+    source = open_source(text, config.stream)
+    opened.callback(source.close)
+    for note in source.notes:
+        console.print(f"{source.name} {note}", highlight=False, soft_wrap=True)
+    return PacedSource(source) if config.realtime and source.is_live is not True else source
 
 
-@contextmanager
-def _ended_by_signals(console: Console) -> Iterator[list[LivePipeline]]:
-    """Let Ctrl-C and SIGTERM stop the loop that the block puts into the list, or end the block where it stands."""
-    waiting: list[LivePipeline] = []
-    num_signals = itertools.count(1)
+def _make_pipeline(
+    config: LiveConfig, engine: Engine, detectors: DetectorFactory, sources: list[Source], console: Console
+) -> LivePipeline:
+    """Open the outputs and make the loop; on failure none stays open."""
+    made: list[LivePipeline] = []
 
-    def stop() -> None:
-        if not waiting:
-            raise _Ended if next(num_signals) == 1 else KeyboardInterrupt
-        waiting[0].stop()
+    def snapshot() -> LiveSnapshot:
+        return made[0].snapshot()
 
-    try:
-        with stop_on_signals(stop):
-            yield waiting
-    except _Ended:
-        console.print("ended before the first frame", highlight=False)
+    def tell(text: str) -> None:
+        console.print(text, highlight=False, soft_wrap=True)
 
-
-def _open_pipeline(config: LiveConfig, engine: Engine, console: Console, waiting: list[LivePipeline]) -> LivePipeline:
-    """Open detector, sources and sinks; on failure none stays open.
-
-    Args:
-        config: what to open.
-        engine: shared by all sources.
-        console: for people.
-        waiting: takes the loop as soon as there is one.
-    """
-    detectors = build_detectors(config.detection)
-    made_with = {"detector": describe_detector(config.detection)}
-    console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
     with ExitStack() as opened:
-        sources: list[Source] = []
-        for text in config.source:
-            source = open_source(text, config.stream)
-            opened.callback(source.close)
-            sources.append(PacedSource(source) if config.realtime and not source.is_live else source)
-
-        def snapshot() -> LiveSnapshot:
-            return waiting[0].snapshot()
-
-        def tell(text: str) -> None:
-            console.print(text, highlight=False, soft_wrap=True)
-
         sinks = open_sinks(config.output, sources, engine.spec.labels, snapshot, tell=tell)
         for sink in sinks:
             opened.callback(sink.close)
-        pipeline = LivePipeline(sources, detectors, engine, sinks, config=config.pipeline, made_with=made_with)
-        waiting.append(pipeline)
-        opened.pop_all()  # from here on the loop closes them
-    return pipeline
+        made_with = {"detector": describe_detector(config.detection)}
+        made.append(LivePipeline(sources, detectors, engine, sinks, config=config.pipeline, made_with=made_with))
+        opened.pop_all()
+    return made[0]
 
 
 def _report(pipeline: LivePipeline, config: LiveConfig, *, as_json: bool) -> None:

@@ -1,17 +1,17 @@
-"""Flags that `live` and `analyze` share, and the ways from flags to settings and from signals to a good end."""
+"""Flags that `live` and `analyze` share, and the way from flags to settings."""
 
-import signal
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
 import click
 
+from fer_deploy.artifacts import Family
 from fer_deploy.detectors import DetectorName
 from fer_deploy.detectors.config import MIN_SCORE
 from fer_deploy.detectors.search import FRAME_SHARE, USEFUL_FACE
-from fer_deploy.engines import Device
+from fer_deploy.engines import Device, Engine
+from fer_deploy.engines.config import EngineChoice
 from fer_deploy.errors import ConfigError
 from fer_deploy.redaction import without_password
 from fer_deploy.settings import Settings
@@ -61,7 +61,13 @@ def _default(settings: type[Settings], name: str) -> str:
 
 
 _ENGINE: Final = (
-    click.option("--engine", type=PATH, help="Model file.  [default: the one that ships with the package]"),
+    click.option(
+        "--model",
+        type=click.Choice(get_args(Family)),
+        help="Which of the models that ship with the package: ferplus answers as FER+'s ten taggers do (for "
+        "real pictures), fer2013 as FER2013's labels do (the benchmark).  [default: ferplus]",
+    ),
+    click.option("--engine", type=PATH, help="Model file of your own, in place of --model."),
     click.option("--device", type=click.Choice(get_args(Device)), help="Where the engine runs.  [default: auto]"),
     click.option(
         "--trust-plan", is_flag=True, default=None, help="Load a TensorRT plan that its manifest does not vouch for."
@@ -90,10 +96,23 @@ _ANALYSIS: Final = (
                  "for a clear lead.  "
                  f"[default: {_default(PeopleConfig, 'smoothing_s')}]"),
     click.option("--unsure-below", type=float,
-                 help="Say unsure below this confidence, 0 to 1.  "
-                 f"[default: {_default(PeopleConfig, 'unsure_below')}]"),
+                 help="Say unsure below this confidence, 0 to 1.  [default: the model's own limit, below which it is "
+                 "wrong more often than right]"),
     click.option("--workers", type=int, help="Threads that analyze.  [default: one a core]"),
 )  # fmt: skip
+
+
+_FAMILY_IN_WORDS: Final = {
+    "ferplus": "answers as FER+'s ten taggers",
+    "fer2013": "answers as FER2013's labels",
+    None: "its ModelSpec does not say whose labels it learned",
+}
+
+
+def engine_line(engine: Engine, config: EngineChoice) -> str:
+    """Return what runs, in a line: the model, the engine, and whose answer it gives."""
+    name = config.engine_file.name
+    return f"engine: {name}, {engine.description}; {_FAMILY_IN_WORDS[engine.spec.label_set]}"
 
 
 def engine_options(command: Command) -> Command:
@@ -129,21 +148,3 @@ def nested(flags: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dic
             inside = inside.setdefault(group, {})
         inside[name] = value
     return settings
-
-
-@contextmanager
-def stop_on_signals(stop: Callable[[], None]) -> Iterator[list[int]]:
-    """Call `stop` on Ctrl-C and SIGTERM; a second Ctrl-C interrupts at once. Yields the signals that came."""
-    came: list[int] = []
-
-    def on_signal(number: int, _: object) -> None:
-        came.append(number)
-        stop()
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-    before = {number: signal.signal(number, on_signal) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield came
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -17,8 +17,13 @@ _path = click.Path(path_type=Path)
 @click.option("--variant", required=True, type=click.Choice(["fp16", "int8", "int8-cpu"]), help="What to make of it.")
 @click.option("--out", type=_path, required=True, help="The .onnx to write.")
 @click.option("--data", type=_path, help="FER2013 (CSV or folder): ranges of INT8, and what is judged by.")
+@click.option("--ferplus", type=_path, help="FER+ votes: judge a model of FER+'s labels by their majority.")
 @click.option("--split", help="Of the data, to be judged by.  [default: PublicTest]")
 @click.option("--num-faces", type=int, help="Of that split, evenly spread.  [default: all]")
+@click.option("--slice-faces", type=int, help="Of these, degraded in several ways; 0: none.  [default: 512]")
+@click.option(
+    "--clip", type=_path, help="A recording, a picture or a folder of them, whose faces are compared as well."
+)
 @click.option("--max-accuracy-drop", type=float, help="Points that INT8 may cost.  [default: 0.3]")
 @click.option("--calibration-split", help="Where INT8 ranges are measured.  [default: Training]")
 @click.option("--calibration-faces", type=int, help="How many faces.  [default: 512]")

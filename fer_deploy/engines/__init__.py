@@ -4,7 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from fer_deploy.artifacts import require_file
+from fer_deploy.artifacts import Family, require_file
 from fer_deploy.engines.base import Device, Engine
 from fer_deploy.errors import ArtifactError, ConfigError, MissingDependencyError
 
@@ -28,7 +28,8 @@ def open_engine(
     Args:
         path: an `.onnx` file written by `fer-deploy export`, or a TensorRT `.plan` (also `.engine`) written by
             `fer-deploy build` with its manifest beside it.
-        device: "cpu", "cuda", or "auto" for CUDA where the runtime offers it, else the CPU; a plan runs on CUDA only.
+        device: "cpu", "cuda", or "auto" for CUDA where the runtime has it and there is a GPU, else the CPU; a plan runs
+            on CUDA only.
         threads: of ONNX Runtime's CPU provider, for one call; None: every core. A plan computes nothing on the CPU.
         trust_plan: load a plan without comparing it with its manifest's SHA-256, and one without a manifest if the
             ONNX of the same name stands beside it. A plan is executable code.
@@ -59,15 +60,15 @@ def open_engine(
     return engine
 
 
-def bundled_model_for(device: Device) -> Path:
-    """Return the path of the bundled model that runs best on a device: INT8 where a CPU multiplies integers.
+def bundled_model_for(device: Device, family: Family = "ferplus") -> Path:
+    """Return the path of the family's bundled model that runs best on a device: INT8 where a CPU multiplies integers.
 
     Raises:
         ArtifactError: the installation lacks it.
         MissingDependencyError: ONNX Runtime is not installed.
     """
     choose = _load("fer_deploy.engines.bundled:bundled_model_for", "cpu", what="choose the bundled model")
-    path: Path = choose(device)
+    path: Path = choose(device, family)
     return path
 
 

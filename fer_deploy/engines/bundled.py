@@ -2,11 +2,9 @@
 
 from pathlib import Path
 
-import onnxruntime as ort
-
-from fer_deploy.artifacts import bundled_model
+from fer_deploy.artifacts import Family, bundled_model
 from fer_deploy.engines.base import Device
-from fer_deploy.engines.onnxruntime_session import PROVIDERS
+from fer_deploy.engines.onnxruntime_device import choose_device
 from fer_deploy.spec import Precision
 
 _CPU_INFO = Path("/proc/cpuinfo")
@@ -15,15 +13,15 @@ _INTEGER_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
 FP16 is computed in FP32 on a CPU, at its speed, and half as large a file."""
 
 
-def bundled_model_for(device: Device, cpu_info: Path = _CPU_INFO) -> Path:
-    """Return the path of the bundled model for a device; "auto" as the engine understands it.
+def bundled_model_for(device: Device, family: Family = "ferplus", *, cpu_info: Path = _CPU_INFO) -> Path:
+    """Return the path of the family's bundled model for a device; "auto" as the engine understands it.
 
     Raises:
         ArtifactError: the installation lacks it.
     """
-    on_cpu = device == "cpu" or (device == "auto" and PROVIDERS["cuda"] not in ort.get_available_providers())
+    on_cpu = device in ("cpu", "auto") and choose_device(device) == "cpu"
     is_int8 = on_cpu and has_integer_products(cpu_info)
-    return bundled_model(Precision.INT8 if is_int8 else Precision.FP16)
+    return bundled_model(Precision.INT8 if is_int8 else Precision.FP16, family)
 
 
 def has_integer_products(cpu_info: Path = _CPU_INFO) -> bool:

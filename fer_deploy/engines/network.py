@@ -61,7 +61,8 @@ def open_network(path: Path, *, fix: str, device: Device = "cpu", threads: int =
         path: an `.onnx` file, or a TensorRT `.plan` (also `.engine`) that `fer-deploy build --input-shapes` made, with
             its manifest beside it.
         fix: what mends a file that is missing or damaged; ends the message.
-        device: "cpu", "cuda", or "auto" for CUDA where the runtime offers it, else the CPU; a plan runs on CUDA only.
+        device: "cpu", "cuda", or "auto" for CUDA where the runtime has it and there is a GPU, else the CPU; a plan runs
+            on CUDA only.
         threads: of one call on the CPU, the calling one among them. A plan computes nothing there.
         rewrite: makes of an `.onnx` file's bytes those that are loaded; plans are what they are.
 

@@ -47,7 +47,7 @@ class OnnxRuntimeEngine(Engine):
 
         Args:
             path: an `.onnx` file with a ModelSpec inside.
-            device: where to run; "auto" is CUDA where this build of ONNX Runtime has it, else the CPU.
+            device: where to run; "auto" is CUDA where this build has it and there is a GPU, else the CPU.
             threads: of the CPU provider, the calling one among them; None: every physical core that this process
                 may use. Engines of one process that run at the same moment must share; see `engines.threads`.
             spinning: threads wait for the next call in a loop: a fifth less latency on two cores, as long as nothing
@@ -66,7 +66,7 @@ class OnnxRuntimeEngine(Engine):
             opened = open_session(path, request._replace(optimized=False))
             _log.warning(
                 "%s is the INT8 graph for TensorRT; on a CPU it is slower than fp32. "
-                "Fix: open %s-int8-cpu.onnx instead", path, spec.architecture,
+                "Fix: open %s-int8-cpu.onnx instead", path, spec.name,
             )  # fmt: skip
         started = time.perf_counter()
         try:

@@ -4,31 +4,26 @@ ONNX Runtime falls back to the CPU at three places: where a session is made, whe
 fails. All three are shut here. Knows no ModelSpec; that is `onnxruntime`'s.
 """
 
-import sys
 from collections import Counter
 from collections.abc import Callable
-from contextlib import redirect_stdout
 from importlib import import_module
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
+from fer_deploy import telemetry
 from fer_deploy.artifacts import read_model_file
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.onnx_outline import fault_of_onnx
+from fer_deploy.engines.onnxruntime_device import PROVIDERS, choose_device
 from fer_deploy.engines.onnxruntime_memory import bound_memory
 from fer_deploy.engines.threads import choose_threads
-from fer_deploy.errors import ArtifactError, ConfigError, EngineError, MissingDependencyError
+from fer_deploy.errors import ArtifactError, EngineError, MissingDependencyError
 
-PROVIDERS: MappingProxyType[str, str] = MappingProxyType({
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "tensorrt-rtx": "NvTensorRTRTXExecutionProvider",
-})  # fmt: skip
+telemetry.switch_off_in_process()
+
 ORT_ERRORS = (
     ort_errors.EPFail, ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,
     ort_errors.ModelLoaded, ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.NotImplemented,
@@ -45,7 +40,7 @@ class SessionRequest(NamedTuple):
     """What to open a session with.
 
     Attributes:
-        device: "auto" is CUDA where this build of ONNX Runtime has it, else the CPU.
+        device: "auto" is CUDA where this build of ONNX Runtime has it and there is a GPU, else the CPU.
         threads: of the CPU provider; None: one for each core there is (`threads`).
         cuda_graph: capture CUDA graphs; CUDA only.
         spinning: threads wait for the next call in a loop; CPU only.
@@ -79,7 +74,7 @@ def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAI
         EngineError: this machine or build lacks the provider, or it does not take the whole graph.
         MissingDependencyError: the plugin of the tensorrt-rtx provider is not installed.
     """
-    device = _choose_device(request.device)
+    device = choose_device(request.device)
     provider = PROVIDERS[device]
     threads = choose_threads(request.threads) if device == "cpu" else 1  # a GPU session computes nothing on the CPU
     options = _session_options(device, threads, request)
@@ -104,25 +99,6 @@ def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAI
         "nodes": "not recorded by this version" if nodes is None else f"{nodes} of {nodes} on {provider}",
     }  # fmt: skip
     return ProvedSession(session, device, provider, settings)
-
-
-def _choose_device(device: Device) -> str:
-    if device == "tensorrt-rtx":
-        return device  # a plugin: known only once it is registered
-    available = ort.get_available_providers()
-    if device == "auto":
-        device = "cuda" if PROVIDERS["cuda"] in available else "cpu"
-    if device not in PROVIDERS:
-        raise ConfigError(f"unknown device {device!r}. Fix: one of auto, {', '.join(PROVIDERS)}")
-    if PROVIDERS[device] not in available:
-        raise EngineError(
-            f"device {device} needs {PROVIDERS[device]}; this ONNX Runtime build offers {', '.join(available)}. "
-            "Fix: pip uninstall onnxruntime; pip install 'fer-toolchain[gpu]' - or --device cpu"
-        )
-    if device != "cpu" and hasattr(ort, "preload_dlls"):
-        with redirect_stdout(sys.stderr):  # it prints what it does not find
-            ort.preload_dlls(directory="")  # CUDA and cuDNN of the nvidia-* wheels, else of the system
-    return device
 
 
 def _session_options(device: str, threads: int, request: SessionRequest) -> ort.SessionOptions:

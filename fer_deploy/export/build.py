@@ -19,7 +19,6 @@ from fer_deploy.export.plan_builder import Compiled, choose_capabilities, compil
 from fer_deploy.export.precision_proof import (
     LayerTypes,
     proof_of,
-    require_declared,
     require_kept,
     targets_of_plan,
     types_of_inspector,
@@ -152,7 +151,11 @@ def _compile_and_prove(
 ) -> tuple[Compiled, PrecisionProof]:  # fmt: skip
     compiled = compile_plan(trt, source, shapes, config, capabilities, log)
     where = f"{config.flavor.display_name} {trt.__version__} built {source.name} with another precision"
-    mend = "leave 7.5 out of --compute-capability" if "7.5" in capabilities else "another version of the flavor"
+    mend = (
+        "leave 7.5 out of --compute-capability"
+        if "7.5" in capabilities
+        else (f"another version of {config.flavor.display_name}, or run {source.name} as it is")
+    )
     if config.flavor is Flavor.TENSORRT:
         found, witness = _ask_inspector(trt, compiled.plan, shapes, config, log), "inspector"
     else:
@@ -163,9 +166,7 @@ def _compile_and_prove(
     if found is None:
         return compiled, proof_of(compiled.network, "network")
     try:
-        require_declared(found, compiled.precision, where=f"{source.claimant}the built {source.name}", mend=mend)
-        if witness == "plan":
-            require_kept(found, compiled.network, compiled.precision, where=where, mend=mend)
+        require_kept(found, compiled.network, where=where, mend=mend)
     except ExportError as err:
         raise _NotKeptError(str(err)) from err
     return compiled, proof_of(found, witness)

@@ -4,8 +4,8 @@ import contextlib
 import hashlib
 import io
 import tempfile
-from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -67,22 +67,26 @@ class Calibration:
     Attributes:
         method: see `Method`.
         num_faces: how many.
+        num_degraded: how many of those drawn were degraded, see `slices`.
         num_left_out: drawn as well, but no faces, see `outliers`.
         faces_sha256: of their pixels, in order.
         source: where they come from, in words.
         seed: of the draw.
         cache: ONNX Runtime's file of ranges.
         learned: layers whose input range was learned in quantization-aware training and replaces the measured one.
+        ranges: largest |value| by tensor that integers can hold.
     """
 
     method: Method
     num_faces: int
+    num_degraded: int
     num_left_out: int
     faces_sha256: str
     source: str
     seed: int
     cache: Path
     learned: tuple[str, ...] = ()
+    ranges: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ort_method(self) -> CalibrationMethod:
@@ -91,7 +95,8 @@ class Calibration:
 
     def record(self) -> dict[str, Any]:
         """Return plain values for reports and metadata."""
-        return {k: v for k, v in asdict(self).items() if k != "cache"} | {"learned": list(self.learned)}
+        kept = {k: v for k, v in asdict(self).items() if k not in ("cache", "ranges")}
+        return kept | {"learned": list(self.learned)}
 
 
 class FaceReader(CalibrationDataReader):  # type: ignore[misc]
@@ -152,7 +157,13 @@ def calibrate(
     sha256 = hashlib.sha256(images_nchw.tobytes()).hexdigest()
     names = tuple(layer.name for layer in layers_of(model) if layer.name in (spec.quantization or {}))
     num_left_out = int((~typical).sum())
-    return Calibration(method, len(images_nchw), num_left_out, sha256, faces.source, faces.seed, cache, names)
+    largest = {
+        name: max(abs(float(np.ravel(end)[0])) for end in data.range_value) for name, data in ranges.data.items()
+    }
+    return Calibration(
+        method=method, num_faces=len(images_nchw), num_degraded=faces.num_degraded, num_left_out=num_left_out,
+        faces_sha256=sha256, source=faces.source, seed=faces.seed, cache=cache, learned=names, ranges=largest,
+    )  # fmt: skip
 
 
 def _watched(model: onnx.ModelProto) -> tuple[str, ...]:

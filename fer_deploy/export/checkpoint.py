@@ -9,12 +9,14 @@ from torch import nn
 
 from fer_deploy.errors import ArtifactError, ConfigError
 from fer_deploy.export.faces import CalibrationFaces, JudgedFaces
+from fer_deploy.export.slices import partly_degraded
 from fer_deploy.spec import ModelSpec, spec_from_json
 from fer_deploy.vision.preprocess import images_from_boxes
 from fer_deploy.vision.types import Box
 from fer_train.checkpoint import load_release, read_spec_json
 from fer_train.data import read_faces
-from fer_train.data.faces import LABEL_SETS, Faces, labels_for
+from fer_train.data.consensus import relabel_by_votes
+from fer_train.data.faces import LABEL_SETS, LABELS_IN_WORDS, Faces, labels_for
 from fer_train.errors import FerTrainError
 
 
@@ -32,7 +34,9 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelSpec]:
     return model, spec_from_json(json.dumps(spec), where=str(path))  # labels in the order of the loaded classifier
 
 
-def load_judged_faces(path: Path, *, split: str, limit: int | None, spec: ModelSpec) -> JudgedFaces:
+def load_judged_faces(
+    path: Path, *, split: str, limit: int | None, spec: ModelSpec, ferplus: Path | None = None
+) -> JudgedFaces:
     """Return labelled faces of a split, as the deployed preprocess makes them.
 
     Args:
@@ -40,31 +44,40 @@ def load_judged_faces(path: Path, *, split: str, limit: int | None, spec: ModelS
         split: its name in the data.
         limit: at most so many, evenly spread; None: all.
         spec: of the model that will judge them.
+        ferplus: votes of FER+'s taggers; a model of FER+'s labels is then judged by their majority, on the faces that
+            have one. Without it FER2013's labels count.
 
     Raises:
         ArtifactError: unreadable data, no such split, or labels that the model does not know.
     """
-    faces = _faces_of(path, split)
-    found = JudgedFaces(_deployed(faces.images, spec), _labels_as_known(faces, path, spec), f"{split} of {path.name}")
+    faces = _faces_of(path, split, ferplus if spec.label_set == "ferplus" else None)
+    against = LABELS_IN_WORDS[faces.label_set]
+    numbered = tuple(labels_for(len(spec.labels)))  # classes of the user's own have numbers for names
+    is_numbered = spec.labels == numbered and faces.labels.max() < len(numbered)
+    names = numbered if is_numbered else LABEL_SETS[faces.label_set]
+    position = {name: i for i, name in enumerate(spec.labels)}
+    if unknown := sorted({names[label] for label in np.unique(faces.labels)} - position.keys()):
+        raise ArtifactError(
+            f"the model knows {', '.join(spec.labels)}; {path.name} is labelled {', '.join(names)}, and "
+            f"{unknown[0]} is none of the model's. Fix: a model that was trained on these labels"
+        )
+    labels = np.array([position.get(name, 0) for name in names], dtype=np.int64)[faces.labels]
+    found = JudgedFaces(_deployed(faces.images, spec), labels, f"{split} of {path.name}, {against}")
     return found if limit is None else found.at(found.positions(limit))
 
 
-def _labels_as_known(faces: Faces, path: Path, spec: ModelSpec) -> NDArray[np.int64]:
-    """Return the labels of the faces, (N,), as positions in the model's own list of labels."""
-    names, known = LABEL_SETS[faces.label_set], list(spec.labels)
-    present = [names[label] for label in np.unique(faces.labels)]
-    if known == labels_for(len(known)) and known[0] not in names and faces.labels.max() < len(known):
-        return faces.labels  # class_0, class_1, ...: numbers are all that there is
-    if missing := [name for name in present if name not in known]:
-        raise ArtifactError(
-            f"the model knows {', '.join(known)[:300]}; {path.name} is labelled {', '.join(names)}. "
-            f"Fix: data without {', '.join(missing)}, or a model that was trained on these classes"
-        )
-    return np.array([known.index(name) if name in known else -1 for name in names], dtype=np.int64)[faces.labels]
-
-
-def draw_calibration_faces(path: Path, *, split: str, count: int, seed: int, spec: ModelSpec) -> CalibrationFaces:
+def draw_calibration_faces(
+    path: Path, *, split: str, count: int, seed: int, spec: ModelSpec, degraded_share: float = 0.0
+) -> CalibrationFaces:  # fmt: skip
     """Return `count` faces of a split, drawn without replacement, as the deployed preprocess makes them.
+
+    Args:
+        path: FER2013 as CSV or folder.
+        split: its name in the data.
+        count: how many.
+        seed: of the draw, and of which of them are degraded.
+        spec: of the model whose ranges they give.
+        degraded_share: how many of them are dim, blurred and so on, see `slices`.
 
     Raises:
         ArtifactError: unreadable data or no such split.
@@ -74,12 +87,15 @@ def draw_calibration_faces(path: Path, *, split: str, count: int, seed: int, spe
     if count > len(faces):
         raise ConfigError(f"calibration_faces is {count}, but {split} of {path.name} has {len(faces)}. Fix: fewer")
     chosen = np.sort(np.random.default_rng(seed).choice(len(faces), count, replace=False))
-    return CalibrationFaces(_deployed(faces.images[chosen], spec), f"{split} of {path.name}", seed)
+    images, num_degraded = partly_degraded(_deployed(faces.images[chosen], spec), degraded_share, seed)
+    return CalibrationFaces(images, f"{split} of {path.name}", seed, num_degraded)
 
 
-def _faces_of(path: Path, split: str) -> Faces:
+def _faces_of(path: Path, split: str, ferplus: Path | None = None) -> Faces:
     try:
-        faces = read_faces(path)
+        faces = read_faces(path, ferplus=ferplus)
+        if ferplus is not None:
+            faces = relabel_by_votes(faces, train_split="")
     except FerTrainError as err:
         raise ArtifactError(str(err)) from err
     found = faces.select(faces.splits == split)

@@ -2,6 +2,7 @@
 
 import tempfile
 from collections.abc import Callable
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from fer_deploy.export.calibration import Calibration, Method, calibrate
 from fer_deploy.export.exact_engine import ExactEngine
 from fer_deploy.export.faces import CalibrationFaces
 from fer_deploy.export.quantize import Scheme, fp16_graph, int8_graph, prepared, quantizable
-from fer_deploy.export.variants import Artifact, Variant, artifact_of
-from fer_deploy.export.verify import Reference
+from fer_deploy.export.runaway import RunawayLayer, runaway_layers
+from fer_deploy.export.variants import RUNAWAY_KEY, Artifact, Variant, artifact_of
+from fer_deploy.export.verify import Limits, Reference
 from fer_deploy.spec import ModelSpec
 
 Tell = Callable[[str], None]
@@ -46,17 +48,18 @@ class Int8Maker:
     ) -> None:
         """Calibrate; `folder` keeps the ranges as long as this lives."""
         self._spec, self._tell = spec, tell
+        self._runaway: tuple[RunawayLayer, ...] | None = None
         self._model = prepared(fp32)
         tell(f"calibrating on {len(faces.images_nchw)} faces ({method})")
         self.calibration: Calibration = calibrate(self._model, spec, faces, method=method, cache=folder / "ranges.json")
 
     def artifact(
-        self, variant: Variant, reference: Reference, *, max_accuracy_drop: float
-    ) -> tuple[Artifact, NDArray[np.float32]]:
-        """Return an INT8 variant that keeps the budget, and its logits (N, C) for all faces of the reference.
+        self, variant: Variant, reference: Reference, limits: Limits
+    ) -> tuple[Artifact, NDArray[np.float32]]:  # fmt: skip
+        """Return an INT8 variant that keeps the limits, and its logits (N, C) for all faces of the reference.
 
         Raises:
-            VerificationError: not even with half of the layers in higher precision.
+            VerificationError: it does not, not even with half of the layers in higher precision.
             ExportError: the graph cannot be quantized.
         """
         scheme = variant.scheme
@@ -73,11 +76,19 @@ class Int8Maker:
             reference, layers, make, open_graph, progress=lambda layer: self._tell(f"{variant}: cost of {layer}")
         )
         self._tell(f"{variant}: accuracy")
-        kept = keep_budget(
-            reference, costs, make, open_graph, max_accuracy_drop=max_accuracy_drop, scheme=scheme
-        )  # fmt: skip
-        record: dict[str, Any] = {"scheme": scheme.value, "calibration": self.calibration.record(), **kept.record()}
+        kept = keep_budget(reference, costs, make, open_graph, limits=limits, scheme=scheme)
+        record: dict[str, Any] = {
+            "scheme": scheme.value, "calibration": self.calibration.record(), **kept.record(),
+            RUNAWAY_KEY: [asdict(found) for found in self._runaway_layers(reference)],
+        }  # fmt: skip
         return artifact_of(kept.model, self._spec, variant, record), kept.logits
+
+    def _runaway_layers(self, reference: Reference) -> tuple[RunawayLayer, ...]:
+        """Both variants have one graph and one calibration, so they are looked for once."""
+        if self._runaway is None:
+            slices = {kind: part.faces for kind, part in reference.slices.items()}
+            self._runaway = runaway_layers(self._model, self._spec.input.name, self.calibration.ranges, slices)
+        return self._runaway
 
     def _graph(self, scheme: Scheme, float_layers: tuple[str, ...]) -> onnx.ModelProto:
         quantized = int8_graph(self._model, self.calibration, scheme, float_layers=float_layers)

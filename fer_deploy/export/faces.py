@@ -44,8 +44,16 @@ class JudgedFaces:
 
 @dataclass(frozen=True, eq=False)
 class CalibrationFaces:
-    """Faces for INT8 ranges: (N, 1, H, W) uint8, drawn from training rows with a seed; `source` in words."""
+    """Faces for INT8 ranges.
+
+    Attributes:
+        images_nchw: (N, 1, H, W) uint8, drawn from training rows with a seed.
+        source: where they come from, in words.
+        seed: of the draw.
+        num_degraded: how many of them were degraded, see `slices.partly_degraded`.
+    """
 
     images_nchw: NDArray[np.uint8]
     source: str
     seed: int
+    num_degraded: int = 0

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 import onnx
 
+from fer_deploy.export.source_traces import SCOPES_KEY
+
 _PREFIX, _SUFFIX = "model.", ".weight"
-_SCOPES_KEY = "pkg.torch.onnx.name_scopes"
-"""Of a node's metadata: the modules around it, outermost first, and its own name; a list in Python's notation."""
 _SMALLEST_CHANNELS = 16
 
 
@@ -101,6 +101,6 @@ def _layer_name(weight: str, node: onnx.NodeProto) -> str:
     """Return the module: by the weight's name or, of a weight that the exporter transposed, the node's scopes."""
     stem, found, _ = weight.partition(_SUFFIX)
     if not found:
-        scopes = next((prop.value for prop in node.metadata_props if prop.key == _SCOPES_KEY), None)
+        scopes = next((prop.value for prop in node.metadata_props if prop.key == SCOPES_KEY), None)
         *_, stem, _ = ast.literal_eval(scopes) if scopes else (node.name, "")
     return stem.removeprefix(_PREFIX)

@@ -31,7 +31,7 @@ def typical_faces(
     """
     if len(images_nchw) < _FEWEST:
         return np.ones(len(images_nchw), dtype=np.bool_)
-    peaks = _peaks(model, images_nchw, input_name, tensors)
+    peaks = peaks_of(model, images_nchw, input_name, tensors)
     if not np.isfinite(peaks).all():  # for the calibrator to find and name
         return np.ones(len(images_nchw), dtype=np.bool_)
     typical = np.percentile(peaks, _TYPICAL_PERCENTILE, axis=0)
@@ -39,7 +39,7 @@ def typical_faces(
     return found
 
 
-def _peaks(
+def peaks_of(
     model: onnx.ModelProto, images_nchw: NDArray[np.uint8], input_name: str, tensors: tuple[str, ...]
 ) -> NDArray[np.float32]:
     """Return the largest |value| of each face in each tensor: (N, T)."""

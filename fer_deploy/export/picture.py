@@ -1,4 +1,4 @@
-"""The report's picture: accuracy and recall by artifact, and what each layer costs in INT8."""
+"""The report's picture: accuracy, recall and slices by artifact, and what each layer costs in INT8."""
 
 import io
 from typing import Any
@@ -6,8 +6,12 @@ from typing import Any
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from fer_deploy.export.slice_report import agreement_of, compared_entries
+
 _DPI = 110
 _ROW_INCHES = 0.24
+_WORST_AGREEMENT = 85.0
+"""Percent that the heat map of slices shows in red, and all that is less."""
 _GOOD, _BAD, _KEPT = "#2a9d8f", "#d1495b", "#b0b0b0"
 
 
@@ -15,18 +19,23 @@ def report_png(content: dict[str, Any]) -> bytes:
     """Return the PNG of a report on labelled faces."""
     quantized = [entry for entry in content["artifacts"] if entry["quantization"]]
     judged = [entry for entry in [*content["artifacts"], *content["plans"]] if entry["comparison"]]
+    sliced = compared_entries(content)
     num_layers = max((len(entry["quantization"]["layer_costs"]) for entry in quantized), default=0)
-    rows = 2 if quantized else 1
-    figure = Figure(figsize=(11, 3.6 + (1.0 + _ROW_INCHES * num_layers) * (rows - 1)), layout="constrained")
+    heights = [3.2]
+    heights += [1.4 + _ROW_INCHES * len(content["slices"])] if sliced else []
+    heights += [1.0 + _ROW_INCHES * num_layers] if quantized else []
+    figure = Figure(figsize=(11, sum(heights) + 0.4), layout="constrained")
     FigureCanvasAgg(figure)
-    heights = [3.2, 1.0 + _ROW_INCHES * num_layers][:rows]
-    upper, *lower = figure.subfigures(rows, 1, height_ratios=heights, squeeze=False)[:, 0]
-    axes = [*upper.subplots(1, 2), *(lower[0].subplots(1, len(quantized), squeeze=False)[0] if lower else ())]
+    upper, *lower = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     figure.suptitle(f"{content['checkpoint']['name']} on {content['reference']['faces']}")
-    _draw_accuracy(axes[0], judged, content)
-    _draw_recall(axes[1], judged)
-    for axis, entry in zip(axes[2:], quantized, strict=True):
-        _draw_costs(axis, entry)
+    left, right = upper.subplots(1, 2)
+    _draw_accuracy(left, judged, content)
+    _draw_recall(right, judged)
+    if sliced:
+        _draw_slices(lower[0].subplots(1, 1), sliced, content)
+    if quantized:
+        for axis, entry in zip(lower[-1].subplots(1, len(quantized), squeeze=False)[0], quantized, strict=True):
+            _draw_costs(axis, entry)
     png = io.BytesIO()
     figure.savefig(png, dpi=_DPI, format="png")
     return png.getvalue()
@@ -61,6 +70,18 @@ def _draw_recall(axis: Any, judged: list[dict[str, Any]]) -> None:
     axis.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=8)
     axis.set_yticks(range(len(judged)), [entry["name"] for entry in judged], fontsize=8)
     axis.set_title("recall by emotion, change in points", fontsize=9)
+
+
+def _draw_slices(axis: Any, sliced: list[dict[str, Any]], content: dict[str, Any]) -> None:
+    names = [part["slice"] for part in content["slices"]]
+    table = [[100 * agreement_of(entry, name) for entry in sliced] for name in names]
+    axis.imshow(table, cmap="RdYlGn", vmin=_WORST_AGREEMENT, vmax=100, aspect="auto")
+    for row, values in enumerate(table):
+        for column, value in enumerate(values):
+            axis.annotate(f"{value:.1f}", (column, row), ha="center", va="center", fontsize=8)
+    axis.set_xticks(range(len(sliced)), [entry["name"] for entry in sliced], fontsize=8)
+    axis.set_yticks(range(len(names)), names, fontsize=8)
+    axis.set_title("same emotion as PyTorch by slice, % of faces", fontsize=9)
 
 
 def _draw_costs(axis: Any, entry: dict[str, Any]) -> None:

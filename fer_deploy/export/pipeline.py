@@ -1,4 +1,8 @@
-"""export: a checkpoint in; every variant, its plan and the proof out. All take their names together, or none does."""
+"""export: a checkpoint in; every variant, its plan and the proof out.
+
+What holds its limits takes its name, together with the report. A variant or a plan that fails keeps none of the others
+back: the report and the exit code say what failed. Without a sound FP32 graph there is nothing, for all are made of it.
+"""
 
 import tempfile
 from collections.abc import Callable, Iterator
@@ -12,15 +16,18 @@ import numpy as np
 import onnx
 from numpy.typing import NDArray
 
-from fer_deploy.errors import EngineError, ExportError, VerificationError
+from fer_deploy.errors import EngineError, ExportError, FerDeployError, VerificationError
 from fer_deploy.export.checkpoint import draw_calibration_faces, load_checkpoint, load_judged_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.convert import Int8Maker, fp16_artifact, open_artifact
 from fer_deploy.export.faces import CalibrationFaces, JudgedFaces
+from fer_deploy.export.judging import notes_on, slices_of
+from fer_deploy.export.plan_builder import choose_capabilities
 from fer_deploy.export.plans import BuiltPlan, build_and_judge
 from fer_deploy.export.portrait import SOURCE, portrait_faces
 from fer_deploy.export.publish import drafted, rename_together, write_together
 from fer_deploy.export.report import Report, report_files
+from fer_deploy.export.tensorrt_module import load_tensorrt
 from fer_deploy.export.to_onnx import write_onnx
 from fer_deploy.export.torch_engine import DeployedGraph, TorchEngine
 from fer_deploy.export.triton import drafted_models
@@ -58,8 +65,8 @@ class Exported:
 def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
     """Write the variants of a checkpoint, their plans and a report (Markdown, PNG, JSON) into `config.out`.
 
-    Each is held against PyTorch before anything takes its name; on a failure the artifacts in `config.out` are as they
-    were, and `report-failed.*` says which stage broke which limit.
+    Each is compared with PyTorch before anything takes its name. A variant or plan that fails is not written, and an
+    older file of its name stays; the others are. Where nothing is written, `report-failed.*` says why.
 
     Args:
         config: what to make and what it may lose.
@@ -67,28 +74,36 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
 
     Raises:
         ConfigError: contradictory settings.
-        ArtifactError: the checkpoint or the data cannot be used.
+        ArtifactError: the checkpoint, the data or the clip cannot be used.
+        MissingDependencyError: the flavor of the plans is not installed.
         ExportError: no valid graph or plan came out, or a folder cannot be written.
         VerificationError: an artifact broke a limit.
     """
     model, spec = load_checkpoint(config.checkpoint)
+    if config.build is not None:
+        choose_capabilities(load_tensorrt(config.build.flavor), config.build)
     faces, calibration = judged_faces(config, spec), _calibration_faces(config, spec)
-    tell(f"PyTorch on {len(faces)} faces ({faces.source})")
+    slices = slices_of(config, faces, spec)
+    notes = notes_on(config, config.chosen, faces, slices, spec)
+    for note in notes:
+        tell(f"note: {note}")
+    tell(f"PyTorch on {len(faces)} faces ({faces.source}) and {len(slices)} slices of them")
     with TorchEngine.open(config.checkpoint, device="cpu") as engine:
-        reference = Reference.of(engine, faces)
+        reference = Reference.of(engine, faces, slices)
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             tell("fp32")
             write_onnx(DeployedGraph(model, spec).eval(), spec, folder / "fp32.onnx", opset=config.opset)
             fp32 = onnx.load(folder / "fp32.onnx", load_external_data=False)
-            run = _Run(config, reference, folder, tell)
-            run.judge(artifact_of(fp32, spec, Variant.FP32, {}))
+            run = _Run(config, reference, folder, tell, notes)
+            with run.attempt(f"{spec.name}-fp32.onnx (stage onnx)"):
+                run.judge(artifact_of(fp32, spec, Variant.FP32, {}))
+            run.require_fp32()
             run.make_rest(fp32, spec, calibration)
-            run.require_kept(())
-            plans = run.build_plans()
-            report = run.report(plans)
-            return _publish(config, run, plans, report)
+            run.build_plans()
+            run.require_something()
+            return _publish(config, run)
     except OSError as err:
         raise ExportError(
             f"cannot write temporary files into {tempfile.gettempdir()}: {err.strerror or err}. No artifact was "
@@ -100,7 +115,7 @@ def judged_faces(config: ExportConfig, spec: ModelSpec) -> JudgedFaces:
     """Return the faces that the config names, or those of the portrait."""
     if config.data is None:
         return JudgedFaces(portrait_faces(spec.input), None, SOURCE)
-    return load_judged_faces(config.data, split=config.split, limit=config.num_faces, spec=spec)
+    return load_judged_faces(config.data, split=config.split, limit=config.num_faces, spec=spec, ferplus=config.ferplus)
 
 
 def _calibration_faces(config: ExportConfig, spec: ModelSpec) -> CalibrationFaces | None:
@@ -108,104 +123,140 @@ def _calibration_faces(config: ExportConfig, spec: ModelSpec) -> CalibrationFace
     if config.data is None or not any(variant.scheme for variant in config.chosen):
         return None
     how = config.calibration
-    return draw_calibration_faces(config.data, split=how.split, count=how.num_faces, seed=how.seed, spec=spec)
+    return draw_calibration_faces(
+        config.data, split=how.split, count=how.num_faces, seed=how.seed, spec=spec, degraded_share=how.degraded_share
+    )
+
+
+@dataclass(frozen=True)
+class _Failure:
+    """What kept an artifact or a plan from being written, in words, and the error to raise for it."""
+
+    text: str
+    kind: type[FerDeployError]
 
 
 class _Run:
-    """The artifacts of one export, as they are made and judged."""
+    """The artifacts and plans of one export, as they are made and judged."""
 
-    def __init__(self, config: ExportConfig, reference: Reference, folder: Path, tell: Tell) -> None:
-        self.config, self.reference, self.folder, self.tell = config, reference, folder, tell
+    def __init__(
+        self, config: ExportConfig, reference: Reference, folder: Path, tell: Tell, notes: tuple[str, ...]
+    ) -> None:  # fmt: skip
+        self.config, self.reference, self.folder, self.tell, self.notes = config, reference, folder, tell, notes
         self.artifacts: list[Artifact] = []
         self.comparisons: list[Comparison] = []
+        self.plans: list[BuiltPlan] = []
+        self.failures: list[_Failure] = []
+
+    @contextmanager
+    def attempt(self, what: str) -> Iterator[None]:
+        """Keep an error as a failure, so that what else was asked for is made all the same."""
+        try:
+            yield
+        except (EngineError, VerificationError) as err:
+            self.failures.append(_Failure(f"{what}: {err}", VerificationError))
+        except FerDeployError as err:
+            self.failures.append(_Failure(f"{what}: {err}", type(err)))
 
     def judge(self, artifact: Artifact, logits: NDArray[np.float32] | None = None) -> None:
-        """Compare; a broken FP32 ends the export, for all others are made from it.
+        """Compare; a broken limit is a failure.
 
         Args:
             artifact: gets what is found into its spec.
             logits: (N, C), its own for all faces where they are known already.
         """
         stage = "onnx" if artifact.variant is Variant.FP32 else "converted"
-        with self._gate(f"{artifact.name} (stage {stage})"), open_artifact(artifact) as engine:
+        with open_artifact(artifact) as engine:
             found = compare(self.reference, engine, artifact=artifact.name, stage=stage, logits=logits)
-        limits = self.config.limits_of(artifact.variant)
         artifact = artifact.measured(found.for_spec(self.reference))
-        self.artifacts.append(artifact)
-        self.comparisons.append(replace(found, breaches=breaches_of(found, limits)))
+        found = replace(found, breaches=breaches_of(found, self.config.limits_of(artifact.variant)))
         onnx.save_model(artifact.model, self.folder / artifact.name)
-        if artifact.variant is Variant.FP32:
-            self.require_kept(())
+        self.artifacts.append(artifact)
+        self.comparisons.append(found)
+        self._note_breaches(found)
 
     def make_rest(self, fp32: onnx.ModelProto, spec: ModelSpec, faces: CalibrationFaces | None) -> None:
         """Make and judge the other variants that were asked for; INT8 where there are faces for its ranges."""
-        chosen = self.config.chosen
+        chosen, limits_of = self.config.chosen, self.config.limits_of
         if Variant.FP16 in chosen:
             self.tell("fp16")
-            self.judge(fp16_artifact(fp32, spec))
+            with self.attempt(f"{spec.name}-fp16.onnx (stage converted)"):
+                self.judge(fp16_artifact(fp32, spec))
         wanted = [variant for variant in chosen if variant.scheme is not None]
         if not wanted or faces is None:
             return
-        maker = Int8Maker(fp32, spec, faces, self.config.calibration.method, self.folder, self.tell)
-        for variant in wanted:
-            with self._gate(f"{spec.architecture}-{variant}.onnx (stage converted)"):
-                made, logits = maker.artifact(variant, self.reference, max_accuracy_drop=self.config.max_accuracy_drop)
-            self.judge(made, logits)
+        names = ", ".join(f"{spec.name}-{variant}.onnx" for variant in wanted)
+        with self.attempt(f"{names} (stage converted)"):
+            maker = Int8Maker(fp32, spec, faces, self.config.calibration.method, self.folder, self.tell)
+            for variant in wanted:
+                with self.attempt(f"{spec.name}-{variant}.onnx (stage converted)"):
+                    self.judge(*maker.artifact(variant, self.reference, limits_of(variant)))
 
-    def build_plans(self) -> tuple[BuiltPlan, ...]:
-        """Build and, where this machine can run them, judge the plans."""
+    def build_plans(self) -> None:
+        """Build the plans of all sound artifacts and, where this machine can run them, judge them."""
         if self.config.build is None:
-            return ()
-        plans: list[BuiltPlan] = []
-        for artifact in self.written:
+            return
+        for artifact in self.sound_artifacts:
             if artifact.variant.is_for_tensorrt:
                 path = self.folder / artifact.name
                 self.tell(f"plan of {path.name}")
-                limits = self.config.limits_of(artifact.variant)
-                with self._gate(f"{path.stem}.plan (stage engine)", tuple(plans)):
-                    plans.append(build_and_judge(path, self.config.build, self.reference, limits))
-        return tuple(plans)
+                with self.attempt(f"{path.stem}.plan (stage engine)"):
+                    limits = self.config.limits_of(artifact.variant)
+                    self.plans.append(build_and_judge(path, self.config.build, self.reference, limits))
+                    if self.plans[-1].comparison is not None:
+                        self._note_breaches(self.plans[-1].comparison)
 
     @property
-    def written(self) -> list[Artifact]:
-        """The artifacts that were asked for; FP32 is always made."""
-        return [artifact for artifact in self.artifacts if artifact.variant in self.config.chosen]
+    def sound_artifacts(self) -> list[Artifact]:
+        """The artifacts that were asked for and keep their limits; FP32 is always made."""
+        return [
+            artifact
+            for artifact, found in zip(self.artifacts, self.comparisons, strict=True)
+            if artifact.variant in self.config.chosen and not found.breaches
+        ]
 
-    def report(self, plans: tuple[BuiltPlan, ...]) -> Report:
-        """Return the report of an export whose limits all hold."""
-        self.require_kept(plans)
-        return self._report(plans)
+    @property
+    def sound_plans(self) -> list[BuiltPlan]:
+        """The plans that keep their limits, or could not be run here."""
+        return [plan for plan in self.plans if plan.comparison is None or not plan.comparison.breaches]
 
-    def _report(self, plans: tuple[BuiltPlan, ...]) -> Report:
-        return Report.of(self.config, self.reference, self.artifacts, self.comparisons, plans, self.folder)
+    def report(self) -> Report:
+        """Return the report of all that was made, and of what failed."""
+        report = Report.of(self.config, self.reference, self.artifacts, self.comparisons, self.plans, self.folder)
+        failure = "; ".join(failure.text for failure in self.failures) or None
+        written = {artifact.name for artifact in self.sound_artifacts} | {plan.path.name for plan in self.sound_plans}
+        return report.with_outcome(failure=failure, written=written, notes=self.notes)
 
-    def require_kept(self, plans: tuple[BuiltPlan, ...]) -> None:
-        """Raise for the first stage that broke a limit, after a report of all that was found."""
-        found = [*self.comparisons, *(plan.comparison for plan in plans if plan.comparison is not None)]
-        guilty = next((comparison for comparison in found if comparison.breaches), None)
-        if guilty is None:
-            return
-        failure = (
-            f"{guilty.artifact} (stage {guilty.stage}) differs from PyTorch on {guilty.num_faces} faces "
-            f"({self.reference.faces.source}): {'; '.join(guilty.breaches)}"
-        )
-        written = self._write_failed(failure, plans)
-        raise VerificationError(f"{failure}. {written} Fix: other limits in the config, or another checkpoint")
+    def require_fp32(self) -> None:
+        """Raise where FP32 failed, after a report of it: all others would be made from it."""
+        if self.failures:
+            raise self.error(self._write_failed())
 
-    @contextmanager
-    def _gate(self, what: str, plans: tuple[BuiltPlan, ...] = ()) -> Iterator[None]:
-        """Make what keeps an artifact from being judged a failed export; an earlier breach comes first."""
-        try:
-            yield
-        except (EngineError, VerificationError) as err:
-            self.require_kept(plans)
-            failure = f"{what}: {err}"
-            raise VerificationError(f"{failure}\n{self._write_failed(failure, plans)}") from err
+    def require_something(self) -> None:
+        """Raise where there is nothing to write, after a report of all that was found."""
+        if self.failures and not self.sound_artifacts:
+            raise self.error(self._write_failed())
 
-    def _write_failed(self, failure: str, plans: tuple[BuiltPlan, ...]) -> str:
+    def error(self, outcome: str) -> FerDeployError:
+        """Return the error of the first failure, with all of them in words.
+
+        Args:
+            outcome: what was written, in words.
+        """
+        texts = "\n".join(failure.text for failure in self.failures)
+        return self.failures[0].kind(f"{texts}\n{outcome}")
+
+    def _note_breaches(self, found: Comparison) -> None:
+        if found.breaches:
+            self.failures.append(_Failure(
+                f"{found.artifact} (stage {found.stage}) differs from PyTorch on {found.num_faces} faces "
+                f"({self.reference.faces.source}): {'; '.join(found.breaches)}. Fix: other limits in the config, or "
+                "another checkpoint", VerificationError,
+            ))  # fmt: skip
+
+    def _write_failed(self) -> str:
         """Write `report-failed.*` and return where it is, in words; a full disk must not hide the failure."""
-        report = Report(self._report(plans).content | {"failure": failure})
-        files = report_files(report, FAILED_REPORT)
+        files = report_files(self.report(), FAILED_REPORT)
         try:
             write_together({self.config.out / name: content for name, content in files.items()})
         except ExportError as err:
@@ -213,31 +264,36 @@ class _Run:
         return f"No artifact was written. See {self.config.out / FAILED_REPORT}.md."
 
 
-def _publish(config: ExportConfig, run: _Run, plans: tuple[BuiltPlan, ...], report: Report) -> Exported:
-    """Give everything its name at once: models, plans, report and, if asked for, the Triton repository."""
-    files = {config.out / artifact.name: (run.folder / artifact.name).read_bytes() for artifact in run.written}
-    models = tuple(files)
+def _publish(config: ExportConfig, run: _Run) -> Exported:
+    """Give everything that is sound its name at once: models, plans, report and, if asked for, the Triton repository.
+
+    Raises:
+        FerDeployError: something failed; what is sound has been written.
+    """
+    files = {config.out / artifact.name: (run.folder / artifact.name).read_bytes() for artifact in run.sound_artifacts}
+    models, plans = tuple(files), run.sound_plans
     for plan in plans:
         files |= {config.out / path.name: path.read_bytes() for path in plan.files}
-    files |= {config.out / name: content for name, content in report_files(report, REPORT).items()}
+    files |= {config.out / name: content for name, content in report_files(run.report(), REPORT).items()}
     with ExitStack() as stack:
-        drafts = [stack.enter_context(served) for served in _served(config, run, plans)]
+        drafts = [stack.enter_context(served) for served in _served(config, run)]
         rename_together(reduce(or_, drafts, stack.enter_context(drafted(files))))
     for failed in config.out.glob(f"{FAILED_REPORT}.*"):
         failed.unlink()
     built = tuple(config.out / plan.path.name for plan in plans)
+    if run.failures:
+        names = ", ".join(path.name for path in (*models, *built))
+        raise run.error(f"Written all the same: {names} in {config.out}. See {config.out / REPORT}.md.")
     return Exported(models, built, config.out / f"{REPORT}.md", tuple(run.comparisons))
 
 
-def _served(
-    config: ExportConfig, run: _Run, plans: tuple[BuiltPlan, ...]
-) -> Iterator[AbstractContextManager[dict[Path, Path]]]:
+def _served(config: ExportConfig, run: _Run) -> Iterator[AbstractContextManager[dict[Path, Path]]]:
     """Return the Triton models: plans that its TensorRT backend loads, graphs that ONNX Runtime is fast with."""
     if config.triton is None:
         return
-    graphs = {artifact.variant: run.folder / artifact.name for artifact in run.written}
+    graphs = {artifact.variant: run.folder / artifact.name for artifact in run.sound_artifacts}
     on_any = [graphs[variant] for variant in (Variant.FP32, Variant.FP16) if variant in graphs]
-    loadable = [plan.path for plan in plans if plan.manifest.flavor is Flavor.TENSORRT]
+    loadable = [plan.path for plan in run.sound_plans if plan.manifest.flavor is Flavor.TENSORRT]
     if on_any or loadable:
         yield drafted_models([*on_any, *loadable], config.triton)
     if Variant.INT8_CPU in graphs:

@@ -99,7 +99,8 @@ def _proved(source: OnnxFile, types: LayerTypes) -> Precision:
     if source.declared is None:
         return precision_of(types, where=source.name, mend=source.mend)
     where = f"{source.claimant}{source.name}"
-    require_declared(types, source.declared, where=where, mend="fer-deploy quantize, or export")
+    mend = "export the checkpoint again, or build its model of another precision"
+    require_declared(types, source.declared, where=where, mend=mend)
     return source.declared
 
 

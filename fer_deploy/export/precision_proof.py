@@ -1,15 +1,18 @@
-"""In which types a plan's convolutions compute, and whether that is what its ModelSpec says.
+"""In which types a plan's convolutions compute, and whether that is what its graph and its ModelSpec say.
 
 Three witnesses, the best that can be heard on this machine: the engine inspector (needs a GPU); the text of the
 compiled program inside a plan of TensorRT for RTX (an undocumented format, read from 1.7.1; needs nothing); the
 strongly typed network, which says what was asked for, not what was compiled.
+
+A graph declares the type of each convolution, and the plan is held to that, layer by layer: an INT8 graph may keep any
+number of layers in FP16, and then just these are Half in the plan.
 """
 
 import json
 import re
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from fer_deploy.errors import ExportError
@@ -17,9 +20,12 @@ from fer_deploy.manifest import PrecisionProof
 from fer_deploy.spec import Precision
 
 _TYPES = {Precision.FP32: "Float", Precision.FP16: "Half", Precision.INT8: "Int8"}
+"""From the highest to the lowest."""
 _TENSOR = re.compile(rb'tensor=\{[^\n]*? name="([^"\n]+)"[^\n]*? type=(\w+) \}')
 _OPERATION = re.compile(rb'\n\s*(\w+)=\{ name=[^\n]*? output(?:_args)?=\{ ?"([^"\n]+)"')
-_CONVOLUTION = re.compile(rb'corrltn=\{ name="[^"\n]+" output=\{[^}\n]*\} input=\{ ?"([^"\n]+)"')
+_CONVOLUTION = re.compile(rb'corrltn=\{ name="([^"\n]+)" output=\{[^}\n]*\} input=\{ ?"([^"\n]+)"')
+_ONNX_LAYER = re.compile(r"\[ONNX Layer: ([^\]]+)\]")
+_NUM_SHOWN = 5
 _BOOKKEEPING = (b"copy", b"memset")
 _OF_SHAPES = ("Bool", "Int64")  # a plan also holds the arithmetic of its dynamic batch
 _TARGETS = re.compile(rb"accelerators=\{((?:sm\d+ )+)\}")
@@ -27,10 +33,17 @@ _TARGETS = re.compile(rb"accelerators=\{((?:sm\d+ )+)\}")
 
 @dataclass(frozen=True)
 class LayerTypes:
-    """Number of convolutions and of layers by type, such as {"Half": 8}, with TensorRT's names of the types."""
+    """Types in which a network or a plan computes, with TensorRT's names of them.
+
+    Attributes:
+        convolutions: their number by type, such as {"Half": 8}.
+        layers: the number of all layers by type.
+        by_name: type of each convolution by the name of its ONNX node, as far as the witness knows names.
+    """
 
     convolutions: dict[str, int]
     layers: dict[str, int]
+    by_name: dict[str, str] = field(default_factory=dict, compare=False)
 
 
 def types_of_network(trt: Any, network: Any) -> LayerTypes:
@@ -49,29 +62,41 @@ def types_of_network(trt: Any, network: Any) -> LayerTypes:
         layer.num_inputs > 1 and is_dequantized(layer.get_input(0)) and is_dequantized(layer.get_input(1))
         for layer in convolutions
     ]
+    types = ["Int8" if int8 else _name_of(layer) for layer, int8 in zip(convolutions, quantized, strict=True)]
     return LayerTypes(
-        _count("Int8" if int8 else _name_of(layer) for layer, int8 in zip(convolutions, quantized, strict=True)),
+        _count(types),
         _count(_name_of(layer) for layer in layers if layer.type != trt.LayerType.CONSTANT and layer.num_outputs),
+        {str(layer.name): name for layer, name in zip(convolutions, types, strict=True)},
     )
 
 
 def types_of_plan(plan: bytes) -> LayerTypes | None:
     """Count the compiled program in a plan of TensorRT for RTX; None where its text is not of the known form."""
     types = {match[1]: match[2].decode().capitalize() for match in _TENSOR.finditer(plan)}
-    convolutions = [types.get(match[1], "Unknown") for match in _CONVOLUTION.finditer(plan)]
+    found = [(match[1], types.get(match[2], "Unknown")) for match in _CONVOLUTION.finditer(plan)]
+    convolutions = [name for _, name in found]
     if not convolutions or "Unknown" in convolutions:
         return None
     outputs = [types.get(match[2]) for match in _OPERATION.finditer(plan) if match[1] not in _BOOKKEEPING]
-    return LayerTypes(_count(convolutions), _count(name for name in outputs if name and name not in _OF_SHAPES))
+    by_name = {node.decode(errors="replace"): name for node, name in found}
+    return LayerTypes(
+        _count(convolutions), _count(name for name in outputs if name and name not in _OF_SHAPES), by_name
+    )
 
 
 def types_of_inspector(report: str) -> LayerTypes | None:
     """Count the JSON of `get_engine_information`; None where it names layers only, or types of no convolution."""
     entries = [entry for entry in json.loads(report).get("Layers", []) if isinstance(entry, dict)]
-    convolutions = [_input_type(entry) for entry in entries if re.search("conv|corr", _kind(entry), re.IGNORECASE)]
-    if not convolutions or "Unknown" in convolutions:
+    convolutions = [entry for entry in entries if re.search("conv|corr", _kind(entry), re.IGNORECASE)]
+    types = [_input_type(entry) for entry in convolutions]
+    if not types or "Unknown" in types:
         return None
-    return LayerTypes(_count(convolutions), _count(_type_in(entry.get("Outputs")) for entry in entries))
+    by_name = {
+        node: name
+        for entry, name in zip(convolutions, types, strict=True)
+        for node in _ONNX_LAYER.findall(str(entry.get("Metadata", "")))
+    }
+    return LayerTypes(_count(types), _count(_type_in(entry.get("Outputs")) for entry in entries), by_name)
 
 
 def targets_of_plan(plan: bytes) -> tuple[str, ...] | None:
@@ -83,19 +108,18 @@ def targets_of_plan(plan: bytes) -> tuple[str, ...] | None:
 
 
 def require_declared(found: LayerTypes, declared: Precision, *, where: str, mend: str) -> None:
-    """Hold a network against its ModelSpec.
+    """Compare a network with the precision that its ModelSpec says.
 
-    For fp32 every convolution must be Float; for fp16 and int8 more than half must be of that type, since a graph may
-    keep sensitive layers higher.
+    That is the lowest precision of any convolution; a graph may keep any number of layers in a higher one.
 
     Raises:
-        ExportError: there is no convolution, or they are of another type: a silent FP32, or a mislabelled file.
+        ExportError: there is no convolution, none of that type, or one of a lower: the file says what it is not.
     """
     wanted, total = _TYPES[declared], sum(found.convolutions.values())
     if not total:
         raise ExportError(f"{where} has no convolution, so its precision cannot be proved. Fix: {mend}")
-    num = found.convolutions.get(wanted, 0)
-    if not _is_of(found, declared):
+    if _lowest(found) is not declared:
+        num = found.convolutions.get(wanted, 0)
         raise ExportError(
             f"{where} says precision {declared}, but {num} of {total} convolutions are {wanted} "
             f"({describe_types(found.convolutions)}). Fix: {mend}"
@@ -103,35 +127,47 @@ def require_declared(found: LayerTypes, declared: Precision, *, where: str, mend
 
 
 def precision_of(found: LayerTypes, *, where: str, mend: str) -> Precision:
-    """Return the precision that a network without ModelSpec has: the one that `require_declared` would accept.
+    """Return the lowest precision of a network without ModelSpec, the one that `require_declared` would accept.
 
     Raises:
-        ExportError: there is no convolution, or they are so mixed that there is none.
+        ExportError: there is no convolution, or one of a type that no ModelSpec names.
     """
-    of_that = [precision for precision in Precision if found.convolutions and _is_of(found, precision)]
-    if not of_that:
+    lowest = _lowest(found)
+    if lowest is None:
         raise ExportError(
-            f"{where} has the convolutions {describe_types(found.convolutions)}; to prove a precision, all must be "
-            f"Float or more than half Half or Int8. Fix: {mend}"
+            f"{where} has the convolutions {describe_types(found.convolutions)}; to prove a precision, there must be "
+            f"some and each must be Float, Half or Int8. Fix: {mend}"
         )
-    return of_that[0]
+    return lowest
 
 
-def require_kept(compiled: LayerTypes, asked: LayerTypes, declared: Precision, *, where: str, mend: str) -> None:
-    """Hold a compiled plan against its network: no more convolutions of a type other than the declared one.
+def require_kept(compiled: LayerTypes, asked: LayerTypes, *, where: str, mend: str) -> None:
+    """Compare a compiled plan with its network: each convolution computes in the type that the graph gives it.
 
-    Fewer there may be: equal ones beside each other are merged.
+    Where the plan names its convolutions, by name; the others by number. Fewer there may be, because equal ones beside
+    each other are merged and some become other operations.
 
     Raises:
-        ExportError: the builder compiled convolutions to another type than the graph has.
+        ExportError: the builder compiled a convolution to another type than the graph has.
     """
-    wanted = _TYPES[declared]
-    strangers = [sum(n for name, n in t.convolutions.items() if name != wanted) for t in (compiled, asked)]
-    if strangers[0] > strangers[1]:
-        raise ExportError(
-            f"{where}: the network's convolutions are {describe_types(asked.convolutions)}, "
-            f"the compiled ones {describe_types(compiled.convolutions)}. Fix: {mend}"
-        )
+    others = [
+        f"{name} is {kind} instead of {asked.by_name[name]}"
+        for name, kind in compiled.by_name.items()
+        if asked.by_name.get(name, kind) != kind
+    ]
+    if others:
+        more = f" and {len(others) - _NUM_SHOWN} more" if len(others) > _NUM_SHOWN else ""
+        what = ", ".join(others[:_NUM_SHOWN]) + more
+        raise ExportError(f"{where}: {what}; {_both(compiled, asked)}. Fix: {mend}")
+    if any(number > asked.convolutions.get(kind, 0) for kind, number in compiled.convolutions.items()):
+        raise ExportError(f"{where}: {_both(compiled, asked)}. Fix: {mend}")
+
+
+def _both(compiled: LayerTypes, asked: LayerTypes) -> str:
+    return (
+        f"the network's convolutions are {describe_types(asked.convolutions)}, "
+        f"the compiled ones {describe_types(compiled.convolutions)}"
+    )
 
 
 def proof_of(types: LayerTypes, source: Any) -> PrecisionProof:
@@ -144,9 +180,12 @@ def describe_types(counts: dict[str, int]) -> str:
     return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"
 
 
-def _is_of(found: LayerTypes, precision: Precision) -> bool:
-    num, total = found.convolutions.get(_TYPES[precision], 0), sum(found.convolutions.values())
-    return num == total if precision is Precision.FP32 else 2 * num > total
+def _lowest(found: LayerTypes) -> Precision | None:
+    """Return the lowest precision of any convolution; None: there is none, or one of an unknown type."""
+    if not found.convolutions or found.convolutions.keys() - set(_TYPES.values()):
+        return None
+    of_that = [precision for precision, kind in _TYPES.items() if kind in found.convolutions]
+    return of_that[-1]
 
 
 def _count(names: Iterable[str]) -> dict[str, int]:

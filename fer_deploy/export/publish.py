@@ -1,4 +1,4 @@
-"""Files and folders that belong together appear under their names together, or none of them does."""
+"""Several files and folders that get their names together, or none of them does; of one file see `durable`."""
 
 import os
 import shutil
@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
+from fer_deploy.durable import sync, sync_names
 from fer_deploy.errors import ExportError
 
 
@@ -36,7 +37,8 @@ def drafted(files: Mapping[Path, bytes], *, flag: str = "--out") -> Iterator[dic
     (folder,) = {path.parent for path in files}
     with drafts_in(folder, flag=flag, names=", ".join(path.name for path in files)) as drafts:
         for path, content in files.items():
-            _write_synced(drafts / path.name, content)
+            (drafts / path.name).write_bytes(content)
+            sync(drafts / path.name)
         yield {drafts / path.name: path for path in files}
 
 
@@ -96,7 +98,7 @@ def rename_together(drafts: Mapping[Path, Path]) -> None:
                 ) from err
             taken.append(final)
         for folder in {final.parent for final in drafts.values()}:
-            sync_folder(folder)
+            sync_names(folder)
     except BaseException:
         _bring_back(taken, kept)
         raise
@@ -123,21 +125,3 @@ def _bring_back(taken: list[Path], kept: Mapping[Path, Path]) -> None:
     for final, old in kept.items():
         if final in taken or not final.exists():
             os.replace(old, final)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make renames last; file systems that cannot sync a folder do it on their own."""
-    if not hasattr(os, "O_DIRECTORY"):
-        return
-    handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
-
-
-def _write_synced(path: Path, content: bytes) -> None:
-    with path.open("wb") as file:
-        file.write(content)
-        file.flush()
-        os.fsync(file.fileno())

@@ -1,7 +1,7 @@
 """The report of an export: what each artifact is, how near it comes to PyTorch, and what INT8 costs layer by layer."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,8 @@ from fer_deploy.artifacts import file_sha256
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.picture import report_png
 from fer_deploy.export.plans import BuiltPlan
+from fer_deploy.export.slice_report import runaway_lines, slice_lines
+from fer_deploy.export.slices import DESCRIPTIONS
 from fer_deploy.export.variants import Artifact
 from fer_deploy.export.verify import Comparison, Reference
 
@@ -42,6 +44,12 @@ class Report:
             "opset": config.opset,
             "max_accuracy_drop": config.max_accuracy_drop,
             "failure": None,
+            "notes": [],
+            "slices": [
+                {"slice": kind.value, "made": DESCRIPTIONS[kind], "num_faces": len(part.faces),
+                 "faces": part.faces.source}
+                for kind, part in reference.slices.items()
+            ],
             "reference": {
                 "engine": reference.description, "faces": reference.faces.source, "num_faces": len(reference.faces),
                 "faces_sha256": reference.faces.sha256(), "scores": None if scores is None else asdict(scores),
@@ -61,6 +69,16 @@ class Report:
                 for plan in plans
             ],
         })  # fmt: skip
+
+    def with_outcome(
+        self, *, failure: str | None = None, written: Collection[str] | None = None, notes: Sequence[str] = ()
+    ) -> "Report":  # fmt: skip
+        """Return the same with what failed, in words, which files are written, by name, and notes on the limits."""
+        content = dict(self.content) | {"failure": failure, "notes": list(notes)}
+        if written is not None:
+            for kind in ("artifacts", "plans"):
+                content[kind] = [entry | {"written": entry["name"] in written} for entry in content[kind]]
+        return Report(content)
 
 
 def _described(path: Path, comparison: Comparison | None) -> dict[str, Any]:
@@ -95,8 +113,10 @@ def as_markdown(content: dict[str, Any], picture: str) -> str:
         lines += [f"PyTorch: accuracy {scores['accuracy']:.2f} %, macro-F1 {scores['macro_f1']:.2f} %.", ""]
         lines += [f"![accuracy, recall and layer costs]({picture})", ""] if content["artifacts"] else []
     lines += [f"**Failed:** {content['failure']}", ""] if content["failure"] else []
+    lines += [line for note in content["notes"] for line in (f"Note: {note}.", "")]
     lines += [*_table(content), ""]
     lines += _breach_lines(content)
+    lines += slice_lines(content)
     for entry in content["artifacts"]:
         if entry["quantization"]:
             lines += _quantization_lines(entry["name"], entry["quantization"])
@@ -114,7 +134,8 @@ def _table(content: dict[str, Any]) -> list[str]:
     for entry in [*content["artifacts"], *content["plans"]]:
         found = entry["comparison"]
         size = f"{entry['bytes'] / _MB:.1f}"
-        name = entry["name"] if entry.get("requested", True) else f"{entry['name']} (not written)"
+        is_written = entry.get("written", entry.get("requested", True))
+        name = entry["name"] if is_written else f"{entry['name']} (not written)"
         if found is None:
             rows.append(f"| {name} | engine | {size} | | | | | | | | | not run here |")
             continue
@@ -152,9 +173,12 @@ def _quantization_lines(name: str, record: dict[str, Any]) -> list[str]:
     lines = [
         f"## {name}", "",
         f"Ranges from {calibration['num_faces']} faces of {calibration['source']} "
-        f"({calibration['num_left_out']} more left out, far beyond all others; method {calibration['method']}, "
+        f"({calibration['num_degraded']} of those drawn were degraded; {calibration['num_left_out']} more left out, "
+        f"far beyond all others; method {calibration['method']}, "
         f"seed {calibration['seed']}, sha256 `{calibration['faces_sha256'][:16]}...`). "
-        f"Layers left in higher precision: {kept}.",
+        f"Layers left in higher precision: {kept}, chosen on {record['chosen_on']}: on these, accuracy is a little "
+        "better than elsewhere.",
+        *runaway_lines(record),
         *([f"Ranges learned in training: {', '.join(calibration['learned'])}."] if calibration["learned"] else []), "",
         "| layer, quantized alone | KL | accuracy |", "|---|---|---|",
     ]  # fmt: skip

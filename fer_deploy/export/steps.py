@@ -15,6 +15,7 @@ from fer_deploy.export.checkpoint import draw_calibration_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.convert import Int8Maker, fp16_artifact, open_artifact
 from fer_deploy.export.exact_engine import ExactEngine
+from fer_deploy.export.judging import notes_on, slices_of
 from fer_deploy.export.onnx_source import read_onnx
 from fer_deploy.export.pipeline import judged_faces
 from fer_deploy.export.publish import write_together
@@ -52,8 +53,7 @@ def quantize(
         raise ConfigError("INT8 needs real faces for its ranges. Fix: --data fer2013.csv")
     model = onnx.ModelProto.FromString(found.content)
     with open_engine(source, device="cpu") as engine:
-        tell("fp32")
-        reference = Reference.of(engine, judged_faces(config, found.spec))
+        reference = _reference(engine, variant, config, tell)
     with tempfile.TemporaryDirectory() as folder:
         if variant.scheme is None:
             artifact, logits = fp16_artifact(model, found.spec), None
@@ -61,10 +61,11 @@ def quantize(
             how = config.calibration
             assert config.data is not None
             faces = draw_calibration_faces(
-                config.data, split=how.split, count=how.num_faces, seed=how.seed, spec=found.spec
-            )
+                config.data, split=how.split, count=how.num_faces, seed=how.seed, spec=found.spec,
+                degraded_share=how.degraded_share,
+            )  # fmt: skip
             maker = Int8Maker(model, found.spec, faces, how.method, Path(folder), tell)
-            artifact, logits = maker.artifact(variant, reference, max_accuracy_drop=config.max_accuracy_drop)
+            artifact, logits = maker.artifact(variant, reference, config.limits_of(variant))
     with open_artifact(artifact) as engine:
         result = compare(reference, engine, artifact=out.name, stage="converted", logits=logits)
     result = _judged(result, variant, config)
@@ -74,7 +75,9 @@ def quantize(
     return result
 
 
-def verify(artifact: Path, config: ExportConfig, *, device: Device) -> tuple[Comparison, Reference]:
+def verify(
+    artifact: Path, config: ExportConfig, *, device: Device, tell: Tell = lambda _: None
+) -> tuple[Comparison, Reference]:  # fmt: skip
     """Hold an ONNX or a plan against the checkpoint of the config; broken limits stand in the result.
 
     Raises:
@@ -90,7 +93,7 @@ def verify(artifact: Path, config: ExportConfig, *, device: Device) -> tuple[Com
                 f"{artifact} and {config.checkpoint} differ in labels or input: not one model. "
                 "Fix: name the checkpoint that it was exported from"
             )
-        reference = Reference.of(torch_engine, judged_faces(config, torch_engine.spec))
+        reference = _reference(torch_engine, variant, config, tell)
         stage = "engine" if artifact.suffix in PLAN_SUFFIXES else "onnx" if variant is Variant.FP32 else "converted"
         return _judged(compare(reference, engine, artifact=artifact.name, stage=stage), variant, config), reference
 
@@ -102,6 +105,16 @@ def require_kept(found: Comparison, reference: Reference) -> None:
             f"{found.artifact} (stage {found.stage}) differs from {reference.description} on {found.num_faces} faces "
             f"({reference.faces.source}): {'; '.join(found.breaches)}. Fix: other limits in the config, or export again"
         )
+
+
+def _reference(engine: Engine, variant: Variant, config: ExportConfig, tell: Tell) -> Reference:
+    """Run the reference on the faces and their slices; says before which limits are finer than one face."""
+    faces = judged_faces(config, engine.spec)
+    slices = slices_of(config, faces, engine.spec)
+    for note in notes_on(config, (variant,), faces, slices, engine.spec):
+        tell(f"note: {note}")
+    tell(f"{engine.description} on {len(faces)} faces and {len(slices)} slices of them")
+    return Reference.of(engine, faces, slices)
 
 
 def _open(artifact: Path, device: Device) -> tuple[Engine, Variant]:

@@ -8,6 +8,7 @@ import torch
 from onnx import checker, shape_inference
 
 from fer_deploy.errors import ExportError
+from fer_deploy.export.source_traces import strip_traces
 from fer_deploy.export.torch_engine import DeployedGraph
 from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, ModelSpec
 
@@ -38,6 +39,7 @@ def write_onnx(graph: DeployedGraph, spec: ModelSpec, path: Path, *, opset: int)
         raise ExportError(f"PyTorch cannot export the architecture {spec.architecture!r}: {err}") from err
     assert program is not None
     model = program.model_proto
+    strip_traces(model)
     onnx.helper.set_model_props(model, {SPEC_KEY: spec.to_json()})
     _check(model, opset)
     onnx.save_model(model, path)

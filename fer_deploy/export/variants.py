@@ -10,10 +10,14 @@ import onnx
 from fer_deploy.engines.onnxruntime import VARIANT_KEY
 from fer_deploy.export.metrics import inherited_by_onnx, measured
 from fer_deploy.export.quantize import Scheme
+from fer_deploy.export.source_traces import strip_traces
 from fer_deploy.spec import SPEC_KEY, ModelSpec, Precision
 
 QUANTIZATION_KEY = "fer_quantization"
 """Key in `metadata_props` of the JSON that says how INT8 came about: calibration, float layers, layer costs."""
+
+RUNAWAY_KEY = "runaway_layers"
+"""In that record and in the spec's metrics: layers whose activations leave their range on degraded faces."""
 
 
 class Variant(StrEnum):
@@ -59,10 +63,12 @@ class Artifact:
     @property
     def name(self) -> str:
         """File name, such as "net-int8-cpu.onnx"."""
-        return f"{self.spec.architecture}-{self.variant}.onnx"
+        return f"{self.spec.name}-{self.variant}.onnx"
 
     def measured(self, found: dict[str, Any]) -> "Artifact":
-        """Return the same graph, its spec with what was measured of it."""
+        """Return the same graph, its spec with what was measured of it, and the names of layers that run away."""
+        if runaway := [layer["layer"] for layer in self.record.get(RUNAWAY_KEY, ())]:
+            found = found | {RUNAWAY_KEY: runaway}
         return _described(self.model, measured(self.spec, found), self.variant, self.record)
 
 
@@ -79,5 +85,6 @@ def _described(model: onnx.ModelProto, spec: ModelSpec, variant: Variant, record
     found = onnx.ModelProto()
     found.CopyFrom(model)
     del found.metadata_props[:]
+    strip_traces(found)
     onnx.helper.set_model_props(found, metadata)
     return Artifact(variant, found, spec, record)

@@ -4,8 +4,9 @@ Every artifact is held against the same reference, stage by stage: the FP32 ONNX
 the engine that was built from that. The first stage that breaks a limit is the guilty one.
 """
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,8 @@ from sklearn.metrics import f1_score, recall_score
 from fer_deploy.engines.base import Engine
 from fer_deploy.errors import EngineError, VerificationError
 from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.slice_agreement import SliceAgreement, agreement_on, slice_breaches
+from fer_deploy.export.slices import Slice
 from fer_deploy.settings import Settings
 
 BATCH_SIZE = 64
@@ -23,6 +26,8 @@ NUM_BATCHED = 128
 """Faces that also run in the other batch sizes: a frozen or a batch-dependent graph shows up."""
 _QUANTILE = 0.999
 _PERCENT = 100.0
+_SliceName = Annotated[Slice, Field(strict=False)]
+"""A slice, or its name as YAML gives it."""
 
 
 class Limits(Settings):
@@ -36,6 +41,9 @@ class Limits(Settings):
     max_accuracy_drop: float = Field(default=0.0, ge=0, description="points")
     max_f1_drop: float = Field(default=0.5, ge=0, description="points of macro-F1")
     max_recall_drop: float = Field(default=2.0, ge=0, description="points of any one class's recall")
+    min_slice_agreement: dict[_SliceName, Annotated[float, Field(ge=0, le=1)] | None] = Field(
+        default={}, description="share of faces with the same emotion, by slice; null or left out: not judged"
+    )
 
 
 @dataclass(frozen=True)
@@ -64,6 +72,7 @@ class Comparison:
         scores: of the artifact; None: faces without labels.
         change: the artifact's scores less PyTorch's, in points.
         breaches: limits that were broken, in words.
+        slices: what was found on degraded faces; empty: not compared.
     """
 
     artifact: str
@@ -78,6 +87,7 @@ class Comparison:
     scores: Scores | None = None
     change: Scores | None = None
     breaches: tuple[str, ...] = field(default=())
+    slices: tuple[SliceAgreement, ...] = field(default=())
 
     def in_words(self) -> str:
         """Return what people ask first, in a line."""
@@ -85,9 +95,11 @@ class Comparison:
         known = (
             "" if scores is None or change is None else f"accuracy {scores.accuracy:.2f} % ({change.accuracy:+.2f}), "
         )
+        worst = min(self.slices, key=lambda part: part.agreement, default=None)
+        degraded = "" if worst is None else f", on {worst.slice} ones {worst.agreement:.2%}"
         return (
             f"{known}max |Δlogit| {self.max_abs_logit:.1e}, same emotion {self.agreement:.2%} "
-            f"on {self.num_faces:,} faces"
+            f"on {self.num_faces:,} faces{degraded}"
         )
 
     def for_spec(self, reference: "Reference") -> dict[str, Any]:
@@ -97,6 +109,8 @@ class Comparison:
             "engine": self.candidate, "reference": reference.description, "agreement": self.agreement, "kl": self.kl,
             "max_abs_logit": self.max_abs_logit,
         }  # fmt: skip
+        if self.slices:
+            found["slice_agreement"] = {part.slice.value: part.agreement for part in self.slices}
         if self.scores is None or self.change is None:
             return found
         recall = {label: percent / _PERCENT for label, percent in self.scores.recall.items()}
@@ -112,21 +126,29 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """PyTorch's logits, (N, C) float32, for the faces that all artifacts are judged on."""
+    """PyTorch's logits, (N, C) float32, for the faces that all artifacts are judged on; the same for each slice."""
 
     faces: JudgedFaces
     labels: tuple[str, ...]
     logits: NDArray[np.float32]
     description: str
+    slices: Mapping[Slice, "Reference"] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, engine: Engine, faces: JudgedFaces) -> "Reference":
-        """Run the reference engine."""
+    def of(
+        cls, engine: Engine, faces: JudgedFaces, slices: Mapping[Slice, JudgedFaces] | None = None
+    ) -> "Reference":  # fmt: skip
+        """Run the reference engine; of the slices, `CLEAN` are some of `faces` and need no run of their own."""
         logits = run_in_batches(engine, faces.images_nchw, BATCH_SIZE)
-        return cls(faces, engine.spec.labels, logits, engine.description)
+        whole = cls(faces, engine.spec.labels, logits, engine.description)
+        parts = {
+            kind: whole.take(len(some)) if kind is Slice.CLEAN else cls.of(engine, some)
+            for kind, some in (slices or {}).items()
+        }
+        return cls(faces, whole.labels, logits, whole.description, parts)
 
     def take(self, limit: int) -> "Reference":
-        """Return the same for at most `limit` of the faces, evenly spread."""
+        """Return the same for at most `limit` of the faces, evenly spread, without slices."""
         chosen = self.faces.positions(limit)
         return Reference(self.faces.at(chosen), self.labels, self.logits[chosen], self.description)
 
@@ -160,25 +182,62 @@ def compare(
         max_batch_difference=max(float(np.abs(again - logits[some]).max()) for again in in_batches),
         kl=float(kl_divergence(reference.logits, logits).mean()),
         agreement=float((logits.argmax(1) == reference.logits.argmax(1)).mean()),
-        scores=scores, change=_change(reference.scores(), scores),
+        scores=scores, change=_change(reference.scores(), scores), slices=_compare_slices(reference, candidate, logits),
     )  # fmt: skip
+
+
+def _compare_slices(
+    reference: Reference, candidate: Engine, logits: NDArray[np.float32]
+) -> tuple[SliceAgreement, ...]:  # fmt: skip
+    """Compare slice by slice; `logits` are the candidate's for the clean faces."""
+    found = []
+    for kind, part in reference.slices.items():
+        if kind is Slice.CLEAN:
+            got = logits[reference.faces.positions(len(part.faces))]
+        else:
+            got = run_in_batches(candidate, part.faces.images_nchw, BATCH_SIZE)
+        found.append(agreement_on(kind, part.logits, got, part.faces.labels))
+    return tuple(found)
 
 
 def breaches_of(found: Comparison, limits: Limits) -> tuple[str, ...]:
     """Return each broken limit in words, with what was seen and what is allowed."""
+    broken = _broken_differences(found.max_abs_logit, found.max_abs_logit_p999, found.kl, limits)
+    if not found.max_batch_difference <= limits.max_batch_difference:
+        broken.append(_too_large("batch_difference", found.max_batch_difference, limits.max_batch_difference))
+    broken += _broken_answers(found.agreement, found.change, limits)
+    return tuple(broken + slice_breaches(found.slices, limits.min_slice_agreement))
+
+
+def breaches_of_logits(reference: Reference, logits: NDArray[np.float32], limits: Limits) -> tuple[str, ...]:
+    """Return the limits that logits (N, C) for the reference's faces break: all but those of batches and slices."""
+    differences = np.abs(logits - reference.logits)
+    kl = float(kl_divergence(reference.logits, logits).mean())
+    agreement = float((logits.argmax(1) == reference.logits.argmax(1)).mean())
+    change = _change(reference.scores(), scores_of(logits, reference.faces.labels, reference.labels))
+    broken = _broken_differences(float(differences.max()), float(np.quantile(differences, _QUANTILE)), kl, limits)
+    return tuple(broken + _broken_answers(agreement, change, limits))
+
+
+def _broken_differences(max_abs_logit: float, max_abs_logit_p999: float, kl: float, limits: Limits) -> list[str]:
+    seen = {"max_abs_logit": max_abs_logit, "max_abs_logit_p999": max_abs_logit_p999, "max_kl": kl}
+    allowed = {name: getattr(limits, name) for name in seen}
+    return [
+        _too_large(name.removeprefix("max_"), value, allowed[name])
+        for name, value in seen.items()
+        if allowed[name] is not None and not value <= allowed[name]
+    ]
+
+
+def _too_large(name: str, seen: float, allowed: float) -> str:
+    return f"{name} {seen:.2e} (allowed {allowed:g})"
+
+
+def _broken_answers(agreement: float, change: Scores | None, limits: Limits) -> list[str]:
     broken = []
-    for name, seen in (
-        ("max_abs_logit", found.max_abs_logit), ("max_abs_logit_p999", found.max_abs_logit_p999),
-        ("max_batch_difference", found.max_batch_difference), ("max_kl", found.kl),
-    ):  # fmt: skip
-        allowed = getattr(limits, name)
-        if allowed is not None and not seen <= allowed:
-            broken.append(f"{name.replace('max_', '')} {seen:.2e} (allowed {allowed:g})")
-    if not found.agreement >= limits.min_agreement:
-        broken.append(f"same emotion {found.agreement:.2%} (required {limits.min_agreement:.2%})")
-    if found.change is not None:
-        broken += _broken_scores(found.change, limits)
-    return tuple(broken)
+    if not agreement >= limits.min_agreement:
+        broken.append(f"same emotion {agreement:.2%} (required {limits.min_agreement:.2%})")
+    return broken if change is None else broken + _broken_scores(change, limits)
 
 
 def _broken_scores(change: Scores, limits: Limits) -> list[str]:

@@ -1,6 +1,6 @@
-"""Analysis: what a worker does with a chunk of frames. Two turnstiles keep what depends on the past in order.
+"""Analysis: what a worker does with a chunk of frames. Turnstiles keep what depends on the past in order.
 
-    detect (any order) | track (in order) | crop, classify (any order) | smooth, hand over (in order)
+    choose (in order) | detect (any order) | track (in order) | crop, classify (any order) | smooth, deliver (in order)
 
 The detector looks at every k-th frame. In a recording the faces between two such frames are interpolated, for both ends
 are known; live they are predicted.
@@ -20,7 +20,8 @@ from fer_deploy.errors import ConfigError
 from fer_deploy.live.intake import Chunk
 from fer_deploy.live.load import DetectionInterval
 from fer_deploy.live.sources import Source
-from fer_deploy.live.turnstile import Turnstile
+from fer_deploy.live.stage_times import StageTimes
+from fer_deploy.live.turnstile import Aborted, Turnstile
 from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.people import People
 from fer_deploy.vision.postprocess import emotions_from_logits
@@ -30,24 +31,8 @@ from fer_deploy.vision.types import Detection, Emotion, FaceResult, Frame, Frame
 _log = logging.getLogger(__name__)
 Faces = tuple[TrackedFace, ...]
 Deliver = Callable[[FrameResult], None]
-
-
-class StageTimer:
-    """Adds up how long a worker was in each stage of a chunk."""
-
-    def __init__(self) -> None:
-        self.durations_ns: dict[str, int] = {}
-        self._last_ns = time.monotonic_ns()
-
-    def done(self, stage: str) -> None:
-        """Count the time since the last call for this stage."""
-        now = time.monotonic_ns()
-        self.durations_ns[stage] = self.durations_ns.get(stage, 0) + now - self._last_ns
-        self._last_ns = now
-
-    def of_one_frame(self, num_frames: int) -> dict[str, int]:
-        """Return the durations of one frame of the chunk."""
-        return {stage: duration // num_frames for stage, duration in self.durations_ns.items()}
+MOST_AT_ONCE = 64
+"""Faces that the engine gets in one call: a worker sees between two calls that its chunk is given up."""
 
 
 class SourceAnalysis:
@@ -67,9 +52,15 @@ class SourceAnalysis:
         """
         self._people, self._engine, self._crop, self._interval = people, engine, crop, interval
         self._source, self._deliver = source, deliver
-        self._tracking, self._handover = Turnstile(), Turnstile()
+        self._choosing, self._tracking, self._handover = Turnstile(), Turnstile(), Turnstile()
+        self._num_since_look: int | None = None
         self._last_seen: tuple[float, Faces] | None = None
         self._num_dropped = 0
+        self._is_given_up = False
+
+    def give_up(self) -> None:
+        """Abort the chunks that are in the workers' hands, as soon as each worker notices. Callable from any thread."""
+        self._is_given_up = True
 
     def run(self, chunk: Chunk, detector: Detector, engine_turn: AbstractContextManager[Any], num_dropped: int) -> None:
         """Analyze a chunk and deliver its results.
@@ -81,81 +72,103 @@ class SourceAnalysis:
             num_dropped: frames of this source that the intake dropped until the chunk was taken.
 
         Raises:
-            Aborted: an earlier chunk failed; later ones get the same after a failure here.
+            Aborted: it was given up, or an earlier chunk failed; later ones get the same after a failure here.
         """
         try:
             self._run(chunk, detector, engine_turn, num_dropped)
         except BaseException:
-            self._tracking.fail(chunk.ticket)
-            self._handover.fail(chunk.ticket)
+            for turnstile in (self._choosing, self._tracking, self._handover):
+                turnstile.fail(chunk.ticket)
             raise
 
     def _run(
         self, chunk: Chunk, detector: Detector, engine_turn: AbstractContextManager[Any], num_dropped: int
     ) -> None:
         frames = chunk.frames
-        taken_ns = time.monotonic_ns()
-        timer = StageTimer()
-        is_looked_at = self._frames_to_look_at(chunk)
-        found = [
-            self._find(frame, detector) if look else None for frame, look in zip(frames, is_looked_at, strict=True)
-        ]
-        timer.done("detect")
+        times, taken_ns = StageTimes(len(frames)), time.monotonic_ns()
+        with self._choosing.turn(chunk.ticket):
+            is_looked_at = self._frames_to_look_at(chunk)
+        times.waited()
+        found = [self._find(frames, i, detector, times) if look else None for i, look in enumerate(is_looked_at)]
         with self._tracking.turn(chunk.ticket):
-            timer.done("wait")
-            faces = self._predict(frames, found) if chunk.is_live else self._interpolate(frames, found)
+            times.waited()
+            faces = (self._predict if chunk.is_live else self._interpolate)(frames, found, times)
             self._note_arrival(frames, num_dropped + self._source.health.num_overtaken)
-            timer.done("track")
-        images = self._cut_out(frames, faces)
-        timer.done("crop")
-        with engine_turn:
-            timer.done("wait")  # for other workers' turns: no work of this source's
-            logits = self._engine.infer(images)
-        timer.done("infer")
-        emotions = emotions_from_logits(logits, self._engine.spec.labels)
+        images = self._cut_out(frames, faces, times)
+        logits = self._classify(images, [len(seen) for seen in faces], engine_turn, times)
+        spec = self._engine.spec
+        emotions = emotions_from_logits(logits, spec.labels, temperature=spec.temperature)
         with self._handover.turn(chunk.ticket):
-            timer.done("wait")
-            results = self._smooth(frames, faces, emotions)
-            timer.done("smooth")
-            self._note_work(timer, sum(is_looked_at), len(frames))
-            self._hand_over(frames, results, timer.of_one_frame(len(frames)), taken_ns)
+            times.waited()
+            results = self._smooth(frames, faces, emotions, times)
+            self._note_work(times, sum(is_looked_at), len(frames))
+            for frame, seen, stage_ns in zip(frames, results, times.of_frames, strict=True):
+                queued = {"queue": max(0, taken_ns - frame.captured_ns)}
+                self._deliver(FrameResult(frame, seen, queued | stage_ns))
 
-    def _find(self, frame: Frame, detector: Detector) -> list[Detection]:
-        if not frame.is_photo:
-            return detector.detect(frame.frame_bgr, self._source.first_size)
+    def _check(self) -> None:
+        if self._is_given_up:
+            raise Aborted
+
+    def _find(self, frames: Sequence[Frame], index: int, detector: Detector, times: StageTimes) -> list[Detection]:
+        self._check()
+        frame = frames[index]
         try:
-            return detector.detect(frame.frame_bgr, None)
+            return detector.detect(frame.frame_bgr, None if frame.is_photo else self._source.first_size)
         except ConfigError as err:  # a region that is outside of this picture, not of the others
+            if not frame.is_photo:
+                raise
             _log.warning("%s: %s", frame.name, err)
             return []
+        finally:
+            times.worked("detect", index)
 
     def _frames_to_look_at(self, chunk: Chunk) -> list[bool]:
-        """In a recording each k-th, counted from the chunk's end, so that both sides of what lies between are known.
+        """Choose them; called in the order of the chunks. Photos are all looked at: nothing lies between them.
 
-        Live, each k-th of those that are analyzed. Photos are all looked at: nothing lies between them.
+        In a recording it is each k-th, counted from the chunk's end, so that both sides of what lies between are known.
+        Live it is each k-th of those that are analyzed, counted from the last look. Where the size changes, the first
+        frame is looked at: nothing is interpolated or followed from one size to another.
         """
-        return [look or frame.is_photo for look, frame in zip(self._every_kth(chunk), chunk.frames, strict=True)]
-
-    def _every_kth(self, chunk: Chunk) -> list[bool]:
         k, num = self._interval.frames, len(chunk.frames)
-        if chunk.is_live:
-            return [(chunk.num_before + i) % k == 0 for i in range(num)]
-        return [(num - 1 - i) % k == 0 or chunk.num_before + i == 0 for i in range(num)]
+        if not chunk.is_live:
+            is_first = chunk.num_before == 0 or chunk.is_resized
+            looks = [(num - 1 - i) % k == 0 or (i == 0 and is_first) for i in range(num)]
+        else:
+            looks = [self._is_due(k, is_resized=i == 0 and chunk.is_resized) for i in range(num)]
+        return [look or frame.is_photo for look, frame in zip(looks, chunk.frames, strict=True)]
 
-    def _predict(self, frames: Sequence[Frame], found: Sequence[list[Detection] | None]) -> list[Faces]:
-        return [
-            self._people.follow(frame.frame_bgr, frame.time_s) if detections is None else self._see(frame, detections)
-            for frame, detections in zip(frames, found, strict=True)
-        ]
+    def _is_due(self, k: int, *, is_resized: bool) -> bool:
+        """Count a live frame. Return whether the detector looks at it: k may be another one at each."""
+        since = self._num_since_look
+        is_due = is_resized or since is None or since + 1 >= k
+        self._num_since_look = 0 if is_due else (since or 0) + 1
+        return is_due
 
-    def _interpolate(self, frames: Sequence[Frame], found: Sequence[list[Detection] | None]) -> list[Faces]:
+    def _predict(
+        self, frames: Sequence[Frame], found: Sequence[list[Detection] | None], times: StageTimes
+    ) -> list[Faces]:
         tracked: list[Faces] = []
-        for frame, detections in zip(frames, found, strict=True):
+        for i, (frame, detections) in enumerate(zip(frames, found, strict=True)):
+            if detections is None:
+                tracked.append(self._people.follow(frame.frame_bgr, frame.time_s))
+            else:
+                tracked.append(self._see(frame, detections))
+            times.worked("track", i)
+        return tracked
+
+    def _interpolate(
+        self, frames: Sequence[Frame], found: Sequence[list[Detection] | None], times: StageTimes
+    ) -> list[Faces]:
+        tracked: list[Faces] = []
+        for i, (frame, detections) in enumerate(zip(frames, found, strict=True)):
             if detections is None:
                 continue
             before, now = self._last_seen, (frame.time_s, self._see(frame, detections))
-            while len(tracked) < len(frames) and found[len(tracked)] is None:
-                tracked.append(self._between(before, now, frames[len(tracked)].time_s))
+            times.worked("track", i)
+            for between in range(len(tracked), i):
+                tracked.append(self._between(before, now, frames[between].time_s))
+                times.worked("track", between)
             tracked.append(now[1])
             self._last_seen = now
         return tracked
@@ -170,34 +183,41 @@ class SourceAnalysis:
         fraction = (time_s - start_s) / (after[0] - start_s) if after[0] > start_s else 0.0
         return self._people.between(faces, after[1], min(1.0, max(0.0, fraction)))
 
-    def _cut_out(self, frames: Sequence[Frame], faces: Sequence[Faces]) -> NDArray[np.uint8]:
-        spec = self._engine.spec.input
-        crops = [
-            images_from_faces(frame.frame_bgr, [face.detection for face in seen], spec, self._crop)
-            for frame, seen in zip(frames, faces, strict=True)
-        ]
+    def _cut_out(self, frames: Sequence[Frame], faces: Sequence[Faces], times: StageTimes) -> NDArray[np.uint8]:
+        spec, crops = self._engine.spec.input, []
+        for i, (frame, seen) in enumerate(zip(frames, faces, strict=True)):
+            detections = [face.detection for face in seen]
+            crops.append(images_from_faces(frame.frame_bgr, detections, spec, self._crop))
+            times.worked("crop", i)
         return crops[0] if len(crops) == 1 else np.concatenate(crops)
 
-    def _smooth(self, frames: Sequence[Frame], faces: Sequence[Faces], emotions: list[Emotion]
+    def _classify(self, images: NDArray[np.uint8], num_faces: Sequence[int], engine_turn: AbstractContextManager[Any],
+                  times: StageTimes) -> NDArray[np.float32]:  # fmt: skip
+        """Return the logits of all faces; frames share the engine's time by their faces."""
+        logits = []
+        for start in range(0, max(1, len(images)), MOST_AT_ONCE):
+            self._check()
+            with engine_turn:
+                times.waited()  # for other workers' turns: no work of this source's
+                logits.append(self._engine.infer(images[start : start + MOST_AT_ONCE]))
+            times.worked_on_all("infer", num_faces)
+        return logits[0] if len(logits) == 1 else np.concatenate(logits)
+
+    def _smooth(self, frames: Sequence[Frame], faces: Sequence[Faces], emotions: list[Emotion], times: StageTimes
                 ) -> list[tuple[FaceResult, ...]]:  # fmt: skip
         results, start = [], 0
-        for frame, seen in zip(frames, faces, strict=True):
+        for i, (frame, seen) in enumerate(zip(frames, faces, strict=True)):
             results.append(self._people.smooth(seen, emotions[start : start + len(seen)], frame.time_s))
             start += len(seen)
+            times.worked("smooth", i)
         return results
-
-    def _hand_over(self, frames: Sequence[Frame], results: Sequence[tuple[FaceResult, ...]],
-                   stage_ns: dict[str, int], taken_ns: int) -> None:  # fmt: skip
-        for frame, seen in zip(frames, results, strict=True):
-            queued = {"queue": max(0, taken_ns - frame.captured_ns)}
-            self._deliver(FrameResult(frame, seen, queued | stage_ns))
 
     def _note_arrival(self, frames: Sequence[Frame], num_dropped: int) -> None:
         self._interval.note_arrival(frames[-1].captured_ns / 1e9, max(0, num_dropped - self._num_dropped))
         self._num_dropped = max(num_dropped, self._num_dropped)
 
-    def _note_work(self, timer: StageTimer, num_looked_at: int, num: int) -> None:
-        spent = timer.durations_ns
+    def _note_work(self, times: StageTimes, num_looked_at: int, num: int) -> None:
+        spent = times.worked_ns
         rest_ns = sum(spent[stage] for stage in ("track", "crop", "infer", "smooth"))
         detect_s = spent["detect"] / num_looked_at / 1e9 if num_looked_at else None
         self._interval.note_work(detect_s=detect_s, rest_s=rest_ns / num / 1e9)

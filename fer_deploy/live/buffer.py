@@ -34,7 +34,7 @@ PENDING: Final = Signal("PENDING")
 class Buffer(Generic[T]):
     """A bounded queue between threads that produce and one that consumes.
 
-    `finish` is the producer's regular end: what is inside is still delivered. `close` is for failure and stop:
+    `finish` is the regular end: what is inside is still delivered. `close` is for failure and stop:
     what is inside is forgotten and every waiter wakes at once.
     """
 
@@ -52,7 +52,7 @@ class Buffer(Generic[T]):
 
     @property
     def num_dropped(self) -> int:
-        """How many items gave way to newer ones."""
+        """How many items gave way to newer ones, or came after `finish`."""
         return self._num_dropped
 
     @property
@@ -61,19 +61,36 @@ class Buffer(Generic[T]):
         return self._num_forgotten
 
     def put(self, item: T) -> bool:
-        """Add an item, waiting or dropping as the policy says. Return False once the buffer is closed."""
+        """Add an item, waiting or dropping as the policy says. Return False once it is finished or closed."""
         with self._changed:
             if self._policy is DropPolicy.WAIT:
-                self._changed.wait_for(lambda: self._closed or len(self._items) < self._capacity)
+                self._changed.wait_for(self._takes_or_refuses)
             if self._closed:
                 self._num_forgotten += 1
                 return False
-            if len(self._items) == self._capacity:
-                self._items.popleft()
+            if self._finished:
                 self._num_dropped += 1
+                return False
+            self._drop_to(self._capacity - 1)
             self._items.append(item)
             self._changed.notify_all()
             return True
+
+    def drop_oldest(self, capacity: int) -> None:
+        """Hold at most `capacity` items from now on, drop the oldest where it is full, let whoever waits go on."""
+        with self._changed:
+            self._policy, self._capacity = DropPolicy.DROP_OLDEST, capacity
+            self._drop_to(capacity)
+            self._changed.notify_all()
+
+    def _takes_or_refuses(self) -> bool:
+        is_over = self._closed or self._finished
+        return is_over or self._policy is DropPolicy.DROP_OLDEST or len(self._items) < self._capacity
+
+    def _drop_to(self, num: int) -> None:
+        while len(self._items) > num:
+            self._items.popleft()
+            self._num_dropped += 1
 
     def get(self, timeout_s: float | None = None) -> "T | Signal":
         """Return the oldest item, `END`, or `PENDING` when `timeout_s` passed first."""
@@ -88,7 +105,7 @@ class Buffer(Generic[T]):
             return item
 
     def finish(self) -> None:
-        """Say that no further item comes."""
+        """Take no further item."""
         with self._changed:
             self._finished = True
             self._changed.notify_all()

@@ -8,8 +8,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.yunet_file import file_at_hand
-from fer_deploy.engines.base import Device
+from fer_deploy.engines.config import EngineChoice
 from fer_deploy.live.output_files import Named, files_of_sources, frames_path, require_apart, video_paths
+from fer_deploy.live.sinks.video_codecs import VideoCodec
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.manifest import manifest_path
@@ -60,6 +61,9 @@ class OutputConfig(Settings):
     """Where results go; several at once."""
 
     record: Path | None = Field(default=None, strict=False, description="annotated video: .mp4, .mkv or .avi")
+    record_codec: VideoCodec = Field(
+        default="auto", description="of record; auto: VP9, which plays in browsers; x264 is under the GPL"
+    )
     jsonl: Path | None = Field(default=None, strict=False, description="one JSON object a frame; -: standard output")
     csv: Path | None = Field(default=None, strict=False, description="one row a face")
     parquet: Path | None = Field(default=None, strict=False, description="one row a face; needs the extra table")
@@ -100,7 +104,7 @@ class OutputConfig(Settings):
         return named + ([] if self.jsonl in (None, STANDARD_OUTPUT) else [("jsonl", self.jsonl)])
 
 
-class LiveConfig(Settings):
+class LiveConfig(EngineChoice):
     """One run of `fer-deploy live`; YAML keys and flags have these names, groups are nested in YAML."""
 
     source: Annotated[tuple[str, ...], BeforeValidator(_texts_of_sources), AfterValidator(_nameable)] = Field(
@@ -108,12 +112,6 @@ class LiveConfig(Settings):
         min_length=1,
     )  # fmt: skip
     realtime: bool = Field(default=False, description="play recordings at their own speed, as a camera would")
-    engine: Path | None = Field(
-        default=None, strict=False, description="model file; none: the one that ships with the package"
-    )
-    device: Device = "auto"
-    trust_plan: bool = Field(default=False, description="load a TensorRT plan that its manifest does not vouch for")
-    allow_host_code: bool = Field(default=False, description="let a plan's lean runtime run on the host")
     detection: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
     stream: SourceConfig = SourceConfig()

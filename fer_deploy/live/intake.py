@@ -12,8 +12,8 @@ from fer_deploy.vision.types import Frame
 CHUNK_BYTES = 16 * 2**20
 """Frames of a recording are taken in chunks up to this size: fewer hand-overs, and larger batches for the engine."""
 CHUNK_FRAMES: Final = 4
-MOST_CHUNK_BYTES = 2**30
-"""No chunk is larger, however many frames lie between two looks of the detector: one waits, each worker holds one."""
+HELD_BYTES = 2**31
+"""Frames of recordings that wait or are in the workers' hands, of all sources together and however many workers."""
 
 
 class Chunk(NamedTuple):
@@ -25,6 +25,7 @@ class Chunk(NamedTuple):
         frames: at least one.
         num_before: frames of its source in the chunks before.
         is_live: whether its source is, as known since its first frame.
+        is_resized: whether its frames have another size than those of the chunk before.
     """
 
     source: int
@@ -32,6 +33,12 @@ class Chunk(NamedTuple):
     frames: tuple[Frame, ...]
     num_before: int
     is_live: bool
+    is_resized: bool = False
+
+    @property
+    def num_bytes(self) -> int:
+        """What its pictures take."""
+        return sum(frame.frame_bgr.nbytes for frame in self.frames)
 
 
 @dataclass
@@ -40,6 +47,7 @@ class _Lane:
 
     is_live: bool
     multiple: int
+    most_bytes: int
     whole: deque[list[Frame]] = field(default_factory=deque)
     growing: list[Frame] = field(default_factory=list)
     finished: bool = False
@@ -49,6 +57,7 @@ class _Lane:
     num_dropped: int = 0
     chunk: int = 1
     capacity: int = 1
+    taken_shape: tuple[int, ...] | None = None
 
     def fit(self, frame: Frame) -> None:
         """Make ready for a frame; one of another size begins a chunk, and what waits keeps the chunks that it has.
@@ -59,13 +68,13 @@ class _Lane:
         size = frame.frame_bgr.nbytes
         at_once = max(1, min(CHUNK_FRAMES, CHUNK_BYTES // max(1, size)))
         self.chunk = self.multiple * max(1, at_once // self.multiple)
-        if self.chunk > 1 and self.chunk * size > MOST_CHUNK_BYTES:
+        if self.chunk > 1 and self.chunk * size > self.most_bytes:
             height, width = frame.frame_bgr.shape[:2]
             raise ConfigError(
                 f"detect_every is {self.multiple}, and so many frames of {width}x{height} take "
-                f"{self.chunk * size / 2**30:.1f} GiB, expected {MOST_CHUNK_BYTES / 2**30:g} at most: all frames of a "
+                f"{self.chunk * size / 2**30:.1f} GiB, expected {self.most_bytes / 2**30:.2g} at most: all frames of a "
                 "recording between two looks of the detector are held at once. "
-                f"Fix: --detect-every {max(1, MOST_CHUNK_BYTES // size)}, or less"
+                f"Fix: --detect-every {max(1, self.most_bytes // size)}, or less"
             )
         self.capacity = self.chunk + at_once
         if self.growing and self.growing[0].frame_bgr.shape != frame.frame_bgr.shape:
@@ -83,12 +92,17 @@ class _Lane:
             self.whole.append(self.growing)
             self.growing = []
 
-    def take(self, most: int | None) -> tuple[Frame, ...]:
+    def take(self, source: int, most: int | None) -> Chunk:
         """Take the next chunk; of the last one that is wanted, only the first `most` frames."""
         frames = self.whole.popleft()
+        shape = frames[0].frame_bgr.shape
+        is_resized = self.taken_shape not in (None, shape)
+        chunk = Chunk(source, self.num_tickets, tuple(frames[:most]), self.num_given, self.is_live, is_resized)
+        self.taken_shape = shape
         self.num_waiting -= len(frames)
-        self.num_given += len(frames[:most])
-        return tuple(frames[:most])
+        self.num_given += len(chunk.frames)
+        self.num_tickets += 1
+        return chunk
 
     def clear(self) -> None:
         self.whole.clear()
@@ -100,6 +114,7 @@ class Intake:
 
     A live lane holds the newest frame only and counts those that gave way. A recording's lane makes its capture thread
     wait, and gives its frames in chunks, which depend on nothing but the sizes of its frames. Lanes are served in turn.
+    All recordings together hold `HELD_BYTES` of frames, those that the workers have not given back among them.
     """
 
     def __init__(self, are_live: Sequence[bool], *, max_frames: int | None = None, multiple: int = 1) -> None:
@@ -111,7 +126,10 @@ class Intake:
             multiple: chunks of recordings have a multiple of this many frames, but for the last one and the last
                 before frames of another size.
         """
-        self._lanes = [_Lane(is_live, multiple) for is_live in are_live]
+        # One chunk may grow in each lane while a worker has another: so one is always whole before memory is full.
+        most_bytes = HELD_BYTES // (len(are_live) + 1)
+        self._lanes = [_Lane(is_live, multiple, most_bytes) for is_live in are_live]
+        self._held_bytes = self._num_taken = 0
         self._left = max_frames
         self._next = 0
         self._changed = threading.Condition()
@@ -140,10 +158,11 @@ class Intake:
             else:
                 lane.fit(frame)
                 self._changed.notify_all()  # it may have completed a chunk
-                self._changed.wait_for(lambda: self._is_over() or lane.num_waiting < lane.capacity)
+                self._changed.wait_for(lambda: self._is_over() or self._has_room(lane, frame.frame_bgr.nbytes))
             if self._is_over():
                 return False
             lane.add(frame)
+            self._held_bytes += 0 if lane.is_live else frame.frame_bgr.nbytes
             if lane.whole:
                 self._changed.notify_all()
             return True
@@ -155,15 +174,20 @@ class Intake:
             source = None if self._is_over() else self._ready_lane()
             if source is None:
                 return None
-            lane = self._lanes[source]
-            num_before, frames = lane.num_given, lane.take(self._left)
+            chunk = self._lanes[source].take(source, self._left)
             if self._left is not None:
-                self._left -= len(frames)
+                self._left -= len(chunk.frames)
             self._next = (source + 1) % len(self._lanes)
-            chunk = Chunk(source, lane.num_tickets, frames, num_before, lane.is_live)
-            lane.num_tickets += 1
+            self._num_taken += 1
             self._changed.notify_all()
             return chunk
+
+    def give_back(self, chunk: Chunk) -> None:
+        """Say that nobody holds a chunk's frames any more; called once for each that was taken."""
+        with self._changed:
+            self._num_taken -= 1
+            self._held_bytes -= 0 if chunk.is_live else chunk.num_bytes
+            self._changed.notify_all()
 
     def finish(self, source: int) -> None:
         """Say that a source has ended; what waits is still given out."""
@@ -179,6 +203,13 @@ class Intake:
             for lane in self._lanes:
                 lane.clear()
             self._changed.notify_all()
+
+    def _has_room(self, lane: _Lane, num_bytes: int) -> bool:
+        """Whether a frame of a recording may wait. With nothing to take and nothing taken it always may."""
+        if lane.num_waiting >= lane.capacity:
+            return False
+        is_idle = not self._num_taken and self._ready_lane() is None
+        return is_idle or self._held_bytes + num_bytes <= HELD_BYTES
 
     def _is_over(self) -> bool:
         return self._closed or self._left == 0

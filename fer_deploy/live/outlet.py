@@ -31,7 +31,12 @@ class Outlet:
     """One sink of a loop. `put` is the workers'; everything else the sink's own thread's."""
 
     def __init__(self, sink: Sink, *, is_live: bool) -> None:
-        """Take a sink; live, results that it cannot take in time are dropped."""
+        """Take a sink.
+
+        Args:
+            sink: whose results these are.
+            is_live: whether a source is known to be live by now; then results that it cannot take in time are dropped.
+        """
         self.sink = sink
         self._is_live = is_live
         policy = DropPolicy.DROP_OLDEST if is_live else DropPolicy.WAIT
@@ -43,13 +48,19 @@ class Outlet:
         self.failure: Exception | None = None
         self.wants_end = threading.Event()
 
+    def become_live(self) -> None:
+        """Learn that a source proved to be live, ahead of its first result: from now on late results are dropped."""
+        self._is_live = True
+        self._buffer.drop_oldest(self.sink.live_capacity)
+        self.sink.become_live()
+
     def put(self, item: Item) -> None:
         """Hand a result over; one that comes after the sink's end, or of a source that is not its own, is ignored."""
         if self.sink.source in (None, item[0].frame.source):
             self._buffer.put(item)
 
     def finish(self) -> None:
-        """Say that no further result comes; those that wait are still written."""
+        """Take no further result; those that wait are still written, and one that comes is counted as dropped."""
         self._buffer.finish()
 
     def pump(self, *, until: Callable[[], bool] = lambda: False) -> None:
@@ -75,6 +86,7 @@ class Outlet:
                 self._num_written += 1
                 self._is_writing = False
         except Exception as err:  # noqa: BLE001 - a sink's failure is kept, the loop judges it
+            self.sink.is_incomplete = True
             self._fail(err)
             return False
         if not goes_on:

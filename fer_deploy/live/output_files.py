@@ -4,6 +4,7 @@ import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from fer_deploy.live.file_names import file_and_stream
 from fer_deploy.live.sources.pictures import PICTURE_SUFFIXES
 
 Named = tuple[str, Path]
@@ -30,7 +31,7 @@ def files_of_sources(sources: Sequence[str]) -> Iterator[Named]:
         elif source.lower().startswith("file://"):
             yield "source", Path(source[len("file://") :])
         elif source and source != "synthetic" and not source.isdecimal() and "://" not in source:
-            yield "source", Path(source)
+            yield "source", file_and_stream(Path(source))[0]
 
 
 def require_apart(written: Sequence[Named], read: Sequence[Named]) -> None:

@@ -39,7 +39,7 @@ def open_sinks(config: OutputConfig, sources: Sequence[Source], labels: tuple[st
         if config.serve is not None:
             page = ServeSink(config.serve, token=config.serve_token, snapshot=snapshot, labels=labels)
             add(page)
-            tell(f"page: {page.url}")
+            tell(f"page: {page.shown_url}")
         if config.mqtt is not None:
             add(MqttSink(config.mqtt, num_sources=len(sources)))
         _add_files(add, config, sources, labels)
@@ -59,11 +59,12 @@ def _add_window(add: Callable[[Sink], None], sources: Sequence[Source], tell: Ca
 def _add_files(add: Callable[[Sink], None], config: OutputConfig, sources: Sequence[Source],
                labels: tuple[str, ...]) -> None:  # fmt: skip
     if config.record is not None:
-        # Beside a live source a recording's results may be dropped, too; evenly spaced they would play too fast.
-        is_live = any(source.is_live for source in sources)
+        # Beside a live source, or one that may prove to be live, a recording's results may be dropped, too; evenly
+        # spaced they would play too fast.
+        is_live = any(source.is_live is not False for source in sources)
         paths = video_paths(config.record, len(sources))
         for number, (source, path) in enumerate(zip(sources, paths, strict=True)):
-            add(VideoSink(path, source.fps, is_live=is_live, source=number))
+            add(VideoSink(path, source.fps, is_live=is_live, source=number, codec=config.record_codec))
     if config.csv is not None:
         add(CsvSink(config.csv, labels))
     if config.parquet is not None:

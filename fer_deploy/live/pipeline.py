@@ -17,9 +17,11 @@ from typing import Any
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.threads import available_cores
 from fer_deploy.errors import ConfigError, StreamError
+from fer_deploy.live import ending
 from fer_deploy.live.analysis import SourceAnalysis
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.cores import shared_cores
+from fer_deploy.live.ending import finish_outlets, have_ended
 from fer_deploy.live.failures import Failures, failure_from
 from fer_deploy.live.intake import Intake
 from fer_deploy.live.load import WorkerLoad
@@ -35,10 +37,6 @@ from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.people import People
 from fer_deploy.vision.types import FrameResult
 
-GRACE_S = 5.0
-"""How long the loop's end waits for a thread that hangs in a read or a write before it gives it up."""
-CLOSE_S = 120.0
-"""The same for an output that is being finished."""
 _log = logging.getLogger(__name__)
 OnProgress = Callable[[LiveSnapshot], None]
 
@@ -50,6 +48,9 @@ class LivePipeline:
             ...                      # breaking out of the loop ends the run
 
     or `run()`, which returns when the run has ended. Sources and sinks are closed then; the engine stays the caller's.
+
+    Each captured frame of a source is analyzed, dropped for a newer one, or left unused by the run's end, and counted.
+    Whether a source is live is decided once, ahead of its first frame, for intake, intervals, outlets and sinks.
     """
 
     def __init__(self, sources: Source | Sequence[Source], detectors: Callable[[], Detector], engine: Engine,
@@ -70,29 +71,39 @@ class LivePipeline:
         self._sources = [sources] if isinstance(sources, Source) else list(sources)
         self._config = config or PipelineConfig()
         self._detectors = detectors
-        self.is_live = any(source.is_live for source in self._sources)
         self.stats = LiveStats()
         self._labels = engine.spec.labels
         self._made_with = {"engine": engine.description, **(made_with or {})}
         self._engine_turn: AbstractContextManager[Any] = nullcontext() if engine.is_concurrent else threading.Lock()
         self._num_workers = self._config.workers or available_cores()
         fixed = self._config.detect_every
-        self._intake = Intake([source.is_live for source in self._sources], max_frames=self._config.max_frames,
-                              multiple=1 if fixed == "auto" else fixed)  # fmt: skip
+        are_live = [bool(source.is_live) for source in self._sources]
+        self._intake = Intake(are_live, max_frames=self._config.max_frames, multiple=1 if fixed == "auto" else fixed)
         load = WorkerLoad(self._num_workers)
-        self._intervals = [load.interval(fixed, is_live=source.is_live) for source in self._sources]
-        met = people or [People(self._config.people, self._labels) for _ in self._sources]
+        self._intervals = [load.interval(fixed, is_live=is_live) for is_live in are_live]
+        met = people or [People(self._config.people.for_model(engine.spec), self._labels) for _ in self._sources]
         self._analyses = [
             SourceAnalysis(known, engine, self._config.crop, interval, source=source, deliver=self._deliver)
             for known, interval, source in zip(met, self._intervals, self._sources, strict=True)
         ]
         self._outlets = [Outlet(sink, is_live=self.is_live) for sink in sinks]
+        self._num_delivered = [0] * len(self._sources)
         self._failures = Failures()
         self._lock = threading.Lock()
         self._num_working = self._num_workers
         self._analyzed = threading.Event()
+        self._has_begun = False
         self._stop_requested = False
         self._stopped = False
+
+    @property
+    def is_live(self) -> bool:
+        """Whether a source is known to be live: then outputs may lose results."""
+        return any(source.is_live for source in self._sources)
+
+    @property
+    def _may_be_live(self) -> bool:
+        return any(source.is_live is not False for source in self._sources)
 
     def stop(self) -> None:
         """Ask the run to end after the frames in hand. Takes no lock: fit for signal handlers and any thread."""
@@ -112,14 +123,25 @@ class LivePipeline:
         """Run in the background and yield results in order; those of a live source that come too fast are dropped.
 
         Raises:
+            ConfigError: it has run before, or a sink needs the main thread.
             FerDeployError: as `run`, once the results before the failure are through.
         """
+        main = next((outlet.sink.name for outlet in self._outlets if outlet.sink.needs_main_thread), None)
+        if main is not None:
+            raise ConfigError(
+                f"cannot yield results beside the {main} sink: it needs the main thread, which the caller's for loop "
+                "has. Fix: call run() instead, or leave that sink out"
+            )
+        self._begin()
+        return self._results()
+
+    def _results(self) -> Iterator[FrameResult]:
         queue = ResultQueue()
         self._outlets.append(Outlet(queue, is_live=self.is_live))
         failures: list[Exception] = []
 
         def run() -> None:
-            self.run()
+            self._run(None)
 
         runner = Worker("run", run, lambda _, err: failures.append(err))
         runner.start()
@@ -132,6 +154,14 @@ class LivePipeline:
         if failures:
             raise failures[0]
 
+    def _begin(self) -> None:
+        if self._has_begun:
+            raise ConfigError(
+                "this LivePipeline has run, and its sources and sinks are closed. Fix: make a new LivePipeline, with "
+                "newly opened sources and sinks, for each run"
+            )
+        self._has_begun = True
+
     def run(self, on_progress: OnProgress | None = None) -> LiveSnapshot:
         """Run until the sources end, `max_frames` are done, a sink asks to end, or `stop`.
 
@@ -139,8 +169,13 @@ class LivePipeline:
             on_progress: called in this thread, some times a second.
 
         Raises:
+            ConfigError: it has run before.
             FerDeployError: the first failure, with its `stage`; everything has ended and is finalized by then.
         """
+        self._begin()
+        return self._run(on_progress)
+
+    def _run(self, on_progress: OnProgress | None) -> LiveSnapshot:
         captures = [Worker("capture", lambda i=i: self._capture(i), self._on_error) for i in range(len(self._sources))]  # type: ignore[misc]
         workers = [Worker("analyze", self._work, self._on_error) for _ in range(self._num_workers)]
         main, others = self._split_outlets()
@@ -164,14 +199,13 @@ class LivePipeline:
         try:
             started_ns = time.monotonic_ns()
             for frame in source.frames():
-                if not source.is_live:
+                if source.is_live is False:
                     self.stats.add_duration("decode", time.monotonic_ns() - started_ns)
                 source.health.num_captured += 1
                 if source.first_size is None:
                     source.first_size = frame.frame_bgr.shape[1], frame.frame_bgr.shape[0]
-                    self._intake.set_live(number, source.is_live)
-                    self._intervals[number].set_live(source.is_live)
-                if not self._intake.put(number, replace(frame, source=number) if number else frame):
+                    self._settle(number)
+                if not self._intake.put(number, frame if frame.source == number else replace(frame, source=number)):
                     break
                 started_ns = time.monotonic_ns()
         except Exception as err:  # noqa: BLE001 - the thread's end, before its close can hide the cause
@@ -181,17 +215,20 @@ class LivePipeline:
             self._intake.finish(number)
             source.close()
 
+    def _settle(self, number: int) -> None:
+        """Tell everybody whether a source is live; called ahead of its first frame."""
+        is_live = bool(self._sources[number].is_live)
+        self._intake.set_live(number, is_live)
+        self._intervals[number].set_live(is_live)
+        if is_live:
+            for outlet in self._outlets:
+                outlet.become_live()
+
     def _work(self) -> None:
         try:
             detector = self._detectors()
-            while (chunk := self._intake.take()) is not None:
-                try:
-                    analysis = self._analyses[chunk.source]
-                    analysis.run(chunk, detector, self._engine_turn, self._intake.num_dropped(chunk.source))
-                except Aborted:
-                    pass  # of a source that was given up: the others may go on
-                except ConfigError as err:  # the settings do not fit this source's frames
-                    self._on_error("infer", err, source=self._sources[chunk.source])
+            while self._analyze_chunk(detector):
+                pass
         except Exception as err:  # noqa: BLE001 - a worker's end
             self._on_error("infer", err)
         finally:
@@ -200,8 +237,25 @@ class LivePipeline:
                 if self._num_working == 0:
                     self._analyzed.set()
 
+    def _analyze_chunk(self, detector: Detector) -> bool:
+        """Analyze the next chunk. Return False if there is none. Its frames are let go by the return."""
+        chunk = self._intake.take()
+        if chunk is None:
+            return False
+        try:
+            analysis = self._analyses[chunk.source]
+            analysis.run(chunk, detector, self._engine_turn, self._intake.num_dropped(chunk.source))
+        except Aborted:
+            pass  # the run is to end, or its source was given up and the others may go on
+        except ConfigError as err:  # the settings do not fit this source's frames
+            self._on_error("infer", err, source=self._sources[chunk.source])
+        finally:
+            self._intake.give_back(chunk)
+        return True
+
     def _deliver(self, result: FrameResult) -> None:
         self.stats.add(result)
+        self._num_delivered[result.frame.source] += 1  # by one worker at a time: each source's results are in order
         whole: Item = result, Drawing(result, self._labels)
         bare: Item = result.without_pixels(), None  # hundreds of results may wait for a file; their frames must not
         for outlet in self._outlets:
@@ -225,7 +279,7 @@ class LivePipeline:
         if any(outlet.wants_end.is_set() for outlet in self._outlets):
             return True
         have_failed = [outlet.failure is not None for outlet in self._outlets]
-        return any(have_failed) and (all(have_failed) or not self.is_live)
+        return any(have_failed) and (all(have_failed) or not self._may_be_live)
 
     def _end(self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None,
              others: dict[Outlet, Worker]) -> None:  # fmt: skip
@@ -241,8 +295,8 @@ class LivePipeline:
         for outlet in self._outlets:
             if outlet.failure is not None:
                 outlet.finish()
-        self._join("capture", captures)
-        self._join("infer", workers)
+        self._join("capture", captures, ending.GRACE_S)
+        self._join_workers(workers)
         for outlet, writer in others.items():
             outlet.finish()
             if not writer.has_started:
@@ -250,34 +304,35 @@ class LivePipeline:
         if main is not None:
             main.finish()
             main.pump(until=lambda: self._stop_requested)
-        self._join_writers(list(others))
+        finish_outlets(list(others), is_hasty=self._is_hasty)
+        for i, source in enumerate(self._sources):
+            num_done = self._num_delivered[i] + self._intake.num_dropped(i)
+            source.health.num_unused = max(0, source.health.num_captured - num_done)
 
-    def _join(self, stage: str, threads: Sequence[Worker]) -> None:
-        deadline = time.monotonic() + GRACE_S
-        for thread in threads:
-            thread.join(max(0.0, deadline - time.monotonic()))
-        if any(thread.is_alive() for thread in threads):
-            self._on_error(stage, StreamError(f"the {stage} thread did not end within {GRACE_S:g} s; it was given up"))
+    def _join(self, stage: str, threads: Sequence[Worker], limit_s: float) -> None:
+        if not have_ended(threads, limit_s):
+            self._on_error(stage, StreamError(f"the {stage} thread did not end within {limit_s:g} s; it was given up"))
 
-    def _join_writers(self, outlets: Sequence[Outlet]) -> None:
-        """Wait for the outputs' ends. A recording waits as long as it takes; a live loop gives up one that hangs."""
-        patient = not (self.is_live or self._stopped)
-        deadline = time.monotonic() + GRACE_S
-        for outlet in outlets:
-            if not outlet.has_ended(None if patient else max(0.0, deadline - time.monotonic())):
-                # A long video is copied once more at its end, to have its index in front.
-                done = outlet.is_closing.is_set() and outlet.has_ended(CLOSE_S)
-                limit = CLOSE_S if outlet.is_closing.is_set() else GRACE_S
-                if not done:
-                    outlet.give_up(
-                        f"the {outlet.sink.name} sink did not end within {limit:g} s; what it wrote may lack its end"
-                    )
+    def _join_workers(self, workers: Sequence[Worker]) -> None:
+        """Wait for the chunks in hand; they are given up where that takes long, or where an output takes no result."""
+        if not have_ended(workers, ending.PATIENCE_S):
+            for analysis in self._analyses:
+                analysis.give_up()
+            for outlet in self._outlets:
+                outlet.finish()
+        self._join("infer", workers, ending.ENGINE_S)
+
+    def _is_hasty(self) -> bool:
+        """Whether nobody waits for an output that hangs: live, or after a stop."""
+        return self._may_be_live or self._stopped or self._stop_requested
 
     def _on_error(self, stage: str, err: Exception, source: Source | None = None) -> None:
         """Keep a failure. A source's leaves the others running; any other of a worker ends the run."""
         failure = failure_from(stage, err)
         if stage != "capture" and source is None:
             self._failures.note_fatal(failure)
+            for outlet in self._outlets:
+                outlet.sink.is_incomplete = True
             self._intake.close()
             return
         if source is not None or not self._has_enough():

@@ -40,6 +40,7 @@ class SourceSnapshot:
     """One source at one moment.
 
     Attributes:
+        is_live: what is not known yet counts as live.
         num_dropped: frames that gave way to newer ones, wherever.
         health: what it has been through.
         may_end: its end is no failure: a recording's, at whatever speed it is played.
@@ -55,7 +56,7 @@ class SourceSnapshot:
     def of(cls, source: Source, num_dropped: int) -> "SourceSnapshot":
         """Look at a source of whose frames so many were dropped on the way to the workers."""
         health = source.health
-        return cls(source.name, source.is_live, num_dropped + health.num_overtaken, health, source.may_end)
+        return cls(source.name, source.is_live is not False, num_dropped + health.num_overtaken, health, source.may_end)
 
 
 @dataclass(frozen=True)

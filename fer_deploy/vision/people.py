@@ -9,10 +9,14 @@ from pydantic import Field
 
 from fer_deploy.errors import ConfigError
 from fer_deploy.settings import Settings
+from fer_deploy.spec import ModelSpec
 from fer_deploy.vision.interpolation import faces_between
 from fer_deploy.vision.smoothing import Smoothing
 from fer_deploy.vision.tracks import Tracker
 from fer_deploy.vision.types import Detection, Emotion, FaceResult, TrackedFace
+
+DEFAULT_UNSURE_BELOW = 0.4
+"""For models whose ModelSpec names no limit."""
 
 
 class PeopleConfig(Settings):
@@ -24,8 +28,12 @@ class PeopleConfig(Settings):
     hysteresis: float = Field(
         default=0.2, ge=0, le=1, description="lead in probability that another label needs to be shown instead"
     )
-    unsure_below: float = Field(
-        default=0.4, ge=0, le=1, description="smoothed probability of the shown label below which it is `unsure`"
+    unsure_below: float | None = Field(
+        default=None, ge=0, le=1, description="smoothed probability of the shown label below which it is `unsure`; "
+        "none: the model's own limit, below which it is wrong more often than right"
+    )  # fmt: skip
+    sure_lead: float = Field(
+        default=0.1, ge=0, le=1, description="how far above unsure_below it must be to be shown again"
     )
     keep_s: float = Field(
         default=2.0, gt=0, le=60, description="seconds that a face may be unseen and still be the same person"
@@ -33,6 +41,13 @@ class PeopleConfig(Settings):
     reach: float = Field(
         default=1.0, gt=0, le=10, description="face sizes from its expected place at which a face may turn up, at most"
     )
+
+    def for_model(self, spec: ModelSpec) -> Self:
+        """Return the settings with the model's own limit for "unsure" where none was given."""
+        if self.unsure_below is not None:
+            return self
+        limit = DEFAULT_UNSURE_BELOW if spec.unsure_below is None else spec.unsure_below
+        return self.model_copy(update={"unsure_below": limit})
 
 
 class People:
@@ -58,7 +73,8 @@ class People:
             labels,
             smoothing_s=config.smoothing_s,
             hysteresis=config.hysteresis,
-            unsure_below=config.unsure_below,
+            unsure_below=DEFAULT_UNSURE_BELOW if config.unsure_below is None else config.unsure_below,
+            sure_lead=config.sure_lead,
             keep_s=config.keep_s,
         )
 
@@ -140,13 +156,13 @@ class People:
         if state.get("labels") != list(labels):
             raise ConfigError(
                 f"the saved tracks are of a model with labels {state.get('labels')}; this one has {list(labels)}. "
-                "Fix: go on with the same model, or start anew"
+                "Fix: go on with the same model, or start from the beginning"
             )
         try:
             people._tracker.restore(state["tracks"])
             people._smoothing.restore(state["smoothing"])
         except (KeyError, TypeError, ValueError) as err:
             raise ConfigError(
-                "the saved tracks cannot be read: damaged, or saved by another version. Fix: start anew"
+                "the saved tracks cannot be read: damaged, or saved by another version. Fix: start from the beginning"
             ) from err
         return people

@@ -12,9 +12,11 @@ def probs_from_logits(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(exponentials / exponentials.sum(axis=-1, keepdims=True), dtype=np.float32)
 
 
-def emotions_from_logits(logits: NDArray[np.float32], labels: tuple[str, ...]) -> list[Emotion]:
-    """Return one Emotion a row of logits (N, len(labels))."""
+def emotions_from_logits(
+    logits: NDArray[np.float32], labels: tuple[str, ...], *, temperature: float = 1.0
+) -> list[Emotion]:
+    """Return one Emotion a row of logits (N, len(labels)); probabilities are softmax(logits / temperature)."""
     return [
         Emotion(labels[int(row.argmax())], float(row.max()), dict(zip(labels, map(float, row), strict=True)))
-        for row in probs_from_logits(logits)
+        for row in probs_from_logits(logits / np.float32(temperature))
     ]

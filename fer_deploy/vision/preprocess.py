@@ -128,13 +128,20 @@ def _upright(frame_bgr: NDArray[np.uint8], square: _Square, spec: InputSpec) -> 
 
 def _cut_gray(frame_bgr: NDArray[np.uint8], x: float, y: float, side: float) -> NDArray[np.uint8]:
     """Return a square of about this side around x, y, (S, S) uint8 gray; beyond the frame its last pixels go on."""
-    height, width = frame_bgr.shape[:2]
     size = max(1, round(side))
-    x1, y1 = round(x - size / 2), round(y - size / 2)
-    x2, y2 = x1 + size, y1 + size
-    inside = frame_bgr[max(0, y1) : min(height, y2), max(0, x1) : min(width, x2)]
-    gray = gray_from_bgr(inside)
+    rows, above, below = _inside(round(y - size / 2), size, frame_bgr.shape[0])
+    columns, left, right = _inside(round(x - size / 2), size, frame_bgr.shape[1])
+    gray = gray_from_bgr(frame_bgr[rows, columns])
     if gray.shape == (size, size):
         return gray
-    beyond = (max(0, -y1), max(0, y2 - height), max(0, -x1), max(0, x2 - width))
-    return np.asarray(cv2.copyMakeBorder(gray, *beyond, cv2.BORDER_REPLICATE), dtype=np.uint8)
+    return np.asarray(cv2.copyMakeBorder(gray, above, below, left, right, cv2.BORDER_REPLICATE), dtype=np.uint8)
+
+
+def _inside(start: int, size: int, limit: int) -> tuple[slice, int, int]:
+    """Return the part of a stretch that lies in 0 to `limit`, and how much of it lies before and behind.
+
+    It is never empty: of a stretch that lies outside, the frame's nearest pixel stands for all.
+    """
+    first = min(max(start, 0), limit - 1)
+    last = max(min(start + size, limit), 1)
+    return slice(first, last), min(max(0, -start), size - 1), min(max(0, start + size - limit), size - 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
+from fer_deploy.vision.face_geometry import is_face
 from fer_deploy.vision.motion import elapsed_s
 from fer_deploy.vision.types import Emotion, FaceResult, TrackedFace
 
@@ -20,6 +21,8 @@ class _Mood(BaseModel):
     weight: float
     label: str | None
     unseen_s: float
+    is_sure: bool | None = None
+    weighted_no_face: float = 0.0
 
 
 class _State(BaseModel):
@@ -33,16 +36,19 @@ class Smoothing:
     """The average of each person's probabilities, the recent ones counting more. Used by one thread at a time.
 
     An observation that is `smoothing_s` old weighs 1/e of a new one, whatever the frame rate and however long the gap
-    between. The label changes only when another one leads by `hysteresis`.
+    between. The label changes only when another one leads by `hysteresis`. A person whose emotion is not shown because
+    the network is unsure gets one only when its probability is `sure_lead` above the threshold, so that what is shown
+    does not flicker where the probability stays near it. Where the landmarks are those of no face, none is shown.
     """
 
     def __init__(
-        self, labels: Sequence[str], *, smoothing_s: float, hysteresis: float, unsure_below: float, keep_s: float
-    ) -> None:
+        self, labels: Sequence[str], *, smoothing_s: float, hysteresis: float, unsure_below: float, sure_lead: float,
+        keep_s: float,
+    ) -> None:  # fmt: skip
         """Start knowing nobody; the arguments are those of `PeopleConfig`."""
         self._labels = tuple(labels)
-        self._smoothing_s, self._hysteresis, self._unsure_below = smoothing_s, hysteresis, unsure_below
-        self._keep_s = keep_s
+        self._smoothing_s, self._hysteresis, self._keep_s = smoothing_s, hysteresis, keep_s
+        self._unsure_below, self._sure_from = unsure_below, min(1.0, unsure_below + sure_lead)
         self._now = _State()
 
     def smooth(
@@ -72,6 +78,7 @@ class Smoothing:
         for mood in self._now.moods.values():
             mood.unseen_s += passed_s
             mood.weight *= kept
+            mood.weighted_no_face *= kept
             mood.weighted_probs = [prob * kept for prob in mood.weighted_probs]
         self._now.moods = {known: mood for known, mood in self._now.moods.items() if mood.unseen_s <= self._keep_s}
         self._now.time_s = time_s
@@ -87,7 +94,20 @@ class Smoothing:
         probs = {label: prob / mood.weight for label, prob in zip(self._labels, mood.weighted_probs, strict=True)}
         mood.label = self._label(mood.label, probs)
         smoothed = Emotion(mood.label, probs[mood.label], probs)
-        return FaceResult(face, emotion, smoothed, is_sure=smoothed.confidence >= self._unsure_below)
+        mood.is_sure = self._is_sure(smoothed.confidence, was_sure=mood.is_sure)
+        may_be_shown = self._shows_a_face(face, mood)
+        return FaceResult(face, emotion, smoothed, is_sure=mood.is_sure and may_be_shown)
+
+    @staticmethod
+    def _shows_a_face(face: TrackedFace, mood: _Mood) -> bool:
+        """Return whether landmarks are those of a face, here and in most of what is remembered."""
+        is_here = is_face(face.detection)
+        mood.weighted_no_face += not is_here
+        return is_here and 2 * mood.weighted_no_face < mood.weight
+
+    def _is_sure(self, confidence: float, *, was_sure: bool | None) -> bool:
+        """Return whether the emotion is shown; nobody's first one needs the lead."""
+        return bool(confidence >= (self._sure_from if was_sure is False else self._unsure_below))
 
     def _label(self, shown: str | None, probs: dict[str, float]) -> str:
         leader = max(probs, key=probs.__getitem__)

@@ -2,7 +2,7 @@
 
 import json
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,11 +41,14 @@ class _State(BaseModel):
 
     next_id: int = 1
     time_s: float | None = None
+    frame_size: tuple[int, int] | None = None  # width and height of the frame that the places are in
     tracks: list[_Track] = []
 
 
 class Tracker:
     """Gives every face a number and finds it again. Used by one thread at a time; frames come in their order in time.
+
+    The size of a frame may change at any frame. The scene is taken to stay the same: every place is scaled with it.
 
     A detection goes to the track whose expected place is nearest, over all pairs at once (Hungarian method). The
     distance is that of the centers in face sizes plus the logarithm of the sizes' ratio: unlike IoU it still tells near
@@ -63,6 +66,7 @@ class Tracker:
     ) -> tuple[TrackedFace, ...]:
         """Return the detected faces by name, in the detections' order, without those found twice."""
         self._advance(time_s)
+        self._fit(frame_bgr)
         detections = _without_duplicates(detections)
         for track in self._now.tracks:
             track.is_in_view = False
@@ -79,6 +83,7 @@ class Tracker:
         """Return the faces of the last `see` where they are now, as far as they are still in the frame."""
         self._cut_patches()
         self._advance(time_s)
+        self._fit(frame_bgr)
         in_view = [track for track in self._now.tracks if track.is_in_view]
         for track in in_view:
             _find_again(track, frame_bgr)
@@ -115,6 +120,14 @@ class Tracker:
         for track in self._now.tracks:
             track.motion.advance(passed_s)
         self._now.time_s = time_s
+
+    def _fit(self, frame_bgr: NDArray[np.uint8]) -> None:
+        """Bring all places into the pixels of a frame."""
+        height, width = frame_bgr.shape[:2]
+        before, self._now.frame_size = self._now.frame_size, (width, height)
+        if before is not None and before != (width, height):
+            for track in self._now.tracks:
+                _scale(track, width / before[0], height / before[1])
 
     def _assign(self, detections: Sequence[Detection]) -> dict[int, _Track]:
         """Return tracks by the index of their detection."""
@@ -162,6 +175,21 @@ def _renew(track: _Track, detection: Detection) -> None:
     track.motion.correct(track.place[:2])
 
 
+def _scale(track: _Track, across: float, down: float) -> None:
+    """Bring a track into the pixels of a frame that is so much wider and higher; its patch has no size to change."""
+
+    def moved(point: Point) -> Point:
+        return point[0] * across, point[1] * down
+
+    def resized(place: Place) -> Place:
+        return place[0] * across, place[1] * down, place[2] * across, place[3] * down
+
+    track.place, track.seen_place = resized(track.place), resized(track.seen_place)
+    track.landmarks = None if track.landmarks is None else _each(track.landmarks, moved)
+    track.seen_landmarks = None if track.seen_landmarks is None else _each(track.seen_landmarks, moved)
+    track.motion.center, track.motion.velocity = moved(track.motion.center), moved(track.motion.velocity)
+
+
 def _find_again(track: _Track, frame_bgr: NDArray[np.uint8]) -> None:
     """Move a track to where the flow of its patch leads, or where its motion does."""
     expected: Place = (*track.motion.center, *track.place[2:])
@@ -179,9 +207,11 @@ def _find_again(track: _Track, frame_bgr: NDArray[np.uint8]) -> None:
 
 
 def _moved(landmarks: _Landmarks | None, shift: Shift) -> _Landmarks | None:
-    if landmarks is None:
-        return None
-    right_eye, left_eye, nose, right_mouth, left_mouth = map(shift.of, landmarks)
+    return None if landmarks is None else _each(landmarks, shift.of)
+
+
+def _each(landmarks: _Landmarks, move: Callable[[Point], Point]) -> _Landmarks:
+    right_eye, left_eye, nose, right_mouth, left_mouth = map(move, landmarks)
     return right_eye, left_eye, nose, right_mouth, left_mouth
 
 

@@ -5,6 +5,10 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_deploy import spec
+
+UNSURE = spec.UNSURE
+
 
 @dataclass(frozen=True, eq=False)
 class Frame:
@@ -95,7 +99,8 @@ class FaceResult:
         emotion: of this frame alone, as the network says.
         smoothed: of this person over the last moments; its label changes with hysteresis, so that it need not be the
             most probable one at this moment.
-        is_sure: False where the smoothed confidence is too low to name an emotion.
+        is_sure: False where the smoothed confidence is too low to name an emotion, or where the landmarks are those of
+            no face.
     """
 
     face: TrackedFace
@@ -112,9 +117,6 @@ class FaceResult:
     def shown_label(self) -> str:
         """The word for people: the smoothed emotion, or `UNSURE`."""
         return self.smoothed.label if self.is_sure else UNSURE
-
-
-UNSURE = "unsure"
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,10 +8,14 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_train.data.faces import EMOTIONS, Faces
+from fer_train.data.faces import EMOTIONS, FERPLUS_EMOTIONS, Faces
 from fer_train.errors import DataError
 
 _FIX = "Fix: write it with fer-train crossval on the same --data"
+_FIX_FERPLUS = (
+    "Eight classes are those of labels: ferplus, and the audit judges FER2013's labels. "
+    "Fix: fer-train crossval with a config of labels: fer2013"
+)
 _ARRAYS = ("rows", "labels", "probs")
 _DAMAGED = (
     OSError, ValueError, EOFError, TypeError, AttributeError, NotImplementedError, zipfile.BadZipFile, zlib.error,
@@ -77,7 +81,8 @@ def _read_arrays(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64], NDAr
     shapes = {"rows": rows.shape, "labels": labels.shape, "probs": probs.shape}
     if shapes != expected or not count:
         seen = ", ".join(f"{name} {shape}" for name, shape in shapes.items())
-        raise DataError(f"{path}: shapes do not fit: {seen}. Expected rows (M,), labels (M,), probs (M, 7). {_FIX}")
+        fix = _FIX if shapes["probs"][1:] != (len(FERPLUS_EMOTIONS),) else _FIX_FERPLUS
+        raise DataError(f"{path}: shapes do not fit: {seen}. Expected rows (M,), labels (M,), probs (M, 7). {fix}")
     if rows.dtype.kind not in "iu" or labels.dtype.kind not in "iu" or probs.dtype.kind != "f":
         types = f"rows {rows.dtype}, labels {labels.dtype}, probs {probs.dtype}"
         raise DataError(f"{path}: types do not fit: {types}. Expected whole numbers and floats. {_FIX}")

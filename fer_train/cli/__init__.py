@@ -2,18 +2,16 @@
 
 import logging
 import os
-import signal
 import sys
 from importlib import import_module
-from types import FrameType
 from typing import Any
 
 import click
 from rich.console import Console
 from rich.logging import RichHandler
 
-from fer_train import __version__
-from fer_train.errors import FerTrainError, MissingDependencyError, OutOfMemoryError, Terminated, is_out_of_memory
+from fer_train import __version__, signals
+from fer_train.errors import FerTrainError, MissingDependencyError, OutOfMemoryError, is_out_of_memory
 
 COMMANDS = {
     "train": "train one model, or one for each seed",
@@ -36,37 +34,39 @@ class _LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         if cmd_name not in COMMANDS:
             return None
+        # Before torch is loaded: threads that wait spin by default, and starve each other where others use the cores.
+        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
         try:
             command: click.Command = import_module(f"fer_train.cli.{cmd_name}").command
         except ModuleNotFoundError as err:
             raise MissingDependencyError(
                 f"fer-train {cmd_name} needs {err.name}. Fix: make setup, or pip install 'fer-toolchain[train]'"
             ) from err
+        signals.working()
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
 
+    def main(self, *args: Any, **extra: Any) -> Any:
+        with signals.governed():
+            return super().main(*args, **extra)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except FerTrainError as err:
+            signals.check()
             click.echo(f"error: {err}", err=True)
             sys.exit(err.exit_code)
-        except KeyboardInterrupt:
-            click.echo("stopped", err=True)
-            sys.exit(130)
         except (MemoryError, RuntimeError) as err:
+            signals.check()
             if not is_out_of_memory(err):
                 raise
             what = (str(err).splitlines() or [repr(err)])[0]
             click.echo(f"error: out of memory: {what}. Fix: --device cpu, or end what else uses the device", err=True)
             sys.exit(OutOfMemoryError.exit_code)
-
-
-def _terminate(number: int, frame: FrameType | None) -> None:
-    raise Terminated("stopped by SIGTERM")
 
 
 @click.group(cls=_LazyGroup)
@@ -77,4 +77,3 @@ def main() -> None:
     # Of the processes that torchrun started, the first one speaks for all.
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
     logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)])
-    signal.signal(signal.SIGTERM, _terminate)

@@ -15,6 +15,7 @@ from fer_train.audit.predictions import read_predictions
 from fer_train.audit.report import EXCLUDE, describe_predictions, findings_table
 from fer_train.cli import options
 from fer_train.data import read_faces
+from fer_train.portable_paths import shown_path
 
 _DEFAULTS = AuditConfig()
 
@@ -77,7 +78,7 @@ def command(data_path: Path, ferplus: Path | None, predictions_path: Path | None
             on_block=lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
     given = {"data": data_path, "ferplus": ferplus, "predictions": predictions_path}
-    write_report(audit, out, {name: None if path is None else str(path) for name, path in given.items()})
+    write_report(audit, out, {name: None if path is None else shown_path(path) for name, path in given.items()})
     Console().print(findings_table(audit))
     for line in describe_predictions(audit):
         click.echo(line)

@@ -25,7 +25,7 @@ def command(config_path: Path, out: Path | None, tensorboard: bool, folds: int, 
     overrides, files = options.split_training_flags(rest)
     config = load_config(config_path, overrides)
     faces = options.load_training_faces(config, **files)
-    out = out or Path("runs") / f"{config_path.stem}-crossval"
+    out = options.run_folder(out, config_path, quick=files["quick"], suffix="-crossval")
     with options.resume_hint(out, "go on with the same command"):
         summary = cross_validate(config, faces, out, num_folds=folds, tensorboard=tensorboard)
     if is_first_process():

@@ -31,5 +31,5 @@ def command(config_path: Path, out: Path | None, resume: bool, tensorboard: bool
     settings |= {"teachers": teachers} | {k: v for k, v in given.items() if v is not None}
     config = load_config(config_path, overrides | {"distillation": settings} | ({"init": init} if init else {}))
     faces = options.load_training_faces(config, **files)
-    train_and_tell(config, faces, out or Path("runs") / f"{config_path.stem}-distilled", resume=resume,
-                   tensorboard=tensorboard)  # fmt: skip
+    out = options.run_folder(out, config_path, quick=files["quick"], suffix="-distilled")
+    train_and_tell(config, faces, out, resume=resume, tensorboard=tensorboard)

@@ -15,10 +15,12 @@ from fer_train.cli import options
 from fer_train.cli.display import remind_of_test_split
 from fer_train.config import TEST_SPLIT
 from fer_train.data import Faces, read_faces, take_split
-from fer_train.data.faces import LABEL_SETS
+from fer_train.data.consensus import majority_faces
+from fer_train.data.faces import LABEL_SETS, labels_in_words
 from fer_train.ensemble import NUM_FOLDS, Ensemble, average, choose_weights, crossfitted_weights, log_probs
 from fer_train.errors import ConfigError, DataError
 from fer_train.evaluate import measure
+from fer_train.portable_paths import shown_path
 
 _NOTES = {
     "equal": "equal weights",
@@ -32,31 +34,29 @@ _NOTES = {
 @click.option("--checkpoint", "checkpoints", multiple=True, type=options.PATH, help="A release; give two or more.")
 @click.option("--use", type=options.PATH, help="An ensemble.json to measure as it is, in place of --checkpoint.")
 @options.data
+@options.ferplus
 @click.option("--split", default="PublicTest", show_default=True, help="Weights are chosen and measured here.")
 @click.option("--flip", is_flag=True, help="Measure with mirror images too, and choose the weights that way.")
 @click.option("--weights", type=click.Choice(["equal", "chosen"]), default=None, help="[default: chosen]")
 @click.option("--out", type=options.PATH, help="ensemble.json to write.")
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object: what was measured.")
 @options.device
-def command(checkpoints: tuple[Path, ...], use: Path | None, data_path: Path, split: str, flip: bool,
-            weights: str | None, out: Path | None, as_json: bool, device: str | None) -> None:  # fmt: skip
+def command(checkpoints: tuple[Path, ...], use: Path | None, data_path: Path, ferplus: Path | None, split: str,
+            flip: bool, weights: str | None, out: Path | None, as_json: bool, device: str | None) -> None:  # fmt: skip
     """Average the probabilities of several checkpoints.
 
     Weights are chosen by the cross-entropy of the average on the split. Their figure there flatters them; the
-    cross-fitted one does not. A frozen ensemble is measured on another split with --use.
+    cross-fitted one does not. A frozen ensemble is measured on another split with --use. Members of FER+'s labels are
+    measured against their majority, which needs --ferplus.
     """
     _check_flags(checkpoints, use, split, weights, out)
     target = resolve_device(device or "auto")
     ensemble = Ensemble.of(checkpoints) if use is None else Ensemble.load(use)
     if use is None and weights != "equal":
         _check_unseen(ensemble, split)
-    faces = take_split(read_faces(data_path), split)
-    if (highest := int(faces.labels.max())) >= len(ensemble.labels):
-        raise DataError(
-            f"{split} holds label {highest}, the members know {len(ensemble.labels)} classes. "
-            "Fix: members that were trained on these classes"
-        )
-    _check_names(ensemble, faces, split)
+    first = ensemble.members[0]
+    options.require_votes_for(first.spec, first.path, ferplus)
+    faces = _judged_faces(ensemble, take_split(read_faces(data_path, ferplus=ferplus), split), split)
     views = ("plain", "flip") if flip else ("plain",)
     probs = {view: ensemble.member_probs(faces.images, device=target, flip=view == "flip") for view in views}
     shares = {"equal": np.full(len(ensemble.members), 1 / len(ensemble.members))}
@@ -75,6 +75,30 @@ def command(checkpoints: tuple[Path, ...], use: Path | None, data_path: Path, sp
         _print(ensemble, kept, report)
         click.echo(f"{use} as it is" if use is not None else f"wrote {out}")
     remind_of_test_split(split)
+
+
+def _judged_faces(ensemble: Ensemble, faces: Faces, split: str) -> Faces:
+    """Return the faces of a split with the labels that the members answer with.
+
+    Raises:
+        DataError: no face has one, or a label that the members do not know.
+    """
+    if ensemble.label_set == "ferplus":
+        faces = majority_faces(faces, split)
+    names = LABEL_SETS[faces.label_set]
+    present = [names[label] for label in np.unique(faces.labels)]
+    is_named = bool(set(names) & set(ensemble.labels))  # other classes go by number
+    if is_named and (unknown := [n for n in present if n not in ensemble.labels[names.index(n) :][:1]]):
+        raise DataError(
+            f"{split} holds {', '.join(unknown)}; the members know {', '.join(ensemble.labels)}. "
+            "Fix: members that were trained on these classes"
+        )
+    if (highest := int(faces.labels.max())) >= len(ensemble.labels):
+        raise DataError(
+            f"{split} holds label {highest}, the members know {len(ensemble.labels)} classes. "
+            "Fix: members that were trained on these classes"
+        )
+    return faces
 
 
 def _check_flags(
@@ -98,22 +122,6 @@ def _check_flags(
         raise ConfigError(f"--out {out} is one of the checkpoints. Fix: another file, such as ensemble.json")
 
 
-def _check_names(ensemble: Ensemble, faces: Faces, split: str) -> None:
-    """Refuse emotions that the members number in another way than the faces; classes without names go by number.
-
-    Raises:
-        DataError: as its message says.
-    """
-    names = LABEL_SETS[faces.label_set]
-    present = [names[label] for label in np.unique(faces.labels)]
-    is_named = bool(set(names) & set(ensemble.labels))
-    if is_named and any(ensemble.labels.index(n) != names.index(n) if n in ensemble.labels else True for n in present):
-        raise DataError(
-            f"{split} holds {', '.join(present)}; the members know {', '.join(ensemble.labels)}. "
-            "Fix: members that were trained on these classes"
-        )
-
-
 def _check_unseen(ensemble: Ensemble, split: str) -> None:
     """Refuse to choose weights by faces that a member was trained on: who learned them by heart would win.
 
@@ -135,6 +143,8 @@ def _report(
     """Return what was measured: by view each member alone and each kind of weights, with what that kind means."""
     return {
         "split": split,
+        "label_set": faces.label_set,
+        "against": labels_in_words(faces.label_set, ensemble.labels),
         "num_faces": len(faces),
         "data_sha256": faces.source_sha256,
         "weights_chosen_on": list(probs)[-1] if "chosen" in shares else None,
@@ -142,7 +152,7 @@ def _report(
         "views": {
             view: {
                 "members": [
-                    {"path": str(member.path)} | _measures(answers, faces)
+                    {"path": shown_path(member.path)} | _measures(answers, faces)
                     for member, answers in zip(ensemble.members, members, strict=True)
                 ],
                 **{kind: _measures(average(members, weights), faces) for kind, weights in shares.items()},
@@ -160,7 +170,7 @@ def _measures(probs: NDArray[np.float64], faces: Faces) -> dict[str, float]:
 def _print(ensemble: Ensemble, weights: NDArray[np.float64], report: dict[str, Any]) -> None:
     console = Console()
     for view, measured in report["views"].items():
-        table = Table(title=f"{report['split']}, {report['num_faces']:,} faces, {view}")
+        table = Table(title=f"{report['split']}, {report['against']}, {report['num_faces']:,} faces, {view}")
         for column in ("", "weight", "accuracy", "macro F1", "loss"):
             table.add_column(column, justify="right" if column else "left")
         for member, weight, row in zip(ensemble.members, weights, measured["members"], strict=True):

@@ -15,9 +15,10 @@ from fer_train.amp import resolve_device
 from fer_train.cli import options
 from fer_train.cli.display import progress_bar, remind_of_test_split
 from fer_train.data import read_faces
-from fer_train.data.faces import LABELS_IN_WORDS
+from fer_train.data.faces import has_classes_of, labels_in_words, own_label_set
 from fer_train.errors import ConfigError
 from fer_train.evaluate import Evaluation, evaluate_split
+from fer_train.portable_paths import shown_path
 from fer_train.report import metrics_table, plot_confusion, summary_table, write_plots
 from fer_train.tta import VIEWS
 
@@ -64,7 +65,7 @@ def command(checkpoint_path: Path, data_path: Path, ferplus: Path | None, label_
     views = VIEWS if ten_crop else ("plain", "flip")
     measured: list[Evaluation] = []
     for against in _label_sets(label_set, spec, ferplus):
-        with progress_bar(f"{split}, {LABELS_IN_WORDS[against]}, {', '.join(views)}") as on_batch:
+        with progress_bar(f"{split}, {labels_in_words(against, spec['labels'])}, {', '.join(views)}") as on_batch:
             measured.append(
                 evaluate_split(
                     model.to(target), faces, split, spec=spec, label_set=against, views=views, on_batch=on_batch
@@ -72,7 +73,7 @@ def command(checkpoint_path: Path, data_path: Path, ferplus: Path | None, label_
             )
     own = measured[0]
     if confusion is not None:
-        title = f"{checkpoint_path.name} on {split}, {LABELS_IN_WORDS[own.label_set]}, plain, official"
+        title = f"{checkpoint_path.name} on {split}, {own.in_words}, plain, official"
         plot_confusion(own.official(), own.names, confusion, title=title)
     if plots is not None:
         write_plots(own, plots, model=checkpoint_path.name)
@@ -95,8 +96,8 @@ def _label_sets(wanted: str | None, spec: dict[str, Any], ferplus: Path | None) 
         )
     if wanted is not None:
         return [wanted]
-    own = spec.get("label_set", "fer2013")
-    if ferplus is None:
+    own = own_label_set(spec)
+    if ferplus is None or not has_classes_of("ferplus", spec["labels"]):
         if own == "ferplus":
             logging.warning(
                 "this model answers as FER+'s taggers do; measured against FER2013's labels, which agree with them for "
@@ -121,7 +122,7 @@ def write_predictions(measured: Evaluation, path: Path) -> None:
 
 def _json(measured: list[Evaluation], checkpoint_path: Path) -> dict[str, object]:
     return {
-        "checkpoint": str(checkpoint_path),
+        "checkpoint": shown_path(checkpoint_path),
         "split": measured[0].split,
         "label_set": measured[0].label_set,
         "why_not_clean": measured[0].why_not_clean or None,
@@ -157,7 +158,7 @@ def _print_protocol(spec: dict[str, Any]) -> None:
 
 def _print_tables(measured: Evaluation, checkpoint_path: Path) -> None:
     console = Console()
-    labels = LABELS_IN_WORDS[measured.label_set]
+    labels = measured.in_words
     console.print(summary_table(measured, title=f"{checkpoint_path} on {measured.split}, {labels}"))
     console.print(metrics_table(measured.official(), title=f"by class: {measured.split}, {labels}, plain, official"))
     if measured.label_set == "ferplus" and "plain" in measured.votes:

@@ -3,6 +3,7 @@
 import contextlib
 import logging
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -11,14 +12,24 @@ from typing import Any
 import click
 import numpy as np
 
+from fer_train import signals
 from fer_train.config import TrainConfig
 from fer_train.data import Faces, apply_protocol, read_faces
 from fer_train.data.cache import file_sha256
 from fer_train.data.consensus import relabel_by_votes
-from fer_train.data.faces import RowList
+from fer_train.data.faces import RowList, own_label_set
 from fer_train.data.row_list import ListedRows, check_rows, read_row_list
+from fer_train.data.splits import few_faces
 from fer_train.distributed import is_first_process
-from fer_train.errors import ConfigError, DataError, Terminated
+from fer_train.errors import ConfigError, DataError
+from fer_train.signals import Stopped
+
+QUICK = {
+    "num_epochs": 1, "image_size": 32, "size_phases": [], "batch_size": 64, "compile": False,
+}  # fmt: skip
+"""What --quick overrides; flags that the user gives beside it win."""
+_QUICK_FACES = 512, 256
+"""To train on and to validate on."""
 
 PATH = click.Path(path_type=Path)
 
@@ -39,9 +50,11 @@ exclude = click.option(
 
 def load_training_faces(
     config: TrainConfig, data_path: Path, *, ferplus: Path | None = None, twin_rows: Path | None = None,
-    exclude: Path | None = None,
+    exclude: Path | None = None, quick: bool = False,
 ) -> Faces:  # fmt: skip
     """Read the faces and apply the config's protocol and the user's exclusions, whose files `row_lists` names.
+
+    With `quick` a few hundred of them are left.
 
     Raises:
         DataError: a file that cannot be used.
@@ -66,13 +79,42 @@ def load_training_faces(
     twins, excluded = (lists[flag].rows if flag in lists else None for flag in given)
     kept = apply_protocol(faces, config.protocol, config.train_split, twins, exclude_rows=excluded)
     if config.labels == "ferplus" and kept.votes is not None:
-        kept = relabel_by_votes(kept, train_split=config.train_split)
+        kept = _relabelled(kept, config)
     logging.info("%s protocol leaves out %d rows: %s", config.protocol, len(faces) - len(kept), kept.counts())
     training_rows = faces.rows[faces.splits == config.train_split]
+    if quick:
+        kept = few_faces(kept, dict(zip((config.train_split, config.validation_split), _QUICK_FACES, strict=True)))
+        logging.info("--quick keeps %s: it shows that all parts run; the model is of no use", kept.counts())
     return replace(kept, row_lists=tuple(
         RowList(flag, listed.path.name, file_sha256(listed.path), int(np.isin(training_rows, listed.rows).sum()))
         for flag, listed in lists.items()
     ))  # fmt: skip
+
+
+def _relabelled(faces: Faces, config: TrainConfig) -> Faces:
+    """Return the faces with FER+'s labels; refuse votes that leave nothing of a split that the run needs."""
+    kept = relabel_by_votes(faces, train_split=config.train_split)
+    before, after = faces.counts(), kept.counts()
+    for split, wanted in ((config.train_split, "for an emotion"), (config.validation_split, "with a majority")):
+        if split in before and split not in after:
+            raise DataError(
+                f"none of the {before[split]:,} faces of {split} has votes {wanted}. Fix: --ferplus with the votes of "
+                "this data, or another validation_split"
+            )
+    return kept
+
+
+def require_votes_for(spec: dict[str, Any], checkpoint: Path, ferplus: Path | None) -> None:
+    """Refuse to measure a model of FER+'s labels without the votes.
+
+    Raises:
+        ConfigError: as said.
+    """
+    if own_label_set(spec) == "ferplus" and ferplus is None:
+        raise ConfigError(
+            f"{checkpoint} answers as FER+'s taggers do and is measured against them. "
+            "Fix: --ferplus fer2013new.csv (github.com/microsoft/FERPlus)"
+        )
 
 
 def _check_list(flag: str, listed: ListedRows, faces: Faces, config: TrainConfig) -> None:
@@ -98,6 +140,8 @@ def training(command: Callable[..., None], *, suffix: str = "") -> Callable[...,
         click.option("--config", "config_path", required=True, type=PATH, help="YAML; see configs/train/."),
         data, ferplus, twin_rows, exclude,
         click.option("--out", type=PATH, help=f"Folder of the run.  [default: runs/<name of the config>{suffix}]"),
+        click.option("--quick", is_flag=True, help="Smoke test in about a minute: one epoch on a few hundred small "
+                                                   "faces, into a temporary folder unless --out is given."),
         click.option("--validation-split", help="Override validation_split, such as test for a plain image folder."),
         click.option("--epochs", "num_epochs", type=int, help="Override num_epochs."),
         click.option("--tensorboard/--no-tensorboard", default=True, help="Write OUT/tensorboard.  [default: yes]"),
@@ -107,24 +151,32 @@ def training(command: Callable[..., None], *, suffix: str = "") -> Callable[...,
     return command
 
 
-_FILES = ("data_path", "ferplus", "twin_rows", "exclude")
+_OF_THE_FACES = ("data_path", "ferplus", "twin_rows", "exclude", "quick")
 
 
 def split_training_flags(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return (overrides of the config that the user gave, arguments of `load_training_faces`)."""
-    overrides = {name: value for name, value in flags.items() if name not in _FILES and value is not None}
-    return overrides, {name: flags[name] for name in _FILES}
+    given = {name: value for name, value in flags.items() if name not in _OF_THE_FACES and value is not None}
+    overrides = (QUICK if flags["quick"] else {}) | given
+    return overrides, {name: flags[name] for name in _OF_THE_FACES}
+
+
+def run_folder(out: Path | None, config_path: Path, *, quick: bool, suffix: str = "") -> Path:
+    """Return the folder of a run: the user's, or what the help of --out and --quick says."""
+    if out is not None:
+        return out
+    name = f"{config_path.stem}{suffix}"
+    return Path(tempfile.mkdtemp(prefix=f"fer-train-{name}-")) if quick else Path("runs") / name
 
 
 @contextlib.contextmanager
 def resume_hint(out: Path, how: str) -> Iterator[None]:
-    """Where a run is stopped by Ctrl-C or SIGTERM, say last what is kept and how to go on."""
+    """Where a run is stopped by a signal, say last what is kept and how to go on."""
     try:
         yield
-    except (KeyboardInterrupt, Terminated) as err:
+    except Stopped:
         saved = any(out.rglob("last.pt"))
-        stopped = "stopped by SIGTERM" if isinstance(err, Terminated) else "stopped"
         if is_first_process():
             kept = f"{how}: finished epochs are in {out}" if saved else "no epoch was finished: start it again"
-            click.echo(f"{stopped}; {kept}", err=True)
-        sys.exit(Terminated.exit_code if isinstance(err, Terminated) else 130)
+            click.echo(f"{signals.message()}; {kept}", err=True)
+        sys.exit(signals.exit_code())

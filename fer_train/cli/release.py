@@ -15,7 +15,6 @@ from fer_train.cli import options
 from fer_train.cli.display import progress_bar, remind_of_test_split
 from fer_train.config import config_from_dict
 from fer_train.data import Faces, read_faces, take_split
-from fer_train.data.faces import LABELS_IN_WORDS
 from fer_train.data.splits import find_leaked
 from fer_train.errors import CheckpointError, ConfigError
 from fer_train.evaluate import Evaluation
@@ -62,13 +61,8 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
             f"{checkpoint_path} does not say how it was trained ({', '.join(absent)} absent), so no model card can be "
             "written. Fix: a checkpoint of fer-train train, soup or release"
         )
-    own = spec.get("label_set", "fer2013")
     ferplus = lists["ferplus"]
-    if own == "ferplus" and ferplus is None:
-        raise ConfigError(
-            f"{checkpoint_path} answers as FER+'s taggers do and is measured against them. "
-            "Fix: --ferplus fer2013new.csv (github.com/microsoft/FERPlus)"
-        )
+    options.require_votes_for(spec, checkpoint_path, ferplus)
     faces = read_faces(data_path, ferplus=ferplus)
     for split in splits:
         take_split(faces, split)  # an absent one is said before minutes of work
@@ -80,7 +74,9 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
     if recalibrate:
         config = config_from_dict(spec["provenance"]["config"], where=str(checkpoint_path))
         rows = lists | {"ferplus": ferplus if config.needs_votes else None}
-        kept = options.load_training_faces(config, data_path, **rows)
+        kept = options.load_training_faces(
+            config, data_path, ferplus=rows["ferplus"], twin_rows=rows["twin_rows"], exclude=rows["exclude"]
+        )
         _recalibrate(model.to(target), take_split(kept, config.train_split), spec)
     if not fp32:
         model = _rounded_to_half(model, checkpoint_path)
@@ -93,7 +89,7 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
     checkpoint.save_release(out, model, spec, dtype)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     weights = WeightsFile(out.name, num_parameters, out.stat().st_size, str(dtype).removeprefix("torch."))
-    title = f"{out.name} on {splits[0]}, {LABELS_IN_WORDS[own]}, plain"
+    title = f"{out.name} on {splits[0]}, {measured[0].in_words}, plain"
     plot_degraded(found.provenance["degraded"]["rows"], degraded_picture(card), title=title)
     write_card(card, spec, weights, notes=words)
     for evaluation in measured:
@@ -159,4 +155,4 @@ def _in_words(evaluation: Evaluation) -> str:
         for protocol, metrics in by_protocol.items()
         if metrics is not None
     ]
-    return f"{evaluation.split}, {LABELS_IN_WORDS[evaluation.label_set]}: accuracy {', '.join(parts)}"
+    return f"{evaluation.split}, {evaluation.in_words}: accuracy {', '.join(parts)}"

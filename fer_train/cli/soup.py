@@ -14,6 +14,7 @@ from fer_train.cli import options
 from fer_train.cli.display import progress_bar
 from fer_train.config import TrainConfig, config_from_dict
 from fer_train.data import Faces, read_faces, take_split
+from fer_train.data.faces import labels_in_words, own_label_set
 from fer_train.ensemble import Member
 from fer_train.errors import ConfigError
 from fer_train.evaluate import evaluate_split
@@ -26,22 +27,28 @@ from fer_train.soup import Trial, accuracy_on, choose_greedily, describe_soup, l
 @options.data
 @click.option("--greedy", is_flag=True,
               help="The best first; keep those with which validation accuracy does not fall.")  # fmt: skip
+@options.ferplus
 @options.twin_rows
 @options.exclude
 @click.option("--out", required=True, type=options.PATH, help="NAME.safetensors, for release, evaluate and export.")
 @options.device
-def command(checkpoints: tuple[Path, ...], data_path: Path, greedy: bool, twin_rows: Path | None, exclude: Path | None,
-            out: Path, device: str | None) -> None:  # fmt: skip
+def command(checkpoints: tuple[Path, ...], data_path: Path, greedy: bool, out: Path, device: str | None,
+            **lists: Path | None) -> None:  # fmt: skip
     """Average the weights of several fine-tuned checkpoints into one model, which costs no more to run than one.
 
-    Batch-norm statistics are measured anew on the training faces: give the --twin-rows and --exclude of the runs.
+    Batch-norm statistics are measured again on the training faces: give the --twin-rows and --exclude of the runs.
+    Models of FER+'s labels are measured against their majority, which needs --ferplus.
     """
     if out.resolve() in [path.resolve() for path in checkpoints]:
         raise ConfigError(f"--out {out} is one of the checkpoints. Fix: another file, such as soup.safetensors")
     target = resolve_device(device or "auto")
     ingredients = load_ingredients(checkpoints)
-    config = config_from_dict(ingredients[0].spec["provenance"]["config"], where=str(checkpoints[0]))
-    faces = options.load_training_faces(config, data_path, twin_rows=twin_rows, exclude=exclude)
+    first = ingredients[0]
+    options.require_votes_for(first.spec, first.path, lists["ferplus"])
+    config = config_from_dict(first.spec["provenance"]["config"], where=str(first.path))
+    faces = options.load_training_faces(
+        config, data_path, ferplus=lists["ferplus"], twin_rows=lists["twin_rows"], exclude=lists["exclude"]
+    )
     training = take_split(faces, config.train_split)
     _check_rows(training, ingredients)
     trials = _try(ingredients, faces, config, target) if greedy else []
@@ -49,14 +56,20 @@ def command(checkpoints: tuple[Path, ...], data_path: Path, greedy: bool, twin_r
     with progress_bar("batch-norm statistics") as on_batch:
         model = make_soup(chosen, training, device=target, on_batch=on_batch)
     spec = describe_soup(chosen, faces, trials, device=target)
-    every_row = read_faces(data_path)  # those that the protocol leaves out tell which faces have a twin
+    every_row = read_faces(
+        data_path, ferplus=lists["ferplus"]
+    )  # those that the protocol leaves out tell which faces have a twin
     with progress_bar(config.validation_split) as on_batch:
-        measured = evaluate_split(model, every_row, config.validation_split, spec=spec, on_batch=on_batch)
+        measured = evaluate_split(
+            model, every_row, config.validation_split, spec=spec, label_set=own_label_set(spec), on_batch=on_batch
+        )
     spec["metrics"] = {measured.split: measured.for_spec()}
     save_release(out, model, spec)
     figures = ", ".join(f"{measured.official(view).accuracy:.2%} {view} official" for view in measured.logits)
     flatters = "; this split chose the ingredients, so that it flatters" if trials else ""
-    click.echo(f"{out}: mean of {len(chosen)} models; {measured.split} accuracy {figures}{flatters}")
+    click.echo(
+        f"{out}: mean of {len(chosen)} models; {measured.split}, {measured.in_words}: accuracy {figures}{flatters}"
+    )
 
 
 def _check_rows(training: Faces, ingredients: Sequence[Member]) -> None:
@@ -89,7 +102,8 @@ def _try(ingredients: Sequence[Member], faces: Faces, config: TrainConfig, devic
             return result
 
         trials = choose_greedily(ingredients, counted)
-    table = Table(title=f"{config.validation_split}, {len(validation):,} faces, plain")
+    against = labels_in_words(config.labels, ingredients[0].spec["labels"])
+    table = Table(title=f"{config.validation_split}, {against}, {len(validation):,} faces, plain")
     for column in ("", "alone", "soup with it", ""):
         table.add_column(column, justify="right" if column else "left")
     for trial in trials:

@@ -28,7 +28,7 @@ def command(config_path: Path, out: Path | None, resume: bool, seeds: str | None
     overrides, files = options.split_training_flags(rest)
     config = load_config(config_path, overrides | ({"init": init} if init else {}))
     faces = options.load_training_faces(config, **files)
-    out = out or Path("runs") / config_path.stem
+    out = options.run_folder(out, config_path, quick=files["quick"])
     if seeds is None:
         train_and_tell(config, faces, out, resume=resume, tensorboard=tensorboard)
         return

@@ -6,6 +6,7 @@ is "unknown" or "not a face", are left out. It keeps 25,060 faces of Training, 3
 PrivateTest.
 """
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -37,8 +38,27 @@ def majority_labels(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def plurality_labels(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return (N,): the class with the most votes, or -1 where most taggers saw no face or could not tell."""
-    return np.asarray(_CLASS_OF_COLUMN[votes.argmax(axis=1)])
+    """Return (N,): the class with the most votes; -1 without votes, or if "unknown" or "not a face" has the most."""
+    return np.where(votes.any(axis=1), _CLASS_OF_COLUMN[votes.argmax(axis=1)], NO_MAJORITY)
+
+
+def majority_faces(faces: Faces, split: str) -> Faces:
+    """Return the faces of one split that have a majority, with it as their label.
+
+    Raises:
+        DataError: the faces bring no votes, or none has a majority.
+    """
+    labels = majority_labels(require_votes(faces))
+    if not (labels != NO_MAJORITY).any():
+        raise DataError(f"FER+'s votes give no face of {split} a majority. Fix: the votes of this data")
+    return replace(faces, labels=labels, label_set="ferplus").select(labels != NO_MAJORITY)
+
+
+def has_majority(faces: Faces) -> NDArray[np.bool_]:
+    """Return (N,) bool: faces that can be measured against their label set, for FER+'s those with a majority."""
+    if faces.label_set != "ferplus" or faces.votes is None:
+        return np.ones(len(faces), dtype=bool)
+    return np.asarray(majority_labels(faces.votes) != NO_MAJORITY)
 
 
 def relabel_by_votes(faces: Faces, *, train_split: str) -> Faces:
@@ -82,6 +102,16 @@ def vote_shares(votes: NDArray[np.uint8], num_classes: int = len(FERPLUS_EMOTION
     shares = np.zeros_like(counts)
     np.divide(counts, total, out=shares, where=total > 0)
     return shares
+
+
+def shares_of(votes: NDArray[np.uint8], names: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
+    """Return which faces most taggers saw an emotion in, (N,) bool, and those faces' shares of `names`, (n, C).
+
+    Rows sum to 1; faces whose votes all went to other classes are left out. `names` are of `FERPLUS_EMOTIONS`.
+    """
+    shares = vote_shares(votes)[:, [FERPLUS_EMOTIONS.index(name) for name in names]]
+    keep = (plurality_labels(votes) != NO_MAJORITY) & shares.any(axis=1)
+    return keep, shares[keep] / shares[keep].sum(axis=1, keepdims=True)
 
 
 def _class_of_column() -> NDArray[np.int64]:

@@ -1,8 +1,9 @@
 """Faces: the one in-memory form of a labelled data set, whatever file it came from."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -24,6 +25,21 @@ def labels_for(num_classes: int, label_set: str = "fer2013") -> list[str]:
     """Return the names of the classes: those of the label set where it has so many, else class_0, class_1, ..."""
     names = LABEL_SETS[label_set]
     return list(names) if num_classes == len(names) else [f"class_{c}" for c in range(num_classes)]
+
+
+def own_label_set(spec: dict[str, Any]) -> str:
+    """Return whose labels a model answers with; FER2013's where its ModelSpec does not say."""
+    return spec.get("label_set") or "fer2013"
+
+
+def labels_in_words(label_set: str, names: Sequence[str]) -> str:
+    """Return whose labels a number is against, for titles; `names` are the measured classes."""
+    return LABELS_IN_WORDS[label_set] if has_classes_of(label_set, names) else "labels of the data"
+
+
+def has_classes_of(label_set: str, names: Sequence[str]) -> bool:
+    """Return whether a model that knows `names` can be measured against a label set: two classes or more are there."""
+    return len(set(names) & set(LABEL_SETS[label_set])) > 1
 
 
 @dataclass(frozen=True)

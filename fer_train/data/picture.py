@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, UnidentifiedImageError
 
-from fer_train.errors import DataError, Terminated
+from fer_train.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 MAX_PIXELS = 50_000_000
@@ -51,8 +51,6 @@ def read_picture(path: Path) -> Picture:
         content = path.read_bytes()
         num_pages = _check(content)
         gray = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except Terminated:
-        raise
     except Exception as err:  # decoders raise whatever the damaged part of the file provokes
         raise DataError(f"{printable(path)} cannot be decoded as an image{_reason(err)}. {_FIX}") from err
     if gray is None:

@@ -1,6 +1,7 @@
 """Splits by name, and the two protocols: official (every row) and clean (no pixel twin in another split)."""
 
 import hashlib
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,7 +10,7 @@ from fer_train.data.faces import Faces
 from fer_train.data.row_list import read_row_numbers
 from fer_train.errors import DataError, SplitAbsentError
 
-__all__ = ["apply_protocol", "find_leaked", "pixel_hashes", "read_row_numbers", "take_split"]
+__all__ = ["apply_protocol", "few_faces", "find_leaked", "pixel_hashes", "read_row_numbers", "take_split"]
 
 
 def take_split(faces: Faces, name: str) -> Faces:
@@ -24,6 +25,21 @@ def take_split(faces: Faces, name: str) -> Faces:
         raise SplitAbsentError(
             f"this copy of the data has no split {name!r}. It has {there}. Fix: --split or --validation-split NAME"
         )
+    return faces.select(keep)
+
+
+def few_faces(faces: Faces, counts: Mapping[str, int]) -> Faces:
+    """Return about so many faces of each split named, in the shares that its classes have; no other splits.
+
+    A class of which the split has any keeps at least one face, which may add one for each class.
+    """
+    keep = np.zeros(len(faces), dtype=bool)
+    for split, count in counts.items():
+        at = np.flatnonzero(faces.splits == split)
+        by_class = at[np.argsort(faces.labels[at], kind="stable")]
+        labels = faces.labels[by_class]
+        keep[by_class[np.linspace(0, len(at) - 1, min(count, len(at)), dtype=int)]] = True
+        keep[by_class[np.unique(labels, return_index=True)[1]]] = True
     return faces.select(keep)
 
 

@@ -23,7 +23,8 @@ def test_same_key_and_version():
 
 def without_defaults(spec) -> dict:
     content = json.loads(spec.to_json())
-    assert content.pop("precision") == "fp32"  # the one field that fer_train leaves to the default
+    assert content.pop("precision") == "fp32"  # fer_train leaves these two to the default
+    assert content.pop("temperature") == 1.0
     return content
 
 

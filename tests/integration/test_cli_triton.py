@@ -18,7 +18,7 @@ def test_both_variants(tmp_path):
     result = run("--artifact", bundled_model(), "--artifact", plan, "--out", out)
     assert result.exit_code == 0, result.output
     assert result.stdout.splitlines() == [
-        f"{out / 'senet-fp16-onnx'}: config.pbtxt, labels.txt, 1/model.onnx",
+        f"{out / 'senet-ferplus-fp16-onnx'}: config.pbtxt, labels.txt, 1/model.onnx",
         f"{out / 'net-fp16-plan'}: config.pbtxt, labels.txt, 1/model.plan",
     ]
     assert f"--model-repository={out}" in result.stderr
@@ -31,7 +31,7 @@ def test_flags_reach_the_config(tmp_path):
         "--warmup", "zero",
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    config = parse_config((tmp_path / "senet-fp16-onnx" / "config.pbtxt").read_text(), where="x")
+    config = parse_config((tmp_path / "senet-ferplus-fp16-onnx" / "config.pbtxt").read_text(), where="x")
     assert config.max_batch_size == 16
     assert list(config.dynamic_batching.preferred_batch_size) == [4, 16]
     assert config.dynamic_batching.max_queue_delay_microseconds == 100
@@ -44,7 +44,7 @@ def test_config_file_and_flags_that_win(tmp_path):
     path.write_text("preferred_batch_size: [2, 4]\nmax_batch_size: 8\nwarmup: 'off'\n")
     result = run("--config", path, "--artifact", bundled_model(), "--out", tmp_path / "out", "--max-batch-size", 4)
     assert result.exit_code == 0, result.output
-    config = parse_config((tmp_path / "out" / "senet-fp16-onnx" / "config.pbtxt").read_text(), where="x")
+    config = parse_config((tmp_path / "out" / "senet-ferplus-fp16-onnx" / "config.pbtxt").read_text(), where="x")
     assert (config.max_batch_size, list(config.dynamic_batching.preferred_batch_size)) == (4, [2, 4])
     assert not config.model_warmup
 

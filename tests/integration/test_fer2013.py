@@ -12,7 +12,9 @@ from fer_deploy.artifacts import bundled_model
 from fer_deploy.engines import open_engine
 from fer_deploy.spec import Precision
 from fer_train.data import apply_protocol, read_faces, take_split
+from fer_train.data.consensus import NO_MAJORITY, majority_faces, majority_labels, relabel_by_votes
 from fer_train.data.splits import read_row_numbers
+from fer_train.degrade import dim_and_soft
 from fer_train.errors import SplitAbsentError
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
@@ -60,3 +62,27 @@ def test_bundled_models_recognize_as_their_specs_say(fer2013, precision):
     accuracy = float((predicted == public.labels).mean())
     assert accuracy == pytest.approx(promised, abs=0.003 if is_int8 else 0.001)  # CPUs round INT8 differently
     assert accuracy >= 0.678
+
+
+def test_majority_protocol_keeps_as_many_faces_as_its_authors_say(fer2013):
+    has_one = majority_labels(fer2013.votes) != NO_MAJORITY
+    kept = {split: int(has_one[fer2013.splits == split].sum()) for split in ("Training", "PublicTest")}
+    assert kept == {"Training": 25_060, "PublicTest": 3_199}
+    relabelled = relabel_by_votes(fer2013, train_split="Training")
+    assert relabelled.counts()["PublicTest"] == 3_199
+    assert 25_060 < relabelled.counts()["Training"] < 28_709  # those without a majority are learned from by their votes
+
+
+def test_dim_and_soft_faces_are_harder_for_senet(fer2013):
+    public = majority_faces(take_split(fer2013, "PublicTest"), "PublicTest")
+    few = public.select(np.arange(len(public)) % 6 == 0)
+    with open_engine(bundled_model(Precision.FP16), device="cpu") as engine:
+        seen = [
+            np.mean(np.concatenate([engine.infer(part[:, None]).argmax(axis=1) for part in np.array_split(images, 9)])
+                    == few.labels)
+            for images in (few.images, dim_and_soft(few.images))
+        ]  # fmt: skip
+    clean, soft = seen
+    assert len(few) > 512
+    assert clean > 0.7
+    assert soft < clean - 0.05

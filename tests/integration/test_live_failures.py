@@ -23,7 +23,7 @@ from fer_deploy.detectors.finder import FoundFaces
 from fer_deploy.detectors.search import FaceSearch
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import ConfigError, EngineError, SinkError, StreamError
-from fer_deploy.live import pipeline as pipeline_module
+from fer_deploy.live import ending
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import JsonlSink, VideoSink
 from fer_deploy.vision.types import Box
@@ -95,6 +95,21 @@ class TestInfer:
         err = fails(ScriptedSource(None, is_live=True), [sink], engine=FakeEngine(fail_at_call=3))
         assert (err.stage, err.exit_code) == ("infer", 7)
         assert sink.indices == sorted(set(sink.indices))
+
+    def test_a_run_that_fails_replaces_no_older_file(self, tmp_path, caplog):
+        """Whatever ends it: what was written is kept beside the older files, and told."""
+
+        paths = [tmp_path / "a.jsonl", tmp_path / "a.avi"]
+        for path in paths:
+            path.write_bytes(b"old")
+        err = fails(
+            ScriptedSource(None), [JsonlSink(paths[0]), VideoSink(paths[1], 10.0)], engine=FakeEngine(fail_at_call=9)
+        )
+        assert "told to fail at call 9" in str(err)
+        assert [path.read_bytes() for path in paths] == [b"old"] * 2
+        (lines,), (video,) = tmp_path.glob("a.*.part.jsonl"), tmp_path.glob("a.*.part.avi")
+        assert len(lines.read_text().splitlines()) == num_video_frames(video) > 0
+        assert [message.partition(" is as it was; ")[0] for message in caplog.messages] == [str(path) for path in paths]
 
     def test_detector_raises(self):
         err = fails(ScriptedSource(None), [CountingSink()], detector=OneFaceDetector(fail_at=2))
@@ -188,7 +203,7 @@ class TestSinksOfLiveLoops:
         assert len(last.indices) == 50
 
     def test_a_sink_that_hangs_is_given_up(self, monkeypatch):
-        monkeypatch.setattr(pipeline_module, "GRACE_S", 0.2)
+        monkeypatch.setattr(ending, "GRACE_S", 0.2)
         release = threading.Event()
         hanging, good = CountingSink(after=lambda index: release.wait(GUARD_S)), CountingSink()
         pipeline = make_pipeline(ScriptedSource(None, is_live=True), [hanging, good], max_frames=10)
@@ -258,7 +273,7 @@ class TestSources:
         assert sink.indices == [0, 1, 2]
 
     def test_a_source_that_hangs_is_given_up(self, monkeypatch):
-        monkeypatch.setattr(pipeline_module, "GRACE_S", 0.2)
+        monkeypatch.setattr(ending, "GRACE_S", 0.2)
         release = threading.Event()
         source = ScriptedSource(None, is_live=True, before=lambda index: index == 3 and release.wait(GUARD_S))
         pipeline = make_pipeline(source, [])

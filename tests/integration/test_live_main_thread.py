@@ -7,7 +7,7 @@ import pytest
 from integration.live_fakes import CountingSink, ScriptedSource, make_pipeline, run_guarded
 
 from fer_deploy.errors import SinkError
-from fer_deploy.live import pipeline as pipeline_module
+from fer_deploy.live import ending
 
 
 class Window(CountingSink):
@@ -25,7 +25,7 @@ class Window(CountingSink):
 @pytest.fixture(autouse=True)
 def _impatient(monkeypatch):
     """A worker that waits for the main thread would be given up, and that is an error."""
-    monkeypatch.setattr(pipeline_module, "GRACE_S", 1.0)
+    monkeypatch.setattr(ending, "GRACE_S", 1.0)
 
 
 @pytest.mark.parametrize("is_live", [False, True])

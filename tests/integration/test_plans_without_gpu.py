@@ -32,7 +32,7 @@ except EngineError as err:
 
 @pytest.fixture(scope="module")
 def plan(tmp_path_factory) -> Path:
-    path = tmp_path_factory.mktemp("plan") / "senet-fp16.plan"
+    path = tmp_path_factory.mktemp("plan") / "senet-ferplus-fp16.plan"
     build_plan(bundled_model(), path, BuildConfig(flavor=Flavor.TENSORRT_RTX))
     return path
 
@@ -96,7 +96,7 @@ def test_live_without_a_manifest(plan, tmp_path):
     copy.write_bytes(plan.read_bytes())
     done = live(copy)
     assert done.returncode == 4
-    assert "has no senet-fp16.plan.json beside it" in done.stderr
+    assert "has no senet-ferplus-fp16.plan.json beside it" in done.stderr
 
 
 def test_inspect_tells_what_the_build_wrote(plan):

@@ -104,7 +104,18 @@ class TestSecrets:
 
     def test_token_in_the_query(self, mjpeg_camera):
         with watched(mjpeg_camera.url(query="?token=geheim4711&w=3")) as seen:
-            assert seen.source.name.endswith("/cam?token=***&w=3")
+            assert seen.source.name.endswith("/cam?token=***&w=***")
+
+    @pytest.mark.parametrize("password", ["p/w", "p#w", "p?w", "p@s/w", "1/2"])
+    def test_a_password_that_was_not_escaped_is_not_tried(self, password):
+        """Its part behind the @ or before the sign would be asked for as a name."""
+        with pytest.raises(StreamError) as caught:
+            open_source(f"rtsp://Operator:{password}@127.0.0.1:1/live", SourceConfig(keep_trying=True))
+        assert "Fix: in user, password, path and query write @ as %40, / as %2F, # as %23 and ? as %3F" in str(
+            caught.value
+        )
+        assert "Operator" not in str(caught.value)
+        assert password not in str(caught.value)
 
 
 class TestStop:

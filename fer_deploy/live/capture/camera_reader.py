@@ -15,6 +15,7 @@ class CameraReader:
 
     num_frames = None
     is_endless = True
+    notes = ()
 
     def __init__(self, request: Request) -> None:
         """Open the camera; ReadFailure where there is none."""

@@ -1,10 +1,10 @@
 """VideoDecoder: FFmpeg through PyAV, for files, streams and pipes. Knows neither threads nor processes."""
 
 from collections.abc import Iterator, Mapping
+from fractions import Fraction
 from typing import BinaryIO, Final, cast
 
 import av
-import cv2
 import numpy as np
 from av.container import InputContainer
 from av.video.codeccontext import VideoCodecContext
@@ -13,8 +13,18 @@ from av.video.reformatter import VideoReformatter
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
+from fer_deploy.live.capture.dynamic_range import BT2020, HDR_NAMES, tone_mapped
+from fer_deploy.live.capture.orientation import Orientation
+from fer_deploy.live.capture.stream_choice import NoVideo, choose_stream, say_choice
+from fer_deploy.live.capture.timestamps import Timestamps
+from fer_deploy.vision.transparency import opaque_bgr
+
 ASSUMED_FPS: Final = 30.0
 _ALPHA_LAST: Final = frozenset({"bgra", "bgr0"})
+NARROWEST, WIDEST = Fraction(1, 8), Fraction(8)
+"""Shapes of pixels beyond these are mistakes in the file."""
+NEARLY_SQUARE: Final = 0.01
+"""A difference that nobody sees, and that would cost a scaled copy of every frame."""
 _PLAYLISTS: Final = frozenset({"hls", "dash"})
 """The size of these is the playlist's; one that has an end has a duration."""
 _CAMERAS: Final = frozenset({"mpjpeg", "mjpeg"})
@@ -27,12 +37,11 @@ MAX_STRICT_FAILURES: Final = 10
 """So many JPEGs in a row that are not quite right, and none that was, are how this camera writes them."""
 
 
-class NoVideo(ValueError):
-    """What was opened holds no video."""
-
-
 class VideoDecoder:
     """An opened video. Pictures that are damaged are skipped and counted, as far as the codec can tell.
+
+    Here is decided what a recording shows: which of its streams, when, which way up, how wide, and in which brightness.
+    Files, streams and pipes all come this way.
 
     FFmpeg shows a broken JPEG with a gray rest and says nothing; it is told to be strict, unless nothing passes then.
 
@@ -43,20 +52,25 @@ class VideoDecoder:
         fps: as announced, or `ASSUMED_FPS` where that is absurd.
         num_announced: frames that the container says it holds; None where it does not say.
         num_frames: the same, or estimated from the duration; None where that is not known either.
+        end_s: when the stream ends as the container says, on the clock of the pictures' times; None where it does not.
         is_endless: nobody knows its duration, and its size says nothing of it either.
         is_playlist: its pictures come in bursts, a file of some seconds at once.
         num_corrupt: packets and pictures that were skipped.
+        num_hidden: packets whose pictures are not shown, since an edit list leaves them out.
+        notes: what people should know of the way it is read, in sentences.
     """
 
     def __init__(
-        self, source: str | BinaryIO, *, container_format: str | None = None, options: Mapping[str, str] | None = None
-    ) -> None:
+        self, source: str | BinaryIO, *, container_format: str | None = None, options: Mapping[str, str] | None = None,
+        stream: int | None = None,
+    ) -> None:  # fmt: skip
         """Open a file, a URL, or an object with `read`; blocks as long as these do.
 
         Args:
-            source: what to open.
+            source: what to open; a file by `file_address`.
             container_format: FFmpeg's name of it; None: found out.
             options: FFmpeg's options for the demuxer and its protocol.
+            stream: number of the stream as ffprobe counts; None: see `choose_stream`.
 
         Raises:
             av.FFmpegError, OSError: FFmpeg cannot open it.
@@ -65,38 +79,56 @@ class VideoDecoder:
         self._container: InputContainer = av.open(
             source, "r", format=container_format, options=dict(options or {}), metadata_errors="replace"
         )
-        videos = self._container.streams.video
-        if not videos:
+        try:
+            self._stream: VideoStream = choose_stream(self._container, stream)
+        except NoVideo:
             self._container.close()
-            raise NoVideo("it holds no video")
-        self._stream: VideoStream = videos[0]
+            raise
         self._codec: VideoCodecContext = self._stream.codec_context
         self._codec.thread_count = 1
         self._is_strict = self._codec.name == "mjpeg"
         if self._is_strict:
             self._codec.options = {"err_detect": "explode"}
         self._reformatter = VideoReformatter()
-        self.num_corrupt = 0
+        self._announced_shape = self._codec.sample_aspect_ratio
+        self.num_corrupt = self.num_hidden = 0
         self.fps = _plausible_fps(self._stream)
+        self._timestamps = Timestamps(round(1 / (self.fps * self._stream.time_base)) if self._stream.time_base else 1)
+        self._tell_length()
+        self.notes = tuple(filter(None, (say_choice(self._container, self._stream), self._say_brightness())))
+
+    def _tell_length(self) -> None:
         duration_s = (self._container.duration or 0) / 1_000_000
         self.num_announced = self._stream.frames or None
         self.num_frames = self.num_announced or round(duration_s * self.fps) or None
+        self.end_s: float | None = None
+        if self._stream.duration and self._stream.time_base:
+            self.end_s = float(((self._stream.start_time or 0) + self._stream.duration) * self._stream.time_base)
         names = set(self._container.format.name.split(","))
         self.is_playlist = not names.isdisjoint(_PLAYLISTS)
         is_sizeless = self._container.size <= 0 or self.is_playlist or not names.isdisjoint(_CAMERAS)
         self.is_endless = duration_s <= 0 and is_sizeless
 
+    def _say_brightness(self) -> str:
+        name = HDR_NAMES.get(self._codec.color_trc)
+        return "" if name is None else f"is HDR ({name}); its pictures are tone-mapped to standard brightness"
+
     def pictures(self) -> Iterator[VideoFrame | None]:
         """Yield decoded pictures, not yet converted, until the end; None for something damaged that was skipped.
+
+        Their `time` is when they are shown; None where the file does not tell.
 
         Raises:
             av.FFmpegError, OSError: the source broke.
         """
         num_failures = 0
         for packet in self._packets():
+            self._timestamps.correct_packet(packet)
+            self.num_hidden += packet.is_discard
             try:
                 decoded = self._codec.decode(packet)
             except av.FFmpegError:
+                self._timestamps.forget_packet(packet)
                 num_failures += 1
                 self.num_corrupt += 1
                 if self._is_strict and num_failures == self.num_corrupt == MAX_STRICT_FAILURES:
@@ -105,6 +137,7 @@ class VideoDecoder:
                 continue
             for picture in decoded:
                 num_failures = 0
+                picture.pts = self._timestamps.pts_of(picture.pts, has_reordering=bool(self._codec.has_b_frames))
                 self.num_corrupt += picture.is_corrupt
                 yield None if picture.is_corrupt else picture
 
@@ -124,31 +157,44 @@ class VideoDecoder:
                 return
 
     def bgr_from_picture(self, picture: VideoFrame) -> NDArray[np.uint8]:
-        """Return (H, W, 3) uint8, upright as its file says; perhaps with gaps between the rows, and nobody else's."""
-        if picture.format.name in _ALPHA_LAST:  # GIF; the same pixels as from swscale, for less time
-            pixels = np.asarray(cv2.cvtColor(_pixels_of_plane(picture, 4), cv2.COLOR_BGRA2BGR), dtype=np.uint8)
-        else:
-            pixels = _pixels_of_plane(self._reformatter.reformat(picture, format="bgr24", threads=1), 3)
-        quarter_turns = _quarter_turns(picture)
-        return np.rot90(pixels, quarter_turns) if quarter_turns else pixels
+        """Return (H, W, 3) uint8 as it is to be seen: upright, with square pixels, in standard brightness, opaque.
 
-    @staticmethod
-    def size_of_picture(picture: VideoFrame) -> tuple[int, int]:
+        Perhaps with gaps between the rows, and nobody else's.
+        """
+        is_square = self._square_size(picture) == (picture.width, picture.height)
+        if is_square and picture.format.name in _ALPHA_LAST:  # GIF; as from swscale, for less time
+            pixels = opaque_bgr(_pixels_of_plane(picture, 4))
+        elif any(component.is_alpha for component in picture.format.components):
+            pixels = opaque_bgr(_pixels_of_plane(self._converted(picture, "bgra"), 4))
+        else:
+            pixels = _pixels_of_plane(self._converted(picture, "bgr24"), 3)
+            if self._codec.color_trc in HDR_NAMES:
+                pixels = tone_mapped(pixels, self._codec.color_trc, is_wide=self._codec.color_primaries == BT2020)
+        return Orientation.from_frame(picture).upright(pixels)
+
+    def _converted(self, picture: VideoFrame, pixel_format: str) -> VideoFrame:
+        width, height = self._square_size(picture)
+        return self._reformatter.reformat(picture, width, height, format=pixel_format, threads=1)
+
+    def size_of_picture(self, picture: VideoFrame) -> tuple[int, int]:
         """Return the width and height that `bgr_from_picture` would give, without converting the picture."""
-        is_on_its_side = _quarter_turns(picture) % 2
-        return (picture.height, picture.width) if is_on_its_side else (picture.width, picture.height)
+        return Orientation.from_frame(picture).upright_size(*self._square_size(picture))
+
+    def _square_size(self, picture: VideoFrame) -> tuple[int, int]:
+        """Return width and height, before it is turned, that make its pixels square: as players do, by the width."""
+        now = self._codec.sample_aspect_ratio  # changes with the size; at first the container knows better
+        ratio = self._stream.sample_aspect_ratio if now == self._announced_shape else now
+        if not ratio or not NARROWEST <= ratio <= WIDEST or abs(ratio - 1) < NEARLY_SQUARE:
+            return picture.width, picture.height
+        return max(1, round(picture.width * ratio)), picture.height
 
     def close(self) -> None:
         """Release the source."""
         self._container.close()
 
 
-def _quarter_turns(picture: VideoFrame) -> int:
-    return round(picture.rotation / 90) % 4
-
-
 def _pixels_of_plane(picture: VideoFrame, num_channels: int) -> NDArray[np.uint8]:
-    """Return (H, W, C) uint8, a view that keeps FFmpeg's memory alive."""
+    """Return (H, W, C) uint8, a view that keeps FFmpeg's memory alive; C is the number of bytes a pixel."""
     plane = picture.planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[:, : num_channels * plane.width].reshape(plane.height, plane.width, num_channels)

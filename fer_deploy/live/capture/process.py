@@ -66,7 +66,7 @@ class _Capture:
             self._send(Ended(f"{type(err).__name__}: {err}"))
 
     def _read(self, reader: Reader) -> None:
-        self._send(Opened(reader.fps, reader.num_frames, reader.is_endless))
+        self._send(Opened(reader.fps, reader.num_frames, reader.is_endless, reader.notes))
         index = 0
         while reader.grab():
             captured_ns = time.monotonic_ns()

@@ -17,11 +17,13 @@ class Request:
         reader: module of `fer_deploy.live.capture` whose `open_reader` opens it: "camera_reader" or "stream_reader".
         address: camera number or URL, with its password.
         options: for the reader.
+        stream: number of the stream that the user chose; None: none.
     """
 
     reader: str
     address: str
     options: dict[str, str] = field(default_factory=dict)
+    stream: int | None = None
 
 
 @dataclass(frozen=True)
@@ -31,11 +33,15 @@ class Started:
 
 @dataclass(frozen=True)
 class Opened:
-    """Connected. `is_endless`: frames that nobody takes in time are dropped; otherwise the process waits."""
+    """Connected. `is_endless`: frames that nobody takes in time are dropped; otherwise the process waits.
+
+    `notes`: what people should know of the way it is read.
+    """
 
     fps: float
     num_frames: int | None
     is_endless: bool
+    notes: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

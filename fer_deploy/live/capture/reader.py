@@ -29,6 +29,11 @@ class Reader(Protocol):
         ...
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What people should know of the way it is read."""
+        ...
+
+    @property
     def num_corrupt(self) -> int:
         """Damaged pictures so far."""
         ...

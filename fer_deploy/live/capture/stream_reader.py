@@ -7,9 +7,10 @@ import numpy as np
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
-from fer_deploy.live.capture.decoder import NoVideo, VideoDecoder, reason_from_error
+from fer_deploy.live.capture.decoder import VideoDecoder, reason_from_error
 from fer_deploy.live.capture.protocol import Request
 from fer_deploy.live.capture.reader import ReadFailure
+from fer_deploy.live.capture.stream_choice import NoVideo
 
 LATE_S, AHEAD_S = 1.0, 60.0
 """A picture that is due so long ago, or so far ahead, starts a new schedule."""
@@ -35,13 +36,13 @@ class StreamReader:
     def __init__(self, request: Request) -> None:
         """Connect; ReadFailure says why that did not work."""
         try:
-            self._decoder = VideoDecoder(request.address, options=request.options)
+            self._decoder = VideoDecoder(request.address, options=request.options, stream=request.stream)
         except (av.FFmpegError, OSError, NoVideo) as err:
             raise ReadFailure(reason_from_error(err)) from err
         self._pictures = self._decoder.pictures()
         self._picture: VideoFrame | None = None
         self.fps, self.num_frames = self._decoder.fps, self._decoder.num_frames
-        self.is_endless = self._decoder.is_endless
+        self.is_endless, self.notes = self._decoder.is_endless, self._decoder.notes
         self._pace = Pace() if self._decoder.is_playlist and self.is_endless else None
 
     @property

@@ -2,18 +2,24 @@
 
 import hashlib
 import hmac
+import re
 import secrets
-from urllib.parse import quote, urlsplit
+from typing import Final, cast
+from urllib.parse import quote
 
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from fer_deploy.errors import ConfigError
 from fer_deploy.live.serve.address import is_loopback
+from fer_deploy.live.serve.slots import Client
 
 MIN_TOKEN_LENGTH = 8
 HEALTH_PATH, PAGE_PATH = "/healthz", "/"
 _COOKIE_DAYS = 30
+_HOST: Final = re.compile(r"(?P<name>\[[0-9A-Za-z:.%]+\]|[0-9A-Za-z._~-]+)(?::[0-9]{0,5})?", re.ASCII)
+"""A Host header: a name or an address, and maybe a port; never a user."""
+_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?P<host>[^/?#@\s]+)", re.ASCII | re.IGNORECASE)
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -69,7 +75,10 @@ class Access:
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request through, or answer it with what is missing."""
         self._require_host(request)
-        if self._token is None or request.path == HEALTH_PATH or self._knows_token(request):
+        if self._token is None or self._knows_token(request):
+            cast(Client, request.protocol).is_known = True
+            return await handler(request)
+        if request.path == HEALTH_PATH:
             return await handler(request)
         if request.path == PAGE_PATH and _is_same(request.query.get("token", ""), self._token):
             return self._welcome()
@@ -86,18 +95,22 @@ class Access:
             HTTPForbidden: the browser names another origin. Programs name none.
         """
         origin = request.headers.get("Origin")
-        if origin is not None and urlsplit(origin).netloc.lower() != request.headers.get("Host", "").lower():
+        if origin is None:
+            return
+        found = _ORIGIN.fullmatch(origin)
+        if found is None or found["host"].lower() != request.headers.get("Host", "").lower():
             raise web.HTTPForbidden(text="403: this page may be watched from its own address only.\n")
 
     def _require_host(self, request: web.Request) -> None:
-        """Defend a loopback server against DNS rebinding: a name that an attacker's DNS points at 127.0.0.1."""
-        if not self._is_loopback:
-            return
-        try:
-            host = urlsplit(f"//{request.headers.get('Host', '')}").hostname or ""
-        except ValueError:
-            host = ""
-        if not is_loopback(host):
+        """Refuse a Host header that is none, and defend a loopback server against DNS rebinding.
+
+        DNS rebinding: a name that an attacker's DNS points at 127.0.0.1.
+        """
+        host = request.headers.get("Host", "")
+        found = _HOST.fullmatch(host)
+        if host and found is None:
+            raise web.HTTPBadRequest(text="400: the Host header is malformed.\n")
+        if self._is_loopback and not is_loopback("" if found is None else found["name"].strip("[]")):
             raise web.HTTPForbidden(text="403: this server answers to localhost and 127.0.0.1 only.\n")
 
     def _knows_token(self, request: web.Request) -> bool:
@@ -115,10 +128,16 @@ class Access:
 
 
 async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Forbid foreign code, framing, sniffing, referrers and caches; on every answer, errors too."""
+    """Forbid foreign code, framing, sniffing, referrers and caches; on every answer, errors too.
+
+    A connection that has not shown the token, and one whose request failed, ends with its answer.
+    """
     response.headers.update(SECURITY_HEADERS)
+    if response.status >= 400 or not cast(Client, request.protocol).is_known:
+        response.force_close()
+        response.headers["Connection"] = "close"
     response.headers.popall("Server", None)
 
 
 def _is_same(given: str, expected: str) -> bool:
-    return hmac.compare_digest(given.encode("utf-8", "surrogateescape"), expected.encode())
+    return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode())

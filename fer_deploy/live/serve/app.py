@@ -1,7 +1,6 @@
 """The aiohttp application: page, WebSocket, metrics and health, behind `Access`."""
 
 import asyncio
-import logging
 import secrets
 import time
 from collections.abc import Callable, Mapping
@@ -13,7 +12,6 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from fer_deploy.live.serve.access import HEALTH_PATH, PAGE_PATH, Access, add_security_headers
-from fer_deploy.live.serve.connections import Connection
 from fer_deploy.live.serve.feed import Feed
 from fer_deploy.live.serve.health import Health, judge
 from fer_deploy.live.serve.messages import status_json
@@ -22,9 +20,7 @@ from fer_deploy.live.serve.recent_snapshot import RecentSnapshot
 from fer_deploy.live.serve.viewer import Viewer
 from fer_deploy.live.stats import LiveSnapshot
 
-_log = logging.getLogger(__name__)
 MAX_VIEWERS = 16
-_MAX_REQUEST_BYTES = 4096
 _CONTENT_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -47,9 +43,7 @@ class LiveApp:
         self._viewers: set[Viewer] = set()
         self._run = secrets.token_hex(8)
         self._last_result_s = time.monotonic()
-        self.web_app = web.Application(
-            middlewares=[_note_request, _plain_failures, access.guard], client_max_size=_MAX_REQUEST_BYTES
-        )
+        self.web_app = web.Application(middlewares=[_plain_failures, access.guard])
         self.web_app.router.add_get(HEALTH_PATH, self._healthz)
         self.web_app.router.add_get("/metrics", self._metrics)
         self.web_app.router.add_get("/live", self._live, allow_head=False)
@@ -98,21 +92,15 @@ class LiveApp:
 
 
 @web.middleware
-async def _note_request(request: web.Request, handler: Handler) -> web.StreamResponse:
-    assert isinstance(request.protocol, Connection)
-    request.protocol.note_request()
-    return await handler(request)
-
-
-@web.middleware
 async def _plain_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """End every request with an answer: where the loop's state cannot be had, with one line and no traceback."""
+    """End every request with an answer, also if the loop's state cannot be read; the log gets no traceback."""
     try:
         return await handler(request)
     except (web.HTTPException, ConnectionError):
         raise
     except Exception as err:  # noqa: BLE001 - a request ends here, and the server goes on
-        _log.error("the web page's server could not answer %s: %s: %s", request.path, type(err).__name__, err)
+        told = {"message": "it could not answer a request", "exception": err, "path": request.path}
+        asyncio.get_running_loop().call_exception_handler(told)
         return web.Response(status=500, text="500: the server failed; its log tells more.\n")
 
 

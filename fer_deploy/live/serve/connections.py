@@ -1,83 +1,156 @@
-"""Connections: how many may be open, how long one may say nothing, and what is answered to what is no HTTP."""
+"""Connection: one client's HTTP connection, with limits on time, headers and bodies, and no word of it in the log."""
 
 import asyncio
 import logging
 import time
-from typing import Any
+from collections.abc import Awaitable, Callable
+from typing import Any, Final
 
 from aiohttp import web
 
 from fer_deploy.live.serve.access import SECURITY_HEADERS
+from fer_deploy.live.serve.slots import Slots, client_address
 
 _log = logging.getLogger(__name__)
-MAX_CONNECTIONS = 64
-"""Of all clients, whether they know the token or not: cameras need file descriptors of the same process."""
 FIRST_REQUEST_S = 10.0
-"""What a client has from its connection to its first whole request."""
-_KEEPALIVE_S = 30.0
+"""The time from the connection to its first whole request."""
+NEXT_REQUEST_S = 30.0
+"""The time from one handled request to the next whole one; sending the answer is part of it."""
+_MAX_HEADERS = 64
 _QUIET_S = 60.0
 """How often the same trouble of the server is logged."""
+_REFUSALS: Final = {
+    413: "413: the page takes no request body.\n",
+    417: "417: the page takes no request body, and so no Expect header.\n",
+}
 
-
-def make_protocol(server: web.Server) -> asyncio.Protocol:
-    """Return what serves a new connection, or closes it where there are enough."""
-    return _Surplus() if len(server.connections) >= MAX_CONNECTIONS else Connection(server)
+Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's, which is patient and talkative: it would log a garbled request with the token in it."""
+    """aiohttp's connection, but it reads no body, decompresses nothing, and logs nothing that a client sent.
 
-    def __init__(self, server: web.Server) -> None:
-        """Serve one client of this server."""
+    Attributes:
+        address, is_known, is_idle: see `slots.Client`.
+    """
+
+    def __init__(self, server: web.Server, slots: Slots) -> None:
+        """Serve one client of this server, if a slot is free."""
         self._loop_of_timer = asyncio.get_running_loop()
-        no_log: Any = None  # the token may stand in an address
-        super().__init__(server, loop=self._loop_of_timer, access_log=no_log, keepalive_timeout=_KEEPALIVE_S)
+        no_log: Any = None  # the token may be in an address
+        super().__init__(
+            server, loop=self._loop_of_timer, access_log=no_log, keepalive_timeout=NEXT_REQUEST_S,
+            auto_decompress=False, lingering_time=0, max_headers=_MAX_HEADERS,
+        )  # fmt: skip
+        self.address, self.is_known, self.is_idle = "", False, True
+        self._slots = slots
+        self._wire: asyncio.Transport | None = None  # aiohttp forgets its own before all is sent
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Start to wait for the first request."""
+        """Take a slot, and start to wait for the first request."""
+        assert isinstance(transport, asyncio.Transport)
+        self._wire = transport
+        self.address = client_address(transport.get_extra_info("peername"))
         super().connection_made(transport)
-        self._timer = self._loop_of_timer.call_later(FIRST_REQUEST_S, self.force_close)
+        if self._slots.enter(self):
+            self._wait_at_most(FIRST_REQUEST_S)
+        else:
+            self.drop()
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """Wait no longer."""
-        self.note_request()
+        """Free the slot."""
+        self._stop_timer()
+        self._slots.leave(self)
         super().connection_lost(exc)
 
-    def note_request(self) -> None:
-        """A whole request has come."""
-        if self._timer is not None:
-            self._timer.cancel()
+    def drop(self) -> None:
+        """Close at once, without an answer; what is not sent yet is lost."""
+        self._stop_timer()
+        self.force_close()
+        if self._wire is not None:
+            self._wire.abort()
+
+    async def handle(self, request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
+        """Answer a request whose headers are whole; one with a body is refused before any of it is read."""
+        status = _refused_with(request)
+        if status is not None:
+            return _final_answer(status, _REFUSALS[status])
+        self._stop_timer()
+        self.is_idle = False
+        try:
+            return await handler(request)
+        finally:
+            self.is_idle = True
+            if self.connected:
+                self._wait_at_most(NEXT_REQUEST_S)
 
     def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
                      message: str | None = None) -> web.StreamResponse:  # fmt: skip
-        """Answer what cannot be served with its number, and repeat nothing of it: it may hold the token."""
+        """Answer what is no HTTP with its number, and repeat nothing of it: it may hold the token."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already")
         _log.debug("a request was refused with %d: %s", status, type(exc).__name__)
-        response = web.Response(
-            status=status, text=f"{status}: this is no request for the page.\n",
-            headers={**SECURITY_HEADERS, "Server": "fer-deploy"},
-        )  # fmt: skip
-        response.force_close()
-        return response
+        return _final_answer(status, f"{status}: this is no request for the page.\n")
+
+    def log_exception(self, *args: Any, **kwargs: Any) -> None:
+        """Log one line a minute instead of a traceback for each."""
+        err = kwargs.get("exc_info")
+        context = {"message": "a connection failed", "exception": err if isinstance(err, Exception) else None}
+        self._loop_of_timer.call_exception_handler(context)
+
+    def _wait_at_most(self, seconds: float) -> None:
+        self._stop_timer()
+        self._timer = self._loop_of_timer.call_later(seconds, self.drop)
+
+    def _stop_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
 
 
-class _Surplus(asyncio.Protocol):
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        transport.abort()
+def make_connections(server: web.Server) -> Callable[[], Connection]:
+    """Return what makes a `Connection` for each client of a server, before the server listens."""
+    handler: Handler = server.request_handler
+
+    async def handle(request: web.BaseRequest) -> web.StreamResponse:
+        assert isinstance(request.protocol, Connection)
+        return await request.protocol.handle(request, handler)
+
+    server.request_handler = handle
+    slots = Slots()
+    return lambda: Connection(server, slots)
+
+
+def _refused_with(request: web.BaseRequest) -> int | None:
+    """Return the status to refuse a request with, or None."""
+    length = request.headers.get("Content-Length", "0").strip()
+    if request.body_exists or "Transfer-Encoding" in request.headers or length.strip("0"):
+        return 413
+    return 417 if "Expect" in request.headers else None
+
+
+def _final_answer(status: int, text: str) -> web.Response:
+    response = web.Response(status=status, text=text, headers={**SECURITY_HEADERS, "Server": "fer-deploy"})
+    response.force_close()
+    return response
 
 
 class QuietTrouble:
-    """Handles what goes wrong in an event loop outside any request: a line each minute, not a traceback each time."""
+    """Logs the server's own failures: one line for each kind, once a minute."""
 
     def __init__(self) -> None:
-        self._told_s: dict[str, float] = {}
+        self._told_s: dict[tuple[str, str], float] = {}
 
     def __call__(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """See `asyncio.AbstractEventLoop.set_exception_handler`."""
-        message, now_s = str(context.get("message")), time.monotonic()
-        if now_s - self._told_s.get(message, -_QUIET_S) >= _QUIET_S:
-            self._told_s[message] = now_s
-            _log.error("the web page's server: %s: %s", message, context.get("exception", ""))
+        """See `asyncio.AbstractEventLoop.set_exception_handler`; `path` in it is the request's, if there is one."""
+        message, err, now_s = str(context.get("message")), context.get("exception"), time.monotonic()
+        kind = message, type(err).__name__
+        if now_s - self._told_s.get(kind, -_QUIET_S) >= _QUIET_S:
+            self._told_s[kind] = now_s
+            words = [message, context.get("path"), err and kind[1], err and str(err)]
+            _log.error("the web page's server: %s", one_line(": ".join(filter(None, words))))
+
+
+def one_line(text: str) -> str:
+    """Return a text for the log; line breaks and control characters in it are escaped."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

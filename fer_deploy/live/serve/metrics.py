@@ -43,7 +43,10 @@ def exposition(snapshot: LiveSnapshot, health: Health, counts: PageCounts, *, ac
     """Return the metrics and their content type: Prometheus's text, or OpenMetrics where `accept` asks for it."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_SnapshotCollector(snapshot, health, counts))
-    encode, content_type = choose_encoder(accept)
+    try:
+        encode, content_type = choose_encoder(accept)
+    except Exception:  # noqa: BLE001 - it raises whatever its parsing of a malformed version meets
+        encode, content_type = choose_encoder("")
     return encode(registry), content_type
 
 
@@ -52,6 +55,14 @@ class _SnapshotCollector(Collector):
         self._snapshot, self._health, self._counts = snapshot, health, counts
 
     def collect(self) -> Iterator[Metric]:
+        for metric in self._metrics():
+            metric.samples = [
+                sample._replace(labels={name: _encodable(value) for name, value in sample.labels.items()})
+                for sample in metric.samples
+            ]
+            yield metric
+
+    def _metrics(self) -> Iterator[Metric]:
         yield from self._loop()
         yield from _sources(self._snapshot.sources)
         yield from self._sinks()
@@ -116,6 +127,14 @@ def _sources(sources: tuple[SourceSnapshot, ...]) -> Iterator[Metric]:
 def _distinct(names: Iterable[str]) -> list[str]:
     """Return the names, a repeated one with its place behind: two samples with equal labels are an error."""
     distinct: list[str] = []
-    for place, name in enumerate(names):
-        distinct.append(name if name not in distinct else f"{name} #{place}")
+    for place, name in enumerate(map(_encodable, names)):
+        own = name
+        while own in distinct:
+            own = f"{own} #{place}"
+        distinct.append(own)
     return distinct
+
+
+def _encodable(text: str) -> str:
+    r"""Return a text that UTF-8 can encode: the bytes of a file name that is no UTF-8 are shown like \udce9."""
+    return text.encode("utf-8", "backslashreplace").decode()

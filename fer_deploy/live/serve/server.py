@@ -12,7 +12,7 @@ from fer_deploy.errors import SinkError
 from fer_deploy.live.serve.access import Access, new_token, require_good_token
 from fer_deploy.live.serve.address import Address, address_from_text, bound_address, is_loopback, listen, reachable_host
 from fer_deploy.live.serve.app import LiveApp
-from fer_deploy.live.serve.connections import QuietTrouble, make_protocol
+from fer_deploy.live.serve.connections import QuietTrouble, make_connections
 from fer_deploy.live.stats import LiveSnapshot
 from fer_deploy.vision.types import FrameResult
 
@@ -28,6 +28,7 @@ class LiveServer:
 
     Attributes:
         url: to open in a browser, with the token where there is one.
+        shown_url: the same to print; without a token that the user chose, who knows it.
     """
 
     def __init__(
@@ -41,13 +42,16 @@ class LiveServer:
             SinkError: the address cannot be had.
         """
         wanted = address_from_text(address)
+        is_chosen = token is not None
         token = None if token is None else require_good_token(token)
         self._listener = listen(wanted)
         bound = bound_address(self._listener)
         if token is None and not is_loopback(bound.host):
             token = new_token()
         access = Access(token, bound.host, bound.port)
-        self.url = f"http://{Address(reachable_host(bound.host), bound.port)}/{access.query()}"
+        place = f"http://{Address(reachable_host(bound.host), bound.port)}/"
+        self.url = f"{place}{access.query()}"
+        self.shown_url = f"{place} (it asks for your token: add ?token=TOKEN)" if is_chosen else self.url
         self._is_ready = threading.Event()
         self._failure: BaseException | None = None
         self._app: LiveApp | None = None
@@ -104,11 +108,13 @@ class LiveServer:
         self._loop, self._ending = asyncio.get_running_loop(), asyncio.Event()
         self._app = build(executor)
         self._loop.set_exception_handler(QuietTrouble())
-        runner = web.AppRunner(self._app.web_app, handle_signals=False, shutdown_timeout=_SHUTDOWN_S)
+        runner = web.AppRunner(
+            self._app.web_app, handle_signals=False, shutdown_timeout=_SHUTDOWN_S, access_log=None
+        )  # an access log would quote the token
         await runner.setup()
         assert runner.server is not None
         try:
-            async with await self._loop.create_server(partial(make_protocol, runner.server), sock=self._listener):
+            async with await self._loop.create_server(make_connections(runner.server), sock=self._listener):
                 self._is_ready.set()
                 await self._ending.wait()
         finally:

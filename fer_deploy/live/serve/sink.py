@@ -54,8 +54,13 @@ class ServeSink(Sink):
 
     @property
     def url(self) -> str:
-        """The page's address with its token: to print once, and to log nowhere."""
+        """The page's address with its token: for programs, not to be printed or logged."""
         return self._server.url
+
+    @property
+    def shown_url(self) -> str:
+        """The page's address to print once: with a token that was generated, without one that the user chose."""
+        return self._server.shown_url
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Hand the frame and its faces over; returns at once. `picture` is not looked at."""

@@ -1,7 +1,6 @@
 """Viewer: one open page. It is sent what is newest when it has room for it, never what has piled up."""
 
 import asyncio
-import logging
 from collections.abc import Awaitable, Callable
 
 from aiohttp import WSCloseCode, WSMsgType, web
@@ -10,7 +9,6 @@ from fer_deploy.live.serve.feed import Feed
 from fer_deploy.live.serve.messages import MAX_REQUEST_BYTES, hello_json, request_from_json, result_json
 from fer_deploy.vision.types import FrameResult
 
-_log = logging.getLogger(__name__)
 _STATUS_PERIOD_S = 1.0
 _HEARTBEAT_S = 10.0
 _CLOSE_TIMEOUT_S = 0.5
@@ -36,8 +34,12 @@ class Viewer:
         self._wants_picture = True
 
     async def run(self, request: web.Request, run: str) -> web.WebSocketResponse:
-        """Serve the page until it leaves or the server ends."""
-        await self._socket.prepare(request)
+        """Serve the page until it leaves or the server ends.
+
+        Raises:
+            HTTPBadRequest: it is no WebSocket handshake, or one that asks for another protocol.
+        """
+        await self._open(request)
         self._feed.join()
         tasks = {asyncio.create_task(self._send(run)), asyncio.create_task(self._receive())}
         try:
@@ -50,19 +52,26 @@ class Viewer:
         for task in ended:
             err = task.exception()
             if not isinstance(err, ConnectionError | None):  # the page is gone: the way most of them end
-                _log.error("the web page's stream failed: %s: %s", type(err).__name__, err)
+                asyncio.get_running_loop().call_exception_handler(
+                    {"message": "a page's stream failed", "exception": err}
+                )
                 await self._socket.close(code=WSCloseCode.INTERNAL_ERROR, message=b"the server failed")
         return self._socket
 
     async def refuse(self, request: web.Request, reason: str) -> web.WebSocketResponse:
         """Say why not; a page is not told why a handshake fails, but it is told why a WebSocket closes."""
-        await self._socket.prepare(request)
+        await self._open(request)
         await self._socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=reason.encode())
         return self._socket
 
     async def end(self) -> None:
         """Say that the server ends."""
         await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the loop has ended")
+
+    async def _open(self, request: web.Request) -> None:
+        if "Sec-WebSocket-Protocol" in request.headers:  # aiohttp would log it, a line for each request
+            raise web.HTTPBadRequest(text="400: the page has no WebSocket subprotocol.\n")
+        await self._socket.prepare(request)
 
     async def _receive(self) -> None:
         async for message in self._socket:

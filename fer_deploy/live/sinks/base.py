@@ -1,6 +1,7 @@
 """Sink: what every output of the loop offers."""
 
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -8,6 +9,7 @@ from typing import Self
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_deploy.errors import SinkError
 from fer_deploy.vision.types import FrameResult
 
 Picture = NDArray[np.uint8]
@@ -31,6 +33,8 @@ class Sink(ABC):
         source: number of the one source whose results it takes; None: those of all.
         files: what it has written, the file that the user named first; empty until they are finished.
         num_dropped: results that it took and could not pass on, as when a broker is away. Read from any thread.
+        is_incomplete: whether the run has failed, or a `write`; set before `close`. A sink whose file would replace an
+            older one leaves that as it is.
     """
 
     name = "sink"
@@ -41,6 +45,11 @@ class Sink(ABC):
     source: int | None = None
     files: tuple[Path, ...] = ()
     num_dropped = 0
+    is_incomplete = False
+
+    def become_live(self) -> None:
+        """Learn that a source proved to be live; called at most once, from any thread, ahead of its first result."""
+        return None
 
     @abstractmethod
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
@@ -68,4 +77,9 @@ class Sink(ABC):
     def __exit__(
         self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.close()
+        if err is None:
+            self.close()
+            return
+        self.is_incomplete = True
+        with suppress(SinkError):  # what was raised first is the one to tell
+            self.close()

@@ -2,24 +2,30 @@
 
 from pathlib import Path
 
+from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.result_json import line_from_result
+from fer_deploy.live.sinks.unfinished import replaceable, take_name, unfinished_path
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT, WholeLines
 from fer_deploy.vision.types import FrameResult
 
 
 class JsonlSink(Sink):
-    """One JSON object a frame and line, written at once, so that it can be followed and survives a kill."""
+    """One JSON object a frame and line, written at once, so that it can be followed and survives a kill.
+
+    Where an older file has the name, lines go to `NAME.PID.part.SUFFIX` until the run ends, and then replace it. It
+    stays if there is no line, or if lines are missing.
+    """
 
     name = "jsonl"
     live_capacity = 256
     needs_pixels = False
 
     def __init__(self, path: Path, *, num_sources: int = 1) -> None:
-        """Create the file, and its folder; an existing file is replaced.
+        """Create the file, and its folder.
 
         Args:
-            path: of the file; - is standard output.
+            path: of the file, a pipe or a device; - is standard output.
             num_sources: with several, each line says which source it is about.
 
         Raises:
@@ -27,7 +33,10 @@ class JsonlSink(Sink):
         """
         self._with_source = num_sources > 1
         self._path = path
-        self._lines = WholeLines(path, fix="another --jsonl")
+        self._part: Path | None = None
+        if path != STANDARD_OUTPUT and path.is_file() and path.stat().st_size:
+            self._part = unfinished_path(replaceable(path, fix="another --jsonl"))
+        self._lines = WholeLines(self._part or path, fix="another --jsonl")
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Append a line."""
@@ -35,7 +44,23 @@ class JsonlSink(Sink):
         return True
 
     def close(self) -> None:
-        """Close the file."""
+        """Close the file, and give it its name.
+
+        Raises:
+            SinkError: lines are missing.
+        """
         self._lines.close()
+        if self._part is not None and self._lines.is_empty:
+            self._part.unlink(missing_ok=True)
+            return
+        if self._part is not None:
+            self._replace_older(self._part)
         if self._path != STANDARD_OUTPUT:
             self.files = (self._path,)
+
+    def _replace_older(self, part: Path) -> None:
+        if self.is_incomplete or self._lines.has_failed:
+            raise SinkError(
+                f"{self._path} is as it was; {part} holds the lines up to the failure. Fix: free some space, run again"
+            )
+        take_name(part, replaceable(self._path, fix="another --jsonl"))

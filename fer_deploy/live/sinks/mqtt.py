@@ -6,15 +6,20 @@ from collections import deque
 from contextlib import suppress
 from importlib import import_module
 from typing import Any, NamedTuple
-from urllib.parse import SplitResult, unquote, urlsplit
+from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.result_json import line_from_result
+from fer_deploy.redaction import ESCAPE_FIX, is_ambiguous, without_password
 from fer_deploy.vision.types import FrameResult
 
 MAX_UNSENT = 64
 """Messages that may wait for the network; beyond that new ones are dropped."""
+MAX_TOPIC_BYTES = 65_535
+"""The protocol writes the length in two bytes."""
+_MARKS = frozenset("+#?\N{REPLACEMENT CHARACTER}")
+"""Wildcards, and what escapes that are no UTF-8 become."""
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _CONNECT_TIMEOUT_S = 3.0
 _MAX_DELAY_S = 30
@@ -25,7 +30,7 @@ _TEMPORARY = ("Server unavailable", "Server busy", "Quota exceeded", "Connection
 
 
 class BrokerAddress(NamedTuple):
-    """Where to publish; `str` has no password."""
+    """Where to publish; `str` shows neither user nor password, and no topic that looks like a token."""
 
     host: str
     port: int
@@ -35,7 +40,8 @@ class BrokerAddress(NamedTuple):
     password: str | None
 
     def __str__(self) -> str:
-        return f"mqtt{'s' if self.is_tls else ''}://{self.host}:{self.port}/{self.topic}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return without_password(f"mqtt{'s' if self.is_tls else ''}://{host}:{self.port}/{quote(self.topic)}")
 
 
 def parse_address(text: str) -> BrokerAddress:
@@ -44,12 +50,17 @@ def parse_address(text: str) -> BrokerAddress:
     Raises:
         ConfigError: it is none; the message does not repeat it, since it may hold a password.
     """
+    if is_ambiguous(text):
+        raise ConfigError(
+            "cannot publish: an @ of the MQTT address stands behind a /, # or ?, so that it is unclear where the "
+            f"password ends and the host begins. Fix: {ESCAPE_FIX}"
+        )
     try:
         parts = urlsplit(text)
         port = parts.port or _PORTS[parts.scheme]
     except (ValueError, KeyError):
         raise ConfigError(
-            f"cannot publish: not an MQTT address. {_EXPECTED}. Fix: --mqtt mqtt://localhost/faces"
+            f"cannot publish: not an MQTT address. {_EXPECTED}. Fix: --mqtt mqtt://localhost/faces; {ESCAPE_FIX}"
         ) from None
     topic = unquote(parts.path.removeprefix("/"))
     _check(parts, topic)
@@ -62,10 +73,15 @@ def _check(parts: SplitResult, topic: str) -> None:
         raise ConfigError(
             f"cannot publish: the MQTT address names no host. {_EXPECTED}. Fix: --mqtt mqtt://localhost/faces"
         )
-    if not topic or any(sign in topic for sign in "+#\0") or parts.query or parts.fragment:
+    if not topic or not topic.isprintable() or _MARKS.intersection(topic) or parts.query or parts.fragment:
         raise ConfigError(
-            f"cannot publish to {parts.hostname}: the topic must not be empty nor contain + # ? or NUL. {_EXPECTED}. "
-            "Fix: --mqtt with a topic"
+            f"cannot publish to {parts.hostname}: the topic must not be empty nor contain + # ? or control characters, "
+            f"also not as %23. {_EXPECTED}. Fix: --mqtt with a topic such as faces/door"
+        )
+    if len(topic.encode()) > MAX_TOPIC_BYTES:
+        raise ConfigError(
+            f"cannot publish to {parts.hostname}: the topic has {len(topic.encode())} bytes, at most {MAX_TOPIC_BYTES} "
+            f"are allowed. {_EXPECTED}. Fix: --mqtt with a shorter topic"
         )
 
 

@@ -1,7 +1,7 @@
 """Tables as Parquet, and parts of one joined."""
 
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -29,6 +29,7 @@ class ParquetFile(TableFile):
         """Create the folder of parts; `fix` is `TableSink`'s."""
         self._path, self._parts, self._fix = path, unfinished_path(path), fix
         self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in columns.items()])
+        self._joined = self._parts.with_name(f"{self._parts.stem}.joined{self._parts.suffix}")
         self._rows: list[Row] = []
         self._num_parts = 0
         try:
@@ -52,7 +53,8 @@ class ParquetFile(TableFile):
         part = self._part(self._num_parts)
         hidden = part.with_name(f".{part.name}")  # readers of the folder skip it until it has an end
         try:
-            pq.write_table(pa.table(columns, schema=self._schema), hidden)
+            with hidden.open("wb") as file:  # a path with a colon would be an address to Arrow
+                pq.write_table(pa.table(columns, schema=self._schema), file)
             hidden.replace(part)
         except OSError as err:
             raise SinkError(
@@ -61,24 +63,34 @@ class ParquetFile(TableFile):
         self._rows = []
         self._num_parts += 1
 
-    def finish(self) -> None:
-        """Join the parts, a group of rows at a time, under the name."""
-        joined = self._parts.with_name(f"{self._parts.stem}.joined{self._parts.suffix}")
+    def complete(self) -> None:
+        """Join the parts, a group of rows at a time."""
+        if self._rows:
+            self._write_part()
         try:
-            if self._rows:
-                self._write_part()
-            join_parquet([self._part(number) for number in range(self._num_parts)], joined, self._schema)
-            give_name(joined, self._path)
+            join_parquet([self._part(number) for number in range(self._num_parts)], self._joined, self._schema)
+        except OSError as err:
+            self._joined.unlink(missing_ok=True)
+            raise self._unfinished(err) from err
+
+    def publish(self) -> None:
+        """Rename the whole, and remove the parts."""
+        try:
+            give_name(self._joined, self._path)
             shutil.rmtree(self._parts)
         except OSError as err:
-            joined.unlink(missing_ok=True)
-            raise SinkError(
-                f"cannot finish {self._path}: {err}. The parts in {self._parts} are whole. Fix: free some space, and "
-                "read the folder in place of the file"
-            ) from err
+            self._joined.unlink(missing_ok=True)
+            raise self._unfinished(err) from err
+
+    def _unfinished(self, err: OSError) -> SinkError:
+        return SinkError(
+            f"cannot finish {self._path}: {err}. The parts in {self._parts} are whole. Fix: free some space, and "
+            "read the folder in place of the file"
+        )
 
     def leave(self) -> None:
         """Write the part in hand."""
+        self._joined.unlink(missing_ok=True)
         if self._rows:
             self._write_part()
         if self._num_parts == 0:
@@ -96,14 +108,27 @@ def join_parquet(parts: Sequence[Path], path: Path, schema: pa.Schema | None = N
     Raises:
         OSError: the system refuses.
     """
-    with pq.ParquetWriter(path, schema or pq.read_schema(parts[0]), compression="zstd") as whole:
+    with (
+        path.open("wb") as file,
+        pq.ParquetWriter(file, schema or _schema_of(parts[0]), compression="zstd") as whole,
+    ):
         waiting: list[pa.Table] = []
-        for part in parts:
-            with pq.ParquetFile(part) as file:
-                for group in range(file.num_row_groups):
-                    waiting.append(file.read_row_group(group))
-                    if sum(table.num_rows for table in waiting) >= _ROWS_PER_GROUP:
-                        whole.write_table(pa.concat_tables(waiting))
-                        waiting = []
+        for group in _groups_of(parts):
+            waiting.append(group)
+            if sum(table.num_rows for table in waiting) >= _ROWS_PER_GROUP:
+                whole.write_table(pa.concat_tables(waiting))
+                waiting = []
         if waiting:
             whole.write_table(pa.concat_tables(waiting))
+
+
+def _schema_of(part: Path) -> pa.Schema:
+    with part.open("rb") as file:
+        return pq.read_schema(file)
+
+
+def _groups_of(parts: Sequence[Path]) -> Iterator[pa.Table]:
+    for part in parts:
+        with part.open("rb") as opened, pq.ParquetFile(opened) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group)

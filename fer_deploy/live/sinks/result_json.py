@@ -3,6 +3,7 @@
 import json
 from typing import Any
 
+from fer_deploy.live.file_names import printable
 from fer_deploy.vision.types import Emotion, FaceResult, FrameResult
 
 _DIGITS = 4
@@ -20,7 +21,7 @@ def _json_from_result(result: FrameResult, *, with_source: bool = False) -> dict
     if with_source:
         said["source"] = frame.source
     if frame.name:
-        said["name"] = frame.name
+        said["name"] = printable(frame.name)
     said["faces"] = [_json_from_face(face) for face in result.faces]
     return said
 

@@ -6,11 +6,12 @@ from importlib import import_module
 from pathlib import Path
 
 from fer_deploy.errors import MissingDependencyError, SinkError
+from fer_deploy.live.file_names import printable
 from fer_deploy.live.output_files import frames_path
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.csv_file import CsvFile
 from fer_deploy.live.sinks.table_file import Columns, Row, TableFile
-from fer_deploy.live.sinks.unfinished import replaceable
+from fer_deploy.live.sinks.unfinished import replaceable, unfinished_path
 from fer_deploy.vision.types import FaceResult, FrameResult
 
 FRAME_COLUMNS: Columns = {"frame": int, "time_s": float, "source": int, "name": str, "num_faces": int}
@@ -48,6 +49,7 @@ class TableSink(Sink):
         """
         of_faces, of_frames = (replaceable(wanted, fix=fix) for wanted in (path, frames_path(path)))
         self._path, self._labels = path, labels
+        self._is_failed = False
         self._faces = create(of_faces, face_columns(labels), fix=fix)
         try:
             self._frames = create(of_frames, FRAME_COLUMNS, fix=fix)
@@ -57,11 +59,13 @@ class TableSink(Sink):
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Add a row for each face, and one for the frame."""
+        is_failed, self._is_failed = self._is_failed, True  # until all of it is written, whatever ends the writing
         frame = result.frame
         place = [frame.index, round(frame.time_s, _DIGITS), frame.source]
         if result.faces:
             self._faces.append([place + self._row(face) for face in result.faces])
-        self._frames.append([[*place, frame.name, len(result.faces)]])
+        self._frames.append([[*place, printable(frame.name), len(result.faces)]])
+        self._is_failed = is_failed
         return True
 
     def _row(self, face: FaceResult) -> Row:
@@ -75,15 +79,30 @@ class TableSink(Sink):
         ]  # fmt: skip
 
     def close(self) -> None:
-        """Finish both; the table of frames first, so that a table of faces always has its own."""
+        """Complete both, then give both their names, the table of frames first; incomplete ones keep temporary names.
+
+        So a table of faces always has its own table of frames beside it, and an older one is replaced by a whole one.
+        """
+        if self._is_failed:
+            self._leave()
+            raise SinkError(
+                f"{self._path} is incomplete; {unfinished_path(self._path)} holds the rows before. "
+                "Fix: see the failure before this one, and run again"
+            )
         try:
-            self._frames.finish()
-        except SinkError:
-            with suppress(SinkError):  # the first failure is the one to tell
-                self._faces.leave()
+            self._frames.complete()
+            self._faces.complete()
+            self._frames.publish()
+        except BaseException:
+            self._leave()
             raise
-        self._faces.finish()
+        self._faces.publish()
         self.files = (self._path, frames_path(self._path))
+
+    def _leave(self) -> None:
+        for table in (self._frames, self._faces):
+            with suppress(SinkError, OSError):  # the first failure is the one to tell
+                table.leave()
 
 
 class CsvSink(TableSink):

@@ -22,16 +22,24 @@ class TableFile(ABC):
         """
 
     @abstractmethod
-    def finish(self) -> None:
-        """Make the table whole and give it its name; called once.
+    def complete(self) -> None:
+        """Write what is left and close the table, which keeps its temporary name; called once.
 
         Raises:
-            SinkError: it is incomplete and keeps its temporary name.
+            SinkError: it is incomplete.
+        """
+
+    @abstractmethod
+    def publish(self) -> None:
+        """Give a complete table its name, in place of an older one.
+
+        Raises:
+            SinkError: the system refuses.
         """
 
     @abstractmethod
     def leave(self) -> None:
-        """Close it under its temporary name, in place of `finish`; without a row it is removed.
+        """Close it under its temporary name, in place of `complete` or after it; without a row it is removed.
 
         Raises:
             SinkError: rows are missing.

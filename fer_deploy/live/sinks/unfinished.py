@@ -1,15 +1,12 @@
-"""Files that are not whole yet: their names, and the way to their own one."""
+"""Files of sinks that are not whole yet: what they may replace, and how they get their name."""
 
 import os
 from pathlib import Path
 
-from fer_deploy.durable import give_name
+from fer_deploy.durable import give_name, unfinished_path
 from fer_deploy.errors import SinkError
 
-
-def unfinished_path(path: Path) -> Path:
-    """Return `NAME.PID.part.SUFFIX` beside it: not hidden, since a run that was killed leaves it to be found."""
-    return path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
+__all__ = ["replaceable", "take_name", "unfinished_path"]
 
 
 def replaceable(path: Path, *, fix: str) -> Path:

@@ -15,6 +15,9 @@ class WholeLines:
     """Appends lines, each handed to the system at once: others can follow the file, and a kill costs no line.
 
     Used by one thread at a time.
+
+    Attributes:
+        has_failed: whether lines are missing.
     """
 
     def __init__(self, path: Path, *, fix: str) -> None:
@@ -29,6 +32,7 @@ class WholeLines:
         """
         self._path, self._fix = path, fix
         self._size_bytes = 0
+        self.has_failed = False
         try:
             if path == STANDARD_OUTPUT:
                 self._file = open(os.dup(1), "wb", buffering=0)  # noqa: SIM115 - closed by `close`
@@ -44,8 +48,9 @@ class WholeLines:
         Raises:
             SinkError: they do not fit; the file ends with the lines before.
         """
-        data = memoryview(lines.encode())
+        data = memoryview(lines.encode("utf-8", "backslashreplace"))  # a file name may be no UTF-8; JSON reads it back
         total = self._size_bytes + len(data)
+        self.has_failed, had_failed = True, self.has_failed  # until all of it is written, whatever is raised
         try:
             while data:
                 written = self._file.write(data)
@@ -62,7 +67,12 @@ class WholeLines:
                 f"cannot write {self._path}: {err.strerror}. The lines before are whole. "
                 f"Fix: free some space, or {self._fix}"
             ) from err
-        self._size_bytes = total
+        self._size_bytes, self.has_failed = total, had_failed
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether no line has been written."""
+        return self._size_bytes == 0
 
     def _wait_for_room(self) -> None:
         room = select.poll()

@@ -30,7 +30,7 @@ class WindowSink(Sink):
 
         Args:
             title: above it.
-            is_live: show every frame as soon as it comes.
+            is_live: show every frame as soon as it comes; see also `become_live`.
             num_sources: cells.
 
         Raises:
@@ -44,6 +44,10 @@ class WindowSink(Sink):
             cv2.namedWindow(title, cv2.WINDOW_NORMAL)
         except cv2.error as err:
             raise SinkError(f"cannot open a window: {err}. Fix: --no-display") from err
+
+    def become_live(self) -> None:
+        """Show every frame as soon as it comes, from now on."""
+        self._is_live = True
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Show a picture; return False when the user wants to end."""

@@ -4,9 +4,10 @@ import os
 from pathlib import Path
 
 from fer_deploy.errors import StreamError
+from fer_deploy.live.file_names import file_and_stream, printable
 from fer_deploy.live.sources.base import Source, SourceHealth
 from fer_deploy.live.sources.config import SourceConfig
-from fer_deploy.live.sources.pictures import PICTURE_SUFFIXES, PictureSource, open_folder
+from fer_deploy.live.sources.pictures import PictureSource, is_picture, open_folder
 from fer_deploy.live.sources.playback import LoopedSource, PacedSource
 from fer_deploy.live.sources.standard_input import PipeSource, open_pipe
 from fer_deploy.live.sources.stream import StreamSource, open_camera, open_url
@@ -21,6 +22,7 @@ def open_source(text: str, config: SourceConfig | None = None) -> Source:
     Args:
         text: "synthetic", a camera number such as "0", a URL such as rtsp://..., a video file, a picture,
             a folder of pictures, "-" for video from standard input, or "raw:640x480" for raw frames from there.
+            Behind a file or URL, #N chooses stream N of several.
         config: defaults where None.
 
     Raises:
@@ -42,17 +44,20 @@ def _open_path(text: str) -> Source:
     path = Path(text)
     if os.path.isdir(path):  # unlike Path.is_dir, no error for a name that is too long
         return open_folder(path)
-    if not os.path.exists(path):
+    if not os.path.exists(file_and_stream(path)[0]):
         raise StreamError(
-            f"no source {without_password(text)!r}: no such file or folder. Fix: check the path; or name a camera "
-            "(0), a video file, a folder of pictures, rtsp://..., - (standard input), or synthetic"
+            f"no source {printable(without_password(text))!r}: no such file or folder. Fix: check the path; or name a "
+            "camera (0), a video file, a folder of pictures, rtsp://..., - (standard input), or synthetic"
         )
-    if path.suffix.lower() in PICTURE_SUFFIXES:
-        return PictureSource([path])
-    return open_file(path)
+    return open_recording(path)
+
+
+def open_recording(path: Path) -> VideoSource | PictureSource:
+    """Open a video or picture file; StreamError where it is neither."""
+    return PictureSource([path]) if os.path.isfile(path) and is_picture(path) else open_file(path)
 
 
 __all__ = [
     "LoopedSource", "PacedSource", "PictureSource", "PipeSource", "Source", "SourceConfig", "SourceHealth",
-    "StreamSource", "SyntheticSource", "VideoSource", "open_source", "without_password",
+    "StreamSource", "SyntheticSource", "VideoSource", "open_recording", "open_source", "without_password",
 ]  # fmt: skip

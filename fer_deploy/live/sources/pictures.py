@@ -1,81 +1,138 @@
-"""PictureSource: a folder of pictures, or a single one."""
+"""PictureSource: a folder of pictures, or a single file of one or several."""
 
+import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Final
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.errors import StreamError
+from fer_deploy.live.file_names import natural_order, printable
 from fer_deploy.live.sources.base import Source
-from fer_deploy.live.sources.jpeg import breaks_off
+from fer_deploy.live.sources.stills import Still
 from fer_deploy.vision.types import Frame
 
-PICTURE_SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
-PICTURES_FPS = 2.0
+PICTURE_SUFFIXES: Final = (
+    ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".jfif", ".jpe", ".apng", ".avif",
+)  # fmt: skip
+IN_FOLDERS: Final = (*PICTURE_SUFFIXES, ".gif")
+"""A single GIF is a video."""
+PICTURES_FPS: Final = 2.0
+_MOST_NAMES: Final = 10
+_STARTS: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
+_MJPEG: Final = (".mjpeg", ".mjpg")
+"""A film that begins as a JPEG does."""
+_log = logging.getLogger(__name__)
 
 
 class PictureSource(Source):
-    """Pictures as frames, in the order of their names. Those that cannot be decoded are skipped and counted."""
+    """Pictures as frames, in the natural order of their names.
+
+    Each is a photo of its own, whose name the frame has, and so is each page of a TIFF. A single animation is a film.
+    What cannot be decoded is skipped, counted and logged.
+    """
 
     is_live = False
-    fps = PICTURES_FPS
 
-    def __init__(self, paths: list[Path]) -> None:
+    def __init__(self, paths: Sequence[Path], *, folder: Path | None = None, notes: tuple[str, ...] = ()) -> None:
+        """Take the files in their order; one that does not come from a folder is opened at once.
+
+        Raises:
+            StreamError: that one cannot be decoded.
+        """
         super().__init__()
-        self.num_frames = len(paths)
-        self.name = str(paths[0] if len(paths) == 1 else paths[0].parent)
+        self.name, self.notes = printable(folder or paths[0]), notes
+        self.fps, self.num_frames = PICTURES_FPS, len(paths)
         self._paths = paths
+        self._single = Still(paths[0]) if folder is None else None
+        self._is_film = self._single is not None and self._single.is_film
+        if self._single is not None:
+            self.num_frames = self._single.num_frames
+        if self._single is not None and self._is_film:
+            self.fps = 1 / next(self._single.frames()).duration_s
+        self._left = self._frames()
 
     def frames(self) -> Iterator[Frame]:
-        """Yield each picture; index and time tell its place among the names, also behind one that was skipped.
+        """Yield each picture; index and time tell its place, also behind one that was skipped.
 
         Raises:
             StreamError: none of them can be decoded.
         """
-        for index, path in enumerate(self._paths):
-            if self._stopped.is_set():
-                return
+        yield from self._left
+
+    def skip(self) -> bool:
+        """Let the frame go that `frames` would yield next. Return whether there was one."""
+        return next(self._left, None) is not None
+
+    def _frames(self) -> Iterator[Frame]:
+        index, film_s, num_good = 0, 0.0, 0
+        for path in self._paths:
             try:
-                pixels = read_picture(path)
+                for pixels, duration_s in self._pictures_of(path):
+                    if self._stopped.is_set():
+                        return
+                    yield self._frame(pixels, index, path, film_s)
+                    index, film_s, num_good = index + 1, film_s + duration_s, num_good + 1
             except StreamError as err:
+                index += 1
                 self.health.num_corrupt += 1
                 self.health.last_error = str(err)
-                continue
-            yield Frame(pixels, index, index / self.fps, time.monotonic_ns(), path.name)
-        if self.health.num_corrupt == len(self._paths):
+                _log.warning("%s", err)
+        if num_good == 0:
             raise StreamError(self.health.last_error)
 
+    def _pictures_of(self, path: Path) -> Iterator[tuple[NDArray[np.uint8], float]]:
+        still = self._single or Still(path)
+        if still is not self._single and self.num_frames is not None:
+            self.num_frames += still.num_frames - 1
+        yield from still.frames()
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Return (H, W, 3) uint8 BGR, upright as its EXIF says.
+    def _frame(self, pixels: NDArray[np.uint8], index: int, path: Path, film_s: float) -> Frame:
+        now_ns = time.monotonic_ns()
+        if self._is_film:
+            return Frame(pixels, index, film_s, now_ns)
+        return Frame(pixels, index, index / self.fps, now_ns, printable(path.name))
 
-    Raises:
-        StreamError: it cannot be read or decoded, or is a JPEG that breaks off.
-    """
+
+def is_picture(path: Path) -> bool:
+    """Return whether a file is a still picture or an animation, by its suffix or else by how it begins."""
+    suffix = path.suffix.lower()
+    if suffix in PICTURE_SUFFIXES or suffix in _MJPEG:
+        return suffix not in _MJPEG
     try:
-        data = path.read_bytes()
-    except OSError as err:
-        raise StreamError(f"cannot read {path}: {err.strerror}. Fix: check its permissions") from err
-    if breaks_off(data):
-        raise StreamError(f"{path} breaks off. Fix: restore or remove the file")
-    picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR) if data else None
-    if picture is None:
-        raise StreamError(f"cannot decode {path} as a picture. Fix: restore or remove the file")
-    return np.asarray(picture, dtype=np.uint8)
+        with path.open("rb") as file:
+            start = file.read(16)
+    except OSError:  # who opens it says why
+        return False
+    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
 
 
 def open_folder(folder: Path) -> PictureSource:
     """Return the pictures of a folder, not of its subfolders; StreamError where there are none, or none can be seen."""
+    shown = printable(folder)
     try:
-        paths = sorted(p for p in folder.iterdir() if p.suffix.lower() in PICTURE_SUFFIXES)
+        entries = list(folder.iterdir())
+        paths = [path for path in entries if path.suffix.lower() in IN_FOLDERS and path.is_file()]
     except OSError as err:
-        raise StreamError(f"cannot look into {folder}: {err.strerror}. Fix: check its permissions") from err
+        raise StreamError(f"cannot look into {shown}: {err.strerror}. Fix: check its permissions") from err
+    others = sorted(set(entries).difference(paths), key=natural_order)
     if not paths:
         raise StreamError(
-            f"{folder} holds no pictures ({', '.join(PICTURE_SUFFIXES)}). Fix: name a folder that does; "
-            f"videos one by one, or fer-deploy analyze {folder}/*.mp4"
+            f"{shown} holds no pictures ({', '.join(IN_FOLDERS)}){_named(others, ', but ')}. Fix: name a folder that "
+            f"does; videos one by one, or fer-deploy analyze {shown}/*.mp4"
         )
-    return PictureSource(paths)
+    notes = (f"is read without {_named(others)}",) if others else ()
+    return PictureSource(sorted(paths, key=natural_order), folder=folder, notes=notes)
+
+
+def _named(paths: Sequence[Path], before: str = "") -> str:
+    """Return how many other entries a folder has, and their names; an empty text where there are none."""
+    if not paths:
+        return ""
+    names = [printable(path.name) for path in paths]
+    more = f" and {len(names) - _MOST_NAMES} more" if len(names) > _MOST_NAMES else ""
+    noun = "entry" if len(names) == 1 else "entries"
+    return f"{before}{len(names)} other {noun}: {', '.join(names[:_MOST_NAMES])}{more}"

@@ -12,7 +12,8 @@ from fer_deploy.vision.types import Frame
 class PacedSource(Source):
     """A recording played at its own speed, as a camera would: whoever is late loses frames.
 
-    The schedule counts from the first frame; a frame that was late does not delay the ones behind it.
+    The schedule counts from the first frame; a frame that was late does not delay the ones behind it. A source that
+    proves to be live is passed on as it is.
     """
 
     is_live = True
@@ -27,12 +28,15 @@ class PacedSource(Source):
         super().__init__()
         self._source, self._wanted_fps = source, fps
         self.name, self.num_frames, self.health = source.name, source.num_frames, source.health
-        self.fps = fps or source.fps
+        self.fps, self.notes = fps or source.fps, source.notes
 
     def frames(self) -> Iterator[Frame]:
         """Yield each frame when its `time_s` has come; `captured_ns` is that moment, decoding came before."""
         started_ns: int | None = None
         for frame in self._source.frames():
+            if self._source.is_live:  # it proved to be: there is nothing to pace
+                yield frame
+                continue
             now_ns = time.monotonic_ns()
             time_s = frame.index / self._wanted_fps if self._wanted_fps else frame.time_s
             if started_ns is None:
@@ -76,6 +80,7 @@ class LoopedSource(Source):
         self._open_again = open_again
         self._source = open_again()
         self.name, self.fps, self.num_frames = self._source.name, self._source.fps, num_frames
+        self.notes = self._source.notes
 
     def frames(self) -> Iterator[Frame]:
         """Yield the frames of all turns; StreamError as soon as a turn yields none."""

@@ -1,5 +1,6 @@
 """PipeSource: pictures that another program writes to our standard input."""
 
+import logging
 import os
 import re
 import select
@@ -17,12 +18,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.errors import StreamError
-from fer_deploy.live.capture.decoder import ASSUMED_FPS, NoVideo, VideoDecoder, reason_from_error, silence_ffmpeg
+from fer_deploy.live.capture.decoder import ASSUMED_FPS, VideoDecoder, reason_from_error, silence_ffmpeg
+from fer_deploy.live.capture.stream_choice import NoVideo
 from fer_deploy.live.sources.base import Source, SourceHealth
 from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.vision.types import Frame
 
+_log = logging.getLogger(__name__)
 POLL_S = 0.05
 """How soon a stop is noticed."""
 STALLED: Final = "stalled"
@@ -218,7 +221,9 @@ class PipeSource(Source):
                 f"{self.name} holds neither MJPEG nor another video that FFmpeg recognizes: {reason_from_error(err)}. "
                 "Fix: raw frames need --source raw:WIDTHxHEIGHT"
             ) from err
-        self.fps = decoder.fps
+        self.fps, self.notes = decoder.fps, decoder.notes
+        for note in self.notes:
+            _log.warning("%s %s", self.name, note)
         try:
             for picture in decoder.pictures():
                 self.health.num_corrupt = decoder.num_corrupt

@@ -11,11 +11,12 @@ from numpy.typing import NDArray
 from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.child import CaptureChild
 from fer_deploy.live.capture.protocol import Ended, Message, Opened, Picture, Progress, Request, Started
+from fer_deploy.live.file_names import split_stream
 from fer_deploy.live.sources.base import Source
 from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.live.sources.watchdog import Backoff, FrozenWatch
-from fer_deploy.redaction import redacted, without_password
+from fer_deploy.redaction import ESCAPE_FIX, is_ambiguous, redacted, without_password
 from fer_deploy.vision.types import Frame
 
 POLL_S = 0.05
@@ -38,16 +39,17 @@ class StreamSource(Source):
     def __init__(self, request: Request, name: str, config: SourceConfig) -> None:
         """Connect, unless `config.keep_trying`: then `frames` does; `open_camera` and `open_url` make these.
 
-        Until it is connected it counts as live.
+        Whether it is live is known when it is connected for the first time.
 
         Raises:
             StreamError: that did not work.
         """
         super().__init__()
         self.name, self._request, self._config = name, request, config
-        self.is_live, self.fps = True, ASSUMED_FPS
+        self.is_live, self.fps = None, ASSUMED_FPS
         self.health.state = "connecting"
         self._child: CaptureChild | None = None
+        self._is_opened = config.keep_trying
         self._backoff = Backoff(config.max_reconnects)
         self._frozen = FrozenWatch()
         self._next_index = 0
@@ -62,6 +64,7 @@ class StreamSource(Source):
         except BaseException:  # Ctrl-C, too
             self._disconnect()
             raise
+        self._is_opened = True
 
     def frames(self) -> Iterator[Frame]:
         """Yield frames; `time_s` counts from the first one, and `captured_ns` is when it was decoded.
@@ -77,7 +80,7 @@ class StreamSource(Source):
                 return
             except StreamError as err:
                 self._disconnect()
-                if not self.is_live:
+                if self.is_live is False:
                     raise
                 self._note(err)
                 delay_s = self._backoff.delay_s()
@@ -111,13 +114,22 @@ class StreamSource(Source):
         if isinstance(answer, Started):
             answer = self._next_message(self._config.connect_s)
         if isinstance(answer, Opened):
-            self.fps, self.num_frames, self.is_live = answer.fps, answer.num_frames, answer.is_endless
+            self.fps, self.num_frames = answer.fps, answer.num_frames
+            self.is_live = answer.is_endless if self.is_live is None else self.is_live
+            self._tell(tuple(answer.notes))
             self._num_corrupt_before = self.health.num_corrupt
             self._frozen = FrozenWatch()
         elif isinstance(answer, Ended):
             raise self._cannot_open(redacted(answer.failure, self._request.address))
         elif not self._stopped.is_set():
             raise self._cannot_open(f"no answer within {self._config.connect_s:g} s")
+
+    def _tell(self, notes: tuple[str, ...]) -> None:
+        """Keep what is to be known; who opened the source tells it, but for what is new when it is connected later."""
+        if self._is_opened and notes != self.notes:
+            for note in notes:
+                _log.warning("%s %s", self.name, note)
+        self.notes = notes
 
     def _cannot_open(self, reason: str) -> StreamError:
         if self._request.reader != CAMERA:
@@ -235,7 +247,18 @@ def open_camera(number: int, config: SourceConfig) -> StreamSource:
 
 
 def open_url(url: str, config: SourceConfig) -> StreamSource:
-    """Connect to a URL; StreamError where that does not work within `config.connect_s`."""
+    """Connect to a URL.
+
+    Raises:
+        StreamError: that does not work within `config.connect_s`, or an unescaped sign hides where the host begins;
+            then no name is asked, since a part of the password may be taken for the host.
+    """
+    if is_ambiguous(url):
+        raise StreamError(
+            f"cannot open the stream {without_password(url)}: an @ stands behind a /, # or ?, so that it is unclear "
+            f"where the password ends and the host begins. Fix: {ESCAPE_FIX}"
+        )
     is_rtsp = url.partition("://")[0].lower() in {"rtsp", "rtsps"}
     options: dict[str, str] = {"rtsp_transport": config.rtsp_transport} if is_rtsp else {}
-    return StreamSource(Request(STREAM, url, options), without_password(url), config)
+    address, stream = split_stream(url)
+    return StreamSource(Request(STREAM, address, options, stream), without_password(url), config)

@@ -9,7 +9,9 @@ import numpy as np
 from av.video.frame import VideoFrame
 
 from fer_deploy.errors import StreamError
-from fer_deploy.live.capture.decoder import NoVideo, VideoDecoder, reason_from_error, silence_ffmpeg
+from fer_deploy.live.capture.decoder import VideoDecoder, reason_from_error, silence_ffmpeg
+from fer_deploy.live.capture.stream_choice import NoVideo
+from fer_deploy.live.file_names import file_address, file_and_stream, printable
 from fer_deploy.live.sources.base import Source
 from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.vision.types import Frame
@@ -33,6 +35,8 @@ class VideoSource(Source):
         super().__init__()
         self._decoder = decoder
         self.name, self.fps, self.num_frames = name, decoder.fps, decoder.num_frames
+        self.notes = decoder.notes
+        self._shown_until_s = 0.0
         self._undamaged = self._in_time()
 
     def frames(self) -> Iterator[Frame]:
@@ -70,6 +74,8 @@ class VideoSource(Source):
             if size not in {None, now}:
                 self.health.num_size_changes += 1
             size = now
+            if picture.time is not None:
+                self._shown_until_s = max(self._shown_until_s, picture.time + 1 / self.fps)
             yield picture, index, clock.time_s(picture.time, self.fps)
             index += 1
         self._account(index)
@@ -87,10 +93,21 @@ class VideoSource(Source):
             raise StreamError(
                 f"{self.name} was opened but holds no frame that can be decoded. Fix: check it in a player"
             )
-        num_read = num_frames + self.health.num_corrupt
-        num_missing = self.health.num_missing = max(0, (self._decoder.num_announced or 0) - num_read)
+        num_missing = self.health.num_missing = self._num_missing(num_frames + self.health.num_corrupt)
         if num_missing > max(2.0, TOLERATED_SHARE * num_frames):
             self.health.last_error = f"{self.name} breaks off: {num_missing} frames fewer than it announces"
+
+    def _num_missing(self, num_read: int) -> int:
+        """Return how many frames are missing at the end, as after a power cut.
+
+        Others are not: containers count frames that an edit list hides, and frames that a capture card dropped. As many
+        are missing as there is room for between the last frame and the announced end.
+        """
+        decoder = self._decoder
+        num = max(0, (decoder.num_announced or 0) - decoder.num_hidden - num_read)
+        if decoder.end_s is None or not self._shown_until_s:
+            return num
+        return min(num, max(0, round((decoder.end_s - self._shown_until_s) * self.fps)))
 
     def close(self) -> None:
         """Close the file."""
@@ -98,11 +115,12 @@ class VideoSource(Source):
 
 
 def open_file(path: Path) -> VideoSource:
-    """Open a video file; StreamError where FFmpeg cannot."""
+    """Open a video file, whose name may have the number of a stream behind it; StreamError where FFmpeg cannot."""
     silence_ffmpeg()
+    file, stream = file_and_stream(path)
+    name = printable(path)
     try:
-        return VideoSource(VideoDecoder(str(path)), str(path))
+        return VideoSource(VideoDecoder(file_address(file), stream=stream), name)
     except (av.FFmpegError, OSError, NoVideo) as err:
-        raise StreamError(
-            f"cannot open the file as a video {path}: {reason_from_error(err)}. Fix: check that a player shows it"
-        ) from err
+        fix = err.fix if isinstance(err, NoVideo) else "check that a player shows it"
+        raise StreamError(f"cannot open the file as a video {name}: {reason_from_error(err)}. Fix: {fix}") from err

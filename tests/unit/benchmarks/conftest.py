@@ -1,5 +1,29 @@
+import hashlib
 import sys
 from pathlib import Path
 
+import pytest
+
+BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 # The benchmarks are scripts that import each other as such; no package.
-sys.path.insert(0, str(Path(__file__).parents[3] / "benchmarks"))
+sys.path.insert(0, str(BENCHMARKS))
+
+
+def _digests() -> dict[str, str]:
+    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (BENCHMARKS / "results").iterdir()}
+
+
+@pytest.fixture(autouse=True)
+def tracked_results():
+    """No benchmark that a test runs may change benchmarks/results."""
+    before = _digests()
+    yield
+    assert _digests() == before
+
+
+@pytest.fixture
+def unpublished(tmp_path, monkeypatch):
+    """Where results go without --out."""
+    for module in ("_harness", "_clips"):
+        monkeypatch.setattr(f"{module}.UNPUBLISHED", tmp_path / "unpublished")
+    return tmp_path / "unpublished"

@@ -16,7 +16,7 @@ def test_every_output_is_measured_and_kept(tmp_path):
         assert [row["output"] for row in rows] == ["overlay", "JSON line", "CSV", *outputs.VIDEOS]
         assert all(row["CPU, ms a frame"] > 0 for row in rows)
         assert all(row["PSNR, dB"] > 25 and row["KiB a frame"] > 0 for row in rows if row["output"] in outputs.VIDEOS)
-    assert "| --record (H.264 ultrafast) | " in out.read_text()
+    assert "| --record (VP9) | " in out.read_text()
 
 
 def test_a_clip_without_a_frame(tmp_path):

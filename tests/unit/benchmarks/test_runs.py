@@ -3,6 +3,8 @@ import json
 import numpy as np
 import pytest
 import runs
+import torch
+from _harness import result_name
 from click.testing import CliRunner
 from safetensors.numpy import save_file
 
@@ -39,9 +41,9 @@ def run(tmp_path):
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    path = tmp_path / "results" / "runs.md"
-    monkeypatch.setattr(runs, "result_path", lambda what, device: path)
-    return path
+    monkeypatch.setattr("_harness.UNPUBLISHED", tmp_path / "unpublished")
+    monkeypatch.setattr("_harness.RESULTS", tmp_path / "results")
+    return tmp_path / "unpublished" / result_name("runs", torch.device("cpu"))
 
 
 def call(*flags):

@@ -8,13 +8,13 @@ from fer_deploy.errors import ArtifactError
 
 
 def test_bundled_model_ships_with_the_package():
-    assert bundled_model().name == "senet-fp16.onnx"
+    assert bundled_model().name == "senet-ferplus-fp16.onnx"
     assert bundled_model().parent.parent.name == "fer_deploy"
 
 
 def test_bundled_model_missing(monkeypatch, tmp_path):
     monkeypatch.setattr(artifacts, "_MODELS", tmp_path)
-    with pytest.raises(ArtifactError, match=r"no model at .*senet-fp16\.onnx\. Fix: reinstall fer-deploy"):
+    with pytest.raises(ArtifactError, match=r"no model at .*senet-ferplus-fp16\.onnx\. Fix: reinstall fer-toolchain"):
         bundled_model()
 
 

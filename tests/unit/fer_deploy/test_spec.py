@@ -52,6 +52,7 @@ def test_none_within_metrics_survives():
         ({"input": {**CONTENT["input"], "channels": 3}}, "input.channels: Input should be 1"),
         ({"input": {**CONTENT["input"], "color": "bgr"}}, "input.color: Input should be 'gray'"),
         ({"input": {**CONTENT["input"], "dtype": "float32"}}, "input.dtype: Input should be 'uint8'"),
+        ({"input": {**CONTENT["input"], "mean": float("nan")}}, "input.mean: Input should be a finite number"),
         ({"input": {}}, "input.name: Field required"),
         ({"quantization": {"classifier": 0.0}}, "quantization.classifier: Input should be greater than 0"),
     ],
@@ -63,6 +64,46 @@ def test_faults_are_named(changes, fault):
     assert text.startswith("cannot use net.onnx: its ModelSpec is not one that this version reads (")
     assert fault in text
     assert "Fix: export the checkpoint again" in text
+
+
+@pytest.mark.parametrize(
+    ("label", "fault"),
+    [
+        ("", "labels: a label must be a word without blanks around it, found ''"),
+        (" ", "a label must be a word without blanks around it, found ' '"),
+        ("sad\n", "a label must be a word without blanks around it"),
+        ("sa\x1b[31md", r"a label must have no control character, found 'sa\x1b[31md'"),
+        ("sa\x00d", r"a label must have no control character, found 'sa\x00d'"),
+        ("sa\u202ed", r"a label must have no control character, found 'sa\u202ed'"),
+        ("sa\td", "a label must have no control character"),
+        ("unsure", "no label may be called 'unsure'"),
+        ("Unsure", "no label may be called 'Unsure'"),
+    ],
+)
+def test_labels_that_cannot_be_shown(label, fault):
+    with pytest.raises(ArtifactError) as caught:
+        parse(labels=[label, "happy"])
+    assert fault in str(caught.value)
+
+
+@pytest.mark.parametrize("label", ["traurig und müde", "悲しい", "می\u200cترسد", "not a face"])
+def test_labels_of_any_language(label):
+    assert parse(labels=[label, "happy"]).labels[0] == label
+
+
+@pytest.mark.parametrize(
+    ("text", "fault"),
+    [
+        ('"metrics": {"PublicTest": {"accuracy": NaN}}', "metrics: PublicTest.accuracy is not a finite number"),
+        ('"metrics": {"by_fold": [0.5, -Infinity]}', "metrics: by_fold.1 is not a finite number"),
+        ('"provenance": {"seed": Infinity}', "provenance: seed is not a finite number"),
+        ('"quantization": {"classifier": NaN}', "quantization.classifier: Input should be a finite number"),
+    ],
+)
+def test_numbers_that_are_not_finite(text, fault):
+    with pytest.raises(ArtifactError) as caught:
+        spec_from_json(json.dumps(CONTENT)[:-1] + ", " + text + "}", where="net.onnx")
+    assert fault in str(caught.value)
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", '"x"'])

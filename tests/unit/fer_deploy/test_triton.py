@@ -38,31 +38,32 @@ def repository(tmp_path) -> Path:
 
 def test_files_of_both_variants(tmp_path, plan):
     out = tmp_path / "deep" / "repository"
-    assert write_triton_repository([ONNX, plan], out) == [out / "senet-fp16-onnx", out / "net-fp16-plan"]
+    assert write_triton_repository([ONNX, plan], out) == [out / "senet-ferplus-fp16-onnx", out / "net-fp16-plan"]
     files = tree(out)
     assert sorted(files) == [
         "net-fp16-plan/1/model.plan", "net-fp16-plan/config.pbtxt", "net-fp16-plan/labels.txt",
-        "senet-fp16-onnx/1/model.onnx", "senet-fp16-onnx/config.pbtxt", "senet-fp16-onnx/labels.txt",
+        "senet-ferplus-fp16-onnx/1/model.onnx",
+        "senet-ferplus-fp16-onnx/config.pbtxt", "senet-ferplus-fp16-onnx/labels.txt",
     ]  # fmt: skip
-    assert files["senet-fp16-onnx/1/model.onnx"] == ONNX.read_bytes()
+    assert files["senet-ferplus-fp16-onnx/1/model.onnx"] == ONNX.read_bytes()
     assert files["net-fp16-plan/1/model.plan"] == plan.read_bytes()
-    assert files["senet-fp16-onnx/labels.txt"] == b"angry\ndisgust\nfear\nhappy\nsad\nsurprise\nneutral\n"
-    assert {p.name for p in out.iterdir()} == {"net-fp16-plan", "senet-fp16-onnx"}
+    assert files["senet-ferplus-fp16-onnx/labels.txt"] == b"angry\ndisgust\nfear\nhappy\nsad\nsurprise\nneutral\n"
+    assert {p.name for p in out.iterdir()} == {"net-fp16-plan", "senet-ferplus-fp16-onnx"}
 
 
 def test_other_users_may_read_it(repository):
     """A server in a container runs as another user."""
     umask = os.umask(0)
     os.umask(umask)
-    assert (repository / "senet-fp16-onnx").stat().st_mode & 0o777 == 0o777 & ~umask
+    assert (repository / "senet-ferplus-fp16-onnx").stat().st_mode & 0o777 == 0o777 & ~umask
 
 
 class TestExistingFolder:
     def test_our_own_is_replaced(self, repository):
         write_triton_repository([ONNX], repository, settings=TritonSettings(max_batch_size=4))
-        text = (repository / "senet-fp16-onnx" / "config.pbtxt").read_text()
+        text = (repository / "senet-ferplus-fp16-onnx" / "config.pbtxt").read_text()
         assert parse_config(text, where="x").max_batch_size == 4
-        assert [p.name for p in repository.iterdir()] == ["senet-fp16-onnx"]
+        assert [p.name for p in repository.iterdir()] == ["senet-ferplus-fp16-onnx"]
 
     def test_other_models_stay(self, repository):
         (repository / "other" / "1").mkdir(parents=True)
@@ -85,12 +86,12 @@ class TestExistingFolder:
         ],
     )
     def test_a_foreign_one_is_refused(self, repository, plan, change, text):
-        change(repository / "senet-fp16-onnx")
+        change(repository / "senet-ferplus-fp16-onnx")
         before = tree(repository)
         with pytest.raises(ExportError, match=rf"{text}.*Fix: move it away, or write into another folder"):
             write_triton_repository([plan, ONNX], repository)
         assert tree(repository) == before
-        assert [p.name for p in repository.iterdir()] == ["senet-fp16-onnx"]
+        assert [p.name for p in repository.iterdir()] == ["senet-ferplus-fp16-onnx"]
 
 
 class TestNothingHalfWritten:
@@ -99,11 +100,11 @@ class TestNothingHalfWritten:
         self._fill_disk_at(monkeypatch, plan)
         with pytest.raises(
             ExportError,
-            match=r"cannot write senet-fp16-onnx, net-fp16-plan into .*: No space left on device\. Nothing was",
+            match=r"cannot write senet-ferplus-fp16-onnx, net-fp16-plan into .*: No space left on device\. Nothing was",
         ):
             write_triton_repository([ONNX, plan], repository, settings=TritonSettings(max_batch_size=4))
         assert tree(repository) == before
-        assert [p.name for p in repository.iterdir()] == ["senet-fp16-onnx"]
+        assert [p.name for p in repository.iterdir()] == ["senet-ferplus-fp16-onnx"]
 
     def test_full_disk_in_a_new_repository(self, monkeypatch, tmp_path, plan):
         self._fill_disk_at(monkeypatch, plan)
@@ -127,7 +128,7 @@ class TestNothingHalfWritten:
         before, real = tree(repository), os.replace
 
         def replace(source, target):
-            if Path(target) == repository / "senet-fp16-onnx" and not str(source).endswith(".old"):
+            if Path(target) == repository / "senet-ferplus-fp16-onnx" and not str(source).endswith(".old"):
                 raise OSError(errno.EIO, os.strerror(errno.EIO))
             real(source, target)
 
@@ -145,7 +146,7 @@ class TestNothingHalfWritten:
     def test_folder_is_a_file(self, tmp_path):
         (tmp_path / "out").write_text("x")
         with pytest.raises(
-            ExportError, match=r"cannot write senet-fp16-onnx into .*out: File exists\. .*another --out"
+            ExportError, match=r"cannot write senet-ferplus-fp16-onnx into .*out: File exists\. .*another --out"
         ):
             write_triton_repository([ONNX], tmp_path / "out")
         assert (tmp_path / "out").read_text() == "x"
@@ -197,11 +198,11 @@ class TestArtifacts:
 
     def test_two_of_one_name(self, tmp_path):
         twin = shutil.copy(ONNX, tmp_path / ONNX.name)
-        with pytest.raises(ConfigError, match=r"would both be the model senet-fp16-onnx\. Fix: rename one"):
+        with pytest.raises(ConfigError, match=r"would both be the model senet-ferplus-fp16-onnx\. Fix: rename one"):
             write_triton_repository([ONNX, Path(twin)], tmp_path / "out")
 
     def test_digest_is_in_the_config(self, repository):
-        text = (repository / "senet-fp16-onnx" / "config.pbtxt").read_text()
+        text = (repository / "senet-ferplus-fp16-onnx" / "config.pbtxt").read_text()
         assert parse_config(text, where="x").parameters["fer_artifact_sha256"].string_value == file_sha256(ONNX)
 
 

@@ -45,14 +45,14 @@ def fault(model: Path, *, profile=None) -> str:
 
 
 def test_sound_ones_pass(sound):
-    check_model_folder(sound / "senet-fp16-onnx", profile=None)
+    check_model_folder(sound / "senet-ferplus-fp16-onnx", profile=None)
     check_model_folder(sound / "net-fp16-plan", profile=PROFILE)
 
 
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda c: setattr(c, "name", "other"), "name is 'other', the folder's 'senet-fp16-onnx'"),
+        (lambda c: setattr(c, "name", "other"), "name is 'other', the folder's 'senet-ferplus-fp16-onnx'"),
         (lambda c: setattr(c, "backend", "pytorch"), "backend 'pytorch', expected one of onnxruntime, tensorrt"),
         (lambda c: setattr(c, "default_model_filename", "a.onnx"), "the onnxruntime backend expects model.onnx"),
         (lambda c: setattr(c, "max_batch_size", 0), "max_batch_size 0 turns batching off"),
@@ -67,13 +67,13 @@ def test_sound_ones_pass(sound):
     ],
 )
 def test_config(repository, change, text):
-    model = repository / "senet-fp16-onnx"
+    model = repository / "senet-ferplus-fp16-onnx"
     edit(model, change)
     assert text in fault(model)
 
 
 def test_input_that_is_neither_the_specs_nor_the_graphs(repository):
-    model = repository / "senet-fp16-onnx"
+    model = repository / "senet-ferplus-fp16-onnx"
     edit(model, lambda c: setattr(c.input[0], "name", "faces"))
     message = fault(model)
     assert "input [('faces', 'TYPE_UINT8', [1, 48, 48])], the ModelSpec promises [('images'" in message
@@ -98,13 +98,13 @@ def test_input_that_is_neither_the_specs_nor_the_graphs(repository):
     ],
 )
 def test_files(repository, change, text):
-    change(repository / "senet-fp16-onnx")
-    assert text in fault(repository / "senet-fp16-onnx")
+    change(repository / "senet-ferplus-fp16-onnx")
+    assert text in fault(repository / "senet-ferplus-fp16-onnx")
 
 
 def test_label_with_a_line_break(repository):
     """Triton would read two labels."""
-    model = repository / "senet-fp16-onnx"
+    model = repository / "senet-ferplus-fp16-onnx"
 
     def split_label(config):
         spec = json.loads(config.parameters[SPEC_KEY].string_value)
@@ -140,7 +140,7 @@ def _rename_output(graph, name):
 )
 def test_graph(repository, change, text):
     """The graph itself is read: here it and its digest changed, the ModelSpec did not."""
-    model = repository / "senet-fp16-onnx"
+    model = repository / "senet-ferplus-fp16-onnx"
     path = model / "1" / "model.onnx"
     proto = onnx.load(path)
     change(proto.graph)

@@ -45,7 +45,7 @@ def test_golden(plan, monkeypatch):
 def test_onnx(onnx):
     config = config_of(onnx)
     assert (config.name, config.backend, config.default_model_filename) == (
-        "senet-fp16-onnx",
+        "senet-ferplus-fp16-onnx",
         "onnxruntime",
         "model.onnx",
     )
@@ -80,7 +80,7 @@ def test_text_reads_back(servable, request):
 
 def test_text_that_reads_back_otherwise(onnx, monkeypatch):
     monkeypatch.setattr(text_format, "MessageToString", lambda *args, **kwargs: 'name: "other"')
-    with pytest.raises(ExportError, match=r"config\.pbtxt of senet-fp16-onnx reads back as another message"):
+    with pytest.raises(ExportError, match=r"config\.pbtxt of senet-ferplus-fp16-onnx reads back as another message"):
         config_text(config_of(onnx))
 
 

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 
 from fer_train.config import TrainConfig, config_from_dict
+from fer_train.data.consensus import COLUMNS
 from fer_train.data.faces import EMOTIONS, Faces
 from fer_train.data.ferplus import VOTES
 
@@ -76,3 +77,19 @@ def write_votes(path: Path, usages: list[str], votes: list[list[object]]) -> Pat
     rows = [f"{usage},fer{i:07}.png,{','.join(map(str, v))}" for i, (usage, v) in pairs]
     path.write_text("\n".join([f"Usage,Image name,{','.join(VOTES)}", *rows, ""]))
     return path
+
+
+def make_votes(faces: Faces) -> np.ndarray:
+    """Return (N, 10) votes: 7 for the label's emotion, 3 for the next; every 5th face contempt, every 11th no majority.
+
+    Rows 13, 26, ... are "not a face" for all ten taggers.
+    """
+    votes = np.zeros((len(faces), len(VOTES)), dtype=np.uint8)
+    for i, label in enumerate(faces.labels):
+        first, second = (COLUMNS[(label + step) % len(EMOTIONS)] for step in (0, 1))
+        if i % 5 == 4:
+            first = VOTES.index("contempt")
+        votes[i, first], votes[i, second] = (5, 5) if i % 11 == 10 else (7, 3)
+        if i and i % 13 == 0:
+            votes[i] = np.eye(len(VOTES), dtype=np.uint8)[VOTES.index("NF")] * 10
+    return votes

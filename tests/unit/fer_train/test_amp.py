@@ -1,7 +1,9 @@
+import itertools
+
 import pytest
 import torch
 
-from fer_train.amp import MixedPrecision, resolve_device, resolve_precision
+from fer_train.amp import MixedPrecision, bf16_speedup, resolve_device, resolve_precision
 from fer_train.errors import ConfigError
 
 CPU = torch.device("cpu")
@@ -38,27 +40,56 @@ def test_unknown_device_is_a_config_error(name):
 
 @pytest.fixture
 def cpu_with(monkeypatch):
-    """Pretend what the CPU can do, and how long a convolution takes in each precision."""
+    """Pretend what the CPU can do, and how long each measured step takes in each precision."""
 
-    def pretend(*, avx512_bf16=False, amx=False, bf16_seconds=1.0):
-        seconds = {torch.bfloat16: bf16_seconds, torch.float32: 2.0}
+    def pretend(*, avx512_bf16=False, amx=False, bf16=(1.0,), fp32=(2.0,)):
+        seconds = {torch.bfloat16: itertools.cycle(bf16), torch.float32: itertools.cycle(fp32)}
         monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: avx512_bf16)
         monkeypatch.setattr(torch.cpu, "_is_amx_tile_supported", lambda: amx)
-        monkeypatch.setattr("fer_train.amp._convolution_seconds", seconds.__getitem__)
+        monkeypatch.setattr("fer_train.amp._step_seconds", lambda network, images, dtype: next(seconds[dtype]))
 
-    return pretend
+    bf16_speedup.cache_clear()
+    yield pretend
+    bf16_speedup.cache_clear()
 
 
 @pytest.mark.parametrize("has", ["avx512_bf16", "amx"])
 @pytest.mark.parametrize(("bf16_seconds", "expected"), [(1.0, "bf16"), (3.0, "fp32")])
 def test_auto_precision_on_the_cpu_is_the_faster_one(cpu_with, has, bf16_seconds, expected):
-    cpu_with(**{has: True}, bf16_seconds=bf16_seconds)
+    cpu_with(**{has: True}, bf16=[bf16_seconds])
+    assert resolve_precision("auto", CPU) == expected
+
+
+@pytest.mark.parametrize(
+    ("bf16", "fp32", "expected"),
+    [
+        pytest.param((9.0, 1.0, 1.0, 30.0, 1.0, 1.0), (1.5,), "bf16", id="rounds in which others took the cores"),
+        pytest.param((1.0,), (0.9, 40.0, 0.9, 0.9), "fp32", id="slow rounds of the other"),
+        pytest.param((1.0, 2.0, 4.0, 8.0), (1.5, 3.0, 6.0, 12.0), "bf16", id="a clock that falls"),
+        pytest.param((50.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0, 1.0), (1.5,), "bf16", id="the first step compiles"),
+    ],
+)
+def test_auto_precision_is_not_misled_by_a_loaded_machine(cpu_with, bf16, fp32, expected):
+    cpu_with(amx=True, bf16=bf16, fp32=fp32)
     assert resolve_precision("auto", CPU) == expected
 
 
 def test_auto_precision_on_a_cpu_without_bf16_instructions_is_fp32_however_fast(cpu_with):
-    cpu_with(bf16_seconds=0.1)
+    cpu_with(bf16=[0.1])
     assert resolve_precision("auto", CPU) == "fp32"
+
+
+def test_the_measurement_runs_once_and_leaves_chance_and_threads_of_the_run_alone(monkeypatch):
+    monkeypatch.setattr("fer_train.amp._NUM_ROUNDS", 1)
+    bf16_speedup.cache_clear()
+    torch.manual_seed(3)
+    before, threads = torch.get_rng_state(), torch.get_num_threads()
+    speedup = bf16_speedup()
+    assert torch.equal(torch.get_rng_state(), before)
+    assert torch.get_num_threads() == threads
+    assert 0 < speedup < 100
+    assert bf16_speedup() == speedup
+    bf16_speedup.cache_clear()
 
 
 @pytest.mark.parametrize(("native", "expected"), [(True, "bf16"), (False, "fp16")])

@@ -61,14 +61,14 @@ def sections(text):
 
 def test_head_says_what_the_file_is(spec, card):
     text = card(spec)
-    assert text.startswith(MARKER + "\n\n# net: emotions of faces, FER2013\n")
+    assert text.startswith(MARKER + "\n\n# net: emotions of faces, FER2013's labels\n\nIt answers as FER2013's")
     assert "`net.safetensors`: 4.69 M parameters, 9.40 MB, float16." in text
     assert "(N, 1, 48, 48) uint8, gray, normalized by mean 129.25 and standard deviation 65.05" in text
     assert "7 classes: angry, disgust, fear, happy, sad, surprise, neutral." in text
 
 
 def test_measures_are_labelled_with_split_view_and_protocol(spec, card):
-    part = sections(card(spec))["Measures"]
+    part = sections(card(spec))["Measures, against FER2013's labels"]
     rows = [line.split(" | ") for line in part.splitlines() if line.startswith("| PublicTest")]
     assert [row[:4] for row in rows] == [
         ["| PublicTest", "plain", "official", "64"],
@@ -89,7 +89,7 @@ def test_measures_are_labelled_with_split_view_and_protocol(spec, card):
 def test_official_protocol_says_that_official_is_inflated(spec, card):
     spec["provenance"]["config"]["protocol"] = "official"
     spec["metrics"] = {"PrivateTest": spec["metrics"]["PublicTest"]}
-    part = sections(card(spec))["Measures"]
+    part = sections(card(spec))["Measures, against FER2013's labels"]
     assert "PrivateTest chose neither weights nor epoch" in part
     assert "so official is inflated by them" in part
 
@@ -270,7 +270,7 @@ def test_soup_tells_its_ingredients_and_the_release_that_they_share_once(spec, c
         "--data fer2013.csv --twin-rows private_twins.txt --out runs/net-4/soup.safetensors",
         "fer-train release --checkpoint runs/net-4/soup.safetensors --data fer2013.csv --out net.safetensors",
     ]
-    assert "PublicTest chose the epoch and served" in parts["Measures"]
+    assert "PublicTest chose the epoch and served" in parts["Measures, against FER2013's labels"]
 
 
 def test_greedy_soup_says_which_split_chose_and_what_was_left_out(spec, card):
@@ -279,7 +279,10 @@ def test_greedy_soup_says_which_split_chose_and_what_was_left_out(spec, card):
         "Accuracy on PublicTest chose them, the best first, from 3 models; left out: `bad.safetensors` "
         "(SHA-256 `efefefefefef`)."
     ) in parts["Recipe"]
-    assert "PublicTest chose epochs and the models averaged and served as validation split" in parts["Measures"]
+    assert (
+        "PublicTest chose epochs and the models averaged and served as validation split"
+        in parts["Measures, against FER2013's labels"]
+    )
 
 
 def test_use_and_licence_are_always_there_and_notes_when_given(spec, card):

@@ -47,7 +47,9 @@ def best(tmp_path, faces):
 
 def test_json_holds_every_view_and_protocol(best, data):
     printed = json.loads(run("evaluate", "--checkpoint", best, "--data", data, "--json", "--device", "cpu").stdout)
-    assert set(printed) == {"checkpoint", "split", "why_not_clean", "views"}
+    assert set(printed) == {"checkpoint", "split", "label_set", "why_not_clean", "views", "labels"}
+    assert printed["label_set"] == "fer2013"
+    assert printed["labels"] == {"fer2013": {"why_not_clean": None, "votes": {}, "views": printed["views"]}}
     assert (printed["checkpoint"], printed["split"], printed["why_not_clean"]) == (str(best), "PublicTest", None)
     assert {view: list(by) for view, by in printed["views"].items()} == {
         "plain": ["official", "clean"], "flip": ["official", "clean"],
@@ -65,7 +67,7 @@ def test_json_holds_every_view_and_protocol(best, data):
 def test_table_labels_views_protocols_and_split(best, data):
     printed = run("evaluate", "--checkpoint", best, "--data", data, "--device", "cpu").stdout
     for words in ("on PublicTest", "plain", "flip", "official", "clean", "macro F1", "ECE", "Brier (0 to 2)",
-                  "by class: PublicTest, plain, official", "surprise"):  # fmt: skip
+                  "by class: PublicTest, FER2013's labels, plain,", "surprise"):  # fmt: skip
         assert words in printed
     assert "official: every face. clean: without the 2 whose pixels also stand in training rows" in printed
     assert "tencrop" not in printed

@@ -1,5 +1,8 @@
+import os
+import subprocess
 import sys
 
+import pytest
 from click.testing import CliRunner
 
 from fer_train.cli import COMMANDS, main
@@ -18,3 +21,27 @@ def test_help_lists_every_command():
     result = CliRunner().invoke(main, ["--help"])
     assert result.exit_code == 0
     assert all(name in result.output for name in COMMANDS)
+
+
+POLICY_WHERE_TORCH_BEGINS = """
+import os, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "torch":
+            print("policy where torch begins:", os.environ.get("OMP_WAIT_POLICY"))
+            sys.meta_path.remove(self)
+sys.meta_path.insert(0, Finder())
+sys.argv = ["fer-train", "train", "--help"]
+runpy = __import__("runpy")
+runpy.run_module("fer_train", run_name="__main__")
+"""
+
+
+@pytest.mark.parametrize(("given", "seen"), [(None, "PASSIVE"), ("ACTIVE", "ACTIVE")])
+def test_waiting_threads_sleep_unless_the_user_says_otherwise(given, seen):
+    environment = {name: value for name, value in os.environ.items() if name != "OMP_WAIT_POLICY"}
+    environment |= {} if given is None else {"OMP_WAIT_POLICY": given}
+    command = [sys.executable, "-c", POLICY_WHERE_TORCH_BEGINS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"policy where torch begins: {seen}\n")

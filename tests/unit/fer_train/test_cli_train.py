@@ -166,7 +166,7 @@ def test_distill_takes_its_settings_from_flags_over_the_config(tmp_path, flags, 
     assert provenance["config"]["distillation"] == {
         "teachers": [str(teacher)], "weight": 0.25, "temperature": 3.0, "cached": False,
     }  # fmt: skip
-    assert [row["path"] for row in provenance["teachers"]] == ["teacher/best.safetensors"]
+    assert [row["path"] for row in provenance["teachers"]] == ["best.safetensors"]
 
 
 def test_distilled_run_resumes(tmp_path, flags, teacher):
@@ -179,7 +179,7 @@ def test_distilled_run_resumes(tmp_path, flags, teacher):
 def test_teacher_of_other_labels_exits_with_2(tmp_path, flags, teacher):
     result = run("distill", *flags(num_classes=8), "--teacher", teacher, code=2)
     assert "error: teacher" in result.stderr
-    assert "the student shall learn" in result.stderr
+    assert "knows the labels angry, disgust" in result.stderr
     assert not (tmp_path / "out").exists()
 
 
@@ -198,10 +198,14 @@ def signal_once(monkeypatch, target, number, *, at_call):
     monkeypatch.setattr(target, call)
 
 
-ENDS = [(signal.SIGTERM, 143, "stopped by SIGTERM"), (signal.SIGINT, 130, "stopped")]
+ENDS = [
+    (signal.SIGTERM, 143, "stopped by SIGTERM"),
+    (signal.SIGINT, 130, "stopped"),
+    (signal.SIGHUP, 129, "stopped by SIGHUP"),
+]
 
 
-@pytest.mark.parametrize(("number", "code", "word"), ENDS, ids=["SIGTERM", "Ctrl-C"])
+@pytest.mark.parametrize(("number", "code", "word"), ENDS, ids=["SIGTERM", "Ctrl-C", "SIGHUP"])
 @pytest.mark.parametrize(
     ("target", "at_call", "epochs"),
     [
@@ -236,7 +240,7 @@ def test_run_stopped_before_an_epoch_was_finished_says_so(flags, monkeypatch):
 
 def test_sigterm_while_the_data_are_read(flags, monkeypatch):
     signal_once(monkeypatch, "fer_train.cli.options.read_faces", signal.SIGTERM, at_call=1)
-    assert run("train", *flags(), code=143).stderr.strip().splitlines()[-1] == "error: stopped by SIGTERM"
+    assert run("train", *flags(), code=143).stderr.strip().splitlines()[-1] == "stopped by SIGTERM"
 
 
 @pytest.mark.parametrize("command", ["seeds", "crossval"])
@@ -327,3 +331,45 @@ def test_the_votes_file_is_named_in_the_provenance(tmp_path, flags):
     votes = write_votes(tmp_path / "fer2013new.csv", usages, [[1] * 10] * 85)
     run("train", *flags(ferplus_share=0.5, ferplus_votes="as_cast"), "--ferplus", votes)
     assert spec_of(tmp_path / "out")["provenance"]["ferplus_sha256"] == hashlib.sha256(votes.read_bytes()).hexdigest()
+
+
+@pytest.fixture
+def many_faces(tmp_path):
+    return write_csv(tmp_path / "many.csv", make_faces(Training=700, PublicTest=300, PrivateTest=20))
+
+
+@pytest.mark.parametrize("command", TRAIN_COMMANDS)
+def test_quick_runs_the_whole_command_on_a_few_small_faces(tmp_path, flags, teacher, many_faces, monkeypatch, command):
+    given = flags(num_epochs=24, size_phases=[{"until_epoch": 12, "image_size": 16}], image_size=48, batch_size=512)
+    extra = {"distill": ["--teacher", teacher], "crossval": ["--folds", 2]}.get(command, [])
+    run(command, *given, "--data", many_faces, "--quick", *extra)
+    out = tmp_path / "out" / ("fold-0" if command == "crossval" else "")
+    spec = spec_of(out)
+    assert (spec["input"]["height"], spec["input"]["width"]) == (32, 32)
+    assert spec["provenance"]["config"]["num_epochs"] == 1
+    assert spec["provenance"]["config"]["size_phases"] == []
+    faces = spec["provenance"]["num_faces"]
+    if command != "crossval":
+        assert 512 <= faces["Training"] <= 518
+        assert 256 <= faces["PublicTest"] <= 262
+    assert sum(faces.values()) <= 780
+
+
+def test_quick_takes_what_the_user_gives_beside_it(tmp_path, flags, many_faces):
+    run("train", *flags(), "--data", many_faces, "--quick", "--epochs", 2)
+    assert spec_of(tmp_path / "out")["provenance"]["config"]["num_epochs"] == 2
+
+
+def test_quick_leaves_the_folder_of_the_real_run_alone(tmp_path, flags, many_faces, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    for _ in range(2):  # as often as the user likes
+        run("train", *flags()[:2], "--data", many_faces, "--no-tensorboard", "--quick")
+    assert not (tmp_path / "runs").exists()
+    assert len(list(tmp_path.glob("fer-train-tiny-*/final.safetensors"))) == 2
+
+
+def test_one_epoch_of_a_config_with_phases(tmp_path, flags):
+    phases = [{"until_epoch": 12, "image_size": 16}, {"until_epoch": 18, "image_size": 20}]
+    run("train", *flags(num_epochs=24, size_phases=phases, image_size=24), "--epochs", 1)
+    assert spec_of(tmp_path / "out")["provenance"]["config"]["size_phases"] == []

@@ -1,9 +1,10 @@
 from pathlib import Path
 
 import pytest
+import yaml
 from unit.fer_train.synthetic_faces import NO_AUGMENT, tiny_config
 
-from fer_train.config import OneCycle, ReduceLROnPlateau, TrainConfig, config_from_dict, load_config
+from fer_train.config import Cosine, OneCycle, ReduceLROnPlateau, TrainConfig, config_from_dict, load_config
 from fer_train.errors import ConfigError
 
 SHIPPED = sorted((Path(__file__).parents[3] / "configs" / "train").glob("*.yaml"))
@@ -22,7 +23,8 @@ def test_the_shipped_configs_are_found():
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
 def test_shipped_config_loads(path):
     assert load_config(path).model == path.stem.split("-")[0]
-    assert load_config(path, {"num_epochs": 99}).num_epochs == 99
+    for num_epochs in (1, 2, 3, 7, 99):
+        assert load_config(path, {"num_epochs": num_epochs}).num_epochs == num_epochs
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_key_that_belongs_elsewhere_is_not_suggested_as_itself(values, key):
 
 
 def test_key_like_no_other_lists_the_known_ones():
-    assert "unknown key 'zzz'; known keys there: model, init, pretrained, num_classes, dropout" in error_of(zzz=1)
+    assert "unknown key 'zzz'; known keys there: model, init, pretrained, labels, num_classes" in error_of(zzz=1)
 
 
 @pytest.mark.parametrize(
@@ -95,7 +97,9 @@ def test_key_like_no_other_lists_the_known_ones():
         ({"class_weights": "sqrt"}, "class_weights: Input should be 'none' or 'balanced'"),
         ({"sampling": "random"}, "sampling: Input should be 'shuffle' or 'balanced'"),
         ({"ferplus_share": 1.1}, "ferplus_share: Input should be less than or equal to 1"),
-        ({"optimizer": "Adam"}, "optimizer: Input should be 'SGD' or 'AdamW'"),
+        ({"optimizer": "Adam"}, "optimizer: Input should be 'SGD', 'AdamW' or 'Muon'"),
+        ({"muon": {"learning_rate": 0.0}}, "muon.learning_rate: Input should be greater than 0"),
+        ({"muon": {"rate": 0.1}}, "unknown key 'muon.rate'; known keys there: learning_rate, momentum, weight_decay"),
         ({"seed": 2**31}, "seed: Input should be less than 2147483648"),
     ],
 )
@@ -162,6 +166,60 @@ def test_contradictory_settings(values, fault):
 )
 def test_mixing_is_on_with_an_alpha_and_a_probability(values, is_on):
     assert tiny_config(mix=values).mix.is_on == is_on
+
+
+def shortened(tmp_path, num_epochs, written):
+    path = tmp_path / "c.yaml"
+    path.write_text(yaml.safe_dump(written))
+    return load_config(path, {"num_epochs": num_epochs})
+
+
+@pytest.mark.parametrize(
+    ("num_epochs", "expected"),
+    [
+        (25, [(12, 32), (18, 40)]),
+        (19, [(12, 32), (18, 40)]),
+        (18, [(9, 32), (14, 40)]),
+        (12, [(6, 32), (9, 40)]),
+        (3, [(2, 40)]),
+        (2, [(1, 32)]),
+        (1, []),
+    ],
+)
+def test_fewer_epochs_than_the_phases_of_the_file_shorten_them_all(tmp_path, caplog, num_epochs, expected):
+    caplog.set_level("INFO")
+    written = {"num_epochs": 24, "size_phases": phases((12, 32), (18, 40))}
+    config = shortened(tmp_path, num_epochs, written)
+    assert [(phase.until_epoch, phase.image_size) for phase in config.size_phases] == expected
+    assert bool(caplog.messages) == (num_epochs <= 18)
+    if num_epochs == 2:
+        assert caplog.messages == [
+            "2 epochs in place of 24: size_phases becomes [{'until_epoch': 1, 'image_size': 32}]"
+        ]
+
+
+def test_a_warm_up_that_is_longer_than_the_run_keeps_its_share(tmp_path, caplog):
+    caplog.set_level("INFO")
+    written = {"num_epochs": 20, "scheduler": {"name": "Cosine", "warmup_epochs": 5.0, "min_lr": 0.001}}
+    assert shortened(tmp_path, 6, written).scheduler == Cosine(name="Cosine", warmup_epochs=5.0, min_lr=0.001)
+    assert not caplog.messages
+    assert shortened(tmp_path, 2, written).scheduler == Cosine(name="Cosine", warmup_epochs=0.5, min_lr=0.001)
+    assert caplog.messages[0].startswith("2 epochs in place of 20: scheduler becomes {'name': 'Cosine', 'warmup")
+
+
+def test_what_a_flag_gives_is_never_shortened(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("num_epochs: 24\nsize_phases: [{until_epoch: 12, image_size: 32}]\n")
+    overrides = {"num_epochs": 4, "size_phases": phases((9, 16))}
+    with pytest.raises(ConfigError, match=r"below num_epochs=4, got \[9\]"):
+        load_config(path, overrides)
+
+
+def test_a_file_at_fault_is_told_as_without_overrides(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("num_epochs: 24\nsize_phases: [{until_epoch: 30, image_size: 32}]\nrate: 1\n")
+    with pytest.raises(ConfigError, match="unknown key 'rate'"):
+        load_config(path, {"num_epochs": 1})
 
 
 def test_alternating_flip_leaves_no_room_for_a_probability():

@@ -32,7 +32,10 @@ WRONG_FILES = {
     "empty": (lambda p: p.write_bytes(b""), "is empty"),
     "train.csv": (lambda p: p.write_text("emotion,pixels\n3,1 2 3\n"), "which lacks the Usage column"),
     "binary": (lambda p: p.write_bytes(bytes(range(256))), "seems to be a binary file"),
-    "utf-16": (lambda p: p.write_text("emotion,pixels", encoding="utf-16"), "which lacks the Usage column"),
+    "utf-16 without rows": (
+        lambda p: p.write_text("emotion,pixels", encoding="utf-16"),
+        "which lacks the Usage column",
+    ),
     "other csv": (lambda p: p.write_text("name,age\nx,3\n"), "has the columns name, age"),
 }
 

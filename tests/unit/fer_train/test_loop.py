@@ -235,6 +235,7 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path, faces):
     "changes",
     [
         pytest.param({"optimizer": "AdamW", "learning_rate": 0.001}, id="AdamW"),
+        pytest.param({"optimizer": "Muon", "scheduler": {"name": "ReduceLROnPlateau"}}, id="Muon, plateau"),
         pytest.param({"scheduler": {"name": "Cosine", "warmup_epochs": 1.0}}, id="Cosine"),
         pytest.param({"class_weights": "balanced"}, id="class weights"),
         pytest.param({"sampling": "balanced"}, id="balanced sampling"),

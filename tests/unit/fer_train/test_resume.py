@@ -120,6 +120,11 @@ def stop_at(step_to_stop):
         pytest.param({"model": "senet"}, id="senet"),
         pytest.param({"mix": {"mixup_alpha": 0.4, "cutmix_alpha": 1.0}}, id="mixing"),
         pytest.param({"optimizer": "AdamW", "scheduler": {"name": "Cosine", "warmup_epochs": 1.0}}, id="AdamW, Cosine"),
+        pytest.param({"optimizer": "Muon", "model": "nano"}, id="Muon, nano"),
+        pytest.param(
+            {"optimizer": "Muon", "precision": "bf16", "scheduler": {"name": "Cosine", "warmup_epochs": 1.0}},
+            id="Muon, bf16, Cosine",
+        ),
         pytest.param({"quantization_aware": True}, id="quantization-aware"),
         pytest.param({"quantization_aware": True, "ema_decay": 0.0}, id="quantization-aware, no average"),
         pytest.param({"sampling": "balanced"}, id="balanced sampling"),

@@ -3,7 +3,7 @@ import pytest
 from unit.fer_train.synthetic_faces import make_faces
 
 from fer_train.data import apply_protocol, take_split
-from fer_train.data.splits import pixel_hashes, read_row_numbers
+from fer_train.data.splits import few_faces, pixel_hashes, read_row_numbers
 from fer_train.errors import DataError, SplitAbsentError
 
 
@@ -132,3 +132,18 @@ def test_table_that_a_spreadsheet_saved_with_a_byte_order_mark(tmp_path):
     path = tmp_path / "exclude.csv"
     path.write_bytes(b"\xef\xbb\xbfrow\r\n3\r\n")
     assert read_row_numbers(path).tolist() == [3]
+
+
+def test_few_faces_are_spread_over_the_classes_of_each_split():
+    faces = make_faces(Training=700, PublicTest=70, PrivateTest=30)
+    rare = faces.labels == 6
+    faces.labels[rare & (np.cumsum(rare) > 2)] = 0
+    few = few_faces(faces, {"Training": 140, "PublicTest": 500})
+    counts = few.counts()
+    assert counts["PublicTest"] == 70
+    assert 140 <= counts["Training"] <= 147
+    assert set(counts) == {"Training", "PublicTest"}
+    numbers = np.bincount(few.labels[few.splits == "Training"], minlength=7)
+    assert numbers[6] >= 1
+    assert all(18 <= number <= 22 for number in numbers[1:6])
+    assert (np.diff(few.rows) > 0).all()

@@ -19,7 +19,7 @@ def test_vote_columns_are_those_of_the_labels():
 
 
 def test_votes_for_what_is_no_label_do_not_count():
-    shares = vote_shares(np.array([votes_of(anger=3, fear=1, contempt=4, unknown=1, NF=1)], dtype=np.uint8))
+    shares = vote_shares(np.array([votes_of(anger=3, fear=1, contempt=4, unknown=1, NF=1)], dtype=np.uint8), 7)
     np.testing.assert_allclose(shares[0], [0.75, 0, 0.25, 0, 0, 0, 0])
 
 

@@ -15,12 +15,13 @@ from fer_deploy.analyze.parts import Parts
 from fer_deploy.cli import analyze as analyze_module
 from fer_deploy.cli import analyze_progress, main
 from fer_deploy.cli.analyze_progress import Pace, ProgressDisplay
+from fer_deploy.engines import config as engine_config
 from fer_deploy.engines.fake import FakeEngine
 
 
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch):
-    monkeypatch.setattr(analyze_module, "open_engine", lambda path, **options: FakeEngine())
+    monkeypatch.setattr(engine_config, "open_engine", lambda path, **options: FakeEngine())
     monkeypatch.setattr(analyze_module, "build_detectors", lambda config: SquareDetector)
 
 
@@ -35,7 +36,10 @@ def analyze(tmp_path, *args):
 def test_one_video(tmp_path):
     result = analyze(tmp_path, write_squares(tmp_path / "a.mp4", 30))
     assert result.exit_code == 0, result.output
-    assert result.stderr.splitlines()[:2] == ["engine: fake", "detector: Haar"]
+    assert result.stderr.splitlines()[:2] == [
+        "engine: fake; its ModelSpec does not say whose labels it learned",
+        "detector: Haar",
+    ]
     assert result.stderr.splitlines()[-1] == "a.mp4: joining parts, writing the report"
     assert f"a.mp4: 30 frames, 60 faces, 2 people: {tmp_path}/out/a/report.html" in result.stdout
     assert json.loads((tmp_path / "out/a/summary.json").read_text())["detector"] == "Haar"
@@ -130,7 +134,7 @@ def test_other_settings_are_told_by_flags_that_exist():
     assert known.issuperset(FLAGS.values())
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_a_signal_keeps_whole_segments(tmp_path, monkeypatch, number):
     video = write_squares(tmp_path / "a.mp4", 60)
     save = Parts.sync

@@ -9,6 +9,7 @@ import fer_deploy.engines as engines_package
 from fer_deploy import __version__
 from fer_deploy.cli import COMMANDS, main
 from fer_deploy.cli import live as live_module
+from fer_deploy.engines import config as engine_config
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.live.sinks import video
 
@@ -81,7 +82,7 @@ class TestExitCodes:
         assert text in result.stderr
 
     def test_stage_is_named(self, monkeypatch):
-        monkeypatch.setattr(live_module, "open_engine", lambda path, **options: FakeEngine(fail_at_call=0))
+        monkeypatch.setattr(engine_config, "open_engine", lambda path, **options: FakeEngine(fail_at_call=0))
         result = run("live", *SYNTHETIC)
         assert result.exit_code == 7
         assert "error [infer]: FakeEngine was told to fail at call 0" in result.stderr
@@ -148,7 +149,7 @@ def test_permissions_reach_the_engine(monkeypatch, tmp_path, flags, permissions)
         assert given == permissions
         return FakeEngine()
 
-    monkeypatch.setattr(live_module, "open_engine", opened)
+    monkeypatch.setattr(engine_config, "open_engine", opened)
     assert run("live", *SYNTHETIC, "--engine", tmp_path / "a.plan", *flags).exit_code == 0
 
 
@@ -176,7 +177,8 @@ def test_help_tells_defaults_and_needs():
     printed = " ".join(run("live", "--help").stdout.split())
     for text in (
         "auto: in live video as seldom as the load wants it", "a face of 24 pixels", "5% of the shorter side",
-        "haar gives no score. [default: 0.5]", "for a clear lead. [default: 0.25]", "[default: 0.4]",
+        "haar gives no score. [default: 0.5]", "for a clear lead. [default: 0.25]",
+        "the model's own limit", "[default: ferplus]",
         "needs the extra [table]", "needs the extra [mqtt]", "Needs the extra [serve]", "for this machine only",
         "asks for the token (--serve-token)", "FER_SERVE_TOKEN", "raw:WxH", "https://", "GIF", "- for standard output",
     ):  # fmt: skip

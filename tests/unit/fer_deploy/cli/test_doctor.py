@@ -18,6 +18,7 @@ ALL = Environment(
     packages=dict.fromkeys(("cuda-bindings", "torch", "onnx", "safetensors"), "1"),
     onnxruntime_providers=("CUDAExecutionProvider", "CPUExecutionProvider"),
     driver="580.65.06", cuda="13.0", cuda_visible_devices=None,
+    telemetry="off",
 )  # fmt: skip
 NAMES = [
     ".onnx on the CPU", ".onnx on CUDA", ".plan of TensorRT", ".plan of TensorRT for RTX", "build of plans",

@@ -95,7 +95,7 @@ class TestYuNet:
     def test_another_network(self):
         config = DetectorConfig(detector="yunet", detector_model=bundled_model())
         with pytest.raises(
-            ArtifactError, match=r"cannot use .*senet-fp16\.onnx as a YuNet: .*Fix: curl .*yunet_2026may\.onnx"
+            ArtifactError, match=r"cannot use .*senet-ferplus-fp16\.onnx as a YuNet: .*Fix: curl .*yunet_2026may\.onnx"
         ):
             build_detectors(config)
 

@@ -1,7 +1,7 @@
 import onnxruntime as ort
 import pytest
 
-from fer_deploy.engines import open_engine
+from fer_deploy.engines import onnxruntime_device, open_engine
 from fer_deploy.engines.bundled import bundled_model_for, has_integer_products
 from fer_deploy.spec import Precision
 
@@ -30,18 +30,25 @@ def test_a_system_that_tells_nothing_has_none(tmp_path):
 
 
 @pytest.mark.parametrize(("device", "providers", "text", "name"), [
-    ("cpu", ["CPUExecutionProvider"], VNNI, "senet-int8-cpu.onnx"),
-    ("cpu", ["CPUExecutionProvider"], OLD, "senet-fp16.onnx"),
-    ("auto", ["CPUExecutionProvider"], VNNI, "senet-int8-cpu.onnx"),
-    ("auto", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-fp16.onnx"),
-    ("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-fp16.onnx"),
+    ("cpu", ["CPUExecutionProvider"], VNNI, "senet-ferplus-int8-cpu.onnx"),
+    ("cpu", ["CPUExecutionProvider"], OLD, "senet-ferplus-fp16.onnx"),
+    ("auto", ["CPUExecutionProvider"], VNNI, "senet-ferplus-int8-cpu.onnx"),
+    ("auto", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-ferplus-fp16.onnx"),
+    ("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-ferplus-fp16.onnx"),
 ])  # fmt: skip
 def test_the_model_fits_the_device(monkeypatch, cpu, device, providers, text, name):
     monkeypatch.setattr(ort, "get_available_providers", lambda: providers)
-    assert bundled_model_for(device, cpu(text)).name == name
+    monkeypatch.setattr(onnxruntime_device, "why_no_gpu", lambda: None)
+    assert bundled_model_for(device, cpu_info=cpu(text)).name == name
 
 
 def test_the_bundled_int8_model_says_what_it_is(cpu):
-    with open_engine(bundled_model_for("cpu", cpu(VNNI)), device="cpu") as engine:
+    with open_engine(bundled_model_for("cpu", cpu_info=cpu(VNNI)), device="cpu") as engine:
         assert engine.spec.precision is Precision.INT8
         assert engine.spec.labels[3] == "happy"
+
+
+def test_without_a_gpu_auto_is_the_cpus_model(monkeypatch, cpu):
+    monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+    monkeypatch.setattr(onnxruntime_device, "why_no_gpu", lambda: "no NVIDIA driver")
+    assert bundled_model_for("auto", cpu_info=cpu(VNNI)).name == "senet-ferplus-int8-cpu.onnx"

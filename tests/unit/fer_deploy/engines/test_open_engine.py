@@ -1,13 +1,14 @@
 import json
 import shutil
 import sys
+from types import SimpleNamespace
 
 import onnx
 import onnxruntime as ort
 import pytest
 
 import fer_deploy.engines as engines_package
-from fer_deploy.engines import open_engine
+from fer_deploy.engines import onnxruntime_device, open_engine
 from fer_deploy.errors import ArtifactError, EngineError, MissingDependencyError
 from fer_deploy.spec import SPEC_KEY
 
@@ -112,8 +113,49 @@ class TestProvider:
     def test_silent_fall_back_is_an_error(self, tiny_onnx, monkeypatch, device):
         """We believe in CUDA, ONNX Runtime cannot start it: what a missing cuDNN looks like. The refusal is real."""
         monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+        monkeypatch.setattr(onnxruntime_device, "why_no_gpu", lambda: None)
         with pytest.raises(EngineError, match=r"CUDAExecutionProvider does not take all of .*Fix: --device cpu"):
             open_engine(tiny_onnx, device=device)
+
+    def test_auto_without_a_gpu_takes_the_cpu_and_says_so_once(self, tiny_onnx, monkeypatch, caplog):
+        """What onnxruntime-gpu is on a machine without a GPU."""
+        monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+        monkeypatch.setattr(onnxruntime_device, "why_no_gpu", lambda: "no NVIDIA driver")
+        onnxruntime_device._say_once.cache_clear()
+        for _ in range(2):
+            with open_engine(tiny_onnx) as engine:
+                assert "CPUExecutionProvider" in engine.description
+        assert caplog.messages == [
+            "device auto: the CPU is taken. This ONNX Runtime can use CUDA, but there is no GPU: no NVIDIA driver. "
+            "Fix: --device cpu says so on purpose; fer-deploy doctor says more"
+        ]
+
+    @pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider' is not in available")
+    def test_cuda_without_a_gpu_is_an_error(self, tiny_onnx, monkeypatch):
+        monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
+        monkeypatch.setattr(onnxruntime_device, "why_no_gpu", lambda: "no NVIDIA driver")
+        with pytest.raises(EngineError, match=r"CUDAExecutionProvider does not take all of .*Fix: --device cpu"):
+            open_engine(tiny_onnx, device="cuda")
+
+    @pytest.mark.parametrize(
+        ("init", "num", "reason"),
+        [(0, 1, None), (0, 0, "the NVIDIA driver lists none"), (100, 0, "the NVIDIA driver answers with error 100")],
+    )
+    def test_a_gpu_is_what_the_driver_offers(self, monkeypatch, init, num, reason):
+        def count(pointer):
+            pointer._obj.value = num
+            return 0
+
+        driver = SimpleNamespace(cuInit=lambda flags: init, cuDeviceGetCount=count)
+        monkeypatch.setattr("ctypes.CDLL", lambda name: driver)
+        assert onnxruntime_device.why_no_gpu() == reason
+
+    def test_no_driver_is_no_gpu(self, monkeypatch):
+        def missing(name):
+            raise OSError(f"{name}: cannot open shared object file")
+
+        monkeypatch.setattr("ctypes.CDLL", missing)
+        assert "no NVIDIA driver" in onnxruntime_device.why_no_gpu()
 
     @pytest.mark.parametrize("device", ["cpu", "auto"])
     def test_cpu(self, tiny_onnx, monkeypatch, device):

@@ -8,11 +8,13 @@ from fer_deploy.errors import VerificationError
 from fer_deploy.export.accuracy_control import NUM_FACES, keep_budget, layer_costs
 from fer_deploy.export.faces import JudgedFaces
 from fer_deploy.export.quantize import Scheme
-from fer_deploy.export.verify import Reference
+from fer_deploy.export.verify import Limits, Reference, breaches_of_logits
 
 HARM = {"a": 1, "b": 10, "c": 0, "d": 4, "e": 0, "f": 2}
 """Faces of a hundred that a layer in INT8 turns over; no two layers harm the same face."""
 LAYERS = tuple(HARM)
+WIDE = {"min_agreement": 0.0, "max_f1_drop": 100.0, "max_recall_drop": 100.0}
+"""Limits that accuracy breaks first."""
 
 
 class Damaged(FakeEngine):
@@ -57,12 +59,11 @@ class Machine:
     def costs(self, reference):
         return layer_costs(reference, tuple(self.harm), self.make, self.open_graph, progress=lambda layer: None)
 
-    def keep(self, reference, budget, costs=None):
+    def keep(self, reference, budget, costs=None, **limits):
         costs = costs or self.costs(reference)
         self.made.clear()
-        return keep_budget(
-            reference, costs, self.make, self.open_graph, max_accuracy_drop=budget, scheme=Scheme.TENSORRT
-        )
+        limits = Limits(**WIDE | {"max_accuracy_drop": budget} | limits)
+        return keep_budget(reference, costs, self.make, self.open_graph, limits=limits, scheme=Scheme.TENSORRT)
 
 
 @pytest.fixture
@@ -130,15 +131,37 @@ class TestBudget:
         assert kept.float_layers == given_back
         assert kept.accuracy_changes == pytest.approx(changes)
         assert kept.model == given_back
-        assert machine.made == [("b", "d", "f")[:count] for count in range(len(changes))]
+        assert machine.made[: len(changes)] == [("b", "d", "f")[:count] for count in range(len(changes))]
         assert all(engine.closed for engine in machine.engines)
+
+    def test_a_layer_that_is_not_needed_is_quantized_again(self, machine, reference):
+        """Its cost alone came first; with all others quantized it costs nothing."""
+        wrong_order = sorted(machine.costs(reference), key=lambda cost: cost.layer)  # a b c d e f
+        kept = machine.keep(reference, 7.0, tuple(wrong_order))
+        assert kept.float_layers == ("b",)
+        assert kept.model == ("b",)
+        assert kept.accuracy_changes == pytest.approx([-17, -16, -6])
+        assert machine.made == [(), ("a",), ("a", "b"), ("b",)]
+
+    @pytest.mark.parametrize(
+        ("limits", "given_back"),
+        [
+            ({"min_agreement": 0.95}, ("b", "d")), ({"max_recall_drop": 2.0}, ("b", "d", "f")),
+            ({"max_kl": 0.02}, ("b", "d", "f")), ({}, ()),
+        ],
+    )  # fmt: skip
+    def test_every_limit_is_kept(self, machine, reference, limits, given_back):
+        """It looked at accuracy alone, and the export failed afterwards."""
+        kept = machine.keep(reference, 100.0, **limits)
+        assert kept.float_layers == given_back
+        assert breaches_of_logits(reference, kept.logits, Limits(**WIDE | {"max_accuracy_drop": 100.0} | limits)) == ()
 
     def test_half_is_not_enough(self, machine, reference):
         with pytest.raises(VerificationError) as caught:
             machine.keep(reference, 0.5)
         text = str(caught.value)
         assert "INT8 for tensorrt loses 1.00 points of accuracy at best, with up to 3 of 6 layers in float" in text
-        assert "0.5 are allowed" in text
+        assert "0.5 are allowed. With the most of them in float: accuracy -1.00 points (allowed -0.5). Fix:" in text
         assert "quantization_aware: true" in text
         assert max(map(len, machine.made)) == 3
 
@@ -158,5 +181,6 @@ class TestBudget:
         record = machine.keep(reference, 7.0).record()
         assert record["float_layers"] == ["b"]
         assert record["accuracy_changes"] == [-17.0, -7.0]
+        assert record["chosen_on"] == "all 100 faces of levels"
         assert [cost["layer"] for cost in record["layer_costs"][:2]] == ["b", "d"]
         assert record["layer_costs"][0]["accuracy_change"] == pytest.approx(-10)

@@ -14,6 +14,8 @@ from PIL import Image
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.faces import JudgedFaces
 from fer_deploy.export.report import Report, report_files
+from fer_deploy.export.slice_agreement import SliceAgreement
+from fer_deploy.export.slices import DESCRIPTIONS, Slice
 from fer_deploy.export.variants import Variant, artifact_of
 from fer_deploy.export.verify import Comparison, Reference, Scores
 
@@ -21,11 +23,13 @@ LABELS = ("bright", "dark", "even")
 RECORD = {
     "scheme": "tensorrt",
     "calibration": {
-        "method": "percentile", "num_faces": 64, "num_left_out": 2,
+        "method": "percentile", "num_faces": 64, "num_degraded": 16, "num_left_out": 2,
         "faces_sha256": "ab" * 32, "source": "Training of fer2013.csv",
         "seed": 5, "learned": ["stem"],
     },
     "float_layers": ["second"],
+    "chosen_on": "all 20 faces of PublicTest of fer2013.csv",
+    "runaway_layers": [{"layer": "stem", "slice": "dim-soft", "factor": 5.25}],
     "accuracy_changes": [-2.0, -0.1],
     "layer_costs": [
         {"layer": "second", "kl": 0.5, "accuracy_change": -1.5}, {"layer": "stem", "kl": 0.0, "accuracy_change": 0.25},
@@ -119,9 +123,15 @@ class TestMarkdown:
     def test_how_int8_came_about(self, make):
         _, text = parts(make())
         assert "## tiny-int8.onnx" in text
-        assert "64 faces of Training of fer2013.csv (2 more left out, far beyond all others; method" in text
+        assert (
+            "64 faces of Training of fer2013.csv (16 of those drawn were degraded; 2 more left out, far beyond all others; "
+            "method"
+        ) in text
         assert "method percentile, seed 5, sha256 `abababababababab...`)" in text
-        assert "Layers left in higher precision: second." in text
+        assert (
+            "Layers left in higher precision: second, chosen on all 20 faces of PublicTest of fer2013.csv: on these"
+        ) in text
+        assert "run away, in times of the calibrated range, at: stem (5.2 on dim-soft faces). INT8 clips them" in text
         assert "Ranges learned in training: stem." in text
         assert "| second | 5.0e-01 | -1.50 |" in text
         assert "## tiny-fp32.onnx" not in text
@@ -144,6 +154,57 @@ class TestMarkdown:
         _, text = parts(Report(report.content | {"failure": "tiny-int8-cpu.onnx: no"}), "report-failed")
         assert "**Failed:** tiny-int8-cpu.onnx: no" in text
         assert "(report-failed.png)" in text
+
+
+SLICES = tuple(
+    SliceAgreement(kind, 16, agreement, 0.5, 0.25, 50.0, -1.5)
+    for kind, agreement in ((Slice.CLEAN, 1.0), (Slice.DIM_SOFT, 0.875), (Slice.VIDEO, 0.96875))
+)
+
+
+class TestSlices:
+    @pytest.fixture
+    def sliced(self, make) -> Report:
+        report = make(slices=SLICES)
+        shown = [
+            {"slice": part.slice, "made": DESCRIPTIONS[part.slice], "num_faces": 16, "faces": "x"} for part in SLICES
+        ]
+        return Report(report.content | {"slices": shown})
+
+    def test_a_row_for_each_slice(self, sliced):
+        content, text = parts(sliced)
+        assert "| slice | made by | faces | tiny-int8.onnx |" in text
+        assert "| clean | as they are | 16 | 100.00%, 0.5 |" in text
+        assert "| dim-soft | Gaussian blur, sigma 1.2, then contrast at most 25 | 16 | 87.50%, 0.5 |" in text
+        found = content["artifacts"][1]["comparison"]["slices"]
+        assert [(part["slice"], part["agreement"]) for part in found] == [
+            ("clean", 1.0), ("dim-soft", 0.875), ("video", 0.96875),
+        ]  # fmt: skip
+
+    def test_none_were_compared(self, make):
+        _, text = parts(make())
+        assert "## Slices" not in text
+
+    def test_the_picture_grows_by_a_heat_map(self, make, sliced):
+        sizes = []
+        for report in (make(), sliced):
+            with Image.open(io.BytesIO(report_files(report, "report")["report.png"])) as picture:
+                sizes.append(picture.size)
+        assert sizes[1][0] == sizes[0][0]
+        assert sizes[1][1] > sizes[0][1] + 100
+
+
+class TestOutcome:
+    def test_what_is_written_and_what_failed(self, make):
+        report = make().with_outcome(
+            failure="tiny-int8.onnx: no", written={"tiny-fp32.onnx"}, notes=["one face breaks it"]
+        )
+        content, text = parts(report)
+        assert [entry["written"] for entry in content["artifacts"]] == [True, False]
+        assert "**Failed:** tiny-int8.onnx: no" in text
+        assert "Note: one face breaks it." in text
+        assert "| tiny-fp32.onnx |" in text
+        assert "| tiny-int8.onnx (not written) |" in text
 
 
 class TestPicture:

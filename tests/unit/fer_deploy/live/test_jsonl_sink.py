@@ -1,14 +1,34 @@
 import json
 import os
 import select
+import signal
+import subprocess
+import sys
 import threading
 from pathlib import Path
 
 import pytest
+from integration.full_disk import file_size_limit
 
 from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks import JsonlSink
 from fer_deploy.live.sinks.whole_lines import WholeLines
+
+_ENDLESS = """
+import sys
+from pathlib import Path
+import numpy as np
+from fer_deploy.live.sinks import JsonlSink
+from fer_deploy.vision.types import Frame, FrameResult
+
+sink = JsonlSink(Path(sys.argv[1]))
+index = 0
+while True:
+    sink.write(FrameResult(Frame(np.zeros((2, 2, 3), np.uint8), index, index / 10, 0), ()), None)
+    index += 1
+    if index == 300:
+        print("300", flush=True)
+"""
 
 
 class TestJsonlSink:
@@ -58,10 +78,106 @@ class TestJsonlSink:
         (face,) = json.loads((tmp_path / "a.jsonl").read_text())["faces"]
         assert (face["detected"], face["smoothed"]["sure"]) == (False, False)
 
-    def test_existing_file_is_replaced(self, tmp_path):
+    def test_an_older_file_is_replaced_when_the_lines_are_whole(self, tmp_path, make_result):
+        path = tmp_path / "a.jsonl"
+        path.write_text("old\n")
+        with JsonlSink(path) as sink:
+            sink.write(make_result(boxes=()), None)
+            assert path.read_text() == "old\n"
+            (part,) = tmp_path.glob("a.*.part.jsonl")
+            assert part.read_text() == '{"frame":0,"time_s":0.0,"faces":[]}\n', "can be followed while it grows"
+        assert path.read_text() == '{"frame":0,"time_s":0.0,"faces":[]}\n'
+        assert (sink.files, list(tmp_path.iterdir())) == ((path,), [path])
+
+    def test_an_older_file_stays_where_no_line_comes(self, tmp_path):
         (tmp_path / "a.jsonl").write_text("old\n")
-        JsonlSink(tmp_path / "a.jsonl").close()
-        assert (tmp_path / "a.jsonl").read_text() == ""
+        with JsonlSink(tmp_path / "a.jsonl") as sink:
+            pass
+        assert sink.files == ()
+        assert [(path.name, path.read_text()) for path in tmp_path.iterdir()] == [("a.jsonl", "old\n")]
+
+    @pytest.mark.parametrize("failure", [OSError(28, "No space left on device"), MemoryError(), KeyboardInterrupt()])
+    def test_an_older_file_stays_where_lines_are_missing(self, tmp_path, make_result, monkeypatch, failure):
+        path = tmp_path / "a.jsonl"
+        path.write_text("old\n")
+        sink = JsonlSink(path)
+        sink.write(make_result(boxes=()), None)
+
+        class Failing:
+            def __init__(self, file) -> None:
+                self._file = file
+
+            def write(self, data) -> int:
+                raise failure
+
+            def __getattr__(self, name):
+                return getattr(self._file, name)
+
+        sink._lines._file = Failing(sink._lines._file)
+        with pytest.raises((SinkError, type(failure))):
+            sink.write(make_result(1, boxes=()), None)
+        with pytest.raises(
+            SinkError, match=r"a\.jsonl is as it was; .*a\.\d+\.part\.jsonl holds the lines up to the fa"
+        ):
+            sink.close()
+        (part,) = tmp_path.glob("a.*.part.jsonl")
+        assert part.read_text() == '{"frame":0,"time_s":0.0,"faces":[]}\n'
+        assert path.read_text() == "old\n"
+
+    def test_a_block_that_fails_leaves_an_older_file_alone_and_raises_what_it_raised(self, tmp_path, make_result):
+        path = tmp_path / "a.jsonl"
+        path.write_text("old\n")
+
+        def fail() -> None:
+            with JsonlSink(path) as sink:
+                sink.write(make_result(boxes=()), None)
+                raise ValueError("of the caller")
+
+        with pytest.raises(ValueError, match="of the caller"):
+            fail()
+        assert path.read_text() == "old\n"
+        (part,) = tmp_path.glob("a.*.part.jsonl")
+        assert part.read_text() == '{"frame":0,"time_s":0.0,"faces":[]}\n'
+
+    def test_a_full_disk_leaves_an_older_file_alone(self, tmp_path, make_result):
+        path = tmp_path / "a.jsonl"
+        path.write_text("old\n")
+        sink = JsonlSink(path)
+        with file_size_limit(100), pytest.raises(SinkError, match=r"cannot write .*\.part\.jsonl: File too large"):
+            _ = [sink.write(make_result(index, boxes=()), None) for index in range(10)]
+        with pytest.raises(SinkError, match=r"a\.jsonl is as it was"):
+            sink.close()
+        (part,) = tmp_path.glob("a.*.part.jsonl")
+        assert [json.loads(line)["frame"] for line in part.read_text().splitlines()] == [0, 1]
+        assert path.read_text() == "old\n"
+
+    @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP])
+    def test_a_killed_run_leaves_an_older_file_alone(self, tmp_path, number):
+        path = tmp_path / "a.jsonl"
+        path.write_text("old\n")
+        with subprocess.Popen([sys.executable, "-c", _ENDLESS, str(path)], stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == b"300\n"
+            process.send_signal(number)
+            assert process.wait() == -number
+        lines = (tmp_path / f"a.{process.pid}.part.jsonl").read_text().splitlines()
+        assert [json.loads(line)["frame"] for line in lines] == list(range(len(lines)))
+        assert len(lines) >= 300
+        assert path.read_text() == "old\n"
+
+    def test_a_link_to_an_older_file_stays_one(self, tmp_path, make_result):
+        (tmp_path / "disk").mkdir()
+        (tmp_path / "disk/a.jsonl").write_text("old\n")
+        (tmp_path / "b.jsonl").symlink_to("disk/a.jsonl")
+        with JsonlSink(tmp_path / "b.jsonl") as sink:
+            sink.write(make_result(boxes=()), None)
+        assert (tmp_path / "b.jsonl").is_symlink()
+        assert (tmp_path / "disk/a.jsonl").read_text().startswith('{"frame":0')
+
+    def test_a_file_name_that_is_no_utf_8_is_read_back_as_it_was(self, tmp_path, make_result):
+        with JsonlSink(tmp_path / "a.jsonl") as sink:
+            sink.write(make_result(name="caf\udce9.png", boxes=()), None)
+        assert json.loads((tmp_path / "a.jsonl").read_text())["name"] == "caf\udce9.png"
 
     def test_cannot_be_opened(self, tmp_path):
         with pytest.raises(SinkError, match=r"cannot write .*: Is a directory\. Fix: another --jsonl"):
@@ -90,6 +206,13 @@ class TestJsonlSink:
 
 
 class TestWholeLines:
+    def test_what_is_no_utf_8_is_escaped_and_fails_nothing(self, tmp_path):
+        lines = WholeLines(tmp_path / "a.txt", fix="another --csv")
+        lines.append("caf\udce9,ä\n")
+        lines.close()
+        assert (tmp_path / "a.txt").read_text("utf-8") == "caf\\udce9,ä\n"
+        assert not lines.has_failed
+
     def test_a_write_that_fails_half_way_leaves_no_half_line(self, tmp_path, monkeypatch):
         lines = WholeLines(tmp_path / "a.txt", fix="another --jsonl")
         lines.append("first\n")

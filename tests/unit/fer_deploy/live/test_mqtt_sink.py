@@ -235,9 +235,32 @@ class TestAddress:
             ("mqtt://me:secret@h", "topic must not be empty"),
             ("mqtt://me:secret@h/a/+/b", "topic must not be empty nor contain"),
             ("mqtt://me:secret@h/a?b", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/a%23", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/%2B/a", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/a%0Ab", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/a%7Fb", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/a%C2%85b", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/a%FFb", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/" + "a" * 65_536, "the topic has 65536 bytes, at most 65535 are allowed"),
         ],
     )
     def test_not_an_address(self, text, says):
         with pytest.raises(ConfigError, match=rf"cannot publish.*{says}.*Expected mqtt://.*Fix: --mqtt") as info:
             parse_address(text)
         assert "secret" not in str(info.value)
+
+
+@pytest.mark.parametrize("password", ["p/w", "p#w", "p?w", "p@s/w", "1/2"])
+def test_a_password_that_was_not_escaped(password):
+    with pytest.raises(ConfigError) as info:
+        parse_address(f"mqtt://Operator:{password}@host/topic")
+    assert str(info.value) == (
+        "cannot publish: an @ of the MQTT address stands behind a /, # or ?, so that it is unclear where the password "
+        "ends and the host begins. Fix: in user, password, path and query write @ as %40, / as %2F, # as %23 and ? as "
+        "%3F"
+    )
+
+
+def test_what_an_address_shows():
+    assert str(parse_address("mqtts://me:secret@[::1]/rooms/1/faces")) == "mqtts://[::1]:8883/rooms/1/faces"
+    assert str(parse_address("mqtt://h/9f86d081884c7d65/faces")) == "mqtt://h:1883/***/faces"

@@ -1,3 +1,4 @@
+import re
 import time
 
 import av
@@ -26,3 +27,23 @@ def test_video_of_a_recording_beside_another_source(tmp_path, is_live, last_s):
     with av.open(str(tmp_path / "a-1.mp4")) as container:
         times = [frame.time for frame in container.decode(video=0)]
     assert times == pytest.approx([0, 0.1, last_s], abs=0.002)
+
+
+def page_line(monkeypatch, **settings):
+    """Return what `open_sinks` says about a page that other machines reach."""
+    monkeypatch.setattr("fer_deploy.live.serve.server.is_loopback", lambda host: False)
+    lines = []
+    config = OutputConfig(display=False, serve="127.0.0.1:0", **settings)
+    for sink in open_sinks(config, [ScriptedSource(1)], ("happy",), snapshot=None, tell=lines.append):
+        sink.close()
+    assert len(lines) == 1
+    return lines[0]
+
+
+def test_a_generated_token_is_printed_with_the_page(monkeypatch):
+    assert re.fullmatch(r"page: http://127\.0\.0\.1:\d+/\?token=[\w-]{24}", page_line(monkeypatch))
+
+
+def test_a_token_of_the_users_own_is_never_printed(monkeypatch):
+    line = page_line(monkeypatch, serve_token="horse-battery-staple")
+    assert re.fullmatch(r"page: http://127\.0\.0\.1:\d+/ \(it asks for your token: add \?token=TOKEN\)", line)

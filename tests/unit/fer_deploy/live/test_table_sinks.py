@@ -104,6 +104,103 @@ class TestBothFormats:
             kind(tmp_path / "file" / name, LABELS)
 
 
+BOTH = pytest.mark.parametrize(("kind", "name"), [(CsvSink, "a.csv"), (ParquetSink, "a.parquet")])
+
+
+@BOTH
+class TestIncomplete:
+    """A table without all of its rows never takes the name, whatever the exception, and neither does its partner."""
+
+    @pytest.fixture
+    def old(self, tmp_path, name):
+        paths = (tmp_path / name, tmp_path / f"a.frames{Path(name).suffix}")
+        for path in paths:
+            path.write_text("old")
+        return paths
+
+    def check_old(self, old):
+        assert [path.read_text() for path in old] == ["old", "old"]
+
+    @pytest.mark.parametrize("table_name", ["_faces", "_frames"])
+    @pytest.mark.parametrize(
+        "err",
+        [SinkError("full"), OSError(28, "full"), UnicodeEncodeError("utf-8", "x", 0, 1, "no"), KeyboardInterrupt()],
+    )
+    def test_a_row_that_fails_in_either_table(self, make_result, monkeypatch, kind, name, old, table_name, err):
+        sink = kind(old[0], LABELS)
+        sink.write(make_result(0), None)
+
+        def fail(rows):
+            raise err
+
+        with monkeypatch.context() as patch:
+            patch.setattr(getattr(sink, table_name), "append", fail)
+            with pytest.raises(type(err)):
+                sink.write(make_result(1), None)
+        with pytest.raises(
+            SinkError, match=rf"{name} is incomplete; .*a\.\d+\.part.* holds the rows before\. Fix: see"
+        ):
+            sink.close()
+        self.check_old(old)
+        left = rows_of(unfinished_path(old[0]))
+        assert left[0]["frame"] == 0, "what was written is still to be had"
+        assert sink.files == ()
+
+    @pytest.mark.parametrize("table_name", ["_faces", "_frames"])
+    def test_either_table_that_cannot_be_completed(self, make_result, monkeypatch, kind, name, old, table_name):
+        sink = kind(old[0], LABELS)
+        sink.write(make_result(0), None)
+
+        def fail():
+            raise SinkError("full")
+
+        monkeypatch.setattr(getattr(sink, table_name), "complete", fail)
+        with pytest.raises(SinkError, match="full"):
+            sink.close()
+        self.check_old(old)
+        assert sorted(path.name for path in old[0].parent.iterdir() if "joined" in path.name) == []
+
+    def test_names_that_are_no_utf8(self, tmp_path, make_result, kind, name):
+        with kind(tmp_path / name, LABELS) as sink:
+            sink.write(make_result(0, name=os.fsdecode(b"pic\xff\n.png")), None)
+        assert [row["name"] for row in rows_of(tmp_path / f"a.frames{Path(name).suffix}")] == [r"pic\xff\n.png"]
+
+    @pytest.mark.parametrize("relative", ["12:30.X", "a:b.X", "s3:x.X", "-o.X"])
+    def test_any_name_of_a_file(self, tmp_path, monkeypatch, make_result, kind, name, relative):
+        monkeypatch.chdir(tmp_path)
+        path = Path(relative.replace(".X", Path(name).suffix))
+        with kind(path, LABELS) as sink:
+            sink.write(make_result(0), None)
+        assert len(rows_of(tmp_path / path)) == 1
+
+
+@pytest.mark.parametrize("name", ["=1+1.png", "+a.png", "-a.png", "@SUM(A1).png", " =a.png", "\uff1da.png"])
+def test_no_cell_of_a_csv_is_a_formula(tmp_path, make_result, name):
+    with CsvSink(tmp_path / "a.csv", LABELS) as sink:
+        sink.write(make_result(0, name=name), None)
+    assert rows_of(tmp_path / "a.frames.csv")[0]["name"] == f"'{name}"
+
+
+@pytest.mark.parametrize(
+    ("cell", "written"),
+    [
+        ("\t=1", r"\t=1"),
+        ("\r=1", r"\r=1"),
+        ("a\n@a", r"a\n@a"),
+        ("\x0b-1", r"\x0b-1"),
+        ("  =1", "'  =1"),
+        ("a=1", "a=1"),
+    ],
+)
+def test_a_cell_is_one_line_and_no_formula(tmp_path, cell, written):
+    csv_file = CsvFile(tmp_path / "a.csv", {"x": str, "y": int}, fix="another --csv")
+    csv_file.append([[cell, -1]])
+    csv_file.complete()
+    csv_file.publish()
+    with (tmp_path / "a.csv").open(newline="") as file:
+        assert list(csv.reader(file)) == [["x", "y"], [written, "-1"]], "numbers stay numbers"
+
+
 def test_csv_that_lost_rows_does_not_take_the_name(tmp_path, make_result):
     class Full(CsvFile):
         def append(self, rows):
@@ -116,10 +213,9 @@ def test_csv_that_lost_rows_does_not_take_the_name(tmp_path, make_result):
     sink.write(make_result(0), None)
     with pytest.raises(SinkError, match=r"cannot write .*a\.\d+\.part\.csv: No space left.*The lines before are whole"):
         sink.write(make_result(1), None)
-    sink._frames._lines.close()
     with pytest.raises(SinkError, match=r"a\.csv is incomplete; .*a\.\d+\.part\.csv holds the rows before\. Fix:"):
-        sink._faces.finish()
-    assert not (tmp_path / "a.csv").exists()
+        sink.close()
+    assert not list(tmp_path.glob("a.csv")) + list(tmp_path.glob("a.frames.csv"))
 
 
 class TestParquet:
@@ -140,8 +236,8 @@ class TestParquet:
             sink.write(make_result(index), None)
         (folder,) = (path for path in tmp_path.iterdir() if path.name.startswith("a.") and "frames" not in path.name)
 
-        def fail(table, path):
-            Path(path).write_bytes(b"half")
+        def fail(table, file):
+            file.write(b"half")
             raise OSError(28, "No space left on device")
 
         with monkeypatch.context() as patch:
@@ -150,7 +246,7 @@ class TestParquet:
                 SinkError, match=r"cannot write .*000001\.parquet: .*No space left.*Fix: free some space"
             ):
                 sink.write(make_result(3), None)
-            with pytest.raises(SinkError, match=r"cannot (write|finish) .*Fix: free some space"):
+            with pytest.raises(SinkError, match=r"a\.parquet is incomplete; .*Fix: see the failure before this one"):
                 sink.close()
         assert len(pq.read_table(folder)) == 2, "the folder still reads"
         assert not (tmp_path / "a.parquet").exists()

@@ -1,14 +1,17 @@
 from pathlib import Path
+from types import SimpleNamespace
 
 import av
 import numpy as np
 import pytest
+from av.codec.codec import UnknownCodecError
 from unit.fer_deploy.live.recorded_videos import frames_of, picture_of, times_of
 
 from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.outlet import Outlet
 from fer_deploy.live.overlay import Drawing
-from fer_deploy.live.sinks import VideoSink
+from fer_deploy.live.sinks import VideoSink, video_codecs
+from fer_deploy.live.sinks.video_codecs import choose_encoding
 
 
 def record(path: Path, pictures, result, fps: float = 10.0) -> None:
@@ -36,7 +39,55 @@ def test_browsers_play_what_is_inside(tmp_path, make_result, suffix):
     record(path, [picture_of(64, 48)] * 5, make_result())
     with av.open(str(path)) as container:
         codec = container.streams.video[0].codec_context
-        assert (codec.name, codec.pix_fmt, codec.color_range, codec.colorspace) == ("h264", "yuv420p", 1, 6)
+        assert (codec.name, codec.pix_fmt, codec.color_range, codec.colorspace) == ("vp9", "yuv420p", 1, 6)
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv"])
+@pytest.mark.parametrize(("codec", "name"), [("x264", "h264"), ("av1", "libdav1d"), ("mpeg4", "mpeg4"), ("vp9", "vp9")])
+def test_a_codec_by_choice(tmp_path, make_result, suffix, codec, name):
+    path = tmp_path / f"a{suffix}"
+    with VideoSink(path, 10.0, codec=codec) as sink:
+        for _ in range(25):
+            sink.write(make_result(), picture_of(128, 96))
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].codec_context.name == name
+    frames = frames_of(path)
+    assert len(frames) == 25
+    assert all(abs(int(frame[48, 64, 0]) - 120) < 6 for frame in frames)
+
+
+def test_an_avi_has_no_choice(tmp_path):
+    with pytest.raises(ConfigError, match=r"cannot record .*a\.avi in x264: an \.avi is Motion JPEG\. Fix: an \.mp4"):
+        VideoSink(tmp_path / "a.avi", 10.0, codec="x264")
+    assert list(tmp_path.iterdir()) == []
+
+
+class TestBuildsWithoutAnEncoder:
+    def without(self, monkeypatch, *encoders):
+        def codec(name, mode):
+            if name in encoders:
+                raise UnknownCodecError(name)
+            return SimpleNamespace(name=name)
+
+        monkeypatch.setattr(video_codecs, "Codec", codec)
+
+    @pytest.mark.parametrize(
+        ("missing", "chosen"),
+        [((), "libvpx-vp9"), (("libvpx-vp9",), "libsvtav1"), (("libvpx-vp9", "libsvtav1"), "mpeg4")],
+    )
+    def test_the_default_never_takes_x264(self, monkeypatch, missing, chosen):
+        self.without(monkeypatch, *missing)
+        assert choose_encoding().encoder == chosen
+
+    def test_none_is_there(self, monkeypatch, tmp_path):
+        self.without(monkeypatch, "libvpx-vp9", "libsvtav1", "mpeg4")
+        with pytest.raises(ConfigError) as caught:
+            VideoSink(tmp_path / "a.mp4", 10.0)
+        assert str(caught.value) == (
+            "cannot encode auto: this build of PyAV has no libvpx-vp9 or libsvtav1 or mpeg4; of what we know it has: "
+            "x264. Fix: another --record-codec, or PyAV from its wheel: pip install av"
+        )
+        assert list(tmp_path.iterdir()) == []
 
 
 def test_mp4_begins_with_its_index(tmp_path, make_result):

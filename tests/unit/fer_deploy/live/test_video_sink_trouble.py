@@ -100,6 +100,25 @@ def test_disk_that_fills_up_ends_the_recording_and_keeps_it(tmp_path, make_resul
 
 
 @pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
+def test_a_recording_that_breaks_off_does_not_replace_an_older_one(tmp_path, make_result, monkeypatch, suffix):
+    path = tmp_path / f"a{suffix}"
+    path.write_bytes(b"old")
+    sink = VideoSink(path, 10.0)
+    for index in range(3):
+        sink.write(make_result(index), picture_of(64, 48))
+    monkeypatch.setattr(video.shutil, "disk_usage", lambda path: Disk(100 * MIB, 95 * MIB, 5 * MIB))
+    with pytest.raises(SinkError, match=r"left for .*a\.\d+\.part\.\w+, which holds the frames up to here"):
+        sink.write(make_result(), picture_of(64, 48))
+    with pytest.raises(
+        SinkError, match=r"is as it was; .*\.part\.\w+ holds the frames up to the failure. Fix: free some"
+    ):
+        sink.close()
+    (part,) = tmp_path.glob("a.*.part.*")
+    assert len(frames_of(part)) == 3
+    assert path.read_bytes() == b"old"
+
+
+@pytest.mark.parametrize("suffix", [".mp4", ".mkv", ".avi"])
 def test_disk_that_refuses_a_write(tmp_path, make_result, suffix):
     """/dev/full behind the name takes the place of a disk that fills up between the check and the write."""
     sink = VideoSink(tmp_path / f"a{suffix}", 10.0)

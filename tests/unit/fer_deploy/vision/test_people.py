@@ -109,7 +109,9 @@ def test_state_of_another_model_is_refused():
 )
 def test_damaged_state_is_refused(damage):
     state = People(PeopleConfig(), LABELS).state()
-    with pytest.raises(ConfigError, match=r"the saved tracks cannot be read: damaged, or .* Fix: start anew"):
+    with pytest.raises(
+        ConfigError, match=r"the saved tracks cannot be read: damaged, or .* Fix: start from the beginning"
+    ):
         People.from_state(PeopleConfig(), LABELS, {**state, **damage})
 
 

@@ -147,3 +147,27 @@ class TestUpright:
         frame, face = self.face(30)
         plain = images_from_faces(frame, [Detection(face.box)], SPEC, CropConfig(upright=True))
         np.testing.assert_array_equal(plain, images_from_faces(frame, [face], SPEC, CropConfig(upright=False)))
+
+
+@pytest.mark.parametrize("upright", [False, True])
+@pytest.mark.parametrize("shift", [-1.0, -0.97, 0.97, 1.0])
+@pytest.mark.parametrize(
+    "corner", [Box(0, 0, 20, 20), Box(140, 0, 160, 20), Box(0, 100, 20, 120), Box(150, 110, 160, 120)]
+)
+def test_a_square_outside_the_frame_shows_the_nearest_pixels(corner, shift, upright):
+    """A negative index would show pixels of the opposite edge."""
+    frame = cv2.cvtColor(np.repeat(np.arange(120, dtype=np.uint8)[:, None] * 2, 160, axis=1), cv2.COLOR_GRAY2BGR)
+    (image,) = images_from_faces(frame, [Detection(corner)], SPEC, CropConfig(shift=shift, scale=1.0, upright=upright))
+    middle = (corner.y1 + corner.y2) / 2 + shift * (corner.y2 - corner.y1)
+    wanted = 2 * np.clip(middle, 0, 119)
+    assert abs(float(image.mean()) - wanted) < 12
+    assert image.min() >= 2 * max(0, min(middle - 11, 119)) - 2
+    assert image.max() <= 2 * max(0, min(middle + 11, 119)) + 2
+
+
+def test_far_outside_is_one_color():
+    frame = np.zeros((40, 60, 3), dtype=np.uint8)
+    frame[0] = 200  # the opposite edge
+    detection = Detection(Box(0, 30, 10, 40))
+    (image,) = images_from_faces(frame, [detection], SPEC, CropConfig(shift=1.0, scale=4.0))
+    assert image.max() == 0

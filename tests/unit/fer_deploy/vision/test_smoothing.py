@@ -1,5 +1,6 @@
 import json
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -23,8 +24,11 @@ def emotion(sad: float, happy: float) -> Emotion:
 SAD, HAPPY = emotion(0.7, 0.2), emotion(0.2, 0.7)
 
 
-def smoothing(*, smoothing_s=0.5, hysteresis=0.1, unsure_below=0.4, keep_s=2.0) -> Smoothing:
-    return Smoothing(LABELS, smoothing_s=smoothing_s, hysteresis=hysteresis, unsure_below=unsure_below, keep_s=keep_s)
+def smoothing(*, smoothing_s=0.5, hysteresis=0.1, unsure_below=0.4, sure_lead=0.1, keep_s=2.0) -> Smoothing:
+    return Smoothing(
+        LABELS, smoothing_s=smoothing_s, hysteresis=hysteresis, unsure_below=unsure_below, sure_lead=sure_lead,
+        keep_s=keep_s,
+    )  # fmt: skip
 
 
 def show(smoothed: Smoothing, shown: Emotion, time_s: float, track_id: int = 1) -> FaceResult:
@@ -152,7 +156,7 @@ def test_restored_it_goes_on_alike():
 def test_state_of_other_labels_is_refused():
     smoothed = smoothing()
     show(smoothed, SAD, 0.0)
-    other = Smoothing(("a", "b"), smoothing_s=1, hysteresis=0, unsure_below=0, keep_s=1)
+    other = Smoothing(("a", "b"), smoothing_s=1, hysteresis=0, unsure_below=0, sure_lead=0, keep_s=1)
     with pytest.raises(ValueError, match="probabilities of another number of labels, expected 2"):
         other.restore(smoothed.state())
 
@@ -160,3 +164,74 @@ def test_state_of_other_labels_is_refused():
 def test_a_missing_answer_is_an_error():
     with pytest.raises(ValueError, match="zip"):
         smoothing().smooth([face()], [], 0.0)
+
+
+class TestTwoThresholds:
+    """What is shown does not flicker where the probability stays near the threshold."""
+
+    def shown(self, confidences, **settings) -> list[str]:
+        known = smoothing(smoothing_s=0.0, unsure_below=0.5, **settings)
+        return [show(known, emotion(sad, (1 - sad) / 2), i / 30).shown_label for i, sad in enumerate(confidences)]
+
+    def test_near_the_threshold(self):
+        waves = [0.5 + 0.06 * math.sin(i) for i in range(200)]
+        one, two = self.shown(waves, sure_lead=0.0), self.shown(waves, sure_lead=0.1)
+        assert sum(a != b for a, b in pairwise(one)) > 50
+        assert sum(a != b for a, b in pairwise(two)) == 1
+        assert two[-1] == UNSURE
+
+    def test_nothing_below_the_lower_one_is_ever_shown(self):
+        waves = [0.5 + 0.3 * math.sin(i / 5) for i in range(200)]
+        assert all(label == UNSURE for label, sad in zip(self.shown(waves), waves, strict=True) if sad < 0.5)
+
+    def test_comes_back_above_the_upper_one(self):
+        confidences = [0.6, 0.55, 0.5, 0.49, 0.5, 0.59, 0.61, 0.55]
+        assert self.shown(confidences, sure_lead=0.1) == ["sad", "sad", "sad", UNSURE, UNSURE, UNSURE, "sad", "sad"]
+
+    def test_the_first_look_needs_no_lead(self):
+        """Else a single picture would be unsure where `unsure_below` promises that it is not."""
+        assert self.shown([0.5]) == ["sad"]
+
+    def test_a_lead_beyond_certainty_is_certainty(self):
+        known = smoothing(smoothing_s=0.0, unsure_below=0.95, sure_lead=0.5)
+        labels = [show(known, emotion(sad, 0.0), i).shown_label for i, sad in enumerate([0.9, 0.99, 1.0])]
+        assert labels == [UNSURE, UNSURE, "sad"]
+
+    def test_is_part_of_the_state(self):
+        known, other = smoothing(smoothing_s=0.0, unsure_below=0.5), smoothing(smoothing_s=0.0, unsure_below=0.5)
+        show(known, emotion(0.4, 0.3), 0.0)
+        other.restore(json.loads(json.dumps(known.state())))
+        assert show(other, emotion(0.55, 0.1), 0.1).shown_label == UNSURE
+
+
+class TestNoFace:
+    """Landmarks that are those of no face, as on the back of a head: nothing is shown as sure; raw values stay."""
+
+    GOOD = ((12.0, 18.0), (28.0, 18.0), (20.0, 26.0), (14.0, 35.0), (26.0, 35.0))
+    BAD = ((28.0, 35.0), (12.0, 35.0), (20.0, 26.0), (26.0, 18.0), (14.0, 18.0))
+
+    def shown(self, kinds: str, **settings) -> list[FaceResult]:
+        """A letter a frame: g good, b bad."""
+        known, certain = smoothing(**settings), emotion(1.0, 0.0)
+        results = []
+        for index, kind in enumerate(kinds):
+            landmarks = self.GOOD if kind == "g" else self.BAD
+            found = TrackedFace(1, Detection(Box(0, 0, 40, 50), 0.9, landmarks))
+            (result,) = known.smooth([found], [certain], index / 30)
+            results.append(result)
+        return results
+
+    def test_is_never_sure_and_keeps_its_values(self):
+        for result in self.shown("bbbbbb", unsure_below=0.0):
+            assert result.shown_label == UNSURE
+            assert (result.emotion.label, result.emotion.confidence) == ("sad", 1.0)
+            assert (result.smoothed.label, result.smoothed.confidence) == ("sad", 1.0)
+
+    def test_at_once(self):
+        assert [result.is_sure for result in self.shown("ggggb")] == [True] * 4 + [False]
+
+    def test_does_not_flicker_with_the_landmarks(self):
+        is_sure = [result.is_sure for result in self.shown("bbbbbbgbbbgbbbgbbb" + "g" * 60)]
+        assert is_sure[:18] == [False] * 18
+        assert sum(a != b for a, b in pairwise(is_sure)) == 1
+        assert is_sure[-1]

@@ -221,3 +221,56 @@ def test_a_face_seen_once_is_known_as_well_as_one_detection_tells():
     known.see(FRAME_BGR, [at(500)], 0.0)
     (track,) = known.state()["tracks"]
     assert track["motion"]["variances"][0] == pytest.approx(PLACE_ERROR**2 / 2)
+
+
+def sized(width: int, height: int) -> np.ndarray:
+    return np.zeros((height, width, 3), dtype=np.uint8)
+
+
+class TestSizeOfTheFrame:
+    """The scene stays the same when its frames change their size."""
+
+    @pytest.mark.parametrize("factor", [0.25, 0.5, 2, 4])
+    def test_numbers_stay(self, factor):
+        known = tracker()
+        large = [at(400, 100), at(900, 300), at(1500, 200)]
+        assert [face.track_id for face in known.see(sized(2000, 480), large, 0.0)] == [1, 2, 3]
+        resized = [
+            Detection(Box(*(round(factor * value) for value in (box.x1, box.y1, box.x2, box.y2))))
+            for box in (found.box for found in reversed(large))
+        ]
+        frame = sized(round(2000 * factor), round(480 * factor))
+        assert [face.track_id for face in known.see(frame, resized, 0.04)] == [3, 2, 1]
+
+    @pytest.mark.parametrize("factor", [0.25, 3])
+    def test_following_goes_on_in_the_new_pixels(self, factor):
+        known = tracker()
+        landmarks = ((415.0, 120.0), (445.0, 120.0), (430.0, 135.0), (418.0, 150.0), (442.0, 150.0))
+        known.see(sized(2000, 480), [Detection(Box(400, 100, 460, 160), 0.9, landmarks)], 0.0)
+        (face,) = known.follow(sized(round(2000 * factor), round(480 * factor)), 0.04)
+        box = face.detection.box
+        wanted = [factor * value for value in (400, 100, 460, 160)]
+        assert np.allclose([box.x1, box.y1, box.x2, box.y2], wanted, atol=1)
+        assert np.allclose(face.detection.landmarks, np.array(landmarks) * factor, atol=1)
+
+    def test_width_and_height_may_change_apart(self):
+        known = tracker()
+        known.see(sized(200, 100), [Detection(Box(100, 50, 140, 90))], 0.0)
+        (face,) = known.follow(sized(100, 200), 0.04)
+        assert face.detection.box == Box(50, 100, 70, 180)
+
+    def test_the_size_is_part_of_the_state(self):
+        known, restored = tracker(), tracker()
+        known.see(sized(2000, 480), [at(400, 100)], 0.0)
+        restored.restore(json.loads(json.dumps(known.state())))
+        (face,) = restored.see(sized(1000, 240), [Detection(Box(200, 50, 230, 80))], 0.04)
+        assert face.track_id == 1
+
+    def test_a_state_of_an_older_version_has_no_size(self):
+        known, restored = tracker(), tracker()
+        known.see(sized(2000, 480), [at(400, 100)], 0.0)
+        state = known.state()
+        del state["frame_size"]
+        restored.restore(state)
+        (face,) = restored.see(sized(2000, 480), [at(405, 100)], 0.04)
+        assert face.track_id == 1

@@ -1,6 +1,7 @@
 """Who may see the page: asked over real HTTP."""
 
 import asyncio
+import re
 
 import aiohttp
 import pytest
@@ -108,7 +109,7 @@ def test_a_token_that_protects_nothing_is_refused_and_not_shown(token, message):
 
 
 @pytest.mark.parametrize(
-    "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "[::1", "10.0.0.7", ""]
+    "host", ["evil.example", "evil.example:8080", "127.0.0.1.evil.example", "10.0.0.7", "[2001:db8::1]:80", ""]
 )
 def test_a_foreign_name_for_this_machine_is_refused(open_url, host):
     for path in ("/", "/live", "/healthz"):
@@ -117,12 +118,28 @@ def test_a_foreign_name_for_this_machine_is_refused(open_url, host):
         assert answer.text == "403: this server answers to localhost and 127.0.0.1 only.\n"
 
 
+@pytest.mark.parametrize(
+    "host",
+    ["[::1", "[", "]", "[::", "http://[::", "user@localhost", "localhost:x", "localhost:999999", "\xff",
+     "localhost, evil.example", "localhost/..", "a b"],
+)  # fmt: skip
+@pytest.mark.parametrize("path", ["/", "/live", "/healthz"])
+def test_a_malformed_host_is_refused(open_url, token_url, host, path):
+    for url in (open_url, token_url):
+        answer = get(url, path, Host=host)
+        assert (answer.status, answer.text) == (400, "400: the Host header is malformed.\n")
+
+
 @pytest.mark.parametrize("host", ["localhost", "localhost:9000", "127.0.0.1:1", "[::1]:8080"])
 def test_every_name_of_this_machine_will_do_also_through_a_tunnel(open_url, host):
     assert get(open_url, Host=host).status == 200
 
 
-@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://127.0.0.1:1", "file://"])
+@pytest.mark.parametrize(
+    "origin",
+    ["http://evil.example", "null", "http://127.0.0.1:1", "file://", "http://[::", "http://[", "http://]", "://", "",
+     "http://[v1.x]", "http://user@localhost", "http://127.0.0.1:99999999999", "http://a:b:c", "\xff", "localhost"],
+)  # fmt: skip
 def test_another_sites_page_cannot_watch(open_url, origin):
     answer = get(open_url, "/live", Origin=origin, Connection="Upgrade", Upgrade="websocket")
     assert (answer.status, answer.text) == (403, "403: this page may be watched from its own address only.\n")
@@ -163,3 +180,16 @@ def test_nothing_but_the_page_is_on_the_server(open_url, path):
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE"])
 def test_nothing_can_be_changed(open_url, method):
     assert get(open_url, method=method).status == 405
+
+
+def test_the_page_writes_text_and_never_markup(repo_dir):
+    """Labels, source names and errors come from others: `textContent` and `fillText` show them as they are."""
+    scripts = sorted((repo_dir / "fer_deploy/live/serve/page").glob("*.js"))
+    assert len(scripts) >= 5
+    for script in scripts:
+        found = re.findall(
+            r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\b|new Function|setTimeout\(\s*[\"'`]"
+            r"|setAttribute|(?<!location)\.href|\.src\b|DOMParser|createContextualFragment|localStorage",
+            script.read_text(),
+        )
+        assert found == [], script.name

@@ -101,3 +101,25 @@ def test_what_an_output_took_is_never_less_than_before():
     sinks = (SinkSnapshot("mqtt", 10, 2, "", num_lost=0), SinkSnapshot("mqtt", 7, 5, "", num_lost=3))
     written = [samples(replace(make_snapshot(), sinks=(sink,)))[WRITTEN] for sink in sinks]
     assert written == [10, 10]
+
+
+def test_a_file_name_that_is_no_utf_8_is_a_label_all_the_same():
+    found = samples(make_snapshot(names=("caf\udce9.mp4", 'a\nb"\\')))
+    assert found["fer_live_source_up", ("source", r"caf\udce9.mp4")] == 1
+    assert found["fer_live_source_up", ("source", 'a\nb"\\')] == 1
+
+
+def test_every_source_has_a_label_of_its_own():
+    names = ("a", "a #2", "a", "a", "a #2")
+    found = [labels for name, *labels in samples(make_snapshot(names=names)) if name == "fer_live_source_up"]
+    assert len(set(map(tuple, found))) == len(names)
+
+
+@pytest.mark.parametrize(
+    "accept",
+    ["application/openmetrics-text;version=abc", "application/openmetrics-text;version=1.x", ";;,,", "a" * 9000,
+     "application/openmetrics-text;version=1.0.0;escaping=nothing", "text/plain;version=1.0.0;escaping=", "\udcff"],
+)  # fmt: skip
+def test_a_malformed_wish_gets_an_answer_too(accept):
+    body, _ = exposition(make_snapshot(), Health.OK, COUNTS, accept=accept)
+    assert b"fer_live_fps 29.9" in body

@@ -219,8 +219,8 @@ def test_a_loop_that_cannot_tell_its_state_is_one_line_and_no_traceback(caplog):
         assert asyncio.run(scenario(sink.url)) == aiohttp.WSCloseCode.INTERNAL_ERROR
         assert get(sink.url).status == 200
     assert [record.getMessage() for record in caplog.records] == [
-        "the web page's server could not answer /healthz: IndexError: no loop yet",
-        "the web page's stream failed: IndexError: no loop yet",
+        "the web page's server: it could not answer a request: /healthz: IndexError: no loop yet",
+        "the web page's server: a page's stream failed: IndexError: no loop yet",
     ]
     assert not any(record.exc_info for record in caplog.records)
 

@@ -1,0 +1,45 @@
+"""How long the loop's end waits for its threads and outputs."""
+
+import time
+from collections.abc import Callable, Sequence
+
+from fer_deploy.live.outlet import POLL_S, Outlet
+from fer_deploy.live.worker import Worker
+
+PATIENCE_S = 2.0
+"""How long a run that was stopped waits for the chunks in the workers' hands before it gives these up."""
+GRACE_S = 5.0
+"""How long the loop's end waits for a thread that hangs in a read or a write before it gives it up."""
+ENGINE_S = 30.0
+"""The same for one that the engine does not return from: a slow network on a slow machine takes seconds for a batch."""
+CLOSE_S = 120.0
+"""The same for an output that is being finished: a long video is copied once more, to have its index in front."""
+
+
+def have_ended(threads: Sequence[Worker], limit_s: float) -> bool:
+    """Wait for threads. Return whether all have ended in time."""
+    deadline_s = time.monotonic() + limit_s
+    for thread in threads:
+        thread.join(max(0.0, deadline_s - time.monotonic()))
+    return not any(thread.is_alive() for thread in threads)
+
+
+def finish_outlets(outlets: Sequence[Outlet], *, is_hasty: Callable[[], bool]) -> None:
+    """Wait for the outputs' ends.
+
+    Args:
+        outlets: each in a thread of its own, and finished.
+        is_hasty: asked again and again; from its first True on, an output that hangs is given up. Before that a
+            recording's output may take as long as it likes.
+    """
+    since_s: float | None = None
+    for outlet in outlets:
+        while not outlet.has_ended(POLL_S):
+            if since_s is None and is_hasty():
+                since_s = time.monotonic()
+            limit_s = CLOSE_S if outlet.is_closing.is_set() else GRACE_S
+            if since_s is not None and time.monotonic() - since_s > limit_s:
+                outlet.give_up(
+                    f"the {outlet.sink.name} sink did not end within {limit_s:g} s; what it wrote may lack its end"
+                )
+                break

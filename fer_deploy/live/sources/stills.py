@@ -1,0 +1,135 @@
+"""Stills: picture files as bytes, read through Pillow. The one place that decodes them.
+
+A file may hold several pictures: the frames of an animation (WebP, PNG, GIF, AVIF) or the pages of a TIFF.
+"""
+
+import io
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from fer_deploy.errors import StreamError
+from fer_deploy.live.file_names import printable
+from fer_deploy.live.sources.jpeg import breaks_off
+from fer_deploy.vision.transparency import opaque_bgr
+
+MAX_PIXELS: Final = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
+"""Larger pictures are refused by what their header announces, before any memory is taken; Pillow's own limit."""
+FILM_FORMATS: Final = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
+"""What holds several pictures in these is an animation; in others they are pages."""
+_FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
+_USUAL_S: Final = 0.1
+"""How long browsers show a frame whose duration is nothing."""
+
+# What Pillow finds odd in a file is no message for the terminal; what it cannot read raises.
+warnings.filterwarnings("ignore", module=r"PIL\.")
+
+
+class StillFrame(NamedTuple):
+    """One picture of a file.
+
+    Attributes:
+        pixels: (H, W, 3) uint8 BGR, upright as its EXIF says, opaque.
+        duration_s: how long an animation shows it.
+    """
+
+    pixels: NDArray[np.uint8]
+    duration_s: float
+
+
+class Still:
+    """An opened picture file.
+
+    Attributes:
+        num_frames: pictures in it.
+        is_film: whether they are an animation.
+    """
+
+    def __init__(self, path: Path) -> None:
+        """Read the bytes and look at the header.
+
+        Raises:
+            StreamError: it cannot be read, is no picture, is a JPEG that breaks off, or announces too many pixels.
+        """
+        self._name = printable(path)
+        try:
+            data = path.read_bytes()
+        except OSError as err:
+            raise StreamError(f"cannot read {self._name}: {err.strerror}. Fix: check its permissions") from err
+        if breaks_off(data):
+            raise StreamError(f"{self._name} breaks off. Fix: restore or remove the file")
+        try:
+            self._image = Image.open(io.BytesIO(data), formats=_known_formats())
+            # Cameras put previews and depth behind a JPEG (MPO); what they show is its first picture.
+            is_multiple = self._image.format != "MPO"
+            self.num_frames: int = getattr(self._image, "n_frames", 1) if is_multiple else 1
+        except Exception as err:
+            raise self._refused(err) from err
+        self.is_film = self.num_frames > 1 and self._image.format in FILM_FORMATS
+
+    def frames(self) -> Iterator[StillFrame]:
+        """Decode one picture after the other.
+
+        Raises:
+            StreamError: one cannot be decoded, or the file is cut off.
+        """
+        for number in range(self.num_frames):
+            try:
+                yield self._decoded(number)
+            except Exception as err:
+                raise self._refused(err) from err
+
+    def _decoded(self, number: int) -> StillFrame:
+        image = self._image
+        if number:
+            image.seek(number)
+        if image.width * image.height > MAX_PIXELS:
+            raise Image.DecompressionBombError
+        image.load()
+        duration_s = float(image.info.get("duration") or 0) / 1000
+        return StillFrame(_bgr_from_image(ImageOps.exif_transpose(image)), duration_s or _USUAL_S)
+
+    def _refused(self, err: Exception) -> StreamError:
+        if isinstance(err, Image.DecompressionBombError):
+            return StreamError(
+                f"cannot decode {self._name} as a picture: it announces more than {MAX_PIXELS // 10**6} million "
+                "pixels. Fix: scale it down"
+            )
+        why = "" if isinstance(err, UnidentifiedImageError) else f": {err or type(err).__name__}"
+        return StreamError(f"cannot decode {self._name} as a picture{why}. Fix: restore or remove the file")
+
+
+def read_picture(path: Path) -> NDArray[np.uint8]:
+    """Return the first picture of a file, (H, W, 3) uint8 BGR, upright and opaque; StreamError where there is none."""
+    return next(Still(path).frames()).pixels
+
+
+def _known_formats() -> list[str]:
+    """Return the formats that this build of Pillow knows."""
+    Image.init()
+    return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def _bgr_from_image(image: Image.Image) -> NDArray[np.uint8]:
+    if image.has_transparency_data:
+        rgba = np.asarray(image.convert("RGBA"))
+        return opaque_bgr(np.ascontiguousarray(rgba[..., [2, 1, 0, 3]]))
+    if image.mode in ("F", "I") or image.mode.startswith("I;"):
+        gray = _eight_bits(np.asarray(image))
+        return np.ascontiguousarray(np.repeat(gray[..., None], 3, axis=2))
+    return np.ascontiguousarray(np.asarray(image.convert("RGB"))[..., ::-1])
+
+
+def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
+    """Return gray levels of more than 8 bits, or of any floating-point range, as 8 bits."""
+    levels = values.astype(np.float64)
+    if np.issubdtype(values.dtype, np.floating):
+        top = 1.0 if np.nanmax(levels, initial=0) <= 1 else 255.0
+    else:
+        top = 255.0 if levels.max(initial=0) <= 255 and values.dtype.itemsize > 2 else 65535.0
+    return np.round(np.clip(np.nan_to_num(levels), 0, top) * (255 / top)).astype(np.uint8)

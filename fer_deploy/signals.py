@@ -1,0 +1,202 @@
+"""Signals that end the program: Ctrl-C (SIGINT), SIGTERM and SIGHUP, from the first line of main to the last.
+
+    loading     nothing is open: the process ends at once
+    working     `Stopped` is raised in the main thread, and what is open is closed on its way out
+    held        signals are noted and passed to whoever called `tell`; nothing is raised
+    ended       the exit code is known: the process ends at once
+
+The first signal counts. A second one changes nothing, since outputs are being finished; a third one ends the process
+where it is. The exit code is 128 + the signal's number, or 0 for a command whose regular end is a signal.
+"""
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from enum import Enum
+from types import FrameType
+from typing import Any, Final
+
+NUMBERS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_FORCED: Final = 3
+"""So many signals end the process where it is."""
+
+
+class Stopped(BaseException):
+    """A signal came. No `Exception`: nothing that handles failures may take it for one."""
+
+
+class _Phase(Enum):
+    LOADING = 1
+    WORKING = 2
+    HELD = 3
+    ENDED = 4
+
+
+class _Signals:
+    """The state of this process; there is one."""
+
+    def __init__(self) -> None:
+        self.phase = _Phase.LOADING
+        self.came: list[int] = []
+        self.is_regular = self.has_raised = False
+        self.stop: Callable[[], None] | None = None
+        self.code = 0
+        self.before: dict[int, Any] = {}
+        self.terminals: list[int] = []
+        self.pid = os.getpid()
+
+    def exit_code(self) -> int:
+        return 0 if self.is_regular else 128 + self.came[0]
+
+    def message(self) -> str:
+        if self.is_regular:
+            return "ended before the first frame"
+        number = self.came[0]
+        return "stopped" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
+
+    def on_signal(self, number: int, frame: FrameType | None) -> None:
+        if os.getpid() != self.pid:  # a child that was forked: as if nobody had handled it
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+            return
+        self.came.append(number)
+        if number not in (signal.SIGINT, signal.SIGTERM):
+            self._leave_terminal()
+        if self.phase is _Phase.ENDED:
+            os._exit(self.code)
+        if len(self.came) >= _FORCED:
+            os._exit(128 + number)
+        if self.phase is _Phase.LOADING:
+            with suppress(OSError):
+                os.write(2, f"{self.message()}\n".encode())
+            os._exit(self.exit_code())
+        if self.stop is not None:
+            self.stop()
+        elif self.phase is _Phase.WORKING and len(self.came) == 1:
+            self.has_raised = True
+            raise Stopped
+
+    def _leave_terminal(self) -> None:
+        """Write to nowhere instead of a terminal that is gone: each line would be a failure."""
+        with suppress(OSError):
+            nowhere = os.open(os.devnull, os.O_RDWR)
+            for handle in self.terminals:
+                os.dup2(nowhere, handle)
+            os.close(nowhere)
+
+
+_now = _Signals()
+
+
+def install(*, is_regular: bool = False) -> None:
+    """Take over the signals, for the rest of the process; call it before anything else is imported.
+
+    SIGHUP that is ignored stays ignored, as under nohup. SIGINT does not: shells ignore it for what runs in their
+    background, and a kill -INT is meant all the same.
+
+    Args:
+        is_regular: whether a signal is the regular end of the command that was called.
+    """
+    global _now  # noqa: PLW0603 - signals are the process's, too
+    _now = _Signals()
+    _now.is_regular = is_regular
+    _now.terminals = [handle for handle in (0, 1, 2) if os.isatty(handle)]
+    for number in NUMBERS:
+        if number in (signal.SIGINT, signal.SIGTERM) or signal.getsignal(number) != signal.SIG_IGN:
+            _now.before[number] = signal.signal(number, _now.on_signal)
+
+
+@contextmanager
+def governed() -> Iterator[None]:
+    """Run the program; end it by SystemExit where a signal stopped it. Installs what `install` did not yet.
+
+    What was turned into another error on its way, as an import does with it, still is a stop.
+    """
+    if threading.current_thread() is not threading.main_thread():  # only there Python lets anybody handle signals
+        yield
+        return
+    is_guest = not _now.before
+    if is_guest:
+        install()
+    hook, sys.unraisablehook = sys.unraisablehook, _without_stops(sys.unraisablehook)
+    try:
+        yield
+    except SystemExit as err:
+        _end(err.code)
+        raise
+    except BaseException as err:
+        if not (isinstance(err, Stopped) or _now.has_raised):
+            _end(1)
+            raise
+        _end(_now.exit_code())
+        with suppress(OSError, ValueError):
+            sys.stderr.write(f"{_now.message()}\n")
+        sys.exit(_now.code)
+    else:
+        _end(0)
+    finally:
+        sys.unraisablehook = hook
+        if is_guest:
+            for number, handler in _now.before.items():
+                signal.signal(number, handler)
+            _now.before = {}
+
+
+def working(*, is_regular: bool) -> None:
+    """Say that the command is loaded: from now on things are opened that must be closed. `is_regular` as above."""
+    _now.is_regular = is_regular
+    if _now.phase is _Phase.LOADING:
+        _now.phase = _Phase.WORKING
+
+
+def check() -> None:
+    """Raise `Stopped` again where a library turned it into an error of its own."""
+    if _now.has_raised:
+        raise Stopped
+
+
+@contextmanager
+def held() -> Iterator[None]:
+    """Note signals in this block instead of raising `Stopped`; `tell` says who is to hear of them."""
+    before, _now.phase = _now.phase, _Phase.HELD
+    try:
+        yield
+    finally:
+        _now.phase, _now.stop = before, None
+
+
+def tell(stop: Callable[[], None]) -> None:
+    """Call `stop` with each signal until the block of `held` ends, and at once if one came in it.
+
+    Args:
+        stop: takes no lock and returns soon: it is called between any two instructions of the main thread.
+    """
+    _now.stop = stop
+    if _now.came:
+        stop()
+
+
+def came() -> tuple[int, ...]:
+    """Return the numbers of the signals so far."""
+    return tuple(_now.came)
+
+
+def _end(code: object) -> None:
+    _now.code = 0 if code is None else code if isinstance(code, int) else 1
+    _now.phase = _Phase.ENDED
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(OSError, ValueError):
+            stream.flush()
+
+
+def _without_stops(hook: Callable[[Any], object]) -> Callable[[Any], None]:
+    """Return a hook for exceptions that nobody can catch, as in a destructor, that is silent about `Stopped`."""
+
+    def silent(unraisable: Any) -> None:
+        if not isinstance(unraisable.exc_value, Stopped):
+            hook(unraisable)
+
+    return silent

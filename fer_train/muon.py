@@ -1,0 +1,68 @@
+"""Muon: each step turns the filters of a layer by an orthogonal matrix, whatever the size of their gradient.
+
+Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon), with filters as matrices after Jordan's airbench
+(https://github.com/KellerJordan/cifar10-airbench). `torch.optim.Muon` takes matrices only, and neither convolutions nor
+the classifier, biases and batch norm, which stay with SGD: one optimizer here steps both.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.optim import SGD
+
+_COEFFICIENTS = (3.4445, -4.7750, 2.0315)
+_NUM_ITERATIONS = 5
+
+
+class Muon(SGD):
+    """SGD whose groups with `muon_momentum` see orthogonalized updates in place of gradients.
+
+    Such a group has SGD's own `momentum` 0, and holds parameters of two or more dimensions; its `weight_decay` is
+    decoupled: each step takes the share `lr * weight_decay` of the weights.
+    """
+
+    def __init__(self, groups: list[dict[str, Any]], *, lr: float, dtype: torch.dtype = torch.float32) -> None:
+        """Take parameter groups as SGD does; `dtype` is that of the matrix products, float32 or bfloat16."""
+        for group in groups:
+            group.setdefault("muon_momentum", None)
+        # Not fused: the fused step would take the scale of fp16 gradients out of updates that no longer have it.
+        super().__init__(groups, lr=lr)
+        self._dtype = dtype
+
+    def step(self, closure: Any = None) -> Any:
+        """Step all groups; gradients of the Muon groups are overwritten."""
+        for group in self.param_groups:
+            if group["muon_momentum"] is not None:
+                for parameter in group["params"]:
+                    if parameter.grad is not None:
+                        self._replace_gradient(parameter, group["muon_momentum"])
+        return super().step(closure)
+
+    @torch.no_grad()
+    def _replace_gradient(self, parameter: Tensor, momentum: float) -> None:
+        gradient, state = parameter.grad, self.state[parameter]
+        assert gradient is not None
+        if "muon_buffer" not in state:
+            state["muon_buffer"] = torch.zeros_like(gradient)
+        buffer = state["muon_buffer"]
+        buffer.lerp_(gradient, 1 - momentum)
+        ahead = torch.lerp(gradient, buffer, momentum)  # Nesterov
+        matrix = ahead.reshape(len(ahead), -1)
+        update = orthogonalized(matrix.to(self._dtype)) * max(1, matrix.shape[0] / matrix.shape[1]) ** 0.5
+        gradient.copy_(update.reshape(gradient.shape))
+
+
+def orthogonalized(matrix: Tensor) -> Tensor:
+    """Return about U V^T of a matrix U S V^T (rows, columns), by five Newton-Schulz iterations.
+
+    The singular values of the result lie between about 0.5 and 1.5: the polynomial is made for speed at small ones.
+    """
+    a, b, c = _COEFFICIENTS
+    is_tall = matrix.shape[0] > matrix.shape[1]
+    x = matrix.T if is_tall else matrix
+    x = x / x.norm().clamp(min=1e-7)
+    for _ in range(_NUM_ITERATIONS):
+        gram = x @ x.T
+        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+    return x.T if is_tall else x

@@ -1,0 +1,39 @@
+"""Paths as they may travel with weights and reports: no folder of the machine that made them, and so no user's name."""
+
+import os
+import re
+from pathlib import Path
+from typing import Any, Final
+
+_PATH_KEYS: Final = frozenset({"init", "pretrained", "teachers", "path", "file", "checkpoint"})
+_ABSOLUTE: Final = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\")
+
+
+def file_name(path: str) -> str:
+    """Return a path without its folders; Windows' separators count on every system."""
+    return re.split(r"[\\/]", path.rstrip("\\/"))[-1] or path
+
+
+def shown_path(path: str | Path) -> str:
+    """Return a path as it would be typed: a relative one as it is, another from here, or its name alone."""
+    text = os.fspath(path)
+    if not _ABSOLUTE.match(text):
+        return text
+    below = os.path.relpath(text) if os.path.isabs(text) else ".."
+    return file_name(text) if below.startswith("..") else below
+
+
+def without_folders(value: Any, key: str = "") -> Any:
+    """Return plain data, such as a provenance, with file names instead of paths.
+
+    Args:
+        value: of mappings, lists and scalars.
+        key: of the mapping that holds it. Under some keys a relative path loses its folders too.
+    """
+    if isinstance(value, dict):
+        return {name: without_folders(inner, name) for name, inner in value.items()}
+    if isinstance(value, list | tuple):
+        return [without_folders(inner, key) for inner in value]
+    if isinstance(value, str) and (key in _PATH_KEYS or _ABSOLUTE.match(value)):
+        return file_name(value)
+    return value

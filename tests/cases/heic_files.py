@@ -1,0 +1,91 @@
+"""HEIC by hand: FFmpeg reads it, but nothing at hand writes it."""
+
+import io
+import struct
+
+import av
+import numpy as np
+
+
+def heic(picture: np.ndarray, *, rows: int = 1, columns: int = 1, has_preview: bool = False) -> bytes:
+    """A picture (H, W, 3), cut into tiles as phones do; with one tile it is the picture itself.
+
+    With a preview there is a small copy beside it, which is not marked as dependent.
+    """
+    height, width = picture.shape[0] // rows, picture.shape[1] // columns
+    tiles = [
+        picture[row * height : (row + 1) * height, column * width : (column + 1) * width]
+        for row in range(rows) for column in range(columns)
+    ]  # fmt: skip
+    coded = [_hevc(tile) for tile in tiles]
+    items = [(number, b"hvc1", data) for number, (_, data) in enumerate(coded, start=1)]
+    properties = [_box(b"hvcC", coded[0][0]), _full(b"ispe", struct.pack(">II", width, height))]
+    of_item = {number: [1, 2] for number, _, _ in items}
+    references = b""
+    primary = 1
+    if len(tiles) > 1:
+        primary = len(tiles) + 1
+        shape = struct.pack(">BBBBHH", 0, 0, rows - 1, columns - 1, width * columns, height * rows)
+        items.append((primary, b"grid", shape))
+        properties.append(_full(b"ispe", struct.pack(">II", width * columns, height * rows)))
+        of_item[primary] = [3]
+        numbers = b"".join(struct.pack(">H", number) for number in range(1, primary))
+        references = _box(b"dimg", struct.pack(">HH", primary, len(tiles)) + numbers)
+    if has_preview:
+        config, data = _hevc(picture[::2, ::2])
+        items.append((primary + 1, b"hvc1", data))
+        properties += [_box(b"hvcC", config), _full(b"ispe", struct.pack(">II", *picture[::2, ::2].shape[1::-1]))]
+        of_item[primary + 1] = [len(properties) - 1, len(properties)]
+        references += _box(b"thmb", struct.pack(">HHH", primary + 1, 1, primary))
+    references = _full(b"iref", references) if references else b""
+    return _file(primary, items, properties, of_item, references)
+
+
+def _hevc(tile: np.ndarray) -> tuple[bytes, bytes]:
+    """Return the decoder's configuration and the picture's data."""
+    written = io.BytesIO()
+    with av.open(written, "w", format="mp4") as container:
+        stream = container.add_stream("libx265", rate=1, options={"x265-params": "log-level=none", "crf": "5"})
+        stream.height, stream.width = tile.shape[:2]
+        stream.pix_fmt = "yuv420p"
+        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(tile), "bgr24")))
+        container.mux(stream.encode())
+    written.seek(0)
+    with av.open(written) as container:
+        video = container.streams.video[0]
+        data = next(bytes(packet) for packet in container.demux(video) if packet.size)
+        return bytes(video.codec_context.extradata), data
+
+
+def _file(primary, items, properties, of_item, references):
+    head = _box(b"ftyp", b"heic" + struct.pack(">I", 0) + b"mif1heic")
+    entries = b"".join(_full(b"infe", struct.pack(">HH", number, 0) + kind + b"\0", 2) for number, kind, _ in items)
+    associations = b"".join(
+        struct.pack(">HB", number, len(known)) + bytes(0x80 | index for index in known)
+        for number, known in of_item.items()
+    )
+    ipma = _full(b"ipma", struct.pack(">I", len(of_item)) + associations)
+    fixed = (
+        _full(b"hdlr", struct.pack(">I4s12s", 0, b"pict", b"") + b"\0")
+        + _full(b"pitm", struct.pack(">H", primary))
+        + _full(b"iinf", struct.pack(">H", len(items)) + entries)
+        + references
+        + _box(b"iprp", _box(b"ipco", b"".join(properties)) + ipma)
+    )  # fmt: skip
+    size_of_places = 12 + 2 + 2 + len(items) * 14
+    start = len(head) + 12 + len(fixed) + size_of_places + 8
+    places = b""
+    for number, _, data in items:
+        places += struct.pack(">HHHII", number, 0, 1, start, len(data))
+        start += len(data)
+    iloc = _full(b"iloc", struct.pack(">BBH", 0x44, 0, len(items)) + places)
+    assert len(iloc) == size_of_places
+    return head + _full(b"meta", fixed + iloc) + _box(b"mdat", b"".join(data for _, _, data in items))
+
+
+def _box(kind: bytes, content: bytes) -> bytes:
+    return struct.pack(">I", 8 + len(content)) + kind + content
+
+
+def _full(kind: bytes, content: bytes, version: int = 0) -> bytes:
+    return _box(kind, struct.pack(">I", version << 24) + content)
