@@ -126,8 +126,8 @@ def _check_fit(config: TrainConfig, train: Faces, validation: Faces) -> None:
     if config.num_classes > max(len(names), highest + 1):
         more = "; FER+'s labels have 8: labels: ferplus, with --ferplus" if config.labels == "fer2013" else ""
         raise ConfigError(
-            f"num_classes is {config.num_classes}, the data have {len(names)} classes ({', '.join(names)}): no face could "
-            f"teach the others. Fix: num_classes: {len(names)}{more}"
+            f"num_classes is {config.num_classes}, the data have {len(names)} classes ({', '.join(names)}): no face "
+            f"could teach the others. Fix: num_classes: {len(names)}{more}"
         )
     if highest >= config.num_classes:
         raise ConfigError(
