@@ -1,7 +1,6 @@
 """MixedPrecision: the only place that casts, scales, unscales, clips and steps."""
 
 import functools
-import re
 import statistics
 import time
 from contextlib import AbstractContextManager
@@ -9,6 +8,7 @@ from contextlib import AbstractContextManager
 import torch
 from torch import Tensor, nn
 
+from fer_train.config import device_fault
 from fer_train.errors import ConfigError
 
 _NUM_ROUNDS = 7
@@ -24,8 +24,8 @@ def resolve_device(name: str) -> torch.device:
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
-    if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
-        raise ConfigError(f"unknown device {name!r}. Fix: --device auto, cpu, cuda or cuda:N")
+    if fault := device_fault(name):
+        raise ConfigError(fault)
     device = torch.device(name)
     if device.type == "cuda" and not torch.cuda.is_available():
         raise ConfigError(f"device is {name} but this machine has no usable CUDA device. Fix: --device cpu or auto")

@@ -8,7 +8,7 @@ import contextlib
 import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,13 +18,29 @@ from safetensors.torch import save
 from torch import nn
 
 from fer_train.errors import CheckpointError, ConfigError
+from fer_train.label_columns import load_aligned
+from fer_train.label_names import in_known_order
 from fer_train.models import build_model
 from fer_train.portable_paths import without_folders
+from fer_train.released_spec import parse_spec
+from fer_train.released_tensors import check_outline, find_bad_value
 
 SPEC_KEY = "fer_model_spec"
 _STATE_FORMAT = "fer-train-state-1"
 _START_ANEW = "Fix: a backup of it; or start anew, without --resume and in another --out"
-_GET_ANEW = "Fix: copy or download it again, or make it anew: fer-train train, or fer-train release"
+_GET_ANEW = "Fix: copy or download it again, or make it again: fer-train train, or fer-train release"
+_A_RELEASE = "a .safetensors file that fer-train train or fer-train release wrote"
+_STATE_HEAD = 4096
+"""Bytes within which a training state names its format."""
+_ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02"
+"""How files of torch.save begin, today and before 2020."""
+_MAGIC = {
+    b"\x89HDF": "an HDF5 file, as Keras writes it",
+    b"GGUF": "a GGUF file",
+    b"<": "a web page or XML",
+    b"version https:": "a pointer of Git LFS (git lfs pull fetches the file)",
+}
+_SUFFIXES = {".onnx": "an ONNX model", ".plan": "a TensorRT plan", ".engine": "a TensorRT plan", ".json": "JSON"}
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -108,52 +124,97 @@ def read_spec_json(path: Path) -> str:
     Raises:
         CheckpointError: missing, truncated, or not released by this project.
     """
-    return _read_release(path, with_tensors=False)[0]
+    with _open_release(path) as file:
+        return _spec_json(path, file)
 
 
 def load_release(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     """Build the model that a release describes, with its weights as float32, in eval mode, on the CPU.
 
+    Every use of a checkpoint goes through here, so this is where it is checked: the ModelSpec before a model is built,
+    names, shapes and types of the tensors before they are read, and all values before they are used. Emotions are
+    brought into the order of `FERPLUS_EMOTIONS`, the rows of the classifier with them.
+
     Returns:
         The model and its ModelSpec as a dict.
 
     Raises:
-        CheckpointError: missing, truncated, foreign, or weights that do not fit the architecture it names.
+        CheckpointError: missing, truncated, foreign, weights that do not fit the architecture that the ModelSpec names,
+            or a value that is not finite.
     """
-    spec_json, tensors = _read_release(path, with_tensors=True)
-    try:
-        spec: dict[str, Any] = json.loads(spec_json)
-        model = build_model(spec["architecture"], num_classes=len(spec["labels"]))
-        model.load_state_dict({k: v.float() if v.is_floating_point() else v for k, v in tensors.items()})
-    except (ValueError, KeyError, TypeError, RuntimeError, ConfigError) as err:  # json.JSONDecodeError is a ValueError
-        raise CheckpointError(
-            f"{path}: weights and ModelSpec do not fit each other ({_first_line(err)}). {_GET_ANEW}"
-        ) from err
+    with _open_release(path) as file:
+        try:
+            spec = parse_spec(_spec_json(path, file))
+            model = build_model(spec["architecture"], num_classes=len(spec["labels"]))
+            wanted = model.state_dict()
+            check_outline(file, wanted)
+            tensors = {name: file.get_tensor(name).to(value.dtype) for name, value in wanted.items()}
+        except (ValueError, TypeError, RuntimeError, ConfigError) as err:  # SafetensorError is none of these
+            what = _first_line(err).split(". Fix:")[0]
+            raise CheckpointError(f"{path}: weights and ModelSpec do not fit each other ({what}). {_GET_ANEW}") from err
+        except SafetensorError as err:
+            raise CheckpointError(f"cannot load {path}: truncated ({_first_line(err)}). {_GET_ANEW}") from err
+    if fault := find_bad_value(tensors):
+        raise CheckpointError(f"{path}: {fault}. Fix: another checkpoint; train again with a lower learning_rate")
+    names, spec["labels"] = spec["labels"], in_known_order(spec["labels"])
+    load_aligned(model, tensors, names, spec["labels"])
     return model.eval(), spec
 
 
-def _read_release(path: Path, *, with_tensors: bool) -> tuple[str, dict[str, torch.Tensor]]:
-    if path.suffix == ".pt" and path.exists():
-        raise CheckpointError(
-            f"{path} is a training state, for --resume; released weights are .safetensors. "
-            f"Fix: {path.with_name('final.safetensors')}, or best.safetensors beside it"
-        )
+@contextlib.contextmanager
+def _open_release(path: Path) -> Iterator[safe_open]:
+    """Open a file of tensors for reading.
+
+    Raises:
+        CheckpointError: it is missing, damaged or of another kind.
+    """
+    if kind := _foreign_kind(path):
+        raise CheckpointError(kind)
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            names = file.keys() if with_tensors else []
-            tensors = {name: file.get_tensor(name) for name in names}
+        file = safe_open(path, framework="pt")
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint at {path}. Fix: fer-train train, or use weights/net.safetensors") from err
     except (OSError, SafetensorError, TypeError) as err:  # torch refuses shapes that safetensors takes
         raise CheckpointError(
             f"cannot load {path}: truncated or not a safetensors file ({_first_line(err)}). {_GET_ANEW}"
         ) from err
-    if SPEC_KEY not in metadata:
+    with file:
+        yield file
+
+
+def _spec_json(path: Path, file: safe_open) -> str:
+    text: str | None = (file.metadata() or {}).get(SPEC_KEY)
+    if text is None:
         raise CheckpointError(
             f"{path} is a safetensors file without a ModelSpec; it was not released by fer-train. {_GET_ANEW}"
         )
-    return metadata[SPEC_KEY], tensors
+    return text
+
+
+def _foreign_kind(path: Path) -> str:
+    """Return what is wrong with a file that is plainly no release, with its Fix; else an empty string."""
+    if path.is_dir():
+        inside = [path / name for name in ("best.safetensors", "final.safetensors") if (path / name).exists()]
+        return f"{path} is a folder. Fix: {inside[0] if inside else 'a .safetensors file in it'}"
+    try:
+        with path.open("rb") as file:
+            start = file.read(_STATE_HEAD)
+    except OSError:  # said where it is opened
+        return ""
+    is_torch = start.startswith((_ZIP, _PICKLE))
+    if _STATE_FORMAT.encode() in start or (path.suffix == ".pt" and not is_torch):
+        return (
+            f"{path} is a training state, for --resume; released weights are .safetensors. "
+            f"Fix: {path.with_name('final.safetensors')}, or best.safetensors beside it"
+        )
+    if is_torch:
+        return (
+            f"{path} is a file of torch.save, and not from fer-train. Fix: {_A_RELEASE}; weights of torchvision's "
+            f"models go into the config of a training run, as pretrained: {path}"
+        )
+    kinds = [kind for magic, kind in _MAGIC.items() if start.startswith(magic)]
+    kinds = kinds or [kind for suffix, kind in _SUFFIXES.items() if path.suffix.lower() == suffix]
+    return f"{path} is {kinds[0]}, no release of fer-train. Fix: {_A_RELEASE}" if kinds else ""
 
 
 def _first_line(err: BaseException) -> str:

@@ -2,12 +2,13 @@
 
 import difflib
 import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_train.errors import ConfigError
 
@@ -176,7 +177,7 @@ class TrainConfig(Strict):
     mix: MixConfig = MixConfig()
     distillation: DistillationConfig | None = None
     quantization_aware: bool = Field(default=False, description="train with INT8 rounding simulated; for fine-tuning")
-    device: str = Field(default="auto", pattern=r"^(auto|cpu|cuda(:\d+)?)$")
+    device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
         default="auto", description="auto: bf16 where the device has it, else fp16 on CUDA, else fp32"
     )
@@ -188,6 +189,13 @@ class TrainConfig(Strict):
     train_split: str = "Training"
     validation_split: str = "PublicTest"
     seed: int = Field(default=0, ge=0, lt=2**31)
+
+    @field_validator("device")
+    @classmethod
+    def _device_is_known(cls, name: str) -> str:
+        if fault := device_fault(name):
+            raise ValueError(fault)
+        return name
 
     @model_validator(mode="after")
     def _phases_grow(self) -> Self:
@@ -243,6 +251,31 @@ class TrainConfig(Strict):
     def image_size_at(self, epoch: int) -> int:
         """Return the side in pixels of the training images in this epoch, counted from 0."""
         return next((p.image_size for p in self.size_phases if epoch < p.until_epoch), self.image_size)
+
+
+def device_fault(name: str) -> str:
+    """Say why a name is no device of this project, with the Fix; empty where it is one."""
+    if re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
+        return ""
+    kind = name.split(":", maxsplit=1)[0].lower()
+    if kind in _OTHER_DEVICES:
+        return (
+            f"unknown device {name!r}: {_OTHER_DEVICES[kind]} is not supported, training runs on CPUs and on NVIDIA's "
+            "GPUs. Fix: --device cpu, or device: cpu in the config"
+        )
+    if kind in ("gpu", "nvidia"):
+        return (
+            f"unknown device {name!r}: NVIDIA's GPUs are called cuda. Fix: --device cuda, or cuda:N for one"
+        )
+    return f"unknown device {name!r}. Fix: --device auto, cpu, cuda or cuda:N"
+
+
+_OTHER_DEVICES = {
+    "mps": "Apple's GPU", "metal": "Apple's GPU", "xpu": "Intel's GPU", "rocm": "AMD's GPU under this name",
+    "hip": "AMD's GPU under this name", "tpu": "a TPU", "xla": "a TPU", "npu": "an NPU", "vulkan": "Vulkan",
+    "dml": "DirectML", "directml": "DirectML", "opencl": "OpenCL",
+}  # fmt: skip
+"""Kind of device to its name in words."""
 
 
 def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainConfig:

@@ -24,6 +24,7 @@ from fer_train.data.faces import LABELS_IN_WORDS, Faces, own_label_set, resize_f
 from fer_train.data.splits import pixel_hashes
 from fer_train.errors import CheckpointError, ConfigError, DataError
 from fer_train.evaluate import predict_logits
+from fer_train.tta import require_finite
 
 NUM_FOLDS = 5
 FOLD_SEED = 0
@@ -119,6 +120,7 @@ class Ensemble:
             logits = predict_logits(
                 member.model.to(device), resized, device=device, flip=flip, mean_std=(wanted["mean"], wanted["std"])
             )
+            require_finite([logits], what=f"{member.path} answers")
             logits /= np.float32(member.spec.get("temperature", 1.0))
             parts.append(torch.from_numpy(logits).double().softmax(dim=1).numpy())
         return np.stack(parts)

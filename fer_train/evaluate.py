@@ -26,7 +26,7 @@ from fer_train.data.splits import pixel_hashes, take_split
 from fer_train.errors import DataError
 from fer_train.label_columns import align_logits
 from fer_train.metrics import Metrics, VoteFit, fit_to_votes, measure, probs_from_logits
-from fer_train.tta import BATCH_SIZE, OnBatch, ignore_batch, predict_logits, predict_views
+from fer_train.tta import BATCH_SIZE, OnBatch, ignore_batch, predict_logits, predict_views, require_finite
 
 PROTOCOLS = ("official", "clean")
 
@@ -127,6 +127,7 @@ def evaluate_split(
     Raises:
         SplitAbsentError: the data have no such split.
         DataError: a label that the model does not know, or no votes; said before the model runs.
+        CheckpointError: answers that are not finite.
     """
     everyone = take_split(faces, split)
     labelled = everyone
@@ -149,6 +150,7 @@ def evaluate_split(
         model, resized.images, views=views, device=next(model.parameters()).device,
         mean_std=(wanted["mean"], wanted["std"]), on_batch=on_batch,
     )  # fmt: skip
+    require_finite(logits.values())
     logits = {view: found / np.float32(spec.get("temperature", 1.0)) for view, found in logits.items()}
     return Evaluation(
         split=split, names=names, faces=resized.select(measured),

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from fer_train.checkpoint import save_release, save_state, write_content
 from fer_train.config import TrainConfig
-from fer_train.data.faces import Faces
+from fer_train.data.faces import LABEL_SETS, Faces
 from fer_train.data.loader import Batch, EpochBatches, epoch_seed
 from fer_train.data.splits import take_split
 from fer_train.distributed import ALONE, World
@@ -122,6 +122,13 @@ def save_run_release(path: Path, run: Run, faces: Faces, metrics: dict[str, Any]
 
 def _check_fit(config: TrainConfig, train: Faces, validation: Faces) -> None:
     highest = max(int(train.labels.max()), int(validation.labels.max()))
+    names = LABEL_SETS[config.labels]
+    if config.num_classes > max(len(names), highest + 1):
+        more = "; FER+'s labels have 8: labels: ferplus, with --ferplus" if config.labels == "fer2013" else ""
+        raise ConfigError(
+            f"num_classes is {config.num_classes}, the data have {len(names)} classes ({', '.join(names)}): no face "
+            f"could teach the others. Fix: num_classes: {len(names)}{more}"
+        )
     if highest >= config.num_classes:
         raise ConfigError(
             f"num_classes is {config.num_classes} but the data hold label {highest}. Fix: num_classes: {highest + 1}"

@@ -16,7 +16,7 @@ from fer_train.errors import DataError
 from fer_train.evaluate import Evaluation, evaluate_split, measured_classes
 from fer_train.label_columns import align_logits
 from fer_train.temperature import Calibrated, fit_calibration
-from fer_train.tta import VIEWS, OnBatch, predict_logits
+from fer_train.tta import VIEWS, OnBatch, predict_logits, require_finite
 
 
 @dataclass(frozen=True)
@@ -95,4 +95,5 @@ def fit_temperature(model: nn.Module, chosen: Faces, split: str, *, spec: dict[s
         model, chosen.resized(wanted["height"]).images, device=next(model.parameters()).device,
         mean_std=(wanted["mean"], wanted["std"]),
     )  # fmt: skip
+    require_finite([logits])
     return fit_calibration(align_logits(logits, spec["labels"], names), targets, split=split, against=own)

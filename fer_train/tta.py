@@ -11,7 +11,7 @@ resized to 48 do not differ in accuracy (0.2 points, standard error 0.5), cross-
 44 pixels 0.936), and not every network takes another side.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager
 
 import numpy as np
@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from fer_train.augment import PIXEL_MEAN, PIXEL_STD, normalize
-from fer_train.errors import ConfigError
+from fer_train.errors import CheckpointError, ConfigError
 
 VIEWS = ("plain", "flip", "tencrop")
 BATCH_SIZE = 256
@@ -84,6 +84,21 @@ def predict_logits(
     autocast: AbstractContextManager[None] = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
     with autocast:
         return predict_views(model, images, views=(view,), device=device, mean_std=mean_std)[view]
+
+
+def require_finite(logits: Iterable[NDArray[np.float32]], *, what: str = "this checkpoint answers") -> None:
+    """Refuse answers (N, C) that no measure can be made of.
+
+    Raises:
+        CheckpointError: the weights are finite and too large to compute with.
+    """
+    for answers in logits:
+        broken = int((~np.isfinite(answers)).any(axis=1).sum())
+        if broken:
+            raise CheckpointError(
+                f"{what} {broken:,} of {len(answers):,} faces with values that are not finite: its weights are too "
+                "large to compute with. Fix: another checkpoint; train again with a lower learning_rate"
+            )
 
 
 def _logits_of(view: str, model: nn.Module, faces: Tensor, plain: Tensor | None) -> Tensor:

@@ -1,5 +1,6 @@
 """The one bridge to fer_train: its checkpoints and its data, as this package's types."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -26,11 +27,11 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelSpec]:
         ArtifactError: missing, truncated or foreign file.
     """
     try:
-        spec = spec_from_json(read_spec_json(path), where=str(path))
-        model, _ = load_release(path)
+        spec_from_json(read_spec_json(path), where=str(path))
+        model, spec = load_release(path)
     except FerTrainError as err:
         raise ArtifactError(str(err)) from err
-    return model, spec
+    return model, spec_from_json(json.dumps(spec), where=str(path))  # labels in the order of the loaded classifier
 
 
 def load_judged_faces(

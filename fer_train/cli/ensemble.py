@@ -16,7 +16,7 @@ from fer_train.cli.display import remind_of_test_split
 from fer_train.config import TEST_SPLIT
 from fer_train.data import Faces, read_faces, take_split
 from fer_train.data.consensus import majority_faces
-from fer_train.data.faces import labels_in_words
+from fer_train.data.faces import LABEL_SETS, labels_in_words
 from fer_train.ensemble import NUM_FOLDS, Ensemble, average, choose_weights, crossfitted_weights, log_probs
 from fer_train.errors import ConfigError, DataError
 from fer_train.evaluate import measure
@@ -85,6 +85,14 @@ def _judged_faces(ensemble: Ensemble, faces: Faces, split: str) -> Faces:
     """
     if ensemble.label_set == "ferplus":
         faces = majority_faces(faces, split)
+    names = LABEL_SETS[faces.label_set]
+    present = [names[label] for label in np.unique(faces.labels)]
+    is_named = bool(set(names) & set(ensemble.labels))  # other classes go by number
+    if is_named and (unknown := [n for n in present if n not in ensemble.labels[names.index(n) :][:1]]):
+        raise DataError(
+            f"{split} holds {', '.join(unknown)}; the members know {', '.join(ensemble.labels)}. "
+            "Fix: members that were trained on these classes"
+        )
     if (highest := int(faces.labels.max())) >= len(ensemble.labels):
         raise DataError(
             f"{split} holds label {highest}, the members know {len(ensemble.labels)} classes. "

@@ -21,6 +21,7 @@ from fer_train.evaluate import Evaluation
 from fer_train.hardware import describe_hardware
 from fer_train.recalibrate import recalibrate_on_faces
 from fer_train.release_measures import measure_release
+from fer_train.released_spec import missing_origin
 from fer_train.report import plot_degraded, write_plots
 
 
@@ -55,6 +56,11 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
     words = _read_notes(notes, card)
     target = resolve_device(device or "auto")
     model, spec = checkpoint.load_release(checkpoint_path)
+    if absent := missing_origin(spec):
+        raise CheckpointError(
+            f"{checkpoint_path} does not say how it was trained ({', '.join(absent)} absent), so no model card can be "
+            "written. Fix: a checkpoint of fer-train train, soup or release"
+        )
     ferplus = lists["ferplus"]
     options.require_votes_for(spec, checkpoint_path, ferplus)
     faces = read_faces(data_path, ferplus=ferplus)

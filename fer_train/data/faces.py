@@ -9,10 +9,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-EMOTIONS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
-"""FER2013's classes in the order of its label numbers 0 to 6 (Goodfellow et al. 2013, arXiv 1307.0414)."""
-FERPLUS_EMOTIONS = (*EMOTIONS, "contempt")
-"""The classes of FER+'s votes (Barsoum et al. 2016, arXiv 1608.01041), FER2013's first and in the same order."""
+from fer_train.label_names import EMOTIONS, FERPLUS_EMOTIONS
+
+__all__ = [
+    "EMOTIONS", "FACE_SIZE", "FERPLUS_EMOTIONS", "LABELS_IN_WORDS", "LABEL_SETS", "Faces", "RowList", "labels_for",
+    "resize_face",
+]  # fmt: skip
 LABEL_SETS: dict[str, tuple[str, ...]] = {"fer2013": EMOTIONS, "ferplus": FERPLUS_EMOTIONS}
 """Label set to its classes."""
 LABELS_IN_WORDS = {"fer2013": "FER2013's labels", "ferplus": "FER+ majority"}

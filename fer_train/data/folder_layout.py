@@ -2,8 +2,8 @@
 
     train/<class>/...    test/<class>/...    and val/, valid/, validation/, PublicTest/, PrivateTest/ likewise
 
-Files may lie in folders of their own below the class. A name that begins with Training_, PublicTest_ or PrivateTest_ and
-a number gives the row in Kaggle's file, and the split, unless some names contradict the folders that they lie in.
+Files may be in folders of their own below the class. A name that begins with Training_, PublicTest_ or PrivateTest_ and
+a number gives the row in Kaggle's file, and the split, unless some names contradict their folders.
 """
 
 import os
@@ -102,8 +102,8 @@ def _split_folders(layout: Layout) -> dict[str, Path]:
             layout.foreign.append(path)
         elif split in found:
             raise DataError(
-                f"{printable(layout.root)} holds {printable(found[split].name)}/ and {printable(path.name)}/, both for the "
-                f"split {split}. Fix: keep one, or move the pictures of one into the other"
+                f"{printable(layout.root)} holds {printable(found[split].name)}/ and {printable(path.name)}/, both for "
+                f"the split {split}. Fix: keep one, or move the pictures of one into the other"
             )
         else:
             found[split] = path
@@ -169,10 +169,11 @@ def _drop_doubtful_rows(layout: Layout) -> None:
     splits: dict[int, str] = {}
     twice = [entry for entry in layout.entries if splits.setdefault(entry.row, entry.named_split) != entry.named_split]
     if twice:
+        row, one, other = twice[0].row, splits[twice[0].row], twice[0].named_split
         layout.entries = [replace(entry, row=-1) for entry in layout.entries]
         layout.notes.append(
-            f"the numbers in file names are not taken as rows of Kaggle's file: {splits[twice[0].row]}_{twice[0].row} and "
-            f"{twice[0].named_split}_{twice[0].row} cannot both be row {twice[0].row}"
+            f"the numbers in file names are not taken as rows of Kaggle's file: {one}_{row} and {other}_{row} cannot "
+            f"both be row {row}"
         )
 
 

@@ -21,8 +21,8 @@ def read_image_folder(root: Path) -> Faces:
     """Read every picture of a folder, in path order; see `folder_layout`.
 
     File names that begin with Training_, PublicTest_ or PrivateTest_ and a number give the row, and the split where no
-    name contradicts its folder; else train/ is "Training", test/ is "test", val/ is "val" and so on. Pictures of another
-    size are resized to 48x48. What is passed over is counted and named in the log.
+    name contradicts its folder; else train/ is "Training", test/ is "test", val/ is "val" and so on. Pictures of
+    another size are resized to 48x48. What is passed over is counted and named in the log.
 
     Raises:
         DataError: no such layout, an unknown class folder, or a picture that cannot be decoded.

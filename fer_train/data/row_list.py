@@ -93,9 +93,9 @@ def check_rows(listed: ListedRows, faces: Faces, *, flag: str) -> None:
         if wrong:
             i, seen, there = wrong[0]
             raise DataError(
-                f"{flag} {listed.path} line {listed.lines[i]}: the {what} of row {listed.rows[i]:,} is {seen[:40]!r} in "
-                f"the list and {there!r} in this --data ({len(wrong):,} of {len(pairs):,} rows differ). The list was "
-                f"made for another file. {_fix_of(flag)}"
+                f"{flag} {listed.path} line {listed.lines[i]}: the {what} of row {listed.rows[i]:,} is {seen[:40]!r} "
+                f"in the list and {there!r} in this --data ({len(wrong):,} of {len(pairs):,} rows differ). The list "
+                f"was made for another file. {_fix_of(flag)}"
             )
 
 

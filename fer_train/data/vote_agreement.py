@@ -128,7 +128,7 @@ def _window_means(values: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _refusal(where: str, agreeing: int, count: int, chance: float, what: str, fix: str) -> DataError:
     return DataError(
-        f"{what} holds the votes of other faces: the most frequent vote is the label of {agreeing:,} of {count:,} faces "
-        f"of {where} ({agreeing / count:.0%}). Votes of other faces give {chance:.0%} by chance, the faces' own votes "
-        f"about 65%. Rows were moved, added or left out in one of the two files. {fix}"
+        f"{what} holds the votes of other faces: the most frequent vote is the label of {agreeing:,} of {count:,} "
+        f"faces of {where} ({agreeing / count:.0%}). Votes of other faces give {chance:.0%} by chance, the faces' own "
+        f"votes about 65%. Rows were moved, added or left out in one of the two files. {fix}"
     )

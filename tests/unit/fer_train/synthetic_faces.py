@@ -15,6 +15,8 @@ NO_AUGMENT = {
     "rotation_degrees": 0.0, "translation": 0.0, "scale": 0.0, "flip_probability": 0.0,
     "brightness": 0.0, "contrast": 0.0, "erase_probability": 0.0,
 }  # fmt: skip
+PLAIN_INPUT = {"height": 48, "width": 48, "mean": 0.0, "std": 1.0}
+"""The least that a ModelSpec says of its input."""
 NARROW_CHANNELS = (4, 8, 8, 8)
 """In place of Net's 64-128-256-512 where a test is about the loop and not about the network."""
 

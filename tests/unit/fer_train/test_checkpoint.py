@@ -6,6 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 from torch import nn
+from unit.fer_train.synthetic_faces import PLAIN_INPUT
 
 from fer_train.checkpoint import (
     SPEC_KEY,
@@ -20,7 +21,9 @@ from fer_train.errors import CheckpointError
 from fer_train.models import build_model
 
 pytestmark = pytest.mark.usefixtures("narrow_net")
-SPEC = {"architecture": "net", "labels": ["a", "b", "c"]}
+SPEC = {
+    "architecture": "net", "labels": ["a", "b", "c"], "input": PLAIN_INPUT, "metrics": {}, "provenance": {},
+}  # fmt: skip
 
 
 @pytest.fixture

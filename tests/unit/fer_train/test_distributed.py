@@ -77,7 +77,7 @@ def test_memory_that_ends_in_one_process_stops_the_other_too(ended):
 
 def test_refused_settings_end_every_process_with_their_exit_code(ended):
     assert ended[1]["refused"]["codes"] == [2, 2]
-    assert "device: String should match pattern" in ended[1]["refused"]["printed"][0]
+    assert "device: unknown device 'gpu'" in ended[1]["refused"]["printed"][0]
 
 
 def test_shares_cover_the_batch_once():

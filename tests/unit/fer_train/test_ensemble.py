@@ -16,6 +16,7 @@ from fer_train.ensemble import (
     choose_weights,
     crossfitted_weights,
     load_ensemble,
+    load_member,
     log_probs,
 )
 from fer_train.errors import CheckpointError, ConfigError, DataError
@@ -234,9 +235,25 @@ def test_the_same_model_twice(tmp_path, pair):
         Ensemble.of([pair[0], copied])
 
 
-def test_members_must_agree_on_the_labels_and_their_order(tmp_path, pair):
-    turned = release(tmp_path / "turned.safetensors", 3, labels=LABELS[::-1])
+def test_members_must_know_the_same_labels(tmp_path, pair):
+    eight = release(tmp_path / "eight.safetensors", 3, labels=[*LABELS, "contempt"])
     with pytest.raises(
-        ConfigError, match=r"turned\.safetensors knows the labels neutral, .*a\.safetensors knows angry"
+        ConfigError, match=r"eight\.safetensors knows the labels angry, .*contempt, .*a\.safetensors knows angry"
     ):
-        Ensemble.of([pair[0], turned])
+        Ensemble.of([pair[0], eight])
+
+
+def test_members_that_list_their_labels_in_another_order_are_matched_by_name(tmp_path, pair):
+    member = load_member(pair[1], 1.0)
+    order = [3, 0, 6, 5, 1, 2, 4]
+    with torch.no_grad():
+        for part in (member.model.classifier.weight, member.model.classifier.bias):
+            part.copy_(part[order].clone())
+    turned = tmp_path / "turned.safetensors"
+    save_release(turned, member.model, member.spec | {"labels": [LABELS[i] for i in order]})
+    images = make_faces(Training=6).images
+    expected = Ensemble.of(pair).probs(images, device=CPU)
+    for paths in ([pair[0], turned], [turned, pair[0]]):
+        ensemble = Ensemble.of(paths)
+        assert ensemble.labels == LABELS
+        np.testing.assert_allclose(ensemble.probs(images, device=CPU), expected, rtol=1e-5)

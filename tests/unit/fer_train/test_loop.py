@@ -242,7 +242,6 @@ def test_what_a_killed_process_left_half_written_is_removed(tmp_path, faces):
         pytest.param({"mix": {"mixup_alpha": 0.2, "cutmix_alpha": 1.0}}, id="mixing"),
         pytest.param({"precision": "bf16", "max_grad_norm": 1.0}, id="bf16, clipped"),
         pytest.param({"size_phases": [{"until_epoch": 1, "image_size": 16}], "image_size": 24}, id="growing images"),
-        pytest.param({"num_classes": 9}, id="classes without a face"),
     ],
 )
 def test_every_part_of_the_recipe_trains(tmp_path, faces, changes):

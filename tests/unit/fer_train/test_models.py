@@ -4,7 +4,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torchvision.models.resnet import BasicBlock, ResNet
-from unit.fer_train.synthetic_faces import NARROW_CHANNELS
+from unit.fer_train.synthetic_faces import NARROW_CHANNELS, PLAIN_INPUT
 
 from fer_train.checkpoint import load_release, save_release
 from fer_train.errors import ConfigError, MissingDependencyError
@@ -127,7 +127,8 @@ def test_a_channels_last_step_reaches_every_weight_and_its_release_gives_the_sam
     F.cross_entropy(model(images), torch.arange(4)).backward()
     assert [key for key, p in model.named_parameters() if p.grad is None] == []
     torch.optim.SGD(model.parameters(), lr=0.1).step()
-    save_release(tmp_path / "m.safetensors", model, {"architecture": name, "labels": list("abcde")})
+    spec = {"architecture": name, "labels": list("abcde"), "input": PLAIN_INPUT}
+    save_release(tmp_path / "m.safetensors", model, spec)
     loaded, _ = load_release(tmp_path / "m.safetensors")
     with torch.inference_mode():
         torch.testing.assert_close(loaded(images), model.eval()(images))

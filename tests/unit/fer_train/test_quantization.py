@@ -4,6 +4,7 @@ import json
 import pytest
 import torch
 from torch import nn
+from unit.fer_train.synthetic_faces import PLAIN_INPUT
 
 from fer_train.checkpoint import load_release, read_spec_json, save_release
 from fer_train.ema import WarmAverage
@@ -144,7 +145,8 @@ def test_stripped_model_is_the_float_model_with_the_learned_weights(tmp_path, mo
     assert {type(m) for m in model.modules()} >= {QuantizedConv2d, QuantizedLinear}
     assert {type(m) for m in copied.modules()} & {QuantizedConv2d, QuantizedLinear} == set()
     assert activation_ranges(copied) == {}
-    save_release(tmp_path / "net.safetensors", copied, {"architecture": "net", "labels": list("abcdefg")})
+    spec = {"architecture": "net", "labels": list("abcdefg"), "input": PLAIN_INPUT}
+    save_release(tmp_path / "net.safetensors", copied, spec)
     released, _ = load_release(tmp_path / "net.safetensors")
     assert list(released.state_dict()) == list(float_state_dict(model))
     assert torch.equal(released(faces), copied.eval()(faces))

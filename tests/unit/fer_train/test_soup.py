@@ -3,10 +3,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-from unit.fer_train.synthetic_faces import make_faces, tiny_config
+from unit.fer_train.synthetic_faces import PLAIN_INPUT, make_faces, tiny_config
 
 from fer_train.checkpoint import save_release
 from fer_train.data import take_split
+from fer_train.data.faces import EMOTIONS
 from fer_train.ensemble import Member, load_member
 from fer_train.errors import CheckpointError, ConfigError
 from fer_train.evaluate import evaluate
@@ -94,10 +95,10 @@ def test_one_checkpoint_or_the_same_twice_is_refused(paths, tmp_path):
         load_ingredients([*paths, copy])
 
 
-@pytest.mark.parametrize("provenance", [{}, {"provenance": {"created": "today"}}, {"provenance": None}])
+@pytest.mark.parametrize("provenance", [{}, {"provenance": {"created": "today"}}])
 def test_weights_of_unknown_origin_are_refused(paths, tmp_path, provenance):
     model = load_member(paths[0], 1.0).model
-    spec = {"architecture": "net", "labels": ["a"] * 7, "input": {}, **provenance}
+    spec = {"architecture": "net", "labels": list(EMOTIONS), "input": PLAIN_INPUT, **provenance}
     save_release(tmp_path / "foreign.safetensors", model, spec)
     with pytest.raises(CheckpointError, match=r"foreign\.safetensors does not say how it was trained .* Fix: a check"):
         load_ingredients([paths[0], tmp_path / "foreign.safetensors"])
