@@ -19,6 +19,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from fer_deploy.artifacts import read_model_file
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.onnx_outline import fault_of_onnx
+from fer_deploy.engines.onnx_work import fault_of_work
 from fer_deploy.engines.onnxruntime_memory import bound_memory
 from fer_deploy.engines.threads import choose_threads
 from fer_deploy.errors import ArtifactError, ConfigError, EngineError, MissingDependencyError
@@ -50,6 +51,7 @@ class SessionRequest(NamedTuple):
         cuda_graph: capture CUDA graphs; CUDA only.
         spinning: threads wait for the next call in a loop; CPU only.
         optimized: let ONNX Runtime rewrite the graph.
+        all_known: refuse a graph whose work its shapes do not tell, see `onnx_work`.
         rewrite: applied to the file's bytes after they were judged; None: they are loaded as they are.
     """
 
@@ -58,6 +60,7 @@ class SessionRequest(NamedTuple):
     cuda_graph: bool = True
     spinning: bool = False
     optimized: bool = True
+    all_known: bool = True
     rewrite: Callable[[bytes], bytes] | None = None
 
 
@@ -74,7 +77,8 @@ def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAI
     """Judge a graph, load the bytes that were judged, and prove the provider; `fix` mends a file that is damaged.
 
     Raises:
-        ArtifactError: no ONNX model that this version reads, or one that no export writes (`onnx_outline`).
+        ArtifactError: no ONNX model that this version reads, one that no export writes (`onnx_outline`), or one that
+            asks for too much arithmetic (`onnx_work`).
         ConfigError: more threads than cores.
         EngineError: this machine or build lacks the provider, or it does not take the whole graph.
         MissingDependencyError: the plugin of the tensorrt-rtx provider is not installed.
@@ -91,6 +95,8 @@ def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAI
     if request.rewrite is not None:
         content = request.rewrite(content)
     try:
+        if (fault := fault_of_work(content, all_known=request.all_known)) is not None:
+            raise ArtifactError(f"cannot load {path}: {fault}. Fix: {fix}")
         session = _make_session(content, options, provider, provider_options)
     except ORT_ERRORS as err:
         raise _explain(err, path, provider, fix) from err
