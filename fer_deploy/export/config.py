@@ -52,7 +52,7 @@ class CalibrationConfig(Settings):
     method: Method = Field(default=Method.PERCENTILE, strict=False, description="max, percentile or entropy")
     seed: int = Field(default=0, ge=0)
     degraded_share: float = Field(
-        default=0.25, ge=0, le=1, description="of these faces that are made dim, blurred, small, turned or noisy before"
+        default=0.2, ge=0, le=1, description="of these faces that are made dim, blurred, small, turned or noisy before"
     )
 
 
