@@ -81,7 +81,7 @@ def test_key_like_no_other_lists_the_known_ones():
         ({"image_size": 15}, "image_size: Input should be greater than or equal to 16"),
         ({"dropout": 1.0}, "dropout: Input should be less than 1"),
         ({"num_classes": 1}, "num_classes: Input should be greater than or equal to 2"),
-        ({"model": "resnet"}, "model: Input should be 'net', 'senet', 'nano', 'resnet18', 'efficientnet_b0' or 'vit'"),
+        ({"model": "resnet"}, "model: Input should be 'net', 'senet', 'nano', 'resnet18', 'efficientnet_b0', "),
         ({"device": "gpu"}, "device: unknown device 'gpu': NVIDIA's GPUs are called cuda. Fix: --device cuda"),
         ({"device": "mps"}, "device: unknown device 'mps': Apple's GPU is not supported, training runs on CPUs and on"),
         ({"device": "cuda:x"}, "device: unknown device 'cuda:x'. Fix: --device auto, cpu, cuda or cuda:N"),
