@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_train.errors import ConfigError
+from fer_train.yaml_file import read_yaml
 
 _log = logging.getLogger(__name__)
 
@@ -288,14 +288,7 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
     Raises:
         ConfigError: no such file, not a mapping, an unknown key (with the nearest known one) or a bad value.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"cannot read config {path}: {err}. Shipped configs: configs/train/*.yaml") from err
-    except yaml.YAMLError as err:
-        raise ConfigError(f"{path} is not valid YAML: {err}") from err
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold key: value pairs, found {type(content).__name__}")
+    content = read_yaml(path, examples="configs/train/*.yaml")
     given = overrides or {}
     return config_from_dict({**content, **_fitted(content, given, str(path)), **given}, where=str(path))
 
