@@ -279,7 +279,10 @@ def test_greedy_soup_says_which_split_chose_and_what_was_left_out(spec, card):
         "Accuracy on PublicTest chose them, the best first, from 3 models; left out: `bad.safetensors` "
         "(SHA-256 `efefefefefef`)."
     ) in parts["Recipe"]
-    assert "PublicTest chose epochs and the models averaged and served as validation split" in parts["Measures, against FER2013's labels"]
+    assert (
+        "PublicTest chose epochs and the models averaged and served as validation split"
+        in parts["Measures, against FER2013's labels"]
+    )
 
 
 def test_use_and_licence_are_always_there_and_notes_when_given(spec, card):
@@ -324,3 +327,16 @@ def test_teachers_stand_in_the_recipe_by_name(card, spec):
     text = card(spec)
     assert "- senet.safetensors" in text
     assert "/home/someone" not in text
+
+
+def test_card_of_classes_of_the_users_own(spec, card):
+    names = [f"class_{c}" for c in range(7)]
+    parts = sections(card(spec | {"labels": names}))
+    assert "# net: emotions of faces, classes of its own" in card(spec | {"labels": names})
+    assert "Measures, against labels of the data" in parts
+
+
+def test_card_of_an_older_version_may_be_replaced(tmp_path):
+    old = "<!-- Made by fer-train release and made anew by the next one. Put your own words into --notes FILE. -->\n"
+    (tmp_path / "net.md").write_text(old)
+    check_card_path(tmp_path / "net.md", tmp_path / "net.safetensors")

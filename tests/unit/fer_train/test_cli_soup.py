@@ -63,7 +63,10 @@ def test_soup_is_measured_and_can_be_evaluated_and_released(runs, data, tmp_path
     plain = evaluate(model, take_split(faces, "PublicTest").resized(16), device=CPU)
     assert spec["metrics"]["PublicTest"]["plain"]["accuracy"] == plain.accuracy
     assert spec["metrics"]["PublicTest"]["plain"]["clean"]["num_faces"] == 20
-    assert f"{out}: mean of 3 models; PublicTest, FER2013's labels: accuracy {plain.accuracy:.2%} plain official, " in printed
+    assert (
+        f"{out}: mean of 3 models; PublicTest, FER2013's labels: accuracy {plain.accuracy:.2%} plain official, "
+        in printed
+    )
     assert "flatters" not in printed
     assert spec["provenance"]["soup"]["recalibrated_on"] == 61
     assert [row["file"] for row in spec["provenance"]["row_lists"]] == ["bad.csv"]

@@ -46,7 +46,10 @@ def test_probabilities_sum_to_one_under_every_list_of_labels():
     probs = torch.from_numpy(random_logits(8)).softmax(dim=1)
     permuted = align_probs(probs[:, :7] / probs[:, :7].sum(dim=1, keepdim=True), EMOTIONS, PERMUTED)
     np.testing.assert_allclose(permuted[:, 0] / permuted[:, 1], probs[:, 6] / probs[:, 0], rtol=1e-5)  # neutral, angry
-    fewer, more = align_probs(probs, FERPLUS_EMOTIONS, EMOTIONS), align_probs(fewer_of(probs), EMOTIONS, FERPLUS_EMOTIONS)
+    fewer, more = (
+        align_probs(probs, FERPLUS_EMOTIONS, EMOTIONS),
+        align_probs(fewer_of(probs), EMOTIONS, FERPLUS_EMOTIONS),
+    )
     assert (more[:, 7] == 0).all()
     for aligned in (permuted, fewer, more):
         np.testing.assert_allclose(aligned.sum(dim=1), 1, rtol=1e-6)
@@ -95,7 +98,9 @@ def test_lists_that_hold_each_other_are_taken(names):
 
 @pytest.mark.parametrize("names", [("happy", "bored"), ("happy",), ("class_0", "class_1"), (*EMOTIONS[:6], "calm")])
 def test_lists_that_share_too_little_are_refused(names):
-    with pytest.raises(ConfigError, match=f"it knows the labels {', '.join(names)}; angry, .* are wanted. Fix: another"):
+    with pytest.raises(
+        ConfigError, match=f"it knows the labels {', '.join(names)}; angry, .* are wanted. Fix: another"
+    ):
         require_shared(names, EMOTIONS, what="it", fix="another")
 
 
@@ -113,5 +118,7 @@ def test_init_of_another_architecture_is_named(tmp_path):
     parent = tmp_path / "net.safetensors"
     save_release(parent, build_model("net", num_classes=7), describe_model(tiny_config(), make_faces(), {}))
     for changes in ({}, {"labels": "ferplus", "num_classes": 8}):
-        with pytest.raises(ConfigError, match="is of another model than this config: net, not senet. Fix: model: net"):
+        with pytest.raises(
+            ConfigError, match=r"is of another model than this config: net, not senet\. Fix: model: net"
+        ):
             build_run(tiny_config(init=str(parent), model="senet", **changes), steps_per_epoch=4)
