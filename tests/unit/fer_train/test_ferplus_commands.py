@@ -259,8 +259,9 @@ def test_absent_split_is_named(eight, data, votes):
     assert "no split 'PrivateTest'" in result.stderr
 
 
-def test_classes_of_the_users_own_have_no_votes(tmp_path, votes, faces):
+def test_classes_of_the_users_own_have_no_votes(tmp_path):
     two = make_faces(num_classes=2, Training=96, PublicTest=42)
+    votes = write_votes(tmp_path / "fer2013new.csv", list(two.splits), make_votes(two).tolist())
     data = write_csv(tmp_path / "two.csv", two)
     path = save(tmp_path / "two.safetensors", ["class_0", "class_1"])
     printed = json.loads(evaluate(path, data, "--ferplus", votes, "--json").stdout)
@@ -270,12 +271,12 @@ def test_classes_of_the_users_own_have_no_votes(tmp_path, votes, faces):
     assert "the model knows class_0, class_1; FER+'s taggers chose among angry, disgust" in result.stderr
 
 
-def test_eight_classes_of_the_users_own_still_train(tmp_path, flags):
-    run("train", *flags(num_classes=8, labels="fer2013"))
-    spec = spec_of(tmp_path / "out" / "final.safetensors")
-    assert spec["labels"] == [f"class_{c}" for c in range(8)]
-    assert "label_set" not in spec
-    assert spec_from_json(json.dumps(spec), where="here").label_set is None
+def test_eighth_class_that_no_face_of_fer2013_has_is_refused(flags):
+    result = run("train", *flags(num_classes=8, labels="fer2013"), code=2)
+    assert "num_classes is 8, the data have 7 classes (angry, disgust, fear, happy, sad, surprise, neutral)" in (
+        result.stderr
+    )
+    assert "Fix: num_classes: 7; FER+'s labels have 8: labels: ferplus, with --ferplus" in result.stderr
 
 
 # release
