@@ -69,7 +69,7 @@ def test_declared_shapes_are_not_believed():
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array([500, 500, 8, 8]), "s"))
     model.graph.input[0].type.tensor_type.shape.dim[0].dim_value = 1
     assert fault_of_work(model.SerializeToString(), all_known=True) is None
-    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array([1_000_000, 1000, 8, 8]), "s"))
+    model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array([10_000_000, 1000, 8, 8]), "s"))
     fault = fault_of_work(model.SerializeToString(), all_known=True)
     assert "multiply-adds, most of them in its node '' (MatMul)" in fault
 
