@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from fer_deploy import __version__
-from fer_deploy.errors import FerDeployError, MissingDependencyError
+from fer_deploy.cli.standard_output import failures_as_sink_errors
+from fer_deploy.errors import FerDeployError, MissingDependencyError, SinkError
 from fer_deploy.redaction import without_passwords
 
 COMMANDS = {
@@ -44,6 +45,15 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line; help and version, too, may not reach standard output."""
+        try:
+            with failures_as_sink_errors():
+                return super().main(*args, **extra)
+        except SinkError as err:
+            click.echo(f"error: {err}", err=True)
+            sys.exit(err.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

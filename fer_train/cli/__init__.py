@@ -13,7 +13,15 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from fer_train import __version__
-from fer_train.errors import FerTrainError, MissingDependencyError, OutOfMemoryError, Terminated, is_out_of_memory
+from fer_train.cli.standard_output import failures_as_output_errors
+from fer_train.errors import (
+    FerTrainError,
+    MissingDependencyError,
+    OutOfMemoryError,
+    OutputError,
+    Terminated,
+    is_out_of_memory,
+)  # fmt: skip
 
 COMMANDS = {
     "train": "train one model, or one for each seed",
@@ -47,6 +55,15 @@ class _LazyGroup(click.Group):
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         with formatter.section("Commands"):
             formatter.write_dl(list(COMMANDS.items()))
+
+    def main(self, *args: Any, **extra: Any) -> Any:
+        """Run the command line; help and version, too, may not reach standard output."""
+        try:
+            with failures_as_output_errors():
+                return super().main(*args, **extra)
+        except OutputError as err:
+            click.echo(f"error: {err}", err=True)
+            sys.exit(err.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -104,9 +104,7 @@ def lying_header(shape):
     return damage
 
 
-@pytest.mark.parametrize(
-    "shape", ["(10**12, 48, 48)", "(999999999, 48, 48)", "(2, 48, 48)", "(1, 1, 1)", "(-1, 48, 48)"]
-)
+@pytest.mark.parametrize("shape", ["(999999999999, 48, 48)", "(2, 48, 48)", "(1, 1, 1)", "(-1, 48, 48)"])
 def test_cache_that_lies_about_its_size_is_ignored(source, cache, parse, caplog, shape, monkeypatch):
     read_through_cache(source, parse)
     cache.write_bytes(lying_header(shape)(cache.read_bytes()))
