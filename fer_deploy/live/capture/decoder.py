@@ -90,7 +90,8 @@ class VideoDecoder:
         if self._is_strict:
             self._codec.options = {"err_detect": "explode"}
         self._reformatter = VideoReformatter()
-        self._announced_shape = self._codec.sample_aspect_ratio
+        self._first_shape: Fraction | None = None
+        self._has_shape = False
         self.num_corrupt = self.num_hidden = 0
         self.fps = _plausible_fps(self._stream)
         self._timestamps = Timestamps(round(1 / (self.fps * self._stream.time_base)) if self._stream.time_base else 1)
@@ -182,8 +183,11 @@ class VideoDecoder:
 
     def _square_size(self, picture: VideoFrame) -> tuple[int, int]:
         """Return width and height, before it is turned, that make its pixels square: as players do, by the width."""
-        now = self._codec.sample_aspect_ratio  # changes with the size; at first the container knows better
-        ratio = self._stream.sample_aspect_ratio if now == self._announced_shape else now
+        now = self._codec.sample_aspect_ratio
+        if not self._has_shape:
+            self._first_shape, self._has_shape = now, True
+        # The container knows better than the codec, until the codec says that something has changed.
+        ratio = (self._stream.sample_aspect_ratio or now) if now == self._first_shape else now
         if not ratio or not NARROWEST <= ratio <= WIDEST or abs(ratio - 1) < NEARLY_SQUARE:
             return picture.width, picture.height
         return max(1, round(picture.width * ratio)), picture.height
