@@ -1,7 +1,6 @@
 """The rows of the table "media" about films, each with its right value. Where ffmpeg is at hand it is the judge."""
 
 import os
-import struct
 from pathlib import Path
 
 import av
@@ -20,6 +19,7 @@ from cases.media_files import (
     read,
     scenes,
     set_matrix,
+    set_pixel_shape,
     shorten_edit_list,
     shown_by_ffmpeg,
     stored,
@@ -242,12 +242,8 @@ class TestShape:
 
     @pytest.mark.parametrize("ratio", ["16/9", "1/1"])
     def test_the_container_knows_better_than_the_codec(self, tmp_path, ratio):
-        """As `ffmpeg -aspect 4:3 -c copy` writes it."""
         path = write_film(tmp_path / "a.mp4", scenes(3, (180, 180)), options={"x264-params": f"sar={ratio}"})
-        content = path.read_bytes()
-        place = content.index(b"pasp") + 4
-        path.write_bytes(content[:place] + struct.pack(">II", 4, 3) + content[place + 8 :])
-        assert {pixels.shape for pixels in frames_of_file(path)} == {(180, 240, 3)}
+        assert {pixels.shape for pixels in frames_of_file(set_pixel_shape(path, 4, 3))} == {(180, 240, 3)}
 
     def test_as_it_was_before_it_was_squeezed(self, tmp_path):
         path = write_film(tmp_path / "a.mp4", scenes(3, (180, 180)), options={"x264-params": "sar=16/9"})
