@@ -180,6 +180,13 @@ class TestTimes:
         assert times_of(frames) == pytest.approx([tick / RATE for tick in ticks], abs=2e-3)
         assert (source.num_frames, source.health.num_missing, source.health.last_error) == (40, 0, "")
 
+    @pytest.mark.parametrize(("codec", "muxer"), [("libx264", "h264"), ("libx265", "hevc")])
+    def test_bare_streams_have_the_rate_of_their_codec(self, tmp_path, codec, muxer):
+        options = {} if codec == "libx264" else {"x265-params": "log-level=none"}
+        source, frames = read(write_film(tmp_path / f"a.{muxer}", SCENES, codec, muxer=muxer, options=options))
+        assert source.fps == RATE
+        assert times_of(frames) == every(1 / RATE, NUM)
+
     def test_uneven_rate(self, tmp_path):
         ticks = [0, 1, 2, 7, 8, 20, 21, 22, 23, 40, 41, 60]
         _, frames = read(write_film(tmp_path / "a.mkv", SCENES, times=ticks))

@@ -27,6 +27,8 @@ NEARLY_SQUARE: Final = 0.01
 """A difference that nobody sees, and that would cost a scaled copy of every frame."""
 _PLAYLISTS: Final = frozenset({"hls", "dash"})
 """The size of these is the playlist's; one that has an end has a duration."""
+_NO_TIMES: Final = 0x80
+"""FFmpeg's mark of formats without timestamps (AVFMT_NOTIMESTAMPS)."""
 _CAMERAS: Final = frozenset({"mpjpeg", "mjpeg"})
 """JPEG after JPEG: no duration, and cameras announce sizes that they make up, for clients that insist on one."""
 MAX_BAD_READS: Final = 64
@@ -93,7 +95,7 @@ class VideoDecoder:
         self._first_shape: Fraction | None = None
         self._has_shape = False
         self.num_corrupt = self.num_hidden = 0
-        self.fps = _plausible_fps(self._stream)
+        self.fps = _plausible_fps(self._container, self._stream)
         self._timestamps = Timestamps(round(1 / (self.fps * self._stream.time_base)) if self._stream.time_base else 1)
         self._tell_length()
         self.notes = tuple(filter(None, (say_choice(self._container, self._stream), self._say_brightness())))
@@ -204,8 +206,11 @@ def _pixels_of_plane(picture: VideoFrame, num_channels: int) -> NDArray[np.uint8
     return rows[:, : num_channels * plane.width].reshape(plane.height, plane.width, num_channels)
 
 
-def _plausible_fps(stream: VideoStream) -> float:
-    for rate in (stream.average_rate, stream.guessed_rate):
+def _plausible_fps(container: InputContainer, stream: VideoStream) -> float:
+    rates = [stream.average_rate, stream.guessed_rate]
+    if container.format.flags & _NO_TIMES:  # a bare stream: FFmpeg assumes 25, where the codec may know
+        rates.insert(0, stream.codec_context.framerate)
+    for rate in rates:
         if rate is not None and 1 <= rate <= 240:
             return float(rate)
     return ASSUMED_FPS
