@@ -1,8 +1,12 @@
 """Data-parallel training under torchrun: who am I, my share of a batch, sums over all, one batch norm for all.
 
 Every process holds the whole data set (66 MB) and draws the same chances; only the network's work is shared out.
-With gloo on the CPU or NCCL on GPUs, n processes give the weights that one would give with the same batch size
-(up to rounding; dropout masks are drawn by each process on its own).
+With gloo on the CPU or NCCL on GPUs, n processes give the weights that one would give with the same batch size, up to
+rounding, where the network itself draws nothing: with dropout 0.
+
+With dropout (and the stochastic depth of EfficientNet) each process draws masks of its own, from a seed that depends on
+run, epoch and rank. Then no two processes drop the same features; the same number of processes gives the same weights
+again, also after a resume; another number of processes gives other weights, of the same distribution.
 """
 
 import os
@@ -23,6 +27,9 @@ from fer_train.errors import ConfigError
 
 _RESTARTS = "TORCHELASTIC_RESTART_COUNT"
 """What torchrun calls the number of times that it has started its processes anew."""
+
+_SEED_STEP = 2_654_435_761
+"""Between the seeds of processes; PyTorch's generator on the CPU uses the lower 32 bits of a seed alone."""
 
 
 @dataclass(frozen=True)
@@ -50,6 +57,10 @@ class World:
             )
         part = batch_size // self.size
         return slice(self.rank * part, (self.rank + 1) * part)
+
+    def own_seed(self, seed: int) -> int:
+        """Return a seed for what each process draws by itself; that of the first process is `seed`."""
+        return seed + self.rank * _SEED_STEP
 
     def sum(self, value: Tensor) -> Tensor:
         """Return the sum over all processes."""

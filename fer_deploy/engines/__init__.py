@@ -44,6 +44,10 @@ def open_engine(
         MissingDependencyError: the backend's package is not installed.
         EngineError: the device is not there, the runtime fell back to another one, or a plan does not fit this machine.
     """
+    permissions = {"trust_plan": trust_plan, "allow_host_code": allow_host_code}
+    given = [f"--{name.replace('_', '-')}" for name, is_given in permissions.items() if is_given]
+    if given and path.suffix not in PLAN_SUFFIXES:
+        raise ConfigError(f"{' and '.join(given)} is about TensorRT plans, {path} is none. Fix: leave it out")
     require_file(path, fix=fix_for_missing(path))
     require_own_file(path)
     if path.suffix not in _BACKENDS:
@@ -51,10 +55,6 @@ def open_engine(
             f"cannot open {path}: no engine for the suffix {path.suffix or '(none)'!r}; known: {', '.join(_BACKENDS)}. "
             f"Fix: rename {path.name} if it is one of these; else export the checkpoint that it came from"
         )
-    permissions = {"trust_plan": trust_plan, "allow_host_code": allow_host_code}
-    given = [f"--{name.replace('_', '-')}" for name, is_given in permissions.items() if is_given]
-    if given and path.suffix not in PLAN_SUFFIXES:
-        raise ConfigError(f"{' and '.join(given)} is about TensorRT plans, {path} is none. Fix: leave it out")
     target, extra = _BACKENDS[path.suffix]
     backend = _load(target, extra, what=f"open {path}")
     options = permissions if path.suffix in PLAN_SUFFIXES else {"threads": threads}

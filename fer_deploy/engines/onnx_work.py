@@ -159,12 +159,22 @@ def _sizes(shape: Any) -> tuple[int | None, ...] | None:
 
 def _described(node: Any, shapes: Mapping[str, tuple[int | None, ...] | None]) -> _Node | str:
     """Return the node with its shapes, or in words which shape is not known."""
-    inputs, outputs = ([shapes.get(name) if name else () for name in names] for names in (node.input, node.output))
-    for what, found in (("an input", inputs), ("an output", outputs)):
-        if any(shape is None or None in shape for shape in found):
-            return f"the shape of {what}"
-    attributes = {attribute.name: tuple(attribute.ints) for attribute in node.attribute}
-    return _Node(inputs, outputs, attributes)
+    inputs = [_known(shapes.get(name)) if name else () for name in node.input]
+    outputs = [_known(shapes.get(name)) if name else () for name in node.output]
+    known_inputs = [shape for shape in inputs if shape is not None]
+    known_outputs = [shape for shape in outputs if shape is not None]
+    if len(known_inputs) < len(inputs):
+        return "the shape of an input"
+    if len(known_outputs) < len(outputs):
+        return "the shape of an output"
+    return _Node(known_inputs, known_outputs, {attribute.name: tuple(attribute.ints) for attribute in node.attribute})
+
+
+def _known(shape: tuple[int | None, ...] | None) -> Shape | None:
+    if shape is None:
+        return None
+    sizes = tuple(size for size in shape if size is not None)
+    return sizes if len(sizes) == len(shape) else None
 
 
 def _work_of(operator: str, node: _Node) -> int | None:

@@ -25,7 +25,7 @@ ROWS = {  # frames, faces at least, seconds to the last frame, size
     "dropped.avi": (36, 66, 55 / 12, (480, 270)),
     "wide-pixels.mp4": (12, 23, 11 / 12, (480, 270)),
     "hdr.mp4": (12, 20, 11 / 12, (480, 270)),  # tone-mapped by ffmpeg it has 20, too: the encoder took the others
-    "shrinks.h264": (40, 76, 39 / 25, (1280, 720)),
+    "shrinks.h264": (40, 76, 39 / 12, (1280, 720)),
     "2026-11-28T12:30:05.mp4": (12, 23, 11 / 12, (480, 270)),
 }
 

@@ -4,6 +4,7 @@ PyTorch is imported once and the processes are forked, with the environment that
 as JSON what each group of processes ended with.
 """
 
+import contextlib
 import json
 import os
 import signal
@@ -82,6 +83,34 @@ def fit_all(out: Path) -> None:
             fer_train.loop.fit(tiny_config(**changes), make_faces(), out / name, world=world)
 
 
+def fit_with_dropout(out: Path) -> None:
+    """Train twice, and once more with a stop after the first epoch; keep the masks of every step."""
+    masks: list[torch.Tensor] = []
+    step = fer_train.loop.train_step
+
+    def watched_step(run: fer_train.loop.Run, batch: fer_train.loop.Batch) -> tuple[torch.Tensor, torch.Tensor]:
+        dropout = run.model.get_submodule("dropout")
+        hook = dropout.register_forward_hook(lambda _, given, kept: masks.append((kept == 0) & (given[0] != 0)))
+        try:
+            return step(run, batch)
+        finally:
+            hook.remove()
+
+    def stop(_: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    fer_train.loop.train_step = watched_step
+    config, faces = tiny_config(dropout=0.5, num_epochs=2), make_faces()
+    with torchrun_world(CPU) as world:
+        for name in ("once", "again"):
+            fer_train.loop.fit(config, faces, out / name, world=world)
+        with contextlib.suppress(KeyboardInterrupt):
+            fer_train.loop.fit(config, faces, out / "resumed", world=world, on_epoch=stop)
+        torch.distributed.barrier()  # the first process has written by then
+        fer_train.loop.fit(config, faces, out / "resumed", world=world, resume=True)
+        torch.save(masks, out.with_name(f"masks.{world.rank}"))
+
+
 def fail_on_the_second(out: Path) -> None:
     step = fer_train.loop.train_step
 
@@ -105,6 +134,7 @@ def main(out: Path, data: str, config: str) -> None:
     common = ["train", "--config", config, "--data", data, "--no-tensorboard"]
     ended = {
         "cases": in_two_processes(lambda: fit_all(out / "shared"), out / "cases"),
+        "dropout": in_two_processes(lambda: fit_with_dropout(out / "dropout"), out / "dropout-log"),
         "failing": in_two_processes(lambda: fail_on_the_second(out / "failing"), out / "failing-log"),
         "seeds": in_two_processes(
             lambda: cli([*common, "--out", str(out / "seeds"), "--seeds", "0,1"]), out / "seeds-log"

@@ -1,4 +1,4 @@
-"""The runs whose weights two processes and one must agree on; dropout masks are each process's own, so there are none.
+"""The runs whose weights two processes and one must agree on: without dropout, whose masks are each process's own.
 
 What rounds differently grows with each step, in SENet faster: it runs fewer of them, at a lower rate.
 """

@@ -313,3 +313,28 @@ def test_fewer_epochs_than_the_config_has_room_for(settings, message):
     with pytest.raises(ConfigError) as caught:
         config_from_dict(settings | {"num_epochs": 1}, where="net.yaml")
     assert str(caught.value) == message
+
+
+def test_labels_of_ferplus_have_eight_classes_and_no_share():
+    fault = "labels: ferplus has 8 classes, num_classes is 7. Fix: num_classes: 8"
+    assert fault in error_of(labels="ferplus")
+    assert fault in error_of(labels="ferplus", num_classes=7)
+    assert "labels: ferplus learns from the votes alone; ferplus_share blends them into FER2013's labels" in error_of(
+        labels="ferplus", num_classes=8, ferplus_share=0.5
+    )
+    assert "labels: Input should be 'fer2013' or 'ferplus' (got 'affectnet')" in error_of(labels="affectnet")
+
+
+@pytest.mark.parametrize(
+    ("changes", "needed"),
+    [
+        ({}, False),
+        ({"ferplus_share": 0.5}, True),
+        ({"labels": "ferplus", "num_classes": 8}, True),
+        ({"labels": "ferplus", "num_classes": 8, "distillation": {"teachers": ["a.json"], "weight": 0.9}}, True),
+        ({"labels": "ferplus", "num_classes": 8, "distillation": {"teachers": ["a.json"], "weight": 1}}, False),
+        ({"ferplus_share": 0.5, "distillation": {"teachers": ["a.json"], "weight": 1}}, True),
+    ],
+)
+def test_what_is_learned_from_decides_whether_votes_are_needed(changes, needed):
+    assert config_from_dict(changes, where="here").needs_votes is needed

@@ -8,7 +8,7 @@ import pytest
 import torch
 import yaml
 from unit.fer_train.parallel_cases import CASES
-from unit.fer_train.synthetic_faces import make_faces, tiny_config, write_csv
+from unit.fer_train.synthetic_faces import NARROW_CHANNELS, make_faces, tiny_config, write_csv
 
 from fer_train.checkpoint import load_state
 from fer_train.distributed import ALONE, World, is_first_process, local_device, torchrun_world, was_restarted
@@ -52,6 +52,34 @@ def test_two_processes_give_the_weights_of_one(ended, case):
     for row, same in zip(alone["history"], shared["history"], strict=True):
         assert row["train_loss"] == pytest.approx(same["train_loss"], abs=ROUNDING)
         assert row["train_accuracy"] == same["train_accuracy"]
+
+
+def test_with_dropout_the_same_number_of_processes_gives_the_same_weights_again_and_after_a_resume(ended):
+    folder, groups = ended
+    assert groups["dropout"]["codes"] == [0, 0], groups["dropout"]["printed"]
+    once, again, resumed = (
+        load_state(folder / "dropout" / name / "last.pt")["model"] for name in ("once", "again", "resumed")
+    )
+    assert all(torch.equal(value, again[name]) for name, value in once.items())
+    assert all(torch.equal(value, resumed[name]) for name, value in once.items())
+
+
+def test_no_two_processes_drop_the_same_features(ended):
+    first, second = (torch.load(ended[0] / f"masks.{rank}") for rank in range(2))
+    steps = len(first) // 3  # of one run
+    assert steps == 2 * (64 // 16)
+    for mine, other in zip(first, second, strict=True):
+        assert mine.shape == other.shape == (8, NARROW_CHANNELS[-1])
+        assert not torch.equal(mine, other)
+    assert not torch.equal(first[0], first[1])
+    for masks in (first, second):
+        assert all(torch.equal(one, same) for one, same in zip(masks[:steps], masks[steps : 2 * steps], strict=True))
+
+
+def test_seed_of_the_first_process_is_that_of_a_single_one():
+    seeds = [World(rank, 64).own_seed(5_000_020) for rank in range(64)]
+    assert seeds[0] == ALONE.own_seed(5_000_020) == 5_000_020
+    assert len({seed % 2**32 for seed in seeds}) == 64
 
 
 def test_only_the_first_process_prints_and_writes(ended):

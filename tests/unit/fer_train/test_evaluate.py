@@ -25,7 +25,8 @@ class BrighterLeft(nn.Module):
         self.scale = nn.Parameter(torch.tensor(0.1))
 
     def forward(self, x):
-        return torch.stack([x[..., :24].mean((1, 2, 3)), x[..., 24:].mean((1, 2, 3))], dim=1) * self.scale
+        left, right = x.chunk(2, dim=3)
+        return torch.stack([left.mean((1, 2, 3)), right.mean((1, 2, 3))], dim=1) * self.scale
 
 
 @pytest.fixture

@@ -259,8 +259,9 @@ def test_absent_split_is_named(eight, data, votes):
     assert "no split 'PrivateTest'" in result.stderr
 
 
-def test_classes_of_the_users_own_have_no_votes(tmp_path, votes, faces):
+def test_classes_of_the_users_own_have_no_votes(tmp_path):
     two = make_faces(num_classes=2, Training=96, PublicTest=42)
+    votes = write_votes(tmp_path / "fer2013new.csv", list(two.splits), make_votes(two).tolist())
     data = write_csv(tmp_path / "two.csv", two)
     path = save(tmp_path / "two.safetensors", ["class_0", "class_1"])
     printed = json.loads(evaluate(path, data, "--ferplus", votes, "--json").stdout)
@@ -270,12 +271,12 @@ def test_classes_of_the_users_own_have_no_votes(tmp_path, votes, faces):
     assert "the model knows class_0, class_1; FER+'s taggers chose among angry, disgust" in result.stderr
 
 
-def test_eight_classes_of_the_users_own_still_train(tmp_path, flags):
-    run("train", *flags(num_classes=8, labels="fer2013"))
-    spec = spec_of(tmp_path / "out" / "final.safetensors")
-    assert spec["labels"] == [f"class_{c}" for c in range(8)]
-    assert "label_set" not in spec
-    assert spec_from_json(json.dumps(spec), where="here").label_set is None
+def test_eighth_class_that_no_face_of_fer2013_has_is_refused(flags):
+    result = run("train", *flags(num_classes=8, labels="fer2013"), code=2)
+    assert "num_classes is 8, the data have 7 classes (angry, disgust, fear, happy, sad, surprise, neutral)" in (
+        result.stderr
+    )
+    assert "Fix: num_classes: 7; FER+'s labels have 8: labels: ferplus, with --ferplus" in result.stderr
 
 
 # release
@@ -323,15 +324,15 @@ def test_measures_of_a_release_are_of_the_scaled_logits(tmp_path, eight, data, v
 
 def test_release_of_a_model_that_lacks_a_label_of_the_data(tmp_path, data):
     path = save(tmp_path / "three.safetensors", ["class_0", "class_1", "class_2"])
-    result = run("release", "--checkpoint", path, "--data", data, "--out", tmp_path / "o.safetensors", "--device", "cpu",
-                 code=4)  # fmt: skip
+    out = tmp_path / "o.safetensors"
+    result = run("release", "--checkpoint", path, "--data", data, "--out", out, "--device", "cpu", code=4)
     assert "PublicTest holds label 6, the model knows 3 classes" in result.stderr
 
 
 def test_release_with_votes_that_name_nothing(tmp_path, eight, data, faces):
     nothing = write_votes(tmp_path / "none.csv", list(faces.splits), [[0] * 10] * len(faces))
-    result = run("release", "--checkpoint", eight, "--data", data, "--out", tmp_path / "o.safetensors", "--device", "cpu",
-                 "--ferplus", nothing, code=4)  # fmt: skip
+    words = ("release", "--checkpoint", eight, "--data", data, "--out", tmp_path / "o.safetensors", "--device", "cpu")
+    result = run(*words, "--ferplus", nothing, code=4)
     assert "FER+'s votes name no emotion for any face of PublicTest" in result.stderr
 
 
