@@ -28,6 +28,7 @@ from fer_deploy.export.triton_model import TritonSettings
 from fer_deploy.export.variants import Artifact, Variant, artifact_of
 from fer_deploy.export.verify import Comparison, Reference, breaches_of, compare
 from fer_deploy.flavors import Flavor
+from fer_deploy.portable_paths import without_folders_in_text
 from fer_deploy.spec import ModelSpec
 
 Tell = Callable[[str], None]
@@ -204,7 +205,7 @@ class _Run:
 
     def _write_failed(self, failure: str, plans: tuple[BuiltPlan, ...]) -> str:
         """Write `report-failed.*` and return where it is, in words; a full disk must not hide the failure."""
-        report = Report(self._report(plans).content | {"failure": failure})
+        report = Report(self._report(plans).content | {"failure": without_folders_in_text(failure)})
         files = report_files(report, FAILED_REPORT)
         try:
             write_together({self.config.out / name: content for name, content in files.items()})
