@@ -61,7 +61,7 @@ def _page(template: str, **content: Any) -> str:
     pages.filters["clock"] = clock_text
     pages.filters["lasting"] = lasting_text
     pages.filters["percent"] = lambda share: "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
-    pages.filters["portable"] = without_folders_in_text
+    pages.filters["portable"] = lambda failure: without_folders_in_text(str(failure))
     pages.filters["counted"] = count_text
     pages.filters["count"] = lambda number: f"{number:,}"
     return pages.get_template(template).render(**content)

@@ -112,7 +112,8 @@ class Summary(_Frozen):
         return cls(
             video=subject.video.name, engine=subject.engine, detector=subject.detector, labels=subject.labels,
             duration_s=round(end.end_s + frame_s, 4), fps=end.fps,
-            picture_size=end.picture_size, num_size_changes=end.num_size_changes, trouble=without_folders_in_text(end.trouble),
+            picture_size=end.picture_size, num_size_changes=end.num_size_changes,
+            trouble=without_folders_in_text(end.trouble),
             accounting=end.accounting,
             people=tuple(person for person in people if person.visible_s >= PASSER_BY_S),
             passers_by=PassersBy(num_tracks=len(brief), num_faces=sum(person.num_faces for person in brief)),
