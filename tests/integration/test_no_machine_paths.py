@@ -122,7 +122,8 @@ def test_names_and_digests_are_left(written):
 
 
 def test_the_page_of_failures_names_files_only(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
     broken = tmp_path / "home-of-bob" / "broken.mp4"
     broken.parent.mkdir()
     broken.write_bytes(b"no video")
