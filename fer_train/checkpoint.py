@@ -105,7 +105,8 @@ def save_release(path: Path, model: nn.Module, spec: dict[str, Any], dtype: torc
 
     The provenance, also that of older releases which it quotes, holds file names instead of paths.
     """
-    spec = spec | {"provenance": without_folders(spec.get("provenance", {}))}
+    if "provenance" in spec:
+        spec = spec | {"provenance": without_folders(spec["provenance"])}
     tensors = {
         name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
         for name, value in model.state_dict().items()
