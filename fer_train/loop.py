@@ -188,7 +188,8 @@ def _memory_errors(config: TrainConfig) -> Iterator[None]:
 
 def _train_one_epoch(run: Run, batches: EpochBatches, on_step: OnStep) -> dict[str, Any]:
     """Run one epoch and return its row of the history, without the validation part."""
-    torch.manual_seed(run.world.own_seed(epoch_seed(run.config.seed, run.epoch)))  # dropout; a resumed epoch is the same
+    # Dropout: masks are each process's own, and a resumed epoch draws the same ones.
+    torch.manual_seed(run.world.own_seed(epoch_seed(run.config.seed, run.epoch)))
     run.model.train()
     loss_sum = torch.zeros((), device=run.device)
     num_correct = torch.zeros((), dtype=torch.int64, device=run.device)
