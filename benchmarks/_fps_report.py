@@ -9,6 +9,12 @@ CAMERA = "live loop at 30 frames/s, as a camera"
 WATCHED = f"{CAMERA}, recorded and watched"
 
 
+STAGES = (
+    "Stages: each frame's own time, of the frames that pass the stage (detect: those that the detector looks at). "
+    "Frames that are classified in one call share its time by their faces; frames that wait together wait in full."
+)
+
+
 def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
     """Return the report: a table a clip, then the stages of the live loop."""
     lines = [
@@ -36,7 +42,7 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
             "| k | of the slowest stage | of the cores |", "|---|---|---|---|---|---|---|---|---|---|---|---|",
         ]  # fmt: skip
         lines += [_row(row) for row in result["rows"]]
-        lines += ["", "| stage of the live loop | p50, ms | p95, ms | busy, threads |", "|---|---|---|---|"]
+        lines += ["", STAGES, "", "| stage of the live loop | p50, ms | p95, ms | busy, threads |", "|---|---|---|---|"]
         lines += _stage_rows(result["rows"])
         lines.append("")
     lines.append("On a CPU that other work shares, only ratios within the run mean something.")

@@ -12,6 +12,7 @@ from pydantic import Field, ValidationError, model_validator
 from fer_train.checkpoint import read_spec_json
 from fer_train.config import Strict, config_from_dict, load_config
 from fer_train.errors import ConfigError
+from fer_train.yaml_file import read_yaml
 
 
 class Entry(Strict):
@@ -96,12 +97,10 @@ def read_plan(path: Path) -> Plan:
         ConfigError: not YAML, an unknown key or a bad value.
     """
     try:
-        return Plan.model_validate(yaml.safe_load(path.read_text()))
+        return Plan.model_validate(read_yaml(path, examples="configs/sweep/*.yaml"))
     except ValidationError as err:
         wrong = "\n".join(f"  {'.'.join(map(str, d['loc'])) or 'plan'}: {d['msg']}" for d in err.errors())
         raise ConfigError(f"cannot use the plan {path}:\n{wrong}\nFix: keys as in configs/sweep/gpu.yaml") from err
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as err:
-        raise ConfigError(f"cannot read the plan {path}: {err}. Fix: a YAML file as configs/sweep/gpu.yaml") from err
 
 
 def write_trials(entries: tuple[Entry, ...], out: Path, *, teacher: Path | None = None) -> list[Trial]:

@@ -106,10 +106,10 @@ def label_changes(clips: list[Clip], emotions: list[list[list[Emotion]]], config
     return 60 * changes / seconds
 
 
-def delay_s(config: PeopleConfig, fps: float = 30.0) -> float:
-    """Return how long after a face turns from 70 % of one label to 70 % of another the shown label follows."""
+def delay_s(config: PeopleConfig, prob: float = 0.7, fps: float = 30.0) -> float:
+    """Return how long what is shown needs to follow a face that turns from so much of one label to that of another."""
     people, face = People(config, ("a", "b")), (TrackedFace(1, Detection(Box(0, 0, 9, 9))),)
-    before, after = Emotion("a", 0.7, {"a": 0.7, "b": 0.3}), Emotion("b", 0.7, {"a": 0.3, "b": 0.7})
+    before, after = Emotion("a", prob, {"a": prob, "b": 1 - prob}), Emotion("b", prob, {"a": 1 - prob, "b": prob})
     turn = round(10 * fps)
     for index in range(10 * turn):
         (result,) = people.smooth(face, [before if index < turn else after], index / fps)
@@ -137,7 +137,7 @@ def threshold_table(clips: list[Clip], engine: Engine) -> list[dict[str, float]]
         for sure_lead in (0.0, 0.05, 0.1, 0.15, 0.2):
             config = PeopleConfig(unsure_below=unsure_below, sure_lead=sure_lead)
             about = {"unsure_below": unsure_below, "sure_lead": sure_lead}
-            rows.append(about | _shown(clips, clean, noisy, config))
+            rows.append(about | _shown(clips, clean, noisy, config) | {"delay_s": delay_s(config, prob=0.9)})
     return rows
 
 

@@ -5,11 +5,11 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
-import yaml
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_deploy.errors import ConfigError
 from fer_deploy.redaction import without_password, without_passwords
+from fer_deploy.yaml_file import read_yaml
 
 CONFIG_FILE: Final = "config_file"
 """Key in the context of validation: the YAML file or None, which no run may overwrite."""
@@ -18,7 +18,7 @@ CONFIG_FILE: Final = "config_file"
 class Settings(BaseModel):
     """Frozen, and unknown keys are errors."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
 
 S = TypeVar("S", bound=Settings)
@@ -35,7 +35,7 @@ def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any]
     Raises:
         ConfigError: unreadable file, unknown key (with the nearest known one) or bad value.
     """
-    values = {} if path is None else _read_yaml(path)
+    values = {} if path is None else read_yaml(path, examples="configs/*.yaml")
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return kind.model_validate(_overlaid(values, given), context={CONFIG_FILE: path})
@@ -54,18 +54,6 @@ def _overlaid(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
         both_groups = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
         merged[name] = _overlaid(merged[name], value) if both_groups else value
     return merged
-
-
-def _read_yaml(path: Path) -> dict[str, Any]:
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"cannot read config {path}: {err}. Shipped configs: configs/*.yaml") from err
-    except yaml.YAMLError as err:
-        raise ConfigError(without_passwords(f"{path} is not valid YAML: {err}")) from err
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold key: value pairs, found {type(content).__name__}")
-    return content
 
 
 def _describe(detail: Any, kind: type[Settings], where: str) -> str:

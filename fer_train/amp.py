@@ -89,7 +89,7 @@ def _step_seconds(network: nn.Module, images: Tensor, dtype: torch.dtype) -> flo
     started = time.process_time()
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         loss = network(images).float().square().mean()
-    loss.backward()  # type: ignore[no-untyped-call]
+    loss.backward()
     return time.process_time() - started
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from fer_train.errors import ConfigError
+from fer_train.yaml_file import read_yaml
 
 _log = logging.getLogger(__name__)
 
@@ -132,10 +132,12 @@ class SizePhase(Strict):
 class TrainConfig(Strict):
     """One training run. YAML keys are these names."""
 
-    model: Literal["net", "senet", "nano", "resnet18", "efficientnet_b0", "vit"] = "net"
+    model: Literal["net", "senet", "nano", "resnet18", "efficientnet_b0", "efficientnet_lite0", "vit"] = "net"
     init: str | None = Field(default=None, description="release (.safetensors) to start from; none: random weights")
     pretrained: str | None = Field(
-        default=None, description="state dict of the torchvision model of that name, from your disk, to start from"
+        default=None,
+        description="state dict of the torchvision model of that name, from your disk, to start from; imagenet for "
+        "efficientnet_lite0: the weights of the extra `pretrained`",
     )
     labels: Literal["fer2013", "ferplus"] = Field(
         default="fer2013",
@@ -264,9 +266,7 @@ def device_fault(name: str) -> str:
             "GPUs. Fix: --device cpu, or device: cpu in the config"
         )
     if kind in ("gpu", "nvidia"):
-        return (
-            f"unknown device {name!r}: NVIDIA's GPUs are called cuda. Fix: --device cuda, or cuda:N for one"
-        )
+        return f"unknown device {name!r}: NVIDIA's GPUs are called cuda. Fix: --device cuda, or cuda:N for one"
     return f"unknown device {name!r}. Fix: --device auto, cpu, cuda or cuda:N"
 
 
@@ -286,14 +286,7 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
     Raises:
         ConfigError: no such file, not a mapping, an unknown key (with the nearest known one) or a bad value.
     """
-    try:
-        content = yaml.safe_load(path.read_text())
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"cannot read config {path}: {err}. Shipped configs: configs/train/*.yaml") from err
-    except yaml.YAMLError as err:
-        raise ConfigError(f"{path} is not valid YAML: {err}") from err
-    if not isinstance(content, dict):
-        raise ConfigError(f"{path} must hold key: value pairs, found {type(content).__name__}")
+    content = read_yaml(path, examples="configs/train/*.yaml")
     given = overrides or {}
     return config_from_dict({**content, **_fitted(content, given, str(path)), **given}, where=str(path))
 

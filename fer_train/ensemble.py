@@ -82,8 +82,8 @@ class Ensemble:
                 )
             if own_label_set(member.spec) != own_label_set(first.spec):
                 raise ConfigError(
-                    f"{member.path} answers as {LABELS_IN_WORDS[own_label_set(member.spec)]} do, {first.path} as "
-                    f"{LABELS_IN_WORDS[own_label_set(first.spec)]} do. Fix: leave one of the two out"
+                    f"{member.path} answers with {LABELS_IN_WORDS[own_label_set(member.spec)]}, {first.path} with "
+                    f"{LABELS_IN_WORDS[own_label_set(first.spec)]}. Fix: leave one of the two out"
                 )
             if member.sha256 in seen:
                 raise ConfigError(f"{member.path} and {seen[member.sha256]} are the same model. Fix: name it once")

@@ -6,6 +6,7 @@ FerTrainError                 1
 │   └── SplitAbsentError      4   the data set is fine but lacks the split asked for
 ├── CheckpointError           4   a checkpoint that is truncated, foreign or from another run
 ├── MissingDependencyError    3   a package of an extra is not installed
+├── OutputError               8   standard output cannot be written
 ├── DivergenceError           9   the loss became NaN or infinite
 └── OutOfMemoryError         10   the device or the machine has too little memory
 
@@ -39,6 +40,12 @@ class CheckpointError(FerTrainError):
     """A checkpoint cannot be read, or belongs to another model or run."""
 
     exit_code = 4
+
+
+class OutputError(FerTrainError):
+    """Standard output cannot be written; files that were finished are on disk."""
+
+    exit_code = 8
 
 
 class DivergenceError(FerTrainError):

@@ -188,7 +188,7 @@ def _memory_errors(config: TrainConfig) -> Iterator[None]:
 
 def _train_one_epoch(run: Run, batches: EpochBatches, on_step: OnStep) -> dict[str, Any]:
     """Run one epoch and return its row of the history, without the validation part."""
-    # Dropout: masks are each process's own, and a resumed epoch draws the same ones.
+    # Of dropout: a resumed epoch draws the same masks, another process other ones.
     torch.manual_seed(run.world.own_seed(epoch_seed(run.config.seed, run.epoch)))
     run.model.train()
     loss_sum = torch.zeros((), device=run.device)

@@ -10,12 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax
+from sklearn.isotonic import IsotonicRegression
 
 from fer_train.calibration import NUM_BINS
 
 _BOUNDS = (0.05, 20.0)
-_WINDOW_SHARE = 0.05
-"""Of the faces: the window in which accuracy is averaged along confidence."""
 _EVEN_ODDS = 0.5
 
 
@@ -95,14 +94,11 @@ def _confidence_and_right(
 def _even_odds(logits: NDArray[np.floating], targets: NDArray[np.floating]) -> float:
     """Return the confidence below which the chosen class is the target's first choice in fewer than half of the faces.
 
-    Measured: faces are sorted by confidence, and accuracy is averaged in a sliding window of 5 % of them.
+    Accuracy as a function of confidence is an isotonic regression: it never falls as confidence grows, so that a few
+    confident mistakes do not move the limit.
     """
     confidence, _ = _confidence_and_right(logits, targets)
-    right = logits.argmax(axis=1) == targets.argmax(axis=1)
-    order = np.argsort(confidence)
-    width = max(int(_WINDOW_SHARE * len(order)), 1)
-    kernel = np.full(width, 1 / width)
-    accuracy = np.convolve(right[order].astype(np.float64), kernel, mode="valid")
-    middle = np.convolve(confidence[order], kernel, mode="valid")
-    below = np.flatnonzero(accuracy < _EVEN_ODDS)
-    return round(float(middle[below[-1]]) if len(below) else 0.0, 2)
+    right = (logits.argmax(axis=1) == targets.argmax(axis=1)).astype(np.float64)
+    accuracy = IsotonicRegression().fit_transform(confidence, right)
+    below = confidence[accuracy < _EVEN_ODDS]
+    return round(float(below.max()), 2) if len(below) else 0.0

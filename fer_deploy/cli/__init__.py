@@ -7,7 +7,8 @@ from typing import Any
 import click
 
 from fer_deploy import __version__, signals
-from fer_deploy.errors import FerDeployError, MissingDependencyError
+from fer_deploy.cli.standard_output import failures_as_sink_errors
+from fer_deploy.errors import FerDeployError, MissingDependencyError, SinkError
 from fer_deploy.redaction import without_passwords
 
 REGULAR_END = "live"
@@ -49,8 +50,13 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        with signals.governed():
-            return super().main(*args, **extra)
+        """Run the command line; help and version, too, may not reach standard output."""
+        try:
+            with signals.governed(), failures_as_sink_errors():
+                return super().main(*args, **extra)
+        except SinkError as err:
+            click.echo(f"error: {err}", err=True)
+            sys.exit(err.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

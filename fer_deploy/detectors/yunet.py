@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fer_deploy.detectors.config import MIN_SCORE
 from fer_deploy.detectors.finder import FoundFaces
 from fer_deploy.detectors.yunet_decoding import decode
+from fer_deploy.detectors.yunet_file import require_official
 from fer_deploy.detectors.yunet_heads import HEADS, NUM_CHANNELS, STRIDES, merge_heads
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.network import Network, TensorInfo, open_network
@@ -80,7 +81,11 @@ def open_yunet(path: Path, *, fix: str, device: Device = "cpu", threads: int = 1
     Raises:
         ArtifactError: missing or damaged file, or another network; further errors: see there.
     """
-    network = open_network(path, fix=fix, device=device, threads=threads, rewrite=merge_heads)
+
+    def checked(content: bytes) -> bytes:
+        return merge_heads(require_official(content, path))
+
+    network = open_network(path, fix=fix, device=device, threads=threads, rewrite=checked)
     check_yunet(network, where=str(path), fix=fix)
     return network
 

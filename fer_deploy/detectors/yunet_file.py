@@ -9,9 +9,9 @@ import os
 import urllib.request
 from pathlib import Path
 
-from fer_deploy.artifacts import file_sha256
 from fer_deploy.durable import write_file
 from fer_deploy.errors import ArtifactError
+from fer_deploy.private_files import read_private
 
 ENVIRONMENT_KEY = "FER_YUNET"
 ADDRESS = (
@@ -70,9 +70,27 @@ def how_to_build(plan: Path) -> str:
 
 def _is_official(path: Path) -> bool:
     try:
-        return path.stat().st_size == NUM_BYTES and file_sha256(path) == SHA256
-    except OSError:  # not there yet, or not readable: then the download says why
+        return _sha256(read_private(path, max_bytes=NUM_BYTES)) == SHA256
+    except OSError:  # not there yet, not ours alone, or not readable: then it is downloaded, or the download says why
         return False
+
+
+def require_official(content: bytes, path: Path) -> bytes:
+    """Return the bytes that were read from `path`, if they are the Zoo's or the path is not that of the cache.
+
+    Raises:
+        ArtifactError: the file in the cache is another one than a moment ago.
+    """
+    if path == cache_file() and _sha256(content) != SHA256:
+        raise ArtifactError(
+            f"{path} changed while it was opened: SHA-256 {_sha256(content)}, expected {SHA256}. "
+            f"Fix: look who writes there, then delete it; or {how_to_get(Path('FILE'))}"
+        )
+    return content
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 def _download(target: Path) -> bytes:
@@ -88,7 +106,7 @@ def _download(target: Path) -> bytes:
         raise ArtifactError(
             f"cannot download YuNet from {ADDRESS}: {getattr(err, 'reason', None) or err}. Fix: {how_to_get(target)}"
         ) from err
-    found = hashlib.sha256(content).hexdigest()
+    found = _sha256(content)
     if found != SHA256:
         size = f"more than {NUM_BYTES:,}" if len(content) > NUM_BYTES else f"{len(content):,}"
         raise ArtifactError(
@@ -101,7 +119,7 @@ def _download(target: Path) -> bytes:
 def _store(content: bytes, path: Path) -> None:
     """Write the file whole or not at all; another process may do the same at this moment."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
+        path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_file(path, content)
     except OSError as err:
         raise ArtifactError(

@@ -6,6 +6,7 @@ from typing import Any
 
 from fer_deploy.artifacts import Family, require_file
 from fer_deploy.engines.base import Device, Engine
+from fer_deploy.engines.foreign_file import fix_for_missing, require_own_file
 from fer_deploy.errors import ArtifactError, ConfigError, MissingDependencyError
 
 _BACKENDS = {
@@ -43,16 +44,17 @@ def open_engine(
         MissingDependencyError: the backend's package is not installed.
         EngineError: the device is not there, the runtime fell back to another one, or a plan does not fit this machine.
     """
-    if path.suffix not in _BACKENDS:
-        raise ArtifactError(
-            f"cannot open {path}: no engine for the suffix {path.suffix or '(none)'!r}; known: {', '.join(_BACKENDS)}. "
-            "Fix: fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net"
-        )
     permissions = {"trust_plan": trust_plan, "allow_host_code": allow_host_code}
     given = [f"--{name.replace('_', '-')}" for name, is_given in permissions.items() if is_given]
     if given and path.suffix not in PLAN_SUFFIXES:
         raise ConfigError(f"{' and '.join(given)} is about TensorRT plans, {path} is none. Fix: leave it out")
-    require_file(path, fix="fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net")
+    require_file(path, fix=fix_for_missing(path))
+    require_own_file(path)
+    if path.suffix not in _BACKENDS:
+        raise ArtifactError(
+            f"cannot open {path}: no engine for the suffix {path.suffix or '(none)'!r}; known: {', '.join(_BACKENDS)}. "
+            f"Fix: rename {path.name} if it is one of these; else export the checkpoint that it came from"
+        )
     target, extra = _BACKENDS[path.suffix]
     backend = _load(target, extra, what=f"open {path}")
     options = permissions if path.suffix in PLAN_SUFFIXES else {"threads": threads}

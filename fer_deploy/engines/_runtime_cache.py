@@ -5,15 +5,17 @@ folder that only the user can read or write.
 """
 
 import hashlib
+import logging
 import os
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 from fer_deploy.durable import write_file
+from fer_deploy.private_files import read_private
 
 _MAX_BYTES = 100_000_000
-"""NVIDIA's advice for the size of a cache; a larger one is started anew."""
+"""NVIDIA's advice for the size of a cache; a larger one is not read."""
+_log = logging.getLogger(__name__)
 
 
 def cache_file(plan: bytes, version: str, gpu: str) -> Path:
@@ -33,9 +35,12 @@ def rtx_config(trt: Any, engine: Any, path: Path, *, is_captured: bool) -> tuple
     if is_captured:
         config.dynamic_shapes_kernel_specialization_strategy = trt.DynamicShapesKernelSpecializationStrategy.EAGER
     cache = config.create_runtime_cache()
-    with suppress(OSError):  # no cache yet, or none that can be read: this start compiles
-        if path.stat().st_size <= _MAX_BYTES:
-            cache.deserialize(path.read_bytes())
+    try:  # kernels are code: only a file that nobody else could write is loaded
+        cache.deserialize(read_private(path, max_bytes=_MAX_BYTES))
+    except FileNotFoundError:  # no cache yet: this start compiles
+        pass
+    except OSError as err:
+        _log.warning("compiled kernels are not taken from the cache, this start compiles them: %s", err)
     config.set_runtime_cache(cache)
     return config, cache
 

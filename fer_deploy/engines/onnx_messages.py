@@ -22,7 +22,10 @@ _TEXT, _BYTES, _INT64, _INT32 = (
 )  # fmt: skip
 _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
     "Model": {"graph": (7, "Graph", False)},
-    "Graph": {"node": (1, "Node", True), "initializer": (5, "Tensor", True), "output": (12, "ValueInfo", True)},
+    "Graph": {
+        "node": (1, "Node", True), "initializer": (5, "Tensor", True), "input": (11, "ValueInfo", True),
+        "output": (12, "ValueInfo", True), "value_info": (13, "ValueInfo", True),
+    },
     "Node": {
         "input": (1, _TEXT, True), "output": (2, _TEXT, True), "name": (3, _TEXT, False), "op_type": (4, _TEXT, False),
         "attribute": (5, "Attribute", True),
@@ -38,7 +41,7 @@ _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
     "Type": {"tensor_type": (1, "TensorType", False)},
     "TensorType": {"elem_type": (1, _INT32, False), "shape": (2, "Shape", False)},
     "Shape": {"dim": (1, "Dimension", True)},
-    "Dimension": {"dim_value": (1, _INT64, False)},
+    "Dimension": {"dim_value": (1, _INT64, False), "dim_param": (2, _TEXT, False)},
 }  # fmt: skip
 """Name, number, type and whether it is repeated, of the fields of each message."""
 

@@ -165,8 +165,9 @@ def _read_contract(session: ort.InferenceSession, path: Path) -> ModelSpec:
         raise ArtifactError(f"cannot use {path}: a text in it is not UTF-8 ({err}). Fix: export it again") from err
     if SPEC_KEY not in metadata:
         raise ArtifactError(
-            f"cannot use {path}: it holds no ModelSpec, so its labels and input are unknown. "
-            "Fix: export the checkpoint with fer-deploy export"
+            f"cannot use {path}: it holds no ModelSpec, so its labels and input are unknown. Fix: fer-deploy export "
+            "--checkpoint with the weights that it came from, if fer-train made them; a face detector is given as "
+            f"--detector-model {path}"
         )
     spec = spec_from_json(metadata[SPEC_KEY], where=str(path))
     wanted_input = (f"tensor({spec.input.dtype})", [spec.input.channels, spec.input.height, spec.input.width])

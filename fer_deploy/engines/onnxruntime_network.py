@@ -27,7 +27,11 @@ class OnnxRuntimeNetwork(Network):
     def open(cls, path: Path, *, device: Device, threads: int, fix: str,
              rewrite: Callable[[bytes], bytes] | None = None) -> Self:  # fmt: skip
         """Load `path`; see `fer_deploy.engines.network.open_network` for arguments and errors."""
-        return cls(open_session(path, SessionRequest(device, threads, cuda_graph=False, rewrite=rewrite), fix=fix))
+        return cls(
+            open_session(
+                path, SessionRequest(device, threads, cuda_graph=False, all_known=False, rewrite=rewrite), fix=fix
+            )
+        )
 
     def run(self, tensors: Tensors) -> Tensors:
         """Return all outputs; any thread, and several at once."""

@@ -17,6 +17,7 @@ from fer_deploy import telemetry
 from fer_deploy.artifacts import read_model_file
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.onnx_outline import fault_of_onnx
+from fer_deploy.engines.onnx_work import fault_of_work
 from fer_deploy.engines.onnxruntime_device import PROVIDERS, choose_device
 from fer_deploy.engines.onnxruntime_memory import bound_memory
 from fer_deploy.engines.threads import choose_threads
@@ -45,6 +46,7 @@ class SessionRequest(NamedTuple):
         cuda_graph: capture CUDA graphs; CUDA only.
         spinning: threads wait for the next call in a loop; CPU only.
         optimized: let ONNX Runtime rewrite the graph.
+        all_known: refuse a graph whose work its shapes do not tell, see `onnx_work`.
         rewrite: applied to the file's bytes after they were judged; None: they are loaded as they are.
     """
 
@@ -53,6 +55,7 @@ class SessionRequest(NamedTuple):
     cuda_graph: bool = True
     spinning: bool = False
     optimized: bool = True
+    all_known: bool = True
     rewrite: Callable[[bytes], bytes] | None = None
 
 
@@ -69,7 +72,8 @@ def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAI
     """Judge a graph, load the bytes that were judged, and prove the provider; `fix` mends a file that is damaged.
 
     Raises:
-        ArtifactError: no ONNX model that this version reads, or one that no export writes (`onnx_outline`).
+        ArtifactError: no ONNX model that this version reads, one that no export writes (`onnx_outline`), or one that
+            asks for too much arithmetic (`onnx_work`).
         ConfigError: more threads than cores.
         EngineError: this machine or build lacks the provider, or it does not take the whole graph.
         MissingDependencyError: the plugin of the tensorrt-rtx provider is not installed.
@@ -86,6 +90,8 @@ def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAI
     if request.rewrite is not None:
         content = request.rewrite(content)
     try:
+        if (fault := fault_of_work(content, all_known=request.all_known)) is not None:
+            raise ArtifactError(f"cannot load {path}: {fault}. Fix: {fix}")
         session = _make_session(content, options, provider, provider_options)
     except ORT_ERRORS as err:
         raise _explain(err, path, provider, fix) from err

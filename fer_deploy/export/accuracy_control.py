@@ -16,12 +16,16 @@ from numpy.typing import NDArray
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.errors import VerificationError
+from fer_deploy.export.faces import JudgedFaces
 from fer_deploy.export.quantize import Scheme
+from fer_deploy.export.slice_agreement import slice_breaches
+from fer_deploy.export.slices import Slice
 from fer_deploy.export.verify import (
     BATCH_SIZE,
     Limits,
     Reference,
     breaches_of_logits,
+    compare_slices,
     kl_divergence,
     run_in_batches,
     scores_of,
@@ -82,13 +86,13 @@ def layer_costs(
     """Return the cost of each layer, dearest first.
 
     Args:
-        reference: PyTorch's logits.
+        reference: PyTorch's logits; of some of its faces and of its slices.
         layers: that can be quantized, by name.
         make: quantizes all but the layers named.
         open_graph: an engine that computes what the graph says.
         progress: told each layer before it is measured.
     """
-    some = reference.take(NUM_FACES)
+    some = faces_for_costs(reference)
     plain = scores_of(some.logits, some.faces.labels, some.labels)
     found = []
     for layer in layers:
@@ -101,14 +105,36 @@ def layer_costs(
     return tuple(sorted(found, key=lambda cost: -cost.kl))
 
 
+def faces_for_costs(reference: Reference) -> Reference:
+    """Return the faces on which layers are told apart: half of them clean, half spread over the degraded slices.
+
+    A layer may cost nothing on clean faces and much on dim ones. Without slices, all are clean.
+    """
+    is_labelled = reference.faces.labels is not None
+    slices = [
+        part
+        for kind, part in reference.slices.items()
+        if kind is not Slice.CLEAN and (part.faces.labels is not None) is is_labelled
+    ]
+    if not slices:
+        return reference.take(NUM_FACES)
+    half = NUM_FACES // 2
+    parts = [reference.take(half), *(part.take(half // len(slices)) for part in slices)]
+    images = np.concatenate([part.faces.images_nchw for part in parts])
+    labels = [part.faces.labels for part in parts if part.faces.labels is not None]
+    faces = JudgedFaces(images, np.concatenate(labels) if labels else None, f"{reference.faces.source}, half degraded")
+    logits = np.concatenate([part.logits for part in parts])
+    return Reference(faces, reference.labels, logits, reference.description)
+
+
 def keep_budget(
     reference: Reference, costs: tuple[LayerCost, ...], make: Make, open_graph: Open, *, limits: Limits, scheme: Scheme
 ) -> Controlled:  # fmt: skip
-    """Return a graph that keeps the limits on all faces, and in which no layer is float without need.
+    """Return a graph that keeps the limits on all faces and slices, and in which no layer is float without need.
 
-    Layers are given back in the order of their cost until accuracy, macro-F1, recall, divergence and agreement are
-    within the limits. Then each of them but the last is quantized again, the cheapest first, and stays so if the
-    limits still hold. Other sets of layers are not tried: there may be a smaller one. Slices are not looked at.
+    Layers are given back in the order of their cost until accuracy, macro-F1, recall, divergence, agreement and the
+    agreement on each slice are within the limits. Then each of them but the last is quantized again, the cheapest
+    first, and stays so if the limits still hold. Other sets of layers are not tried: there may be a smaller one.
 
     Raises:
         VerificationError: even half of the layers in float do not keep the limits.
@@ -126,6 +152,7 @@ def keep_budget(
         kept = kept if fewer.breaches else fewer
     changes = tuple(one.accuracy_change for one in tried)
     where = f"all {len(reference.faces):,} faces of {reference.faces.source}"
+    where += f" and their slices ({', '.join(reference.slices)})" if reference.slices else ""
     return Controlled(kept.model, kept.logits, kept.float_layers, costs, changes, where)
 
 
@@ -144,10 +171,13 @@ def _try(
     model = make(float_layers)
     with open_graph(model) as engine:
         logits = run_in_batches(engine, reference.faces.images_nchw, BATCH_SIZE)
+        breaches = breaches_of_logits(reference, logits, limits)
+        if not breaches:  # slices cost as much time as all faces
+            found = compare_slices(reference, engine, logits)
+            breaches = tuple(slice_breaches(found, limits.min_slice_agreement))
     before, after = reference.scores(), scores_of(logits, reference.faces.labels, reference.labels)
     assert before is not None
     assert after is not None
-    breaches = breaches_of_logits(reference, logits, limits)
     return _Tried(float_layers, model, logits, after.accuracy - before.accuracy, breaches)
 
 

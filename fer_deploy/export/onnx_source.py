@@ -10,6 +10,7 @@ import onnx
 from google.protobuf.message import DecodeError
 
 from fer_deploy.artifacts import read_model_file, require_file
+from fer_deploy.engines.foreign_file import fix_for_missing, require_own_file
 from fer_deploy.engines.network import TensorInfo
 from fer_deploy.engines.onnx_outline import fault_of_onnx
 from fer_deploy.errors import ArtifactError
@@ -78,7 +79,8 @@ def read_onnx(path: Path) -> OnnxSource:
             with weights in other files, with functions, loops or branches, or with inputs and outputs other than its
             ModelSpec says.
     """
-    require_file(path, fix="fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net")
+    require_file(path, fix=fix_for_missing(path))
+    require_own_file(path)
     content, model = _read_judged(path, _FIX)
     text = _spec_text(model)
     if text is None:

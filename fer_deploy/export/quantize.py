@@ -95,7 +95,7 @@ def int8_graph(
         raise ExportError(f"no layer {min(unknown)!r} in the graph. Fix: one of {', '.join(layers)}")
     chosen = [name for name in quantizable(model, scheme) if name not in kept]
     excluded = [layer.node.name for name, layer in layers.items() if name not in chosen]
-    if not layers.keys() & set(chosen):
+    if not chosen:
         raise ExportError("no layer is left to quantize. Fix: a larger --max-accuracy-drop, or export fp16 instead")
     excluded += additions_of_constants(model)
     ops = [*_LAYER_OPS, "MaxPool", "Relu"] if scheme is Scheme.CPU else ["Conv"]

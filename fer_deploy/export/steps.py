@@ -9,8 +9,10 @@ import onnx
 
 from fer_deploy.engines import PLAN_SUFFIXES, open_engine
 from fer_deploy.engines.base import Device, Engine
+from fer_deploy.engines.onnx_work import fault_of_work
 from fer_deploy.engines.onnxruntime import VARIANT_KEY
-from fer_deploy.errors import ConfigError, ExportError, VerificationError
+from fer_deploy.engines.onnxruntime_session import ORT_ERRORS
+from fer_deploy.errors import ArtifactError, ConfigError, ExportError, VerificationError
 from fer_deploy.export.checkpoint import draw_calibration_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.convert import Int8Maker, fp16_artifact, open_artifact
@@ -128,8 +130,19 @@ def _open(artifact: Path, device: Device) -> tuple[Engine, Variant]:
         raise ExportError(f"{artifact} calls itself {named!r}, no variant of this version. Fix: export it again")
     variant = Variant(named)
     if variant is Variant.INT8 and device in ("auto", "cpu"):
+        _require_bounded(artifact, source.content)
         return ExactEngine(model, source.spec), variant
     return open_engine(artifact, device=device), variant
+
+
+def _require_bounded(path: Path, content: bytes) -> None:
+    """Refuse what `open_engine` would refuse: the exact engine, which takes its place here, ends no run."""
+    try:
+        fault = fault_of_work(content, all_known=True)
+    except ORT_ERRORS as err:
+        fault = f"ONNX Runtime cannot read it ({str(err)[:300]})"
+    if fault is not None:
+        raise ArtifactError(f"cannot verify {path}: {fault}. Fix: export it again with fer-deploy export")
 
 
 def _judged(found: Comparison, variant: Variant, config: ExportConfig) -> Comparison:

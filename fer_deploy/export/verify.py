@@ -182,11 +182,11 @@ def compare(
         max_batch_difference=max(float(np.abs(again - logits[some]).max()) for again in in_batches),
         kl=float(kl_divergence(reference.logits, logits).mean()),
         agreement=float((logits.argmax(1) == reference.logits.argmax(1)).mean()),
-        scores=scores, change=_change(reference.scores(), scores), slices=_compare_slices(reference, candidate, logits),
+        scores=scores, change=_change(reference.scores(), scores), slices=compare_slices(reference, candidate, logits),
     )  # fmt: skip
 
 
-def _compare_slices(
+def compare_slices(
     reference: Reference, candidate: Engine, logits: NDArray[np.float32]
 ) -> tuple[SliceAgreement, ...]:  # fmt: skip
     """Compare slice by slice; `logits` are the candidate's for the clean faces."""

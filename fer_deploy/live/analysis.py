@@ -85,10 +85,10 @@ class SourceAnalysis:
         self, chunk: Chunk, detector: Detector, engine_turn: AbstractContextManager[Any], num_dropped: int
     ) -> None:
         frames = chunk.frames
-        times, taken_ns = StageTimes(len(frames)), time.monotonic_ns()
+        taken_ns = time.monotonic_ns()
         with self._choosing.turn(chunk.ticket):
             is_looked_at = self._frames_to_look_at(chunk)
-        times.waited()
+        times = StageTimes(len(frames))
         found = [self._find(frames, i, detector, times) if look else None for i, look in enumerate(is_looked_at)]
         with self._tracking.turn(chunk.ticket):
             times.waited()

@@ -7,12 +7,9 @@ loop.
 """
 
 import logging
-import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from typing import Any
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.threads import available_cores
@@ -27,12 +24,12 @@ from fer_deploy.live.intake import Intake
 from fer_deploy.live.load import WorkerLoad
 from fer_deploy.live.outlet import POLL_S, Item, Outlet
 from fer_deploy.live.overlay import Drawing
-from fer_deploy.live.result_queue import ResultQueue
+from fer_deploy.live.result_queue import ResultQueue, results_in_background
 from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sources import Source
 from fer_deploy.live.stats import LiveSnapshot, LiveStats, SourceSnapshot
-from fer_deploy.live.turnstile import Aborted
 from fer_deploy.live.worker import Worker, start_all
+from fer_deploy.live.workforce import Workforce
 from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.people import People
 from fer_deploy.vision.types import FrameResult
@@ -70,11 +67,9 @@ class LivePipeline:
         """
         self._sources = [sources] if isinstance(sources, Source) else list(sources)
         self._config = config or PipelineConfig()
-        self._detectors = detectors
         self.stats = LiveStats()
         self._labels = engine.spec.labels
         self._made_with = {"engine": engine.description, **(made_with or {})}
-        self._engine_turn: AbstractContextManager[Any] = nullcontext() if engine.is_concurrent else threading.Lock()
         self._num_workers = self._config.workers or available_cores()
         fixed = self._config.detect_every
         are_live = [bool(source.is_live) for source in self._sources]
@@ -82,16 +77,16 @@ class LivePipeline:
         load = WorkerLoad(self._num_workers)
         self._intervals = [load.interval(fixed, is_live=is_live) for is_live in are_live]
         met = people or [People(self._config.people.for_model(engine.spec), self._labels) for _ in self._sources]
-        self._analyses = [
+        analyses = [
             SourceAnalysis(known, engine, self._config.crop, interval, source=source, deliver=self._deliver)
             for known, interval, source in zip(met, self._intervals, self._sources, strict=True)
         ]
+        self._workforce = Workforce(
+            self._intake, analyses, detectors, engine, num_workers=self._num_workers, on_error=self._on_error
+        )
         self._outlets = [Outlet(sink, is_live=self.is_live) for sink in sinks]
         self._num_delivered = [0] * len(self._sources)
         self._failures = Failures()
-        self._lock = threading.Lock()
-        self._num_working = self._num_workers
-        self._analyzed = threading.Event()
         self._has_begun = False
         self._stop_requested = False
         self._stopped = False
@@ -116,7 +111,7 @@ class LivePipeline:
             lambda: tuple(outlet.snapshot() for outlet in self._outlets),
             detect_every=max(interval.frames for interval in self._intervals),
             made_with=self._made_with,
-            is_over=self._analyzed.is_set(),
+            is_over=self._workforce.done.is_set(),
         )
 
     def __iter__(self) -> Iterator[FrameResult]:
@@ -133,26 +128,9 @@ class LivePipeline:
                 "has. Fix: call run() instead, or leave that sink out"
             )
         self._begin()
-        return self._results()
-
-    def _results(self) -> Iterator[FrameResult]:
         queue = ResultQueue()
         self._outlets.append(Outlet(queue, is_live=self.is_live))
-        failures: list[Exception] = []
-
-        def run() -> None:
-            self._run(None)
-
-        runner = Worker("run", run, lambda _, err: failures.append(err))
-        runner.start()
-        try:
-            yield from queue.results()
-        finally:
-            queue.leave()
-            self.stop()
-            runner.join()
-        if failures:
-            raise failures[0]
+        return results_in_background(queue, lambda: self._run(None), self.stop)
 
     def _begin(self) -> None:
         if self._has_begun:
@@ -177,7 +155,7 @@ class LivePipeline:
 
     def _run(self, on_progress: OnProgress | None) -> LiveSnapshot:
         captures = [Worker("capture", lambda i=i: self._capture(i), self._on_error) for i in range(len(self._sources))]  # type: ignore[misc]
-        workers = [Worker("analyze", self._work, self._on_error) for _ in range(self._num_workers)]
+        workers = [Worker("analyze", self._workforce.work, self._on_error) for _ in range(self._num_workers)]
         main, others = self._split_outlets()
         writers = [Worker(f"sink-{outlet.sink.name}", outlet.pump, self._on_error) for outlet in others]
         with shared_cores(max(1, available_cores() // self._num_workers)):
@@ -224,35 +202,6 @@ class LivePipeline:
             for outlet in self._outlets:
                 outlet.become_live()
 
-    def _work(self) -> None:
-        try:
-            detector = self._detectors()
-            while self._analyze_chunk(detector):
-                pass
-        except Exception as err:  # noqa: BLE001 - a worker's end
-            self._on_error("infer", err)
-        finally:
-            with self._lock:
-                self._num_working -= 1
-                if self._num_working == 0:
-                    self._analyzed.set()
-
-    def _analyze_chunk(self, detector: Detector) -> bool:
-        """Analyze the next chunk. Return False if there is none. Its frames are let go by the return."""
-        chunk = self._intake.take()
-        if chunk is None:
-            return False
-        try:
-            analysis = self._analyses[chunk.source]
-            analysis.run(chunk, detector, self._engine_turn, self._intake.num_dropped(chunk.source))
-        except Aborted:
-            pass  # the run is to end, or its source was given up and the others may go on
-        except ConfigError as err:  # the settings do not fit this source's frames
-            self._on_error("infer", err, source=self._sources[chunk.source])
-        finally:
-            self._intake.give_back(chunk)
-        return True
-
     def _deliver(self, result: FrameResult) -> None:
         self.stats.add(result)
         self._num_delivered[result.frame.source] += 1  # by one worker at a time: each source's results are in order
@@ -265,7 +214,7 @@ class LivePipeline:
         """Stay until all is analyzed or the end is near; serve the sink that wants this thread meanwhile."""
         told_s = 0.0
         while not (self._stop_requested or self._is_cut_short()):
-            if self._analyzed.wait(POLL_S if main is None else 0):
+            if self._workforce.done.wait(POLL_S if main is None else 0):
                 return
             if main is not None and not main.step():
                 main.end()
@@ -284,7 +233,7 @@ class LivePipeline:
     def _end(self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None,
              others: dict[Outlet, Worker]) -> None:  # fmt: skip
         """End every thread in the order of the flow; what is in hand is still delivered, but to no window."""
-        self._stopped = not self._analyzed.is_set()
+        self._stopped = not self._workforce.done.is_set()
         for source, capture in zip(self._sources, captures, strict=True):
             source.stop()  # after `max_frames` too: a stream may be waiting for its camera
             if not capture.has_started:
@@ -316,8 +265,7 @@ class LivePipeline:
     def _join_workers(self, workers: Sequence[Worker]) -> None:
         """Wait for the chunks in hand; they are given up where that takes long, or where an output takes no result."""
         if not have_ended(workers, ending.PATIENCE_S):
-            for analysis in self._analyses:
-                analysis.give_up()
+            self._workforce.give_up()
             for outlet in self._outlets:
                 outlet.finish()
         self._join("infer", workers, ending.ENGINE_S)
@@ -326,9 +274,9 @@ class LivePipeline:
         """Whether nobody waits for an output that hangs: live, or after a stop."""
         return self._may_be_live or self._stopped or self._stop_requested
 
-    def _on_error(self, stage: str, err: Exception, source: Source | None = None) -> None:
-        """Keep a failure. A source's leaves the others running; any other of a worker ends the run."""
-        failure = failure_from(stage, err)
+    def _on_error(self, stage: str, err: Exception, number: int | None = None) -> None:
+        """Keep a failure. That of source `number` leaves the others running; any other of a worker ends the run."""
+        failure, source = failure_from(stage, err), None if number is None else self._sources[number]
         if stage != "capture" and source is None:
             self._failures.note_fatal(failure)
             for outlet in self._outlets:

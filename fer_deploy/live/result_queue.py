@@ -1,9 +1,10 @@
 """ResultQueue: the sink behind `for result in LivePipeline(...)`."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from fer_deploy.live.buffer import Buffer, DropPolicy, Signal
 from fer_deploy.live.sinks import Picture, Sink
+from fer_deploy.live.worker import Worker
 from fer_deploy.vision.types import FrameResult
 
 
@@ -31,3 +32,33 @@ class ResultQueue(Sink):
     def leave(self) -> None:
         """Say that nobody reads any more."""
         self._results.close()
+
+
+def results_in_background(
+    queue: ResultQueue, run: Callable[[], object], stop: Callable[[], None]
+) -> Iterator[FrameResult]:
+    """Run a loop in a thread of its own and yield its results; leaving ends it.
+
+    Args:
+        queue: one of its sinks.
+        run: runs it to its end.
+        stop: asks it to end.
+
+    Raises:
+        FerDeployError: what `run` raises, once the results before are through.
+    """
+    failures: list[Exception] = []
+
+    def body() -> None:
+        run()
+
+    runner = Worker("run", body, lambda _, err: failures.append(err))
+    runner.start()
+    try:
+        yield from queue.results()
+    finally:
+        queue.leave()
+        stop()
+        runner.join()
+    if failures:
+        raise failures[0]

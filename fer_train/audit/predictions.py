@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_train.data.faces import EMOTIONS, FERPLUS_EMOTIONS, Faces
+from fer_train.data.npz_file import require_true_sizes
 from fer_train.errors import DataError
 
 _FIX = "Fix: write it with fer-train crossval on the same --data"
@@ -19,6 +20,7 @@ _FIX_FERPLUS = (
 _ARRAYS = ("rows", "labels", "probs")
 _DAMAGED = (
     OSError, ValueError, EOFError, TypeError, AttributeError, NotImplementedError, zipfile.BadZipFile, zlib.error,
+    OverflowError, MemoryError,
 )  # fmt: skip
 """What numpy and zipfile raise on a file that is truncated, garbage or another kind of archive."""
 
@@ -68,12 +70,14 @@ def read_predictions(path: Path, faces: Faces) -> Predictions:
 
 def _read_arrays(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]]:
     try:
-        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            missing = [name for name in _ARRAYS if name not in stored]
-            if missing:
-                there = ", ".join(stored) or "none"
-                raise DataError(f"{path} lacks the array(s) {', '.join(missing)}; it has {there}. {_FIX}")
-            rows, labels, probs = (stored[name] for name in _ARRAYS)
+        with path.open("rb") as file:
+            require_true_sizes(file)
+            with np.load(file, allow_pickle=False) as stored:
+                missing = [name for name in _ARRAYS if name not in stored]
+                if missing:
+                    there = ", ".join(stored) or "none"
+                    raise DataError(f"{path} lacks the array(s) {', '.join(missing)}; it has {there}. {_FIX}")
+                rows, labels, probs = (stored[name] for name in _ARRAYS)
     except _DAMAGED as err:
         raise DataError(f"cannot read predictions {path}: {err}. Expected an .npz. {_FIX}") from err
     count = len(rows) if rows.ndim else 0

@@ -11,7 +11,14 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from fer_train import __version__, signals
-from fer_train.errors import FerTrainError, MissingDependencyError, OutOfMemoryError, is_out_of_memory
+from fer_train.cli.standard_output import failures_as_output_errors
+from fer_train.errors import (
+    FerTrainError,
+    MissingDependencyError,
+    OutOfMemoryError,
+    OutputError,
+    is_out_of_memory,
+)  # fmt: skip
 
 COMMANDS = {
     "train": "train one model, or one for each seed",
@@ -50,8 +57,13 @@ class _LazyGroup(click.Group):
             formatter.write_dl(list(COMMANDS.items()))
 
     def main(self, *args: Any, **extra: Any) -> Any:
-        with signals.governed():
-            return super().main(*args, **extra)
+        """Run the command line; help and version, too, may not reach standard output."""
+        try:
+            with signals.governed(), failures_as_output_errors():
+                return super().main(*args, **extra)
+        except OutputError as err:
+            click.echo(f"error: {err}", err=True)
+            sys.exit(err.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:

@@ -10,13 +10,15 @@ from pathlib import Path
 import numpy as np
 
 from fer_train.checkpoint import write_atomically
-from fer_train.data.faces import Faces
+from fer_train.data.faces import EMOTIONS, FACE_SIZE, Faces
+from fer_train.data.npz_file import require_true_sizes
 from fer_train.errors import CheckpointError
 
 FORMAT = "fer-faces-2"
 """Rises when the reader becomes stricter: what an earlier one accepted is parsed again."""
 _DAMAGED = (
-    OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, zipfile.BadZipFile, tokenize.TokenError,
+    OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, OverflowError, MemoryError,
+    zipfile.BadZipFile, tokenize.TokenError,
 )  # fmt: skip
 """What numpy and zipfile raise on a file that is truncated, garbage or another kind of archive."""
 _log = logging.getLogger(__name__)
@@ -45,15 +47,32 @@ def file_sha256(path: Path) -> str:
 
 def _load(cache: Path, sha256: str) -> Faces | None:
     try:
-        with cache.open("rb") as file, np.load(file, allow_pickle=False) as stored:
-            if str(stored["format"]) != FORMAT or str(stored["source_sha256"]) != sha256:
-                return None
-            return Faces(stored["images"], stored["labels"], stored["splits"], stored["rows"], sha256)
+        with cache.open("rb") as file:
+            require_true_sizes(file)
+            with np.load(file, allow_pickle=False) as stored:
+                if str(stored["format"]) != FORMAT or str(stored["source_sha256"]) != sha256:
+                    return None
+                return _checked(Faces(stored["images"], stored["labels"], stored["splits"], stored["rows"], sha256))
     except FileNotFoundError:
         return None
     except _DAMAGED as err:
         _log.warning("ignoring the cache %s, which cannot be read (%s); parsing the CSV again", cache, err)
         return None
+
+
+def _checked(faces: Faces) -> Faces:
+    """Return them; ValueError where an array has another shape or type than faces have, or a label has no name."""
+    num = len(faces.images)
+    seen = {name: (array.dtype.kind, array.dtype.itemsize if array.dtype.kind != "U" else 0, array.shape)
+            for name, array in (("images", faces.images), ("labels", faces.labels), ("splits", faces.splits),
+                                ("rows", faces.rows))}  # fmt: skip
+    expected = {"images": ("u", 1, (num, FACE_SIZE, FACE_SIZE)), "labels": ("i", 8, (num,)), "splits": ("U", 0, (num,)),
+                "rows": ("i", 8, (num,))}  # fmt: skip
+    if seen != expected:
+        raise ValueError(f"its arrays are {seen}, expected {expected}")
+    if num == 0 or faces.labels.min() < 0 or faces.labels.max() >= len(EMOTIONS):
+        raise ValueError(f"it has {num} faces with labels up to {faces.labels.max(initial=0)}")
+    return faces
 
 
 def _save(cache: Path, faces: Faces) -> None:

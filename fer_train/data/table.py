@@ -4,6 +4,7 @@ Commas, semicolons, tabs or bars between the columns; UTF-8 with or without a by
 that opens a field and never closes it would make many rows one: it is an error that names the line.
 """
 
+import _csv  # the type of a reader
 import codecs
 import csv
 from collections.abc import Iterator
@@ -70,7 +71,7 @@ def open_table(path: Path, *, fix: str) -> Iterator[Table]:
     with open_text(path) as file:
         delimiter, num_read = _find_delimiter(file)
         csv.field_size_limit(MAX_CELL)
-        rows = _read_rows(file, delimiter, path, fix, num_read)
+        rows = _read_rows(csv.reader(file, delimiter=delimiter, strict=True), path, fix, num_read)
         header = next(rows, Row(1, []))
         columns = [cell.strip().lower() for cell in header.cells]
         yield Table(columns, _without_swallowed(rows, path, delimiter, len(columns), fix))
@@ -109,8 +110,7 @@ def _find_delimiter(file: TextIO) -> tuple[str, int]:
     return max(_DELIMITERS, key=line.count), 0
 
 
-def _read_rows(file: TextIO, delimiter: str, path: Path, fix: str, num_read: int) -> Iterator[Row]:
-    reader = csv.reader(file, delimiter=delimiter, strict=True)
+def _read_rows(reader: "_csv.Reader", path: Path, fix: str, num_read: int) -> Iterator[Row]:
     while True:
         line = num_read + reader.line_num + 1
         try:

@@ -1,7 +1,7 @@
 """Architectures by name. Each maps normalized faces (N, 1, H, W) float to logits (N, num_classes); 48x48 is intended.
 
-The architectures of torchvision are leaves that are imported when they are built: importing torchvision costs more
-than building any of them.
+The architectures that use torchvision are leaves that are imported when they are built: importing torchvision costs
+more than building any of them.
 """
 
 from collections.abc import Callable
@@ -16,9 +16,11 @@ from fer_train.models.net import Net
 from fer_train.models.senet import SENet
 
 _FROM_SCRATCH: dict[str, Callable[..., nn.Module]] = {"net": Net, "senet": SENet, "nano": Nano}
-_FROM_TORCHVISION = {"resnet18": "resnet", "efficientnet_b0": "efficientnet", "vit": "vit"}
+_PRETRAINED = {
+    "resnet18": "resnet", "efficientnet_b0": "efficientnet", "efficientnet_lite0": "efficientnet_lite", "vit": "vit",
+}  # fmt: skip
 """Name to module of this package; each module has `build(num_classes, dropout)` and `LAYOUT`."""
-MODEL_NAMES = (*_FROM_SCRATCH, *_FROM_TORCHVISION)
+MODEL_NAMES = (*_FROM_SCRATCH, *_PRETRAINED)
 
 
 def build_model(name: str, *, num_classes: int, dropout: float = 0.3, pretrained: Path | None = None) -> nn.Module:
@@ -28,12 +30,13 @@ def build_model(name: str, *, num_classes: int, dropout: float = 0.3, pretrained
         name: one of `MODEL_NAMES`.
         num_classes: width of the logits, at least 2.
         dropout: probability in front of the classifier, in [0, 1).
-        pretrained: a state dict of the torchvision model of that name (.pth, .pt or .safetensors) on this machine;
-            the classifier stays untrained. Nothing is ever downloaded. None: random weights.
+        pretrained: a state dict of the torchvision model of that name (.pth, .pt or .safetensors) on this machine, for
+            efficientnet_lite0 "imagenet", too; the classifier stays untrained. Nothing is ever downloaded. None: random
+            weights.
 
     Raises:
         ConfigError: the name is unknown, `num_classes` is below 2, or torchvision has no weights for this name.
-        MissingDependencyError: torchvision is not installed.
+        MissingDependencyError: torchvision is not installed, or the package of pretrained weights.
         CheckpointError: the file of pretrained weights is missing, damaged, or of another model.
     """
     if name not in MODEL_NAMES:
@@ -43,12 +46,12 @@ def build_model(name: str, *, num_classes: int, dropout: float = 0.3, pretrained
     if name in _FROM_SCRATCH:
         if pretrained is not None:
             raise ConfigError(
-                f"model {name!r} is this project's own: torchvision has no weights for it, {pretrained} cannot fit. "
-                f"Fix: one of {', '.join(_FROM_TORCHVISION)}, or init: a release of fer-train"
+                f"model {name!r} is this project's own: nobody has pretrained weights for it, {pretrained} cannot fit. "
+                f"Fix: one of {', '.join(_PRETRAINED)}, or init: a release of fer-train"
             )
         return _FROM_SCRATCH[name](num_classes=num_classes, dropout=dropout)
     try:
-        leaf = import_module(f"fer_train.models.{_FROM_TORCHVISION[name]}")
+        leaf = import_module(f"fer_train.models.{_PRETRAINED[name]}")
     except ModuleNotFoundError as err:
         raise MissingDependencyError(
             f"model {name!r} needs {err.name}. Fix: make setup, or pip install 'fer-toolchain[train]'"

@@ -9,7 +9,7 @@ from torchvision import models  # type: ignore[import-untyped]
 
 from fer_train.models.pretrained import Layout
 
-LAYOUT = Layout(name="efficientnet_b0", stem="features.0.0.weight", head="classifier.")
+LAYOUT = Layout(name="torchvision's efficientnet_b0", stem="features.0.0.weight", head="classifier.")
 
 
 def build(num_classes: int, dropout: float) -> nn.Module:

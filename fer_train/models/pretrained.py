@@ -1,4 +1,4 @@
-"""Weights of torchvision, from a file that the user has, for the adapted models of this package.
+"""Weights of ImageNet, from a file that the user has or a package brings, for the adapted models of this package.
 
 Only what differs is converted; everything else must have the name and the shape that the model has.
 
@@ -12,6 +12,7 @@ Only what differs is converted; everything else must have the name and the shape
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,6 +24,8 @@ from torch import Tensor, nn
 
 from fer_train.errors import CheckpointError
 
+BUNDLED = "imagenet"
+"""What the user writes in place of a path."""
 _FIX = "Fix: torch.save(model.state_dict(), path) of that model, written again in full, or leave pretrained out"
 
 
@@ -31,16 +34,20 @@ class Layout:
     """Where an architecture keeps what is converted, by the names of its state dict.
 
     Attributes:
-        name: of the architecture, for errors.
+        name: of the architecture and its origin, for errors.
         stem: weight of the first convolution, (channels, colors, height, width).
         head: prefix of the classifier.
         positions: position embedding (1, 1 + patches, width), class token first; None: there is none.
+        convert: from the names and values of the file to those of the model; None: they are the same.
+        bundled: finds the file where the user writes "imagenet"; None: no package brings one.
     """
 
     name: str
     stem: str
     head: str
     positions: str | None = None
+    convert: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None
+    bundled: Callable[[], Path] | None = None
 
 
 def load_pretrained(model: nn.Module, layout: Layout, path: Path) -> None:
@@ -49,20 +56,26 @@ def load_pretrained(model: nn.Module, layout: Layout, path: Path) -> None:
     Args:
         model: as its `build` made it.
         layout: of that architecture.
-        path: .safetensors, or what torch.save wrote (.pth, .pt); read without running any code from it.
+        path: .safetensors, or what torch.save wrote (.pth, .pt); read without running any code from it. "imagenet"
+            is the file of the layout's package.
 
     Raises:
+        MissingDependencyError: "imagenet", and the package is not installed.
         CheckpointError: missing, damaged, not a state dict, or of another model.
     """
     wanted = {name: value for name, value in model.state_dict().items() if not name.startswith(layout.head)}
-    found = {name: value for name, value in _read(path).items() if not name.startswith(layout.head)}
+    if layout.bundled is not None and path == Path(BUNDLED):
+        path = layout.bundled()
+    content = _read(path)
+    content = content if layout.convert is None else layout.convert(content)
+    found = {name: value for name, value in content.items() if not name.startswith(layout.head)}
     if layout.stem in found:
         found[layout.stem] = _gray_kernel(found[layout.stem], wanted[layout.stem])
     if layout.positions in found and layout.positions is not None:
         found[layout.positions] = _positions_like(found[layout.positions], wanted[layout.positions])
     faults = _differences(wanted, found)
     if faults:
-        raise CheckpointError(f"{path} does not hold weights of torchvision's {layout.name}: {faults}. {_FIX}")
+        raise CheckpointError(f"{path} does not hold weights of {layout.name}: {faults}. {_FIX}")
     model.load_state_dict(found, strict=False)
 
 

@@ -10,7 +10,7 @@ from torchvision import models  # type: ignore[import-untyped]
 
 from fer_train.models.pretrained import Layout
 
-LAYOUT = Layout(name="resnet18", stem="conv1.weight", head="fc.")
+LAYOUT = Layout(name="torchvision's resnet18", stem="conv1.weight", head="fc.")
 
 
 def build(num_classes: int, dropout: float) -> nn.Module:

@@ -14,7 +14,7 @@ from torchvision import models  # type: ignore[import-untyped]
 
 from fer_train.models.pretrained import Layout, resized_positions
 
-LAYOUT = Layout(name="vit", stem="conv_proj.weight", head="heads.", positions="encoder.pos_embedding")
+LAYOUT = Layout(name="torchvision's vit", stem="conv_proj.weight", head="heads.", positions="encoder.pos_embedding")
 IMAGE_SIZE = 48
 PATCH_SIZE = 6
 NUM_LAYERS = 8

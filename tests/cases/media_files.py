@@ -105,6 +105,19 @@ def write_song(path: Path, cover: np.ndarray) -> Path:
     return path
 
 
+def set_pixel_shape(path: Path, across: int, down: int) -> Path:
+    """Write the shape of pixels into the header of an MP4, whatever its codec says, as `ffmpeg -aspect` does."""
+    content = bytearray(path.read_bytes())
+    box = struct.pack(">I4sII", 16, b"pasp", across, down)
+    place = content.index(b"avcC") - 4
+    for name in (b"moov", b"trak", b"mdia", b"minf", b"stbl", b"stsd", b"avc1"):  # the boxes around it grow
+        start = content.rindex(name, 0, place) - 4
+        struct.pack_into(">I", content, start, struct.unpack_from(">I", content, start)[0] + len(box))
+    content[place:place] = box
+    path.write_bytes(content)
+    return path
+
+
 def cut_with_edit_list(film: Path, path: Path, *, first: int) -> Path:
     """Copy an MP4 as `ffmpeg -ss -c copy` does: all packets, and an edit list that hides the frames before `first`."""
     options = {"avoid_negative_ts": "disabled"}

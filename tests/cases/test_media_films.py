@@ -19,6 +19,7 @@ from cases.media_files import (
     read,
     scenes,
     set_matrix,
+    set_pixel_shape,
     shorten_edit_list,
     shown_by_ffmpeg,
     stored,
@@ -179,6 +180,13 @@ class TestTimes:
         assert times_of(frames) == pytest.approx([tick / RATE for tick in ticks], abs=2e-3)
         assert (source.num_frames, source.health.num_missing, source.health.last_error) == (40, 0, "")
 
+    @pytest.mark.parametrize(("codec", "muxer"), [("libx264", "h264"), ("libx265", "hevc")])
+    def test_bare_streams_have_the_rate_of_their_codec(self, tmp_path, codec, muxer):
+        options = {} if codec == "libx264" else {"x265-params": "log-level=none"}
+        source, frames = read(write_film(tmp_path / f"a.{muxer}", SCENES, codec, muxer=muxer, options=options))
+        assert source.fps == RATE
+        assert times_of(frames) == every(1 / RATE, NUM)
+
     def test_uneven_rate(self, tmp_path):
         ticks = [0, 1, 2, 7, 8, 20, 21, 22, 23, 40, 41, 60]
         _, frames = read(write_film(tmp_path / "a.mkv", SCENES, times=ticks))
@@ -238,6 +246,11 @@ class TestShape:
     def test_pixels_that_are_not_square(self, tmp_path, frames_of, ratio, size):
         path = write_film(tmp_path / "a.mp4", scenes(3, (180, 180)), options={"x264-params": f"sar={ratio}"})
         assert {pixels.shape for pixels in frames_of(path)} == {(size[1], size[0], 3)}
+
+    @pytest.mark.parametrize("ratio", ["16/9", "1/1"])
+    def test_the_container_knows_better_than_the_codec(self, tmp_path, ratio):
+        path = write_film(tmp_path / "a.mp4", scenes(3, (180, 180)), options={"x264-params": f"sar={ratio}"})
+        assert {pixels.shape for pixels in frames_of_file(set_pixel_shape(path, 4, 3))} == {(180, 240, 3)}
 
     def test_as_it_was_before_it_was_squeezed(self, tmp_path):
         path = write_film(tmp_path / "a.mp4", scenes(3, (180, 180)), options={"x264-params": "sar=16/9"})

@@ -48,6 +48,14 @@ class TestOrientation:
         assert recording.take() is None
         recording.close()
 
+    @pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")  # as the program does; pytest undoes that
+    @pytest.mark.parametrize("exif", [b"Exif\0\0", b"Exif\0\0II*\0\xff\xff\xff\xff", b"Exif\0\0no EXIF at all" * 9])
+    def test_damaged_exif_costs_no_picture(self, tmp_path, exif):
+        written = io.BytesIO()
+        image_of(SCENE).save(written, "JPEG", quality=95, exif=exif)
+        _, (frame,) = read(write(tmp_path / "a.jpg", written.getvalue()))
+        assert difference(frame.frame_bgr, SCENE) < SOFT
+
 
 class TestSeveral:
     @pytest.mark.parametrize("kind", FILMS)

@@ -167,6 +167,18 @@ def branches(rng: Random) -> onnx.ModelProto:
     return _armed(nodes, {"s": np.array([rng.choice(_HUGE)]), "zero": np.float32(0)})
 
 
+def scan(rng: Random) -> onnx.ModelProto:
+    """A huge product in the body of a Scan, which is one node from outside."""
+    body_nodes = [helper.make_node("MatMul", ["x", "x"], ["y"]), helper.make_node("Identity", ["row"], ["again"])]
+    values = {name: helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in ("x", "row", "y", "again")}
+    body = helper.make_graph(body_nodes, "body", [values["x"], values["row"]], [values["y"], values["again"]])
+    nodes = [
+        helper.make_node("Expand", ["q", "s"], ["start"]),
+        helper.make_node("Scan", ["start", "linear"], ["big", "rows"], body=body, num_scan_inputs=1),
+    ]
+    return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
+
+
 def sparse_weight(rng: Random) -> onnx.ModelProto:
     """One number and the word that it stands among 2^40 zeros."""
     side = rng.choice(_HUGE)
@@ -195,13 +207,127 @@ def functions(rng: Random) -> onnx.ModelProto:
 
 def long_arithmetic(rng: Random) -> onnx.ModelProto:
     """Not much memory, many operations: products of 2000 x 2000 matrices, one after the other."""
-    nodes = [helper.make_node("Expand", ["q", "s"], ["x0"])]
-    for number in range(count := rng.choice((1_000, 20_000))):
-        nodes.append(helper.make_node("MatMul", [f"x{number}", f"x{number}"], [f"x{number + 1}"]))
-    return _armed([*nodes, _sum(f"x{count}")], {"s": np.array([2_000, 2_000])})
+    return products(rng.choice((1_000, 20_000)))
+
+
+def products(count: int) -> onnx.ModelProto:
+    """So many products of 2000 x 2000 matrices, 8e9 multiply-adds each."""
+    first = helper.make_node("Expand", ["q", "s"], ["x0"])
+    nodes = [helper.make_node("MatMul", [f"x{n}", f"x{n}"], [f"x{n + 1}"]) for n in range(count)]
+    return _armed([first, *nodes, _sum(f"x{count}")], {"s": np.array([2_000, 2_000])})
 
 
 BOMBS: tuple[Callable[[Random], onnx.ModelProto], ...] = (
     constant_of_shape, expand, tile, number_range, broadcast, doublings, pads, resize, strided_back, one_hot,
     huge_images, random_values, loop, branches, sparse_weight, weight_without_data, functions, long_arithmetic,
 )  # fmt: skip
+
+
+def huge_matmul() -> onnx.ModelProto:
+    """Matrices of 20,000 x 20,000, 1.6 GB each: they fit, and take minutes."""
+    nodes = [
+        helper.make_node("Expand", ["q", "s"], ["x"]),
+        helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
+    ]
+    return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
+
+
+def huge_matmul_that_lies() -> onnx.ModelProto:
+    """The same, and the file says that its matrices are small."""
+    model = huge_matmul()
+    model.graph.value_info.extend(helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 1]) for n in ("x", "big"))
+    return model
+
+
+def huge_matmul_of_constants() -> onnx.ModelProto:
+    """Known at loading, where ONNX Runtime computes constants and no limit of time holds."""
+    fill = numpy_helper.from_array(np.ones(1, dtype=np.float32))
+    nodes = [
+        helper.make_node("ConstantOfShape", ["s"], ["x"], value=fill),
+        helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
+    ]
+    return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
+
+
+def huge_matmul_of_computed_sizes() -> onnx.ModelProto:
+    """The size is a product of constants, put together by other nodes."""
+    nodes = [
+        helper.make_node("Mul", ["a", "b"], ["side"]), helper.make_node("Concat", ["side", "side"], ["s"], axis=0),
+        helper.make_node("Expand", ["q", "s"], ["x"]), helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
+    ]  # fmt: skip
+    return _armed([*nodes, _sum("big")], {"a": np.array([200]), "b": np.array([100])})
+
+
+def huge_matmul_of_tiles() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("Reshape", ["q", "one"], ["x1"]), helper.make_node("Tile", ["x1", "s"], ["x"]),
+        helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
+    ]  # fmt: skip
+    return _armed([*nodes, _sum("big")], {"one": np.array([1, 1]), "s": np.array([20_000, 20_000])})
+
+
+def huge_gemm() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("Expand", ["q", "s"], ["x"]),
+        helper.make_node("Gemm", ["x", "x"], ["big"], name="huge", transA=1),
+    ]
+    return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
+
+
+def huge_convolution() -> onnx.ModelProto:
+    """A kernel of 5,000 x 5,000 that is spelled out from one number, over a padded image of that size."""
+    nodes = [
+        helper.make_node("Expand", ["q", "s"], ["kernel"]),
+        helper.make_node("Conv", ["pixels", "kernel"], ["big"], name="huge", pads=[5_000] * 4),
+    ]
+    return _armed([*nodes, _sum("big")], {"s": np.array([1, 1, 5_000, 5_000])})
+
+
+def huge_pool() -> onnx.ModelProto:
+    """No weights at all: the window is an attribute."""
+    side = 20_000
+    nodes = [
+        helper.make_node("Expand", ["q", "s"], ["x"]),
+        helper.make_node("AveragePool", ["x"], ["big"], name="huge", kernel_shape=[5_000] * 2, auto_pad="SAME_UPPER"),
+    ]
+    return _armed([*nodes, _sum("big")], {"s": np.array([1, 1, side, side])})
+
+
+ARITHMETIC: tuple[Callable[[], onnx.ModelProto], ...] = (
+    huge_matmul, huge_matmul_that_lies, huge_matmul_of_constants, huge_matmul_of_tiles, huge_gemm,
+    huge_convolution, huge_pool,
+)  # fmt: skip
+"""One node each, called "huge", that takes minutes to days."""
+
+
+def matmul_of_the_pixels_size() -> onnx.ModelProto:
+    """As large as the image is bright."""
+    nodes = [
+        helper.make_node("Cast", ["q"], ["number"], to=TensorProto.INT64),
+        helper.make_node("Unsqueeze", ["number", "axis"], ["side"]),
+        helper.make_node("Concat", ["side", "side"], ["s"], axis=0), helper.make_node("Expand", ["q", "s"], ["x"]),
+        helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
+    ]  # fmt: skip
+    return _armed([*nodes, _sum("big")], {"axis": np.array([0])})
+
+
+def matmul_of_the_bright_pixels() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("NonZero", ["pixels"], ["places"]), helper.make_node("Cast", ["places"], ["x"], to=1),
+        helper.make_node("Transpose", ["x"], ["y"]), helper.make_node("MatMul", ["y", "x"], ["big"], name="huge"),
+    ]  # fmt: skip
+    return _armed([*nodes, _sum("big")], {})
+
+
+def einsum() -> onnx.ModelProto:
+    nodes = [
+        helper.make_node("Expand", ["q", "s"], ["x"]),
+        helper.make_node("Einsum", ["x", "x"], ["big"], name="huge", equation="ij,jk->ik"),
+    ]
+    return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
+
+
+UNBOUNDED: tuple[Callable[[], onnx.ModelProto], ...] = (
+    huge_matmul_of_computed_sizes, matmul_of_the_pixels_size, matmul_of_the_bright_pixels, einsum,
+)  # fmt: skip
+"""Networks of which nobody can tell what they will compute."""

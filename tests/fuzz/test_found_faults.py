@@ -65,6 +65,13 @@ class Smallest(Random):
         return options[0]
 
 
+class FillsMemory(Random):
+    """Picks 2^36."""
+
+    def choice(self, options):
+        return options[3]
+
+
 class TestMemory:
     """Before, each of these took what it asked for, until Linux killed the process."""
 
@@ -73,7 +80,12 @@ class TestMemory:
         [onnx_bombs.constant_of_shape, onnx_bombs.expand, onnx_bombs.one_hot, onnx_bombs.resize],
     )
     def test_values_larger_than_the_machine(self, save, bomb):
-        assert "failed to warm up on" in refusal(EngineError, cpu, save(bomb(Largest())))
+        assert "multiply-adds, most of them in its node" in refusal(ArtifactError, cpu, save(bomb(Largest())))
+
+    @pytest.mark.parametrize("bomb", [onnx_bombs.constant_of_shape, onnx_bombs.expand])
+    def test_values_that_fill_the_machine(self, save, bomb):
+        """Little arithmetic, and 2^36 values."""
+        assert "failed to warm up on" in refusal(EngineError, cpu, save(bomb(FillsMemory())))
 
     def test_sparse_weight(self, save):
         for seed in range(4):
@@ -117,9 +129,26 @@ class TestTime:
     def test_arithmetic_without_end(self, save, monkeypatch):
         monkeypatch.setattr(leaf, "CPU_WARM_UP_LIMIT_S", 0.3)
         started = time.monotonic()
-        text = refusal(EngineError, cpu, save(onnx_bombs.long_arithmetic(Smallest())))
+        text = refusal(EngineError, cpu, save(onnx_bombs.products(100)))
         assert "a batch of 1 did not end within 0.3 s" in text
         assert time.monotonic() - started < 60
+
+    @pytest.mark.parametrize("bomb", onnx_bombs.ARITHMETIC)
+    def test_one_huge_node(self, save, bomb):
+        """ONNX Runtime ends a run between two nodes only: it ran on, deaf to SIGTERM, and some before any run."""
+        text = refusal(ArtifactError, cpu, save(bomb()))
+        assert "e+1" in text
+        assert "multiply-adds, most of them in its node 'huge' (" in text
+
+    @pytest.mark.parametrize("bomb", onnx_bombs.UNBOUNDED)
+    def test_work_that_depends_on_the_pixels(self, save, bomb):
+        """A black image asks for little, and the first face for everything."""
+        text = refusal(ArtifactError, cpu, save(bomb()))
+        assert "what it computes cannot be bounded" in text or "whose work this version cannot bound" in text
+
+    @pytest.mark.parametrize("bomb", [onnx_bombs.scan, onnx_bombs.branches, onnx_bombs.loop])
+    def test_arithmetic_in_a_subgraph(self, save, bomb):
+        assert "a node has a graph inside" in refusal(ArtifactError, cpu, save(bomb(Random(1))))
 
     def test_more_nodes_than_an_optimizer_takes(self, save):
         path = save(onnx_bombs.long_arithmetic(Largest()))

@@ -12,6 +12,7 @@ from fer_deploy.analyze.parts import Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.video_analysis import Models, VideoAnalysis
 from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.live.sinks.video_codecs import choose_encoding
 from fer_deploy.live.sinks.video_encoder import VideoEncoder
 from fer_deploy.vision.types import Box, Detection
 
@@ -31,7 +32,8 @@ def picture(index: int, *, squares: int = 2, size: tuple[int, int] = SIZE) -> np
 
 
 def write_squares(path: Path, num: int, *, squares: int = 2, size: tuple[int, int] = SIZE) -> Path:
-    encoder = VideoEncoder(path, size=size, fps=FPS, is_live=False)
+    """Write H.264, as most recordings are."""
+    encoder = VideoEncoder(path, size=size, fps=FPS, is_live=False, encoding=choose_encoding("x264"))
     for index in range(num):
         encoder.add(picture(index, squares=squares, size=size), index / FPS)
     encoder.close()

@@ -8,9 +8,12 @@ import pytest
 from integration.analyze_videos import SIZE, make_analysis, transport_stream, write_squares
 from integration.live_fakes import num_video_frames
 
+from fer_deploy.analyze import results
 from fer_deploy.analyze.parts import Parts
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import EngineError, SinkError, StreamError
+from fer_deploy.live.sinks import CsvSink, ParquetSink
+from fer_deploy.live.sinks.table import TableSink
 from fer_deploy.live.sinks.video_joining import move_index_to_front
 
 NUM = 3 * 24 + 5
@@ -104,3 +107,51 @@ def test_a_full_disk_names_a_flag_of_analyze(video, tmp_path, monkeypatch):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: Disk(2**30, 2**30 - 5, 5))
     with pytest.raises(SinkError, match=r"disk full: .* Fix: free some space, or another --out$"):
         make_analysis(video, tmp_path / "out").run()
+
+
+@pytest.mark.parametrize("name", ["faces.parquet", "faces.csv", "faces.frames.parquet", "faces.frames.csv"])
+@pytest.mark.parametrize("err", [OSError(28, "No space left on device"), RuntimeError("odd"), KeyboardInterrupt()])
+def test_a_table_that_is_cut_short_has_no_name(video, tmp_path, monkeypatch, name, err):
+    """Whatever ends the joining of any of the four tables: what has its name is whole, and the next run finishes."""
+    folder = tmp_path / "out/squares"
+    kind = "join_parquet" if name.endswith("parquet") else "join_csv"
+    join = getattr(results, kind)
+
+    def break_off(parts, path):
+        if (".frames." in path.name) != (".frames." in name):
+            return join(parts, path)
+        path.write_bytes(b"half")
+        raise err
+
+    with monkeypatch.context() as patch:
+        patch.setattr(results, kind, break_off)
+        with pytest.raises(SinkError if isinstance(err, OSError) else type(err)):
+            make_analysis(video, tmp_path / "out").run()
+    assert not (folder / name).exists()
+    assert not (folder / "summary.json").exists()
+    assert not [path for path in folder.iterdir() if "part." in path.name]
+    assert make_analysis(video, tmp_path / "out").run().accounting.num_analyzed == NUM
+    assert (folder / name).exists()
+
+
+@pytest.mark.parametrize("sink", [CsvSink, ParquetSink])
+@pytest.mark.parametrize("table", ["_faces", "_frames"])
+def test_a_part_that_is_cut_short_is_not_counted(video, tmp_path, monkeypatch, sink, table):
+    write = TableSink.write
+
+    def fail(self, result, picture):
+        if isinstance(self, sink) and result.frame.index == 30:
+            monkeypatch.setattr(getattr(self, table), "append", refuse)
+        return write(self, result, picture)
+
+    def refuse(rows):
+        raise UnicodeEncodeError("utf-8", "x", 0, 1, "surrogates not allowed")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(TableSink, "write", fail)
+        with pytest.raises(SinkError, match=r"the (csv|parquet) sink failed: UnicodeEncodeError"):
+            make_analysis(video, tmp_path / "out").run()
+    parts = tmp_path / "out/squares/parts"
+    finished = {f"000001.{infix}{sink.name}" for infix in ("", "frames.")}
+    assert finished.isdisjoint(path.name for path in parts.iterdir())
+    assert make_analysis(video, tmp_path / "out").run().accounting.num_analyzed == NUM

@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -14,16 +15,24 @@ from integration.full_disk import file_size_limit
 
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.engines.fake import FakeEngine
-from fer_deploy.errors import EngineError, ExportError, VerificationError
+from fer_deploy.errors import EngineError, ExportError, MissingDependencyError, VerificationError
 from fer_deploy.export import convert, pipeline, plans
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.pipeline import export
+from fer_deploy.export.slices import Slice, degraded
 from fer_train.checkpoint import save_release
+from fer_train.data import read_faces
 
 TIGHT = {"fp32": {"max_abs_logit": 1e-12}}
 NO_INT8 = ["fp32", "fp16"]
 FEW = {"num_faces": 16}
 """Faces to calibrate on."""
+
+
+def judged_images(faces_csv: Path):
+    """Return the judged faces of `faces_csv`, (35, 1, 48, 48) uint8."""
+    found = read_faces(faces_csv)
+    return found.select(found.splits == "PublicTest").images[:, None]
 
 
 def forbidden(*args, **kwargs):
@@ -32,7 +41,7 @@ def forbidden(*args, **kwargs):
 
 @pytest.mark.usefixtures("quick_export")
 class TestGate:
-    """A broken limit leaves the old artifacts, byte for byte, and a report that names the guilty stage."""
+    """What fails leaves the old artifacts, byte for byte, and a report that names the guilty stage."""
 
     def failure(self, config: ExportConfig, error=VerificationError) -> str:
         before = contents(config.out) if config.out.exists() else {}
@@ -42,13 +51,56 @@ class TestGate:
         assert {name: content for name, content in left.items() if not name.startswith("report-failed.")} == before
         return str(caught.value)
 
+    def partly(self, config: ExportConfig, written: set[str], error=VerificationError) -> tuple[str, dict]:
+        """Return the error and the report of an export that failed in part; all but `written` is as it was."""
+        before = contents(config.out)
+        with pytest.raises(error) as caught:
+            export(config)
+        left = contents(config.out)
+        reports = {name for name in left if name.startswith("report.")}
+        assert {name for name in left if left[name] != before.get(name)} == written | reports
+        report = json.loads((config.out / "report.json").read_text())
+        entries = [*report["artifacts"], *report["plans"]]
+        assert {entry["name"] for entry in entries if entry["written"]} == {
+            name for name in written if not name.endswith(".json")
+        }
+        assert str(caught.value).startswith(report["failure"].splitlines()[0].split("; small-")[0])
+        assert f"See {config.out / 'report.md'}." in str(caught.value)
+        return str(caught.value), report
+
     def test_plan_that_fits_and_does_not_load(self, small_release, out, monkeypatch):
         monkeypatch.setattr(plans, "judge", lambda manifest, host: [])
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
         build = {"flavor": "tensorrt-rtx", "compute_capabilities": ["8.9"]}
-        text = self.failure(config_of(small_release, out, variants=["fp32"], build=build))
+        config = config_of(small_release, out, variants=["fp32"], build=build)
+        text, report = self.partly(config, {"small-fp32.onnx"})
         assert text.startswith("small-fp32.plan (stage engine): cannot load ")
-        assert "No artifact was written. See" in text
+        assert f"Written all the same: small-fp32.onnx in {out}. See" in text
+        assert report["plans"] == []
+
+    def test_a_plan_that_the_builder_refuses(self, small_release, out, monkeypatch):
+        """The models and the other plan took eight minutes, and nothing of them was left."""
+        real = pipeline.build_and_judge
+
+        def refuse(onnx, *rest):
+            if "fp16" in onnx.name:
+                raise ExportError("TensorRT for RTX built small-fp16.onnx with another precision. Fix: other")
+            return real(onnx, *rest)
+
+        monkeypatch.setattr(pipeline, "build_and_judge", refuse)
+        build = {"flavor": "tensorrt-rtx", "compute_capabilities": ["8.9"]}
+        config = config_of(small_release, out, variants=NO_INT8, build=build)
+        written = {"small-fp32.onnx", "small-fp16.onnx", "small-fp32.plan", "small-fp32.plan.json"}
+        text, report = self.partly(config, written, ExportError)
+        assert text.startswith("small-fp16.plan (stage engine): TensorRT for RTX built small-fp16.onnx with another")
+        assert "Written all the same: small-fp32.onnx, small-fp16.onnx, small-fp32.plan in" in text
+        assert [plan["name"] for plan in report["plans"]] == ["small-fp32.plan"]
+
+    def test_a_flavor_that_is_not_installed_costs_no_export(self, small_release, out, monkeypatch):
+        monkeypatch.setattr(pipeline, "TorchEngine", forbidden)
+        monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
+        text = self.failure(config_of(small_release, out, build={"flavor": "tensorrt-rtx"}), MissingDependencyError)
+        assert "the flavor tensorrt-rtx needs the package tensorrt_rtx" in text
 
     def test_fp32_ends_it_before_anything_is_made_of_it(self, small_release, out, faces_csv, monkeypatch):
         for name in ("fp16_artifact", "Int8Maker", "build_and_judge"):
@@ -56,7 +108,7 @@ class TestGate:
         ranges = {"num_faces": 20}
         text = self.failure(config_of(small_release, out, data=faces_csv, limits=TIGHT, calibration=ranges))
         assert "small-fp32.onnx (stage onnx) differs from PyTorch on 35 faces (PublicTest of fer2013.csv)" in text
-        assert "(allowed 1e-12). No artifact was written. See" in text
+        assert "(allowed 1e-12). Fix: other limits in the config, or another checkpoint\nNo artifact was" in text
         report = json.loads((out / "report-failed.json").read_text())
         assert [entry["name"] for entry in report["artifacts"]] == ["small-fp32.onnx"]
         assert report["failure"] in text
@@ -64,9 +116,10 @@ class TestGate:
         assert (out / "report-failed.png").stat().st_size > 10_000
 
     def test_fp16(self, small_release, out):
-        text = self.failure(config_of(small_release, out, limits={"fp16": {"max_abs_logit": 1e-6}}))
-        assert "small-fp16.onnx (stage converted) differs" in text
-        report = json.loads((out / "report-failed.json").read_text())
+        config = config_of(small_release, out, limits={"fp16": {"max_abs_logit": 1e-6}})
+        text, report = self.partly(config, {"small-fp32.onnx"})
+        assert text.startswith("small-fp16.onnx (stage converted) differs")
+        assert "small-fp16.onnx (not written)" in (out / "report.md").read_text()
         assert [bool(entry["comparison"]["breaches"]) for entry in report["artifacts"]] == [False, True]
 
     def test_a_new_folder(self, small_release, tmp_path):
@@ -88,32 +141,67 @@ class TestGate:
             raise VerificationError("INT8 for cpu loses 9.00 points. Fix: train")
 
         monkeypatch.setattr(convert, "keep_budget", refuse)
-        text = self.failure(
-            config_of(small_release, out, data=faces_csv, variants=["fp32", "int8-cpu"], calibration=FEW)
-        )
+        config = config_of(small_release, out, data=faces_csv, variants=["fp32", "int8-cpu"], calibration=FEW)
+        text, report = self.partly(config, {"small-fp32.onnx"})
         assert text.startswith("small-int8-cpu.onnx (stage converted): INT8 for cpu loses 9.00 points. Fix: train")
-        assert "No artifact was written. See" in text
-        report = json.loads((out / "report-failed.json").read_text())
         assert report["failure"] == text.splitlines()[0]
         assert [entry["name"] for entry in report["artifacts"]] == ["small-fp32.onnx"]
 
-    def test_the_first_guilty_stage_is_named(self, small_release, out, faces_csv, monkeypatch):
+    def test_all_that_failed_is_named(self, small_release, out, faces_csv, monkeypatch):
         def refuse(*args, **kwargs):
             raise VerificationError("INT8 for cpu loses 9.00 points")
 
         monkeypatch.setattr(convert, "keep_budget", refuse)
         limits = {"fp16": {"max_abs_logit": 1e-6}}
-        text = self.failure(config_of(small_release, out, data=faces_csv, limits=limits, calibration=FEW))
-        assert text.startswith("small-fp16.onnx (stage converted) differs")
+        config = config_of(small_release, out, data=faces_csv, limits=limits, calibration=FEW)
+        text, _ = self.partly(config, {"small-fp32.onnx"})
+        first, second, third, _ = text.splitlines()
+        assert first.startswith("small-fp16.onnx (stage converted) differs")
+        assert second == "small-int8.onnx (stage converted): INT8 for cpu loses 9.00 points"
+        assert third == "small-int8-cpu.onnx (stage converted): INT8 for cpu loses 9.00 points"
 
-    @pytest.mark.parametrize(("variant", "stage"), [("fp32", "onnx"), ("fp16", "converted")])
-    def test_an_engine_that_fails(self, small_release, out, faces_csv, monkeypatch, variant, stage):
+    def test_a_limit_on_a_slice(self, small_release, out, faces_csv, monkeypatch):
+        """An artifact that differs on soft faces alone is found."""
+        soft = degraded(judged_images(faces_csv), Slice.DIM_SOFT)
+        real = pipeline.open_artifact
+
+        class BlindToSoftFaces(FakeEngine):
+            def __init__(self, engine) -> None:
+                super().__init__()
+                self._engine, self._spec = engine, engine.spec
+
+            def _run(self, images_nchw):
+                logits = self._engine.infer(images_nchw)
+                is_soft = [bool((image == soft).all(axis=(1, 2, 3)).any()) for image in images_nchw]
+                return np.where(np.array(is_soft)[:, None], -logits, logits)
+
+        monkeypatch.setattr(
+            pipeline, "open_artifact", lambda a: BlindToSoftFaces(real(a)) if a.variant == "fp16" else real(a)
+        )
+        config = config_of(small_release, out, data=faces_csv, variants=NO_INT8)
+        text, report = self.partly(config, {"small-fp32.onnx"})
+        assert "same emotion on dim-soft faces 0.00% (required 98.50%)" in text
+        assert text.count("(required") == 1
+        found = {part["slice"]: part["agreement"] for part in report["artifacts"][1]["comparison"]["slices"]}
+        assert found == {kind: 0.0 if kind is Slice.DIM_SOFT else 1.0 for kind in Slice if kind is not Slice.VIDEO}
+        assert (
+            "| dim-soft | Gaussian blur, sigma 1.2, then contrast at most 25 | 35 |" in (out / "report.md").read_text()
+        )
+
+    @pytest.mark.parametrize("variant", ["fp32", "fp16"])
+    def test_an_engine_that_fails(self, small_release, out, faces_csv, monkeypatch, variant):
         """Also where nothing at all could be judged."""
+        stage = {"fp32": "onnx", "fp16": "converted"}[variant]
         real = pipeline.open_artifact
         broken = FakeEngine(fail_at_call=0)
 
         monkeypatch.setattr(pipeline, "open_artifact", lambda a: broken if a.variant == variant else real(a))
-        text = self.failure(config_of(small_release, out, data=faces_csv, variants=NO_INT8))
+        config = config_of(small_release, out, data=faces_csv, variants=NO_INT8)
+        if variant == "fp16":
+            text, _ = self.partly(config, {"small-fp32.onnx"})
+            assert text.startswith("small-fp16.onnx (stage converted): in batches of 64: FakeEngine was told to fail")
+            return
+        text = self.failure(config)
         assert text.startswith(f"small-{variant}.onnx (stage {stage}): in batches of 64: FakeEngine was told to fail")
         assert "report-failed.md" in text
         assert "FakeEngine was told to fail" in (out / "report-failed.md").read_text()
@@ -145,7 +233,7 @@ class TestGate:
         bias.CopyFrom(onnx.numpy_helper.from_array(large.astype(np.float32), bias.name))
         monkeypatch.setattr(pipeline, "write_onnx", lambda graph, spec, path, opset: onnx.save(model, path))
         limits = {"fp32": {"max_abs_logit": 1e6, "max_batch_difference": 1.0, "min_agreement": 0.0}}
-        text = self.failure(config_of(small_release, out, limits=limits), ExportError)
+        text, _ = self.partly(config_of(small_release, out, limits=limits), {"small-fp32.onnx"}, ExportError)
         assert "model.classifier.bias holds 1e+05; FP16 ends at 65504" in text
 
     def test_a_full_disk_at_publishing(self, small_release, out, monkeypatch):

@@ -33,6 +33,9 @@ from fer_train.checkpoint import save_release
 
 VARIANTS = ("fp32", "fp16", "int8", "int8-cpu")
 CALIBRATION = {"num_faces": 48, "method": "max", "seed": 9}
+SPOILED = dict.fromkeys(("blurred", "dim-soft", "small", "turned", "noise"))
+"""Stripes that are blurred or turned are no stripes of this network's any more: what it says of them is chance."""
+LIMITS = {variant: {"min_slice_agreement": SPOILED} for variant in VARIANTS}
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -62,7 +65,8 @@ def config(tmp_path_factory, data, small_spec) -> ExportConfig:
     checkpoint = release(tmp_path_factory.mktemp("release"), small_spec, outlier=True)
     values = {
         "checkpoint": checkpoint, "out": tmp_path_factory.mktemp("out") / "small", "data": data,
-        "calibration": CALIBRATION, "build": {"flavor": "tensorrt-rtx", "compute_capabilities": ["8.6"]},
+        "calibration": CALIBRATION, "limits": LIMITS, "slice_faces": 42,
+        "build": {"flavor": "tensorrt-rtx", "compute_capabilities": ["8.6"]},
     }  # fmt: skip
     return load_settings(ExportConfig, None, values)
 
@@ -270,7 +274,8 @@ def test_all_from_the_command_line(small_spec, small_onnx, data, tmp_path, monke
     fp32, int8, written = result.stdout.splitlines()
     assert fp32.startswith(f"{tmp_path / 'o' / 'small-fp32.onnx'}: accuracy 100.00 % (+0.00), ")
     assert int8.startswith(f"{tmp_path / 'o' / 'small-int8-cpu.onnx'}: accuracy ")
-    assert int8.endswith("on 35 faces")
+    assert "same emotion " in int8
+    assert " on 35 faces, on " in int8
     assert written == f"report: {tmp_path / 'o' / 'report.md'}"
     calibration = json.loads(metadata(onnx.load(tmp_path / "o" / "small-int8-cpu.onnx"))[QUANTIZATION_KEY])[
         "calibration"

@@ -27,6 +27,8 @@ NEARLY_SQUARE: Final = 0.01
 """A difference that nobody sees, and that would cost a scaled copy of every frame."""
 _PLAYLISTS: Final = frozenset({"hls", "dash"})
 """The size of these is the playlist's; one that has an end has a duration."""
+_NO_TIMES: Final = 0x80
+"""FFmpeg's mark of formats without timestamps (AVFMT_NOTIMESTAMPS)."""
 _CAMERAS: Final = frozenset({"mpjpeg", "mjpeg"})
 """JPEG after JPEG: no duration, and cameras announce sizes that they make up, for clients that insist on one."""
 MAX_BAD_READS: Final = 64
@@ -90,9 +92,10 @@ class VideoDecoder:
         if self._is_strict:
             self._codec.options = {"err_detect": "explode"}
         self._reformatter = VideoReformatter()
-        self._announced_shape = self._codec.sample_aspect_ratio
+        self._first_shape: Fraction | None = None
+        self._has_shape = False
         self.num_corrupt = self.num_hidden = 0
-        self.fps = _plausible_fps(self._stream)
+        self.fps = _plausible_fps(self._container, self._stream)
         self._timestamps = Timestamps(round(1 / (self.fps * self._stream.time_base)) if self._stream.time_base else 1)
         self._tell_length()
         self.notes = tuple(filter(None, (say_choice(self._container, self._stream), self._say_brightness())))
@@ -182,8 +185,11 @@ class VideoDecoder:
 
     def _square_size(self, picture: VideoFrame) -> tuple[int, int]:
         """Return width and height, before it is turned, that make its pixels square: as players do, by the width."""
-        now = self._codec.sample_aspect_ratio  # changes with the size; at first the container knows better
-        ratio = self._stream.sample_aspect_ratio if now == self._announced_shape else now
+        now = self._codec.sample_aspect_ratio
+        if not self._has_shape:
+            self._first_shape, self._has_shape = now, True
+        # The container knows better than the codec, until the codec says that something has changed.
+        ratio = (self._stream.sample_aspect_ratio or now) if now == self._first_shape else now
         if not ratio or not NARROWEST <= ratio <= WIDEST or abs(ratio - 1) < NEARLY_SQUARE:
             return picture.width, picture.height
         return max(1, round(picture.width * ratio)), picture.height
@@ -200,8 +206,11 @@ def _pixels_of_plane(picture: VideoFrame, num_channels: int) -> NDArray[np.uint8
     return rows[:, : num_channels * plane.width].reshape(plane.height, plane.width, num_channels)
 
 
-def _plausible_fps(stream: VideoStream) -> float:
-    for rate in (stream.average_rate, stream.guessed_rate):
+def _plausible_fps(container: InputContainer, stream: VideoStream) -> float:
+    rates = [stream.average_rate, stream.guessed_rate]
+    if container.format.flags & _NO_TIMES:  # a bare stream: FFmpeg assumes 25, where the codec may know
+        rates.insert(0, stream.codec_context.framerate)
+    for rate in rates:
         if rate is not None and 1 <= rate <= 240:
             return float(rate)
     return ASSUMED_FPS

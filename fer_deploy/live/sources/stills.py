@@ -92,7 +92,7 @@ class Still:
             raise Image.DecompressionBombError
         image.load()
         duration_s = float(image.info.get("duration") or 0) / 1000
-        return StillFrame(_bgr_from_image(ImageOps.exif_transpose(image)), duration_s or _USUAL_S)
+        return StillFrame(_bgr_from_image(_upright(image)), duration_s or _USUAL_S)
 
     def _refused(self, err: Exception) -> StreamError:
         if isinstance(err, Image.DecompressionBombError):
@@ -113,6 +113,14 @@ def _known_formats() -> list[str]:
     """Return the formats that this build of Pillow knows."""
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    """Return the picture as its EXIF says, or, where that is damaged, as it is stored: so do other programs."""
+    try:
+        return ImageOps.exif_transpose(image)
+    except Exception:  # noqa: BLE001 - what damaged metadata makes of Pillow is not known
+        return image
 
 
 def _bgr_from_image(image: Image.Image) -> NDArray[np.uint8]:

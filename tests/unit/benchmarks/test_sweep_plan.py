@@ -97,7 +97,7 @@ def test_plan_that_cannot_be_used_is_told_with_its_mend(write, changes, told):
 
 def test_plan_that_is_no_yaml_is_told(tmp_path):
     (tmp_path / "plan.yaml").write_text("jobs: [")
-    with pytest.raises(ConfigError, match=r"(?s)cannot read the plan .*plan\.yaml.*Fix: a YAML file"):
+    with pytest.raises(ConfigError, match=r"plan\.yaml.*(Fix: that line; s|S)hipped configs: configs/sweep/\*\.yaml"):
         read_plan(tmp_path / "plan.yaml")
 
 

@@ -90,6 +90,61 @@ def test_damaged_cache_is_ignored_and_replaced(source, cache, parse, caplog, dam
     assert parse.calls == 2
 
 
+def lying_header(shape):
+    """Return the cache with an array of images that announces this shape; the length of the header stays."""
+
+    def damage(whole):
+        honest = b"'shape': (1, 48, 48), }"
+        lie = f"'shape': {shape}, }}".encode()
+        at = whole.index(honest)
+        end = whole.index(b"\n", at)
+        assert len(lie) <= end - at
+        return whole[:at] + lie.ljust(end - at) + whole[end:]
+
+    return damage
+
+
+@pytest.mark.parametrize("shape", ["(999999999999, 48, 48)", "(2, 48, 48)", "(1, 1, 1)", "(-1, 48, 48)"])
+def test_cache_that_lies_about_its_size_is_ignored(source, cache, parse, caplog, shape, monkeypatch):
+    read_through_cache(source, parse)
+    cache.write_bytes(lying_header(shape)(cache.read_bytes()))
+    monkeypatch.setattr(np, "load", None)  # NumPy would allocate what the header says
+    assert (read_through_cache(source, parse).images == ord("A")).all()
+    assert f"ignoring the cache {cache}, which cannot be read" in caplog.text
+    assert parse.calls == 2
+
+
+def test_cache_that_unpacks_to_gigabytes_is_ignored(source, cache, parse, caplog, monkeypatch):
+    sha256 = read_through_cache(source, parse).source_sha256
+    with cache.open("wb") as file:
+        np.savez_compressed(file, format="fer-faces-1", source_sha256=sha256, images=np.zeros((9000, 48, 48), np.uint8))
+    monkeypatch.setattr("fer_train.data.npz_file.MAX_BYTES", 2**20)
+    assert (read_through_cache(source, parse).images == ord("A")).all()
+    assert "expected at most 1,048,576" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("changed", "what"),
+    [
+        ({"labels": np.zeros(2, np.int64)}, "its arrays are"),
+        ({"images": np.zeros((1, 48, 48))}, "its arrays are"),
+        ({"images": np.zeros((1, 24, 24), np.uint8)}, "its arrays are"),
+        ({"rows": np.zeros((1, 1), np.int64)}, "its arrays are"),
+        ({"splits": np.zeros(1, np.int64)}, "its arrays are"),
+        ({"labels": np.array([7])}, "it has 1 faces with labels up to 7"),
+        ({"labels": np.array([-1])}, "it has 1 faces with labels up to"),
+    ],
+)
+def test_cache_whose_arrays_do_not_fit_is_ignored(source, cache, parse, caplog, changed, what):
+    faces = read_through_cache(source, parse)
+    arrays = {"images": faces.images, "labels": faces.labels, "splits": faces.splits, "rows": faces.rows} | changed
+    with cache.open("wb") as file:
+        np.savez(file, format="fer-faces-1", source_sha256=faces.source_sha256, **arrays)
+    assert (read_through_cache(source, parse).images == ord("A")).all()
+    assert what in caplog.text
+    assert parse.calls == 2
+
+
 def test_cache_that_is_another_npy_file_is_ignored(source, cache, parse):
     with cache.open("wb") as file:
         np.save(file, np.zeros(3))

@@ -327,3 +327,16 @@ def test_teachers_stand_in_the_recipe_by_name(card, spec):
     text = card(spec)
     assert "- senet.safetensors" in text
     assert "/home/someone" not in text
+
+
+def test_card_of_classes_of_the_users_own(spec, card):
+    names = [f"class_{c}" for c in range(7)]
+    parts = sections(card(spec | {"labels": names}))
+    assert "# net: emotions of faces, classes of its own" in card(spec | {"labels": names})
+    assert "Measures, against labels of the data" in parts
+
+
+def test_card_of_an_older_version_may_be_replaced(tmp_path):
+    old = "<!-- Made by fer-train release and made anew by the next one. Put your own words into --notes FILE. -->\n"
+    (tmp_path / "net.md").write_text(old)
+    check_card_path(tmp_path / "net.md", tmp_path / "net.safetensors")

@@ -85,7 +85,7 @@ def test_both_labels_of_chosen_weights_are_printed(members, data, tmp_path):
     assert "chosen: chosen weights, measured on the faces that chose them: flattering" in text
     assert "crossfitted: chosen weights, cross-fitted: 5 folds, each with weights that the others chose" in text
     assert "a.safetensors" in text
-    assert "PublicTest, 21 faces, plain" in text
+    assert "PublicTest, FER2013's labels, 21 faces, plain" in text
     assert f"wrote {tmp_path / 'e.json'}" in text
     assert set(json.loads((tmp_path / "e.json").read_text())["measured"]["views"]) == {"plain"}
 

@@ -1,3 +1,4 @@
+import ast
 import os
 import subprocess
 import sys
@@ -45,3 +46,15 @@ def test_waiting_threads_sleep_unless_the_user_says_otherwise(given, seen):
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"policy where torch begins: {seen}\n")
+
+
+def test_help_and_version_load_no_heavy_package():
+    script = (
+        "import sys; from fer_train.cli import main; main(['{flag}'], standalone_mode=False); print(list(sys.modules))"
+    )
+    for flag in ("--help", "--version"):
+        command = [sys.executable, "-c", script.format(flag=flag)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        loaded = ast.literal_eval(done.stdout.splitlines()[-1])
+        assert {"torch", "numpy", "cv2", "sklearn", "pydantic"}.isdisjoint(loaded)

@@ -1,5 +1,6 @@
 import json
 
+import numpy as np
 import pytest
 import torch
 from click.testing import CliRunner
@@ -10,7 +11,7 @@ from fer_train.card import MARKER
 from fer_train.checkpoint import load_release, read_spec_json, save_release
 from fer_train.cli import main
 from fer_train.data import read_faces, take_split
-from fer_train.evaluate import evaluate
+from fer_train.evaluate import measure, predict_logits
 from fer_train.models import build_model
 from fer_train.spec import describe_model
 
@@ -67,7 +68,8 @@ def test_fp16_weights_carry_their_own_measures(best, data, tmp_path):
     model, _ = load_release(out)
     public = take_split(read_faces(data), "PublicTest").resized(16)
     for view, flip in (("plain", False), ("flip", True)):
-        measured = evaluate(model, public, device=CPU, flip=flip).to_dict()
+        logits = predict_logits(model, public.images, device=CPU, flip=flip)
+        measured = measure(logits / np.float32(spec["temperature"]), public.labels).to_dict()
         written = spec["metrics"]["PublicTest"][view]
         assert written["confusion"] == measured["confusion"]
         assert written["loss"] == pytest.approx(measured["loss"], abs=1e-5)
@@ -203,6 +205,6 @@ def test_out_of_memory(best, data, tmp_path, monkeypatch):
     def full(*_, **__):
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB.")
 
-    monkeypatch.setattr("fer_train.cli.release.evaluate_split", full)
+    monkeypatch.setattr("fer_train.release_measures.evaluate_split", full)
     result = release(best, data, tmp_path / "net.safetensors", code=10)
     assert "error: out of memory: CUDA out of memory. Tried to allocate 2 GiB.. Fix: --device cpu" in result.stderr

@@ -93,7 +93,7 @@ def test_greedy_choice_is_shown_and_said_to_flatter(runs, data, tmp_path):
     assert told["ingredients"][0]["accuracy_alone"] == max(
         row["accuracy_alone"] for row in told["ingredients"] + told["left_out"]
     )
-    assert "PublicTest, 21 faces, plain" in printed
+    assert "PublicTest, FER2013's labels, 21 faces, plain" in printed
     assert printed.count("kept") == len(told["ingredients"])
     assert printed.count("left out") == len(told["left_out"])
     assert f"mean of {len(told['ingredients'])} models" in printed

@@ -81,7 +81,7 @@ def test_key_like_no_other_lists_the_known_ones():
         ({"image_size": 15}, "image_size: Input should be greater than or equal to 16"),
         ({"dropout": 1.0}, "dropout: Input should be less than 1"),
         ({"num_classes": 1}, "num_classes: Input should be greater than or equal to 2"),
-        ({"model": "resnet"}, "model: Input should be 'net', 'senet', 'nano', 'resnet18', 'efficientnet_b0' or 'vit'"),
+        ({"model": "resnet"}, "model: Input should be 'net', 'senet', 'nano', 'resnet18', 'efficientnet_b0', "),
         ({"device": "gpu"}, "device: unknown device 'gpu': NVIDIA's GPUs are called cuda. Fix: --device cuda"),
         ({"device": "mps"}, "device: unknown device 'mps': Apple's GPU is not supported, training runs on CPUs and on"),
         ({"device": "cuda:x"}, "device: unknown device 'cuda:x'. Fix: --device auto, cpu, cuda or cuda:N"),
@@ -313,3 +313,28 @@ def test_fewer_epochs_than_the_config_has_room_for(settings, message):
     with pytest.raises(ConfigError) as caught:
         config_from_dict(settings | {"num_epochs": 1}, where="net.yaml")
     assert str(caught.value) == message
+
+
+def test_labels_of_ferplus_have_eight_classes_and_no_share():
+    fault = "labels: ferplus has 8 classes, num_classes is 7. Fix: num_classes: 8"
+    assert fault in error_of(labels="ferplus")
+    assert fault in error_of(labels="ferplus", num_classes=7)
+    assert "labels: ferplus learns from the votes alone; ferplus_share blends them into FER2013's labels" in error_of(
+        labels="ferplus", num_classes=8, ferplus_share=0.5
+    )
+    assert "labels: Input should be 'fer2013' or 'ferplus' (got 'affectnet')" in error_of(labels="affectnet")
+
+
+@pytest.mark.parametrize(
+    ("changes", "needed"),
+    [
+        ({}, False),
+        ({"ferplus_share": 0.5}, True),
+        ({"labels": "ferplus", "num_classes": 8}, True),
+        ({"labels": "ferplus", "num_classes": 8, "distillation": {"teachers": ["a.json"], "weight": 0.9}}, True),
+        ({"labels": "ferplus", "num_classes": 8, "distillation": {"teachers": ["a.json"], "weight": 1}}, False),
+        ({"ferplus_share": 0.5, "distillation": {"teachers": ["a.json"], "weight": 1}}, True),
+    ],
+)
+def test_what_is_learned_from_decides_whether_votes_are_needed(changes, needed):
+    assert config_from_dict(changes, where="here").needs_votes is needed

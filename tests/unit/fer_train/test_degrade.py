@@ -1,6 +1,7 @@
 """Degradations: what each does to pixels, and what a model's row in the card says."""
 
 import dataclasses
+import itertools
 
 import cv2
 import numpy as np
@@ -29,14 +30,11 @@ def images():
 def test_each_keeps_shape_and_type_and_is_deterministic(images):
     before = images.copy()
     rows = list(degradations(images))
-    assert [row[0] for row in rows] == (
-        ["clean"] + ["blur"] * 6 + ["contrast"] * 5 + ["size"] * 5 + ["tilt"] * 4 + ["dim and soft"]
-    )
+    assert [row[0] for row in rows] == (["blur"] * 6 + ["contrast"] * 5 + ["size"] * 5 + ["tilt"] * 4)
     for (what, amount, found), (_, _, again) in zip(rows, degradations(images), strict=True):
         assert (found.shape, found.dtype) == (images.shape, np.uint8), (what, amount)
         np.testing.assert_array_equal(found, again)
-        if what != "clean":
-            assert (found != images).any(), (what, amount)
+        assert (found != images).any(), (what, amount)
     np.testing.assert_array_equal(images, before)
 
 
@@ -51,7 +49,7 @@ def test_faded_faces_have_at_most_that_deviation_about_their_own_mean(images):
 def test_blur_takes_details_away_and_keeps_brightness(images):
     found = [images, *(blurred(images, sigma) for sigma in (0.5, 1.2, 3.0))]
     deviations = [some[:3].std(axis=(1, 2)) for some in found]
-    assert all((after < before).all() for before, after in zip(deviations, deviations[1:], strict=False))
+    assert all((after < before).all() for before, after in itertools.pairwise(deviations))
     np.testing.assert_allclose(found[-1].mean(axis=(1, 2)), images.mean(axis=(1, 2)), atol=4)
 
 
@@ -64,7 +62,7 @@ def test_shrunk_faces_hold_no_more_than_the_small_ones(images):
     np.testing.assert_array_equal(shrunk(images, 48), images)
     small = np.array([cv2.resize(face, (12, 12), interpolation=cv2.INTER_AREA) for face in images])
     again = np.array([cv2.resize(face, (12, 12), interpolation=cv2.INTER_AREA) for face in shrunk(images, 12)])
-    assert np.abs(again.astype(int) - small).mean() < 5
+    assert all(np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.9 for a, b in zip(again[:3], small[:3], strict=True))
     assert (shrunk(images, 10)[:3].std(axis=(1, 2)) < images[:3].std(axis=(1, 2))).all()
 
 

@@ -118,5 +118,7 @@ def test_init_of_another_architecture_is_named(tmp_path):
     parent = tmp_path / "net.safetensors"
     save_release(parent, build_model("net", num_classes=7), describe_model(tiny_config(), make_faces(), {}))
     for changes in ({}, {"labels": "ferplus", "num_classes": 8}):
-        with pytest.raises(ConfigError, match="is of another model than this config: net, not senet. Fix: model: net"):
+        with pytest.raises(
+            ConfigError, match=r"is of another model than this config: net, not senet\. Fix: model: net"
+        ):
             build_run(tiny_config(init=str(parent), model="senet", **changes), steps_per_epoch=4)

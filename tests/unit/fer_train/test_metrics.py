@@ -6,7 +6,7 @@ import pytest
 
 from fer_train.data.faces import EMOTIONS
 from fer_train.errors import DataError
-from fer_train.metrics import bootstrap_intervals, measure, probs_from_logits
+from fer_train.metrics import bootstrap_intervals, fit_to_votes, measure, probs_from_logits
 
 
 def one_hot(predicted, num_classes, height=5.0):
@@ -121,3 +121,18 @@ def test_interval_of_a_perfect_model_is_a_point_and_the_seed_decides_the_draw():
     confusion = np.array([[30, 12], [7, 20]])
     assert bootstrap_intervals(confusion) == bootstrap_intervals(confusion)
     assert bootstrap_intervals(confusion, num_resamples=50) != bootstrap_intervals(confusion, num_resamples=50, seed=1)
+
+
+def test_fit_to_votes_by_hand():
+    logits = np.log(np.array([[0.7, 0.2, 0.1], [0.25, 0.25, 0.5], [0.2, 0.6, 0.2]], dtype=np.float32)) + 3
+    shares = np.array([[0.7, 0.2, 0.1], [0.5, 0.5, 0.0], [1.0, 0.0, 0.0]], dtype=np.float32)
+    fit = fit_to_votes(logits, shares)
+    assert fit.num_faces == 3
+    assert fit.kl == pytest.approx((0 + np.log(2) + np.log(5)) / 3, abs=1e-6)
+    assert fit.agreement == pytest.approx((0.7 + 0.0 + 0.0) / 3, abs=1e-6)
+    assert fit.best_agreement == pytest.approx((0.7 + 0.5 + 1.0) / 3, abs=1e-6)
+
+
+def test_fit_to_votes_stays_finite_where_the_model_rules_out_what_was_voted():
+    fit = fit_to_votes(np.array([[500.0, -500.0]], dtype=np.float32), np.array([[0.0, 1.0]], dtype=np.float32))
+    assert fit.kl == pytest.approx(1000)

@@ -13,6 +13,7 @@ from fer_train.metrics import measure
 from fer_train.report import (
     metrics_table,
     plot_confusion,
+    plot_degraded,
     plot_history,
     plot_precision_recall,
     plot_reliability,
@@ -199,3 +200,20 @@ def test_table_has_a_row_a_class_and_the_averages():
     assert [cell.strip() for cell in rows["macro"]] == ["0.444", "0.500", "0.389", "4"]
     assert "net on PublicTest" in text
     assert "accuracy 50.00%" in text
+
+
+def degraded_rows():
+    rows = [("clean", 0.0, 0.87), ("dim and soft", 1.2, 0.81)]
+    rows += [("blur", sigma, 0.86 - 0.1 * sigma) for sigma in (0.5, 1.2, 3.0)]
+    rows += [("contrast", std, 0.2 + 0.016 * std) for std in (40.0, 6.0)]
+    rows += [("size", side, 0.4 + 0.01 * side) for side in (36.0, 10.0)] + [("tilt", 10.0, 0.85), ("tilt", 45.0, 0.6)]
+    return [{"what": what, "amount": amount, "accuracy": accuracy} for what, amount, accuracy in rows]
+
+
+def test_degraded_png_has_a_panel_for_each_way(tmp_path, monkeypatch):
+    path = tmp_path / "degraded.png"
+    texts = drawn_texts(monkeypatch, lambda: plot_degraded(degraded_rows(), path, title="net on PublicTest"))
+    assert {"blur", "contrast", "size", "tilt", "clean: 87.0%", "81", "degrees"} <= set(texts)
+    assert "net on PublicTest\ndim and soft (blur 1.2, deviation 25): 81.0%" in texts
+    plot_degraded(degraded_rows(), path)
+    assert blueness(read_png(path)) > 0.001

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from unit.fer_train.synthetic_faces import make_faces, tiny_config
 
+from fer_train.data.consensus import relabel_by_votes
 from fer_train.data.ferplus import VOTES
 from fer_train.errors import ConfigError
 from fer_train.targets import class_weights, training_targets
@@ -84,3 +85,28 @@ def test_balanced_targets_are_weighted_rows():
     found = targets(faces, class_weights="balanced", label_smoothing=0.1)
     np.testing.assert_allclose(found.sum(1), [10 / 18] * 9 + [5], rtol=1e-5)
     np.testing.assert_allclose(found[9] / 5, targets(faces, label_smoothing=0.1)[9], rtol=1e-5)
+
+
+FERPLUS = {"labels": "ferplus", "num_classes": 8}
+
+
+def test_faces_with_labels_of_ferplus_have_their_votes_as_targets():
+    rows = [votes_of(contempt=4, anger=4, unknown=1, NF=1), votes_of(happiness=10), votes_of(fear=6, neutral=3)]
+    faces = relabel_by_votes(with_votes(*rows), train_split="Training")
+    wanted = np.zeros((3, 8))
+    wanted[0, [0, 7]] = 0.5
+    wanted[1, 3] = 1
+    wanted[2, [2, 6]] = 2 / 3, 1 / 3
+    np.testing.assert_allclose(targets(faces, **FERPLUS), wanted, rtol=1e-6)
+    smooth = targets(faces, label_smoothing=0.08, **FERPLUS)
+    np.testing.assert_allclose(smooth, 0.92 * wanted + 0.01, rtol=1e-5)
+
+
+def test_votes_are_weighted_by_the_class_that_has_most_of_them():
+    rows = [votes_of(happiness=8, fear=2)] * 3 + [votes_of(contempt=8, fear=2)]
+    found = targets(relabel_by_votes(with_votes(*rows), train_split="Training"), class_weights="balanced", **FERPLUS)
+    np.testing.assert_allclose(found.sum(axis=1), [2 / 3] * 3 + [2], rtol=1e-5)
+
+
+def test_teachers_alone_leave_labels_of_fer2013_in_eight_columns():
+    np.testing.assert_array_equal(targets(make_faces(Training=7), **FERPLUS), np.eye(8)[:7])

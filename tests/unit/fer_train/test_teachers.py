@@ -92,8 +92,8 @@ def test_other_labels_are_refused(tmp_path):
     with pytest.raises(ConfigError) as caught:
         teachers(path)
     assert str(caught.value) == (
-        f"teacher {path} knows the labels class_0, class_1, class_2; angry, disgust, fear, happy, sad, surprise, neutral "
-        "are wanted. Fix: another --teacher, or num_classes and labels as the teacher has them"
+        f"teacher {path} knows the labels class_0, class_1, class_2; angry, disgust, fear, happy, sad, surprise, "
+        "neutral are wanted. Fix: another --teacher, or num_classes and labels as the teacher has them"
     )
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import softmax
 
-from fer_train.temperature import cross_entropy, fit_calibration, soft_calibration_error
+from fer_train.temperature import _even_odds, cross_entropy, fit_calibration, soft_calibration_error
 
 RNG = np.random.default_rng(11)
 
@@ -60,6 +60,17 @@ def test_limit_is_where_right_and_wrong_are_even():
     found = fit(np.log(probs), draw(probs, rng))
     assert found.temperature == pytest.approx(1, rel=0.02)
     assert found.unsure_below == pytest.approx(0.5, abs=0.05)
+
+
+def test_few_faces_and_a_confident_mistake_do_not_move_the_limit():
+    """Right above a confidence of 0.5 and wrong below, but for one mistake at 0.9."""
+    confidence = np.linspace(0.2, 0.99, 120)
+    probs = np.full((120, 20), 0.0)
+    probs[:] = ((1 - confidence) / 19)[:, None]
+    probs[:, 0] = confidence
+    labels = np.where(confidence > 0.5, 0, 1)
+    labels[np.abs(confidence - 0.9).argmin()] = 1
+    assert _even_odds(np.log(probs), np.eye(20)[labels]) == pytest.approx(0.5, abs=0.01)
 
 
 def test_model_that_is_always_right_is_never_unsure():

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fer_deploy.detectors import yunet_file as module
-from fer_deploy.detectors.yunet_file import cache_file, yunet_file
+from fer_deploy.detectors.yunet_file import cache_file, require_official, yunet_file
 from fer_deploy.errors import ArtifactError
 
 CONTENT = bytes(range(256)) * 40
@@ -134,3 +134,20 @@ def test_the_digest_is_that_of_the_real_file(shared_dir):
     path = shared_dir / "models" / "face_detection_yunet_2026may.onnx"
     assert path.name == module.ADDRESS.rpartition("/")[2]
     assert (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest()) == (module.NUM_BYTES, module.SHA256)
+
+
+def test_a_cache_that_others_can_write_is_replaced(zoo):
+    yunet_file()
+    cache_file().chmod(0o666)
+    assert yunet_file().read_bytes() == CONTENT
+    assert zoo.asked == 2
+    assert cache_file().stat().st_mode & 0o777 == 0o600
+
+
+def test_the_bytes_that_are_loaded_are_those_that_were_hashed(zoo, tmp_path):
+    """Whoever changes the file between the look and the load is found out: the hash is of what was read."""
+    path = yunet_file()
+    assert require_official(CONTENT, path) == CONTENT
+    with pytest.raises(ArtifactError, match=r"changed while it was opened: SHA-256 \w+, expected \w+\. Fix: look who"):
+        require_official(CONTENT + b"x", path)
+    assert require_official(b"mine", tmp_path / "mine.onnx") == b"mine", "a file of the user's own may be any"

@@ -209,6 +209,16 @@ class TestRuntimeCache:
         rtx_machine.open(rtx_manifest()).close()
         assert path.read_bytes().startswith(b"kernels of")
 
+    def test_one_that_others_can_write_is_not_loaded(self, rtx_machine, caplog):
+        rtx_machine.open(rtx_manifest()).close()
+        (path,) = self.files(rtx_machine)
+        path.chmod(0o666)
+        rtx_machine.open(rtx_manifest()).close()
+        assert rtx_machine.trt.cache_blobs == []
+        assert "this start compiles them: " in caplog.text
+        assert "can be written by others (mode 666). Fix: chmod go-w" in caplog.text
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600, "the new one is ours again"
+
     def test_no_room(self, rtx_machine):
         (rtx_machine.folder / "cache").write_text("a file in the way")
         with rtx_machine.open(rtx_manifest()) as engine:

@@ -5,9 +5,11 @@ import pytest
 
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import VerificationError
-from fer_deploy.export.accuracy_control import NUM_FACES, keep_budget, layer_costs
+from fer_deploy.export.accuracy_control import NUM_FACES, faces_for_costs, keep_budget, layer_costs
 from fer_deploy.export.faces import JudgedFaces
 from fer_deploy.export.quantize import Scheme
+from fer_deploy.export.slice_agreement import faces_by_slice
+from fer_deploy.export.slices import Slice
 from fer_deploy.export.verify import Limits, Reference, breaches_of_logits
 
 HARM = {"a": 1, "b": 10, "c": 0, "d": 4, "e": 0, "f": 2}
@@ -111,6 +113,18 @@ class TestCosts:
         )  # fmt: skip
         assert seen == [(layer, index) for index, layer in enumerate(LAYERS)]
 
+    def test_half_of_them_on_degraded_faces(self):
+        images = np.arange(100, dtype=np.uint8).repeat(12)[:, None, None, None] * np.ones((1, 1, 48, 48), np.uint8)
+        faces = JudgedFaces(images, np.zeros(len(images), dtype=np.int64), "levels")
+        video = JudgedFaces(images[:9], None, "faces of a clip")
+        reference = Reference.of(FakeEngine(), faces, faces_by_slice(faces, 600, video))
+        found = faces_for_costs(reference)
+        assert (len(found.faces), found.faces.source) == (256 + 6 * 42, "levels, half degraded")
+        assert np.array_equal(found.logits, FakeEngine().infer(found.faces.images_nchw))
+        assert len(found.faces.labels) == len(found.faces)
+        dim = found.faces.images_nchw[256:298]
+        assert dim.max() == round(0.35 * 99)
+
     def test_a_share_of_many_faces(self, machine):
         images = np.zeros((2 * NUM_FACES, 1, 48, 48), dtype=np.uint8)
         many = Reference.of(FakeEngine(), JudgedFaces(images, None, "dark"))
@@ -155,6 +169,15 @@ class TestBudget:
         kept = machine.keep(reference, 100.0, **limits)
         assert kept.float_layers == given_back
         assert breaches_of_logits(reference, kept.logits, Limits(**WIDE | {"max_accuracy_drop": 100.0} | limits)) == ()
+
+    def test_a_limit_on_a_slice_is_kept(self, machine, reference):
+        """Clean faces hold in INT8; dim ones, which layer d alone harms, need it in float."""
+        dim = Reference.of(FakeEngine(), reference.faces.at(np.arange(11, 15)))
+        sliced = Reference(reference.faces, reference.labels, reference.logits, "fake", {Slice.DIM: dim})
+        assert machine.keep(sliced, 100.0).float_layers == ()
+        kept = machine.keep(sliced, 100.0, min_slice_agreement={Slice.DIM: 0.9})
+        assert kept.float_layers == ("d",)
+        assert kept.chosen_on == "all 100 faces of levels and their slices (dim)"
 
     def test_half_is_not_enough(self, machine, reference):
         with pytest.raises(VerificationError) as caught:

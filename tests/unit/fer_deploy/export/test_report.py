@@ -124,8 +124,8 @@ class TestMarkdown:
         _, text = parts(make())
         assert "## tiny-int8.onnx" in text
         assert (
-            "64 faces of Training of fer2013.csv (16 of those drawn were degraded; 2 more left out, far beyond all others; "
-            "method"
+            "64 faces of Training of fer2013.csv (16 of those drawn were degraded; 2 more left out, far beyond all "
+            "others; method"
         ) in text
         assert "method percentile, seed 5, sha256 `abababababababab...`)" in text
         assert (
@@ -166,9 +166,8 @@ class TestSlices:
     @pytest.fixture
     def sliced(self, make) -> Report:
         report = make(slices=SLICES)
-        shown = [
-            {"slice": part.slice, "made": DESCRIPTIONS[part.slice], "num_faces": 16, "faces": "x"} for part in SLICES
-        ]
+        kinds = [part.slice for part in SLICES]
+        shown = [{"slice": kind, "made": DESCRIPTIONS[kind], "num_faces": 16, "faces": "x"} for kind in kinds]
         return Report(report.content | {"slices": shown})
 
     def test_a_row_for_each_slice(self, sliced):
@@ -196,9 +195,8 @@ class TestSlices:
 
 class TestOutcome:
     def test_what_is_written_and_what_failed(self, make):
-        report = make().with_outcome(
-            failure="tiny-int8.onnx: no", written={"tiny-fp32.onnx"}, notes=["one face breaks it"]
-        )
+        failure, notes = "tiny-int8.onnx: no", ["one face breaks it"]
+        report = make().with_outcome(failure=failure, written={"tiny-fp32.onnx"}, notes=notes)
         content, text = parts(report)
         assert [entry["written"] for entry in content["artifacts"]] == [True, False]
         assert "**Failed:** tiny-int8.onnx: no" in text

@@ -109,9 +109,7 @@ def test_state_of_another_model_is_refused():
 )
 def test_damaged_state_is_refused(damage):
     state = People(PeopleConfig(), LABELS).state()
-    with pytest.raises(
-        ConfigError, match=r"the saved tracks cannot be read: damaged, or .* Fix: start from the beginning"
-    ):
+    with pytest.raises(ConfigError, match=r"the saved tracks cannot be read: damaged, or .* Fix: start from the begin"):
         People.from_state(PeopleConfig(), LABELS, {**state, **damage})
 
 

@@ -1,0 +1,70 @@
+"""Standard output that takes no more: a full disk behind it, or a device that fails."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+from fer_deploy.errors import SinkError
+
+
+class _Watched:
+    """A text stream that remembers the error of the write or flush that failed; everything else is the stream's."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._stream = stream
+        self.failure: OSError | None = None
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+    def write(self, text: str) -> int:
+        try:
+            return self._stream.write(text)
+        except OSError as err:
+            self.failure = err
+            raise
+
+    def flush(self) -> None:
+        try:
+            self._stream.flush()
+        except OSError as err:
+            self.failure = err
+            raise
+
+
+@contextmanager
+def failures_as_sink_errors() -> Iterator[None]:
+    """Turn an OSError that standard output raised in the block, or at its end, into a SinkError.
+
+    Raises:
+        SinkError: standard output cannot be written. An OSError of anything else goes through.
+    """
+    before = sys.stdout
+    watched = _Watched(before)
+    sys.stdout = watched
+    try:
+        try:
+            yield
+        finally:
+            with suppress(ValueError):  # closed
+                watched.flush()
+    except OSError as err:
+        if err is not watched.failure:
+            raise
+        _lead_nowhere(before)
+        raise SinkError(
+            f"cannot write to standard output: {err.strerror or err}. Fix: check what standard output leads to, "
+            "such as the room on its disk"
+        ) from err
+    finally:
+        sys.stdout = before
+
+
+def _lead_nowhere(stream: TextIO) -> None:
+    """Let what is left in the buffer vanish; else Python tries again at its end, and complains."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -1,0 +1,128 @@
+"""What a file is that no engine opens, and which command makes an engine of it: the Fix for the user's own file."""
+
+import difflib
+import shlex
+from pathlib import Path
+from typing import NamedTuple
+
+from fer_deploy.errors import ArtifactError
+
+_HEAD_BYTES = 512
+_FEWEST_LETTERS = 8
+_ENGINE_SUFFIXES = (".onnx", ".plan", ".engine")
+_OWN = (
+    "train or fine-tune a model with fer-train, then fer-deploy export --checkpoint RUN/final.safetensors "
+    "--out artifacts/{stem}; {path} itself cannot be converted"
+)
+
+
+class ForeignFile(NamedTuple):
+    """What it is, to follow "it is", and what to do, to follow "Fix:"; {path} and {stem} are the file's."""
+
+    what: str
+    fix: str
+
+    def fix_for(self, path: Path) -> str:
+        """Return the Fix with the file's name, quoted for a shell."""
+        return self.fix.format(path=shlex.quote(str(path)), stem=shlex.quote(path.stem))
+
+
+_CHECKPOINT = ForeignFile(
+    "a checkpoint, the weights without a graph", "fer-deploy export --checkpoint {path} --out artifacts/{stem}"
+)
+_PYTORCH = ForeignFile("a pickle of PyTorch, which has no ModelSpec and may run code when it is read", _OWN)
+_KERAS = ForeignFile("a Keras model, which has no ModelSpec", _OWN)
+_TFLITE = ForeignFile("a TensorFlow Lite model, which has no ModelSpec", _OWN)
+_TENSORFLOW = ForeignFile("a TensorFlow graph, which has no ModelSpec", _OWN)
+_OPENVINO = ForeignFile("a part of an OpenVINO model, which has no ModelSpec", _OWN)
+_ZIP = ForeignFile("a ZIP archive", "unpack {path} and give the .onnx in it; if there is none, " + _OWN)
+_ARCHIVE = ForeignFile("a compressed file", "unpack {path} and give the .onnx in it; if there is none, " + _OWN)
+_PLAN = ForeignFile(
+    "a TensorRT plan", "name it {stem}.plan, with the manifest {stem}.plan.json beside it; fer-deploy build writes both"
+)
+_POINTER = ForeignFile("a pointer of Git LFS, not the file itself", "git lfs pull, beside {path}")
+_PAGE = ForeignFile("a web page, not a model", "download {path} again, from the link of the raw file")
+_TEXT = ForeignFile("a text, not a model", "give the .onnx or .plan that fer-deploy wrote, in place of {path}")
+
+_BY_HEAD = (
+    (b"\x89HDF\r\n\x1a\n", _KERAS), (b"ftrt", _PLAN), (b"vtrt", _PLAN), (b"\x1f\x8b", _ARCHIVE), (b"BZh", _ARCHIVE),
+    (b"\xfd7zXZ", _ARCHIVE), (b"7z\xbc\xaf", _ARCHIVE), (b"version https://git-lfs", _POINTER),
+)  # fmt: skip
+_BY_SUFFIX = {
+    ".safetensors": _CHECKPOINT, ".pt": _PYTORCH, ".pth": _PYTORCH, ".ckpt": _PYTORCH, ".pkl": _PYTORCH,
+    ".h5": _KERAS, ".hdf5": _KERAS, ".keras": _KERAS, ".tflite": _TFLITE, ".pb": _TENSORFLOW, ".xml": _OPENVINO,
+    ".bin": _OPENVINO, ".zip": _ZIP, ".gz": _ARCHIVE, ".tar": _ARCHIVE, ".trt": _PLAN,
+}  # fmt: skip
+
+
+def require_own_file(path: Path) -> None:
+    """Refuse a file of another kind before a library of native code reads it.
+
+    Raises:
+        ArtifactError: see `foreign_file`.
+    """
+    found = foreign_file(path)
+    if found is not None:
+        raise ArtifactError(
+            f"cannot open {path}: it is {found.what}; expected an .onnx of fer-deploy export or a .plan of fer-deploy "
+            f"build. Fix: {found.fix_for(path)}"
+        )
+
+
+def foreign_file(path: Path) -> ForeignFile | None:
+    """Return what a file is by its first bytes and its suffix; None: it may be an engine, or nothing is known of it."""
+    head = _head(path)
+    by_suffix = _BY_SUFFIX.get(path.suffix.lower())
+    if head.startswith(b"PK\x03\x04"):
+        return by_suffix or (_PYTORCH if b"/data.pkl" in head or b"/version" in head else _ZIP)
+    found = next((kind for start, kind in _BY_HEAD if head.startswith(start)), None)
+    found = found or _by_structure(head) or by_suffix
+    may_be_plan = path.suffix in (".plan", ".engine") and found in (_PLAN, _TEXT)  # a plan's bytes are TensorRT's own
+    return None if may_be_plan else found
+
+
+def _by_structure(head: bytes) -> ForeignFile | None:
+    if head[4:8] == b"TFL3":
+        return _TFLITE
+    if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 10**8:
+        return _CHECKPOINT
+    if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
+        return _PYTORCH
+    if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
+        return _PAGE
+    return _TEXT if len(head) >= _FEWEST_LETTERS and all(byte in _TEXT_BYTES for byte in head) else None
+
+
+_TEXT_BYTES = frozenset((*range(0x20, 0x7F), 0x09, 0x0A, 0x0D))
+
+
+def _head(path: Path) -> bytes:
+    try:
+        with path.open("rb") as file:
+            return file.read(_HEAD_BYTES)
+    except (OSError, ValueError):  # for `require_file` to name
+        return b""
+
+
+def fix_for_missing(path: Path) -> str:
+    """Return the Fix for an engine that is not there: the nearest name in its folder, or how to make it."""
+    near = difflib.get_close_matches(path.name, _engines_beside(path), n=1, cutoff=0.4)
+    if near:
+        return f"did you mean {shlex.quote(str(path.with_name(near[0])))}?"
+    known = _BY_SUFFIX.get(path.suffix.lower())
+    if known is _CHECKPOINT:
+        return "fer-deploy export --checkpoint, with the path of a checkpoint that is there; it writes the .onnx"
+    if path.suffix in (".plan", ".engine"):
+        onnx = shlex.quote(str(path.with_suffix(".onnx")))
+        return f"fer-deploy build --onnx {onnx} --out {shlex.quote(str(path))}"
+    return (
+        f"fer-deploy export --checkpoint CHECKPOINT.safetensors --out {shlex.quote(str(path.parent))}, or another path"
+    )
+
+
+def _engines_beside(path: Path) -> list[str]:
+    try:
+        names = sorted(other.name for other in path.parent.iterdir() if other.suffix in _ENGINE_SUFFIXES)
+        return [name for name in names if name != path.name]
+    except OSError:
+        return []

@@ -1,0 +1,81 @@
+"""Workforce: what the workers of a loop share, and what each of them does until no chunk is left."""
+
+import threading
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any, Protocol
+
+from fer_deploy.engines.base import Engine
+from fer_deploy.errors import ConfigError
+from fer_deploy.live.analysis import SourceAnalysis
+from fer_deploy.live.intake import Intake
+from fer_deploy.live.turnstile import Aborted
+from fer_deploy.vision.detector import Detector
+
+
+class OnError(Protocol):
+    """Called in the thread that failed; `number` is that of the source whose frames the settings do not fit."""
+
+    def __call__(self, stage: str, err: Exception, number: int | None = None) -> None:
+        """Keep the failure."""
+
+
+class Workforce:
+    """Takes chunks from the intake and has them analyzed.
+
+    Attributes:
+        done: set once all workers have ended.
+    """
+
+    def __init__(self, intake: Intake, analyses: Sequence[SourceAnalysis], detectors: Callable[[], Detector],
+                 engine: Engine, *, num_workers: int, on_error: OnError) -> None:  # fmt: skip
+        """Take what the workers share.
+
+        Args:
+            intake: where chunks wait.
+            analyses: one a source.
+            detectors: makes a detector for each worker.
+            engine: at most one worker at a time uses it, unless it is concurrent.
+            num_workers: threads that will call `work`.
+            on_error: told what fails.
+        """
+        self._intake, self._analyses, self._detectors, self._on_error = intake, analyses, detectors, on_error
+        self._engine_turn: AbstractContextManager[Any] = nullcontext() if engine.is_concurrent else threading.Lock()
+        self._num_working = num_workers
+        self._lock = threading.Lock()
+        self.done = threading.Event()
+
+    def work(self) -> None:
+        """Analyze until no chunk is left; the body of a worker's thread."""
+        try:
+            detector = self._detectors()
+            while self._analyze_next(detector):
+                pass
+        except Exception as err:  # noqa: BLE001 - a worker's end
+            self._on_error("infer", err)
+        finally:
+            with self._lock:
+                self._num_working -= 1
+                if self._num_working == 0:
+                    self.done.set()
+
+    def give_up(self) -> None:
+        """Abort the chunks in the workers' hands. Callable from any thread."""
+        for analysis in self._analyses:
+            analysis.give_up()
+
+    def _analyze_next(self, detector: Detector) -> bool:
+        """Analyze the next chunk. Return False if there is none. A worker that waits holds no frame."""
+        chunk = self._intake.take()
+        if chunk is None:
+            return False
+        try:
+            analysis = self._analyses[chunk.source]
+            analysis.run(chunk, detector, self._engine_turn, self._intake.num_dropped(chunk.source))
+        except Aborted:
+            pass  # the run is to end, or its source was given up and the others may go on
+        except ConfigError as err:  # the settings do not fit this source's frames
+            self._on_error("infer", err, chunk.source)
+        finally:
+            self._intake.give_back(chunk)
+        return True

@@ -1,0 +1,42 @@
+"""Check an .npz before NumPy believes what its headers say of sizes."""
+
+import math
+import zipfile
+from typing import IO, Final
+
+from numpy.lib import format as npy
+
+MAX_BYTES: Final = 4 * 2**30
+"""Of all arrays together, unpacked. FER2013 has 83 MB."""
+
+
+def require_true_sizes(file: IO[bytes]) -> None:
+    """Hold what each array's header announces against the bytes that are there; leaves the file at its beginning.
+
+    NumPy allocates what a header says, and zip entries may unpack to a thousand times their size.
+
+    Raises:
+        ValueError: an array announces another size than its entry has, holds objects, or all are more than MAX_BYTES.
+        zipfile.BadZipFile, OSError, EOFError, NotImplementedError: see `zipfile`.
+    """
+    with zipfile.ZipFile(file) as archive:
+        entries = archive.infolist()
+        if (total := sum(entry.file_size for entry in entries)) > MAX_BYTES:
+            raise ValueError(f"unpacked it has {total:,} bytes, expected at most {MAX_BYTES:,}")
+        for entry in entries:
+            with archive.open(entry) as stream:
+                announced = _announced_bytes(stream)
+                there = entry.file_size - stream.tell()
+            if announced != there:
+                raise ValueError(f"{entry.filename} announces {announced:,} bytes and has {there:,}")
+    file.seek(0)
+
+
+def _announced_bytes(stream: IO[bytes]) -> int:
+    """Read an array's header, and return how many bytes it says will follow."""
+    version = npy.read_magic(stream)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, _, dtype = read_header(stream)
+    if dtype.hasobject:
+        raise ValueError("an array holds Python objects")
+    return math.prod(shape) * int(dtype.itemsize)
