@@ -85,7 +85,7 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
         choose_capabilities(load_tensorrt(config.build.flavor), config.build)
     faces, calibration = judged_faces(config, spec), _calibration_faces(config, spec)
     slices = slices_of(config, faces, spec)
-    notes = notes_on(config, config.chosen, faces, slices, spec)
+    notes = notes_on(config, config.chosen, faces, spec)
     for note in notes:
         tell(f"note: {note}")
     tell(f"PyTorch on {len(faces)} faces ({faces.source}) and {len(slices)} slices of them")
