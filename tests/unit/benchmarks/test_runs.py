@@ -192,7 +192,10 @@ def test_rows_of_an_old_table_keep_their_figures_and_lose_names_of_files(results
 def test_release_of_an_old_row_whose_folder_is_gone_keeps_the_minutes_measured_then(tmp_path, results):
     path = write_release(tmp_path / "kd.safetensors", init=provenance_of(num_epochs=14), teachers=TEACHERS)
     assert call("--add", "--release", path).exit_code == 0
-    row = "| kd | net | FER2013 | net checkpoint of 2026-11-23 10:58 | net 18c426cc | 0.25 | 3 | 2 | at most 16 (14 + 2) | 4 |"
+    row = (
+        "| kd | net | FER2013 | net checkpoint of 2026-11-23 10:58 | net 18c426cc | 0.25 | 3 | 2 "
+        "| at most 16 (14 + 2) | 4 |"
+    )
     assert row in results.read_text()
     assert "--run runs/kd\n" in results.read_text()
 
