@@ -4,8 +4,8 @@ ONNX Runtime ends a run between two nodes, never inside of one, and computes con
 product of huge matrices, in a file of a kilobyte, can hold a process for hours that hears no signal meanwhile. ONNX
 Runtime infers all shapes without computing anything; what a node does follows from them.
 
-Shapes that a file declares for inner tensors and outputs are left out: they may be false. A shape that ONNX Runtime does
-not infer, as after the Expand of a ViT's class token, is not counted: a node that hides its size there still runs.
+Shapes that a file declares for inner tensors and outputs are left out: they may be false. A shape that ONNX Runtime
+does not infer, as after the Expand of a ViT's class token, is not counted: a node that hides its size there still runs.
 """
 
 import math
