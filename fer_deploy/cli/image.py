@@ -14,7 +14,7 @@ from rich.console import Console
 
 from fer_deploy import durable
 from fer_deploy.cli.logs import log_to_stderr
-from fer_deploy.cli.options import PATH, VIDEO_PATH, engine_options, nested, photo_options
+from fer_deploy.cli.options import PATH, VIDEO_PATH, engine_line, engine_options, nested, photo_options
 from fer_deploy.detectors import detector_line
 from fer_deploy.detectors.yunet_file import file_at_hand
 from fer_deploy.errors import ConfigError, SinkError, StreamError

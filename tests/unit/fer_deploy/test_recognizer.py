@@ -15,7 +15,6 @@ import fer_deploy
 from fer_deploy import recognizer as recognizer_module
 from fer_deploy.detectors import DetectorConfig, build_detectors
 from fer_deploy.engines.fake import FakeEngine
-from fer_deploy.engines.shared import SharedEngine
 from fer_deploy.errors import ArtifactError, ConfigError, EngineError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sources import open_source
@@ -249,7 +248,7 @@ class TestRefusals:
         with pytest.raises(StreamError, match=r"cannot decode .*a.jpg as a picture. Fix: restore or remove the file"):
             recognizer.analyze(tmp_path / "a.jpg")
         with pytest.raises(
-            StreamError, match="cannot decode the 10 bytes as a picture. Fix: give the bytes of a whole "
+            StreamError, match=r"cannot decode the 10 bytes as a picture. Fix: give the bytes of a whole "
         ):
             recognizer.analyze(b"no picture")
         with pytest.raises(StreamError, match=r"cannot read .*b.jpg: No such file or directory. Fix: check the path"):
@@ -258,7 +257,7 @@ class TestRefusals:
             recognizer.analyze(tmp_path)
         with pytest.raises(StreamError, match=r"cannot read a\\x00b: embedded null byte. Fix: check the path"):
             recognizer.analyze("a\0b")
-        with pytest.raises(StreamError, match="an address, expected a picture file. Fix: download it; a video") as err:
+        with pytest.raises(StreamError, match=r"an address, expected a picture file. Fix: download it; a video") as err:
             recognizer.analyze("http://bob:geheim@host/a.jpg")
         assert "geheim" not in str(err.value)
 
@@ -294,7 +293,7 @@ class TestRefusals:
 
     def test_boxes_of_another_number_of_pictures(self, recognizer):
         with pytest.raises(
-            EngineError, match="2 pictures and boxes for 1 were given, expected boxes for each picture."
+            EngineError, match=r"2 pictures and boxes for 1 were given, expected boxes for each picture."
         ):
             recognizer.analyze([picture_of(3)] * 2, boxes=[[(0, 0, 9, 9)]])
 
@@ -310,7 +309,7 @@ class TestRefusals:
             Recognizer(device="tpu")
         with pytest.raises(ConfigError, match="Recognizer: detection: detector_model is about YuNet, and the detector"):
             Recognizer(detector="haar", detector_model="y.onnx")
-        with pytest.raises(ConfigError, match="model is ferplus and engine is a.onnx: two models"):
+        with pytest.raises(ConfigError, match=r"model is ferplus and engine is a.onnx: two models"):
             Recognizer(model="ferplus", engine="a.onnx")
         with pytest.raises(ConfigError, match="config is given beside other arguments"):
             Recognizer(config=RecognizerConfig(), device="cpu")
@@ -327,7 +326,7 @@ class TestClosing:
             recognizer.analyze(picture_of(9))
         assert not engine.closed
         for call in (lambda: recognizer.analyze([]), lambda: recognizer.classify([]), lambda: recognizer.stream(0)):
-            with pytest.raises(EngineError, match="this Recognizer is closed. Fix: make a new one"):
+            with pytest.raises(EngineError, match=r"this Recognizer is closed. Fix: make a new one"):
                 call()
 
     def test_its_own_is_closed(self, monkeypatch):
@@ -359,7 +358,7 @@ class TestStream:
                 next(recognizer.stream(99))
 
     def test_a_source_that_is_none(self, bright):
-        with Recognizer(engine=FakeEngine()) as recognizer, pytest.raises(StreamError, match="no source 'none.mp4'"):
+        with Recognizer(engine=FakeEngine()) as recognizer, pytest.raises(StreamError, match="no source 'none"):
             next(recognizer.stream("none.mp4"))
 
 
