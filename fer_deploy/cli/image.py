@@ -1,7 +1,7 @@
 """fer-deploy image: flags and printing around `Recognizer.analyze`."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -67,17 +67,25 @@ def command(files: tuple[Path, ...], as_json: bool, csv: Path | None, annotate: 
     paths = run.pictures_of(files)
     drawn = {} if annotate is None else _drawn_paths(paths, annotate)
     _require_apart(csv, drawn, [*files, *paths], config)
+    if paths:
+        _analyze(run, paths, config, csv=csv, drawn=drawn)
+    run.finish()
+
+
+def _analyze(
+    run: "_Run", paths: Sequence[Path], config: RecognizerConfig, *, csv: Path | None, drawn: Mapping[Path, Path]
+) -> None:
+    """Bring the result of each picture to every output."""
     with Recognizer(config=config) as recognizer, ExitStack() as opened:
-        console.print(engine_line(recognizer, config), highlight=False, soft_wrap=True)
-        console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
+        run.say(engine_line(recognizer, config))
+        run.say(detector_line(config.detection))
         table = None if csv is None else opened.enter_context(CsvSink(csv, recognizer.labels))
         for result in run.results(recognizer, paths):
             run.print(result)
             if table is not None:
                 table.write(result, None)
-            if annotate is not None:
+            if drawn:
                 _draw(result, recognizer.labels, drawn[paths[result.frame.index]])
-    run.finish()
 
 
 class _Picture(NamedTuple):
@@ -104,7 +112,7 @@ class _Run:
                 self._note_failure(path, err)
                 continue
             for note in notes:
-                self._say(f"{printable(path)} {note}")
+                self.say(f"{printable(path)} {note}")
             paths += found
         return paths
 
@@ -132,7 +140,7 @@ class _Run:
         Raises:
             StreamError: pictures could not be read.
         """
-        self._say(f"{_count(self._num_pictures, 'picture')}, {_count(self._num_faces, 'face')}")
+        self.say(f"{_count(self._num_pictures, 'picture')}, {_count(self._num_faces, 'face')}")
         if not self._unreadable:
             return
         names = [printable(path) for path in self._unreadable]
@@ -152,7 +160,7 @@ class _Run:
                 self._note_failure(path, err)
                 continue
             if still.num_frames > 1:
-                self._say(f"{printable(path)} holds {still.num_frames} pictures, and the first is analyzed. "
+                self.say(f"{printable(path)} holds {still.num_frames} pictures, and the first is analyzed. "
                           f"For all: fer-deploy live --source {printable(path)}")  # fmt: skip
             group.append(_Picture(number, path, pixels))
             if len(group) == _MOST_AT_ONCE or sum(one.pixels.size // 3 for one in group) > _MOST_PIXELS:
@@ -163,9 +171,10 @@ class _Run:
 
     def _note_failure(self, path: Path, err: StreamError) -> None:
         self._unreadable.append(path)
-        self._say(f"unreadable: {err}")
+        self.say(f"unreadable: {err}")
 
-    def _say(self, text: str) -> None:
+    def say(self, text: str) -> None:
+        """Print a line beside the results."""
         self._console.print(text, highlight=False, soft_wrap=True)
 
 
