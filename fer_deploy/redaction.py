@@ -38,7 +38,11 @@ _EXAMPLES: Final = frozenset(
     for tls in ("", "[s]") for login, rest in (("user:password@", ""), ("[user:password@]", "[:port]"))
 )  # fmt: skip
 """What our own messages show."""
-_IN_TEXT: Final = re.compile(r"""[^\s'"]*:/+(?:\S*@)?[^\s'"]*|[^\s'"]+""")
+_IN_TEXT: Final = re.compile(
+    # A password may hold spaces.
+    r"""[^\s'"]*:/+[^\s/?#@:'"]*:(?!\d*(?:[\s/?#'"]|$))[^@\n]{0,80}@(?:\S*@)?[^\s'"]*"""
+    r"""|[^\s'"]*:/+(?:\S*@)?[^\s'"]*|[^\s'"]+"""
+)
 _END_OF_SENTENCE: Final = re.compile(r"[.,:;!)>}]*$")
 
 
@@ -67,6 +71,8 @@ def without_password(address: str) -> str:
     password, token and the like.
     """
     head, login, rest, is_url, _ = _parts(address)
+    if not head and "://" in address and re.search(r"\s", address):
+        return without_passwords(address)  # a whole command in place of an address
     if rest is None:
         return f"{head}{HIDDEN}"
     shown = _rest_shown(rest) if is_url else _NAMED_SECRETS.sub(_named_shown, rest)

@@ -23,7 +23,7 @@ from fer_train.label_names import in_known_order
 from fer_train.models import build_model
 from fer_train.portable_paths import without_folders
 from fer_train.released_spec import parse_spec
-from fer_train.released_tensors import check_outline, find_bad_value
+from fer_train.released_tensors import TensorFile, check_outline, find_bad_value
 
 SPEC_KEY = "fer_model_spec"
 _STATE_FORMAT = "fer-train-state-1"
@@ -105,7 +105,8 @@ def save_release(path: Path, model: nn.Module, spec: dict[str, Any], dtype: torc
 
     The provenance, also that of older releases which it quotes, holds file names instead of paths.
     """
-    spec = spec | {"provenance": without_folders(spec.get("provenance", {}))}
+    if "provenance" in spec:
+        spec = spec | {"provenance": without_folders(spec["provenance"])}
     tensors = {
         name: value.detach().to("cpu", dtype if value.is_floating_point() else value.dtype).contiguous()
         for name, value in model.state_dict().items()
@@ -162,7 +163,7 @@ def load_release(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 
 @contextlib.contextmanager
-def _open_release(path: Path) -> Iterator[safe_open]:
+def _open_release(path: Path) -> Iterator[TensorFile]:
     """Open a file of tensors for reading.
 
     Raises:
@@ -178,12 +179,12 @@ def _open_release(path: Path) -> Iterator[safe_open]:
         raise CheckpointError(
             f"cannot load {path}: truncated or not a safetensors file ({_first_line(err)}). {_GET_ANEW}"
         ) from err
-    with file:
-        yield file
+    with file as opened:
+        yield opened
 
 
-def _spec_json(path: Path, file: safe_open) -> str:
-    text: str | None = (file.metadata() or {}).get(SPEC_KEY)
+def _spec_json(path: Path, file: TensorFile) -> str:
+    text = (file.metadata() or {}).get(SPEC_KEY)
     if text is None:
         raise CheckpointError(
             f"{path} is a safetensors file without a ModelSpec; it was not released by fer-train. {_GET_ANEW}"

@@ -266,9 +266,7 @@ def device_fault(name: str) -> str:
             "GPUs. Fix: --device cpu, or device: cpu in the config"
         )
     if kind in ("gpu", "nvidia"):
-        return (
-            f"unknown device {name!r}: NVIDIA's GPUs are called cuda. Fix: --device cuda, or cuda:N for one"
-        )
+        return f"unknown device {name!r}: NVIDIA's GPUs are called cuda. Fix: --device cuda, or cuda:N for one"
     return f"unknown device {name!r}. Fix: --device auto, cpu, cuda or cuda:N"
 
 

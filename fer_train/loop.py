@@ -13,6 +13,7 @@ import yaml
 from torch import Tensor
 
 from fer_train.checkpoint import save_release, save_state, write_content
+from fer_train.compiling import compile_errors
 from fer_train.config import TrainConfig
 from fer_train.data.faces import LABEL_SETS, Faces
 from fer_train.data.loader import Batch, EpochBatches, epoch_seed
@@ -72,6 +73,8 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, w
     digest = faces.digest()
     state = read_state(last, config, digest) if resume else None
     with _memory_errors(config), contextlib.ExitStack() as held:
+        if config.compile:
+            held.enter_context(compile_errors())
         run = build_run(config, len(train) // config.batch_size, world=world, state=state)
         if world.is_first:
             held.enter_context(only_run_in(out))
@@ -185,7 +188,8 @@ def _memory_errors(config: TrainConfig) -> Iterator[None]:
 
 def _train_one_epoch(run: Run, batches: EpochBatches, on_step: OnStep) -> dict[str, Any]:
     """Run one epoch and return its row of the history, without the validation part."""
-    torch.manual_seed(run.world.own_seed(epoch_seed(run.config.seed, run.epoch)))  # dropout; a resumed epoch is the same
+    # Of dropout: a resumed epoch draws the same masks, another process other ones.
+    torch.manual_seed(run.world.own_seed(epoch_seed(run.config.seed, run.epoch)))
     run.model.train()
     loss_sum = torch.zeros((), device=run.device)
     num_correct = torch.zeros((), dtype=torch.int64, device=run.device)

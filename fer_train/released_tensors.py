@@ -1,9 +1,9 @@
 """Checks of a release's tensors: names, shapes and types from the header alone, then the values."""
 
 from collections.abc import Mapping
+from typing import Any, Protocol
 
 import numpy as np
-from safetensors import safe_open
 from torch import Tensor
 
 _FLOATS = ("F16", "BF16", "F32", "F64")
@@ -11,7 +11,23 @@ _WHOLE = ("I64",)
 _NUM_NAMED = 3
 
 
-def check_outline(file: safe_open, wanted: Mapping[str, Tensor]) -> None:
+class TensorFile(Protocol):
+    """What is used of an open safetensors file."""
+
+    def keys(self) -> list[str]:
+        """Return the names of the tensors."""
+
+    def metadata(self) -> dict[str, str] | None:
+        """Return the texts that were stored beside them."""
+
+    def get_slice(self, name: str) -> Any:
+        """Return a tensor's outline, with `get_shape` and `get_dtype`."""
+
+    def get_tensor(self, name: str) -> Tensor:
+        """Read a tensor."""
+
+
+def check_outline(file: TensorFile, wanted: Mapping[str, Tensor]) -> None:
     """Compare the header of an open file with a model's state dict; no tensor is read.
 
     Raises:

@@ -19,6 +19,7 @@ from fer_deploy.analyze.stacks import (
 )
 from fer_deploy.analyze.summary import Outcome, Person, Summary
 from fer_deploy.live.palette import UNSURE_COLOR
+from fer_deploy.portable_paths import without_folders_in_text
 from fer_deploy.vision.types import UNSURE
 
 MOST_CARDS: Final = 24
@@ -60,6 +61,7 @@ def _page(template: str, **content: Any) -> str:
     pages.filters["clock"] = clock_text
     pages.filters["lasting"] = lasting_text
     pages.filters["percent"] = lambda share: "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
+    pages.filters["portable"] = lambda failure: without_folders_in_text(str(failure))
     pages.filters["counted"] = count_text
     pages.filters["count"] = lambda number: f"{number:,}"
     return pages.get_template(template).render(**content)

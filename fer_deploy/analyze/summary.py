@@ -10,6 +10,7 @@ from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.people_seen import PASSER_BY_S, PersonSeen
 from fer_deploy.errors import ConfigError, FerDeployError
+from fer_deploy.portable_paths import without_folders_in_text
 
 
 class _Frozen(BaseModel):
@@ -113,8 +114,9 @@ class Summary(_Frozen):
         return cls(
             video=subject.video.name, engine=subject.engine, detector=subject.detector, labels=subject.labels,
             duration_s=round(end.end_s + frame_s, 4), fps=end.fps,
-            picture_size=end.picture_size, num_size_changes=end.num_size_changes, trouble=end.trouble,
-            notes=end.notes, accounting=end.accounting,
+            picture_size=end.picture_size, num_size_changes=end.num_size_changes,
+            trouble=without_folders_in_text(end.trouble),
+            notes=tuple(map(without_folders_in_text, end.notes)), accounting=end.accounting,
             people=tuple(person for person in people if person.visible_s >= PASSER_BY_S),
             passers_by=PassersBy(num_tracks=len(brief), num_faces=sum(person.num_faces for person in brief)),
             fingerprint=end.fingerprint,

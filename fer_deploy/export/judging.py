@@ -17,11 +17,10 @@ def slices_of(config: ExportConfig, faces: JudgedFaces, spec: ModelSpec) -> dict
 
 
 def notes_on(
-    config: ExportConfig, variants: tuple[Variant, ...], faces: JudgedFaces, slices: dict[Slice, JudgedFaces],
-    spec: ModelSpec,
+    config: ExportConfig, variants: tuple[Variant, ...], faces: JudgedFaces, spec: ModelSpec
 ) -> tuple[str, ...]:  # fmt: skip
     """Return what to know before the work: limits that one face breaks."""
-    finer = {v: finer_than_a_face(config.limits_of(v), faces, slices, spec.labels) for v in variants}
+    finer = {v: finer_than_a_face(config.limits_of(v), faces, spec.labels) for v in variants}
     return tuple(
         f"limits of {variant}: {'; '.join(found)}: one face breaks it. Fix: more faces, or a wider limit"
         for variant, found in finer.items()

@@ -35,6 +35,7 @@ from fer_deploy.export.triton_model import TritonSettings
 from fer_deploy.export.variants import Artifact, Variant, artifact_of
 from fer_deploy.export.verify import Comparison, Reference, breaches_of, compare
 from fer_deploy.flavors import Flavor
+from fer_deploy.portable_paths import without_folders_in_text
 from fer_deploy.spec import ModelSpec
 
 Tell = Callable[[str], None]
@@ -84,7 +85,7 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
         choose_capabilities(load_tensorrt(config.build.flavor), config.build)
     faces, calibration = judged_faces(config, spec), _calibration_faces(config, spec)
     slices = slices_of(config, faces, spec)
-    notes = notes_on(config, config.chosen, faces, slices, spec)
+    notes = notes_on(config, config.chosen, faces, spec)
     for note in notes:
         tell(f"note: {note}")
     tell(f"PyTorch on {len(faces)} faces ({faces.source}) and {len(slices)} slices of them")
@@ -223,7 +224,7 @@ class _Run:
     def report(self) -> Report:
         """Return the report of all that was made, and of what failed."""
         report = Report.of(self.config, self.reference, self.artifacts, self.comparisons, self.plans, self.folder)
-        failure = "; ".join(failure.text for failure in self.failures) or None
+        failure = without_folders_in_text("; ".join(failure.text for failure in self.failures)) or None
         written = {artifact.name for artifact in self.sound_artifacts} | {plan.path.name for plan in self.sound_plans}
         return report.with_outcome(failure=failure, written=written, notes=self.notes)
 

@@ -113,7 +113,7 @@ def _reference(engine: Engine, variant: Variant, config: ExportConfig, tell: Tel
     """Run the reference on the faces and their slices; says before which limits are finer than one face."""
     faces = judged_faces(config, engine.spec)
     slices = slices_of(config, faces, engine.spec)
-    for note in notes_on(config, (variant,), faces, slices, engine.spec):
+    for note in notes_on(config, (variant,), faces, engine.spec):
         tell(f"note: {note}")
     tell(f"{engine.description} on {len(faces)} faces and {len(slices)} slices of them")
     return Reference.of(engine, faces, slices)

@@ -10,6 +10,7 @@ from rich.table import Table
 from fer_train import __version__
 from fer_train.audit.findings import KINDS
 from fer_train.audit.pipeline import NO_ROWS, Audit
+from fer_train.portable_paths import shown_path
 
 EXCLUDE = "exclude.csv"
 
@@ -100,7 +101,7 @@ def _how_to_use(audit: Audit, out: Path) -> str:
     return (
         f"`{EXCLUDE}` has {len(audit.excluded()):,} rows of {audit.config.train_split}, for these reasons: {reasons}. "
         "Look at the contact sheets, choose with `--exclude-reasons`, then leave them out of training:\n\n"
-        f"    fer-train train --exclude {out / EXCLUDE} --config ... --data ...\n\n"
+        f"    fer-train train --exclude {shown_path(out / EXCLUDE)} --config ... --data ...\n\n"
         "`findings.csv` has every finding, in all splits. Whether leaving rows out helps is for a run with and one "
         "without to tell. The folder ignores itself in git, because the contact sheets show faces of the data set."
     )

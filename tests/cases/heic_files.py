@@ -1,15 +1,18 @@
 """HEIC by hand: FFmpeg reads it, but nothing at hand writes it."""
 
-import io
+import re
 import struct
+from fractions import Fraction
 
 import av
 import numpy as np
 
 
-def heic(picture: np.ndarray, *, rows: int = 1, columns: int = 1, has_preview: bool = False) -> bytes:
+def heic(picture: np.ndarray, *, rows: int = 1, columns: int = 1, has_preview: bool = False,
+         turned: bytes = b"") -> bytes:  # fmt: skip
     """A picture (H, W, 3), cut into tiles as phones do; with one tile it is the picture itself.
 
+    `turned` is a box that says how it is to be shown: `quarter_turns` or `mirrored`.
     With a preview there is a small copy beside it, which is not marked as dependent.
     """
     height, width = picture.shape[0] // rows, picture.shape[1] // columns
@@ -31,6 +34,9 @@ def heic(picture: np.ndarray, *, rows: int = 1, columns: int = 1, has_preview: b
         of_item[primary] = [3]
         numbers = b"".join(struct.pack(">H", number) for number in range(1, primary))
         references = _box(b"dimg", struct.pack(">HH", primary, len(tiles)) + numbers)
+    if turned:
+        properties.append(turned)
+        of_item[primary].append(len(properties))
     if has_preview:
         config, data = _hevc(picture[::2, ::2])
         items.append((primary + 1, b"hvc1", data))
@@ -41,20 +47,36 @@ def heic(picture: np.ndarray, *, rows: int = 1, columns: int = 1, has_preview: b
     return _file(primary, items, properties, of_item, references)
 
 
+def quarter_turns(num: int) -> bytes:
+    """Return the box that turns a picture counterclockwise."""
+    return _box(b"irot", bytes([num]))
+
+
+def mirrored(axis: int) -> bytes:
+    """Return the box that mirrors a picture: 0 exchanges top and bottom, 1 left and right."""
+    return _box(b"imir", bytes([axis]))
+
+
 def _hevc(tile: np.ndarray) -> tuple[bytes, bytes]:
-    """Return the decoder's configuration and the picture's data."""
-    written = io.BytesIO()
-    with av.open(written, "w", format="mp4") as container:
-        stream = container.add_stream("libx265", rate=1, options={"x265-params": "log-level=none", "crf": "5"})
-        stream.height, stream.width = tile.shape[:2]
-        stream.pix_fmt = "yuv420p"
-        container.mux(stream.encode(av.VideoFrame.from_ndarray(np.ascontiguousarray(tile), "bgr24")))
-        container.mux(stream.encode())
-    written.seek(0)
-    with av.open(written) as container:
-        video = container.streams.video[0]
-        data = next(bytes(packet) for packet in container.demux(video) if packet.size)
-        return bytes(video.codec_context.extradata), data
+    """Return the decoder's configuration (hvcC) and the picture's data."""
+    codec = av.CodecContext.create("libx265", "w")
+    codec.height, codec.width = tile.shape[:2]
+    codec.pix_fmt, codec.time_base, codec.framerate = "yuv420p", Fraction(1), Fraction(1)
+    codec.options = {"x265-params": "log-level=none", "crf": "5"}
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(tile), "bgr24").reformat(format="yuv420p")
+    frame.pts, frame.time_base = 0, Fraction(1)
+    stream = b"".join(bytes(packet) for packet in [*codec.encode(frame), *codec.encode()])
+    units = [unit for unit in re.split(rb"\x00*\x00\x00\x01", stream) if unit]
+    kinds = [unit[0] >> 1 & 63 for unit in units]
+    parameters = {kind: unit for kind, unit in zip(kinds, units, strict=True) if kind in (32, 33, 34)}
+    picture = b"".join(
+        struct.pack(">I", len(unit)) + unit for kind, unit in zip(kinds, units, strict=True) if kind < 32
+    )
+    profile = parameters[33].replace(b"\0\0\3", b"\0\0")[3:15]
+    arrays = b"".join(
+        struct.pack(">BHH", 0x80 | kind, 1, len(unit)) + unit for kind, unit in sorted(parameters.items())
+    )
+    return b"\1" + profile + bytes.fromhex("f000fcfdf8f800000f") + bytes([len(parameters)]) + arrays, picture
 
 
 def _file(primary, items, properties, of_item, references):

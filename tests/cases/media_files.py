@@ -1,5 +1,6 @@
 """Recordings of the kinds that phones, capture cards and editors write, made by PyAV from drawn faces."""
 
+import os
 import shutil
 import struct
 import subprocess
@@ -13,7 +14,10 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from fer_deploy.live.sources import Source, open_source
+from fer_deploy.analyze.recording import Recording
+from fer_deploy.live.capture.protocol import Request
+from fer_deploy.live.capture.stream_reader import open_reader
+from fer_deploy.live.sources import PipeSource, Source, SourceConfig, open_recording, open_source
 from fer_deploy.live.sources.synthetic import _background, draw_scene
 from fer_deploy.vision.types import Frame
 
@@ -178,3 +182,37 @@ def shown_by_ffmpeg(path: Path, size: tuple[int, int]) -> np.ndarray:
                "bgr24", "-"]  # fmt: skip
     raw = subprocess.run(command, capture_output=True, check=True).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, size[1], size[0], 3)
+
+
+def frames_of_url(path: Path) -> list[np.ndarray]:
+    reader = open_reader(Request("stream_reader", f"file:{path}"))
+    shown = []
+    while reader.grab():
+        pixels = reader.retrieve()
+        assert pixels is not None
+        shown.append(pixels)
+    return shown
+
+
+def frames_of_standard_input(path: Path) -> list[np.ndarray]:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        return [frame.frame_bgr for frame in PipeSource(None, SourceConfig(), handle).frames()]
+    finally:
+        os.close(handle)
+
+
+def frames_of_file(path: Path) -> list[np.ndarray]:
+    return [frame.frame_bgr for frame in read(path)[1]]
+
+
+def frames_of_analysis(path: Path) -> list[np.ndarray]:
+    recording = Recording(open_recording(path))
+    shown = [frame.frame_bgr for frame in iter(recording.take, None)]
+    recording.close()
+    return shown
+
+
+EVERY_WAY = pytest.mark.parametrize(
+    "frames_of", [frames_of_file, frames_of_analysis, frames_of_standard_input, frames_of_url]
+)

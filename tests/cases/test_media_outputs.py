@@ -103,11 +103,11 @@ def test_what_is_said_once(here, tiny_onnx):
     write_streams(here / "two.mkv", [(scenes(2, size), "libx264", 0) for size in ((160, 90), (640, 360))])
     (here / "pictures").mkdir()
     (here / "pictures/a.png").write_bytes(still(scenes(1)[0], "PNG"))
-    (here / "pictures/b.heic").write_bytes(b"x")
+    (here / "pictures/b.jxl").write_bytes(b"x")
     result = live(tiny_onnx, "--source", "two.mkv", "--source", "pictures", "--jsonl", "-")
     assert result.exit_code == 0, result.output
     assert result.stderr.count("two.mkv reads video stream #1 (640x360 h264) and not #0 (160x90 h264)") == 1
-    assert result.stderr.count("pictures is read without 1 other entry: b.heic") == 1
+    assert result.stderr.count("pictures is read without 1 other entry: b.jxl") == 1
 
 
 def test_a_source_with_a_number_is_not_overwritten(here, tiny_onnx):

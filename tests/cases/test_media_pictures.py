@@ -6,7 +6,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from cases.heic_files import heic
 from cases.media_files import NUM, difference, every, read, scenes, times_of
 from cases.picture_files import FILMS, STILLS, huge_png, image_of, several, still
 from PIL import Image, features
@@ -98,19 +97,6 @@ class TestSeveral:
         image_of(SCENE).save(written, "MPO", save_all=True, append_images=[image_of(SCENE[:90])])
         _, frames = read(write(tmp_path / "a.jpg", written.getvalue()))
         assert [frame.frame_bgr.shape for frame in frames] == [SCENE.shape]
-
-    @pytest.mark.parametrize("has_preview", [False, True])
-    def test_tiles_of_heic_are_refused_in_words(self, tmp_path, has_preview):
-        path = write(tmp_path / "a.heic", heic(scenes(1, (192, 128))[0], rows=2, columns=3, has_preview=has_preview))
-        with pytest.raises(
-            StreamError, match=r"a\.heic: it is a picture in 6 tiles, as HEIC has them\. Fix: convert it"
-        ):
-            open_source(str(path))
-
-    def test_heic_in_one_piece(self, tmp_path):
-        picture = scenes(1, (192, 128))[0]
-        _, (frame,) = read(write(tmp_path / "a.heic", heic(picture)))
-        assert difference(frame.frame_bgr, picture) < SOFT
 
 
 class TestTransparency:
@@ -215,14 +201,14 @@ class TestFolders:
 
     def test_what_is_passed_over_is_counted_and_named(self, tmp_path):
         write(tmp_path / "a.png", still(SCENE, "PNG"))
-        for name in ("b.heic", "film.mp4", "notes 2.txt", "notes 10.txt"):
+        for name in ("b.jxl", "film.mp4", "notes 2.txt", "notes 10.txt"):
             write(tmp_path / name, b"x")
         (tmp_path / "sub").mkdir()
         (tmp_path / "gone.jpg").symlink_to(tmp_path / "nowhere")
         source, frames = read(tmp_path)
         assert len(frames) == 1
         assert source.notes == (
-            "is read without 6 other entries: b.heic, film.mp4, gone.jpg, notes 2.txt, notes 10.txt, sub",
+            "is read without 6 other entries: b.jxl, film.mp4, gone.jpg, notes 2.txt, notes 10.txt, sub",
         )
 
     def test_many_are_not_all_named(self, tmp_path):

@@ -5,6 +5,7 @@ import threading
 from pathlib import Path
 from unittest.mock import Mock
 
+import av
 import cv2
 import numpy as np
 import pytest
@@ -54,6 +55,24 @@ class TestOutputs:
         assert capture.get(cv2.CAP_PROP_FRAME_HEIGHT) == HEIGHT
         assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(30, abs=0.1)
         capture.release()
+
+    @pytest.mark.parametrize(("flags", "name"), [((), "vp9"), (("--record-codec", "x264"), "h264")])
+    def test_x264_is_a_choice_of_the_users(self, tmp_path, tiny_onnx, flags, name):
+        path = tmp_path / "a.mp4"
+        fixed = (
+            "--source",
+            "synthetic",
+            "--engine",
+            tiny_onnx,
+            "--no-display",
+            "--max-frames",
+            3,
+            "--detector",
+            "haar",
+        )
+        assert live(*fixed, "--record", path, *flags).exit_code == 0
+        with av.open(str(path)) as container:
+            assert container.streams.video[0].codec_context.name == name
 
     def test_schema(self, lines, tiny_spec):
         for line in lines:

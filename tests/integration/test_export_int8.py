@@ -163,8 +163,8 @@ class TestInt8:
         assert record["float_layers"][0] == record["layer_costs"][0]["layer"] == OUTLIER_LAYER
         assert record["accuracy_changes"][0] < -10
         assert record["accuracy_changes"][-1] >= -0.3
-        assert len(record["accuracy_changes"]) == len(record["float_layers"]) + 1
-        assert not any(change >= -0.3 for change in record["accuracy_changes"][:-1])
+        assert len(record["accuracy_changes"]) > len(record["float_layers"])
+        assert record["chosen_on"].startswith("all 105 faces of PublicTest of fer2013.csv and their slices (clean, dim")
 
     def test_it_is_float_in_the_graph(self, models):
         producers = producers_of(models["int8"])

@@ -119,3 +119,17 @@ def test_names_and_digests_are_left(written):
     card = (written / "weights/net.md").read_text()
     assert "taught by `best.safetensors` (net, weight 0.5), SHA-256 `" in card
     assert "`--exclude rows.txt` names 2 rows of Training" in card
+
+
+def test_the_page_of_failures_names_files_only(tmp_path, monkeypatch):
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    broken = tmp_path / "home-of-bob" / "broken.mp4"
+    broken.parent.mkdir()
+    broken.write_bytes(b"no video")
+    clip = write_squares(tmp_path / "home-of-bob" / "clip.mp4", 3)
+    words = ["analyze", str(broken), str(clip), "--out", "results", "--detector", "haar", "--no-video"]
+    assert CliRunner().invoke(deploy, words).exit_code == 8
+    page = Path("results/index.html").read_text()
+    assert "broken.mp4" in page
+    assert "home-of-bob" not in page

@@ -12,11 +12,12 @@ from numpy.typing import NDArray
 from fer_deploy.errors import StreamError
 from fer_deploy.live.file_names import natural_order, printable
 from fer_deploy.live.sources.base import Source
+from fer_deploy.live.sources.heic import HEIC_SUFFIXES, HeicStill, is_heic
 from fer_deploy.live.sources.stills import Still
 from fer_deploy.vision.types import Frame
 
 PICTURE_SUFFIXES: Final = (
-    ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".jfif", ".jpe", ".apng", ".avif",
+    ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".jfif", ".jpe", ".apng", ".avif", *HEIC_SUFFIXES,
 )  # fmt: skip
 IN_FOLDERS: Final = (*PICTURE_SUFFIXES, ".gif")
 """A single GIF is a video."""
@@ -47,7 +48,7 @@ class PictureSource(Source):
         self.name, self.notes = printable(folder or paths[0]), notes
         self.fps, self.num_frames = PICTURES_FPS, len(paths)
         self._paths = paths
-        self._single = Still(paths[0]) if folder is None else None
+        self._single = _opened(paths[0]) if folder is None else None
         self._is_film = self._single is not None and self._single.is_film
         if self._single is not None:
             self.num_frames = self._single.num_frames
@@ -85,7 +86,7 @@ class PictureSource(Source):
             raise StreamError(self.health.last_error)
 
     def _pictures_of(self, path: Path) -> Iterator[tuple[NDArray[np.uint8], float]]:
-        still = self._single or Still(path)
+        still = self._single or _opened(path)
         if still is not self._single and self.num_frames is not None:
             self.num_frames += still.num_frames - 1
         yield from still.frames()
@@ -97,17 +98,25 @@ class PictureSource(Source):
         return Frame(pixels, index, index / self.fps, now_ns, printable(path.name))
 
 
+def _opened(path: Path) -> Still | HeicStill:
+    return HeicStill(path) if is_heic(_start_of(path)) or path.suffix.lower() in HEIC_SUFFIXES else Still(path)
+
+
 def is_picture(path: Path) -> bool:
     """Return whether a file is a still picture or an animation, by its suffix or else by how it begins."""
     suffix = path.suffix.lower()
     if suffix in PICTURE_SUFFIXES or suffix in _MJPEG:
         return suffix not in _MJPEG
+    start = _start_of(path)
+    return start.startswith(_STARTS) or is_heic(start) or (start[:4] == b"RIFF" and start[8:] == b"WEBP")
+
+
+def _start_of(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
-            start = file.read(16)
+            return file.read(12)
     except OSError:  # who opens it says why
-        return False
-    return start.startswith(_STARTS) or (start[:4] == b"RIFF" and start[8:12] == b"WEBP")
+        return b""
 
 
 def open_folder(folder: Path) -> PictureSource:

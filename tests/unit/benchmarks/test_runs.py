@@ -63,14 +63,14 @@ def test_row_of_a_folder_tells_of_the_steps_before_it(run, results):
     done = call("--run", run)
     assert done.exit_code == 0, done.output
     assert (
-        "| senet-kd | senet | senet release of 2026-11-23 10:58 | net 18c426cc | 0.25 | 3 "
+        "| senet-kd | senet | FER2013 | senet release of 2026-11-23 10:58 | net 18c426cc | 0.25 | 3 "
         f"| 2 | at most 25 (9 + 14 + 2) | 4 |  | {HARDWARE} | 67.50% | 60.00% | 0.4000 |" in results.read_text()
     )
 
 
 def test_row_of_a_release_alone_is_its_recipe(tmp_path, results):
     assert call("--release", write_release(tmp_path / "net.safetensors")).exit_code == 0
-    assert "| net | net | random | none | 0.25 | 3 | 9 | at most 9 |  |  |  | 50.00% |" in results.read_text()
+    assert "| net | net | FER2013 | random | none | 0.25 | 3 | 9 | at most 9 |  |  |  | 50.00% |" in results.read_text()
 
 
 def test_all_epochs_of_a_run_from_random_numbers_to_its_end_are_in_its_weights(run, results):
@@ -94,7 +94,7 @@ def test_start_and_teachers_that_nobody_recorded_are_blank_and_not_none(tmp_path
     provenance["config"] |= {"init": "a.safetensors", "distillation": {"teachers": ["b.safetensors"]}}
     path = write_release(tmp_path / "net.safetensors", config=provenance["config"])
     assert call("--release", path).exit_code == 0
-    assert "| net | net |  |  | 0.25 |" in results.read_text()
+    assert "| net | net | FER2013 |  |  | 0.25 |" in results.read_text()
 
 
 @pytest.mark.parametrize(("recorded", "start"), [
@@ -111,7 +111,10 @@ def test_soup_counts_the_epochs_of_each_ingredient_and_of_what_they_share_once(t
     ingredients = [{"provenance": provenance_of(num_epochs=n, init=shared)} for n in (4, 5)]
     path = write_release(tmp_path / "soup.safetensors", soup={"ingredients": ingredients})
     assert call("--release", path).exit_code == 0
-    assert "| soup | net | mean of 2 models | none | 0.25 |  |  | at most 23 (14 + 4 + 5) |" in results.read_text()
+    assert (
+        "| soup | net | FER2013 | mean of 2 models | none | 0.25 |  |  | at most 23 (14 + 4 + 5) |"
+        in results.read_text()
+    )
 
 
 def test_minutes_and_hardware_are_told_by_hand_and_marked(tmp_path, results):
@@ -179,8 +182,8 @@ def old_table(results):
 def test_rows_of_an_old_table_keep_their_figures_and_lose_names_of_files(results):
     assert call("--add").exit_code == 0
     text = results.read_text()
-    assert "| net | net |  |  | 0.25 | 3 | 9 |  |  |  |  | 50.00% | 60.00% | 0.4000 |" in text
-    assert "| kd | net |  |  | 0.25 | 3 | 2 |  | 4 |  |  | 50.00% | 60.00% | 0.4000 |" in text
+    assert "| net | net | FER2013 |  |  | 0.25 | 3 | 9 |  |  |  |  | 50.00% | 60.00% | 0.4000 |" in text
+    assert "| kd | net | FER2013 |  |  | 0.25 | 3 | 2 |  | 4 |  |  | 50.00% | 60.00% | 0.4000 |" in text
     assert "runs.py --release net.safetensors --run runs/kd\n" in text
     assert "1.safetensors" not in text
 
@@ -189,7 +192,10 @@ def test_rows_of_an_old_table_keep_their_figures_and_lose_names_of_files(results
 def test_release_of_an_old_row_whose_folder_is_gone_keeps_the_minutes_measured_then(tmp_path, results):
     path = write_release(tmp_path / "kd.safetensors", init=provenance_of(num_epochs=14), teachers=TEACHERS)
     assert call("--add", "--release", path).exit_code == 0
-    row = "| kd | net | net checkpoint of 2026-11-23 10:58 | net 18c426cc | 0.25 | 3 | 2 | at most 16 (14 + 2) | 4 |"
+    row = (
+        "| kd | net | FER2013 | net checkpoint of 2026-11-23 10:58 | net 18c426cc | 0.25 | 3 | 2 "
+        "| at most 16 (14 + 2) | 4 |"
+    )
     assert row in results.read_text()
     assert "--run runs/kd\n" in results.read_text()
 

@@ -60,6 +60,7 @@ from fer_deploy.token_shapes import looks_like_a_token
         ("rtsp://user:secret", "rtsp://***"),
         ("rtsp://user%3Asecret%40cam/1", "rtsp://***/1"),
         ("rtsp://[fe80::1%25eth0]:554/live", "rtsp://[fe80::1%25eth0]:554/live"),
+        ("ffmpeg -i rtsp://u:secret@cam/1?x=secret -f null", "ffmpeg -i rtsp://***@cam/1?x=*** -f null"),
         ("cam/live?token=secret&w=1", "cam/live?token=***&w=1"),
         ("raw:640x480@30:bgr24", "raw:640x480@30:bgr24"),
         ("raw:WIDTHxHEIGHT[@FPS][:bgr24|gray]", "raw:WIDTHxHEIGHT[@FPS][:bgr24|gray]"),
@@ -95,6 +96,8 @@ def test_message_about_an_address_without_secrets():
         ("as in mqtt://user:password@host/mine", "as in mqtt://***@host/mine"),
         ("url='http://cam/a?jwt=geheim', ssl=False", "url='http://cam/a?jwt=***', ssl=False"),
         ("rtsp://b:it's_geheim@cam/1: refused", "rtsp://***@cam/1: refused"),
+        ("no rtsp://b:geheim 2@cam/1: bad", "no rtsp://***@cam/1: bad"),
+        ("no rtsp://cam:554/1 for me@there", "no rtsp://cam:554/1 for me@there"),
         ("GET /live?token=geheim HTTP/1.1", "GET /live?token=*** HTTP/1.1"),
         (
             "SHA-256 9f86d081884c7d659a2feaa0c55ad015 of C:/a/b#1.png",

@@ -76,7 +76,7 @@ def test_chosen_weights_are_written_with_what_was_measured(members, data, tmp_pa
     row = printed["views"]["flip"]
     assert row["chosen"]["loss"] < row["equal"]["loss"]
     assert row["chosen"]["loss"] < row["crossfitted"]["loss"]
-    assert [m["path"] for m in row["members"]] == [str(path) for path in members]
+    assert [m["path"] for m in row["members"]] == [path.name for path in members]
     assert row["members"][1]["loss"] == pytest.approx(measured(members, data, "PublicTest", [0, 1, 0], flip=True).loss)
 
 

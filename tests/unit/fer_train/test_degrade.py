@@ -30,9 +30,7 @@ def images():
 def test_each_keeps_shape_and_type_and_is_deterministic(images):
     before = images.copy()
     rows = list(degradations(images))
-    assert [row[0] for row in rows] == (
-        ["blur"] * 6 + ["contrast"] * 5 + ["size"] * 5 + ["tilt"] * 4
-    )
+    assert [row[0] for row in rows] == (["blur"] * 6 + ["contrast"] * 5 + ["size"] * 5 + ["tilt"] * 4)
     for (what, amount, found), (_, _, again) in zip(rows, degradations(images), strict=True):
         assert (found.shape, found.dtype) == (images.shape, np.uint8), (what, amount)
         np.testing.assert_array_equal(found, again)

@@ -324,15 +324,15 @@ def test_measures_of_a_release_are_of_the_scaled_logits(tmp_path, eight, data, v
 
 def test_release_of_a_model_that_lacks_a_label_of_the_data(tmp_path, data):
     path = save(tmp_path / "three.safetensors", ["class_0", "class_1", "class_2"])
-    result = run("release", "--checkpoint", path, "--data", data, "--out", tmp_path / "o.safetensors", "--device", "cpu",
-                 code=4)  # fmt: skip
+    out = tmp_path / "o.safetensors"
+    result = run("release", "--checkpoint", path, "--data", data, "--out", out, "--device", "cpu", code=4)
     assert "PublicTest holds label 6, the model knows 3 classes" in result.stderr
 
 
 def test_release_with_votes_that_name_nothing(tmp_path, eight, data, faces):
     nothing = write_votes(tmp_path / "none.csv", list(faces.splits), [[0] * 10] * len(faces))
-    result = run("release", "--checkpoint", eight, "--data", data, "--out", tmp_path / "o.safetensors", "--device", "cpu",
-                 "--ferplus", nothing, code=4)  # fmt: skip
+    words = ("release", "--checkpoint", eight, "--data", data, "--out", tmp_path / "o.safetensors", "--device", "cpu")
+    result = run(*words, "--ferplus", nothing, code=4)
     assert "FER+'s votes name no emotion for any face of PublicTest" in result.stderr
 
 

@@ -1,0 +1,90 @@
+"""HEIC pictures, which phones write: read as bytes, decoded by FFmpeg, tiles put together."""
+
+import io
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import av
+import numpy as np
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from fer_deploy.errors import StreamError
+from fer_deploy.live.capture.decoder import VideoDecoder, silence_ffmpeg
+from fer_deploy.live.file_names import printable
+from fer_deploy.live.sources.heic_tiles import Tiles, tiles_from_file
+from fer_deploy.live.sources.stills import MAX_PIXELS, StillFrame
+
+HEIC_SUFFIXES: Final = (".heic", ".heif", ".hif")
+_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
+
+
+def is_heic(start: bytes) -> bool:
+    """Return whether a file is a HEIC picture by its first twelve bytes; phones' exports are often named .jpg."""
+    return start[4:8] == b"ftyp" and start[8:12] in _BRANDS
+
+
+class HeicStill:
+    """An opened HEIC file: its main picture. Like `Still`."""
+
+    num_frames = 1
+    is_film = False
+
+    def __init__(self, path: Path) -> None:
+        """Read the bytes and look at the header.
+
+        Raises:
+            StreamError: it cannot be read, is no HEIC picture, or announces too many pixels.
+        """
+        self._name = printable(path)
+        silence_ffmpeg()
+        try:
+            self._data = path.read_bytes()
+            self._tiles = tiles_from_file(self._data)
+        except OSError as err:
+            raise StreamError(f"cannot read {self._name}: {err.strerror}. Fix: check its permissions") from err
+        except Exception as err:
+            raise self._refused(err) from err
+        if self._tiles is not None and self._tiles.width * self._tiles.height > MAX_PIXELS:
+            raise self._refused(ValueError(f"it announces more than {MAX_PIXELS // 10**6} million pixels"))
+
+    def frames(self) -> Iterator[StillFrame]:
+        """Decode the picture; StreamError where that is not possible."""
+        try:
+            pixels = _whole(self._data) if self._tiles is None else _from_tiles(self._data, self._tiles)
+        except Exception as err:
+            raise self._refused(err) from err
+        yield StillFrame(pixels, 1.0)
+
+    def _refused(self, err: Exception) -> StreamError:
+        return StreamError(
+            f"cannot decode {self._name} as a picture: {err or type(err).__name__}. Fix: convert it to JPEG"
+        )
+
+
+def _whole(data: bytes) -> NDArray[np.uint8]:
+    decoder = VideoDecoder(io.BytesIO(data))
+    try:
+        picture = next((one for one in decoder.pictures() if one is not None), None)
+        if picture is None:
+            raise ValueError("it is damaged")
+        return np.ascontiguousarray(decoder.bgr_from_picture(picture))
+    finally:
+        decoder.close()
+
+
+def _from_tiles(data: bytes, tiles: Tiles) -> NDArray[np.uint8]:
+    decoded: dict[int, NDArray[np.uint8]] = {}
+    wanted = frozenset(tiles.items)
+    with av.open(io.BytesIO(data), "r") as container:
+        streams = [stream for stream in container.streams.video if stream.id in wanted]
+        for packet in container.demux(streams):
+            stream = packet.stream
+            if isinstance(stream, VideoStream):
+                for picture in stream.codec_context.decode(packet):
+                    decoded[stream.id] = np.asarray(picture.to_ndarray(format="bgr24"), dtype=np.uint8)
+    missing = wanted.difference(decoded)
+    if missing:
+        raise ValueError(f"{len(missing)} of {len(wanted)} tiles are damaged")
+    return tiles.assembled(decoded)
