@@ -1,5 +1,6 @@
 """fer-deploy image: flags and printing around `Recognizer.analyze`."""
 
+import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
@@ -107,7 +108,7 @@ class _Run:
         paths: list[Path] = []
         for path in files:
             try:
-                found, notes = pictures_in_folder(path) if path.is_dir() else ([path], ())
+                found, notes = pictures_in_folder(path) if os.path.isdir(path) else ([path], ())
             except StreamError as err:
                 self._note_failure(path, err)
                 continue
