@@ -24,13 +24,14 @@ class Settings(BaseModel):
 S = TypeVar("S", bound=Settings)
 
 
-def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any]) -> S:
+def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any], *, where: str = "command line") -> S:
     """Return defaults, overlaid by the YAML file, overlaid by flags.
 
     Args:
         kind: the settings class.
         path: YAML file of key: value pairs, or None.
         overrides: what the user gave as flags; None means not given.
+        where: what an error names as the place of `overrides`.
 
     Raises:
         ConfigError: unreadable file, unknown key (with the nearest known one) or bad value.
@@ -43,7 +44,7 @@ def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any]
         lines = []
         for detail in err.errors():
             from_flag = path is None or (detail["loc"] and detail["loc"][0] in given)
-            lines.append(_describe(detail, kind, "command line" if from_flag else str(path)))
+            lines.append(_describe(detail, kind, where if from_flag else str(path)))
         raise ConfigError(without_passwords("\n".join(lines))) from err
 
 

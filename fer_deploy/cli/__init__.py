@@ -22,6 +22,7 @@ COMMANDS = {
     "inspect": "everything about a checkpoint, ONNX or plan, without running it",
     "doctor": "what is on this machine, and which engines run",
     "live": "camera, stream, file or folder -> emotions",
+    "image": "pictures -> faces with their emotions, as text, JSON, CSV or annotated pictures",
     "analyze": "recorded videos -> tables, annotated videos, timelines and reports",
 }
 

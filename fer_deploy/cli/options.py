@@ -1,8 +1,8 @@
-"""Flags that `live` and `analyze` share, and the way from flags to settings."""
+"""Flags that `live`, `analyze` and `image` share, and the way from flags to settings."""
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final, TypeVar, get_args
+from typing import Any, Final, Protocol, TypeVar, get_args
 
 import click
 
@@ -10,11 +10,12 @@ from fer_deploy.artifacts import Family
 from fer_deploy.detectors import DetectorName
 from fer_deploy.detectors.config import MIN_SCORE
 from fer_deploy.detectors.search import FRAME_SHARE, USEFUL_FACE
-from fer_deploy.engines import Device, Engine
+from fer_deploy.engines import Device
 from fer_deploy.engines.config import EngineChoice
 from fer_deploy.errors import ConfigError
 from fer_deploy.redaction import without_password
 from fer_deploy.settings import Settings
+from fer_deploy.spec import ModelSpec
 from fer_deploy.vision.people import PeopleConfig
 
 PATH: Final = click.Path(path_type=Path)
@@ -74,7 +75,7 @@ _ENGINE: Final = (
     ),
     click.option("--allow-host-code", is_flag=True, default=None, help="Let a plan's lean runtime run on the host."),
 )
-_ANALYSIS: Final = (
+_DETECTION: Final = (
     click.option("--detector", type=click.Choice(get_args(DetectorName)),
                  help="yunet finds turned and small faces, haar frontal ones and needs no file; auto: yunet where its "
                  "file is at hand.  [default: auto]"),
@@ -83,11 +84,20 @@ _ANALYSIS: Final = (
     click.option("--min-face", type=int,
                  help="Smallest face in pixels; larger is faster.  [default: all that are found where a face of "
                  f"{USEFUL_FACE} pixels would be, in large frames one of {FRAME_SHARE:.0%} of the shorter side]"),
-    click.option("--roi", metavar="X1,Y1,X2,Y2",
-                 help="Look only here: shares of the frame, or pixels of the source's first one."),
     click.option("--max-faces", type=int, help="At most this many a frame, the largest."),
     click.option("--min-score", type=float,
                  help=f"How sure YuNet must be, 0 to 1; haar gives no score.  [default: {MIN_SCORE:g}]"),
+)  # fmt: skip
+_UNSURE_BELOW: Final = click.option(
+    "--unsure-below",
+    type=float,
+    help="Say unsure below this confidence, 0 to 1.  [default: the model's own limit, below which it is "
+    "wrong more often than right]",
+)
+_ANALYSIS: Final = (
+    *_DETECTION,
+    click.option("--roi", metavar="X1,Y1,X2,Y2",
+                 help="Look only here: shares of the frame, or pixels of the source's first one."),
     click.option("--detect-every", type=IntervalType(),
                  help="Detect in every N-th frame only, and follow faces between them. auto: in live video as seldom "
                  "as the load wants it, in recordings in every frame.  [default: auto]"),
@@ -95,9 +105,7 @@ _ANALYSIS: Final = (
                  help="Seconds over which a person's emotions are averaged; 0: not at all, only the label still waits "
                  "for a clear lead.  "
                  f"[default: {_default(PeopleConfig, 'smoothing_s')}]"),
-    click.option("--unsure-below", type=float,
-                 help="Say unsure below this confidence, 0 to 1.  [default: the model's own limit, below which it is "
-                 "wrong more often than right]"),
+    _UNSURE_BELOW,
     click.option("--workers", type=int, help="Threads that analyze.  [default: one a core]"),
 )  # fmt: skip
 
@@ -109,7 +117,19 @@ _FAMILY_IN_WORDS: Final = {
 }
 
 
-def engine_line(engine: Engine, config: EngineChoice) -> str:
+class Described(Protocol):
+    """What `engine_line` needs of an Engine, or of a Recognizer."""
+
+    @property
+    def description(self) -> str:
+        """Backend, provider and precision."""
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model's contract."""
+
+
+def engine_line(engine: Described, config: EngineChoice) -> str:
     """Return what runs, in a line: the model, the engine, and whose answer it gives."""
     name = config.engine_file.name
     return f"engine: {name}, {engine.description}; {_FAMILY_IN_WORDS[engine.spec.label_set]}"
@@ -123,6 +143,11 @@ def engine_options(command: Command) -> Command:
 def analysis_options(command: Command) -> Command:
     """Add the flags that say how frames are analyzed."""
     return _with(_ANALYSIS, command)
+
+
+def photo_options(command: Command) -> Command:
+    """Add those of `analysis_options` that a single picture has a use for."""
+    return _with((*_DETECTION, _UNSURE_BELOW), command)
 
 
 def _with(options: Sequence[Callable[[Command], Command]], command: Command) -> Command:

@@ -21,7 +21,7 @@ PLAN_SUFFIXES = (".plan", ".engine")
 
 
 def open_engine(
-    path: Path, *, device: Device = "auto", threads: int | None = None, trust_plan: bool = False,
+    path: str | Path, *, device: Device = "auto", threads: int | None = None, trust_plan: bool = False,
     allow_host_code: bool = False,
 ) -> Engine:  # fmt: skip
     """Load a model and prove that it runs where it was asked to.
@@ -44,6 +44,7 @@ def open_engine(
         MissingDependencyError: the backend's package is not installed.
         EngineError: the device is not there, the runtime fell back to another one, or a plan does not fit this machine.
     """
+    path = Path(path)
     permissions = {"trust_plan": trust_plan, "allow_host_code": allow_host_code}
     given = [f"--{name.replace('_', '-')}" for name, is_given in permissions.items() if is_given]
     if given and path.suffix not in PLAN_SUFFIXES:

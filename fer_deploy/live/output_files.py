@@ -44,12 +44,18 @@ def require_apart(written: Sequence[Named], read: Sequence[Named]) -> None:
     for flag, path in written:
         if (other := writers.setdefault(_identity(path), flag)) != flag:
             raise ValueError(f"{other} and {flag} are the same file, {path}. Fix: another --{flag}")
+    pictures = {_identity(path.parent): (flag, path) for flag, path in reversed(written) if _is_picture_name(path)}
     for role, path in read:
-        if _identity(path) in writers:
-            raise ValueError(_overwritten(path, role, writers[_identity(path)]))
-        for flag, target in written:
-            if target.suffix.lower() in PICTURE_SUFFIXES and _identity(target.parent) == _identity(path):
-                raise ValueError(_overwritten(target, f"a picture of the {role}", flag))
+        identity = _identity(path)
+        if identity in writers:
+            raise ValueError(_overwritten(path, role, writers[identity]))
+        if identity in pictures:
+            flag, target = pictures[identity]
+            raise ValueError(_overwritten(target, f"a picture of the {role}", flag))
+
+
+def _is_picture_name(path: Path) -> bool:
+    return path.suffix.lower() in PICTURE_SUFFIXES
 
 
 def _overwritten(path: Path, role: str, flag: str) -> str:

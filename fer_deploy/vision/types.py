@@ -114,6 +114,21 @@ class FaceResult:
         return self.face.detection.box
 
     @property
+    def label(self) -> str:
+        """The smoothed emotion. In a single picture nothing is smoothed, and it is the network's answer."""
+        return self.smoothed.label
+
+    @property
+    def confidence(self) -> float:
+        """The probability of `label`, 0 to 1."""
+        return self.smoothed.confidence
+
+    @property
+    def probs(self) -> dict[str, float]:
+        """The smoothed probability of every label; their sum is 1."""
+        return self.smoothed.probs
+
+    @property
     def shown_label(self) -> str:
         """The word for people: the smoothed emotion, or `UNSURE`."""
         return self.smoothed.label if self.is_sure else UNSURE

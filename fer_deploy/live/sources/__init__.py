@@ -16,19 +16,22 @@ from fer_deploy.live.sources.video import VideoSource, open_file
 from fer_deploy.redaction import without_password
 
 
-def open_source(text: str, config: SourceConfig | None = None) -> Source:
+def open_source(source: int | str | Path, config: SourceConfig | None = None) -> Source:
     """Open what the user named. Cameras and URLs are connected by now, unless `config.keep_trying`.
 
     Args:
-        text: "synthetic", a camera number such as "0", a URL such as rtsp://..., a video file, a picture,
+        source: "synthetic", a camera number such as 0 or "0", a URL such as rtsp://..., a video file, a picture,
             a folder of pictures, "-" for video from standard input, or "raw:640x480" for raw frames from there.
-            Behind a file or URL, #N chooses stream N of several.
+            Behind a file or URL, #N chooses stream N of several. A Path always names a file or a folder.
         config: defaults where None.
 
     Raises:
         StreamError: it is none of these, or cannot be opened.
     """
     config = config or SourceConfig()
+    text = str(source)
+    if isinstance(source, Path):
+        return _open_path(text)
     if text == "synthetic":
         return SyntheticSource()
     if text.isdecimal():

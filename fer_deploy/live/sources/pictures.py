@@ -121,6 +121,16 @@ def _start_of(path: Path) -> bytes:
 
 def open_folder(folder: Path) -> PictureSource:
     """Return the pictures of a folder, not of its subfolders; StreamError where there are none, or none can be seen."""
+    paths, notes = pictures_in_folder(folder)
+    return PictureSource(paths, folder=folder, notes=notes)
+
+
+def pictures_in_folder(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
+    """Return the picture files of a folder in natural order, not those of its subfolders, and notes for people.
+
+    Raises:
+        StreamError: there are none, or the folder cannot be read.
+    """
     shown = printable(folder)
     try:
         entries = list(folder.iterdir())
@@ -134,7 +144,7 @@ def open_folder(folder: Path) -> PictureSource:
             f"does; videos one by one, or fer-deploy analyze {shown}/*.mp4"
         )
     notes = (f"is read without {_named(others)}",) if others else ()
-    return PictureSource(sorted(paths, key=natural_order), folder=folder, notes=notes)
+    return sorted(paths, key=natural_order), notes
 
 
 def _named(paths: Sequence[Path], before: str = "") -> str:

@@ -20,6 +20,8 @@ from fer_deploy.vision.transparency import opaque_bgr
 
 MAX_PIXELS: Final = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 """Larger pictures are refused by what their header announces, before any memory is taken; Pillow's own limit."""
+MAX_BYTES: Final = 2**30
+"""Of a file; a picture of MAX_PIXELS in three colors has half as many."""
 FILM_FORMATS: Final = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
 """What holds several pictures in these is an animation; in others they are pages."""
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
@@ -50,19 +52,21 @@ class Still:
         is_film: whether they are an animation.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, source: Path | bytes) -> None:
         """Read the bytes and look at the header.
+
+        Args:
+            source: the file, or its bytes.
 
         Raises:
             StreamError: it cannot be read, is no picture, is a JPEG that breaks off, or announces too many pixels.
         """
-        self._name = printable(path)
-        try:
-            data = path.read_bytes()
-        except OSError as err:
-            raise StreamError(f"cannot read {self._name}: {err.strerror}. Fix: check its permissions") from err
+        if isinstance(source, bytes):
+            self._name, self._fix, data = f"the {len(source):,} bytes", "give the bytes of a whole picture file", source
+        else:
+            self._name, self._fix, data = printable(source), "restore or remove the file", _bytes_of(source)
         if breaks_off(data):
-            raise StreamError(f"{self._name} breaks off. Fix: restore or remove the file")
+            raise StreamError(f"{self._name} breaks off. Fix: {self._fix}".replace("bytes breaks", "bytes break"))
         try:
             self._image = Image.open(io.BytesIO(data), formats=_known_formats())
             # Cameras put previews and depth behind a JPEG (MPO); what they show is its first picture.
@@ -101,12 +105,36 @@ class Still:
                 "pixels. Fix: scale it down"
             )
         why = "" if isinstance(err, UnidentifiedImageError) else f": {err or type(err).__name__}"
-        return StreamError(f"cannot decode {self._name} as a picture{why}. Fix: restore or remove the file")
+        return StreamError(f"cannot decode {self._name} as a picture{why}. Fix: {self._fix}")
 
 
-def read_picture(path: Path) -> NDArray[np.uint8]:
-    """Return the first picture of a file, (H, W, 3) uint8 BGR, upright and opaque; StreamError where there is none."""
-    return next(Still(path).frames()).pixels
+def read_picture(source: Path | bytes) -> NDArray[np.uint8]:
+    """Return the first picture of a file or of its bytes, (H, W, 3) uint8 BGR, upright and opaque.
+
+    Raises:
+        StreamError: there is none.
+    """
+    return next(Still(source).frames()).pixels
+
+
+def _bytes_of(path: Path) -> bytes:
+    """Read a file of at most MAX_BYTES, for a device or a pipe may never end."""
+    name = printable(path)
+    try:
+        with path.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as err:  # ValueError: a name with a NUL
+        reason = getattr(err, "strerror", None) or str(err)
+        raise StreamError(f"cannot read {name}: {reason}. Fix: {_fix_for(err)}") from err
+    if len(data) > MAX_BYTES:
+        raise StreamError(f"cannot read {name}: it has more than {MAX_BYTES:,} bytes. Fix: name a picture file")
+    return data
+
+
+def _fix_for(err: Exception) -> str:
+    if isinstance(err, IsADirectoryError):
+        return "name the pictures in it"
+    return "check its permissions" if isinstance(err, PermissionError) else "check the path"
 
 
 def _known_formats() -> list[str]:

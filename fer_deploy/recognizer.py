@@ -1,0 +1,315 @@
+"""Recognizer: pictures, crops or a camera in, faces with emotions out. The front door for Python.
+
+from fer_deploy import Recognizer
+
+with Recognizer() as recognizer:
+    for face in recognizer.analyze("photo.jpg"):
+        print(face.box, face.label, face.confidence, face.probs)
+"""
+
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, NamedTuple, Self, TypeVar, overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_deploy.artifacts import Family
+from fer_deploy.detectors import DetectorConfig, DetectorFactory, DetectorName, build_detectors
+from fer_deploy.engines import Device, Engine
+from fer_deploy.engines.config import EngineChoice
+from fer_deploy.engines.shared import SharedEngine
+from fer_deploy.engines.threads import available_cores
+from fer_deploy.errors import ConfigError, EngineError
+from fer_deploy.inputs import Boxes, Picture, bgr_from_picture, detections_from_boxes, images_from_crops, is_one_picture
+from fer_deploy.live.config import PipelineConfig
+from fer_deploy.live.cores import shared_cores
+from fer_deploy.live.pipeline import LivePipeline
+from fer_deploy.live.sources import open_source
+from fer_deploy.settings import load_settings
+from fer_deploy.spec import ModelSpec
+from fer_deploy.vision.detector import Detector
+from fer_deploy.vision.people import People
+from fer_deploy.vision.postprocess import emotions_from_logits, probs_from_logits
+from fer_deploy.vision.preprocess import images_from_faces
+from fer_deploy.vision.types import FaceResult, FrameResult, TrackedFace
+
+CPU_BATCH: Final = 64
+"""Faces in one call of an engine that computes on the calling thread; the cores work on several batches at once."""
+GPU_BATCH: Final = 1024
+"""Faces in one call of any other engine, which cuts them into the batches that it was built for."""
+_AHEAD: Final = 4
+"""Items that are read ahead, for each core, of an iterable."""
+_A = TypeVar("_A")
+_B = TypeVar("_B")
+
+
+class RecognizerConfig(EngineChoice):
+    """Everything that shapes a `Recognizer`; defaults are those of the live loop."""
+
+    detection: DetectorConfig = DetectorConfig()
+    pipeline: PipelineConfig = PipelineConfig()
+
+
+class Probabilities(NDArray[np.float32]):
+    """What `Recognizer.classify` returns: an array (N, C) float32 that knows its labels.
+
+    Attributes:
+        labels: `labels[c]` is the meaning of column c.
+    """
+
+    labels: tuple[str, ...]
+
+    def __array_finalize__(self, origin: NDArray[Any] | None) -> None:
+        self.labels = getattr(origin, "labels", ())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        reduced = super().__reduce__()
+        assert not isinstance(reduced, str)
+        return *reduced[:2], (reduced[2], self.labels)
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state[0])
+        self.labels = state[1]
+
+
+class _Look(NamedTuple):
+    """What was found in one picture: its faces, and their (N, 1, height, width) images for the network."""
+
+    faces: tuple[TrackedFace, ...]
+    images: NDArray[np.uint8]
+
+
+class Recognizer:
+    """Finds faces and names their emotions, with the same pixels and the same probabilities as the live loop.
+
+    Every method may be called from several threads at once. Close it when no call is running, or use it as a context
+    manager. The face detector is loaded when it is first needed.
+    """
+
+    def __init__(
+        self, *, model: Family | None = None, engine: str | Path | Engine | None = None, device: Device | None = None,
+        detector: DetectorName | None = None, detector_model: str | Path | None = None,
+        config: RecognizerConfig | None = None,
+    ) -> None:  # fmt: skip
+        """Load the model. Without arguments: the bundled one, on the best device, and the best detector at hand.
+
+        Args:
+            model: bundled model, "ferplus" (real pictures) or "fer2013" (the benchmark).  [default: ferplus]
+            engine: model file of your own in place of `model`, or an opened Engine, which stays yours to close.
+            device: "auto", "cpu", "cuda", "tensorrt" or "tensorrt-rtx".  [default: auto]
+            detector: "yunet", "haar", or "auto" for YuNet where its file is at hand.  [default: auto]
+            detector_model: YuNet's .onnx, or a .plan of it.
+            config: all settings as one object, in place of the other arguments.
+
+        Raises:
+            ConfigError: unknown or contradictory values.
+            ArtifactError, MissingDependencyError, EngineError: see `open_engine`.
+        """
+        opened = engine if isinstance(engine, Engine) else None
+        given: dict[str, Any] = {"model": model, "engine": None if opened else engine, "device": device}
+        given["detection"] = _given(detector=detector, detector_model=detector_model) or None
+        if config is not None and (opened or _given(**given)):
+            raise ConfigError(
+                "config is given beside other arguments. Fix: put everything into config, or leave it out"
+            )
+        if opened is not None and _given(model=model, device=device):
+            raise ConfigError("an opened engine has its model and device. Fix: leave model and device out")
+        self._config = config or load_settings(RecognizerConfig, None, given, where="Recognizer")
+        self._own = None if opened else self._config.open()
+        inner = opened or self._own
+        assert inner is not None
+        self._engine = inner if inner.is_concurrent else SharedEngine(inner)
+        self._batch = CPU_BATCH if inner.is_concurrent else GPU_BATCH
+        self._people = self._config.pipeline.people.for_model(self.spec)
+        self._lock, self._is_closed = threading.Lock(), False
+        self._new_detector: DetectorFactory | None = None
+        self._idle_detectors: list[Detector] = []
+
+    @property
+    def spec(self) -> ModelSpec:
+        """The model's contract and provenance."""
+        return self._engine.spec
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The emotions that the model knows, in the order of `classify`'s columns."""
+        return self.spec.labels
+
+    @property
+    def description(self) -> str:
+        """Backend, provider and precision of the engine, for people."""
+        return self._engine.description
+
+    @overload
+    def analyze(self, pictures: Picture, boxes: Boxes | None = None) -> list[FaceResult]: ...  # type: ignore[overload-overlap]
+
+    @overload
+    def analyze(
+        self, pictures: Iterable[Picture], boxes: Sequence[Boxes | None] | None = None
+    ) -> list[list[FaceResult]]: ...
+
+    def analyze(self, pictures: Any, boxes: Any = None) -> Any:
+        """Return the faces of a picture, from left to right; of several pictures, a list for each.
+
+        Nobody is known again from one picture to the next: track numbers count the faces of each from 1.
+
+        Args:
+            pictures: a path, the bytes of a picture file, or an array (H, W, 3) uint8 BGR or (H, W) uint8 gray; or an
+                iterable of them. Of a file with several pictures the first is analyzed.
+            boxes: faces that another detector found, (x1, y1, x2, y2) in pixels, x2 and y2 exclusive; the results have
+                their order. With several pictures, such boxes for each, or None to find faces in it. What lies outside
+                of the picture is cut off.
+
+        Raises:
+            StreamError: a file that cannot be read, or that is no picture.
+            EngineError: an array of another dtype or shape, a box without a pixel of the picture, a closed Recognizer,
+                or the engine failed.
+            ArtifactError, MissingDependencyError: the face detector cannot be loaded.
+        """
+        self._require_open()
+        if is_one_picture(pictures):
+            return self._results([self._look(pictures, boxes, "the picture")])[0]
+        named = ((picture, of_it, f"picture {i}") for i, (picture, of_it) in enumerate(_paired(pictures, boxes)))
+        return self._results(_in_parallel(lambda one: self._look(*one), named))
+
+    def classify(self, crops: Iterable[Picture] | NDArray[np.uint8]) -> Probabilities:
+        """Return the probability of every label for pictures of one face each, (N, C) float32 with `.labels`.
+
+        Args:
+            crops: of any size, in any form that `analyze` takes, or one array (N, H, W) gray or (N, H, W, 3) BGR. Each
+                is resized as a whole, so a crop should be about square, with the face as large as in FER2013.
+
+        Raises:
+            StreamError, EngineError: as `analyze`.
+        """
+        self._require_open()
+        logits = self._logits(images_from_crops(crops, self.spec.input))
+        probs = probs_from_logits(logits / np.float32(self.spec.temperature)).view(Probabilities)
+        probs.labels = self.labels
+        return probs
+
+    def stream(self, source: int | str | Path) -> Iterator[FrameResult]:
+        """Run the live loop on a source and yield a result a frame, with people tracked and their emotions smoothed.
+
+        Leaving the loop, as by `break`, ends the run and releases the source. Of a live source, results that the caller
+        is too slow for are dropped; a recording waits.
+
+        Args:
+            source: a camera number, a video file, a URL, or whatever else `open_source` takes.
+
+        Raises:
+            StreamError: the source cannot be opened, or breaks.
+            FerDeployError: as `LivePipeline.run`.
+        """
+        self._require_open()
+        return self._stream(source)
+
+    def close(self) -> None:
+        """Free the model; may be called twice."""
+        self._is_closed = True
+        self._idle_detectors.clear()
+        if self._own is not None:
+            self._own.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def _require_open(self) -> None:
+        if self._is_closed:
+            raise EngineError("this Recognizer is closed. Fix: make a new one, or close it later")
+
+    def _stream(self, source: int | str | Path) -> Iterator[FrameResult]:
+        detectors = self._detectors()
+        opened = open_source(source)
+        try:
+            pipeline = LivePipeline(opened, detectors, self._engine, config=self._config.pipeline)
+        except BaseException:
+            opened.close()
+            raise
+        yield from pipeline
+
+    def _look(self, picture: Picture, boxes: Boxes | None, name: str) -> _Look:
+        """Find the faces of a picture and cut them out; its pixels are not kept."""
+        pixels = bgr_from_picture(picture, name=name)
+        if boxes is None:
+            with self._detector() as detector:
+                detections = detector.detect(pixels)
+            faces = People(self._people, self.labels).see(pixels, detections, 0.0)
+        else:
+            detections = detections_from_boxes(boxes, pixels, name=name)
+            faces = tuple(TrackedFace(number, found) for number, found in enumerate(detections, start=1))
+        found = [face.detection for face in faces]
+        return _Look(faces, images_from_faces(pixels, found, self.spec.input, self._config.pipeline.crop))
+
+    def _results(self, looks: Sequence[_Look]) -> list[list[FaceResult]]:
+        if not looks:
+            return []
+        logits = self._logits(np.concatenate([look.images for look in looks]))
+        emotions = iter(emotions_from_logits(logits, self.labels, temperature=self.spec.temperature))
+        results = []
+        for look in looks:
+            of_it = list(islice(emotions, len(look.faces)))
+            results.append(list(People(self._people, self.labels).smooth(look.faces, of_it, 0.0)))
+        return results
+
+    def _logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:
+        if len(images) <= self._batch:
+            return self._engine.infer(images)
+        batches = (images[start : start + self._batch] for start in range(0, len(images), self._batch))
+        return np.concatenate(_in_parallel(self._engine.infer, batches))
+
+    def _detectors(self) -> DetectorFactory:
+        with self._lock:
+            if self._new_detector is None:
+                self._new_detector = build_detectors(self._config.detection)
+            return self._new_detector
+
+    @contextmanager
+    def _detector(self) -> Iterator[Detector]:
+        """Lend a detector that no other thread uses."""
+        try:
+            detector = self._idle_detectors.pop()
+        except IndexError:
+            detector = self._detectors()()
+        try:
+            yield detector
+        finally:
+            self._idle_detectors.append(detector)
+
+
+def _given(**values: object) -> dict[str, object]:
+    return {name: value for name, value in values.items() if value is not None}
+
+
+def _paired(pictures: Iterable[Picture], boxes: Sequence[Boxes | None] | None) -> Iterable[tuple[Picture, Any]]:
+    """Return each picture with its boxes, or None."""
+    if boxes is None:
+        return ((picture, None) for picture in pictures)
+    listed = list(pictures)
+    if len(boxes) != len(listed):
+        raise EngineError(
+            f"{len(listed)} pictures and boxes for {len(boxes)} were given, expected boxes for each picture. "
+            "Fix: None for a picture whose faces are to be found, [] for one without faces"
+        )
+    return zip(listed, boxes, strict=True)
+
+
+def _in_parallel(function: Callable[[_A], _B], items: Iterable[_A]) -> list[_B]:
+    """Return `function` of each item, in their order, on all cores; an iterable is read as far as there is work."""
+    results: list[_B] = []
+    iterator, num_threads = iter(items), available_cores()
+    with shared_cores(1), ThreadPoolExecutor(num_threads, thread_name_prefix="fer-recognizer") as pool:
+        while group := list(islice(iterator, _AHEAD * num_threads)):
+            results.extend(pool.map(function, group))
+    return results

@@ -1,0 +1,385 @@
+"""The front door: what goes in, what comes out, and that it says what the live loop says."""
+
+import pickle
+import subprocess
+import sys
+import threading
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import pytest
+from integration.live_fakes import live_threads
+
+import fer_deploy
+from fer_deploy import recognizer as recognizer_module
+from fer_deploy.detectors import DetectorConfig, build_detectors
+from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.errors import ArtifactError, ConfigError, EngineError, StreamError
+from fer_deploy.live.pipeline import LivePipeline
+from fer_deploy.live.sources import open_source
+from fer_deploy.live.sources.synthetic import SyntheticSource
+from fer_deploy.recognizer import CPU_BATCH, Recognizer, RecognizerConfig
+from fer_deploy.vision.types import Box, Detection
+
+LIGHT = """
+import sys
+import fer_deploy
+assert set(fer_deploy.__all__) <= set(dir(fer_deploy))
+heavy = {"numpy", "cv2", "pydantic", "onnxruntime", "av"} & set(sys.modules)
+assert not heavy, heavy
+from fer_deploy import Recognizer
+heavy = {"torch", "onnx", "fer_train", "matplotlib"} & set(sys.modules)
+assert not heavy, heavy
+for name in fer_deploy.__all__:
+    assert getattr(fer_deploy, name).__name__ == name
+"""
+
+
+class ConcurrentEngine(FakeEngine):
+    """As the CPU engine is: several threads call it at once."""
+
+    is_concurrent = True
+
+
+class GuardedEngine(FakeEngine):
+    """As a GPU engine is: fails where two threads are in it at once."""
+
+    def __init__(self):
+        super().__init__()
+        self._inside = threading.Lock()
+
+    def _run(self, images_nchw):
+        assert self._inside.acquire(blocking=False)
+        try:
+            return super()._run(images_nchw)
+        finally:
+            self._inside.release()
+
+
+class BrightDetector:
+    """Finds a face of 20x20 wherever a pixel of a 20x20 grid's corner is not black."""
+
+    def detect(self, frame_bgr, scene_size=None):
+        corners = np.argwhere(frame_bgr[::20, ::20].max(axis=2) > 0) * 20
+        found = [Detection(Box(x, y, x + 20, y + 20)) for y, x in corners.tolist()]
+        return sorted(found, key=lambda one: one.box.x1)
+
+
+@pytest.fixture
+def bright(monkeypatch):
+    built = []
+    monkeypatch.setattr(recognizer_module, "build_detectors", lambda config: built.append(config) or BrightDetector)
+    return built
+
+
+def picture_of(*levels, height=40):
+    """A row of squares of 20x20 on black, which are faces of these gray levels; 0 is none."""
+    picture = np.zeros((height, 20 * len(levels), 3), dtype=np.uint8)
+    for place, level in enumerate(levels):
+        picture[:20, 20 * place : 20 * place + 20] = level
+    return picture
+
+
+def write(path, picture):
+    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
+    return path
+
+
+def boxes_of(faces):
+    return [(face.box.x1, face.box.y1, face.box.x2, face.box.y2) for face in faces]
+
+
+def test_the_import_is_light():
+    done = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+def test_unknown_names():
+    with pytest.raises(AttributeError, match="module 'fer_deploy' has no attribute 'Recogniser'"):
+        fer_deploy.Recogniser  # noqa: B018
+
+
+class TestAnalyze:
+    def test_every_form_of_a_picture(self, bright, tmp_path):
+        picture = picture_of(0, 200, 0, 30)
+        path = write(tmp_path / "a.png", picture)
+        forms = [str(path), path, path.read_bytes(), bytearray(path.read_bytes()), picture, picture[..., 0],
+                 picture[..., :1], picture[..., ::-1], np.asfortranarray(picture)]  # fmt: skip
+        with Recognizer(engine=FakeEngine()) as recognizer:
+            singly = [recognizer.analyze(form) for form in forms]
+            together = recognizer.analyze(forms)
+            lazily = recognizer.analyze(form for form in forms)
+        for faces in (*singly, *together, *lazily):
+            assert boxes_of(faces) == [(20, 0, 40, 20), (60, 0, 80, 20)]
+            assert [face.face.track_id for face in faces] == [1, 2]
+            assert [face.label for face in faces] == ["bright", "dark"]
+            assert faces[0].probs == singly[0][0].probs
+            assert faces[0].confidence == faces[0].probs["bright"] > 0.5
+            assert sum(faces[0].probs.values()) == pytest.approx(1)
+        assert len(bright) == 1  # detectors are built once
+
+    def test_no_picture_and_no_face(self, bright):
+        with Recognizer(engine=FakeEngine()) as recognizer:
+            assert recognizer.analyze([]) == []
+            assert recognizer.analyze(picture_of(0, 0)) == []
+            assert recognizer.analyze([picture_of(0), picture_of(9)])[0] == []
+
+    def test_the_limit_of_sure(self, bright, monkeypatch):
+        """The model's own limit, unless a config has another one."""
+        engine = FakeEngine()
+        engine._spec = engine.spec.model_copy(update={"unsure_below": 0.7})
+        picture = picture_of(255, 0, 130, 0, 60)  # one bright, one between, one dark
+        with Recognizer(engine=engine) as recognizer:
+            faces = recognizer.analyze(picture)
+            assert [(face.is_sure, face.shown_label, face.label) for face in faces] == [
+                (True, "bright", "bright"), (False, "unsure", "dark"), (True, "dark", "dark")
+            ]  # fmt: skip
+        monkeypatch.setattr("fer_deploy.engines.config.open_engine", lambda path, **options: engine)
+        config = RecognizerConfig.model_validate({"pipeline": {"people": {"unsure_below": 0.8}}})
+        with Recognizer(config=config) as recognizer:
+            assert [face.is_sure for face in recognizer.analyze(picture)] == [True, False, False]
+
+    def test_own_boxes(self, monkeypatch):
+        monkeypatch.setattr(recognizer_module, "build_detectors", pytest.fail)
+        picture, boxes = picture_of(0, 200, 30), [(39.6, 0.4, 60, 20), Box(20, 0, 40, 20), (20, -9, 40, 20)]
+        with Recognizer(engine=FakeEngine()) as recognizer:
+            faces = recognizer.analyze(picture, boxes=boxes)
+            assert boxes_of(faces) == [(40, 0, 60, 20), (20, 0, 40, 20), (20, 0, 40, 20)]  # also one that comes twice
+            assert [face.label for face in faces] == ["dark", "bright", "bright"]
+            assert boxes_of(recognizer.analyze(picture, boxes=np.array([[0, 0, 9, 9]]))) == [(0, 0, 9, 9)]
+            assert recognizer.analyze(picture, boxes=[]) == []
+
+    def test_own_boxes_of_several(self, bright):
+        with Recognizer(engine=FakeEngine()) as recognizer:
+            faces = recognizer.analyze([picture_of(200, 0), picture_of(0, 9)], boxes=[[(0, 0, 9, 9)], None])
+        assert [boxes_of(of_it) for of_it in faces] == [[(0, 0, 9, 9)], [(20, 0, 40, 20)]]
+
+    def test_faces_of_many_pictures_share_batches(self, bright):
+        engine = FakeEngine()
+        pictures = [picture_of(*range(1, 1 + num)) for num in (3, 1, 5, 2)]
+        with Recognizer(engine=engine) as recognizer:
+            together = recognizer.analyze(pictures)
+            assert engine.batch_sizes == [11]
+            assert [[face.probs for face in faces] for faces in together] == [
+                [face.probs for face in recognizer.analyze(picture)] for picture in pictures
+            ]
+
+    def test_many_threads(self, bright):
+        engine = GuardedEngine()
+        pictures = [picture_of(*([10 * number] * (1 + number % 3))) for number in range(1, 25)]
+        with Recognizer(engine=engine) as recognizer, ThreadPoolExecutor(8) as pool:
+            expected = [[face.probs for face in recognizer.analyze(picture)] for picture in pictures]
+            for _ in range(5):
+                got = pool.map(recognizer.analyze, pictures)
+                assert [[face.probs for face in faces] for faces in got] == expected
+        assert len(bright) == 1
+
+
+class TestClassify:
+    def test_forms_of_crops(self):
+        gray = np.random.default_rng(3).integers(0, 256, (5, 48, 48), dtype=np.uint8)
+        color = np.repeat(gray[..., None], 3, axis=3)
+        with Recognizer(engine=FakeEngine()) as recognizer:
+            probs = recognizer.classify(gray)
+            assert (probs.shape, probs.dtype, probs.labels) == ((5, 2), np.float32, ("dark", "bright"))
+            assert recognizer.labels == probs.labels == probs[:2].labels
+            for same in (list(gray), list(color), color, gray[:, None], gray[..., None], iter(gray)):
+                np.testing.assert_array_equal(recognizer.classify(same), probs)
+            again = pickle.loads(pickle.dumps(probs))
+            assert again.labels == probs.labels
+            np.testing.assert_array_equal(again, probs)
+            for none in ([], np.zeros((0, 48, 48), dtype=np.uint8)):
+                assert recognizer.classify(none).shape == (0, 2)
+
+    def test_crops_of_any_size(self, tmp_path):
+        levels = (10, 120, 250)
+        crops = [np.full(shape, level, dtype=np.uint8)
+                 for shape, level in zip([(7, 9), (480, 300, 3), (48, 48)], levels, strict=True)]  # fmt: skip
+        with Recognizer(engine=FakeEngine()) as recognizer:
+            same = [np.full((48, 48), level, dtype=np.uint8) for level in levels]
+            np.testing.assert_array_equal(recognizer.classify(crops), recognizer.classify(same))
+            path = write(tmp_path / "c.png", crops[1])
+            np.testing.assert_array_equal(recognizer.classify([path]), recognizer.classify([crops[1]]))
+
+    @pytest.mark.parametrize(("engine", "sizes"), [(FakeEngine, [1000]), (ConcurrentEngine, [40] + [CPU_BATCH] * 15)])
+    def test_a_thousand_in_batches(self, engine, sizes):
+        crops = np.random.default_rng(0).integers(0, 256, (1000, 48, 48), dtype=np.uint8)
+        opened = engine()
+        with Recognizer(engine=opened) as recognizer:
+            probs = recognizer.classify(crops)
+            assert sorted(opened.batch_sizes) == sizes
+            singly = [recognizer.classify(crops[i : i + 1])[0] for i in range(0, 1000, 111)]
+        np.testing.assert_allclose(probs[::111], singly, atol=1e-6)
+
+
+class TestRefusals:
+    @pytest.fixture
+    def recognizer(self, bright):
+        with Recognizer(engine=FakeEngine()) as recognizer:
+            yield recognizer
+
+    @pytest.mark.parametrize(
+        ("array", "text"),
+        [
+            (np.zeros((4, 5, 3)), r"the picture is an array \(4, 5, 3\) float64, expected \(H, W, 3\) BGR or \(H, W\) "
+             r"gray, uint8. Fix: scale the values to 0 to 255, then .astype\(numpy.uint8\)"),
+            (np.zeros((4, 5, 4), np.uint8), r"Fix: leave the fourth channel out: \[..., :3\]"),
+            (np.zeros((3, 40, 50), np.uint8), "channels come last, in the order blue-green-red"),
+            (np.zeros((2, 4, 5, 3), np.uint8), "Fix: several pictures are a list"),
+            (np.zeros((0, 5, 3), np.uint8), "with at least one pixel. Fix: leave it out"),
+            (np.zeros(5, np.uint8), r"an array \(5,\) uint8"),
+        ],
+    )  # fmt: skip
+    def test_arrays(self, recognizer, array, text):
+        with pytest.raises(EngineError, match=text):
+            recognizer.analyze(array)
+
+    def test_the_place_in_a_list(self, recognizer):
+        with pytest.raises(EngineError, match=r"picture 1 is an array \(2, 2\) int64"):
+            recognizer.analyze([picture_of(3), np.zeros((2, 2), dtype=np.int64)])
+        with pytest.raises(EngineError, match="picture 1 is NoneType, expected a path, the bytes of a picture file, "):
+            recognizer.analyze([picture_of(3), None])
+        with pytest.raises(EngineError, match="crop 0 is int, expected a path"):
+            recognizer.classify([7])
+
+    def test_what_is_no_picture(self, recognizer, tmp_path):
+        (tmp_path / "a.jpg").write_text("no picture")
+        with pytest.raises(StreamError, match=r"cannot decode .*a.jpg as a picture. Fix: restore or remove the file"):
+            recognizer.analyze(tmp_path / "a.jpg")
+        with pytest.raises(
+            StreamError, match=r"cannot decode the 10 bytes as a picture. Fix: give the bytes of a whole "
+        ):
+            recognizer.analyze(b"no picture")
+        with pytest.raises(StreamError, match=r"cannot read .*b.jpg: No such file or directory. Fix: check the path"):
+            recognizer.analyze([tmp_path / "b.jpg"])
+        with pytest.raises(StreamError, match=r"cannot read .*: Is a directory. Fix: name the pictures in it"):
+            recognizer.analyze(tmp_path)
+        with pytest.raises(StreamError, match=r"cannot read a\\x00b: embedded null byte. Fix: check the path"):
+            recognizer.analyze("a\0b")
+        with pytest.raises(StreamError, match=r"an address, expected a picture file. Fix: download it; a video") as err:
+            recognizer.analyze("http://bob:geheim@host/a.jpg")
+        assert "geheim" not in str(err.value)
+
+    def test_a_jpeg_that_breaks_off(self, recognizer):
+        whole = cv2.imencode(".jpg", picture_of(3))[1].tobytes()
+        with pytest.raises(
+            StreamError, match=r"^the \d+ bytes break off. Fix: give the bytes of a whole picture file$"
+        ):
+            recognizer.analyze(whole[:-40])
+
+    @pytest.mark.parametrize(
+        ("boxes", "text"),
+        [
+            (
+                [(0, 0, 9, 9), (60, 0, 80, 20)],
+                r"box 1 of the picture, \(60, 0, 80, 20\), has no pixel of the 60x40 pict",
+            ),
+            ([(30, 10, 20, 20)], r"x2 > x1 and y2 > y1. Fix: leave the box out, or turn \(x, y, width, height\) into"),
+            ([(0, 0, 0.4, 9)], "has no pixel"),
+            ([(0, 0, float("nan"), 9)], "expected four finite numbers"),
+            (
+                (0, 0, 9, 9),
+                r"boxes of the picture are \(0, 0, 9, 9\), expected four finite numbers \(x1, y1, x2, y2\) a",
+            ),
+            ([(0, 0, 9)], "expected four finite numbers"),
+            ([(0, 0, 9, 9), (0, 0, 9)], "expected four finite numbers"),
+            (["abcd"], "expected four finite numbers"),
+        ],
+    )
+    def test_boxes(self, recognizer, boxes, text):
+        with pytest.raises(EngineError, match=text):
+            recognizer.analyze(picture_of(1, 2, 3), boxes=boxes)
+
+    def test_boxes_of_another_number_of_pictures(self, recognizer):
+        with pytest.raises(
+            EngineError, match=r"2 pictures and boxes for 1 were given, expected boxes for each picture."
+        ):
+            recognizer.analyze([picture_of(3)] * 2, boxes=[[(0, 0, 9, 9)]])
+
+    @pytest.mark.parametrize("shape", [(48, 48), (48, 48, 3), (2, 3, 48, 48)])
+    def test_one_array_of_crops(self, recognizer, shape):
+        with pytest.raises(
+            EngineError, match=r"expected \(N, H, W\) gray or \(N, H, W, 3\) BGR, uint8. Fix: a list of "
+        ):
+            recognizer.classify(np.zeros(shape, dtype=np.uint8))
+
+    def test_arguments(self, tmp_path):
+        with pytest.raises(ConfigError, match=r"^Recognizer: device: Input should be .* \(got 'tpu'\)"):
+            Recognizer(device="tpu")
+        with pytest.raises(ConfigError, match="Recognizer: detection: detector_model is about YuNet, and the detector"):
+            Recognizer(detector="haar", detector_model="y.onnx")
+        with pytest.raises(ConfigError, match=r"model is ferplus and engine is a.onnx: two models"):
+            Recognizer(model="ferplus", engine="a.onnx")
+        with pytest.raises(ConfigError, match="config is given beside other arguments"):
+            Recognizer(config=RecognizerConfig(), device="cpu")
+        with pytest.raises(ConfigError, match="an opened engine has its model and device"):
+            Recognizer(engine=FakeEngine(), device="cpu")
+        with pytest.raises(ArtifactError, match=f"no model at {tmp_path}/a.onnx"):
+            Recognizer(engine=str(tmp_path / "a.onnx"))
+
+
+class TestClosing:
+    def test_an_engine_of_the_callers_stays_open(self, bright):
+        engine = FakeEngine()
+        with Recognizer(engine=engine) as recognizer:
+            recognizer.analyze(picture_of(9))
+        assert not engine.closed
+        for call in (lambda: recognizer.analyze([]), lambda: recognizer.classify([]), lambda: recognizer.stream(0)):
+            with pytest.raises(EngineError, match=r"this Recognizer is closed. Fix: make a new one"):
+                call()
+
+    def test_its_own_is_closed(self, monkeypatch):
+        engine = FakeEngine()
+        monkeypatch.setattr("fer_deploy.engines.config.open_engine", lambda path, **options: engine)
+        with Recognizer(engine="a.onnx") as recognizer:
+            recognizer.close()
+            assert engine.closed
+
+
+class TestStream:
+    def test_break_ends_it(self, bright):
+        engine = FakeEngine()
+        with Recognizer(engine=engine) as recognizer:
+            for result in recognizer.stream("synthetic"):
+                if result.frame.index == 3:
+                    break
+            del result
+            assert live_threads() == []
+            assert boxes_of(recognizer.analyze(picture_of(9))) == [(0, 0, 20, 20)]
+
+    def test_a_path_is_a_path(self, bright, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        write(tmp_path / "0", picture_of(9))
+        with Recognizer(engine=FakeEngine()) as recognizer:
+            (result,) = recognizer.stream((tmp_path / "0").relative_to(tmp_path))
+            assert boxes_of(result.faces) == [(0, 0, 20, 20)]
+            with pytest.raises(StreamError, match="cannot open camera 99"):
+                next(recognizer.stream(99))
+
+    def test_a_source_that_is_none(self, bright):
+        with Recognizer(engine=FakeEngine()) as recognizer, pytest.raises(StreamError, match="no source 'none"):
+            next(recognizer.stream("none.mp4"))
+
+
+def test_what_the_live_loop_says(tmp_path):
+    """The bundled model and a real detector: the same boxes and the same probabilities."""
+    frames = SyntheticSource().frames()
+    for index in range(0, 60, 20):
+        picture = next(frames).frame_bgr
+        write(tmp_path / f"{index}.png", picture[: 360 - index, : 640 - 3 * index])
+    paths = [tmp_path / f"{index}.png" for index in range(0, 60, 20)]
+    with Recognizer(detector="haar") as recognizer:
+        singly = [recognizer.analyze(path) for path in paths]
+        together = recognizer.analyze(paths)
+        detectors = build_detectors(DetectorConfig(detector="haar"))
+        live = [result.faces for result in LivePipeline(open_source(tmp_path), detectors, recognizer._engine)]
+        streamed = [result.faces for result in recognizer.stream(tmp_path)]
+    assert sum(map(len, live)) >= 3
+    for faces in (singly, together, streamed):
+        assert [boxes_of(of_it) for of_it in faces] == [boxes_of(of_it) for of_it in live]
+    for of_live, *others in zip(live, singly, together, streamed, strict=True):
+        for of_it in others:
+            assert [(face.label, face.is_sure) for face in of_it] == [(face.label, face.is_sure) for face in of_live]
+            got = [list(face.probs.values()) for face in of_it]
+            np.testing.assert_allclose(got, [list(face.probs.values()) for face in of_live], atol=1e-6)
