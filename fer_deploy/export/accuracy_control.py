@@ -18,17 +18,16 @@ from fer_deploy.engines.base import Engine
 from fer_deploy.errors import VerificationError
 from fer_deploy.export.faces import JudgedFaces
 from fer_deploy.export.quantize import Scheme
+from fer_deploy.export.scores import Limits, scores_of
 from fer_deploy.export.slice_agreement import slice_breaches
 from fer_deploy.export.slices import Slice
 from fer_deploy.export.verify import (
     BATCH_SIZE,
-    Limits,
     Reference,
     breaches_of_logits,
     compare_slices,
     kl_divergence,
     run_in_batches,
-    scores_of,
 )
 
 NUM_FACES = 512

@@ -18,8 +18,9 @@ from fer_deploy.export.exact_engine import ExactEngine
 from fer_deploy.export.faces import CalibrationFaces
 from fer_deploy.export.quantize import Scheme, fp16_graph, int8_graph, prepared, quantizable
 from fer_deploy.export.runaway import RunawayLayer, runaway_layers
+from fer_deploy.export.scores import Limits
 from fer_deploy.export.variants import RUNAWAY_KEY, Artifact, Variant, artifact_of
-from fer_deploy.export.verify import Limits, Reference
+from fer_deploy.export.verify import Reference
 from fer_deploy.spec import ModelSpec
 
 Tell = Callable[[str], None]

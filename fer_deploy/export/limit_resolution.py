@@ -2,16 +2,14 @@
 
 from collections.abc import Iterator
 
-import numpy as np
-
 from fer_deploy.export.faces import JudgedFaces
-from fer_deploy.export.verify import Limits
+from fer_deploy.export.scores import Limits
 
 
 def finer_than_a_face(limits: Limits, faces: JudgedFaces, labels: tuple[str, ...]) -> tuple[str, ...]:
     """Return the limits that one face breaks although they allow some loss, in words.
 
-    A limit of nothing is meant so, and those of slices let one face pass.
+    A limit of nothing is meant so. Limits of recall and of slices let one face pass.
 
     Args:
         limits: of a variant.
@@ -30,6 +28,3 @@ def _shares(limits: Limits, faces: JudgedFaces, labels: tuple[str, ...]) -> Iter
     yield "min_agreement", round(1 - limits.min_agreement, 9), len(faces), "faces"
     if faces.labels is not None:
         yield "max_accuracy_drop", limits.max_accuracy_drop / 100, len(faces), "faces"
-        counts = np.bincount(faces.labels, minlength=len(labels))
-        num, label = min((int(count), label) for count, label in zip(counts, labels, strict=True) if count)
-        yield "max_recall_drop", limits.max_recall_drop / 100, num, f"{label} faces"

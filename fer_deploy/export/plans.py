@@ -9,7 +9,8 @@ from fer_deploy.errors import MissingDependencyError
 from fer_deploy.export.build import build_plan
 from fer_deploy.export.build_config import BuildConfig
 from fer_deploy.export.metrics import measured
-from fer_deploy.export.verify import Comparison, Limits, Reference, breaches_of, compare
+from fer_deploy.export.scores import Limits
+from fer_deploy.export.verify import Comparison, Reference, breaches_of, compare
 from fer_deploy.manifest import PlanManifest, manifest_json, manifest_path
 from fer_deploy.plan_compatibility import describe_mismatches, judge
 

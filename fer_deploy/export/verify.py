@@ -6,53 +6,23 @@ the engine that was built from that. The first stage that breaks a limit is the 
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
-from typing import Annotated, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
-from sklearn.metrics import f1_score, recall_score
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.errors import EngineError, VerificationError
 from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.scores import PERCENT, Limits, Scores, broken_scores, change_of, scores_of
 from fer_deploy.export.slice_agreement import SliceAgreement, agreement_on, slice_breaches
 from fer_deploy.export.slices import Slice
-from fer_deploy.settings import Settings
 
 BATCH_SIZE = 64
 OTHER_BATCH_SIZES = (1, 7)
 NUM_BATCHED = 128
 """Faces that also run in the other batch sizes: a frozen or a batch-dependent graph shows up."""
 _QUANTILE = 0.999
-_PERCENT = 100.0
-_SliceName = Annotated[Slice, Field(strict=False)]
-"""A slice, or its name as YAML gives it."""
-
-
-class Limits(Settings):
-    """What an artifact may lose. Points are percentage points; changes are judged on labelled faces only."""
-
-    max_abs_logit: float | None = Field(default=None, gt=0, description="largest |Δlogit|; null: not judged")
-    max_abs_logit_p999: float | None = Field(default=None, gt=0, description="99.9th percentile of |Δlogit|")
-    max_batch_difference: float = Field(default=0.05, gt=0, description="of a logit, between batches of 1, 7 and 64")
-    max_kl: float | None = Field(default=None, gt=0, description="mean KL(PyTorch || artifact), nats")
-    min_agreement: float = Field(default=1.0, ge=0, le=1, description="share of faces with the same emotion")
-    max_accuracy_drop: float = Field(default=0.0, ge=0, description="points")
-    max_f1_drop: float = Field(default=0.5, ge=0, description="points of macro-F1")
-    max_recall_drop: float = Field(default=2.0, ge=0, description="points of any one class's recall")
-    min_slice_agreement: dict[_SliceName, Annotated[float, Field(ge=0, le=1)] | None] = Field(
-        default={}, description="share of faces with the same emotion, by slice; null or left out: not judged"
-    )
-
-
-@dataclass(frozen=True)
-class Scores:
-    """Accuracy, macro-F1 and recall by label, in percent."""
-
-    accuracy: float
-    macro_f1: float
-    recall: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -113,10 +83,10 @@ class Comparison:
             found["slice_agreement"] = {part.slice.value: part.agreement for part in self.slices}
         if self.scores is None or self.change is None:
             return found
-        recall = {label: percent / _PERCENT for label, percent in self.scores.recall.items()}
+        recall = {label: percent / PERCENT for label, percent in self.scores.recall.items()}
         return found | {
-            "accuracy": self.scores.accuracy / _PERCENT, "accuracy_change": self.change.accuracy / _PERCENT,
-            "f1": self.scores.macro_f1 / _PERCENT, "recall": recall,
+            "accuracy": self.scores.accuracy / PERCENT, "accuracy_change": self.change.accuracy / PERCENT,
+            "f1": self.scores.macro_f1 / PERCENT, "recall": recall,
         }  # fmt: skip
 
     def to_dict(self) -> dict[str, Any]:
@@ -182,7 +152,8 @@ def compare(
         max_batch_difference=max(float(np.abs(again - logits[some]).max()) for again in in_batches),
         kl=float(kl_divergence(reference.logits, logits).mean()),
         agreement=float((logits.argmax(1) == reference.logits.argmax(1)).mean()),
-        scores=scores, change=_change(reference.scores(), scores), slices=compare_slices(reference, candidate, logits),
+        scores=scores, change=change_of(reference.scores(), scores),
+        slices=compare_slices(reference, candidate, logits),
     )  # fmt: skip
 
 
@@ -214,7 +185,7 @@ def breaches_of_logits(reference: Reference, logits: NDArray[np.float32], limits
     differences = np.abs(logits - reference.logits)
     kl = float(kl_divergence(reference.logits, logits).mean())
     agreement = float((logits.argmax(1) == reference.logits.argmax(1)).mean())
-    change = _change(reference.scores(), scores_of(logits, reference.faces.labels, reference.labels))
+    change = change_of(reference.scores(), scores_of(logits, reference.faces.labels, reference.labels))
     broken = _broken_differences(float(differences.max()), float(np.quantile(differences, _QUANTILE)), kl, limits)
     return tuple(broken + _broken_answers(agreement, change, limits))
 
@@ -237,36 +208,7 @@ def _broken_answers(agreement: float, change: Scores | None, limits: Limits) -> 
     broken = []
     if not agreement >= limits.min_agreement:
         broken.append(f"same emotion {agreement:.2%} (required {limits.min_agreement:.2%})")
-    return broken if change is None else broken + _broken_scores(change, limits)
-
-
-def _broken_scores(change: Scores, limits: Limits) -> list[str]:
-    broken = []
-    for name, seen, allowed in (
-        ("accuracy", change.accuracy, limits.max_accuracy_drop), ("macro-F1", change.macro_f1, limits.max_f1_drop),
-        *((f"recall of {label}", points, limits.max_recall_drop) for label, points in change.recall.items()),
-    ):  # fmt: skip
-        if not seen >= -allowed - 1e-9:
-            broken.append(f"{name} {seen:+.2f} points (allowed -{allowed:g})")
-    return broken
-
-
-def scores_of(logits: NDArray[np.float32], labels: NDArray[np.int64] | None, names: tuple[str, ...]) -> Scores | None:
-    """Return the scores in percent of (N, C) logits, or None without labels. Classes without a face are left out."""
-    if labels is None:
-        return None
-    chosen, present = logits.argmax(1), np.unique(labels)
-    recalls = recall_score(labels, chosen, labels=present, average=None, zero_division=0)
-    f1 = f1_score(labels, chosen, labels=present, average="macro", zero_division=0)
-    by_label = {names[label]: _PERCENT * float(recall) for label, recall in zip(present, recalls, strict=True)}
-    return Scores(_PERCENT * float((chosen == labels).mean()), _PERCENT * float(f1), by_label)
-
-
-def _change(before: Scores | None, after: Scores | None) -> Scores | None:
-    if before is None or after is None:
-        return None
-    recall = {label: after.recall[label] - value for label, value in before.recall.items()}
-    return Scores(after.accuracy - before.accuracy, after.macro_f1 - before.macro_f1, recall)
+    return broken if change is None else broken + broken_scores(change, limits)
 
 
 def kl_divergence(wanted: NDArray[np.float32], got: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -8,9 +8,10 @@ from fer_deploy.errors import VerificationError
 from fer_deploy.export.accuracy_control import NUM_FACES, faces_for_costs, keep_budget, layer_costs
 from fer_deploy.export.faces import JudgedFaces
 from fer_deploy.export.quantize import Scheme
+from fer_deploy.export.scores import Limits
 from fer_deploy.export.slice_agreement import faces_by_slice
 from fer_deploy.export.slices import Slice
-from fer_deploy.export.verify import Limits, Reference, breaches_of_logits
+from fer_deploy.export.verify import Reference, breaches_of_logits
 
 HARM = {"a": 1, "b": 10, "c": 0, "d": 4, "e": 0, "f": 2}
 """Faces of a hundred that a layer in INT8 turns over; no two layers harm the same face."""

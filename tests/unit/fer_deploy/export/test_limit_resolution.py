@@ -9,8 +9,8 @@ from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.faces import JudgedFaces
 from fer_deploy.export.judging import notes_on
 from fer_deploy.export.limit_resolution import finer_than_a_face
+from fer_deploy.export.scores import Limits
 from fer_deploy.export.variants import Variant
-from fer_deploy.export.verify import Limits
 
 LABELS = ("angry", "happy")
 

@@ -9,19 +9,17 @@ import pytest
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import EngineError, VerificationError
 from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.scores import Limits, Scores, scores_of
 from fer_deploy.export.verify import (
     BATCH_SIZE,
     NUM_BATCHED,
     OTHER_BATCH_SIZES,
     Comparison,
-    Limits,
     Reference,
-    Scores,
     breaches_of,
     compare,
     kl_divergence,
     run_in_batches,
-    scores_of,
 )
 
 NUM = 150
