@@ -11,23 +11,24 @@ where it is. The exit code is 128 + the signal's number. `fer_deploy.signals` is
 import os
 import signal
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from enum import Enum
+from importlib import import_module
 from types import FrameType
-from typing import Any, Final
 
-NUMBERS: Final = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
-_FORCED: Final = 3
+NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+_FORCED = 3
 """So many signals end the process where it is."""
+_Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Stopped(BaseException):
     """A signal came. No `Exception`: nothing that handles failures may take it for one."""
 
 
-class _Phase(Enum):
+class _Phase:
+    """No enum: few modules are imported before the handlers are there."""
+
     LOADING = 1
     WORKING = 2
     ENDED = 3
@@ -41,7 +42,7 @@ class _Signals:
         self.came: list[int] = []
         self.has_raised = False
         self.code = 0
-        self.before: dict[int, Any] = {}
+        self.before: dict[int, _Handler] = {}
         self.terminals: list[int] = []
         self.pid = os.getpid()
 
@@ -60,15 +61,15 @@ class _Signals:
         self.came.append(number)
         if number not in (signal.SIGINT, signal.SIGTERM):
             self._leave_terminal()
-        if self.phase is _Phase.ENDED:
+        if self.phase == _Phase.ENDED:
             os._exit(self.code)
         if len(self.came) >= _FORCED:
             os._exit(128 + number)
-        if self.phase is _Phase.LOADING:
+        if self.phase == _Phase.LOADING:
             with suppress(OSError):
                 os.write(2, f"{self.message()}\n".encode())
             os._exit(self.exit_code())
-        if self.phase is _Phase.WORKING and len(self.came) == 1:
+        if self.phase == _Phase.WORKING and len(self.came) == 1:
             self.has_raised = True
             raise Stopped
 
@@ -104,6 +105,7 @@ def governed() -> Iterator[None]:
 
     What was turned into another error on its way, as an import does with it, still is a stop.
     """
+    threading = import_module("threading")  # not at the top: what is imported there delays the handlers
     if threading.current_thread() is not threading.main_thread():  # only there Python lets anybody handle signals
         yield
         return
@@ -136,7 +138,7 @@ def governed() -> Iterator[None]:
 
 def working() -> None:
     """Say that the command is loaded: from now on files are written that must be finished or removed."""
-    if _now.phase is _Phase.LOADING:
+    if _now.phase == _Phase.LOADING:
         _now.phase = _Phase.WORKING
 
 
@@ -164,10 +166,10 @@ def _end(code: object) -> None:
             stream.flush()
 
 
-def _without_stops(hook: Callable[[Any], object]) -> Callable[[Any], None]:
+def _without_stops(hook: "Callable[[sys.UnraisableHookArgs], object]") -> "Callable[[sys.UnraisableHookArgs], None]":
     """Return a hook for exceptions that nobody can catch, as in a destructor, that is silent about `Stopped`."""
 
-    def silent(unraisable: Any) -> None:
+    def silent(unraisable: "sys.UnraisableHookArgs") -> None:
         if not isinstance(unraisable.exc_value, Stopped):
             hook(unraisable)
 
