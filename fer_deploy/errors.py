@@ -9,6 +9,8 @@ FerDeployError                1
 ├── EngineError               7   a model that loads but cannot run here, or refuses its input
 └── StreamError               8   a source that cannot be opened or read
     └── SinkError             8   a video, JSONL file or window that cannot be written
+
+A signal is no error: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP), and 0 for `live`; see `fer_deploy.signals`.
 """
 
 

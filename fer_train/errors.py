@@ -10,7 +10,7 @@ FerTrainError                 1
 ├── DivergenceError           9   the loss became NaN or infinite
 └── OutOfMemoryError         10   the device or the machine has too little memory
 
-A signal is no error: `fer_train.signals`.
+A signal is no error: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP); see `fer_train.signals`.
 """
 
 

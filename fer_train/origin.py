@@ -119,7 +119,9 @@ def _describe_soup(name: str, soup: dict[str, Any]) -> str:
 
 
 def _describe_recalibration(step: dict[str, Any]) -> str:
-    return f"batch-norm statistics were measured anew on {step['recalibrated_on']:,} unaugmented training faces"
+    if step["recalibrated_on"] is None:
+        return "batch-norm statistics are the mean of theirs"
+    return f"batch-norm statistics were measured again on {step['recalibrated_on']:,} unaugmented training faces"
 
 
 def _names(ingredients: list[dict[str, Any]]) -> str:
@@ -197,6 +199,8 @@ def retrain_commands(stem: str, provenance: dict[str, Any], *, release: str) -> 
 def _soup_command(step: dict[str, Any], starts: list[Path], out: Path) -> str:
     """Return the command that averages what was kept; a choice need not be made again."""
     words = ["fer-train soup", *(f"--checkpoint {start}" for start in starts), "--data fer2013.csv"]
+    words += ["--batch-norm mean"] if step["soup"]["recalibrated_on"] is None else []
+    words += ["--ferplus fer2013new.csv"] if _labels_of(step) == "ferplus" else []
     words += ["--ferplus fer2013new.csv"] if _labels_of(step) == "ferplus" else []
     return " ".join([*words, *_list_flags(step, "row_lists"), f"--out {out}"])
 

@@ -96,7 +96,8 @@ def _traits(member: Member) -> dict[str, Any]:
 def average_weights(ingredients: Sequence[Member]) -> nn.Module:
     """Return a new model, on the CPU, with the mean of the ingredients' weights in float32.
 
-    Batch-norm statistics are averaged like weights, which makes them wrong: measure them anew.
+    Batch-norm statistics are averaged like weights. That is wrong unless the ingredients lie close together, as the
+    steps of one run do: see `make_soup`.
     """
     states = [member.model.state_dict() for member in ingredients]
     model = copy.deepcopy(ingredients[0].model)
@@ -108,12 +109,17 @@ def average_weights(ingredients: Sequence[Member]) -> nn.Module:
 
 
 def make_soup(
-    ingredients: Sequence[Member], training: Faces, *, device: torch.device, on_batch: OnBatch = ignore_batch
+    ingredients: Sequence[Member], training: Faces | None, *, device: torch.device, on_batch: OnBatch = ignore_batch
 ) -> nn.Module:
-    """Return the mean of the ingredients on the device, in eval mode, batch norm measured on the training faces."""
+    """Return the mean of the ingredients on the device, in eval mode.
+
+    Batch norm is measured on the training faces, as they are. Without faces it is the mean of the ingredients' own:
+    better for steps of one run with strong degradation, whose statistics are those of degraded faces on purpose.
+    """
     model = average_weights(ingredients).to(device)
-    recalibrate_on_faces(model, training, spec=ingredients[0].spec, on_batch=on_batch)
-    return model
+    if training is not None:
+        recalibrate_on_faces(model, training, spec=ingredients[0].spec, on_batch=on_batch)
+    return model.eval()
 
 
 def accuracy_on(
@@ -158,7 +164,7 @@ def choose_greedily(ingredients: Sequence[Member], accuracy: Callable[[Sequence[
 
 
 def describe_soup(ingredients: Sequence[Member], training_and_validation: Faces, trials: Sequence[Trial],
-                  *, device: torch.device) -> dict[str, Any]:  # fmt: skip
+                  *, device: torch.device, is_recalibrated: bool = True) -> dict[str, Any]:  # fmt: skip
     """Return the ModelSpec of a soup, without metrics.
 
     Its `provenance["config"]` is that of the first ingredient; `provenance["soup"]` tells what was averaged.
@@ -168,6 +174,7 @@ def describe_soup(ingredients: Sequence[Member], training_and_validation: Faces,
         training_and_validation: the faces by which batch norm was measured and, with trials, ingredients were chosen.
         trials: of the greedy choice; empty where all checkpoints were averaged.
         device: that of the measuring.
+        is_recalibrated: whether batch norm was measured on the training faces.
     """
     first = ingredients[0]
     config = config_from_dict(first.spec["provenance"]["config"], where=str(first.path))
@@ -175,7 +182,7 @@ def describe_soup(ingredients: Sequence[Member], training_and_validation: Faces,
     spec = describe_model(config, faces, {}, hardware=describe_hardware(device))
     by_sha256 = {trial.ingredient.sha256: trial for trial in trials}
     spec["provenance"]["soup"] = {
-        "recalibrated_on": faces.counts()[config.train_split],
+        "recalibrated_on": faces.counts()[config.train_split] if is_recalibrated else None,
         "chosen_on": config.validation_split if trials else None,
         "ingredients": [
             _describe_ingredient(member, by_sha256.get(member.sha256)) | {"provenance": member.spec["provenance"]}

@@ -71,13 +71,13 @@ def telling(title: str) -> Iterator[Callable[[str], None]]:
     """Yield what shows a step: in one line that moves on a terminal, in a line each elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda step: console.print(step, highlight=False)
+        yield lambda step: console.print(step, highlight=False, markup=False, soft_wrap=True)
         return
     with console.status(title) as status:
 
         def tell(step: str) -> None:
             if step.startswith("note: "):  # to be read, and not to be overwritten by the next step
-                console.print(step, highlight=False)
+                console.print(step, highlight=False, markup=False, soft_wrap=True)
             else:
                 status.update(step)
 

@@ -43,7 +43,8 @@ _GROUPS = {
               help="Camera number, video file, GIF, picture, folder of pictures, address (rtsp://, http://, https://), "
               "- for video from standard input (a pipe counts as live), raw:WxH[@FPS][:bgr24|gray|yuv420p] for raw "
               "frames from there, or "
-              "synthetic. Several times: all share one engine.  [default: 0]")  # fmt: skip
+              "synthetic; #N behind a file or address reads its stream N. Several times: all share one engine.  "
+              "[default: 0]")  # fmt: skip
 @click.option("--realtime", is_flag=True, default=None, help="Play recordings at their own speed, as a camera would.")
 @engine_options
 @analysis_options

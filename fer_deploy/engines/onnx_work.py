@@ -4,7 +4,8 @@ ONNX Runtime ends a run between two nodes, never inside of one, and computes con
 product of huge matrices, in a file of a kilobyte, can hold a process for hours that hears no signal meanwhile. ONNX
 Runtime infers all shapes without computing anything; what a node does follows from them.
 
-Shapes that a file declares for inner tensors and outputs are left out: they may be false.
+Shapes that a file declares for inner tensors and outputs are left out: they may be false. A shape that ONNX Runtime
+does not infer, as after the Expand of a ViT's class token, is not counted: a node that hides its size there still runs.
 """
 
 import math
@@ -90,8 +91,8 @@ def fault_of_work(content: bytes, *, all_known: bool) -> str | None:
 
     Args:
         content: a file in which `onnx_outline.fault_of_onnx` found no fault.
-        all_known: refuse as well what cannot be told beforehand: a shape that depends on pixels, or an operator that is
-            not known here. False for networks whose input sizes are not known yet: what is known counts.
+        all_known: take four for the free batch, and refuse an operator that is not known here. False for networks whose
+            input sizes are not known yet.
 
     Raises:
         One of `onnxruntime_session.ORT_ERRORS`: ONNX Runtime does not read the file.
@@ -104,9 +105,7 @@ def fault_of_work(content: bytes, *, all_known: bool) -> str | None:
     for node in model.graph.node:
         where = f"its node {node.name[:_MAX_SHOWN]!r} ({node.op_type[:_MAX_SHOWN]})"
         described = _described(node, shapes)
-        if isinstance(described, str):
-            if all_known:
-                return f"{described} of {where}: what it computes cannot be bounded; no exported network is so"
+        if described is None:
             continue
         work = _work_of(node.op_type, described)
         if work is None:
@@ -157,16 +156,14 @@ def _sizes(shape: Any) -> tuple[int | None, ...] | None:
     return tuple(size if isinstance(size, int) and size >= 0 else None for size in shape)
 
 
-def _described(node: Any, shapes: Mapping[str, tuple[int | None, ...] | None]) -> _Node | str:
-    """Return the node with its shapes, or in words which shape is not known."""
+def _described(node: Any, shapes: Mapping[str, tuple[int | None, ...] | None]) -> _Node | None:
+    """Return the node with its shapes; None: one of them is not known."""
     inputs = [_known(shapes.get(name)) if name else () for name in node.input]
     outputs = [_known(shapes.get(name)) if name else () for name in node.output]
     known_inputs = [shape for shape in inputs if shape is not None]
     known_outputs = [shape for shape in outputs if shape is not None]
-    if len(known_inputs) < len(inputs):
-        return "the shape of an input"
-    if len(known_outputs) < len(outputs):
-        return "the shape of an output"
+    if len(known_inputs) + len(known_outputs) < len(inputs) + len(outputs):
+        return None
     return _Node(known_inputs, known_outputs, {attribute.name: tuple(attribute.ints) for attribute in node.attribute})
 
 

@@ -2,10 +2,13 @@
 
 import os
 import re
+import unicodedata
 from pathlib import Path
 from typing import Final
 
 _STREAM: Final = re.compile(r"(?P<name>.+)#(?P<stream>[0-9]{1,4})", re.DOTALL)
+_CONTROLS: Final = frozenset({"Cc", "Cs", "Zl", "Zp"})
+_DIRECTIONS: Final = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _NUMBER: Final = re.compile(rb"([0-9]+)")
 
 
@@ -17,8 +20,15 @@ def natural_order(path: Path) -> tuple[list[tuple[int, bytes]], bytes]:
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    r"""Return a name as text for tables and terminals: what is no UTF-8 or no printable letter is escaped, as \xff."""
-    return "".join(letter if letter.isprintable() else _escaped(letter) for letter in os.fspath(path))
+    r"""Return a name as one line of text: bytes that are no UTF-8, controls and ends of lines are escaped, as \xff.
+
+    Signs that turn the direction of writing are escaped, too, since they would change how the rest is read.
+    """
+    return "".join(_escaped(letter) if _is_control(letter) else letter for letter in os.fspath(path))
+
+
+def _is_control(letter: str) -> bool:
+    return unicodedata.category(letter) in _CONTROLS or letter in _DIRECTIONS
 
 
 def _escaped(letter: str) -> str:

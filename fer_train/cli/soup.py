@@ -27,18 +27,25 @@ from fer_train.soup import Trial, accuracy_on, choose_greedily, describe_soup, l
 @options.data
 @click.option("--greedy", is_flag=True,
               help="The best first; keep those with which validation accuracy does not fall.")  # fmt: skip
+@click.option("--batch-norm", type=click.Choice(["measure", "mean"]), default="measure", show_default=True,
+              help="Measure its statistics on the training faces, or take the mean of the checkpoints' own: for steps "
+              "of one run that saw degraded faces.")  # fmt: skip
 @options.ferplus
 @options.twin_rows
 @options.exclude
 @click.option("--out", required=True, type=options.PATH, help="NAME.safetensors, for release, evaluate and export.")
 @options.device
-def command(checkpoints: tuple[Path, ...], data_path: Path, greedy: bool, out: Path, device: str | None,
-            **lists: Path | None) -> None:  # fmt: skip
+def command(checkpoints: tuple[Path, ...], data_path: Path, greedy: bool, batch_norm: str, out: Path,
+            device: str | None, **lists: Path | None) -> None:  # fmt: skip
     """Average the weights of several fine-tuned checkpoints into one model, which costs no more to run than one.
 
-    Batch-norm statistics are measured again on the training faces: give the --twin-rows and --exclude of the runs.
+    Batch-norm statistics are measured again on the training faces, unless --batch-norm mean is given: give the
+    --twin-rows and --exclude of the runs.
     Models of FER+'s labels are measured against their majority, which needs --ferplus.
     """
+    is_measured = batch_norm == "measure"
+    if greedy and not is_measured:
+        raise ConfigError("--greedy measures batch norm for each choice. Fix: leave --greedy or --batch-norm mean out")
     if out.resolve() in [path.resolve() for path in checkpoints]:
         raise ConfigError(f"--out {out} is one of the checkpoints. Fix: another file, such as soup.safetensors")
     target = resolve_device(device or "auto")
@@ -54,8 +61,8 @@ def command(checkpoints: tuple[Path, ...], data_path: Path, greedy: bool, out: P
     trials = _try(ingredients, faces, config, target) if greedy else []
     chosen = [trial.ingredient for trial in trials if trial.is_kept] if trials else ingredients
     with progress_bar("batch-norm statistics") as on_batch:
-        model = make_soup(chosen, training, device=target, on_batch=on_batch)
-    spec = describe_soup(chosen, faces, trials, device=target)
+        model = make_soup(chosen, training if is_measured else None, device=target, on_batch=on_batch)
+    spec = describe_soup(chosen, faces, trials, device=target, is_recalibrated=is_measured)
     every_row = read_faces(
         data_path, ferplus=lists["ferplus"]
     )  # those that the protocol leaves out tell which faces have a twin

@@ -79,4 +79,6 @@ def _check(content: bytes) -> int:
 def _reason(err: Exception) -> str:
     if isinstance(err, UnidentifiedImageError):  # its words name a memory address
         return ""
+    if isinstance(err, Image.DecompressionBombError):  # Pillow's own limit, when it opens a file
+        return f": its header announces more than the {MAX_PIXELS:,} pixels that are read"
     return f": {(str(err).strip().splitlines() or [type(err).__name__])[0][:200].rstrip('.')}"

@@ -81,6 +81,16 @@ class TestStreams:
         assert read(f"{path}#0")[1][0].frame_bgr.shape == GRAY[0].shape
         assert read(f"{path}#1")[1][0].frame_bgr.shape == SCENES[0].shape
 
+    def test_behind_an_address(self, tmp_path):
+        """A capture process of its own reads it; what it chose is told all the same."""
+        path = self.two(tmp_path)
+        source, frames = read(f"file://{path}")
+        assert source.notes[0].startswith("reads video stream #1 (320x180 h264, default) and not #0")
+        assert {frame.frame_bgr.shape for frame in frames} == {SCENES[0].shape}
+        source, frames = read(f"file://{path}#0")
+        assert source.notes[0].startswith("reads video stream #0")
+        assert {frame.frame_bgr.shape for frame in frames} == {GRAY[0].shape}
+
     def test_a_file_of_that_very_name(self, tmp_path):
         self.two(tmp_path)
         path = write_film(tmp_path / "two.mkv#0", SCENES, muxer="matroska")

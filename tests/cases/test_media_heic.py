@@ -67,6 +67,31 @@ class TestHeic:
             r"cannot decode .*1\.heic as a picture: .+\. Fix: convert it to JPEG", source.health.last_error
         )
 
+    def test_damage_ends_in_an_error_and_soon(self, tmp_path):
+        """A length or number that is wrong is neither believed nor followed without end."""
+        content = heic(self.PICTURE, rows=2, columns=3)
+        rng = np.random.default_rng(7)
+        num_read, refusals = 0, []
+        for _ in range(150):
+            damaged = bytearray(content)
+            for place in rng.integers(0, content.index(b"mdat"), 3):
+                damaged[place] = rng.integers(0, 256)
+            write(tmp_path / "a.heic", bytes(damaged))
+            try:
+                num_read += len(read(tmp_path / "a.heic")[1])
+            except StreamError as err:
+                refusals.append(str(err))
+        assert 10 < num_read < 140
+        assert all("Fix: convert it to JPEG" in refusal for refusal in refusals)
+
+    def test_places_without_end(self, tmp_path):
+        content = bytearray(heic(self.PICTURE, rows=2, columns=3))
+        place = content.index(b"iloc")
+        content[place + 4] = 2  # its version: the number of items has four bytes
+        content[place + 10 : place + 14] = b"\xff" * 4
+        with pytest.raises(StreamError, match=r"the list of places breaks off|cannot decode"):
+            open_source(str(write(tmp_path / "a.heic", bytes(content))))
+
     def test_a_header_that_lies_about_its_size(self, tmp_path):
         content = heic(self.PICTURE, rows=2, columns=3)
         place = content.index(struct.pack(">BBBBHH", 0, 0, 1, 2, 192, 128)) + 4

@@ -249,15 +249,6 @@ def huge_matmul_of_constants() -> onnx.ModelProto:
     return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
 
 
-def huge_matmul_of_computed_sizes() -> onnx.ModelProto:
-    """The size is a product of constants, put together by other nodes."""
-    nodes = [
-        helper.make_node("Mul", ["a", "b"], ["side"]), helper.make_node("Concat", ["side", "side"], ["s"], axis=0),
-        helper.make_node("Expand", ["q", "s"], ["x"]), helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
-    ]  # fmt: skip
-    return _armed([*nodes, _sum("big")], {"a": np.array([200]), "b": np.array([100])})
-
-
 def huge_matmul_of_tiles() -> onnx.ModelProto:
     nodes = [
         helper.make_node("Reshape", ["q", "one"], ["x1"]), helper.make_node("Tile", ["x1", "s"], ["x"]),
@@ -300,34 +291,9 @@ ARITHMETIC: tuple[Callable[[], onnx.ModelProto], ...] = (
 """One node each, called "huge", that takes minutes to days."""
 
 
-def matmul_of_the_pixels_size() -> onnx.ModelProto:
-    """As large as the image is bright."""
-    nodes = [
-        helper.make_node("Cast", ["q"], ["number"], to=TensorProto.INT64),
-        helper.make_node("Unsqueeze", ["number", "axis"], ["side"]),
-        helper.make_node("Concat", ["side", "side"], ["s"], axis=0), helper.make_node("Expand", ["q", "s"], ["x"]),
-        helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
-    ]  # fmt: skip
-    return _armed([*nodes, _sum("big")], {"axis": np.array([0])})
-
-
-def matmul_of_the_bright_pixels() -> onnx.ModelProto:
-    nodes = [
-        helper.make_node("NonZero", ["pixels"], ["places"]), helper.make_node("Cast", ["places"], ["x"], to=1),
-        helper.make_node("Transpose", ["x"], ["y"]), helper.make_node("MatMul", ["y", "x"], ["big"], name="huge"),
-    ]  # fmt: skip
-    return _armed([*nodes, _sum("big")], {})
-
-
 def einsum() -> onnx.ModelProto:
     nodes = [
         helper.make_node("Expand", ["q", "s"], ["x"]),
         helper.make_node("Einsum", ["x", "x"], ["big"], name="huge", equation="ij,jk->ik"),
     ]
     return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
-
-
-UNBOUNDED: tuple[Callable[[], onnx.ModelProto], ...] = (
-    huge_matmul_of_computed_sizes, matmul_of_the_pixels_size, matmul_of_the_bright_pixels, einsum,
-)  # fmt: skip
-"""Networks of which nobody can tell what they will compute."""

@@ -140,11 +140,9 @@ class TestTime:
         assert "e+1" in text
         assert "multiply-adds, most of them in its node 'huge' (" in text
 
-    @pytest.mark.parametrize("bomb", onnx_bombs.UNBOUNDED)
-    def test_work_that_depends_on_the_pixels(self, save, bomb):
-        """A black image asks for little, and the first face for everything."""
-        text = refusal(ArtifactError, cpu, save(bomb()))
-        assert "what it computes cannot be bounded" in text or "whose work this version cannot bound" in text
+    def test_an_operator_whose_work_is_not_known(self, save):
+        text = refusal(ArtifactError, cpu, save(onnx_bombs.einsum()))
+        assert "its node 'huge' (Einsum) is of a kind whose work this version cannot bound" in text
 
     @pytest.mark.parametrize("bomb", [onnx_bombs.scan, onnx_bombs.branches, onnx_bombs.loop])
     def test_arithmetic_in_a_subgraph(self, save, bomb):

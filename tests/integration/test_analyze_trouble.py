@@ -4,6 +4,7 @@ import shutil
 from collections import namedtuple
 
 import av
+import pyarrow.parquet as pq
 import pytest
 from integration.analyze_videos import SIZE, make_analysis, transport_stream, write_squares
 from integration.live_fakes import num_video_frames
@@ -65,17 +66,26 @@ def test_a_file_that_breaks_off(video, tmp_path):
     assert "fewer than it announces" in (tmp_path / "out/half/report.html").read_text()
 
 
-def test_another_size_in_mid_stream(tmp_path):
+@pytest.mark.parametrize("detect_every", [1, 3, 12])
+@pytest.mark.parametrize("sizes", [(SIZE, (96, 128)), (SIZE, (64, 64)), ((64, 64), SIZE)])
+def test_another_size_in_mid_stream(tmp_path, sizes, detect_every):
     """MPEG-TS can be concatenated; the second half is of another resolution."""
     halves = []
-    for number, size in enumerate([SIZE, (96, 128)]):
+    for number, size in enumerate(sizes):
         half = write_squares(tmp_path / f"{number}.mp4", 30, size=size, squares=1)
         halves.append(transport_stream(half).read_bytes())
     path = tmp_path / "changes.ts"
     path.write_bytes(b"".join(halves))
-    summary = make_analysis(path, tmp_path / "out").run()
-    assert (summary.num_size_changes, summary.picture_size) == (1, SIZE)
+    summary = make_analysis(path, tmp_path / "out", pipeline={"detect_every": detect_every}).run()
+    assert (summary.num_size_changes, summary.picture_size) == (1, sizes[0])
     assert num_video_frames(tmp_path / "out/changes/annotated.mp4") == summary.accounting.num_analyzed == 60
+    faces = pq.read_table(tmp_path / "out/changes/faces.parquet").to_pylist()
+    for face in faces:
+        width, height = sizes[face["frame"] >= 30]
+        assert 0 <= face["x1"] < face["x2"] <= width
+        assert 0 <= face["y1"] < face["y2"] <= height
+        assert 0.5 < (face["x2"] - face["x1"]) / (face["y2"] - face["y1"]) < 2  # squares, some cut by the edge
+    assert len(faces) == 60
 
 
 def test_no_room_to_join(video, tmp_path, monkeypatch):

@@ -33,8 +33,6 @@ _CAMERAS: Final = frozenset({"mpjpeg", "mjpeg"})
 """JPEG after JPEG: no duration, and cameras announce sizes that they make up, for clients that insist on one."""
 MAX_BAD_READS: Final = 64
 """So many packets in a row that cannot even be read are a broken source, not a scratch in it."""
-
-
 MAX_STRICT_FAILURES: Final = 10
 """So many JPEGs in a row that are not quite right, and none that was, are how this camera writes them."""
 
@@ -42,8 +40,8 @@ MAX_STRICT_FAILURES: Final = 10
 class VideoDecoder:
     """An opened video. Pictures that are damaged are skipped and counted, as far as the codec can tell.
 
-    Here is decided what a recording shows: which of its streams, when, which way up, how wide, and in which brightness.
-    Files, streams and pipes all come this way.
+    This class decides what a recording shows: which of its streams, when, which way up, how wide, and how bright.
+    Files, streams and pipes are all read through it.
 
     FFmpeg shows a broken JPEG with a gray rest and says nothing; it is told to be strict, unless nothing passes then.
 

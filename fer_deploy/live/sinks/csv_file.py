@@ -12,7 +12,7 @@ from fer_deploy.live.sinks.table_file import Columns, Row, TableFile
 from fer_deploy.live.sinks.unfinished import take_name, unfinished_path
 from fer_deploy.live.sinks.whole_lines import WholeLines
 
-_FORMULA: Final = re.compile(r" *[=+\-@\uff1d\uff0b\uff0d\uff20]")
+_FORMULA: Final = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 """How formulas begin; the last four are the wide signs of East Asian keyboards."""
 
 

@@ -35,11 +35,11 @@ class Tiles(NamedTuple):
     def assembled(self, tiles: dict[int, NDArray[np.uint8]]) -> NDArray[np.uint8]:
         """Return the whole (H, W, 3), upright, of the tiles by their item numbers, all of one size."""
         height, width = tiles[self.items[0]].shape[:2]
-        canvas = np.zeros((self.rows * height, self.columns * width, 3), np.uint8)
+        picture = np.zeros((self.height, self.width, 3), np.uint8)
         for place, item in enumerate(self.items):
             row, column = divmod(place, self.columns)
-            canvas[row * height : (row + 1) * height, column * width : (column + 1) * width] = tiles[item]
-        picture = canvas[: self.height, : self.width]
+            room = picture[row * height : (row + 1) * height, column * width : (column + 1) * width]
+            room[...] = tiles[item][: room.shape[0], : room.shape[1]]
         for quarters, axis in self.turns:
             picture = np.rot90(picture, quarters) if axis < 0 else np.flip(picture, axis)
         return np.ascontiguousarray(picture)
@@ -107,6 +107,8 @@ def _content_of(item: int, boxes: dict[bytes, bytes], data: bytes) -> bytes:
     def number(size: int) -> int:
         nonlocal place
         place += size
+        if place > len(iloc):
+            raise ValueError("the list of places breaks off")
         return int.from_bytes(iloc[place - size : place], "big")
 
     for _ in range(number(4 if version == 2 else 2)):

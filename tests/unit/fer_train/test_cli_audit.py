@@ -65,7 +65,7 @@ def test_votes_predictions_and_reasons_reach_the_audit(tmp_path, data, faces):
     summary = json.loads((out / "audit.json").read_text())
     assert summary["config"]["near_threshold"] == 0.995
     assert summary["origin"] == {
-        "data": str(data), "ferplus": str(ferplus), "predictions": str(tmp_path / "oof.npz"),
+        "data": data.name, "ferplus": ferplus.name, "predictions": "oof.npz",
     }  # fmt: skip
 
 

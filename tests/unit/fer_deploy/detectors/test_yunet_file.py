@@ -145,7 +145,7 @@ def test_a_cache_that_others_can_write_is_replaced(zoo):
 
 
 def test_the_bytes_that_are_loaded_are_those_that_were_hashed(zoo, tmp_path):
-    """Whoever changes the file between the look and the load is found out: the hash is of what was read."""
+    """A change of the file between the check and the load is noticed: the hash is of what was read."""
     path = yunet_file()
     assert require_official(CONTENT, path) == CONTENT
     with pytest.raises(ArtifactError, match=r"changed while it was opened: SHA-256 \w+, expected \w+\. Fix: look who"):

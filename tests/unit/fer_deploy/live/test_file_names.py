@@ -13,6 +13,7 @@ from fer_deploy.live.file_names import file_address, file_and_stream, natural_or
     [
         ("plain.mp4", "plain.mp4"), ("ä 漢.mp4", "ä 漢.mp4"), (os.fsdecode(b"n\xff\xe4.png"), r"n\xff\xe4.png"),
         ("a\nb\x1b[31m.png", r"a\nb\x1b[31m.png"), ("\ud800", r"\ud800"), ("a\u202eb", r"a\u202eb"),
+        ("at 12.30\u202fPM 👨\u200d👩.png", "at 12.30\u202fPM 👨\u200d👩.png"), ("a\u2028b\x85", r"a\u2028b\x85"),
     ],
 )  # fmt: skip
 def test_printable(name, shown):

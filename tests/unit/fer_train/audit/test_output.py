@@ -90,7 +90,8 @@ def test_json_has_counts_thresholds_and_provenance(tmp_path, faces):
     assert summary["origin"] == {"data": "faces.csv"}
 
 
-def test_report_explains_every_kind_and_shows_the_sheets_there_are(tmp_path, faces):
+def test_report_explains_every_kind_and_shows_the_sheets_there_are(tmp_path, faces, monkeypatch):
+    monkeypatch.chdir(tmp_path)
     out = write(audit_of(faces), tmp_path / "out")
     text = (out / "audit.md").read_text()
     for kind in KINDS.values():
@@ -100,7 +101,7 @@ def test_report_explains_every_kind_and_shows_the_sheets_there_are(tmp_path, fac
     assert all(f"({name})" in text for name in sheets)
     assert text.count("![") == len(sheets)
     assert "| leaked | 1 | 0 | 1 |" in text
-    assert f"fer-train train --exclude {out / 'exclude.csv'}" in text
+    assert "fer-train train --exclude out/exclude.csv " in text
 
 
 def test_what_was_not_done_is_said_in_report_and_table(tmp_path, faces):
