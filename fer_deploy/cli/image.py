@@ -25,8 +25,7 @@ from fer_deploy.live.overlay import draw_result
 from fer_deploy.live.sinks import CsvSink
 from fer_deploy.live.sinks.result_json import line_from_result
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
-from fer_deploy.live.sources.pictures import pictures_in_folder
-from fer_deploy.live.sources.stills import Still
+from fer_deploy.live.sources.pictures import open_still, pictures_in_folder
 from fer_deploy.manifest import manifest_path
 from fer_deploy.recognizer import Recognizer, RecognizerConfig
 from fer_deploy.settings import load_settings
@@ -155,7 +154,7 @@ class _Run:
         group: list[_Picture] = []
         for number, path in enumerate(paths):
             try:
-                still = Still(path)
+                still = open_still(path)
                 pixels = next(still.frames()).pixels
             except StreamError as err:
                 self._note_failure(path, err)

@@ -13,6 +13,7 @@ from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.decoder import VideoDecoder
 from fer_deploy.live.capture.stream_choice import NoVideo
 from fer_deploy.live.sources import open_source
+from fer_deploy.live.sources.pictures import read_picture
 from fer_deploy.live.sources.stills import MAX_PIXELS
 
 SOFT = 6.0
@@ -37,6 +38,11 @@ class TestHeic:
             _, (frame,) = read(opened)
             assert difference(frame.frame_bgr, upright) < SOFT
             assert frame.name == "a.heic"
+
+    def test_bytes_and_other_names(self, tmp_path):
+        content = heic(self.PICTURE, rows=2, columns=3)
+        for source in (content, write(tmp_path / "a.jpg", content)):
+            assert difference(read_picture(source), self.PICTURE) < SOFT
 
     def test_a_preview_is_not_taken_for_the_picture(self, tmp_path):
         path = write(tmp_path / "a.heic", heic(self.PICTURE, rows=2, columns=3, has_preview=True))

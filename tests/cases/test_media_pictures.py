@@ -13,7 +13,8 @@ from PIL import Image, features
 from fer_deploy.analyze.recording import Recording
 from fer_deploy.errors import StreamError
 from fer_deploy.live.sources import open_recording, open_source
-from fer_deploy.live.sources.stills import MAX_PIXELS, read_picture
+from fer_deploy.live.sources.pictures import read_picture
+from fer_deploy.live.sources.stills import MAX_PIXELS
 
 SCENES = scenes()
 SCENE = SCENES[0]

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Final
 
 import av
@@ -12,9 +11,8 @@ from numpy.typing import NDArray
 
 from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.decoder import VideoDecoder, silence_ffmpeg
-from fer_deploy.live.file_names import printable
 from fer_deploy.live.sources.heic_tiles import Tiles, tiles_from_file
-from fer_deploy.live.sources.stills import MAX_PIXELS, StillFrame
+from fer_deploy.live.sources.stills import MAX_PIXELS, PictureBytes, StillFrame
 
 HEIC_SUFFIXES: Final = (".heic", ".heif", ".hif")
 _BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
@@ -31,19 +29,16 @@ class HeicStill:
     num_frames = 1
     is_film = False
 
-    def __init__(self, path: Path) -> None:
-        """Read the bytes and look at the header.
+    def __init__(self, content: PictureBytes) -> None:
+        """Look at the header.
 
         Raises:
-            StreamError: it cannot be read, is no HEIC picture, or announces too many pixels.
+            StreamError: it is no HEIC picture, or announces too many pixels.
         """
-        self._name = printable(path)
+        self._data, self._name, _ = content
         silence_ffmpeg()
         try:
-            self._data = path.read_bytes()
             self._tiles = tiles_from_file(self._data)
-        except OSError as err:
-            raise StreamError(f"cannot read {self._name}: {err.strerror}. Fix: check its permissions") from err
         except Exception as err:
             raise self._refused(err) from err
         if self._tiles is not None and self._tiles.width * self._tiles.height > MAX_PIXELS:

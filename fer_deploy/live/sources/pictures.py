@@ -13,7 +13,7 @@ from fer_deploy.errors import StreamError
 from fer_deploy.live.file_names import natural_order, printable
 from fer_deploy.live.sources.base import Source
 from fer_deploy.live.sources.heic import HEIC_SUFFIXES, HeicStill, is_heic
-from fer_deploy.live.sources.stills import Still
+from fer_deploy.live.sources.stills import Still, picture_bytes
 from fer_deploy.vision.types import Frame
 
 PICTURE_SUFFIXES: Final = (
@@ -48,7 +48,7 @@ class PictureSource(Source):
         self.name, self.notes = printable(folder or paths[0]), notes
         self.fps, self.num_frames = PICTURES_FPS, len(paths)
         self._paths = paths
-        self._single = _opened(paths[0]) if folder is None else None
+        self._single = open_still(paths[0]) if folder is None else None
         self._is_film = self._single is not None and self._single.is_film
         if self._single is not None:
             self.num_frames = self._single.num_frames
@@ -86,7 +86,7 @@ class PictureSource(Source):
             raise StreamError(self.health.last_error)
 
     def _pictures_of(self, path: Path) -> Iterator[tuple[NDArray[np.uint8], float]]:
-        still = self._single or _opened(path)
+        still = self._single or open_still(path)
         if still is not self._single and self.num_frames is not None:
             self.num_frames += still.num_frames - 1
         yield from still.frames()
@@ -98,8 +98,24 @@ class PictureSource(Source):
         return Frame(pixels, index, index / self.fps, now_ns, printable(path.name))
 
 
-def _opened(path: Path) -> Still | HeicStill:
-    return HeicStill(path) if is_heic(_start_of(path)) or path.suffix.lower() in HEIC_SUFFIXES else Still(path)
+def open_still(source: Path | bytes) -> Still | HeicStill:
+    """Open a picture file, or its bytes, with what decodes it.
+
+    Raises:
+        StreamError: it cannot be read, or is no picture.
+    """
+    content = picture_bytes(source)
+    is_named_so = isinstance(source, Path) and source.suffix.lower() in HEIC_SUFFIXES
+    return HeicStill(content) if is_heic(content.data) or is_named_so else Still(content)
+
+
+def read_picture(source: Path | bytes) -> NDArray[np.uint8]:
+    """Return the first picture of a file or of its bytes, (H, W, 3) uint8 BGR, upright and opaque.
+
+    Raises:
+        StreamError: there is none.
+    """
+    return next(open_still(source).frames()).pixels
 
 
 def is_picture(path: Path) -> bool:

@@ -44,6 +44,47 @@ class StillFrame(NamedTuple):
     duration_s: float
 
 
+class PictureBytes(NamedTuple):
+    """The content of a picture file.
+
+    Attributes:
+        data: the bytes.
+        name: what errors call them.
+        fix: what mends damaged ones.
+    """
+
+    data: bytes
+    name: str
+    fix: str
+
+
+def picture_bytes(source: Path | bytes) -> PictureBytes:
+    """Read a file of at most MAX_BYTES, for a device or a pipe may never end; bytes are taken as they are.
+
+    Raises:
+        StreamError: it cannot be read, or is larger.
+    """
+    if isinstance(source, bytes):
+        return PictureBytes(source, f"the content of {len(source):,} bytes", "give the bytes of a whole picture file")
+    name = printable(source)
+    try:
+        with source.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except (OSError, ValueError) as err:  # ValueError: a name with a NUL
+        reason = getattr(err, "strerror", None) or str(err)
+        raise StreamError(f"cannot read {name}: {reason}. Fix: {_fix_for(err)}") from err
+    if len(data) > MAX_BYTES:
+        raise StreamError(f"cannot read {name}: it has more than {MAX_BYTES:,} bytes. Fix: name a picture file")
+    return PictureBytes(data, name, "restore or remove the file")
+
+
+def _fix_for(err: Exception) -> str:
+    if isinstance(err, IsADirectoryError):
+        return "name the pictures in it"
+    is_misnamed = isinstance(err, FileNotFoundError | NotADirectoryError | ValueError)
+    return "check the path" if is_misnamed else "check its permissions"
+
+
 class Still:
     """An opened picture file.
 
@@ -52,21 +93,15 @@ class Still:
         is_film: whether they are an animation.
     """
 
-    def __init__(self, source: Path | bytes) -> None:
-        """Read the bytes and look at the header.
-
-        Args:
-            source: the file, or its bytes.
+    def __init__(self, content: PictureBytes) -> None:
+        """Look at the header.
 
         Raises:
-            StreamError: it cannot be read, is no picture, is a JPEG that breaks off, or announces too many pixels.
+            StreamError: it is no picture, is a JPEG that breaks off, or announces too many pixels.
         """
-        if isinstance(source, bytes):
-            self._name, self._fix, data = f"the {len(source):,} bytes", "give the bytes of a whole picture file", source
-        else:
-            self._name, self._fix, data = printable(source), "restore or remove the file", _bytes_of(source)
+        data, self._name, self._fix = content
         if breaks_off(data):
-            raise StreamError(f"{self._name} breaks off. Fix: {self._fix}".replace("bytes breaks", "bytes break"))
+            raise StreamError(f"{self._name} breaks off. Fix: {self._fix}")
         try:
             self._image = Image.open(io.BytesIO(data), formats=_known_formats())
             # Cameras put previews and depth behind a JPEG (MPO); what they show is its first picture.
@@ -106,35 +141,6 @@ class Still:
             )
         why = "" if isinstance(err, UnidentifiedImageError) else f": {err or type(err).__name__}"
         return StreamError(f"cannot decode {self._name} as a picture{why}. Fix: {self._fix}")
-
-
-def read_picture(source: Path | bytes) -> NDArray[np.uint8]:
-    """Return the first picture of a file or of its bytes, (H, W, 3) uint8 BGR, upright and opaque.
-
-    Raises:
-        StreamError: there is none.
-    """
-    return next(Still(source).frames()).pixels
-
-
-def _bytes_of(path: Path) -> bytes:
-    """Read a file of at most MAX_BYTES, for a device or a pipe may never end."""
-    name = printable(path)
-    try:
-        with path.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except (OSError, ValueError) as err:  # ValueError: a name with a NUL
-        reason = getattr(err, "strerror", None) or str(err)
-        raise StreamError(f"cannot read {name}: {reason}. Fix: {_fix_for(err)}") from err
-    if len(data) > MAX_BYTES:
-        raise StreamError(f"cannot read {name}: it has more than {MAX_BYTES:,} bytes. Fix: name a picture file")
-    return data
-
-
-def _fix_for(err: Exception) -> str:
-    if isinstance(err, IsADirectoryError):
-        return "name the pictures in it"
-    return "check its permissions" if isinstance(err, PermissionError) else "check the path"
 
 
 def _known_formats() -> list[str]:

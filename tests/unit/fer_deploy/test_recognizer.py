@@ -248,7 +248,7 @@ class TestRefusals:
         with pytest.raises(StreamError, match=r"cannot decode .*a.jpg as a picture. Fix: restore or remove the file"):
             recognizer.analyze(tmp_path / "a.jpg")
         with pytest.raises(
-            StreamError, match=r"cannot decode the 10 bytes as a picture. Fix: give the bytes of a whole "
+            StreamError, match=r"cannot decode the content of 10 bytes as a picture. Fix: give the bytes of a whole "
         ):
             recognizer.analyze(b"no picture")
         with pytest.raises(StreamError, match=r"cannot read .*b.jpg: No such file or directory. Fix: check the path"):
@@ -264,7 +264,7 @@ class TestRefusals:
     def test_a_jpeg_that_breaks_off(self, recognizer):
         whole = cv2.imencode(".jpg", picture_of(3))[1].tobytes()
         with pytest.raises(
-            StreamError, match=r"^the \d+ bytes break off. Fix: give the bytes of a whole picture file$"
+            StreamError, match=r"^the content of \d+ bytes breaks off. Fix: give the bytes of a whole picture file$"
         ):
             recognizer.analyze(whole[:-40])
 

@@ -12,7 +12,7 @@ from click.testing import CliRunner
 from fer_deploy import recognizer as recognizer_module
 from fer_deploy.cli import image as image_module
 from fer_deploy.cli import main
-from fer_deploy.live.sources.stills import read_picture
+from fer_deploy.live.sources.pictures import read_picture
 from fer_deploy.vision.types import Box, Detection
 
 
