@@ -125,7 +125,12 @@ def _describe_recalibration(step: dict[str, Any]) -> str:
 
 
 def _names(ingredients: list[dict[str, Any]]) -> str:
-    return ", ".join(f"`{ingredient['path']}` (SHA-256 `{ingredient['sha256'][:12]}`)" for ingredient in ingredients)
+    are_equal = len({ingredient.get("weight") for ingredient in ingredients}) == 1
+    shares = ["" if are_equal else f"{ingredient['weight']:g} of " for ingredient in ingredients]
+    return ", ".join(
+        f"{share}`{ingredient['path']}` (SHA-256 `{ingredient['sha256'][:12]}`)"
+        for share, ingredient in zip(shares, ingredients, strict=True)
+    )
 
 
 def describe_provenance(stem: str, provenance: dict[str, Any]) -> list[str]:
@@ -199,6 +204,8 @@ def retrain_commands(stem: str, provenance: dict[str, Any], *, release: str) -> 
 def _soup_command(step: dict[str, Any], starts: list[Path], out: Path) -> str:
     """Return the command that averages what was kept; a choice need not be made again."""
     words = ["fer-train soup", *(f"--checkpoint {start}" for start in starts), "--data fer2013.csv"]
+    weights = [ingredient.get("weight") for ingredient in step["soup"]["ingredients"]]
+    words += [f"--weights {weight:g}" for weight in weights] if len(set(weights)) > 1 else []
     words += ["--batch-norm mean"] if step["soup"]["recalibrated_on"] is None else []
     words += ["--ferplus fer2013new.csv"] if _labels_of(step) == "ferplus" else []
     words += ["--ferplus fer2013new.csv"] if _labels_of(step) == "ferplus" else []

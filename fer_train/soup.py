@@ -7,7 +7,7 @@ weights and are measured anew: those of the ingredients belong to other activati
 
 import copy
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,16 @@ from fer_train.ensemble import Member, load_member
 from fer_train.errors import CheckpointError, ConfigError
 from fer_train.evaluate import evaluate
 from fer_train.hardware import describe_hardware
+from fer_train.label_columns import load_aligned
+from fer_train.models import build_model
 from fer_train.recalibrate import recalibrate_on_faces
 from fer_train.spec import describe_model
 from fer_train.tta import OnBatch, ignore_batch
 
+_TOLERANCE = 1e-6
 NUM_TRIAL_FACES = 4096
 """Training faces, evenly spread, on which batch norm is measured while ingredients are chosen; the soup gets all."""
-_SHARED_SETTINGS = ("num_classes", "protocol", "train_split", "validation_split")
+_SHARED_SETTINGS = ("protocol", "train_split", "validation_split")
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,16 +50,31 @@ class Trial:
     is_kept: bool
 
 
-def load_ingredients(paths: Sequence[Path]) -> list[Member]:
+def load_ingredients(paths: Sequence[Path], weights: Sequence[float] | None = None) -> list[Member]:
     """Load checkpoints whose weights can be averaged.
 
+    A step of a run that learned only some of the first one's labels, and does not say whose they are, is brought into
+    their order by name, as `init` is.
+
+    Args:
+        paths: of the checkpoints.
+        weights: of each in the mean, which sum to 1; None: equal ones.
+
     Raises:
-        ConfigError: fewer than two, one of them twice, or two that differ in architecture, labels, input or protocol.
+        ConfigError: fewer than two, one of them twice, or two that differ in architecture, labels, input or protocol;
+            weights that are not one for each, above 0 and of sum 1.
         CheckpointError: a file that cannot be used.
     """
     if len(paths) < 2:
         raise ConfigError(f"a soup needs at least 2 checkpoints, got {len(paths)}. Fix: one more --checkpoint")
-    ingredients = [load_member(path, 1 / len(paths)) for path in paths]
+    shares = [1 / len(paths)] * len(paths) if weights is None else list(weights)
+    if len(shares) != len(paths) or min(shares) <= 0 or abs(sum(shares) - 1) > _TOLERANCE:
+        raise ConfigError(
+            f"weights {', '.join(f'{share:g}' for share in shares)} are not one for each of {len(paths)} checkpoints, "
+            "above 0 and of sum 1. Fix: as many --weights as --checkpoint, such as 0.5 and 0.5"
+        )
+    ingredients = [load_member(path, share) for path, share in zip(paths, shares, strict=True)]
+    ingredients = [_with_labels_of(ingredients[0], member) for member in ingredients]
     first, known = ingredients[0], dict[str, Path]()
     for member in ingredients:
         if member.sha256 in known:
@@ -77,6 +95,18 @@ def load_ingredients(paths: Sequence[Path]) -> list[Member]:
     return ingredients
 
 
+def _with_labels_of(first: Member, member: Member) -> Member:
+    """Return the member with a classifier for the first one's labels, where it knows a part of them."""
+    names, wanted = member.spec["labels"], first.spec["labels"]
+    is_part = set(names) < set(wanted) and "label_set" not in member.spec
+    if not is_part or member.spec["architecture"] != first.spec["architecture"]:
+        return member
+    model = build_model(member.spec["architecture"], num_classes=len(wanted))
+    load_aligned(model, member.model.state_dict(), names, wanted)
+    spec = member.spec | {"labels": wanted, "label_set": first.spec.get("label_set")}
+    return replace(member, model=model.eval(), spec=spec)
+
+
 def _traits(member: Member) -> dict[str, Any]:
     """Return what ingredients must have in common, by its name in messages."""
     try:
@@ -94,15 +124,19 @@ def _traits(member: Member) -> dict[str, Any]:
 
 
 def average_weights(ingredients: Sequence[Member]) -> nn.Module:
-    """Return a new model, on the CPU, with the mean of the ingredients' weights in float32.
+    """Return a new model, on the CPU, with the mean of the ingredients' weights in float32, each at its own weight.
 
     Batch-norm statistics are averaged like weights. That is wrong unless the ingredients lie close together, as the
     steps of one run do: see `make_soup`.
     """
     states = [member.model.state_dict() for member in ingredients]
+    shares = torch.tensor([member.weight for member in ingredients])
+    shares = shares / shares.sum()  # of those that a choice kept
     model = copy.deepcopy(ingredients[0].model)
     model.load_state_dict({
-        name: torch.stack([state[name] for state in states]).mean(dim=0) if value.is_floating_point() else value
+        name: torch.tensordot(shares, torch.stack([state[name] for state in states]), dims=1)
+        if value.is_floating_point()
+        else value
         for name, value in states[0].items()
     })  # fmt: skip
     return model
@@ -195,4 +229,9 @@ def describe_soup(ingredients: Sequence[Member], training_and_validation: Faces,
 
 def _describe_ingredient(member: Member, trial: Trial | None) -> dict[str, Any]:
     measured = {} if trial is None else {"accuracy_alone": trial.alone, "accuracy_together": trial.together}
-    return {"path": member.path.name, "sha256": member.sha256, "metrics": member.spec["metrics"]} | measured
+    return {
+        "path": member.path.name,
+        "sha256": member.sha256,
+        "metrics": member.spec["metrics"],
+        "weight": member.weight,
+    } | measured

@@ -24,6 +24,9 @@ from fer_train.soup import Trial, accuracy_on, choose_greedily, describe_soup, l
 @click.command("soup")
 @click.option("--checkpoint", "checkpoints", multiple=True, type=options.PATH,
               help="Of a run, or a release; two or more, fine-tuned from one release.")  # fmt: skip
+@click.option(
+    "--weights", multiple=True, type=float, help="Of each checkpoint in the mean; of sum 1.  [default: equal]"
+)
 @options.data
 @click.option("--greedy", is_flag=True,
               help="The best first; keep those with which validation accuracy does not fall.")  # fmt: skip
@@ -35,8 +38,8 @@ from fer_train.soup import Trial, accuracy_on, choose_greedily, describe_soup, l
 @options.exclude
 @click.option("--out", required=True, type=options.PATH, help="NAME.safetensors, for release, evaluate and export.")
 @options.device
-def command(checkpoints: tuple[Path, ...], data_path: Path, greedy: bool, batch_norm: str, out: Path,
-            device: str | None, **lists: Path | None) -> None:  # fmt: skip
+def command(checkpoints: tuple[Path, ...], weights: tuple[float, ...], data_path: Path, greedy: bool, batch_norm: str,
+            out: Path, device: str | None, **lists: Path | None) -> None:  # fmt: skip
     """Average the weights of several fine-tuned checkpoints into one model, which costs no more to run than one.
 
     Batch-norm statistics are measured again on the training faces, unless --batch-norm mean is given: give the
@@ -49,7 +52,7 @@ def command(checkpoints: tuple[Path, ...], data_path: Path, greedy: bool, batch_
     if out.resolve() in [path.resolve() for path in checkpoints]:
         raise ConfigError(f"--out {out} is one of the checkpoints. Fix: another file, such as soup.safetensors")
     target = resolve_device(device or "auto")
-    ingredients = load_ingredients(checkpoints)
+    ingredients = load_ingredients(checkpoints, weights or None)
     first = ingredients[0]
     options.require_votes_for(first.spec, first.path, lists["ferplus"])
     config = config_from_dict(first.spec["provenance"]["config"], where=str(first.path))
