@@ -51,8 +51,8 @@ def command(checkpoint_path: Path, data_path: Path, ferplus: Path | None, label_
     """Measure a checkpoint on one split.
 
     Labels: FER2013's own, and the majority of FER+'s ten taggers by the protocol of its authors (votes of one tagger
-    are dropped, the top class needs more than half, unknown and not-a-face are left out). The two agree for 59 % of
-    the faces, so a number means little without its labels.
+    are dropped, the top class needs more than half, unknown and not-a-face are left out). The two agree for 67 % of
+    these faces, so a number means little without its labels.
 
     Views: plain is each face as it is, flip the mean with its mirror image. Protocols: official is every face of the
     split; clean leaves out those whose pixels also stand in the training split of the same data. A model that was
@@ -101,7 +101,7 @@ def _label_sets(wanted: str | None, spec: dict[str, Any], ferplus: Path | None) 
         if own == "ferplus":
             logging.warning(
                 "this model answers as FER+'s taggers do; measured against FER2013's labels, which agree with them for "
-                "59 %% of the faces. For its own measure: --ferplus fer2013new.csv"
+                "67 %% of the faces that have a majority. For its own measure: --ferplus fer2013new.csv"
             )
         return ["fer2013"]
     return ["ferplus", "fer2013"] if own == "ferplus" else ["fer2013", "ferplus"]
