@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from unit.fer_train.synthetic_faces import make_faces
 
-from fer_train.data.cache import read_through_cache
+from fer_train.data.cache import FORMAT, read_through_cache
 from fer_train.data.faces import Faces
 
 
@@ -117,7 +117,7 @@ def test_cache_that_lies_about_its_size_is_ignored(source, cache, parse, caplog,
 def test_cache_that_unpacks_to_gigabytes_is_ignored(source, cache, parse, caplog, monkeypatch):
     sha256 = read_through_cache(source, parse).source_sha256
     with cache.open("wb") as file:
-        np.savez_compressed(file, format="fer-faces-1", source_sha256=sha256, images=np.zeros((9000, 48, 48), np.uint8))
+        np.savez_compressed(file, format=FORMAT, source_sha256=sha256, images=np.zeros((9000, 48, 48), np.uint8))
     monkeypatch.setattr("fer_train.data.npz_file.MAX_BYTES", 2**20)
     assert (read_through_cache(source, parse).images == ord("A")).all()
     assert "expected at most 1,048,576" in caplog.text
@@ -139,7 +139,7 @@ def test_cache_whose_arrays_do_not_fit_is_ignored(source, cache, parse, caplog, 
     faces = read_through_cache(source, parse)
     arrays = {"images": faces.images, "labels": faces.labels, "splits": faces.splits, "rows": faces.rows} | changed
     with cache.open("wb") as file:
-        np.savez(file, format="fer-faces-1", source_sha256=faces.source_sha256, **arrays)
+        np.savez(file, format=FORMAT, source_sha256=faces.source_sha256, **arrays)
     assert (read_through_cache(source, parse).images == ord("A")).all()
     assert what in caplog.text
     assert parse.calls == 2

@@ -153,7 +153,7 @@ def test_recipe_holds_the_config_of_each_step_as_yaml_that_loads(spec, card):
     first, second = (config_from_dict(block, where="card") for block in blocks)
     assert first == TrainConfig(seed=3, num_epochs=22)
     assert second == TrainConfig(seed=7)  # init is a flag of the command, not somebody's path
-    assert "measured anew on 28,006 unaugmented training faces" in part
+    assert "measured again on 28,006 unaugmented training faces" in part
 
 
 def test_retrain_lists_the_commands_of_all_steps(spec, card):
@@ -253,7 +253,7 @@ def test_soup_tells_its_ingredients_and_the_release_that_they_share_once(spec, c
     parts = sections(card(soup_of(spec)))
     assert (
         "`net-4`: mean of the weights of `mine.safetensors` (SHA-256 `abababababab`), `sister.safetensors` "
-        "(SHA-256 `cdcdcdcdcdcd`); batch-norm statistics were measured anew on 28,006 unaugmented training faces."
+        "(SHA-256 `cdcdcdcdcdcd`); batch-norm statistics were measured again on 28,006 unaugmented training faces."
     ) in parts["Recipe"]
     assert "chose them" not in parts["Recipe"]
     names = [line.split("`")[1] for line in parts["Recipe"].splitlines() if line.startswith("`net-")]

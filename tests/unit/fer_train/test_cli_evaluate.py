@@ -50,7 +50,7 @@ def test_json_holds_every_view_and_protocol(best, data):
     assert set(printed) == {"checkpoint", "split", "label_set", "why_not_clean", "views", "labels"}
     assert printed["label_set"] == "fer2013"
     assert printed["labels"] == {"fer2013": {"why_not_clean": None, "votes": {}, "views": printed["views"]}}
-    assert (printed["checkpoint"], printed["split"], printed["why_not_clean"]) == (str(best), "PublicTest", None)
+    assert (printed["checkpoint"], printed["split"], printed["why_not_clean"]) == (best.name, "PublicTest", None)
     assert {view: list(by) for view, by in printed["views"].items()} == {
         "plain": ["official", "clean"], "flip": ["official", "clean"],
     }  # fmt: skip

@@ -76,7 +76,7 @@ def test_soup_is_measured_and_can_be_evaluated_and_released(runs, data, tmp_path
     assert "soup" in json.loads(read_spec_json(tmp_path / "net.safetensors"))["provenance"]
     card = (tmp_path / "net.md").read_text()
     assert "`net-4`: mean of the weights of `a.safetensors` (SHA-256 " in card
-    assert "measured anew on 61 unaugmented training faces." in card
+    assert "measured again on 61 unaugmented training faces." in card
     assert (
         "fer-train soup --checkpoint runs/net-1/best.safetensors --checkpoint runs/net-2/best.safetensors "
         "--checkpoint runs/net-3/best.safetensors --data fer2013.csv --exclude bad.csv "

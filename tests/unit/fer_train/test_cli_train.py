@@ -28,9 +28,10 @@ def no_pictures(monkeypatch):
 
 @pytest.fixture(autouse=True)
 def same_handler():
-    """The command line takes SIGTERM for itself; a test run in the background of a shell inherits SIGINT as ignored."""
-    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT)}
+    """Signals do what they do in a terminal: the background of a shell ignores SIGINT, and nohup ignores SIGHUP."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
     signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
     yield
     for number, handler in before.items():
         signal.signal(number, handler)
@@ -177,9 +178,11 @@ def test_distilled_run_resumes(tmp_path, flags, teacher):
 
 
 def test_teacher_of_other_labels_exits_with_2(tmp_path, flags, teacher):
-    result = run("distill", *flags(num_classes=8), "--teacher", teacher, code=2)
-    assert "error: teacher" in result.stderr
-    assert "knows the labels angry, disgust" in result.stderr
+    model, spec = load_release(teacher)
+    moods = [f"mood_{number}" for number in range(7)]
+    save_release(tmp_path / "moods.safetensors", model, spec | {"labels": moods})
+    result = run("distill", *flags(), "--teacher", tmp_path / "moods.safetensors", code=2)
+    assert f"error: teacher {tmp_path / 'moods.safetensors'} knows the labels mood_0, mood_1" in result.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -94,7 +94,7 @@ def test_rows_tell_the_accuracy_on_degraded_faces():
     rows = measure_degraded(
         Brightness(), faces, "PublicTest", spec=SPEC, label_set="fer2013", on_batch=lambda *b: batches.append(b)
     )
-    assert rows[0].to_dict() == {"what": "clean", "amount": 0.0, "accuracy": 1.0}
+    assert rows[0].to_dict() == {"what": "clean", "amount": 0.0, "num_faces": 28, "accuracy": 1.0}
     assert len(rows) == len(batches) == 22
     assert all(row.accuracy > 0.8 for row in rows)  # brightness outlives each of them
 

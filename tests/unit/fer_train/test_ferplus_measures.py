@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 from unit.fer_train.ferplus_cases import FERPLUS, evaluate, run, save, spec_of, write_ferplus_files
-from unit.fer_train.synthetic_faces import make_faces, tiny_config, write_csv, write_votes
+from unit.fer_train.synthetic_faces import make_faces, make_votes, tiny_config, write_csv, write_votes
 
 from fer_deploy.spec import spec_from_json
 from fer_train.checkpoint import load_release, save_release
@@ -128,8 +128,9 @@ def test_absent_split_is_named(eight, data, votes):
     assert "no split 'PrivateTest'" in result.stderr
 
 
-def test_classes_of_the_users_own_have_no_votes(tmp_path, votes, faces):
+def test_classes_of_the_users_own_have_no_votes(tmp_path):
     two = make_faces(num_classes=2, Training=96, PublicTest=42)
+    votes = write_votes(tmp_path / "fer2013new.csv", list(two.splits), make_votes(two).tolist())
     data = write_csv(tmp_path / "two.csv", two)
     path = save(tmp_path / "two.safetensors", ["class_0", "class_1"])
     printed = json.loads(evaluate(path, data, "--ferplus", votes, "--json").stdout)

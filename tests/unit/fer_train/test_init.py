@@ -29,7 +29,7 @@ def test_run_starts_from_the_weights_of_the_release(parent):
 def test_release_names_its_ancestor(parent, tmp_path):
     fit(tiny_config(num_epochs=1, init=str(parent)), make_faces(), tmp_path / "child")
     child = json.loads(read_spec_json(tmp_path / "child" / "best.safetensors"))["provenance"]
-    assert child["config"]["init"] == str(parent)
+    assert child["config"]["init"] == parent.name  # no folder of this machine
     assert child["init"] == json.loads(read_spec_json(parent))["provenance"]
 
 

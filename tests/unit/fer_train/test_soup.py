@@ -167,7 +167,7 @@ def test_provenance_names_each_ingredient(paths):
     assert soup["ingredients"] == [
         {
             "path": f"{name}.safetensors", "sha256": member.sha256, "metrics": {"accuracy": seed / 10},
-            "provenance": member.spec["provenance"],
+            "weight": 1 / 3, "provenance": member.spec["provenance"],
         }
         for seed, (name, member) in enumerate(zip("abc", ingredients, strict=True))
     ]  # fmt: skip
