@@ -118,7 +118,7 @@ class TestData:
         values = {"data": faces_csv, "split": "Training", "num_faces": 8, "variants": NO_INT8}
         export(config_of(small_release, tmp_path / "out", **values))
         reference = json.loads((tmp_path / "out" / "report.json").read_text())["reference"]
-        assert (reference["faces"], reference["num_faces"]) == ("Training of fer2013.csv", 8)
+        assert (reference["faces"], reference["num_faces"]) == ("Training of fer2013.csv, FER2013's labels", 8)
         assert set(reference["scores"]["recall"]) <= {"angry", "disgust", "fear", "happy", "sad", "surprise", "neutral"}
 
     @pytest.mark.parametrize("content", [None, "a,b\n1,2\n"])

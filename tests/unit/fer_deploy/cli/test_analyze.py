@@ -15,6 +15,7 @@ from fer_deploy.analyze.parts import Parts
 from fer_deploy.cli import analyze as analyze_module
 from fer_deploy.cli import analyze_progress, main
 from fer_deploy.cli.analyze_progress import Pace, ProgressDisplay
+from fer_deploy.engines import bundled_model_for
 from fer_deploy.engines import config as engine_config
 from fer_deploy.engines.fake import FakeEngine
 
@@ -37,7 +38,7 @@ def test_one_video(tmp_path):
     result = analyze(tmp_path, write_squares(tmp_path / "a.mp4", 30))
     assert result.exit_code == 0, result.output
     assert result.stderr.splitlines()[:2] == [
-        "engine: fake; its ModelSpec does not say whose labels it learned",
+        f"engine: {bundled_model_for('auto').name}, fake; its ModelSpec does not say whose labels it learned",
         "detector: Haar",
     ]
     assert result.stderr.splitlines()[-1] == "a.mp4: joining parts, writing the report"

@@ -101,8 +101,18 @@ class TestExitCodes:
         assert f"results: {tmp_path / 'a.jsonl'}" in result.stdout
         assert "video: /" not in result.stdout
 
-    @pytest.mark.parametrize(("name", "text"), [("none.onnx", "no model at"), ("a.pt", "no engine for the suffix")])
+    @pytest.mark.parametrize(
+        ("name", "text"),
+        [
+            ("none.onnx", "no model at"),
+            ("none.pt", "no model at"),
+            ("a.pt", "it is a pickle of PyTorch"),
+            ("a.model", "no engine for the suffix '.model'"),
+        ],
+    )
     def test_bad_engine(self, tmp_path, name, text):
+        for present in ("a.pt", "a.model"):
+            (tmp_path / present).write_bytes(b"weights")
         result = run("live", *SYNTHETIC, "--engine", tmp_path / name)
         assert result.exit_code == 4
         assert text in result.stderr

@@ -46,4 +46,4 @@ with open_engine(bundled_model(), device="cpu") as first, open_engine(bundled_mo
 
 def test_all_networks_of_a_process_share_one_bound():
     done = subprocess.run([sys.executable, "-c", BOUNDED], capture_output=True, text=True, check=True)
-    assert done.stdout.splitlines() == ["67108864 (1, 7)", "True"]
+    assert done.stdout.splitlines() == ["67108864 (1, 8)", "True"]

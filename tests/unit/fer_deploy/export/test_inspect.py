@@ -106,7 +106,8 @@ class TestOnnx:
         assert found["bytes"] == bundled_model().stat().st_size
         assert found["opsets"]["ai.onnx"] == 20
         assert found["inputs"] == [{"name": "images", "dtype": "uint8", "shape": ["batch", 1, 48, 48]}]
-        assert found["outputs"] == [{"name": "logits", "dtype": "float", "shape": ["batch", 7]}]
+        assert found["outputs"] == [{"name": "logits", "dtype": "float", "shape": ["batch", 8]}]
+        assert len(found["spec"]["labels"]) == 8
         assert found["spec"]["architecture"] == "senet"
         assert set(found["layers_by_precision"]) == {"fp16"}
         assert found["operators"]["Conv"] == sum(layer["operator"] == "Conv" for layer in found["layers"])

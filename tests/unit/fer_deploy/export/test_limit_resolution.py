@@ -9,7 +9,7 @@ from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.faces import JudgedFaces
 from fer_deploy.export.judging import notes_on
 from fer_deploy.export.limit_resolution import finer_than_a_face
-from fer_deploy.export.scores import Limits
+from fer_deploy.export.scores import Limits, broken_scores, change_of, scores_of
 from fer_deploy.export.variants import Variant
 
 LABELS = ("angry", "happy")
@@ -37,8 +37,20 @@ def test_labelled_faces():
     limits = Limits(min_agreement=0.9, max_accuracy_drop=0.3, max_recall_drop=2.0)
     assert finer_than_a_face(limits, faces(300, num_angry=20), LABELS) == (
         "max_accuracy_drop allows 0.3 % of 300 faces, which is less than one",
-        "max_recall_drop allows 2 % of 20 angry faces, which is less than one",
     )
+
+
+def test_the_limit_of_recall_lets_one_face_pass():
+    """So 2 % of 20 angry faces need no note: one lost face breaks nothing, two do."""
+    limits, labels = Limits(max_accuracy_drop=50, max_f1_drop=50, max_recall_drop=2.0), faces(300, num_angry=20).labels
+    exact = scores_of(np.eye(2, dtype=np.float32)[labels], labels, LABELS)
+    broken = {}
+    for num_lost in (1, 2):
+        answers = labels.copy()
+        answers[:num_lost] = 1
+        change = change_of(exact, scores_of(np.eye(2, dtype=np.float32)[answers], labels, LABELS))
+        broken[num_lost] = broken_scores(change, limits)
+    assert broken == {1: [], 2: ["recall of angry -10.00 points (allowed -5)"]}
 
 
 def test_all_variants_that_are_made(tmp_path, small_spec):
