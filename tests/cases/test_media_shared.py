@@ -5,29 +5,35 @@ import shutil
 import subprocess
 from pathlib import Path
 
+import numpy as np
 import pytest
 from cases.media_files import needs_ffmpeg
 from click.testing import CliRunner
 
 from fer_deploy.cli import main
+from fer_deploy.detectors import build_detectors
+from fer_deploy.detectors.config import DetectorConfig
 
 pytestmark = [pytest.mark.shared, needs_ffmpeg]
-# Heads turn away in the second half of the clip.
-ROWS = {  # frames, faces at least, seconds to the last frame, size
-    "twelve.mp4": (12, 23, 11 / 12, (480, 270)),
-    "mirrored.mp4": (12, 23, 11 / 12, (480, 270)),
-    "transposed.mp4": (12, 23, 11 / 12, (480, 270)),
-    "two-streams.mkv": (12, 23, 11 / 12, (480, 270)),
-    "cover-first.mp4": (12, 23, 11 / 12, (480, 270)),
-    "b-frames.avi": (20, 36, 19 / 12, (480, 270)),
-    "joined.ts": (53, 80, 52 / 12, (480, 270)),
-    "edit-list.mp4": (20, 28, 19 / 12, (480, 270)),
-    "dropped.avi": (36, 66, 55 / 12, (480, 270)),
-    "wide-pixels.mp4": (12, 23, 11 / 12, (480, 270)),
-    "hdr.mp4": (12, 20, 11 / 12, (480, 270)),  # tone-mapped by ffmpeg it has 20, too: the encoder took the others
-    "shrinks.h264": (40, 76, 39 / 12, (1280, 720)),
-    "2026-11-28T12:30:05.mp4": (12, 23, 11 / 12, (480, 270)),
+ROWS = {  # frames, seconds to the last frame, size
+    "twelve.mp4": (12, 11 / 12, (480, 270)),
+    "mirrored.mp4": (12, 11 / 12, (480, 270)),
+    "transposed.mp4": (12, 11 / 12, (480, 270)),
+    "two-streams.mkv": (12, 11 / 12, (480, 270)),
+    "cover-first.mp4": (12, 11 / 12, (480, 270)),
+    "b-frames.avi": (20, 19 / 12, (480, 270)),
+    "joined.ts": (53, 52 / 12, (480, 270)),
+    "edit-list.mp4": (20, 19 / 12, (480, 270)),
+    "dropped.avi": (36, 55 / 12, (480, 270)),
+    "wide-pixels.mp4": (12, 11 / 12, (480, 270)),
+    "hdr.mp4": (12, 11 / 12, (480, 270)),
+    "shrinks.h264": (40, 39 / 12, (1280, 720)),
+    "2026-11-28T12:30:05.mp4": (12, 11 / 12, (480, 270)),
 }
+SHARE_FOUND = 0.95
+"""Of the faces that are found in ffmpeg's pictures: how they are scaled and their colors converted differs a little."""
+TONE_MAPPED = "zscale=t=bt709:m=bt709:p=bt709:npl=203,format=yuv420p,"
+"""A film for bright screens as the one that it was made of; as it is stored, a tenth of the faces are missed."""
 
 
 @pytest.fixture(scope="module")
@@ -41,6 +47,23 @@ def cases(shared_dir, tmp_path_factory) -> Path:
     if made.returncode:
         pytest.skip(f"this ffmpeg cannot write the cases: {made.stderr.strip().splitlines()[-1]}")
     return out
+
+
+@pytest.fixture(scope="module")
+def faces_shown(cases, shared_dir) -> dict[str, int]:
+    """How many faces are found in each film as ffmpeg shows it: encoders write other films on other machines."""
+    yunet = shared_dir / "models/face_detection_yunet_2026may.onnx"
+    detector = build_detectors(DetectorConfig(detector="yunet", detector_model=yunet))()
+    found = {}
+    for name, (num_frames, _, (width, height)) in ROWS.items():
+        filters = f"{TONE_MAPPED if name == 'hdr.mp4' else ''}scale={width}:{height}"
+        command = ["ffmpeg", "-v", "error", "-i", f"file:{name}", "-fps_mode", "passthrough", "-vf", filters]
+        command += ["-f", "rawvideo", "-pix_fmt", "bgr24", "-"]
+        shown = subprocess.run(command, cwd=cases, capture_output=True, check=True).stdout
+        pictures = np.frombuffer(shown, np.uint8).reshape(num_frames, height, width, 3)
+        found[name] = sum(len(detector.detect(picture)) for picture in pictures)
+        assert found[name] > num_frames, "two people, whose heads turn away in the second half of the clip"
+    return found
 
 
 @pytest.fixture(scope="module")
@@ -62,11 +85,11 @@ def results(cases, shared_dir, tmp_path_factory) -> dict[str, tuple[dict, list[d
 
 
 @pytest.mark.parametrize("name", ROWS)
-def test_live(results, name):
-    num_frames, num_faces, last_s, _ = ROWS[name]
+def test_live(results, faces_shown, name):
+    num_frames, last_s, _ = ROWS[name]
     report, lines = results[name]
     assert report["num_frames"] == len(lines) == num_frames
-    assert num_faces <= report["num_faces"] <= 2 * num_frames
+    assert SHARE_FOUND * faces_shown[name] <= report["num_faces"] <= 2 * num_frames
     times = [line["time_s"] for line in lines]
     assert times == sorted(set(times)), "every frame has a time of its own"
     assert times[-1] == pytest.approx(last_s, abs=0.01)
@@ -85,7 +108,7 @@ def test_boxes_are_where_they_are_in_the_plain_film(results, name):
     assert num_near >= num - 1, "one of all of them may be found in one film and not in the other"
 
 
-def test_analyze(cases, shared_dir, tmp_path, monkeypatch):
+def test_analyze(cases, faces_shown, shared_dir, tmp_path, monkeypatch):
     monkeypatch.chdir(cases)
     yunet = shared_dir / "models/face_detection_yunet_2026may.onnx"
     result = CliRunner().invoke(
@@ -93,9 +116,9 @@ def test_analyze(cases, shared_dir, tmp_path, monkeypatch):
                str(tmp_path / "o:1"), *ROWS],
     )  # fmt: skip
     assert result.exit_code == 0, result.output
-    for name, (num_frames, num_faces, last_s, size) in ROWS.items():
+    for name, (num_frames, last_s, size) in ROWS.items():
         summary = json.loads((tmp_path / "o:1" / Path(name).stem / "summary.json").read_text())
         assert (summary["accounting"]["num_analyzed"], summary["trouble"]) == (num_frames, ""), name
         assert tuple(summary["picture_size"]) == size, name
-        assert num_faces <= summary["accounting"]["num_faces"], name
+        assert summary["accounting"]["num_faces"] >= SHARE_FOUND * faces_shown[name], name
         assert summary["duration_s"] == pytest.approx(last_s * num_frames / (num_frames - 1), abs=0.05), name

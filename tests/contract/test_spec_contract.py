@@ -10,9 +10,9 @@ import fer_train.spec
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.engines import open_engine
 from fer_deploy.export.torch_engine import TorchEngine
-from fer_deploy.spec import spec_from_json
+from fer_deploy.spec import Precision, spec_from_json
 from fer_train.config import TrainConfig
-from fer_train.data.faces import EMOTIONS
+from fer_train.data.faces import EMOTIONS, FERPLUS_EMOTIONS
 from fer_train.models import MODEL_NAMES
 
 
@@ -53,7 +53,12 @@ def test_every_field_survives_from_safetensors_to_the_engine(tiny_spec, tiny_rel
         assert engine.spec.model_copy(update={"metrics": reference.spec.metrics}) == reference.spec
 
 
-def test_bundled_model_speaks_fer2013():
-    with open_engine(bundled_model(), device="cpu") as engine:
-        assert engine.spec.labels == EMOTIONS
+@pytest.mark.parametrize(
+    ("family", "labels", "name"), [("ferplus", FERPLUS_EMOTIONS, "senet-ferplus"), ("fer2013", EMOTIONS, "senet")]
+)
+@pytest.mark.parametrize("precision", [Precision.FP16, Precision.INT8])
+def test_bundled_models_have_the_labels_of_their_family(family, labels, name, precision):
+    with open_engine(bundled_model(precision, family), device="cpu") as engine:
+        assert engine.spec.labels == labels
+        assert engine.spec.name == name  # by its label set
         assert engine.spec.architecture in MODEL_NAMES
