@@ -91,6 +91,7 @@ class TestCheckpoints:
             case "missing":
                 text = "no checkpoint at .*Fix: fer-train train"
             case "folder":
+                text = "net.safetensors is a folder. Fix: a .safetensors file in it"
                 path.mkdir()
             case "empty":
                 path.touch()

@@ -15,11 +15,12 @@ from integration.full_disk import file_size_limit
 
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.engines.fake import FakeEngine
-from fer_deploy.errors import EngineError, ExportError, MissingDependencyError, VerificationError
+from fer_deploy.errors import ArtifactError, EngineError, ExportError, MissingDependencyError, VerificationError
 from fer_deploy.export import convert, pipeline, plans
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.pipeline import export
 from fer_deploy.export.slices import Slice, degraded
+from fer_deploy.portable_paths import without_folders_in_text
 from fer_train.checkpoint import save_release
 from fer_train.data import read_faces
 
@@ -64,7 +65,8 @@ class TestGate:
         assert {entry["name"] for entry in entries if entry["written"]} == {
             name for name in written if not name.endswith(".json")
         }
-        assert str(caught.value).startswith(report["failure"].splitlines()[0].split("; small-")[0])
+        told = without_folders_in_text(str(caught.value))
+        assert told.startswith(report["failure"].splitlines()[0].split("; small-")[0])
         assert f"See {config.out / 'report.md'}." in str(caught.value)
         return str(caught.value), report
 
@@ -107,7 +109,7 @@ class TestGate:
             monkeypatch.setattr(pipeline, name, forbidden)
         ranges = {"num_faces": 20}
         text = self.failure(config_of(small_release, out, data=faces_csv, limits=TIGHT, calibration=ranges))
-        assert "small-fp32.onnx (stage onnx) differs from PyTorch on 35 faces (PublicTest of fer2013.csv)" in text
+        assert "small-fp32.onnx (stage onnx) differs from PyTorch on 35 faces (PublicTest of fer2013.csv, FER2013's labels)" in text
         assert "(allowed 1e-12). Fix: other limits in the config, or another checkpoint\nNo artifact was" in text
         report = json.loads((out / "report-failed.json").read_text())
         assert [entry["name"] for entry in report["artifacts"]] == ["small-fp32.onnx"]
@@ -216,14 +218,20 @@ class TestGate:
         text = self.failure(config_of(small_release, out))
         assert text.startswith("small-fp32.onnx (stage onnx): CPUExecutionProvider failed to warm up")
 
-    def test_weights_that_are_not_finite(self, small_spec, out, tmp_path):
+    @pytest.mark.parametrize(
+        ("weight", "error", "texts"),
+        [
+            (torch.nan, ArtifactError, ("blocks.1.branch.3.weight holds 1 of 9,216 values that are not finite",)),
+            (3e38, VerificationError, ("PyTorch", "gave logits that are not finite")),  # their sum overflows
+        ],
+    )
+    def test_weights_and_logits_that_are_not_finite(self, small_spec, out, tmp_path, weight, error, texts):
         model = small_model(small_spec)
         with torch.no_grad():
-            model.blocks[1].branch[3].weight[0, 0, 0, 0] = torch.nan
-        save_release(tmp_path / "nan.safetensors", model, small_spec.model_dump(mode="json", exclude_none=True))
-        text = self.failure(config_of(tmp_path / "nan.safetensors", out))
-        assert "PyTorch" in text
-        assert "gave logits that are not finite" in text
+            model.blocks[1].branch[3].weight[0, 0, 0, 0] = weight
+        save_release(tmp_path / "a.safetensors", model, small_spec.model_dump(mode="json", exclude_none=True))
+        text = self.failure(config_of(tmp_path / "a.safetensors", out), error)
+        assert all(part in text for part in texts)
 
     def test_weights_that_half_cannot_hold(self, small_release, out, small_onnx, tmp_path, monkeypatch):
         """They are refused, and neither clipped nor infinite."""

@@ -128,7 +128,7 @@ class TestFiles:
         assert own["accuracy_change"] == pytest.approx(found["change"]["accuracy"] / 100)
         assert own["recall"] == pytest.approx({name: v / 100 for name, v in found["scores"]["recall"].items()})
         assert (own["kl"], own["engine"], own["num_faces"]) == (found["kl"], found["candidate"], 105)
-        assert (own["faces"], own["reference"][:7]) == ("PublicTest of fer2013.csv", "PyTorch")
+        assert (own["faces"], own["reference"][:7]) == ("PublicTest of fer2013.csv, FER2013's labels", "PyTorch")
 
     def test_metrics_differ_between_variants(self, models):
         found = [spec_from_json(metadata(model)[SPEC_KEY], where="x").metrics["artifact"] for model in models.values()]
@@ -164,7 +164,7 @@ class TestInt8:
         assert record["accuracy_changes"][0] < -10
         assert record["accuracy_changes"][-1] >= -0.3
         assert len(record["accuracy_changes"]) > len(record["float_layers"])
-        assert record["chosen_on"].startswith("all 105 faces of PublicTest of fer2013.csv and their slices (clean, dim")
+        assert record["chosen_on"].startswith("all 105 faces of PublicTest of fer2013.csv, FER2013's labels and their slices (clean, dim")
 
     def test_it_is_float_in_the_graph(self, models):
         producers = producers_of(models["int8"])

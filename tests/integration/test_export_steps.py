@@ -38,7 +38,7 @@ def test_each_variant_is_written_and_verifies(small_onnx, small_release, small_n
     with open_engine(out, device="cpu") as engine:
         assert engine.spec.precision is Precision(variant.removesuffix("-cpu"))
         own = engine.spec.metrics["artifact"]
-    assert (own["num_faces"], own["faces"]) == (84, "PublicTest of fer2013.csv")
+    assert (own["num_faces"], own["faces"]) == (84, "PublicTest of fer2013.csv, FER2013's labels")
     assert "ONNX Runtime" in own["reference"]
     assert f"accuracy {100 * own['accuracy']:.2f} %" in done.stdout
     checked = run(

@@ -139,9 +139,9 @@ def test_a_forked_child_dies_of_its_signal():
 
 @pytest.mark.parametrize("package", ["fer_deploy", "fer_train"])
 def test_the_first_import_of_the_program_is_that_of_its_handlers(package):
-    """What is imported before them could be interrupted with a traceback."""
+    """What is imported before them could be interrupted with a traceback; telemetry is off before all else."""
     code = f"import json, sys\nimport {package}.__main__\nprint(json.dumps(list(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name for name in json.loads(done.stdout) if name.startswith(package)}
-    assert loaded == {package, f"{package}.signals", f"{package}.__main__"}
+    assert loaded == {package, f"{package}.telemetry", f"{package}.signals", f"{package}.__main__"}
     assert "click" not in json.loads(done.stdout)

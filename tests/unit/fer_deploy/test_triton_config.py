@@ -52,7 +52,7 @@ def test_onnx(onnx):
     assert config.max_batch_size == 64
     (images,), (logits,) = config.input, config.output
     assert (images.name, images.data_type, list(images.dims)) == ("images", pb.TYPE_UINT8, [1, 48, 48])
-    assert (logits.name, logits.data_type, list(logits.dims)) == ("logits", pb.TYPE_FP32, [7])
+    assert (logits.name, logits.data_type, list(logits.dims)) == ("logits", pb.TYPE_FP32, [8])
     assert logits.label_filename == "labels.txt"
     assert list(config.dynamic_batching.preferred_batch_size) == [8, 32]
     assert config.dynamic_batching.max_queue_delay_microseconds == 500

@@ -174,10 +174,10 @@ class TestJsonlSink:
         assert (tmp_path / "b.jsonl").is_symlink()
         assert (tmp_path / "disk/a.jsonl").read_text().startswith('{"frame":0')
 
-    def test_a_file_name_that_is_no_utf_8_is_read_back_as_it_was(self, tmp_path, make_result):
+    def test_a_file_name_that_is_no_utf_8_is_escaped(self, tmp_path, make_result):
         with JsonlSink(tmp_path / "a.jsonl") as sink:
             sink.write(make_result(name="caf\udce9.png", boxes=()), None)
-        assert json.loads((tmp_path / "a.jsonl").read_text())["name"] == "caf\udce9.png"
+        assert json.loads((tmp_path / "a.jsonl").read_text())["name"] == "caf\\xe9.png"
 
     def test_cannot_be_opened(self, tmp_path):
         with pytest.raises(SinkError, match=r"cannot write .*: Is a directory\. Fix: another --jsonl"):
