@@ -76,6 +76,8 @@ def print_report(snapshot: LiveSnapshot, throughput_fps: float, *, beside_result
         if troubles or len(snapshot.sources) > 1:
             words = [f"{value} {name.removeprefix('num_').replace('_', ' ')}" for name, value in troubles.items()]
             say(f"{source.name}: {', '.join([f'{source.health.num_captured} captured', *words])}")
+        if source.health.last_error and not source.is_live:
+            say(source.health.last_error)
     for sink in snapshot.sinks:
         if sink.num_dropped or sink.failure:
             say(f"{sink.name}: {sink.num_written} written, {sink.num_dropped} dropped {sink.failure}".rstrip())

@@ -5,6 +5,7 @@ import threading
 from collections.abc import Sequence
 
 from fer_deploy.errors import EngineError, FerDeployError, StreamError
+from fer_deploy.live.sinks.unfinished import KeptBeside
 
 _log = logging.getLogger(__name__)
 
@@ -30,10 +31,13 @@ class Failures:
     def raise_first(self, of_sinks: Sequence[FerDeployError]) -> None:
         """Raise what matters most: what ended the run, then what outputs lack, then what sources did. Log the others.
 
+        Files that are kept beside older ones come last, since they follow from the rest.
+
         Raises:
             FerDeployError: that.
         """
         failures = [err for err in (self._fatal, *of_sinks, self._of_source) if err is not None]
+        failures.sort(key=lambda err: isinstance(err, KeptBeside))
         for err in failures[1:]:
             _log.warning("%s", err)
         if failures:

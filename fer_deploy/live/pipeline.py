@@ -162,6 +162,9 @@ class LivePipeline:
             try:
                 start_all((*writers, *workers, *captures))
                 self._watch(main, on_progress)
+            except BaseException:
+                self._note_incomplete()
+                raise
             finally:
                 self._end(captures, workers, main, dict(zip(others, writers, strict=True)))
         self._failures.raise_first([err for outlet in self._outlets if (err := outlet.error()) is not None])
@@ -225,8 +228,9 @@ class LivePipeline:
 
     def _is_cut_short(self) -> bool:
         """Whether a sink asks to end, or those that failed leave nothing to run for."""
-        if any(outlet.wants_end.is_set() for outlet in self._outlets):
-            return True
+        return any(outlet.wants_end.is_set() for outlet in self._outlets) or self._is_without_outputs()
+
+    def _is_without_outputs(self) -> bool:
         have_failed = [outlet.failure is not None for outlet in self._outlets]
         return any(have_failed) and (all(have_failed) or not self._may_be_live)
 
@@ -234,6 +238,8 @@ class LivePipeline:
              others: dict[Outlet, Worker]) -> None:  # fmt: skip
         """End every thread in the order of the flow; what is in hand is still delivered, but to no window."""
         self._stopped = not self._workforce.done.is_set()
+        if self._stopped and self._is_without_outputs():
+            self._note_incomplete()
         for source, capture in zip(self._sources, captures, strict=True):
             source.stop()  # after `max_frames` too: a stream may be waiting for its camera
             if not capture.has_started:
@@ -279,16 +285,21 @@ class LivePipeline:
         failure, source = failure_from(stage, err), None if number is None else self._sources[number]
         if stage != "capture" and source is None:
             self._failures.note_fatal(failure)
-            for outlet in self._outlets:
-                outlet.sink.is_incomplete = True
+            self._note_incomplete()
             self._intake.close()
             return
         if source is not None or not self._has_enough():
             self._failures.note_of_source(failure)
+            self._note_incomplete()
         if len(self._sources) > 1:
             _log.warning("%s", failure)
         if source is not None:
             source.stop()
+
+    def _note_incomplete(self) -> None:
+        """Tell every output, before it is closed, that the run ends with an error and that results are missing."""
+        for outlet in self._outlets:
+            outlet.sink.is_incomplete = True
 
     def _has_enough(self) -> bool:
         """Whether what capture meets now lies beyond the last frame that is wanted."""

@@ -48,7 +48,10 @@ def test_signal_while_a_camera_does_not_answer(number, flags, tmp_path, tiny_onn
     mjpeg_camera.mode = "mute"
     settings = tmp_path / "live.yaml"
     settings.write_text("stream: {connect_s: 500.0}\n")  # only the signal can have ended it
-    flags = ("--config", settings, "--source", mjpeg_camera.url(), "--engine", tiny_onnx, "--jsonl", "a.jsonl", *flags)
+    flags = ("--config", settings, "--source", mjpeg_camera.url(), "--engine", tiny_onnx, "--jsonl", "a.jsonl", "--csv", "a.csv", *flags)
+    older = [tmp_path / name for name in ("a.jsonl", "a.csv", "a.frames.csv")]
+    for path in older:
+        path.write_text("old")
     process = subprocess.Popen(
         [*LIVE, *flags],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -62,3 +65,5 @@ def test_signal_while_a_camera_does_not_answer(number, flags, tmp_path, tiny_onn
     assert process.returncode == 0, stderr
     assert "Aborted" not in stderr
     assert "ended before the first frame" in stderr
+    assert [path.read_text() for path in older] == ["old"] * 3
+    assert not list(tmp_path.glob("*.part.*"))

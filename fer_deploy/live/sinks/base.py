@@ -1,7 +1,7 @@
 """Sink: what every output of the loop offers."""
 
+import logging
 from abc import ABC, abstractmethod
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from fer_deploy.errors import SinkError
 from fer_deploy.vision.types import FrameResult
 
+_log = logging.getLogger(__name__)
 Picture = NDArray[np.uint8]
 """(H, W, 3) uint8 BGR, shared by all sinks of a frame and therefore read-only."""
 
@@ -34,7 +35,7 @@ class Sink(ABC):
         files: what it has written, the file that the user named first; empty until they are finished.
         num_dropped: results that it took and could not pass on, as when a broker is away. Read from any thread.
         is_incomplete: whether the run has failed, or a `write`; set before `close`. A sink whose file would replace an
-            older one leaves that as it is.
+            older one leaves that as it is, and raises `KeptBeside`. So it does, without an error, if it got no frame.
     """
 
     name = "sink"
@@ -81,5 +82,7 @@ class Sink(ABC):
             self.close()
             return
         self.is_incomplete = True
-        with suppress(SinkError):  # what was raised first is the one to tell
+        try:
             self.close()
+        except SinkError as later:  # what was raised first goes on
+            _log.warning("%s", later)

@@ -2,10 +2,9 @@
 
 from pathlib import Path
 
-from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.result_json import line_from_result
-from fer_deploy.live.sinks.unfinished import replaceable, take_name, unfinished_path
+from fer_deploy.live.sinks.unfinished import KeptBeside, replaceable, take_name, unfinished_path
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT, WholeLines
 from fer_deploy.vision.types import FrameResult
 
@@ -60,7 +59,5 @@ class JsonlSink(Sink):
 
     def _replace_older(self, part: Path) -> None:
         if self.is_incomplete or self._lines.has_failed:
-            raise SinkError(
-                f"{self._path} is as it was; {part} holds the lines up to the failure. Fix: free some space, run again"
-            )
+            raise KeptBeside(self._path, part, "lines")
         take_name(part, replaceable(self._path, fix="another --jsonl"))

@@ -11,7 +11,7 @@ from fer_deploy.live.output_files import frames_path
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.csv_file import CsvFile
 from fer_deploy.live.sinks.table_file import Columns, Row, TableFile
-from fer_deploy.live.sinks.unfinished import replaceable, unfinished_path
+from fer_deploy.live.sinks.unfinished import KeptBeside, replaceable, unfinished_path
 from fer_deploy.vision.types import FaceResult, FrameResult
 
 FRAME_COLUMNS: Columns = {"frame": int, "time_s": float, "source": int, "name": str, "num_faces": int}
@@ -49,7 +49,8 @@ class TableSink(Sink):
         """
         of_faces, of_frames = (replaceable(wanted, fix=fix) for wanted in (path, frames_path(path)))
         self._path, self._labels = path, labels
-        self._is_failed = False
+        self._names = of_faces, of_frames
+        self._is_failed = self._has_frames = False
         self._faces = create(of_faces, face_columns(labels), fix=fix)
         try:
             self._frames = create(of_frames, FRAME_COLUMNS, fix=fix)
@@ -65,7 +66,7 @@ class TableSink(Sink):
         if result.faces:
             self._faces.append([place + self._row(face) for face in result.faces])
         self._frames.append([[*place, printable(frame.name), len(result.faces)]])
-        self._is_failed = is_failed
+        self._is_failed, self._has_frames = is_failed, True
         return True
 
     def _row(self, face: FaceResult) -> Row:
@@ -82,13 +83,16 @@ class TableSink(Sink):
         """Complete both, then give both their names, the table of frames first; incomplete ones keep temporary names.
 
         So a table of faces always has its own table of frames beside it, and an older one is replaced by a whole one.
+        Older tables stay where no frame came.
+
+        Raises:
+            SinkError: rows are missing, or the system refuses.
         """
-        if self._is_failed:
+        older = next(filter(Path.exists, self._names), None)
+        if self._is_failed or (older is not None and (self.is_incomplete or not self._has_frames)):
             self._leave()
-            raise SinkError(
-                f"{self._path} is incomplete; {unfinished_path(self._path)} holds the rows before. "
-                "Fix: see the failure before this one, and run again"
-            )
+            self._tell_of_parts(older)
+            return
         try:
             self._frames.complete()
             self._faces.complete()
@@ -98,6 +102,16 @@ class TableSink(Sink):
             raise
         self._faces.publish()
         self.files = (self._path, frames_path(self._path))
+
+    def _tell_of_parts(self, older: Path | None) -> None:
+        part = next(filter(Path.exists, map(unfinished_path, self._names)), None)
+        if self._is_failed:
+            kept = "no row was written" if part is None else f"{part} holds the rows before"
+            raise SinkError(
+                f"{self._path} is incomplete; {kept}. Fix: see the failure before this one, and run again"
+            )
+        if older is not None and part is not None:
+            raise KeptBeside(older, part, "rows")
 
     def _leave(self) -> None:
         for table in (self._frames, self._faces):

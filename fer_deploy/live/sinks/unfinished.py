@@ -6,7 +6,18 @@ from pathlib import Path
 from fer_deploy.durable import give_name, unfinished_path
 from fer_deploy.errors import SinkError
 
-__all__ = ["replaceable", "take_name", "unfinished_path"]
+__all__ = ["KeptBeside", "replaceable", "take_name", "unfinished_path"]
+
+
+class KeptBeside(SinkError):
+    """An incomplete file keeps its temporary name, so that an older one stays. It follows from another failure."""
+
+    def __init__(self, older: Path, part: Path, what: str) -> None:
+        """Say where both are; `what` is what the file holds, such as "rows"."""
+        super().__init__(
+            f"{older} is as it was; {part} holds the {what} up to the failure. "
+            "Fix: see what failed, and run again; or rename the file by hand"
+        )
 
 
 def replaceable(path: Path, *, fix: str) -> Path:

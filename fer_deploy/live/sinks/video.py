@@ -9,7 +9,7 @@ import av
 from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.picture_fit import fit_picture
-from fer_deploy.live.sinks.unfinished import replaceable, take_name, unfinished_path
+from fer_deploy.live.sinks.unfinished import KeptBeside, replaceable, take_name, unfinished_path
 from fer_deploy.live.sinks.video_codecs import MOTION_JPEG, VideoCodec, choose_encoding
 from fer_deploy.live.sinks.video_encoder import VIDEO_SUFFIXES, VideoEncoder
 from fer_deploy.live.sinks.video_joining import move_index_to_front, num_frames_in
@@ -122,10 +122,7 @@ class VideoSink(Sink):
                 "Fix: free some disk space and run again"
             )
         if self.is_incomplete and self._path.exists():
-            raise SinkError(
-                f"{self._path} is as it was; {self._part} holds the frames up to the failure. "
-                "Fix: free some disk space and run again"
-            )
+            raise KeptBeside(self._path, self._part, "frames")
         take_name(self._part, self._path)
         self.files = (self._path,)
 

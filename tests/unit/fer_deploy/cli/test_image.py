@@ -12,6 +12,7 @@ from click.testing import CliRunner
 from fer_deploy import recognizer as recognizer_module
 from fer_deploy.cli import image as image_module
 from fer_deploy.cli import main
+from fer_deploy.errors import SinkError
 from fer_deploy.live.sources.pictures import read_picture
 from fer_deploy.vision.types import Box, Detection
 
@@ -156,6 +157,31 @@ class TestTable:
         frames = rows_of(tmp_path / "new/faces.frames.csv")
         assert [row["name"] for row in frames] == [f"{tmp_path}/a.png", f"{tmp_path}/b.png"]
         assert len(result.stdout.splitlines()) == 2
+
+    @pytest.mark.parametrize("err", [SinkError("full"), RuntimeError("odd"), KeyboardInterrupt()])
+    def test_a_run_that_ends_in_the_middle_replaces_no_older_table(self, tmp_path, monkeypatch, caplog, err):
+        old = [tmp_path / "faces.csv", tmp_path / "faces.frames.csv"]
+        for path in old:
+            path.write_text("old")
+
+        def fail_at_second(result, labels, path):
+            if result.frame.index == 1:
+                raise err
+
+        monkeypatch.setattr(image_module, "_draw", fail_at_second)
+        pictures = [write(tmp_path / f"{name}.png") for name in "abc"]
+        assert run(*pictures, "--csv", old[0], "--annotate", tmp_path / "drawn").exit_code != 0
+        assert [path.read_text() for path in old] == ["old", "old"]
+        (part,) = tmp_path.glob("faces.[0-9]*.part.csv")
+        assert [row["frame"] for row in rows_of(part)] == ["0", "1"]
+        assert f"{old[0]} is as it was; {part} holds the rows up to the failure. Fix: " in caplog.text
+
+    def test_no_readable_picture_replaces_no_older_table(self, tmp_path):
+        (tmp_path / "faces.csv").write_text("old")
+        (tmp_path / "bad.png").write_text("x")
+        assert run(tmp_path / "bad.png", "--csv", tmp_path / "faces.csv").exit_code == 8
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["bad.png", "faces.csv"]
+        assert (tmp_path / "faces.csv").read_text() == "old"
 
     def test_no_file(self, tmp_path):
         result = run(write(tmp_path / "a.png"), "--csv", "-")

@@ -110,7 +110,7 @@ def test_a_recording_that_breaks_off_does_not_replace_an_older_one(tmp_path, mak
     with pytest.raises(SinkError, match=r"left for .*a\.\d+\.part\.\w+, which holds the frames up to here"):
         sink.write(make_result(), picture_of(64, 48))
     with pytest.raises(
-        SinkError, match=r"is as it was; .*\.part\.\w+ holds the frames up to the failure. Fix: free some"
+        SinkError, match=r"is as it was; .*\.part\.\w+ holds the frames up to the failure. Fix: see what failed"
     ):
         sink.close()
     (part,) = tmp_path.glob("a.*.part.*")
