@@ -164,7 +164,9 @@ class TestInt8:
         assert record["accuracy_changes"][0] < -10
         assert record["accuracy_changes"][-1] >= -0.3
         assert len(record["accuracy_changes"]) > len(record["float_layers"])
-        assert record["chosen_on"].startswith("all 105 faces of PublicTest of fer2013.csv, FER2013's labels and their slices (clean, dim")
+        assert record["chosen_on"].startswith(
+            "all 105 faces of PublicTest of fer2013.csv, FER2013's labels and their slices (clean, dim"
+        )
 
     def test_it_is_float_in_the_graph(self, models):
         producers = producers_of(models["int8"])

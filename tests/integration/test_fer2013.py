@@ -50,10 +50,15 @@ def test_absent_private_test_is_stated(fer2013):
         take_split(fer2013, "PrivateTest")
 
 
-@pytest.mark.parametrize("precision", [Precision.FP16, Precision.INT8])
-def test_bundled_models_recognize_as_their_specs_say(fer2013, precision):
+@pytest.mark.parametrize(
+    ("family", "precision", "least"),
+    [("ferplus", Precision.FP16, 0.875), ("ferplus", Precision.INT8, 0.875), ("fer2013", Precision.INT8, 0.678)],
+)
+def test_bundled_models_recognize_as_their_specs_say(fer2013, family, precision, least):
     public = take_split(fer2013, "PublicTest")
-    with open_engine(bundled_model(precision), device="cpu") as engine:
+    if family == "ferplus":
+        public = majority_faces(public, "PublicTest")
+    with open_engine(bundled_model(precision, family), device="cpu") as engine:
         batches = np.array_split(public.images[:, None], 60)
         predicted = np.concatenate([engine.infer(batch).argmax(axis=1) for batch in batches])
         metrics = engine.spec.metrics
@@ -61,7 +66,7 @@ def test_bundled_models_recognize_as_their_specs_say(fer2013, precision):
     promised = metrics["artifact"]["accuracy"]
     accuracy = float((predicted == public.labels).mean())
     assert accuracy == pytest.approx(promised, abs=0.003 if is_int8 else 0.001)  # CPUs round INT8 differently
-    assert accuracy >= 0.678
+    assert accuracy >= least
 
 
 def test_majority_protocol_keeps_as_many_faces_as_its_authors_say(fer2013):
@@ -73,7 +78,8 @@ def test_majority_protocol_keeps_as_many_faces_as_its_authors_say(fer2013):
     assert 25_060 < relabelled.counts()["Training"] < 28_709  # those without a majority are learned from by their votes
 
 
-def test_dim_and_soft_faces_are_harder_for_senet(fer2013):
+def test_dim_and_soft_faces_are_a_little_harder_for_senet_ferplus(fer2013):
+    """It was trained on such faces too; its card says 88.0 % and 84.4 % on all of PublicTest."""
     public = majority_faces(take_split(fer2013, "PublicTest"), "PublicTest")
     few = public.select(np.arange(len(public)) % 6 == 0)
     with open_engine(bundled_model(Precision.FP16), device="cpu") as engine:
@@ -84,5 +90,5 @@ def test_dim_and_soft_faces_are_harder_for_senet(fer2013):
         ]  # fmt: skip
     clean, soft = seen
     assert len(few) > 512
-    assert clean > 0.7
-    assert soft < clean - 0.05
+    assert clean > 0.85
+    assert 0.81 < soft < clean

@@ -47,7 +47,10 @@ def test_files_of_both_variants(tmp_path, plan):
     ]  # fmt: skip
     assert files["senet-ferplus-fp16-onnx/1/model.onnx"] == ONNX.read_bytes()
     assert files["net-fp16-plan/1/model.plan"] == plan.read_bytes()
-    assert files["senet-ferplus-fp16-onnx/labels.txt"] == b"angry\ndisgust\nfear\nhappy\nsad\nsurprise\nneutral\ncontempt\n"
+    assert (
+        files["senet-ferplus-fp16-onnx/labels.txt"]
+        == b"angry\ndisgust\nfear\nhappy\nsad\nsurprise\nneutral\ncontempt\n"
+    )
     assert {p.name for p in out.iterdir()} == {"net-fp16-plan", "senet-ferplus-fp16-onnx"}
 
 

@@ -99,7 +99,7 @@ def test_onnx_text_fits_80_columns():
 
 def test_onnx_json_is_whole():
     content = json.loads(run(bundled_model(), "--json").stdout)
-    assert content["spec"]["metrics"]["checkpoint"]["PublicTest"]["plain"]["num_faces"] == 3199  # as weights/senet-ferplus.md says
+    assert content["spec"]["metrics"]["checkpoint"]["PublicTest"]["plain"]["num_faces"] == 3199  # as its card says
 
 
 class TestErrors:
