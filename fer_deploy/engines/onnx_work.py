@@ -5,7 +5,8 @@ product of huge matrices, in a file of a kilobyte, can hold a process for hours 
 Runtime infers all shapes without computing anything; what a node does follows from them.
 
 Shapes that a file declares for inner tensors and outputs are left out: they may be false. A shape that ONNX Runtime
-does not infer, as after the Expand of a ViT's class token, is not counted: a node that hides its size there still runs.
+does not infer, as after the Expand of a ViT's class token, is not counted. Such a file is told apart: its work is not
+known before it runs, see `onnx_trial`.
 """
 
 import math
@@ -40,6 +41,18 @@ _LINEAR = frozenset({
     "ThresholdedRelu", "Tile", "Transpose", "Trilu", "Unsqueeze", "Upsample", "Where", "Xor",
 })  # fmt: skip
 """Operators that do about as much as their inputs and outputs have values."""
+
+
+class Work(NamedTuple):
+    """What the shapes of a file tell.
+
+    Attributes:
+        fault: why the file asks for too much, to follow "cannot load x:"; None: what is known is little enough.
+        hidden: the first node whose sizes are not known before it runs, as messages name it; None: all are known.
+    """
+
+    fault: str | None
+    hidden: str | None
 
 
 class _Node(NamedTuple):
@@ -87,52 +100,78 @@ _FORMULAS: dict[str, Callable[[_Node], int]] = {
 
 
 def fault_of_work(content: bytes, *, all_known: bool) -> str | None:
-    """Return why a file asks for too much, to follow "cannot load x:"; None: it does not.
+    """Return the fault alone; see `judge_work`."""
+    return judge_work(content, all_known=all_known).fault
+
+
+def judge_work(content: bytes, *, all_known: bool) -> Work:
+    """Count the work of a file in which `onnx_outline.fault_of_onnx` found no fault.
 
     Args:
-        content: a file in which `onnx_outline.fault_of_onnx` found no fault.
+        content: the file.
         all_known: take four for the free batch, and refuse an operator that is not known here. False for networks whose
-            input sizes are not known yet.
+            input sizes are not known yet; for those, `hidden` depends on these sizes and `hidden_node` tells more.
 
     Raises:
         One of `onnxruntime_session.ORT_ERRORS`: ONNX Runtime does not read the file.
     """
     model = parse_model(content)
     if model is None:
-        return None  # for ONNX Runtime to refuse, in its words
-    shapes = _inferred_shapes(model, with_batch=all_known)
-    total, largest, largest_node = 0, 0, ""
+        return Work(None, None)  # for ONNX Runtime to refuse, in its words
+    shapes = _inferred_shapes(model, free_size=BATCH if all_known else None)
+    total, largest, largest_node, hidden = 0, 0, "", None
     for node in model.graph.node:
-        where = f"its node {node.name[:_MAX_SHOWN]!r} ({node.op_type[:_MAX_SHOWN]})"
         described = _described(node, shapes)
         if described is None:
+            hidden = hidden or _named(node)
             continue
         work = _work_of(node.op_type, described)
         if work is None:
             if all_known:
-                return f"{where} is of a kind whose work this version cannot bound"
+                return Work(f"{_named(node)} is of a kind whose work this version cannot bound", hidden)
             continue
         total += work
         if work > largest:
-            largest, largest_node = work, where
+            largest, largest_node = work, _named(node)
     if total > MAX_MULTIPLY_ADDS:
         faces = f"a batch of {BATCH} faces" if all_known else "one run"
-        return (
+        return Work(
             f"{faces} takes {_rounded(total)} multiply-adds, most of them in {largest_node}; "
-            f"expected at most {_rounded(MAX_MULTIPLY_ADDS)}"
-        )
-    return None
+            f"expected at most {_rounded(MAX_MULTIPLY_ADDS)}", hidden,
+        )  # fmt: skip
+    return Work(None, hidden)
 
 
-def _inferred_shapes(model: Any, *, with_batch: bool) -> dict[str, tuple[int | None, ...] | None]:
+def hidden_node(content: bytes, *, free_size: int) -> str | None:
+    """Return the first node whose sizes are not known although those of the input are; None: there is none.
+
+    Args:
+        content: as for `judge_work`.
+        free_size: taken for each free size of the input.
+
+    Raises:
+        One of `onnxruntime_session.ORT_ERRORS`: the network does not take inputs of this size.
+    """
+    model = parse_model(content)
+    if model is None:
+        return None
+    shapes = _inferred_shapes(model, free_size=free_size)
+    return next((_named(node) for node in model.graph.node if _described(node, shapes) is None), None)
+
+
+def _named(node: Any) -> str:
+    return f"its node {node.name[:_MAX_SHOWN]!r} ({node.op_type[:_MAX_SHOWN]})"
+
+
+def _inferred_shapes(model: Any, *, free_size: int | None) -> dict[str, tuple[int | None, ...] | None]:
     """Return the shape of each tensor as ONNX Runtime infers it; changes the model."""
     graph = model.graph
-    if with_batch:
+    if free_size is not None:
         for value in graph.input:
             for dim in value.type.tensor_type.shape.dim:
                 if not dim.HasField("dim_value"):
                     dim.ClearField("dim_param")
-                    dim.dim_value = BATCH
+                    dim.dim_value = free_size
     del graph.value_info[:], graph.output[:]
     for name in dict.fromkeys(name for node in graph.node for name in node.output if name):
         graph.output.add(name=name)

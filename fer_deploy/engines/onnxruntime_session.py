@@ -17,7 +17,8 @@ from fer_deploy import telemetry
 from fer_deploy.artifacts import read_model_file
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.onnx_outline import fault_of_onnx
-from fer_deploy.engines.onnx_work import fault_of_work
+from fer_deploy.engines.onnx_trial import Trial, try_outside
+from fer_deploy.engines.onnx_work import hidden_node, judge_work
 from fer_deploy.engines.onnxruntime_device import PROVIDERS, choose_device
 from fer_deploy.engines.onnxruntime_memory import bound_memory
 from fer_deploy.engines.threads import choose_threads
@@ -34,6 +35,9 @@ ORT_ERRORS = (
 _EXPORT_AGAIN = "export it again with fer-deploy export"
 _REFUSED_CPU = "fallback to CPU EP has been explicitly disabled"
 """What ONNX Runtime says where a node, or the whole graph, would have to run on the CPU."""
+_TRIAL_BATCHES = (1, 2, 4)
+_TRIAL_SIDE = 64
+"""Taken for each free size of a network; a multiple of 32, as detectors want it."""
 _RTX_PLUGIN = "fer_deploy.engines.onnxruntime_rtx"
 
 
@@ -75,7 +79,8 @@ def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAI
         ArtifactError: no ONNX model that this version reads, one that no export writes (`onnx_outline`), or one that
             asks for too much arithmetic (`onnx_work`).
         ConfigError: more threads than cores.
-        EngineError: this machine or build lacks the provider, or it does not take the whole graph.
+        EngineError: this machine or build lacks the provider, it does not take the whole graph, or a trial of a graph
+            whose sizes are not known did not end in time (`onnx_trial`).
         MissingDependencyError: the plugin of the tensorrt-rtx provider is not installed.
     """
     device = choose_device(request.device)
@@ -90,8 +95,7 @@ def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAI
     if request.rewrite is not None:
         content = request.rewrite(content)
     try:
-        if (fault := fault_of_work(content, all_known=request.all_known)) is not None:
-            raise ArtifactError(f"cannot load {path}: {fault}. Fix: {fix}")
+        require_bounded(content, path, request, fix=fix)
         session = _make_session(content, options, provider, provider_options)
     except ORT_ERRORS as err:
         raise _explain(err, path, provider, fix) from err
@@ -105,6 +109,38 @@ def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAI
         "nodes": "not recorded by this version" if nodes is None else f"{nodes} of {nodes} on {provider}",
     }  # fmt: skip
     return ProvedSession(session, device, provider, settings)
+
+
+def require_bounded(content: bytes, path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAIN) -> None:
+    """Refuse a graph that takes too long. One whose sizes are not known before it runs is tried in another process.
+
+    Raises:
+        ArtifactError: it asks for too much arithmetic.
+        EngineError: the trial did not end in time, or crashed.
+        One of `ORT_ERRORS`: ONNX Runtime does not read it.
+    """
+    work = judge_work(content, all_known=request.all_known)
+    if work.fault is not None:
+        raise ArtifactError(f"cannot load {path}: {work.fault}. Fix: {fix}")
+    hidden = work.hidden if request.all_known else _hidden_in_network(content)
+    if hidden is not None:
+        sizes = _TRIAL_BATCHES if request.all_known else (_TRIAL_SIDE,)
+        threads = request.threads if request.device in ("auto", "cpu") else None
+        try_outside(Trial(content, path, hidden, sizes, threads, request.optimized), fix=fix)
+
+
+def _hidden_in_network(content: bytes) -> str | None:
+    try:
+        return hidden_node(content, free_size=_TRIAL_SIDE)
+    except ORT_ERRORS:
+        return f"its input, where it takes no {_TRIAL_SIDE} pixels"
+
+
+def cpu_session(content: bytes, request: SessionRequest) -> ProvedSession:
+    """Load a graph on the CPU without any judgement, with the options and the memory bound of `open_session`."""
+    provider = PROVIDERS["cpu"]
+    options = _session_options("cpu", choose_threads(request.threads), request)
+    return ProvedSession(_make_session(content, options, provider, {}), "cpu", provider, {})
 
 
 def _session_options(device: str, threads: int, request: SessionRequest) -> ort.SessionOptions:

@@ -9,9 +9,8 @@ import onnx
 
 from fer_deploy.engines import PLAN_SUFFIXES, open_engine
 from fer_deploy.engines.base import Device, Engine
-from fer_deploy.engines.onnx_work import fault_of_work
 from fer_deploy.engines.onnxruntime import VARIANT_KEY
-from fer_deploy.engines.onnxruntime_session import ORT_ERRORS
+from fer_deploy.engines.onnxruntime_session import ORT_ERRORS, SessionRequest, require_bounded
 from fer_deploy.errors import ArtifactError, ConfigError, ExportError, VerificationError
 from fer_deploy.export.checkpoint import draw_calibration_faces
 from fer_deploy.export.config import ExportConfig
@@ -138,11 +137,12 @@ def _open(artifact: Path, device: Device) -> tuple[Engine, Variant]:
 def _require_bounded(path: Path, content: bytes) -> None:
     """Refuse what `open_engine` would refuse: the exact engine, which takes its place here, ends no run."""
     try:
-        fault = fault_of_work(content, all_known=True)
+        require_bounded(content, path, SessionRequest("cpu", optimized=False))
     except ORT_ERRORS as err:
-        fault = f"ONNX Runtime cannot read it ({str(err)[:300]})"
-    if fault is not None:
-        raise ArtifactError(f"cannot verify {path}: {fault}. Fix: export it again with fer-deploy export")
+        raise ArtifactError(
+            f"cannot verify {path}: ONNX Runtime cannot read it ({str(err)[:300]}). "
+            "Fix: export it again with fer-deploy export"
+        ) from err
 
 
 def _judged(found: Comparison, variant: Variant, config: ExportConfig) -> Comparison:

@@ -297,3 +297,47 @@ def einsum() -> onnx.ModelProto:
         helper.make_node("Einsum", ["x", "x"], ["big"], name="huge", equation="ij,jk->ik"),
     ]
     return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
+
+
+def computed_size() -> onnx.ModelProto:
+    """A product of two constants, which nobody multiplies before the file is loaded."""
+    nodes = [
+        helper.make_node("Mul", ["side", "side"], ["s"]),
+        helper.make_node("Expand", ["q", "s"], ["x"]),
+        helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
+    ]
+    return _armed([*nodes, _sum("big")], {"side": np.array([120, 120])})
+
+
+def computed_size_of_constants() -> onnx.ModelProto:
+    """All of it is computed while the file is loaded, where no options of a run hold."""
+    nodes = [
+        helper.make_node("Mul", ["side", "side"], ["s"]),
+        helper.make_node("ConstantOfShape", ["s"], ["x"]),
+        helper.make_node("AveragePool", ["x"], ["big"], name="huge", kernel_shape=[2_000] * 2, auto_pad="SAME_UPPER"),
+    ]
+    return _armed([*nodes, _sum("big")], {"side": np.array([1, 1, 64, 64])})
+
+
+def size_from_data() -> onnx.ModelProto:
+    """As many rows and columns as a picture has black pixels, times 64."""
+    nodes = [
+        helper.make_node("Equal", ["pixels", "zero"], ["black"]),
+        helper.make_node("Cast", ["black"], ["ones"], to=TensorProto.INT64),
+        helper.make_node("ReduceSum", ["ones"], ["count"], keepdims=0),
+        helper.make_node("Mul", ["count", "factors"], ["s"]),
+        helper.make_node("Expand", ["q", "unit"], ["one"]),
+        helper.make_node("Slice", ["s", "first", "last"], ["sides"]),
+        helper.make_node("Concat", ["unit", "sides"], ["shape"], axis=0),
+        helper.make_node("Expand", ["one", "shape"], ["x"]),
+        helper.make_node("AveragePool", ["x"], ["big"], name="huge", kernel_shape=[2_000] * 2, auto_pad="SAME_UPPER"),
+    ]
+    values = {
+        "zero": np.float32(0), "factors": np.array([64, 64]), "unit": np.array([1, 1]), "first": np.array([0]),
+        "last": np.array([2]),
+    }  # fmt: skip
+    return _armed([*nodes, _sum("big")], values)
+
+
+HIDDEN: tuple[Callable[[], onnx.ModelProto], ...] = (computed_size, computed_size_of_constants, size_from_data)
+"""One node each, called "huge", that takes minutes to days, and whose size is known only when it runs."""

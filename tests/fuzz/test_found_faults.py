@@ -14,8 +14,9 @@ from onnx import TensorProto, helper
 
 from fer_deploy.artifacts import MAX_MODEL_BYTES
 from fer_deploy.cli.inspect import inspect_file
+from fer_deploy.engines import onnx_trial, open_engine
 from fer_deploy.engines import onnxruntime as leaf
-from fer_deploy.engines import open_engine
+from fer_deploy.engines.network import open_network
 from fer_deploy.errors import ArtifactError, EngineError
 from fer_deploy.export.checkpoint import load_checkpoint
 from fer_deploy.export.inspect import inspect_checkpoint, inspect_onnx
@@ -139,6 +140,23 @@ class TestTime:
         text = refusal(ArtifactError, cpu, save(bomb()))
         assert "e+1" in text
         assert "multiply-adds, most of them in its node 'huge' (" in text
+
+    @pytest.mark.parametrize("bomb", onnx_bombs.HIDDEN)
+    def test_one_huge_node_of_hidden_size(self, save, monkeypatch, bomb):
+        """No shape tells of it before it runs; it ran on past its limit."""
+        monkeypatch.setattr(onnx_trial, "LIMIT_S", 2.0)
+        started = time.monotonic()
+        text = refusal(EngineError, cpu, save(bomb()))
+        assert "loading it and running it once did not end within 2 s" in text
+        assert "tried in another process, which was ended. Fix: export it again with fer-deploy export" in text
+        assert time.monotonic() - started < 60
+
+    def test_a_detector_of_hidden_size(self, save, monkeypatch):
+        monkeypatch.setattr(onnx_trial, "LIMIT_S", 2.0)
+        path = save(onnx_bombs.computed_size_of_constants())
+        text = refusal(EngineError, lambda path: open_network(path, fix="another file"), path)
+        assert "did not end within 2 s" in text
+        assert text.endswith("Fix: another file")
 
     def test_an_operator_whose_work_is_not_known(self, save):
         text = refusal(ArtifactError, cpu, save(onnx_bombs.einsum()))

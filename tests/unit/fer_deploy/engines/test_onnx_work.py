@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.engines import onnx_work
-from fer_deploy.engines.onnx_work import BATCH, fault_of_work
+from fer_deploy.engines.onnx_work import BATCH, Work, fault_of_work, hidden_node, judge_work
 from fer_deploy.spec import Precision
 
 
@@ -74,13 +74,26 @@ def test_declared_shapes_are_not_believed():
     assert "multiply-adds, most of them in its node '' (MatMul)" in fault
 
 
+def test_a_shape_that_is_not_inferred_is_named():
+    nodes = [helper.make_node("NonZero", ["x"], ["n"], name="where"), helper.make_node("Cast", ["n"], ["y"], to=1)]
+    assert judge_work(file_of(nodes), all_known=True) == Work(None, "its node 'where' (NonZero)")
+
+
+def test_shapes_that_are_all_inferred():
+    content = file_of([helper.make_node("Relu", ["x"], ["y"])])
+    assert judge_work(content, all_known=True) == Work(None, None)
+
+
 def test_a_network_of_free_sizes():
     """Of a detector, only what is known counts: its input's size is chosen later."""
-    nodes = [helper.make_node("NonZero", ["x"], ["n"]), helper.make_node("Cast", ["n"], ["y"], to=TensorProto.FLOAT)]
-    content = file_of(nodes, shape=(1, 3, "height", "width"))
-    assert fault_of_work(content, all_known=False) is None
-    assert fault_of_work(content, all_known=True) is None  # a shape that is not inferred does not count
+    free = (1, 3, "height", "width")
+    content = file_of([helper.make_node("Relu", ["x"], ["y"], name="only")], shape=free)
+    assert judge_work(content, all_known=False) == Work(None, "its node 'only' (Relu)")
+    assert hidden_node(content, free_size=64) is None
+    nodes = [helper.make_node("NonZero", ["x"], ["n"], name="where"), helper.make_node("Cast", ["n"], ["y"], to=1)]
+    assert hidden_node(file_of(nodes, shape=free), free_size=64) == "its node 'where' (NonZero)"
 
 
 def test_no_onnx_file():
     assert fault_of_work(b"\xff\xff\xff", all_known=True) is None
+    assert hidden_node(b"\xff\xff\xff", free_size=64) is None

@@ -11,6 +11,7 @@ import onnxruntime as ort
 import pytest
 
 from fer_deploy.engines import onnxruntime_session
+from fer_deploy.engines.onnx_work import Work
 from fer_deploy.engines.onnxruntime import OnnxRuntimeEngine
 from fer_deploy.engines.onnxruntime_session import SessionRequest, open_session
 from fer_deploy.engines.threads import available_cores
@@ -150,7 +151,7 @@ class TestGpuSession:
             return FakeSession([provider, CPU], [FakePart(provider, 24)])
 
         monkeypatch.setattr(ort, "get_available_providers", lambda: [provider, CPU])
-        monkeypatch.setattr(onnxruntime_session, "fault_of_work", lambda content, *, all_known: None)
+        monkeypatch.setattr(onnxruntime_session, "judge_work", lambda content, *, all_known: Work(None, None))
         monkeypatch.setattr(ort, "InferenceSession", session)
         opened = open_session(tiny_onnx, SessionRequest(device, threads=None, cuda_graph=True))
         assert asked["providers"] == [(provider, expected)]
