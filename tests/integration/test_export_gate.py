@@ -110,8 +110,8 @@ class TestGate:
         ranges = {"num_faces": 20}
         text = self.failure(config_of(small_release, out, data=faces_csv, limits=TIGHT, calibration=ranges))
         assert (
-            "small-fp32.onnx (stage onnx) differs from PyTorch on 35 faces (PublicTest of fer2013.csv, FER2013's labels)"
-            in text
+            "small-fp32.onnx (stage onnx) differs from PyTorch on 35 faces "
+            "(PublicTest of fer2013.csv, FER2013's labels)" in text
         )
         assert "(allowed 1e-12). Fix: other limits in the config, or another checkpoint\nNo artifact was" in text
         report = json.loads((out / "report-failed.json").read_text())
