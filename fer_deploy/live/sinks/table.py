@@ -107,9 +107,7 @@ class TableSink(Sink):
         part = next(filter(Path.exists, map(unfinished_path, self._names)), None)
         if self._is_failed:
             kept = "no row was written" if part is None else f"{part} holds the rows before"
-            raise SinkError(
-                f"{self._path} is incomplete; {kept}. Fix: see the failure before this one, and run again"
-            )
+            raise SinkError(f"{self._path} is incomplete; {kept}. Fix: see the failure before this one, and run again")
         if older is not None and part is not None:
             raise KeptBeside(older, part, "rows")
 
