@@ -1,4 +1,4 @@
-"""How long the loop's end waits for its threads and outputs."""
+"""The loop's end: what outputs that failed mean for it, and how long it waits for threads and outputs."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -14,6 +14,18 @@ ENGINE_S = 30.0
 """The same for one that the engine does not return from: a slow network on a slow machine takes seconds for a batch."""
 CLOSE_S = 120.0
 """The same for an output that is being finished: a long video is copied once more, to have its index in front."""
+
+
+def failures_end_the_run(outlets: Sequence[Outlet], *, may_be_live: bool) -> bool:
+    """Whether outputs have failed and leave nothing to run for: live all of them, with recordings a single one."""
+    have_failed = [outlet.failure is not None for outlet in outlets]
+    return any(have_failed) and (all(have_failed) or not may_be_live)
+
+
+def note_incomplete(outlets: Sequence[Outlet]) -> None:
+    """Tell every output, before it is closed, that the run ends with an error and that results are missing."""
+    for outlet in outlets:
+        outlet.sink.is_incomplete = True
 
 
 def have_ended(threads: Sequence[Worker], limit_s: float) -> bool:

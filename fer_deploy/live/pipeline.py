@@ -18,7 +18,6 @@ from fer_deploy.live import ending
 from fer_deploy.live.analysis import SourceAnalysis
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.cores import shared_cores
-from fer_deploy.live.ending import finish_outlets, have_ended
 from fer_deploy.live.failures import Failures, failure_from
 from fer_deploy.live.intake import Intake
 from fer_deploy.live.load import WorkerLoad
@@ -163,7 +162,7 @@ class LivePipeline:
                 start_all((*writers, *workers, *captures))
                 self._watch(main, on_progress)
             except BaseException:
-                self._note_incomplete()
+                ending.note_incomplete(self._outlets)
                 raise
             finally:
                 self._end(captures, workers, main, dict(zip(others, writers, strict=True)))
@@ -228,18 +227,15 @@ class LivePipeline:
 
     def _is_cut_short(self) -> bool:
         """Whether a sink asks to end, or those that failed leave nothing to run for."""
-        return any(outlet.wants_end.is_set() for outlet in self._outlets) or self._is_without_outputs()
-
-    def _is_without_outputs(self) -> bool:
-        have_failed = [outlet.failure is not None for outlet in self._outlets]
-        return any(have_failed) and (all(have_failed) or not self._may_be_live)
+        wants_end = any(outlet.wants_end.is_set() for outlet in self._outlets)
+        return wants_end or ending.failures_end_the_run(self._outlets, may_be_live=self._may_be_live)
 
     def _end(self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None,
              others: dict[Outlet, Worker]) -> None:  # fmt: skip
         """End every thread in the order of the flow; what is in hand is still delivered, but to no window."""
         self._stopped = not self._workforce.done.is_set()
-        if self._stopped and self._is_without_outputs():
-            self._note_incomplete()
+        if self._stopped and ending.failures_end_the_run(self._outlets, may_be_live=self._may_be_live):
+            ending.note_incomplete(self._outlets)
         for source, capture in zip(self._sources, captures, strict=True):
             source.stop()  # after `max_frames` too: a stream may be waiting for its camera
             if not capture.has_started:
@@ -259,18 +255,18 @@ class LivePipeline:
         if main is not None:
             main.finish()
             main.pump(until=lambda: self._stop_requested)
-        finish_outlets(list(others), is_hasty=self._is_hasty)
+        ending.finish_outlets(list(others), is_hasty=self._is_hasty)
         for i, source in enumerate(self._sources):
             num_done = self._num_delivered[i] + self._intake.num_dropped(i)
             source.health.num_unused = max(0, source.health.num_captured - num_done)
 
     def _join(self, stage: str, threads: Sequence[Worker], limit_s: float) -> None:
-        if not have_ended(threads, limit_s):
+        if not ending.have_ended(threads, limit_s):
             self._on_error(stage, StreamError(f"the {stage} thread did not end within {limit_s:g} s; it was given up"))
 
     def _join_workers(self, workers: Sequence[Worker]) -> None:
         """Wait for the chunks in hand; they are given up where that takes long, or where an output takes no result."""
-        if not have_ended(workers, ending.PATIENCE_S):
+        if not ending.have_ended(workers, ending.PATIENCE_S):
             self._workforce.give_up()
             for outlet in self._outlets:
                 outlet.finish()
@@ -285,21 +281,16 @@ class LivePipeline:
         failure, source = failure_from(stage, err), None if number is None else self._sources[number]
         if stage != "capture" and source is None:
             self._failures.note_fatal(failure)
-            self._note_incomplete()
+            ending.note_incomplete(self._outlets)
             self._intake.close()
             return
         if source is not None or not self._has_enough():
             self._failures.note_of_source(failure)
-            self._note_incomplete()
+            ending.note_incomplete(self._outlets)
         if len(self._sources) > 1:
             _log.warning("%s", failure)
         if source is not None:
             source.stop()
-
-    def _note_incomplete(self) -> None:
-        """Tell every output, before it is closed, that the run ends with an error and that results are missing."""
-        for outlet in self._outlets:
-            outlet.sink.is_incomplete = True
 
     def _has_enough(self) -> bool:
         """Whether what capture meets now lies beyond the last frame that is wanted."""

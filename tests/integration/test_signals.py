@@ -48,24 +48,12 @@ def test_signal_while_a_camera_does_not_answer(number, flags, tmp_path, tiny_onn
     mjpeg_camera.mode = "mute"
     settings = tmp_path / "live.yaml"
     settings.write_text("stream: {connect_s: 500.0}\n")  # only the signal can have ended it
-    flags = (
-        "--config",
-        settings,
-        "--source",
-        mjpeg_camera.url(),
-        "--engine",
-        tiny_onnx,
-        "--jsonl",
-        "a.jsonl",
-        "--csv",
-        "a.csv",
-        *flags,
-    )
+    flags = ("--config", settings, "--source", mjpeg_camera.url(), "--engine", tiny_onnx, *flags)
     older = [tmp_path / name for name in ("a.jsonl", "a.csv", "a.frames.csv")]
     for path in older:
         path.write_text("old")
     process = subprocess.Popen(
-        [*LIVE, *flags],
+        [*LIVE, *flags, "--jsonl", "a.jsonl", "--csv", "a.csv"],
         cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:

@@ -1,7 +1,10 @@
 """What `fer-deploy live` says at its end."""
 
 import json
+import re
 
+import av
+import numpy as np
 import pytest
 from click.testing import CliRunner
 
@@ -51,6 +54,31 @@ class TestReport:
         assert (result.exit_code, result.stdout) == (0, "")
         assert "throughput" in result.stderr
         assert [json.loads(line)["frame"] for line in capfd.readouterr().out.splitlines()] == [0, 1]
+
+
+def test_a_recording_that_breaks_off_is_told_and_replaces_older_results(fake_engine, tmp_path):
+    """What it holds was analyzed: the results are whole, the exit code is 0."""
+    video_path = tmp_path / "x.mp4"
+    with av.open(video_path, "w", options={"movflags": "faststart"}) as container:
+        stream = container.add_stream("mpeg4", rate=10, width=64, height=48)
+        for level in range(60):
+            picture = np.full((48, 64, 3), level * 4, np.uint8)
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "bgr24")))
+        container.mux(stream.encode())
+    whole = video_path.read_bytes()
+    assert whole.index(b"moov") < whole.index(b"mdat"), "else a cut file cannot be opened"
+    video_path.write_bytes(whole[: len(whole) * 2 // 3])
+    for name in ("a.csv", "a.frames.csv", "a.jsonl"):
+        (tmp_path / name).write_text("old")
+    result = run("live", "--source", video_path, "--no-display", "--detector", "haar",
+                 "--csv", tmp_path / "a.csv", "--jsonl", tmp_path / "a.jsonl")  # fmt: skip
+    assert result.exit_code == 0, result.output
+    num = (tmp_path / "a.jsonl").read_text().count("\n")
+    assert 0 < num < 57
+    assert (tmp_path / "a.frames.csv").read_text().count("\n") == num + 1
+    told = re.search(r"x\.mp4 breaks off: (\d+) frames fewer than it announces", result.stdout)
+    assert told is not None, result.stdout
+    assert 60 - num - int(told[1]) in (0, 1), "the packet in which the file ends is counted as corrupt"
 
 
 def test_json_names_only_what_was_written(fake_engine):
