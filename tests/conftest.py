@@ -1,6 +1,7 @@
 """Shared fixtures, and the one place that skips what this machine lacks."""
 
 import os
+import signal
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,10 @@ import fer_deploy  # noqa: F401 - before tests import onnxruntime: it switches t
 
 REPO = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("FER_SHARED", REPO.parent / "shared"))
+# Tests send these signals to programs that they start; under nohup, or behind a shell's &, they would be ignored.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 GPU_REQUIRED = os.environ.get("FER_REQUIRE_GPU") == "1"
 
 
