@@ -44,6 +44,8 @@ _IN_TEXT: Final = re.compile(
     r"""|[^\s'"]*:/+(?:\S*@)?[^\s'"]*|[^\s'"]+"""
 )
 _END_OF_SENTENCE: Final = re.compile(r"[.,:;!)>}]*$")
+_KEYED = re.compile(r"rtmp[a-z]*:", re.IGNORECASE)
+"""Schemes whose last path segment is the publisher's key."""
 
 
 class _Parts(NamedTuple):
@@ -75,7 +77,9 @@ def without_password(address: str) -> str:
         return without_passwords(address)  # a whole command in place of an address
     if rest is None:
         return f"{head}{HIDDEN}"
-    shown = _rest_shown(rest) if is_url else _NAMED_SECRETS.sub(_named_shown, rest)
+    shown = (
+        _rest_shown(rest, has_key=_KEYED.match(head) is not None) if is_url else _NAMED_SECRETS.sub(_named_shown, rest)
+    )
     if login is None:
         return head + shown
     return f"{head}{HIDDEN if login else ''}@{shown}"
@@ -119,8 +123,13 @@ def _plain_parts(head: str, rest: str, authority: str) -> _Parts:
     return _Parts(head, login if at else None, host + behind, is_url=True)
 
 
-def _rest_shown(rest: str) -> str:
-    """Return host and path, the names of the query's values, and the place of the fragment."""
+def _rest_shown(rest: str, *, has_key: bool = False) -> str:
+    """Return host and path, the names of the query's values, and the place of the fragment.
+
+    Args:
+        rest: of the address, from the host on.
+        has_key: whether the last segment is the stream's key, as in rtmp://host/app/key.
+    """
     place, number, fragment = rest.partition("#")
     place, question, query = place.partition("?")
     host, *segments = place.split("/")
@@ -128,6 +137,8 @@ def _rest_shown(rest: str) -> str:
     for before, segment in zip(["", *segments], segments, strict=False):
         is_secret = _SECRET_FOLDER.fullmatch(before) is not None or looks_like_a_token(segment)
         shown.append(HIDDEN if segment and is_secret else _segment_shown(segment))
+    if has_key and len(segments) > 1 and segments[-1]:
+        shown[-1] = HIDDEN
     parameters = "".join(part if part in "&;" else _parameter_shown(part) for part in re.split(r"([&;])", query))
     return "/".join(shown) + question + parameters + number + (HIDDEN if fragment else "")
 

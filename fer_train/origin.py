@@ -50,7 +50,7 @@ def _describe_labels(provenance: dict[str, Any]) -> list[str]:
     digest = f"; SHA-256 `{provenance['ferplus_sha256']}`" if provenance.get("ferplus_sha256") else ""
     return [
         f"Targets are the votes of FER+'s ten taggers a face as they were cast (`--ferplus`{digest}); faces that most "
-        "taggers called unknown or no face are left out. FER2013's own labels were not used."
+        "taggers called unknown or no face are left out. The last steps did not use FER2013's own labels."
     ]
 
 

@@ -67,6 +67,8 @@ class _Spec(_Checked):
                 raise ValueError(
                     f"label {number} is {label[:40]!r}; expected 1 to {MAX_LABEL_CHARS} printable characters"
                 )
+            if label.casefold() == "unsure":
+                raise ValueError(f"no label may be called {label!r}: that is shown where a model is not sure")
         if len(set(labels)) < len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
             raise ValueError(f"the label {twice[:40]!r} comes twice")

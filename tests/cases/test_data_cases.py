@@ -429,6 +429,7 @@ def test_labels_in_another_order_are_measured_as_if_they_were_not(tmp_path, mode
         ([f"label {i}" for i in range(10_001)], "labels: List should have at most 10000 items"),
         (["a" * 201, *EMOTIONS[1:]], "labels: label 0 is 'aaa"),
         (["angry", *EMOTIONS[:6]], "labels: the label 'angry' comes twice"),
+        (["Unsure", *EMOTIONS[:6]], "labels: no label may be called 'Unsure'"),
         ([1, *EMOTIONS[1:]], "labels.0: Input should be a valid string"),
         (["", *EMOTIONS[1:]], "labels: label 0 is ''"),
         (["a\x1b[2J", *EMOTIONS[1:]], "expected 1 to 200 printable characters"),

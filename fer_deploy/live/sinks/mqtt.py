@@ -1,5 +1,6 @@
 """Results to an MQTT broker."""
 
+import re
 import threading
 import time
 from collections import deque
@@ -63,17 +64,17 @@ def parse_address(text: str) -> BrokerAddress:
             f"cannot publish: not an MQTT address. {_EXPECTED}. Fix: --mqtt mqtt://localhost/faces; {ESCAPE_FIX}"
         ) from None
     topic = unquote(parts.path.removeprefix("/"))
-    _check(parts, topic)
+    _check(parts, topic, text)
     user, password = (None if part is None else unquote(part) for part in (parts.username, parts.password))
     return BrokerAddress(str(parts.hostname), port, topic, parts.scheme == "mqtts", user, password)
 
 
-def _check(parts: SplitResult, topic: str) -> None:
+def _check(parts: SplitResult, topic: str, address: str) -> None:
     if not parts.hostname:
         raise ConfigError(
             f"cannot publish: the MQTT address names no host. {_EXPECTED}. Fix: --mqtt mqtt://localhost/faces"
         )
-    if not topic or not topic.isprintable() or _MARKS.intersection(topic) or parts.query or parts.fragment:
+    if not topic or not topic.isprintable() or _MARKS.intersection(topic) or re.search(r"[?#]", address):
         raise ConfigError(
             f"cannot publish to {parts.hostname}: the topic must not be empty nor contain + # ? or control characters, "
             f"also not as %23. {_EXPECTED}. Fix: --mqtt with a topic such as faces/door"

@@ -237,3 +237,16 @@ def test_words_are_no_tokens(segment):
 )  # fmt: skip
 def test_tokens(segment):
     assert looks_like_a_token(segment)
+
+
+@pytest.mark.parametrize(
+    "address", ["rtmp://h:1/app/live_123456_SECRETkey", "RTMPS://h/a/b/word", "rtmp://u:p@h/app/key"]
+)
+def test_the_last_segment_of_a_publishers_address_is_its_key(address):
+    shown = without_password(address)
+    assert shown.endswith("/***")
+    assert address.rpartition("/")[2] not in shown
+
+
+def test_an_application_of_rtmp_is_no_key():
+    assert without_password("rtmp://host/app") == "rtmp://host/app"

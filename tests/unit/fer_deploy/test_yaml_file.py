@@ -26,6 +26,8 @@ HOSTILE = {
     ),
     "an alias of itself": ("a: &a [*a]", "an alias stands for what it is itself a part of"),
     "a tag of Python": ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor for the tag"),
+    "a tag that the value does not fit": ('a: !!timestamp "abc"', "a value does not fit its tag (!!...). Fix: "),
+    "another such tag": ("a: !!bool maybe", "a value does not fit its tag (!!...). Fix: "),
     "a control character": ("a: \x07", "special characters are not allowed"),
 }
 

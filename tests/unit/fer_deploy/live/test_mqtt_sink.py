@@ -264,3 +264,9 @@ def test_a_password_that_was_not_escaped(password):
 def test_what_an_address_shows():
     assert str(parse_address("mqtts://me:secret@[::1]/rooms/1/faces")) == "mqtts://[::1]:8883/rooms/1/faces"
     assert str(parse_address("mqtt://h/9f86d081884c7d65/faces")) == "mqtt://h:1883/***/faces"
+
+
+@pytest.mark.parametrize("address", ["mqtt://h/a/#", "mqtt://h/a#", "mqtt://h/a?", "mqtt://h/a?b=c", "mqtt://h/#"])
+def test_a_mark_behind_the_topic_is_not_cut_off(address):
+    with pytest.raises(ConfigError, match=r"cannot publish to h: the topic must not be empty nor contain \+ # \?"):
+        parse_address(address)
