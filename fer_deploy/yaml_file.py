@@ -44,9 +44,10 @@ def read_yaml(path: Path, *, examples: str) -> dict[str, Any]:
         )
     try:
         found = yaml.load(text, Loader=_StrictLoader)
-    except (AttributeError, KeyError, TypeError, ValueError) as err:  # PyYAML, of a value that does not fit its tag
+    except (AttributeError, KeyError, TypeError, ValueError) as err:  # of PyYAML
         raise ConfigError(
-            f"{path} is not valid YAML: a value does not fit its tag (!!...). Fix: that line; shipped configs: {examples}"
+            f"{path} is not valid YAML: a value does not fit its tag (!!...). "
+            f"Fix: that line; shipped configs: {examples}"
         ) from err
     except yaml.YAMLError as err:
         problem = without_passwords(_in_words(err))
