@@ -58,8 +58,13 @@ def test_shipped_plans_make_configs_that_fer_train_takes(tmp_path, repo_dir, mon
         plan = read_plan(path)
         trials = [*write_trials(plan.singles, tmp_path), *write_trials(plan.students, tmp_path, teacher=Path("e.json"))]
         assert [load_config(t.config).seed for t in trials] == [t.seed for t in trials]
-        assert {t.label for t in trials if t.needs_votes} == {"net-votes-1"}
-        assert plan.ensemble.after_share == 0.55
+        with_votes = {t.label for t in trials if t.needs_votes}
+        if path.name == "cpu.yaml":  # days, not a GPU's hour: every run has votes, and the ensemble waits for all
+            assert with_votes == {t.label for t in trials}
+            assert plan.ensemble.after_share is None
+        else:
+            assert with_votes == {"net-votes-1"}
+            assert plan.ensemble.after_share == 0.55
 
 
 def test_tiny_plan_has_every_kind_of_run_of_the_gpus_at_an_epoch_and_16_pixels(tmp_path, repo_dir, monkeypatch):
