@@ -24,7 +24,7 @@ class ForeignFile(NamedTuple):
 
     def fix_for(self, path: Path) -> str:
         """Return the Fix with the file's name, quoted for a shell."""
-        return self.fix.format(path=shlex.quote(str(path)), stem=shlex.quote(path.stem))
+        return self.fix.format(path=shlex.quote(str(path)), stem=shlex.quote(path.stem.removesuffix(".onnx")))
 
 
 _CHECKPOINT = ForeignFile(
@@ -40,6 +40,7 @@ _ARCHIVE = ForeignFile("a compressed file", "unpack {path} and give the .onnx in
 _PLAN = ForeignFile(
     "a TensorRT plan", "name it {stem}.plan, with the manifest {stem}.plan.json beside it; fer-deploy build writes both"
 )
+_ONNX = ForeignFile("an ONNX model", "rename it to {stem}.onnx")
 _POINTER = ForeignFile("a pointer of Git LFS, not the file itself", "git lfs pull, beside {path}")
 _PAGE = ForeignFile("a web page, not a model", "download {path} again, from the link of the raw file")
 _PICTURE = ForeignFile(
@@ -54,6 +55,10 @@ _BY_HEAD = (
     (b"\xff\xd8\xff", _PICTURE), (b"\x89PNG\r\n\x1a\n", _PICTURE), (b"GIF8", _PICTURE), (b"II*\x00", _PICTURE),
     (b"MM\x00*", _PICTURE), (b"\x1aE\xdf\xa3", _VIDEO),
 )  # fmt: skip
+_IR_VERSIONS = bytes(range(3, 32))
+"""Of ONNX; a saved model of TensorFlow begins in the same way, with 1."""
+_MODEL_FIELDS = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"
+"""What follows: a field of ONNX's ModelProto."""
 _STILLS = (b"heic", b"heix", b"mif1", b"avif")
 _BY_SUFFIX = {
     ".safetensors": _CHECKPOINT, ".pt": _PYTORCH, ".pth": _PYTORCH, ".ckpt": _PYTORCH, ".pkl": _PYTORCH,
@@ -84,6 +89,8 @@ def foreign_file(path: Path) -> ForeignFile | None:
         return by_suffix or (_PYTORCH if b"/data.pkl" in head or b"/version" in head else _ZIP)
     found = next((kind for start, kind in _BY_HEAD if head.startswith(start)), None)
     found = found or _by_structure(head) or by_suffix
+    if found is _ONNX and path.suffix == ".onnx":
+        return None
     may_be_plan = path.suffix in (".plan", ".engine") and found in (_PLAN, _TEXT)  # a plan's bytes are TensorRT's own
     return None if may_be_plan else found
 
@@ -97,6 +104,8 @@ def _by_structure(head: bytes) -> ForeignFile | None:
         return _PICTURE if head[8:12] in _STILLS else _VIDEO
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 10**8:
         return _CHECKPOINT
+    if len(head) > 2 and head[:1] == b"\x08" and head[1:2] in _IR_VERSIONS and head[2:3] in _MODEL_FIELDS:
+        return _ONNX
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return _PYTORCH
     if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):

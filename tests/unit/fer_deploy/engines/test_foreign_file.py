@@ -48,6 +48,10 @@ CASES = {
     "p.onnx": (b"RIFF\x10\x00\x00\x00WEBPVP8 ", "it is a picture", "fer-deploy live --source {path}"),
     "q.plan": (b"\x00\x00\x00\x18ftypheic", "it is a picture", "fer-deploy live --source {path}"),
     "r.onnx": (b"\x00\x00\x00\x18ftypisom", "it is a video", "fer-deploy live --source {path}"),
+    "s.plan": (b"\x08\x0a\x12\x07pytorch", "it is an ONNX model", "rename it to s.onnx"),
+    "v.onnx.old": (b"\x08\x0a\x12\x07pytorch", "it is an ONNX model", "rename it to v.onnx"),
+    "t.pb": (b"\x08\x08\x3a\x07pytorch", "it is an ONNX model", "rename it to t.onnx"),
+    "u.pb": (b"\x08\x01\x12\x07", "it is a TensorFlow graph", "{path} itself cannot be converted"),
     "m n.safetensors": (SAFETENSORS, "it is a checkpoint", "--checkpoint '{path}' --out artifacts/'m n'"),
 }  # fmt: skip
 
