@@ -259,7 +259,7 @@ def test_override_wins_and_is_validated(tmp_path):
     ("text", "fault"),
     [
         ("", "must hold key: value pairs, found NoneType"),
-        ("- a\n- b\n", "must hold key: value pairs, found list"),
+        ("- a\n- b\n", "must hold key: value pairs, found list. Fix: lines as in the shipped configs"),
         ("a: [1\n", "is not valid YAML"),
         ("1: 2\n", "Keys should be strings"),
     ],
