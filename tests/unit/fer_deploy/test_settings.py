@@ -114,7 +114,7 @@ def test_unreadable(tmp_path, content):
     path = tmp_path / "c.yaml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"cannot read config .*c\.yaml.*Shipped configs: configs/\*\.yaml"):
+    with pytest.raises(ConfigError, match=r"cannot read config .*c\.yaml.*Fix: .*; shipped configs: configs/\*\.yaml"):
         load_settings(LiveConfig, path, {})
 
 
