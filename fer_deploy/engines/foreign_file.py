@@ -88,20 +88,25 @@ def foreign_file(path: Path) -> ForeignFile | None:
     if head.startswith(b"PK\x03\x04"):
         return by_suffix or (_PYTORCH if b"/data.pkl" in head or b"/version" in head else _ZIP)
     found = next((kind for start, kind in _BY_HEAD if head.startswith(start)), None)
-    found = found or _by_structure(head) or by_suffix
+    found = found or _by_container(head) or _by_structure(head) or by_suffix
     if found is _ONNX and path.suffix == ".onnx":
         return None
     may_be_plan = path.suffix in (".plan", ".engine") and found in (_PLAN, _TEXT)  # a plan's bytes are TensorRT's own
     return None if may_be_plan else found
 
 
-def _by_structure(head: bytes) -> ForeignFile | None:
-    if head[4:8] == b"TFL3":
-        return _TFLITE
+def _by_container(head: bytes) -> ForeignFile | None:
+    """Tell pictures and videos apart, which share a container."""
     if head[:4] == b"RIFF":
         return _PICTURE if head[8:12] == b"WEBP" else _VIDEO
     if head[4:8] == b"ftyp":
         return _PICTURE if head[8:12] in _STILLS else _VIDEO
+    return None
+
+
+def _by_structure(head: bytes) -> ForeignFile | None:
+    if head[4:8] == b"TFL3":
+        return _TFLITE
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 10**8:
         return _CHECKPOINT
     if len(head) > 2 and head[:1] == b"\x08" and head[1:2] in _IR_VERSIONS and head[2:3] in _MODEL_FIELDS:

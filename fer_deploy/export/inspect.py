@@ -72,7 +72,9 @@ def inspect_onnx(path: Path) -> dict[str, Any]:
     except DecodeError as err:
         raise ArtifactError(f"cannot read {path}: truncated, or not an ONNX model. Fix: {COPY_AGAIN}") from err
     if not model.graph.node:
-        raise ArtifactError(f"cannot read {path}: it holds no graph, so it is truncated or not an ONNX model. Fix: {COPY_AGAIN}")
+        raise ArtifactError(
+            f"cannot read {path}: it holds no graph, so it is truncated or not an ONNX model. Fix: {COPY_AGAIN}"
+        )
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     spec, problems = _spec_of(metadata, path)
     external = sorted({tensor.name for tensor in _tensors(model.graph) if tensor.data_location == tensor.EXTERNAL})

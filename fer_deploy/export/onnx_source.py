@@ -123,7 +123,9 @@ def _read_judged(path: Path, fix: str, fix_damage: str) -> tuple[bytes, onnx.Mod
     except DecodeError as err:
         raise ArtifactError(f"cannot read {path}: truncated, or not an ONNX model. {fix_damage}") from err
     if not model.graph.node:
-        raise ArtifactError(f"cannot use {path}: it holds no graph, so it is truncated, or not an ONNX model. {fix_damage}")
+        raise ArtifactError(
+            f"cannot use {path}: it holds no graph, so it is truncated, or not an ONNX model. {fix_damage}"
+        )
     _require_self_contained(model, path, fix)
     if (fault := fault_of_onnx(content)) is not None:
         raise ArtifactError(f"cannot use {path}: {fault}. {fix}")

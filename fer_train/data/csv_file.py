@@ -35,8 +35,8 @@ def parse_csv(path: Path, sha256: str) -> Faces:
     faults: list[str] = []
     if kind := _picture_kind(path):
         raise DataError(
-            f"{path} is a picture ({kind}), no data set. {_EXPECTED} Fix: give Kaggle's fer2013.csv as --data, or a folder with "
-            "train/<class>/ and test/<class>/ pictures; fer-deploy image tells the emotion of one picture"
+            f"{path} is a picture ({kind}), no data set. {_EXPECTED} Fix: give Kaggle's fer2013.csv as --data, or a "
+            "folder with train/<class>/ and test/<class>/ pictures; fer-deploy image tells the emotion of one picture"
         )
     if guess := _guess_binary(path):
         raise DataError(f"{path} {guess}. {_EXPECTED} {_FIX}")

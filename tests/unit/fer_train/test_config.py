@@ -272,7 +272,9 @@ def test_file_that_is_no_config(tmp_path, text, fault):
 
 
 def test_missing_file_names_the_shipped_ones(tmp_path):
-    with pytest.raises(ConfigError, match=r"cannot read config .*absent\.yaml.*Fix: another path; shipped configs: configs/train/"):
+    with pytest.raises(
+        ConfigError, match=r"cannot read config .*absent\.yaml.*Fix: another path; shipped configs: configs/train/"
+    ):
         load_config(tmp_path / "absent.yaml")
 
 

@@ -94,7 +94,9 @@ class TestYuNet:
 
     def test_another_network(self):
         config = DetectorConfig(detector="yunet", detector_model=bundled_model())
-        wanted = r"cannot use (.*senet-ferplus-fp16\.onnx) as a YuNet: it is an emotion model\. Fix: --engine \1; for the"
+        wanted = (
+            r"cannot use (.*senet-ferplus-fp16\.onnx) as a YuNet: it is an emotion model\. Fix: --engine \1; for the"
+        )
         with pytest.raises(ArtifactError, match=wanted):
             build_detectors(config)
 
@@ -105,10 +107,14 @@ class TestYuNet:
         monkeypatch.setenv("FER_YUNET", str(path))
         config = DetectorConfig(detector="yunet", detector_model=path if is_named else None)
         way = "leave --detector-model out, or give it" if is_named else "unset FER_YUNET, or set it to"
-        with pytest.raises(ArtifactError, match=rf"cannot load {path}: .*Fix: {way} YuNet's file in place of {path}: h"):
+        with pytest.raises(
+            ArtifactError, match=rf"cannot load {path}: .*Fix: {way} YuNet's file in place of {path}: h"
+        ):
             build_detectors(config)
 
     def test_no_file(self):
         config = DetectorConfig(detector="yunet", detector_model=Path("nowhere.onnx"))
-        with pytest.raises(ArtifactError, match=r"no model at nowhere\.onnx\. Fix: leave --detector-model out, or give"):
+        with pytest.raises(
+            ArtifactError, match=r"no model at nowhere\.onnx\. Fix: leave --detector-model out, or give"
+        ):
             build_detectors(config)

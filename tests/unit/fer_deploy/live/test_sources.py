@@ -136,7 +136,9 @@ def test_a_stream_that_is_no_number(tmp_path, number):
     with pytest.raises(StreamError) as caught:
         open_source(f"{film}#{number}")
     text = str(caught.value)
-    assert f"#N behind the name chooses a video stream and must be a number of at most 4 digits, found {number!r}" in text
+    assert (
+        f"#N behind the name chooses a video stream and must be a number of at most 4 digits, found {number!r}" in text
+    )
     assert text.endswith(f"Fix: {film}, or {film}#0")
 
 
