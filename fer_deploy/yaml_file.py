@@ -36,8 +36,15 @@ def read_yaml(path: Path, *, examples: str) -> dict[str, Any]:
         with path.open("rb") as file:
             content = file.read(MAX_BYTES + 1)
         text = content.decode()
-    except (OSError, UnicodeDecodeError) as err:
-        raise ConfigError(f"cannot read config {path}: {err}. Shipped configs: {examples}") from err
+    except OSError as err:
+        raise ConfigError(
+            f"cannot read config {path}: {err.strerror or err}. Fix: another path; shipped configs: {examples}"
+        ) from err
+    except UnicodeDecodeError as err:
+        raise ConfigError(
+            f"cannot read config {path}: byte {err.start} is not UTF-8. Fix: save it as UTF-8; shipped configs: "
+            f"{examples}"
+        ) from err
     if len(content) > MAX_BYTES:
         raise ConfigError(
             f"cannot read config {path}: it has more than {MAX_BYTES:,} bytes. Fix: a config; shipped ones: {examples}"
@@ -53,7 +60,10 @@ def read_yaml(path: Path, *, examples: str) -> dict[str, Any]:
         problem = without_passwords(_in_words(err))
         raise ConfigError(f"{path} is not valid YAML: {problem}. Fix: that line; shipped configs: {examples}") from err
     if not isinstance(found, dict):
-        raise ConfigError(f"{path} must hold key: value pairs, found {type(found).__name__}")
+        raise ConfigError(
+            f"{path} must hold key: value pairs, found {type(found).__name__}. Fix: lines as in the shipped configs: "
+            f"{examples}"
+        )
     return found
 
 
@@ -91,7 +101,8 @@ class _StrictLoader(yaml.SafeLoader):
         try:
             found = super().construct_object(node, deep=deep)
         except (ValueError, OverflowError) as err:  # a number of thousands of digits, the 31st of February
-            raise _fault(f"cannot read {node.value!r:.40}: {err}", node.start_mark) from err
+            why = "a number of too many digits" if "set_int_max_str_digits" in str(err) else err
+            raise _fault(f"cannot read {node.value!r:.40}: {why}", node.start_mark) from err
         if isinstance(found, float) and not math.isfinite(found):
             raise _fault(f"{node.value!r:.40} is no finite number", node.start_mark)
         if isinstance(found, int) and found.bit_length() > MAX_BITS:

@@ -32,6 +32,8 @@ _GET_ANEW = "Fix: copy or download it again, or make it again: fer-train train, 
 _A_RELEASE = "a .safetensors file that fer-train train or fer-train release wrote"
 _STATE_HEAD = 4096
 """Bytes within which a training state names its format."""
+_MAX_HEADER = 100_000_000
+"""Bytes of the JSON in a safetensors file; its library takes no more."""
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02"
 """How files of torch.save begin, today and before 2020."""
 _MAGIC = {
@@ -201,6 +203,8 @@ def _foreign_kind(path: Path) -> str:
         with path.open("rb") as file:
             start = file.read(_STATE_HEAD)
     except OSError:  # said where it is opened
+        return ""
+    if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= _MAX_HEADER:  # a release under another name
         return ""
     is_torch = start.startswith((_ZIP, _PICKLE))
     if _STATE_FORMAT.encode() in start or (path.suffix == ".pt" and not is_torch):

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from fer_deploy.artifacts import require_file
 from fer_deploy.engines import PLAN_SUFFIXES
+from fer_deploy.engines.foreign_file import require_own_file
 from fer_deploy.environment import survey
 from fer_deploy.errors import ArtifactError, MissingDependencyError
 from fer_deploy.manifest import NetworkManifest, read_any_manifest
@@ -55,6 +56,8 @@ def inspect_file(path: Path) -> dict[str, Any]:
     require_file(path, fix="fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net")
     if path.suffix in PLAN_SUFFIXES:
         return _inspect_plan(path)
+    if path.suffix == ".onnx":
+        require_own_file(path)
     try:
         module = import_module("fer_deploy.export.inspect")
     except ModuleNotFoundError as err:

@@ -17,6 +17,7 @@ from fer_deploy.detectors.yunet_heads import HEADS, NUM_CHANNELS, STRIDES, merge
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.network import Network, TensorInfo, open_network
 from fer_deploy.errors import ArtifactError, EngineError
+from fer_deploy.spec import OUTPUT_NAME
 
 _DIVISOR = STRIDES[-1]
 _SEPARATE = {f"{head}_{stride}": size for head, size in HEADS.items() for stride in STRIDES}
@@ -100,6 +101,10 @@ def check_yunet(network: Network, *, where: str, fix: str) -> None:
     shapes = {name: info.shape for name, info in network.outputs.items() if info.dtype == "float32"}
     is_separate = {name: shape[-1] for name, shape in shapes.items() if shape} == _SEPARATE
     is_merged = {name: shape[1] for name, shape in shapes.items() if len(shape) == 4} == _MERGED
+    if [len(network.outputs[name].shape) for name in network.outputs] == [2] and OUTPUT_NAME in network.outputs:
+        raise ArtifactError(
+            f"cannot use {where} as a YuNet: it is an emotion model. Fix: --engine {where}; for the detector, {fix}"
+        )
     if inputs != [("float32", (1, 3))] or len(network.inputs) != 1 or not (is_separate or is_merged):
         raise ArtifactError(
             f"cannot use {where} as a YuNet: it has {', '.join(network.inputs)} -> {', '.join(network.outputs)}; "

@@ -60,6 +60,15 @@ def how_to_get(target: Path) -> str:
     )
 
 
+def how_to_replace(named: Path | None) -> str:
+    """Return what mends a file that is missing, damaged or no YuNet, to follow "Fix:"; `named` is --detector-model."""
+    if named is not None:
+        return f"leave --detector-model out, or give it YuNet's file in place of {named}: {ADDRESS}"
+    if file := os.environ.get(ENVIRONMENT_KEY):
+        return f"unset {ENVIRONMENT_KEY}, or set it to YuNet's file in place of {file}: {ADDRESS}"
+    return how_to_get(cache_file())
+
+
 def how_to_build(plan: Path) -> str:
     """Return the command that makes a plan of YuNet, to follow "Fix:"; its shapes hold frames of up to 1920x1088."""
     return (

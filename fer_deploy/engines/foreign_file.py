@@ -24,7 +24,7 @@ class ForeignFile(NamedTuple):
 
     def fix_for(self, path: Path) -> str:
         """Return the Fix with the file's name, quoted for a shell."""
-        return self.fix.format(path=shlex.quote(str(path)), stem=shlex.quote(path.stem))
+        return self.fix.format(path=shlex.quote(str(path)), stem=shlex.quote(path.stem.removesuffix(".onnx")))
 
 
 _CHECKPOINT = ForeignFile(
@@ -40,14 +40,26 @@ _ARCHIVE = ForeignFile("a compressed file", "unpack {path} and give the .onnx in
 _PLAN = ForeignFile(
     "a TensorRT plan", "name it {stem}.plan, with the manifest {stem}.plan.json beside it; fer-deploy build writes both"
 )
+_ONNX = ForeignFile("an ONNX model", "rename it to {stem}.onnx")
 _POINTER = ForeignFile("a pointer of Git LFS, not the file itself", "git lfs pull, beside {path}")
 _PAGE = ForeignFile("a web page, not a model", "download {path} again, from the link of the raw file")
+_PICTURE = ForeignFile(
+    "a picture", "fer-deploy live --source {path}, and with --engine a model, or none for the bundled one"
+)
+_VIDEO = _PICTURE._replace(what="a video")
 _TEXT = ForeignFile("a text, not a model", "give the .onnx or .plan that fer-deploy wrote, in place of {path}")
 
 _BY_HEAD = (
     (b"\x89HDF\r\n\x1a\n", _KERAS), (b"ftrt", _PLAN), (b"vtrt", _PLAN), (b"\x1f\x8b", _ARCHIVE), (b"BZh", _ARCHIVE),
     (b"\xfd7zXZ", _ARCHIVE), (b"7z\xbc\xaf", _ARCHIVE), (b"version https://git-lfs", _POINTER),
+    (b"\xff\xd8\xff", _PICTURE), (b"\x89PNG\r\n\x1a\n", _PICTURE), (b"GIF8", _PICTURE), (b"II*\x00", _PICTURE),
+    (b"MM\x00*", _PICTURE), (b"\x1aE\xdf\xa3", _VIDEO),
 )  # fmt: skip
+_IR_VERSIONS = bytes(range(3, 32))
+"""Of ONNX; a saved model of TensorFlow begins in the same way, with 1."""
+_MODEL_FIELDS = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"
+"""What follows: a field of ONNX's ModelProto."""
+_STILLS = (b"heic", b"heix", b"mif1", b"avif")
 _BY_SUFFIX = {
     ".safetensors": _CHECKPOINT, ".pt": _PYTORCH, ".pth": _PYTORCH, ".ckpt": _PYTORCH, ".pkl": _PYTORCH,
     ".h5": _KERAS, ".hdf5": _KERAS, ".keras": _KERAS, ".tflite": _TFLITE, ".pb": _TENSORFLOW, ".xml": _OPENVINO,
@@ -76,9 +88,20 @@ def foreign_file(path: Path) -> ForeignFile | None:
     if head.startswith(b"PK\x03\x04"):
         return by_suffix or (_PYTORCH if b"/data.pkl" in head or b"/version" in head else _ZIP)
     found = next((kind for start, kind in _BY_HEAD if head.startswith(start)), None)
-    found = found or _by_structure(head) or by_suffix
+    found = found or _by_container(head) or _by_structure(head) or by_suffix
+    if found is _ONNX and path.suffix == ".onnx":
+        return None
     may_be_plan = path.suffix in (".plan", ".engine") and found in (_PLAN, _TEXT)  # a plan's bytes are TensorRT's own
     return None if may_be_plan else found
+
+
+def _by_container(head: bytes) -> ForeignFile | None:
+    """Tell pictures and videos apart, which share a container."""
+    if head[:4] == b"RIFF":
+        return _PICTURE if head[8:12] == b"WEBP" else _VIDEO
+    if head[4:8] == b"ftyp":
+        return _PICTURE if head[8:12] in _STILLS else _VIDEO
+    return None
 
 
 def _by_structure(head: bytes) -> ForeignFile | None:
@@ -86,6 +109,8 @@ def _by_structure(head: bytes) -> ForeignFile | None:
         return _TFLITE
     if head[8:9] == b"{" and int.from_bytes(head[:8], "little") < 10**8:
         return _CHECKPOINT
+    if len(head) > 2 and head[:1] == b"\x08" and head[1:2] in _IR_VERSIONS and head[2:3] in _MODEL_FIELDS:
+        return _ONNX
     if head[:1] == b"\x80" and head[1:2] in (b"\x02", b"\x03", b"\x04", b"\x05"):
         return _PYTORCH
     if head.lstrip()[:9].lower().startswith((b"<!doctype", b"<html")):
@@ -106,9 +131,10 @@ def _head(path: Path) -> bytes:
 
 def fix_for_missing(path: Path) -> str:
     """Return the Fix for an engine that is not there: the nearest name in its folder, or how to make it."""
-    near = difflib.get_close_matches(path.name, _engines_beside(path), n=1, cutoff=0.4)
+    beside = {other.stem: other for other in _engines_beside(path)}
+    near = difflib.get_close_matches(path.stem, beside, n=1)  # without the suffix, which all of them have
     if near:
-        return f"did you mean {shlex.quote(str(path.with_name(near[0])))}?"
+        return f"did you mean {shlex.quote(str(beside[near[0]]))}?"
     known = _BY_SUFFIX.get(path.suffix.lower())
     if known is _CHECKPOINT:
         return "fer-deploy export --checkpoint, with the path of a checkpoint that is there; it writes the .onnx"
@@ -120,9 +146,13 @@ def fix_for_missing(path: Path) -> str:
     )
 
 
-def _engines_beside(path: Path) -> list[str]:
+def _engines_beside(path: Path) -> list[Path]:
+    """Return the other engines of its folder that are not empty; of one stem, the one with its suffix comes last."""
     try:
-        names = sorted(other.name for other in path.parent.iterdir() if other.suffix in _ENGINE_SUFFIXES)
-        return [name for name in names if name != path.name]
+        others = sorted(path.parent.iterdir(), key=lambda other: (other.suffix == path.suffix, other.name))
+        return [
+            other for other in others
+            if other.suffix in _ENGINE_SUFFIXES and other.name != path.name and other.stat().st_size > 0
+        ]  # fmt: skip
     except OSError:
         return []

@@ -12,6 +12,10 @@ MAX_FIELDS = 5_000_000
 """Fields looked at in one file: seconds. A network of 20 MB has some ten thousand."""
 MAX_NODES = 10_000
 """A ViT in INT8 has some thousand. Optimizing takes time that grows with their square: 20,000 took 21 s of a CPU."""
+EXPORT_AGAIN = "export it again with fer-deploy export"
+"""To follow "Fix:"."""
+COPY_AGAIN = f"copy the file again, or {EXPORT_AGAIN}"
+"""Of a file that is truncated or damaged."""
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _MODEL_GRAPH, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 20, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
@@ -19,6 +23,7 @@ _NODE_ATTRIBUTE = 5
 _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22, 23)
 _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
 _DAMAGED = "truncated, or not an ONNX model"
+_OTHER_FORMAT = "its bytes are those of another format"
 _NO_GRAPH = f"{_DAMAGED}: it holds no graph"
 _EXTERNAL = "its weights lie in another file, which may be any file of this machine; expected all of them inside"
 
@@ -43,7 +48,7 @@ class _Reader:
             key, place = _varint(message, place)
             kind = key & 7
             if key < 8:
-                raise _Damaged("a field of the number 0")
+                raise _Damaged(_OTHER_FORMAT)
             if kind == _VARINT:
                 value, place = _varint(message, place)
                 yield key >> 3, value
@@ -52,8 +57,10 @@ class _Reader:
                 size, place = _varint(message, place)
             else:
                 size = {_FIXED64: 8, _FIXED32: 4}.get(kind, -1)
-            if size < 0 or size > end - place:
-                raise _Damaged(f"a field of kind {kind} and {size} bytes, where {end - place} are left")
+            if size < 0:
+                raise _Damaged(_OTHER_FORMAT)
+            if size > end - place:
+                raise _Damaged(f"a part should have {size:,} bytes, and {end - place:,} are left")
             yield key >> 3, message[place : place + size]
             place += size
 
@@ -62,6 +69,11 @@ class _Reader:
         for number, value in self.fields(message):
             if number in numbers and not isinstance(value, int):
                 yield number, value
+
+
+def mend_of(fault: str) -> str:
+    """Return what mends a file with a fault of `fault_of_onnx`, to follow "Fix:"."""
+    return COPY_AGAIN if fault.startswith(_DAMAGED) else EXPORT_AGAIN
 
 
 def fault_of_onnx(content: bytes) -> str | None:
@@ -125,10 +137,10 @@ def _varint(message: memoryview, place: int) -> tuple[int, int]:
     value = 0
     for shift in range(0, 70, 7):
         if place >= len(message):
-            raise _Damaged("it ends inside of a number")
+            raise _Damaged("it ends in the middle of a number")
         byte = message[place]
         place += 1
         value |= (byte & 0x7F) << shift
         if byte < 0x80:
             return value, place
-    raise _Damaged("a number of more than ten bytes")
+    raise _Damaged(_OTHER_FORMAT)

@@ -16,7 +16,7 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from fer_deploy import telemetry
 from fer_deploy.artifacts import read_model_file
 from fer_deploy.engines.base import Device
-from fer_deploy.engines.onnx_outline import fault_of_onnx
+from fer_deploy.engines.onnx_outline import COPY_AGAIN, EXPORT_AGAIN, fault_of_onnx, mend_of
 from fer_deploy.engines.onnx_trial import Trial, try_outside
 from fer_deploy.engines.onnx_work import hidden_node, judge_work
 from fer_deploy.engines.onnxruntime_device import PROVIDERS, choose_device
@@ -32,7 +32,6 @@ ORT_ERRORS = (
     ort_errors.RuntimeException, UnicodeDecodeError,
 )  # fmt: skip
 """The last is what becomes of an error that quotes a name which is not UTF-8."""
-_EXPORT_AGAIN = "export it again with fer-deploy export"
 _REFUSED_CPU = "fallback to CPU EP has been explicitly disabled"
 """What ONNX Runtime says where a node, or the whole graph, would have to run on the CPU."""
 _TRIAL_BATCHES = (1, 2, 4)
@@ -72,8 +71,10 @@ class ProvedSession(NamedTuple):
     settings: dict[str, str]
 
 
-def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAIN) -> ProvedSession:
-    """Judge a graph, load the bytes that were judged, and prove the provider; `fix` mends a file that is damaged.
+def open_session(path: Path, request: SessionRequest, *, fix: str | None = None) -> ProvedSession:
+    """Judge a graph, load the bytes that were judged, and prove the provider.
+
+    `fix` mends a file that is damaged; None: it is an emotion model, which can be exported again.
 
     Raises:
         ArtifactError: no ONNX model that this version reads, one that no export writes (`onnx_outline`), or one that
@@ -91,14 +92,14 @@ def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAI
     content = read_model_file(path)
     fault = fault_of_onnx(content)
     if fault is not None:
-        raise ArtifactError(f"cannot load {path}: {fault}. Fix: {fix}")
+        raise ArtifactError(f"cannot load {path}: {fault}. Fix: {fix or mend_of(fault)}")
     if request.rewrite is not None:
         content = request.rewrite(content)
     try:
-        require_bounded(content, path, request, fix=fix)
+        require_bounded(content, path, request, fix=fix or EXPORT_AGAIN)
         session = _make_session(content, options, provider, provider_options)
     except ORT_ERRORS as err:
-        raise _explain(err, path, provider, fix) from err
+        raise _explain(err, path, provider, fix or COPY_AGAIN) from err
     nodes = _prove(session, provider)
     settings = {
         "onnxruntime": ort.__version__, "provider": provider,
@@ -111,7 +112,7 @@ def open_session(path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAI
     return ProvedSession(session, device, provider, settings)
 
 
-def require_bounded(content: bytes, path: Path, request: SessionRequest, *, fix: str = _EXPORT_AGAIN) -> None:
+def require_bounded(content: bytes, path: Path, request: SessionRequest, *, fix: str = EXPORT_AGAIN) -> None:
     """Refuse a graph that takes too long. One whose sizes are not known before it runs is tried in another process.
 
     Raises:

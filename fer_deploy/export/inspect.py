@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from safetensors import SafetensorError, safe_open
 
 from fer_deploy.artifacts import file_sha256, read_model_file
-from fer_deploy.engines.onnx_outline import fault_of_onnx
+from fer_deploy.engines.onnx_outline import COPY_AGAIN, fault_of_onnx
 from fer_deploy.errors import ArtifactError
 from fer_deploy.spec import SPEC_KEY, spec_from_json
 
@@ -70,9 +70,11 @@ def inspect_onnx(path: Path) -> dict[str, Any]:
         content = read_model_file(path)
         model = onnx.ModelProto.FromString(content)
     except DecodeError as err:
-        raise ArtifactError(f"cannot read {path}: truncated, or no ONNX model ({err}). {_FIX}") from err
+        raise ArtifactError(f"cannot read {path}: truncated, or not an ONNX model. Fix: {COPY_AGAIN}") from err
     if not model.graph.node:
-        raise ArtifactError(f"cannot read {path}: it holds no graph, so it is truncated or no ONNX model. {_FIX}")
+        raise ArtifactError(
+            f"cannot read {path}: it holds no graph, so it is truncated or not an ONNX model. Fix: {COPY_AGAIN}"
+        )
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     spec, problems = _spec_of(metadata, path)
     external = sorted({tensor.name for tensor in _tensors(model.graph) if tensor.data_location == tensor.EXTERNAL})

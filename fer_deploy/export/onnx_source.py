@@ -12,7 +12,7 @@ from google.protobuf.message import DecodeError
 from fer_deploy.artifacts import read_model_file, require_file
 from fer_deploy.engines.foreign_file import fix_for_missing, require_own_file
 from fer_deploy.engines.network import TensorInfo
-from fer_deploy.engines.onnx_outline import fault_of_onnx
+from fer_deploy.engines.onnx_outline import COPY_AGAIN, fault_of_onnx
 from fer_deploy.errors import ArtifactError
 from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, ModelSpec, Precision, spec_from_json
 
@@ -81,7 +81,7 @@ def read_onnx(path: Path) -> OnnxSource:
     """
     require_file(path, fix=fix_for_missing(path))
     require_own_file(path)
-    content, model = _read_judged(path, _FIX)
+    content, model = _read_judged(path, _FIX, f"Fix: {COPY_AGAIN}")
     text = _spec_text(model)
     if text is None:
         raise ArtifactError(
@@ -101,7 +101,7 @@ def read_network(path: Path) -> OnnxNetwork:
         ArtifactError: see `read_onnx`; or it has a ModelSpec, or an output whose number of dimensions is not known.
     """
     require_file(path, fix="give --onnx the network's file")
-    content, model = _read_judged(path, _FIX_NETWORK)
+    content, model = _read_judged(path, _FIX_NETWORK, _FIX_NETWORK)
     if _spec_text(model) is not None:
         raise ArtifactError(
             f"cannot build {path} as a network without labels: it holds a ModelSpec. "
@@ -116,14 +116,16 @@ def read_network(path: Path) -> OnnxNetwork:
     return OnnxNetwork(path.name, content, hashlib.sha256(content).hexdigest(), inputs, outputs)
 
 
-def _read_judged(path: Path, fix: str) -> tuple[bytes, onnx.ModelProto]:
+def _read_judged(path: Path, fix: str, fix_damage: str) -> tuple[bytes, onnx.ModelProto]:
     content = read_model_file(path)
     try:
         model = onnx.ModelProto.FromString(content)
     except DecodeError as err:
-        raise ArtifactError(f"cannot read {path}: truncated, or not an ONNX model ({err}). {fix}") from err
+        raise ArtifactError(f"cannot read {path}: truncated, or not an ONNX model. {fix_damage}") from err
     if not model.graph.node:
-        raise ArtifactError(f"cannot use {path}: it holds no graph, so it is not an ONNX model. {fix}")
+        raise ArtifactError(
+            f"cannot use {path}: it holds no graph, so it is truncated, or not an ONNX model. {fix_damage}"
+        )
     _require_self_contained(model, path, fix)
     if (fault := fault_of_onnx(content)) is not None:
         raise ArtifactError(f"cannot use {path}: {fault}. {fix}")

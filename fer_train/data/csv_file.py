@@ -33,6 +33,11 @@ def parse_csv(path: Path, sha256: str) -> Faces:
     labels: list[int] = []
     usages: list[str] = []
     faults: list[str] = []
+    if kind := _picture_kind(path):
+        raise DataError(
+            f"{path} is a picture ({kind}), no data set. {_EXPECTED} Fix: give Kaggle's fer2013.csv as --data, or a "
+            "folder with train/<class>/ and test/<class>/ pictures; fer-deploy image tells the emotion of one picture"
+        )
     if guess := _guess_binary(path):
         raise DataError(f"{path} {guess}. {_EXPECTED} {_FIX}")
     with open_table(path, fix=_FIX_QUOTE) as table:
@@ -70,6 +75,15 @@ def _find_columns(path: Path, names: list[str]) -> dict[str, int]:
     raise DataError(f"{path} {_guess(path, names)}. {_EXPECTED} {_FIX}")
 
 
+def _picture_kind(path: Path) -> str:
+    """Return the format of a picture by its first bytes, else an empty string."""
+    with path.open("rb") as file:
+        start = file.read(16)
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        return "WebP"
+    return next((kind for magic, kind in _PICTURES.items() if start.startswith(magic)), "")
+
+
 def _guess_binary(path: Path) -> str:
     """Return what a file that is no text seems to be, else an empty string."""
     with path.open("rb") as file:
@@ -90,11 +104,12 @@ def _guess(path: Path, names: list[str]) -> str:
     return f"has the columns {', '.join(names)[:120]}"
 
 
+_PICTURES = {
+    b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\x00": "TIFF", b"MM\x00*": "TIFF",
+}  # fmt: skip
 _MAGIC = {
     b"PK\x03\x04": "a zip archive; unpack it first",
     b"\x1f\x8b": "a gzip archive; unpack it first",
-    b"\x89PNG": "a PNG image",
-    b"\xff\xd8\xff": "a JPEG image",
     b"<": "a web page, perhaps a login page that was downloaded instead of the data",
 }
 

@@ -19,7 +19,9 @@ HEALTH_PATH, PAGE_PATH = "/healthz", "/"
 _COOKIE_DAYS = 30
 _HOST: Final = re.compile(r"(?P<name>\[[0-9A-Za-z:.%]+\]|[0-9A-Za-z._~-]+)(?::[0-9]{0,5})?", re.ASCII)
 """A Host header: a name or an address, and maybe a port; never a user."""
-_ORIGIN: Final = re.compile(r"[a-z][a-z0-9+.-]*://(?P<host>[^/?#@\s]+)", re.ASCII | re.IGNORECASE)
+_ORIGIN: Final = re.compile(rf"[a-z][a-z0-9+.-]*://(?P<host>{_HOST.pattern})", re.ASCII | re.IGNORECASE)
+_OPAQUE_ORIGIN: Final = "null"
+"""What browsers send for a page without an address."""
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -75,6 +77,7 @@ class Access:
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         """Let a request through, or answer it with what is missing."""
         self._require_host(request)
+        self._require_sound_origin(request)
         if self._token is None or self._knows_token(request):
             cast(Client, request.protocol).is_known = True
             return await handler(request)
@@ -99,7 +102,13 @@ class Access:
             return
         found = _ORIGIN.fullmatch(origin)
         if found is None or found["host"].lower() != request.headers.get("Host", "").lower():
-            raise web.HTTPForbidden(text="403: this page may be watched from its own address only.\n")
+            raise _other_origin()
+
+    def _require_sound_origin(self, request: web.Request) -> None:
+        """Refuse an Origin header that no browser sends, on every path."""
+        origin = request.headers.get("Origin", _OPAQUE_ORIGIN)
+        if origin != _OPAQUE_ORIGIN and _ORIGIN.fullmatch(origin) is None:
+            raise _other_origin()
 
     def _require_host(self, request: web.Request) -> None:
         """Refuse a Host header that is none, and defend a loopback server against DNS rebinding.
@@ -141,3 +150,7 @@ async def add_security_headers(request: web.Request, response: web.StreamRespons
 
 def _is_same(given: str, expected: str) -> bool:
     return hmac.compare_digest(given.encode("utf-8", "surrogatepass"), expected.encode())
+
+
+def _other_origin() -> web.HTTPForbidden:
+    return web.HTTPForbidden(text="403: this page may be watched from its own address only.\n")

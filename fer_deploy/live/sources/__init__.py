@@ -47,6 +47,12 @@ def _open_path(text: str) -> Source:
     path = Path(text)
     if os.path.isdir(path):  # unlike Path.is_dir, no error for a name that is too long
         return open_folder(path)
+    name, mark, number = text.rpartition("#")
+    if mark and os.path.isfile(name) and not os.path.lexists(text) and file_and_stream(path)[1] is None:
+        raise StreamError(
+            f"no source {printable(text)!r}: #N behind the name chooses a video stream and must be a number of at most "
+            f"4 digits, found {printable(number)!r}. Fix: {printable(name)}, or {printable(name)}#0"
+        )
     if not os.path.exists(file_and_stream(path)[0]):
         raise StreamError(
             f"no source {printable(without_password(text))!r}: no such file or folder. Fix: check the path; or name a "

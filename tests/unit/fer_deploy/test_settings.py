@@ -66,7 +66,7 @@ def test_defaults_below_yaml_below_flags(write_yaml):
         ),
         ("source: []", "c.yaml: source: Tuple should have at least 1 item after validation, not 0"),
         ("pipeline: {detect_every: 0}", "detect_every is 0, expected 1 to 100 or auto"),
-        ("- a\n- b", "c.yaml must hold key: value pairs, found list"),
+        ("- a\n- b", "c.yaml must hold key: value pairs, found list. Fix: lines as in the shipped configs"),
         ("", "c.yaml must hold key: value pairs, found NoneType"),
         ("a: [", "c.yaml is not valid YAML"),
         ("output: {record: a.avi, jsonl: ./a.avi}", "record and jsonl are the same file, a.avi"),
@@ -114,7 +114,7 @@ def test_unreadable(tmp_path, content):
     path = tmp_path / "c.yaml"
     if content is not None:
         path.write_bytes(content)
-    with pytest.raises(ConfigError, match=r"cannot read config .*c\.yaml.*Shipped configs: configs/\*\.yaml"):
+    with pytest.raises(ConfigError, match=r"cannot read config .*c\.yaml.*Fix: .*; shipped configs: configs/\*\.yaml"):
         load_settings(LiveConfig, path, {})
 
 

@@ -203,6 +203,12 @@ def test_missing_release_names_the_command_that_makes_one(tmp_path, read):
         read(tmp_path / "absent.safetensors")
 
 
+@pytest.mark.parametrize("suffix", [".onnx", ".plan", ".pt", ".json", ""])
+def test_a_release_is_known_by_its_bytes_and_not_by_its_name(release, suffix):
+    renamed = release.rename(release.with_name(f"wrong{suffix}"))
+    assert load_release(renamed)[1] == SPEC
+
+
 @pytest.mark.parametrize("metadata", [None, {"format": "pt"}])
 def test_foreign_safetensors_have_no_spec(tmp_path, metadata):
     save_file({"w": torch.zeros(2)}, tmp_path / "w.safetensors", metadata=metadata)

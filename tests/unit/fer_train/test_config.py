@@ -259,7 +259,7 @@ def test_override_wins_and_is_validated(tmp_path):
     ("text", "fault"),
     [
         ("", "must hold key: value pairs, found NoneType"),
-        ("- a\n- b\n", "must hold key: value pairs, found list"),
+        ("- a\n- b\n", "must hold key: value pairs, found list. Fix: lines as in the shipped configs"),
         ("a: [1\n", "is not valid YAML"),
         ("1: 2\n", "Keys should be strings"),
     ],
@@ -272,7 +272,9 @@ def test_file_that_is_no_config(tmp_path, text, fault):
 
 
 def test_missing_file_names_the_shipped_ones(tmp_path):
-    with pytest.raises(ConfigError, match=r"cannot read config .*absent\.yaml.*Shipped configs: configs/train/"):
+    with pytest.raises(
+        ConfigError, match=r"cannot read config .*absent\.yaml.*Fix: another path; shipped configs: configs/train/"
+    ):
         load_config(tmp_path / "absent.yaml")
 
 

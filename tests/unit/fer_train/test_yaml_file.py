@@ -13,7 +13,7 @@ HOSTILE = {
     "brackets": (f"a: {'[' * 5000}{']' * 5000}", "more than 50 lists and mappings within each other, in line 1"),
     "open brackets": ("a: " + "[" * 5000, "more than 50 lists and mappings within each other"),
     "mappings": ("a: " + "{b: " * 5000 + "}" * 5000, "more than 50 lists and mappings within each other"),
-    "digits": (f"a: {'9' * 6000}", "cannot read '99999999999999999999999999999999999999"),
+    "digits": (f"a: {'9' * 6000}", "999: a number of too many digits, in line 1"),
     "digits in a key": (f"? {'9' * 6000}\n: 1", "cannot read '99999999999999999999999999999999999999"),
     "hexadecimal digits": (f"a: 0x{'F' * 6000}", "FFFF is too large, in line 1"),
     "the 31st of February": ("a: 2026-02-31", "cannot read '2026-02-31'"),
@@ -43,12 +43,13 @@ def test_hostile_files(tmp_path, name):
     assert message.startswith(f"{path} is not valid YAML: ")
     assert problem in message
     assert message.endswith(". Fix: that line; shipped configs: configs/*.yaml")
+    assert "sys." not in message
     assert len(message) < 600
 
 
 def test_a_file_that_is_no_text(tmp_path):
     (tmp_path / "c.yaml").write_bytes(b"\xff\xfe")
-    with pytest.raises(ConfigError, match=r"cannot read config .*c\.yaml: 'utf-8' codec .*Shipped configs: configs/"):
+    with pytest.raises(ConfigError, match=r"c\.yaml: byte 0 is not UTF-8\. Fix: save it as UTF-8; shipped configs: co"):
         read_yaml(tmp_path / "c.yaml", examples="configs/*.yaml")
 
 

@@ -94,12 +94,27 @@ class TestYuNet:
 
     def test_another_network(self):
         config = DetectorConfig(detector="yunet", detector_model=bundled_model())
+        wanted = (
+            r"cannot use (.*senet-ferplus-fp16\.onnx) as a YuNet: it is an emotion model\. Fix: --engine \1; for the"
+        )
+        with pytest.raises(ArtifactError, match=wanted):
+            build_detectors(config)
+
+    @pytest.mark.parametrize("is_named", [True, False])
+    def test_a_damaged_file(self, white_yunet, tmp_path, monkeypatch, is_named):
+        path = tmp_path / "half.onnx"
+        path.write_bytes(white_yunet.read_bytes()[:-9])
+        monkeypatch.setenv("FER_YUNET", str(path))
+        config = DetectorConfig(detector="yunet", detector_model=path if is_named else None)
+        way = "leave --detector-model out, or give it" if is_named else "unset FER_YUNET, or set it to"
         with pytest.raises(
-            ArtifactError, match=r"cannot use .*senet-ferplus-fp16\.onnx as a YuNet: .*Fix: curl .*yunet_2026may\.onnx"
+            ArtifactError, match=rf"cannot load {path}: .*Fix: {way} YuNet's file in place of {path}: h"
         ):
             build_detectors(config)
 
     def test_no_file(self):
         config = DetectorConfig(detector="yunet", detector_model=Path("nowhere.onnx"))
-        with pytest.raises(ArtifactError, match=r"no model at nowhere\.onnx\. Fix: curl "):
+        with pytest.raises(
+            ArtifactError, match=r"no model at nowhere\.onnx\. Fix: leave --detector-model out, or give"
+        ):
             build_detectors(config)

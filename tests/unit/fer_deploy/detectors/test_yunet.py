@@ -106,10 +106,22 @@ class TestCheck:
         for path in (white_yunet, fixed_yunet):
             check_yunet(open_network(path, fix=FIX), where=str(path), fix=FIX)
 
-    def test_another_network(self):
+    def test_an_emotion_model(self):
         network = open_network(bundled_model(), fix=FIX)
         wanted = (
-            r"cannot use net\.onnx as a YuNet: it has images -> logits; expected one float image \(1, 3, H, W\) -> "
+            r"cannot use net\.onnx as a YuNet: it is an emotion model\. Fix: --engine net\.onnx; for the detector, "
+        )
+        with pytest.raises(ArtifactError, match=wanted + FIX):
+            check_yunet(network, where="net.onnx", fix=FIX)
+
+    def test_another_network(self, white_yunet, tmp_path):
+        model = onnx.load(white_yunet)
+        del model.graph.output[1:]
+        onnx.save(model, tmp_path / "part.onnx")
+        network = open_network(tmp_path / "part.onnx", fix=FIX)
+        name = model.graph.output[0].name
+        wanted = (
+            rf"cannot use net\.onnx as a YuNet: it has input -> {name}; expected one float image \(1, 3, H, W\) -> "
         )
         with pytest.raises(ArtifactError, match=wanted + rf"cls_8, .*\. Fix: {FIX}"):
             check_yunet(network, where="net.onnx", fix=FIX)

@@ -43,6 +43,15 @@ CASES = {
     "j.onnx": (b"vtrt\x00\x01", "it is a TensorRT plan", "name it j.plan"),
     "k.trt": (b"ftrt\x00\x01", "it is a TensorRT plan", "name it k.plan"),
     "l.onnx": (b"\x1f\x8b\x08\x00", "it is a compressed file", "unpack {path}"),
+    "n.onnx": (b"\xff\xd8\xff\xe0\x00\x10JFIF", "it is a picture", "fer-deploy live --source {path}"),
+    "o.onnx": (b"\x89PNG\r\n\x1a\n\x00", "it is a picture", "fer-deploy live --source {path}"),
+    "p.onnx": (b"RIFF\x10\x00\x00\x00WEBPVP8 ", "it is a picture", "fer-deploy live --source {path}"),
+    "q.plan": (b"\x00\x00\x00\x18ftypheic", "it is a picture", "fer-deploy live --source {path}"),
+    "r.onnx": (b"\x00\x00\x00\x18ftypisom", "it is a video", "fer-deploy live --source {path}"),
+    "s.plan": (b"\x08\x0a\x12\x07pytorch", "it is an ONNX model", "rename it to s.onnx"),
+    "v.onnx.old": (b"\x08\x0a\x12\x07pytorch", "it is an ONNX model", "rename it to v.onnx"),
+    "t.pb": (b"\x08\x08\x3a\x07pytorch", "it is an ONNX model", "rename it to t.onnx"),
+    "u.pb": (b"\x08\x01\x12\x07", "it is a TensorFlow graph", "{path} itself cannot be converted"),
     "m n.safetensors": (SAFETENSORS, "it is a checkpoint", "--checkpoint '{path}' --out artifacts/'m n'"),
 }  # fmt: skip
 
@@ -61,7 +70,7 @@ def test_what_it_is_and_what_helps(tmp_path, name, call):
     assert fix.format(path=path) in text.partition(" Fix: ")[2]
 
 
-@pytest.mark.parametrize("content", [b"\x08\x0a" + b"\x12" * 40, b"\x00" * 64, b"\xff\xd8\xff"])
+@pytest.mark.parametrize("content", [b"\x08\x0a" + b"\x12" * 40, b"\x00" * 64, b"\xff\xd7\xff"])
 def test_nothing_is_guessed(tmp_path, content):
     (tmp_path / "a.onnx").write_bytes(content)
     assert foreign_file(tmp_path / "a.onnx") is None
@@ -83,8 +92,13 @@ class TestMissing:
 
     def test_the_nearest_name(self, tmp_path):
         for name in ("net-fp16.onnx", "net-int8-cpu.onnx", "report.md"):
-            (tmp_path / name).touch()
+            (tmp_path / name).write_bytes(b"x")
         assert self.fix(tmp_path / "net-int8.onnx") == f"did you mean {tmp_path / 'net-int8-cpu.onnx'}?"
+
+    @pytest.mark.parametrize(("name", "content"), [("trunc.onnx", b"x"), ("misssing.onnx", b"")])
+    def test_a_file_that_is_not_alike_or_empty_is_not_suggested(self, tmp_path, name, content):
+        (tmp_path / name).write_bytes(content)
+        assert self.fix(tmp_path / "missing.onnx").startswith("fer-deploy export --checkpoint CHECKPOINT")
 
     def test_a_plan(self, tmp_path):
         path = tmp_path / "net.plan"

@@ -10,6 +10,7 @@ import pytest
 import fer_deploy.engines as engines_package
 from fer_deploy.engines import onnxruntime_device, open_engine
 from fer_deploy.errors import ArtifactError, EngineError, MissingDependencyError
+from fer_deploy.export.onnx_source import read_onnx
 from fer_deploy.spec import SPEC_KEY
 
 LEAF = "fer_deploy.engines.onnxruntime"
@@ -33,7 +34,7 @@ def with_metadata(tiny_onnx, tmp_path):
 class TestFiles:
     @pytest.mark.parametrize("name", ["net", "net.model", "net.onnx.old"])
     def test_unknown_suffix(self, tmp_path, name):
-        (tmp_path / name).write_bytes(b"\x08\x0a\x12")
+        (tmp_path / name).write_bytes(b"\x00\x0a\x12")
         known = r"known: \.onnx, \.plan, \.engine\. Fix: "
         with pytest.raises(ArtifactError, match=rf"cannot open .*: no engine for the suffix .*; {known}"):
             open_engine(tmp_path / name)
@@ -58,8 +59,11 @@ class TestFiles:
         content = tiny_onnx.read_bytes()
         path = tmp_path / "net.onnx"
         path.write_bytes(content[: max(1, int(len(content) * share))])
-        with pytest.raises(ArtifactError, match=r"cannot load .*net\.onnx: truncated, or not an ONNX model"):
+        with pytest.raises(ArtifactError, match=r"cannot load .*net\.onnx: truncated, or not an ONNX m") as caught:
             open_engine(path)
+        assert str(caught.value).endswith("Fix: copy the file again, or export it again with fer-deploy export")
+        with pytest.raises(ArtifactError, match=r"truncated, or not an ONNX model\. Fix: copy the file again"):
+            read_onnx(path)
 
     @pytest.mark.parametrize("content", [b"\xffhello world", b"\x00" * 64, b"PK\x03" * 20])
     def test_foreign(self, tmp_path, content):

@@ -153,7 +153,9 @@ class TestOnnx:
     def test_truncated(self, tmp_path):
         path = tmp_path / "m.onnx"
         path.write_bytes(bundled_model().read_bytes()[:100_000])
-        with pytest.raises(ArtifactError, match="truncated, or no ONNX model"):
+        with pytest.raises(
+            ArtifactError, match=r"truncated, or not an ONNX model\. Fix: copy the file again, or export it again"
+        ):
             inspect_onnx(path)
 
 

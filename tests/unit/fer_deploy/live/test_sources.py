@@ -129,6 +129,19 @@ class TestPictures:
             open_source(str(tmp_path))
 
 
+@pytest.mark.parametrize("number", ["x", "", "-1", "12345", "1x"])
+def test_a_stream_that_is_no_number(tmp_path, number):
+    film = tmp_path / "film.mkv"
+    film.write_bytes(b"x")
+    with pytest.raises(StreamError) as caught:
+        open_source(f"{film}#{number}")
+    text = str(caught.value)
+    assert (
+        f"#N behind the name chooses a video stream and must be a number of at most 4 digits, found {number!r}" in text
+    )
+    assert text.endswith(f"Fix: {film}, or {film}#0")
+
+
 @pytest.mark.parametrize("text", ["nothing.mp4", "camera", "-1", "a" * 300])
 def test_no_such_source(text):
     with pytest.raises(StreamError, match=r"no source .*Fix: check the path; or name a camera .*or synthetic"):

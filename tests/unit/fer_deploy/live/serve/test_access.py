@@ -145,6 +145,18 @@ def test_another_sites_page_cannot_watch(open_url, origin):
     assert (answer.status, answer.text) == (403, "403: this page may be watched from its own address only.\n")
 
 
+@pytest.mark.parametrize("path", ["/", "/metrics", "/healthz"])
+@pytest.mark.parametrize("origin", ["http://[::", "http://", "http://a:b:c", "://", ""])
+def test_a_malformed_origin_is_refused_everywhere(open_url, path, origin):
+    answer = get(open_url, path, Origin=origin)
+    assert (answer.status, answer.text) == (403, "403: this page may be watched from its own address only.\n")
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://[::1]:8080"])
+def test_a_sound_origin_is_judged_where_pictures_are_watched(open_url, origin):
+    assert get(open_url, "/", Origin=origin).status == 200
+
+
 def test_the_own_page_and_programs_can_watch(open_url):
     async def watch(**headers: str) -> dict:
         async with aiohttp.ClientSession() as session, session.ws_connect(f"{open_url}live", headers=headers) as socket:

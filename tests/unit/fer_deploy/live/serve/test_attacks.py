@@ -56,7 +56,7 @@ ATTACKS = {
     "nothing": (b"", SILENT),
     "pipelining": (1000 * head("GET /metrics"), UNAUTHORIZED),
     "handshake without the token": (head("GET /live", *HANDSHAKE) + 100 * FRAME, UNAUTHORIZED),
-    "malformed Origin": (head("GET /live", "Origin: http://[::", *HANDSHAKE), UNAUTHORIZED),
+    "malformed Origin": (head("GET /live", "Origin: http://[::", *HANDSHAKE), b"403"),
     "malformed Host": (b"GET / HTTP/1.1\r\nHost: http://[::\r\n\r\n", b"400"),
 }
 
