@@ -28,9 +28,7 @@ class Ability:
     fix: str = ""
 
 
-@click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object, for bug reports.")
-def command(as_json: bool) -> None:
+def doctor(as_json: bool) -> None:
     """Show what is on this machine and which engines run on it."""
     environment = survey()
     abilities = judge_abilities(environment)
