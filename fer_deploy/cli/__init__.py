@@ -63,9 +63,7 @@ class _Program(Group):
             raise click.UsageError(shown, err.ctx) from None
 
 
-@click.group(
-    cls=_Program, package="fer_deploy.cli.flags", headings=_HEADINGS, short_helps=COMMANDS, examples=_EXAMPLES
-)
+@click.group(cls=_Program, package="fer_deploy.cli.flags", headings=_HEADINGS, short_helps=COMMANDS, examples=_EXAMPLES)
 @click.version_option(__version__, message="%(prog)s %(version)s")
 def main() -> None:
     """Recognize emotions in faces: on cameras, in pictures and in recordings. Export the models that do it."""

@@ -34,9 +34,14 @@ class Option(click.Option):
     """An option with a heading in the help, a default in words and a former name that still works."""
 
     def __init__(
-        self, *args: Any, section: str = "Options", default_text: str = "", required_text: str = "",
-        formerly: Sequence[str] = (), **attributes: Any,
-    ) -> None:  # fmt: skip
+        self,
+        *args: Any,
+        section: str = "Options",
+        default_text: str = "",
+        required_text: str = "",
+        formerly: Sequence[str] = (),
+        **attributes: Any,
+    ) -> None:
         """Take what `click.Option` takes.
 
         Args:
@@ -94,9 +99,14 @@ class Group(click.Group):
     """A group whose commands are imported when they are called, listed under headings."""
 
     def __init__(
-        self, *args: Any, package: str = "", headings: Mapping[str, Sequence[str]] | None = None,
-        short_helps: Mapping[str, str] | None = None, examples: Sequence[tuple[str, str]] = (), **attributes: Any,
-    ) -> None:  # fmt: skip
+        self,
+        *args: Any,
+        package: str = "",
+        headings: Mapping[str, Sequence[str]] | None = None,
+        short_helps: Mapping[str, str] | None = None,
+        examples: Sequence[tuple[str, str]] = (),
+        **attributes: Any,
+    ) -> None:
         """Take what `click.Group` takes.
 
         Args:
@@ -125,7 +135,7 @@ class Group(click.Group):
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:  # fmt: skip
+    ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; a wrong name is answered with similar ones."""
         try:
             return super().resolve_command(ctx, args)

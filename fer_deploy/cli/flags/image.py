@@ -17,13 +17,29 @@ from fer_deploy.cli.interface import FILE, FOLDER, Command, option
         ("a row for each face, with all probabilities", "fer-deploy image photos/*.jpg --csv faces.csv"),
     ],
 )
-@click.argument("files", nargs=-1, required=True, type=shared.VIDEO_PATH, metavar="FILE...",
-                help="Pictures. A folder stands for every picture in it, in the order of their names.")  # fmt: skip
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=shared.VIDEO_PATH,
+    metavar="FILE...",
+    help="Pictures. A folder stands for every picture in it, in the order of their names.",
+)
 @shared.json_flag("each picture")
-@option("--csv", type=FILE, metavar="FILE", section="Output",
-        help="Write one row for each face, and one for each picture to NAME.frames.csv.")  # fmt: skip
-@option("--annotate", type=FOLDER, metavar="DIR", section="Output",
-        help="Write each picture with its faces drawn into this folder, as PNG.")  # fmt: skip
+@option(
+    "--csv",
+    type=FILE,
+    metavar="FILE",
+    section="Output",
+    help="Write one row for each face, and one for each picture to NAME.frames.csv.",
+)
+@option(
+    "--annotate",
+    type=FOLDER,
+    metavar="DIR",
+    section="Output",
+    help="Write each picture with its faces drawn into this folder, as PNG.",
+)
 @shared.engine_options
 @shared.photo_options
 def command(**flags: Any) -> None:
