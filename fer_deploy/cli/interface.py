@@ -86,6 +86,15 @@ class Command(click.Command):
         super().__init__(*args, **_with_help_names(attributes))
         self.examples = tuple(examples)
 
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; a wrong option is answered with similar ones, but not with former names."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as err:
+            former = {name for param in self.params for name in getattr(param, "formerly", ())}
+            shown = [name for name in err.possibilities or () if name not in former]
+            raise click.NoSuchOption(err.option_name, possibilities=shown, ctx=err.ctx) from None
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under their headings, in the order in which each heading comes first."""
         _write_options(self, ctx, formatter)

@@ -4,8 +4,7 @@ Nothing here imports a heavy package: help and shell completion answer at once. 
 `fer_deploy.cli.interface` are the same file.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeVar
@@ -15,7 +14,7 @@ from click.shell_completion import CompletionItem
 
 HELP_NAMES: Final = ["-h", "--help"]
 _WIDTH: Final = 100
-"""Columns of help in a terminal that has as many."""
+"""Columns of the help in a terminal that has as many."""
 Decorated = TypeVar("Decorated", bound=Callable[..., Any])
 
 
@@ -86,6 +85,15 @@ class Command(click.Command):
         """Take what `click.Command` takes, and examples: (what it does, the command line)."""
         super().__init__(*args, **_with_help_names(attributes))
         self.examples = tuple(examples)
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Parse; a wrong option is answered with similar ones, but not with former names."""
+        try:
+            return super().parse_args(ctx, args)
+        except click.NoSuchOption as err:
+            former = {name for param in self.params for name in getattr(param, "formerly", ())}
+            shown = [name for name in err.possibilities or () if name not in former]
+            raise click.NoSuchOption(err.option_name, possibilities=shown, ctx=err.ctx) from None
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the options under their headings, in the order in which each heading comes first."""
@@ -174,12 +182,6 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Decorated], Decorate
     return decorate
 
 
-@contextmanager
-def _indented(formatter: click.HelpFormatter, heading: str) -> Iterator[str]:
-    with formatter.section(heading):
-        yield " " * formatter.current_indent
-
-
 def _with_help_names(attributes: dict[str, Any]) -> dict[str, Any]:
     settings = {"help_option_names": HELP_NAMES, "max_content_width": _WIDTH}
     return attributes | {"context_settings": settings | (attributes.get("context_settings") or {})}
@@ -201,7 +203,8 @@ def _write_options(command: click.Command, ctx: click.Context, formatter: click.
 def _write_examples(examples: Sequence[tuple[str, str]], formatter: click.HelpFormatter) -> None:
     if not examples:
         return
-    with _indented(formatter, "Examples") as indent:
+    with formatter.section("Examples"):
+        indent = " " * formatter.current_indent
         for number, (purpose, line) in enumerate(examples):
             formatter.write("\n" if number else "")
             formatter.write(f"{indent}# {purpose}\n")

@@ -56,7 +56,7 @@ class IntervalType(click.ParamType[Any]):
 
 
 def config(example: str) -> Any:
-    """Return --config; the help names an example of such a file."""
+    """Return --config; the help names an example of such a file, or a page."""
     return option(
         "--config", "config_path", type=FILE, metavar="FILE", help=f"Settings in YAML; see {example}. Flags win."
     )

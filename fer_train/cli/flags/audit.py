@@ -92,9 +92,10 @@ _FILTERS = [
 @option(
     "--label-filter",
     type=click.Choice(_FILTERS),
+    metavar="RULE",
     default_text="low_normalized_margin",
     section=_RULES,
-    help="cleanlab's rule for a label error.",
+    help=f"cleanlab's rule for a label error: {', '.join(_FILTERS)}.",
 )
 @option(
     "--min-accuracy",

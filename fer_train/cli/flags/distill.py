@@ -16,8 +16,8 @@ _TEACHERS = "Teachers"
     examples=[
         (
             "a small model learns from the released one",
-            "fer-train distill --config configs/train/nano-ferplus.yaml --data fer2013.csv --ferplus fer2013new.csv \\\n"
-            "    --teacher weights/senet-ferplus.safetensors",
+            "fer-train distill --config configs/train/nano-ferplus.yaml --data fer2013.csv \\\n"
+            "    --ferplus fer2013new.csv --teacher weights/senet-ferplus.safetensors",
         ),
         (
             "from the teacher alone, without labels",
