@@ -72,7 +72,11 @@ def test_commands_are_grouped_by_what_people_do():
         ("fer-deploy", ["analyse"], "Error: No such command 'analyse'. Did you mean 'analyze'?"),
         ("fer-deploy", ["fly"], "Error: No such command 'fly'."),
         ("fer-train", ["evalute"], "Error: No such command 'evalute'. Did you mean 'evaluate'?"),
-        ("fer-deploy", ["live", "--recrod", "a.mp4"], "Error: No such option '--recrod'. Did you mean '--record'?"),
+        (
+            "fer-deploy",
+            ["live", "--recrod", "a.mp4"],
+            "Error: No such option '--recrod'. (Did you mean one of: '--record', '--roi'?)",
+        ),
         ("fer-train", ["train", "--confg", "a"], "Error: No such option '--confg'. Did you mean '--config'?"),
     ],
 )
