@@ -10,7 +10,7 @@ from rich.console import Console
 from fer_train.cli import options
 from fer_train.config import load_config
 from fer_train.distributed import is_first_process
-from fer_train.repeat import cross_validate, spread_table
+from fer_train.training.repeat import cross_validate, spread_table
 
 
 @click.command("crossval")

@@ -17,10 +17,10 @@ from fer_train.cli.display import progress_bar, remind_of_test_split
 from fer_train.data import read_faces
 from fer_train.data.faces import has_classes_of, labels_in_words, own_label_set
 from fer_train.errors import ConfigError
-from fer_train.evaluate import Evaluation, evaluate_split
+from fer_train.evaluation.evaluate import Evaluation, evaluate_split
+from fer_train.evaluation.plots import metrics_table, plot_confusion, summary_table, write_plots
+from fer_train.evaluation.views import VIEWS
 from fer_train.portable_paths import shown_path
-from fer_train.report import metrics_table, plot_confusion, summary_table, write_plots
-from fer_train.tta import VIEWS
 
 
 @click.command("evaluate")
