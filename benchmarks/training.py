@@ -111,8 +111,8 @@ def seconds_per_epoch(
 ) -> dict[str, float]:
     """Return the median seconds of an epoch of each call and last, as `WHOLE`, of `fit`, after one to warm up.
 
-    They take turns, as in `harness.measuring.seconds_per_call`. A run stops for nobody between two epochs: the calls have their
-    turn while `fit` tells of the epoch that it finished and wrote.
+    They take turns, as in `harness.measuring.seconds_per_call`. `fit` does not pause between two epochs, so the calls
+    have their turn in its callback at the end of an epoch.
 
     Args:
         calls: an epoch of steps each.

@@ -16,6 +16,7 @@ from fer_train.cli import options
 from fer_train.cli.display import progress_bar, remind_of_test_split
 from fer_train.data import read_faces
 from fer_train.data.faces import has_classes_of, labels_in_words, own_label_set
+from fer_train.durable import write_atomically
 from fer_train.errors import ConfigError
 from fer_train.evaluation.evaluate import Evaluation, evaluate_split
 from fer_train.evaluation.plots import metrics_table, plot_confusion, summary_table, write_plots
@@ -117,7 +118,7 @@ def write_predictions(measured: Evaluation, path: Path) -> None:
                 names=np.array(measured.names), split=np.array(measured.split),
             )  # fmt: skip
 
-    checkpoint.write_atomically(path, write)
+    write_atomically(path, write)
 
 
 def _json(measured: list[Evaluation], checkpoint_path: Path) -> dict[str, object]:

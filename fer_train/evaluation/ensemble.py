@@ -18,10 +18,11 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from fer_train.checkpoint import load_release, write_content
+from fer_train.checkpoint import load_release
 from fer_train.data.faces import LABELS_IN_WORDS, Faces, own_label_set, resize_face
 from fer_train.data.readers.cache import file_sha256
 from fer_train.data.splits import pixel_hashes
+from fer_train.durable import write_content
 from fer_train.errors import CheckpointError, ConfigError, DataError
 from fer_train.evaluation.evaluate import predict_logits
 from fer_train.evaluation.views import require_finite

@@ -12,12 +12,13 @@ import torch
 import yaml
 from torch import Tensor
 
-from fer_train.checkpoint import save_release, save_state, write_content
+from fer_train.checkpoint import save_release, save_state
 from fer_train.config import TrainConfig
 from fer_train.data.faces import LABEL_SETS, Faces
 from fer_train.data.loader import Batch, EpochBatches, epoch_seed
 from fer_train.data.splits import take_split
 from fer_train.distributed import ALONE, World
+from fer_train.durable import write_content
 from fer_train.errors import CheckpointError, ConfigError, DivergenceError, OutOfMemoryError, is_out_of_memory
 from fer_train.evaluation.evaluate import evaluate
 from fer_train.hardware import describe_hardware

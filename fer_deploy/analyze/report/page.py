@@ -56,8 +56,13 @@ def index_html(outcomes: Sequence[Outcome]) -> str:
 
 
 def _page(template: str, **content: Any) -> str:
-    pages = Environment(loader=PackageLoader("fer_deploy.analyze.report", "pages"), autoescape=True, undefined=StrictUndefined,
-                        trim_blocks=True, lstrip_blocks=True)  # fmt: skip
+    pages = Environment(
+        loader=PackageLoader("fer_deploy.analyze.report", "pages"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
     pages.filters["clock"] = clock_text
     pages.filters["lasting"] = lasting_text
     pages.filters["percent"] = lambda share: "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")

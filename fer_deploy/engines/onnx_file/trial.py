@@ -17,8 +17,8 @@ from fer_deploy.errors import EngineError
 LIMIT_S = 60.0
 """For all of a trial: start, loading and all batches. A ViT takes about two seconds."""
 _PROGRAM = (
-    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from fer_deploy.engines.onnx_file.trial_process import main; "
-    "main(json.loads(sys.argv[2]))"
+    "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
+    "from fer_deploy.engines.onnx_file.trial_process import main; main(json.loads(sys.argv[2]))"
 )
 
 

@@ -6,8 +6,8 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from fer_deploy.engines.tensorrt import runtime_cache
 from fer_deploy.engines.tensorrt.admission import AdmittedPlan, import_flavor
-from fer_deploy.engines.tensorrt.engine import runtime_cache as _runtime_cache
 from fer_deploy.errors import ArtifactError, EngineError
 from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import BatchProfile
@@ -87,9 +87,9 @@ def _contexts(
 ) -> tuple[Callable[[], Any], Callable[[], str]]:  # fmt: skip
     if plan.flavor is Flavor.TENSORRT:
         return engine.create_execution_context, lambda: ""
-    path = _runtime_cache.cache_file(plan.content, trt.__version__, plan.gpu.name)
-    config, cache = _runtime_cache.rtx_config(trt, engine, path, is_captured=is_captured)
-    return lambda: engine.create_execution_context(config), lambda: _runtime_cache.store(cache, path)
+    path = runtime_cache.cache_file(plan.content, trt.__version__, plan.gpu.name)
+    config, cache = runtime_cache.rtx_config(trt, engine, path, is_captured=is_captured)
+    return lambda: engine.create_execution_context(config), lambda: runtime_cache.store(cache, path)
 
 
 def _keep(*_: object) -> None:
