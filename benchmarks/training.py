@@ -30,7 +30,8 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms  # type: ignore[import-untyped]
 
 from fer_train.amp import resolve_device, resolve_precision
-from fer_train.config import TrainConfig, config_from_dict
+from fer_train.config import TrainConfig
+from fer_train.config_file import config_from_dict
 from fer_train.data.faces import Faces
 from fer_train.data.loader import EpochBatches
 from fer_train.data.splits import take_split

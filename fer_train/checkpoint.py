@@ -20,7 +20,7 @@ from fer_train.durable import write_atomically, write_content
 from fer_train.errors import CheckpointError, ConfigError
 from fer_train.label_names import in_known_order
 from fer_train.models import build_model
-from fer_train.portable_paths import without_folders
+from fer_train.privacy.portable_paths import without_folders
 from fer_train.released_spec import parse_spec
 from fer_train.released_tensors import TensorFile, check_outline, find_bad_value
 

@@ -21,7 +21,7 @@ from fer_train.errors import ConfigError
 from fer_train.evaluation.evaluate import Evaluation, evaluate_split
 from fer_train.evaluation.plots import metrics_table, plot_confusion, summary_table, write_plots
 from fer_train.evaluation.views import VIEWS
-from fer_train.portable_paths import shown_path
+from fer_train.privacy.portable_paths import shown_path
 
 
 @click.command("evaluate")

@@ -12,7 +12,7 @@ from fer_train import checkpoint
 from fer_train.amp import resolve_device
 from fer_train.cli import options
 from fer_train.cli.display import progress_bar, remind_of_test_split
-from fer_train.config import config_from_dict
+from fer_train.config_file import config_from_dict
 from fer_train.data import Faces, read_faces, take_split
 from fer_train.data.splits import find_leaked
 from fer_train.errors import CheckpointError, ConfigError

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from fer_train.config import config_from_dict
+from fer_train.config_file import config_from_dict
 from fer_train.data.faces import Faces, own_label_set
 from fer_train.data.label_columns import load_aligned
 from fer_train.errors import CheckpointError, ConfigError

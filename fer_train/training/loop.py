@@ -22,7 +22,7 @@ from fer_train.durable import write_content
 from fer_train.errors import CheckpointError, ConfigError, DivergenceError, OutOfMemoryError, is_out_of_memory
 from fer_train.evaluation.evaluate import evaluate
 from fer_train.hardware import describe_hardware
-from fer_train.portable_paths import shown_path
+from fer_train.privacy.portable_paths import shown_path
 from fer_train.spec import Kept, describe_model
 from fer_train.training.compiling import compile_errors
 from fer_train.training.folder_lock import only_run_in

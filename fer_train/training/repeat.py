@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from rich.table import Table
 from sklearn.model_selection import StratifiedGroupKFold
 
-from fer_train.config import TrainConfig, config_from_dict
+from fer_train.config import TrainConfig
+from fer_train.config_file import config_from_dict
 from fer_train.data.consensus import has_majority
 from fer_train.data.faces import Faces
 from fer_train.data.splits import pixel_hashes, take_split

@@ -10,7 +10,8 @@ from torch import nn
 
 from fer_train.amp import MixedPrecision, resolve_device, resolve_precision
 from fer_train.checkpoint import load_release, load_state
-from fer_train.config import TrainConfig, config_from_dict
+from fer_train.config import TrainConfig
+from fer_train.config_file import config_from_dict
 from fer_train.data.faces import labels_for
 from fer_train.data.label_columns import load_aligned, require_shared
 from fer_train.distributed import ALONE, World, local_device

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import yaml
 
-from fer_train.config import TrainConfig, config_from_dict
+from fer_train.config import TrainConfig
+from fer_train.config_file import config_from_dict
 from fer_train.data.faces import EMOTIONS
 from fer_train.errors import ConfigError
 from fer_train.evaluation.metrics import measure

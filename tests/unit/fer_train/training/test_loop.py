@@ -13,7 +13,7 @@ from unit.fer_train.synthetic_faces import NO_AUGMENT, make_faces, tiny_config
 import fer_train.checkpoint
 import fer_train.training.loop
 from fer_train.checkpoint import load_release, load_state, read_spec_json
-from fer_train.config import config_from_dict
+from fer_train.config_file import config_from_dict
 from fer_train.data.loader import EpochBatches
 from fer_train.errors import CheckpointError, ConfigError, DivergenceError, OutOfMemoryError, SplitAbsentError
 from fer_train.evaluation.evaluate import evaluate

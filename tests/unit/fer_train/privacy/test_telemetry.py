@@ -2,7 +2,7 @@ import os
 import subprocess
 import sys
 
-from fer_train import telemetry
+from fer_train.privacy import telemetry
 
 PROGRAM = """
 import os, sys

@@ -5,7 +5,7 @@ import torch
 from unit.fer_train.synthetic_faces import make_faces, tiny_config
 
 from fer_train.checkpoint import read_spec_json, save_release
-from fer_train.portable_paths import file_name, shown_path, without_folders
+from fer_train.privacy.portable_paths import file_name, shown_path, without_folders
 from fer_train.spec import describe_model
 
 
