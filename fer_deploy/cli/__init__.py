@@ -7,9 +7,9 @@ import click
 
 from fer_deploy import __version__, signals
 from fer_deploy.cli.interface import Group
-from fer_deploy.cli.standard_output import failures_as_sink_errors
+from fer_deploy.cli.terminal.standard_output import failures_as_sink_errors
 from fer_deploy.errors import FerDeployError, SinkError
-from fer_deploy.redaction import without_passwords
+from fer_deploy.privacy.redaction import without_passwords
 
 COMMANDS: Final = {
     "live": "camera, stream, file or folder -> emotions, as they happen",

@@ -14,9 +14,9 @@ from rich.live import Live
 from rich.text import Text
 
 from fer_deploy import signals
-from fer_deploy.cli.live_report import print_report, progress_line, report_dict
-from fer_deploy.cli.logs import log_to_stderr
 from fer_deploy.cli.options import ANALYSIS_GROUPS, engine_line, nested
+from fer_deploy.cli.terminal.live_report import print_report, progress_line, report_dict
+from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import DetectorFactory, build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine
 from fer_deploy.errors import ConfigError, SinkError

@@ -13,7 +13,7 @@ from fer_train.audit.output import claim_folder, write_report
 from fer_train.audit.predictions import read_predictions
 from fer_train.audit.report import EXCLUDE, describe_predictions, findings_table
 from fer_train.data import read_faces
-from fer_train.portable_paths import shown_path
+from fer_train.privacy.portable_paths import shown_path
 
 _DEFAULTS = AuditConfig()
 

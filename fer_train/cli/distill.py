@@ -5,7 +5,7 @@ from typing import Any
 
 from fer_train.cli import training_inputs
 from fer_train.cli.train import train_and_tell
-from fer_train.config import load_config
+from fer_train.config_file import load_config
 
 
 def distill(config_path: Path, out: Path | None, resume: bool, tensorboard: bool, teachers: tuple[str, ...],

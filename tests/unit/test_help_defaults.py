@@ -9,8 +9,8 @@ from unit.programs import options_of
 
 from fer_deploy.detectors.config import MIN_SCORE
 from fer_deploy.detectors.search import FRAME_SHARE, USEFUL_FACE
-from fer_deploy.export.build_config import BuildConfig
-from fer_deploy.export.triton_model import ONNX_MAX_BATCH, ONNX_PREFERRED, TritonSettings
+from fer_deploy.export.plan.config import BuildConfig
+from fer_deploy.export.triton.model import ONNX_MAX_BATCH, ONNX_PREFERRED, TritonSettings
 from fer_deploy.export.variants import Variant
 from fer_deploy.live.config import LiveConfig
 from fer_train.audit.config import AuditConfig
@@ -39,8 +39,8 @@ def settings_of() -> dict[tuple[str, str], tuple[type, dict[str, str]]]:
             "analyze": "fer_deploy.analyze.config",
             "image": "fer_deploy.recognizer",
             "export": "fer_deploy.export.config",
-            "build": "fer_deploy.export.build_config",
-            "triton": "fer_deploy.export.triton_model",
+            "build": "fer_deploy.export.plan.config",
+            "triton": "fer_deploy.export.triton.model",
             "audit": "fer_train.audit.config",
             "train": "fer_train.config",
         }.items()

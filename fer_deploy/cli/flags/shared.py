@@ -8,7 +8,7 @@ from click.shell_completion import CompletionItem
 
 from fer_deploy.cli.interface import FILE, option, options
 from fer_deploy.errors import ConfigError
-from fer_deploy.redaction import without_password
+from fer_deploy.privacy.redaction import without_password
 
 DEVICES: Final = ["auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx"]
 CODECS: Final = ["auto", "vp9", "x264", "av1", "mpeg4"]
