@@ -64,6 +64,6 @@ class _Program(Group):
 
 
 @click.group(cls=_Program, package="fer_deploy.cli.flags", headings=_HEADINGS, short_helps=COMMANDS, examples=_EXAMPLES)
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.version_option(__version__)
 def main() -> None:
     """Recognize emotions in faces: on cameras, in pictures and in recordings. Export the models that do it."""

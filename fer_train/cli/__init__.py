@@ -69,7 +69,7 @@ class _Program(Group):
 
 
 @click.group(cls=_Program, package="fer_train.cli.flags", headings=_HEADINGS, short_helps=COMMANDS, examples=_EXAMPLES)
-@click.version_option(__version__, message="%(prog)s %(version)s")
+@click.version_option(__version__)
 def main() -> None:
     """Train face-emotion models on FER2013, measure them and publish them."""
     console = Console(stderr=True)

@@ -7,8 +7,8 @@ from typing import Any
 from fer_deploy import signals
 from fer_deploy.errors import MissingDependencyError
 
-REGULAR_END = "live"
-"""The command that a signal ends regularly: exit code 0."""
+REGULAR_ENDS = ("live",)
+"""The commands that a signal ends regularly: exit code 0."""
 
 
 def body(command: str, module: str | None = None) -> Callable[..., None]:
@@ -28,5 +28,5 @@ def body(command: str, module: str | None = None) -> Callable[..., None]:
             f"cannot load the command {command}: {err}. Fix: pip install 'fer-toolchain[cpu]'; where a .so is "
             "missing: apt-get install libgl1 libglib2.0-0 libxcb1"
         ) from err
-    signals.working(is_regular=command == REGULAR_END)
+    signals.working(is_regular=command in REGULAR_ENDS)
     return run
