@@ -90,7 +90,7 @@ def face(installed) -> Path:
     """A picture of two drawn faces in the empty folder."""
     frame = next(SyntheticSource().frames())
     path = installed.work / "faces.png"
-    is_encoded, png = cv2.imencode(".png", frame.pixels)
+    is_encoded, png = cv2.imencode(".png", frame.frame_bgr)
     assert is_encoded
     path.write_bytes(png.tobytes())
     return path
@@ -164,8 +164,8 @@ for result in recognizer.stream("synthetic"):
 recognizer.close()
 box = lambda face: [face.box.x1, face.box.y1, face.box.x2, face.box.y2]
 print(json.dumps({
-    "faces": len(faces), "label": first.label, "best": max(first.probs, key=first.probs.get),
-    "confidence": first.confidence == max(first.probs.values()), "sum": round(sum(first.probs.values()), 4),
+    "faces": len(faces), "label": first.label, "best": first.probs.labels[first.probs.argmax()],
+    "confidence": bool(first.confidence == first.probs.max()), "sum": round(float(first.probs.sum()), 4),
     "shape": list(probs.shape), "labels": list(probs.labels), "sums": [round(float(row.sum()), 4) for row in probs],
     "boxes": [box(face) for face in mine], "frames": frames, "torch": "torch" in sys.modules,
 }))
