@@ -70,9 +70,9 @@ class Option(click.Option):
         super().add_to_parser(parser, ctx)
         if not self.formerly:
             return
-        shown, hidden = (self.opts, self.secondary_opts), (self.formerly, [])
+        shown = self.opts, self.secondary_opts
         try:
-            self.opts, self.secondary_opts = hidden
+            self.opts, self.secondary_opts = self.formerly, []
             super().add_to_parser(parser, ctx)
         finally:
             self.opts, self.secondary_opts = shown

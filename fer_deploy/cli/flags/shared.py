@@ -1,12 +1,13 @@
 """Flags that several commands share. Defaults in words repeat those of the settings, and a test compares them."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Final
 
 import click
 from click.shell_completion import CompletionItem
 
-from fer_deploy.cli.interface import FILE, option, options
+from fer_deploy.cli.interface import FILE, Decorated, option, options
 from fer_deploy.errors import ConfigError
 from fer_deploy.privacy.redaction import without_password
 
@@ -55,14 +56,14 @@ class IntervalType(click.ParamType[Any]):
             self.fail(f"{value!r} is neither a number of frames nor auto", param, ctx)
 
 
-def config(example: str) -> Any:
+def config(example: str) -> Callable[[Decorated], Decorated]:
     """Return --config; the help names an example of such a file, or a page."""
     return option(
         "--config", "config_path", type=FILE, metavar="FILE", help=f"Settings in YAML; see {example}. Flags win."
     )
 
 
-def json_flag(what: str) -> Any:
+def json_flag(what: str) -> Callable[[Decorated], Decorated]:
     """Return --json; `what` is printed."""
     return option("--json", "as_json", is_flag=True, help=f"Print {what} as one JSON object.", section="Output")
 
@@ -195,7 +196,7 @@ analysis_options = options(
 """What a sequence of frames has a use for."""
 
 
-def video_codec(of: str, *, formerly: tuple[str, ...] = ()) -> Any:
+def video_codec(of: str, *, formerly: tuple[str, ...] = ()) -> Callable[[Decorated], Decorated]:
     """Return --video-codec."""
     return option(
         "--video-codec",

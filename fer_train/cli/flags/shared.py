@@ -1,10 +1,11 @@
 """Flags that several commands share. Defaults in words repeat those of the settings, and a test compares them."""
 
+from collections.abc import Callable
 from typing import Any, Final
 
 import click
 
-from fer_train.cli.interface import FILE, FOLDER, option, options
+from fer_train.cli.interface import FILE, FOLDER, Decorated, option, options
 
 _DATA, _OUTPUT, _SETTINGS = "Data", "Output", "Settings"
 
@@ -43,26 +44,26 @@ exclude = option(
 )
 
 
-def device(default_text: str = "auto") -> Any:
+def device(default_text: str = "auto") -> Callable[[Decorated], Decorated]:
     """Return --device."""
     return option(
         "--device", metavar="DEVICE", default_text=default_text, help="Where to compute: auto, cpu, cuda or cuda:N."
     )
 
 
-def split(what: str, **attributes: Any) -> Any:
+def split(what: str, **attributes: Any) -> Callable[[Decorated], Decorated]:
     """Return --split, PublicTest by default."""
     return option(
         "--split", metavar="NAME", default="PublicTest", show_default=True, section=_DATA, help=what, **attributes
     )
 
 
-def json_flag(what: str) -> Any:
+def json_flag(what: str) -> Callable[[Decorated], Decorated]:
     """Return --json; `what` is printed."""
     return option("--json", "as_json", is_flag=True, section=_OUTPUT, help=f"Print one JSON object: {what}.")
 
 
-def training(*, suffix: str = "") -> Any:
+def training(*, suffix: str = "") -> Callable[[Decorated], Decorated]:
     """Return the flags of every command that trains; `suffix` ends the name of its folder."""
     return options(
         option(
