@@ -78,6 +78,7 @@ def installed(tmp_path_factory, wheel) -> Installed:
     pip(
         environment.python,
         "install",
+        "--no-compile",
         "--constraint",
         REPO / "constraints.txt",
         f"fer-toolchain[cpu] @ {wheel.as_uri()}",
