@@ -34,6 +34,14 @@ _OUTPUT = "Output"
     help="final.safetensors or best.safetensors of a run.",
 )
 @option("--recalibrate", is_flag=True, help="Measure batch-norm statistics again, on training faces as they are.")
+@option(
+    "--logit-adjustment",
+    type=click.FloatRange(0, 1),
+    default=0.0,
+    show_default=True,
+    metavar="SHARE",
+    help="Favor rare classes by this share of their log prior; 0.3 raises macro F1.",
+)
 @option("--ten-crop", is_flag=True, help="Also measure the mean over ten crops of each face.")
 @shared.data
 @shared.ferplus
