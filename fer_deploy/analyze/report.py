@@ -18,7 +18,7 @@ from fer_deploy.analyze.stacks import (
     tick_text,
 )
 from fer_deploy.analyze.summary import Outcome, Person, Summary
-from fer_deploy.live.palette import UNSURE_COLOR
+from fer_deploy.palette import UNSURE_COLOR
 from fer_deploy.portable_paths import without_folders_in_text
 from fer_deploy.vision.types import UNSURE
 

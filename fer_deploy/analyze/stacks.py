@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.analyze.people_seen import Timeline
-from fer_deploy.live.palette import COLORS
+from fer_deploy.palette import COLORS
 
 _STEPS_S: Final = (
     0.1,

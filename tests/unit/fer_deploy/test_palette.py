@@ -11,7 +11,7 @@ import pytest
 from fer_deploy.analyze.stacks import colors_of
 from fer_deploy.live import overlay
 from fer_deploy.live.chart import color_of
-from fer_deploy.live.palette import COLORS, UNSURE_COLOR, bgr_from_hex
+from fer_deploy.palette import COLORS, UNSURE_COLOR, bgr_from_hex
 
 ALL = (*COLORS, UNSURE_COLOR)
 LABELS = tuple(f"label {number}" for number in range(10))
