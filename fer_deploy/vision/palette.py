@@ -1,7 +1,8 @@
 """The colors of everything that is drawn: overlay, live page, timeline, reports and charts.
 
-`fer_train.evaluation.palette` holds the same colors. They were searched for, so that any two of them differ by at least 18 in
-CIELAB for people with protanopia, deuteranopia and tritanopia (Machado et al. 2009) and by 34 for all others.
+`fer_train.evaluation.palette` holds the same colors.
+They were searched for, so that any two of them differ by at least 18 in CIELAB for people with protanopia, deuteranopia
+and tritanopia (Machado et al. 2009) and by 34 for all others.
 """
 
 from typing import Final

@@ -69,7 +69,7 @@ def test_both_packages_have_the_same():
 def test_overlay_and_report_agree():
     in_report = colors_of(LABELS)
     assert [bgr_from_hex(in_report[label]) for label in LABELS] == [color_of(label, LABELS) for label in LABELS]
-    assert overlay._UNSURE == bgr_from_hex(UNSURE_COLOR)
+    assert bgr_from_hex(UNSURE_COLOR) == overlay._UNSURE
 
 
 def test_the_live_page_agrees_on_unsure():

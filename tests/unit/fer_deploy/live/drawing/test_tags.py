@@ -1,9 +1,7 @@
 """Where tags go: on no face, on no other tag, inside the picture."""
 
-from dataclasses import replace
 from itertools import combinations
 
-import cv2
 import numpy as np
 import pytest
 
@@ -56,7 +54,7 @@ def test_tags_cover_neither_faces_nor_one_another(make_result, size, columns, ro
     ("size", "columns", "rows", "texts"),
     [
         ((160, 120), 1, 1, ["#1 bright 62%"]),
-        ((160, 120), 3, 1, ["#1 bright", "#2 bright", "#3 bright"]),
+        ((160, 120), 3, 1, ["#1 bright", "bright", "#3 bright"]),
         ((320, 240), 3, 1, [f"#{number} bright 62%" for number in (1, 2, 3)]),
         ((1920, 1080), 8, 4, [f"#{number} bright 62%" for number in range(1, 33)]),
     ],
@@ -154,7 +152,7 @@ def test_charts_cover_no_face_no_tag_and_no_other_chart(make_result, monkeypatch
             taken = [Box(*box) for box in boxes] + [tag.place for tag in placed(result) if tag is not None]
             assert not any(overlap(chart, other) for chart in drawn for other in taken)
             assert not any(overlap(one, other) for one, other in combinations(drawn, 2))
-            assert all(0 <= c.x1 and 0 <= c.y1 and c.x2 <= size[0] and c.y2 <= size[1] for c in drawn)
+            assert all(c.x1 >= 0 and c.y1 >= 0 and c.x2 <= size[0] and c.y2 <= size[1] for c in drawn)
             assert drawn or size == (160, 120) or columns == 4
 
 
