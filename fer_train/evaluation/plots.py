@@ -64,11 +64,10 @@ def plot_history(history: list[dict[str, Any]], path: Path) -> None:
 def _draw_curve(axes: Axes, epochs: list[int], values: list[float], *, label: str, color: str) -> None:
     """Draw a curve, or a point and its value where there is one epoch only."""
     axes.plot(epochs, values, label=label, marker="o", markersize=9 if len(epochs) == 1 else 3, color=color)
-    if len(epochs) > 1:
-        return
-    axes.annotate(f"{values[0]:.4g}", (epochs[0], values[0]), textcoords="offset points", xytext=(12, 0), va="center")
-    axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
-    axes.margins(y=0.4)
+    if len(epochs) == 1:
+        point = epochs[0], values[0]
+        axes.annotate(f"{values[0]:.4g}", point, textcoords="offset points", xytext=(12, 0), va="center")
+        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
 
 
 def _write_best(axes: Axes, best: dict[str, Any], num_epochs: int) -> None:
@@ -236,7 +235,7 @@ def plot_degraded(rows: Sequence[dict[str, Any]], path: Path, *, title: str = ""
     figure = Figure(figsize=(12, 7), layout="constrained")
     for axes, (what, (name, unit)) in zip(figure.subplots(2, 2).flat, _DEGRADED_AXES.items(), strict=True):
         points = sorted((amount, accuracy) for (kind, amount), accuracy in known.items() if kind == what)
-        axes.axhline(clean, color="gray", linestyle="--", label=f"clean: {clean:.1%}")
+        axes.axhline(clean, color=PLAIN_COLOR, linestyle="--", label=f"clean: {clean:.1%}")
         axes.plot(*zip(*points, strict=True), marker="o", color=GOOD_COLOR, label=name)
         for amount, accuracy in points:
             axes.annotate(f"{100 * accuracy:.0f}", (amount, accuracy), textcoords="offset points", xytext=(0, 7),
