@@ -111,7 +111,7 @@ def plot_confusion(metrics: Metrics, labels: Sequence[str], path: Path, *, title
 def _draw_matrix(axes: Axes, shades: NDArray[np.float64], texts: list[list[str]], labels: Sequence[str]) -> None:
     axes.imshow(shades, cmap=SHARE_MAP, vmin=0, vmax=1)
     for row, column in np.ndindex(*shades.shape):
-        color = "white" if shades[row, column] > 0.5 else "black"
+        color = "white" if shades[row, column] > 0.65 else "black"
         axes.text(column, row, texts[row][column], ha="center", va="center", color=color)
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(labels)), labels)
@@ -147,7 +147,7 @@ def plot_reliability(probs: NDArray[np.float32], labels: NDArray[np.int64], path
         upper.bar([0], [0], color=color, label=label)  # the legend's color, whatever the first bin's opacity
     upper.plot([0, 1], [0, 1], color="black", linestyle="--", label="perfectly calibrated")
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of right predictions")
-    upper.legend(loc="upper left")
+    figure.legend(loc="outside lower center", ncols=2)
     lower.bar(centres, bins.counts, width * 0.94, color=PLAIN_COLOR)
     lower.set(xlabel="confidence (probability of the predicted class)", ylabel="faces")
     right = float((probs.argmax(axis=1) == labels).mean())
