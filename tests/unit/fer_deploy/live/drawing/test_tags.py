@@ -7,6 +7,7 @@ import pytest
 
 from fer_deploy.live.drawing.overlay import draw_result, style_of
 from fer_deploy.live.drawing.tags import SMALLEST_FONT, Tag, ascii_text, overlap, place_tags, shortened
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Emotion
 
 SIZES = [(160, 120), (320, 240), (480, 270), (1920, 1080), (3840, 2160)]
@@ -107,7 +108,9 @@ def test_letters_are_smaller_only_in_crowds(make_result):
 def test_long_labels_are_shortened(make_result, size):
     label = "contempt-or-disdain-towards-others"
     boxes = grid(size, 1, 1)
-    result = make_result(boxes=boxes, size=size, smoothed=Emotion(label, 0.87, {label: 0.87, "other": 0.13}))
+    result = make_result(
+        boxes=boxes, size=size, smoothed=Emotion(label, 0.87, Probabilities.from_dict({label: 0.87, "other": 0.13}))
+    )
     tags = placed(result)
     require_apart(tags, boxes, size)
     assert tags[0].text in ("#1 contempt-or-.. 87%", "#1 contempt-or-..")
@@ -159,7 +162,7 @@ def test_charts_cover_no_face_no_tag_and_no_other_chart(make_result, monkeypatch
 def test_a_chart_is_at_most_two_and_a_half_faces_high(make_result):
     small, large = ((100, 100, 100 + side, 100 + side) for side in (8, 60))
     probs = {f"label {number}": 0.125 for number in range(7)} | {"bright": 0.125}
-    smoothed = Emotion("bright", 0.125, probs)
+    smoothed = Emotion("bright", 0.125, Probabilities.from_dict(probs))
     for box, has_chart in ((small, False), (large, True)):
         result = make_result(boxes=(box,), size=(480, 270), smoothed=smoothed)
         below = draw_result(result, tuple(probs))[box[3] + 2 :, box[2] + 2 :]
