@@ -5,9 +5,9 @@ from contextlib import ExitStack
 
 from fer_deploy.live.config import OutputConfig
 from fer_deploy.live.output_files import video_paths
-from fer_deploy.live.screen import why_no_screen
 from fer_deploy.live.serve import ServeSink
 from fer_deploy.live.sinks import CsvSink, JsonlSink, MqttSink, ParquetSink, Sink, VideoSink, WindowSink
+from fer_deploy.live.sinks.window import why_no_screen
 from fer_deploy.live.sources import Source
 from fer_deploy.live.stats import LiveSnapshot
 
