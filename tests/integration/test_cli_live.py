@@ -82,7 +82,7 @@ class TestOutputs:
         faces = [face for line in lines for face in line["faces"]]
         assert len(faces) >= 2 * NUM - 2
         for face in faces:
-            assert list(face)[:7] == ["track", "box_xyxy", "score", "detected", "emotion", "confidence", "probs"]
+            assert list(face)[:8] == ["track", "person", "box_xyxy", "score", "detected", "emotion", "confidence", "probs"]
             assert list(face["smoothed"]) == ["emotion", "confidence", "probs", "sure"]
             x1, y1, x2, y2 = face["box_xyxy"]
             assert all(isinstance(value, int) for value in face["box_xyxy"])

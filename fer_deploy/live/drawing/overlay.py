@@ -60,7 +60,7 @@ def style_of(width: int, height: int) -> Style:
 def draw_result(result: FrameResult, labels: tuple[str, ...]) -> NDArray[np.uint8]:
     """Return a copy of the frame, (H, W, 3) uint8 BGR and read-only, with everything known about its faces.
 
-    Each face has a box (dashed where it is predicted, not detected) and a tag with track, shown label and smoothed
+    Each face has a box (dashed where it is predicted, not detected) and a tag with person, shown label and smoothed
     confidence, gray where it is unsure; beside it the smoothed probabilities, unless they would cover another face.
     A label has the same color in every frame; `labels` gives its place in the palette.
     """
@@ -98,7 +98,8 @@ def _draw_box(picture: NDArray[np.uint8], face: FaceResult, color: tuple[int, in
 
 def _draw_tag(picture: NDArray[np.uint8], face: FaceResult, color: tuple[int, int, int], style: Style) -> Box:
     """Draw above the box, or inside it where there is no room above. Return the place."""
-    text = f"#{face.face.track_id} {face.shown_label} {face.smoothed.confidence:.0%}"
+    number = "" if face.person is None else f"#{face.person} "
+    text = f"{number}{face.shown_label} {face.smoothed.confidence:.0%}"
     (width, height), baseline = cv2.getTextSize(text, _FONT, style.font, style.pen)
     tag_width, tag_height = width + 2 * style.gap, height + baseline + style.gap
     left = max(0, min(face.box.x1, picture.shape[1] - tag_width))

@@ -18,7 +18,7 @@ export class Picture {
     this.shown?.bitmap.close();
     this.shown = { bitmap, result, colors };
     this.#draw();
-    const names = result.faces.map((face) => `person ${face.id}: ${face.label}`);
+    const names = result.faces.map((face) => `${face.person === null ? "new face" : `person ${face.person}`}: ${face.label}`);
     const label = names.length ? `Live picture with ${names.join(", ")}` : "Live picture, nobody in it";
     if (this.canvas.ariaLabel !== label) this.canvas.ariaLabel = label;
   }
@@ -55,7 +55,8 @@ export class Picture {
     context.setLineDash(face.detected ? [] : [6 * unit, 5 * unit]); // dashed where it is predicted
     context.strokeRect(x1, y1, x2 - x1, y2 - y1);
     context.font = `600 ${13 * unit}px system-ui, sans-serif`;
-    const text = `#${face.id} ${face.label} ${Math.round(face.confidence * 100)} %`;
+    const number = face.person === null ? "" : `#${face.person} `;
+    const text = `${number}${face.label} ${Math.round(face.confidence * 100)} %`;
     const pad = 5 * unit, bar = 20 * unit, textWidth = context.measureText(text).width + 2 * pad;
     const left = Math.max(0, Math.min(x1 - context.lineWidth / 2, this.canvas.width - textWidth));
     const top = y1 >= bar ? y1 - bar : y1; // inside the box where there is no room above it

@@ -18,7 +18,7 @@ from fer_deploy.live.sinks.unfinished import unfinished_path
 
 LABELS = ("dark", "bright")
 FACE = {
-    "frame": 1, "time_s": 0.1, "source": 0, "track": 1, "x1": 10, "y1": 30, "x2": 60, "y2": 80, "score": 0.875,
+    "frame": 1, "time_s": 0.1, "source": 0, "track": 1, "person": 1, "x1": 10, "y1": 30, "x2": 60, "y2": 80, "score": 0.875,
     "detected": True, "emotion": "bright", "confidence": 0.75, "p_dark": 0.25, "p_bright": 0.75,
     "smoothed_emotion": "bright", "smoothed_confidence": 0.625, "smoothed_p_dark": 0.375, "smoothed_p_bright": 0.625,
     "sure": True,
