@@ -11,8 +11,8 @@ from fer_deploy.cli.terminal.standard_output import failures_as_sink_errors
 from fer_deploy.errors import FerDeployError, MissingDependencyError, SinkError
 from fer_deploy.privacy.redaction import without_passwords
 
-REGULAR_END = "live"
-"""The command that a signal ends as it should: exit code 0."""
+REGULAR_ENDS = ("live", "demo")
+"""The commands that a signal ends as it should: exit code 0."""
 COMMANDS = {
     "export": "checkpoint -> verified ONNX of every precision, and plans",
     "quantize": "FP32 ONNX -> FP16 or INT8, within a budget of accuracy",
@@ -21,6 +21,7 @@ COMMANDS = {
     "triton": "ONNX and plans -> model repository for Triton Inference Server",
     "inspect": "everything about a checkpoint, ONNX or plan, without running it",
     "doctor": "what is on this machine, and which engines run",
+    "demo": "a first result: a sample clip with people, or drawn faces where there is no network",
     "live": "camera, stream, file or folder -> emotions",
     "image": "pictures -> faces with their emotions, as text, JSON, CSV or annotated pictures",
     "analyze": "recorded videos -> tables, annotated videos, timelines and reports",
@@ -43,7 +44,7 @@ class _LazyGroup(click.Group):
                 f"cannot load the command {cmd_name}: {err}. Fix: pip install 'fer-toolchain[cpu]'; where a .so is "
                 "missing: apt-get install libgl1 libglib2.0-0 libxcb1"
             ) from err
-        signals.working(is_regular=cmd_name == REGULAR_END)
+        signals.working(is_regular=cmd_name in REGULAR_ENDS)
         return command
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:

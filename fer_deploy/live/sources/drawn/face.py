@@ -47,8 +47,9 @@ def _draw_head(canvas: Canvas, face: Expression, look: Look) -> None:
     skin = look.skin
     _draw_hair_behind(canvas, look)
     shirt = joined(
-        curve((-1.5, 1.9), (-1.3, 1.38), (-0.7, 1.32), (-0.4, 1.25)), curve((0.4, 1.25), (0.7, 1.32), (1.3, 1.38), (1.5, 1.9))
-    )  # fmt: skip
+        curve((-1.5, 1.9), (-1.3, 1.38), (-0.7, 1.32), (-0.4, 1.25)),
+        curve((0.4, 1.25), (0.7, 1.32), (1.3, 1.38), (1.5, 1.9)),
+    )
     canvas.paint(shirt, look.shirt, is_solid=True)
     neck = joined([(-0.40, 0.7)], curve((-0.42, 1.25), (-0.3, 1.45), (0.3, 1.45), (0.42, 1.25)), [(0.40, 0.7)])
     canvas.paint(neck, tone(skin, 0.68), is_solid=True)

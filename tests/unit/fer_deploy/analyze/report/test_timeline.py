@@ -17,7 +17,15 @@ FINGERPRINT = Fingerprint(video="", engine="", detector="", version="", settings
 
 def make_summary(num_people, *, duration_s=60.0, video="clip.mp4"):
     people = tuple(
-        Person(number=n, track=10 + n, first_s=0, last_s=50, visible_s=10 + n % 7, num_faces=300, shares={"dark": 0.7, "unsure": 0.3})
+        Person(
+            number=n,
+            track=10 + n,
+            first_s=0,
+            last_s=50,
+            visible_s=10 + n % 7,
+            num_faces=300,
+            shares={"dark": 0.7, "unsure": 0.3},
+        )
         for n in range(1, num_people + 1)
     )
     return Summary(
@@ -90,7 +98,7 @@ def test_longest_visible_in_order():
 
 def test_people_without_a_card_are_in_the_table():
     summary = make_summary(3)
-    timelines = {1: make_timelines(summary)[1]}
+    timelines = {11: make_timelines(summary)[11]}
     page = report_html(summary, timelines, [])
     assert page.count("<article>") == 1
     assert "<td>3<td>0:00.00<td>0:50.00" in page

@@ -43,7 +43,8 @@ def make_face(index: int, person: int, box: tuple[int, int, int, int]) -> FaceRe
     probs = probs_at(index, person)
     label = max(probs, key=probs.__getitem__)
     emotion = Emotion(label, probs[label], probs)
-    return FaceResult(TrackedFace(person + 1, Detection(Box(*box))), emotion, emotion, is_sure=probs[label] > 0.3, person=person + 1)
+    tracked, number = TrackedFace(person + 1, Detection(Box(*box))), person + 1
+    return FaceResult(tracked, emotion, emotion, is_sure=probs[label] > 0.3, person=number)
 
 
 def make_result(index=0, *, num_people=1, source=0, size=(64, 48), label=None) -> FrameResult:
