@@ -6,9 +6,10 @@ import pytest
 from fer_deploy.live import stats as stats_module
 from fer_deploy.live.sources.base import SourceHealth
 from fer_deploy.live.stats import LiveStats, SinkSnapshot, SourceSnapshot
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
-_EMOTION = Emotion("dark", 1.0, {"dark": 1.0})
+_EMOTION = Emotion("dark", 1.0, Probabilities.from_dict({"dark": 1.0}))
 FACE = FaceResult(TrackedFace(1, Detection(Box(0, 0, 1, 1))), _EMOTION, _EMOTION)
 
 

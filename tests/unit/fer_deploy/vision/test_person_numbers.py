@@ -2,6 +2,7 @@
 
 from fer_deploy.vision.people import People, PeopleConfig
 from fer_deploy.vision.person_numbers import PersonNumbers
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.smoothing import Smoothing
 from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
 
@@ -58,7 +59,7 @@ def test_smoothing_gives_them_and_two_sources_count_apart():
         Smoothing(LABELS, smoothing_s=0.25, hysteresis=0.2, unsure_below=0.4, sure_lead=0.1, keep_s=2.0)
         for _ in range(2)
     ]
-    emotion = Emotion("dark", 0.9, {"dark": 0.9, "bright": 0.1})
+    emotion = Emotion("dark", 0.9, Probabilities.from_dict({"dark": 0.9, "bright": 0.1}))
     face = TrackedFace(5, Detection(Box(0, 0, 40, 50)))
     seen = [[one.smooth([face], [emotion], t)[0].person for t in (0.0, 0.5, 1.0)] for one in smoothings]
     assert seen == [[None, None, 1], [None, None, 1]]
@@ -66,7 +67,7 @@ def test_smoothing_gives_them_and_two_sources_count_apart():
 
 def test_a_saved_state_goes_on_with_them():
     people = People(PeopleConfig(), LABELS)
-    emotion = Emotion("dark", 0.9, {"dark": 0.9, "bright": 0.1})
+    emotion = Emotion("dark", 0.9, Probabilities.from_dict({"dark": 0.9, "bright": 0.1}))
     face = TrackedFace(5, Detection(Box(0, 0, 40, 50)))
     people.smooth([face], [emotion], 0.0)
     again = People.from_state(PeopleConfig(), LABELS, people.state())

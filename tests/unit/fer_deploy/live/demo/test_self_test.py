@@ -6,6 +6,7 @@ import numpy as np
 
 from fer_deploy.live.demo.self_test import SelfTest
 from fer_deploy.live.sources.synthetic import HOLD_FRAMES, drawn_faces
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
 PIXELS = np.zeros((360, 640, 3), np.uint8)
@@ -18,7 +19,7 @@ def result(index, answers, *, is_sure=True):
         if (label := answers.get(drawn.label, drawn.label)) is None:
             continue
         x, y, half = round(drawn.x), round(drawn.y), round(drawn.size)
-        emotion = Emotion(label, 0.9, {label: 0.9})
+        emotion = Emotion(label, 0.9, Probabilities.from_dict({label: 0.9}))
         tracked = TrackedFace(track, Detection(Box(x - half, y - half, x + half, y + half)))
         faces.insert(0, FaceResult(tracked, emotion, emotion, is_sure=is_sure))
     return FrameResult(Frame(PIXELS, index, index / 30, time.monotonic_ns()), tuple(faces))
