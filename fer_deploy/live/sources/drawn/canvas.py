@@ -91,7 +91,7 @@ def _mask(
         cv2.fillPoly(mask, [places], (255,), cv2.LINE_AA, _SHIFT)
     if blur:
         cv2.GaussianBlur(mask, (0, 0), blur * SCALE, dst=mask)
-    return mask.astype(np.float32) / 255
+    return mask.astype(np.float32) / np.float32(255)
 
 
 def curve(*corners: tuple[float, float], num: int = 24) -> Points:

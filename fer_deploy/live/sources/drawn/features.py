@@ -93,4 +93,5 @@ def draw_mouth(canvas: Canvas, face: Expression, look: Look) -> None:
 
 
 def _lower(line: Points, by: float) -> Points:
-    return line + np.array([0, by])
+    lowered: Points = line + np.array([0, by])
+    return lowered
