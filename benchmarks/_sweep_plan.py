@@ -10,7 +10,8 @@ import yaml
 from pydantic import Field, ValidationError, model_validator
 
 from fer_train.checkpoint import read_spec_json
-from fer_train.config import Strict, config_from_dict, load_config
+from fer_train.config import Strict
+from fer_train.config_file import config_from_dict, load_config
 from fer_train.errors import ConfigError
 from fer_train.yaml_file import read_yaml
 

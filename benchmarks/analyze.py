@@ -21,14 +21,14 @@ from typing import Any, NamedTuple
 import click
 import psutil
 import torch
-from _analyze_report import as_markdown
-from _clips import clips_option
-from _harness import Output, environment, output_options, yunet_option
+from harness.clips import clips_option
+from harness.measuring import Output, environment, output_options, yunet_option
+from live.analyze_report import as_markdown
 from rich.console import Console
 
-from fer_deploy.live.sinks.picture_fit import fit_picture
-from fer_deploy.live.sinks.video_codecs import choose_encoding
-from fer_deploy.live.sinks.video_encoder import VideoEncoder
+from fer_deploy.live.sinks.video.codecs import choose_encoding
+from fer_deploy.live.sinks.video.encoder import VideoEncoder
+from fer_deploy.live.sinks.video.picture_fit import fit_picture
 from fer_deploy.live.sources import open_source
 from fer_deploy.vision.types import Frame
 

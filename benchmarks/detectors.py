@@ -20,8 +20,8 @@ import click
 import cv2
 import numpy as np
 import torch
-from _clips import clips_option, iou, read_clip
-from _harness import Output, environment, markdown_table, output_options, yunet_option
+from harness.clips import clips_option, iou, read_clip
+from harness.measuring import Output, environment, markdown_table, output_options, yunet_option
 from numpy.typing import NDArray
 
 from fer_deploy.detectors.finder import FoundFaces

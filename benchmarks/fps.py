@@ -16,6 +16,7 @@ YuNet's file of March 2023 will not do: its size is fixed to 640x640, and our lo
 """
 
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -25,21 +26,21 @@ from typing import Any
 
 import click
 import torch
-from _clips import clips_option
-from _fps_report import CAMERA, WATCHED, as_markdown, write_chart
-from _harness import Output, environment, output_options, yunet_option
+from harness.clips import clips_option
+from harness.measuring import Output, environment, output_options, yunet_option
+from live.fps_report import CAMERA, WATCHED, as_markdown, write_chart
 from rich.console import Console
 
 from fer_deploy.engines.threads import available_cores
 
 REFERENCE = "YuNet tutorial"
-_LOOPS = Path(__file__).with_name("_fps_loops.py")
+_HERE = Path(__file__).parent
 _console = Console()
 _there = click.Path(path_type=Path, exists=True)
 
 
 def variants(*, frames: int, tutorial_frames: int) -> dict[str, dict[str, Any]]:
-    """Return what is compared: name -> request to `_fps_loops`, without files."""
+    """Return what is compared: name -> request to `live.loops`, without files."""
     tutorial, ours = {"frames": tutorial_frames}, {"frames": frames, "kind": "live"}
     camera = {"detect_every": "auto", "realtime_fps": 30}
     return {
@@ -65,7 +66,11 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
         click.ClickException: it failed; with its last words.
     """
     done = subprocess.run(
-        [sys.executable, str(_LOOPS), json.dumps(request)], capture_output=True, text=True, check=False
+        [sys.executable, "-m", "live.loops", json.dumps(request)],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(_HERE), *sys.path[1:]])},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     if done.returncode:
         raise click.ClickException(f"{request['kind']} failed: {done.stderr.strip()[-1500:]}")

@@ -21,19 +21,19 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from _harness import Output, Sample, environment, output_options, samples_by_round, speedup_by_round
-from _latency_report import as_markdown, write_chart
+from harness.latency_report import as_markdown, write_chart
+from harness.measuring import Output, Sample, environment, output_options, samples_by_round, speedup_by_round
 from numpy.typing import NDArray
 from rich.console import Console
 
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Engine
-from fer_deploy.engines.onnxruntime import OnnxRuntimeEngine
-from fer_deploy.engines.onnxruntime_session import ort
+from fer_deploy.engines.onnxruntime.engine import OnnxRuntimeEngine
+from fer_deploy.engines.onnxruntime.session import ort
 from fer_deploy.engines.threads import choose_threads
 from fer_deploy.errors import FerDeployError
 from fer_deploy.export.checkpoint import load_checkpoint
-from fer_deploy.export.torch_engine import DeployedGraph, TorchEngine
+from fer_deploy.export.verify.torch_engine import DeployedGraph, TorchEngine
 from fer_train.amp import resolve_device
 from fer_train.data import read_faces, take_split
 

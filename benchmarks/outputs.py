@@ -19,13 +19,13 @@ import click
 import cv2
 import numpy as np
 import torch
-from _clips import clips_option, looped_frames, read_clip
-from _harness import Output, environment, markdown_table, output_options
+from harness.clips import clips_option, looped_frames, read_clip
+from harness.measuring import Output, environment, markdown_table, output_options
 
-from fer_deploy.live.overlay import draw_result
+from fer_deploy.live.drawing.overlay import draw_result
 from fer_deploy.live.sinks import CsvSink, line_from_result
-from fer_deploy.live.sinks.video_codecs import VideoCodec, choose_encoding
-from fer_deploy.live.sinks.video_encoder import VideoEncoder
+from fer_deploy.live.sinks.video.codecs import VideoCodec, choose_encoding
+from fer_deploy.live.sinks.video.encoder import VideoEncoder
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")

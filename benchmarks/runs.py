@@ -17,7 +17,7 @@ from typing import Any
 
 import click
 import torch
-from _harness import Output, environment, output_options
+from harness.measuring import Output, environment, output_options
 
 from fer_train.checkpoint import read_spec_json
 

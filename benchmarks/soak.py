@@ -21,10 +21,10 @@ from typing import Any
 import click
 import psutil
 import torch
-from _harness import Output, environment, output_options
-from _soak_report import as_markdown, growth, tenths
-from _soak_server import FaultyCamera
-from _viewer import one_viewer
+from harness.measuring import Output, environment, output_options
+from live.faulty_camera import FaultyCamera
+from live.soak_report import as_markdown, growth, tenths
+from live.viewer import one_viewer
 from rich.console import Console
 
 from fer_deploy.detectors import DetectorConfig, build_detectors, describe_detector

@@ -20,10 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import click
-from _harness import Output, environment, publish_option
 from _sweep_jobs import Job, run_jobs
 from _sweep_plan import Plan, Trial, read_plan, write_trials
 from _sweep_report import as_markdown, row_of_trial
+from harness.measuring import Output, environment, publish_option
 from rich.console import Console
 
 from fer_train.amp import resolve_device

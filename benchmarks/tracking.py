@@ -19,9 +19,9 @@ import click
 import cv2
 import numpy as np
 import torch
-from _between_detections import METHODS, Clip, errors_between, known_clip
-from _clips import clips_option
-from _harness import Output, environment, markdown_table, output_options, yunet_option
+from harness.clips import clips_option
+from harness.measuring import Output, environment, markdown_table, output_options, yunet_option
+from live.between_detections import METHODS, Clip, errors_between, known_clip
 from rich.console import Console
 
 from fer_deploy.artifacts import bundled_model

@@ -20,7 +20,7 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from _harness import Output, environment, matmul_flops, output_options
+from harness.measuring import Output, environment, matmul_flops, output_options
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console
@@ -30,14 +30,15 @@ from torch.utils.flop_counter import FlopCounterMode
 from torchvision import transforms  # type: ignore[import-untyped]
 
 from fer_train.amp import resolve_device, resolve_precision
-from fer_train.augment import PIXEL_MEAN, PIXEL_STD
-from fer_train.config import TrainConfig, config_from_dict
+from fer_train.config import TrainConfig
+from fer_train.config_file import config_from_dict
 from fer_train.data.faces import Faces
 from fer_train.data.loader import EpochBatches
 from fer_train.data.splits import take_split
-from fer_train.loop import fit, train_step
 from fer_train.models import build_model
-from fer_train.run import build_run
+from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
+from fer_train.training.loop import fit, train_step
+from fer_train.training.run import build_run
 
 DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CONVENTIONAL = "DataLoader, eager"
@@ -111,8 +112,8 @@ def seconds_per_epoch(
 ) -> dict[str, float]:
     """Return the median seconds of an epoch of each call and last, as `WHOLE`, of `fit`, after one to warm up.
 
-    They take turns, as in `_harness.seconds_per_call`. A run stops for nobody between two epochs: the calls have their
-    turn while `fit` tells of the epoch that it finished and wrote.
+    They take turns, as in `harness.measuring.seconds_per_call`. `fit` does not pause between two epochs, so the calls
+    have their turn in its callback at the end of an epoch.
 
     Args:
         calls: an epoch of steps each.

@@ -12,7 +12,7 @@ The runtime (everything but `fer_deploy.export`) never imports torch, onnx or fe
 from importlib import import_module
 from typing import TYPE_CHECKING
 
-from fer_deploy import telemetry
+from fer_deploy.privacy import telemetry
 
 if TYPE_CHECKING:
     from fer_deploy.engines import Engine, open_engine

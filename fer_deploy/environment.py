@@ -14,8 +14,8 @@ from importlib import import_module, metadata
 from importlib.util import find_spec
 from pathlib import Path
 
-from fer_deploy import telemetry
 from fer_deploy.flavors import Flavor
+from fer_deploy.privacy import telemetry
 
 PACKAGES = (
     "fer-toolchain", "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino",

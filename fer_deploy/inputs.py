@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from fer_deploy.errors import EngineError, StreamError
 from fer_deploy.live.sources.pictures import read_picture
-from fer_deploy.redaction import without_password
+from fer_deploy.privacy.redaction import without_password
 from fer_deploy.spec import InputSpec
 from fer_deploy.vision.preprocess import gray_from_bgr, resize_crop
 from fer_deploy.vision.types import Box, Detection

@@ -28,9 +28,9 @@ from fer_deploy.engines.threads import available_cores
 from fer_deploy.errors import ConfigError, EngineError
 from fer_deploy.inputs import Boxes, Picture, bgr_from_picture, detections_from_boxes, images_from_crops, is_one_picture
 from fer_deploy.live.config import PipelineConfig
-from fer_deploy.live.cores import shared_cores
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sources import open_source
+from fer_deploy.live.threads.cores import shared_cores
 from fer_deploy.settings import load_settings
 from fer_deploy.spec import ModelSpec
 from fer_deploy.vision.detector import Detector

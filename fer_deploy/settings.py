@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_deploy.errors import ConfigError
-from fer_deploy.redaction import without_password, without_passwords
+from fer_deploy.privacy.redaction import without_password, without_passwords
 from fer_deploy.yaml_file import read_yaml
 
 CONFIG_FILE: Final = "config_file"

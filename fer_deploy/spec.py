@@ -11,7 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fer_deploy.errors import ArtifactError
-from fer_deploy.portable_paths import without_folders
+from fer_deploy.privacy.portable_paths import without_folders
 
 SPEC_KEY = "fer_model_spec"
 """Key of the JSON in safetensors metadata and in ONNX `metadata_props`."""

@@ -10,7 +10,7 @@ from yaml.error import MarkedYAMLError
 from yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from fer_deploy.errors import ConfigError
-from fer_deploy.redaction import without_passwords
+from fer_deploy.privacy.redaction import without_passwords
 
 MAX_BYTES: Final = 1_000_000
 MAX_BITS: Final = 64

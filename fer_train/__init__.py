@@ -4,7 +4,7 @@ Knows PyTorch and the data set. Does not know ONNX, engines or cameras: those li
 which this package never imports.
 """
 
-from fer_train import telemetry
+from fer_train.privacy import telemetry
 
 __version__ = "0.1.0"
 

@@ -5,10 +5,8 @@ Every write is atomic: a temporary file beside the target, flushed to disk, then
 """
 
 import contextlib
-import errno
 import json
-import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +15,12 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import nn
 
+from fer_train.data.label_columns import load_aligned
+from fer_train.durable import write_atomically, write_content
 from fer_train.errors import CheckpointError, ConfigError
-from fer_train.label_columns import load_aligned
 from fer_train.label_names import in_known_order
 from fer_train.models import build_model
-from fer_train.portable_paths import without_folders
+from fer_train.privacy.portable_paths import without_folders
 from fer_train.released_spec import parse_spec
 from fer_train.released_tensors import TensorFile, check_outline, find_bad_value
 
@@ -43,39 +42,6 @@ _MAGIC = {
     b"version https:": "a pointer of Git LFS (git lfs pull fetches the file)",
 }
 _SUFFIXES = {".onnx": "an ONNX model", ".plan": "a TensorRT plan", ".engine": "a TensorRT plan", ".json": "JSON"}
-
-
-def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
-    """Call `write(temporary)` and rename the result to `path`; on any failure `path` keeps its old content.
-
-    Raises:
-        CheckpointError: the disk is full or the folder cannot be written.
-    """
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        with temporary.open("rb") as file:
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except (OSError, SafetensorError, RuntimeError) as err:  # torch.save reports a full disk as RuntimeError
-        raise CheckpointError(f"cannot write {path}: {err}. What was there before is untouched. {_mend(err)}") from err
-    finally:
-        with contextlib.suppress(OSError):  # the folder may be the thing that is wrong
-            temporary.unlink()
-
-
-def _mend(err: Exception) -> str:
-    """Return the mend of a failed write; torch and safetensors tell of a full disk in words of their own."""
-    if isinstance(err, OSError) and err.errno not in (errno.ENOSPC, errno.EDQUOT):
-        return "Fix: choose another --out, one that can be written"
-    return "Fix: free space there, then the same command (with --resume where it trains); or --out on another disk"
-
-
-def write_content(path: Path, content: str | bytes) -> None:
-    """Write text (UTF-8) or bytes atomically; errors as `write_atomically`."""
-    data = content.encode() if isinstance(content, str) else content
-    write_atomically(path, lambda temporary: _write_bytes(temporary, data))
 
 
 def save_state(path: Path, state: dict[str, Any]) -> None:
@@ -115,10 +81,6 @@ def save_release(path: Path, model: nn.Module, spec: dict[str, Any], dtype: torc
     }
     content = save(tensors, metadata={SPEC_KEY: json.dumps(spec)})
     write_content(path, content)
-
-
-def _write_bytes(path: Path, content: bytes) -> None:
-    path.write_bytes(content)
 
 
 def read_spec_json(path: Path) -> str:

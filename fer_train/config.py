@@ -1,18 +1,9 @@
-"""TrainConfig: everything that shapes a training run, strict, from YAML and flags. Knows no torch."""
+"""TrainConfig: everything that shapes a training run, strict. `config_file` reads it from YAML. Imports no torch."""
 
-import difflib
-import logging
 import re
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
-
-from fer_train.errors import ConfigError
-from fer_train.yaml_file import read_yaml
-
-_log = logging.getLogger(__name__)
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 TEST_SPLIT = "PrivateTest"
 """FER2013's test split: measured, never chosen by."""
@@ -276,92 +267,3 @@ _OTHER_DEVICES = {
     "dml": "DirectML", "directml": "DirectML", "opencl": "OpenCL",
 }  # fmt: skip
 """Kind of device to its name in words."""
-
-
-def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
-    """Read a YAML file and lay the overrides (flags that the user gave) on top.
-
-    Where `num_epochs` is overridden and the file's phases or warm-up no longer fit, they keep their share of the run.
-
-    Raises:
-        ConfigError: no such file, not a mapping, an unknown key (with the nearest known one) or a bad value.
-    """
-    content = read_yaml(path, examples="configs/train/*.yaml")
-    given = overrides or {}
-    return config_from_dict({**content, **_fitted(content, given, str(path)), **given}, where=str(path))
-
-
-def _fitted(content: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the settings of a file that another number of epochs needs otherwise; empty where all fit."""
-    num_epochs = overrides.get("num_epochs")
-    try:
-        written = config_from_dict(content, where=where)
-    except ConfigError:  # told when the overrides are in their place, if they do not mend it
-        return {}
-    if not isinstance(num_epochs, int) or num_epochs < 1:
-        return {}
-    share = num_epochs / written.num_epochs
-    fitted: dict[str, Any] = {}
-    if any(phase.until_epoch >= num_epochs for phase in written.size_phases):
-        ends = {round(phase.until_epoch * share): phase.image_size for phase in written.size_phases}
-        fitted["size_phases"] = [
-            {"until_epoch": end, "image_size": size} for end, size in ends.items() if 0 < end < num_epochs
-        ]
-    scheduler = written.scheduler
-    if isinstance(scheduler, Cosine) and scheduler.warmup_epochs >= num_epochs:
-        fitted["scheduler"] = scheduler.model_dump() | {"warmup_epochs": scheduler.warmup_epochs * share}
-    for name, value in fitted.items():
-        if name not in overrides:
-            _log.info("%d epochs in place of %d: %s becomes %s", num_epochs, written.num_epochs, name, value)
-    return fitted
-
-
-def config_from_dict(values: Mapping[str, Any], *, where: str) -> TrainConfig:
-    """Validate settings; `where` names their origin in errors.
-
-    Raises:
-        ConfigError: as `load_config`.
-    """
-    try:
-        return TrainConfig.model_validate(values)
-    except ValidationError as err:
-        raise ConfigError("\n".join(_describe(detail, where) for detail in err.errors())) from err
-
-
-def _describe(detail: Any, where: str) -> str:
-    path = ".".join(str(part) for part in detail["loc"])
-    if detail["type"] != "extra_forbidden":
-        if not path:  # settings that do not go together: the message names them, the input is the whole config
-            return f"{where}: {detail['msg'].removeprefix('Value error, ')}"
-        if detail["type"] == "value_error":  # the same of a part of the config
-            return f"{where}: {path}: {detail['msg'].removeprefix('Value error, ')}"
-        hint = "; YAML reads 1e-3 as text, write 1.0e-3" if _is_number(detail["input"]) else ""
-        return f"{where}: {path}: {detail['msg']} (got {detail['input']!r:.80}){hint}"
-    known = list(_model_at(detail["loc"][:-1]).model_fields)
-    near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"known keys there: {', '.join(known)}"
-    return f"{where}: unknown key {path!r}; {hint}"
-
-
-def _model_at(path: tuple[str | int, ...]) -> type[Strict]:
-    names = [part for part in path if isinstance(part, str)]
-    return _NESTED[names[-1]] if names else TrainConfig
-
-
-def _is_number(value: object) -> bool:
-    try:
-        return isinstance(value, str) and bool(float(value) or True)
-    except ValueError:
-        return False
-
-
-_NESTED: dict[str, type[Strict]] = {
-    "augment": AugmentConfig,
-    "mix": MixConfig,
-    "muon": MuonConfig,
-    "distillation": DistillationConfig,
-    "Cosine": Cosine,
-    "size_phases": SizePhase,
-    "OneCycle": OneCycle,
-    "ReduceLROnPlateau": ReduceLROnPlateau,
-}

@@ -7,9 +7,9 @@ from typing import Any, Literal
 import torch
 
 import fer_train
-from fer_train.augment import PIXEL_MEAN, PIXEL_STD
 from fer_train.config import TrainConfig
 from fer_train.data.faces import LABEL_SETS, Faces, labels_for
+from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
 
 SPEC_VERSION = 1
 Kept = Literal["best", "final"]

@@ -105,7 +105,7 @@ def tiny_export(tmp_path_factory, tiny_release):
     """What `export` returns for `tiny_release`, FP32 and FP16, judged on every ninth face; seconds, once a session."""
     from fer_deploy.export import pipeline  # noqa: PLC0415
     from fer_deploy.export.config import ExportConfig  # noqa: PLC0415
-    from fer_deploy.export.portrait import portrait_faces  # noqa: PLC0415
+    from fer_deploy.export.verify.portrait import portrait_faces  # noqa: PLC0415
 
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pipeline, "portrait_faces", lambda spec: portrait_faces(spec)[::9])
@@ -153,8 +153,8 @@ def small_onnx(tmp_path_factory, small_spec) -> Path:
     """The small residual network as PyTorch exports it, FP32."""
     from integration.export_models import small_model  # noqa: PLC0415
 
-    from fer_deploy.export.to_onnx import write_onnx  # noqa: PLC0415
-    from fer_deploy.export.torch_engine import DeployedGraph  # noqa: PLC0415
+    from fer_deploy.export.graph.to_onnx import write_onnx  # noqa: PLC0415
+    from fer_deploy.export.verify.torch_engine import DeployedGraph  # noqa: PLC0415
 
     path = tmp_path_factory.mktemp("small") / "small-fp32.onnx"
     write_onnx(DeployedGraph(small_model(small_spec), small_spec).eval(), small_spec, path, opset=20)
@@ -166,7 +166,7 @@ def small_graph(small_onnx):
     """The same, as the quantizer wants it."""
     import onnx  # noqa: PLC0415
 
-    from fer_deploy.export.quantize import prepared  # noqa: PLC0415
+    from fer_deploy.export.int8.quantize import prepared  # noqa: PLC0415
 
     return prepared(onnx.load(small_onnx, load_external_data=False))
 
@@ -176,8 +176,8 @@ def small_calibration(tmp_path_factory, small_graph, small_spec):
     """Ranges of `small_graph`: largest values on 32 patterns."""
     from integration.export_models import patterns  # noqa: PLC0415
 
-    from fer_deploy.export.calibration import Method, calibrate  # noqa: PLC0415
     from fer_deploy.export.faces import CalibrationFaces  # noqa: PLC0415
+    from fer_deploy.export.int8.calibration import Method, calibrate  # noqa: PLC0415
 
     faces = CalibrationFaces(patterns(32, seed=3)[0][:, None], "patterns", seed=3)
     cache = tmp_path_factory.mktemp("ranges") / "ranges.json"

@@ -10,7 +10,7 @@ from fer_deploy.detectors import DetectorConfig
 from fer_deploy.engines.config import EngineChoice
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.intake import CHUNK_FRAMES
-from fer_deploy.live.sinks.video_codecs import VideoCodec
+from fer_deploy.live.sinks.video.codecs import VideoCodec
 
 USUAL_SEGMENT_FRAMES: Final = 960
 """What a run that is killed has to do again at most: half a minute of video."""

@@ -7,8 +7,8 @@ from pathlib import Path
 import av
 
 from fer_deploy.errors import SinkError
-from fer_deploy.live.sinks.video import MIN_FREE_BYTES
-from fer_deploy.live.sinks.video_joining import join_videos
+from fer_deploy.live.sinks.video.joining import join_videos
+from fer_deploy.live.sinks.video.sink import MIN_FREE_BYTES
 
 
 def check_room(parts: Sequence[Path], folder: Path) -> None:

@@ -8,8 +8,10 @@ from fer_deploy.analyze.accounting import check_outputs
 from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.joining import check_room, join_annotated, join_csv, num_rows_in_csv
 from fer_deploy.analyze.parts import TABLES, VIDEO, Parts
-from fer_deploy.analyze.people_seen import people_from_rows, timelines_from_rows
-from fer_deploy.analyze.report import MOST_CARDS, index_html, report_html
+from fer_deploy.analyze.report.page import MOST_CARDS, index_html, report_html
+from fer_deploy.analyze.report.people_seen import people_from_rows, timelines_from_rows
+from fer_deploy.analyze.report.summary import Outcome, Subject, Summary
+from fer_deploy.analyze.report.timeline import longest_visible, timeline_png
 from fer_deploy.analyze.result_files import (
     ANNOTATED,
     FACES,
@@ -21,13 +23,11 @@ from fer_deploy.analyze.result_files import (
     SUMMARY,
     is_leftover,
 )
-from fer_deploy.analyze.summary import Outcome, Subject, Summary
 from fer_deploy.analyze.tables import num_rows_in_parquet, rows_from_parquet
-from fer_deploy.analyze.timeline import longest_visible, timeline_png
 from fer_deploy.analyze.whole_file import whole_file, write_whole, writing
 from fer_deploy.errors import ConfigError
-from fer_deploy.live.sinks.parquet_file import join_parquet
-from fer_deploy.live.sinks.video_joining import num_frames_in
+from fer_deploy.live.sinks.tables.parquet_file import join_parquet
+from fer_deploy.live.sinks.video.joining import num_frames_in
 
 _ONE_ROW_A_FACE: Final = (PARQUET, f"{FACES}.csv")
 

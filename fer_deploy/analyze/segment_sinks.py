@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import Final
 
 from fer_deploy.live.sinks import Picture, Sink, VideoSink
-from fer_deploy.live.sinks.picture_fit import fit_picture
-from fer_deploy.live.sinks.video_codecs import VideoCodec
+from fer_deploy.live.sinks.video.codecs import VideoCodec
+from fer_deploy.live.sinks.video.picture_fit import fit_picture
 from fer_deploy.vision.types import FrameResult
 
 FIX: Final = "another --out"

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow.parquet as pq
 
-from fer_deploy.analyze.people_seen import Rows
+from fer_deploy.analyze.report.people_seen import Rows
 
 
 def num_rows_in_parquet(path: Path) -> int:

@@ -14,9 +14,9 @@ from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.parts import PARTS, VIDEO, Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.recording import Recording
+from fer_deploy.analyze.report.summary import Subject, Summary
 from fer_deploy.analyze.result_files import SUMMARY, check_videos_stay, require_own_folder
 from fer_deploy.analyze.segment_sinks import FIX, PartVideoSink, Tally
-from fer_deploy.analyze.summary import Subject, Summary
 from fer_deploy.detectors import DetectorFactory
 from fer_deploy.engines.base import Engine
 from fer_deploy.errors import ConfigError, MissingDependencyError, StreamError

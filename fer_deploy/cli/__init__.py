@@ -7,9 +7,9 @@ from typing import Any
 import click
 
 from fer_deploy import __version__, signals
-from fer_deploy.cli.standard_output import failures_as_sink_errors
+from fer_deploy.cli.terminal.standard_output import failures_as_sink_errors
 from fer_deploy.errors import FerDeployError, MissingDependencyError, SinkError
-from fer_deploy.redaction import without_passwords
+from fer_deploy.privacy.redaction import without_passwords
 
 REGULAR_END = "live"
 """The command that a signal ends as it should: exit code 0."""

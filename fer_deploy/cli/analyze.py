@@ -14,11 +14,9 @@ from fer_deploy import signals
 from fer_deploy.analyze.batch import VideoBatch
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import detector_file
-from fer_deploy.analyze.stacks import count_text
-from fer_deploy.analyze.summary import Outcome
+from fer_deploy.analyze.report.stacks import count_text
+from fer_deploy.analyze.report.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, load_results
-from fer_deploy.cli.analyze_progress import ProgressDisplay
-from fer_deploy.cli.logs import log_to_stderr
 from fer_deploy.cli.options import (
     ANALYSIS_GROUPS,
     PATH,
@@ -28,9 +26,11 @@ from fer_deploy.cli.options import (
     engine_options,
     nested,
 )  # fmt: skip
+from fer_deploy.cli.terminal.analyze_progress import ProgressDisplay
+from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine
-from fer_deploy.live.sinks.video_codecs import VideoCodec
+from fer_deploy.live.sinks.video.codecs import VideoCodec
 from fer_deploy.settings import load_settings
 
 

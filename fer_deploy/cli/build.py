@@ -1,4 +1,4 @@
-"""fer-deploy build: flags and printing around `fer_deploy.export.build.build_plan`."""
+"""fer-deploy build: flags and printing around `fer_deploy.export.plan.build.build_plan`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from fer_deploy.errors import ExportError, MissingDependencyError
-from fer_deploy.export.build_config import BuildConfig
+from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.manifest import NetworkManifest, PlanManifest, manifest_path, shape_text
 from fer_deploy.settings import load_settings
 
@@ -58,7 +58,7 @@ def command(config_path: Path | None, onnx: Path, out: Path, **flags: Any) -> No
     """Turn a verified ONNX model, or with --input-shapes another network, into a TensorRT plan with its manifest."""
     config = load_settings(BuildConfig, config_path, _without_absent(flags))
     try:
-        build = import_module("fer_deploy.export.build")
+        build = import_module("fer_deploy.export.plan.build")
     except ModuleNotFoundError as err:
         raise MissingDependencyError(
             f"build needs {err.name}, which is not installed. Fix: pip install 'fer-toolchain[export]'"

@@ -14,14 +14,14 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from fer_deploy import durable
-from fer_deploy.cli.logs import log_to_stderr
 from fer_deploy.cli.options import PATH, VIDEO_PATH, engine_line, engine_options, nested, photo_options
+from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import detector_line
 from fer_deploy.detectors.yunet_file import file_at_hand
 from fer_deploy.errors import ConfigError, SinkError, StreamError
+from fer_deploy.live.drawing.overlay import draw_result
 from fer_deploy.live.file_names import printable
 from fer_deploy.live.output_files import Named, frames_path, require_apart
-from fer_deploy.live.overlay import draw_result
 from fer_deploy.live.sinks import CsvSink
 from fer_deploy.live.sinks.result_json import line_from_result
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT

@@ -14,16 +14,16 @@ from rich.live import Live
 from rich.text import Text
 
 from fer_deploy import signals
-from fer_deploy.cli.live_report import print_report, progress_line, report_dict
-from fer_deploy.cli.logs import log_to_stderr
 from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_line, engine_options, nested
+from fer_deploy.cli.terminal.live_report import print_report, progress_line, report_dict
+from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import DetectorFactory, build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine
 from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline
-from fer_deploy.live.sinks.video_codecs import VideoCodec
+from fer_deploy.live.sinks.video.codecs import VideoCodec
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources import PacedSource, Source, open_source
 from fer_deploy.live.stats import LiveSnapshot

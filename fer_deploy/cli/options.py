@@ -13,7 +13,7 @@ from fer_deploy.detectors.search import FRAME_SHARE, USEFUL_FACE
 from fer_deploy.engines import Device
 from fer_deploy.engines.config import EngineChoice
 from fer_deploy.errors import ConfigError
-from fer_deploy.redaction import without_password
+from fer_deploy.privacy.redaction import without_password
 from fer_deploy.settings import Settings
 from fer_deploy.spec import ModelSpec
 from fer_deploy.vision.people import PeopleConfig

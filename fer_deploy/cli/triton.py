@@ -1,12 +1,12 @@
-"""fer-deploy triton: flags and printing around `fer_deploy.export.triton.write_triton_repository`."""
+"""fer-deploy triton: flags and printing around `fer_deploy.export.triton.repository.write_triton_repository`."""
 
 from pathlib import Path
 from typing import Any
 
 import click
 
-from fer_deploy.export.triton import write_triton_repository
-from fer_deploy.export.triton_model import TritonSettings
+from fer_deploy.export.triton.model import TritonSettings
+from fer_deploy.export.triton.repository import write_triton_repository
 from fer_deploy.settings import load_settings
 
 _path = click.Path(path_type=Path)

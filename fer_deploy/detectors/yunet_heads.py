@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_deploy.engines.onnx_messages import FLOAT, INT, INTS, parse_model
+from fer_deploy.engines.onnx_file.messages import FLOAT, INT, INTS, parse_model
 
 HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
 """Channels of each head, in the order in which they are merged."""

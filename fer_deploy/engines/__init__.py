@@ -10,9 +10,9 @@ from fer_deploy.engines.foreign_file import fix_for_missing, require_own_file
 from fer_deploy.errors import ArtifactError, ConfigError, MissingDependencyError
 
 _BACKENDS = {
-    ".onnx": ("fer_deploy.engines.onnxruntime:OnnxRuntimeEngine", "cpu"),
-    ".plan": ("fer_deploy.engines.tensorrt:TensorRTEngine", "tensorrt"),
-    ".engine": ("fer_deploy.engines.tensorrt:TensorRTEngine", "tensorrt"),
+    ".onnx": ("fer_deploy.engines.onnxruntime.engine:OnnxRuntimeEngine", "cpu"),
+    ".plan": ("fer_deploy.engines.tensorrt.engine:TensorRTEngine", "tensorrt"),
+    ".engine": ("fer_deploy.engines.tensorrt.engine:TensorRTEngine", "tensorrt"),
 }
 """Suffix -> ("module:Class", the pip extra that brings what the module imports)."""
 

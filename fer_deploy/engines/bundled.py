@@ -4,7 +4,7 @@ from pathlib import Path
 
 from fer_deploy.artifacts import Family, bundled_model
 from fer_deploy.engines.base import Device
-from fer_deploy.engines.onnxruntime_device import choose_device
+from fer_deploy.engines.onnxruntime.device import choose_device
 from fer_deploy.spec import Precision
 
 _CPU_INFO = Path("/proc/cpuinfo")

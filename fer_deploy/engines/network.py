@@ -77,9 +77,9 @@ def open_network(path: Path, *, fix: str, device: Device = "cpu", threads: int =
     require_file(path, fix=fix)
     network: Network
     if path.suffix in PLAN_SUFFIXES:
-        network = _backend(path, "tensorrt_network", "tensorrt").TensorRTNetwork.open(path, device=device)
+        network = _backend(path, "tensorrt.network", "tensorrt").TensorRTNetwork.open(path, device=device)
     else:
-        backend = _backend(path, "onnxruntime_network", "cpu")
+        backend = _backend(path, "onnxruntime.network", "cpu")
         network = backend.OnnxRuntimeNetwork.open(path, device=device, threads=threads, fix=fix, rewrite=rewrite)
     return network
 

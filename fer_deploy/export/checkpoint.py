@@ -9,7 +9,7 @@ from torch import nn
 
 from fer_deploy.errors import ArtifactError, ConfigError
 from fer_deploy.export.faces import CalibrationFaces, JudgedFaces
-from fer_deploy.export.slices import partly_degraded
+from fer_deploy.export.verify.slices import partly_degraded
 from fer_deploy.spec import ModelSpec, spec_from_json
 from fer_deploy.vision.preprocess import images_from_boxes
 from fer_deploy.vision.types import Box

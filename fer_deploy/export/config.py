@@ -6,11 +6,11 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator, model_validator
 
-from fer_deploy.export.build_config import BuildConfig
-from fer_deploy.export.calibration import Method
-from fer_deploy.export.scores import Limits
-from fer_deploy.export.slices import Slice
+from fer_deploy.export.int8.calibration import Method
+from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.export.variants import Variant
+from fer_deploy.export.verify.scores import Limits
+from fer_deploy.export.verify.slices import Slice
 from fer_deploy.settings import Settings
 
 _Name = Annotated[Variant, Field(strict=False)]

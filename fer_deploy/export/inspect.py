@@ -10,7 +10,7 @@ from google.protobuf.message import DecodeError
 from safetensors import SafetensorError, safe_open
 
 from fer_deploy.artifacts import file_sha256, read_model_file
-from fer_deploy.engines.onnx_outline import COPY_AGAIN, fault_of_onnx
+from fer_deploy.engines.onnx_file.outline import COPY_AGAIN, fault_of_onnx
 from fer_deploy.errors import ArtifactError
 from fer_deploy.spec import SPEC_KEY, spec_from_json
 

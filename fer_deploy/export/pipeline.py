@@ -19,23 +19,23 @@ from numpy.typing import NDArray
 from fer_deploy.errors import EngineError, ExportError, FerDeployError, VerificationError
 from fer_deploy.export.checkpoint import draw_calibration_faces, load_checkpoint, load_judged_faces
 from fer_deploy.export.config import ExportConfig
-from fer_deploy.export.convert import Int8Maker, fp16_artifact, open_artifact
 from fer_deploy.export.faces import CalibrationFaces, JudgedFaces
-from fer_deploy.export.judging import notes_on, slices_of
-from fer_deploy.export.plan_builder import choose_capabilities
-from fer_deploy.export.plans import BuiltPlan, build_and_judge
-from fer_deploy.export.portrait import SOURCE, portrait_faces
+from fer_deploy.export.graph.to_onnx import write_onnx
+from fer_deploy.export.int8.convert import Int8Maker, fp16_artifact, open_artifact
+from fer_deploy.export.plan.builder import choose_capabilities
+from fer_deploy.export.plan.module import load_tensorrt
+from fer_deploy.export.plan.plans import BuiltPlan, build_and_judge
 from fer_deploy.export.publish import drafted, rename_together, write_together
 from fer_deploy.export.report import Report, report_files
-from fer_deploy.export.tensorrt_module import load_tensorrt
-from fer_deploy.export.to_onnx import write_onnx
-from fer_deploy.export.torch_engine import DeployedGraph, TorchEngine
-from fer_deploy.export.triton import drafted_models
-from fer_deploy.export.triton_model import TritonSettings
+from fer_deploy.export.triton.model import TritonSettings
+from fer_deploy.export.triton.repository import drafted_models
 from fer_deploy.export.variants import Artifact, Variant, artifact_of
-from fer_deploy.export.verify import Comparison, Reference, breaches_of, compare
+from fer_deploy.export.verify.compare import Comparison, Reference, breaches_of, compare
+from fer_deploy.export.verify.judging import notes_on, slices_of
+from fer_deploy.export.verify.portrait import SOURCE, portrait_faces
+from fer_deploy.export.verify.torch_engine import DeployedGraph, TorchEngine
 from fer_deploy.flavors import Flavor
-from fer_deploy.portable_paths import without_folders_in_text
+from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_deploy.spec import ModelSpec
 
 Tell = Callable[[str], None]

@@ -12,12 +12,12 @@ import torch
 
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.export.config import ExportConfig
-from fer_deploy.export.picture import report_png
-from fer_deploy.export.plans import BuiltPlan
-from fer_deploy.export.slice_report import runaway_lines, slice_lines
-from fer_deploy.export.slices import DESCRIPTIONS
+from fer_deploy.export.plan.plans import BuiltPlan
+from fer_deploy.export.report_plots import report_png
 from fer_deploy.export.variants import Artifact
-from fer_deploy.export.verify import Comparison, Reference
+from fer_deploy.export.verify.compare import Comparison, Reference
+from fer_deploy.export.verify.slice_report import runaway_lines, slice_lines
+from fer_deploy.export.verify.slices import DESCRIPTIONS
 
 _FORMAT = "fer-export-report-1"
 _MB = 1e6

@@ -9,20 +9,20 @@ import onnx
 
 from fer_deploy.engines import PLAN_SUFFIXES, open_engine
 from fer_deploy.engines.base import Device, Engine
-from fer_deploy.engines.onnxruntime import VARIANT_KEY
-from fer_deploy.engines.onnxruntime_session import ORT_ERRORS, SessionRequest, require_bounded
+from fer_deploy.engines.onnxruntime.engine import VARIANT_KEY
+from fer_deploy.engines.onnxruntime.session import ORT_ERRORS, SessionRequest, require_bounded
 from fer_deploy.errors import ArtifactError, ConfigError, ExportError, VerificationError
 from fer_deploy.export.checkpoint import draw_calibration_faces
 from fer_deploy.export.config import ExportConfig
-from fer_deploy.export.convert import Int8Maker, fp16_artifact, open_artifact
-from fer_deploy.export.exact_engine import ExactEngine
-from fer_deploy.export.judging import notes_on, slices_of
-from fer_deploy.export.onnx_source import read_onnx
+from fer_deploy.export.graph.source import read_onnx
+from fer_deploy.export.int8.convert import Int8Maker, fp16_artifact, open_artifact
 from fer_deploy.export.pipeline import judged_faces
 from fer_deploy.export.publish import write_together
-from fer_deploy.export.torch_engine import TorchEngine
 from fer_deploy.export.variants import Variant
-from fer_deploy.export.verify import Comparison, Reference, breaches_of, compare
+from fer_deploy.export.verify.compare import Comparison, Reference, breaches_of, compare
+from fer_deploy.export.verify.exact_engine import ExactEngine
+from fer_deploy.export.verify.judging import notes_on, slices_of
+from fer_deploy.export.verify.torch_engine import TorchEngine
 from fer_deploy.manifest import read_manifest
 from fer_deploy.spec import Precision
 

@@ -21,7 +21,7 @@ from fer_deploy.live.intake import Chunk
 from fer_deploy.live.load import DetectionInterval
 from fer_deploy.live.sources import Source
 from fer_deploy.live.stage_times import StageTimes
-from fer_deploy.live.turnstile import Aborted, Turnstile
+from fer_deploy.live.threads.turnstile import Aborted, Turnstile
 from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.people import People
 from fer_deploy.vision.postprocess import emotions_from_logits

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from fer_deploy.live.outlet import POLL_S, Outlet
-from fer_deploy.live.worker import Worker
+from fer_deploy.live.threads.worker import Worker
 
 PATIENCE_S = 2.0
 """How long a run that was stopped waits for the chunks in the workers' hands before it gives these up."""

@@ -13,10 +13,10 @@ from collections.abc import Callable
 from typing import Any
 
 from fer_deploy.errors import FerDeployError, SinkError
-from fer_deploy.live.buffer import PENDING, Buffer, DropPolicy, Signal
-from fer_deploy.live.overlay import Drawing
+from fer_deploy.live.drawing.overlay import Drawing
 from fer_deploy.live.sinks import Sink
 from fer_deploy.live.stats import SinkSnapshot
+from fer_deploy.live.threads.buffer import PENDING, Buffer, DropPolicy, Signal
 from fer_deploy.vision.types import FrameResult
 
 _log = logging.getLogger(__name__)

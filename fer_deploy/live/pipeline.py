@@ -17,17 +17,17 @@ from fer_deploy.errors import ConfigError, StreamError
 from fer_deploy.live import ending
 from fer_deploy.live.analysis import SourceAnalysis
 from fer_deploy.live.config import PipelineConfig
-from fer_deploy.live.cores import shared_cores
-from fer_deploy.live.failures import Failures, failure_from
+from fer_deploy.live.drawing.overlay import Drawing
 from fer_deploy.live.intake import Intake
 from fer_deploy.live.load import WorkerLoad
 from fer_deploy.live.outlet import POLL_S, Item, Outlet
-from fer_deploy.live.overlay import Drawing
 from fer_deploy.live.result_queue import ResultQueue, results_in_background
 from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sources import Source
 from fer_deploy.live.stats import LiveSnapshot, LiveStats, SourceSnapshot
-from fer_deploy.live.worker import Worker, start_all
+from fer_deploy.live.threads.cores import shared_cores
+from fer_deploy.live.threads.failures import Failures, failure_from
+from fer_deploy.live.threads.worker import Worker, start_all
 from fer_deploy.live.workforce import Workforce
 from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.people import People

@@ -2,9 +2,9 @@
 
 from collections.abc import Callable, Iterator
 
-from fer_deploy.live.buffer import Buffer, DropPolicy, Signal
 from fer_deploy.live.sinks import Picture, Sink
-from fer_deploy.live.worker import Worker
+from fer_deploy.live.threads.buffer import Buffer, DropPolicy, Signal
+from fer_deploy.live.threads.worker import Worker
 from fer_deploy.vision.types import FrameResult
 
 

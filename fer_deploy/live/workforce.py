@@ -9,7 +9,7 @@ from fer_deploy.engines.base import Engine
 from fer_deploy.errors import ConfigError
 from fer_deploy.live.analysis import SourceAnalysis
 from fer_deploy.live.intake import Intake
-from fer_deploy.live.turnstile import Aborted
+from fer_deploy.live.threads.turnstile import Aborted
 from fer_deploy.vision.detector import Detector
 
 

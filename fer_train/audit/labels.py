@@ -7,7 +7,7 @@ from fer_train.audit.config import LabelFilter
 from fer_train.audit.findings import Finding
 from fer_train.audit.predictions import Predictions
 from fer_train.data.faces import EMOTIONS, Faces
-from fer_train.data.ferplus import VOTES
+from fer_train.data.readers.ferplus import VOTES
 from fer_train.errors import DataError
 
 

@@ -10,8 +10,8 @@ from fer_train.audit.contact_sheet import write_contact_sheet
 from fer_train.audit.findings import KINDS
 from fer_train.audit.pipeline import NO_ROWS, Audit
 from fer_train.audit.report import EXCLUDE, render_markdown, sheet_name, summarize
-from fer_train.checkpoint import write_content
 from fer_train.data.faces import EMOTIONS
+from fer_train.durable import write_content
 from fer_train.errors import CheckpointError, ConfigError
 
 GITIGNORE = "# Written by fer-train audit: faces of FER2013 are never committed.\n*\n"

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_train.data.faces import EMOTIONS, FERPLUS_EMOTIONS, Faces
-from fer_train.data.npz_file import require_true_sizes
+from fer_train.data.readers.npz_file import require_true_sizes
 from fer_train.errors import DataError
 
 _FIX = "Fix: write it with fer-train crossval on the same --data"

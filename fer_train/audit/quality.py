@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from fer_train.audit.findings import Finding
 from fer_train.data.faces import Faces
-from fer_train.data.ferplus import VOTES
+from fer_train.data.readers.ferplus import VOTES
 
 _NOT_A_FACE = VOTES.index("NF")
 

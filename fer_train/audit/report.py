@@ -10,7 +10,7 @@ from rich.table import Table
 from fer_train import __version__
 from fer_train.audit.findings import KINDS
 from fer_train.audit.pipeline import NO_ROWS, Audit
-from fer_train.portable_paths import shown_path
+from fer_train.privacy.portable_paths import shown_path
 
 EXCLUDE = "exclude.csv"
 

@@ -15,7 +15,7 @@ from fer_train.audit.predictions import read_predictions
 from fer_train.audit.report import EXCLUDE, describe_predictions, findings_table
 from fer_train.cli import options
 from fer_train.data import read_faces
-from fer_train.portable_paths import shown_path
+from fer_train.privacy.portable_paths import shown_path
 
 _DEFAULTS = AuditConfig()
 

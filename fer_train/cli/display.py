@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from fer_train.config import TEST_SPLIT
-from fer_train.tta import OnBatch
+from fer_train.evaluation.views import OnBatch
 
 
 @contextmanager

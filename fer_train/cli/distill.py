@@ -8,7 +8,7 @@ import click
 
 from fer_train.cli import options
 from fer_train.cli.train import train_and_tell
-from fer_train.config import load_config
+from fer_train.config_file import load_config
 
 
 @click.command("distill")

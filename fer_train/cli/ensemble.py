@@ -17,10 +17,10 @@ from fer_train.config import TEST_SPLIT
 from fer_train.data import Faces, read_faces, take_split
 from fer_train.data.consensus import majority_faces
 from fer_train.data.faces import LABEL_SETS, labels_in_words
-from fer_train.ensemble import NUM_FOLDS, Ensemble, average, choose_weights, crossfitted_weights, log_probs
 from fer_train.errors import ConfigError, DataError
-from fer_train.evaluate import measure
-from fer_train.portable_paths import shown_path
+from fer_train.evaluation.ensemble import NUM_FOLDS, Ensemble, average, choose_weights, crossfitted_weights, log_probs
+from fer_train.evaluation.evaluate import measure
+from fer_train.privacy.portable_paths import shown_path
 
 _NOTES = {
     "equal": "equal weights",

@@ -16,11 +16,12 @@ from fer_train.cli import options
 from fer_train.cli.display import progress_bar, remind_of_test_split
 from fer_train.data import read_faces
 from fer_train.data.faces import has_classes_of, labels_in_words, own_label_set
+from fer_train.durable import write_atomically
 from fer_train.errors import ConfigError
-from fer_train.evaluate import Evaluation, evaluate_split
-from fer_train.portable_paths import shown_path
-from fer_train.report import metrics_table, plot_confusion, summary_table, write_plots
-from fer_train.tta import VIEWS
+from fer_train.evaluation.evaluate import Evaluation, evaluate_split
+from fer_train.evaluation.plots import metrics_table, plot_confusion, summary_table, write_plots
+from fer_train.evaluation.views import VIEWS
+from fer_train.privacy.portable_paths import shown_path
 
 
 @click.command("evaluate")
@@ -117,7 +118,7 @@ def write_predictions(measured: Evaluation, path: Path) -> None:
                 names=np.array(measured.names), split=np.array(measured.split),
             )  # fmt: skip
 
-    checkpoint.write_atomically(path, write)
+    write_atomically(path, write)
 
 
 def _json(measured: list[Evaluation], checkpoint_path: Path) -> dict[str, object]:

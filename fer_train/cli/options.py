@@ -15,10 +15,10 @@ import numpy as np
 from fer_train import signals
 from fer_train.config import TrainConfig
 from fer_train.data import Faces, apply_protocol, read_faces
-from fer_train.data.cache import file_sha256
 from fer_train.data.consensus import relabel_by_votes
 from fer_train.data.faces import RowList, own_label_set
-from fer_train.data.row_list import ListedRows, check_rows, read_row_list
+from fer_train.data.readers.cache import file_sha256
+from fer_train.data.readers.row_list import ListedRows, check_rows, read_row_list
 from fer_train.data.splits import few_faces
 from fer_train.distributed import is_first_process
 from fer_train.errors import ConfigError, DataError

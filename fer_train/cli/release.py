@@ -10,19 +10,19 @@ from torch import nn
 
 from fer_train import checkpoint
 from fer_train.amp import resolve_device
-from fer_train.card import WeightsFile, check_card_path, degraded_picture, write_card
 from fer_train.cli import options
 from fer_train.cli.display import progress_bar, remind_of_test_split
-from fer_train.config import config_from_dict
+from fer_train.config_file import config_from_dict
 from fer_train.data import Faces, read_faces, take_split
 from fer_train.data.splits import find_leaked
 from fer_train.errors import CheckpointError, ConfigError
-from fer_train.evaluate import Evaluation
+from fer_train.evaluation.evaluate import Evaluation
+from fer_train.evaluation.plots import plot_degraded, write_plots
 from fer_train.hardware import describe_hardware
-from fer_train.recalibrate import recalibrate_on_faces
-from fer_train.release_measures import measure_release
+from fer_train.release.card import WeightsFile, check_card_path, degraded_picture, write_card
+from fer_train.release.measures import measure_release
+from fer_train.release.recalibrate import recalibrate_on_faces
 from fer_train.released_spec import missing_origin
-from fer_train.report import plot_degraded, write_plots
 
 
 @click.command("release")

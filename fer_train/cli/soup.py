@@ -12,13 +12,14 @@ from fer_train.amp import resolve_device
 from fer_train.checkpoint import save_release
 from fer_train.cli import options
 from fer_train.cli.display import progress_bar
-from fer_train.config import TrainConfig, config_from_dict
+from fer_train.config import TrainConfig
+from fer_train.config_file import config_from_dict
 from fer_train.data import Faces, read_faces, take_split
 from fer_train.data.faces import labels_in_words, own_label_set
-from fer_train.ensemble import Member
 from fer_train.errors import ConfigError
-from fer_train.evaluate import evaluate_split
-from fer_train.soup import Trial, accuracy_on, choose_greedily, describe_soup, load_ingredients, make_soup
+from fer_train.evaluation.ensemble import Member
+from fer_train.evaluation.evaluate import evaluate_split
+from fer_train.release.soup import Trial, accuracy_on, choose_greedily, describe_soup, load_ingredients, make_soup
 
 
 @click.command("soup")

@@ -7,11 +7,12 @@ import click
 from rich.console import Console
 
 from fer_train.cli import options
-from fer_train.config import TrainConfig, load_config
+from fer_train.config import TrainConfig
+from fer_train.config_file import load_config
 from fer_train.data import Faces
 from fer_train.distributed import is_first_process
-from fer_train.repeat import parse_seeds, spread_table, train_seeds
-from fer_train.session import train_one
+from fer_train.training.repeat import parse_seeds, spread_table, train_seeds
+from fer_train.training.session import train_one
 
 
 @click.command("train")

@@ -1,7 +1,7 @@
 """FER2013 in memory: readers for the formats that users have, splits, and batches on the device."""
 
 from fer_train.data.faces import EMOTIONS, Faces
-from fer_train.data.fer2013 import read_faces
+from fer_train.data.readers.fer2013 import read_faces
 from fer_train.data.splits import apply_protocol, take_split
 
 __all__ = ["EMOTIONS", "Faces", "apply_protocol", "read_faces", "take_split"]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_train.data.faces import FERPLUS_EMOTIONS, Faces
-from fer_train.data.vote_columns import VOTES
+from fer_train.data.readers.vote_columns import VOTES
 from fer_train.errors import DataError
 
 _VOTE_OF = {

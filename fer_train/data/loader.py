@@ -7,12 +7,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from fer_train.augment import apply_draw, draw
 from fer_train.config import TrainConfig
+from fer_train.data.augment import apply_draw, draw
 from fer_train.data.faces import Faces
+from fer_train.data.mix import Mixer
+from fer_train.data.targets import class_weights, training_targets
 from fer_train.distributed import ALONE, World
-from fer_train.mix import Mixer
-from fer_train.targets import class_weights, training_targets
 
 _NO_EPOCH = 1_000_002
 """A number that no epoch has: its seed belongs to what is drawn once a run."""

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_train.data.faces import Faces
-from fer_train.data.row_list import read_row_numbers
+from fer_train.data.readers.row_list import read_row_numbers
 from fer_train.errors import DataError, SplitAbsentError
 
 __all__ = ["apply_protocol", "few_faces", "find_leaked", "pixel_hashes", "read_row_numbers", "take_split"]

@@ -16,9 +16,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torchvision.ops import StochasticDepth  # type: ignore[import-untyped]
 
-from fer_train.augment import PIXEL_MEAN, PIXEL_STD
 from fer_train.errors import MissingDependencyError
 from fer_train.models.pretrained import Layout
+from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
 
 UPSCALING = 2
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280

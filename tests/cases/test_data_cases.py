@@ -24,8 +24,8 @@ from fer_train.cli import main
 from fer_train.data import read_faces
 from fer_train.data.consensus import COLUMNS
 from fer_train.data.faces import EMOTIONS, Faces
-from fer_train.data.ferplus import VOTES
-from fer_train.data.vote_agreement import check_agreement
+from fer_train.data.readers.ferplus import VOTES
+from fer_train.data.readers.vote_agreement import check_agreement
 from fer_train.errors import CheckpointError, DataError
 from fer_train.models import build_model
 from fer_train.spec import describe_model
@@ -37,8 +37,8 @@ FACES = make_faces(Training=28, PublicTest=14)
 @pytest.fixture
 def narrow(monkeypatch):
     monkeypatch.setattr("fer_train.models.net.STAGE_CHANNELS", (4, 8, 8, 8))
-    monkeypatch.setattr("fer_train.session.plot_history", lambda *_: None)
-    monkeypatch.setattr("fer_train.session._plot_final", lambda *_: None)
+    monkeypatch.setattr("fer_train.training.session.plot_history", lambda *_: None)
+    monkeypatch.setattr("fer_train.training.session._plot_final", lambda *_: None)
 
 
 def run(*args, code=0):

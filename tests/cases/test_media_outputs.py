@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 from integration.live_fakes import num_video_frames
 
 from fer_deploy.cli import main
-from fer_deploy.live.sinks.csv_file import CsvFile
+from fer_deploy.live.sinks.tables.csv_file import CsvFile
 from fer_deploy.live.sinks.unfinished import unfinished_path
 
 

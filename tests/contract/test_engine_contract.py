@@ -7,13 +7,13 @@ from unit.fer_deploy.engines.simulated_machine import SimulatedMachine
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.fake import FakeEngine
-from fer_deploy.engines.onnxruntime import OnnxRuntimeEngine
-from fer_deploy.engines.onnxruntime_cuda import BucketRunner
-from fer_deploy.engines.onnxruntime_session import SessionRequest, open_session
+from fer_deploy.engines.onnxruntime.cuda_graphs import BucketRunner
+from fer_deploy.engines.onnxruntime.engine import OnnxRuntimeEngine
+from fer_deploy.engines.onnxruntime.session import SessionRequest, open_session
 from fer_deploy.errors import EngineError
-from fer_deploy.export.build import build_plan
-from fer_deploy.export.build_config import BuildConfig
-from fer_deploy.export.torch_engine import TorchEngine
+from fer_deploy.export.plan.build import build_plan
+from fer_deploy.export.plan.config import BuildConfig
+from fer_deploy.export.verify.torch_engine import TorchEngine
 
 ENGINES = [
     "fake", "onnxruntime", "onnxruntime-buckets", "tensorrt-simulated", "torch",

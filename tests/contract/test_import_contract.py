@@ -13,7 +13,7 @@ import fer_deploy.cli, fer_deploy.cli.live
 for name in ("engines", "vision", "detectors", "live"):
     package = importlib.import_module(f"fer_deploy.{name}")
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if module.name != "fer_deploy.engines.onnxruntime_rtx":  # imports a plugin that only its users install
+        if module.name != "fer_deploy.engines.onnxruntime.rtx_plugin":  # imports a plugin that only its users install
             importlib.import_module(module.name)
 import fer_deploy.artifacts, fer_deploy.settings, fer_deploy.spec, fer_deploy.errors
 print(json.dumps(sorted(sys.modules)))
@@ -44,7 +44,7 @@ def modules_after(code: str) -> set[str]:
 
 def test_runtime_modules():
     loaded = modules_after(RUNTIME)
-    assert {"fer_deploy.engines.onnxruntime", "fer_deploy.live.pipeline", "fer_deploy.vision.detector"} <= loaded
+    assert {"fer_deploy.engines.onnxruntime.engine", "fer_deploy.live.pipeline", "fer_deploy.vision.detector"} <= loaded
     assert not loaded & set(HEAVY)
     assert not any(name.startswith("fer_deploy.export") for name in loaded)
 

@@ -9,7 +9,7 @@ import fer_train.checkpoint
 import fer_train.spec
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.engines import open_engine
-from fer_deploy.export.torch_engine import TorchEngine
+from fer_deploy.export.verify.torch_engine import TorchEngine
 from fer_deploy.spec import Precision, spec_from_json
 from fer_train.config import TrainConfig
 from fer_train.data.faces import EMOTIONS, FERPLUS_EMOTIONS

@@ -20,7 +20,7 @@ CLASSES = {
     "contexts[]": "IExecutionContext", "inspector": "EngineInspector",
 }  # fmt: skip
 """What a variable of this name holds in a module that uses TensorRT; a leading underscore does not count."""
-CLASSES_IN = {"_runtime_cache.py": {"config": "IRuntimeConfig", "cache": "IRuntimeCache"}}
+CLASSES_IN = {"runtime_cache.py": {"config": "IRuntimeConfig", "cache": "IRuntimeCache"}}
 HANDED_TENSORRT_OBJECTS = {"plan_runner.py", "network_runner.py"}
 """Modules that never see the module `trt`, only its objects."""
 

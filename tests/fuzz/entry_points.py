@@ -14,7 +14,7 @@ from fer_deploy.engines.network import open_network
 from fer_deploy.environment import survey
 from fer_deploy.errors import FerDeployError
 from fer_deploy.export.checkpoint import load_checkpoint
-from fer_deploy.export.onnx_source import read_network, read_onnx
+from fer_deploy.export.graph.source import read_network, read_onnx
 from fer_deploy.manifest import read_manifest, read_network_manifest
 from fer_train.checkpoint import load_release, load_state
 from fer_train.errors import FerTrainError

@@ -9,9 +9,9 @@ import torch
 from onnx import TensorProto, helper, numpy_helper
 from safetensors.numpy import save
 from torch import nn
-from unit.fer_deploy.engines.plan_files import CONTENT as PLAN
-from unit.fer_deploy.engines.plan_files import manifest_of
 from unit.fer_deploy.engines.simulated_network import network_manifest
+from unit.fer_deploy.engines.tensorrt.plan_files import CONTENT as PLAN
+from unit.fer_deploy.engines.tensorrt.plan_files import manifest_of
 
 import fer_train.models
 from fer_deploy.manifest import manifest_json

@@ -14,13 +14,14 @@ from onnx import TensorProto, helper
 
 from fer_deploy.artifacts import MAX_MODEL_BYTES
 from fer_deploy.cli.inspect import inspect_file
-from fer_deploy.engines import onnx_trial, open_engine
-from fer_deploy.engines import onnxruntime as leaf
+from fer_deploy.engines import open_engine
 from fer_deploy.engines.network import open_network
+from fer_deploy.engines.onnx_file import trial as onnx_trial
+from fer_deploy.engines.onnxruntime import engine as leaf
 from fer_deploy.errors import ArtifactError, EngineError
 from fer_deploy.export.checkpoint import load_checkpoint
+from fer_deploy.export.graph.source import read_onnx
 from fer_deploy.export.inspect import inspect_checkpoint, inspect_onnx
-from fer_deploy.export.onnx_source import read_onnx
 from fer_deploy.manifest import manifest_path, read_manifest
 from fer_deploy.spec import SPEC_KEY
 

@@ -80,7 +80,8 @@ def _put_traps(folder: Path) -> None:
 
 def _limit_networks() -> None:
     """Let a network have less than the process, to tell a refusal from a machine that is out of memory."""
-    from fer_deploy.engines import onnxruntime, onnxruntime_memory  # noqa: PLC0415
+    from fer_deploy.engines.onnxruntime import engine as onnxruntime  # noqa: PLC0415
+    from fer_deploy.engines.onnxruntime import memory as onnxruntime_memory  # noqa: PLC0415
 
     onnxruntime.CPU_WARM_UP_LIMIT_S = NETWORK_SECONDS
     onnxruntime_memory.available_bytes = lambda: int(NETWORK_BYTES / onnxruntime_memory.SHARE)

@@ -12,8 +12,8 @@ from fer_deploy.analyze.parts import Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.video_analysis import Models, VideoAnalysis
 from fer_deploy.engines.fake import FakeEngine
-from fer_deploy.live.sinks.video_codecs import choose_encoding
-from fer_deploy.live.sinks.video_encoder import VideoEncoder
+from fer_deploy.live.sinks.video.codecs import choose_encoding
+from fer_deploy.live.sinks.video.encoder import VideoEncoder
 from fer_deploy.vision.types import Box, Detection
 
 SIZE = (128, 96)

@@ -11,7 +11,7 @@ from integration.mjpeg_server import MjpegServer
 from integration.rtsp_server import RtspServer
 
 from fer_deploy.export import pipeline
-from fer_deploy.export.portrait import portrait_faces
+from fer_deploy.export.verify.portrait import portrait_faces
 from fer_deploy.live.sources import watchdog
 
 

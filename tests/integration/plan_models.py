@@ -7,7 +7,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from fer_deploy.export.build_config import BuildConfig
+from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.flavors import Flavor
 from fer_deploy.spec import SPEC_KEY, InputSpec, ModelSpec, Precision
 

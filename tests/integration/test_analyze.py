@@ -27,7 +27,7 @@ from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import ConfigError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import CsvSink
-from fer_deploy.live.sinks.video_encoder import VideoEncoder
+from fer_deploy.live.sinks.video.encoder import VideoEncoder
 from fer_deploy.live.sources.video import open_file
 
 NUM = 3 * 24 + 5

@@ -14,8 +14,8 @@ from fer_deploy.analyze.parts import Parts
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import EngineError, SinkError, StreamError
 from fer_deploy.live.sinks import CsvSink, ParquetSink
-from fer_deploy.live.sinks.table import TableSink
-from fer_deploy.live.sinks.video_joining import move_index_to_front
+from fer_deploy.live.sinks.tables.rows import TableSink
+from fer_deploy.live.sinks.video.joining import move_index_to_front
 
 NUM = 3 * 24 + 5
 Disk = namedtuple("Disk", "total used free")

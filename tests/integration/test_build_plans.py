@@ -13,8 +13,8 @@ from integration.full_disk import file_size_limit
 from fer_deploy.artifacts import bundled_model, file_sha256
 from fer_deploy.cli import main
 from fer_deploy.errors import ExportError
-from fer_deploy.export.build import build_plan
-from fer_deploy.export.build_config import BuildConfig
+from fer_deploy.export.plan.build import build_plan
+from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import BatchProfile, manifest_path, read_manifest
 

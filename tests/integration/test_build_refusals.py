@@ -8,8 +8,8 @@ from integration import plan_models
 from integration.plan_models import RTX
 
 from fer_deploy.errors import ArtifactError, ConfigError, ExportError
-from fer_deploy.export.build import build_plan
-from fer_deploy.export.build_config import BuildConfig
+from fer_deploy.export.plan.build import build_plan
+from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.flavors import Flavor
 
 

@@ -1,11 +1,11 @@
 """fer-deploy triton from the command line, on the model that ships with the package and a made-up plan."""
 
 from click.testing import CliRunner, Result
-from unit.fer_deploy.triton_plans import write_plan
+from unit.fer_deploy.export.triton.triton_plans import write_plan
 
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.cli import main
-from fer_deploy.export.triton_config import parse_config
+from fer_deploy.export.triton.config import parse_config
 from fer_deploy.flavors import Flavor
 
 

@@ -7,7 +7,7 @@ from itertools import islice
 import cv2
 import pytest
 
-from fer_deploy.live.sinks.video_encoder import VideoEncoder
+from fer_deploy.live.sinks.video.encoder import VideoEncoder
 from fer_deploy.live.sources.synthetic import FPS, HEIGHT, WIDTH, SyntheticSource
 
 

@@ -16,8 +16,8 @@ from fer_deploy.errors import ArtifactError, ConfigError
 from fer_deploy.export.checkpoint import draw_calibration_faces, load_judged_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.pipeline import export
-from fer_deploy.export.portrait import SOURCE, portrait_faces
 from fer_deploy.export.variants import Variant
+from fer_deploy.export.verify.portrait import SOURCE, portrait_faces
 from fer_deploy.spec import SPEC_KEY, spec_from_json
 from fer_train.checkpoint import save_release
 from fer_train.models import build_model

@@ -16,11 +16,13 @@ from integration.full_disk import file_size_limit
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import ArtifactError, EngineError, ExportError, MissingDependencyError, VerificationError
-from fer_deploy.export import convert, pipeline, plans
+from fer_deploy.export import pipeline
 from fer_deploy.export.config import ExportConfig
+from fer_deploy.export.int8 import convert
 from fer_deploy.export.pipeline import export
-from fer_deploy.export.slices import Slice, degraded
-from fer_deploy.portable_paths import without_folders_in_text
+from fer_deploy.export.plan import plans
+from fer_deploy.export.verify.slices import Slice, degraded
+from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_train.checkpoint import save_release
 from fer_train.data import read_faces
 

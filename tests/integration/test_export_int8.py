@@ -16,15 +16,16 @@ from PIL import Image
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.cli import main
 from fer_deploy.engines import open_engine
-from fer_deploy.engines.onnxruntime import VARIANT_KEY
+from fer_deploy.engines.onnxruntime.engine import VARIANT_KEY
 from fer_deploy.errors import VerificationError
-from fer_deploy.export import convert, pipeline
-from fer_deploy.export.accuracy_control import layer_costs
+from fer_deploy.export import pipeline
 from fer_deploy.export.config import ExportConfig
-from fer_deploy.export.exact_engine import ExactEngine
-from fer_deploy.export.layers import layers_of, producers_of
+from fer_deploy.export.graph.layers import layers_of, producers_of
+from fer_deploy.export.int8 import convert
+from fer_deploy.export.int8.accuracy_control import layer_costs
 from fer_deploy.export.pipeline import Exported, export
 from fer_deploy.export.variants import QUANTIZATION_KEY, Variant
+from fer_deploy.export.verify.exact_engine import ExactEngine
 from fer_deploy.manifest import read_manifest
 from fer_deploy.settings import load_settings
 from fer_deploy.spec import SPEC_KEY, ModelSpec, spec_from_json

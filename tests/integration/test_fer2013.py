@@ -14,8 +14,8 @@ from fer_deploy.spec import Precision
 from fer_train.data import apply_protocol, read_faces, take_split
 from fer_train.data.consensus import NO_MAJORITY, majority_faces, majority_labels, relabel_by_votes
 from fer_train.data.splits import read_row_numbers
-from fer_train.degrade import dim_and_soft
 from fer_train.errors import SplitAbsentError
+from fer_train.evaluation.degradation import dim_and_soft
 
 pytestmark = [pytest.mark.shared, pytest.mark.slow]
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from fer_deploy.cli.standard_output import failures_as_sink_errors
+from fer_deploy.cli.terminal.standard_output import failures_as_sink_errors
 from fer_deploy.errors import SinkError
 from fer_train.cli.standard_output import failures_as_output_errors
 from fer_train.errors import OutputError

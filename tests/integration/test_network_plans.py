@@ -16,8 +16,8 @@ from unit.fer_deploy.detectors.white_yunet import white_square_graph, with_fixed
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.cli import main
 from fer_deploy.errors import ArtifactError, ConfigError, ExportError
-from fer_deploy.export.build import build_network_plan, build_plan
-from fer_deploy.export.build_config import BuildConfig
+from fer_deploy.export.plan.build import build_network_plan, build_plan
+from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import read_network_manifest
 

@@ -35,8 +35,8 @@ def written(where) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(where.here)
         patch.setattr("fer_train.models.net.STAGE_CHANNELS", NARROW_CHANNELS)
-        patch.setattr("fer_train.session.plot_history", lambda *_: None)  # takes longer than the run
-        patch.setattr("fer_train.session._plot_final", lambda *_: None)
+        patch.setattr("fer_train.training.session.plot_history", lambda *_: None)  # takes longer than the run
+        patch.setattr("fer_train.training.session._plot_final", lambda *_: None)
         patch.setattr("fer_deploy.export.pipeline.portrait_faces", _few_faces())
         _train(where.far, _runner(train))
         _deploy(where.far, where.here, _runner(deploy))
@@ -44,7 +44,7 @@ def written(where) -> Path:
 
 
 def _few_faces() -> Callable[..., object]:
-    from fer_deploy.export.portrait import portrait_faces  # noqa: PLC0415
+    from fer_deploy.export.verify.portrait import portrait_faces  # noqa: PLC0415
 
     return lambda spec: portrait_faces(spec)[::27]
 

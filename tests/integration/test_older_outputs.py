@@ -11,7 +11,8 @@ from integration.live_fakes import CountingSink, ScriptedSource, make_pipeline, 
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import EngineError, SinkError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
-from fer_deploy.live.sinks import CsvSink, JsonlSink, ParquetSink, VideoSink, parquet_file
+from fer_deploy.live.sinks import CsvSink, JsonlSink, ParquetSink, VideoSink
+from fer_deploy.live.sinks.tables import parquet_file
 
 LABELS = FakeEngine().spec.labels
 KINDS = {

@@ -11,9 +11,10 @@ import torch
 from fuzz import onnx_bombs
 from integration.source_watching import wait_until
 
-from fer_deploy.engines import onnxruntime_session, open_engine
-from fer_deploy.export.to_onnx import write_onnx
-from fer_deploy.export.torch_engine import DeployedGraph
+from fer_deploy.engines import open_engine
+from fer_deploy.engines.onnxruntime import session as onnxruntime_session
+from fer_deploy.export.graph.to_onnx import write_onnx
+from fer_deploy.export.verify.torch_engine import DeployedGraph
 from fer_deploy.spec import SPEC_KEY, spec_from_json
 from fer_train.models import build_model
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from fer_deploy.artifacts import bundled_model
-from fer_deploy.export.build import build_plan
-from fer_deploy.export.build_config import BuildConfig
+from fer_deploy.export.plan.build import build_plan
+from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import manifest_path
 
@@ -20,7 +20,7 @@ DESERIALIZE = """
 import sys
 from pathlib import Path
 import tensorrt_rtx
-from fer_deploy.engines.plan_loading import CapturedLog, deserialize
+from fer_deploy.engines.tensorrt.loading import CapturedLog, deserialize
 from fer_deploy.errors import EngineError
 path = Path(sys.argv[1])
 try:

@@ -8,8 +8,8 @@ import torch
 from fer_deploy.engines import open_engine
 from fer_deploy.vision.preprocess import images_from_boxes, resize_crop
 from fer_deploy.vision.types import Box
-from fer_train.augment import normalize
 from fer_train.checkpoint import load_release
+from fer_train.data.augment import normalize
 from fer_train.data.faces import resize_face
 
 SIZES = [(30, 30), (48, 48), (49, 49), (47, 48), (97, 131), (40, 80), (80, 40), (200, 200), (5, 400), (1, 1)]

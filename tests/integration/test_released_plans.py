@@ -5,17 +5,17 @@ import onnx
 import pytest
 
 from fer_deploy.artifacts import file_sha256
-from fer_deploy.export.build import build_plan
-from fer_deploy.export.build_config import BuildConfig
-from fer_deploy.export.calibration import Method, calibrate
 from fer_deploy.export.checkpoint import load_checkpoint
-from fer_deploy.export.convert import fp16_artifact
 from fer_deploy.export.faces import CalibrationFaces
-from fer_deploy.export.portrait import SOURCE, portrait_faces
-from fer_deploy.export.quantize import Scheme, fp16_graph, int8_graph, prepared, quantizable
-from fer_deploy.export.to_onnx import write_onnx
-from fer_deploy.export.torch_engine import DeployedGraph
+from fer_deploy.export.graph.to_onnx import write_onnx
+from fer_deploy.export.int8.calibration import Method, calibrate
+from fer_deploy.export.int8.convert import fp16_artifact
+from fer_deploy.export.int8.quantize import Scheme, fp16_graph, int8_graph, prepared, quantizable
+from fer_deploy.export.plan.build import build_plan
+from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.export.variants import Variant, artifact_of
+from fer_deploy.export.verify.portrait import SOURCE, portrait_faces
+from fer_deploy.export.verify.torch_engine import DeployedGraph
 from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import read_manifest
 

@@ -15,7 +15,8 @@ from urllib.parse import unquote
 import numpy as np
 import pytest
 
-from fer_deploy.live.sinks import VideoSink, video
+from fer_deploy.live.sinks import VideoSink
+from fer_deploy.live.sinks.video import sink as video
 from fer_deploy.vision.types import Frame, FrameResult
 
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)

@@ -6,7 +6,7 @@ from importlib import metadata
 
 import pytest
 
-from fer_deploy.live.sinks.video_codecs import choose_encoding
+from fer_deploy.live.sinks.video.codecs import choose_encoding
 
 _ROW = re.compile(r"^\| ([\w-]+) \| ([\w. ]+) \| .+ \| (.+) \|$", re.MULTILINE)
 

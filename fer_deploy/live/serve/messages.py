@@ -4,7 +4,7 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from fer_deploy.live.chart import color_of
+from fer_deploy.live.drawing.chart import color_of
 from fer_deploy.live.stats import TOTAL, LiveSnapshot
 from fer_deploy.vision.types import FaceResult, FrameResult
 

@@ -4,8 +4,8 @@ from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.jsonl import JsonlSink
 from fer_deploy.live.sinks.mqtt import MqttSink
 from fer_deploy.live.sinks.result_json import line_from_result
-from fer_deploy.live.sinks.table import CsvSink, ParquetSink
-from fer_deploy.live.sinks.video import VideoSink
+from fer_deploy.live.sinks.tables.rows import CsvSink, ParquetSink
+from fer_deploy.live.sinks.video.sink import VideoSink
 from fer_deploy.live.sinks.window import WindowSink
 
 __all__ = [

@@ -12,7 +12,7 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.result_json import line_from_result
-from fer_deploy.redaction import ESCAPE_FIX, is_ambiguous, without_password
+from fer_deploy.privacy.redaction import ESCAPE_FIX, is_ambiguous, without_password
 from fer_deploy.vision.types import FrameResult
 
 MAX_UNSENT = 64

@@ -6,7 +6,7 @@ import cv2
 
 from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks.base import Picture, Sink
-from fer_deploy.live.sinks.mosaic import Mosaic
+from fer_deploy.live.sinks.video.mosaic import Mosaic
 from fer_deploy.vision.types import FrameResult
 
 _SLICE_MS = 100

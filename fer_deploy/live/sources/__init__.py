@@ -13,7 +13,7 @@ from fer_deploy.live.sources.standard_input import PipeSource, open_pipe
 from fer_deploy.live.sources.stream import StreamSource, open_camera, open_url
 from fer_deploy.live.sources.synthetic import SyntheticSource
 from fer_deploy.live.sources.video import VideoSource, open_file
-from fer_deploy.redaction import without_password
+from fer_deploy.privacy.redaction import without_password
 
 
 def open_source(source: int | str | Path, config: SourceConfig | None = None) -> Source:

@@ -16,7 +16,7 @@ from fer_deploy.live.sources.base import Source
 from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.live.sources.watchdog import Backoff, FrozenWatch
-from fer_deploy.redaction import ESCAPE_FIX, is_ambiguous, redacted, without_password
+from fer_deploy.privacy.redaction import ESCAPE_FIX, is_ambiguous, redacted, without_password
 from fer_deploy.vision.types import Frame
 
 POLL_S = 0.05

@@ -24,6 +24,6 @@ def tracked_results():
 @pytest.fixture
 def unpublished(tmp_path, monkeypatch):
     """Where results go without --out."""
-    for module in ("_harness", "_clips"):
+    for module in ("harness.measuring", "harness.clips"):
         monkeypatch.setattr(f"{module}.UNPUBLISHED", tmp_path / "unpublished")
     return tmp_path / "unpublished"

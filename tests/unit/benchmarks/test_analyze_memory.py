@@ -5,9 +5,9 @@ import analyze
 import av
 import click
 import pytest
-from _analyze_report import as_markdown, phases
 from click.testing import CliRunner
 from integration.analyze_videos import SIZE, write_squares
+from live.analyze_report import as_markdown, phases
 
 ENV = {"hardware": "a machine", "date": "today", "python": "3", "command": "python analyze.py"}
 

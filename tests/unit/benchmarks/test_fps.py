@@ -1,14 +1,13 @@
 import json
 import re
 
-import _clips
-import _fps_loops
-import _harness
 import click
 import fps
 import pytest
-from _fps_report import WATCHED, as_markdown, write_chart
 from fps import REFERENCE, summarize, variants
+from harness import clips, measuring
+from live import loops
+from live.fps_report import WATCHED, as_markdown, write_chart
 
 from fer_deploy.detectors.haar import HaarFinder
 
@@ -60,15 +59,15 @@ def test_a_loop_that_fails_is_named(monkeypatch):
 
 
 def test_the_request_in_the_usage_line_is_one(shared_dir):
-    request = json.loads(re.search(r"'(\{.*?\})'", _fps_loops.__doc__, re.DOTALL)[1])
-    files = {"yunet": str(_harness.shared_yunet()), "clip": str(_clips.clips_at_hand()[0])}
+    request = json.loads(re.search(r"'(\{.*?\})'", loops.__doc__, re.DOTALL)[1])
+    files = {"yunet": str(measuring.shared_yunet()), "clip": str(clips.clips_at_hand()[0])}
     assert request.keys() >= files.keys()
-    assert _fps_loops.run({**request, **files})["frames"] == request["frames"]
+    assert loops.run({**request, **files})["frames"] == request["frames"]
 
 
 def test_the_camera_recorded_and_watched(shared_dir, tmp_path):
     request = variants(frames=20, tutorial_frames=1)[WATCHED]
-    files = {"yunet": str(_harness.shared_yunet()), "engine": "", "clip": str(_clips.clips_at_hand()[0])}
+    files = {"yunet": str(measuring.shared_yunet()), "engine": "", "clip": str(clips.clips_at_hand()[0])}
     measured = fps.measure({**request, **files})
     assert measured["frames"] + measured["dropped"] == 20
     assert measured["lines"] == measured["frames"]
@@ -80,9 +79,9 @@ class TestWithoutOptions:
     def nothing_at_hand(self, monkeypatch, tmp_path):
         monkeypatch.delenv("FER_YUNET", raising=False)
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-        for module in (_clips, _harness):
+        for module in (clips, measuring):
             monkeypatch.setattr(module, "SHARED", tmp_path / "shared")
-        monkeypatch.setattr(_clips, "UNPUBLISHED", tmp_path / "artifacts")
+        monkeypatch.setattr(clips, "UNPUBLISHED", tmp_path / "artifacts")
 
     def test_what_lies_beside_the_checkout_is_taken(self, tmp_path):
         clips, models = tmp_path / "shared/clips", tmp_path / "shared/models"
@@ -90,18 +89,18 @@ class TestWithoutOptions:
         models.mkdir()
         for path in (clips / "b.gif", clips / "a.gif", models / "face_detection_yunet_2026may.onnx"):
             path.touch()
-        assert [path.name for path in _clips.clips_at_hand()] == ["a.gif", "b.gif"]
-        assert _harness.shared_yunet() == models / "face_detection_yunet_2026may.onnx"
+        assert [path.name for path in clips.clips_at_hand()] == ["a.gif", "b.gif"]
+        assert measuring.shared_yunet() == models / "face_detection_yunet_2026may.onnx"
 
     def test_without_a_clip_drawn_faces_are_measured_and_it_is_told_where_clips_are(self, tmp_path, capsys):
-        (clip,) = _clips.clips_at_hand()
+        (clip,) = clips.clips_at_hand()
         assert clip == tmp_path / "artifacts" / "synthetic.mp4"
-        assert [frame.shape for frame in _clips.read_clip(clip)] == [(360, 640, 3)] * 300
-        assert len(HaarFinder().find(next(_clips.read_clip(clip))).boxes_xyxy) == 2
+        assert [frame.shape for frame in clips.read_clip(clip)] == [(360, 640, 3)] * 300
+        assert len(HaarFinder().find(next(clips.read_clip(clip))).boxes_xyxy) == 2
         said = capsys.readouterr().err
         assert f"no --clip, and none in {tmp_path / 'shared/clips'}: the faces of the synthetic source are used" in said
         assert "https://github.com/intel-iot-devkit/sample-videos (CC BY 4.0), then --clip FILE" in said
 
     def test_without_a_detector_there_is_a_way_out(self):
         with pytest.raises(click.UsageError, match=r"no YuNet at .*yunet_2026may.onnx. Fix: --yunet FILE, or curl"):
-            _harness.shared_yunet()
+            measuring.shared_yunet()

@@ -3,7 +3,7 @@ import re
 
 import pytest
 import torch
-from _harness import Output, environment, matmul_flops, result_name, seconds_per_call, write_results
+from harness.measuring import Output, environment, matmul_flops, result_name, seconds_per_call, write_results
 
 CPU = torch.device("cpu")
 
@@ -12,7 +12,7 @@ CPU = torch.device("cpu")
 def clock(monkeypatch):
     """Return the seconds since the start as a list of one number, which a call may add to."""
     now = [0.0]
-    monkeypatch.setattr("_harness.time.perf_counter", lambda: now[0])
+    monkeypatch.setattr("harness.measuring.time.perf_counter", lambda: now[0])
     return now
 
 
@@ -78,8 +78,8 @@ def test_result_file_names_what_was_measured_the_hardware_and_the_month(monkeypa
 
 
 def test_results_go_to_an_untracked_folder_and_are_published_only_on_request(tmp_path, monkeypatch):
-    monkeypatch.setattr("_harness.UNPUBLISHED", tmp_path / "artifacts")
-    monkeypatch.setattr("_harness.RESULTS", tmp_path / "results")
+    monkeypatch.setattr("harness.measuring.UNPUBLISHED", tmp_path / "artifacts")
+    monkeypatch.setattr("harness.measuring.RESULTS", tmp_path / "results")
     name, own = result_name("a", CPU), tmp_path / "own.md"
     assert Output(None, publish=False).paths("a", CPU) == [tmp_path / "artifacts" / name]
     assert Output(own, publish=False).paths("a", CPU) == [own]
@@ -87,8 +87,8 @@ def test_results_go_to_an_untracked_folder_and_are_published_only_on_request(tmp
 
 
 def test_an_earlier_table_is_the_one_that_is_to_be_written_or_the_published_one(tmp_path, monkeypatch):
-    monkeypatch.setattr("_harness.UNPUBLISHED", tmp_path / "artifacts")
-    monkeypatch.setattr("_harness.RESULTS", tmp_path / "results")
+    monkeypatch.setattr("harness.measuring.UNPUBLISHED", tmp_path / "artifacts")
+    monkeypatch.setattr("harness.measuring.RESULTS", tmp_path / "results")
     published = tmp_path / "results" / result_name("a", CPU)
     own = Output(tmp_path / "own.md", publish=False)
     assert own.earlier("a", CPU) == published.with_suffix(".json")

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import runs
 import torch
-from _harness import result_name
 from click.testing import CliRunner
+from harness.measuring import result_name
 from safetensors.numpy import save_file
 
 HARDWARE = "A CPU, 2 cores, torch 2"
@@ -41,8 +41,8 @@ def run(tmp_path):
 
 @pytest.fixture
 def results(tmp_path, monkeypatch):
-    monkeypatch.setattr("_harness.UNPUBLISHED", tmp_path / "unpublished")
-    monkeypatch.setattr("_harness.RESULTS", tmp_path / "results")
+    monkeypatch.setattr("harness.measuring.UNPUBLISHED", tmp_path / "unpublished")
+    monkeypatch.setattr("harness.measuring.RESULTS", tmp_path / "results")
     return tmp_path / "unpublished" / result_name("runs", torch.device("cpu"))
 
 

@@ -4,8 +4,8 @@ import time
 
 import numpy as np
 import soak
-from _soak_report import as_markdown, growth, tenths
 from click.testing import CliRunner
+from live.soak_report import as_markdown, growth, tenths
 
 from fer_deploy.live.sources.base import Source, SourceHealth
 from fer_deploy.vision.types import Frame

@@ -43,7 +43,7 @@ def calls(tmp_path, monkeypatch):
     clock = Clock(tmp_path / "calls.waiting")
     monkeypatch.setattr(sweep, "time", clock)
     monkeypatch.setattr(_sweep_jobs, "time", clock)
-    monkeypatch.setattr("_harness.RESULTS", tmp_path / "results")
+    monkeypatch.setattr("harness.measuring.RESULTS", tmp_path / "results")
 
     def taken():
         lines = [json.loads(line) for line in log.read_text().splitlines()]

@@ -4,7 +4,7 @@ import pytest
 import yaml
 from _sweep_plan import read_plan, write_trials
 
-from fer_train.config import load_config
+from fer_train.config_file import load_config
 from fer_train.errors import ConfigError
 
 

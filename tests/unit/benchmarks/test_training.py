@@ -94,7 +94,7 @@ def test_faces_to_validate_on_are_as_many_as_in_fer2013():
 
 @pytest.mark.usefixtures("quick")
 def test_command_writes_every_model_as_markdown_and_json(tmp_path, monkeypatch):
-    monkeypatch.setattr("_harness.UNPUBLISHED", tmp_path)
+    monkeypatch.setattr("harness.measuring.UNPUBLISHED", tmp_path)
     words = ["--models", "net,senet", "--faces", "70", "--batch-size", "32", "--rounds", "2", "--device", "cpu"]
     result = CliRunner().invoke(training.main, words)
     assert result.exit_code == 0, result.output

@@ -4,8 +4,8 @@ import json
 
 import pytest
 from pydantic import ValidationError
-from unit.fer_deploy.engines.plan_files import manifest_of, write_plan
 from unit.fer_deploy.engines.simulated_network import PAIR, network_manifest
+from unit.fer_deploy.engines.tensorrt.plan_files import manifest_of, write_plan
 
 from fer_deploy.errors import ArtifactError
 from fer_deploy.manifest import (

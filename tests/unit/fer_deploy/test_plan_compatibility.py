@@ -1,7 +1,7 @@
 from pathlib import Path
 
 import pytest
-from unit.fer_deploy.engines.plan_files import CONTENT, manifest_of
+from unit.fer_deploy.engines.tensorrt.plan_files import CONTENT, manifest_of
 
 from fer_deploy.environment import Gpu, Host
 from fer_deploy.errors import ArtifactError

@@ -6,10 +6,11 @@ from typing import Any
 import cv2
 import numpy as np
 
-from fer_train.config import TrainConfig, config_from_dict
+from fer_train.config import TrainConfig
+from fer_train.config_file import config_from_dict
 from fer_train.data.consensus import COLUMNS
 from fer_train.data.faces import EMOTIONS, Faces
-from fer_train.data.ferplus import VOTES
+from fer_train.data.readers.ferplus import VOTES
 
 NO_AUGMENT = {
     "rotation_degrees": 0.0, "translation": 0.0, "scale": 0.0, "flip_probability": 0.0,

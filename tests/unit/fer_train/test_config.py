@@ -4,7 +4,8 @@ import pytest
 import yaml
 from unit.fer_train.synthetic_faces import NO_AUGMENT, tiny_config
 
-from fer_train.config import Cosine, OneCycle, ReduceLROnPlateau, TrainConfig, config_from_dict, load_config
+from fer_train.config import Cosine, OneCycle, ReduceLROnPlateau, TrainConfig
+from fer_train.config_file import config_from_dict, load_config
 from fer_train.errors import ConfigError
 
 SHIPPED = sorted((Path(__file__).parents[3] / "configs" / "train").glob("*.yaml"))

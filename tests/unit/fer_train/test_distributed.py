@@ -13,7 +13,7 @@ from unit.fer_train.synthetic_faces import NARROW_CHANNELS, make_faces, tiny_con
 from fer_train.checkpoint import load_state
 from fer_train.distributed import ALONE, World, is_first_process, local_device, torchrun_world, was_restarted
 from fer_train.errors import ConfigError
-from fer_train.run import build_run
+from fer_train.training.run import build_run
 
 TESTS = Path(__file__).parents[2]
 CPU = torch.device("cpu")

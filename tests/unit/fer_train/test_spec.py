@@ -5,9 +5,9 @@ import pytest
 from unit.fer_train.synthetic_faces import make_faces, tiny_config
 
 import fer_train
-from fer_train.augment import PIXEL_MEAN, PIXEL_STD
-from fer_train.config import config_from_dict
+from fer_train.config_file import config_from_dict
 from fer_train.data.faces import EMOTIONS, RowList
+from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
 from fer_train.spec import describe_model
 
 

@@ -3,11 +3,11 @@
 from pathlib import Path
 
 import pytest
-from unit.fer_deploy.analyze.test_timeline import make_summary, make_timelines
+from unit.fer_deploy.analyze.report.test_timeline import make_summary, make_timelines
 from unit.fer_deploy.live.serve.chromium import CHROMIUM, Chromium
 
-from fer_deploy.analyze.report import index_html, report_html
-from fer_deploy.analyze.summary import Outcome
+from fer_deploy.analyze.report.page import index_html, report_html
+from fer_deploy.analyze.report.summary import Outcome
 from fer_deploy.errors import StreamError
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")

@@ -13,8 +13,9 @@ from rich.console import Console
 from fer_deploy.analyze.fingerprint import FLAGS
 from fer_deploy.analyze.parts import Parts
 from fer_deploy.cli import analyze as analyze_module
-from fer_deploy.cli import analyze_progress, main
-from fer_deploy.cli.analyze_progress import Pace, ProgressDisplay
+from fer_deploy.cli import main
+from fer_deploy.cli.terminal import analyze_progress
+from fer_deploy.cli.terminal.analyze_progress import Pace, ProgressDisplay
 from fer_deploy.engines import bundled_model_for
 from fer_deploy.engines import config as engine_config
 from fer_deploy.engines.fake import FakeEngine

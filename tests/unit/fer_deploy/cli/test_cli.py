@@ -11,7 +11,7 @@ from fer_deploy.cli import COMMANDS, main
 from fer_deploy.cli import live as live_module
 from fer_deploy.engines import config as engine_config
 from fer_deploy.engines.fake import FakeEngine
-from fer_deploy.live.sinks import video
+from fer_deploy.live.sinks.video import sink as video
 
 SYNTHETIC = ["--source", "synthetic", "--no-display", "--max-frames", "2"]
 
@@ -119,7 +119,7 @@ class TestExitCodes:
 
     def test_missing_onnxruntime(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "onnxruntime", None)
-        monkeypatch.delitem(sys.modules, "fer_deploy.engines.onnxruntime", raising=False)
+        monkeypatch.delitem(sys.modules, "fer_deploy.engines.onnxruntime.engine", raising=False)
         monkeypatch.delattr(engines_package, "onnxruntime", raising=False)
         result = run("live", *SYNTHETIC)
         assert result.exit_code == 3

@@ -5,8 +5,8 @@ import sys
 
 import pytest
 from click.testing import CliRunner
-from unit.fer_deploy.engines.plan_files import CONTENT, manifest_of, write_plan
 from unit.fer_deploy.engines.simulated_network import network_manifest
+from unit.fer_deploy.engines.tensorrt.plan_files import CONTENT, manifest_of, write_plan
 
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.cli import inspect, main

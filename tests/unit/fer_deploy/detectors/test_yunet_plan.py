@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from unit.fer_deploy.detectors.white_yunet import HEADS, STRIDES
-from unit.fer_deploy.engines.plan_files import manifest_of, write_plan
 from unit.fer_deploy.engines.simulated_machine import SimulatedMachine
 from unit.fer_deploy.engines.simulated_network import NetworkEngine, network_manifest
+from unit.fer_deploy.engines.tensorrt.plan_files import manifest_of, write_plan
 
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.build import build_detectors

@@ -4,14 +4,14 @@ import sys
 from pathlib import Path
 
 import pytest
-from unit.fer_deploy.engines.plan_files import write_plan
 from unit.fer_deploy.engines.simulated_cuda import SimulatedCudart
-from unit.fer_deploy.engines.simulated_tensorrt import SimulatedTensorRT
+from unit.fer_deploy.engines.tensorrt.plan_files import write_plan
+from unit.fer_deploy.engines.tensorrt.simulated_tensorrt import SimulatedTensorRT
 
 from fer_deploy.engines import Engine, open_engine
-from fer_deploy.engines import plan_admission as leaf
-from fer_deploy.engines._cuda import Cuda
 from fer_deploy.engines.fake import FAKE_SPEC
+from fer_deploy.engines.tensorrt import admission as leaf
+from fer_deploy.engines.tensorrt.cuda import Cuda
 from fer_deploy.environment import Host
 from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import PlanManifest

@@ -3,8 +3,8 @@
 import ctypes
 
 import numpy as np
-from unit.fer_deploy.engines.plan_files import CONTENT, manifest_of, write_plan
-from unit.fer_deploy.engines.simulated_tensorrt import DataType, Engine, TensorIOMode
+from unit.fer_deploy.engines.tensorrt.plan_files import CONTENT, manifest_of, write_plan
+from unit.fer_deploy.engines.tensorrt.simulated_tensorrt import DataType, Engine, TensorIOMode
 
 from fer_deploy.engines.network import open_network
 from fer_deploy.manifest import NetworkContract, NetworkManifest

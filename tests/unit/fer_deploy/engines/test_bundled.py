@@ -1,8 +1,9 @@
 import onnxruntime as ort
 import pytest
 
-from fer_deploy.engines import onnxruntime_device, open_engine
+from fer_deploy.engines import open_engine
 from fer_deploy.engines.bundled import bundled_model_for, has_integer_products
+from fer_deploy.engines.onnxruntime import device as onnxruntime_device
 from fer_deploy.spec import Precision
 
 VNNI = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni\n"

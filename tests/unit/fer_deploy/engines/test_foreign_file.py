@@ -10,7 +10,7 @@ import pytest
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.foreign_file import foreign_file
 from fer_deploy.errors import ArtifactError
-from fer_deploy.export.onnx_source import read_onnx
+from fer_deploy.export.graph.source import read_onnx
 
 SAFETENSORS = struct.pack("<Q", 16) + b'{"__metadata__"}' + b"\x00" * 8
 TFLITE = b"\x1c\x00\x00\x00TFL3" + b"\x00" * 8

@@ -8,12 +8,13 @@ import onnxruntime as ort
 import pytest
 
 import fer_deploy.engines as engines_package
-from fer_deploy.engines import onnxruntime_device, open_engine
+from fer_deploy.engines import open_engine
+from fer_deploy.engines.onnxruntime import device as onnxruntime_device
 from fer_deploy.errors import ArtifactError, EngineError, MissingDependencyError
-from fer_deploy.export.onnx_source import read_onnx
+from fer_deploy.export.graph.source import read_onnx
 from fer_deploy.spec import SPEC_KEY
 
-LEAF = "fer_deploy.engines.onnxruntime"
+LEAF = "fer_deploy.engines.onnxruntime.engine"
 
 
 @pytest.fixture

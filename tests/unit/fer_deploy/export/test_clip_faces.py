@@ -7,7 +7,7 @@ import pytest
 from fer_deploy.errors import ArtifactError
 from fer_deploy.export import clip_faces as module
 from fer_deploy.export.clip_faces import clip_faces
-from fer_deploy.export.portrait import _portrait_path
+from fer_deploy.export.verify.portrait import _portrait_path
 from fer_deploy.vision.types import Box, Detection
 
 

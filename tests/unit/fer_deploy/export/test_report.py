@@ -14,11 +14,11 @@ from PIL import Image
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.faces import JudgedFaces
 from fer_deploy.export.report import Report, report_files
-from fer_deploy.export.scores import Scores
-from fer_deploy.export.slice_agreement import SliceAgreement
-from fer_deploy.export.slices import DESCRIPTIONS, Slice
 from fer_deploy.export.variants import Variant, artifact_of
-from fer_deploy.export.verify import Comparison, Reference
+from fer_deploy.export.verify.compare import Comparison, Reference
+from fer_deploy.export.verify.scores import Scores
+from fer_deploy.export.verify.slice_agreement import SliceAgreement
+from fer_deploy.export.verify.slices import DESCRIPTIONS, Slice
 
 LABELS = ("bright", "dark", "even")
 RECORD = {

@@ -14,7 +14,7 @@ from fer_deploy.live.intake import Chunk, Intake
 from fer_deploy.live.load import WorkerLoad
 from fer_deploy.live.sources import Source
 from fer_deploy.live.stats import LiveStats
-from fer_deploy.live.turnstile import Aborted
+from fer_deploy.live.threads.turnstile import Aborted
 from fer_deploy.vision.people import People, PeopleConfig
 from fer_deploy.vision.preprocess import CropConfig
 from fer_deploy.vision.types import Box, Detection, Frame

@@ -3,7 +3,7 @@ import json
 import pytest
 from unit.fer_deploy.live.serve.stage import LABELS, make_result, make_snapshot
 
-from fer_deploy.live.chart import color_of
+from fer_deploy.live.drawing.chart import color_of
 from fer_deploy.live.serve.messages import Request, hello_json, request_from_json, result_json, status_json
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, FrameResult, TrackedFace
 

@@ -1,0 +1,51 @@
+"""A page of `--serve` as a browser reads it, in a process of its own: its memory and time are not the loop's.
+
+python benchmarks/live/viewer.py http://127.0.0.1:8080/     # until the server ends; prints the number of pictures
+"""
+
+import asyncio
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import aiohttp
+
+PATIENCE_S = 20.0
+
+
+@contextmanager
+def one_viewer(url: str) -> Iterator[None]:
+    """Have one page open; the block is entered when it is, and left when the server has ended or patience has.
+
+    Raises:
+        RuntimeError: the page was not let in.
+    """
+    child = subprocess.Popen([sys.executable, str(Path(__file__)), url], stdout=subprocess.PIPE, text=True)
+    assert child.stdout is not None
+    try:
+        if child.stdout.readline() != "open\n":
+            raise RuntimeError(f"no page could be opened at {url}")
+        yield
+        child.communicate(timeout=PATIENCE_S)
+    finally:
+        child.kill()
+        child.wait()
+        child.stdout.close()
+
+
+async def watch(url: str) -> int:
+    """Take everything that is sent, and ask for the next picture as soon as one has come. Return how many came."""
+    num_pictures = 0
+    async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}live", max_msg_size=0) as socket:
+        print("open", flush=True)  # noqa: T201 - what `one_viewer` waits for
+        async for message in socket:
+            if message.type is aiohttp.WSMsgType.BINARY:
+                num_pictures += 1
+                await socket.send_json({"ready": True})
+    return num_pictures
+
+
+if __name__ == "__main__":
+    print(asyncio.run(watch(sys.argv[1])))  # noqa: T201

@@ -1,0 +1,1 @@
+"""Report of an analyzed video: summary, timeline and HTML page."""

@@ -1,0 +1,89 @@
+"""Stacks: a timeline as areas upon one another, for any means of drawing."""
+
+from collections.abc import Iterator, Sequence
+from typing import Final, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_deploy.analyze.report.people_seen import Timeline
+from fer_deploy.live.drawing.palette import COLORS
+
+_STEPS_S: Final = (
+    0.1,
+    0.2,
+    0.5,
+    1.0,
+    2.0,
+    5.0,
+    10.0,
+    15.0,
+    30.0,
+    60.0,
+    120.0,
+    300.0,
+    600.0,
+    900.0,
+    1800.0,
+    3600.0,
+    7200.0,
+)
+SHORT_S: Final = 12.0
+"""Videos below that have an axis with tenths of seconds."""
+
+
+class Stack(NamedTuple):
+    """A stretch in which the face was visible.
+
+    Attributes:
+        times_s: (N,) seconds, increasing.
+        levels: (C + 1, N) cumulated probabilities: label c lies between rows c and c + 1.
+    """
+
+    times_s: NDArray[np.float64]
+    levels: NDArray[np.float64]
+
+
+def stacks_from_timeline(timeline: Timeline) -> Iterator[Stack]:
+    """Yield the stretches in their order; each reaches from its first bin's left edge to its last bin's right one."""
+    edges_s, probs = timeline
+    visible = np.concatenate([[False], ~np.isnan(probs[:, 0]), [False]])
+    changes = np.flatnonzero(visible[1:] != visible[:-1])
+    for start, end in zip(changes[::2], changes[1::2], strict=True):
+        centers_s = (edges_s[start:end] + edges_s[start + 1 : end + 1]) / 2
+        times_s = np.concatenate([[edges_s[start]], centers_s, [edges_s[end]]])
+        part = np.concatenate([probs[start : start + 1], probs[start:end], probs[end - 1 : end]])
+        levels = np.concatenate([np.zeros((1, len(part))), np.cumsum(part, axis=1).T])
+        yield Stack(times_s, levels)
+
+
+def colors_of(labels: Sequence[str]) -> dict[str, str]:
+    """Return the color of each label by its place."""
+    return {label: COLORS[index % len(COLORS)] for index, label in enumerate(labels)}
+
+
+def lasting_text(seconds: float) -> str:
+    """Return a length of time: 4.2 s, 12:34 min, 1:02:03 h."""
+    return f"{seconds:.1f} s" if seconds < 60 else f"{clock_text(seconds)} {'h' if seconds >= 3600 else 'min'}"
+
+
+def clock_text(seconds: float) -> str:
+    """Return seconds as people read a player: 0:07, 12:34, 1:02:03."""
+    whole = int(seconds)
+    hours, minutes = whole // 3600, whole // 60 % 60
+    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
+
+
+def count_text(num: int, one: str, several: str | None = None) -> str:
+    """Return a number of things: 1 frame, 12,345 frames; `several` where it is not `one` with an s."""
+    return f"{num:,} {one if num == 1 else several or f'{one}s'}"
+
+
+def tick_step_s(duration_s: float, most: int) -> float:
+    """Return a round distance between ticks, as clocks have them, for at most so many ticks."""
+    return next((step for step in _STEPS_S if duration_s / step < most), 86_400.0)
+
+
+def tick_text(seconds: float, duration_s: float) -> str:
+    """Return a moment as an axis shows it, with tenths where the video is short."""
+    return f"{seconds:.1f} s" if duration_s < SHORT_S else clock_text(seconds)

@@ -1,0 +1,149 @@
+"""Summary: everything that is known of an analyzed video, as summary.json holds it."""
+
+from pathlib import Path
+from typing import NamedTuple
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fer_deploy.analyze.accounting import Accounting
+from fer_deploy.analyze.checkpoint import Checkpoint
+from fer_deploy.analyze.fingerprint import Fingerprint
+from fer_deploy.analyze.report.people_seen import PASSER_BY_S, PersonSeen
+from fer_deploy.errors import ConfigError, FerDeployError
+from fer_deploy.privacy.portable_paths import without_folders_in_text
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Person(_Frozen):
+    """One person: a face that was followed without losing it for longer than `keep_s`.
+
+    Attributes:
+        number: as drawn in the annotated video and as `track` in the tables.
+        first_s, last_s: when first and last visible, in seconds of the video.
+        visible_s: seconds in which the face was visible.
+        num_faces: frames in which it was.
+        shares: what was shown, in shares of these frames: by label, and "unsure"; 1 in sum.
+    """
+
+    number: int
+    first_s: float
+    last_s: float
+    visible_s: float
+    num_faces: int
+    shares: dict[str, float]
+
+
+class PassersBy(_Frozen):
+    """All tracks that were visible for less than `below_s` seconds, together."""
+
+    below_s: float = PASSER_BY_S
+    num_tracks: int = 0
+    num_faces: int = 0
+
+
+class Subject(NamedTuple):
+    """What was analyzed with what: the video's file, engine and detector in words, the classifier's labels."""
+
+    video: Path
+    engine: str
+    detector: str
+    labels: tuple[str, ...]
+
+
+class Summary(_Frozen):
+    """A video's analysis in numbers.
+
+    Attributes:
+        video: the name of the file.
+        engine: model and provider, in words.
+        detector: what found the faces, in words; empty in summaries that were written before this was noted.
+        duration_s: from the first frame to the end of the last one.
+        num_size_changes: changes of resolution within the video.
+        notes: what people should know of the way the video was read.
+        trouble: what was wrong with the video's end; empty if nothing.
+    """
+
+    video: str
+    engine: str
+    detector: str = ""
+    labels: tuple[str, ...]
+    duration_s: float
+    fps: float
+    picture_size: tuple[int, int]
+    num_size_changes: int
+    notes: tuple[str, ...] = ()
+    trouble: str
+    accounting: Accounting
+    people: tuple[Person, ...]
+    passers_by: PassersBy
+    fingerprint: Fingerprint
+
+    @property
+    def name(self) -> str:
+        """The video's file name."""
+        return Path(self.video).name
+
+    @property
+    def num_faces_of_people(self) -> int:
+        """Faces of everybody, passers-by among them."""
+        return sum(person.num_faces for person in self.people) + self.passers_by.num_faces
+
+    @classmethod
+    def load(cls, path: Path) -> "Summary | None":
+        """Return a finished analysis; None where there is none.
+
+        Raises:
+            ConfigError: it is damaged, or of another version.
+        """
+        try:
+            return cls.model_validate_json(path.read_bytes())
+        except (FileNotFoundError, NotADirectoryError):
+            return None
+        except (OSError, ValidationError) as err:
+            raise ConfigError(f"{path} is not a summary of this version. Fix: --restart, or another --out") from err
+
+    @classmethod
+    def of(cls, subject: Subject, end: Checkpoint, seen: list[PersonSeen]) -> "Summary":
+        """Put together what a finished run knows."""
+        frame_s = frame_seconds(end)
+        people = [_person(person, frame_s) for person in seen]
+        brief = [person for person in people if person.visible_s < PASSER_BY_S]
+        return cls(
+            video=subject.video.name, engine=subject.engine, detector=subject.detector, labels=subject.labels,
+            duration_s=round(end.end_s + frame_s, 4), fps=end.fps,
+            picture_size=end.picture_size, num_size_changes=end.num_size_changes,
+            trouble=without_folders_in_text(end.trouble),
+            notes=tuple(map(without_folders_in_text, end.notes)), accounting=end.accounting,
+            people=tuple(person for person in people if person.visible_s >= PASSER_BY_S),
+            passers_by=PassersBy(num_tracks=len(brief), num_faces=sum(person.num_faces for person in brief)),
+            fingerprint=end.fingerprint,
+        )  # fmt: skip
+
+
+class Outcome(NamedTuple):
+    """What became of one of several videos: a summary, or why there is none."""
+
+    video: Path
+    folder: Path
+    summary: Summary | None
+    failure: FerDeployError | None = None
+
+
+def frame_seconds(end: Checkpoint) -> float:
+    """Return how long a frame lasts on average."""
+    num = end.accounting.num_analyzed
+    return end.end_s / (num - 1) if num > 1 and end.end_s > 0 else 1 / end.fps
+
+
+def _person(person: PersonSeen, frame_s: float) -> Person:
+    return Person(
+        number=person.number,
+        first_s=round(person.first_s, 4),
+        last_s=round(person.last_s, 4),
+        visible_s=round(person.num_frames * frame_s, 4),
+        num_faces=person.num_frames,
+        shares={label: round(num / person.num_frames, 4) for label, num in sorted(person.num_shown.items())},
+    )

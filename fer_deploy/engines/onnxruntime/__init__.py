@@ -1,0 +1,1 @@
+"""Engines on ONNX Runtime: CPU, CUDA, TensorRT and TensorRT for RTX providers."""

@@ -1,0 +1,229 @@
+"""A session of ONNX Runtime on the provider that was asked for, with the proof that it got it.
+
+ONNX Runtime falls back to the CPU at three places: where a session is made, where a node has no kernel, and where a run
+fails. All three are shut here. Knows no ModelSpec; that is `onnxruntime`'s.
+"""
+
+from collections import Counter
+from collections.abc import Callable
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import onnxruntime as ort
+from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
+
+from fer_deploy.artifacts import read_model_file
+from fer_deploy.engines.base import Device
+from fer_deploy.engines.onnx_file.outline import COPY_AGAIN, EXPORT_AGAIN, fault_of_onnx, mend_of
+from fer_deploy.engines.onnx_file.trial import Trial, try_outside
+from fer_deploy.engines.onnx_file.work import hidden_node, judge_work
+from fer_deploy.engines.onnxruntime.device import PROVIDERS, choose_device
+from fer_deploy.engines.onnxruntime.memory import bound_memory
+from fer_deploy.engines.threads import choose_threads
+from fer_deploy.errors import ArtifactError, EngineError, MissingDependencyError
+from fer_deploy.privacy import telemetry
+
+telemetry.switch_off_in_process()
+
+ORT_ERRORS = (
+    ort_errors.EPFail, ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,
+    ort_errors.ModelLoaded, ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.NotImplemented,
+    ort_errors.RuntimeException, UnicodeDecodeError,
+)  # fmt: skip
+"""The last is what becomes of an error that quotes a name which is not UTF-8."""
+_REFUSED_CPU = "fallback to CPU EP has been explicitly disabled"
+"""What ONNX Runtime says where a node, or the whole graph, would have to run on the CPU."""
+_TRIAL_BATCHES = (1, 2, 4)
+_TRIAL_SIDE = 64
+"""Taken for each free size of a network; a multiple of 32, as detectors want it."""
+_RTX_PLUGIN = "fer_deploy.engines.onnxruntime.rtx_plugin"
+
+
+class SessionRequest(NamedTuple):
+    """What to open a session with.
+
+    Attributes:
+        device: "auto" is CUDA where this build of ONNX Runtime has it and there is a GPU, else the CPU.
+        threads: of the CPU provider; None: one for each core there is (`threads`).
+        cuda_graph: capture CUDA graphs; CUDA only.
+        spinning: threads wait for the next call in a loop; CPU only.
+        optimized: let ONNX Runtime rewrite the graph.
+        all_known: refuse a graph whose work its shapes do not tell, see `onnx_work`.
+        rewrite: applied to the file's bytes after they were judged; None: they are loaded as they are.
+    """
+
+    device: Device = "auto"
+    threads: int | None = None
+    cuda_graph: bool = True
+    spinning: bool = False
+    optimized: bool = True
+    all_known: bool = True
+    rewrite: Callable[[bytes], bytes] | None = None
+
+
+class ProvedSession(NamedTuple):
+    """A session, the device and provider that run all of its nodes, and what it was opened with."""
+
+    session: ort.InferenceSession
+    device: str
+    provider: str
+    settings: dict[str, str]
+
+
+def open_session(path: Path, request: SessionRequest, *, fix: str | None = None) -> ProvedSession:
+    """Judge a graph, load the bytes that were judged, and prove the provider.
+
+    `fix` mends a file that is damaged; None: it is an emotion model, which can be exported again.
+
+    Raises:
+        ArtifactError: no ONNX model that this version reads, one that no export writes (`onnx_outline`), or one that
+            asks for too much arithmetic (`onnx_work`).
+        ConfigError: more threads than cores.
+        EngineError: this machine or build lacks the provider, it does not take the whole graph, or a trial of a graph
+            whose sizes are not known did not end in time (`onnx_trial`).
+        MissingDependencyError: the plugin of the tensorrt-rtx provider is not installed.
+    """
+    device = choose_device(request.device)
+    provider = PROVIDERS[device]
+    threads = choose_threads(request.threads) if device == "cpu" else 1  # a GPU session computes nothing on the CPU
+    options = _session_options(device, threads, request)
+    provider_options = _provider_options(device, request)
+    content = read_model_file(path)
+    fault = fault_of_onnx(content)
+    if fault is not None:
+        raise ArtifactError(f"cannot load {path}: {fault}. Fix: {fix or mend_of(fault)}")
+    if request.rewrite is not None:
+        content = request.rewrite(content)
+    try:
+        require_bounded(content, path, request, fix=fix or EXPORT_AGAIN)
+        session = _make_session(content, options, provider, provider_options)
+    except ORT_ERRORS as err:
+        raise _explain(err, path, provider, fix or COPY_AGAIN) from err
+    nodes = _prove(session, provider)
+    settings = {
+        "onnxruntime": ort.__version__, "provider": provider,
+        **{f"provider.{name}": value for name, value in provider_options.items()},
+        "threads": str(options.intra_op_num_threads), "execution": options.execution_mode.name,
+        "graph_optimization": options.graph_optimization_level.name,
+        "spinning": options.get_session_config_entry("session.intra_op.allow_spinning"),
+        "nodes": "not recorded by this version" if nodes is None else f"{nodes} of {nodes} on {provider}",
+    }  # fmt: skip
+    return ProvedSession(session, device, provider, settings)
+
+
+def require_bounded(content: bytes, path: Path, request: SessionRequest, *, fix: str = EXPORT_AGAIN) -> None:
+    """Refuse a graph that takes too long. One whose sizes are not known before it runs is tried in another process.
+
+    Raises:
+        ArtifactError: it asks for too much arithmetic.
+        EngineError: the trial did not end in time, or crashed.
+        One of `ORT_ERRORS`: ONNX Runtime does not read it.
+    """
+    work = judge_work(content, all_known=request.all_known)
+    if work.fault is not None:
+        raise ArtifactError(f"cannot load {path}: {work.fault}. Fix: {fix}")
+    hidden = work.hidden if request.all_known else _hidden_in_network(content)
+    if hidden is not None:
+        sizes = _TRIAL_BATCHES if request.all_known else (_TRIAL_SIDE,)
+        threads = request.threads if request.device in ("auto", "cpu") else None
+        try_outside(Trial(content, path, hidden, sizes, threads, request.optimized), fix=fix)
+
+
+def _hidden_in_network(content: bytes) -> str | None:
+    try:
+        return hidden_node(content, free_size=_TRIAL_SIDE)
+    except ORT_ERRORS:
+        return f"its input, where it takes no {_TRIAL_SIDE} pixels"
+
+
+def cpu_session(content: bytes, request: SessionRequest) -> ProvedSession:
+    """Load a graph on the CPU without any judgement, with the options and the memory bound of `open_session`."""
+    provider = PROVIDERS["cpu"]
+    options = _session_options("cpu", choose_threads(request.threads), request)
+    return ProvedSession(_make_session(content, options, provider, {}), "cpu", provider, {})
+
+
+def _session_options(device: str, threads: int, request: SessionRequest) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.log_severity_level = 3  # errors reach us as exceptions; warnings would only clutter the screen
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.execution_mode = ort.ExecutionMode.ORT_SEQUENTIAL
+    level = ort.GraphOptimizationLevel
+    options.graph_optimization_level = level.ORT_ENABLE_ALL if request.optimized else level.ORT_DISABLE_ALL
+    # Threads that spin between two calls take the cores from the detector.
+    options.add_session_config_entry("session.intra_op.allow_spinning", str(int(request.spinning)))
+    options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    if device == "cpu" and bound_memory() is not None:
+        options.add_session_config_entry("session.use_env_allocators", "1")
+    if device != "cpu":
+        options.add_session_config_entry("session.disable_cpu_ep_fallback", "1")
+    return options
+
+
+def _provider_options(device: str, request: SessionRequest) -> dict[str, str]:
+    """Return options that differ from the provider's defaults; without TF32 a graph in FP32 is computed in FP32."""
+    if device == "cuda":
+        return {"device_id": "0", "enable_cuda_graph": str(int(request.cuda_graph)), "use_tf32": "0"}
+    if device == "tensorrt":
+        return {"device_id": "0", "trt_engine_cache_enable": "0"}  # a cached engine is code that nobody vouches for
+    return {}
+
+
+def _make_session(content: bytes, options: ort.SessionOptions, provider: str, provider_options: dict[str, str]
+                  ) -> ort.InferenceSession:  # fmt: skip
+    """Return the session; `enable_fallback` would make it anew on the CPU after an error, at loading and at running."""
+    if provider != PROVIDERS["tensorrt-rtx"]:
+        # Only this one: the CPU, listed, would contradict disable_cpu_ep_fallback.
+        providers: list[Any] = [(provider, provider_options) if provider_options else provider]
+        return ort.InferenceSession(content, options, providers=providers, enable_fallback=False)
+    try:
+        plugin = import_module(_RTX_PLUGIN)
+    except ModuleNotFoundError as err:
+        raise MissingDependencyError(
+            f"device tensorrt-rtx needs {err.name}, which is not installed. "
+            "Fix: pip install onnxruntime-ep-nv-tensorrt-rtx, beside onnxruntime without -gpu"
+        ) from err
+    options.add_provider_for_devices(plugin.rtx_devices(), provider_options)
+    return ort.InferenceSession(content, options, enable_fallback=False)
+
+
+def _explain(err: Exception, path: Path, provider: str, fix: str) -> ArtifactError | EngineError:
+    first = (str(err).splitlines() or [type(err).__name__])[0]
+    first = (
+        first if len(first) <= 300 else f"... {first[-300:]}"
+    )  # it begins with the source line and ends with the cause
+    if _REFUSED_CPU in str(err):
+        return EngineError(
+            f"{provider} does not take all of {path}: it could not start, because this machine's CUDA, cuDNN or driver "
+            "does not fit, or it lacks a kernel; ONNX Runtime said above which. "
+            "Fix: --device cpu to run on the CPU on purpose, or install the CUDA version onnxruntime-gpu names"
+        )
+    return ArtifactError(
+        f"cannot load {path}: not a model that ONNX Runtime {ort.__version__} reads; damaged, or of a newer opset "
+        f"({first}). Fix: {fix}"
+    )
+
+
+def _prove(session: ort.InferenceSession, provider: str) -> int | None:
+    """Return the number of nodes, all on `provider`; None where ONNX Runtime is too old to record it.
+
+    Raises:
+        EngineError: the session, or a node of it, is on another provider.
+    """
+    got = session.get_providers()[0]
+    if got != provider:
+        raise EngineError(
+            f"asked ONNX Runtime for {provider} and got {got}; this machine's CUDA, cuDNN or driver does not fit. "
+            "Fix: --device cpu to run on the CPU on purpose, or install the CUDA version onnxruntime-gpu names"
+        )
+    if not hasattr(session, "get_provider_graph_assignment_info"):
+        return None
+    nodes = Counter({provider: 0})
+    for part in session.get_provider_graph_assignment_info():
+        nodes[part.ep_name] += len(part.get_nodes())
+    if len(nodes) > 1:
+        found = ", ".join(f"{count} nodes on {name}" for name, count in nodes.items())
+        raise EngineError(f"asked ONNX Runtime for {provider} and got {found}. Fix: --device cpu, or export again")
+    return nodes[provider]

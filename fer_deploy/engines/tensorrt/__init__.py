@@ -1,0 +1,1 @@
+"""Engines that run TensorRT plans, of both flavors."""

@@ -1,0 +1,1 @@
+"""Verification: how near an artifact comes to PyTorch, on clean and on degraded faces."""

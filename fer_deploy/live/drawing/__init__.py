@@ -1,0 +1,1 @@
+"""Drawing: boxes, tags and charts in the colors of the emotions."""

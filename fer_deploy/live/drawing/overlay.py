@@ -1,0 +1,126 @@
+"""Draw a frame's results on a copy of it: boxes, who it is, what they show, and a small chart where there is room."""
+
+import threading
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_deploy.live.drawing.chart import Chart, build_chart, color_of
+from fer_deploy.live.drawing.palette import UNSURE_COLOR, bgr_from_hex
+from fer_deploy.vision.types import Box, FaceResult, FrameResult
+
+_GRAY = bgr_from_hex(UNSURE_COLOR)
+_INK = (20, 20, 20)
+_FONT = cv2.FONT_HERSHEY_SIMPLEX
+
+
+class Drawing:
+    """The annotated picture of one result, drawn when first asked for and once, however many threads ask."""
+
+    def __init__(self, result: FrameResult, labels: tuple[str, ...]) -> None:
+        """Take what `draw_result` takes; nothing is drawn yet."""
+        self._result, self._labels = result, labels
+        self._lock = threading.Lock()
+        self._picture: NDArray[np.uint8] | None = None
+
+    def picture(self) -> NDArray[np.uint8]:
+        """Return (H, W, 3) uint8 BGR, the same read-only array at every call, from any thread."""
+        with self._lock:
+            if self._picture is None:
+                self._picture = draw_result(self._result, self._labels)
+            return self._picture
+
+
+class Style(NamedTuple):
+    """Sizes that follow the frame, in pixels unless said otherwise.
+
+    Attributes:
+        font: OpenCV's scale of letters.
+        pen: thickness of letters.
+        line: thickness of boxes.
+        gap: between things.
+        dash: length of a dash and of the space behind it.
+    """
+
+    font: float
+    pen: int
+    line: int
+    gap: int
+    dash: int
+
+
+def style_of(width: int, height: int) -> Style:
+    """Return sizes for a frame: legible at 480x270, and growing more slowly than the frame does."""
+    unit = max(0.9, min(width / 480, height / 270) ** 0.6)
+    return Style(0.42 * unit, 1 if unit < 1.6 else 2, round(1.6 * unit), round(3 * unit), round(5 * unit))
+
+
+def draw_result(result: FrameResult, labels: tuple[str, ...]) -> NDArray[np.uint8]:
+    """Return a copy of the frame, (H, W, 3) uint8 BGR and read-only, with everything known about its faces.
+
+    Each face has a box (dashed where it is predicted, not detected) and a tag with track, shown label and smoothed
+    confidence, gray where it is unsure; beside it the smoothed probabilities, unless they would cover another face.
+    A label has the same color in every frame; `labels` gives its place in the palette.
+    """
+    picture = result.frame.frame_bgr.copy()
+    height, width = picture.shape[:2]
+    style = style_of(width, height)
+    chart = build_chart(labels, style.font)
+    taken = [face.box for face in result.faces]
+    colors = [color_of(face.smoothed.label, labels) if face.is_sure else _GRAY for face in result.faces]
+    for face, color in zip(result.faces, colors, strict=True):
+        _draw_box(picture, face, color, style)
+        taken.append(_draw_tag(picture, face, color, style))
+    for face, color in zip(result.faces, colors, strict=True):
+        place = _room_beside(face.box, chart, taken, (width, height), style.gap)
+        if place is not None:
+            taken.append(place)
+            chart.draw(picture, (place.x1, place.y1), face.smoothed.probs, color)
+    picture.flags.writeable = False
+    return picture
+
+
+def _draw_box(picture: NDArray[np.uint8], face: FaceResult, color: tuple[int, int, int], style: Style) -> None:
+    left, top, right, bottom = face.box.x1, face.box.y1, face.box.x2 - 1, face.box.y2 - 1
+    if face.face.is_detected:
+        cv2.rectangle(picture, (left, top), (right, bottom), color, style.line)
+        return
+    thin = max(1, style.line - 1)
+    for x in range(left, right + 1, 2 * style.dash):
+        for y in (top, bottom):
+            cv2.line(picture, (x, y), (min(x + style.dash, right), y), color, thin)
+    for y in range(top, bottom + 1, 2 * style.dash):
+        for x in (left, right):
+            cv2.line(picture, (x, y), (x, min(y + style.dash, bottom)), color, thin)
+
+
+def _draw_tag(picture: NDArray[np.uint8], face: FaceResult, color: tuple[int, int, int], style: Style) -> Box:
+    """Draw above the box, or inside it where there is no room above. Return the place."""
+    text = f"#{face.face.track_id} {face.shown_label} {face.smoothed.confidence:.0%}"
+    (width, height), baseline = cv2.getTextSize(text, _FONT, style.font, style.pen)
+    tag_width, tag_height = width + 2 * style.gap, height + baseline + style.gap
+    left = max(0, min(face.box.x1, picture.shape[1] - tag_width))
+    top = face.box.y1 - tag_height if face.box.y1 >= tag_height else face.box.y1
+    cv2.rectangle(picture, (left, top), (left + tag_width - 1, top + tag_height - 1), color, -1)
+    foot = top + height + (style.gap + 1) // 2
+    cv2.putText(picture, text, (left + style.gap, foot), _FONT, style.font, _INK, style.pen, cv2.LINE_AA)
+    return Box(left, top, left + tag_width, top + tag_height)
+
+
+def _room_beside(box: Box, chart: Chart, taken: list[Box], size: tuple[int, int], gap: int) -> Box | None:
+    """Return a place for the chart right, left or below, inside the frame and on nothing else, or None."""
+    right, left, below = box.x2 + gap, box.x1 - gap - chart.width, box.y2 + gap
+    beside = [(x, y) for x in (right, left) for y in (box.y1, max(box.y1, box.y2 - chart.height), below)]
+    for x, y in (*beside, (box.x1, below)):
+        top = min(y, size[1] - chart.height)
+        place = Box(x, top, x + chart.width, top + chart.height)
+        is_inside = x >= 0 and top >= 0 and place.x2 <= size[0]
+        if is_inside and not any(_overlap(place, other) for other in taken):
+            return place
+    return None
+
+
+def _overlap(a: Box, b: Box) -> bool:
+    return a.x1 < b.x2 and b.x1 < a.x2 and a.y1 < b.y2 and b.y1 < a.y2

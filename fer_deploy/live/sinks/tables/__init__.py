@@ -1,0 +1,1 @@
+"""Sinks for tables of faces and frames: CSV and Parquet."""

@@ -1,0 +1,56 @@
+"""Tables as CSV."""
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from fer_deploy.live.file_names import printable
+from fer_deploy.live.sinks.tables.base import Columns, Row, TableFile
+from fer_deploy.live.sinks.unfinished import take_name, unfinished_path
+from fer_deploy.live.sinks.whole_lines import WholeLines
+
+_FORMULA: Final = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""How formulas begin; the last four are the wide signs of East Asian keyboards."""
+
+
+class CsvFile(TableFile):
+    """Comma-separated, UTF-8, with a header; the temporary file `NAME.PID.part.csv` has whole lines at any moment."""
+
+    def __init__(self, path: Path, columns: Columns, *, fix: str) -> None:
+        """Create the temporary file and write the header; `fix` is `TableSink`'s."""
+        self._path, self._part = path, unfinished_path(path)
+        self._lines = WholeLines(self._part, fix=fix)
+        self.append([list(columns)])
+        self._is_empty = True
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add rows, all or none, at once."""
+        text = io.StringIO()
+        csv.writer(text, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
+        self._lines.append(text.getvalue())
+        self._is_empty = False
+
+    def complete(self) -> None:
+        """Close it: every line is there."""
+        self._lines.close()
+
+    def publish(self) -> None:
+        """Rename it."""
+        take_name(self._part, self._path)
+
+    def leave(self) -> None:
+        """Close it as it is."""
+        self._lines.close()
+        if self._is_empty:
+            self._part.unlink(missing_ok=True)
+
+
+def _cell(value: Any) -> Any:
+    """Return a text as one line that no spreadsheet takes for a formula, which an apostrophe prevents."""
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if _FORMULA.match(text) else text

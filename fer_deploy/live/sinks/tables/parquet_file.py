@@ -1,0 +1,134 @@
+"""Tables as Parquet, and parts of one joined."""
+
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fer_deploy.durable import give_name
+from fer_deploy.errors import SinkError
+from fer_deploy.live.sinks.tables.base import Columns, Row, TableFile
+from fer_deploy.live.sinks.unfinished import unfinished_path
+
+ROWS_PER_PART = 5_000
+"""A minute of three faces at 30 frames/s: what a kill can cost, and what is held in memory."""
+_ROWS_PER_GROUP = 50_000
+_TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_()}
+
+
+class ParquetFile(TableFile):
+    """Parts in the folder `NAME.PID.part.parquet`, each a Parquet file; joined into one at the end.
+
+    A Parquet file cannot be read before its end is written, so that one file would be lost with a kill. What reads
+    Parquet takes the folder as it takes the file.
+    """
+
+    def __init__(self, path: Path, columns: Columns, *, fix: str) -> None:
+        """Create the folder of parts; `fix` is `TableSink`'s."""
+        self._path, self._parts, self._fix = path, unfinished_path(path), fix
+        self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in columns.items()])
+        self._joined = self._parts.with_name(f"{self._parts.stem}.joined{self._parts.suffix}")
+        self._rows: list[Row] = []
+        self._num_parts = 0
+        try:
+            shutil.rmtree(self._parts, ignore_errors=True)
+            self._parts.mkdir(parents=True)
+        except OSError as err:
+            raise SinkError(f"cannot write {path}: {err.strerror}. Fix: {fix}") from err
+
+    def append(self, rows: Sequence[Row]) -> None:
+        """Add rows to the part in hand."""
+        self._rows += rows
+        if len(self._rows) >= ROWS_PER_PART:
+            self._write_part()
+
+    def _part(self, number: int) -> Path:
+        return self._parts / f"{number:06}.parquet"
+
+    def _write_part(self) -> None:
+        by_column = zip(*self._rows, strict=True)
+        columns = [pa.array(values, field.type) for values, field in zip(by_column, self._schema, strict=True)]
+        part = self._part(self._num_parts)
+        hidden = part.with_name(f".{part.name}")  # readers of the folder skip it until it has an end
+        try:
+            with hidden.open("wb") as file:  # a path with a colon would be an address to Arrow
+                pq.write_table(pa.table(columns, schema=self._schema), file)
+            hidden.replace(part)
+        except OSError as err:
+            raise SinkError(
+                f"cannot write {part}: {err}. The parts before are whole. Fix: free some space, or {self._fix}"
+            ) from err
+        self._rows = []
+        self._num_parts += 1
+
+    def complete(self) -> None:
+        """Join the parts, a group of rows at a time."""
+        if self._rows:
+            self._write_part()
+        try:
+            join_parquet([self._part(number) for number in range(self._num_parts)], self._joined, self._schema)
+        except OSError as err:
+            self._joined.unlink(missing_ok=True)
+            raise self._unfinished(err) from err
+
+    def publish(self) -> None:
+        """Rename the whole, and remove the parts."""
+        try:
+            give_name(self._joined, self._path)
+            shutil.rmtree(self._parts)
+        except OSError as err:
+            self._joined.unlink(missing_ok=True)
+            raise self._unfinished(err) from err
+
+    def _unfinished(self, err: OSError) -> SinkError:
+        return SinkError(
+            f"cannot finish {self._path}: {err}. The parts in {self._parts} are whole. Fix: free some space, and "
+            "read the folder in place of the file"
+        )
+
+    def leave(self) -> None:
+        """Write the part in hand."""
+        self._joined.unlink(missing_ok=True)
+        if self._rows:
+            self._write_part()
+        if self._num_parts == 0:
+            shutil.rmtree(self._parts, ignore_errors=True)
+
+
+def join_parquet(parts: Sequence[Path], path: Path, schema: pa.Schema | None = None) -> None:
+    """Write one file from several, a group of rows at a time in memory.
+
+    Args:
+        parts: of one schema.
+        path: of the whole.
+        schema: of the parts; needed where there are none.
+
+    Raises:
+        OSError: the system refuses.
+    """
+    with (
+        path.open("wb") as file,
+        pq.ParquetWriter(file, schema or _schema_of(parts[0]), compression="zstd") as whole,
+    ):
+        waiting: list[pa.Table] = []
+        for group in _groups_of(parts):
+            waiting.append(group)
+            if sum(table.num_rows for table in waiting) >= _ROWS_PER_GROUP:
+                whole.write_table(pa.concat_tables(waiting))
+                waiting = []
+        if waiting:
+            whole.write_table(pa.concat_tables(waiting))
+
+
+def _schema_of(part: Path) -> pa.Schema:
+    with part.open("rb") as file:
+        return pq.read_schema(file)
+
+
+def _groups_of(parts: Sequence[Path]) -> Iterator[pa.Table]:
+    for part in parts:
+        with part.open("rb") as opened, pq.ParquetFile(opened) as file:
+            for group in range(file.num_row_groups):
+                yield file.read_row_group(group)

@@ -1,0 +1,152 @@
+"""Results as tables: one of faces, and beside it one of frames, so that frames without faces are accounted for."""
+
+from collections.abc import Callable
+from contextlib import suppress
+from importlib import import_module
+from pathlib import Path
+
+from fer_deploy.errors import MissingDependencyError, SinkError
+from fer_deploy.live.file_names import printable
+from fer_deploy.live.output_files import frames_path
+from fer_deploy.live.sinks.base import Picture, Sink
+from fer_deploy.live.sinks.tables.base import Columns, Row, TableFile
+from fer_deploy.live.sinks.tables.csv_file import CsvFile
+from fer_deploy.live.sinks.unfinished import KeptBeside, replaceable, unfinished_path
+from fer_deploy.vision.types import FaceResult, FrameResult
+
+FRAME_COLUMNS: Columns = {"frame": int, "time_s": float, "source": int, "name": str, "num_faces": int}
+_DIGITS = 4
+
+
+def face_columns(labels: tuple[str, ...]) -> Columns:
+    """Return the columns of the table of faces."""
+    ints = ("track", "x1", "y1", "x2", "y2")
+    return {
+        "frame": int, "time_s": float, "source": int, **dict.fromkeys(ints, int), "score": float, "detected": bool,
+        "emotion": str, "confidence": float, **{f"p_{label}": float for label in labels},
+        "smoothed_emotion": str, "smoothed_confidence": float, **{f"smoothed_p_{label}": float for label in labels},
+        "sure": bool,
+    }  # fmt: skip
+
+
+class TableSink(Sink):
+    """Writes both tables. Memory stays constant; neither has its name before it is whole."""
+
+    live_capacity = 256
+    needs_pixels = False
+
+    def __init__(self, path: Path, labels: tuple[str, ...], create: Callable[..., TableFile], *, fix: str) -> None:
+        """Create both.
+
+        Args:
+            path: of the table of faces.
+            labels: of the model.
+            create: makes one of the two, a `TableFile`, from its path, its columns and `fix`.
+            fix: what to give instead where it cannot be written, for messages, such as "another --csv".
+
+        Raises:
+            SinkError: something that is no file has the name of one, or `create` fails.
+        """
+        of_faces, of_frames = (replaceable(wanted, fix=fix) for wanted in (path, frames_path(path)))
+        self._path, self._labels = path, labels
+        self._names = of_faces, of_frames
+        self._is_failed = self._has_frames = False
+        self._faces = create(of_faces, face_columns(labels), fix=fix)
+        try:
+            self._frames = create(of_frames, FRAME_COLUMNS, fix=fix)
+        except SinkError:
+            self._faces.leave()
+            raise
+
+    def write(self, result: FrameResult, picture: Picture | None) -> bool:
+        """Add a row for each face, and one for the frame."""
+        is_failed, self._is_failed = self._is_failed, True  # until all of it is written, whatever ends the writing
+        frame = result.frame
+        place = [frame.index, round(frame.time_s, _DIGITS), frame.source]
+        if result.faces:
+            self._faces.append([place + self._row(face) for face in result.faces])
+        self._frames.append([[*place, printable(frame.name), len(result.faces)]])
+        self._is_failed, self._has_frames = is_failed, True
+        return True
+
+    def _row(self, face: FaceResult) -> Row:
+        box, raw, smoothed = face.box, face.emotion, face.smoothed
+        return [
+            face.face.track_id, box.x1, box.y1, box.x2, box.y2,
+            round(face.face.detection.score, _DIGITS), face.face.is_detected,
+            raw.label, round(raw.confidence, _DIGITS), *[round(raw.probs[label], _DIGITS) for label in self._labels],
+            smoothed.label, round(smoothed.confidence, _DIGITS),
+            *[round(smoothed.probs[label], _DIGITS) for label in self._labels], face.is_sure,
+        ]  # fmt: skip
+
+    def close(self) -> None:
+        """Complete both, then give both their names, the table of frames first; incomplete ones keep temporary names.
+
+        So a table of faces always has its own table of frames beside it, and an older one is replaced by a whole one.
+        Older tables stay where no frame came.
+
+        Raises:
+            SinkError: rows are missing, or the system refuses.
+        """
+        older = next(filter(Path.exists, self._names), None)
+        if self._is_failed or (older is not None and (self.is_incomplete or not self._has_frames)):
+            self._leave()
+            self._tell_of_parts(older)
+            return
+        try:
+            self._frames.complete()
+            self._faces.complete()
+            self._frames.publish()
+        except BaseException:
+            self._leave()
+            raise
+        self._faces.publish()
+        self.files = (self._path, frames_path(self._path))
+
+    def _tell_of_parts(self, older: Path | None) -> None:
+        part = next(filter(Path.exists, map(unfinished_path, self._names)), None)
+        if self._is_failed:
+            kept = "no row was written" if part is None else f"{part} holds the rows before"
+            raise SinkError(f"{self._path} is incomplete; {kept}. Fix: see the failure before this one, and run again")
+        if older is not None and part is not None:
+            raise KeptBeside(older, part, "rows")
+
+    def _leave(self) -> None:
+        for table in (self._frames, self._faces):
+            with suppress(SinkError, OSError):  # the first failure is the one to tell
+                table.leave()
+
+
+class CsvSink(TableSink):
+    """Two CSV files. A run that is killed leaves both under temporary names, with whole lines."""
+
+    name = "csv"
+
+    def __init__(self, path: Path, labels: tuple[str, ...], *, fix: str = "another --csv") -> None:
+        """Create the files, and their folder. Arguments are those of `TableSink`.
+
+        Raises:
+            SinkError: they cannot be created.
+        """
+        super().__init__(path, labels, CsvFile, fix=fix)
+
+
+class ParquetSink(TableSink):
+    """Two Parquet files, written through pyarrow. A run that is killed leaves folders of parts, each readable."""
+
+    name = "parquet"
+
+    def __init__(self, path: Path, labels: tuple[str, ...], *, fix: str = "another --parquet") -> None:
+        """Create the folders of parts. Arguments are those of `TableSink`.
+
+        Raises:
+            MissingDependencyError: pyarrow is not installed.
+            SinkError: they cannot be created.
+        """
+        try:
+            leaf = import_module("fer_deploy.live.sinks.tables.parquet_file")
+        except ModuleNotFoundError as err:
+            raise MissingDependencyError(
+                f"cannot write {path}: {err.name} is not installed. Fix: pip install 'fer-toolchain[table]', or --csv"
+            ) from err
+        super().__init__(path, labels, leaf.ParquetFile, fix=fix)

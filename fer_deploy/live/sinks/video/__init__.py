@@ -1,0 +1,1 @@
+"""Sinks for annotated video: codecs, encoder, and pictures fitted to its size."""

@@ -1,0 +1,89 @@
+"""A parsed CSV kept beside its source as .npz: trusted only while the source's SHA-256 is the same."""
+
+import hashlib
+import logging
+import tokenize
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fer_train.data.faces import EMOTIONS, FACE_SIZE, Faces
+from fer_train.data.readers.npz_file import require_true_sizes
+from fer_train.durable import write_atomically
+from fer_train.errors import CheckpointError
+
+FORMAT = "fer-faces-2"
+"""Rises when the reader becomes stricter: what an earlier one accepted is parsed again."""
+_DAMAGED = (
+    OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, OverflowError, MemoryError,
+    zipfile.BadZipFile, tokenize.TokenError,
+)  # fmt: skip
+"""What numpy and zipfile raise on a file that is truncated, garbage or another kind of archive."""
+_log = logging.getLogger(__name__)
+
+
+def read_through_cache(path: Path, parse: Callable[[Path, str], Faces]) -> Faces:
+    """Return `parse(path, sha256)`, from the cache beside `path` where that is whole and of this content.
+
+    A changed source, a foreign or half-written cache all lead to a fresh parse. A folder that cannot be
+    written only costs the cache.
+    """
+    sha256 = file_sha256(path)
+    cache = path.with_name(path.name + ".cache.npz")
+    faces = _load(cache, sha256)
+    if faces is None:
+        faces = parse(path, sha256)
+        _save(cache, faces)
+    return faces
+
+
+def file_sha256(path: Path) -> str:
+    """Return the hex SHA-256 of a file's bytes."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _load(cache: Path, sha256: str) -> Faces | None:
+    try:
+        with cache.open("rb") as file:
+            require_true_sizes(file)
+            with np.load(file, allow_pickle=False) as stored:
+                if str(stored["format"]) != FORMAT or str(stored["source_sha256"]) != sha256:
+                    return None
+                return _checked(Faces(stored["images"], stored["labels"], stored["splits"], stored["rows"], sha256))
+    except FileNotFoundError:
+        return None
+    except _DAMAGED as err:
+        _log.warning("ignoring the cache %s, which cannot be read (%s); parsing the CSV again", cache, err)
+        return None
+
+
+def _checked(faces: Faces) -> Faces:
+    """Return them; ValueError where an array has another shape or type than faces have, or a label has no name."""
+    num = len(faces.images)
+    seen = {name: (array.dtype.kind, array.dtype.itemsize if array.dtype.kind != "U" else 0, array.shape)
+            for name, array in (("images", faces.images), ("labels", faces.labels), ("splits", faces.splits),
+                                ("rows", faces.rows))}  # fmt: skip
+    expected = {"images": ("u", 1, (num, FACE_SIZE, FACE_SIZE)), "labels": ("i", 8, (num,)), "splits": ("U", 0, (num,)),
+                "rows": ("i", 8, (num,))}  # fmt: skip
+    if seen != expected:
+        raise ValueError(f"its arrays are {seen}, expected {expected}")
+    if num == 0 or faces.labels.min() < 0 or faces.labels.max() >= len(EMOTIONS):
+        raise ValueError(f"it has {num} faces with labels up to {faces.labels.max(initial=0)}")
+    return faces
+
+
+def _save(cache: Path, faces: Faces) -> None:
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez(
+                file, format=FORMAT, source_sha256=faces.source_sha256, images=faces.images,
+                labels=faces.labels, splits=faces.splits, rows=faces.rows,
+            )  # fmt: skip
+
+    try:
+        write_atomically(cache, write)
+    except CheckpointError as err:
+        _log.warning("cannot write the cache %s: %s. The next run parses the CSV again", cache, err.__cause__)

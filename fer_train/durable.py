@@ -1,0 +1,48 @@
+"""Write a file completely or not at all: a temporary file beside it, flushed to disk, then renamed."""
+
+import contextlib
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from safetensors import SafetensorError
+
+from fer_train.errors import CheckpointError
+
+
+def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
+    """Call `write(temporary)` and rename the result to `path`; on any failure `path` keeps its old content.
+
+    Raises:
+        CheckpointError: the disk is full or the folder cannot be written.
+    """
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write(temporary)
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except (OSError, SafetensorError, RuntimeError) as err:  # torch.save reports a full disk as RuntimeError
+        raise CheckpointError(f"cannot write {path}: {err}. What was there before is untouched. {_mend(err)}") from err
+    finally:
+        with contextlib.suppress(OSError):  # the folder may be the thing that is wrong
+            temporary.unlink()
+
+
+def _mend(err: Exception) -> str:
+    """Return the mend of a failed write; torch and safetensors tell of a full disk in words of their own."""
+    if isinstance(err, OSError) and err.errno not in (errno.ENOSPC, errno.EDQUOT):
+        return "Fix: choose another --out, one that can be written"
+    return "Fix: free space there, then the same command (with --resume where it trains); or --out on another disk"
+
+
+def write_content(path: Path, content: str | bytes) -> None:
+    """Write text (UTF-8) or bytes atomically; errors as `write_atomically`."""
+    data = content.encode() if isinstance(content, str) else content
+    write_atomically(path, lambda temporary: _write_bytes(temporary, data))
+
+
+def _write_bytes(path: Path, content: bytes) -> None:
+    path.write_bytes(content)

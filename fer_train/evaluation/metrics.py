@@ -1,0 +1,147 @@
+"""Metrics: what logits are worth against labels, with intervals for what another sample of faces would have said."""
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from numpy.typing import NDArray
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+from fer_train.data.faces import labels_for
+from fer_train.errors import DataError
+from fer_train.evaluation.reliability import brier_score, calibration_error
+
+NUM_RESAMPLES = 2000
+BOOTSTRAP_SEED = 0
+_INTERVAL = (2.5, 97.5)
+"""Percentiles that bound 95 %."""
+
+
+@dataclass(frozen=True)
+class Metrics:
+    """Measures of one model on one set of faces. Averages are macro: every class counts the same.
+
+    Attributes:
+        num_faces: how many faces were measured.
+        loss: mean cross-entropy in nats, without label smoothing.
+        accuracy, f1, precision, recall: 0 to 1; f1, precision and recall are macro averages.
+        ece: expected calibration error over 15 bins, 0 (calibrated) to 1 (Guo et al. 2017).
+        brier: Brier's score over all classes, 0 to 2; less is better (Brier 1950).
+        accuracy_interval, f1_interval: [low, high], the 95 % percentile interval of the bootstrap.
+        per_class: for each label its precision, recall, f1 and support.
+        confusion: counts, row = true label, column = predicted label.
+    """
+
+    num_faces: int
+    loss: float
+    accuracy: float
+    f1: float
+    precision: float
+    recall: float
+    ece: float
+    brier: float
+    accuracy_interval: list[float]
+    f1_interval: list[float]
+    per_class: dict[str, dict[str, float]]
+    confusion: list[list[int]]
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class VoteFit:
+    """How well answers fit the votes of FER+'s taggers, on every face for which most taggers saw an emotion.
+
+    Attributes:
+        num_faces: how many faces were measured.
+        kl: mean KL(votes || model) in nats, 0 where the model gives each class the share of taggers that chose it.
+        agreement: mean share of the taggers who chose the model's top class, 0 to 1.
+        best_agreement: the same for an answer that always is the taggers' first choice.
+    """
+
+    num_faces: int
+    kl: float
+    agreement: float
+    best_agreement: float
+
+
+def fit_to_votes(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> VoteFit:
+    """Compare logits (N, C) with the shares of the votes (N, C), rows that sum to 1."""
+    log_q = F.log_softmax(torch.from_numpy(logits).double(), dim=1).numpy()
+    p = shares.astype(np.float64)
+    kl = np.where(p > 0, p * (np.log(np.maximum(p, 1e-12)) - log_q), 0.0).sum(axis=1)
+    chosen = p[np.arange(len(p)), logits.argmax(axis=1)]
+    return VoteFit(len(p), float(kl.mean()), float(chosen.mean()), float(p.max(axis=1).mean()))
+
+
+def measure(logits: NDArray[np.float32], labels: NDArray[np.int64], *, names: Sequence[str] | None = None) -> Metrics:
+    """Compare logits (N, C) with labels (N,), N at least 1.
+
+    A class without any face or prediction counts as 0 in the averages. `names` are those of the classes in
+    `per_class`; none: `labels_for(C)`.
+
+    Raises:
+        DataError: a label that the model has no class for.
+    """
+    num_classes = logits.shape[1]
+    if labels.max() >= num_classes:
+        raise DataError(
+            f"the data hold label {labels.max()}, the model knows {num_classes} classes, 0 to {num_classes - 1}"
+        )
+    classes = list(range(num_classes))
+    predicted = logits.argmax(axis=1)
+    per_class = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
+    precision, recall, f1, support = (np.asarray(part, dtype=float) for part in per_class)
+    confusion = np.asarray(confusion_matrix(labels, predicted, labels=classes), dtype=np.int64)
+    accuracy_interval, f1_interval = bootstrap_intervals(confusion)
+    probs = probs_from_logits(logits)
+    return Metrics(
+        num_faces=len(labels),
+        loss=float(F.cross_entropy(torch.from_numpy(logits), torch.from_numpy(labels))),
+        accuracy=float((predicted == labels).mean()),
+        f1=float(f1.mean()),
+        precision=float(precision.mean()),
+        recall=float(recall.mean()),
+        ece=calibration_error(probs, labels),
+        brier=brier_score(probs, labels),
+        accuracy_interval=accuracy_interval,
+        f1_interval=f1_interval,
+        per_class={
+            name: {"precision": precision[c], "recall": recall[c], "f1": f1[c], "support": support[c]}
+            for c, name in enumerate(names or labels_for(num_classes))
+        },
+        confusion=confusion.tolist(),
+    )
+
+
+def probs_from_logits(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return softmax probabilities (N, C) of logits (N, C)."""
+    return np.asarray(F.softmax(torch.from_numpy(logits), dim=1).numpy(), dtype=np.float32)
+
+
+def bootstrap_intervals(
+    confusion: NDArray[np.int64], *, num_resamples: int = NUM_RESAMPLES, seed: int = BOOTSTRAP_SEED
+) -> tuple[list[float], list[float]]:
+    """Return the 95 % percentile intervals [low, high] of accuracy and of macro-F1.
+
+    Both depend on the faces only through the confusion counts (C, C), and faces drawn with replacement make those
+    counts multinomial: so each resample is one draw of C * C counts instead of one of N faces.
+    """
+    counts = np.asarray(confusion, dtype=np.int64)
+    num_faces = int(counts.sum())
+    draws = np.random.default_rng(seed).multinomial(num_faces, counts.ravel() / num_faces, size=num_resamples)
+    drawn = draws.reshape(num_resamples, *counts.shape)
+    hits = np.diagonal(drawn, axis1=1, axis2=2)
+    # F1 = 2 TP / (true + predicted); where a class neither stands nor is predicted it is 0, as in `measure`
+    f1 = 2 * hits / np.maximum(drawn.sum(axis=2) + drawn.sum(axis=1), 1)
+    accuracy = hits.sum(axis=1) / num_faces
+    return _bounds(accuracy), _bounds(f1.mean(axis=1))
+
+
+def _bounds(values: NDArray[np.float64]) -> list[float]:
+    return [float(bound) for bound in np.percentile(values, _INTERVAL)]

@@ -1,0 +1,5 @@
+"""Normalization of pixels: the mean and the standard deviation that every model here is trained with."""
+
+PIXEL_MEAN = 129.25
+PIXEL_STD = 65.05
+"""Mean and standard deviation of the pixels (0 to 255) of FER2013's leak-free Training rows; measured here."""

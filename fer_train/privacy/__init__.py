@@ -1,0 +1,1 @@
+"""Privacy: what must not leave this machine: local paths, telemetry."""

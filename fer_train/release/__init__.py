@@ -1,0 +1,1 @@
+"""Release: the file that others use, its measures and its model card."""

@@ -1,0 +1,282 @@
+"""write_card: the model card beside a release, Markdown made of its ModelSpec alone; no number is written by hand."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fer_train.data.faces import LABELS_IN_WORDS, has_classes_of, labels_in_words, own_label_set
+from fer_train.durable import write_content
+from fer_train.errors import ConfigError
+from fer_train.release.origin import describe_data, describe_provenance, describe_recipe, retrain_commands
+
+MARKER = "<!-- Made by fer-train release and written again by the next one. Put your own words into --notes FILE. -->"
+"""First line of a card; a file without it was written by a person and is not overwritten."""
+_MARKER_LENGTH = len("<!-- Made by fer-train release")
+"""What cards of every version begin with."""
+NUM_CONFUSIONS = 5
+
+
+@dataclass(frozen=True)
+class WeightsFile:
+    """What the card says of the file itself."""
+
+    name: str
+    num_parameters: int
+    num_bytes: int
+    dtype: str
+
+
+def check_card_path(path: Path, weights: Path) -> None:
+    """Refuse a card that would overwrite the weights or a text that a person wrote.
+
+    Raises:
+        ConfigError: with the mend.
+    """
+    if path == weights:
+        raise ConfigError(f"the model card would overwrite {weights}. Fix: --out NAME.safetensors")
+    if path.exists() and not path.read_text(errors="replace").startswith(MARKER[:_MARKER_LENGTH]):
+        raise ConfigError(
+            f"{path} stands where the model card goes and was not made by fer-train release. "
+            "Fix: move it away; words to keep go into --notes FILE"
+        )
+
+
+def write_card(path: Path, spec: dict[str, Any], weights: WeightsFile, *, notes: str = "") -> None:
+    """Write a release's model card.
+
+    Args:
+        path: the .md file.
+        spec: the ModelSpec; `metrics` as `Evaluation.for_spec` gives them for each split, `provenance` as
+            `describe_model` made it, with `measured_on`, `data_rows` and `num_twins` where release added them.
+        weights: the file that the card describes.
+        notes: Markdown that a person wrote, put under "Notes" as it is.
+
+    Raises:
+        CheckpointError: the file cannot be written.
+    """
+    origin = spec["provenance"]
+    release = f"{'' if weights.dtype == 'float16' else '--fp32 '}--out {weights.name}"
+    sections = [
+        _head(spec, weights), _measures(spec), _calibration(origin), _degraded(path, spec), _per_class(spec),
+        _failures(spec), describe_data(origin),
+        describe_recipe(path.stem, origin), describe_provenance(path.stem, origin),
+        retrain_commands(path.stem, origin, release=release), [_USE], [_LICENCE],
+        [f"## Notes\n\n{notes.strip()}"] if notes.strip() else [],
+    ]  # fmt: skip
+    text = "\n\n".join(block for section in sections for block in section) + "\n"
+    write_content(path, text)
+
+
+def degraded_picture(card: Path) -> Path:
+    """Return where the picture of accuracy on degraded faces is, beside the card."""
+    return card.with_name(f"{card.stem}-degraded.png")
+
+
+_USE = """## Intended use
+
+Research, demonstrations, and as a baseline for work on FER2013. **Not** for decisions about people: an expression is
+not a feeling, the faces were gathered from the web by search words, many of them posed, and bias by age, gender or skin
+color was not measured."""
+
+_LICENCE = """## Licence
+
+The code and these weights: MIT. FER2013's images have no clear licence: they were gathered from the web for a research
+challenge (Goodfellow et al. 2013, arXiv 1307.0414). Use them for research, and decide for yourself whether your use
+allows weights that were trained on them."""
+
+_READING = """- *official*: every face of the split. *clean*: without the faces whose pixels also stand in Training.
+- *plain*: each face as it is. *flip*: mean over the face and its mirror image. *tencrop*: mean over ten crops. The mean
+  is one of logits.
+- Brackets: 95 % interval of the bootstrap over faces; it does not tell how another seed would have come out.
+- F1, precision and recall: macro averages. Loss: cross-entropy in nats. ECE over 15 bins of confidence, 0 to 1; Brier
+  score over all classes, 0 to 2. Of these three less is better."""
+
+
+_FAMILY = {
+    "fer2013": (
+        "FER2013's labels",
+        "It answers as FER2013's labels do: the benchmark's family. On real pictures it calls many calm faces sad or "
+        "angry, because those labels do.",
+    ),
+    "ferplus": (
+        "FER+'s votes",
+        "It answers as FER+'s ten taggers voted: the family for real pictures. Measured against FER2013's own labels "
+        "it looks worse than it is: they agree with the taggers' majority for 67 % of the faces.",
+    ),
+}
+
+
+def _family(spec: dict[str, Any]) -> tuple[str, str]:
+    own = own_label_set(spec)
+    known = has_classes_of(own, spec["labels"])
+    return _FAMILY[own] if known else ("classes of its own", "It answers with the classes of the data it learned from.")
+
+
+def _head(spec: dict[str, Any], weights: WeightsFile) -> list[str]:
+    wanted, labels = spec["input"], ", ".join(spec["labels"])
+    family, meaning = _family(spec)
+    return [
+        MARKER,
+        f"# {Path(weights.name).stem}: emotions of faces, {family}",
+        f"{meaning} Architecture: {spec['architecture']}.",
+        f"`{weights.name}`: {weights.num_parameters / 1e6:.2f} M parameters, {weights.num_bytes / 1e6:.2f} MB, "
+        f"{weights.dtype}. Input `{wanted['name']}`: (N, {wanted['channels']}, {wanted['height']}, {wanted['width']}) "
+        f"{wanted['dtype']}, {wanted['color']}, normalized by mean {wanted['mean']} and standard deviation "
+        f"{wanted['std']}. Output: logits of {len(spec['labels'])} classes: {labels}.",
+    ]
+
+
+def _measures(spec: dict[str, Any]) -> list[str]:
+    blocks = [f"## Measures, against {labels_in_words(own_label_set(spec), spec['labels'])}"]
+    for split, by_view in spec["metrics"].items():
+        rows = [
+            "| split | view | protocol | faces | accuracy | macro F1 | precision | recall | loss | ECE | Brier |",
+            "|---|---|---|---|---|---|---|---|---|---|---|",
+        ]
+        for view, official in by_view.items():
+            rows.append(_measures_row(split, view, "official", official))
+            if "clean" in official:
+                rows.append(_measures_row(split, view, "clean", official["clean"]))
+        blocks += ["\n".join(rows), _role(split, by_view, spec["provenance"])]
+        blocks += _votes(split, by_view)
+    for split, other in spec["provenance"].get("other_labels", {}).items():
+        low, high = (100 * bound for bound in other["accuracy_interval"])
+        blocks.append(
+            f"Against {LABELS_IN_WORDS[other['label_set']]}: {split}, plain, official, {other['num_faces']:,} faces: "
+            f"**{other['accuracy']:.2%}** [{low:.1f}, {high:.1f}], macro F1 {other['f1']:.4f}."
+        )
+    return [*blocks, _READING]
+
+
+def _votes(split: str, by_view: dict[str, Any]) -> list[str]:
+    fit = by_view.get("plain", {}).get("votes")
+    if fit is None:
+        return []
+    return [
+        f"Votes of {fit['num_faces']:,} faces of {split}: KL from the votes to the model {fit['kl']:.3f} nats; one "
+        f"tagger agrees with the model in {fit['agreement']:.1%}, with the taggers' first choice in "
+        f"{fit['best_agreement']:.1%}."
+    ]
+
+
+def _calibration(provenance: dict[str, Any]) -> list[str]:
+    found = provenance.get("calibration")
+    if found is None:
+        return []
+    against = {"fer2013": "the label", "ferplus": "the share of taggers who chose each class"}[found["against"]]
+    return [
+        "## Confidence",
+        f"Probabilities are softmax(logits / {found['temperature']:.3f}). The temperature was fitted on "
+        f"{found['num_faces']:,} faces of {found['split']} against {against}, so these figures flatter a little: "
+        f"NLL {found['nll_before']:.4f} before, {found['nll_after']:.4f} after; ECE {found['ece_before']:.4f} before, "
+        f"{found['ece_after']:.4f} after. Below a confidence of {found['unsure_below']:.2f} the answer is right in "
+        'fewer than half of the cases: live and analyze say "unsure" there.',
+    ]
+
+
+def _degraded(card: Path, spec: dict[str, Any]) -> list[str]:
+    found, labels = spec["provenance"].get("degraded"), spec["labels"]
+    if found is None:
+        return []
+    rows = {(row["what"], row["amount"]): row["accuracy"] for row in found["rows"]}
+    soft = next(accuracy for (what, _), accuracy in rows.items() if what == "dim and soft")
+    return [
+        "## Degraded faces",
+        f"Accuracy on {found['split']} against {labels_in_words(found['label_set'], labels)}, plain: clean "
+        f"{rows['clean', 0.0]:.1%}; dim and soft (blur of sigma 1.2, then a pixel deviation of 25, as crops of people "
+        f"in video have) **{soft:.1%}**.",
+        "The curves are of at most 1,000 faces a point, evenly spread.",
+        f"![Accuracy against blur, contrast, size and tilt]({degraded_picture(card).name})",
+    ]
+
+
+def _measures_row(split: str, view: str, protocol: str, m: dict[str, Any]) -> str:
+    low, high = (100 * bound for bound in m["accuracy_interval"])
+    f1_low, f1_high = m["f1_interval"]
+    return (
+        f"| {split} | {view} | {protocol} | {m['num_faces']:,} | **{m['accuracy']:.2%}** [{low:.1f}, {high:.1f}] "
+        f"| {m['f1']:.4f} [{f1_low:.3f}, {f1_high:.3f}] | {m['precision']:.4f} | {m['recall']:.4f} "
+        f"| {m['loss']:.4f} | {m['ece']:.4f} | {m['brier']:.4f} |"
+    )
+
+
+def _role(split: str, by_view: dict[str, Any], provenance: dict[str, Any]) -> str:
+    """Say what the split's numbers are good for: whether they chose the model, and how many faces have a twin."""
+    config = provenance["config"]
+    official = next(iter(by_view.values()))
+    if split == config["validation_split"]:
+        is_chosen_soup = provenance.get("soup", {}).get("chosen_on") is not None
+        chosen = "epochs and the models averaged" if is_chosen_soup else "the epoch"
+        did = "helped to choose the recipe" if provenance.get("kept") == "final" else f"chose {chosen}"
+        role = f"{split} {did} and served as validation split: its figures are a little too good."
+    else:
+        role = f"{split} chose neither weights nor epoch of this run."
+    if "clean" not in official:
+        return f"{role} The clean protocol is not measurable on the data that it was measured on."
+    num_twins = official["num_faces"] - official["clean"]["num_faces"]
+    if num_twins == 0:
+        return f"{role} None of its faces has a twin in {config['train_split']}."
+    right = _num_right(official) - _num_right(official["clean"])
+    seen = {
+        "clean": "these weights were trained without those twins (clean protocol), so official is not inflated by them",
+        "official": "these weights were trained with those twins (official protocol), so official is inflated by them",
+    }
+    return (
+        f"{role} {num_twins:,} of its faces have a twin in {config['train_split']}, and accuracy on these alone is "
+        f"{right / num_twins:.1%} ({next(iter(by_view))}); {seen[config['protocol']]}."
+    )
+
+
+def _num_right(metrics: dict[str, Any]) -> int:
+    return sum(int(row[label]) for label, row in enumerate(metrics["confusion"]))
+
+
+def _per_class(spec: dict[str, Any]) -> list[str]:
+    blocks = []
+    for split, by_view in spec["metrics"].items():
+        rows = ["| class | precision | recall | F1 | faces |", "|---|---|---|---|---|"]
+        for name, m in by_view["plain"]["per_class"].items():
+            rows.append(f"| {name} | {m['precision']:.3f} | {m['recall']:.3f} | {m['f1']:.3f} | {m['support']:,.0f} |")
+        blocks += [f"## By class: {split}, plain, official", "\n".join(rows)]
+    return blocks
+
+
+def _failures(spec: dict[str, Any]) -> list[str]:
+    split, by_view = next(iter(spec["metrics"].items()))
+    plain, labels = by_view["plain"], spec["labels"]
+    confusion = plain["confusion"]
+    faces = [sum(row) for row in confusion]
+    lines = [
+        f"- {labels[t]} is taken for {labels[p]} in {_share(confusion, t, p):.0%} of its {faces[t]:,} faces."
+        for t, p in _top_confusions(confusion)
+    ]
+    if {"fear", "surprise"} <= set(labels):
+        fear, surprise = labels.index("fear"), labels.index("surprise")
+        there, back = _share(confusion, fear, surprise), _share(confusion, surprise, fear)
+        lines.append(
+            f"- Fear and surprise share wide eyes and an open mouth: fear is taken for surprise in {there:.0%}, "
+            f"surprise for fear in {back:.0%}."
+        )
+    if "disgust" in labels:
+        lines.append(
+            f"- Disgust has {faces[labels.index('disgust')]:,} of the {plain['num_faces']:,} faces: its row is a hint, "
+            "and it moves macro F1 as much as any other class."
+        )
+    lines.append(
+        "- FER2013's labels are noisy: ten taggers for each face (FER+, Barsoum et al. 2016, arXiv 1608.01041) often "
+        "disagree with them, and where they do a right answer counts as wrong."
+        if own_label_set(spec) == "fer2013"
+        else "- FER+'s taggers saw the same small gray pictures: what they agree on is how a face looks, not what a "
+        "person feels."
+    )
+    return [f"## Known failures ({split}, plain, official)", "\n".join(lines)]
+
+
+def _top_confusions(confusion: list[list[int]]) -> list[tuple[int, int]]:
+    """Return (true, predicted) of the mistakes that cost their true class most, the greatest share first."""
+    pairs = [(t, p) for t, row in enumerate(confusion) for p, count in enumerate(row) if t != p and count]
+    return sorted(pairs, key=lambda pair: -_share(confusion, *pair))[:NUM_CONFUSIONS]
+
+
+def _share(confusion: list[list[int]], true: int, predicted: int) -> float:
+    return confusion[true][predicted] / max(sum(confusion[true]), 1)

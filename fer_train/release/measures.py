@@ -1,0 +1,99 @@
+"""What a release says of itself: temperature, accuracy by split and label set, and accuracy on degraded faces."""
+
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from torch import nn
+
+from fer_train.data.consensus import shares_of
+from fer_train.data.faces import Faces, has_classes_of, own_label_set
+from fer_train.data.label_columns import align_logits
+from fer_train.data.splits import take_split
+from fer_train.errors import DataError
+from fer_train.evaluation.degradation import measure_degraded
+from fer_train.evaluation.evaluate import Evaluation, evaluate_split, measured_classes
+from fer_train.evaluation.temperature import Calibrated, fit_calibration
+from fer_train.evaluation.views import VIEWS, OnBatch, predict_logits, require_finite
+
+
+@dataclass(frozen=True)
+class ReleaseMeasures:
+    """What is laid over a ModelSpec.
+
+    Attributes:
+        spec: `temperature`, `unsure_below` and `metrics`.
+        provenance: `calibration`, `degraded` and, with votes, `other_labels`.
+    """
+
+    spec: dict[str, Any]
+    provenance: dict[str, Any]
+
+
+def measure_release(
+    model: nn.Module, faces: Faces, splits: tuple[str, ...], *, spec: dict[str, Any], ten_crop: bool,
+    progress: Callable[[str], AbstractContextManager[OnBatch]],
+) -> tuple[list[Evaluation], ReleaseMeasures]:  # fmt: skip
+    """Fit the temperature on the first split, then measure every split.
+
+    Args:
+        model: as its file holds it, on the device where it shall run.
+        faces: all splits of the data, with votes for a model of FER+'s labels.
+        splits: to measure.
+        spec: the model's ModelSpec so far.
+        ten_crop: whether to measure the mean over ten crops too.
+        progress: shows a bar for the work of the block, given its name.
+
+    Returns:
+        The evaluations against the model's own labels, and what the ModelSpec gains.
+    """
+    own = own_label_set(spec)
+    calibrated = fit_temperature(model, take_split(faces, splits[0]), splits[0], spec=spec)
+    spec = spec | {"temperature": round(calibrated.temperature, 4), "unsure_below": calibrated.unsure_below}
+    views = VIEWS if ten_crop else ("plain", "flip")
+    measured, others = [], {}
+    for split in splits:
+        with progress(f"{split}, {', '.join(views)}") as on_batch:
+            measured.append(
+                evaluate_split(model, faces, split, spec=spec, label_set=own, views=views, on_batch=on_batch)
+            )
+        if faces.votes is not None and has_classes_of("ferplus", spec["labels"]):
+            other = "fer2013" if own == "ferplus" else "ferplus"
+            seen = evaluate_split(model, faces, split, spec=spec, label_set=other, views=("plain",))
+            others[split] = {"label_set": other, **seen.for_spec()["plain"]}
+    with progress("degraded faces") as on_batch:
+        degraded = measure_degraded(model, faces, splits[0], spec=spec, label_set=own, on_batch=on_batch)
+    added = {name: spec[name] for name in ("temperature", "unsure_below")}
+    added["metrics"] = {evaluation.split: evaluation.for_spec() for evaluation in measured}
+    provenance = {
+        "calibration": calibrated.to_dict(),
+        "degraded": {"split": splits[0], "label_set": own, "rows": [row.to_dict() for row in degraded]},
+        **({"other_labels": others} if others else {}),
+    }
+    return measured, ReleaseMeasures(added, provenance)
+
+
+def fit_temperature(model: nn.Module, chosen: Faces, split: str, *, spec: dict[str, Any]) -> Calibrated:
+    """Fit the temperature of a model on the faces of one split, against its own labels.
+
+    A model of FER+'s labels is fitted to the shares of the votes, on every face for which most taggers saw an emotion:
+    its confidence is then the share of people who would say the same.
+    """
+    own, wanted = own_label_set(spec), spec["input"]
+    if own == "ferplus" and chosen.votes is not None:
+        names = spec["labels"]
+        keep, targets = shares_of(chosen.votes, names)
+        if not keep.any():
+            raise DataError(f"FER+'s votes name no emotion for any face of {split}. Fix: the votes of this data")
+        chosen = chosen.select(keep)
+    else:
+        names = measured_classes(spec["labels"], chosen, split)
+        targets = np.eye(len(names), dtype=np.float32)[chosen.labels]
+    logits = predict_logits(
+        model, chosen.resized(wanted["height"]).images, device=next(model.parameters()).device,
+        mean_std=(wanted["mean"], wanted["std"]),
+    )  # fmt: skip
+    require_finite([logits])
+    return fit_calibration(align_logits(logits, spec["labels"], names), targets, split=split, against=own)

@@ -1,0 +1,251 @@
+"""fit: train one model to the end of its schedule, one checkpoint an epoch, resumable to the same weights."""
+
+import contextlib
+import copy
+import math
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from torch import Tensor
+
+from fer_train.checkpoint import save_release, save_state
+from fer_train.config import TrainConfig
+from fer_train.data.faces import LABEL_SETS, Faces
+from fer_train.data.loader import Batch, EpochBatches, epoch_seed
+from fer_train.data.splits import take_split
+from fer_train.distributed import ALONE, World
+from fer_train.durable import write_content
+from fer_train.errors import CheckpointError, ConfigError, DivergenceError, OutOfMemoryError, is_out_of_memory
+from fer_train.evaluation.evaluate import evaluate
+from fer_train.hardware import describe_hardware
+from fer_train.privacy.portable_paths import shown_path
+from fer_train.spec import Kept, describe_model
+from fer_train.training.compiling import compile_errors
+from fer_train.training.folder_lock import only_run_in
+from fer_train.training.loss import training_loss
+from fer_train.training.qat import activation_ranges, strip_qat
+from fer_train.training.run import Run, build_run, read_state
+
+STEPS_PER_CHECK = 20
+"""Steps between two looks at the loss: each look waits for the device."""
+
+OnStep = Callable[[int, int, float], None]
+"""Called as (step, num_steps, mean loss of the epoch) every `STEPS_PER_CHECK` steps; steps count the whole run."""
+OnEpoch = Callable[[dict[str, Any]], None]
+"""Called with each finished epoch's row of the history."""
+
+
+def _ignore(*_: object) -> None:
+    return None
+
+
+def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, world: World = ALONE,
+        on_step: OnStep = _ignore, on_epoch: OnEpoch = _ignore) -> Run:  # fmt: skip
+    """Train to the end of the schedule.
+
+    Args:
+        config: the whole run.
+        faces: training and validation rows, after the protocol was applied.
+        out: folder for `last.pt` (resume), `best.safetensors` (best validation accuracy), `final.safetensors` (last
+            epoch) and `config.yaml`.
+        resume: go on from `out/last.pt`. An epoch that was cut short is run again from its start.
+        world: the processes of a data-parallel run; the first one validates and writes.
+        on_step: progress; see `OnStep`.
+        on_epoch: progress; see `OnEpoch`.
+
+    Raises:
+        ConfigError: the labels do not fit `num_classes`, or the training split is smaller than one batch.
+        SplitAbsentError: the data lack the training or the validation split.
+        CheckpointError: nothing to resume, a state of another config, an occupied `out`, another process that writes
+            into it, or a full disk.
+        DivergenceError: the loss is not finite; `last.pt` still holds the last good epoch.
+        OutOfMemoryError: the batch does not fit; as above.
+    """
+    train, validation = take_split(faces, config.train_split), take_split(faces, config.validation_split)
+    _check_fit(config, train, validation)
+    validation = validation.resized(config.image_size)
+    last = out / "last.pt"
+    if not resume and last.exists():
+        raise CheckpointError(f"{last} exists. Fix: --resume to go on with that run, or another --out")
+    digest = faces.digest()
+    state = read_state(last, config, digest) if resume else None
+    with _memory_errors(config), contextlib.ExitStack() as held:
+        if config.compile:
+            held.enter_context(compile_errors())
+        run = build_run(config, len(train) // config.batch_size, world=world, state=state)
+        if world.is_first:
+            held.enter_context(only_run_in(out))
+        batches = EpochBatches(train, config, run.device, teacher=_cached_answers(run, train, out), world=world)
+        if world.is_first:
+            _prepare_folder(out, config)
+        num_before = run.epoch
+        while run.epoch < config.num_epochs:
+            started = time.monotonic()
+            row = _train_one_epoch(run, batches, on_step)
+            row |= world.from_first(_validate(run, validation) if world.is_first else None)
+            row["seconds"] = round(time.monotonic() - started, 1)
+            _finish_epoch(run, faces, row, out, digest)
+            on_epoch(row)
+        final = out / "final.safetensors"
+        if world.is_first and (run.epoch > num_before or not final.exists()):  # not there: killed at this very place
+            save_run_release(final, run, faces, run.history[-1], kept="final")
+    return run
+
+
+def _finish_epoch(run: Run, faces: Faces, row: dict[str, Any], out: Path, digest: str) -> None:
+    _check_weights(run, row["loss"])
+    run.schedule.after_epoch(row["accuracy"])
+    is_best = row["accuracy"] > max((r["accuracy"] for r in run.history), default=-1.0)
+    run.history.append(row)
+    run.epoch += 1
+    if not run.world.is_first:
+        return
+    if is_best:
+        # Before last.pt: after a kill between the two the epoch is run again and writes the same file.
+        save_run_release(out / "best.safetensors", run, faces, row, kept="best")
+    save_state(out / "last.pt", run.state_dict() | {"data": digest})
+
+
+def save_run_release(path: Path, run: Run, faces: Faces, metrics: dict[str, Any], *, kept: Kept) -> None:
+    """Write the run's judged weights as a release, fp32; faces are those of `fit`, for provenance."""
+    model, ranges = run.judged, None
+    if run.config.quantization_aware:
+        ranges = activation_ranges(model)
+        model = strip_qat(copy.deepcopy(model))
+    spec = describe_model(
+        run.config, faces, metrics, ancestor=run.ancestor, quantization=ranges, hardware=describe_hardware(run.device),
+        teachers=None if run.teachers is None else run.teachers.provenance(), kept=kept,
+        precision=run.amp.precision, num_processes=run.world.size,
+    )  # fmt: skip
+    save_release(path, model, spec)
+
+
+def _check_fit(config: TrainConfig, train: Faces, validation: Faces) -> None:
+    highest = max(int(train.labels.max()), int(validation.labels.max()))
+    names = LABEL_SETS[config.labels]
+    if config.num_classes > max(len(names), highest + 1):
+        more = "; FER+'s labels have 8: labels: ferplus, with --ferplus" if config.labels == "fer2013" else ""
+        raise ConfigError(
+            f"num_classes is {config.num_classes}, the data have {len(names)} classes ({', '.join(names)}): no face "
+            f"could teach the others. Fix: num_classes: {len(names)}{more}"
+        )
+    if highest >= config.num_classes:
+        raise ConfigError(
+            f"num_classes is {config.num_classes} but the data hold label {highest}. Fix: num_classes: {highest + 1}"
+        )
+    if len(train) < config.batch_size:
+        raise ConfigError(
+            f"batch_size is {config.batch_size} but {config.train_split} has {len(train)} faces. "
+            "Fix: a smaller batch_size, or leave out fewer rows"
+        )
+
+
+def _prepare_folder(out: Path, config: TrainConfig) -> None:
+    for leftover in out.glob(".*.tmp"):  # of a process that was killed while it wrote
+        leftover.unlink()
+    settings = yaml.safe_dump(_as_typed(config), sort_keys=False)
+    write_content(out / "config.yaml", settings)
+
+
+def _as_typed(config: TrainConfig) -> dict[str, Any]:
+    """Return the config with files below the current folder named from there; others as they were given."""
+    content: dict[str, Any] = config.model_dump(mode="json")
+
+    def from_here(path: str) -> str:
+        shown = shown_path(path)
+        return shown if Path(shown).exists() else path
+
+    for key in ("init", "pretrained"):
+        content[key] = content[key] and from_here(content[key])
+    if config.distillation is not None:
+        content["distillation"]["teachers"] = [from_here(path) for path in config.distillation.teachers]
+    return content
+
+
+def _cached_answers(run: Run, train: Faces, out: Path) -> Tensor | None:
+    wanted = run.config.distillation
+    if run.teachers is None or wanted is None or not wanted.cached:
+        return None
+    return run.teachers.answers(train, out / "teachers.safetensors")
+
+
+@contextlib.contextmanager
+def _memory_errors(config: TrainConfig) -> Iterator[None]:
+    """Turn what PyTorch raises when memory ends into one error with its mend."""
+    try:
+        yield
+    except (MemoryError, RuntimeError) as err:
+        if not is_out_of_memory(err):
+            raise
+        raise OutOfMemoryError(
+            f"out of memory with batch_size {config.batch_size}: {(str(err).splitlines() or [repr(err)])[0]}. "
+            "Finished epochs are kept. Fix: a smaller batch_size, in a new --out"
+        ) from err
+
+
+def _train_one_epoch(run: Run, batches: EpochBatches, on_step: OnStep) -> dict[str, Any]:
+    """Run one epoch and return its row of the history, without the validation part."""
+    # Of dropout: a resumed epoch draws the same masks, another process other ones.
+    torch.manual_seed(run.world.own_seed(epoch_seed(run.config.seed, run.epoch)))
+    run.model.train()
+    loss_sum = torch.zeros((), device=run.device)
+    num_correct = torch.zeros((), dtype=torch.int64, device=run.device)
+    for step, batch in enumerate(batches.epoch(run.epoch), start=1):
+        loss, correct = train_step(run, batch)
+        loss_sum += loss
+        num_correct += correct
+        if step % STEPS_PER_CHECK == 0 or step == len(batches):
+            mean_loss = float(run.world.sum(loss_sum)) / run.world.size / step
+            _check_finite(run, mean_loss, step)
+            on_step(run.epoch * len(batches) + step, run.config.num_epochs * len(batches), mean_loss)
+    return {
+        "epoch": run.epoch,
+        "learning_rate": float(run.optimizer.param_groups[0]["lr"]),
+        "train_loss": mean_loss,
+        "train_accuracy": int(run.world.sum(num_correct)) / (len(batches) * run.config.batch_size),
+    }
+
+
+def train_step(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
+    """Run one step; return its loss and number of right answers, on the device: nothing here waits for it."""
+    teacher = batch.teacher
+    with run.amp.autocast():
+        if run.teachers is not None and teacher is None:
+            teacher = run.teachers(batch.images)
+        logits = run.forward(batch.images)
+        loss = training_loss(logits.float(), batch.targets, teacher, run.config.distillation)
+    run.amp.step(loss, run.model, run.optimizer)
+    if run.ema is not None:
+        run.ema.update_parameters(run.model)
+    run.schedule.after_step()
+    return loss.detach(), (logits.detach().argmax(1) == batch.labels).sum()
+
+
+def _check_finite(run: Run, mean_loss: float, step: int) -> None:
+    if not math.isfinite(mean_loss):
+        raise _divergence(run, f"the loss became {mean_loss} in epoch {run.epoch + 1}, by step {step}")
+
+
+def _check_weights(run: Run, validation_loss: float) -> None:
+    """Look behind the losses of the steps: the last step of an epoch may break the weights when its loss is known."""
+    weights = [p for model in (run.model, run.judged) for p in model.parameters()]
+    if not math.isfinite(validation_loss) or not all(bool(torch.isfinite(p).all()) for p in weights):
+        raise _divergence(run, f"weights or validation loss were not finite at the end of epoch {run.epoch + 1}")
+
+
+def _divergence(run: Run, what: str) -> DivergenceError:
+    kept = f"The checkpoint of epoch {run.epoch} is kept" if run.epoch else "No checkpoint was written yet"
+    return DivergenceError(f"{what}. {kept}. Fix: start again with a lower learning_rate, or set max_grad_norm: 1.0")
+
+
+def _validate(run: Run, validation: Faces) -> dict[str, Any]:
+    dtype = torch.bfloat16 if run.amp.precision == "bf16" else torch.float32
+    metrics = evaluate(run.judged, validation, device=run.device, dtype=dtype)
+    return {
+        "loss": metrics.loss, "accuracy": metrics.accuracy, "f1": metrics.f1,
+        "precision": metrics.precision, "recall": metrics.recall,
+    }  # fmt: skip

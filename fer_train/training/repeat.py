@@ -1,0 +1,174 @@
+"""The same recipe several times: over seeds, or over folds of the training split; mean and standard deviation."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from rich.table import Table
+from sklearn.model_selection import StratifiedGroupKFold
+
+from fer_train.config import TrainConfig
+from fer_train.config_file import config_from_dict
+from fer_train.data.consensus import has_majority
+from fer_train.data.faces import Faces
+from fer_train.data.splits import pixel_hashes, take_split
+from fer_train.durable import write_atomically
+from fer_train.errors import ConfigError
+from fer_train.evaluation.evaluate import measure, predict_logits
+from fer_train.training.run import Run
+from fer_train.training.session import train_one, world_of, write_json
+
+MEASURES = ("accuracy", "f1", "precision", "recall", "loss")
+
+
+def parse_seeds(text: str) -> list[int]:
+    """Return the seeds that "0..4" (both ends included) or "0,3,7" mean.
+
+    Raises:
+        ConfigError: neither of the two, none, or one twice.
+    """
+    span = re.fullmatch(r"(\d+)\.\.(\d+)", text)
+    if span:
+        seeds = list(range(int(span[1]), int(span[2]) + 1))
+    elif re.fullmatch(r"\d+(,\d+)*", text):
+        seeds = [int(part) for part in text.split(",")]
+    else:
+        seeds = []
+    if not seeds or len(set(seeds)) != len(seeds):
+        raise ConfigError(f"--seeds {text!r} is not a list of different seeds. Fix: --seeds 0..4 or --seeds 0,1,7")
+    return seeds
+
+
+def train_seeds(config: TrainConfig, faces: Faces, out: Path, *, seeds: Sequence[int], tensorboard: bool = True
+                ) -> dict[str, Any]:  # fmt: skip
+    """Train one model a seed into OUT/seed-<n> and write OUT/seeds.json; finished seeds are not trained again.
+
+    The measures are those of the last epoch: the best epoch of each run would be chosen on the faces it is judged by.
+
+    Raises:
+        FerTrainError: as `fit`.
+    """
+    configs = [config_from_dict(config.model_dump() | {"seed": seed}, where="--seeds") for seed in seeds]
+    rows = []
+    with world_of(config) as world:
+        for each in configs:
+            folder = out / f"seed-{each.seed}"
+            run = train_one(each, faces, folder, resume=(folder / "last.pt").exists(), tensorboard=tensorboard)
+            last = run.history[-1]
+            best = max(row["accuracy"] for row in run.history)
+            rows.append({"seed": each.seed, **{name: last[name] for name in MEASURES}, "best_accuracy": best})
+            summary = {"split": config.validation_split, "runs": rows, **_spread(rows)}
+            if world.is_first:
+                write_json(out / "seeds.json", summary)
+    return summary
+
+
+def fold_numbers(labels: NDArray[np.int64], images: NDArray[np.uint8], *, num_folds: int, seed: int
+                 ) -> NDArray[np.int64]:  # fmt: skip
+    """Return (N,): in which fold each face is held out; classes spread evenly, equal pixels in one fold.
+
+    Raises:
+        ConfigError: fewer than two folds, or a class with fewer faces than folds.
+    """
+    rarest = int(np.bincount(labels)[np.unique(labels)].min())
+    if not 2 <= num_folds <= rarest:
+        raise ConfigError(
+            f"--folds is {num_folds}; it must be from 2 to {rarest}, the number of faces of the rarest class. "
+            "Fix: --folds in that range, or more faces of that class"
+        )
+    splitter = StratifiedGroupKFold(n_splits=num_folds, shuffle=True, random_state=seed)
+    folds = np.zeros(len(labels), dtype=np.int64)
+    for fold, (_, held_out) in enumerate(splitter.split(images.reshape(len(images), -1), labels, pixel_hashes(images))):
+        folds[held_out] = fold
+    return folds
+
+
+def cross_validate(config: TrainConfig, faces: Faces, out: Path, *, num_folds: int, tensorboard: bool = True
+                   ) -> dict[str, Any]:  # fmt: skip
+    """Train one model a fold of the training split and predict the faces it did not see.
+
+    Writes OUT/fold-<n>/, OUT/out_of_fold.npz (rows, labels, probs; for `fer-train audit --predictions`) and
+    OUT/crossval.json. Predictions come from the last epoch, so that no fold chooses its own checkpoint.
+    Other splits are not looked at. Finished folds are not trained again. Under FER+'s labels a fold is measured on its
+    faces with a majority, and learned from by all whose most frequent vote is an emotion.
+
+    Raises:
+        FerTrainError: as `fit`, and ConfigError as `fold_numbers` or where the config starts from trained weights.
+    """
+    seen = {"init": config.init, "distillation": config.distillation}
+    if given := [name for name, value in seen.items() if value is not None]:
+        raise ConfigError(
+            f"{' and '.join(given)}: those weights may have seen the faces that a fold holds out. "
+            f"Fix: {', '.join(f'{name}: null' for name in given)} in the config"
+        )
+    train = take_split(faces, config.train_split)
+    judged = has_majority(train)
+    folds = fold_numbers(train.labels, train.images, num_folds=num_folds, seed=config.seed)
+    probs = np.zeros((len(train), config.num_classes), dtype=np.float32)
+    rows = []
+    with world_of(config) as world:
+        for fold in range(num_folds):
+            held_out = folds == fold
+            folder = out / f"fold-{fold}"
+            run = train_one(
+                config, _as_splits(train, held_out, config).select(~held_out | judged), folder,
+                resume=(folder / "last.pt").exists(), tensorboard=tensorboard,
+            )  # fmt: skip
+            logits = _predict(run, train.select(held_out))
+            metrics = measure(logits[judged[held_out]], train.labels[held_out & judged])
+            probs[held_out] = torch.from_numpy(logits).softmax(dim=1).numpy()
+            rows.append({"fold": fold, "num_faces": metrics.num_faces, **{m: getattr(metrics, m) for m in MEASURES}})
+            summary = {"split": config.train_split, "runs": rows, **_spread(rows)}
+            if world.is_first:
+                write_json(out / "crossval.json", summary)
+        if world.is_first:
+            _write_predictions(out / "out_of_fold.npz", train, probs)
+    return summary
+
+
+def spread_table(summary: dict[str, Any], *, title: str) -> Table:
+    """Return a row a run, then one of means and one of standard deviations: at most 80 columns wide."""
+    table = Table(title=f"{title}, {summary['split']}, last epoch")
+    first = next(iter(summary["runs"][0]))
+    for column in (first, *MEASURES):
+        table.add_column(column, justify="right")
+    for row in summary["runs"]:
+        table.add_row(str(row[first]), *_in_digits(row))
+    table.add_section()
+    table.add_row("mean", *_in_digits(summary["mean"]))
+    if summary["sd"]:
+        table.add_row("± sd", *_in_digits(summary["sd"]))
+    return table
+
+
+def _in_digits(measured: dict[str, Any]) -> list[str]:
+    return [f"{measured[name]:.4f}" for name in MEASURES]
+
+
+def _as_splits(train: Faces, held_out: NDArray[np.bool_], config: TrainConfig) -> Faces:
+    return replace(train, splits=np.where(held_out, config.validation_split, config.train_split))
+
+
+def _predict(run: Run, faces: Faces) -> NDArray[np.float32]:
+    return predict_logits(run.judged, faces.resized(run.config.image_size).images, device=run.device)
+
+
+def _spread(rows: list[dict[str, Any]]) -> dict[str, Any]:
+    """Return mean and sample standard deviation of each measure; no deviation of a single run."""
+    values = {name: [row[name] for row in rows] for name in MEASURES}
+    mean = {name: float(np.mean(column)) for name, column in values.items()}
+    sd = {name: float(np.std(column, ddof=1)) for name, column in values.items()} if len(rows) > 1 else None
+    return {"mean": mean, "sd": sd}
+
+
+def _write_predictions(path: Path, train: Faces, probs: NDArray[np.float32]) -> None:
+    def write(temporary: Path) -> None:
+        with temporary.open("wb") as file:
+            np.savez_compressed(file, rows=train.rows, labels=train.labels, probs=probs)
+
+    write_atomically(path, write)

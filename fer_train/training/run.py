@@ -1,0 +1,183 @@
+"""Run: the moving parts of one training run, built from a config and restored from a checkpoint."""
+
+import logging
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from fer_train.amp import MixedPrecision, resolve_device, resolve_precision
+from fer_train.checkpoint import load_release, load_state
+from fer_train.config import TrainConfig
+from fer_train.config_file import config_from_dict
+from fer_train.data.faces import labels_for
+from fer_train.data.label_columns import load_aligned, require_shared
+from fer_train.distributed import ALONE, World, local_device
+from fer_train.errors import CheckpointError, ConfigError
+from fer_train.models import build_model
+from fer_train.training.ema import WarmAverage
+from fer_train.training.qat import prepare_qat
+from fer_train.training.schedule import Schedule, build_optimizer
+from fer_train.training.teachers import Teachers
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Run:
+    """The moving parts of a training run; everything here that changes is in `state_dict`.
+
+    Attributes:
+        model: the weights; names as they are released.
+        forward: what a step calls: `model`, perhaps compiled, perhaps data-parallel.
+        ema: the average of the weights, or None.
+        teachers: whom the student learns from, or None.
+        ancestor: provenance of the release that the weights started from, or None.
+        epoch: how many are finished.
+        history: a row for each of them.
+    """
+
+    config: TrainConfig
+    device: torch.device
+    world: World
+    model: nn.Module
+    forward: nn.Module
+    ema: WarmAverage | None
+    optimizer: torch.optim.Optimizer
+    schedule: Schedule
+    amp: MixedPrecision
+    teachers: Teachers | None = None
+    ancestor: dict[str, Any] | None = None
+    epoch: int = 0
+    history: list[dict[str, Any]] = field(default_factory=list)
+
+    @property
+    def judged(self) -> nn.Module:
+        """The weights that are validated and released: the average where there is one."""
+        return self.model if self.ema is None else self.ema.module
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return everything that a later process needs to go on as if it had never stopped."""
+        return {
+            "config": self.config.model_dump(mode="json"),
+            "epoch": self.epoch,
+            "history": self.history,
+            "model": self.model.state_dict(),
+            "ema": None if self.ema is None else self.ema.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
+            "scaler": self.amp.state_dict(),
+            "precision": self.amp.precision,
+            "ancestor": self.ancestor,
+        }
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what `state_dict` gave, into a run of the same config."""
+        self.epoch, self.history, self.ancestor = state["epoch"], state["history"], state["ancestor"]
+        self.model.load_state_dict(state["model"])
+        if self.ema is not None:
+            self.ema.load_state_dict(state["ema"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        self.amp.load_state_dict(state["scaler"])
+
+
+def build_run(
+    config: TrainConfig, steps_per_epoch: int, *, world: World = ALONE, state: dict[str, Any] | None = None
+) -> Run:
+    """Return a run: restored from `state`, else at epoch 0 with the weights of the config's init or its seed.
+
+    Raises:
+        ConfigError: a setting that this machine or these weights cannot meet.
+        CheckpointError: a file of weights that cannot be used.
+    """
+    device = resolve_device(local_device(config.device))
+    if config.quantization_aware and world.size > 1:
+        raise ConfigError(
+            f"quantization_aware learns its ranges in one process, torchrun started {world.size}. Fix: without torchrun"
+        )
+    torch.manual_seed(config.seed)
+    fresh = state is None
+    model = build_model(
+        config.model, num_classes=config.num_classes, dropout=config.dropout,
+        pretrained=Path(config.pretrained) if fresh and config.pretrained else None,
+    )  # fmt: skip
+    ancestor = _load_init(model, config) if fresh and config.init else None
+    model = model.to(device)
+    if config.channels_last:
+        model = model.to(memory_format=torch.channels_last)
+    if config.quantization_aware:
+        prepare_qat(model)
+    ema = WarmAverage(model, config.ema_decay) if config.ema_decay else None
+    # The first one's: where "auto" is measured, processes might come to different answers.
+    precision = world.from_first(resolve_precision(config.precision, device)) if state is None else state["precision"]
+    optimizer = build_optimizer(config, model, precision)
+    schedule = Schedule(config, optimizer, steps_per_epoch)
+    amp = MixedPrecision(precision, device, config.max_grad_norm)
+    stepped: Any = torch.compile(model) if config.compile else model
+    forward = world.parallel(stepped, device)
+    run = Run(config, device, world, model, forward, ema, optimizer, schedule, amp, _teachers(config, device), ancestor)
+    if state is not None:
+        run.load_state_dict(state)
+    return run
+
+
+def read_state(last: Path, config: TrainConfig, digest: str) -> dict[str, Any]:
+    """Return the state in `last`, after a check that it belongs to this config and these faces.
+
+    Raises:
+        CheckpointError: nothing there, damaged, or of another run.
+    """
+    state = load_state(last)
+    if state["data"] != digest:
+        raise CheckpointError(
+            f"{last} belongs to a run on other data: other faces or splits, or other rows left out. "
+            "Fix: the same --data, --twin-rows, --exclude and protocol as then"
+        )
+    then, now = _with_new_keys(state["config"]), config.model_dump(mode="json")
+    changed = [k for k in now if then.get(k) != now[k] and k != "device"]
+    if changed:
+        differences = ", ".join(f"{k} was {then.get(k)!r} and is {now[k]!r}" for k in changed)
+        raise CheckpointError(
+            f"{last} belongs to a run of another config: {differences}. Fix: use that run's config.yaml"
+        )
+    device = resolve_device(local_device(config.device))
+    if state["precision"] == "fp16" and device.type != "cuda":
+        raise CheckpointError(f"{last} was trained in fp16, which {device} cannot go on with. Fix: resume it on a GPU")
+    _log.info("resuming %s after epoch %d of %d", last, state["epoch"], config.num_epochs)
+    return state
+
+
+def _with_new_keys(written: dict[str, Any]) -> dict[str, Any]:
+    """Return an older release's config with the keys that it did not know, at their defaults: they change nothing."""
+    try:
+        return config_from_dict(written, where="last.pt").model_dump(mode="json")
+    except ConfigError:  # a key that was taken away since: the difference is told by its name
+        return written
+
+
+def _load_init(model: nn.Module, config: TrainConfig) -> dict[str, Any]:
+    """Copy a release's weights into the model, its classes by label name, and return its provenance."""
+    path = Path(config.init or "")
+    weights, spec = load_release(path)
+    names, wanted = spec["labels"], labels_for(config.num_classes, config.labels)
+    require_shared(names, wanted, what=f"init {path}", fix="num_classes and labels as it has them, or leave init out")
+    try:
+        load_aligned(model, weights.state_dict(), names, wanted)
+    except (RuntimeError, KeyError) as err:
+        raise ConfigError(
+            f"init {path} is of another model than this config: {spec['architecture']}, not {config.model}. "
+            f"Fix: model: {spec['architecture']}, or leave init out"
+        ) from err
+    provenance: dict[str, Any] = spec["provenance"]
+    return provenance
+
+
+def _teachers(config: TrainConfig, device: torch.device) -> Teachers | None:
+    wanted = config.distillation
+    if wanted is None:
+        return None
+    labels = labels_for(config.num_classes, config.labels)
+    return Teachers(wanted.teachers, labels=labels, temperature=wanted.temperature, device=device)

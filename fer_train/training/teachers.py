@@ -1,0 +1,139 @@
+"""Teachers: released models whose averaged answers a student learns from."""
+
+import hashlib
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from rich.console import Console
+from rich.progress import track
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from fer_train.data.augment import normalize
+from fer_train.data.faces import FERPLUS_EMOTIONS, LABELS_IN_WORDS, Faces, own_label_set
+from fer_train.data.label_columns import align_probs, require_shared
+from fer_train.distributed import is_first_process
+from fer_train.durable import write_content
+from fer_train.evaluation.ensemble import Member, load_ensemble, load_member
+from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
+
+BATCH_SIZE = 256
+
+_log = logging.getLogger(__name__)
+
+
+class Teachers:
+    """Averages members' probabilities at one temperature; nothing here learns."""
+
+    def __init__(
+        self, paths: tuple[str, ...], *, labels: Sequence[str], temperature: float, device: torch.device
+    ) -> None:
+        """Load releases and ensembles; each path counts the same.
+
+        Args:
+            paths: releases (.safetensors) and ensembles (.json).
+            labels: what the student learns; a teacher's answers are brought into this order by name.
+            temperature: divides the teachers' logits.
+            device: where they run.
+
+        Raises:
+            ConfigError: a teacher's labels and the student's are not the same, nor one a part of the other.
+            CheckpointError: a file that cannot be used.
+        """
+        self._members = [member for path in paths for member in _load(Path(path), 1 / len(paths))]
+        self._labels = tuple(labels)
+        for member in self._members:
+            require_shared(
+                member.spec["labels"], labels, what=f"teacher {member.path}",
+                fix="another --teacher, or num_classes and labels as the teacher has them",
+            )  # fmt: skip
+            _warn_of_other_labels(member, labels)
+            member.model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
+        self._temperature = temperature
+        self._device = device
+
+    def provenance(self) -> list[dict[str, Any]]:
+        """Return, for the student's ModelSpec, who taught."""
+        return [
+            {
+                "path": m.path.name, "sha256": m.sha256, "weight": m.weight,
+                "architecture": m.spec["architecture"], "metrics": m.spec["metrics"],
+            }
+            for m in self._members
+        ]  # fmt: skip
+
+    @torch.no_grad()
+    def __call__(self, images: Tensor) -> Tensor:
+        """Return probabilities (n, C) for the student's normalized images (n, 1, S, S), at the temperature."""
+        answers = [member.weight * self._answer(member, images) for member in self._members]
+        return torch.stack(answers).sum(dim=0)
+
+    def _answer(self, member: Member, images: Tensor) -> Tensor:
+        logits = member.model(_as_wanted(images, member.spec)).float()
+        return align_probs(F.softmax(logits / self._temperature, dim=1), member.spec["labels"], self._labels)
+
+    def answers(self, faces: Faces, kept: Path) -> Tensor:
+        """Return `ask_all(faces)`, from the file `kept` where that holds the answers of these teachers to these faces.
+
+        Asking takes minutes on a CPU, and a resumed run must learn from the same answers.
+        """
+        question = [
+            faces.digest(),
+            str(self._temperature),
+            *self._labels,
+            *(f"{m.sha256} {m.weight}" for m in self._members),
+        ]
+        key = hashlib.sha256("\n".join(question).encode()).hexdigest()
+        try:
+            with safe_open(kept, framework="pt") as file:
+                if (file.metadata() or {}).get("key") == key:
+                    known: Tensor = file.get_tensor("probs")
+                    return known.to(self._device)
+        except (OSError, SafetensorError):  # absent or damaged: ask
+            pass
+        probs = self.ask_all(faces)
+        content = save({"probs": probs.cpu()}, metadata={"key": key})
+        write_content(kept, content)
+        return probs
+
+    def ask_all(self, faces: Faces) -> Tensor:
+        """Return probabilities (N, C) on the device: the mean over each face as it is and its mirror image."""
+        _log.info("asking %d teachers about %d faces", len(self._members), len(faces))
+        parts = []
+        starts = range(0, len(faces), BATCH_SIZE)
+        for start in track(starts, "asking the teachers", console=Console(stderr=True), disable=not is_first_process()):
+            images = normalize(torch.from_numpy(faces.images[start : start + BATCH_SIZE]).to(self._device))
+            parts.append((self(images) + self(images.flip(3))) / 2)
+        return torch.cat(parts)
+
+
+def _warn_of_other_labels(member: Member, labels: Sequence[str]) -> None:
+    """Say where a teacher answers with other labels than the student learns: the two sets often disagree."""
+    own, wanted = own_label_set(member.spec), "ferplus" if tuple(labels) == FERPLUS_EMOTIONS else "fer2013"
+    if own != wanted and is_first_process():
+        _log.warning(
+            "teacher %s answers with %s, the student learns %s: the two agree for 67 %% of the faces",
+            member.path, LABELS_IN_WORDS[own], LABELS_IN_WORDS[wanted],
+        )  # fmt: skip
+
+
+def _load(path: Path, share: float) -> list[Member]:
+    members = load_ensemble(path) if path.suffix == ".json" else [load_member(path, 1.0)]
+    return [replace(member, weight=share * member.weight) for member in members]
+
+
+def _as_wanted(images: Tensor, spec: dict[str, Any]) -> Tensor:
+    """Bring the student's images to the size and the normalization that a teacher was trained with."""
+    wanted = spec["input"]
+    size = (wanted["height"], wanted["width"])
+    if images.shape[-2:] != size:
+        images = F.interpolate(images, size, mode="bilinear", align_corners=False)
+    if (wanted["mean"], wanted["std"]) != (PIXEL_MEAN, PIXEL_STD):
+        images = (images * PIXEL_STD + PIXEL_MEAN - wanted["mean"]) / wanted["std"]
+    return images

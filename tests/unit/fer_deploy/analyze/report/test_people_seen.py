@@ -1,0 +1,55 @@
+"""People and timelines from the rows of a table."""
+
+import numpy as np
+import pytest
+
+from fer_deploy.analyze.report.people_seen import MAX_BINS, Rows, people_from_rows, timelines_from_rows
+
+LABELS = ("dark", "bright")
+
+
+def rows(*faces):
+    """Rows from (time_s, track, label, is_sure); the shown label has a probability of 0.8."""
+    time_s, track, label, sure = zip(*faces, strict=True)
+    probs = [[0.8 if name == one else 0.2 for name in LABELS] for one in label]
+    return Rows(np.array(time_s), np.array(track), np.array(label, dtype=object), np.array(sure), np.array(probs))
+
+
+BATCHES = [
+    rows((0.0, 1, "dark", True), (0.0, 2, "bright", True), (0.1, 1, "dark", False)),
+    rows((0.2, 1, "bright", True), (0.9, 4, "dark", True)),
+]
+
+
+def test_people_over_batches():
+    first, second, last = people_from_rows(BATCHES)
+    assert (first.number, first.first_s, first.last_s, first.num_frames) == (1, 0.0, 0.2, 3)
+    assert first.num_shown == {"dark": 1, "unsure": 1, "bright": 1}
+    assert (second.number, second.num_shown) == (2, {"bright": 1})
+    assert (last.number, last.first_s) == (4, 0.9)
+
+
+def test_nobody():
+    assert people_from_rows([]) == []
+
+
+class TestTimelines:
+    def test_mean_of_a_bin_and_gaps(self):
+        timelines = timelines_from_rows(BATCHES, [1, 4], end_s=1.0, num_frames=15, num_labels=2)
+        assert sorted(timelines) == [1, 4]
+        edges_s, probs = timelines[1]
+        assert edges_s == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
+        assert probs[0] == pytest.approx([0.8, 0.2])
+        assert probs[1] == pytest.approx([0.2, 0.8])
+        assert np.isnan(probs[2:]).all()
+        assert np.isnan(timelines[4].probs[:4]).all()
+
+    def test_hours_have_no_more_bins(self):
+        (timeline,) = timelines_from_rows(BATCHES, [1], end_s=10_800, num_frames=324_000, num_labels=2).values()
+        assert timeline.probs.shape == (MAX_BINS, 2)
+
+    def test_one_frame(self):
+        (timeline,) = timelines_from_rows(
+            [rows((0.0, 1, "dark", True))], [1], end_s=0.04, num_frames=1, num_labels=2
+        ).values()
+        assert timeline.probs == pytest.approx(np.array([[0.8, 0.2]]))

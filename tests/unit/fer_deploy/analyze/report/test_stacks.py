@@ -1,0 +1,64 @@
+"""Areas of a timeline, and times as text."""
+
+import numpy as np
+import pytest
+
+from fer_deploy.analyze.report.people_seen import Timeline
+from fer_deploy.analyze.report.stacks import (
+    clock_text,
+    colors_of,
+    count_text,
+    lasting_text,
+    stacks_from_timeline,
+    tick_step_s,
+    tick_text,
+)
+
+GAP = [np.nan, np.nan]
+
+
+def test_a_stack_for_each_stretch():
+    probs = np.array([GAP, [0.3, 0.7], [0.5, 0.5], GAP, [1.0, 0.0]])
+    first, second = stacks_from_timeline(Timeline(np.arange(6.0), probs))
+    assert first.times_s == pytest.approx([1, 1.5, 2.5, 3])
+    assert first.levels == pytest.approx(np.array([[0, 0, 0, 0], [0.3, 0.3, 0.5, 0.5], [1, 1, 1, 1]]))
+    assert second.times_s == pytest.approx([4, 4.5, 5])
+
+
+def test_never_visible():
+    assert list(stacks_from_timeline(Timeline(np.arange(3.0), np.array([GAP, GAP])))) == []
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (7.9, "0:07"), (754, "12:34"), (3723.5, "1:02:03")])
+def test_clock(seconds, text):
+    assert clock_text(seconds) == text
+
+
+def test_ticks_of_short_videos_have_tenths():
+    assert tick_text(1.25, 4) == "1.2 s"
+    assert tick_text(61, 120) == "1:01"
+
+
+@pytest.mark.parametrize(
+    ("duration_s", "step_s"), [(4, 0.5), (12, 1), (60, 5), (3600, 300), (10_800, 900), (1e6, 86_400)]
+)
+def test_steps_are_those_of_a_clock(duration_s, step_s):
+    assert tick_step_s(duration_s, 14) == step_s
+
+
+@pytest.mark.parametrize(("seconds", "text"), [(4.25, "4.2 s"), (75, "1:15 min"), (3723, "1:02:03 h")])
+def test_lengths(seconds, text):
+    assert lasting_text(seconds) == text
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [(count_text(1, "frame"), "1 frame"), (count_text(0, "frame"), "0 frames"),
+     (count_text(1234, "person", "people"), "1,234 people"), (count_text(1, "person", "people"), "1 person")],
+)  # fmt: skip
+def test_counts(text, expected):
+    assert text == expected
+
+
+def test_colors_differ():
+    assert len(set(colors_of([f"label {i}" for i in range(8)]).values())) == 8
