@@ -1,7 +1,7 @@
 """Write docs/api.md from the docstrings of `fer_deploy.__all__`.
 
-    python docs/tools/api.py            # write the page
-    python docs/tools/api.py --check    # exit code 1 where the page differs
+python docs/tools/api.py            # write the page
+python docs/tools/api.py --check    # exit code 1 where the page differs
 """
 
 import dataclasses
@@ -25,7 +25,7 @@ ORDER = (
 MADE_BY_CALLERS = ("Recognizer", "LivePipeline")
 """Classes whose constructor is public; the other objects come from them."""
 WIDTH = 150
-INTRO = '''\
+INTRO = """\
 <!-- Made by docs/tools/api.py from the docstrings. Change those, then run `make docs`. -->
 
 # Python API
@@ -61,10 +61,10 @@ with Recognizer() as recognizer:
             print(result.frame.time_s, face.face.track_id, face.shown_label)
 ```
 
-The names below are stable: `from fer_deploy import NAME`. Each is imported when it is first used, so `import fer_deploy` is fast. Everything else
-may change. Files are `str` or `Path`. Images are arrays, (H, W, 3) uint8 in the order blue, green, red, or (H, W) uint8 gray. Boxes are pixels; x2 and y2
-are exclusive.
-'''
+The names below are stable: `from fer_deploy import NAME`. Each is imported when it is first used, so
+`import fer_deploy` is fast. Everything else may change. Files are `str` or `Path`. Images are arrays, (H, W, 3) uint8
+in the order blue, green, red, or (H, W) uint8 gray. Boxes are pixels; x2 and y2 are exclusive.
+"""
 
 
 def signature_of(function: object) -> str:
@@ -97,7 +97,9 @@ def function_lines(function: object) -> Iterator[str]:
     """Yield text, arguments, result and errors of a function."""
     docstring = read_docstring(function.__doc__)
     yield from text_of(docstring)
-    kinds = {name: one.annotation for name, one in inspect.signature(typing.cast("typing.Any", function)).parameters.items()}
+    kinds = {
+        name: one.annotation for name, one in inspect.signature(typing.cast("typing.Any", function)).parameters.items()
+    }
     args = docstring.items.get("Args", {})
     yield from table_of("argument", [(name, type_in_words(kinds[name]), told) for name, told in args.items()])
     for section, told in docstring.prose.items():
@@ -155,7 +157,9 @@ def page() -> str:
         ValueError: `ORDER` lacks a public name, or has one that is not public.
     """
     if set(ORDER) != set(fer_deploy.__all__):
-        raise ValueError(f"ORDER differs from __all__: {sorted(set(ORDER) ^ set(fer_deploy.__all__))}. Fix: change ORDER")
+        raise ValueError(
+            f"ORDER differs from __all__: {sorted(set(ORDER) ^ set(fer_deploy.__all__))}. Fix: change ORDER"
+        )
     lines = [INTRO]
     for name in ORDER:
         value = getattr(fer_deploy, name)

@@ -1,7 +1,7 @@
 """Draw docs/speed.svg from benchmarks/results/fps_cpu_*.json: the tutorial's loop, ours, and the limit.
 
-    python docs/tools/chart.py            # draw it
-    python docs/tools/chart.py --check    # exit code 1 where the file differs
+python docs/tools/chart.py            # draw it
+python docs/tools/chart.py --check    # exit code 1 where the file differs
 """
 
 import sys
@@ -18,7 +18,10 @@ BARS = {
     LIMIT: ("limit: both networks alone", "#d5dae1"),
 }
 WIDTH, LEFT, RIGHT, BAR, GAP, HEAD = 760, 220, 70, 26, 8, 34
-TITLES = {"face-demographics-walking-and-pause.gif": "three people", "head-pose-face-detection-female-and-male.gif": "two people"}
+TITLES = {
+    "face-demographics-walking-and-pause.gif": "three people",
+    "head-pose-face-detection-female-and-male.gif": "two people",
+}
 
 
 def text(x: float, y: float, words: str, *, weight: str = "normal", anchor: str = "start") -> str:

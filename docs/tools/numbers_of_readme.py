@@ -7,6 +7,7 @@ A number is between `<!-- numbers: NAME -->` and `<!-- /numbers -->`. What was n
 """
 
 import json
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -22,13 +23,12 @@ FORMS = {
     "PyTorch": ".safetensors", "ONNX, FP32": "-fp32.onnx", "ONNX, FP16": "-fp16.onnx",
     "ONNX, INT8": "-int8-cpu.onnx", "TensorRT plan": "-int8.plan",
 }  # fmt: skip
-EAGER = "PyTorch eager"
-SPREAD = ", spinning"
-"""Engines of the latency benchmark whose idle threads spin are left out: live runs do not use them."""
+OTHER_ENGINES = ("torch.compile", "spinning")
+"""Left out: torch.compile, and threads that spin while idle, which live runs do not use."""
 LIVE, TUTORIAL = "live loop", "YuNet tutorial"
 DASH = "–"
 _SLOT = re.compile(r"(<!-- numbers: ([\w-]+) -->)(.*?)(<!-- /numbers -->)", re.DOTALL)
-_CARD_ACCURACY = re.compile(r"\| (\S+) \| plain \| official \| [\d,]+ \| \*\*(\d+\.\d+)%\*\* \[(\d+\.\d+), (\d+\.\d+)\]")
+_CARD_ACCURACY = re.compile(r"\| plain \| official \| [\d,]+ \| \*\*(\d+\.\d+)%\*\* \[(\d+\.\d+), (\d+\.\d+)\]")
 
 
 def newest(name: str, results: Path = RESULTS) -> dict[str, Any]:
@@ -71,7 +71,7 @@ def card_accuracy(model: str) -> str:
     """Return accuracy and 95 % interval of a checkpoint on PublicTest, as its card has them; a dash without a card."""
     card = REPOSITORY / "weights" / f"{model}.md"
     found = _CARD_ACCURACY.search(card.read_text()) if card.is_file() else None
-    return f"{found[2]} % ({found[3]} to {found[4]})" if found else DASH
+    return f"{found[1]} % ({found[2]} to {found[3]})" if found else DASH
 
 
 def measured_model(latency: dict[str, Any]) -> str:
@@ -81,35 +81,50 @@ def measured_model(latency: dict[str, Any]) -> str:
 
 
 def row_of(latency: dict[str, Any], file: str) -> dict[str, Any] | None:
-    """Return the results of a file, with threads that do not spin."""
-    return next(
-        (row for row in latency["results"]
-         if row["file"] == file and "latency" in row and SPREAD not in row["engine"] and row["engine"] != "torch.compile"),
-        None,
-    )  # fmt: skip
+    """Return the results of a file in its usual engine; None: not measured."""
+    of_file = (row for row in latency["results"] if row["file"] == file and "latency" in row)
+    return next((row for row in of_file if not row["engine"].endswith(OTHER_ENGINES)), None)
+
+
+def with_interval(share: float, num: int) -> str:
+    """Return a share of `num` faces in percent with Wilson's 95 % interval."""
+    z = 1.96
+    center = (share + z**2 / (2 * num)) / (1 + z**2 / num)
+    half = z / (1 + z**2 / num) * math.sqrt(share * (1 - share) / num + z**2 / (4 * num**2))
+    return f"{100 * share:.1f} % ({100 * (center - half):.1f} to {100 * (center + half):.1f})"
+
+
+def cells_of(row: dict[str, Any] | None, num_faces: int) -> list[str]:
+    """Return size, accuracy, same answers, p50 of one face, and faces a second."""
+    if row is None:
+        return [DASH] * 5
+    accuracy = with_interval(row["accuracy"], num_faces) if "accuracy" in row else DASH
+    one, many = (next(one for one in row["latency"] if one["batch"] == batch) for batch in (1, 16))
+    same, p50 = f"{100 * row['same_emotion']:.1f} %", f"{one['p50_ms']:.1f} ms"
+    return [f"{row['bytes'] / 1e6:.1f} MB", accuracy, same, p50, f"{many['faces_per_s']:,.0f}"]
 
 
 def forms() -> str:
     """Return the table of one model in five forms."""
     latency = newest("latency")
     model = measured_model(latency)
-    lines = ["| form | size | accuracy (95 % interval) | same answer as PyTorch | p50, 1 face | faces/s, 16 at a time |", "|---|---|---|---|---|---|"]
+    head = (
+        "form",
+        "size",
+        "accuracy (95 % interval)",
+        "same answer as PyTorch",
+        "p50, 1 face",
+        "faces/s, 16 at a time",
+    )
+    lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for form, suffix in FORMS.items():
-        row = row_of(latency, model + suffix)
-        accuracy = card_accuracy(model) if form == "PyTorch" else DASH
-        if row is None:
-            cells = [DASH] * 5
-        else:
-            one, many = (next(one for one in row["latency"] if one["batch"] == batch) for batch in (1, 16))
-            cells = [
-                f"{row['bytes'] / 1e6:.1f} MB", accuracy, f"{100 * row['same_emotion']:.1f} %", f"{one['p50_ms']:.1f} ms",
-                f"{many['faces_per_s']:,.0f}",
-            ]  # fmt: skip
+        cells = cells_of(row_of(latency, model + suffix), int(latency["faces"]))
         lines.append(f"| {form} | {' | '.join(cells)} |")
+    table = f"benchmarks/results/latency_cpu_{latency['date'][:7]}.md"
     note = (
-        f"*{model}, {hardware_of(latency)}, {latency['threads']} threads, {latency['date']}; same answer: on {latency['faces']} faces of "
-        f"PublicTest ([latency](benchmarks/results/latency_cpu_{latency['date'][:7]}.md), [card](weights/{model}.md)). "
-        f"{DASH}: not measured; a plan needs a GPU.*"
+        f"*{model}, {hardware_of(latency)}, {latency['threads']} threads, {latency['date']}; accuracy and same "
+        f"answer on {latency['faces']} faces of PublicTest ([latency]({table})). On the whole of it PyTorch has "
+        f"{card_accuracy(model)} ([card](weights/{model}.md)). {DASH}: not measured; a plan needs a GPU.*"
     )
     return "\n".join(["", "", *lines, "", note, ""])
 

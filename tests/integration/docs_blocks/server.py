@@ -29,7 +29,14 @@ def preload() -> None:
         commands = import_module(f"{package}.cli").COMMANDS
         for name in commands:
             import_module(f"{package}.cli.{name}")
-    for name in ("onnxruntime", "matplotlib.pyplot", "onnxscript", "torch.onnx", "pyarrow.parquet", "fer_deploy.recognizer"):
+    for name in (
+        "onnxruntime",
+        "matplotlib.pyplot",
+        "onnxscript",
+        "torch.onnx",
+        "pyarrow.parquet",
+        "fer_deploy.recognizer",
+    ):
         import_module(name)
     for name in ("net", "senet"):
         import_module(f"fer_train.models.{name}").STAGE_CHANNELS = NARROW_CHANNELS
@@ -58,8 +65,8 @@ def run(words: list[str]) -> int:
     except SystemExit as err:
         code = err.code if isinstance(err.code, int) else int(err.code is not None)
         if isinstance(err.code, str):
-            print(err.code, file=sys.stderr)
-    except BaseException:
+            sys.stderr.write(f"{err.code}\n")
+    except BaseException:  # noqa: BLE001 - as Python itself ends
         traceback.print_exc()
     atexit._run_exitfuncs()
     sys.stdout.flush()

@@ -1,6 +1,6 @@
 """Make small files by the names that the documentation uses: `python stand_ins.py FOLDER REPOSITORY`.
 
-Runs in the server, where the networks are narrow. Faces are striped patterns of seven kinds, and the networks know them.
+Runs in the server, where the networks are narrow. Faces are striped patterns of seven kinds, which the networks know.
 """
 
 import shutil
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import numpy as np
 import onnx
 import torch
 import yaml
@@ -19,7 +20,7 @@ from unit.fer_train.synthetic_faces import make_votes, write_csv, write_folder, 
 
 from fer_deploy.live.sources.synthetic import SyntheticSource
 from fer_train.checkpoint import save_release
-from fer_train.config import config_from_dict
+from fer_train.config_file import config_from_dict
 from fer_train.data.faces import Faces
 from fer_train.models import build_model
 from fer_train.spec import describe_model
@@ -31,8 +32,6 @@ MODELS = {"net": ("net", 7), "senet": ("senet", 7), "senet-ferplus": ("senet", 8
 
 def drawn_faces() -> Faces:
     """Return patterns with FER2013's labels."""
-    import numpy as np
-
     images, labels = patterns(sum(SPLITS.values()), seed=11)
     splits = np.repeat(list(SPLITS), list(SPLITS.values()))
     return Faces(images, labels, splits, np.arange(len(labels), dtype=np.int64), "0" * 64)
@@ -117,7 +116,10 @@ def main(folder: Path, repository: Path) -> None:
     write_configs(folder / "configs", repository)
     write_pictures(folder)
     for name in ("yunet.onnx", "face_detection_yunet_2026may.onnx"):
-        onnx.save(onnx.helper.make_model(white_square_graph(), opset_imports=[onnx.helper.make_opsetid("", 17)]), folder / name)
+        onnx.save(
+            onnx.helper.make_model(white_square_graph(), opset_imports=[onnx.helper.make_opsetid("", 17)]),
+            folder / name,
+        )
     for name in ("Makefile", "pyproject.toml", "constraints.txt"):
         shutil.copy(repository / name, folder / name)
     for name in ("examples", "benchmarks"):

@@ -56,7 +56,9 @@ class Server:
         folder.mkdir(parents=True)
         for name in PROGRAMS:
             script = folder / name
-            script.write_text(f'#!/bin/sh\nexec "{sys.executable}" -S -E "{HERE}/client.py" "{self.address}" {name} "$@"\n')
+            script.write_text(
+                f'#!/bin/sh\nexec "{sys.executable}" -S -E "{HERE}/client.py" "{self.address}" {name} "$@"\n'
+            )
             script.chmod(script.stat().st_mode | stat.S_IXUSR)
 
 
@@ -74,9 +76,13 @@ class Workbench:
         path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
         home = folder / "home"
         home.mkdir()
-        kept = {name: value for name, value in os.environ.items() if not name.startswith(("XDG_", "FER_", "DISPLAY", "MAKE"))}
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("XDG_", "FER_", "DISPLAY", "MAKE"))
+        }
         self._environment = {
-            **kept, "PATH": path, "HOME": str(home), "FER_YUNET": str(folder / "yunet.onnx"),
+            **kept, "PATH": path, "HOME": str(home), "FER_YUNET": str(folder / "yunet.onnx"), "FRAMES": "20",
             "MPLCONFIGDIR": str(stand_ins / "matplotlib"),
         }  # fmt: skip
 
@@ -95,4 +101,6 @@ class Workbench:
             command, cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace", timeout=TIMEOUT_S, check=False,
         )  # fmt: skip
-        return f"line {block.line}: exit code {done.returncode}\n{text}\n{done.stdout[-4000:]}" if done.returncode else ""
+        return (
+            f"line {block.line}: exit code {done.returncode}\n{text}\n{done.stdout[-4000:]}" if done.returncode else ""
+        )

@@ -1,6 +1,6 @@
 """Build the documentation as a website in site/: README, docs/ and the pages that they link to.
 
-    python docs/tools/site.py           # writes site/html; open site/html/index.html
+    python docs/tools/website.py           # writes site/html; open site/html/index.html
 
 The pages are copied into site/pages in the folders that they have here, so that every link that works on GitHub works
 there too. Warnings are errors, and every link of the built pages must lead to a file, an anchor or another website.
@@ -69,11 +69,11 @@ def build() -> str:
 def broken_links(html: Path) -> list[str]:
     """Return "page: link" for each link that leads nowhere."""
     pages = {path: _Page(path.read_text()) for path in sorted(html.rglob("*.html")) if path.name != "404.html"}
-    return [f"{path.relative_to(html)}: {link}" for path, page in pages.items() for link in _broken(path, page, html, pages)]
+    return [f"{path.relative_to(html)}: {link}" for path in pages for link in _broken(path, html, pages)]
 
 
-def _broken(path: Path, page: _Page, html: Path, pages: dict[Path, _Page]) -> Iterator[str]:
-    for link in page.links:
+def _broken(path: Path, html: Path, pages: dict[Path, _Page]) -> Iterator[str]:
+    for link in pages[path].links:
         parts = urlsplit(link)
         if parts.scheme or parts.netloc:
             continue
