@@ -15,9 +15,11 @@ from pathlib import Path
 
 import click
 import pytest
+import yaml
 from docs_pages import FENCE, NO_COMMANDS, PAGES, PYTHON, REPO, SHELL, blocks_of
 
 from fer_deploy.cli import COMMANDS as DEPLOY_COMMANDS
+from fer_deploy.live.config import LiveConfig
 from fer_train.cli import COMMANDS as TRAIN_COMMANDS
 
 MAX_README_BYTES = 10_000
@@ -199,6 +201,12 @@ def test_python_blocks_compile_and_import_what_exists(page):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(("fer_deploy", "fer_train")):
                 module = import_module(node.module or "")
                 assert [one.name for one in node.names if not hasattr(module, one.name)] == []
+
+
+def test_yaml_blocks_are_settings_of_live(page):
+    for block in blocks_of(page.read_text()):
+        if block.language == "yaml":
+            LiveConfig.model_validate(yaml.safe_load(block.text))
 
 
 @pytest.mark.parametrize("name", ["api", "numbers_of_readme", "chart"])
