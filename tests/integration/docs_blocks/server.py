@@ -11,11 +11,13 @@ import atexit
 import json
 import os
 import runpy
+import select
 import signal
 import socket
 import sys
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
 from pathlib import Path
 
@@ -88,9 +90,13 @@ def serve(connection: socket.socket) -> None:
         os.environ.clear()
         os.environ.update(request["environment"])
         os._exit(run(request["words"]))
+    ended = os.pidfd_open(pid)
+    if ended not in select.select([connection, ended], [], [])[0]:  # the client was killed
+        os.kill(pid, signal.SIGKILL)
     _, status = os.waitpid(pid, 0)
     code = os.waitstatus_to_exitcode(status)
-    connection.sendall(bytes([code if code >= 0 else 128 - code]))
+    with suppress(BrokenPipeError):
+        connection.sendall(bytes([code if code >= 0 else 128 - code]))
 
 
 def main(address: str) -> None:

@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import socket
 import stat
 import subprocess
@@ -14,7 +15,7 @@ from docs_pages import PYTHON, REPO, Block
 
 HERE = Path(__file__).parent
 PROGRAMS = ("fer-deploy", "fer-train", "python")
-TIMEOUT_S = 600
+TIMEOUT_S = 300
 REWRITTEN = ((re.compile(r"(?<![\d.])8080\b"), "PORT"), (re.compile(r"mqtt://host/"), "mqtt://127.0.0.1:9/"))
 """What a command may not touch on this machine: a fixed port, and a broker's name."""
 
@@ -82,7 +83,7 @@ class Workbench:
             if not name.startswith(("XDG_", "FER_", "DISPLAY", "MAKE"))
         }
         self._environment = {
-            **kept, "PATH": path, "HOME": str(home), "FER_YUNET": str(folder / "yunet.onnx"), "FRAMES": "20",
+            **kept, "PATH": path, "HOME": str(home), "FER_YUNET": str(folder / "yunet.onnx"), "FRAMES": "12",
             "MPLCONFIGDIR": str(stand_ins / "matplotlib"),
         }  # fmt: skip
 
@@ -97,10 +98,14 @@ class Workbench:
             command = ["python", script.name]
         else:
             command = ["bash", "-euo", "pipefail", "-c", text]
-        done = subprocess.run(
+        with subprocess.Popen(
             command, cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", timeout=TIMEOUT_S, check=False,
-        )  # fmt: skip
-        return (
-            f"line {block.line}: exit code {done.returncode}\n{text}\n{done.stdout[-4000:]}" if done.returncode else ""
-        )
+            stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+        ) as process:  # fmt: skip
+            try:
+                said, _ = process.communicate(timeout=TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                said = f"still running after {TIMEOUT_S} s\n{process.communicate()[0]}"
+        code = process.returncode
+        return f"line {block.line}: exit code {code}\n{text}\n{said[-4000:]}" if code else ""
