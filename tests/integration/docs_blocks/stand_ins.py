@@ -133,7 +133,7 @@ def main(folder: Path, repository: Path) -> None:
     faces = drawn_faces()
     write_csv(folder / "fer2013.csv", faces)
     write_votes(folder / "fer2013new.csv", list(faces.splits), make_votes(faces).tolist())
-    write_folder(folder / "my-faces", faces)
+    write_folder(folder / "my-faces", faces, named=False)
     write_weights(folder / "weights", faces)
     write_configs(folder / "configs", repository)
     write_pictures(folder)
