@@ -16,6 +16,7 @@ NOT_RUN_REASONS = ("needs a camera", "needs a GPU", "needs a network", "needs Do
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 _INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n?)+")
 _MARK = re.compile(r"<!-- (slow|not-run: .+?) -->\n\Z")
+_INLINE = re.compile(r"`[^`\n]+`")
 _ANY_MARK = re.compile(r"<!-- *(?:slow|not-run)\b.*?-->")
 
 
@@ -61,5 +62,5 @@ def mark_faults(page: str) -> list[str]:
         for block in blocks
         if block.mark != "slow" and not block.mark.removeprefix("not-run: ").startswith(NOT_RUN_REASONS)
     ]
-    num_marks = len(_ANY_MARK.findall(page))
+    num_marks = len(_ANY_MARK.findall(_INLINE.sub("", page)))
     return faults + ([f"{num_marks} marks, {len(blocks)} of them above a block"] if num_marks != len(blocks) else [])

@@ -83,7 +83,7 @@ true
 def test_a_mark_belongs_to_the_block_below_it():
     assert [block.mark for block in blocks_of(PAGE)] == ["", "not-run: needs a camera", "", "not-run: it fails"]
     first, second = mark_faults(PAGE)
-    assert first.startswith("line 18: not-run: it fails: expected one of needs a camera, ")
+    assert first.startswith("line 19: not-run: it fails: expected one of needs a camera, ")
     assert second == "3 marks, 2 of them above a block"
 
 
@@ -92,7 +92,7 @@ def test_a_mark_belongs_to_the_block_below_it():
     [
         ("sh", "true\nfer-deploy lvie\ntrue\n", "exit code 2"),
         ("sh", "false | true\n", "exit code 1"),
-        ("python", "from fer_deploy import Recogniser\n", "has no attribute 'Recogniser'"),
+        ("python", "from fer_deploy import Recogniser\n", "cannot import name 'Recogniser'"),
     ],
 )
 def test_a_block_that_fails_is_found(language, text, said, open_workbench, request):
