@@ -64,7 +64,7 @@ def _add_files(add: Callable[[Sink], None], config: OutputConfig, sources: Seque
         is_live = any(source.is_live is not False for source in sources)
         paths = video_paths(config.record, len(sources))
         for number, (source, path) in enumerate(zip(sources, paths, strict=True)):
-            add(VideoSink(path, source.fps, is_live=is_live, source=number, codec=config.record_codec))
+            add(VideoSink(path, source.fps, is_live=is_live, source=number, codec=config.video_codec))
     if config.csv is not None:
         add(CsvSink(config.csv, labels))
     if config.parquet is not None:
