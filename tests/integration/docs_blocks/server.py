@@ -10,6 +10,7 @@ The networks that it builds are narrow: a stand-in that is trained, exported and
 import atexit
 import json
 import os
+import pkgutil
 import runpy
 import select
 import signal
@@ -27,10 +28,9 @@ NARROW_CHANNELS = (16, 16, 32, 32)
 def preload() -> None:
     """Import what the commands import, and make the networks narrow."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as fer-train does before it loads torch
-    for package in ("fer_deploy", "fer_train"):
-        commands = import_module(f"{package}.cli").COMMANDS
-        for name in commands:
-            import_module(f"{package}.cli.{name}")
+    for package in ("fer_deploy.cli", "fer_train.cli"):
+        for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
+            import_module(module.name)
     for name in (
         "onnxruntime",
         "matplotlib.pyplot",
