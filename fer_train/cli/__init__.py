@@ -29,6 +29,8 @@ COMMANDS = {
     "ensemble": "average the probabilities of several checkpoints",
     "soup": "average the weights of fine-tuned checkpoints into one",
     "distill": "train one model on the answers of others",
+    "sweep": "every run of a plan, their ensemble and its students",
+    "runs": "a table of training runs",
 }
 
 

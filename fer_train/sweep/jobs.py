@@ -1,4 +1,4 @@
-"""Jobs of a sweep: commands of fer-train, some jobs at a time, each in a process of its own. Knows no plan."""
+"""Jobs of a sweep: commands of fer-train in processes of their own, several jobs at the same time. Knows no plan."""
 
 import subprocess
 import sys
@@ -6,23 +6,22 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-from rich.console import Console
+from typing import Protocol
 
 FER_TRAIN = (sys.executable, "-m", "fer_train")
 POLL_S = 0.5
-_TAIL_LINES = 5
-_console = Console()
+STOP_S = 60
+"""Seconds that a process has to end after SIGTERM."""
 
 
 @dataclass(frozen=True)
 class Job:
-    """Commands that follow each other in one slot.
+    """Commands that run one after the other.
 
     Attributes:
-        name: how people are told of it.
-        commands: words of fer-train; one that fails ends the job.
-        log: what they print is appended here.
+        name: in messages.
+        commands: words of fer-train; the first command that fails ends the job.
+        log: output of the commands is appended to this file.
     """
 
     name: str
@@ -30,66 +29,80 @@ class Job:
     log: Path
 
 
+class Reporter(Protocol):
+    """Receives what happens to the jobs."""
+
+    def on_begin(self, job: Job, command: str) -> None:
+        """A command of the job has started."""
+
+    def on_end(self, job: Job, code: int) -> None:
+        """The job has ended: 0 after its last command, else the exit code of the command that failed."""
+
+    def on_poll(self, running: Sequence[tuple[Job, str]]) -> None:
+        """Called twice a second with each running job and its command."""
+
+    def on_stop(self, jobs: Sequence[Job]) -> None:
+        """These jobs are stopped before their end."""
+
+
 class _Slot:
-    """A job that was begun: one process at a time."""
+    """A job that has begun: one process at a time."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, reporter: Reporter) -> None:
         self.job = job
+        self._reporter = reporter
         self._left = list(job.commands)
-        self.process = self._begin_next()
+        self._begin_next()
 
-    def _begin_next(self) -> subprocess.Popen[bytes]:
+    def _begin_next(self) -> None:
         words = self._left.pop(0)
-        _console.print(f"{self.job.name}: {words[0]}; log: {self.job.log}", markup=False, soft_wrap=True)
+        self.command = words[0]
         with self.job.log.open("ab") as log:
-            return subprocess.Popen([*FER_TRAIN, *words], stdout=log, stderr=log)
+            self.process = subprocess.Popen([*FER_TRAIN, *words], stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        self._reporter.on_begin(self.job, self.command)
 
     def exit_code(self) -> int | None:
-        """Return the exit code of a job that has ended, else None; the next command begins where one has succeeded."""
+        """Return the exit code of a job that has ended, else None; start the next command after one that succeeded."""
         code = self.process.poll()
         if code == 0 and self._left:
-            self.process = self._begin_next()
+            self._begin_next()
             return None
         return code
 
 
-def run_jobs(jobs: Sequence[Job], *, at_once: int, is_over: Callable[[], bool]) -> list[Job]:
-    """Work through the jobs, `at_once` at a time, until `is_over()`; return those that failed.
+def run_jobs(jobs: Sequence[Job], reporter: Reporter, *, at_once: int, is_over: Callable[[], bool]) -> list[Job]:
+    """Run the jobs, `at_once` at the same time, until all have ended or `is_over()`; return those that failed.
 
-    However it ends, no process of it goes on.
+    No process is left running, also after an exception.
     """
     waiting, failed = list(jobs), []
     running: list[_Slot] = []
     try:
         while (waiting or running) and not is_over():
             while waiting and len(running) < at_once:
-                running.append(_Slot(waiting.pop(0)))
+                running.append(_Slot(waiting.pop(0), reporter))
+            reporter.on_poll([(slot.job, slot.command) for slot in running])
             time.sleep(POLL_S)
             ended = [(slot, code) for slot in running if (code := slot.exit_code()) is not None]
             for slot, code in ended:
                 running.remove(slot)
+                reporter.on_end(slot.job, code)
                 if code:
-                    _tell_failure(slot.job, code)
                     failed.append(slot.job)
     finally:
-        _stop(running)
+        if running:
+            reporter.on_stop([slot.job for slot in running])
+            _stop([slot.process for slot in running])
     return failed
 
 
-def _tell_failure(job: Job, code: int) -> None:
-    tail = job.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
-    _console.print("\n".join([f"{job.name} ended with {code}:", *tail]), markup=False, soft_wrap=True)
-
-
-def _stop(running: list[_Slot]) -> None:
-    """End the processes: asked to at first, killed after a minute. What fer-train wrote is whole either way."""
-    if running:
-        _console.print(f"stopping {', '.join(slot.job.name for slot in running)}", markup=False, soft_wrap=True)
-    for slot in running:
-        slot.process.terminate()
-    for slot in running:
+def _stop(processes: Sequence[subprocess.Popen[bytes]]) -> None:
+    """End the processes: SIGTERM to all, then SIGKILL after `STOP_S`. Files of fer-train are complete either way."""
+    for process in processes:
+        process.terminate()
+    for process in processes:
         try:
-            slot.process.wait(timeout=60)
+            process.wait(timeout=STOP_S)
         except subprocess.TimeoutExpired:
-            slot.process.kill()
-            slot.process.wait()
+            process.kill()
+            process.wait()
