@@ -21,7 +21,7 @@ FAKE = Path(__file__).with_name("fake_fer_train.py")
 
 
 class Clock:
-    """A substitute for `time`: an hour passes when a fake run waits, and no time otherwise, however slow the machine is."""
+    """A substitute for `time`: an hour passes when a fake run waits, and no time otherwise."""
 
     def __init__(self, waiting):
         self.now = 0.0
