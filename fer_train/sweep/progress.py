@@ -53,9 +53,10 @@ class SweepProgress:
 
     def on_begin(self, job: Job, command: str) -> None:
         """Print which run of how many this is, the command, and where its output goes."""
-        labels = list(self._trials)
-        which = f"run {labels.index(job.name) + 1} of {len(labels)}, " if job.name in self._trials else ""
-        self.say(f"{which}{job.name}: {command}; log: {job.log}")
+        labels, which = list(self._trials), job.name
+        if job.name in labels:
+            which = f"run {labels.index(job.name) + 1} of {len(labels)}, {job.name}: {command}"
+        self.say(f"{which}; log: {job.log}")
 
     def on_end(self, job: Job, code: int) -> None:
         """Print what a run reached, or the last lines of the log of one that failed."""
@@ -69,7 +70,7 @@ class SweepProgress:
 
     def on_stop(self, jobs: Sequence[Job]) -> None:
         """Print which jobs are stopped."""
-        self.say(f"stopping {', '.join(job.name for job in jobs)}; finished epochs are kept")
+        self.say(f"stopping {', '.join(job.name for job in jobs)}")
 
     def on_poll(self, running: Sequence[tuple[Job, str]]) -> None:
         """Show what runs and what is left: on a terminal in its last line, else as a line every `STATUS_EVERY_S`."""
@@ -110,8 +111,10 @@ class SweepProgress:
 
 
 def in_words(seconds: float) -> str:
-    """Return a duration as "50 s", "12 min" or "3 h 20 min"."""
+    """Return a duration as "50 s", "12 min", "3 h 20 min" or "10 h"."""
     if seconds < 90:
         return f"{seconds:.0f} s"
-    minutes = round(seconds / 60)
-    return f"{minutes} min" if minutes <= 90 else f"{minutes // 60} h {minutes % 60} min"
+    hours, minutes = divmod(round(seconds / 60), 60)
+    if hours == 0:
+        return f"{minutes} min"
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"

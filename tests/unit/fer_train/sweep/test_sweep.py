@@ -342,8 +342,15 @@ def test_progress_says_which_run_of_how_many_and_what_it_reached(plan, run, call
         "left out: other-2 (needs --ferplus)",
         "run 1 of 3, net-1: train",
         "run 1 of 3, net-1: release",
-        "net-1: PublicTest 1.00% plain, 1.10% flip; 1 of 3 runs done; training time left: about 150 min; --minutes end "
-        "in 600 min",
+        "net-1: PublicTest 1.00% plain, 1.10% flip; 1 of 3 runs done; training time left: about 1 h 30 min; "
+        "--minutes end in 10 h",
+        "run 2 of 3, net-3: train",
+        "run 2 of 3, net-3: release",
+        "net-3: PublicTest 3.00% plain, 3.10% flip; 2 of 3 runs done; training time left: about 45 min; --minutes end "
+        "in 10 h",
+        "the ensemble",
+        "run 3 of 3, student-9: train",
+        "run 3 of 3, student-9: release",
     ]
 
 

@@ -98,7 +98,7 @@ def test_runs_of_which_nothing_is_known_make_the_estimate_a_lower_bound_or_none(
 
 
 @pytest.mark.parametrize(("seconds", "words"), [
-    (0.4, "0 s"), (89.4, "89 s"), (90, "2 min"), (5399, "90 min"), (5100, "85 min"), (12000, "3 h 20 min"),
+    (0.4, "0 s"), (89.4, "89 s"), (90, "2 min"), (3569, "59 min"), (3570, "1 h"), (12000, "3 h 20 min"),
 ])  # fmt: skip
 def test_durations_in_words(seconds, words):
     assert in_words(seconds) == words
