@@ -69,7 +69,9 @@ class SweepProgress:
             self.say(f"{job.name}: PublicTest {plain:.2%} plain, {flip:.2%} flip; {self._what_is_left()}")
 
     def on_stop(self, jobs: Sequence[Job]) -> None:
-        """Print which jobs are stopped."""
+        """Print which jobs are stopped, and show no status until others run."""
+        if self._status is not None:
+            self._status.stop()
         self.say(f"stopping {', '.join(job.name for job in jobs)}")
 
     def on_poll(self, running: Sequence[tuple[Job, str]]) -> None:
