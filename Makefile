@@ -94,7 +94,7 @@ release: $(VENV)/.all  ## RUN/final.safetensors -> RUN/release.safetensors (fp16
 		--out $(RUN)/release.safetensors --plots $(RUN)/release-plots
 
 sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students, in MINUTES (600): what a GPU is for
-	$(BIN)/python benchmarks/sweep.py --plan $(PLAN) --data $(DATA) $(if $(PUBLISH),--publish) \
+	$(BIN)/fer-train sweep --plan $(PLAN) --data $(DATA) $(if $(PUBLISH),--publish benchmarks/results) \
 		$(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: $(VENV)/.all  ## training speed against a DataLoader trainer, into artifacts/benchmarks; PUBLISH=1 for benchmarks/results too
