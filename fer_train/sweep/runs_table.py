@@ -23,7 +23,7 @@ _NOTES = (
     "fewer epochs; their provenance does not say how many.",
     "Minutes are the `seconds` of history.json: training and validation, without writing checkpoints and without the "
     "answers of cached teachers before the first epoch. The machine did other work as well.",
-    "†: from `--minutes` or `--hardware`, by hand. Blank: not recorded, or the release is gone.",
+    "†: from `--took` or `--hardware`, by hand. Blank: not recorded, or the release is gone.",
 )
 
 
@@ -79,7 +79,7 @@ def _replaced(old: dict[str, Any], new: dict[str, Any]) -> dict[str, Any]:
 
 
 def add_notes(rows: list[dict[str, Any]], key: str, texts: Sequence[str]) -> None:
-    """Write the values of `--minutes` or `--hardware`, each RUN=VALUE, into the rows in place.
+    """Write the values of `--took` or `--hardware`, each RUN=VALUE, into the rows in place.
 
     Raises:
         ConfigError: no such run, no number, or a value that the run's own files have.
@@ -105,12 +105,12 @@ def _minutes(row: dict[str, Any], value: str) -> dict[str, Any]:
         minutes = [float(number) for number in value.split("+")]
     except ValueError as err:
         raise ConfigError(
-            f"--minutes {row['run']}={value} is not NUMBER or NUMBER+NUMBER. Fix: such as --minutes {row['run']}=20"
+            f"--took {row['run']}={value} is not NUMBER or NUMBER+NUMBER. Fix: such as --took {row['run']}=20"
         ) from err
     if len(minutes) not in (1, num_steps) or not all(0 < number < math.inf for number in minutes):
         steps = "" if num_steps == 1 else f", or {num_steps} numbers above 0 with + between them, oldest step first"
         raise ConfigError(
-            f"--minutes {row['run']}={value} does not fit a run of {num_steps} step(s). Fix: one number above 0, the "
+            f"--took {row['run']}={value} does not fit a run of {num_steps} step(s). Fix: one number above 0, the "
             f"minutes of its last step{steps}"
         )
     is_whole = row["epochs_of_steps"] is not None and len(minutes) == num_steps
@@ -124,7 +124,7 @@ def command_for(rows: list[dict[str, Any]]) -> str:
         if "minutes" in row["told"]:
             steps = row["minutes_of_steps"] or [row["minutes"]]
             value = "+".join(f"{number:g}" for number in steps)
-            words.append(f"--minutes {shlex.quote(row['run'] + '=' + value)}")
+            words.append(f"--took {shlex.quote(row['run'] + '=' + value)}")
         if "hardware" in row["told"]:
             words.append(f"--hardware {shlex.quote(row['run'] + '=' + row['hardware'])}")
     return " ".join(words)

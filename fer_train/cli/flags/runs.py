@@ -1,6 +1,5 @@
 """The flags of fer-train runs."""
 
-from pathlib import Path
 from typing import Any
 
 import click
@@ -13,8 +12,8 @@ from fer_train.cli.interface import FILE, FOLDER, Command, option
     "runs",
     cls=Command,
     examples=[
-        ("a run and a release", "fer-train runs --run runs/senet --release weights/net.safetensors"),
-        ("one more run in the same table", "fer-train runs --run runs/net --add"),
+        ("a table of two runs", "fer-train runs --run runs/net --run runs/senet --out runs/table.md"),
+        ("a run whose folder is gone", "fer-train runs --release weights/net.safetensors --took net=84+20"),
     ],
 )
 @option(
@@ -23,7 +22,8 @@ from fer_train.cli.interface import FILE, FOLDER, Command, option
     multiple=True,
     type=FOLDER,
     metavar="DIR",
-    help="A folder of fer-train train, with its release as DIR/release.safetensors.",
+    required_text="required, or --release",
+    help="A folder of fer-train train, with its release as DIR/release.safetensors. Repeat it for several.",
 )
 @option(
     "--release",
@@ -34,28 +34,41 @@ from fer_train.cli.interface import FILE, FOLDER, Command, option
     help="Released weights without a folder: epochs are the recipe's, minutes are unknown.",
 )
 @option(
-    "--minutes",
+    "--took",
+    "minutes",
     multiple=True,
-    metavar="RUN=NUMBER",
+    metavar="RUN=MINUTES",
+    default_text="unknown",
+    formerly=("--minutes",),
     help="Minutes of a run without a folder; RUN=84+20 for each of its steps, oldest first.",
 )
-@option("--hardware", multiple=True, metavar="RUN=TEXT", help="Hardware of a run that does not name it.")
-@option("--add", is_flag=True, help="Keep the other runs of the earlier table: the newest in --publish, else --out.")
+@option(
+    "--hardware",
+    multiple=True,
+    metavar="RUN=TEXT",
+    default_text="what the run names",
+    help="Hardware of a run that does not name it.",
+)
+@option(
+    "--add",
+    is_flag=True,
+    help="Keep the other runs of the earlier table: of the newest one in --publish, else of --out.",
+)
 @option(
     "--out",
     type=FILE,
-    metavar="FILE",
-    default=Path("runs/table.md"),
+    default="runs/table.md",
     show_default=True,
+    metavar="FILE",
     section="Output",
-    help=".md to write; the same as .json beside it.",
+    help="The .md to write; the same is written beside it as .json.",
 )
 @option(
     "--publish",
     type=FOLDER,
     metavar="DIR",
     section="Output",
-    help="Folder that gets the table too, as runs_cpu_<year>-<month>.md and .json; such as benchmarks/results.",
+    help="Folder that gets the table too, as runs_cpu_<year>-<month>.md and .json.",
 )
 def command(**flags: Any) -> None:
     """Make a table of training runs: recipe, epochs and minutes of all steps, accuracy of the released weights.

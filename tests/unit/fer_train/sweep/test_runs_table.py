@@ -85,9 +85,9 @@ def test_all_epochs_of_a_run_from_random_numbers_to_its_end_are_in_its_weights(r
 
 def test_command_and_table_tell_no_folder_and_no_machine_that_holds_for_all_rows(run, tmp_path, results):
     write_release(run / "release.safetensors", hardware=HARDWARE)
-    call("--run", run, "--release", write_release(tmp_path / "net.safetensors"), "--minutes", "net=20")
+    call("--run", run, "--release", write_release(tmp_path / "net.safetensors"), "--took", "net=20")
     text = results.read_text()
-    assert "    fer-train runs --release net.safetensors --run senet-kd --minutes net=20\n" in text
+    assert "    fer-train runs --release net.safetensors --run senet-kd --took net=20\n" in text
     assert str(tmp_path) not in text + results.with_suffix(".json").read_text()
     assert text.startswith("# Training runs\n")
     assert text.count(HARDWARE) == 1
@@ -123,47 +123,47 @@ def test_soup_counts_the_epochs_of_each_ingredient_and_of_what_they_share_once(t
 
 def test_minutes_and_hardware_from_flags_are_marked(tmp_path, results):
     path = write_release(tmp_path / "net.safetensors", init=provenance_of(num_epochs=22), num_epochs=5)
-    call("--release", path, "--minutes", "net=84+20", "--hardware", "net=AMD EPYC, 2 cores")
+    call("--release", path, "--took", "net=84+20", "--hardware", "net=AMD EPYC, 2 cores")
     text = results.read_text()
     assert "| 5 | at most 27 (22 + 5) | 20† | 104 (84 + 20)† | AMD EPYC, 2 cores† |" in text
-    assert "--minutes net=84+20 --hardware 'net=AMD EPYC, 2 cores'\n" in text
+    assert "--took net=84+20 --hardware 'net=AMD EPYC, 2 cores'\n" in text
     call("--add", "--release", path)  # the earlier table has them
     assert "| 20† | 104 (84 + 20)† | AMD EPYC, 2 cores† |" in results.read_text()
-    call("--add", "--minutes", "net=21")
+    call("--add", "--took", "net=21")
     assert "| 21† |  | AMD EPYC, 2 cores† |" in results.read_text()
 
 
 @pytest.mark.parametrize(("text", "message"), [
-    ("nett=3", "--minutes 'nett=3' is not RUN=VALUE with a run of the table (net). Fix: --minutes RUN=VALUE"),
-    ("net", "--minutes 'net' is not RUN=VALUE with a run of the table (net). Fix: --minutes RUN=VALUE"),
-    ("net=soon", "--minutes net=soon is not NUMBER or NUMBER+NUMBER. Fix: such as --minutes net=20"),
-    ("net=-3", "--minutes net=-3 does not fit a run of 1 step(s). Fix: one number above 0, the minutes of its last "
+    ("nett=3", "--took 'nett=3' is not RUN=VALUE with a run of the table (net). Fix: --took RUN=VALUE"),
+    ("net", "--took 'net' is not RUN=VALUE with a run of the table (net). Fix: --took RUN=VALUE"),
+    ("net=soon", "--took net=soon is not NUMBER or NUMBER+NUMBER. Fix: such as --took net=20"),
+    ("net=-3", "--took net=-3 does not fit a run of 1 step(s). Fix: one number above 0, the minutes of its last "
                "step"),
-    ("net=nan", "--minutes net=nan does not fit a run of 1 step(s). Fix: one number above 0, the minutes of its last "
+    ("net=nan", "--took net=nan does not fit a run of 1 step(s). Fix: one number above 0, the minutes of its last "
                 "step"),
-    ("net=1+2", "--minutes net=1+2 does not fit a run of 1 step(s). Fix: one number above 0, the minutes of its last "
+    ("net=1+2", "--took net=1+2 does not fit a run of 1 step(s). Fix: one number above 0, the minutes of its last "
                 "step"),
 ])  # fmt: skip
 def test_minutes_that_cannot_be_are_refused(tmp_path, results, text, message):
-    done = call("--release", write_release(tmp_path / "net.safetensors"), "--minutes", text, code=2)
+    done = call("--release", write_release(tmp_path / "net.safetensors"), "--took", text, code=2)
     assert done.stderr == f"error: {message}\n"
     assert not results.exists()
 
 
 def test_minutes_for_some_of_the_steps_are_refused(tmp_path, results):
     path = write_release(tmp_path / "net.safetensors", init=provenance_of(init=provenance_of()))
-    done = call("--release", path, "--minutes", "net=1+2", code=2)
+    done = call("--release", path, "--took", "net=1+2", code=2)
     assert done.stderr == (
-        "error: --minutes net=1+2 does not fit a run of 3 step(s). Fix: one number above 0, the minutes of its last "
+        "error: --took net=1+2 does not fit a run of 3 step(s). Fix: one number above 0, the minutes of its last "
         "step, or 3 numbers above 0 with + between them, oldest step first\n"
     )
 
 
 def test_minutes_of_a_folder_are_not_taken_from_flags(run, results):
     write_release(run / "release.safetensors")
-    done = call("--run", run, "--minutes", "senet-kd=5", code=2)
+    done = call("--run", run, "--took", "senet-kd=5", code=2)
     assert done.stderr == (
-        "error: --minutes 'senet-kd=5': senet-kd's own files say 4.0. Fix: leave --minutes 'senet-kd=5' out\n"
+        "error: --took 'senet-kd=5': senet-kd's own files say 4.0. Fix: leave --took 'senet-kd=5' out\n"
     )
 
 
