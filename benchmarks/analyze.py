@@ -132,8 +132,7 @@ def _checkpoint(folder: Path) -> dict[str, Any] | None:
 @click.option("--detect-every", default=1, show_default=True)
 @click.option("--video/--no-video", default=True, show_default=True, help="Write the annotated video.")
 @output_options
-def main(clips: tuple[Path, ...], yunet: Path, frames: int, detect_every: int, video: bool, output: Output
-         ) -> None:  # fmt: skip
+def main(clips: tuple[Path, ...], yunet: Path, frames: int, detect_every: int, video: bool, output: Output) -> None:
     """Analyze a long video and watch the memory."""
     options = ["--detector", "yunet", "--detector-model", str(yunet), "--detect-every", str(detect_every)]
     with tempfile.TemporaryDirectory() as folder:

@@ -91,10 +91,16 @@ def measure_margins(engine: Engine, faces: NDArray[np.uint8], labels: NDArray[np
     result: Row = {"found": float(kept.mean()), "geometry": geometry([face for face in found if face is not None])}
     result["original"] = accuracy(engine, faces[kept][:, None], labels[kept])
     result["grid"] = [
-        {"scale": scale, "shift": shift, "accuracy": accuracy(
-            engine, cut(engine, pictures, found, CropConfig(scale=scale, shift=shift, upright=False)), labels[kept])}
-        for scale in SCALES for shift in SHIFTS
-    ]  # fmt: skip
+        {
+            "scale": scale,
+            "shift": shift,
+            "accuracy": accuracy(
+                engine, cut(engine, pictures, found, CropConfig(scale=scale, shift=shift, upright=False)), labels[kept]
+            ),
+        }
+        for scale in SCALES
+        for shift in SHIFTS
+    ]
     return result
 
 
@@ -113,8 +119,9 @@ def measure_turns(engine: Engine, faces: NDArray[np.uint8], labels: NDArray[np.i
     return rows
 
 
-def cut(engine: Engine, pictures: Sequence[NDArray[np.uint8]], found: Sequence[Detection | None], crop: CropConfig
-        ) -> NDArray[np.uint8]:  # fmt: skip
+def cut(
+    engine: Engine, pictures: Sequence[NDArray[np.uint8]], found: Sequence[Detection | None], crop: CropConfig
+) -> NDArray[np.uint8]:
     """Return (N, 1, H, W) of the faces that were found."""
     pairs = [(p, f) for p, f in zip(pictures, found, strict=True) if f is not None]
     return np.concatenate([images_from_faces(p, [f], engine.spec.input, crop) for p, f in pairs])
@@ -127,17 +134,26 @@ def measure_clip(engine: Engine, clip: Path, search: FaceSearch, crops: dict[str
     people = int(np.bincount([len(faces) for faces in found]).argmax())
     rows = []
     for name, crop in crops.items():
-        probs = np.stack([
-            probs_from_logits(engine.infer(images_from_faces(frame, faces, engine.spec.input, crop)))
-            for frame, faces in zip(frames, found, strict=True) if len(faces) == people
-        ])  # fmt: skip
+        probs = np.stack(
+            [
+                probs_from_logits(engine.infer(images_from_faces(frame, faces, engine.spec.input, crop)))
+                for frame, faces in zip(frames, found, strict=True)
+                if len(faces) == people
+            ]
+        )
         labels = probs.argmax(axis=2)
-        rows.append({
-            "clip": clip.name, "crop": name, "people": people, "frames": len(labels),
-            "confidence": float(probs.max(axis=2).mean()), "label changes": float((labels[1:] != labels[:-1]).mean()),
-            "change of probabilities": float(np.abs(probs[1:] - probs[:-1]).sum(axis=2).mean() / 2),
-            "neutral": float((labels == engine.spec.labels.index("neutral")).mean()),
-        })  # fmt: skip
+        rows.append(
+            {
+                "clip": clip.name,
+                "crop": name,
+                "people": people,
+                "frames": len(labels),
+                "confidence": float(probs.max(axis=2).mean()),
+                "label changes": float((labels[1:] != labels[:-1]).mean()),
+                "change of probabilities": float(np.abs(probs[1:] - probs[:-1]).sum(axis=2).mean() / 2),
+                "neutral": float((labels == engine.spec.labels.index("neutral")).mean()),
+            }
+        )
     return rows
 
 
@@ -151,8 +167,13 @@ def as_markdown(result: Row) -> str:
     """Return the report."""
     lines = ["# Crop margin", "", f"`{result['environment']['command']}`, {result['environment']['hardware']}", ""]
     for name, margins in result["margins"].items():
-        lines += [f"## {name}", "", f"Found {margins['found']:.1%}; originals of these: {margins['original']:.2%}.",
-                  f"Where the original square lies, quartiles: {margins['geometry']}", ""]  # fmt: skip
+        lines += [
+            f"## {name}",
+            "",
+            f"Found {margins['found']:.1%}; originals of these: {margins['original']:.2%}.",
+            f"Where the original square lies, quartiles: {margins['geometry']}",
+            "",
+        ]
         lines += ["| scale \\ shift |" + "".join(f" {s:+.2f} |" for s in SHIFTS), "|---|" + "---|" * len(SHIFTS)]
         for scale in SCALES:
             cells = [row["accuracy"] for row in margins["grid"] if row["scale"] == scale]
@@ -177,8 +198,7 @@ def as_markdown(result: Row) -> str:
 )
 @click.option("--faces", "num", default=0, help="So many of PublicTest, spread evenly; 0: all.")
 @output_options
-def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], num: int, output: Output
-         ) -> None:  # fmt: skip
+def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], num: int, output: Output) -> None:
     """Measure how the crop about a face changes the accuracy."""
     split = take_split(read_faces(data), "PublicTest")
     chosen = np.unique(np.linspace(0, len(split) - 1, num or len(split), dtype=np.int64))

@@ -38,8 +38,9 @@ SIZES = (8, 12, 14, 16, 18, 20, 24, 30, 40, 60, 100)
 SAME_FACE_IOU = 0.3
 
 
-def seconds_in_turn(calls: dict[str, Callable[[Picture], object]], frames: Sequence[Picture], *, rounds: int,
-                    clock: Callable[[], float]) -> dict[str, list[float]]:  # fmt: skip
+def seconds_in_turn(
+    calls: dict[str, Callable[[Picture], object]], frames: Sequence[Picture], *, rounds: int, clock: Callable[[], float]
+) -> dict[str, list[float]]:
     """Return the seconds of each call on each frame of each round, A B A B; the first round is left out."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 1):
@@ -70,11 +71,14 @@ def measure_speed(yunet: Path, frames: Sequence[Picture], *, rounds: int, thread
         for name in ("ours", "search")
     }
     return {
-        "frame": f"{width}x{height}", "threads": threads, "clock": "CPU" if threads == 1 else "wall",
+        "frame": f"{width}x{height}",
+        "threads": threads,
+        "clock": "CPU" if threads == 1 else "wall",
         **{f"{name} ms": 1e3 * statistics.median(values) for name, values in seconds.items()},
         **{f"{name} least ms": 1e3 * min(values) for name, values in seconds.items()},
-        "cv2 / ours": ratios["ours"], "cv2 / search": ratios["search"],
-    }  # fmt: skip
+        "cv2 / ours": ratios["ours"],
+        "cv2 / search": ratios["search"],
+    }
 
 
 def hits(reference: FoundFaces, found: FoundFaces, scale: float) -> tuple[list[bool], int]:
@@ -128,8 +132,14 @@ def measure_haar(frames: Sequence[Picture], references: Sequence[FoundFaces]) ->
             hit, num_false = hits(reference, faces, scale)
             found += hit
             false += num_false
-        rows.append({"Haar": name, "recall": float(np.mean(found)), "false faces a frame": false / len(frames),
-                     "CPU ms": 1e3 * seconds / len(frames)})  # fmt: skip
+        rows.append(
+            {
+                "Haar": name,
+                "recall": float(np.mean(found)),
+                "false faces a frame": false / len(frames),
+                "CPU ms": 1e3 * seconds / len(frames),
+            }
+        )
     return rows
 
 

@@ -112,8 +112,16 @@ def summarize(rounds: list[dict[str, dict[str, Any]]], *, cores: int) -> list[di
 @click.option("--tutorial-frames", default=200, show_default=True, help="The same for the slow loops.")
 @click.option("--rounds", default=3, show_default=True)
 @output_options
-def main(clips: tuple[Path, ...], yunet: Path, engine: Path | None, checkpoint: Path, frames: int,
-         tutorial_frames: int, rounds: int, output: Output) -> None:  # fmt: skip
+def main(
+    clips: tuple[Path, ...],
+    yunet: Path,
+    engine: Path | None,
+    checkpoint: Path,
+    frames: int,
+    tutorial_frames: int,
+    rounds: int,
+    output: Output,
+) -> None:
     """Compare the live loop with what tutorials do."""
     files = {"yunet": str(yunet), "engine": str(engine or ""), "checkpoint": str(checkpoint)}
     wanted = variants(frames=frames, tutorial_frames=tutorial_frames)

@@ -113,8 +113,9 @@ def openers(path: Path, device: str, *, threads: int, max_batch: int) -> dict[st
     }
 
 
-def artifact_candidates(folder: Path, device: str, *, threads: int, max_batch: int, stack: ExitStack
-                        ) -> Iterator[Candidate]:  # fmt: skip
+def artifact_candidates(
+    folder: Path, device: str, *, threads: int, max_batch: int, stack: ExitStack
+) -> Iterator[Candidate]:
     """Yield what the ONNX files and plans of a folder are on this device; `stack` closes the engines."""
     for path in sorted(folder.glob("*.onnx")) + sorted(folder.glob("*.plan")):
         for name, opener in openers(path, device, threads=threads, max_batch=max_batch).items():
@@ -151,8 +152,9 @@ def answers(run: Run, images: NDArray[np.uint8]) -> NDArray[np.int64]:
     return np.concatenate(parts)[: len(images)]
 
 
-def measure(candidates: list[Candidate], batches: list[int], *, rounds: int, judge: Judge | None
-            ) -> list[dict[str, Any]]:  # fmt: skip
+def measure(
+    candidates: list[Candidate], batches: list[int], *, rounds: int, judge: Judge | None
+) -> list[dict[str, Any]]:
     """Return a result for each candidate of one model; the first is the reference."""
     results = [_header(candidate) for candidate in candidates]
     ready = [(c, r) for c, r in zip(candidates, results, strict=True) if c.run is not None]
@@ -170,17 +172,27 @@ def _latency(batch: int, samples: list[Sample], reference: list[Sample]) -> dict
     wall, cpu = [s.wall_ms for s in samples], [s.cpu_ms for s in samples]
     p50, p90, p99 = (float(value) for value in np.percentile(wall, (50, 90, 99)))
     return {
-        "batch": batch, "p50_ms": p50, "p90_ms": p90, "p99_ms": p99, "min_ms": min(wall), "cpu_ms": median(cpu),
-        "faces_per_s": 1e3 * batch / p50, "speedup": speedup_by_round([s.wall_ms for s in reference], wall),
-        "cpu_speedup": speedup_by_round([s.cpu_ms for s in reference], cpu), "wall_ms": wall,
-    }  # fmt: skip
+        "batch": batch,
+        "p50_ms": p50,
+        "p90_ms": p90,
+        "p99_ms": p99,
+        "min_ms": min(wall),
+        "cpu_ms": median(cpu),
+        "faces_per_s": 1e3 * batch / p50,
+        "speedup": speedup_by_round([s.wall_ms for s in reference], wall),
+        "cpu_speedup": speedup_by_round([s.cpu_ms for s in reference], cpu),
+        "wall_ms": wall,
+    }
 
 
 def _header(candidate: Candidate) -> dict[str, Any]:
     result: dict[str, Any] = {
-        "model": candidate.model, "engine": candidate.engine, "file": candidate.file, "bytes": candidate.num_bytes,
+        "model": candidate.model,
+        "engine": candidate.engine,
+        "file": candidate.file,
+        "bytes": candidate.num_bytes,
         "settings": candidate.settings,
-    }  # fmt: skip
+    }
     return result if candidate.failure is None else {**result, "failure": candidate.failure}
 
 
@@ -195,8 +207,16 @@ def _add_accuracy(ready: list[tuple[Candidate, dict[str, Any]]], judge: Judge | 
             result["change"] = result["accuracy"] - float((given[0] == judge.labels).mean())
 
 
-def gather(checkpoints: tuple[Path, ...], artifacts: tuple[Path, ...], device: torch.device, *, threads: int,
-           max_batch: int, compiled: bool, stack: ExitStack) -> dict[str, list[Candidate]]:  # fmt: skip
+def gather(
+    checkpoints: tuple[Path, ...],
+    artifacts: tuple[Path, ...],
+    device: torch.device,
+    *,
+    threads: int,
+    max_batch: int,
+    compiled: bool,
+    stack: ExitStack,
+) -> dict[str, list[Candidate]]:
     """Return the candidates of each model, PyTorch eager first."""
     by_model: dict[str, list[Candidate]] = {}
     for checkpoint in checkpoints:
@@ -225,9 +245,18 @@ def gather(checkpoints: tuple[Path, ...], artifacts: tuple[Path, ...], device: t
 @click.option("--compile/--no-compile", "compiled", default=True, show_default=True)
 @click.option("--device", default="auto", show_default=True)
 @output_options
-def main(checkpoints: tuple[Path, ...], artifacts: tuple[Path, ...], data: Path | None, faces: int,
-         batches: str | None, rounds: int, threads: int | None, compiled: bool, device: str, output: Output
-         ) -> None:  # fmt: skip
+def main(
+    checkpoints: tuple[Path, ...],
+    artifacts: tuple[Path, ...],
+    data: Path | None,
+    faces: int,
+    batches: str | None,
+    rounds: int,
+    threads: int | None,
+    compiled: bool,
+    device: str,
+    output: Output,
+) -> None:
     """Measure every artifact beside PyTorch."""
     target = resolve_device(device)
     num_threads = choose_threads(threads)
@@ -235,9 +264,13 @@ def main(checkpoints: tuple[Path, ...], artifacts: tuple[Path, ...], data: Path 
     sizes = [int(b) for b in (batches or (CUDA_BATCHES if target.type == "cuda" else CPU_BATCHES)).split(",")]
     judge = load_judge(data, faces)
     env = environment(target) | {
-        "device": str(target), "threads": str(num_threads), "rounds": str(rounds), "onnxruntime": ort.__version__,
-        "faces": str(0 if judge is None else len(judge.labels)), "load": f"{os.getloadavg()[0]:.1f}",
-    }  # fmt: skip
+        "device": str(target),
+        "threads": str(num_threads),
+        "rounds": str(rounds),
+        "onnxruntime": ort.__version__,
+        "faces": str(0 if judge is None else len(judge.labels)),
+        "load": f"{os.getloadavg()[0]:.1f}",
+    }
     results: list[dict[str, Any]] = []
     with ExitStack() as stack:
         by_model = gather(

@@ -133,10 +133,13 @@ def measure(clip: Path, size: tuple[int, int], folder: Path, *, frames: int, rou
 def as_markdown(sizes: dict[str, list[Row]], env: dict[str, str]) -> str:
     """Return the report."""
     lines = [
-        f"# Outputs, {env['hardware']}", "",
+        f"# Outputs, {env['hardware']}",
+        "",
         f"{env['date']}, Python {env['python']}, {NUM_FACES} faces a frame. CPU time of all threads of the process; "
-        "the median over rounds in turn.", "", f"    {env['command']}",
-    ]  # fmt: skip
+        "the median over rounds in turn.",
+        "",
+        f"    {env['command']}",
+    ]
     for size, rows in sizes.items():
         lines += ["", f"## {size}", "", *markdown_table(rows, digits=3)]
     return "\n".join([*lines, ""])

@@ -105,8 +105,10 @@ class Meter:
         self.sample(snapshot.num_frames)
         if len(self.samples) % 20 == 0:
             _, rss_mb, fds, threads = self.samples[-1]
-            _console.print(f"{snapshot.num_frames} frames, {snapshot.throughput_fps:.0f} frames/s, "
-                           f"{rss_mb:.1f} MB, {fds} files, {threads} threads")  # fmt: skip
+            _console.print(
+                f"{snapshot.num_frames} frames, {snapshot.throughput_fps:.0f} frames/s, "
+                f"{rss_mb:.1f} MB, {fds} files, {threads} threads"
+            )
 
     def sample(self, num_frames: int) -> None:
         """Take a sample."""
@@ -145,9 +147,13 @@ def run(soak: Soak, folder: Path) -> dict[str, Any]:
         meter.sample(snapshot.num_frames)
     rows = tenths(meter.samples, snapshot.num_frames)
     return {
-        "soak": asdict(soak) | {"yunet": str(soak.yunet or "")}, "detector": describe_detector(detection),
-        "growth": growth(rows), "tenths": rows, "snapshot": snapshot.to_dict(), "samples": meter.samples,
-    }  # fmt: skip
+        "soak": asdict(soak) | {"yunet": str(soak.yunet or "")},
+        "detector": describe_detector(detection),
+        "growth": growth(rows),
+        "tenths": rows,
+        "snapshot": snapshot.to_dict(),
+        "samples": meter.samples,
+    }
 
 
 def _sinks(soak: Soak, folder: Path, engine: Engine, sources: list[Source], waiting: list[LivePipeline]) -> list[Sink]:

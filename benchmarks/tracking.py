@@ -188,8 +188,7 @@ def _table(title: str, rows: list[dict[str, Any]]) -> str:
 @click.option("--engine", "engine_path", type=_there, help="network; none: the one that ships with the package")
 @click.option("--data", type=_there, help="FER2013, for how sure is sure")
 @output_options
-def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None, output: Output
-         ) -> None:  # fmt: skip
+def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None, output: Output) -> None:
     """Measure tracking and smoothing on real clips."""
     cv2.setNumThreads(1)
     read = [known_clip(path, yunet) for path in clips]

@@ -52,14 +52,16 @@ class PictureDataset(Dataset[tuple[Tensor, int]]):
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
         self._images, self._labels = images, labels
-        self._transform = transforms.Compose([
-            transforms.RandomAffine(12, translate=(0.15, 0.15), scale=(0.85, 1.15)),
-            transforms.RandomHorizontalFlip(),
-            transforms.ColorJitter(brightness=0.3, contrast=0.3),
-            transforms.ToTensor(),
-            transforms.Normalize(PIXEL_MEAN / 255, PIXEL_STD / 255),
-            transforms.RandomErasing(0.4),
-        ])  # fmt: skip
+        self._transform = transforms.Compose(
+            [
+                transforms.RandomAffine(12, translate=(0.15, 0.15), scale=(0.85, 1.15)),
+                transforms.RandomHorizontalFlip(),
+                transforms.ColorJitter(brightness=0.3, contrast=0.3),
+                transforms.ToTensor(),
+                transforms.Normalize(PIXEL_MEAN / 255, PIXEL_STD / 255),
+                transforms.RandomErasing(0.4),
+            ]
+        )
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -71,9 +73,14 @@ class PictureDataset(Dataset[tuple[Tensor, int]]):
 def conventional_epoch(faces: Faces, config: TrainConfig, device: torch.device, precision: str) -> Callable[[], None]:
     """Return one epoch of the conventional trainer."""
     loader = DataLoader(
-        PictureDataset(faces.images, faces.labels), batch_size=config.batch_size, shuffle=True, drop_last=True,
-        num_workers=os.cpu_count() or 1, pin_memory=device.type == "cuda", persistent_workers=True,
-    )  # fmt: skip
+        PictureDataset(faces.images, faces.labels),
+        batch_size=config.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=os.cpu_count() or 1,
+        pin_memory=device.type == "cuda",
+        persistent_workers=True,
+    )
     model = build_model(config.model, num_classes=7, dropout=config.dropout).to(device).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
     criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
@@ -158,16 +165,24 @@ def made_up_faces(num_training: int) -> Faces:
     return Faces(noise, np.arange(total, dtype=np.int64) % 7, splits, np.arange(total, dtype=np.int64), "0" * 64)
 
 
-def measure(model: str, *, num_faces: int, batch_size: int, rounds: int, device: torch.device, compiled: bool
-            ) -> dict[str, Any]:  # fmt: skip
+def measure(
+    model: str, *, num_faces: int, batch_size: int, rounds: int, device: torch.device, compiled: bool
+) -> dict[str, Any]:
     """Return images a second of each trainer, and the share of the matrix-product rate."""
     faces = made_up_faces(num_faces)
     training = take_split(faces, "Training")
     precision = resolve_precision("auto", device)
-    config = config_from_dict({
-        "model": model, "batch_size": batch_size, "device": str(device), "precision": precision, "num_epochs": 1000,
-        "learning_rate": 0.01,  # noise teaches nothing and must not end in a divergence
-    }, where="benchmark")  # fmt: skip
+    config = config_from_dict(
+        {
+            "model": model,
+            "batch_size": batch_size,
+            "device": str(device),
+            "precision": precision,
+            "num_epochs": 1000,
+            "learning_rate": 0.01,  # noise teaches nothing and must not end in a divergence
+        },
+        where="benchmark",
+    )
     fastest, name = config, "fer_train"
     calls = {CONVENTIONAL: conventional_epoch(training, config, device, precision), name: our_epoch(training, config)}
     if compiled:
@@ -177,9 +192,15 @@ def measure(model: str, *, num_faces: int, batch_size: int, rounds: int, device:
     seconds[f"{name}, {WHOLE}"] = seconds.pop(WHOLE)
     peak = matmul_flops(device, DTYPES[precision], side=8192 if device.type == "cuda" else 2048)
     flops = flops_per_image(model)
-    return {"model": model, "precision": precision, "batch_size": batch_size,
-            "validation_faces": len(faces) - num_faces, "gflop_per_image": flops / 1e9, "matmul_gflops": peak / 1e9,
-            "trainers": _rates(seconds, num_faces // batch_size * batch_size, flops / peak)}  # fmt: skip
+    return {
+        "model": model,
+        "precision": precision,
+        "batch_size": batch_size,
+        "validation_faces": len(faces) - num_faces,
+        "gflop_per_image": flops / 1e9,
+        "matmul_gflops": peak / 1e9,
+        "trainers": _rates(seconds, num_faces // batch_size * batch_size, flops / peak),
+    }
 
 
 def _rates(seconds: Mapping[str, float], num_images: int, peak_seconds_per_image: float) -> dict[str, Any]:
@@ -196,12 +217,16 @@ def _rates(seconds: Mapping[str, float], num_images: int, peak_seconds_per_image
 def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
     """Return the report."""
     lines = [
-        f"# Training speed, {env['hardware']}", "",
+        f"# Training speed, {env['hardware']}",
+        "",
         f"{env['date']}, Python {env['python']}, {env['faces']} made-up faces of 48x48 an epoch, "
-        f"median of {env['rounds']} epochs, trainers in turn.", "", f"    {env['command']}", "",
+        f"median of {env['rounds']} epochs, trainers in turn.",
+        "",
+        f"    {env['command']}",
+        "",
         "| model | precision | trainer | images/s | against DataLoader | share of the measured matrix-product rate |",
         "|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    ]
     lines += [
         f"| {result['model']} | {result['precision']} | {name} | {row['images_per_s']:,.0f} | {row['speedup']:.2f}x "
         f"| {row['share_of_matmul_rate']:.0%} |"
@@ -214,13 +239,19 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
 def _notes(results: list[dict[str, Any]], env: dict[str, str]) -> list[str]:
     notes = []
     if "cuda" not in env["device"]:
-        notes += ["", "On a CPU that other work shares, only ratios within the run mean something: images/s is what "
-                  "was left for the trainer at that hour."]  # fmt: skip
+        notes += [
+            "",
+            "On a CPU that other work shares, only ratios within the run mean something: images/s is what "
+            "was left for the trainer at that hour.",
+        ]
     num_validation = {result["validation_faces"] for result in results if "validation_faces" in result}
     if num_validation:
-        notes += ["", f"A {WHOLE} has beside its steps the checks of loss and weights, validation on "
-                  f"{max(num_validation):,} faces, last.pt, and best.safetensors where the epoch is the best; images/s "
-                  "and the share count the faces trained on."]  # fmt: skip
+        notes += [
+            "",
+            f"A {WHOLE} has beside its steps the checks of loss and weights, validation on "
+            f"{max(num_validation):,} faces, last.pt, and best.safetensors where the epoch is the best; images/s "
+            "and the share count the faces trained on.",
+        ]
     else:
         notes += ["", f"A {WHOLE}, validation and checkpoints included, is not measured here."]
     return notes
@@ -234,8 +265,9 @@ def _notes(results: list[dict[str, Any]], env: dict[str, str]) -> list[str]:
 @click.option("--compile/--no-compile", "compiled", default=None, help="[default: on a GPU]")
 @click.option("--device", default="auto", show_default=True)
 @output_options
-def main(models: str, faces: int, batch_size: int, rounds: int, compiled: bool | None, device: str, output: Output
-         ) -> None:  # fmt: skip
+def main(
+    models: str, faces: int, batch_size: int, rounds: int, compiled: bool | None, device: str, output: Output
+) -> None:
     """Measure fer_train against a DataLoader trainer."""
     target = resolve_device(device)
     on_gpu = target.type == "cuda"
@@ -243,10 +275,16 @@ def main(models: str, faces: int, batch_size: int, rounds: int, compiled: bool |
     results = []
     for model in models.split(","):
         Console().print(f"measuring {model} ...")
-        results.append(measure(
-            model, num_faces=faces, batch_size=batch_size, rounds=rounds, device=target,
-            compiled=on_gpu if compiled is None else compiled,
-        ))  # fmt: skip
+        results.append(
+            measure(
+                model,
+                num_faces=faces,
+                batch_size=batch_size,
+                rounds=rounds,
+                device=target,
+                compiled=on_gpu if compiled is None else compiled,
+            )
+        )
     env = environment(target) | {"device": str(target), "faces": f"{faces:,}", "rounds": str(rounds)}
     text = as_markdown(results, env)
     Console().print(text, markup=False)

@@ -262,8 +262,17 @@ def device_fault(name: str) -> str:
 
 
 _OTHER_DEVICES = {
-    "mps": "Apple's GPU", "metal": "Apple's GPU", "xpu": "Intel's GPU", "rocm": "AMD's GPU under this name",
-    "hip": "AMD's GPU under this name", "tpu": "a TPU", "xla": "a TPU", "npu": "an NPU", "vulkan": "Vulkan",
-    "dml": "DirectML", "directml": "DirectML", "opencl": "OpenCL",
-}  # fmt: skip
+    "mps": "Apple's GPU",
+    "metal": "Apple's GPU",
+    "xpu": "Intel's GPU",
+    "rocm": "AMD's GPU under this name",
+    "hip": "AMD's GPU under this name",
+    "tpu": "a TPU",
+    "xla": "a TPU",
+    "npu": "an NPU",
+    "vulkan": "Vulkan",
+    "dml": "DirectML",
+    "directml": "DirectML",
+    "opencl": "OpenCL",
+}
 """Kind of device to its name in words."""

@@ -36,8 +36,11 @@ def check_outline(file: TensorFile, wanted: Mapping[str, Tensor]) -> None:
     there = set(file.keys())
     missing, foreign = sorted(wanted.keys() - there), sorted(there - wanted.keys())
     if missing or foreign:
-        parts = [f"{len(names)} tensors are {what}: {_named(names)}"
-                 for names, what in ((missing, "missing"), (foreign, "foreign")) if names]  # fmt: skip
+        parts = [
+            f"{len(names)} tensors are {what}: {_named(names)}"
+            for names, what in ((missing, "missing"), (foreign, "foreign"))
+            if names
+        ]
         raise ValueError("; ".join(parts))
     for name, value in wanted.items():
         header = file.get_slice(name)

@@ -16,10 +16,18 @@ Kept = Literal["best", "final"]
 
 
 def describe_model(
-    config: TrainConfig, faces: Faces, metrics: dict[str, Any], *, ancestor: dict[str, Any] | None = None,
-    teachers: list[dict[str, Any]] | None = None, quantization: dict[str, float] | None = None,
-    hardware: str | None = None, kept: Kept | None = None, precision: str | None = None, num_processes: int = 1,
-) -> dict[str, Any]:  # fmt: skip
+    config: TrainConfig,
+    faces: Faces,
+    metrics: dict[str, Any],
+    *,
+    ancestor: dict[str, Any] | None = None,
+    teachers: list[dict[str, Any]] | None = None,
+    quantization: dict[str, float] | None = None,
+    hardware: str | None = None,
+    kept: Kept | None = None,
+    precision: str | None = None,
+    num_processes: int = 1,
+) -> dict[str, Any]:
     """Return what a user of the weights must know: labels, input, normalization, metrics, provenance.
 
     Args:
@@ -42,8 +50,14 @@ def describe_model(
         "labels": labels,
         **({"label_set": config.labels} if tuple(labels) == LABEL_SETS[config.labels] else {}),
         "input": {
-            "name": "images", "height": config.image_size, "width": config.image_size, "channels": 1, "dtype": "uint8",
-            "color": "gray", "mean": PIXEL_MEAN, "std": PIXEL_STD,
+            "name": "images",
+            "height": config.image_size,
+            "width": config.image_size,
+            "channels": 1,
+            "dtype": "uint8",
+            "color": "gray",
+            "mean": PIXEL_MEAN,
+            "std": PIXEL_STD,
         },
         "metrics": metrics,
         **({} if quantization is None else {"quantization": quantization}),
@@ -62,4 +76,4 @@ def describe_model(
             **({} if ancestor is None else {"init": ancestor}),
             **({} if teachers is None else {"teachers": teachers}),
         },
-    }  # fmt: skip
+    }

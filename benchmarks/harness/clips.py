@@ -58,9 +58,13 @@ def _or_at_hand(context: click.Context, parameter: click.Parameter, clips: tuple
 
 
 clips_option = click.option(
-    "--clip", "clips", type=click.Path(path_type=Path, exists=True), multiple=True, callback=_or_at_hand,
+    "--clip",
+    "clips",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    callback=_or_at_hand,
     help=f"With faces; several times.  [default: those beside the checkout, or drawn faces; clips: {WHERE_CLIPS_ARE}]",
-)  # fmt: skip
+)
 
 
 def read_clip(path: str | Path) -> Iterator[NDArray[np.uint8]]:

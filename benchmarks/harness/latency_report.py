@@ -10,20 +10,27 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
     """Return the report: files and accuracy first, then latency by batch."""
     judged = f"PublicTest, {env['faces']} faces" if env["faces"] != "0" else "not measured: no --data"
     lines = [
-        f"# Latency, {env['hardware']}", "",
+        f"# Latency, {env['hardware']}",
+        "",
         f"{env['date']}, Python {env['python']}, ONNX Runtime {env['onnxruntime']}, device {env['device']}, "
         f"{env['threads']} threads for every engine, {env['rounds']} rounds, engines in turn; "
-        f"load of the machine before the run {env['load']}.", "", f"    {env['command']}", "",
+        f"load of the machine before the run {env['load']}.",
+        "",
+        f"    {env['command']}",
+        "",
         f"Accuracy: {judged}. Change: against PyTorch eager FP32. Latency: from uint8 faces in the host's memory to "
         "logits in the host's memory. Speedup: median over the rounds of eager / engine; in CPU time: of what the "
-        "process's threads computed, which other work on the machine hardly touches.", "",
-        "| model | engine | file | size, MB | accuracy | change | same emotion |", "|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+        "process's threads computed, which other work on the machine hardly touches.",
+        "",
+        "| model | engine | file | size, MB | accuracy | change | same emotion |",
+        "|---|---|---|---|---|---|---|",
+    ]
     lines += [_file_row(result) for result in results]
     lines += [
-        "", "| model | engine | batch | speedup | speedup in CPU time | p50, ms | p90, ms | p99, ms | faces/s |",
+        "",
+        "| model | engine | batch | speedup | speedup in CPU time | p50, ms | p90, ms | p99, ms | faces/s |",
         "|---|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    ]
     lines += [_latency_row(result, row) for result in results for row in result.get("latency", [])]
     failed = [f"- {r['model']}, {r['engine']}: {r['failure']}" for r in results if "failure" in r]
     if failed:

@@ -45,9 +45,11 @@ def _or_shared_yunet(context: click.Context, parameter: click.Parameter, path: P
 
 
 yunet_option = click.option(
-    "--yunet", type=click.Path(path_type=Path, exists=True), callback=_or_shared_yunet,
+    "--yunet",
+    type=click.Path(path_type=Path, exists=True),
+    callback=_or_shared_yunet,
     help="YuNet's .onnx.  [default: $FER_YUNET, the cache, beside the checkout]",
-)  # fmt: skip
+)
 
 
 def seconds_per_call(calls: dict[str, Callable[[], None]], *, rounds: int, device: torch.device) -> dict[str, float]:
@@ -138,8 +140,9 @@ class Output:
         tables = [path.with_suffix(".json") for path in places]
         return next((table for table in tables if table.exists()), tables[-1])
 
-    def write(self, what: str, device: torch.device, result: dict[str, Any], markdown: str,
-              chart: Chart | None = None) -> None:  # fmt: skip
+    def write(
+        self, what: str, device: torch.device, result: dict[str, Any], markdown: str, chart: Chart | None = None
+    ) -> None:
         """Write everything that was measured, and tell where."""
         for path in self.paths(what, device):
             write_results(path, result, markdown, chart)
@@ -163,9 +166,11 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
         command(output=Output(out, publish), **options)
 
     out_option = click.option(
-        "--out", type=click.Path(path_type=Path, dir_okay=False), callback=_untracked,
+        "--out",
+        type=click.Path(path_type=Path, dir_okay=False),
+        callback=_untracked,
         help=".md to write, and .json beside it.  [default: in artifacts/benchmarks]",
-    )  # fmt: skip
+    )
     return out_option(publish_option(with_output))
 
 
@@ -207,8 +212,7 @@ class Sample(NamedTuple):
     cpu_ms: float
 
 
-def samples_by_round(calls: dict[str, Callable[[], object]], *, rounds: int, burst: int = 5
-                     ) -> dict[str, list[Sample]]:  # fmt: skip
+def samples_by_round(calls: dict[str, Callable[[], object]], *, rounds: int, burst: int = 5) -> dict[str, list[Sample]]:
     """Return rounds x burst samples of each call, in turn: aAAAAA bBBBBB aAAAAA bBBBBB, those of lower case not timed.
 
     Threads of one library that still spin when another is called, and caches full of its weights, would else be

@@ -18,10 +18,12 @@ STAGES = (
 def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
     """Return the report: a table a clip, then the stages of the live loop."""
     lines = [
-        f"# Live loop against tutorials, {env['hardware']}", "",
-        f"{env['date']}, Python {env['python']}, {env['rounds']} rounds, loops in turn, each in a process "
-        "of its own.", "",
-        f"    {env['command']}", "",
+        f"# Live loop against tutorials, {env['hardware']}",
+        "",
+        f"{env['date']}, Python {env['python']}, {env['rounds']} rounds, loops in turn, each in a process of its own.",
+        "",
+        f"    {env['command']}",
+        "",
         "Speedup: frames per second against the YuNet tutorial with PyTorch eager, median over the rounds. CPU: of all "
         "threads of the loop's process. Latency of the tutorials: from the decoded frame to the drawn one. Latency of "
         "the live loop: from the moment at which a decoded frame is handed to it to the moment at which its result is "
@@ -33,14 +35,17 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
         "slowest stage: frames per second against the analysis alone, the loop's own workers on frames in memory, "
         "nothing decoded or written; it has the cores to itself then. Networks alone: without tracking and order, too. "
         "Of the cores: CPU time of all threads over time and cores; 1.00 is a loop that cannot be faster without less "
-        "work.", "",
-    ]  # fmt: skip
+        "work.",
+        "",
+    ]
     for result in results:
         lines += [
-            f"## {result['clip']}", "",
+            f"## {result['clip']}",
+            "",
             "| loop | speedup | frames/s | CPU, ms a frame | faces a frame | p50, ms | p95, ms | p99, ms | dropped "
-            "| k | of the slowest stage | of the cores |", "|---|---|---|---|---|---|---|---|---|---|---|---|",
-        ]  # fmt: skip
+            "| k | of the slowest stage | of the cores |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        ]
         lines += [_row(row) for row in result["rows"]]
         lines += ["", STAGES, "", "| stage of the live loop | p50, ms | p95, ms | busy, threads |", "|---|---|---|---|"]
         lines += _stage_rows(result["rows"])
@@ -50,8 +55,13 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
 
 
 def _row(row: dict[str, Any]) -> str:
-    cells = [row["variant"], f"{row['speedup']:.2f}x", f"{row['fps']:.0f}", f"{row['cpu_ms_per_frame']:.1f}",
-             f"{row['faces']:.2f}"]  # fmt: skip
+    cells = [
+        row["variant"],
+        f"{row['speedup']:.2f}x",
+        f"{row['fps']:.0f}",
+        f"{row['cpu_ms_per_frame']:.1f}",
+        f"{row['faces']:.2f}",
+    ]
     cells += [f"{row[name]:.1f}" if name in row else "" for name in ("p50_ms", "p95_ms", "p99_ms")]
     cells.append(f"{row['dropped']:.0f}" if "dropped" in row else "")
     cells.append(_interval(row))

@@ -132,15 +132,20 @@ def run_live(request: dict[str, Any]) -> dict[str, Any]:
     result = _summary(snapshot.num_frames, snapshot.num_faces, wall, cpu, [])
     stages = {row.stage: {"p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "busy": row.busy} for row in snapshot.latencies}
     return result | {
-        "p50_ms": total.p50_ms, "p95_ms": total.p95_ms, "p99_ms": total.p99_ms, "stages": stages,
-        "dropped": snapshot.num_dropped, "lines": num_lines,
+        "p50_ms": total.p50_ms,
+        "p95_ms": total.p95_ms,
+        "p99_ms": total.p99_ms,
+        "stages": stages,
+        "dropped": snapshot.num_dropped,
+        "lines": num_lines,
         "k": statistics.median_high(intervals or [snapshot.detect_every]),
         "k_max": max([*intervals, snapshot.detect_every]),
-    }  # fmt: skip
+    }
 
 
-def _sinks(request: dict[str, Any], path: Path, source: Any, engine: Engine, viewers: ExitStack,
-           waiting: list[Any]) -> list[Any]:  # fmt: skip
+def _sinks(
+    request: dict[str, Any], path: Path, source: Any, engine: Engine, viewers: ExitStack, waiting: list[Any]
+) -> list[Any]:
     """JSONL, and what the request wants beside it: a video, and the page with one viewer."""
     from live.viewer import one_viewer  # noqa: PLC0415
 

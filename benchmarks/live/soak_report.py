@@ -37,16 +37,27 @@ def as_markdown(result: dict[str, Any], env: dict[str, str]) -> str:
     snapshot = result["snapshot"]
     rows = tenths(result["samples"], snapshot["num_frames"])
     lines = [
-        f"# Soak of the live loop, {env['hardware']}", "", f"{env['date']}, Python {env['python']}.", "",
-        f"    {env['command']}", "",
+        f"# Soak of the live loop, {env['hardware']}",
+        "",
+        f"{env['date']}, Python {env['python']}.",
+        "",
+        f"    {env['command']}",
+        "",
         f"{snapshot['num_frames']:,} frames in {snapshot['seconds']:,.0f} s, {snapshot['num_faces']:,} faces, two "
         "sources, one of them a stream that fails all the time. "
         f"Detector: {result.get('detector', 'not noted')}. Outputs: {', '.join(s['name'] for s in snapshot['sinks'])}.",
-        "", "| what | value |", "|---|---|", *_growth_rows(growth(rows)), *_fault_rows(snapshot), "",
-        "| tenth | frames | memory, MB | max | files | max | threads | max |", "|---|---|---|---|---|---|---|---|",
-        *map(_tenth_row, rows), "",
+        "",
+        "| what | value |",
+        "|---|---|",
+        *_growth_rows(growth(rows)),
+        *_fault_rows(snapshot),
+        "",
+        "| tenth | frames | memory, MB | max | files | max | threads | max |",
+        "|---|---|---|---|---|---|---|---|",
+        *map(_tenth_row, rows),
+        "",
         "Memory is resident memory of the loop's process; beside each median stands the maximum of its tenth.",
-    ]  # fmt: skip
+    ]
     return "\n".join([*lines, ""])
 
 

@@ -68,7 +68,7 @@ def load_judged_faces(
 
 def draw_calibration_faces(
     path: Path, *, split: str, count: int, seed: int, spec: ModelSpec, degraded_share: float = 0.0
-) -> CalibrationFaces:  # fmt: skip
+) -> CalibrationFaces:
     """Return `count` faces of a split, drawn without replacement, as the deployed preprocess makes them.
 
     Args:

@@ -17,12 +17,22 @@ _Name = Annotated[Variant, Field(strict=False)]
 """A variant, or its name as YAML and flags give it."""
 _SLICES = "min_slice_agreement"
 _INT8_LIMITS = Limits(
-    min_agreement=0.94, max_kl=0.02, max_accuracy_drop=0.3, max_f1_drop=1.0, max_recall_drop=4.0,
+    min_agreement=0.94,
+    max_kl=0.02,
+    max_accuracy_drop=0.3,
+    max_f1_drop=1.0,
+    max_recall_drop=4.0,
     min_slice_agreement={
-        Slice.CLEAN: 0.94, Slice.DIM: 0.94, Slice.BLURRED: 0.88, Slice.DIM_SOFT: 0.85, Slice.SMALL: 0.88,
-        Slice.TURNED: 0.92, Slice.NOISE: 0.85, Slice.VIDEO: 0.9,
+        Slice.CLEAN: 0.94,
+        Slice.DIM: 0.94,
+        Slice.BLURRED: 0.88,
+        Slice.DIM_SOFT: 0.85,
+        Slice.SMALL: 0.88,
+        Slice.TURNED: 0.92,
+        Slice.NOISE: 0.85,
+        Slice.VIDEO: 0.9,
     },
-)  # fmt: skip
+)
 DEFAULT_LIMITS = {
     Variant.FP32: Limits(
         max_abs_logit=1e-3,

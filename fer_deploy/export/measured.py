@@ -19,9 +19,13 @@ def inherited_by_onnx(spec: ModelSpec) -> ModelSpec:
 
 def inherited_by_plan(spec: ModelSpec) -> ModelSpec:
     """Return the spec of a plan before it is measured; `spec` is that of its ONNX."""
-    return _with_metrics(spec, {
-        SOURCE_ONNX: spec.metrics.get(ARTIFACT), CHECKPOINT: spec.metrics.get(CHECKPOINT, spec.metrics),
-    })  # fmt: skip
+    return _with_metrics(
+        spec,
+        {
+            SOURCE_ONNX: spec.metrics.get(ARTIFACT),
+            CHECKPOINT: spec.metrics.get(CHECKPOINT, spec.metrics),
+        },
+    )
 
 
 def measured(spec: ModelSpec, found: dict[str, Any]) -> ModelSpec:

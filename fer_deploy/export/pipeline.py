@@ -142,7 +142,7 @@ class _Run:
 
     def __init__(
         self, config: ExportConfig, reference: Reference, folder: Path, tell: Tell, notes: tuple[str, ...]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.config, self.reference, self.folder, self.tell, self.notes = config, reference, folder, tell, notes
         self.artifacts: list[Artifact] = []
         self.comparisons: list[Comparison] = []
@@ -249,11 +249,14 @@ class _Run:
 
     def _note_breaches(self, found: Comparison) -> None:
         if found.breaches:
-            self.failures.append(_Failure(
-                f"{found.artifact} (stage {found.stage}) differs from PyTorch on {found.num_faces} faces "
-                f"({self.reference.faces.source}): {'; '.join(found.breaches)}. Fix: other limits in the config, or "
-                "another checkpoint", VerificationError,
-            ))  # fmt: skip
+            self.failures.append(
+                _Failure(
+                    f"{found.artifact} (stage {found.stage}) differs from PyTorch on {found.num_faces} faces "
+                    f"({self.reference.faces.source}): {'; '.join(found.breaches)}. Fix: other limits in the config, or "
+                    "another checkpoint",
+                    VerificationError,
+                )
+            )
 
     def _write_failed(self) -> str:
         """Write `report-failed.*` and return where it is, in words; a full disk must not hide the failure."""

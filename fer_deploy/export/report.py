@@ -32,47 +32,64 @@ class Report:
 
     @classmethod
     def of(
-        cls, config: ExportConfig, reference: Reference, artifacts: Sequence[Artifact],
-        comparisons: Sequence[Comparison], plans: Sequence[BuiltPlan], folder: Path,
-    ) -> "Report":  # fmt: skip
+        cls,
+        config: ExportConfig,
+        reference: Reference,
+        artifacts: Sequence[Artifact],
+        comparisons: Sequence[Comparison],
+        plans: Sequence[BuiltPlan],
+        folder: Path,
+    ) -> "Report":
         """Gather; `folder` holds the files as they will be published."""
         scores = reference.scores()
-        return cls({
-            "format": _FORMAT,
-            "checkpoint": {"name": config.checkpoint.name, "sha256": file_sha256(config.checkpoint)},
-            "architecture": artifacts[0].spec.architecture if artifacts else None,
-            "opset": config.opset,
-            "max_accuracy_drop": config.max_accuracy_drop,
-            "failure": None,
-            "notes": [],
-            "slices": [
-                {"slice": kind.value, "made": DESCRIPTIONS[kind], "num_faces": len(part.faces),
-                 "faces": part.faces.source}
-                for kind, part in reference.slices.items()
-            ],
-            "reference": {
-                "engine": reference.description, "faces": reference.faces.source, "num_faces": len(reference.faces),
-                "faces_sha256": reference.faces.sha256(), "scores": None if scores is None else asdict(scores),
-            },
-            "versions": {"torch": torch.__version__, "onnx": onnx.__version__, "onnxruntime": ort.__version__},
-            "artifacts": [
-                _described(folder / artifact.name, comparison)
-                | {"requested": artifact.variant in config.chosen, "quantization": artifact.record or None}
-                for artifact, comparison in zip(artifacts, comparisons, strict=True)
-            ],
-            "plans": [
-                _described(plan.path, plan.comparison) | {
-                    "not_run": plan.not_run or None, "flavor": plan.manifest.flavor.value,
-                    "version": plan.manifest.version, "target": plan.manifest.target.model_dump(mode="json"),
-                    "precision_proof": plan.manifest.precision_proof.model_dump(mode="json"),
-                }
-                for plan in plans
-            ],
-        })  # fmt: skip
+        return cls(
+            {
+                "format": _FORMAT,
+                "checkpoint": {"name": config.checkpoint.name, "sha256": file_sha256(config.checkpoint)},
+                "architecture": artifacts[0].spec.architecture if artifacts else None,
+                "opset": config.opset,
+                "max_accuracy_drop": config.max_accuracy_drop,
+                "failure": None,
+                "notes": [],
+                "slices": [
+                    {
+                        "slice": kind.value,
+                        "made": DESCRIPTIONS[kind],
+                        "num_faces": len(part.faces),
+                        "faces": part.faces.source,
+                    }
+                    for kind, part in reference.slices.items()
+                ],
+                "reference": {
+                    "engine": reference.description,
+                    "faces": reference.faces.source,
+                    "num_faces": len(reference.faces),
+                    "faces_sha256": reference.faces.sha256(),
+                    "scores": None if scores is None else asdict(scores),
+                },
+                "versions": {"torch": torch.__version__, "onnx": onnx.__version__, "onnxruntime": ort.__version__},
+                "artifacts": [
+                    _described(folder / artifact.name, comparison)
+                    | {"requested": artifact.variant in config.chosen, "quantization": artifact.record or None}
+                    for artifact, comparison in zip(artifacts, comparisons, strict=True)
+                ],
+                "plans": [
+                    _described(plan.path, plan.comparison)
+                    | {
+                        "not_run": plan.not_run or None,
+                        "flavor": plan.manifest.flavor.value,
+                        "version": plan.manifest.version,
+                        "target": plan.manifest.target.model_dump(mode="json"),
+                        "precision_proof": plan.manifest.precision_proof.model_dump(mode="json"),
+                    }
+                    for plan in plans
+                ],
+            }
+        )
 
     def with_outcome(
         self, *, failure: str | None = None, written: Collection[str] | None = None, notes: Sequence[str] = ()
-    ) -> "Report":  # fmt: skip
+    ) -> "Report":
         """Return the same with what failed, in words, which files are written, by name, and notes on the limits."""
         content = dict(self.content) | {"failure": failure, "notes": list(notes)}
         if written is not None:
@@ -103,11 +120,13 @@ def as_markdown(content: dict[str, Any], picture: str) -> str:
     reference = content["reference"]
     checkpoint = content["checkpoint"]
     lines = [
-        f"# Export of {checkpoint['name']}", "",
+        f"# Export of {checkpoint['name']}",
+        "",
         f"Checkpoint sha256 `{checkpoint['sha256']}`, ONNX opset {content['opset']}. "
         f"Held against {reference['engine']} on {reference['num_faces']:,} faces: {reference['faces']} "
-        f"(sha256 `{reference['faces_sha256'][:16]}...`).", "",
-    ]  # fmt: skip
+        f"(sha256 `{reference['faces_sha256'][:16]}...`).",
+        "",
+    ]
     if reference["scores"]:
         scores = reference["scores"]
         lines += [f"PyTorch: accuracy {scores['accuracy']:.2f} %, macro-F1 {scores['macro_f1']:.2f} %.", ""]
@@ -171,7 +190,8 @@ def _quantization_lines(name: str, record: dict[str, Any]) -> list[str]:
     calibration = record["calibration"]
     kept = ", ".join(record["float_layers"]) or "none"
     lines = [
-        f"## {name}", "",
+        f"## {name}",
+        "",
         f"Ranges from {calibration['num_faces']} faces of {calibration['source']} "
         f"({calibration['num_degraded']} of those drawn were degraded; {calibration['num_left_out']} more left out, "
         f"far beyond all others; method {calibration['method']}, "
@@ -179,9 +199,11 @@ def _quantization_lines(name: str, record: dict[str, Any]) -> list[str]:
         f"Layers left in higher precision: {kept}, chosen on {record['chosen_on']}: on these, accuracy is a little "
         "better than elsewhere.",
         *runaway_lines(record),
-        *([f"Ranges learned in training: {', '.join(calibration['learned'])}."] if calibration["learned"] else []), "",
-        "| layer, quantized alone | KL | accuracy |", "|---|---|---|",
-    ]  # fmt: skip
+        *([f"Ranges learned in training: {', '.join(calibration['learned'])}."] if calibration["learned"] else []),
+        "",
+        "| layer, quantized alone | KL | accuracy |",
+        "|---|---|---|",
+    ]
     for cost in record["layer_costs"][:_SHOWN_COSTS]:
         change = "" if cost["accuracy_change"] is None else f"{cost['accuracy_change']:+.2f}"
         lines.append(f"| {cost['layer']} | {cost['kl']:.1e} | {change} |")

@@ -89,9 +89,10 @@ def _draw_costs(axis: Any, entry: dict[str, Any]) -> None:
     costs = record["layer_costs"]
     kept = set(record["float_layers"])
     axis.barh(
-        [cost["layer"] for cost in costs], [cost["kl"] for cost in costs],
+        [cost["layer"] for cost in costs],
+        [cost["kl"] for cost in costs],
         color=[_KEPT if cost["layer"] in kept else _GOOD for cost in costs],
-    )  # fmt: skip
+    )
     axis.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
     axis.invert_yaxis()
     axis.tick_params(axis="y", labelsize=7)

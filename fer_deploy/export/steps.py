@@ -62,9 +62,13 @@ def quantize(
             how = config.calibration
             assert config.data is not None
             faces = draw_calibration_faces(
-                config.data, split=how.split, count=how.num_faces, seed=how.seed, spec=found.spec,
+                config.data,
+                split=how.split,
+                count=how.num_faces,
+                seed=how.seed,
+                spec=found.spec,
                 degraded_share=how.degraded_share,
-            )  # fmt: skip
+            )
             maker = Int8Maker(model, found.spec, faces, how.method, Path(folder), tell)
             artifact, logits = maker.artifact(variant, reference, config.limits_of(variant))
     with open_artifact(artifact) as engine:
@@ -78,7 +82,7 @@ def quantize(
 
 def verify(
     artifact: Path, config: ExportConfig, *, device: Device, tell: Tell = lambda _: None
-) -> tuple[Comparison, Reference]:  # fmt: skip
+) -> tuple[Comparison, Reference]:
     """Hold an ONNX or a plan against the checkpoint of the config; broken limits stand in the result.
 
     Raises:

@@ -10,9 +10,14 @@ from fer_train.config import Strict
 from fer_train.errors import ConfigError
 
 LabelFilter = Literal[
-    "low_normalized_margin", "low_self_confidence", "confident_learning", "prune_by_noise_rate",
-    "prune_by_class", "both", "predicted_neq_given",
-]  # fmt: skip
+    "low_normalized_margin",
+    "low_self_confidence",
+    "confident_learning",
+    "prune_by_noise_rate",
+    "prune_by_class",
+    "both",
+    "predicted_neq_given",
+]
 
 
 class AuditConfig(Strict):

@@ -95,9 +95,7 @@ def _short_place(faces: Faces, index: int) -> str:
     return f"{str(faces.splits[index])[:4]} {row if row >= 0 else f'#{index}'}"
 
 
-def _write(
-    sheet: NDArray[np.uint8], text: str, x: int, y: int, color: tuple[int, int, int] = _BLACK
-) -> None:  # fmt: skip
+def _write(sheet: NDArray[np.uint8], text: str, x: int, y: int, color: tuple[int, int, int] = _BLACK) -> None:
     plain = text.encode("ascii", "replace").decode()  # OpenCV's fonts have nothing else
     size = 0.34 if y > _TITLE else 0.5
     width = cv2.getTextSize(plain, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0]

@@ -80,9 +80,7 @@ def _bound_vectors(vectors: NDArray[np.float32], basis: NDArray[np.float32]) -> 
     return np.column_stack([components, rest])
 
 
-def find_near(
-    faces: Faces, image_numbers: NDArray[np.int64], pairs: list[Pair], train_split: str
-) -> list[Finding]:  # fmt: skip
+def find_near(faces: Faces, image_numbers: NDArray[np.int64], pairs: list[Pair], train_split: str) -> list[Finding]:
     """Return near_duplicate and near_leaked findings for every face whose image is in a pair.
 
     Args:

@@ -70,10 +70,18 @@ def _write_findings(audit: Audit, path: Path) -> None:
         row = int(faces.rows[i])
         is_out = finding in excluded.get(i, [])
         group = finding.group if finding.group >= 0 else ""
-        rows.append([
-            i, row if row >= 0 else "", faces.splits[i], EMOTIONS[faces.labels[i]],
-            finding.kind, group, "yes" if is_out else "no", finding.detail,
-        ])  # fmt: skip
+        rows.append(
+            [
+                i,
+                row if row >= 0 else "",
+                faces.splits[i],
+                EMOTIONS[faces.labels[i]],
+                finding.kind,
+                group,
+                "yes" if is_out else "no",
+                finding.detail,
+            ]
+        )
     _write_csv(path, ["index", "row", "split", "label", "kind", "group", "excluded", "detail"], rows)
 
 
@@ -81,11 +89,14 @@ def _write_exclude(audit: Audit, path: Path) -> None:
     faces = audit.faces
     rows = [
         [
-            faces.rows[i], faces.splits[i], EMOTIONS[faces.labels[i]],
-            "+".join(finding.kind for finding in found), "; ".join(finding.detail for finding in found),
+            faces.rows[i],
+            faces.splits[i],
+            EMOTIONS[faces.labels[i]],
+            "+".join(finding.kind for finding in found),
+            "; ".join(finding.detail for finding in found),
         ]
         for i, found in audit.excluded().items()
-    ]  # fmt: skip
+    ]
     _write_csv(path, ["row", "split", "label", "reason", "detail"], rows)
 
 

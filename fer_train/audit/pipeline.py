@@ -71,9 +71,12 @@ class Audit:
 
 
 def run_audit(
-    faces: Faces, config: AuditConfig, *, predictions: Predictions | None = None,
+    faces: Faces,
+    config: AuditConfig,
+    *,
+    predictions: Predictions | None = None,
     on_block: Callable[[int, int], None] = lambda done, total: None,
-) -> Audit:  # fmt: skip
+) -> Audit:
     """Search `faces` (all splits) for everything in `KINDS`.
 
     Args:
@@ -105,10 +108,13 @@ def run_audit(
     order = list(KINDS)
     missing = {NO_VOTES: faces.votes is None, NO_PREDICTIONS: predictions is None, NO_ROWS: (faces.rows < 0).any()}
     return Audit(
-        faces, config, sorted(findings, key=lambda finding: order.index(finding.kind)),
+        faces,
+        config,
+        sorted(findings, key=lambda finding: order.index(finding.kind)),
         0 if predictions is None else len(predictions.indices),
-        [note for note, applies in missing.items() if applies], judgement,
-    )  # fmt: skip
+        [note for note, applies in missing.items() if applies],
+        judgement,
+    )
 
 
 def _find_label_errors(faces: Faces, predictions: Predictions, config: AuditConfig) -> list[Finding]:

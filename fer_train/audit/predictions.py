@@ -19,9 +19,17 @@ _FIX_FERPLUS = (
 )
 _ARRAYS = ("rows", "labels", "probs")
 _DAMAGED = (
-    OSError, ValueError, EOFError, TypeError, AttributeError, NotImplementedError, zipfile.BadZipFile, zlib.error,
-    OverflowError, MemoryError,
-)  # fmt: skip
+    OSError,
+    ValueError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    OverflowError,
+    MemoryError,
+)
 """What numpy and zipfile raise on a file that is truncated, garbage or another kind of archive."""
 
 

@@ -27,7 +27,8 @@ def summarize(audit: Audit) -> dict[str, Any]:
     return {
         "fer_train_version": __version__,
         "data": {
-            "source_sha256": audit.faces.source_sha256, "splits": audit.faces.counts(),
+            "source_sha256": audit.faces.source_sha256,
+            "splits": audit.faces.counts(),
             "has_votes": audit.faces.votes is not None,
             "num_predictions": audit.num_predictions,
         },
@@ -40,7 +41,7 @@ def summarize(audit: Audit) -> dict[str, Any]:
         },
         "excluded": {"total": len(excluded), "by_reason": {r: by_reason[r] for r in audit.config.exclude_reasons}},
         "notes": audit.notes,
-    }  # fmt: skip
+    }
 
 
 def findings_table(audit: Audit) -> Table:
@@ -61,15 +62,19 @@ def render_markdown(audit: Audit, out: Path) -> str:
     splits = list(audit.faces.counts())
     config = audit.config
     lines = [
-        "# Audit", "",
+        "# Audit",
+        "",
         f"{len(audit.faces):,} faces: {', '.join(f'{s} {c:,}' for s, c in audit.faces.counts().items())}. "
-        f"Source SHA-256 `{audit.faces.source_sha256}`.", "",
-        f"| finding | {' | '.join(splits)} | left out |", f"|---|{'--:|' * (len(splits) + 1)}",
-        *(f"| {' | '.join(row)} |" for row in _count_rows(audit)), "",
+        f"Source SHA-256 `{audit.faces.source_sha256}`.",
+        "",
+        f"| finding | {' | '.join(splits)} | left out |",
+        f"|---|{'--:|' * (len(splits) + 1)}",
+        *(f"| {' | '.join(row)} |" for row in _count_rows(audit)),
+        "",
         f"Thresholds: correlation {config.near_threshold:g} (near duplicates), {config.blank_range} gray levels "
         f"(blank), {config.contrast_range} gray levels (low contrast), cleanlab's {config.label_filter} (label "
         f"errors, {audit.num_predictions:,} faces with predictions).",
-    ]  # fmt: skip
+    ]
     if audit.judgement is not None:
         lines += ["", *(f"{line[0].upper()}{line[1:]}." for line in describe_predictions(audit))]
     if audit.notes:

@@ -17,9 +17,15 @@ from fer_train.data.readers.vote_columns import VOTES
 from fer_train.errors import DataError
 
 _VOTE_OF = {
-    "angry": "anger", "disgust": "disgust", "fear": "fear", "happy": "happiness", "sad": "sadness",
-    "surprise": "surprise", "neutral": "neutral", "contempt": "contempt",
-}  # fmt: skip
+    "angry": "anger",
+    "disgust": "disgust",
+    "fear": "fear",
+    "happy": "happiness",
+    "sad": "sadness",
+    "surprise": "surprise",
+    "neutral": "neutral",
+    "contempt": "contempt",
+}
 COLUMNS = tuple(VOTES.index(_VOTE_OF[name]) for name in FERPLUS_EMOTIONS)
 """FER+'s vote columns in the order of `FERPLUS_EMOTIONS`; "unknown" and "not a face" are no emotion."""
 NO_MAJORITY = -1

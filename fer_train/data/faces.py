@@ -12,9 +12,16 @@ from numpy.typing import NDArray
 from fer_train.label_names import EMOTIONS, FERPLUS_EMOTIONS
 
 __all__ = [
-    "EMOTIONS", "FACE_SIZE", "FERPLUS_EMOTIONS", "LABELS_IN_WORDS", "LABEL_SETS", "Faces", "RowList", "labels_for",
+    "EMOTIONS",
+    "FACE_SIZE",
+    "FERPLUS_EMOTIONS",
+    "LABELS_IN_WORDS",
+    "LABEL_SETS",
+    "Faces",
+    "RowList",
+    "labels_for",
     "resize_face",
-]  # fmt: skip
+]
 LABEL_SETS: dict[str, tuple[str, ...]] = {"fer2013": EMOTIONS, "ferplus": FERPLUS_EMOTIONS}
 """Label set to its classes."""
 LABELS_IN_WORDS = {"fer2013": "FER2013's labels", "ferplus": "FER+ majority"}
@@ -92,9 +99,13 @@ class Faces:
         """Return the faces where `keep`, (N,) bool, is True."""
         votes = None if self.votes is None else self.votes[keep]
         return replace(
-            self, images=self.images[keep], labels=self.labels[keep], splits=self.splits[keep],
-            rows=self.rows[keep], votes=votes,
-        )  # fmt: skip
+            self,
+            images=self.images[keep],
+            labels=self.labels[keep],
+            splits=self.splits[keep],
+            rows=self.rows[keep],
+            votes=votes,
+        )
 
     def resized(self, image_size: int) -> Self:
         """Return the faces with square images of this side in pixels."""

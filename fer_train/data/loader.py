@@ -41,9 +41,14 @@ class EpochBatches:
     """
 
     def __init__(
-        self, faces: Faces, config: TrainConfig, device: torch.device, *, teacher: Tensor | None = None,
+        self,
+        faces: Faces,
+        config: TrainConfig,
+        device: torch.device,
+        *,
+        teacher: Tensor | None = None,
         world: World = ALONE,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Move the faces to the device; `teacher` is (N, C), cached answers to the faces in order."""
         self._config = config
         self._device = device

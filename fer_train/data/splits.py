@@ -49,9 +49,13 @@ def pixel_hashes(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:
 
 
 def apply_protocol(
-    faces: Faces, protocol: str, train_split: str, twin_rows: NDArray[np.int64] | None = None,
-    *, exclude_rows: NDArray[np.int64] | None = None,
-) -> Faces:  # fmt: skip
+    faces: Faces,
+    protocol: str,
+    train_split: str,
+    twin_rows: NDArray[np.int64] | None = None,
+    *,
+    exclude_rows: NDArray[np.int64] | None = None,
+) -> Faces:
     """Return the faces to train and validate on.
 
     Args:

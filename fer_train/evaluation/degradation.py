@@ -123,9 +123,14 @@ def measure_degraded(
     rows = []
     for what, amount, shown, images in kinds:
         measured = evaluate_split(
-            model, replace(shown, images=images), split, spec=spec, label_set=label_set, views=("plain",),
+            model,
+            replace(shown, images=images),
+            split,
+            spec=spec,
+            label_set=label_set,
+            views=("plain",),
             on_batch=on_batch,
-        )  # fmt: skip
+        )
         rows.append(DegradedRow(what, amount, measured.official().num_faces, measured.official().accuracy))
     return rows
 

@@ -147,17 +147,24 @@ def evaluate_split(
     wanted = spec["input"]
     resized = labelled.resized(wanted["height"])
     logits = predict_views(
-        model, resized.images, views=views, device=next(model.parameters()).device,
-        mean_std=(wanted["mean"], wanted["std"]), on_batch=on_batch,
-    )  # fmt: skip
+        model,
+        resized.images,
+        views=views,
+        device=next(model.parameters()).device,
+        mean_std=(wanted["mean"], wanted["std"]),
+        on_batch=on_batch,
+    )
     require_finite(logits.values())
     logits = {view: found / np.float32(spec.get("temperature", 1.0)) for view, found in logits.items()}
     return Evaluation(
-        split=split, names=names, faces=resized.select(measured),
+        split=split,
+        names=names,
+        faces=resized.select(measured),
         logits={view: align_logits(found[measured], spec["labels"], names) for view, found in logits.items()},
-        is_clean=None if is_clean is None else is_clean[measured], why_not_clean=why_not,
+        is_clean=None if is_clean is None else is_clean[measured],
+        why_not_clean=why_not,
         votes=_fit_to_votes(logits, everyone, spec["labels"]),
-    )  # fmt: skip
+    )
 
 
 def measured_classes(known: list[str], faces: Faces, split: str) -> list[str]:
@@ -225,6 +232,13 @@ def evaluate(
 
 
 __all__ = [
-    "BATCH_SIZE", "PROTOCOLS", "Evaluation", "Metrics", "evaluate", "evaluate_split", "mark_clean", "measure",
+    "BATCH_SIZE",
+    "PROTOCOLS",
+    "Evaluation",
+    "Metrics",
+    "evaluate",
+    "evaluate_split",
+    "mark_clean",
+    "measure",
     "predict_logits",
-]  # fmt: skip
+]

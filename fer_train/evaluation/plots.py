@@ -63,9 +63,13 @@ def _write_best(axes: Axes, best: dict[str, Any], num_epochs: int) -> None:
 
 
 _SUMMARY = {
-    "accuracy": "accuracy", "macro F1": "f1", "macro precision": "precision", "macro recall": "recall",
-    "loss": "loss", "training loss": "train_loss",
-}  # fmt: skip
+    "accuracy": "accuracy",
+    "macro F1": "f1",
+    "macro precision": "precision",
+    "macro recall": "recall",
+    "loss": "loss",
+    "training loss": "train_loss",
+}
 
 
 def plot_confusion(metrics: Metrics, labels: Sequence[str], path: Path, *, title: str = "") -> None:
@@ -215,8 +219,14 @@ def plot_degraded(rows: Sequence[dict[str, Any]], path: Path, *, title: str = ""
         axes.axhline(clean, color="gray", linestyle="--", label=f"clean: {clean:.1%}")
         axes.plot(*zip(*points, strict=True), marker="o", color="tab:blue", label=name)
         for amount, accuracy in points:
-            axes.annotate(f"{100 * accuracy:.0f}", (amount, accuracy), textcoords="offset points", xytext=(0, 7),
-                          ha="center", fontsize=9)  # fmt: skip
+            axes.annotate(
+                f"{100 * accuracy:.0f}",
+                (amount, accuracy),
+                textcoords="offset points",
+                xytext=(0, 7),
+                ha="center",
+                fontsize=9,
+            )
         if what in ("contrast", "size"):  # worse to the right in every panel
             axes.invert_xaxis()
         axes.set(title=name, xlabel=unit, ylabel="accuracy", ylim=(0, 1.02))

@@ -63,12 +63,16 @@ def fit_calibration(
     )
     temperature = float(np.exp(found.x))
     return Calibrated(
-        split=split, against=against, num_faces=len(logits), temperature=temperature,
+        split=split,
+        against=against,
+        num_faces=len(logits),
+        temperature=temperature,
         unsure_below=_even_odds(logits / temperature, targets),
-        nll_before=cross_entropy(logits, targets), nll_after=cross_entropy(logits / temperature, targets),
+        nll_before=cross_entropy(logits, targets),
+        nll_after=cross_entropy(logits / temperature, targets),
         ece_before=soft_calibration_error(logits, targets),
         ece_after=soft_calibration_error(logits / temperature, targets),
-    )  # fmt: skip
+    )
 
 
 def cross_entropy(logits: NDArray[np.floating], targets: NDArray[np.floating]) -> float:

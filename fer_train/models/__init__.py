@@ -17,8 +17,11 @@ from fer_train.models.senet import SENet
 
 _FROM_SCRATCH: dict[str, Callable[..., nn.Module]] = {"net": Net, "senet": SENet, "nano": Nano}
 _PRETRAINED = {
-    "resnet18": "resnet", "efficientnet_b0": "efficientnet", "efficientnet_lite0": "efficientnet_lite", "vit": "vit",
-}  # fmt: skip
+    "resnet18": "resnet",
+    "efficientnet_b0": "efficientnet",
+    "efficientnet_lite0": "efficientnet_lite",
+    "vit": "vit",
+}
 """Name to module of this package; each module has `build(num_classes, dropout)` and `LAYOUT`."""
 MODEL_NAMES = (*_FROM_SCRATCH, *_PRETRAINED)
 

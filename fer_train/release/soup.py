@@ -112,9 +112,11 @@ def _traits(member: Member) -> dict[str, Any]:
     try:
         config, spec = member.spec["provenance"]["config"], member.spec
         traits = {
-            "architecture": spec["architecture"], "labels": ", ".join(spec["labels"]),
-            "label set": own_label_set(spec), "input": spec["input"],
-        }  # fmt: skip
+            "architecture": spec["architecture"],
+            "labels": ", ".join(spec["labels"]),
+            "label set": own_label_set(spec),
+            "input": spec["input"],
+        }
         return traits | {name: config[name] for name in _SHARED_SETTINGS}
     except (KeyError, TypeError) as err:
         raise CheckpointError(
@@ -133,12 +135,14 @@ def average_weights(ingredients: Sequence[Member]) -> nn.Module:
     shares = torch.tensor([member.weight for member in ingredients])
     shares = shares / shares.sum()  # of those that a choice kept
     model = copy.deepcopy(ingredients[0].model)
-    model.load_state_dict({
-        name: torch.tensordot(shares, torch.stack([state[name] for state in states]), dims=1)
-        if value.is_floating_point()
-        else value
-        for name, value in states[0].items()
-    })  # fmt: skip
+    model.load_state_dict(
+        {
+            name: torch.tensordot(shares, torch.stack([state[name] for state in states]), dims=1)
+            if value.is_floating_point()
+            else value
+            for name, value in states[0].items()
+        }
+    )
     return model
 
 
@@ -197,8 +201,14 @@ def choose_greedily(ingredients: Sequence[Member], accuracy: Callable[[Sequence[
     return trials
 
 
-def describe_soup(ingredients: Sequence[Member], training_and_validation: Faces, trials: Sequence[Trial],
-                  *, device: torch.device, is_recalibrated: bool = True) -> dict[str, Any]:  # fmt: skip
+def describe_soup(
+    ingredients: Sequence[Member],
+    training_and_validation: Faces,
+    trials: Sequence[Trial],
+    *,
+    device: torch.device,
+    is_recalibrated: bool = True,
+) -> dict[str, Any]:
     """Return the ModelSpec of a soup, without metrics.
 
     Its `provenance["config"]` is that of the first ingredient; `provenance["soup"]` tells what was averaged.

@@ -43,8 +43,16 @@ def _ignore(*_: object) -> None:
     return None
 
 
-def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, world: World = ALONE,
-        on_step: OnStep = _ignore, on_epoch: OnEpoch = _ignore) -> Run:  # fmt: skip
+def fit(
+    config: TrainConfig,
+    faces: Faces,
+    out: Path,
+    *,
+    resume: bool = False,
+    world: World = ALONE,
+    on_step: OnStep = _ignore,
+    on_epoch: OnEpoch = _ignore,
+) -> Run:
     """Train to the end of the schedule.
 
     Args:
@@ -117,10 +125,17 @@ def save_run_release(path: Path, run: Run, faces: Faces, metrics: dict[str, Any]
         ranges = activation_ranges(model)
         model = strip_qat(copy.deepcopy(model))
     spec = describe_model(
-        run.config, faces, metrics, ancestor=run.ancestor, quantization=ranges, hardware=describe_hardware(run.device),
-        teachers=None if run.teachers is None else run.teachers.provenance(), kept=kept,
-        precision=run.amp.precision, num_processes=run.world.size,
-    )  # fmt: skip
+        run.config,
+        faces,
+        metrics,
+        ancestor=run.ancestor,
+        quantization=ranges,
+        hardware=describe_hardware(run.device),
+        teachers=None if run.teachers is None else run.teachers.provenance(),
+        kept=kept,
+        precision=run.amp.precision,
+        num_processes=run.world.size,
+    )
     save_release(path, model, spec)
 
 
@@ -246,6 +261,9 @@ def _validate(run: Run, validation: Faces) -> dict[str, Any]:
     dtype = torch.bfloat16 if run.amp.precision == "bf16" else torch.float32
     metrics = evaluate(run.judged, validation, device=run.device, dtype=dtype)
     return {
-        "loss": metrics.loss, "accuracy": metrics.accuracy, "f1": metrics.f1,
-        "precision": metrics.precision, "recall": metrics.recall,
-    }  # fmt: skip
+        "loss": metrics.loss,
+        "accuracy": metrics.accuracy,
+        "f1": metrics.f1,
+        "precision": metrics.precision,
+        "recall": metrics.recall,
+    }

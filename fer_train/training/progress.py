@@ -19,9 +19,14 @@ class TrainingProgress:
         self._config = config
         self._console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(), console=self._console,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
         self._task = self._bar.add_task("training", total=None)
         self._epochs_here = 0
         self._started = self._last_line = time.monotonic()
@@ -54,5 +59,6 @@ class TrainingProgress:
             f"accuracy {row['train_accuracy']:.2%}  validation loss {row['loss']:.3f} accuracy {row['accuracy']:.2%} "
             f"F1 {row['f1']:.3f} precision {row['precision']:.3f} recall {row['recall']:.3f}  "
             f"lr {row['learning_rate']:.2g}  {row['seconds']:.0f} s, about {eta / 60:.0f} min left",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -44,8 +44,9 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def train_seeds(config: TrainConfig, faces: Faces, out: Path, *, seeds: Sequence[int], tensorboard: bool = True
-                ) -> dict[str, Any]:  # fmt: skip
+def train_seeds(
+    config: TrainConfig, faces: Faces, out: Path, *, seeds: Sequence[int], tensorboard: bool = True
+) -> dict[str, Any]:
     """Train one model a seed into OUT/seed-<n> and write OUT/seeds.json; finished seeds are not trained again.
 
     The measures are those of the last epoch: the best epoch of each run would be chosen on the faces it is judged by.
@@ -68,8 +69,9 @@ def train_seeds(config: TrainConfig, faces: Faces, out: Path, *, seeds: Sequence
     return summary
 
 
-def fold_numbers(labels: NDArray[np.int64], images: NDArray[np.uint8], *, num_folds: int, seed: int
-                 ) -> NDArray[np.int64]:  # fmt: skip
+def fold_numbers(
+    labels: NDArray[np.int64], images: NDArray[np.uint8], *, num_folds: int, seed: int
+) -> NDArray[np.int64]:
     """Return (N,): in which fold each face is held out; classes spread evenly, equal pixels in one fold.
 
     Raises:
@@ -88,8 +90,9 @@ def fold_numbers(labels: NDArray[np.int64], images: NDArray[np.uint8], *, num_fo
     return folds
 
 
-def cross_validate(config: TrainConfig, faces: Faces, out: Path, *, num_folds: int, tensorboard: bool = True
-                   ) -> dict[str, Any]:  # fmt: skip
+def cross_validate(
+    config: TrainConfig, faces: Faces, out: Path, *, num_folds: int, tensorboard: bool = True
+) -> dict[str, Any]:
     """Train one model a fold of the training split and predict the faces it did not see.
 
     Writes OUT/fold-<n>/, OUT/out_of_fold.npz (rows, labels, probs; for `fer-train audit --predictions`) and
@@ -116,9 +119,12 @@ def cross_validate(config: TrainConfig, faces: Faces, out: Path, *, num_folds: i
             held_out = folds == fold
             folder = out / f"fold-{fold}"
             run = train_one(
-                config, _as_splits(train, held_out, config).select(~held_out | judged), folder,
-                resume=(folder / "last.pt").exists(), tensorboard=tensorboard,
-            )  # fmt: skip
+                config,
+                _as_splits(train, held_out, config).select(~held_out | judged),
+                folder,
+                resume=(folder / "last.pt").exists(),
+                tensorboard=tensorboard,
+            )
             logits = _predict(run, train.select(held_out))
             metrics = measure(logits[judged[held_out]], train.labels[held_out & judged])
             probs[held_out] = torch.from_numpy(logits).softmax(dim=1).numpy()

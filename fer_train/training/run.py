@@ -101,9 +101,11 @@ def build_run(
     torch.manual_seed(config.seed)
     fresh = state is None
     model = build_model(
-        config.model, num_classes=config.num_classes, dropout=config.dropout,
+        config.model,
+        num_classes=config.num_classes,
+        dropout=config.dropout,
         pretrained=Path(config.pretrained) if fresh and config.pretrained else None,
-    )  # fmt: skip
+    )
     ancestor = _load_init(model, config) if fresh and config.init else None
     model = model.to(device)
     if config.channels_last:

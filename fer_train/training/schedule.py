@@ -100,10 +100,14 @@ def build_optimizer(config: TrainConfig, model: nn.Module, precision: str = "fp3
         return SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov, fused=True)
     groups = [group | {"momentum": config.momentum, "nesterov": nesterov} for group in groups]
     muon = config.muon
-    groups.append({
-        "params": [p for n, p in named.items() if n in filters], "lr": muon.learning_rate,
-        "weight_decay": muon.weight_decay, "muon_momentum": muon.momentum,
-    })  # fmt: skip
+    groups.append(
+        {
+            "params": [p for n, p in named.items() if n in filters],
+            "lr": muon.learning_rate,
+            "weight_decay": muon.weight_decay,
+            "muon_momentum": muon.momentum,
+        }
+    )
     return Muon(groups, lr=config.learning_rate, dtype=torch.float32 if precision == "fp32" else torch.bfloat16)
 
 

@@ -43,10 +43,14 @@ def train_one(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = Fa
         if tensorboard:
             listeners.append(stack.enter_context(TensorBoardLog(out / "tensorboard")))
         run = fit(
-            config, faces, out, resume=resume, world=world,
+            config,
+            faces,
+            out,
+            resume=resume,
+            world=world,
             on_step=_each([listener.on_step for listener in listeners]),
             on_epoch=_each([listener.on_epoch for listener in listeners]),
-        )  # fmt: skip
+        )
     plot_history(run.history, out / "history.png")
     write_json(out / "history.json", run.history)
     _plot_final(faces, out, run)

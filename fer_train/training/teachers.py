@@ -50,9 +50,11 @@ class Teachers:
         self._labels = tuple(labels)
         for member in self._members:
             require_shared(
-                member.spec["labels"], labels, what=f"teacher {member.path}",
+                member.spec["labels"],
+                labels,
+                what=f"teacher {member.path}",
                 fix="another --teacher, or num_classes and labels as the teacher has them",
-            )  # fmt: skip
+            )
             _warn_of_other_labels(member, labels)
             member.model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self._temperature = temperature
@@ -62,11 +64,14 @@ class Teachers:
         """Return, for the student's ModelSpec, who taught."""
         return [
             {
-                "path": m.path.name, "sha256": m.sha256, "weight": m.weight,
-                "architecture": m.spec["architecture"], "metrics": m.spec["metrics"],
+                "path": m.path.name,
+                "sha256": m.sha256,
+                "weight": m.weight,
+                "architecture": m.spec["architecture"],
+                "metrics": m.spec["metrics"],
             }
             for m in self._members
-        ]  # fmt: skip
+        ]
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
@@ -119,8 +124,10 @@ def _warn_of_other_labels(member: Member, labels: Sequence[str]) -> None:
     if own != wanted and is_first_process():
         _log.warning(
             "teacher %s answers with %s, the student learns %s: the two agree for 67 %% of the faces",
-            member.path, LABELS_IN_WORDS[own], LABELS_IN_WORDS[wanted],
-        )  # fmt: skip
+            member.path,
+            LABELS_IN_WORDS[own],
+            LABELS_IN_WORDS[wanted],
+        )
 
 
 def _load(path: Path, share: float) -> list[Member]:

@@ -31,10 +31,15 @@ def write_onnx(graph: DeployedGraph, spec: ModelSpec, path: Path, *, opset: int)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # the exporter's own deprecations; nothing a user can mend
             program = torch.onnx.export(
-                graph, (example,), dynamo=True, opset_version=opset, verbose=False,
-                input_names=[spec.input.name], output_names=[OUTPUT_NAME],
+                graph,
+                (example,),
+                dynamo=True,
+                opset_version=opset,
+                verbose=False,
+                input_names=[spec.input.name],
+                output_names=[OUTPUT_NAME],
                 dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
-            )  # fmt: skip
+            )
     except Exception as err:  # torch.export raises whatever the traced code provokes
         raise ExportError(f"PyTorch cannot export the architecture {spec.architecture!r}: {err}") from err
     assert program is not None

@@ -128,7 +128,7 @@ def faces_for_costs(reference: Reference) -> Reference:
 
 def keep_budget(
     reference: Reference, costs: tuple[LayerCost, ...], make: Make, open_graph: Open, *, limits: Limits, scheme: Scheme
-) -> Controlled:  # fmt: skip
+) -> Controlled:
     """Return a graph that keeps the limits on all faces and slices, and in which no layer is float without need.
 
     Layers are given back in the order of their cost until accuracy, macro-F1, recall, divergence, agreement and the
@@ -164,9 +164,7 @@ class _Tried:
     breaches: tuple[str, ...]
 
 
-def _try(
-    reference: Reference, float_layers: tuple[str, ...], make: Make, open_graph: Open, limits: Limits
-) -> _Tried:  # fmt: skip
+def _try(reference: Reference, float_layers: tuple[str, ...], make: Make, open_graph: Open, limits: Limits) -> _Tried:
     model = make(float_layers)
     with open_graph(model) as engine:
         logits = run_in_batches(engine, reference.faces.images_nchw, BATCH_SIZE)

@@ -137,9 +137,12 @@ def calibrate(
         path = Path(folder) / "model.onnx"
         onnx.save_model(model, path)
         calibrator = create_calibrator(
-            path, list(CALIBRATED_OPS), augmented_model_path=str(Path(folder) / "augmented.onnx"),
-            calibrate_method=_METHODS[method], extra_options=_OPTIONS.get(method, {}),
-        )  # fmt: skip
+            path,
+            list(CALIBRATED_OPS),
+            augmented_model_path=str(Path(folder) / "augmented.onnx"),
+            calibrate_method=_METHODS[method],
+            extra_options=_OPTIONS.get(method, {}),
+        )
         try:
             for start in range(0, len(images_nchw), _CHUNK):
                 calibrator.collect_data(FaceReader(images_nchw[start : start + _CHUNK], spec.input.name))
@@ -161,9 +164,17 @@ def calibrate(
         name: max(abs(float(np.ravel(end)[0])) for end in data.range_value) for name, data in ranges.data.items()
     }
     return Calibration(
-        method=method, num_faces=len(images_nchw), num_degraded=faces.num_degraded, num_left_out=num_left_out,
-        faces_sha256=sha256, source=faces.source, seed=faces.seed, cache=cache, learned=names, ranges=largest,
-    )  # fmt: skip
+        method=method,
+        num_faces=len(images_nchw),
+        num_degraded=faces.num_degraded,
+        num_left_out=num_left_out,
+        faces_sha256=sha256,
+        source=faces.source,
+        seed=faces.seed,
+        cache=cache,
+        learned=names,
+        ranges=largest,
+    )
 
 
 def _watched(model: onnx.ModelProto) -> tuple[str, ...]:

@@ -54,9 +54,7 @@ class Int8Maker:
         tell(f"calibrating on {len(faces.images_nchw)} faces ({method})")
         self.calibration: Calibration = calibrate(self._model, spec, faces, method=method, cache=folder / "ranges.json")
 
-    def artifact(
-        self, variant: Variant, reference: Reference, limits: Limits
-    ) -> tuple[Artifact, NDArray[np.float32]]:  # fmt: skip
+    def artifact(self, variant: Variant, reference: Reference, limits: Limits) -> tuple[Artifact, NDArray[np.float32]]:
         """Return an INT8 variant that keeps the limits, and its logits (N, C) for all faces of the reference.
 
         Raises:
@@ -79,9 +77,11 @@ class Int8Maker:
         self._tell(f"{variant}: accuracy")
         kept = keep_budget(reference, costs, make, open_graph, limits=limits, scheme=scheme)
         record: dict[str, Any] = {
-            "scheme": scheme.value, "calibration": self.calibration.record(), **kept.record(),
+            "scheme": scheme.value,
+            "calibration": self.calibration.record(),
+            **kept.record(),
             RUNAWAY_KEY: [asdict(found) for found in self._runaway_layers(reference)],
-        }  # fmt: skip
+        }
         return artifact_of(kept.model, self._spec, variant, record), kept.logits
 
     def _runaway_layers(self, reference: Reference) -> tuple[RunawayLayer, ...]:

@@ -113,12 +113,19 @@ def _run_quantizer(
         onnx.save_model(model, path)
         try:
             quantize_static(
-                path, out, None, calibration_cache_path=calibration.cache, calibrate_method=calibration.ort_method,
-                quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=excluded,
+                path,
+                out,
+                None,
+                calibration_cache_path=calibration.cache,
+                calibrate_method=calibration.ort_method,
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                nodes_to_exclude=excluded,
                 op_types_to_quantize=ops,
-                activation_type=QuantType.QInt8 if for_gpu else QuantType.QUInt8, weight_type=QuantType.QInt8,
+                activation_type=QuantType.QInt8 if for_gpu else QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
                 extra_options=_TENSORRT_OPTIONS if for_gpu else _CPU_OPTIONS,
-            )  # fmt: skip
+            )
         except (ValueError, TypeError, KeyError, RuntimeError) as err:
             raise ExportError(f"ONNX Runtime cannot quantize the graph for {scheme}: {err}") from err
         return onnx.load(out, load_external_data=False)

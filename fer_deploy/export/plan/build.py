@@ -24,7 +24,7 @@ from fer_deploy.export.plan.precision_proof import (
     targets_of_plan,
     types_of_inspector,
     types_of_plan,
-)  # fmt: skip
+)
 from fer_deploy.export.publish import write_together
 from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import (
@@ -36,7 +36,7 @@ from fer_deploy.manifest import (
     ShapeRange,
     manifest_json,
     manifest_path,
-)  # fmt: skip
+)
 from fer_deploy.spec import Precision
 
 _SUFFIX = ".plan"
@@ -82,7 +82,7 @@ def build_plan(onnx: Path, out: Path, config: BuildConfig, *, progress: Progress
 
 def build_network_plan(
     onnx: Path, out: Path, config: BuildConfig, *, progress: Progress | None = None
-) -> NetworkManifest:  # fmt: skip
+) -> NetworkManifest:
     """Write the plan of a network without ModelSpec and its manifest; arguments and errors are `build_plan`'s.
 
     `config.input_shapes` says for which shapes of each input. The precision is the one that the graph has.
@@ -109,7 +109,7 @@ def _require_suffix(out: Path) -> None:
 
 def _build(
     source: OnnxFile, shapes: Mapping[str, ShapeRange], config: BuildConfig, progress: Progress | None
-) -> _Built:  # fmt: skip
+) -> _Built:
     trt = load_tensorrt(config.flavor)
     capabilities = choose_capabilities(trt, config)
     log = BuildLog(trt, progress)
@@ -126,12 +126,17 @@ def _build(
         err.add_note(log.text())
         raise
     facts = {
-        "plan_sha256": hashlib.sha256(compiled.plan).hexdigest(), "plan_bytes": len(compiled.plan),
-        "flavor": config.flavor, "version": trt.__version__,
-        "version_compatible": config.version_compatible, "needs_host_code": config.version_compatible,
-        "target": _find_target(config, capabilities), "precision_proof": proof,
-        "source_onnx": source.name, "source_onnx_sha256": source.sha256,
-    }  # fmt: skip
+        "plan_sha256": hashlib.sha256(compiled.plan).hexdigest(),
+        "plan_bytes": len(compiled.plan),
+        "flavor": config.flavor,
+        "version": trt.__version__,
+        "version_compatible": config.version_compatible,
+        "needs_host_code": config.version_compatible,
+        "target": _find_target(config, capabilities),
+        "precision_proof": proof,
+        "source_onnx": source.name,
+        "source_onnx_sha256": source.sha256,
+    }
     return _Built(compiled, facts)
 
 
@@ -146,9 +151,13 @@ class _NotKeptError(ExportError):
 
 
 def _compile_and_prove(
-    trt: Any, source: OnnxFile, shapes: Mapping[str, ShapeRange], config: BuildConfig, capabilities: tuple[str, ...],
+    trt: Any,
+    source: OnnxFile,
+    shapes: Mapping[str, ShapeRange],
+    config: BuildConfig,
+    capabilities: tuple[str, ...],
     log: BuildLog,
-) -> tuple[Compiled, PrecisionProof]:  # fmt: skip
+) -> tuple[Compiled, PrecisionProof]:
     compiled = compile_plan(trt, source, shapes, config, capabilities, log)
     where = f"{config.flavor.display_name} {trt.__version__} built {source.name} with another precision"
     mend = (
@@ -200,9 +209,14 @@ def _find_target(config: BuildConfig, capabilities: tuple[str, ...]) -> PlanTarg
         )
     gpu = environment.host.gpus[0]
     return PlanTarget(
-        compute_capabilities=(gpu.compute_capability,), hardware_compatibility=config.hardware_compatibility,
-        os=platform.system().lower(), machine=machine, gpu=gpu.name, driver=environment.driver, cuda=cuda,
-    )  # fmt: skip
+        compute_capabilities=(gpu.compute_capability,),
+        hardware_compatibility=config.hardware_compatibility,
+        os=platform.system().lower(),
+        machine=machine,
+        gpu=gpu.name,
+        driver=environment.driver,
+        cuda=cuda,
+    )
 
 
 def _cuda_of(flavor: Flavor) -> str | None:

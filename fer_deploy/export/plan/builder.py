@@ -51,9 +51,13 @@ def choose_capabilities(trt: Any, config: BuildConfig) -> tuple[str, ...]:
 
 
 def compile_plan(
-    trt: Any, source: OnnxFile, shapes: Mapping[str, ShapeRange], config: BuildConfig, capabilities: tuple[str, ...],
+    trt: Any,
+    source: OnnxFile,
+    shapes: Mapping[str, ShapeRange],
+    config: BuildConfig,
+    capabilities: tuple[str, ...],
     log: BuildLog,
-) -> Compiled:  # fmt: skip
+) -> Compiled:
     """Parse, check the precision of the network against the ModelSpec where there is one, and build.
 
     Raises:
@@ -106,7 +110,7 @@ def _proved(source: OnnxFile, types: LayerTypes) -> Precision:
 
 def _builder_config(
     trt: Any, builder: Any, shapes: Mapping[str, ShapeRange], config: BuildConfig, log: BuildLog
-) -> Any:  # fmt: skip
+) -> Any:
     builder_config = builder.create_builder_config()
     builder_config.progress_monitor = log.monitor
     builder_config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # else the inspector tells no types

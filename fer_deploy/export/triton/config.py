@@ -28,14 +28,16 @@ def build_config(servable: Servable, batching: Batching, settings: TritonSetting
         )
     kind = "gpu" if is_plan else settings.device
     config = pb.ModelConfig(
-        name=servable.name, backend=servable.backend, default_model_filename=servable.file_name,
+        name=servable.name,
+        backend=servable.backend,
+        default_model_filename=servable.file_name,
         max_batch_size=batching.max_size,
         version_policy=pb.ModelVersionPolicy(latest=pb.ModelVersionPolicy.Latest(num_versions=1)),
         instance_group=[pb.ModelInstanceGroup(kind=_KINDS[kind], count=settings.instances)],
         dynamic_batching=pb.ModelDynamicBatching(
             preferred_batch_size=batching.preferred, max_queue_delay_microseconds=settings.max_queue_delay_us
         ),
-    )  # fmt: skip
+    )
     config.input.add(name=images.name, data_type=_DTYPES[images.dtype], dims=_dims(images))
     labels = [len(servable.spec.labels)]
     config.output.add(name=OUTPUT_NAME, data_type="TYPE_FP32", dims=labels, label_filename=LABELS_FILE)

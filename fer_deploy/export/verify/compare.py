@@ -75,19 +75,26 @@ class Comparison:
     def for_spec(self, reference: "Reference") -> dict[str, Any]:
         """Return what the artifact's ModelSpec says of it: shares from 0 to 1, as fer_train gives them."""
         found = {
-            "faces": reference.faces.source, "faces_sha256": reference.faces.sha256(), "num_faces": self.num_faces,
-            "engine": self.candidate, "reference": reference.description, "agreement": self.agreement, "kl": self.kl,
+            "faces": reference.faces.source,
+            "faces_sha256": reference.faces.sha256(),
+            "num_faces": self.num_faces,
+            "engine": self.candidate,
+            "reference": reference.description,
+            "agreement": self.agreement,
+            "kl": self.kl,
             "max_abs_logit": self.max_abs_logit,
-        }  # fmt: skip
+        }
         if self.slices:
             found["slice_agreement"] = {part.slice.value: part.agreement for part in self.slices}
         if self.scores is None or self.change is None:
             return found
         recall = {label: percent / PERCENT for label, percent in self.scores.recall.items()}
         return found | {
-            "accuracy": self.scores.accuracy / PERCENT, "accuracy_change": self.change.accuracy / PERCENT,
-            "f1": self.scores.macro_f1 / PERCENT, "recall": recall,
-        }  # fmt: skip
+            "accuracy": self.scores.accuracy / PERCENT,
+            "accuracy_change": self.change.accuracy / PERCENT,
+            "f1": self.scores.macro_f1 / PERCENT,
+            "recall": recall,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -105,9 +112,7 @@ class Reference:
     slices: Mapping[Slice, "Reference"] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, engine: Engine, faces: JudgedFaces, slices: Mapping[Slice, JudgedFaces] | None = None
-    ) -> "Reference":  # fmt: skip
+    def of(cls, engine: Engine, faces: JudgedFaces, slices: Mapping[Slice, JudgedFaces] | None = None) -> "Reference":
         """Run the reference engine; of the slices, `CLEAN` are some of `faces` and need no run of their own."""
         logits = run_in_batches(engine, faces.images_nchw, BATCH_SIZE)
         whole = cls(faces, engine.spec.labels, logits, engine.description)
@@ -147,19 +152,22 @@ def compare(
     in_batches = [run_in_batches(candidate, faces.images_nchw[some], size) for size in OTHER_BATCH_SIZES]
     scores = scores_of(logits, faces.labels, reference.labels)
     return Comparison(
-        artifact=artifact, stage=stage, candidate=candidate.description, num_faces=len(faces),
-        max_abs_logit=float(differences.max()), max_abs_logit_p999=float(np.quantile(differences, _QUANTILE)),
+        artifact=artifact,
+        stage=stage,
+        candidate=candidate.description,
+        num_faces=len(faces),
+        max_abs_logit=float(differences.max()),
+        max_abs_logit_p999=float(np.quantile(differences, _QUANTILE)),
         max_batch_difference=max(float(np.abs(again - logits[some]).max()) for again in in_batches),
         kl=float(kl_divergence(reference.logits, logits).mean()),
         agreement=float((logits.argmax(1) == reference.logits.argmax(1)).mean()),
-        scores=scores, change=change_of(reference.scores(), scores),
+        scores=scores,
+        change=change_of(reference.scores(), scores),
         slices=compare_slices(reference, candidate, logits),
-    )  # fmt: skip
+    )
 
 
-def compare_slices(
-    reference: Reference, candidate: Engine, logits: NDArray[np.float32]
-) -> tuple[SliceAgreement, ...]:  # fmt: skip
+def compare_slices(reference: Reference, candidate: Engine, logits: NDArray[np.float32]) -> tuple[SliceAgreement, ...]:
     """Compare slice by slice; `logits` are the candidate's for the clean faces."""
     found = []
     for kind, part in reference.slices.items():

@@ -18,7 +18,7 @@ def slices_of(config: ExportConfig, faces: JudgedFaces, spec: ModelSpec) -> dict
 
 def notes_on(
     config: ExportConfig, variants: tuple[Variant, ...], faces: JudgedFaces, spec: ModelSpec
-) -> tuple[str, ...]:  # fmt: skip
+) -> tuple[str, ...]:
     """Return what to know before the work: limits that one face breaks."""
     finer = {v: finer_than_a_face(config.limits_of(v), faces, spec.labels) for v in variants}
     return tuple(

@@ -71,11 +71,12 @@ def scores_of(logits: NDArray[np.float32], labels: NDArray[np.int64] | None, nam
     f1 = PERCENT * f1_score(labels, chosen, labels=present, average=None, zero_division=0)
     is_judged = counts >= FEWEST_JUDGED if (counts >= FEWEST_JUDGED).any() else np.ones(len(counts), dtype=np.bool_)
     return Scores(
-        accuracy=PERCENT * float((chosen == labels).mean()), macro_f1=float(f1.mean()),
+        accuracy=PERCENT * float((chosen == labels).mean()),
+        macro_f1=float(f1.mean()),
         recall={names[label]: PERCENT * float(recall) for label, recall in zip(present, recalls, strict=True)},
         judged_f1=None if is_judged.all() else float(f1[is_judged].mean()),
         num_faces={names[label]: int(count) for label, count in zip(present, counts, strict=True)},
-    )  # fmt: skip
+    )
 
 
 def change_of(before: Scores | None, after: Scores | None) -> Scores | None:
@@ -84,10 +85,12 @@ def change_of(before: Scores | None, after: Scores | None) -> Scores | None:
         return None
     judged = None if before.judged_f1 is None or after.judged_f1 is None else after.judged_f1 - before.judged_f1
     return Scores(
-        accuracy=after.accuracy - before.accuracy, macro_f1=after.macro_f1 - before.macro_f1,
+        accuracy=after.accuracy - before.accuracy,
+        macro_f1=after.macro_f1 - before.macro_f1,
         recall={label: after.recall[label] - value for label, value in before.recall.items()},
-        judged_f1=judged, num_faces=before.num_faces,
-    )  # fmt: skip
+        judged_f1=judged,
+        num_faces=before.num_faces,
+    )
 
 
 def broken_scores(change: Scores, limits: Limits) -> list[str]:

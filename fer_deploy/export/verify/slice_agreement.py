@@ -72,10 +72,14 @@ def agreement_on(
     accuracy = None if labels is None else _PERCENT * float((after == labels).mean())
     change = None if labels is None or accuracy is None else accuracy - _PERCENT * float((before == labels).mean())
     return SliceAgreement(
-        slice=kind, num_faces=len(wanted), agreement=float((before == after).mean()),
-        max_abs_logit=float(differences.max()), max_abs_logit_p999=float(np.quantile(differences, _QUANTILE)),
-        accuracy=accuracy, accuracy_change=change,
-    )  # fmt: skip
+        slice=kind,
+        num_faces=len(wanted),
+        agreement=float((before == after).mean()),
+        max_abs_logit=float(differences.max()),
+        max_abs_logit_p999=float(np.quantile(differences, _QUANTILE)),
+        accuracy=accuracy,
+        accuracy_change=change,
+    )
 
 
 def slice_breaches(found: tuple[SliceAgreement, ...], limits: Mapping[Slice, float | None]) -> list[str]:

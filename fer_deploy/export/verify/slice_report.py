@@ -20,11 +20,16 @@ def slice_lines(content: dict[str, Any]) -> list[str]:
     ]
     names = " | ".join(entry["name"] for entry in compared)
     return [
-        "## Slices", "",
+        "## Slices",
+        "",
         "Faces with the same emotion as in PyTorch, and the largest |Δlogit|. Each slice has some of the faces above, "
-        "evenly spread, or faces of recordings.", "",
-        f"| slice | made by | faces | {names} |", "|---|---|---|" + "---|" * len(compared), *rows, "",
-    ]  # fmt: skip
+        "evenly spread, or faces of recordings.",
+        "",
+        f"| slice | made by | faces | {names} |",
+        "|---|---|---|" + "---|" * len(compared),
+        *rows,
+        "",
+    ]
 
 
 def compared_entries(content: dict[str, Any]) -> list[dict[str, Any]]:

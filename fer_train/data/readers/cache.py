@@ -17,9 +17,17 @@ from fer_train.errors import CheckpointError
 FORMAT = "fer-faces-2"
 """Rises when the reader becomes stricter: what an earlier one accepted is parsed again."""
 _DAMAGED = (
-    OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, OverflowError, MemoryError,
-    zipfile.BadZipFile, tokenize.TokenError,
-)  # fmt: skip
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    TypeError,
+    NotImplementedError,
+    OverflowError,
+    MemoryError,
+    zipfile.BadZipFile,
+    tokenize.TokenError,
+)
 """What numpy and zipfile raise on a file that is truncated, garbage or another kind of archive."""
 _log = logging.getLogger(__name__)
 
@@ -63,11 +71,21 @@ def _load(cache: Path, sha256: str) -> Faces | None:
 def _checked(faces: Faces) -> Faces:
     """Return them; ValueError where an array has another shape or type than faces have, or a label has no name."""
     num = len(faces.images)
-    seen = {name: (array.dtype.kind, array.dtype.itemsize if array.dtype.kind != "U" else 0, array.shape)
-            for name, array in (("images", faces.images), ("labels", faces.labels), ("splits", faces.splits),
-                                ("rows", faces.rows))}  # fmt: skip
-    expected = {"images": ("u", 1, (num, FACE_SIZE, FACE_SIZE)), "labels": ("i", 8, (num,)), "splits": ("U", 0, (num,)),
-                "rows": ("i", 8, (num,))}  # fmt: skip
+    seen = {
+        name: (array.dtype.kind, array.dtype.itemsize if array.dtype.kind != "U" else 0, array.shape)
+        for name, array in (
+            ("images", faces.images),
+            ("labels", faces.labels),
+            ("splits", faces.splits),
+            ("rows", faces.rows),
+        )
+    }
+    expected = {
+        "images": ("u", 1, (num, FACE_SIZE, FACE_SIZE)),
+        "labels": ("i", 8, (num,)),
+        "splits": ("U", 0, (num,)),
+        "rows": ("i", 8, (num,)),
+    }
     if seen != expected:
         raise ValueError(f"its arrays are {seen}, expected {expected}")
     if num == 0 or faces.labels.min() < 0 or faces.labels.max() >= len(EMOTIONS):
@@ -79,9 +97,14 @@ def _save(cache: Path, faces: Faces) -> None:
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
             np.savez(
-                file, format=FORMAT, source_sha256=faces.source_sha256, images=faces.images,
-                labels=faces.labels, splits=faces.splits, rows=faces.rows,
-            )  # fmt: skip
+                file,
+                format=FORMAT,
+                source_sha256=faces.source_sha256,
+                images=faces.images,
+                labels=faces.labels,
+                splits=faces.splits,
+                rows=faces.rows,
+            )
 
     try:
         write_atomically(cache, write)

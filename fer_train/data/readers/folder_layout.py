@@ -17,9 +17,16 @@ from fer_train.data.readers.picture import SUFFIXES, printable
 from fer_train.errors import DataError
 
 SPLIT_FOLDERS = {
-    "train": "Training", "training": "Training", "test": "test", "testing": "test", "val": "val", "valid": "valid",
-    "validation": "validation", "publictest": "PublicTest", "privatetest": "PrivateTest",
-}  # fmt: skip
+    "train": "Training",
+    "training": "Training",
+    "test": "test",
+    "testing": "test",
+    "val": "val",
+    "valid": "valid",
+    "validation": "validation",
+    "publictest": "PublicTest",
+    "privatetest": "PrivateTest",
+}
 """Name of a folder, in lower case, to the split that its pictures are of."""
 _NAMED_SPLIT = re.compile(r"^(Training|PublicTest|PrivateTest)_(\d{1,9})")
 _NAMES_THAT_FIT = {"Training": {"Training"}, "PublicTest": {"PublicTest"}, "PrivateTest": {"PrivateTest"}}
