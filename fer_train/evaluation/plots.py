@@ -1,6 +1,6 @@
-"""What people would rather look at: curves, matrices and diagrams as PNG, measures as tables.
+"""Plot curves, matrices and diagrams as PNG, and format metrics as tables.
 
-Every picture and table says in its title which split, view and protocol its numbers are of.
+The title of every picture and table names the split, view and protocol of its numbers.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,10 +26,10 @@ _FEW_FACES = 10
 
 
 def plot_history(history: list[dict[str, Any]], path: Path) -> None:
-    """Write loss, accuracy, F1, precision, recall and learning rate over the epochs as PNG; a line marks the best.
+    """Plot loss, accuracy, F1, precision, recall and learning rate over the epochs as PNG; a line marks the best.
 
     Args:
-        history: one row an epoch, as the training loop keeps them; at least one.
+        history: one row per epoch, as recorded by the training loop; at least one.
         path: the PNG.
     """
     epochs = [row["epoch"] + 1 for row in history]
@@ -73,13 +73,13 @@ _SUMMARY = {
 
 
 def plot_confusion(metrics: Metrics, labels: Sequence[str], path: Path, *, title: str = "") -> None:
-    """Write the confusion matrix as PNG, counts on the left and shares of the true class on the right.
+    """Plot the confusion matrix as PNG, counts on the left and shares of the true class on the right.
 
     Args:
-        metrics: its `confusion`, `accuracy` and `f1` are shown.
+        metrics: metrics whose `confusion`, `accuracy` and `f1` are shown.
         labels: names of the classes.
         path: the PNG.
-        title: what was measured: model, split, view and protocol.
+        title: model, split, view and protocol of the measurement.
     """
     counts = np.array(metrics.confusion)
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -108,18 +108,18 @@ def _draw_matrix(axes: Axes, shades: NDArray[np.float64], texts: list[list[str]]
 
 
 def plot_reliability(probs: NDArray[np.float32], labels: NDArray[np.int64], path: Path, *, title: str = "") -> None:
-    """Write the reliability diagram as PNG: accuracy against confidence in 15 bins, and how many faces each holds.
+    """Plot the reliability diagram as PNG: accuracy against confidence in 15 bins, and the faces in each bin.
 
     Args:
         probs: (N, C).
         labels: (N,) true classes.
         path: the PNG.
-        title: what was measured: model, split, view and protocol.
+        title: model, split, view and protocol of the measurement.
     """
     bins = measure_reliability(probs, labels)
     width = 1 / len(bins.counts)
     centres = (np.arange(len(bins.counts)) + 0.5) * width
-    # A bin of a few faces says little: it is drawn pale.
+    # A bin with few faces is uncertain, so it is pale.
     opacity = np.where(bins.counts < _FEW_FACES, 0.3, 1.0)
     accuracy, confidence = np.nan_to_num(bins.accuracy), np.nan_to_num(bins.confidence)
     figure = Figure(figsize=(7, 8), layout="constrained")
@@ -127,13 +127,15 @@ def plot_reliability(probs: NDArray[np.float32], labels: NDArray[np.int64], path
     lower_end = np.minimum(accuracy, confidence)
     parts = (
         ("accuracy", lower_end, np.zeros_like(lower_end), "tab:blue"),
-        ("accuracy above the mean confidence (too modest)", accuracy - lower_end, lower_end, "tab:green"),
-        ("mean confidence above the accuracy (too sure)", confidence - lower_end, lower_end, "tab:red"),
+        ("accuracy above the mean confidence (underconfident)", accuracy - lower_end, lower_end, "tab:green"),
+        ("mean confidence above the accuracy (overconfident)", confidence - lower_end, lower_end, "tab:red"),
     )
     for label, heights, bottoms, color in parts:
         colors = [(color, float(part)) for part in opacity]
         upper.bar(centres, heights, width * 0.94, bottom=bottoms, color=colors)
-        upper.bar([0], [0], color=color, label=label)  # the legend's color, whatever the first bin's opacity
+        upper.bar(
+            [0], [0], color=color, label=label
+        )  # full color in the legend, independent of the first bin's opacity
     upper.plot([0, 1], [0, 1], color="black", linestyle="--", label="perfectly calibrated")
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of right predictions")
     upper.legend(loc="upper left")
@@ -148,14 +150,14 @@ def plot_reliability(probs: NDArray[np.float32], labels: NDArray[np.int64], path
 def plot_precision_recall(
     probs: NDArray[np.float32], labels: NDArray[np.int64], names: Sequence[str], path: Path, *, title: str = ""
 ) -> None:
-    """Write each class's precision over its recall as PNG, one against the rest; a dot marks the top-class decision.
+    """Plot precision over recall for each class against the rest as PNG; a dot marks the top-class decision.
 
     Args:
         probs: (N, C).
-        labels: (N,) true classes; one that no face has is left out of the picture and named in the legend.
-        names: of the classes.
+        labels: (N,) true classes; a class without faces has no curve but is named in the legend.
+        names: class names.
         path: the PNG.
-        title: what was measured: model, split, view and protocol.
+        title: model, split, view and protocol of the measurement.
     """
     figure = Figure(figsize=(9, 7), layout="constrained")
     axes = figure.subplots()
@@ -172,7 +174,7 @@ def plot_precision_recall(
         if is_predicted.any():
             hits = (is_class & is_predicted).sum()
             axes.plot(hits / is_class.sum(), hits / is_predicted.sum(), "o", color=line.get_color(), markersize=8)
-    axes.plot([], [], "o", color="gray", label="where the top class decides")
+    axes.plot([], [], "o", color="gray", label="top-class decision")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left", title="class (faces): average precision")
@@ -182,9 +184,9 @@ def plot_precision_recall(
 
 
 def write_plots(evaluation: Evaluation, folder: Path, *, model: str) -> list[Path]:
-    """Write confusion, reliability and precision-recall PNGs of the plain view on every face; returns their paths.
+    """Plot confusion, reliability and precision-recall of the plain view on every face; return the paths of the PNGs.
 
-    `model` names the weights in the titles.
+    `model` is the name of the weights in the titles.
     """
     names, labels, probs = evaluation.names, evaluation.faces.labels, evaluation.probs("plain")
     title = f"{model} on {evaluation.split}, {evaluation.in_words}, plain, official"
@@ -198,18 +200,18 @@ def write_plots(evaluation: Evaluation, folder: Path, *, model: str) -> list[Pat
 _DEGRADED_AXES = {
     "blur": ("blur", "sigma in pixels of a 48-pixel face"),
     "contrast": ("contrast", "pixel deviation (FER2013: 54)"),
-    "size": ("size", "pixels a side, before enlarging"),
+    "size": ("size", "side in pixels, before enlarging"),
     "tilt": ("tilt", "degrees"),
 }
 
 
 def plot_degraded(rows: Sequence[dict[str, Any]], path: Path, *, title: str = "") -> None:
-    """Write accuracy against blur, contrast, size and tilt as PNG, each beside the clean faces' accuracy.
+    """Plot accuracy against blur, contrast, size and tilt as PNG, each with the accuracy on clean faces.
 
     Args:
-        rows: `DegradedRow.to_dict()` each.
+        rows: results of `DegradedRow.to_dict()`.
         path: the PNG.
-        title: what was measured: model, split and labels.
+        title: model, split and labels of the measurement.
     """
     known = {(row["what"], row["amount"]): row["accuracy"] for row in rows}
     clean, soft = known["clean", 0.0], next(row for row in rows if row["what"] == "dim and soft")
@@ -227,7 +229,7 @@ def plot_degraded(rows: Sequence[dict[str, Any]], path: Path, *, title: str = ""
                 ha="center",
                 fontsize=9,
             )
-        if what in ("contrast", "size"):  # worse to the right in every panel
+        if what in ("contrast", "size"):  # degradation increases to the right in every panel
             axes.invert_xaxis()
         axes.set(title=name, xlabel=unit, ylabel="accuracy", ylim=(0, 1.02))
         axes.grid(alpha=0.3)
@@ -238,7 +240,7 @@ def plot_degraded(rows: Sequence[dict[str, Any]], path: Path, *, title: str = ""
 
 
 def metrics_table(metrics: Metrics, *, title: str) -> Table:
-    """Return a table with a row a class and the macro averages in the last one."""
+    """Return a table with one row per class and the macro averages in the last row."""
     table = Table(title=title)
     for column in ("class", "precision", "recall", "F1", "faces"):
         table.add_column(column, justify="left" if column == "class" else "right")
@@ -253,7 +255,7 @@ def metrics_table(metrics: Metrics, *, title: str) -> Table:
 
 
 def summary_table(evaluation: Evaluation, *, title: str) -> Table:
-    """Return a table with a column for each view and protocol; three views fit into 80 characters."""
+    """Return a table with one column per view and protocol; three views fit into 80 characters."""
     table = Table(title=title, box=SIMPLE, padding=0)
     table.add_column("")
     measured = [

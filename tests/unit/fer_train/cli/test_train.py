@@ -182,7 +182,7 @@ def test_teacher_of_other_labels_exits_with_2(tmp_path, flags, teacher):
     moods = [f"mood_{number}" for number in range(7)]
     save_release(tmp_path / "moods.safetensors", model, spec | {"labels": moods})
     result = run("distill", *flags(), "--teacher", tmp_path / "moods.safetensors", code=2)
-    assert f"error: teacher {tmp_path / 'moods.safetensors'} knows the labels mood_0, mood_1" in result.stderr
+    assert f"error: teacher {tmp_path / 'moods.safetensors'} has the labels mood_0, mood_1" in result.stderr
     assert not (tmp_path / "out").exists()
 
 
