@@ -1,4 +1,4 @@
-"""The report of an export: what each artifact is, how near it comes to PyTorch, and what INT8 costs layer by layer."""
+"""Build the report of an export: each artifact, its difference from PyTorch, and the cost of INT8 by layer."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -26,7 +26,7 @@ _SHOWN_COSTS = 8
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that JSON, Markdown and picture are made of, as plain values."""
+    """Content of the report as plain values; JSON, Markdown and picture derive from it."""
 
     content: dict[str, Any]
 
@@ -40,7 +40,7 @@ class Report:
         plans: Sequence[BuiltPlan],
         folder: Path,
     ) -> "Report":
-        """Gather; `folder` holds the files as they will be published."""
+        """Collect the content; `folder` contains the files to publish."""
         scores = reference.scores()
         return cls(
             {
@@ -90,7 +90,7 @@ class Report:
     def with_outcome(
         self, *, failure: str | None = None, written: Collection[str] | None = None, notes: Sequence[str] = ()
     ) -> "Report":
-        """Return the same with what failed, in words, which files are written, by name, and notes on the limits."""
+        """Return the report with the text of the failures, the names of the written files, and notes on the limits."""
         content = dict(self.content) | {"failure": failure, "notes": list(notes)}
         if written is not None:
             for kind in ("artifacts", "plans"):
@@ -105,7 +105,7 @@ def _described(path: Path, comparison: Comparison | None) -> dict[str, Any]:
 
 
 def report_files(report: Report, stem: str) -> dict[str, bytes]:
-    """Return file name -> content: `<stem>.json`, `<stem>.md` and, of labelled faces, `<stem>.png`."""
+    """Return file name to content: `<stem>.json`, `<stem>.md` and, for labelled faces, `<stem>.png`."""
     files = {
         f"{stem}.json": (json.dumps(report.content, indent=2, ensure_ascii=False) + "\n").encode(),
         f"{stem}.md": as_markdown(report.content, f"{stem}.png").encode(),
@@ -116,14 +116,14 @@ def report_files(report: Report, stem: str) -> dict[str, bytes]:
 
 
 def as_markdown(content: dict[str, Any], picture: str) -> str:
-    """Return the report for people."""
+    """Return the report as Markdown; `picture` is the file name of the plots."""
     reference = content["reference"]
     checkpoint = content["checkpoint"]
     lines = [
         f"# Export of {checkpoint['name']}",
         "",
         f"Checkpoint sha256 `{checkpoint['sha256']}`, ONNX opset {content['opset']}. "
-        f"Held against {reference['engine']} on {reference['num_faces']:,} faces: {reference['faces']} "
+        f"Compared with {reference['engine']} on {reference['num_faces']:,} faces: {reference['faces']} "
         f"(sha256 `{reference['faces_sha256'][:16]}...`).",
         "",
     ]
@@ -141,7 +141,7 @@ def as_markdown(content: dict[str, Any], picture: str) -> str:
             lines += _quantization_lines(entry["name"], entry["quantization"])
     lines += _plan_lines(content["plans"])
     versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
-    return "\n".join([*lines, f"Made with {versions}. Points are percentage points.", ""])
+    return "\n".join([*lines, f"Created with {versions}. Points are percentage points.", ""])
 
 
 def _table(content: dict[str, Any]) -> list[str]:
@@ -193,11 +193,11 @@ def _quantization_lines(name: str, record: dict[str, Any]) -> list[str]:
         f"## {name}",
         "",
         f"Ranges from {calibration['num_faces']} faces of {calibration['source']} "
-        f"({calibration['num_degraded']} of those drawn were degraded; {calibration['num_left_out']} more left out, "
-        f"far beyond all others; method {calibration['method']}, "
+        f"({calibration['num_degraded']} of the drawn faces were degraded; {calibration['num_left_out']} outliers were "
+        f"left out; method {calibration['method']}, "
         f"seed {calibration['seed']}, sha256 `{calibration['faces_sha256'][:16]}...`). "
-        f"Layers left in higher precision: {kept}, chosen on {record['chosen_on']}: on these, accuracy is a little "
-        "better than elsewhere.",
+        f"Layers left in higher precision: {kept}, chosen on {record['chosen_on']}: on these faces, accuracy is "
+        "slightly too good.",
         *runaway_lines(record),
         *([f"Ranges learned in training: {', '.join(calibration['learned'])}."] if calibration["learned"] else []),
         "",

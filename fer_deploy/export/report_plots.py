@@ -1,4 +1,4 @@
-"""The report's picture: accuracy, recall and slices by artifact, and what each layer costs in INT8."""
+"""Plot the report: accuracy, recall and slices by artifact, and the cost of each layer in INT8."""
 
 import io
 from typing import Any
@@ -11,12 +11,12 @@ from fer_deploy.export.verify.slice_report import agreement_of, compared_entries
 _DPI = 110
 _ROW_INCHES = 0.24
 _WORST_AGREEMENT = 85.0
-"""Percent that the heat map of slices shows in red, and all that is less."""
+"""Percentage at and below which the heat map of slices is fully red."""
 _GOOD, _BAD, _KEPT = "#2a9d8f", "#d1495b", "#b0b0b0"
 
 
 def report_png(content: dict[str, Any]) -> bytes:
-    """Return the PNG of a report on labelled faces."""
+    """Return the plots of a report on labelled faces as PNG."""
     quantized = [entry for entry in content["artifacts"] if entry["quantization"]]
     judged = [entry for entry in [*content["artifacts"], *content["plans"]] if entry["comparison"]]
     sliced = compared_entries(content)

@@ -267,8 +267,8 @@ def _failures(spec: dict[str, Any]) -> list[str]:
         )
     if "disgust" in labels:
         lines.append(
-            f"- Disgust has {faces[labels.index('disgust')]:,} of the {plain['num_faces']:,} faces: its row is uncertain, "
-            "but it has the same weight in macro F1 as any other class."
+            f"- Disgust has {faces[labels.index('disgust')]:,} of the {plain['num_faces']:,} faces: its row is "
+            "uncertain, but it has the same weight in macro F1 as any other class."
         )
     lines.append(
         "- FER2013's labels are noisy: ten taggers for each face (FER+, Barsoum et al. 2016, arXiv 1608.01041) often "

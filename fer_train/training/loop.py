@@ -34,7 +34,7 @@ STEPS_PER_CHECK = 20
 """Steps between two reads of the loss; each read waits for the device."""
 
 OnStep = Callable[[int, int, float], None]
-"""Function called with (step, num_steps, mean loss of the epoch) every `STEPS_PER_CHECK` steps, counted over the run."""
+"""Function called with (step, num_steps, mean loss of the epoch) every `STEPS_PER_CHECK` steps of the run."""
 OnEpoch = Callable[[dict[str, Any]], None]
 """Function called with the history row of each finished epoch."""
 

@@ -166,7 +166,7 @@ class TestYamlBelowFlags:
         (["--variant", "int8"], "INT8 needs real faces"), (["--max-accuracy-drop", "0"], "max_accuracy_drop"),
         (["--opset", "18"], "opset"), (["--calibration-faces", "0"], "calibration.num_faces"),
         (["--num-faces", "0"], "num_faces"),
-        (["--data", "d.csv", "--calibration-split", "PublicTest"], "accuracy is judged on PublicTest"),
+        (["--data", "d.csv", "--calibration-split", "PublicTest"], "accuracy is measured on PublicTest"),
     ],
 )  # fmt: skip
 def test_refused_flags(flags, text):

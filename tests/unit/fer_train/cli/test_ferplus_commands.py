@@ -172,7 +172,6 @@ def test_folds_are_measured_on_the_majority_and_predicted_in_full(tmp_path, flag
         assert stored["probs"].shape == (counts["learned"], 8)
     result = run("audit", "--data", data, "--predictions", tmp_path / "out" / "out_of_fold.npz", "--out",
                  tmp_path / "audit", code=4)  # fmt: skip
-    assert (
-        "Eight classes mean labels: ferplus, but the audit checks FER2013's labels. Fix: fer-train crossval"
-        in (result.stderr)
+    assert "Eight classes mean labels: ferplus, but the audit checks FER2013's labels. Fix: fer-train crossval" in (
+        result.stderr
     )

