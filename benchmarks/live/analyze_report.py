@@ -1,11 +1,11 @@
-"""The report of analyze.py: resident memory for each tenth of the frames, and while the parts are joined."""
+"""Write the report of analyze.py: resident memory for each tenth of the frames, and while the parts are joined."""
 
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
 SampleRow = Sequence[Any]
-"""Seconds, resident memory in MB, frames in the last checkpoint or None."""
+"""A sample: seconds, resident memory in MB, frames in the last checkpoint or None."""
 
 
 def phases(samples: Sequence[SampleRow], num_frames: int) -> list[dict[str, Any]]:
@@ -36,7 +36,7 @@ def _phase(num_done: int | None, num_frames: int) -> str:
 
 
 def as_markdown(result: dict[str, Any], env: dict[str, str]) -> str:
-    """Return the report."""
+    """Return the report as Markdown."""
     summary, counts = result["summary"], result["summary"]["accounting"]
     rows = phases(result["samples"], counts["num_analyzed"])
     width, height = summary["picture_size"]
@@ -48,7 +48,7 @@ def as_markdown(result: dict[str, Any], env: dict[str, str]) -> str:
         "",
         f"    {env['command']}",
         "",
-        f"{' and '.join(result['clips'])}, one after the other again and again: {counts['num_analyzed']:,} frames, "
+        f"{' and '.join(result['clips'])}, repeated: {counts['num_analyzed']:,} frames, "
         f"{width}x{height}, {video_minutes:.1f} minutes of H.264. Analyzed in {minutes:.1f} minutes with "
         f"{summary['engine']}; detector {summary['detector']}; options {' '.join(result['options'])}.",
         "",

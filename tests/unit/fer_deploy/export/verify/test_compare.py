@@ -221,9 +221,10 @@ class TestFaces:
     def test_the_digest_knows_pixels_and_labels(self):
         faces = faces_of(labelled=True)
         others = [
-            VerificationFaces(faces.images_nchw, None, "x"), VerificationFaces(faces.images_nchw, 1 - faces.labels, "x"),
+            VerificationFaces(faces.images_nchw, None, "x"),
+            VerificationFaces(faces.images_nchw, 1 - faces.labels, "x"),
             VerificationFaces(faces.images_nchw + 1, faces.labels, "x"),
-        ]  # fmt: skip
+        ]
         assert len({faces.sha256(), *(other.sha256() for other in others)}) == 4
         assert faces.sha256() == faces_of(labelled=True).sha256()
 
