@@ -3,8 +3,8 @@
 The conventional trainer is that of tutorials: a Dataset of PIL images, torchvision transforms in DataLoader workers,
 an eager model with autocast, an optimizer that is not fused, and `loss.item()` in each step. Both train the same
 network on the same number of generated faces with the same kinds of augmentation. The physics: a step of Net needs
-2.8 GFLOP per image at 48x48; its share of the device's measured matrix-product rate shows the possible gain. A separate row is a
-whole epoch of `fit`, with everything that a real run does besides its steps.
+2.8 GFLOP per image at 48x48; its share of the device's measured matrix-product rate shows the possible gain. A separate
+row is a whole epoch of `fit`, with everything that a real run does besides its steps.
 
     python benchmarks/training.py --rounds 3
 """

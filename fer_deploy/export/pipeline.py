@@ -162,11 +162,9 @@ class _Run:
             self.failures.append(_Failure(f"{what}: {err}", type(err)))
 
     def verify(self, artifact: Artifact, logits: NDArray[np.float32] | None = None) -> None:
-        """Compare an artifact with the reference and add the metrics to its spec; a broken limit is a failure.
+        """Compare an artifact with the reference and add the metrics to its spec; an exceeded limit is a failure.
 
-        Args:
-            artifact: artifact to compare.
-            logits: (N, C), its logits for all faces, if already known.
+        `logits` (N, C) are its logits for all faces, if already known.
         """
         stage = "onnx" if artifact.variant is Variant.FP32 else "converted"
         with open_artifact(artifact) as engine:
