@@ -26,9 +26,9 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
         "",
         "Speedup: frames per second against the YuNet tutorial with PyTorch eager, median over the rounds. CPU: of all "
         "threads of the loop's process. Latency of the tutorials: from the decoded frame to the drawn one. Latency of "
-        "the live loop: from the moment a decoded frame enters it to the moment its result goes to the outputs: waiting "
-        "for a worker, detection, tracking, cropping, classification and smoothing, without camera and decoding before "
-        "and drawing, writing and sending after. For a recording it is mostly waiting in full queues. k: the detector "
+        "the live loop: from the moment a decoded frame enters it to the moment its result goes to the outputs: "
+        "waiting for a worker, detection, tracking, cropping, classification and smoothing, without camera and "
+        "decoding before and drawing, writing and sending after. For a recording it is mostly waiting in full queues. k: the detector "
         "runs on every k-th frame; if the loop chooses k, median and maximum over time. Recorded and watched: also an "
         "annotated .mp4, and the page with one viewer, a separate process on the same cores. "
         f"YuNet: {env.get('yunet', 'see the command')}. Of the "

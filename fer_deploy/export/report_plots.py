@@ -18,7 +18,7 @@ _GOOD, _BAD, _KEPT = "#2a9d8f", "#d1495b", "#b0b0b0"
 def report_png(content: dict[str, Any]) -> bytes:
     """Return the plots of a report on labelled faces as PNG."""
     quantized = [entry for entry in content["artifacts"] if entry["quantization"]]
-    judged = [entry for entry in [*content["artifacts"], *content["plans"]] if entry["comparison"]]
+    entries = [entry for entry in [*content["artifacts"], *content["plans"]] if entry["comparison"]]
     sliced = compared_entries(content)
     num_layers = max((len(entry["quantization"]["layer_costs"]) for entry in quantized), default=0)
     heights = [3.2]
@@ -29,8 +29,8 @@ def report_png(content: dict[str, Any]) -> bytes:
     upper, *lower = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     figure.suptitle(f"{content['checkpoint']['name']} on {content['reference']['faces']}")
     left, right = upper.subplots(1, 2)
-    _draw_accuracy(left, judged, content)
-    _draw_recall(right, judged)
+    _draw_accuracy(left, entries, content)
+    _draw_recall(right, entries)
     if sliced:
         _draw_slices(lower[0].subplots(1, 1), sliced, content)
     if quantized:
@@ -41,11 +41,11 @@ def report_png(content: dict[str, Any]) -> bytes:
     return png.getvalue()
 
 
-def _draw_accuracy(axis: Any, judged: list[dict[str, Any]], content: dict[str, Any]) -> None:
-    changes = [entry["comparison"]["change"]["accuracy"] for entry in judged]
-    colors = [_BAD if entry["comparison"]["breaches"] else _GOOD for entry in judged]
-    axis.barh([entry["name"] for entry in judged], changes, color=colors)
-    for row, (entry, change) in enumerate(zip(judged, changes, strict=True)):
+def _draw_accuracy(axis: Any, entries: list[dict[str, Any]], content: dict[str, Any]) -> None:
+    changes = [entry["comparison"]["change"]["accuracy"] for entry in entries]
+    colors = [_BAD if entry["comparison"]["breaches"] else _GOOD for entry in entries]
+    axis.barh([entry["name"] for entry in entries], changes, color=colors)
+    for row, (entry, change) in enumerate(zip(entries, changes, strict=True)):
         accuracy = entry["comparison"]["scores"]["accuracy"]
         axis.annotate(f" {accuracy:.2f} % ({change:+.2f})", (max(change, 0), row), va="center", fontsize=8)
     budget = -content["max_accuracy_drop"]
@@ -59,16 +59,16 @@ def _draw_accuracy(axis: Any, judged: list[dict[str, Any]], content: dict[str, A
     axis.set_xlabel("dashed: budget of INT8", fontsize=8)
 
 
-def _draw_recall(axis: Any, judged: list[dict[str, Any]]) -> None:
-    labels = list(judged[0]["comparison"]["change"]["recall"])
-    table = [[entry["comparison"]["change"]["recall"][label] for label in labels] for entry in judged]
+def _draw_recall(axis: Any, entries: list[dict[str, Any]]) -> None:
+    labels = list(entries[0]["comparison"]["change"]["recall"])
+    table = [[entry["comparison"]["change"]["recall"][label] for label in labels] for entry in entries]
     limit = max(1.0, *(abs(value) for row in table for value in row))
     axis.imshow(table, cmap="RdYlGn", vmin=-limit, vmax=limit, aspect="auto")
     for row, values in enumerate(table):
         for column, value in enumerate(values):
             axis.annotate(f"{value:+.1f}", (column, row), ha="center", va="center", fontsize=8)
     axis.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=8)
-    axis.set_yticks(range(len(judged)), [entry["name"] for entry in judged], fontsize=8)
+    axis.set_yticks(range(len(entries)), [entry["name"] for entry in entries], fontsize=8)
     axis.set_title("recall by emotion, change in points", fontsize=9)
 
 

@@ -171,11 +171,11 @@ def accuracy_on(
     wanted = spec["input"]
     few = np.zeros(len(training), dtype=bool)
     few[np.linspace(0, len(training) - 1, min(NUM_TRIAL_FACES, len(training))).round().astype(np.int64)] = True
-    trial_faces, judged_on = training.select(few), validation.resized(wanted["height"])
+    trial_faces, resized = training.select(few), validation.resized(wanted["height"])
 
     def accuracy(ingredients: Sequence[Member]) -> float:
         model = make_soup(ingredients, trial_faces, device=device)
-        return evaluate(model, judged_on, device=device, mean_std=(wanted["mean"], wanted["std"])).accuracy
+        return evaluate(model, resized, device=device, mean_std=(wanted["mean"], wanted["std"])).accuracy
 
     return accuracy
 

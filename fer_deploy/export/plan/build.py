@@ -166,9 +166,9 @@ def _compile_and_prove(
         else (f"another version of {config.flavor.display_name}, or run {source.name} as it is")
     )
     if config.flavor is Flavor.TENSORRT:
-        found, witness = _inspect(trt, compiled.plan, shapes, config, log), "inspector"
+        found, proof_source = _inspect(trt, compiled.plan, shapes, config, log), "inspector"
     else:
-        found, witness = types_of_plan(compiled.plan), "plan"
+        found, proof_source = types_of_plan(compiled.plan), "plan"
         targets = targets_of_plan(compiled.plan)
         if targets is not None and set(targets) != set(capabilities):
             raise _NotKeptError(f"requested {', '.join(capabilities)}, built for {', '.join(targets)}. Fix: {fix}")
@@ -178,7 +178,7 @@ def _compile_and_prove(
         require_kept(found, compiled.network, where=where, fix=fix)
     except ExportError as err:
         raise _NotKeptError(str(err)) from err
-    return compiled, proof_of(found, witness)
+    return compiled, proof_of(found, proof_source)
 
 
 def _inspect(

@@ -71,12 +71,14 @@ def scores_of(logits: NDArray[np.float32], labels: NDArray[np.int64] | None, nam
     chosen, (present, counts) = logits.argmax(1), np.unique(labels, return_counts=True)
     recalls = recall_score(labels, chosen, labels=present, average=None, zero_division=0)
     f1 = PERCENT * f1_score(labels, chosen, labels=present, average=None, zero_division=0)
-    is_judged = counts >= MIN_CLASS_FACES if (counts >= MIN_CLASS_FACES).any() else np.ones(len(counts), dtype=np.bool_)
+    is_limited = (
+        counts >= MIN_CLASS_FACES if (counts >= MIN_CLASS_FACES).any() else np.ones(len(counts), dtype=np.bool_)
+    )
     return Scores(
         accuracy=PERCENT * float((chosen == labels).mean()),
         macro_f1=float(f1.mean()),
         recall={names[label]: PERCENT * float(recall) for label, recall in zip(present, recalls, strict=True)},
-        limited_f1=None if is_judged.all() else float(f1[is_judged].mean()),
+        limited_f1=None if is_limited.all() else float(f1[is_limited].mean()),
         num_faces={names[label]: int(count) for label, count in zip(present, counts, strict=True)},
     )
 
@@ -85,12 +87,12 @@ def change_of(before: Scores | None, after: Scores | None) -> Scores | None:
     """Return the difference of two scores, in points, or None if one is unknown."""
     if before is None or after is None:
         return None
-    judged = None if before.limited_f1 is None or after.limited_f1 is None else after.limited_f1 - before.limited_f1
+    limited = None if before.limited_f1 is None or after.limited_f1 is None else after.limited_f1 - before.limited_f1
     return Scores(
         accuracy=after.accuracy - before.accuracy,
         macro_f1=after.macro_f1 - before.macro_f1,
         recall={label: after.recall[label] - value for label, value in before.recall.items()},
-        limited_f1=judged,
+        limited_f1=limited,
         num_faces=before.num_faces,
     )
 
