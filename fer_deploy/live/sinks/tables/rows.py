@@ -74,9 +74,9 @@ class TableSink(Sink):
         return [
             face.face.track_id, box.x1, box.y1, box.x2, box.y2,
             round(face.face.detection.score, _DIGITS), face.face.is_detected,
-            raw.label, round(raw.confidence, _DIGITS), *[round(raw.probs[label], _DIGITS) for label in self._labels],
+            raw.label, round(raw.confidence, _DIGITS), *[round(prob, _DIGITS) for prob in map(float, raw.probs)],
             smoothed.label, round(smoothed.confidence, _DIGITS),
-            *[round(smoothed.probs[label], _DIGITS) for label in self._labels], face.is_sure,
+            *[round(prob, _DIGITS) for prob in map(float, smoothed.probs)], face.is_sure,
         ]  # fmt: skip
 
     def close(self) -> None:
