@@ -273,7 +273,7 @@ class TestGate:
         monkeypatch.setattr(pipeline, "write_together", on_a_full_disk)
         text = self.failure(config_of(small_release, out, limits=TIGHT))
         assert "small-fp32.onnx (stage onnx) differs" in text
-        assert "nor a report of it (cannot write report-failed.json" in text
+        assert "and no report (cannot write report-failed.json" in text
 
     def test_a_full_temporary_folder(self, small_release, out):
         with file_size_limit(50_000):

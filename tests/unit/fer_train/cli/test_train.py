@@ -114,7 +114,7 @@ def test_resuming_with_other_exclusions_is_refused_with_the_mend(tmp_path, flags
     run("train", *flags(num_epochs=1))
     (tmp_path / "exclude.txt").write_text("0\n")
     result = run("train", *flags(num_epochs=1), "--resume", "--exclude", tmp_path / "exclude.txt", code=4)
-    assert "Fix: the same --data, --twin-rows, --exclude and protocol as then" in result.stderr
+    assert "Fix: the same --data, --twin-rows, --exclude and protocol as in that run" in result.stderr
 
 
 def test_lists_of_the_clean_protocol_are_recorded_in_every_run_and_on_resuming(tmp_path, flags):

@@ -169,7 +169,7 @@ class Payload:
 @pytest.mark.parametrize("save", [torch.save, lambda o, p: p.write_bytes(pickle.dumps(o, protocol=2))])
 def test_code_in_a_file_is_refused_and_not_run(tmp_path, save):
     save({"conv1.weight": Payload(tmp_path / "harm")}, tmp_path / "w.pth")
-    with pytest.raises(CheckpointError, match=r"cannot load .*w\.pth: truncated, or no state dict \("):
+    with pytest.raises(CheckpointError, match=r"cannot load .*w\.pth: truncated, or not a state dict \("):
         load("resnet18", tmp_path / "w.pth")
     assert [p.name for p in tmp_path.iterdir()] == ["w.pth"]
 

@@ -93,7 +93,7 @@ def test_validation_sees_the_image_size_of_the_config(tmp_path, faces, monkeypat
 
 def test_an_occupied_folder_is_refused_and_left_alone(tmp_path, faces):
     (tmp_path / "last.pt").write_bytes(b"precious")
-    with pytest.raises(CheckpointError, match=r"last\.pt exists\. Fix: --resume to go on with that run, or another"):
+    with pytest.raises(CheckpointError, match=r"last\.pt exists\. Fix: --resume to continue that run, or another"):
         fit(tiny_config(), faces, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
     assert (tmp_path / "last.pt").read_bytes() == b"precious"
@@ -198,7 +198,7 @@ def test_another_runtime_error_is_not_taken_for_memory(tmp_path, faces, monkeypa
 
 @pytest.mark.parametrize("full_at", ["last.pt", "best.safetensors"])
 def test_full_disk_stops_the_run_and_the_epoch_before_stays(tmp_path, faces, monkeypatch, full_at):
-    fsync, path = fer_train.checkpoint.os.fsync, tmp_path / full_at
+    fsync, path = os.fsync, tmp_path / full_at
 
     def full(descriptor):
         if path.exists() and any(full_at in p.name for p in tmp_path.glob(".*.tmp")):

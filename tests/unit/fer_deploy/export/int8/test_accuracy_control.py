@@ -185,7 +185,7 @@ class TestBudget:
             machine.keep(reference, 0.5)
         text = str(caught.value)
         assert "INT8 for tensorrt loses 1.00 points of accuracy at best, with up to 3 of 6 layers in float" in text
-        assert "0.5 are allowed. With the most of them in float: accuracy -1.00 points (allowed -0.5). Fix:" in text
+        assert "0.5 are allowed. With the largest number in float: accuracy -1.00 points (allowed -0.5). Fix:" in text
         assert "quantization_aware: true" in text
         assert max(map(len, machine.made)) == 3
 
