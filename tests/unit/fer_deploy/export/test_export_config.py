@@ -79,7 +79,7 @@ class TestVariants:
 class TestSplits:
     def test_the_same_for_both(self, load):
         with pytest.raises(
-            ConfigError, match=r"judged on Training; calibrate on another split \(--calibration-split\)"
+            ConfigError, match=r"measured on Training; calibrate on another split \(--calibration-split\)"
         ):
             load(f"{DATA}split: Training")
 

@@ -248,7 +248,7 @@ class TestRangeOfHalf:
 
     def test_weights_of_an_int8_graph_too(self, small_graph, small_calibration):
         model, name = with_weight(small_graph, 1e6)
-        with pytest.raises(ExportError, match=f"{name} holds 1e.06"):
+        with pytest.raises(ExportError, match=f"{name} has the value 1e.06"):
             fp16_graph(int8_graph(model, small_calibration, Scheme.TENSORRT))
 
 

@@ -161,4 +161,4 @@ def test_all_faults_in_one_message(repository):
     (model / "labels.txt").write_text("")
     edit(model, lambda c: (setattr(c, "name", "other"), setattr(c, "max_batch_size", 64)))
     message = fault(model, profile=PROFILE)
-    assert all(text in message for text in ("name is 'other'", "labels.txt holds", "more than the plan's profile"))
+    assert all(text in message for text in ("name is 'other'", "labels.txt has", "more than the plan's profile"))
