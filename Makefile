@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-SOURCE     ?= synthetic
+SOURCE     ?=
 FRAMES     ?= $(if $(filter synthetic,$(SOURCE)),300)
 DATA       ?= data/fer2013.csv
 CONFIG     ?= configs/train/$(if $(FERPLUS),senet-ferplus,senet-ferplus-taught).yaml
@@ -27,7 +27,7 @@ ROWS = $(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS))
 AGAIN = $(if $(wildcard $(1)/last.pt),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint train evaluate release audit crossval distill sweep bench export live clean
+.PHONY: help setup demo test check coverage lint train evaluate release audit crossval distill sweep bench export live clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -45,15 +45,21 @@ $(VENV)/.all: $(VENV)/.base
 
 setup: $(VENV)/.all  ## install everything into .venv
 
-demo: $(VENV)/.base  ## run the bundled model headless; SOURCE=0 for a camera, SOURCE=clip.mp4 for a file
-	$(BIN)/fer-deploy live --source '$(SOURCE)' $(if $(FRAMES),--max-frames $(FRAMES)) --no-display \
-		--record demo/demo.mp4 --jsonl demo/demo.jsonl
+demo: $(VENV)/.base  ## a first result: a sample clip, or drawn faces offline; SOURCE=0 for a camera, SOURCE=clip.mp4
+	$(if $(SOURCE),$(BIN)/fer-deploy live --source '$(SOURCE)' $(if $(FRAMES),--max-frames $(FRAMES)) --no-display \
+		--record demo/demo.mp4 --jsonl demo/demo.jsonl,$(BIN)/fer-deploy demo)
 
 live: $(VENV)/.base  ## run the bundled model in a window; SOURCE=0 for a camera
-	$(BIN)/fer-deploy live --source '$(SOURCE)'
+	$(BIN)/fer-deploy live --source '$(or $(SOURCE),synthetic)'
 
 test: lint  ## lint, types, import contracts and all tests
 	$(BIN)/python -m pytest
+
+check: lint  ## lint, types and the unit tests in parallel, without the slow ones: before each commit
+	$(BIN)/python -m pytest tests/unit tests/contract --numprocesses auto --dist loadfile -m 'not slow'
+
+coverage: $(VENV)/.all  ## all tests, and which lines none of them runs, into .coverage-report/
+	$(BIN)/python -m pytest --cov=fer_train --cov=fer_deploy --cov-report=term:skip-covered --cov-report=html:.coverage-report --durations=30
 
 lint: $(VENV)/.all  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

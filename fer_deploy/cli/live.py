@@ -1,10 +1,11 @@
-"""fer-deploy live: flags and printing around `LivePipeline`."""
+"""fer-deploy live: settings and printing around `LivePipeline`."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 import cv2
@@ -14,7 +15,7 @@ from rich.live import Live
 from rich.text import Text
 
 from fer_deploy import signals
-from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_line, engine_options, nested
+from fer_deploy.cli.options import ANALYSIS_GROUPS, engine_line, nested
 from fer_deploy.cli.terminal.live_report import print_report, progress_line, report_dict
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import DetectorFactory, build_detectors, describe_detector, detector_line
@@ -23,7 +24,7 @@ from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline
-from fer_deploy.live.sinks.video.codecs import VideoCodec
+from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources import PacedSource, Source, open_source
 from fer_deploy.live.stats import LiveSnapshot
@@ -32,91 +33,66 @@ from fer_deploy.settings import load_settings
 _GROUPS = {
     **ANALYSIS_GROUPS,
     "stream": ("keep_trying",),
-    "output": ("record", "record_codec", "jsonl", "csv", "parquet", "mqtt", "serve", "serve_token", "display"),
+    "output": ("record", "video_codec", "jsonl", "csv", "parquet", "mqtt", "serve", "serve_token", "display"),
 }
 """Where in LiveConfig a flag belongs."""
 
 
-@click.command("live")
-@click.option("--config", "config_path", type=PATH, help="YAML; see configs/live.yaml. Flags win.")
-@click.option("--source", multiple=True,
-              help="Camera number, video file, GIF, picture, folder of pictures, address (rtsp://, http://, https://), "
-              "- for video from standard input (a pipe counts as live), raw:WxH[@FPS][:bgr24|gray|yuv420p] for raw "
-              "frames from there, or "
-              "synthetic; #N behind a file or address reads its stream N. Several times: all share one engine.  "
-              "[default: 0]")  # fmt: skip
-@click.option("--realtime", is_flag=True, default=None, help="Play recordings at their own speed, as a camera would.")
-@engine_options
-@analysis_options
-@click.option("--keep-trying", is_flag=True, default=None, help="Wait for a source that cannot be opened yet.")
-@click.option("--record", type=PATH, help="Write the annotated video here (.mp4, .mkv, .avi).")
-@click.option(
-    "--record-codec",
-    type=click.Choice(get_args(VideoCodec)),
-    help="Codec of --record. auto: VP9; x264: half the CPU time, and under the GPL (docs/licences.md).  "
-    "[default: auto]",
-)
-@click.option("--jsonl", type=PATH, help="Write one JSON object a frame here; - for standard output.")
-@click.option("--csv", type=PATH, help="Write one row a face here.")
-@click.option("--parquet", type=PATH, help="Write one row a face here; needs the extra [table].")
-@click.option(
-    "--mqtt",
-    metavar="URL",
-    help="Publish one message a frame at mqtt[s]://[user:password@]host[:port]/topic; needs the extra [mqtt].",
-)
-@click.option(
-    "--serve",
-    metavar="[HOST:]PORT",
-    help="Web page with picture and charts, metrics and health. A bare PORT is for this machine only; beyond it, "
-    "as at 0.0.0.0:8080, the page asks for the token (--serve-token). Needs the extra [serve].",
-)
-@click.option(
-    "--serve-token",
-    envvar="FER_SERVE_TOKEN",
-    show_envvar=True,
-    help="What the page of --serve asks for.  [default: made up, and printed, where others reach the page]",
-)
-@click.option("--display/--no-display", default=None, help="Show a window.  [default: where there is a screen]")
-@click.option("--max-frames", type=int, help="End after this many frames.")
-@click.option("--json", "as_json", is_flag=True, help="Print the statistics as one JSON object.")
-def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
-    """Recognize emotions on cameras, streams, files or folders.
-
-    \b
-    fer-deploy live                                     the first camera, in a window; q, Esc or Ctrl-C end it
-    fer-deploy live --source clip.mp4 --record out.mp4  annotate a recording
-    fer-deploy live --source rtsp://camera/1 --serve 8080 --no-display
-                                                        a stream, on a web page at http://127.0.0.1:8080
-
-    Live sources keep the newest frame and count what they drop; recordings lose nothing.
-    """  # noqa: D301 - click's mark for text that is not to be wrapped
+def live(config_path: Path | None, as_json: bool, verbose: bool, **flags: Any) -> None:
+    """Run the live loop; see `fer_deploy.cli.flags.live` for the flags."""
     config = _settings(config_path, flags)
     if as_json and config.output.jsonl == STANDARD_OUTPUT:
         raise ConfigError("--json and --jsonl - would both write to standard output. Fix: --jsonl FILE")
-    # Our own errors name the cause; OpenCV's warnings would bury them.
+    run_live(config, quiet_console(), as_json=as_json, verbose=verbose)
+
+
+def quiet_console() -> Console:
+    """Return standard error for people, and silence OpenCV: our own errors name the cause, its warnings bury them."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    console = Console(stderr=True, markup=False)  # names of files and addresses have brackets, too
     log_to_stderr()
+    return Console(stderr=True, markup=False)  # names of files and addresses have brackets, too
+
+
+def run_live(
+    config: LiveConfig,
+    console: Console,
+    *,
+    as_json: bool = False,
+    verbose: bool = False,
+    more_sinks: Sequence[Sink] = (),
+) -> None:
+    """Run the loop to its end and report.
+
+    Args:
+        config: of the run.
+        console: for what people should know before the end.
+        as_json: print the report as JSON.
+        verbose: print the latencies of all stages, too.
+        more_sinks: beside those of the config.
+    """
     with config.open() as engine:
         console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
-        _run(config, engine, console, as_json=as_json)
+        _run(config, engine, console, more_sinks, partial(_report, config=config, as_json=as_json, verbose=verbose))
 
 
-def _run(config: LiveConfig, engine: Engine, console: Console, *, as_json: bool) -> None:
+def _run(
+    config: LiveConfig, engine: Engine, console: Console, more_sinks: Sequence[Sink],
+    report: Callable[[LivePipeline], None],
+) -> None:  # fmt: skip
     """Open everything else, run the loop, report. A signal while sources are opened ends this by `Stopped`."""
     detectors = build_detectors(config.detection)
     console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
     with ExitStack() as opened:
         sources = [_open_source(text, config, opened, console) for text in config.source]
         with signals.held():  # outputs are opened and closed as a whole
-            pipeline = _make_pipeline(config, engine, detectors, sources, console)
+            pipeline = _make_pipeline(config, engine, detectors, sources, console, more_sinks)
             opened.pop_all()  # from here on the loop closes them
             signals.tell(pipeline.stop)
             try:
                 with _progress(console) as on_progress:
                     pipeline.run(on_progress)
             finally:  # after a failure too: what was written until then is whole
-                _report(pipeline, config, as_json=as_json)
+                report(pipeline)
             if signals.came() and not pipeline.stats.num_frames:
                 console.print("ended before the first frame", highlight=False)
 
@@ -140,8 +116,9 @@ def _open_source(text: str, config: LiveConfig, opened: ExitStack, console: Cons
 
 
 def _make_pipeline(
-    config: LiveConfig, engine: Engine, detectors: DetectorFactory, sources: list[Source], console: Console
-) -> LivePipeline:
+    config: LiveConfig, engine: Engine, detectors: DetectorFactory, sources: list[Source], console: Console,
+    more_sinks: Sequence[Sink],
+) -> LivePipeline:  # fmt: skip
     """Open the outputs and make the loop; on failure none stays open."""
     made: list[LivePipeline] = []
 
@@ -152,7 +129,7 @@ def _make_pipeline(
         console.print(text, highlight=False, soft_wrap=True)
 
     with ExitStack() as opened:
-        sinks = open_sinks(config.output, sources, engine.spec.labels, snapshot, tell=tell)
+        sinks = [*open_sinks(config.output, sources, engine.spec.labels, snapshot, tell=tell), *more_sinks]
         for sink in sinks:
             opened.callback(sink.close)
         made_with = {"detector": describe_detector(config.detection)}
@@ -161,17 +138,18 @@ def _make_pipeline(
     return made[0]
 
 
-def _report(pipeline: LivePipeline, config: LiveConfig, *, as_json: bool) -> None:
-    snapshot = pipeline.snapshot()
+def _report(pipeline: LivePipeline, *, config: LiveConfig, as_json: bool, verbose: bool) -> None:
+    snapshot, stats = pipeline.snapshot(), pipeline.stats
     if as_json:
         try:
-            click.echo(json.dumps(report_dict(snapshot, pipeline.stats.throughput_fps)))
+            click.echo(json.dumps(report_dict(snapshot, stats.throughput_fps, stats.presence)))
         except OSError as err:
             raise SinkError(
                 f"cannot write the report: {err.strerror}. Fix: check what standard output leads to"
             ) from err
     else:
-        print_report(snapshot, pipeline.stats.throughput_fps, beside_results=config.output.jsonl == STANDARD_OUTPUT)
+        beside_results = config.output.jsonl == STANDARD_OUTPUT
+        print_report(snapshot, stats.throughput_fps, stats.presence, beside_results=beside_results, verbose=verbose)
 
 
 @contextmanager

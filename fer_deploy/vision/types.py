@@ -123,12 +123,15 @@ class FaceResult:
             most probable one at this moment.
         is_sure: False where the smoothed confidence is too low to name an emotion, or where the landmarks are those of
             no face.
+        person: the number that people see, from 1 without holes; None until the face has been followed for a second,
+            and where nobody is followed.
     """
 
     face: TrackedFace
     emotion: Emotion
     smoothed: Emotion
     is_sure: bool = True
+    person: int | None = None
 
     @property
     def box(self) -> Box:

@@ -1,28 +1,30 @@
-"""Plot curves, matrices and diagrams as PNG, and format metrics as tables.
+"""Plot curves, matrices and diagrams as PNG.
 
-The title of every picture and table names the split, view and protocol of its numbers.
+The title of every picture names the split, view and protocol of its numbers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from rich.box import SIMPLE
-from rich.table import Table
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from fer_train.durable import write_atomically
 from fer_train.evaluation.evaluate import Evaluation
 from fer_train.evaluation.metrics import Metrics
+from fer_train.evaluation.palette import BAD_COLOR, COLORS, GOOD_COLOR, PLAIN_COLOR, SHARE_MAP, color_at
 from fer_train.evaluation.reliability import measure_reliability
 
 _DPI = 110
 _FEW_FACES = 10
+_CURVE_COLORS = (BAD_COLOR, GOOD_COLOR)
+_OUTLINED = (Stroke(linewidth=3, foreground="#404040"), Normal())  # light colors are visible on white
 
 
 def plot_history(history: list[dict[str, Any]], path: Path) -> None:
@@ -44,15 +46,26 @@ def plot_history(history: list[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(15, 8), layout="constrained")
     *axes_of_panels, summary = figure.subplots(2, 3).flat
     for axes, (title, curves) in zip(axes_of_panels, panels, strict=True):
-        for label, key in curves.items():
-            axes.plot(epochs, [row[key] for row in history], label=label, marker=".")
-        axes.axvline(best["epoch"] + 1, color="gray", linestyle=":", label="best epoch")
+        # A panel's last curve is the validation's, or the only one: it has the same color everywhere.
+        for (label, key), color in zip(curves.items(), _CURVE_COLORS[-len(curves) :], strict=True):
+            _draw_curve(axes, epochs, [row[key] for row in history], label=label, color=color)
+        if len(history) > 1:
+            axes.axvline(best["epoch"] + 1, color=PLAIN_COLOR, linestyle=":", label="best epoch")
         axes.set(title=title, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=9)
     _write_best(summary, best, len(history))
     _save(figure, path)
+
+
+def _draw_curve(axes: Axes, epochs: list[int], values: list[float], *, label: str, color: str) -> None:
+    """Draw a curve, or a point and its value where there is one epoch only."""
+    axes.plot(epochs, values, label=label, marker="o", markersize=9 if len(epochs) == 1 else 3, color=color)
+    if len(epochs) == 1:
+        point = epochs[0], values[0]
+        axes.annotate(f"{values[0]:.4g}", point, textcoords="offset points", xytext=(12, 0), va="center")
+        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
 
 
 def _write_best(axes: Axes, best: dict[str, Any], num_epochs: int) -> None:
@@ -98,9 +111,9 @@ def plot_confusion(metrics: Metrics, labels: Sequence[str], path: Path, *, title
 
 
 def _draw_matrix(axes: Axes, shades: NDArray[np.float64], texts: list[list[str]], labels: Sequence[str]) -> None:
-    axes.imshow(shades, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shades, cmap=SHARE_MAP, vmin=0, vmax=1)
     for row, column in np.ndindex(*shades.shape):
-        color = "white" if shades[row, column] > 0.5 else "black"
+        color = "white" if shades[row, column] > 0.65 else "black"
         axes.text(column, row, texts[row][column], ha="center", va="center", color=color)
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(labels)), labels)
@@ -126,20 +139,18 @@ def plot_reliability(probs: NDArray[np.float32], labels: NDArray[np.int64], path
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     lower_end = np.minimum(accuracy, confidence)
     parts = (
-        ("accuracy", lower_end, np.zeros_like(lower_end), "tab:blue"),
-        ("accuracy above the mean confidence (underconfident)", accuracy - lower_end, lower_end, "tab:green"),
-        ("mean confidence above the accuracy (overconfident)", confidence - lower_end, lower_end, "tab:red"),
+        ("accuracy", lower_end, np.zeros_like(lower_end), GOOD_COLOR),
+        ("accuracy above the mean confidence (underconfident)", accuracy - lower_end, lower_end, COLORS[1]),
+        ("mean confidence above the accuracy (overconfident)", confidence - lower_end, lower_end, BAD_COLOR),
     )
     for label, heights, bottoms, color in parts:
         colors = [(color, float(part)) for part in opacity]
         upper.bar(centres, heights, width * 0.94, bottom=bottoms, color=colors)
-        upper.bar(
-            [0], [0], color=color, label=label
-        )  # full color in the legend, independent of the first bin's opacity
+        upper.bar([0], [0], color=color, label=label)  # the legend shows the full color
     upper.plot([0, 1], [0, 1], color="black", linestyle="--", label="perfectly calibrated")
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of right predictions")
-    upper.legend(loc="upper left")
-    lower.bar(centres, bins.counts, width * 0.94, color="gray")
+    figure.legend(loc="outside lower center", ncols=2)
+    lower.bar(centres, bins.counts, width * 0.94, color=PLAIN_COLOR)
     lower.set(xlabel="confidence (probability of the predicted class)", ylabel="faces")
     right = float((probs.argmax(axis=1) == labels).mean())
     numbers = f"ECE {bins.ece:.3f}, mean confidence {probs.max(axis=1).mean():.1%}, accuracy {right:.1%}"
@@ -170,11 +181,19 @@ def plot_precision_recall(
             continue
         precision, recall, _ = precision_recall_curve(is_class, probs[:, label])
         averages.append(float(average_precision_score(is_class, probs[:, label])))
-        (line,) = axes.plot(recall, precision, label=f"{name} ({is_class.sum():,}): AP {averages[-1]:.3f}")
+        color, text = color_at(label), f"{name} ({is_class.sum():,}): AP {averages[-1]:.3f}"
+        axes.plot(recall, precision, label=text, color=color, path_effects=list(_OUTLINED))
         if is_predicted.any():
             hits = (is_class & is_predicted).sum()
-            axes.plot(hits / is_class.sum(), hits / is_predicted.sum(), "o", color=line.get_color(), markersize=8)
-    axes.plot([], [], "o", color="gray", label="top-class decision")
+            axes.plot(
+                hits / is_class.sum(),
+                hits / is_predicted.sum(),
+                "o",
+                color=color,
+                markeredgecolor="black",
+                markersize=8,
+            )
+    axes.plot([], [], "o", color=PLAIN_COLOR, markeredgecolor="black", label="top-class decision")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left", title="class (faces): average precision")
@@ -218,8 +237,8 @@ def plot_degraded(rows: Sequence[dict[str, Any]], path: Path, *, title: str = ""
     figure = Figure(figsize=(12, 7), layout="constrained")
     for axes, (what, (name, unit)) in zip(figure.subplots(2, 2).flat, _DEGRADED_AXES.items(), strict=True):
         points = sorted((amount, accuracy) for (kind, amount), accuracy in known.items() if kind == what)
-        axes.axhline(clean, color="gray", linestyle="--", label=f"clean: {clean:.1%}")
-        axes.plot(*zip(*points, strict=True), marker="o", color="tab:blue", label=name)
+        axes.axhline(clean, color=PLAIN_COLOR, linestyle="--", label=f"clean: {clean:.1%}")
+        axes.plot(*zip(*points, strict=True), marker="o", color=GOOD_COLOR, label=name)
         for amount, accuracy in points:
             axes.annotate(
                 f"{100 * accuracy:.0f}",
@@ -237,52 +256,6 @@ def plot_degraded(rows: Sequence[dict[str, Any]], path: Path, *, title: str = ""
     numbers = f"dim and soft (blur {soft['amount']:g}, deviation 25): {soft['accuracy']:.1%}"
     figure.suptitle(f"{title}\n{numbers}" if title else numbers)
     _save(figure, path)
-
-
-def metrics_table(metrics: Metrics, *, title: str) -> Table:
-    """Return a table with one row per class and the macro averages in the last row."""
-    table = Table(title=title)
-    for column in ("class", "precision", "recall", "F1", "faces"):
-        table.add_column(column, justify="left" if column == "class" else "right")
-    for name, row in metrics.per_class.items():
-        table.add_row(name, *(f"{row[k]:.3f}" for k in ("precision", "recall", "f1")), f"{row['support']:.0f}")
-    table.add_section()
-    table.add_row(
-        "macro", f"{metrics.precision:.3f}", f"{metrics.recall:.3f}", f"{metrics.f1:.3f}", str(metrics.num_faces)
-    )
-    table.caption = f"accuracy {metrics.accuracy:.2%}   loss {metrics.loss:.3f}"
-    return table
-
-
-def summary_table(evaluation: Evaluation, *, title: str) -> Table:
-    """Return a table with one column per view and protocol; three views fit into 80 characters."""
-    table = Table(title=title, box=SIMPLE, padding=0)
-    table.add_column("")
-    measured = [
-        (f"{view}\n{protocol}", metrics)
-        for view, by_protocol in evaluation.metrics.items()
-        for protocol, metrics in by_protocol.items()
-        if metrics is not None
-    ]
-    for head, _ in measured:
-        table.add_column(head, justify="right", no_wrap=True)
-    for name, show in _ROWS:
-        table.add_row(name, *(show(metrics) for _, metrics in measured))
-    return table
-
-
-_ROWS: tuple[tuple[str, Callable[[Metrics], str]], ...] = (
-    ("faces", lambda m: f"{m.num_faces:,}"),
-    ("accuracy", lambda m: f"{m.accuracy:.2%}"),
-    ("  95 %", lambda m: "{:.1f}-{:.1f}".format(*(100 * bound for bound in m.accuracy_interval))),
-    ("macro F1", lambda m: f"{m.f1:.3f}"),
-    ("  95 %", lambda m: "{:.2f}-{:.2f}".format(*m.f1_interval)),
-    ("macro precision", lambda m: f"{m.precision:.3f}"),
-    ("macro recall", lambda m: f"{m.recall:.3f}"),
-    ("cross-entropy", lambda m: f"{m.loss:.3f}"),
-    ("ECE", lambda m: f"{m.ece:.3f}"),
-    ("Brier (0 to 2)", lambda m: f"{m.brier:.3f}"),
-)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -20,7 +20,7 @@ _DIGITS = 4
 
 def face_columns(labels: tuple[str, ...]) -> Columns:
     """Return the columns of the table of faces."""
-    ints = ("track", "x1", "y1", "x2", "y2")
+    ints = ("track", "person", "x1", "y1", "x2", "y2")
     return {
         "frame": int, "time_s": float, "source": int, **dict.fromkeys(ints, int), "score": float, "detected": bool,
         "emotion": str, "confidence": float, **{f"p_{label}": float for label in labels},
@@ -72,7 +72,7 @@ class TableSink(Sink):
     def _row(self, face: FaceResult) -> Row:
         box, raw, smoothed = face.box, face.emotion, face.smoothed
         return [
-            face.face.track_id, box.x1, box.y1, box.x2, box.y2,
+            face.face.track_id, face.person, box.x1, box.y1, box.x2, box.y2,
             round(face.face.detection.score, _DIGITS), face.face.is_detected,
             raw.label, round(raw.confidence, _DIGITS), *[round(prob, _DIGITS) for prob in map(float, raw.probs)],
             smoothed.label, round(smoothed.confidence, _DIGITS),

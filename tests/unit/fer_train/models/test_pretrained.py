@@ -151,7 +151,8 @@ def test_truncated_file(tmp_path, states, suffix, keep):
     path = write(tmp_path / f"w.{suffix}", states["vit"])
     path.write_bytes(path.read_bytes()[:keep])
     with pytest.raises(
-        CheckpointError, match=r"cannot load .*w\.(pth|safetensors): .*\. Fix: torch\.save\(model\.state"
+        CheckpointError,
+        match=r"cannot load .*w\.(pth|safetensors): .*\. Fix: write the file again with torch\.save\(model\.state",
     ):
         load("vit", path)
 
