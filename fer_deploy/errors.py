@@ -18,6 +18,7 @@ class FerDeployError(Exception):
     """Base of the tree. The message says what failed, what was seen and how to mend it.
 
     Attributes:
+        exit_code: of the command line that ends with this error; each class has its own.
         stage: the thread of the live loop that it came from ("capture", "infer", "sink"), or None.
     """
 

@@ -33,12 +33,11 @@ def open_engine(
             on CUDA only.
         threads: of ONNX Runtime's CPU provider, for one call; None: every core. A plan computes nothing on the CPU.
         trust_plan: load a plan without comparing it with its manifest's SHA-256, and one without a manifest if the
-            ONNX of the same name stands beside it. A plan is executable code.
+            ONNX of the same name is beside it. A plan is executable code.
         allow_host_code: let a plan that embeds a lean runtime run it on the host.
 
     Raises:
-        ConfigError: `trust_plan` or `allow_host_code` for a file that is no plan: whoever gives such a permission and
-            does not need it is mistaken about the file, and that is worth a word.
+        ConfigError: `trust_plan` or `allow_host_code` is given for a file that is not a plan.
         ArtifactError: missing or damaged file, unknown suffix, no ModelSpec inside, or a plan that is not the one
             that its manifest describes.
         MissingDependencyError: the backend's package is not installed.

@@ -94,8 +94,8 @@ class Emotion:
     """The classifier's answer for one face.
 
     Attributes:
-        label: the emotion.
-        confidence: its probability, 0 to 1.
+        label: the most probable emotion; of a smoothed answer, the label that hysteresis keeps.
+        confidence: the probability of `label`, 0 to 1.
         probs: (C,) probabilities of all labels; `probs["happy"]` is one of them, `probs.labels` their order.
     """
 
@@ -117,7 +117,7 @@ class FaceResult:
     """One face and what it shows.
 
     Attributes:
-        face: where it is and whose it is.
+        face: the track: `face.track_id`, `face.is_detected`, and `face.detection` with `box`, `score` and `landmarks`.
         emotion: of this frame alone, as the network says.
         smoothed: of this person over the last moments; its label changes with hysteresis, so that it need not be the
             most probable one at this moment.
@@ -164,6 +164,9 @@ class FrameResult:
     """Everything known about one frame.
 
     Attributes:
+        frame: its pixels and its place: `frame.frame_bgr`, `frame.index`, `frame.time_s` (seconds), `frame.name`
+            (of a picture), `frame.source`.
+        faces: the people in it.
         stage_ns: duration of each stage for this frame, by the stage's name, in nanoseconds.
     """
 
@@ -172,7 +175,7 @@ class FrameResult:
     stage_ns: dict[str, int] = field(default_factory=dict)
 
     def without_pixels(self) -> "FrameResult":
-        """Return the same of a frame that has lost its picture, for whoever keeps many."""
+        """Return the same result without the frame's pixels, for programs that keep many results."""
         return replace(self, frame=replace(self.frame, frame_bgr=_NO_PIXELS))
 
 
