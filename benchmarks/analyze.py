@@ -1,8 +1,8 @@
-"""Memory of `fer-deploy analyze` over a long video: resident memory of its process, second by second.
+"""Measure the resident memory of `fer-deploy analyze` over a long video, once per second.
 
-The clips are strung together, again and again, into one temporary MP4; the command runs in a process of its own, with
-the annotated video unless --no-video. What counts is that a tenth of the frames takes no more than the one before, and
-what joining the parts and writing the report takes on top.
+The clips are repeated into one temporary MP4. The command runs in a separate process, with the annotated video unless
+--no-video. The memory should not grow from one tenth of the frames to the next; joining the parts and writing the
+report may need more.
 
     python benchmarks/analyze.py
     python benchmarks/analyze.py --frames 200000 --no-video
@@ -37,7 +37,7 @@ _console = Console()
 
 
 class Sample(NamedTuple):
-    """The process at one moment; `frames` are those in its last checkpoint, None once the parts are being joined."""
+    """State of the process; `frames` is the number in its last checkpoint, None while the parts are joined."""
 
     seconds: float
     rss_mb: float
@@ -45,10 +45,10 @@ class Sample(NamedTuple):
 
 
 def write_long(clips: Sequence[Path], num_frames: int, path: Path) -> None:
-    """Write the clips' frames in turn until there are enough, as H.264 of the first clip's size and speed.
+    """Write `num_frames` frames of the repeated clips as H.264 with the first clip's size and speed.
 
     Raises:
-        StreamError: a clip cannot be opened or holds no frame.
+        StreamError: a clip cannot be opened or has no frame.
     """
     encoder: VideoEncoder | None = None
     size, fps = (0, 0), 0.0
@@ -81,7 +81,7 @@ def measure(video: Path, out: Path, options: Sequence[str], *, every_s: float = 
     """Run the command on a video and return its samples, seconds and summary.
 
     Raises:
-        click.ClickException: it failed; with its last words.
+        click.ClickException: the command failed; the message has the end of its output.
     """
     command = [sys.executable, "-m", "fer_deploy", "analyze", str(video), "--out", str(out), *options]
     started = time.monotonic()
@@ -93,9 +93,9 @@ def measure(video: Path, out: Path, options: Sequence[str], *, every_s: float = 
             child.kill()
             child.wait()
         log.seek(0)
-        words = log.read()
+        text = log.read()
     if child.returncode:
-        raise click.ClickException(f"{' '.join(command)} failed: {words.strip()[-1500:]}")
+        raise click.ClickException(f"{' '.join(command)} failed: {text.strip()[-1500:]}")
     summary = json.loads((out / video.stem / "summary.json").read_text())
     kept = {name: summary[name] for name in ("engine", "detector", "duration_s", "fps", "picture_size", "accounting")}
     return {"seconds": time.monotonic() - started, "options": list(options), "summary": kept, "samples": samples}
@@ -113,7 +113,7 @@ def _samples(child: "subprocess.Popen[bytes]", folder: Path, started: float, eve
         frames = state["accounting"]["num_analyzed"] if state is not None else frames
         is_joining = state["is_complete"] if state is not None else is_begun
         rss_mb = process.memory_info().rss / 1e6
-        if rss_mb:  # none is left once the process has ended, though it was not waited for
+        if rss_mb:  # 0 after the end of the process, before it was waited for
             yield Sample(time.monotonic() - started, rss_mb, None if is_joining else frames)
 
 
@@ -128,12 +128,11 @@ def _checkpoint(folder: Path) -> dict[str, Any] | None:
 @click.command()
 @clips_option
 @yunet_option
-@click.option("--frames", default=20_000, show_default=True, help="Of the long video.")
+@click.option("--frames", default=20_000, show_default=True, help="Frames of the long video.")
 @click.option("--detect-every", default=1, show_default=True)
 @click.option("--video/--no-video", default=True, show_default=True, help="Write the annotated video.")
 @output_options
-def main(clips: tuple[Path, ...], yunet: Path, frames: int, detect_every: int, video: bool, output: Output
-         ) -> None:  # fmt: skip
+def main(clips: tuple[Path, ...], yunet: Path, frames: int, detect_every: int, video: bool, output: Output) -> None:
     """Analyze a long video and watch the memory."""
     options = ["--detector", "yunet", "--detector-model", str(yunet), "--detect-every", str(detect_every)]
     with tempfile.TemporaryDirectory() as folder:

@@ -1,10 +1,10 @@
-"""Which square around a detector's box the classifier should see, and whether faces should be turned upright.
+"""Measure which square around a detector's box is best for the classifier, and whether faces should be turned upright.
 
-FER2013's faces were cut out by another detector than ours. Each is put back into a larger picture (enlarged twice,
-its edge pixels going on around it), found there by YuNet and by Haar, and cut out anew: where the original square lies
-about the box is one answer, the accuracy of the classifier on what was cut out is the other. For the turn, the larger
-picture is rotated first. On real clips, whose people hardly change their faces, the label that changes least from
-frame to frame speaks for a crop. No face picture is written.
+FER2013's faces were cut out by another detector than ours. This benchmark embeds each face in a larger picture (at
+twice its size, with repeated edge pixels), finds it with YuNet and Haar, and cuts it out again. It reports the position
+of the original square relative to the box, and the accuracy of the classifier on the new crops. For the turn, the
+larger picture is rotated first. In real clips, whose people hardly change their expressions, a good crop gives few
+label changes between frames. No face picture is written.
 
     python benchmarks/crop_margin.py --data fer2013.csv --yunet face_detection_yunet_2026may.onnx --clip a.gif
 """
@@ -42,7 +42,7 @@ _there = click.Path(path_type=Path, exists=True)
 
 
 def embed(face: NDArray[np.uint8], roll: float = 0.0) -> NDArray[np.uint8]:
-    """Return the face (48, 48) within a BGR picture (192, 192, 3), leaning by `roll` degrees clockwise."""
+    """Embed a face (48, 48), enlarged and rotated clockwise by `roll` degrees, in a BGR picture (192, 192, 3)."""
     enlarged = cv2.resize(face, (ENLARGED, ENLARGED), interpolation=cv2.INTER_CUBIC)
     around = cv2.copyMakeBorder(enlarged, *[MARGIN] * 4, cv2.BORDER_REPLICATE)
     if roll:
@@ -53,7 +53,7 @@ def embed(face: NDArray[np.uint8], roll: float = 0.0) -> NDArray[np.uint8]:
 
 
 def find_one(search: FaceSearch, picture: NDArray[np.uint8]) -> Detection | None:
-    """Return the largest face whose middle is in the original square; None: missed."""
+    """Return the largest face whose center is near that of the original square; None: not found."""
     found = [face for face in search.detect(picture) if _is_central(face)]
     return max(found, key=lambda face: face.box.x2 - face.box.x1, default=None)
 
@@ -64,7 +64,7 @@ def _is_central(face: Detection) -> bool:
 
 
 def geometry(found: Sequence[Detection]) -> Row:
-    """Return how the original square lies about the boxes: quartiles of scale and shift as in `CropConfig`."""
+    """Return quartiles of the original square's scale and shift relative to the boxes; see `CropConfig`."""
     boxes = np.array([(d.box.x1, d.box.y1, d.box.x2, d.box.y2) for d in found], dtype=float)
     sides = np.sqrt((boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1]))
     middle = MARGIN + ENLARGED / 2
@@ -78,28 +78,34 @@ def geometry(found: Sequence[Detection]) -> Row:
 
 
 def accuracy(engine: Engine, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> float:
-    """Return the share of right answers on (N, 1, H, W) uint8."""
-    answers = [engine.infer(images[i : i + 64]).argmax(axis=1) for i in range(0, len(images), 64)]
-    return float((np.concatenate(answers) == labels).mean())
+    """Return the share of right predictions on (N, 1, H, W) uint8."""
+    predictions = [engine.infer(images[i : i + 64]).argmax(axis=1) for i in range(0, len(images), 64)]
+    return float((np.concatenate(predictions) == labels).mean())
 
 
 def measure_margins(engine: Engine, faces: NDArray[np.uint8], labels: NDArray[np.int64], search: FaceSearch) -> Row:
-    """Return geometry, and accuracy by scale and shift on the faces that were found."""
+    """Return geometry, and accuracy by scale and shift on the found faces."""
     pictures = [embed(face) for face in faces]
     found = [find_one(search, picture) for picture in pictures]
     kept = np.array([face is not None for face in found])
     result: Row = {"found": float(kept.mean()), "geometry": geometry([face for face in found if face is not None])}
     result["original"] = accuracy(engine, faces[kept][:, None], labels[kept])
     result["grid"] = [
-        {"scale": scale, "shift": shift, "accuracy": accuracy(
-            engine, cut(engine, pictures, found, CropConfig(scale=scale, shift=shift, upright=False)), labels[kept])}
-        for scale in SCALES for shift in SHIFTS
-    ]  # fmt: skip
+        {
+            "scale": scale,
+            "shift": shift,
+            "accuracy": accuracy(
+                engine, cut(engine, pictures, found, CropConfig(scale=scale, shift=shift, upright=False)), labels[kept]
+            ),
+        }
+        for scale in SCALES
+        for shift in SHIFTS
+    ]
     return result
 
 
 def measure_turns(engine: Engine, faces: NDArray[np.uint8], labels: NDArray[np.int64], search: FaceSearch) -> list[Row]:
-    """Return accuracy on leaning faces, left as they are and turned upright."""
+    """Return accuracy on rotated faces, unchanged and turned upright."""
     rows = []
     for roll in ROLLS:
         pictures = [embed(face, roll) for face in faces]
@@ -113,46 +119,61 @@ def measure_turns(engine: Engine, faces: NDArray[np.uint8], labels: NDArray[np.i
     return rows
 
 
-def cut(engine: Engine, pictures: Sequence[NDArray[np.uint8]], found: Sequence[Detection | None], crop: CropConfig
-        ) -> NDArray[np.uint8]:  # fmt: skip
-    """Return (N, 1, H, W) of the faces that were found."""
+def cut(
+    engine: Engine, pictures: Sequence[NDArray[np.uint8]], found: Sequence[Detection | None], crop: CropConfig
+) -> NDArray[np.uint8]:
+    """Return (N, 1, H, W) crops of the found faces."""
     pairs = [(p, f) for p, f in zip(pictures, found, strict=True) if f is not None]
     return np.concatenate([images_from_faces(p, [f], engine.spec.input, crop) for p, f in pairs])
 
 
 def measure_clip(engine: Engine, clip: Path, search: FaceSearch, crops: dict[str, CropConfig]) -> list[Row]:
-    """Return by crop how sure and how steady the answers are; frames where not all people are found are left out."""
+    """Return confidence and stability of the predictions by crop; frames without all people are left out."""
     frames = list(read_clip(clip))
     found = [search.detect(frame) for frame in frames]
     people = int(np.bincount([len(faces) for faces in found]).argmax())
     rows = []
     for name, crop in crops.items():
-        probs = np.stack([
-            probs_from_logits(engine.infer(images_from_faces(frame, faces, engine.spec.input, crop)))
-            for frame, faces in zip(frames, found, strict=True) if len(faces) == people
-        ])  # fmt: skip
+        probs = np.stack(
+            [
+                probs_from_logits(engine.infer(images_from_faces(frame, faces, engine.spec.input, crop)))
+                for frame, faces in zip(frames, found, strict=True)
+                if len(faces) == people
+            ]
+        )
         labels = probs.argmax(axis=2)
-        rows.append({
-            "clip": clip.name, "crop": name, "people": people, "frames": len(labels),
-            "confidence": float(probs.max(axis=2).mean()), "label changes": float((labels[1:] != labels[:-1]).mean()),
-            "change of probabilities": float(np.abs(probs[1:] - probs[:-1]).sum(axis=2).mean() / 2),
-            "neutral": float((labels == engine.spec.labels.index("neutral")).mean()),
-        })  # fmt: skip
+        rows.append(
+            {
+                "clip": clip.name,
+                "crop": name,
+                "people": people,
+                "frames": len(labels),
+                "confidence": float(probs.max(axis=2).mean()),
+                "label changes": float((labels[1:] != labels[:-1]).mean()),
+                "change of probabilities": float(np.abs(probs[1:] - probs[:-1]).sum(axis=2).mean() / 2),
+                "neutral": float((labels == engine.spec.labels.index("neutral")).mean()),
+            }
+        )
     return rows
 
 
 def clip_crops() -> dict[str, CropConfig]:
-    """Return what is compared on clips."""
+    """Return the crops that are compared on clips, by name."""
     levels = {f"scale {scale}": CropConfig(scale=scale, upright=False) for scale in SCALES}
     return {**levels, "default": CropConfig(), "default, upright": CropConfig(upright=True)}
 
 
 def as_markdown(result: Row) -> str:
-    """Return the report."""
+    """Return the report as Markdown."""
     lines = ["# Crop margin", "", f"`{result['environment']['command']}`, {result['environment']['hardware']}", ""]
     for name, margins in result["margins"].items():
-        lines += [f"## {name}", "", f"Found {margins['found']:.1%}; originals of these: {margins['original']:.2%}.",
-                  f"Where the original square lies, quartiles: {margins['geometry']}", ""]  # fmt: skip
+        lines += [
+            f"## {name}",
+            "",
+            f"Found {margins['found']:.1%}; originals of these: {margins['original']:.2%}.",
+            f"Position of the original square, quartiles: {margins['geometry']}",
+            "",
+        ]
         lines += ["| scale \\ shift |" + "".join(f" {s:+.2f} |" for s in SHIFTS), "|---|" + "---|" * len(SHIFTS)]
         for scale in SCALES:
             cells = [row["accuracy"] for row in margins["grid"] if row["scale"] == scale]
@@ -173,17 +194,16 @@ def as_markdown(result: Row) -> str:
     "clips",
     type=_there,
     multiple=True,
-    help=f"Video of people whose faces hardly change, as in {WHERE_CLIPS_ARE}.",
+    help=f"Video of people whose expressions hardly change, such as {WHERE_CLIPS_ARE}.",
 )
-@click.option("--faces", "num", default=0, help="So many of PublicTest, spread evenly; 0: all.")
+@click.option("--faces", "num", default=0, help="Number of faces of PublicTest, spread evenly; 0: all.")
 @output_options
-def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], num: int, output: Output
-         ) -> None:  # fmt: skip
-    """Measure how the crop about a face changes the accuracy."""
+def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], num: int, output: Output) -> None:
+    """Measure how the crop around a face changes the accuracy."""
     split = take_split(read_faces(data), "PublicTest")
     chosen = np.unique(np.linspace(0, len(split) - 1, num or len(split), dtype=np.int64))
     faces, labels = split.images[chosen], split.labels[chosen]
-    cv2.setNumThreads(1)  # of many small pictures one thread is enough
+    cv2.setNumThreads(1)  # one thread is enough for many small pictures
     network = open_yunet(yunet, fix="give --yunet the file of the OpenCV Zoo")
     finders: dict[str, FaceFinder] = {"YuNet": YuNetFinder(network), "Haar": HaarFinder()}
     searches = {name: FaceSearch(finder, min_face=24) for name, finder in finders.items()}

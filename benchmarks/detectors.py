@@ -1,9 +1,9 @@
-"""Face detectors on real clips: time against cv2.FaceDetectorYN, recall by size of the face, Haar against YuNet.
+"""Measure face detectors on real clips: time against cv2.FaceDetectorYN, recall by face size, Haar against YuNet.
 
-All variants take turns frame by frame, with the same number of threads; a ratio is taken pair by pair, of the CPU time
-where there is one thread, so that waiting for other work on the machine does not count. The reference for recall is
-YuNet at full size with a score above 0.6, which on these clips finds every face and nothing else (looked at). How small
-a face may be is measured by shrinking the frames: recall over the longer side of the reference's box in the small one.
+All variants alternate frame by frame, with the same number of threads. Ratios are computed per pair, from CPU time if
+there is one thread, so waiting for other work on the machine does not count. The reference for recall is YuNet at full
+size with a score above 0.6, which finds every face in these clips and nothing else (checked by eye). The smallest face
+size is measured on shrunk frames: recall by the longer side of the reference's box in the shrunk frame.
 
     python benchmarks/detectors.py
     python benchmarks/detectors.py --yunet face_detection_yunet_2026may.onnx --clip a.gif --clip b.gif
@@ -38,9 +38,10 @@ SIZES = (8, 12, 14, 16, 18, 20, 24, 30, 40, 60, 100)
 SAME_FACE_IOU = 0.3
 
 
-def seconds_in_turn(calls: dict[str, Callable[[Picture], object]], frames: Sequence[Picture], *, rounds: int,
-                    clock: Callable[[], float]) -> dict[str, list[float]]:  # fmt: skip
-    """Return the seconds of each call on each frame of each round, A B A B; the first round is left out."""
+def seconds_in_turn(
+    calls: dict[str, Callable[[Picture], object]], frames: Sequence[Picture], *, rounds: int, clock: Callable[[], float]
+) -> dict[str, list[float]]:
+    """Return the seconds of each call on each frame of each round, alternating A B A B; the first round is dropped."""
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for number in range(rounds + 1):
         for frame in frames:
@@ -53,7 +54,7 @@ def seconds_in_turn(calls: dict[str, Callable[[Picture], object]], frames: Seque
 
 
 def measure_speed(yunet: Path, frames: Sequence[Picture], *, rounds: int, threads: int) -> Row:
-    """Return milliseconds of both YuNets and of the search at the resolution that it chooses, and ratios by frame."""
+    """Return milliseconds of both YuNets and of the search at its chosen resolution, and the median ratios."""
     cv2.setNumThreads(threads)
     height, width = frames[0].shape[:2]
     finder = YuNetFinder(open_yunet(yunet, fix=FIX, threads=threads), min_score=0.6)
@@ -70,15 +71,18 @@ def measure_speed(yunet: Path, frames: Sequence[Picture], *, rounds: int, thread
         for name in ("ours", "search")
     }
     return {
-        "frame": f"{width}x{height}", "threads": threads, "clock": "CPU" if threads == 1 else "wall",
+        "frame": f"{width}x{height}",
+        "threads": threads,
+        "clock": "CPU" if threads == 1 else "wall",
         **{f"{name} ms": 1e3 * statistics.median(values) for name, values in seconds.items()},
         **{f"{name} least ms": 1e3 * min(values) for name, values in seconds.items()},
-        "cv2 / ours": ratios["ours"], "cv2 / search": ratios["search"],
-    }  # fmt: skip
+        "cv2 / ours": ratios["ours"],
+        "cv2 / search": ratios["search"],
+    }
 
 
 def hits(reference: FoundFaces, found: FoundFaces, scale: float) -> tuple[list[bool], int]:
-    """Return which faces of the reference were found in the frame shrunk by `scale`, and how many are none of them."""
+    """Return which reference faces were found in the frame shrunk by `scale`, and the number of false faces."""
     boxes = found.boxes_xyxy / scale
     overlaps = [[iou(a, b) > SAME_FACE_IOU for b in boxes] for a in reference.boxes_xyxy]
     found_any = [any(row) for row in overlaps]
@@ -86,7 +90,7 @@ def hits(reference: FoundFaces, found: FoundFaces, scale: float) -> tuple[list[b
 
 
 def measure_sizes(network: Network, frames: Sequence[Picture], references: Sequence[FoundFaces]) -> list[Row]:
-    """Return YuNet's recall by the longer side of the face in pixels of what it looked at."""
+    """Return YuNet's recall by the longer side of the face in pixels of the shrunk frame."""
     finder = YuNetFinder(network)
     sides: list[float] = []
     found: list[bool] = []
@@ -107,7 +111,7 @@ def measure_sizes(network: Network, frames: Sequence[Picture], references: Seque
 
 
 def measure_haar(frames: Sequence[Picture], references: Sequence[FoundFaces]) -> list[Row]:
-    """Return recall, false faces a frame and CPU milliseconds of Haar before and after tuning."""
+    """Return recall, false faces per frame and CPU milliseconds of Haar before and after tuning."""
     cv2.setNumThreads(1)
     variants = {
         "OpenCV's usual": HaarFinder(scale_factor=1.1, min_neighbors=5, equalized=False),
@@ -128,13 +132,19 @@ def measure_haar(frames: Sequence[Picture], references: Sequence[FoundFaces]) ->
             hit, num_false = hits(reference, faces, scale)
             found += hit
             false += num_false
-        rows.append({"Haar": name, "recall": float(np.mean(found)), "false faces a frame": false / len(frames),
-                     "CPU ms": 1e3 * seconds / len(frames)})  # fmt: skip
+        rows.append(
+            {
+                "Haar": name,
+                "recall": float(np.mean(found)),
+                "false faces a frame": false / len(frames),
+                "CPU ms": 1e3 * seconds / len(frames),
+            }
+        )
     return rows
 
 
 def as_markdown(result: Row) -> str:
-    """Return the report."""
+    """Return the report as Markdown."""
     lines = ["# Face detectors", "", f"`{result['environment']['command']}`, {result['environment']['hardware']}", ""]
     for title in ("speed", "YuNet by size of the face", "Haar"):
         for clip, rows in result[title].items():
@@ -145,8 +155,8 @@ def as_markdown(result: Row) -> str:
 @click.command()
 @yunet_option
 @clips_option
-@click.option("--rounds", default=5, show_default=True, help="Of the timing.")
-@click.option("--every", default=1, show_default=True, help="Take every N-th frame.")
+@click.option("--rounds", default=5, show_default=True, help="Rounds of the timing.")
+@click.option("--every", default=1, show_default=True, help="Use every N-th frame.")
 @output_options
 def main(yunet: Path, clips: tuple[Path, ...], rounds: int, every: int, output: Output) -> None:
     """Measure speed and agreement of the detectors."""

@@ -1,18 +1,18 @@
-"""Frames per second of the live loop against what tutorials do, over the same clips in one run.
+"""Measure frames per second of the live loop and of tutorial loops on the same clips in one run.
 
-Each loop runs in a process of its own, in turn, round after round, so that whatever else the machine does hits all of
-them; ratios are taken within a round. The tutorials read, detect on the full frame, ask the network face by face and
-draw. The live loop writes JSONL. Its limit on a CPU is arithmetic: cores / CPU time of a frame. "Analysis alone" is the
-slowest stage by itself: the loop's workers on frames in memory, nothing decoded or written. "Networks alone" is less
-than a stage: frames in memory, detection, crops and classification by as many threads, no tracking and no order.
+Each loop runs in a separate process; the loops alternate in rounds, so other work on the machine affects all of them,
+and ratios are computed within a round. The tutorials read, detect on the full frame, run the network face by face and
+draw. The live loop writes JSONL. Its limit on a CPU is cores / CPU time per frame. "Analysis alone" is the slowest
+stage: the loop's workers on frames in memory, without decoding or writing. "Networks alone" is less than a stage:
+frames in memory, detection, crops and classification with the same number of threads, without tracking and order.
 
     python benchmarks/fps.py
     python benchmarks/fps.py --clip a.mp4 --clip b.mp4 --yunet face_detection_yunet_2026may.onnx
 
-Clips of people are in https://github.com/intel-iot-devkit/sample-videos (CC BY 4.0). Without --clip those in
-../shared/clips are used, and without these the faces that the synthetic source draws.
+Clips of people are in https://github.com/intel-iot-devkit/sample-videos (CC BY 4.0). The default is the clips in
+../shared/clips, or the drawn faces of the synthetic source if there are none.
 
-YuNet's file of March 2023 will not do: its size is fixed to 640x640, and our loop runs it at the frame's.
+YuNet's file of March 2023 does not work: its size is fixed to 640x640, and our loop runs it at the size of the frame.
 """
 
 import json
@@ -40,7 +40,7 @@ _there = click.Path(path_type=Path, exists=True)
 
 
 def variants(*, frames: int, tutorial_frames: int) -> dict[str, dict[str, Any]]:
-    """Return what is compared: name -> request to `live.loops`, without files."""
+    """Return the loops to compare: name to request for `live.loops`, without files."""
     tutorial, ours = {"frames": tutorial_frames}, {"frames": frames, "kind": "live"}
     camera = {"detect_every": "auto", "realtime_fps": 30}
     return {
@@ -60,10 +60,10 @@ def variants(*, frames: int, tutorial_frames: int) -> dict[str, dict[str, Any]]:
 
 
 def measure(request: dict[str, Any]) -> dict[str, Any]:
-    """Run one loop in a process of its own.
+    """Run one loop in a separate process.
 
     Raises:
-        click.ClickException: it failed; with its last words.
+        click.ClickException: the loop failed; the message has the end of its output.
     """
     done = subprocess.run(
         [sys.executable, "-m", "live.loops", json.dumps(request)],
@@ -79,7 +79,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
 
 
 def summarize(rounds: list[dict[str, dict[str, Any]]], *, cores: int) -> list[dict[str, Any]]:
-    """Return a row a variant: medians over the rounds, and the ratio to the reference within each round."""
+    """Return one row per variant: medians over the rounds, and the ratio to the reference within each round."""
     rows = []
     for name in rounds[0]:
         runs = [one[name] for one in rounds]
@@ -108,13 +108,21 @@ def summarize(rounds: list[dict[str, dict[str, Any]]], *, cores: int) -> list[di
 @yunet_option
 @click.option("--engine", type=_there, help="Our model.  [default: the bundled one]")
 @click.option("--checkpoint", type=_there, default="weights/senet.safetensors", show_default=True, help="For PyTorch.")
-@click.option("--frames", default=1000, show_default=True, help="Each clip is looped to so many.")
+@click.option("--frames", default=1000, show_default=True, help="Frames per clip, which is looped.")
 @click.option("--tutorial-frames", default=200, show_default=True, help="The same for the slow loops.")
 @click.option("--rounds", default=3, show_default=True)
 @output_options
-def main(clips: tuple[Path, ...], yunet: Path, engine: Path | None, checkpoint: Path, frames: int,
-         tutorial_frames: int, rounds: int, output: Output) -> None:  # fmt: skip
-    """Compare the live loop with what tutorials do."""
+def main(
+    clips: tuple[Path, ...],
+    yunet: Path,
+    engine: Path | None,
+    checkpoint: Path,
+    frames: int,
+    tutorial_frames: int,
+    rounds: int,
+    output: Output,
+) -> None:
+    """Compare the live loop with tutorial loops."""
     files = {"yunet": str(yunet), "engine": str(engine or ""), "checkpoint": str(checkpoint)}
     wanted = variants(frames=frames, tutorial_frames=tutorial_frames)
     results = []

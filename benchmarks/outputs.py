@@ -1,8 +1,8 @@
-"""What outputs cost: CPU time of a frame, for the overlay, a JSON line, a row of CSV, and encoders of video.
+"""Measure the cost of outputs in CPU time per frame: overlay, JSON line, CSV row, and video encoders.
 
     python benchmarks/outputs.py --clip CLIP
 
-CPU time, so that other work on the machine counts little; each figure is the median over rounds that alternate.
+CPU time hardly depends on other work on the machine; each figure is the median over alternating rounds.
 """
 
 import statistics
@@ -36,7 +36,7 @@ Row = dict[str, Any]
 
 
 def results_of(pictures: list[np.ndarray]) -> list[FrameResult]:
-    """Return a result with three faces for each picture, probabilities at random."""
+    """Return a result with three faces for each picture, with random probabilities."""
     rng = np.random.default_rng(1)
     results = []
     for index, picture in enumerate(pictures):
@@ -54,7 +54,7 @@ def results_of(pictures: list[np.ndarray]) -> list[FrameResult]:
 
 
 def record_opencv(path: Path, pictures: list[np.ndarray]) -> None:
-    """Write MPEG-4 as OpenCV does."""
+    """Write MPEG-4 with OpenCV."""
     height, width = pictures[0].shape[:2]
     writer = cv2.VideoWriter(str(path), cv2.CAP_FFMPEG, cv2.VideoWriter.fourcc(*"mp4v"), 30, (width, height))
     for picture in pictures:
@@ -63,7 +63,7 @@ def record_opencv(path: Path, pictures: list[np.ndarray]) -> None:
 
 
 def record_ours(path: Path, pictures: list[np.ndarray], codec: VideoCodec) -> None:
-    """Write what `--record` writes with this `--video-codec`."""
+    """Write the video of `--record` with this `--video-codec`."""
     height, width = pictures[0].shape[:2]
     encoder = VideoEncoder(path, size=(width, height), fps=30, is_live=False, encoding=choose_encoding(codec))
     for index, picture in enumerate(pictures):
@@ -72,7 +72,7 @@ def record_ours(path: Path, pictures: list[np.ndarray], codec: VideoCodec) -> No
 
 
 def record_preset(path: Path, pictures: list[np.ndarray], preset: str) -> None:
-    """Write H.264 at another preset, the same quality, one thread."""
+    """Write H.264 with another preset, at the same quality, in one thread."""
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx264", rate=Fraction(30), options={"preset": preset, "crf": "23"})
         stream.height, stream.width = pictures[0].shape[:2]
@@ -100,7 +100,7 @@ VIDEOS: dict[str, Callable[[Path, list[np.ndarray]], None]] = {
 
 
 def cpu_ms(calls: dict[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
-    """Return the median milliseconds of CPU of each call, all threads of the process counted, in turn."""
+    """Return the median CPU milliseconds of each call, over all threads of the process, alternating."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
@@ -111,7 +111,7 @@ def cpu_ms(calls: dict[str, Callable[[], object]], *, rounds: int) -> dict[str, 
 
 
 def measure(clip: Path, size: tuple[int, int], folder: Path, *, frames: int, rounds: int) -> list[Row]:
-    """Return a row an output: what it costs a frame of (width, height), and how large and how good videos are."""
+    """Return one row per output: its cost per frame of (width, height), and size and quality of videos."""
     pictures = [cv2.resize(frame, size) for frame in looped_frames(clip, frames)]
     results = results_of(pictures)
     paths = {name: folder / f"{number}-{size[0]}.mp4" for number, name in enumerate(VIDEOS)}
@@ -132,12 +132,15 @@ def measure(clip: Path, size: tuple[int, int], folder: Path, *, frames: int, rou
 
 
 def as_markdown(sizes: dict[str, list[Row]], env: dict[str, str]) -> str:
-    """Return the report."""
+    """Return the report as Markdown."""
     lines = [
-        f"# Outputs, {env['hardware']}", "",
-        f"{env['date']}, Python {env['python']}, {NUM_FACES} faces a frame. CPU time of all threads of the process; "
-        "the median over rounds in turn.", "", f"    {env['command']}",
-    ]  # fmt: skip
+        f"# Outputs, {env['hardware']}",
+        "",
+        f"{env['date']}, Python {env['python']}, {NUM_FACES} faces per frame. CPU time of all threads of the process; "
+        "the median over alternating rounds.",
+        "",
+        f"    {env['command']}",
+    ]
     for size, rows in sizes.items():
         lines += ["", f"## {size}", "", *markdown_table(rows, digits=3)]
     return "\n".join([*lines, ""])
@@ -145,11 +148,17 @@ def as_markdown(sizes: dict[str, list[Row]], env: dict[str, str]) -> str:
 
 @click.command()
 @clips_option
-@click.option("--frames", type=click.IntRange(min=1), default=60, show_default=True, help="Of the first clip, looped.")
+@click.option(
+    "--frames",
+    type=click.IntRange(min=1),
+    default=60,
+    show_default=True,
+    help="Frames of the first clip, which is looped.",
+)
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
 @output_options
 def main(clips: tuple[Path, ...], frames: int, rounds: int, output: Output) -> None:
-    """Measure what each output costs a frame."""
+    """Measure the cost of each output per frame."""
     cv2.setNumThreads(1)
     with tempfile.TemporaryDirectory() as folder:
         sizes = {

@@ -1,9 +1,9 @@
-"""Soak: the live loop for a long time, with faults thrown in. Memory, file descriptors and threads must stay.
+"""Run the live loop for a long time with faults. Memory, file descriptors and threads must not grow.
 
-Two sources share one engine: drawn faces as fast as they are wanted by a camera of that rate, and a stream of this
-machine (MJPEG over HTTP) whose server dies, stalls, sends garbage, changes size and comes back. Two outputs: JSONL, and
-one that is slow; with --record a video of each source, with --serve the web page and a browser's worth of reading.
-What counts is the growth after the first tenth, when every buffer has been filled once.
+Two sources share one engine: drawn faces at the rate of a camera, and a local stream (MJPEG over HTTP) whose server
+dies, stalls, sends garbage, changes size and comes back. There are two outputs: JSONL and a slow one; with --record
+also a video of each source, with --serve also the web page with one viewer. The result is the growth after the first
+tenth, when every buffer has been filled once.
 
     python benchmarks/soak.py --frames 50000
     python benchmarks/soak.py --minutes 60 --yunet face_detection_yunet_2026may.onnx --record --serve
@@ -44,15 +44,15 @@ _console = Console()
 
 @dataclass(frozen=True)
 class Soak:
-    """What is run.
+    """Settings of the run.
 
     Attributes:
-        frames: end after so many; None: no limit.
-        minutes: end after so long; None: no limit.
-        fps: of the drawn source.
-        yunet: the detector's file; None: whatever `auto` finds.
-        record: also record a video of each source.
-        serve: also serve the page, with one viewer.
+        frames: end after this number; None: no limit.
+        minutes: end after this time; None: no limit.
+        fps: frames per second of the drawn source.
+        yunet: file of the detector; None: the detector that `auto` finds.
+        record: whether to record a video of each source.
+        serve: whether to serve the page, with one viewer.
     """
 
     frames: int | None = None
@@ -64,7 +64,7 @@ class Soak:
 
 
 class SlowSink(Sink):
-    """Takes a tenth of a second for each result; the loop must not wait for it."""
+    """Output that needs a tenth of a second per result; the loop must not wait for it."""
 
     name = "slow"
 
@@ -72,7 +72,7 @@ class SlowSink(Sink):
         self._never = threading.Event()
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
-        """Take long."""
+        """Wait a tenth of a second."""
         self._never.wait(0.1)
         return True
 
@@ -81,35 +81,37 @@ class Meter:
     """Samples of this process: frames done, resident memory, file descriptors, threads."""
 
     def __init__(self, minutes: float | None) -> None:
-        """Sample once a second, or so seldom that a long run does not fill a file.
+        """Sample once per second, or less often in a long run, which limits the size of the file.
 
-        The clock is its own: that of the loop stands still with its frames. Nothing is collected before a sample, for
-        the loop does not do so either.
+        The meter has its own clock, because the loop's clock stops with its frames. No garbage collection runs before
+        a sample, because the loop runs none either.
         """
         self._process = psutil.Process()
         self._every_s = max(SAMPLE_S, 60 * (minutes or 0) / MAX_SAMPLES)
         self._started_s = time.monotonic()
-        self._told_s = 0.0
+        self._sampled_s = 0.0
         self.samples: list[tuple[int, float, int, int]] = []
 
     @property
     def seconds(self) -> float:
-        """Since the run began."""
+        """Return the seconds since the start of the run."""
         return time.monotonic() - self._started_s
 
     def note(self, snapshot: LiveSnapshot) -> None:
-        """Take a sample where one is due."""
-        if self.seconds - self._told_s < self._every_s:
+        """Record a sample if one is due."""
+        if self.seconds - self._sampled_s < self._every_s:
             return
-        self._told_s = self.seconds
+        self._sampled_s = self.seconds
         self.sample(snapshot.num_frames)
         if len(self.samples) % 20 == 0:
             _, rss_mb, fds, threads = self.samples[-1]
-            _console.print(f"{snapshot.num_frames} frames, {snapshot.throughput_fps:.0f} frames/s, "
-                           f"{rss_mb:.1f} MB, {fds} files, {threads} threads")  # fmt: skip
+            _console.print(
+                f"{snapshot.num_frames} frames, {snapshot.throughput_fps:.0f} frames/s, "
+                f"{rss_mb:.1f} MB, {fds} files, {threads} threads"
+            )
 
     def sample(self, num_frames: int) -> None:
-        """Take a sample."""
+        """Record a sample."""
         rss_mb = self._process.memory_info().rss / 1e6
         self.samples.append((num_frames, rss_mb, self._process.num_fds(), self._process.num_threads()))
 
@@ -145,9 +147,13 @@ def run(soak: Soak, folder: Path) -> dict[str, Any]:
         meter.sample(snapshot.num_frames)
     rows = tenths(meter.samples, snapshot.num_frames)
     return {
-        "soak": asdict(soak) | {"yunet": str(soak.yunet or "")}, "detector": describe_detector(detection),
-        "growth": growth(rows), "tenths": rows, "snapshot": snapshot.to_dict(), "samples": meter.samples,
-    }  # fmt: skip
+        "soak": asdict(soak) | {"yunet": str(soak.yunet or "")},
+        "detector": describe_detector(detection),
+        "growth": growth(rows),
+        "tenths": rows,
+        "snapshot": snapshot.to_dict(),
+        "samples": meter.samples,
+    }
 
 
 def _sinks(soak: Soak, folder: Path, engine: Engine, sources: list[Source], waiting: list[LivePipeline]) -> list[Sink]:
@@ -164,11 +170,11 @@ def _sinks(soak: Soak, folder: Path, engine: Engine, sources: list[Source], wait
 
 
 @click.command()
-@click.option("--frames", type=click.IntRange(min=1), help=f"End after so many.  [default: {DEFAULT_FRAMES:,}]")
+@click.option("--frames", type=click.IntRange(min=1), help=f"End after this number.  [default: {DEFAULT_FRAMES:,}]")
 @click.option(
-    "--minutes", type=click.FloatRange(min=0, min_open=True), help="End after so long; --frames may be first."
+    "--minutes", type=click.FloatRange(min=0, min_open=True), help="End after this time, or earlier by --frames."
 )
-@click.option("--fps", default=200.0, show_default=True, help="Of the drawn source.")
+@click.option("--fps", default=200.0, show_default=True, help="Frames per second of the drawn source.")
 @click.option(
     "--yunet", type=click.Path(path_type=Path, exists=True), help="YuNet's .onnx.  [default: what auto finds]"
 )

@@ -1,9 +1,9 @@
-"""Why the defaults of `PeopleConfig` are what they are: faces between detections, numbers kept, labels that hold.
+"""Measure the effect of the settings in `PeopleConfig`: faces between detections, stable numbers, stable labels.
 
-Truth is YuNet on every frame. Between two detections a face can stay where it was, keep its velocity, follow the
-optical flow, or, in a recording, be interpolated; errors are those of the frames that no detector looked at. For the
-numbers, each person in turn is hidden for a while, from every moment on. How sure the network must be is read from
-labelled faces that it was not trained on.
+The truth is YuNet on every frame. Between two detections a face can stay at its position, keep its velocity, follow the
+optical flow or, in a recording, be interpolated; errors are those in frames without detection. For the numbers, each
+person is hidden for some time, from every possible start. The confidence thresholds are measured on labelled faces that
+the network was not trained on.
 
     python benchmarks/tracking.py --clip a.gif --clip b.gif --yunet yunet.onnx --data data/fer2013.csv
 """
@@ -35,7 +35,7 @@ from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
 from fer_train.data import read_faces, take_split
 
 NOISE = 12.0
-"""Standard deviation of a webcam's noise in a dim room, per color."""
+"""Standard deviation of a webcam's noise in a dim room, per color channel."""
 _console = Console()
 _there = click.Path(path_type=Path, exists=True)
 
@@ -58,7 +58,7 @@ def cpu_us_a_face(clip: Clip, rounds: int = 20) -> dict[str, float]:
 
 
 def hidden_for(clips: list[Clip], hidden_s: float, config: PeopleConfig, every: int) -> dict[str, Any]:
-    """Return in how many runs a person hidden for a while comes back under the same number, and all keep theirs."""
+    """Return in how many runs a hidden person returns with the same number and all others keep theirs."""
     kept = total = 0
     for clip in clips:
         length = round(hidden_s * clip.fps)
@@ -82,7 +82,7 @@ def _all_keep_numbers(clip: Clip, person: int, hidden: range, config: PeopleConf
 
 
 def emotions_of(clip: Clip, engine: Engine, noise: float) -> list[list[Emotion]]:
-    """Return what the network says of each face of each frame; `noise` is that of a camera, in gray levels."""
+    """Return the network's emotions of each face of each frame; `noise` is camera noise in gray levels."""
     answers, rng = [], np.random.default_rng(0)
     for clean, faces in zip(clip.frames, clip.truth, strict=True):
         frame = np.clip(clean + rng.normal(0, noise, clean.shape), 0, 255).astype(np.uint8)
@@ -94,7 +94,7 @@ def emotions_of(clip: Clip, engine: Engine, noise: float) -> list[list[Emotion]]
 
 
 def label_changes(clips: list[Clip], emotions: list[list[list[Emotion]]], config: PeopleConfig) -> float:
-    """Return how often what is shown changes, per minute of a face: another emotion, or to or from "unsure"."""
+    """Return the changes of the shown label per minute of a face: another emotion, or to or from "unsure"."""
     changes = seconds = 0.0
     for clip, answers in zip(clips, emotions, strict=True):
         people = People(config, tuple(answers[0][0].probs))
@@ -108,7 +108,7 @@ def label_changes(clips: list[Clip], emotions: list[list[list[Emotion]]], config
 
 
 def delay_s(config: PeopleConfig, prob: float = 0.7, fps: float = 30.0) -> float:
-    """Return how long what is shown needs to follow a face that turns from so much of one label to that of another."""
+    """Return the delay of the shown label in seconds when a face changes from label a to label b with `prob`."""
     people, face = People(config, ("a", "b")), (TrackedFace(1, Detection(Box(0, 0, 9, 9))),)
     before, after = (
         Emotion("a", prob, Probabilities.from_dict({"a": prob, "b": 1 - prob})),
@@ -123,7 +123,7 @@ def delay_s(config: PeopleConfig, prob: float = 0.7, fps: float = 30.0) -> float
 
 
 def smoothing_table(clips: list[Clip], engine: Engine) -> list[dict[str, float]]:
-    """Return what a time constant and a hysteresis buy, and what they cost."""
+    """Return label changes and delay for time constants and hystereses."""
     clean, noisy = ([emotions_of(clip, engine, noise) for clip in clips] for noise in (0.0, NOISE))
     rows = []
     for smoothing_s in (0.0, 0.25, 0.5, 1.0, 2.0):
@@ -134,7 +134,7 @@ def smoothing_table(clips: list[Clip], engine: Engine) -> list[dict[str, float]]
 
 
 def threshold_table(clips: list[Clip], engine: Engine) -> list[dict[str, float]]:
-    """Return what a second threshold buys, at thresholds that lie where the clips' probabilities do and beside them."""
+    """Return label changes and delay with a second threshold, for thresholds near the clips' probabilities."""
     clean, noisy = ([emotions_of(clip, engine, noise) for clip in clips] for noise in (0.0, NOISE))
     rows = []
     for unsure_below in (0.3, 0.4, 0.5, 0.6):
@@ -156,7 +156,7 @@ def _shown(
 
 
 def sureness_table(data: Path, engine: Engine) -> list[dict[str, float]]:
-    """Return, for thresholds of confidence, how many faces of PublicTest lie below and how many of those are right."""
+    """Return, for confidence thresholds, the share of faces of PublicTest below them and the shares of right ones."""
     faces = take_split(read_faces(data), "PublicTest")
     batches = np.array_split(faces.images[:, None], len(faces.images) // 32)
     probs = np.concatenate([probs_from_logits(engine.infer(batch)) for batch in batches])
@@ -176,7 +176,7 @@ def sureness_table(data: Path, engine: Engine) -> list[dict[str, float]]:
 
 
 def as_markdown(result: dict[str, Any]) -> str:
-    """Return the tables with what a reader needs to repeat them."""
+    """Return the tables and the command as Markdown."""
     about = result["environment"]
     head = f"# Tracking and smoothing, {about['hardware']}\n\n{about['date']}, Python {about['python']}."
     return "\n\n".join([head, f"    {about['command']}", *starmap(_table, result["tables"].items())]) + "\n"
@@ -189,11 +189,10 @@ def _table(title: str, rows: list[dict[str, Any]]) -> str:
 @click.command()
 @clips_option
 @yunet_option
-@click.option("--engine", "engine_path", type=_there, help="network; none: the one that ships with the package")
-@click.option("--data", type=_there, help="FER2013, for how sure is sure")
+@click.option("--engine", "engine_path", type=_there, help="Network.  [default: the bundled one]")
+@click.option("--data", type=_there, help="FER2013, for the confidence thresholds")
 @output_options
-def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None, output: Output
-         ) -> None:  # fmt: skip
+def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None, output: Output) -> None:
     """Measure tracking and smoothing on real clips."""
     cv2.setNumThreads(1)
     read = [known_clip(path, yunet) for path in clips]

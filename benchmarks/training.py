@@ -1,10 +1,10 @@
-"""Training speed: images a second of fer_train against a conventional trainer, in the same run.
+"""Measure training speed: images per second of fer_train and of a conventional trainer, in the same run.
 
-The conventional trainer is what tutorials have: a Dataset of PIL images, torchvision transforms in DataLoader workers,
-an eager model under autocast, an optimizer that is not fused, and `loss.item()` each step. Both train the same network
-on the same number of made-up faces with the same kinds of augmentation. The physics: a step of Net is 2.8 GFLOP an
-image at 48x48; what a step reaches of the device's measured matrix-product rate says how much is left to gain. A row
-of its own is a whole epoch through `fit`, with everything that a real run does beside its steps.
+The conventional trainer is that of tutorials: a Dataset of PIL images, torchvision transforms in DataLoader workers,
+an eager model with autocast, an optimizer that is not fused, and `loss.item()` in each step. Both train the same
+network on the same number of generated faces with the same kinds of augmentation. The physics: a step of Net needs
+2.8 GFLOP per image at 48x48; its share of the device's measured matrix-product rate shows the possible gain. A separate
+row is a whole epoch of `fit`, with everything that a real run does besides its steps.
 
     python benchmarks/training.py --rounds 3
 """
@@ -44,22 +44,24 @@ DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CONVENTIONAL = "DataLoader, eager"
 WHOLE = "whole epoch through fit"
 FACES_PER_VALIDATION_FACE = 8
-"""As in FER2013: 28,709 faces to train on, 3,589 to validate on."""
+"""Ratio in FER2013: 28,709 training faces, 3,589 validation faces."""
 
 
 class PictureDataset(Dataset[tuple[Tensor, int]]):
-    """Gray faces through PIL and torchvision, one at a time."""
+    """Data set of gray faces, transformed one at a time by PIL and torchvision."""
 
     def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
         self._images, self._labels = images, labels
-        self._transform = transforms.Compose([
-            transforms.RandomAffine(12, translate=(0.15, 0.15), scale=(0.85, 1.15)),
-            transforms.RandomHorizontalFlip(),
-            transforms.ColorJitter(brightness=0.3, contrast=0.3),
-            transforms.ToTensor(),
-            transforms.Normalize(PIXEL_MEAN / 255, PIXEL_STD / 255),
-            transforms.RandomErasing(0.4),
-        ])  # fmt: skip
+        self._transform = transforms.Compose(
+            [
+                transforms.RandomAffine(12, translate=(0.15, 0.15), scale=(0.85, 1.15)),
+                transforms.RandomHorizontalFlip(),
+                transforms.ColorJitter(brightness=0.3, contrast=0.3),
+                transforms.ToTensor(),
+                transforms.Normalize(PIXEL_MEAN / 255, PIXEL_STD / 255),
+                transforms.RandomErasing(0.4),
+            ]
+        )
 
     def __len__(self) -> int:
         return len(self._labels)
@@ -71,9 +73,14 @@ class PictureDataset(Dataset[tuple[Tensor, int]]):
 def conventional_epoch(faces: Faces, config: TrainConfig, device: torch.device, precision: str) -> Callable[[], None]:
     """Return one epoch of the conventional trainer."""
     loader = DataLoader(
-        PictureDataset(faces.images, faces.labels), batch_size=config.batch_size, shuffle=True, drop_last=True,
-        num_workers=os.cpu_count() or 1, pin_memory=device.type == "cuda", persistent_workers=True,
-    )  # fmt: skip
+        PictureDataset(faces.images, faces.labels),
+        batch_size=config.batch_size,
+        shuffle=True,
+        drop_last=True,
+        num_workers=os.cpu_count() or 1,
+        pin_memory=device.type == "cuda",
+        persistent_workers=True,
+    )
     model = build_model(config.model, num_classes=7, dropout=config.dropout).to(device).train()
     optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
     criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
@@ -95,7 +102,7 @@ def conventional_epoch(faces: Faces, config: TrainConfig, device: torch.device, 
 
 
 def our_epoch(faces: Faces, config: TrainConfig) -> Callable[[], None]:
-    """Return one epoch of fer_train's own loop, checks of the loss left out."""
+    """Return one epoch of fer_train's own loop, without checks of the loss."""
     run = build_run(config, len(faces) // config.batch_size)
     batches = EpochBatches(faces, config, run.device)
     run.model.train()
@@ -110,17 +117,17 @@ def our_epoch(faces: Faces, config: TrainConfig) -> Callable[[], None]:
 def seconds_per_epoch(
     calls: Mapping[str, Callable[[], None]], config: TrainConfig, faces: Faces, *, rounds: int, device: torch.device
 ) -> dict[str, float]:
-    """Return the median seconds of an epoch of each call and last, as `WHOLE`, of `fit`, after one to warm up.
+    """Return the median seconds per epoch of each call and, as `WHOLE`, of `fit`, after one warm-up epoch.
 
-    They take turns, as in `harness.measuring.seconds_per_call`. `fit` does not pause between two epochs, so the calls
-    have their turn in its callback at the end of an epoch.
+    They alternate, as in `harness.measuring.seconds_per_call`. `fit` does not pause between epochs, so the calls run in
+    its callback at the end of an epoch.
 
     Args:
-        calls: an epoch of steps each.
-        config: of `fit`; as many epochs as are needed are put into it.
+        calls: functions that run one epoch of steps.
+        config: settings of `fit`; the number of epochs is replaced.
         faces: training and validation rows, for `fit`.
-        rounds: timed epochs of each.
-        device: that the calls run on.
+        rounds: number of timed epochs of each.
+        device: device of the calls.
     """
     seconds: dict[str, list[float]] = {name: [] for name in (*calls, WHOLE)}
     started = time.perf_counter()
@@ -149,8 +156,8 @@ def flops_per_image(model_name: str) -> float:
     return float(counter.get_total_flops() / 2)
 
 
-def made_up_faces(num_training: int) -> Faces:
-    """Return noise to train on, and in FER2013's proportion noise to validate on."""
+def generated_faces(num_training: int) -> Faces:
+    """Return noise as training faces and, in FER2013's proportion, as validation faces."""
     num_validation = -(-num_training // FACES_PER_VALIDATION_FACE)
     total = num_training + num_validation
     noise = np.random.default_rng(0).integers(0, 256, (total, 48, 48), dtype=np.uint8)
@@ -158,16 +165,24 @@ def made_up_faces(num_training: int) -> Faces:
     return Faces(noise, np.arange(total, dtype=np.int64) % 7, splits, np.arange(total, dtype=np.int64), "0" * 64)
 
 
-def measure(model: str, *, num_faces: int, batch_size: int, rounds: int, device: torch.device, compiled: bool
-            ) -> dict[str, Any]:  # fmt: skip
-    """Return images a second of each trainer, and the share of the matrix-product rate."""
-    faces = made_up_faces(num_faces)
+def measure(
+    model: str, *, num_faces: int, batch_size: int, rounds: int, device: torch.device, compiled: bool
+) -> dict[str, Any]:
+    """Return images per second of each trainer, and the share of the matrix-product rate."""
+    faces = generated_faces(num_faces)
     training = take_split(faces, "Training")
     precision = resolve_precision("auto", device)
-    config = config_from_dict({
-        "model": model, "batch_size": batch_size, "device": str(device), "precision": precision, "num_epochs": 1000,
-        "learning_rate": 0.01,  # noise teaches nothing and must not end in a divergence
-    }, where="benchmark")  # fmt: skip
+    config = config_from_dict(
+        {
+            "model": model,
+            "batch_size": batch_size,
+            "device": str(device),
+            "precision": precision,
+            "num_epochs": 1000,
+            "learning_rate": 0.01,  # low, because training on noise must not diverge
+        },
+        where="benchmark",
+    )
     fastest, name = config, "fer_train"
     calls = {CONVENTIONAL: conventional_epoch(training, config, device, precision), name: our_epoch(training, config)}
     if compiled:
@@ -177,9 +192,15 @@ def measure(model: str, *, num_faces: int, batch_size: int, rounds: int, device:
     seconds[f"{name}, {WHOLE}"] = seconds.pop(WHOLE)
     peak = matmul_flops(device, DTYPES[precision], side=8192 if device.type == "cuda" else 2048)
     flops = flops_per_image(model)
-    return {"model": model, "precision": precision, "batch_size": batch_size,
-            "validation_faces": len(faces) - num_faces, "gflop_per_image": flops / 1e9, "matmul_gflops": peak / 1e9,
-            "trainers": _rates(seconds, num_faces // batch_size * batch_size, flops / peak)}  # fmt: skip
+    return {
+        "model": model,
+        "precision": precision,
+        "batch_size": batch_size,
+        "validation_faces": len(faces) - num_faces,
+        "gflop_per_image": flops / 1e9,
+        "matmul_gflops": peak / 1e9,
+        "trainers": _rates(seconds, num_faces // batch_size * batch_size, flops / peak),
+    }
 
 
 def _rates(seconds: Mapping[str, float], num_images: int, peak_seconds_per_image: float) -> dict[str, Any]:
@@ -194,14 +215,18 @@ def _rates(seconds: Mapping[str, float], num_images: int, peak_seconds_per_image
 
 
 def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
-    """Return the report."""
+    """Return the report as Markdown."""
     lines = [
-        f"# Training speed, {env['hardware']}", "",
-        f"{env['date']}, Python {env['python']}, {env['faces']} made-up faces of 48x48 an epoch, "
-        f"median of {env['rounds']} epochs, trainers in turn.", "", f"    {env['command']}", "",
+        f"# Training speed, {env['hardware']}",
+        "",
+        f"{env['date']}, Python {env['python']}, {env['faces']} generated faces of 48x48 per epoch, "
+        f"median of {env['rounds']} epochs, alternating trainers.",
+        "",
+        f"    {env['command']}",
+        "",
         "| model | precision | trainer | images/s | against DataLoader | share of the measured matrix-product rate |",
         "|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    ]
     lines += [
         f"| {result['model']} | {result['precision']} | {name} | {row['images_per_s']:,.0f} | {row['speedup']:.2f}x "
         f"| {row['share_of_matmul_rate']:.0%} |"
@@ -214,39 +239,51 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
 def _notes(results: list[dict[str, Any]], env: dict[str, str]) -> list[str]:
     notes = []
     if "cuda" not in env["device"]:
-        notes += ["", "On a CPU that other work shares, only ratios within the run mean something: images/s is what "
-                  "was left for the trainer at that hour."]  # fmt: skip
+        notes += [
+            "",
+            "On a shared CPU only ratios within the run are meaningful: images/s depend on the other work.",
+        ]
     num_validation = {result["validation_faces"] for result in results if "validation_faces" in result}
     if num_validation:
-        notes += ["", f"A {WHOLE} has beside its steps the checks of loss and weights, validation on "
-                  f"{max(num_validation):,} faces, last.pt, and best.safetensors where the epoch is the best; images/s "
-                  "and the share count the faces trained on."]  # fmt: skip
+        notes += [
+            "",
+            f"A {WHOLE} includes, besides its steps, the checks of loss and weights, validation on "
+            f"{max(num_validation):,} faces, last.pt, and best.safetensors if the epoch is the best; images/s "
+            "and the share count the training faces.",
+        ]
     else:
-        notes += ["", f"A {WHOLE}, validation and checkpoints included, is not measured here."]
+        notes += ["", f"A {WHOLE}, with validation and checkpoints, is not measured here."]
     return notes
 
 
 @click.command()
 @click.option("--models", default="net,senet", show_default=True)
-@click.option("--faces", default=0, help="Made-up faces an epoch.  [default: 28,000 on a GPU, 1,280 on a CPU]")
+@click.option("--faces", default=0, help="Generated faces per epoch.  [default: 28,000 on a GPU, 1,280 on a CPU]")
 @click.option("--batch-size", default=128, show_default=True)
 @click.option("--rounds", default=3, show_default=True, help="Timed epochs of each trainer.")
 @click.option("--compile/--no-compile", "compiled", default=None, help="[default: on a GPU]")
 @click.option("--device", default="auto", show_default=True)
 @output_options
-def main(models: str, faces: int, batch_size: int, rounds: int, compiled: bool | None, device: str, output: Output
-         ) -> None:  # fmt: skip
-    """Measure fer_train against a DataLoader trainer."""
+def main(
+    models: str, faces: int, batch_size: int, rounds: int, compiled: bool | None, device: str, output: Output
+) -> None:
+    """Compare fer_train with a DataLoader trainer."""
     target = resolve_device(device)
     on_gpu = target.type == "cuda"
     faces = faces or (28_000 if on_gpu else 1_280)
     results = []
     for model in models.split(","):
         Console().print(f"measuring {model} ...")
-        results.append(measure(
-            model, num_faces=faces, batch_size=batch_size, rounds=rounds, device=target,
-            compiled=on_gpu if compiled is None else compiled,
-        ))  # fmt: skip
+        results.append(
+            measure(
+                model,
+                num_faces=faces,
+                batch_size=batch_size,
+                rounds=rounds,
+                device=target,
+                compiled=on_gpu if compiled is None else compiled,
+            )
+        )
     env = environment(target) | {"device": str(target), "faces": f"{faces:,}", "rounds": str(rounds)}
     text = as_markdown(results, env)
     Console().print(text, markup=False)

@@ -1,6 +1,6 @@
 """Train face-emotion models on FER2013 and release them as data: safetensors plus a ModelSpec.
 
-Knows PyTorch and the data set. Does not know ONNX, engines or cameras: those live in `fer_deploy`,
+This package depends on PyTorch and the data set. ONNX, engines and cameras belong to `fer_deploy`,
 which this package never imports.
 """
 

@@ -1,6 +1,6 @@
-"""The program fer-train, and python -m fer_train, which torchrun starts.
+"""Entry point of fer-train and of python -m fer_train, which torchrun starts.
 
-Signals first: what is imported after them takes seconds.
+Signal handlers are installed first, because the imports after them take seconds.
 """
 
 from importlib import import_module

@@ -1,4 +1,4 @@
-"""MixedPrecision: the only place that casts, scales, unscales, clips and steps."""
+"""Mixed precision: the only code that casts, scales, unscales, clips and steps."""
 
 import functools
 import statistics
@@ -20,7 +20,7 @@ def resolve_device(name: str) -> torch.device:
     """Return the device that "auto", "cpu", "cuda" or "cuda:N" means here.
 
     Raises:
-        ConfigError: another name, or CUDA was asked for and is not there.
+        ConfigError: the name is unknown, or CUDA was requested and is not available.
     """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
@@ -40,8 +40,8 @@ def resolve_device(name: str) -> torch.device:
 def resolve_precision(name: str, device: torch.device) -> str:
     """Return the precision that "auto" means on this device.
 
-    CUDA: bf16 where it is native, else fp16. CPU: the faster of bf16 and fp32, measured; on CPUs that have
-    bf16 instructions but no AMX, which of the two it is depends on the maker.
+    CUDA: bf16 where it is native, else fp16. CPU: the faster of bf16 and fp32, measured. On CPUs with
+    bf16 instructions but without AMX, the result depends on the vendor.
     """
     if name != "auto":
         return name
@@ -54,13 +54,13 @@ def resolve_precision(name: str, device: torch.device) -> str:
 
 @functools.cache
 def bf16_speedup() -> float:
-    """Return how many times faster bf16 is than fp32 on this CPU: the median of rounds that take turns.
+    """Return how many times faster bf16 is than fp32 on this CPU: the median over alternating rounds.
 
-    Measured on one thread in processor time: on a loaded machine threads that wait for each other say nothing about
-    the arithmetic. The clock may change between rounds, but hardly within one.
+    Measured in processor time on one thread, because on a loaded machine several threads mostly wait for each other.
+    The clock frequency may change between rounds, but hardly within one.
     """
-    with torch.random.fork_rng(devices=[]):  # a measurement must not change what the run draws
-        network = _layers_like_those_of_the_models().to(memory_format=torch.channels_last)
+    with torch.random.fork_rng(devices=[]):  # a measurement must not change the random numbers of the run
+        network = _typical_layers().to(memory_format=torch.channels_last)
         images = torch.randn(_MEASURED_FACES, 64, 24, 24).contiguous(memory_format=torch.channels_last)
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)
@@ -76,8 +76,8 @@ def bf16_speedup() -> float:
     return statistics.median(rounds)
 
 
-def _layers_like_those_of_the_models() -> nn.Module:
-    """Return what SENet and Net do most: 3x3 convolutions of 64 to 256 channels at 24 to 6 pixels, with batch norm."""
+def _typical_layers() -> nn.Module:
+    """Return the most frequent layers of SENet and Net: 3x3 convolutions of 64 to 256 channels, with batch norm."""
     layers: list[nn.Module] = []
     for inputs, outputs, stride in ((64, 64, 1), (64, 128, 2), (128, 128, 1), (128, 256, 2), (256, 256, 1)):
         layers += [nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(inplace=True)]
@@ -85,7 +85,7 @@ def _layers_like_those_of_the_models() -> nn.Module:
 
 
 def _step_seconds(network: nn.Module, images: Tensor, dtype: torch.dtype) -> float:
-    """Return the processor time of one forward and backward pass: time in which other processes ran does not count."""
+    """Return the processor time in seconds of one forward and backward pass; other processes do not count."""
     started = time.process_time()
     with torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
         loss = network(images).float().square().mean()
@@ -97,7 +97,11 @@ class MixedPrecision:
     """Autocast for the forward pass and, with fp16, a gradient scaler for the backward pass."""
 
     def __init__(self, precision: str, device: torch.device, max_grad_norm: float | None = None) -> None:
-        """Take "fp32", "bf16" or "fp16"; fp16 needs CUDA (ConfigError)."""
+        """Set the precision: "fp32", "bf16" or "fp16".
+
+        Raises:
+            ConfigError: fp16 without CUDA.
+        """
         if precision == "fp16" and device.type != "cuda":
             raise ConfigError("precision fp16 needs CUDA; on the CPU use bf16 or fp32. Fix: precision: auto")
         self.precision = precision
@@ -113,7 +117,7 @@ class MixedPrecision:
         return context
 
     def step(self, loss: Tensor, model: nn.Module, optimizer: torch.optim.Optimizer) -> None:
-        """Backward, unscale, clip, step; with fp16 a step whose gradients overflowed is skipped by the scaler."""
+        """Run backward, unscale, clip and step; with fp16 the scaler skips a step whose gradients overflowed."""
         optimizer.zero_grad(set_to_none=True)
         self._scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
         if self._max_grad_norm is not None:
@@ -127,6 +131,6 @@ class MixedPrecision:
         return dict(self._scaler.state_dict())
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Restore what `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""
         if state:
             self._scaler.load_state_dict(state)

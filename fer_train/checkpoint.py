@@ -1,4 +1,4 @@
-"""Two kinds of file: `last.pt`, from which a run resumes exactly, and `.safetensors`, the release that others load.
+"""Write and read two kinds of file: `last.pt` resumes a run exactly; `.safetensors` is the release that others load.
 
 A release carries its ModelSpec as JSON in the safetensors metadata under `SPEC_KEY`; `fer_deploy.spec` reads it.
 Every write is atomic: a temporary file beside the target, flushed to disk, then renamed.
@@ -26,15 +26,15 @@ from fer_train.released_tensors import TensorFile, check_outline, find_bad_value
 
 SPEC_KEY = "fer_model_spec"
 _STATE_FORMAT = "fer-train-state-1"
-_START_ANEW = "Fix: a backup of it; or start anew, without --resume and in another --out"
-_GET_ANEW = "Fix: copy or download it again, or make it again: fer-train train, or fer-train release"
+_START_AGAIN = "Fix: a backup of it; or start a new run, without --resume and in another --out"
+_GET_AGAIN = "Fix: copy or download it again, or create it again: fer-train train, or fer-train release"
 _A_RELEASE = "a .safetensors file that fer-train train or fer-train release wrote"
 _STATE_HEAD = 4096
-"""Bytes within which a training state names its format."""
+"""A training state names its format within this many bytes."""
 _MAX_HEADER = 100_000_000
-"""Bytes of the JSON in a safetensors file; its library takes no more."""
+"""Largest JSON header in bytes that the safetensors library accepts."""
 _ZIP, _PICKLE = b"PK\x03\x04", b"\x80\x02"
-"""How files of torch.save begin, today and before 2020."""
+"""First bytes of a torch.save file, today and before 2020."""
 _MAGIC = {
     b"\x89HDF": "an HDF5 file, as Keras writes it",
     b"GGUF": "a GGUF file",
@@ -50,32 +50,32 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
 
 
 def load_state(path: Path, *, mmap: bool = False) -> dict[str, Any]:
-    """Read what `save_state` wrote, onto the CPU.
+    """Load a state of `save_state` onto the CPU.
 
     Args:
-        path: of the file.
-        mmap: map the tensors from the file instead of reading them: for callers that need the plain values.
+        path: file of the state.
+        mmap: whether to map the tensors from the file instead of reading them, for callers that need only plain values.
 
     Raises:
-        CheckpointError: missing, truncated, or not a state of this project.
+        CheckpointError: the file is missing, truncated, or not a state of this project.
     """
     try:
         state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except FileNotFoundError as err:
-        raise CheckpointError(f"no checkpoint to resume at {path}. Fix: leave --resume out to start anew") from err
-    except Exception as err:  # torch.load raises whatever the damaged part of the file provokes
+        raise CheckpointError(f"no checkpoint to resume at {path}. Fix: leave --resume out to start a new run") from err
+    except Exception as err:  # torch.load raises many types, depending on which part is damaged
         raise CheckpointError(
-            f"cannot load {path}: truncated or not a training state ({_first_line(err)}). {_START_ANEW}"
+            f"cannot load {path}: truncated or not a training state ({_first_line(err)}). {_START_AGAIN}"
         ) from err
     if not isinstance(state, dict) or state.get("format") != _STATE_FORMAT:
-        raise CheckpointError(f"{path} is a PyTorch file but not a training state of fer-train. {_START_ANEW}")
+        raise CheckpointError(f"{path} is a PyTorch file but not a training state of fer-train. {_START_AGAIN}")
     return state
 
 
 def save_release(path: Path, model: nn.Module, spec: dict[str, Any], dtype: torch.dtype = torch.float32) -> None:
     """Write weights and batch-norm statistics as safetensors in `dtype`, with the ModelSpec as metadata.
 
-    The provenance, also that of older releases which it quotes, holds file names instead of paths.
+    The provenance, including that of older releases inside it, holds file names instead of paths.
     """
     if "provenance" in spec:
         spec = spec | {"provenance": without_folders(spec["provenance"])}
@@ -91,25 +91,25 @@ def read_spec_json(path: Path) -> str:
     """Return the ModelSpec of a release as JSON, without reading its weights.
 
     Raises:
-        CheckpointError: missing, truncated, or not released by this project.
+        CheckpointError: the file is missing, truncated, or not released by this project.
     """
     with _open_release(path) as file:
         return _spec_json(path, file)
 
 
 def load_release(path: Path) -> tuple[nn.Module, dict[str, Any]]:
-    """Build the model that a release describes, with its weights as float32, in eval mode, on the CPU.
+    """Build the model of a release with its float32 weights, in eval mode, on the CPU.
 
-    Every use of a checkpoint goes through here, so this is where it is checked: the ModelSpec before a model is built,
-    names, shapes and types of the tensors before they are read, and all values before they are used. Emotions are
-    brought into the order of `FERPLUS_EMOTIONS`, the rows of the classifier with them.
+    All code loads checkpoints through this function, which checks them: the ModelSpec before the model is built,
+    the names, shapes and types of the tensors before they are read, and all values before they are used. The labels,
+    and the rows of the classifier with them, are sorted into the order of `FERPLUS_EMOTIONS`.
 
     Returns:
         The model and its ModelSpec as a dict.
 
     Raises:
-        CheckpointError: missing, truncated, foreign, weights that do not fit the architecture that the ModelSpec names,
-            or a value that is not finite.
+        CheckpointError: the file is missing, truncated or foreign; its weights do not fit the architecture in the
+            ModelSpec; or a value is not finite.
     """
     with _open_release(path) as file:
         try:
@@ -118,11 +118,13 @@ def load_release(path: Path) -> tuple[nn.Module, dict[str, Any]]:
             wanted = model.state_dict()
             check_outline(file, wanted)
             tensors = {name: file.get_tensor(name).to(value.dtype) for name, value in wanted.items()}
-        except (ValueError, TypeError, RuntimeError, ConfigError) as err:  # SafetensorError is none of these
+        except (ValueError, TypeError, RuntimeError, ConfigError) as err:  # not a SafetensorError
             what = _first_line(err).split(". Fix:")[0]
-            raise CheckpointError(f"{path}: weights and ModelSpec do not fit each other ({what}). {_GET_ANEW}") from err
+            raise CheckpointError(
+                f"{path}: weights and ModelSpec do not fit each other ({what}). {_GET_AGAIN}"
+            ) from err
         except SafetensorError as err:
-            raise CheckpointError(f"cannot load {path}: truncated ({_first_line(err)}). {_GET_ANEW}") from err
+            raise CheckpointError(f"cannot load {path}: truncated ({_first_line(err)}). {_GET_AGAIN}") from err
     if fault := find_bad_value(tensors):
         raise CheckpointError(f"{path}: {fault}. Fix: another checkpoint; train again with a lower learning_rate")
     names, spec["labels"] = spec["labels"], in_known_order(spec["labels"])
@@ -132,10 +134,10 @@ def load_release(path: Path) -> tuple[nn.Module, dict[str, Any]]:
 
 @contextlib.contextmanager
 def _open_release(path: Path) -> Iterator[TensorFile]:
-    """Open a file of tensors for reading.
+    """Open a safetensors file for reading.
 
     Raises:
-        CheckpointError: it is missing, damaged or of another kind.
+        CheckpointError: the file is missing, damaged or of another kind.
     """
     if kind := _foreign_kind(path):
         raise CheckpointError(kind)
@@ -143,9 +145,9 @@ def _open_release(path: Path) -> Iterator[TensorFile]:
         file = safe_open(path, framework="pt")
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint at {path}. Fix: fer-train train, or use weights/net.safetensors") from err
-    except (OSError, SafetensorError, TypeError) as err:  # torch refuses shapes that safetensors takes
+    except (OSError, SafetensorError, TypeError) as err:  # torch refuses shapes that safetensors accepts
         raise CheckpointError(
-            f"cannot load {path}: truncated or not a safetensors file ({_first_line(err)}). {_GET_ANEW}"
+            f"cannot load {path}: truncated or not a safetensors file ({_first_line(err)}). {_GET_AGAIN}"
         ) from err
     with file as opened:
         yield opened
@@ -155,20 +157,20 @@ def _spec_json(path: Path, file: TensorFile) -> str:
     text = (file.metadata() or {}).get(SPEC_KEY)
     if text is None:
         raise CheckpointError(
-            f"{path} is a safetensors file without a ModelSpec; it was not released by fer-train. {_GET_ANEW}"
+            f"{path} is a safetensors file without a ModelSpec; it was not released by fer-train. {_GET_AGAIN}"
         )
     return text
 
 
 def _foreign_kind(path: Path) -> str:
-    """Return what is wrong with a file that is plainly no release, with its Fix; else an empty string."""
+    """Return the error message, with its Fix, for a file that is clearly not a release; else an empty string."""
     if path.is_dir():
         inside = [path / name for name in ("best.safetensors", "final.safetensors") if (path / name).exists()]
         return f"{path} is a folder. Fix: {inside[0] if inside else 'a .safetensors file in it'}"
     try:
         with path.open("rb") as file:
             start = file.read(_STATE_HEAD)
-    except OSError:  # said where it is opened
+    except OSError:  # reported when the file is opened for reading
         return ""
     if start[8:9] == b"{" and int.from_bytes(start[:8], "little") <= _MAX_HEADER:  # a release under another name
         return ""
@@ -180,12 +182,12 @@ def _foreign_kind(path: Path) -> str:
         )
     if is_torch:
         return (
-            f"{path} is a file of torch.save, and not from fer-train. Fix: {_A_RELEASE}; weights of torchvision's "
+            f"{path} is a torch.save file that fer-train did not write. Fix: {_A_RELEASE}; weights of torchvision's "
             f"models go into the config of a training run, as pretrained: {path}"
         )
     kinds = [kind for magic, kind in _MAGIC.items() if start.startswith(magic)]
     kinds = kinds or [kind for suffix, kind in _SUFFIXES.items() if path.suffix.lower() == suffix]
-    return f"{path} is {kinds[0]}, no release of fer-train. Fix: {_A_RELEASE}" if kinds else ""
+    return f"{path} is {kinds[0]}, not a release of fer-train. Fix: {_A_RELEASE}" if kinds else ""
 
 
 def _first_line(err: BaseException) -> str:

@@ -1,4 +1,4 @@
-"""TrainConfig: everything that shapes a training run, strict. `config_file` reads it from YAML. Imports no torch."""
+"""Settings of a training run, strictly validated. `config_file` reads them from YAML. This module imports no torch."""
 
 import re
 from typing import Annotated, Literal, Self
@@ -6,15 +6,15 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 TEST_SPLIT = "PrivateTest"
-"""FER2013's test split: measured, never chosen by."""
+"""FER2013's test split: for one final measurement, never for a choice."""
 
 
 NUM_FERPLUS_CLASSES = 8
-"""FER2013's seven and contempt."""
+"""FER2013's seven classes and contempt."""
 
 
 class Strict(BaseModel):
-    """Frozen, and unknown keys are errors."""
+    """Base of the settings: frozen; unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -47,26 +47,28 @@ Scheduler = Annotated[ReduceLROnPlateau | OneCycle | Cosine, Field(discriminator
 
 
 class AugmentConfig(Strict):
-    """Ranges of the per-sample augmentation; zero switches a part off."""
+    """Ranges of the per-sample augmentation; zero disables a part."""
 
     rotation_degrees: float = Field(default=12.0, ge=0, le=180)
     translation: float = Field(default=0.15, ge=0, lt=1, description="share of the image side")
     scale: float = Field(default=0.15, ge=0, lt=1, description="0.15 draws from 0.85 to 1.15")
     flip: Literal["random", "alternating"] = Field(
         default="random",
-        description="alternating: by chance in the first epoch, then the other way each epoch (Jordan 2024)",
+        description="alternating: random in the first epoch, then the other way in each epoch (Jordan 2024)",
     )
     flip_probability: float = Field(default=0.5, ge=0, le=1)
     brightness: float = Field(default=0.3, ge=0, lt=1)
     contrast: float = Field(default=0.3, ge=0, lt=1)
     erase_probability: float = Field(default=0.4, ge=0, le=1)
-    fade_probability: float = Field(default=0.0, ge=0, le=1, description="lose 0 to 80 % of the contrast, as dim video")
+    fade_probability: float = Field(
+        default=0.0, ge=0, le=1, description="lose 0 to 80 % of the contrast, as in dim video"
+    )
     blur_probability: float = Field(default=0.0, ge=0, le=1, description="Gaussian, sigma up to 2 pixels: a soft lens")
     downscale_probability: float = Field(
-        default=0.0, ge=0, le=1, description="shrink to 12 to 36 pixels and scale up again: a face that was small"
+        default=0.0, ge=0, le=1, description="shrink to 12 to 36 pixels and scale up again: a distant face"
     )
     noise_probability: float = Field(
-        default=0.0, ge=0, le=1, description="of a sensor: Gaussian, deviation up to 6 gray levels"
+        default=0.0, ge=0, le=1, description="sensor noise: Gaussian, standard deviation up to 6 gray levels"
     )
 
     @model_validator(mode="after")
@@ -83,56 +85,60 @@ class MixConfig(Strict):
     """Mixup (Zhang et al. 2018, arXiv 1710.09412) and CutMix (Yun et al. 2019, arXiv 1905.04899)."""
 
     probability: float = Field(default=0.5, ge=0, le=1, description="share of the batches that are mixed")
-    mixup_alpha: float = Field(default=0.0, ge=0, description="Beta(alpha, alpha) draws the share; 0: no mixup")
+    mixup_alpha: float = Field(default=0.0, ge=0, description="the share comes from Beta(alpha, alpha); 0: no mixup")
     cutmix_alpha: float = Field(default=0.0, ge=0, description="as mixup_alpha; with both, each batch draws one")
 
     @property
     def is_on(self) -> bool:
-        """Whether any batch is mixed."""
+        """Return whether any batch is mixed."""
         return self.probability > 0 and (self.mixup_alpha > 0 or self.cutmix_alpha > 0)
 
 
 class MuonConfig(Strict):
-    """Muon (Jordan et al. 2024) for filters and matrices; the classifier, biases and batch norm stay with SGD."""
+    """Muon (Jordan et al. 2024) for filters and matrices; SGD trains the classifier, biases and batch norm."""
 
-    learning_rate: float = Field(default=0.02, gt=0, description="its peak; the schedule is that of learning_rate")
+    learning_rate: float = Field(default=0.02, gt=0, description="peak; follows the schedule of learning_rate")
     momentum: float = Field(default=0.95, ge=0, lt=1)
-    weight_decay: float = Field(default=0.01, ge=0, description="times learning_rate: share of the weights lost a step")
+    weight_decay: float = Field(
+        default=0.01, ge=0, description="times learning_rate: share of the weights lost per step"
+    )
 
 
 class DistillationConfig(Strict):
-    """Learn from teachers' answers beside the labels (Hinton et al. 2015, arXiv 1503.02531)."""
+    """Learn from the outputs of teachers as well as from the labels (Hinton et al. 2015, arXiv 1503.02531)."""
 
     teachers: tuple[str, ...] = Field(
         min_length=1, strict=False, description="releases (.safetensors) or ensembles (.json); averaged"
     )
-    weight: float = Field(default=0.5, gt=0, le=1, description="of the teachers in the loss; the labels have the rest")
+    weight: float = Field(
+        default=0.5, gt=0, le=1, description="share of the teachers in the loss; the labels have the rest"
+    )
     temperature: float = Field(default=2.0, gt=0)
     cached: bool = Field(
-        default=False, description="ask the teachers once, on faces as they are, instead of on each augmented batch"
+        default=False, description="run the teachers once, on the original faces, instead of on each augmented batch"
     )
 
 
 class SizePhase(Strict):
-    """Train the epochs before `until_epoch` (exclusive, from 0) on images of this size."""
+    """Image size of the epochs before `until_epoch` (exclusive, counted from 0)."""
 
     until_epoch: int = Field(ge=1)
     image_size: int = Field(ge=16, le=48, description="pixels a side")
 
 
 class TrainConfig(Strict):
-    """One training run. YAML keys are these names."""
+    """Settings of one training run. The YAML keys are these names."""
 
     model: Literal["net", "senet", "nano", "resnet18", "efficientnet_b0", "efficientnet_lite0", "vit"] = "net"
-    init: str | None = Field(default=None, description="release (.safetensors) to start from; none: random weights")
+    init: str | None = Field(default=None, description="release (.safetensors) to start from; null: random weights")
     pretrained: str | None = Field(
         default=None,
-        description="state dict of the torchvision model of that name, from your disk, to start from; imagenet for "
-        "efficientnet_lite0: the weights of the extra `pretrained`",
+        description="file with the state dict of the torchvision model of that name, to start from; for "
+        "efficientnet_lite0, imagenet means the weights of the extra `pretrained`",
     )
     labels: Literal["fer2013", "ferplus"] = Field(
         default="fer2013",
-        description="what a face is taken for: FER2013's label (seven classes), or what FER+'s ten taggers voted "
+        description="source of the targets: FER2013's labels (seven classes), or the votes of FER+'s ten taggers "
         "(the same seven and contempt, num_classes: 8); ferplus needs --ferplus, or teachers alone",
     )
     num_classes: int = Field(default=7, ge=2)
@@ -144,24 +150,28 @@ class TrainConfig(Strict):
     batch_size: int = Field(default=128, ge=2)
     num_epochs: int = Field(default=60, ge=1)
     optimizer: Literal["SGD", "AdamW", "Muon"] = Field(
-        default="SGD", description="SGD with Nesterov momentum; Muon: see `muon`, SGD for what it leaves"
+        default="SGD", description="SGD has Nesterov momentum; Muon: see `muon`; SGD trains the other weights"
     )
     muon: MuonConfig = MuonConfig()
     learning_rate: float = Field(default=0.1, gt=0)
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD; AdamW takes it as its first beta")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="of SGD; AdamW uses it as its first beta")
     weight_decay: float = Field(default=5e-4, ge=0, description="on matrices and kernels only")
     label_smoothing: float = Field(default=0.1, ge=0, lt=1)
     ferplus_share: float = Field(
-        default=0.0, ge=0, le=1, description="of FER+'s votes in the targets; the label has the rest; needs --ferplus"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of FER+'s votes in the targets; the label has the rest; needs --ferplus",
     )
     ferplus_votes: Literal["translated", "as_cast"] = Field(
-        default="translated", description="into FER2013's way of labelling, learned from the training rows; or as cast"
+        default="translated",
+        description="translated into FER2013's way of labelling, learned from the training rows; or as cast",
     )
     class_weights: Literal["none", "balanced"] = Field(
-        default="none", description="balanced: each class weighs the same in the loss"
+        default="none", description="balanced: each class has the same weight in the loss"
     )
     sampling: Literal["shuffle", "balanced"] = Field(
-        default="shuffle", description="balanced: faces are drawn so that each class is seen as often"
+        default="shuffle", description="balanced: faces are drawn so that each class appears equally often"
     )
     max_grad_norm: float | None = Field(default=None, gt=0, description="clip gradients to this norm")
     ema_decay: float = Field(default=0.999, ge=0, lt=1, description="0: no averaged weights")
@@ -177,7 +187,7 @@ class TrainConfig(Strict):
     channels_last: bool = True
     compile: bool = Field(default=False, description="torch.compile the network: minutes at the start, faster steps")
     protocol: Literal["official", "clean"] = Field(
-        default="clean", description="clean: no training row whose pixels stand in another split"
+        default="clean", description="clean: no training row whose pixels appear in another split"
     )
     train_split: str = "Training"
     validation_split: str = "PublicTest"
@@ -233,21 +243,21 @@ class TrainConfig(Strict):
 
     @property
     def needs_votes(self) -> bool:
-        """Whether the targets are made of FER+'s votes, so that the data must bring them."""
+        """Return whether the targets use FER+'s votes, so that the data must contain them."""
         return self.ferplus_share > 0 or (self.labels == "ferplus" and not self.learns_from_teachers_alone)
 
     @property
     def learns_from_teachers_alone(self) -> bool:
-        """Whether teachers have the whole weight in the loss, so that no label is looked at."""
+        """Return whether the teachers have the whole weight in the loss, so that no label is used."""
         return self.distillation is not None and self.distillation.weight == 1
 
     def image_size_at(self, epoch: int) -> int:
-        """Return the side in pixels of the training images in this epoch, counted from 0."""
+        """Return the side in pixels of the training images in this epoch (counted from 0)."""
         return next((p.image_size for p in self.size_phases if epoch < p.until_epoch), self.image_size)
 
 
 def device_fault(name: str) -> str:
-    """Say why a name is no device of this project, with the Fix; empty where it is one."""
+    """Return why a device name is not supported, with the Fix; an empty string if it is."""
     if re.fullmatch(r"auto|cpu|cuda(:\d+)?", name):
         return ""
     kind = name.split(":", maxsplit=1)[0].lower()
@@ -262,8 +272,17 @@ def device_fault(name: str) -> str:
 
 
 _OTHER_DEVICES = {
-    "mps": "Apple's GPU", "metal": "Apple's GPU", "xpu": "Intel's GPU", "rocm": "AMD's GPU under this name",
-    "hip": "AMD's GPU under this name", "tpu": "a TPU", "xla": "a TPU", "npu": "an NPU", "vulkan": "Vulkan",
-    "dml": "DirectML", "directml": "DirectML", "opencl": "OpenCL",
-}  # fmt: skip
-"""Kind of device to its name in words."""
+    "mps": "Apple's GPU",
+    "metal": "Apple's GPU",
+    "xpu": "Intel's GPU",
+    "rocm": "AMD's GPU under this name",
+    "hip": "AMD's GPU under this name",
+    "tpu": "a TPU",
+    "xla": "a TPU",
+    "npu": "an NPU",
+    "vulkan": "Vulkan",
+    "dml": "DirectML",
+    "directml": "DirectML",
+    "opencl": "OpenCL",
+}
+"""Prefix of a device name to a description of the device."""

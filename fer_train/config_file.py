@@ -27,12 +27,13 @@ _log = logging.getLogger(__name__)
 
 
 def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
-    """Read a YAML file and lay the overrides (flags that the user gave) on top.
+    """Read a YAML file and apply the overrides (flags of the user).
 
-    Where `num_epochs` is overridden and the file's phases or warm-up no longer fit, they keep their share of the run.
+    If an override of `num_epochs` makes the file's phases or warm-up too long, they keep their share of the run.
 
     Raises:
-        ConfigError: no such file, not a mapping, an unknown key (with the nearest known one) or a bad value.
+        ConfigError: the file is missing or not a mapping, a key is unknown (the message names the nearest known one),
+            or a value is invalid.
     """
     content = read_yaml(path, examples="configs/train/*.yaml")
     given = overrides or {}
@@ -40,11 +41,11 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
 
 
 def _fitted(content: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
-    """Return the settings of a file that another number of epochs needs otherwise; empty where all fit."""
+    """Return the settings of a file that must change for another number of epochs; empty if none must."""
     num_epochs = overrides.get("num_epochs")
     try:
         written = config_from_dict(content, where=where)
-    except ConfigError:  # told when the overrides are in their place, if they do not mend it
+    except ConfigError:  # reported after the overrides are applied, unless they correct it
         return {}
     if not isinstance(num_epochs, int) or num_epochs < 1:
         return {}
@@ -60,7 +61,7 @@ def _fitted(content: Mapping[str, Any], overrides: Mapping[str, Any], where: str
         fitted["scheduler"] = scheduler.model_dump() | {"warmup_epochs": scheduler.warmup_epochs * share}
     for name, value in fitted.items():
         if name not in overrides:
-            _log.info("%d epochs in place of %d: %s becomes %s", num_epochs, written.num_epochs, name, value)
+            _log.info("%d epochs instead of %d: %s becomes %s", num_epochs, written.num_epochs, name, value)
     return fitted
 
 
@@ -79,9 +80,9 @@ def config_from_dict(values: Mapping[str, Any], *, where: str) -> TrainConfig:
 def _describe(detail: Any, where: str) -> str:
     path = ".".join(str(part) for part in detail["loc"])
     if detail["type"] != "extra_forbidden":
-        if not path:  # settings that do not go together: the message names them, the input is the whole config
+        if not path:  # settings that contradict each other: the message names them, the input is the whole config
             return f"{where}: {detail['msg'].removeprefix('Value error, ')}"
-        if detail["type"] == "value_error":  # the same of a part of the config
+        if detail["type"] == "value_error":  # the same for a part of the config
             return f"{where}: {path}: {detail['msg'].removeprefix('Value error, ')}"
         hint = "; YAML reads 1e-3 as text, write 1.0e-3" if _is_number(detail["input"]) else ""
         return f"{where}: {path}: {detail['msg']} (got {detail['input']!r:.80}){hint}"

@@ -1,12 +1,12 @@
-"""Data-parallel training under torchrun: who am I, my share of a batch, sums over all, one batch norm for all.
+"""Data-parallel training under torchrun: rank, share of a batch, sums over all processes, global batch norm.
 
-Every process holds the whole data set (66 MB) and draws the same chances; only the network's work is shared out.
-With gloo on the CPU or NCCL on GPUs, n processes give the weights that one would give with the same batch size, up to
-rounding, where the network itself draws nothing: with dropout 0.
+Every process holds the whole data set (66 MB) and draws the same random numbers; only the network's work is split.
+With gloo on the CPU or NCCL on GPUs, n processes produce the same weights as one process with the same batch size, up
+to rounding, if the network itself draws nothing (dropout 0).
 
-With dropout (and the stochastic depth of EfficientNet) each process draws masks of its own, from a seed that depends on
-run, epoch and rank. Then no two processes drop the same features; the same number of processes gives the same weights
-again, also after a resume; another number of processes gives other weights, of the same distribution.
+With dropout (and the stochastic depth of EfficientNet) each process draws its own masks, from a seed that depends on
+run, epoch and rank, so no two processes drop the same features. The same number of processes reproduces the same
+weights, also after a resume; another number of processes produces other weights of the same distribution.
 """
 
 import os
@@ -26,10 +26,10 @@ from torch.nn.parallel import DistributedDataParallel
 from fer_train.errors import ConfigError
 
 _RESTARTS = "TORCHELASTIC_RESTART_COUNT"
-"""What torchrun calls the number of times that it has started its processes anew."""
+"""Environment variable in which torchrun counts its restarts."""
 
 _SEED_STEP = 2_654_435_761
-"""Between the seeds of processes; PyTorch's generator on the CPU uses the lower 32 bits of a seed alone."""
+"""Distance between the seeds of processes; PyTorch's CPU generator uses only the lower 32 bits of a seed."""
 
 
 @dataclass(frozen=True)
@@ -41,25 +41,25 @@ class World:
 
     @property
     def is_first(self) -> bool:
-        """Whether this process writes files and prints."""
+        """Return whether this process writes files and prints."""
         return self.rank == 0
 
     def share(self, batch_size: int) -> slice:
         """Return this process's rows of a batch.
 
         Raises:
-            ConfigError: the batch cannot be shared out evenly.
+            ConfigError: the batch cannot be split evenly.
         """
         if batch_size % self.size:
             raise ConfigError(
-                f"batch_size {batch_size} cannot be shared out evenly among {self.size} processes. "
+                f"batch_size {batch_size} cannot be split evenly among {self.size} processes. "
                 f"Fix: a batch_size that is a multiple of {self.size}"
             )
         part = batch_size // self.size
         return slice(self.rank * part, (self.rank + 1) * part)
 
     def own_seed(self, seed: int) -> int:
-        """Return a seed for what each process draws by itself; that of the first process is `seed`."""
+        """Return the seed of this process for what each process draws by itself; the first process uses `seed`."""
         return seed + self.rank * _SEED_STEP
 
     def sum(self, value: Tensor) -> Tensor:
@@ -70,7 +70,7 @@ class World:
         return value
 
     def from_first(self, value: Any) -> Any:
-        """Return what the first process holds; the others' values are dropped."""
+        """Return the value of the first process; the values of the others are dropped."""
         if self.size == 1:
             return value
         holder = [value]
@@ -84,7 +84,7 @@ class World:
         for module in model.modules():
             if type(module) is nn.BatchNorm2d:
                 module.__class__ = GlobalBatchNorm2d  # keeps names and tensors: a checkpoint does not change
-        # Said of a kernel with one input channel, whose layout is the same in either order of its strides.
+        # A kernel with one input channel has the same layout in either order of its strides; the warning is harmless.
         warnings.filterwarnings("ignore", message="Grad strides do not match bucket view strides")
         return DistributedDataParallel(model, device_ids=[device.index] if device.type == "cuda" else None)
 
@@ -121,7 +121,7 @@ class GlobalBatchNorm2d(nn.BatchNorm2d):
 
 
 class _SumOfAll(torch.autograd.Function):
-    """The sum over all processes; a gradient by it is a gradient by each process's summand."""
+    """Sum over all processes; backward, each process receives the summed gradient."""
 
     @staticmethod
     def forward(ctx: Any, value: Tensor) -> Tensor:
@@ -137,16 +137,16 @@ class _SumOfAll(torch.autograd.Function):
 
 
 def _sum_of_all(value: Tensor) -> Tensor:
-    """Return the sum over all processes, through which gradients flow."""
+    """Return the sum over all processes, differentiable."""
     total: Tensor = _SumOfAll.apply(value)
     return total
 
 
 @contextmanager
 def torchrun_world(device: torch.device) -> Iterator[World]:
-    """Join the processes that torchrun started, for as long as the context lasts; `ALONE` without torchrun.
+    """Join the processes that torchrun started while the context is open; yield `ALONE` without torchrun.
 
-    Inside another such context it is that one's world: processes can meet only once in their life.
+    A nested context yields the world of the outer one: a process group can be initialized only once.
     """
     size = int(os.environ.get("WORLD_SIZE", "1"))
     if size == 1:
@@ -156,8 +156,8 @@ def torchrun_world(device: torch.device) -> Iterator[World]:
         yield World(dist.get_rank(), size)
         return
     if device.type == "cuda":
-        torch.cuda.set_device(device)  # where NCCL sends objects from
-    # torchrun keeps its store over a restart: without a prefix, processes would look for those that died.
+        torch.cuda.set_device(device)  # NCCL sends objects from this device
+    # torchrun keeps its store across restarts: without a prefix, processes would look for those that died.
     store, rank, _ = next(rendezvous("env://"))
     attempt = PrefixStore(f"fer_train/attempt-{os.environ.get(_RESTARTS, '0')}", store)
     dist.init_process_group("nccl" if device.type == "cuda" else "gloo", store=attempt, rank=rank, world_size=size)
@@ -168,7 +168,7 @@ def torchrun_world(device: torch.device) -> Iterator[World]:
 
 
 def is_first_process() -> bool:
-    """Whether this process prints: torchrun's first, or the only one; known before they have met."""
+    """Return whether this process prints: torchrun's first, or the only one. Works before the processes joined."""
     return os.environ.get("RANK", "0") == "0"
 
 
@@ -180,5 +180,5 @@ def local_device(name: str) -> str:
 
 
 def was_restarted() -> bool:
-    """Whether torchrun started this process anew after one of them died."""
+    """Return whether torchrun restarted this process after one of them died."""
     return int(os.environ.get(_RESTARTS, "0")) > 0

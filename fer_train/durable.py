@@ -15,7 +15,7 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Call `write(temporary)` and rename the result to `path`; on any failure `path` keeps its old content.
 
     Raises:
-        CheckpointError: the disk is full or the folder cannot be written.
+        CheckpointError: the disk is full or the folder is not writable.
     """
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
@@ -25,21 +25,21 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             os.fsync(file.fileno())
         temporary.replace(path)
     except (OSError, SafetensorError, RuntimeError) as err:  # torch.save reports a full disk as RuntimeError
-        raise CheckpointError(f"cannot write {path}: {err}. What was there before is untouched. {_mend(err)}") from err
+        raise CheckpointError(f"cannot write {path}: {err}. What was there before is untouched. {_fix(err)}") from err
     finally:
-        with contextlib.suppress(OSError):  # the folder may be the thing that is wrong
+        with contextlib.suppress(OSError):  # the folder itself may be the cause
             temporary.unlink()
 
 
-def _mend(err: Exception) -> str:
-    """Return the mend of a failed write; torch and safetensors tell of a full disk in words of their own."""
+def _fix(err: Exception) -> str:
+    """Return the Fix for a failed write; torch and safetensors report a full disk with their own exceptions."""
     if isinstance(err, OSError) and err.errno not in (errno.ENOSPC, errno.EDQUOT):
         return "Fix: choose another --out, one that can be written"
     return "Fix: free space there, then the same command (with --resume where it trains); or --out on another disk"
 
 
 def write_content(path: Path, content: str | bytes) -> None:
-    """Write text (UTF-8) or bytes atomically; errors as `write_atomically`."""
+    """Write text (UTF-8) or bytes atomically; raises as `write_atomically` does."""
     data = content.encode() if isinstance(content, str) else content
     write_atomically(path, lambda temporary: _write_bytes(temporary, data))
 

@@ -1,4 +1,4 @@
-"""Every error that fer_train raises on purpose. The exit code of the CLI stands on the class.
+"""All errors that fer_train raises on purpose. Each class carries the exit code of the CLI.
 
 FerTrainError                 1
 ├── ConfigError               2   unknown, contradictory or out-of-range setting
@@ -10,12 +10,12 @@ FerTrainError                 1
 ├── DivergenceError           9   the loss became NaN or infinite
 └── OutOfMemoryError         10   the device or the machine has too little memory
 
-A signal is no error: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP); see `fer_train.signals`.
+A signal is not an error: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP); see `fer_train.signals`.
 """
 
 
 class FerTrainError(Exception):
-    """Base of the tree. The message says what failed, what was seen and how to mend it."""
+    """Base class. The message says what failed, what was found and how to fix it."""
 
     exit_code = 1
 
@@ -27,7 +27,7 @@ class ConfigError(FerTrainError):
 
 
 class DataError(FerTrainError):
-    """A data file is missing, malformed or something else than it should be."""
+    """A data file is missing, malformed or of another kind than expected."""
 
     exit_code = 4
 
@@ -67,7 +67,7 @@ class OutOfMemoryError(FerTrainError):
 
 
 def is_out_of_memory(err: BaseException) -> bool:
-    """Tell whether this is what Python or PyTorch raise when the memory of machine or device has ended."""
+    """Return whether Python or PyTorch raised this because the machine or the device ran out of memory."""
     text = str(err)
     return isinstance(err, MemoryError) or (
         isinstance(err, RuntimeError) and ("out of memory" in text or "can't allocate memory" in text)

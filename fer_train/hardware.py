@@ -1,4 +1,4 @@
-"""The machine in words, for everything that carries a number."""
+"""Describe the machine, for every file that reports a measurement."""
 
 import os
 import platform
@@ -10,14 +10,14 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 def describe_hardware(device: torch.device) -> str:
-    """Return the GPU's name, or the CPU's and its number of cores, and the version of PyTorch."""
+    """Return the GPU's name, or the CPU's name and number of cores, and the version of PyTorch."""
     is_gpu = device.type == "cuda"
     name = torch.cuda.get_device_name(device) if is_gpu else f"{_cpu_name()}, {os.cpu_count()} cores"
     return f"{name}, torch {torch.__version__}"
 
 
 def _cpu_name() -> str:
-    """Return the model's name where Linux tells it, else what Python knows of the processor."""
+    """Return the model name from Linux, else what Python reports about the processor."""
     try:
         lines = _CPU_INFO.read_text().splitlines()
     except OSError:

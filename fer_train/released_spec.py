@@ -1,4 +1,4 @@
-"""Read a ModelSpec out of a released checkpoint: everything that code relies on is checked before a model is built."""
+"""Parse and validate the ModelSpec of a released checkpoint before a model is built."""
 
 import json
 from typing import Annotated, Any, Literal, NoReturn
@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, NoReturn
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 MAX_SPEC_CHARS = 1_000_000
-"""Of the JSON; one that was written by training has some twenty thousand."""
+"""Limit of the JSON; training writes about twenty thousand."""
 MAX_LABELS = 10_000
 MAX_LABEL_CHARS = 200
 _NUM_FAULTS = 3
@@ -18,7 +18,7 @@ _Positive = Annotated[float, Field(allow_inf_nan=False, gt=0)]
 
 
 class _Checked(BaseModel):
-    """Other fields are kept as they are."""
+    """Model whose unknown fields are kept unchanged."""
 
     model_config = ConfigDict(extra="allow", strict=True)
 
@@ -68,18 +68,19 @@ class _Spec(_Checked):
                     f"label {number} is {label[:40]!r}; expected 1 to {MAX_LABEL_CHARS} printable characters"
                 )
             if label.casefold() == "unsure":
-                raise ValueError(f"no label may be called {label!r}: that is shown where a model is not sure")
+                raise ValueError(f"a label must not be called {label!r}: that is shown when a model is not sure")
         if len(set(labels)) < len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
-            raise ValueError(f"the label {twice[:40]!r} comes twice")
+            raise ValueError(f"the label {twice[:40]!r} occurs twice")
         return labels
 
 
 def parse_spec(text: str) -> dict[str, Any]:
-    """Return a ModelSpec as plain data; metrics and provenance are there, empty where the text has none.
+    """Return a ModelSpec as plain data; metrics and provenance always exist, empty if the text has none.
 
     Raises:
-        ValueError: not JSON, too long, or a field that is missing, of another type, or out of range; one line.
+        ValueError: not JSON, too long, or a field is missing, of another type, or out of range; the message is one
+            line.
     """
     if len(text) > MAX_SPEC_CHARS:
         raise ValueError(f"its ModelSpec has {len(text):,} characters, expected at most {MAX_SPEC_CHARS:,}")
@@ -97,7 +98,7 @@ def parse_spec(text: str) -> dict[str, Any]:
 
 
 def missing_origin(spec: dict[str, Any]) -> list[str]:
-    """Return what the provenance lacks of all that a model card tells; empty for a checkpoint of fer-train."""
+    """Return the names of provenance fields that a model card needs and the spec lacks; empty for fer-train's own."""
     provenance = spec["provenance"]
     config = provenance.get("config") or {}
     return [name for name in _ORIGIN if name not in provenance] + [

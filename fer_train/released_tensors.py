@@ -1,4 +1,4 @@
-"""Checks of a release's tensors: names, shapes and types from the header alone, then the values."""
+"""Check the tensors of a release: names, shapes and types from the header alone, then the values."""
 
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -12,16 +12,16 @@ _NUM_NAMED = 3
 
 
 class TensorFile(Protocol):
-    """What is used of an open safetensors file."""
+    """The methods of an open safetensors file that this project uses."""
 
     def keys(self) -> list[str]:
         """Return the names of the tensors."""
 
     def metadata(self) -> dict[str, str] | None:
-        """Return the texts that were stored beside them."""
+        """Return the metadata strings."""
 
     def get_slice(self, name: str) -> Any:
-        """Return a tensor's outline, with `get_shape` and `get_dtype`."""
+        """Return a tensor's header, with `get_shape` and `get_dtype`."""
 
     def get_tensor(self, name: str) -> Tensor:
         """Read a tensor."""
@@ -31,13 +31,16 @@ def check_outline(file: TensorFile, wanted: Mapping[str, Tensor]) -> None:
     """Compare the header of an open file with a model's state dict; no tensor is read.
 
     Raises:
-        ValueError: tensors are missing, foreign, or of another shape or type; one line.
+        ValueError: tensors are missing, foreign, or of another shape or type; the message is one line.
     """
     there = set(file.keys())
     missing, foreign = sorted(wanted.keys() - there), sorted(there - wanted.keys())
     if missing or foreign:
-        parts = [f"{len(names)} tensors are {what}: {_named(names)}"
-                 for names, what in ((missing, "missing"), (foreign, "foreign")) if names]  # fmt: skip
+        parts = [
+            f"{len(names)} tensors are {what}: {_named(names)}"
+            for names, what in ((missing, "missing"), (foreign, "foreign"))
+            if names
+        ]
         raise ValueError("; ".join(parts))
     for name, value in wanted.items():
         header = file.get_slice(name)
@@ -50,7 +53,7 @@ def check_outline(file: TensorFile, wanted: Mapping[str, Tensor]) -> None:
 
 
 def find_bad_value(tensors: Mapping[str, Tensor]) -> str:
-    """Say which tensor, on the CPU, holds a value that no network can compute with; empty where none does."""
+    """Return which CPU tensor holds a non-finite value or a negative variance; an empty string if none does."""
     for name, tensor in tensors.items():
         values = tensor.numpy()
         if values.dtype.kind != "f":

@@ -1,11 +1,11 @@
 """Signals that end the program: Ctrl-C (SIGINT), SIGTERM and SIGHUP, from the first line of main to the last.
 
     loading     nothing is open: the process ends at once
-    working     `Stopped` is raised in the main thread, and what is open is closed on its way out
+    working     `Stopped` is raised in the main thread, and open files are closed while it propagates
     ended       the exit code is known: the process ends at once
 
-The first signal counts. A second one changes nothing, since files are being finished; a third one ends the process
-where it is. The exit code is 128 + the signal's number. `fer_deploy.signals` is the same with more phases.
+The first signal counts. A second one changes nothing, because files are being finished; a third one ends the process
+immediately. The exit code is 128 + the signal's number. `fer_deploy.signals` does the same with more phases.
 """
 
 import os
@@ -18,16 +18,16 @@ from types import FrameType
 
 NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _FORCED = 3
-"""So many signals end the process where it is."""
+"""This many signals end the process immediately."""
 _Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Stopped(BaseException):
-    """A signal came. No `Exception`: nothing that handles failures may take it for one."""
+    """A signal arrived. Not an `Exception`, so that no handler of failures catches it."""
 
 
 class _Phase:
-    """No enum: few modules are imported before the handlers are there."""
+    """Phases of the process. Not an enum, to import few modules before the handlers are installed."""
 
     LOADING = 1
     WORKING = 2
@@ -35,7 +35,7 @@ class _Phase:
 
 
 class _Signals:
-    """The state of this process; there is one."""
+    """Signal state of this process; there is one instance."""
 
     def __init__(self) -> None:
         self.phase = _Phase.LOADING
@@ -54,7 +54,7 @@ class _Signals:
         return "stopped" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self.pid:  # a child that was forked: as if nobody had handled it
+        if os.getpid() != self.pid:  # a forked child: act as if there were no handler
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
@@ -74,7 +74,7 @@ class _Signals:
             raise Stopped
 
     def _leave_terminal(self) -> None:
-        """Write to nowhere instead of a terminal that is gone: each line would be a failure."""
+        """Redirect a closed terminal to the null device: each line would fail."""
         with suppress(OSError):
             nowhere = os.open(os.devnull, os.O_RDWR)
             for handle in self.terminals:
@@ -86,12 +86,12 @@ _now = _Signals()
 
 
 def install() -> None:
-    """Take over the signals, for the rest of the process; call it before anything else is imported.
+    """Install the handlers for the rest of the process; call this before any other import.
 
-    SIGHUP that is ignored stays ignored, as under nohup. SIGINT does not: shells ignore it for what runs in their
-    background, and a kill -INT is meant all the same.
+    An ignored SIGHUP stays ignored, as under nohup. An ignored SIGINT does not: shells ignore it for background jobs,
+    but a kill -INT must work there too.
     """
-    global _now  # noqa: PLW0603 - signals are the process's, too
+    global _now  # noqa: PLW0603 - signals belong to the process, too
     _now = _Signals()
     _now.terminals = [handle for handle in (0, 1, 2) if os.isatty(handle)]
     for number in NUMBERS:
@@ -101,12 +101,12 @@ def install() -> None:
 
 @contextmanager
 def governed() -> Iterator[None]:
-    """Run the program; end it by SystemExit where a signal stopped it. Installs what `install` did not yet.
+    """Run the program and raise SystemExit if a signal stopped it. Installs the handlers if `install` has not.
 
-    What was turned into another error on its way, as an import does with it, still is a stop.
+    A `Stopped` that was turned into another error, as an import does, still counts as a stop.
     """
-    threading = import_module("threading")  # not at the top: what is imported there delays the handlers
-    if threading.current_thread() is not threading.main_thread():  # only there Python lets anybody handle signals
+    threading = import_module("threading")  # not at the top: imports there delay the handlers
+    if threading.current_thread() is not threading.main_thread():  # Python handles signals only in the main thread
         yield
         return
     is_guest = not _now.before
@@ -137,24 +137,24 @@ def governed() -> Iterator[None]:
 
 
 def working() -> None:
-    """Say that the command is loaded: from now on files are written that must be finished or removed."""
+    """Mark the command as loaded: from now on it writes files that must be finished or removed."""
     if _now.phase == _Phase.LOADING:
         _now.phase = _Phase.WORKING
 
 
 def check() -> None:
-    """Raise `Stopped` again where a library turned it into an error of its own."""
+    """Raise `Stopped` again if a library turned it into another error."""
     if _now.has_raised:
         raise Stopped
 
 
 def message() -> str:
-    """Return what the signal was, for people."""
+    """Return the name of the signal, for people."""
     return _now.message()
 
 
 def exit_code() -> int:
-    """Return what the program ends with, since a signal came."""
+    """Return the exit code after a signal."""
     return _now.exit_code()
 
 
@@ -167,7 +167,7 @@ def _end(code: object) -> None:
 
 
 def _without_stops(hook: "Callable[[sys.UnraisableHookArgs], object]") -> "Callable[[sys.UnraisableHookArgs], None]":
-    """Return a hook for exceptions that nobody can catch, as in a destructor, that is silent about `Stopped`."""
+    """Return a hook for exceptions in destructors that says nothing about `Stopped`."""
 
     def silent(unraisable: "sys.UnraisableHookArgs") -> None:
         if not isinstance(unraisable.exc_value, Stopped):

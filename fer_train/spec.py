@@ -1,4 +1,4 @@
-"""describe_model: the ModelSpec of a checkpoint, as plain data. Its reader is `fer_deploy.spec`; a test holds both."""
+"""Build the ModelSpec of a checkpoint as plain data. `fer_deploy.spec` reads it; a test holds both together."""
 
 from dataclasses import asdict
 from datetime import UTC, datetime
@@ -16,23 +16,31 @@ Kept = Literal["best", "final"]
 
 
 def describe_model(
-    config: TrainConfig, faces: Faces, metrics: dict[str, Any], *, ancestor: dict[str, Any] | None = None,
-    teachers: list[dict[str, Any]] | None = None, quantization: dict[str, float] | None = None,
-    hardware: str | None = None, kept: Kept | None = None, precision: str | None = None, num_processes: int = 1,
-) -> dict[str, Any]:  # fmt: skip
-    """Return what a user of the weights must know: labels, input, normalization, metrics, provenance.
+    config: TrainConfig,
+    faces: Faces,
+    metrics: dict[str, Any],
+    *,
+    ancestor: dict[str, Any] | None = None,
+    teachers: list[dict[str, Any]] | None = None,
+    quantization: dict[str, float] | None = None,
+    hardware: str | None = None,
+    kept: Kept | None = None,
+    precision: str | None = None,
+    num_processes: int = 1,
+) -> dict[str, Any]:
+    """Return the ModelSpec: labels, input, normalization, metrics and provenance.
 
     Args:
-        config: the run that made the weights.
-        faces: the rows it used, for provenance.
-        metrics: what was measured, by name.
-        ancestor: provenance of the release that the run started from, if it did.
-        teachers: who taught, if anybody did; see `Teachers.provenance`.
-        hardware: the machine that trained, in words.
-        kept: which epoch's weights they are: that of the best validation accuracy, or the final one.
-        precision: what steps computed in, where the config leaves it open.
-        num_processes: that shared each batch.
+        config: settings of the run that produced the weights.
+        faces: the rows of that run, for the provenance.
+        metrics: measured values by name.
+        ancestor: provenance of the release that the run started from, if any.
+        teachers: provenance of the teachers, if any; see `Teachers.provenance`.
         quantization: max|input| of each layer after quantization-aware training; see `activation_ranges`.
+        hardware: description of the training machine.
+        kept: epoch of the weights: the one with the best validation accuracy, or the final one.
+        precision: precision of the steps, which the config may leave open.
+        num_processes: number of processes that shared each batch.
     """
     labels = labels_for(config.num_classes, config.labels)
     uses_votes = bool(faces.votes_sha256) and (config.needs_votes or faces.label_set == "ferplus")
@@ -42,8 +50,14 @@ def describe_model(
         "labels": labels,
         **({"label_set": config.labels} if tuple(labels) == LABEL_SETS[config.labels] else {}),
         "input": {
-            "name": "images", "height": config.image_size, "width": config.image_size, "channels": 1, "dtype": "uint8",
-            "color": "gray", "mean": PIXEL_MEAN, "std": PIXEL_STD,
+            "name": "images",
+            "height": config.image_size,
+            "width": config.image_size,
+            "channels": 1,
+            "dtype": "uint8",
+            "color": "gray",
+            "mean": PIXEL_MEAN,
+            "std": PIXEL_STD,
         },
         "metrics": metrics,
         **({} if quantization is None else {"quantization": quantization}),
@@ -62,4 +76,4 @@ def describe_model(
             **({} if ancestor is None else {"init": ancestor}),
             **({} if teachers is None else {"teachers": teachers}),
         },
-    }  # fmt: skip
+    }

@@ -1,4 +1,4 @@
-"""Read a YAML file of settings: strict, and safe to read whatever it holds."""
+"""Read a YAML file of settings, strictly and safely for any content."""
 
 import math
 from collections.abc import Hashable
@@ -13,23 +13,23 @@ from fer_train.errors import ConfigError
 
 MAX_BYTES: Final = 1_000_000
 MAX_BITS: Final = 64
-"""Of an integer."""
+"""Largest size of an integer."""
 MAX_DEPTH: Final = 50
-"""Mappings and lists within each other."""
+"""Deepest nesting of mappings and lists."""
 MAX_NODES: Final = 100_000
-"""With every alias counted as what it stands for: a few lines could otherwise become gigabytes."""
+"""Largest number of nodes after aliases are expanded: a few lines could otherwise become gigabytes."""
 
 
 def read_yaml(path: Path, *, examples: str) -> dict[str, Any]:
     """Return the key: value pairs of a file.
 
     Args:
-        path: of the file.
-        examples: where files that work are, for messages.
+        path: YAML file.
+        examples: paths of working files, for messages.
 
     Raises:
-        ConfigError: unreadable or too large, no YAML, nested too deeply, a key twice, a number that is infinite, no
-            number or too long, or something else than pairs.
+        ConfigError: the file is unreadable, too large, not YAML, nested too deeply or not a mapping; a key occurs
+            twice; or a number is infinite, NaN or too long.
     """
     try:
         with path.open("rb") as file:
@@ -68,7 +68,7 @@ def read_yaml(path: Path, *, examples: str) -> dict[str, Any]:
 
 
 def _in_words(err: yaml.YAMLError) -> str:
-    """Return problem and place, without the text around it, which may be a part of a password."""
+    """Return the problem and its position, without the text around it, which may contain a password."""
     if not isinstance(err, MarkedYAMLError) or err.problem_mark is None:
         return " ".join(str(err).split())
     context = f"{err.context}: " if err.context else ""
@@ -84,7 +84,7 @@ class _StrictLoader(yaml.SafeLoader):
         self._depth += 1
         if self._depth > MAX_DEPTH:
             event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-            raise _fault(f"more than {MAX_DEPTH} lists and mappings within each other", event.start_mark)
+            raise _fault(f"more than {MAX_DEPTH} nested lists and mappings", event.start_mark)
         try:
             node: Node | None = super().compose_node(parent, index)
         finally:
@@ -101,10 +101,10 @@ class _StrictLoader(yaml.SafeLoader):
         try:
             found = super().construct_object(node, deep=deep)
         except (ValueError, OverflowError) as err:  # a number of thousands of digits, the 31st of February
-            why = "a number of too many digits" if "set_int_max_str_digits" in str(err) else err
+            why = "a number with too many digits" if "set_int_max_str_digits" in str(err) else err
             raise _fault(f"cannot read {node.value!r:.40}: {why}", node.start_mark) from err
         if isinstance(found, float) and not math.isfinite(found):
-            raise _fault(f"{node.value!r:.40} is no finite number", node.start_mark)
+            raise _fault(f"{node.value!r:.40} is not a finite number", node.start_mark)
         if isinstance(found, int) and found.bit_length() > MAX_BITS:
             raise _fault(f"{node.value!r:.40} is too large", node.start_mark)
         return found
@@ -122,11 +122,11 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _count(node: Node, known: dict[int, int | None]) -> int:
-    """Return how many nodes there are with every alias as what it stands for; MarkedYAMLError beyond MAX_NODES."""
+    """Return the number of nodes with every alias expanded; raise MarkedYAMLError beyond MAX_NODES."""
     if id(node) in known:
         size = known[id(node)]
         if size is None:
-            raise _fault("an alias stands for what it is itself a part of", node.start_mark)
+            raise _fault("an alias contains itself", node.start_mark)
         return size
     known[id(node)] = None
     size = 1

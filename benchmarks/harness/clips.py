@@ -1,4 +1,4 @@
-"""Clips: where they are, their frames, and how much two boxes overlap. Loads nothing that costs the loops of fps.py."""
+"""Find clips, read their frames, and compute the overlap of boxes. Imports nothing that slows the loops of fps.py."""
 
 import os
 from collections.abc import Iterator
@@ -14,20 +14,20 @@ from fer_deploy.durable import whole_file
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("FER_SHARED", ROOT.parent / "shared"))
-"""Clips and models beside the checkout, as the tests have them."""
+"""Clips and models beside the checkout, as for the tests."""
 UNPUBLISHED = ROOT / "artifacts" / "benchmarks"
-"""What benchmarks write unless they are told otherwise; git ignores it."""
+"""Default folder of the results; git ignores it."""
 WHERE_CLIPS_ARE = "https://github.com/intel-iot-devkit/sample-videos (CC BY 4.0)"
 _NUM_DRAWN = 300
 
 
 def clips_at_hand() -> tuple[Path, ...]:
-    """Return the clips with faces beside the checkout; if there are none, a clip of drawn faces."""
+    """Return the clips beside the checkout; if there are none, a clip of drawn faces."""
     clips = tuple(sorted((SHARED / "clips").glob("*.gif")))
     if clips:
         return clips
     click.echo(
-        f"no --clip, and none in {SHARED / 'clips'}: the faces of the synthetic source are used, which are drawn. "
+        f"no --clip, and none in {SHARED / 'clips'}: the drawn faces of the synthetic source are used. "
         f"Clips of people: {WHERE_CLIPS_ARE}, then --clip FILE",
         err=True,
     )
@@ -36,10 +36,10 @@ def clips_at_hand() -> tuple[Path, ...]:
 
 
 def draw_clip(path: Path, *, num_frames: int) -> Path:
-    """Write the first frames of the synthetic source as a video. Return its path.
+    """Write the first frames of the synthetic source as a video and return its path.
 
     Raises:
-        click.ClickException: OpenCV cannot write it.
+        click.ClickException: OpenCV cannot write the video.
     """
     from fer_deploy.live.sources.synthetic import FPS, HEIGHT, WIDTH, SyntheticSource  # noqa: PLC0415 - see above
 
@@ -58,16 +58,20 @@ def _or_at_hand(context: click.Context, parameter: click.Parameter, clips: tuple
 
 
 clips_option = click.option(
-    "--clip", "clips", type=click.Path(path_type=Path, exists=True), multiple=True, callback=_or_at_hand,
-    help=f"With faces; several times.  [default: those beside the checkout, or drawn faces; clips: {WHERE_CLIPS_ARE}]",
-)  # fmt: skip
+    "--clip",
+    "clips",
+    type=click.Path(path_type=Path, exists=True),
+    multiple=True,
+    callback=_or_at_hand,
+    help=f"With faces; repeatable.  [default: those beside the checkout, or drawn faces; clips: {WHERE_CLIPS_ARE}]",
+)
 
 
 def read_clip(path: str | Path) -> Iterator[NDArray[np.uint8]]:
-    """Yield its frames, (H, W, 3) uint8 BGR.
+    """Yield the frames of a clip, (H, W, 3) uint8 BGR.
 
     Raises:
-        click.UsageError: it has none.
+        click.UsageError: the clip has no frame.
     """
     capture = cv2.VideoCapture(str(path))
     num = 0
@@ -80,7 +84,7 @@ def read_clip(path: str | Path) -> Iterator[NDArray[np.uint8]]:
 
 
 def looped_frames(path: str | Path, num: int) -> Iterator[NDArray[np.uint8]]:
-    """Yield `num` frames, opening the clip anew at its end."""
+    """Yield `num` frames, opening the clip again at its end."""
     count = 0
     while count < num:
         for frame in read_clip(path):
@@ -91,7 +95,7 @@ def looped_frames(path: str | Path, num: int) -> Iterator[NDArray[np.uint8]]:
 
 
 def fps_of(path: Path) -> float:
-    """Return the frames per second that a clip announces."""
+    """Return the frames per second in the header of a clip."""
     capture = cv2.VideoCapture(str(path))
     fps = float(capture.get(cv2.CAP_PROP_FPS))
     capture.release()
@@ -99,7 +103,7 @@ def fps_of(path: Path) -> float:
 
 
 def iou(one: Any, other: Any) -> float:
-    """Return the share of their union, 0 to 1, that two boxes of x1, y1, x2, y2 have in common."""
+    """Return the intersection over union, 0 to 1, of two boxes (x1, y1, x2, y2)."""
     width = min(one[2], other[2]) - max(one[0], other[0])
     height = min(one[3], other[3]) - max(one[1], other[1])
     shared = max(width, 0) * max(height, 0)

@@ -1,4 +1,4 @@
-"""The report of latency.py: a table in Markdown and a chart of the speedups. Measures nothing."""
+"""Write the report of latency.py: tables in Markdown and a chart of the speedups. Measures nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -9,23 +9,30 @@ from fer_deploy.vision.palette import GOOD_COLOR
 
 
 def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
-    """Return the report: files and accuracy first, then latency by batch."""
-    judged = f"PublicTest, {env['faces']} faces" if env["faces"] != "0" else "not measured: no --data"
+    """Return the report as Markdown: files and accuracy first, then latency by batch."""
+    faces = f"PublicTest, {env['faces']} faces" if env["faces"] != "0" else "not measured: no --data"
     lines = [
-        f"# Latency, {env['hardware']}", "",
+        f"# Latency, {env['hardware']}",
+        "",
         f"{env['date']}, Python {env['python']}, ONNX Runtime {env['onnxruntime']}, device {env['device']}, "
         f"{env['threads']} threads for every engine, {env['rounds']} rounds, engines in turn; "
-        f"load of the machine before the run {env['load']}.", "", f"    {env['command']}", "",
-        f"Accuracy: {judged}. Change: against PyTorch eager FP32. Latency: from uint8 faces in the host's memory to "
-        "logits in the host's memory. Speedup: median over the rounds of eager / engine; in CPU time: of what the "
-        "process's threads computed, which other work on the machine hardly touches.", "",
-        "| model | engine | file | size, MB | accuracy | change | same emotion |", "|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+        f"load of the machine before the run {env['load']}.",
+        "",
+        f"    {env['command']}",
+        "",
+        f"Accuracy: {faces}. Change: against PyTorch eager FP32. Latency: from uint8 faces in the host's memory to "
+        "logits in the host's memory. Speedup: median over the rounds of eager / engine; in CPU time: of the time that "
+        "the process's threads computed, which other work on the machine hardly changes.",
+        "",
+        "| model | engine | file | size, MB | accuracy | change | same emotion |",
+        "|---|---|---|---|---|---|---|",
+    ]
     lines += [_file_row(result) for result in results]
     lines += [
-        "", "| model | engine | batch | speedup | speedup in CPU time | p50, ms | p90, ms | p99, ms | faces/s |",
+        "",
+        "| model | engine | batch | speedup | speedup in CPU time | p50, ms | p90, ms | p99, ms | faces/s |",
         "|---|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    ]
     lines += [_latency_row(result, row) for result in results for row in result.get("latency", [])]
     failed = [f"- {r['model']}, {r['engine']}: {r['failure']}" for r in results if "failure" in r]
     if failed:
@@ -33,7 +40,7 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
     if "cuda" not in env["device"]:
         lines += [
             "",
-            "On a CPU that other work shares, only ratios within the run mean something, first those in CPU time.",
+            "On a shared CPU only ratios within the run are meaningful, especially those in CPU time.",
         ]
     return "\n".join([*lines, ""])
 
@@ -57,7 +64,7 @@ def _latency_row(result: dict[str, Any], row: dict[str, Any]) -> str:
 
 
 def write_chart(results: list[dict[str, Any]], path: Path, title: str) -> None:
-    """Draw the speedups as bars, a panel for each model and batch (the smallest two batches)."""
+    """Draw the speedups as bars, one panel per model and batch (the two smallest batches)."""
     ran = [result for result in results if result.get("latency")]
     models = list(dict.fromkeys(result["model"] for result in ran))
     batches = sorted({row["batch"] for result in ran for row in result["latency"]})[:2]

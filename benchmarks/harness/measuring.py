@@ -1,4 +1,4 @@
-"""What every benchmark shares: timing in turn, the hardware's name, --out and --publish, the result files."""
+"""Shared code of the benchmarks: alternating timing, name of the hardware, --out and --publish, result files."""
 
 import functools
 import json
@@ -25,14 +25,14 @@ from fer_deploy.privacy.redaction import without_passwords
 from fer_train.hardware import describe_hardware
 
 RESULTS = Path(__file__).parents[1] / "results"
-"""Tracked by git: written only with --publish."""
+"""Folder of results in git; written only with --publish."""
 
 
 def shared_yunet() -> Path:
-    """Return YuNet's file: $FER_YUNET, that in the cache, or the one beside the checkout.
+    """Return YuNet's file: $FER_YUNET, the one in the cache, or the one beside the checkout.
 
     Raises:
-        click.UsageError: there is none.
+        click.UsageError: there is no such file.
     """
     found = file_at_hand() or SHARED / "models" / ADDRESS.rpartition("/")[2]
     if not found.exists():
@@ -45,15 +45,17 @@ def _or_shared_yunet(context: click.Context, parameter: click.Parameter, path: P
 
 
 yunet_option = click.option(
-    "--yunet", type=click.Path(path_type=Path, exists=True), callback=_or_shared_yunet,
+    "--yunet",
+    type=click.Path(path_type=Path, exists=True),
+    callback=_or_shared_yunet,
     help="YuNet's .onnx.  [default: $FER_YUNET, the cache, beside the checkout]",
-)  # fmt: skip
+)
 
 
 def seconds_per_call(calls: dict[str, Callable[[], None]], *, rounds: int, device: torch.device) -> dict[str, float]:
-    """Return the median seconds of each call over `rounds`, in turn: A B C A B C, after one warm-up round.
+    """Return the median seconds of each call over `rounds`, alternating A B C A B C, after one warm-up round.
 
-    Alternating spreads whatever else the machine does over all variants; ratios hold even where absolutes do not.
+    Other work on the machine then affects all variants: ratios are valid even if absolute values are not.
     """
     seconds: dict[str, list[float]] = {name: [] for name in calls}
     for round_number in range(rounds + 1):
@@ -68,7 +70,7 @@ def seconds_per_call(calls: dict[str, Callable[[], None]], *, rounds: int, devic
 
 
 def matmul_flops(device: torch.device, dtype: torch.dtype, *, side: int) -> float:
-    """Return the measured floating-point operations a second of square matrix products of this side."""
+    """Return the measured floating-point operations per second of square matrix products of this side."""
     a = torch.randn(side, side, device=device, dtype=dtype)
 
     def products() -> None:
@@ -79,7 +81,7 @@ def matmul_flops(device: torch.device, dtype: torch.dtype, *, side: int) -> floa
 
 
 def environment(device: torch.device) -> dict[str, str]:
-    """Return what a reader needs to repeat the run."""
+    """Return hardware, versions, command and date: what a reader needs to repeat the run."""
     return {
         "hardware": describe_hardware(device),
         "python": platform.python_version(),
@@ -89,7 +91,7 @@ def environment(device: torch.device) -> dict[str, str]:
 
 
 def command_as_typed(argv: Sequence[str]) -> str:
-    """Return the command without folders of this machine and without what addresses keep secret."""
+    """Return the command without local folders and without credentials in URLs."""
     words = []
     for word in argv[1:]:
         flag, equals, value = word.partition("=") if word.startswith("--") else ("", "", word)
@@ -98,7 +100,7 @@ def command_as_typed(argv: Sequence[str]) -> str:
 
 
 def markdown_table(rows: Sequence[Mapping[str, object]], *, digits: int) -> list[str]:
-    """Return the lines of a table with the first row's keys as its head."""
+    """Return the lines of a Markdown table; the first row's keys are the header."""
     cells = [[f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
     return [f"| {' | '.join(line)} |" for line in (list(rows[0]), ["---"] * len(rows[0]), *cells)]
 
@@ -111,16 +113,16 @@ def result_name(what: str, device: torch.device) -> str:
 
 
 Chart = Callable[[Path], None]
-"""Draws a picture into a file."""
+"""Function that draws a picture into a file."""
 
 
 @dataclass(frozen=True)
 class Output:
-    """Where the results of a benchmark go.
+    """Destination of the results of a benchmark.
 
     Attributes:
-        out: .md to write; None: one in `UNPUBLISHED`.
-        publish: whether they go to `RESULTS`, too.
+        out: .md file to write; None: a file in `UNPUBLISHED`.
+        publish: whether to write to `RESULTS` too.
     """
 
     out: Path | None
@@ -132,15 +134,16 @@ class Output:
         return [self.out or UNPUBLISHED / name, *([RESULTS / name] if self.publish else [])]
 
     def earlier(self, what: str, device: torch.device) -> Path:
-        """Return the .json that an earlier run wrote there; if there is none, the published one."""
+        """Return the .json of an earlier run; if there is none, the published one."""
         *unpublished, published = replace(self, publish=True).paths(what, device)
         places = [published] if self.publish else [*unpublished, published]
         tables = [path.with_suffix(".json") for path in places]
         return next((table for table in tables if table.exists()), tables[-1])
 
-    def write(self, what: str, device: torch.device, result: dict[str, Any], markdown: str,
-              chart: Chart | None = None) -> None:  # fmt: skip
-        """Write everything that was measured, and tell where."""
+    def write(
+        self, what: str, device: torch.device, result: dict[str, Any], markdown: str, chart: Chart | None = None
+    ) -> None:
+        """Write all results and print their paths."""
         for path in self.paths(what, device):
             write_results(path, result, markdown, chart)
             click.echo(f"written: {path}")
@@ -156,23 +159,25 @@ publish_option = click.option("--publish", is_flag=True, help="Write to benchmar
 
 
 def output_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --out and --publish to a command, which gets them as the argument `output`."""
+    """Add --out and --publish to a command, which receives them as the argument `output`."""
 
     @functools.wraps(command)
     def with_output(*, out: Path | None, publish: bool, **options: Any) -> None:
         command(output=Output(out, publish), **options)
 
     out_option = click.option(
-        "--out", type=click.Path(path_type=Path, dir_okay=False), callback=_untracked,
+        "--out",
+        type=click.Path(path_type=Path, dir_okay=False),
+        callback=_untracked,
         help=".md to write, and .json beside it.  [default: in artifacts/benchmarks]",
-    )  # fmt: skip
+    )
     return out_option(publish_option(with_output))
 
 
 def write_results(path: Path, result: dict[str, Any], markdown: str, chart: Chart | None = None) -> None:
-    """Write the Markdown to `path`, and beside it everything that was measured as JSON and the chart as PNG.
+    """Write the Markdown to `path`, and beside it all results as JSON and the chart as PNG.
 
-    Absolute paths lose their folders.
+    Folders are removed from absolute paths.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     write_whole(path.with_suffix(".json"), (json.dumps(without_folders_anywhere(result), indent=2) + "\n").encode())
@@ -183,7 +188,7 @@ def write_results(path: Path, result: dict[str, Any], markdown: str, chart: Char
 
 
 def without_folders_anywhere(value: Any) -> Any:
-    """Return plain data with absolute paths in its texts as they would be typed."""
+    """Return plain data without the folders of absolute paths in its texts."""
     if isinstance(value, Mapping):
         return {name: without_folders_anywhere(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):
@@ -192,29 +197,27 @@ def without_folders_anywhere(value: Any) -> Any:
 
 
 _SETTLE_S = 0.01
-"""Spinning threads of the engine before go to sleep in this time."""
+"""Seconds in which spinning threads of the previous engine go to sleep."""
 
 
 class Sample(NamedTuple):
     """One timed call.
 
     Attributes:
-        wall_ms: what a user waits.
-        cpu_ms: time of this process's threads on their cores; waiting for a core that other work has is not in it.
+        wall_ms: elapsed time.
+        cpu_ms: CPU time of this process's threads, without waiting for a busy core.
     """
 
     wall_ms: float
     cpu_ms: float
 
 
-def samples_by_round(calls: dict[str, Callable[[], object]], *, rounds: int, burst: int = 5
-                     ) -> dict[str, list[Sample]]:  # fmt: skip
-    """Return rounds x burst samples of each call, in turn: aAAAAA bBBBBB aAAAAA bBBBBB, those of lower case not timed.
+def samples_by_round(calls: dict[str, Callable[[], object]], *, rounds: int, burst: int = 5) -> dict[str, list[Sample]]:
+    """Return rounds x burst samples of each call, alternating: aAAAAA bBBBBB aAAAAA bBBBBB; lower case is not timed.
 
-    Threads of one library that still spin when another is called, and caches full of its weights, would else be
-    measured with every single call: an engine in use is called again and again. A round of warm-up comes before. A call
-    must not return before its result is in the host's memory: then no device needs to be synchronized. Nothing is left
-    out as an outlier; p99 is there to show them.
+    The untimed call excludes spinning threads and caches of the previous library, because an engine in use is called
+    repeatedly. There is one warm-up round. A call must return only when its result is in the host's memory, so that no
+    device needs synchronization. No sample is dropped as an outlier; p99 shows outliers.
     """
     samples: dict[str, list[Sample]] = {name: [] for name in calls}
     for round_number in range(-1, rounds):
@@ -235,5 +238,5 @@ def _timed(call: Callable[[], object]) -> Sample:
 
 
 def speedup_by_round(reference_ms: list[float], candidate_ms: list[float]) -> float:
-    """Return the median over the samples of reference / candidate: what slows a whole round drops out."""
+    """Return the median over the samples of reference / candidate, which cancels the load of a round."""
     return statistics.median(r / c for r, c in zip(reference_ms, candidate_ms, strict=True))

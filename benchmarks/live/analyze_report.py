@@ -1,11 +1,11 @@
-"""The report of analyze.py: resident memory for each tenth of the frames, and while the parts are joined."""
+"""Write the report of analyze.py: resident memory for each tenth of the frames, and while the parts are joined."""
 
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
 SampleRow = Sequence[Any]
-"""Seconds, resident memory in MB, frames in the last checkpoint or None."""
+"""A sample: seconds, resident memory in MB, frames in the last checkpoint or None."""
 
 
 def phases(samples: Sequence[SampleRow], num_frames: int) -> list[dict[str, Any]]:
@@ -17,10 +17,14 @@ def phases(samples: Sequence[SampleRow], num_frames: int) -> list[dict[str, Any]
     for sample in samples:
         held.setdefault(_phase(sample[2], num_frames), []).append(sample)
     return [
-        {"phase": name, "until_s": rows[-1][0], "rss_mb": statistics.median(row[1] for row in rows),
-         "rss_mb_max": max(row[1] for row in rows)}
+        {
+            "phase": name,
+            "until_s": rows[-1][0],
+            "rss_mb": statistics.median(row[1] for row in rows),
+            "rss_mb_max": max(row[1] for row in rows),
+        }
         for name, rows in held.items()
-    ]  # fmt: skip
+    ]
 
 
 def _phase(num_done: int | None, num_frames: int) -> str:
@@ -32,22 +36,29 @@ def _phase(num_done: int | None, num_frames: int) -> str:
 
 
 def as_markdown(result: dict[str, Any], env: dict[str, str]) -> str:
-    """Return the report."""
+    """Return the report as Markdown."""
     summary, counts = result["summary"], result["summary"]["accounting"]
     rows = phases(result["samples"], counts["num_analyzed"])
     width, height = summary["picture_size"]
     minutes, video_minutes = result["seconds"] / 60, summary["duration_s"] / 60
     lines = [
-        f"# Memory of fer-deploy analyze, {env['hardware']}", "", f"{env['date']}, Python {env['python']}.", "",
-        f"    {env['command']}", "",
-        f"{' and '.join(result['clips'])}, one after the other again and again: {counts['num_analyzed']:,} frames, "
+        f"# Memory of fer-deploy analyze, {env['hardware']}",
+        "",
+        f"{env['date']}, Python {env['python']}.",
+        "",
+        f"    {env['command']}",
+        "",
+        f"{' and '.join(result['clips'])}, repeated: {counts['num_analyzed']:,} frames, "
         f"{width}x{height}, {video_minutes:.1f} minutes of H.264. Analyzed in {minutes:.1f} minutes with "
-        f"{summary['engine']}; detector {summary['detector']}; options {' '.join(result['options'])}.", "",
+        f"{summary['engine']}; detector {summary['detector']}; options {' '.join(result['options'])}.",
+        "",
         f"{counts['num_announced']:,} frames announced, {counts['num_decoded']:,} decoded, {counts['num_skipped']:,} "
         f"skipped, {counts['num_missing']:,} missing, {counts['num_analyzed']:,} analyzed, {counts['num_faces']:,} "
-        "faces.", "",
-        "| phase | until, s | resident memory, MB | max |", "|---|---|---|---|",
-    ]  # fmt: skip
+        "faces.",
+        "",
+        "| phase | until, s | resident memory, MB | max |",
+        "|---|---|---|---|",
+    ]
     lines += [f"| {r['phase']} | {r['until_s']:.0f} | {r['rss_mb']:.1f} | {r['rss_mb_max']:.1f} |" for r in rows]
     return "\n".join([*lines, "", *_growth(rows), "Sampled once a second in the process that analyzes.", ""])
 

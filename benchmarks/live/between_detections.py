@@ -1,4 +1,4 @@
-"""Recordings with known faces, and four ways to know a face where the detector did not look."""
+"""Provide recordings with known faces, and four methods to place faces in frames without detection."""
 
 import math
 import statistics
@@ -21,7 +21,7 @@ Faces = tuple[TrackedFace, ...]
 
 @dataclass
 class Clip:
-    """A recording; `truth[i]` are the faces of frame i with the numbers that tracking in every frame gives them."""
+    """A recording; `truth[i]` are the faces of frame i with the track numbers of tracking in every frame."""
 
     name: str
     fps: float
@@ -29,7 +29,7 @@ class Clip:
     truth: list[Faces]
 
     def time_s(self, index: int) -> float:
-        """Return when a frame is shown."""
+        """Return the time of a frame in seconds."""
         return index / self.fps
 
 
@@ -45,21 +45,21 @@ def known_clip(path: Path, yunet: Path) -> Clip:
 
 
 def detection_from_row(row: list[float]) -> Detection:
-    """Return one of OpenCV's rows: x, y, width, height, five landmarks, score."""
+    """Return the detection of a row of OpenCV: x, y, width, height, five landmarks, score."""
     x, y, width, height = (round(value) for value in row[:4])
     landmarks = tuple(zip(row[4:14:2], row[5:14:2], strict=True))
     return Detection(Box(x, y, x + width, y + height), row[14], landmarks)
 
 
 def stay(clip: Clip, every: int) -> Iterator[tuple[int, Faces]]:
-    """Yield frames without detection: faces stay where they were seen."""
+    """Yield frames without detection: faces stay at their last position."""
     for index in range(len(clip.frames)):
         if index % every:
             yield index, clip.truth[index - index % every]
 
 
 def keep_velocity(clip: Clip, every: int) -> Iterator[tuple[int, Faces]]:
-    """Yield frames without detection: faces move on as their filter expects."""
+    """Yield frames without detection: faces continue with the velocity of their filter."""
     motions: dict[int, Motion] = {}
     for index, faces in enumerate(clip.truth):
         for motion in motions.values():
@@ -75,7 +75,7 @@ def keep_velocity(clip: Clip, every: int) -> Iterator[tuple[int, Faces]]:
 
 
 def follow(clip: Clip, every: int) -> Iterator[tuple[int, Faces]]:
-    """Yield frames without detection, as the live loop sees them."""
+    """Yield frames without detection, as in the live loop: faces follow the optical flow."""
     people = People(PeopleConfig(), ())
     for index, frame in enumerate(clip.frames):
         if index % every:
@@ -86,7 +86,7 @@ def follow(clip: Clip, every: int) -> Iterator[tuple[int, Faces]]:
 
 
 def interpolate(clip: Clip, every: int) -> Iterator[tuple[int, Faces]]:
-    """Yield frames without detection between two with it, as the loop sees a recording."""
+    """Yield frames without detection between two frames with detection, as in the loop for recordings."""
     for index in range(len(clip.frames) - len(clip.frames) % every):
         before, phase = index - index % every, index % every
         if phase and before + every < len(clip.frames):
@@ -102,12 +102,12 @@ METHODS: dict[str, Callable[[Clip, int], Iterator[tuple[int, Faces]]]] = {
 
 
 def center(box: Box) -> tuple[float, float]:
-    """Return x, y of a box's middle."""
+    """Return x, y of a box's center."""
     return (box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2
 
 
 def moved_to(face: TrackedFace, place: tuple[float, float]) -> TrackedFace:
-    """Return a face of the same size with its middle at a place."""
+    """Return a face of the same size with its center at a place."""
     box, (x, y) = face.detection.box, place
     dx, dy = round(x - (box.x1 + box.x2) / 2), round(y - (box.y1 + box.y2) / 2)
     landmarks = tuple((px + dx, py + dy) for px, py in face.detection.landmarks)
@@ -117,7 +117,7 @@ def moved_to(face: TrackedFace, place: tuple[float, float]) -> TrackedFace:
 
 
 def errors_between(clips: list[Clip], every: int, method: str) -> dict[str, Any]:
-    """Return how far faces are from the truth in frames without detection, in widths of the true face."""
+    """Return the distance of faces from the truth in frames without detection, in widths of the true face."""
     off, overlap, landmarks = [], [], []
     for clip in clips:
         for index, faces in METHODS[method](clip, every):

@@ -1,4 +1,4 @@
-"""FaultyCamera: an MJPEG camera of this machine that fails in every way it can, one after another."""
+"""Simulate an MJPEG camera on this machine that fails in all ways, one after another."""
 
 import itertools
 import socket
@@ -19,7 +19,7 @@ PATIENCE_S = 4.0
 
 
 class FaultyCamera:
-    """Serves drawn faces on a port of 127.0.0.1; each connection ends in the next fault."""
+    """Server of drawn faces on a port of 127.0.0.1; each connection ends in the next fault."""
 
     def __init__(self) -> None:
         self._server = socket.create_server(("127.0.0.1", 0))
@@ -55,7 +55,7 @@ class FaultyCamera:
                     connection.sendall(_HEAD)
                     self._play(connection, FRAMES_BETWEEN)
                     self._fail(connection, fault)
-                except OSError:  # the other side has had enough of it
+                except OSError:  # the client closed the connection
                     continue
 
     def _accept(self) -> socket.socket | None:

@@ -1,4 +1,4 @@
-"""The report of fps.py: tables in Markdown and a chart. Measures nothing."""
+"""Write the report of fps.py: tables in Markdown and a chart. Measures nothing."""
 
 from pathlib import Path
 from typing import Any
@@ -12,48 +12,58 @@ WATCHED = f"{CAMERA}, recorded and watched"
 
 
 STAGES = (
-    "Stages: each frame's own time, of the frames that pass the stage (detect: those that the detector looks at). "
-    "Frames that are classified in one call share its time by their faces; frames that wait together wait in full."
+    "Stages: time per frame, over the frames that pass the stage (detect: the frames with detection). Frames that are "
+    "classified in one call share its time by their faces; each waiting frame counts its full waiting time."
 )
 
 
 def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
-    """Return the report: a table a clip, then the stages of the live loop."""
+    """Return the report as Markdown: one table per clip, then the stages of the live loop."""
     lines = [
-        f"# Live loop against tutorials, {env['hardware']}", "",
-        f"{env['date']}, Python {env['python']}, {env['rounds']} rounds, loops in turn, each in a process "
-        "of its own.", "",
-        f"    {env['command']}", "",
+        f"# Live loop against tutorials, {env['hardware']}",
+        "",
+        f"{env['date']}, Python {env['python']}, {env['rounds']} rounds, alternating loops in separate processes.",
+        "",
+        f"    {env['command']}",
+        "",
         "Speedup: frames per second against the YuNet tutorial with PyTorch eager, median over the rounds. CPU: of all "
         "threads of the loop's process. Latency of the tutorials: from the decoded frame to the drawn one. Latency of "
-        "the live loop: from the moment at which a decoded frame is handed to it to the moment at which its result is "
-        "handed to the outputs: waiting for a worker, detecting, following, cropping, classifying and smoothing. "
-        "Neither the camera and decoding before nor drawing, writing and sending after are in it. For a recording it "
-        "is mostly waiting in queues that are kept full. k: the detector looks at every k-th frame; where the loop "
-        "chooses it, median and maximum over time. Recorded and watched: an annotated .mp4 too, and the page with "
-        f"one reader, a process of its own on the same cores. YuNet: {env.get('yunet', 'see the command')}. Of the "
-        "slowest stage: frames per second against the analysis alone, the loop's own workers on frames in memory, "
-        "nothing decoded or written; it has the cores to itself then. Networks alone: without tracking and order, too. "
-        "Of the cores: CPU time of all threads over time and cores; 1.00 is a loop that cannot be faster without less "
-        "work.", "",
-    ]  # fmt: skip
+        "the live loop: from the moment a decoded frame enters it to the moment its result goes to the outputs: "
+        "waiting for a worker, detection, tracking, cropping, classification and smoothing, without camera and "
+        "decoding before and drawing, writing and sending after. For a recording it is mostly waiting in full queues. "
+        "k: the detector "
+        "runs on every k-th frame; if the loop chooses k, median and maximum over time. Recorded and watched: also an "
+        "annotated .mp4, and the page with one viewer, a separate process on the same cores. "
+        f"YuNet: {env.get('yunet', 'see the command')}. Of the "
+        "slowest stage: frames per second relative to the analysis alone: the loop's own workers on frames in memory, "
+        "without decoding or writing, and alone on the cores. Networks alone: also without tracking and order. "
+        "Of the cores: CPU time of all threads over time and cores; a loop at 1.00 cannot be faster without less work.",
+        "",
+    ]
     for result in results:
         lines += [
-            f"## {result['clip']}", "",
+            f"## {result['clip']}",
+            "",
             "| loop | speedup | frames/s | CPU, ms a frame | faces a frame | p50, ms | p95, ms | p99, ms | dropped "
-            "| k | of the slowest stage | of the cores |", "|---|---|---|---|---|---|---|---|---|---|---|---|",
-        ]  # fmt: skip
+            "| k | of the slowest stage | of the cores |",
+            "|---|---|---|---|---|---|---|---|---|---|---|---|",
+        ]
         lines += [_row(row) for row in result["rows"]]
         lines += ["", STAGES, "", "| stage of the live loop | p50, ms | p95, ms | busy, threads |", "|---|---|---|---|"]
         lines += _stage_rows(result["rows"])
         lines.append("")
-    lines.append("On a CPU that other work shares, only ratios within the run mean something.")
+    lines.append("On a shared CPU only ratios within the run are meaningful.")
     return "\n".join([*lines, ""])
 
 
 def _row(row: dict[str, Any]) -> str:
-    cells = [row["variant"], f"{row['speedup']:.2f}x", f"{row['fps']:.0f}", f"{row['cpu_ms_per_frame']:.1f}",
-             f"{row['faces']:.2f}"]  # fmt: skip
+    cells = [
+        row["variant"],
+        f"{row['speedup']:.2f}x",
+        f"{row['fps']:.0f}",
+        f"{row['cpu_ms_per_frame']:.1f}",
+        f"{row['faces']:.2f}",
+    ]
     cells += [f"{row[name]:.1f}" if name in row else "" for name in ("p50_ms", "p95_ms", "p99_ms")]
     cells.append(f"{row['dropped']:.0f}" if "dropped" in row else "")
     cells.append(_interval(row))
@@ -77,7 +87,7 @@ def _stage_rows(rows: list[dict[str, Any]]) -> list[str]:
 
 
 def write_chart(results: list[dict[str, Any]], path: Path) -> None:
-    """Draw frames per second as bars, a panel for each clip."""
+    """Draw frames per second as bars, one panel per clip."""
     figure = Figure(figsize=(11, 1.2 + 2.8 * len(results)), layout="constrained")
     for panel, result in zip(figure.subplots(len(results), 1, squeeze=False)[:, 0], results, strict=True):
         rows = [row for row in result["rows"] if "as a camera" not in row["variant"]][::-1]

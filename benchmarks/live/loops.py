@@ -1,6 +1,6 @@
-"""The loops that fps.py compares, each run in a process of its own: what a tutorial does, and what the live loop does.
+"""Run one of the loops that fps.py compares, in a separate process: a tutorial's loop or the live loop.
 
-Prints one JSON line. fps.py has the requests; this is one:
+Prints one JSON line. fps.py has the requests, for example:
 
     cd benchmarks; python -m live.loops '{"kind": "alone", "frames": 100, "detect_every": 1, "engine": "",
         "yunet": "face_detection_yunet_2026may.onnx", "clip": "clip.gif"}'
@@ -32,7 +32,7 @@ Ask = Callable[[np.ndarray], int]
 
 
 def haar_on_the_full_frame() -> Find:
-    """OpenCV's tutorial for cascades, with its numbers."""
+    """Return the detection of OpenCV's tutorial for cascades, with its parameters."""
     cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
 
     def find(frame: np.ndarray) -> Boxes:
@@ -43,7 +43,7 @@ def haar_on_the_full_frame() -> Find:
 
 
 def yunet_on_the_full_frame(model: str) -> Find:
-    """OpenCV's tutorial for cv2.FaceDetectorYN, with its numbers."""
+    """Return the detection of OpenCV's tutorial for cv2.FaceDetectorYN, with its parameters."""
     detector = cv2.FaceDetectorYN.create(model, "", (320, 320), 0.7, 0.3, 5000)
 
     def find(frame: np.ndarray) -> Boxes:
@@ -55,14 +55,14 @@ def yunet_on_the_full_frame(model: str) -> Find:
 
 
 def eager_pytorch(checkpoint: str) -> tuple[Ask, tuple[str, ...]]:
-    """The network as it was trained, asked face by face."""
+    """Return the classification by eager PyTorch, face by face."""
     from fer_deploy.export.verify.torch_engine import TorchEngine  # noqa: PLC0415 - the other loops run without torch
 
     return _ask_engine(TorchEngine.open(Path(checkpoint), device="cpu"))
 
 
 def our_engine(model: str) -> tuple[Ask, tuple[str, ...]]:
-    """Our engine with its defaults, asked face by face."""
+    """Return the classification by our engine with its defaults, face by face."""
     return _ask_engine(open_engine(_model(model), device="cpu"))
 
 
@@ -81,7 +81,7 @@ def _ask_engine(engine: Engine) -> tuple[Ask, tuple[str, ...]]:
 
 
 def run_tutorial(find: Find, ask: Ask, labels: tuple[str, ...], clip: str, num: int) -> dict[str, Any]:
-    """Read, detect, classify face by face, draw; write JSONL as the live loop does."""
+    """Read, detect, classify face by face and draw; write JSONL like the live loop."""
     for frame in looped_frames(clip, 3):  # warm
         find(frame)
     latencies, num_faces = [], 0
@@ -107,7 +107,7 @@ def run_tutorial(find: Find, ask: Ask, labels: tuple[str, ...], clip: str, num: 
 
 
 def run_live(request: dict[str, Any]) -> dict[str, Any]:
-    """Run the live loop on the clip, looped; JSONL is written. As a "stage": on frames in memory, and nothing is."""
+    """Run the live loop on the looped clip and write JSONL. As a "stage": on frames in memory, without writing."""
     from fer_deploy.detectors import DetectorConfig, build_detectors  # noqa: PLC0415
     from fer_deploy.live.config import PipelineConfig  # noqa: PLC0415
     from fer_deploy.live.pipeline import LivePipeline  # noqa: PLC0415
@@ -132,16 +132,21 @@ def run_live(request: dict[str, Any]) -> dict[str, Any]:
     result = _summary(snapshot.num_frames, snapshot.num_faces, wall, cpu, [])
     stages = {row.stage: {"p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "busy": row.busy} for row in snapshot.latencies}
     return result | {
-        "p50_ms": total.p50_ms, "p95_ms": total.p95_ms, "p99_ms": total.p99_ms, "stages": stages,
-        "dropped": snapshot.num_dropped, "lines": num_lines,
+        "p50_ms": total.p50_ms,
+        "p95_ms": total.p95_ms,
+        "p99_ms": total.p99_ms,
+        "stages": stages,
+        "dropped": snapshot.num_dropped,
+        "lines": num_lines,
         "k": statistics.median_high(intervals or [snapshot.detect_every]),
         "k_max": max([*intervals, snapshot.detect_every]),
-    }  # fmt: skip
+    }
 
 
-def _sinks(request: dict[str, Any], path: Path, source: Any, engine: Engine, viewers: ExitStack,
-           waiting: list[Any]) -> list[Any]:  # fmt: skip
-    """JSONL, and what the request wants beside it: a video, and the page with one viewer."""
+def _sinks(
+    request: dict[str, Any], path: Path, source: Any, engine: Engine, viewers: ExitStack, waiting: list[Any]
+) -> list[Any]:
+    """Return the sinks: JSONL and, on request, a video and the page with one viewer."""
     from live.viewer import one_viewer  # noqa: PLC0415
 
     from fer_deploy.live.serve import ServeSink  # noqa: PLC0415
@@ -170,7 +175,7 @@ def _looped_clip(request: dict[str, Any]) -> Any:
 
 
 def _frames_in_memory(clip: str, num: int) -> Any:
-    """A source that costs nothing: what is left of the loop is its analysis."""
+    """Return a source without cost, so that the loop consists of its analysis only."""
     from fer_deploy.live.sources.base import Source  # noqa: PLC0415
     from fer_deploy.vision.types import Frame  # noqa: PLC0415
 
@@ -190,7 +195,7 @@ def _frames_in_memory(clip: str, num: int) -> Any:
 
 
 def run_analysis_alone(request: dict[str, Any]) -> dict[str, Any]:
-    """Detect and classify frames that lie in memory, as many threads as cores; nothing is read, tracked or written."""
+    """Detect and classify frames in memory with one thread per core; nothing is read, tracked or written."""
     from fer_deploy.detectors import DetectorConfig, build_detectors  # noqa: PLC0415
     from fer_deploy.vision.preprocess import CropConfig, images_from_faces  # noqa: PLC0415
 

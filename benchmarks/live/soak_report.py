@@ -1,18 +1,18 @@
-"""The report of soak.py: what each tenth of the run took, and how much more the last one than the second."""
+"""Write the report of soak.py: resources in each tenth of the run, and their growth from the second to the last."""
 
 import statistics
 from collections.abc import Sequence
 from typing import Any
 
 Sample = Sequence[float]
-"""Frames done, resident memory in MB, open file descriptors, threads."""
+"""A sample: frames done, resident memory in MB, open file descriptors, threads."""
 _COLUMNS = {"rss_mb": 1, "fds": 2, "threads": 3}
 
 
 def tenths(samples: Sequence[Sample], num_frames: int) -> list[dict[str, float]]:
     """Return median and maximum of each column for each tenth of the frames; a tenth without samples has no row.
 
-    File descriptors and threads come and go with each connection; their medians do not.
+    File descriptors and threads change with each connection, so their medians are compared.
     """
     rows = []
     for number in range(10):
@@ -27,26 +27,37 @@ def tenths(samples: Sequence[Sample], num_frames: int) -> list[dict[str, float]]
 
 
 def growth(rows: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Return the growth of the medians from the second tenth, when every buffer has been filled once, to the last."""
+    """Return the growth of the medians from the second tenth, after every buffer was filled once, to the last."""
     early = next((row for row in rows if row["tenth"] >= 2), rows[0])
     return {name: round(rows[-1][name] - early[name], 2) for name in _COLUMNS}
 
 
 def as_markdown(result: dict[str, Any], env: dict[str, str]) -> str:
-    """Return the report; `result` is what soak.py writes as JSON, also that of runs before the detector was noted."""
+    """Return the report as Markdown; `result` is the JSON of soak.py, possibly without the detector's name."""
     snapshot = result["snapshot"]
     rows = tenths(result["samples"], snapshot["num_frames"])
     lines = [
-        f"# Soak of the live loop, {env['hardware']}", "", f"{env['date']}, Python {env['python']}.", "",
-        f"    {env['command']}", "",
+        f"# Soak of the live loop, {env['hardware']}",
+        "",
+        f"{env['date']}, Python {env['python']}.",
+        "",
+        f"    {env['command']}",
+        "",
         f"{snapshot['num_frames']:,} frames in {snapshot['seconds']:,.0f} s, {snapshot['num_faces']:,} faces, two "
-        "sources, one of them a stream that fails all the time. "
+        "sources, one of them a stream that fails repeatedly. "
         f"Detector: {result.get('detector', 'not noted')}. Outputs: {', '.join(s['name'] for s in snapshot['sinks'])}.",
-        "", "| what | value |", "|---|---|", *_growth_rows(growth(rows)), *_fault_rows(snapshot), "",
-        "| tenth | frames | memory, MB | max | files | max | threads | max |", "|---|---|---|---|---|---|---|---|",
-        *map(_tenth_row, rows), "",
-        "Memory is resident memory of the loop's process; beside each median stands the maximum of its tenth.",
-    ]  # fmt: skip
+        "",
+        "| what | value |",
+        "|---|---|",
+        *_growth_rows(growth(rows)),
+        *_fault_rows(snapshot),
+        "",
+        "| tenth | frames | memory, MB | max | files | max | threads | max |",
+        "|---|---|---|---|---|---|---|---|",
+        *map(_tenth_row, rows),
+        "",
+        "Memory is the resident memory of the loop's process; each median is followed by the maximum of its tenth.",
+    ]
     return "\n".join([*lines, ""])
 
 

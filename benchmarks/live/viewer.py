@@ -1,4 +1,4 @@
-"""A page of `--serve` as a browser reads it, in a process of its own: its memory and time are not the loop's.
+"""Read a page of `--serve` like a browser, in a separate process, so its memory and time do not count for the loop.
 
 python benchmarks/live/viewer.py http://127.0.0.1:8080/     # until the server ends; prints the number of pictures
 """
@@ -17,10 +17,10 @@ PATIENCE_S = 20.0
 
 @contextmanager
 def one_viewer(url: str) -> Iterator[None]:
-    """Have one page open; the block is entered when it is, and left when the server has ended or patience has.
+    """Keep one page open during the block; at the end, wait for the server to close it, at most `PATIENCE_S` seconds.
 
     Raises:
-        RuntimeError: the page was not let in.
+        RuntimeError: the page could not be opened.
     """
     child = subprocess.Popen([sys.executable, str(Path(__file__)), url], stdout=subprocess.PIPE, text=True)
     assert child.stdout is not None
@@ -36,7 +36,7 @@ def one_viewer(url: str) -> Iterator[None]:
 
 
 async def watch(url: str) -> int:
-    """Take everything that is sent, and ask for the next picture as soon as one has come. Return how many came."""
+    """Receive all messages and request the next picture after each one. Return the number of pictures."""
     num_pictures = 0
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{url}live", max_msg_size=0) as socket:
         print("open", flush=True)  # noqa: T201 - what `one_viewer` waits for

@@ -1,1 +1,1 @@
-"""Checkpoint -> verified ONNX. The only part of fer_deploy that knows torch, onnx and fer_train."""
+"""Export a checkpoint to verified ONNX files. The only part of fer_deploy that imports torch, onnx and fer_train."""

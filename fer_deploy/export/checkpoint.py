@@ -1,4 +1,4 @@
-"""The one bridge to fer_train: its checkpoints and its data, as this package's types."""
+"""Load checkpoints and data of fer_train as types of this package; the only bridge to fer_train."""
 
 import json
 from pathlib import Path
@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from fer_deploy.errors import ArtifactError, ConfigError
-from fer_deploy.export.faces import CalibrationFaces, JudgedFaces
+from fer_deploy.export.faces import CalibrationFaces, VerificationFaces
 from fer_deploy.export.verify.slices import partly_degraded
 from fer_deploy.spec import ModelSpec, spec_from_json
 from fer_deploy.vision.preprocess import images_from_boxes
@@ -24,7 +24,7 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelSpec]:
     """Return the model, in eval mode on the CPU, and its validated ModelSpec.
 
     Raises:
-        ArtifactError: missing, truncated or foreign file.
+        ArtifactError: the file is missing, truncated or foreign.
     """
     try:
         spec_from_json(read_spec_json(path), where=str(path))
@@ -34,54 +34,54 @@ def load_checkpoint(path: Path) -> tuple[nn.Module, ModelSpec]:
     return model, spec_from_json(json.dumps(spec), where=str(path))  # labels in the order of the loaded classifier
 
 
-def load_judged_faces(
+def load_verification_faces(
     path: Path, *, split: str, limit: int | None, spec: ModelSpec, ferplus: Path | None = None
-) -> JudgedFaces:
-    """Return labelled faces of a split, as the deployed preprocess makes them.
+) -> VerificationFaces:
+    """Return labelled faces of a split, preprocessed as in deployment.
 
     Args:
         path: FER2013 as CSV or folder.
-        split: its name in the data.
-        limit: at most so many, evenly spread; None: all.
-        spec: of the model that will judge them.
-        ferplus: votes of FER+'s taggers; a model of FER+'s labels is then judged by their majority, on the faces that
-            have one. Without it FER2013's labels count.
+        split: name of the split.
+        limit: largest number of faces, evenly spread; None: all.
+        spec: ModelSpec of the model.
+        ferplus: votes of FER+'s taggers; they label the faces, by their majority, for a model of FER+'s labels. Faces
+            without a majority are left out. None: FER2013's labels.
 
     Raises:
-        ArtifactError: unreadable data, no such split, or labels that the model does not know.
+        ArtifactError: the data are unreadable, the split is missing, or the model lacks a label.
     """
     faces = _faces_of(path, split, ferplus if spec.label_set == "ferplus" else None)
     against = LABELS_IN_WORDS[faces.label_set]
-    numbered = tuple(labels_for(len(spec.labels)))  # classes of the user's own have numbers for names
+    numbered = tuple(labels_for(len(spec.labels)))  # the user's own classes have numbers as names
     is_numbered = spec.labels == numbered and faces.labels.max() < len(numbered)
     names = numbered if is_numbered else LABEL_SETS[faces.label_set]
     position = {name: i for i, name in enumerate(spec.labels)}
     if unknown := sorted({names[label] for label in np.unique(faces.labels)} - position.keys()):
         raise ArtifactError(
-            f"the model knows {', '.join(spec.labels)}; {path.name} is labelled {', '.join(names)}, and "
-            f"{unknown[0]} is none of the model's. Fix: a model that was trained on these labels"
+            f"the model has {', '.join(spec.labels)}; {path.name} is labelled {', '.join(names)}, and the model lacks "
+            f"{unknown[0]}. Fix: a model that was trained on these labels"
         )
     labels = np.array([position.get(name, 0) for name in names], dtype=np.int64)[faces.labels]
-    found = JudgedFaces(_deployed(faces.images, spec), labels, f"{split} of {path.name}, {against}")
+    found = VerificationFaces(_deployed(faces.images, spec), labels, f"{split} of {path.name}, {against}")
     return found if limit is None else found.at(found.positions(limit))
 
 
 def draw_calibration_faces(
     path: Path, *, split: str, count: int, seed: int, spec: ModelSpec, degraded_share: float = 0.0
-) -> CalibrationFaces:  # fmt: skip
-    """Return `count` faces of a split, drawn without replacement, as the deployed preprocess makes them.
+) -> CalibrationFaces:
+    """Return `count` faces of a split, drawn without replacement and preprocessed as in deployment.
 
     Args:
         path: FER2013 as CSV or folder.
-        split: its name in the data.
-        count: how many.
-        seed: of the draw, and of which of them are degraded.
-        spec: of the model whose ranges they give.
-        degraded_share: how many of them are dim, blurred and so on, see `slices`.
+        split: name of the split.
+        count: number of faces.
+        seed: seed of the draw and of the choice of degraded faces.
+        spec: ModelSpec of the model to calibrate.
+        degraded_share: share of the faces that are made dim, blurred and so on; see `slices`.
 
     Raises:
-        ArtifactError: unreadable data or no such split.
-        ConfigError: more faces than there are.
+        ArtifactError: the data are unreadable, or the split is missing.
+        ConfigError: the split has fewer faces.
     """
     faces = _faces_of(path, split)
     if count > len(faces):
@@ -106,6 +106,6 @@ def _faces_of(path: Path, split: str, ferplus: Path | None = None) -> Faces:
 
 
 def _deployed(images: NDArray[np.uint8], spec: ModelSpec) -> NDArray[np.uint8]:
-    """Bring gray faces (N, H, W) uint8 through the preprocess of the live loop: the whole image is the box."""
+    """Preprocess gray faces (N, H, W) uint8 as the live loop does, with whole images as boxes; return (N, 1, H, W)."""
     height, width = images.shape[1:]
     return np.concatenate([images_from_boxes(face, [Box(0, 0, width, height)], spec.input) for face in images])

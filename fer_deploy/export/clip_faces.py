@@ -1,6 +1,6 @@
-"""Faces of recordings, cut out as the live loop cuts them: the slice `video` of a comparison.
+"""Cut faces out of recordings as the live loop does, for the slice `video` of a comparison.
 
-A recording is read as it is stored: one that asks to be shown turned gives turned faces.
+Rotation metadata of a recording is ignored.
 """
 
 from collections.abc import Iterator
@@ -15,26 +15,26 @@ from numpy.typing import NDArray
 
 from fer_deploy.detectors import DetectorConfig, build_detectors, describe_detector
 from fer_deploy.errors import ArtifactError
-from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.spec import InputSpec
 from fer_deploy.vision.preprocess import CropConfig, images_from_faces
 
 _MAX_FRAMES = 20_000
-"""Frames of one recording that are looked at: eleven minutes."""
+"""Largest number of frames that are read of one recording: eleven minutes."""
 _FRAMES_PER_FACE = 2
-"""Frames searched for each face wanted; some show none."""
+"""Frames to search per wanted face; some frames have no face."""
 
 
-def clip_faces(clips: Path, spec: InputSpec, count: int) -> JudgedFaces:
+def clip_faces(clips: Path, spec: InputSpec, count: int) -> VerificationFaces:
     """Return at most `count` faces without labels, spread over all recordings and their whole length.
 
     Args:
         clips: a recording, a picture, or a folder of them.
-        spec: of the model that will judge the faces.
+        spec: input of the model.
         count: at least 1.
 
     Raises:
-        ArtifactError: nothing there, no recording, or no face in it.
+        ArtifactError: the path does not exist, has no recording, or the recordings have no face.
     """
     files, config = _files(clips), DetectorConfig()
     detector = build_detectors(config)()
@@ -49,7 +49,7 @@ def clip_faces(clips: Path, spec: InputSpec, count: int) -> JudgedFaces:
         crops += [found[position] for position in kept]
     if not crops:
         raise ArtifactError(f"found no face in {clips}. Fix: --clip with a recording of people, or without --clip")
-    return JudgedFaces(
+    return VerificationFaces(
         np.stack(crops[:count]), None, f"faces of {clips.name or 'recordings'} ({describe_detector(config)})"
     )
 
@@ -68,7 +68,7 @@ def _files(clips: Path) -> list[Path]:
 
 
 def _is_readable(path: Path) -> bool:
-    """Tell whether a file of a folder is a recording; what is none, such as a licence, is passed over."""
+    """Return whether a file is a recording; other files in a folder, such as a licence, are skipped."""
     try:
         return next(_frames(path), None) is not None
     except ArtifactError:
@@ -76,14 +76,14 @@ def _is_readable(path: Path) -> bool:
 
 
 def _spread_frames(path: Path, count: int) -> Iterator[VideoFrame]:
-    """Yield at most `count` frames, evenly spread; a first pass counts them, for few formats say how many there are."""
+    """Yield at most `count` frames, evenly spread; a first pass counts them, because few formats store their number."""
     total = sum(1 for _ in _frames(path))
     step = max(1, -(-total // count))
     yield from islice(_frames(path), 0, None, step)
 
 
 def _frames(path: Path) -> Iterator[VideoFrame]:
-    """Yield the frames; the file is opened by Python, whose names may be any bytes."""
+    """Yield the frames; Python opens the file, because its name may be any bytes."""
     try:
         with path.open("rb") as file, av.open(file, "r") as container:
             yield from islice(container.decode(video=0), _MAX_FRAMES)

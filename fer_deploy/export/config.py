@@ -1,4 +1,4 @@
-"""ExportConfig: everything that shapes an export."""
+"""Settings of an export."""
 
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,15 +14,25 @@ from fer_deploy.export.verify.slices import Slice
 from fer_deploy.settings import Settings
 
 _Name = Annotated[Variant, Field(strict=False)]
-"""A variant, or its name as YAML and flags give it."""
+"""A variant, or its name in YAML and flags."""
 _SLICES = "min_slice_agreement"
 _INT8_LIMITS = Limits(
-    min_agreement=0.94, max_kl=0.02, max_accuracy_drop=0.3, max_f1_drop=1.0, max_recall_drop=4.0,
+    min_agreement=0.94,
+    max_kl=0.02,
+    max_accuracy_drop=0.3,
+    max_f1_drop=1.0,
+    max_recall_drop=4.0,
     min_slice_agreement={
-        Slice.CLEAN: 0.94, Slice.DIM: 0.94, Slice.BLURRED: 0.88, Slice.DIM_SOFT: 0.85, Slice.SMALL: 0.88,
-        Slice.TURNED: 0.92, Slice.NOISE: 0.85, Slice.VIDEO: 0.9,
+        Slice.CLEAN: 0.94,
+        Slice.DIM: 0.94,
+        Slice.BLURRED: 0.88,
+        Slice.DIM_SOFT: 0.85,
+        Slice.SMALL: 0.88,
+        Slice.TURNED: 0.92,
+        Slice.NOISE: 0.85,
+        Slice.VIDEO: 0.9,
     },
-)  # fmt: skip
+)
 DEFAULT_LIMITS = {
     Variant.FP32: Limits(
         max_abs_logit=1e-3,
@@ -41,55 +51,59 @@ DEFAULT_LIMITS = {
     Variant.INT8: _INT8_LIMITS,
     Variant.INT8_CPU: _INT8_LIMITS,
 }
-"""What an artifact may lose where the config does not say it. Those of slices are what the released SENet keeps, whose
-activations run away on soft faces; a network that was trained on such faces keeps 0.97 and more."""
+"""Default limits of each variant. The limits of slices are those that the released SENet holds, whose activations run
+away on soft faces; a network that was trained on such faces reaches 0.97 and more."""
 
 
 class CalibrationConfig(Settings):
-    """Faces and method from which INT8 ranges follow."""
+    """Faces and method for INT8 ranges."""
 
-    split: str = Field(default="Training", description="of the data; never one that accuracy is judged on")
+    split: str = Field(default="Training", description="split of the data; never the one for accuracy")
     num_faces: int = Field(default=512, ge=1)
     method: Method = Field(default=Method.PERCENTILE, strict=False, description="max, percentile or entropy")
     seed: int = Field(default=0, ge=0)
     degraded_share: float = Field(
-        default=0.2, ge=0, le=1, description="of these faces that are made dim, blurred, small, turned or noisy before"
+        default=0.2, ge=0, le=1, description="share of these faces that are made dim, blurred, small, turned or noisy"
     )
 
 
 class ExportConfig(Settings):
-    """One run of `fer-deploy export`; YAML keys and flags have these names."""
+    """Settings of `fer-deploy export`; YAML keys and flags have these names."""
 
     checkpoint: Path = Field(strict=False, description="a .safetensors release of fer-train")
     out: Path = Field(strict=False, description="folder of the artifacts")
     data: Path | None = Field(
         default=None,
         strict=False,
-        description="FER2013 (CSV or folder) to calibrate on and to be judged by; none: a public-domain portrait in "
+        description="FER2013 (CSV or folder) for calibration and verification; null: a public-domain portrait in "
         "many variants, and no INT8",
     )
     ferplus: Path | None = Field(
         default=None,
         strict=False,
-        description="votes of FER+'s taggers (fer2013new.csv): models of FER+'s labels are judged by their majority",
+        description="votes of FER+'s taggers (fer2013new.csv): their majority is the label for models of FER+'s labels",
     )
-    split: str = Field(default="PublicTest", description="of the data, to be judged by")
-    num_faces: int | None = Field(default=None, ge=1, description="of that split, evenly spread; null: all")
+    split: str = Field(default="PublicTest", description="split of the data for verification")
+    num_faces: int | None = Field(default=None, ge=1, description="faces of that split, evenly spread; null: all")
     slice_faces: int = Field(
-        default=512, ge=0, description="of the judged faces, evenly spread, degraded in each of several ways; 0: none"
+        default=512,
+        ge=0,
+        description="number of these faces, evenly spread, that are degraded in each of several ways; 0: none",
     )
     clip: Path | None = Field(
-        default=None, strict=False, description="a recording, a picture or a folder of them: its faces are a slice, too"
+        default=None,
+        strict=False,
+        description="a recording, a picture or a folder of them, whose faces are one more slice",
     )
     variants: tuple[_Name, ...] | None = Field(
-        default=None, strict=False, description="fp32, fp16, int8, int8-cpu; null: all that the data allows"
+        default=None, strict=False, description="fp32, fp16, int8, int8-cpu; null: all that are possible with the data"
     )
-    opset: int = Field(default=20, ge=19, le=22, description="20: the newest that every runtime we build for reads")
+    opset: int = Field(default=20, ge=19, le=22, description="20: the newest that all supported runtimes read")
     calibration: CalibrationConfig = CalibrationConfig()
     max_accuracy_drop: float = Field(
         default=0.3,
         gt=0,
-        description="points that INT8 may cost; layers go back to higher precision until this and all limits hold",
+        description="accuracy in points that INT8 may lose; layers return to higher precision until all limits hold",
     )
     limits: dict[_Name, Limits] = Field(default=DEFAULT_LIMITS)
     build: BuildConfig | None = Field(default=None, description="plans of fp32, fp16 and int8 as well; null: none")
@@ -98,7 +112,7 @@ class ExportConfig(Settings):
     @field_validator("limits", mode="before")
     @classmethod
     def _limits_over_defaults(cls, value: Any) -> Any:
-        """Some limits of a variant leave its others at their defaults, and so do some slices."""
+        """Merge the given limits and slices of a variant into its defaults."""
         if not isinstance(value, Mapping):
             return value
         defaults = {str(variant): limits.model_dump() for variant, limits in DEFAULT_LIMITS.items()}
@@ -117,7 +131,7 @@ class ExportConfig(Settings):
     @model_validator(mode="after")
     def _slices_are_compared(self) -> "ExportConfig":
         if self.clip is not None and self.slice_faces == 0:
-            raise ValueError("clip gives faces for a slice, and slice_faces is 0: no slice is compared; give one")
+            raise ValueError("clip provides faces for a slice, but slice_faces is 0: no slice is compared; give one")
         return self
 
     @model_validator(mode="after")
@@ -126,7 +140,7 @@ class ExportConfig(Settings):
             raise ValueError("INT8 needs real faces for its ranges; give data: fer2013.csv (--data)")
         quantized = [variant for variant in self.chosen if variant.scheme]
         if quantized and self.split == self.calibration.split:
-            raise ValueError(f"accuracy is judged on {self.split}; calibrate on another split (--calibration-split)")
+            raise ValueError(f"accuracy is measured on {self.split}; calibrate on another split (--calibration-split)")
         for variant in quantized:
             limit = self.limits[variant].max_accuracy_drop
             if limit not in (DEFAULT_LIMITS[variant].max_accuracy_drop, self.max_accuracy_drop):
@@ -138,7 +152,7 @@ class ExportConfig(Settings):
 
     @property
     def chosen(self) -> tuple[Variant, ...]:
-        """The variants to write, FP32 first: the others are made from it."""
+        """Return the variants to write, FP32 first, because the others derive from it."""
         wanted = self.variants or tuple(v for v in Variant if self.data is not None or v.scheme is None)
         return tuple(v for v in Variant if v in wanted)
 

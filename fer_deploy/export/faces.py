@@ -1,4 +1,4 @@
-"""Faces that an export is judged on, and those that INT8 ranges are measured on."""
+"""Face images for verification and for INT8 calibration."""
 
 import hashlib
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ from numpy.typing import NDArray
 
 
 @dataclass(frozen=True, eq=False)
-class JudgedFaces:
+class VerificationFaces:
     """Faces for `verify`.
 
     Attributes:
-        images_nchw: (N, 1, H, W) uint8, as the deployed preprocess makes them.
-        labels: (N,) int64 indices into the spec's labels; None: faces without labels, judged by agreement only.
-        source: where they come from, in words.
+        images_nchw: (N, 1, H, W) uint8, preprocessed as in deployment.
+        labels: (N,) int64 indices into the spec's labels; None: without labels, only agreement is measured.
+        source: description of their origin.
     """
 
     images_nchw: NDArray[np.uint8]
@@ -36,10 +36,10 @@ class JudgedFaces:
         found: NDArray[np.int64] = np.unique(np.linspace(0, len(self) - 1, min(limit, len(self)), dtype=np.int64))
         return found
 
-    def at(self, positions: NDArray[np.int64]) -> "JudgedFaces":
+    def at(self, positions: NDArray[np.int64]) -> "VerificationFaces":
         """Return the faces at these positions."""
         labels = None if self.labels is None else self.labels[positions]
-        return JudgedFaces(self.images_nchw[positions], labels, self.source)
+        return VerificationFaces(self.images_nchw[positions], labels, self.source)
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +48,9 @@ class CalibrationFaces:
 
     Attributes:
         images_nchw: (N, 1, H, W) uint8, drawn from training rows with a seed.
-        source: where they come from, in words.
-        seed: of the draw.
-        num_degraded: how many of them were degraded, see `slices.partly_degraded`.
+        source: description of their origin.
+        seed: seed of the draw.
+        num_degraded: number of degraded faces; see `slices.partly_degraded`.
     """
 
     images_nchw: NDArray[np.uint8]

@@ -1,4 +1,4 @@
-"""Everything about a checkpoint or an ONNX file, without running it. Nothing is unpickled, no session is made."""
+"""Inspect a checkpoint or an ONNX file without running it: nothing is unpickled, no session is created."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -30,7 +30,7 @@ def inspect_checkpoint(path: Path) -> dict[str, Any]:
     """Return spec, tensors, metadata, size and digest of a `.safetensors` file; the weights are not read.
 
     Raises:
-        ArtifactError: truncated or foreign file.
+        ArtifactError: the file is truncated or foreign.
     """
     try:
         with safe_open(path, framework="numpy") as file:
@@ -42,7 +42,7 @@ def inspect_checkpoint(path: Path) -> dict[str, Any]:
             ]
     except (SafetensorError, OSError) as err:
         raise ArtifactError(
-            f"cannot read {path}: truncated, or no safetensors file ({str(err)[:200]}). {_FIX}"
+            f"cannot read {path}: truncated, or not a safetensors file ({str(err)[:200]}). {_FIX}"
         ) from err
     sizes = Counter[str]()
     for tensor in tensors:
@@ -64,7 +64,7 @@ def inspect_onnx(path: Path) -> dict[str, Any]:
     """Return spec, opsets, inputs, outputs, metadata, size, digest and the precision of each layer of an ONNX file.
 
     Raises:
-        ArtifactError: truncated or foreign file.
+        ArtifactError: the file is truncated or foreign.
     """
     try:
         content = read_model_file(path)
@@ -73,13 +73,13 @@ def inspect_onnx(path: Path) -> dict[str, Any]:
         raise ArtifactError(f"cannot read {path}: truncated, or not an ONNX model. Fix: {COPY_AGAIN}") from err
     if not model.graph.node:
         raise ArtifactError(
-            f"cannot read {path}: it holds no graph, so it is truncated or not an ONNX model. Fix: {COPY_AGAIN}"
+            f"cannot read {path}: it has no graph, so it is truncated or not an ONNX model. Fix: {COPY_AGAIN}"
         )
     metadata = {entry.key: entry.value for entry in model.metadata_props}
     spec, problems = _spec_of(metadata, path)
     external = sorted({tensor.name for tensor in _tensors(model.graph) if tensor.data_location == tensor.EXTERNAL})
     if external:
-        problems.append(f"{len(external)} tensors lie in other files, such as {external[0]}; no engine may load those")
+        problems.append(f"{len(external)} tensors are in other files, such as {external[0]}; no engine may load those")
     if (fault := fault_of_onnx(content)) is not None:
         problems.append(f"no engine loads it: {fault}")
     layers = _layers(model, {} if fault else _inferred_types(content))
@@ -118,8 +118,8 @@ def _layers(model: onnx.ModelProto, inferred: dict[str, int]) -> list[dict[str, 
     """Return name, operator, precision and weight shape of every convolution and matrix product.
 
     Args:
-        model: of any graph, sound or not.
-        inferred: type of each value, as far as known.
+        model: any graph, valid or not.
+        inferred: element type of each value, as far as known.
     """
     producers = {name: node for node in model.graph.node for name in node.output}
     weights = {tensor.name: tensor for tensor in model.graph.initializer}
@@ -142,16 +142,16 @@ def _layers(model: onnx.ModelProto, inferred: dict[str, int]) -> list[dict[str, 
 
 
 def _source(name: str, producers: dict[str, onnx.NodeProto], through: tuple[str, ...] = _TRANSPARENT) -> str:
-    """Follow a tensor back through nodes that only cast or reshape it."""
+    """Return the name of the tensor before nodes that only cast or reshape it."""
     passed = set()
     while name in producers and producers[name].op_type in through and producers[name].input and name not in passed:
-        passed.add(name)  # a damaged graph may lead back to where it began
+        passed.add(name)  # a damaged graph may contain a cycle
         name = str(producers[name].input[0])
     return name
 
 
 def _weight(node: onnx.NodeProto, producers: dict[str, onnx.NodeProto]) -> str:
-    """Name of the initializer behind a layer's second operand, through quantization too."""
+    """Return the name of the initializer of a layer's second operand, also through quantization."""
     place = 3 if node.op_type in ("QLinearConv", "QLinearMatMul", "QGemm") else 1
     name = node.input[place] if place < len(node.input) else ""
     return _source(name, producers, (*_TRANSPARENT, "DequantizeLinear", "QuantizeLinear"))
@@ -161,12 +161,12 @@ def _inferred_types(content: bytes) -> dict[str, int]:
     try:
         graph = onnx.shape_inference.infer_shapes(content).graph
     except (onnx.shape_inference.InferenceError, onnx.checker.ValidationError, ValueError, RuntimeError, DecodeError):
-        return {}  # the graph is damaged; what stands in it is told all the same
+        return {}  # the graph is damaged; its content is reported anyway
     return {value.name: value.type.tensor_type.elem_type for value in (*graph.value_info, *graph.output)}
 
 
 def _tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:
-    """Every tensor of a graph: initializers, constants, and those of its subgraphs."""
+    """Yield every tensor of a graph: initializers, constants, and those of its subgraphs."""
     yield from graph.initializer
     for attribute in (attribute for node in graph.node for attribute in node.attribute):
         if attribute.HasField("t"):

@@ -1,31 +1,35 @@
-"""Metrics in a ModelSpec: what was measured of the file itself, apart from what was measured of its source."""
+"""Separate the metrics in a ModelSpec: those of the file itself and those of its sources."""
 
 from typing import Any
 
 from fer_deploy.spec import ModelSpec
 
 ARTIFACT = "artifact"
-"""Of the file that the spec stands in; absent where it was not run."""
+"""Key of the metrics of the file that contains the spec; absent if the file was not run."""
 SOURCE_ONNX = "source_onnx"
-"""Of the ONNX that a plan was built from."""
+"""Key of the metrics of the ONNX file that a plan was built from."""
 CHECKPOINT = "checkpoint"
-"""Of the PyTorch weights, as fer_train wrote them."""
+"""Key of the metrics of the PyTorch weights, as fer_train wrote them."""
 
 
 def inherited_by_onnx(spec: ModelSpec) -> ModelSpec:
-    """Return the spec of a graph before it is measured; `spec` is that of a checkpoint or of another graph."""
+    """Return the spec of a graph before its measurement; `spec` is that of a checkpoint or of another graph."""
     return _with_metrics(spec, {CHECKPOINT: spec.metrics.get(CHECKPOINT, spec.metrics)})
 
 
 def inherited_by_plan(spec: ModelSpec) -> ModelSpec:
-    """Return the spec of a plan before it is measured; `spec` is that of its ONNX."""
-    return _with_metrics(spec, {
-        SOURCE_ONNX: spec.metrics.get(ARTIFACT), CHECKPOINT: spec.metrics.get(CHECKPOINT, spec.metrics),
-    })  # fmt: skip
+    """Return the spec of a plan before its measurement; `spec` is that of its ONNX file."""
+    return _with_metrics(
+        spec,
+        {
+            SOURCE_ONNX: spec.metrics.get(ARTIFACT),
+            CHECKPOINT: spec.metrics.get(CHECKPOINT, spec.metrics),
+        },
+    )
 
 
 def measured(spec: ModelSpec, found: dict[str, Any]) -> ModelSpec:
-    """Return the spec with what was found of the file itself, see `Comparison.for_spec`."""
+    """Return the spec with the metrics of the file itself; see `Comparison.for_spec`."""
     return _with_metrics(spec, {ARTIFACT: found} | spec.metrics)
 
 

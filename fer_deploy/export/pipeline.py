@@ -1,7 +1,7 @@
-"""export: a checkpoint in; every variant, its plan and the proof out.
+"""Export a checkpoint: write its variants, their plans and a report of their verification.
 
-What holds its limits takes its name, together with the report. A variant or a plan that fails keeps none of the others
-back: the report and the exit code say what failed. Without a sound FP32 graph there is nothing, for all are made of it.
+All artifacts within their limits are published together with the report. A variant or plan that fails does not stop
+the others: the report and the exit code name it. If FP32 fails, nothing is written, because all others derive from it.
 """
 
 import tempfile
@@ -17,22 +17,22 @@ import onnx
 from numpy.typing import NDArray
 
 from fer_deploy.errors import EngineError, ExportError, FerDeployError, VerificationError
-from fer_deploy.export.checkpoint import draw_calibration_faces, load_checkpoint, load_judged_faces
+from fer_deploy.export.checkpoint import draw_calibration_faces, load_checkpoint, load_verification_faces
 from fer_deploy.export.config import ExportConfig
-from fer_deploy.export.faces import CalibrationFaces, JudgedFaces
+from fer_deploy.export.faces import CalibrationFaces, VerificationFaces
 from fer_deploy.export.graph.to_onnx import write_onnx
 from fer_deploy.export.int8.convert import Int8Maker, fp16_artifact, open_artifact
 from fer_deploy.export.plan.builder import choose_capabilities
 from fer_deploy.export.plan.module import load_tensorrt
-from fer_deploy.export.plan.plans import BuiltPlan, build_and_judge
+from fer_deploy.export.plan.plans import BuiltPlan, build_and_verify
 from fer_deploy.export.publish import drafted, rename_together, write_together
 from fer_deploy.export.report import Report, report_files
 from fer_deploy.export.triton.model import TritonSettings
 from fer_deploy.export.triton.repository import drafted_models
 from fer_deploy.export.variants import Artifact, Variant, artifact_of
 from fer_deploy.export.verify.compare import Comparison, Reference, breaches_of, compare
-from fer_deploy.export.verify.judging import notes_on, slices_of
 from fer_deploy.export.verify.portrait import SOURCE, portrait_faces
+from fer_deploy.export.verify.preparation import notes_on, slices_of
 from fer_deploy.export.verify.torch_engine import DeployedGraph, TorchEngine
 from fer_deploy.flavors import Flavor
 from fer_deploy.privacy.portable_paths import without_folders_in_text
@@ -44,7 +44,7 @@ REPORT, FAILED_REPORT = "report", "report-failed"
 
 @dataclass(frozen=True)
 class Exported:
-    """What an export left behind: models and plans in the order they were made, and the report's Markdown file."""
+    """Files of an export: models and plans in the order of their creation, and the report's Markdown file."""
 
     models: tuple[Path, ...]
     plans: tuple[Path, ...]
@@ -52,38 +52,38 @@ class Exported:
     comparisons: tuple[Comparison, ...]
 
     def lines(self) -> list[str]:
-        """Return what was written, a line a file."""
+        """Return one line per written file."""
         found = {comparison.artifact: comparison for comparison in self.comparisons}
         lines = [f"{path}: {found[path.name].in_words()}" for path in self.models]
         return [*lines, *(f"{path}" for path in self.plans), f"report: {self.report}"]
 
     @property
     def onnx(self) -> Path:
-        """The first model; FP32 where it was asked for."""
+        """Return the first model; FP32 if it was requested."""
         return self.models[0]
 
 
 def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
     """Write the variants of a checkpoint, their plans and a report (Markdown, PNG, JSON) into `config.out`.
 
-    Each is compared with PyTorch before anything takes its name. A variant or plan that fails is not written, and an
-    older file of its name stays; the others are. Where nothing is written, `report-failed.*` says why.
+    Each artifact is compared with PyTorch before any is published. A variant or plan that fails is not written, and an
+    older file of its name stays. If nothing is written, `report-failed.*` says why.
 
     Args:
-        config: what to make and what it may lose.
-        tell: hears each step before it begins.
+        config: artifacts to write and their limits.
+        tell: called with a message before each step.
 
     Raises:
-        ConfigError: contradictory settings.
+        ConfigError: settings contradict each other.
         ArtifactError: the checkpoint, the data or the clip cannot be used.
         MissingDependencyError: the flavor of the plans is not installed.
-        ExportError: no valid graph or plan came out, or a folder cannot be written.
-        VerificationError: an artifact broke a limit.
+        ExportError: no valid graph or plan was created, or a folder is not writable.
+        VerificationError: an artifact exceeded a limit.
     """
     model, spec = load_checkpoint(config.checkpoint)
     if config.build is not None:
         choose_capabilities(load_tensorrt(config.build.flavor), config.build)
-    faces, calibration = judged_faces(config, spec), _calibration_faces(config, spec)
+    faces, calibration = verification_faces(config, spec), _calibration_faces(config, spec)
     slices = slices_of(config, faces, spec)
     notes = notes_on(config, config.chosen, faces, spec)
     for note in notes:
@@ -99,7 +99,7 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
             fp32 = onnx.load(folder / "fp32.onnx", load_external_data=False)
             run = _Run(config, reference, folder, tell, notes)
             with run.attempt(f"{spec.name}-fp32.onnx (stage onnx)"):
-                run.judge(artifact_of(fp32, spec, Variant.FP32, {}))
+                run.verify(artifact_of(fp32, spec, Variant.FP32, {}))
             run.require_fp32()
             run.make_rest(fp32, spec, calibration)
             run.build_plans()
@@ -112,15 +112,17 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
         ) from err
 
 
-def judged_faces(config: ExportConfig, spec: ModelSpec) -> JudgedFaces:
-    """Return the faces that the config names, or those of the portrait."""
+def verification_faces(config: ExportConfig, spec: ModelSpec) -> VerificationFaces:
+    """Return the faces of the config's data, or those of the portrait."""
     if config.data is None:
-        return JudgedFaces(portrait_faces(spec.input), None, SOURCE)
-    return load_judged_faces(config.data, split=config.split, limit=config.num_faces, spec=spec, ferplus=config.ferplus)
+        return VerificationFaces(portrait_faces(spec.input), None, SOURCE)
+    return load_verification_faces(
+        config.data, split=config.split, limit=config.num_faces, spec=spec, ferplus=config.ferplus
+    )
 
 
 def _calibration_faces(config: ExportConfig, spec: ModelSpec) -> CalibrationFaces | None:
-    """Return faces for INT8 ranges before anything is made, so that a wrong split costs no export; None: no INT8."""
+    """Return faces for INT8 ranges, before the export starts, so a wrong split fails early; None: no INT8."""
     if config.data is None or not any(variant.scheme for variant in config.chosen):
         return None
     how = config.calibration
@@ -131,18 +133,18 @@ def _calibration_faces(config: ExportConfig, spec: ModelSpec) -> CalibrationFace
 
 @dataclass(frozen=True)
 class _Failure:
-    """What kept an artifact or a plan from being written, in words, and the error to raise for it."""
+    """Reason why an artifact or plan is not written, and the class of the error to raise."""
 
     text: str
     kind: type[FerDeployError]
 
 
 class _Run:
-    """The artifacts and plans of one export, as they are made and judged."""
+    """Artifacts and plans of one export, with their comparisons and failures."""
 
     def __init__(
         self, config: ExportConfig, reference: Reference, folder: Path, tell: Tell, notes: tuple[str, ...]
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.config, self.reference, self.folder, self.tell, self.notes = config, reference, folder, tell, notes
         self.artifacts: list[Artifact] = []
         self.comparisons: list[Comparison] = []
@@ -151,7 +153,7 @@ class _Run:
 
     @contextmanager
     def attempt(self, what: str) -> Iterator[None]:
-        """Keep an error as a failure, so that what else was asked for is made all the same."""
+        """Record an error as a failure, so the export continues with the other artifacts."""
         try:
             yield
         except (EngineError, VerificationError) as err:
@@ -159,12 +161,10 @@ class _Run:
         except FerDeployError as err:
             self.failures.append(_Failure(f"{what}: {err}", type(err)))
 
-    def judge(self, artifact: Artifact, logits: NDArray[np.float32] | None = None) -> None:
-        """Compare; a broken limit is a failure.
+    def verify(self, artifact: Artifact, logits: NDArray[np.float32] | None = None) -> None:
+        """Compare an artifact with the reference and add the metrics to its spec; an exceeded limit is a failure.
 
-        Args:
-            artifact: gets what is found into its spec.
-            logits: (N, C), its own for all faces where they are known already.
+        `logits` (N, C) are its logits for all faces, if already known.
         """
         stage = "onnx" if artifact.variant is Variant.FP32 else "converted"
         with open_artifact(artifact) as engine:
@@ -177,12 +177,12 @@ class _Run:
         self._note_breaches(found)
 
     def make_rest(self, fp32: onnx.ModelProto, spec: ModelSpec, faces: CalibrationFaces | None) -> None:
-        """Make and judge the other variants that were asked for; INT8 where there are faces for its ranges."""
+        """Create and verify the other requested variants; INT8 only with faces for its ranges."""
         chosen, limits_of = self.config.chosen, self.config.limits_of
         if Variant.FP16 in chosen:
             self.tell("fp16")
             with self.attempt(f"{spec.name}-fp16.onnx (stage converted)"):
-                self.judge(fp16_artifact(fp32, spec))
+                self.verify(fp16_artifact(fp32, spec))
         wanted = [variant for variant in chosen if variant.scheme is not None]
         if not wanted or faces is None:
             return
@@ -191,10 +191,10 @@ class _Run:
             maker = Int8Maker(fp32, spec, faces, self.config.calibration.method, self.folder, self.tell)
             for variant in wanted:
                 with self.attempt(f"{spec.name}-{variant}.onnx (stage converted)"):
-                    self.judge(*maker.artifact(variant, self.reference, limits_of(variant)))
+                    self.verify(*maker.artifact(variant, self.reference, limits_of(variant)))
 
     def build_plans(self) -> None:
-        """Build the plans of all sound artifacts and, where this machine can run them, judge them."""
+        """Build the plans of all sound artifacts and verify those that this machine can run."""
         if self.config.build is None:
             return
         for artifact in self.sound_artifacts:
@@ -203,13 +203,13 @@ class _Run:
                 self.tell(f"plan of {path.name}")
                 with self.attempt(f"{path.stem}.plan (stage engine)"):
                     limits = self.config.limits_of(artifact.variant)
-                    self.plans.append(build_and_judge(path, self.config.build, self.reference, limits))
+                    self.plans.append(build_and_verify(path, self.config.build, self.reference, limits))
                     if self.plans[-1].comparison is not None:
                         self._note_breaches(self.plans[-1].comparison)
 
     @property
     def sound_artifacts(self) -> list[Artifact]:
-        """The artifacts that were asked for and keep their limits; FP32 is always made."""
+        """Return the requested artifacts that are within their limits; FP32 is created in any case."""
         return [
             artifact
             for artifact, found in zip(self.artifacts, self.comparisons, strict=True)
@@ -218,58 +218,57 @@ class _Run:
 
     @property
     def sound_plans(self) -> list[BuiltPlan]:
-        """The plans that keep their limits, or could not be run here."""
+        """Return the plans that are within their limits or cannot run here."""
         return [plan for plan in self.plans if plan.comparison is None or not plan.comparison.breaches]
 
     def report(self) -> Report:
-        """Return the report of all that was made, and of what failed."""
+        """Return the report of all artifacts and failures."""
         report = Report.of(self.config, self.reference, self.artifacts, self.comparisons, self.plans, self.folder)
         failure = without_folders_in_text("; ".join(failure.text for failure in self.failures)) or None
         written = {artifact.name for artifact in self.sound_artifacts} | {plan.path.name for plan in self.sound_plans}
         return report.with_outcome(failure=failure, written=written, notes=self.notes)
 
     def require_fp32(self) -> None:
-        """Raise where FP32 failed, after a report of it: all others would be made from it."""
+        """Write a failure report and raise if FP32 failed, because all others derive from it."""
         if self.failures:
             raise self.error(self._write_failed())
 
     def require_something(self) -> None:
-        """Raise where there is nothing to write, after a report of all that was found."""
+        """Write a failure report and raise if there is nothing to write."""
         if self.failures and not self.sound_artifacts:
             raise self.error(self._write_failed())
 
     def error(self, outcome: str) -> FerDeployError:
-        """Return the error of the first failure, with all of them in words.
-
-        Args:
-            outcome: what was written, in words.
-        """
+        """Return the error of the first failure, with the text of all failures and `outcome`: what was written."""
         texts = "\n".join(failure.text for failure in self.failures)
         return self.failures[0].kind(f"{texts}\n{outcome}")
 
     def _note_breaches(self, found: Comparison) -> None:
         if found.breaches:
-            self.failures.append(_Failure(
-                f"{found.artifact} (stage {found.stage}) differs from PyTorch on {found.num_faces} faces "
-                f"({self.reference.faces.source}): {'; '.join(found.breaches)}. Fix: other limits in the config, or "
-                "another checkpoint", VerificationError,
-            ))  # fmt: skip
+            self.failures.append(
+                _Failure(
+                    f"{found.artifact} (stage {found.stage}) differs from PyTorch on {found.num_faces} faces "
+                    f"({self.reference.faces.source}): {'; '.join(found.breaches)}. Fix: other limits in the config, "
+                    "or another checkpoint",
+                    VerificationError,
+                )
+            )
 
     def _write_failed(self) -> str:
-        """Write `report-failed.*` and return where it is, in words; a full disk must not hide the failure."""
+        """Write `report-failed.*` and return a message with its path; a full disk must not hide the failure."""
         files = report_files(self.report(), FAILED_REPORT)
         try:
             write_together({self.config.out / name: content for name, content in files.items()})
         except ExportError as err:
-            return f"No artifact was written, nor a report of it ({err})."
+            return f"No artifact was written, and no report ({err})."
         return f"No artifact was written. See {self.config.out / FAILED_REPORT}.md."
 
 
 def _publish(config: ExportConfig, run: _Run) -> Exported:
-    """Give everything that is sound its name at once: models, plans, report and, if asked for, the Triton repository.
+    """Publish all sound models, plans, the report and, if requested, the Triton repository in one step.
 
     Raises:
-        FerDeployError: something failed; what is sound has been written.
+        FerDeployError: something failed; sound artifacts have been written.
     """
     files = {config.out / artifact.name: (run.folder / artifact.name).read_bytes() for artifact in run.sound_artifacts}
     models, plans = tuple(files), run.sound_plans
@@ -284,12 +283,12 @@ def _publish(config: ExportConfig, run: _Run) -> Exported:
     built = tuple(config.out / plan.path.name for plan in plans)
     if run.failures:
         names = ", ".join(path.name for path in (*models, *built))
-        raise run.error(f"Written all the same: {names} in {config.out}. See {config.out / REPORT}.md.")
+        raise run.error(f"Still written: {names} in {config.out}. See {config.out / REPORT}.md.")
     return Exported(models, built, config.out / f"{REPORT}.md", tuple(run.comparisons))
 
 
 def _served(config: ExportConfig, run: _Run) -> Iterator[AbstractContextManager[dict[Path, Path]]]:
-    """Return the Triton models: plans that its TensorRT backend loads, graphs that ONNX Runtime is fast with."""
+    """Yield the Triton models: plans for its TensorRT backend, graphs that ONNX Runtime runs fast."""
     if config.triton is None:
         return
     graphs = {artifact.variant: run.folder / artifact.name for artifact in run.sound_artifacts}

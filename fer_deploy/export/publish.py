@@ -1,4 +1,4 @@
-"""Several files and folders that get their names together, or none of them does; of one file see `durable`."""
+"""Publish several files and folders together: either all get their names or none. For one file see `durable`."""
 
 import os
 import shutil
@@ -12,14 +12,14 @@ from fer_deploy.errors import ExportError
 
 
 def write_together(files: Mapping[Path, bytes], *, flag: str = "--out") -> None:
-    """Write files of one folder, whole and on the disk, in place of older ones; see `rename_together`.
+    """Write files of one folder completely, replacing older ones; see `rename_together`.
 
     Args:
-        files: path and content.
-        flag: the one to name another place with, for the error.
+        files: path to content.
+        flag: flag that sets the folder, for the error message.
 
     Raises:
-        ExportError: the folder cannot be written, or the disk is full.
+        ExportError: the folder is not writable, or the disk is full.
     """
     with drafted(files, flag=flag) as drafts:
         rename_together(drafts)
@@ -27,12 +27,12 @@ def write_together(files: Mapping[Path, bytes], *, flag: str = "--out") -> None:
 
 @contextmanager
 def drafted(files: Mapping[Path, bytes], *, flag: str = "--out") -> Iterator[dict[Path, Path]]:
-    """Write files of one folder under temporary names beside it, synced, and yield draft -> final name.
+    """Write files of one folder with temporary names, synced to disk, and yield a mapping from draft to final name.
 
-    What the body does not rename goes away.
+    Drafts that the body does not rename are deleted.
 
     Raises:
-        ExportError: as `write_together`.
+        ExportError: see `write_together`.
     """
     (folder,) = {path.parent for path in files}
     with drafts_in(folder, flag=flag, names=", ".join(path.name for path in files)) as drafts:
@@ -44,17 +44,17 @@ def drafted(files: Mapping[Path, bytes], *, flag: str = "--out") -> Iterator[dic
 
 @contextmanager
 def drafts_in(folder: Path, *, flag: str, names: str) -> Iterator[Path]:
-    """Yield a temporary folder inside of `folder`, so that what is written there can be renamed in one step.
+    """Yield a temporary folder inside `folder`, so files in it can be renamed in one step.
 
-    After a failure, folders that were made for it and are empty go again.
+    After a failure, new and empty folders are removed.
 
     Args:
-        folder: made where it is not there.
-        flag: the one to name another place with, for the error.
-        names: what is to be written, for the error.
+        folder: target folder; created if it is missing.
+        flag: flag that sets the folder, for the error message.
+        names: files to write, for the error message.
 
     Raises:
-        ExportError: instead of an OSError of the body or of `folder`.
+        ExportError: an OSError occurred in the body or for `folder`.
     """
     missing = [parent for parent in (folder, *folder.parents) if not parent.exists()]
     try:
@@ -74,38 +74,38 @@ def drafts_in(folder: Path, *, flag: str, names: str) -> Iterator[Path]:
 
 
 def rename_together(drafts: Mapping[Path, Path]) -> None:
-    """Give drafts their names, in place of older files and folders; on any failure the older ones are back.
+    """Rename drafts to their final names, replacing older files and folders; on any failure the older ones return.
 
-    A machine that dies between two renames leaves files of two builds, which digests tell apart.
+    If the machine fails between two renames, files of two builds remain; their digests show it.
 
     Args:
-        drafts: draft -> final name, both on one disk; the draft's own folder keeps the older ones meanwhile.
+        drafts: draft to final name, both on one disk; the draft's folder holds the older files meanwhile.
 
     Raises:
-        ExportError: a name cannot be taken.
+        ExportError: a file cannot be renamed.
     """
-    kept: dict[Path, Path] = {}
-    taken: list[Path] = []
+    saved: dict[Path, Path] = {}
+    renamed: list[Path] = []
     try:
         for draft, final in drafts.items():
             try:
-                _keep_old(draft, final, kept)
+                _save_old(draft, final, saved)
                 os.replace(draft, final)
             except OSError as err:
                 raise ExportError(
                     f"cannot write {final.name} into {final.parent}: {err.strerror or err}. Nothing was changed. "
                     "Fix: move what has this name away, or another folder"
                 ) from err
-            taken.append(final)
+            renamed.append(final)
         for folder in {final.parent for final in drafts.values()}:
             sync_names(folder)
     except BaseException:
-        _bring_back(taken, kept)
+        _restore(renamed, saved)
         raise
 
 
-def _keep_old(draft: Path, final: Path, kept: dict[Path, Path]) -> None:
-    """A folder cannot replace a full one in one step, so the old one steps aside; a file is never gone."""
+def _save_old(draft: Path, final: Path, saved: dict[Path, Path]) -> None:
+    """Move an old folder aside, which cannot be replaced in one step, or copy an old file, which is never missing."""
     if not os.path.lexists(final):
         return
     old = draft.with_name(f"{draft.name}.old")
@@ -113,15 +113,15 @@ def _keep_old(draft: Path, final: Path, kept: dict[Path, Path]) -> None:
         os.replace(final, old)
     else:
         shutil.copy2(final, old)
-    kept[final] = old
+    saved[final] = old
 
 
-def _bring_back(taken: list[Path], kept: Mapping[Path, Path]) -> None:
-    for final in taken:
+def _restore(renamed: list[Path], saved: Mapping[Path, Path]) -> None:
+    for final in renamed:
         if final.is_dir():
             shutil.rmtree(final)
-        elif final not in kept:
+        elif final not in saved:
             final.unlink()
-    for final, old in kept.items():
-        if final in taken or not final.exists():
+    for final, old in saved.items():
+        if final in renamed or not final.exists():
             os.replace(old, final)

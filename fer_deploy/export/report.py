@@ -1,4 +1,4 @@
-"""The report of an export: what each artifact is, how near it comes to PyTorch, and what INT8 costs layer by layer."""
+"""Build the report of an export: each artifact, its difference from PyTorch, and the cost of INT8 by layer."""
 
 import json
 from collections.abc import Collection, Sequence
@@ -26,54 +26,71 @@ _SHOWN_COSTS = 8
 
 @dataclass(frozen=True)
 class Report:
-    """Everything that JSON, Markdown and picture are made of, as plain values."""
+    """Content of the report as plain values; JSON, Markdown and picture derive from it."""
 
     content: dict[str, Any]
 
     @classmethod
     def of(
-        cls, config: ExportConfig, reference: Reference, artifacts: Sequence[Artifact],
-        comparisons: Sequence[Comparison], plans: Sequence[BuiltPlan], folder: Path,
-    ) -> "Report":  # fmt: skip
-        """Gather; `folder` holds the files as they will be published."""
+        cls,
+        config: ExportConfig,
+        reference: Reference,
+        artifacts: Sequence[Artifact],
+        comparisons: Sequence[Comparison],
+        plans: Sequence[BuiltPlan],
+        folder: Path,
+    ) -> "Report":
+        """Collect the content; `folder` contains the files to publish."""
         scores = reference.scores()
-        return cls({
-            "format": _FORMAT,
-            "checkpoint": {"name": config.checkpoint.name, "sha256": file_sha256(config.checkpoint)},
-            "architecture": artifacts[0].spec.architecture if artifacts else None,
-            "opset": config.opset,
-            "max_accuracy_drop": config.max_accuracy_drop,
-            "failure": None,
-            "notes": [],
-            "slices": [
-                {"slice": kind.value, "made": DESCRIPTIONS[kind], "num_faces": len(part.faces),
-                 "faces": part.faces.source}
-                for kind, part in reference.slices.items()
-            ],
-            "reference": {
-                "engine": reference.description, "faces": reference.faces.source, "num_faces": len(reference.faces),
-                "faces_sha256": reference.faces.sha256(), "scores": None if scores is None else asdict(scores),
-            },
-            "versions": {"torch": torch.__version__, "onnx": onnx.__version__, "onnxruntime": ort.__version__},
-            "artifacts": [
-                _described(folder / artifact.name, comparison)
-                | {"requested": artifact.variant in config.chosen, "quantization": artifact.record or None}
-                for artifact, comparison in zip(artifacts, comparisons, strict=True)
-            ],
-            "plans": [
-                _described(plan.path, plan.comparison) | {
-                    "not_run": plan.not_run or None, "flavor": plan.manifest.flavor.value,
-                    "version": plan.manifest.version, "target": plan.manifest.target.model_dump(mode="json"),
-                    "precision_proof": plan.manifest.precision_proof.model_dump(mode="json"),
-                }
-                for plan in plans
-            ],
-        })  # fmt: skip
+        return cls(
+            {
+                "format": _FORMAT,
+                "checkpoint": {"name": config.checkpoint.name, "sha256": file_sha256(config.checkpoint)},
+                "architecture": artifacts[0].spec.architecture if artifacts else None,
+                "opset": config.opset,
+                "max_accuracy_drop": config.max_accuracy_drop,
+                "failure": None,
+                "notes": [],
+                "slices": [
+                    {
+                        "slice": kind.value,
+                        "made": DESCRIPTIONS[kind],
+                        "num_faces": len(part.faces),
+                        "faces": part.faces.source,
+                    }
+                    for kind, part in reference.slices.items()
+                ],
+                "reference": {
+                    "engine": reference.description,
+                    "faces": reference.faces.source,
+                    "num_faces": len(reference.faces),
+                    "faces_sha256": reference.faces.sha256(),
+                    "scores": None if scores is None else asdict(scores),
+                },
+                "versions": {"torch": torch.__version__, "onnx": onnx.__version__, "onnxruntime": ort.__version__},
+                "artifacts": [
+                    _described(folder / artifact.name, comparison)
+                    | {"requested": artifact.variant in config.chosen, "quantization": artifact.record or None}
+                    for artifact, comparison in zip(artifacts, comparisons, strict=True)
+                ],
+                "plans": [
+                    _described(plan.path, plan.comparison)
+                    | {
+                        "not_run": plan.not_run or None,
+                        "flavor": plan.manifest.flavor.value,
+                        "version": plan.manifest.version,
+                        "target": plan.manifest.target.model_dump(mode="json"),
+                        "precision_proof": plan.manifest.precision_proof.model_dump(mode="json"),
+                    }
+                    for plan in plans
+                ],
+            }
+        )
 
     def with_outcome(
         self, *, failure: str | None = None, written: Collection[str] | None = None, notes: Sequence[str] = ()
-    ) -> "Report":  # fmt: skip
-        """Return the same with what failed, in words, which files are written, by name, and notes on the limits."""
+    ) -> "Report":
+        """Return the report with the text of the failures, the names of the written files, and notes on the limits."""
         content = dict(self.content) | {"failure": failure, "notes": list(notes)}
         if written is not None:
             for kind in ("artifacts", "plans"):
@@ -88,7 +105,7 @@ def _described(path: Path, comparison: Comparison | None) -> dict[str, Any]:
 
 
 def report_files(report: Report, stem: str) -> dict[str, bytes]:
-    """Return file name -> content: `<stem>.json`, `<stem>.md` and, of labelled faces, `<stem>.png`."""
+    """Return file name to content: `<stem>.json`, `<stem>.md` and, for labelled faces, `<stem>.png`."""
     files = {
         f"{stem}.json": (json.dumps(report.content, indent=2, ensure_ascii=False) + "\n").encode(),
         f"{stem}.md": as_markdown(report.content, f"{stem}.png").encode(),
@@ -99,15 +116,17 @@ def report_files(report: Report, stem: str) -> dict[str, bytes]:
 
 
 def as_markdown(content: dict[str, Any], picture: str) -> str:
-    """Return the report for people."""
+    """Return the report as Markdown; `picture` is the file name of the plots."""
     reference = content["reference"]
     checkpoint = content["checkpoint"]
     lines = [
-        f"# Export of {checkpoint['name']}", "",
+        f"# Export of {checkpoint['name']}",
+        "",
         f"Checkpoint sha256 `{checkpoint['sha256']}`, ONNX opset {content['opset']}. "
-        f"Held against {reference['engine']} on {reference['num_faces']:,} faces: {reference['faces']} "
-        f"(sha256 `{reference['faces_sha256'][:16]}...`).", "",
-    ]  # fmt: skip
+        f"Compared with {reference['engine']} on {reference['num_faces']:,} faces: {reference['faces']} "
+        f"(sha256 `{reference['faces_sha256'][:16]}...`).",
+        "",
+    ]
     if reference["scores"]:
         scores = reference["scores"]
         lines += [f"PyTorch: accuracy {scores['accuracy']:.2f} %, macro-F1 {scores['macro_f1']:.2f} %.", ""]
@@ -122,7 +141,7 @@ def as_markdown(content: dict[str, Any], picture: str) -> str:
             lines += _quantization_lines(entry["name"], entry["quantization"])
     lines += _plan_lines(content["plans"])
     versions = ", ".join(f"{name} {version}" for name, version in content["versions"].items())
-    return "\n".join([*lines, f"Made with {versions}. Points are percentage points.", ""])
+    return "\n".join([*lines, f"Created with {versions}. Points are percentage points.", ""])
 
 
 def _table(content: dict[str, Any]) -> list[str]:
@@ -171,17 +190,20 @@ def _quantization_lines(name: str, record: dict[str, Any]) -> list[str]:
     calibration = record["calibration"]
     kept = ", ".join(record["float_layers"]) or "none"
     lines = [
-        f"## {name}", "",
+        f"## {name}",
+        "",
         f"Ranges from {calibration['num_faces']} faces of {calibration['source']} "
-        f"({calibration['num_degraded']} of those drawn were degraded; {calibration['num_left_out']} more left out, "
-        f"far beyond all others; method {calibration['method']}, "
+        f"({calibration['num_degraded']} of the drawn faces were degraded; {calibration['num_left_out']} outliers were "
+        f"left out; method {calibration['method']}, "
         f"seed {calibration['seed']}, sha256 `{calibration['faces_sha256'][:16]}...`). "
-        f"Layers left in higher precision: {kept}, chosen on {record['chosen_on']}: on these, accuracy is a little "
-        "better than elsewhere.",
+        f"Layers left in higher precision: {kept}, chosen on {record['chosen_on']}: on these faces, accuracy is "
+        "slightly too good.",
         *runaway_lines(record),
-        *([f"Ranges learned in training: {', '.join(calibration['learned'])}."] if calibration["learned"] else []), "",
-        "| layer, quantized alone | KL | accuracy |", "|---|---|---|",
-    ]  # fmt: skip
+        *([f"Ranges learned in training: {', '.join(calibration['learned'])}."] if calibration["learned"] else []),
+        "",
+        "| layer, quantized alone | KL | accuracy |",
+        "|---|---|---|",
+    ]
     for cost in record["layer_costs"][:_SHOWN_COSTS]:
         change = "" if cost["accuracy_change"] is None else f"{cost['accuracy_change']:+.2f}"
         lines.append(f"| {cost['layer']} | {cost['kl']:.1e} | {change} |")

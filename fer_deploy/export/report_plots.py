@@ -1,4 +1,4 @@
-"""The report's picture: accuracy, recall and slices by artifact, and what each layer costs in INT8."""
+"""Plot the report: accuracy, recall and slices by artifact, and the cost of each layer in INT8."""
 
 import io
 from typing import Any
@@ -14,21 +14,21 @@ from fer_deploy.vision.palette import BAD_COLOR, CHANGE_MAP, GOOD_COLOR, PLAIN_C
 _DPI = 110
 _ROW_INCHES = 0.26
 _SMALL, _MEDIUM = 9, 10
-"""Points of letters: at the axes and in cells, and of titles."""
+"""Font sizes in points: at the axes and in cells, and of titles."""
 _WORST_AGREEMENT = 85.0
-"""Percent at the end of the heat map's scale, unless a slice is worse."""
+"""Percentage at the end of the heat map's scale, unless a slice is worse."""
 _MOST_NAMES_IN_LINE = 4
-"""Columns of the heat map whose names fit beside one another."""
+"""Largest number of columns of the heat map with names in one line."""
 _LOSS_MAP = LinearSegmentedColormap.from_list("loss", [BAD_COLOR, "#ffffff"])
 
 
 def report_png(content: dict[str, Any]) -> bytes:
-    """Return the PNG of a report on labelled faces."""
+    """Return the plots of a report on labelled faces as PNG."""
     quantized = [entry for entry in content["artifacts"] if entry["quantization"]]
-    judged = [entry for entry in [*content["artifacts"], *content["plans"]] if entry["comparison"]]
+    entries = [entry for entry in [*content["artifacts"], *content["plans"]] if entry["comparison"]]
     sliced = compared_entries(content)
     num_layers = max((len(entry["quantization"]["layer_costs"]) for entry in quantized), default=0)
-    heights = [max(3.2, 1.4 + _ROW_INCHES * len(judged))]
+    heights = [max(3.2, 1.4 + _ROW_INCHES * len(entries))]
     heights += [1.6 + _ROW_INCHES * len(content["slices"])] if sliced else []
     heights += [1.0 + _ROW_INCHES * num_layers] if quantized else []
     figure = Figure(figsize=(11, sum(heights) + 0.4), layout="constrained")
@@ -36,8 +36,8 @@ def report_png(content: dict[str, Any]) -> bytes:
     upper, *lower = figure.subfigures(len(heights), 1, height_ratios=heights, squeeze=False)[:, 0]
     figure.suptitle(f"{content['checkpoint']['name']} on {content['reference']['faces']}")
     left, right = upper.subplots(1, 2)
-    _draw_accuracy(left, judged, content)
-    _draw_recall(right, judged)
+    _draw_accuracy(left, entries, content)
+    _draw_recall(right, entries)
     if sliced:
         _draw_slices(lower[0].subplots(1, 1), sliced, content)
     if quantized:
@@ -48,11 +48,11 @@ def report_png(content: dict[str, Any]) -> bytes:
     return png.getvalue()
 
 
-def _draw_accuracy(axis: Any, judged: list[dict[str, Any]], content: dict[str, Any]) -> None:
-    changes = [entry["comparison"]["change"]["accuracy"] for entry in judged]
-    colors = [BAD_COLOR if entry["comparison"]["breaches"] else GOOD_COLOR for entry in judged]
-    axis.barh([entry["name"] for entry in judged], changes, color=colors)
-    for row, (entry, change) in enumerate(zip(judged, changes, strict=True)):
+def _draw_accuracy(axis: Any, entries: list[dict[str, Any]], content: dict[str, Any]) -> None:
+    changes = [entry["comparison"]["change"]["accuracy"] for entry in entries]
+    colors = [BAD_COLOR if entry["comparison"]["breaches"] else GOOD_COLOR for entry in entries]
+    axis.barh([entry["name"] for entry in entries], changes, color=colors)
+    for row, (entry, change) in enumerate(zip(entries, changes, strict=True)):
         accuracy = entry["comparison"]["scores"]["accuracy"]
         axis.annotate(f" {accuracy:.2f} % ({change:+.2f})", (max(change, 0), row), va="center", fontsize=_SMALL)
     budget = -content["max_accuracy_drop"]
@@ -68,13 +68,13 @@ def _draw_accuracy(axis: Any, judged: list[dict[str, Any]], content: dict[str, A
     axis.set_xlabel("dashed: the drop that INT8 may have", fontsize=_SMALL)
 
 
-def _draw_recall(axis: Any, judged: list[dict[str, Any]]) -> None:
-    labels = list(judged[0]["comparison"]["change"]["recall"])
-    table = [[entry["comparison"]["change"]["recall"][label] for label in labels] for entry in judged]
+def _draw_recall(axis: Any, entries: list[dict[str, Any]]) -> None:
+    labels = list(entries[0]["comparison"]["change"]["recall"])
+    table = [[entry["comparison"]["change"]["recall"][label] for label in labels] for entry in entries]
     limit = max(1.0, *(abs(value) for row in table for value in row))
     _draw_heat_map(axis, table, "{:+.1f}", CHANGE_MAP, (-limit, limit))
     axis.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=_SMALL)
-    axis.set_yticks(range(len(judged)), [entry["name"] for entry in judged], fontsize=_SMALL)
+    axis.set_yticks(range(len(entries)), [entry["name"] for entry in entries], fontsize=_SMALL)
     axis.set_title("recall of each emotion, change in points", fontsize=_MEDIUM)
 
 
@@ -83,9 +83,15 @@ def _draw_slices(axis: Any, sliced: list[dict[str, Any]], content: dict[str, Any
     table = [[100 * agreement_of(entry, name) for entry in sliced] for name in names]
     worst = min(_WORST_AGREEMENT, *(value for row in table for value in row))
     _draw_heat_map(axis, table, "{:.1f}", _LOSS_MAP, (worst, 100))
-    turned: dict[str, Any] = {} if len(sliced) <= _MOST_NAMES_IN_LINE else {
-        "rotation": 25, "ha": "right", "rotation_mode": "anchor",
-    }  # fmt: skip
+    turned: dict[str, Any] = (
+        {}
+        if len(sliced) <= _MOST_NAMES_IN_LINE
+        else {
+            "rotation": 25,
+            "ha": "right",
+            "rotation_mode": "anchor",
+        }
+    )
     axis.set_xticks(range(len(sliced)), [entry["name"] for entry in sliced], fontsize=_SMALL, **turned)
     rows = [f"{part['slice']} ({part['num_faces']:,} faces)" for part in content["slices"]]
     axis.set_yticks(range(len(names)), rows, fontsize=_SMALL)
@@ -112,11 +118,13 @@ def _draw_costs(axis: Any, entry: dict[str, Any]) -> None:
     costs = record["layer_costs"]
     kept = set(record["float_layers"])
     axis.barh(
-        [cost["layer"] for cost in costs], [1000 * cost["kl"] for cost in costs],
+        [cost["layer"] for cost in costs],
+        [1000 * cost["kl"] for cost in costs],
         color=[PLAIN_COLOR if cost["layer"] in kept else GOOD_COLOR for cost in costs],
-    )  # fmt: skip
+    )
     axis.invert_yaxis()
     axis.tick_params(labelsize=_SMALL)
     axis.set_title(f"{entry['name']}: cost of one layer in INT8", fontsize=_MEDIUM)
-    axis.set_xlabel("mean KL, thousandths of a nat" + ("; gray: left in higher precision" if kept else ""),
-                    fontsize=_SMALL)  # fmt: skip
+    axis.set_xlabel(
+        "mean KL, thousandths of a nat" + ("; gray: left in higher precision" if kept else ""), fontsize=_SMALL
+    )

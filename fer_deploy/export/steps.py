@@ -1,4 +1,4 @@
-"""Single steps of an export: quantize an FP32 ONNX, verify any artifact."""
+"""Run single steps of an export: quantize an FP32 ONNX, verify any artifact."""
 
 import tempfile
 from collections.abc import Callable
@@ -16,12 +16,12 @@ from fer_deploy.export.checkpoint import draw_calibration_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.graph.source import read_onnx
 from fer_deploy.export.int8.convert import Int8Maker, fp16_artifact, open_artifact
-from fer_deploy.export.pipeline import judged_faces
+from fer_deploy.export.pipeline import verification_faces
 from fer_deploy.export.publish import write_together
 from fer_deploy.export.variants import Variant
 from fer_deploy.export.verify.compare import Comparison, Reference, breaches_of, compare
 from fer_deploy.export.verify.exact_engine import ExactEngine
-from fer_deploy.export.verify.judging import notes_on, slices_of
+from fer_deploy.export.verify.preparation import notes_on, slices_of
 from fer_deploy.export.verify.torch_engine import TorchEngine
 from fer_deploy.manifest import read_manifest
 from fer_deploy.spec import Precision
@@ -32,20 +32,20 @@ Tell = Callable[[str], None]
 def quantize(
     source: Path, variant: Variant, config: ExportConfig, *, out: Path, tell: Tell = lambda _: None
 ) -> Comparison:
-    """Write one variant of an FP32 ONNX, held against that ONNX by the limits of the config.
+    """Write one variant of an FP32 ONNX and compare it with that ONNX by the limits of the config.
 
     Args:
-        source: FP32, from `export`.
+        source: FP32 file of `export`.
         variant: fp16, int8 or int8-cpu.
         config: data, calibration, budget and limits; its checkpoint and out are not used.
         out: file to write.
-        tell: hears each step before it begins.
+        tell: called with a message before each step.
 
     Raises:
-        ConfigError: FP32 asked for, or INT8 without data.
+        ConfigError: the variant is FP32, or it is INT8 and there are no data.
         ArtifactError: `source` or the data cannot be used, or `source` is not FP32.
-        ExportError: no valid graph came out, or `out` cannot be written.
-        VerificationError: a limit is broken; nothing was written.
+        ExportError: no valid graph was created, or `out` is not writable.
+        VerificationError: a limit is exceeded; nothing was written.
     """
     found = read_onnx(source)
     if variant is Variant.FP32 or found.spec.precision is not Precision.FP32:
@@ -62,14 +62,18 @@ def quantize(
             how = config.calibration
             assert config.data is not None
             faces = draw_calibration_faces(
-                config.data, split=how.split, count=how.num_faces, seed=how.seed, spec=found.spec,
+                config.data,
+                split=how.split,
+                count=how.num_faces,
+                seed=how.seed,
+                spec=found.spec,
                 degraded_share=how.degraded_share,
-            )  # fmt: skip
+            )
             maker = Int8Maker(model, found.spec, faces, how.method, Path(folder), tell)
             artifact, logits = maker.artifact(variant, reference, config.limits_of(variant))
     with open_artifact(artifact) as engine:
         result = compare(reference, engine, artifact=out.name, stage="converted", logits=logits)
-    result = _judged(result, variant, config)
+    result = _with_breaches(result, variant, config)
     require_kept(result, reference)
     artifact = artifact.measured(result.for_spec(reference))
     write_together({out: artifact.model.SerializeToString()})
@@ -78,13 +82,13 @@ def quantize(
 
 def verify(
     artifact: Path, config: ExportConfig, *, device: Device, tell: Tell = lambda _: None
-) -> tuple[Comparison, Reference]:  # fmt: skip
-    """Hold an ONNX or a plan against the checkpoint of the config; broken limits stand in the result.
+) -> tuple[Comparison, Reference]:
+    """Compare an ONNX or a plan with the checkpoint of the config; the result contains exceeded limits.
 
     Raises:
-        ArtifactError: a file that cannot be used.
+        ArtifactError: a file cannot be used.
         EngineError: the artifact does not run on this machine.
-        VerificationError: it failed while running.
+        VerificationError: the artifact failed while running.
         ExportError: labels or input of artifact and checkpoint differ.
     """
     engine, variant = _open(artifact, device)
@@ -96,11 +100,13 @@ def verify(
             )
         reference = _reference(torch_engine, variant, config, tell)
         stage = "engine" if artifact.suffix in PLAN_SUFFIXES else "onnx" if variant is Variant.FP32 else "converted"
-        return _judged(compare(reference, engine, artifact=artifact.name, stage=stage), variant, config), reference
+        return _with_breaches(
+            compare(reference, engine, artifact=artifact.name, stage=stage), variant, config
+        ), reference
 
 
 def require_kept(found: Comparison, reference: Reference) -> None:
-    """Raise VerificationError where a limit is broken."""
+    """Raise VerificationError if a limit is exceeded."""
     if found.breaches:
         raise VerificationError(
             f"{found.artifact} (stage {found.stage}) differs from {reference.description} on {found.num_faces} faces "
@@ -109,8 +115,8 @@ def require_kept(found: Comparison, reference: Reference) -> None:
 
 
 def _reference(engine: Engine, variant: Variant, config: ExportConfig, tell: Tell) -> Reference:
-    """Run the reference on the faces and their slices; says before which limits are finer than one face."""
-    faces = judged_faces(config, engine.spec)
+    """Run the reference on the faces and their slices; report first which limits are finer than one face."""
+    faces = verification_faces(config, engine.spec)
     slices = slices_of(config, faces, engine.spec)
     for note in notes_on(config, (variant,), faces, engine.spec):
         tell(f"note: {note}")
@@ -126,7 +132,9 @@ def _open(artifact: Path, device: Device) -> tuple[Engine, Variant]:
     model = onnx.ModelProto.FromString(source.content)
     named = {prop.key: prop.value for prop in model.metadata_props}.get(VARIANT_KEY, source.spec.precision.value)
     if named not in set(Variant):
-        raise ExportError(f"{artifact} calls itself {named!r}, no variant of this version. Fix: export it again")
+        raise ExportError(
+            f"{artifact} has the variant {named!r}, which this version does not know. Fix: export it again"
+        )
     variant = Variant(named)
     if variant is Variant.INT8 and device in ("auto", "cpu"):
         _require_bounded(artifact, source.content)
@@ -135,7 +143,7 @@ def _open(artifact: Path, device: Device) -> tuple[Engine, Variant]:
 
 
 def _require_bounded(path: Path, content: bytes) -> None:
-    """Refuse what `open_engine` would refuse: the exact engine, which takes its place here, ends no run."""
+    """Check what `open_engine` would check: the exact engine, which replaces it here, cannot stop a long run."""
     try:
         require_bounded(content, path, SessionRequest("cpu", optimized=False))
     except ORT_ERRORS as err:
@@ -145,5 +153,5 @@ def _require_bounded(path: Path, content: bytes) -> None:
         ) from err
 
 
-def _judged(found: Comparison, variant: Variant, config: ExportConfig) -> Comparison:
+def _with_breaches(found: Comparison, variant: Variant, config: ExportConfig) -> Comparison:
     return replace(found, breaches=breaches_of(found, config.limits_of(variant)))

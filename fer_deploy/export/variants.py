@@ -1,4 +1,4 @@
-"""The variants of one checkpoint: which graph each is, and what its file says of itself."""
+"""Define the variants of a checkpoint, and write their metadata into ONNX graphs."""
 
 import json
 from dataclasses import dataclass, field
@@ -14,14 +14,14 @@ from fer_deploy.export.measured import inherited_by_onnx, measured
 from fer_deploy.spec import SPEC_KEY, ModelSpec, Precision
 
 QUANTIZATION_KEY = "fer_quantization"
-"""Key in `metadata_props` of the JSON that says how INT8 came about: calibration, float layers, layer costs."""
+"""Key in `metadata_props` of the JSON record of INT8: calibration, float layers, layer costs."""
 
 RUNAWAY_KEY = "runaway_layers"
-"""In that record and in the spec's metrics: layers whose activations leave their range on degraded faces."""
+"""Key in that record and in the spec's metrics: layers whose activations leave their range on degraded faces."""
 
 
 class Variant(StrEnum):
-    """What an export can write."""
+    """Kind of graph that an export can write."""
 
     FP32 = "fp32"
     FP16 = "fp16"
@@ -30,29 +30,29 @@ class Variant(StrEnum):
 
     @property
     def precision(self) -> Precision:
-        """Arithmetic of its convolutions."""
+        """Return the precision of its convolutions."""
         return Precision.INT8 if self is Variant.INT8_CPU else Precision(self.value)
 
     @property
     def scheme(self) -> Scheme | None:
-        """Layout of its integers; None: it has none."""
+        """Return the layout of its integers; None: it has none."""
         return {Variant.INT8: Scheme.TENSORRT, Variant.INT8_CPU: Scheme.CPU}.get(self)
 
     @property
     def is_for_tensorrt(self) -> bool:
-        """Whether a plan can be built from it."""
+        """Return whether a plan can be built from it."""
         return self is not Variant.INT8_CPU
 
 
 @dataclass(frozen=True, eq=False)
 class Artifact:
-    """One graph, ready to be judged and written.
+    """One graph, ready to be verified and written.
 
     Attributes:
-        variant: which one.
-        model: with ModelSpec, variant and record in its metadata.
-        spec: of this variant.
-        record: how INT8 came about; empty for other variants.
+        variant: kind of the graph.
+        model: graph with ModelSpec, variant and record in its metadata.
+        spec: ModelSpec of this variant.
+        record: record of INT8; empty for other variants.
     """
 
     variant: Variant
@@ -62,18 +62,18 @@ class Artifact:
 
     @property
     def name(self) -> str:
-        """File name, such as "net-int8-cpu.onnx"."""
+        """Return the file name, such as "net-int8-cpu.onnx"."""
         return f"{self.spec.name}-{self.variant}.onnx"
 
     def measured(self, found: dict[str, Any]) -> "Artifact":
-        """Return the same graph, its spec with what was measured of it, and the names of layers that run away."""
+        """Return the same graph with measured metrics and the names of runaway layers in its spec."""
         if runaway := [layer["layer"] for layer in self.record.get(RUNAWAY_KEY, ())]:
             found = found | {RUNAWAY_KEY: runaway}
         return _described(self.model, measured(self.spec, found), self.variant, self.record)
 
 
 def artifact_of(model: onnx.ModelProto, spec: ModelSpec, variant: Variant, record: dict[str, Any]) -> Artifact:
-    """Return the graph with the metadata of its variant; what the quantizer left there goes."""
+    """Return the graph with the metadata of its variant, replacing the quantizer's."""
     precise = inherited_by_onnx(spec).model_copy(update={"precision": variant.precision})
     return _described(model, precise, variant, record)
 

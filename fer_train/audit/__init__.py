@@ -1,4 +1,4 @@
-"""The data-cleaning pipeline: what is wrong with a data set, as findings, a report and a list of rows to leave out."""
+"""Find faults in a data set: findings, a report and a list of rows to leave out of training."""
 
 from fer_train.audit.config import AuditConfig
 from fer_train.audit.pipeline import Audit, run_audit

@@ -1,4 +1,4 @@
-"""AuditConfig: thresholds and choices of one audit, strict."""
+"""Settings of one audit, strictly validated."""
 
 import difflib
 from typing import Any, Literal
@@ -10,29 +10,38 @@ from fer_train.config import Strict
 from fer_train.errors import ConfigError
 
 LabelFilter = Literal[
-    "low_normalized_margin", "low_self_confidence", "confident_learning", "prune_by_noise_rate",
-    "prune_by_class", "both", "predicted_neq_given",
-]  # fmt: skip
+    "low_normalized_margin",
+    "low_self_confidence",
+    "confident_learning",
+    "prune_by_noise_rate",
+    "prune_by_class",
+    "both",
+    "predicted_neq_given",
+]
 
 
 class AuditConfig(Strict):
-    """One audit. The command's flags are these names; the defaults were chosen by looking at FER2013."""
+    """Thresholds of one audit. The command's flags have these names; the defaults were chosen on FER2013."""
 
     train_split: str = Field(default="Training", description="the split that exclude.csv cleans")
-    near_threshold: float = Field(default=0.99, gt=0.5, le=1, description="correlation from which faces are twins")
+    near_threshold: float = Field(
+        default=0.99, gt=0.5, le=1, description="correlation at which two faces are duplicates"
+    )
     blank_range: int = Field(default=10, ge=0, le=255, description="gray levels; below it an image is blank")
     contrast_range: int = Field(default=50, ge=0, le=255, description="gray levels; below it contrast is low")
     label_filter: LabelFilter = Field(default="low_normalized_margin", description="cleanlab's filter_by")
-    min_accuracy: float = Field(default=0.5, ge=0, le=1, description="of predictions that may leave rows out")
-    max_flagged: float = Field(default=0.35, ge=0, le=1, description="share of label errors that is believed")
+    min_accuracy: float = Field(
+        default=0.5, ge=0, le=1, description="smallest accuracy of predictions that may exclude rows"
+    )
+    max_flagged: float = Field(default=0.35, ge=0, le=1, description="largest credible share of label errors")
     exclude_reasons: tuple[str, ...] = tuple(name for name in REASONS if KINDS[name].excluded)
 
 
 def audit_config_from_flags(flags: dict[str, Any]) -> AuditConfig:
-    """Return the config; a flag that is None was not given. `exclude_reasons` is the text with commas.
+    """Return the config; a flag that is None was not given. `exclude_reasons` is comma-separated text.
 
     Raises:
-        ConfigError: an unknown reason, or a value out of its range.
+        ConfigError: a reason is unknown, or a value is out of range.
     """
     values = {name: value for name, value in flags.items() if value is not None}
     if "exclude_reasons" in values:
@@ -45,7 +54,7 @@ def audit_config_from_flags(flags: dict[str, Any]) -> AuditConfig:
 
 
 def _parse_reasons(text: str) -> tuple[str, ...]:
-    """Return the reasons in `KINDS` order; "none" stands for no reason at all."""
+    """Return the reasons in `KINDS` order; "none" means no reason at all."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if names == ["none"]:
         return ()

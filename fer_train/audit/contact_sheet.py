@@ -1,4 +1,4 @@
-"""Contact sheets: the faces of one kind of finding in one picture, twins side by side."""
+"""Draw contact sheets: the faces of one kind of finding in one picture, duplicates side by side."""
 
 from itertools import pairwise
 from pathlib import Path
@@ -21,9 +21,9 @@ _BLACK, _BLUE, _RED = (0, 0, 0), (200, 60, 0), bgr_from_hex(BAD_COLOR)
 
 
 def write_contact_sheet(audit: Audit, kind: str, title: str, path: Path) -> int:
-    """Write one kind's faces as PNG, as many as fit; captions of rows outside the training split are blue.
+    """Write as many faces of one kind as fit to a PNG; captions of rows outside the training split are blue.
 
-    A bar joins twins: blue, or red where their labels differ.
+    A bar joins duplicates: blue, or red if their labels differ.
 
     Returns:
         The number of faces drawn.
@@ -51,7 +51,7 @@ def write_contact_sheet(audit: Audit, kind: str, title: str, path: Path) -> int:
 
 
 def _group(audit: Audit, kind: str) -> list[list[Finding]]:
-    """Return twins together, groups that reach beyond the training split first; a face of its own is a group."""
+    """Return groups of duplicates, those that span several splits first; a single face is also a group."""
     groups: dict[tuple[int, int], list[Finding]] = {}
     for finding in audit.of_kind(kind):
         key = (finding.group, -1) if finding.group >= 0 else (-1, finding.index)
@@ -63,7 +63,7 @@ def _group(audit: Audit, kind: str) -> list[list[Finding]]:
 
 
 def _lay_out(groups: list[list[Finding]]) -> tuple[list[list[tuple[int, Finding]]], int]:
-    """Fill lines of `NUM_COLUMNS` cells, breaking no group that fits on one line.
+    """Fill lines of `NUM_COLUMNS` cells without splitting a group that fits on one line.
 
     Returns:
         Each line as (column, finding), and the number of findings placed in `MAX_LINES` lines.
@@ -96,10 +96,8 @@ def _short_place(faces: Faces, index: int) -> str:
     return f"{str(faces.splits[index])[:4]} {row if row >= 0 else f'#{index}'}"
 
 
-def _write(
-    sheet: NDArray[np.uint8], text: str, x: int, y: int, color: tuple[int, int, int] = _BLACK
-) -> None:  # fmt: skip
-    plain = text.encode("ascii", "replace").decode()  # OpenCV's fonts have nothing else
+def _write(sheet: NDArray[np.uint8], text: str, x: int, y: int, color: tuple[int, int, int] = _BLACK) -> None:
+    plain = text.encode("ascii", "replace").decode()  # OpenCV's fonts have only ASCII
     size = 0.34 if y > _TITLE else 0.5
     width = cv2.getTextSize(plain, cv2.FONT_HERSHEY_SIMPLEX, size, 1)[0][0]
     if y > _TITLE:

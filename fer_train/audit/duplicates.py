@@ -1,4 +1,4 @@
-"""Identical pixels: groups of them, leakage between splits, contradictory labels, redundant copies."""
+"""Find identical pixels: groups, leakage between splits, contradictory labels, redundant copies."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from fer_train.data.splits import find_leaked, pixel_hashes
 
 
 def number_images(faces: Faces) -> NDArray[np.int64]:
-    """Return (N,) the number of each face's image, 0 to U-1 by first appearance; identical pixels have the same."""
+    """Return (N,) image numbers, 0 to U-1 by first appearance; identical pixels share a number."""
     _, first, inverse = np.unique(pixel_hashes(faces.images), return_index=True, return_inverse=True)
     numbers = np.empty(len(first), dtype=np.int64)
     numbers[np.argsort(first)] = np.arange(len(first))
@@ -24,9 +24,9 @@ def find_exact(faces: Faces, image_numbers: NDArray[np.int64], train_split: str)
 
     Args:
         faces: all splits.
-        image_numbers: (N,) from `number_images`; they are the findings' groups.
-        train_split: the split that leaked, redundant and contradictory copies would be dropped from. Copies in
-            other splits are exact_duplicate findings, and contradictory ones where that is so, and nothing else.
+        image_numbers: (N,) from `number_images`; they become the groups of the findings.
+        train_split: the split from which leaked, redundant and contradictory copies would be dropped. Copies in
+            other splits can only be exact_duplicate and contradictory findings.
     """
     leaked = find_leaked(faces, train_split)
     findings: list[Finding] = []
@@ -48,7 +48,7 @@ def find_exact(faces: Faces, image_numbers: NDArray[np.int64], train_split: str)
 
 
 def describe_face(faces: Faces, index: int) -> str:
-    """Return split and row, such as "Training 120"; where the source has no rows, "Training #120", the position."""
+    """Return split and row, such as "Training 120"; without row numbers the position, such as "Training #120"."""
     row = int(faces.rows[index])
     return f"{faces.splits[index]} {row if row >= 0 else f'#{index}'}"
 

@@ -1,4 +1,4 @@
-"""Likely label errors by confident learning. The only file that imports cleanlab."""
+"""Find likely label errors by confident learning. Only this module imports cleanlab."""
 
 import numpy as np
 from cleanlab.filter import find_label_issues
@@ -12,15 +12,15 @@ from fer_train.errors import DataError
 
 
 def find_label_errors(faces: Faces, predictions: Predictions, label_filter: LabelFilter) -> list[Finding]:
-    """Return label_error findings, the worst first: those whose label falls furthest behind the best other class.
+    """Return label_error findings, those first whose label is furthest behind the best other class.
 
     Raises:
-        DataError: the predictions are about one class only, so that there is nothing to confuse it with.
+        DataError: the predicted faces all have one label, so no confusion can be measured.
     """
     labels = faces.labels[predictions.indices]
     if len(np.unique(labels)) < 2:
         raise DataError(
-            f"the predictions are all about {EMOTIONS[labels[0]]!r} faces; label errors need two classes or more. "
+            f"all predictions are for {EMOTIONS[labels[0]]!r} faces; label errors need two classes or more. "
             "Fix: cross-validate the whole training split"
         )
     probs = predictions.probs
@@ -39,7 +39,7 @@ def find_label_errors(faces: Faces, predictions: Predictions, label_filter: Labe
 
 
 def _describe_votes(faces: Faces, index: int) -> str:
-    """Return what most FER+ taggers said, a third opinion; "" without votes."""
+    """Return the most frequent FER+ votes as a third opinion; "" without votes."""
     if faces.votes is None:
         return ""
     votes = faces.votes[index]

@@ -1,4 +1,4 @@
-"""The same photo saved twice: normalized cross-correlation of thumbnails, mirrored ones too."""
+"""Find near duplicates by the normalized cross-correlation of thumbnails, mirrored ones too."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from fer_train.audit.findings import Finding
 from fer_train.data.faces import Faces
 
 SIDE = 16
-"""Pixels a side of a thumbnail: small enough to forgive compression and a shift by a pixel."""
+"""Side of a thumbnail in pixels: small enough to tolerate compression and a shift by one pixel."""
 NUM_COMPONENTS = 32
 _BLOCK = 512
 _SLACK = 1e-4
@@ -20,7 +20,7 @@ _SLACK = 1e-4
 
 @dataclass(frozen=True)
 class Pair:
-    """Images (not faces) `first` < `second` with their correlation, 0 to 1; `mirrored`: one is flipped."""
+    """Two images (not faces), `first` < `second`, with their correlation, 0 to 1; `mirrored`: one is flipped."""
 
     first: int
     second: int
@@ -31,11 +31,11 @@ class Pair:
 def find_near_pairs(
     images: NDArray[np.uint8], threshold: float, on_block: Callable[[int, int], None] = lambda done, total: None
 ) -> list[Pair]:
-    """Return all pairs of images that correlate by `threshold` or more, as they are or mirrored.
+    """Return all pairs of images with a correlation of at least `threshold`, plain or mirrored.
 
-    Exact, yet far from N x N x 256: by Cauchy-Schwarz the product of two thumbnails is at most the product of their
-    main components plus the product of the lengths of what remains. Only pairs whose bound reaches the threshold
-    are computed in full.
+    Exact, with far fewer than N x N x 256 operations: by Cauchy-Schwarz the product of two thumbnails is at most the
+    product of their main components plus the product of the lengths of their remainders. Only pairs whose bound
+    reaches the threshold are computed in full.
 
     Args:
         images: (N, S, S) uint8, S a multiple of 16, all different.
@@ -62,10 +62,10 @@ def find_near_pairs(
 
 
 def thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-    """Return (N, 256) float32 of mean 0 and length 1, so that a product is a correlation; zeros for flat images."""
+    """Return (N, 256) float32 with mean 0 and length 1, so a product is a correlation; zeros for flat images."""
     scale = images.shape[1] // SIDE
     small = np.empty((len(images), SIDE * SIDE), dtype=np.float32)
-    for start in range(0, len(images), _BLOCK):  # in blocks, because the floats take four times the images' memory
+    for start in range(0, len(images), _BLOCK):  # in blocks: float32 needs four times the memory of the images
         block = images[start : start + _BLOCK].reshape(-1, SIDE, scale, SIDE, scale)
         small[start : start + _BLOCK] = block.mean(axis=(2, 4), dtype=np.float32).reshape(-1, SIDE * SIDE)
     small -= small.mean(axis=1, keepdims=True)
@@ -74,22 +74,20 @@ def thumbnails(images: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 
 def _bound_vectors(vectors: NDArray[np.float32], basis: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return (N, NUM_COMPONENTS + 1): components, and the length of what they leave of vectors of length 1."""
+    """Return (N, NUM_COMPONENTS + 1): the components and the length of the remainder of unit vectors."""
     components = vectors @ basis
     rest = np.sqrt(np.maximum((vectors**2).sum(axis=1) - (components**2).sum(axis=1), 0))
     return np.column_stack([components, rest])
 
 
-def find_near(
-    faces: Faces, image_numbers: NDArray[np.int64], pairs: list[Pair], train_split: str
-) -> list[Finding]:  # fmt: skip
+def find_near(faces: Faces, image_numbers: NDArray[np.int64], pairs: list[Pair], train_split: str) -> list[Finding]:
     """Return near_duplicate and near_leaked findings for every face whose image is in a pair.
 
     Args:
         faces: all splits.
-        image_numbers: (N,) the image of each face, which the pairs speak of.
-        pairs: from `find_near_pairs`.
-        train_split: a face of it is near_leaked where a near duplicate, and no exact one, is in another split.
+        image_numbers: (N,) the image number of each face; `pairs` contains these numbers.
+        pairs: result of `find_near_pairs`.
+        train_split: a face of this split is near_leaked if another split has a near duplicate but no exact one.
     """
     twins: dict[int, list[tuple[Pair, int]]] = {}
     for pair in sorted(pairs, key=lambda pair: -pair.correlation):
@@ -112,7 +110,7 @@ def find_near(
 
 
 def _describe(faces: Faces, index: int, neighbors: list[tuple[Pair, int]]) -> str:
-    """Name the nearest neighbors of a face, the nearest first."""
+    """Describe the nearest neighbors of a face, the nearest first."""
     texts = []
     for pair, i in neighbors[:4]:
         mirrored = ", mirrored" if pair.mirrored else ""
@@ -123,7 +121,7 @@ def _describe(faces: Faces, index: int, neighbors: list[tuple[Pair, int]]) -> st
 
 
 def _connect(pairs: list[Pair]) -> dict[int, int]:
-    """Return the group of each image: its smallest member among all that pairs connect."""
+    """Return the group of each image: the smallest image number that pairs connect with it."""
     parents: dict[int, int] = {}
 
     def root(image: int) -> int:

@@ -1,4 +1,4 @@
-"""An audit as files: audit.json, audit.md, findings.csv, exclude.csv and contact sheets."""
+"""Write the files of an audit: audit.json, audit.md, findings.csv, exclude.csv and contact sheets."""
 
 import csv
 import io
@@ -18,11 +18,11 @@ GITIGNORE = "# Written by fer-train audit: faces of FER2013 are never committed.
 
 
 def claim_folder(out: Path) -> None:
-    """Make `out` the audit's own folder, in which git ignores everything, before the search is begun.
+    """Create the audit's own folder, in which git ignores everything, before the search starts.
 
     Raises:
-        ConfigError: `out` is a file, or holds something else than an earlier audit.
-        CheckpointError: `out` cannot be written.
+        ConfigError: `out` is a file, or a folder with other content than an earlier audit.
+        CheckpointError: `out` is not writable.
     """
     mark = out / ".gitignore"
     try:
@@ -31,7 +31,7 @@ def claim_folder(out: Path) -> None:
         ours = mark.is_file() and mark.read_bytes() == GITIGNORE.encode()
         if out.is_dir() and not ours and any(out.iterdir()):
             raise ConfigError(
-                f"cannot audit into {out}: it holds files and is no folder of an earlier audit; everything in it "
+                f"cannot audit into {out}: it holds files and is not the folder of an earlier audit; everything in it "
                 "would be hidden from git. Fix: --out with a folder of its own"
             )
         write_content(mark, GITIGNORE)
@@ -40,12 +40,12 @@ def claim_folder(out: Path) -> None:
 
 
 def write_report(audit: Audit, out: Path, origin: dict[str, Any]) -> None:
-    """Write everything into `out`, which `claim_folder` made; of an earlier audit nothing is left there.
+    """Write all files into `out`, which `claim_folder` created, and delete those of an earlier audit.
 
     Args:
-        audit: what was found.
+        audit: the findings.
         out: the folder.
-        origin: where the faces, votes and predictions came from, for audit.json.
+        origin: sources of the faces, votes and predictions, for audit.json.
 
     Raises:
         CheckpointError: a file cannot be written.
@@ -70,10 +70,18 @@ def _write_findings(audit: Audit, path: Path) -> None:
         row = int(faces.rows[i])
         is_out = finding in excluded.get(i, [])
         group = finding.group if finding.group >= 0 else ""
-        rows.append([
-            i, row if row >= 0 else "", faces.splits[i], EMOTIONS[faces.labels[i]],
-            finding.kind, group, "yes" if is_out else "no", finding.detail,
-        ])  # fmt: skip
+        rows.append(
+            [
+                i,
+                row if row >= 0 else "",
+                faces.splits[i],
+                EMOTIONS[faces.labels[i]],
+                finding.kind,
+                group,
+                "yes" if is_out else "no",
+                finding.detail,
+            ]
+        )
     _write_csv(path, ["index", "row", "split", "label", "kind", "group", "excluded", "detail"], rows)
 
 
@@ -81,11 +89,14 @@ def _write_exclude(audit: Audit, path: Path) -> None:
     faces = audit.faces
     rows = [
         [
-            faces.rows[i], faces.splits[i], EMOTIONS[faces.labels[i]],
-            "+".join(finding.kind for finding in found), "; ".join(finding.detail for finding in found),
+            faces.rows[i],
+            faces.splits[i],
+            EMOTIONS[faces.labels[i]],
+            "+".join(finding.kind for finding in found),
+            "; ".join(finding.detail for finding in found),
         ]
         for i, found in audit.excluded().items()
-    ]  # fmt: skip
+    ]
     _write_csv(path, ["row", "split", "label", "reason", "detail"], rows)
 
 

@@ -1,4 +1,4 @@
-"""run_audit: every search, in the order from quick to slow."""
+"""Run all searches of an audit, from quick to slow."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,15 +9,15 @@ import numpy as np
 from fer_train.audit.config import AuditConfig
 from fer_train.audit.duplicates import find_exact, number_images
 from fer_train.audit.findings import KINDS, Finding
-from fer_train.audit.judgement import Judgement, judge
 from fer_train.audit.near import find_near, find_near_pairs
+from fer_train.audit.prediction_quality import PredictionQuality, measure_predictions
 from fer_train.audit.predictions import Predictions
 from fer_train.audit.quality import find_low_contrast, find_non_faces, gray_range
 from fer_train.data.faces import Faces
 from fer_train.errors import MissingDependencyError, SplitAbsentError
 
 NO_VOTES = (
-    "Non-faces: only blank images were looked for. Pictures of text or objects are found by votes: "
+    "Non-faces: the search covered blank images only. Pictures of text or objects are found by votes: "
     "--ferplus fer2013new.csv"
 )
 NO_PREDICTIONS = (
@@ -25,22 +25,22 @@ NO_PREDICTIONS = (
     "fer-train crossval, then this command with --predictions .../out_of_fold.npz"
 )
 NO_ROWS = (
-    "exclude.csv was not written: these image files carry no row numbers, by which fer-train train leaves faces out. "
+    "exclude.csv was not written: fer-train train excludes faces by row number, and these image files have none. "
     "findings.csv gives the position in path order. To exclude rows, use fer2013.csv as --data"
 )
 
 
 @dataclass(frozen=True, eq=False)
 class Audit:
-    """What an audit found.
+    """Result of an audit.
 
     Attributes:
-        faces: the data set that was audited.
-        config: the thresholds and choices that were used.
-        findings: ordered by kind as in `KINDS`, in each kind as its contact sheet shows them.
-        num_predictions: faces with out-of-fold predictions; 0: label errors were not looked for.
-        notes: what was not done and which command mends it, one sentence or two each.
-        judgement: what the predictions are worth; None without predictions.
+        faces: the audited data set.
+        config: the settings of the audit.
+        findings: ordered by kind as in `KINDS`, within a kind as on its contact sheet.
+        num_predictions: number of faces with out-of-fold predictions; 0: no search for label errors.
+        notes: what was not done and which command does it, one or two sentences each.
+        prediction_quality: quality of the predictions; None without predictions.
     """
 
     faces: Faces
@@ -48,19 +48,19 @@ class Audit:
     findings: list[Finding]
     num_predictions: int
     notes: list[str]
-    judgement: Judgement | None = None
+    prediction_quality: PredictionQuality | None = None
 
     def of_kind(self, kind: str) -> list[Finding]:
         """Return the findings of one kind."""
         return [finding for finding in self.findings if finding.kind == kind]
 
     def is_held_back(self, kind: str) -> bool:
-        """Return whether findings of this kind leave no row out, although they were asked to: see `Judgement`."""
+        """Return whether findings of this kind exclude no row although the config asks for it."""
         wanted = kind == "label_error" and kind in self.config.exclude_reasons
-        return wanted and self.judgement is not None and self.judgement.fault != ""
+        return wanted and self.prediction_quality is not None and self.prediction_quality.fault != ""
 
     def excluded(self) -> dict[int, list[Finding]]:
-        """Return the faces of the training split to leave out, by index in rising order, with all their reasons."""
+        """Return the faces of the training split to exclude, by ascending index, with all their reasons."""
         reasons = [name for name in self.config.exclude_reasons if not self.is_held_back(name)]
         found: dict[int, list[Finding]] = {}
         for finding in self.findings:
@@ -71,21 +71,24 @@ class Audit:
 
 
 def run_audit(
-    faces: Faces, config: AuditConfig, *, predictions: Predictions | None = None,
+    faces: Faces,
+    config: AuditConfig,
+    *,
+    predictions: Predictions | None = None,
     on_block: Callable[[int, int], None] = lambda done, total: None,
-) -> Audit:  # fmt: skip
-    """Search `faces` (all splits) for everything in `KINDS`.
+) -> Audit:
+    """Search `faces` (all splits) for every kind in `KINDS`.
 
     Args:
-        faces: with FER+ votes if there are any.
+        faces: the data set, with FER+ votes if there are any.
         config: thresholds.
-        predictions: out-of-fold; None leaves the label errors out.
+        predictions: out-of-fold predictions; None skips the search for label errors.
         on_block: called with (images done, images) by the search for near duplicates, which takes longest.
 
     Raises:
-        SplitAbsentError: no face is of `config.train_split`.
-        MissingDependencyError: predictions are given but cleanlab is not installed.
-        DataError: predictions of a single class.
+        SplitAbsentError: `config.train_split` has no face.
+        MissingDependencyError: there are predictions but cleanlab is not installed.
+        DataError: the predicted faces all have one label.
     """
     if not (faces.splits == config.train_split).any():
         there = ", ".join(f"{split} ({count:,})" for split, count in faces.counts().items())
@@ -93,7 +96,7 @@ def run_audit(
             f"nothing to clean: no split {config.train_split!r}. The data have {there}. Fix: --train-split NAME"
         )
     findings = [] if predictions is None else _find_label_errors(faces, predictions, config)
-    judgement = None if predictions is None else judge(faces, predictions, len(findings), config)
+    quality = None if predictions is None else measure_predictions(faces, predictions, len(findings), config)
     ranges = gray_range(faces.images)
     findings += find_non_faces(faces, ranges, config.blank_range)
     findings += find_low_contrast(ranges, config.blank_range, config.contrast_range)
@@ -105,10 +108,13 @@ def run_audit(
     order = list(KINDS)
     missing = {NO_VOTES: faces.votes is None, NO_PREDICTIONS: predictions is None, NO_ROWS: (faces.rows < 0).any()}
     return Audit(
-        faces, config, sorted(findings, key=lambda finding: order.index(finding.kind)),
+        faces,
+        config,
+        sorted(findings, key=lambda finding: order.index(finding.kind)),
         0 if predictions is None else len(predictions.indices),
-        [note for note, applies in missing.items() if applies], judgement,
-    )  # fmt: skip
+        [note for note, applies in missing.items() if applies],
+        quality,
+    )
 
 
 def _find_label_errors(faces: Faces, predictions: Predictions, config: AuditConfig) -> list[Finding]:

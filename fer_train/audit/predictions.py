@@ -1,4 +1,4 @@
-"""Out-of-fold predictions, as fer-train crossval writes them: checked against the data before they accuse anybody."""
+"""Read the out-of-fold predictions of fer-train crossval and check them against the data."""
 
 import zipfile
 import zlib
@@ -14,20 +14,28 @@ from fer_train.errors import DataError
 
 _FIX = "Fix: write it with fer-train crossval on the same --data"
 _FIX_FERPLUS = (
-    "Eight classes are those of labels: ferplus, and the audit judges FER2013's labels. "
+    "Eight classes mean labels: ferplus, but the audit checks FER2013's labels. "
     "Fix: fer-train crossval with a config of labels: fer2013"
 )
 _ARRAYS = ("rows", "labels", "probs")
 _DAMAGED = (
-    OSError, ValueError, EOFError, TypeError, AttributeError, NotImplementedError, zipfile.BadZipFile, zlib.error,
-    OverflowError, MemoryError,
-)  # fmt: skip
-"""What numpy and zipfile raise on a file that is truncated, garbage or another kind of archive."""
+    OSError,
+    ValueError,
+    EOFError,
+    TypeError,
+    AttributeError,
+    NotImplementedError,
+    zipfile.BadZipFile,
+    zlib.error,
+    OverflowError,
+    MemoryError,
+)
+"""Exceptions of numpy and zipfile for a file that is truncated, garbage or another kind of archive."""
 
 
 @dataclass(frozen=True, eq=False)
 class Predictions:
-    """Probabilities from models that did not see the face.
+    """Probabilities from models that were not trained on the face.
 
     Attributes:
         indices: (M,) int64, positions in the data set, all different.
@@ -42,8 +50,8 @@ def read_predictions(path: Path, faces: Faces) -> Predictions:
     """Read an .npz with `rows` (M,), `labels` (M,) and `probs` (M, 7), and find its faces.
 
     Raises:
-        DataError: missing or damaged file or array, shapes that do not fit, values that are no probabilities, rows
-            that the data lack or that come twice, or labels that are not the data's.
+        DataError: the file or an array is missing or damaged, shapes do not fit, values are not probabilities, rows
+            are unknown or occur twice, or labels differ from those of the data.
     """
     if (faces.rows < 0).any():
         raise DataError(f"cannot join {path}: the image files carry no row numbers. Fix: use fer2013.csv as --data")
@@ -55,14 +63,14 @@ def read_predictions(path: Path, faces: Faces) -> Predictions:
     unknown = rows[faces.rows[indices] != rows]
     if len(unknown):
         raise DataError(
-            f"{path} has {len(unknown):,} rows that the data lack, the first is {unknown[0]}; "
+            f"{path} has {len(unknown):,} rows that are not in the data, the first is {unknown[0]}; "
             f"the data go up to row {faces.rows.max():,}. {_FIX}"
         )
     wrong = np.flatnonzero(faces.labels[indices] != labels)
     if len(wrong):
         i = wrong[0]
         raise DataError(
-            f"{path}: {len(wrong):,} of {len(rows):,} labels are not those of the data; row {rows[i]} has "
+            f"{path}: {len(wrong):,} of {len(rows):,} labels differ from those of the data; row {rows[i]} has "
             f"{labels[i]} there and {faces.labels[indices[i]]} in the data. {_FIX}"
         )
     return Predictions(indices, probs)
@@ -91,7 +99,7 @@ def _read_arrays(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64], NDAr
         types = f"rows {rows.dtype}, labels {labels.dtype}, probs {probs.dtype}"
         raise DataError(f"{path}: types do not fit: {types}. Expected whole numbers and floats. {_FIX}")
     if len(np.unique(rows)) != count:
-        raise DataError(f"{path}: {count - len(np.unique(rows)):,} rows come twice; expected each face once. {_FIX}")
+        raise DataError(f"{path}: {count - len(np.unique(rows)):,} rows occur twice; expected each face once. {_FIX}")
     return rows.astype(np.int64), labels.astype(np.int64), probs.astype(np.float32)
 
 
@@ -101,7 +109,7 @@ def _check_probs(path: Path, probs: NDArray[np.float32]) -> None:
     if not good.all():
         i = int(np.flatnonzero(~good)[0])
         raise DataError(
-            f"{path}: {int((~good).sum()):,} rows of probs are no probabilities; entry {i} is "
+            f"{path}: {int((~good).sum()):,} rows of probs are not probabilities; entry {i} is "
             f"{np.array2string(probs[i], precision=3)}, sum {sums[i]:.3f}. "
             f"Expected softmax outputs that sum to 1. {_FIX}"
         )

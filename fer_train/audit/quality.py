@@ -1,4 +1,4 @@
-"""Faces that are none, and faces that can hardly be seen."""
+"""Find images that are not faces, and faces with low contrast."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,7 +13,7 @@ _NOT_A_FACE = VOTES.index("NF")
 def gray_range(images: NDArray[np.uint8]) -> NDArray[np.int64]:
     """Return (N,) gray levels between the 5th and the 95th percentile of each image, 0 to 255.
 
-    Percentiles rather than the standard deviation: a few lines of black text on white deviate much and span nothing.
+    Percentiles, not the standard deviation: a few lines of black text on white have a large deviation but no range.
     """
     pixels = images.reshape(len(images), -1)
     low, high = int(pixels.shape[1] * 0.05), int(pixels.shape[1] * 0.95)
@@ -27,7 +27,7 @@ def find_non_faces(faces: Faces, ranges: NDArray[np.int64], blank_range: int) ->
     "Unknown" votes do not count towards "NF": on FER2013 those rows are faces whose emotion is unclear.
 
     Args:
-        faces: all splits; `votes` may be None, and then only blank images are found.
+        faces: all splits; without `votes` only blank images are found.
         ranges: (N,) from `gray_range`.
         blank_range: gray levels.
     """

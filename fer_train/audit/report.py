@@ -1,4 +1,4 @@
-"""An audit in words and numbers: for JSON, for the terminal, as Markdown."""
+"""Summarize an audit as JSON, as a table for the terminal and as Markdown."""
 
 from collections import Counter
 from dataclasses import asdict
@@ -27,11 +27,12 @@ def summarize(audit: Audit) -> dict[str, Any]:
     return {
         "fer_train_version": __version__,
         "data": {
-            "source_sha256": audit.faces.source_sha256, "splits": audit.faces.counts(),
+            "source_sha256": audit.faces.source_sha256,
+            "splits": audit.faces.counts(),
             "has_votes": audit.faces.votes is not None,
             "num_predictions": audit.num_predictions,
         },
-        "predictions": None if audit.judgement is None else asdict(audit.judgement),
+        "predictions": None if audit.prediction_quality is None else asdict(audit.prediction_quality),
         "config": audit.config.model_dump(mode="json"),
         "faces": {kind: _count_splits(audit, kind) for kind in KINDS},
         "groups": {
@@ -40,11 +41,11 @@ def summarize(audit: Audit) -> dict[str, Any]:
         },
         "excluded": {"total": len(excluded), "by_reason": {r: by_reason[r] for r in audit.config.exclude_reasons}},
         "notes": audit.notes,
-    }  # fmt: skip
+    }
 
 
 def findings_table(audit: Audit) -> Table:
-    """Return a table with a row a kind: faces of each split, and those of them that are to be left out."""
+    """Return a table with one row per kind: the faces of each split, and how many of them to leave out."""
     table = Table(title="what the audit found (faces)", caption="a face may be in several rows")
     splits = list(audit.faces.counts())
     for column in ("finding", *splits, "left out"):
@@ -57,20 +58,24 @@ def findings_table(audit: Audit) -> Table:
 
 
 def render_markdown(audit: Audit, out: Path) -> str:
-    """Return the report as Markdown: counts, what each kind means, how to go on."""
+    """Return the report as Markdown: counts, the meaning of each kind, and the next steps."""
     splits = list(audit.faces.counts())
     config = audit.config
     lines = [
-        "# Audit", "",
+        "# Audit",
+        "",
         f"{len(audit.faces):,} faces: {', '.join(f'{s} {c:,}' for s, c in audit.faces.counts().items())}. "
-        f"Source SHA-256 `{audit.faces.source_sha256}`.", "",
-        f"| finding | {' | '.join(splits)} | left out |", f"|---|{'--:|' * (len(splits) + 1)}",
-        *(f"| {' | '.join(row)} |" for row in _count_rows(audit)), "",
+        f"Source SHA-256 `{audit.faces.source_sha256}`.",
+        "",
+        f"| finding | {' | '.join(splits)} | left out |",
+        f"|---|{'--:|' * (len(splits) + 1)}",
+        *(f"| {' | '.join(row)} |" for row in _count_rows(audit)),
+        "",
         f"Thresholds: correlation {config.near_threshold:g} (near duplicates), {config.blank_range} gray levels "
         f"(blank), {config.contrast_range} gray levels (low contrast), cleanlab's {config.label_filter} (label "
         f"errors, {audit.num_predictions:,} faces with predictions).",
-    ]  # fmt: skip
-    if audit.judgement is not None:
+    ]
+    if audit.prediction_quality is not None:
         lines += ["", *(f"{line[0].upper()}{line[1:]}." for line in describe_predictions(audit))]
     if audit.notes:
         lines += ["", "## What was not done", "", *(f"* {note}" for note in audit.notes)]
@@ -83,15 +88,15 @@ def render_markdown(audit: Audit, out: Path) -> str:
 
 
 def describe_predictions(audit: Audit) -> list[str]:
-    """Return what the predictions are worth and, where they leave no row out, a warning; nothing without them."""
-    judged = audit.judgement
-    if judged is None:
+    """Return the quality of the predictions and, if they exclude no row, a warning; empty without predictions."""
+    quality = audit.prediction_quality
+    if quality is None:
         return []
     lines = [
-        f"predictions for {audit.num_predictions:,} faces: {judged.accuracy:.1%} right out of fold (the most frequent "
-        f"label alone: {judged.majority:.1%}), {judged.flagged:.1%} reported as likely label errors"
+        f"predictions for {audit.num_predictions:,} faces: {quality.accuracy:.1%} right out of fold (the most frequent "
+        f"label alone: {quality.majority:.1%}), {quality.flagged:.1%} reported as likely label errors"
     ]
-    return [*lines, f"warning: {judged.fault}"] if audit.is_held_back("label_error") else lines
+    return [*lines, f"warning: {quality.fault}"] if audit.is_held_back("label_error") else lines
 
 
 def _how_to_use(audit: Audit, out: Path) -> str:
@@ -102,8 +107,8 @@ def _how_to_use(audit: Audit, out: Path) -> str:
         f"`{EXCLUDE}` has {len(audit.excluded()):,} rows of {audit.config.train_split}, for these reasons: {reasons}. "
         "Look at the contact sheets, choose with `--exclude-reasons`, then leave them out of training:\n\n"
         f"    fer-train train --exclude {shown_path(out / EXCLUDE)} --config ... --data ...\n\n"
-        "`findings.csv` has every finding, in all splits. Whether leaving rows out helps is for a run with and one "
-        "without to tell. The folder ignores itself in git, because the contact sheets show faces of the data set."
+        "`findings.csv` has every finding, in all splits. To see whether excluding rows helps, train once with them "
+        "and once without. Git ignores this folder, because the contact sheets show faces of the data set."
     )
 
 

@@ -18,7 +18,8 @@ from fer_train.data.faces import has_classes_of, labels_in_words, own_label_set
 from fer_train.durable import write_atomically
 from fer_train.errors import ConfigError
 from fer_train.evaluation.evaluate import Evaluation, evaluate_split
-from fer_train.evaluation.plots import metrics_table, plot_confusion, summary_table, write_plots
+from fer_train.evaluation.plots import plot_confusion, write_plots
+from fer_train.evaluation.tables import metrics_table, summary_table
 from fer_train.evaluation.views import VIEWS
 from fer_train.privacy.portable_paths import shown_path
 

@@ -1,4 +1,4 @@
-"""FER2013 in memory: readers for the formats that users have, splits, and batches on the device."""
+"""Load FER2013 into memory: readers for its file formats, splits, and batches on the device."""
 
 from fer_train.data.faces import EMOTIONS, Faces
 from fer_train.data.readers.fer2013 import read_faces

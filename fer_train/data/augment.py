@@ -1,10 +1,10 @@
-"""What happens to pixels before the network: normalization, and per-sample augmentation in one batch.
+"""Transform pixels before the network: normalization, and per-sample augmentation of a whole batch.
 
-Runs on whatever device the batch is on, nothing in Python per image. `normalize` is the evaluation transform,
-and the reference that the exported graph is held against.
+Runs on the device of the batch, without Python code per image. `normalize` is the evaluation transform and the
+reference for the exported graph.
 
-The order is that of a camera: the lens blurs, a small face is scaled up, dim light takes contrast, the sensor adds
-noise. Turning, shifting and erasing come last.
+The order is that of a camera: the lens blurs, a small face is scaled up, dim light reduces the contrast, the sensor
+adds noise. Rotation, shift and erasing come last.
 """
 
 import functools
@@ -23,11 +23,11 @@ _ERASE_AREA = (0.02, 0.25)
 _ERASE_ASPECT = (0.4, 2.5)
 _MOST_FADED = 0.8
 _LARGEST_SIGMA = 2.0
-"""Of the Gaussian blur, in pixels of a face of 48."""
+"""Largest sigma of the Gaussian blur, in pixels of a 48-pixel face."""
 _SMALLEST_SHARE, _LARGEST_SHARE = 1 / 4, 3 / 4
-"""Of the side, from 12 to 36 pixels of 48: what a face is shrunk to before it is scaled up again."""
+"""Range of the side, 12 to 36 of 48 pixels, to which a face is shrunk before it is scaled up again."""
 _LARGEST_NOISE = 6.0
-"""Standard deviation of the sensor's noise, in gray levels."""
+"""Largest standard deviation of the sensor noise, in gray levels."""
 FACE_SIDE = 48
 
 
@@ -38,17 +38,17 @@ def normalize(images: Tensor, mean: float = PIXEL_MEAN, std: float = PIXEL_STD) 
 
 @dataclass(frozen=True)
 class Draw:
-    """What chance decided for each of n faces; every field has n rows, on one device, or is None where it is off.
+    """Random parameters for each of n faces; a field has n rows, on one device, or is None if it is disabled.
 
     Attributes:
-        brightness: factor of the pixels.
-        contrast: factor of their distance from the mean; fading is part of it.
-        blur: sigma of a Gaussian, in pixels; 0: none.
-        small_side: pixels a side that the face is shrunk to before it is scaled up again; its own side: not at all.
+        brightness: (n,) factor of the pixels.
+        contrast: (n,) factor of their distance from the mean, fading included.
+        blur: (n,) sigma of a Gaussian, in pixels; 0: no blur.
+        small_side: (n,) side in pixels to shrink to before scaling up again; the face's own side: unchanged.
         noise: (n, S, S), added to the pixels.
         theta: (n, 2, 3), see `affine_grid`.
-        erased: whether a box is erased.
-        box: where that box is.
+        erased: (n,) whether a box is erased.
+        box: (n, 4) that box; see `_boxes`.
     """
 
     brightness: Tensor
@@ -61,7 +61,7 @@ class Draw:
     box: Tensor
 
     def rows(self, chosen: slice) -> "Draw":
-        """Return the draw of some of the faces: one process's share of a batch."""
+        """Return the parameters of some faces, such as one process's share of a batch."""
         parts: dict[str, Any] = {part.name: getattr(self, part.name) for part in fields(self)}
         share: dict[str, Any] = {name: None if part is None else part[chosen] for name, part in parts.items()}
         return Draw(**share)
@@ -73,7 +73,7 @@ def augment(images: Tensor, config: AugmentConfig, image_size: int, generator: t
     Args:
         images: (N, H, W) uint8 on any device.
         config: ranges; see `AugmentConfig`.
-        image_size: side of the result in pixels; the one resampling that warps also resizes.
+        image_size: side of the result in pixels; the resampling that warps the face also resizes it.
         generator: on the same device; the only source of randomness.
 
     Returns:
@@ -86,14 +86,14 @@ def augment(images: Tensor, config: AugmentConfig, image_size: int, generator: t
 def draw(
     n: int, config: AugmentConfig, generator: torch.Generator, *, side: int = FACE_SIDE, mirrored: Tensor | None = None
 ) -> Draw:
-    """Decide the variants of n faces; the same generator state gives the same variants.
+    """Draw the parameters of n faces; the same generator state gives the same parameters.
 
     Args:
         n: number of faces.
         config: ranges; see `AugmentConfig`.
         generator: on the device of the faces.
-        side: of the faces before augmentation, in pixels.
-        mirrored: (n,) bool, which faces are mirrored; None: chance decides.
+        side: side of the faces before augmentation, in pixels.
+        mirrored: (n,) bool, which faces are mirrored; None: random.
     """
     fade = _uniform(n, 0, 1, generator) < config.fade_probability
     blurred = _uniform(n, 0, 1, generator) < config.blur_probability
@@ -112,7 +112,7 @@ def draw(
 
 
 def apply_draw(images: Tensor, drawn: Draw, image_size: int) -> Tensor:
-    """Turn (N, H, W) uint8 into what was drawn; see `augment` for the result."""
+    """Apply drawn parameters to (N, H, W) uint8; returns the result of `augment`."""
     pixels = _jitter(_soften(images.float(), drawn), drawn)
     if drawn.noise is not None:
         pixels = (pixels + drawn.noise).clamp(0, 255)
@@ -127,7 +127,7 @@ def _uniform(n: int, low: float, high: float, generator: torch.Generator) -> Ten
 
 
 def _small_sides(n: int, side: int, probability: float, generator: torch.Generator) -> Tensor | None:
-    """Draw (n,) int64, `side` for the faces that stay as they are."""
+    """Draw (n,) int64; `side` means that a face does not change."""
     if not probability:
         return None
     chosen = _uniform(n, 0, 1, generator) < probability
@@ -137,7 +137,7 @@ def _small_sides(n: int, side: int, probability: float, generator: torch.Generat
 
 
 def _noise(n: int, side: int, probability: float, generator: torch.Generator) -> Tensor | None:
-    """Draw (n, side, side), normally distributed, for each face with a deviation of its own."""
+    """Draw (n, side, side) normally distributed values, with one deviation per face."""
     if not probability:
         return None
     chosen = _uniform(n, 0, 1, generator) < probability
@@ -148,21 +148,21 @@ def _noise(n: int, side: int, probability: float, generator: torch.Generator) ->
 def _soften(pixels: Tensor, drawn: Draw) -> Tensor:
     """Blur each face (N, S, S), then shrink it and scale it up again.
 
-    Both are linear along rows and along columns, so one matrix a face does both: softened = M pixels M^T.
+    Both operations are linear along rows and columns, so one matrix per face does both: softened = M pixels M^T.
     """
     if drawn.blur is None and drawn.small_side is None:
         return pixels
     side = pixels.shape[-1]
     matrix = None if drawn.blur is None else _blur_matrices(drawn.blur, side)
     if drawn.small_side is not None:
-        there_and_back = _scaling_matrices(side, pixels.device)[drawn.small_side]
-        matrix = there_and_back if matrix is None else there_and_back @ matrix
+        rescaling = _scaling_matrices(side, pixels.device)[drawn.small_side]
+        matrix = rescaling if matrix is None else rescaling @ matrix
     assert matrix is not None
     return matrix @ pixels @ matrix.transpose(1, 2)
 
 
 def _blur_matrices(sigma: Tensor, side: int) -> Tensor:
-    """Return (n, side, side): a Gaussian around the diagonal; rows sum to 1, at the edges as well."""
+    """Return (n, side, side): a Gaussian around the diagonal; rows sum to 1, also at the edges."""
     at = torch.arange(side, device=sigma.device, dtype=torch.float32)
     distance = (at.unsqueeze(1) - at).square()
     weights = torch.exp(-distance / (2 * sigma.square().clamp(min=1e-4)).view(-1, 1, 1))
@@ -171,7 +171,7 @@ def _blur_matrices(sigma: Tensor, side: int) -> Tensor:
 
 @functools.cache
 def _scaling_matrices(side: int, device: torch.device) -> Tensor:
-    """Return (side + 1, side, side): for each small side the matrix that shrinks to it and scales up again."""
+    """Return (side + 1, side, side): for each small side, the matrix that shrinks to it and scales up again."""
     unit = torch.eye(side).view(1, 1, side, side)
     found = torch.zeros(side + 1, side, side)
     for small in range(1, side + 1):
@@ -189,7 +189,7 @@ def _jitter(pixels: Tensor, drawn: Draw) -> Tensor:
 def _affine_matrices(
     n: int, config: AugmentConfig, generator: torch.Generator, mirrored: Tensor | None = None
 ) -> Tensor:
-    """Return (n, 2, 3): output to input coordinates in [-1, 1], as `affine_grid` wants them."""
+    """Return (n, 2, 3): output to input coordinates in [-1, 1], as `affine_grid` expects them."""
     limit = math.radians(config.rotation_degrees)
     angle = _uniform(n, -limit, limit, generator)
     zoom = 1 / _uniform(n, 1 - config.scale, 1 + config.scale, generator)

@@ -1,9 +1,9 @@
-"""FER+'s consensus: what the majority of ten taggers calls a face, by the protocol of FER+'s authors.
+"""Compute FER+'s consensus: the label of the majority of ten taggers, by the protocol of FER+'s authors.
 
-Protocol (github.com/microsoft/FERPlus, `ferplus.py`, mode "majority"): a vote that one tagger alone gave is dropped.
-The class with more than half of the votes that are left is the label. Faces without such a class, and those whose class
-is "unknown" or "not a face", are left out. It keeps 25,060 faces of Training, 3,199 of PublicTest and 3,153 of
-PrivateTest.
+Protocol (github.com/microsoft/FERPlus, `ferplus.py`, mode "majority"): a class with a single vote loses that vote.
+The class with more than half of the remaining votes is the label. Faces without such a class, and those whose class
+is "unknown" or "not a face", are left out. The protocol keeps 25,060 faces of Training, 3,199 of PublicTest and 3,153
+of PrivateTest.
 """
 
 from collections.abc import Sequence
@@ -17,16 +17,22 @@ from fer_train.data.readers.vote_columns import VOTES
 from fer_train.errors import DataError
 
 _VOTE_OF = {
-    "angry": "anger", "disgust": "disgust", "fear": "fear", "happy": "happiness", "sad": "sadness",
-    "surprise": "surprise", "neutral": "neutral", "contempt": "contempt",
-}  # fmt: skip
+    "angry": "anger",
+    "disgust": "disgust",
+    "fear": "fear",
+    "happy": "happiness",
+    "sad": "sadness",
+    "surprise": "surprise",
+    "neutral": "neutral",
+    "contempt": "contempt",
+}
 COLUMNS = tuple(VOTES.index(_VOTE_OF[name]) for name in FERPLUS_EMOTIONS)
-"""FER+'s vote columns in the order of `FERPLUS_EMOTIONS`; "unknown" and "not a face" are no emotion."""
+"""FER+'s vote columns in the order of `FERPLUS_EMOTIONS`; "unknown" and "not a face" are not emotions."""
 NO_MAJORITY = -1
 
 
 def majority_labels(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return (N,): the class that more than half of the taggers chose, an index into `FERPLUS_EMOTIONS`, or -1.
+    """Return (N,): the majority class, an index into `FERPLUS_EMOTIONS`, or -1 without a majority.
 
     Args:
         votes: (N, 10) counts in the order of `ferplus.VOTES`.
@@ -43,10 +49,10 @@ def plurality_labels(votes: NDArray[np.uint8]) -> NDArray[np.int64]:
 
 
 def majority_faces(faces: Faces, split: str) -> Faces:
-    """Return the faces of one split that have a majority, with it as their label.
+    """Return the faces of one split that have a majority, which becomes their label.
 
     Raises:
-        DataError: the faces bring no votes, or none has a majority.
+        DataError: the faces have no votes, or no face has a majority.
     """
     labels = majority_labels(require_votes(faces))
     if not (labels != NO_MAJORITY).any():
@@ -55,20 +61,20 @@ def majority_faces(faces: Faces, split: str) -> Faces:
 
 
 def has_majority(faces: Faces) -> NDArray[np.bool_]:
-    """Return (N,) bool: faces that can be measured against their label set, for FER+'s those with a majority."""
+    """Return (N,) bool: the faces that have a label of their label set; for FER+'s, those with a majority."""
     if faces.label_set != "ferplus" or faces.votes is None:
         return np.ones(len(faces), dtype=bool)
     return np.asarray(majority_labels(faces.votes) != NO_MAJORITY)
 
 
 def relabel_by_votes(faces: Faces, *, train_split: str) -> Faces:
-    """Return the faces with FER+'s labels, without those that have none.
+    """Return the faces with FER+'s labels; faces without such a label are left out.
 
-    Training faces keep every face whose most frequent vote is an emotion: they are learned from by their votes, not by
+    The training split keeps every face whose most frequent vote is an emotion, because training uses the votes, not
     this label. Other splits keep the faces that have a majority.
 
     Raises:
-        DataError: the faces bring no votes.
+        DataError: the faces have no votes.
     """
     votes = require_votes(faces)
     is_training = faces.splits == train_split
@@ -77,10 +83,10 @@ def relabel_by_votes(faces: Faces, *, train_split: str) -> Faces:
 
 
 def require_votes(faces: Faces) -> NDArray[np.uint8]:
-    """Return the votes (N, 10) of the faces.
+    """Return the votes (N, 10) uint8 of the faces.
 
     Raises:
-        DataError: they have none.
+        DataError: the faces have no votes.
     """
     if faces.votes is None:
         raise DataError(
@@ -91,11 +97,11 @@ def require_votes(faces: Faces) -> NDArray[np.uint8]:
 
 
 def vote_shares(votes: NDArray[np.uint8], num_classes: int = len(FERPLUS_EMOTIONS)) -> NDArray[np.float32]:
-    """Return (N, num_classes): the share of each class among the votes for one of them; 0 where there is no such vote.
+    """Return (N, num_classes): the share of each class among the votes for these classes; 0 without such votes.
 
     Args:
         votes: (N, 10) counts in the order of `ferplus.VOTES`.
-        num_classes: the first so many of `FERPLUS_EMOTIONS`: 7 are FER2013's classes.
+        num_classes: how many of `FERPLUS_EMOTIONS`, from the first; 7 are FER2013's classes.
     """
     counts = votes[:, COLUMNS[:num_classes]].astype(np.float32)
     total = counts.sum(axis=1, keepdims=True)
@@ -105,9 +111,9 @@ def vote_shares(votes: NDArray[np.uint8], num_classes: int = len(FERPLUS_EMOTION
 
 
 def shares_of(votes: NDArray[np.uint8], names: Sequence[str]) -> tuple[NDArray[np.bool_], NDArray[np.float32]]:
-    """Return which faces most taggers saw an emotion in, (N,) bool, and those faces' shares of `names`, (n, C).
+    """Return (N,) bool, the faces in which most taggers saw an emotion, and (n, C), their shares of `names`.
 
-    Rows sum to 1; faces whose votes all went to other classes are left out. `names` are of `FERPLUS_EMOTIONS`.
+    Rows sum to 1; faces with votes for other classes only are left out. `names` are a subset of `FERPLUS_EMOTIONS`.
     """
     shares = vote_shares(votes)[:, [FERPLUS_EMOTIONS.index(name) for name in names]]
     keep = (plurality_labels(votes) != NO_MAJORITY) & shares.any(axis=1)

@@ -1,4 +1,4 @@
-"""Columns of models that know other labels, or the same in another order, brought into one order by name."""
+"""Match the output columns of models with different labels, or another order of labels, by name."""
 
 from collections.abc import Sequence
 
@@ -10,31 +10,31 @@ from torch import Tensor, nn
 from fer_train.errors import ConfigError
 
 _NEW_CLASS_BIAS = -3.0
-"""Added to the mean bias for a class that the source does not know: it begins as one in twenty."""
+"""Added to the mean bias for a class that is new to the source: its first share is about one in twenty."""
 
 
 def require_shared(names: Sequence[str], wanted: Sequence[str], *, what: str, fix: str) -> None:
-    """Refuse label lists that share fewer than two names, or not all of the shorter list.
+    """Check that the shorter label list is contained in the longer one and has two names or more.
 
     Args:
-        names: what a model knows.
-        wanted: what is asked of it.
-        what: the model, for the message.
-        fix: the end of the message.
+        names: labels of a model.
+        wanted: required labels.
+        what: description of the model, for the message.
+        fix: end of the message.
 
     Raises:
-        ConfigError: as said.
+        ConfigError: the check failed.
     """
     shared = set(names) & set(wanted)
     if len(shared) < min(len(names), len(wanted)) or len(shared) < 2:
-        raise ConfigError(f"{what} knows the labels {', '.join(names)}; {', '.join(wanted)} are wanted. Fix: {fix}")
+        raise ConfigError(f"{what} has the labels {', '.join(names)}; {', '.join(wanted)} are needed. Fix: {fix}")
 
 
 def align_logits(logits: NDArray[np.float32], names: Sequence[str], wanted: Sequence[str]) -> NDArray[np.float32]:
     """Return logits (N, len(wanted)) of a model whose columns are `names`.
 
-    Classes that are not wanted are left out, so that softmax spreads their share over the others. A wanted class that
-    the model does not know gets the face's lowest logit less 20: it is never chosen, and its loss stays finite.
+    Other classes are dropped, so that softmax spreads their share over the rest. A wanted class that the model lacks
+    gets the face's lowest logit minus 20: it is never predicted, and its loss stays finite.
     """
     if list(names) == list(wanted):
         return logits
@@ -45,7 +45,7 @@ def align_logits(logits: NDArray[np.float32], names: Sequence[str], wanted: Sequ
 
 
 def align_probs(probs: Tensor, names: Sequence[str], wanted: Sequence[str]) -> Tensor:
-    """Return probabilities (N, len(wanted)) that sum to 1; a class that the model does not know has none."""
+    """Return probabilities (N, len(wanted)) that sum to 1; a class that the model lacks gets 0."""
     if list(names) == list(wanted):
         return probs
     position = {name: i for i, name in enumerate(names)}
@@ -55,18 +55,18 @@ def align_probs(probs: Tensor, names: Sequence[str], wanted: Sequence[str]) -> T
 
 
 def load_aligned(model: nn.Module, weights: dict[str, Tensor], names: Sequence[str], wanted: Sequence[str]) -> None:
-    """Load weights into a model of the same architecture; the rows of its classifier go by label name.
+    """Load weights into a model of the same architecture, matching the rows of its classifier by label name.
 
-    A class that the source does not know starts from the mean of the known rows, with a lower bias.
+    A class that the source lacks starts from the mean of the known rows, with a lower bias.
 
     Args:
-        model: whose last linear layer has a row for each of `wanted`.
-        weights: state dict of a model whose last linear layer has a row for each of `names`.
+        model: model whose last linear layer has one row for each of `wanted`.
+        weights: state dict of a model whose last linear layer has one row for each of `names`.
         names: labels of the source.
         wanted: labels of the model.
 
     Raises:
-        RuntimeError: weights that do not fit, as `load_state_dict`.
+        RuntimeError: the weights do not fit; see `load_state_dict`.
     """
     if list(names) != list(wanted):
         last = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)][-1]

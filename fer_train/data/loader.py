@@ -1,4 +1,4 @@
-"""EpochBatches: the whole data set on the device as uint8; a batch is an index-select and one augmentation."""
+"""Batches of an epoch: the data set is on the device as uint8; a batch is one index-select and one augmentation."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -15,7 +15,7 @@ from fer_train.data.targets import class_weights, training_targets
 from fer_train.distributed import ALONE, World
 
 _NO_EPOCH = 1_000_002
-"""A number that no epoch has: its seed belongs to what is drawn once a run."""
+"""Larger than any epoch number: the seed for random numbers that are drawn once per run."""
 
 
 class Batch(NamedTuple):
@@ -24,7 +24,7 @@ class Batch(NamedTuple):
     Attributes:
         images: (n, 1, S, S) float32, augmented, mixed, normalized.
         targets: (n, C) float32; see `training_targets`.
-        labels: (n,) int64, of the face that has the larger share where two were mixed.
+        labels: (n,) int64; for a mix, the label of the face with the larger share.
         teacher: (n, C) float32, cached probabilities of the teachers, or None.
     """
 
@@ -35,16 +35,29 @@ class Batch(NamedTuple):
 
 
 class EpochBatches:
-    """Shuffled, augmented batches. All chance depends only on (seed, epoch), so any epoch can be redone.
+    """Shuffled, augmented batches. All random numbers depend only on (seed, epoch), so any epoch can be repeated.
 
-    Every process draws for the whole batch and keeps its own share, so that n processes see what one would.
+    Every process draws for the whole batch and keeps its share, so n processes see the same data as one.
     """
 
     def __init__(
-        self, faces: Faces, config: TrainConfig, device: torch.device, *, teacher: Tensor | None = None,
+        self,
+        faces: Faces,
+        config: TrainConfig,
+        device: torch.device,
+        *,
+        teacher: Tensor | None = None,
         world: World = ALONE,
-    ) -> None:  # fmt: skip
-        """Move the faces to the device; `teacher` is (N, C), cached answers to the faces in order."""
+    ) -> None:
+        """Move the faces to the device.
+
+        Args:
+            faces: training faces.
+            config: settings of the run.
+            device: device of the batches.
+            teacher: (N, C), cached probabilities of the teachers for the faces in order, or None.
+            world: processes of the run.
+        """
         self._config = config
         self._device = device
         self._images = torch.from_numpy(faces.images).to(device)
@@ -57,11 +70,11 @@ class EpochBatches:
         self._mirrored_first = _mirrored_first(len(faces), config).to(device)
 
     def __len__(self) -> int:
-        """Return the number of batches an epoch; the last incomplete one is left out."""
+        """Return the number of batches per epoch; the last incomplete one is left out."""
         return len(self._labels) // self._config.batch_size
 
     def epoch(self, epoch: int) -> Iterator[Batch]:
-        """Yield the batches of an epoch, counted from 0."""
+        """Yield the batches of an epoch (counted from 0)."""
         size = self._config.batch_size
         seed = epoch_seed(self._config.seed, epoch)
         generator = torch.Generator(self._device)
@@ -92,23 +105,23 @@ class EpochBatches:
 
     def _mixed(self, batch: Batch, mixer: Mixer, generator: torch.Generator) -> Batch:
         partners = torch.randperm(len(batch.labels), generator=generator, device=self._device)
-        # Targets may be weighted and hold votes: whose share is larger, only the labels themselves tell.
+        # Targets may be weighted and may hold votes, so the larger share is found from the labels themselves.
         one_hot = F.one_hot(batch.labels, self._config.num_classes).float()
-        answers = (batch.targets, one_hot) if batch.teacher is None else (batch.targets, one_hot, batch.teacher)
-        images, targets, shares, *rest = (part[self._share] for part in mixer(batch.images, partners, *answers))
-        return Batch(images, targets, shares.argmax(1), rest[0] if rest else None)
+        targets = (batch.targets, one_hot) if batch.teacher is None else (batch.targets, one_hot, batch.teacher)
+        images, mixed, shares, *rest = (part[self._share] for part in mixer(batch.images, partners, *targets))
+        return Batch(images, mixed, shares.argmax(1), rest[0] if rest else None)
 
 
 def _mirrored_first(num_faces: int, config: TrainConfig) -> Tensor:
-    """Return (num_faces,) bool: which faces alternating flip mirrors in the first epoch (Jordan 2024).
+    """Return (num_faces,) bool: the faces that alternating flip mirrors in the first epoch.
 
-    See arXiv 2404.00498, section 3.6: two epochs then show each face both ways, where chance would repeat one of them
-    for half of the faces.
+    Source: Jordan 2024, arXiv 2404.00498, section 3.6. Two epochs then show both versions of each face; random flips
+    would repeat one version for half of the faces.
     """
     generator = torch.Generator().manual_seed(epoch_seed(config.seed, _NO_EPOCH))
     return torch.rand(num_faces, generator=generator) < 0.5
 
 
 def epoch_seed(seed: int, epoch: int) -> int:
-    """Return a seed of its own for each epoch of each run."""
+    """Return the seed of one epoch of a run; different for each pair."""
     return seed * 1_000_003 + epoch

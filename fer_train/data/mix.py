@@ -1,4 +1,4 @@
-"""Mixup and CutMix on a batch that is already on the device."""
+"""Apply Mixup and CutMix to a batch on the device."""
 
 import math
 
@@ -9,29 +9,29 @@ from fer_train.config import MixConfig
 
 
 class Mixer:
-    """Mixes each face of a batch with a partner; what holds for the faces is mixed in the same share."""
+    """Mix each face of a batch, and its targets in the same share, with a partner."""
 
     def __init__(self, config: MixConfig, seed: int) -> None:
-        """Take the settings and a seed; chance is drawn on the host, so that no step waits for the device."""
+        """Set the parameters and the seed. Random numbers are drawn on the host, so no step waits for the device."""
         self._config = config
         self._host = torch.Generator().manual_seed(seed)
 
-    def __call__(self, images: Tensor, partners: Tensor, *answers: Tensor) -> tuple[Tensor, ...]:
-        """Return (images, *answers), mixed, or as they came for a share of the batches.
+    def __call__(self, images: Tensor, partners: Tensor, *targets: Tensor) -> tuple[Tensor, ...]:
+        """Return (images, *targets), mixed, or unchanged with the probability 1 - `probability`.
 
         Args:
             images: (N, 1, S, S) float32, normalized.
-            partners: (N,) int64: with whom each is mixed.
-            answers: (N, C) each: targets, teachers' probabilities.
+            partners: (N,) int64, index of each face's partner.
+            targets: (N, C) each: training targets, teachers' probabilities.
         """
         if self._chance() >= self._config.probability:
-            return (images, *answers)
+            return (images, *targets)
         if self._draws_cutmix():
             images, share = self._paste_box(images, partners)
         else:
             share = self._beta(self._config.mixup_alpha)
             images = torch.lerp(images[partners], images, share)
-        return (images, *(torch.lerp(answer[partners], answer, share) for answer in answers))
+        return (images, *(torch.lerp(target[partners], target, share) for target in targets))
 
     def _chance(self) -> float:
         return float(torch.rand((), generator=self._host))
@@ -46,7 +46,7 @@ class Mixer:
         return float(gammas[0] / gammas.sum().clamp(min=1e-300))
 
     def _paste_box(self, images: Tensor, partners: Tensor) -> tuple[Tensor, float]:
-        """Paste a box of each partner; return the images and the share that was left of their own area."""
+        """Paste a box of each partner; return the images and the remaining share of their own area."""
         side = images.shape[-1]
         half = math.sqrt(1 - self._beta(self._config.cutmix_alpha)) * side / 2
         center_y, center_x = self._chance() * side, self._chance() * side

@@ -1,4 +1,4 @@
-"""Splits by name, and the two protocols: official (every row) and clean (no pixel twin in another split)."""
+"""Select splits by name, and apply a protocol: official (every row) or clean (no identical pixels in another split)."""
 
 import hashlib
 from collections.abc import Mapping
@@ -17,7 +17,7 @@ def take_split(faces: Faces, name: str) -> Faces:
     """Return the faces of one split.
 
     Raises:
-        SplitAbsentError: there is none of that name; the message lists those there are.
+        SplitAbsentError: the data have no such split; the message lists the existing ones.
     """
     keep = faces.splits == name
     if not keep.any():
@@ -29,9 +29,9 @@ def take_split(faces: Faces, name: str) -> Faces:
 
 
 def few_faces(faces: Faces, counts: Mapping[str, int]) -> Faces:
-    """Return about so many faces of each split named, in the shares that its classes have; no other splits.
+    """Return about `counts[split]` faces of each named split, with the class shares of that split; no other splits.
 
-    A class of which the split has any keeps at least one face, which may add one for each class.
+    Every class of the split keeps at least one face, which may add one face per class.
     """
     keep = np.zeros(len(faces), dtype=bool)
     for split, count in counts.items():
@@ -49,21 +49,25 @@ def pixel_hashes(images: NDArray[np.uint8]) -> NDArray[np.bytes_]:
 
 
 def apply_protocol(
-    faces: Faces, protocol: str, train_split: str, twin_rows: NDArray[np.int64] | None = None,
-    *, exclude_rows: NDArray[np.int64] | None = None,
-) -> Faces:  # fmt: skip
+    faces: Faces,
+    protocol: str,
+    train_split: str,
+    twin_rows: NDArray[np.int64] | None = None,
+    *,
+    exclude_rows: NDArray[np.int64] | None = None,
+) -> Faces:
     """Return the faces to train and validate on.
 
     Args:
         faces: all splits.
         protocol: "official" keeps every row; "clean" drops each row of `train_split` whose pixels also
-            stand in another split, or whose row number is in `twin_rows`.
-        train_split: name of the split that is cleaned; other splits are never touched.
-        twin_rows: row numbers known to have a twin in a split that is not in this copy.
-        exclude_rows: row numbers that the user leaves out under either protocol.
+            appear in another split, or whose row number is in `twin_rows`.
+        train_split: name of the split to clean; other splits never change.
+        twin_rows: row numbers of known twins of faces in a split that this copy lacks.
+        exclude_rows: row numbers that the user excludes under either protocol.
 
     Raises:
-        DataError: row numbers were given and the faces have none.
+        DataError: there are row numbers to exclude, but the faces have no row numbers.
     """
     needed = exclude_rows is not None or (protocol == "clean" and twin_rows is not None)
     if needed and (faces.rows < 0).any():
@@ -77,7 +81,7 @@ def apply_protocol(
 
 
 def find_leaked(faces: Faces, train_split: str) -> NDArray[np.bool_]:
-    """Return (N,) bool: faces of `train_split` whose pixels also stand in another split."""
+    """Return (N,) bool: the faces of `train_split` whose pixels also appear in another split."""
     hashes = pixel_hashes(faces.images)
     is_train = faces.splits == train_split
     return np.asarray(is_train & np.isin(hashes, hashes[~is_train]))

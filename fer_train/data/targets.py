@@ -1,4 +1,4 @@
-"""Targets (N, C) of training faces: from labels or FER+'s votes, with smoothing and class weights."""
+"""Compute training targets (N, C) from labels or FER+'s votes, with smoothing and class weights."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,14 +11,14 @@ from fer_train.errors import ConfigError
 
 
 def training_targets(train: Faces, config: TrainConfig) -> NDArray[np.float32]:
-    """Return (N, C) float32: for each face the share of each class, times the weight of the face in the loss.
+    """Return (N, C) float32: the share of each class, times the weight of the face in the loss.
 
     Faces with FER+'s labels have their votes as targets; see `consensus.relabel_by_votes`.
 
-    Cross-entropy is linear in its target, so a row that sums to w counts w times. Weights average to 1 over the faces.
+    Cross-entropy is linear in its target, so a row with the sum w counts w times. The mean weight is 1.
 
     Raises:
-        ConfigError: `ferplus_share` without votes, or with other than FER2013's seven classes.
+        ConfigError: `ferplus_share` without votes, or with other classes than FER2013's seven.
     """
     if train.label_set == "ferplus" and train.votes is not None:
         targets = vote_shares(train.votes, config.num_classes)

@@ -1,10 +1,10 @@
-"""FER+ votes translated into FER2013's own way of labelling.
+"""Translate FER+'s votes into FER2013's way of labelling.
 
-FER+'s taggers see neutral faces where FER2013's labels say sad or angry, so their shares pull a model away from the
-labels that it is measured by. What FER2013 calls a face that got such votes can be learned from the rows themselves: a
-multinomial regression of the label on the votes, a hundred-odd numbers fitted on the training rows alone. On PublicTest
-the translated votes agree with the label for 67 % of the faces, a network for 68 %, the mean of both for 70 %; the mean
-with the shares as cast for 68 % (measured with the released Net and SENet).
+FER+'s taggers see neutral faces where FER2013's labels say sad or angry, so their votes pull a model away from the
+labels that measure it. A multinomial regression predicts FER2013's label from the votes; its parameters, slightly more
+than a hundred, are fitted on the training rows alone. On PublicTest the translated votes agree with the label for 67 %
+of the faces, a network for 68 %, the mean of both for 70 %, and the mean of the network and the votes as cast for 68 %
+(measured with the released Net and SENet).
 """
 
 import numpy as np
@@ -14,15 +14,15 @@ from sklearn.linear_model import LogisticRegression
 from fer_train.data.faces import EMOTIONS
 
 _PSEUDO_VOTES = 0.3
-"""Added to each count before its logarithm."""
+"""Added to each count before the logarithm."""
 _INVERSE_PENALTY = 0.3
 _MAX_ITERATIONS = 1000
 _DECIMALS = 4
-"""Kept of a share, so that a resumed run has the same targets whatever the number of threads."""
+"""Decimals of a share, so that a resumed run has the same targets with any number of threads."""
 
 
 def translated_votes(votes: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return (N, 7): how likely each class is as FER2013's label of a face that got such votes; 0 without any vote.
+    """Return (N, 7) float32: the probability of each class as FER2013's label, given the votes; 0 without votes.
 
     Args:
         votes: (N, 10) counts in the order of `VOTES`.

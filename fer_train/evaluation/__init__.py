@@ -1,1 +1,1 @@
-"""Evaluation: measures of a model or an ensemble on labelled faces, and their plots."""
+"""Measure a model or an ensemble on labelled faces, and plot the results."""

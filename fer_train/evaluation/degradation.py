@@ -1,6 +1,6 @@
-"""Faces as cheap cameras see them: blurred, faded, small, tilted. Measures where a model's accuracy falls.
+"""Measure a model's accuracy on degraded faces, as from cheap cameras: blurred, faded, small, tilted.
 
-Every degradation is deterministic and keeps size and type, so that the same faces can be judged by any artifact.
+Every degradation is deterministic and keeps size and type, so the same faces can measure any artifact.
 """
 
 from collections.abc import Callable, Iterator
@@ -22,23 +22,23 @@ Images = NDArray[np.uint8]
 
 SOFT_SIGMA = 1.2
 DIM_STD = 25.0
-"""Of "dim and soft": crops of people in video have a pixel deviation of 25, FER2013's faces one of 54 (measured)."""
+"""Pixel deviation of "dim and soft": measured crops from video have 25, FER2013's faces 54."""
 BLUR_SIGMAS = (0.5, 0.8, 1.2, 1.6, 2.0, 3.0)
 CONTRAST_STDS = (40.0, 25.0, 16.0, 10.0, 6.0)
 SIDES = (36, 24, 18, 14, 10)
 TILTS = (10.0, 20.0, 30.0, 45.0)
 CURVE_FACES = 1000
-"""For each point of a curve: an accuracy of 80 % is known to 2.5 points then."""
+"""Number of faces per point of a curve: the uncertainty of an accuracy of 80 % is then 2.5 points."""
 
 
 @dataclass(frozen=True)
 class DegradedRow:
-    """Accuracy on faces that were degraded in one way.
+    """Accuracy on faces with one degradation.
 
     Attributes:
         what: "clean", "blur", "contrast", "size", "tilt" or "dim and soft".
         amount: sigma in pixels of a 48-pixel face, pixel deviation, side in pixels before enlarging, or degrees.
-        num_faces: that were measured.
+        num_faces: number of measured faces.
         accuracy: 0 to 1.
     """
 
@@ -58,7 +58,7 @@ def blurred(images: Images, sigma: float) -> Images:
 
 
 def faded(images: Images, std: float) -> Images:
-    """Return faces whose pixel deviation is at most `std`, each about its own mean."""
+    """Return faces with a pixel deviation of at most `std`; each keeps its mean."""
 
     def fade(face: Images) -> Images:
         pixels = face.astype(np.float32)
@@ -76,7 +76,7 @@ def dim_and_soft(images: Images) -> Images:
 
 
 def shrunk(images: Images, side: int) -> Images:
-    """Return faces that were brought to `side` pixels and enlarged to their size again."""
+    """Return faces that were shrunk to `side` pixels and enlarged to their original size."""
     height, width = images.shape[1:]
 
     def shrink(face: Images) -> Images:
@@ -87,7 +87,7 @@ def shrunk(images: Images, side: int) -> Images:
 
 
 def tilted(images: Images, degrees: float) -> Images:
-    """Return faces turned about their center, each second one the other way; edges are repeated outwards."""
+    """Return faces rotated about their center, every second one in the other direction; edge pixels are repeated."""
     height, width = images.shape[1:]
     center = ((width - 1) / 2, (height - 1) / 2)
     turns = [cv2.getRotationMatrix2D(center, sign * degrees, 1.0) for sign in (1, -1)]
@@ -107,9 +107,9 @@ def measure_degraded(
     label_set: str,
     on_batch: OnBatch = ignore_batch,
 ) -> list[DegradedRow]:
-    """Return the accuracy of a model on the faces of a split, degraded in each way; see `evaluate_split`.
+    """Return the accuracy of a model on the faces of a split, for each degradation; see `evaluate_split`.
 
-    Clean, and dim and soft: on every face. The curves: on at most `CURVE_FACES` of them, evenly spread.
+    "clean" and "dim and soft" are measured on every face, the curves on at most `CURVE_FACES`, evenly spread.
     """
     chosen = take_split(faces, split)
     is_drawn = np.zeros(len(chosen), dtype=np.bool_)
@@ -123,15 +123,20 @@ def measure_degraded(
     rows = []
     for what, amount, shown, images in kinds:
         measured = evaluate_split(
-            model, replace(shown, images=images), split, spec=spec, label_set=label_set, views=("plain",),
+            model,
+            replace(shown, images=images),
+            split,
+            spec=spec,
+            label_set=label_set,
+            views=("plain",),
             on_batch=on_batch,
-        )  # fmt: skip
+        )
         rows.append(DegradedRow(what, amount, measured.official().num_faces, measured.official().accuracy))
     return rows
 
 
 def degradations(images: Images) -> Iterator[tuple[str, float, Images]]:
-    """Yield (what, amount, faces) for every point of the curves that a model card shows."""
+    """Yield (what, amount, faces) for every point of the curves in a model card."""
     for sigma in BLUR_SIGMAS:
         yield "blur", sigma, blurred(images, sigma)
     for std in CONTRAST_STDS:

@@ -1,9 +1,9 @@
-"""Ensembles: released models whose probabilities are averaged, with weights that are equal or chosen on a split.
+"""Average the probabilities of released models, with equal weights or weights chosen on a split.
 
-The chosen weights minimize the cross-entropy of the averaged probabilities. That is convex in the weights, which are
-at least 0 and sum to 1, and it is the maximum likelihood of a mixture with fixed components, so the EM algorithm
-(Dempster, Laird and Rubin 1977) reaches the minimum. Faces by which weights were chosen flatter them;
-`crossfitted_weights` lets the choosing itself be measured, on faces that had no part in it.
+The chosen weights minimize the cross-entropy of the averaged probabilities. This is convex in the weights, which are
+at least 0 and sum to 1, and equals the maximum likelihood of a mixture with fixed components, so the EM algorithm
+(Dempster, Laird and Rubin 1977) reaches the minimum. Measured on the faces that chose them, weights look too good;
+`crossfitted_weights` measures the method itself, on faces that were not used for the choice.
 """
 
 import json
@@ -31,7 +31,7 @@ NUM_FOLDS = 5
 FOLD_SEED = 0
 _FORMAT = "fer-ensemble-1"
 _TOLERANCE = 1e-5
-"""Nats above the minimum at which EM stops."""
+"""EM stops within this many nats of the minimum."""
 _MAX_ITERATIONS = 20_000
 _SMALLEST_PROBABILITY = 1e-30
 
@@ -41,11 +41,11 @@ class Member:
     """One model of an ensemble.
 
     Attributes:
-        path: its release.
-        sha256: of that file.
-        model: in eval mode, on the CPU when it was just loaded.
-        spec: its ModelSpec.
-        weight: its share of the average, 0 to 1; shares sum to 1 over the members.
+        path: release file.
+        sha256: SHA-256 of that file.
+        model: model in eval mode; on the CPU after loading.
+        spec: ModelSpec of the model.
+        weight: share of the average, 0 to 1; the shares of all members sum to 1.
     """
 
     path: Path
@@ -57,17 +57,17 @@ class Member:
 
 @dataclass(frozen=True, eq=False)
 class Ensemble:
-    """Members that know the same labels. Each has the size, normalization and temperature of its own ModelSpec."""
+    """Members with the same labels. Each uses the size, normalization and temperature of its own ModelSpec."""
 
     members: tuple[Member, ...]
 
     @classmethod
     def of(cls, paths: Sequence[Path], weights: Sequence[float] | None = None) -> Self:
-        """Load releases; without `weights` each counts the same.
+        """Load releases; without `weights` all weights are equal.
 
         Raises:
-            ConfigError: fewer than two members, the same file twice, or members that know different labels.
-            CheckpointError: a release that cannot be used.
+            ConfigError: there are fewer than two members, a file occurs twice, or the labels differ.
+            CheckpointError: a release cannot be used.
         """
         if len(paths) < 2:
             raise ConfigError(f"an ensemble needs at least 2 checkpoints, got {len(paths)}. Fix: one more --checkpoint")
@@ -77,13 +77,13 @@ class Ensemble:
         for member in members:
             if member.spec["labels"] != first.spec["labels"]:
                 raise ConfigError(
-                    f"{member.path} knows the labels {', '.join(member.spec['labels'])}, "
-                    f"{first.path} knows {', '.join(first.spec['labels'])}. An ensemble needs one list of labels. "
+                    f"{member.path} has the labels {', '.join(member.spec['labels'])}, "
+                    f"{first.path} has {', '.join(first.spec['labels'])}. An ensemble needs one list of labels. "
                     "Fix: leave one of the two out"
                 )
             if own_label_set(member.spec) != own_label_set(first.spec):
                 raise ConfigError(
-                    f"{member.path} answers with {LABELS_IN_WORDS[own_label_set(member.spec)]}, {first.path} with "
+                    f"{member.path} predicts {LABELS_IN_WORDS[own_label_set(member.spec)]}, {first.path} predicts "
                     f"{LABELS_IN_WORDS[own_label_set(first.spec)]}. Fix: leave one of the two out"
                 )
             if member.sha256 in seen:
@@ -93,18 +93,18 @@ class Ensemble:
 
     @property
     def labels(self) -> list[str]:
-        """The meaning of each column of the probabilities."""
+        """Return the class names of the columns of the probabilities."""
         labels: list[str] = self.members[0].spec["labels"]
         return labels
 
     @property
     def label_set(self) -> str:
-        """Whose labels the members answer with: "fer2013" or "ferplus"."""
+        """Return the label set that the members predict: "fer2013" or "ferplus"."""
         return own_label_set(self.members[0].spec)
 
     @property
     def weights(self) -> NDArray[np.float64]:
-        """The members' shares, (K,)."""
+        """Return the weights of the members, (K,)."""
         return np.array([member.weight for member in self.members])
 
     def member_probs(
@@ -121,7 +121,7 @@ class Ensemble:
             logits = predict_logits(
                 member.model.to(device), resized, device=device, flip=flip, mean_std=(wanted["mean"], wanted["std"])
             )
-            require_finite([logits], what=f"{member.path} answers")
+            require_finite([logits], what=str(member.path))
             logits /= np.float32(member.spec.get("temperature", 1.0))
             parts.append(torch.from_numpy(logits).double().softmax(dim=1).numpy())
         return np.stack(parts)
@@ -131,9 +131,9 @@ class Ensemble:
         return average(self.member_probs(images, device=device, flip=flip), self.weights)
 
     def save(self, path: Path, weights: NDArray[np.float64], report: dict[str, Any]) -> None:
-        """Write the ensemble with these weights (K,) as JSON; `report` is laid beside the members.
+        """Write the ensemble with these weights (K,) as JSON, together with the keys of `report`.
 
-        Paths are written relative to the file, so that a folder with its releases can be moved.
+        Paths are relative to the file, so a folder with its releases can be moved.
         """
         content = {
             "format": _FORMAT,
@@ -153,11 +153,11 @@ class Ensemble:
 
     @classmethod
     def load(cls, path: Path) -> Self:
-        """Read what `save` wrote, with its models.
+        """Read a file of `save` and load its models.
 
         Raises:
-            CheckpointError: missing or malformed, or a member's file is missing or another one than then.
-            ConfigError: as `of`.
+            CheckpointError: the file is missing or malformed, or a member's file is missing or has changed.
+            ConfigError: see `of`.
         """
         try:
             content = json.loads(path.read_text())
@@ -171,19 +171,19 @@ class Ensemble:
             raise CheckpointError(f"no ensemble at {path}. Fix: fer-train ensemble --checkpoint ... --out") from err
         except (OSError, ValueError, KeyError, TypeError) as err:
             raise CheckpointError(
-                f"cannot load {path}: not an ensemble of fer-train ({err}). Fix: make it anew: fer-train ensemble"
+                f"cannot load {path}: not an ensemble of fer-train ({err}). Fix: create it again: fer-train ensemble"
             ) from err
         for file, sha256, _ in rows:
             if file.is_file() and (seen := file_sha256(file)) != sha256:
                 raise CheckpointError(
-                    f"{file} is not the file that {path} was made of: sha256 is {seen[:12]}, expected {sha256[:12]}. "
-                    "Fix: put the old file back, or make the ensemble anew"
+                    f"{file} is not the file from which {path} was created: sha256 is {seen[:12]}, expected "
+                    f"{sha256[:12]}. Fix: put the old file back, or create the ensemble again"
                 )
         return cls.of([file for file, _, _ in rows], shares)
 
 
 def load_ensemble(path: Path) -> list[Member]:
-    """Return the members of an `ensemble.json` with their models and weights; errors as `Ensemble.load`."""
+    """Return the members of an `ensemble.json` with their models and weights; raises as `Ensemble.load` does."""
     return list(Ensemble.load(path).members)
 
 
@@ -192,14 +192,14 @@ def average(member_probs: NDArray[np.float64], weights: NDArray[np.float64]) -> 
 
     Args:
         member_probs: (K, N, C).
-        weights: (K,), or (N, K) for weights of each face's own; they sum to 1 over the members.
+        weights: (K,), or (N, K) for separate weights per face; they sum to 1 over the members.
     """
     per_face = np.broadcast_to(weights, (member_probs.shape[1], len(member_probs)))
     return np.asarray(np.einsum("nk,knc->nc", per_face, member_probs))
 
 
 def log_probs(probs: NDArray[np.float64]) -> NDArray[np.float32]:
-    """Return log-probabilities (N, C), which `measure` takes as logits."""
+    """Return log-probabilities (N, C), which `measure` accepts as logits."""
     return np.log(np.maximum(probs, _SMALLEST_PROBABILITY)).astype(np.float32)
 
 
@@ -223,16 +223,16 @@ def choose_weights(member_probs: NDArray[np.float64], labels: NDArray[np.int64])
 
 
 def crossfitted_weights(member_probs: NDArray[np.float64], faces: Faces) -> NDArray[np.float64]:
-    """Return for each face weights (N, K) that were chosen without it: by the folds that it is not in.
+    """Return weights (N, K) for each face that were chosen on the other folds.
 
     Faces with the same pixels share a fold.
 
     Args:
         member_probs: (K, N, C).
-        faces: the N faces that they are about.
+        faces: the N faces of these probabilities.
 
     Raises:
-        DataError: fewer different faces than folds.
+        DataError: there are fewer distinct faces than folds.
     """
     _, group = np.unique(pixel_hashes(faces.images), return_inverse=True)
     num_groups = int(group.max()) + 1
@@ -249,6 +249,6 @@ def crossfitted_weights(member_probs: NDArray[np.float64], faces: Faces) -> NDAr
 
 
 def load_member(path: Path, weight: float) -> Member:
-    """Return a release as a member; errors as `load_release`."""
+    """Return a release as a member; raises as `load_release` does."""
     model, spec = load_release(path)
     return Member(path, file_sha256(path), model, spec, weight)

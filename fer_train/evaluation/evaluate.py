@@ -1,12 +1,11 @@
-"""Measure a model on one split: in every view asked for, on all of its faces and on those without a twin.
+"""Measure a model on one split: in the requested views, on all of its faces and on those without a twin.
 
-official    every face of the split, as published numbers are
-clean       without the faces whose pixels also stand, identically, in the training split of the same data: a model
-            that was trained on them has seen the answer (PublicTest: 280 of 3,589)
+official    every face of the split, as in published numbers
+clean       without the faces whose identical pixels also appear in the training split of the same data: a model
+            that was trained on them has seen the label (PublicTest: 280 of 3,589)
 
-A model trained under the clean protocol (`protocol: clean`) never saw those twins, for they were taken out of its
-training rows; its official number is not inflated by them. The clean number is the one by which models of
-either protocol can be compared.
+A model trained under the clean protocol (`protocol: clean`) never saw those twins, because they were removed from its
+training rows, so they do not inflate its official number. Compare models of different protocols by the clean number.
 """
 
 from collections.abc import Sequence
@@ -33,16 +32,16 @@ PROTOCOLS = ("official", "clean")
 
 @dataclass(frozen=True, eq=False)
 class Evaluation:
-    """What a model said about one split.
+    """Predictions of a model for one split.
 
     Attributes:
-        split: the name of the split.
-        names: of the classes, by label.
-        faces: the measured faces of the split, at the size of the model; `faces.label_set` tells whose labels count.
-        logits: by view, (N, C) float32, divided by the model's temperature.
-        is_clean: (N,) bool, faces without a twin in the training split; None where that cannot be told.
+        split: name of the split.
+        names: class names, by label.
+        faces: the measured faces of the split, at the size of the model, with the labels of `faces.label_set`.
+        logits: (N, C) float32 by view, divided by the model's temperature.
+        is_clean: (N,) bool, faces without a twin in the training split; None if unknown.
         why_not_clean: the reason for None, else empty.
-        votes: by view, how well the answers fit the votes of FER+'s taggers; empty without votes.
+        votes: by view, how well the predictions fit the votes of FER+'s taggers; empty without votes.
     """
 
     split: str
@@ -55,23 +54,23 @@ class Evaluation:
 
     @property
     def label_set(self) -> str:
-        """Whose labels the measures are against: "fer2013" or "ferplus"."""
+        """Return the label set of the measurement: "fer2013" or "ferplus"."""
         return self.faces.label_set
 
     @property
     def in_words(self) -> str:
-        """Whose labels the measures are against, for titles."""
+        """Return the label set of the measurement, for titles."""
         return labels_in_words(self.label_set, self.names)
 
     @cached_property
     def metrics(self) -> dict[str, dict[str, Metrics | None]]:
-        """The measures by view and protocol; None for "clean" where it is not measurable."""
+        """Return the metrics by view and protocol; None for "clean" if it is not measurable."""
         return {view: self._by_protocol(logits) for view, logits in self.logits.items()}
 
     def official(self, view: str = "plain") -> Metrics:
-        """Return the measures of one view on every face of the split."""
+        """Return the metrics of one view on every face of the split."""
         metrics = self.metrics[view]["official"]
-        assert metrics is not None  # only "clean" may be
+        assert metrics is not None  # only "clean" may be None
         return metrics
 
     def probs(self, view: str = "plain") -> NDArray[np.float32]:
@@ -79,10 +78,10 @@ class Evaluation:
         return probs_from_logits(self.logits[view])
 
     def for_spec(self) -> dict[str, dict[str, Any]]:
-        """Return what a ModelSpec keeps as `metrics[split]`: official measures by view, in each the clean ones.
+        """Return the value of `metrics[split]` in a ModelSpec: by view, the official metrics.
 
-        The clean ones are under the key "clean", which is absent where they are not measurable; the fit to FER+'s
-        votes is under "votes", where there are any.
+        The key "clean" of a view holds the clean metrics, if they are measurable; the key "votes" holds the fit to
+        FER+'s votes, if there are any.
         """
         return {
             view: self.official(view).to_dict()
@@ -109,31 +108,31 @@ def evaluate_split(
     views: Sequence[str] = ("plain", "flip"),
     on_batch: OnBatch = ignore_batch,
 ) -> Evaluation:
-    """Ask a model, in float32, about every face of a split.
+    """Run a model, in float32, on every face of a split.
 
-    The model's columns are matched with the label set by name: a class of the model that the labels lack is left out
-    of its answer, a label that the model lacks is never its answer.
+    The model's columns are matched with the label set by name: a class of the model that the labels lack is dropped,
+    a label that the model lacks is never predicted.
 
     Args:
-        model: on the device where it shall run.
-        faces: all splits of the data; twins are looked for in the one that the model was trained on.
-        split: the one to measure.
+        model: model on the device to run on.
+        faces: all splits of the data; twins are searched in the split that the model was trained on.
+        split: split to measure.
         spec: the model's ModelSpec: size, normalization, class names, temperature and the name of its training split.
         label_set: "ferplus" measures against the majority of FER+'s taggers, on the faces that have one (see
-            `consensus`); None and the faces' own set measure against the labels as they are.
+            `consensus`); None and the faces' own label set measure against their current labels.
         views: see `fer_train.evaluation.views`.
         on_batch: progress; see `OnBatch`.
 
     Raises:
         SplitAbsentError: the data have no such split.
-        DataError: a label that the model does not know, or no votes; said before the model runs.
-        CheckpointError: answers that are not finite.
+        DataError: the model lacks a label, or the faces have no votes; raised before the model runs.
+        CheckpointError: logits are not finite.
     """
     everyone = take_split(faces, split)
     labelled = everyone
     if label_set == "ferplus" and not has_classes_of("ferplus", spec["labels"]):
         raise DataError(
-            f"the model knows {', '.join(spec['labels'])}; FER+'s taggers chose among {', '.join(FERPLUS_EMOTIONS)}. "
+            f"the model has {', '.join(spec['labels'])}; FER+'s taggers chose among {', '.join(FERPLUS_EMOTIONS)}. "
             "Fix: --labels fer2013, which measures against the labels of the data"
         )
     if label_set == "ferplus" != everyone.label_set:
@@ -147,30 +146,37 @@ def evaluate_split(
     wanted = spec["input"]
     resized = labelled.resized(wanted["height"])
     logits = predict_views(
-        model, resized.images, views=views, device=next(model.parameters()).device,
-        mean_std=(wanted["mean"], wanted["std"]), on_batch=on_batch,
-    )  # fmt: skip
+        model,
+        resized.images,
+        views=views,
+        device=next(model.parameters()).device,
+        mean_std=(wanted["mean"], wanted["std"]),
+        on_batch=on_batch,
+    )
     require_finite(logits.values())
     logits = {view: found / np.float32(spec.get("temperature", 1.0)) for view, found in logits.items()}
     return Evaluation(
-        split=split, names=names, faces=resized.select(measured),
+        split=split,
+        names=names,
+        faces=resized.select(measured),
         logits={view: align_logits(found[measured], spec["labels"], names) for view, found in logits.items()},
-        is_clean=None if is_clean is None else is_clean[measured], why_not_clean=why_not,
+        is_clean=None if is_clean is None else is_clean[measured],
+        why_not_clean=why_not,
         votes=_fit_to_votes(logits, everyone, spec["labels"]),
-    )  # fmt: skip
+    )
 
 
 def measured_classes(known: list[str], faces: Faces, split: str) -> list[str]:
-    """Return the names of the classes that faces are labelled with, in order, for a model that knows `known`.
+    """Return the class names of the faces' labels, in order, for a model with the classes `known`.
 
     Raises:
-        DataError: a label that the model does not know.
+        DataError: the faces have a label that the model lacks.
     """
     is_known = has_classes_of(faces.label_set, known)
-    names = list(LABEL_SETS[faces.label_set]) if is_known else known  # else classes of the user's own, by number
+    names = list(LABEL_SETS[faces.label_set]) if is_known else known  # else the user's own classes, by number
     if (highest := int(faces.labels.max())) >= len(names):
         raise DataError(
-            f"{split} holds label {highest}, the model knows {len(known)} classes, 0 to {len(known) - 1}. "
+            f"{split} has label {highest}, the model has {len(known)} classes, 0 to {len(known) - 1}. "
             "Fix: a model that was trained on these classes"
         )
     return names
@@ -194,10 +200,10 @@ def _fit_to_votes(logits: dict[str, NDArray[np.float32]], faces: Faces, names: l
 
 
 def mark_clean(faces: Faces, split: str, *, train_split: str) -> NDArray[np.bool_]:
-    """Return (n,) bool for the faces of `split`: True where no face of `train_split` has the same pixels.
+    """Return (n,) bool for the faces of `split`: True if no face of `train_split` has the same pixels.
 
     Raises:
-        DataError: it cannot be told, or nothing is left; the message is the reason.
+        DataError: the data do not contain the answer, or no face is left; the message is the reason.
     """
     if split == train_split:
         raise DataError(f"{split} is the training split itself")
@@ -206,7 +212,7 @@ def mark_clean(faces: Faces, split: str, *, train_split: str) -> NDArray[np.bool
         raise DataError(f"this copy of the data has no split {train_split!r} to look for twins in")
     is_clean = ~np.isin(pixel_hashes(faces.images[faces.splits == split]), pixel_hashes(training))
     if not is_clean.any():
-        raise DataError(f"every face of {split} also stands in {train_split}")
+        raise DataError(f"every face of {split} also appears in {train_split}")
     return np.asarray(is_clean)
 
 
@@ -219,12 +225,19 @@ def evaluate(
     dtype: torch.dtype = torch.float32,
     mean_std: tuple[float, float] = (PIXEL_MEAN, PIXEL_STD),
 ) -> Metrics:
-    """Measure a model on faces of the size that it was made for; see `predict_logits` and `measure`."""
+    """Measure a model on faces of its own input size; see `predict_logits` and `measure`."""
     logits = predict_logits(model, faces.images, device=device, flip=flip, dtype=dtype, mean_std=mean_std)
     return measure(logits, faces.labels)
 
 
 __all__ = [
-    "BATCH_SIZE", "PROTOCOLS", "Evaluation", "Metrics", "evaluate", "evaluate_split", "mark_clean", "measure",
+    "BATCH_SIZE",
+    "PROTOCOLS",
+    "Evaluation",
+    "Metrics",
+    "evaluate",
+    "evaluate_split",
+    "mark_clean",
+    "measure",
     "predict_logits",
-]  # fmt: skip
+]

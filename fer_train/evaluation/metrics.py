@@ -1,4 +1,4 @@
-"""Metrics: what logits are worth against labels, with intervals for what another sample of faces would have said."""
+"""Compute metrics of logits against labels, with confidence intervals from resampled faces."""
 
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,21 +17,21 @@ from fer_train.evaluation.reliability import brier_score, calibration_error
 NUM_RESAMPLES = 2000
 BOOTSTRAP_SEED = 0
 _INTERVAL = (2.5, 97.5)
-"""Percentiles that bound 95 %."""
+"""Percentiles of the 95 % interval."""
 
 
 @dataclass(frozen=True)
 class Metrics:
-    """Measures of one model on one set of faces. Averages are macro: every class counts the same.
+    """Metrics of one model on one set of faces. Averages are macro: every class has the same weight.
 
     Attributes:
-        num_faces: how many faces were measured.
+        num_faces: number of measured faces.
         loss: mean cross-entropy in nats, without label smoothing.
         accuracy, f1, precision, recall: 0 to 1; f1, precision and recall are macro averages.
         ece: expected calibration error over 15 bins, 0 (calibrated) to 1 (Guo et al. 2017).
-        brier: Brier's score over all classes, 0 to 2; less is better (Brier 1950).
+        brier: Brier score over all classes, 0 to 2; lower is better (Brier 1950).
         accuracy_interval, f1_interval: [low, high], the 95 % percentile interval of the bootstrap.
-        per_class: for each label its precision, recall, f1 and support.
+        per_class: precision, recall, f1 and support of each label.
         confusion: counts, row = true label, column = predicted label.
     """
 
@@ -55,13 +55,13 @@ class Metrics:
 
 @dataclass(frozen=True)
 class VoteFit:
-    """How well answers fit the votes of FER+'s taggers, on every face for which most taggers saw an emotion.
+    """Fit of predictions to the votes of FER+'s taggers, on every face in which most taggers saw an emotion.
 
     Attributes:
-        num_faces: how many faces were measured.
-        kl: mean KL(votes || model) in nats, 0 where the model gives each class the share of taggers that chose it.
+        num_faces: number of measured faces.
+        kl: mean KL(votes || model) in nats; 0 if the probability of each class equals its share of the votes.
         agreement: mean share of the taggers who chose the model's top class, 0 to 1.
-        best_agreement: the same for an answer that always is the taggers' first choice.
+        best_agreement: the same for predictions that always equal the taggers' first choice.
     """
 
     num_faces: int
@@ -71,7 +71,7 @@ class VoteFit:
 
 
 def fit_to_votes(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> VoteFit:
-    """Compare logits (N, C) with the shares of the votes (N, C), rows that sum to 1."""
+    """Compare logits (N, C) with the shares of the votes (N, C), whose rows sum to 1."""
     log_q = F.log_softmax(torch.from_numpy(logits).double(), dim=1).numpy()
     p = shares.astype(np.float64)
     kl = np.where(p > 0, p * (np.log(np.maximum(p, 1e-12)) - log_q), 0.0).sum(axis=1)
@@ -82,16 +82,16 @@ def fit_to_votes(logits: NDArray[np.float32], shares: NDArray[np.float32]) -> Vo
 def measure(logits: NDArray[np.float32], labels: NDArray[np.int64], *, names: Sequence[str] | None = None) -> Metrics:
     """Compare logits (N, C) with labels (N,), N at least 1.
 
-    A class without any face or prediction counts as 0 in the averages. `names` are those of the classes in
-    `per_class`; none: `labels_for(C)`.
+    A class without any face or prediction counts as 0 in the averages. `names` are the class names in `per_class`;
+    None: `labels_for(C)`.
 
     Raises:
-        DataError: a label that the model has no class for.
+        DataError: a label has no class in the model.
     """
     num_classes = logits.shape[1]
     if labels.max() >= num_classes:
         raise DataError(
-            f"the data hold label {labels.max()}, the model knows {num_classes} classes, 0 to {num_classes - 1}"
+            f"the data have label {labels.max()}, the model has {num_classes} classes, 0 to {num_classes - 1}"
         )
     classes = list(range(num_classes))
     predicted = logits.argmax(axis=1)
@@ -129,15 +129,15 @@ def bootstrap_intervals(
 ) -> tuple[list[float], list[float]]:
     """Return the 95 % percentile intervals [low, high] of accuracy and of macro-F1.
 
-    Both depend on the faces only through the confusion counts (C, C), and faces drawn with replacement make those
-    counts multinomial: so each resample is one draw of C * C counts instead of one of N faces.
+    Both depend on the faces only through the confusion counts (C, C). For faces drawn with replacement these counts
+    are multinomial, so each resample draws C * C counts instead of N faces.
     """
     counts = np.asarray(confusion, dtype=np.int64)
     num_faces = int(counts.sum())
     draws = np.random.default_rng(seed).multinomial(num_faces, counts.ravel() / num_faces, size=num_resamples)
     drawn = draws.reshape(num_resamples, *counts.shape)
     hits = np.diagonal(drawn, axis1=1, axis2=2)
-    # F1 = 2 TP / (true + predicted); where a class neither stands nor is predicted it is 0, as in `measure`
+    # F1 = 2 TP / (true + predicted); it is 0 if a class neither occurs nor is predicted, as in `measure`
     f1 = 2 * hits / np.maximum(drawn.sum(axis=2) + drawn.sum(axis=1), 1)
     accuracy = hits.sum(axis=1) / num_faces
     return _bounds(accuracy), _bounds(f1.mean(axis=1))

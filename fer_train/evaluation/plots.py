@@ -1,9 +1,9 @@
-"""What people would rather look at: curves, matrices and diagrams as PNG, measures as tables.
+"""Plot curves, matrices and diagrams as PNG.
 
-Every picture and table says in its title which split, view and protocol its numbers are of.
+The title of every picture names the split, view and protocol of its numbers.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
-from rich.box import SIMPLE
-from rich.table import Table
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from fer_train.durable import write_atomically
@@ -30,10 +28,10 @@ _OUTLINED = (Stroke(linewidth=3, foreground="#404040"), Normal())  # light color
 
 
 def plot_history(history: list[dict[str, Any]], path: Path) -> None:
-    """Write loss, accuracy, F1, precision, recall and learning rate over the epochs as PNG; a line marks the best.
+    """Plot loss, accuracy, F1, precision, recall and learning rate over the epochs as PNG; a line marks the best.
 
     Args:
-        history: one row an epoch, as the training loop keeps them; at least one.
+        history: one row per epoch, as recorded by the training loop; at least one.
         path: the PNG.
     """
     epochs = [row["epoch"] + 1 for row in history]
@@ -78,19 +76,23 @@ def _write_best(axes: Axes, best: dict[str, Any], num_epochs: int) -> None:
 
 
 _SUMMARY = {
-    "accuracy": "accuracy", "macro F1": "f1", "macro precision": "precision", "macro recall": "recall",
-    "loss": "loss", "training loss": "train_loss",
-}  # fmt: skip
+    "accuracy": "accuracy",
+    "macro F1": "f1",
+    "macro precision": "precision",
+    "macro recall": "recall",
+    "loss": "loss",
+    "training loss": "train_loss",
+}
 
 
 def plot_confusion(metrics: Metrics, labels: Sequence[str], path: Path, *, title: str = "") -> None:
-    """Write the confusion matrix as PNG, counts on the left and shares of the true class on the right.
+    """Plot the confusion matrix as PNG, counts on the left and shares of the true class on the right.
 
     Args:
-        metrics: its `confusion`, `accuracy` and `f1` are shown.
+        metrics: metrics whose `confusion`, `accuracy` and `f1` are shown.
         labels: names of the classes.
         path: the PNG.
-        title: what was measured: model, split, view and protocol.
+        title: model, split, view and protocol of the measurement.
     """
     counts = np.array(metrics.confusion)
     rates = counts / np.maximum(counts.sum(axis=1, keepdims=True), 1)
@@ -119,18 +121,18 @@ def _draw_matrix(axes: Axes, shades: NDArray[np.float64], texts: list[list[str]]
 
 
 def plot_reliability(probs: NDArray[np.float32], labels: NDArray[np.int64], path: Path, *, title: str = "") -> None:
-    """Write the reliability diagram as PNG: accuracy against confidence in 15 bins, and how many faces each holds.
+    """Plot the reliability diagram as PNG: accuracy against confidence in 15 bins, and the faces in each bin.
 
     Args:
         probs: (N, C).
         labels: (N,) true classes.
         path: the PNG.
-        title: what was measured: model, split, view and protocol.
+        title: model, split, view and protocol of the measurement.
     """
     bins = measure_reliability(probs, labels)
     width = 1 / len(bins.counts)
     centres = (np.arange(len(bins.counts)) + 0.5) * width
-    # A bin of a few faces says little: it is drawn pale.
+    # A bin with few faces is uncertain, so it is pale.
     opacity = np.where(bins.counts < _FEW_FACES, 0.3, 1.0)
     accuracy, confidence = np.nan_to_num(bins.accuracy), np.nan_to_num(bins.confidence)
     figure = Figure(figsize=(7, 8), layout="constrained")
@@ -138,13 +140,13 @@ def plot_reliability(probs: NDArray[np.float32], labels: NDArray[np.int64], path
     lower_end = np.minimum(accuracy, confidence)
     parts = (
         ("accuracy", lower_end, np.zeros_like(lower_end), GOOD_COLOR),
-        ("accuracy above the mean confidence (too modest)", accuracy - lower_end, lower_end, COLORS[1]),
-        ("mean confidence above the accuracy (too sure)", confidence - lower_end, lower_end, BAD_COLOR),
+        ("accuracy above the mean confidence (underconfident)", accuracy - lower_end, lower_end, COLORS[1]),
+        ("mean confidence above the accuracy (overconfident)", confidence - lower_end, lower_end, BAD_COLOR),
     )
     for label, heights, bottoms, color in parts:
         colors = [(color, float(part)) for part in opacity]
         upper.bar(centres, heights, width * 0.94, bottom=bottoms, color=colors)
-        upper.bar([0], [0], color=color, label=label)  # the legend's color, whatever the first bin's opacity
+        upper.bar([0], [0], color=color, label=label)  # the legend shows the full color
     upper.plot([0, 1], [0, 1], color="black", linestyle="--", label="perfectly calibrated")
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of right predictions")
     figure.legend(loc="outside lower center", ncols=2)
@@ -159,14 +161,14 @@ def plot_reliability(probs: NDArray[np.float32], labels: NDArray[np.int64], path
 def plot_precision_recall(
     probs: NDArray[np.float32], labels: NDArray[np.int64], names: Sequence[str], path: Path, *, title: str = ""
 ) -> None:
-    """Write each class's precision over its recall as PNG, one against the rest; a dot marks the top-class decision.
+    """Plot precision over recall for each class against the rest as PNG; a dot marks the top-class decision.
 
     Args:
         probs: (N, C).
-        labels: (N,) true classes; one that no face has is left out of the picture and named in the legend.
-        names: of the classes.
+        labels: (N,) true classes; a class without faces has no curve but is named in the legend.
+        names: class names.
         path: the PNG.
-        title: what was measured: model, split, view and protocol.
+        title: model, split, view and protocol of the measurement.
     """
     figure = Figure(figsize=(9, 7), layout="constrained")
     axes = figure.subplots()
@@ -191,7 +193,7 @@ def plot_precision_recall(
                 markeredgecolor="black",
                 markersize=8,
             )
-    axes.plot([], [], "o", color=PLAIN_COLOR, markeredgecolor="black", label="where the top class decides")
+    axes.plot([], [], "o", color=PLAIN_COLOR, markeredgecolor="black", label="top-class decision")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left", title="class (faces): average precision")
@@ -201,9 +203,9 @@ def plot_precision_recall(
 
 
 def write_plots(evaluation: Evaluation, folder: Path, *, model: str) -> list[Path]:
-    """Write confusion, reliability and precision-recall PNGs of the plain view on every face; returns their paths.
+    """Plot confusion, reliability and precision-recall of the plain view on every face; return the paths of the PNGs.
 
-    `model` names the weights in the titles.
+    `model` is the name of the weights in the titles.
     """
     names, labels, probs = evaluation.names, evaluation.faces.labels, evaluation.probs("plain")
     title = f"{model} on {evaluation.split}, {evaluation.in_words}, plain, official"
@@ -217,18 +219,18 @@ def write_plots(evaluation: Evaluation, folder: Path, *, model: str) -> list[Pat
 _DEGRADED_AXES = {
     "blur": ("blur", "sigma in pixels of a 48-pixel face"),
     "contrast": ("contrast", "pixel deviation (FER2013: 54)"),
-    "size": ("size", "pixels a side, before enlarging"),
+    "size": ("size", "side in pixels, before enlarging"),
     "tilt": ("tilt", "degrees"),
 }
 
 
 def plot_degraded(rows: Sequence[dict[str, Any]], path: Path, *, title: str = "") -> None:
-    """Write accuracy against blur, contrast, size and tilt as PNG, each beside the clean faces' accuracy.
+    """Plot accuracy against blur, contrast, size and tilt as PNG, each with the accuracy on clean faces.
 
     Args:
-        rows: `DegradedRow.to_dict()` each.
+        rows: results of `DegradedRow.to_dict()`.
         path: the PNG.
-        title: what was measured: model, split and labels.
+        title: model, split and labels of the measurement.
     """
     known = {(row["what"], row["amount"]): row["accuracy"] for row in rows}
     clean, soft = known["clean", 0.0], next(row for row in rows if row["what"] == "dim and soft")
@@ -238,9 +240,15 @@ def plot_degraded(rows: Sequence[dict[str, Any]], path: Path, *, title: str = ""
         axes.axhline(clean, color=PLAIN_COLOR, linestyle="--", label=f"clean: {clean:.1%}")
         axes.plot(*zip(*points, strict=True), marker="o", color=GOOD_COLOR, label=name)
         for amount, accuracy in points:
-            axes.annotate(f"{100 * accuracy:.0f}", (amount, accuracy), textcoords="offset points", xytext=(0, 7),
-                          ha="center", fontsize=9)  # fmt: skip
-        if what in ("contrast", "size"):  # worse to the right in every panel
+            axes.annotate(
+                f"{100 * accuracy:.0f}",
+                (amount, accuracy),
+                textcoords="offset points",
+                xytext=(0, 7),
+                ha="center",
+                fontsize=9,
+            )
+        if what in ("contrast", "size"):  # degradation increases to the right in every panel
             axes.invert_xaxis()
         axes.set(title=name, xlabel=unit, ylabel="accuracy", ylim=(0, 1.02))
         axes.grid(alpha=0.3)
@@ -248,52 +256,6 @@ def plot_degraded(rows: Sequence[dict[str, Any]], path: Path, *, title: str = ""
     numbers = f"dim and soft (blur {soft['amount']:g}, deviation 25): {soft['accuracy']:.1%}"
     figure.suptitle(f"{title}\n{numbers}" if title else numbers)
     _save(figure, path)
-
-
-def metrics_table(metrics: Metrics, *, title: str) -> Table:
-    """Return a table with a row a class and the macro averages in the last one."""
-    table = Table(title=title)
-    for column in ("class", "precision", "recall", "F1", "faces"):
-        table.add_column(column, justify="left" if column == "class" else "right")
-    for name, row in metrics.per_class.items():
-        table.add_row(name, *(f"{row[k]:.3f}" for k in ("precision", "recall", "f1")), f"{row['support']:.0f}")
-    table.add_section()
-    table.add_row(
-        "macro", f"{metrics.precision:.3f}", f"{metrics.recall:.3f}", f"{metrics.f1:.3f}", str(metrics.num_faces)
-    )
-    table.caption = f"accuracy {metrics.accuracy:.2%}   loss {metrics.loss:.3f}"
-    return table
-
-
-def summary_table(evaluation: Evaluation, *, title: str) -> Table:
-    """Return a table with a column for each view and protocol; three views fit into 80 characters."""
-    table = Table(title=title, box=SIMPLE, padding=0)
-    table.add_column("")
-    measured = [
-        (f"{view}\n{protocol}", metrics)
-        for view, by_protocol in evaluation.metrics.items()
-        for protocol, metrics in by_protocol.items()
-        if metrics is not None
-    ]
-    for head, _ in measured:
-        table.add_column(head, justify="right", no_wrap=True)
-    for name, show in _ROWS:
-        table.add_row(name, *(show(metrics) for _, metrics in measured))
-    return table
-
-
-_ROWS: tuple[tuple[str, Callable[[Metrics], str]], ...] = (
-    ("faces", lambda m: f"{m.num_faces:,}"),
-    ("accuracy", lambda m: f"{m.accuracy:.2%}"),
-    ("  95 %", lambda m: "{:.1f}-{:.1f}".format(*(100 * bound for bound in m.accuracy_interval))),
-    ("macro F1", lambda m: f"{m.f1:.3f}"),
-    ("  95 %", lambda m: "{:.2f}-{:.2f}".format(*m.f1_interval)),
-    ("macro precision", lambda m: f"{m.precision:.3f}"),
-    ("macro recall", lambda m: f"{m.recall:.3f}"),
-    ("cross-entropy", lambda m: f"{m.loss:.3f}"),
-    ("ECE", lambda m: f"{m.ece:.3f}"),
-    ("Brier (0 to 2)", lambda m: f"{m.brier:.3f}"),
-)
 
 
 def _save(figure: Figure, path: Path) -> None:

@@ -1,4 +1,4 @@
-"""Calibration: does a model that says 80 % turn out right in 80 % of such cases? ECE, Brier score, reliability."""
+"""Measure the reliability of confidence values: expected calibration error, Brier score, reliability bins."""
 
 from dataclasses import dataclass
 
@@ -11,12 +11,12 @@ NUM_BINS = 15
 
 @dataclass(frozen=True, eq=False)
 class Reliability:
-    """What the reliability diagram shows, bin by bin; bin b holds confidences in (b / B, (b + 1) / B].
+    """Values of the reliability diagram; bin b contains confidences in (b / B, (b + 1) / B].
 
     Attributes:
-        counts: (B,) int64, how many faces fell into each bin.
-        confidence: (B,) mean probability of the predicted class, 0 to 1; NaN where a bin is empty.
-        accuracy: (B,) share of right predictions, 0 to 1; NaN where a bin is empty.
+        counts: (B,) int64, number of faces in each bin.
+        confidence: (B,) mean probability of the predicted class, 0 to 1; NaN for an empty bin.
+        accuracy: (B,) share of right predictions, 0 to 1; NaN for an empty bin.
     """
 
     counts: NDArray[np.int64]
@@ -25,7 +25,7 @@ class Reliability:
 
     @property
     def ece(self) -> float:
-        """Expected calibration error, 0 (calibrated) to 1: mean gap of confidence and accuracy over the faces."""
+        """Return the expected calibration error, 0 (calibrated) to 1: mean gap between confidence and accuracy."""
         filled = self.counts > 0
         gaps = np.abs(self.confidence[filled] - self.accuracy[filled])
         return float(gaps @ self.counts[filled] / self.counts.sum())
@@ -37,7 +37,7 @@ def measure_reliability(
     """Sort predictions by the probability of their top class into bins of equal width.
 
     Args:
-        probs: (N, C), finite, rows that sum to 1.
+        probs: (N, C), finite; rows sum to 1.
         labels: (N,) true classes.
         num_bins: B; Guo et al. use 15.
     """
@@ -54,14 +54,15 @@ def measure_reliability(
 
 
 def calibration_error(probs: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
-    """Return the ECE of probs (N, C) over 15 bins, 0 to 1; NaN where a probability is not a number."""
+    """Return the ECE of probs (N, C) over 15 bins, 0 to 1; NaN if a probability is not finite."""
     return measure_reliability(probs, labels).ece if np.isfinite(probs).all() else float("nan")
 
 
 def brier_score(probs: NDArray[np.floating], labels: NDArray[np.int64]) -> float:
-    """Return Brier's score of probs (N, C), 0 (certain and right) to 2 (certain and wrong).
+    """Return the Brier score of probs (N, C), 0 (certain and right) to 2 (certain and wrong).
 
-    The mean over the faces of the squared distances summed over all classes (Brier 1950), not the binary half of it.
+    This is the mean over the faces of the squared errors summed over all classes (Brier 1950), which is twice the
+    usual binary score.
     """
     truth = np.eye(probs.shape[1])[labels]
     return float(((probs.astype(np.float64) - truth) ** 2).sum(axis=1).mean())

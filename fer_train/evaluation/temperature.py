@@ -1,6 +1,6 @@
-"""Temperature scaling: one number that makes confidence agree with accuracy (Guo et al. 2017, arXiv 1706.04599).
+"""Fit a temperature that makes confidence agree with accuracy (Guo et al. 2017, arXiv 1706.04599).
 
-Probabilities are softmax(logits / temperature). The temperature changes no answer, only how sure it is.
+Probabilities are softmax(logits / temperature). The temperature changes the confidence, never the predicted class.
 """
 
 from dataclasses import asdict, dataclass
@@ -20,14 +20,14 @@ _EVEN_ODDS = 0.5
 
 @dataclass(frozen=True)
 class Calibrated:
-    """What was fitted, and what it changed.
+    """Result of the fit.
 
     Attributes:
-        split: the faces that it was fitted on.
-        against: whose answer counts: "fer2013" (the label) or "ferplus" (the share of taggers).
-        num_faces: how many faces.
-        temperature: divides the logits.
-        unsure_below: confidence, 0 to 1, below which the answer is right in fewer than half of the cases.
+        split: split of the faces of the fit.
+        against: targets of the fit: "fer2013" (labels) or "ferplus" (shares of taggers).
+        num_faces: number of these faces.
+        temperature: divisor of the logits.
+        unsure_below: confidence, 0 to 1, below which the prediction is right in fewer than half of the cases.
         nll_before, nll_after: mean cross-entropy in nats at temperature 1 and at the fitted one.
         ece_before, ece_after: expected calibration error over 15 bins, 0 to 1.
     """
@@ -53,9 +53,9 @@ def fit_calibration(
     """Fit the temperature that minimizes the cross-entropy.
 
     Args:
-        logits: (N, C), of faces that training did not see.
-        targets: (N, C), the share of each class, rows that sum to 1: one-hot labels, or shares of votes.
-        split: name of the faces, for the record.
+        logits: (N, C), for faces that were not used in training.
+        targets: (N, C), the share of each class; rows sum to 1: one-hot labels, or shares of votes.
+        split: name of the split, for the result.
         against: see `Calibrated`.
     """
     found = minimize_scalar(
@@ -63,12 +63,16 @@ def fit_calibration(
     )
     temperature = float(np.exp(found.x))
     return Calibrated(
-        split=split, against=against, num_faces=len(logits), temperature=temperature,
+        split=split,
+        against=against,
+        num_faces=len(logits),
+        temperature=temperature,
         unsure_below=_even_odds(logits / temperature, targets),
-        nll_before=cross_entropy(logits, targets), nll_after=cross_entropy(logits / temperature, targets),
+        nll_before=cross_entropy(logits, targets),
+        nll_after=cross_entropy(logits / temperature, targets),
         ece_before=soft_calibration_error(logits, targets),
         ece_after=soft_calibration_error(logits / temperature, targets),
-    )  # fmt: skip
+    )
 
 
 def cross_entropy(logits: NDArray[np.floating], targets: NDArray[np.floating]) -> float:
@@ -92,9 +96,9 @@ def _confidence_and_right(
 
 
 def _even_odds(logits: NDArray[np.floating], targets: NDArray[np.floating]) -> float:
-    """Return the confidence below which the chosen class is the target's first choice in fewer than half of the faces.
+    """Return the confidence below which the predicted class is the target's first choice for less than half the faces.
 
-    Accuracy as a function of confidence is an isotonic regression: it never falls as confidence grows, so that a few
+    Accuracy as a function of confidence is an isotonic regression: it never falls with growing confidence, so a few
     confident mistakes do not move the limit.
     """
     confidence, _ = _confidence_and_right(logits, targets)

@@ -1,14 +1,14 @@
-"""Views: in how many variants a model looks at each face when it is measured (test-time augmentation).
+"""Run a model on one or more variants (views) of each face: test-time augmentation.
 
-plain     the face as it is
+plain     the unchanged face
 flip      mean over the face and its mirror image
 tencrop   mean over ten crops: four corners and the centre, 44/48 of the side, and their mirror images
-          (Krizhevsky et al. 2012), each resized back to the side that the model was made for
+          (Krizhevsky et al. 2012), each resized to the model's input size
 
-The mean is one of logits: up to normalization, the geometric mean of the probabilities. Means of the probabilities
-come to the same within 0.2 points. Measured with Net on PublicTest (3,589 faces): crops fed at 44 pixels and crops
-resized to 48 do not differ in accuracy (0.2 points, standard error 0.5), cross-entropy is better resized (0.923, fed at
-44 pixels 0.936), and not every network takes another side.
+Means are over logits: up to normalization, the geometric mean of the probabilities. Means of the probabilities give
+the same accuracy within 0.2 points. Measured with Net on PublicTest (3,589 faces): crops of 44 pixels and crops
+resized to 48 do not differ in accuracy (0.2 points, standard error 0.5); the cross-entropy is better resized (0.923;
+at 44 pixels 0.936), and not every network accepts another size.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,11 +29,11 @@ BATCH_SIZE = 256
 CROP_SHARE = 44 / 48
 """Side of a crop of `tencrop` as a share of the side of the face."""
 OnBatch = Callable[[int, int], None]
-"""Called as (faces done, faces in all) after each batch."""
+"""Function that is called with (faces done, total faces) after each batch."""
 
 
 def ignore_batch(done: int, num_faces: int) -> None:
-    """Do nothing: the progress display of callers that want none."""
+    """Do nothing: the default for callers without a progress display."""
 
 
 @torch.inference_mode()
@@ -46,13 +46,13 @@ def predict_views(
     mean_std: tuple[float, float] = (PIXEL_MEAN, PIXEL_STD),
     on_batch: OnBatch = ignore_batch,
 ) -> dict[str, NDArray[np.float32]]:
-    """Return for each of `views` the logits (N, num_classes) of gray faces (N, S, S) uint8.
+    """Return the logits (N, num_classes) of gray faces (N, S, S) uint8 for each of `views`.
 
-    A face as it is and its mirror image go through the network once, whichever views need them. The model is left
-    in eval mode. Precision is the caller's: float32, or what an autocast around this call says.
+    The plain face is computed only once for all views. The model is left in eval mode. The caller sets the precision:
+    float32, or that of an autocast around this call.
 
     Raises:
-        ConfigError: a view that is none of `VIEWS`.
+        ConfigError: a view is not one of `VIEWS`.
     """
     if unknown := sorted(set(views) - set(VIEWS)):
         raise ConfigError(f"unknown view {unknown[0]!r}. Fix: {', '.join(VIEWS)}")
@@ -78,8 +78,8 @@ def predict_logits(
 ) -> NDArray[np.float32]:
     """Return logits (N, num_classes) float32 for gray faces (N, S, S) uint8; the model is left in eval mode.
 
-    With `flip` they are the mean over each face and its mirror image. Another `dtype` than float32 is that of an
-    autocast around the network.
+    With `flip` they are the mean over each face and its mirror image. A `dtype` other than float32 sets an autocast
+    around the network.
     """
     view = "flip" if flip else "plain"
     autocast: AbstractContextManager[None] = torch.autocast(device.type, dtype, enabled=dtype != torch.float32)
@@ -87,25 +87,25 @@ def predict_logits(
         return predict_views(model, images, views=(view,), device=device, mean_std=mean_std)[view]
 
 
-def require_finite(logits: Iterable[NDArray[np.float32]], *, what: str = "this checkpoint answers") -> None:
-    """Refuse answers (N, C) that no measure can be made of.
+def require_finite(logits: Iterable[NDArray[np.float32]], *, what: str = "this checkpoint") -> None:
+    """Check that all logits (N, C) are finite.
 
     Raises:
-        CheckpointError: the weights are finite and too large to compute with.
+        CheckpointError: some are not: the weights are finite but too large to compute with.
     """
-    for answers in logits:
-        broken = int((~np.isfinite(answers)).any(axis=1).sum())
+    for found in logits:
+        broken = int((~np.isfinite(found)).any(axis=1).sum())
         if broken:
             raise CheckpointError(
-                f"{what} {broken:,} of {len(answers):,} faces with values that are not finite: its weights are too "
+                f"{what} gives logits that are not finite for {broken:,} of {len(found):,} faces: its weights are too "
                 "large to compute with. Fix: another checkpoint; train again with a lower learning_rate"
             )
 
 
 def _logits_of(view: str, model: nn.Module, faces: Tensor, plain: Tensor | None) -> Tensor:
-    """Return one view's logits (n, C) of normalized faces (n, 1, S, S); `plain` holds those of the faces as they are.
+    """Return the logits (n, C) of one view for normalized faces (n, 1, S, S); `plain` are the plain view's logits.
 
-    Crops run one after the other: ten of them in one batch would need ten times its memory.
+    Crops run one after the other: ten crops in one batch would need ten times the memory.
     """
     if plain is not None and view == "plain":
         return plain

@@ -1,7 +1,6 @@
-"""Architectures by name. Each maps normalized faces (N, 1, H, W) float to logits (N, num_classes); 48x48 is intended.
+"""Build architectures by name. Each maps normalized faces (N, 1, H, W) float to logits (N, num_classes), for 48x48.
 
-The architectures that use torchvision are leaves that are imported when they are built: importing torchvision costs
-more than building any of them.
+Modules that use torchvision are imported only when their model is built, because the import of torchvision is slow.
 """
 
 from collections.abc import Callable
@@ -17,8 +16,11 @@ from fer_train.models.senet import SENet
 
 _FROM_SCRATCH: dict[str, Callable[..., nn.Module]] = {"net": Net, "senet": SENet, "nano": Nano}
 _PRETRAINED = {
-    "resnet18": "resnet", "efficientnet_b0": "efficientnet", "efficientnet_lite0": "efficientnet_lite", "vit": "vit",
-}  # fmt: skip
+    "resnet18": "resnet",
+    "efficientnet_b0": "efficientnet",
+    "efficientnet_lite0": "efficientnet_lite",
+    "vit": "vit",
+}
 """Name to module of this package; each module has `build(num_classes, dropout)` and `LAYOUT`."""
 MODEL_NAMES = (*_FROM_SCRATCH, *_PRETRAINED)
 
@@ -29,14 +31,14 @@ def build_model(name: str, *, num_classes: int, dropout: float = 0.3, pretrained
     Args:
         name: one of `MODEL_NAMES`.
         num_classes: width of the logits, at least 2.
-        dropout: probability in front of the classifier, in [0, 1).
-        pretrained: a state dict of the torchvision model of that name (.pth, .pt or .safetensors) on this machine, for
-            efficientnet_lite0 "imagenet", too; the classifier stays untrained. Nothing is ever downloaded. None: random
+        dropout: probability before the classifier, in [0, 1).
+        pretrained: local file with a state dict of the torchvision model of that name (.pth, .pt or .safetensors); for
+            efficientnet_lite0 also "imagenet". The classifier stays untrained. Nothing is downloaded. None: random
             weights.
 
     Raises:
         ConfigError: the name is unknown, `num_classes` is below 2, or torchvision has no weights for this name.
-        MissingDependencyError: torchvision is not installed, or the package of pretrained weights.
+        MissingDependencyError: torchvision, or the package with the pretrained weights, is not installed.
         CheckpointError: the file of pretrained weights is missing, damaged, or of another model.
     """
     if name not in MODEL_NAMES:
@@ -46,7 +48,7 @@ def build_model(name: str, *, num_classes: int, dropout: float = 0.3, pretrained
     if name in _FROM_SCRATCH:
         if pretrained is not None:
             raise ConfigError(
-                f"model {name!r} is this project's own: nobody has pretrained weights for it, {pretrained} cannot fit. "
+                f"model {name!r} is this project's own and has no pretrained weights; {pretrained} cannot fit. "
                 f"Fix: one of {', '.join(_PRETRAINED)}, or init: a release of fer-train"
             )
         return _FROM_SCRATCH[name](num_classes=num_classes, dropout=dropout)

@@ -1,7 +1,7 @@
-"""efficientnet_b0: torchvision's EfficientNet-B0 with a stem for small gray faces, about 4.0 M parameters.
+"""Build efficientnet_b0: torchvision's EfficientNet-B0 with a stem for small gray faces, about 4.0 M parameters.
 
-Tan and Le 2019 (arXiv 1905.11946). The stem has stride 1 in place of 2: 48x48 faces end in 3x3 features and not in 2x2.
-Stochastic depth stays at torchvision's 0.2.
+Tan and Le 2019 (arXiv 1905.11946). The stem has stride 1 instead of 2, so 48x48 faces give 3x3 features instead of 2x2.
+Stochastic depth has torchvision's default, 0.2.
 """
 
 from torch import nn
@@ -17,7 +17,7 @@ def build(num_classes: int, dropout: float) -> nn.Module:
 
     Args:
         num_classes: width of the logits.
-        dropout: probability in front of the classifier, in [0, 1).
+        dropout: probability before the classifier, in [0, 1).
     """
     model: nn.Module = models.efficientnet_b0(weights=None, num_classes=num_classes, dropout=dropout)
     stem = nn.Conv2d(1, 32, kernel_size=3, padding=1, bias=False)

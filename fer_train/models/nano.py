@@ -1,7 +1,7 @@
 """Nano: a small residual network for edge boxes and crowds, 32-64-128 channels, 0.97 M parameters.
 
-One face of 48x48 costs 59 M multiply-adds. Residual basic blocks after He et al. 2015 (arXiv 1512.03385). Every layer
-is one that INT8 engines run fast: dense convolutions with 32 channels or more, batch norm, ReLU and addition. There is
+One 48x48 face needs 59 M multiply-adds. Residual basic blocks after He et al. 2015 (arXiv 1512.03385). All layers are
+fast in INT8 engines: dense convolutions with 32 channels or more, batch norm, ReLU and addition. There is
 no squeeze-and-excitation, no depthwise convolution and no sigmoid.
 """
 
@@ -9,11 +9,11 @@ from torch import Tensor, nn
 
 STAGE_CHANNELS = (32, 64, 128)
 BLOCKS_PER_STAGE = (1, 2, 3)
-"""Most blocks are at 6x6, where the channels are many: INT8 convolutions are fastest there."""
+"""Most blocks are at 6x6 with many channels, where INT8 convolutions are fastest."""
 
 
 class BasicBlock(nn.Module):
-    """Two 3x3 convolutions beside a shortcut; their sum goes through ReLU."""
+    """Two 3x3 convolutions plus a shortcut, then ReLU."""
 
     def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
         super().__init__()
@@ -40,8 +40,8 @@ class BasicBlock(nn.Module):
 class Nano(nn.Module):
     """One 3x3 convolution with stride 2, three stages of basic blocks, average pool, dropout, linear.
 
-    Takes (N, 1, H, W) float, H and W at least 16, and gives logits (N, num_classes); 48x48 is the intended size, and
-    its stages are 24, 12 and 6 pixels wide.
+    Maps (N, 1, H, W) float, H and W at least 16, to logits (N, num_classes). At the intended size, 48x48, the stages
+    are 24, 12 and 6 pixels wide.
     """
 
     def __init__(self, num_classes: int, dropout: float = 0.3) -> None:

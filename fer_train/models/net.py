@@ -6,7 +6,7 @@ STAGE_CHANNELS = (64, 128, 256, 512)
 
 
 def conv_bn_relu(in_channels: int, out_channels: int) -> nn.Sequential:
-    """3x3 convolution without bias (batch norm follows and brings one), batch norm, ReLU."""
+    """Return a 3x3 convolution without bias (batch norm has one), batch norm and ReLU."""
     return nn.Sequential(
         nn.Conv2d(in_channels, out_channels, kernel_size=3, padding=1, bias=False),
         nn.BatchNorm2d(out_channels),
@@ -15,10 +15,10 @@ def conv_bn_relu(in_channels: int, out_channels: int) -> nn.Sequential:
 
 
 class Net(nn.Module):
-    """Two conv-BN-ReLU blocks and a 2x2 max-pool a stage, global average pool, dropout, linear.
+    """Per stage two conv-BN-ReLU blocks and a 2x2 max-pool; then global average pool, dropout, linear.
 
-    Takes (N, 1, H, W) float, H and W at least 16; global pooling makes 48x48 the intended size, not a
-    required one, so that training may start on smaller images. Gives logits (N, num_classes).
+    Maps (N, 1, H, W) float, H and W at least 16, to logits (N, num_classes). The intended size is 48x48; because of
+    the global pooling, training may start on smaller images.
     """
 
     def __init__(self, num_classes: int, dropout: float = 0.3) -> None:

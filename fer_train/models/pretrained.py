@@ -1,14 +1,14 @@
-"""Weights of ImageNet, from a file that the user has or a package brings, for the adapted models of this package.
+"""Load ImageNet weights from a local file or an optional package into the adapted models of this package.
 
-Only what differs is converted; everything else must have the name and the shape that the model has.
+Only the following tensors are converted; all others must have the names and the shapes of the model.
 
-- The first convolution saw red, green and blue. A gray image is the same value thrice, so the sum of a kernel over
-  its three colors answers a gray image as the whole kernel would; the mean would answer a third as strongly, and the
-  statistics of the batch norm behind it would be wrong.
-- A kernel of another size (7x7 stem, 16x16 patches) is resampled, scaled by the ratio of the areas and shifted to the
-  sum that it had, so that flat regions are answered as before.
+- The first convolution was trained on red, green and blue. A gray image has the same value in all three, so the sum of
+  a kernel over its colors gives the same output as the whole kernel. The mean would give a third of it, and the
+  statistics of the following batch norm would be wrong.
+- A kernel of another size (7x7 stem, 16x16 patches) is resampled, scaled by the ratio of the areas and shifted to its
+  former sum, so that the output for flat regions does not change.
 - The position embedding is interpolated on its grid (Dosovitskiy et al. 2021, arXiv 2010.11929, section 3.2).
-- The classifier is left out: it knows other classes.
+- The classifier is left out, because its classes differ.
 """
 
 import math
@@ -25,21 +25,21 @@ from torch import Tensor, nn
 from fer_train.errors import CheckpointError
 
 BUNDLED = "imagenet"
-"""What the user writes in place of a path."""
-_FIX = "Fix: torch.save(model.state_dict(), path) of that model, written again in full, or leave pretrained out"
+"""Value of `pretrained` for the weights of the optional package, instead of a path."""
+_FIX = "Fix: write the file again with torch.save(model.state_dict(), path) of that model, or leave pretrained out"
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where an architecture keeps what is converted, by the names of its state dict.
+    """Names in an architecture's state dict of the tensors to convert.
 
     Attributes:
-        name: of the architecture and its origin, for errors.
-        stem: weight of the first convolution, (channels, colors, height, width).
-        head: prefix of the classifier.
-        positions: position embedding (1, 1 + patches, width), class token first; None: there is none.
-        convert: from the names and values of the file to those of the model; None: they are the same.
-        bundled: finds the file where the user writes "imagenet"; None: no package brings one.
+        name: architecture and its origin, for errors.
+        stem: name of the weight of the first convolution, (channels, colors, height, width).
+        head: prefix of the classifier's names.
+        positions: name of the position embedding (1, 1 + patches, width), class token first; None: there is none.
+        convert: function from the file's names and values to the model's; None: they are the same.
+        bundled: function that returns the file for "imagenet"; None: no package contains one.
     """
 
     name: str
@@ -54,14 +54,14 @@ def load_pretrained(model: nn.Module, layout: Layout, path: Path) -> None:
     """Copy a torchvision state dict into the model, except for the classifier.
 
     Args:
-        model: as its `build` made it.
-        layout: of that architecture.
-        path: .safetensors, or what torch.save wrote (.pth, .pt); read without running any code from it. "imagenet"
-            is the file of the layout's package.
+        model: new model from its `build`.
+        layout: layout of that architecture.
+        path: .safetensors or torch.save file (.pth, .pt); no code in it is run. "imagenet" means the file of the
+            layout's package.
 
     Raises:
-        MissingDependencyError: "imagenet", and the package is not installed.
-        CheckpointError: missing, damaged, not a state dict, or of another model.
+        MissingDependencyError: the path is "imagenet", and the package is not installed.
+        CheckpointError: the file is missing, damaged, not a state dict, or of another model.
     """
     wanted = {name: value for name, value in model.state_dict().items() if not name.startswith(layout.head)}
     if layout.bundled is not None and path == Path(BUNDLED):
@@ -83,7 +83,7 @@ def resized_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:
     """Return a position embedding (1, 1 + rows * columns, width) for another grid of patches.
 
     Args:
-        positions: (1, 1 + side * side, width), class token first; returned as it is where the grid is its own.
+        positions: (1, 1 + side * side, width), class token first; returned unchanged if the grid is the same.
         grid: rows and columns.
     """
     side = math.isqrt(positions.shape[1] - 1)
@@ -96,7 +96,7 @@ def resized_positions(positions: Tensor, grid: tuple[int, int]) -> Tensor:
 
 
 def _gray_kernel(kernel: Tensor, like: Tensor) -> Tensor:
-    """Sum a kernel (channels, 1 or 3, h, w) over colors and resample it to the size of `like`; else leave it alone."""
+    """Sum a kernel (channels, 1 or 3, h, w) over colors and resample it to `like`; other tensors stay unchanged."""
     if kernel.ndim != 4 or kernel.shape[1] not in (1, 3):
         return kernel
     gray = kernel.float().sum(dim=1, keepdim=True)
@@ -109,7 +109,7 @@ def _gray_kernel(kernel: Tensor, like: Tensor) -> Tensor:
 
 
 def _positions_like(positions: Tensor, like: Tensor) -> Tensor:
-    """Interpolate a position embedding to the grid of `like`; leave alone what is not a class token and a square."""
+    """Interpolate a position embedding (class token and a square grid) to the grid of `like`; else unchanged."""
     num_patches = positions.shape[1] - 1 if positions.ndim == 3 and len(positions) == 1 else 0
     if num_patches < 1 or math.isqrt(num_patches) ** 2 != num_patches:
         return positions
@@ -129,8 +129,10 @@ def _read(path: Path) -> dict[str, Tensor]:
         ) from err
     except (OSError, SafetensorError) as err:
         raise CheckpointError(f"cannot load {path}: {_first_line(err)}. {_FIX}") from err
-    except Exception as err:  # torch.load raises whatever the damaged part of the file provokes
-        raise CheckpointError(f"cannot load {path}: truncated, or no state dict ({_first_line(err)}). {_FIX}") from err
+    except Exception as err:  # torch.load raises many types, depending on which part is damaged
+        raise CheckpointError(
+            f"cannot load {path}: truncated, or not a state dict ({_first_line(err)}). {_FIX}"
+        ) from err
     if not isinstance(content, dict) or not all(isinstance(value, Tensor) for value in content.values()):
         seen = f"a dict of {', '.join(map(repr, list(content)[:3]))}" if isinstance(content, dict) else type(content)
         raise CheckpointError(f"{path} holds {seen}, expected the tensors of a state dict by name. {_FIX}")
@@ -138,8 +140,8 @@ def _read(path: Path) -> dict[str, Tensor]:
 
 
 def _differences(wanted: dict[str, Tensor], found: dict[str, Tensor]) -> str:
-    """Say what keeps `found` from being loaded; empty where nothing does."""
-    # Files from before 2018 do not count batches, and nothing in this project reads that count.
+    """Return why `found` cannot be loaded; an empty string if it can."""
+    # Files from before 2018 have no count of batches, and this project does not read it.
     absent = [name for name in wanted if name not in found and not name.endswith("num_batches_tracked")]
     foreign = [name for name in found if name not in wanted]
     shapes = [

@@ -1,8 +1,8 @@
-"""resnet18: torchvision's ResNet-18 with a stem for small gray faces, about 11.2 M parameters.
+"""Build resnet18: torchvision's ResNet-18 with a stem for small gray faces, about 11.2 M parameters.
 
 He et al. 2015 (arXiv 1512.03385). The stem, one 3x3 convolution of stride 1 and no max-pool, is that of the strongest
-FER2013 recipe from scratch (LetheSec, Fer2013-Facial-Emotion-Recognition-Pytorch): 48x48 faces end in 6x6 features,
-where the stem for 224x224 would leave 2x2.
+FER2013 recipe from scratch (LetheSec, Fer2013-Facial-Emotion-Recognition-Pytorch): 48x48 faces give 6x6 features; with
+the stem for 224x224 it would be 2x2.
 """
 
 from torch import nn
@@ -18,7 +18,7 @@ def build(num_classes: int, dropout: float) -> nn.Module:
 
     Args:
         num_classes: width of the logits.
-        dropout: probability in front of the classifier, in [0, 1).
+        dropout: probability before the classifier, in [0, 1).
     """
     model: nn.Module = models.resnet18(weights=None)
     stem = nn.Conv2d(1, 64, kernel_size=3, padding=1, bias=False)

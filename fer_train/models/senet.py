@@ -7,13 +7,13 @@ from torch import Tensor, nn
 
 STAGE_CHANNELS = (64, 128, 256, 512)
 BLOCKS_PER_STAGE = (2, 2, 1, 1)
-"""Two blocks a stage, as ResNet-18 has them, would be 11.3 M parameters, most of them in the last two stages."""
+"""Two blocks per stage, as in ResNet-18, would need 11.3 M parameters, most of them in the last two stages."""
 STEM_CHANNELS = 32
 SQUEEZE_RATIO = 16
 
 
 class SqueezeExcitation(nn.Module):
-    """Scale each channel by a gate in (0, 1) computed from all channels' means."""
+    """Scale each channel by a gate in (0, 1) that depends on the means of all channels."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -60,9 +60,9 @@ class SEBlock(nn.Module):
 class SENet(nn.Module):
     """Stem of two 3x3 convolutions, the second with stride 2; four stages of SE blocks, average pool, dropout, linear.
 
-    Takes (N, 1, H, W) float and gives logits (N, num_classes); 48x48 is the intended size. Halving in the stem
-    (after He et al. 2019, arXiv 1812.01187, ResNet-C) keeps the wide convolutions off the full-sized image, where
-    they are half of the network's time.
+    Maps (N, 1, H, W) float to logits (N, num_classes); 48x48 is the intended size. The stem halves the image (after
+    He et al. 2019, arXiv 1812.01187, ResNet-C), because wide convolutions on the full-sized image would need half of
+    the network's time.
     """
 
     def __init__(self, num_classes: int, dropout: float = 0.3) -> None:

@@ -1,1 +1,1 @@
-"""Privacy: what must not leave this machine: local paths, telemetry."""
+"""Keep private data on this machine: local paths, telemetry."""

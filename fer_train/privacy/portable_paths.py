@@ -1,4 +1,4 @@
-"""Paths as they may travel with weights and reports: no folder of the machine that made them, and so no user's name."""
+"""Remove local folders, and with them user names, from the paths in weights and reports."""
 
 import os
 import re
@@ -10,12 +10,12 @@ _ABSOLUTE: Final = re.compile(r"/|~|[A-Za-z]:[\\/]|\\\\")
 
 
 def file_name(path: str) -> str:
-    """Return a path without its folders; Windows' separators count on every system."""
+    """Return a path without its folders; Windows separators are recognized on every system."""
     return re.split(r"[\\/]", path.rstrip("\\/"))[-1] or path
 
 
 def shown_path(path: str | Path) -> str:
-    """Return a path as it would be typed: a relative one as it is, another from here, or its name alone."""
+    """Return a path for display: relative paths unchanged, others relative to the current folder, or the name alone."""
     text = os.fspath(path)
     if not _ABSOLUTE.match(text):
         return text
@@ -27,8 +27,8 @@ def without_folders(value: Any, key: str = "") -> Any:
     """Return plain data, such as a provenance, with file names instead of paths.
 
     Args:
-        value: of mappings, lists and scalars.
-        key: of the mapping that holds it. Under some keys a relative path loses its folders too.
+        value: mappings, lists and scalars.
+        key: key of the value in its mapping. Under some keys relative paths lose their folders too.
     """
     if isinstance(value, dict):
         return {name: without_folders(inner, name) for name, inner in value.items()}

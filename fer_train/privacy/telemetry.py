@@ -1,7 +1,7 @@
-"""Switch off the telemetry of ONNX Runtime, which other libraries may import in a process that trains.
+"""Switch off the telemetry of ONNX Runtime, which other libraries may import during training.
 
-ONNX Runtime reads the environment once, when it is imported. So `fer_train` calls `switch_off` first. Child processes
-inherit the variable. A value of the user's own is overwritten: a program that looks at faces does not report.
+ONNX Runtime reads the environment once, at import, so `fer_train` calls `switch_off` first. Child processes
+inherit the variable. A value that the user set is overwritten: a program that sees faces sends no telemetry.
 """
 
 import os

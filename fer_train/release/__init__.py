@@ -1,1 +1,1 @@
-"""Release: the file that others use, its measures and its model card."""
+"""Build a release: the weights file for others, its measured values and its model card."""

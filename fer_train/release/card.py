@@ -1,4 +1,4 @@
-"""write_card: the model card beside a release, Markdown made of its ModelSpec alone; no number is written by hand."""
+"""Write the model card of a release: Markdown generated from its ModelSpec; no number is typed by hand."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,16 +9,16 @@ from fer_train.durable import write_content
 from fer_train.errors import ConfigError
 from fer_train.release.origin import describe_data, describe_provenance, describe_recipe, retrain_commands
 
-MARKER = "<!-- Made by fer-train release and written again by the next one. Put your own words into --notes FILE. -->"
+MARKER = "<!-- Made by fer-train release; the next release overwrites it. Put your own text into --notes FILE. -->"
 """First line of a card; a file without it was written by a person and is not overwritten."""
 _MARKER_LENGTH = len("<!-- Made by fer-train release")
-"""What cards of every version begin with."""
+"""Length of the text that cards of all versions begin with."""
 NUM_CONFUSIONS = 5
 
 
 @dataclass(frozen=True)
 class WeightsFile:
-    """What the card says of the file itself."""
+    """What the card says about the file itself; `dtype` is the name of the weights' type."""
 
     name: str
     num_parameters: int
@@ -27,17 +27,17 @@ class WeightsFile:
 
 
 def check_card_path(path: Path, weights: Path) -> None:
-    """Refuse a card that would overwrite the weights or a text that a person wrote.
+    """Check that the card overwrites neither the weights nor a text that a person wrote.
 
     Raises:
-        ConfigError: with the mend.
+        ConfigError: it would overwrite one of them.
     """
     if path == weights:
         raise ConfigError(f"the model card would overwrite {weights}. Fix: --out NAME.safetensors")
     if path.exists() and not path.read_text(errors="replace").startswith(MARKER[:_MARKER_LENGTH]):
         raise ConfigError(
-            f"{path} stands where the model card goes and was not made by fer-train release. "
-            "Fix: move it away; words to keep go into --notes FILE"
+            f"{path} has the name of the model card but was not written by fer-train release. "
+            "Fix: move it away; text to keep goes into --notes FILE"
         )
 
 
@@ -46,10 +46,10 @@ def write_card(path: Path, spec: dict[str, Any], weights: WeightsFile, *, notes:
 
     Args:
         path: the .md file.
-        spec: the ModelSpec; `metrics` as `Evaluation.for_spec` gives them for each split, `provenance` as
-            `describe_model` made it, with `measured_on`, `data_rows` and `num_twins` where release added them.
+        spec: the ModelSpec; `metrics` holds the result of `Evaluation.for_spec` for each split, `provenance` that of
+            `describe_model`, with `measured_on`, `data_rows` and `num_twins` if release added them.
         weights: the file that the card describes.
-        notes: Markdown that a person wrote, put under "Notes" as it is.
+        notes: Markdown that a person wrote, copied unchanged into the section "Notes".
 
     Raises:
         CheckpointError: the file cannot be written.
@@ -57,50 +57,58 @@ def write_card(path: Path, spec: dict[str, Any], weights: WeightsFile, *, notes:
     origin = spec["provenance"]
     release = f"{'' if weights.dtype == 'float16' else '--fp32 '}--out {weights.name}"
     sections = [
-        _head(spec, weights), _measures(spec), _calibration(origin), _degraded(path, spec), _per_class(spec),
-        _failures(spec), describe_data(origin),
-        describe_recipe(path.stem, origin), describe_provenance(path.stem, origin),
-        retrain_commands(path.stem, origin, release=release), [_USE], [_LICENCE],
+        _head(spec, weights),
+        _measures(spec),
+        _calibration(origin),
+        _degraded(path, spec),
+        _per_class(spec),
+        _failures(spec),
+        describe_data(origin),
+        describe_recipe(path.stem, origin),
+        describe_provenance(path.stem, origin),
+        retrain_commands(path.stem, origin, release=release),
+        [_USE],
+        [_LICENCE],
         [f"## Notes\n\n{notes.strip()}"] if notes.strip() else [],
-    ]  # fmt: skip
+    ]
     text = "\n\n".join(block for section in sections for block in section) + "\n"
     write_content(path, text)
 
 
 def degraded_picture(card: Path) -> Path:
-    """Return where the picture of accuracy on degraded faces is, beside the card."""
+    """Return the path of the plot of accuracy on degraded faces, beside the card."""
     return card.with_name(f"{card.stem}-degraded.png")
 
 
 _USE = """## Intended use
 
 Research, demonstrations, and as a baseline for work on FER2013. **Not** for decisions about people: an expression is
-not a feeling, the faces were gathered from the web by search words, many of them posed, and bias by age, gender or skin
+not a feeling, the faces were collected from the web by keyword, many of them posed, and bias by age, gender or skin
 color was not measured."""
 
 _LICENCE = """## Licence
 
-The code and these weights: MIT. FER2013's images have no clear licence: they were gathered from the web for a research
+The code and these weights: MIT. FER2013's images have no clear licence: they were collected from the web for a research
 challenge (Goodfellow et al. 2013, arXiv 1307.0414). Use them for research, and decide for yourself whether your use
 allows weights that were trained on them."""
 
-_READING = """- *official*: every face of the split. *clean*: without the faces whose pixels also stand in Training.
-- *plain*: each face as it is. *flip*: mean over the face and its mirror image. *tencrop*: mean over ten crops. The mean
-  is one of logits.
-- Brackets: 95 % interval of the bootstrap over faces; it does not tell how another seed would have come out.
+_READING = """- *official*: every face of the split. *clean*: without the faces whose pixels also appear in Training.
+- *plain*: the unchanged face. *flip*: mean over the face and its mirror image. *tencrop*: mean over ten crops. Means
+  are over logits.
+- Brackets: 95 % interval of the bootstrap over faces; it does not include the variation between seeds.
 - F1, precision and recall: macro averages. Loss: cross-entropy in nats. ECE over 15 bins of confidence, 0 to 1; Brier
-  score over all classes, 0 to 2. Of these three less is better."""
+  score over all classes, 0 to 2. For these three, lower is better."""
 
 
 _FAMILY = {
     "fer2013": (
         "FER2013's labels",
-        "It answers as FER2013's labels do: the benchmark's family. On real pictures it calls many calm faces sad or "
+        "It predicts FER2013's labels: the family for the benchmark. On real pictures it calls many calm faces sad or "
         "angry, because those labels do.",
     ),
     "ferplus": (
         "FER+'s votes",
-        "It answers as FER+'s ten taggers voted: the family for real pictures. Measured against FER2013's own labels "
+        "It predicts the votes of FER+'s ten taggers: the family for real pictures. Against FER2013's own labels "
         "it looks worse than it is: they agree with the taggers' majority for 67 % of the faces.",
     ),
 }
@@ -109,7 +117,7 @@ _FAMILY = {
 def _family(spec: dict[str, Any]) -> tuple[str, str]:
     own = own_label_set(spec)
     known = has_classes_of(own, spec["labels"])
-    return _FAMILY[own] if known else ("classes of its own", "It answers with the classes of the data it learned from.")
+    return _FAMILY[own] if known else ("classes of its own", "It predicts the classes of its training data.")
 
 
 def _head(spec: dict[str, Any], weights: WeightsFile) -> list[str]:
@@ -167,10 +175,10 @@ def _calibration(provenance: dict[str, Any]) -> list[str]:
     return [
         "## Confidence",
         f"Probabilities are softmax(logits / {found['temperature']:.3f}). The temperature was fitted on "
-        f"{found['num_faces']:,} faces of {found['split']} against {against}, so these figures flatter a little: "
+        f"{found['num_faces']:,} faces of {found['split']} against {against}, so these figures are slightly too good: "
         f"NLL {found['nll_before']:.4f} before, {found['nll_after']:.4f} after; ECE {found['ece_before']:.4f} before, "
-        f"{found['ece_after']:.4f} after. Below a confidence of {found['unsure_below']:.2f} the answer is right in "
-        'fewer than half of the cases: live and analyze say "unsure" there.',
+        f"{found['ece_after']:.4f} after. Below a confidence of {found['unsure_below']:.2f} the prediction is right in "
+        'fewer than half of the cases: live and analyze show "unsure" there.',
     ]
 
 
@@ -183,9 +191,9 @@ def _degraded(card: Path, spec: dict[str, Any]) -> list[str]:
     return [
         "## Degraded faces",
         f"Accuracy on {found['split']} against {labels_in_words(found['label_set'], labels)}, plain: clean "
-        f"{rows['clean', 0.0]:.1%}; dim and soft (blur of sigma 1.2, then a pixel deviation of 25, as crops of people "
-        f"in video have) **{soft:.1%}**.",
-        "The curves are of at most 1,000 faces a point, evenly spread.",
+        f"{rows['clean', 0.0]:.1%}; dim and soft (blur of sigma 1.2, then a pixel deviation of 25, as in crops from "
+        f"video) **{soft:.1%}**.",
+        "Each point of the curves is measured on at most 1,000 faces, evenly spread.",
         f"![Accuracy against blur, contrast, size and tilt]({degraded_picture(card).name})",
     ]
 
@@ -201,18 +209,18 @@ def _measures_row(split: str, view: str, protocol: str, m: dict[str, Any]) -> st
 
 
 def _role(split: str, by_view: dict[str, Any], provenance: dict[str, Any]) -> str:
-    """Say what the split's numbers are good for: whether they chose the model, and how many faces have a twin."""
+    """Return the role of a split: whether it chose the model, and how many of its faces have a twin in training."""
     config = provenance["config"]
     official = next(iter(by_view.values()))
     if split == config["validation_split"]:
         is_chosen_soup = provenance.get("soup", {}).get("chosen_on") is not None
         chosen = "epochs and the models averaged" if is_chosen_soup else "the epoch"
         did = "helped to choose the recipe" if provenance.get("kept") == "final" else f"chose {chosen}"
-        role = f"{split} {did} and served as validation split: its figures are a little too good."
+        role = f"{split} {did} and was the validation split: its figures are slightly too good."
     else:
         role = f"{split} chose neither weights nor epoch of this run."
     if "clean" not in official:
-        return f"{role} The clean protocol is not measurable on the data that it was measured on."
+        return f"{role} The clean protocol could not be measured on this data."
     num_twins = official["num_faces"] - official["clean"]["num_faces"]
     if num_twins == 0:
         return f"{role} None of its faces has a twin in {config['train_split']}."
@@ -247,33 +255,33 @@ def _failures(spec: dict[str, Any]) -> list[str]:
     confusion = plain["confusion"]
     faces = [sum(row) for row in confusion]
     lines = [
-        f"- {labels[t]} is taken for {labels[p]} in {_share(confusion, t, p):.0%} of its {faces[t]:,} faces."
+        f"- {labels[t]} is mistaken for {labels[p]} in {_share(confusion, t, p):.0%} of its {faces[t]:,} faces."
         for t, p in _top_confusions(confusion)
     ]
     if {"fear", "surprise"} <= set(labels):
         fear, surprise = labels.index("fear"), labels.index("surprise")
         there, back = _share(confusion, fear, surprise), _share(confusion, surprise, fear)
         lines.append(
-            f"- Fear and surprise share wide eyes and an open mouth: fear is taken for surprise in {there:.0%}, "
+            f"- Fear and surprise share wide eyes and an open mouth: fear is mistaken for surprise in {there:.0%}, "
             f"surprise for fear in {back:.0%}."
         )
     if "disgust" in labels:
         lines.append(
-            f"- Disgust has {faces[labels.index('disgust')]:,} of the {plain['num_faces']:,} faces: its row is a hint, "
-            "and it moves macro F1 as much as any other class."
+            f"- Disgust has {faces[labels.index('disgust')]:,} of the {plain['num_faces']:,} faces: its row is "
+            "uncertain, but it has the same weight in macro F1 as any other class."
         )
     lines.append(
         "- FER2013's labels are noisy: ten taggers for each face (FER+, Barsoum et al. 2016, arXiv 1608.01041) often "
-        "disagree with them, and where they do a right answer counts as wrong."
+        "disagree with them; a right prediction then counts as wrong."
         if own_label_set(spec) == "fer2013"
-        else "- FER+'s taggers saw the same small gray pictures: what they agree on is how a face looks, not what a "
+        else "- FER+'s taggers saw the same small gray pictures: they agree on how a face looks, not on what a "
         "person feels."
     )
     return [f"## Known failures ({split}, plain, official)", "\n".join(lines)]
 
 
 def _top_confusions(confusion: list[list[int]]) -> list[tuple[int, int]]:
-    """Return (true, predicted) of the mistakes that cost their true class most, the greatest share first."""
+    """Return (true, predicted) of the mistakes with the largest shares of their true class, the largest first."""
     pairs = [(t, p) for t, row in enumerate(confusion) for p, count in enumerate(row) if t != p and count]
     return sorted(pairs, key=lambda pair: -_share(confusion, *pair))[:NUM_CONFUSIONS]
 

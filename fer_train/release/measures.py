@@ -1,4 +1,4 @@
-"""What a release says of itself: temperature, accuracy by split and label set, and accuracy on degraded faces."""
+"""Measure a release: temperature, accuracy by split and label set, and accuracy on degraded faces."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager
@@ -21,11 +21,11 @@ from fer_train.evaluation.views import VIEWS, OnBatch, predict_logits, require_f
 
 @dataclass(frozen=True)
 class ReleaseMeasures:
-    """What is laid over a ModelSpec.
+    """Values to add to a ModelSpec.
 
     Attributes:
-        spec: `temperature`, `unsure_below` and `metrics`.
-        provenance: `calibration`, `degraded` and, with votes, `other_labels`.
+        spec: `temperature`, `unsure_below` and `metrics`, for the ModelSpec itself.
+        provenance: `calibration`, `degraded` and, with votes, `other_labels`, for its provenance.
     """
 
     spec: dict[str, Any]
@@ -33,21 +33,26 @@ class ReleaseMeasures:
 
 
 def measure_release(
-    model: nn.Module, faces: Faces, splits: tuple[str, ...], *, spec: dict[str, Any], ten_crop: bool,
+    model: nn.Module,
+    faces: Faces,
+    splits: tuple[str, ...],
+    *,
+    spec: dict[str, Any],
+    ten_crop: bool,
     progress: Callable[[str], AbstractContextManager[OnBatch]],
-) -> tuple[list[Evaluation], ReleaseMeasures]:  # fmt: skip
+) -> tuple[list[Evaluation], ReleaseMeasures]:
     """Fit the temperature on the first split, then measure every split.
 
     Args:
-        model: as its file holds it, on the device where it shall run.
+        model: the model as stored in its file, on the device to measure on.
         faces: all splits of the data, with votes for a model of FER+'s labels.
-        splits: to measure.
-        spec: the model's ModelSpec so far.
+        splits: names of the splits to measure.
+        spec: the current ModelSpec.
         ten_crop: whether to measure the mean over ten crops too.
-        progress: shows a bar for the work of the block, given its name.
+        progress: context manager that shows a progress bar with the given name.
 
     Returns:
-        The evaluations against the model's own labels, and what the ModelSpec gains.
+        The evaluations against the model's own labels, and the values to add to the ModelSpec.
     """
     own = own_label_set(spec)
     calibrated = fit_temperature(model, take_split(faces, splits[0]), splits[0], spec=spec)
@@ -78,8 +83,11 @@ def measure_release(
 def fit_temperature(model: nn.Module, chosen: Faces, split: str, *, spec: dict[str, Any]) -> Calibrated:
     """Fit the temperature of a model on the faces of one split, against its own labels.
 
-    A model of FER+'s labels is fitted to the shares of the votes, on every face for which most taggers saw an emotion:
-    its confidence is then the share of people who would say the same.
+    A model of FER+'s labels is fitted to the shares of the votes, on every face in which most taggers saw an emotion.
+    Its confidence is then the share of people who would choose the same emotion.
+
+    Raises:
+        DataError: the votes name no emotion for any face of the split.
     """
     own, wanted = own_label_set(spec), spec["input"]
     if own == "ferplus" and chosen.votes is not None:
@@ -92,8 +100,10 @@ def fit_temperature(model: nn.Module, chosen: Faces, split: str, *, spec: dict[s
         names = measured_classes(spec["labels"], chosen, split)
         targets = np.eye(len(names), dtype=np.float32)[chosen.labels]
     logits = predict_logits(
-        model, chosen.resized(wanted["height"]).images, device=next(model.parameters()).device,
+        model,
+        chosen.resized(wanted["height"]).images,
+        device=next(model.parameters()).device,
         mean_std=(wanted["mean"], wanted["std"]),
-    )  # fmt: skip
+    )
     require_finite([logits])
     return fit_calibration(align_logits(logits, spec["labels"], names), targets, split=split, against=own)

@@ -1,7 +1,7 @@
-"""How a model came about, as the model card tells it: data, recipe, provenance, and the commands that retrain it.
+"""Describe the origin of a model for the model card: data, recipe, provenance, and the commands that retrain it.
 
-Everything comes from a ModelSpec's `provenance`: that of the run, inside it as `init` that of the release it started
-from, or as `soup` those of the models that were averaged, and so on; each is called a step here.
+All text comes from a ModelSpec's `provenance`. The provenance of a run may contain that of the release it started
+from (`init`) or those of the averaged models (`soup`), recursively. Each of them is called a step here.
 """
 
 from collections.abc import Iterator
@@ -12,12 +12,12 @@ import yaml
 
 
 def describe_data(provenance: dict[str, Any]) -> list[str]:
-    """Return Markdown blocks on the rows that were used and those left out."""
+    """Return Markdown blocks about the rows that were used and those that were left out."""
     config = provenance["config"]
     train_split = config["train_split"]
     counts = ", ".join(f"{count:,} {split}" for split, count in provenance["num_faces"].items())
     meaning = {
-        "clean": f"no row of {train_split} whose pixels also stand in another split",
+        "clean": f"no row of {train_split} whose pixels also appear in another split",
         "official": "every row, twins across splits included",
     }
     lines = [f"Protocol **{config['protocol']}**: {meaning[config['protocol']]}. Used: {counts}."]
@@ -46,11 +46,11 @@ def _describe_labels(provenance: dict[str, Any]) -> list[str]:
     if _labels_of(provenance) != "ferplus":
         return []
     if _taught_alone(provenance):
-        return ["The teachers' answers alone were learned from; no label and no vote had a part in the loss."]
+        return ["The training targets were the teachers' outputs alone; the loss used no label and no vote."]
     digest = f"; SHA-256 `{provenance['ferplus_sha256']}`" if provenance.get("ferplus_sha256") else ""
     return [
-        f"Targets are the votes of FER+'s ten taggers a face as they were cast (`--ferplus`{digest}); faces that most "
-        "taggers called unknown or no face are left out. The last steps did not use FER2013's own labels."
+        f"Targets are the votes of FER+'s ten taggers per face as they were cast (`--ferplus`{digest}); faces that "
+        "most taggers called unknown or no face are left out. The last steps did not use FER2013's own labels."
     ]
 
 
@@ -60,7 +60,7 @@ def _taught_alone(step: dict[str, Any]) -> bool:
 
 
 def _describe_votes(provenance: dict[str, Any]) -> list[str]:
-    """Return a line for each share that FER+ had in the targets of a step, or none."""
+    """Return one line for each share that FER+ had in the targets of a step; empty if it had none."""
     found: dict[float, str] = {}
     for step in _with_ancestors(provenance):
         share = 0 if "soup" in step else step["config"].get("ferplus_share", 0)
@@ -68,8 +68,8 @@ def _describe_votes(provenance: dict[str, Any]) -> list[str]:
             digest = f"; SHA-256 `{step['ferplus_sha256']}`" if step.get("ferplus_sha256") else ""
             found[share] = digest or found.get(share, "")
     return [
-        f"Beside FER2013's labels the votes of FER+'s ten taggers a face (`--ferplus`{digest}) have a share of "
-        f"{share:g} in the targets of training."
+        f"In addition to FER2013's labels, the votes of FER+'s ten taggers per face (`--ferplus`{digest}) have a share "
+        f"of {share:g} in the training targets."
         for share, digest in found.items()
     ]
 
@@ -82,7 +82,7 @@ def _describe_list(row_list: dict[str, Any], train_split: str) -> str:
 
 
 def _left_out(provenance: dict[str, Any]) -> tuple[int, int]:
-    """Return how many training rows were left out, and how many of them by lists."""
+    """Return the number of training rows that were left out, and how many of them by lists."""
     train_split = provenance["config"]["train_split"]
     left_out = provenance["data_rows"][train_split] - provenance["num_faces"][train_split]
     return left_out, max(left_out - provenance["num_twins"], 0)
@@ -97,8 +97,8 @@ def describe_recipe(stem: str, provenance: dict[str, Any]) -> list[str]:
             continue
         config = dict(step["config"])
         if "init" in step:
-            del config["init"]  # a path of the machine that trained it; the command gives it as a flag
-        if config.get("distillation"):  # as the command names them: in the current folder
+            del config["init"]  # a local path; the command passes it as a flag
+        if config.get("distillation"):  # names as in the command: in the current folder
             names = [Path(teacher).name for teacher in config["distillation"]["teachers"]]
             config["distillation"] = config["distillation"] | {"teachers": names}
         text = yaml.safe_dump(config, sort_keys=False)
@@ -114,7 +114,7 @@ def describe_recipe(stem: str, provenance: dict[str, Any]) -> list[str]:
 
 
 def _describe_soup(name: str, soup: dict[str, Any]) -> str:
-    """Return what was averaged, and where ingredients were chosen what was left out."""
+    """Return which models were averaged and, if there was a choice, which were left out."""
     tried = len(soup["ingredients"]) + len(soup["left_out"])
     text = f"`{name}`: mean of the weights of {_names(soup['ingredients'])}; {_describe_recalibration(soup)}."
     if soup["chosen_on"] is None:
@@ -125,7 +125,7 @@ def _describe_soup(name: str, soup: dict[str, Any]) -> str:
 
 def _describe_recalibration(step: dict[str, Any]) -> str:
     if step["recalibrated_on"] is None:
-        return "batch-norm statistics are the mean of theirs"
+        return "batch-norm statistics are the mean of those models' statistics"
     return f"batch-norm statistics were measured again on {step['recalibrated_on']:,} unaugmented training faces"
 
 
@@ -139,7 +139,7 @@ def _names(ingredients: list[dict[str, Any]]) -> str:
 
 
 def describe_provenance(stem: str, provenance: dict[str, Any]) -> list[str]:
-    """Return Markdown blocks on versions, seeds, machines, ancestors and teachers."""
+    """Return Markdown blocks about versions, seeds, machines, ancestors and teachers."""
     lines = []
     steps = _steps(stem, provenance)
     for name, step in steps:
@@ -153,7 +153,7 @@ def describe_provenance(stem: str, provenance: dict[str, Any]) -> list[str]:
         )
         lines += [f"    - taught by {_describe_teacher(teacher)}" for teacher in step.get("teachers", [])]
     if "measured_on" in provenance:
-        lines.append(f"- measures: the weights as this file holds them, in float32, on {provenance['measured_on']}")
+        lines.append(f"- measurements: the weights of this file, in float32, on {provenance['measured_on']}")
     return ["## Provenance", "\n".join(lines)]
 
 
@@ -174,9 +174,9 @@ def retrain_commands(stem: str, provenance: dict[str, Any], *, release: str) -> 
     """Return Markdown blocks with the commands of all steps and of the release.
 
     Args:
-        stem: of the card; names configs and runs.
-        provenance: of the last step.
-        release: flags of the release command that the provenance does not know.
+        stem: file name of the card without suffix; names of configs and runs derive from it.
+        provenance: provenance of the last step.
+        release: flags of the release command that the provenance does not contain.
     """
     commands: list[str] = []
     weights: list[tuple[dict[str, Any], Path]] = []
@@ -201,15 +201,14 @@ def retrain_commands(stem: str, provenance: dict[str, Any], *, release: str) -> 
     are_named = all("row_lists" in step for _, step in steps)
     if not are_named and "data_rows" in provenance and (by_list := _left_out(provenance)[1]):
         blocks.append(
-            f"{by_list:,} rows were left out by lists: add `--twin-rows` or `--exclude` with them to each command that "
-            "names none. "
-            "With all splits of FER2013 in one file, twins are found without a list."
+            f"{by_list:,} rows were left out by lists: add `--twin-rows` or `--exclude` with these lists to each "
+            "command without one. With all splits of FER2013 in one file, twins are found without a list."
         )
     return blocks
 
 
 def _soup_command(step: dict[str, Any], starts: list[Path], out: Path) -> str:
-    """Return the command that averages what was kept; a choice need not be made again."""
+    """Return the command that averages the kept ingredients; the choice is not repeated."""
     words = ["fer-train soup", *(f"--checkpoint {start}" for start in starts), "--data fer2013.csv"]
     weights = [ingredient.get("weight") for ingredient in step["soup"]["ingredients"]]
     words += [f"--weights {weight:g}" for weight in weights] if len(set(weights)) > 1 else []
@@ -231,12 +230,12 @@ def _train_command(name: str, step: dict[str, Any], starts: list[Path]) -> str:
 
 
 def _list_flags(step: dict[str, Any], key: str) -> list[str]:
-    """Return e.g. ["--exclude exclude.csv"]; nothing for a step of a version that did not record its lists."""
+    """Return e.g. ["--exclude exclude.csv"]; empty for a step of an older version, which did not record its lists."""
     return [f"{row_list['flag']} {row_list['file']}" for row_list in step.get(key, [])]
 
 
 def _steps(stem: str, provenance: dict[str, Any]) -> list[tuple[str, dict[str, Any]]]:
-    """Return (name, provenance) of the run and of those whose weights it began with, each once, the oldest first."""
+    """Return (name, provenance) of the run and of all its ancestors, each once, the oldest first."""
     found: list[dict[str, Any]] = []
     for step in _with_ancestors(provenance):
         if step not in found:  # ingredients of a soup share the release that they started from
@@ -251,7 +250,7 @@ def _with_ancestors(step: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def _parents(step: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the provenance of the models whose weights a step began with."""
+    """Return the provenance of the models whose weights a step started from."""
     if "soup" in step:
         return [ingredient["provenance"] for ingredient in step["soup"]["ingredients"]]
     return [step["init"]] if "init" in step else []

@@ -1,4 +1,4 @@
-"""Batch-norm statistics measured anew on faces as they are, after training that only saw augmented ones."""
+"""Measure batch-norm statistics again on unaugmented faces, because training only saw augmented ones."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -20,17 +20,21 @@ BATCH_SIZE = 256
 def recalibrate_on_faces(
     model: nn.Module, training: Faces, *, spec: dict[str, Any], on_batch: OnBatch = ignore_batch
 ) -> None:
-    """Measure batch norm anew for a model as its ModelSpec describes it, on the device where it is.
+    """Measure batch norm again for a model, with the input size of its ModelSpec, on the model's device.
 
-    In bf16 on a GPU that has it, else in float32.
+    Computes in bf16 on a GPU that supports it, else in float32.
     """
     device = next(model.parameters()).device
     is_fast = device.type == "cuda" and resolve_precision("auto", device) == "bf16"
     wanted = spec["input"]
     recalibrate_batch_norm(
-        model, training.resized(wanted["height"]).images, device=device, mean_std=(wanted["mean"], wanted["std"]),
-        dtype=torch.bfloat16 if is_fast else torch.float32, on_batch=on_batch,
-    )  # fmt: skip
+        model,
+        training.resized(wanted["height"]).images,
+        device=device,
+        mean_std=(wanted["mean"], wanted["std"]),
+        dtype=torch.bfloat16 if is_fast else torch.float32,
+        on_batch=on_batch,
+    )
 
 
 def recalibrate_batch_norm(
@@ -42,11 +46,11 @@ def recalibrate_batch_norm(
     dtype: torch.dtype = torch.float32,
     on_batch: OnBatch = ignore_batch,
 ) -> None:
-    """Replace running means and variances by averages over `images`, (N, S, S) uint8; weights stay as they are.
+    """Replace running means and variances by averages over `images`, (N, S, S) uint8; the weights do not change.
 
-    Augmentation (zoomed, erased, jittered faces) shifts the activations that batch norm averages over while training;
-    at test time faces come unaugmented. Another `dtype` than float32 is that of an autocast around the network; the
-    statistics themselves are float32 in any case.
+    Augmentation (zoomed, erased, jittered faces) shifts the activations that batch norm averages during training;
+    at test time faces are not augmented. A `dtype` other than float32 sets an autocast around the network; the
+    statistics themselves are always float32.
     """
 
     def batches() -> Iterator[Tensor]:

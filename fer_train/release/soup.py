@@ -1,8 +1,8 @@
 """Model soups: one model whose weights are the mean of several models' (Wortsman et al. 2022, arXiv 2203.05482).
 
-The mean is good where the ingredients were fine-tuned from one release, for then no barrier of the loss lies between
-them; models that began with different random weights have nothing in common to average. Batch-norm statistics are no
-weights and are measured anew: those of the ingredients belong to other activations.
+The mean is good if the ingredients were fine-tuned from one release, because no barrier of the loss separates them.
+Models that started from different random weights cannot be averaged. Batch-norm statistics are not weights and are
+measured again: those of the ingredients belong to other activations.
 """
 
 import copy
@@ -29,19 +29,19 @@ from fer_train.spec import describe_model
 
 _TOLERANCE = 1e-6
 NUM_TRIAL_FACES = 4096
-"""Training faces, evenly spread, on which batch norm is measured while ingredients are chosen; the soup gets all."""
+"""Number of training faces, evenly spread, that measure batch norm during the choice; the final soup uses all."""
 _SHARED_SETTINGS = ("protocol", "train_split", "validation_split")
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """What became of one ingredient in the greedy choice.
+    """Result of one ingredient in the greedy choice.
 
     Attributes:
-        ingredient: the model that was tried.
-        alone: accuracy of that model by itself, 0 to 1.
-        together: accuracy of what had been kept by then with this one added; `alone` for the first.
-        is_kept: whether it went into the soup.
+        ingredient: the tried model.
+        alone: accuracy of that model alone, 0 to 1.
+        together: accuracy of the kept ingredients plus this one; `alone` for the first.
+        is_kept: whether it is part of the soup.
     """
 
     ingredient: Member
@@ -53,17 +53,17 @@ class Trial:
 def load_ingredients(paths: Sequence[Path], weights: Sequence[float] | None = None) -> list[Member]:
     """Load checkpoints whose weights can be averaged.
 
-    A step of a run that learned only some of the first one's labels, and does not say whose they are, is brought into
-    their order by name, as `init` is.
+    A checkpoint with a subset of the first one's labels and without a label set gets a classifier for all of them,
+    its rows matched by name, as for `init`.
 
     Args:
-        paths: of the checkpoints.
-        weights: of each in the mean, which sum to 1; None: equal ones.
+        paths: paths of the checkpoints.
+        weights: weight of each in the mean, with the sum 1; None: equal weights.
 
     Raises:
-        ConfigError: fewer than two, one of them twice, or two that differ in architecture, labels, input or protocol;
-            weights that are not one for each, above 0 and of sum 1.
-        CheckpointError: a file that cannot be used.
+        ConfigError: there are fewer than two checkpoints, one occurs twice, or two differ in architecture, labels,
+            input or protocol; or the weights are not one per checkpoint, above 0 and with the sum 1.
+        CheckpointError: a file cannot be used.
     """
     if len(paths) < 2:
         raise ConfigError(f"a soup needs at least 2 checkpoints, got {len(paths)}. Fix: one more --checkpoint")
@@ -71,7 +71,7 @@ def load_ingredients(paths: Sequence[Path], weights: Sequence[float] | None = No
     if len(shares) != len(paths) or min(shares) <= 0 or abs(sum(shares) - 1) > _TOLERANCE:
         raise ConfigError(
             f"weights {', '.join(f'{share:g}' for share in shares)} are not one for each of {len(paths)} checkpoints, "
-            "above 0 and of sum 1. Fix: as many --weights as --checkpoint, such as 0.5 and 0.5"
+            "above 0 and with the sum 1. Fix: as many --weights as --checkpoint, such as 0.5 and 0.5"
         )
     ingredients = [load_member(path, share) for path, share in zip(paths, shares, strict=True)]
     ingredients = [_with_labels_of(ingredients[0], member) for member in ingredients]
@@ -82,7 +82,7 @@ def load_ingredients(paths: Sequence[Path], weights: Sequence[float] | None = No
         known[member.sha256] = member.path
         if member.spec.get("quantization"):
             raise ConfigError(
-                f"{member.path} was trained quantization-aware: its activation ranges would not be those of the mean. "
+                f"{member.path} was trained quantization-aware: its activation ranges would not fit the mean. "
                 "Fix: leave it out"
             )
         wanted = _traits(first)
@@ -90,13 +90,13 @@ def load_ingredients(paths: Sequence[Path], weights: Sequence[float] | None = No
             if seen != wanted[what]:
                 raise ConfigError(
                     f"{member.path} has {what} {seen}, {first.path} has {wanted[what]}. Weights can be averaged only "
-                    "where these are the same. Fix: leave one of the two out"
+                    "if these are the same. Fix: leave one of the two out"
                 )
     return ingredients
 
 
 def _with_labels_of(first: Member, member: Member) -> Member:
-    """Return the member with a classifier for the first one's labels, where it knows a part of them."""
+    """Return the member with a classifier for the first one's labels if it has a subset of them, else unchanged."""
     names, wanted = member.spec["labels"], first.spec["labels"]
     is_part = set(names) < set(wanted) and "label_set" not in member.spec
     if not is_part or member.spec["architecture"] != first.spec["architecture"]:
@@ -108,13 +108,15 @@ def _with_labels_of(first: Member, member: Member) -> Member:
 
 
 def _traits(member: Member) -> dict[str, Any]:
-    """Return what ingredients must have in common, by its name in messages."""
+    """Return the properties that all ingredients must share, by their names in messages."""
     try:
         config, spec = member.spec["provenance"]["config"], member.spec
         traits = {
-            "architecture": spec["architecture"], "labels": ", ".join(spec["labels"]),
-            "label set": own_label_set(spec), "input": spec["input"],
-        }  # fmt: skip
+            "architecture": spec["architecture"],
+            "labels": ", ".join(spec["labels"]),
+            "label set": own_label_set(spec),
+            "input": spec["input"],
+        }
         return traits | {name: config[name] for name in _SHARED_SETTINGS}
     except (KeyError, TypeError) as err:
         raise CheckpointError(
@@ -124,21 +126,23 @@ def _traits(member: Member) -> dict[str, Any]:
 
 
 def average_weights(ingredients: Sequence[Member]) -> nn.Module:
-    """Return a new model, on the CPU, with the mean of the ingredients' weights in float32, each at its own weight.
+    """Return a new model on the CPU with the weighted mean of the ingredients' parameters, in float32.
 
-    Batch-norm statistics are averaged like weights. That is wrong unless the ingredients lie close together, as the
-    steps of one run do: see `make_soup`.
+    Batch-norm statistics are averaged like weights. That is wrong unless the ingredients are close to each other, as
+    the steps of one run are: see `make_soup`.
     """
     states = [member.model.state_dict() for member in ingredients]
     shares = torch.tensor([member.weight for member in ingredients])
-    shares = shares / shares.sum()  # of those that a choice kept
+    shares = shares / shares.sum()  # a choice may have dropped some
     model = copy.deepcopy(ingredients[0].model)
-    model.load_state_dict({
-        name: torch.tensordot(shares, torch.stack([state[name] for state in states]), dims=1)
-        if value.is_floating_point()
-        else value
-        for name, value in states[0].items()
-    })  # fmt: skip
+    model.load_state_dict(
+        {
+            name: torch.tensordot(shares, torch.stack([state[name] for state in states]), dims=1)
+            if value.is_floating_point()
+            else value
+            for name, value in states[0].items()
+        }
+    )
     return model
 
 
@@ -147,8 +151,9 @@ def make_soup(
 ) -> nn.Module:
     """Return the mean of the ingredients on the device, in eval mode.
 
-    Batch norm is measured on the training faces, as they are. Without faces it is the mean of the ingredients' own:
-    better for steps of one run with strong degradation, whose statistics are those of degraded faces on purpose.
+    Batch norm is measured on the unaugmented training faces. Without faces it is the mean of the ingredients' own
+    statistics: better for steps of one run with strong degradation, whose statistics include degraded faces on
+    purpose.
     """
     model = average_weights(ingredients).to(device)
     if training is not None:
@@ -159,29 +164,29 @@ def make_soup(
 def accuracy_on(
     validation: Faces, training: Faces, *, spec: dict[str, Any], device: torch.device
 ) -> Callable[[Sequence[Member]], float]:
-    """Return a function from ingredients to the accuracy, plain and official, of their soup on `validation`.
+    """Return a function that maps ingredients to the accuracy (plain, official) of their soup on `validation`.
 
-    Batch norm is measured on `NUM_TRIAL_FACES` of the training faces, also for a soup of one: all are compared alike.
+    Batch norm is measured on `NUM_TRIAL_FACES` of the training faces, also for a single model, so all trials compare.
     """
     wanted = spec["input"]
     few = np.zeros(len(training), dtype=bool)
     few[np.linspace(0, len(training) - 1, min(NUM_TRIAL_FACES, len(training))).round().astype(np.int64)] = True
-    trial_faces, judged_on = training.select(few), validation.resized(wanted["height"])
+    trial_faces, resized = training.select(few), validation.resized(wanted["height"])
 
     def accuracy(ingredients: Sequence[Member]) -> float:
         model = make_soup(ingredients, trial_faces, device=device)
-        return evaluate(model, judged_on, device=device, mean_std=(wanted["mean"], wanted["std"])).accuracy
+        return evaluate(model, resized, device=device, mean_std=(wanted["mean"], wanted["std"])).accuracy
 
     return accuracy
 
 
 def choose_greedily(ingredients: Sequence[Member], accuracy: Callable[[Sequence[Member]], float]) -> list[Trial]:
-    """Add ingredients to the soup, the most accurate first; keep each with which accuracy does not fall.
+    """Add ingredients to the soup, the most accurate first; keep each that does not reduce the accuracy.
 
-    That is recipe 1 of Wortsman et al. 2022. `accuracy` is asked once about each ingredient and once about each soup.
+    This is recipe 1 of Wortsman et al. 2022. `accuracy` is called once for each ingredient and once for each soup.
 
     Returns:
-        A trial for each ingredient, in the order of trying; at least the first one is kept.
+        One trial per ingredient, in the order of the trials; at least the first one is kept.
     """
     alone = [(accuracy([ingredient]), ingredient) for ingredient in ingredients]
     kept: list[Member] = []
@@ -197,17 +202,23 @@ def choose_greedily(ingredients: Sequence[Member], accuracy: Callable[[Sequence[
     return trials
 
 
-def describe_soup(ingredients: Sequence[Member], training_and_validation: Faces, trials: Sequence[Trial],
-                  *, device: torch.device, is_recalibrated: bool = True) -> dict[str, Any]:  # fmt: skip
+def describe_soup(
+    ingredients: Sequence[Member],
+    training_and_validation: Faces,
+    trials: Sequence[Trial],
+    *,
+    device: torch.device,
+    is_recalibrated: bool = True,
+) -> dict[str, Any]:
     """Return the ModelSpec of a soup, without metrics.
 
-    Its `provenance["config"]` is that of the first ingredient; `provenance["soup"]` tells what was averaged.
+    Its `provenance["config"]` is that of the first ingredient; `provenance["soup"]` describes the averaged models.
 
     Args:
-        ingredients: those in the soup.
-        training_and_validation: the faces by which batch norm was measured and, with trials, ingredients were chosen.
-        trials: of the greedy choice; empty where all checkpoints were averaged.
-        device: that of the measuring.
+        ingredients: the models in the soup.
+        training_and_validation: the faces that measured batch norm and, with trials, chose the ingredients.
+        trials: trials of the greedy choice; empty if all checkpoints were averaged.
+        device: device of the measurements.
         is_recalibrated: whether batch norm was measured on the training faces.
     """
     first = ingredients[0]

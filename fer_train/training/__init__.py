@@ -1,1 +1,1 @@
-"""Training: one run from a config to checkpoints, several runs, and what a run writes."""
+"""Train a model from a config to checkpoints, once or several times, and write the logs of a run."""

@@ -1,4 +1,4 @@
-"""Averaged weights (EMA) with a warm-up, on torch's AveragedModel."""
+"""Average weights over training steps (EMA) with a warm-up, based on torch's AveragedModel."""
 
 from itertools import chain
 
@@ -8,9 +8,9 @@ from torch.optim.swa_utils import AveragedModel
 
 
 class WarmAverage(AveragedModel):
-    """An exponential moving average of weights and batch-norm statistics.
+    """Exponential moving average of weights and batch-norm statistics.
 
-    The decay rises as (1 + steps) / (10 + steps) up to `decay`, so that early averages are not the initial weights.
+    The decay rises as (1 + steps) / (10 + steps) up to `decay`, so early averages do not keep the initial weights.
     """
 
     def __init__(self, model: nn.Module, decay: float) -> None:
@@ -20,10 +20,10 @@ class WarmAverage(AveragedModel):
 
     @torch.no_grad()
     def update_parameters(self, model: nn.Module) -> None:
-        """Take in the model's weights of now.
+        """Add the current weights of the model to the average.
 
-        AveragedModel's own copies its counter to the device twice a step, and waits for it each time; here the counter
-        stays on the CPU and the weight is a number.
+        AveragedModel's own method copies its counter to the device twice per step and waits each time; here the counter
+        stays on the CPU and the weight is a Python number.
         """
         steps = int(self.n_averaged)
         pairs = list(zip(_tensors(self.module), _tensors(model), strict=True))

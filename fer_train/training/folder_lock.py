@@ -1,4 +1,4 @@
-"""One run in a folder at a time: two that write the same files would leave a mixture of both."""
+"""Lock a folder for one run: two runs that write the same files would mix them."""
 
 import fcntl
 import os
@@ -11,15 +11,15 @@ from fer_train.errors import CheckpointError
 
 @contextmanager
 def only_run_in(folder: Path) -> Iterator[None]:
-    """Hold the folder, which is made where it is missing. A process that dies, however it dies, lets go of it.
+    """Lock the folder and create it if it is missing. The lock ends with the process, even after a kill.
 
     Raises:
-        CheckpointError: another process holds it.
+        CheckpointError: another process has the lock.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
         handle = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError:  # the first file of the run fails in the same way, and says so
+    except OSError:  # the first file of the run fails for the same reason, with a message
         yield
         return
     try:

@@ -1,4 +1,4 @@
-"""fit: train one model to the end of its schedule, one checkpoint an epoch, resumable to the same weights."""
+"""Train one model to the end of its schedule, with one checkpoint per epoch, resumable to the same weights."""
 
 import contextlib
 import copy
@@ -31,46 +31,54 @@ from fer_train.training.qat import activation_ranges, strip_qat
 from fer_train.training.run import Run, build_run, read_state
 
 STEPS_PER_CHECK = 20
-"""Steps between two looks at the loss: each look waits for the device."""
+"""Steps between two reads of the loss; each read waits for the device."""
 
 OnStep = Callable[[int, int, float], None]
-"""Called as (step, num_steps, mean loss of the epoch) every `STEPS_PER_CHECK` steps; steps count the whole run."""
+"""Function called with (step, num_steps, mean loss of the epoch) every `STEPS_PER_CHECK` steps of the run."""
 OnEpoch = Callable[[dict[str, Any]], None]
-"""Called with each finished epoch's row of the history."""
+"""Function called with the history row of each finished epoch."""
 
 
 def _ignore(*_: object) -> None:
     return None
 
 
-def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, world: World = ALONE,
-        on_step: OnStep = _ignore, on_epoch: OnEpoch = _ignore) -> Run:  # fmt: skip
+def fit(
+    config: TrainConfig,
+    faces: Faces,
+    out: Path,
+    *,
+    resume: bool = False,
+    world: World = ALONE,
+    on_step: OnStep = _ignore,
+    on_epoch: OnEpoch = _ignore,
+) -> Run:
     """Train to the end of the schedule.
 
     Args:
-        config: the whole run.
+        config: settings of the run.
         faces: training and validation rows, after the protocol was applied.
         out: folder for `last.pt` (resume), `best.safetensors` (best validation accuracy), `final.safetensors` (last
             epoch) and `config.yaml`.
-        resume: go on from `out/last.pt`. An epoch that was cut short is run again from its start.
-        world: the processes of a data-parallel run; the first one validates and writes.
+        resume: continue from `out/last.pt`. An incomplete epoch runs again from its start.
+        world: processes of a data-parallel run; the first one validates and writes.
         on_step: progress; see `OnStep`.
         on_epoch: progress; see `OnEpoch`.
 
     Raises:
         ConfigError: the labels do not fit `num_classes`, or the training split is smaller than one batch.
         SplitAbsentError: the data lack the training or the validation split.
-        CheckpointError: nothing to resume, a state of another config, an occupied `out`, another process that writes
-            into it, or a full disk.
-        DivergenceError: the loss is not finite; `last.pt` still holds the last good epoch.
-        OutOfMemoryError: the batch does not fit; as above.
+        CheckpointError: there is nothing to resume, the state is of another config, `out` contains a run, another
+            process writes into it, or the disk is full.
+        DivergenceError: the loss is not finite; `last.pt` still has the last good epoch.
+        OutOfMemoryError: the batch does not fit into memory; `last.pt` as above.
     """
     train, validation = take_split(faces, config.train_split), take_split(faces, config.validation_split)
     _check_fit(config, train, validation)
     validation = validation.resized(config.image_size)
     last = out / "last.pt"
     if not resume and last.exists():
-        raise CheckpointError(f"{last} exists. Fix: --resume to go on with that run, or another --out")
+        raise CheckpointError(f"{last} exists. Fix: --resume to continue that run, or another --out")
     digest = faces.digest()
     state = read_state(last, config, digest) if resume else None
     with _memory_errors(config), contextlib.ExitStack() as held:
@@ -79,7 +87,7 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, w
         run = build_run(config, len(train) // config.batch_size, world=world, state=state)
         if world.is_first:
             held.enter_context(only_run_in(out))
-        batches = EpochBatches(train, config, run.device, teacher=_cached_answers(run, train, out), world=world)
+        batches = EpochBatches(train, config, run.device, teacher=_cached_probs(run, train, out), world=world)
         if world.is_first:
             _prepare_folder(out, config)
         num_before = run.epoch
@@ -91,7 +99,7 @@ def fit(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, w
             _finish_epoch(run, faces, row, out, digest)
             on_epoch(row)
         final = out / "final.safetensors"
-        if world.is_first and (run.epoch > num_before or not final.exists()):  # not there: killed at this very place
+        if world.is_first and (run.epoch > num_before or not final.exists()):  # missing after a kill before this line
             save_run_release(final, run, faces, run.history[-1], kept="final")
     return run
 
@@ -105,22 +113,29 @@ def _finish_epoch(run: Run, faces: Faces, row: dict[str, Any], out: Path, digest
     if not run.world.is_first:
         return
     if is_best:
-        # Before last.pt: after a kill between the two the epoch is run again and writes the same file.
+        # Before last.pt: after a kill between the two writes, the epoch runs again and writes the same file.
         save_run_release(out / "best.safetensors", run, faces, row, kept="best")
     save_state(out / "last.pt", run.state_dict() | {"data": digest})
 
 
 def save_run_release(path: Path, run: Run, faces: Faces, metrics: dict[str, Any], *, kept: Kept) -> None:
-    """Write the run's judged weights as a release, fp32; faces are those of `fit`, for provenance."""
-    model, ranges = run.judged, None
+    """Write the weights `run.released` as an fp32 release; `faces` are those of `fit`, for the provenance."""
+    model, ranges = run.released, None
     if run.config.quantization_aware:
         ranges = activation_ranges(model)
         model = strip_qat(copy.deepcopy(model))
     spec = describe_model(
-        run.config, faces, metrics, ancestor=run.ancestor, quantization=ranges, hardware=describe_hardware(run.device),
-        teachers=None if run.teachers is None else run.teachers.provenance(), kept=kept,
-        precision=run.amp.precision, num_processes=run.world.size,
-    )  # fmt: skip
+        run.config,
+        faces,
+        metrics,
+        ancestor=run.ancestor,
+        quantization=ranges,
+        hardware=describe_hardware(run.device),
+        teachers=None if run.teachers is None else run.teachers.provenance(),
+        kept=kept,
+        precision=run.amp.precision,
+        num_processes=run.world.size,
+    )
     save_release(path, model, spec)
 
 
@@ -131,11 +146,11 @@ def _check_fit(config: TrainConfig, train: Faces, validation: Faces) -> None:
         more = "; FER+'s labels have 8: labels: ferplus, with --ferplus" if config.labels == "fer2013" else ""
         raise ConfigError(
             f"num_classes is {config.num_classes}, the data have {len(names)} classes ({', '.join(names)}): no face "
-            f"could teach the others. Fix: num_classes: {len(names)}{more}"
+            f"has one of the others. Fix: num_classes: {len(names)}{more}"
         )
     if highest >= config.num_classes:
         raise ConfigError(
-            f"num_classes is {config.num_classes} but the data hold label {highest}. Fix: num_classes: {highest + 1}"
+            f"num_classes is {config.num_classes} but the data have label {highest}. Fix: num_classes: {highest + 1}"
         )
     if len(train) < config.batch_size:
         raise ConfigError(
@@ -145,14 +160,14 @@ def _check_fit(config: TrainConfig, train: Faces, validation: Faces) -> None:
 
 
 def _prepare_folder(out: Path, config: TrainConfig) -> None:
-    for leftover in out.glob(".*.tmp"):  # of a process that was killed while it wrote
+    for leftover in out.glob(".*.tmp"):  # from a process that was killed while writing
         leftover.unlink()
-    settings = yaml.safe_dump(_as_typed(config), sort_keys=False)
+    settings = yaml.safe_dump(_with_short_paths(config), sort_keys=False)
     write_content(out / "config.yaml", settings)
 
 
-def _as_typed(config: TrainConfig) -> dict[str, Any]:
-    """Return the config with files below the current folder named from there; others as they were given."""
+def _with_short_paths(config: TrainConfig) -> dict[str, Any]:
+    """Return the config with paths below the current folder relative to it; other paths unchanged."""
     content: dict[str, Any] = config.model_dump(mode="json")
 
     def from_here(path: str) -> str:
@@ -166,16 +181,16 @@ def _as_typed(config: TrainConfig) -> dict[str, Any]:
     return content
 
 
-def _cached_answers(run: Run, train: Faces, out: Path) -> Tensor | None:
+def _cached_probs(run: Run, train: Faces, out: Path) -> Tensor | None:
     wanted = run.config.distillation
     if run.teachers is None or wanted is None or not wanted.cached:
         return None
-    return run.teachers.answers(train, out / "teachers.safetensors")
+    return run.teachers.cached_probs(train, out / "teachers.safetensors")
 
 
 @contextlib.contextmanager
 def _memory_errors(config: TrainConfig) -> Iterator[None]:
-    """Turn what PyTorch raises when memory ends into one error with its mend."""
+    """Turn the exceptions of PyTorch for exhausted memory into one error with its Fix."""
     try:
         yield
     except (MemoryError, RuntimeError) as err:
@@ -189,7 +204,7 @@ def _memory_errors(config: TrainConfig) -> Iterator[None]:
 
 def _train_one_epoch(run: Run, batches: EpochBatches, on_step: OnStep) -> dict[str, Any]:
     """Run one epoch and return its row of the history, without the validation part."""
-    # Of dropout: a resumed epoch draws the same masks, another process other ones.
+    # Seed of dropout: a resumed epoch draws the same masks, another process draws others.
     torch.manual_seed(run.world.own_seed(epoch_seed(run.config.seed, run.epoch)))
     run.model.train()
     loss_sum = torch.zeros((), device=run.device)
@@ -211,7 +226,7 @@ def _train_one_epoch(run: Run, batches: EpochBatches, on_step: OnStep) -> dict[s
 
 
 def train_step(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
-    """Run one step; return its loss and number of right answers, on the device: nothing here waits for it."""
+    """Run one step; return its loss and number of right predictions, on the device, without waiting for it."""
     teacher = batch.teacher
     with run.amp.autocast():
         if run.teachers is not None and teacher is None:
@@ -231,8 +246,8 @@ def _check_finite(run: Run, mean_loss: float, step: int) -> None:
 
 
 def _check_weights(run: Run, validation_loss: float) -> None:
-    """Look behind the losses of the steps: the last step of an epoch may break the weights when its loss is known."""
-    weights = [p for model in (run.model, run.judged) for p in model.parameters()]
+    """Check the weights after an epoch: its last step may break them after its own loss was computed."""
+    weights = [p for model in (run.model, run.released) for p in model.parameters()]
     if not math.isfinite(validation_loss) or not all(bool(torch.isfinite(p).all()) for p in weights):
         raise _divergence(run, f"weights or validation loss were not finite at the end of epoch {run.epoch + 1}")
 
@@ -244,8 +259,11 @@ def _divergence(run: Run, what: str) -> DivergenceError:
 
 def _validate(run: Run, validation: Faces) -> dict[str, Any]:
     dtype = torch.bfloat16 if run.amp.precision == "bf16" else torch.float32
-    metrics = evaluate(run.judged, validation, device=run.device, dtype=dtype)
+    metrics = evaluate(run.released, validation, device=run.device, dtype=dtype)
     return {
-        "loss": metrics.loss, "accuracy": metrics.accuracy, "f1": metrics.f1,
-        "precision": metrics.precision, "recall": metrics.recall,
-    }  # fmt: skip
+        "loss": metrics.loss,
+        "accuracy": metrics.accuracy,
+        "f1": metrics.f1,
+        "precision": metrics.precision,
+        "recall": metrics.recall,
+    }

@@ -1,4 +1,4 @@
-"""The training loss: cross-entropy against soft targets, and against teachers' answers where there are any."""
+"""Compute the training loss: cross-entropy against soft targets and, optionally, teachers' probabilities."""
 
 import torch.nn.functional as F
 from torch import Tensor
@@ -15,12 +15,12 @@ def training_loss(
         logits: (N, C) float32.
         targets: (N, C); see `training_targets`.
         teacher: (N, C) probabilities at the temperature, or None.
-        distillation: weight and temperature; with `teacher` only.
+        distillation: weight and temperature; used only with `teacher`.
     """
     hard = F.cross_entropy(logits, targets)
     if teacher is None or distillation is None:
         return hard
     temperature = distillation.temperature
-    # Times its square: gradients at a temperature are smaller by that (Hinton et al. 2015, section 2).
+    # Gradients at a temperature are smaller by its square (Hinton et al. 2015, section 2).
     soft = F.cross_entropy(logits / temperature, teacher) * temperature**2
     return (1 - distillation.weight) * hard + distillation.weight * soft

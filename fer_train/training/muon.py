@@ -1,8 +1,8 @@
-"""Muon: each step turns the filters of a layer by an orthogonal matrix, whatever the size of their gradient.
+"""Muon optimizer: each step changes the filters of a layer by an orthogonal matrix, independent of the gradient's size.
 
 Jordan et al. 2024 (https://kellerjordan.github.io/posts/muon), with filters as matrices after Jordan's airbench
-(https://github.com/KellerJordan/cifar10-airbench). `torch.optim.Muon` takes matrices only, and neither convolutions nor
-the classifier, biases and batch norm, which stay with SGD: one optimizer here steps both.
+(https://github.com/KellerJordan/cifar10-airbench). `torch.optim.Muon` accepts only matrices. This optimizer also
+accepts convolutions, and updates the classifier, biases and batch norm by SGD.
 """
 
 from typing import Any
@@ -16,22 +16,22 @@ _NUM_ITERATIONS = 5
 
 
 class Muon(SGD):
-    """SGD whose groups with `muon_momentum` see orthogonalized updates in place of gradients.
+    """SGD whose groups with `muon_momentum` use orthogonalized updates instead of gradients.
 
-    Such a group has SGD's own `momentum` 0, and holds parameters of two or more dimensions; its `weight_decay` is
-    decoupled: each step takes the share `lr * weight_decay` of the weights.
+    Such a group has parameters of two or more dimensions, and 0 as SGD's own `momentum`. Its `weight_decay` is
+    decoupled: each step reduces the weights by the share `lr * weight_decay`.
     """
 
     def __init__(self, groups: list[dict[str, Any]], *, lr: float, dtype: torch.dtype = torch.float32) -> None:
-        """Take parameter groups as SGD does; `dtype` is that of the matrix products, float32 or bfloat16."""
+        """Set the parameter groups, as for SGD, and the type of the matrix products, float32 or bfloat16."""
         for group in groups:
             group.setdefault("muon_momentum", None)
-        # Not fused: the fused step would take the scale of fp16 gradients out of updates that no longer have it.
+        # Not fused: the fused step would divide by the scale of fp16 gradients, which the updates no longer have.
         super().__init__(groups, lr=lr)
         self._dtype = dtype
 
     def step(self, closure: Any = None) -> Any:
-        """Step all groups; gradients of the Muon groups are overwritten."""
+        """Update all groups; the gradients of the Muon groups are overwritten."""
         for group in self.param_groups:
             if group["muon_momentum"] is not None:
                 for parameter in group["params"]:
@@ -54,9 +54,9 @@ class Muon(SGD):
 
 
 def orthogonalized(matrix: Tensor) -> Tensor:
-    """Return about U V^T of a matrix U S V^T (rows, columns), by five Newton-Schulz iterations.
+    """Return approximately U V^T of a matrix U S V^T (rows, columns), by five Newton-Schulz iterations.
 
-    The singular values of the result lie between about 0.5 and 1.5: the polynomial is made for speed at small ones.
+    The singular values of the result are about 0.5 to 1.5: the polynomial is tuned to raise small values quickly.
     """
     a, b, c = _COEFFICIENTS
     is_tall = matrix.shape[0] > matrix.shape[1]

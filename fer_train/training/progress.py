@@ -1,4 +1,4 @@
-"""TrainingProgress: a bar with ETA on a terminal; one line an epoch everywhere."""
+"""Show the progress of training: a bar with ETA on a terminal, and one line per epoch everywhere."""
 
 import time
 from types import TracebackType
@@ -13,15 +13,20 @@ SECONDS_PER_LINE = 30.0
 
 
 class TrainingProgress:
-    """Shows a run as it goes; give `on_step` and `on_epoch` to `fit`."""
+    """Display of a running training; pass `on_step` and `on_epoch` to `fit`."""
 
     def __init__(self, config: TrainConfig) -> None:
         self._config = config
         self._console = Console(stderr=True)
         self._bar = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(),
-            TimeElapsedColumn(), TextColumn("ETA"), TimeRemainingColumn(), console=self._console,
-        )  # fmt: skip
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("ETA"),
+            TimeRemainingColumn(),
+            console=self._console,
+        )
         self._task = self._bar.add_task("training", total=None)
         self._epochs_here = 0
         self._started = self._last_line = time.monotonic()
@@ -35,8 +40,8 @@ class TrainingProgress:
         self._bar.stop()
 
     def on_step(self, step: int, num_steps: int, loss: float) -> None:
-        """Move the bar; where there is no terminal, print a line now and then instead."""
-        self._bar.start()  # not before the first step: a refused run shows no bar
+        """Move the bar; without a terminal, print a line from time to time."""
+        self._bar.start()  # at the first step, so a run with an error shows no bar
         self._bar.update(self._task, completed=step, total=num_steps, description=f"loss {loss:.3f}")
         now = time.monotonic()
         if not self._console.is_terminal and now - self._last_line > SECONDS_PER_LINE:
@@ -44,7 +49,7 @@ class TrainingProgress:
             self._console.print(f"  step {step}/{num_steps}, loss {loss:.3f}", highlight=False)
 
     def on_epoch(self, row: dict[str, Any]) -> None:
-        """Print the epoch's line."""
+        """Print one line for the epoch."""
         epoch = row["epoch"] + 1
         self._epochs_here += 1
         left = self._config.num_epochs - epoch
@@ -54,5 +59,6 @@ class TrainingProgress:
             f"accuracy {row['train_accuracy']:.2%}  validation loss {row['loss']:.3f} accuracy {row['accuracy']:.2%} "
             f"F1 {row['f1']:.3f} precision {row['precision']:.3f} recall {row['recall']:.3f}  "
             f"lr {row['learning_rate']:.2g}  {row['seconds']:.0f} s, about {eta / 60:.0f} min left",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            highlight=False,
+            soft_wrap=True,
+        )

@@ -1,4 +1,4 @@
-"""The same recipe several times: over seeds, or over folds of the training split; mean and standard deviation."""
+"""Train one recipe several times, over seeds or over folds of the training split; report mean and deviation."""
 
 import re
 from collections.abc import Sequence
@@ -27,10 +27,10 @@ MEASURES = ("accuracy", "f1", "precision", "recall", "loss")
 
 
 def parse_seeds(text: str) -> list[int]:
-    """Return the seeds that "0..4" (both ends included) or "0,3,7" mean.
+    """Return the seeds in text such as "0..4" (both ends included) or "0,3,7".
 
     Raises:
-        ConfigError: neither of the two, none, or one twice.
+        ConfigError: the text has another form, no seed, or one seed twice.
     """
     span = re.fullmatch(r"(\d+)\.\.(\d+)", text)
     if span:
@@ -44,14 +44,15 @@ def parse_seeds(text: str) -> list[int]:
     return seeds
 
 
-def train_seeds(config: TrainConfig, faces: Faces, out: Path, *, seeds: Sequence[int], tensorboard: bool = True
-                ) -> dict[str, Any]:  # fmt: skip
-    """Train one model a seed into OUT/seed-<n> and write OUT/seeds.json; finished seeds are not trained again.
+def train_seeds(
+    config: TrainConfig, faces: Faces, out: Path, *, seeds: Sequence[int], tensorboard: bool = True
+) -> dict[str, Any]:
+    """Train one model per seed into OUT/seed-<n> and write OUT/seeds.json; finished seeds are not trained again.
 
-    The measures are those of the last epoch: the best epoch of each run would be chosen on the faces it is judged by.
+    The values are those of the last epoch, because a best epoch would be chosen on the faces that measure it.
 
     Raises:
-        FerTrainError: as `fit`.
+        FerTrainError: see `fit`.
     """
     configs = [config_from_dict(config.model_dump() | {"seed": seed}, where="--seeds") for seed in seeds]
     rows = []
@@ -68,12 +69,13 @@ def train_seeds(config: TrainConfig, faces: Faces, out: Path, *, seeds: Sequence
     return summary
 
 
-def fold_numbers(labels: NDArray[np.int64], images: NDArray[np.uint8], *, num_folds: int, seed: int
-                 ) -> NDArray[np.int64]:  # fmt: skip
-    """Return (N,): in which fold each face is held out; classes spread evenly, equal pixels in one fold.
+def fold_numbers(
+    labels: NDArray[np.int64], images: NDArray[np.uint8], *, num_folds: int, seed: int
+) -> NDArray[np.int64]:
+    """Return (N,) fold numbers: the fold that holds out each face; classes spread evenly, equal pixels in one fold.
 
     Raises:
-        ConfigError: fewer than two folds, or a class with fewer faces than folds.
+        ConfigError: there are fewer than two folds, or a class has fewer faces than folds.
     """
     rarest = int(np.bincount(labels)[np.unique(labels)].min())
     if not 2 <= num_folds <= rarest:
@@ -88,17 +90,18 @@ def fold_numbers(labels: NDArray[np.int64], images: NDArray[np.uint8], *, num_fo
     return folds
 
 
-def cross_validate(config: TrainConfig, faces: Faces, out: Path, *, num_folds: int, tensorboard: bool = True
-                   ) -> dict[str, Any]:  # fmt: skip
-    """Train one model a fold of the training split and predict the faces it did not see.
+def cross_validate(
+    config: TrainConfig, faces: Faces, out: Path, *, num_folds: int, tensorboard: bool = True
+) -> dict[str, Any]:
+    """Train one model per fold of the training split and predict the faces it did not see.
 
     Writes OUT/fold-<n>/, OUT/out_of_fold.npz (rows, labels, probs; for `fer-train audit --predictions`) and
-    OUT/crossval.json. Predictions come from the last epoch, so that no fold chooses its own checkpoint.
-    Other splits are not looked at. Finished folds are not trained again. Under FER+'s labels a fold is measured on its
-    faces with a majority, and learned from by all whose most frequent vote is an emotion.
+    OUT/crossval.json. Predictions come from the last epoch, so no fold chooses its own checkpoint. Other splits are
+    not used. Finished folds are not trained again. With FER+'s labels, a fold is measured on its faces with a
+    majority; training uses all faces whose most frequent vote is an emotion.
 
     Raises:
-        FerTrainError: as `fit`, and ConfigError as `fold_numbers` or where the config starts from trained weights.
+        FerTrainError: see `fit` and `fold_numbers`; ConfigError also if the config starts from trained weights.
     """
     seen = {"init": config.init, "distillation": config.distillation}
     if given := [name for name, value in seen.items() if value is not None]:
@@ -107,7 +110,7 @@ def cross_validate(config: TrainConfig, faces: Faces, out: Path, *, num_folds: i
             f"Fix: {', '.join(f'{name}: null' for name in given)} in the config"
         )
     train = take_split(faces, config.train_split)
-    judged = has_majority(train)
+    measured = has_majority(train)
     folds = fold_numbers(train.labels, train.images, num_folds=num_folds, seed=config.seed)
     probs = np.zeros((len(train), config.num_classes), dtype=np.float32)
     rows = []
@@ -116,11 +119,14 @@ def cross_validate(config: TrainConfig, faces: Faces, out: Path, *, num_folds: i
             held_out = folds == fold
             folder = out / f"fold-{fold}"
             run = train_one(
-                config, _as_splits(train, held_out, config).select(~held_out | judged), folder,
-                resume=(folder / "last.pt").exists(), tensorboard=tensorboard,
-            )  # fmt: skip
+                config,
+                _as_splits(train, held_out, config).select(~held_out | measured),
+                folder,
+                resume=(folder / "last.pt").exists(),
+                tensorboard=tensorboard,
+            )
             logits = _predict(run, train.select(held_out))
-            metrics = measure(logits[judged[held_out]], train.labels[held_out & judged])
+            metrics = measure(logits[measured[held_out]], train.labels[held_out & measured])
             probs[held_out] = torch.from_numpy(logits).softmax(dim=1).numpy()
             rows.append({"fold": fold, "num_faces": metrics.num_faces, **{m: getattr(metrics, m) for m in MEASURES}})
             summary = {"split": config.train_split, "runs": rows, **_spread(rows)}
@@ -132,7 +138,7 @@ def cross_validate(config: TrainConfig, faces: Faces, out: Path, *, num_folds: i
 
 
 def spread_table(summary: dict[str, Any], *, title: str) -> Table:
-    """Return a row a run, then one of means and one of standard deviations: at most 80 columns wide."""
+    """Return a table of at most 80 columns: one row per run, then means and standard deviations."""
     table = Table(title=f"{title}, {summary['split']}, last epoch")
     first = next(iter(summary["runs"][0]))
     for column in (first, *MEASURES):
@@ -155,11 +161,11 @@ def _as_splits(train: Faces, held_out: NDArray[np.bool_], config: TrainConfig) -
 
 
 def _predict(run: Run, faces: Faces) -> NDArray[np.float32]:
-    return predict_logits(run.judged, faces.resized(run.config.image_size).images, device=run.device)
+    return predict_logits(run.released, faces.resized(run.config.image_size).images, device=run.device)
 
 
 def _spread(rows: list[dict[str, Any]]) -> dict[str, Any]:
-    """Return mean and sample standard deviation of each measure; no deviation of a single run."""
+    """Return mean and sample standard deviation of each value; None as deviation of a single run."""
     values = {name: [row[name] for row in rows] for name in MEASURES}
     mean = {name: float(np.mean(column)) for name, column in values.items()}
     sd = {name: float(np.std(column, ddof=1)) for name, column in values.items()} if len(rows) > 1 else None

@@ -1,4 +1,4 @@
-"""Run: the moving parts of one training run, built from a config and restored from a checkpoint."""
+"""Build the mutable state of a training run from a config, or restore it from a checkpoint."""
 
 import logging
 from dataclasses import dataclass, field
@@ -27,16 +27,22 @@ _log = logging.getLogger(__name__)
 
 @dataclass
 class Run:
-    """The moving parts of a training run; everything here that changes is in `state_dict`.
+    """State of a training run; `state_dict` contains everything that changes.
 
     Attributes:
-        model: the weights; names as they are released.
-        forward: what a step calls: `model`, perhaps compiled, perhaps data-parallel.
-        ema: the average of the weights, or None.
-        teachers: whom the student learns from, or None.
+        config: settings of the run.
+        device: device of the model.
+        world: processes of the run.
+        model: the weights, with the names of a release.
+        forward: module that a step calls: `model`, possibly compiled or data-parallel.
+        ema: average of the weights, or None.
+        optimizer: optimizer of `model`.
+        schedule: learning-rate schedule.
+        amp: precision of the steps.
+        teachers: teachers of the student, or None.
         ancestor: provenance of the release that the weights started from, or None.
-        epoch: how many are finished.
-        history: a row for each of them.
+        epoch: number of finished epochs.
+        history: one row per finished epoch.
     """
 
     config: TrainConfig
@@ -54,12 +60,12 @@ class Run:
     history: list[dict[str, Any]] = field(default_factory=list)
 
     @property
-    def judged(self) -> nn.Module:
-        """The weights that are validated and released: the average where there is one."""
+    def released(self) -> nn.Module:
+        """Return the model that is validated and released: the average if there is one."""
         return self.model if self.ema is None else self.ema.module
 
     def state_dict(self) -> dict[str, Any]:
-        """Return everything that a later process needs to go on as if it had never stopped."""
+        """Return everything that another process needs to continue the run exactly."""
         return {
             "config": self.config.model_dump(mode="json"),
             "epoch": self.epoch,
@@ -74,7 +80,7 @@ class Run:
         }
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what `state_dict` gave, into a run of the same config."""
+        """Restore a state of `state_dict` into a run of the same config."""
         self.epoch, self.history, self.ancestor = state["epoch"], state["history"], state["ancestor"]
         self.model.load_state_dict(state["model"])
         if self.ema is not None:
@@ -87,23 +93,25 @@ class Run:
 def build_run(
     config: TrainConfig, steps_per_epoch: int, *, world: World = ALONE, state: dict[str, Any] | None = None
 ) -> Run:
-    """Return a run: restored from `state`, else at epoch 0 with the weights of the config's init or its seed.
+    """Return a run restored from `state`, or one at epoch 0 with the weights of the config's init or its seed.
 
     Raises:
-        ConfigError: a setting that this machine or these weights cannot meet.
-        CheckpointError: a file of weights that cannot be used.
+        ConfigError: a setting does not fit this machine or these weights.
+        CheckpointError: a file of weights cannot be used.
     """
     device = resolve_device(local_device(config.device))
     if config.quantization_aware and world.size > 1:
         raise ConfigError(
-            f"quantization_aware learns its ranges in one process, torchrun started {world.size}. Fix: without torchrun"
+            f"quantization_aware needs a single process, torchrun started {world.size}. Fix: without torchrun"
         )
     torch.manual_seed(config.seed)
     fresh = state is None
     model = build_model(
-        config.model, num_classes=config.num_classes, dropout=config.dropout,
+        config.model,
+        num_classes=config.num_classes,
+        dropout=config.dropout,
         pretrained=Path(config.pretrained) if fresh and config.pretrained else None,
-    )  # fmt: skip
+    )
     ancestor = _load_init(model, config) if fresh and config.init else None
     model = model.to(device)
     if config.channels_last:
@@ -111,7 +119,7 @@ def build_run(
     if config.quantization_aware:
         prepare_qat(model)
     ema = WarmAverage(model, config.ema_decay) if config.ema_decay else None
-    # The first one's: where "auto" is measured, processes might come to different answers.
+    # From the first process: "auto" is measured, and processes might get different results.
     precision = world.from_first(resolve_precision(config.precision, device)) if state is None else state["precision"]
     optimizer = build_optimizer(config, model, precision)
     schedule = Schedule(config, optimizer, steps_per_epoch)
@@ -125,16 +133,16 @@ def build_run(
 
 
 def read_state(last: Path, config: TrainConfig, digest: str) -> dict[str, Any]:
-    """Return the state in `last`, after a check that it belongs to this config and these faces.
+    """Return the state in `last` after checking that it belongs to this config and these faces.
 
     Raises:
-        CheckpointError: nothing there, damaged, or of another run.
+        CheckpointError: the file is missing, damaged, or of another run.
     """
     state = load_state(last)
     if state["data"] != digest:
         raise CheckpointError(
             f"{last} belongs to a run on other data: other faces or splits, or other rows left out. "
-            "Fix: the same --data, --twin-rows, --exclude and protocol as then"
+            "Fix: the same --data, --twin-rows, --exclude and protocol as in that run"
         )
     then, now = _with_new_keys(state["config"]), config.model_dump(mode="json")
     changed = [k for k in now if then.get(k) != now[k] and k != "device"]
@@ -145,21 +153,21 @@ def read_state(last: Path, config: TrainConfig, digest: str) -> dict[str, Any]:
         )
     device = resolve_device(local_device(config.device))
     if state["precision"] == "fp16" and device.type != "cuda":
-        raise CheckpointError(f"{last} was trained in fp16, which {device} cannot go on with. Fix: resume it on a GPU")
+        raise CheckpointError(f"{last} was trained in fp16, which {device} cannot continue. Fix: resume it on a GPU")
     _log.info("resuming %s after epoch %d of %d", last, state["epoch"], config.num_epochs)
     return state
 
 
 def _with_new_keys(written: dict[str, Any]) -> dict[str, Any]:
-    """Return an older release's config with the keys that it did not know, at their defaults: they change nothing."""
+    """Return an older version's config plus the keys added since, at their defaults, which change nothing."""
     try:
         return config_from_dict(written, where="last.pt").model_dump(mode="json")
-    except ConfigError:  # a key that was taken away since: the difference is told by its name
+    except ConfigError:  # a key was removed since; the comparison names it
         return written
 
 
 def _load_init(model: nn.Module, config: TrainConfig) -> dict[str, Any]:
-    """Copy a release's weights into the model, its classes by label name, and return its provenance."""
+    """Copy a release's weights into the model, classes matched by label name, and return its provenance."""
     path = Path(config.init or "")
     weights, spec = load_release(path)
     names, wanted = spec["labels"], labels_for(config.num_classes, config.labels)

@@ -1,4 +1,4 @@
-"""The optimizer, and learning-rate schedules behind one face: per step, or per epoch on the validation accuracy."""
+"""Build the optimizer and the learning-rate schedule: per step, or per epoch by the validation accuracy."""
 
 import math
 from typing import Any
@@ -13,11 +13,11 @@ from fer_train.config import Cosine, OneCycle, TrainConfig
 from fer_train.training.muon import Muon
 
 _NEVER_DECAYED = ("class_token", "pos_embedding")
-"""Of the ViT: neither is a matrix that multiplies anything, whatever its shape."""
+"""Parameters of the ViT that are not matrices, in spite of their shapes."""
 
 
 class Schedule:
-    """Sets the optimizer's rate. Call `after_step` and `after_epoch`; each scheduler heeds one of them."""
+    """Learning-rate schedule. Call `after_step` and `after_epoch`; each scheduler uses one of them."""
 
     def __init__(self, config: TrainConfig, optimizer: Optimizer, steps_per_epoch: int) -> None:
         self._per_step: LRScheduler | None = None
@@ -26,10 +26,10 @@ class Schedule:
             total_steps = steps_per_epoch * config.num_epochs
             warmup = config.scheduler.warmup_fraction
             if abs(warmup * total_steps - 1) < 1e-9:
-                warmup *= 1 + 1e-6  # torch divides by the warm-up's length minus one step
+                warmup *= 1 + 1e-6  # torch divides by the length of the warm-up minus one step
             self._per_step = OneCycleLR(
                 optimizer,
-                max_lr=[group["lr"] for group in optimizer.param_groups],  # Muon has a rate of its own
+                max_lr=[group["lr"] for group in optimizer.param_groups],  # Muon has its own rate
                 total_steps=total_steps,
                 pct_start=warmup,
                 cycle_momentum=False,
@@ -48,7 +48,7 @@ class Schedule:
             self._per_step.step()
 
     def after_epoch(self, accuracy: float) -> None:
-        """Show a plateau schedule the validation accuracy, 0 to 1."""
+        """Pass the validation accuracy, 0 to 1, to a plateau schedule."""
         if self._per_epoch is not None:
             self._per_epoch.step(accuracy)
 
@@ -57,7 +57,7 @@ class Schedule:
         return dict((self._per_step or self._require_plateau()).state_dict())
 
     def load_state_dict(self, state: dict[str, object]) -> None:
-        """Restore what `state_dict` gave."""
+        """Restore the state that `state_dict` returned."""
         (self._per_step or self._require_plateau()).load_state_dict(state)
 
     def _require_plateau(self) -> TorchPlateau:
@@ -79,12 +79,12 @@ def _cosine(scheduler: Cosine, config: TrainConfig, optimizer: Optimizer, steps_
 
 
 def build_optimizer(config: TrainConfig, model: nn.Module, precision: str = "fp32") -> Optimizer:
-    """Return the config's optimizer; weight decay on matrices and kernels only.
+    """Return the config's optimizer, with weight decay on matrices and kernels only.
 
     Args:
-        config: names it and its settings.
-        model: whose parameters it steps.
-        precision: of the run; in bf16 and fp16 Muon multiplies its matrices in bfloat16, as its authors do.
+        config: name and settings of the optimizer.
+        model: model to optimize.
+        precision: precision of the run; in bf16 and fp16 Muon multiplies its matrices in bfloat16, as its authors do.
     """
     named = dict(model.named_parameters())
     decayed = {name for name, p in named.items() if p.ndim > 1 and not name.endswith(_NEVER_DECAYED)}
@@ -100,14 +100,18 @@ def build_optimizer(config: TrainConfig, model: nn.Module, precision: str = "fp3
         return SGD(groups, lr=config.learning_rate, momentum=config.momentum, nesterov=nesterov, fused=True)
     groups = [group | {"momentum": config.momentum, "nesterov": nesterov} for group in groups]
     muon = config.muon
-    groups.append({
-        "params": [p for n, p in named.items() if n in filters], "lr": muon.learning_rate,
-        "weight_decay": muon.weight_decay, "muon_momentum": muon.momentum,
-    })  # fmt: skip
+    groups.append(
+        {
+            "params": [p for n, p in named.items() if n in filters],
+            "lr": muon.learning_rate,
+            "weight_decay": muon.weight_decay,
+            "muon_momentum": muon.momentum,
+        }
+    )
     return Muon(groups, lr=config.learning_rate, dtype=torch.float32 if precision == "fp32" else torch.bfloat16)
 
 
 def _classifier(model: nn.Module) -> set[str]:
-    """Return the name of the weight of the last linear layer, whose columns are emotions and no features."""
+    """Return the name of the weight of the last linear layer, whose rows are emotions, not features."""
     linear = [name for name, module in model.named_modules() if isinstance(module, nn.Linear)]
     return {f"{linear[-1]}.weight"} if linear else set()

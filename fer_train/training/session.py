@@ -1,4 +1,4 @@
-"""One run as the command line sees it: processes, progress, TensorBoard, and the pictures at the end."""
+"""Run a training for the command line: processes, progress, TensorBoard, and plots at the end."""
 
 import contextlib
 import json
@@ -24,14 +24,14 @@ _log = logging.getLogger(__name__)
 
 
 def train_one(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, tensorboard: bool = True) -> Run:
-    """Train one model with everything that a person wants to see; write OUT/history.png, history.json and plots/.
+    """Train one model with progress and logs; write OUT/history.png, history.json and plots/.
 
-    The plots are those of `write_plots`, of the last epoch on the validation split.
+    `write_plots` plots the last epoch on the validation split.
 
-    Under torchrun the processes share the work; one that was started anew after a failure resumes by itself.
+    Under torchrun the processes share the work; a run that was restarted after a failure resumes automatically.
 
     Raises:
-        FerTrainError: as `fit`.
+        FerTrainError: see `fit`.
     """
     resume = resume or (was_restarted() and (out / "last.pt").exists())
     with contextlib.ExitStack() as stack:
@@ -43,10 +43,14 @@ def train_one(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = Fa
         if tensorboard:
             listeners.append(stack.enter_context(TensorBoardLog(out / "tensorboard")))
         run = fit(
-            config, faces, out, resume=resume, world=world,
+            config,
+            faces,
+            out,
+            resume=resume,
+            world=world,
             on_step=_each([listener.on_step for listener in listeners]),
             on_epoch=_each([listener.on_epoch for listener in listeners]),
-        )  # fmt: skip
+        )
     plot_history(run.history, out / "history.png")
     write_json(out / "history.json", run.history)
     _plot_final(faces, out, run)
@@ -60,12 +64,12 @@ def _plot_final(faces: Faces, out: Path, run: Run) -> None:
 
 
 def world_of(config: TrainConfig) -> contextlib.AbstractContextManager[World]:
-    """Return the context in which the processes of the config's runs work together; see `torchrun_world`."""
+    """Return the context that joins the processes of the config's runs; see `torchrun_world`."""
     return torchrun_world(resolve_device(local_device(config.device)))
 
 
 def write_json(path: Path, content: Any) -> None:
-    """Write plain values, atomically."""
+    """Write plain values as JSON, atomically."""
     write_content(path, json.dumps(content, indent=2) + "\n")
 
 

@@ -1,4 +1,4 @@
-"""Teachers: released models whose averaged answers a student learns from."""
+"""Average the probabilities of released models (teachers) as targets for a student."""
 
 import hashlib
 import logging
@@ -29,98 +29,107 @@ _log = logging.getLogger(__name__)
 
 
 class Teachers:
-    """Averages members' probabilities at one temperature; nothing here learns."""
+    """Average of the members' probabilities at one temperature; their weights do not change."""
 
     def __init__(
         self, paths: tuple[str, ...], *, labels: Sequence[str], temperature: float, device: torch.device
     ) -> None:
-        """Load releases and ensembles; each path counts the same.
+        """Load releases and ensembles; all paths have the same weight.
 
         Args:
             paths: releases (.safetensors) and ensembles (.json).
-            labels: what the student learns; a teacher's answers are brought into this order by name.
-            temperature: divides the teachers' logits.
-            device: where they run.
+            labels: labels of the student; the classes of a teacher are matched by name.
+            temperature: divisor of the teachers' logits.
+            device: device of the teachers.
 
         Raises:
-            ConfigError: a teacher's labels and the student's are not the same, nor one a part of the other.
-            CheckpointError: a file that cannot be used.
+            ConfigError: a teacher's labels neither equal the student's nor does one list contain the other.
+            CheckpointError: a file cannot be used.
         """
         self._members = [member for path in paths for member in _load(Path(path), 1 / len(paths))]
         self._labels = tuple(labels)
         for member in self._members:
             require_shared(
-                member.spec["labels"], labels, what=f"teacher {member.path}",
+                member.spec["labels"],
+                labels,
+                what=f"teacher {member.path}",
                 fix="another --teacher, or num_classes and labels as the teacher has them",
-            )  # fmt: skip
+            )
             _warn_of_other_labels(member, labels)
             member.model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self._temperature = temperature
         self._device = device
 
     def provenance(self) -> list[dict[str, Any]]:
-        """Return, for the student's ModelSpec, who taught."""
+        """Return the provenance of the teachers for the student's ModelSpec."""
         return [
             {
-                "path": m.path.name, "sha256": m.sha256, "weight": m.weight,
-                "architecture": m.spec["architecture"], "metrics": m.spec["metrics"],
+                "path": m.path.name,
+                "sha256": m.sha256,
+                "weight": m.weight,
+                "architecture": m.spec["architecture"],
+                "metrics": m.spec["metrics"],
             }
             for m in self._members
-        ]  # fmt: skip
+        ]
 
     @torch.no_grad()
     def __call__(self, images: Tensor) -> Tensor:
         """Return probabilities (n, C) for the student's normalized images (n, 1, S, S), at the temperature."""
-        answers = [member.weight * self._answer(member, images) for member in self._members]
-        return torch.stack(answers).sum(dim=0)
+        parts = [member.weight * self._probs_of(member, images) for member in self._members]
+        return torch.stack(parts).sum(dim=0)
 
-    def _answer(self, member: Member, images: Tensor) -> Tensor:
-        logits = member.model(_as_wanted(images, member.spec)).float()
+    def _probs_of(self, member: Member, images: Tensor) -> Tensor:
+        logits = member.model(_adapted(images, member.spec)).float()
         return align_probs(F.softmax(logits / self._temperature, dim=1), member.spec["labels"], self._labels)
 
-    def answers(self, faces: Faces, kept: Path) -> Tensor:
-        """Return `ask_all(faces)`, from the file `kept` where that holds the answers of these teachers to these faces.
+    def cached_probs(self, faces: Faces, cache: Path) -> Tensor:
+        """Return `predict(faces)`, (N, C), from the file `cache` if it is of these teachers and faces.
 
-        Asking takes minutes on a CPU, and a resumed run must learn from the same answers.
+        The predictions take minutes on a CPU, and a resumed run must use the same ones.
         """
-        question = [
+        content_of_key = [
             faces.digest(),
             str(self._temperature),
             *self._labels,
             *(f"{m.sha256} {m.weight}" for m in self._members),
         ]
-        key = hashlib.sha256("\n".join(question).encode()).hexdigest()
+        key = hashlib.sha256("\n".join(content_of_key).encode()).hexdigest()
         try:
-            with safe_open(kept, framework="pt") as file:
+            with safe_open(cache, framework="pt") as file:
                 if (file.metadata() or {}).get("key") == key:
                     known: Tensor = file.get_tensor("probs")
                     return known.to(self._device)
-        except (OSError, SafetensorError):  # absent or damaged: ask
+        except (OSError, SafetensorError):  # absent or damaged: predict again
             pass
-        probs = self.ask_all(faces)
+        probs = self.predict(faces)
         content = save({"probs": probs.cpu()}, metadata={"key": key})
-        write_content(kept, content)
+        write_content(cache, content)
         return probs
 
-    def ask_all(self, faces: Faces) -> Tensor:
-        """Return probabilities (N, C) on the device: the mean over each face as it is and its mirror image."""
-        _log.info("asking %d teachers about %d faces", len(self._members), len(faces))
+    def predict(self, faces: Faces) -> Tensor:
+        """Return probabilities (N, C) on the device: the mean over each face and its mirror image."""
+        _log.info("running %d teachers on %d faces", len(self._members), len(faces))
         parts = []
         starts = range(0, len(faces), BATCH_SIZE)
-        for start in track(starts, "asking the teachers", console=Console(stderr=True), disable=not is_first_process()):
+        for start in track(
+            starts, "running the teachers", console=Console(stderr=True), disable=not is_first_process()
+        ):
             images = normalize(torch.from_numpy(faces.images[start : start + BATCH_SIZE]).to(self._device))
             parts.append((self(images) + self(images.flip(3))) / 2)
         return torch.cat(parts)
 
 
 def _warn_of_other_labels(member: Member, labels: Sequence[str]) -> None:
-    """Say where a teacher answers with other labels than the student learns: the two sets often disagree."""
+    """Log a warning if a teacher predicts another label set than the student's: the two often disagree."""
     own, wanted = own_label_set(member.spec), "ferplus" if tuple(labels) == FERPLUS_EMOTIONS else "fer2013"
     if own != wanted and is_first_process():
         _log.warning(
-            "teacher %s answers with %s, the student learns %s: the two agree for 67 %% of the faces",
-            member.path, LABELS_IN_WORDS[own], LABELS_IN_WORDS[wanted],
-        )  # fmt: skip
+            "teacher %s predicts %s, the student learns %s: the two agree for 67 %% of the faces",
+            member.path,
+            LABELS_IN_WORDS[own],
+            LABELS_IN_WORDS[wanted],
+        )
 
 
 def _load(path: Path, share: float) -> list[Member]:
@@ -128,8 +137,8 @@ def _load(path: Path, share: float) -> list[Member]:
     return [replace(member, weight=share * member.weight) for member in members]
 
 
-def _as_wanted(images: Tensor, spec: dict[str, Any]) -> Tensor:
-    """Bring the student's images to the size and the normalization that a teacher was trained with."""
+def _adapted(images: Tensor, spec: dict[str, Any]) -> Tensor:
+    """Convert the student's images (n, 1, S, S) to the size and the normalization of a teacher."""
     wanted = spec["input"]
     size = (wanted["height"], wanted["width"])
     if images.shape[-2:] != size:

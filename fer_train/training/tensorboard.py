@@ -1,4 +1,4 @@
-"""TensorBoardLog: loss by step, measures by epoch, as scalars that TensorBoard shows while the run goes on."""
+"""Log the loss by step and metrics by epoch for TensorBoard, which shows them during the run."""
 
 import contextlib
 import logging
@@ -16,14 +16,14 @@ _log = logging.getLogger(__name__)
 
 
 class TensorBoardLog:
-    """Writes event files to a folder; give `on_step` and `on_epoch` to `fit`.
+    """Writer of event files; pass `on_step` and `on_epoch` to `fit`.
 
-    A resumed run hides what an earlier process wrote of the epoch that is run again. Where events cannot be written,
-    such as on a full disk, it says so once and the run goes on without them.
+    A resumed run hides the events that an earlier process wrote for the repeated epoch. If events cannot be written,
+    for example on a full disk, it logs one warning and the run continues without them.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Take the folder; nothing is written before the first step."""
+        """Set the folder; nothing is written before the first step."""
         self._folder = folder
         self._writer: SummaryWriter | None = None
         self._is_broken = False
@@ -35,13 +35,13 @@ class TensorBoardLog:
         self, kind: type[BaseException] | None, err: BaseException | None, trace: TracebackType | None
     ) -> None:
         if self._writer is not None:
-            with contextlib.suppress(OSError) if self._is_broken else self._told():
+            with contextlib.suppress(OSError) if self._is_broken else self._warning_once():
                 self._writer.close()
 
     def on_step(self, step: int, num_steps: int, loss: float) -> None:
         """Write the mean loss of the epoch so far."""
         if not self._is_broken:
-            with self._told():
+            with self._warning_once():
                 self._open(step).add_scalar("train/loss", loss, step)
 
     def on_epoch(self, row: dict[str, Any]) -> None:
@@ -49,7 +49,7 @@ class TensorBoardLog:
         if self._is_broken:
             return
         epoch = row["epoch"] + 1
-        with self._told():
+        with self._warning_once():
             writer = self._open(0)
             for key, name in _TRAINING.items():
                 writer.add_scalar(name, row[key], epoch)
@@ -58,7 +58,7 @@ class TensorBoardLog:
             writer.flush()
 
     @contextlib.contextmanager
-    def _told(self) -> Iterator[None]:
+    def _warning_once(self) -> Iterator[None]:
         """Turn a failed write into a warning and no further writes."""
         try:
             yield

@@ -288,7 +288,7 @@ def test_val_and_validation_are_splits_of_their_own(tmp_path):
 def test_folders_win_over_names_that_contradict_them(tmp_path, caplog):
     root = folder_of(tmp_path, stem=lambda row: f"{'Training' if row % 3 else 'PublicTest'}_{row}")
     assert read_faces(root).counts() == {"Training": 28, "test": 14}
-    assert "of 42 file names say another split than their folder (train/angry/PublicTest_0.png" in caplog.text
+    assert "of 42 file names name another split than their folder (train/angry/PublicTest_0.png" in caplog.text
 
 
 def test_names_that_fit_their_folders_give_the_splits(tmp_path, caplog):
@@ -382,7 +382,7 @@ def test_weights_too_large_to_compute_with(tmp_path, model):
             parameter.fill_(1e30)
     path = release_of(tmp_path / "huge.safetensors", model)
     message = run("evaluate", "--checkpoint", path, "--data", data_of(tmp_path / "d", FACES), "--json", code=4)
-    assert "14 of 14 faces with values that are not finite: its weights are too large" in message
+    assert "logits that are not finite for 14 of 14 faces: its weights are too large" in message
 
 
 ORDER = [6, 3, 0, 5, 1, 2, 4]
@@ -428,8 +428,8 @@ def test_labels_in_another_order_are_measured_as_if_they_were_not(tmp_path, mode
         ("x" * 7, "labels: Input should be a valid list"),
         ([f"label {i}" for i in range(10_001)], "labels: List should have at most 10000 items"),
         (["a" * 201, *EMOTIONS[1:]], "labels: label 0 is 'aaa"),
-        (["angry", *EMOTIONS[:6]], "labels: the label 'angry' comes twice"),
-        (["Unsure", *EMOTIONS[:6]], "labels: no label may be called 'Unsure'"),
+        (["angry", *EMOTIONS[:6]], "labels: the label 'angry' occurs twice"),
+        (["Unsure", *EMOTIONS[:6]], "labels: a label must not be called 'Unsure'"),
         ([1, *EMOTIONS[1:]], "labels.0: Input should be a valid string"),
         (["", *EMOTIONS[1:]], "labels: label 0 is ''"),
         (["a\x1b[2J", *EMOTIONS[1:]], "expected 1 to 200 printable characters"),
@@ -483,7 +483,7 @@ def test_file_of_torch_save_that_is_no_checkpoint(tmp_path, model, name):
     for message in (
         run("evaluate", "--checkpoint", path, "--data", data, code=4), train(tmp_path, data, "--init", path, code=4)
     ):  # fmt: skip
-        assert f"{path} is a file of torch.save, and not from fer-train. Fix: a .safetensors file" in message
+        assert f"{path} is a torch.save file that fer-train did not write. Fix: a .safetensors file" in message
         assert f"pretrained: {path}" in message
 
 

@@ -13,7 +13,7 @@ from safetensors.numpy import save_file
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.cli import main
 from fer_deploy.errors import ArtifactError, ConfigError
-from fer_deploy.export.checkpoint import draw_calibration_faces, load_judged_faces
+from fer_deploy.export.checkpoint import draw_calibration_faces, load_verification_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.pipeline import export
 from fer_deploy.export.variants import Variant
@@ -163,10 +163,8 @@ class TestData:
     @pytest.mark.parametrize("labels", [("class_0", "class_1", "class_2"), ("happy", "sad")])
     def test_labels_that_the_model_does_not_know(self, faces_csv, small_spec, labels):
         spec = small_spec.model_copy(update={"labels": labels})
-        with pytest.raises(
-            ArtifactError, match=rf"the model knows {', '.join(labels)}; fer2013\.csv is labelled angry"
-        ):
-            load_judged_faces(faces_csv, split="PublicTest", limit=None, spec=spec)
+        with pytest.raises(ArtifactError, match=rf"the model has {', '.join(labels)}; fer2013\.csv is labelled angry"):
+            load_verification_faces(faces_csv, split="PublicTest", limit=None, spec=spec)
 
 
 def test_portrait_variants_differ(tiny_spec):

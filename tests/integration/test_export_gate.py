@@ -79,25 +79,25 @@ class TestGate:
         config = config_of(small_release, out, variants=["fp32"], build=build)
         text, report = self.partly(config, {"small-fp32.onnx"})
         assert text.startswith("small-fp32.plan (stage engine): cannot load ")
-        assert f"Written all the same: small-fp32.onnx in {out}. See" in text
+        assert f"Still written: small-fp32.onnx in {out}. See" in text
         assert report["plans"] == []
 
     def test_a_plan_that_the_builder_refuses(self, small_release, out, monkeypatch):
         """The models and the other plan took eight minutes, and nothing of them was left."""
-        real = pipeline.build_and_judge
+        real = pipeline.build_and_verify
 
         def refuse(onnx, *rest):
             if "fp16" in onnx.name:
                 raise ExportError("TensorRT for RTX built small-fp16.onnx with another precision. Fix: other")
             return real(onnx, *rest)
 
-        monkeypatch.setattr(pipeline, "build_and_judge", refuse)
+        monkeypatch.setattr(pipeline, "build_and_verify", refuse)
         build = {"flavor": "tensorrt-rtx", "compute_capabilities": ["8.9"]}
         config = config_of(small_release, out, variants=NO_INT8, build=build)
         written = {"small-fp32.onnx", "small-fp16.onnx", "small-fp32.plan", "small-fp32.plan.json"}
         text, report = self.partly(config, written, ExportError)
         assert text.startswith("small-fp16.plan (stage engine): TensorRT for RTX built small-fp16.onnx with another")
-        assert "Written all the same: small-fp32.onnx, small-fp16.onnx, small-fp32.plan in" in text
+        assert "Still written: small-fp32.onnx, small-fp16.onnx, small-fp32.plan in" in text
         assert [plan["name"] for plan in report["plans"]] == ["small-fp32.plan"]
 
     def test_a_flavor_that_is_not_installed_costs_no_export(self, small_release, out, monkeypatch):
@@ -107,7 +107,7 @@ class TestGate:
         assert "the flavor tensorrt-rtx needs the package tensorrt_rtx" in text
 
     def test_fp32_ends_it_before_anything_is_made_of_it(self, small_release, out, faces_csv, monkeypatch):
-        for name in ("fp16_artifact", "Int8Maker", "build_and_judge"):
+        for name in ("fp16_artifact", "Int8Maker", "build_and_verify"):
             monkeypatch.setattr(pipeline, name, forbidden)
         ranges = {"num_faces": 20}
         text = self.failure(config_of(small_release, out, data=faces_csv, limits=TIGHT, calibration=ranges))
@@ -247,7 +247,7 @@ class TestGate:
         monkeypatch.setattr(pipeline, "write_onnx", lambda graph, spec, path, opset: onnx.save(model, path))
         limits = {"fp32": {"max_abs_logit": 1e6, "max_batch_difference": 1.0, "min_agreement": 0.0}}
         text, _ = self.partly(config_of(small_release, out, limits=limits), {"small-fp32.onnx"}, ExportError)
-        assert "model.classifier.bias holds 1e+05; FP16 ends at 65504" in text
+        assert "model.classifier.bias has the value 1e+05; FP16 ends at 65504" in text
 
     def test_a_full_disk_at_publishing(self, small_release, out, monkeypatch):
         real = pipeline.drafted
@@ -273,7 +273,7 @@ class TestGate:
         monkeypatch.setattr(pipeline, "write_together", on_a_full_disk)
         text = self.failure(config_of(small_release, out, limits=TIGHT))
         assert "small-fp32.onnx (stage onnx) differs" in text
-        assert "nor a report of it (cannot write report-failed.json" in text
+        assert "and no report (cannot write report-failed.json" in text
 
     def test_a_full_temporary_folder(self, small_release, out):
         with file_size_limit(50_000):

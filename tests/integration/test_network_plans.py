@@ -172,7 +172,7 @@ class TestRefusals:
 
     def test_an_emotion_model(self, tiny_models, save_model):
         text = self.refusal(ArtifactError, save_model(tiny_models["fp32"]))
-        assert "it holds a ModelSpec. Fix: leave --input-shapes out; --profile says its batch sizes" in text
+        assert "it has a ModelSpec. Fix: leave --input-shapes out; --profile sets its batch sizes" in text
 
     def test_built_as_an_emotion_model(self, tiny_models, save_model, tmp_path):
         path = save_model(tiny_models["fp32"])
@@ -188,11 +188,11 @@ class TestRefusals:
         low = "1x3x32x32x1" if largest.count("x") == 4 else "1x3x32x32"
         wanted = config(input_shapes=shapes("input", low, low, largest))
         text = self.refusal(ConfigError, save_model(yunet_model()), wanted)
-        assert "input of tiny.onnx is 1x3xNxN, N being free, which " in text
+        assert "input of tiny.onnx is 1x3xNxN, where N is free; " in text
 
     def test_another_size_than_a_fixed_one(self, save_model):
         text = self.refusal(ConfigError, save_model(with_fixed_size(yunet_model(), 64)))
-        assert "input of tiny.onnx is 1x3x64x64, N being free, which 1x3x32x32 is not" in text
+        assert "input of tiny.onnx is 1x3x64x64, where N is free; 1x3x32x32 does not fit" in text
 
     def test_an_output_without_a_shape(self, save_model):
         model = yunet_model()
@@ -202,7 +202,7 @@ class TestRefusals:
     def test_tensors_that_no_plan_takes(self, save_model):
         model = yunet_model()
         model.graph.output[0].type.tensor_type.elem_type = TensorProto.STRING
-        assert "no plan takes its tensors (" in self.refusal(ArtifactError, save_model(model))
+        assert "plans do not support its tensors (" in self.refusal(ArtifactError, save_model(model))
 
     def test_an_operator_that_tensorrt_lacks(self, save_model):
         model = yunet_model()

@@ -1,1 +1,1 @@
-"""Graph: the FP32 ONNX model of a checkpoint, and the source that a plan is built from."""
+"""Write the FP32 ONNX model of a checkpoint, and read the ONNX source of a plan."""

@@ -1,4 +1,4 @@
-"""The quantizable layers of an ONNX graph, under the names that they have in PyTorch."""
+"""Find the quantizable layers of an ONNX graph, with their PyTorch names."""
 
 import ast
 from collections import defaultdict
@@ -17,9 +17,9 @@ class Layer:
     """One Conv, Gemm or MatMul with weights.
 
     Attributes:
-        name: of the module in PyTorch, such as "features.3.0".
-        node: in the graph; input 0 is the activation, input 1 the weight.
-        shape: of the weight.
+        name: name of the PyTorch module, such as "features.3.0".
+        node: graph node; input 0 is the activation, input 1 the weight.
+        shape: shape of the weight.
     """
 
     name: str
@@ -28,7 +28,7 @@ class Layer:
 
     @property
     def num_weights(self) -> int:
-        """Number of values in the weight."""
+        """Return the number of values in the weight."""
         size = 1
         for side in self.shape:
             size *= side
@@ -36,7 +36,7 @@ class Layer:
 
 
 def layers_of(model: onnx.ModelProto) -> list[Layer]:
-    """Return the layers in the order of the graph; of a quantized graph as well."""
+    """Return the layers in the order of the graph, also for a quantized graph."""
     shapes = {tensor.name: tuple(tensor.dims) for tensor in model.graph.initializer}
     producers = producers_of(model)
     found = []
@@ -49,7 +49,7 @@ def layers_of(model: onnx.ModelProto) -> list[Layer]:
 
 
 def producers_of(model: onnx.ModelProto) -> dict[str, onnx.NodeProto]:
-    """Map each tensor to the node that makes it."""
+    """Map each tensor to the node that produces it."""
     return {output: node for node in model.graph.node for output in node.output}
 
 
@@ -63,11 +63,11 @@ def consumers_of(model: onnx.ModelProto) -> dict[str, list[onnx.NodeProto]]:
 
 
 def worth_quantizing(model: onnx.ModelProto, layer: Layer) -> bool:
-    """Tell whether INT8 can make a layer of a graph with inferred shapes faster on a GPU.
+    """Return whether INT8 can make a layer faster on a GPU; the graph must have inferred shapes.
 
-    A convolution between few channels, or one over a map that pooling made a single pixel (the gates of
-    squeeze-and-excitation), moves more data to quantize than it saves; so does the head with a column for each emotion.
-    The first convolution has one input channel by nature and pays because its map is the largest.
+    Quantization costs more time than it saves for convolutions with few channels, convolutions of a single pixel (the
+    gates of squeeze-and-excitation) and the classifier. The first convolution has only one input channel, but its map
+    is the largest, so it is quantized.
     """
     if layer.node.op_type != "Conv":
         return False
@@ -88,7 +88,7 @@ def _is_one_pixel(model: onnx.ModelProto, tensor: str) -> bool:
 
 
 def _source(tensor: str, producers: dict[str, onnx.NodeProto]) -> str:
-    """Follow a weight through DequantizeLinear, QuantizeLinear and Cast to its initializer."""
+    """Return the initializer of a weight, through DequantizeLinear, QuantizeLinear and Cast."""
     while tensor in producers:
         node = producers[tensor]
         if node.op_type not in ("DequantizeLinear", "QuantizeLinear", "Cast"):
@@ -98,7 +98,7 @@ def _source(tensor: str, producers: dict[str, onnx.NodeProto]) -> str:
 
 
 def _layer_name(weight: str, node: onnx.NodeProto) -> str:
-    """Return the module: by the weight's name or, of a weight that the exporter transposed, the node's scopes."""
+    """Return the module's name from the weight's name or, if the exporter transposed the weight, the node's scopes."""
     stem, found, _ = weight.partition(_SUFFIX)
     if not found:
         scopes = next((prop.value for prop in node.metadata_props if prop.key == SCOPES_KEY), None)

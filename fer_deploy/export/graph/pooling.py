@@ -1,4 +1,4 @@
-"""Means over whole maps as the operator that integer runtimes have a kernel for."""
+"""Replace means over whole maps by the operator that has an integer kernel."""
 
 import numpy as np
 import onnx
@@ -10,10 +10,10 @@ _WHOLE_MAP = ([2, 3], [-2, -1])
 
 
 def with_global_pooling(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the graph with each ReduceMean over height and width, dimensions kept, as GlobalAveragePool.
+    """Return the graph with GlobalAveragePool for each ReduceMean over height and width with kept dimensions.
 
-    The exporter writes ReduceMean for both. ONNX Runtime computes only the latter in integers; for the former it turns
-    the whole map into floats.
+    The exporter writes ReduceMean for both. ONNX Runtime computes only GlobalAveragePool in integers; for ReduceMean
+    it converts the whole map to floats.
     """
     found = onnx.ModelProto()
     found.CopyFrom(model)

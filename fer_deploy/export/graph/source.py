@@ -1,4 +1,4 @@
-"""The ONNX file that a plan is built from: read once, judged before a parser of native code sees a byte of it."""
+"""Read the ONNX source of a plan once, and check it before a native parser reads it."""
 
 import hashlib
 from collections.abc import Iterator, Mapping
@@ -17,9 +17,9 @@ from fer_deploy.errors import ArtifactError
 from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, ModelSpec, Precision, spec_from_json
 
 OPSETS = range(19, 23)
-"""Opsets that export writes and that were tried with the parsers; they read foreign ones, too, and guess."""
+"""Opsets that export writes and that were tested with the parsers; the parsers guess for others."""
 NETWORK_OPSETS = range(11, 23)
-"""Opsets of networks that others exported: 11 was tried with YuNet."""
+"""Opsets of networks from other exporters; 11 was tested with YuNet."""
 _DOMAINS = ("", "ai.onnx")
 _FIX = "Fix: export the checkpoint again with fer-deploy export"
 _FIX_NETWORK = "Fix: another ONNX file of this network"
@@ -27,23 +27,26 @@ _FIX_NETWORK = "Fix: another ONNX file of this network"
 
 @dataclass(frozen=True)
 class OnnxFile:
-    """One self-contained graph. `content` is what was hashed and judged, and the only thing to be parsed.
+    """One self-contained graph. Parsers must read `content`, the bytes that were hashed and checked.
 
     Attributes:
-        declared: the precision that the file says it has; None: only its graph tells.
-        claimant: who says so, to stand before the file's name in errors.
-        mend: what helps where a parser refuses the graph, to follow "Fix:".
+        name: file name.
+        content: bytes of the file.
+        sha256: digest of `content`.
+        declared: precision in the file's ModelSpec; None: only the graph shows it.
+        claimant: source of the declared precision, as a prefix of the file's name in errors.
+        fix: text after "Fix:" if a parser refuses the graph.
     """
 
     name: str
     content: bytes
     sha256: str
     claimant: ClassVar[str]
-    mend: ClassVar[str]
+    fix: ClassVar[str]
 
     @property
     def declared(self) -> Precision | None:
-        """See above."""
+        """Return the declared precision, or None."""
         return None
 
 
@@ -53,11 +56,11 @@ class OnnxSource(OnnxFile):
 
     spec: ModelSpec
     claimant = "the ModelSpec of "
-    mend = "fer-deploy export, then fer-deploy quantize; a graph quantized for the CPU is not one for TensorRT"
+    fix = "fer-deploy export, then fer-deploy quantize; a graph quantized for the CPU is not one for TensorRT"
 
     @property
     def declared(self) -> Precision:
-        """That of the ModelSpec."""
+        """Return the precision of the ModelSpec."""
         return self.spec.precision
 
 
@@ -68,25 +71,25 @@ class OnnxNetwork(OnnxFile):
     inputs: Mapping[str, TensorInfo]
     outputs: Mapping[str, TensorInfo]
     claimant = ""
-    mend = "another ONNX file of this network, or run the .onnx as it is"
+    fix = "another ONNX file of this network, or run the .onnx as it is"
 
 
 def read_onnx(path: Path) -> OnnxSource:
-    """Read and judge an emotion model.
+    """Read and check an emotion model.
 
     Raises:
-        ArtifactError: missing, too large, truncated, no ONNX, no ModelSpec, of an opset or domain that was not tried,
-            with weights in other files, with functions, loops or branches, or with inputs and outputs other than its
-            ModelSpec says.
+        ArtifactError: the file is missing, too large, truncated or not ONNX; has no ModelSpec, an untested opset or
+            domain, weights in other files, functions, loops or branches; or its inputs and outputs differ from its
+            ModelSpec.
     """
     require_file(path, fix=fix_for_missing(path))
     require_own_file(path)
-    content, model = _read_judged(path, _FIX, f"Fix: {COPY_AGAIN}")
+    content, model = _read_checked(path, _FIX, f"Fix: {COPY_AGAIN}")
     text = _spec_text(model)
     if text is None:
         raise ArtifactError(
-            f"cannot use {path}: no ModelSpec in it, so its labels and input are unknown. {_FIX}; a network of another "
-            "kind, such as a face detector, is built with fer-deploy build --input-shapes"
+            f"cannot use {path}: it has no ModelSpec, so its labels and input are unknown. {_FIX}; a network of "
+            "another kind, such as a face detector, is built with fer-deploy build --input-shapes"
         )
     _require_known_operators(model, path, OPSETS, f"{_FIX} --opset 20")
     spec = spec_from_json(text, where=str(path))
@@ -95,17 +98,17 @@ def read_onnx(path: Path) -> OnnxSource:
 
 
 def read_network(path: Path) -> OnnxNetwork:
-    """Read and judge a network without ModelSpec, as strictly as `read_onnx` but for older opsets.
+    """Read and check a network without ModelSpec, as strictly as `read_onnx` but also with older opsets.
 
     Raises:
-        ArtifactError: see `read_onnx`; or it has a ModelSpec, or an output whose number of dimensions is not known.
+        ArtifactError: see `read_onnx`; or the file has a ModelSpec, or an output without a shape.
     """
     require_file(path, fix="give --onnx the network's file")
-    content, model = _read_judged(path, _FIX_NETWORK, _FIX_NETWORK)
+    content, model = _read_checked(path, _FIX_NETWORK, _FIX_NETWORK)
     if _spec_text(model) is not None:
         raise ArtifactError(
-            f"cannot build {path} as a network without labels: it holds a ModelSpec. "
-            "Fix: leave --input-shapes out; --profile says its batch sizes"
+            f"cannot build {path} as a network without labels: it has a ModelSpec. "
+            "Fix: leave --input-shapes out; --profile sets its batch sizes"
         )
     _require_known_operators(model, path, NETWORK_OPSETS, _FIX_NETWORK)
     shapeless = next((value for value in model.graph.output if not value.type.tensor_type.HasField("shape")), None)
@@ -116,7 +119,7 @@ def read_network(path: Path) -> OnnxNetwork:
     return OnnxNetwork(path.name, content, hashlib.sha256(content).hexdigest(), inputs, outputs)
 
 
-def _read_judged(path: Path, fix: str, fix_damage: str) -> tuple[bytes, onnx.ModelProto]:
+def _read_checked(path: Path, fix: str, fix_damage: str) -> tuple[bytes, onnx.ModelProto]:
     content = read_model_file(path)
     try:
         model = onnx.ModelProto.FromString(content)
@@ -124,7 +127,7 @@ def _read_judged(path: Path, fix: str, fix_damage: str) -> tuple[bytes, onnx.Mod
         raise ArtifactError(f"cannot read {path}: truncated, or not an ONNX model. {fix_damage}") from err
     if not model.graph.node:
         raise ArtifactError(
-            f"cannot use {path}: it holds no graph, so it is truncated, or not an ONNX model. {fix_damage}"
+            f"cannot use {path}: it has no graph, so it is truncated, or not an ONNX model. {fix_damage}"
         )
     _require_self_contained(model, path, fix)
     if (fault := fault_of_onnx(content)) is not None:
@@ -171,7 +174,7 @@ def _require_known_operators(model: onnx.ModelProto, path: Path, known: range, f
             f"expected {known[0]} to {known[-1]}. {fix}"
         )
     foreign = next((node for node in model.graph.node if node.domain not in _DOMAINS), None)
-    if foreign is not None:  # TensorRT's parser looks at the operator's name alone
+    if foreign is not None:  # TensorRT's parser checks only the operator's name
         raise ArtifactError(
             f"cannot use {path}: its node {foreign.name[:200]!r} is a {foreign.op_type[:200]} of the domain "
             f"{foreign.domain[:200]!r}, "
@@ -187,7 +190,7 @@ def _require_contract(graph: onnx.GraphProto, spec: ModelSpec, path: Path) -> No
     if inputs != [wanted_input] or outputs != [wanted_output]:
         raise ArtifactError(
             f"cannot use {path}: its graph has inputs {str(inputs)[:500]} and outputs {str(outputs)[:500]}, its "
-            f"ModelSpec promises {str([wanted_input])[:500]} and {[wanted_output]}, N being any batch. {_FIX}"
+            f"ModelSpec says {str([wanted_input])[:500]} and {[wanted_output]}, where N is any batch. {_FIX}"
         )
 
 

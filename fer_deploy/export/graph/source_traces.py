@@ -1,4 +1,4 @@
-"""Remove what exporters write into a graph about the source code: stack traces with paths of the machine."""
+"""Remove traces of the source code from a graph: stack traces with local paths."""
 
 from collections.abc import Iterable
 from typing import Any, Final
@@ -6,13 +6,13 @@ from typing import Any, Final
 import onnx
 
 SCOPES_KEY: Final = "pkg.torch.onnx.name_scopes"
-"""Of a node: the modules around it, outermost first, and its own name; a list in Python's notation."""
+"""Metadata key of a node: its enclosing modules, outermost first, and its own name, as a Python list literal."""
 
 
 def strip_traces(model: onnx.ModelProto) -> None:
-    """Remove them in place: PyTorch's notes on nodes, values and graph, but the names of modules; and node comments.
+    """Remove `doc_string` and metadata from nodes, values and graphs, in place, except for the names of modules.
 
-    torch.onnx writes a stack trace into each node's metadata, its older exporter into `doc_string`.
+    torch.onnx writes a stack trace into each node's metadata; its older exporter writes it into `doc_string`.
     """
     graphs: list[Any] = [model.graph, *model.functions]
     for graph in graphs:

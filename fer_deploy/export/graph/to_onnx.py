@@ -1,4 +1,4 @@
-"""PyTorch graph -> ONNX file with its ModelSpec inside: opset pinned, dynamic batch, one file, checked."""
+"""Write a PyTorch graph with its ModelSpec to one checked ONNX file with a fixed opset and a dynamic batch."""
 
 import warnings
 from pathlib import Path
@@ -17,25 +17,30 @@ def write_onnx(graph: DeployedGraph, spec: ModelSpec, path: Path, *, opset: int)
     """Export to `path`.
 
     Args:
-        graph: in eval mode, on the CPU.
-        spec: written into `metadata_props`.
+        graph: graph in eval mode, on the CPU.
+        spec: ModelSpec, written into `metadata_props`.
         path: the `.onnx` file to write.
-        opset: of the ONNX standard operators.
+        opset: opset of the ONNX standard operators.
 
     Raises:
-        ExportError: the exporter, `onnx.checker` or strict shape inference refuse the graph, or it came out with
-            another opset or with external data.
+        ExportError: the exporter, `onnx.checker` or strict shape inference refuse the graph, or the result has
+            another opset or external data.
     """
     example = torch.zeros((2, spec.input.channels, spec.input.height, spec.input.width), dtype=torch.uint8)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter's own deprecations; nothing a user can mend
+            warnings.simplefilter("ignore")  # the exporter's own deprecations, which a user cannot fix
             program = torch.onnx.export(
-                graph, (example,), dynamo=True, opset_version=opset, verbose=False,
-                input_names=[spec.input.name], output_names=[OUTPUT_NAME],
+                graph,
+                (example,),
+                dynamo=True,
+                opset_version=opset,
+                verbose=False,
+                input_names=[spec.input.name],
+                output_names=[OUTPUT_NAME],
                 dynamic_shapes={"images": {0: torch.export.Dim("batch")}},
-            )  # fmt: skip
-    except Exception as err:  # torch.export raises whatever the traced code provokes
+            )
+    except Exception as err:  # torch.export passes on any exception of the traced code
         raise ExportError(f"PyTorch cannot export the architecture {spec.architecture!r}: {err}") from err
     assert program is not None
     model = program.model_proto
@@ -53,6 +58,8 @@ def _check(model: onnx.ModelProto, opset: int) -> None:
         raise ExportError(f"the exported graph is not valid ONNX: {err}") from err
     versions = {entry.domain: entry.version for entry in model.opset_import}
     if versions.get("") != opset:
-        raise ExportError(f"asked for opset {opset}, the exporter wrote {versions}. Fix: --opset {versions.get('')}")
+        raise ExportError(
+            f"opset {opset} was requested, the exporter wrote {versions}. Fix: --opset {versions.get('')}"
+        )
     if any(tensor.data_location == onnx.TensorProto.EXTERNAL for tensor in model.graph.initializer):
         raise ExportError("the exporter put weights into an external file, expected one self-contained .onnx")

@@ -1,1 +1,1 @@
-"""INT8 and FP16 variants of a graph: calibration, quantization, and the accuracy that each layer costs."""
+"""Create INT8 and FP16 variants of a graph: calibration, quantization, and the accuracy cost of each layer."""

@@ -1,9 +1,9 @@
-"""INT8 within a budget of accuracy: measures what each layer costs, and leaves the dearest in higher precision.
+"""Quantize to INT8 within an accuracy budget: measure the cost of each layer and leave the costliest in float.
 
-As NNCF's accuracy control does: quantize all, and while too much is lost give layers back in the order of their cost;
-then quantize those again that turn out not to be needed.
-A layer's cost is measured alone, with every other layer in FP32, as the mean KL divergence of the probabilities: it
-tells layers apart on a few hundred faces, where accuracy moves in steps of a face.
+The method is that of NNCF's accuracy control: quantize all layers; while the loss is too large, return layers to float
+in the order of their cost; then quantize those again that are not needed in float.
+The cost of a layer is measured with every other layer in FP32, as the mean KL divergence of the probabilities. It
+ranks layers on a few hundred faces, where accuracy is too coarse.
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.errors import VerificationError
-from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.int8.quantize import Scheme
 from fer_deploy.export.verify.compare import (
     BATCH_SIZE,
@@ -31,15 +31,15 @@ from fer_deploy.export.verify.slice_agreement import slice_breaches
 from fer_deploy.export.verify.slices import Slice
 
 NUM_FACES = 512
-"""Faces on which each layer's cost is measured."""
+"""Number of faces for the cost of each layer."""
 Make = Callable[[tuple[str, ...]], onnx.ModelProto]
-"""From the layers that stay float to the graph."""
+"""Function from the names of the float layers to the graph."""
 Open = Callable[[onnx.ModelProto], Engine]
 
 
 @dataclass(frozen=True)
 class LayerCost:
-    """What quantizing one layer alone costs: mean KL in nats, and points of accuracy (None without labels)."""
+    """Cost of quantizing one layer alone: mean KL in nats, and accuracy in points (None without labels)."""
 
     layer: str
     kl: float
@@ -48,16 +48,16 @@ class LayerCost:
 
 @dataclass(frozen=True, eq=False)
 class Controlled:
-    """The graph that keeps the budget.
+    """A graph within the budget.
 
     Attributes:
         model: the graph.
-        logits: (N, C), its own for all faces of the reference.
-        float_layers: given back, dearest first.
-        costs: of each layer, dearest first.
-        accuracy_changes: points lost or won with 0, 1, 2, ... layers given back, as far as was tried.
-        chosen_on: the faces on which all limits were tried, in words. The artifact's accuracy on these is a little
-            better than on others, since the layers were chosen for them.
+        logits: (N, C), its logits for all faces of the reference.
+        float_layers: layers in float, costliest first.
+        costs: cost of each layer, costliest first.
+        accuracy_changes: change in points with 0, 1, 2, ... layers in float, as far as tried.
+        chosen_on: description of the faces that checked all limits. The artifact's accuracy on these faces is slightly
+            too good, because they chose the layers.
     """
 
     model: onnx.ModelProto
@@ -82,14 +82,14 @@ class Controlled:
 def layer_costs(
     reference: Reference, layers: tuple[str, ...], make: Make, open_graph: Open, *, progress: Callable[[str], None]
 ) -> tuple[LayerCost, ...]:
-    """Return the cost of each layer, dearest first.
+    """Return the cost of each layer, costliest first.
 
     Args:
-        reference: PyTorch's logits; of some of its faces and of its slices.
-        layers: that can be quantized, by name.
-        make: quantizes all but the layers named.
-        open_graph: an engine that computes what the graph says.
-        progress: told each layer before it is measured.
+        reference: PyTorch's logits; some of its faces and slices are used.
+        layers: names of the quantizable layers.
+        make: function that quantizes all layers except the named ones.
+        open_graph: function that returns an engine for a graph.
+        progress: called with each layer before its measurement.
     """
     some = faces_for_costs(reference)
     plain = scores_of(some.logits, some.faces.labels, some.labels)
@@ -105,9 +105,9 @@ def layer_costs(
 
 
 def faces_for_costs(reference: Reference) -> Reference:
-    """Return the faces on which layers are told apart: half of them clean, half spread over the degraded slices.
+    """Return the faces for ranking layers: half of them clean, half from the degraded slices.
 
-    A layer may cost nothing on clean faces and much on dim ones. Without slices, all are clean.
+    A layer may cost nothing on clean faces and much on dim ones. Without slices, all faces are clean.
     """
     is_labelled = reference.faces.labels is not None
     slices = [
@@ -116,27 +116,29 @@ def faces_for_costs(reference: Reference) -> Reference:
         if kind is not Slice.CLEAN and (part.faces.labels is not None) is is_labelled
     ]
     if not slices:
-        return reference.take(NUM_FACES)
+        return reference.subset(NUM_FACES)
     half = NUM_FACES // 2
-    parts = [reference.take(half), *(part.take(half // len(slices)) for part in slices)]
+    parts = [reference.subset(half), *(part.subset(half // len(slices)) for part in slices)]
     images = np.concatenate([part.faces.images_nchw for part in parts])
     labels = [part.faces.labels for part in parts if part.faces.labels is not None]
-    faces = JudgedFaces(images, np.concatenate(labels) if labels else None, f"{reference.faces.source}, half degraded")
+    faces = VerificationFaces(
+        images, np.concatenate(labels) if labels else None, f"{reference.faces.source}, half degraded"
+    )
     logits = np.concatenate([part.logits for part in parts])
     return Reference(faces, reference.labels, logits, reference.description)
 
 
 def keep_budget(
     reference: Reference, costs: tuple[LayerCost, ...], make: Make, open_graph: Open, *, limits: Limits, scheme: Scheme
-) -> Controlled:  # fmt: skip
-    """Return a graph that keeps the limits on all faces and slices, and in which no layer is float without need.
+) -> Controlled:
+    """Return a graph within the limits on all faces and slices, with no unnecessary float layer.
 
-    Layers are given back in the order of their cost until accuracy, macro-F1, recall, divergence, agreement and the
-    agreement on each slice are within the limits. Then each of them but the last is quantized again, the cheapest
-    first, and stays so if the limits still hold. Other sets of layers are not tried: there may be a smaller one.
+    Layers return to float in the order of their cost until accuracy, macro-F1, recall, divergence, agreement and the
+    agreement on each slice are within the limits. Then each of them except the last is quantized again, the cheapest
+    first, and stays quantized if the limits still hold. Other sets of layers are not tried, so a smaller one may exist.
 
     Raises:
-        VerificationError: even half of the layers in float do not keep the limits.
+        VerificationError: the limits are exceeded even with half of the layers in float.
     """
     tried: list[_Tried] = []
     for num_float in range(len(costs) // 2 + 1):
@@ -144,7 +146,7 @@ def keep_budget(
         if not tried[-1].breaches:
             break
     else:
-        raise VerificationError(_why_not_kept(tried, costs, limits, scheme))
+        raise VerificationError(_describe_excess(tried, costs, limits, scheme))
     kept = tried[-1]
     for layer in kept.float_layers[-2::-1]:
         fewer = _try(reference, tuple(n for n in kept.float_layers if n != layer), make, open_graph, limits)
@@ -164,9 +166,7 @@ class _Tried:
     breaches: tuple[str, ...]
 
 
-def _try(
-    reference: Reference, float_layers: tuple[str, ...], make: Make, open_graph: Open, limits: Limits
-) -> _Tried:  # fmt: skip
+def _try(reference: Reference, float_layers: tuple[str, ...], make: Make, open_graph: Open, limits: Limits) -> _Tried:
     model = make(float_layers)
     with open_graph(model) as engine:
         logits = run_in_batches(engine, reference.faces.images_nchw, BATCH_SIZE)
@@ -180,11 +180,11 @@ def _try(
     return _Tried(float_layers, model, logits, after.accuracy - before.accuracy, breaches)
 
 
-def _why_not_kept(tried: list[_Tried], costs: tuple[LayerCost, ...], limits: Limits, scheme: Scheme) -> str:
+def _describe_excess(tried: list[_Tried], costs: tuple[LayerCost, ...], limits: Limits, scheme: Scheme) -> str:
     best = max(one.accuracy_change for one in tried)
     return (
         f"INT8 for {scheme} loses {max(0.0, -best):.2f} points of accuracy at best, with up to {len(costs) // 2} of "
-        f"{len(costs)} layers in float; {limits.max_accuracy_drop:g} are allowed. With the most of them in float: "
+        f"{len(costs)} layers in float; {limits.max_accuracy_drop:g} are allowed. With the largest number in float: "
         f"{'; '.join(tried[-1].breaches)}. Fix: fine-tune with fer-train train "
         "--init CHECKPOINT and quantization_aware: true in the config, another calibration method, or a larger "
         "--max-accuracy-drop"

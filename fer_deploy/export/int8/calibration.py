@@ -1,4 +1,4 @@
-"""Calibration: the range of every tensor that may be quantized, from real faces; kept as ONNX Runtime's cache file."""
+"""Measure the range of every quantizable tensor on real faces, and store it in ONNX Runtime's cache file."""
 
 import contextlib
 import hashlib
@@ -31,21 +31,21 @@ from fer_deploy.spec import ModelSpec
 CALIBRATED_OPS = ("Conv", "Gemm", "MatMul", "Add", "Mul", "Sigmoid", "GlobalAveragePool", "Relu", "MaxPool")
 _FIX_WEIGHTS = "Fix: train or release again"
 _CHUNK = 64
-"""Faces whose activations are in memory at a time: 0.4 GB for Net."""
+"""Number of faces per run; their activations need 0.4 GB for Net."""
 _OPTIONS: dict[str, dict[str, float]] = {
-    # ONNX Runtime cuts at the lower edge of a bin: with its 2048 bins, one large value costs all others their range.
+    # ONNX Runtime cuts at the lower edge of a bin: with its 2048 bins, one large value shrinks the range too much.
     "percentile": {"percentile": 99.999, "num_bins": 8192},
-    # ONNX Runtime's defaults, 128 bins for 128 levels, leave no range to choose but the largest. Here: 512 bins on each
-    # side of zero for 128 levels; 2048, as TensorRT's calibrator had, take minutes in Python.
+    # With ONNX Runtime's defaults, 128 bins for 128 levels, only the largest range is possible. Here: 512 bins on each
+    # side of zero for 128 levels; 2048, as in TensorRT's calibrator, need minutes in Python.
     "entropy": {"num_bins": 1024, "num_quantized_bins": 256},
 }
 
 
 class Method(StrEnum):
-    """How a range follows from the values seen.
+    """Method that derives a range from observed values.
 
     max: smallest to largest. percentile: without the outermost 0.001 %. entropy: the range that loses the least
-    information by Kullback-Leibler divergence (Migacz 2017), as TensorRT's calibrator had it.
+    information by Kullback-Leibler divergence (Migacz 2017), as in TensorRT's calibrator.
     """
 
     MAX = "max"
@@ -62,19 +62,19 @@ _METHODS = {
 
 @dataclass(frozen=True)
 class Calibration:
-    """What the ranges came from.
+    """Ranges and their origin.
 
     Attributes:
         method: see `Method`.
-        num_faces: how many.
-        num_degraded: how many of those drawn were degraded, see `slices`.
-        num_left_out: drawn as well, but no faces, see `outliers`.
-        faces_sha256: of their pixels, in order.
-        source: where they come from, in words.
-        seed: of the draw.
+        num_faces: number of faces.
+        num_degraded: number of degraded faces among the drawn ones; see `slices`.
+        num_left_out: number of drawn images that were dropped as outliers; see `outliers`.
+        faces_sha256: digest of the pixels, in order.
+        source: description of the faces' origin.
+        seed: seed of the draw.
         cache: ONNX Runtime's file of ranges.
-        learned: layers whose input range was learned in quantization-aware training and replaces the measured one.
-        ranges: largest |value| by tensor that integers can hold.
+        learned: layers whose input range comes from quantization-aware training instead of the measurement.
+        ranges: largest |value| by tensor that the integers can represent.
     """
 
     method: Method
@@ -90,7 +90,7 @@ class Calibration:
 
     @property
     def ort_method(self) -> CalibrationMethod:
-        """The method in ONNX Runtime's words."""
+        """Return ONNX Runtime's name of the method."""
         return _METHODS[self.method]
 
     def record(self) -> dict[str, Any]:
@@ -100,7 +100,7 @@ class Calibration:
 
 
 class FaceReader(CalibrationDataReader):  # type: ignore[misc]
-    """Hands faces to ONNX Runtime's calibrators, in one batch: those with histograms fail on batches of two sizes."""
+    """Reader that passes faces to ONNX Runtime's calibrators in one batch, because histograms need a constant size."""
 
     def __init__(self, images_nchw: NDArray[np.uint8], name: str) -> None:
         self._batches: Iterator[dict[str, NDArray[np.uint8]]] = iter([{name: images_nchw}])
@@ -117,13 +117,13 @@ def calibrate(
 
     Args:
         model: prepared FP32 graph; see `quantize.prepared`.
-        spec: where it has `quantization`, ranges learned in training replace those measured.
-        faces: real ones, as the deployed preprocess makes them.
-        method: from values to ranges.
+        spec: ModelSpec; its `quantization`, ranges from training, replaces measured ranges.
+        faces: real faces, preprocessed as in deployment.
+        method: method for the ranges.
         cache: JSON file to write.
 
     Raises:
-        ExportError: no faces, a value that is not finite, or a learned range of a layer that the graph lacks.
+        ExportError: there are no faces, a value is not finite, or the graph lacks a layer with a learned range.
     """
     images_nchw = faces.images_nchw
     if len(images_nchw) == 0:
@@ -133,22 +133,28 @@ def calibrate(
     _require_finite_weights(model)
     typical = typical_faces(model, images_nchw, spec.input.name, _watched(model))
     images_nchw = images_nchw[typical]
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):  # it prints its progress
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        contextlib.redirect_stdout(io.StringIO()),
+    ):  # create_calibrator prints its progress
         path = Path(folder) / "model.onnx"
         onnx.save_model(model, path)
         calibrator = create_calibrator(
-            path, list(CALIBRATED_OPS), augmented_model_path=str(Path(folder) / "augmented.onnx"),
-            calibrate_method=_METHODS[method], extra_options=_OPTIONS.get(method, {}),
-        )  # fmt: skip
+            path,
+            list(CALIBRATED_OPS),
+            augmented_model_path=str(Path(folder) / "augmented.onnx"),
+            calibrate_method=_METHODS[method],
+            extra_options=_OPTIONS.get(method, {}),
+        )
         try:
             for start in range(0, len(images_nchw), _CHUNK):
                 calibrator.collect_data(FaceReader(images_nchw[start : start + _CHUNK], spec.input.name))
             ranges = calibrator.compute_data()
-        except ValueError as err:  # NumPy makes no histogram of NaN or infinity
+        except ValueError as err:  # NumPy has no histogram for NaN or infinity
             raise ExportError(f"calibration cannot measure ranges: {err}. {_FIX_WEIGHTS}") from err
     learned = _learned_ranges(model, spec)
     for tensor, limit in learned.items():
-        # The CPU's graph drops a ReLU whose range begins at 0, and trusts the range to cut off what lies below.
+        # The CPU's graph drops a ReLU if the range begins at 0, because the range then clips negative values.
         is_positive = float(np.ravel(ranges.data[tensor].range_value[0])[0]) >= 0
         lowest, highest = np.float32(0 if is_positive else -limit), np.float32(limit)
         ranges.data[tensor] = TensorData(lowest=lowest, highest=highest)
@@ -161,9 +167,17 @@ def calibrate(
         name: max(abs(float(np.ravel(end)[0])) for end in data.range_value) for name, data in ranges.data.items()
     }
     return Calibration(
-        method=method, num_faces=len(images_nchw), num_degraded=faces.num_degraded, num_left_out=num_left_out,
-        faces_sha256=sha256, source=faces.source, seed=faces.seed, cache=cache, learned=names, ranges=largest,
-    )  # fmt: skip
+        method=method,
+        num_faces=len(images_nchw),
+        num_degraded=faces.num_degraded,
+        num_left_out=num_left_out,
+        faces_sha256=sha256,
+        source=faces.source,
+        seed=faces.seed,
+        cache=cache,
+        learned=names,
+        ranges=largest,
+    )
 
 
 def _watched(model: onnx.ModelProto) -> tuple[str, ...]:
@@ -171,15 +185,15 @@ def _watched(model: onnx.ModelProto) -> tuple[str, ...]:
 
 
 def _learned_ranges(model: onnx.ModelProto, spec: ModelSpec) -> dict[str, float]:
-    """Map the input tensor of each layer with a learned range to it; the widest, where several layers read the tensor.
+    """Map input tensors to learned ranges; the widest if several layers read the tensor.
 
-    A graph has one scale for a tensor, training one for each reader: a block's first convolution and its shortcut's.
+    A graph has one scale per tensor, training one per layer; a block's first convolution and its shortcut share one.
     """
     learned = spec.quantization or {}
     layers = layers_of(model)
     if unknown := sorted(learned.keys() - {layer.name for layer in layers}):
         raise ExportError(
-            f"the ModelSpec has a learned range for {unknown[0]!r}, which is no layer of the graph. Fix: release again"
+            f"the ModelSpec has a learned range for {unknown[0]!r}, which the graph lacks. Fix: release again"
         )
     found: dict[str, float] = {}
     for layer in layers:
@@ -189,7 +203,7 @@ def _learned_ranges(model: onnx.ModelProto, spec: ModelSpec) -> dict[str, float]
 
 
 def _require_finite_weights(model: onnx.ModelProto) -> None:
-    """Look at the weights themselves: ranges of activations may hide NaN, for a ReLU in ONNX Runtime makes 0 of it."""
+    """Check the weights, because ranges of activations may hide NaN: ONNX Runtime's ReLU turns it into 0."""
     for tensor in model.graph.initializer:
         values = numpy_helper.to_array(tensor)
         if np.issubdtype(values.dtype, np.floating) and not np.isfinite(values).all():

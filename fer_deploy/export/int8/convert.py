@@ -1,4 +1,4 @@
-"""From the FP32 graph to the other variants, INT8 within its budget."""
+"""Convert the FP32 graph to the other variants, INT8 within its accuracy budget."""
 
 import tempfile
 from collections.abc import Callable
@@ -27,13 +27,13 @@ Tell = Callable[[str], None]
 
 
 def open_artifact(artifact: Artifact) -> Engine:
-    """Return the engine that judges an artifact: as deployed on the CPU, or exact for the INT8 graph of TensorRT."""
+    """Return the engine that verifies an artifact: as deployed on the CPU, or exact for TensorRT's INT8 graph."""
     if artifact.variant is Variant.INT8:
         return ExactEngine(artifact.model, artifact.spec)
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / artifact.name
         onnx.save_model(artifact.model, path)
-        return open_engine(path, device="cpu")  # it has read the file when it returns
+        return open_engine(path, device="cpu")  # the file is read completely before this returns
 
 
 def fp16_artifact(fp32: onnx.ModelProto, spec: ModelSpec) -> Artifact:
@@ -42,25 +42,23 @@ def fp16_artifact(fp32: onnx.ModelProto, spec: ModelSpec) -> Artifact:
 
 
 class Int8Maker:
-    """Makes both INT8 variants from one FP32 graph and one calibration."""
+    """Factory of both INT8 variants from one FP32 graph and one calibration."""
 
     def __init__(
         self, fp32: onnx.ModelProto, spec: ModelSpec, faces: CalibrationFaces, method: Method, folder: Path, tell: Tell
     ) -> None:
-        """Calibrate; `folder` keeps the ranges as long as this lives."""
+        """Calibrate; `folder` stores the ranges during the lifetime of this object."""
         self._spec, self._tell = spec, tell
         self._runaway: tuple[RunawayLayer, ...] | None = None
         self._model = prepared(fp32)
         tell(f"calibrating on {len(faces.images_nchw)} faces ({method})")
         self.calibration: Calibration = calibrate(self._model, spec, faces, method=method, cache=folder / "ranges.json")
 
-    def artifact(
-        self, variant: Variant, reference: Reference, limits: Limits
-    ) -> tuple[Artifact, NDArray[np.float32]]:  # fmt: skip
-        """Return an INT8 variant that keeps the limits, and its logits (N, C) for all faces of the reference.
+    def artifact(self, variant: Variant, reference: Reference, limits: Limits) -> tuple[Artifact, NDArray[np.float32]]:
+        """Return an INT8 variant within the limits, and its logits (N, C) for all faces of the reference.
 
         Raises:
-            VerificationError: it does not, not even with half of the layers in higher precision.
+            VerificationError: the limits are exceeded even with half of the layers in higher precision.
             ExportError: the graph cannot be quantized.
         """
         scheme = variant.scheme
@@ -79,13 +77,15 @@ class Int8Maker:
         self._tell(f"{variant}: accuracy")
         kept = keep_budget(reference, costs, make, open_graph, limits=limits, scheme=scheme)
         record: dict[str, Any] = {
-            "scheme": scheme.value, "calibration": self.calibration.record(), **kept.record(),
+            "scheme": scheme.value,
+            "calibration": self.calibration.record(),
+            **kept.record(),
             RUNAWAY_KEY: [asdict(found) for found in self._runaway_layers(reference)],
-        }  # fmt: skip
+        }
         return artifact_of(kept.model, self._spec, variant, record), kept.logits
 
     def _runaway_layers(self, reference: Reference) -> tuple[RunawayLayer, ...]:
-        """Both variants have one graph and one calibration, so they are looked for once."""
+        """Return the runaway layers, computed once: both variants share the graph and the calibration."""
         if self._runaway is None:
             slices = {kind: part.faces for kind, part in reference.slices.items()}
             self._runaway = runaway_layers(self._model, self._spec.input.name, self.calibration.ranges, slices)

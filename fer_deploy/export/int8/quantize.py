@@ -1,9 +1,9 @@
-"""From the FP32 graph to FP16 and INT8. Precision is a property of the graph: no runtime switches it later.
+"""Convert the FP32 graph to FP16 and INT8. Precision is a property of the graph; no runtime changes it later.
 
-Two INT8 graphs, because each runtime refuses or is slow at the other's:
+There are two INT8 graphs, because each runtime refuses the other's or runs it slowly:
 
-- TENSORRT: signed and symmetric throughout, float biases, Q/DQ at the inputs of convolutions and on the skip input of
-  residual additions only, so that convolution, addition and ReLU fuse; everything else becomes FP16.
+- TENSORRT: signed and symmetric everywhere, float biases, Q/DQ only at the inputs of convolutions and on the skip input
+  of residual additions, so that convolution, addition and ReLU fuse; everything else becomes FP16.
 - CPU: unsigned asymmetric activations, signed weights, int32 biases, the layout for which ONNX Runtime has integer
   kernels on VNNI and ARM; everything else stays FP32.
 """
@@ -31,7 +31,7 @@ from fer_deploy.export.int8.residual import additions_of_constants, keep_skip_on
 
 
 class Scheme(StrEnum):
-    """For whom an INT8 graph is made."""
+    """Target runtime of an INT8 graph."""
 
     TENSORRT = "tensorrt"
     CPU = "cpu"
@@ -39,8 +39,8 @@ class Scheme(StrEnum):
 
 _LAYER_OPS = ("Conv", "Gemm")
 _OPERATORS = {Scheme.CPU: ("Add", "Mul", "Sigmoid", "GlobalAveragePool"), Scheme.TENSORRT: ("Add",)}
-"""Without weights. Each stands among the layers under its name: all nodes of it are quantized, or none. Where one stays
-float between two integer layers, the whole map is converted there and back."""
+"""Operators without weights, which count as layers with their own names: all nodes of one are quantized, or none. A
+float operator between two integer layers would convert the whole map twice."""
 _TENSORRT_OPTIONS: dict[str, Any] = {
     "ActivationSymmetric": True,
     "WeightSymmetric": True,
@@ -55,7 +55,7 @@ _LARGEST_HALF = float(np.finfo(np.float16).max)
 
 
 def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the FP32 graph with constants folded, shapes inferred and metadata kept, as the quantizer wants it."""
+    """Return the FP32 graph with folded constants, inferred shapes and metadata, as the quantizer needs it."""
     with tempfile.TemporaryDirectory() as folder:
         before, after = Path(folder) / "in.onnx", Path(folder) / "out.onnx"
         onnx.save_model(model, before)
@@ -64,7 +64,7 @@ def prepared(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def quantizable(model: onnx.ModelProto, scheme: Scheme) -> tuple[str, ...]:
-    """Return the names of what the scheme would quantize: layers in the order of the graph, then kinds of operators."""
+    """Return the names of everything that the scheme can quantize: layers in graph order, then operators."""
     layers = [
         layer.name
         for layer in layers_of(model)
@@ -78,16 +78,16 @@ def quantizable(model: onnx.ModelProto, scheme: Scheme) -> tuple[str, ...]:
 def int8_graph(
     model: onnx.ModelProto, calibration: Calibration, scheme: Scheme, *, float_layers: Iterable[str] = ()
 ) -> onnx.ModelProto:
-    """Return the Q/DQ graph; what is not quantized stays FP32.
+    """Return the Q/DQ graph; unquantized parts stay FP32.
 
     Args:
-        model: from `prepared`.
+        model: result of `prepared`.
         calibration: ranges of this model's tensors.
         scheme: layout of the integers.
-        float_layers: layers to leave alone, by name; "Add" and other operators are among them.
+        float_layers: names of layers, or operators such as "Add", to leave in float.
 
     Raises:
-        ExportError: an unknown layer name, or ONNX Runtime cannot quantize the graph.
+        ExportError: a layer name is unknown, or ONNX Runtime cannot quantize the graph.
     """
     kept = set(float_layers)
     layers = {layer.name: layer for layer in layers_of(model)}
@@ -113,35 +113,42 @@ def _run_quantizer(
         onnx.save_model(model, path)
         try:
             quantize_static(
-                path, out, None, calibration_cache_path=calibration.cache, calibrate_method=calibration.ort_method,
-                quant_format=QuantFormat.QDQ, per_channel=True, nodes_to_exclude=excluded,
+                path,
+                out,
+                None,
+                calibration_cache_path=calibration.cache,
+                calibrate_method=calibration.ort_method,
+                quant_format=QuantFormat.QDQ,
+                per_channel=True,
+                nodes_to_exclude=excluded,
                 op_types_to_quantize=ops,
-                activation_type=QuantType.QInt8 if for_gpu else QuantType.QUInt8, weight_type=QuantType.QInt8,
+                activation_type=QuantType.QInt8 if for_gpu else QuantType.QUInt8,
+                weight_type=QuantType.QInt8,
                 extra_options=_TENSORRT_OPTIONS if for_gpu else _CPU_OPTIONS,
-            )  # fmt: skip
+            )
         except (ValueError, TypeError, KeyError, RuntimeError) as err:
             raise ExportError(f"ONNX Runtime cannot quantize the graph for {scheme}: {err}") from err
         return onnx.load(out, load_external_data=False)
 
 
 def fp16_graph(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the graph in FP16 between its uint8 input and its FP32 logits; Q/DQ nodes stay, with FP16 scales.
+    """Return the graph in FP16 between its uint8 input and its FP32 logits; Q/DQ nodes remain, with FP16 scales.
 
     Raises:
-        ExportError: a weight that FP16 cannot hold, or an invalid graph.
+        ExportError: FP16 cannot represent a weight, or the graph is invalid.
     """
     _require_half(model)
     draft = onnx.ModelProto()
     draft.CopyFrom(model)
     for node in draft.graph.node:
-        # The converter leaves casts as they are, and a strongly typed network refuses Float beside Half.
+        # The converter does not change casts, and a strongly typed network refuses Float with Half.
         if node.op_type == "Cast":
             for attribute in node.attribute:
                 if attribute.name == "to" and attribute.i == onnx.TensorProto.FLOAT:
                     attribute.i = onnx.TensorProto.FLOAT16
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", UserWarning)  # a line for each weight below 1e-7, which becomes 1e-7
+            warnings.simplefilter("ignore", UserWarning)  # one line for each weight below 1e-7, which becomes 1e-7
             half: onnx.ModelProto = convert_float_to_float16(
                 draft, max_finite_val=_LARGEST_HALF, keep_io_types=True, check_fp16_ready=False
             )
@@ -152,12 +159,12 @@ def fp16_graph(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def _require_half(model: onnx.ModelProto) -> None:
-    """Refuse what the converter would clip without a word."""
+    """Raise ExportError for weights that the converter would clip silently."""
     for tensor in model.graph.initializer:
         if tensor.data_type == onnx.TensorProto.FLOAT:
             largest = float(np.abs(numpy_helper.to_array(tensor)).max(initial=0))
             if largest > _LARGEST_HALF:
                 raise ExportError(
-                    f"{tensor.name} holds {largest:.3g}; FP16 ends at {_LARGEST_HALF:.0f}. "
+                    f"{tensor.name} has the value {largest:.3g}; FP16 ends at {_LARGEST_HALF:.0f}. "
                     "Fix: --variant fp32 --variant int8-cpu, or train with weight decay"
                 )

@@ -1,6 +1,6 @@
-"""Residual additions in a Q/DQ graph for TensorRT: quantized on the skip input, float on the branch's.
+"""Quantize residual additions of a Q/DQ graph for TensorRT on the skip input only, not on the branch.
 
-So convolution, addition and ReLU become one kernel: the branch's result is added before it is ever rounded.
+Convolution, addition and ReLU then become one kernel: the branch's result is added before it is rounded.
 """
 
 import onnx
@@ -9,7 +9,7 @@ from fer_deploy.export.graph.layers import consumers_of, producers_of
 
 
 def keep_skip_only(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Return the graph with the Q/DQ pair of the longer input of each Add taken away, unless a layer reads it, too."""
+    """Return the graph without the Q/DQ pair on the longer input of each Add; a pair that a layer reads too remains."""
     found = onnx.ModelProto()
     found.CopyFrom(model)
     depths = _depths(found)
@@ -27,13 +27,13 @@ def keep_skip_only(model: onnx.ModelProto) -> onnx.ModelProto:
 
 
 def additions_of_constants(model: onnx.ModelProto) -> list[str]:
-    """Return the names of Add nodes that join no two branches: one input is a bias or another constant."""
+    """Return the names of Add nodes with a constant input, such as a bias."""
     constants = {tensor.name for tensor in model.graph.initializer}
     return [node.name for node in model.graph.node if node.op_type == "Add" and constants.intersection(node.input)]
 
 
 def _depths(model: onnx.ModelProto) -> dict[str, int]:
-    """Map each tensor to the number of nodes on the longest way from an input to it; nodes are in order."""
+    """Map each tensor to the number of nodes on the longest path from an input; nodes must be in order."""
     depths: dict[str, int] = {}
     for node in model.graph.node:
         depth = 1 + max((depths.get(name, 0) for name in node.input), default=0)

@@ -1,7 +1,7 @@
-"""Layers whose activations run away: on degraded faces their input goes far beyond the range that INT8 gives it.
+"""Find runaway layers: on degraded faces their input goes far beyond its INT8 range.
 
-An integer graph clips such values and a float graph does not, so both say different things of the same face. The mend
-is a network that was trained on such faces; INT8 can only choose between clipping and coarse steps for everyone.
+An integer graph clips such values and a float graph does not, so they may predict different emotions. The solution is
+a network that was trained on such faces; INT8 can only clip, or use coarse steps for all faces.
 """
 
 from collections.abc import Mapping
@@ -10,17 +10,17 @@ from dataclasses import dataclass
 import numpy as np
 import onnx
 
-from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.graph.layers import layers_of
 from fer_deploy.export.int8.outliers import peaks_of
 from fer_deploy.export.verify.slices import Slice
 
 NUM_FACES = 64
-"""Faces of each slice that are looked at."""
+"""Number of faces of each slice."""
 _FACTOR = 2.0
-"""How far beyond its range a value must be: below that, clipping costs little."""
+"""Smallest ratio of value to range of a runaway layer: below that, clipping costs little."""
 _PERCENTILE = 95.0
-"""Over faces: one odd face among twenty makes no runaway layer."""
+"""Percentile over faces, so that one odd face among twenty does not count."""
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class RunawayLayer:
     """A layer whose input leaves its range.
 
     Attributes:
-        layer: its name.
-        slice: the faces on which it goes furthest.
-        factor: the 95th percentile of these faces' largest values, in ranges.
+        layer: name of the layer.
+        slice: slice with the largest values.
+        factor: 95th percentile of these faces' largest values, as a multiple of the range.
     """
 
     layer: str
@@ -39,15 +39,15 @@ class RunawayLayer:
 
 
 def runaway_layers(
-    model: onnx.ModelProto, input_name: str, ranges: Mapping[str, float], slices: Mapping[Slice, JudgedFaces]
+    model: onnx.ModelProto, input_name: str, ranges: Mapping[str, float], slices: Mapping[Slice, VerificationFaces]
 ) -> tuple[RunawayLayer, ...]:
-    """Return the layers that run away, the worst first.
+    """Return the runaway layers, the worst first.
 
     Args:
-        model: the FP32 graph that was calibrated.
-        input_name: of the graph.
-        ranges: largest |value| by tensor that INT8 can hold.
-        slices: faces that were not calibrated on.
+        model: the calibrated FP32 graph.
+        input_name: input of the graph.
+        ranges: largest |value| by tensor that INT8 can represent.
+        slices: faces that were not used for calibration.
     """
     layers = {layer.name: layer.node.input[0] for layer in layers_of(model) if ranges.get(layer.node.input[0], 0) > 0}
     tensors = tuple(dict.fromkeys(layers.values()))

@@ -1,1 +1,1 @@
-"""Plans: TensorRT's builder, of both flavors, and proof of what it built."""
+"""Build plans with TensorRT or TensorRT for RTX, and prove their precision."""

@@ -1,4 +1,4 @@
-"""One ONNX model through TensorRT's parser and builder, of either flavor. Writes no file; knows no manifest."""
+"""Compile an ONNX model with the parser and builder of either TensorRT flavor. Writes no file and no manifest."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,7 +21,7 @@ _NUM_FAULTS = 3
 
 @dataclass(frozen=True)
 class Compiled:
-    """A plan, what its network was made of, its precision by that, and the timing cache if one was asked for."""
+    """A plan, the types and precision of its network, and the timing cache, if requested."""
 
     plan: bytes
     network: LayerTypes
@@ -30,13 +30,13 @@ class Compiled:
 
 
 def choose_capabilities(trt: Any, config: BuildConfig) -> tuple[str, ...]:
-    """Return the compute capabilities to compile for; () where the flavor compiles for the GPU it runs on.
+    """Return the compute capabilities to compile for; () if the flavor compiles for the local GPU.
 
-    By default all that TensorRT for RTX offers except 7.5: it refuses FP32 matrix products for it and compiles INT8
-    convolutions to half, and one such target does that to the whole plan (measured with 1.7.1.116).
+    The default is all that TensorRT for RTX offers except 7.5: for 7.5 it refuses FP32 matrix products and compiles
+    INT8 convolutions to half, and one such target affects the whole plan (measured with 1.7.1.116).
 
     Raises:
-        ConfigError: one that this version does not offer.
+        ConfigError: this version does not offer one of them.
     """
     if config.flavor is not Flavor.TENSORRT_RTX:
         return ()
@@ -51,10 +51,14 @@ def choose_capabilities(trt: Any, config: BuildConfig) -> tuple[str, ...]:
 
 
 def compile_plan(
-    trt: Any, source: OnnxFile, shapes: Mapping[str, ShapeRange], config: BuildConfig, capabilities: tuple[str, ...],
+    trt: Any,
+    source: OnnxFile,
+    shapes: Mapping[str, ShapeRange],
+    config: BuildConfig,
+    capabilities: tuple[str, ...],
     log: BuildLog,
-) -> Compiled:  # fmt: skip
-    """Parse, check the precision of the network against the ModelSpec where there is one, and build.
+) -> Compiled:
+    """Parse the graph, compare its precision with the ModelSpec, if any, and build the plan.
 
     Raises:
         ExportError: the builder does not start, the parser or the builder refuse the graph, or its precision is not the
@@ -63,25 +67,25 @@ def compile_plan(
     """
     try:
         builder = trt.Builder(log.logger)
-    except (TypeError, RuntimeError) as err:  # TypeError: pybind11's word for a null pointer
+    except (TypeError, RuntimeError) as err:  # TypeError: pybind11's error for a null pointer
         raise ExportError(
             f"{config.flavor.display_name} {trt.__version__} does not start: {log.cause()}. Fix: build where "
             "nvidia-smi lists a GPU, or --flavor tensorrt-rtx, which needs none"
         ) from err
-    # TensorRT 11 knows no other networks and ignores the flag; 10 would choose types of its own without it.
+    # TensorRT 11 has only such networks and ignores the flag; 10 would choose its own types without it.
     network = builder.create_network(1 << int(trt.NetworkDefinitionCreationFlag.STRONGLY_TYPED))
     parser = trt.OnnxParser(network, log.logger)  # owns the weights: must outlive the build
     if not parser.parse(source.content):
         raise ExportError(
             f"{config.flavor.display_name} {trt.__version__} cannot parse {source.name}: {_faults(parser)}. "
-            f"Fix: {source.mend}"
+            f"Fix: {source.fix}"
         )
     types = types_of_network(trt, network)
     precision = _proved(source, types)
     builder_config = _builder_config(trt, builder, shapes, config, log)
     if config.flavor is Flavor.TENSORRT_RTX:
         _set_capabilities(trt, builder_config, capabilities)
-        # Without it, a context may allocate while it runs, and such a run cannot be captured as a CUDA graph.
+        # Otherwise a context may allocate during a run, and such a run cannot be captured as a CUDA graph.
         builder_config.set_flag(trt.BuilderFlag.REQUIRE_USER_ALLOCATION)
     if config.timing_cache is not None:
         _load_timing_cache(builder_config, config.timing_cache)
@@ -89,31 +93,33 @@ def compile_plan(
     if log.failure is not None:
         raise log.failure
     if plan is None:
-        raise ExportError(_why_no_plan(trt, source, config, capabilities, log))
+        raise ExportError(_describe_failure(trt, source, config, capabilities, log))
     timing_cache = None if config.timing_cache is None else _store_timing_cache(builder_config)
     return Compiled(bytes(plan), types, precision, timing_cache)
 
 
 def _proved(source: OnnxFile, types: LayerTypes) -> Precision:
-    """Return the precision that the file declares and its network has, or the one that its network has."""
+    """Return the declared precision after comparing it with the network, or the network's if none is declared."""
     if source.declared is None:
-        return precision_of(types, where=source.name, mend=source.mend)
+        return precision_of(types, where=source.name, fix=source.fix)
     where = f"{source.claimant}{source.name}"
-    mend = "export the checkpoint again, or build its model of another precision"
-    require_declared(types, source.declared, where=where, mend=mend)
+    fix = "export the checkpoint again, or build its model of another precision"
+    require_declared(types, source.declared, where=where, fix=fix)
     return source.declared
 
 
 def _builder_config(
     trt: Any, builder: Any, shapes: Mapping[str, ShapeRange], config: BuildConfig, log: BuildLog
-) -> Any:  # fmt: skip
+) -> Any:
     builder_config = builder.create_builder_config()
     builder_config.progress_monitor = log.monitor
-    builder_config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # else the inspector tells no types
+    builder_config.profiling_verbosity = trt.ProfilingVerbosity.DETAILED  # otherwise the inspector shows no types
     builder_config.set_memory_pool_limit(trt.MemoryPoolType.WORKSPACE, config.workspace_mib * _MIB)
     if not config.tf32:
         builder_config.clear_flag(trt.BuilderFlag.TF32)  # on by default
-    if config.flavor is Flavor.TENSORRT:  # the other one ignores the level with a warning, and lacks the lean runtime
+    if (
+        config.flavor is Flavor.TENSORRT
+    ):  # the other flavor ignores the level with a warning, and lacks the lean runtime
         levels = {
             "none": trt.HardwareCompatibilityLevel.NONE,
             "same_compute_capability": trt.HardwareCompatibilityLevel.SAME_COMPUTE_CAPABILITY,
@@ -157,7 +163,7 @@ def _faults(parser: Any) -> str:
 
 
 def _fault(fault: Any) -> str:
-    """Return such as "node 4 'my_det' (Det): unsupported node: ..."; the parser's index of no node is -1."""
+    """Return a text such as "node 4 'my_det' (Det): unsupported node: ..."; the index -1 means no node."""
     code = str(fault.code().name).replace("_", " ").lower()
     reason = without_driver_noise(fault.desc())
     reason = "the parser does not know this operator" if reason == "false" else reason
@@ -165,18 +171,20 @@ def _fault(fault: Any) -> str:
     return f"{place}{code}: {reason}"
 
 
-def _why_no_plan(trt: Any, source: OnnxFile, config: BuildConfig, capabilities: tuple[str, ...], log: BuildLog) -> str:
+def _describe_failure(
+    trt: Any, source: OnnxFile, config: BuildConfig, capabilities: tuple[str, ...], log: BuildLog
+) -> str:
     cause = log.cause()
-    told = "\n".join(log.errors).lower()
-    mend = "the builder log says more; fer-deploy build prints it below"
-    if "outofmemory" in told or "workspace" in told:
-        mend = f"a larger --workspace-mib (now {config.workspace_mib})"
+    errors = "\n".join(log.errors).lower()
+    fix = "the builder log says more; fer-deploy build prints it below"
+    if "outofmemory" in errors or "workspace" in errors:
+        fix = f"a larger --workspace-mib (now {config.workspace_mib})"
     elif _TURING in capabilities:
-        mend = f"leave {_TURING} out of --compute-capability, or build the FP16 model for it"
+        fix = f"leave {_TURING} out of --compute-capability, or build the FP16 model for it"
     where = f" for {', '.join(capabilities)}" if capabilities else ""
-    return f"{config.flavor.display_name} {trt.__version__} cannot build {source.name}{where}: {cause}. Fix: {mend}"
+    return f"{config.flavor.display_name} {trt.__version__} cannot build {source.name}{where}: {cause}. Fix: {fix}"
 
 
 def _text_from_name(name: str) -> str:
-    """SM120 -> 12.0."""
+    """Return "12.0" for "SM120"."""
     return f"{name[2:-1]}.{name[-1]}"

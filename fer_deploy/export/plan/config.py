@@ -1,4 +1,4 @@
-"""BuildConfig: everything that shapes a plan. Precision is not among it: that is a property of the ONNX graph."""
+"""Settings of a plan build. Precision is not a setting but a property of the ONNX graph."""
 
 import re
 from pathlib import Path
@@ -16,17 +16,17 @@ def _flavor_from_text(value: Any) -> Any:
 
 
 def _texts_from_numbers(value: Any) -> Any:
-    """YAML reads 8.6 as a number."""
+    """Return texts for numbers, because YAML reads 8.6 as a number."""
     return tuple(str(item) for item in value) if isinstance(value, list | tuple) else value
 
 
 class BuildConfig(Settings):
-    """One run of `fer-deploy build`; YAML keys and flags have these names."""
+    """Settings of `fer-deploy build`; YAML keys and flags have these names."""
 
     flavor: Annotated[Flavor, BeforeValidator(_flavor_from_text)] = Field(
-        default=Flavor.TENSORRT, strict=False, description="tensorrt: for the GPU it is built on; tensorrt-rtx: for PCs"
+        default=Flavor.TENSORRT, strict=False, description="tensorrt: for the GPU of the build; tensorrt-rtx: for PCs"
     )
-    profile: BatchProfile = Field(default=BatchProfile(), description="batch sizes that the plan takes")
+    profile: BatchProfile = Field(default=BatchProfile(), description="batch sizes that the plan accepts")
     input_shapes: dict[str, ShapeRange] = Field(
         default={},
         description="for a network without ModelSpec, such as a face detector: min, opt and max shape of each input",
@@ -35,11 +35,11 @@ class BuildConfig(Settings):
     compute_capabilities: Annotated[tuple[str, ...], BeforeValidator(_texts_from_numbers)] = Field(
         default=(),
         strict=False,
-        description="tensorrt-rtx only, such as 8.6 and 12.0; none: all that it offers but 7.5, which wants a plan of "
-        "its own",
+        description="tensorrt-rtx only, such as 8.6 and 12.0; empty: all that it offers except 7.5, which needs its "
+        "own plan",
     )
     hardware_compatibility: Literal["none", "same_compute_capability", "ampere_plus"] = Field(
-        default="none", description="tensorrt only: on which other GPUs the plan may run; costs speed"
+        default="none", description="tensorrt only: other GPUs on which the plan may run; costs speed"
     )
     version_compatible: bool = Field(
         default=False, description="tensorrt only: newer versions may load it; embeds code that runs at loading"
@@ -54,15 +54,15 @@ class BuildConfig(Settings):
     def _are_capabilities(cls, values: tuple[str, ...]) -> tuple[str, ...]:
         for value in values:
             if not re.fullmatch(r"\d{1,2}\.\d", value):
-                raise ValueError(f"{value!r} is no compute capability, expected one such as '8.6'")
+                raise ValueError(f"{value!r} is not a compute capability, expected one such as '8.6'")
         if len(set(values)) < len(values):
-            raise ValueError("a compute capability stands there twice")
+            raise ValueError("a compute capability occurs twice")
         return values
 
     @model_validator(mode="after")
     def _one_kind_of_model(self) -> "BuildConfig":
         if self.input_shapes and "profile" in self.model_fields_set:
-            raise ValueError("profile is about emotion models and input_shapes about other networks; give one of them")
+            raise ValueError("profile is for emotion models and input_shapes for other networks; give one of them")
         if self.input_shapes and self.version_compatible:
             raise ValueError("version_compatible embeds code that only --engine may be allowed to run; leave it out")
         return self

@@ -1,4 +1,4 @@
-"""The contract of a network without ModelSpec: its graph's tensors, and the shapes that the user wants a plan for."""
+"""Build the contract of a network without ModelSpec from its graph's tensors and the requested shapes."""
 
 from collections.abc import Mapping
 
@@ -11,15 +11,15 @@ from fer_deploy.spec import Precision, describe_faults
 
 
 def require_shapes(network: OnnxNetwork, shapes: Mapping[str, ShapeRange]) -> None:
-    """Hold the shapes asked for against the graph's inputs, before a parser sees it.
+    """Compare the requested shapes with the graph's inputs, before a parser reads the graph.
 
     Raises:
-        ConfigError: an input has no shapes, there is none of that name, or the graph does not take them.
+        ConfigError: an input has no shapes, a name is unknown, or the graph does not accept the shapes.
     """
     for name in [*network.inputs, *shapes]:
         if name not in shapes or name not in network.inputs:
             raise ConfigError(
-                f"input_shapes: given for {', '.join(shapes) or 'none'}, and {network.name} has the inputs "
+                f"input_shapes: given for {', '.join(shapes) or 'none'}, but {network.name} has the inputs "
                 f"{_described(network)}. Fix: --input-shapes NAME MIN OPT MAX for each of them"
             )
     for name, info in network.inputs.items():
@@ -30,16 +30,16 @@ def require_shapes(network: OnnxNetwork, shapes: Mapping[str, ShapeRange]) -> No
             )
             if not fits:
                 raise ConfigError(
-                    f"input_shapes: {name} of {network.name} is {shape_text(info.shape)}, N being free, "
-                    f"which {shape_text(shape)} is not. Fix: --input-shapes {name} with such shapes"
+                    f"input_shapes: {name} of {network.name} is {shape_text(info.shape)}, where N is free; "
+                    f"{shape_text(shape)} does not fit. Fix: --input-shapes {name} with such shapes"
                 )
 
 
 def contract_of(network: OnnxNetwork, shapes: Mapping[str, ShapeRange], precision: Precision) -> NetworkContract:
-    """Return what stands in the manifest.
+    """Return the contract for the manifest.
 
     Raises:
-        ArtifactError: the graph has tensors that plans of this project do not take, such as texts.
+        ArtifactError: the graph has tensors of an unsupported type, such as strings.
     """
     try:
         return NetworkContract(
@@ -55,7 +55,7 @@ def contract_of(network: OnnxNetwork, shapes: Mapping[str, ShapeRange], precisio
         )
     except ValidationError as err:
         raise ArtifactError(
-            f"cannot build {network.name}: no plan takes its tensors ({describe_faults(err, whole='tensors')}). "
+            f"cannot build {network.name}: plans do not support its tensors ({describe_faults(err, whole='tensors')}). "
             "Fix: run the .onnx as it is"
         ) from err
 

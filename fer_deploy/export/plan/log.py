@@ -1,18 +1,18 @@
-"""What a builder says while it works: its log, kept for the error message, and its progress."""
+"""Collect the log and the progress of a TensorRT builder."""
 
 from collections.abc import Callable
 from typing import Any
 
 Progress = Callable[[str, int, int], None]
-"""Called with the name of a phase, steps done and steps in all; from whichever thread the builder chooses."""
+"""Function called with the name of a phase, steps done and total steps, from any thread of the builder."""
 
 _MAX_LINES = 200
 _NO_DRIVER = "cudaError 35"
-"""Said on machines without a driver whenever anything else went wrong; never the cause of a failed parse."""
+"""Error text on machines without a driver that follows any other error; never the cause of a failed parse."""
 
 
 class BuildLog:
-    """Collects warnings and errors. `logger` and `monitor` live as long as this object; the builder needs them so."""
+    """Warnings and errors of a build. `logger` and `monitor` must live as long as the builder uses them."""
 
     def __init__(self, trt: Any, progress: Progress | None = None) -> None:
         self.errors: list[str] = []
@@ -23,16 +23,16 @@ class BuildLog:
 
     def cause(self) -> str:
         """Return the first error that names a cause, in one line."""
-        told = [line for line in self.errors if _NO_DRIVER not in line] or self.errors
-        return " ".join(told[0].split()) if told else "the builder gave no reason"
+        errors = [line for line in self.errors if _NO_DRIVER not in line] or self.errors
+        return " ".join(errors[0].split()) if errors else "the builder gave no reason"
 
     def text(self) -> str:
-        """Return the last warnings and errors, one a line, to be attached to an error."""
+        """Return the last warnings and errors, one per line, to attach to an error."""
         return "\n".join(["builder log:", *self.lines[-_MAX_LINES:]])
 
 
 def without_driver_noise(text: str) -> str:
-    """Return the lines of a parser's message that speak of the graph, joined to one."""
+    """Return the lines of a parser's message about the graph, joined to one line."""
     lines = [line.strip() for line in text.splitlines() if _NO_DRIVER not in line]
     return "; ".join(line for line in lines if line)
 
@@ -53,7 +53,7 @@ def _make_logger(trt: Any, log: BuildLog) -> Any:
 
 def _make_monitor(trt: Any, log: BuildLog, progress: Progress | None) -> Any:
     class Monitor(trt.IProgressMonitor):  # type: ignore[misc]
-        """An exception must not cross the C++ frames: it is kept in `log.failure`, and the build cancelled."""
+        """Progress monitor. An exception must not cross C++ frames: `log.failure` stores it and the build stops."""
 
         def __init__(self) -> None:
             trt.IProgressMonitor.__init__(self)
@@ -66,7 +66,7 @@ def _make_monitor(trt: Any, log: BuildLog, progress: Progress | None) -> Any:
             try:
                 if progress is not None and log.failure is None:
                     progress(phase_name, step + 1, self.totals.get(phase_name, step + 1))
-            except BaseException as err:  # noqa: BLE001 - re-raised by whoever started the build
+            except BaseException as err:  # noqa: BLE001 - re-raised by the caller of the build
                 log.failure = err
             return log.failure is None
 

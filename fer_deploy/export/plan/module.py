@@ -1,4 +1,4 @@
-"""The one place of the build side that imports TensorRT, of either flavor."""
+"""Import TensorRT, of either flavor; the only such place of the build side."""
 
 from importlib import import_module
 from typing import Any
@@ -8,17 +8,17 @@ from fer_deploy.flavors import Flavor
 
 
 def load_tensorrt(flavor: Flavor) -> Any:
-    """Return the module of a flavor: one Python API under two names.
+    """Return the module of a flavor; both have the same Python API.
 
     Raises:
-        MissingDependencyError: not installed, or a library that it links is missing.
+        MissingDependencyError: the package is not installed, or a library that it links is missing.
     """
-    mend = f"Fix: pip install 'fer-toolchain[{flavor.extra}]'"
+    fix = f"Fix: pip install 'fer-toolchain[{flavor.extra}]'"
     try:
         return import_module(flavor.module)
     except ModuleNotFoundError as err:
         raise MissingDependencyError(
-            f"the flavor {flavor.extra} needs the package {err.name}, which is not installed. {mend}"
+            f"the flavor {flavor.extra} needs the package {err.name}, which is not installed. {fix}"
         ) from err
     except ImportError as err:
-        raise MissingDependencyError(f"{flavor.display_name} is installed, but does not load: {err}. {mend}") from err
+        raise MissingDependencyError(f"{flavor.display_name} is installed, but does not load: {err}. {fix}") from err

@@ -1,4 +1,4 @@
-"""The engine stage of an export: build the plan of a graph and, where this machine can, run it against PyTorch."""
+"""Build the plan of a graph and, if this machine can run it, compare it with PyTorch."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,10 +20,10 @@ class BuiltPlan:
     """A plan with its manifest.
 
     Attributes:
-        path: of the plan.
-        manifest: beside it.
-        comparison: against PyTorch; None: this machine cannot run it.
-        not_run: why not; empty where it ran.
+        path: the plan.
+        manifest: the manifest beside it.
+        comparison: comparison with PyTorch; None: this machine cannot run the plan.
+        not_run: the reason for None, else empty.
     """
 
     path: Path
@@ -33,18 +33,18 @@ class BuiltPlan:
 
     @property
     def files(self) -> tuple[Path, Path]:
-        """Plan and manifest."""
+        """Return the paths of plan and manifest."""
         return self.path, manifest_path(self.path)
 
 
-def build_and_judge(onnx: Path, config: BuildConfig, reference: Reference, limits: Limits) -> BuiltPlan:
-    """Build `<onnx stem>.plan` beside the model and run it over the reference's faces if that can be done here.
+def build_and_verify(onnx: Path, config: BuildConfig, reference: Reference, limits: Limits) -> BuiltPlan:
+    """Build `<onnx stem>.plan` beside the model and run it on the reference's faces if this machine can.
 
-    A plan that fits this machine and does not load is a failure, not a plan that was not run.
+    A plan that fits this machine but does not load is a failure, not a plan that was not run.
 
     Raises:
         ExportError, ConfigError, MissingDependencyError: see `build_plan`.
-        EngineError, ArtifactError: the plan fits this machine and does not load.
+        EngineError, ArtifactError: the plan fits this machine but does not load.
     """
     plan = onnx.with_suffix(".plan")
     manifest = build_plan(onnx, plan, config)

@@ -1,11 +1,11 @@
-"""In which types a plan's convolutions compute, and whether that is what its graph and its ModelSpec say.
+"""Find the types in which a plan's convolutions compute, and compare them with its graph and its ModelSpec.
 
-Three witnesses, the best that can be heard on this machine: the engine inspector (needs a GPU); the text of the
-compiled program inside a plan of TensorRT for RTX (an undocumented format, read from 1.7.1; needs nothing); the
-strongly typed network, which says what was asked for, not what was compiled.
+There are three sources; the best that this machine has is used: the engine inspector (needs a GPU); the text of the
+compiled program inside a plan of TensorRT for RTX (an undocumented format, known from 1.7.1; needs nothing); the
+strongly typed network, which shows the requested types, not the compiled ones.
 
-A graph declares the type of each convolution, and the plan is held to that, layer by layer: an INT8 graph may keep any
-number of layers in FP16, and then just these are Half in the plan.
+A graph declares the type of each convolution, and the plan must have these types, layer by layer: an INT8 graph may
+have any number of layers in FP16, and exactly these must be Half in the plan.
 """
 
 import json
@@ -20,25 +20,25 @@ from fer_deploy.manifest import PrecisionProof
 from fer_deploy.spec import Precision
 
 _TYPES = {Precision.FP32: "Float", Precision.FP16: "Half", Precision.INT8: "Int8"}
-"""From the highest to the lowest."""
+"""TensorRT's names, from the highest precision to the lowest."""
 _TENSOR = re.compile(rb'tensor=\{[^\n]*? name="([^"\n]+)"[^\n]*? type=(\w+) \}')
 _OPERATION = re.compile(rb'\n\s*(\w+)=\{ name=[^\n]*? output(?:_args)?=\{ ?"([^"\n]+)"')
 _CONVOLUTION = re.compile(rb'corrltn=\{ name="([^"\n]+)" output=\{[^}\n]*\} input=\{ ?"([^"\n]+)"')
 _ONNX_LAYER = re.compile(r"\[ONNX Layer: ([^\]]+)\]")
 _NUM_SHOWN = 5
 _BOOKKEEPING = (b"copy", b"memset")
-_OF_SHAPES = ("Bool", "Int64")  # a plan also holds the arithmetic of its dynamic batch
+_OF_SHAPES = ("Bool", "Int64")  # a plan also contains the arithmetic of its dynamic batch
 _TARGETS = re.compile(rb"accelerators=\{((?:sm\d+ )+)\}")
 
 
 @dataclass(frozen=True)
 class LayerTypes:
-    """Types in which a network or a plan computes, with TensorRT's names of them.
+    """Types in which a network or a plan computes, with TensorRT's names.
 
     Attributes:
-        convolutions: their number by type, such as {"Half": 8}.
-        layers: the number of all layers by type.
-        by_name: type of each convolution by the name of its ONNX node, as far as the witness knows names.
+        convolutions: number of convolutions by type, such as {"Half": 8}.
+        layers: number of all layers by type.
+        by_name: type of each convolution by the name of its ONNX node, as far as the source has names.
     """
 
     convolutions: dict[str, int]
@@ -47,7 +47,7 @@ class LayerTypes:
 
 
 def types_of_network(trt: Any, network: Any) -> LayerTypes:
-    """Count a parsed network: a convolution is Int8 where both its inputs are dequantized from INT8."""
+    """Return the types of a parsed network: a convolution is Int8 if both its inputs are dequantized from INT8."""
     layers = [network.get_layer(index) for index in range(network.num_layers)]
     producers = {layer.get_output(i).name: layer for layer in layers for i in range(layer.num_outputs)}
 
@@ -71,7 +71,7 @@ def types_of_network(trt: Any, network: Any) -> LayerTypes:
 
 
 def types_of_plan(plan: bytes) -> LayerTypes | None:
-    """Count the compiled program in a plan of TensorRT for RTX; None where its text is not of the known form."""
+    """Return the types of the compiled program in a plan of TensorRT for RTX; None if its text has an unknown form."""
     types = {match[1]: match[2].decode().capitalize() for match in _TENSOR.finditer(plan)}
     found = [(match[1], types.get(match[2], "Unknown")) for match in _CONVOLUTION.finditer(plan)]
     convolutions = [name for _, name in found]
@@ -85,7 +85,7 @@ def types_of_plan(plan: bytes) -> LayerTypes | None:
 
 
 def types_of_inspector(report: str) -> LayerTypes | None:
-    """Count the JSON of `get_engine_information`; None where it names layers only, or types of no convolution."""
+    """Return the types in the JSON of `get_engine_information`; None if it has no types of convolutions."""
     entries = [entry for entry in json.loads(report).get("Layers", []) if isinstance(entry, dict)]
     convolutions = [entry for entry in entries if re.search("conv|corr", _kind(entry), re.IGNORECASE)]
     types = [_input_type(entry) for entry in convolutions]
@@ -100,52 +100,52 @@ def types_of_inspector(report: str) -> LayerTypes | None:
 
 
 def targets_of_plan(plan: bytes) -> tuple[str, ...] | None:
-    """Return the compute capabilities that a plan of TensorRT for RTX names, such as ("8.6",); None: not found."""
+    """Return the compute capabilities in a plan of TensorRT for RTX, such as ("8.6",); None: not found."""
     found = _TARGETS.search(plan)
     if found is None:
         return None
     return tuple(f"{number[:-1]}.{number[-1]}" for number in re.findall(r"\d+", found[1].decode()))
 
 
-def require_declared(found: LayerTypes, declared: Precision, *, where: str, mend: str) -> None:
-    """Compare a network with the precision that its ModelSpec says.
+def require_declared(found: LayerTypes, declared: Precision, *, where: str, fix: str) -> None:
+    """Compare a network with the precision in its ModelSpec.
 
-    That is the lowest precision of any convolution; a graph may keep any number of layers in a higher one.
+    That is the lowest precision of any convolution; a graph may have any number of layers in a higher one.
 
     Raises:
-        ExportError: there is no convolution, none of that type, or one of a lower: the file says what it is not.
+        ExportError: there is no convolution, none of the declared type, or one of a lower type.
     """
     wanted, total = _TYPES[declared], sum(found.convolutions.values())
     if not total:
-        raise ExportError(f"{where} has no convolution, so its precision cannot be proved. Fix: {mend}")
+        raise ExportError(f"{where} has no convolution, so its precision cannot be proved. Fix: {fix}")
     if _lowest(found) is not declared:
         num = found.convolutions.get(wanted, 0)
         raise ExportError(
             f"{where} says precision {declared}, but {num} of {total} convolutions are {wanted} "
-            f"({describe_types(found.convolutions)}). Fix: {mend}"
+            f"({describe_types(found.convolutions)}). Fix: {fix}"
         )
 
 
-def precision_of(found: LayerTypes, *, where: str, mend: str) -> Precision:
+def precision_of(found: LayerTypes, *, where: str, fix: str) -> Precision:
     """Return the lowest precision of a network without ModelSpec, the one that `require_declared` would accept.
 
     Raises:
-        ExportError: there is no convolution, or one of a type that no ModelSpec names.
+        ExportError: there is no convolution, or one has a type that a ModelSpec cannot name.
     """
     lowest = _lowest(found)
     if lowest is None:
         raise ExportError(
-            f"{where} has the convolutions {describe_types(found.convolutions)}; to prove a precision, there must be "
-            f"some and each must be Float, Half or Int8. Fix: {mend}"
+            f"{where} has the convolutions {describe_types(found.convolutions)}; to prove a precision, at least one is "
+            f"needed and each must be Float, Half or Int8. Fix: {fix}"
         )
     return lowest
 
 
-def require_kept(compiled: LayerTypes, asked: LayerTypes, *, where: str, mend: str) -> None:
-    """Compare a compiled plan with its network: each convolution computes in the type that the graph gives it.
+def require_kept(compiled: LayerTypes, asked: LayerTypes, *, where: str, fix: str) -> None:
+    """Compare a compiled plan with its network: each convolution must compute in the type of the graph.
 
-    Where the plan names its convolutions, by name; the others by number. Fewer there may be, because equal ones beside
-    each other are merged and some become other operations.
+    Convolutions are compared by name if the plan has names, else by number. A plan may have fewer, because the builder
+    merges equal neighbors and replaces some by other operations.
 
     Raises:
         ExportError: the builder compiled a convolution to another type than the graph has.
@@ -158,9 +158,9 @@ def require_kept(compiled: LayerTypes, asked: LayerTypes, *, where: str, mend: s
     if others:
         more = f" and {len(others) - _NUM_SHOWN} more" if len(others) > _NUM_SHOWN else ""
         what = ", ".join(others[:_NUM_SHOWN]) + more
-        raise ExportError(f"{where}: {what}; {_both(compiled, asked)}. Fix: {mend}")
+        raise ExportError(f"{where}: {what}; {_both(compiled, asked)}. Fix: {fix}")
     if any(number > asked.convolutions.get(kind, 0) for kind, number in compiled.convolutions.items()):
-        raise ExportError(f"{where}: {_both(compiled, asked)}. Fix: {mend}")
+        raise ExportError(f"{where}: {_both(compiled, asked)}. Fix: {fix}")
 
 
 def _both(compiled: LayerTypes, asked: LayerTypes) -> str:
@@ -171,17 +171,17 @@ def _both(compiled: LayerTypes, asked: LayerTypes) -> str:
 
 
 def proof_of(types: LayerTypes, source: Any) -> PrecisionProof:
-    """Return what stands in the manifest."""
+    """Return the proof for the manifest."""
     return PrecisionProof(convolutions=types.convolutions, layers=types.layers, source=source)
 
 
 def describe_types(counts: dict[str, int]) -> str:
-    """Return such as "8 Half, 1 Float"."""
+    """Return a text such as "8 Half, 1 Float"."""
     return ", ".join(f"{number} {name}" for name, number in counts.items()) or "none"
 
 
 def _lowest(found: LayerTypes) -> Precision | None:
-    """Return the lowest precision of any convolution; None: there is none, or one of an unknown type."""
+    """Return the lowest precision of any convolution; None: there is no convolution, or a type is unknown."""
     if not found.convolutions or found.convolutions.keys() - set(_TYPES.values()):
         return None
     of_that = [precision for precision, kind in _TYPES.items() if kind in found.convolutions]
@@ -207,7 +207,7 @@ def _input_type(entry: dict[str, Any]) -> str:
 
 
 def _type_in(tensors: Any) -> str:
-    """Type of the first tensor; TensorRT 10 words it "Row major linear FP16 format", or plainly "Half"."""
+    """Return the type of the first tensor; TensorRT 10 writes "Row major linear FP16 format" or "Half"."""
     first = tensors[0] if isinstance(tensors, list) and tensors and isinstance(tensors[0], dict) else {}
     text = str(first.get("Format/Datatype") or first.get("DataType") or first.get("Format") or "").lower()
     words = {"Int8": ("int8",), "Half": ("fp16", "half"), "Bfloat16": ("bf16",), "Float": ("fp32", "float")}

@@ -1,1 +1,1 @@
-"""Model repositories for Triton Inference Server."""
+"""Write model repositories for Triton Inference Server."""

@@ -1,4 +1,4 @@
-"""Check a model folder for what Triton's schema cannot say: that config, model file and labels fit each other."""
+"""Check that config, model file and labels of a model folder fit together, which Triton's schema cannot check."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,9 +17,15 @@ from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, ModelSpec, spec_from_json
 MODEL_FILES = {"onnxruntime": "model.onnx", "tensorrt": "model.plan"}
 _ORT_TYPES = {"tensor(uint8)": "TYPE_UINT8", "tensor(float)": "TYPE_FP32"}
 _ORT_ERRORS = (
-    ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,
-    ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.NotImplemented, ort_errors.RuntimeException,
-)  # fmt: skip
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+)
 
 _Tensor: TypeAlias = tuple[str, str, list[int]]
 """Name, Triton's data type, dims without the batch."""
@@ -29,7 +35,7 @@ def check_model_folder(folder: Path, *, profile: BatchProfile | None) -> None:
     """Check `folder`, a model of a repository; `profile` is the plan's, None for ONNX.
 
     Raises:
-        ExportError: every fault that was found, in one message.
+        ExportError: there are faults; the message names all of them.
     """
     try:
         config = parse_config(
@@ -43,7 +49,7 @@ def check_model_folder(folder: Path, *, profile: BatchProfile | None) -> None:
 
 
 def require_own_folder(folder: Path) -> None:
-    """Raise ExportError unless `folder` is one that this command wrote and nobody added to: it will be replaced."""
+    """Check that this command wrote `folder` and nobody added files, because it will be replaced; else ExportError."""
     fix = "Fix: move it away, or write into another folder"
     try:
         config = parse_config((folder / "config.pbtxt").read_text(encoding="utf-8"), where=f"{folder}/config.pbtxt")
@@ -77,9 +83,9 @@ def _spec_faults(config: pb.ModelConfig, spec: ModelSpec) -> Iterator[str]:
     wanted_input = [(image.name, f"TYPE_{image.dtype.upper()}", [image.channels, image.height, image.width])]
     wanted_output = [(OUTPUT_NAME, "TYPE_FP32", [len(spec.labels)])]
     if inputs != wanted_input:
-        yield f"input {inputs}, the ModelSpec promises {wanted_input}"
+        yield f"input {inputs}, the ModelSpec says {wanted_input}"
     if outputs != wanted_output:
-        yield f"output {outputs}, the ModelSpec promises {wanted_output}"
+        yield f"output {outputs}, the ModelSpec says {wanted_output}"
     for sample in config.model_warmup:
         given = [(name, pb.DataType.Name(data.data_type), list(data.dims)) for name, data in sample.inputs.items()]
         if given != inputs:
@@ -92,7 +98,7 @@ def _label_faults(folder: Path, config: pb.ModelConfig, spec: ModelSpec) -> Iter
         yield f"label_filename {named}, expected {LABELS_FILE}"
     labels = (folder / LABELS_FILE).read_text(encoding="utf-8").split("\n")
     if labels != [*spec.labels, ""]:
-        yield f"{LABELS_FILE} holds {labels}, expected a line for each of {list(spec.labels)}"
+        yield f"{LABELS_FILE} has {labels}, expected one line for each of {list(spec.labels)}"
 
 
 def _batch_faults(config: pb.ModelConfig, profile: BatchProfile | None) -> Iterator[str]:
@@ -100,7 +106,7 @@ def _batch_faults(config: pb.ModelConfig, profile: BatchProfile | None) -> Itera
     if limit < 1:
         yield f"max_batch_size {limit} turns batching off"
     if profile is not None and limit > profile.max:
-        yield f"max_batch_size {limit} is more than the plan's profile takes ({profile.max})"
+        yield f"max_batch_size {limit} is more than the plan's profile allows ({profile.max})"
     if profile is None and config.backend == "tensorrt":
         yield "a plan without its profile"
     sizes = [("preferred", size) for size in config.dynamic_batching.preferred_batch_size]
@@ -122,22 +128,22 @@ def _file_faults(folder: Path, config: pb.ModelConfig) -> Iterator[str]:
         yield f"files {', '.join(found)}; expected {', '.join(wanted)}"
         return
     if file_sha256(folder / "1" / name) != config.parameters[SHA256_KEY].string_value:
-        yield f"1/{name} is not the file whose sha256 the config holds"
+        yield f"1/{name} is not the file whose sha256 is in the config"
     elif config.backend == "onnxruntime":
         yield from _onnx_faults(folder / "1" / name, config)
 
 
 def file_names(folder: Path) -> list[str]:
-    """Return the paths of everything in `folder` that is no folder, relative to it and sorted."""
+    """Return the sorted paths, relative to `folder`, of everything in it except folders."""
     return sorted(
         path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_symlink() or not path.is_dir()
     )
 
 
 def _onnx_faults(path: Path, config: pb.ModelConfig) -> Iterator[str]:
-    """Compare with the graph itself, not with what its ModelSpec says of it."""
+    """Compare the config with the graph itself, not with its ModelSpec."""
     options = ort.SessionOptions()
-    options.log_severity_level = 3  # errors reach us as exceptions
+    options.log_severity_level = 3  # errors also arrive as exceptions
     try:
         session = ort.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except _ORT_ERRORS as err:

@@ -1,4 +1,4 @@
-"""config.pbtxt as a message of Triton's own protobuf: built, printed, and read back. Needs the extra `triton`."""
+"""Build, print and read config.pbtxt as a message of Triton's own protobuf. Needs the extra `triton`."""
 
 from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
@@ -10,7 +10,7 @@ from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, InputSpec
 
 LABELS_FILE = "labels.txt"
 SHA256_KEY = "fer_artifact_sha256"
-"""Parameter whose value is the digest of the model file; it marks a model folder as written here."""
+"""Parameter with the digest of the model file; it marks a model folder as written by this module."""
 _KINDS = {"auto": "KIND_AUTO", "cpu": "KIND_CPU", "cuda": "KIND_GPU"}
 _DTYPES = {"uint8": "TYPE_UINT8"}
 
@@ -19,7 +19,7 @@ def build_config(servable: Servable, batching: Batching, settings: TritonSetting
     """Return the message; names, types, sizes and labels come from the ModelSpec.
 
     Raises:
-        ConfigError: a plan on the CPU.
+        ConfigError: the artifact is a plan and the device is the CPU.
     """
     images, is_plan = servable.spec.input, servable.manifest is not None
     if is_plan and settings.device == "cpu":
@@ -28,14 +28,16 @@ def build_config(servable: Servable, batching: Batching, settings: TritonSetting
         )
     kind = "cuda" if is_plan else settings.device
     config = pb.ModelConfig(
-        name=servable.name, backend=servable.backend, default_model_filename=servable.file_name,
+        name=servable.name,
+        backend=servable.backend,
+        default_model_filename=servable.file_name,
         max_batch_size=batching.max_size,
         version_policy=pb.ModelVersionPolicy(latest=pb.ModelVersionPolicy.Latest(num_versions=1)),
         instance_group=[pb.ModelInstanceGroup(kind=_KINDS[kind], count=settings.instances)],
         dynamic_batching=pb.ModelDynamicBatching(
             preferred_batch_size=batching.preferred, max_queue_delay_microseconds=settings.max_queue_delay_us
         ),
-    )  # fmt: skip
+    )
     config.input.add(name=images.name, data_type=_DTYPES[images.dtype], dims=_dims(images))
     labels = [len(servable.spec.labels)]
     config.output.add(name=OUTPUT_NAME, data_type="TYPE_FP32", dims=labels, label_filename=LABELS_FILE)
@@ -64,7 +66,7 @@ def _add_warmup(config: pb.ModelConfig, images: InputSpec, size: int, *, is_rand
 
 
 def _parameters(servable: Servable) -> dict[str, str]:
-    """Provenance; no backend reads these keys, clients do through the server's model-config call."""
+    """Return the provenance. No backend reads these keys; clients get them by the server's model-config call."""
     entries = {
         SPEC_KEY: servable.spec.to_json(),
         SHA256_KEY: servable.sha256,
@@ -78,26 +80,26 @@ def _parameters(servable: Servable) -> dict[str, str]:
 
 
 def config_text(config: pb.ModelConfig) -> str:
-    """Return the text of config.pbtxt, proved to read back as the same message.
+    """Return the text of config.pbtxt after checking that it parses to the same message.
 
     Raises:
-        ExportError: it reads back as another one.
+        ExportError: it parses to another message.
     """
     text: str = text_format.MessageToString(config, as_utf8=True)
     if parse_config(text, where=config.name) != config:
-        raise ExportError(f"config.pbtxt of {config.name} reads back as another message. Fix: pip install -U protobuf")
+        raise ExportError(f"config.pbtxt of {config.name} parses to another message. Fix: pip install -U protobuf")
     return text
 
 
 def parse_config(text: str, *, where: str) -> pb.ModelConfig:
-    """Read a config.pbtxt against Triton's schema; `where` names it in errors.
+    """Parse a config.pbtxt by Triton's schema; `where` names it in errors.
 
     Raises:
-        ExportError: unknown field or enum value, wrong type, or no protobuf text at all.
+        ExportError: a field or enum value is unknown, a type is wrong, or the text is not protobuf.
     """
     try:
         return text_format.Parse(text, pb.ModelConfig())
     except text_format.ParseError as err:
         raise ExportError(
-            f"{where} is no model configuration of Triton: {err}. Fix: write the repository again"
+            f"{where} is not a model configuration of Triton: {err}. Fix: write the repository again"
         ) from err

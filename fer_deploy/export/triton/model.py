@@ -1,4 +1,4 @@
-"""What Triton is told of one artifact: settings, and the batch sizes that follow. No protobuf, nothing written."""
+"""Read an artifact for Triton and choose its batch sizes from the settings. Uses no protobuf and writes nothing."""
 
 import re
 from dataclasses import dataclass
@@ -16,31 +16,31 @@ from fer_deploy.settings import Settings
 from fer_deploy.spec import ModelSpec
 
 ONNX_MAX_BATCH = 64
-"""Without --max-batch-size; the largest batch that `fer-deploy export` verifies, and the default profile of a plan."""
+"""Default of --max-batch-size: the largest batch that `fer-deploy export` verifies, and a plan's default maximum."""
 ONNX_PREFERRED = (8, 32)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _FIX_MISSING = "fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net"
 
 
 def _device_from_triton(value: Any) -> Any:
-    """Understand the word of Triton's own files."""
+    """Return "cuda" for "gpu", the name in Triton's own files."""
     return "cuda" if value == "gpu" else value
 
 
 class TritonSettings(Settings):
-    """How the server batches and runs the models; flags of `fer-deploy triton` have these names."""
+    """Settings for batching and running the models; flags of `fer-deploy triton` have these names."""
 
     max_batch_size: int | None = Field(
-        default=None, ge=1, le=65_536, description="images; none: the maximum of a plan's profile, 64 for ONNX"
+        default=None, ge=1, le=65_536, description="images; null: the maximum of a plan's profile, 64 for ONNX"
     )
     preferred_batch_size: tuple[int, ...] | None = Field(
         default=None,
         strict=False,
-        description="batches that leave at once; none: a plan's opt and max, 8 and 32 for ONNX",
+        description="batch sizes that run without delay; null: a plan's opt and max, 8 and 32 for ONNX",
     )
     max_queue_delay_us: int = Field(default=500, ge=0, description="microseconds that a request waits for others")
     device: Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(_device_from_triton)] = Field(
-        default="auto", description="auto: a plan on the GPU, ONNX on the GPU where the server has one"
+        default="auto", description="auto: a plan on the GPU, ONNX on the GPU if the server has one"
     )
     instances: int = Field(default=1, ge=1, description="copies of each model, for each GPU or on the CPU")
     warmup: Literal["zero", "random", "off"] = Field(
@@ -54,9 +54,11 @@ class Servable:
     """One artifact that Triton can load.
 
     Attributes:
-        name: of the model and its folder, such as "net-fp32-onnx".
+        name: name of the model and its folder, such as "net-fp32-onnx".
+        artifact: path of the artifact.
         sha256: hex digest of the artifact's bytes.
-        manifest: of a plan; None for ONNX.
+        spec: ModelSpec of the artifact.
+        manifest: manifest of a plan; None for ONNX.
     """
 
     name: str
@@ -67,18 +69,18 @@ class Servable:
 
     @property
     def backend(self) -> str:
-        """Triton's name of what runs it."""
+        """Return the name of Triton's backend."""
         return "onnxruntime" if self.manifest is None else "tensorrt"
 
     @property
     def file_name(self) -> str:
-        """Name that the backend looks for in the version folder."""
+        """Return the file name that the backend expects in the version folder."""
         return "model.onnx" if self.manifest is None else "model.plan"
 
 
 @dataclass(frozen=True)
 class Batching:
-    """Batch sizes in images, each list rising: 1 <= preferred and warmup <= max_size."""
+    """Batch sizes in images, in ascending order: 1 <= preferred and warmup <= max_size."""
 
     max_size: int
     preferred: tuple[int, ...]
@@ -86,12 +88,13 @@ class Batching:
 
 
 def read_servable(artifact: Path) -> Servable:
-    """Read what stands in an `.onnx`, or beside a `.plan`, and name the model after the file.
+    """Read the ModelSpec of an `.onnx`, or the manifest of a `.plan`, and name the model after the file.
 
     Raises:
-        ArtifactError: missing or damaged file, another suffix, no ModelSpec, or a plan that is not its manifest's.
-        EngineError, MissingDependencyError: an ONNX model that ONNX Runtime cannot open here.
-        ExportError: a plan that Triton's backend cannot load, or a name that is no model name.
+        ArtifactError: the file is missing or damaged, has another suffix or no ModelSpec, or a plan does not match its
+            manifest.
+        EngineError, MissingDependencyError: ONNX Runtime cannot open the ONNX model here.
+        ExportError: Triton's backend cannot load the plan, or the file name is not valid as a model name.
     """
     name = f"{artifact.stem}-{artifact.suffix[1:]}"
     if artifact.suffix not in (".onnx", ".plan"):
@@ -99,7 +102,8 @@ def read_servable(artifact: Path) -> Servable:
     require_file(artifact, fix=_FIX_MISSING)
     if not _NAME.fullmatch(name):
         raise ExportError(
-            f"{artifact.name} gives no model name for a URL, expected letters, digits, '.', '_' and '-'. Fix: rename it"
+            f"{artifact.name} is not a valid model name for a URL, expected letters, digits, '.', '_' and '-'. "
+            "Fix: rename it"
         )
     sha256 = file_sha256(artifact)
     manifest = _plan_manifest(artifact, sha256) if artifact.suffix == ".plan" else None
@@ -123,7 +127,7 @@ def _plan_manifest(plan: Path, sha256: str) -> PlanManifest:
         )
     if manifest.profile.min > 1:
         raise ExportError(
-            f"Triton cannot serve {plan}: its profile begins at a batch of {manifest.profile.min}, a request may hold "
+            f"Triton cannot serve {plan}: its profile begins at a batch of {manifest.profile.min}, a request may have "
             "one image. Fix: build it with a profile that begins at 1"
         )
     return manifest
@@ -133,13 +137,13 @@ def choose_batching(servable: Servable, settings: TritonSettings) -> Batching:
     """Return the batch sizes of one model.
 
     Raises:
-        ConfigError: larger than the plan's profile, or preferred sizes outside of 1 to the maximum.
+        ConfigError: the maximum is larger than the plan's profile, or a preferred size is not from 1 to the maximum.
     """
     profile = servable.manifest.profile if servable.manifest else None
     max_size = settings.max_batch_size or (profile.max if profile else ONNX_MAX_BATCH)
     if profile is not None and max_size > profile.max:
         raise ConfigError(
-            f"max_batch_size {max_size} is more than the profile of {servable.artifact} takes ({profile.max}). "
+            f"max_batch_size {max_size} is more than the profile of {servable.artifact} allows ({profile.max}). "
             f"Fix: --max-batch-size {profile.max}, or build the plan with a larger profile"
         )
     if settings.preferred_batch_size is None:

@@ -1,4 +1,4 @@
-"""write_triton_repository: model files in, a folder that Triton Inference Server serves out. Knows no protobuf."""
+"""Write a model repository for Triton Inference Server from model files. Uses no protobuf."""
 
 import os
 import shutil
@@ -16,17 +16,17 @@ from fer_deploy.export.triton.model import Servable, TritonSettings, choose_batc
 def write_triton_repository(
     artifacts: Sequence[Path], folder: Path, *, settings: TritonSettings | None = None
 ) -> list[Path]:
-    """Write one model folder for each artifact and return them, in the same order.
+    """Write one model folder per artifact and return the folders in the same order.
 
     `net-fp32.onnx` becomes `<folder>/net-fp32-onnx/{config.pbtxt,labels.txt,1/model.onnx}`; a `.plan` likewise, as
-    `model.plan`. They appear together, or the repository stays as it was. A folder of that name is replaced only if it
-    was written here.
+    `model.plan`. Either all folders appear or the repository does not change. An existing folder is replaced only if
+    this function wrote it.
 
     Raises:
-        ArtifactError: an artifact that is missing, damaged or foreign.
-        ConfigError: settings that contradict each other or a plan.
-        EngineError: an ONNX model that ONNX Runtime cannot open here.
-        ExportError: an artifact that Triton cannot serve, a foreign folder in the way, or `folder` cannot be written.
+        ArtifactError: an artifact is missing, damaged or foreign.
+        ConfigError: settings contradict each other or a plan.
+        EngineError: ONNX Runtime cannot open an ONNX model here.
+        ExportError: Triton cannot serve an artifact, a foreign folder has the same name, or `folder` is not writable.
         MissingDependencyError: the extra `triton` is not installed.
     """
     with drafted_models(artifacts, folder, settings=settings, flag="--out") as drafts:
@@ -38,10 +38,10 @@ def write_triton_repository(
 def drafted_models(
     artifacts: Sequence[Path], folder: Path, *, settings: TritonSettings | None = None, flag: str = "--triton"
 ) -> Iterator[dict[Path, Path]]:
-    """Write the model folders under temporary names in `folder`, check them, and yield draft -> final name.
+    """Write the model folders with temporary names in `folder`, check them, and yield a mapping from draft to name.
 
-    What the body does not rename goes away. Errors are those of `write_triton_repository`; `flag` is the one to name
-    another folder with.
+    Drafts that the body does not rename are deleted. Errors are those of `write_triton_repository`; `flag` is the flag
+    that sets the folder.
     """
     settings = settings or TritonSettings()
     config_module, check_module = _load("config"), _load("check")

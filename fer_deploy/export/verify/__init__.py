@@ -1,1 +1,1 @@
-"""Verification: how near an artifact comes to PyTorch, on clean and on degraded faces."""
+"""Verify artifacts: compare them with PyTorch on clean and on degraded faces."""

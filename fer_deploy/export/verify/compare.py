@@ -1,7 +1,7 @@
-"""Hold an artifact against PyTorch on the same faces, and judge what was found by limits.
+"""Compare an artifact with PyTorch on the same faces, and check the differences against limits.
 
-Every artifact is held against the same reference, stage by stage: the FP32 ONNX, the graph that was converted from it,
-the engine that was built from that. The first stage that breaks a limit is the guilty one.
+All artifacts are compared with the same reference, stage by stage: the FP32 ONNX, the graph converted from it, the
+engine built from that. The first stage that exceeds a limit is the cause.
 """
 
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.errors import EngineError, VerificationError
-from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.verify.scores import PERCENT, Limits, Scores, broken_scores, change_of, scores_of
 from fer_deploy.export.verify.slice_agreement import SliceAgreement, agreement_on, slice_breaches
 from fer_deploy.export.verify.slices import Slice
@@ -21,28 +21,28 @@ from fer_deploy.export.verify.slices import Slice
 BATCH_SIZE = 64
 OTHER_BATCH_SIZES = (1, 7)
 NUM_BATCHED = 128
-"""Faces that also run in the other batch sizes: a frozen or a batch-dependent graph shows up."""
+"""Number of faces that also run in other batch sizes, to detect a frozen or batch-dependent graph."""
 _QUANTILE = 0.999
 
 
 @dataclass(frozen=True)
 class Comparison:
-    """How near an artifact comes to PyTorch.
+    """Differences between an artifact and PyTorch.
 
     Attributes:
         artifact: file name.
         stage: "onnx", "converted" or "engine".
-        candidate: what ran, as its engine describes itself.
-        num_faces: faces compared.
+        candidate: description of the artifact's engine.
+        num_faces: number of compared faces.
         max_abs_logit: largest absolute difference of any logit.
         max_abs_logit_p999: its 99.9th percentile over faces and labels.
-        max_batch_difference: largest absolute difference of a logit between batch sizes, of the artifact alone.
+        max_batch_difference: largest absolute difference of the artifact's own logits between batch sizes.
         kl: mean KL divergence of the probabilities, nats.
         agreement: share of faces with the same emotion, 0 to 1.
-        scores: of the artifact; None: faces without labels.
-        change: the artifact's scores less PyTorch's, in points.
-        breaches: limits that were broken, in words.
-        slices: what was found on degraded faces; empty: not compared.
+        scores: scores of the artifact; None: faces without labels.
+        change: the artifact's scores minus PyTorch's, in points.
+        breaches: descriptions of exceeded limits.
+        slices: comparisons on degraded faces; empty: not compared.
     """
 
     artifact: str
@@ -60,7 +60,7 @@ class Comparison:
     slices: tuple[SliceAgreement, ...] = field(default=())
 
     def in_words(self) -> str:
-        """Return what people ask first, in a line."""
+        """Return a summary in one line."""
         scores, change = self.scores, self.change
         known = (
             "" if scores is None or change is None else f"accuracy {scores.accuracy:.2f} % ({change.accuracy:+.2f}), "
@@ -73,21 +73,28 @@ class Comparison:
         )
 
     def for_spec(self, reference: "Reference") -> dict[str, Any]:
-        """Return what the artifact's ModelSpec says of it: shares from 0 to 1, as fer_train gives them."""
+        """Return the metrics for the artifact's ModelSpec: shares from 0 to 1, as in fer_train."""
         found = {
-            "faces": reference.faces.source, "faces_sha256": reference.faces.sha256(), "num_faces": self.num_faces,
-            "engine": self.candidate, "reference": reference.description, "agreement": self.agreement, "kl": self.kl,
+            "faces": reference.faces.source,
+            "faces_sha256": reference.faces.sha256(),
+            "num_faces": self.num_faces,
+            "engine": self.candidate,
+            "reference": reference.description,
+            "agreement": self.agreement,
+            "kl": self.kl,
             "max_abs_logit": self.max_abs_logit,
-        }  # fmt: skip
+        }
         if self.slices:
             found["slice_agreement"] = {part.slice.value: part.agreement for part in self.slices}
         if self.scores is None or self.change is None:
             return found
         recall = {label: percent / PERCENT for label, percent in self.scores.recall.items()}
         return found | {
-            "accuracy": self.scores.accuracy / PERCENT, "accuracy_change": self.change.accuracy / PERCENT,
-            "f1": self.scores.macro_f1 / PERCENT, "recall": recall,
-        }  # fmt: skip
+            "accuracy": self.scores.accuracy / PERCENT,
+            "accuracy_change": self.change.accuracy / PERCENT,
+            "f1": self.scores.macro_f1 / PERCENT,
+            "recall": recall,
+        }
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -96,9 +103,9 @@ class Comparison:
 
 @dataclass(frozen=True, eq=False)
 class Reference:
-    """PyTorch's logits, (N, C) float32, for the faces that all artifacts are judged on; the same for each slice."""
+    """PyTorch's logits, (N, C) float32, for the faces of the verification; `slices` has the same for each slice."""
 
-    faces: JudgedFaces
+    faces: VerificationFaces
     labels: tuple[str, ...]
     logits: NDArray[np.float32]
     description: str
@@ -106,19 +113,19 @@ class Reference:
 
     @classmethod
     def of(
-        cls, engine: Engine, faces: JudgedFaces, slices: Mapping[Slice, JudgedFaces] | None = None
-    ) -> "Reference":  # fmt: skip
-        """Run the reference engine; of the slices, `CLEAN` are some of `faces` and need no run of their own."""
+        cls, engine: Engine, faces: VerificationFaces, slices: Mapping[Slice, VerificationFaces] | None = None
+    ) -> "Reference":
+        """Run the reference engine; the slice `CLEAN` is a part of `faces` and needs no separate run."""
         logits = run_in_batches(engine, faces.images_nchw, BATCH_SIZE)
         whole = cls(faces, engine.spec.labels, logits, engine.description)
         parts = {
-            kind: whole.take(len(some)) if kind is Slice.CLEAN else cls.of(engine, some)
+            kind: whole.subset(len(some)) if kind is Slice.CLEAN else cls.of(engine, some)
             for kind, some in (slices or {}).items()
         }
         return cls(faces, whole.labels, logits, whole.description, parts)
 
-    def take(self, limit: int) -> "Reference":
-        """Return the same for at most `limit` of the faces, evenly spread, without slices."""
+    def subset(self, limit: int) -> "Reference":
+        """Return the reference for at most `limit` of the faces, evenly spread, without slices."""
         chosen = self.faces.positions(limit)
         return Reference(self.faces.at(chosen), self.labels, self.logits[chosen], self.description)
 
@@ -130,14 +137,14 @@ class Reference:
 def compare(
     reference: Reference, candidate: Engine, *, artifact: str, stage: str, logits: NDArray[np.float32] | None = None
 ) -> Comparison:
-    """Run the candidate over the reference's faces, a share of them in other batch sizes as well.
+    """Run the candidate on the reference's faces, some of them also in other batch sizes, and compare the logits.
 
     Args:
         reference: PyTorch's logits.
-        candidate: runs the artifact.
+        candidate: engine of the artifact.
         artifact: file name.
         stage: "onnx", "converted" or "engine".
-        logits: (N, C), the candidate's in batches of 64 where they are known already.
+        logits: (N, C), the candidate's logits in batches of 64, if already known.
     """
     faces = reference.faces
     if logits is None:
@@ -147,20 +154,23 @@ def compare(
     in_batches = [run_in_batches(candidate, faces.images_nchw[some], size) for size in OTHER_BATCH_SIZES]
     scores = scores_of(logits, faces.labels, reference.labels)
     return Comparison(
-        artifact=artifact, stage=stage, candidate=candidate.description, num_faces=len(faces),
-        max_abs_logit=float(differences.max()), max_abs_logit_p999=float(np.quantile(differences, _QUANTILE)),
+        artifact=artifact,
+        stage=stage,
+        candidate=candidate.description,
+        num_faces=len(faces),
+        max_abs_logit=float(differences.max()),
+        max_abs_logit_p999=float(np.quantile(differences, _QUANTILE)),
         max_batch_difference=max(float(np.abs(again - logits[some]).max()) for again in in_batches),
         kl=float(kl_divergence(reference.logits, logits).mean()),
         agreement=float((logits.argmax(1) == reference.logits.argmax(1)).mean()),
-        scores=scores, change=change_of(reference.scores(), scores),
+        scores=scores,
+        change=change_of(reference.scores(), scores),
         slices=compare_slices(reference, candidate, logits),
-    )  # fmt: skip
+    )
 
 
-def compare_slices(
-    reference: Reference, candidate: Engine, logits: NDArray[np.float32]
-) -> tuple[SliceAgreement, ...]:  # fmt: skip
-    """Compare slice by slice; `logits` are the candidate's for the clean faces."""
+def compare_slices(reference: Reference, candidate: Engine, logits: NDArray[np.float32]) -> tuple[SliceAgreement, ...]:
+    """Compare each slice; `logits` (N, C) are the candidate's for the clean faces."""
     found = []
     for kind, part in reference.slices.items():
         if kind is Slice.CLEAN:
@@ -172,22 +182,22 @@ def compare_slices(
 
 
 def breaches_of(found: Comparison, limits: Limits) -> tuple[str, ...]:
-    """Return each broken limit in words, with what was seen and what is allowed."""
+    """Return a description of each exceeded limit, with the measured and the allowed value."""
     broken = _broken_differences(found.max_abs_logit, found.max_abs_logit_p999, found.kl, limits)
     if not found.max_batch_difference <= limits.max_batch_difference:
         broken.append(_too_large("batch_difference", found.max_batch_difference, limits.max_batch_difference))
-    broken += _broken_answers(found.agreement, found.change, limits)
+    broken += _broken_predictions(found.agreement, found.change, limits)
     return tuple(broken + slice_breaches(found.slices, limits.min_slice_agreement))
 
 
 def breaches_of_logits(reference: Reference, logits: NDArray[np.float32], limits: Limits) -> tuple[str, ...]:
-    """Return the limits that logits (N, C) for the reference's faces break: all but those of batches and slices."""
+    """Return a description of each limit that logits (N, C) exceed, except those of batches and slices."""
     differences = np.abs(logits - reference.logits)
     kl = float(kl_divergence(reference.logits, logits).mean())
     agreement = float((logits.argmax(1) == reference.logits.argmax(1)).mean())
     change = change_of(reference.scores(), scores_of(logits, reference.faces.labels, reference.labels))
     broken = _broken_differences(float(differences.max()), float(np.quantile(differences, _QUANTILE)), kl, limits)
-    return tuple(broken + _broken_answers(agreement, change, limits))
+    return tuple(broken + _broken_predictions(agreement, change, limits))
 
 
 def _broken_differences(max_abs_logit: float, max_abs_logit_p999: float, kl: float, limits: Limits) -> list[str]:
@@ -204,7 +214,7 @@ def _too_large(name: str, seen: float, allowed: float) -> str:
     return f"{name} {seen:.2e} (allowed {allowed:g})"
 
 
-def _broken_answers(agreement: float, change: Scores | None, limits: Limits) -> list[str]:
+def _broken_predictions(agreement: float, change: Scores | None, limits: Limits) -> list[str]:
     broken = []
     if not agreement >= limits.min_agreement:
         broken.append(f"same emotion {agreement:.2%} (required {limits.min_agreement:.2%})")
@@ -225,7 +235,7 @@ def _log_softmax(logits: NDArray[np.float32]) -> NDArray[np.float64]:
 
 
 def run_in_batches(engine: Engine, images_nchw: NDArray[np.uint8], size: int) -> NDArray[np.float32]:
-    """Return logits (N, C) of all images, run `size` at a time; VerificationError where the engine fails."""
+    """Return logits (N, C) of all images, run in batches of `size`; raise VerificationError if the engine fails."""
     found = []
     for start in range(0, len(images_nchw), size):
         batch = images_nchw[start : start + size]

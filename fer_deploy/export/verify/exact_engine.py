@@ -1,7 +1,7 @@
-"""ONNX Runtime on the CPU without its optimizer: computes a graph node by node, as it is written.
+"""Run a graph node by node, exactly as written: ONNX Runtime on the CPU without its optimizer.
 
-Graphs for TensorRT are judged by it. The optimizer of ONNX Runtime 1.32 changes the results of a Q/DQ graph in FP16 on
-the CPU (Net: |Δlogit| 0.7 where the graph itself gives 0.12), which says nothing about the graph.
+It verifies graphs for TensorRT. The optimizer of ONNX Runtime 1.32 changes the results of a Q/DQ graph in FP16 on the
+CPU (Net: |Δlogit| 0.7 instead of 0.12), which is not a property of the graph.
 """
 
 from pathlib import Path
@@ -19,10 +19,10 @@ from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, ModelSpec, spec_from_json
 
 
 class ExactEngine(Engine):
-    """Runs a graph in memory; for verification, not for speed."""
+    """Engine for a graph in memory; for verification, not for speed."""
 
     def __init__(self, model: onnx.ModelProto, spec: ModelSpec) -> None:
-        """Make a session of the graph.
+        """Create a session of the graph.
 
         Raises:
             ExportError: ONNX Runtime has no kernel for a node, or refuses the graph.

@@ -1,4 +1,4 @@
-"""Real faces for verification where the user names no data: one public-domain portrait in many variants."""
+"""Provide real faces for verification without data: one public-domain portrait in many variants."""
 
 import math
 from pathlib import Path
@@ -20,7 +20,7 @@ _GAINS = (0.5, 1.0, 1.4)
 
 
 def portrait_faces(spec: InputSpec) -> NDArray[np.uint8]:
-    """Return (162, 1, H, W) uint8: the face found by Haar, shifted, zoomed, darkened, brightened and mirrored."""
+    """Return (162, 1, H, W) uint8: the face that Haar finds, shifted, zoomed, darkened, brightened and mirrored."""
     encoded = np.frombuffer(_portrait_path().read_bytes(), dtype=np.uint8)
     picture_bgr = np.asarray(cv2.imdecode(encoded, cv2.IMREAD_COLOR), dtype=np.uint8)
     gray = gray_from_bgr(picture_bgr)
@@ -36,7 +36,7 @@ def _portrait_path() -> Path:
 
 
 def _variant(face: NDArray[np.float32], dx: float, dy: float, zoom: float) -> Box:
-    """Return a square around the face as the live loop would cut it, then moved and zoomed."""
+    """Return the live loop's square around the face, moved and zoomed."""
     x1, y1, x2, y2 = map(float, face)
     side = CropConfig().scale * math.sqrt((x2 - x1) * (y2 - y1))
     center_x, center_y = (x1 + x2) / 2 + dx * side, (y1 + y2) / 2 + dy * side

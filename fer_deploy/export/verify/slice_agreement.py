@@ -1,4 +1,4 @@
-"""How near an artifact comes to PyTorch on one slice of the faces; see `slices`."""
+"""Compare an artifact with PyTorch on one slice of the faces; see `slices`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.verify.slices import Slice, degraded
 
 _QUANTILE = 0.999
@@ -15,16 +15,16 @@ _PERCENT = 100.0
 
 @dataclass(frozen=True)
 class SliceAgreement:
-    """What was found on a slice.
+    """Comparison on one slice.
 
     Attributes:
-        slice: which one.
-        num_faces: faces compared.
+        slice: kind of the slice.
+        num_faces: number of compared faces.
         agreement: share of faces with the same emotion, 0 to 1.
         max_abs_logit: largest absolute difference of any logit.
         max_abs_logit_p999: its 99.9th percentile over faces and labels.
-        accuracy: of the artifact, percent; None: faces without labels.
-        accuracy_change: the artifact's accuracy less PyTorch's, in points.
+        accuracy: accuracy of the artifact in percent; None: faces without labels.
+        accuracy_change: the artifact's accuracy minus PyTorch's, in points.
     """
 
     slice: Slice
@@ -44,19 +44,21 @@ class SliceAgreement:
         )
 
 
-def faces_by_slice(faces: JudgedFaces, count: int, video: JudgedFaces | None = None) -> dict[Slice, JudgedFaces]:
-    """Return the faces of each slice: at most `count`, evenly spread over the judged ones.
+def faces_by_slice(
+    faces: VerificationFaces, count: int, video: VerificationFaces | None = None
+) -> dict[Slice, VerificationFaces]:
+    """Return the faces of each slice: at most `count`, evenly spread over `faces`.
 
     Args:
         faces: the clean faces.
-        count: 0 for no slices.
-        video: crops of recordings, where there are any; they are taken as they are.
+        count: number of faces; 0 for no slices.
+        video: crops of recordings, used unchanged; None: no slice `VIDEO`.
     """
     if count == 0:
         return {}
     some = faces.at(faces.positions(count))
-    found: dict[Slice, JudgedFaces] = {
-        kind: JudgedFaces(degraded(some.images_nchw, kind), some.labels, f"{faces.source}, {kind}")
+    found: dict[Slice, VerificationFaces] = {
+        kind: VerificationFaces(degraded(some.images_nchw, kind), some.labels, f"{faces.source}, {kind}")
         for kind in Slice
         if kind is not Slice.VIDEO
     }
@@ -72,16 +74,20 @@ def agreement_on(
     accuracy = None if labels is None else _PERCENT * float((after == labels).mean())
     change = None if labels is None or accuracy is None else accuracy - _PERCENT * float((before == labels).mean())
     return SliceAgreement(
-        slice=kind, num_faces=len(wanted), agreement=float((before == after).mean()),
-        max_abs_logit=float(differences.max()), max_abs_logit_p999=float(np.quantile(differences, _QUANTILE)),
-        accuracy=accuracy, accuracy_change=change,
-    )  # fmt: skip
+        slice=kind,
+        num_faces=len(wanted),
+        agreement=float((before == after).mean()),
+        max_abs_logit=float(differences.max()),
+        max_abs_logit_p999=float(np.quantile(differences, _QUANTILE)),
+        accuracy=accuracy,
+        accuracy_change=change,
+    )
 
 
 def slice_breaches(found: tuple[SliceAgreement, ...], limits: Mapping[Slice, float | None]) -> list[str]:
-    """Return each slice whose agreement is below its limit, in words.
+    """Return a description of each slice whose agreement is below its limit.
 
-    A slice may have few faces: one that differs breaks no limit but that of all faces.
+    A slice may have few faces, so a single different face is allowed unless the limit is 1.
     """
     broken = []
     for part in found:

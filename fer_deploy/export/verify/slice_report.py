@@ -1,4 +1,4 @@
-"""The report's part on slices: how near each artifact comes to PyTorch on clean and on degraded faces."""
+"""Write the section of the report about slices: agreement with PyTorch on clean and on degraded faces."""
 
 from typing import Any
 
@@ -8,7 +8,7 @@ _SHOWN_LAYERS = 8
 
 
 def slice_lines(content: dict[str, Any]) -> list[str]:
-    """Return the Markdown table slice x artifact; nothing where no slice was compared."""
+    """Return the Markdown table of slices and artifacts; empty if no slice was compared."""
     compared = compared_entries(content)
     if not compared:
         return []
@@ -20,15 +20,20 @@ def slice_lines(content: dict[str, Any]) -> list[str]:
     ]
     names = " | ".join(entry["name"] for entry in compared)
     return [
-        "## Slices", "",
-        "Faces with the same emotion as in PyTorch, and the largest |Δlogit|. Each slice has some of the faces above, "
-        "evenly spread, or faces of recordings.", "",
-        f"| slice | made by | faces | {names} |", "|---|---|---|" + "---|" * len(compared), *rows, "",
-    ]  # fmt: skip
+        "## Slices",
+        "",
+        "Share of faces with the same emotion as in PyTorch, and the largest |Δlogit|. Each slice has some of the "
+        "faces above, evenly spread, or faces of recordings.",
+        "",
+        f"| slice | made by | faces | {names} |",
+        "|---|---|---|" + "---|" * len(compared),
+        *rows,
+        "",
+    ]
 
 
 def compared_entries(content: dict[str, Any]) -> list[dict[str, Any]]:
-    """Return the artifacts and plans that were compared slice by slice."""
+    """Return the artifacts and plans with comparisons on slices."""
     entries = [*content["artifacts"], *content["plans"]]
     return [entry for entry in entries if entry["comparison"] and entry["comparison"].get("slices")]
 
@@ -39,15 +44,15 @@ def agreement_of(entry: dict[str, Any], name: str) -> float:
 
 
 def runaway_lines(record: dict[str, Any]) -> list[str]:
-    """Return a line on the layers of an INT8 artifact whose activations run away on degraded faces."""
+    """Return a line about the layers of an INT8 artifact whose activations run away on degraded faces."""
     layers = record.get(RUNAWAY_KEY) or []
     if not layers:
         return []
     shown = ", ".join(f"{one['layer']} ({one['factor']:.1f} on {one['slice']} faces)" for one in layers[:_SHOWN_LAYERS])
     more = f" and {len(layers) - _SHOWN_LAYERS} more" if len(layers) > _SHOWN_LAYERS else ""
     return [
-        f"Activations run away, in times of the calibrated range, at: {shown}{more}. INT8 clips them, so it may differ "
-        "there."
+        f"Activations run away (multiples of the calibrated range) at: {shown}{more}. INT8 clips them, so its results "
+        "may differ."
     ]
 
 

@@ -1,11 +1,11 @@
-"""Degraded copies of faces: the same people in poor light, out of focus, far away, turned, in noise.
+"""Degrade faces: the same people in poor light, out of focus, far away, turned, with noise.
 
 A camera's faces differ from FER2013's: flat and soft (pixel deviation 25 instead of 54). An artifact that agrees with
-PyTorch on clean faces may part from it there, because activations leave the ranges that calibration saw. So every
-artifact is compared on each of these slices, and calibration sees them, too.
+PyTorch on clean faces may differ from it there, because activations leave their calibrated ranges. So every artifact
+is compared on each of these slices, and calibration also uses them.
 
-All degradations take and return (N, 1, H, W) uint8 and give the same pixels for the same input. Sizes are those of a
-48-pixel face and grow with the image.
+All degradations map (N, 1, H, W) uint8 to the same shape and are deterministic. Sizes are those of a 48-pixel face and
+scale with the image.
 """
 
 from collections.abc import Callable
@@ -18,19 +18,19 @@ from numpy.typing import NDArray
 Images = NDArray[np.uint8]
 
 _SIDE = 48
-"""Pixels of the face for which the sizes below are given."""
+"""Side in pixels of the face to which the sizes below refer."""
 _LIGHT = 0.35
-"""Share of the light that is left in a dim picture."""
+"""Remaining share of the light in a dim picture."""
 _BLUR_SIGMA = 1.5
 _SOFT_SIGMA, _FLAT_DEVIATION = 1.2, 25.0
-"""As crops of the clips measured: blurred, and with a standard deviation of 25 gray levels."""
+"""Values measured on crops of the clips: blurred, with a standard deviation of 25 gray levels."""
 _SMALL_SIDE = 20
 _DEGREES = 20.0
 _NOISE_DEVIATION, _NOISE_SEED = 15.0, 48
 
 
 class Slice(StrEnum):
-    """Faces of one kind; `VIDEO` are crops of recordings, the others are made from the judged faces."""
+    """Kind of faces; `VIDEO` are crops of recordings, the others derive from the faces of the verification."""
 
     CLEAN = "clean"
     DIM = "dim"
@@ -43,33 +43,33 @@ class Slice(StrEnum):
 
 
 DESCRIPTIONS = {
-    Slice.CLEAN: "as they are",
+    Slice.CLEAN: "unchanged",
     Slice.DIM: f"{_LIGHT:.0%} of the light",
     Slice.BLURRED: f"Gaussian blur, sigma {_BLUR_SIGMA:g}",
     Slice.DIM_SOFT: f"Gaussian blur, sigma {_SOFT_SIGMA:g}, then contrast at most {_FLAT_DEVIATION:g}",
     Slice.SMALL: f"shrunk to {_SMALL_SIDE} pixels and enlarged again",
-    Slice.TURNED: f"turned by {_DEGREES:g} degrees, every other face to the other side",
+    Slice.TURNED: f"rotated by {_DEGREES:g} degrees, every second face in the other direction",
     Slice.NOISE: f"Gaussian noise, deviation {_NOISE_DEVIATION:g}",
     Slice.VIDEO: "crops of recordings, as the live loop cuts them",
 }
-"""Lengths are pixels of a 48-pixel face, light and noise are gray levels."""
+"""Descriptions; lengths are pixels of a 48-pixel face, light and noise are gray levels."""
 
 
 def degraded(images_nchw: Images, kind: Slice) -> Images:
-    """Return the images of a slice, each made from the image at the same position.
+    """Return the images of a slice, (N, 1, H, W) uint8, each from the image at the same position.
 
     Args:
         images_nchw: (N, 1, H, W) uint8.
-        kind: any but `Slice.VIDEO`, which is made from no other face.
+        kind: any except `Slice.VIDEO`, which does not derive from other faces.
     """
     return _DEGRADATIONS[kind](images_nchw)
 
 
 def partly_degraded(images_nchw: Images, share: float, seed: int) -> tuple[Images, int]:
-    """Degrade a seeded share of the images, one kind after the other; the others stay.
+    """Degrade a random share of the images, with all kinds in turn; the others do not change.
 
     Returns:
-        The images, in the same order, and how many of them were degraded.
+        The images, in the same order, and the number of degraded ones.
     """
     kinds = [kind for kind in _DEGRADATIONS if kind is not Slice.CLEAN]
     count = round(share * len(images_nchw))
@@ -92,7 +92,7 @@ def _blurred(images: Images) -> Images:
 def _dim_and_soft(images: Images) -> Images:
     soft = _each(images, lambda image, _: _gaussian(image, _SOFT_SIGMA)).astype(np.float32)
     mean, deviation = (value(soft, axis=(1, 2, 3), keepdims=True) for value in (np.mean, np.std))
-    gain = np.minimum(1.0, _FLAT_DEVIATION / np.maximum(deviation, 1e-6))  # a flat face is not given contrast
+    gain = np.minimum(1.0, _FLAT_DEVIATION / np.maximum(deviation, 1e-6))  # a flat face gets no additional contrast
     return _gray_levels(mean + (soft - mean) * gain)
 
 

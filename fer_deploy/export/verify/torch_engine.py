@@ -1,4 +1,4 @@
-"""TorchEngine: the PyTorch model behind the Engine interface; the reference that artifacts are held against."""
+"""Run the PyTorch model as an Engine: the reference for all artifacts."""
 
 from pathlib import Path
 from typing import Self
@@ -15,7 +15,7 @@ from fer_deploy.spec import ModelSpec
 
 
 class DeployedGraph(nn.Module):
-    """What the exported graph computes: cast, normalization and model, from uint8 images to logits."""
+    """Computation of the exported graph: cast, normalization and model, from uint8 images to logits."""
 
     def __init__(self, model: nn.Module, spec: ModelSpec) -> None:
         super().__init__()
@@ -29,7 +29,7 @@ class DeployedGraph(nn.Module):
 
 
 class TorchEngine(Engine):
-    """Runs a checkpoint in eager PyTorch, float32."""
+    """Engine for a checkpoint in eager PyTorch, float32."""
 
     def __init__(self, graph: DeployedGraph, spec: ModelSpec, device: torch.device) -> None:
         super().__init__(spec, f"PyTorch {torch.__version__} eager, {device}, fp32")

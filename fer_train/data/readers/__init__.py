@@ -1,1 +1,1 @@
-"""Readers: files as users have them, checked before they are believed, into `Faces`."""
+"""Read and validate the file formats of FER2013 into `Faces`."""

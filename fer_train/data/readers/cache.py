@@ -1,4 +1,4 @@
-"""A parsed CSV kept beside its source as .npz: trusted only while the source's SHA-256 is the same."""
+"""Cache a parsed CSV as .npz beside its source; the cache is valid while the source's SHA-256 does not change."""
 
 import hashlib
 import logging
@@ -15,20 +15,28 @@ from fer_train.durable import write_atomically
 from fer_train.errors import CheckpointError
 
 FORMAT = "fer-faces-2"
-"""Rises when the reader becomes stricter: what an earlier one accepted is parsed again."""
+"""Version of the cache; increase it when the reader becomes stricter, so that old caches are parsed again."""
 _DAMAGED = (
-    OSError, ValueError, KeyError, EOFError, TypeError, NotImplementedError, OverflowError, MemoryError,
-    zipfile.BadZipFile, tokenize.TokenError,
-)  # fmt: skip
-"""What numpy and zipfile raise on a file that is truncated, garbage or another kind of archive."""
+    OSError,
+    ValueError,
+    KeyError,
+    EOFError,
+    TypeError,
+    NotImplementedError,
+    OverflowError,
+    MemoryError,
+    zipfile.BadZipFile,
+    tokenize.TokenError,
+)
+"""Exceptions of numpy and zipfile for a file that is truncated, garbage or another kind of archive."""
 _log = logging.getLogger(__name__)
 
 
 def read_through_cache(path: Path, parse: Callable[[Path, str], Faces]) -> Faces:
-    """Return `parse(path, sha256)`, from the cache beside `path` where that is whole and of this content.
+    """Return `parse(path, sha256)`, from the cache beside `path` if that is complete and of this content.
 
-    A changed source, a foreign or half-written cache all lead to a fresh parse. A folder that cannot be
-    written only costs the cache.
+    A changed source and a foreign or incomplete cache cause a new parse. If the folder is not writable, the result
+    is not cached.
     """
     sha256 = file_sha256(path)
     cache = path.with_name(path.name + ".cache.npz")
@@ -56,18 +64,28 @@ def _load(cache: Path, sha256: str) -> Faces | None:
     except FileNotFoundError:
         return None
     except _DAMAGED as err:
-        _log.warning("ignoring the cache %s, which cannot be read (%s); parsing the CSV again", cache, err)
+        _log.warning("ignoring the unreadable cache %s (%s); parsing the CSV again", cache, err)
         return None
 
 
 def _checked(faces: Faces) -> Faces:
-    """Return them; ValueError where an array has another shape or type than faces have, or a label has no name."""
+    """Return the faces; raise ValueError if an array has a wrong shape or type, or a label is out of range."""
     num = len(faces.images)
-    seen = {name: (array.dtype.kind, array.dtype.itemsize if array.dtype.kind != "U" else 0, array.shape)
-            for name, array in (("images", faces.images), ("labels", faces.labels), ("splits", faces.splits),
-                                ("rows", faces.rows))}  # fmt: skip
-    expected = {"images": ("u", 1, (num, FACE_SIZE, FACE_SIZE)), "labels": ("i", 8, (num,)), "splits": ("U", 0, (num,)),
-                "rows": ("i", 8, (num,))}  # fmt: skip
+    seen = {
+        name: (array.dtype.kind, array.dtype.itemsize if array.dtype.kind != "U" else 0, array.shape)
+        for name, array in (
+            ("images", faces.images),
+            ("labels", faces.labels),
+            ("splits", faces.splits),
+            ("rows", faces.rows),
+        )
+    }
+    expected = {
+        "images": ("u", 1, (num, FACE_SIZE, FACE_SIZE)),
+        "labels": ("i", 8, (num,)),
+        "splits": ("U", 0, (num,)),
+        "rows": ("i", 8, (num,)),
+    }
     if seen != expected:
         raise ValueError(f"its arrays are {seen}, expected {expected}")
     if num == 0 or faces.labels.min() < 0 or faces.labels.max() >= len(EMOTIONS):
@@ -79,9 +97,14 @@ def _save(cache: Path, faces: Faces) -> None:
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
             np.savez(
-                file, format=FORMAT, source_sha256=faces.source_sha256, images=faces.images,
-                labels=faces.labels, splits=faces.splits, rows=faces.rows,
-            )  # fmt: skip
+                file,
+                format=FORMAT,
+                source_sha256=faces.source_sha256,
+                images=faces.images,
+                labels=faces.labels,
+                splits=faces.splits,
+                rows=faces.rows,
+            )
 
     try:
         write_atomically(cache, write)

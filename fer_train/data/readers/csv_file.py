@@ -1,4 +1,4 @@
-"""Kaggle's CSV files: fer2013.csv (emotion,pixels,Usage) and icml_face_data.csv ("emotion, Usage, pixels")."""
+"""Parse Kaggle's CSV files: fer2013.csv (emotion,pixels,Usage) and icml_face_data.csv ("emotion, Usage, pixels")."""
 
 import re
 from pathlib import Path
@@ -27,7 +27,7 @@ def parse_csv(path: Path, sha256: str) -> Faces:
         sha256: the file's digest, kept as provenance.
 
     Raises:
-        DataError: not such a file, a quote that is not closed, or bad rows; the first ten are named by line number.
+        DataError: another kind of file, an unclosed quote, or invalid rows; the message names the first ten by line.
     """
     images: list[NDArray[np.uint8]] = []
     labels: list[int] = []
@@ -35,8 +35,8 @@ def parse_csv(path: Path, sha256: str) -> Faces:
     faults: list[str] = []
     if kind := _picture_kind(path):
         raise DataError(
-            f"{path} is a picture ({kind}), no data set. {_EXPECTED} Fix: give Kaggle's fer2013.csv as --data, or a "
-            "folder with train/<class>/ and test/<class>/ pictures; fer-deploy image tells the emotion of one picture"
+            f"{path} is a picture ({kind}), not a data set. {_EXPECTED} Fix: give Kaggle's fer2013.csv as --data, or a "
+            "folder with train/<class>/ and test/<class>/ pictures; fer-deploy image shows the emotion of one picture"
         )
     if guess := _guess_binary(path):
         raise DataError(f"{path} {guess}. {_EXPECTED} {_FIX}")
@@ -85,7 +85,7 @@ def _picture_kind(path: Path) -> str:
 
 
 def _guess_binary(path: Path) -> str:
-    """Return what a file that is no text seems to be, else an empty string."""
+    """Return the probable kind of a file that is not text, else an empty string."""
     with path.open("rb") as file:
         start = file.read(512)
     kinds = [kind for magic, kind in _MAGIC.items() if start.lstrip().startswith(magic)]
@@ -105,8 +105,12 @@ def _guess(path: Path, names: list[str]) -> str:
 
 
 _PICTURES = {
-    b"\x89PNG": "PNG", b"\xff\xd8\xff": "JPEG", b"GIF8": "GIF", b"II*\x00": "TIFF", b"MM\x00*": "TIFF",
-}  # fmt: skip
+    b"\x89PNG": "PNG",
+    b"\xff\xd8\xff": "JPEG",
+    b"GIF8": "GIF",
+    b"II*\x00": "TIFF",
+    b"MM\x00*": "TIFF",
+}
 _MAGIC = {
     b"PK\x03\x04": "a zip archive; unpack it first",
     b"\x1f\x8b": "a gzip archive; unpack it first",
@@ -128,9 +132,9 @@ def _parse_row(row: list[str], columns: dict[str, int]) -> tuple[int, NDArray[np
 def _parse_pixels(text: str) -> NDArray[np.uint8]:
     if not text:
         raise ValueError("pixels are missing")
-    # bytes.split + fromiter would take minutes over the file; numpy's own text parser takes seconds.
+    # bytes.split + fromiter would need minutes for the file; numpy's own text parser needs seconds.
     if text.translate(_DIGITS_AWAY).strip():
-        raise ValueError("pixels hold something that is not a whole number")
+        raise ValueError("pixels contain something that is not a whole number")
     if too_long := _FOUR_DIGITS.search(text):
         raise ValueError(f"pixel value {too_long[0][:12]} is not 0 to 255")
     values = np.fromstring(text, dtype=np.int32, sep=" ")

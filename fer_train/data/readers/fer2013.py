@@ -1,4 +1,4 @@
-"""read_faces: tell what a path holds (Kaggle's CSV, a folder of images) and read it."""
+"""Read a FER2013 data set from Kaggle's CSV or from a folder of images."""
 
 from pathlib import Path
 
@@ -23,7 +23,7 @@ def read_faces(path: Path, *, ferplus: Path | None = None) -> Faces:
         ferplus: Microsoft's fer2013new.csv, joined row by row when given.
 
     Raises:
-        DataError: no such path, another kind of file, or a bad row (named by line).
+        DataError: the path does not exist, the file is of another kind, or a row is invalid (named by line).
     """
     if path.is_dir():
         faces = read_image_folder(path)

@@ -1,4 +1,4 @@
-"""FER+ (Barsoum et al. 2016, arXiv 1608.01041): ten taggers' votes for each FER2013 row."""
+"""Read FER+ (Barsoum et al. 2016, arXiv 1608.01041): ten taggers' votes for each FER2013 row."""
 
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,7 +23,7 @@ _MAX_VOTES = 255
 
 @dataclass(frozen=True)
 class _VoteFile:
-    """What fer2013new.csv holds: votes (N, 10) uint8, and the split and the line of each row."""
+    """Content of fer2013new.csv: votes (N, 10) uint8, and the split and the line number of each row."""
 
     votes: NDArray[np.uint8]
     usages: list[str]
@@ -31,22 +31,22 @@ class _VoteFile:
 
 
 def join_votes(faces: Faces, path: Path) -> Faces:
-    """Return the faces with `votes` filled from FER+'s fer2013new.csv, row i of it for row i of the source.
+    """Return the faces with `votes` from FER+'s fer2013new.csv; its row i belongs to row i of the source.
 
-    The file may be longer than the faces: a copy without PrivateTest joins the full one. That the votes are those of
-    the faces is shown by how often they agree with the labels; see `vote_agreement`.
+    The file may have more rows than the faces: a copy without PrivateTest joins the full one. The agreement of votes
+    and labels proves that they belong together; see `vote_agreement`.
 
     Raises:
-        DataError: not that file, too few rows, faces without row numbers, a row of another split, bad votes, or votes
-            that agree with the labels no more often than those of other faces.
+        DataError: the file is of another kind, has too few rows, a row of another split or invalid votes; the faces
+            have no row numbers; or the votes agree with the labels no more often than those of other faces.
     """
     if (faces.rows < 0).any():
         raise DataError(f"cannot join {path}: the image files carry no row numbers. Fix: use fer2013.csv as --data")
     stored = _read_votes(path)
     if len(stored.votes) <= faces.rows.max():
         raise DataError(
-            f"{path} has {len(stored.votes):,} rows but the faces go up to row {faces.rows.max():,}; FER+ joins row by "
-            f"row. {_FIX}"
+            f"{path} has {len(stored.votes):,} rows but the faces go up to row {faces.rows.max():,}; FER+ is joined "
+            f"row by row. {_FIX}"
         )
     for row, split in zip(faces.rows, faces.splits, strict=True):
         if stored.usages[row] != split and str(split) in USAGES:
@@ -76,7 +76,7 @@ def _read_votes(path: Path) -> _VoteFile:
 
 
 def _parse_row(row: Row, places: list[int], width: int, path: Path) -> list[int]:
-    """Return the counts of a row; cells beyond the header, which would shift them, may only be empty."""
+    """Return the counts of a row; cells beyond the header must be empty, because they could shift the columns."""
     if len(row.cells) < width or any(cell.strip() for cell in row.cells[width:]):
         raise DataError(
             f"{path} line {row.line}: votes are not ten whole numbers (the row has {len(row.cells)} columns, the "

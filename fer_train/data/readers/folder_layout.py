@@ -1,8 +1,8 @@
-"""The layout of an image folder: which file is of which split and class, and which files are passed over.
+"""Read the layout of an image folder: the split and the class of each file, and the files that are skipped.
 
     train/<class>/...    test/<class>/...    and val/, valid/, validation/, PublicTest/, PrivateTest/ likewise
 
-Files may be in folders of their own below the class. A name that begins with Training_, PublicTest_ or PrivateTest_ and
+Files may be in subfolders of the class. A name that begins with Training_, PublicTest_ or PrivateTest_ and
 a number gives the row in Kaggle's file, and the split, unless some names contradict their folders.
 """
 
@@ -17,10 +17,17 @@ from fer_train.data.readers.picture import SUFFIXES, printable
 from fer_train.errors import DataError
 
 SPLIT_FOLDERS = {
-    "train": "Training", "training": "Training", "test": "test", "testing": "test", "val": "val", "valid": "valid",
-    "validation": "validation", "publictest": "PublicTest", "privatetest": "PrivateTest",
-}  # fmt: skip
-"""Name of a folder, in lower case, to the split that its pictures are of."""
+    "train": "Training",
+    "training": "Training",
+    "test": "test",
+    "testing": "test",
+    "val": "val",
+    "valid": "valid",
+    "validation": "validation",
+    "publictest": "PublicTest",
+    "privatetest": "PrivateTest",
+}
+"""Name of a folder, in lower case, to the split of its pictures."""
 _NAMED_SPLIT = re.compile(r"^(Training|PublicTest|PrivateTest)_(\d{1,9})")
 _NAMES_THAT_FIT = {"Training": {"Training"}, "PublicTest": {"PublicTest"}, "PrivateTest": {"PrivateTest"}}
 _NAMES_IN_TEST = {"PublicTest", "PrivateTest"}
@@ -32,11 +39,11 @@ class Entry:
     """A picture of the data set.
 
     Attributes:
-        path: of the file.
-        label: an index into `EMOTIONS`.
-        split: that of its folder.
-        named_split: that of its name, or "".
-        row: in Kaggle's file, by its name; -1 where it does not tell.
+        path: file.
+        label: index into `EMOTIONS`.
+        split: split of the folder.
+        named_split: split in the file name, or "".
+        row: row in Kaggle's file, from the file name; -1 if unknown.
     """
 
     path: Path
@@ -47,25 +54,25 @@ class Entry:
 
     @property
     def contradicts(self) -> bool:
-        """Whether the name says another split than the folder."""
+        """Return whether the file name and the folder name different splits."""
         return bool(self.named_split) and self.named_split not in _NAMES_THAT_FIT.get(self.split, _NAMES_IN_TEST)
 
 
 @dataclass
 class Layout:
-    """What a folder holds.
+    """Content of a folder.
 
     Attributes:
         root: the folder.
         entries: its pictures, in path order.
-        passed_over: other files in split folders, and beside them.
+        skipped: other files in split folders, and beside them.
         foreign: folders beside the split folders.
-        notes: what a user should know, one sentence each.
+        notes: messages for the user, one sentence each.
     """
 
     root: Path
     entries: list[Entry] = field(default_factory=list)
-    passed_over: list[Path] = field(default_factory=list)
+    skipped: list[Path] = field(default_factory=list)
     foreign: list[Path] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
@@ -74,7 +81,7 @@ def read_layout(root: Path) -> Layout:
     """List the pictures of a folder.
 
     Raises:
-        DataError: two folders for one split, an unknown class, or a folder that cannot be read.
+        DataError: two folders mean the same split, a class is unknown, or a folder is not readable.
     """
     layout = Layout(root)
     try:
@@ -87,17 +94,17 @@ def read_layout(root: Path) -> Layout:
     _note_contradictions(layout)
     _drop_doubtful_rows(layout)
     _note_missing_classes(layout, folders)
-    _note_passed_over(layout)
+    _note_skipped(layout)
     return layout
 
 
 def _split_folders(layout: Layout) -> dict[str, Path]:
-    """Return folder by split, train and test first."""
+    """Return a mapping from split to folder, train and test first."""
     found: dict[str, Path] = {}
     for path in _children(layout.root):
         split = SPLIT_FOLDERS.get(path.name.lower())
         if not path.is_dir():
-            layout.passed_over.append(path)
+            layout.skipped.append(path)
         elif split is None:
             layout.foreign.append(path)
         elif split in found:
@@ -114,7 +121,7 @@ def _split_folders(layout: Layout) -> dict[str, Path]:
 def _list_class(layout: Layout, split: str, class_folder: Path) -> None:
     """Add the pictures of one class folder to the layout."""
     if not class_folder.is_dir():
-        layout.passed_over.append(class_folder)
+        layout.skipped.append(class_folder)
         return
     if _is_hidden(class_folder):
         layout.foreign.append(class_folder)
@@ -127,7 +134,7 @@ def _list_class(layout: Layout, split: str, class_folder: Path) -> None:
         )
     for path in _files_below(class_folder, set()):
         if path.suffix.lower() not in SUFFIXES or _is_hidden(path):
-            layout.passed_over.append(path)
+            layout.skipped.append(path)
             continue
         match = _NAMED_SPLIT.match(path.name)
         named_split, row = (match[1], int(match[2])) if match else ("", -1)
@@ -139,7 +146,7 @@ def _children(folder: Path) -> list[Path]:
 
 
 def _files_below(folder: Path, seen: set[tuple[int, int]]) -> list[Path]:
-    """Return all files below a folder, in path order; a link that leads back into a folder above is not followed."""
+    """Return all files below a folder, in path order; links to a parent folder are not followed."""
     status = os.stat(folder)
     if (status.st_dev, status.st_ino) in seen:
         return []
@@ -151,7 +158,7 @@ def _files_below(folder: Path, seen: set[tuple[int, int]]) -> list[Path]:
 
 
 def _is_hidden(path: Path) -> bool:
-    """Whether a system left it there: .DS_Store, ._happy.png, .ipynb_checkpoints, __MACOSX."""
+    """Return whether a file or folder is hidden: .DS_Store, ._happy.png, .ipynb_checkpoints, __MACOSX."""
     return path.name.startswith((".", "__"))
 
 
@@ -159,20 +166,20 @@ def _note_contradictions(layout: Layout) -> None:
     wrong = [entry for entry in layout.entries if entry.contradicts]
     if wrong:
         layout.notes.append(
-            f"{len(wrong):,} of {len(layout.entries):,} file names say another split than their folder "
-            f"({_examples(layout.root, [entry.path for entry in wrong])}): the folders count, for all files"
+            f"{len(wrong):,} of {len(layout.entries):,} file names name another split than their folder "
+            f"({_examples(layout.root, [entry.path for entry in wrong])}): the folders decide, for all files"
         )
 
 
 def _drop_doubtful_rows(layout: Layout) -> None:
-    """Trust no row number where two splits have the same: then names count within their split, not in Kaggle's file."""
+    """Drop all row numbers if two splits share one: the names then count per split, not in Kaggle's file."""
     splits: dict[int, str] = {}
     twice = [entry for entry in layout.entries if splits.setdefault(entry.row, entry.named_split) != entry.named_split]
     if twice:
         row, one, other = twice[0].row, splits[twice[0].row], twice[0].named_split
         layout.entries = [replace(entry, row=-1) for entry in layout.entries]
         layout.notes.append(
-            f"the numbers in file names are not taken as rows of Kaggle's file: {one}_{row} and {other}_{row} cannot "
+            f"the numbers in file names are not used as rows of Kaggle's file: {one}_{row} and {other}_{row} cannot "
             f"both be row {row}"
         )
 
@@ -185,9 +192,9 @@ def _note_missing_classes(layout: Layout, folders: dict[str, Path]) -> None:
             layout.notes.append(f"{printable(folder.name)}/ holds no picture of {', '.join(missing)}")
 
 
-def describe_passed_over(layout: Layout) -> str:
-    """Return how many files are not read, of which kinds, with examples; empty where all are."""
-    paths = [path for path in layout.passed_over if path.name != ".gitignore"]
+def describe_skipped(layout: Layout) -> str:
+    """Return a message with the number of skipped files, their kinds and examples; empty if there are none."""
+    paths = [path for path in layout.skipped if path.name != ".gitignore"]
     if not paths:
         return ""
     kinds = Counter(path.suffix.lower() or "without suffix" for path in paths)
@@ -198,11 +205,11 @@ def describe_passed_over(layout: Layout) -> str:
     )
 
 
-def _note_passed_over(layout: Layout) -> None:
+def _note_skipped(layout: Layout) -> None:
     for folder in layout.foreign:
         count = len(_files_below(folder, set()))
         layout.notes.append(f"{printable(folder.relative_to(layout.root))}/ is not read: it holds {count:,} files")
-    if files := describe_passed_over(layout):
+    if files := describe_skipped(layout):
         layout.notes.append(files)
 
 

@@ -1,4 +1,4 @@
-"""Faces from a folder of pictures: train/<class>/ and test/<class>/, as copies of FER2013 have them."""
+"""Read faces from a folder of pictures: train/<class>/ and test/<class>/, as in many copies of FER2013."""
 
 import hashlib
 import logging
@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_train.data.faces import FACE_SIZE, Faces, resize_face
 from fer_train.data.readers.csv_file import COLUMNS
-from fer_train.data.readers.folder_layout import SPLIT_FOLDERS, Layout, describe_passed_over, read_layout
+from fer_train.data.readers.folder_layout import SPLIT_FOLDERS, Layout, describe_skipped, read_layout
 from fer_train.data.readers.picture import printable, read_picture
 from fer_train.data.readers.table import open_table
 from fer_train.errors import DataError
@@ -20,12 +20,12 @@ _log = logging.getLogger(__name__)
 def read_image_folder(root: Path) -> Faces:
     """Read every picture of a folder, in path order; see `folder_layout`.
 
-    File names that begin with Training_, PublicTest_ or PrivateTest_ and a number give the row, and the split where no
+    File names that begin with Training_, PublicTest_ or PrivateTest_ and a number give the row, and the split if no
     name contradicts its folder; else train/ is "Training", test/ is "test", val/ is "val" and so on. Pictures of
-    another size are resized to 48x48. What is passed over is counted and named in the log.
+    another size are resized to 48x48. The log counts and names the skipped files.
 
     Raises:
-        DataError: no such layout, an unknown class folder, or a picture that cannot be decoded.
+        DataError: the layout is unknown, a class folder is unknown, or a picture cannot be decoded.
     """
     layout = read_layout(root)
     if not layout.entries:
@@ -42,7 +42,7 @@ def read_image_folder(root: Path) -> Faces:
             with_pages.append(entry.path)
         name = os.fsencode(entry.path.relative_to(root).as_posix())
         digest.update(name + f" {entry.label} {split}".encode() + images[i].tobytes())
-    _tell(layout, with_pages)
+    _log_notes(layout, with_pages)
     return Faces(
         images=images,
         labels=np.array([entry.label for entry in layout.entries], dtype=np.int64),
@@ -52,7 +52,7 @@ def read_image_folder(root: Path) -> Faces:
     )
 
 
-def _tell(layout: Layout, with_pages: list[Path]) -> None:
+def _log_notes(layout: Layout, with_pages: list[Path]) -> None:
     for note in layout.notes:
         _log.warning("%s: %s", printable(layout.root), note)
     if with_pages:
@@ -61,7 +61,7 @@ def _tell(layout: Layout, with_pages: list[Path]) -> None:
 
 
 def _describe_absence(layout: Layout) -> str:
-    """Say what a folder without pictures holds, and which path is probably meant."""
+    """Return a message with the content of a folder without pictures and the path that was probably meant."""
     root, children = layout.root, sorted(layout.root.iterdir())
     tables = [path for path in children if path.suffix.lower() == ".csv" and _is_data(path)]
     if tables:
@@ -72,12 +72,12 @@ def _describe_absence(layout: Layout) -> str:
     found = ", ".join(printable(path.name) for path in children[:8]) or "nothing"
     inner = [path for path in children if path.is_dir() and _has_split_folder(path)]
     fix = f"--data {printable(inner[0])}" if inner else "--data with the folder above train/"
-    passed_over = f"{files}. " if _has_split_folder(root) and (files := describe_passed_over(layout)) else ""
-    return f"{printable(root)} has no train/<class>/ or test/<class>/ images; found {found}. {passed_over}Fix: {fix}"
+    skipped = f"{files}. " if _has_split_folder(root) and (files := describe_skipped(layout)) else ""
+    return f"{printable(root)} has no train/<class>/ or test/<class>/ images; found {found}. {skipped}Fix: {fix}"
 
 
 def _is_data(path: Path) -> bool:
-    """Whether a file has the columns of fer2013.csv."""
+    """Return whether a file has the columns of fer2013.csv."""
     try:
         with open_table(path, fix="") as table:
             return set(COLUMNS) <= set(table.columns)

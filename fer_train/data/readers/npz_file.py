@@ -1,4 +1,4 @@
-"""Check an .npz before NumPy believes what its headers say of sizes."""
+"""Check the array sizes in an .npz before NumPy allocates memory for them."""
 
 import math
 import zipfile
@@ -7,16 +7,17 @@ from typing import IO, Final
 from numpy.lib import format as npy
 
 MAX_BYTES: Final = 4 * 2**30
-"""Of all arrays together, unpacked. FER2013 has 83 MB."""
+"""Largest size of all arrays together, unpacked. FER2013 has 83 MB."""
 
 
 def require_true_sizes(file: IO[bytes]) -> None:
-    """Hold what each array's header announces against the bytes that are there; leaves the file at its beginning.
+    """Compare the size in each array's header with the size of its entry; leaves the file at its beginning.
 
-    NumPy allocates what a header says, and zip entries may unpack to a thousand times their size.
+    NumPy allocates the size in the header, and zip entries may unpack to a thousand times their size.
 
     Raises:
-        ValueError: an array announces another size than its entry has, holds objects, or all are more than MAX_BYTES.
+        ValueError: an array's size differs from that of its entry, an array contains objects, or the total exceeds
+            MAX_BYTES.
         zipfile.BadZipFile, OSError, EOFError, NotImplementedError: see `zipfile`.
     """
     with zipfile.ZipFile(file) as archive:
@@ -33,7 +34,7 @@ def require_true_sizes(file: IO[bytes]) -> None:
 
 
 def _announced_bytes(stream: IO[bytes]) -> int:
-    """Read an array's header, and return how many bytes it says will follow."""
+    """Read an array's header and return the number of bytes that should follow it."""
     version = npy.read_magic(stream)
     read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
     shape, _, dtype = read_header(stream)

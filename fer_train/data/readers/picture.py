@@ -1,7 +1,8 @@
-"""Decode one picture file into a gray face, or say why it cannot be decoded.
+"""Decode a picture file into a gray face.
 
-Files are read as bytes: a name may be no UTF-8. Pillow reads the header before anything is decoded, so a size that is
-too large costs nothing, and refuses a file that ends early, which OpenCV fills with gray. OpenCV decodes the pixels.
+Files are read as bytes, because a name may not be UTF-8. Pillow reads the header before the pixels are decoded, so a
+picture that is too large costs no memory. Pillow also rejects a truncated file, which OpenCV would fill with gray.
+OpenCV decodes the pixels.
 """
 
 import io
@@ -19,7 +20,7 @@ from fer_train.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".dib", ".webp", ".tif", ".tiff", ".pgm", ".ppm")
 MAX_PIXELS = 50_000_000
-"""Width times height, from the header; a face has 2,304."""
+"""Largest width times height, from the header; a face has 2,304 pixels."""
 _FIX = "Fix: restore or remove the file"
 
 
@@ -28,8 +29,8 @@ class Picture:
     """A decoded file.
 
     Attributes:
-        gray: (H, W) uint8; the first page where there are several.
-        num_pages: pages or frames in the file.
+        gray: (H, W) uint8; of several pages the first.
+        num_pages: number of pages or frames in the file.
     """
 
     gray: NDArray[np.uint8]
@@ -37,7 +38,7 @@ class Picture:
 
 
 def printable(path: Path | str) -> str:
-    r"""Return a path as text that any terminal takes: a byte that is no UTF-8 becomes \xNN."""
+    r"""Return a path as text for any terminal: a byte that is not UTF-8 becomes \xNN."""
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
@@ -45,13 +46,14 @@ def read_picture(path: Path) -> Picture:
     """Decode a picture file.
 
     Raises:
-        DataError: it cannot be read or decoded, ends early, or announces more than `MAX_PIXELS`; the message names it.
+        DataError: the file is unreadable, truncated or not decodable, or has more than `MAX_PIXELS`; the message
+            names it.
     """
     try:
         content = path.read_bytes()
         num_pages = _check(content)
         gray = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
-    except Exception as err:  # decoders raise whatever the damaged part of the file provokes
+    except Exception as err:  # decoders raise many types, depending on which part is damaged
         raise DataError(f"{printable(path)} cannot be decoded as an image{_reason(err)}. {_FIX}") from err
     if gray is None:
         raise DataError(f"{printable(path)} cannot be decoded as an image. {_FIX}")
@@ -59,10 +61,10 @@ def read_picture(path: Path) -> Picture:
 
 
 def _check(content: bytes) -> int:
-    """Return the number of pages of a whole picture of a size that can be decoded.
+    """Return the number of pages, after checking that the picture is complete and not too large.
 
     Raises:
-        Exception: what Pillow raises on a damaged file; ValueError on too large a size.
+        Exception: any exception of Pillow for a damaged file; ValueError if the size is too large.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -71,13 +73,13 @@ def _check(content: bytes) -> int:
             if width * height > MAX_PIXELS:
                 raise ValueError(f"its header announces {width:,} x {height:,} pixels, at most {MAX_PIXELS:,} are read")
             if image.format == "TIFF":
-                warnings.simplefilter("error")  # it only warns of a table of tags that is cut off
+                warnings.simplefilter("error")  # Pillow only warns about a truncated table of tags
             image.load()
             return int(getattr(image, "n_frames", 1))
 
 
 def _reason(err: Exception) -> str:
-    if isinstance(err, UnidentifiedImageError):  # its words name a memory address
+    if isinstance(err, UnidentifiedImageError):  # its message contains a memory address
         return ""
     if isinstance(err, Image.DecompressionBombError):  # Pillow's own limit, when it opens a file
         return f": its header announces more than the {MAX_PIXELS:,} pixels that are read"

@@ -1,7 +1,7 @@
-"""Lists of rows to leave out: exclude.csv of fer-train audit, or a text file with one row number a line.
+"""Read lists of rows to exclude: exclude.csv of fer-train audit, or a text file with one row number per line.
 
-A row number means a face only in the file that the list was made for. Where a list tells the label or the split of its
-rows, they must be those of the data.
+A row number identifies a face only in the file that the list was made for. If a list has labels or splits, they must
+equal those of the data.
 """
 
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ from fer_train.data.faces import LABEL_SETS, Faces
 from fer_train.data.readers.table import Row, open_table, open_text
 from fer_train.errors import DataError
 
-_FIX = "Fix: exclude.csv of fer-train audit, or a text file with one row number a line, counted from 0"
+_FIX = "Fix: exclude.csv of fer-train audit, or a text file with one row number per line, counted from 0"
 _MAX_DIGITS = 18  # more would not fit in int64
 _LABEL_COLUMNS = ("label", "emotion")
 _SPLIT_COLUMNS = ("split", "usage")
@@ -22,14 +22,14 @@ _SPLIT_COLUMNS = ("split", "usage")
 
 @dataclass(frozen=True)
 class ListedRows:
-    """A list of rows as its file has it; all sequences have the same length.
+    """Content of a list of rows; all sequences have the same length.
 
     Attributes:
         path: the file.
         rows: (n,) int64, row numbers counted from 0.
-        lines: of the file, from 1.
-        labels: what the file says of each row, a name or a number; "" where it does not say.
-        splits: likewise.
+        lines: line numbers in the file, counted from 1.
+        labels: label of each row in the list, a name or a number; "" if it has none.
+        splits: split of each row in the list; "" if it has none.
     """
 
     path: Path
@@ -45,10 +45,10 @@ def read_row_numbers(path: Path) -> NDArray[np.int64]:
 
 
 def read_row_list(path: Path) -> ListedRows:
-    """Read a table with a column `row`, such as audit's exclude.csv, or one number a line (# begins a comment).
+    """Read a table with a column `row`, such as audit's exclude.csv, or one number per line (# begins a comment).
 
     Raises:
-        DataError: the file is missing or a line is no row number (named by line).
+        DataError: the file is missing, or a line is not a row number (named by line).
     """
     try:
         with open_text(path) as file:
@@ -61,15 +61,15 @@ def read_row_list(path: Path) -> ListedRows:
 
 
 def check_rows(listed: ListedRows, faces: Faces, *, flag: str) -> None:
-    """Refuse a list that was made for other data.
+    """Check that a list was made for these data.
 
     Args:
         listed: the list.
-        faces: all rows of the data, with row numbers and the labels that they were read with.
-        flag: that gave the list, such as "--exclude".
+        faces: all rows of the data, with row numbers and their original labels.
+        flag: flag that named the list, such as "--exclude".
 
     Raises:
-        DataError: the label or the split of a row is not that of the data, or a number is beyond the data's last row.
+        DataError: the label or the split of a row differs from the data, or a number is beyond the last row.
     """
     last = int(faces.rows.max())
     if len(beyond := np.flatnonzero(listed.rows > last)):
@@ -80,14 +80,14 @@ def check_rows(listed: ListedRows, faces: Faces, *, flag: str) -> None:
         )
     places = dict(zip(faces.rows.tolist(), range(len(faces)), strict=True))
     names = LABEL_SETS[faces.label_set]
-    for what, told, values in (
+    for what, listed_values, values in (
         ("label", listed.labels, [names[label] for label in faces.labels]),
         ("split", listed.splits, faces.splits.tolist()),
     ):
         pairs = [
-            (i, told[i].strip(), str(values[places[row]]))
+            (i, listed_values[i].strip(), str(values[places[row]]))
             for i, row in enumerate(listed.rows.tolist())
-            if told[i].strip() and row in places
+            if listed_values[i].strip() and row in places
         ]
         wrong = [(i, seen, there) for i, seen, there in pairs if not _is_same(seen, there, names)]
         if wrong:
@@ -104,7 +104,7 @@ def _fix_of(flag: str) -> str:
 
 
 def _is_same(seen: str, there: str, names: tuple[str, ...]) -> bool:
-    """Compare names in any case; a number means the label of that number."""
+    """Compare names without case; a number means the label with that number."""
     if seen.isdecimal() and len(seen) < 3 and there in names:
         return int(seen) < len(names) and names[int(seen)] == there
     return seen.lower() == there.lower()

@@ -1,7 +1,7 @@
-"""Tables of text: rows of a CSV file with their line numbers, whatever program wrote it.
+"""Read the rows of a CSV file with their line numbers.
 
-Commas, semicolons, tabs or bars between the columns; UTF-8 with or without a byte-order mark, UTF-16 or UTF-32. A quote
-that opens a field and never closes it would make many rows one: it is an error that names the line.
+Columns are separated by commas, semicolons, tabs or bars; the text is UTF-8 with or without a byte-order mark, UTF-16
+or UTF-32. An unclosed quote would merge many rows into one, so it is an error that names the line.
 """
 
 import _csv  # the type of a reader
@@ -16,12 +16,12 @@ from typing import TextIO
 from fer_train.errors import DataError
 
 MAX_CELL = 1_000_000
-"""Characters of one cell; the pixels of a face are some 9,000."""
+"""Largest number of characters in one cell; the pixels of a face have about 9,000."""
 _DELIMITERS = ",;\t|"
 _HEAD = 65_536
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),  # begins like that of UTF-16
+    (codecs.BOM_UTF32_LE, "utf-32"),  # begins with the mark of UTF-16
     (codecs.BOM_UTF32_BE, "utf-32"),
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
@@ -34,8 +34,8 @@ class Row:
     """One row of a table.
 
     Attributes:
-        line: of the file where the row begins, from 1.
-        cells: in the order of the header.
+        line: line number of the row's beginning, counted from 1.
+        cells: cells in the order of the header.
     """
 
     line: int
@@ -47,8 +47,8 @@ class Table:
     """An open table.
 
     Attributes:
-        columns: the header, without spaces at the ends, in lower case.
-        rows: what follows it, without empty lines; read on demand, once.
+        columns: cells of the header, stripped, in lower case.
+        rows: the rows after the header, without empty lines; read on demand, once.
     """
 
     columns: list[str]
@@ -61,12 +61,12 @@ def open_table(path: Path, *, fix: str) -> Iterator[Table]:
 
     Args:
         path: the file.
-        fix: the end of every error message.
+        fix: end of every error message.
 
     Raises:
-        DataError: from `rows`: a quote that is not closed, text behind a closing quote, or a cell without end; the
+        DataError: raised by `rows`: an unclosed quote, text after a closing quote, or a cell that is too long; the
             message names the line.
-        OSError: the file cannot be read.
+        OSError: the file is not readable.
     """
     with open_text(path) as file:
         delimiter, num_read = _find_delimiter(file)
@@ -78,14 +78,14 @@ def open_table(path: Path, *, fix: str) -> Iterator[Table]:
 
 
 def open_text(path: Path) -> TextIO:
-    """Open a text file in its own encoding, without its byte-order mark; bytes that are no text become U+FFFD."""
+    """Open a text file in its own encoding, without its byte-order mark; invalid bytes become U+FFFD."""
     with path.open("rb") as file:
         head = file.read(_HEAD)
     return path.open(newline="", encoding=find_encoding(head), errors="replace")
 
 
 def find_encoding(head: bytes) -> str:
-    """Return the name of the encoding of a text that begins with these bytes; UTF-8 where nothing else shows."""
+    """Return the name of the encoding of a text that begins with these bytes; UTF-8 if nothing else matches."""
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
@@ -100,7 +100,7 @@ def find_encoding(head: bytes) -> str:
 
 
 def _find_delimiter(file: TextIO) -> tuple[str, int]:
-    """Return what separates the columns of the header, and how many lines are before it; leave the file there."""
+    """Return the column separator and the number of lines before the header; leave the file at the header."""
     line = file.readline(_HEAD)
     while line and not line.strip():
         line = file.readline(_HEAD)
@@ -126,7 +126,7 @@ def _read_rows(reader: "_csv.Reader", path: Path, fix: str, num_read: int) -> It
 
 
 def _without_swallowed(rows: Iterator[Row], path: Path, delimiter: str, width: int, fix: str) -> Iterator[Row]:
-    """Pass rows on, and refuse one whose quoted cell holds what looks like further rows."""
+    """Yield the rows; raise DataError if a quoted cell seems to contain further rows."""
     for row in rows:
         for cell in row.cells:
             if "\n" not in cell and "\r" not in cell:

@@ -1,11 +1,11 @@
-"""Proof that FER+'s votes belong to the faces that they were joined with by position.
+"""Prove that FER+'s votes belong to the faces that they were joined with by position.
 
 In the published files the class with the most votes is FER2013's label for 65 % of the faces that have one such class.
-Votes of other faces agree for 18 %: that is what the shares of the classes give by chance. A shuffled or sorted split
-shows at once, and so does a missing row: every face after it has the votes of the next one.
+Votes of other faces agree for 18 %, which follows from the shares of the classes by chance. A shuffled or sorted split
+is detected, and so is a missing row: every face after it has the votes of the next one.
 
-The measure is the agreement above chance, as a share of what is possible above chance. Measured on the published files:
-0.57 in each split, 0.39 or more in each 100 consecutive faces.
+The measure is the agreement above chance, as a share of the largest possible value above chance. Measured on the
+published files: 0.57 in each split, 0.39 or more in each 100 consecutive faces.
 """
 
 from dataclasses import dataclass
@@ -19,27 +19,27 @@ from fer_train.data.faces import EMOTIONS, FERPLUS_EMOTIONS, Faces
 from fer_train.errors import DataError
 
 _LEAST_EXCESS = 0.25
-"""Of the possible agreement above chance, in a split of all classes; half of what the published files have."""
+"""Smallest accepted measure in a split with all classes; half of the value in the published files."""
 _USUAL_EXCESS = 0.5
 _UNLIKELY = 0.01
-"""A split is refused where its own votes would agree so seldom with a smaller probability than this."""
+"""A split is refused if its own votes would agree as rarely as this with a smaller probability."""
 _CLEARLY_ABOVE = 2.0
-"""Standard deviations above chance that are enough where a split has not all classes, which makes chance large."""
+"""Sufficient standard deviations above chance in a split that lacks classes, where chance agreement is high."""
 _WINDOW = 100
 _LEAST_WINDOW_EXCESS = 0.4
-"""Of the excess that a window's labels have in the whole split."""
+"""Share of the excess that the labels of a window have in the whole split."""
 _UNLIKELY_WINDOW = 1e-6
 
 
 @dataclass(frozen=True)
 class _Joined:
-    """Faces whose votes have one favorite: an emotion that alone has the most votes. All arrays are (n,), by row.
+    """Faces with a favorite: one emotion with more votes than any other. All arrays are (n,), ordered by row.
 
     Attributes:
-        where: the faces, in words.
+        where: description of the faces.
         labels: FER2013's labels.
         favorites: the favorites, numbered as the labels.
-        chance: the share of favorites in the face's split that are its label: what votes of another face would give.
+        chance: share of favorites in the face's split that equal its label: the agreement with another face's votes.
         rows: row numbers.
     """
 
@@ -54,21 +54,22 @@ class _Joined:
         return np.asarray(self.labels == self.favorites)
 
     @property
-    def can_tell(self) -> bool:
-        """Whether a wrong order would show at all: a single label or a single favorite fits in any order."""
+    def is_testable(self) -> bool:
+        """Return whether a wrong order is detectable: a single label or a single favorite fits in any order."""
         return len(np.unique(self.labels)) > 1 and len(np.unique(self.favorites)) > 1
 
 
 def check_agreement(faces: Faces, *, what: str, fix: str) -> None:
-    """Refuse votes that agree with the labels no more often than votes of other faces would.
+    """Check that the votes agree with the labels more often than votes of other faces would.
 
     Args:
-        faces: with votes; labels as FER2013 has them.
-        what: the file of the votes, for the message.
-        fix: the end of the message.
+        faces: faces with votes and FER2013's labels.
+        what: the file of votes, for the message.
+        fix: end of the message.
 
     Raises:
-        DataError: in a split, in 100 consecutive rows of one, or over all splits. Too few faces to tell are accepted.
+        DataError: the agreement is too low in a split, in 100 consecutive rows, or over all splits. With too few
+            faces for a test, any votes are accepted.
     """
     splits = [_joined(faces, str(split)) for split in np.unique(faces.splits)]
     every = _Joined("all splits", *(np.concatenate([getattr(part, name) for part in splits]) for name in _ARRAYS))
@@ -94,7 +95,7 @@ def _joined(faces: Faces, split: str) -> _Joined:
 
 def _check_whole(joined: _Joined, what: str, fix: str) -> None:
     count, agreeing = len(joined.labels), int(joined.agrees.sum())
-    if not joined.can_tell:
+    if not joined.is_testable:
         return
     chance = float(joined.chance.mean())
     deviation = np.sqrt(chance * (1 - chance) / count)
@@ -108,8 +109,8 @@ def _check_whole(joined: _Joined, what: str, fix: str) -> None:
 
 
 def _check_windows(joined: _Joined, what: str, fix: str) -> None:
-    """Compare each 100 consecutive faces with what their labels have in the whole split."""
-    if len(joined.labels) < 2 * _WINDOW or not joined.can_tell:
+    """Compare the agreement of each 100 consecutive faces with that of their labels in the whole split."""
+    if len(joined.labels) < 2 * _WINDOW or not joined.is_testable:
         return
     agrees = joined.agrees.astype(np.float64)
     by_label = np.bincount(joined.labels, weights=agrees) / np.maximum(np.bincount(joined.labels), 1)

@@ -1,4 +1,4 @@
-"""The vote columns of FER+'s fer2013new.csv, in its order."""
+"""Vote columns of FER+'s fer2013new.csv, in their order."""
 
 VOTES = ("neutral", "happiness", "surprise", "sadness", "anger", "disgust", "fear", "contempt", "unknown", "NF")
-"""What a tagger could choose; "NF" is "not a face"."""
+"""The choices of a tagger; "NF" means "not a face"."""

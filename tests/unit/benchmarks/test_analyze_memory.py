@@ -65,5 +65,5 @@ def test_from_flags_to_the_report(tmp_path, monkeypatch):
     result = CliRunner().invoke(analyze.main, list(map(str, flags)), catch_exceptions=False)
     assert result.exit_code == 0, result.output
     assert asked[-1] == "--no-video"
-    assert "a.mp4, one after the other again and again: 12 frames, 128x96" in out.read_text()
+    assert "a.mp4, repeated: 12 frames, 128x96" in out.read_text()
     assert json.loads(out.with_suffix(".json").read_text())["clips"] == ["a.mp4"]

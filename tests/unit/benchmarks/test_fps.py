@@ -99,7 +99,10 @@ class TestWithoutOptions:
         assert [frame.shape for frame in clips.read_clip(clip)] == [(360, 640, 3)] * 300
         assert len(HaarFinder().find(next(clips.read_clip(clip))).boxes_xyxy) == 2
         said = capsys.readouterr().err
-        assert f"no --clip, and none in {tmp_path / 'shared/clips'}: the faces of the synthetic source are used" in said
+        assert (
+            f"no --clip, and none in {tmp_path / 'shared/clips'}: the drawn faces of the synthetic source are used"
+            in said
+        )
         assert "https://github.com/intel-iot-devkit/sample-videos (CC BY 4.0), then --clip FILE" in said
 
     def test_without_a_detector_there_is_a_way_out(self):

@@ -88,8 +88,8 @@ def test_first_epoch_of_each_does_not_count_and_no_epoch_has_the_time_of_others(
 
 
 def test_faces_to_validate_on_are_as_many_as_in_fer2013():
-    assert training.made_up_faces(800).counts() == {"Training": 800, "PublicTest": 100}
-    assert training.made_up_faces(3).counts() == {"Training": 3, "PublicTest": 1}
+    assert training.generated_faces(800).counts() == {"Training": 800, "PublicTest": 100}
+    assert training.generated_faces(3).counts() == {"Training": 3, "PublicTest": 1}
 
 
 @pytest.mark.usefixtures("quick")

@@ -194,9 +194,7 @@ def test_fewer_epochs_than_the_phases_of_the_file_shorten_them_all(tmp_path, cap
     assert [(phase.until_epoch, phase.image_size) for phase in config.size_phases] == expected
     assert bool(caplog.messages) == (num_epochs <= 18)
     if num_epochs == 2:
-        assert caplog.messages == [
-            "2 epochs in place of 24: size_phases becomes [{'until_epoch': 1, 'image_size': 32}]"
-        ]
+        assert caplog.messages == ["2 epochs instead of 24: size_phases becomes [{'until_epoch': 1, 'image_size': 32}]"]
 
 
 def test_a_warm_up_that_is_longer_than_the_run_keeps_its_share(tmp_path, caplog):
@@ -205,7 +203,7 @@ def test_a_warm_up_that_is_longer_than_the_run_keeps_its_share(tmp_path, caplog)
     assert shortened(tmp_path, 6, written).scheduler == Cosine(name="Cosine", warmup_epochs=5.0, min_lr=0.001)
     assert not caplog.messages
     assert shortened(tmp_path, 2, written).scheduler == Cosine(name="Cosine", warmup_epochs=0.5, min_lr=0.001)
-    assert caplog.messages[0].startswith("2 epochs in place of 20: scheduler becomes {'name': 'Cosine', 'warmup")
+    assert caplog.messages[0].startswith("2 epochs instead of 20: scheduler becomes {'name': 'Cosine', 'warmup")
 
 
 def test_what_a_flag_gives_is_never_shortened(tmp_path):

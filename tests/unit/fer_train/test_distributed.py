@@ -115,7 +115,7 @@ def test_shares_cover_the_batch_once():
 
 
 def test_batch_that_cannot_be_shared_out_evenly():
-    with pytest.raises(ConfigError, match="batch_size 16 cannot be shared out evenly among 3 processes"):
+    with pytest.raises(ConfigError, match="batch_size 16 cannot be split evenly among 3 processes"):
         World(1, 3).share(16)
 
 
@@ -168,5 +168,5 @@ def test_first_process_is_known_before_they_meet(monkeypatch, rank, is_first):
 
 @pytest.mark.usefixtures("narrow_net")
 def test_quantization_ranges_are_learned_in_one_process():
-    with pytest.raises(ConfigError, match="quantization_aware learns its ranges in one process, torchrun started 2"):
+    with pytest.raises(ConfigError, match="quantization_aware needs a single process, torchrun started 2"):
         build_run(tiny_config(quantization_aware=True), steps_per_epoch=4, world=World(0, 2))

@@ -79,7 +79,7 @@ class TestVariants:
 class TestSplits:
     def test_the_same_for_both(self, load):
         with pytest.raises(
-            ConfigError, match=r"judged on Training; calibrate on another split \(--calibration-split\)"
+            ConfigError, match=r"measured on Training; calibrate on another split \(--calibration-split\)"
         ):
             load(f"{DATA}split: Training")
 
@@ -166,7 +166,7 @@ class TestYamlBelowFlags:
         (["--variant", "int8"], "INT8 needs real faces"), (["--max-accuracy-drop", "0"], "max_accuracy_drop"),
         (["--opset", "18"], "opset"), (["--calibration-faces", "0"], "calibration.num_faces"),
         (["--num-faces", "0"], "num_faces"),
-        (["--data", "d.csv", "--calibration-split", "PublicTest"], "accuracy is judged on PublicTest"),
+        (["--data", "d.csv", "--calibration-split", "PublicTest"], "accuracy is measured on PublicTest"),
     ],
 )  # fmt: skip
 def test_refused_flags(flags, text):

@@ -141,7 +141,7 @@ class TestOnnx:
         path = tmp_path / "m.onnx"
         path.write_bytes(helper.make_model(graph).SerializeToString())
         found = inspect_onnx(path)
-        assert any(text.startswith("1 tensors lie in other files, such as w;") for text in found["problems"])
+        assert any(text.startswith("1 tensors are in other files, such as w;") for text in found["problems"])
 
     @pytest.mark.parametrize("content", [b"hello world", b"\x00" * 64, b"PK\x03\x04" * 20, b"{}"])
     def test_foreign(self, tmp_path, content):
@@ -187,5 +187,5 @@ class TestCheckpoint:
     def test_foreign(self, tmp_path, content):
         path = tmp_path / "a.safetensors"
         path.write_bytes(content)
-        with pytest.raises(ArtifactError, match="truncated, or no safetensors file"):
+        with pytest.raises(ArtifactError, match="truncated, or not a safetensors file"):
             inspect_checkpoint(path)

@@ -12,7 +12,7 @@ from integration import plan_models
 from PIL import Image
 
 from fer_deploy.export.config import ExportConfig
-from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.report import Report, report_files
 from fer_deploy.export.variants import Variant, artifact_of
 from fer_deploy.export.verify.compare import Comparison, Reference
@@ -56,7 +56,7 @@ def make(tmp_path):
 
     def run(*, labelled: bool = True, variants=None, num: int = 2, **changes) -> Report:
         labels = np.arange(20) % 3 if labelled else None
-        faces = JudgedFaces(np.zeros((20, 1, 48, 48), dtype=np.uint8), labels, "PublicTest of fer2013.csv")
+        faces = VerificationFaces(np.zeros((20, 1, 48, 48), dtype=np.uint8), labels, "PublicTest of fer2013.csv")
         reference = Reference(faces, LABELS, np.eye(3, dtype=np.float32)[np.arange(20) % 3], "PyTorch 2")
         artifacts = [
             artifact_of(model, spec, Variant.FP32, {}), artifact_of(model, spec, Variant.INT8, RECORD),
@@ -126,14 +126,13 @@ class TestMarkdown:
         _, text = parts(make())
         assert "## tiny-int8.onnx" in text
         assert (
-            "64 faces of Training of fer2013.csv (16 of those drawn were degraded; 2 more left out, far beyond all "
-            "others; method"
+            "64 faces of Training of fer2013.csv (16 of the drawn faces were degraded; 2 outliers were left out; method"
         ) in text
         assert "method percentile, seed 5, sha256 `abababababababab...`)" in text
         assert (
             "Layers left in higher precision: second, chosen on all 20 faces of PublicTest of fer2013.csv: on these"
         ) in text
-        assert "run away, in times of the calibrated range, at: stem (5.2 on dim-soft faces). INT8 clips them" in text
+        assert "run away (multiples of the calibrated range) at: stem (5.2 on dim-soft faces). INT8 clips them" in text
         assert "Ranges learned in training: stem." in text
         assert "| second | 5.0e-01 | -1.50 |" in text
         assert "## tiny-fp32.onnx" not in text
@@ -175,7 +174,7 @@ class TestSlices:
     def test_a_row_for_each_slice(self, sliced):
         content, text = parts(sliced)
         assert "| slice | made by | faces | tiny-int8.onnx |" in text
-        assert "| clean | as they are | 16 | 100.00%, 0.5 |" in text
+        assert "| clean | unchanged | 16 | 100.00%, 0.5 |" in text
         assert "| dim-soft | Gaussian blur, sigma 1.2, then contrast at most 25 | 16 | 87.50%, 0.5 |" in text
         found = content["artifacts"][1]["comparison"]["slices"]
         assert [(part["slice"], part["agreement"]) for part in found] == [

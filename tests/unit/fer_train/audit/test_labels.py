@@ -57,7 +57,7 @@ def test_classes_without_predictions_are_no_obstacle(faces):
 
 def test_single_class_is_refused(faces):
     chosen = np.flatnonzero(faces.labels == 3)
-    with pytest.raises(DataError, match="all about 'happy' faces; label errors need two classes or more"):
+    with pytest.raises(DataError, match="all predictions are for 'happy' faces; label errors need two classes or more"):
         search(faces, chosen, right_probs(faces.labels[chosen]))
 
 

@@ -118,7 +118,8 @@ def test_without_row_numbers_positions_are_given_and_no_exclude_csv(tmp_path, fa
     faces.rows[:] = -1
     out = write(run_audit(faces, AuditConfig()), tmp_path / "out")
     assert not (out / "exclude.csv").exists()
-    assert "exclude.csv was not written: these image files carry no row numbers" in (out / "audit.md").read_text()
+    note = "exclude.csv was not written: fer-train train excludes faces by row number, and these image files have none"
+    assert note in (out / "audit.md").read_text()
     found = read(out / "findings.csv")
     assert {row["row"] for row in found} == {""}
     assert [row["index"] for row in found if row["kind"] == "leaked"] == ["2"]
@@ -147,7 +148,7 @@ def test_folder_with_other_files_is_refused_and_left_alone(tmp_path):
     (tmp_path / "exclude.csv").write_text("mine")
     with pytest.raises(ConfigError) as caught:
         claim_folder(tmp_path)
-    assert f"cannot audit into {tmp_path}: it holds files and is no folder of an earlier audit" in str(caught.value)
+    assert f"cannot audit into {tmp_path}: it holds files and is not the folder of an earlier" in str(caught.value)
     assert "Fix: --out with a folder of its own" in str(caught.value)
     assert [path.name for path in tmp_path.iterdir()] == ["exclude.csv"]
 

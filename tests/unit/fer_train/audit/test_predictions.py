@@ -89,26 +89,26 @@ def test_types_that_do_not_fit_are_shown(tmp_path, faces):
 
 
 def test_row_that_comes_twice_is_refused(tmp_path, faces):
-    refuse(write(tmp_path / "oof.npz", faces, (4, 4, 9)), faces, "1 rows come twice")
+    refuse(write(tmp_path / "oof.npz", faces, (4, 4, 9)), faces, "1 rows occur twice")
 
 
 @pytest.mark.parametrize("row", [5, 118, 999])
 def test_rows_that_the_data_lack_are_refused(tmp_path, faces, row):
     faces.rows[18] = 500
     path = write(tmp_path / "oof.npz", faces, rows=np.array([104, 100, row]))
-    refuse(path, faces, f"has 1 rows that the data lack, the first is {row}", "up to row 500")
+    refuse(path, faces, f"has 1 rows that are not in the data, the first is {row}", "up to row 500")
 
 
 def test_labels_of_other_data_are_refused(tmp_path, faces):
     path = write(tmp_path / "oof.npz", faces, labels=np.array([4, 0, 6]))
-    refuse(path, faces, "1 of 3 labels are not those of the data; row 109 has 6 there and 2 in the data")
+    refuse(path, faces, "1 of 3 labels differ from those of the data; row 109 has 6 there and 2 in the data")
 
 
 @pytest.mark.parametrize("bad", [np.nan, -0.1, 3.0])
 def test_logits_and_nan_are_no_probabilities(tmp_path, faces, bad):
     probs = right_probs(faces.labels[[4, 0, 9]])
     probs[1, 2] = bad
-    refuse(write(tmp_path / "oof.npz", faces, probs=probs), faces, "1 rows of probs are no probabilities; entry 1 is")
+    refuse(write(tmp_path / "oof.npz", faces, probs=probs), faces, "1 rows of probs are not probabilities; entry 1 is")
 
 
 def test_data_without_row_numbers_cannot_be_joined(tmp_path, faces):

@@ -37,7 +37,7 @@ def test_audit_writes_the_folder_and_train_can_leave_the_rows_out(tmp_path, data
     names = {path.name for path in out.iterdir()}
     assert {"audit.json", "audit.md", "exclude.csv", "findings.csv", ".gitignore"} < names
     assert f"2 rows to leave out: fer-train train --exclude {out / 'exclude.csv'}" in result.stdout.replace("\n", "")
-    assert "note: Non-faces: only blank images were looked for" in result.stdout
+    assert "note: Non-faces: the search covered blank images only" in result.stdout
     assert "note: Likely label errors: not done." in result.stdout
     rows = read_row_numbers(out / "exclude.csv")
     kept = apply_protocol(faces, "official", "Training", exclude_rows=rows)
@@ -96,7 +96,7 @@ def test_bad_input_is_one_message_and_an_exit_code(tmp_path, data, flags, code, 
 
 def test_folder_of_the_data_is_not_taken_for_output(tmp_path, data):
     result = run("--data", data, "--out", tmp_path, code=2)
-    assert "it holds files and is no folder of an earlier audit" in result.stderr
+    assert "it holds files and is not the folder of an earlier audit" in result.stderr
     assert not (tmp_path / ".gitignore").exists()
 
 

@@ -127,7 +127,7 @@ def test_labels_that_the_checkpoint_does_not_know(tmp_path, faces, data):
     spec = describe_model(tiny_config(num_classes=3), three, {})
     save_release(tmp_path / "three.safetensors", build_model("net", num_classes=3), spec)
     result = run("evaluate", "--checkpoint", tmp_path / "three.safetensors", "--data", data, "--device", "cpu", code=4)
-    assert "PublicTest holds label 6, the model knows 3 classes, 0 to 2" in result.stderr
+    assert "PublicTest has label 6, the model has 3 classes, 0 to 2" in result.stderr
     few = write_csv(tmp_path / "few.csv", three)
     result = run("evaluate", "--checkpoint", tmp_path / "three.safetensors", "--data", few, "--device", "cpu")
     assert "class_2" in result.stdout

@@ -151,7 +151,7 @@ def test_teachers_with_half_the_weight_need_them(flags, eight):
 
 def test_teachers_of_other_labels_are_aligned_and_told(tmp_path, flags, eight, seven, votes, caplog):
     run("distill", *flags(), "--teacher", eight, "--teacher", seven, "--ferplus", votes)
-    warning = "answers with FER2013's labels, the student learns FER+ majority: the two agree for 67 % of the faces"
+    warning = "predicts FER2013's labels, the student learns FER+ majority: the two agree for 67 % of the faces"
     assert caplog.text.count(warning) == 1
     assert str(seven) in next(record.getMessage() for record in caplog.records if warning in record.getMessage())
 
@@ -172,7 +172,6 @@ def test_folds_are_measured_on_the_majority_and_predicted_in_full(tmp_path, flag
         assert stored["probs"].shape == (counts["learned"], 8)
     result = run("audit", "--data", data, "--predictions", tmp_path / "out" / "out_of_fold.npz", "--out",
                  tmp_path / "audit", code=4)  # fmt: skip
-    assert (
-        "Eight classes are those of labels: ferplus, and the audit judges FER2013's labels. Fix: fer-train crossval"
-        in (result.stderr)
+    assert "Eight classes mean labels: ferplus, but the audit checks FER2013's labels. Fix: fer-train crossval" in (
+        result.stderr
     )

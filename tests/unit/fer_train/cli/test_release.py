@@ -183,7 +183,7 @@ def test_several_splits_and_pictures(best, tmp_path):
 def test_a_persons_card_and_notes_are_never_overwritten(best, data, tmp_path):
     (tmp_path / "net.md").write_text("# written by a person\n")
     result = release(best, data, tmp_path / "net.safetensors", code=2)
-    assert "was not made by fer-train release. Fix: move it away" in result.stderr
+    assert "was not written by fer-train release. Fix: move it away" in result.stderr
     (tmp_path / "net.md").write_text(MARKER)
     result = release(best, data, tmp_path / "net.safetensors", "--notes", tmp_path / "net.md", code=2)
     assert "is the model card itself and would be overwritten" in result.stderr

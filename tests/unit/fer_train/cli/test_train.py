@@ -114,7 +114,7 @@ def test_resuming_with_other_exclusions_is_refused_with_the_mend(tmp_path, flags
     run("train", *flags(num_epochs=1))
     (tmp_path / "exclude.txt").write_text("0\n")
     result = run("train", *flags(num_epochs=1), "--resume", "--exclude", tmp_path / "exclude.txt", code=4)
-    assert "Fix: the same --data, --twin-rows, --exclude and protocol as then" in result.stderr
+    assert "Fix: the same --data, --twin-rows, --exclude and protocol as in that run" in result.stderr
 
 
 def test_lists_of_the_clean_protocol_are_recorded_in_every_run_and_on_resuming(tmp_path, flags):
@@ -190,7 +190,7 @@ def test_teacher_of_other_labels_exits_with_2(tmp_path, flags, teacher):
     moods = [f"mood_{number}" for number in range(7)]
     save_release(tmp_path / "moods.safetensors", model, spec | {"labels": moods})
     result = run("distill", *flags(), "--teacher", tmp_path / "moods.safetensors", code=2)
-    assert f"error: teacher {tmp_path / 'moods.safetensors'} knows the labels mood_0, mood_1" in result.stderr
+    assert f"error: teacher {tmp_path / 'moods.safetensors'} has the labels mood_0, mood_1" in result.stderr
     assert not (tmp_path / "out").exists()
 
 

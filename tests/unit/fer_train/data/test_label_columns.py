@@ -98,9 +98,7 @@ def test_lists_that_hold_each_other_are_taken(names):
 
 @pytest.mark.parametrize("names", [("happy", "bored"), ("happy",), ("class_0", "class_1"), (*EMOTIONS[:6], "calm")])
 def test_lists_that_share_too_little_are_refused(names):
-    with pytest.raises(
-        ConfigError, match=f"it knows the labels {', '.join(names)}; angry, .* are wanted. Fix: another"
-    ):
+    with pytest.raises(ConfigError, match=f"it has the labels {', '.join(names)}; angry, .* are needed. Fix: another"):
         require_shared(names, EMOTIONS, what="it", fix="another")
 
 

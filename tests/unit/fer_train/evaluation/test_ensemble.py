@@ -187,7 +187,7 @@ def test_a_member_that_was_replaced(saved, pair):
     release(pair[1], 9)
     seen = file_sha256(pair[1])[:12]
     message = (
-        rf"b\.safetensors is not the file that .*ensemble\.json was made of: sha256 is {seen}, expected .*\. Fix: put"
+        rf"b\.safetensors is not the file from which .*ensemble\.json was created: sha256 is {seen}, expected .* Fix"
     )
     with pytest.raises(CheckpointError, match=message):
         load_ensemble(saved)
@@ -238,7 +238,7 @@ def test_the_same_model_twice(tmp_path, pair):
 def test_members_must_know_the_same_labels(tmp_path, pair):
     eight = release(tmp_path / "eight.safetensors", 3, labels=[*LABELS, "contempt"])
     with pytest.raises(
-        ConfigError, match=r"eight\.safetensors knows the labels angry, .*contempt, .*a\.safetensors knows angry"
+        ConfigError, match=r"eight\.safetensors has the labels angry, .*contempt, .*a\.safetensors has angry"
     ):
         Ensemble.of([pair[0], eight])
 

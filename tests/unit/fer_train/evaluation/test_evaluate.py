@@ -99,13 +99,13 @@ def test_clean_of_the_training_split_or_of_nothing_is_not_measurable(faces):
     with pytest.raises(DataError, match="Training is the training split itself"):
         mark_clean(faces, "Training", train_split="Training")
     faces.images[10:20] = faces.images[20:]
-    with pytest.raises(DataError, match="every face of PublicTest also stands in Training"):
+    with pytest.raises(DataError, match="every face of PublicTest also appears in Training"):
         mark_clean(faces, "PublicTest", train_split="Training")
 
 
 def test_unknown_label_is_said_before_the_model_runs(faces):
     faces.labels[25] = 2
-    with pytest.raises(DataError, match="PublicTest holds label 2, the model knows 2 classes, 0 to 1"):
+    with pytest.raises(DataError, match="PublicTest has label 2, the model has 2 classes, 0 to 1"):
         evaluate_split(None, faces, "PublicTest", spec=SPEC)
 
 

@@ -137,7 +137,7 @@ def test_classes_of_the_users_own_have_no_votes(tmp_path):
     assert list(printed["labels"]) == ["fer2013"]
     assert "labels of the data" in evaluate(path, data).stdout
     result = evaluate(path, data, "--ferplus", votes, "--labels", "ferplus", code=4)
-    assert "the model knows class_0, class_1; FER+'s taggers chose among angry, disgust" in result.stderr
+    assert "the model has class_0, class_1; FER+'s taggers chose among angry, disgust" in result.stderr
 
 
 def test_unknown_label_set_is_a_usage_error(eight, data, caplog):
@@ -189,7 +189,7 @@ def test_release_of_a_model_that_lacks_a_label_of_the_data(tmp_path, data):
     path = save(tmp_path / "three.safetensors", ["class_0", "class_1", "class_2"])
     out = tmp_path / "out.safetensors"
     result = run("release", "--checkpoint", path, "--data", data, "--out", out, "--device", "cpu", code=4)
-    assert "PublicTest holds label 6, the model knows 3 classes" in result.stderr
+    assert "PublicTest has label 6, the model has 3 classes" in result.stderr
 
 
 def test_release_with_votes_that_name_nothing(tmp_path, eight, data, faces):
@@ -245,4 +245,4 @@ def test_ensemble_of_both_label_sets_is_refused(tmp_path, data, eight, seven):
     assert "An ensemble needs one list of labels" in run(*words, eight, "--checkpoint", seven, code=2).stderr
     like_ferplus = save(tmp_path / "like.safetensors", EMOTIONS, seed=3, label_set="ferplus")
     result = run(*words, seven, "--checkpoint", like_ferplus, code=2)
-    assert "like.safetensors answers with FER+ majority, " in result.stderr
+    assert "like.safetensors predicts FER+ majority, " in result.stderr

@@ -63,7 +63,7 @@ def test_names_of_the_classes_can_be_given():
 
 
 def test_label_that_the_model_does_not_know():
-    with pytest.raises(DataError, match="the data hold label 3, the model knows 3 classes, 0 to 2"):
+    with pytest.raises(DataError, match="the data have label 3, the model has 3 classes, 0 to 2"):
         measure(one_hot([0, 1], 3), np.array([0, 3]))
 
 

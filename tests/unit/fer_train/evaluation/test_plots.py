@@ -12,15 +12,14 @@ from fer_train.evaluation import plots
 from fer_train.evaluation.evaluate import Evaluation
 from fer_train.evaluation.metrics import measure
 from fer_train.evaluation.plots import (
-    metrics_table,
     plot_confusion,
     plot_degraded,
     plot_history,
     plot_precision_recall,
     plot_reliability,
-    summary_table,
     write_plots,
 )
+from fer_train.evaluation.tables import metrics_table, summary_table
 
 LABELS = ["calm", "merry", "cross"]
 

@@ -62,7 +62,7 @@ def sections(text):
 
 def test_head_says_what_the_file_is(spec, card):
     text = card(spec)
-    assert text.startswith(MARKER + "\n\n# net: emotions of faces, FER2013's labels\n\nIt answers as FER2013's")
+    assert text.startswith(MARKER + "\n\n# net: emotions of faces, FER2013's labels\n\nIt predicts FER2013's")
     assert "`net.safetensors`: 4.69 M parameters, 9.40 MB, float16." in text
     assert "(N, 1, 48, 48) uint8, gray, normalized by mean 129.25 and standard deviation 65.05" in text
     assert "7 classes: angry, disgust, fear, happy, sad, surprise, neutral." in text
@@ -82,7 +82,7 @@ def test_measures_are_labelled_with_split_view_and_protocol(spec, card):
     assert rows[1][4].startswith("**83.33%** [")
     for column, key in ((5, "f1"), (6, "precision"), (7, "recall"), (8, "loss"), (9, "ece"), (10, "brier")):
         assert rows[0][column].startswith(f"{plain[key]:.4f}")
-    assert "PublicTest chose the epoch and served as validation split" in part
+    assert "PublicTest chose the epoch and was the validation split" in part
     assert "4 of its faces have a twin in Training, and accuracy on these alone is 100.0% (plain); " in part
     assert "these weights were trained without those twins" in part
 
@@ -104,7 +104,7 @@ def test_split_without_twins(spec, card):
 def test_clean_that_is_not_measurable_is_said(spec, card):
     del spec["metrics"]["PublicTest"]["plain"]["clean"]
     text = card(spec)
-    assert "The clean protocol is not measurable on the data" in text
+    assert "The clean protocol could not be measured on this data" in text
     assert "| clean |" not in text
 
 
@@ -117,10 +117,10 @@ def test_classes_have_a_row_each(spec, card):
 def test_failures_come_from_the_confusion_matrix(spec, card):
     part = sections(card(spec))["Known failures (PublicTest, plain, official)"]
     lines = part.splitlines()
-    assert lines[2] == "- disgust is taken for angry in 75% of its 4 faces."
-    assert lines[3] == "- fear is taken for surprise in 30% of its 10 faces."
-    assert lines[4] == "- angry is taken for sad in 20% of its 10 faces."
-    assert "fear is taken for surprise in 30%, surprise for fear in 10%" in part
+    assert lines[2] == "- disgust is mistaken for angry in 75% of its 4 faces."
+    assert lines[3] == "- fear is mistaken for surprise in 30% of its 10 faces."
+    assert lines[4] == "- angry is mistaken for sad in 20% of its 10 faces."
+    assert "fear is mistaken for surprise in 30%, surprise for fear in 10%" in part
     assert "Disgust has 4 of the 64 faces" in part
     assert "labels are noisy" in part
 
@@ -130,13 +130,13 @@ def test_other_classes_get_no_warnings_about_fear_and_disgust(spec, card):
     spec |= {"labels": ["class_0", "class_1", "class_2"], "metrics": {"PublicTest": {"plain": three}}}
     text = card(spec)
     assert "isgust" not in text
-    assert "taken for" not in text
+    assert "mistaken for" not in text
     assert "| class_2 | 0.000 | 0.000 | 0.000 | 0 |" in text
 
 
 def test_data_counts_rows_twins_and_lists(spec, card):
     part = sections(card(spec))["Data"]
-    assert "Protocol **clean**: no row of Training whose pixels also stand in another split." in part
+    assert "Protocol **clean**: no row of Training whose pixels also appear in another split." in part
     assert "Used: 28,006 Training, 3,589 PublicTest." in part
     assert "28,709 rows of Training, 703 were left out: 351 twins found by pixel hash, 352 by lists" in part
     assert "ab" * 32 in part
@@ -192,7 +192,7 @@ def test_lists_of_a_step_that_recorded_none_are_asked_for(spec, card):
     spec["provenance"]["row_lists"] = [TWINS]
     part = sections(card(spec))["Retrain"]
     assert part.count("--twin-rows private_twins.txt") == 1
-    assert "add `--twin-rows` or `--exclude` with them to each command that names none" in part
+    assert "add `--twin-rows` or `--exclude` with these lists to each command without one" in part
 
 
 def test_recalibrated_ancestor_is_released_before_it_is_started_from(spec, card):
@@ -271,7 +271,7 @@ def test_soup_tells_its_ingredients_and_the_release_that_they_share_once(spec, c
         "--data fer2013.csv --twin-rows private_twins.txt --out runs/net-4/soup.safetensors",
         "fer-train release --checkpoint runs/net-4/soup.safetensors --data fer2013.csv --out net.safetensors",
     ]
-    assert "PublicTest chose the epoch and served" in parts["Measures, against FER2013's labels"]
+    assert "PublicTest chose the epoch and was the" in parts["Measures, against FER2013's labels"]
 
 
 def test_greedy_soup_says_which_split_chose_and_what_was_left_out(spec, card):
@@ -281,7 +281,7 @@ def test_greedy_soup_says_which_split_chose_and_what_was_left_out(spec, card):
         "(SHA-256 `efefefefefef`)."
     ) in parts["Recipe"]
     assert (
-        "PublicTest chose epochs and the models averaged and served as validation split"
+        "PublicTest chose epochs and the models averaged and was the validation split"
         in parts["Measures, against FER2013's labels"]
     )
 
@@ -298,7 +298,7 @@ def test_card_replaces_its_own_kind_only(spec, card, tmp_path):
     card(spec)
     check_card_path(tmp_path / "net.md", tmp_path / "net.safetensors")
     (tmp_path / "net.md").write_text("# my words\n")
-    with pytest.raises(ConfigError, match=r"net\.md stands where the model card goes.* Fix: move it away; .*--notes"):
+    with pytest.raises(ConfigError, match=r"net\.md has the name of the model card.* Fix: move it away; .*--notes"):
         check_card_path(tmp_path / "net.md", tmp_path / "net.safetensors")
     with pytest.raises(ConfigError, match=r"would overwrite .*net\.md\. Fix: --out NAME\.safetensors"):
         check_card_path(tmp_path / "net.md", tmp_path / "net.md")
@@ -309,12 +309,12 @@ def test_votes_are_named_among_the_data(card, spec):
     spec["provenance"]["config"]["ferplus_share"] = 0.5
     spec["provenance"]["ferplus_sha256"] = "cd" * 32
     data = sections(card(spec))["Data"]
-    assert f"FER+'s ten taggers a face (`--ferplus`; SHA-256 `{'cd' * 32}`) have a share of 0.5 in the targets" in data
+    assert f"ten taggers per face (`--ferplus`; SHA-256 `{'cd' * 32}`) have a share of 0.5 in the training" in data
 
 
 def test_votes_of_an_earlier_step_are_named_too(card, spec):
     spec["provenance"]["init"]["config"]["ferplus_share"] = 0.3
-    assert "ten taggers a face (`--ferplus`) have a share of 0.3" in sections(card(spec))["Data"]
+    assert "ten taggers per face (`--ferplus`) have a share of 0.3" in sections(card(spec))["Data"]
 
 
 def test_precision_and_processes_are_told(card, spec):

@@ -62,7 +62,7 @@ def test_card_of_ferplus_says_whose_labels_each_number_is_against(ferplus_spec, 
     text = card(ferplus_spec)
     parts = sections(text)
     assert text.startswith(
-        MARKER + "\n\n# net: emotions of faces, FER+'s votes\n\nIt answers as FER+'s ten taggers voted"
+        MARKER + "\n\n# net: emotions of faces, FER+'s votes\n\nIt predicts the votes of FER+'s ten taggers"
     )
     measures = parts["Measures, against FER+ majority"]
     assert (
@@ -70,8 +70,8 @@ def test_card_of_ferplus_says_whose_labels_each_number_is_against(ferplus_spec, 
     )
     assert "Against FER2013's labels: PublicTest, plain, official, 13 faces: **69.23%** [" in measures
     assert "| contempt | 1.000 | 1.000 | 1.000 | 4 |" in parts["By class: PublicTest, plain, official"]
-    assert "what they agree on is how a face looks" in parts["Known failures (PublicTest, plain, official)"]
-    assert f"votes of FER+'s ten taggers a face as they were cast (`--ferplus`; SHA-256 `{'fe' * 32}`)" in parts["Data"]
+    assert "they agree on how a face looks" in parts["Known failures (PublicTest, plain, official)"]
+    assert f"FER+'s ten taggers per face as they were cast (`--ferplus`; SHA-256 `{'fe' * 32}`)" in parts["Data"]
     commands = parts["Retrain"].split("```")[1].strip().splitlines()
     assert commands[-2].startswith(
         "fer-train train --config net-2.yaml --data fer2013.csv --ferplus fer2013new.csv --init"
@@ -97,7 +97,5 @@ def test_card_of_a_student_of_teachers_alone_names_no_votes(ferplus_spec, card):
     origin["config"]["distillation"] = {"teachers": ["a.json"], "weight": 1.0, "temperature": 2.0, "cached": False}
     del origin["ferplus_sha256"]
     parts = sections(card(ferplus_spec))
-    assert (
-        "The teachers' answers alone were learned from; no label and no vote had a part in the loss." in parts["Data"]
-    )
+    assert "The training targets were the teachers' outputs alone; the loss used no label and no vote." in parts["Data"]
     assert "fer-train distill --config net-2.yaml --data fer2013.csv --teacher a.json --init" in parts["Retrain"]

@@ -74,7 +74,7 @@ def test_batch_norm_is_that_of_the_mean_on_the_training_faces(paths):
         ({"model": "senet"}, r"b\.safetensors has architecture senet, .*a\.safetensors has net\. .* Fix: leave one of"),
         ({"num_classes": 3}, r"has labels class_0, class_1, class_2, .* has angry, disgust, .* Fix: leave one of"),
         ({"image_size": 32}, r"has input \{'name': 'images', 'height': 32, .* Fix: leave one of the two out"),
-        ({"protocol": "clean"}, r"has protocol clean, .* has official\. Weights can be averaged only where these are"),
+        ({"protocol": "clean"}, r"has protocol clean, .* has official\. Weights can be averaged only if these are"),
         ({"validation_split": "test"}, r"has validation_split test, .* has PublicTest\."),
         ({"quantization": {"classifier": 1.0}}, r"b\.safetensors was trained quantization-aware: .* Fix: leave it out"),
     ],

@@ -30,7 +30,7 @@ def test_machine_without_a_compiler_is_told_what_to_install(tmp_path, monkeypatc
     with pytest.raises(MissingDependencyError) as caught:
         fit(tiny_config(compile=True), make_faces(), tmp_path / "out")
     assert str(caught.value) == (
-        f"compile: true needs a C++ compiler that works, and on a GPU Triton: {name}: No working C++ compiler found. "
+        f"compile: true needs a working C++ compiler, and on a GPU Triton: {name}: No working C++ compiler found. "
         "Fix: apt-get install g++ (or set CXX to one), or compile: false"
     )
     assert caught.value.exit_code == 3

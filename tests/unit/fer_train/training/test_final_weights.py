@@ -31,7 +31,7 @@ def test_final_are_the_weights_of_the_last_epoch(tmp_path, faces, monkeypatch, e
     best, best_spec = load_release(tmp_path / "best.safetensors")
     assert best_spec["metrics"] == run.history[0]
     assert [spec["provenance"]["kept"], best_spec["provenance"]["kept"]] == ["final", "best"]
-    for name, value in run.judged.state_dict().items():
+    for name, value in run.released.state_dict().items():
         assert torch.equal(model.state_dict()[name], value)
     assert any(not torch.equal(best.state_dict()[name], value) for name, value in model.state_dict().items())
 
@@ -61,4 +61,4 @@ def test_the_card_names_the_file_that_was_released(tmp_path, faces):
         write_card(tmp_path / "net.md", spec, WeightsFile("net.safetensors", 1, 1, "float16"), notes="")
         text = (tmp_path / "net.md").read_text()
         assert f"fer-train release --checkpoint runs/net/{kept}.safetensors " in text
-        assert f"PublicTest {did} and served as validation split" in text
+        assert f"PublicTest {did} and was the validation split" in text

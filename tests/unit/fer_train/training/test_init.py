@@ -34,7 +34,7 @@ def test_release_names_its_ancestor(parent, tmp_path):
 
 
 def test_other_number_of_classes_is_refused(parent):
-    fault = r"knows the labels angry, .*; class_0, .* are wanted\. Fix: num_classes and labels as it has them, or leave"
+    fault = r"has the labels angry, .*; class_0, .* are needed\. Fix: num_classes and labels as it has them, or leave"
     with pytest.raises(ConfigError, match=fault):
         build_run(tiny_config(init=str(parent), num_classes=9), steps_per_epoch=4)
 

@@ -93,7 +93,7 @@ def test_validation_sees_the_image_size_of_the_config(tmp_path, faces, monkeypat
 
 def test_an_occupied_folder_is_refused_and_left_alone(tmp_path, faces):
     (tmp_path / "last.pt").write_bytes(b"precious")
-    with pytest.raises(CheckpointError, match=r"last\.pt exists\. Fix: --resume to go on with that run, or another"):
+    with pytest.raises(CheckpointError, match=r"last\.pt exists\. Fix: --resume to continue that run, or another"):
         fit(tiny_config(), faces, tmp_path)
     assert [p.name for p in tmp_path.iterdir()] == ["last.pt"]
     assert (tmp_path / "last.pt").read_bytes() == b"precious"
@@ -123,7 +123,7 @@ def test_training_split_smaller_than_a_batch(tmp_path):
 def test_label_beyond_num_classes(tmp_path, split):
     faces = make_faces(num_classes=3)
     faces.labels[(faces.splits == split).nonzero()[0][0]] = 6
-    with pytest.raises(ConfigError, match=r"num_classes is 3 but the data hold label 6\. Fix: num_classes: 7"):
+    with pytest.raises(ConfigError, match=r"num_classes is 3 but the data have label 6\. Fix: num_classes: 7"):
         fit(tiny_config(num_classes=3), faces, tmp_path)
 
 
@@ -198,7 +198,7 @@ def test_another_runtime_error_is_not_taken_for_memory(tmp_path, faces, monkeypa
 
 @pytest.mark.parametrize("full_at", ["last.pt", "best.safetensors"])
 def test_full_disk_stops_the_run_and_the_epoch_before_stays(tmp_path, faces, monkeypatch, full_at):
-    fsync, path = fer_train.checkpoint.os.fsync, tmp_path / full_at
+    fsync, path = os.fsync, tmp_path / full_at
 
     def full(descriptor):
         if path.exists() and any(full_at in p.name for p in tmp_path.glob(".*.tmp")):
@@ -283,7 +283,7 @@ def test_quantization_aware_run_releases_plain_weights_and_the_ranges(tmp_path, 
     assert set(spec["quantization"]) == layers
     assert all(value > 0 for value in spec["quantization"].values())
     assert not any("input_max_abs" in name for name in model.state_dict())
-    assert any("input_max_abs" in name for name in run.judged.state_dict())
+    assert any("input_max_abs" in name for name in run.released.state_dict())
     assert spec["provenance"]["config"]["quantization_aware"] is True
 
 
@@ -291,6 +291,6 @@ def test_quantization_ranges_of_the_release_belong_to_its_weights(tmp_path, face
     """Both are the averaged ones."""
     run = fit(tiny_config(num_epochs=1, quantization_aware=True), faces, tmp_path)
     model, spec = load_release(tmp_path / "best.safetensors")
-    judged = run.judged.state_dict()
+    judged = run.released.state_dict()
     assert all(torch.equal(value, judged[name]) for name, value in model.state_dict().items())
     assert all(judged[f"{name}.input_max_abs"] == value for name, value in spec["quantization"].items())

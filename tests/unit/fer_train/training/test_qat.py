@@ -201,7 +201,9 @@ def test_ranges_travel_in_the_spec_of_a_release(tmp_path, model, faces):
 
 def test_before_the_first_training_batch_there_is_no_range(model):
     prepare_qat(model)
-    message = r"the input of 9 of 9 quantized layers \(features\.0\.0, \.\.\.\)\. Fix: run training batches"
+    message = (
+        r"the input range of 9 of 9 quantized layers is unknown \(features\.0\.0, \.\.\.\)\. Fix: run training batches"
+    )
     with pytest.raises(ConfigError, match=message):
         activation_ranges(model)
 
@@ -214,7 +216,7 @@ def test_an_unseen_range_is_that_of_the_batch(model, faces):
 
 def test_preparing_twice(model):
     prepare_qat(model)
-    with pytest.raises(ConfigError, match=r"prepared for quantization already\. Fix: call prepare_qat once"):
+    with pytest.raises(ConfigError, match=r"already prepared for quantization\. Fix: call prepare_qat once"):
         prepare_qat(model)
 
 
@@ -224,6 +226,6 @@ def test_nothing_to_quantize():
 
 
 def test_unknown_float_layer(model):
-    with pytest.raises(ConfigError, match="float_layers names 'head', no Conv2d or Linear of this model"):
+    with pytest.raises(ConfigError, match="float_layers names 'head', which is not a Conv2d or Linear of this model"):
         prepare_qat(model, float_layers=("head",))
     assert not any(isinstance(m, QuantizedConv2d) for m in model.modules())

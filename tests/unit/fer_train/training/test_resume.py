@@ -223,7 +223,7 @@ def test_other_data_are_refused(tmp_path, other):
 def test_other_precision_than_this_machine_has_is_refused(tmp_path):
     fit(tiny_config(num_epochs=1), make_faces(), tmp_path)
     save_state(tmp_path / "last.pt", load_state(tmp_path / "last.pt") | {"precision": "fp16"})
-    with pytest.raises(CheckpointError, match=r"was trained in fp16, which cpu cannot go on with\. Fix: resume it on"):
+    with pytest.raises(CheckpointError, match=r"was trained in fp16, which cpu cannot continue\. Fix: resume it on"):
         fit(tiny_config(num_epochs=1), make_faces(), tmp_path, resume=True)
 
 

@@ -84,7 +84,7 @@ def test_asked_once_they_average_each_face_and_its_mirror_image(tmp_path, monkey
     monkeypatch.setattr("fer_train.training.teachers.BATCH_SIZE", 30)  # 85 faces: two full batches and a rest
     asked = teachers(release(tmp_path / "a.safetensors", image_size=48))
     images = normalize(pixels(48))
-    torch.testing.assert_close(asked.ask_all(FACES), (asked(images) + asked(images.flip(3))) / 2)
+    torch.testing.assert_close(asked.predict(FACES), (asked(images) + asked(images.flip(3))) / 2)
 
 
 def test_other_labels_are_refused(tmp_path):
@@ -92,8 +92,8 @@ def test_other_labels_are_refused(tmp_path):
     with pytest.raises(ConfigError) as caught:
         teachers(path)
     assert str(caught.value) == (
-        f"teacher {path} knows the labels class_0, class_1, class_2; angry, disgust, fear, happy, sad, surprise, "
-        "neutral are wanted. Fix: another --teacher, or num_classes and labels as the teacher has them"
+        f"teacher {path} has the labels class_0, class_1, class_2; angry, disgust, fear, happy, sad, surprise, "
+        "neutral are needed. Fix: another --teacher, or num_classes and labels as the teacher has them"
     )
 
 
@@ -152,21 +152,21 @@ def test_teachers_are_asked_on_each_mixed_and_augmented_batch(tmp_path, monkeypa
 
 def test_answers_are_kept_for_these_teachers_and_faces_only(tmp_path, monkeypatch):
     kept, asked = tmp_path / "run" / "teachers.safetensors", []
-    ask = Teachers.ask_all
-    monkeypatch.setattr(Teachers, "ask_all", lambda self, faces: asked.append(1) or ask(self, faces))
+    ask = Teachers.predict
+    monkeypatch.setattr(Teachers, "predict", lambda self, faces: asked.append(1) or ask(self, faces))
     first, faces = release(tmp_path / "a.safetensors"), make_faces(Training=8)
-    answers = teachers(first).answers(faces, kept)
-    assert torch.equal(teachers(first).answers(faces, kept), answers)
+    answers = teachers(first).cached_probs(faces, kept)
+    assert torch.equal(teachers(first).cached_probs(faces, kept), answers)
     assert len(asked) == 1
-    teachers(first).answers(make_faces(1, Training=8), kept)
-    teachers(first, temperature=2.0).answers(faces, kept)
-    teachers(release(tmp_path / "b.safetensors", seed=1)).answers(faces, kept)
+    teachers(first).cached_probs(make_faces(1, Training=8), kept)
+    teachers(first, temperature=2.0).cached_probs(faces, kept)
+    teachers(release(tmp_path / "b.safetensors", seed=1)).cached_probs(faces, kept)
     assert len(asked) == 4
 
 
 def test_damaged_answers_are_asked_for_again(tmp_path):
     kept, faces = tmp_path / "teachers.safetensors", make_faces(Training=8)
     one = teachers(release(tmp_path / "a.safetensors"))
-    answers = one.answers(faces, kept)
+    answers = one.cached_probs(faces, kept)
     kept.write_bytes(kept.read_bytes()[:50])
-    assert torch.equal(one.answers(faces, kept), answers)
+    assert torch.equal(one.cached_probs(faces, kept), answers)

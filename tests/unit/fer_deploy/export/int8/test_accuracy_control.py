@@ -5,7 +5,7 @@ import pytest
 
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import VerificationError
-from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.int8.accuracy_control import NUM_FACES, faces_for_costs, keep_budget, layer_costs
 from fer_deploy.export.int8.quantize import Scheme
 from fer_deploy.export.verify.compare import Reference, breaches_of_logits
@@ -42,7 +42,7 @@ class Damaged(FakeEngine):
 def reference() -> Reference:
     """A hundred dark faces, judged correctly."""
     images = np.broadcast_to(np.arange(100, dtype=np.uint8)[:, None, None, None], (100, 1, 48, 48)).copy()
-    return Reference.of(FakeEngine(), JudgedFaces(images, np.zeros(100, dtype=np.int64), "levels"))
+    return Reference.of(FakeEngine(), VerificationFaces(images, np.zeros(100, dtype=np.int64), "levels"))
 
 
 class Machine:
@@ -90,7 +90,7 @@ class TestCosts:
         """Three faces near the border turn over at little cost; a clear one is what INT8 must not touch."""
         levels = np.array([0, 126, 126, 126, *[50] * 6], dtype=np.uint8)
         images = np.broadcast_to(levels[:, None, None, None], (10, 1, 48, 48)).copy()
-        faces = Reference.of(FakeEngine(), JudgedFaces(images, np.zeros(10, dtype=np.int64), "levels"))
+        faces = Reference.of(FakeEngine(), VerificationFaces(images, np.zeros(10, dtype=np.int64), "levels"))
 
         def open_graph(float_layers):
             engine = Damaged((), HARM)
@@ -101,7 +101,7 @@ class TestCosts:
         assert [(cost.layer, cost.accuracy_change) for cost in costs] == [("clear", -10), ("border", -30)]
 
     def test_without_labels(self, machine, reference):
-        unlabelled = Reference.of(FakeEngine(), JudgedFaces(reference.faces.images_nchw, None, "levels"))
+        unlabelled = Reference.of(FakeEngine(), VerificationFaces(reference.faces.images_nchw, None, "levels"))
         costs = machine.costs(unlabelled)
         assert costs[0].layer == "b"
         assert {cost.accuracy_change for cost in costs} == {None}
@@ -116,8 +116,8 @@ class TestCosts:
 
     def test_half_of_them_on_degraded_faces(self):
         images = np.arange(100, dtype=np.uint8).repeat(12)[:, None, None, None] * np.ones((1, 1, 48, 48), np.uint8)
-        faces = JudgedFaces(images, np.zeros(len(images), dtype=np.int64), "levels")
-        video = JudgedFaces(images[:9], None, "faces of a clip")
+        faces = VerificationFaces(images, np.zeros(len(images), dtype=np.int64), "levels")
+        video = VerificationFaces(images[:9], None, "faces of a clip")
         reference = Reference.of(FakeEngine(), faces, faces_by_slice(faces, 600, video))
         found = faces_for_costs(reference)
         assert (len(found.faces), found.faces.source) == (256 + 6 * 42, "levels, half degraded")
@@ -128,7 +128,7 @@ class TestCosts:
 
     def test_a_share_of_many_faces(self, machine):
         images = np.zeros((2 * NUM_FACES, 1, 48, 48), dtype=np.uint8)
-        many = Reference.of(FakeEngine(), JudgedFaces(images, None, "dark"))
+        many = Reference.of(FakeEngine(), VerificationFaces(images, None, "dark"))
         machine.costs(many)
         assert {sum(engine.batch_sizes) for engine in machine.engines} == {NUM_FACES}
 
@@ -185,7 +185,7 @@ class TestBudget:
             machine.keep(reference, 0.5)
         text = str(caught.value)
         assert "INT8 for tensorrt loses 1.00 points of accuracy at best, with up to 3 of 6 layers in float" in text
-        assert "0.5 are allowed. With the most of them in float: accuracy -1.00 points (allowed -0.5). Fix:" in text
+        assert "0.5 are allowed. With the largest number in float: accuracy -1.00 points (allowed -0.5). Fix:" in text
         assert "quantization_aware: true" in text
         assert max(map(len, machine.made)) == 3
 

@@ -246,5 +246,5 @@ class TestLearned:
 
     def test_a_layer_that_the_graph_lacks(self, measure, small_spec):
         spec = small_spec.model_copy(update={"quantization": {"stem.0": 1.0, "stem.7": 1.0}})
-        with pytest.raises(ExportError, match=r"learned range for 'stem\.7', which is no layer of the graph"):
+        with pytest.raises(ExportError, match=r"learned range for 'stem\.7', which the graph lacks"):
             measure(spec=spec)

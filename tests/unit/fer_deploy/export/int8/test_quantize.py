@@ -243,12 +243,12 @@ class TestRangeOfHalf:
     @pytest.mark.parametrize("value", [65600.0, -1e6, np.inf])
     def test_what_does_not_fit_is_refused(self, small_graph, value):
         model, name = with_weight(small_graph, value)
-        with pytest.raises(ExportError, match=rf"{name} holds .*; FP16 ends at 65504\. Fix: --variant fp32"):
+        with pytest.raises(ExportError, match=rf"{name} has the value .*; FP16 ends at 65504\. Fix: --variant fp32"):
             fp16_graph(model)
 
     def test_weights_of_an_int8_graph_too(self, small_graph, small_calibration):
         model, name = with_weight(small_graph, 1e6)
-        with pytest.raises(ExportError, match=f"{name} holds 1e.06"):
+        with pytest.raises(ExportError, match=f"{name} has the value 1e.06"):
             fp16_graph(int8_graph(model, small_calibration, Scheme.TENSORRT))
 
 

@@ -3,14 +3,14 @@
 import numpy as np
 from integration.export_models import patterns
 
-from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.graph.layers import layers_of
 from fer_deploy.export.int8.runaway import runaway_layers
 from fer_deploy.export.verify.slices import Slice
 
 
 def test_layers_far_beyond_their_range(small_graph, small_spec, small_calibration):
-    clean = JudgedFaces(patterns(20, seed=8)[0][:, None], None, "patterns")
+    clean = VerificationFaces(patterns(20, seed=8)[0][:, None], None, "patterns")
     assert runaway_layers(small_graph, small_spec.input.name, small_calibration.ranges, {Slice.CLEAN: clean}) == ()
     tensors = {layer.name: layer.node.input[0] for layer in layers_of(small_graph)}
     ranges = dict(small_calibration.ranges)
@@ -23,8 +23,8 @@ def test_layers_far_beyond_their_range(small_graph, small_spec, small_calibratio
 
 
 def test_the_slice_that_goes_furthest(small_graph, small_spec, small_calibration):
-    clean = JudgedFaces(patterns(20, seed=8)[0][:, None], None, "patterns")
-    black = JudgedFaces(np.zeros((4, 1, 48, 48), dtype=np.uint8), None, "black")
+    clean = VerificationFaces(patterns(20, seed=8)[0][:, None], None, "patterns")
+    black = VerificationFaces(np.zeros((4, 1, 48, 48), dtype=np.uint8), None, "black")
     ranges = {name: limit / 50 for name, limit in small_calibration.ranges.items()}
     slices = {Slice.NOISE: clean, Slice.DIM: black}
     found = {one.layer: one for one in runaway_layers(small_graph, small_spec.input.name, ranges, slices)}

@@ -16,7 +16,7 @@ from fer_deploy.spec import Precision
 
 
 def declare(convolutions: dict[str, int], precision: str) -> None:
-    require_declared(LayerTypes(convolutions, {}), Precision(precision), where="a.onnx", mend="export")
+    require_declared(LayerTypes(convolutions, {}), Precision(precision), where="a.onnx", fix="export")
 
 
 class TestDeclared:
@@ -52,20 +52,20 @@ class TestOfANetworkThatDeclaresNone:
         [({"Float": 8}, "fp32"), ({"Half": 3, "Float": 5}, "fp16"), ({"Int8": 4, "Half": 4}, "int8")],
     )
     def test_is_what_could_be_declared(self, convolutions, precision):
-        assert precision_of(LayerTypes(convolutions, {}), where="a.onnx", mend="export") == precision
+        assert precision_of(LayerTypes(convolutions, {}), where="a.onnx", fix="export") == precision
         declare(convolutions, precision)
 
     @pytest.mark.parametrize("convolutions", [{}, {"Bfloat16": 8}, {"Float": 7, "Bfloat16": 1}])
     def test_cannot_be_proved(self, convolutions):
         with pytest.raises(
-            ExportError, match=r"a\.onnx has the convolutions .*to prove a precision, there must .*Fix: export"
+            ExportError, match=r"a\.onnx has the convolutions .*to prove a precision, at least one .*Fix: export"
         ):
-            precision_of(LayerTypes(convolutions, {}), where="a.onnx", mend="export")
+            precision_of(LayerTypes(convolutions, {}), where="a.onnx", fix="export")
 
 
 class TestKept:
     def kept(self, compiled: LayerTypes, asked: LayerTypes) -> None:
-        require_kept(compiled, asked, where="a.plan", mend="rebuild")
+        require_kept(compiled, asked, where="a.plan", fix="rebuild")
 
     @pytest.mark.parametrize("compiled", [{"Int8": 6, "Half": 2}, {"Int8": 5, "Half": 2}, {"Int8": 1}])
     def test_as_asked_or_merged(self, compiled):

@@ -76,7 +76,7 @@ def test_input_that_is_neither_the_specs_nor_the_graphs(repository):
     model = repository / "senet-ferplus-fp16-onnx"
     edit(model, lambda c: setattr(c.input[0], "name", "faces"))
     message = fault(model)
-    assert "input [('faces', 'TYPE_UINT8', [1, 48, 48])], the ModelSpec promises [('images'" in message
+    assert "input [('faces', 'TYPE_UINT8', [1, 48, 48])], the ModelSpec says [('images'" in message
     assert "the graph's input is [('images', 'TYPE_UINT8', [1, 48, 48])], the config's [('faces'" in message
 
 
@@ -86,7 +86,7 @@ def test_input_that_is_neither_the_specs_nor_the_graphs(repository):
         (lambda m: (m / "labels.txt").unlink(), "labels.txt'"),
         (
             lambda m: (m / "labels.txt").write_text("angry\n"),
-            "labels.txt holds ['angry', ''], expected a line for each",
+            "labels.txt has ['angry', ''], expected one line for each",
         ),
         (lambda m: (m / "config.pbtxt").unlink(), "config.pbtxt'"),
         (
@@ -94,7 +94,7 @@ def test_input_that_is_neither_the_specs_nor_the_graphs(repository):
             "files 1/net.onnx, config.pbtxt, labels.txt;",
         ),
         (lambda m: (m / "1" / "model.onnx.data").touch(), "files 1/model.onnx, 1/model.onnx.data, config.pbtxt"),
-        (lambda m: (m / "1" / "model.onnx").write_bytes(b"x"), "is not the file whose sha256 the config holds"),
+        (lambda m: (m / "1" / "model.onnx").write_bytes(b"x"), "is not the file whose sha256 is in the config"),
     ],
 )
 def test_files(repository, change, text):
@@ -153,7 +153,7 @@ def test_plan_and_its_profile(repository):
     model = repository / "net-fp16-plan"
     assert "a plan without its profile" in fault(model)
     smaller = BatchProfile(min=1, opt=8, max=16)
-    assert "max_batch_size 32 is more than the plan's profile takes (16)" in fault(model, profile=smaller)
+    assert "max_batch_size 32 is more than the plan's profile allows (16)" in fault(model, profile=smaller)
 
 
 def test_all_faults_in_one_message(repository):
@@ -161,4 +161,4 @@ def test_all_faults_in_one_message(repository):
     (model / "labels.txt").write_text("")
     edit(model, lambda c: (setattr(c, "name", "other"), setattr(c, "max_batch_size", 64)))
     message = fault(model, profile=PROFILE)
-    assert all(text in message for text in ("name is 'other'", "labels.txt holds", "more than the plan's profile"))
+    assert all(text in message for text in ("name is 'other'", "labels.txt has", "more than the plan's profile"))

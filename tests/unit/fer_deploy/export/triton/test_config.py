@@ -80,13 +80,13 @@ def test_text_reads_back(servable, request):
 
 def test_text_that_reads_back_otherwise(onnx, monkeypatch):
     monkeypatch.setattr(text_format, "MessageToString", lambda *args, **kwargs: 'name: "other"')
-    with pytest.raises(ExportError, match=r"config\.pbtxt of senet-ferplus-fp16-onnx reads back as another message"):
+    with pytest.raises(ExportError, match=r"config\.pbtxt of senet-ferplus-fp16-onnx parses to another message"):
         config_text(config_of(onnx))
 
 
 @pytest.mark.parametrize("text", ["colour: 3", "max_batch_size: 'many'", "input [{ data_type: TYPE_UINT9 }]", "{"])
 def test_foreign_text(text):
-    with pytest.raises(ExportError, match="x is no model configuration of Triton: "):
+    with pytest.raises(ExportError, match="x is not a model configuration of Triton: "):
         parse_config(text, where="x")
 
 

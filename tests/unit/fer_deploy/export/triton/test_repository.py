@@ -142,7 +142,7 @@ class TestNothingHalfWritten:
 
     def test_artifact_that_changes_while_it_is_copied(self, monkeypatch, tmp_path, plan):
         monkeypatch.setattr(shutil, "copyfile", lambda source, target: Path(target).write_bytes(b"newer"))
-        with pytest.raises(ExportError, match=r"1/model\.plan is not the file whose sha256 the config holds"):
+        with pytest.raises(ExportError, match=r"1/model\.plan is not the file whose sha256 is in the config"):
             write_triton_repository([plan], tmp_path / "new")
         assert not (tmp_path / "new").exists()
 
@@ -188,7 +188,7 @@ class TestArtifacts:
         [
             ("net.pt", ArtifactError, r"cannot serve .*net\.pt: expected \.onnx or \.plan\. Fix: fer-deploy export"),
             ("gone.onnx", ArtifactError, r"no model at .*gone\.onnx\. Fix: fer-deploy export"),
-            ("a b.onnx", ExportError, r"a b\.onnx gives no model name for a URL"),
+            ("a b.onnx", ExportError, r"a b\.onnx is not a valid model name for a URL"),
             ("broken.onnx", ArtifactError, r"cannot load .*broken\.onnx: truncated"),
         ],
     )

@@ -8,7 +8,7 @@ import pytest
 
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import EngineError, VerificationError
-from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.verify.compare import (
     BATCH_SIZE,
     NUM_BATCHED,
@@ -36,11 +36,11 @@ class Distorted(FakeEngine):
         return self._distort(super()._run(images_nchw)).astype(np.float32)
 
 
-def faces_of(num: int = NUM, *, labelled: bool = False) -> JudgedFaces:
+def faces_of(num: int = NUM, *, labelled: bool = False) -> VerificationFaces:
     """From dark to bright; labelled as FakeEngine sees them."""
     levels = np.linspace(10, 250, num).astype(np.uint8)
     images = np.broadcast_to(levels[:, None, None, None], (num, 1, 48, 48)).copy()
-    return JudgedFaces(images, (levels > 127.5).astype(np.int64) if labelled else None, "levels")
+    return VerificationFaces(images, (levels > 127.5).astype(np.int64) if labelled else None, "levels")
 
 
 def compared(distort, *, labelled: bool = False) -> Comparison:
@@ -221,15 +221,16 @@ class TestFaces:
     def test_the_digest_knows_pixels_and_labels(self):
         faces = faces_of(labelled=True)
         others = [
-            JudgedFaces(faces.images_nchw, None, "x"), JudgedFaces(faces.images_nchw, 1 - faces.labels, "x"),
-            JudgedFaces(faces.images_nchw + 1, faces.labels, "x"),
-        ]  # fmt: skip
+            VerificationFaces(faces.images_nchw, None, "x"),
+            VerificationFaces(faces.images_nchw, 1 - faces.labels, "x"),
+            VerificationFaces(faces.images_nchw + 1, faces.labels, "x"),
+        ]
         assert len({faces.sha256(), *(other.sha256() for other in others)}) == 4
         assert faces.sha256() == faces_of(labelled=True).sha256()
 
     def test_a_part_of_a_reference(self):
         reference = Reference.of(FakeEngine(), faces_of(100, labelled=True))
-        part = reference.take(10)
+        part = reference.subset(10)
         again = Reference.of(FakeEngine(), part.faces)
         np.testing.assert_array_equal(part.logits, again.logits)
         assert part.scores() == again.scores()

@@ -6,18 +6,18 @@ import pytest
 from fer_deploy.errors import VerificationError
 from fer_deploy.export import pipeline
 from fer_deploy.export.config import ExportConfig
-from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.variants import Variant
-from fer_deploy.export.verify.judging import notes_on
 from fer_deploy.export.verify.limit_resolution import finer_than_a_face
+from fer_deploy.export.verify.preparation import notes_on
 from fer_deploy.export.verify.scores import Limits, broken_scores, change_of, scores_of
 
 LABELS = ("angry", "happy")
 
 
-def faces(num: int, *, num_angry: int | None = None) -> JudgedFaces:
+def faces(num: int, *, num_angry: int | None = None) -> VerificationFaces:
     labels = None if num_angry is None else (np.arange(num) >= num_angry).astype(np.int64)
-    return JudgedFaces(np.zeros((num, 1, 48, 48), dtype=np.uint8), labels, "x")
+    return VerificationFaces(np.zeros((num, 1, 48, 48), dtype=np.uint8), labels, "x")
 
 
 def test_agreement_of_few_faces():
@@ -58,7 +58,7 @@ def test_all_variants_that_are_made(tmp_path, small_spec):
     config = ExportConfig(checkpoint=tmp_path / "a.safetensors", out=tmp_path, limits=limits)
     notes = notes_on(config, (Variant.FP32, Variant.FP16), faces(9), small_spec)
     assert notes == (
-        "limits of fp32: min_agreement allows 5 % of 9 faces, which is less than one: one face breaks it. "
+        "limits of fp32: min_agreement allows 5 % of 9 faces, which is less than one: one face exceeds it. "
         "Fix: more faces, or a wider limit",
     )
 

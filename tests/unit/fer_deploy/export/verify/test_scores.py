@@ -6,7 +6,7 @@ from dataclasses import asdict
 import numpy as np
 import pytest
 
-from fer_deploy.export.verify.scores import FEWEST_JUDGED, Limits, Scores, broken_scores, change_of, scores_of
+from fer_deploy.export.verify.scores import MIN_CLASS_FACES, Limits, Scores, broken_scores, change_of, scores_of
 
 LENIENT = Limits(max_accuracy_drop=100, max_f1_drop=100, max_recall_drop=100)
 
@@ -57,25 +57,25 @@ class TestScores:
 class TestJudgedClasses:
     def test_f1_of_the_frequent_classes(self):
         """Of 40, 20 and 19 faces, the last ones are rare; 10 of the first are lost to the second."""
-        found = scored({"a": 40, "b": 20, "c": FEWEST_JUDGED - 1}, {"a": 10})
+        found = scored({"a": 40, "b": 20, "c": MIN_CLASS_FACES - 1}, {"a": 10})
         f1 = [2 * 30 / (40 + 30), 2 * 20 / (20 + 30), 1.0]
-        assert found.judged_f1 == pytest.approx(100 * sum(f1[:2]) / 2)
+        assert found.limited_f1 == pytest.approx(100 * sum(f1[:2]) / 2)
         assert found.macro_f1 == pytest.approx(100 * sum(f1) / 3)
-        assert [(label, num) for label, _, num in found.judged_recall()] == [("a", 40), ("b", 20)]
+        assert [(label, num) for label, _, num in found.limited_recall()] == [("a", 40), ("b", 20)]
 
     def test_all_are_frequent(self):
-        found = scored({"a": FEWEST_JUDGED, "b": 30}, {})
-        assert found.judged_f1 is None
-        assert [label for label, _, _ in found.judged_recall()] == ["a", "b"]
+        found = scored({"a": MIN_CLASS_FACES, "b": 30}, {})
+        assert found.limited_f1 is None
+        assert [label for label, _, _ in found.limited_recall()] == ["a", "b"]
 
     def test_all_are_rare(self):
         """Then all are judged: a handful of faces must not pass unseen."""
         found = scored({"a": 5, "b": 6}, {"a": 1})
-        assert found.judged_f1 is None
-        assert list(found.judged_recall()) == [("a", pytest.approx(80), 5), ("b", 100, 6)]
+        assert found.limited_f1 is None
+        assert list(found.limited_recall()) == [("a", pytest.approx(80), 5), ("b", 100, 6)]
 
     def test_numbers_that_are_unknown(self):
-        assert list(Scores(70, 68, {"a": 90, "b": 50}).judged_recall()) == [("a", 90, None), ("b", 50, None)]
+        assert list(Scores(70, 68, {"a": 90, "b": 50}).limited_recall()) == [("a", 90, None), ("b", 50, None)]
 
 
 class TestChange:
@@ -86,7 +86,7 @@ class TestChange:
         assert found.accuracy == pytest.approx(100 * -3 / 70)
         assert found.recall == pytest.approx({"a": -10, "b": 5, "c": 0})
         assert found.macro_f1 == pytest.approx(after.macro_f1 - before.macro_f1)
-        assert found.judged_f1 == pytest.approx(after.judged_f1 - before.judged_f1)
+        assert found.limited_f1 == pytest.approx(after.limited_f1 - before.limited_f1)
         assert found.num_faces == num_faces
 
     def test_without_scores_there_is_none(self):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from integration.export_models import patterns
 
-from fer_deploy.export.faces import JudgedFaces
+from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.verify.slice_agreement import agreement_on, faces_by_slice, slice_breaches
 from fer_deploy.export.verify.slices import DESCRIPTIONS, Slice, degraded, partly_degraded
 
@@ -94,7 +94,7 @@ class TestCalibration:
 
 class TestAgreement:
     def test_slices_of_labelled_faces(self, faces):
-        clean = JudgedFaces(faces, np.arange(40) % 7, "patterns")
+        clean = VerificationFaces(faces, np.arange(40) % 7, "patterns")
         found = faces_by_slice(clean, 10)
         assert tuple(found) == MADE
         positions = clean.positions(10)
@@ -103,11 +103,11 @@ class TestAgreement:
             assert np.array_equal(part.labels, positions % 7)
 
     def test_crops_of_recordings_are_taken_as_they_are(self, faces):
-        video = JudgedFaces(faces[:3], None, "faces of a clip")
-        assert faces_by_slice(JudgedFaces(faces, None, "x"), 10, video)[Slice.VIDEO] is video
+        video = VerificationFaces(faces[:3], None, "faces of a clip")
+        assert faces_by_slice(VerificationFaces(faces, None, "x"), 10, video)[Slice.VIDEO] is video
 
     def test_no_slices(self, faces):
-        assert faces_by_slice(JudgedFaces(faces, None, "x"), 0) == {}
+        assert faces_by_slice(VerificationFaces(faces, None, "x"), 0) == {}
 
     def test_numbers(self):
         wanted = np.array([[2.0, 1], [1, 2], [3, 0], [0, 1]], dtype=np.float32)

@@ -85,7 +85,7 @@ def test_damaged_cache_is_ignored_and_replaced(source, cache, parse, caplog, dam
     assert damaged != cache.read_bytes()
     cache.write_bytes(damaged)
     assert (read_through_cache(source, parse).images == ord("A")).all()
-    assert f"ignoring the cache {cache}, which cannot be read" in caplog.text
+    assert f"ignoring the unreadable cache {cache}" in caplog.text
     read_through_cache(source, parse)
     assert parse.calls == 2
 
@@ -110,7 +110,7 @@ def test_cache_that_lies_about_its_size_is_ignored(source, cache, parse, caplog,
     cache.write_bytes(lying_header(shape)(cache.read_bytes()))
     monkeypatch.setattr(np, "load", None)  # NumPy would allocate what the header says
     assert (read_through_cache(source, parse).images == ord("A")).all()
-    assert f"ignoring the cache {cache}, which cannot be read" in caplog.text
+    assert f"ignoring the unreadable cache {cache}" in caplog.text
     assert parse.calls == 2
 
 

@@ -24,9 +24,9 @@ def make_png(path):
 WRONG_FILES = {
     "zip": (make_zip, "seems to be a zip archive; unpack it first"),
     "gzip": (lambda p: p.write_bytes(gzip.compress(b"emotion")), "seems to be a gzip archive; unpack it first"),
-    "png": (make_png, "is a picture (PNG), no data set"),
-    "jpeg": (lambda p: p.write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF"), "is a picture (JPEG), no data set"),
-    "webp": (lambda p: p.write_bytes(b"RIFF\x10\0\0\0WEBPVP8 "), "is a picture (WebP), no data set"),
+    "png": (make_png, "is a picture (PNG), not a data set"),
+    "jpeg": (lambda p: p.write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF"), "is a picture (JPEG), not a data set"),
+    "webp": (lambda p: p.write_bytes(b"RIFF\x10\0\0\0WEBPVP8 "), "is a picture (WebP), not a data set"),
     "html": (lambda p: p.write_text("<!DOCTYPE html>\n<html>"), "seems to be a web page"),
     "html after blank lines": (lambda p: p.write_text("\n\n  <!DOCTYPE html>\n"), "seems to be a web page"),
     "votes": (lambda p: write_votes(p, ["Training"], [[1] * 10]), "seems to be FER+'s vote file (fer2013new.csv)"),

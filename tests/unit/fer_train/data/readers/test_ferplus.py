@@ -48,7 +48,7 @@ def error_of(faces, path) -> str:
 
 def test_too_few_rows(tmp_path, faces, usages):
     message = error_of(faces, write_votes(tmp_path / "v.csv", usages[:4], VOTES[:4]))
-    assert "has 4 rows but the faces go up to row 4; FER+ joins row by row" in message
+    assert "has 4 rows but the faces go up to row 4; FER+ is joined row by row" in message
 
 
 def test_row_of_another_split_is_named_by_line(tmp_path, faces):

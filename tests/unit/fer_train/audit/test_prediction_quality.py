@@ -8,7 +8,7 @@ from unit.fer_train.audit.made_faces import blob_faces, right_probs
 from unit.fer_train.synthetic_faces import write_csv
 
 from fer_train.audit import AuditConfig, run_audit
-from fer_train.audit.judgement import judge
+from fer_train.audit.prediction_quality import measure_predictions
 from fer_train.audit.predictions import Predictions
 from fer_train.audit.report import findings_table, render_markdown, summarize
 from fer_train.cli import main
@@ -35,7 +35,7 @@ def test_shares_are_of_the_faces_with_a_prediction(faces):
     chosen = np.flatnonzero((faces.labels != 3) | (np.arange(147) < 70))[:100]
     answers = faces.labels[chosen].copy()
     answers[:20] = (answers[:20] + 1) % 7
-    judged = judge(faces, Predictions(chosen, right_probs(answers)), 15, AuditConfig())
+    judged = measure_predictions(faces, Predictions(chosen, right_probs(answers)), 15, AuditConfig())
     assert judged.accuracy == pytest.approx(0.8)
     assert judged.majority == pytest.approx(np.bincount(faces.labels[chosen]).max() / 100)
     assert judged.flagged == pytest.approx(0.15)
@@ -50,7 +50,7 @@ def test_weak_predictions_are_reported_but_leave_no_row_out(faces, tmp_path):
     assert "Predictions for 140 faces: 40.0% right out of fold (the most frequent label alone: 14.3%), " in text
     assert (
         "Warning: likely label errors are in findings.csv but not in exclude.csv, because the predictions "
-        "are right for 40.0% of the faces (--min-accuracy 0.5): more likely the model errs than the labels. "
+        "are right for 40.0% of the faces (--min-accuracy 0.5): more likely the model is wrong than the labels. "
         "Fix: train longer: fer-train crossval --config ... --data ... --epochs N, with a new --out" in text
     )
     assert "for these reasons: contradictory, leaked, near_leaked, redundant, non_face." in text
@@ -64,7 +64,7 @@ def test_weak_predictions_are_reported_but_leave_no_row_out(faces, tmp_path):
 @pytest.mark.parametrize("config", [AuditConfig(), AuditConfig(min_accuracy=0.4, max_flagged=0.6)])
 def test_predictions_good_enough_leave_rows_out(faces, config, tmp_path):
     audit = run_audit(faces, config, predictions=predict(faces, 7 if config == AuditConfig() else 84))
-    assert audit.judgement.fault == ""
+    assert audit.prediction_quality.fault == ""
     assert len(audit.of_kind("label_error")) == sum(
         finding.kind == "label_error" for found in audit.excluded().values() for finding in found
     )
@@ -74,10 +74,10 @@ def test_predictions_good_enough_leave_rows_out(faces, config, tmp_path):
 
 def test_implausibly_many_label_errors_are_held_back_although_accuracy_suffices(faces):
     audit = run_audit(faces, AuditConfig(), predictions=predict(faces, 63))
-    assert audit.judgement.accuracy == pytest.approx(0.55)
-    assert audit.judgement.flagged > 0.35
-    assert f"the predictions doubt {audit.judgement.flagged:.1%} of the labels (--max-flagged 0.35)" in (
-        audit.judgement.fault
+    assert audit.prediction_quality.accuracy == pytest.approx(0.55)
+    assert audit.prediction_quality.flagged > 0.35
+    assert f"the predictions doubt {audit.prediction_quality.flagged:.1%} of the labels (--max-flagged 0.35)" in (
+        audit.prediction_quality.fault
     )
     assert audit.is_held_back("label_error")
     assert not audit.is_held_back("leaked")
@@ -86,7 +86,7 @@ def test_implausibly_many_label_errors_are_held_back_although_accuracy_suffices(
 def test_predictions_worse_than_the_most_frequent_label_are_weak_whatever_the_minimum(faces):
     faces.labels[: NUM - 20] = 3
     config = AuditConfig(min_accuracy=0.0, max_flagged=1.0)
-    judged = judge(faces, predict(faces, 84), 0, config)
+    judged = measure_predictions(faces, predict(faces, 84), 0, config)
     majority = np.bincount(faces.labels[:NUM]).max() / NUM
     assert f"right less often (40.0%) than the most frequent label alone ({majority:.1%})" in judged.fault
 

@@ -1,4 +1,4 @@
-"""What out-of-fold predictions are worth: whether they know enough to leave rows out."""
+"""Measure whether out-of-fold predictions are good enough to exclude rows."""
 
 from dataclasses import dataclass
 
@@ -8,21 +8,21 @@ from fer_train.audit.config import AuditConfig
 from fer_train.audit.predictions import Predictions
 from fer_train.data.faces import Faces
 
-_MEND = (
+_FIX = (
     "Fix: train longer: fer-train crossval --config ... --data ... --epochs N, with a new --out; then this command "
     "with its out_of_fold.npz"
 )
 
 
 @dataclass(frozen=True)
-class Judgement:
-    """What predictions are worth; shares are of the faces that have one, 0 to 1.
+class PredictionQuality:
+    """Quality of predictions, as shares (0 to 1) of the faces that have one.
 
     Attributes:
-        accuracy: faces whose likeliest class is their label.
-        majority: faces with the most frequent label: what always answering that label would reach.
-        flagged: faces reported as likely label errors.
-        fault: why no row is left out for its label, with the mend; "" where the predictions are good enough.
+        accuracy: share of faces whose most likely class is their label.
+        majority: share of the most frequent label: the accuracy of always answering that label.
+        flagged: share of faces reported as likely label errors.
+        fault: why no row is excluded for its label, with the Fix; "" if the predictions are good enough.
     """
 
     accuracy: float
@@ -31,17 +31,19 @@ class Judgement:
     fault: str
 
 
-def judge(faces: Faces, predictions: Predictions, num_flagged: int, config: AuditConfig) -> Judgement:
-    """Compare predictions with the labels that they doubt.
+def measure_predictions(
+    faces: Faces, predictions: Predictions, num_flagged: int, config: AuditConfig
+) -> PredictionQuality:
+    """Compare predictions with the labels.
 
-    A model that knows little is at odds with most labels. Confident learning asks how sure it is for each class, not
-    whether it is right, and takes its mistakes for errors of the labels.
+    A poor model contradicts most labels. Confident learning uses the model's confidence per class, not its accuracy,
+    and would report the model's mistakes as label errors.
 
     Args:
         faces: the data set.
-        predictions: for at least one of its faces.
-        num_flagged: how many of these have a label_error finding.
-        config: the least accuracy and the greatest share of label errors that are believed.
+        predictions: predictions for at least one of its faces.
+        num_flagged: number of these faces with a label_error finding.
+        config: smallest accuracy and largest share of label errors that are credible.
     """
     labels = faces.labels[predictions.indices]
     accuracy = float((predictions.probs.argmax(axis=1) == labels).mean())
@@ -56,6 +58,6 @@ def judge(faces: Faces, predictions: Predictions, num_flagged: int, config: Audi
         doubts.append(f"doubt {flagged:.1%} of the labels (--max-flagged {config.max_flagged:g})")
     fault = (
         "likely label errors are in findings.csv but not in exclude.csv, because the predictions "
-        f"{' and '.join(doubts)}: more likely the model errs than the labels. {_MEND}"
+        f"{' and '.join(doubts)}: more likely the model is wrong than the labels. {_FIX}"
     )
-    return Judgement(accuracy, majority, flagged, fault if doubts else "")
+    return PredictionQuality(accuracy, majority, flagged, fault if doubts else "")
