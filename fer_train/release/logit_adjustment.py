@@ -35,5 +35,5 @@ def adjust_logits(model: nn.Module, labels: NDArray[np.int64], strength: float) 
     priors = counts / counts.sum()
     shift = strength * np.log(priors)
     with torch.no_grad():
-        classifier.bias -= torch.from_numpy(shift - shift.mean()).to(classifier.bias)
+        classifier.bias.sub_(torch.from_numpy(shift - shift.mean()).to(classifier.bias))
     return [round(float(prior), 6) for prior in priors]

@@ -214,7 +214,6 @@ def _soup_command(step: dict[str, Any], starts: list[Path], out: Path) -> str:
     words += [f"--weights {weight:g}" for weight in weights] if len(set(weights)) > 1 else []
     words += ["--batch-norm mean"] if step["soup"]["recalibrated_on"] is None else []
     words += ["--ferplus fer2013new.csv"] if _labels_of(step) == "ferplus" else []
-    words += ["--ferplus fer2013new.csv"] if _labels_of(step) == "ferplus" else []
     return " ".join([*words, *_list_flags(step, "row_lists"), f"--out {out}"])
 
 
