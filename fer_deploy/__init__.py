@@ -25,9 +25,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Emotion", "Engine", "FaceResult", "FerDeployError", "FrameResult", "LivePipeline", "ModelSpec", "Recognizer",
-    "open_engine", "open_source",
-]  # fmt: skip
+    "Emotion",
+    "Engine",
+    "FaceResult",
+    "FerDeployError",
+    "FrameResult",
+    "LivePipeline",
+    "ModelSpec",
+    "Recognizer",
+    "open_engine",
+    "open_source",
+]
 
 telemetry.switch_off()  # before any import of ONNX Runtime
 

@@ -18,12 +18,32 @@ from fer_deploy.flavors import Flavor
 from fer_deploy.privacy import telemetry
 
 PACKAGES = (
-    "fer-toolchain", "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino",
-    "tensorrt", "tensorrt-rtx", "cuda-bindings", "onnx", "torch", "safetensors",
-)  # fmt: skip
+    "fer-toolchain",
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "tensorrt",
+    "tensorrt-rtx",
+    "cuda-bindings",
+    "onnx",
+    "torch",
+    "safetensors",
+)
 CPU_FEATURES = (
-    "avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm", "bf16",
-)  # fmt: skip
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+    "asimddp",
+    "i8mm",
+    "bf16",
+)
 """Those that decide how fast a small network runs; the last three are Arm's."""
 _DISTRIBUTIONS = {
     Flavor.TENSORRT: ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu13-bindings", "tensorrt-cu12-bindings"),

@@ -207,7 +207,7 @@ def read_network_manifest(plan: Path) -> NetworkManifest:
 
 def read_any_manifest(
     plan: Path, *, unless: str = ", or --trust-plan if you built it yourself"
-) -> PlanManifest | NetworkManifest:  # fmt: skip
+) -> PlanManifest | NetworkManifest:
     """Read what stands beside a plan of either kind.
 
     Args:

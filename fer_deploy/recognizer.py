@@ -93,10 +93,15 @@ class Recognizer:
     """
 
     def __init__(
-        self, *, model: Family | None = None, engine: str | Path | Engine | None = None, device: Device | None = None,
-        detector: DetectorName | None = None, detector_model: str | Path | None = None,
+        self,
+        *,
+        model: Family | None = None,
+        engine: str | Path | Engine | None = None,
+        device: Device | None = None,
+        detector: DetectorName | None = None,
+        detector_model: str | Path | None = None,
         config: RecognizerConfig | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Load the model. Without arguments: the bundled one, on the best device, and the best detector at hand.
 
         Args:

@@ -72,8 +72,9 @@ class VideoBatch:
         index: that page; None where none was written.
     """
 
-    def __init__(self, videos: Sequence[Path], config: AnalyzeConfig, models: Models,
-                 progress: AnalysisProgress) -> None:  # fmt: skip
+    def __init__(
+        self, videos: Sequence[Path], config: AnalyzeConfig, models: Models, progress: AnalysisProgress
+    ) -> None:
         """Take what `VideoAnalysis` takes, for several videos.
 
         Raises:

@@ -123,9 +123,12 @@ def _join_video(parts: Parts, folder: Path, end: Checkpoint) -> dict[str, int]:
 def _report(folder: Path, summary: Summary) -> None:
     shown = [person.number for person in longest_visible(summary.people, MOST_CARDS)]
     timelines = timelines_from_rows(
-        rows_from_parquet(folder / PARQUET, summary.labels), shown, end_s=summary.duration_s,
-        num_frames=summary.accounting.num_analyzed, num_labels=len(summary.labels),
-    )  # fmt: skip
+        rows_from_parquet(folder / PARQUET, summary.labels),
+        shown,
+        end_s=summary.duration_s,
+        num_frames=summary.accounting.num_analyzed,
+        num_labels=len(summary.labels),
+    )
     write_whole(folder / PICTURE, timeline_png(summary, timelines))
     files = [name for name in RESULTS if name not in (PAGE, SUMMARY) and (folder / name).exists()]
     page = report_html(summary, timelines, [*files, SUMMARY])

@@ -68,8 +68,9 @@ class VideoAnalysis:
         num_frames_kept: analyzed and in a checkpoint.
     """
 
-    def __init__(self, video: Path, folder: Path, config: AnalyzeConfig, models: Models,
-                 progress: AnalysisProgress) -> None:  # fmt: skip
+    def __init__(
+        self, video: Path, folder: Path, config: AnalyzeConfig, models: Models, progress: AnalysisProgress
+    ) -> None:
         """Name the parts; nothing is opened yet.
 
         Args:
@@ -152,9 +153,12 @@ class VideoAnalysis:
         height, width = first.frame_bgr.shape[:2]
         accounting = Accounting(num_announced=recording.source.num_frames)
         return Checkpoint(
-            fingerprint=fingerprint, fps=recording.source.fps, picture_size=(width, height), accounting=accounting,
+            fingerprint=fingerprint,
+            fps=recording.source.fps,
+            picture_size=(width, height),
+            accounting=accounting,
             notes=recording.source.notes,
-        )  # fmt: skip
+        )
 
     def _analyze(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
         """Bring the video to its end and return the last checkpoint; None if `stop` came first."""
@@ -251,8 +255,11 @@ class VideoAnalysis:
         accounting.check()
         progress = {"starts_s": [*before.starts_s, tally.start_s], "end_s": tally.end_s, "accounting": accounting}
         return before.model_copy(
-            update=progress | {
-                "num_size_changes": health.num_size_changes, "people": people.state(), "is_complete": is_complete,
+            update=progress
+            | {
+                "num_size_changes": health.num_size_changes,
+                "people": people.state(),
+                "is_complete": is_complete,
                 "trouble": health.last_error if is_complete else "",
             }
-        )  # fmt: skip
+        )

@@ -6,6 +6,11 @@ from fer_deploy.detectors.config import DetectorConfig, DetectorName
 from fer_deploy.detectors.search import FaceSearch
 
 __all__ = [
-    "DetectorConfig", "DetectorFactory", "DetectorName", "FaceSearch", "build_detectors", "describe_detector",
+    "DetectorConfig",
+    "DetectorFactory",
+    "DetectorName",
+    "FaceSearch",
+    "build_detectors",
+    "describe_detector",
     "detector_line",
-]  # fmt: skip
+]

@@ -35,8 +35,10 @@ def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: 
     """
     runs_haar = is_haar(config)
     if runs_haar and config.min_score is not None:  # with detector: haar it is an error, but nobody asked auto for Haar
-        _log.warning("min_score %g has no effect: auto found no YuNet, and Haar gives no score. Fix: --detector yunet",
-                     config.min_score)  # fmt: skip
+        _log.warning(
+            "min_score %g has no effect: auto found no YuNet, and Haar gives no score. Fix: --detector yunet",
+            config.min_score,
+        )
     new_finder = HaarFinder if runs_haar else _yunet(config, device, threads)
     new_finder().find(np.zeros((64, 64, 3), dtype=np.uint8))  # faults show here, and the first frame finds all warm
 

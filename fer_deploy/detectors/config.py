@@ -39,10 +39,12 @@ class DetectorConfig(Settings):
         default=None, gt=0, lt=1, description="YuNet's faces above it are kept; none: 0.5. Haar gives no score"
     )
     min_face: int | None = Field(
-        default=None, ge=8, description="pixels of the frame; smaller faces are left out. The larger, the faster: the "
+        default=None,
+        ge=8,
+        description="pixels of the frame; smaller faces are left out. The larger, the faster: the "
         "frame is shrunk as far as such a face allows. none: all that are found at a resolution for 24 pixels, "
-        "in large frames for a twentieth of the shorter side"
-    )  # fmt: skip
+        "in large frames for a twentieth of the shorter side",
+    )
     roi: Annotated[Region, BeforeValidator(_region), AfterValidator(check_region)] | None = Field(
         default=None,
         description="where to look: x1,y1,x2,y2 in pixels of the source's first frame, also where its size changes "

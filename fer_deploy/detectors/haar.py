@@ -20,8 +20,9 @@ class HaarFinder:
 
     largest_picture = None
 
-    def __init__(self, *, scale_factor: float = 1.2, min_neighbors: int = 3, smallest_face: int = 40,
-                 equalized: bool = True) -> None:  # fmt: skip
+    def __init__(
+        self, *, scale_factor: float = 1.2, min_neighbors: int = 3, smallest_face: int = 40, equalized: bool = True
+    ) -> None:
         """Load the cascade.
 
         Args:

@@ -17,8 +17,14 @@ FRAME_SHARE = 1 / 20
 class FaceSearch:
     """A `Detector`: scales the frame for the finder and maps its faces back. One for each thread."""
 
-    def __init__(self, finder: FaceFinder, *, min_face: int | None = None, roi: Region | None = None,
-                 max_faces: int | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        finder: FaceFinder,
+        *,
+        min_face: int | None = None,
+        roi: Region | None = None,
+        max_faces: int | None = None,
+    ) -> None:
         """Take a finder that no other search uses.
 
         Args:
@@ -69,9 +75,7 @@ class FaceSearch:
         landmarks = None if found.landmarks is None else found.landmarks * back
         return FoundFaces(found.boxes_xyxy * np.tile(back, 2), found.scores, landmarks)
 
-    def _detections(
-        self, found: FoundFaces, offset: tuple[int, int], frame_size: tuple[int, int]
-    ) -> list[Detection]:  # fmt: skip
+    def _detections(self, found: FoundFaces, offset: tuple[int, int], frame_size: tuple[int, int]) -> list[Detection]:
         boxes = found.boxes_xyxy + np.array([*offset, *offset], dtype=np.float32)
         sizes = boxes[:, 2:] - boxes[:, :2]
         limits = np.array([*frame_size, *frame_size], dtype=np.float32)

@@ -14,9 +14,7 @@ from fer_deploy.errors import ArtifactError
 from fer_deploy.private_files import read_private
 
 ENVIRONMENT_KEY = "FER_YUNET"
-ADDRESS = (
-    "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2026may.onnx"
-)  # fmt: skip
+ADDRESS = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2026may.onnx"
 NUM_BYTES = 229_738
 SHA256 = "ebafce4e3c118d6554634be5c27ab333b4c047a9a8c3faf1d7cf93101c22f0f0"
 TIMEOUT_S = 20.0

@@ -21,9 +21,13 @@ PLAN_SUFFIXES = (".plan", ".engine")
 
 
 def open_engine(
-    path: str | Path, *, device: Device = "auto", threads: int | None = None, trust_plan: bool = False,
+    path: str | Path,
+    *,
+    device: Device = "auto",
+    threads: int | None = None,
+    trust_plan: bool = False,
     allow_host_code: bool = False,
-) -> Engine:  # fmt: skip
+) -> Engine:
     """Load a model and prove that it runs where it was asked to.
 
     Args:

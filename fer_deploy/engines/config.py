@@ -49,6 +49,9 @@ class EngineChoice(Settings):
             FerDeployError: as `open_engine`.
         """
         return open_engine(
-            self.engine_file, device=self.device, threads=1,
-            trust_plan=self.trust_plan, allow_host_code=self.allow_host_code,
-        )  # fmt: skip
+            self.engine_file,
+            device=self.device,
+            threads=1,
+            trust_plan=self.trust_plan,
+            allow_host_code=self.allow_host_code,
+        )

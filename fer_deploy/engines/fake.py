@@ -14,10 +14,8 @@ FAKE_SPEC = ModelSpec(
     spec_version=1,
     architecture="fake",
     labels=("dark", "bright"),
-    input=InputSpec(
-        name="images", height=48, width=48, channels=1, dtype="uint8", color="gray", mean=127.5, std=127.5
-    ),
-)  # fmt: skip
+    input=InputSpec(name="images", height=48, width=48, channels=1, dtype="uint8", color="gray", mean=127.5, std=127.5),
+)
 
 
 class FakeEngine(Engine):

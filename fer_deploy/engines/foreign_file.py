@@ -50,21 +50,44 @@ _VIDEO = _PICTURE._replace(what="a video")
 _TEXT = ForeignFile("a text, not a model", "give the .onnx or .plan that fer-deploy wrote, in place of {path}")
 
 _BY_HEAD = (
-    (b"\x89HDF\r\n\x1a\n", _KERAS), (b"ftrt", _PLAN), (b"vtrt", _PLAN), (b"\x1f\x8b", _ARCHIVE), (b"BZh", _ARCHIVE),
-    (b"\xfd7zXZ", _ARCHIVE), (b"7z\xbc\xaf", _ARCHIVE), (b"version https://git-lfs", _POINTER),
-    (b"\xff\xd8\xff", _PICTURE), (b"\x89PNG\r\n\x1a\n", _PICTURE), (b"GIF8", _PICTURE), (b"II*\x00", _PICTURE),
-    (b"MM\x00*", _PICTURE), (b"\x1aE\xdf\xa3", _VIDEO),
-)  # fmt: skip
+    (b"\x89HDF\r\n\x1a\n", _KERAS),
+    (b"ftrt", _PLAN),
+    (b"vtrt", _PLAN),
+    (b"\x1f\x8b", _ARCHIVE),
+    (b"BZh", _ARCHIVE),
+    (b"\xfd7zXZ", _ARCHIVE),
+    (b"7z\xbc\xaf", _ARCHIVE),
+    (b"version https://git-lfs", _POINTER),
+    (b"\xff\xd8\xff", _PICTURE),
+    (b"\x89PNG\r\n\x1a\n", _PICTURE),
+    (b"GIF8", _PICTURE),
+    (b"II*\x00", _PICTURE),
+    (b"MM\x00*", _PICTURE),
+    (b"\x1aE\xdf\xa3", _VIDEO),
+)
 _IR_VERSIONS = bytes(range(3, 32))
 """Of ONNX; a saved model of TensorFlow begins in the same way, with 1."""
 _MODEL_FIELDS = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"
 """What follows: a field of ONNX's ModelProto."""
 _STILLS = (b"heic", b"heix", b"mif1", b"avif")
 _BY_SUFFIX = {
-    ".safetensors": _CHECKPOINT, ".pt": _PYTORCH, ".pth": _PYTORCH, ".ckpt": _PYTORCH, ".pkl": _PYTORCH,
-    ".h5": _KERAS, ".hdf5": _KERAS, ".keras": _KERAS, ".tflite": _TFLITE, ".pb": _TENSORFLOW, ".xml": _OPENVINO,
-    ".bin": _OPENVINO, ".zip": _ZIP, ".gz": _ARCHIVE, ".tar": _ARCHIVE, ".trt": _PLAN,
-}  # fmt: skip
+    ".safetensors": _CHECKPOINT,
+    ".pt": _PYTORCH,
+    ".pth": _PYTORCH,
+    ".ckpt": _PYTORCH,
+    ".pkl": _PYTORCH,
+    ".h5": _KERAS,
+    ".hdf5": _KERAS,
+    ".keras": _KERAS,
+    ".tflite": _TFLITE,
+    ".pb": _TENSORFLOW,
+    ".xml": _OPENVINO,
+    ".bin": _OPENVINO,
+    ".zip": _ZIP,
+    ".gz": _ARCHIVE,
+    ".tar": _ARCHIVE,
+    ".trt": _PLAN,
+}
 
 
 def require_own_file(path: Path) -> None:
@@ -151,8 +174,9 @@ def _engines_beside(path: Path) -> list[Path]:
     try:
         others = sorted(path.parent.iterdir(), key=lambda other: (other.suffix == path.suffix, other.name))
         return [
-            other for other in others
+            other
+            for other in others
             if other.suffix in _ENGINE_SUFFIXES and other.name != path.name and other.stat().st_size > 0
-        ]  # fmt: skip
+        ]
     except OSError:
         return []

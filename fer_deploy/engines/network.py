@@ -34,9 +34,7 @@ class TensorInfo(NamedTuple):
 class Network(ABC):
     """A loaded graph. `run` may be called from several threads at once: nothing of a call outlives it."""
 
-    def __init__(
-        self, description: str, inputs: Mapping[str, TensorInfo], outputs: Mapping[str, TensorInfo]
-    ) -> None:  # fmt: skip
+    def __init__(self, description: str, inputs: Mapping[str, TensorInfo], outputs: Mapping[str, TensorInfo]) -> None:
         self.description = description
         self.inputs = inputs
         self.outputs = outputs
@@ -53,8 +51,9 @@ class Network(ABC):
         """
 
 
-def open_network(path: Path, *, fix: str, device: Device = "cpu", threads: int = 1,
-                 rewrite: Callable[[bytes], bytes] | None = None) -> Network:  # fmt: skip
+def open_network(
+    path: Path, *, fix: str, device: Device = "cpu", threads: int = 1, rewrite: Callable[[bytes], bytes] | None = None
+) -> Network:
     """Load a network, after the judgement and with the proof of provider that every engine has.
 
     Args:

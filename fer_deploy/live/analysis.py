@@ -38,8 +38,16 @@ MOST_AT_ONCE = 64
 class SourceAnalysis:
     """The analysis of one source's frames: its people, and the order in which they are seen."""
 
-    def __init__(self, people: People, engine: Engine, crop: CropConfig, interval: DetectionInterval,
-                 *, source: Source, deliver: Deliver) -> None:  # fmt: skip
+    def __init__(
+        self,
+        people: People,
+        engine: Engine,
+        crop: CropConfig,
+        interval: DetectionInterval,
+        *,
+        source: Source,
+        deliver: Deliver,
+    ) -> None:
         """Take what belongs to this source.
 
         Args:
@@ -191,8 +199,13 @@ class SourceAnalysis:
             times.worked("crop", i)
         return crops[0] if len(crops) == 1 else np.concatenate(crops)
 
-    def _classify(self, images: NDArray[np.uint8], num_faces: Sequence[int], engine_turn: AbstractContextManager[Any],
-                  times: StageTimes) -> NDArray[np.float32]:  # fmt: skip
+    def _classify(
+        self,
+        images: NDArray[np.uint8],
+        num_faces: Sequence[int],
+        engine_turn: AbstractContextManager[Any],
+        times: StageTimes,
+    ) -> NDArray[np.float32]:
         """Return the logits of all faces; frames share the engine's time by their faces."""
         logits = []
         for start in range(0, max(1, len(images)), MOST_AT_ONCE):
@@ -203,8 +216,9 @@ class SourceAnalysis:
             times.worked_on_all("infer", num_faces)
         return logits[0] if len(logits) == 1 else np.concatenate(logits)
 
-    def _smooth(self, frames: Sequence[Frame], faces: Sequence[Faces], emotions: list[Emotion], times: StageTimes
-                ) -> list[tuple[FaceResult, ...]]:  # fmt: skip
+    def _smooth(
+        self, frames: Sequence[Frame], faces: Sequence[Faces], emotions: list[Emotion], times: StageTimes
+    ) -> list[tuple[FaceResult, ...]]:
         results, start = [], 0
         for i, (frame, seen) in enumerate(zip(frames, faces, strict=True)):
             results.append(self._people.smooth(seen, emotions[start : start + len(seen)], frame.time_s))

@@ -108,9 +108,10 @@ class LiveConfig(EngineChoice):
     """One run of `fer-deploy live`; YAML keys and flags have these names, groups are nested in YAML."""
 
     source: Annotated[tuple[str, ...], BeforeValidator(_texts_of_sources), AfterValidator(_nameable)] = Field(
-        default=("0",), description="camera number, file, folder, URL, -, or synthetic; several share one engine",
+        default=("0",),
+        description="camera number, file, folder, URL, -, or synthetic; several share one engine",
         min_length=1,
-    )  # fmt: skip
+    )
     realtime: bool = Field(default=False, description="play recordings at their own speed, as a camera would")
     detection: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()

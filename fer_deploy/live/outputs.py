@@ -12,8 +12,14 @@ from fer_deploy.live.sources import Source
 from fer_deploy.live.stats import LiveSnapshot
 
 
-def open_sinks(config: OutputConfig, sources: Sequence[Source], labels: tuple[str, ...],
-               snapshot: Callable[[], LiveSnapshot], *, tell: Callable[[str], None]) -> list[Sink]:  # fmt: skip
+def open_sinks(
+    config: OutputConfig,
+    sources: Sequence[Source],
+    labels: tuple[str, ...],
+    snapshot: Callable[[], LiveSnapshot],
+    *,
+    tell: Callable[[str], None],
+) -> list[Sink]:
     """Open what the settings name; on failure none stays open.
 
     Files come last, since they replace old ones at once.
@@ -56,8 +62,9 @@ def _add_window(add: Callable[[Sink], None], sources: Sequence[Source], tell: Ca
         tell(f"no window: {reason}; going on without. --no-display silences this")
 
 
-def _add_files(add: Callable[[Sink], None], config: OutputConfig, sources: Sequence[Source],
-               labels: tuple[str, ...]) -> None:  # fmt: skip
+def _add_files(
+    add: Callable[[Sink], None], config: OutputConfig, sources: Sequence[Source], labels: tuple[str, ...]
+) -> None:
     if config.record is not None:
         # Beside a live source, or one that may prove to be live, a recording's results may be dropped, too; evenly
         # spaced they would play too fast.

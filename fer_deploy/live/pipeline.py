@@ -49,10 +49,17 @@ class LivePipeline:
     Whether a source is live is decided once, ahead of its first frame, for intake, intervals, outlets and sinks.
     """
 
-    def __init__(self, sources: Source | Sequence[Source], detectors: Callable[[], Detector], engine: Engine,
-                 sinks: Sequence[Sink] = (), *, config: PipelineConfig | None = None,
-                 people: Sequence[People] | None = None, made_with: Mapping[str, str] | None = None
-                 ) -> None:  # fmt: skip
+    def __init__(
+        self,
+        sources: Source | Sequence[Source],
+        detectors: Callable[[], Detector],
+        engine: Engine,
+        sinks: Sequence[Sink] = (),
+        *,
+        config: PipelineConfig | None = None,
+        people: Sequence[People] | None = None,
+        made_with: Mapping[str, str] | None = None,
+    ) -> None:
         """Take opened parts.
 
         Args:
@@ -230,8 +237,9 @@ class LivePipeline:
         wants_end = any(outlet.wants_end.is_set() for outlet in self._outlets)
         return wants_end or ending.failures_end_the_run(self._outlets, may_be_live=self._may_be_live)
 
-    def _end(self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None,
-             others: dict[Outlet, Worker]) -> None:  # fmt: skip
+    def _end(
+        self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None, others: dict[Outlet, Worker]
+    ) -> None:
         """End every thread in the order of the flow; what is in hand is still delivered, but to no window."""
         self._stopped = not self._workforce.done.is_set()
         if self._stopped and ending.failures_end_the_run(self._outlets, may_be_live=self._may_be_live):

@@ -199,14 +199,26 @@ class LiveStats:
         return rows
 
     def snapshot(
-        self, sources: Callable[[], tuple[SourceSnapshot, ...]], sinks: Callable[[], tuple[SinkSnapshot, ...]],
-        *, made_with: Mapping[str, str], detect_every: int = 1, is_over: bool = False,
-    ) -> LiveSnapshot:  # fmt: skip
+        self,
+        sources: Callable[[], tuple[SourceSnapshot, ...]],
+        sinks: Callable[[], tuple[SinkSnapshot, ...]],
+        *,
+        made_with: Mapping[str, str],
+        detect_every: int = 1,
+        is_over: bool = False,
+    ) -> LiveSnapshot:
         """Return everything known now; while the run is not over, latencies of a second ago will do."""
         if is_over or time.monotonic_ns() - self._latencies_ns > LATENCIES_S * 1e9:
             self._latencies, self._latencies_ns = tuple(self.latencies()), time.monotonic_ns()
         seconds = self.seconds if is_over or self._first_ns is None else (time.monotonic_ns() - self._first_ns) / 1e9
         return LiveSnapshot(
-            self.num_frames, self.num_faces, round(seconds, 3), round(self.recent_fps(), 2),
-            self._latencies, sources(), sinks(), detect_every, made_with,
-        )  # fmt: skip
+            self.num_frames,
+            self.num_faces,
+            round(seconds, 3),
+            round(self.recent_fps(), 2),
+            self._latencies,
+            sources(),
+            sinks(),
+            detect_every,
+            made_with,
+        )

@@ -27,8 +27,16 @@ class Workforce:
         done: set once all workers have ended.
     """
 
-    def __init__(self, intake: Intake, analyses: Sequence[SourceAnalysis], detectors: Callable[[], Detector],
-                 engine: Engine, *, num_workers: int, on_error: OnError) -> None:  # fmt: skip
+    def __init__(
+        self,
+        intake: Intake,
+        analyses: Sequence[SourceAnalysis],
+        detectors: Callable[[], Detector],
+        engine: Engine,
+        *,
+        num_workers: int,
+        on_error: OnError,
+    ) -> None:
         """Take what the workers share.
 
         Args:

@@ -15,10 +15,30 @@ ESCAPE_FIX: Final = "in user, password, path and query write @ as %40, / as %2F,
 """To follow "Fix:" where `is_ambiguous`."""
 _HEAD: Final = re.compile(r"[^\s:/@]*(?::/+|//+)")
 """A scheme with its `://`, also mistyped, as rtsp:/ and rtsp//."""
-_SCHEMES: Final = frozenset({
-    "http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "mqtt", "mqtts", "srt", "udp", "tcp", "tls", "rtp", "ws", "wss",
-    "ftp", "ftps", "sftp", "hls", "mms",
-})  # fmt: skip
+_SCHEMES: Final = frozenset(
+    {
+        "http",
+        "https",
+        "rtsp",
+        "rtsps",
+        "rtmp",
+        "rtmps",
+        "mqtt",
+        "mqtts",
+        "srt",
+        "udp",
+        "tcp",
+        "tls",
+        "rtp",
+        "ws",
+        "wss",
+        "ftp",
+        "ftps",
+        "sftp",
+        "hls",
+        "mms",
+    }
+)
 """What is an address even where the slashes are wrong; anything else with one slash may be the name of a file."""
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]*(?:%\w+)?\]|[\w.-]*)(?::\d*)?")
 _RAW_FRAMES: Final = re.compile(r"raw:(?:\d+x\d+|WIDTHxHEIGHT\[)@")
@@ -35,8 +55,9 @@ _SECRET_FOLDER: Final = re.compile(
 _NAMED_SECRETS: Final = re.compile(r"([?&;/_])(\w+)=([^&;#\s]*)")
 _EXAMPLES: Final = frozenset(
     f"mqtt{tls}://{login}host{rest}/topic"
-    for tls in ("", "[s]") for login, rest in (("user:password@", ""), ("[user:password@]", "[:port]"))
-)  # fmt: skip
+    for tls in ("", "[s]")
+    for login, rest in (("user:password@", ""), ("[user:password@]", "[:port]"))
+)
 """What our own messages show."""
 _IN_TEXT: Final = re.compile(
     # A password may hold spaces.

@@ -42,9 +42,15 @@ class Smoothing:
     """
 
     def __init__(
-        self, labels: Sequence[str], *, smoothing_s: float, hysteresis: float, unsure_below: float, sure_lead: float,
+        self,
+        labels: Sequence[str],
+        *,
+        smoothing_s: float,
+        hysteresis: float,
+        unsure_below: float,
+        sure_lead: float,
         keep_s: float,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Start knowing nobody; the arguments are those of `PeopleConfig`."""
         self._labels = tuple(labels)
         self._smoothing_s, self._hysteresis, self._keep_s = smoothing_s, hysteresis, keep_s

@@ -38,14 +38,20 @@ def report_html(summary: Summary, timelines: dict[int, Timeline], files: Sequenc
     colors = colors_of(summary.labels) | {UNSURE: UNSURE_COLOR}
     cards = [
         {"person": person, "shares": _shares(person, colors), "areas": _areas(timelines[person.number], summary)}
-        for person in summary.people if person.number in timelines
-    ]  # fmt: skip
+        for person in summary.people
+        if person.number in timelines
+    ]
     return _page(
-        "report.html.j2", summary=summary, cards=cards, files=files, colors=colors, unsure=UNSURE,
+        "report.html.j2",
+        summary=summary,
+        cards=cards,
+        files=files,
+        colors=colors,
+        unsure=UNSURE,
         others=[person for person in summary.people if person.number not in timelines],
         ticks=[tick_text(second, summary.duration_s) for second in np.linspace(0, summary.duration_s, _NUM_TICKS)],
         share_of=_shares,
-    )  # fmt: skip
+    )
 
 
 def index_html(outcomes: Sequence[Outcome]) -> str:

@@ -112,15 +112,21 @@ class Summary(_Frozen):
         people = [_person(person, frame_s) for person in seen]
         brief = [person for person in people if person.visible_s < PASSER_BY_S]
         return cls(
-            video=subject.video.name, engine=subject.engine, detector=subject.detector, labels=subject.labels,
-            duration_s=round(end.end_s + frame_s, 4), fps=end.fps,
-            picture_size=end.picture_size, num_size_changes=end.num_size_changes,
+            video=subject.video.name,
+            engine=subject.engine,
+            detector=subject.detector,
+            labels=subject.labels,
+            duration_s=round(end.end_s + frame_s, 4),
+            fps=end.fps,
+            picture_size=end.picture_size,
+            num_size_changes=end.num_size_changes,
             trouble=without_folders_in_text(end.trouble),
-            notes=tuple(map(without_folders_in_text, end.notes)), accounting=end.accounting,
+            notes=tuple(map(without_folders_in_text, end.notes)),
+            accounting=end.accounting,
             people=tuple(person for person in people if person.visible_s >= PASSER_BY_S),
             passers_by=PassersBy(num_tracks=len(brief), num_faces=sum(person.num_faces for person in brief)),
             fingerprint=end.fingerprint,
-        )  # fmt: skip
+        )
 
 
 class Outcome(NamedTuple):

@@ -25,9 +25,17 @@ _MOST_LEGEND_COLUMNS = 10
 _TITLE_LEFT = 0.01
 """In shares of the width; as much stays free at the right."""
 _FONTS_OF_OTHER_SCRIPTS = (
-    "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Microsoft YaHei", "Yu Gothic",
-    "Malgun Gothic", "Hiragino Sans", "PingFang SC", "Arial Unicode MS",
-)  # fmt: skip
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "WenQuanYi Zen Hei",
+    "Droid Sans Fallback",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Arial Unicode MS",
+)
 """For letters that Matplotlib's own font lacks: those of Linux, Windows and macOS."""
 
 
@@ -84,8 +92,16 @@ def _plain(axis: Any, duration_s: float) -> None:
 
 def _legend(top: Axes, colors: dict[str, str]) -> None:
     handles = [Patch(color=color, label=label) for label, color in colors.items()]
-    top.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=min(len(handles), _MOST_LEGEND_COLUMNS),
-               frameon=False, fontsize=9, borderaxespad=0.2, borderpad=0.2)  # fmt: skip
+    top.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=min(len(handles), _MOST_LEGEND_COLUMNS),
+        frameon=False,
+        fontsize=9,
+        borderaxespad=0.2,
+        borderpad=0.2,
+    )
 
 
 def _title(figure: Figure, name: str) -> None:

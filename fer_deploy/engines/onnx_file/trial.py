@@ -51,14 +51,22 @@ def try_outside(trial: Trial, *, fix: str) -> None:
         EngineError: it took too long, or its process was ended by the system or did not start; `fix` ends the message.
     """
     orders = {
-        "limit_s": LIMIT_S, "sizes": list(trial.sizes), "threads": trial.threads, "optimized": trial.optimized,
-    }  # fmt: skip
+        "limit_s": LIMIT_S,
+        "sizes": list(trial.sizes),
+        "threads": trial.threads,
+        "optimized": trial.optimized,
+    }
     command = [sys.executable, "-P", "-c", _PROGRAM, json.dumps(sys.path), json.dumps(orders)]
     try:
         ended = subprocess.run(  # kills the process on its way out, whatever is raised
-            command, input=trial.content, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=LIMIT_S,
-            start_new_session=True, check=False,
-        )  # fmt: skip
+            command,
+            input=trial.content,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=LIMIT_S,
+            start_new_session=True,
+            check=False,
+        )
     except subprocess.TimeoutExpired as err:
         raise EngineError(
             f"cannot use {trial.path}: loading it and running it once did not end within {LIMIT_S:g} s. How much it "

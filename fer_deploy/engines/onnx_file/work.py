@@ -137,8 +137,9 @@ def judge_work(content: bytes, *, all_known: bool) -> Work:
         faces = f"a batch of {BATCH} faces" if all_known else "one run"
         return Work(
             f"{faces} takes {_rounded(total)} multiply-adds, most of them in {largest_node}; "
-            f"expected at most {_rounded(MAX_MULTIPLY_ADDS)}", hidden,
-        )  # fmt: skip
+            f"expected at most {_rounded(MAX_MULTIPLY_ADDS)}",
+            hidden,
+        )
     return Work(None, hidden)
 
 

@@ -13,12 +13,14 @@ import onnxruntime as ort
 from fer_deploy.engines.base import Device
 from fer_deploy.errors import ConfigError, EngineError
 
-PROVIDERS: MappingProxyType[str, str] = MappingProxyType({
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "tensorrt-rtx": "NvTensorRTRTXExecutionProvider",
-})  # fmt: skip
+PROVIDERS: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "cpu": "CPUExecutionProvider",
+        "cuda": "CUDAExecutionProvider",
+        "tensorrt": "TensorrtExecutionProvider",
+        "tensorrt-rtx": "NvTensorRTRTXExecutionProvider",
+    }
+)
 _log = logging.getLogger(__name__)
 
 
@@ -64,8 +66,9 @@ def _automatic(available: tuple[str, ...]) -> Device:
 def _say_once(reason: str) -> None:
     _log.warning(
         "device auto: the CPU is taken. This ONNX Runtime can use CUDA, but there is no GPU: %s. Fix: "
-        "--device cpu says so on purpose; fer-deploy doctor says more", reason,
-    )  # fmt: skip
+        "--device cpu says so on purpose; fer-deploy doctor says more",
+        reason,
+    )
 
 
 def why_no_gpu() -> str | None:

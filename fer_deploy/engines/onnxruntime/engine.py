@@ -41,8 +41,16 @@ class OnnxRuntimeEngine(Engine):
         self.is_concurrent = opened.device == "cpu"  # a session's `run` is thread-safe; GPU runners share buffers
 
     @classmethod
-    def open(cls, path: Path, *, device: Device = "auto", threads: int | None = None, spinning: bool = False,
-             cuda_graph: bool = True, max_batch: int = 64) -> Self:  # fmt: skip
+    def open(
+        cls,
+        path: Path,
+        *,
+        device: Device = "auto",
+        threads: int | None = None,
+        spinning: bool = False,
+        cuda_graph: bool = True,
+        max_batch: int = 64,
+    ) -> Self:
         """Load `path` and warm it up; see `fer_deploy.engines.open_engine` for the errors.
 
         Args:
@@ -66,8 +74,10 @@ class OnnxRuntimeEngine(Engine):
             opened = open_session(path, request._replace(optimized=False))
             _log.warning(
                 "%s is the INT8 graph for TensorRT; on a CPU it is slower than fp32. "
-                "Fix: open %s-int8-cpu.onnx instead", path, spec.name,
-            )  # fmt: skip
+                "Fix: open %s-int8-cpu.onnx instead",
+                path,
+                spec.name,
+            )
         started = time.perf_counter()
         try:
             if opened.device == "cpu":

@@ -24,8 +24,9 @@ class OnnxRuntimeNetwork(Network):
         self._session, self._names = session, list(outputs)
 
     @classmethod
-    def open(cls, path: Path, *, device: Device, threads: int, fix: str,
-             rewrite: Callable[[bytes], bytes] | None = None) -> Self:  # fmt: skip
+    def open(
+        cls, path: Path, *, device: Device, threads: int, fix: str, rewrite: Callable[[bytes], bytes] | None = None
+    ) -> Self:
         """Load `path`; see `fer_deploy.engines.network.open_network` for arguments and errors."""
         return cls(
             open_session(

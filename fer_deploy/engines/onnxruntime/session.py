@@ -27,10 +27,18 @@ from fer_deploy.privacy import telemetry
 telemetry.switch_off_in_process()
 
 ORT_ERRORS = (
-    ort_errors.EPFail, ort_errors.Fail, ort_errors.InvalidArgument, ort_errors.InvalidGraph, ort_errors.InvalidProtobuf,
-    ort_errors.ModelLoaded, ort_errors.NoModel, ort_errors.NoSuchFile, ort_errors.NotImplemented,
-    ort_errors.RuntimeException, UnicodeDecodeError,
-)  # fmt: skip
+    ort_errors.EPFail,
+    ort_errors.Fail,
+    ort_errors.InvalidArgument,
+    ort_errors.InvalidGraph,
+    ort_errors.InvalidProtobuf,
+    ort_errors.ModelLoaded,
+    ort_errors.NoModel,
+    ort_errors.NoSuchFile,
+    ort_errors.NotImplemented,
+    ort_errors.RuntimeException,
+    UnicodeDecodeError,
+)
 """The last is what becomes of an error that quotes a name which is not UTF-8."""
 _REFUSED_CPU = "fallback to CPU EP has been explicitly disabled"
 """What ONNX Runtime says where a node, or the whole graph, would have to run on the CPU."""
@@ -102,13 +110,15 @@ def open_session(path: Path, request: SessionRequest, *, fix: str | None = None)
         raise _explain(err, path, provider, fix or COPY_AGAIN) from err
     nodes = _prove(session, provider)
     settings = {
-        "onnxruntime": ort.__version__, "provider": provider,
+        "onnxruntime": ort.__version__,
+        "provider": provider,
         **{f"provider.{name}": value for name, value in provider_options.items()},
-        "threads": str(options.intra_op_num_threads), "execution": options.execution_mode.name,
+        "threads": str(options.intra_op_num_threads),
+        "execution": options.execution_mode.name,
         "graph_optimization": options.graph_optimization_level.name,
         "spinning": options.get_session_config_entry("session.intra_op.allow_spinning"),
         "nodes": "not recorded by this version" if nodes is None else f"{nodes} of {nodes} on {provider}",
-    }  # fmt: skip
+    }
     return ProvedSession(session, device, provider, settings)
 
 
@@ -171,8 +181,9 @@ def _provider_options(device: str, request: SessionRequest) -> dict[str, str]:
     return {}
 
 
-def _make_session(content: bytes, options: ort.SessionOptions, provider: str, provider_options: dict[str, str]
-                  ) -> ort.InferenceSession:  # fmt: skip
+def _make_session(
+    content: bytes, options: ort.SessionOptions, provider: str, provider_options: dict[str, str]
+) -> ort.InferenceSession:
     """Return the session; `enable_fallback` would make it anew on the CPU after an error, at loading and at running."""
     if provider != PROVIDERS["tensorrt-rtx"]:
         # Only this one: the CPU, listed, would contradict disable_cpu_ep_fallback.

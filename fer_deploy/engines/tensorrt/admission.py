@@ -42,9 +42,7 @@ def require_cuda(path: Path, device: Device) -> None:
         )
 
 
-def admit(
-    path: Path, manifest: PlanFacts, *, trust_plan: bool = False, allow_host_code: bool = False
-) -> AdmittedPlan:  # fmt: skip
+def admit(path: Path, manifest: PlanFacts, *, trust_plan: bool = False, allow_host_code: bool = False) -> AdmittedPlan:
     """Hold a plan against its manifest, and both against this machine.
 
     Args:

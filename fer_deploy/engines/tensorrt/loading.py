@@ -84,7 +84,7 @@ def load(plan: AdmittedPlan, opened: ExitStack, *, is_captured: bool) -> LoadedP
 
 def _contexts(
     trt: Any, engine: Any, plan: AdmittedPlan, is_captured: bool
-) -> tuple[Callable[[], Any], Callable[[], str]]:  # fmt: skip
+) -> tuple[Callable[[], Any], Callable[[], str]]:
     if plan.flavor is Flavor.TENSORRT:
         return engine.create_execution_context, lambda: ""
     path = runtime_cache.cache_file(plan.content, trt.__version__, plan.gpu.name)
@@ -96,9 +96,7 @@ def _keep(*_: object) -> None:
     """Hold references until the stack that calls this is done."""
 
 
-def deserialize(
-    trt: Any, plan: bytes, log: CapturedLog, *, where: Path, allow_host_code: bool
-) -> tuple[Any, Any]:  # fmt: skip
+def deserialize(trt: Any, plan: bytes, log: CapturedLog, *, where: Path, allow_host_code: bool) -> tuple[Any, Any]:
     """Return the runtime and its engine; the runtime must live as long as the engine.
 
     Args:

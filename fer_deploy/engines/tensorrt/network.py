@@ -30,7 +30,7 @@ class TensorRTNetwork(Network):
 
     def __init__(
         self, runner: NetworkRunner, resources: ExitStack, contract: NetworkContract, description: str
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Take over `resources`, which free the runner and what it stands on."""
         super().__init__(
             description,
@@ -116,9 +116,12 @@ def require_contract(trt: Any, engine: Any, contract: NetworkContract, *, where:
 
 def _promised(trt: Any, contract: NetworkContract) -> _Tensors:
     dtypes = {
-        "float32": trt.DataType.FLOAT, "float16": trt.DataType.HALF, "uint8": trt.DataType.UINT8,
-        "int32": trt.DataType.INT32, "int64": trt.DataType.INT64,
-    }  # fmt: skip
+        "float32": trt.DataType.FLOAT,
+        "float16": trt.DataType.HALF,
+        "uint8": trt.DataType.UINT8,
+        "int32": trt.DataType.INT32,
+        "int64": trt.DataType.INT64,
+    }
     sides = ((trt.TensorIOMode.INPUT, contract.inputs), (trt.TensorIOMode.OUTPUT, contract.outputs))
     return {
         name: (mode, dtypes[wanted.dtype], tuple(_FREE if size is None else size for size in wanted.shape))

@@ -27,9 +27,13 @@ class PlanRunner:
     """
 
     def __init__(
-        self, cuda: Cuda, new_context: Callable[[], Any], spec: ModelSpec, buckets: tuple[int, ...],
+        self,
+        cuda: Cuda,
+        new_context: Callable[[], Any],
+        spec: ModelSpec,
+        buckets: tuple[int, ...],
         why: Callable[[], str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Allocate, warm up and capture every bucket; nothing is allocated or captured later.
 
         Args:

@@ -61,9 +61,13 @@ class VideoDecoder:
     """
 
     def __init__(
-        self, source: str | BinaryIO, *, container_format: str | None = None, options: Mapping[str, str] | None = None,
+        self,
+        source: str | BinaryIO,
+        *,
+        container_format: str | None = None,
+        options: Mapping[str, str] | None = None,
         stream: int | None = None,
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Open a file, a URL, or an object with `read`; blocks as long as these do.
 
         Args:

@@ -88,9 +88,7 @@ class _Capture:
             return
         height, width = picture.shape[:2]
         offset = self._memory.write(slot, picture)
-        self._send(
-            Picture(slot, offset, height, width, index, reader.position_s(), captured_ns, reader.num_corrupt)
-        )  # fmt: skip
+        self._send(Picture(slot, offset, height, width, index, reader.position_s(), captured_ns, reader.num_corrupt))
 
     def _send(self, message: Message) -> None:
         send(self._connection, message)

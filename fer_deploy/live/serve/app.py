@@ -33,9 +33,14 @@ class LiveApp:
     """
 
     def __init__(
-        self, access: Access, executor: Executor,
-        *, snapshot: Callable[[], LiveSnapshot], labels: tuple[str, ...], emotions: Callable[[], Mapping[str, int]],
-    ) -> None:  # fmt: skip
+        self,
+        access: Access,
+        executor: Executor,
+        *,
+        snapshot: Callable[[], LiveSnapshot],
+        labels: tuple[str, ...],
+        emotions: Callable[[], Mapping[str, int]],
+    ) -> None:
         """Serve a loop whose state `snapshot` tells and whose shown labels `emotions` has counted."""
         self.feed = Feed(asyncio.get_running_loop(), executor)
         self._access, self._executor, self._labels, self._emotions = access, executor, labels, emotions

@@ -39,9 +39,14 @@ class Connection(web.RequestHandler):
         self._loop_of_timer = asyncio.get_running_loop()
         no_log: Any = None  # the token may be in an address
         super().__init__(
-            server, loop=self._loop_of_timer, access_log=no_log, keepalive_timeout=NEXT_REQUEST_S,
-            auto_decompress=False, lingering_time=0, max_headers=_MAX_HEADERS,
-        )  # fmt: skip
+            server,
+            loop=self._loop_of_timer,
+            access_log=no_log,
+            keepalive_timeout=NEXT_REQUEST_S,
+            auto_decompress=False,
+            lingering_time=0,
+            max_headers=_MAX_HEADERS,
+        )
         self.address, self.is_known, self.is_idle = "", False, True
         self._slots = slots
         self._wire: asyncio.Transport | None = None  # aiohttp forgets its own before all is sent
@@ -85,8 +90,9 @@ class Connection(web.RequestHandler):
             if self.connected:
                 self._wait_at_most(NEXT_REQUEST_S)
 
-    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
-                     message: str | None = None) -> web.StreamResponse:  # fmt: skip
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
         """Answer what is no HTTP with its number, and repeat nothing of it: it may hold the token."""
         if request.writer.output_size > 0:
             raise ConnectionError("the answer has begun already")

@@ -27,9 +27,10 @@ def judge(snapshot: LiveSnapshot, silent_s: float) -> Health:
     if not running or silent_s > STUCK_S:
         return Health.FAILED
     lost = [  # a recording that has ended is done, a camera that has ended is lost
-        source for source in snapshot.sources
+        source
+        for source in snapshot.sources
         if source.health.state != "running" and not (source.may_end and source.health.state == "ended")
-    ]  # fmt: skip
+    ]
     if lost or any(sink.failure for sink in snapshot.sinks):
         return Health.DEGRADED
     return Health.OK

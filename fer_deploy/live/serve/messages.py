@@ -53,11 +53,17 @@ def result_json(result: FrameResult, labels: tuple[str, ...], *, with_picture: b
     Boxes are in pixels of the frame whose width and height stand beside; the picture may be smaller.
     """
     height, width = result.frame.frame_bgr.shape[:2]
-    return _dump({
-        "type": "result", "source": result.frame.source, "frame": result.frame.index,
-        "width": width, "height": height, "picture": with_picture,
-        "faces": [_face(face, labels) for face in result.faces],
-    })  # fmt: skip
+    return _dump(
+        {
+            "type": "result",
+            "source": result.frame.source,
+            "frame": result.frame.index,
+            "width": width,
+            "height": height,
+            "picture": with_picture,
+            "faces": [_face(face, labels) for face in result.faces],
+        }
+    )
 
 
 def _face(face: FaceResult, labels: tuple[str, ...]) -> dict[str, Any]:
@@ -78,22 +84,38 @@ def status_json(snapshot: LiveSnapshot, health: str) -> str:
     total = next((row for row in snapshot.latencies if row.stage == TOTAL), None)
     sources = [
         {
-            "name": source.name, "state": source.health.state, "dropped": source.num_dropped,
-            "reconnects": source.health.num_reconnects, "stalls": source.health.num_stalls,
-            "frozen": source.health.num_frozen, "corrupt": source.health.num_corrupt,
-            "missing": source.health.num_missing, "error": source.health.last_error,
+            "name": source.name,
+            "state": source.health.state,
+            "dropped": source.num_dropped,
+            "reconnects": source.health.num_reconnects,
+            "stalls": source.health.num_stalls,
+            "frozen": source.health.num_frozen,
+            "corrupt": source.health.num_corrupt,
+            "missing": source.health.num_missing,
+            "error": source.health.last_error,
         }
         for source in snapshot.sources
-    ]  # fmt: skip
-    return _dump({
-        "type": "status", "health": health, "fps": snapshot.throughput_fps,
-        "p50_ms": None if total is None else total.p50_ms, "p95_ms": None if total is None else total.p95_ms,
-        "detect_every": snapshot.detect_every, "made_with": dict(snapshot.made_with), "sources": sources,
-        "stages": [{"name": row.stage, "p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "busy": row.busy}
-                   for row in snapshot.latencies],
-        "sinks": [{"name": sink.name, "written": sink.num_written, "dropped": sink.num_dropped,
-                   "failure": sink.failure} for sink in snapshot.sinks],
-    })  # fmt: skip
+    ]
+    return _dump(
+        {
+            "type": "status",
+            "health": health,
+            "fps": snapshot.throughput_fps,
+            "p50_ms": None if total is None else total.p50_ms,
+            "p95_ms": None if total is None else total.p95_ms,
+            "detect_every": snapshot.detect_every,
+            "made_with": dict(snapshot.made_with),
+            "sources": sources,
+            "stages": [
+                {"name": row.stage, "p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "busy": row.busy}
+                for row in snapshot.latencies
+            ],
+            "sinks": [
+                {"name": sink.name, "written": sink.num_written, "dropped": sink.num_dropped, "failure": sink.failure}
+                for sink in snapshot.sinks
+            ],
+        }
+    )
 
 
 def _dump(message: dict[str, Any]) -> str:

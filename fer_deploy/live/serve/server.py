@@ -32,9 +32,14 @@ class LiveServer:
     """
 
     def __init__(
-        self, address: str, *, token: str | None, snapshot: Callable[[], LiveSnapshot],
-        labels: tuple[str, ...], emotions: Callable[[], Mapping[str, int]],
-    ) -> None:  # fmt: skip
+        self,
+        address: str,
+        *,
+        token: str | None,
+        snapshot: Callable[[], LiveSnapshot],
+        labels: tuple[str, ...],
+        emotions: Callable[[], Mapping[str, int]],
+    ) -> None:
         """Listen, and start the thread.
 
         Raises:

@@ -27,9 +27,12 @@ class Viewer:
         """Show `feed` to a page, and `status` once a second."""
         self._feed, self._labels, self._status = feed, labels, status
         self._socket = web.WebSocketResponse(
-            timeout=_CLOSE_TIMEOUT_S, heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=MAX_REQUEST_BYTES,
+            timeout=_CLOSE_TIMEOUT_S,
+            heartbeat=_HEARTBEAT_S,
+            compress=False,
+            max_msg_size=MAX_REQUEST_BYTES,
             writer_limit=_WRITE_LIMIT_BYTES,
-        )  # fmt: skip
+        )
         self._source = 0
         self._wants_picture = True
 

@@ -67,6 +67,17 @@ def open_recording(path: Path) -> VideoSource | PictureSource:
 
 
 __all__ = [
-    "LoopedSource", "PacedSource", "PictureSource", "PipeSource", "Source", "SourceConfig", "SourceHealth",
-    "StreamSource", "SyntheticSource", "VideoSource", "open_recording", "open_source", "without_password",
-]  # fmt: skip
+    "LoopedSource",
+    "PacedSource",
+    "PictureSource",
+    "PipeSource",
+    "Source",
+    "SourceConfig",
+    "SourceHealth",
+    "StreamSource",
+    "SyntheticSource",
+    "VideoSource",
+    "open_recording",
+    "open_source",
+    "without_password",
+]

@@ -13,9 +13,11 @@ class SourceConfig(Settings):
     connect_s: float = Field(default=10.0, gt=0, le=600, description="seconds to wait for a camera or stream to open")
     stall_s: float = Field(default=5.0, gt=0, le=600, description="seconds without a frame that count as a failure")
     frozen_s: float = Field(
-        default=10.0, ge=0, le=3600,
+        default=10.0,
+        ge=0,
+        le=3600,
         description="seconds of one and the same picture, to the last bit, that count as a failure; 0: never",
-    )  # fmt: skip
+    )
     max_reconnects: int | None = Field(
         default=None, ge=0, description="failures in a row before it gives up; none: it tries for ever"
     )

@@ -132,11 +132,16 @@ def _turns_of(item: int, iprp: bytes) -> tuple[tuple[int, int], ...]:
         found, num = int.from_bytes(ipma[place : place + id_size], "big"), ipma[place + id_size]
         place += id_size + 1
         mask = 0x7FFF if index_size == 2 else 0x7F
-        indices = [int.from_bytes(ipma[at : at + index_size], "big") & mask
-                   for at in range(place, place + num * index_size, index_size)]  # fmt: skip
+        indices = [
+            int.from_bytes(ipma[at : at + index_size], "big") & mask
+            for at in range(place, place + num * index_size, index_size)
+        ]
         place += num * index_size
         if found == item:
             known = [properties[index - 1] for index in indices if index]
-            return tuple((content[0] & 3, -1) if kind == b"irot" else (0, content[0] & 1)
-                         for kind, content in known if kind in (b"irot", b"imir"))  # fmt: skip
+            return tuple(
+                (content[0] & 3, -1) if kind == b"irot" else (0, content[0] & 1)
+                for kind, content in known
+                if kind in (b"irot", b"imir")
+            )
     return ()

@@ -17,8 +17,19 @@ from fer_deploy.live.sources.stills import Still, picture_bytes
 from fer_deploy.vision.types import Frame
 
 PICTURE_SUFFIXES: Final = (
-    ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".jfif", ".jpe", ".apng", ".avif", *HEIC_SUFFIXES,
-)  # fmt: skip
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".bmp",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".jfif",
+    ".jpe",
+    ".apng",
+    ".avif",
+    *HEIC_SUFFIXES,
+)
 IN_FOLDERS: Final = (*PICTURE_SUFFIXES, ".gif")
 """A single GIF is a video."""
 PICTURES_FPS: Final = 2.0

@@ -211,9 +211,10 @@ class PipeSource(Source):
         silence_ffmpeg()
         try:
             decoder = VideoDecoder(
-                cast(BinaryIO, self._pipe), container_format="mjpeg" if is_mjpeg else None,
+                cast(BinaryIO, self._pipe),
+                container_format="mjpeg" if is_mjpeg else None,
                 options=_PROBE if is_mjpeg else {},
-            )  # fmt: skip
+            )
         except (av.FFmpegError, OSError, NoVideo) as err:
             if self._stopped.is_set():
                 return

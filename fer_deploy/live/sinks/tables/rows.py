@@ -22,11 +22,20 @@ def face_columns(labels: tuple[str, ...]) -> Columns:
     """Return the columns of the table of faces."""
     ints = ("track", "x1", "y1", "x2", "y2")
     return {
-        "frame": int, "time_s": float, "source": int, **dict.fromkeys(ints, int), "score": float, "detected": bool,
-        "emotion": str, "confidence": float, **{f"p_{label}": float for label in labels},
-        "smoothed_emotion": str, "smoothed_confidence": float, **{f"smoothed_p_{label}": float for label in labels},
+        "frame": int,
+        "time_s": float,
+        "source": int,
+        **dict.fromkeys(ints, int),
+        "score": float,
+        "detected": bool,
+        "emotion": str,
+        "confidence": float,
+        **{f"p_{label}": float for label in labels},
+        "smoothed_emotion": str,
+        "smoothed_confidence": float,
+        **{f"smoothed_p_{label}": float for label in labels},
         "sure": bool,
-    }  # fmt: skip
+    }
 
 
 class TableSink(Sink):
@@ -72,12 +81,21 @@ class TableSink(Sink):
     def _row(self, face: FaceResult) -> Row:
         box, raw, smoothed = face.box, face.emotion, face.smoothed
         return [
-            face.face.track_id, box.x1, box.y1, box.x2, box.y2,
-            round(face.face.detection.score, _DIGITS), face.face.is_detected,
-            raw.label, round(raw.confidence, _DIGITS), *[round(raw.probs[label], _DIGITS) for label in self._labels],
-            smoothed.label, round(smoothed.confidence, _DIGITS),
-            *[round(smoothed.probs[label], _DIGITS) for label in self._labels], face.is_sure,
-        ]  # fmt: skip
+            face.face.track_id,
+            box.x1,
+            box.y1,
+            box.x2,
+            box.y2,
+            round(face.face.detection.score, _DIGITS),
+            face.face.is_detected,
+            raw.label,
+            round(raw.confidence, _DIGITS),
+            *[round(raw.probs[label], _DIGITS) for label in self._labels],
+            smoothed.label,
+            round(smoothed.confidence, _DIGITS),
+            *[round(smoothed.probs[label], _DIGITS) for label in self._labels],
+            face.is_sure,
+        ]
 
     def close(self) -> None:
         """Complete both, then give both their names, the table of frames first; incomplete ones keep temporary names.

@@ -31,9 +31,15 @@ class VideoSink(Sink):
     live_capacity = 30
 
     def __init__(
-        self, path: Path, fps: float, *, is_live: bool = False, source: int = 0, fix: str = "another --record",
+        self,
+        path: Path,
+        fps: float,
+        *,
+        is_live: bool = False,
+        source: int = 0,
+        fix: str = "another --record",
         codec: VideoCodec = "auto",
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Check suffix and folder; the encoder is opened with the first frame, whose size it takes.
 
         Args:
