@@ -62,5 +62,5 @@ if not TYPE_CHECKING:  # type checkers would take any name for one of this packa
         return value
 
     def __dir__():
-        """Name everything, also what is not imported yet."""
+        """Return all names, including those not imported yet."""
         return sorted({*globals(), *__all__})

@@ -97,7 +97,7 @@ class TestCli:
     def test_as_an_engine(self, plan):
         done = fer_deploy("live", "--source", "synthetic", "--no-display", "--max-frames", 2, "--engine", plan)
         assert done.returncode == 4
-        assert f"{plan} is no emotion model" in done.stderr
+        assert f"{plan} is not an emotion model" in done.stderr
         assert "Fix: a face detector is given as --detector-model" in done.stderr
 
     def test_without_the_flag(self, plan, tmp_path):
