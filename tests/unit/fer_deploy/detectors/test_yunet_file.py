@@ -121,7 +121,7 @@ def test_no_network(zoo):
 
 def test_a_cache_that_cannot_be_written(zoo, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
-    with pytest.raises(ArtifactError, match=r"cannot keep YuNet at .*Fix: XDG_CACHE_HOME=FOLDER that can be written"):
+    with pytest.raises(ArtifactError, match=r"cannot store YuNet at .*Fix: XDG_CACHE_HOME=FOLDER that can be written"):
         yunet_file()
 
 
