@@ -1,4 +1,4 @@
-"""Is there a screen? Asked before OpenCV opens a window, since its toolkit aborts the process where there is none."""
+"""Check for a screen before OpenCV opens a window, since its toolkit aborts the process without one."""
 
 import os
 import re
@@ -10,7 +10,7 @@ import cv2
 
 
 def why_no_screen() -> str | None:
-    """Return why no window can be opened here, as a phrase for a message, or None where one can."""
+    """Return why no window can be opened here, as a phrase for a message, or None if one can."""
     gui = re.search(r"^\s*GUI:\s*(\S+)", cv2.getBuildInformation(), re.MULTILINE)
     if gui is None or gui[1] == "NONE":
         return "this OpenCV build has no windows (opencv-python-headless)"

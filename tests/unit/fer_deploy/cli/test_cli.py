@@ -61,7 +61,7 @@ class TestExitCodes:
             (
                 ["--serve-token", "long enough"],
                 2,
-                "serve_token is given, and no page is served. Fix: --serve 8080, or no",
+                "serve_token is given, but no page is served. Fix: --serve 8080, or no",
             ),
             (
                 ["--serve", "http://0.0.0.0:8080/"],
@@ -69,7 +69,7 @@ class TestExitCodes:
                 "cannot serve at 'http://0.0.0.0:8080/': expected HOST:PORT without http://. Fix: --serve 0.0.0.0:8080",
             ),
             (["--csv", "-"], 2, "command line: output: csv cannot go to standard output. Fix: --csv FILE, or --jsonl"),
-            (["--csv", "a.parquet"], 2, "csv a.parquet would not be what its name says. Fix: --parquet a.parquet"),
+            (["--csv", "a.parquet"], 2, "csv a.parquet has the suffix of another format. Fix: --parquet a.parquet"),
             (["--source", ""], 2, "command line: source: a source is empty. Fix: --source 0"),
             (["--source", "-", "--source", "raw:2x2"], 2, "standard input is named 2 times and can be read once. Fix:"),
             (["--source", "0", "--source", "00"], 2, "camera 0 is named 2 times and can be read once. Fix:"),
