@@ -102,7 +102,7 @@ class TestFailedRuns:
         assert num_frames_in(part) == told.num_written > 0, "what was analyzed is to be had"
         what = {".jsonl": "lines", ".mp4": "frames"}.get(path.suffix, "rows")
         assert told.failure == (
-            f"{path} is as it was; {part} holds the {what} up to the failure. "
+            f"{path} is unchanged; {part} has the {what} up to the failure. "
             "Fix: see what failed, and run again; or rename the file by hand"
         )
         assert told.files == ()

@@ -25,10 +25,10 @@ _CONTENT_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/
 
 
 class LiveApp:
-    """The routes, and what they share. Lives in the event loop, but for `note_result`.
+    """The routes and their shared state. Runs in the event loop, except `note_result`.
 
     Attributes:
-        feed: where results come in.
+        feed: receives the results.
         web_app: for an aiohttp runner.
     """
 
@@ -41,7 +41,7 @@ class LiveApp:
         labels: tuple[str, ...],
         emotions: Callable[[], Mapping[str, int]],
     ) -> None:
-        """Serve a loop whose state `snapshot` tells and whose shown labels `emotions` has counted."""
+        """Create the application; `snapshot` returns the loop's state, `emotions` the counts of shown labels."""
         self.feed = Feed(asyncio.get_running_loop(), executor)
         self._access, self._executor, self._labels, self._emotions = access, executor, labels, emotions
         self._snapshots = RecentSnapshot(snapshot, executor)
@@ -52,14 +52,14 @@ class LiveApp:
         self.web_app.router.add_get(HEALTH_PATH, self._healthz)
         self.web_app.router.add_get("/metrics", self._metrics)
         self.web_app.router.add_get("/live", self._live, allow_head=False)
-        for name, content in _page_files().items():  # a fixed list: no path of a request ever reaches the disk
+        for name, content in _page_files().items():  # a fixed list: requests never choose a path on the disk
             path = PAGE_PATH if name == "index.html" else f"/{name}"
             self.web_app.router.add_get(path, _file_handler(name, content))
         self.web_app.on_response_prepare.append(add_security_headers)
         self.web_app.on_shutdown.append(self._end_viewers)
 
     def note_result(self) -> None:
-        """Remember that the loop is alive; callable from any thread."""
+        """Record that the loop is alive; callable from any thread."""
         self._last_result_s = time.monotonic()
 
     async def _health(self) -> tuple[LiveSnapshot, Health]:
@@ -92,21 +92,21 @@ class LiveApp:
             self._viewers.discard(viewer)
 
     async def _end_viewers(self, _: web.Application) -> None:
-        # A page in the middle of its handshake cannot be told; that must not cost the others their farewell.
+        # A page in its handshake cannot receive a close frame; this failure must not affect the other pages.
         await asyncio.gather(*(viewer.end() for viewer in self._viewers), return_exceptions=True)
 
 
 @web.middleware
 async def _plain_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """End every request with an answer, also if the loop's state cannot be read; the log gets no traceback."""
+    """Answer every request, even if the loop's state cannot be read; the log gets no traceback."""
     try:
         return await handler(request)
     except (web.HTTPException, ConnectionError):
         raise
-    except Exception as err:  # noqa: BLE001 - a request ends here, and the server goes on
-        told = {"message": "it could not answer a request", "exception": err, "path": request.path}
-        asyncio.get_running_loop().call_exception_handler(told)
-        return web.Response(status=500, text="500: the server failed; its log tells more.\n")
+    except Exception as err:  # noqa: BLE001 - a request ends here, and the server continues
+        context = {"message": "it could not answer a request", "exception": err, "path": request.path}
+        asyncio.get_running_loop().call_exception_handler(context)
+        return web.Response(status=500, text="500: the server failed; see its log.\n")
 
 
 def _page_files() -> dict[str, bytes]:

@@ -1,15 +1,15 @@
-"""Health: one word on the whole loop, for a load balancer or a supervisor."""
+"""Health: the state of the whole loop in one word, for a load balancer or a supervisor."""
 
 from enum import StrEnum
 
 from fer_deploy.live.stats import LiveSnapshot
 
 STUCK_S = 30.0
-"""Without a result for so long the loop counts as stopped; a source's own watchdog is faster."""
+"""After this time without a result the loop counts as stopped; a source's own watchdog is faster."""
 
 
 class Health(StrEnum):
-    """`DEGRADED` still delivers, but not everything; `FAILED` delivers nothing."""
+    """State of the loop: `DEGRADED` delivers some of the results, `FAILED` none."""
 
     OK = "ok"
     DEGRADED = "degraded"
@@ -17,11 +17,11 @@ class Health(StrEnum):
 
 
 def judge(snapshot: LiveSnapshot, silent_s: float) -> Health:
-    """Return how the loop is.
+    """Return the state of the loop.
 
     Args:
-        snapshot: of now.
-        silent_s: seconds since the last result, or since the start where there was none.
+        snapshot: current snapshot.
+        silent_s: seconds since the last result, or since the start if there was none.
     """
     running = [source for source in snapshot.sources if source.health.state == "running"]
     if not running or silent_s > STUCK_S:

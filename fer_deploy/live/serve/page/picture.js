@@ -11,7 +11,7 @@ export class Picture {
     new ResizeObserver(() => this.shown && this.#draw()).observe(canvas);
   }
 
-  // isWanted(): whether it still is when it is decoded; another source may have been chosen meanwhile
+  // isWanted(): called after decoding; false if another source was chosen meanwhile
   async show(jpeg, result, colors, isWanted) {
     const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
     if (!isWanted()) return bitmap.close();
@@ -34,7 +34,7 @@ export class Picture {
     const { bitmap, result, colors } = this.shown;
     const { canvas, context } = this;
     canvas.style.aspectRatio = `${result.width} / ${result.height}`;
-    // The box may be wider than the picture (max-height, object-fit); text is sized for the pixels really seen.
+    // The canvas element may be wider than the picture (max-height, object-fit); text is sized for the visible pixels.
     const shownWidth = Math.min(canvas.clientWidth, (canvas.clientHeight * result.width) / result.height);
     if (shownWidth <= 0) return;
     const width = Math.min(MAX_CANVAS_PX, Math.round(shownWidth * devicePixelRatio));
@@ -46,19 +46,19 @@ export class Picture {
     for (const face of result.faces) this.#drawFace(face, face.color === null ? UNSURE : colors[face.color], scale, unit);
   }
 
-  // scale: canvas pixels for one of the frame; unit: canvas pixels for one of the screen's
+  // scale: canvas pixels per frame pixel; unit: canvas pixels per CSS pixel
   #drawFace(face, color, scale, unit) {
     const { context } = this;
     const [x1, y1, x2, y2] = face.box.map((value) => value * scale);
     context.strokeStyle = color;
     context.lineWidth = 2.5 * unit;
-    context.setLineDash(face.detected ? [] : [6 * unit, 5 * unit]); // dashed where it is predicted
+    context.setLineDash(face.detected ? [] : [6 * unit, 5 * unit]); // dashed if predicted
     context.strokeRect(x1, y1, x2 - x1, y2 - y1);
     context.font = `600 ${13 * unit}px system-ui, sans-serif`;
     const text = `#${face.id} ${face.label} ${Math.round(face.confidence * 100)} %`;
     const pad = 5 * unit, bar = 20 * unit, textWidth = context.measureText(text).width + 2 * pad;
     const left = Math.max(0, Math.min(x1 - context.lineWidth / 2, this.canvas.width - textWidth));
-    const top = y1 >= bar ? y1 - bar : y1; // inside the box where there is no room above it
+    const top = y1 >= bar ? y1 - bar : y1; // inside the box if there is no room above it
     context.fillStyle = color;
     context.fillRect(left, top, textWidth, bar);
     context.fillStyle = INK;

@@ -174,7 +174,7 @@ class TestTable:
         assert [path.read_text() for path in old] == ["old", "old"]
         (part,) = tmp_path.glob("faces.[0-9]*.part.csv")
         assert [row["frame"] for row in rows_of(part)] == ["0", "1"]
-        assert f"{old[0]} is as it was; {part} holds the rows up to the failure. Fix: " in caplog.text
+        assert f"{old[0]} is unchanged; {part} has the rows up to the failure. Fix: " in caplog.text
 
     def test_no_readable_picture_replaces_no_older_table(self, tmp_path):
         (tmp_path / "faces.csv").write_text("old")

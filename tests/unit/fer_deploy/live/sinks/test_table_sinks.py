@@ -213,7 +213,9 @@ def test_csv_that_lost_rows_does_not_take_the_name(tmp_path, make_result):
 
     sink = table.TableSink(tmp_path / "a.csv", LABELS, Full, fix="another --csv")
     sink.write(make_result(0), None)
-    with pytest.raises(SinkError, match=r"cannot write .*a\.\d+\.part\.csv: No space left.*The lines before are whole"):
+    with pytest.raises(
+        SinkError, match=r"cannot write .*a\.\d+\.part\.csv: No space left.*The lines before are complete"
+    ):
         sink.write(make_result(1), None)
     with pytest.raises(SinkError, match=r"a\.csv is incomplete; .*a\.\d+\.part\.csv holds the rows before\. Fix:"):
         sink.close()

@@ -85,7 +85,7 @@ class TestBuildsWithoutAnEncoder:
         with pytest.raises(ConfigError) as caught:
             VideoSink(tmp_path / "a.mp4", 10.0)
         assert str(caught.value) == (
-            "cannot encode auto: this build of PyAV has no libvpx-vp9 or libsvtav1 or mpeg4; of what we know it has: "
+            "cannot encode auto: this build of PyAV has no libvpx-vp9 or libsvtav1 or mpeg4; of the known codecs it has: "
             "x264. Fix: another --record-codec, or PyAV from its wheel: pip install av"
         )
         assert list(tmp_path.iterdir()) == []
@@ -165,7 +165,7 @@ def test_folder_of_that_name(tmp_path, make_result):
     sink = VideoSink(tmp_path / "a.mp4", 10.0)
     sink.write(make_result(), picture_of(64, 48))
     (tmp_path / "a.mp4").mkdir()
-    with pytest.raises(SinkError, match=r"cannot name .*part\.mp4 .*Is a directory\. Fix: rename it by hand"):
+    with pytest.raises(SinkError, match=r"cannot rename .*part\.mp4 to .*Is a directory\. Fix: rename it by hand"):
         sink.close()
     assert sink.files == ()
 
