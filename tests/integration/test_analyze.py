@@ -166,7 +166,7 @@ class TestGoingOn:
     def test_only_one_at_a_time(self, video, tmp_path):
         with (
             Parts(tmp_path / "out/squares/parts"),
-            pytest.raises(ConfigError, match="another fer-deploy analyze works in"),
+            pytest.raises(ConfigError, match="another fer-deploy analyze is running in"),
         ):
             make_analysis(video, tmp_path / "out").run()
 

@@ -1,4 +1,4 @@
-"""Who was seen in a video, for how long, and showing what: from the rows of its table, in constant memory for each."""
+"""Summarize each person of a video from the rows of its table: time visible and emotions. Memory is constant."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from fer_deploy.vision.types import UNSURE
 
 PASSER_BY_S: Final = 1.0
-"""Tracks that were visible for less are passers-by: too short to say anything about them, and often mistakes."""
+"""Tracks visible for a shorter time are passers-by: too short for a statement, and often false detections."""
 MAX_BINS: Final = 400
 _FRAMES_PER_BIN: Final = 3
 
@@ -38,10 +38,10 @@ class PersonSeen:
     """One track over the video.
 
     Attributes:
-        number: the track's.
+        number: of the track.
         first_s, last_s: when the face was first and last visible.
-        num_frames: in which it was visible.
-        num_shown: frames by what was shown: each label, and `UNSURE`.
+        num_frames: frames in which it was visible.
+        num_shown: frames by shown label, including `UNSURE`.
     """
 
     number: int
@@ -64,7 +64,7 @@ class Timeline(NamedTuple):
 
 
 def people_from_rows(batches: Iterable[Rows]) -> list[PersonSeen]:
-    """Return everybody, in the order of their numbers."""
+    """Return all people, in the order of their numbers."""
     people: dict[int, PersonSeen] = {}
     for rows in batches:
         shown = np.where(rows.is_sure, rows.label, UNSURE)
@@ -82,11 +82,11 @@ def people_from_rows(batches: Iterable[Rows]) -> list[PersonSeen]:
 def timelines_from_rows(
     batches: Iterable[Rows], tracks: Sequence[int], *, end_s: float, num_frames: int, num_labels: int
 ) -> dict[int, Timeline]:
-    """Return the timeline of each of some people.
+    """Return the timelines of some people.
 
     Args:
         batches: all rows.
-        tracks: whose.
+        tracks: numbers of these people.
         end_s: when the video ends.
         num_frames: of the video.
         num_labels: of the classifier.
