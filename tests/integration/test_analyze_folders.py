@@ -52,7 +52,7 @@ def test_results_of_somebody_else(video, tmp_path, restart):
     report = tmp_path / "out/squares/report.html"
     report.parent.mkdir(parents=True)
     report.write_text("mine")
-    with pytest.raises(ConfigError, match=r"holds report.html, but neither .* Fix: another --out"):
+    with pytest.raises(ConfigError, match=r"has report.html, but neither .* Fix: another --out"):
         make_analysis(video, tmp_path / "out").run(restart=restart)
     assert [path.read_text() for path in report.parent.iterdir()] == ["mine"]
 

@@ -264,7 +264,7 @@ class TestRefusals:
     def test_a_jpeg_that_breaks_off(self, recognizer):
         whole = cv2.imencode(".jpg", picture_of(3))[1].tobytes()
         with pytest.raises(
-            StreamError, match=r"^the content of \d+ bytes breaks off. Fix: give the bytes of a whole picture file$"
+            StreamError, match=r"^the content of \d+ bytes is truncated. Fix: give the bytes of a whole picture file$"
         ):
             recognizer.analyze(whole[:-40])
 

@@ -97,7 +97,7 @@ class TestUnreadable:
         assert result.stdout == f"{tmp_path}/a.png: bright 76% at 2,3,42,53\n"
         assert f"unreadable: cannot decode {tmp_path}/bad.jpg as a picture. Fix: restore" in result.stderr
         assert f"unreadable: cannot read {tmp_path}/none.png: No such file or directory. Fix: check" in result.stderr
-        assert f"unreadable: {tmp_path}/empty holds no pictures" in result.stderr
+        assert f"unreadable: {tmp_path}/empty has no pictures" in result.stderr
         assert result.stderr.endswith(
             f"1 picture, 1 face\nerror: 3 of 4 could not be read: {tmp_path}/empty, {tmp_path}/bad.jpg, "
             f"{tmp_path}/none.png. Fix: see above for the reasons\n"

@@ -148,6 +148,8 @@ def test_the_bytes_that_are_loaded_are_those_that_were_hashed(zoo, tmp_path):
     """A change of the file between the check and the load is noticed: the hash is of what was read."""
     path = yunet_file()
     assert require_official(CONTENT, path) == CONTENT
-    with pytest.raises(ArtifactError, match=r"changed while it was opened: SHA-256 \w+, expected \w+\. Fix: find out who"):
+    with pytest.raises(
+        ArtifactError, match=r"changed while it was opened: SHA-256 \w+, expected \w+\. Fix: find out who"
+    ):
         require_official(CONTENT + b"x", path)
     assert require_official(b"mine", tmp_path / "mine.onnx") == b"mine", "a file of the user's own may be any"
