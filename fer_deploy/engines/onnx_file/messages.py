@@ -1,6 +1,6 @@
-"""The messages of an ONNX file that rewriting a graph needs, without ONNX's library: the runtime does not bring it.
+"""Protobuf messages to read and rewrite the graph of an ONNX file without the onnx package, which the runtime lacks.
 
-Fields that are not named here pass through unseen. Source: onnx.proto of ONNX 1.18. Protobuf comes with ONNX Runtime.
+Fields that are not listed here are preserved. Source: onnx.proto of ONNX 1.18. Protobuf comes with ONNX Runtime.
 """
 
 from functools import cache
@@ -12,9 +12,9 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 FLOAT: Final = 1
-"""TensorProto.DataType."""
+"""Value of TensorProto.DataType."""
 INT, INTS = 2, 7
-"""AttributeProto.AttributeType."""
+"""Values of AttributeProto.AttributeType."""
 _PACKAGE = "fer_onnx"
 _TEXT, _BYTES, _INT64, _INT32 = (
     FieldDescriptorProto.TYPE_STRING,
@@ -56,11 +56,11 @@ _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
     "Shape": {"dim": (1, "Dimension", True)},
     "Dimension": {"dim_value": (1, _INT64, False), "dim_param": (2, _TEXT, False)},
 }
-"""Name, number, type and whether it is repeated, of the fields of each message."""
+"""Number, type and whether it is repeated, by name, for the fields of each message."""
 
 
 def parse_model(content: bytes) -> Any | None:
-    """Return the Model, whose `SerializeToString` gives its bytes; None: no ONNX file."""
+    """Return the Model, whose `SerializeToString` gives its bytes; None if this is not an ONNX file."""
     try:
         return _class_of("Model").FromString(content)
     except DecodeError:

@@ -166,7 +166,7 @@ def test_permissions_reach_the_engine(monkeypatch, tmp_path, flags, permissions)
 def test_permission_without_a_plan(tmp_path):
     result = run("live", *SYNTHETIC, "--engine", tmp_path / "a.onnx", "--trust-plan")
     assert result.exit_code == 2
-    assert "--trust-plan is about TensorRT plans" in result.stderr
+    assert "--trust-plan is for TensorRT plans" in result.stderr
 
 
 def test_a_token_in_the_environment_asks_for_no_page(fake_engine, monkeypatch):
