@@ -26,6 +26,7 @@ from fer_deploy.live.drawing.overlay import draw_result
 from fer_deploy.live.sinks import CsvSink, line_from_result
 from fer_deploy.live.sinks.video.codecs import VideoCodec, choose_encoding
 from fer_deploy.live.sinks.video.encoder import VideoEncoder
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -46,7 +47,7 @@ def results_of(pictures: list[np.ndarray]) -> list[FrameResult]:
             label = max(probs, key=lambda name: probs[name])
             left, top = width * (3 * n + 1) // 10, height // 3
             box = Box(left, top, left + width // 8, top + height // 4)
-            emotion = Emotion(label, probs[label], probs)
+            emotion = Emotion(label, probs[label], Probabilities.from_dict(probs))
             faces.append(FaceResult(TrackedFace(n + 1, Detection(box, 0.9)), emotion, emotion))
         results.append(FrameResult(Frame(picture, index, index / 30, 0), tuple(faces)))
     return results

@@ -30,6 +30,7 @@ from fer_deploy.engines.base import Engine
 from fer_deploy.vision.people import People, PeopleConfig
 from fer_deploy.vision.postprocess import emotions_from_logits, probs_from_logits
 from fer_deploy.vision.preprocess import CropConfig, images_from_faces
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
 from fer_train.data import read_faces, take_split
 
@@ -109,7 +110,10 @@ def label_changes(clips: list[Clip], emotions: list[list[list[Emotion]]], config
 def delay_s(config: PeopleConfig, prob: float = 0.7, fps: float = 30.0) -> float:
     """Return how long what is shown needs to follow a face that turns from so much of one label to that of another."""
     people, face = People(config, ("a", "b")), (TrackedFace(1, Detection(Box(0, 0, 9, 9))),)
-    before, after = Emotion("a", prob, {"a": prob, "b": 1 - prob}), Emotion("b", prob, {"a": 1 - prob, "b": prob})
+    before, after = (
+        Emotion("a", prob, Probabilities.from_dict({"a": prob, "b": 1 - prob})),
+        Emotion("b", prob, Probabilities.from_dict({"a": 1 - prob, "b": prob})),
+    )
     turn = round(10 * fps)
     for index in range(10 * turn):
         (result,) = people.smooth(face, [before if index < turn else after], index / fps)

@@ -37,6 +37,7 @@ from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.people import People
 from fer_deploy.vision.postprocess import emotions_from_logits, probs_from_logits
 from fer_deploy.vision.preprocess import images_from_faces
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import FaceResult, FrameResult, TrackedFace
 
 CPU_BATCH: Final = 64
@@ -54,28 +55,6 @@ class RecognizerConfig(EngineChoice):
 
     detection: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
-
-
-class Probabilities(NDArray[np.float32]):
-    """What `Recognizer.classify` returns: an array (N, C) float32 that knows its labels.
-
-    Attributes:
-        labels: `labels[c]` is the meaning of column c.
-    """
-
-    labels: tuple[str, ...]
-
-    def __array_finalize__(self, origin: NDArray[Any] | None) -> None:
-        self.labels = getattr(origin, "labels", ())
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        reduced = super().__reduce__()
-        assert not isinstance(reduced, str)
-        return *reduced[:2], (reduced[2], self.labels)
-
-    def __setstate__(self, state: Any) -> None:
-        super().__setstate__(state[0])
-        self.labels = state[1]
 
 
 class _Look(NamedTuple):
@@ -195,9 +174,7 @@ class Recognizer:
         """
         self._require_open()
         logits = self._logits(images_from_crops(crops, self.spec.input))
-        probs = probs_from_logits(logits / np.float32(self.spec.temperature)).view(Probabilities)
-        probs.labels = self.labels
-        return probs
+        return Probabilities.of(probs_from_logits(logits / np.float32(self.spec.temperature)), self.labels)
 
     def stream(self, source: int | str | Path) -> Iterator[FrameResult]:
         """Run the live loop on a source and yield one result a frame, with people tracked and emotions smoothed.

@@ -150,12 +150,11 @@ class VideoAnalysis:
     def _first_state(self, fingerprint: Fingerprint, recording: Recording) -> Checkpoint:
         first = recording.peek()
         assert first is not None
-        height, width = first.frame_bgr.shape[:2]
         accounting = Accounting(num_announced=recording.source.num_frames)
         return Checkpoint(
             fingerprint=fingerprint,
             fps=recording.source.fps,
-            picture_size=(width, height),
+            picture_size=first.size,
             accounting=accounting,
             notes=recording.source.notes,
         )

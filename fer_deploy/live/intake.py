@@ -69,7 +69,7 @@ class _Lane:
         at_once = max(1, min(CHUNK_FRAMES, CHUNK_BYTES // max(1, size)))
         self.chunk = self.multiple * max(1, at_once // self.multiple)
         if self.chunk > 1 and self.chunk * size > self.most_bytes:
-            height, width = frame.frame_bgr.shape[:2]
+            width, height = frame.size
             raise ConfigError(
                 f"detect_every is {self.multiple}, and that many frames of {width}x{height} take "
                 f"{self.chunk * size / 2**30:.1f} GiB, expected {self.most_bytes / 2**30:.2g} at most: all frames of a "

@@ -186,7 +186,7 @@ class LivePipeline:
                     self.stats.add_duration("decode", time.monotonic_ns() - started_ns)
                 source.health.num_captured += 1
                 if source.first_size is None:
-                    source.first_size = frame.frame_bgr.shape[1], frame.frame_bgr.shape[0]
+                    source.first_size = frame.size
                     self._settle(number)
                 if not self._intake.put(number, frame if frame.source == number else replace(frame, source=number)):
                     break

@@ -3,6 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Emotion
 
 
@@ -17,6 +18,6 @@ def emotions_from_logits(
 ) -> list[Emotion]:
     """Return one Emotion a row of logits (N, len(labels)); probabilities are softmax(logits / temperature)."""
     return [
-        Emotion(labels[int(row.argmax())], float(row.max()), dict(zip(labels, map(float, row), strict=True)))
+        Emotion(labels[int(row.argmax())], float(row.max()), Probabilities.of(row, labels))
         for row in probs_from_logits(logits / np.float32(temperature))
     ]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict
 
 from fer_deploy.vision.face_geometry import is_face
 from fer_deploy.vision.motion import elapsed_s
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Emotion, FaceResult, TrackedFace
 
 
@@ -95,9 +96,9 @@ class Smoothing:
         )
         mood.unseen_s = 0.0
         mood.weight += 1
-        raw = (emotion.probs[label] for label in self._labels)
+        raw = emotion.probs.tolist()
         mood.weighted_probs = [old + new for old, new in zip(mood.weighted_probs, raw, strict=True)]
-        probs = {label: prob / mood.weight for label, prob in zip(self._labels, mood.weighted_probs, strict=True)}
+        probs = Probabilities.of([prob / mood.weight for prob in mood.weighted_probs], self._labels)
         mood.label = self._label(mood.label, probs)
         smoothed = Emotion(mood.label, probs[mood.label], probs)
         mood.is_sure = self._is_sure(smoothed.confidence, was_sure=mood.is_sure)
@@ -115,6 +116,6 @@ class Smoothing:
         """Return whether the emotion is shown; the lead is needed only after it was hidden."""
         return bool(confidence >= (self._sure_from if was_sure is False else self._unsure_below))
 
-    def _label(self, shown: str | None, probs: dict[str, float]) -> str:
-        leader = max(probs, key=probs.__getitem__)
+    def _label(self, shown: str | None, probs: Probabilities) -> str:
+        leader = self._labels[int(probs.argmax())]
         return leader if shown is None or probs[leader] - probs[shown] > self._hysteresis else shown

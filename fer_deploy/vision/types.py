@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy import spec
+from fer_deploy.vision.probabilities import Probabilities
 
 UNSURE = spec.UNSURE
 
@@ -21,6 +22,7 @@ class Frame:
         captured_ns: `time.monotonic_ns()` when the source delivered it; latency counts from here.
         name: the picture's file name if the source is a folder, else empty.
         source: which of the loop's sources it came from, counted from 0.
+        size: width and height in pixels; by default those of `frame_bgr`. A frame without pixels still has its size.
     """
 
     frame_bgr: NDArray[np.uint8]
@@ -29,6 +31,12 @@ class Frame:
     captured_ns: int
     name: str = ""
     source: int = 0
+    size: tuple[int, int] = (0, 0)
+
+    def __post_init__(self) -> None:
+        if self.frame_bgr.size:
+            height, width = self.frame_bgr.shape[:2]
+            object.__setattr__(self, "size", (width, height))
 
     @property
     def is_photo(self) -> bool:
@@ -81,13 +89,27 @@ class TrackedFace:
     is_detected: bool = True
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Emotion:
-    """The classifier's answer for one face; `probs[label]` is in 0 to 1, and the sum over all labels is 1."""
+    """The classifier's answer for one face.
+
+    Attributes:
+        label: the emotion.
+        confidence: its probability, 0 to 1.
+        probs: (C,) probabilities of all labels; `probs["happy"]` is one of them, `probs.labels` their order.
+    """
 
     label: str
     confidence: float
-    probs: dict[str, float]
+    probs: Probabilities
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, Emotion):
+            return NotImplemented
+        mine, its = (self.label, self.confidence), (other.label, other.confidence)
+        return mine == its and self.probs.labels == other.probs.labels and np.array_equal(self.probs, other.probs)
+
+    __hash__ = None  # type: ignore[assignment]  # it holds an array
 
 
 @dataclass(frozen=True)
@@ -124,8 +146,8 @@ class FaceResult:
         return self.smoothed.confidence
 
     @property
-    def probs(self) -> dict[str, float]:
-        """The smoothed probability of every label; their sum is 1."""
+    def probs(self) -> Probabilities:
+        """The smoothed probabilities (C,) of all labels; `probs["happy"]` is one of them."""
         return self.smoothed.probs
 
     @property

@@ -21,7 +21,7 @@ CLASSES = {
 }  # fmt: skip
 """What a variable of this name holds in a module that uses TensorRT; a leading underscore does not count."""
 CLASSES_IN = {"runtime_cache.py": {"config": "IRuntimeConfig", "cache": "IRuntimeCache"}}
-HANDED_TENSORRT_OBJECTS = {"plan_runner.py", "network_runner.py"}
+HANDED_TENSORRT_OBJECTS = {"runner.py", "network_runner.py"}
 """Modules that never see the module `trt`, only its objects."""
 
 ONLY_IN_RTX = {
@@ -82,14 +82,14 @@ ALL = {path.relative_to(PACKAGE).as_posix(): used_names(path) for path in module
 
 
 def test_both_sides_are_looked_at():
-    assert {"export/plan_builder.py", "export/build.py", "export/precision_proof.py", "export/build_log.py"} <= set(ALL)
+    assert {f"export/plan/{name}.py" for name in ("builder", "build", "precision_proof", "log")} <= set(ALL)
     assert any(name.startswith("engines/") for name in ALL)
     names = set().union(*ALL.values())
     assert {"Builder.build_serialized_network", "Runtime.deserialize_cuda_engine", "BuilderFlag.TF32"} <= names
     assert {"ILayer.get_output", "ParserError.node_name", "ITimingCache.serialize"} <= names
-    assert {"DataType.INT64", "ICudaEngine.get_tensor_profile_shape"} <= ALL["engines/tensorrt_network.py"]
+    assert {"DataType.INT64", "ICudaEngine.get_tensor_profile_shape"} <= ALL["engines/tensorrt/network.py"]
     assert {"IExecutionContext.get_tensor_shape", "IExecutionContext.execute_async_v3"} <= ALL[
-        "engines/network_runner.py"
+        "engines/tensorrt/network_runner.py"
     ]
     assert len(names) > 40
 

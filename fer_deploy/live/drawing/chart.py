@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.live.drawing.palette import COLORS, bgr_from_hex
+from fer_deploy.vision.probabilities import Probabilities
 
 _BGR = tuple(bgr_from_hex(color) for color in COLORS)
 _LETTERS = (235, 235, 235)
@@ -54,23 +55,23 @@ class Chart:
         self._bar_height = letter_height
 
     def draw(
-        self, picture: NDArray[np.uint8], at: tuple[int, int], probs: dict[str, float], edge: tuple[int, int, int]
+        self, picture: NDArray[np.uint8], at: tuple[int, int], probs: Probabilities, edge: tuple[int, int, int]
     ) -> None:
         """Draw it into a picture, (H, W, 3) uint8 BGR, inside of which it must lie.
 
         Args:
             picture: is changed.
             at: x and y of its upper left corner.
-            probs: in 0 to 1 for each label.
+            probs: (C,) of the chart's labels.
             edge: color of its left edge, BGR, that of the face's box.
         """
         panel: Any = picture[at[1] : at[1] + self.height, at[0] : at[0] + self.width]
         cv2.convertScaleAbs(panel, dst=panel, alpha=_SHADE)
         cv2.add(panel, cv2.cvtColor(self._letters, cv2.COLOR_GRAY2BGR), dst=panel)
         panel[:, : self._pad // 2] = edge
-        for row, label in enumerate(self._labels):
+        for row, (label, prob) in enumerate(zip(self._labels, map(float, probs), strict=True)):
             top = self._pad + row * self._row
-            length = round(probs[label] * self._bar_width)
+            length = round(prob * self._bar_width)
             corner = (self._bar_left + max(0, length - 1), top + self._bar_height - 1)
             cv2.rectangle(panel, (self._bar_left, top), corner, color_of(label, self._labels), -1)
 

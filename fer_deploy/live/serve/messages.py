@@ -52,7 +52,7 @@ def result_json(result: FrameResult, labels: tuple[str, ...], *, with_picture: b
 
     Boxes are in pixels of a frame of the message's width and height; the JPEG may be smaller.
     """
-    height, width = result.frame.frame_bgr.shape[:2]
+    width, height = result.frame.size
     return _dump(
         {
             "type": "result",
@@ -75,7 +75,7 @@ def _face(face: FaceResult, labels: tuple[str, ...]) -> dict[str, Any]:
         "label": face.shown_label,
         "color": labels.index(smoothed.label) if face.is_sure else None,
         "confidence": round(smoothed.confidence, 3),
-        "probs": [round(smoothed.probs[label], 3) for label in labels],
+        "probs": [round(prob, 3) for prob in map(float, smoothed.probs)],
     }
 
 

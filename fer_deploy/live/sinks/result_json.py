@@ -47,5 +47,5 @@ def _json_from_emotion(emotion: Emotion) -> dict[str, Any]:
     return {
         "emotion": emotion.label,
         "confidence": round(emotion.confidence, _DIGITS),
-        "probs": {label: round(prob, _DIGITS) for label, prob in emotion.probs.items()},
+        "probs": {label: round(prob, _DIGITS) for label, prob in emotion.probs.as_dict().items()},
     }

@@ -8,10 +8,11 @@ import cv2
 import numpy as np
 import pytest
 
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
-RAW = Emotion("bright", 0.75, {"dark": 0.25, "bright": 0.75})
-SMOOTHED = Emotion("bright", 0.625, {"dark": 0.375, "bright": 0.625})
+RAW = Emotion("bright", 0.75, Probabilities.from_dict({"dark": 0.25, "bright": 0.75}))
+SMOOTHED = Emotion("bright", 0.625, Probabilities.from_dict({"dark": 0.375, "bright": 0.625}))
 
 
 @pytest.fixture(scope="session")

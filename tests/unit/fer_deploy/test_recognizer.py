@@ -114,9 +114,9 @@ class TestAnalyze:
             assert boxes_of(faces) == [(20, 0, 40, 20), (60, 0, 80, 20)]
             assert [face.face.track_id for face in faces] == [1, 2]
             assert [face.label for face in faces] == ["bright", "dark"]
-            assert faces[0].probs == singly[0][0].probs
+            np.testing.assert_array_equal(faces[0].probs, singly[0][0].probs)
             assert faces[0].confidence == faces[0].probs["bright"] > 0.5
-            assert sum(faces[0].probs.values()) == pytest.approx(1)
+            assert faces[0].probs.sum() == pytest.approx(1)
         assert len(bright) == 1  # detectors are built once
 
     def test_no_picture_and_no_face(self, bright):
@@ -161,18 +161,18 @@ class TestAnalyze:
         with Recognizer(engine=engine) as recognizer:
             together = recognizer.analyze(pictures)
             assert engine.batch_sizes == [11]
-            assert [[face.probs for face in faces] for faces in together] == [
-                [face.probs for face in recognizer.analyze(picture)] for picture in pictures
+            assert [[face.probs.as_dict() for face in faces] for faces in together] == [
+                [face.probs.as_dict() for face in recognizer.analyze(picture)] for picture in pictures
             ]
 
     def test_many_threads(self, bright):
         engine = GuardedEngine()
         pictures = [picture_of(*([10 * number] * (1 + number % 3))) for number in range(1, 25)]
         with Recognizer(engine=engine) as recognizer, ThreadPoolExecutor(8) as pool:
-            expected = [[face.probs for face in recognizer.analyze(picture)] for picture in pictures]
+            expected = [[face.probs.as_dict() for face in recognizer.analyze(picture)] for picture in pictures]
             for _ in range(5):
                 got = pool.map(recognizer.analyze, pictures)
-                assert [[face.probs for face in faces] for faces in got] == expected
+                assert [[face.probs.as_dict() for face in faces] for faces in got] == expected
         assert len(bright) == 1
 
 
@@ -381,5 +381,5 @@ def test_what_the_live_loop_says(tmp_path):
     for of_live, *others in zip(live, singly, together, streamed, strict=True):
         for of_it in others:
             assert [(face.label, face.is_sure) for face in of_it] == [(face.label, face.is_sure) for face in of_live]
-            got = [list(face.probs.values()) for face in of_it]
-            np.testing.assert_allclose(got, [list(face.probs.values()) for face in of_live], atol=1e-6)
+            got = [face.probs for face in of_it]
+            np.testing.assert_allclose(got, [face.probs for face in of_live], atol=1e-6)

@@ -143,6 +143,6 @@ def test_the_first_import_of_the_program_is_that_of_its_handlers(package):
     code = f"import json, sys\nimport {package}.__main__\nprint(json.dumps(list(sys.modules)))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     loaded = {name for name in json.loads(done.stdout) if name.startswith(package)}
-    privacy = {f"{package}.privacy", f"{package}.privacy.telemetry"}
-    assert loaded == {package, *privacy, f"{package}.signals", f"{package}.__main__"}
+    modules = ("privacy", "privacy.telemetry", "signals", "__main__")
+    assert loaded == {package, *(f"{package}.{name}" for name in modules)}
     assert "click" not in json.loads(done.stdout)

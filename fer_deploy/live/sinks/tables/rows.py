@@ -90,10 +90,10 @@ class TableSink(Sink):
             face.face.is_detected,
             raw.label,
             round(raw.confidence, _DIGITS),
-            *[round(raw.probs[label], _DIGITS) for label in self._labels],
+            *[round(prob, _DIGITS) for prob in map(float, raw.probs)],
             smoothed.label,
             round(smoothed.confidence, _DIGITS),
-            *[round(smoothed.probs[label], _DIGITS) for label in self._labels],
+            *[round(prob, _DIGITS) for prob in map(float, smoothed.probs)],
             face.is_sure,
         ]
 

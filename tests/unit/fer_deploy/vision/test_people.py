@@ -7,6 +7,7 @@ import pytest
 
 from fer_deploy.errors import ConfigError
 from fer_deploy.vision.people import People, PeopleConfig
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, TrackedFace
 
 LABELS = ("sad", "happy")
@@ -15,7 +16,11 @@ NUM_PEOPLE = {CLIPS[0]: 3, CLIPS[1]: 2}
 
 
 def emotion(happy: float) -> Emotion:
-    return Emotion("happy" if happy > 0.5 else "sad", max(happy, 1 - happy), {"happy": happy, "sad": 1 - happy})
+    return Emotion(
+        "happy" if happy > 0.5 else "sad",
+        max(happy, 1 - happy),
+        Probabilities.from_dict({"happy": happy, "sad": 1 - happy}),
+    )
 
 
 class Clip:

@@ -5,6 +5,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.smoothing import Smoothing
 from fer_deploy.vision.types import UNSURE, Box, Detection, Emotion, FaceResult, TrackedFace
 
@@ -18,7 +19,7 @@ def face(track_id: int = 1) -> TrackedFace:
 def emotion(sad: float, happy: float) -> Emotion:
     probs = {"sad": sad, "happy": happy, "neutral": 1 - sad - happy}
     label = max(probs, key=probs.__getitem__)
-    return Emotion(label, probs[label], probs)
+    return Emotion(label, probs[label], Probabilities.from_dict(probs))
 
 
 SAD, HAPPY = emotion(0.7, 0.2), emotion(0.2, 0.7)
@@ -59,7 +60,7 @@ def test_what_is_one_time_constant_old_weighs_1_over_e():
     result = show(smoothed, HAPPY, 0.5)
     old = math.exp(-1)
     assert result.smoothed.probs["happy"] == pytest.approx((0.7 + 0.2 * old) / (1 + old))
-    assert sum(result.smoothed.probs.values()) == pytest.approx(1)
+    assert result.smoothed.probs.sum() == pytest.approx(1)
 
 
 def test_a_gap_weighs_by_its_length_not_by_its_frames():

@@ -212,7 +212,7 @@ class TestArtifacts:
 @pytest.mark.parametrize("package", ["tritonclient", "google.protobuf", "grpc"])
 def test_missing_package(monkeypatch, tmp_path, package):
     for name in list(sys.modules):
-        if name.startswith(("tritonclient", "fer_deploy.export.triton_c")):
+        if name.startswith(("tritonclient", "fer_deploy.export.triton.c")):
             monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(MissingDependencyError) as caught:

@@ -6,6 +6,7 @@ import pytest
 
 from fer_deploy.live.drawing import overlay
 from fer_deploy.live.drawing.overlay import Drawing, draw_result
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Emotion
 
 LABELS = ("dark", "bright")
@@ -116,7 +117,7 @@ class TestChart:
     @pytest.mark.parametrize(("dark", "bright"), [(0.0, 1.0), (1.0, 0.0), (0.25, 0.75)])
     def test_bars_are_as_long_as_the_smoothed_probabilities(self, make_result, dark, bright):
         box = (20, 80, 120, 180)
-        smoothed = Emotion("bright", bright, {"dark": dark, "bright": bright})
+        smoothed = Emotion("bright", bright, Probabilities.from_dict({"dark": dark, "bright": bright}))
         result = make_result(boxes=(box,), size=(300, 300), smoothed=smoothed, is_sure=False)
         panel = draw_result(result, LABELS)[80:, 122:]
         lengths = [(panel == overlay.color_of(label, LABELS)).all(axis=2).any(axis=0).sum() for label in LABELS]

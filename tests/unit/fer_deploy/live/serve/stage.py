@@ -12,6 +12,7 @@ from fer_deploy.live.serve import ServeSink
 from fer_deploy.live.sources import SyntheticSource
 from fer_deploy.live.sources.base import SourceHealth
 from fer_deploy.live.stats import Latency, LiveSnapshot, SinkSnapshot, SourceSnapshot
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
@@ -41,7 +42,7 @@ def make_face(index: int, person: int, box: tuple[int, int, int, int]) -> FaceRe
     """Person 0 has track number 1."""
     probs = probs_at(index, person)
     label = max(probs, key=probs.__getitem__)
-    emotion = Emotion(label, probs[label], probs)
+    emotion = Emotion(label, probs[label], Probabilities.from_dict(probs))
     return FaceResult(TrackedFace(person + 1, Detection(Box(*box))), emotion, emotion, is_sure=probs[label] > 0.3)
 
 
@@ -50,7 +51,7 @@ def make_result(index=0, *, num_people=1, source=0, size=(64, 48), label=None) -
     frame = Frame(np.full((size[1], size[0], 3), 90, np.uint8), index, index / 30, time.monotonic_ns(), source=source)
     faces = [make_face(index, person, (2 + person, 3, 22 + person, 33)) for person in range(num_people)]
     if label is not None:
-        only = Emotion(label, 1.0, {name: float(name == label) for name in LABELS})
+        only = Emotion(label, 1.0, Probabilities.from_dict({name: float(name == label) for name in LABELS}))
         faces = [FaceResult(face.face, only, only) for face in faces]
     return FrameResult(frame, tuple(faces))
 

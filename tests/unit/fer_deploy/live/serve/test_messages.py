@@ -5,6 +5,7 @@ from unit.fer_deploy.live.serve.stage import LABELS, make_result, make_snapshot
 
 from fer_deploy.live.drawing.chart import color_of
 from fer_deploy.live.serve.messages import Request, hello_json, request_from_json, result_json, status_json
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, FrameResult, TrackedFace
 
 
@@ -36,8 +37,8 @@ def test_labels_come_with_the_overlays_colors():
 
 
 def test_a_face_is_told_as_people_see_it():
-    raw = Emotion("sad", 0.9, {"happy": 0.1, "sad": 0.9})
-    smoothed = Emotion("happy", 0.62345, {"happy": 0.62345, "sad": 0.37655})
+    raw = Emotion("sad", 0.9, Probabilities.from_dict({"happy": 0.1, "sad": 0.9}))
+    smoothed = Emotion("happy", 0.62345, Probabilities.from_dict({"happy": 0.62345, "sad": 0.37655}))
     tracked = TrackedFace(7, Detection(Box(1, 2, 30, 40)), is_detected=False)
     frame = make_result(5, source=1).frame
     result = FrameResult(frame, (FaceResult(tracked, raw, smoothed), FaceResult(tracked, raw, smoothed, is_sure=False)))

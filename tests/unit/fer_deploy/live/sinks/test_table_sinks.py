@@ -269,9 +269,10 @@ import sys
 from pathlib import Path
 import numpy as np
 from fer_deploy.live.sinks import {kind}
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
-emotion = Emotion("bright", 0.75, {{"dark": 0.25, "bright": 0.75}})
+emotion = Emotion("bright", 0.75, Probabilities.from_dict({{"dark": 0.25, "bright": 0.75}}))
 face = FaceResult(TrackedFace(1, Detection(Box(1, 2, 3, 4))), emotion, emotion)
 sink = {kind}(Path(sys.argv[1]), ("dark", "bright"))
 index = 0
