@@ -44,7 +44,7 @@ def require_file(path: Path, *, fix: str) -> Path:
     except (OSError, ValueError) as err:  # ValueError: not a valid file name
         raise ArtifactError(f"cannot read {path}: {getattr(err, 'strerror', None) or err}. Fix: {fix}") from err
     if not is_file:
-        kind = "is a folder" if path.is_dir() else "is no regular file"
+        kind = "is a folder" if path.is_dir() else "is not a regular file"
         raise ArtifactError(f"{path} {kind}, expected a model file. Fix: {fix}")
     if size == 0:
         raise ArtifactError(f"{path} is empty, expected a model file. Fix: {fix}")
@@ -65,7 +65,9 @@ def read_model_file(path: Path) -> bytes:
     except OSError as err:
         raise ArtifactError(f"cannot read {path}: {err.strerror or err}. Fix: check its permissions") from err
     if len(content) > MAX_MODEL_BYTES:
-        raise ArtifactError(f"{path} is larger than {MAX_MODEL_BYTES:,} bytes, so it is no model. Fix: export it again")
+        raise ArtifactError(
+            f"{path} is larger than {MAX_MODEL_BYTES:,} bytes, so it is not a model. Fix: export it again"
+        )
     return content
 
 

@@ -10,7 +10,7 @@ FerDeployError                1
 └── StreamError               8   a source that cannot be opened or read
     └── SinkError             8   a video, JSONL file or window that cannot be written
 
-A signal is no error: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP), and 0 for `live`; see `fer_deploy.signals`.
+A signal is not an error: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP), and 0 for `live`; see `fer_deploy.signals`.
 """
 
 

@@ -40,7 +40,7 @@ def bgr_from_picture(picture: Picture, *, name: str) -> NDArray[np.uint8]:
 
 
 def images_from_crops(crops: Iterable[Picture] | NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
-    """Return crops of any size as (N, 1, height, width) uint8, as the network takes them.
+    """Return crops of any size as (N, 1, height, width) uint8, the input of the network.
 
     Args:
         crops: pictures, each of one face; or one array of them, (N, H, W) gray or (N, H, W, 3) BGR.

@@ -100,7 +100,7 @@ class Recognizer:
         given["detection"] = _given(detector=detector, detector_model=detector_model) or None
         if config is not None and (opened or _given(**given)):
             raise ConfigError(
-                "config is given beside other arguments. Fix: put everything into config, or leave it out"
+                "config is given together with other arguments. Fix: put everything into config, or leave it out"
             )
         if opened is not None and _given(model=model, device=device):
             raise ConfigError("an opened engine has its model and device. Fix: leave model and device out")

@@ -76,6 +76,6 @@ def check_same(now: Fingerprint, then: Fingerprint, folder: Path) -> None:
     differences = now.differences(then)
     if differences:
         raise ConfigError(
-            f"{folder} holds the analysis of something else; now there is {', '.join(differences)}. "
-            "Fix: --restart to throw it away, or another --out to keep it"
+            f"{folder} has results of another analysis; this run has {', '.join(differences)}. "
+            "Fix: --restart to delete them, or another --out to keep them"
         )

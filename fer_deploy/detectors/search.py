@@ -25,7 +25,7 @@ class FaceSearch:
         roi: Region | None = None,
         max_faces: int | None = None,
     ) -> None:
-        """Create a search with a finder of its own.
+        """Create a search with its own finder.
 
         Args:
             finder: searches the scaled frame.

@@ -61,7 +61,7 @@ class YuNetFinder:
         if self._largest is not None and (height > self._largest[0] or width > self._largest[1]):
             raise EngineError(
                 f"a picture of {width}x{height} is larger than the {self._largest[1]}x{self._largest[0]} that this "
-                "YuNet takes. Fix: a smaller picture, or a --detector-model for larger ones"
+                "YuNet accepts. Fix: a smaller picture, or a --detector-model for larger ones"
             )
         padded = [max(-(-size // _DIVISOR) * _DIVISOR, least) for size, least in zip(size, self._smallest, strict=True)]
         self._size = size
@@ -114,7 +114,7 @@ def check_yunet(network: Network, *, where: str, fix: str) -> None:
     for height, width in (smallest, largest or smallest):
         if height % _DIVISOR or width % _DIVISOR:
             raise ArtifactError(
-                f"cannot use {where}: it takes pictures of {width}x{height}, expected multiples of {_DIVISOR}. "
+                f"cannot use {where}: it accepts pictures of {width}x{height}, expected multiples of {_DIVISOR}. "
                 f"Fix: {fix}"
             )
 

@@ -40,7 +40,7 @@ def finish_outlets(outlets: Sequence[Outlet], *, is_hasty: Callable[[], bool]) -
     """Wait for the outputs' ends.
 
     Args:
-        outlets: each in a thread of its own, and finished.
+        outlets: each runs in its own thread, and `finish` was called.
         is_hasty: called repeatedly; after its first True an output that hangs is given up. Before that, the output of a
             recording has no time limit.
     """

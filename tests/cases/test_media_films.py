@@ -121,7 +121,7 @@ class TestStreams:
     def test_a_song_with_a_cover(self, tmp_path, name):
         path = write_song(tmp_path / name, SCENES[0])
         with pytest.raises(
-            StreamError, match=rf"{name}: it holds no video, only a cover picture\. Fix: name a recording"
+            StreamError, match=rf"{name}: it has no video, only a cover picture\. Fix: name a recording"
         ):
             open_source(str(path))
 

@@ -51,7 +51,7 @@ def timeline_png(summary: Summary, timelines: dict[int, Timeline]) -> bytes:
         _draw_person(axis, person, timelines[person.number], list(colors.values()))
     if not people:
         axes[0].text(
-            0.5, 0.5, "nobody was visible for a second", transform=axes[0].transAxes, ha="center", color=_FAINT
+            0.5, 0.5, "no person was visible for a second", transform=axes[0].transAxes, ha="center", color=_FAINT
         )
     for axis in axes:
         _plain(axis, summary.duration_s)

@@ -71,7 +71,7 @@ class _Reader:
                 yield number, value
 
 
-def mend_of(fault: str) -> str:
+def fix_of(fault: str) -> str:
     """Return the text after "Fix:" for a fault from `fault_of_onnx`."""
     return COPY_AGAIN if fault.startswith(_DAMAGED) else EXPORT_AGAIN
 
@@ -85,7 +85,7 @@ def fault_of_onnx(content: bytes) -> str | None:
     try:
         for number, part in reader.messages(memoryview(content), _MODEL_GRAPH, _MODEL_TRAINING, _MODEL_FUNCTIONS):
             if number != _MODEL_GRAPH:
-                return "it defines functions or training of its own; expected one flat graph"
+                return "it defines its own functions or training; expected one flat graph"
             found, fault = _look_at_graph(reader, part)
             num_nodes += found
             if fault is None and num_nodes > MAX_NODES:

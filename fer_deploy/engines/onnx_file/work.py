@@ -100,11 +100,11 @@ _FORMULAS: dict[str, Callable[[_Node], int]] = {
 
 
 def fault_of_work(content: bytes, *, all_known: bool) -> str | None:
-    """Return only the fault of `judge_work`."""
-    return judge_work(content, all_known=all_known).fault
+    """Return only the fault of `measure_work`."""
+    return measure_work(content, all_known=all_known).fault
 
 
-def judge_work(content: bytes, *, all_known: bool) -> Work:
+def measure_work(content: bytes, *, all_known: bool) -> Work:
     """Count the work of a file without a fault of `outline.fault_of_onnx`.
 
     Args:
@@ -147,7 +147,7 @@ def hidden_node(content: bytes, *, free_size: int) -> str | None:
     """Return the first node whose sizes are unknown for a known input size; None: there is none.
 
     Args:
-        content: as for `judge_work`.
+        content: as for `measure_work`.
         free_size: value of each variable size of the input.
 
     Raises:

@@ -86,8 +86,8 @@ class OnnxRuntimeEngine(Engine):
                 runner = BucketRunner(opened.session, spec, buckets_of(1, max_batch))
                 runner.warm_up()
         except (*ORT_ERRORS, RuntimeError) as err:
-            mend = "Fix: " + ("export it again with fer-deploy export" if opened.device == "cpu" else "--device cpu")
-            raise EngineError(f"{opened.provider} failed to warm up on {path}: {str(err)[:1000]}. {mend}") from err
+            fix = "Fix: " + ("export it again with fer-deploy export" if opened.device == "cpu" else "--device cpu")
+            raise EngineError(f"{opened.provider} failed to warm up on {path}: {str(err)[:1000]}. {fix}") from err
         opened.settings["warm_up_ms"] = f"{1e3 * (time.perf_counter() - started):.0f}"
         return cls(spec, runner, opened)
 

@@ -15,9 +15,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 from fer_deploy.artifacts import read_model_file
 from fer_deploy.engines.base import Device
-from fer_deploy.engines.onnx_file.outline import COPY_AGAIN, EXPORT_AGAIN, fault_of_onnx, mend_of
+from fer_deploy.engines.onnx_file.outline import COPY_AGAIN, EXPORT_AGAIN, fault_of_onnx, fix_of
 from fer_deploy.engines.onnx_file.trial import Trial, try_outside
-from fer_deploy.engines.onnx_file.work import hidden_node, judge_work
+from fer_deploy.engines.onnx_file.work import hidden_node, measure_work
 from fer_deploy.engines.onnxruntime.device import PROVIDERS, choose_device
 from fer_deploy.engines.onnxruntime.memory import bound_memory
 from fer_deploy.engines.threads import choose_threads
@@ -100,7 +100,7 @@ def open_session(path: Path, request: SessionRequest, *, fix: str | None = None)
     content = read_model_file(path)
     fault = fault_of_onnx(content)
     if fault is not None:
-        raise ArtifactError(f"cannot load {path}: {fault}. Fix: {fix or mend_of(fault)}")
+        raise ArtifactError(f"cannot load {path}: {fault}. Fix: {fix or fix_of(fault)}")
     if request.rewrite is not None:
         content = request.rewrite(content)
     try:
@@ -130,7 +130,7 @@ def require_bounded(content: bytes, path: Path, request: SessionRequest, *, fix:
         EngineError: the trial did not end in time, or crashed.
         One of `ORT_ERRORS`: ONNX Runtime cannot read it.
     """
-    work = judge_work(content, all_known=request.all_known)
+    work = measure_work(content, all_known=request.all_known)
     if work.fault is not None:
         raise ArtifactError(f"cannot load {path}: {work.fault}. Fix: {fix}")
     hidden = work.hidden if request.all_known else _hidden_in_network(content)

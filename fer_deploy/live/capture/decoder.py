@@ -1,4 +1,4 @@
-"""VideoDecoder: decode files, streams and pipes with FFmpeg, through PyAV, without threads or processes of its own."""
+"""VideoDecoder: decode files, streams and pipes with FFmpeg, through PyAV. It starts no threads or processes."""
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction

@@ -45,10 +45,10 @@ def choose_stream(container: InputContainer, number: int | None) -> VideoStream:
     if number is not None:
         return _chosen(container, videos, number)
     if not videos:
-        raise NoVideo("it holds no video", "name a recording with pictures")
+        raise NoVideo("it has no video", "name a recording with pictures")
     films = [video for video in videos if not video.disposition & _NO_FILMS]
     if not films:
-        raise NoVideo("it holds no video, only a cover picture", "name a recording with pictures")
+        raise NoVideo("it has no video, only a cover picture", "name a recording with pictures")
     tiles = [video for video in films if video.disposition & _TILE]
     if tiles and (len(tiles) == len(films) or container.metadata.get("major_brand") in _PICTURES):
         raise NoVideo(f"it is a picture in {len(tiles)} tiles, as HEIC has them", "convert it to JPEG")

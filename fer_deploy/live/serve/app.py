@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 
 from fer_deploy.live.serve.access import HEALTH_PATH, PAGE_PATH, Access, add_security_headers
 from fer_deploy.live.serve.feed import Feed
-from fer_deploy.live.serve.health import Health, judge
+from fer_deploy.live.serve.health import Health, health_of
 from fer_deploy.live.serve.messages import status_json
 from fer_deploy.live.serve.metrics import PageCounts, exposition
 from fer_deploy.live.serve.recent_snapshot import RecentSnapshot
@@ -64,7 +64,7 @@ class LiveApp:
 
     async def _health(self) -> tuple[LiveSnapshot, Health]:
         snapshot = await self._snapshots.get()
-        return snapshot, judge(snapshot, time.monotonic() - self._last_result_s)
+        return snapshot, health_of(snapshot, time.monotonic() - self._last_result_s)
 
     async def _healthz(self, _: web.Request) -> web.Response:
         health = (await self._health())[1]

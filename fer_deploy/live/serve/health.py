@@ -16,7 +16,7 @@ class Health(StrEnum):
     FAILED = "failed"
 
 
-def judge(snapshot: LiveSnapshot, silent_s: float) -> Health:
+def health_of(snapshot: LiveSnapshot, silent_s: float) -> Health:
     """Return the state of the loop.
 
     Args:

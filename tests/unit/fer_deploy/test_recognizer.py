@@ -311,7 +311,7 @@ class TestRefusals:
             Recognizer(detector="haar", detector_model="y.onnx")
         with pytest.raises(ConfigError, match=r"model is ferplus and engine is a.onnx: two models"):
             Recognizer(model="ferplus", engine="a.onnx")
-        with pytest.raises(ConfigError, match="config is given beside other arguments"):
+        with pytest.raises(ConfigError, match="config is given together with other arguments"):
             Recognizer(config=RecognizerConfig(), device="cpu")
         with pytest.raises(ConfigError, match="an opened engine has its model and device"):
             Recognizer(engine=FakeEngine(), device="cpu")

@@ -58,7 +58,7 @@ class ParquetFile(TableFile):
             hidden.replace(part)
         except OSError as err:
             raise SinkError(
-                f"cannot write {part}: {err}. The parts before are whole. Fix: free some space, or {self._fix}"
+                f"cannot write {part}: {err}. The parts before are complete. Fix: free some space, or {self._fix}"
             ) from err
         self._rows = []
         self._num_parts += 1
@@ -84,7 +84,7 @@ class ParquetFile(TableFile):
 
     def _unfinished(self, err: OSError) -> SinkError:
         return SinkError(
-            f"cannot finish {self._path}: {err}. The parts in {self._parts} are whole. Fix: free some space, and "
+            f"cannot finish {self._path}: {err}. The parts in {self._parts} are complete. Fix: free some space, and "
             "read the folder in place of the file"
         )
 

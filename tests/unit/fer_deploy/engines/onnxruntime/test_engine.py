@@ -151,7 +151,7 @@ class TestGpuSession:
             return FakeSession([provider, CPU], [FakePart(provider, 24)])
 
         monkeypatch.setattr(ort, "get_available_providers", lambda: [provider, CPU])
-        monkeypatch.setattr(onnxruntime_session, "judge_work", lambda content, *, all_known: Work(None, None))
+        monkeypatch.setattr(onnxruntime_session, "measure_work", lambda content, *, all_known: Work(None, None))
         monkeypatch.setattr(ort, "InferenceSession", session)
         opened = open_session(tiny_onnx, SessionRequest(device, threads=None, cuda_graph=True))
         assert asked["providers"] == [(provider, expected)]
