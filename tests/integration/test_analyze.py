@@ -136,9 +136,7 @@ class TestGoingOn:
             make_analysis(video, tmp_path / "out").run()
         else:
             stop_after_segments(video, tmp_path / "out", 1)
-        with pytest.raises(
-            ConfigError, match=f"has results of another analysis; this run has {text}.*Fix: --restart"
-        ):
+        with pytest.raises(ConfigError, match=f"has results of another analysis; this run has {text}.*Fix: --restart"):
             make_analysis(video, tmp_path / "out", **settings).run()
         assert make_analysis(video, tmp_path / "out", **settings).run(restart=True).accounting.num_analyzed == NUM
 
