@@ -27,7 +27,7 @@ ROWS = $(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS))
 AGAIN = $(if $(wildcard $(1)/last.pt),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test lint train evaluate release audit crossval distill sweep bench export live clean
+.PHONY: help setup demo test check coverage lint train evaluate release audit crossval distill sweep bench export live clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,12 @@ live: $(VENV)/.base  ## run the bundled model in a window; SOURCE=0 for a camera
 
 test: lint  ## lint, types, import contracts and all tests
 	$(BIN)/python -m pytest
+
+check: lint  ## lint, types and the unit tests in parallel, without the slow ones: before each commit
+	$(BIN)/python -m pytest tests/unit tests/contract --numprocesses auto --dist loadfile -m 'not slow'
+
+coverage: $(VENV)/.all  ## all tests, and which lines none of them runs, into .coverage-report/
+	$(BIN)/python -m pytest --cov=fer_train --cov=fer_deploy --cov-report=term:skip-covered --cov-report=html:.coverage-report --durations=30
 
 lint: $(VENV)/.all  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .

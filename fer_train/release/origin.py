@@ -105,6 +105,11 @@ def describe_recipe(stem: str, provenance: dict[str, Any]) -> list[str]:
         blocks += [f"`{name}.yaml`, seed {config['seed']}:", f"```yaml\n{text}```"]
         if "recalibrated_on" in step:
             blocks.append(f"Then {_describe_recalibration(step)}.")
+        if "logit_adjustment" in step:
+            blocks.append(
+                f"Logits are adjusted by {step['logit_adjustment']['strength']:g} of the log prior of each class "
+                "(Menon et al. 2021, arXiv 2007.07314), in the bias of the classifier."
+            )
     return blocks
 
 
@@ -187,6 +192,8 @@ def retrain_commands(stem: str, provenance: dict[str, Any], *, release: str) -> 
             words = ["fer-train release", f"--checkpoint {out}", "--data fer2013.csv"]
             words += ["--ferplus fer2013new.csv"] if _labels_of(step) == "ferplus" else []
             words += ["--recalibrate", *_list_flags(step, "recalibrated_row_lists")] if recalibrate else []
+            adjusted = step.get("logit_adjustment")
+            words += [f"--logit-adjustment {adjusted['strength']:g}"] if adjusted else []
             out = Path("runs") / name / "release.safetensors"
             commands.append(" ".join([*words, release if is_last else f"--out {out}"]))
         weights.append((step, out))

@@ -55,7 +55,7 @@ def test_report_and_chart(rows, tmp_path):
 
 def test_a_loop_that_fails_is_named(monkeypatch):
     monkeypatch.setattr(fps, "_HERE", Path("/nonexistent"))
-    with pytest.raises(Exception, match="alone failed: .*No module named 'live'"):
+    with pytest.raises(Exception, match=r"alone failed: .*No module named 'live'"):
         fps.measure({"kind": "alone"})
 
 

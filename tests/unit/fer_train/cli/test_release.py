@@ -158,6 +158,19 @@ def test_lists_of_the_recalibration_are_recorded_and_named_in_the_card(best, dat
     assert "--recalibrate --exclude bad.csv --out net.safetensors" in (tmp_path / "net.md").read_text()
 
 
+def test_adjusted_logits_are_recorded_and_named_in_the_card(best, data, tmp_path, model):
+    release(best, data, tmp_path / "net.safetensors", "--fp32", "--logit-adjustment", "0.3")
+    released, spec = load_release(tmp_path / "net.safetensors")
+    adjusted = spec["provenance"]["logit_adjustment"]
+    assert adjusted["strength"] == 0.3
+    shift = 0.3 * np.log(adjusted["priors"])
+    expected = model.classifier.bias.detach().numpy() - (shift - shift.mean())
+    assert released.classifier.bias.detach().numpy() == pytest.approx(expected, abs=1e-5)
+    card = (tmp_path / "net.md").read_text()
+    assert "--data fer2013.csv --logit-adjustment 0.3 --fp32 --out net.safetensors" in card
+    assert "Logits are adjusted by 0.3 of the log prior of each class" in card
+
+
 def test_several_splits_and_pictures(best, tmp_path):
     data = write_csv(tmp_path / "all.csv", make_faces(Training=64, PublicTest=21, PrivateTest=14))
     result = release(best, data, tmp_path / "net.safetensors", "--split", "PublicTest", "--split", "PrivateTest",
