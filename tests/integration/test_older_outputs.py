@@ -206,4 +206,4 @@ def test_the_cause_is_told_last_and_what_follows_before(tmp_path, caplog):
     )
     (part,) = parts_of(path)
     assert [json.loads(line)["frame"] for line in part.read_text().splitlines()] == [0, 1, 2]
-    assert [message.partition("; ")[0] for message in caplog.messages] == [f"{path} is as it was"]
+    assert [message.partition("; ")[0] for message in caplog.messages] == [f"{path} is unchanged"]

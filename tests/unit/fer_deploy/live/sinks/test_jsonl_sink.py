@@ -143,7 +143,7 @@ class TestJsonlSink:
         sink = JsonlSink(path)
         with file_size_limit(100), pytest.raises(SinkError, match=r"cannot write .*\.part\.jsonl: File too large"):
             _ = [sink.write(make_result(index, boxes=()), None) for index in range(10)]
-        with pytest.raises(SinkError, match=r"a\.jsonl is as it was"):
+        with pytest.raises(SinkError, match=r"a\.jsonl is unchanged"):
             sink.close()
         (part,) = tmp_path.glob("a.*.part.jsonl")
         assert [json.loads(line)["frame"] for line in part.read_text().splitlines()] == [0, 1]

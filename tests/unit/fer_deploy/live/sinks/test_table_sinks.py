@@ -85,7 +85,7 @@ class TestBothFormats:
         sink = kind(tmp_path / name, LABELS)
         sink.write(make_result(), None)
         (tmp_path / f"a.frames{Path(name).suffix}").mkdir()
-        with pytest.raises(SinkError, match=rf"cannot (name|finish) .*a\.frames.*{Path(name).suffix}.* Fix: "):
+        with pytest.raises(SinkError, match=rf"cannot (rename|finish) .*a\.frames.*{Path(name).suffix}.* Fix: "):
             sink.close()
         assert not (tmp_path / name).exists()
         left = rows_of(unfinished_path(tmp_path / name))

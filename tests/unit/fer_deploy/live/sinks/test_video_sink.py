@@ -139,7 +139,7 @@ def test_only_its_own_source_is_recorded_and_counted(tmp_path, make_result):
     outlet = Outlet(VideoSink(tmp_path / "a.mp4", 10.0, source=1), is_live=False)
     for index in range(6):
         result = make_result(index, source=index % 3)
-        outlet.put((result, Drawing(result, tuple(result.faces[0].emotion.probs))))
+        outlet.put((result, Drawing(result, result.faces[0].emotion.probs.labels)))
     outlet.finish()
     outlet.pump()
     assert (outlet.snapshot().num_written, outlet.snapshot().failure) == (2, "")
