@@ -63,7 +63,7 @@ def record_opencv(path: Path, pictures: list[np.ndarray]) -> None:
 
 
 def record_ours(path: Path, pictures: list[np.ndarray], codec: VideoCodec) -> None:
-    """Write what `--record` writes with this `--record-codec`."""
+    """Write what `--record` writes with this `--video-codec`."""
     height, width = pictures[0].shape[:2]
     encoder = VideoEncoder(path, size=(width, height), fps=30, is_live=False, encoding=choose_encoding(codec))
     for index, picture in enumerate(pictures):

@@ -6,8 +6,9 @@ Versions come from package metadata. Only `survey` imports ONNX Runtime: no meta
 import ctypes
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -52,6 +53,36 @@ _SMI = ("nvidia-smi", "--query-gpu=name,compute_cap,memory.total,driver_version"
 _SMI_SECONDS = 20.0  # without persistence mode the driver is loaded first
 
 
+DISTRIBUTION = "fer-toolchain"
+EXTRAS = {
+    "cpu": "ONNX Runtime: .onnx on the CPU",
+    "gpu": "ONNX Runtime with CUDA, in place of cpu",
+    "tensorrt": "plans of TensorRT, on NVIDIA GPUs",
+    "tensorrt-rtx": "plans of TensorRT for RTX; built without a GPU",
+    "serve": "the web page of live --serve",
+    "table": "Parquet files",
+    "mqtt": "messages to a broker",
+    "analyze": "fer-deploy analyze",
+    "train": "fer-train",
+    "pretrained": "ImageNet weights to start training from",
+    "audit": "fer-train audit --predictions: label errors",
+    "export": "fer-deploy export, quantize and verify",
+    "triton": "fer-deploy triton",
+    "dev": "tests and linters",
+}
+"""What each extra of the package brings."""
+_REQUIREMENT = re.compile(r"(?P<name>[\w.-]+)(\[(?P<extras>[\w,.-]+)\])?.*;.*extra == [\"'](?P<of>[\w-]+)[\"']")
+
+
+@dataclass(frozen=True)
+class Extra:
+    """An extra of the package: what it brings, and which of its packages are missing; none where it is installed."""
+
+    name: str
+    brings: str
+    missing: tuple[str, ...]
+
+
 @dataclass(frozen=True)
 class Gpu:
     """One NVIDIA GPU; `compute_capability` such as "9.0", `memory_bytes` its total memory."""
@@ -86,6 +117,7 @@ class Environment:
         packages: installed version by name.
         cuda: newest CUDA that the driver runs, or None.
         telemetry: "off", or "on" with the reason (`telemetry.state`).
+        extras: of this package, installed or not.
     """
 
     host: Host
@@ -100,6 +132,7 @@ class Environment:
     cuda: str | None
     cuda_visible_devices: str | None
     telemetry: str
+    extras: tuple[Extra, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
 
 
@@ -127,6 +160,7 @@ def survey() -> Environment:
         cuda=_cuda_of_driver(),
         cuda_visible_devices=os.environ.get("CUDA_VISIBLE_DEVICES"),
         telemetry=telemetry.state(),
+        extras=_extras(notes),
         notes=tuple(notes),
     )
 
@@ -136,6 +170,35 @@ def _version(distribution: str) -> str | None:
         return metadata.version(distribution)
     except metadata.PackageNotFoundError:
         return None
+
+
+def _extras(notes: list[str]) -> tuple[Extra, ...]:
+    """Return every extra of the installed package; nothing where its metadata are absent, as in a bare checkout."""
+    try:
+        requirements = metadata.requires(DISTRIBUTION) or []
+    except metadata.PackageNotFoundError:
+        notes.append(f"{DISTRIBUTION} is not installed as a package, so its extras are not known")
+        return ()
+    return tuple(Extra(name, brings, missing_of_extra(name, requirements)) for name, brings in EXTRAS.items())
+
+
+def missing_of_extra(extra: str, requirements: Sequence[str]) -> tuple[str, ...]:
+    """Return the packages of an extra that are not installed, in alphabetical order; versions are not compared.
+
+    Args:
+        extra: its name.
+        requirements: of the package, as its metadata hold them: `pyarrow>=18; extra == "table"`.
+    """
+    missing: set[str] = set()
+    for requirement in map(_REQUIREMENT.match, requirements):
+        if requirement is None or requirement["of"] != extra:
+            continue
+        if requirement["name"] == DISTRIBUTION:  # an extra that includes others
+            for other in requirement["extras"].split(","):
+                missing |= set(missing_of_extra(other, requirements))
+        elif _version(requirement["name"]) is None:
+            missing.add(requirement["name"])
+    return tuple(sorted(missing))
 
 
 def _flavor_version(flavor: Flavor) -> str | None:

@@ -5,6 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from fer_deploy.vision.palette import GOOD_COLOR
+
 
 def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
     """Return the report: files and accuracy first, then latency by batch."""
@@ -66,7 +68,7 @@ def write_chart(results: list[dict[str, Any]], path: Path, title: str) -> None:
         rows = [result for result in ran if result["model"] == model]
         for batch, panel in zip(batches, row_of_panels, strict=True):
             values = [next(x["speedup"] for x in r["latency"] if x["batch"] == batch) for r in rows]
-            bars = panel.barh([r["engine"] for r in rows], values, color="#3b6ea5")
+            bars = panel.barh([r["engine"] for r in rows], values, color=GOOD_COLOR)
             panel.bar_label(bars, [f" {value:.2f}x" for value in values])
             panel.axvline(1.0, color="black", linewidth=0.8)
             panel.set(title=f"{model}, batch {batch}", xlabel="times as fast as PyTorch eager FP32")

@@ -5,6 +5,8 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
+from fer_deploy.vision.palette import GOOD_COLOR, PLAIN_COLOR
+
 CAMERA = "live loop at 30 frames/s, as a camera"
 WATCHED = f"{CAMERA}, recorded and watched"
 
@@ -79,7 +81,7 @@ def write_chart(results: list[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(11, 1.2 + 2.8 * len(results)), layout="constrained")
     for panel, result in zip(figure.subplots(len(results), 1, squeeze=False)[:, 0], results, strict=True):
         rows = [row for row in result["rows"] if "as a camera" not in row["variant"]][::-1]
-        colors = ["tab:blue" if row["variant"].startswith("live") else "lightgray" for row in rows]
+        colors = [GOOD_COLOR if row["variant"].startswith("live") else PLAIN_COLOR for row in rows]
         bars = panel.barh([row["variant"] for row in rows], [row["fps"] for row in rows], color=colors)
         panel.bar_label(bars, [f" {row['fps']:.0f}  ({row['speedup']:.1f}x, {row['faces']:.1f} faces)" for row in rows])
         panel.set_title(result["clip"])

@@ -1,54 +1,43 @@
-"""fer-deploy: one module a command, each imported only when its command is called."""
+"""fer-deploy: what each command takes is in `flags`, imported when it is called; its work when it runs."""
 
 import sys
-from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 import click
 
 from fer_deploy import __version__, signals
+from fer_deploy.cli.interface import Group
 from fer_deploy.cli.terminal.standard_output import failures_as_sink_errors
-from fer_deploy.errors import FerDeployError, MissingDependencyError, SinkError
+from fer_deploy.errors import FerDeployError, SinkError
 from fer_deploy.privacy.redaction import without_passwords
 
-REGULAR_END = "live"
-"""The command that a signal ends as it should: exit code 0."""
-COMMANDS = {
+COMMANDS: Final = {
+    "live": "camera, stream, file or folder -> emotions, as they happen",
+    "image": "pictures -> faces with their emotions",
+    "analyze": "recorded videos -> reports, tables and annotated videos",
     "export": "checkpoint -> verified ONNX of every precision, and plans",
     "quantize": "FP32 ONNX -> FP16 or INT8, within a budget of accuracy",
-    "verify": "any artifact against the checkpoint that it came from",
+    "verify": "exported model against the checkpoint that it came from",
     "build": "ONNX -> TensorRT plan with its manifest",
     "triton": "ONNX and plans -> model repository for Triton Inference Server",
     "inspect": "everything about a checkpoint, ONNX or plan, without running it",
     "doctor": "what is on this machine, and which engines run",
-    "live": "camera, stream, file or folder -> emotions",
-    "image": "pictures -> faces with their emotions, as text, JSON, CSV or annotated pictures",
-    "analyze": "recorded videos -> tables, annotated videos, timelines and reports",
 }
+_HEADINGS: Final = {
+    "Recognize emotions": ("live", "image", "analyze"),
+    "Export a model": ("export", "quantize", "verify", "build", "triton"),
+    "Look at files and at this machine": ("inspect", "doctor"),
+}
+_EXAMPLES: Final = (
+    ("the first camera, in a window", "fer-deploy live"),
+    ("a picture", "fer-deploy image photo.jpg"),
+    ("a recording: report, tables and annotated video", "fer-deploy analyze interview.mp4 --out results"),
+    ("what works on this machine", "fer-deploy doctor"),
+)
 
 
-class _LazyGroup(click.Group):
-    """Imports a command's module when it is called, and turns errors into one message and their exit code."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        try:
-            command: click.Command = import_module(f"fer_deploy.cli.{cmd_name}").command
-        except ImportError as err:
-            raise MissingDependencyError(
-                f"cannot load the command {cmd_name}: {err}. Fix: pip install 'fer-toolchain[cpu]'; where a .so is "
-                "missing: apt-get install libgl1 libglib2.0-0 libxcb1"
-            ) from err
-        signals.working(is_regular=cmd_name == REGULAR_END)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+class _Program(Group):
+    """Turns errors into one message and their exit code."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the command line; help and version, too, may not reach standard output."""
@@ -74,7 +63,7 @@ class _LazyGroup(click.Group):
             raise click.UsageError(shown, err.ctx) from None
 
 
-@click.group(cls=_LazyGroup)
+@click.group(cls=_Program, package="fer_deploy.cli.flags", headings=_HEADINGS, short_helps=COMMANDS, examples=_EXAMPLES)
 @click.version_option(__version__)
 def main() -> None:
-    """Export face-emotion models and run them on cameras and archives."""
+    """Recognize emotions in faces: on cameras, in pictures and in recordings. Export the models that do it."""

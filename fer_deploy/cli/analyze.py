@@ -1,10 +1,10 @@
-"""fer-deploy analyze: flags and printing around `VideoBatch`."""
+"""fer-deploy analyze: settings and printing around `VideoBatch`."""
 
 import shlex
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 import cv2
@@ -17,53 +17,16 @@ from fer_deploy.analyze.fingerprint import detector_file
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.analyze.report.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, load_results
-from fer_deploy.cli.options import (
-    ANALYSIS_GROUPS,
-    PATH,
-    VIDEO_PATH,
-    analysis_options,
-    engine_line,
-    engine_options,
-    nested,
-)  # fmt: skip
+from fer_deploy.cli.options import ANALYSIS_GROUPS, engine_line, nested
 from fer_deploy.cli.terminal.analyze_progress import ProgressDisplay
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine
-from fer_deploy.live.sinks.video.codecs import VideoCodec
 from fer_deploy.settings import load_settings
 
 
-@click.command("analyze")
-@click.argument("videos", nargs=-1, required=True, type=VIDEO_PATH, metavar="VIDEO...")
-@click.option(
-    "--out", type=PATH, help="Folder for the results; each video gets a folder of its name in it.  [required]"
-)
-@click.option("--config", "config_path", type=PATH, help="YAML; see docs/analyze.md. Flags win.")
-@engine_options
-@analysis_options
-@click.option("--video/--no-video", default=None, help="Write the annotated video.  [default: video]")
-@click.option(
-    "--video-codec",
-    type=click.Choice(get_args(VideoCodec)),
-    help="Codec of the annotated video. auto: VP9; x264: half the CPU time, and under the GPL (docs/licences.md).  "
-    "[default: auto]",
-)
-@click.option(
-    "--segment-frames",
-    type=int,
-    help="Frames between two checkpoints, a multiple of 12 and of --detect-every.  [default: about a thousand]",
-)
-@click.option("--restart", is_flag=True, help="Throw away what an earlier run left in --out for these videos.")
-def command(videos: tuple[Path, ...], config_path: Path | None, restart: bool, **flags: Any) -> None:
-    """Analyze recorded videos: who is to be seen when, showing what.
-
-    \b
-    fer-deploy analyze interview.mp4 --out results      results/interview/report.html and what it is made of
-    fer-deploy analyze *.mp4 --out results --no-video   many, without annotated videos; results/index.html
-
-    A run that was stopped or killed goes on where it was: give the same command again.
-    """  # noqa: D301 - click's mark for text that is not to be wrapped
+def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, **flags: Any) -> None:
+    """Analyze recorded videos; see `fer_deploy.cli.flags.analyze` for the flags."""
     config = load_settings(AnalyzeConfig, config_path, nested(flags, ANALYSIS_GROUPS))
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

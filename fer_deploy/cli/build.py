@@ -1,4 +1,4 @@
-"""fer-deploy build: flags and printing around `fer_deploy.export.plan.build.build_plan`."""
+"""fer-deploy build: settings and printing around `fer_deploy.export.plan.build.build_plan`."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,50 +15,12 @@ from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.manifest import NetworkManifest, PlanManifest, manifest_path, shape_text
 from fer_deploy.settings import load_settings
 
-_path = click.Path(path_type=Path)
-_FLAVORS = ["tensorrt", "tensorrt-rtx"]
 
-
-class ShapeType(click.ParamType[Any]):
-    """Sizes of a tensor, such as 1x3x288x480."""
-
-    name = "shape"
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Return a tuple of int."""
-        try:
-            return tuple(int(size) for size in value.split("x"))
-        except ValueError:
-            self.fail(f"{value!r} is no shape, expected such as 1x3x288x480", param, ctx)
-
-
-@click.command("build")
-@click.option("--config", "config_path", type=_path, help="YAML with the keys of BuildConfig. Flags win.")
-@click.option("--onnx", type=_path, required=True, help="Model to build; its graph fixes the precision.")
-@click.option("--out", type=_path, required=True, help="The .plan to write; its manifest goes beside it.")
-@click.option("--flavor", type=click.Choice(_FLAVORS), help="tensorrt-rtx builds without a GPU.  [default: tensorrt]")
-@click.option("--profile", type=int, nargs=3, metavar="MIN OPT MAX", help="Batch sizes.  [default: 1 4 64]")
-@click.option(
-    "--input-shapes",
-    type=(str, ShapeType(), ShapeType(), ShapeType()),
-    multiple=True,
-    metavar="NAME MIN OPT MAX",
-    help="For a network without ModelSpec, such as a face detector: the shapes of each input, such as 1x3x288x480.",
-)
-@click.option("--workspace-mib", type=int, help="GPU memory that a layer may use for scratch.  [default: 1024]")
-@click.option("--compute-capability", "compute_capabilities", multiple=True, help="RTX: a target, such as 8.6.")
-@click.option(
-    "--hardware-compatibility", type=click.Choice(["none", "same_compute_capability", "ampere_plus"]),
-    help="TensorRT: other GPUs that may run the plan.  [default: none]",
-)  # fmt: skip
-@click.option("--version-compatible/--no-version-compatible", default=None, help="TensorRT: newer ones may load it.")
-@click.option("--timing-cache", type=_path, help="TensorRT: file of kernel timings that makes the next build faster.")
-@click.option("--tf32/--no-tf32", default=None, help="Let FP32 convolutions round to TF32.  [default: no]")
-def command(config_path: Path | None, onnx: Path, out: Path, **flags: Any) -> None:
+def build(config_path: Path | None, onnx: Path, out: Path, **flags: Any) -> None:
     """Turn a verified ONNX model, or with --input-shapes another network, into a TensorRT plan with its manifest."""
     config = load_settings(BuildConfig, config_path, _without_absent(flags))
     try:
-        build = import_module("fer_deploy.export.plan.build")
+        module = import_module("fer_deploy.export.plan.build")
     except ModuleNotFoundError as err:
         raise MissingDependencyError(
             f"build needs {err.name}, which is not installed. Fix: pip install 'fer-toolchain[export]'"
@@ -67,7 +29,7 @@ def command(config_path: Path | None, onnx: Path, out: Path, **flags: Any) -> No
     console.print(f"building {onnx} with {config.flavor.display_name} ...", highlight=False, soft_wrap=True)
     try:
         with _progress(console) as progress:
-            run = build.build_network_plan if config.input_shapes else build.build_plan
+            run = module.build_network_plan if config.input_shapes else module.build_plan
             manifest = run(onnx, out, config, progress=progress)
     except ExportError as err:
         for note in getattr(err, "__notes__", ()):

@@ -1,20 +1,25 @@
 """fer-deploy doctor: what is on this machine, which engines run, and which command makes the others run."""
 
 import json
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from importlib import import_module
+from pathlib import Path
+from typing import Any
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from fer_deploy import __version__
-from fer_deploy.environment import Environment, survey
+from fer_deploy.environment import DISTRIBUTION, Environment, survey
 from fer_deploy.flavors import Flavor
 
 _RTX_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
 """Of `ComputeCapability` in tensorrt-rtx 1.7.1: neither Hopper (9.0) nor the data-center Blackwells (10.x)."""
 _NO_GPU = "no NVIDIA GPU"
 _FIX_GPU = "run it where nvidia-smi lists a GPU; in a container: docker run --gpus all"
+_FIX_OPENCV = "pip install 'fer-toolchain[cpu]'; where a .so is missing: apt-get install libgl1 libglib2.0-0 libxcb1"
 _FIX_ORT_CUDA = "pip uninstall onnxruntime; pip install 'fer-toolchain[gpu]'"
 
 
@@ -28,21 +33,68 @@ class Ability:
     fix: str = ""
 
 
-@click.command("doctor")
-@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object, for bug reports.")
-def command(as_json: bool) -> None:
+def doctor(as_json: bool) -> None:
     """Show what is on this machine and which engines run on it."""
     environment = survey()
-    abilities = judge_abilities(environment)
+    yunet = find_yunet()
+    abilities = [*judge_abilities(environment), yunet_ability(yunet), window_ability()]
     if as_json:
-        content = {"fer_deploy": __version__, **asdict(environment), "abilities": [asdict(one) for one in abilities]}
+        content = {
+            "fer_deploy": __version__,
+            **asdict(environment),
+            "yunet": str(yunet) if isinstance(yunet, Path) else None,
+            "abilities": [asdict(one) for one in abilities],
+        }
         click.echo(json.dumps(content, indent=2))
         return
     console = Console(highlight=False, markup=False)
-    console.print(_facts(environment))
+    console.print(_facts(environment, yunet))
     console.print(_verdicts(abilities))
+    if environment.extras:
+        console.print(_extras(environment))
+        console.print(f"to install an extra: pip install '{DISTRIBUTION}[NAME]'")
     for note in environment.notes:
         console.print(f"note: {note}")
+
+
+def find_yunet() -> Path | str | None:
+    """Return YuNet's file, None where it is not here, or why that is not known. Nothing is downloaded."""
+    found = _of_opencv("fer_deploy.detectors.yunet_file", "file_at_hand")
+    return found if isinstance(found, str) else found()
+
+
+def yunet_ability(yunet: Path | str | None) -> Ability:
+    """Return whether turned and small faces are found here; Haar finds frontal ones without a file."""
+    name = "turned and small faces"
+    if isinstance(yunet, str):
+        return Ability(name, False, yunet, _FIX_OPENCV)
+    if yunet is None:
+        fix = "fer-deploy live --detector yunet fetches it once, 230 kB; or FER_YUNET=FILE"
+        return Ability(name, False, "YuNet's file is not here, and Haar finds frontal faces only", fix)
+    if not yunet.is_file():
+        return Ability(name, False, f"FER_YUNET names no file: {yunet}", "unset FER_YUNET, or set it to YuNet's file")
+    return Ability(name, True)
+
+
+def window_ability() -> Ability:
+    """Return whether `live` can open a window here."""
+    name = "a window"
+    why_no_screen = _of_opencv("fer_deploy.live.screen", "why_no_screen")
+    if isinstance(why_no_screen, str):
+        return Ability(name, False, why_no_screen, _FIX_OPENCV)
+    reason = why_no_screen()
+    if reason is None:
+        return Ability(name, True)
+    return Ability(name, False, reason, "fer-deploy live --serve 8080 shows the picture in a browser")
+
+
+def _of_opencv(module: str, name: str) -> Callable[[], Any] | str:
+    """Return a function of a module that imports OpenCV, or why it cannot be imported."""
+    try:
+        function: Callable[[], Any] = getattr(import_module(module), name)
+        return function
+    except ImportError as err:
+        return f"OpenCV cannot be imported: {err}"
 
 
 def judge_abilities(environment: Environment) -> list[Ability]:
@@ -107,7 +159,7 @@ def _export(environment: Environment) -> Ability:
     )
 
 
-def _facts(environment: Environment) -> Table:
+def _facts(environment: Environment, yunet: Path | str | None) -> Table:
     table = Table(show_header=False, box=None, title=f"fer-deploy {__version__}", title_justify="left")
     host = environment.host
     features = ", ".join(environment.cpu_features) or "no features known"
@@ -125,6 +177,7 @@ def _facts(environment: Environment) -> Table:
         "TensorRT": ", ".join(f"{flavor.display_name} {version}" for flavor, version in host.tensorrt.items())
         or "none",
         "ONNX Runtime": ", ".join(environment.onnxruntime_providers) or "none",
+        "face detector": f"YuNet ({yunet})" if isinstance(yunet, Path) else "Haar, for frontal faces",
         "telemetry": f"{environment.telemetry} (ONNX Runtime; fer-deploy sends nothing itself)",
         "packages": ", ".join(f"{name} {version}" for name, version in environment.packages.items()) or "none",
     }
@@ -140,4 +193,13 @@ def _verdicts(abilities: list[Ability]) -> Table:
         table.add_column(column)
     for ability in abilities:
         table.add_row(ability.name, "yes" if ability.works else "no", f"{ability.why}\n{ability.fix}".strip())
+    return table
+
+
+def _extras(environment: Environment) -> Table:
+    table = Table(title=f"extras of {DISTRIBUTION}", title_justify="left")
+    for column in ("", "installed", "brings"):
+        table.add_column(column)
+    for extra in environment.extras:
+        table.add_row(extra.name, "no" if extra.missing else "yes", extra.brings)
     return table

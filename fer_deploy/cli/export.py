@@ -1,5 +1,6 @@
-"""fer-deploy export: flags and printing around `fer_deploy.export.pipeline.export`."""
+"""fer-deploy export, quantize and verify: settings and printing around `fer_deploy.export`."""
 
+import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -9,42 +10,16 @@ from typing import Any
 import click
 from rich.console import Console
 
+from fer_deploy.engines.base import Device
 from fer_deploy.errors import MissingDependencyError
 from fer_deploy.settings import load_settings
 
-_path = click.Path(path_type=Path)
-_VARIANTS = click.Choice(["fp32", "fp16", "int8", "int8-cpu"])
-_FLAVORS = click.Choice(["tensorrt", "tensorrt-rtx"])
 
-
-@click.command("export")
-@click.option("--config", "config_path", type=_path, help="YAML; see configs/export.yaml. Flags win.")
-@click.option("--checkpoint", type=_path, help="A .safetensors release, such as weights/net.safetensors.")
-@click.option("--out", type=_path, help="Folder of the artifacts.")
-@click.option(
-    "--data", type=_path,
-    help="FER2013 (CSV or folder) to calibrate INT8 on and to be judged by.  [default: a portrait, and no INT8]",
-)  # fmt: skip
-@click.option("--ferplus", type=_path, help="FER+ votes: judge a model of FER+'s labels by their majority.")
-@click.option("--split", help="Of the data, to be judged by.  [default: PublicTest]")
-@click.option("--num-faces", type=int, help="Of that split, evenly spread.  [default: all]")
-@click.option("--slice-faces", type=int, help="Of these, degraded in several ways; 0: none.  [default: 512]")
-@click.option(
-    "--clip", type=_path, help="A recording, a picture or a folder of them, whose faces are compared as well."
-)
-@click.option("--variant", "variants", multiple=True, type=_VARIANTS, help="Again for more.  [default: all]")
-@click.option("--max-accuracy-drop", type=float, help="Points that INT8 may cost.  [default: 0.3]")
-@click.option("--calibration-split", help="Where INT8 ranges are measured.  [default: Training]")
-@click.option("--calibration-faces", type=int, help="How many faces.  [default: 512]")
-@click.option("--calibration-method", type=click.Choice(["max", "percentile", "entropy"]), help="[default: percentile]")
-@click.option("--flavor", type=_FLAVORS, help="Build plans as well; tensorrt-rtx needs no GPU.  [default: no plans]")
-@click.option("--triton", type=_path, help="Write a Triton model repository into this folder as well.")
-@click.option("--opset", type=int, help="ONNX operator set.  [default: 20]")
-def command(config_path: Path | None, **flags: Any) -> None:
+def export(config_path: Path | None, **flags: Any) -> None:
     """Turn a checkpoint into verified ONNX models and plans: FP32, FP16, INT8 for TensorRT, INT8 for CPUs."""
-    settings, pipeline = load_export_modules("config", "pipeline")
-    config = load_settings(settings.ExportConfig, config_path, nested_flags(flags))
-    with telling(f"exporting {config.checkpoint}") as tell:
+    settings, pipeline = _load_export_modules("config", "pipeline")
+    config = load_settings(settings.ExportConfig, config_path, _nested_flags(flags))
+    with _telling(f"exporting {config.checkpoint}") as tell:
         done = pipeline.export(config, tell=tell)
     for line in done.lines():
         click.echo(line)
@@ -52,7 +27,29 @@ def command(config_path: Path | None, **flags: Any) -> None:
         click.echo("INT8 was left out: its ranges need real faces. Fix: --data fer2013.csv")
 
 
-def load_export_modules(*names: str) -> tuple[Any, ...]:
+def quantize(config_path: Path | None, source: Path, variant: str, out: Path, **flags: Any) -> None:
+    """Turn an FP32 ONNX into FP16 or INT8, held against it; nothing is written that breaks a limit."""
+    settings, variants, steps = _load_export_modules("config", "variants", "steps")
+    given = _nested_flags(flags) | {"checkpoint": source, "out": out.parent}
+    config = load_settings(settings.ExportConfig, config_path, given)
+    with _telling(f"quantizing {source}") as tell:
+        found = steps.quantize(source, variants.Variant(variant), config, out=out, tell=tell)
+    click.echo(f"{out}: {found.in_words()}")
+
+
+def verify(config_path: Path | None, artifact: Path, device: Device, as_json: bool, **flags: Any) -> None:
+    """Hold an artifact against PyTorch; a broken limit ends with exit code 6."""
+    settings, steps = _load_export_modules("config", "steps")
+    config = load_settings(settings.ExportConfig, config_path, _nested_flags(flags) | {"out": artifact.parent})
+    with _telling(f"verifying {artifact}") as tell:
+        found, reference = steps.verify(artifact, config, device=device, tell=tell)
+    click.echo(json.dumps(found.to_dict(), indent=2) if as_json else f"{artifact}: {found.in_words()}")
+    for part in () if as_json else found.slices:
+        click.echo(part.in_words())
+    steps.require_kept(found, reference)
+
+
+def _load_export_modules(*names: str) -> tuple[Any, ...]:
     """Return modules of `fer_deploy.export`.
 
     Raises:
@@ -67,7 +64,7 @@ def load_export_modules(*names: str) -> tuple[Any, ...]:
 
 
 @contextmanager
-def telling(title: str) -> Iterator[Callable[[str], None]]:
+def _telling(title: str) -> Iterator[Callable[[str], None]]:
     """Yield what shows a step: in one line that moves on a terminal, in a line each elsewhere."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -84,7 +81,7 @@ def telling(title: str) -> Iterator[Callable[[str], None]]:
         yield tell
 
 
-def nested_flags(flags: dict[str, Any]) -> dict[str, Any]:
+def _nested_flags(flags: dict[str, Any]) -> dict[str, Any]:
     """Return flags in the shape of ExportConfig; what was not given is None."""
     names = {"calibration_split": "split", "calibration_faces": "num_faces", "calibration_method": "method"}
     plain = {name: value for name, value in flags.items() if name not in names and name != "flavor"}

@@ -1,4 +1,4 @@
-"""fer-deploy image: flags and printing around `Recognizer.analyze`."""
+"""fer-deploy image: settings and printing around `Recognizer.analyze`."""
 
 import os
 import time
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from fer_deploy import durable
-from fer_deploy.cli.options import PATH, VIDEO_PATH, engine_line, engine_options, nested, photo_options
+from fer_deploy.cli.options import engine_line, nested
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import detector_line
 from fer_deploy.detectors.yunet_file import file_at_hand
@@ -41,23 +41,8 @@ _MOST_PIXELS = 50_000_000
 _MOST_NAMES = 10
 
 
-@click.command("image")
-@click.argument("files", nargs=-1, required=True, type=VIDEO_PATH, metavar="FILE...")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object a picture and line, in place of text.")
-@click.option("--csv", type=PATH, help="Write one row a face here, and one a picture to NAME.frames.csv.")
-@click.option("--annotate", type=PATH, metavar="DIR", help="Write each picture with its faces drawn to DIR, as PNG.")
-@engine_options
-@photo_options
-def command(files: tuple[Path, ...], as_json: bool, csv: Path | None, annotate: Path | None, **flags: Any) -> None:
-    """Recognize emotions in pictures. Of a folder every picture is taken, in the order of its name.
-
-    \b
-    fer-deploy image photo.jpg                       a line for each face
-    fer-deploy image photos --annotate drawn         photos/a.jpg with its faces drawn is drawn/a.png
-    fer-deploy image photos/*.jpg --csv faces.csv    a row for each face, with all probabilities
-
-    What cannot be read is named and left out; the exit code is 8 then.
-    """  # noqa: D301 - click's mark for text that is not to be wrapped
+def image(files: tuple[Path, ...], as_json: bool, csv: Path | None, annotate: Path | None, **flags: Any) -> None:
+    """Recognize emotions in pictures; see `fer_deploy.cli.flags.image` for the flags."""
     config = load_settings(RecognizerConfig, None, nested(flags, _GROUPS))
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)

@@ -23,10 +23,7 @@ _MAX_TEXT = 200
 """Characters of a nested value that the table shows."""
 
 
-@click.command("inspect")
-@click.argument("file", type=click.Path(path_type=Path))
-@click.option("--json", "as_json", is_flag=True, help="Print everything as one JSON object.")
-def command(file: Path, as_json: bool) -> None:
+def inspect(file: Path, as_json: bool) -> None:
     """Tell everything about FILE: .safetensors, .onnx or .plan. Nothing in it is executed."""
     content = inspect_file(file)
     if as_json:

@@ -1,10 +1,10 @@
-"""fer-deploy live: flags and printing around `LivePipeline`."""
+"""fer-deploy live: settings and printing around `LivePipeline`."""
 
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import click
 import cv2
@@ -14,7 +14,7 @@ from rich.live import Live
 from rich.text import Text
 
 from fer_deploy import signals
-from fer_deploy.cli.options import ANALYSIS_GROUPS, PATH, analysis_options, engine_line, engine_options, nested
+from fer_deploy.cli.options import ANALYSIS_GROUPS, engine_line, nested
 from fer_deploy.cli.terminal.live_report import print_report, progress_line, report_dict
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import DetectorFactory, build_detectors, describe_detector, detector_line
@@ -23,7 +23,6 @@ from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline
-from fer_deploy.live.sinks.video.codecs import VideoCodec
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources import PacedSource, Source, open_source
 from fer_deploy.live.stats import LiveSnapshot
@@ -32,64 +31,13 @@ from fer_deploy.settings import load_settings
 _GROUPS = {
     **ANALYSIS_GROUPS,
     "stream": ("keep_trying",),
-    "output": ("record", "record_codec", "jsonl", "csv", "parquet", "mqtt", "serve", "serve_token", "display"),
+    "output": ("record", "video_codec", "jsonl", "csv", "parquet", "mqtt", "serve", "serve_token", "display"),
 }
 """Where in LiveConfig a flag belongs."""
 
 
-@click.command("live")
-@click.option("--config", "config_path", type=PATH, help="YAML; see configs/live.yaml. Flags win.")
-@click.option("--source", multiple=True,
-              help="Camera number, video file, GIF, picture, folder of pictures, address (rtsp://, http://, https://), "
-              "- for video from standard input (a pipe counts as live), raw:WxH[@FPS][:bgr24|gray|yuv420p] for raw "
-              "frames from there, or "
-              "synthetic; #N behind a file or address reads its stream N. Several times: all share one engine.  "
-              "[default: 0]")  # fmt: skip
-@click.option("--realtime", is_flag=True, default=None, help="Play recordings at their own speed, as a camera would.")
-@engine_options
-@analysis_options
-@click.option("--keep-trying", is_flag=True, default=None, help="Wait for a source that cannot be opened yet.")
-@click.option("--record", type=PATH, help="Write the annotated video here (.mp4, .mkv, .avi).")
-@click.option(
-    "--record-codec",
-    type=click.Choice(get_args(VideoCodec)),
-    help="Codec of --record. auto: VP9; x264: half the CPU time, and under the GPL (docs/licences.md).  "
-    "[default: auto]",
-)
-@click.option("--jsonl", type=PATH, help="Write one JSON object a frame here; - for standard output.")
-@click.option("--csv", type=PATH, help="Write one row a face here.")
-@click.option("--parquet", type=PATH, help="Write one row a face here; needs the extra [table].")
-@click.option(
-    "--mqtt",
-    metavar="URL",
-    help="Publish one message a frame at mqtt[s]://[user:password@]host[:port]/topic; needs the extra [mqtt].",
-)
-@click.option(
-    "--serve",
-    metavar="[HOST:]PORT",
-    help="Web page with picture and charts, metrics and health. A bare PORT is for this machine only; beyond it, "
-    "as at 0.0.0.0:8080, the page asks for the token (--serve-token). Needs the extra [serve].",
-)
-@click.option(
-    "--serve-token",
-    envvar="FER_SERVE_TOKEN",
-    show_envvar=True,
-    help="What the page of --serve asks for.  [default: made up, and printed, where others reach the page]",
-)
-@click.option("--display/--no-display", default=None, help="Show a window.  [default: where there is a screen]")
-@click.option("--max-frames", type=int, help="End after this many frames.")
-@click.option("--json", "as_json", is_flag=True, help="Print the statistics as one JSON object.")
-def command(config_path: Path | None, as_json: bool, **flags: Any) -> None:
-    """Recognize emotions on cameras, streams, files or folders.
-
-    \b
-    fer-deploy live                                     the first camera, in a window; q, Esc or Ctrl-C end it
-    fer-deploy live --source clip.mp4 --record out.mp4  annotate a recording
-    fer-deploy live --source rtsp://camera/1 --serve 8080 --no-display
-                                                        a stream, on a web page at http://127.0.0.1:8080
-
-    Live sources keep the newest frame and count what they drop; recordings lose nothing.
-    """  # noqa: D301 - click's mark for text that is not to be wrapped
+def live(config_path: Path | None, as_json: bool, **flags: Any) -> None:
+    """Run the live loop; see `fer_deploy.cli.flags.live` for the flags."""
     config = _settings(config_path, flags)
     if as_json and config.output.jsonl == STANDARD_OUTPUT:
         raise ConfigError("--json and --jsonl - would both write to standard output. Fix: --jsonl FILE")

@@ -3,16 +3,23 @@
 import io
 from typing import Any
 
+import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.colors import LinearSegmentedColormap
 from matplotlib.figure import Figure
 
 from fer_deploy.export.verify.slice_report import agreement_of, compared_entries
+from fer_deploy.vision.palette import BAD_COLOR, CHANGE_MAP, GOOD_COLOR, PLAIN_COLOR
 
 _DPI = 110
-_ROW_INCHES = 0.24
+_ROW_INCHES = 0.26
+_SMALL, _MEDIUM = 9, 10
+"""Points of letters: at the axes and in cells, and of titles."""
 _WORST_AGREEMENT = 85.0
-"""Percent that the heat map of slices shows in red, and all that is less."""
-_GOOD, _BAD, _KEPT = "#2a9d8f", "#d1495b", "#b0b0b0"
+"""Percent at the end of the heat map's scale, unless a slice is worse."""
+_MOST_NAMES_IN_LINE = 4
+"""Columns of the heat map whose names fit beside one another."""
+_LOSS_MAP = LinearSegmentedColormap.from_list("loss", [BAD_COLOR, "#ffffff"])
 
 
 def report_png(content: dict[str, Any]) -> bytes:
@@ -21,8 +28,8 @@ def report_png(content: dict[str, Any]) -> bytes:
     judged = [entry for entry in [*content["artifacts"], *content["plans"]] if entry["comparison"]]
     sliced = compared_entries(content)
     num_layers = max((len(entry["quantization"]["layer_costs"]) for entry in quantized), default=0)
-    heights = [3.2]
-    heights += [1.4 + _ROW_INCHES * len(content["slices"])] if sliced else []
+    heights = [max(3.2, 1.4 + _ROW_INCHES * len(judged))]
+    heights += [1.6 + _ROW_INCHES * len(content["slices"])] if sliced else []
     heights += [1.0 + _ROW_INCHES * num_layers] if quantized else []
     figure = Figure(figsize=(11, sum(heights) + 0.4), layout="constrained")
     FigureCanvasAgg(figure)
@@ -43,45 +50,61 @@ def report_png(content: dict[str, Any]) -> bytes:
 
 def _draw_accuracy(axis: Any, judged: list[dict[str, Any]], content: dict[str, Any]) -> None:
     changes = [entry["comparison"]["change"]["accuracy"] for entry in judged]
-    colors = [_BAD if entry["comparison"]["breaches"] else _GOOD for entry in judged]
+    colors = [BAD_COLOR if entry["comparison"]["breaches"] else GOOD_COLOR for entry in judged]
     axis.barh([entry["name"] for entry in judged], changes, color=colors)
     for row, (entry, change) in enumerate(zip(judged, changes, strict=True)):
         accuracy = entry["comparison"]["scores"]["accuracy"]
-        axis.annotate(f" {accuracy:.2f} % ({change:+.2f})", (max(change, 0), row), va="center", fontsize=8)
+        axis.annotate(f" {accuracy:.2f} % ({change:+.2f})", (max(change, 0), row), va="center", fontsize=_SMALL)
     budget = -content["max_accuracy_drop"]
-    axis.axvline(budget, color=_BAD, linestyle="--", linewidth=1)
+    axis.axvline(budget, color=BAD_COLOR, linestyle="--", linewidth=1)
     low, high = min([budget, *changes]), max([0.0, *changes])
-    span = high - low
+    span = max(high - low, 0.1)
     axis.set_xlim(low - 0.1 * span, high + 0.9 * span)
     axis.axvline(0, color="black", linewidth=0.8)
     axis.invert_yaxis()
-    axis.set_title(f"accuracy, points against PyTorch ({content['reference']['scores']['accuracy']:.2f} %)", fontsize=9)
-    axis.set_xlabel("dashed: budget of INT8", fontsize=8)
+    axis.tick_params(labelsize=_SMALL)
+    reference = content["reference"]["scores"]["accuracy"]
+    axis.set_title(f"accuracy, change in points from PyTorch's {reference:.2f} %", fontsize=_MEDIUM)
+    axis.set_xlabel("dashed: the drop that INT8 may have", fontsize=_SMALL)
 
 
 def _draw_recall(axis: Any, judged: list[dict[str, Any]]) -> None:
     labels = list(judged[0]["comparison"]["change"]["recall"])
     table = [[entry["comparison"]["change"]["recall"][label] for label in labels] for entry in judged]
     limit = max(1.0, *(abs(value) for row in table for value in row))
-    axis.imshow(table, cmap="RdYlGn", vmin=-limit, vmax=limit, aspect="auto")
-    for row, values in enumerate(table):
-        for column, value in enumerate(values):
-            axis.annotate(f"{value:+.1f}", (column, row), ha="center", va="center", fontsize=8)
-    axis.set_xticks(range(len(labels)), labels, rotation=40, ha="right", fontsize=8)
-    axis.set_yticks(range(len(judged)), [entry["name"] for entry in judged], fontsize=8)
-    axis.set_title("recall by emotion, change in points", fontsize=9)
+    _draw_heat_map(axis, table, "{:+.1f}", CHANGE_MAP, (-limit, limit))
+    axis.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=_SMALL)
+    axis.set_yticks(range(len(judged)), [entry["name"] for entry in judged], fontsize=_SMALL)
+    axis.set_title("recall of each emotion, change in points", fontsize=_MEDIUM)
 
 
 def _draw_slices(axis: Any, sliced: list[dict[str, Any]], content: dict[str, Any]) -> None:
     names = [part["slice"] for part in content["slices"]]
     table = [[100 * agreement_of(entry, name) for entry in sliced] for name in names]
-    axis.imshow(table, cmap="RdYlGn", vmin=_WORST_AGREEMENT, vmax=100, aspect="auto")
-    for row, values in enumerate(table):
-        for column, value in enumerate(values):
-            axis.annotate(f"{value:.1f}", (column, row), ha="center", va="center", fontsize=8)
-    axis.set_xticks(range(len(sliced)), [entry["name"] for entry in sliced], fontsize=8)
-    axis.set_yticks(range(len(names)), names, fontsize=8)
-    axis.set_title("same emotion as PyTorch by slice, % of faces", fontsize=9)
+    worst = min(_WORST_AGREEMENT, *(value for row in table for value in row))
+    _draw_heat_map(axis, table, "{:.1f}", _LOSS_MAP, (worst, 100))
+    turned: dict[str, Any] = {} if len(sliced) <= _MOST_NAMES_IN_LINE else {
+        "rotation": 25, "ha": "right", "rotation_mode": "anchor",
+    }  # fmt: skip
+    axis.set_xticks(range(len(sliced)), [entry["name"] for entry in sliced], fontsize=_SMALL, **turned)
+    rows = [f"{part['slice']} ({part['num_faces']:,} faces)" for part in content["slices"]]
+    axis.set_yticks(range(len(names)), rows, fontsize=_SMALL)
+    axis.set_title("faces with the same emotion as in PyTorch, %", fontsize=_MEDIUM)
+
+
+def _draw_heat_map(axis: Any, table: list[list[float]], form: str, colors: Any, ends: tuple[float, float]) -> None:
+    """Draw cells with their values, in letters that are legible on each, and the scale beside them."""
+    image = axis.imshow(table, cmap=colors, vmin=ends[0], vmax=ends[1], aspect="auto")
+    for row, column in np.ndindex(len(table), len(table[0])):
+        value = table[row][column]
+        luminance = np.array(image.cmap(image.norm(value))[:3]) ** 2.2 @ [0.2126, 0.7152, 0.0722]
+        ink = "black" if luminance > 0.18 else "white"
+        axis.annotate(form.format(value), (column, row), ha="center", va="center", fontsize=_SMALL, color=ink)
+    axis.set_xticks(np.arange(0.5, len(table[0]) - 1), minor=True)
+    axis.set_yticks(np.arange(0.5, len(table) - 1), minor=True)
+    axis.grid(which="minor", color="#dddddd", linewidth=1)
+    axis.tick_params(which="minor", length=0)
+    axis.figure.colorbar(image, ax=axis, pad=0.01, aspect=15).ax.tick_params(labelsize=_SMALL)
 
 
 def _draw_costs(axis: Any, entry: dict[str, Any]) -> None:
@@ -89,11 +112,11 @@ def _draw_costs(axis: Any, entry: dict[str, Any]) -> None:
     costs = record["layer_costs"]
     kept = set(record["float_layers"])
     axis.barh(
-        [cost["layer"] for cost in costs], [cost["kl"] for cost in costs],
-        color=[_KEPT if cost["layer"] in kept else _GOOD for cost in costs],
+        [cost["layer"] for cost in costs], [1000 * cost["kl"] for cost in costs],
+        color=[PLAIN_COLOR if cost["layer"] in kept else GOOD_COLOR for cost in costs],
     )  # fmt: skip
-    axis.ticklabel_format(axis="x", style="sci", scilimits=(0, 0))
     axis.invert_yaxis()
-    axis.tick_params(axis="y", labelsize=7)
-    axis.set_title(f"{entry['name']}: cost of a layer alone", fontsize=9)
-    axis.set_xlabel("mean KL, nats" + ("; gray: left in higher precision" if kept else ""), fontsize=8)
+    axis.tick_params(labelsize=_SMALL)
+    axis.set_title(f"{entry['name']}: cost of one layer in INT8", fontsize=_MEDIUM)
+    axis.set_xlabel("mean KL, thousandths of a nat" + ("; gray: left in higher precision" if kept else ""),
+                    fontsize=_SMALL)  # fmt: skip

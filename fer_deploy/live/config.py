@@ -61,7 +61,7 @@ class OutputConfig(Settings):
     """Where results go; several at once."""
 
     record: Path | None = Field(default=None, strict=False, description="annotated video: .mp4, .mkv or .avi")
-    record_codec: VideoCodec = Field(
+    video_codec: VideoCodec = Field(
         default="auto", description="of record; auto: VP9, which plays in browsers; x264 is under the GPL"
     )
     jsonl: Path | None = Field(default=None, strict=False, description="one JSON object a frame; -: standard output")

@@ -5,9 +5,9 @@ from contextlib import ExitStack
 
 from fer_deploy.live.config import OutputConfig
 from fer_deploy.live.output_files import video_paths
-from fer_deploy.live.screen import why_no_screen
 from fer_deploy.live.serve import ServeSink
 from fer_deploy.live.sinks import CsvSink, JsonlSink, MqttSink, ParquetSink, Sink, VideoSink, WindowSink
+from fer_deploy.live.sinks.window import why_no_screen
 from fer_deploy.live.sources import Source
 from fer_deploy.live.stats import LiveSnapshot
 
@@ -71,7 +71,7 @@ def _add_files(
         is_live = any(source.is_live is not False for source in sources)
         paths = video_paths(config.record, len(sources))
         for number, (source, path) in enumerate(zip(sources, paths, strict=True)):
-            add(VideoSink(path, source.fps, is_live=is_live, source=number, codec=config.record_codec))
+            add(VideoSink(path, source.fps, is_live=is_live, source=number, codec=config.video_codec))
     if config.csv is not None:
         add(CsvSink(config.csv, labels))
     if config.parquet is not None:

@@ -11,12 +11,13 @@ from fer_train.audit.findings import Finding
 from fer_train.audit.pipeline import Audit
 from fer_train.data.faces import EMOTIONS, Faces
 from fer_train.durable import write_content
+from fer_train.evaluation.palette import BAD_COLOR, bgr_from_hex
 
 NUM_COLUMNS = 16
 MAX_LINES = 18
 _FACE, _GAP, _CAPTION, _TITLE = 72, 8, 30, 26
 _CELL_WIDTH, _CELL_HEIGHT = _FACE + _GAP, _FACE + _CAPTION
-_BLACK, _BLUE, _RED = (0, 0, 0), (200, 60, 0), (0, 0, 220)  # BGR
+_BLACK, _BLUE, _RED = (0, 0, 0), (200, 60, 0), bgr_from_hex(BAD_COLOR)
 
 
 def write_contact_sheet(audit: Audit, kind: str, title: str, path: Path) -> int:

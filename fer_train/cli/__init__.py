@@ -1,60 +1,47 @@
-"""fer-train: one module a command, each imported only when its command is called."""
+"""fer-train: what each command takes is in `flags`, imported when it is called; its work when it runs."""
 
 import logging
 import os
 import sys
-from importlib import import_module
-from typing import Any
+from typing import Any, Final
 
 import click
 from rich.console import Console
 from rich.logging import RichHandler
 
 from fer_train import __version__, signals
+from fer_train.cli.interface import Group
 from fer_train.cli.standard_output import failures_as_output_errors
-from fer_train.errors import (
-    FerTrainError,
-    MissingDependencyError,
-    OutOfMemoryError,
-    OutputError,
-    is_out_of_memory,
-)  # fmt: skip
+from fer_train.errors import FerTrainError, OutOfMemoryError, OutputError, is_out_of_memory
 
-COMMANDS = {
+COMMANDS: Final = {
     "train": "train one model, or one for each seed",
-    "evaluate": "measure a checkpoint on one split",
-    "release": "fp16 weights with their metrics and model card",
-    "audit": "duplicates, leakage, non-faces, likely label errors",
     "crossval": "k-fold cross-validation, duplicates kept together",
+    "distill": "train one model on the answers of others",
+    "evaluate": "measure a checkpoint on one split",
+    "audit": "duplicates, leakage, non-faces, likely label errors",
     "ensemble": "average the probabilities of several checkpoints",
     "soup": "average the weights of fine-tuned checkpoints into one",
-    "distill": "train one model on the answers of others",
+    "release": "fp16 weights with their metrics and model card",
 }
+_HEADINGS: Final = {
+    "Train": ("train", "crossval", "distill"),
+    "Measure": ("evaluate", "audit"),
+    "Combine and publish": ("ensemble", "soup", "release"),
+}
+_EXAMPLES: Final = (
+    (
+        "does everything work? about a minute",
+        "fer-train train --config configs/train/net.yaml --data fer2013.csv --quick",
+    ),
+    ("train", "fer-train train --config configs/train/net.yaml --data fer2013.csv"),
+    ("measure", "fer-train evaluate --checkpoint runs/net/final.safetensors --data fer2013.csv"),
+    ("publish", "fer-train release --checkpoint runs/net/final.safetensors --data fer2013.csv --out net.safetensors"),
+)
 
 
-class _LazyGroup(click.Group):
-    """Imports a command's module when it is called, and turns errors into one message and their exit code."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        if cmd_name not in COMMANDS:
-            return None
-        # Before torch is loaded: threads that wait spin by default, and starve each other where others use the cores.
-        os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
-        try:
-            command: click.Command = import_module(f"fer_train.cli.{cmd_name}").command
-        except ModuleNotFoundError as err:
-            raise MissingDependencyError(
-                f"fer-train {cmd_name} needs {err.name}. Fix: make setup, or pip install 'fer-toolchain[train]'"
-            ) from err
-        signals.working()
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        with formatter.section("Commands"):
-            formatter.write_dl(list(COMMANDS.items()))
+class _Program(Group):
+    """Turns errors into one message and their exit code."""
 
     def main(self, *args: Any, **extra: Any) -> Any:
         """Run the command line; help and version, too, may not reach standard output."""
@@ -81,10 +68,10 @@ class _LazyGroup(click.Group):
             sys.exit(OutOfMemoryError.exit_code)
 
 
-@click.group(cls=_LazyGroup)
+@click.group(cls=_Program, package="fer_train.cli.flags", headings=_HEADINGS, short_helps=COMMANDS, examples=_EXAMPLES)
 @click.version_option(__version__)
 def main() -> None:
-    """Train face-emotion models on FER2013."""
+    """Train face-emotion models on FER2013, measure them and publish them."""
     console = Console(stderr=True)
     # Of the processes that torchrun started, the first one speaks for all.
     level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_train.amp import resolve_device
-from fer_train.cli import options
+from fer_train.cli import training_inputs
 from fer_train.cli.display import remind_of_test_split
 from fer_train.config import TEST_SPLIT
 from fer_train.data import Faces, read_faces, take_split
@@ -30,32 +30,16 @@ _NOTES = {
 }
 
 
-@click.command("ensemble")
-@click.option("--checkpoint", "checkpoints", multiple=True, type=options.PATH, help="A release; give two or more.")
-@click.option("--use", type=options.PATH, help="An ensemble.json to measure as it is, in place of --checkpoint.")
-@options.data
-@options.ferplus
-@click.option("--split", default="PublicTest", show_default=True, help="Weights are chosen and measured here.")
-@click.option("--flip", is_flag=True, help="Measure with mirror images too, and choose the weights that way.")
-@click.option("--weights", type=click.Choice(["equal", "chosen"]), default=None, help="[default: chosen]")
-@click.option("--out", type=options.PATH, help="ensemble.json to write.")
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object: what was measured.")
-@options.device
-def command(checkpoints: tuple[Path, ...], use: Path | None, data_path: Path, ferplus: Path | None, split: str,
+def ensemble(checkpoints: tuple[Path, ...], use: Path | None, data_path: Path, ferplus: Path | None, split: str,
             flip: bool, weights: str | None, out: Path | None, as_json: bool, device: str | None) -> None:  # fmt: skip
-    """Average the probabilities of several checkpoints.
-
-    Weights are chosen by the cross-entropy of the average on the split. Their figure there flatters them; the
-    cross-fitted one does not. A frozen ensemble is measured on another split with --use. Members of FER+'s labels are
-    measured against their majority, which needs --ferplus.
-    """
+    """Average the probabilities of several checkpoints; see `fer_train.cli.flags.ensemble` for the flags."""
     _check_flags(checkpoints, use, split, weights, out)
     target = resolve_device(device or "auto")
     ensemble = Ensemble.of(checkpoints) if use is None else Ensemble.load(use)
     if use is None and weights != "equal":
         _check_unseen(ensemble, split)
     first = ensemble.members[0]
-    options.require_votes_for(first.spec, first.path, ferplus)
+    training_inputs.require_votes_for(first.spec, first.path, ferplus)
     faces = _judged_faces(ensemble, take_split(read_faces(data_path, ferplus=ferplus), split), split)
     views = ("plain", "flip") if flip else ("plain",)
     probs = {view: ensemble.member_probs(faces.images, device=target, flip=view == "flip") for view in views}
@@ -110,7 +94,7 @@ def _check_flags(
         ConfigError: as its message says.
     """
     if use is not None and (checkpoints or weights is not None or out is not None):
-        raise ConfigError("--use measures an ensemble as it is. Fix: leave --checkpoint, --weights and --out out")
+        raise ConfigError("--use measures an ensemble as it is. Fix: leave --checkpoint, --weighting and --out out")
     if use is None and out is None:
         raise ConfigError("nowhere to write the ensemble. Fix: --out ensemble.json, or --use with one that exists")
     if use is None and weights != "equal" and split == TEST_SPLIT:
@@ -132,7 +116,7 @@ def _check_unseen(ensemble: Ensemble, split: str) -> None:
         if member.spec.get("provenance", {}).get("config", {}).get("train_split") == split:
             raise ConfigError(
                 f"{member.path} was trained on {split}, and weights chosen there favor who learned it by heart. "
-                "Fix: --split PublicTest, or --weights equal"
+                "Fix: --split PublicTest, or --weighting equal"
             )
 
 

@@ -12,7 +12,6 @@ from rich.console import Console
 
 from fer_train import checkpoint
 from fer_train.amp import resolve_device
-from fer_train.cli import options
 from fer_train.cli.display import progress_bar, remind_of_test_split
 from fer_train.data import read_faces
 from fer_train.data.faces import has_classes_of, labels_in_words, own_label_set
@@ -24,42 +23,10 @@ from fer_train.evaluation.views import VIEWS
 from fer_train.privacy.portable_paths import shown_path
 
 
-@click.command("evaluate")
-@click.option("--checkpoint", "checkpoint_path", required=True, type=options.PATH, help=".safetensors")
-@options.data
-@options.ferplus
-@click.option("--labels", "label_set", type=click.Choice(["fer2013", "ferplus"]),
-              help="Whose labels count: FER2013's, or the majority of FER+'s ten taggers (needs --ferplus).  "
-              "[default: both with --ferplus, else fer2013]")  # fmt: skip
-@click.option("--split", default="PublicTest", show_default=True)
-@click.option("--ten-crop", is_flag=True, help="Also the mean over ten crops of each face; ten times the work.")
-@click.option(
-    "--json", "as_json", is_flag=True,
-    help="Print one JSON object: checkpoint, split, label_set, why_not_clean, and views.<view>.<protocol> with "
-    "num_faces, loss, accuracy, f1, precision, recall, ece, brier, accuracy_interval, f1_interval, per_class, "
-    "confusion; the same for each label set under labels.<fer2013|ferplus>, with the fit to the votes.",
-)  # fmt: skip
-@click.option("--confusion", type=options.PATH, help="Write the confusion matrix here, as PNG: plain, official.")
-@click.option(
-    "--plots", type=options.PATH, help="Write confusion matrix, reliability diagram and PR curves into this folder."
-)
-@click.option("--predictions", type=options.PATH,
-              help="Write rows, labels and probs (N, C) float32 of the plain view here, as .npz.")  # fmt: skip
-@options.device
-def command(checkpoint_path: Path, data_path: Path, ferplus: Path | None, label_set: str | None, split: str,
+def evaluate(checkpoint_path: Path, data_path: Path, ferplus: Path | None, label_set: str | None, split: str,
             ten_crop: bool, as_json: bool, confusion: Path | None, plots: Path | None, predictions: Path | None,
             device: str | None) -> None:  # fmt: skip
-    """Measure a checkpoint on one split.
-
-    Labels: FER2013's own, and the majority of FER+'s ten taggers by the protocol of its authors (votes of one tagger
-    are dropped, the top class needs more than half, unknown and not-a-face are left out). The two agree for 67 % of
-    these faces, so a number means little without its labels.
-
-    Views: plain is each face as it is, flip the mean with its mirror image. Protocols: official is every face of the
-    split; clean leaves out those whose pixels also stand in the training split of the same data. A model that was
-    trained under the clean protocol never saw these twins, so its official number is not inflated by them; one that
-    was trained on every row has seen their answers, and only its clean number is honest.
-    """
+    """Measure a checkpoint on one split; see `fer_train.cli.flags.evaluate` for the flags."""
     target = resolve_device(device or "auto")
     model, spec = checkpoint.load_release(checkpoint_path)
     faces = read_faces(data_path, ferplus=ferplus)

@@ -10,7 +10,7 @@ from torch import nn
 
 from fer_train import checkpoint
 from fer_train.amp import resolve_device
-from fer_train.cli import options
+from fer_train.cli import training_inputs
 from fer_train.cli.display import progress_bar, remind_of_test_split
 from fer_train.config_file import config_from_dict
 from fer_train.data import Faces, read_faces, take_split
@@ -26,32 +26,10 @@ from fer_train.release.recalibrate import recalibrate_on_faces
 from fer_train.released_spec import missing_origin
 
 
-@click.command("release")
-@click.option("--checkpoint", "checkpoint_path", required=True, type=options.PATH,
-              help="final.safetensors or best.safetensors of a run.")  # fmt: skip
-@options.data
-@click.option("--split", "splits", multiple=True, default=("PublicTest",), show_default=True,
-              help="Measured and written into the release; may be given more than once.")  # fmt: skip
-@click.option("--ten-crop", is_flag=True, help="Also measure the mean over ten crops of each face.")
-@click.option("--recalibrate", is_flag=True, help="Measure batch-norm statistics anew, on training faces as they are.")
-@click.option("--logit-adjustment", type=click.FloatRange(0, 1), default=0.0, show_default=True,
-              help="Favor rare classes by this share of their log prior; 0.3 raises macro F1.")  # fmt: skip
-@options.ferplus
-@options.twin_rows
-@options.exclude
-@click.option("--fp32", is_flag=True, help="Keep the weights in single precision; twice the size.")
-@click.option("--out", required=True, type=options.PATH, help="NAME.safetensors; the card becomes NAME.md beside it.")
-@click.option("--notes", type=options.PATH, help="Markdown that the card ends with, in your words.")
-@click.option("--plots", type=options.PATH, help="Write the PNGs of `fer-train evaluate --plots` into this folder.")
-@options.device
-def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten_crop: bool, recalibrate: bool,
+def release(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten_crop: bool, recalibrate: bool,
             logit_adjustment: float, fp32: bool, out: Path, notes: Path | None, plots: Path | None, device: str | None,
             **lists: Path | None) -> None:  # fmt: skip
-    """Write fp16 weights with their measures in the ModelSpec, a model card and a picture of degraded faces beside it.
-
-    The temperature is fitted on the first split: probabilities are softmax(logits / temperature). A model of FER+'s
-    labels is measured against their majority, which needs --ferplus.
-    """
+    """Write fp16 weights and their model card; see `fer_train.cli.flags.release` for the flags."""
     card = out.with_suffix(".md")
     check_card_path(card, out)
     if out.resolve() == checkpoint_path.resolve():
@@ -65,7 +43,7 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
             "written. Fix: a checkpoint of fer-train train, soup or release"
         )
     ferplus = lists["ferplus"]
-    options.require_votes_for(spec, checkpoint_path, ferplus)
+    training_inputs.require_votes_for(spec, checkpoint_path, ferplus)
     faces = read_faces(data_path, ferplus=ferplus)
     for split in splits:
         take_split(faces, split)  # an absent one is said before minutes of work
@@ -82,7 +60,7 @@ def command(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten
     config = config_from_dict(spec["provenance"]["config"], where=str(checkpoint_path))
     if recalibrate:
         rows = lists | {"ferplus": ferplus if config.needs_votes else None}
-        kept = options.load_training_faces(
+        kept = training_inputs.load_training_faces(
             config, data_path, ferplus=rows["ferplus"], twin_rows=rows["twin_rows"], exclude=rows["exclude"]
         )
         _recalibrate(model.to(target), take_split(kept, config.train_split), spec)

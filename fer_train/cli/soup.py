@@ -10,7 +10,7 @@ from rich.table import Table
 
 from fer_train.amp import resolve_device
 from fer_train.checkpoint import save_release
-from fer_train.cli import options
+from fer_train.cli import training_inputs
 from fer_train.cli.display import progress_bar
 from fer_train.config import TrainConfig
 from fer_train.config_file import config_from_dict
@@ -22,31 +22,9 @@ from fer_train.evaluation.evaluate import evaluate_split
 from fer_train.release.soup import Trial, accuracy_on, choose_greedily, describe_soup, load_ingredients, make_soup
 
 
-@click.command("soup")
-@click.option("--checkpoint", "checkpoints", multiple=True, type=options.PATH,
-              help="Of a run, or a release; two or more, fine-tuned from one release.")  # fmt: skip
-@click.option(
-    "--weights", multiple=True, type=float, help="Of each checkpoint in the mean; of sum 1.  [default: equal]"
-)
-@options.data
-@click.option("--greedy", is_flag=True,
-              help="The best first; keep those with which validation accuracy does not fall.")  # fmt: skip
-@click.option("--batch-norm", type=click.Choice(["measure", "mean"]), default="measure", show_default=True,
-              help="Measure its statistics on the training faces, or take the mean of the checkpoints' own: for steps "
-              "of one run that saw degraded faces.")  # fmt: skip
-@options.ferplus
-@options.twin_rows
-@options.exclude
-@click.option("--out", required=True, type=options.PATH, help="NAME.safetensors, for release, evaluate and export.")
-@options.device
-def command(checkpoints: tuple[Path, ...], weights: tuple[float, ...], data_path: Path, greedy: bool, batch_norm: str,
+def soup(checkpoints: tuple[Path, ...], weights: tuple[float, ...], data_path: Path, greedy: bool, batch_norm: str,
             out: Path, device: str | None, **lists: Path | None) -> None:  # fmt: skip
-    """Average the weights of several fine-tuned checkpoints into one model, which costs no more to run than one.
-
-    Batch-norm statistics are measured again on the training faces, unless --batch-norm mean is given: give the
-    --twin-rows and --exclude of the runs.
-    Models of FER+'s labels are measured against their majority, which needs --ferplus.
-    """
+    """Average the weights of fine-tuned checkpoints; see `fer_train.cli.flags.soup` for the flags."""
     is_measured = batch_norm == "measure"
     if greedy and not is_measured:
         raise ConfigError("--greedy measures batch norm for each choice. Fix: leave --greedy or --batch-norm mean out")
@@ -55,9 +33,9 @@ def command(checkpoints: tuple[Path, ...], weights: tuple[float, ...], data_path
     target = resolve_device(device or "auto")
     ingredients = load_ingredients(checkpoints, weights or None)
     first = ingredients[0]
-    options.require_votes_for(first.spec, first.path, lists["ferplus"])
+    training_inputs.require_votes_for(first.spec, first.path, lists["ferplus"])
     config = config_from_dict(first.spec["provenance"]["config"], where=str(first.path))
-    faces = options.load_training_faces(
+    faces = training_inputs.load_training_faces(
         config, data_path, ferplus=lists["ferplus"], twin_rows=lists["twin_rows"], exclude=lists["exclude"]
     )
     training = take_split(faces, config.train_split)

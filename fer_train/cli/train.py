@@ -6,7 +6,7 @@ from typing import Any
 import click
 from rich.console import Console
 
-from fer_train.cli import options
+from fer_train.cli import training_inputs
 from fer_train.config import TrainConfig
 from fer_train.config_file import load_config
 from fer_train.data import Faces
@@ -15,25 +15,17 @@ from fer_train.training.repeat import parse_seeds, spread_table, train_seeds
 from fer_train.training.session import train_one
 
 
-@click.command("train")
-@options.training
-@click.option("--resume", is_flag=True, help="Go on from OUT/last.pt. With --seeds each run does so by itself.")
-@click.option("--seeds", help="Train once for each: 0..4 or 0,1,7; into OUT/seed-<n>, with mean and deviation.")
-@click.option("--init", help="Start from these weights (.safetensors): fine-tuning.")
-def command(config_path: Path, out: Path | None, resume: bool, seeds: str | None, tensorboard: bool,
+def train(config_path: Path, out: Path | None, resume: bool, seeds: str | None, tensorboard: bool,
             init: str | None, **rest: Any) -> None:  # fmt: skip
-    """Train one model; writes OUT/best.safetensors, OUT/final.safetensors, OUT/last.pt, history, pictures and events.
-
-    Several GPUs, or several processes on the CPU: torchrun --nproc-per-node N -m fer_train train ...
-    """
-    overrides, files = options.split_training_flags(rest)
+    """Train one model, or one for each seed; see `fer_train.cli.flags.train` for the flags."""
+    overrides, files = training_inputs.split_training_flags(rest)
     config = load_config(config_path, overrides | ({"init": init} if init else {}))
-    faces = options.load_training_faces(config, **files)
-    out = options.run_folder(out, config_path, quick=files["quick"])
+    faces = training_inputs.load_training_faces(config, **files)
+    out = training_inputs.run_folder(out, config_path, quick=files["quick"])
     if seeds is None:
         train_and_tell(config, faces, out, resume=resume, tensorboard=tensorboard)
         return
-    with options.resume_hint(out, "go on with the same command"):
+    with training_inputs.resume_hint(out, "go on with the same command"):
         summary = train_seeds(config, faces, out, seeds=parse_seeds(seeds), tensorboard=tensorboard)
     if is_first_process():
         Console().print(spread_table(summary, title=str(config_path)))
@@ -41,7 +33,7 @@ def command(config_path: Path, out: Path | None, resume: bool, seeds: str | None
 
 def train_and_tell(config: TrainConfig, faces: Faces, out: Path, *, resume: bool, tensorboard: bool) -> None:
     """Train one model and print its best epoch."""
-    with options.resume_hint(out, "go on with the same command and --resume (make does so by itself)"):
+    with training_inputs.resume_hint(out, "go on with the same command and --resume (make does so by itself)"):
         run = train_one(config, faces, out, resume=resume, tensorboard=tensorboard)
     if not run.world.is_first:
         return

@@ -238,7 +238,7 @@ def crossfitted_weights(member_probs: NDArray[np.float64], faces: Faces) -> NDAr
     num_groups = int(group.max()) + 1
     if num_groups < NUM_FOLDS:
         raise DataError(
-            f"choosing weights needs {NUM_FOLDS} different faces or more, found {num_groups}. Fix: --weights equal"
+            f"choosing weights needs {NUM_FOLDS} different faces or more, found {num_groups}. Fix: --weighting equal"
         )
     folds = (np.random.default_rng(FOLD_SEED).permutation(num_groups) % NUM_FOLDS)[group]
     result = np.empty((len(faces), len(member_probs)))

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.patheffects import Normal, Stroke
 from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from rich.box import SIMPLE
@@ -19,10 +20,13 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from fer_train.durable import write_atomically
 from fer_train.evaluation.evaluate import Evaluation
 from fer_train.evaluation.metrics import Metrics
+from fer_train.evaluation.palette import BAD_COLOR, COLORS, GOOD_COLOR, PLAIN_COLOR, SHARE_MAP, color_at
 from fer_train.evaluation.reliability import measure_reliability
 
 _DPI = 110
 _FEW_FACES = 10
+_CURVE_COLORS = (BAD_COLOR, GOOD_COLOR)
+_OUTLINED = (Stroke(linewidth=3, foreground="#404040"), Normal())  # light colors are visible on white
 
 
 def plot_history(history: list[dict[str, Any]], path: Path) -> None:
@@ -44,15 +48,26 @@ def plot_history(history: list[dict[str, Any]], path: Path) -> None:
     figure = Figure(figsize=(15, 8), layout="constrained")
     *axes_of_panels, summary = figure.subplots(2, 3).flat
     for axes, (title, curves) in zip(axes_of_panels, panels, strict=True):
-        for label, key in curves.items():
-            axes.plot(epochs, [row[key] for row in history], label=label, marker=".")
-        axes.axvline(best["epoch"] + 1, color="gray", linestyle=":", label="best epoch")
+        # A panel's last curve is the validation's, or the only one: it has the same color everywhere.
+        for (label, key), color in zip(curves.items(), _CURVE_COLORS[-len(curves) :], strict=True):
+            _draw_curve(axes, epochs, [row[key] for row in history], label=label, color=color)
+        if len(history) > 1:
+            axes.axvline(best["epoch"] + 1, color=PLAIN_COLOR, linestyle=":", label="best epoch")
         axes.set(title=title, xlabel="epoch")
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
         axes.grid(alpha=0.3)
         axes.legend(fontsize=9)
     _write_best(summary, best, len(history))
     _save(figure, path)
+
+
+def _draw_curve(axes: Axes, epochs: list[int], values: list[float], *, label: str, color: str) -> None:
+    """Draw a curve, or a point and its value where there is one epoch only."""
+    axes.plot(epochs, values, label=label, marker="o", markersize=9 if len(epochs) == 1 else 3, color=color)
+    if len(epochs) == 1:
+        point = epochs[0], values[0]
+        axes.annotate(f"{values[0]:.4g}", point, textcoords="offset points", xytext=(12, 0), va="center")
+        axes.set_xlim(epochs[0] - 1, epochs[0] + 1)
 
 
 def _write_best(axes: Axes, best: dict[str, Any], num_epochs: int) -> None:
@@ -94,9 +109,9 @@ def plot_confusion(metrics: Metrics, labels: Sequence[str], path: Path, *, title
 
 
 def _draw_matrix(axes: Axes, shades: NDArray[np.float64], texts: list[list[str]], labels: Sequence[str]) -> None:
-    axes.imshow(shades, cmap="Blues", vmin=0, vmax=1)
+    axes.imshow(shades, cmap=SHARE_MAP, vmin=0, vmax=1)
     for row, column in np.ndindex(*shades.shape):
-        color = "white" if shades[row, column] > 0.5 else "black"
+        color = "white" if shades[row, column] > 0.65 else "black"
         axes.text(column, row, texts[row][column], ha="center", va="center", color=color)
     axes.set_xticks(range(len(labels)), labels, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(labels)), labels)
@@ -122,9 +137,9 @@ def plot_reliability(probs: NDArray[np.float32], labels: NDArray[np.int64], path
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 1))
     lower_end = np.minimum(accuracy, confidence)
     parts = (
-        ("accuracy", lower_end, np.zeros_like(lower_end), "tab:blue"),
-        ("accuracy above the mean confidence (too modest)", accuracy - lower_end, lower_end, "tab:green"),
-        ("mean confidence above the accuracy (too sure)", confidence - lower_end, lower_end, "tab:red"),
+        ("accuracy", lower_end, np.zeros_like(lower_end), GOOD_COLOR),
+        ("accuracy above the mean confidence (too modest)", accuracy - lower_end, lower_end, COLORS[1]),
+        ("mean confidence above the accuracy (too sure)", confidence - lower_end, lower_end, BAD_COLOR),
     )
     for label, heights, bottoms, color in parts:
         colors = [(color, float(part)) for part in opacity]
@@ -132,8 +147,8 @@ def plot_reliability(probs: NDArray[np.float32], labels: NDArray[np.int64], path
         upper.bar([0], [0], color=color, label=label)  # the legend's color, whatever the first bin's opacity
     upper.plot([0, 1], [0, 1], color="black", linestyle="--", label="perfectly calibrated")
     upper.set(xlim=(0, 1), ylim=(0, 1), ylabel="share of right predictions")
-    upper.legend(loc="upper left")
-    lower.bar(centres, bins.counts, width * 0.94, color="gray")
+    figure.legend(loc="outside lower center", ncols=2)
+    lower.bar(centres, bins.counts, width * 0.94, color=PLAIN_COLOR)
     lower.set(xlabel="confidence (probability of the predicted class)", ylabel="faces")
     right = float((probs.argmax(axis=1) == labels).mean())
     numbers = f"ECE {bins.ece:.3f}, mean confidence {probs.max(axis=1).mean():.1%}, accuracy {right:.1%}"
@@ -164,11 +179,19 @@ def plot_precision_recall(
             continue
         precision, recall, _ = precision_recall_curve(is_class, probs[:, label])
         averages.append(float(average_precision_score(is_class, probs[:, label])))
-        (line,) = axes.plot(recall, precision, label=f"{name} ({is_class.sum():,}): AP {averages[-1]:.3f}")
+        color, text = color_at(label), f"{name} ({is_class.sum():,}): AP {averages[-1]:.3f}"
+        axes.plot(recall, precision, label=text, color=color, path_effects=list(_OUTLINED))
         if is_predicted.any():
             hits = (is_class & is_predicted).sum()
-            axes.plot(hits / is_class.sum(), hits / is_predicted.sum(), "o", color=line.get_color(), markersize=8)
-    axes.plot([], [], "o", color="gray", label="where the top class decides")
+            axes.plot(
+                hits / is_class.sum(),
+                hits / is_predicted.sum(),
+                "o",
+                color=color,
+                markeredgecolor="black",
+                markersize=8,
+            )
+    axes.plot([], [], "o", color=PLAIN_COLOR, markeredgecolor="black", label="where the top class decides")
     axes.set(xlabel="recall", ylabel="precision", xlim=(0, 1), ylim=(0, 1.01))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left", title="class (faces): average precision")
@@ -212,8 +235,8 @@ def plot_degraded(rows: Sequence[dict[str, Any]], path: Path, *, title: str = ""
     figure = Figure(figsize=(12, 7), layout="constrained")
     for axes, (what, (name, unit)) in zip(figure.subplots(2, 2).flat, _DEGRADED_AXES.items(), strict=True):
         points = sorted((amount, accuracy) for (kind, amount), accuracy in known.items() if kind == what)
-        axes.axhline(clean, color="gray", linestyle="--", label=f"clean: {clean:.1%}")
-        axes.plot(*zip(*points, strict=True), marker="o", color="tab:blue", label=name)
+        axes.axhline(clean, color=PLAIN_COLOR, linestyle="--", label=f"clean: {clean:.1%}")
+        axes.plot(*zip(*points, strict=True), marker="o", color=GOOD_COLOR, label=name)
         for amount, accuracy in points:
             axes.annotate(f"{100 * accuracy:.0f}", (amount, accuracy), textcoords="offset points", xytext=(0, 7),
                           ha="center", fontsize=9)  # fmt: skip

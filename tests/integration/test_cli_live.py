@@ -56,7 +56,7 @@ class TestOutputs:
         assert capture.get(cv2.CAP_PROP_FPS) == pytest.approx(30, abs=0.1)
         capture.release()
 
-    @pytest.mark.parametrize(("flags", "name"), [((), "vp9"), (("--record-codec", "x264"), "h264")])
+    @pytest.mark.parametrize(("flags", "name"), [((), "vp9"), (("--video-codec", "x264"), "h264")])
     def test_x264_is_a_choice_of_the_users(self, tmp_path, tiny_onnx, flags, name):
         path = tmp_path / "a.mp4"
         fixed = (

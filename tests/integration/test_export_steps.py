@@ -42,7 +42,7 @@ def test_each_variant_is_written_and_verifies(small_onnx, small_release, small_n
     assert "ONNX Runtime" in own["reference"]
     assert f"accuracy {100 * own['accuracy']:.2f} %" in done.stdout
     checked = run(
-        "verify", "--artifact", out, "--checkpoint", small_release, "--data", data, "--max-accuracy-drop", 3, *slices
+        "verify", "--engine", out, "--checkpoint", small_release, "--data", data, "--max-accuracy-drop", 3, *slices
     )
     assert checked.exit_code == 0, checked.output
     assert "on 84 faces" in checked.stdout
@@ -51,7 +51,7 @@ def test_each_variant_is_written_and_verifies(small_onnx, small_release, small_n
 
 
 def test_verify_as_json(small_onnx, small_release, small_network, tmp_path):
-    done = run("verify", "--artifact", small_onnx, "--checkpoint", small_release, "--json")
+    done = run("verify", "--engine", small_onnx, "--checkpoint", small_release, "--json")
     assert done.exit_code == 0, done.output
     found = json.loads(done.stdout)
     assert (found["stage"], found["breaches"], found["scores"]) == ("onnx", [], None)
@@ -63,14 +63,14 @@ def test_another_model_of_the_same_kind_breaks_the_limits(small_onnx, small_rele
     (bias,) = [tensor for tensor in model.graph.initializer if tensor.name == "model.classifier.bias"]
     bias.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(bias) + np.arange(7, dtype=np.float32), bias.name))
     onnx.save(model, tmp_path / "other.onnx")
-    done = run("verify", "--artifact", tmp_path / "other.onnx", "--checkpoint", small_release)
+    done = run("verify", "--engine", tmp_path / "other.onnx", "--checkpoint", small_release)
     assert done.exit_code == 6
     assert "other.onnx (stage onnx) differs from PyTorch" in done.stderr
     assert "abs_logit" in done.stderr
 
 
 def test_another_checkpoint_with_the_same_labels_and_input(small_onnx, tiny_release):
-    done = run("verify", "--artifact", small_onnx, "--checkpoint", tiny_release)
+    done = run("verify", "--engine", small_onnx, "--checkpoint", tiny_release)
     assert done.exit_code == 6
     assert "same emotion" in done.stderr
 

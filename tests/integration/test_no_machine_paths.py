@@ -81,7 +81,7 @@ def _train(far: Path, run: Callable[..., str]) -> None:
     measured = run("evaluate", "--checkpoint", Path.cwd() / "weights/net.safetensors", "--data", data, "--json")
     Path("evaluation.json").write_text(measured)
     both = ("--checkpoint", best, "--checkpoint", "weights/net.safetensors", "--data", data)
-    run("ensemble", *both, "--weights", "equal", "--out", "weights/both.json")
+    run("ensemble", *both, "--weighting", "equal", "--out", "weights/both.json")
     run("audit", "--data", data, "--out", "audit")
 
 

@@ -102,7 +102,7 @@ def _fault_of_ours(program: str, words: list[str], *, is_whole: bool) -> str | N
         return None
     if name not in commands:
         return f"{program} has no command {name}"
-    command: click.Command = import_module(f"{package}.cli.{name}").command
+    command: click.Command = import_module(f"{package}.cli.flags.{name}").command
     context = click.Context(command, info_name=name)
     options = {key: param for param in command.get_params(context) for key in (*param.opts, *param.secondary_opts)}
     if not is_whole and args and args[-1] in options:  # `fer-deploy live --record` is a mention

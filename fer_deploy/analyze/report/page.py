@@ -18,8 +18,8 @@ from fer_deploy.analyze.report.stacks import (
 )
 from fer_deploy.analyze.report.summary import Outcome, Person, Summary
 from fer_deploy.analyze.result_files import GENERATOR
-from fer_deploy.live.drawing.palette import UNSURE_COLOR
 from fer_deploy.privacy.portable_paths import without_folders_in_text
+from fer_deploy.vision.palette import UNSURE_COLOR
 from fer_deploy.vision.types import UNSURE
 
 MOST_CARDS: Final = 24

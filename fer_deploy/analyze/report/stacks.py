@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.analyze.report.people_seen import Timeline
-from fer_deploy.live.drawing.palette import COLORS
+from fer_deploy.vision.palette import COLORS
 
 _STEPS_S: Final = (
     0.1,

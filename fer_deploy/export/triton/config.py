@@ -11,7 +11,7 @@ from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, InputSpec
 LABELS_FILE = "labels.txt"
 SHA256_KEY = "fer_artifact_sha256"
 """Parameter whose value is the digest of the model file; it marks a model folder as written here."""
-_KINDS = {"auto": "KIND_AUTO", "cpu": "KIND_CPU", "gpu": "KIND_GPU"}
+_KINDS = {"auto": "KIND_AUTO", "cpu": "KIND_CPU", "cuda": "KIND_GPU"}
 _DTYPES = {"uint8": "TYPE_UINT8"}
 
 
@@ -26,7 +26,7 @@ def build_config(servable: Servable, batching: Batching, settings: TritonSetting
         raise ConfigError(
             f"{servable.artifact} is a TensorRT plan and runs on a GPU only. Fix: --device auto, or the .onnx"
         )
-    kind = "gpu" if is_plan else settings.device
+    kind = "cuda" if is_plan else settings.device
     config = pb.ModelConfig(
         name=servable.name, backend=servable.backend, default_model_filename=servable.file_name,
         max_batch_size=batching.max_size,

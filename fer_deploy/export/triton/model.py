@@ -3,9 +3,9 @@
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from fer_deploy.artifacts import file_sha256, require_file
 from fer_deploy.engines import open_engine
@@ -22,6 +22,11 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _FIX_MISSING = "fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net"
 
 
+def _device_from_triton(value: Any) -> Any:
+    """Understand the word of Triton's own files."""
+    return "cuda" if value == "gpu" else value
+
+
 class TritonSettings(Settings):
     """How the server batches and runs the models; flags of `fer-deploy triton` have these names."""
 
@@ -34,7 +39,7 @@ class TritonSettings(Settings):
         description="batches that leave at once; none: a plan's opt and max, 8 and 32 for ONNX",
     )
     max_queue_delay_us: int = Field(default=500, ge=0, description="microseconds that a request waits for others")
-    device: Literal["auto", "cpu", "gpu"] = Field(
+    device: Annotated[Literal["auto", "cpu", "cuda"], BeforeValidator(_device_from_triton)] = Field(
         default="auto", description="auto: a plan on the GPU, ONNX on the GPU where the server has one"
     )
     instances: int = Field(default=1, ge=1, description="copies of each model, for each GPU or on the CPU")

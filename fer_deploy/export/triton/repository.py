@@ -72,7 +72,7 @@ def _load(name: str) -> Any:
 
 def _read_all(artifacts: Sequence[Path]) -> list[Servable]:
     if not artifacts:
-        raise ConfigError("no artifact to serve. Fix: --artifact artifacts/net/net-fp32.onnx")
+        raise ConfigError("no artifact to serve. Fix: --engine artifacts/net/net-fp32.onnx")
     servables: dict[str, Servable] = {}
     for artifact in artifacts:
         servable = read_servable(artifact)

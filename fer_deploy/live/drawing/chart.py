@@ -7,13 +7,15 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_deploy.live.drawing.palette import COLORS, bgr_from_hex
+from fer_deploy.live.drawing.tags import FONT, SMALLEST_FONT, ascii_text, pen_of, shortened
+from fer_deploy.vision.palette import COLORS, bgr_from_hex
 from fer_deploy.vision.probabilities import Probabilities
 
 _BGR = tuple(bgr_from_hex(color) for color in COLORS)
 _LETTERS = (235, 235, 235)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
-_SHADE = 0.35
+_BAR_LENGTH = 5
+"""Of a bar for 100 %, in heights of a letter."""
+_SHADE = 0.3
 """What is left of the picture's brightness behind a chart."""
 
 
@@ -38,20 +40,21 @@ class Chart:
             font: OpenCV's scale of the letters beside it; those in the chart are smaller.
         """
         self._labels = labels
-        scale = 0.8 * font
-        pen = 1 if scale < 1 else 2
-        sizes = [cv2.getTextSize(label, _FONT, scale, pen)[0] for label in labels]
+        scale = max(SMALLEST_FONT, 0.8 * font)
+        pen = pen_of(scale)
+        texts = [shortened(ascii_text(label)) for label in labels]
+        sizes = [cv2.getTextSize(text, FONT, scale, pen)[0] for text in texts]
         letter_height = max(height for _, height in sizes)
         self._pad = max(2, letter_height // 2)
         self._row = letter_height + self._pad
         self._bar_left = max(width for width, _ in sizes) + 2 * self._pad
-        self._bar_width = 4 * letter_height
+        self._bar_width = _BAR_LENGTH * letter_height
         self.width = self._bar_left + self._bar_width + self._pad
         self.height = len(labels) * self._row + self._pad
         self._letters = np.zeros((self.height, self.width), dtype=np.uint8)
-        for row, label in enumerate(labels):
+        for row, text in enumerate(texts):
             foot = self._pad + row * self._row + letter_height
-            cv2.putText(self._letters, label, (self._pad, foot), _FONT, scale, (255,), pen, cv2.LINE_AA)
+            cv2.putText(self._letters, text, (self._pad, foot), FONT, scale, (255,), pen, cv2.LINE_AA)
         self._bar_height = letter_height
 
     def draw(

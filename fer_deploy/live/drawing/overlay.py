@@ -8,12 +8,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.live.drawing.chart import Chart, build_chart, color_of
-from fer_deploy.live.drawing.palette import UNSURE_COLOR, bgr_from_hex
+from fer_deploy.live.drawing.tags import overlap, place_tags
+from fer_deploy.vision.palette import INK, UNSURE_COLOR, UNSURE_INK, bgr_from_hex
 from fer_deploy.vision.types import Box, FaceResult, FrameResult
 
-_GRAY = bgr_from_hex(UNSURE_COLOR)
-_INK = (20, 20, 20)
-_FONT = cv2.FONT_HERSHEY_SIMPLEX
+_UNSURE = bgr_from_hex(UNSURE_COLOR)
+_INK, _UNSURE_INK = bgr_from_hex(INK), bgr_from_hex(UNSURE_INK)
+_HIGHEST_CHART = 2.5
+"""In heights of the face's box: a chart that is higher hides whose it is."""
 
 
 class Drawing:
@@ -38,14 +40,12 @@ class Style(NamedTuple):
 
     Attributes:
         font: OpenCV's scale of letters.
-        pen: thickness of letters.
         line: thickness of boxes.
         gap: between things.
         dash: length of a dash and of the space behind it.
     """
 
     font: float
-    pen: int
     line: int
     gap: int
     dash: int
@@ -54,25 +54,29 @@ class Style(NamedTuple):
 def style_of(width: int, height: int) -> Style:
     """Return sizes for a frame: legible at 480x270, and growing more slowly than the frame does."""
     unit = max(0.9, min(width / 480, height / 270) ** 0.6)
-    return Style(0.42 * unit, 1 if unit < 1.6 else 2, round(1.6 * unit), round(3 * unit), round(5 * unit))
+    return Style(0.42 * unit, round(1.6 * unit), round(3 * unit), round(5 * unit))
 
 
 def draw_result(result: FrameResult, labels: tuple[str, ...]) -> NDArray[np.uint8]:
     """Return a copy of the frame, (H, W, 3) uint8 BGR and read-only, with everything known about its faces.
 
     Each face has a box (dashed where it is predicted, not detected) and a tag with track, shown label and smoothed
-    confidence, gray where it is unsure; beside it the smoothed probabilities, unless they would cover another face.
-    A label has the same color in every frame; `labels` gives its place in the palette.
+    confidence, gray where it is unsure; beside it the smoothed probabilities. Tags and charts cover no other face and
+    not one another; what finds no room is left out. A label has the same color in every frame; `labels` gives its
+    place in the palette.
     """
     picture = result.frame.frame_bgr.copy()
     height, width = picture.shape[:2]
     style = style_of(width, height)
     chart = build_chart(labels, style.font)
-    taken = [face.box for face in result.faces]
-    colors = [color_of(face.smoothed.label, labels) if face.is_sure else _GRAY for face in result.faces]
+    colors = [color_of(face.smoothed.label, labels) if face.is_sure else _UNSURE for face in result.faces]
     for face, color in zip(result.faces, colors, strict=True):
         _draw_box(picture, face, color, style)
-        taken.append(_draw_tag(picture, face, color, style))
+    tags = place_tags(result.faces, (width, height), font=style.font, gap=style.gap)
+    taken = [face.box for face in result.faces] + [tag.place for tag in tags if tag is not None]
+    for tag, face, color in zip(tags, result.faces, colors, strict=True):
+        if tag is not None:
+            tag.draw(picture, color, _INK if face.is_sure else _UNSURE_INK)
     for face, color in zip(result.faces, colors, strict=True):
         place = _room_beside(face.box, chart, taken, (width, height), style.gap)
         if place is not None:
@@ -84,6 +88,9 @@ def draw_result(result: FrameResult, labels: tuple[str, ...]) -> NDArray[np.uint
 
 def _draw_box(picture: NDArray[np.uint8], face: FaceResult, color: tuple[int, int, int], style: Style) -> None:
     left, top, right, bottom = face.box.x1, face.box.y1, face.box.x2 - 1, face.box.y2 - 1
+    if not face.is_sure:  # its color is dark: a light line within, or between the dashes, shows it on dark pictures
+        inset = 1 + style.line // 2 if face.face.is_detected else 0
+        cv2.rectangle(picture, (left + inset, top + inset), (right - inset, bottom - inset), _UNSURE_INK, 1)
     if face.face.is_detected:
         cv2.rectangle(picture, (left, top), (right, bottom), color, style.line)
         return
@@ -96,31 +103,17 @@ def _draw_box(picture: NDArray[np.uint8], face: FaceResult, color: tuple[int, in
             cv2.line(picture, (x, y), (x, min(y + style.dash, bottom)), color, thin)
 
 
-def _draw_tag(picture: NDArray[np.uint8], face: FaceResult, color: tuple[int, int, int], style: Style) -> Box:
-    """Draw above the box, or inside it where there is no room above. Return the place."""
-    text = f"#{face.face.track_id} {face.shown_label} {face.smoothed.confidence:.0%}"
-    (width, height), baseline = cv2.getTextSize(text, _FONT, style.font, style.pen)
-    tag_width, tag_height = width + 2 * style.gap, height + baseline + style.gap
-    left = max(0, min(face.box.x1, picture.shape[1] - tag_width))
-    top = face.box.y1 - tag_height if face.box.y1 >= tag_height else face.box.y1
-    cv2.rectangle(picture, (left, top), (left + tag_width - 1, top + tag_height - 1), color, -1)
-    foot = top + height + (style.gap + 1) // 2
-    cv2.putText(picture, text, (left + style.gap, foot), _FONT, style.font, _INK, style.pen, cv2.LINE_AA)
-    return Box(left, top, left + tag_width, top + tag_height)
-
-
 def _room_beside(box: Box, chart: Chart, taken: list[Box], size: tuple[int, int], gap: int) -> Box | None:
     """Return a place for the chart right, left or below, inside the frame and on nothing else, or None."""
+    if chart.height > _HIGHEST_CHART * (box.y2 - box.y1):
+        return None
     right, left, below = box.x2 + gap, box.x1 - gap - chart.width, box.y2 + gap
-    beside = [(x, y) for x in (right, left) for y in (box.y1, max(box.y1, box.y2 - chart.height), below)]
-    for x, y in (*beside, (box.x1, below)):
+    beside = [(x, y) for x in (right, left) for y in (box.y1, max(box.y1, box.y2 - chart.height))]
+    beside += [(x, below) for x in (box.x1, max(0, box.x2 - chart.width))]
+    for x, y in beside:
         top = min(y, size[1] - chart.height)
         place = Box(x, top, x + chart.width, top + chart.height)
         is_inside = x >= 0 and top >= 0 and place.x2 <= size[0]
-        if is_inside and not any(_overlap(place, other) for other in taken):
+        if is_inside and not any(overlap(place, other) for other in taken):
             return place
     return None
-
-
-def _overlap(a: Box, b: Box) -> bool:
-    return a.x1 < b.x2 and b.x1 < a.x2 and a.y1 < b.y2 and b.y1 < a.y2

@@ -16,11 +16,12 @@ from fer_deploy.live.serve.feed import Feed
 from fer_deploy.live.serve.health import Health, health_of
 from fer_deploy.live.serve.messages import status_json
 from fer_deploy.live.serve.metrics import PageCounts, exposition
-from fer_deploy.live.serve.recent_snapshot import RecentSnapshot
 from fer_deploy.live.serve.viewer import Viewer
 from fer_deploy.live.stats import LiveSnapshot
 
 MAX_VIEWERS = 16
+MAX_AGE_S = 0.5
+"""Of a snapshot that is shared."""
 _CONTENT_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
@@ -94,6 +95,24 @@ class LiveApp:
     async def _end_viewers(self, _: web.Application) -> None:
         # A page in its handshake cannot receive a close frame; this failure must not affect the other pages.
         await asyncio.gather(*(viewer.end() for viewer in self._viewers), return_exceptions=True)
+
+
+class RecentSnapshot:
+    """Shares one snapshot among viewers, scrapes and health checks: its percentiles cost milliseconds."""
+
+    def __init__(self, take: Callable[[], LiveSnapshot], executor: Executor) -> None:
+        """Take snapshots in `executor`, not in the event loop."""
+        self._take, self._executor = take, executor
+        self._taken_s = float("-inf")
+        self._taking: asyncio.Future[LiveSnapshot] | None = None
+
+    async def get(self) -> LiveSnapshot:
+        """Return a snapshot that was taken at most `MAX_AGE_S` ago, or is being taken now."""
+        loop = asyncio.get_running_loop()
+        if self._taking is None or (self._taking.done() and loop.time() - self._taken_s > MAX_AGE_S):
+            self._taken_s = loop.time()
+            self._taking = loop.run_in_executor(self._executor, self._take)
+        return await asyncio.shield(self._taking)
 
 
 @web.middleware

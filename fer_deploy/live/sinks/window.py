@@ -1,6 +1,11 @@
-"""A window on the screen."""
+"""A window on the screen, and whether there is a screen. OpenCV's toolkit aborts the process where there is none."""
 
+import os
+import re
+import socket
+import sys
 import time
+from pathlib import Path
 
 import cv2
 
@@ -11,12 +16,15 @@ from fer_deploy.vision.types import FrameResult
 
 _SLICE_MS = 100
 """Between two looks at what the user does while a recording's next frame is not due."""
+_LARGEST = 1600, 900
+"""Pixels of the window at the start; the user may enlarge it."""
 _KEYS_TO_QUIT = (ord("q"), 27)
 
 
 class WindowSink(Sink):
     """A window that shows recordings at their own speed; q, Esc or closing it ends the loop.
 
+    It opens at the size of the first picture, at most 1600x900.
     Several sources share it, a cell each. It answers keys and the mouse while no frame comes, too.
     """
 
@@ -41,7 +49,8 @@ class WindowSink(Sink):
         self._is_shown = False
         self._started_ns: dict[int, int] = {}
         try:
-            cv2.namedWindow(title, cv2.WINDOW_NORMAL)
+            # GUI_NORMAL: without Qt's toolbar and status line, which take room from the picture.
+            cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
         except cv2.error as err:
             raise SinkError(f"cannot open a window: {err}. Fix: --no-display") from err
 
@@ -58,7 +67,7 @@ class WindowSink(Sink):
         due_ns = self._started_ns.setdefault(frame.source, now_ns - time_ns) + time_ns
         try:
             if not self._is_shown:
-                cv2.resizeWindow(self._title, whole.shape[1], whole.shape[0])
+                cv2.resizeWindow(self._title, *_window_size(whole.shape[1], whole.shape[0]))
                 self._is_shown = True
             cv2.imshow(self._title, whole)
         except cv2.error as err:
@@ -90,3 +99,40 @@ class WindowSink(Sink):
     def close(self) -> None:
         """Close the window, unless the user has."""
         cv2.destroyAllWindows()
+
+
+def _window_size(width: int, height: int) -> tuple[int, int]:
+    """Return the size of a picture, or less in the same ratio where the picture may be larger than the screen."""
+    scale = min(1.0, _LARGEST[0] / width, _LARGEST[1] / height)
+    return max(1, round(scale * width)), max(1, round(scale * height))
+
+
+def why_no_screen() -> str | None:
+    """Return why no window can be opened here, as a phrase for a message, or None where one can."""
+    gui = re.search(r"^\s*GUI:\s*(\S+)", cv2.getBuildInformation(), re.MULTILINE)
+    if gui is None or gui[1] == "NONE":
+        return "this OpenCV build has no windows (opencv-python-headless)"
+    if not sys.platform.startswith("linux"):
+        return None
+    display = os.environ.get("DISPLAY", "")
+    if not display:
+        return "there is no screen (DISPLAY is not set)"
+    return None if _answers(display) else f"no X server answers at DISPLAY={display}"
+
+
+def _answers(display: str) -> bool:
+    match = re.fullmatch(r"(?P<host>[^:]*):(?P<number>\d+)(\.\d+)?", display)
+    if match is None:
+        return False
+    number = int(match["number"])
+    local = Path(f"/tmp/.X11-unix/X{number}")
+    try:
+        if match["host"] in ("", "unix"):
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.settimeout(1)
+                connection.connect(str(local))
+        else:
+            socket.create_connection((match["host"], 6000 + number), timeout=1).close()
+    except (OSError, ValueError, OverflowError):  # ValueError: a host name that IDNA refuses
+        return False
+    return True

@@ -1,7 +1,9 @@
 // The newest picture, with the boxes of the same frame drawn over it.
 
-const MAX_CANVAS_PX = 1920;
-const INK = "#141414", UNSURE = "#8f8f94";
+import { placeTags } from "./tags.js";
+
+const MAX_CANVAS_PX = 1920, FONT_PX = 13;
+const INK = "#141414", UNSURE = "#666066", UNSURE_INK = "#ffffff";
 
 export class Picture {
   constructor(canvas) {
@@ -43,26 +45,41 @@ export class Picture {
     if (canvas.height !== height) canvas.height = height;
     context.drawImage(bitmap, 0, 0, width, height);
     const scale = width / result.width, unit = width / shownWidth;
-    for (const face of result.faces) this.#drawFace(face, face.color === null ? UNSURE : colors[face.color], scale, unit);
+    context.font = `600 ${FONT_PX * unit}px system-ui, sans-serif`;
+    const faces = result.faces.map((face) => ({ ...face, box: face.box.map((value) => value * scale) }));
+    const tags = placeTags(faces, {
+      width, height, gap: 3 * unit, pad: 5 * unit, bar: 20 * unit, measure: (text) => context.measureText(text).width,
+    });
+    for (const face of faces) this.#drawBox(face, colorOf(face, colors), unit);
+    tags.forEach((tag, index) => tag && this.#drawTag(tag, faces[index], colorOf(faces[index], colors), unit));
   }
 
-  // scale: canvas pixels per frame pixel; unit: canvas pixels per CSS pixel
-  #drawFace(face, color, scale, unit) {
+  // unit: canvas pixels per CSS pixel
+  #drawBox(face, color, unit) {
     const { context } = this;
-    const [x1, y1, x2, y2] = face.box.map((value) => value * scale);
+    const [x1, y1, x2, y2] = face.box, inset = 2 * unit;
+    if (face.color === null) { // its color is dark: a light line within shows it on dark pictures
+      context.setLineDash([]);
+      context.strokeStyle = UNSURE_INK;
+      context.lineWidth = unit;
+      context.strokeRect(x1 + inset, y1 + inset, x2 - x1 - 2 * inset, y2 - y1 - 2 * inset);
+    }
     context.strokeStyle = color;
     context.lineWidth = 2.5 * unit;
     context.setLineDash(face.detected ? [] : [6 * unit, 5 * unit]); // dashed if predicted
     context.strokeRect(x1, y1, x2 - x1, y2 - y1);
-    context.font = `600 ${13 * unit}px system-ui, sans-serif`;
-    const text = `#${face.id} ${face.label} ${Math.round(face.confidence * 100)} %`;
-    const pad = 5 * unit, bar = 20 * unit, textWidth = context.measureText(text).width + 2 * pad;
-    const left = Math.max(0, Math.min(x1 - context.lineWidth / 2, this.canvas.width - textWidth));
-    const top = y1 >= bar ? y1 - bar : y1; // inside the box if there is no room above it
-    context.fillStyle = color;
-    context.fillRect(left, top, textWidth, bar);
-    context.fillStyle = INK;
-    context.textBaseline = "middle";
-    context.fillText(text, left + pad, top + bar / 2);
   }
+
+  #drawTag({ text, x, y, width, height }, face, color, unit) {
+    const { context } = this;
+    context.fillStyle = color;
+    context.fillRect(x, y, width, height);
+    context.fillStyle = face.color === null ? UNSURE_INK : INK;
+    context.textBaseline = "middle";
+    context.fillText(text, x + 5 * unit, y + height / 2);
+  }
+}
+
+function colorOf(face, colors) {
+  return face.color === null ? UNSURE : colors[face.color];
 }

@@ -46,7 +46,7 @@ _BY_DEFAULT: Final = ("vp9", "av1", "mpeg4")
 MOTION_JPEG: Final = Encoding("mjpeg", {"qmin": "3", "qmax": "3"}, is_yuv420p=False)
 
 
-def choose_encoding(codec: VideoCodec = "auto", *, flag: str = "--record-codec") -> Encoding:
+def choose_encoding(codec: VideoCodec = "auto") -> Encoding:
     """Return the encoding of that name, or for "auto" the first default that this build of PyAV has.
 
     Raises:
@@ -61,7 +61,7 @@ def choose_encoding(codec: VideoCodec = "auto", *, flag: str = "--record-codec")
     encoders = " or ".join(_CODECS[name].encoder for name in wanted)
     raise ConfigError(
         f"cannot encode {codec}: this build of PyAV has no {encoders}; of the known codecs it has: {there}. "
-        f"Fix: another {flag}, or PyAV from its wheel: pip install av"
+        "Fix: another --video-codec, or PyAV from its wheel: pip install av"
     )
 
 

@@ -14,6 +14,7 @@ from fer_deploy.analyze.fingerprint import FLAGS
 from fer_deploy.analyze.parts import Parts
 from fer_deploy.cli import analyze as analyze_module
 from fer_deploy.cli import main
+from fer_deploy.cli.flags import analyze as analyze_flags
 from fer_deploy.cli.terminal import analyze_progress
 from fer_deploy.cli.terminal.analyze_progress import Pace, ProgressDisplay
 from fer_deploy.engines import bundled_model_for
@@ -132,7 +133,7 @@ def test_out_is_a_file(tmp_path):
 
 
 def test_other_settings_are_told_by_flags_that_exist():
-    known = {flag for parameter in analyze_module.command.params for flag in parameter.opts}
+    known = {flag for parameter in analyze_flags.command.params for flag in parameter.opts}
     assert known.issuperset(FLAGS.values())
 
 

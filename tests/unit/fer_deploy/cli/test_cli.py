@@ -186,7 +186,7 @@ def test_the_interval_takes_its_word_in_any_case(fake_engine, word):
 def test_help_tells_defaults_and_needs():
     printed = " ".join(run("live", "--help").stdout.split())
     for text in (
-        "auto: in live video as seldom as the load wants it", "a face of 24 pixels", "5% of the shorter side",
+        "auto: in live video as seldom as the load needs it", "a face of 24 pixels", "a face of 5% of the shorter side",
         "haar gives no score. [default: 0.5]", "for a clear lead. [default: 0.25]",
         "the model's own limit", "[default: ferplus]",
         "needs the extra [table]", "needs the extra [mqtt]", "Needs the extra [serve]", "for this machine only",

@@ -1,14 +1,16 @@
 import json
 import subprocess
 import sys
+import tomllib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from click.testing import CliRunner
 
 from fer_deploy.cli import doctor, main
-from fer_deploy.cli.doctor import judge_abilities
-from fer_deploy.environment import Environment, Gpu, Host
+from fer_deploy.cli.doctor import judge_abilities, yunet_ability
+from fer_deploy.environment import EXTRAS, Environment, Extra, Gpu, Host, missing_of_extra
 from fer_deploy.flavors import Flavor
 
 GPU = Gpu("NVIDIA GeForce RTX 3090", "8.6", 24 * 2**30)
@@ -19,6 +21,7 @@ ALL = Environment(
     onnxruntime_providers=("CUDAExecutionProvider", "CPUExecutionProvider"),
     driver="580.65.06", cuda="13.0", cuda_visible_devices=None,
     telemetry="off",
+    extras=(Extra("serve", "the web page of live --serve", ()), Extra("table", "Parquet files", ("pyarrow",))),
 )  # fmt: skip
 NAMES = [
     ".onnx on the CPU", ".onnx on CUDA", ".plan of TensorRT", ".plan of TensorRT for RTX", "build of plans",
@@ -91,7 +94,85 @@ def test_json_holds_all_of_it(monkeypatch):
         {"name": "NVIDIA GeForce RTX 3090", "compute_capability": "8.6", "memory_bytes": 24 * 2**30}
     ]
     assert content["host"]["tensorrt"] == {"tensorrt": "11.4.0.106", "tensorrt_rtx": "1.7.1.116"}
-    assert [one["name"] for one in content["abilities"]] == NAMES
+    assert [one["name"] for one in content["abilities"]] == [*NAMES, "turned and small faces", "a window"]
+    assert content["extras"][1] == {"name": "table", "brings": "Parquet files", "missing": ["pyarrow"]}
+
+
+@pytest.fixture
+def no_yunet(monkeypatch, tmp_path):
+    monkeypatch.delenv("FER_YUNET", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+
+
+def printed(monkeypatch) -> str:
+    monkeypatch.setattr(doctor, "survey", lambda: ALL)
+    result = CliRunner().invoke(main, ["doctor"])
+    assert result.exit_code == 0
+    return result.stdout
+
+
+@pytest.mark.usefixtures("no_yunet")
+def test_without_yunet_it_says_how_to_get_it(monkeypatch):
+    ability = yunet_ability(doctor.find_yunet())
+    assert (ability.works, ability.why) == (False, "YuNet's file is not here, and Haar finds frontal faces only")
+    assert ability.fix == "fer-deploy live --detector yunet fetches it once, 230 kB; or FER_YUNET=FILE"
+    assert " face detector Haar, for frontal faces " in " ".join(printed(monkeypatch).split())
+
+
+@pytest.mark.usefixtures("no_yunet")
+def test_yunet_is_shown_where_it_was_found(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    path = Path("yunet.onnx")
+    monkeypatch.setenv("FER_YUNET", str(path))
+    absent = yunet_ability(doctor.find_yunet())
+    assert (absent.works, absent.why) == (False, f"FER_YUNET names no file: {path}")
+    path.write_bytes(b"a network")
+    assert yunet_ability(doctor.find_yunet()).works
+    assert "face detector YuNet (yunet.onnx) " in " ".join(printed(monkeypatch).split())
+
+
+def test_the_window_needs_a_screen(monkeypatch):
+    monkeypatch.setattr("fer_deploy.live.screen.why_no_screen", lambda: "there is no screen (DISPLAY is not set)")
+    ability = doctor.window_ability()
+    assert (ability.works, ability.why) == (False, "there is no screen (DISPLAY is not set)")
+    assert ability.fix == "fer-deploy live --serve 8080 shows the picture in a browser"
+    monkeypatch.setattr("fer_deploy.live.screen.why_no_screen", lambda: None)
+    assert doctor.window_ability() == doctor.Ability("a window", True)
+
+
+def test_opencv_that_cannot_be_imported_is_no_crash(monkeypatch):
+    monkeypatch.delitem(sys.modules, "fer_deploy.live.screen", raising=False)
+    monkeypatch.setitem(sys.modules, "cv2", None)
+    ability = doctor.window_ability()
+    assert not ability.works
+    assert ability.why.startswith("OpenCV cannot be imported: import of cv2 halted")
+    assert "apt-get install libgl1" in ability.fix
+
+
+def test_extras_are_listed_with_what_they_bring(monkeypatch):
+    lines = [line.strip("│").split("│") for line in printed(monkeypatch).splitlines()]
+    rows = {cells[0].strip(): [cell.strip() for cell in cells[1:]] for cells in lines if len(cells) == 3}
+    assert rows["serve"] == ["yes", "the web page of live --serve"]
+    assert rows["table"] == ["no", "Parquet files"]
+    assert "to install an extra: pip install 'fer-toolchain[NAME]'" in printed(monkeypatch)
+
+
+def test_extras_are_those_of_the_package():
+    extras = tomllib.loads((Path(__file__).parents[4] / "pyproject.toml").read_text())["project"]
+    assert set(EXTRAS) == set(extras["optional-dependencies"])
+
+
+def test_missing_packages_of_an_extra_and_of_those_that_it_includes():
+    requirements = [
+        "numpy>=1.26",
+        'no-such-parquet>=18; extra == "table"',
+        "fer-toolchain[cpu,table]; extra == 'analyze'",
+        'click>=8; extra == "analyze"',
+        'no-such-runtime[fast]<3,>=2; extra == "cpu"',
+    ]
+    assert missing_of_extra("table", requirements) == ("no-such-parquet",)
+    assert missing_of_extra("analyze", requirements) == ("no-such-parquet", "no-such-runtime")
+    assert missing_of_extra("serve", requirements) == ()
 
 
 BASE_INSTALL = """

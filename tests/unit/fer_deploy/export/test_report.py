@@ -19,6 +19,7 @@ from fer_deploy.export.verify.compare import Comparison, Reference
 from fer_deploy.export.verify.scores import Scores
 from fer_deploy.export.verify.slice_agreement import SliceAgreement
 from fer_deploy.export.verify.slices import DESCRIPTIONS, Slice
+from fer_deploy.vision.palette import BAD_COLOR, GOOD_COLOR
 
 LABELS = ("bright", "dark", "even")
 RECORD = {
@@ -215,7 +216,7 @@ class TestPicture:
         assert pixels.shape[0] > 300
         assert pixels.shape[1] > 800
         colors = {tuple(color) for color in np.unique(pixels.reshape(-1, 3), axis=0)}
-        assert (0x2A, 0x9D, 0x8F) in colors  # bars
+        assert tuple(bytes.fromhex(GOOD_COLOR[1:])) in colors  # bars
         assert len(colors) > 50
         assert (pixels != 255).any(axis=2).mean() > 0.02
 
@@ -223,7 +224,7 @@ class TestPicture:
         files = report_files(make(breaches=("too much",)), "report")
         with Image.open(io.BytesIO(files["report.png"])) as picture:
             pixels = np.asarray(picture.convert("RGB")).reshape(-1, 3)
-        bars = (pixels == (0xD1, 0x49, 0x5B)).all(axis=1).sum()
+        bars = (pixels == tuple(bytes.fromhex(BAD_COLOR[1:]))).all(axis=1).sum()
         assert bars > 1000
 
     def test_none_without_labels(self, make):

@@ -92,7 +92,7 @@ def test_both_labels_of_chosen_weights_are_printed(members, data, tmp_path):
 
 def test_equal_weights_choose_nothing(members, data, tmp_path):
     out = tmp_path / "e.json"
-    printed = json.loads(run(*flags(members), "--data", data, "--out", out, "--weights", "equal", "--json").stdout)
+    printed = json.loads(run(*flags(members), "--data", data, "--out", out, "--weighting", "equal", "--json").stdout)
     assert printed["weights"] == pytest.approx([1 / 3] * 3)
     assert printed["notes"] == {"equal": "equal weights"}
     assert printed["weights_chosen_on"] is None
@@ -128,7 +128,7 @@ def test_a_frozen_ensemble_is_measured_on_another_split_with_its_own_weights(mem
         (
             ["--use", "e.json"],
             2,
-            "--use measures an ensemble as it is. Fix: leave --checkpoint, --weights and --out out",
+            "--use measures an ensemble as it is. Fix: leave --checkpoint, --weighting and --out out",
         ),
         (["--out", "a.safetensors"], 2, "--out a.safetensors is one of the checkpoints. Fix: another file"),
         (["--split", "Testing", "--out", "e.json"], 4, "has no split 'Testing'"),
@@ -144,7 +144,7 @@ def test_contradictions(members, data, tmp_path, monkeypatch, extra, code, messa
 
 
 def test_use_chooses_no_weights(data, tmp_path):
-    result = run("--use", tmp_path / "e.json", "--weights", "chosen", "--data", data, code=2)
+    result = run("--use", tmp_path / "e.json", "--weighting", "chosen", "--data", data, code=2)
     assert "error: --use measures an ensemble as it is" in result.stderr
 
 
@@ -164,5 +164,5 @@ def test_weights_are_not_chosen_on_faces_that_a_member_learned(members, data, tm
     out = ("--out", tmp_path / "e.json", "--split", "Training")
     result = run(*flags([members[0], learned]), "--data", data, *out, code=2)
     assert f"error: {learned} was trained on Training" in result.stderr
-    assert "Fix: --split PublicTest, or --weights equal" in result.stderr
-    run(*flags([members[0], learned]), "--data", data, *out, "--weights", "equal")
+    assert "Fix: --split PublicTest, or --weighting equal" in result.stderr
+    run(*flags([members[0], learned]), "--data", data, *out, "--weighting", "equal")

@@ -130,7 +130,7 @@ def test_validation_split_without_votes_is_refused(tmp_path, flags, faces):
 
 @pytest.mark.parametrize("protocol", ["official", "clean"])
 def test_teachers_alone_need_no_votes(tmp_path, flags, eight, protocol, caplog):
-    run("distill", *flags(protocol=protocol), "--teacher", eight, "--weight", 1)
+    run("distill", *flags(protocol=protocol), "--teacher", eight, "--teacher-weight", 1)
     spec = spec_of(tmp_path / "out" / "final.safetensors")
     assert (spec["label_set"], len(spec["labels"])) == ("ferplus", 8)
     assert "ferplus_sha256" not in spec["provenance"]
@@ -139,14 +139,14 @@ def test_teachers_alone_need_no_votes(tmp_path, flags, eight, protocol, caplog):
 
 
 def test_teachers_alone_are_judged_by_the_majority_where_votes_are_given(tmp_path, flags, eight, votes, counts):
-    run("distill", *flags(), "--teacher", eight, "--weight", 1, "--ferplus", votes)
+    run("distill", *flags(), "--teacher", eight, "--teacher-weight", 1, "--ferplus", votes)
     provenance = spec_of(tmp_path / "out" / "final.safetensors")["provenance"]
     assert provenance["num_faces"]["PublicTest"] == counts["PublicTest"]
     assert len(provenance["ferplus_sha256"]) == 64
 
 
 def test_teachers_with_half_the_weight_need_them(flags, eight):
-    assert "--weight 1" in run("distill", *flags(), "--teacher", eight, "--weight", 0.5, code=2).stderr
+    assert "--teacher-weight 1" in run("distill", *flags(), "--teacher", eight, "--teacher-weight", 0.5, code=2).stderr
 
 
 def test_teachers_of_other_labels_are_aligned_and_told(tmp_path, flags, eight, seven, votes, caplog):

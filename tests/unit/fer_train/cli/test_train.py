@@ -162,7 +162,15 @@ def test_too_many_folds_exit_with_2(flags):
 
 def test_distill_takes_its_settings_from_flags_over_the_config(tmp_path, flags, teacher):
     written = {"teachers": ["another.safetensors"], "weight": 0.9, "temperature": 3.0, "cached": True}
-    run("distill", *flags(num_epochs=1, distillation=written), "--teacher", teacher, "--weight", 0.25, "--each-batch")
+    run(
+        "distill",
+        *flags(num_epochs=1, distillation=written),
+        "--teacher",
+        teacher,
+        "--teacher-weight",
+        0.25,
+        "--each-batch",
+    )
     provenance = spec_of(tmp_path / "out")["provenance"]
     assert provenance["config"]["distillation"] == {
         "teachers": ["best.safetensors"], "weight": 0.25, "temperature": 3.0, "cached": False,
@@ -242,7 +250,7 @@ def test_run_stopped_before_an_epoch_was_finished_says_so(flags, monkeypatch):
 
 
 def test_sigterm_while_the_data_are_read(flags, monkeypatch):
-    signal_once(monkeypatch, "fer_train.cli.options.read_faces", signal.SIGTERM, at_call=1)
+    signal_once(monkeypatch, "fer_train.cli.training_inputs.read_faces", signal.SIGTERM, at_call=1)
     assert run("train", *flags(), code=143).stderr.strip().splitlines()[-1] == "stopped by SIGTERM"
 
 

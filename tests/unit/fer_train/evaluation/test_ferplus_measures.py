@@ -230,7 +230,7 @@ def test_soup_is_measured_against_its_own_labels(tmp_path, data, votes, counts, 
 def test_ensemble_is_measured_against_its_own_labels(tmp_path, data, votes, counts, eight):
     other = save(tmp_path / "other.safetensors", FERPLUS_EMOTIONS, seed=4, config=tiny_config(**FERPLUS))
     words = ["ensemble", "--checkpoint", eight, "--checkpoint", other, "--data", data, "--device", "cpu"]
-    words += ["--out", tmp_path / "ensemble.json", "--weights", "equal"]
+    words += ["--out", tmp_path / "ensemble.json", "--weighting", "equal"]
     assert "is measured against them. Fix: --ferplus" in run(*words, code=2).stderr
     assert "FER+ majority" in run(*words, "--ferplus", votes).stdout
     measured = json.loads(run(*words, "--ferplus", votes, "--json").stdout)

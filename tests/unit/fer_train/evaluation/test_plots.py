@@ -8,6 +8,7 @@ from rich.console import Console
 
 from fer_train.data.faces import Faces
 from fer_train.errors import CheckpointError
+from fer_train.evaluation import plots
 from fer_train.evaluation.evaluate import Evaluation
 from fer_train.evaluation.metrics import measure
 from fer_train.evaluation.plots import (
@@ -58,6 +59,21 @@ def history(num_epochs):
     return [
         {"epoch": epoch} | {key: 1.0 / (epoch + i + 1) for i, key in enumerate(keys)} for epoch in range(num_epochs)
     ]
+
+
+@pytest.mark.parametrize(("num_epochs", "marker", "num_values"), [(1, 9, 1), (2, 3, 0)])
+def test_one_epoch_is_a_point_with_its_value(tmp_path, monkeypatch, num_epochs, marker, num_values):
+    drawn = []
+    monkeypatch.setattr(plots, "_save", lambda figure, _: drawn.append(figure))
+    plot_history(history(num_epochs), tmp_path / "history.png")
+    panels = drawn[0].axes[:-1]
+    curves = [line for panel in panels for line in panel.get_lines() if len(line.get_xdata()) == num_epochs]
+    is_best = [line.get_label() == "best epoch" for panel in panels for line in panel.get_lines()]
+    assert sum(is_best) == (0 if num_epochs == 1 else 5)
+    points = [line for line in curves if line.get_label() != "best epoch"]
+    assert [line.get_markersize() for line in points] == [marker] * 8
+    assert [text.get_text() for text in panels[0].texts] == ["1", "0.5"][: 2 * num_values]
+    assert [panel.get_xlim() for panel in panels] == [(0, 2)] * 5 if num_epochs == 1 else True
 
 
 @pytest.mark.parametrize("num_epochs", [1, 5])

@@ -157,7 +157,7 @@ class TestNothingHalfWritten:
 
 class TestArtifacts:
     def test_none(self, tmp_path):
-        with pytest.raises(ConfigError, match=r"no artifact to serve\. Fix: --artifact"):
+        with pytest.raises(ConfigError, match=r"no artifact to serve\. Fix: --engine"):
             write_triton_repository([], tmp_path / "out")
 
     def test_of_tensorrt_rtx(self, tmp_path):

@@ -4,13 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from fer_deploy.live.drawing import overlay
+from fer_deploy.live.drawing import overlay, tags
 from fer_deploy.live.drawing.overlay import Drawing, draw_result
 from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Emotion
 
 LABELS = ("dark", "bright")
-GRAY = overlay._GRAY
+GRAY = overlay._UNSURE
 
 
 def changed(result) -> np.ndarray:
@@ -52,12 +52,13 @@ def test_outline_is_dashed_where_the_face_is_predicted(make_result):
 
 
 @pytest.mark.parametrize("top", [0, 3, 10])
-def test_tag_near_the_top_edge_is_inside_the_box(make_result, top):
+def test_tag_near_the_top_edge_is_below_the_box(make_result, top):
     far = changed(make_result(boxes=((60, 80, 160, 180),), size=(300, 300)))
     near = changed(make_result(boxes=((60, top, 160, top + 100),), size=(300, 300)))
     height = far[:78, 70:150].any(axis=1).sum()
     assert height > 8
-    assert near[top : top + height, 70:100].all(), "the whole tag is in the picture"
+    assert near[top + 100 : top + 100 + height, 70:100].all(), "the whole tag is in the picture"
+    assert not near[top + 3 : top + 97, 63:157].any(), "and nothing is on the face"
 
 
 def test_tag_at_the_right_edge_moves_left(make_result):
@@ -75,10 +76,10 @@ def test_unsure_is_gray(make_result):
 
 def test_tag_says_what_is_shown(make_result, monkeypatch):
     said = []
-    put_text = overlay.cv2.putText
-    monkeypatch.setattr(overlay.cv2, "putText", lambda *args: said.append(args[1]) or put_text(*args))
-    draw_result(make_result(boxes=((10, 30, 60, 80), (50, 30, 90, 80))), LABELS)
-    draw_result(make_result(is_sure=False), LABELS)
+    put_text = tags.cv2.putText
+    monkeypatch.setattr(tags.cv2, "putText", lambda *args: said.append(args[1]) or put_text(*args))
+    draw_result(make_result(boxes=((10, 30, 60, 80), (150, 30, 190, 80)), size=(300, 300)), LABELS)
+    draw_result(make_result(boxes=((10, 30, 60, 80),), size=(300, 300), is_sure=False), LABELS)
     assert [text for text in said if text.startswith("#")] == ["#1 bright 62%", "#2 bright 62%", "#1 unsure 62%"]
 
 

@@ -201,3 +201,37 @@ def test_a_hidden_page_asks_for_no_pictures(browser):
         assert browser.value("window.sent.length") == 0
         browser.value("delete document.hidden; document.dispatchEvent(new Event('visibilitychange'))")
         browser.wait_for("window.sent.length > 3")
+
+
+PLACED = """import('/tags.js').then(({{ placeTags }}) => {{
+    const faces = {boxes}.map((box, index) => ({{ id: index + 1, label: {label!r}, confidence: 0.62, box }}));
+    const size = {{ width: {size[0]}, height: {size[1]}, gap: 3, pad: 5, bar: 20, measure: (text) => 8 * text.length }};
+    return placeTags(faces, size);
+}})"""
+
+
+@pytest.mark.parametrize(
+    ("size", "boxes", "label", "texts"),
+    [
+        ((640, 480), [[100, 100, 160, 180], [130, 300, 190, 380]], "happy", ["#1 happy 62 %", "#2 happy 62 %"]),
+        ((640, 480), [[0, 0, 60, 70], [580, 410, 640, 480]], "happy", ["#1 happy 62 %", "#2 happy 62 %"]),
+        ((320, 200), [[20, 60, 70, 130], [90, 60, 140, 130], [160, 60, 210, 130]], "happy", None),
+        ((320, 200), [[100, 60, 160, 130]], "contempt-or-disdain", ["#1 contempt-or-d… 62 %"]),
+        ((320, 200), [[0, 0, 320, 200]], "happy", ["#1 happy 62 %"]),
+        ((40, 20), [[0, 0, 20, 20], [20, 0, 40, 20]], "happy", [None, None]),
+    ],
+)
+def test_tags_cover_neither_faces_nor_one_another(browser, size, boxes, label, texts):
+    with serving() as sink, Actor(sink, endless()):
+        browser.open(sink.url)
+        tags = browser.value(PLACED.format(boxes=boxes, label=label, size=size))
+        browser.complaints.clear()
+    assert texts is None or [tag and tag["text"] for tag in tags] == texts
+    places = [(tag["x"], tag["y"], tag["x"] + tag["width"], tag["y"] + tag["height"]) for tag in tags if tag]
+    assert all(x1 >= 0 and y1 >= 0 and x2 <= size[0] and y2 <= size[1] for x1, y1, x2, y2 in places)
+    taken = places if boxes == [[0, 0, *size]] else [*places, *boxes]  # a face that fills the picture has it inside
+    assert not any(
+        one[0] < other[2] and other[0] < one[2] and one[1] < other[3] and other[1] < one[3]
+        for number, one in enumerate(places)
+        for other in taken[number + 1 :]
+    )

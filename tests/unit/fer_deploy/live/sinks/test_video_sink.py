@@ -86,7 +86,7 @@ class TestBuildsWithoutAnEncoder:
             VideoSink(tmp_path / "a.mp4", 10.0)
         assert str(caught.value) == (
             "cannot encode auto: this build of PyAV has no libvpx-vp9 or libsvtav1 or mpeg4; of the known codecs it "
-            "has: x264. Fix: another --record-codec, or PyAV from its wheel: pip install av"
+            "has: x264. Fix: another --video-codec, or PyAV from its wheel: pip install av"
         )
         assert list(tmp_path.iterdir()) == []
 

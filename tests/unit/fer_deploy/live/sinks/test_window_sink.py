@@ -26,7 +26,8 @@ class FakeWindow:
         self.last = PICTURE
         self.sizes: list[tuple[int, int]] = []
         self.destroyed = 0
-        monkeypatch.setattr(cv2, "namedWindow", lambda title, flags: None)
+        self.flags: list[int] = []
+        monkeypatch.setattr(cv2, "namedWindow", lambda title, flags: self.flags.append(flags))
         monkeypatch.setattr(cv2, "resizeWindow", lambda title, width, height: self.sizes.append((width, height)))
         monkeypatch.setattr(cv2, "imshow", self.show)
         monkeypatch.setattr(cv2, "waitKey", self.wait)
@@ -101,6 +102,19 @@ class TestWindowSink:
             sink.write(make_result(0), PICTURE[:4])
             sink.write(make_result(1), PICTURE)
         assert window.sizes == [(8, 4)]
+
+    def test_has_no_toolbar_and_keeps_the_ratio(self, window):
+        with WindowSink("t", is_live=True):
+            assert window.flags == [cv2.WINDOW_GUI_NORMAL | cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO]
+
+    @pytest.mark.parametrize(
+        ("picture", "opened"),
+        [((160, 120), (160, 120)), ((1600, 900), (1600, 900)), ((3840, 2160), (1600, 900)), ((1080, 1920), (506, 900))],
+    )
+    def test_opens_at_the_size_of_the_picture_or_of_a_screen(self, window, make_result, picture, opened):
+        with WindowSink("t", is_live=True) as sink:
+            sink.write(make_result(), np.zeros((picture[1], picture[0], 3), dtype=np.uint8))
+        assert window.sizes == [opened]
 
     def test_closed_by_the_user(self, window, make_result):
         with WindowSink("t", is_live=True) as sink:

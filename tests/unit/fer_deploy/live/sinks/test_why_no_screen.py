@@ -3,8 +3,8 @@ import socket
 import cv2
 import pytest
 
-from fer_deploy.live import screen
-from fer_deploy.live.screen import why_no_screen
+from fer_deploy.live.sinks import window as screen
+from fer_deploy.live.sinks.window import why_no_screen
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from unit.fer_deploy.live.serve.stage import make_snapshot
 
-from fer_deploy.live.serve import recent_snapshot
-from fer_deploy.live.serve.recent_snapshot import RecentSnapshot
+from fer_deploy.live.serve import app
+from fer_deploy.live.serve.app import RecentSnapshot
 
 
 class Loop:
@@ -31,7 +31,7 @@ def test_who_asks_at_once_shares_one(monkeypatch):
             return await asyncio.gather(*asking, recent.get())
 
     loop = Loop()
-    monkeypatch.setattr(recent_snapshot, "MAX_AGE_S", 1000)
+    monkeypatch.setattr(app, "MAX_AGE_S", 1000)
     snapshots = asyncio.run(scenario())
     assert len({id(snapshot) for snapshot in snapshots}) == 1
     assert loop.num_asked == 1
@@ -48,7 +48,7 @@ def test_an_old_one_is_replaced_but_never_two_are_taken_at_once(monkeypatch):
             return first, await recent.get()
 
     loop = Loop()
-    monkeypatch.setattr(recent_snapshot, "MAX_AGE_S", -1)
+    monkeypatch.setattr(app, "MAX_AGE_S", -1)
     first, second = asyncio.run(scenario())
     assert loop.num_asked == 2
     assert first[0] is not second

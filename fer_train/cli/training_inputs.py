@@ -1,10 +1,10 @@
-"""Flags that several commands share, and the reading of data that belongs to them."""
+"""From the flags of training to a config, faces and a folder."""
 
 import contextlib
 import logging
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -31,22 +31,6 @@ QUICK = {
 _QUICK_FACES = 512, 256
 """To train on and to validate on."""
 
-PATH = click.Path(path_type=Path)
-
-data = click.option(
-    "--data", "data_path", required=True, type=PATH,
-    help="fer2013.csv, icml_face_data.csv, or a folder with train/<class>/ and test/<class>/.",
-)  # fmt: skip
-device = click.option("--device", default=None, help="auto, cpu, cuda or cuda:N.")
-ferplus = click.option("--ferplus", type=PATH, help="FER+ votes (fer2013new.csv), joined row by row.")
-twin_rows = click.option(
-    "--twin-rows", type=PATH,
-    help="Row numbers left out under the clean protocol: twins of a split that this copy lacks.",
-)  # fmt: skip
-exclude = click.option(
-    "--exclude", type=PATH, help="Training rows to leave out: exclude.csv of fer-train audit, or one number a line."
-)
-
 
 def load_training_faces(
     config: TrainConfig, data_path: Path, *, ferplus: Path | None = None, twin_rows: Path | None = None,
@@ -69,7 +53,7 @@ def load_training_faces(
         raise ConfigError(
             "labels: ferplus learns from the votes of FER+'s taggers, and none were given. Fix: --ferplus "
             "fer2013new.csv (github.com/microsoft/FERPlus), or learn from the released model alone: fer-train distill "
-            "--teacher weights/senet-ferplus.safetensors --weight 1"
+            "--teacher weights/senet-ferplus.safetensors --teacher-weight 1"
         )
     faces = read_faces(data_path, ferplus=ferplus)
     given = {"--twin-rows": twin_rows, "--exclude": exclude}
@@ -132,23 +116,6 @@ def _check_list(flag: str, listed: ListedRows, faces: Faces, config: TrainConfig
     others = int(np.isin(faces.rows[faces.splits != config.train_split], listed.rows).sum())
     if others:
         logging.info("%s names %d rows that are not of %s; they stay", flag, others, config.train_split)
-
-
-def training(command: Callable[..., None], *, suffix: str = "") -> Callable[..., None]:
-    """Add the flags of every command that trains; `suffix` ends the name of its folder."""
-    for option in reversed((
-        click.option("--config", "config_path", required=True, type=PATH, help="YAML; see configs/train/."),
-        data, ferplus, twin_rows, exclude,
-        click.option("--out", type=PATH, help=f"Folder of the run.  [default: runs/<name of the config>{suffix}]"),
-        click.option("--quick", is_flag=True, help="Smoke test in about a minute: one epoch on a few hundred small "
-                                                   "faces, into a temporary folder unless --out is given."),
-        click.option("--validation-split", help="Override validation_split, such as test for a plain image folder."),
-        click.option("--epochs", "num_epochs", type=int, help="Override num_epochs."),
-        click.option("--tensorboard/--no-tensorboard", default=True, help="Write OUT/tensorboard.  [default: yes]"),
-        device,
-    )):  # fmt: skip
-        command = option(command)
-    return command
 
 
 _OF_THE_FACES = ("data_path", "ferplus", "twin_rows", "exclude", "quick")

@@ -1,0 +1,58 @@
+"""The flags of fer-deploy analyze."""
+
+from typing import Any
+
+import click
+
+from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli.interface import FOLDER, Command, option
+
+
+@click.command(
+    "analyze",
+    cls=Command,
+    examples=[
+        (
+            "one recording: results/interview/report.html, tables and the annotated video",
+            "fer-deploy analyze interview.mp4 --out results",
+        ),
+        (
+            "many recordings, without annotated videos; results/index.html lists them",
+            "fer-deploy analyze *.mp4 --out results --no-video",
+        ),
+    ],
+)
+@click.argument("videos", nargs=-1, required=True, type=shared.VIDEO_PATH, metavar="VIDEO...", help="Recorded videos.")
+@option(
+    "--out",
+    type=FOLDER,
+    metavar="DIR",
+    required_text="required, here or in --config",
+    section="Output",
+    help="Folder for the results. Each video gets a folder of its own name in it.",
+)
+@option("--video/--no-video", default=None, default_text="video", section="Output", help="Write the annotated video.")
+@shared.video_codec("the annotated video")
+@option(
+    "--segment-frames",
+    type=int,
+    metavar="N",
+    default_text="about a thousand",
+    section="Output",
+    help="Frames between two checkpoints: a multiple of 12 and of --detect-every.",
+)
+@option(
+    "--restart",
+    is_flag=True,
+    section="Output",
+    help="Delete what an earlier run left in --out for these videos, and start again.",
+)
+@shared.engine_options
+@shared.analysis_options
+@shared.config("docs/analyze.md")
+def command(**flags: Any) -> None:
+    """Analyze recorded videos: who is visible when, with which emotions.
+
+    A run that was stopped or killed continues where it was: give the same command again.
+    """
+    body("analyze")(**flags)

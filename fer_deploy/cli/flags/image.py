@@ -1,0 +1,50 @@
+"""The flags of fer-deploy image."""
+
+from typing import Any
+
+import click
+
+from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli.interface import FILE, FOLDER, Command, option
+
+
+@click.command(
+    "image",
+    cls=Command,
+    examples=[
+        ("a line for each face", "fer-deploy image photo.jpg"),
+        ("write photos/a.jpg with its faces drawn to drawn/a.png", "fer-deploy image photos --annotate drawn"),
+        ("a row for each face, with all probabilities", "fer-deploy image photos/*.jpg --csv faces.csv"),
+    ],
+)
+@click.argument(
+    "files",
+    nargs=-1,
+    required=True,
+    type=shared.VIDEO_PATH,
+    metavar="FILE...",
+    help="Pictures. A folder stands for every picture in it, in the order of their names.",
+)
+@shared.json_flag("each picture")
+@option(
+    "--csv",
+    type=FILE,
+    metavar="FILE",
+    section="Output",
+    help="Write one row for each face, and one for each picture to NAME.frames.csv.",
+)
+@option(
+    "--annotate",
+    type=FOLDER,
+    metavar="DIR",
+    section="Output",
+    help="Write each picture with its faces drawn into this folder, as PNG.",
+)
+@shared.engine_options
+@shared.photo_options
+def command(**flags: Any) -> None:
+    """Recognize emotions in pictures.
+
+    A picture that cannot be read is named and left out; the exit code is 8 then.
+    """
+    body("image")(**flags)
