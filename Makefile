@@ -4,7 +4,7 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-SOURCE     ?= synthetic
+SOURCE     ?=
 FRAMES     ?= $(if $(filter synthetic,$(SOURCE)),300)
 DATA       ?= data/fer2013.csv
 CONFIG     ?= configs/train/$(if $(FERPLUS),senet-ferplus,senet-ferplus-taught).yaml
@@ -45,12 +45,12 @@ $(VENV)/.all: $(VENV)/.base
 
 setup: $(VENV)/.all  ## install everything into .venv
 
-demo: $(VENV)/.base  ## run the bundled model headless; SOURCE=0 for a camera, SOURCE=clip.mp4 for a file
-	$(BIN)/fer-deploy live --source '$(SOURCE)' $(if $(FRAMES),--max-frames $(FRAMES)) --no-display \
-		--record demo/demo.mp4 --jsonl demo/demo.jsonl
+demo: $(VENV)/.base  ## a first result: a sample clip, or drawn faces offline; SOURCE=0 for a camera, SOURCE=clip.mp4
+	$(if $(SOURCE),$(BIN)/fer-deploy live --source '$(SOURCE)' $(if $(FRAMES),--max-frames $(FRAMES)) --no-display \
+		--record demo/demo.mp4 --jsonl demo/demo.jsonl,$(BIN)/fer-deploy demo)
 
 live: $(VENV)/.base  ## run the bundled model in a window; SOURCE=0 for a camera
-	$(BIN)/fer-deploy live --source '$(SOURCE)'
+	$(BIN)/fer-deploy live --source '$(or $(SOURCE),synthetic)'
 
 test: lint  ## lint, types, import contracts and all tests
 	$(BIN)/python -m pytest

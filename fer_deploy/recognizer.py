@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
@@ -242,7 +243,8 @@ class Recognizer:
         results = []
         for look in looks:
             of_it = list(islice(emotions, len(look.faces)))
-            results.append(list(People(self._people, self.labels).smooth(look.faces, of_it, 0.0)))
+            found = People(self._people, self.labels).smooth(look.faces, of_it, 0.0)
+            results.append([replace(face, person=face.face.track_id) for face in found])
         return results
 
     def _logits(self, images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -121,7 +121,7 @@ def _join_video(parts: Parts, folder: Path, end: Checkpoint) -> dict[str, int]:
 
 
 def _report(folder: Path, summary: Summary) -> None:
-    shown = [person.number for person in longest_visible(summary.people, MOST_CARDS)]
+    shown = [person.track for person in longest_visible(summary.people, MOST_CARDS)]
     timelines = timelines_from_rows(
         rows_from_parquet(folder / PARQUET, summary.labels),
         shown,

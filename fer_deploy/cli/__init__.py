@@ -12,6 +12,7 @@ from fer_deploy.errors import FerDeployError, SinkError
 from fer_deploy.privacy.redaction import without_passwords
 
 COMMANDS: Final = {
+    "demo": "a first result: a sample clip with people, or drawn faces without a network",
     "live": "camera, stream, file or folder -> emotions, as they happen",
     "image": "pictures -> faces with their emotions",
     "analyze": "recorded videos -> reports, tables and annotated videos",
@@ -24,11 +25,12 @@ COMMANDS: Final = {
     "doctor": "what is on this machine, and which engines run",
 }
 _HEADINGS: Final = {
-    "Recognize emotions": ("live", "image", "analyze"),
+    "Recognize emotions": ("demo", "live", "image", "analyze"),
     "Export a model": ("export", "quantize", "verify", "build", "triton"),
     "Look at files and at this machine": ("inspect", "doctor"),
 }
 _EXAMPLES: Final = (
+    ("a first result, without a camera", "fer-deploy demo"),
     ("the first camera, in a window", "fer-deploy live"),
     ("a picture", "fer-deploy image photo.jpg"),
     ("a recording: report, tables and annotated video", "fer-deploy analyze interview.mp4 --out results"),

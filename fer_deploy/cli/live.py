@@ -1,8 +1,9 @@
 """fer-deploy live: settings and printing around `LivePipeline`."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline
+from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources import PacedSource, Source, open_source
 from fer_deploy.live.stats import LiveSnapshot
@@ -36,35 +38,61 @@ _GROUPS = {
 """Where in LiveConfig a flag belongs."""
 
 
-def live(config_path: Path | None, as_json: bool, **flags: Any) -> None:
+def live(config_path: Path | None, as_json: bool, verbose: bool, **flags: Any) -> None:
     """Run the live loop; see `fer_deploy.cli.flags.live` for the flags."""
     config = _settings(config_path, flags)
     if as_json and config.output.jsonl == STANDARD_OUTPUT:
         raise ConfigError("--json and --jsonl - would both write to standard output. Fix: --jsonl FILE")
-    # Our own errors name the cause; OpenCV's warnings would bury them.
+    run_live(config, quiet_console(), as_json=as_json, verbose=verbose)
+
+
+def quiet_console() -> Console:
+    """Return standard error for people, and silence OpenCV: our own errors name the cause, its warnings bury them."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    console = Console(stderr=True, markup=False)  # names of files and addresses have brackets, too
     log_to_stderr()
+    return Console(stderr=True, markup=False)  # names of files and addresses have brackets, too
+
+
+def run_live(
+    config: LiveConfig,
+    console: Console,
+    *,
+    as_json: bool = False,
+    verbose: bool = False,
+    more_sinks: Sequence[Sink] = (),
+) -> None:
+    """Run the loop to its end and report.
+
+    Args:
+        config: of the run.
+        console: for what people should know before the end.
+        as_json: print the report as JSON.
+        verbose: print the latencies of all stages, too.
+        more_sinks: beside those of the config.
+    """
     with config.open() as engine:
         console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
-        _run(config, engine, console, as_json=as_json)
+        _run(config, engine, console, more_sinks, partial(_report, config=config, as_json=as_json, verbose=verbose))
 
 
-def _run(config: LiveConfig, engine: Engine, console: Console, *, as_json: bool) -> None:
+def _run(
+    config: LiveConfig, engine: Engine, console: Console, more_sinks: Sequence[Sink],
+    report: Callable[[LivePipeline], None],
+) -> None:  # fmt: skip
     """Open everything else, run the loop, report. A signal while sources are opened ends this by `Stopped`."""
     detectors = build_detectors(config.detection)
     console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
     with ExitStack() as opened:
         sources = [_open_source(text, config, opened, console) for text in config.source]
         with signals.held():  # outputs are opened and closed as a whole
-            pipeline = _make_pipeline(config, engine, detectors, sources, console)
+            pipeline = _make_pipeline(config, engine, detectors, sources, console, more_sinks)
             opened.pop_all()  # from here on the loop closes them
             signals.tell(pipeline.stop)
             try:
                 with _progress(console) as on_progress:
                     pipeline.run(on_progress)
             finally:  # after a failure too: what was written until then is whole
-                _report(pipeline, config, as_json=as_json)
+                report(pipeline)
             if signals.came() and not pipeline.stats.num_frames:
                 console.print("ended before the first frame", highlight=False)
 
@@ -88,8 +116,9 @@ def _open_source(text: str, config: LiveConfig, opened: ExitStack, console: Cons
 
 
 def _make_pipeline(
-    config: LiveConfig, engine: Engine, detectors: DetectorFactory, sources: list[Source], console: Console
-) -> LivePipeline:
+    config: LiveConfig, engine: Engine, detectors: DetectorFactory, sources: list[Source], console: Console,
+    more_sinks: Sequence[Sink],
+) -> LivePipeline:  # fmt: skip
     """Open the outputs and make the loop; on failure none stays open."""
     made: list[LivePipeline] = []
 
@@ -100,7 +129,7 @@ def _make_pipeline(
         console.print(text, highlight=False, soft_wrap=True)
 
     with ExitStack() as opened:
-        sinks = open_sinks(config.output, sources, engine.spec.labels, snapshot, tell=tell)
+        sinks = [*open_sinks(config.output, sources, engine.spec.labels, snapshot, tell=tell), *more_sinks]
         for sink in sinks:
             opened.callback(sink.close)
         made_with = {"detector": describe_detector(config.detection)}
@@ -109,17 +138,18 @@ def _make_pipeline(
     return made[0]
 
 
-def _report(pipeline: LivePipeline, config: LiveConfig, *, as_json: bool) -> None:
-    snapshot = pipeline.snapshot()
+def _report(pipeline: LivePipeline, *, config: LiveConfig, as_json: bool, verbose: bool) -> None:
+    snapshot, stats = pipeline.snapshot(), pipeline.stats
     if as_json:
         try:
-            click.echo(json.dumps(report_dict(snapshot, pipeline.stats.throughput_fps)))
+            click.echo(json.dumps(report_dict(snapshot, stats.throughput_fps, stats.presence)))
         except OSError as err:
             raise SinkError(
                 f"cannot write the report: {err.strerror}. Fix: check what standard output leads to"
             ) from err
     else:
-        print_report(snapshot, pipeline.stats.throughput_fps, beside_results=config.output.jsonl == STANDARD_OUTPUT)
+        beside_results = config.output.jsonl == STANDARD_OUTPUT
+        print_report(snapshot, stats.throughput_fps, stats.presence, beside_results=beside_results, verbose=verbose)
 
 
 @contextmanager

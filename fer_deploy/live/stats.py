@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.live.sources.base import Source, SourceHealth
+from fer_deploy.vision.presence import Presence
 from fer_deploy.vision.types import FrameResult
 
 WINDOW = 20_000
@@ -134,6 +135,7 @@ class LiveStats:
     def __init__(self) -> None:
         self.num_frames = 0
         self.num_faces = 0
+        self.presence = Presence()
         self._lock = threading.Lock()
         self._first_ns: int | None = None
         self._last_ns = 0
@@ -151,6 +153,7 @@ class LiveStats:
                 self._first_ns = result.frame.captured_ns
             self.num_frames += 1
             self.num_faces += len(result.faces)
+            self.presence.add(result)
             self._recent_ns.append(self._last_ns)
             while self._recent_ns[0] < self._last_ns - RECENT_S * 1e9:
                 self._recent_ns.popleft()

@@ -5,10 +5,11 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 from fer_deploy.vision.face_geometry import is_face
 from fer_deploy.vision.motion import elapsed_s
+from fer_deploy.vision.person_numbers import PersonNumbers
 from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Emotion, FaceResult, TrackedFace
 
@@ -31,6 +32,7 @@ class _State(BaseModel):
 
     time_s: float | None = None
     moods: dict[int, _Mood] = {}
+    people: PersonNumbers = Field(default_factory=PersonNumbers)
 
 
 class Smoothing:
@@ -63,7 +65,7 @@ class Smoothing:
     ) -> tuple[FaceResult, ...]:
         """Return faces with raw and smoothed emotions, in their order. Call it with frames in order of time."""
         self._advance(time_s)
-        return tuple(self._result(face, emotion) for face, emotion in zip(faces, emotions, strict=True))
+        return tuple(self._result(face, emotion, time_s) for face, emotion in zip(faces, emotions, strict=True))
 
     def state(self) -> dict[str, Any]:
         """Return the state as plain data for JSON."""
@@ -88,9 +90,11 @@ class Smoothing:
             mood.weighted_no_face *= kept
             mood.weighted_probs = [prob * kept for prob in mood.weighted_probs]
         self._now.moods = {known: mood for known, mood in self._now.moods.items() if mood.unseen_s <= self._keep_s}
+        # Twice as long, for the tracks are dropped by a clock of their own: a person keeps the number.
+        self._now.people.forget(time_s, keep_s=2 * self._keep_s)
         self._now.time_s = time_s
 
-    def _result(self, face: TrackedFace, emotion: Emotion) -> FaceResult:
+    def _result(self, face: TrackedFace, emotion: Emotion, time_s: float) -> FaceResult:
         mood = self._now.moods.setdefault(
             face.track_id, _Mood(weighted_probs=[0.0] * len(self._labels), weight=0.0, label=None, unseen_s=0.0)
         )
@@ -103,7 +107,8 @@ class Smoothing:
         smoothed = Emotion(mood.label, probs[mood.label], probs)
         mood.is_sure = self._is_sure(smoothed.confidence, was_sure=mood.is_sure)
         may_be_shown = self._shows_a_face(face, mood)
-        return FaceResult(face, emotion, smoothed, is_sure=mood.is_sure and may_be_shown)
+        number = self._now.people.number(face.track_id, time_s)
+        return FaceResult(face, emotion, smoothed, is_sure=mood.is_sure and may_be_shown, person=number)
 
     @staticmethod
     def _shows_a_face(face: TrackedFace, mood: _Mood) -> bool:

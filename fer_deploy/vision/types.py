@@ -123,12 +123,15 @@ class FaceResult:
             most probable one.
         is_sure: False if the smoothed confidence is too low to name an emotion, or if the landmarks cannot belong to a
             face.
+        person: number shown to users, from 1 without gaps; None until the face has been followed for a second, and
+            without tracking.
     """
 
     face: TrackedFace
     emotion: Emotion
     smoothed: Emotion
     is_sure: bool = True
+    person: int | None = None
 
     @property
     def box(self) -> Box:

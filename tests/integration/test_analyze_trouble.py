@@ -29,7 +29,7 @@ def video(tmp_path):
 def test_no_faces(tmp_path):
     summary = make_analysis(write_squares(tmp_path / "empty.mp4", 30, squares=0), tmp_path / "out").run()
     assert (summary.accounting.num_faces, summary.accounting.num_analyzed, summary.people) == (0, 30, ())
-    assert "Nobody was visible" in (tmp_path / "out/empty/report.html").read_text()
+    assert "Nobody was followed" in (tmp_path / "out/empty/report.html").read_text()
 
 
 def test_passers_by(tmp_path):

@@ -9,15 +9,14 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 from fer_deploy.analyze.report.people_seen import Timeline
 from fer_deploy.analyze.report.stacks import (
     Stack,
-    clock_text,
     colors_of,
     count_text,
-    lasting_text,
     stacks_from_timeline,
     tick_text,
 )
 from fer_deploy.analyze.report.summary import Outcome, Person, Summary
 from fer_deploy.analyze.result_files import GENERATOR
+from fer_deploy.durations import duration_text
 from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_deploy.vision.palette import UNSURE_COLOR
 from fer_deploy.vision.types import UNSURE
@@ -37,9 +36,9 @@ def report_html(summary: Summary, timelines: dict[int, Timeline], files: Sequenc
     """
     colors = colors_of(summary.labels) | {UNSURE: UNSURE_COLOR}
     cards = [
-        {"person": person, "shares": _shares(person, colors), "areas": _areas(timelines[person.number], summary)}
+        {"person": person, "shares": _shares(person, colors), "areas": _areas(timelines[person.track], summary)}
         for person in summary.people
-        if person.number in timelines
+        if person.track in timelines
     ]
     return _page(
         "report.html.j2",
@@ -48,7 +47,7 @@ def report_html(summary: Summary, timelines: dict[int, Timeline], files: Sequenc
         files=files,
         colors=colors,
         unsure=UNSURE,
-        others=[person for person in summary.people if person.number not in timelines],
+        others=[person for person in summary.people if person.track not in timelines],
         ticks=[tick_text(second, summary.duration_s) for second in np.linspace(0, summary.duration_s, _NUM_TICKS)],
         share_of=_shares,
     )
@@ -69,8 +68,7 @@ def _page(template: str, **content: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    pages.filters["clock"] = clock_text
-    pages.filters["lasting"] = lasting_text
+    pages.filters["duration"] = duration_text
     pages.filters["percent"] = lambda share: "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
     pages.filters["portable"] = lambda failure: without_folders_in_text(str(failure))
     pages.filters["counted"] = count_text

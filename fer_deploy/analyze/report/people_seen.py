@@ -9,8 +9,6 @@ from numpy.typing import NDArray
 
 from fer_deploy.vision.types import UNSURE
 
-PASSER_BY_S: Final = 1.0
-"""Tracks visible for a shorter time are passers-by: too short for a statement, and often false detections."""
 MAX_BINS: Final = 400
 _FRAMES_PER_BIN: Final = 3
 
@@ -21,6 +19,7 @@ class Rows(NamedTuple):
     Attributes:
         time_s: (N,) float64.
         track: (N,) int64.
+        person: (N,) int64, 0 where the track has no number yet.
         label: (N,) of str, the smoothed emotion.
         is_sure: (N,) bool.
         probs: (N, C) float64, smoothed.
@@ -28,6 +27,7 @@ class Rows(NamedTuple):
 
     time_s: NDArray[np.float64]
     track: NDArray[np.int64]
+    person: NDArray[np.int64]
     label: NDArray[np.object_]
     is_sure: NDArray[np.bool_]
     probs: NDArray[np.float64]
@@ -38,13 +38,15 @@ class PersonSeen:
     """One track over the video.
 
     Attributes:
-        number: of the track.
+        track: number of the track in the tables.
+        number: number of the person; None for a passer-by.
         first_s, last_s: when the face was first and last visible.
         num_frames: frames in which it was visible.
         num_shown: frames by shown label, including `UNSURE`.
     """
 
-    number: int
+    track: int
+    number: int | None
     first_s: float
     last_s: float
     num_frames: int = 0
@@ -64,14 +66,15 @@ class Timeline(NamedTuple):
 
 
 def people_from_rows(batches: Iterable[Rows]) -> list[PersonSeen]:
-    """Return all people, in the order of their numbers."""
+    """Return all people, including passers-by, in the order of their tracks."""
     people: dict[int, PersonSeen] = {}
     for rows in batches:
         shown = np.where(rows.is_sure, rows.label, UNSURE)
         for track in np.unique(rows.track).tolist():
             here = rows.track == track
             times = rows.time_s[here]
-            person = people.setdefault(track, PersonSeen(track, float(times[0]), float(times[-1])))
+            person = people.setdefault(track, PersonSeen(track, None, float(times[0]), float(times[-1])))
+            person.number = int(rows.person[here][-1]) or person.number
             person.last_s = float(times[-1])
             person.num_frames += len(times)
             for label, num in zip(*np.unique(shown[here].astype(str), return_counts=True), strict=True):

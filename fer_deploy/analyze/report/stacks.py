@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.analyze.report.people_seen import Timeline
+from fer_deploy.durations import duration_text
 from fer_deploy.vision.palette import COLORS
 
 _STEPS_S: Final = (
@@ -62,18 +63,6 @@ def colors_of(labels: Sequence[str]) -> dict[str, str]:
     return {label: COLORS[index % len(COLORS)] for index, label in enumerate(labels)}
 
 
-def lasting_text(seconds: float) -> str:
-    """Return a duration as text: 4.2 s, 12:34 min, 1:02:03 h."""
-    return f"{seconds:.1f} s" if seconds < 60 else f"{clock_text(seconds)} {'h' if seconds >= 3600 else 'min'}"
-
-
-def clock_text(seconds: float) -> str:
-    """Return a time as video players show it: 0:07, 12:34, 1:02:03."""
-    whole = int(seconds)
-    hours, minutes = whole // 3600, whole // 60 % 60
-    return f"{hours}:{minutes:02}:{whole % 60:02}" if hours else f"{minutes}:{whole % 60:02}"
-
-
 def count_text(num: int, one: str, several: str | None = None) -> str:
     """Return a count with its noun: 1 frame, 12,345 frames; `several` is an irregular plural."""
     return f"{num:,} {one if num == 1 else several or f'{one}s'}"
@@ -86,4 +75,4 @@ def tick_step_s(duration_s: float, most: int) -> float:
 
 def tick_text(seconds: float, duration_s: float) -> str:
     """Return the text of a tick, with tenths of seconds for a short video."""
-    return f"{seconds:.1f} s" if duration_s < SHORT_S else clock_text(seconds)
+    return duration_text(seconds, decimals=1 if duration_s < SHORT_S else 0)

@@ -8,9 +8,10 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fer_deploy.analyze.accounting import Accounting
 from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.fingerprint import Fingerprint
-from fer_deploy.analyze.report.people_seen import PASSER_BY_S, PersonSeen
+from fer_deploy.analyze.report.people_seen import PersonSeen
 from fer_deploy.errors import ConfigError, FerDeployError
 from fer_deploy.privacy.portable_paths import without_folders_in_text
+from fer_deploy.vision.person_numbers import FOLLOWED_S
 
 
 class _Frozen(BaseModel):
@@ -21,7 +22,8 @@ class Person(_Frozen):
     """One person: a face that was never lost for longer than `keep_s`.
 
     Attributes:
-        number: drawn in the annotated video, and `track` in the tables.
+        number: number in the annotated video, and `person` in the tables; from 1 without gaps.
+        track: number of the track in the tables.
         first_s, last_s: when first and last visible, in seconds of the video.
         visible_s: seconds in which the face was visible.
         num_faces: frames in which the face was visible.
@@ -29,6 +31,7 @@ class Person(_Frozen):
     """
 
     number: int
+    track: int
     first_s: float
     last_s: float
     visible_s: float
@@ -37,9 +40,9 @@ class Person(_Frozen):
 
 
 class PassersBy(_Frozen):
-    """All tracks that were visible for less than `below_s` seconds, together."""
+    """All tracks that were followed for less than `below_s` seconds, together."""
 
-    below_s: float = PASSER_BY_S
+    below_s: float = FOLLOWED_S
     num_tracks: int = 0
     num_faces: int = 0
 
@@ -109,8 +112,9 @@ class Summary(_Frozen):
     def of(cls, subject: Subject, end: Checkpoint, seen: list[PersonSeen]) -> "Summary":
         """Create the summary of a finished run."""
         frame_s = frame_seconds(end)
-        people = [_person(person, frame_s) for person in seen]
-        brief = [person for person in people if person.visible_s < PASSER_BY_S]
+        numbered = [(person.number, person) for person in seen if person.number is not None]
+        people = [_person(number, person, frame_s) for number, person in numbered]
+        brief = [person for person in seen if person.number is None]
         return cls(
             video=subject.video.name,
             engine=subject.engine,
@@ -123,8 +127,8 @@ class Summary(_Frozen):
             trouble=without_folders_in_text(end.trouble),
             notes=tuple(map(without_folders_in_text, end.notes)),
             accounting=end.accounting,
-            people=tuple(person for person in people if person.visible_s >= PASSER_BY_S),
-            passers_by=PassersBy(num_tracks=len(brief), num_faces=sum(person.num_faces for person in brief)),
+            people=tuple(sorted(people, key=lambda person: person.number)),
+            passers_by=PassersBy(num_tracks=len(brief), num_faces=sum(person.num_frames for person in brief)),
             fingerprint=end.fingerprint,
         )
 
@@ -144,9 +148,10 @@ def frame_seconds(end: Checkpoint) -> float:
     return end.end_s / (num - 1) if num > 1 and end.end_s > 0 else 1 / end.fps
 
 
-def _person(person: PersonSeen, frame_s: float) -> Person:
+def _person(number: int, person: PersonSeen, frame_s: float) -> Person:
     return Person(
-        number=person.number,
+        number=number,
+        track=person.track,
         first_s=round(person.first_s, 4),
         last_s=round(person.last_s, 4),
         visible_s=round(person.num_frames * frame_s, 4),

@@ -13,8 +13,9 @@ from matplotlib.patches import Patch
 from matplotlib.ticker import FuncFormatter, MultipleLocator
 
 from fer_deploy.analyze.report.people_seen import Timeline
-from fer_deploy.analyze.report.stacks import colors_of, lasting_text, stacks_from_timeline, tick_step_s, tick_text
+from fer_deploy.analyze.report.stacks import colors_of, stacks_from_timeline, tick_step_s, tick_text
 from fer_deploy.analyze.report.summary import Person, Summary
+from fer_deploy.durations import duration_text
 
 MOST_ROWS: Final = 12
 _DPI = 120
@@ -48,10 +49,10 @@ def timeline_png(summary: Summary, timelines: dict[int, Timeline]) -> bytes:
     axes = figure.subplots(max(1, len(people)), 1, sharex=True, squeeze=False)[:, 0]
     colors = colors_of(summary.labels)
     for axis, person in zip(axes, people, strict=False):
-        _draw_person(axis, person, timelines[person.number], list(colors.values()))
+        _draw_person(axis, person, timelines[person.track], list(colors.values()))
     if not people:
         axes[0].text(
-            0.5, 0.5, "no person was visible for a second", transform=axes[0].transAxes, ha="center", color=_FAINT
+            0.5, 0.5, "no person was followed for a second", transform=axes[0].transAxes, ha="center", color=_FAINT
         )
     for axis in axes:
         _plain(axis, summary.duration_s)
@@ -76,7 +77,7 @@ def _draw_person(axis: Axes, person: Person, timeline: Timeline, colors: Sequenc
     for stack in stacks_from_timeline(timeline):
         for color, low, high in zip(colors, stack.levels, stack.levels[1:], strict=False):
             axis.fill_between(stack.times_s, low, high, color=color, linewidth=0)
-    label = f"person {person.number}\n{lasting_text(person.visible_s)} visible"
+    label = f"person {person.number}\n{duration_text(person.visible_s)} visible"
     axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9, color=_INK)
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from fer_deploy import signals
 from fer_deploy.errors import MissingDependencyError
 
-REGULAR_ENDS = ("live",)
+REGULAR_ENDS = ("live", "demo")
 """The commands that a signal ends regularly: exit code 0."""
 
 

@@ -94,6 +94,7 @@ _INPUT, _OUTPUT = "Input", "Output"
     section=_OUTPUT,
     help="Show a window.",
 )
+@option("--verbose", is_flag=True, help="Print the latencies of all stages at the end, too.")
 @shared.json_flag("the statistics")
 @shared.config("configs/live.yaml")
 def command(**flags: Any) -> None:

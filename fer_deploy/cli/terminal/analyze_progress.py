@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
 from fer_deploy.analyze.progress import AnalysisProgress
-from fer_deploy.analyze.report.stacks import clock_text
+from fer_deploy.durations import duration_text
 
 LINE_S: Final = 10.0
 """Between two lines where there is no terminal."""
@@ -101,7 +101,7 @@ class ProgressDisplay(AnalysisProgress):
         words.append(f"{self._pace.fps:.0f} frames/s")
         left_s = self._pace.left_s(self._num_total)
         if left_s is not None:
-            words.append(f"{clock_text(left_s)} left")
+            words.append(f"{duration_text(left_s, decimals=0)} left")
         return ", ".join([*words, f"{num_faces:,} faces"])
 
     def _show(self, num_done: int | None, state: str) -> None:

@@ -8,7 +8,10 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from fer_deploy.live.stats import LiveSnapshot
+from fer_deploy.cli.terminal.people_report import people_lines
+from fer_deploy.durations import duration_text
+from fer_deploy.live.stats import TOTAL, LiveSnapshot
+from fer_deploy.vision.presence import Presence
 
 _FILE_WORDS = {"jsonl": "results"}
 _SETTINGS = {"video": "record"}
@@ -28,7 +31,7 @@ def progress_line(snapshot: LiveSnapshot) -> str:
     return ", ".join(parts)
 
 
-def report_dict(snapshot: LiveSnapshot, throughput_fps: float) -> dict[str, Any]:
+def report_dict(snapshot: LiveSnapshot, throughput_fps: float, presence: Presence) -> dict[str, Any]:
     """Return the run as plain values for JSON.
 
     A sink's `files` are those that it has finished; what the user named stands at the top, too, by its setting, with
@@ -46,6 +49,7 @@ def report_dict(snapshot: LiveSnapshot, throughput_fps: float) -> dict[str, Any]
         **snapshot.made_with, "num_frames": snapshot.num_frames, "num_faces": snapshot.num_faces,
         "num_dropped": snapshot.num_dropped, "seconds": snapshot.seconds, "throughput_fps": round(throughput_fps, 2),
         "latency_ms": latencies, "sources": sources, "sinks": [asdict(sink) for sink in snapshot.sinks],
+        "people": [person.to_dict() for person in presence.people()], "num_passers_by": presence.passers_by(),
         **_named_files(snapshot),
     }  # fmt: skip
 
@@ -59,20 +63,30 @@ def _named_files(snapshot: LiveSnapshot) -> dict[str, str | list[str]]:
     return {name: files if name == "record" and has_several else files[0] for name, files in first.items()}
 
 
-def print_report(snapshot: LiveSnapshot, throughput_fps: float, *, beside_results: bool) -> None:
-    """Print a table of latencies, then what was lost and what was written.
+def print_report(
+    snapshot: LiveSnapshot, throughput_fps: float, presence: Presence, *, beside_results: bool, verbose: bool = False
+) -> None:
+    """Print who was seen, how long and showing what, then the speed, what was lost and what was written.
 
     Args:
         snapshot: of the run's end.
         throughput_fps: over the whole run.
+        presence: who was seen.
         beside_results: leave standard output to the results that are written there.
+        verbose: print the latencies of all stages, too.
     """
     say = partial(click.echo, err=beside_results)
     if snapshot.num_frames:
-        Console(stderr=beside_results).print(_latency_table(snapshot, throughput_fps))
+        if verbose:
+            Console(stderr=beside_results).print(_latency_table(snapshot))
+        for line in people_lines(presence, [source.name for source in snapshot.sources]):
+            say(line)
+        say(_speed_line(snapshot, throughput_fps))
     for source in snapshot.sources:
         troubles = {name: value for name, value in asdict(source.health).items() if name.startswith("num_") and value}
         troubles.pop("num_captured", None)
+        if not verbose:
+            troubles.pop("num_unused", None)  # beyond --max-frames, or after the end was asked for
         if troubles or len(snapshot.sources) > 1:
             words = [f"{value} {name.removeprefix('num_').replace('_', ' ')}" for name, value in troubles.items()]
             say(f"{source.name}: {', '.join([f'{source.health.num_captured} captured', *words])}")
@@ -86,15 +100,21 @@ def print_report(snapshot: LiveSnapshot, throughput_fps: float, *, beside_result
             say(f"{_FILE_WORDS.get(sink.name, sink.name)}: {', '.join(sink.files)}")
 
 
-def _latency_table(snapshot: LiveSnapshot, throughput_fps: float) -> Table:
+def _speed_line(snapshot: LiveSnapshot, throughput_fps: float) -> str:
+    total = next((row for row in snapshot.latencies if row.stage == TOTAL), None)
+    latency = "" if total is None else f", latency {total.p50_ms:.1f} ms (median)"
+    dropped = f", {snapshot.num_dropped:,} frames dropped" if snapshot.num_dropped else ""
+    return (
+        f"speed: {throughput_fps:.1f} frames/s, {snapshot.num_frames:,} frames with {snapshot.num_faces:,} faces in "
+        f"{duration_text(snapshot.seconds)}{latency}{dropped}"
+    )
+
+
+def _latency_table(snapshot: LiveSnapshot) -> Table:
     table = Table(title="latency by stage, milliseconds")
     for column in ("stage", "p50", "p90", "p99", "busy"):
         table.add_column(column, justify="left" if column == "stage" else "right")
     for row in snapshot.latencies:
         busy = "" if row.stage in ("queue", "wait", "total") else f"{row.busy:.0%}"
         table.add_row(row.stage, f"{row.p50_ms:.2f}", f"{row.p90_ms:.2f}", f"{row.p99_ms:.2f}", busy)
-    table.caption = (
-        f"{snapshot.num_frames} frames, {snapshot.num_faces} faces, {snapshot.num_dropped} dropped, "
-        f"throughput {throughput_fps:.1f} frames/s over {snapshot.seconds:.1f} s"
-    )
     return table

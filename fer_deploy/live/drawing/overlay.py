@@ -60,7 +60,7 @@ def style_of(width: int, height: int) -> Style:
 def draw_result(result: FrameResult, labels: tuple[str, ...]) -> NDArray[np.uint8]:
     """Return a copy of the frame, (H, W, 3) uint8 BGR and read-only, with everything known about its faces.
 
-    Each face has a box (dashed where it is predicted, not detected) and a tag with track, shown label and smoothed
+    Each face has a box (dashed where it is predicted, not detected) and a tag with person, shown label and smoothed
     confidence, gray where it is unsure; beside it the smoothed probabilities. Tags and charts cover no other face and
     not one another; what finds no room is left out. A label has the same color in every frame; `labels` gives its
     place in the palette.

@@ -112,7 +112,10 @@ def _tag(
 
 def _forms(face: FaceResult) -> list[str]:
     """Return the texts of a face's tag, from the longest to the shortest."""
-    who, label = f"#{face.face.track_id}", shortened(ascii_text(face.shown_label))
+    label = shortened(ascii_text(face.shown_label))
+    if face.person is None:
+        return [f"{label} {face.smoothed.confidence:.0%}", label]
+    who = f"#{face.person}"
     return [f"{who} {label} {face.smoothed.confidence:.0%}", f"{who} {label}", label, who]
 
 

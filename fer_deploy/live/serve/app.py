@@ -21,7 +21,7 @@ from fer_deploy.live.stats import LiveSnapshot
 
 MAX_VIEWERS = 16
 MAX_AGE_S = 0.5
-"""Of a snapshot that is shared."""
+"""Maximum age of the shared snapshot."""
 _CONTENT_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 

@@ -70,6 +70,7 @@ def _face(face: FaceResult, labels: tuple[str, ...]) -> dict[str, Any]:
     box, smoothed = face.box, face.smoothed
     return {
         "id": face.face.track_id,
+        "person": face.person,
         "box": (box.x1, box.y1, box.x2, box.y2),
         "detected": face.face.is_detected,
         "label": face.shown_label,

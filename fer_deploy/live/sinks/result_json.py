@@ -35,6 +35,7 @@ def _json_from_face(face: FaceResult) -> dict[str, Any]:
     box = face.box
     return {
         "track": face.face.track_id,
+        "person": face.person,
         "box_xyxy": [box.x1, box.y1, box.x2, box.y2],
         "score": round(face.face.detection.score, _DIGITS),
         "detected": face.face.is_detected,

@@ -1,22 +1,49 @@
-"""SyntheticSource: moving drawn faces that a Haar cascade finds, so that the loop runs without camera or licence."""
+"""SyntheticSource: two drawn people who show known expressions, so that the loop runs without a camera or a licence."""
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.live.sources.base import Source
+from fer_deploy.live.sources.drawn import EXPRESSIONS, LOOKS, Expression, blend, draw_face
+from fer_deploy.live.sources.drawn.canvas import CENTER, SCALE, SIZE
 from fer_deploy.vision.types import Frame
 
 WIDTH, HEIGHT, FPS = 640, 360, 30.0
-_SKIN, _SHADE, _EYE, _BROW, _LIP = (150, 178, 214), (88, 112, 150), (30, 30, 35), (34, 40, 52), (60, 62, 140)
+HOLD_FRAMES: Final = 75
+"""How long an expression lasts, with the change to it; all four take 300 frames."""
+_CHANGE_FRAMES: Final = 12
+_SETTLE_FRAMES: Final = 30
+"""From when on an expression counts as shown: after the change, and after what smoothing lags behind."""
+_NAMES: Final = tuple(EXPRESSIONS)
+_INK: Final = (235, 235, 235)
+
+
+class DrawnFace(NamedTuple):
+    """What is drawn of one person in one frame.
+
+    Attributes:
+        x: center of the face, in pixels.
+        y: the same.
+        size: half the face's width, in pixels.
+        label: the expression that is drawn.
+        is_settled: whether it has been there long enough for a smoothed answer to be about it.
+    """
+
+    x: float
+    y: float
+    size: float
+    label: str
+    is_settled: bool
 
 
 class SyntheticSource(Source):
-    """Two cartoon faces that drift about and change their expression; endless, the same on every run."""
+    """Two drawn faces that drift about, each neutral, happy, surprised and angry in turn; the same on every run."""
 
     is_live = False
     fps = FPS
@@ -31,16 +58,39 @@ class SyntheticSource(Source):
             index += 1
 
 
+def drawn_faces(index: int) -> tuple[DrawnFace, ...]:
+    """Return the truth about frame number `index`: its faces from left to right."""
+    return tuple(_drawn_face(person, index) for person in range(len(LOOKS)))
+
+
 def draw_scene(background: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
     """Return frame number `index`, (360, 640, 3) uint8, over a copy of the background."""
     frame = background.copy()
-    t = index / FPS
-    for person in range(2):
-        phase = person * 2.1
-        x = 180 + 280 * person + 60 * math.sin(0.7 * t + phase)
-        y = 180 + 30 * math.sin(1.1 * t + phase)
-        _draw_face(frame, x, y, size=62 + 10 * math.sin(0.5 * t + phase), mood=math.sin(0.9 * t + phase))
+    for person, face in enumerate(drawn_faces(index)):
+        _paste(frame, draw_face(LOOKS[person], _expression(person, index)), face)
+        _write_truth(frame, face)
     return frame
+
+
+def _drawn_face(person: int, index: int) -> DrawnFace:
+    t, phase = index / FPS, 2.1 * person
+    x = 180 + 280 * person + 60 * math.sin(0.7 * t + phase)
+    y = 160 + 20 * math.sin(1.1 * t + phase)
+    is_settled = index % HOLD_FRAMES >= _SETTLE_FRAMES
+    return DrawnFace(x, y, 66 + 6 * math.sin(0.5 * t + phase), _NAMES[_turn(person, index)], is_settled)
+
+
+def _turn(person: int, index: int) -> int:
+    """Return which expression it is; two people never show the same one."""
+    return (index // HOLD_FRAMES + 2 * person) % len(_NAMES)
+
+
+def _expression(person: int, index: int) -> Expression:
+    turn, num_past = _turn(person, index), index % HOLD_FRAMES
+    after = EXPRESSIONS[_NAMES[turn]]
+    if num_past >= _CHANGE_FRAMES or index < HOLD_FRAMES:
+        return after
+    return blend(EXPRESSIONS[_NAMES[turn - 1]], after, (num_past + 1) / (_CHANGE_FRAMES + 1))
 
 
 def _background() -> NDArray[np.uint8]:
@@ -49,46 +99,22 @@ def _background() -> NDArray[np.uint8]:
     return np.broadcast_to(ramp * tint, (HEIGHT, WIDTH, 3)).astype(np.uint8).copy()
 
 
-def _draw_face(frame: NDArray[np.uint8], x: float, y: float, *, size: float, mood: float) -> None:
-    """Draw one face.
-
-    Args:
-        frame: drawn upon, BGR.
-        x: center, in pixels.
-        y: center, in pixels.
-        size: half the face's width, in pixels.
-        mood: -1 frowns, 0 rests, 1 smiles.
-    """
-
-    def at(u: float, v: float) -> tuple[int, int]:
-        return round(x + u * size), round(y + v * size)
-
-    def oval(u: float, v: float, half_width: float, half_height: float, color: tuple[int, int, int]) -> None:
-        axes = (max(1, round(half_width * size)), max(1, round(half_height * size)))
-        cv2.ellipse(frame, at(u, v), axes, 0, 0, 360, color, -1, cv2.LINE_AA)
-
-    oval(0, -0.25, 1.08, 1.25, _BROW)  # hair
-    oval(0, 0.1, 0.95, 1.25, _SKIN)
-    for side in (-1, 1):
-        oval(side * 0.42, -0.16, 0.30, 0.17, _SHADE)  # eye sockets: what the cascade's first features look for
-        oval(side * 0.42, -0.12, 0.20, 0.10, (235, 235, 235))
-        oval(side * 0.42, -0.12, 0.10, 0.10, _EYE)
-        inner, outer = at(side * 0.20, -0.36 + 0.10 * max(0.0, -mood)), at(side * 0.66, -0.38)
-        cv2.line(frame, inner, outer, _BROW, max(2, round(0.09 * size)), cv2.LINE_AA)
-    oval(0, 0.22, 0.10, 0.28, (165, 192, 226))  # bridge of the nose, brighter than the sockets
-    oval(0, 0.46, 0.20, 0.07, _SHADE)
-    _draw_mouth(frame, at, size, mood)
+def _paste(frame: NDArray[np.uint8], picture: NDArray[np.uint8], face: DrawnFace) -> None:
+    """Lay a face of `draw_face` over a frame, which is changed; what lies outside of it is cut off."""
+    scale = face.size / SCALE
+    left, top = face.x - CENTER[0] * scale, face.y - CENTER[1] * scale
+    x1, y1 = max(0, math.floor(left)), max(0, math.floor(top))
+    x2, y2 = min(WIDTH, math.ceil(left + SIZE[0] * scale)), min(HEIGHT, math.ceil(top + SIZE[1] * scale))
+    move = np.array([[scale, 0, left - x1], [0, scale, top - y1]])
+    moved = cv2.warpAffine(picture, move, (x2 - x1, y2 - y1), flags=cv2.INTER_LINEAR)
+    opacity = moved[..., 3:].astype(np.float32) / 255
+    under = frame[y1:y2, x1:x2]
+    under[...] = np.rint(under + opacity * (moved[..., :3].astype(np.float32) - under)).astype(np.uint8)
 
 
-def _draw_mouth(
-    frame: NDArray[np.uint8], at: Callable[[float, float], tuple[int, int]], size: float, mood: float
-) -> None:
-    u = np.linspace(-0.42, 0.42, 15)
-    upper = 0.80 - 0.18 * mood * (u / 0.42) ** 2 + 0.08 * mood
-    opening = 0.06 + 0.14 * max(0.0, mood)
-    lower = upper + opening * (1 - (u / 0.42) ** 2)
-    outline = [at(a, b) for a, b in zip(u, upper, strict=True)] + [
-        at(a, b) for a, b in zip(u[::-1], lower[::-1], strict=True)
-    ]
-    cv2.fillPoly(frame, [np.array(outline, dtype=np.int32)], (60, 50, 90), cv2.LINE_AA)
-    cv2.polylines(frame, [np.array(outline, dtype=np.int32)], True, _LIP, max(2, round(0.05 * size)), cv2.LINE_AA)
+def _write_truth(frame: NDArray[np.uint8], face: DrawnFace) -> None:
+    """Write the drawn expression on the shirt, which is changed."""
+    text = f"drawn: {face.label}"
+    (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
+    place = round(face.x - width / 2), round(face.y + 1.7 * face.size)
+    cv2.putText(frame, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)

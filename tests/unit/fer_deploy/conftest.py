@@ -24,7 +24,7 @@ def make_result() -> Callable[..., FrameResult]:
         picture = np.full((size[1], size[0], 3), 100, dtype=np.uint8)
         frame = Frame(picture, index, index / 10 if time_s is None else time_s, time.monotonic_ns(), name, source)
         tracked = [TrackedFace(n, Detection(Box(*box), 0.875), is_detected) for n, box in enumerate(boxes, start=1)]
-        faces = tuple(FaceResult(face, RAW, smoothed, is_sure) for face in tracked)
+        faces = tuple(FaceResult(face, RAW, smoothed, is_sure, person=face.track_id) for face in tracked)
         return FrameResult(frame, faces, {"infer": 2_000_000})
 
     return make

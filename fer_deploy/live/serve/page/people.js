@@ -83,16 +83,17 @@ class Card {
     this.wordsMs = 0;
     this.isGone = false;
     this.element = element("article", "card");
-    this.element.dataset.person = id;
+    this.element.dataset.track = id;
     this.swatch = element("span", "swatch");
     this.label = element("span", "label");
     this.confidence = element("span", "confidence");
-    this.who = element("span", "who", `person ${id}`);
+    this.who = element("span", "who");
     const heading = element("h3");
     heading.append(this.swatch, this.label, this.confidence, this.who);
     const canvas = element("canvas", "chart");
     canvas.role = "img";
-    canvas.ariaLabel = `Emotions of person ${id} over the last 30 seconds, as shares of 100 %; the numbers follow`;
+    this.canvas = canvas;
+    this.#name(null);
     this.chart = new Chart(canvas, colors);
     const list = element("ul", "probs");
     this.rows = labels.map((label, index) => {
@@ -107,6 +108,7 @@ class Card {
 
   update(face, ms) {
     this.seenMs = ms;
+    if (face.person !== this.person) this.#name(face.person);
     this.chart.add(ms, face.probs);
     this.fade(ms);
     if (ms - this.wordsMs < WORDS_MS) return; // numbers that change fifteen times a second are unreadable
@@ -124,7 +126,14 @@ class Card {
     const seconds = Math.round((ms - this.seenMs) / 1000);
     this.isGone = ms - this.seenMs > GONE_MS;
     this.element.classList.toggle("gone", this.isGone);
-    this.who.textContent = this.isGone ? `person ${this.id}, seen ${seconds} s ago` : `person ${this.id}`;
+    this.who.textContent = this.isGone ? `${this.name}, seen ${seconds} s ago` : this.name;
+  }
+
+  // A face gets its number when it has been followed for a second.
+  #name(person) {
+    this.person = person;
+    this.name = person === null ? "new face" : `person ${person}`;
+    this.canvas.ariaLabel = `Emotions of ${this.name} over the last 30 seconds, as shares of 100 %; the numbers follow`;
   }
 
   draw(ms) {

@@ -20,7 +20,7 @@ export class Picture {
     this.shown?.bitmap.close();
     this.shown = { bitmap, result, colors };
     this.#draw();
-    const names = result.faces.map((face) => `person ${face.id}: ${face.label}`);
+    const names = result.faces.map((face) => `${face.person === null ? "new face" : `person ${face.person}`}: ${face.label}`);
     const label = names.length ? `Live picture with ${names.join(", ")}` : "Live picture, nobody in it";
     if (this.canvas.ariaLabel !== label) this.canvas.ariaLabel = label;
   }

@@ -20,7 +20,7 @@ _DIGITS = 4
 
 def face_columns(labels: tuple[str, ...]) -> Columns:
     """Return the columns of the table of faces."""
-    ints = ("track", "x1", "y1", "x2", "y2")
+    ints = ("track", "person", "x1", "y1", "x2", "y2")
     return {
         "frame": int,
         "time_s": float,
@@ -82,6 +82,7 @@ class TableSink(Sink):
         box, raw, smoothed = face.box, face.emotion, face.smoothed
         return [
             face.face.track_id,
+            face.person,
             box.x1,
             box.y1,
             box.x2,

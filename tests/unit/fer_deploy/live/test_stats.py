@@ -6,7 +6,11 @@ import pytest
 from fer_deploy.live import stats as stats_module
 from fer_deploy.live.sources.base import SourceHealth
 from fer_deploy.live.stats import LiveStats, SinkSnapshot, SourceSnapshot
-from fer_deploy.vision.types import Frame, FrameResult
+from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
+
+_EMOTION = Emotion("dark", 1.0, Probabilities.from_dict({"dark": 1.0}))
+FACE = FaceResult(TrackedFace(1, Detection(Box(0, 0, 1, 1))), _EMOTION, _EMOTION)
 
 
 @pytest.fixture
@@ -48,7 +52,7 @@ def test_throughput_counts_from_first_capture_to_last_end(clock):
     stats = LiveStats()
     for index in range(10):
         clock[0] = int((1000 + 200 * (index + 1)) * 1e6)
-        stats.add(result_at(1000 + 200 * index, 100, faces=(object(),) * 3))
+        stats.add(result_at(1000 + 200 * index, 100, faces=(FACE,) * 3))
     assert stats.seconds == pytest.approx(2.0)
     assert stats.throughput_fps == pytest.approx(5.0)
     assert (stats.num_frames, stats.num_faces) == (10, 30)

@@ -9,24 +9,25 @@ LABELS = ("dark", "bright")
 
 
 def rows(*faces):
-    """Rows from (time_s, track, label, is_sure); the shown label has a probability of 0.8."""
-    time_s, track, label, sure = zip(*faces, strict=True)
+    """Rows from (time_s, track, person, label, is_sure); the shown label has a probability of 0.8."""
+    time_s, track, person, label, sure = zip(*faces, strict=True)
     probs = [[0.8 if name == one else 0.2 for name in LABELS] for one in label]
-    return Rows(np.array(time_s), np.array(track), np.array(label, dtype=object), np.array(sure), np.array(probs))
+    known = np.array(time_s), np.array(track), np.array(person)
+    return Rows(*known, np.array(label, dtype=object), np.array(sure), np.array(probs))
 
 
 BATCHES = [
-    rows((0.0, 1, "dark", True), (0.0, 2, "bright", True), (0.1, 1, "dark", False)),
-    rows((0.2, 1, "bright", True), (0.9, 4, "dark", True)),
+    rows((0.0, 1, 0, "dark", True), (0.0, 2, 0, "bright", True), (0.1, 1, 0, "dark", False)),
+    rows((0.2, 1, 2, "bright", True), (0.9, 4, 1, "dark", True)),
 ]
 
 
 def test_people_over_batches():
     first, second, last = people_from_rows(BATCHES)
-    assert (first.number, first.first_s, first.last_s, first.num_frames) == (1, 0.0, 0.2, 3)
+    assert (first.track, first.number, first.first_s, first.last_s, first.num_frames) == (1, 2, 0.0, 0.2, 3)
     assert first.num_shown == {"dark": 1, "unsure": 1, "bright": 1}
-    assert (second.number, second.num_shown) == (2, {"bright": 1})
-    assert (last.number, last.first_s) == (4, 0.9)
+    assert (second.track, second.number, second.num_shown) == (2, None, {"bright": 1})
+    assert (last.track, last.number, last.first_s) == (4, 1, 0.9)
 
 
 def test_nobody():
@@ -50,6 +51,6 @@ class TestTimelines:
 
     def test_one_frame(self):
         (timeline,) = timelines_from_rows(
-            [rows((0.0, 1, "dark", True))], [1], end_s=0.04, num_frames=1, num_labels=2
+            [rows((0.0, 1, 0, "dark", True))], [1], end_s=0.04, num_frames=1, num_labels=2
         ).values()
         assert timeline.probs == pytest.approx(np.array([[0.8, 0.2]]))

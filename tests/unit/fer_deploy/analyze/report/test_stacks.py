@@ -5,10 +5,8 @@ import pytest
 
 from fer_deploy.analyze.report.people_seen import Timeline
 from fer_deploy.analyze.report.stacks import (
-    clock_text,
     colors_of,
     count_text,
-    lasting_text,
     stacks_from_timeline,
     tick_step_s,
     tick_text,
@@ -29,13 +27,8 @@ def test_never_visible():
     assert list(stacks_from_timeline(Timeline(np.arange(3.0), np.array([GAP, GAP])))) == []
 
 
-@pytest.mark.parametrize(("seconds", "text"), [(0, "0:00"), (7.9, "0:07"), (754, "12:34"), (3723.5, "1:02:03")])
-def test_clock(seconds, text):
-    assert clock_text(seconds) == text
-
-
 def test_ticks_of_short_videos_have_tenths():
-    assert tick_text(1.25, 4) == "1.2 s"
+    assert tick_text(1.25, 4) == "0:01.2"
     assert tick_text(61, 120) == "1:01"
 
 
@@ -44,11 +37,6 @@ def test_ticks_of_short_videos_have_tenths():
 )
 def test_steps_are_those_of_a_clock(duration_s, step_s):
     assert tick_step_s(duration_s, 14) == step_s
-
-
-@pytest.mark.parametrize(("seconds", "text"), [(4.25, "4.2 s"), (75, "1:15 min"), (3723, "1:02:03 h")])
-def test_lengths(seconds, text):
-    assert lasting_text(seconds) == text
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,15 @@ FINGERPRINT = Fingerprint(video="", engine="", detector="", version="", settings
 
 def make_summary(num_people, *, duration_s=60.0, video="clip.mp4"):
     people = tuple(
-        Person(number=n, first_s=0, last_s=50, visible_s=10 + n % 7, num_faces=300, shares={"dark": 0.7, "unsure": 0.3})
+        Person(
+            number=n,
+            track=10 + n,
+            first_s=0,
+            last_s=50,
+            visible_s=10 + n % 7,
+            num_faces=300,
+            shares={"dark": 0.7, "unsure": 0.3},
+        )
         for n in range(1, num_people + 1)
     )
     return Summary(
@@ -31,7 +39,7 @@ def make_timelines(summary):
     probs = np.full((50, 2), 0.5)
     probs[20:30] = np.nan
     edges = np.linspace(0, summary.duration_s, 51)
-    return {person.number: Timeline(edges, probs) for person in summary.people}
+    return {person.track: Timeline(edges, probs) for person in summary.people}
 
 
 def picture_of(summary):
@@ -90,10 +98,10 @@ def test_longest_visible_in_order():
 
 def test_people_without_a_card_are_in_the_table():
     summary = make_summary(3)
-    timelines = {1: make_timelines(summary)[1]}
+    timelines = {11: make_timelines(summary)[11]}
     page = report_html(summary, timelines, [])
     assert page.count("<article>") == 1
-    assert "<td>3<td>0:00<td>0:50" in page
+    assert "<td>3<td>0:00.00<td>0:50.00" in page
 
 
 def test_names_are_escaped():

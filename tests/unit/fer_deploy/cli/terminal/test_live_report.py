@@ -52,7 +52,7 @@ class TestReport:
     def test_results_on_standard_output_are_alone_there(self, fake_engine, capfd):
         result = run("live", *SYNTHETIC, "--jsonl", "-")
         assert (result.exit_code, result.stdout) == (0, "")
-        assert "throughput" in result.stderr
+        assert "speed: " in result.stderr
         assert [json.loads(line)["frame"] for line in capfd.readouterr().out.splitlines()] == [0, 1]
 
 

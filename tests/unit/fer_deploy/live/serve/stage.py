@@ -11,6 +11,7 @@ import numpy as np
 from fer_deploy.live.serve import ServeSink
 from fer_deploy.live.sources import SyntheticSource
 from fer_deploy.live.sources.base import SourceHealth
+from fer_deploy.live.sources.synthetic import drawn_faces
 from fer_deploy.live.stats import Latency, LiveSnapshot, SinkSnapshot, SourceSnapshot
 from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
@@ -43,7 +44,8 @@ def make_face(index: int, person: int, box: tuple[int, int, int, int]) -> FaceRe
     probs = probs_at(index, person)
     label = max(probs, key=probs.__getitem__)
     emotion = Emotion(label, probs[label], Probabilities.from_dict(probs))
-    return FaceResult(TrackedFace(person + 1, Detection(Box(*box))), emotion, emotion, is_sure=probs[label] > 0.3)
+    tracked, number = TrackedFace(person + 1, Detection(Box(*box))), person + 1
+    return FaceResult(tracked, emotion, emotion, is_sure=probs[label] > 0.3, person=number)
 
 
 def make_result(index=0, *, num_people=1, source=0, size=(64, 48), label=None) -> FrameResult:
@@ -52,18 +54,15 @@ def make_result(index=0, *, num_people=1, source=0, size=(64, 48), label=None) -
     faces = [make_face(index, person, (2 + person, 3, 22 + person, 33)) for person in range(num_people)]
     if label is not None:
         only = Emotion(label, 1.0, Probabilities.from_dict({name: float(name == label) for name in LABELS}))
-        faces = [FaceResult(face.face, only, only) for face in faces]
+        faces = [FaceResult(face.face, only, only, person=face.person) for face in faces]
     return FrameResult(frame, tuple(faces))
 
 
 def drawn_results(source=0):
     """Yield the synthetic source's frames with its two people, whose places are known from how it draws them."""
     for frame in SyntheticSource().frames():
-        t, faces = frame.index / 30, []
-        for person in range(2):
-            phase = person * 2.1
-            x, y = 180 + 280 * person + 60 * math.sin(0.7 * t + phase), 180 + 30 * math.sin(1.1 * t + phase)
-            size = 62 + 10 * math.sin(0.5 * t + phase)
+        faces = []
+        for person, (x, y, size, *_) in enumerate(drawn_faces(frame.index)):
             box = (round(x - size), round(y - 0.9 * size), round(x + size), round(y + 1.2 * size))
             faces.append(make_face(frame.index, person, box))
         moved = Frame(frame.frame_bgr, frame.index, frame.time_s, frame.captured_ns, source=source)

@@ -46,8 +46,8 @@ def test_a_face_is_told_as_people_see_it():
     sure, unsure = message.pop("faces")
     assert message == {"type": "result", "source": 1, "frame": 5, "width": 64, "height": 48, "picture": True}
     assert sure == {
-        "id": 7, "box": [1, 2, 30, 40], "detected": False, "label": "happy", "color": 0, "confidence": 0.623,
-        "probs": [0.623, 0.377],
+        "id": 7, "person": None, "box": [1, 2, 30, 40], "detected": False, "label": "happy", "color": 0,
+        "confidence": 0.623, "probs": [0.623, 0.377],
     }  # fmt: skip
     assert (unsure["label"], unsure["color"]) == ("unsure", None)
 

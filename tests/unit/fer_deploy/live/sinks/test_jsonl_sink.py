@@ -45,6 +45,7 @@ class TestJsonlSink:
             "faces": [
                 {
                     "track": 1,
+                    "person": 1,
                     "box_xyxy": [10, 30, 60, 80],
                     "score": 0.875,
                     "detected": True,

@@ -18,8 +18,8 @@ from fer_deploy.live.sinks.unfinished import unfinished_path
 
 LABELS = ("dark", "bright")
 FACE = {
-    "frame": 1, "time_s": 0.1, "source": 0, "track": 1, "x1": 10, "y1": 30, "x2": 60, "y2": 80, "score": 0.875,
-    "detected": True, "emotion": "bright", "confidence": 0.75, "p_dark": 0.25, "p_bright": 0.75,
+    "frame": 1, "time_s": 0.1, "source": 0, "track": 1, "person": 1, "x1": 10, "y1": 30, "x2": 60, "y2": 80,
+    "score": 0.875, "detected": True, "emotion": "bright", "confidence": 0.75, "p_dark": 0.25, "p_bright": 0.75,
     "smoothed_emotion": "bright", "smoothed_confidence": 0.625, "smoothed_p_dark": 0.375, "smoothed_p_bright": 0.625,
     "sure": True,
 }  # fmt: skip
@@ -273,7 +273,7 @@ from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
 emotion = Emotion("bright", 0.75, Probabilities.from_dict({{"dark": 0.25, "bright": 0.75}}))
-face = FaceResult(TrackedFace(1, Detection(Box(1, 2, 3, 4))), emotion, emotion)
+face = FaceResult(TrackedFace(1, Detection(Box(1, 2, 3, 4))), emotion, emotion, person=1)
 sink = {kind}(Path(sys.argv[1]), ("dark", "bright"))
 index = 0
 while True:

@@ -1,0 +1,65 @@
+"""fer-deploy demo: the live loop on a clip with people, or on drawn faces where there is no network."""
+
+from pathlib import Path
+from typing import Any, Final
+
+import click
+from rich.console import Console
+
+from fer_deploy.cli.live import quiet_console, run_live
+from fer_deploy.durable import write_whole
+from fer_deploy.errors import SinkError
+from fer_deploy.live.config import LiveConfig
+from fer_deploy.live.demo.files import ATTRIBUTION, LIMIT_S, demo_clip, demo_detector, fetch_once
+from fer_deploy.live.demo.self_test import SelfTest
+from fer_deploy.settings import load_settings
+
+NUM_DRAWN: Final = 300
+"""Frames of drawn faces: each of the four expressions once, for each of two people."""
+
+
+def demo(out: Path, drawn: bool, verbose: bool) -> None:
+    """Run the demo; see `fer_deploy.cli.flags.demo` for the flags."""
+    console = quiet_console()
+    reason = "--drawn" if drawn else fetch_once([demo_detector(), demo_clip()], limit_s=LIMIT_S)
+    if reason:
+        _run_drawn(out, reason, console, verbose=verbose)
+    else:
+        _run_clip(out, console, verbose=verbose)
+
+
+def _run_clip(out: Path, console: Console, *, verbose: bool) -> None:
+    clip = demo_clip().path
+    detection = {"detector": "yunet", "detector_model": demo_detector().path}
+    config = _config(out, {"source": (str(clip),), "detection": detection})
+    console.print(f"clip: {ATTRIBUTION}", highlight=False, soft_wrap=True)
+    run_live(config, console, verbose=verbose)
+    _write_attribution(out)
+
+
+def _run_drawn(out: Path, reason: str, console: Console, *, verbose: bool) -> None:
+    if reason != "--drawn":
+        console.print(f"drawn faces, no people: {reason}", highlight=False, soft_wrap=True)
+    config = _config(out, {"source": ("synthetic",), "pipeline": {"max_frames": NUM_DRAWN}})
+    self_test = SelfTest()
+    run_live(config, console, verbose=verbose, more_sinks=[self_test])
+    for line in self_test.lines():
+        click.echo(line)
+
+
+def _config(out: Path, given: dict[str, Any]) -> LiveConfig:
+    output = {"display": False, "record": out / "demo.mp4", "jsonl": out / "demo.jsonl"}
+    return load_settings(LiveConfig, None, given | {"output": output})
+
+
+def _write_attribution(out: Path) -> None:
+    """Write whose clip it is beside the video, as its licence demands.
+
+    Raises:
+        SinkError: it cannot be written.
+    """
+    path = out / "attribution.txt"
+    try:
+        write_whole(path, f"demo.mp4: {ATTRIBUTION}\n".encode())
+    except OSError as err:
+        raise SinkError(f"cannot write {path}: {err.strerror or err}. Fix: another --out") from err

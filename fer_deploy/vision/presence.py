@@ -1,0 +1,135 @@
+"""Presence: who was seen in a run, for how long, and showing what."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from fer_deploy.vision.types import FrameResult
+
+MOST_PEOPLE: Final = 1000
+"""People that are remembered, so that a camera may run for weeks; of more, those visible longest."""
+_LONGEST_FRAME_S: Final = 1.0
+"""A frame counts for the time to the next one, and for no longer than this: then a camera was away."""
+_GONE_S: Final = 60.0
+"""Tracks unseen for longer do not come back; `keep_s` is at most this."""
+
+
+@dataclass
+class PersonPresence:
+    """One person over the run.
+
+    Attributes:
+        source: number of the source.
+        number: of the person among those of the source, from 1; None for a passer-by.
+        first_s: when first visible, in seconds of the recording or stream.
+        last_s: when last visible.
+        visible_s: seconds in which the face was visible.
+        num_frames: in which it was.
+        num_shown: frames by what was shown: each label, and "unsure".
+    """
+
+    source: int
+    number: int | None
+    first_s: float
+    last_s: float
+    visible_s: float = 0.0
+    num_frames: int = 0
+    num_shown: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def shares(self) -> dict[str, float]:
+        """What was shown in shares of the frames, the most frequent first; 1 in sum."""
+        return {label: num / self.num_frames for label, num in self.num_shown.most_common()}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain values for JSON."""
+        return {
+            "source": self.source,
+            "person": self.number,
+            "first_s": round(self.first_s, 4),
+            "last_s": round(self.last_s, 4),
+            "visible_s": round(self.visible_s, 4),
+            "num_frames": self.num_frames,
+            "shares": {label: round(share, 4) for label, share in self.shares.items()},
+        }
+
+
+class Presence:
+    """Collects the people of a run, in bounded memory. Used by one thread at a time.
+
+    Attributes:
+        num_passers_by: tracks that were followed too briefly to get a number.
+        num_forgotten: people beyond `MOST_PEOPLE`.
+        num_photos: pictures that stand for themselves: nobody is followed from one to the next.
+        shown_in_photos: faces in them by what was shown.
+    """
+
+    def __init__(self) -> None:
+        """Begin with nobody."""
+        self.num_passers_by = self.num_forgotten = self.num_photos = 0
+        self.shown_in_photos: Counter[str] = Counter()
+        self._tracks: dict[tuple[int, int], PersonPresence] = {}
+        self._last: dict[int, tuple[float, list[PersonPresence]]] = {}
+        self._frame_s: dict[int, float] = {}
+
+    def add(self, result: FrameResult) -> None:
+        """Count one frame; those of a source come in their order."""
+        frame = result.frame
+        if frame.is_photo:
+            self.num_photos += 1
+            self.shown_in_photos.update(face.shown_label for face in result.faces)
+            return
+        self._end_last_frame(frame.source, frame.time_s)
+        here = []
+        for face in result.faces:
+            key = frame.source, face.face.track_id
+            person = self._tracks.setdefault(key, PersonPresence(frame.source, None, frame.time_s, frame.time_s))
+            person.number, person.last_s = face.person, frame.time_s
+            person.num_frames += 1
+            person.num_shown[face.shown_label] += 1
+            here.append(person)
+        self._last[frame.source] = frame.time_s, here
+        if len(self._tracks) > MOST_PEOPLE:
+            self._forget(frame.source, frame.time_s)
+
+    def people(self) -> list[PersonPresence]:
+        """Return those with a number, by source and number."""
+        people = [person for person in self._all() if person.number is not None]
+        return sorted(people, key=lambda person: (person.source, person.number or 0))
+
+    def passers_by(self) -> int:
+        """Return how many tracks were followed too briefly, those that are visible now among them."""
+        return self.num_passers_by + sum(person.number is None for person in self._tracks.values())
+
+    def _all(self) -> list[PersonPresence]:
+        """Return everybody; the last frame, which has no next one, counts for as long as the one before it."""
+        return [self._with_last_frame(person) for person in self._tracks.values()]
+
+    def _with_last_frame(self, person: PersonPresence) -> PersonPresence:
+        last = self._last[person.source][1]
+        extra_s = self._frame_s.get(person.source, 0.0) if any(person is one for one in last) else 0.0
+        return PersonPresence(**{**vars(person), "visible_s": person.visible_s + extra_s})
+
+    def _end_last_frame(self, source: int, time_s: float) -> None:
+        if source not in self._last:
+            return
+        before_s, people = self._last[source]
+        self._frame_s[source] = min(max(time_s - before_s, 0.0), _LONGEST_FRAME_S)
+        for person in people:
+            person.visible_s += self._frame_s[source]
+
+    def _forget(self, source: int, time_s: float) -> None:
+        """Drop passers-by of the source that are gone, then whom people will miss least."""
+        gone = [
+            (key, person)
+            for key, person in self._tracks.items()
+            if key[0] == source and abs(time_s - person.last_s) > _GONE_S
+        ]
+        for key, person in gone:
+            if person.number is None:
+                self.num_passers_by += 1
+                del self._tracks[key]
+        known = [(person.visible_s, key) for key, person in gone if key in self._tracks]
+        for _, key in sorted(known)[: max(0, len(self._tracks) - MOST_PEOPLE)]:
+            self.num_forgotten += 1
+            del self._tracks[key]
