@@ -27,7 +27,7 @@ ROWS = $(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS))
 AGAIN = $(if $(wildcard $(1)/last.pt),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check coverage lint train evaluate release audit crossval distill sweep bench export live clean
+.PHONY: help setup demo test check coverage lint train evaluate release audit crossval distill sweep bench export live docs clean
 
 help:  ## print the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -94,7 +94,7 @@ release: $(VENV)/.all  ## RUN/final.safetensors -> RUN/release.safetensors (fp16
 		--out $(RUN)/release.safetensors --plots $(RUN)/release-plots
 
 sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students, in MINUTES (600): what a GPU is for
-	$(BIN)/python benchmarks/sweep.py --plan $(PLAN) --data $(DATA) $(if $(PUBLISH),--publish) \
+	$(BIN)/fer-train sweep --plan $(PLAN) --data $(DATA) $(if $(PUBLISH),--publish benchmarks/results) \
 		$(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 bench: $(VENV)/.all  ## training speed against a DataLoader trainer, into artifacts/benchmarks; PUBLISH=1 for benchmarks/results too
@@ -105,5 +105,11 @@ export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT, INT8 where DATA is 
 		$(if $(wildcard $(DATA)),--data $(DATA) $(if $(FERPLUS),--ferplus $(FERPLUS))) \
 		$(if $(FLAVOR),--flavor $(FLAVOR))
 
+docs: $(VENV)/.all  ## API page, numbers, chart and the website in site/html; warnings and dead links are errors
+	$(BIN)/python docs/tools/api.py
+	$(BIN)/python docs/tools/numbers_of_readme.py
+	$(BIN)/python docs/tools/chart.py
+	$(BIN)/python docs/tools/website.py
+
 clean:  ## remove what the targets wrote, except trained runs
-	rm -rf demo artifacts .pytest_cache .mypy_cache .ruff_cache
+	rm -rf demo artifacts site .pytest_cache .mypy_cache .ruff_cache

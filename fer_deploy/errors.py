@@ -18,6 +18,7 @@ class FerDeployError(Exception):
     """Base of the tree. The message says what failed, what was seen and how to fix it.
 
     Attributes:
+        exit_code: exit code of the command line for this error; each class has its own.
         stage: the thread of the live loop that raised it ("capture", "infer", "sink"), or None.
     """
 

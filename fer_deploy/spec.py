@@ -53,22 +53,26 @@ class InputSpec(_Frozen):
 class ModelSpec(_Frozen):
     """Contract and provenance of one model. `labels[i]` is the meaning of logit i."""
 
-    spec_version: Literal[1]
-    architecture: str
-    labels: tuple[Annotated[str, Field(max_length=200)], ...] = Field(min_length=2, max_length=10_000)
+    spec_version: Literal[1] = Field(description="of this format")
+    architecture: str = Field(description='such as "senet"')
+    labels: tuple[Annotated[str, Field(max_length=200)], ...] = Field(
+        min_length=2, max_length=10_000, description="in the order of the logits"
+    )
     label_set: Literal["fer2013", "ferplus"] | None = Field(
         default=None, description="labels that the model was trained on: FER2013's, or the votes of FER+; None: unknown"
     )
-    input: InputSpec
-    precision: Precision = Precision.FP32
+    input: InputSpec = Field(description="`name`, `height`, `width`, `channels`, `dtype`, `color`, `mean`, `std`")
+    precision: Precision = Field(default=Precision.FP32, description='"fp32", "fp16" or "int8": of the graph')
     temperature: float = Field(
         default=1.0, gt=0, allow_inf_nan=False, description="probabilities are softmax(logits / temperature)"
     )
     unsure_below: float | None = Field(
         default=None, ge=0, le=1, description="confidence below which the answer is wrong more often than right"
     )
-    metrics: dict[str, Any] = Field(default_factory=dict)
-    provenance: dict[str, Any] = Field(default_factory=dict)
+    metrics: dict[str, Any] = Field(default_factory=dict, description="what was measured, by split")
+    provenance: dict[str, Any] = Field(
+        default_factory=dict, description="data, settings, date and hardware of the training"
+    )
     quantization: dict[str, Annotated[float, Field(gt=0, allow_inf_nan=False)]] | None = Field(
         default=None, description="max|input| by layer, learned in training; scale = value / 127. None: not learned"
     )

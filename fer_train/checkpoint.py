@@ -49,14 +49,18 @@ def save_state(path: Path, state: dict[str, Any]) -> None:
     write_atomically(path, lambda temporary: torch.save({"format": _STATE_FORMAT, **state}, temporary))
 
 
-def load_state(path: Path) -> dict[str, Any]:
+def load_state(path: Path, *, mmap: bool = False) -> dict[str, Any]:
     """Read what `save_state` wrote, onto the CPU.
+
+    Args:
+        path: of the file.
+        mmap: map the tensors from the file instead of reading them: for callers that need the plain values.
 
     Raises:
         CheckpointError: missing, truncated, or not a state of this project.
     """
     try:
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True, mmap=mmap)
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint to resume at {path}. Fix: leave --resume out to start anew") from err
     except Exception as err:  # torch.load raises whatever the damaged part of the file provokes

@@ -12,7 +12,7 @@ from fer_deploy.errors import FerDeployError, SinkError
 from fer_deploy.privacy.redaction import without_passwords
 
 COMMANDS: Final = {
-    "demo": "a first result: a sample clip with people, or drawn faces without a network",
+    "demo": "a first result: a clip with people, or drawn faces",
     "live": "camera, stream, file or folder -> emotions, as they happen",
     "image": "pictures -> faces with their emotions",
     "analyze": "recorded videos -> reports, tables and annotated videos",

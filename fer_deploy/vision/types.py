@@ -79,7 +79,7 @@ class TrackedFace:
     """A face with the number of its track.
 
     Attributes:
-        track_id: number of the person, from 1; constant over frames and never used again for another person.
+        track_id: number of the track, from 1; constant over frames and never used again for another face.
         detection: place of the face, as detected or as predicted between two detections.
         is_detected: whether a detector found the face in this frame.
     """
@@ -94,8 +94,8 @@ class Emotion:
     """The classifier's answer for one face.
 
     Attributes:
-        label: the emotion.
-        confidence: its probability, 0 to 1.
+        label: the most probable emotion; of a smoothed answer, the label that hysteresis keeps.
+        confidence: the probability of `label`, 0 to 1.
         probs: (C,) probabilities of all labels; `probs["happy"]` is one of them, `probs.labels` their order.
     """
 
@@ -117,7 +117,7 @@ class FaceResult:
     """One face and its emotion.
 
     Attributes:
-        face: place of the face and number of its track.
+        face: the track: `face.track_id`, `face.is_detected`, and `face.detection` with `box`, `score` and `landmarks`.
         emotion: the network's answer for this frame alone.
         smoothed: average over this person's recent frames. Its label changes with hysteresis, so it is not always the
             most probable one.
@@ -164,6 +164,9 @@ class FrameResult:
     """Results for one frame.
 
     Attributes:
+        frame: its pixels and its place: `frame.frame_bgr`, `frame.index`, `frame.time_s` (seconds), `frame.name`
+            (of a picture), `frame.source`.
+        faces: the people in it.
         stage_ns: duration of each stage for this frame, by the stage's name, in nanoseconds.
     """
 
@@ -172,7 +175,7 @@ class FrameResult:
     stage_ns: dict[str, int] = field(default_factory=dict)
 
     def without_pixels(self) -> "FrameResult":
-        """Return this result with an empty frame, so that storing many results takes little memory."""
+        """Return the same result without the frame's pixels, for programs that store many results."""
         return replace(self, frame=replace(self.frame, frame_bgr=_NO_PIXELS))
 
 

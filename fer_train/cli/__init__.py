@@ -23,11 +23,14 @@ COMMANDS: Final = {
     "ensemble": "average the probabilities of several checkpoints",
     "soup": "average the weights of fine-tuned checkpoints into one",
     "release": "fp16 weights with their metrics and model card",
+    "sweep": "every run of a plan, their ensemble and its students",
+    "runs": "a table of training runs",
 }
 _HEADINGS: Final = {
     "Train": ("train", "crossval", "distill"),
     "Measure": ("evaluate", "audit"),
     "Combine and publish": ("ensemble", "soup", "release"),
+    "Many runs": ("sweep", "runs"),
 }
 _EXAMPLES: Final = (
     (

@@ -1,59 +1,47 @@
-"""README, CONTRIBUTING, CHANGELOG and docs/: links lead somewhere, and commands name what exists. No command is run."""
+"""README, CONTRIBUTING, CHANGELOG and docs/: links and commands name what exists, and generated parts are up to date.
+
+`integration/test_docs_blocks.py` runs the commands.
+"""
 
 import ast
+import itertools
 import re
 import shlex
+import subprocess
+import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 
 import click
 import pytest
+import yaml
+from docs_pages import FENCE, NO_COMMANDS, PAGES, PYTHON, REPO, SHELL, blocks_of
 
 from fer_deploy.cli import COMMANDS as DEPLOY_COMMANDS
+from fer_deploy.live.config import LiveConfig
 from fer_train.cli import COMMANDS as TRAIN_COMMANDS
 
-REPO = Path(__file__).parents[2]
-PAGES = [REPO / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")] + sorted(
-    (REPO / "docs").glob("*.md")
-)
 MAX_README_BYTES = 10_000
-SHELL, NO_COMMANDS = {"", "sh", "bash", "console"}, {"text", "json", "yaml", "python"}
-OTHER_PROGRAMS = {"pip", "apt-get", "docker", "curl", "echo", "ssh", ".", "git"}
+TOOLS = REPO / "docs" / "tools"
+OTHER_PROGRAMS = {"pip", "apt-get", "docker", "curl", "echo", "ssh", ".", "git", "eval", "mkdir"}
 GROUPS = {"fer-deploy": ("fer_deploy", DEPLOY_COMMANDS), "fer-train": ("fer_train", TRAIN_COMMANDS)}
 GROUP_OPTIONS = {"--help", "--version"}
 REPO_FOLDERS = ("configs/", "examples/", "benchmarks/", "tests/", "docs/")
 
-_FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-_INDENTED = re.compile(r"(?<=\n\n)(?: {4}.*\n?)+")
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
+_ASSIGNMENT = re.compile(r"\w+=.*")
 _COMMENT = re.compile(r"(^|\s)#.*$")
-_NUMBERS = re.compile(r"^\|.*<!-- numbers: ([\w-]+) -->.*$", re.MULTILINE)
-_CARD_ACCURACY = re.compile(r"\*\*(\d+\.\d+)%\*\* \[(\d+\.\d+), (\d+\.\d+)\]")
-
-
-@dataclass(frozen=True)
-class Block:
-    """A fenced or indented block of code."""
-
-    language: str
-    text: str
-
-
-def blocks_of(page: str) -> list[Block]:
-    found = [Block(language, text) for language, text in _FENCE.findall(page)]
-    indented = _INDENTED.findall(_FENCE.sub("", page))
-    return found + [Block("", re.sub(r"^ {4}", "", text, flags=re.MULTILINE)) for text in indented]
 
 
 def commands_of(block: str) -> Iterator[list[str]]:
-    """Yield the words of each command; pipes and && divide, # begins a comment."""
+    """Yield each command's words, without comments, variables in front, and what follows >; pipes and && divide."""
     for line in re.sub(r"\\\n", " ", block).splitlines():
         words = shlex.split(_COMMENT.sub("", line))
         command: list[str] = []
-        for word in [*words, "&&"]:
+        words = list(itertools.takewhile(lambda word: word != ">", words))
+        for word in [*itertools.dropwhile(_ASSIGNMENT.fullmatch, words), "&&"]:
             if word in {"|", "&&"}:
                 if command:
                     yield command
@@ -64,14 +52,14 @@ def commands_of(block: str) -> Iterator[list[str]]:
 
 def inline_commands_of(page: str) -> Iterator[list[str]]:
     """Yield commands that text mentions, such as `make demo`."""
-    for text in _INLINE.findall(_FENCE.sub("", page)):
+    for text in _INLINE.findall(FENCE.sub("", page)):
         if text.startswith((*(f"{name} " for name in GROUPS), "make ", "python ", "pytest ")):
             yield shlex.split(text.replace("[", "").replace("]", ""))
 
 
 def slugs_of(page: str) -> set[str]:
     """Return the anchors that GitHub gives to the headings."""
-    headings = re.findall(r"^#+ +(.+)$", _FENCE.sub("", page), re.MULTILINE)
+    headings = re.findall(r"^#+ +(.+)$", FENCE.sub("", page), re.MULTILINE)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
@@ -97,7 +85,7 @@ def fault_of(words: list[str], *, is_whole: bool = True) -> str | None:
 
 def _fault_of_ours(program: str, words: list[str], *, is_whole: bool) -> str | None:
     package, commands = GROUPS[program]
-    name, *args = words
+    name, *args = words or ["--help"]
     if name in GROUP_OPTIONS or name == "COMMAND":
         return None
     if name not in commands:
@@ -176,7 +164,7 @@ def test_every_page_is_linked_from_the_readme():
 
 
 def test_links_lead_to_files_and_headings(page):
-    text = _FENCE.sub("", page.read_text())
+    text = FENCE.sub("", page.read_text())
     faults = []
     for link in _LINK.findall(_INLINE.sub("``", text)) + _LINK.findall(text):
         if re.match(r"[a-z]+:", link):
@@ -189,11 +177,11 @@ def test_links_lead_to_files_and_headings(page):
 
 
 def test_every_block_says_what_it_is(page):
-    assert {block.language for block in blocks_of(page.read_text())} <= SHELL | NO_COMMANDS
+    assert {block.language for block in blocks_of(page.read_text())} <= {SHELL, PYTHON, *NO_COMMANDS}
 
 
 def test_commands_of_blocks_exist(page):
-    shell = [block.text for block in blocks_of(page.read_text()) if block.language in SHELL]
+    shell = [block.text for block in blocks_of(page.read_text()) if block.language == SHELL]
     commands = [words for text in shell for words in commands_of(text)]
     assert {" ".join(words): fault for words in commands if (fault := fault_of(words))} == {}
 
@@ -205,7 +193,7 @@ def test_commands_within_the_text_exist(page):
 
 def test_python_blocks_compile_and_import_what_exists(page):
     for block in blocks_of(page.read_text()):
-        if block.language != "python":
+        if block.language != PYTHON:
             continue
         tree = ast.parse(block.text)
         compile(tree, page.name, "exec")
@@ -215,16 +203,18 @@ def test_python_blocks_compile_and_import_what_exists(page):
                 assert [one.name for one in node.names if not hasattr(module, one.name)] == []
 
 
-def test_accuracies_of_the_readme_are_those_of_the_cards():
-    rows = {match[1]: match[0] for match in _NUMBERS.finditer((REPO / "README.md").read_text())}
-    assert {"net", "senet"} <= set(rows)
-    for name, row in rows.items():
-        card = REPO / "weights" / f"{name}.md"
-        if card.is_file():
-            said = [
-                f"{accuracy} % ({low} to {high})" for accuracy, low, high in _CARD_ACCURACY.findall(card.read_text())
-            ]
-            assert any(one in row for one in said), (row, said)
+def test_yaml_blocks_are_settings_of_live(page):
+    for block in blocks_of(page.read_text()):
+        if block.language == "yaml":
+            LiveConfig.model_validate(yaml.safe_load(block.text))
+
+
+@pytest.mark.parametrize("name", ["api", "numbers_of_readme", "chart"])
+def test_generated_parts_are_up_to_date(name):
+    done = subprocess.run(
+        [sys.executable, TOOLS / f"{name}.py", "--check"], capture_output=True, text=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
 
 @pytest.mark.parametrize(

@@ -74,7 +74,7 @@ class DeviceType(click.Choice[str]):
     default_text="cuda-graphs",
     help="Replay captured launches of plans.",
 )
-@shared.config("docs/triton.md")
+@shared.config("docs/deploy.md")
 def command(**flags: Any) -> None:
     """Write a model repository for Triton Inference Server."""
     body("triton")(**flags)

@@ -2,22 +2,26 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import _sweep_jobs
 import pytest
-import sweep
 import yaml
 from click.testing import CliRunner
+
+from fer_train import signals
+from fer_train.cli import main
+from fer_train.sweep import jobs, progress, sweep
+from fer_train.training.folder_lock import only_run_in
 
 FAKE = Path(__file__).with_name("fake_fer_train.py")
 
 
 class Clock:
-    """In place of `time`: an hour passes as soon as a fake run waits, and else nothing, however slow the machine is."""
+    """A substitute for `time`: an hour passes when a fake run waits, and no time otherwise."""
 
     def __init__(self, waiting):
         self.now = 0.0
@@ -39,11 +43,10 @@ def calls(tmp_path, monkeypatch):
     log = tmp_path / "calls"
     log.touch()
     monkeypatch.setenv("FAKE_CALLS", str(log))
-    monkeypatch.setattr(_sweep_jobs, "FER_TRAIN", (sys.executable, str(FAKE)))
+    monkeypatch.setattr(jobs, "FER_TRAIN", (sys.executable, str(FAKE)))
     clock = Clock(tmp_path / "calls.waiting")
-    monkeypatch.setattr(sweep, "time", clock)
-    monkeypatch.setattr(_sweep_jobs, "time", clock)
-    monkeypatch.setattr("harness.measuring.RESULTS", tmp_path / "results")
+    for module in (sweep, jobs, progress):
+        monkeypatch.setattr(module, "time", clock)
 
     def taken():
         lines = [json.loads(line) for line in log.read_text().splitlines()]
@@ -55,7 +58,7 @@ def calls(tmp_path, monkeypatch):
 
 @pytest.fixture
 def plan(tmp_path):
-    """Return a function that writes a plan: Net with seeds 1 to 3, one student of seed 9; `settings` for seed 2."""
+    """Return a function that writes a plan: Net of these seeds, a student of seed 9; `settings` for seeds 2 and 4."""
     base = tmp_path / "net.yaml"
     base.write_text(yaml.safe_dump({"model": "net", "learning_rate": 0.1, "seed": 0}))
 
@@ -64,6 +67,7 @@ def plan(tmp_path):
             1: {"config": str(base), "seeds": [1]},
             2: {"config": str(base), "seeds": [2], "name": "other", "set": settings},
             3: {"config": str(base), "seeds": [3]},
+            4: {"config": str(base), "seeds": [4], "name": "more", "set": settings},
         }
         taught = {"distillation": {"weight": 0.7}} | (student or {})
         content = {
@@ -79,12 +83,12 @@ def plan(tmp_path):
 
 
 @pytest.fixture
-def run(tmp_path):
-    """Return a function that sweeps and gives what sweep.json holds, and under "told" what was printed."""
+def run(tmp_path, calls):
+    """Return a function that sweeps and gives the content of sweep.json, and under "told" what was printed."""
 
     def invoke(plan, *flags, code=0):
         words = ["--plan", plan, "--data", "faces.csv", "--out", tmp_path / "out", *flags]
-        result = CliRunner().invoke(sweep.main, [str(word) for word in words])
+        result = CliRunner().invoke(main, ["sweep", *map(str, words)])
         assert result.exit_code == code, (result.output, result.exception)
         return json.loads((tmp_path / "out" / "sweep.json").read_text()) | {"told": result.output}
 
@@ -118,7 +122,7 @@ def test_every_run_then_the_ensemble_of_the_best_then_the_students(tmp_path, pla
     ]  # fmt: skip
     assert result["left_out"] == []
     text = (tmp_path / "out" / "sweep.md").read_text()
-    assert "| net | 3 | 2 | 1.5 | 3.00% | 3.10% | 0.0150 |" in text
+    assert "| net | 3 | FER2013 | 2 | 1.5 | 3.00% | 3.10% | 0.0150 |" in text
     assert "Ensemble: net-3 (0.50), other-2 (0.50)" in text
     assert "| equal weights | 50.00% | 50.00% |" in text
     assert "Not done" not in text
@@ -133,7 +137,7 @@ def test_without_time_nothing_is_begun_and_the_table_says_what_is_missing(tmp_pa
     assert result["left_out"] == ["net-1", "other-2 (needs --ferplus)", "net-3", "the ensemble", "student-9"]
     text = (tmp_path / "out" / "sweep.md").read_text()
     assert text.endswith("Not done: net-1, other-2 (needs --ferplus), net-3, the ensemble, student-9.\n")
-    assert "time is up; the same command goes on, without other-2 (needs --ferplus); table" in result["told"]
+    assert "time is up; the same command continues, without other-2 (needs --ferplus); table" in result["told"]
 
 
 def test_run_that_is_stopped_by_the_minutes_is_resumed_by_the_next_call(tmp_path, plan, run, calls):
@@ -142,7 +146,7 @@ def test_run_that_is_stopped_by_the_minutes_is_resumed_by_the_next_call(tmp_path
     assert short(calls()) == ["train net-1", "release net-1", "train other-2"]
     assert [row["run"] for row in result["runs"]] == ["net"]
     assert result["left_out"] == ["other-2", "net-3", "the ensemble", "student-9"]
-    assert "time is up; the same command goes on; table" in result["told"]
+    assert "time is up; the same command continues; table" in result["told"]
     assert (tmp_path / "out" / "other-2" / "last.pt").exists()
     result = run(path)
     assert short(calls()) == [
@@ -174,15 +178,17 @@ def test_run_that_fails_leaves_the_others_going_and_is_tried_again(tmp_path, pla
     assert "Not done: other-2." in (tmp_path / "out" / "sweep.md").read_text()
     assert (tmp_path / "out" / "other-2" / "log.txt").read_text() == "training\nerror: the loss became nan\n"
     assert "other-2 ended with 9:\ntraining\nerror: the loss became nan\n" in result["told"]
-    assert f"Error: failed: other-2 ({tmp_path}/out/other-2/log.txt). Fix: see the logs" in result["told"]
+    assert f"error: failed: other-2 ({tmp_path}/out/other-2/log.txt). Fix: see the logs" in result["told"]
     calls()
     plan(learning_rate=0.1)
     assert run(tmp_path / "plan.yaml")["left_out"] == []
     assert [words[0] for words in calls()] == ["train", "release"]
 
 
-@pytest.mark.parametrize("end", [KeyboardInterrupt, sweep.end_by_sigterm])
-def test_sweep_that_is_stopped_takes_its_runs_with_it(tmp_path, plan, calls, monkeypatch, end):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_sweep_that_is_stopped_takes_its_runs_with_it_and_says_how_to_continue(
+    tmp_path, plan, calls, monkeypatch, number
+):
     begun = []
 
     class Watched(subprocess.Popen):
@@ -191,23 +197,20 @@ def test_sweep_that_is_stopped_takes_its_runs_with_it(tmp_path, plan, calls, mon
             begun.append(self)
 
     def sleep(_):
-        waiting = Path(os.environ["FAKE_CALLS"] + ".waiting")
-        for _ in range(1000):
-            if waiting.exists():
-                break
-            time.sleep(0.01)
-        if end is KeyboardInterrupt:
-            raise KeyboardInterrupt
-        end()
+        if len(begun) == 3 and (tmp_path / "calls.waiting").exists():
+            os.kill(os.getpid(), number)
+        time.sleep(0.01)
 
     monkeypatch.setattr(subprocess, "Popen", Watched)
-    monkeypatch.setattr(sweep.time, "sleep", sleep)
-    content = sweep.read_plan(plan(jobs=3, learning_rate=8))
-    made = sweep.Sweep(content, tmp_path / "out", sweep.Files("faces.csv"), minutes=600)
-    with pytest.raises((KeyboardInterrupt, SystemExit)):
-        made.work()
-    assert len(begun) == 3
+    monkeypatch.setattr(jobs.time, "sleep", sleep)
+    words = ["sweep", "--plan", plan(jobs=3, learning_rate=8), "--data", "faces.csv", "--out", tmp_path / "out"]
+    result = CliRunner().invoke(main, list(map(str, words)))
+    assert result.exit_code == 128 + number
     assert all(process.returncode is not None for process in begun)
+    assert "stopping " in result.stderr
+    kept = f"finished runs and epochs are in {tmp_path / 'out'}: the same command continues\n"
+    assert result.stderr.endswith(f"{signals.message()}; {kept}")
+    assert not (tmp_path / "out" / "sweep.md").exists()
 
 
 @pytest.mark.parametrize(("command", "num_left", "begun"), [("release", 5, 3), ("ensemble", 2, 0)])
@@ -280,21 +283,128 @@ def test_what_is_left_of_a_sweep_goes_on_in_the_order_of_its_worth(tmp_path, pla
     assert short(calls()) == ["train student-9", "release student-9", "train net-1", "release net-1"]
 
 
+FERPLUS = {"labels": "ferplus", "num_classes": 8}
+
+
+def test_runs_of_ferplus_labels_are_released_against_the_votes_and_keep_their_batch_norm(tmp_path, plan, run, calls):
+    result = run(plan(seeds=(2, 4), student=FERPLUS, **FERPLUS), "--ferplus", "votes.csv")
+    done = calls()
+    assert {words[0] for words in done} == {"train", "release", "ensemble"}
+    for words in done:
+        assert words[words.index("--ferplus") + 1] == "votes.csv"
+        assert "--recalibrate" not in words
+    assert {row["labels"] for row in result["runs"]} == {"ferplus"}
+    assert "| other | 2 | FER+ majority | 2 |" in result["told"]
+
+
+def test_runs_of_fer2013_labels_are_released_with_new_batch_norm_and_without_votes(plan, run, calls):
+    run(plan(ferplus_share=0.3, student=FERPLUS), "--ferplus", "votes.csv")
+    for words in calls():
+        if words[0] == "release":
+            is_of_ferplus = "student-9" in words[2]
+            assert ("--recalibrate" in words, "--ferplus" in words) == (not is_of_ferplus, is_of_ferplus)
+
+
+def test_quantization_aware_runs_are_released_with_their_own_batch_norm(plan, run, calls):
+    run(plan(quantization_aware=True))
+    released = [words for words in calls() if words[0] == "release"]
+    assert [("--recalibrate" in words) for words in sorted(released, key=lambda w: w[2])] == [True, True, False, True]
+
+
+def test_trained_run_of_ferplus_labels_needs_the_votes_for_its_release(tmp_path, plan, run, calls, monkeypatch):
+    path = plan(seeds=(2, 4), **FERPLUS)
+    monkeypatch.setenv("FAKE_FAILS", "release")
+    run(path, "--ferplus", "votes.csv", code=1)
+    calls()
+    monkeypatch.delenv("FAKE_FAILS")
+    left_out = ["other-2 (needs --ferplus)", "more-4 (needs --ferplus)", "the ensemble (needs --ferplus)"]
+    assert run(path)["left_out"] == [*left_out, "student-9 (needs the ensemble)"]
+    assert calls() == []
+    run(path, "--ferplus", "votes.csv")
+    assert short(calls()) == ["release other-2", "release more-4", "ensemble", "train student-9", "release student-9"]
+
+
+def test_singles_of_different_labels_are_refused_before_anything_runs(tmp_path, plan, calls):
+    words = ["sweep", "--plan", plan(**FERPLUS), "--data", "faces.csv", "--ferplus", "v.csv", "--out", tmp_path / "out"]
+    result = CliRunner().invoke(main, list(map(str, words)))
+    assert result.exit_code == 2
+    assert result.stderr == (
+        "error: the singles of a plan must have the same labels, for one ensemble is made of them: net-1 has labels: "
+        "fer2013 of 7 classes, other-2 has labels: ferplus of 8 classes. Fix: a plan for each kind of labels\n"
+    )
+    assert calls() == []
+
+
+def test_progress_says_which_run_of_how_many_and_what_it_reached(plan, run, calls):
+    told = run(plan(jobs=1, ferplus_share=0.3))["told"]
+    lines = [line.partition("; log:")[0] for line in told.splitlines()[:10]]
+    assert lines == [
+        "left out: other-2 (needs --ferplus)",
+        "run 1 of 3, net-1: train",
+        "run 1 of 3, net-1: release",
+        "net-1: PublicTest 1.00% plain, 1.10% flip; 1 of 3 runs done; training time left: about 1 h 30 min; "
+        "--minutes end in 10 h",
+        "run 2 of 3, net-3: train",
+        "run 2 of 3, net-3: release",
+        "net-3: PublicTest 3.00% plain, 3.10% flip; 2 of 3 runs done; training time left: about 45 min; --minutes end "
+        "in 10 h",
+        "the ensemble",
+        "run 3 of 3, student-9: train",
+        "run 3 of 3, student-9: release",
+    ]
+
+
+def test_second_sweep_into_the_same_folder_is_refused(tmp_path, plan, calls):
+    with only_run_in(tmp_path / "out"):
+        result = CliRunner().invoke(
+            main, ["sweep", "--plan", str(plan()), "--data", "faces.csv", "--out", str(tmp_path / "out")]
+        )
+    assert result.exit_code == 4
+    assert f"error: another run is writing into {tmp_path / 'out'}. Fix: wait for its end" in result.stderr
+    assert calls() == []
+
+
 def test_plan_that_cannot_be_used_ends_with_its_mend(plan):
-    result = CliRunner().invoke(sweep.main, ["--plan", str(plan(jobs=0)), "--data", "faces.csv"])
-    assert result.exit_code == 1
-    assert re.match(r"(?s)Error: cannot use the plan .*\nFix: keys as in configs/sweep/gpu.yaml\n", result.output)
+    result = CliRunner().invoke(main, ["sweep", "--plan", str(plan(jobs=0)), "--data", "faces.csv"])
+    assert result.exit_code == 2
+    assert re.match(r"(?s)error: cannot use the plan .*\nFix: keys as in configs/sweep/gpu.yaml\n", result.output)
 
 
 def test_each_plan_has_a_folder_of_its_own(tmp_path, plan, calls, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    CliRunner().invoke(sweep.main, ["--plan", str(plan()), "--data", "faces.csv", "--minutes", "0"])
+    CliRunner().invoke(main, ["sweep", "--plan", str(plan()), "--data", "faces.csv", "--minutes", "0"])
     assert (tmp_path / "runs" / "sweep-plan" / "sweep.md").exists()
 
 
-def test_published_table_stands_under_the_name_of_the_hardware(tmp_path, plan, run, calls, monkeypatch):
+def test_published_table_has_the_name_of_the_hardware(tmp_path, plan, run, calls, monkeypatch):
     monkeypatch.setattr("torch.cuda.is_available", lambda: False)
-    run(plan(), "--minutes", 0, "--publish")
+    run(plan(), "--minutes", 0, "--publish", tmp_path / "results")
     [text] = (tmp_path / "results").glob("sweep_cpu_20??-??.md")
     assert text.read_text() == (tmp_path / "out" / "sweep.md").read_text()
     assert json.loads(text.with_suffix(".json").read_text())["left_out"]
+
+
+def test_table_names_the_command_without_the_folders_of_the_machine(tmp_path, plan, run, calls, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = run(plan(), "--twin-rows", tmp_path / "lists" / "twins.txt", "--ferplus", "/far/away/my votes.csv")
+    assert result["command"] == (
+        "fer-train sweep --plan plan.yaml --data faces.csv --ferplus 'my votes.csv' --twin-rows lists/twins.txt"
+    )
+    written = (tmp_path / "out" / "sweep.json").read_text() + (tmp_path / "out" / "sweep.md").read_text()
+    assert str(tmp_path) not in written
+
+
+@pytest.mark.parametrize(("minutes", "code", "message"), [
+    ("nan", 2, "error: --minutes is not a number. Fix: a number of minutes, or inf for no limit"),
+    ("-1", 2, "-1.0 is not in the range x>=0"),
+])  # fmt: skip
+def test_minutes_that_cannot_be_are_refused(tmp_path, plan, calls, minutes, code, message):
+    words = ["sweep", "--plan", plan(), "--data", "faces.csv", "--out", tmp_path / "out", "--minutes", minutes]
+    result = CliRunner().invoke(main, list(map(str, words)))
+    assert result.exit_code == code
+    assert message in result.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_sweep_without_time_limit_tells_none(plan, run, calls):
+    assert "--minutes end" not in run(plan(), "--minutes", "inf")["told"]

@@ -1,9 +1,15 @@
-"""Stands in for `python -m fer_train` in tests of the sweep: writes what its commands write, at once, without torch.
+"""A substitute for `python -m fer_train` in tests of the sweep: writes the files of its commands, without torch.
 
-Every call is a line of $FAKE_CALLS; the command $FAKE_FAILS fails. A run whose config says learning_rate 9 fails, one
-that says 8 waits for SIGTERM after its first epoch. So does at first the release of one that says 7, and of one that
-says 5 between weights and card; that of one that says 6 waits for the releases of two others. Accuracy is a hundredth
-of the seed.
+Every call appends a line to $FAKE_CALLS. The command $FAKE_FAILS fails. The learning_rate of a run's config selects a
+behavior:
+
+    9   training fails
+    8   training waits for SIGTERM after its first epoch, unless it is resumed
+    7   the first release waits for SIGTERM
+    6   the release waits until two other runs are released
+    5   the first release waits for SIGTERM between weights and card
+
+Accuracy is a hundredth of the seed.
 """
 
 import json
@@ -59,6 +65,7 @@ def train(flags: dict[str, str]) -> None:
         sys.stdout.write("error: the loss became nan\n")
         sys.exit(9)
     (out / "last.pt").write_text("state")
+    (out / "config.yaml").write_text(Path(flags["--config"]).read_text())
     if config["learning_rate"] == 8 and "--resume" not in flags:
         wait_for_sigterm()
     made = {"accuracy": config["seed"] / 100, "learning_rate": config["learning_rate"]}
@@ -81,7 +88,7 @@ def main() -> None:
         members = [word for flag, word in pairwise(words) if flag == "--checkpoint"]
         views = {view: {"equal": {"accuracy": 0.5}} for view in ("plain", "flip")}
         Path(flags["--out"]).write_text(json.dumps({
-            "members": [{"path": path, "weight": 1 / len(members)} for path in members],
+            "members": [{"path": str(Path(*Path(path).parts[-2:])), "weight": 1 / len(members)} for path in members],
             "measured": {"notes": {"equal": "equal weights"}, "views": views},
         }))  # fmt: skip
 

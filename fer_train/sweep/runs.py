@@ -1,0 +1,53 @@
+"""The work of the command fer-train runs: read runs and releases, merge them with an earlier table, write it."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import torch
+
+from fer_train.errors import ConfigError
+from fer_train.sweep.run_rows import row_of_release, row_of_run
+from fer_train.sweep.runs_table import add_notes, as_markdown, command_for, earlier_rows, merge_rows
+from fer_train.sweep.table_files import table_name, today, write_table
+
+_NAME = table_name("runs", torch.device("cpu"))
+
+
+def tabulate_runs(
+    runs: Sequence[Path], releases: Sequence[Path], *, minutes: Sequence[str], hardware: Sequence[str], add: bool,
+    out: Path, publish: Path | None,
+) -> None:  # fmt: skip
+    """Write the table of runs and print it.
+
+    Args:
+        runs: folders of fer-train train.
+        releases: released weights.
+        minutes: RUN=NUMBER or RUN=NUMBER+NUMBER.
+        hardware: RUN=TEXT.
+        add: keep the other rows of the newest table in `publish`, else of `out`.
+        out: .md to write.
+        publish: folder that gets the table too.
+
+    Raises:
+        ConfigError: no run, a folder that is no finished run, or a note that does not fit.
+        CheckpointError: a release or an earlier table that cannot be used, or a file that cannot be written.
+    """
+    if not (runs or releases or add):
+        raise ConfigError("no run is named. Fix: --run runs/net, or --release net.safetensors")
+    if out.suffix != ".md":
+        raise ConfigError(f"--out {out} is the Markdown of the table. Fix: --out {out.with_suffix('.md')}")
+    earlier = earlier_rows(_newest(publish) if publish else out.with_suffix(".json")) if add else []
+    rows = merge_rows(earlier, [*map(row_of_release, releases), *map(row_of_run, runs)])
+    add_notes(rows, "minutes", minutes)
+    add_notes(rows, "hardware", hardware)
+    text = as_markdown(rows, today())
+    click.echo(text)
+    for path in (out, *([publish / _NAME] if publish else [])):
+        write_table(path, text, {"date": today(), "command": command_for(rows), "runs": rows})
+        click.echo(f"written: {path}")
+
+
+def _newest(folder: Path) -> Path:
+    """Return the table of the latest month in a folder; where there is none, the name of this month's."""
+    return max(folder.glob("runs_cpu_????-??.json"), default=folder / _NAME)

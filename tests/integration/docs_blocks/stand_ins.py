@@ -1,0 +1,150 @@
+"""Make small files by the names that the documentation uses: `python stand_ins.py FOLDER REPOSITORY`.
+
+Runs in the server, where the networks are narrow. Faces are striped patterns of seven kinds, which the networks know.
+"""
+
+import shutil
+import sys
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import onnx
+import torch
+import yaml
+from integration.export_models import patterns
+from onnx import numpy_helper
+from torch import nn
+from unit.fer_deploy.detectors.white_yunet import white_square_graph
+from unit.fer_train.synthetic_faces import make_votes, write_csv, write_folder, write_votes
+
+from fer_deploy.live.sources.synthetic import SyntheticSource
+from fer_train.checkpoint import save_release
+from fer_train.config_file import config_from_dict
+from fer_train.data.faces import Faces
+from fer_train.models import build_model
+from fer_train.spec import describe_model
+
+SPLITS = {"Training": 520, "PublicTest": 70}
+NUM_FRAMES = 12
+MODELS = {"net": ("net", 7), "senet": ("senet", 7), "senet-ferplus": ("senet", 8), "nano-ferplus": ("nano", 8)}
+
+
+def drawn_faces() -> Faces:
+    """Return patterns with FER2013's labels."""
+    images, labels = patterns(sum(SPLITS.values()), seed=11)
+    splits = np.repeat(list(SPLITS), list(SPLITS.values()))
+    return Faces(images, labels, splits, np.arange(len(labels), dtype=np.int64), "0" * 64)
+
+
+def fitted_model(architecture: str, num_classes: int, *, mean: float, std: float) -> nn.Module:
+    """Return a network that knows the patterns: batch norm has seen them, and the classifier is fitted."""
+    images, labels = patterns(140, seed=1)
+    x = (torch.from_numpy(images)[:, None].float() - mean) / std
+    torch.manual_seed(4)
+    model = build_model(architecture, num_classes=num_classes, dropout=0.0).train()
+    for norm in model.modules():
+        if isinstance(norm, nn.BatchNorm2d):
+            norm.momentum = None  # one pass says all
+    seen: list[torch.Tensor] = []
+    with torch.no_grad():
+        model(x)
+        model.eval().classifier.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
+        model(x)
+        wanted = nn.functional.one_hot(torch.from_numpy(labels), num_classes) * 12.0 - 2.0
+        columns = torch.cat([seen[0], torch.ones(len(x), 1)], dim=1)
+        fitted = torch.linalg.lstsq(columns, wanted).solution
+        model.classifier.weight.copy_(fitted[:-1].T)
+        model.classifier.bias.copy_(fitted[-1])
+    model.classifier._forward_pre_hooks.clear()
+    return model
+
+
+def write_weights(folder: Path, faces: Faces) -> None:
+    """Write a release for each name in weights/."""
+    folder.mkdir()
+    for name, (architecture, num_classes) in MODELS.items():
+        labels = "ferplus" if num_classes == 8 else "fer2013"
+        config = config_from_dict({"model": architecture, "num_classes": num_classes, "labels": labels}, where=name)
+        spec = describe_model(config, faces, {"PublicTest": {"accuracy": 0.5, "macro_f1": 0.5}})
+        of_input = spec["input"]
+        model = fitted_model(architecture, num_classes, mean=of_input["mean"], std=of_input["std"])
+        save_release(folder / f"{name}.safetensors", model, spec)
+
+
+def white_detector() -> onnx.ModelProto:
+    """Return a YuNet that finds white squares alone: what is a little darker scores 0."""
+    graph = white_square_graph()
+    for weights in graph.initializer:
+        if weights.name.endswith("_white"):
+            weights.CopyFrom(numpy_helper.from_array(20 * numpy_helper.to_array(weights), weights.name))
+    graph.initializer.append(numpy_helper.from_array(np.array([-19.0], dtype=np.float32), "darkness"))
+    nodes = []
+    for node in graph.node:
+        nodes.append(node)
+        if node.op_type == "Conv" and node.input[1].endswith("_white"):
+            (score,) = node.output
+            node.input.append("darkness")
+            node.output[0] = f"{score}_raw"
+            nodes.append(onnx.helper.make_node("Relu", [f"{score}_raw"], [score]))
+    copies = [onnx.NodeProto.FromString(node.SerializeToString()) for node in nodes]
+    del graph.node[:]
+    graph.node.extend(copies)
+    return onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 17)])
+
+
+def short_config(values: dict[str, Any]) -> dict[str, Any]:
+    """Return a config of training that takes one epoch of few steps."""
+    values = values | {"num_epochs": 1, "batch_size": 128, "device": "cpu", "precision": "fp32", "compile": False}
+    values.pop("size_phases", None)
+    return values
+
+
+def write_configs(folder: Path, repository: Path) -> None:
+    """Copy configs/; trainings are one epoch long."""
+    shutil.copytree(repository / "configs", folder)
+    for path in (folder / "train").glob("*.yaml"):
+        path.write_text(yaml.safe_dump(short_config(yaml.safe_load(path.read_text()))))
+
+
+def write_pictures(folder: Path) -> None:
+    """Write clips and photographs of drawn faces, with a white square for the stand-in of YuNet."""
+    frames = []
+    for frame in SyntheticSource().frames():
+        frame.frame_bgr[96:112, 32:48] = 255
+        frames.append(frame.frame_bgr)
+        if len(frames) == NUM_FRAMES:
+            break
+    (folder / "photos").mkdir()
+    for name, index in {"photo.jpg": 0, "photos/first.png": 0, "photos/second.jpg": 10}.items():
+        cv2.imwrite(str(folder / name), frames[index])
+    height, width = frames[0].shape[:2]
+    writer = cv2.VideoWriter(str(folder / "clip.mp4"), cv2.VideoWriter_fourcc(*"mp4v"), 30.0, (width, height))
+    for pixels in frames:
+        writer.write(pixels)
+    writer.release()
+    for name in ("interview.mp4", "second.mp4"):
+        shutil.copy(folder / "clip.mp4", folder / name)
+
+
+def main(folder: Path, repository: Path) -> None:
+    """Write everything."""
+    faces = drawn_faces()
+    write_csv(folder / "fer2013.csv", faces)
+    write_votes(folder / "fer2013new.csv", list(faces.splits), make_votes(faces).tolist())
+    write_folder(folder / "my-faces", faces, named=False)
+    write_weights(folder / "weights", faces)
+    write_configs(folder / "configs", repository)
+    write_pictures(folder)
+    detector = white_detector()
+    for name in ("yunet.onnx", "face_detection_yunet_2026may.onnx"):
+        onnx.save(detector, folder / name)
+    for name in ("Makefile", "pyproject.toml", "constraints.txt"):
+        shutil.copy(repository / name, folder / name)
+    for name in ("examples", "benchmarks"):
+        (folder / name).symlink_to(repository / name)
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), Path(sys.argv[2]))

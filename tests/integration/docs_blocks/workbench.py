@@ -1,0 +1,109 @@
+"""A folder with small files by the documentation's names, and programs in its PATH that start in milliseconds."""
+
+import os
+import re
+import shutil
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+from docs_pages import PYTHON, REPO, Block
+
+HERE = Path(__file__).parent
+PROGRAMS = ("fer-deploy", "fer-train", "python")
+TIMEOUT_S = 1200
+_FIXED_PORT = re.compile(r"(?<![\d.])8080\b")
+"""Of the web page; another program may have it, so a free one is put in its place: the only change to a block."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+class Server:
+    """The process of `server.py`; a context manager."""
+
+    def __init__(self, folder: Path) -> None:
+        self.address = folder / "socket"
+        self._log = folder / "server.log"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "Server":
+        paths = os.pathsep.join([str(REPO), str(REPO / "tests"), *filter(None, sys.path)])
+        environment = {**os.environ, "PYTHONPATH": paths}
+        with self._log.open("wb") as log:
+            self._process = subprocess.Popen(
+                [sys.executable, HERE / "server.py", self.address], env=environment, stdout=log, stderr=log
+            )
+        while not self.address.exists():
+            assert self._process.poll() is None, self._log.read_text()
+            time.sleep(0.05)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        assert self._process is not None
+        self._process.terminate()
+        self._process.wait()
+
+    def write_programs(self, folder: Path) -> None:
+        """Write a script for each program, which runs it in a child of the server."""
+        folder.mkdir(parents=True)
+        for name in PROGRAMS:
+            script = folder / name
+            script.write_text(
+                f'#!/bin/sh\nexec "{sys.executable}" -S -E "{HERE}/client.py" "{self.address}" {name} "$@"\n'
+            )
+            script.chmod(script.stat().st_mode | stat.S_IXUSR)
+
+
+class Workbench:
+    """A fresh copy of the stand-ins, for the blocks of one page in their order."""
+
+    def __init__(self, folder: Path, stand_ins: Path, server: Server) -> None:
+        shutil.copytree(stand_ins, folder, symlinks=True)
+        self._folder = folder
+        programs = folder / ".venv" / "bin"
+        server.write_programs(programs)
+        (programs / "activate").write_text("# this environment is active\n")
+        for stamp in (".base", ".all"):  # newer than the Makefile: make installs nothing
+            (folder / ".venv" / stamp).touch()
+        path = os.pathsep.join([str(programs), str(Path(sys.executable).parent), os.environ["PATH"]])
+        home = folder / "home"
+        home.mkdir()
+        kept = {
+            name: value
+            for name, value in os.environ.items()
+            if not name.startswith(("XDG_", "FER_", "DISPLAY", "MAKE"))
+        }
+        self._environment = {
+            **kept, "PATH": path, "HOME": str(home), "FER_YUNET": str(folder / "yunet.onnx"), "FRAMES": "12",
+            "MPLCONFIGDIR": str(stand_ins / "matplotlib"),
+        }  # fmt: skip
+
+    def run(self, block: Block) -> str:
+        """Run a block; return what went wrong with everything that it printed, or nothing."""
+        text = _FIXED_PORT.sub(lambda _: str(free_port()), block.text)
+        if block.language == PYTHON:
+            script = self._folder / f"block_{block.line}.py"
+            script.write_text(text)
+            command = ["python", script.name]
+        else:
+            command = ["bash", "-euo", "pipefail", "-c", text]
+        with subprocess.Popen(
+            command, cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+        ) as process:  # fmt: skip
+            try:
+                said, _ = process.communicate(timeout=TIMEOUT_S)
+            except subprocess.TimeoutExpired:
+                os.killpg(process.pid, signal.SIGKILL)
+                said = f"still running after {TIMEOUT_S} s\n{process.communicate()[0]}"
+        code = process.returncode
+        return f"line {block.line}: exit code {code}\n{text}\n{said[-4000:]}" if code else ""

@@ -1,0 +1,189 @@
+"""docs/tools: docstrings to Markdown, numbers of the README, the chart, and the website with its link check."""
+
+import importlib
+import inspect
+import re
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+import pytest
+from docs_pages import REPO
+from numpy.typing import NDArray
+
+TOOLS = REPO / "docs" / "tools"
+
+
+@pytest.fixture(scope="module")
+def tool():
+    """Import a module of docs/tools by its name."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.syspath_prepend(TOOLS)
+        yield importlib.import_module
+
+
+def example(a: int, b: str | None = None) -> None:
+    """Do it.
+
+    At once:
+
+        example(1)
+            deeper
+
+    Args:
+        a: how often;
+            at most 3.
+        b: of what.  [default: all]
+
+    Returns:
+        Nothing
+        at all.
+
+    Raises:
+        ValueError, TypeError: it is 4.
+    """
+
+
+def test_a_docstring_has_its_parts(tool):
+    found = tool("docstrings").read_docstring(example.__doc__)
+    assert found.text == "Do it.\n\nAt once:\n\n```text\nexample(1)\n    deeper\n```"
+    assert found.items == {
+        "Args": {"a": "how often; at most 3.", "b": "of what. Default: all."},
+        "Raises": {"ValueError, TypeError": "it is 4."},
+    }
+    assert found.prose == {"Returns": "Nothing at all."}
+
+
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        (int | str | Path, "int, str or Path"),
+        (Literal["a", "b"] | None, '"a", "b" or None'),
+        (NDArray[np.uint8] | None, "array or None"),
+        (Sequence[int], "Sequence of int"),
+        (Mapping[str, str], "Mapping of str to str"),
+        (tuple[str, ...], "tuple of str"),
+        (Callable[[int], str], "function that returns str"),
+        (Any, ""),
+        (inspect.Parameter.empty, ""),
+    ],
+)
+def test_types_in_words(kind, words, tool):
+    assert tool("docstrings").type_in_words(kind) == words
+
+
+def test_functions_become_tables(tool):
+    assert list(tool("api").function_lines(example))[-9:] == [
+        "| argument | type | meaning |",
+        "|---|---|---|",
+        "| `a` | int | how often; at most 3. |",
+        "| `b` | str or None | of what. Default: all. |",
+        "",
+        "*Returns:* Nothing at all.",
+        "",
+        "*Raises* `ValueError`, `TypeError`: it is 4.",
+        "",
+    ]
+
+
+def latency(*engines: tuple[str, str]) -> dict[str, Any]:
+    of_batch = {"p50_ms": 2.04, "faces_per_s": 1234.5}
+    return {
+        "hardware": "A chip, 2 cores, torch 9", "threads": "2", "faces": "64", "date": "2026-01-02",
+        "results": [
+            {"engine": engine, "file": file, "bytes": 1_550_000, "same_emotion": 0.995, "accuracy": 0.5,
+             "latency": [{"batch": 1, **of_batch}, {"batch": 16, **of_batch}]}
+            for engine, file in engines
+        ],
+    }  # fmt: skip
+
+
+def test_the_table_has_dashes_for_what_was_not_measured(tool, monkeypatch):
+    numbers = tool("numbers_of_readme")
+    measured = latency(
+        ("torch.compile", "senet.safetensors"), ("PyTorch eager", "senet.safetensors"),
+        ("ORT int8-cpu, spinning", "senet-int8-cpu.onnx"), ("ORT int8-cpu", "senet-int8-cpu.onnx"),
+    )  # fmt: skip
+    measured["results"][0]["bytes"] = measured["results"][2]["bytes"] = 9
+    monkeypatch.setattr(numbers, "newest", lambda name: measured)
+    monkeypatch.setattr(numbers, "card_accuracy", lambda model: f"{model}: 50.00 % (49.0 to 51.0)")
+    lines = numbers.forms().strip().splitlines()
+    assert lines[2:7] == [
+        "| PyTorch | 1.6 MB | 50.0 % (38.1 to 61.9) | 99.5 % | 2.0 ms | 1,234 |",
+        "| ONNX, FP32 | – | – | – | – | – |",
+        "| ONNX, FP16 | – | – | – | – | – |",
+        "| ONNX, INT8 | 1.6 MB | 50.0 % (38.1 to 61.9) | 99.5 % | 2.0 ms | 1,234 |",
+        "| TensorRT plan | – | – | – | – | – |",
+    ]
+    assert lines[8].startswith("*senet, A chip, 2 cores, 2 threads, 2026-01-02; accuracy and same answer on 64 faces")
+    assert "On the whole of it PyTorch has senet: 50.00 % (49.0 to 51.0)" in lines[8]
+
+
+def test_accuracy_is_that_of_the_card(tool):
+    numbers = tool("numbers_of_readme")
+    assert numbers.card_accuracy("senet") == "68.12 % (66.5 to 69.6)"
+    assert numbers.card_accuracy("absent") == "–"
+
+
+def test_slots_are_filled_again(tool):
+    numbers = tool("numbers_of_readme")
+    page = "a <!-- numbers: accuracy-senet -->old<!-- /numbers --> b"
+    assert numbers.filled(page) == "a <!-- numbers: accuracy-senet -->68.12 % (66.5 to 69.6)<!-- /numbers --> b"
+    with pytest.raises(ValueError, match=r"unknown numbers 'acuracy'; known: headline, .* Fix: one of these"):
+        numbers.filled("<!-- numbers: acuracy --><!-- /numbers -->")
+
+
+def test_the_latest_results_count(tool, tmp_path):
+    numbers = tool("numbers_of_readme")
+    (tmp_path / "fps_cpu_2026-02.json").write_text('{"environment": {"date": "2026-02-03"}, "clips": []}')
+    (tmp_path / "fps_cpu_2026-10.json").write_text('{"environment": {"date": "2026-10-03"}, "clips": []}')
+    assert numbers.newest("fps", tmp_path)["environment"]["date"] == "2026-10-03"
+    with pytest.raises(ValueError, match=r"no latency_cpu_\*\.json in .* Fix: python benchmarks/latency\.py --publish"):
+        numbers.newest("latency", tmp_path)
+
+
+def test_bars_are_as_long_as_their_frames(tool):
+    rows = [{"variant": name, "fps": fps} for name, fps in zip(tool("chart").BARS, (20.0, 160.0, 320.0), strict=True)]
+    env = {"hardware": "A chip, torch 9", "date": "2026-01-02"}
+    picture = tool("chart").drawing({"environment": env, "clips": [{"clip": "a.gif", "rows": rows}]})
+    widths = [float(width) for width in re.findall(r'<rect x="220" y="[\d.]+" width="([\d.]+)"', picture)]
+    assert widths == [29.4, 235.0, 470.0]
+    assert "frames per second, A chip, 2026-01-02" in picture
+
+
+def test_dead_links_and_anchors_are_found(tool, tmp_path):
+    (tmp_path / "page").mkdir()
+    (tmp_path / "index.html").write_text(
+        '<a href="page/#there">1</a><a href="page/#not-there">2</a><a href="absent.png">3</a><a href="https://a.b/c">4</a>'
+        '<img src="/page/index.html"><a href="#top">5</a>'
+    )
+    (tmp_path / "page" / "index.html").write_text(
+        '<h1 id="there">a</h1><a href="../index.html">b</a><a href="..">c</a>'
+    )
+    assert tool("website").broken_links(tmp_path) == [
+        "index.html: page/#not-there", "index.html: absent.png", "index.html: #top",
+    ]  # fmt: skip
+
+
+def test_the_website_is_built_without_warnings_and_dead_links(tmp_path):
+    """In a copy, so that two runs of the tests do not meet in site/."""
+    copy = tmp_path / "copy"
+    for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "mkdocs.yml"):
+        copy.mkdir(exist_ok=True)
+        shutil.copy(REPO / name, copy / name)
+    for name in ("docs", "configs", "examples", "benchmarks/results"):
+        shutil.copytree(REPO / name, copy / name)
+    shutil.copytree(REPO / "weights", copy / "weights", ignore=shutil.ignore_patterns("*.safetensors"))
+    command = [sys.executable, copy / "docs" / "tools" / "website.py"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout == f"{copy / 'site' / 'html' / 'index.html'}\n"
+    assert "8 times" in (copy / "site" / "html" / "index.html").read_text()
+    (copy / "docs" / "status.md").write_text("# Status\n\n[a](absent.md)\n")
+    broken = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert broken.returncode == 1
+    assert "page does not exist" in broken.stderr
