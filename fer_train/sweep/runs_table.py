@@ -85,16 +85,17 @@ def add_notes(rows: list[dict[str, Any]], key: str, texts: Sequence[str]) -> Non
         ConfigError: no such run, no number, or a value that the run's own files have.
     """
     by_name = {row["run"]: row for row in rows}
+    flag = "--took" if key == "minutes" else f"--{key}"
     for text in texts:
         name, _, value = text.partition("=")
         if name not in by_name or not value:
             known = ", ".join(by_name) or "no run"
             raise ConfigError(
-                f"--{key} {text!r} is not RUN=VALUE with a run of the table ({known}). Fix: --{key} RUN=VALUE"
+                f"{flag} {text!r} is not RUN=VALUE with a run of the table ({known}). Fix: {flag} RUN=VALUE"
             )
         row = by_name[name]
         if row[key] is not None and key not in row["told"]:
-            raise ConfigError(f"--{key} {text!r}: {name}'s own files say {row[key]}. Fix: leave --{key} {text!r} out")
+            raise ConfigError(f"{flag} {text!r}: {name}'s own files say {row[key]}. Fix: leave {flag} {text!r} out")
         row |= _minutes(row, value) if key == "minutes" else {key: value}
         row["told"] = sorted({*row["told"], key})
 
