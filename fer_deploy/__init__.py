@@ -25,9 +25,17 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
-    "Emotion", "Engine", "FaceResult", "FerDeployError", "FrameResult", "LivePipeline", "ModelSpec", "Recognizer",
-    "open_engine", "open_source",
-]  # fmt: skip
+    "Emotion",
+    "Engine",
+    "FaceResult",
+    "FerDeployError",
+    "FrameResult",
+    "LivePipeline",
+    "ModelSpec",
+    "Recognizer",
+    "open_engine",
+    "open_source",
+]
 
 telemetry.switch_off()  # before any import of ONNX Runtime
 
@@ -54,5 +62,5 @@ if not TYPE_CHECKING:  # type checkers would take any name for one of this packa
         return value
 
     def __dir__():
-        """Name everything, also what is not imported yet."""
+        """Return all names, including those not imported yet."""
         return sorted({*globals(), *__all__})

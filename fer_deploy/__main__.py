@@ -1,4 +1,4 @@
-"""The program fer-deploy, and python -m fer_deploy. Signals first: what is imported after them takes a while."""
+"""Run fer-deploy or python -m fer_deploy. Signal handlers are installed first, since later imports take a while."""
 
 import sys
 from importlib import import_module

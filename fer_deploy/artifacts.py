@@ -1,4 +1,4 @@
-"""Model files on disk: the bundled one, digests. Opens no model; that is the engines' work."""
+"""Model files on disk: bundled models, checks and digests. The engines open the models."""
 
 import hashlib
 from pathlib import Path
@@ -8,10 +8,10 @@ from fer_deploy.errors import ArtifactError
 from fer_deploy.spec import Precision
 
 MAX_MODEL_BYTES = 2**30
-"""Of any model file; those of this project have some ten million. What is larger is no model, or is to fill memory."""
+"""Size limit of a model file. Models of this project have about ten million bytes; a larger file could fill memory."""
 _MODELS = Path(__file__).parent / "models"
 Family = Literal["ferplus", "fer2013"]
-"""Whose answer a model gives: that of FER+'s ten taggers (real pictures), or FER2013's labels (the benchmark)."""
+"""Labels that the model was trained on: FER+ (ten votes a picture; for real pictures) or FER2013 (the benchmark)."""
 _BUNDLED: dict[Family, dict[Precision, str]] = {
     "ferplus": {Precision.FP16: "senet-ferplus-fp16.onnx", Precision.INT8: "senet-ferplus-int8-cpu.onnx"},
     "fer2013": {Precision.INT8: "senet-int8-cpu.onnx"},
@@ -21,10 +21,10 @@ _BUNDLED: dict[Family, dict[Precision, str]] = {
 def bundled_model(precision: Precision = Precision.FP16, family: Family = "ferplus") -> Path:
     """Return the path of an ONNX model that ships with the package; INT8 is for CPUs (`engines.bundled`).
 
-    The family fer2013 ships in INT8 alone, whatever precision is asked for.
+    The family fer2013 ships only in INT8; its path is returned for every `precision`.
 
     Raises:
-        ArtifactError: the installation lacks it.
+        ArtifactError: the file is missing from the installation.
     """
     files = _BUNDLED[family]
     name = files.get(precision, files[Precision.INT8])
@@ -41,10 +41,10 @@ def require_file(path: Path, *, fix: str) -> Path:
         if not path.exists():
             raise ArtifactError(f"no model at {path}. Fix: {fix}")
         is_file, size = path.is_file(), path.stat().st_size
-    except (OSError, ValueError) as err:  # ValueError: a name that no file can have
+    except (OSError, ValueError) as err:  # ValueError: not a valid file name
         raise ArtifactError(f"cannot read {path}: {getattr(err, 'strerror', None) or err}. Fix: {fix}") from err
     if not is_file:
-        kind = "is a folder" if path.is_dir() else "is no regular file"
+        kind = "is a folder" if path.is_dir() else "is not a regular file"
         raise ArtifactError(f"{path} {kind}, expected a model file. Fix: {fix}")
     if size == 0:
         raise ArtifactError(f"{path} is empty, expected a model file. Fix: {fix}")
@@ -57,7 +57,7 @@ def read_model_file(path: Path) -> bytes:
     """Return a file's bytes.
 
     Raises:
-        ArtifactError: unreadable, or larger than a model is; also if it grew since it was looked at.
+        ArtifactError: unreadable, or larger than MAX_MODEL_BYTES, even if it was smaller when it was checked.
     """
     try:
         with path.open("rb") as file:
@@ -65,7 +65,9 @@ def read_model_file(path: Path) -> bytes:
     except OSError as err:
         raise ArtifactError(f"cannot read {path}: {err.strerror or err}. Fix: check its permissions") from err
     if len(content) > MAX_MODEL_BYTES:
-        raise ArtifactError(f"{path} is larger than {MAX_MODEL_BYTES:,} bytes, so it is no model. Fix: export it again")
+        raise ArtifactError(
+            f"{path} is larger than {MAX_MODEL_BYTES:,} bytes, so it is not a model. Fix: export it again"
+        )
     return content
 
 

@@ -1,7 +1,7 @@
-"""Files that are whole or not there at all, also after a kill, a full disk or a power cut.
+"""Atomic file writes: a file is complete or absent, even after a kill, a full disk or a power cut.
 
-The one way of this package to write a file: into a draft on the same disk, then `give_name`. An older file is replaced
-in that one step or stays as it is. Errors are the system's own; callers put them into words.
+All files of this package are written this way: write a draft on the same disk, then rename it with `give_name`. The
+rename replaces an older file in one step; on failure the older file stays. Errors are OSErrors; callers explain them.
 """
 
 import os
@@ -12,10 +12,10 @@ from pathlib import Path
 
 
 def sync(path: Path) -> None:
-    """Bring a file, or the names in a folder, onto the disk.
+    """Flush a file, or the names in a folder, to the disk.
 
     Raises:
-        OSError: the system refuses.
+        OSError: the flush failed.
     """
     handle = os.open(path, os.O_RDONLY)
     try:
@@ -25,33 +25,35 @@ def sync(path: Path) -> None:
 
 
 def sync_names(folder: Path) -> None:
-    """Bring the names in a folder onto the disk, where its file system can; network file systems often cannot."""
+    """Flush the names in a folder to the disk where the file system supports it; many network file systems do not."""
     with suppress(OSError):
         sync(folder)
 
 
 def give_name(draft: Path, path: Path) -> None:
-    """Give a finished file its name, on the same disk; one that has it is replaced.
+    """Rename a finished draft to `path` on the same disk; an existing file is replaced.
 
     Raises:
-        OSError: the system refuses.
+        OSError: the flush or the rename failed.
     """
-    sync(draft)  # first: else a power cut could leave the name with nothing behind it
+    sync(draft)  # first: otherwise a power cut could leave an empty file under the final name
     os.replace(draft, path)
     sync_names(path.parent)
 
 
 def unfinished_path(path: Path) -> Path:
-    """Return `NAME.PID.part.SUFFIX` beside it: not hidden, so that what a killed run leaves can be found."""
+    """Return `NAME.PID.part.SUFFIX` beside `path`. It is not hidden, so users can find what a killed run left."""
     return path.with_name(f"{path.stem}.{os.getpid()}.part{path.suffix}")
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary path beside `path`; what is written there takes its name if the block raises nothing.
+    """Yield a temporary path beside `path` and rename it to `path` when the block succeeds.
+
+    If the block raises, the temporary file is deleted and an older file stays unchanged.
 
     Raises:
-        OSError: the system refuses. Whatever the block raises, an older file is as it was, and no draft is left.
+        OSError: the flush or the rename failed.
     """
     draft = unfinished_path(path)
     try:
@@ -62,7 +64,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in place of an older one.
+    """Write a file atomically; an older file is replaced.
 
     Raises:
         OSError: as `whole_file`.
@@ -72,7 +74,7 @@ def write_whole(path: Path, content: bytes) -> None:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Write a file that only this user may read; threads and other processes may do the same at this moment.
+    """Write a file that only this user may read. Several threads and processes may write it at the same time.
 
     Raises:
         OSError: as `whole_file`.

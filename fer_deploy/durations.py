@@ -1,12 +1,12 @@
-"""Durations and moments as people read them on a player's clock."""
+"""Format durations and times like the clock of a video player."""
 
 
 def duration_text(seconds: float, *, decimals: int = 2) -> str:
-    """Return 0:02.99, 12:34.50 or 1:02:03: from an hour on without decimals, rounded.
+    """Return a duration as 0:02.99, 12:34.50 or 1:02:03; from one hour on it is rounded to seconds.
 
     Args:
         seconds: 0 or more.
-        decimals: digits behind the seconds, 0 to 2.
+        decimals: decimal places of the seconds, 0 to 2.
     """
     rounded = round(seconds, decimals)
     if rounded >= 3600:

@@ -1,7 +1,6 @@
-"""What is on this machine. Never raises and never initializes CUDA; what cannot be found out is said in `notes`.
+"""Survey this machine: CPU, GPUs, packages, providers. Never raises and never initializes CUDA; failures are `notes`.
 
-Versions come from package metadata; only ONNX Runtime is imported, and only by `survey`, since its providers stand
-nowhere else.
+Versions come from package metadata. Only `survey` imports ONNX Runtime: no metadata lists its providers.
 """
 
 import ctypes
@@ -19,13 +18,33 @@ from fer_deploy.flavors import Flavor
 from fer_deploy.privacy import telemetry
 
 PACKAGES = (
-    "fer-toolchain", "numpy", "opencv-python", "opencv-python-headless", "onnxruntime", "onnxruntime-gpu", "openvino",
-    "tensorrt", "tensorrt-rtx", "cuda-bindings", "onnx", "torch", "safetensors",
-)  # fmt: skip
+    "fer-toolchain",
+    "numpy",
+    "opencv-python",
+    "opencv-python-headless",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openvino",
+    "tensorrt",
+    "tensorrt-rtx",
+    "cuda-bindings",
+    "onnx",
+    "torch",
+    "safetensors",
+)
 CPU_FEATURES = (
-    "avx2", "avx512f", "avx512_vnni", "avx_vnni", "avx512_bf16", "amx_int8", "amx_bf16", "asimddp", "i8mm", "bf16",
-)  # fmt: skip
-"""Those that decide how fast a small network runs; the last three are Arm's."""
+    "avx2",
+    "avx512f",
+    "avx512_vnni",
+    "avx_vnni",
+    "avx512_bf16",
+    "amx_int8",
+    "amx_bf16",
+    "asimddp",
+    "i8mm",
+    "bf16",
+)
+"""CPU features that decide how fast a small network runs; the last three are Arm's."""
 _DISTRIBUTIONS = {
     Flavor.TENSORRT: ("tensorrt", "tensorrt-cu13", "tensorrt-cu12", "tensorrt-cu13-bindings", "tensorrt-cu12-bindings"),
     Flavor.TENSORRT_RTX: ("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu12"),
@@ -66,7 +85,7 @@ class Extra:
 
 @dataclass(frozen=True)
 class Gpu:
-    """One NVIDIA GPU; `compute_capability` as "9.0", `memory_bytes` in all."""
+    """One NVIDIA GPU; `compute_capability` such as "9.0", `memory_bytes` its total memory."""
 
     name: str
     compute_capability: str
@@ -75,13 +94,13 @@ class Gpu:
 
 @dataclass(frozen=True)
 class Host:
-    """What decides whether a plan runs here.
+    """The facts that decide whether a plan runs on this machine.
 
     Attributes:
         os: `platform.system()` in lower case.
         machine: `platform.machine()`, such as "x86_64".
         tensorrt: exact version of each flavor that is installed.
-        gpus: those that may run it; empty where there is none.
+        gpus: the GPUs that may run the plan; empty if there is none.
     """
 
     os: str
@@ -92,7 +111,7 @@ class Host:
 
 @dataclass(frozen=True)
 class Environment:
-    """The whole survey.
+    """Result of `survey`.
 
     Attributes:
         packages: installed version by name.
@@ -118,13 +137,13 @@ class Environment:
 
 
 def read_host(gpus: tuple[Gpu, ...] = ()) -> Host:
-    """Return system and TensorRT flavors; milliseconds. The caller brings the GPUs."""
+    """Return the system, the installed TensorRT flavors and the given GPUs. Takes milliseconds."""
     versions = {flavor: version for flavor in Flavor if (version := _flavor_version(flavor)) is not None}
     return Host(platform.system().lower(), platform.machine(), versions, gpus)
 
 
 def survey() -> Environment:
-    """Look at everything; up to seconds, for it asks nvidia-smi and imports ONNX Runtime."""
+    """Return the state of this machine. Takes up to seconds: it runs nvidia-smi and imports ONNX Runtime."""
     notes: list[str] = []
     gpus, driver = _ask_nvidia_smi(notes)
     cpu, features = _read_cpuinfo(Path("/proc/cpuinfo"))
@@ -183,7 +202,7 @@ def missing_of_extra(extra: str, requirements: Sequence[str]) -> tuple[str, ...]
 
 
 def _flavor_version(flavor: Flavor) -> str | None:
-    """Version of an importable flavor: from metadata; a system package without any is imported for it."""
+    """Return the version of an importable flavor from its metadata, or else from the imported module."""
     if find_spec(flavor.module) is None:
         return None
     for name in _DISTRIBUTIONS[flavor]:
@@ -191,12 +210,12 @@ def _flavor_version(flavor: Flavor) -> str | None:
             return version
     try:
         return str(import_module(flavor.module).__version__)
-    except Exception:  # noqa: BLE001 - a broken installation must not break the look at it
+    except Exception:  # noqa: BLE001 - a broken installation must not break the survey
         return None
 
 
 def _ask_nvidia_smi(notes: list[str]) -> tuple[tuple[Gpu, ...], str | None]:
-    """Return the GPUs and the driver's version. It ignores CUDA_VISIBLE_DEVICES."""
+    """Return the GPUs and the driver's version. nvidia-smi ignores CUDA_VISIBLE_DEVICES."""
     try:
         done = subprocess.run(_SMI, capture_output=True, text=True, timeout=_SMI_SECONDS, check=False)
     except FileNotFoundError:
@@ -219,7 +238,7 @@ def _ask_nvidia_smi(notes: list[str]) -> tuple[tuple[Gpu, ...], str | None]:
 
 
 def _cuda_of_driver() -> str | None:
-    """Newest CUDA that the driver runs, such as "13.0". `cuDriverGetVersion` needs no initialization."""
+    """Return the newest CUDA that the driver supports, such as "13.0". `cuDriverGetVersion` needs no initialization."""
     version = ctypes.c_int(0)
     try:
         failed = ctypes.CDLL("libcuda.so.1").cuDriverGetVersion(ctypes.byref(version))
@@ -235,13 +254,13 @@ def _onnxruntime_providers(notes: list[str]) -> tuple[str, ...]:
         providers = tuple(import_module("onnxruntime").get_available_providers())
         telemetry.switch_off_in_process()
         return providers
-    except Exception as err:  # noqa: BLE001 - a broken installation must not break the look at it
+    except Exception as err:  # noqa: BLE001 - a broken installation must not break the survey
         notes.append(f"onnxruntime is installed, and its import fails: {err}")
         return ()
 
 
 def _read_cpuinfo(path: Path) -> tuple[str, tuple[str, ...]]:
-    """Return the CPU's name and those of CPU_FEATURES that it has; empty where the file is not there."""
+    """Return the CPU's name and its features out of CPU_FEATURES; empty if the file is missing."""
     try:
         lines = path.read_text(errors="replace").splitlines()
     except OSError:
@@ -254,5 +273,5 @@ def _read_cpuinfo(path: Path) -> tuple[str, tuple[str, ...]]:
 
 
 def _num_cores() -> int:
-    """Cores that this process may use."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,25 +1,25 @@
-"""Every error that fer_deploy raises on purpose. The exit code of the CLI stands on the class.
+"""Errors that fer_deploy raises on purpose. Each class carries the exit code of the CLI.
 
 FerDeployError                1
 ├── ConfigError               2   unknown, contradictory or out-of-range setting
 ├── MissingDependencyError    3   a package of an optional extra is not installed
 ├── ArtifactError             4   a model file that is missing, truncated, foreign or of another contract
 ├── ExportError               5   a checkpoint that cannot be turned into a valid ONNX graph
-├── VerificationError         6   an artifact that does not agree with its reference
+├── VerificationError         6   an artifact whose results differ from those of its reference
 ├── EngineError               7   a model that loads but cannot run here, or refuses its input
 └── StreamError               8   a source that cannot be opened or read
     └── SinkError             8   a video, JSONL file or window that cannot be written
 
-A signal is no error: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP), and 0 for `live`; see `fer_deploy.signals`.
+A signal is not an error: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP), and 0 for `live`; see `fer_deploy.signals`.
 """
 
 
 class FerDeployError(Exception):
-    """Base of the tree. The message says what failed, what was seen and how to mend it.
+    """Base of the tree. The message says what failed, what was seen and how to fix it.
 
     Attributes:
-        exit_code: of the command line that ends with this error; each class has its own.
-        stage: the thread of the live loop that it came from ("capture", "infer", "sink"), or None.
+        exit_code: exit code of the command line for this error; each class has its own.
+        stage: the thread of the live loop that raised it ("capture", "infer", "sink"), or None.
     """
 
     exit_code = 1
@@ -51,13 +51,13 @@ class ExportError(FerDeployError):
 
 
 class VerificationError(FerDeployError):
-    """An artifact does not agree with its reference."""
+    """The results of an artifact differ from those of its reference."""
 
     exit_code = 6
 
 
 class EngineError(FerDeployError):
-    """An engine cannot run here, failed while running, or was given input it does not take."""
+    """An engine cannot run here, failed while running, or was given invalid input."""
 
     exit_code = 7
 

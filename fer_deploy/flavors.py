@@ -4,14 +4,14 @@ from enum import StrEnum
 
 
 class Flavor(StrEnum):
-    """Who builds and runs a plan; plans of one flavor never load in the other."""
+    """The library that builds and runs a plan; plans of one flavor never load in the other."""
 
     TENSORRT = "tensorrt"
     TENSORRT_RTX = "tensorrt_rtx"
 
     @property
     def module(self) -> str:
-        """Name to import."""
+        """Name of the Python module."""
         return self.value
 
     @property
@@ -21,5 +21,5 @@ class Flavor(StrEnum):
 
     @property
     def display_name(self) -> str:
-        """Its name for people."""
+        """Name to show to users."""
         return "TensorRT for RTX" if self is Flavor.TENSORRT_RTX else "TensorRT"

@@ -1,4 +1,4 @@
-"""Pictures, crops and boxes as callers of `Recognizer` give them, checked and brought to one form."""
+"""Check the pictures, crops and boxes given to `Recognizer` and convert them to one form."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -19,7 +19,7 @@ from fer_deploy.vision.types import Box, Detection
 Picture = str | Path | bytes | NDArray[np.uint8]
 """A picture file, its bytes, or an array: (H, W, 3) uint8 BGR or (H, W) uint8 gray."""
 Boxes = Sequence[Box | Sequence[float]] | NDArray[Any]
-"""Faces of one picture: (x1, y1, x2, y2) in its pixels each; x2 and y2 are exclusive."""
+"""Faces of one picture, each (x1, y1, x2, y2) in its pixels; x2 and y2 are exclusive."""
 _ARRAY = "(H, W, 3) BGR or (H, W) gray, uint8"
 
 
@@ -29,18 +29,18 @@ def is_one_picture(value: object) -> bool:
 
 
 def bgr_from_picture(picture: Picture, *, name: str) -> NDArray[np.uint8]:
-    """Return a picture as (H, W, 3) uint8 BGR; `name` is what errors call an array.
+    """Return a picture as (H, W, 3) uint8 BGR; errors call an array `name`.
 
     Raises:
-        StreamError: a file that cannot be read, or that is no picture.
-        EngineError: an array of another dtype or shape, or something else.
+        StreamError: a file that cannot be read, or that is not a picture.
+        EngineError: an array of another dtype or shape, or another type.
     """
     pixels = _pixels(picture, name=name)
     return pixels if pixels.ndim == 3 else np.asarray(cv2.cvtColor(pixels, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
 
 
 def images_from_crops(crops: Iterable[Picture] | NDArray[np.uint8], spec: InputSpec) -> NDArray[np.uint8]:
-    """Return crops of any size as (N, 1, height, width) uint8, as the network takes them.
+    """Return crops of any size as (N, 1, height, width) uint8, the input of the network.
 
     Args:
         crops: pictures, each of one face; or one array of them, (N, H, W) gray or (N, H, W, 3) BGR.
@@ -60,7 +60,7 @@ def detections_from_boxes(boxes: Boxes, frame_bgr: NDArray[np.uint8], *, name: s
     """Return a caller's boxes, in their order, rounded to pixels and clipped to the picture.
 
     Raises:
-        EngineError: what is not four numbers, or a box that has no pixel of the picture.
+        EngineError: a box is not four numbers, or has no pixel of the picture.
     """
     corners = _corners(boxes, name)
     height, width = frame_bgr.shape[:2]
@@ -112,7 +112,7 @@ def _checked(array: NDArray[Any], name: str) -> NDArray[np.uint8]:
 
 
 def _each(crops: Iterable[Picture] | NDArray[np.uint8]) -> Iterable[Picture]:
-    """Return the crops one by one; those of one array are its parts."""
+    """Return the crops one by one; an array is split along its first axis."""
     if not isinstance(crops, np.ndarray):
         if is_one_picture(crops):
             return [crops]  # type: ignore[list-item]

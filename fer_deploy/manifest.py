@@ -1,8 +1,8 @@
-"""PlanManifest: what stands beside a TensorRT plan as `<name>.plan.json`.
+"""PlanManifest: the JSON file `<name>.plan.json` that describes the TensorRT plan beside it.
 
-The plan itself stays raw, so that trtexec, Triton and DeepStream load it. A plan is executable code and says nothing of
-itself before it is deserialized: all that must be known before, whether it is the file that was built and whether it
-fits this machine, stands here.
+The plan file holds only the plan, so trtexec, Triton and DeepStream can load it. A plan is executable code and cannot
+be inspected before it is deserialized. The manifest holds what must be known before: the plan's digest, and the
+machines that it runs on.
 """
 
 import json
@@ -18,7 +18,7 @@ from fer_deploy.spec import ModelSpec, Precision, describe_faults
 
 MAX_MANIFEST_BYTES = 1_000_000
 DType = Literal["float32", "float16", "uint8", "int32", "int64"]
-"""Of a network's tensors, with numpy's names."""
+"""Types of a network's tensors, with numpy's names."""
 _Word = Annotated[str, Field(max_length=255)]
 _Name = Annotated[str, Field(min_length=1, max_length=255)]
 _Size = Annotated[int, Field(ge=1, le=65_536)]
@@ -45,7 +45,7 @@ class BatchProfile(_Frozen):
 
 
 class ShapeRange(_Frozen):
-    """Shapes between which an input of a network may lie; the plan is fastest at `opt`."""
+    """Smallest, optimal and largest shape of a network's input; the plan is fastest at `opt`."""
 
     min: tuple[_Size, ...] = Field(max_length=_MAX_DIMS)
     opt: tuple[_Size, ...] = Field(max_length=_MAX_DIMS)
@@ -68,7 +68,7 @@ class InputContract(ShapeRange):
 
     @property
     def shape(self) -> tuple[int | None, ...]:
-        """None for each size that may differ from call to call."""
+        """The shape, with None for each size that may differ from call to call."""
         return tuple(low if low == high else None for low, high in zip(self.min, self.max, strict=True))
 
 
@@ -80,7 +80,7 @@ class OutputContract(_Frozen):
 
 
 class NetworkContract(_Frozen):
-    """What goes into a network without ModelSpec and what comes out, by name. `precision` is its convolutions'."""
+    """Inputs and outputs of a network without ModelSpec, by name. `precision` is that of its convolutions."""
 
     precision: Precision
     inputs: dict[_Name, InputContract] = Field(min_length=1, max_length=64)
@@ -88,13 +88,13 @@ class NetworkContract(_Frozen):
 
 
 class PlanTarget(_Frozen):
-    """Where the plan runs.
+    """The machines that can run the plan.
 
     Attributes:
-        compute_capabilities: such as ("8.6", "8.9"): those it was compiled for.
+        compute_capabilities: those it was compiled for, such as ("8.6", "8.9").
         hardware_compatibility: "none": these compute capabilities, and for TensorRT the GPU model that built it;
-            "same_compute_capability": any GPU of them; "ampere_plus": 8.0 and everything newer.
-        os: `platform.system()` in lower case where it was built; "any" for a plan that is portable.
+            "same_compute_capability": any GPU with one of them; "ampere_plus": 8.0 and newer.
+        os: `platform.system()` in lower case where it was built; "any" for a portable plan.
         machine: `platform.machine()`, such as "x86_64"; or "any".
         gpu: name of the GPU that built it; None: built ahead of time without one.
         driver: version of the NVIDIA driver at the build, or None.
@@ -111,13 +111,14 @@ class PlanTarget(_Frozen):
 
 
 class PrecisionProof(_Frozen):
-    """In which types the plan computes, with TensorRT's names of them: Float, Half, Int8.
+    """The types that the plan computes in, with TensorRT's names: Float, Half, Int8.
 
     Attributes:
         convolutions: number of convolutions by the type they compute in, such as {"Int8": 8}.
         layers: number of layers by the type of their output, such as {"Half": 12, "Int8": 9}.
-        source: who was asked: "inspector", the engine on a GPU; "plan", the compiled program inside a plan of TensorRT
-            for RTX; "network", the strongly typed network, which says what was asked for, not what was compiled.
+        source: where the types were read: "inspector", the engine on a GPU; "plan", the compiled program inside a plan
+            of TensorRT for RTX; "network", the strongly typed network, which states the requested types, not the
+            compiled ones.
     """
 
     convolutions: dict[str, int] = Field(default_factory=dict)
@@ -126,7 +127,7 @@ class PrecisionProof(_Frozen):
 
 
 class PlanFacts(_Frozen):
-    """Identity and needs of one plan, whatever network it holds."""
+    """Identity and requirements of one plan, for any kind of network."""
 
     format: Literal["fer-plan-1"] = "fer-plan-1"
     plan_sha256: str = Field(pattern="^[0-9a-f]{64}$")
@@ -144,12 +145,12 @@ class PlanFacts(_Frozen):
     @classmethod
     def _is_a_name(cls, source_onnx: str) -> str:
         if not source_onnx or Path(source_onnx).name != source_onnx:
-            raise ValueError(f"{source_onnx!r} is no file name")
+            raise ValueError(f"{source_onnx!r} is not a file name")
         return source_onnx
 
 
 class PlanManifest(PlanFacts):
-    """Of the plan of an emotion model."""
+    """Manifest of the plan of an emotion model."""
 
     spec: ModelSpec
     profile: BatchProfile
@@ -157,25 +158,25 @@ class PlanManifest(PlanFacts):
 
 
 class NetworkManifest(PlanFacts):
-    """Of the plan of a network without ModelSpec, such as a face detector; it never embeds code that would run here."""
+    """Manifest of the plan of a network without ModelSpec, such as a face detector. It never embeds host code."""
 
     needs_host_code: Literal[False] = False
     network: NetworkContract
 
 
 class _Kind(BaseModel):
-    """What tells one manifest from the other."""
+    """The field that distinguishes the two kinds of manifest."""
 
     network: Any = None
 
 
 def manifest_path(plan: Path) -> Path:
-    """Return where the manifest of a plan stands: `model.plan` -> `model.plan.json`."""
+    """Return the path of a plan's manifest: `model.plan` -> `model.plan.json`."""
     return plan.with_name(plan.name + ".json")
 
 
 def read_manifest(plan: Path) -> PlanManifest:
-    """Read what stands beside an emotion model's plan; the plan itself is not touched.
+    """Read the manifest of an emotion model's plan. The plan itself is not opened.
 
     Raises:
         ArtifactError: no such file, too large, not JSON, not a manifest of this format, or that of another network.
@@ -183,7 +184,7 @@ def read_manifest(plan: Path) -> PlanManifest:
     found = read_any_manifest(plan)
     if isinstance(found, NetworkManifest):
         raise ArtifactError(
-            f"{plan} is no emotion model: its manifest describes a network of {', '.join(found.network.inputs)} -> "
+            f"{plan} is not an emotion model: its manifest describes a network of {', '.join(found.network.inputs)} -> "
             f"{', '.join(found.network.outputs)}"[:1000]
             + ". Fix: a face detector is given as --detector-model"
         )
@@ -191,7 +192,7 @@ def read_manifest(plan: Path) -> PlanManifest:
 
 
 def read_network_manifest(plan: Path) -> NetworkManifest:
-    """Read what stands beside the plan of a network without ModelSpec, as `read_manifest` does.
+    """Read the manifest of the plan of a network without ModelSpec. The plan itself is not opened.
 
     Raises:
         ArtifactError: see `read_manifest`; or it is an emotion model's.
@@ -207,12 +208,12 @@ def read_network_manifest(plan: Path) -> NetworkManifest:
 
 def read_any_manifest(
     plan: Path, *, unless: str = ", or --trust-plan if you built it yourself"
-) -> PlanManifest | NetworkManifest:  # fmt: skip
-    """Read what stands beside a plan of either kind.
+) -> PlanManifest | NetworkManifest:
+    """Read the manifest of a plan of either kind.
 
     Args:
-        plan: need not exist.
-        unless: ends the message where there is no manifest: how to do without.
+        plan: path of the plan; the file need not exist.
+        unless: end of the message if there is no manifest: how to continue without one.
 
     Raises:
         ArtifactError: no such file, too large, not JSON, or not a manifest of this format.
@@ -238,22 +239,22 @@ def _read_bytes(path: Path, plan: Path, unless: str) -> bytes:
     except OSError as err:
         raise ArtifactError(f"cannot read {path}: {err.strerror or err}. {_FIX}") from err
     if len(content) > MAX_MANIFEST_BYTES:
-        raise ArtifactError(f"{path} is larger than {MAX_MANIFEST_BYTES:,} bytes: no manifest. {_FIX}")
+        raise ArtifactError(f"{path} is larger than {MAX_MANIFEST_BYTES:,} bytes, so it is not a manifest. {_FIX}")
     return content
 
 
 def _class_of(content: bytes) -> type[PlanManifest] | type[NetworkManifest]:
     try:
         return PlanManifest if _Kind.model_validate_json(content).network is None else NetworkManifest
-    except ValidationError:  # no JSON object: an emotion model's manifest says so as well as the other
+    except ValidationError:  # not a JSON object: PlanManifest reports the same fault as NetworkManifest
         return PlanManifest
 
 
 def manifest_json(manifest: PlanFacts) -> str:
-    """Return the text of the file."""
+    """Return the manifest as the text of its file."""
     return json.dumps(manifest.model_dump(mode="json", exclude_none=True), indent=2, ensure_ascii=False) + "\n"
 
 
 def shape_text(shape: tuple[int | None, ...]) -> str:
-    """Return such as "1x3x288x480"; a size that is free is "N"."""
+    """Return a shape as text, such as "1x3x288x480"; a variable size is "N"."""
     return "x".join("N" if size is None else str(size) for size in shape)

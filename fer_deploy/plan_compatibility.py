@@ -1,6 +1,6 @@
-"""A plan before it is deserialized: is it the file that its manifest describes, and does it run on this machine?
+"""Check a plan before it is deserialized: does it match its manifest, and does it run on this machine?
 
-Knows neither TensorRT nor CUDA. Deserializing a foreign plan is running foreign code, so both questions come first.
+Needs neither TensorRT nor CUDA. Deserializing a plan runs its code, so both checks come first.
 """
 
 import hashlib
@@ -17,12 +17,12 @@ _OLDEST_AMPERE = (8, 0)
 
 @dataclass(frozen=True)
 class Mismatch:
-    """One reason why a plan cannot run here.
+    """A reason why a plan cannot run on this machine.
 
     Attributes:
-        built: what it was built with, to follow "built", such as "for sm_86".
+        built: what it was built with, as text after "built", such as "for sm_86".
         here: what this machine has, such as "sm_90".
-        missing: pip extra that brings what is missing, "gpu" for the GPU itself, or "" where a rebuild mends it.
+        missing: pip extra that installs what is missing, "gpu" if there is no GPU, or "" if a rebuild fixes it.
     """
 
     built: str
@@ -31,30 +31,32 @@ class Mismatch:
 
 
 def judge(manifest: PlanFacts, host: Host) -> list[Mismatch]:
-    """Return every reason why the plan cannot run on this machine; none: TensorRT may be asked to load it.
+    """Return every reason why the plan cannot run on this machine; an empty list: TensorRT may load it.
 
-    With several GPUs in `host`, one that fits is enough.
+    With several GPUs in `host`, one compatible GPU is enough.
     """
-    found = [_judge_version(manifest, host), _judge_gpus(manifest, host), _judge_system(manifest, host)]
+    found = [_check_version(manifest, host), _check_gpus(manifest, host), _check_system(manifest, host)]
     return [mismatch for mismatch in found if mismatch is not None]
 
 
 def describe_mismatches(plan: Path, manifest: PlanFacts, mismatches: list[Mismatch]) -> str:
-    """Return the message and its mend, without the "cannot load"."""
+    """Return the message and its fix, without the leading "cannot load"."""
     built = " ".join(mismatch.built for mismatch in mismatches)
     here = " and ".join(mismatch.here for mismatch in mismatches)
-    return f"built {built}; this machine has {here}.\n    Fix: {_mend(plan, manifest, mismatches)}"
+    return f"built {built}; this machine has {here}.\n    Fix: {_fix(plan, manifest, mismatches)}"
 
 
 def read_trusted_plan(plan: Path, manifest: PlanFacts | None) -> bytes:
-    """Return the plan's bytes, held against the manifest; these very bytes are to be deserialized, not the file again.
+    """Return the plan's bytes after checking them against the manifest.
+
+    Deserialize these bytes; do not read the file a second time, since it may have changed.
 
     Args:
-        plan: the file.
-        manifest: of the plan; None: the user trusts the file as it is.
+        plan: path of the plan.
+        manifest: of the plan; None: the user trusts the file, and nothing is checked.
 
     Raises:
-        ArtifactError: unreadable, or another size or SHA-256 than the manifest says.
+        ArtifactError: unreadable, or its size or SHA-256 differs from the manifest.
     """
     try:
         content = plan.read_bytes()
@@ -71,7 +73,7 @@ def read_trusted_plan(plan: Path, manifest: PlanFacts | None) -> bytes:
 
 
 def identity_fault(content: bytes, manifest: PlanFacts) -> str | None:
-    """Return how the bytes differ from what the manifest says of them, or None."""
+    """Return how the bytes differ from the manifest, or None."""
     if len(content) != manifest.plan_bytes:
         return f"it has {len(content):,} bytes, expected {manifest.plan_bytes:,}"
     digest = digest_of(content)
@@ -83,7 +85,7 @@ def digest_of(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-def _judge_version(manifest: PlanFacts, host: Host) -> Mismatch | None:
+def _check_version(manifest: PlanFacts, host: Host) -> Mismatch | None:
     built = f"with {manifest.flavor.display_name} {manifest.version}"
     version = host.tensorrt.get(manifest.flavor)
     if version is None:
@@ -96,15 +98,16 @@ def _judge_version(manifest: PlanFacts, host: Host) -> Mismatch | None:
 
 
 def _reads(version: str, built: str) -> bool:
-    """Whether a version loads a version-compatible plan: of its own or the previous major version, and not newer.
+    """Return whether a version of TensorRT loads a version-compatible plan.
 
-    Source: support matrix of TensorRT 11.4 (10 -> 11 loads, 8 -> 11 does not).
+    The plan must not be newer, and must be of the same or the previous major version. Source: support matrix of
+    TensorRT 11.4 (10 -> 11 loads, 8 -> 11 does not).
     """
     ours, theirs = _numbers(version), _numbers(built)
     return theirs <= ours and ours[0] - theirs[0] <= 1
 
 
-def _judge_gpus(manifest: PlanFacts, host: Host) -> Mismatch | None:
+def _check_gpus(manifest: PlanFacts, host: Host) -> Mismatch | None:
     target = manifest.target
     built = "for " + ", ".join(f"sm_{capability.replace('.', '')}" for capability in target.compute_capabilities)
     if not host.gpus:
@@ -124,20 +127,20 @@ def _fits_capability(gpu: Gpu, manifest: PlanFacts) -> bool:
     return gpu.compute_capability in manifest.target.compute_capabilities
 
 
-def _judge_system(manifest: PlanFacts, host: Host) -> Mismatch | None:
+def _check_system(manifest: PlanFacts, host: Host) -> Mismatch | None:
     target = manifest.target
     if target.os in ("any", host.os) and target.machine in ("any", host.machine):
         return None
     return Mismatch(f"on {target.os} {target.machine}", f"{host.os} {host.machine}")
 
 
-def _mend(plan: Path, manifest: PlanFacts, mismatches: list[Mismatch]) -> str:
+def _fix(plan: Path, manifest: PlanFacts, mismatches: list[Mismatch]) -> str:
     missing = {mismatch.missing for mismatch in mismatches if mismatch.missing}
     if "gpu" in missing:
         flag = "--detector-model" if isinstance(manifest, NetworkManifest) else "--engine"
         return f"run it where nvidia-smi lists a GPU, or give {flag} an .onnx (fer-deploy doctor says more)"
     rebuild = f"fer-deploy build --onnx {plan.with_name(manifest.source_onnx)} --out {plan}"
-    if (manifest.flavor is Flavor.TENSORRT_RTX) != bool(missing):  # what is missing here cannot build either
+    if (manifest.flavor is Flavor.TENSORRT_RTX) != bool(missing):  # a flavor that is missing cannot build either
         rebuild += f" --flavor {Flavor.TENSORRT_RTX.extra}"
     if isinstance(manifest, NetworkManifest):
         rebuild += "".join(
@@ -150,5 +153,5 @@ def _mend(plan: Path, manifest: PlanFacts, mismatches: list[Mismatch]) -> str:
 
 
 def _numbers(version: str) -> tuple[int, ...]:
-    """Return "11.4.0.106" as (11, 4, 0, 106); a part that is no number counts as 0."""
+    """Return "11.4.0.106" as (11, 4, 0, 106); a part that is not a number counts as 0."""
     return tuple(int(part) if part.isdecimal() else 0 for part in version.split("."))

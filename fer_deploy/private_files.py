@@ -1,4 +1,4 @@
-"""Read a file of our own cache: only one that nobody else could have put there or changed."""
+"""Read files of this user's cache, and refuse files that another user could have written or changed."""
 
 import os
 import stat
@@ -9,20 +9,20 @@ _WRITABLE_BY_OTHERS: Final = stat.S_IWGRP | stat.S_IWOTH
 
 
 def read_private(path: Path, *, max_bytes: int) -> bytes:
-    """Return a file's bytes. It is opened once, and what was checked is what is read.
+    """Return a file's bytes. The file is opened once, so the checked file is the one that is read.
 
-    The file must be a regular one, no link, of this user or root, and neither it nor its folder may be writable by
-    others. On Windows, where files have no such modes, only kind and size are checked.
+    It must be a regular file, not a link, owned by this user or root. Neither the file nor its folder may be writable
+    by others. Windows has no such modes; there only the kind and the size are checked.
 
     Raises:
-        OSError: missing, unreadable, larger than `max_bytes`, or not private; the text says what.
+        OSError: missing, unreadable, larger than `max_bytes`, or not private; the text gives the reason.
     """
     flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     with os.fdopen(descriptor, "rb") as file:
         found = os.fstat(descriptor)
         if not stat.S_ISREG(found.st_mode):
-            raise OSError(f"{path} is no regular file")
+            raise OSError(f"{path} is not a regular file")
         _require_private(path, found)
         _require_private(path.parent, os.stat(path.parent))
         content = file.read(max_bytes + 1)

@@ -1,4 +1,4 @@
-"""Recognizer: pictures, crops or a camera in, faces with emotions out. The front door for Python.
+"""Recognizer: the Python entry point. Pictures, crops or a camera in; faces with emotions out.
 
 from fer_deploy import Recognizer
 
@@ -42,48 +42,53 @@ from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import FaceResult, FrameResult, TrackedFace
 
 CPU_BATCH: Final = 64
-"""Faces in one call of an engine that computes on the calling thread; the cores work on several batches at once."""
+"""Faces a call for an engine that computes on the calling thread; the cores compute several batches at once."""
 GPU_BATCH: Final = 1024
-"""Faces in one call of any other engine, which cuts them into the batches that it was built for."""
+"""Faces a call for any other engine, which splits them into the batches that it was built for."""
 _AHEAD: Final = 4
-"""Items that are read ahead, for each core, of an iterable."""
+"""Items of an iterable that are read ahead for each core."""
 _A = TypeVar("_A")
 _B = TypeVar("_B")
 
 
 class RecognizerConfig(EngineChoice):
-    """Everything that shapes a `Recognizer`; defaults are those of the live loop."""
+    """All settings of a `Recognizer`; the defaults are those of the live loop."""
 
     detection: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
 
 
 class _Look(NamedTuple):
-    """What was found in one picture: its faces, and their (N, 1, height, width) images for the network."""
+    """Faces found in one picture, and their (N, 1, height, width) images for the network."""
 
     faces: tuple[TrackedFace, ...]
     images: NDArray[np.uint8]
 
 
 class Recognizer:
-    """Finds faces and names their emotions, with the same pixels and the same probabilities as the live loop.
+    """Finds faces and their emotions, with the same pixels and the same probabilities as the live loop.
 
     Every method may be called from several threads at once. Close it when no call is running, or use it as a context
     manager. The face detector is loaded when it is first needed.
     """
 
     def __init__(
-        self, *, model: Family | None = None, engine: str | Path | Engine | None = None, device: Device | None = None,
-        detector: DetectorName | None = None, detector_model: str | Path | None = None,
+        self,
+        *,
+        model: Family | None = None,
+        engine: str | Path | Engine | None = None,
+        device: Device | None = None,
+        detector: DetectorName | None = None,
+        detector_model: str | Path | None = None,
         config: RecognizerConfig | None = None,
-    ) -> None:  # fmt: skip
-        """Load the model. Without arguments: the bundled one, on the best device, and the best detector at hand.
+    ) -> None:
+        """Load the model. By default: the bundled model, on the best device, and the best detector available.
 
         Args:
             model: bundled model, "ferplus" (real pictures) or "fer2013" (the benchmark).  [default: ferplus]
-            engine: model file of your own in place of `model`, or an opened Engine, which stays yours to close.
+            engine: your own model file in place of `model`, or an opened Engine, which you must close yourself.
             device: "auto", "cpu", "cuda", "tensorrt" or "tensorrt-rtx".  [default: auto]
-            detector: "yunet", "haar", or "auto" for YuNet where its file is at hand.  [default: auto]
+            detector: "yunet", "haar", or "auto" for YuNet if its file is available.  [default: auto]
             detector_model: YuNet's .onnx, or a .plan of it.
             config: all settings as one object, in place of the other arguments.
 
@@ -96,7 +101,7 @@ class Recognizer:
         given["detection"] = _given(detector=detector, detector_model=detector_model) or None
         if config is not None and (opened or _given(**given)):
             raise ConfigError(
-                "config is given beside other arguments. Fix: put everything into config, or leave it out"
+                "config is given together with other arguments. Fix: put everything into config, or leave it out"
             )
         if opened is not None and _given(model=model, device=device):
             raise ConfigError("an opened engine has its model and device. Fix: leave model and device out")
@@ -123,7 +128,7 @@ class Recognizer:
 
     @property
     def description(self) -> str:
-        """Backend, provider and precision of the engine, for people."""
+        """Backend, provider and precision of the engine, as text for users."""
         return self._engine.description
 
     @overload
@@ -135,21 +140,21 @@ class Recognizer:
     ) -> list[list[FaceResult]]: ...
 
     def analyze(self, pictures: Any, boxes: Any = None) -> Any:
-        """Return the faces of a picture, from left to right; of several pictures, a list for each.
+        """Return the faces of a picture from left to right; for several pictures, one list each.
 
-        Nobody is known again from one picture to the next: track numbers count the faces of each from 1.
+        People are not recognized from one picture to the next: track numbers start from 1 in each.
 
         Args:
             pictures: a path, the bytes of a picture file, or an array (H, W, 3) uint8 BGR or (H, W) uint8 gray; or an
-                iterable of them. Of a file with several pictures the first is analyzed.
-            boxes: faces that another detector found, (x1, y1, x2, y2) in pixels, x2 and y2 exclusive; the results have
-                their order. With several pictures, such boxes for each, or None to find faces in it. What lies outside
-                of the picture is cut off.
+                iterable of them. Only the first picture of a file is analyzed.
+            boxes: faces from another detector, (x1, y1, x2, y2) in pixels, x2 and y2 exclusive; the results are in
+                their order, and the boxes are clipped to the picture. For several pictures: a sequence with the boxes
+                of each, or None for a picture in which to find faces.
 
         Raises:
-            StreamError: a file that cannot be read, or that is no picture.
+            StreamError: a file that cannot be read, or that is not a picture.
             EngineError: an array of another dtype or shape, a box without a pixel of the picture, a closed Recognizer,
-                or the engine failed.
+                or an engine that failed.
             ArtifactError, MissingDependencyError: the face detector cannot be loaded.
         """
         self._require_open()
@@ -159,11 +164,11 @@ class Recognizer:
         return self._results(_in_parallel(lambda one: self._look(*one), named))
 
     def classify(self, crops: Iterable[Picture] | NDArray[np.uint8]) -> Probabilities:
-        """Return the probability of every label for pictures of one face each, (N, C) float32 with `.labels`.
+        """Return the probability of every label for crops of one face each, (N, C) float32 with `.labels`.
 
         Args:
-            crops: of any size, in any form that `analyze` takes, or one array (N, H, W) gray or (N, H, W, 3) BGR. Each
-                is resized as a whole, so a crop should be about square, with the face as large as in FER2013.
+            crops: of any size, in any form that `analyze` accepts, or one array (N, H, W) gray or (N, H, W, 3) BGR.
+                Each is resized as a whole, so a crop should be about square, with the face as large as in FER2013.
 
         Raises:
             StreamError, EngineError: as `analyze`.
@@ -173,23 +178,23 @@ class Recognizer:
         return Probabilities.of(probs_from_logits(logits / np.float32(self.spec.temperature)), self.labels)
 
     def stream(self, source: int | str | Path) -> Iterator[FrameResult]:
-        """Run the live loop on a source and yield a result a frame, with people tracked and their emotions smoothed.
+        """Run the live loop on a source and yield one result a frame, with people tracked and emotions smoothed.
 
-        Leaving the loop, as by `break`, ends the run and releases the source. Of a live source, results that the caller
-        is too slow for are dropped; a recording waits.
+        Leaving the loop, for example by `break`, ends the run and releases the source. If the caller is too slow,
+        results of a live source are dropped; a recording waits.
 
         Args:
-            source: a camera number, a video file, a URL, or whatever else `open_source` takes.
+            source: a camera number, a video file, a URL, or anything else that `open_source` accepts.
 
         Raises:
-            StreamError: the source cannot be opened, or breaks.
+            StreamError: the source cannot be opened, or fails.
             FerDeployError: as `LivePipeline.run`.
         """
         self._require_open()
         return self._stream(source)
 
     def close(self) -> None:
-        """Free the model; may be called twice."""
+        """Free the model. Further calls do nothing."""
         self._is_closed = True
         self._idle_detectors.clear()
         if self._own is not None:
@@ -218,7 +223,7 @@ class Recognizer:
         yield from pipeline
 
     def _look(self, picture: Picture, boxes: Boxes | None, name: str) -> _Look:
-        """Find the faces of a picture and cut them out; its pixels are not kept."""
+        """Find the faces of a picture and cut them out. The picture's pixels are not stored."""
         pixels = bgr_from_picture(picture, name=name)
         if boxes is None:
             with self._detector() as detector:
@@ -256,7 +261,7 @@ class Recognizer:
 
     @contextmanager
     def _detector(self) -> Iterator[Detector]:
-        """Lend a detector that no other thread uses."""
+        """Yield a detector that no other thread uses."""
         try:
             detector = self._idle_detectors.pop()
         except IndexError:
@@ -285,7 +290,7 @@ def _paired(pictures: Iterable[Picture], boxes: Sequence[Boxes | None] | None) -
 
 
 def _in_parallel(function: Callable[[_A], _B], items: Iterable[_A]) -> list[_B]:
-    """Return `function` of each item, in their order, on all cores; an iterable is read as far as there is work."""
+    """Apply `function` to each item on all cores and return the results in order; `items` is read only as needed."""
     results: list[_B] = []
     iterator, num_threads = iter(items), available_cores()
     with shared_cores(1), ThreadPoolExecutor(num_threads, thread_name_prefix="fer-recognizer") as pool:

@@ -1,4 +1,4 @@
-"""Settings: the base of every config model, and the one way from YAML and flags to a validated object."""
+"""Settings: the base of every config model, and the function that builds one from YAML and flags."""
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
@@ -12,11 +12,11 @@ from fer_deploy.privacy.redaction import without_password, without_passwords
 from fer_deploy.yaml_file import read_yaml
 
 CONFIG_FILE: Final = "config_file"
-"""Key in the context of validation: the YAML file or None, which no run may overwrite."""
+"""Key in the validation context: path of the YAML file, or None. No run may overwrite this file."""
 
 
 class Settings(BaseModel):
-    """Frozen, and unknown keys are errors."""
+    """Base of all settings: frozen, strict, and unknown keys are errors."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
@@ -25,13 +25,13 @@ S = TypeVar("S", bound=Settings)
 
 
 def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any], *, where: str = "command line") -> S:
-    """Return defaults, overlaid by the YAML file, overlaid by flags.
+    """Return the settings: defaults, overridden by the YAML file, overridden by flags.
 
     Args:
         kind: the settings class.
         path: YAML file of key: value pairs, or None.
-        overrides: what the user gave as flags; None means not given.
-        where: what an error names as the place of `overrides`.
+        overrides: values of the user's flags; None means not given.
+        where: name of the place of `overrides` in errors.
 
     Raises:
         ConfigError: unreadable file, unknown key (with the nearest known one) or bad value.
@@ -49,7 +49,7 @@ def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any]
 
 
 def _overlaid(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return `values` with those of `given` in their place; groups of settings are merged, not replaced."""
+    """Return `values` overridden by `given`; groups of settings are merged, not replaced."""
     merged = dict(values)
     for name, value in given.items():
         both_groups = isinstance(value, Mapping) and isinstance(merged.get(name), Mapping)
@@ -74,7 +74,7 @@ def _describe(detail: Any, kind: type[Settings], where: str) -> str:
 
 
 def _input_shown(detail: Any, kind: type[Settings]) -> str:
-    """Return what was given, unless it is several settings or a secret, which a field with repr=False is."""
+    """Return the given value as text; empty for a group of settings or a secret (a field with repr=False)."""
     given, place = detail["input"], [str(part) for part in detail["loc"]]
     if not place or not isinstance(given, str | int | float | None):
         return ""
@@ -85,7 +85,7 @@ def _input_shown(detail: Any, kind: type[Settings]) -> str:
 
 
 def _group_at(kind: type[BaseModel], place: Sequence[str]) -> type[BaseModel]:
-    """Return the group of settings that a fault lies in; keys of mappings and places in lists lead no deeper."""
+    """Return the innermost group of settings on the path `place`; mapping keys and list indices are skipped."""
     for part in place:
         if part in kind.model_fields:
             kind = next(_models_in(kind.model_fields[part].annotation), kind)

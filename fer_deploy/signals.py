@@ -1,12 +1,14 @@
-"""Signals that end the program: Ctrl-C (SIGINT), SIGTERM and SIGHUP, from the first line of main to the last.
+"""Handle the signals that end the program: Ctrl-C (SIGINT), SIGTERM and SIGHUP.
+
+What a signal does depends on the phase of the process:
 
     loading     nothing is open: the process ends at once
-    working     `Stopped` is raised in the main thread, and what is open is closed on its way out
-    held        signals are noted and passed to whoever called `tell`; nothing is raised
+    working     `Stopped` is raised in the main thread, and open files are closed as the stack unwinds
+    held        signals are recorded and passed to the callback set by `tell`; nothing is raised
     ended       the exit code is known: the process ends at once
 
-The first signal counts. A second one changes nothing, since outputs are being finished; a third one ends the process
-where it is. The exit code is 128 + the signal's number, or 0 for a command whose regular end is a signal.
+The first signal stops the program. A second signal changes nothing, since outputs are being finished; a third ends the
+process at once. The exit code is 128 + the signal's number, or 0 for a command whose regular end is a signal.
 """
 
 import os
@@ -19,16 +21,16 @@ from types import FrameType
 
 NUMBERS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 _FORCED = 3
-"""So many signals end the process where it is."""
+"""Number of signals that end the process at once."""
 _Handler = Callable[[int, FrameType | None], object] | int | None
 
 
 class Stopped(BaseException):
-    """A signal came. No `Exception`: nothing that handles failures may take it for one."""
+    """A signal arrived. It is not an `Exception`, so handlers of failures do not catch it."""
 
 
 class _Phase:
-    """No enum: few modules are imported before the handlers are there."""
+    """Phases as plain integers: importing enum would delay the installation of the handlers."""
 
     LOADING = 1
     WORKING = 2
@@ -37,7 +39,7 @@ class _Phase:
 
 
 class _Signals:
-    """The state of this process; there is one."""
+    """Signal state of this process; there is one instance."""
 
     def __init__(self) -> None:
         self.phase = _Phase.LOADING
@@ -59,7 +61,7 @@ class _Signals:
         return "stopped" if number == signal.SIGINT else f"stopped by {signal.Signals(number).name}"
 
     def on_signal(self, number: int, frame: FrameType | None) -> None:
-        if os.getpid() != self.pid:  # a child that was forked: as if nobody had handled it
+        if os.getpid() != self.pid:  # a forked child: restore the default action
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
@@ -81,7 +83,7 @@ class _Signals:
             raise Stopped
 
     def _leave_terminal(self) -> None:
-        """Write to nowhere instead of a terminal that is gone: each line would be a failure."""
+        """Redirect output from a terminal that is gone to the null device; each write would fail."""
         with suppress(OSError):
             nowhere = os.open(os.devnull, os.O_RDWR)
             for handle in self.terminals:
@@ -93,15 +95,15 @@ _now = _Signals()
 
 
 def install(*, is_regular: bool = False) -> None:
-    """Take over the signals, for the rest of the process; call it before anything else is imported.
+    """Install the handlers for the rest of the process. Call it before other imports.
 
-    SIGHUP that is ignored stays ignored, as under nohup. SIGINT does not: shells ignore it for what runs in their
-    background, and a kill -INT is meant all the same.
+    An ignored SIGHUP stays ignored, as under nohup. An ignored SIGINT does not: shells ignore it for background jobs,
+    but a kill -INT must still stop them.
 
     Args:
-        is_regular: whether a signal is the regular end of the command that was called.
+        is_regular: whether a signal is the regular end of the command.
     """
-    global _now  # noqa: PLW0603 - signals are the process's, too
+    global _now  # noqa: PLW0603 - signals are global to the process, too
     _now = _Signals()
     _now.is_regular = is_regular
     _now.terminals = [handle for handle in (0, 1, 2) if os.isatty(handle)]
@@ -112,12 +114,12 @@ def install(*, is_regular: bool = False) -> None:
 
 @contextmanager
 def governed() -> Iterator[None]:
-    """Run the program; end it by SystemExit where a signal stopped it. Installs what `install` did not yet.
+    """Run the program and end it by SystemExit if a signal stopped it. Installs the handlers if `install` did not.
 
-    What was turned into another error on its way, as an import does with it, still is a stop.
+    A `Stopped` that a library turned into another error, as an import does, still counts as a stop.
     """
-    threading = import_module("threading")  # not at the top: what is imported there delays the handlers
-    if threading.current_thread() is not threading.main_thread():  # only there Python lets anybody handle signals
+    threading = import_module("threading")  # not at the top: imports there delay the handlers
+    if threading.current_thread() is not threading.main_thread():  # Python handles signals only in the main thread
         yield
         return
     is_guest = not _now.before
@@ -148,21 +150,21 @@ def governed() -> Iterator[None]:
 
 
 def working(*, is_regular: bool) -> None:
-    """Say that the command is loaded: from now on things are opened that must be closed. `is_regular` as above."""
+    """Enter the phase "working": the command opens files that must be closed. `is_regular`: see `install`."""
     _now.is_regular = is_regular
     if _now.phase == _Phase.LOADING:
         _now.phase = _Phase.WORKING
 
 
 def check() -> None:
-    """Raise `Stopped` again where a library turned it into an error of its own."""
+    """Raise `Stopped` again if a library turned it into another error."""
     if _now.has_raised:
         raise Stopped
 
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Note signals in this block instead of raising `Stopped`; `tell` says who is to hear of them."""
+    """Record signals in this block instead of raising `Stopped`; `tell` sets a callback for them."""
     before, _now.phase = _now.phase, _Phase.HELD
     try:
         yield
@@ -171,10 +173,10 @@ def held() -> Iterator[None]:
 
 
 def tell(stop: Callable[[], None]) -> None:
-    """Call `stop` with each signal until the block of `held` ends, and at once if one came in it.
+    """Call `stop` for each signal until the block of `held` ends, and at once if one has already arrived.
 
     Args:
-        stop: takes no lock and returns soon: it is called between any two instructions of the main thread.
+        stop: must take no lock and return quickly: it runs between any two instructions of the main thread.
     """
     _now.stop = stop
     if _now.came:
@@ -182,7 +184,7 @@ def tell(stop: Callable[[], None]) -> None:
 
 
 def came() -> tuple[int, ...]:
-    """Return the numbers of the signals so far."""
+    """Return the numbers of the signals that have arrived."""
     return tuple(_now.came)
 
 
@@ -195,7 +197,7 @@ def _end(code: object) -> None:
 
 
 def _without_stops(hook: "Callable[[sys.UnraisableHookArgs], object]") -> "Callable[[sys.UnraisableHookArgs], None]":
-    """Return a hook for exceptions that nobody can catch, as in a destructor, that is silent about `Stopped`."""
+    """Return a hook for exceptions that cannot be caught, as in a destructor, that ignores `Stopped`."""
 
     def silent(unraisable: "sys.UnraisableHookArgs") -> None:
         if not isinstance(unraisable.exc_value, Stopped):

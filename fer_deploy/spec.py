@@ -1,7 +1,7 @@
-"""ModelSpec: what a user of a model must know, travelling with every artifact as JSON.
+"""ModelSpec: what the runtime must know about a model, stored with every artifact as JSON.
 
-Written by fer_train into a checkpoint's metadata, copied into the ONNX and beside each plan. Nothing in the
-runtime repeats a label, a size or a mean as a constant.
+fer_train writes it into a checkpoint's metadata; export copies it into the ONNX and the manifest of each plan. The
+runtime has no label, size or mean as a constant.
 """
 
 import math
@@ -17,12 +17,12 @@ SPEC_KEY = "fer_model_spec"
 """Key of the JSON in safetensors metadata and in ONNX `metadata_props`."""
 SPEC_VERSION = 1
 MAX_SPEC_BYTES = 1_000_000
-"""Of the JSON; one that was written by training has some thousand."""
+"""Size limit of the JSON; training writes a few thousand bytes."""
 OUTPUT_NAME = "logits"
 UNSURE = "unsure"
-"""What is shown instead of a label below the threshold, so no label may be called so."""
+"""Shown instead of a label below the threshold; no label may have this name."""
 _JOINERS = str.maketrans("", "", "\u200c\u200d")
-"""Zero-width characters that some scripts need inside a word; all others that nobody sees are refused."""
+"""Zero-width characters that some scripts need inside a word; all other invisible characters are refused."""
 
 
 class Precision(StrEnum):
@@ -59,7 +59,7 @@ class ModelSpec(_Frozen):
         min_length=2, max_length=10_000, description="in the order of the logits"
     )
     label_set: Literal["fer2013", "ferplus"] | None = Field(
-        default=None, description="whose answer the labels are: FER2013's, or that of FER+'s ten taggers; None: unknown"
+        default=None, description="labels that the model was trained on: FER2013's, or the votes of FER+; None: unknown"
     )
     input: InputSpec = Field(description="`name`, `height`, `width`, `channels`, `dtype`, `color`, `mean`, `std`")
     precision: Precision = Field(default=Precision.FP32, description='"fp32", "fp16" or "int8": of the graph')
@@ -87,43 +87,43 @@ class ModelSpec(_Frozen):
     @field_validator("provenance")
     @classmethod
     def _names_files_only(cls, provenance: dict[str, Any]) -> dict[str, Any]:
-        """Drop the folders that older checkpoints quote, so that no export carries them on."""
+        """Remove the folders that older checkpoints name, so that no export repeats them."""
         kept: dict[str, Any] = without_folders(provenance)
         return kept
 
     @field_validator("labels")
     @classmethod
     def _labels_can_be_shown(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
-        """Labels go into terminals, pages, CSV files and metrics, where a control character does harm."""
+        """Refuse control characters: labels are printed in terminals, pages, CSV files and metrics."""
         for label in labels:
             if not label.strip() or label != label.strip():
                 raise ValueError(f"a label must be a word without blanks around it, found {label[:50]!a}")
             if not label.translate(_JOINERS).isprintable():
                 raise ValueError(f"a label must have no control character, found {label[:50]!a}")
             if label.casefold() == UNSURE:
-                raise ValueError(f"no label may be called {label!r}: that is shown where the model is not sure")
+                raise ValueError(f"no label may be called {label!r}: this is shown when the model is not sure")
         return labels
 
     @field_validator("metrics", "provenance")
     @classmethod
     def _numbers_are_finite(cls, values: dict[str, Any]) -> dict[str, Any]:
-        """JSON has no NaN; a reader would fail on it, and a NaN accuracy means that nothing was measured."""
+        """Refuse NaN and infinity: JSON has neither, and a NaN accuracy means that nothing was measured."""
         if (place := _place_of_nan(values)) is not None:
             raise ValueError(f"{place[:100]} is not a finite number")
         return values
 
     @property
     def name(self) -> str:
-        """What files of this model are called: "senet" with FER2013's labels, "senet-ferplus" with FER+'s."""
+        """Name of this model's files: "senet" with FER2013's labels, "senet-ferplus" with FER+'s."""
         return f"{self.architecture}-ferplus" if self.label_set == "ferplus" else self.architecture
 
     def to_json(self) -> str:
-        """Return the JSON that `spec_from_json` reads; a field that is None is left out, as its writer left it out."""
+        """Return the JSON that `spec_from_json` reads; fields that are None are omitted."""
         return self.model_dump_json(exclude_none=True)
 
 
 def _place_of_nan(value: Any, place: str = "") -> str | None:
-    """Return where the first number that is not finite is, such as "PublicTest.loss"; None: nowhere."""
+    """Return the place of the first number that is not finite, such as "PublicTest.loss", or None."""
     if isinstance(value, float):
         return None if math.isfinite(value) else place
     items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list | tuple) else ()
@@ -135,7 +135,7 @@ def spec_from_json(text: str, *, where: str) -> ModelSpec:
     """Parse and validate a ModelSpec; `where` names its file in errors.
 
     Raises:
-        ArtifactError: no JSON, too much of it, a field that is missing, unknown or of another kind, or a newer
+        ArtifactError: not JSON, too long, a field that is missing, unknown or of another type, or a newer
             spec_version.
     """
     if len(text) > MAX_SPEC_BYTES:
@@ -154,7 +154,7 @@ def spec_from_json(text: str, *, where: str) -> ModelSpec:
 
 
 def describe_faults(err: ValidationError, *, whole: str) -> str:
-    """Return the first faults in words, short even where the text is not; `whole` names the text itself."""
+    """Return the first five faults as short text; `whole` names the document in a fault without a field."""
     faults = err.errors(include_url=False, include_input=False)[:5]
     messages = [fault["msg"].removeprefix("Value error, ")[:300] for fault in faults]
     places = [".".join(map(str, fault["loc"]))[:100] or whole for fault in faults]

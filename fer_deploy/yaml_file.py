@@ -1,4 +1,4 @@
-"""Read a YAML file of settings: strict, and safe to read whatever it holds."""
+"""Read a YAML file of settings: strict, and safe for untrusted content."""
 
 import math
 from collections.abc import Hashable
@@ -14,23 +14,23 @@ from fer_deploy.privacy.redaction import without_passwords
 
 MAX_BYTES: Final = 1_000_000
 MAX_BITS: Final = 64
-"""Of an integer."""
+"""Limit for an integer."""
 MAX_DEPTH: Final = 50
-"""Mappings and lists within each other."""
+"""Limit for nested mappings and lists."""
 MAX_NODES: Final = 100_000
-"""With every alias counted as what it stands for: a few lines could otherwise become gigabytes."""
+"""Limit for nodes, with every alias expanded: otherwise a few lines could become gigabytes."""
 
 
 def read_yaml(path: Path, *, examples: str) -> dict[str, Any]:
     """Return the key: value pairs of a file.
 
     Args:
-        path: of the file.
-        examples: where files that work are, for messages.
+        path: the file.
+        examples: where to find working files, for messages.
 
     Raises:
-        ConfigError: unreadable or too large, no YAML, nested too deeply, a key twice, a number that is infinite, no
-            number or too long, or something else than pairs. Passwords in addresses are not shown.
+        ConfigError: unreadable or too large, not YAML, nested too deeply, a duplicate key, a number that is infinite,
+            NaN or too long, or not pairs. Passwords in URLs are not shown.
     """
     try:
         with path.open("rb") as file:
@@ -68,7 +68,7 @@ def read_yaml(path: Path, *, examples: str) -> dict[str, Any]:
 
 
 def _in_words(err: yaml.YAMLError) -> str:
-    """Return problem and place, without the text around it, which may be a part of a password."""
+    """Return the problem and its position, without the surrounding text, which may be part of a password."""
     if not isinstance(err, MarkedYAMLError) or err.problem_mark is None:
         return " ".join(str(err).split())
     context = f"{err.context}: " if err.context else ""
@@ -84,7 +84,7 @@ class _StrictLoader(yaml.SafeLoader):
         self._depth += 1
         if self._depth > MAX_DEPTH:
             event: Any = self.peek_event()  # type: ignore[no-untyped-call]
-            raise _fault(f"more than {MAX_DEPTH} lists and mappings within each other", event.start_mark)
+            raise _fault(f"more than {MAX_DEPTH} nested lists and mappings", event.start_mark)
         try:
             node: Node | None = super().compose_node(parent, index)
         finally:
@@ -104,7 +104,7 @@ class _StrictLoader(yaml.SafeLoader):
             why = "a number of too many digits" if "set_int_max_str_digits" in str(err) else err
             raise _fault(f"cannot read {node.value!r:.40}: {why}", node.start_mark) from err
         if isinstance(found, float) and not math.isfinite(found):
-            raise _fault(f"{node.value!r:.40} is no finite number", node.start_mark)
+            raise _fault(f"{node.value!r:.40} is not a finite number", node.start_mark)
         if isinstance(found, int) and found.bit_length() > MAX_BITS:
             raise _fault(f"{node.value!r:.40} is too large", node.start_mark)
         return found
@@ -122,11 +122,11 @@ class _StrictLoader(yaml.SafeLoader):
 
 
 def _count(node: Node, known: dict[int, int | None]) -> int:
-    """Return how many nodes there are with every alias as what it stands for; MarkedYAMLError beyond MAX_NODES."""
+    """Return the number of nodes with every alias expanded; raise MarkedYAMLError beyond MAX_NODES."""
     if id(node) in known:
         size = known[id(node)]
         if size is None:
-            raise _fault("an alias stands for what it is itself a part of", node.start_mark)
+            raise _fault("an alias refers to a value that contains it", node.start_mark)
         return size
     known[id(node)] = None
     size = 1

@@ -1,1 +1,1 @@
-"""Recorded video in; tables, annotated video, timeline and report out. A run that was killed goes on."""
+"""Analyze recorded videos: write tables, annotated video, timeline and report. A killed run can be continued."""

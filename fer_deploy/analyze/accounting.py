@@ -1,4 +1,4 @@
-"""Accounting: what became of every frame of a video."""
+"""Accounting: count every frame of a video, and check that none was lost."""
 
 from pydantic import BaseModel, ConfigDict
 
@@ -9,15 +9,15 @@ class Accounting(BaseModel):
     """Counts over a video, up to some frame.
 
     Attributes:
-        num_announced: frames that the container says it holds, often an estimate; None where it says nothing. Some
-            count frames that are not shown, such as those that an edit list hides.
-        num_decoded: pictures and packets that were read from the file: what is skipped and what is analyzed.
-        num_skipped: of these, the corrupt ones.
-        num_analyzed: of these, those for which there is a result.
+        num_announced: number of frames according to the container, often an estimate; None if it gives none. Some
+            containers count hidden frames, such as those that an edit list skips.
+        num_decoded: frames and packets read from the file, skipped or analyzed.
+        num_skipped: corrupt ones of these.
+        num_analyzed: those of these that have a result.
         num_with_faces: analyzed frames with at least one face.
         num_faces: faces over all frames.
-        num_missing: announced for the time after the last frame, which the file does not hold; 0 where it is whole, or
-            where the announcement is an estimate from its duration.
+        num_missing: announced frames after the last one in a truncated file; 0 if the file is complete, or if the
+            announced number is an estimate from its duration.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -31,7 +31,7 @@ class Accounting(BaseModel):
     num_missing: int = 0
 
     def check(self) -> None:
-        """Hold the counts, which come from different places, against one another.
+        """Compare the counts, which come from different places.
 
         Raises:
             StreamError: a frame was lost.
@@ -54,15 +54,15 @@ class Accounting(BaseModel):
 
 
 def check_outputs(accounting: Accounting, *, num_faces: dict[str, int], num_frames: dict[str, int]) -> None:
-    """Hold what the finished files hold against the accounting.
+    """Compare the content of the finished files with the accounting.
 
     Args:
         accounting: of the whole video.
-        num_faces: how many faces each file has, by its name.
-        num_frames: how many frames.
+        num_faces: number of faces in each file, by its name.
+        num_frames: number of frames in each file, by its name.
 
     Raises:
-        StreamError: a file lacks something, or has too much.
+        StreamError: a file has too few or too many.
     """
     found = [(name, "faces", num, accounting.num_faces) for name, num in num_faces.items()]
     found += [(name, "frames", num, accounting.num_analyzed) for name, num in num_frames.items()]

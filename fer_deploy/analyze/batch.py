@@ -1,4 +1,4 @@
-"""Several videos, one after another; a bad one does not stop the others."""
+"""VideoBatch: analyze several videos, one after another; a failed one does not stop the others."""
 
 import logging
 import os
@@ -23,15 +23,14 @@ from fer_deploy.live.file_names import file_and_stream
 
 _LOG = logging.getLogger(__name__)
 _NO_FOLDERS: Final = ("", ".", "..", INDEX)
-"""Names that have another meaning in --out."""
+"""Names that are reserved in --out."""
 
 
 def folders_of(videos: Sequence[Path], out: Path) -> dict[Path, Path]:
     """Return the folder of each video's results.
 
     Raises:
-        ConfigError: two videos have the same name but for their suffix, or one has a name that no folder can have, or
-            that no table and no page can hold.
+        ConfigError: two videos differ only in their suffix, or a name is reserved, or it is not UTF-8.
     """
     for path in (*videos, out):
         _require_unicode(path)
@@ -51,13 +50,13 @@ def folders_of(videos: Sequence[Path], out: Path) -> dict[Path, Path]:
 
 
 def _folder_name(video: Path) -> str:
-    """Return the file's name without its suffix; with the number of the stream where the user chose one."""
+    """Return the file's name without its suffix, with the number of the stream if the user chose one."""
     file, stream = file_and_stream(video)
     return file.stem if stream is None else f"{file.stem}-stream{stream}"
 
 
 def _require_unicode(path: Path) -> None:
-    """Refuse a name that tables, pages and JSON cannot hold; what is no UTF-8 comes as lone surrogates."""
+    """Refuse a path that is not UTF-8, which tables, pages and JSON cannot store; it has lone surrogates."""
     try:
         str(path).encode()
     except UnicodeEncodeError as err:
@@ -66,18 +65,19 @@ def _require_unicode(path: Path) -> None:
 
 
 class VideoBatch:
-    """Analyzes videos, each into a folder of its name. With more than one, index.html leads to their reports.
+    """Analyzes videos, each into a folder of its name. With more than one, index.html links to their reports.
 
     Attributes:
-        index: that page; None where none was written.
+        index: path of that page; None if none was written.
     """
 
-    def __init__(self, videos: Sequence[Path], config: AnalyzeConfig, models: Models,
-                 progress: AnalysisProgress) -> None:  # fmt: skip
-        """Take what `VideoAnalysis` takes, for several videos.
+    def __init__(
+        self, videos: Sequence[Path], config: AnalyzeConfig, models: Models, progress: AnalysisProgress
+    ) -> None:
+        """Create the batch; the arguments are those of `VideoAnalysis`, for several videos.
 
         Raises:
-            ConfigError: two videos would share a folder, or a file would be overwritten that is no result, or --out is
+            ConfigError: two videos would share a folder, a file that is not a result would be overwritten, or --out is
                 a file.
         """
         self.index: Path | None = None
@@ -91,22 +91,22 @@ class VideoBatch:
         self._stop_requested = False
 
     def stop(self) -> None:
-        """Ask the run to end. Takes no lock: fit for signal handlers."""
+        """End the run. Takes no lock: safe in signal handlers."""
         self._stop_requested = True
         if self._current is not None:
             self._current.stop()
 
     @property
     def num_frames_kept(self) -> int:
-        """Frames of the video in hand that the next run need not analyze again."""
+        """Frames of the current video that the next run need not analyze again."""
         return 0 if self._current is None else self._current.num_frames_kept
 
     def run(self, on_outcome: Callable[[Outcome], None], *, restart: bool = False) -> list[Outcome]:
-        """Return what became of each video; fewer than there are if `stop` came first.
+        """Analyze the videos and return their outcomes; fewer than videos if `stop` was called.
 
         Args:
-            on_outcome: called with each as soon as it is known.
-            restart: throw away what earlier runs left.
+            on_outcome: called with each outcome as soon as it is known.
+            restart: delete the results of earlier runs.
 
         Raises:
             SinkError: index.html cannot be written.
@@ -122,7 +122,7 @@ class VideoBatch:
         return outcomes
 
     def _write_index(self, outcomes: Sequence[Outcome]) -> None:
-        """Write the page, or bring the one of earlier calls up to date; not where it would lead nowhere."""
+        """Write the page, or update the one of earlier calls; not if there is no report to link to."""
         out = self._config.out
         if any(outcome.summary for outcome in outcomes) and (len(self._folders) > 1 or is_our_index(out)):
             load_results().write_index(out, outcomes)
@@ -136,7 +136,7 @@ class VideoBatch:
             summary = self._current.run(restart=restart)
         except FerDeployError as err:
             return Outcome(video, folder, None, err)
-        except Exception as err:  # noqa: BLE001 - Matplotlib and PyArrow raise anything; the other videos go on
+        except Exception as err:  # noqa: BLE001 - Matplotlib and PyArrow raise anything; the other videos continue
             _LOG.exception("%s", video)
             reason = f"{type(err).__name__}: {err}"
             fault = FerDeployError(f"cannot analyze {video}: {reason}. Fix: report it as a bug, with what was logged")

@@ -1,4 +1,4 @@
-"""Checkpoint: how far the analysis of a video has come, and all that is needed to go on from there."""
+"""Checkpoint: the progress of a video's analysis, and the state needed to continue it."""
 
 from pathlib import Path
 from typing import Any
@@ -12,20 +12,20 @@ from fer_deploy.errors import ConfigError, SinkError
 
 
 class Checkpoint(BaseModel):
-    """The state after the last whole segment.
+    """The state after the last complete segment.
 
     Attributes:
-        fingerprint: of what the results depend on.
+        fingerprint: of everything that the results depend on.
         starts_s: time of each finished segment's first frame in the video, in seconds.
         end_s: time of the last frame analyzed.
-        fps: frames per second as the video announces them.
-        picture_size: width and height of the first frame; the annotated video keeps it.
+        fps: frames per second according to the video.
+        picture_size: width and height of the first frame, and of the annotated video.
         accounting: up to here.
         num_size_changes: changes of resolution up to here.
         people: `People.state()`; None before the first segment.
-        is_complete: whether the video's end is reached; only joining and reporting are left to do.
-        notes: what people should know of the way the video is read, such as which stream of several.
-        trouble: what the source said of its end, such as that the file breaks off; empty if nothing.
+        is_complete: whether the video's end is reached; only joining and reporting remain.
+        notes: facts for the user about how the video is read, such as which of several streams.
+        trouble: fault at the video's end, such as a truncated file; empty if there is none.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -43,12 +43,12 @@ class Checkpoint(BaseModel):
     trouble: str = ""
 
     def save(self, path: Path) -> None:
-        """Write it in place of the one before."""
+        """Write the checkpoint; it replaces the previous one."""
         write_whole(path, self.model_dump_json().encode())
 
     @classmethod
     def load(cls, path: Path) -> "Checkpoint | None":
-        """Return what `save` wrote; None where there is none.
+        """Read a checkpoint; return None if there is none.
 
         Raises:
             ConfigError: it is damaged, or of another version.
@@ -68,14 +68,14 @@ class Checkpoint(BaseModel):
 
 
 def check_same(now: Fingerprint, then: Fingerprint, folder: Path) -> None:
-    """Refuse to mix results.
+    """Refuse to mix results of different inputs.
 
     Raises:
-        ConfigError: what is in the folder was made of something else.
+        ConfigError: the folder has results of another video, model, setting or version.
     """
     differences = now.differences(then)
     if differences:
         raise ConfigError(
-            f"{folder} holds the analysis of something else; now there is {', '.join(differences)}. "
-            "Fix: --restart to throw it away, or another --out to keep it"
+            f"{folder} has results of another analysis; this run has {', '.join(differences)}. "
+            "Fix: --restart to delete them, or another --out to keep them"
         )

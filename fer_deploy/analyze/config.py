@@ -1,4 +1,4 @@
-"""AnalyzeConfig: everything that shapes a run of `fer-deploy analyze`."""
+"""AnalyzeConfig: all settings of `fer-deploy analyze`."""
 
 import math
 from pathlib import Path
@@ -13,13 +13,13 @@ from fer_deploy.live.intake import CHUNK_FRAMES
 from fer_deploy.live.sinks.video.codecs import VideoCodec
 
 USUAL_SEGMENT_FRAMES: Final = 960
-"""What a run that is killed has to do again at most: half a minute of video."""
+"""Frames between checkpoints, about half a minute of video; a killed run repeats at most this many."""
 
 
 class AnalyzeConfig(EngineChoice):
-    """YAML keys and flags have these names; groups are nested in YAML, and the same as those of `fer-deploy live`."""
+    """Settings; YAML keys and flags have these names. Groups are nested in YAML, as for `fer-deploy live`."""
 
-    out: Path = Field(strict=False, description="folder for the results; each video gets a folder of its own in it")
+    out: Path = Field(strict=False, description="folder for the results; each video gets its own folder in it")
     video: bool = Field(default=True, description="write the annotated video")
     video_codec: VideoCodec = Field(
         default="auto", description="of the annotated video; auto: VP9, which plays in browsers; x264 is under the GPL"
@@ -44,10 +44,10 @@ class AnalyzeConfig(EngineChoice):
 
     @property
     def segment_multiple(self) -> int:
-        """Segments end where the loop's chunks end, whatever the size of its frames, as long as they keep it.
+        """Segments are a multiple of this many frames, so that they end where the loop's chunks end.
 
-        Then every frame is in the batch in which it would be without segments, and gets the same result to the last
-        bit.
+        Then every frame is in the same batch as without segments, and its result is the same to the last bit. This
+        holds for every size of frame, as long as the size does not change.
         """
         every = self.pipeline.detect_every
         return math.lcm(*range(1, CHUNK_FRAMES + 1), 1 if every == "auto" else every)

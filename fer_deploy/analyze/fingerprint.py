@@ -1,4 +1,4 @@
-"""Fingerprint: what results depend on. A run goes on only where nothing of it has changed."""
+"""Fingerprint: everything that results depend on. A run continues an earlier one only if it is unchanged."""
 
 import hashlib
 import os
@@ -28,7 +28,7 @@ _WITHOUT_INFLUENCE: Final = (
     "workers",
     "detector_model",
 )
-"""Settings that change no result, or that are named below by the bytes they stand for."""
+"""Settings that change no result, or whose files are represented by their digests."""
 FLAGS: Final = {
     "device": "--device",
     "frames_per_segment": "--segment-frames",
@@ -41,18 +41,18 @@ FLAGS: Final = {
     "pipeline.people.smoothing_s": "--smoothing",
     "pipeline.people.unsure_below": "--unsure-below",
 }
-"""Settings that have a flag, by which people know them; --video has two and stands below. The others are YAML's."""
+"""Settings with a flag, by which messages name them; `_difference` handles --video. The others exist only in YAML."""
 
 
 class Fingerprint(BaseModel):
-    """Digests of video and models, and every setting that shapes results.
+    """Digests of video and models, and every setting that affects results.
 
     Attributes:
         video: size in bytes and SHA-256 of the first and last MiB.
         engine: SHA-256 of the model file.
-        detector: SHA-256 of the detector's file; empty where it needs none.
+        detector: SHA-256 of the detector's file; empty if it needs none.
         version: of this program.
-        settings: dotted name -> value.
+        settings: values by dotted name.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -65,7 +65,7 @@ class Fingerprint(BaseModel):
 
     @classmethod
     def of(cls, video: Path, config: AnalyzeConfig, *, engine: Path, detector: Path | None) -> Self:
-        """Read the files.
+        """Compute the fingerprint; reads the files.
 
         Raises:
             StreamError: the video cannot be read.
@@ -80,7 +80,7 @@ class Fingerprint(BaseModel):
         )
 
     def differences(self, then: "Fingerprint") -> list[str]:
-        """Return what is not as it was `then`, in words; empty if nothing."""
+        """Return the differences from `then` as text; empty if there are none."""
         found = []
         if self.video != then.video:
             found.append("another video of that name")
@@ -96,7 +96,7 @@ class Fingerprint(BaseModel):
 
 
 def detector_file(config: DetectorConfig) -> Path | None:
-    """Return the file of the detector's network; None where it has none."""
+    """Return the file of the detector's network, or None if it has none."""
     if config.detector == "haar":
         return None
     return file_at_hand(config.detector_model) if config.detector == "auto" else yunet_file(config.detector_model)
@@ -109,7 +109,7 @@ def _difference(name: str, now: Any, before: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    """Return a setting's value as flags take it."""
+    """Return a setting's value in the form of a flag."""
     if isinstance(value, list | tuple):
         return ",".join(map(_text, value))
     return "unset" if value is None else str(value)
@@ -126,9 +126,9 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
 
 
 def _sampled(video: Path) -> str:
-    """Return size and digest of both ends: reading hours of video for a digest would take as long as decoding it.
+    """Return the file's size and the digest of both ends; reading hours of video would take as long as decoding it.
 
-    The number of a stream that the user chose is part of it.
+    The text includes the number of the stream if the user chose one.
     """
     path, stream = file_and_stream(video)
     try:

@@ -1,4 +1,4 @@
-"""Join parts to whole files, one part at a time in memory."""
+"""Join parts into complete files, with one part at a time in memory."""
 
 import shutil
 from collections.abc import Sequence
@@ -12,7 +12,7 @@ from fer_deploy.live.sinks.video.sink import MIN_FREE_BYTES
 
 
 def check_room(parts: Sequence[Path], folder: Path) -> None:
-    """Refuse to begin what would not fit; parts are kept until the whole is written.
+    """Check the free space before joining; the parts stay until the joined file is written.
 
     Raises:
         SinkError: the disk has too little space.
@@ -27,7 +27,7 @@ def check_room(parts: Sequence[Path], folder: Path) -> None:
 
 
 def join_csv(parts: Sequence[Path], path: Path) -> None:
-    """Write one CSV file from several that have the same header."""
+    """Join several CSV files with the same header into one."""
     with path.open("wb") as whole:
         for number, part in enumerate(parts):
             with part.open("rb") as file:
@@ -38,16 +38,16 @@ def join_csv(parts: Sequence[Path], path: Path) -> None:
 
 
 def num_rows_in_csv(path: Path) -> int:
-    """Return how many rows follow the header; no field holds the end of a line."""
+    """Return the number of rows after the header; no field contains a line break."""
     with path.open("rb") as file:
         return sum(1 for _ in file) - 1
 
 
 def join_annotated(parts: Sequence[Path], starts_s: Sequence[float], path: Path) -> int:
-    """Write one video from several; see `join_videos`.
+    """Join several videos into one; see `join_videos`.
 
     Raises:
-        SinkError: FFmpeg failed, or a part is of another make than the first.
+        SinkError: FFmpeg failed, or a part was encoded differently from the first.
     """
     try:
         return join_videos(parts, starts_s, path)

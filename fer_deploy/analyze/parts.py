@@ -1,4 +1,4 @@
-"""Parts: the folder in which a video's unfinished results lie, until they are joined."""
+"""Parts: the folder of a video's unfinished results, until they are joined."""
 
 import fcntl
 import os
@@ -21,44 +21,44 @@ _LOCK: Final = "lock"
 _CHECKPOINT: Final = "checkpoint.json"
 _PART: Final = re.compile(r"(?P<segment>\d{6})\.(frames\.)?(parquet|csv|mp4)")
 _UNFINISHED: Final = re.compile(r"(?P<stem>.+)\.\d+\.part(\.indexed|\.joined)?(?P<suffix>\.\w+)")
-"""`unfinished_path`, and what sinks of video and Parquet make of it."""
+"""Names from `unfinished_path`, and the names that the video and Parquet sinks derive from them."""
 
 
 def finished_name(name: str) -> str | None:
-    """Return the name that an unfinished file was to get in the end; None for any other file."""
+    """Return the final name of an unfinished file; None for any other file."""
     unfinished = _UNFINISHED.fullmatch(name)
     return None if unfinished is None else unfinished["stem"] + unfinished["suffix"]
 
 
 class Parts:
-    """Part files by segment and kind, and the checkpoint that says which of them count.
+    """Part files by segment and kind, and the checkpoint that says which of them are valid.
 
-    A segment's files are written first, then the checkpoint; what lies beyond it is left of a run that was killed.
-    A context manager that holds the folder against other processes; the system lets go of it however this one ends.
+    A segment's files are written first, then the checkpoint; files beyond the checkpoint are left by a killed run.
+    As a context manager it locks the folder against other processes; the system releases the lock when this one ends.
     """
 
     def __init__(self, folder: Path) -> None:
-        """Name a folder; nothing is made yet."""
+        """Set the folder; it is not created yet."""
         self.folder = folder
         self._lock: IO[bytes] | None = None
 
     @property
     def checkpoint(self) -> Path:
-        """Where the checkpoint is."""
+        """Path of the checkpoint."""
         return self.folder / _CHECKPOINT
 
     @property
     def is_ours(self) -> bool:
-        """Whether an analysis has made the folder: its lock is the first thing in it, and the last to go."""
+        """Whether an analysis created the folder: its lock is created first and deleted last."""
         return any((self.folder / name).exists() for name in (_LOCK, _CHECKPOINT))
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is there to be lost: no folder, or nothing in it."""
+        """Whether the folder is missing or empty."""
         return not os.path.lexists(self.folder) or (self.folder.is_dir() and not any(self.folder.iterdir()))
 
     def path(self, segment: int, kind: str) -> Path:
-        """Return where a segment's part of a kind is."""
+        """Return the path of a segment's part of a kind."""
         return self.folder / f"{segment:06}.{kind}"
 
     def paths(self, num_segments: int, kind: str) -> list[Path]:
@@ -66,30 +66,30 @@ class Parts:
         return [self.path(segment, kind) for segment in range(num_segments)]
 
     def sync(self, segment: int) -> None:
-        """Bring a segment's files onto the disk, ahead of the checkpoint that counts them."""
+        """Flush a segment's files to the disk, before the checkpoint that counts them."""
         with writing(self.folder):
             for path in self.folder.glob(f"{segment:06}.*"):
                 sync(path)
             sync(self.folder)
 
     def remove_beyond(self, num_segments: int) -> None:
-        """Remove the parts that no checkpoint counts, and unfinished ones; files of other names stay."""
+        """Remove the parts beyond the checkpoint, and unfinished ones; files of other names stay."""
         with writing(self.folder):
             for path in self.folder.iterdir():
                 if _is_beyond(path.name, num_segments):
                     shutil.rmtree(path) if path.is_dir() else path.unlink()  # an unfinished Parquet file is a folder
 
     def clear(self) -> None:
-        """Forget everything, also the checkpoint."""
+        """Remove all parts and the checkpoint."""
         with writing(self.folder):
             self.checkpoint.unlink(missing_ok=True)
         self.remove_beyond(0)
 
     def remove(self) -> None:
-        """Remove the parts, once the results are whole, and their folder where nothing else is in it."""
+        """Remove the parts after the results are complete, and their folder if it is empty."""
         self.clear()
         with writing(self.folder):
-            (self.folder / _LOCK).unlink(missing_ok=True)  # last: it tells that the folder is ours
+            (self.folder / _LOCK).unlink(missing_ok=True)  # last: it marks the folder as ours
             if not any(self.folder.iterdir()):
                 self.folder.rmdir()
 
@@ -102,7 +102,7 @@ class Parts:
         except OSError as err:
             self._lock.close()
             raise ConfigError(
-                f"another fer-deploy analyze works in {self.folder.parent}. Fix: wait for it, or another --out"
+                f"another fer-deploy analyze is running in {self.folder.parent}. Fix: wait for it, or another --out"
             ) from err
         os.set_inheritable(self._lock.fileno(), False)
         return self

@@ -1,17 +1,17 @@
-"""AnalysisProgress: who wants to know how far an analysis is."""
+"""AnalysisProgress: callbacks for the progress of an analysis."""
 
 
 class AnalysisProgress:
-    """Is told in the main thread; this one says nothing."""
+    """Called in the main thread; this base class does nothing."""
 
     def begin(self, name: str, *, num_done: int, num_announced: int | None) -> None:
-        """A video begins, or goes on after `num_done` frames; `num_announced` is what its container says."""
+        """A video begins, or continues after `num_done` frames; `num_announced` is its container's number of frames."""
 
     def skip(self, index: int, num: int) -> None:
-        """Frame `index` of `num` that were analyzed before is decoded and let go."""
+        """Frame `index` of `num` that an earlier run analyzed is skipped."""
 
     def advance(self, num_frames: int, num_faces: int) -> None:
-        """So many frames are analyzed, with so many faces, those of earlier runs among them."""
+        """Frames and faces analyzed so far, including those of earlier runs."""
 
     def finish(self) -> None:
-        """All frames are analyzed; parts are joined, the report is written."""
+        """All frames are analyzed; joining the parts and writing the report begins."""

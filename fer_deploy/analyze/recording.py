@@ -1,4 +1,4 @@
-"""Recording: one video whose frames are handed out segment by segment."""
+"""Recording: read one video segment by segment."""
 
 from collections.abc import Callable, Iterator
 
@@ -8,14 +8,14 @@ from fer_deploy.vision.types import Frame
 
 
 class Recording:
-    """Reads a video frame by frame and counts what comes. Used by one thread at a time.
+    """Reads and counts the frames of a video. Used by one thread at a time.
 
-    Nothing is ever sought by time: to go on at frame n, n frames are decoded and let go. That takes a while in a long
-    video, and is exact in every format.
+    It never seeks by time: to continue at frame n, it decodes and discards n frames. This is slow in a long video, but
+    exact in every format.
     """
 
     def __init__(self, source: VideoSource | PictureSource) -> None:
-        """Take an opened video or picture file, which is closed with the recording."""
+        """Create a recording from an opened video or picture file, which `close` closes."""
         self.source = source
         self._frames = source.frames()
         self._ahead: Frame | None = None
@@ -23,45 +23,45 @@ class Recording:
 
     @property
     def num_skipped(self) -> int:
-        """Corrupt pictures and packets that the source left out so far."""
+        """Corrupt frames and packets that the source has skipped so far."""
         return self.source.health.num_corrupt
 
     def peek(self) -> Frame | None:
-        """Return the next frame without taking it; None at the end.
+        """Return the next frame without consuming it; None at the end.
 
         Raises:
-            StreamError: there is not one frame that can be decoded.
+            StreamError: no frame can be decoded.
         """
         if self._ahead is None:
             self._ahead = next(self._frames, None)
         return self._ahead
 
     def take(self) -> Frame | None:
-        """Return the next frame; None at the end."""
+        """Consume and return the next frame; None at the end."""
         frame, self._ahead = self.peek(), None
         if frame is not None:
             self.num_taken += 1
         return frame
 
     def skip(self, num: int, *, on_skip: Callable[[int], bool]) -> bool:
-        """Take frames that were analyzed before.
+        """Skip frames that an earlier run analyzed.
 
         Args:
-            num: how many.
-            on_skip: called with the number of each; returns False to give up.
+            num: number of frames.
+            on_skip: called with the index of each; returns False to stop.
 
         Returns:
             Whether all were skipped.
 
         Raises:
-            StreamError: the video is shorter now.
+            StreamError: the video is shorter than before.
         """
         for index in range(num):
             if not on_skip(index):
                 return False
             if not self._skip_one():
                 raise StreamError(
-                    f"{self.source.name} ends at frame {index}, where {num} could be decoded before. "
+                    f"{self.source.name} ends at frame {index}, but {num} frames could be decoded before. "
                     "Fix: check the disk that holds it, or --restart"
                 )
         return True
@@ -97,7 +97,7 @@ class SegmentSource(Source):
         self.is_whole = False
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames; `is_whole` says afterwards whether all of them were handed over."""
+        """Yield the frames; afterwards `is_whole` says whether all were delivered."""
         for _ in range(self.num_frames or 0):
             if self._stopped.is_set():
                 return

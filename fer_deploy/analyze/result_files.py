@@ -1,4 +1,4 @@
-"""What a video's folder may hold of ours, by name: everything else in it is somebody's, and stays."""
+"""Names of our files in a video's folder, and checks that no other file is overwritten."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -11,27 +11,27 @@ from fer_deploy.errors import ConfigError
 from fer_deploy.live.file_names import file_and_stream
 
 FACES: Final = "faces"
-"""What tables are called: faces.parquet, faces.csv, and the same of frames."""
+"""Base name of the tables: faces.parquet, faces.csv, faces.frames.parquet and faces.frames.csv."""
 PARQUET: Final = f"{FACES}.parquet"
 ANNOTATED: Final = "annotated.mp4"
 PICTURE: Final = "timeline.png"
 PAGE: Final = "report.html"
 SUMMARY: Final = "summary.json"
 INDEX: Final = "index.html"
-"""In --out, beside the videos' folders."""
+"""Page in --out, beside the videos' folders."""
 GENERATOR: Final = "fer-deploy analyze"
-"""By which index.html says that it is ours."""
+"""Marks an index.html as ours."""
 RESULTS: Final = (*(f"{FACES}.{kind}" for kind in TABLES), ANNOTATED, PICTURE, PAGE, SUMMARY)
 _HEAD_BYTES: Final = 4096
 
 
 def is_leftover(name: str) -> bool:
-    """Whether a file beside the results has the name of one that was being written when a run was killed."""
+    """Return whether a file beside the results has the name of an unfinished result of a killed run."""
     return finished_name(name) in RESULTS
 
 
 def is_our_index(out: Path) -> bool:
-    """Whether the index.html in --out is one that an analysis wrote."""
+    """Return whether an analysis wrote the index.html in --out."""
     try:
         with (out / INDEX).open("rb") as page:
             return f'content="{GENERATOR}"'.encode() in page.read(_HEAD_BYTES)
@@ -40,7 +40,7 @@ def is_our_index(out: Path) -> bool:
 
 
 def require_no_index_of_others(out: Path) -> None:
-    """Refuse to write index.html over one that no analysis has made.
+    """Refuse to overwrite an index.html that no analysis wrote.
 
     Raises:
         ConfigError: there is such a file.
@@ -50,10 +50,10 @@ def require_no_index_of_others(out: Path) -> None:
 
 
 def require_no_file_in_the_way(folder: Path) -> None:
-    """Make sure that a folder is there or can be made.
+    """Check that no file prevents the creation of a folder.
 
     Raises:
-        ConfigError: a file has its name, or that of one above it.
+        ConfigError: a file has the path of the folder or of one of its parents.
     """
     found = next((path for path in (folder, *folder.parents) if os.path.lexists(path)), None)
     if found is not None and not found.is_dir():
@@ -61,11 +61,10 @@ def require_no_file_in_the_way(folder: Path) -> None:
 
 
 def require_own_folder(folder: Path) -> None:
-    """Refuse a folder whose files would be overwritten although no analysis has made them.
+    """Refuse a folder whose files no analysis wrote, but which would be overwritten.
 
     Raises:
-        ConfigError: results or parts lie there without what each of our runs leaves beside them, or a file is where a
-            folder is to be.
+        ConfigError: the folder has results or parts without our summary or lock, or a file has a folder's path.
     """
     require_no_file_in_the_way(folder)
     parts = Parts(folder / PARTS)
@@ -75,8 +74,8 @@ def require_own_folder(folder: Path) -> None:
     foreign += [] if parts.is_empty else [PARTS]
     if foreign:
         raise ConfigError(
-            f"{folder} holds {', '.join(foreign)}, but neither {SUMMARY} nor a checkpoint: no analysis made that, and "
-            "it would be overwritten. Fix: another --out"
+            f"{folder} has {', '.join(foreign)}, but neither {SUMMARY} nor a checkpoint, so no analysis made them; "
+            "they would be overwritten. Fix: another --out"
         )
 
 
@@ -84,7 +83,7 @@ def check_videos_stay(videos: Sequence[Path], folders: Sequence[Path]) -> None:
     """Refuse videos that an analysis into these folders would overwrite or remove.
 
     Raises:
-        ConfigError: one is a result, by its path or as a hard link, or lies where parts do.
+        ConfigError: a video is a result, by its path or as a hard link, or lies in a folder of parts.
     """
     results = (folder / name for folder in folders for name in RESULTS)
     written = {known: path for path in results for known in _identities(path)}
@@ -97,13 +96,11 @@ def check_videos_stay(videos: Sequence[Path], folders: Sequence[Path]) -> None:
         if cleared.intersection(where.parents) or (where.parent in beside and is_leftover(where.name)):
             result = where
         if result is not None:
-            raise ConfigError(
-                f"{video} is a file that its analysis writes, {result}; it would be overwritten. Fix: another --out"
-            )
+            raise ConfigError(f"{video} would be overwritten: its analysis writes {result}. Fix: another --out")
 
 
 def _identities(path: Path) -> Iterator[Path | tuple[int, int]]:
-    """Yield what tells that two paths are one file, whether it is there or not."""
+    """Yield the identities of a file: its resolved path, and its inode if it exists."""
     yield _real(path)
     with suppress(OSError):
         found = path.stat()
@@ -111,4 +108,4 @@ def _identities(path: Path) -> Iterator[Path | tuple[int, int]]:
 
 
 def _real(path: Path) -> Path:
-    return Path(os.path.realpath(path))  # Path.resolve raises on links that lead in a circle
+    return Path(os.path.realpath(path))  # Path.resolve raises on circular links

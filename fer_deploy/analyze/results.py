@@ -1,4 +1,4 @@
-"""The last step: parts become whole files, and what is in them a summary, a picture and a page."""
+"""Last step of an analysis: join the parts into files, and write summary, timeline and report."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,20 +33,20 @@ _ONE_ROW_A_FACE: Final = (PARQUET, f"{FACES}.csv")
 
 
 def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject, *, with_video: bool) -> Summary:
-    """Write everything about a video whose last segment is finished; the summary comes last and says that all is there.
+    """Write the results of a video whose last segment is finished. The summary is written last and marks completion.
 
-    Killed in the middle, it is begun anew: parts are only read.
+    The parts are only read, so a killed run can start this step again.
 
     Args:
         parts: of the video.
         folder: for the results.
         end: the last checkpoint.
-        subject: what was analyzed with what.
+        subject: the video, its engine and its detector.
         with_video: whether there is an annotated video.
 
     Raises:
         SinkError: too little space, or the folder cannot be written.
-        StreamError: what was written does not agree with the accounting.
+        StreamError: the files do not agree with the accounting.
     """
     with writing(folder):
         for path in folder.iterdir():
@@ -70,14 +70,14 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
 
 
 def write_index(out: Path, outcomes: Sequence[Outcome]) -> None:
-    """Write the page that leads to the reports of all videos in a folder, those of earlier calls among them.
+    """Write the page that links to the reports of all videos in a folder, including those of earlier calls.
 
     Args:
-        out: the folder of the videos' folders.
+        out: the folder with the videos' folders.
         outcomes: of this call.
 
     Raises:
-        SinkError: it cannot be written.
+        SinkError: the page cannot be written.
     """
     known = {outcome.folder for outcome in outcomes}
     with writing(out):
@@ -90,19 +90,19 @@ def write_index(out: Path, outcomes: Sequence[Outcome]) -> None:
 def _summary_in(folder: Path) -> Summary | None:
     try:
         return Summary.load(folder / SUMMARY)
-    except ConfigError:  # of another version, or of something else
+    except ConfigError:  # of another version or another program
         return None
 
 
 def remove_results(folder: Path) -> None:
-    """Remove what `write_results` wrote, the summary first."""
+    """Remove the files of `write_results`, the summary first."""
     with writing(folder):
         for name in reversed(RESULTS):
             (folder / name).unlink(missing_ok=True)
 
 
 def _join(parts: Parts, folder: Path, end: Checkpoint, *, with_video: bool) -> dict[str, int]:
-    """Write the whole files. Return how many rows or pictures each of them holds, counted in the files themselves."""
+    """Join the parts and return the number of rows or frames in each file, counted in the files."""
     num = len(end.starts_s)
     held: dict[str, int] = {}
     for kind in TABLES:
@@ -123,9 +123,12 @@ def _join_video(parts: Parts, folder: Path, end: Checkpoint) -> dict[str, int]:
 def _report(folder: Path, summary: Summary) -> None:
     shown = [person.track for person in longest_visible(summary.people, MOST_CARDS)]
     timelines = timelines_from_rows(
-        rows_from_parquet(folder / PARQUET, summary.labels), shown, end_s=summary.duration_s,
-        num_frames=summary.accounting.num_analyzed, num_labels=len(summary.labels),
-    )  # fmt: skip
+        rows_from_parquet(folder / PARQUET, summary.labels),
+        shown,
+        end_s=summary.duration_s,
+        num_frames=summary.accounting.num_analyzed,
+        num_labels=len(summary.labels),
+    )
     write_whole(folder / PICTURE, timeline_png(summary, timelines))
     files = [name for name in RESULTS if name not in (PAGE, SUMMARY) and (folder / name).exists()]
     page = report_html(summary, timelines, [*files, SUMMARY])

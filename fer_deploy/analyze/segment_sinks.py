@@ -1,4 +1,4 @@
-"""What a segment's results go to."""
+"""Sinks of a segment: a counter, and a part of the annotated video."""
 
 from pathlib import Path
 from typing import Final
@@ -9,7 +9,7 @@ from fer_deploy.live.sinks.video.picture_fit import fit_picture
 from fer_deploy.vision.types import FrameResult
 
 FIX: Final = "another --out"
-"""What to give instead where a segment's file cannot be written."""
+"""End of the message if a segment's file cannot be written."""
 
 
 class Tally(Sink):
@@ -33,7 +33,7 @@ class Tally(Sink):
 
 
 class PartVideoSink(VideoSink):
-    """A part of an annotated video. All parts have the size of the video's first frame, so that they can be joined.
+    """A part of an annotated video. All parts have the size of the video's first frame, so they can be joined.
 
     Frames keep their times: phones record at an uneven rate.
     """
@@ -44,6 +44,6 @@ class PartVideoSink(VideoSink):
         self._frame_size = size
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
-        """Append a picture, fitted where it is of another size."""
+        """Append a picture, scaled to the size of the video."""
         assert picture is not None
         return super().write(result, fit_picture(picture, self._frame_size))

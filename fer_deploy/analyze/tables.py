@@ -1,4 +1,4 @@
-"""Tables of faces as Parquet, read row group by row group."""
+"""Read tables of faces from Parquet, one row group at a time."""
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -10,13 +10,13 @@ from fer_deploy.analyze.report.people_seen import Rows
 
 
 def num_rows_in_parquet(path: Path) -> int:
-    """Return how many rows a file holds."""
-    with path.open("rb") as file:  # a path with a colon would be an address to Arrow
+    """Return the number of rows of a file."""
+    with path.open("rb") as file:  # Arrow would read a path with a colon as a URL
         return int(pq.read_metadata(file).num_rows)
 
 
 def rows_from_parquet(path: Path, labels: Sequence[str]) -> Iterator[Rows]:
-    """Yield the rows of a table, a row group at a time."""
+    """Yield the rows of a table, one row group at a time."""
     probs = [f"smoothed_p_{label}" for label in labels]
     columns = ["time_s", "track", "person", "smoothed_emotion", "sure", *probs]
     with path.open("rb") as opened, pq.ParquetFile(opened) as file:

@@ -1,4 +1,4 @@
-"""VideoAnalysis: one video, segment by segment, from wherever an earlier run came to."""
+"""VideoAnalysis: analyze one video segment by segment, and continue an earlier run at its last checkpoint."""
 
 import gc
 from collections.abc import Sequence
@@ -27,14 +27,14 @@ from fer_deploy.vision.people import People
 
 
 class Models(NamedTuple):
-    """What frames are analyzed with.
+    """Engine and detectors of an analysis.
 
     Attributes:
-        engine: opened; stays the caller's.
-        engine_file: where it came from.
-        detectors: makes a detector for each worker.
-        detector_file: the detector's network, None where it has none.
-        detector: the detector in words.
+        engine: opened; the caller closes it.
+        engine_file: its file.
+        detectors: creates a detector for each worker.
+        detector_file: file of the detector's network, None if it has none.
+        detector: description of the detector.
     """
 
     engine: Engine
@@ -45,7 +45,7 @@ class Models(NamedTuple):
 
 
 def load_results() -> Any:
-    """Return `fer_deploy.analyze.results`, which draws and writes what is left at the end.
+    """Import `fer_deploy.analyze.results`, which needs the packages of the extra.
 
     Raises:
         MissingDependencyError: a package of the extra is not installed.
@@ -59,25 +59,26 @@ def load_results() -> Any:
 
 
 class VideoAnalysis:
-    """The analysis of one video; make a new one for each run.
+    """The analysis of one video; create a new one for each run.
 
-    The loop runs anew for each segment and ends with it, so that a checkpoint holds the state of all its parts at one
-    frame. Segments lie where they lie however often a run is killed: results are the same to the last bit.
+    A new live loop runs for each segment, so that a checkpoint has the state of all parts at one frame. The borders of
+    segments are fixed, so results are the same to the last bit, however often a run is killed.
 
     Attributes:
-        num_frames_kept: analyzed and in a checkpoint.
+        num_frames_kept: analyzed frames that are in a checkpoint.
     """
 
-    def __init__(self, video: Path, folder: Path, config: AnalyzeConfig, models: Models,
-                 progress: AnalysisProgress) -> None:  # fmt: skip
-        """Name the parts; nothing is opened yet.
+    def __init__(
+        self, video: Path, folder: Path, config: AnalyzeConfig, models: Models, progress: AnalysisProgress
+    ) -> None:
+        """Create the analysis; nothing is opened yet.
 
         Args:
             video: the file.
             folder: for its results.
             config: settings.
             models: engine and detectors.
-            progress: is told how far it is.
+            progress: called with the progress.
         """
         self._video, self._folder, self._config, self._models = video, folder, config, models
         self._progress = progress
@@ -87,20 +88,20 @@ class VideoAnalysis:
         self.num_frames_kept = 0
 
     def stop(self) -> None:
-        """Ask the run to end; what the current segment has is given up. Takes no lock: fit for signal handlers."""
+        """End the run and discard the current segment. Takes no lock: safe in signal handlers."""
         self._stop_requested = True
         if self._pipeline is not None:
             self._pipeline.stop()
 
     def run(self, *, restart: bool = False) -> Summary | None:
-        """Analyze the video to its end, or go on with it; None if `stop` came first.
+        """Analyze the video, or continue an earlier run; return None if `stop` was called.
 
         Args:
-            restart: throw away what an earlier run left.
+            restart: delete the results of an earlier run.
 
         Raises:
-            ConfigError: the folder holds results of another video, model or setting, or of no analysis at all, or the
-                video is a result.
+            ConfigError: the folder has results of another video, model or setting, or files that no analysis wrote, or
+                the video is a result.
             StreamError: the video cannot be read, or the accounting is wrong.
             SinkError: results cannot be written.
         """
@@ -115,7 +116,7 @@ class VideoAnalysis:
             return finished
         with ExitStack() as opened:
             recording = opened.enter_context(closing(Recording(open_recording(self._video))))
-            recording.peek()  # a file that holds no video leaves no trace in the folder
+            recording.peek()  # a file without video fails here and leaves no trace in the folder
             parts = opened.enter_context(Parts(self._folder / PARTS))
             if restart:
                 parts.clear()
@@ -136,10 +137,10 @@ class VideoAnalysis:
             return summary
 
     def _remove_parts(self) -> None:
-        """Remove what a run left that was killed after it wrote the summary."""
+        """Remove the parts of a run that was killed after it wrote the summary."""
         parts = Parts(self._folder / PARTS)
         if parts.is_ours:
-            with suppress(ConfigError), parts:  # whoever holds them wrote the summary just now, and is about to do it
+            with suppress(ConfigError), parts:  # locked: another run has just written the summary and removes them
                 parts.remove()
 
     def _fingerprint(self) -> Fingerprint:
@@ -151,12 +152,15 @@ class VideoAnalysis:
         assert first is not None
         accounting = Accounting(num_announced=recording.source.num_frames)
         return Checkpoint(
-            fingerprint=fingerprint, fps=recording.source.fps, picture_size=first.size, accounting=accounting,
+            fingerprint=fingerprint,
+            fps=recording.source.fps,
+            picture_size=first.size,
+            accounting=accounting,
             notes=recording.source.notes,
-        )  # fmt: skip
+        )
 
     def _analyze(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
-        """Bring the video to its end and return the last checkpoint; None if `stop` came first."""
+        """Analyze the remaining segments and return the last checkpoint; None if `stop` was called."""
         done = self.num_frames_kept = state.accounting.num_analyzed
         self._progress.begin(self._video.name, num_done=done, num_announced=state.accounting.num_announced)
         if not state.is_complete and done and not self._skip(recording, state):
@@ -173,10 +177,10 @@ class VideoAnalysis:
         return state
 
     def _forget_loop(self) -> None:
-        """Free the segment's loop, whose parts refer to one another.
+        """Free the segment's loop, whose parts refer to each other.
 
-        Its video encoder holds megabytes that Python does not count; left to itself, the collector would let dozens of
-        them gather.
+        Its video encoder has megabytes that Python does not count, so the collector would let dozens of them
+        accumulate.
         """
         self._pipeline = None
         gc.collect()
@@ -193,24 +197,24 @@ class VideoAnalysis:
         recording.peek()
         if recording.num_skipped != state.accounting.num_skipped:
             raise StreamError(
-                f"{self._video} has {recording.num_skipped} corrupt frames up to frame {num}, where it had "
+                f"{self._video} has {recording.num_skipped} corrupt frames up to frame {num}, but before it had "
                 f"{state.accounting.num_skipped}. Fix: check the disk that holds it, or --restart"
             )
         return True
 
     def _analyze_segment(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
-        """Analyze the next segment and return the state after it; None if `stop` came before its end."""
+        """Analyze the next segment and return the state after it; None if `stop` was called before its end."""
         config, spec, known = self._config.pipeline, self._models.engine.spec, state.people
         how = config.people.for_model(spec)
         people = People(how, spec.labels) if known is None else People.from_state(how, spec.labels, known)
         segment = recording.segment(self._config.frames_per_segment)
-        segment.first_size = state.picture_size  # of the video's first frame, which may be of another segment
+        segment.first_size = state.picture_size  # of the video's first frame, not of the segment's
         tally = Tally()
         sinks = [tally, *self._open_sinks(parts, state)]
         self._pipeline = LivePipeline(
             segment, self._models.detectors, self._models.engine, sinks, config=config, people=[people]
         )
-        if self._stop_requested:  # it came while there was no pipeline to be told
+        if self._stop_requested:  # `stop` was called before the pipeline existed
             self._pipeline.stop()
         before = state.accounting
         self._pipeline.run(
@@ -236,7 +240,7 @@ class VideoAnalysis:
             return sinks
 
     def _state_after(self, recording: Recording, before: Checkpoint, tally: Tally, people: People) -> Checkpoint:
-        is_complete = recording.peek() is None  # at its end the source learns what is missing
+        is_complete = recording.peek() is None  # at the end the source sets num_missing
         counts, health = before.accounting, recording.source.health
         accounting = Accounting(
             num_announced=counts.num_announced,
@@ -250,8 +254,11 @@ class VideoAnalysis:
         accounting.check()
         progress = {"starts_s": [*before.starts_s, tally.start_s], "end_s": tally.end_s, "accounting": accounting}
         return before.model_copy(
-            update=progress | {
-                "num_size_changes": health.num_size_changes, "people": people.state(), "is_complete": is_complete,
+            update=progress
+            | {
+                "num_size_changes": health.num_size_changes,
+                "people": people.state(),
+                "is_complete": is_complete,
                 "trouble": health.last_error if is_complete else "",
             }
-        )  # fmt: skip
+        )

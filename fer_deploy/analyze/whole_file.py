@@ -1,4 +1,4 @@
-"""Whole files of an analysis: the system's refusals in words that name --out."""
+"""Write files of an analysis atomically; error messages name --out."""
 
 import errno
 from collections.abc import Iterator
@@ -10,10 +10,10 @@ from fer_deploy.errors import SinkError
 
 
 def write_whole(path: Path, content: bytes) -> None:
-    """Write a file in place of an older one; see `durable.write_whole`.
+    """Write a file atomically; see `durable.write_whole`.
 
     Raises:
-        SinkError: it cannot be written; an older file is as it was.
+        SinkError: it cannot be written; an older file is unchanged.
     """
     with writing(path):
         durable.write_whole(path, content)
@@ -24,7 +24,7 @@ def whole_file(path: Path) -> Iterator[Path]:
     """Yield a temporary path beside `path`; see `durable.whole_file`.
 
     Raises:
-        SinkError: it cannot be written; an older file is as it was.
+        SinkError: it cannot be written; an older file is unchanged.
     """
     with writing(path), durable.whole_file(path) as unfinished:
         yield unfinished
@@ -32,7 +32,7 @@ def whole_file(path: Path) -> Iterator[Path]:
 
 @contextmanager
 def writing(path: Path) -> Iterator[None]:
-    """Turn the system's refusal to write `path` into a SinkError."""
+    """Convert an OSError of writing `path` into a SinkError."""
     try:
         yield
     except OSError as err:

@@ -1,4 +1,4 @@
-"""From a config to detectors: models are opened once, detectors are made one for each thread."""
+"""Build detectors from a config: the model is opened once, and each thread gets its own detector."""
 
 import logging
 from collections.abc import Callable
@@ -21,12 +21,12 @@ _log = logging.getLogger(__name__)
 
 
 def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: int = 1) -> DetectorFactory:
-    """Open what the detectors share, and return what makes one; call it once for each worker thread.
+    """Open the detector's model and return a factory. Call the factory once for each worker thread.
 
     Args:
-        config: which detector, and where it looks for what.
-        device: where YuNet's .onnx runs; a plan of it runs on CUDA, whatever this says.
-        threads: of one call of YuNet on the CPU; detectors that run side by side share the cores.
+        config: which detector, and which faces it searches where.
+        device: where YuNet's .onnx runs; a plan of it always runs on CUDA.
+        threads: CPU threads of one call of YuNet; parallel detectors share the cores.
 
     Raises:
         ArtifactError: YuNet's file is missing, damaged, not YuNet, or cannot be downloaded.
@@ -34,11 +34,13 @@ def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: 
         ConfigError, EngineError: see `fer_deploy.engines.network.open_network`.
     """
     runs_haar = is_haar(config)
-    if runs_haar and config.min_score is not None:  # with detector: haar it is an error, but nobody asked auto for Haar
-        _log.warning("min_score %g has no effect: auto found no YuNet, and Haar gives no score. Fix: --detector yunet",
-                     config.min_score)  # fmt: skip
+    if runs_haar and config.min_score is not None:  # auto chose Haar; with detector: haar the config is an error
+        _log.warning(
+            "min_score %g has no effect: auto found no YuNet, and Haar gives no score. Fix: --detector yunet",
+            config.min_score,
+        )
     new_finder = HaarFinder if runs_haar else _yunet(config, device, threads)
-    new_finder().find(np.zeros((64, 64, 3), dtype=np.uint8))  # faults show here, and the first frame finds all warm
+    new_finder().find(np.zeros((64, 64, 3), dtype=np.uint8))  # warm-up; a faulty model fails here, not at a frame
 
     def new_detector() -> Detector:
         return FaceSearch(new_finder(), min_face=config.min_face, roi=config.roi, max_faces=config.max_faces)

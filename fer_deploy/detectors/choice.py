@@ -1,4 +1,4 @@
-"""Which detector a config comes to on this machine, in words: `auto` is not to choose in silence."""
+"""Name the detector that a config selects on this machine, so that users see what `auto` chose."""
 
 from typing import Final
 
@@ -9,21 +9,21 @@ _HAAR: Final = "Haar"
 
 
 def is_haar(config: DetectorConfig) -> bool:
-    """Return whether Haar runs, by its name or because `auto` finds no file of YuNet."""
+    """Return whether Haar runs: it was chosen by name, or `auto` found no YuNet file."""
     return config.detector == "haar" or (config.detector == "auto" and file_at_hand(config.detector_model) is None)
 
 
 def describe_detector(config: DetectorConfig) -> str:
-    """Return "Haar" or "YuNet (NAME)", without the folder, for it may be shown to others.
+    """Return "Haar" or "YuNet (NAME)". The text has no folder, since other people may see it.
 
     Raises:
-        ArtifactError: YuNet's file would have to be downloaded and cannot; not after `build_detectors`.
+        ArtifactError: YuNet's file is missing and cannot be downloaded; impossible after `build_detectors`.
     """
     return _HAAR if is_haar(config) else f"YuNet ({yunet_file(config.detector_model).name})"
 
 
 def detector_line(config: DetectorConfig) -> str:
-    """Return the line for who runs it: with the whole path, and what `auto` gives up where it comes to Haar."""
+    """Return the line for the terminal, with the whole path, and with Haar's weakness if `auto` chose Haar."""
     if not is_haar(config):
         return f"detector: YuNet ({yunet_file(config.detector_model)})"
     if config.detector == "haar":

@@ -1,4 +1,4 @@
-"""DetectorConfig: what shapes the search for faces."""
+"""DetectorConfig: settings of the search for faces."""
 
 from pathlib import Path
 from typing import Annotated, Final, Literal, Self
@@ -9,12 +9,12 @@ from fer_deploy.detectors.region import Region, check_region, region_from_text
 from fer_deploy.settings import Settings
 
 MIN_SCORE: Final = 0.5
-"""How sure YuNet is of a face that is kept, unless the user says otherwise."""
+"""Default score above which YuNet's faces are used."""
 DetectorName = Literal["auto", "haar", "yunet"]
 
 
 def _region(value: object) -> object:
-    """Take the command line's text and YAML's list."""
+    """Accept the command line's text and YAML's list."""
     if isinstance(value, str):
         return region_from_text(value)
     return (
@@ -23,12 +23,12 @@ def _region(value: object) -> object:
 
 
 class DetectorConfig(Settings):
-    """YAML keys and flags have these names."""
+    """Settings of the detector; YAML keys and flags have these names."""
 
     detector: DetectorName = Field(
         default="auto",
         description="yunet: also turned and small faces; haar: frontal ones, needs no file; auto: yunet where its file "
-        "is at hand, that is named or in the cache",
+        "is available: named or in the cache",
     )
     detector_model: Path | None = Field(
         default=None,
@@ -36,19 +36,21 @@ class DetectorConfig(Settings):
         description="YuNet's .onnx, or a .plan of it; none: $FER_YUNET, else downloaded on first use",
     )
     min_score: float | None = Field(
-        default=None, gt=0, lt=1, description="YuNet's faces above it are kept; none: 0.5. Haar gives no score"
+        default=None, gt=0, lt=1, description="least score of YuNet's faces; none: 0.5. Haar gives no score"
     )
     min_face: int | None = Field(
-        default=None, ge=8, description="pixels of the frame; smaller faces are left out. The larger, the faster: the "
-        "frame is shrunk as far as such a face allows. none: all that are found at a resolution for 24 pixels, "
-        "in large frames for a twentieth of the shorter side"
-    )  # fmt: skip
+        default=None,
+        ge=8,
+        description="smallest face in pixels of the frame; smaller faces are left out. A larger value is faster: the "
+        "frame is shrunk as far as such a face allows. none: all faces found at a resolution for 24 pixels, "
+        "in large frames for a twentieth of the shorter side",
+    )
     roi: Annotated[Region, BeforeValidator(_region), AfterValidator(check_region)] | None = Field(
         default=None,
-        description="where to look: x1,y1,x2,y2 in pixels of the source's first frame, also where its size changes "
-        "later, or in fractions of the frame where all are up to 1",
+        description="region to search: x1,y1,x2,y2 in pixels of the source's first frame, even if its size changes "
+        "later, or in fractions of the frame if all are up to 1",
     )
-    max_faces: int | None = Field(default=None, ge=1, description="of a frame, the largest; none: all")
+    max_faces: int | None = Field(default=None, ge=1, description="most faces a frame, the largest; none: all")
 
     @model_validator(mode="after")
     def _haar_takes_no_network(self) -> Self:

@@ -1,4 +1,4 @@
-"""FaceFinder: what a detector must bring; everything around it is `search`'s."""
+"""FaceFinder: the part of a detector that differs between Haar and YuNet; `search` does the rest."""
 
 from typing import NamedTuple, Protocol
 
@@ -7,12 +7,12 @@ from numpy.typing import NDArray
 
 
 class FoundFaces(NamedTuple):
-    """Faces of one picture, in its pixels, possibly beyond its edges.
+    """Faces in pixels of one image; they may extend beyond its edges.
 
     Attributes:
         boxes_xyxy: (N, 4) float.
         scores: (N,) float, 0 to 1.
-        landmarks: (N, 5, 2) float as in `Detection.landmarks`, or None where the finder knows none.
+        landmarks: (N, 5, 2) float as in `Detection.landmarks`, or None if the finder gives none.
     """
 
     boxes_xyxy: NDArray[np.float32]
@@ -21,16 +21,16 @@ class FoundFaces(NamedTuple):
 
 
 class FaceFinder(Protocol):
-    """Finds faces in a picture that was brought to its working resolution. Used from one thread at a time."""
+    """Finds faces in an image of its working resolution. Used from one thread at a time."""
 
     @property
     def smallest_face(self) -> int:
-        """Longer side of the smallest face that it finds dependably, in pixels; see benchmarks/detectors.py."""
+        """Longer side of the smallest face that it finds reliably, in pixels; see benchmarks/detectors.py."""
         ...
 
     @property
     def largest_picture(self) -> tuple[int, int] | None:
-        """Largest width and height that it takes, or None for any."""
+        """Largest width and height that it accepts, or None for any."""
         ...
 
     def find(self, picture_bgr: NDArray[np.uint8]) -> FoundFaces:

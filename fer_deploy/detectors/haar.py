@@ -1,4 +1,4 @@
-"""OpenCV's frontal-face Haar cascade (Viola and Jones 2001). Needs nothing but OpenCV 4; misses turned heads."""
+"""OpenCV's frontal-face Haar cascade (Viola and Jones 2001). Needs only OpenCV 4; misses turned heads."""
 
 from pathlib import Path
 
@@ -11,8 +11,9 @@ from fer_deploy.errors import MissingDependencyError
 
 _HAAR_FILE = "haarcascade_frontalface_default.xml"
 _WIDTH, _HEIGHT, _DOWN = 0.80, 1.04, 0.025
-"""The face in one of its squares, in sides: medians of YuNet's boxes of the same faces (263 of FER2013; those of a
-clip lie within 0.04). A box then means the same whichever detector it is from, and one crop fits both."""
+"""Width, height and downward shift of the face in a Haar square, in sides of the square: medians of YuNet's boxes of
+the same faces (263 of FER2013; those of a clip differ by up to 0.04). So boxes of both detectors have the same meaning,
+and one crop fits both."""
 
 
 class HaarFinder:
@@ -20,15 +21,16 @@ class HaarFinder:
 
     largest_picture = None
 
-    def __init__(self, *, scale_factor: float = 1.2, min_neighbors: int = 3, smallest_face: int = 40,
-                 equalized: bool = True) -> None:  # fmt: skip
+    def __init__(
+        self, *, scale_factor: float = 1.2, min_neighbors: int = 3, smallest_face: int = 40, equalized: bool = True
+    ) -> None:
         """Load the cascade.
 
         Args:
             scale_factor: step between two sizes searched; nearer to 1 finds more and takes longer.
-            min_neighbors: overlapping hits that make a face; higher means fewer false ones.
+            min_neighbors: overlapping hits that make a face; a higher value gives fewer false ones.
             smallest_face: side of the smallest square searched, in pixels.
-            equalized: spread the picture's gray levels before.
+            equalized: equalize the histogram of gray levels before the search.
 
         Raises:
             MissingDependencyError: OpenCV 5, which has no Haar cascades.

@@ -1,4 +1,4 @@
-"""A rectangle of the frame that the user named: x1, y1, x2, y2 in pixels, or in fractions where none is above 1."""
+"""Parse and check the region that the user chose: x1, y1, x2, y2 in pixels, or in fractions if all are up to 1."""
 
 from fer_deploy.errors import ConfigError
 
@@ -9,7 +9,7 @@ def region_from_text(text: str) -> Region:
     """Return the region of "x1,y1,x2,y2".
 
     Raises:
-        ValueError: not four numbers; `check_region` judges them.
+        ValueError: not four numbers; `check_region` checks their values.
     """
     try:
         x1, y1, x2, y2 = (float(part) for part in text.split(","))
@@ -33,12 +33,12 @@ def check_region(region: Region) -> Region:
 
 
 def pixels_of(region: Region, frame_size: tuple[int, int], scene_size: tuple[int, int]) -> tuple[int, int, int, int]:
-    """Return x1, y1, x2, y2 in pixels of a frame, x2 and y2 exclusive, cut to it.
+    """Return x1, y1, x2, y2 in pixels of a frame, x2 and y2 exclusive, clipped to it.
 
     Args:
         region: fractions, or pixels of a frame of `scene_size`.
         frame_size: width and height of the frame.
-        scene_size: of the first frame of the same scene.
+        scene_size: width and height of the first frame of the same scene.
 
     Raises:
         ConfigError: no pixel of the scene is left.
@@ -53,7 +53,7 @@ def pixels_of(region: Region, frame_size: tuple[int, int], scene_size: tuple[int
             "Fix: a --roi inside the frame, or in fractions of it such as 0.25,0,0.75,1"
         )
     across, down = frame_size
-    # Outwards, so that something is left in the smallest frame.
+    # Rounded outwards, so that the region is not empty in a small frame.
     return x1 * across // width, y1 * down // height, -(-x2 * across // width), -(-y2 * down // height)
 
 

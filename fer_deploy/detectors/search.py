@@ -1,4 +1,4 @@
-"""FaceSearch: any finder, at the resolution that the smallest face needs, in a region, largest faces first."""
+"""FaceSearch: run a finder in a region, at the resolution of the smallest face, and return the largest faces."""
 
 import cv2
 import numpy as np
@@ -9,24 +9,30 @@ from fer_deploy.detectors.region import Region, pixels_of
 from fer_deploy.vision.types import Box, Detection
 
 USEFUL_FACE = 24
-"""Pixels; a smaller face is less than half of what the classifier was trained on."""
+"""Pixels; a smaller face has less than half the resolution of the classifier's training faces."""
 FRAME_SHARE = 1 / 20
-"""Of the frame's shorter side: a smaller face is not what a picture of this resolution was taken for."""
+"""Share of the frame's shorter side; smaller faces are background in a frame of this resolution."""
 
 
 class FaceSearch:
-    """A `Detector`: scales the frame for the finder and maps its faces back. One for each thread."""
+    """A `Detector`: scales the frame for the finder and maps its faces back. Each thread has its own."""
 
-    def __init__(self, finder: FaceFinder, *, min_face: int | None = None, roi: Region | None = None,
-                 max_faces: int | None = None) -> None:  # fmt: skip
-        """Take a finder that no other search uses.
+    def __init__(
+        self,
+        finder: FaceFinder,
+        *,
+        min_face: int | None = None,
+        roi: Region | None = None,
+        max_faces: int | None = None,
+    ) -> None:
+        """Create a search with its own finder.
 
         Args:
-            finder: what looks at the scaled picture.
-            min_face: longer side in pixels of the frame; what is smaller is left out. None: every face that is found
-                where those of `USEFUL_FACE`, and of `FRAME_SHARE`, are to be found.
-            roi: where to look; None: everywhere.
-            max_faces: keep this many, the largest; None: all.
+            finder: searches the scaled frame.
+            min_face: longer side in pixels of the frame; smaller faces are left out. None: every face found at the
+                resolution for faces of `USEFUL_FACE` or `FRAME_SHARE`.
+            roi: region to search; None: the whole frame.
+            max_faces: return at most this many, the largest; None: all.
         """
         self._finder, self._min_face, self._roi, self._max_faces = finder, min_face, roi, max_faces
         self._scaled = np.empty((0, 0, 3), dtype=np.uint8)
@@ -35,7 +41,7 @@ class FaceSearch:
         """Return the faces in (H, W, 3) uint8, from left to right, boxes inside the frame.
 
         Args:
-            frame_bgr: where to look.
+            frame_bgr: the frame to search.
             scene_size: see `Detector.detect`.
 
         Raises:
@@ -51,7 +57,7 @@ class FaceSearch:
         return self._detections(found, (x, y), (width, height))
 
     def _find(self, picture_bgr: NDArray[np.uint8], shorter_side: int) -> FoundFaces:
-        """Return faces in pixels of the picture, found in a smaller one where that suffices."""
+        """Return faces in pixels of the image, found in a smaller copy if that suffices."""
         height, width = picture_bgr.shape[:2]
         wanted = self._min_face or max(USEFUL_FACE, shorter_side * FRAME_SHARE)
         scale = min(1.0, self._finder.smallest_face / wanted)
@@ -62,16 +68,14 @@ class FaceSearch:
         size = (max(1, round(width * scale)), max(1, round(height * scale)))
         if self._scaled.shape[1::-1] != size:
             self._scaled = np.empty((size[1], size[0], 3), dtype=np.uint8)
-        # Averaging areas finds no more faces and takes four to six times as long.
+        # INTER_AREA finds no more faces and takes four to six times as long.
         cv2.resize(picture_bgr, size, dst=self._scaled, interpolation=cv2.INTER_LINEAR)
         found = self._finder.find(self._scaled)
         back = np.array([width / size[0], height / size[1]], dtype=np.float32)
         landmarks = None if found.landmarks is None else found.landmarks * back
         return FoundFaces(found.boxes_xyxy * np.tile(back, 2), found.scores, landmarks)
 
-    def _detections(
-        self, found: FoundFaces, offset: tuple[int, int], frame_size: tuple[int, int]
-    ) -> list[Detection]:  # fmt: skip
+    def _detections(self, found: FoundFaces, offset: tuple[int, int], frame_size: tuple[int, int]) -> list[Detection]:
         boxes = found.boxes_xyxy + np.array([*offset, *offset], dtype=np.float32)
         sizes = boxes[:, 2:] - boxes[:, :2]
         limits = np.array([*frame_size, *frame_size], dtype=np.float32)

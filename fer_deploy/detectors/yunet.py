@@ -1,6 +1,6 @@
 """YuNet: a small network that finds faces and five landmarks (Wu et al. 2023; OpenCV Zoo, MIT).
 
-Runs in any `Network`; gives what `cv2.FaceDetectorYN` gives, which it is tested against.
+Runs in any `Network`. Its results equal those of `cv2.FaceDetectorYN`; tests compare both.
 """
 
 from pathlib import Path
@@ -25,14 +25,14 @@ _MERGED = {f"head_{stride}": NUM_CHANNELS for stride in STRIDES}
 
 
 class YuNetFinder:
-    """A `FaceFinder`. Several may share one network; each has an input tensor of its own."""
+    """A `FaceFinder`. Several may share one network; each has its own input tensor."""
 
     def __init__(self, network: Network, *, min_score: float = MIN_SCORE, smallest_face: int = 18) -> None:
-        """Take a network that `open_yunet` opened.
+        """Create a finder.
 
         Args:
-            network: shared.
-            min_score: faces above it are kept, 0 to 1.
+            network: from `open_yunet`; may be shared.
+            min_score: least score of a face, 0 to 1.
             smallest_face: see `FaceFinder.smallest_face`.
         """
         self._network, self._min_score, self.smallest_face = network, min_score, smallest_face
@@ -56,12 +56,12 @@ class YuNetFinder:
         return decode(outputs, self._images.shape[3], self._min_score)
 
     def _allocate(self, size: tuple[int, int]) -> None:
-        """Make the tensor for pictures of this height and width: zeros at the right and below, up to whole strides."""
+        """Allocate the tensor for this height and width, padded with zeros on the right and below to whole strides."""
         height, width = size
         if self._largest is not None and (height > self._largest[0] or width > self._largest[1]):
             raise EngineError(
                 f"a picture of {width}x{height} is larger than the {self._largest[1]}x{self._largest[0]} that this "
-                "YuNet takes. Fix: a smaller picture, or a --detector-model for larger ones"
+                "YuNet accepts. Fix: a smaller picture, or a --detector-model for larger ones"
             )
         padded = [max(-(-size // _DIVISOR) * _DIVISOR, least) for size, least in zip(size, self._smallest, strict=True)]
         self._size = size
@@ -75,12 +75,12 @@ def open_yunet(path: Path, *, fix: str, device: Device = "cpu", threads: int = 1
 
     Args:
         path: its `.onnx`, or a `.plan`.
-        fix: what mends a file that is missing, damaged or another network; ends the message.
+        fix: how to fix a file that is missing, damaged or another network; ends the message.
         device: see `fer_deploy.engines.network.open_network`.
-        threads: see there.
+        threads: see `open_network`.
 
     Raises:
-        ArtifactError: missing or damaged file, or another network; further errors: see there.
+        ArtifactError: missing or damaged file, or another network; other errors: see `open_network`.
     """
 
     def checked(content: bytes) -> bytes:
@@ -92,7 +92,7 @@ def open_yunet(path: Path, *, fix: str, device: Device = "cpu", threads: int = 1
 
 
 def check_yunet(network: Network, *, where: str, fix: str) -> None:
-    """Hold a network's tensors against YuNet's.
+    """Compare a network's tensors with YuNet's.
 
     Raises:
         ArtifactError: it is another network, or an older YuNet; `where` names its file and `fix` ends the message.
@@ -114,13 +114,13 @@ def check_yunet(network: Network, *, where: str, fix: str) -> None:
     for height, width in (smallest, largest or smallest):
         if height % _DIVISOR or width % _DIVISOR:
             raise ArtifactError(
-                f"cannot use {where}: it takes pictures of {width}x{height}, expected multiples of {_DIVISOR}. "
+                f"cannot use {where}: it accepts pictures of {width}x{height}, expected multiples of {_DIVISOR}. "
                 f"Fix: {fix}"
             )
 
 
 def _limits(image: TensorInfo) -> tuple[tuple[int, int], tuple[int, int] | None]:
-    """Return height and width of the smallest and of the largest picture; None: no limit."""
+    """Return height and width of the smallest and of the largest input; None: no limit."""
     if image.smallest is not None and image.largest is not None:
         return (image.smallest[2], image.smallest[3]), (image.largest[2], image.largest[3])
     height, width = image.shape[2:]

@@ -1,4 +1,4 @@
-"""From YuNet's output tensors to faces. The arithmetic is that of OpenCV's face_detect.cpp."""
+"""Decode YuNet's output tensors into faces. The arithmetic is that of OpenCV's face_detect.cpp."""
 
 import math
 from typing import NamedTuple
@@ -14,9 +14,9 @@ from fer_deploy.engines.network import Tensors
 NMS_IOU = 0.3
 """Of two faces that overlap more, the one with the lower score is left out; as in OpenCV."""
 _MAX_LOG_SIZE = 8.0
-"""Three thousand strides: no face, and no overflow."""
+"""e^8 is three thousand strides: larger than any face, and small enough not to overflow."""
 MAX_CANDIDATES = 5000
-"""Of the highest scores, before faces that overlap are left out; as in OpenCV."""
+"""Candidates with the highest scores that non-maximum suppression compares; as in OpenCV."""
 _TINY = 1e-6
 _NO_FACES = FoundFaces(
     np.empty((0, 4), dtype=np.float32), np.empty(0, dtype=np.float32), np.empty((0, 5, 2), dtype=np.float32)
@@ -24,7 +24,7 @@ _NO_FACES = FoundFaces(
 
 
 class _Candidates(NamedTuple):
-    """N anchors of a stride.
+    """N anchors of one stride.
 
     Attributes:
         anchors: (N,), counted row by row.
@@ -40,8 +40,8 @@ class _Candidates(NamedTuple):
 def decode(outputs: Tensors, input_width: int, min_score: float) -> FoundFaces:
     """Return the faces above `min_score`, best first, without those that a better one overlaps.
 
-    A face's score is the geometric mean of "is a face" (cls) and "is an object here" (obj), each 0 to 1. The few
-    anchors whose score may suffice are chosen first; only they are decoded.
+    A face's score is the geometric mean of "is a face" (cls) and "is an object here" (obj), each 0 to 1. Only anchors
+    with a sufficient score are decoded.
 
     Args:
         outputs: for each stride S either head_S (1, 16, H/S, W/S) of `yunet_heads.merge_heads`, whose scores are
@@ -64,7 +64,7 @@ def decode(outputs: Tensors, input_width: int, min_score: float) -> FoundFaces:
 
 
 def _choose_merged(outputs: Tensors, stride: int, least_square: float) -> _Candidates | None:
-    """Neither factor of a square is below the square: most anchors fall out before a sigmoid is computed."""
+    """Select anchors by their logits. Both factors are at least their product, so most need no sigmoid."""
     maps = outputs[f"head_{stride}"].reshape(NUM_CHANNELS, -1)
     least_logit = math.log(max(least_square, _TINY) / max(1 - least_square, _TINY))
     anchors = np.flatnonzero(np.minimum(maps[0], maps[1]) > least_logit)
@@ -97,6 +97,6 @@ def _decode_stride(
 
 
 def _suppress(boxes: NDArray[np.float32], scores: NDArray[np.float32], min_score: float) -> NDArray[np.intp]:
-    """Return the indices that stay, best first: above the score, and on whole pixels, as OpenCV compares them."""
+    """Return the indices after non-maximum suppression on whole pixels, as in OpenCV, best score first."""
     kept = cv2.dnn.NMSBoxes(boxes.astype(np.int32).tolist(), scores.tolist(), min_score, NMS_IOU, 1.0, MAX_CANDIDATES)
     return np.asarray(kept, dtype=np.intp)

@@ -1,7 +1,7 @@
-"""YuNet with one head of sixteen channels at each stride, in place of four heads of one to ten.
+"""Merge YuNet's four heads at each stride (one to ten channels each) into one head of sixteen channels.
 
-ONNX Runtime computes sixteen channels at a time on a CPU, also where one is asked for: the four heads cost as much as
-four of sixteen channels. The numbers stay the same; the scores stay logits, and nothing is transposed.
+On a CPU ONNX Runtime always computes sixteen channels at a time, so the four heads cost as much as four of sixteen
+channels. The merged head gives the same numbers, but its scores are logits and its outputs are not transposed.
 """
 
 from collections.abc import Iterable
@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from fer_deploy.engines.onnx_file.messages import FLOAT, INT, INTS, parse_model
 
 HEADS = {"cls": 1, "obj": 1, "bbox": 4, "kps": 10}
-"""Channels of each head, in the order in which they are merged."""
+"""Channels of each head, in the order of the merged head."""
 NUM_CHANNELS = sum(HEADS.values())
 STRIDES = (8, 16, 32)
 """Pixels of the input between two anchors of a head."""
@@ -24,7 +24,7 @@ _DEPTHWISE = {"kernel_shape": (3, 3), "pads": (1, 1, 1, 1), "strides": (1, 1), "
 
 
 class _OtherGraph(ValueError):
-    """Heads that are built in another way."""
+    """The heads are not built as expected."""
 
 
 class _Head(NamedTuple):
@@ -36,8 +36,8 @@ class _Head(NamedTuple):
 def merge_heads(content: bytes) -> bytes:
     """Return an ONNX file with outputs head_S (1, 16, H/S, W/S) for each stride S: channels as in `HEADS`.
 
-    A file whose heads are not built as the Zoo's (1x1 convolution, 3x3 for each channel, transposed, scores through a
-    sigmoid) is returned as it is.
+    If the heads are not built like the Zoo's (1x1 convolution, depthwise 3x3 convolution, transpose, sigmoid of the
+    scores), the file is returned unchanged.
     """
     model = parse_model(content)
     if model is None:
@@ -61,14 +61,14 @@ class _Graph:
         self._tensors = {tensor.name: tensor for tensor in graph.initializer}
 
     def heads(self, stride: int) -> list[_Head]:
-        """Return the heads of a stride in the order of `HEADS`; they look at the same features."""
+        """Return the heads of a stride in the order of `HEADS`; all have the same input."""
         heads = [self._head(name, stride) for name in HEADS]
         if len({head.features for head in heads}) != 1:
             raise _OtherGraph("they look at different features")
         return heads
 
     def _head(self, name: str, stride: int) -> _Head:
-        """Return what computes one of the file's outputs, followed from its end."""
+        """Return the nodes that compute one of the file's outputs, traced back from the output."""
         kinds = (*(["Sigmoid"] if name in _SCORES else []), "Reshape", "Transpose")
         nodes, tensor = [], f"{name}_{stride}"
         for kind in kinds:

@@ -1,4 +1,4 @@
-"""open_engine: a model file in, something that runs it out. Backends are loaded by name, only when needed."""
+"""open_engine: load a model file as an Engine. Backends are imported by name, only when needed."""
 
 from importlib import import_module
 from pathlib import Path
@@ -14,46 +14,51 @@ _BACKENDS = {
     ".plan": ("fer_deploy.engines.tensorrt.engine:TensorRTEngine", "tensorrt"),
     ".engine": ("fer_deploy.engines.tensorrt.engine:TensorRTEngine", "tensorrt"),
 }
-"""Suffix -> ("module:Class", the pip extra that brings what the module imports)."""
+"""("module:Class", pip extra with the packages that the module imports) by suffix."""
 
 
 PLAN_SUFFIXES = (".plan", ".engine")
 
 
 def open_engine(
-    path: str | Path, *, device: Device = "auto", threads: int | None = None, trust_plan: bool = False,
+    path: str | Path,
+    *,
+    device: Device = "auto",
+    threads: int | None = None,
+    trust_plan: bool = False,
     allow_host_code: bool = False,
-) -> Engine:  # fmt: skip
-    """Load a model and prove that it runs where it was asked to.
+) -> Engine:
+    """Load a model and verify that it runs on the requested device.
 
     Args:
         path: an `.onnx` file written by `fer-deploy export`, or a TensorRT `.plan` (also `.engine`) written by
             `fer-deploy build` with its manifest beside it.
-        device: "cpu", "cuda", or "auto" for CUDA where the runtime has it and there is a GPU, else the CPU; a plan runs
-            on CUDA only.
+        device: "cpu", "cuda", or "auto": CUDA if the runtime supports it and there is a GPU, else the CPU. A plan runs
+            only on CUDA.
         threads: of ONNX Runtime's CPU provider, for one call; None: every core. A plan computes nothing on the CPU.
-        trust_plan: load a plan without comparing it with its manifest's SHA-256, and one without a manifest if the
-            ONNX of the same name is beside it. A plan is executable code.
-        allow_host_code: let a plan that embeds a lean runtime run it on the host.
+        trust_plan: load a plan without comparing it with its manifest's SHA-256, or without a manifest if the ONNX of
+            the same name is beside it. A plan is executable code.
+        allow_host_code: let a plan with a lean runtime run this code on the host.
 
     Raises:
-        ConfigError: `trust_plan` or `allow_host_code` is given for a file that is not a plan.
-        ArtifactError: missing or damaged file, unknown suffix, no ModelSpec inside, or a plan that is not the one
-            that its manifest describes.
+        ConfigError: `trust_plan` or `allow_host_code` for a file that is not a plan; the user probably named the wrong
+            file.
+        ArtifactError: missing or damaged file, unknown suffix, no ModelSpec inside, or a plan that differs from its
+            manifest.
         MissingDependencyError: the backend's package is not installed.
-        EngineError: the device is not there, the runtime fell back to another one, or a plan does not fit this machine.
+        EngineError: the device is missing, the runtime fell back to another one, or a plan cannot run on this machine.
     """
     path = Path(path)
     permissions = {"trust_plan": trust_plan, "allow_host_code": allow_host_code}
     given = [f"--{name.replace('_', '-')}" for name, is_given in permissions.items() if is_given]
     if given and path.suffix not in PLAN_SUFFIXES:
-        raise ConfigError(f"{' and '.join(given)} is about TensorRT plans, {path} is none. Fix: leave it out")
+        raise ConfigError(f"{' and '.join(given)} is for TensorRT plans, and {path} is not one. Fix: leave it out")
     require_file(path, fix=fix_for_missing(path))
     require_own_file(path)
     if path.suffix not in _BACKENDS:
         raise ArtifactError(
             f"cannot open {path}: no engine for the suffix {path.suffix or '(none)'!r}; known: {', '.join(_BACKENDS)}. "
-            f"Fix: rename {path.name} if it is one of these; else export the checkpoint that it came from"
+            f"Fix: rename {path.name} if it is one of these; otherwise export its checkpoint"
         )
     target, extra = _BACKENDS[path.suffix]
     backend = _load(target, extra, what=f"open {path}")
@@ -63,10 +68,10 @@ def open_engine(
 
 
 def bundled_model_for(device: Device, family: Family = "ferplus") -> Path:
-    """Return the path of the family's bundled model that runs best on a device: INT8 where a CPU multiplies integers.
+    """Return the path of the family's fastest bundled model for a device: INT8 on a CPU with integer products.
 
     Raises:
-        ArtifactError: the installation lacks it.
+        ArtifactError: the file is missing from the installation.
         MissingDependencyError: ONNX Runtime is not installed.
     """
     choose = _load("fer_deploy.engines.bundled:bundled_model_for", "cpu", what="choose the bundled model")

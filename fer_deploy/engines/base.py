@@ -1,4 +1,4 @@
-"""Engine: what every backend offers, and the input check that all of them share."""
+"""Engine: the interface of every backend, and the input check that all of them share."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ class Engine(ABC):
     """A loaded model; close it, or use it as a context manager. Use it from one thread at a time.
 
     Attributes:
-        is_concurrent: where this is True, `infer` may be called from several threads at once all the same.
+        is_concurrent: if True, `infer` may be called from several threads at once.
     """
 
     is_concurrent = False
@@ -41,19 +41,19 @@ class Engine(ABC):
 
     @property
     def description(self) -> str:
-        """Backend, provider and precision as proved at load, for people."""
+        """Backend, provider and precision, as verified at loading, as text for users."""
         return self._description
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """What the backend was opened with and how, for reports; empty where there is nothing to set."""
+        """Settings of the backend, for reports; empty if it has none."""
         return MappingProxyType({})
 
     def infer(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
         """Return logits for a batch.
 
         Args:
-            images_nchw: (N, C, H, W) as `spec.input` says, such as (N, 1, 48, 48) uint8; N may be 0.
+            images_nchw: (N, C, H, W) of `spec.input`, such as (N, 1, 48, 48) uint8; N may be 0.
 
         Returns:
             (N, num_labels) float32, owned by the caller.
@@ -74,7 +74,7 @@ class Engine(ABC):
         """Run a checked, contiguous batch of at least one image."""
 
     def close(self) -> None:
-        """Free what the backend holds; may be called twice."""
+        """Free the backend's resources; further calls do nothing."""
         return None
 
     def __enter__(self) -> Self:
@@ -87,7 +87,7 @@ class Engine(ABC):
 
 
 def check_images(images_nchw: NDArray[np.uint8], spec: ModelSpec) -> None:
-    """Hold a batch against the model's input.
+    """Compare a batch with the model's input.
 
     Raises:
         EngineError: another dtype, number of dimensions or image shape.

@@ -1,12 +1,12 @@
-"""Batch sizes that a plan is prepared for, and how a batch is cut to them. Knows neither TensorRT nor CUDA."""
+"""Batch sizes that a plan is prepared for, and the splitting of batches into them. Needs neither TensorRT nor CUDA."""
 
 from collections.abc import Iterator
 
 
 def buckets_of(smallest: int, largest: int) -> tuple[int, ...]:
-    """Return the powers of two within a profile's smallest and largest batch, and the largest, rising.
+    """Return the powers of two between a profile's smallest and largest batch, and the largest, in ascending order.
 
-    A batch is padded up to the next bucket, so that a handful of CUDA graphs serves every batch size.
+    A batch is padded to the next bucket, so that a few CUDA graphs serve every batch size.
     """
     if not 1 <= smallest <= largest:
         raise ValueError(f"a profile's batch must rise from 1, found {smallest} to {largest}")
@@ -15,7 +15,7 @@ def buckets_of(smallest: int, largest: int) -> tuple[int, ...]:
 
 
 def cut(num: int, buckets: tuple[int, ...]) -> Iterator[tuple[int, int, int]]:
-    """Yield (start, stop, bucket) that cover images 0 to `num`: full largest buckets, then the rest padded up."""
+    """Yield (start, stop, bucket) for images 0 to `num`: full largest buckets, then the padded rest."""
     for start in range(0, num, buckets[-1]):
         stop = min(start + buckets[-1], num)
         yield start, stop, next(bucket for bucket in buckets if bucket >= stop - start)

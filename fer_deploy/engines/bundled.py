@@ -1,4 +1,4 @@
-"""Which of the models that ship with the package runs best here: INT8 on a CPU that multiplies integers, else FP16."""
+"""Choose the fastest bundled model for this machine: INT8 on a CPU with integer products, else FP16."""
 
 from pathlib import Path
 
@@ -9,15 +9,15 @@ from fer_deploy.spec import Precision
 
 _CPU_INFO = Path("/proc/cpuinfo")
 _INTEGER_PRODUCTS = frozenset({"avx512_vnni", "avx_vnni", "asimddp"})
-"""Flags of x86 and ARM. Without them INT8 is no faster, and on x86 its sums may saturate (says ONNX Runtime).
-FP16 is computed in FP32 on a CPU, at its speed, and half as large a file."""
+"""CPU flags of x86 and ARM. Without them INT8 is not faster, and on x86 its sums may saturate (source: ONNX Runtime). A
+CPU computes FP16 in FP32, at the same speed, but the file has half the size."""
 
 
 def bundled_model_for(device: Device, family: Family = "ferplus", *, cpu_info: Path = _CPU_INFO) -> Path:
-    """Return the path of the family's bundled model for a device; "auto" as the engine understands it.
+    """Return the path of the family's bundled model for a device; "auto" is resolved as in the engine.
 
     Raises:
-        ArtifactError: the installation lacks it.
+        ArtifactError: the file is missing from the installation.
     """
     on_cpu = device in ("cpu", "auto") and choose_device(device) == "cpu"
     is_int8 = on_cpu and has_integer_products(cpu_info)
@@ -25,10 +25,10 @@ def bundled_model_for(device: Device, family: Family = "ferplus", *, cpu_info: P
 
 
 def has_integer_products(cpu_info: Path = _CPU_INFO) -> bool:
-    """Return whether the CPU says that it has such instructions; where nothing is known, it has none."""
+    """Return whether the CPU reports instructions for integer products; False if unknown."""
     try:
         lines = cpu_info.read_text().splitlines()
-    except OSError:  # no Linux
+    except OSError:  # not Linux
         return False
     flags = (line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features")))
     return not _INTEGER_PRODUCTS.isdisjoint(next(flags, ()))

@@ -1,4 +1,4 @@
-"""EngineChoice: which model runs and where; the settings that live and analyze share."""
+"""EngineChoice: the model and its device; settings that live and analyze share."""
 
 from pathlib import Path
 from typing import Self
@@ -11,16 +11,16 @@ from fer_deploy.settings import Settings
 
 
 class EngineChoice(Settings):
-    """A bundled model by its family, or a file of the user's own."""
+    """A bundled model by its family, or the user's own file."""
 
     model: Family = Field(
         default="ferplus",
-        description="model of the package: ferplus answers as FER+'s ten taggers (real pictures), fer2013 as FER2013's "
-        "labels (the benchmark)",
+        description="bundled model: ferplus, trained on the votes of FER+ (real pictures), or fer2013, trained on "
+        "FER2013's labels (the benchmark)",
     )
     engine: Path | None = Field(default=None, strict=False, description="model file, in place of `model`")
     device: Device = "auto"
-    trust_plan: bool = Field(default=False, description="load a TensorRT plan that its manifest does not vouch for")
+    trust_plan: bool = Field(default=False, description="load a TensorRT plan without comparing it with its manifest")
     allow_host_code: bool = Field(default=False, description="let a plan's lean runtime run on the host")
 
     @model_validator(mode="after")
@@ -37,18 +37,21 @@ class EngineChoice(Settings):
         """The file to open.
 
         Raises:
-            ArtifactError: the installation lacks the bundled model.
+            ArtifactError: the bundled model is missing from the installation.
             MissingDependencyError: ONNX Runtime is not installed.
         """
         return self.engine or bundled_model_for(self.device, self.model)
 
     def open(self) -> Engine:
-        """Open the engine with one thread a call: workers are as many as cores, and more threads gain nothing.
+        """Open the engine with one thread a call: there is one worker for each core, so more threads gain nothing.
 
         Raises:
             FerDeployError: as `open_engine`.
         """
         return open_engine(
-            self.engine_file, device=self.device, threads=1,
-            trust_plan=self.trust_plan, allow_host_code=self.allow_host_code,
-        )  # fmt: skip
+            self.engine_file,
+            device=self.device,
+            threads=1,
+            trust_plan=self.trust_plan,
+            allow_host_code=self.allow_host_code,
+        )

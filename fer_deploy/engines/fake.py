@@ -1,4 +1,4 @@
-"""FakeEngine: an engine without a model, for tests of everything around one. Its answers mean nothing."""
+"""FakeEngine: an engine without a model, for tests of the code around engines. Its results have no meaning."""
 
 from pathlib import Path
 from typing import Self
@@ -14,17 +14,15 @@ FAKE_SPEC = ModelSpec(
     spec_version=1,
     architecture="fake",
     labels=("dark", "bright"),
-    input=InputSpec(
-        name="images", height=48, width=48, channels=1, dtype="uint8", color="gray", mean=127.5, std=127.5
-    ),
-)  # fmt: skip
+    input=InputSpec(name="images", height=48, width=48, channels=1, dtype="uint8", color="gray", mean=127.5, std=127.5),
+)
 
 
 class FakeEngine(Engine):
-    """Tells dark images from bright ones: logits (-m, m) with m the mean pixel on a scale of -1 to 1."""
+    """Classifies dark and bright images: logits (-m, m) with m the mean pixel on a scale of -1 to 1."""
 
     def __init__(self, *, fail_at_call: int | None = None) -> None:
-        """With `fail_at_call` the call of that number, counted from 0, raises EngineError."""
+        """Create an engine; the call with number `fail_at_call`, counted from 0, raises EngineError."""
         super().__init__(FAKE_SPEC, "fake")
         self._fail_at_call = fail_at_call
         self.batch_sizes: list[int] = []
@@ -32,7 +30,7 @@ class FakeEngine(Engine):
 
     @classmethod
     def open(cls, path: Path, *, device: Device = "auto") -> Self:
-        """Return a fake engine; the file is not looked at."""
+        """Return a fake engine; the file is not read."""
         return cls()
 
     def _run(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -43,5 +41,5 @@ class FakeEngine(Engine):
         return np.stack([-brightness, brightness], axis=1).astype(np.float32)
 
     def close(self) -> None:
-        """Remember that it was closed."""
+        """Set `closed`."""
         self.closed = True

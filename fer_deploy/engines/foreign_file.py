@@ -1,4 +1,4 @@
-"""What a file is that no engine opens, and which command makes an engine of it: the Fix for the user's own file."""
+"""Identify files that no engine can open, and find the command that fixes the user's own file."""
 
 import difflib
 import shlex
@@ -17,13 +17,13 @@ _OWN = (
 
 
 class ForeignFile(NamedTuple):
-    """What it is, to follow "it is", and what to do, to follow "Fix:"; {path} and {stem} are the file's."""
+    """Kind of a file, as text after "it is", and a fix, as text after "Fix:" with {path} and {stem} of the file."""
 
     what: str
     fix: str
 
     def fix_for(self, path: Path) -> str:
-        """Return the Fix with the file's name, quoted for a shell."""
+        """Return the fix with the file's name, quoted for a shell."""
         return self.fix.format(path=shlex.quote(str(path)), stem=shlex.quote(path.stem.removesuffix(".onnx")))
 
 
@@ -50,25 +50,48 @@ _VIDEO = _PICTURE._replace(what="a video")
 _TEXT = ForeignFile("a text, not a model", "give the .onnx or .plan that fer-deploy wrote, in place of {path}")
 
 _BY_HEAD = (
-    (b"\x89HDF\r\n\x1a\n", _KERAS), (b"ftrt", _PLAN), (b"vtrt", _PLAN), (b"\x1f\x8b", _ARCHIVE), (b"BZh", _ARCHIVE),
-    (b"\xfd7zXZ", _ARCHIVE), (b"7z\xbc\xaf", _ARCHIVE), (b"version https://git-lfs", _POINTER),
-    (b"\xff\xd8\xff", _PICTURE), (b"\x89PNG\r\n\x1a\n", _PICTURE), (b"GIF8", _PICTURE), (b"II*\x00", _PICTURE),
-    (b"MM\x00*", _PICTURE), (b"\x1aE\xdf\xa3", _VIDEO),
-)  # fmt: skip
+    (b"\x89HDF\r\n\x1a\n", _KERAS),
+    (b"ftrt", _PLAN),
+    (b"vtrt", _PLAN),
+    (b"\x1f\x8b", _ARCHIVE),
+    (b"BZh", _ARCHIVE),
+    (b"\xfd7zXZ", _ARCHIVE),
+    (b"7z\xbc\xaf", _ARCHIVE),
+    (b"version https://git-lfs", _POINTER),
+    (b"\xff\xd8\xff", _PICTURE),
+    (b"\x89PNG\r\n\x1a\n", _PICTURE),
+    (b"GIF8", _PICTURE),
+    (b"II*\x00", _PICTURE),
+    (b"MM\x00*", _PICTURE),
+    (b"\x1aE\xdf\xa3", _VIDEO),
+)
 _IR_VERSIONS = bytes(range(3, 32))
-"""Of ONNX; a saved model of TensorFlow begins in the same way, with 1."""
+"""IR versions of ONNX; a TensorFlow SavedModel begins in the same way, with 1."""
 _MODEL_FIELDS = b"\x12\x1a\x22\x28\x32\x3a\x42\x72"
-"""What follows: a field of ONNX's ModelProto."""
+"""Keys of ONNX's ModelProto fields that may come next."""
 _STILLS = (b"heic", b"heix", b"mif1", b"avif")
 _BY_SUFFIX = {
-    ".safetensors": _CHECKPOINT, ".pt": _PYTORCH, ".pth": _PYTORCH, ".ckpt": _PYTORCH, ".pkl": _PYTORCH,
-    ".h5": _KERAS, ".hdf5": _KERAS, ".keras": _KERAS, ".tflite": _TFLITE, ".pb": _TENSORFLOW, ".xml": _OPENVINO,
-    ".bin": _OPENVINO, ".zip": _ZIP, ".gz": _ARCHIVE, ".tar": _ARCHIVE, ".trt": _PLAN,
-}  # fmt: skip
+    ".safetensors": _CHECKPOINT,
+    ".pt": _PYTORCH,
+    ".pth": _PYTORCH,
+    ".ckpt": _PYTORCH,
+    ".pkl": _PYTORCH,
+    ".h5": _KERAS,
+    ".hdf5": _KERAS,
+    ".keras": _KERAS,
+    ".tflite": _TFLITE,
+    ".pb": _TENSORFLOW,
+    ".xml": _OPENVINO,
+    ".bin": _OPENVINO,
+    ".zip": _ZIP,
+    ".gz": _ARCHIVE,
+    ".tar": _ARCHIVE,
+    ".trt": _PLAN,
+}
 
 
 def require_own_file(path: Path) -> None:
-    """Refuse a file of another kind before a library of native code reads it.
+    """Refuse a file of another kind before native code reads it.
 
     Raises:
         ArtifactError: see `foreign_file`.
@@ -82,7 +105,7 @@ def require_own_file(path: Path) -> None:
 
 
 def foreign_file(path: Path) -> ForeignFile | None:
-    """Return what a file is by its first bytes and its suffix; None: it may be an engine, or nothing is known of it."""
+    """Identify a file by its first bytes and its suffix; None: it may be an engine, or it is unknown."""
     head = _head(path)
     by_suffix = _BY_SUFFIX.get(path.suffix.lower())
     if head.startswith(b"PK\x03\x04"):
@@ -91,12 +114,12 @@ def foreign_file(path: Path) -> ForeignFile | None:
     found = found or _by_container(head) or _by_structure(head) or by_suffix
     if found is _ONNX and path.suffix == ".onnx":
         return None
-    may_be_plan = path.suffix in (".plan", ".engine") and found in (_PLAN, _TEXT)  # a plan's bytes are TensorRT's own
+    may_be_plan = path.suffix in (".plan", ".engine") and found in (_PLAN, _TEXT)  # TensorRT's format is not documented
     return None if may_be_plan else found
 
 
 def _by_container(head: bytes) -> ForeignFile | None:
-    """Tell pictures and videos apart, which share a container."""
+    """Distinguish pictures and videos that have the same container."""
     if head[:4] == b"RIFF":
         return _PICTURE if head[8:12] == b"WEBP" else _VIDEO
     if head[4:8] == b"ftyp":
@@ -125,19 +148,19 @@ def _head(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(_HEAD_BYTES)
-    except (OSError, ValueError):  # for `require_file` to name
+    except (OSError, ValueError):  # `require_file` reports it
         return b""
 
 
 def fix_for_missing(path: Path) -> str:
-    """Return the Fix for an engine that is not there: the nearest name in its folder, or how to make it."""
+    """Return the fix for a missing engine file: the most similar name in its folder, or how to build it."""
     beside = {other.stem: other for other in _engines_beside(path)}
     near = difflib.get_close_matches(path.stem, beside, n=1)  # without the suffix, which all of them have
     if near:
         return f"did you mean {shlex.quote(str(beside[near[0]]))}?"
     known = _BY_SUFFIX.get(path.suffix.lower())
     if known is _CHECKPOINT:
-        return "fer-deploy export --checkpoint, with the path of a checkpoint that is there; it writes the .onnx"
+        return "fer-deploy export --checkpoint, with the path of an existing checkpoint; it writes the .onnx"
     if path.suffix in (".plan", ".engine"):
         onnx = shlex.quote(str(path.with_suffix(".onnx")))
         return f"fer-deploy build --onnx {onnx} --out {shlex.quote(str(path))}"
@@ -147,12 +170,13 @@ def fix_for_missing(path: Path) -> str:
 
 
 def _engines_beside(path: Path) -> list[Path]:
-    """Return the other engines of its folder that are not empty; of one stem, the one with its suffix comes last."""
+    """Return the other non-empty engine files of its folder; those with the same suffix come last."""
     try:
         others = sorted(path.parent.iterdir(), key=lambda other: (other.suffix == path.suffix, other.name))
         return [
-            other for other in others
+            other
+            for other in others
             if other.suffix in _ENGINE_SUFFIXES and other.name != path.name and other.stat().st_size > 0
-        ]  # fmt: skip
+        ]
     except OSError:
         return []

@@ -1,4 +1,4 @@
-"""Network: a model without ModelSpec, such as a face detector: named tensors in, named tensors out."""
+"""Network: the interface of a model without ModelSpec, such as a face detector, with named input and output tensors."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
@@ -17,12 +17,12 @@ Tensors = Mapping[str, NDArray[Any]]
 
 
 class TensorInfo(NamedTuple):
-    """What a graph says of one of its tensors.
+    """Type and shape of a graph's tensor.
 
     Attributes:
-        dtype: numpy's name, such as "float32"; another runtime's name where numpy has none.
-        shape: None for each size that is free.
-        smallest, largest: shapes between which an input must lie; None: any that `shape` allows.
+        dtype: numpy's name, such as "float32"; the runtime's name if numpy has none.
+        shape: None for each variable size.
+        smallest, largest: limits of an input's shape; None: any that `shape` allows.
     """
 
     dtype: str
@@ -32,11 +32,9 @@ class TensorInfo(NamedTuple):
 
 
 class Network(ABC):
-    """A loaded graph. `run` may be called from several threads at once: nothing of a call outlives it."""
+    """A loaded graph. `run` may be called from several threads at once: calls share no state."""
 
-    def __init__(
-        self, description: str, inputs: Mapping[str, TensorInfo], outputs: Mapping[str, TensorInfo]
-    ) -> None:  # fmt: skip
+    def __init__(self, description: str, inputs: Mapping[str, TensorInfo], outputs: Mapping[str, TensorInfo]) -> None:
         self.description = description
         self.inputs = inputs
         self.outputs = outputs
@@ -46,31 +44,32 @@ class Network(ABC):
         """Return all outputs by name, owned by the caller.
 
         Args:
-            tensors: every input by name, with dtype and shape as `inputs` says, C-contiguous.
+            tensors: every input by name, with the dtype and shape of `inputs`, C-contiguous.
 
         Raises:
             EngineError: the runtime refused the tensors or failed.
         """
 
 
-def open_network(path: Path, *, fix: str, device: Device = "cpu", threads: int = 1,
-                 rewrite: Callable[[bytes], bytes] | None = None) -> Network:  # fmt: skip
-    """Load a network, after the judgement and with the proof of provider that every engine has.
+def open_network(
+    path: Path, *, fix: str, device: Device = "cpu", threads: int = 1, rewrite: Callable[[bytes], bytes] | None = None
+) -> Network:
+    """Load a network with the same checks of file and provider as an engine.
 
     Args:
-        path: an `.onnx` file, or a TensorRT `.plan` (also `.engine`) that `fer-deploy build --input-shapes` made, with
-            its manifest beside it.
-        fix: what mends a file that is missing or damaged; ends the message.
-        device: "cpu", "cuda", or "auto" for CUDA where the runtime has it and there is a GPU, else the CPU; a plan runs
-            on CUDA only.
-        threads: of one call on the CPU, the calling one among them. A plan computes nothing there.
-        rewrite: makes of an `.onnx` file's bytes those that are loaded; plans are what they are.
+        path: an `.onnx` file, or a TensorRT `.plan` (also `.engine`) from `fer-deploy build --input-shapes`, with its
+            manifest beside it.
+        fix: how to fix a file that is missing or damaged; ends the message.
+        device: "cpu", "cuda", or "auto": CUDA if the runtime supports it and there is a GPU, else the CPU. A plan runs
+            only on CUDA.
+        threads: of one call on the CPU, including the calling thread. A plan computes nothing on the CPU.
+        rewrite: converts an `.onnx` file's bytes before loading; plans are not converted.
 
     Raises:
-        ArtifactError: missing or damaged file, another suffix, or a plan that is not the one of its manifest.
+        ArtifactError: missing or damaged file, another suffix, or a plan that differs from its manifest.
         ConfigError: more threads than cores.
         MissingDependencyError: ONNX Runtime, or TensorRT and cuda-python for a plan, are not installed.
-        EngineError: the device is not there, the runtime fell back to another one, or a plan does not fit this machine.
+        EngineError: the device is missing, the runtime fell back to another one, or a plan cannot run on this machine.
     """
     if path.suffix != ".onnx" and path.suffix not in PLAN_SUFFIXES:
         raise ArtifactError(f"cannot open {path}: expected an .onnx or .plan file. Fix: {fix}")

@@ -1,4 +1,4 @@
-"""SharedEngine: an engine that several threads may use at once, whatever its backend allows."""
+"""SharedEngine: make any engine safe for several threads."""
 
 import threading
 from collections.abc import Mapping
@@ -13,12 +13,12 @@ from fer_deploy.engines.base import Device, Engine
 
 
 class SharedEngine(Engine):
-    """Lets one thread at a time through to the engine inside."""
+    """Passes calls to the wrapped engine, one thread at a time."""
 
     is_concurrent = True
 
     def __init__(self, engine: Engine) -> None:
-        """Take an opened engine; `close` closes it."""
+        """Wrap an opened engine; `close` closes it."""
         super().__init__(engine.spec, engine.description)
         self._engine, self._lock = engine, threading.Lock()
 
@@ -29,7 +29,7 @@ class SharedEngine(Engine):
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Those of the engine inside."""
+        """Settings of the wrapped engine."""
         return self._engine.settings
 
     def _run(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -37,6 +37,6 @@ class SharedEngine(Engine):
             return self._engine.infer(images_nchw)
 
     def close(self) -> None:
-        """Wait for the call that runs, then close the engine inside."""
+        """Wait for the running call, then close the wrapped engine."""
         with self._lock:
             self._engine.close()

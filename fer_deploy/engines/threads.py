@@ -1,8 +1,8 @@
-"""How many threads a session may have: the cores that this process was given, counted as cores, not as hyper-threads.
+"""Choose the number of threads of a session: one for each physical core that this process may use.
 
-A convolution keeps a core's vector units busy: a second thread on the same core gains nothing and costs cache.
-Several engines in one process each get this number unless told otherwise. That is right while they take turns, as the
-engines of one live loop do; engines that run at the same moment must share: give each `threads` = cores / engines.
+A convolution keeps a core's vector units busy, so a second hyper-thread gains nothing and costs cache.
+By default each of several engines in one process gets this number. This is right if they take turns, like the engines
+of one live loop. Engines that run at the same time must share the cores: give each `threads` = cores / engines.
 """
 
 import os
@@ -17,8 +17,8 @@ _CPU_LIMIT = Path("/sys/fs/cgroup/cpu.max")
 def available_cores(topology: Path = _TOPOLOGY, cpu_limit: Path = _CPU_LIMIT) -> int:
     """Return how many physical cores this process may use, at least 1.
 
-    Counts the cores behind the CPUs of `os.sched_getaffinity`, and no more than a container's CPU limit (cgroup v2)
-    gives time for. Where the system does not tell which CPUs share a core, every CPU counts as one.
+    Counts the cores of the CPUs in `os.sched_getaffinity`, up to a container's CPU limit (cgroup v2). If the system
+    does not report which CPUs share a core, every CPU counts as one.
     """
     if not hasattr(os, "sched_getaffinity"):  # macOS, Windows
         return os.cpu_count() or 1
@@ -30,14 +30,14 @@ def choose_threads(threads: int | None) -> int:
     """Return `threads`, or `available_cores` for None.
 
     Raises:
-        ConfigError: below 1, or more than there are cores: threads that wait for each other's core.
+        ConfigError: below 1, or more threads than cores, which would wait for each other.
     """
     cores = available_cores()
     if threads is None:
         return cores
     if not 1 <= threads <= cores:
         raise ConfigError(
-            f"{threads} threads were asked for; this process may use {cores} physical core{'s'[: cores > 1]}. "
+            f"{threads} threads were requested; this process may use {cores} physical core{'s'[: cores > 1]}. "
             f"Fix: threads from 1 to {cores}, or none for {cores}"
         )
     return threads
@@ -51,7 +51,7 @@ def _siblings(topology: Path, cpu: int) -> str:
 
 
 def _limit(cpu_limit: Path) -> int | None:
-    """Return the whole cores that `cpu.max` ("quota period" in microseconds, or "max period") gives time for."""
+    """Return the whole cores of the limit in `cpu.max` ("quota period" in microseconds, or "max period")."""
     try:
         quota, period = cpu_limit.read_text().split()
         return max(1, int(quota) // int(period))

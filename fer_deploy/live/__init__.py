@@ -1,5 +1,5 @@
-"""The threaded loop: capture, infer and sinks, joined by buffers."""
+"""Live loop: threads for capture, analysis and sinks, joined by buffers."""
 
-# PyAV and OpenCV bring libraries of one name: where PyAV is loaded first, OpenCV's first window hangs for ever.
+# PyAV and OpenCV ship libraries of the same name: if PyAV is loaded first, OpenCV's first window hangs forever.
 # https://github.com/PyAV-Org/PyAV/issues/1050
 import cv2 as cv2

@@ -1,9 +1,9 @@
-"""Analysis: what a worker does with a chunk of frames. Turnstiles keep what depends on the past in order.
+"""Analyze chunks of frames. Turnstiles run the stages that depend on earlier frames in order.
 
     choose (in order) | detect (any order) | track (in order) | crop, classify (any order) | smooth, deliver (in order)
 
-The detector looks at every k-th frame. In a recording the faces between two such frames are interpolated, for both ends
-are known; live they are predicted.
+The detector searches every k-th frame. Between two such frames, faces of a recording are interpolated, since both ends
+are known; faces of a live source are predicted.
 """
 
 import logging
@@ -32,21 +32,29 @@ _log = logging.getLogger(__name__)
 Faces = tuple[TrackedFace, ...]
 Deliver = Callable[[FrameResult], None]
 MOST_AT_ONCE = 64
-"""Faces that the engine gets in one call: a worker sees between two calls that its chunk is given up."""
+"""Faces in one call of the engine; between two calls a worker checks whether its chunk was given up."""
 
 
 class SourceAnalysis:
-    """The analysis of one source's frames: its people, and the order in which they are seen."""
+    """Analyzes the frames of one source and holds the state of its people."""
 
-    def __init__(self, people: People, engine: Engine, crop: CropConfig, interval: DetectionInterval,
-                 *, source: Source, deliver: Deliver) -> None:  # fmt: skip
-        """Take what belongs to this source.
+    def __init__(
+        self,
+        people: People,
+        engine: Engine,
+        crop: CropConfig,
+        interval: DetectionInterval,
+        *,
+        source: Source,
+        deliver: Deliver,
+    ) -> None:
+        """Create the analysis of one source.
 
         Args:
             people: tracks and smoothing.
-            engine: shared by all sources; one that is not concurrent is used by one worker at a time.
+            engine: shared by all sources; unless it is concurrent, one worker at a time uses it.
             crop: how faces are cut out.
-            interval: how often the detector looks.
+            interval: how often the detector runs.
             source: for its `first_size`.
             deliver: called with each result, in order, by the worker whose turn it is.
         """
@@ -59,7 +67,7 @@ class SourceAnalysis:
         self._is_given_up = False
 
     def give_up(self) -> None:
-        """Abort the chunks that are in the workers' hands, as soon as each worker notices. Callable from any thread."""
+        """Abort the chunks that workers are analyzing, at their next check. Callable from any thread."""
         self._is_given_up = True
 
     def run(self, chunk: Chunk, detector: Detector, engine_turn: AbstractContextManager[Any], num_dropped: int) -> None:
@@ -67,12 +75,12 @@ class SourceAnalysis:
 
         Args:
             chunk: of this source.
-            detector: the worker's own.
-            engine_turn: entered while the engine works: a lock, unless the engine is concurrent.
-            num_dropped: frames of this source that the intake dropped until the chunk was taken.
+            detector: used by this worker only.
+            engine_turn: context of each engine call: a lock, unless the engine is concurrent.
+            num_dropped: frames of this source that the intake dropped until the chunk was popped.
 
         Raises:
-            Aborted: it was given up, or an earlier chunk failed; later ones get the same after a failure here.
+            Aborted: the chunk was given up, or an earlier chunk failed. After a failure here, later chunks raise it.
         """
         try:
             self._run(chunk, detector, engine_turn, num_dropped)
@@ -115,7 +123,7 @@ class SourceAnalysis:
         frame = frames[index]
         try:
             return detector.detect(frame.frame_bgr, None if frame.is_photo else self._source.first_size)
-        except ConfigError as err:  # a region that is outside of this picture, not of the others
+        except ConfigError as err:  # a region outside this picture; it may lie inside the others
             if not frame.is_photo:
                 raise
             _log.warning("%s: %s", frame.name, err)
@@ -124,11 +132,11 @@ class SourceAnalysis:
             times.worked("detect", index)
 
     def _frames_to_look_at(self, chunk: Chunk) -> list[bool]:
-        """Choose them; called in the order of the chunks. Photos are all looked at: nothing lies between them.
+        """Return for each frame whether the detector searches it. Called in the order of the chunks.
 
-        In a recording it is each k-th, counted from the chunk's end, so that both sides of what lies between are known.
-        Live it is each k-th of those that are analyzed, counted from the last look. Where the size changes, the first
-        frame is looked at: nothing is interpolated or followed from one size to another.
+        All single pictures are searched. In a recording every k-th frame is, counted from the chunk's end, so that the
+        frames between have known faces on both sides. Live, every k-th analyzed frame is, counted from the last
+        search. The first frame of a new size is always searched: faces are not followed from one size to another.
         """
         k, num = self._interval.frames, len(chunk.frames)
         if not chunk.is_live:
@@ -139,7 +147,7 @@ class SourceAnalysis:
         return [look or frame.is_photo for look, frame in zip(looks, chunk.frames, strict=True)]
 
     def _is_due(self, k: int, *, is_resized: bool) -> bool:
-        """Count a live frame. Return whether the detector looks at it: k may be another one at each."""
+        """Count a live frame and return whether the detector searches it; k may change from frame to frame."""
         since = self._num_since_look
         is_due = is_resized or since is None or since + 1 >= k
         self._num_since_look = 0 if is_due else (since or 0) + 1
@@ -191,20 +199,26 @@ class SourceAnalysis:
             times.worked("crop", i)
         return crops[0] if len(crops) == 1 else np.concatenate(crops)
 
-    def _classify(self, images: NDArray[np.uint8], num_faces: Sequence[int], engine_turn: AbstractContextManager[Any],
-                  times: StageTimes) -> NDArray[np.float32]:  # fmt: skip
+    def _classify(
+        self,
+        images: NDArray[np.uint8],
+        num_faces: Sequence[int],
+        engine_turn: AbstractContextManager[Any],
+        times: StageTimes,
+    ) -> NDArray[np.float32]:
         """Return the logits of all faces; frames share the engine's time by their faces."""
         logits = []
         for start in range(0, max(1, len(images)), MOST_AT_ONCE):
             self._check()
             with engine_turn:
-                times.waited()  # for other workers' turns: no work of this source's
+                times.waited()  # for other workers' turns
                 logits.append(self._engine.infer(images[start : start + MOST_AT_ONCE]))
             times.worked_on_all("infer", num_faces)
         return logits[0] if len(logits) == 1 else np.concatenate(logits)
 
-    def _smooth(self, frames: Sequence[Frame], faces: Sequence[Faces], emotions: list[Emotion], times: StageTimes
-                ) -> list[tuple[FaceResult, ...]]:  # fmt: skip
+    def _smooth(
+        self, frames: Sequence[Frame], faces: Sequence[Faces], emotions: list[Emotion], times: StageTimes
+    ) -> list[tuple[FaceResult, ...]]:
         results, start = [], 0
         for i, (frame, seen) in enumerate(zip(frames, faces, strict=True)):
             results.append(self._people.smooth(seen, emotions[start : start + len(seen)], frame.time_s))

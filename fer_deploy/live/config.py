@@ -1,4 +1,4 @@
-"""PipelineConfig and LiveConfig: everything that shapes a run of the live loop."""
+"""PipelineConfig, OutputConfig and LiveConfig: all settings of a run of the live loop."""
 
 from collections import Counter
 from pathlib import Path
@@ -20,15 +20,15 @@ from fer_deploy.vision.preprocess import CropConfig
 
 
 def _texts_of_sources(value: object) -> object:
-    """Take one source for a list of one; YAML reads `0` as a number, and it names a camera all the same."""
+    """Convert to a tuple of text: one source becomes a list of one, and YAML's number `0` a camera number."""
     values = list(value) if isinstance(value, list | tuple) else [value]
     return tuple(str(one) if type(one) is int else one for one in values)
 
 
 def _nameable(sources: tuple[str, ...]) -> tuple[str, ...]:
-    """Refuse what names nothing, and what only one can read; the same file or address may be read twice."""
+    """Refuse empty sources, and cameras or standard input given twice; a file or URL may be given twice."""
     if any(not source.strip() for source in sources):
-        raise ValueError("a source is empty. Fix: --source 0 for the first camera, or a file or an address")
+        raise ValueError("a source is empty. Fix: --source 0 for the first camera, or a file or a URL")
     cameras = [f"camera {int(source)}" for source in sources if source.isdecimal()]
     pipes = ["standard input" for source in sources if source == "-" or source.startswith("raw:")]
     for name, num in Counter(cameras + pipes).items():
@@ -42,11 +42,11 @@ class PipelineConfig(Settings):
 
     detect_every: int | Literal["auto"] = Field(
         default="auto",
-        description="the detector looks at every such frame, between them faces are followed; auto: live, as seldom as "
-        "the load wants it, and at every frame of a recording",
+        description="run the detector on every N-th frame, follow faces between; auto: as rarely as the load requires "
+        "for live sources, every frame of a recording",
     )
     workers: int | None = Field(default=None, ge=1, le=64, description="threads that analyze; none: one a core")
-    max_frames: int | None = Field(default=None, ge=1, description="end after this many; none: at the sources' end")
+    max_frames: int | None = Field(default=None, ge=1, description="end after this many; none: when the sources end")
     people: PeopleConfig = PeopleConfig()
     crop: CropConfig = CropConfig()
 
@@ -70,9 +70,9 @@ class OutputConfig(Settings):
     mqtt: str | None = Field(default=None, description="mqtt://host/topic, one message a frame; needs the extra mqtt")
     serve: str | None = Field(default=None, description="web page at HOST:PORT or PORT; needs the extra serve")
     serve_token: str | None = Field(
-        default=None, repr=False, description="what the page asks for; made up where it must have one"
+        default=None, repr=False, description="access token of the page; generated where the page needs one"
     )
-    display: bool = Field(default=True, description="show a window where there is a screen")
+    display: bool = Field(default=True, description="show a window if there is a screen")
 
     @model_validator(mode="after")
     def _only_lines_go_to_standard_output(self) -> Self:
@@ -86,17 +86,17 @@ class OutputConfig(Settings):
         for name, suffix in (("csv", ".csv"), ("parquet", ".parquet"), ("jsonl", ".jsonl")):
             for other, path in (("csv", self.csv), ("parquet", self.parquet), ("jsonl", self.jsonl)):
                 if path is not None and other != name and path.suffix.lower() == suffix:
-                    raise ValueError(f"{other} {path} would not be what its name says. Fix: --{name} {path}")
+                    raise ValueError(f"{other} {path} has the suffix of another format. Fix: --{name} {path}")
         return self
 
     @model_validator(mode="after")
     def _token_has_a_page(self) -> Self:
         if self.serve_token is not None and self.serve is None:
-            raise ValueError("serve_token is given, and no page is served. Fix: --serve 8080, or no --serve-token")
+            raise ValueError("serve_token is given, but no page is served. Fix: --serve 8080, or no --serve-token")
         return self
 
     def files(self, num_sources: int) -> list[Named]:
-        """Return every file that is written in the end, with the name of its setting."""
+        """Return every file that the run writes, with the name of its setting."""
         videos = [] if self.record is None else video_paths(self.record, num_sources)
         named = [("record", path) for path in videos]
         for name, path in (("csv", self.csv), ("parquet", self.parquet)):
@@ -105,12 +105,13 @@ class OutputConfig(Settings):
 
 
 class LiveConfig(EngineChoice):
-    """One run of `fer-deploy live`; YAML keys and flags have these names, groups are nested in YAML."""
+    """Settings of `fer-deploy live`; YAML keys and flags have these names, and groups are nested in YAML."""
 
     source: Annotated[tuple[str, ...], BeforeValidator(_texts_of_sources), AfterValidator(_nameable)] = Field(
-        default=("0",), description="camera number, file, folder, URL, -, or synthetic; several share one engine",
+        default=("0",),
+        description="camera number, file, folder, URL, -, or synthetic; several share one engine",
         min_length=1,
-    )  # fmt: skip
+    )
     realtime: bool = Field(default=False, description="play recordings at their own speed, as a camera would")
     detection: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()

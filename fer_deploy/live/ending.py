@@ -1,4 +1,4 @@
-"""The loop's end: what outputs that failed mean for it, and how long it waits for threads and outputs."""
+"""End the loop: when failed outputs end a run, and how long the loop waits for threads and outputs."""
 
 import time
 from collections.abc import Callable, Sequence
@@ -7,29 +7,29 @@ from fer_deploy.live.outlet import POLL_S, Outlet
 from fer_deploy.live.threads.worker import Worker
 
 PATIENCE_S = 2.0
-"""How long a run that was stopped waits for the chunks in the workers' hands before it gives these up."""
+"""Time that a stopped run waits for the chunks being analyzed before it gives them up."""
 GRACE_S = 5.0
-"""How long the loop's end waits for a thread that hangs in a read or a write before it gives it up."""
+"""Time that the loop's end waits for a thread that hangs in a read or a write before it gives it up."""
 ENGINE_S = 30.0
-"""The same for one that the engine does not return from: a slow network on a slow machine takes seconds for a batch."""
+"""The same for a thread in a call of the engine; a slow network on a slow machine takes seconds for a batch."""
 CLOSE_S = 120.0
-"""The same for an output that is being finished: a long video is copied once more, to have its index in front."""
+"""The same for an output that is being finished: a long video is copied once more to move its index to the front."""
 
 
 def failures_end_the_run(outlets: Sequence[Outlet], *, may_be_live: bool) -> bool:
-    """Whether outputs have failed and leave nothing to run for: live all of them, with recordings a single one."""
+    """Return whether failed outputs end the run: with live sources if all failed, with recordings if one failed."""
     have_failed = [outlet.failure is not None for outlet in outlets]
     return any(have_failed) and (all(have_failed) or not may_be_live)
 
 
 def note_incomplete(outlets: Sequence[Outlet]) -> None:
-    """Tell every output, before it is closed, that the run ends with an error and that results are missing."""
+    """Mark every output as incomplete before it is closed: the run ends with an error, and results are missing."""
     for outlet in outlets:
         outlet.sink.is_incomplete = True
 
 
 def have_ended(threads: Sequence[Worker], limit_s: float) -> bool:
-    """Wait for threads. Return whether all have ended in time."""
+    """Wait for threads and return whether all have ended in time."""
     deadline_s = time.monotonic() + limit_s
     for thread in threads:
         thread.join(max(0.0, deadline_s - time.monotonic()))
@@ -40,9 +40,9 @@ def finish_outlets(outlets: Sequence[Outlet], *, is_hasty: Callable[[], bool]) -
     """Wait for the outputs' ends.
 
     Args:
-        outlets: each in a thread of its own, and finished.
-        is_hasty: asked again and again; from its first True on, an output that hangs is given up. Before that a
-            recording's output may take as long as it likes.
+        outlets: each runs in its own thread, and `finish` was called.
+        is_hasty: called repeatedly; after its first True an output that hangs is given up. Before that, the output of a
+            recording has no time limit.
     """
     since_s: float | None = None
     for outlet in outlets:
@@ -52,6 +52,6 @@ def finish_outlets(outlets: Sequence[Outlet], *, is_hasty: Callable[[], bool]) -
             limit_s = CLOSE_S if outlet.is_closing.is_set() else GRACE_S
             if since_s is not None and time.monotonic() - since_s > limit_s:
                 outlet.give_up(
-                    f"the {outlet.sink.name} sink did not end within {limit_s:g} s; what it wrote may lack its end"
+                    f"the {outlet.sink.name} sink did not end within {limit_s:g} s; its output may be incomplete"
                 )
                 break

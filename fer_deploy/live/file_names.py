@@ -1,4 +1,4 @@
-"""Names of files: their order, how they are printed and given to FFmpeg, and the stream number behind them."""
+"""Sort file names, print them safely, pass them to FFmpeg, and parse the stream number at their end."""
 
 import os
 import re
@@ -20,9 +20,9 @@ def natural_order(path: Path) -> tuple[list[tuple[int, bytes]], bytes]:
 
 
 def printable(path: str | os.PathLike[str]) -> str:
-    r"""Return a name as one line of text: bytes that are no UTF-8, controls and ends of lines are escaped, as \xff.
+    r"""Return a name as one line of text: non-UTF-8 bytes, control characters and line ends are escaped, such as \xff.
 
-    Signs that turn the direction of writing are escaped, too, since they would change how the rest is read.
+    Characters that change the direction of writing are escaped, too, since they reorder the text around them.
     """
     return "".join(_escaped(letter) if _is_control(letter) else letter for letter in os.fspath(path))
 
@@ -32,20 +32,20 @@ def _is_control(letter: str) -> bool:
 
 
 def _escaped(letter: str) -> str:
-    if "\udc80" <= letter <= "\udcff":  # how Python keeps a byte that is no UTF-8
+    if "\udc80" <= letter <= "\udcff":  # Python's representation of a byte that is not UTF-8
         return f"\\x{ord(letter) - 0xDC00:02x}"
     return letter.encode("unicode_escape").decode("ascii")
 
 
 def file_address(path: str | os.PathLike[str]) -> str:
-    """Return what FFmpeg reads or writes as the file of this name, also where the name has a colon."""
+    """Return FFmpeg's URL of a file; it works even if the name has a colon."""
     return f"file:{os.fspath(path)}"
 
 
 def split_stream(text: str) -> tuple[str, int | None]:
-    """Return a source without the number of a stream behind it, and that number.
+    """Split a source into its name and the number of a stream, or None.
 
-    `film.mkv#1` is stream 1 of film.mkv, unless there is a file of the whole name.
+    `film.mkv#1` is stream 1 of film.mkv, unless a file with the whole name exists.
     """
     found = _STREAM.fullmatch(text)
     if found is None or os.path.lexists(text):
@@ -54,6 +54,6 @@ def split_stream(text: str) -> tuple[str, int | None]:
 
 
 def file_and_stream(path: Path) -> tuple[Path, int | None]:
-    """Return the file of a recording, and the number of the stream that the user chose; see `split_stream`."""
+    """Return the file of a recording and the number of its chosen stream, or None; see `split_stream`."""
     name, stream = split_stream(str(path))
     return Path(name), stream

@@ -1,4 +1,4 @@
-"""Intake: where frames of all sources wait for the workers. A lane a source; recordings wait, live lanes drop."""
+"""Intake: the queue between sources and workers, with one lane a source. Recordings wait, live lanes drop frames."""
 
 import threading
 from collections import deque
@@ -10,22 +10,22 @@ from fer_deploy.errors import ConfigError
 from fer_deploy.vision.types import Frame
 
 CHUNK_BYTES = 16 * 2**20
-"""Frames of a recording are taken in chunks up to this size: fewer hand-overs, and larger batches for the engine."""
+"""Limit of a recording's chunk: chunks need fewer synchronizations and give the engine larger batches."""
 CHUNK_FRAMES: Final = 4
 HELD_BYTES = 2**31
-"""Frames of recordings that wait or are in the workers' hands, of all sources together and however many workers."""
+"""Limit of the frames of all recordings together that wait or are being analyzed, for any number of workers."""
 
 
 class Chunk(NamedTuple):
     """Consecutive frames of one source, for one worker.
 
     Attributes:
-        source: which one, from 0.
-        ticket: the chunk's place among those of its source, from 0.
+        source: number of the source, from 0.
+        ticket: number of the chunk within its source, from 0.
         frames: at least one.
-        num_before: frames of its source in the chunks before.
-        is_live: whether its source is, as known since its first frame.
-        is_resized: whether its frames have another size than those of the chunk before.
+        num_before: frames in earlier chunks of its source.
+        is_live: whether its source is live.
+        is_resized: whether the size of its frames differs from the previous chunk's.
     """
 
     source: int
@@ -37,13 +37,13 @@ class Chunk(NamedTuple):
 
     @property
     def num_bytes(self) -> int:
-        """What its pictures take."""
+        """Size of its frames."""
         return sum(frame.frame_bgr.nbytes for frame in self.frames)
 
 
 @dataclass
 class _Lane:
-    """What waits of one source: whole chunks, then the one that grows; all frames of a chunk have one size."""
+    """Waiting frames of one source: complete chunks, then the growing one. All frames of a chunk have one size."""
 
     is_live: bool
     multiple: int
@@ -60,7 +60,7 @@ class _Lane:
     taken_shape: tuple[int, ...] | None = None
 
     def fit(self, frame: Frame) -> None:
-        """Make ready for a frame; one of another size begins a chunk, and what waits keeps the chunks that it has.
+        """Set the chunk size for a frame. A frame of another size begins a new chunk.
 
         Raises:
             ConfigError: a chunk of such frames would be too large.
@@ -71,9 +71,9 @@ class _Lane:
         if self.chunk > 1 and self.chunk * size > self.most_bytes:
             width, height = frame.size
             raise ConfigError(
-                f"detect_every is {self.multiple}, and so many frames of {width}x{height} take "
+                f"detect_every is {self.multiple}, and that many frames of {width}x{height} take "
                 f"{self.chunk * size / 2**30:.1f} GiB, expected {self.most_bytes / 2**30:.2g} at most: all frames of a "
-                "recording between two looks of the detector are held at once. "
+                "recording between two runs of the detector are held at once. "
                 f"Fix: --detect-every {max(1, self.most_bytes // size)}, or less"
             )
         self.capacity = self.chunk + at_once
@@ -87,13 +87,13 @@ class _Lane:
             self.complete()
 
     def complete(self) -> None:
-        """Let the chunk that grows be taken as it is."""
+        """Complete the growing chunk."""
         if self.growing:
             self.whole.append(self.growing)
             self.growing = []
 
     def take(self, source: int, most: int | None) -> Chunk:
-        """Take the next chunk; of the last one that is wanted, only the first `most` frames."""
+        """Pop the next chunk, cut to its first `most` frames."""
         frames = self.whole.popleft()
         shape = frames[0].frame_bgr.shape
         is_resized = self.taken_shape not in (None, shape)
@@ -112,21 +112,21 @@ class _Lane:
 class Intake:
     """Joins the capture threads to the workers.
 
-    A live lane holds the newest frame only and counts those that gave way. A recording's lane makes its capture thread
-    wait, and gives its frames in chunks, which depend on nothing but the sizes of its frames. Lanes are served in turn.
-    All recordings together hold `HELD_BYTES` of frames, those that the workers have not given back among them.
+    A live lane holds only the newest frame and counts the dropped ones. A recording's lane blocks its capture thread
+    when full, and groups frames into chunks that depend only on the sizes of the frames. Lanes are served in turn. All
+    recordings together hold at most `HELD_BYTES` of frames, including those that workers have not given back.
     """
 
     def __init__(self, are_live: Sequence[bool], *, max_frames: int | None = None, multiple: int = 1) -> None:
-        """Make a lane for each source.
+        """Create a lane for each source.
 
         Args:
             are_live: for each source, whether it is live.
-            max_frames: give out at most this many, over all lanes.
-            multiple: chunks of recordings have a multiple of this many frames, but for the last one and the last
-                before frames of another size.
+            max_frames: deliver at most this many frames, over all lanes.
+            multiple: a recording's chunk has a multiple of this many frames, except the last one and the last before
+                a change of size.
         """
-        # One chunk may grow in each lane while a worker has another: so one is always whole before memory is full.
+        # A chunk may grow in each lane while a worker holds another: so one is complete before memory is full.
         most_bytes = HELD_BYTES // (len(are_live) + 1)
         self._lanes = [_Lane(is_live, multiple, most_bytes) for is_live in are_live]
         self._held_bytes = self._num_taken = 0
@@ -136,16 +136,16 @@ class Intake:
         self._closed = False
 
     def num_dropped(self, source: int) -> int:
-        """Return how many frames of a source gave way to newer ones."""
+        """Return how many frames of a source were dropped for newer ones."""
         return self._lanes[source].num_dropped
 
     def set_live(self, source: int, is_live: bool) -> None:
-        """Say what a source proved to be that could not be asked before; called ahead of its first frame."""
+        """Set whether a source is live once this is known; call it before its first frame."""
         with self._changed:
             self._lanes[source].is_live = is_live
 
     def put(self, source: int, frame: Frame) -> bool:
-        """Add a frame, waiting or dropping as the lane does. Return False once no further frame is wanted.
+        """Add a frame; wait or drop older ones, depending on the lane. Return False once the run is over.
 
         Raises:
             ConfigError: a chunk of frames of this size would be too large.
@@ -168,7 +168,7 @@ class Intake:
             return True
 
     def take(self) -> Chunk | None:
-        """Return the next chunk, waiting for it, or None when there is none any more."""
+        """Wait for the next chunk and return it, or None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_over() or self._ready_lane() is not None or self._has_ended())
             source = None if self._is_over() else self._ready_lane()
@@ -183,21 +183,21 @@ class Intake:
             return chunk
 
     def give_back(self, chunk: Chunk) -> None:
-        """Say that nobody holds a chunk's frames any more; called once for each that was taken."""
+        """Release the memory of a chunk; call it once for each chunk from `take`."""
         with self._changed:
             self._num_taken -= 1
             self._held_bytes -= 0 if chunk.is_live else chunk.num_bytes
             self._changed.notify_all()
 
     def finish(self, source: int) -> None:
-        """Say that a source has ended; what waits is still given out."""
+        """Mark a source as ended; its waiting frames are still delivered."""
         with self._changed:
             self._lanes[source].finished = True
             self._lanes[source].complete()
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Forget what waits and wake everybody."""
+        """Discard waiting frames and wake all waiting threads."""
         with self._changed:
             self._closed = True
             for lane in self._lanes:
@@ -205,7 +205,7 @@ class Intake:
             self._changed.notify_all()
 
     def _has_room(self, lane: _Lane, num_bytes: int) -> bool:
-        """Whether a frame of a recording may wait. With nothing to take and nothing taken it always may."""
+        """Return whether a recording's frame fits; it always does while no chunk is ready or held by a worker."""
         if lane.num_waiting >= lane.capacity:
             return False
         is_idle = not self._num_taken and self._ready_lane() is None

@@ -1,10 +1,10 @@
-"""Outlet: a sink with the results that wait for it, and what becomes of it when it is slow or fails.
+"""Outlet: the thread around a sink, its queue of results, and the handling of slow or failed sinks.
 
-The policy is the run's, not the sink's. Live every sink drops its oldest results: waiting for one would fill the
-workers' hands, then the intake, and in the end cost all other sinks the newest frames. A sink says how many may wait
-for it: one for a window, which shows the newest, thirty for a video, whose encoder may be behind for a second. For the
-same reason a sink that failed does not end a live run: a full disk is no reason to take the page from whoever watches.
-The run goes on without it, says so, and fails at its end. Without live sources nothing may be lost: it ends at once.
+The run sets the policy, not the sink. In a live run every sink drops its oldest results: waiting for one sink would
+block the workers, then the intake, and finally all other sinks. A sink defines how many results may wait: one for a
+window, which shows the newest, and thirty for a video, whose encoder may lag by a second. For the same reason a failed
+sink does not end a live run: a full disk must not stop the web page. The run continues without the sink, logs a
+warning, and fails at its end. Without live sources no result may be lost, so the run ends at once.
 """
 
 import logging
@@ -21,21 +21,21 @@ from fer_deploy.vision.types import FrameResult
 
 _log = logging.getLogger(__name__)
 POLL_S = 0.1
-"""How often a sink without results is asked whether it is content."""
+"""Interval of calls of `Sink.idle` while there are no results."""
 RECORDING_CAPACITY = 8
 Item = tuple[FrameResult, Drawing | None]
 """A result, and its annotated picture for a sink that needs one."""
 
 
 class Outlet:
-    """One sink of a loop. `put` is the workers'; everything else the sink's own thread's."""
+    """One sink of a loop. Workers call `put`; the sink's thread calls everything else."""
 
     def __init__(self, sink: Sink, *, is_live: bool) -> None:
-        """Take a sink.
+        """Create the outlet of a sink.
 
         Args:
-            sink: whose results these are.
-            is_live: whether a source is known to be live by now; then results that it cannot take in time are dropped.
+            sink: receives the results.
+            is_live: whether a source is known to be live; then results that the sink is too slow for are dropped.
         """
         self.sink = sink
         self._is_live = is_live
@@ -49,18 +49,18 @@ class Outlet:
         self.wants_end = threading.Event()
 
     def become_live(self) -> None:
-        """Learn that a source proved to be live, ahead of its first result: from now on late results are dropped."""
+        """Drop late results from now on: a source proved to be live. Called before its first result."""
         self._is_live = True
         self._buffer.drop_oldest(self.sink.live_capacity)
         self.sink.become_live()
 
     def put(self, item: Item) -> None:
-        """Hand a result over; one that comes after the sink's end, or of a source that is not its own, is ignored."""
+        """Queue a result; results after the sink's end, or of a source that is not its own, are ignored."""
         if self.sink.source in (None, item[0].frame.source):
             self._buffer.put(item)
 
     def finish(self) -> None:
-        """Take no further result; those that wait are still written, and one that comes is counted as dropped."""
+        """Accept no further results; waiting ones are still written, and later ones count as dropped."""
         self._buffer.finish()
 
     def pump(self, *, until: Callable[[], bool] = lambda: False) -> None:
@@ -72,7 +72,7 @@ class Outlet:
             self.end()
 
     def step(self) -> bool:
-        """Write one result, or let the sink be idle for `POLL_S`. Return whether there is more to do."""
+        """Write one result, or call `Sink.idle` after `POLL_S` without one. Return whether there is more to do."""
         try:
             item = self._buffer.get(timeout_s=POLL_S)
             if isinstance(item, Signal):
@@ -85,7 +85,7 @@ class Outlet:
                 goes_on = self.sink.write(result, drawing.picture() if drawing and self.sink.needs_picture else None)
                 self._num_written += 1
                 self._is_writing = False
-        except Exception as err:  # noqa: BLE001 - a sink's failure is kept, the loop judges it
+        except Exception as err:  # noqa: BLE001 - the failure is stored; the loop decides whether the run ends
             self.sink.is_incomplete = True
             self._fail(err)
             return False
@@ -94,7 +94,7 @@ class Outlet:
         return goes_on
 
     def end(self) -> None:
-        """Close the sink and take no further result; a second call does nothing."""
+        """Close the sink and accept no further results; a second call does nothing."""
         if self.is_closing.is_set():
             return
         self._buffer.close()
@@ -106,15 +106,15 @@ class Outlet:
         self._ended.set()
 
     def has_ended(self, timeout_s: float | None) -> bool:
-        """Wait for the sink's end. Return whether it came."""
+        """Wait for the sink's end and return whether it has ended."""
         return self._ended.wait(timeout_s)
 
     def give_up(self, reason: str) -> None:
-        """Count a sink whose thread does not come back as failed."""
+        """Mark a sink whose thread hangs as failed."""
         self._fail(SinkError(reason))
 
     def snapshot(self) -> SinkSnapshot:
-        """Return what it has written and dropped."""
+        """Return the counts of written and dropped results, and the failure."""
         failure = "" if self.failure is None else str(self.failure)
         num_lost = self.sink.num_dropped
         num_dropped = self._buffer.num_dropped + num_lost
@@ -135,7 +135,7 @@ class Outlet:
         return err  # type: ignore[no-any-return]
 
     def _fail(self, err: Exception) -> None:
-        if self.failure is not None:  # what follows from the first failure must not hide it
+        if self.failure is not None:  # later failures must not hide the first one
             return
         self.failure = err
         if self._is_live:

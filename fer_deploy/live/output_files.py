@@ -1,4 +1,4 @@
-"""Which files a run writes, and the proof that it overwrites none of what it reads."""
+"""List the files that a run writes, and check that it overwrites none that it reads."""
 
 import stat
 from collections.abc import Iterator, Sequence
@@ -8,11 +8,11 @@ from fer_deploy.live.file_names import file_and_stream
 from fer_deploy.live.sources.pictures import PICTURE_SUFFIXES
 
 Named = tuple[str, Path]
-"""What a file is for, and the file."""
+"""Role of a file, and its path."""
 
 
 def frames_path(path: Path) -> Path:
-    """Return where the table of frames stands beside a table of faces: `NAME.frames.SUFFIX`."""
+    """Return the path of the table of frames beside a table of faces: `NAME.frames.SUFFIX`."""
     return path.parent / f"{path.stem}.frames{path.suffix}"
 
 
@@ -24,7 +24,7 @@ def video_paths(path: Path, num_sources: int) -> list[Path]:
 
 
 def files_of_sources(sources: Sequence[str]) -> Iterator[Named]:
-    """Yield the files and folders that sources are read from; cameras and addresses have none."""
+    """Yield the files and folders that sources are read from; cameras and URLs have none."""
     for source in sources:
         if source == "-" or source.startswith("raw:"):
             yield "source", Path("/dev/stdin")
@@ -35,10 +35,10 @@ def files_of_sources(sources: Sequence[str]) -> Iterator[Named]:
 
 
 def require_apart(written: Sequence[Named], read: Sequence[Named]) -> None:
-    """Make sure that no file is written twice, nor one that is read. Links are followed.
+    """Check that no file is written twice, and that none is both read and written. Links are followed.
 
     Raises:
-        ValueError: two are the same; it names the flag that can be changed.
+        ValueError: two paths are the same file; the message names the flag to change.
     """
     writers: dict[object, str] = {}
     for flag, path in written:
@@ -63,9 +63,9 @@ def _overwritten(path: Path, role: str, flag: str) -> str:
 
 
 def _identity(path: Path) -> object:
-    """Return what is equal for all names of a file, hard links too; of one that is not there, where it would be."""
+    """Return an identity that all names of a file share, including hard links; for a missing file its resolved path."""
     try:
         found = path.stat()
-    except (OSError, ValueError):  # not there, a name too long, or one with a NUL: what opens it says so
+    except (OSError, ValueError):  # missing, a name too long, or one with a NUL: opening it reports the error
         return path.absolute() if "\0" in str(path) else path.resolve()
     return (found.st_dev, found.st_ino) if stat.S_ISREG(found.st_mode) else path.resolve()

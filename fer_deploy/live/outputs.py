@@ -1,4 +1,4 @@
-"""From settings to opened sinks."""
+"""Open the sinks that the settings name."""
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
@@ -12,18 +12,24 @@ from fer_deploy.live.sources import Source
 from fer_deploy.live.stats import LiveSnapshot
 
 
-def open_sinks(config: OutputConfig, sources: Sequence[Source], labels: tuple[str, ...],
-               snapshot: Callable[[], LiveSnapshot], *, tell: Callable[[str], None]) -> list[Sink]:  # fmt: skip
-    """Open what the settings name; on failure none stays open.
+def open_sinks(
+    config: OutputConfig,
+    sources: Sequence[Source],
+    labels: tuple[str, ...],
+    snapshot: Callable[[], LiveSnapshot],
+    *,
+    tell: Callable[[str], None],
+) -> list[Sink]:
+    """Open the sinks of the settings; on failure all are closed again.
 
-    Files come last, since they replace old ones at once.
+    Files are opened last, since opening replaces older files at once.
 
     Args:
-        config: which.
-        sources: opened ones, whose results will come.
+        config: the settings.
+        sources: the opened sources.
         labels: of the model.
-        snapshot: state of the loop, for the web page; not called before the loop runs.
-        tell: called with a line for people: why there is no window, where the page is.
+        snapshot: returns the state of the loop, for the web page; not called before the loop runs.
+        tell: called with a line for the user: why there is no window, or the address of the page.
 
     Raises:
         FerDeployError: an output cannot be opened.
@@ -53,14 +59,15 @@ def _add_window(add: Callable[[Sink], None], sources: Sequence[Source], tell: Ca
         is_live = any(source.is_live for source in sources)
         add(WindowSink("fer-deploy live", is_live=is_live, num_sources=len(sources)))
     else:
-        tell(f"no window: {reason}; going on without. --no-display silences this")
+        tell(f"no window: {reason}; continuing without it. --no-display silences this")
 
 
-def _add_files(add: Callable[[Sink], None], config: OutputConfig, sources: Sequence[Source],
-               labels: tuple[str, ...]) -> None:  # fmt: skip
+def _add_files(
+    add: Callable[[Sink], None], config: OutputConfig, sources: Sequence[Source], labels: tuple[str, ...]
+) -> None:
     if config.record is not None:
-        # Beside a live source, or one that may prove to be live, a recording's results may be dropped, too; evenly
-        # spaced they would play too fast.
+        # If another source is live, or may prove to be, results of a recording may be dropped, too. The video then
+        # needs real timestamps: evenly spaced frames would play too fast.
         is_live = any(source.is_live is not False for source in sources)
         paths = video_paths(config.record, len(sources))
         for number, (source, path) in enumerate(zip(sources, paths, strict=True)):

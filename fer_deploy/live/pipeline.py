@@ -1,9 +1,8 @@
-"""LivePipeline: sources -> workers -> outlets, each in threads of their own, and one way out of every failure.
+"""LivePipeline: sources -> workers -> outlets, each with its own threads, and one handling of every failure.
 
     capture (a thread a source) -> Intake -> workers (a thread a core) -> Outlet (a thread a sink)
 
-A recording loses nothing: every stage waits for the next. Live, the newest frame wins, and no output can hold up the
-loop.
+A recording loses no frame: every stage waits for the next. Live, the newest frame wins; no output blocks the loop.
 """
 
 import logging
@@ -38,31 +37,38 @@ OnProgress = Callable[[LiveSnapshot], None]
 
 
 class LivePipeline:
-    """One run of sources -> detector -> engine -> sinks. Make a new one for each run.
+    """One run of sources -> detector -> engine -> sinks. Create a new one for each run.
 
         for result in LivePipeline(source, detectors, engine):
             ...                      # breaking out of the loop ends the run
 
-    or `run()`, which returns when the run has ended. Sources and sinks are closed then; the engine stays the caller's.
+    or `run()`, which returns when the run has ended. The run closes sources and sinks; the caller closes the engine.
 
-    Each captured frame of a source is analyzed, dropped for a newer one, or left unused by the run's end, and counted.
-    Whether a source is live is decided once, ahead of its first frame, for intake, intervals, outlets and sinks.
+    Each captured frame is counted as analyzed, dropped for a newer one, or unused at the run's end. Whether a source is
+    live is decided once, before its first frame, for intake, intervals, outlets and sinks.
     """
 
-    def __init__(self, sources: Source | Sequence[Source], detectors: Callable[[], Detector], engine: Engine,
-                 sinks: Sequence[Sink] = (), *, config: PipelineConfig | None = None,
-                 people: Sequence[People] | None = None, made_with: Mapping[str, str] | None = None
-                 ) -> None:  # fmt: skip
-        """Take opened parts.
+    def __init__(
+        self,
+        sources: Source | Sequence[Source],
+        detectors: Callable[[], Detector],
+        engine: Engine,
+        sinks: Sequence[Sink] = (),
+        *,
+        config: PipelineConfig | None = None,
+        people: Sequence[People] | None = None,
+        made_with: Mapping[str, str] | None = None,
+    ) -> None:
+        """Create a run from opened parts.
 
         Args:
             sources: one or several; all share the engine.
-            detectors: makes a detector for each worker.
+            detectors: creates a detector for each worker.
             engine: at most one worker at a time uses it, unless it is concurrent.
-            sinks: every result goes to all of them.
-            config: defaults where None.
-            people: for each source, whom it showed before; None: nobody yet.
-            made_with: more to tell in snapshots than the engine, such as the detector in words.
+            sinks: each receives every result.
+            config: None: the defaults.
+            people: state of each source's people from an earlier run; None: no people yet.
+            made_with: more entries for the snapshots' `made_with`, such as the detector's description.
         """
         self._sources = [sources] if isinstance(sources, Source) else list(sources)
         self._config = config or PipelineConfig()
@@ -84,11 +90,8 @@ class LivePipeline:
             self._intake, analyses, detectors, engine, num_workers=self._num_workers, on_error=self._on_error
         )
         self._outlets = [Outlet(sink, is_live=self.is_live) for sink in sinks]
-        self._num_delivered = [0] * len(self._sources)
-        self._failures = Failures()
-        self._has_begun = False
-        self._stop_requested = False
-        self._stopped = False
+        self._num_delivered, self._failures = [0] * len(self._sources), Failures()
+        self._has_begun = self._stop_requested = self._stopped = False
 
     @property
     def is_live(self) -> bool:
@@ -100,11 +103,11 @@ class LivePipeline:
         return any(source.is_live is not False for source in self._sources)
 
     def stop(self) -> None:
-        """Ask the run to end after the frames in hand. Takes no lock: fit for signal handlers and any thread."""
+        """End the run after the frames being analyzed. Takes no lock: safe in signal handlers and any thread."""
         self._stop_requested = True
 
     def snapshot(self) -> LiveSnapshot:
-        """Return the state of the run now; callable from any thread."""
+        """Return the current state of the run; callable from any thread."""
         return self.stats.snapshot(
             lambda: tuple(SourceSnapshot.of(one, self._intake.num_dropped(i)) for i, one in enumerate(self._sources)),
             lambda: tuple(outlet.snapshot() for outlet in self._outlets),
@@ -114,17 +117,17 @@ class LivePipeline:
         )
 
     def __iter__(self) -> Iterator[FrameResult]:
-        """Run in the background and yield results in order; those of a live source that come too fast are dropped.
+        """Run in the background and yield results in order. If the caller is too slow, live results are dropped.
 
         Raises:
             ConfigError: it has run before, or a sink needs the main thread.
-            FerDeployError: as `run`, once the results before the failure are through.
+            FerDeployError: as `run`, after the results before the failure.
         """
         main = next((outlet.sink.name for outlet in self._outlets if outlet.sink.needs_main_thread), None)
         if main is not None:
             raise ConfigError(
                 f"cannot yield results beside the {main} sink: it needs the main thread, which the caller's for loop "
-                "has. Fix: call run() instead, or leave that sink out"
+                "uses. Fix: call run() instead, or leave that sink out"
             )
         self._begin()
         queue = ResultQueue()
@@ -143,11 +146,11 @@ class LivePipeline:
         """Run until the sources end, `max_frames` are done, a sink asks to end, or `stop`.
 
         Args:
-            on_progress: called in this thread, some times a second.
+            on_progress: called in this thread, several times a second.
 
         Raises:
             ConfigError: it has run before.
-            FerDeployError: the first failure, with its `stage`; everything has ended and is finalized by then.
+            FerDeployError: the first failure, with its `stage`; all threads have ended and all outputs are closed.
         """
         self._begin()
         return self._run(on_progress)
@@ -196,7 +199,7 @@ class LivePipeline:
             source.close()
 
     def _settle(self, number: int) -> None:
-        """Tell everybody whether a source is live; called ahead of its first frame."""
+        """Propagate whether a source is live; called before its first frame."""
         is_live = bool(self._sources[number].is_live)
         self._intake.set_live(number, is_live)
         self._intervals[number].set_live(is_live)
@@ -213,7 +216,7 @@ class LivePipeline:
             outlet.put(whole if outlet.sink.needs_pixels else bare)
 
     def _watch(self, main: Outlet | None, on_progress: OnProgress | None) -> None:
-        """Stay until all is analyzed or the end is near; serve the sink that wants this thread meanwhile."""
+        """Wait until everything is analyzed or the run must end; meanwhile serve the sink that needs this thread."""
         told_s = 0.0
         while not (self._stop_requested or self._is_cut_short()):
             if self._workforce.done.wait(POLL_S if main is None else 0):
@@ -226,13 +229,14 @@ class LivePipeline:
                 told_s = time.monotonic()
 
     def _is_cut_short(self) -> bool:
-        """Whether a sink asks to end, or those that failed leave nothing to run for."""
+        """Return whether a sink asks to end, or failed outputs end the run."""
         wants_end = any(outlet.wants_end.is_set() for outlet in self._outlets)
         return wants_end or ending.failures_end_the_run(self._outlets, may_be_live=self._may_be_live)
 
-    def _end(self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None,
-             others: dict[Outlet, Worker]) -> None:  # fmt: skip
-        """End every thread in the order of the flow; what is in hand is still delivered, but to no window."""
+    def _end(
+        self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None, others: dict[Outlet, Worker]
+    ) -> None:
+        """End the threads in the order of the flow; frames being analyzed are still delivered, but not to a window."""
         self._stopped = not self._workforce.done.is_set()
         if self._stopped and ending.failures_end_the_run(self._outlets, may_be_live=self._may_be_live):
             ending.note_incomplete(self._outlets)
@@ -255,7 +259,7 @@ class LivePipeline:
         if main is not None:
             main.finish()
             main.pump(until=lambda: self._stop_requested)
-        ending.finish_outlets(list(others), is_hasty=self._is_hasty)
+        ending.finish_outlets(list(others), is_hasty=lambda: self._may_be_live or self._stopped or self._stop_requested)
         for i, source in enumerate(self._sources):
             num_done = self._num_delivered[i] + self._intake.num_dropped(i)
             source.health.num_unused = max(0, source.health.num_captured - num_done)
@@ -265,19 +269,15 @@ class LivePipeline:
             self._on_error(stage, StreamError(f"the {stage} thread did not end within {limit_s:g} s; it was given up"))
 
     def _join_workers(self, workers: Sequence[Worker]) -> None:
-        """Wait for the chunks in hand; they are given up where that takes long, or where an output takes no result."""
+        """Wait for the chunks being analyzed; give them up if that takes long or an output is blocked."""
         if not ending.have_ended(workers, ending.PATIENCE_S):
             self._workforce.give_up()
             for outlet in self._outlets:
                 outlet.finish()
         self._join("infer", workers, ending.ENGINE_S)
 
-    def _is_hasty(self) -> bool:
-        """Whether nobody waits for an output that hangs: live, or after a stop."""
-        return self._may_be_live or self._stopped or self._stop_requested
-
     def _on_error(self, stage: str, err: Exception, number: int | None = None) -> None:
-        """Keep a failure. That of source `number` leaves the others running; any other of a worker ends the run."""
+        """Store a failure. One of source `number` leaves the others running; any other of a worker ends the run."""
         failure, source = failure_from(stage, err), None if number is None else self._sources[number]
         if stage != "capture" and source is None:
             self._failures.note_fatal(failure)
@@ -293,7 +293,7 @@ class LivePipeline:
             source.stop()
 
     def _has_enough(self) -> bool:
-        """Whether what capture meets now lies beyond the last frame that is wanted."""
+        """Return whether enough frames were captured, so that a failure of capture no longer matters."""
         if self._stop_requested or self._stopped:
             return True
         num = sum(source.health.num_captured - self._intake.num_dropped(i) for i, source in enumerate(self._sources))

@@ -9,7 +9,7 @@ from fer_deploy.vision.types import FrameResult
 
 
 class ResultQueue(Sink):
-    """Hands results to a loop in another thread, one at a time; the outlet before it keeps or drops what waits."""
+    """Passes results to a loop in another thread, one at a time; its outlet queues or drops the others."""
 
     name = "results"
 
@@ -17,35 +17,35 @@ class ResultQueue(Sink):
         self._results: Buffer[FrameResult] = Buffer(1, DropPolicy.WAIT)
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
-        """Wait until the reader has taken the one before; end the run once the reader has left."""
+        """Wait until the reader has received the previous result; end the run once the reader has left."""
         return self._results.put(result)
 
     def close(self) -> None:
-        """Tell the reader that nothing more comes."""
+        """Signal the end to the reader."""
         self._results.finish()
 
     def results(self) -> Iterator[FrameResult]:
-        """Yield what is written until `close`."""
+        """Yield the written results until `close`."""
         while not isinstance(result := self._results.get(), Signal):
             yield result
 
     def leave(self) -> None:
-        """Say that nobody reads any more."""
+        """Signal that the reader has left."""
         self._results.close()
 
 
 def results_in_background(
     queue: ResultQueue, run: Callable[[], object], stop: Callable[[], None]
 ) -> Iterator[FrameResult]:
-    """Run a loop in a thread of its own and yield its results; leaving ends it.
+    """Run a loop in its own thread and yield its results; closing the iterator ends the run.
 
     Args:
-        queue: one of its sinks.
-        run: runs it to its end.
-        stop: asks it to end.
+        queue: one of the loop's sinks.
+        run: runs the loop to its end.
+        stop: asks the loop to end.
 
     Raises:
-        FerDeployError: what `run` raises, once the results before are through.
+        FerDeployError: from `run`, after the results before it.
     """
     failures: list[Exception] = []
 

@@ -1,14 +1,14 @@
-"""StageTimes: how long each frame of a chunk was in each stage."""
+"""StageTimes: time that each frame of a chunk spent in each stage."""
 
 import time
 from collections.abc import Sequence
 
 
 class StageTimes:
-    """Splits a worker's time among stages and frames. Each call counts the time since the one before it.
+    """Splits a worker's time among stages and frames. Each call counts the time since the previous call.
 
-    Work on one frame counts for that frame, a wait for each frame in full, and what is done for all frames at once in
-    proportion to their share of it.
+    Work on one frame counts for that frame, a wait counts in full for each frame, and work on all frames at once is
+    split by their shares.
     """
 
     def __init__(self, num_frames: int) -> None:
@@ -18,13 +18,13 @@ class StageTimes:
         self._last_ns = time.monotonic_ns()
 
     def worked(self, stage: str, frame: int) -> None:
-        """Count work on one frame, by its place in the chunk."""
+        """Count work on one frame; `frame` is its index in the chunk."""
         passed_ns = self._passed_ns()
         self.worked_ns[stage] = self.worked_ns.get(stage, 0) + passed_ns
         self._add(stage, frame, passed_ns)
 
     def worked_on_all(self, stage: str, shares: Sequence[int]) -> None:
-        """Count work that was done for all frames at once; where all shares are 0 they are equal."""
+        """Count work on all frames at once; shares that are all 0 count as equal."""
         passed_ns = self._passed_ns()
         self.worked_ns[stage] = self.worked_ns.get(stage, 0) + passed_ns
         shares = shares if any(shares) else [1] * len(shares)
@@ -32,7 +32,7 @@ class StageTimes:
             self._add(stage, frame, passed_ns * share // sum(shares))
 
     def waited(self) -> None:
-        """Count a wait for other workers, which no frame's work is."""
+        """Count a wait for other workers, as the stage "wait"."""
         passed_ns = self._passed_ns()
         for frame in range(len(self.of_frames)):
             self._add("wait", frame, passed_ns)

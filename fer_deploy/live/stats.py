@@ -1,4 +1,4 @@
-"""LiveStats: throughput, drops and latency percentiles of a run; a snapshot at any moment, from any thread."""
+"""LiveStats: throughput, drops and latency percentiles of a run; any thread can take a snapshot at any time."""
 
 import threading
 import time
@@ -15,18 +15,18 @@ from fer_deploy.vision.presence import Presence
 from fer_deploy.vision.types import FrameResult
 
 WINDOW = 20_000
-"""Frames that the percentiles look back on; keeps memory constant over days."""
+"""Number of latest frames in the percentiles; memory stays constant over days."""
 RECENT_S = 5.0
-"""What "now" means for the frame rate of a snapshot."""
+"""Window of a snapshot's current frame rate."""
 LATENCIES_S = 1.0
-"""How old the percentiles of a snapshot may be: over a full window they take milliseconds of a core."""
+"""Maximum age of a snapshot's percentiles; computing them over a full window takes milliseconds of a core."""
 TOTAL = "total"
-"""The row that measures a frame from capture to the end of the analysis, before any sink."""
+"""Row for the time of a frame from capture to the end of the analysis, before any sink."""
 
 
 @dataclass(frozen=True)
 class Latency:
-    """Percentiles of one stage in milliseconds, and how much of the run's time one thread was busy with it."""
+    """Percentiles of one stage in milliseconds; `busy` is the stage's total time divided by the run's time."""
 
     stage: str
     p50_ms: float
@@ -41,10 +41,10 @@ class SourceSnapshot:
     """One source at one moment.
 
     Attributes:
-        is_live: what is not known yet counts as live.
-        num_dropped: frames that gave way to newer ones, wherever.
-        health: what it has been through.
-        may_end: its end is no failure: a recording's, at whatever speed it is played.
+        is_live: True also while this is unknown.
+        num_dropped: frames dropped for newer ones, at any stage.
+        health: counters and state of the source.
+        may_end: its end is not a failure: it is a recording, at any speed of play.
     """
 
     name: str
@@ -55,7 +55,7 @@ class SourceSnapshot:
 
     @classmethod
     def of(cls, source: Source, num_dropped: int) -> "SourceSnapshot":
-        """Look at a source of whose frames so many were dropped on the way to the workers."""
+        """Return the snapshot of a source; `num_dropped` frames of it were dropped by the intake."""
         health = source.health
         return cls(source.name, source.is_live is not False, num_dropped + health.num_overtaken, health, source.may_end)
 
@@ -65,11 +65,11 @@ class SinkSnapshot:
     """One output at one moment.
 
     Attributes:
-        num_written: results that stand where they should.
-        num_dropped: results that do not.
-        failure: empty while it works.
+        num_written: results that are in the output.
+        num_dropped: results that are not.
+        failure: text of the failure; empty while it works.
         files: empty until they are finished.
-        num_lost: of the dropped ones, those that it had taken before: what it took never becomes less.
+        num_lost: dropped results that the sink had accepted before losing them.
     """
 
     name: str
@@ -89,9 +89,9 @@ class LiveSnapshot:
         num_faces: in these frames.
         seconds: from the first frame's capture to now, or to the last frame's end once the run is over.
         throughput_fps: frames per second over the last `RECENT_S` seconds.
-        latencies: a row a stage, `TOTAL` among them.
-        detect_every: the detector looks at every such frame.
-        made_with: engine and detector in words, by these names.
+        latencies: a row a stage, including `TOTAL`.
+        detect_every: the detector searches every frame of this number.
+        made_with: descriptions by name, such as "engine" and "detector".
     """
 
     num_frames: int
@@ -106,7 +106,7 @@ class LiveSnapshot:
 
     @property
     def num_dropped(self) -> int:
-        """Frames that gave way to newer ones, over all sources."""
+        """Frames dropped for newer ones, over all sources."""
         return sum(source.num_dropped for source in self.sources)
 
     def to_dict(self) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class LiveSnapshot:
 
 
 class _Window:
-    """The last `WINDOW` values. An array: as Python's numbers they would take megabytes more, over half an hour."""
+    """The last `WINDOW` values, in an array, which takes megabytes less than Python numbers."""
 
     def __init__(self) -> None:
         self._values = np.zeros(WINDOW, dtype=np.int64)
@@ -174,7 +174,7 @@ class LiveStats:
 
     @property
     def seconds(self) -> float:
-        """From the first frame's capture to the last one's end."""
+        """Time from the first frame's capture to the last frame's end."""
         return 0.0 if self._first_ns is None else (self._last_ns - self._first_ns) / 1e9
 
     @property
@@ -191,7 +191,7 @@ class LiveStats:
         return num * 1e9 / (now - since) if now > since else 0.0
 
     def latencies(self) -> list[Latency]:
-        """Return one row a stage, in the order in which a frame passes them."""
+        """Return one row a stage, in the order of the stages."""
         with self._lock:
             durations = {stage: window.values() for stage, window in self._durations_ns.items()}
             busy = {stage: total / max(1e-9, self.seconds * 1e9) for stage, total in self._busy_ns.items()}
@@ -202,14 +202,26 @@ class LiveStats:
         return rows
 
     def snapshot(
-        self, sources: Callable[[], tuple[SourceSnapshot, ...]], sinks: Callable[[], tuple[SinkSnapshot, ...]],
-        *, made_with: Mapping[str, str], detect_every: int = 1, is_over: bool = False,
-    ) -> LiveSnapshot:  # fmt: skip
-        """Return everything known now; while the run is not over, latencies of a second ago will do."""
+        self,
+        sources: Callable[[], tuple[SourceSnapshot, ...]],
+        sinks: Callable[[], tuple[SinkSnapshot, ...]],
+        *,
+        made_with: Mapping[str, str],
+        detect_every: int = 1,
+        is_over: bool = False,
+    ) -> LiveSnapshot:
+        """Return the current state; until the run is over, latencies may be up to `LATENCIES_S` old."""
         if is_over or time.monotonic_ns() - self._latencies_ns > LATENCIES_S * 1e9:
             self._latencies, self._latencies_ns = tuple(self.latencies()), time.monotonic_ns()
         seconds = self.seconds if is_over or self._first_ns is None else (time.monotonic_ns() - self._first_ns) / 1e9
         return LiveSnapshot(
-            self.num_frames, self.num_faces, round(seconds, 3), round(self.recent_fps(), 2),
-            self._latencies, sources(), sinks(), detect_every, made_with,
-        )  # fmt: skip
+            self.num_frames,
+            self.num_faces,
+            round(seconds, 3),
+            round(self.recent_fps(), 2),
+            self._latencies,
+            sources(),
+            sinks(),
+            detect_every,
+            made_with,
+        )

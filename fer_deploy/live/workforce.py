@@ -1,4 +1,4 @@
-"""Workforce: what the workers of a loop share, and what each of them does until no chunk is left."""
+"""Workforce: the state that the workers of a loop share, and the body of each worker's thread."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -14,30 +14,38 @@ from fer_deploy.vision.detector import Detector
 
 
 class OnError(Protocol):
-    """Called in the thread that failed; `number` is that of the source whose frames the settings do not fit."""
+    """Called in the thread that failed; `number` is the source if its frames do not fit the settings."""
 
     def __call__(self, stage: str, err: Exception, number: int | None = None) -> None:
-        """Keep the failure."""
+        """Store the failure."""
 
 
 class Workforce:
-    """Takes chunks from the intake and has them analyzed.
+    """Pops chunks from the intake and analyzes them.
 
     Attributes:
         done: set once all workers have ended.
     """
 
-    def __init__(self, intake: Intake, analyses: Sequence[SourceAnalysis], detectors: Callable[[], Detector],
-                 engine: Engine, *, num_workers: int, on_error: OnError) -> None:  # fmt: skip
-        """Take what the workers share.
+    def __init__(
+        self,
+        intake: Intake,
+        analyses: Sequence[SourceAnalysis],
+        detectors: Callable[[], Detector],
+        engine: Engine,
+        *,
+        num_workers: int,
+        on_error: OnError,
+    ) -> None:
+        """Create the shared state.
 
         Args:
             intake: where chunks wait.
-            analyses: one a source.
-            detectors: makes a detector for each worker.
+            analyses: one for each source.
+            detectors: creates a detector for each worker.
             engine: at most one worker at a time uses it, unless it is concurrent.
             num_workers: threads that will call `work`.
-            on_error: told what fails.
+            on_error: called with each failure.
         """
         self._intake, self._analyses, self._detectors, self._on_error = intake, analyses, detectors, on_error
         self._engine_turn: AbstractContextManager[Any] = nullcontext() if engine.is_concurrent else threading.Lock()
@@ -46,7 +54,7 @@ class Workforce:
         self.done = threading.Event()
 
     def work(self) -> None:
-        """Analyze until no chunk is left; the body of a worker's thread."""
+        """Analyze chunks until none is left; the body of a worker's thread."""
         try:
             detector = self._detectors()
             while self._analyze_next(detector):
@@ -60,12 +68,12 @@ class Workforce:
                     self.done.set()
 
     def give_up(self) -> None:
-        """Abort the chunks in the workers' hands. Callable from any thread."""
+        """Abort the chunks being analyzed. Callable from any thread."""
         for analysis in self._analyses:
             analysis.give_up()
 
     def _analyze_next(self, detector: Detector) -> bool:
-        """Analyze the next chunk. Return False if there is none. A worker that waits holds no frame."""
+        """Analyze the next chunk and return True, or return False if there is none. A waiting worker holds no frame."""
         chunk = self._intake.take()
         if chunk is None:
             return False
@@ -73,7 +81,7 @@ class Workforce:
             analysis = self._analyses[chunk.source]
             analysis.run(chunk, detector, self._engine_turn, self._intake.num_dropped(chunk.source))
         except Aborted:
-            pass  # the run is to end, or its source was given up and the others may go on
+            pass  # the run is ending, or this source was given up and the others continue
         except ConfigError as err:  # the settings do not fit this source's frames
             self._on_error("infer", err, chunk.source)
         finally:

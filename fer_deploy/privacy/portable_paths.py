@@ -1,4 +1,4 @@
-"""Paths as they may travel with models and reports: no folder of the machine that made them, and so no user's name."""
+"""Remove folders from paths that are stored in models and reports, since folders reveal user names."""
 
 import os
 import re
@@ -8,18 +8,18 @@ from typing import Any, Final
 _IN_TEXT: Final = re.compile(
     r"(?<![\w.:/~*)\]-])(?:~|(?!/(?:dev|proc|sys)/)(?=/)|[A-Za-z]:(?=[\\/]))(?:[\\/][^\s'\"`<>|,;()\[\]/\\]+){2,}"
 )
-"""A path with a folder of the machine, not a device and not the path of an address."""
+"""An absolute path with a folder; not a device and not the path of a URL."""
 _ABSOLUTE: Final = re.compile(r"/|~[/\\]|[A-Za-z]:[\\/]|\\\\")
 
 
 def file_name(path: str | Path) -> str:
-    """Return a path without its folders; Windows' separators count on every system."""
+    """Return a path without its folders. Windows' separators are recognized on every system."""
     text = os.fspath(path)
     return re.split(r"[\\/]", text.rstrip("\\/"))[-1] or text
 
 
 def shown_path(path: str | Path) -> str:
-    """Return a path as it would be typed: a relative one as it is, another from here, or its name alone."""
+    """Return a relative path unchanged, and an absolute one relative to the working directory or as its name alone."""
     text = os.fspath(path)
     if not _ABSOLUTE.match(text):
         return text
@@ -28,12 +28,12 @@ def shown_path(path: str | Path) -> str:
 
 
 def without_folders_in_text(text: str) -> str:
-    """Return a message or a command with every absolute path as `shown_path` shows it."""
+    """Return a message or a command with every absolute path replaced by `shown_path` of it."""
     return _IN_TEXT.sub(lambda found: shown_path(found[0]), text)
 
 
 def without_folders(value: Any) -> Any:
-    """Return plain data, such as a provenance, with file names instead of absolute paths."""
+    """Return plain data, such as a provenance, with absolute paths replaced by file names."""
     if isinstance(value, dict):
         return {name: without_folders(inner) for name, inner in value.items()}
     if isinstance(value, list | tuple):

@@ -1,8 +1,8 @@
-"""Remove credentials from addresses, and from messages that quote them.
+"""Remove credentials from URLs, and from messages that quote them.
 
-Hidden are: user and password, every value of the query, the fragment, and path segments that look like tokens. Where an
-address can be read in two ways, as with a password that holds an unescaped @ / # or ?, only what is no secret in either
-reading is shown.
+Hidden are the user and password, every value of the query, the fragment, and path segments that look like tokens. A
+URL can be ambiguous, as with an unescaped @ / # or ? in the password. Then only the parts that are not secret in any
+reading are shown.
 """
 
 import re
@@ -12,14 +12,34 @@ from fer_deploy.privacy.token_shapes import looks_like_a_token, variants_of
 
 HIDDEN: Final = "***"
 ESCAPE_FIX: Final = "in user, password, path and query write @ as %40, / as %2F, # as %23 and ? as %3F"
-"""To follow "Fix:" where `is_ambiguous`."""
+"""Text after "Fix:" for a URL that `is_ambiguous`."""
 _HEAD: Final = re.compile(r"[^\s:/@]*(?::/+|//+)")
-"""A scheme with its `://`, also mistyped, as rtsp:/ and rtsp//."""
-_SCHEMES: Final = frozenset({
-    "http", "https", "rtsp", "rtsps", "rtmp", "rtmps", "mqtt", "mqtts", "srt", "udp", "tcp", "tls", "rtp", "ws", "wss",
-    "ftp", "ftps", "sftp", "hls", "mms",
-})  # fmt: skip
-"""What is an address even where the slashes are wrong; anything else with one slash may be the name of a file."""
+"""A scheme with its `://`, also mistyped as rtsp:/ or rtsp//."""
+_SCHEMES: Final = frozenset(
+    {
+        "http",
+        "https",
+        "rtsp",
+        "rtsps",
+        "rtmp",
+        "rtmps",
+        "mqtt",
+        "mqtts",
+        "srt",
+        "udp",
+        "tcp",
+        "tls",
+        "rtp",
+        "ws",
+        "wss",
+        "ftp",
+        "ftps",
+        "sftp",
+        "hls",
+        "mms",
+    }
+)
+"""Schemes that mark a URL even if the slashes are wrong; anything else with one slash may be a file name."""
 _HOST: Final = re.compile(r"(?:\[[0-9A-Fa-f:.]*(?:%\w+)?\]|[\w.-]*)(?::\d*)?")
 _RAW_FRAMES: Final = re.compile(r"raw:(?:\d+x\d+|WIDTHxHEIGHT\[)@")
 _NAME: Final = re.compile(r"[A-Za-z_][\w.\[\]-]{0,31}")
@@ -31,13 +51,14 @@ _SECRET_FOLDER: Final = re.compile(
     r"(?:api|access|auth)?[_-]?(?:pass(?:word|wd)?|pwd|tokens?|keys?|secrets?|auth|jwt|sessions?|sid|login|users?|bearer)",
     re.IGNORECASE,
 )
-"""As in /token/VALUE/."""
+"""A folder whose next segment is secret, as in /token/VALUE/."""
 _NAMED_SECRETS: Final = re.compile(r"([?&;/_])(\w+)=([^&;#\s]*)")
 _EXAMPLES: Final = frozenset(
     f"mqtt{tls}://{login}host{rest}/topic"
-    for tls in ("", "[s]") for login, rest in (("user:password@", ""), ("[user:password@]", "[:port]"))
-)  # fmt: skip
-"""What our own messages show."""
+    for tls in ("", "[s]")
+    for login, rest in (("user:password@", ""), ("[user:password@]", "[:port]"))
+)
+"""Example URLs in our own messages; they are not redacted."""
 _IN_TEXT: Final = re.compile(
     # A password may hold spaces.
     r"""[^\s'"]*:/+[^\s/?#@:'"]*:(?!\d*(?:[\s/?#'"]|$))[^@\n]{0,80}@(?:\S*@)?[^\s'"]*"""
@@ -49,14 +70,14 @@ _KEYED = re.compile(r"rtmp[a-z]*:", re.IGNORECASE)
 
 
 class _Parts(NamedTuple):
-    """An address apart.
+    """The parts of a URL.
 
     Attributes:
-        head: the scheme with its slashes; empty where there is none.
-        login: all before the @; None without an @.
-        rest: host, port, path, query and fragment; None where none of it may be shown.
-        is_url: the head is that of an address, not of a path.
-        is_ambiguous: an @ behind the host makes it unclear where the password ends.
+        head: the scheme with its slashes; empty if there is none.
+        login: everything before the @; None without an @.
+        rest: host, port, path, query and fragment; None if none of it may be shown.
+        is_url: the head belongs to a URL, not to a path.
+        is_ambiguous: an @ after the host makes it unclear where the password ends.
     """
 
     head: str
@@ -67,14 +88,14 @@ class _Parts(NamedTuple):
 
 
 def without_password(address: str) -> str:
-    """Return an address with all that may be secret in it replaced by ***.
+    """Return a URL with everything that may be secret replaced by ***.
 
-    Text that is no address, such as the name of a file, is returned as it is, but for a login and for what is called
-    password, token and the like.
+    Other text, such as a file name, is returned unchanged, except for a login and for values named password, token
+    and the like.
     """
     head, login, rest, is_url, _ = _parts(address)
     if not head and "://" in address and re.search(r"\s", address):
-        return without_passwords(address)  # a whole command in place of an address
+        return without_passwords(address)  # a whole command in place of a URL
     if rest is None:
         return f"{head}{HIDDEN}"
     shown = (
@@ -86,7 +107,7 @@ def without_password(address: str) -> str:
 
 
 def is_ambiguous(address: str) -> bool:
-    """Tell whether an unescaped sign of the password, or an @ in path or query, hides where the host begins."""
+    """Return whether an unescaped character of the password, or an @ in path or query, hides where the host begins."""
     parts = _parts(address)
     return parts.is_url and parts.is_ambiguous
 
@@ -115,7 +136,7 @@ def _parts(address: str) -> _Parts:
 
 
 def _plain_parts(head: str, rest: str, authority: str) -> _Parts:
-    """Return the parts of an address with no @ behind its host. What is no host and port is hidden."""
+    """Return the parts of a URL that has no @ after its host. An invalid host or port is hidden."""
     login, at, host = authority.rpartition("@")
     behind = rest[len(authority) :]
     if not _HOST.fullmatch(host):
@@ -124,10 +145,10 @@ def _plain_parts(head: str, rest: str, authority: str) -> _Parts:
 
 
 def _rest_shown(rest: str, *, has_key: bool = False) -> str:
-    """Return host and path, the names of the query's values, and the place of the fragment.
+    """Return host, path and the names in the query; values and the fragment are hidden.
 
     Args:
-        rest: of the address, from the host on.
+        rest: the URL from the host on.
         has_key: whether the last segment is the stream's key, as in rtmp://host/app/key.
     """
     place, number, fragment = rest.partition("#")
@@ -144,7 +165,7 @@ def _rest_shown(rest: str, *, has_key: bool = False) -> str:
 
 
 def _segment_shown(segment: str) -> str:
-    """Return a segment up to its first value, as in /user=me_password=secret/ and /a;session=1."""
+    """Return a segment with everything from its first value on hidden, as in /user=me_password=x/ and /a;session=1."""
     found = re.search(r"[=;]", segment)
     return segment if found is None or segment.endswith(found[0]) else f"{segment[: found.end()]}{HIDDEN}"
 
@@ -163,7 +184,7 @@ def _named_shown(found: re.Match[str]) -> str:
 
 
 def without_passwords(text: str) -> str:
-    """Return a message with every address in it as `without_password` shows it."""
+    """Return a message with `without_password` applied to every URL in it."""
     return _IN_TEXT.sub(lambda word: _word_shown(word[0]), text)
 
 
@@ -175,10 +196,10 @@ def _word_shown(word: str) -> str:
 
 
 def secrets_of(address: str) -> list[str]:
-    """Return what `without_password` hides, in every form in which a message may quote it; the longest first.
+    """Return what `without_password` hides, in every form that a message may quote, longest first.
 
-    Values of up to three characters are left out, unless they are of a login or called password, token and the like:
-    to hide every "1" would spoil the message.
+    Values of up to three characters are omitted, unless they belong to a login or are named password, token and the
+    like: hiding every "1" would make the message unreadable.
     """
     head, login, rest, is_url, _ = _parts(address)
     certain = [] if not login else [login, *login.partition(":")[::2]]
@@ -196,13 +217,13 @@ def secrets_of(address: str) -> list[str]:
 
 
 def _secret_pieces(hidden: str) -> list[str]:
-    """Return a fragment or segment as a whole, its values, and its tokens without what stands around them."""
+    """Return a fragment or segment as a whole, then its values and its tokens on their own."""
     pieces = [piece.partition(".")[0] for piece in re.split(r"[=;&/?]", hidden) if looks_like_a_token(piece)]
     return [hidden, *re.findall(r"=([^=;&/?]+)", hidden), *pieces]
 
 
 def redacted(text: str, address: str) -> str:
-    """Return a message of FFmpeg or a driver without the secrets of the address that it may quote."""
+    """Return a message of FFmpeg or a driver without the secrets of `address`, which it may quote."""
     text = text.replace(address, without_password(address))
     for secret in secrets_of(address):
         start, end = (r"(?<!\w)" if secret[0].isalnum() else ""), (r"(?!\w)" if secret[-1].isalnum() else "")

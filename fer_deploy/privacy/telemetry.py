@@ -1,10 +1,10 @@
 """Switch off the telemetry of ONNX Runtime.
 
-Since version 1.32 its packages send events to Microsoft by default, and keep a device id in ~/.cache. It reads the
-environment once, when it is imported; the import alone writes the files. So `fer_deploy` calls `switch_off` before
-anything of it is imported. Child processes inherit the variable.
+Since version 1.32 its packages send events to Microsoft by default and store a device id in ~/.cache. It reads the
+environment once, at its import, and the import alone writes the files. So `fer_deploy` calls `switch_off` before any
+import of ONNX Runtime. Child processes inherit the variable.
 
-A value of the user's own is overwritten: this program looks at faces, so there is no setting under which it reports.
+A value set by the user is overwritten: this program processes faces, so no setting makes it send events.
 """
 
 import os
@@ -22,7 +22,7 @@ def switch_off() -> None:
 
 
 def switch_off_in_process() -> None:
-    """Call ONNX Runtime's own switch if it is imported. On Windows events go through ETW, which has only this one."""
+    """Call ONNX Runtime's own switch if it is imported. On Windows, where events use ETW, it is the only one."""
     onnxruntime = sys.modules.get("onnxruntime")
     disable = getattr(onnxruntime, "disable_telemetry_events", None)
     if disable is not None:

@@ -1,4 +1,4 @@
-"""Tell tokens from words by their shape, and list the forms in which a secret may be quoted."""
+"""Recognize tokens by their shape, and list the forms in which a message may quote a secret."""
 
 import base64
 import json
@@ -10,20 +10,20 @@ from urllib.parse import quote, quote_plus, unquote, unquote_plus
 _SUFFIX: Final = re.compile(r"\.[A-Za-z][A-Za-z0-9]{1,4}$")
 _PIECE: Final = re.compile(r"[A-Za-z0-9]+")
 _RUN: Final = re.compile(r"[A-Z]?[a-z]+|[A-Z]+|[0-9]+")
-"""What a reader takes for one word or number, as the three of h264Preview."""
+"""One word or number; h264Preview has three."""
 _UUID: Final = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _HEX: Final = re.compile(r"(?=.*[0-9])(?=.*[a-f])[0-9a-f]{8,}", re.IGNORECASE)
 _NO_WORD: Final = re.compile(r"[bcdfghjklmnpqrstvwxz]{5}", re.IGNORECASE)
 _VOWEL: Final = re.compile(r"[aeiouy]", re.IGNORECASE)
 _FEW_VOWELS: Final = 0.25
 _SHORT_RUNS: Final = 2.75
-"""Letters a run. Random letters and digits have 1.5 to 2.5, words and numbers 3 to 6."""
+"""Mean length of a run. Random letters and digits have 1.5 to 2.5, words and numbers 3 to 6."""
 
 
 def looks_like_a_token(segment: str) -> bool:
-    """Tell whether a path segment is a key, a hash or random text rather than words and short numbers.
+    """Return whether a path segment is a key, a hash or random text, not words and short numbers.
 
-    Doubtful ones count as tokens: a name that is hidden is a nuisance, a token that is shown is a leak.
+    Doubtful segments count as tokens: a hidden name is a nuisance, a shown token is a leak.
     """
     text = _SUFFIX.sub("", unquote(segment))
     if _UUID.search(text) or any(_is_random(piece) for piece in _PIECE.findall(text)):
@@ -33,7 +33,7 @@ def looks_like_a_token(segment: str) -> bool:
 
 
 def _is_random(piece: str) -> bool:
-    """Tell it of letters and digits without a separator."""
+    """Return whether letters and digits without a separator look random."""
     if len(piece) < 8:
         return False
     if piece.isdecimal():
@@ -51,7 +51,7 @@ def _is_random(piece: str) -> bool:
 
 
 def variants_of(secret: str) -> Iterator[str]:
-    """Yield a secret as it is, unescaped, percent-encoded, in Base64, and as Python and JSON write it."""
+    """Yield a secret as given, unescaped, percent-encoded, in Base64, and as Python and JSON quote it."""
     for form in (secret, unquote(secret), unquote_plus(secret)):
         encoded = quote(form, safe="", errors="surrogateescape")
         yield from (form, encoded, quote(form, errors="surrogateescape"), quote(encoded, safe=""))

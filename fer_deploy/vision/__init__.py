@@ -1,1 +1,1 @@
-"""Pure stages between a frame and a result: arrays in, values out. No threads, no files, no models."""
+"""Pure functions and state between a frame and a result: arrays in, values out. No threads, files or models."""

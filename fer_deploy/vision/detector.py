@@ -1,4 +1,4 @@
-"""Detector: what the live loop asks for faces. Those that there are live in `fer_deploy.detectors`."""
+"""Detector: the interface of a face detector. `fer_deploy.detectors` implements it."""
 
 from typing import Protocol
 
@@ -9,14 +9,14 @@ from fer_deploy.vision.types import Detection
 
 
 class Detector(Protocol):
-    """Anything that finds faces; one for each thread."""
+    """Finds faces; each thread has its own."""
 
     def detect(self, frame_bgr: NDArray[np.uint8], scene_size: tuple[int, int] | None = None) -> list[Detection]:
         """Return the faces in (H, W, 3) uint8, from left to right, each box inside the frame.
 
         Args:
-            frame_bgr: where to look.
-            scene_size: width and height of the source's first frame, in whose pixels a region may be given: a camera
-                that changes its resolution goes on showing the same scene. None: those of this frame.
+            frame_bgr: the frame to search.
+            scene_size: width and height of the source's first frame. A region in pixels refers to it, since a camera
+                that changes its resolution still shows the same scene. None: the size of this frame.
         """
         ...

@@ -1,8 +1,8 @@
-"""Whether five landmarks can be those of a face.
+"""Check whether five landmarks can belong to a face.
 
-Lengths are in face sizes: the side of a square as large as the box, or as the box would be that was not cut by the
-edge of the frame. The limits lie well beyond what YuNet finds: 3,359 faces of FER2013 (PublicTest, enlarged to 192
-pixels) and 235 of two clips are all inside of them. Their extremes are given with each limit.
+Lengths are in face sizes: the side of a square with the area of the box, before the edge of the frame clips it. The
+limits are well beyond what YuNet finds: 3,359 faces of FER2013 (PublicTest, enlarged to 192 pixels) and 235 of two
+clips are all within them. Each limit names the extreme that was measured.
 """
 
 import math
@@ -10,29 +10,29 @@ import math
 from fer_deploy.vision.types import Detection, Point
 
 USUAL_WIDTH, USUAL_HEIGHT = 0.87, 1.15
-"""Of a box, in face sizes."""
+"""Width and height of a typical box, in face sizes."""
 MOST_ROLL_DEG = 60.0
-"""Between the line from the eyes to the mouth and the vertical. Seen: 32."""
+"""Angle between the vertical and the line from the eyes to the mouth. Measured: 32."""
 NOSE_BETWEEN = (0.15, 0.9)
-"""Place of the nose on that line, 0 at the eyes and 1 at the mouth. Seen: 0.36 to 0.72."""
+"""Position of the nose on that line, 0 at the eyes and 1 at the mouth. Measured: 0.36 to 0.72."""
 MOST_NOSE_ASIDE = 0.4
-"""Distance of the nose from that line. Seen: 0.22, in half profile."""
+"""Distance of the nose from that line. Measured: 0.22, in half profile."""
 EYES_APART = (0.04, 0.8)
-"""Seen: 0.09, in half profile, to 0.53. The person's right eye is on the left, seen with the mouth below."""
+"""Distance of the eyes. Measured: 0.09, in half profile, to 0.53. The person's right eye is on the image's left."""
 EYES_TO_MOUTH = (0.18, 0.85)
-"""Seen: 0.32 to 0.62."""
+"""Distance from the eyes to the mouth. Measured: 0.32 to 0.62."""
 MOST_MOUTH = 0.7
-"""Width of the mouth. Seen: 0.44."""
+"""Width of the mouth. Measured: 0.44."""
 MOST_OUTSIDE = 0.25
-"""How far a landmark may lie outside the box. Seen: 0.02; more where the edge of the frame cuts the face."""
+"""Distance of a landmark outside the box. Measured: 0.02; more if the edge of the frame cuts the face."""
 
 
 def is_face(detection: Detection) -> bool:
-    """Return whether the landmarks may be those of a face; True where the detector knows none.
+    """Return whether the landmarks can belong to a face; True if the detector gives none.
 
-    Eyes above the mouth, the nose between them, the right eye on the right side, distances that fit the box, all inside
-    of it. It cannot tell everything: where YuNet takes something for a face with a high score, as a face that is upside
-    down, it often places the landmarks as those of a face.
+    The eyes must be above the mouth, the nose between them, the right eye on the correct side, and all landmarks inside
+    the box at plausible distances. The check does not find every false detection: if YuNet gives one a high score, as
+    for a face upside down, its landmarks often look like those of a face.
     """
     if detection.landmarks is None:
         return True
@@ -57,7 +57,7 @@ def is_face(detection: Detection) -> bool:
 
 
 def _outside(point: Point, detection: Detection) -> float:
-    """Return how far a point lies outside the box, in pixels; 0 inside."""
+    """Return the distance of a point outside the box, in pixels; 0 inside."""
     x, y = point
     box = detection.box
     return max(box.x1 - x, x - box.x2, box.y1 - y, y - box.y2, 0.0)

@@ -1,4 +1,4 @@
-"""Find a face again in a later frame by the optical flow of its patch (Lucas and Kanade 1981, pyramid by Bouguet)."""
+"""Locate a face in a later frame by the optical flow of its patch (Lucas and Kanade 1981, pyramid by Bouguet)."""
 
 from typing import NamedTuple
 
@@ -35,7 +35,7 @@ class Shift(NamedTuple):
 
 
 def patch_from_frame(frame_bgr: NDArray[np.uint8], place: Place) -> NDArray[np.uint8]:
-    """Return the surroundings of a place as (PATCH_SIDE, PATCH_SIDE) uint8 gray; beyond the frame its edge goes on."""
+    """Return the surroundings of a place as (PATCH_SIDE, PATCH_SIDE) uint8 gray; edge pixels fill what is outside."""
     zoom, middle = _zoom(place), PATCH_SIDE / 2
     to_patch = np.array([[zoom, 0, middle - zoom * place[0]], [0, zoom, middle - zoom * place[1]]])
     patch_bgr = cv2.warpAffine(frame_bgr, to_patch, (PATCH_SIDE, PATCH_SIDE), borderMode=cv2.BORDER_REPLICATE)
@@ -45,13 +45,13 @@ def patch_from_frame(frame_bgr: NDArray[np.uint8], place: Place) -> NDArray[np.u
 def shift_of_patch(
     patch_gray: NDArray[np.uint8], seen_at: Place, frame_bgr: NDArray[np.uint8], expected_at: Place
 ) -> Shift | None:
-    """Return how the face moved, in pixels of the frame, since its patch was cut; None where the picture does not tell.
+    """Return how the face moved, in pixels of the frame, since its patch was cut; None if the flow is unreliable.
 
     Args:
-        patch_gray: as `patch_from_frame` cut it.
-        seen_at: where it was cut.
+        patch_gray: the patch from `patch_from_frame`.
+        seen_at: where the patch was cut.
         frame_bgr: (H, W, 3) uint8, the frame to search.
-        expected_at: about where the face is now; up to a third of a face beside it is found.
+        expected_at: approximate place of the face now; an error of up to a third of a face is tolerated.
     """
     now_gray = patch_from_frame(frame_bgr, expected_at)
     found, status, _ = cv2.calcOpticalFlowPyrLK(
@@ -78,7 +78,7 @@ def _zoom(place: Place) -> float:
 
 
 def _in_frame(shift: Shift, seen_at: Place, expected_at: Place) -> Shift:
-    """Return a shift between two patches as one between their frames."""
+    """Convert a shift between two patches into one between their frames."""
     zoom_now = _zoom(expected_at)
     middle_now = complex(*expected_at[:2]) + (shift.turn * _MIDDLE + shift.offset - _MIDDLE) / zoom_now
     turn = shift.turn * _zoom(seen_at) / zoom_now

@@ -1,4 +1,4 @@
-"""Faces of frames that lie between two frames in which they are known."""
+"""Interpolate the faces of frames between two frames with known faces."""
 
 from collections.abc import Sequence
 
@@ -8,18 +8,18 @@ from fer_deploy.vision.types import Box, Detection, Point, TrackedFace
 def faces_between(
     before: Sequence[TrackedFace], after: Sequence[TrackedFace], fraction: float
 ) -> tuple[TrackedFace, ...]:
-    """Return the faces of a frame between two that the detector looked at.
+    """Return the faces of a frame between two frames that the detector searched.
 
-    A face seen on both sides is interpolated. One seen on one side only came or went at an unknown moment: it is taken
-    to be where it was seen for the half of the time that is nearer to that side.
+    A face found in both frames is interpolated. A face found in only one of them appeared or left at an unknown moment:
+    it stays at its place for the half of the interval nearer to that frame.
 
     Args:
         before: faces of the earlier frame, from `People.see`.
-        after: faces of the later one.
-        fraction: time since the earlier over time between both, 0 to 1.
+        after: faces of the later frame.
+        fraction: time since the earlier frame divided by the time between both, 0 to 1.
 
     Returns:
-        Faces in the order of `before`, then those that are new; none of them `is_detected`.
+        Faces in the order of `before`, then the new ones; `is_detected` is False for all.
     """
     later = {face.track_id: face.detection for face in after}
     earlier = {face.track_id for face in before}

@@ -1,4 +1,4 @@
-"""Where a face is and where it will be: a velocity that dies away (Ornstein-Uhlenbeck) in a Kalman filter."""
+"""Kalman filter for the motion of a face; its velocity decays (Ornstein-Uhlenbeck process)."""
 
 import math
 
@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict
 from fer_deploy.vision.types import Point
 
 COASTING_S = 0.5
-"""Time constant with which a velocity dies away when nothing confirms it: people stop, and detectors shake."""
+"""Time constant of the velocity's decay without a detection: people stop, and detections jitter."""
 ACCELERATION = 2.0
 """Spectral density of the unknown acceleration, in (face sizes)² / s³."""
 PLACE_ERROR = 0.02
@@ -17,12 +17,13 @@ FIRST_SPEED = 2.0
 
 
 class Motion(BaseModel):
-    """Center and velocity of one face, and how well they are known.
+    """Center and velocity of one face, and their variances.
 
     Attributes:
         center: in pixels.
         velocity: in pixels per second.
-        variances: of place, of place with speed, of speed; in face sizes and seconds, the same for x and y.
+        variances: of the place, covariance of place and speed, of the speed; in face sizes and seconds, equal for x
+            and y.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -32,7 +33,7 @@ class Motion(BaseModel):
     variances: tuple[float, float, float] = (PLACE_ERROR**2, 0.0, FIRST_SPEED**2)
 
     def advance(self, elapsed_s: float) -> None:
-        """Let time pass; `elapsed_s` is not negative. One long step is the same as many short ones."""
+        """Predict the state after `elapsed_s` seconds, at least 0. One long step equals many short ones."""
         kept = math.exp(-elapsed_s / COASTING_S)
         reach_s = COASTING_S * (1 - kept)
         unmoved_s = max(0.0, elapsed_s - 2 * reach_s + COASTING_S * (1 - kept**2) / 2)  # rounding may go below 0
@@ -45,7 +46,7 @@ class Motion(BaseModel):
         )
 
     def correct(self, center: Point) -> None:
-        """Take in where the face was found at this moment, in pixels."""
+        """Update the state with the face's measured center, in pixels."""
         place, both, speed = self.variances
         of_place, of_speed = (part / (place + PLACE_ERROR**2) for part in (place, both))
         (x, y), (dx, dy) = self.center, self.velocity
@@ -56,12 +57,12 @@ class Motion(BaseModel):
 
 
 def elapsed_s(before_s: float | None, now_s: float, keep_s: float) -> float:
-    """Return how much time passed between two frames: 0 where a clock jitters, infinity where it jumped.
+    """Return the seconds between two frames: 0 if the clock runs back a little, infinity if it jumped back.
 
     Args:
-        before_s: time of the frame before, None for the first.
+        before_s: time of the previous frame, None for the first.
         now_s: time of this frame.
-        keep_s: a step back by more than this is a jump (a seek, a reconnect): nothing before it still holds.
+        keep_s: a step back by more than this is a jump (a seek, a reconnect), after which earlier state is invalid.
     """
     passed_s = 0.0 if before_s is None else now_s - before_s
     return math.inf if passed_s < -keep_s else max(passed_s, 0.0)

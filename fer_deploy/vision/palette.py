@@ -1,14 +1,13 @@
-"""The colors of everything that is drawn: overlay, live page, timeline, reports and charts.
+"""Palette: the colors of overlay, live page, timeline, reports and charts.
 
-`fer_train.evaluation.palette` holds the same colors.
-They were searched for, so that any two of them differ by at least 18 in CIELAB for people with protanopia, deuteranopia
-and tritanopia (Machado et al. 2009) and by 34 for all others.
+`fer_train.evaluation.palette` has the same colors. A search found them: any two differ by at least 18 in CIELAB for
+people with protanopia, deuteranopia and tritanopia (Machado et al. 2009) and by 34 for all others.
 """
 
 from typing import Final
 
 COLORS: Final = ("#d4552c", "#9bdc81", "#9f86ff", "#f0c642", "#1f87b8", "#13dff8", "#cfcabd", "#d28080")
-"""The color of each emotion, "#rrggbb", by the place of its label among the classifier's."""
+"""Color of each emotion, "#rrggbb", by the index of its label."""
 UNSURE_COLOR: Final = "#666066"
 """For a face without a clear emotion."""
 INK: Final = "#141414"

@@ -1,7 +1,7 @@
-"""PersonNumbers: the numbers that people see, 1, 2, 3 and so on without holes.
+"""PersonNumbers: number people 1, 2, 3 and so on, without gaps, for display.
 
-A track begins with whatever a detector takes for a face, and many are gone after a frame or two. If each took a number,
-two people could be number 4 and number 17. So a track gets its number when it has been followed for `FOLLOWED_S`.
+A track begins with each detection, and many tracks end after a frame or two. If each got a number, two people could
+have the numbers 4 and 17. So a track gets its number when it has been followed for `FOLLOWED_S`.
 """
 
 from typing import Final
@@ -9,13 +9,13 @@ from typing import Final
 from pydantic import BaseModel, ConfigDict
 
 FOLLOWED_S: Final = 1.0
-"""From a track's first frame to the one where it becomes a person; a shorter one is a passer-by or a mistake."""
+"""Time from a track's first frame until it becomes a person; a shorter track is a passer-by or a false detection."""
 _ROUNDING_S: Final = 1e-6
-"""A tenth of a second, ten times, is less than a second by the last bit."""
+"""Tolerance: in floating point, ten times a tenth of a second is slightly less than a second."""
 
 
 class Followed(BaseModel):
-    """One track: when it was first and last seen, in seconds of the recording, and its number once it has one."""
+    """One track: when it was first and last seen, in seconds of the recording, and its number or None."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -25,11 +25,11 @@ class Followed(BaseModel):
 
 
 class PersonNumbers(BaseModel):
-    """The numbers of one source's people; as JSON it can be saved and restored.
+    """Numbers of one source's people; can be saved and restored as JSON.
 
     Attributes:
-        next_number: for the next person.
-        tracks: by track, those seen of late.
+        next_number: number of the next person.
+        tracks: recently seen tracks by their number.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -38,7 +38,7 @@ class PersonNumbers(BaseModel):
     tracks: dict[int, Followed] = {}
 
     def number(self, track_id: int, time_s: float) -> int | None:
-        """Return the number of a track that is seen at a time; None before it has one."""
+        """Record that a track is seen at `time_s` and return its number; None if it has none yet."""
         track = self.tracks.setdefault(track_id, Followed(first_s=time_s, last_s=time_s))
         track.last_s = time_s
         if track.number is None and time_s - track.first_s >= FOLLOWED_S - _ROUNDING_S:

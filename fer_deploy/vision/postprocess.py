@@ -1,4 +1,4 @@
-"""Turn logits into emotions."""
+"""Convert logits into emotions."""
 
 import numpy as np
 from numpy.typing import NDArray

@@ -1,4 +1,4 @@
-"""Turn faces into the network's input. `resize_crop` is fer_train's `resize_face`; a test holds them equal."""
+"""Cut faces out of frames as the network's input. `resize_crop` equals fer_train's `resize_face`; a test checks it."""
 
 import math
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from fer_deploy.vision.types import Box, Detection
 
 
 class CropConfig(Settings):
-    """Which square around a detector's box the network sees. The defaults are measured: benchmarks/crop_margin.py."""
+    """The square around a detector's box that the network sees. Defaults measured by benchmarks/crop_margin.py."""
 
     scale: float = Field(default=1.15, gt=0, le=4, description="side of the square / square root of the box's area")
     shift: float = Field(default=-0.02, ge=-1, le=1, description="of the square downwards, in sides of it")
@@ -43,15 +43,15 @@ def gray_from_bgr(frame_bgr: NDArray[np.uint8]) -> NDArray[np.uint8]:
 def images_from_faces(
     frame_bgr: NDArray[np.uint8], detections: Sequence[Detection], spec: InputSpec, crop: CropConfig
 ) -> NDArray[np.uint8]:
-    """Cut out a square around each face and resize it; no normalization, which is inside the graph.
+    """Cut out a square around each face, convert it to gray and resize it. The graph normalizes the pixels.
 
-    Only what is cut out is turned gray. Squares that leave the frame repeat its outermost pixels.
+    Parts of a square outside the frame repeat its edge pixels.
 
     Args:
         frame_bgr: (H, W, 3) uint8.
         detections: boxes inside the frame and not empty.
         spec: size of the network's input.
-        crop: how the square lies about the box.
+        crop: size and position of the square relative to the box.
 
     Returns:
         (N, 1, height, width) uint8, owned by the caller.
@@ -115,7 +115,7 @@ def _level(frame_bgr: NDArray[np.uint8], square: _Square, spec: InputSpec) -> ND
 
 
 def _upright(frame_bgr: NDArray[np.uint8], square: _Square, spec: InputSpec) -> NDArray[np.uint8]:
-    """Cut out the square's bounding one, bring it to the network's scale, then turn it and cut again."""
+    """Cut out the square's bounding box, scale it to the network's size, then rotate it and crop it."""
     angle = math.radians(square.roll)
     growth = abs(math.cos(angle)) + abs(math.sin(angle))
     width, height = math.ceil(spec.width * growth), math.ceil(spec.height * growth)
@@ -127,7 +127,7 @@ def _upright(frame_bgr: NDArray[np.uint8], square: _Square, spec: InputSpec) -> 
 
 
 def _cut_gray(frame_bgr: NDArray[np.uint8], x: float, y: float, side: float) -> NDArray[np.uint8]:
-    """Return a square of about this side around x, y, (S, S) uint8 gray; beyond the frame its last pixels go on."""
+    """Return a square of about this side around x, y as (S, S) uint8 gray; edge pixels fill what is outside."""
     size = max(1, round(side))
     rows, above, below = _inside(round(y - size / 2), size, frame_bgr.shape[0])
     columns, left, right = _inside(round(x - size / 2), size, frame_bgr.shape[1])
@@ -138,9 +138,9 @@ def _cut_gray(frame_bgr: NDArray[np.uint8], x: float, y: float, side: float) -> 
 
 
 def _inside(start: int, size: int, limit: int) -> tuple[slice, int, int]:
-    """Return the part of a stretch that lies in 0 to `limit`, and how much of it lies before and behind.
+    """Return the part of an interval inside 0 to `limit`, and its lengths before and after.
 
-    It is never empty: of a stretch that lies outside, the frame's nearest pixel stands for all.
+    The part is never empty: for an interval outside, it is the nearest pixel of the frame.
     """
     first = min(max(start, 0), limit - 1)
     last = max(min(start + size, limit), 1)

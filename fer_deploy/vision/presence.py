@@ -1,4 +1,4 @@
-"""Presence: who was seen in a run, for how long, and showing what."""
+"""Presence: collect the people of a run, their visible time and their emotions."""
 
 from collections import Counter
 from dataclasses import dataclass, field
@@ -7,11 +7,11 @@ from typing import Any, Final
 from fer_deploy.vision.types import FrameResult
 
 MOST_PEOPLE: Final = 1000
-"""People that are remembered, so that a camera may run for weeks; of more, those visible longest."""
+"""Limit of stored people, so that a camera may run for weeks; those visible longest are stored."""
 _LONGEST_FRAME_S: Final = 1.0
-"""A frame counts for the time to the next one, and for no longer than this: then a camera was away."""
+"""A frame counts for the time until the next one, but at most for this: after a longer gap the camera was away."""
 _GONE_S: Final = 60.0
-"""Tracks unseen for longer do not come back; `keep_s` is at most this."""
+"""Tracks unseen for longer never continue; `keep_s` is at most this."""
 
 
 @dataclass
@@ -20,12 +20,12 @@ class PersonPresence:
 
     Attributes:
         source: number of the source.
-        number: of the person among those of the source, from 1; None for a passer-by.
+        number: number of the person within the source, from 1; None for a passer-by.
         first_s: when first visible, in seconds of the recording or stream.
         last_s: when last visible.
         visible_s: seconds in which the face was visible.
-        num_frames: in which it was.
-        num_shown: frames by what was shown: each label, and "unsure".
+        num_frames: frames in which the face was visible.
+        num_shown: frames by shown label, including "unsure".
     """
 
     source: int
@@ -38,16 +38,20 @@ class PersonPresence:
 
     @property
     def shares(self) -> dict[str, float]:
-        """What was shown in shares of the frames, the most frequent first; 1 in sum."""
+        """Share of the frames for each shown label, the most frequent first; the sum is 1."""
         return {label: num / self.num_frames for label, num in self.num_shown.most_common()}
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
         return {
-            "source": self.source, "person": self.number, "first_s": round(self.first_s, 4),
-            "last_s": round(self.last_s, 4), "visible_s": round(self.visible_s, 4), "num_frames": self.num_frames,
+            "source": self.source,
+            "person": self.number,
+            "first_s": round(self.first_s, 4),
+            "last_s": round(self.last_s, 4),
+            "visible_s": round(self.visible_s, 4),
+            "num_frames": self.num_frames,
             "shares": {label: round(share, 4) for label, share in self.shares.items()},
-        }  # fmt: skip
+        }
 
 
 class Presence:
@@ -61,7 +65,7 @@ class Presence:
     """
 
     def __init__(self) -> None:
-        """Begin with nobody."""
+        """Start without people."""
         self.num_passers_by = self.num_forgotten = self.num_photos = 0
         self.shown_in_photos: Counter[str] = Counter()
         self._tracks: dict[tuple[int, int], PersonPresence] = {}
@@ -69,7 +73,7 @@ class Presence:
         self._frame_s: dict[int, float] = {}
 
     def add(self, result: FrameResult) -> None:
-        """Count one frame; those of a source come in their order."""
+        """Count one frame; call it with each source's frames in order."""
         frame = result.frame
         if frame.is_photo:
             self.num_photos += 1
@@ -89,16 +93,16 @@ class Presence:
             self._forget(frame.source, frame.time_s)
 
     def people(self) -> list[PersonPresence]:
-        """Return those with a number, by source and number."""
+        """Return the people with a number, ordered by source and number."""
         people = [person for person in self._all() if person.number is not None]
         return sorted(people, key=lambda person: (person.source, person.number or 0))
 
     def passers_by(self) -> int:
-        """Return how many tracks were followed too briefly, those that are visible now among them."""
+        """Return the number of tracks that were followed too briefly, including those visible now."""
         return self.num_passers_by + sum(person.number is None for person in self._tracks.values())
 
     def _all(self) -> list[PersonPresence]:
-        """Return everybody; the last frame, which has no next one, counts for as long as the one before it."""
+        """Return all people; the last frame, which has no next one, counts for as long as the previous one."""
         return [self._with_last_frame(person) for person in self._tracks.values()]
 
     def _with_last_frame(self, person: PersonPresence) -> PersonPresence:
@@ -115,11 +119,12 @@ class Presence:
             person.visible_s += self._frame_s[source]
 
     def _forget(self, source: int, time_s: float) -> None:
-        """Drop passers-by of the source that are gone, then whom people will miss least."""
+        """Drop passers-by of the source that are gone, then the people visible for the shortest time."""
         gone = [
-            (key, person) for key, person in self._tracks.items()
+            (key, person)
+            for key, person in self._tracks.items()
             if key[0] == source and abs(time_s - person.last_s) > _GONE_S
-        ]  # fmt: skip
+        ]
         for key, person in gone:
             if person.number is None:
                 self.num_passers_by += 1

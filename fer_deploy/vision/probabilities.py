@@ -1,4 +1,4 @@
-"""Probabilities: an array of probabilities that knows its labels."""
+"""Probabilities: an array of probabilities with its labels."""
 
 from collections.abc import Mapping
 from typing import Any, Self
@@ -10,17 +10,21 @@ from numpy.typing import ArrayLike, NDArray
 class Probabilities(NDArray[np.floating[Any]]):
     """Probabilities of labels: (C,) of one face or (N, C) of several, in 0 to 1; the last axis sums to 1.
 
-    Everything that NumPy does with arrays works. `probs["happy"]` is the column of that label.
+    All NumPy operations work. `probs["happy"]` is the column of this label.
 
     Attributes:
-        labels: `labels[c]` is the meaning of column c. Empty for an array that does not have a column for each label.
+        labels: `labels[c]` is the meaning of column c; empty for an array without a column for each label.
     """
 
     labels: tuple[str, ...]
 
     @classmethod
     def of(cls, values: ArrayLike, labels: tuple[str, ...]) -> Self:
-        """Return the values, an array whose last axis has an entry for each label, without a copy where possible.
+        """Create probabilities from values, without a copy if possible.
+
+        Args:
+            values: (..., C), one entry for each label.
+            labels: their meaning.
 
         Raises:
             ValueError: the last axis has another length.
@@ -33,7 +37,7 @@ class Probabilities(NDArray[np.floating[Any]]):
 
     @classmethod
     def from_dict(cls, probs: Mapping[str, float]) -> Self:
-        """Return the probabilities (C,) of one face, from label to probability."""
+        """Create the probabilities (C,) of one face from a mapping of labels to probabilities."""
         return cls.of(np.fromiter(probs.values(), dtype=np.float64), tuple(probs))
 
     def as_dict(self) -> dict[str, float]:

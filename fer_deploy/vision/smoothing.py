@@ -15,7 +15,7 @@ from fer_deploy.vision.types import Emotion, FaceResult, TrackedFace
 
 
 class _Mood(BaseModel):
-    """What one person showed: sums over observations, each weighted by e^(-age / smoothing_s)."""
+    """Observations of one person: sums weighted by e^(-age / smoothing_s)."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -36,19 +36,25 @@ class _State(BaseModel):
 
 
 class Smoothing:
-    """The average of each person's probabilities, the recent ones counting more. Used by one thread at a time.
+    """Exponentially weighted mean of each person's probabilities. Used by one thread at a time.
 
-    An observation that is `smoothing_s` old weighs 1/e of a new one, whatever the frame rate and however long the gap
-    between. The label changes only when another one leads by `hysteresis`. A person whose emotion is not shown because
-    the network is unsure gets one only when its probability is `sure_lead` above the threshold, so that what is shown
-    does not flicker where the probability stays near it. Where the landmarks are those of no face, none is shown.
+    An observation that is `smoothing_s` old has 1/e of a new one's weight, at any frame rate. The label changes only
+    when another one leads by `hysteresis`. Below `unsure_below` no emotion is shown; it is shown again only when its
+    probability is `sure_lead` above this threshold, which avoids flicker. No emotion is shown if the landmarks cannot
+    belong to a face.
     """
 
     def __init__(
-        self, labels: Sequence[str], *, smoothing_s: float, hysteresis: float, unsure_below: float, sure_lead: float,
+        self,
+        labels: Sequence[str],
+        *,
+        smoothing_s: float,
+        hysteresis: float,
+        unsure_below: float,
+        sure_lead: float,
         keep_s: float,
-    ) -> None:  # fmt: skip
-        """Start knowing nobody; the arguments are those of `PeopleConfig`."""
+    ) -> None:
+        """Start without people; the arguments are those of `PeopleConfig`."""
         self._labels = tuple(labels)
         self._smoothing_s, self._hysteresis, self._keep_s = smoothing_s, hysteresis, keep_s
         self._unsure_below, self._sure_from = unsure_below, min(1.0, unsure_below + sure_lead)
@@ -57,19 +63,19 @@ class Smoothing:
     def smooth(
         self, faces: Sequence[TrackedFace], emotions: Sequence[Emotion], time_s: float
     ) -> tuple[FaceResult, ...]:
-        """Return faces with raw and smoothed emotions, in their order; frames come in the order of their recording."""
+        """Return faces with raw and smoothed emotions, in their order. Call it with frames in order of time."""
         self._advance(time_s)
         return tuple(self._result(face, emotion, time_s) for face, emotion in zip(faces, emotions, strict=True))
 
     def state(self) -> dict[str, Any]:
-        """Return what is known, for JSON."""
+        """Return the state as plain data for JSON."""
         return self._now.model_dump(mode="json")
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`.
+        """Continue from a `state`.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is not a valid state.
         """
         self._now = _State.model_validate_json(json.dumps(state))
         if any(len(mood.weighted_probs) != len(self._labels) for mood in self._now.moods.values()):
@@ -106,13 +112,13 @@ class Smoothing:
 
     @staticmethod
     def _shows_a_face(face: TrackedFace, mood: _Mood) -> bool:
-        """Return whether landmarks are those of a face, here and in most of what is remembered."""
+        """Return whether the landmarks can be those of a face, here and in most of the weighted observations."""
         is_here = is_face(face.detection)
         mood.weighted_no_face += not is_here
         return is_here and 2 * mood.weighted_no_face < mood.weight
 
     def _is_sure(self, confidence: float, *, was_sure: bool | None) -> bool:
-        """Return whether the emotion is shown; nobody's first one needs the lead."""
+        """Return whether the emotion is shown; the lead is needed only after it was hidden."""
         return bool(confidence >= (self._sure_from if was_sure is False else self._unsure_below))
 
     def _label(self, shown: str | None, probs: Probabilities) -> str:

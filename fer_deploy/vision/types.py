@@ -1,4 +1,4 @@
-"""The values on the arrows of the live loop."""
+"""Values that the stages of the live loop exchange: frames, detections, faces, emotions, results."""
 
 from dataclasses import dataclass, field, replace
 
@@ -13,14 +13,14 @@ UNSURE = spec.UNSURE
 
 @dataclass(frozen=True, eq=False)
 class Frame:
-    """One picture from a source.
+    """One frame from a source.
 
     Attributes:
-        frame_bgr: (H, W, 3) uint8, blue-green-red; whoever holds the frame may read it, nobody writes to it.
+        frame_bgr: (H, W, 3) uint8, blue-green-red; read-only.
         index: number of the frame in its source, counted from 0; gaps are frames that were dropped.
         time_s: position in the recording, or seconds since the stream began.
-        captured_ns: `time.monotonic_ns()` when the source handed it over; latency counts from here.
-        name: the picture's file name where the source is a folder, else empty.
+        captured_ns: `time.monotonic_ns()` when the source delivered it; latency counts from here.
+        name: the picture's file name if the source is a folder, else empty.
         source: which of the loop's sources it came from, counted from 0.
         size: width and height in pixels; by default those of `frame_bgr`. A frame without pixels still has its size.
     """
@@ -40,13 +40,13 @@ class Frame:
 
     @property
     def is_photo(self) -> bool:
-        """Whether it stands for itself: what the pictures of a folder show need have nothing to do with one another."""
+        """Whether it is a single picture: pictures of a folder need not show the same scene."""
         return bool(self.name)
 
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle in pixels of its frame, inside of it; x2 and y2 are exclusive."""
+    """A rectangle inside a frame, in pixels; x2 and y2 are exclusive."""
 
     x1: int
     y1: int
@@ -64,9 +64,9 @@ class Detection:
 
     Attributes:
         box: inside the frame and not empty.
-        score: the detector's confidence in 0 to 1; 1 where it has none.
+        score: the detector's confidence, 0 to 1; 1 if it gives none.
         landmarks: right eye, left eye, tip of the nose, right and left corner of the mouth (the person's right, which
-            is left in the picture), or None where the detector knows none. They may lie outside the frame.
+            is left in the image), or None if the detector gives none. They may lie outside the frame.
     """
 
     box: Box
@@ -76,12 +76,12 @@ class Detection:
 
 @dataclass(frozen=True)
 class TrackedFace:
-    """A face that has a name for as long as it is seen.
+    """A face with the number of its track.
 
     Attributes:
-        track_id: counted from 1; the same person in the next frame has the same, nobody else gets it again.
-        detection: where it is: as detected, or as predicted between two detections.
-        is_detected: whether a detector looked at this very frame and found it.
+        track_id: number of the track, from 1; constant over frames and never used again for another face.
+        detection: place of the face, as detected or as predicted between two detections.
+        is_detected: whether a detector found the face in this frame.
     """
 
     track_id: int
@@ -114,17 +114,17 @@ class Emotion:
 
 @dataclass(frozen=True)
 class FaceResult:
-    """One face and what it shows.
+    """One face and its emotion.
 
     Attributes:
         face: the track: `face.track_id`, `face.is_detected`, and `face.detection` with `box`, `score` and `landmarks`.
-        emotion: of this frame alone, as the network says.
-        smoothed: of this person over the last moments; its label changes with hysteresis, so that it need not be the
-            most probable one at this moment.
-        is_sure: False where the smoothed confidence is too low to name an emotion, or where the landmarks are those of
-            no face.
-        person: the number that people see, from 1 without holes; None until the face has been followed for a second,
-            and where nobody is followed.
+        emotion: the network's answer for this frame alone.
+        smoothed: average over this person's recent frames. Its label changes with hysteresis, so it is not always the
+            most probable one.
+        is_sure: False if the smoothed confidence is too low to name an emotion, or if the landmarks cannot belong to a
+            face.
+        person: number shown to users, from 1 without gaps; None until the face has been followed for a second, and
+            without tracking.
     """
 
     face: TrackedFace
@@ -135,12 +135,12 @@ class FaceResult:
 
     @property
     def box(self) -> Box:
-        """Where the face is."""
+        """Rectangle of the face, in pixels."""
         return self.face.detection.box
 
     @property
     def label(self) -> str:
-        """The smoothed emotion. In a single picture nothing is smoothed, and it is the network's answer."""
+        """The smoothed emotion; for a single picture it is the network's answer."""
         return self.smoothed.label
 
     @property
@@ -155,13 +155,13 @@ class FaceResult:
 
     @property
     def shown_label(self) -> str:
-        """The word for people: the smoothed emotion, or `UNSURE`."""
+        """The label to show: the smoothed emotion, or `UNSURE`."""
         return self.smoothed.label if self.is_sure else UNSURE
 
 
 @dataclass(frozen=True, eq=False)
 class FrameResult:
-    """Everything known about one frame.
+    """Results for one frame.
 
     Attributes:
         frame: its pixels and its place: `frame.frame_bgr`, `frame.index`, `frame.time_s` (seconds), `frame.name`
@@ -175,7 +175,7 @@ class FrameResult:
     stage_ns: dict[str, int] = field(default_factory=dict)
 
     def without_pixels(self) -> "FrameResult":
-        """Return the same result without the frame's pixels, for programs that keep many results."""
+        """Return the same result without the frame's pixels, for programs that store many results."""
         return replace(self, frame=replace(self.frame, frame_bgr=_NO_PIXELS))
 
 

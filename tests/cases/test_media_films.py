@@ -72,7 +72,7 @@ class TestStreams:
     def test_which_one_is_said(self, tmp_path):
         source, _ = read(self.two(tmp_path))
         assert source.notes == (
-            "reads video stream #1 (320x180 h264, default) and not #0 (160x90 h264); #N behind the name chooses",
+            "reads video stream #1 (320x180 h264, default) and not #0 (160x90 h264); #N after the name chooses",
         )
         assert read(write_film(tmp_path / "a.mp4", SCENES))[0].notes == (), "there is nothing to choose"
 
@@ -121,7 +121,7 @@ class TestStreams:
     def test_a_song_with_a_cover(self, tmp_path, name):
         path = write_song(tmp_path / name, SCENES[0])
         with pytest.raises(
-            StreamError, match=rf"{name}: it holds no video, only a cover picture\. Fix: name a recording"
+            StreamError, match=rf"{name}: it has no video, only a cover picture\. Fix: name a recording"
         ):
             open_source(str(path))
 

@@ -245,5 +245,5 @@ class TestFolders:
     def test_a_folder_whose_name_is_no_utf8(self, tmp_path):
         folder = tmp_path / os.fsdecode(b"f\xff")
         folder.mkdir()
-        with pytest.raises(StreamError, match=r"f\\xff holds no pictures"):
+        with pytest.raises(StreamError, match=r"f\\xff has no pictures"):
             open_source(str(folder))

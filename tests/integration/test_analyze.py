@@ -136,23 +136,21 @@ class TestGoingOn:
             make_analysis(video, tmp_path / "out").run()
         else:
             stop_after_segments(video, tmp_path / "out", 1)
-        with pytest.raises(
-            ConfigError, match=f"holds the analysis of something else; now there is {text}.*Fix: --restart"
-        ):
+        with pytest.raises(ConfigError, match=f"has results of another analysis; this run has {text}.*Fix: --restart"):
             make_analysis(video, tmp_path / "out", **settings).run()
         assert make_analysis(video, tmp_path / "out", **settings).run(restart=True).accounting.num_analyzed == NUM
 
     def test_another_video(self, video, tmp_path):
         stop_after_segments(video, tmp_path / "out", 1)
         write_squares(video, NUM, squares=1)
-        with pytest.raises(ConfigError, match="now there is another video of that name"):
+        with pytest.raises(ConfigError, match="this run has another video of that name"):
             make_analysis(video, tmp_path / "out").run()
 
     def test_another_model(self, video, tmp_path):
         stop_after_segments(video, tmp_path / "out", 1)
         analysis = make_analysis(video, tmp_path / "out")
         (tmp_path / "engine.onnx").write_bytes(b"another")
-        with pytest.raises(ConfigError, match="now there is another model"):
+        with pytest.raises(ConfigError, match="this run has another model"):
             analysis.run()
 
     def test_a_damaged_checkpoint(self, video, tmp_path):
@@ -166,7 +164,7 @@ class TestGoingOn:
     def test_only_one_at_a_time(self, video, tmp_path):
         with (
             Parts(tmp_path / "out/squares/parts"),
-            pytest.raises(ConfigError, match="another fer-deploy analyze works in"),
+            pytest.raises(ConfigError, match="another fer-deploy analyze is running in"),
         ):
             make_analysis(video, tmp_path / "out").run()
 

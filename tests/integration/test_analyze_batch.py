@@ -98,7 +98,9 @@ class TestBatch:
         old = write_squares(tmp_path / "annotated.mp4", 3)
         (tmp_path / "out/squares").mkdir(parents=True)
         old = old.rename(tmp_path / "out/squares/annotated.mp4")
-        with pytest.raises(ConfigError, match=r"annotated.mp4 is a file that its analysis writes, .* another --out"):
+        with pytest.raises(
+            ConfigError, match=r"annotated.mp4 would be overwritten: its analysis writes .* another --out"
+        ):
             self.make([video, old], tmp_path / "out")
 
     def test_stop_before_the_first(self, video, tmp_path):

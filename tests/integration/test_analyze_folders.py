@@ -29,7 +29,7 @@ def test_a_video_that_is_a_result(tmp_path, name):
         video = tmp_path / name
     before = video.read_bytes()
     analysis = VideoAnalysis(video, folder, make_config(tmp_path), make_models(tmp_path / "e"), AnalysisProgress())
-    with pytest.raises(ConfigError, match=r"is a file that its analysis writes, .*Fix: another --out"):
+    with pytest.raises(ConfigError, match=r"would be overwritten: its analysis writes .*Fix: another --out"):
         analysis.run(restart=True)
     assert video.read_bytes() == before
 
@@ -52,7 +52,7 @@ def test_results_of_somebody_else(video, tmp_path, restart):
     report = tmp_path / "out/squares/report.html"
     report.parent.mkdir(parents=True)
     report.write_text("mine")
-    with pytest.raises(ConfigError, match=r"holds report.html, but neither .* Fix: another --out"):
+    with pytest.raises(ConfigError, match=r"has report.html, but neither .* Fix: another --out"):
         make_analysis(video, tmp_path / "out").run(restart=restart)
     assert [path.read_text() for path in report.parent.iterdir()] == ["mine"]
 

@@ -109,7 +109,7 @@ class TestInfer:
         assert [path.read_bytes() for path in paths] == [b"old"] * 2
         (lines,), (video,) = tmp_path.glob("a.*.part.jsonl"), tmp_path.glob("a.*.part.avi")
         assert len(lines.read_text().splitlines()) == num_video_frames(video) > 0
-        assert [message.partition(" is as it was; ")[0] for message in caplog.messages] == [str(path) for path in paths]
+        assert [message.partition(" is unchanged; ")[0] for message in caplog.messages] == [str(path) for path in paths]
 
     def test_detector_raises(self):
         err = fails(ScriptedSource(None), [CountingSink()], detector=OneFaceDetector(fail_at=2))
@@ -173,7 +173,7 @@ class TestSinksOfRecordings:
         other = CountingSink()
         err = fails(ScriptedSource(None), [VideoSink(path, 10.0), other])
         assert type(err) is SinkError
-        assert f"disk full: 1 MiB left for {path}, which holds the frames up to here" in str(err)
+        assert f"disk full: 1 MiB left for {path}, which has the frames up to here" in str(err)
         assert num_video_frames(path) == 4
         assert other.num_closed == 1
         assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"]

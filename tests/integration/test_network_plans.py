@@ -97,7 +97,7 @@ class TestCli:
     def test_as_an_engine(self, plan):
         done = fer_deploy("live", "--source", "synthetic", "--no-display", "--max-frames", 2, "--engine", plan)
         assert done.returncode == 4
-        assert f"{plan} is no emotion model" in done.stderr
+        assert f"{plan} is not an emotion model" in done.stderr
         assert "Fix: a face detector is given as --detector-model" in done.stderr
 
     def test_without_the_flag(self, plan, tmp_path):
@@ -161,7 +161,7 @@ class TestRefusals:
     def test_a_function(self, save_model):
         model = yunet_model()
         model.functions.add(name="f", domain="d")
-        assert "it defines functions" in self.refusal(ArtifactError, save_model(model))
+        assert "it defines its own functions" in self.refusal(ArtifactError, save_model(model))
 
     def test_weights_in_another_file(self, save_model):
         model = yunet_model()

@@ -102,7 +102,7 @@ class TestFailedRuns:
         assert num_frames_in(part) == told.num_written > 0, "what was analyzed is to be had"
         what = {".jsonl": "lines", ".mp4": "frames"}.get(path.suffix, "rows")
         assert told.failure == (
-            f"{path} is as it was; {part} holds the {what} up to the failure. "
+            f"{path} is unchanged; {part} has the {what} up to the failure. "
             "Fix: see what failed, and run again; or rename the file by hand"
         )
         assert told.files == ()
@@ -206,4 +206,4 @@ def test_the_cause_is_told_last_and_what_follows_before(tmp_path, caplog):
     )
     (part,) = parts_of(path)
     assert [json.loads(line)["frame"] for line in part.read_text().splitlines()] == [0, 1, 2]
-    assert [message.partition("; ")[0] for message in caplog.messages] == [f"{path} is as it was"]
+    assert [message.partition("; ")[0] for message in caplog.messages] == [f"{path} is unchanged"]

@@ -55,7 +55,7 @@ def test_tensorrt_itself_refuses_and_its_reason_is_told(plan):
     """The judgement is left out here: this is the error of a plan that passes it and does not load all the same."""
     done = without_gpu(DESERIALIZE, plan)
     assert done.returncode == 0, done.stderr
-    assert re.search(rf"does not load {plan}: .*Cuda Runtime .*cudaError \d+: ", done.stdout)
+    assert re.search(rf"cannot load {plan}: .*Cuda Runtime .*cudaError \d+: ", done.stdout)
     assert "    Fix: fer-deploy doctor shows driver and GPU; build the plan again on this machine" in done.stdout
 
 

@@ -69,9 +69,9 @@ class TestFaults:
     @pytest.mark.parametrize(
         ("mode", "reason"),
         [
-            ("silent", r"sent no picture for 0\.7 s\. Fix: check the device or network"),
+            ("silent", r"sent no frame for 0\.7 s\. Fix: check the device or network"),
             ("end", r"(broke off|delivered no further frame) after \d+ frames"),
-            ("garbage", r"sent no picture|broke off|cannot open"),
+            ("garbage", r"sent no frame|broke off|cannot open"),
         ],
     )
     def test_comes_back(self, camera, mode, reason):
@@ -99,9 +99,7 @@ class TestFaults:
             seen.until(lambda frame: health.num_reconnects >= 1)
             mending.join()
             assert health.num_stalls == 0
-        assert re.search(
-            r"repeated one picture for 0\.7 s\. Fix: .*frozen_s: 0 allows still pictures", health.last_error
-        )
+        assert re.search(r"repeated one frame for 0\.7 s\. Fix: .*frozen_s: 0 allows still pictures", health.last_error)
 
     def test_still_pictures_can_be_allowed(self, mjpeg_camera):
         mjpeg_camera.mode = "still"

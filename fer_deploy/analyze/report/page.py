@@ -1,4 +1,4 @@
-"""report.html and index.html: one file each, nothing is loaded from anywhere. Jinja lives here."""
+"""Render report.html and index.html with Jinja; each is a single file that loads nothing else."""
 
 from collections.abc import Sequence
 from typing import Any, Final
@@ -31,24 +31,30 @@ def report_html(summary: Summary, timelines: dict[int, Timeline], files: Sequenc
 
     Args:
         summary: of the video.
-        timelines: by person, of those that get a card.
+        timelines: by person, for the people with a card.
         files: names of the files beside it.
     """
     colors = colors_of(summary.labels) | {UNSURE: UNSURE_COLOR}
     cards = [
         {"person": person, "shares": _shares(person, colors), "areas": _areas(timelines[person.track], summary)}
-        for person in summary.people if person.track in timelines
-    ]  # fmt: skip
+        for person in summary.people
+        if person.track in timelines
+    ]
     return _page(
-        "report.html.j2", summary=summary, cards=cards, files=files, colors=colors, unsure=UNSURE,
+        "report.html.j2",
+        summary=summary,
+        cards=cards,
+        files=files,
+        colors=colors,
+        unsure=UNSURE,
         others=[person for person in summary.people if person.track not in timelines],
         ticks=[tick_text(second, summary.duration_s) for second in np.linspace(0, summary.duration_s, _NUM_TICKS)],
         share_of=_shares,
-    )  # fmt: skip
+    )
 
 
 def index_html(outcomes: Sequence[Outcome]) -> str:
-    """Return the page that leads to the reports of several videos, in the order of their names."""
+    """Return the page that links to the reports of several videos, in the order of their names."""
     by_name = sorted(outcomes, key=lambda outcome: (outcome.video.name.casefold(), outcome.folder))
     num_failed = sum(outcome.summary is None for outcome in outcomes)
     return _page("index.html.j2", outcomes=by_name, num_failed=num_failed, generator=GENERATOR)
@@ -71,7 +77,7 @@ def _page(template: str, **content: Any) -> str:
 
 
 def _shares(person: Person, colors: dict[str, str]) -> list[tuple[str, float, str]]:
-    """Return label, share and color of what was shown, the most frequent first."""
+    """Return label, share and color of the shown labels, the most frequent first."""
     shown = sorted(person.shares.items(), key=lambda item: -item[1])
     return [(label, share, colors.get(label, UNSURE_COLOR)) for label, share in shown]
 

@@ -1,4 +1,4 @@
-"""Who was seen in a video, for how long, and showing what: from the rows of its table, in constant memory for each."""
+"""Summarize each person of a video from the rows of its table: time visible and emotions. Memory is constant."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
@@ -38,11 +38,11 @@ class PersonSeen:
     """One track over the video.
 
     Attributes:
-        track: its number in the tables.
-        number: of the person; None for a passer-by.
+        track: number of the track in the tables.
+        number: number of the person; None for a passer-by.
         first_s, last_s: when the face was first and last visible.
-        num_frames: in which it was visible.
-        num_shown: frames by what was shown: each label, and `UNSURE`.
+        num_frames: frames in which it was visible.
+        num_shown: frames by shown label, including `UNSURE`.
     """
 
     track: int
@@ -66,7 +66,7 @@ class Timeline(NamedTuple):
 
 
 def people_from_rows(batches: Iterable[Rows]) -> list[PersonSeen]:
-    """Return everybody, passers-by too, in the order of their tracks."""
+    """Return all people, including passers-by, in the order of their tracks."""
     people: dict[int, PersonSeen] = {}
     for rows in batches:
         shown = np.where(rows.is_sure, rows.label, UNSURE)
@@ -85,11 +85,11 @@ def people_from_rows(batches: Iterable[Rows]) -> list[PersonSeen]:
 def timelines_from_rows(
     batches: Iterable[Rows], tracks: Sequence[int], *, end_s: float, num_frames: int, num_labels: int
 ) -> dict[int, Timeline]:
-    """Return the timeline of each of some people.
+    """Return the timelines of some people.
 
     Args:
         batches: all rows.
-        tracks: whose.
+        tracks: numbers of these people.
         end_s: when the video ends.
         num_frames: of the video.
         num_labels: of the classifier.

@@ -1,4 +1,4 @@
-"""Stacks: a timeline as areas upon one another, for any means of drawing."""
+"""Stacks: convert a timeline to stacked areas for drawing."""
 
 from collections.abc import Iterator, Sequence
 from typing import Final, NamedTuple
@@ -30,15 +30,15 @@ _STEPS_S: Final = (
     7200.0,
 )
 SHORT_S: Final = 12.0
-"""Videos below that have an axis with tenths of seconds."""
+"""Shorter videos have an axis with tenths of seconds."""
 
 
 class Stack(NamedTuple):
-    """A stretch in which the face was visible.
+    """An interval in which the face was visible.
 
     Attributes:
         times_s: (N,) seconds, increasing.
-        levels: (C + 1, N) cumulated probabilities: label c lies between rows c and c + 1.
+        levels: (C + 1, N) cumulative probabilities: label c lies between rows c and c + 1.
     """
 
     times_s: NDArray[np.float64]
@@ -46,7 +46,7 @@ class Stack(NamedTuple):
 
 
 def stacks_from_timeline(timeline: Timeline) -> Iterator[Stack]:
-    """Yield the stretches in their order; each reaches from its first bin's left edge to its last bin's right one."""
+    """Yield the intervals in order; each spans from its first bin's left edge to its last bin's right edge."""
     edges_s, probs = timeline
     visible = np.concatenate([[False], ~np.isnan(probs[:, 0]), [False]])
     changes = np.flatnonzero(visible[1:] != visible[:-1])
@@ -59,20 +59,20 @@ def stacks_from_timeline(timeline: Timeline) -> Iterator[Stack]:
 
 
 def colors_of(labels: Sequence[str]) -> dict[str, str]:
-    """Return the color of each label by its place."""
+    """Return the color of each label, chosen by its index."""
     return {label: COLORS[index % len(COLORS)] for index, label in enumerate(labels)}
 
 
 def count_text(num: int, one: str, several: str | None = None) -> str:
-    """Return a number of things: 1 frame, 12,345 frames; `several` where it is not `one` with an s."""
+    """Return a count with its noun: 1 frame, 12,345 frames; `several` is an irregular plural."""
     return f"{num:,} {one if num == 1 else several or f'{one}s'}"
 
 
 def tick_step_s(duration_s: float, most: int) -> float:
-    """Return a round distance between ticks, as clocks have them, for at most so many ticks."""
+    """Return a round interval between ticks, such as 5 s or 1 min, for at most `most` ticks."""
     return next((step for step in _STEPS_S if duration_s / step < most), 86_400.0)
 
 
 def tick_text(seconds: float, duration_s: float) -> str:
-    """Return a moment as an axis shows it, with tenths where the video is short."""
+    """Return the text of a tick, with tenths of seconds for a short video."""
     return duration_text(seconds, decimals=1 if duration_s < SHORT_S else 0)

@@ -1,4 +1,4 @@
-"""Summary: everything that is known of an analyzed video, as summary.json holds it."""
+"""Summary: the content of summary.json, which describes an analyzed video."""
 
 from pathlib import Path
 from typing import NamedTuple
@@ -19,15 +19,15 @@ class _Frozen(BaseModel):
 
 
 class Person(_Frozen):
-    """One person: a face that was followed without losing it for longer than `keep_s`.
+    """One person: a face that was never lost for longer than `keep_s`.
 
     Attributes:
-        number: as drawn in the annotated video and as `person` in the tables, from 1 without holes.
-        track: as in the tables.
+        number: number in the annotated video, and `person` in the tables; from 1 without gaps.
+        track: number of the track in the tables.
         first_s, last_s: when first and last visible, in seconds of the video.
         visible_s: seconds in which the face was visible.
-        num_faces: frames in which it was.
-        shares: what was shown, in shares of these frames: by label, and "unsure"; 1 in sum.
+        num_faces: frames in which the face was visible.
+        shares: share of these frames for each shown label, including "unsure"; the sum is 1.
     """
 
     number: int
@@ -48,7 +48,7 @@ class PassersBy(_Frozen):
 
 
 class Subject(NamedTuple):
-    """What was analyzed with what: the video's file, engine and detector in words, the classifier's labels."""
+    """Subject of an analysis: the video's file, descriptions of engine and detector, and the classifier's labels."""
 
     video: Path
     engine: str
@@ -57,16 +57,16 @@ class Subject(NamedTuple):
 
 
 class Summary(_Frozen):
-    """A video's analysis in numbers.
+    """Numbers of a video's analysis.
 
     Attributes:
-        video: the name of the file.
-        engine: model and provider, in words.
-        detector: what found the faces, in words; empty in summaries that were written before this was noted.
+        video: name of the file.
+        engine: description of model and provider.
+        detector: description of the detector; empty in summaries of older versions.
         duration_s: from the first frame to the end of the last one.
         num_size_changes: changes of resolution within the video.
-        notes: what people should know of the way the video was read.
-        trouble: what was wrong with the video's end; empty if nothing.
+        notes: facts for the user about how the video was read.
+        trouble: fault at the video's end; empty if there is none.
     """
 
     video: str
@@ -91,12 +91,12 @@ class Summary(_Frozen):
 
     @property
     def num_faces_of_people(self) -> int:
-        """Faces of everybody, passers-by among them."""
+        """Number of faces of all people, including passers-by."""
         return sum(person.num_faces for person in self.people) + self.passers_by.num_faces
 
     @classmethod
     def load(cls, path: Path) -> "Summary | None":
-        """Return a finished analysis; None where there is none.
+        """Read the summary of a finished analysis; return None if there is none.
 
         Raises:
             ConfigError: it is damaged, or of another version.
@@ -110,25 +110,31 @@ class Summary(_Frozen):
 
     @classmethod
     def of(cls, subject: Subject, end: Checkpoint, seen: list[PersonSeen]) -> "Summary":
-        """Put together what a finished run knows."""
+        """Create the summary of a finished run."""
         frame_s = frame_seconds(end)
         numbered = [(person.number, person) for person in seen if person.number is not None]
         people = [_person(number, person, frame_s) for number, person in numbered]
         brief = [person for person in seen if person.number is None]
         return cls(
-            video=subject.video.name, engine=subject.engine, detector=subject.detector, labels=subject.labels,
-            duration_s=round(end.end_s + frame_s, 4), fps=end.fps,
-            picture_size=end.picture_size, num_size_changes=end.num_size_changes,
+            video=subject.video.name,
+            engine=subject.engine,
+            detector=subject.detector,
+            labels=subject.labels,
+            duration_s=round(end.end_s + frame_s, 4),
+            fps=end.fps,
+            picture_size=end.picture_size,
+            num_size_changes=end.num_size_changes,
             trouble=without_folders_in_text(end.trouble),
-            notes=tuple(map(without_folders_in_text, end.notes)), accounting=end.accounting,
+            notes=tuple(map(without_folders_in_text, end.notes)),
+            accounting=end.accounting,
             people=tuple(sorted(people, key=lambda person: person.number)),
             passers_by=PassersBy(num_tracks=len(brief), num_faces=sum(person.num_frames for person in brief)),
             fingerprint=end.fingerprint,
-        )  # fmt: skip
+        )
 
 
 class Outcome(NamedTuple):
-    """What became of one of several videos: a summary, or why there is none."""
+    """Outcome of one of several videos: a summary, or the failure."""
 
     video: Path
     folder: Path
@@ -137,7 +143,7 @@ class Outcome(NamedTuple):
 
 
 def frame_seconds(end: Checkpoint) -> float:
-    """Return how long a frame lasts on average."""
+    """Return the mean duration of a frame, in seconds."""
     num = end.accounting.num_analyzed
     return end.end_s / (num - 1) if num > 1 and end.end_s > 0 else 1 / end.fps
 

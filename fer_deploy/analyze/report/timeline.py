@@ -1,4 +1,4 @@
-"""timeline.png: what each person showed over the video. Matplotlib lives here."""
+"""Draw timeline.png with Matplotlib: the emotions of each person over the video."""
 
 import io
 import warnings
@@ -24,16 +24,24 @@ _ABSENT, _INK, _FAINT = "#f5f6f8", "#22262e", "#6b7280"
 _MOST_TICKS = 14
 _MOST_LEGEND_COLUMNS = 10
 _TITLE_LEFT = 0.01
-"""In shares of the width; as much stays free at the right."""
+"""Share of the width; the margin on the right is equal."""
 _FONTS_OF_OTHER_SCRIPTS = (
-    "Noto Sans CJK JP", "Noto Sans CJK SC", "WenQuanYi Zen Hei", "Droid Sans Fallback", "Microsoft YaHei", "Yu Gothic",
-    "Malgun Gothic", "Hiragino Sans", "PingFang SC", "Arial Unicode MS",
-)  # fmt: skip
-"""For letters that Matplotlib's own font lacks: those of Linux, Windows and macOS."""
+    "Noto Sans CJK JP",
+    "Noto Sans CJK SC",
+    "WenQuanYi Zen Hei",
+    "Droid Sans Fallback",
+    "Microsoft YaHei",
+    "Yu Gothic",
+    "Malgun Gothic",
+    "Hiragino Sans",
+    "PingFang SC",
+    "Arial Unicode MS",
+)
+"""Fonts of Linux, Windows and macOS for letters that Matplotlib's own font lacks."""
 
 
 def timeline_png(summary: Summary, timelines: dict[int, Timeline]) -> bytes:
-    """Return a PNG with a row for each of the people that were visible longest, at most `MOST_ROWS`."""
+    """Return a PNG with one row for each of the people visible longest, at most `MOST_ROWS`."""
     people = longest_visible(summary.people, MOST_ROWS)
     height = _MARGIN_INCHES + _ROW_INCHES * max(1, len(people))
     figure = Figure(figsize=(_WIDTH_INCHES, height), dpi=_DPI, layout="constrained", facecolor="white")
@@ -44,7 +52,7 @@ def timeline_png(summary: Summary, timelines: dict[int, Timeline]) -> bytes:
         _draw_person(axis, person, timelines[person.track], list(colors.values()))
     if not people:
         axes[0].text(
-            0.5, 0.5, "nobody was followed for a second", transform=axes[0].transAxes, ha="center", color=_FAINT
+            0.5, 0.5, "no person was followed for a second", transform=axes[0].transAxes, ha="center", color=_FAINT
         )
     for axis in axes:
         _plain(axis, summary.duration_s)
@@ -52,7 +60,7 @@ def timeline_png(summary: Summary, timelines: dict[int, Timeline]) -> bytes:
     _legend(axes[0], colors)
     png = io.BytesIO()
     with warnings.catch_warnings():
-        # Where no font at hand has a name's letters they are boxes; report.html shows them.
+        # Letters that no installed font has are drawn as boxes; report.html shows them.
         warnings.filterwarnings("ignore", r"Glyph \d+ .* missing from", UserWarning)
         _title(figure, summary.name)
         figure.savefig(png, format="png")
@@ -60,7 +68,7 @@ def timeline_png(summary: Summary, timelines: dict[int, Timeline]) -> bytes:
 
 
 def longest_visible(people: Sequence[Person], num: int) -> list[Person]:
-    """Return those visible longest, in the order of their numbers."""
+    """Return the `num` people visible longest, in the order of their numbers."""
     longest = sorted(people, key=lambda person: (-person.visible_s, person.number))[:num]
     return sorted(longest, key=lambda person: person.number)
 
@@ -85,12 +93,20 @@ def _plain(axis: Any, duration_s: float) -> None:
 
 def _legend(top: Axes, colors: dict[str, str]) -> None:
     handles = [Patch(color=color, label=label) for label, color in colors.items()]
-    top.legend(handles=handles, loc="lower left", bbox_to_anchor=(0, 1), ncols=min(len(handles), _MOST_LEGEND_COLUMNS),
-               frameon=False, fontsize=9, borderaxespad=0.2, borderpad=0.2)  # fmt: skip
+    top.legend(
+        handles=handles,
+        loc="lower left",
+        bbox_to_anchor=(0, 1),
+        ncols=min(len(handles), _MOST_LEGEND_COLUMNS),
+        frameon=False,
+        fontsize=9,
+        borderaxespad=0.2,
+        borderpad=0.2,
+    )
 
 
 def _title(figure: Figure, name: str) -> None:
-    """Write the name above everything, with its middle left out where it would not fit."""
+    """Write the name as title, with its middle replaced by … if it does not fit."""
     at_hand = {font.name for font in fontManager.ttflist}
     fonts = ["DejaVu Sans", *(font for font in _FONTS_OF_OTHER_SCRIPTS if font in at_hand)]
     printable = "".join(letter if letter.isprintable() else " " for letter in name)
@@ -105,7 +121,7 @@ def _title(figure: Figure, name: str) -> None:
 
 
 def middle_left_out(text: str, num_letters: int) -> str:
-    """Return a text with so many of its letters: half of them from its start, half from its end, … between them."""
+    """Return `num_letters` letters of a text, half from its start and half from its end, with … between."""
     num_last = num_letters // 2
     return f"{text[: num_letters - num_last]}…{text[len(text) - num_last :]}"
 

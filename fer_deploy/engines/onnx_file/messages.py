@@ -1,6 +1,6 @@
-"""The messages of an ONNX file that rewriting a graph needs, without ONNX's library: the runtime does not bring it.
+"""Protobuf messages to read and rewrite the graph of an ONNX file without the onnx package, which the runtime lacks.
 
-Fields that are not named here pass through unseen. Source: onnx.proto of ONNX 1.18. Protobuf comes with ONNX Runtime.
+Fields that are not listed here are preserved. Source: onnx.proto of ONNX 1.18. Protobuf comes with ONNX Runtime.
 """
 
 from functools import cache
@@ -12,29 +12,42 @@ from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
 FLOAT: Final = 1
-"""TensorProto.DataType."""
+"""Value of TensorProto.DataType."""
 INT, INTS = 2, 7
-"""AttributeProto.AttributeType."""
+"""Values of AttributeProto.AttributeType."""
 _PACKAGE = "fer_onnx"
 _TEXT, _BYTES, _INT64, _INT32 = (
-    FieldDescriptorProto.TYPE_STRING, FieldDescriptorProto.TYPE_BYTES, FieldDescriptorProto.TYPE_INT64,
+    FieldDescriptorProto.TYPE_STRING,
+    FieldDescriptorProto.TYPE_BYTES,
+    FieldDescriptorProto.TYPE_INT64,
     FieldDescriptorProto.TYPE_INT32,
-)  # fmt: skip
+)
 _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
     "Model": {"graph": (7, "Graph", False)},
     "Graph": {
-        "node": (1, "Node", True), "initializer": (5, "Tensor", True), "input": (11, "ValueInfo", True),
-        "output": (12, "ValueInfo", True), "value_info": (13, "ValueInfo", True),
+        "node": (1, "Node", True),
+        "initializer": (5, "Tensor", True),
+        "input": (11, "ValueInfo", True),
+        "output": (12, "ValueInfo", True),
+        "value_info": (13, "ValueInfo", True),
     },
     "Node": {
-        "input": (1, _TEXT, True), "output": (2, _TEXT, True), "name": (3, _TEXT, False), "op_type": (4, _TEXT, False),
+        "input": (1, _TEXT, True),
+        "output": (2, _TEXT, True),
+        "name": (3, _TEXT, False),
+        "op_type": (4, _TEXT, False),
         "attribute": (5, "Attribute", True),
     },
     "Attribute": {
-        "name": (1, _TEXT, False), "i": (3, _INT64, False), "ints": (8, _INT64, True), "type": (20, _INT32, False),
+        "name": (1, _TEXT, False),
+        "i": (3, _INT64, False),
+        "ints": (8, _INT64, True),
+        "type": (20, _INT32, False),
     },
     "Tensor": {
-        "dims": (1, _INT64, True), "data_type": (2, _INT32, False), "name": (8, _TEXT, False),
+        "dims": (1, _INT64, True),
+        "data_type": (2, _INT32, False),
+        "name": (8, _TEXT, False),
         "raw_data": (9, _BYTES, False),
     },
     "ValueInfo": {"name": (1, _TEXT, False), "type": (2, "Type", False)},
@@ -42,12 +55,12 @@ _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
     "TensorType": {"elem_type": (1, _INT32, False), "shape": (2, "Shape", False)},
     "Shape": {"dim": (1, "Dimension", True)},
     "Dimension": {"dim_value": (1, _INT64, False), "dim_param": (2, _TEXT, False)},
-}  # fmt: skip
-"""Name, number, type and whether it is repeated, of the fields of each message."""
+}
+"""Number, type and whether it is repeated, by name, for the fields of each message."""
 
 
 def parse_model(content: bytes) -> Any | None:
-    """Return the Model, whose `SerializeToString` gives its bytes; None: no ONNX file."""
+    """Return the Model, whose `SerializeToString` gives its bytes; None if this is not an ONNX file."""
     try:
         return _class_of("Model").FromString(content)
     except DecodeError:
@@ -63,9 +76,12 @@ def _class_of(name: str) -> Any:
             label = FieldDescriptorProto.LABEL_REPEATED if is_repeated else FieldDescriptorProto.LABEL_OPTIONAL
             if isinstance(kind, str):
                 described.field.add(
-                    name=field, number=number, label=label, type=FieldDescriptorProto.TYPE_MESSAGE,
+                    name=field,
+                    number=number,
+                    label=label,
+                    type=FieldDescriptorProto.TYPE_MESSAGE,
                     type_name=f".{_PACKAGE}.{kind}",
-                )  # fmt: skip
+                )
             else:
                 described.field.add(name=field, number=number, label=label, type=kind)
     pool = DescriptorPool()

@@ -1,21 +1,21 @@
-"""What stands in an ONNX file, read without an ONNX library: enough to refuse what no exported network contains.
+"""Scan an ONNX file without an ONNX library, and refuse content that no exported network has.
 
-ONNX Runtime is native code that follows a file where it leads: into other files, into bodies that run without end, into
-zeros that are spelled out. An exported network is one flat graph with its weights inside. Which refusals a version of
-ONNX Runtime makes itself differs; these are made before it sees a byte. Knows field numbers, not operators or types;
-source: onnx.proto of ONNX 1.18, and protobuf's encoding (protobuf.dev/programming-guides/encoding).
+ONNX Runtime is native code that trusts a file: it opens other files, runs endless loops, and expands sparse weights.
+An exported network is one flat graph with its weights inside. Versions of ONNX Runtime differ in what they refuse; this
+check comes before ONNX Runtime reads a byte. It uses field numbers only, not operators or types. Sources: onnx.proto of
+ONNX 1.18, and protobuf's encoding (protobuf.dev/programming-guides/encoding).
 """
 
 from collections.abc import Iterator
 
 MAX_FIELDS = 5_000_000
-"""Fields looked at in one file: seconds. A network of 20 MB has some ten thousand."""
+"""Limit of fields read in one file, which takes seconds. A network of 20 MB has about ten thousand."""
 MAX_NODES = 10_000
-"""A ViT in INT8 has some thousand. Optimizing takes time that grows with their square: 20,000 took 21 s of a CPU."""
+"""Limit of nodes. A ViT in INT8 has a few thousand. Optimization is quadratic: 20,000 nodes took 21 s of CPU time."""
 EXPORT_AGAIN = "export it again with fer-deploy export"
-"""To follow "Fix:"."""
+"""Text after "Fix:"."""
 COPY_AGAIN = f"copy the file again, or {EXPORT_AGAIN}"
-"""Of a file that is truncated or damaged."""
+"""Text after "Fix:" for a truncated or damaged file."""
 _VARINT, _FIXED64, _LENGTH, _FIXED32 = 0, 1, 2, 5
 _MODEL_GRAPH, _MODEL_TRAINING, _MODEL_FUNCTIONS = 7, 20, 25
 _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE = 1, 5, 15
@@ -24,12 +24,12 @@ _ATTRIBUTE_TENSORS, _ATTRIBUTE_GRAPHS, _ATTRIBUTE_SPARSE = (5, 10), (6, 11), (22
 _TENSOR_EXTERNAL_DATA, _TENSOR_DATA_LOCATION = 13, 14
 _DAMAGED = "truncated, or not an ONNX model"
 _OTHER_FORMAT = "its bytes are those of another format"
-_NO_GRAPH = f"{_DAMAGED}: it holds no graph"
-_EXTERNAL = "its weights lie in another file, which may be any file of this machine; expected all of them inside"
+_NO_GRAPH = f"{_DAMAGED}: it has no graph"
+_EXTERNAL = "its weights are in another file, which may be any file of this machine; expected all of them inside"
 
 
 class _Damaged(ValueError):
-    """Bytes that protobuf does not read."""
+    """The bytes are not valid protobuf."""
 
 
 class _Reader:
@@ -39,7 +39,7 @@ class _Reader:
         self._num_fields = 0
 
     def fields(self, message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
-        """Yield number and value: an integer, or the bytes of a text, an array or a message."""
+        """Yield the number and value of each field: an integer, or the bytes of a text, an array or a message."""
         place, end = 0, len(message)
         while place < end:
             self._num_fields += 1
@@ -60,32 +60,32 @@ class _Reader:
             if size < 0:
                 raise _Damaged(_OTHER_FORMAT)
             if size > end - place:
-                raise _Damaged(f"a part should have {size:,} bytes, and {end - place:,} are left")
+                raise _Damaged(f"a part should have {size:,} bytes, but {end - place:,} are left")
             yield key >> 3, message[place : place + size]
             place += size
 
     def messages(self, message: memoryview, *numbers: int) -> Iterator[tuple[int, memoryview]]:
-        """Yield those fields that may be messages and have one of these numbers."""
+        """Yield the fields with one of these numbers that may be messages."""
         for number, value in self.fields(message):
             if number in numbers and not isinstance(value, int):
                 yield number, value
 
 
-def mend_of(fault: str) -> str:
-    """Return what mends a file with a fault of `fault_of_onnx`, to follow "Fix:"."""
+def fix_of(fault: str) -> str:
+    """Return the text after "Fix:" for a fault from `fault_of_onnx`."""
     return COPY_AGAIN if fault.startswith(_DAMAGED) else EXPORT_AGAIN
 
 
 def fault_of_onnx(content: bytes) -> str | None:
-    """Return why a file is none that `fer-deploy export` writes, to follow "cannot load x:"; None: nothing is said.
+    """Return why `fer-deploy export` cannot have written a file, as text after "cannot load x:"; None: no fault found.
 
-    A graph that repeats a field, which protobuf merges, is looked at in all its parts.
+    Protobuf merges repeated fields, so all parts of a graph are checked.
     """
     reader, num_nodes = _Reader(), 0
     try:
         for number, part in reader.messages(memoryview(content), _MODEL_GRAPH, _MODEL_TRAINING, _MODEL_FUNCTIONS):
             if number != _MODEL_GRAPH:
-                return "it defines functions or training of its own; expected one flat graph"
+                return "it defines its own functions or training; expected one flat graph"
             found, fault = _look_at_graph(reader, part)
             num_nodes += found
             if fault is None and num_nodes > MAX_NODES:
@@ -98,7 +98,7 @@ def fault_of_onnx(content: bytes) -> str | None:
 
 
 def _look_at_graph(reader: _Reader, graph: memoryview) -> tuple[int, str | None]:
-    """Return the number of nodes up to the first fault, and that fault."""
+    """Return the number of nodes up to the first fault, and this fault or None."""
     num_nodes = 0
     for number, part in reader.messages(graph, _GRAPH_NODE, _GRAPH_INITIALIZER, _GRAPH_SPARSE):
         if number == _GRAPH_SPARSE:
@@ -133,11 +133,11 @@ def _fault_of_tensor(reader: _Reader, tensor: memoryview) -> str | None:
 
 
 def _varint(message: memoryview, place: int) -> tuple[int, int]:
-    """Return the number that begins at `place`, and where the next one begins."""
+    """Return the number that starts at `place`, and the place after it."""
     value = 0
     for shift in range(0, 70, 7):
         if place >= len(message):
-            raise _Damaged("it ends in the middle of a number")
+            raise _Damaged("it ends within a number")
         byte = message[place]
         place += 1
         value |= (byte & 0x7F) << shift

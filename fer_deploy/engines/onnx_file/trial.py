@@ -1,8 +1,8 @@
-"""Run an ONNX file for the first time in another process, which can be ended at any moment.
+"""Run an ONNX file for the first time in another process, which can be killed at any moment.
 
-ONNX Runtime ends a run between two nodes, never inside of one, and hears no signal meanwhile. So a file whose work is
-not known before it runs (`onnx_work`) is loaded and run there first. The system ends that process when its time is up,
-and when a signal ends this one. A file whose sizes are all known, as all bundled models are, starts no process.
+ONNX Runtime stops a run only between two nodes, and handles no signal meanwhile. So a file whose work is not known
+before it runs (see `work`) is first loaded and run in another process. The system kills this process at its time limit,
+or when a signal ends the parent. A file with known sizes, like all bundled models, needs no process.
 """
 
 import json
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from fer_deploy.errors import EngineError
 
 LIMIT_S = 60.0
-"""For all of a trial: start, loading and all batches. A ViT takes about two seconds."""
+"""Limit of a whole trial: start, loading and all batches. A ViT takes about two seconds."""
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
     "from fer_deploy.engines.onnx_file.trial_process import main; main(json.loads(sys.argv[2]))"
@@ -23,15 +23,15 @@ _PROGRAM = (
 
 
 class Trial(NamedTuple):
-    """What to try.
+    """Arguments of a trial.
 
     Attributes:
-        content: the bytes that will be loaded here if the trial ends well.
+        content: the bytes that this process will load if the trial succeeds.
         path: their file, for messages.
-        hidden: the first node whose sizes are not known, for messages.
-        sizes: one run each, with this number in place of all free sizes of the inputs.
-        threads: see `onnxruntime_session.SessionRequest`.
-        optimized: see there.
+        hidden: the first node with unknown sizes, for messages.
+        sizes: one run for each, with this number for all variable sizes of the inputs.
+        threads: see `onnxruntime.session.SessionRequest`.
+        optimized: see `SessionRequest`.
     """
 
     content: bytes
@@ -43,27 +43,35 @@ class Trial(NamedTuple):
 
 
 def try_outside(trial: Trial, *, fix: str) -> None:
-    """Return when the file was loaded and run in another process, on the CPU.
+    """Load and run the file in another process, on the CPU.
 
-    Errors of ONNX Runtime are not reported: who loads the file next meets them and knows more about it.
+    Errors of ONNX Runtime are not reported here: loading the file in this process raises them again, with more context.
 
     Raises:
-        EngineError: it took too long, or its process was ended by the system or did not start; `fix` ends the message.
+        EngineError: it took too long, its process was killed by the system, or did not start; `fix` ends the message.
     """
     orders = {
-        "limit_s": LIMIT_S, "sizes": list(trial.sizes), "threads": trial.threads, "optimized": trial.optimized,
-    }  # fmt: skip
+        "limit_s": LIMIT_S,
+        "sizes": list(trial.sizes),
+        "threads": trial.threads,
+        "optimized": trial.optimized,
+    }
     command = [sys.executable, "-P", "-c", _PROGRAM, json.dumps(sys.path), json.dumps(orders)]
     try:
-        ended = subprocess.run(  # kills the process on its way out, whatever is raised
-            command, input=trial.content, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, timeout=LIMIT_S,
-            start_new_session=True, check=False,
-        )  # fmt: skip
+        ended = subprocess.run(  # kills the process if anything is raised
+            command,
+            input=trial.content,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            timeout=LIMIT_S,
+            start_new_session=True,
+            check=False,
+        )
     except subprocess.TimeoutExpired as err:
         raise EngineError(
             f"cannot use {trial.path}: loading it and running it once did not end within {LIMIT_S:g} s. How much it "
             f"computes is not known before it runs, because of {trial.hidden}, so it was tried in another process, "
-            f"which was ended. Fix: {fix}"
+            f"which was killed. Fix: {fix}"
         ) from err
     except OSError as err:
         raise EngineError(

@@ -1,4 +1,4 @@
-"""The process in which `onnx_trial` runs an ONNX file for the first time. The file comes through its standard input."""
+"""Process of `trial`: load and run an ONNX file for the first time. The file comes through standard input."""
 
 import signal
 import sys
@@ -14,8 +14,8 @@ from fer_deploy.errors import EngineError
 
 
 def main(orders: Mapping[str, Any]) -> None:
-    """Load and run what comes; returns also where ONNX Runtime refuses it, for the next one who loads it to say."""
-    if hasattr(signal, "setitimer"):  # the system ends this process, also where its parent was killed
+    """Load and run the file. Return even if ONNX Runtime refuses it; the parent reports the error when it loads it."""
+    if hasattr(signal, "setitimer"):  # the system ends this process, even if its parent was killed
         signal.signal(signal.SIGALRM, signal.SIG_DFL)
         signal.setitimer(signal.ITIMER_REAL, orders["limit_s"])
     content = sys.stdin.buffer.read()
@@ -29,7 +29,7 @@ def main(orders: Mapping[str, Any]) -> None:
 
 
 def _zeros(network: OnnxRuntimeNetwork, free_size: int) -> Tensors:
-    """Return one input; TypeError or ValueError for types and sizes that NumPy does not have."""
+    """Return one input of zeros; raises TypeError or ValueError for types and sizes that NumPy does not support."""
     return {
         name: np.zeros([free_size if side is None else side for side in info.shape], dtype=info.dtype)
         for name, info in network.inputs.items()

@@ -1,12 +1,12 @@
-"""How much arithmetic an ONNX file asks for, from the shapes of its tensors and before any of it is done.
+"""Compute how much arithmetic an ONNX file needs from the shapes of its tensors, before it runs.
 
-ONNX Runtime ends a run between two nodes, never inside of one, and computes constants while it loads a file. So one
-product of huge matrices, in a file of a kilobyte, can hold a process for hours that hears no signal meanwhile. ONNX
-Runtime infers all shapes without computing anything; what a node does follows from them.
+ONNX Runtime stops a run only between two nodes, and computes constants while it loads a file. So one product of huge
+matrices, in a file of a kilobyte, can block a process for hours, deaf to signals. ONNX Runtime infers all shapes
+without computing anything, and the work of a node follows from its shapes.
 
-Shapes that a file declares for inner tensors and outputs are left out: they may be false. A shape that ONNX Runtime
-does not infer, as after the Expand of a ViT's class token, is not counted. Such a file is told apart: its work is not
-known before it runs, see `onnx_trial`.
+Shapes that a file declares for inner tensors and outputs are ignored, since they may be false. A shape that ONNX
+Runtime cannot infer, as after the Expand of a ViT's class token, is not counted. The work of such a file is unknown
+before it runs; see `trial`.
 """
 
 import math
@@ -18,9 +18,9 @@ import onnxruntime as ort
 from fer_deploy.engines.onnx_file.messages import parse_model
 
 BATCH = 4
-"""Faces, the largest batch that an engine runs when it opens."""
+"""Largest batch, in faces, that an engine runs when it opens."""
 MAX_MULTIPLY_ADDS = 10**12
-"""For a batch of four. A ViT-L at 384 pixels takes 0.8e12; two cores do 0.06e12 in a second."""
+"""Limit for a batch of four. A ViT-L at 384 pixels takes 0.8e12; two cores compute 0.06e12 a second."""
 _MAX_SHOWN = 100
 Shape = tuple[int, ...]
 
@@ -40,15 +40,15 @@ _LINEAR = frozenset({
     "Softmax", "Softplus", "Softsign", "SpaceToDepth", "Split", "Sqrt", "Squeeze", "Sub", "Sum", "Swish", "Tan", "Tanh",
     "ThresholdedRelu", "Tile", "Transpose", "Trilu", "Unsqueeze", "Upsample", "Where", "Xor",
 })  # fmt: skip
-"""Operators that do about as much as their inputs and outputs have values."""
+"""Operators whose work is about the number of their input and output values."""
 
 
 class Work(NamedTuple):
-    """What the shapes of a file tell.
+    """Work of a file, from its shapes.
 
     Attributes:
-        fault: why the file asks for too much, to follow "cannot load x:"; None: what is known is little enough.
-        hidden: the first node whose sizes are not known before it runs, as messages name it; None: all are known.
+        fault: why the file needs too much work, as text after "cannot load x:"; None: the known work is acceptable.
+        hidden: name for messages of the first node with sizes unknown before it runs; None: all are known.
     """
 
     fault: str | None
@@ -100,24 +100,24 @@ _FORMULAS: dict[str, Callable[[_Node], int]] = {
 
 
 def fault_of_work(content: bytes, *, all_known: bool) -> str | None:
-    """Return the fault alone; see `judge_work`."""
-    return judge_work(content, all_known=all_known).fault
+    """Return only the fault of `measure_work`."""
+    return measure_work(content, all_known=all_known).fault
 
 
-def judge_work(content: bytes, *, all_known: bool) -> Work:
-    """Count the work of a file in which `onnx_outline.fault_of_onnx` found no fault.
+def measure_work(content: bytes, *, all_known: bool) -> Work:
+    """Count the work of a file without a fault of `outline.fault_of_onnx`.
 
     Args:
         content: the file.
-        all_known: take four for the free batch, and refuse an operator that is not known here. False for networks whose
-            input sizes are not known yet; for those, `hidden` depends on these sizes and `hidden_node` tells more.
+        all_known: use four for a variable batch, and refuse unknown operators. False for networks whose input sizes are
+            not known yet; then `hidden` depends on these sizes, see `hidden_node`.
 
     Raises:
-        One of `onnxruntime_session.ORT_ERRORS`: ONNX Runtime does not read the file.
+        One of `onnxruntime.session.ORT_ERRORS`: ONNX Runtime cannot read the file.
     """
     model = parse_model(content)
     if model is None:
-        return Work(None, None)  # for ONNX Runtime to refuse, in its words
+        return Work(None, None)  # ONNX Runtime refuses it with its own message
     shapes = _inferred_shapes(model, free_size=BATCH if all_known else None)
     total, largest, largest_node, hidden = 0, 0, "", None
     for node in model.graph.node:
@@ -137,20 +137,21 @@ def judge_work(content: bytes, *, all_known: bool) -> Work:
         faces = f"a batch of {BATCH} faces" if all_known else "one run"
         return Work(
             f"{faces} takes {_rounded(total)} multiply-adds, most of them in {largest_node}; "
-            f"expected at most {_rounded(MAX_MULTIPLY_ADDS)}", hidden,
-        )  # fmt: skip
+            f"expected at most {_rounded(MAX_MULTIPLY_ADDS)}",
+            hidden,
+        )
     return Work(None, hidden)
 
 
 def hidden_node(content: bytes, *, free_size: int) -> str | None:
-    """Return the first node whose sizes are not known although those of the input are; None: there is none.
+    """Return the first node whose sizes are unknown for a known input size; None: there is none.
 
     Args:
-        content: as for `judge_work`.
-        free_size: taken for each free size of the input.
+        content: as for `measure_work`.
+        free_size: value of each variable size of the input.
 
     Raises:
-        One of `onnxruntime_session.ORT_ERRORS`: the network does not take inputs of this size.
+        One of `onnxruntime.session.ORT_ERRORS`: the network does not accept inputs of this size.
     """
     model = parse_model(content)
     if model is None:
@@ -164,7 +165,7 @@ def _named(node: Any) -> str:
 
 
 def _inferred_shapes(model: Any, *, free_size: int | None) -> dict[str, tuple[int | None, ...] | None]:
-    """Return the shape of each tensor as ONNX Runtime infers it; changes the model."""
+    """Return the shape of each tensor as ONNX Runtime infers it. Modifies the model."""
     graph = model.graph
     if free_size is not None:
         for value in graph.input:
@@ -189,14 +190,14 @@ def _inferred_shapes(model: Any, *, free_size: int | None) -> dict[str, tuple[in
 
 
 def _sizes(shape: Any) -> tuple[int | None, ...] | None:
-    """Return None for sizes that are not known; a value that is no tensor has no shape."""
+    """Return the shape with None for unknown sizes; None for a value that is not a tensor."""
     if not isinstance(shape, list | tuple):
         return None
     return tuple(size if isinstance(size, int) and size >= 0 else None for size in shape)
 
 
 def _described(node: Any, shapes: Mapping[str, tuple[int | None, ...] | None]) -> _Node | None:
-    """Return the node with its shapes; None: one of them is not known."""
+    """Return the node with its shapes; None if one of them is unknown."""
     inputs = [_known(shapes.get(name)) if name else () for name in node.input]
     outputs = [_known(shapes.get(name)) if name else () for name in node.output]
     known_inputs = [shape for shape in inputs if shape is not None]
@@ -214,7 +215,7 @@ def _known(shape: tuple[int | None, ...] | None) -> Shape | None:
 
 
 def _work_of(operator: str, node: _Node) -> int | None:
-    """Return multiply-adds, or values where a node only moves them; None: an operator that is not known here."""
+    """Return the number of multiply-adds, or of values for a linear operator; None for an unknown operator."""
     values = sum(map(math.prod, (*node.inputs, *node.outputs)))
     if operator in _LINEAR:
         return values
@@ -223,7 +224,7 @@ def _work_of(operator: str, node: _Node) -> int | None:
         return None
     try:
         return values + formula(node)
-    except IndexError:  # fewer inputs or sides than the operator has: for ONNX Runtime to refuse
+    except IndexError:  # fewer inputs or dimensions than the operator needs: ONNX Runtime refuses it
         return values
 
 

@@ -1,9 +1,9 @@
-"""Run a session on fixed buffers of the GPU: one IOBinding for each batch bucket, replayed as a CUDA graph.
+"""Run a session on fixed GPU buffers: one IOBinding for each batch bucket, replayed as a CUDA graph.
 
-A small network is bound by its launches: a graph replays all of them in one. A graph replays addresses, so each bucket
-owns its two buffers for good, and its graph an id of its own: ONNX Runtime does not check that an id is run with the
-shape it was captured with. Graphs belong to the thread that captured them; another thread captures its own at its
-first call. Knows nothing of files and providers.
+The time of a small network is dominated by kernel launches; a graph replays all of them in one launch. A graph replays
+addresses, so each bucket has two permanent buffers and its own graph id: ONNX Runtime does not check that an id runs
+with its captured shape. Graphs belong to the thread that captured them; another thread captures its own at its first
+call.
 """
 
 import threading
@@ -18,7 +18,7 @@ from fer_deploy.errors import EngineError
 from fer_deploy.spec import OUTPUT_NAME, ModelSpec
 
 WARM_UP_RUNS = 3
-"""ONNX Runtime runs a graph once or twice in the ordinary way, so that memory is there, captures it, then replays."""
+"""ONNX Runtime runs a graph once or twice normally to allocate memory, then captures it, then replays it."""
 
 
 NO_GRAPH = -1
@@ -32,7 +32,7 @@ def _graph_options(graph_id: int) -> ort.RunOptions:
 
 
 class _Bucket:
-    """Buffers of one batch size, bound once."""
+    """Buffers of one batch size and their binding."""
 
     def __init__(self, session: ort.InferenceSession, spec: ModelSpec, size: int, device: str) -> None:
         shape = (size, spec.input.channels, spec.input.height, spec.input.width)
@@ -42,11 +42,11 @@ class _Bucket:
         self.binding = session.io_binding()
         self.binding.bind_ortvalue_input(spec.input.name, self.images)
         self.binding.bind_ortvalue_output(OUTPUT_NAME, self.logits)
-        self.run_options = _graph_options(size)  # ids are free above 0; no other bucket has this size
+        self.run_options = _graph_options(size)  # any id above 0 is allowed; no other bucket has this size
 
 
 class BucketRunner:
-    """Runs batches of any size in buckets. From one thread at a time."""
+    """Runs batches of any size in buckets. Used from one thread at a time."""
 
     def __init__(
         self, session: ort.InferenceSession, spec: ModelSpec, buckets: Sequence[int], *, device: str = "cuda"
@@ -56,8 +56,8 @@ class BucketRunner:
         Args:
             session: with or without `enable_cuda_graph`.
             spec: of the session's model.
-            buckets: rising batch sizes.
-            device: where the buffers are, "cuda" or "cpu".
+            buckets: batch sizes in ascending order.
+            device: of the buffers, "cuda" or "cpu".
         """
         self._session = session
         self._buckets = {size: _Bucket(session, spec, size, device) for size in buckets}
@@ -70,7 +70,7 @@ class BucketRunner:
         """Run each bucket until its graph is captured and replayed, in this thread.
 
         Raises:
-            EngineError: a replay does not give what the session gives without a graph.
+            EngineError: the result of a replay differs from that of the session without a graph.
         """
         for bucket in self._buckets.values():
             for _ in range(WARM_UP_RUNS):
@@ -79,7 +79,7 @@ class BucketRunner:
         self._here.is_warm = True
 
     def _check_replay(self, bucket: _Bucket) -> None:
-        """A capture that went wrong replays in silence what was there before."""
+        """Compare a replay with a run without a graph: a faulty capture silently returns old results."""
         images = np.resize(np.arange(251, dtype=np.uint8), bucket.staging.shape)
         replayed = self._run_bucket(bucket, images).copy()
         plain = self._run_bucket(bucket, images, self._without_graph)
@@ -91,7 +91,7 @@ class BucketRunner:
             )
 
     def __call__(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
-        """Return logits (N, C) float32 for (N, 1, H, W) uint8, N at least 1; they are the caller's."""
+        """Return logits (N, C) float32 for (N, 1, H, W) uint8, N at least 1; the caller owns them."""
         if not getattr(self._here, "is_warm", False):
             self.warm_up()
         logits = np.empty((len(images_nchw), self._num_labels), dtype=np.float32)
@@ -105,7 +105,7 @@ class BucketRunner:
         """Return logits that the next run may overwrite."""
         num = len(images_nchw)
         bucket.staging[:num] = images_nchw
-        bucket.staging[num:] = 0  # what pads must not be what was there before: equal batches run equally
+        bucket.staging[num:] = 0  # fixed padding, so that equal batches give equal results
         bucket.images.update_inplace(bucket.staging)
         self._session.run_with_iobinding(bucket.binding, options or bucket.run_options)  # returns when the GPU is done
         logits: NDArray[np.float32] = bucket.logits.numpy()[:num]

@@ -1,4 +1,4 @@
-"""Which device ONNX Runtime runs on: what was asked for, or what this build and this machine have."""
+"""Choose the device of ONNX Runtime: the requested one, or the best that this build and this machine have."""
 
 import ctypes
 import logging
@@ -13,27 +13,29 @@ import onnxruntime as ort
 from fer_deploy.engines.base import Device
 from fer_deploy.errors import ConfigError, EngineError
 
-PROVIDERS: MappingProxyType[str, str] = MappingProxyType({
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "tensorrt-rtx": "NvTensorRTRTXExecutionProvider",
-})  # fmt: skip
+PROVIDERS: MappingProxyType[str, str] = MappingProxyType(
+    {
+        "cpu": "CPUExecutionProvider",
+        "cuda": "CUDAExecutionProvider",
+        "tensorrt": "TensorrtExecutionProvider",
+        "tensorrt-rtx": "NvTensorRTRTXExecutionProvider",
+    }
+)
 _log = logging.getLogger(__name__)
 
 
 def choose_device(device: Device) -> str:
-    """Return the device, with "auto" resolved: CUDA where this build has it and there is a GPU, else the CPU.
+    """Return the device, with "auto" resolved: CUDA if this build supports it and there is a GPU, else the CPU.
 
-    Where the build has CUDA and the machine has no GPU, a warning says once that the CPU is taken. A GPU that is there
-    and does not work is an error later: nobody who has one wants the CPU in silence.
+    If the build supports CUDA but the machine has no GPU, a warning reports once that the CPU is used. A GPU that does
+    not work is an error later, not a silent fallback to the CPU.
 
     Raises:
         ConfigError: no such device.
-        EngineError: this build of ONNX Runtime does not have it.
+        EngineError: this build of ONNX Runtime does not support it.
     """
     if device == "tensorrt-rtx":
-        return device  # a plugin: known only once it is registered
+        return device  # a plugin: available only after its registration
     available = ort.get_available_providers()
     if device == "auto":
         device = _automatic(tuple(available))
@@ -45,7 +47,7 @@ def choose_device(device: Device) -> str:
             "Fix: pip uninstall onnxruntime; pip install 'fer-toolchain[gpu]' - or --device cpu"
         )
     if device != "cpu" and hasattr(ort, "preload_dlls"):
-        with redirect_stdout(sys.stderr):  # it prints what it does not find
+        with redirect_stdout(sys.stderr):  # it prints the libraries that it does not find
             ort.preload_dlls(directory="")  # CUDA and cuDNN of the nvidia-* wheels, else of the system
     return device
 
@@ -63,13 +65,14 @@ def _automatic(available: tuple[str, ...]) -> Device:
 @cache
 def _say_once(reason: str) -> None:
     _log.warning(
-        "device auto: the CPU is taken. This ONNX Runtime can use CUDA, but there is no GPU: %s. Fix: "
-        "--device cpu says so on purpose; fer-deploy doctor says more", reason,
-    )  # fmt: skip
+        "device auto: the CPU is used. This ONNX Runtime can use CUDA, but there is no GPU: %s. Fix: "
+        "--device cpu to choose the CPU explicitly; fer-deploy doctor says more",
+        reason,
+    )
 
 
 def why_no_gpu() -> str | None:
-    """Return why the NVIDIA driver offers no GPU to this process, or None where it does."""
+    """Return why the NVIDIA driver offers no GPU to this process, or None if it does."""
     name = "nvcuda.dll" if platform.system() == "Windows" else "libcuda.so.1"
     try:
         driver = ctypes.CDLL(name)

@@ -1,4 +1,4 @@
-"""ONNX Runtime engine on CPU, CUDA, TensorRT or TensorRT for RTX. Proves the provider it got: no silent fallback."""
+"""ONNX Runtime engine on CPU, CUDA, TensorRT or TensorRT for RTX. It verifies the provider: no silent fallback."""
 
 import logging
 import threading
@@ -23,35 +23,43 @@ from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, ModelSpec, spec_from_json
 VARIANT_KEY = "fer_variant"
 """Key in `metadata_props` of a quantized graph: fp32, fp16, int8 (for TensorRT) or int8-cpu."""
 CPU_WARM_UP = (1, 2, 4)
-"""Batches run at opening on the CPU, where nothing is captured and any later size needs nothing more."""
+"""Batches run at opening on the CPU, where nothing is captured; other sizes need no warm-up."""
 CPU_WARM_UP_LIMIT_S = 60.0
-"""For each of them; a ViT takes less than a second. A network can ask for any amount of arithmetic."""
+"""Limit for each of them; a ViT takes less than a second, but a network can need any amount of arithmetic."""
 Runner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 _log = logging.getLogger(__name__)
 
 
 class OnnxRuntimeEngine(Engine):
-    """Runs an exported ONNX file; any batch size. Warm when opened."""
+    """Runs an exported ONNX file with any batch size. Opening warms it up."""
 
     def __init__(self, spec: ModelSpec, runner: Runner, opened: ProvedSession) -> None:
-        """Take a runner whose logits are the caller's to keep."""
+        """Create an engine; the caller owns the logits that `runner` returns."""
         super().__init__(spec, f"ONNX Runtime {ort.__version__}, {opened.provider}, {spec.precision}")
         self._runner: Runner | None = runner
         self._settings = MappingProxyType(dict(opened.settings))
         self.is_concurrent = opened.device == "cpu"  # a session's `run` is thread-safe; GPU runners share buffers
 
     @classmethod
-    def open(cls, path: Path, *, device: Device = "auto", threads: int | None = None, spinning: bool = False,
-             cuda_graph: bool = True, max_batch: int = 64) -> Self:  # fmt: skip
+    def open(
+        cls,
+        path: Path,
+        *,
+        device: Device = "auto",
+        threads: int | None = None,
+        spinning: bool = False,
+        cuda_graph: bool = True,
+        max_batch: int = 64,
+    ) -> Self:
         """Load `path` and warm it up; see `fer_deploy.engines.open_engine` for the errors.
 
         Args:
             path: an `.onnx` file with a ModelSpec inside.
-            device: where to run; "auto" is CUDA where this build has it and there is a GPU, else the CPU.
-            threads: of the CPU provider, the calling one among them; None: every physical core that this process
-                may use. Engines of one process that run at the same moment must share; see `engines.threads`.
-            spinning: threads wait for the next call in a loop: a fifth less latency on two cores, as long as nothing
-                else wants them.
+            device: where to run; "auto" is CUDA if this build supports it and there is a GPU, else the CPU.
+            threads: of the CPU provider, including the calling thread; None: every physical core that this process
+                may use. Engines of one process that run at the same time must share them; see `engines.threads`.
+            spinning: threads wait for the next call in a busy loop: a fifth less latency on two cores, if nothing else
+                needs them.
             cuda_graph: replay a captured graph for each batch bucket; CUDA only.
             max_batch: largest bucket on a GPU (1, 2, 4, ...); larger batches are split.
 
@@ -62,12 +70,14 @@ class OnnxRuntimeEngine(Engine):
         opened = open_session(path, request)
         spec = _read_contract(opened.session, path)
         if _is_for_tensorrt(opened.session):
-            # On the CPU the optimizer of ONNX Runtime 1.32 makes another function of it: logits change by 0.7 and more.
+            # On the CPU the optimizer of ONNX Runtime 1.32 changes the results: logits differ by 0.7 and more.
             opened = open_session(path, request._replace(optimized=False))
             _log.warning(
                 "%s is the INT8 graph for TensorRT; on a CPU it is slower than fp32. "
-                "Fix: open %s-int8-cpu.onnx instead", path, spec.name,
-            )  # fmt: skip
+                "Fix: open %s-int8-cpu.onnx instead",
+                path,
+                spec.name,
+            )
         started = time.perf_counter()
         try:
             if opened.device == "cpu":
@@ -76,14 +86,14 @@ class OnnxRuntimeEngine(Engine):
                 runner = BucketRunner(opened.session, spec, buckets_of(1, max_batch))
                 runner.warm_up()
         except (*ORT_ERRORS, RuntimeError) as err:
-            mend = "Fix: " + ("export it again with fer-deploy export" if opened.device == "cpu" else "--device cpu")
-            raise EngineError(f"{opened.provider} failed to warm up on {path}: {str(err)[:1000]}. {mend}") from err
+            fix = "Fix: " + ("export it again with fer-deploy export" if opened.device == "cpu" else "--device cpu")
+            raise EngineError(f"{opened.provider} failed to warm up on {path}: {str(err)[:1000]}. {fix}") from err
         opened.settings["warm_up_ms"] = f"{1e3 * (time.perf_counter() - started):.0f}"
         return cls(spec, runner, opened)
 
     @property
     def settings(self) -> Mapping[str, str]:
-        """Provider, threads and session options as the session has them, for reports."""
+        """Provider, threads and options of the session, for reports."""
         return self._settings
 
     def _run(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -95,15 +105,15 @@ class OnnxRuntimeEngine(Engine):
             raise EngineError(f"ONNX Runtime failed on a batch of {len(images_nchw)}: {err}") from err
 
     def close(self) -> None:
-        """Free the session and its buffers; may be called twice."""
+        """Free the session and its buffers; further calls do nothing."""
         self._runner = None
 
 
 def _warm_cpu_runner(session: ort.InferenceSession, spec: ModelSpec, path: Path) -> Runner:
-    """Return what runs a batch, after the first batches.
+    """Run the first batches and return the function that runs a batch.
 
     Raises:
-        EngineError: they take too long, or give other logits than one finite number for each image and label.
+        EngineError: they take too long, or do not give one finite number for each image and label.
     """
 
     def run(images_nchw: NDArray[np.uint8], options: ort.RunOptions | None = None) -> NDArray[np.float32]:
@@ -120,10 +130,10 @@ def _warm_cpu_runner(session: ort.InferenceSession, spec: ModelSpec, path: Path)
 
 @contextmanager
 def _ended_in_time(path: Path, size: int) -> Iterator[ort.RunOptions]:
-    """Give options of a run that ONNX Runtime ends, between two nodes, when its time is up.
+    """Yield the options of a run that ONNX Runtime ends, between two nodes, at its time limit.
 
     Raises:
-        EngineError: it was ended.
+        EngineError: the time limit was reached.
     """
     options = ort.RunOptions()
     timer = threading.Timer(CPU_WARM_UP_LIMIT_S, setattr, (options, "terminate", True))
@@ -151,7 +161,7 @@ def _require_logits(logits: NDArray[np.float32], size: int, spec: ModelSpec, pat
         )
     if not np.isfinite(logits).all():
         raise EngineError(
-            f"cannot use {path}: logits of a black image are not finite, so there are weights that are no numbers. "
+            f"cannot use {path}: logits of a black image are not finite, so some weights are NaN or infinite. "
             "Fix: train or export it again"
         )
 
@@ -165,8 +175,8 @@ def _read_contract(session: ort.InferenceSession, path: Path) -> ModelSpec:
         raise ArtifactError(f"cannot use {path}: a text in it is not UTF-8 ({err}). Fix: export it again") from err
     if SPEC_KEY not in metadata:
         raise ArtifactError(
-            f"cannot use {path}: it holds no ModelSpec, so its labels and input are unknown. Fix: fer-deploy export "
-            "--checkpoint with the weights that it came from, if fer-train made them; a face detector is given as "
+            f"cannot use {path}: it has no ModelSpec, so its labels and input are unknown. Fix: fer-deploy export "
+            "--checkpoint with its weights, if fer-train made them; a face detector is given as "
             f"--detector-model {path}"
         )
     spec = spec_from_json(metadata[SPEC_KEY], where=str(path))
@@ -182,6 +192,6 @@ def _read_contract(session: ort.InferenceSession, path: Path) -> ModelSpec:
 
 
 def _is_for_tensorrt(session: ort.InferenceSession) -> bool:
-    """Tell whether a session on the CPU holds the INT8 graph that is made for TensorRT."""
+    """Return whether a session on the CPU has the INT8 graph for TensorRT."""
     variant = session.get_modelmeta().custom_metadata_map.get(VARIANT_KEY)
     return bool(variant == "int8" and session.get_providers()[0] == "CPUExecutionProvider")

@@ -1,6 +1,6 @@
-"""A bound on what networks may take on the CPU. A small file can ask for any amount; Linux grants it until it kills.
+"""Limit the CPU memory of networks. A small file can request any amount; Linux grants it until it kills the process.
 
-ONNX Runtime bounds an arena, not a session: all CPU sessions of the process share one, and together stay below.
+ONNX Runtime limits an arena, not a session, so all CPU sessions of the process share one limited arena.
 """
 
 from functools import cache
@@ -10,18 +10,18 @@ import onnxruntime as ort
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
 SHARE = 0.5
-"""Of the memory that this process may have. A batch of 64 faces takes some hundred MB."""
+"""Share of the memory that this process may use. A batch of 64 faces takes a few hundred MB."""
 _MEMINFO = Path("/proc/meminfo")
 _CGROUP_LIMIT = Path("/sys/fs/cgroup/memory.max")
 
 
 @cache
 def bound_memory() -> int | None:
-    """Bound the arena that sessions with `session.use_env_allocators` share, once for the process.
+    """Limit the arena that sessions with `session.use_env_allocators` share; once for the process.
 
     Returns:
-        The bound in bytes; None where the system does not tell its memory, or the program that we are a part of has
-        registered an arena of its own.
+        The limit in bytes; None if the system's memory is unknown, or the program that uses this package has registered
+        its own arena.
     """
     available = available_bytes()
     if available is None:
@@ -36,7 +36,7 @@ def bound_memory() -> int | None:
 
 
 def available_bytes(meminfo: Path = _MEMINFO, cgroup_limit: Path = _CGROUP_LIMIT) -> int | None:
-    """Return the machine's memory, or the container's limit (cgroup v2) where it is lower; None: unknown."""
+    """Return the machine's memory, or the container's limit (cgroup v2) if it is lower; None: unknown."""
     found = [size for size in (_total(meminfo), _limit(cgroup_limit)) if size is not None]
     return min(found, default=None)
 

@@ -1,4 +1,4 @@
-"""A Network in ONNX Runtime: the session of the emotion engines, without their ModelSpec."""
+"""Network in ONNX Runtime: the same session as for emotion engines, without ModelSpec."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -15,7 +15,7 @@ _DTYPES = {"tensor(float)": "float32", "tensor(float16)": "float16", "tensor(uin
 
 
 class OnnxRuntimeNetwork(Network):
-    """One session; ONNX Runtime lets any number of threads run it."""
+    """A network with one session, which any number of threads may run."""
 
     def __init__(self, opened: ProvedSession) -> None:
         session = opened.session
@@ -24,8 +24,9 @@ class OnnxRuntimeNetwork(Network):
         self._session, self._names = session, list(outputs)
 
     @classmethod
-    def open(cls, path: Path, *, device: Device, threads: int, fix: str,
-             rewrite: Callable[[bytes], bytes] | None = None) -> Self:  # fmt: skip
+    def open(
+        cls, path: Path, *, device: Device, threads: int, fix: str, rewrite: Callable[[bytes], bytes] | None = None
+    ) -> Self:
         """Load `path`; see `fer_deploy.engines.network.open_network` for arguments and errors."""
         return cls(
             open_session(
@@ -34,10 +35,10 @@ class OnnxRuntimeNetwork(Network):
         )
 
     def run(self, tensors: Tensors) -> Tensors:
-        """Return all outputs; any thread, and several at once."""
+        """Return all outputs; callable from several threads at once."""
         try:
             return dict(zip(self._names, self._session.run(self._names, tensors), strict=True))
-        except (*ORT_ERRORS, RuntimeError, ValueError) as err:  # ValueError: an input that is missing
+        except (*ORT_ERRORS, RuntimeError, ValueError) as err:  # ValueError: a missing input
             raise EngineError(f"{self.description} failed: {err}") from err
 
 

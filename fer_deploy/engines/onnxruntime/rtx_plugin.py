@@ -1,4 +1,4 @@
-"""The plugin of TensorRT for RTX in ONNX Runtime: registered once a process. Needs an NVIDIA driver to load at all."""
+"""Plugin of TensorRT for RTX in ONNX Runtime, registered once in a process. It needs an NVIDIA driver to load."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -11,7 +11,7 @@ from fer_deploy.errors import EngineError
 
 
 def rtx_devices() -> Sequence[Any]:
-    """Return the first GPU that the plugin runs on, as `add_provider_for_devices` takes it.
+    """Return the first GPU that the plugin supports, for `add_provider_for_devices`.
 
     Raises:
         EngineError: the plugin does not load (no driver), or finds no GPU that it supports.

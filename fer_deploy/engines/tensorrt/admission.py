@@ -1,6 +1,6 @@
-"""Whether a plan may be deserialized: is it the file of its manifest, does it fit this machine, may its code run here?
+"""Decide whether a plan may be deserialized: it must match its manifest and this machine, and have permission.
 
-A foreign plan is foreign code, so all of this is decided before TensorRT sees a byte.
+A plan is executable code, so these checks come before TensorRT reads a byte.
 """
 
 from dataclasses import dataclass, replace
@@ -19,7 +19,7 @@ from fer_deploy.plan_compatibility import describe_mismatches, judge, read_trust
 
 @dataclass(frozen=True)
 class AdmittedPlan:
-    """A plan that may be deserialized. `content` is what was hashed; `cuda` has its device, `gpu`, current."""
+    """A plan that may be deserialized. `content` has the checked bytes; `gpu` is the current device of `cuda`."""
 
     path: Path
     content: bytes
@@ -30,7 +30,7 @@ class AdmittedPlan:
 
 
 def require_cuda(path: Path, device: Device) -> None:
-    """Refuse any other device.
+    """Refuse any device but CUDA.
 
     Raises:
         EngineError: neither "auto" nor "cuda".
@@ -42,21 +42,19 @@ def require_cuda(path: Path, device: Device) -> None:
         )
 
 
-def admit(
-    path: Path, manifest: PlanFacts, *, trust_plan: bool = False, allow_host_code: bool = False
-) -> AdmittedPlan:  # fmt: skip
-    """Hold a plan against its manifest, and both against this machine.
+def admit(path: Path, manifest: PlanFacts, *, trust_plan: bool = False, allow_host_code: bool = False) -> AdmittedPlan:
+    """Compare a plan with its manifest, and both with this machine.
 
     Args:
         path: the plan.
-        manifest: what stands beside it.
-        trust_plan: leave the comparison with the manifest's SHA-256 out.
-        allow_host_code: the user lets a plan that embeds a lean runtime run it on the host.
+        manifest: its manifest.
+        trust_plan: skip the comparison with the manifest's SHA-256.
+        allow_host_code: the user allows a plan's lean runtime to run on the host.
 
     Raises:
-        ArtifactError: unreadable, or other bytes than the manifest says.
+        ArtifactError: unreadable, or the bytes differ from the manifest.
         MissingDependencyError: the plan's flavor is not installed.
-        EngineError: it does not fit this machine, or needs a permission that was not given.
+        EngineError: it cannot run on this machine, or needs a permission that was not given.
     """
     content = read_trusted_plan(path, None if trust_plan else manifest)
     cuda = Cuda()
@@ -66,7 +64,7 @@ def admit(
 
 
 def admit_blindly(path: Path, *, allow_host_code: bool) -> AdmittedPlan:
-    """Admit a plan without a manifest, for which only the user's word vouches; the first flavor installed loads it.
+    """Admit a plan without a manifest, which the user trusts; the first installed flavor loads it.
 
     Raises:
         ArtifactError: unreadable.
@@ -104,7 +102,7 @@ def _require_fit(path: Path, manifest: PlanFacts, cuda: Cuda) -> Gpu:
     except EngineError as err:
         gpus, why_no_gpu = (), f"\n    {err}"
     host = read_host(gpus)
-    if manifest.flavor in host.tensorrt:  # the module's own word is exact; a package's version may differ in a suffix
+    if manifest.flavor in host.tensorrt:  # the module's version is exact; the package's may differ in a suffix
         version = str(import_flavor(manifest.flavor).__version__)
         host = replace(host, tensorrt={**host.tensorrt, manifest.flavor: version})
     mismatches = judge(manifest, host)

@@ -1,6 +1,6 @@
-"""The few CUDA runtime calls that a plan needs; every status is checked and becomes an EngineError.
+"""Cuda: the CUDA runtime calls that a plan needs; a failed status raises EngineError.
 
-Knows nothing of TensorRT. Everything runs on device 0; CUDA_VISIBLE_DEVICES chooses which GPU that is.
+Everything runs on device 0; CUDA_VISIBLE_DEVICES chooses its GPU.
 """
 
 import ctypes
@@ -29,13 +29,13 @@ _OTHERWISE = "start again; if it comes back, report it with the output of fer-de
 
 
 class Cuda:
-    """Device 0. Memory, streams and graphs belong to the caller, who frees each of them once.
+    """Device 0. The caller owns memory, streams and graphs, and frees each of them once.
 
-    May be used from any thread, but a capture ends in the thread that began it.
+    May be used from any thread, but a capture must end in the thread that began it.
     """
 
     def __init__(self, runtime: Any = cuda_runtime) -> None:
-        """`runtime` is `cuda.bindings.runtime`, or what stands in for it in a test."""
+        """Create it; `runtime` is `cuda.bindings.runtime`, or a replacement in a test."""
         self._runtime = runtime
 
     def gpu(self) -> Gpu:
@@ -62,15 +62,15 @@ class Cuda:
         return int(self._call("cudaMalloc", num_bytes))
 
     def free_device_memory(self, address: int) -> None:
-        """Free what `new_device_memory` gave."""
+        """Free memory from `new_device_memory`."""
         self._call("cudaFree", address)
 
     def new_pinned_memory(self, num_bytes: int) -> int:
-        """Return the address of new page-locked memory of the host, from which copies need no staging."""
+        """Return the address of new page-locked host memory, which is copied without staging."""
         return int(self._call("cudaHostAlloc", num_bytes, self._runtime.cudaHostAllocDefault))
 
     def free_pinned_memory(self, address: int) -> None:
-        """Free what `new_pinned_memory` gave."""
+        """Free memory from `new_pinned_memory`."""
         self._call("cudaFreeHost", address)
 
     def upload(self, device: int, host: int, num_bytes: int, stream: Any) -> None:
@@ -88,14 +88,14 @@ class Cuda:
         self._call("cudaMemsetAsync", device, byte, num_bytes, stream)
 
     def wait(self, stream: Any) -> None:
-        """Block until the stream is done; failures of earlier asynchronous work surface here."""
+        """Block until the stream is done; failures of earlier asynchronous work are raised here."""
         self._call("cudaStreamSynchronize", stream)
 
     def capture(self, stream: Any, enqueue: Callable[[], None]) -> Any:
-        """Record what `enqueue` puts on the stream, without running it, and return a graph to launch.
+        """Record the work that `enqueue` puts on the stream, without running it, and return a graph to launch.
 
-        Thread-local: other threads go on using CUDA meanwhile; with a global capture their calls would fail
-        (roboflow/inference#2866).
+        The capture is thread-local, so other threads can use CUDA meanwhile; with a global capture their calls would
+        fail (roboflow/inference#2866).
         """
         self._call(
             "cudaStreamBeginCapture", stream, self._runtime.cudaStreamCaptureMode.cudaStreamCaptureModeThreadLocal
@@ -103,7 +103,7 @@ class Cuda:
         try:
             enqueue()
         except BaseException:
-            with suppress(EngineError):  # end the capture, so that the stream is usable; the first error is the cause
+            with suppress(EngineError):  # end the capture, so that the stream stays usable; raise the first error
                 self._call("cudaGraphDestroy", self._call("cudaStreamEndCapture", stream))
             raise
         graph = self._call("cudaStreamEndCapture", stream)
@@ -117,11 +117,11 @@ class Cuda:
         self._call("cudaGraphLaunch", graph, stream)
 
     def free_graph(self, graph: Any) -> None:
-        """Destroy what `capture` gave."""
+        """Destroy a graph from `capture`."""
         self._call("cudaGraphExecDestroy", graph)
 
     def _call(self, name: str, *args: Any) -> Any:
-        """Return the one value of a call, or None; EngineError where its status is no success."""
+        """Return the value of a call, or None; raises EngineError if its status is not success."""
         status, *values = getattr(self._runtime, name)(*args)
         if int(status) == 0:
             return values[0] if values else None
@@ -131,7 +131,7 @@ class Cuda:
 
 
 def array_at(address: int, shape: tuple[int, ...], dtype: type[Number]) -> NDArray[Number]:
-    """Return host memory as an array that does not own it; it must not be used once the memory is freed."""
+    """Return host memory as an array that does not own it; do not use it after the memory is freed."""
     size = int(np.prod(shape)) * np.dtype(dtype).itemsize
     memory = memoryview((ctypes.c_uint8 * size).from_address(address))
     return np.frombuffer(memory, dtype=dtype).reshape(shape)

@@ -1,4 +1,4 @@
-"""TensorRT engine, both flavors: a plan on the GPU, without torch. `plan_admission` decides what is deserialized."""
+"""TensorRT engine of both flavors: run a plan on the GPU, without torch. `admission` checks plans before loading."""
 
 import threading
 from contextlib import ExitStack
@@ -19,10 +19,10 @@ from fer_deploy.spec import ModelSpec
 
 
 class TensorRTEngine(Engine):
-    """Runs a plan on CUDA device 0. `infer` may be called from several threads: they take turns."""
+    """Runs a plan on CUDA device 0. `infer` may be called from several threads, which take turns."""
 
     def __init__(self, runner: PlanRunner, resources: ExitStack, spec: ModelSpec, description: str) -> None:
-        """Take over `resources`, which free the runner and what it stands on."""
+        """Create an engine; it closes `resources`, which free the runner and the engine's memory."""
         super().__init__(spec, description)
         self._runner = runner
         self._resources = resources
@@ -33,7 +33,7 @@ class TensorRTEngine(Engine):
     def open(
         cls, path: Path, *, device: Device = "auto", trust_plan: bool = False, allow_host_code: bool = False
     ) -> Self:
-        """Judge, load, warm up and capture; see `fer_deploy.engines.open_engine` for arguments and errors."""
+        """Check, load, warm up and capture; see `fer_deploy.engines.open_engine` for arguments and errors."""
         require_cuda(path, device)
         if trust_plan and not manifest_path(path).exists():
             spec = _spec_of_onnx_beside(path)
@@ -44,7 +44,7 @@ class TensorRTEngine(Engine):
 
     @classmethod
     def _load(cls, plan: AdmittedPlan, spec: ModelSpec, promised: BatchProfile | None) -> Self:
-        """Load what `spec` and `promised` describe; no profile: none is promised."""
+        """Load a plan and compare it with `spec` and with the profile `promised`, if there is one."""
         with ExitStack() as undo:
             loaded = load(plan, undo, is_captured=True)
             profile = read_profile(loaded.trt, loaded.engine, spec, where=plan.path)
@@ -65,7 +65,7 @@ class TensorRTEngine(Engine):
             return self._runner.run(images_nchw)
 
     def close(self) -> None:
-        """Free graphs, contexts, buffers and engine, after the call that is running; may be called twice."""
+        """Free graphs, contexts, buffers and engine after the running call; further calls do nothing."""
         with self._turn:
             self._is_closed = True
             self._resources.close()
@@ -74,24 +74,24 @@ class TensorRTEngine(Engine):
 def _require_promised_profile(path: Path, profile: BatchProfile, promised: BatchProfile | None) -> None:
     if promised is not None and (profile.min, profile.max) != (promised.min, promised.max):
         raise ArtifactError(
-            f"cannot use {path}: it takes batches of {profile.min} to {profile.max}, its manifest promises "
+            f"cannot use {path}: it accepts batches of {profile.min} to {profile.max}, its manifest promises "
             f"{promised.min} to {promised.max}. Fix: build it again with fer-deploy build"
         )
 
 
 def _spec_of_onnx_beside(path: Path) -> ModelSpec:
-    """Return the ModelSpec of a plan that only the user's word vouches for.
+    """Return the ModelSpec of a plan without a manifest, from the ONNX beside it.
 
     Raises:
-        ArtifactError: no ONNX of the same name, so that labels and input are unknown.
-        MissingDependencyError: no ONNX Runtime to read the ONNX with.
+        ArtifactError: there is no ONNX of the same name, so labels and input are unknown.
+        MissingDependencyError: ONNX Runtime, which reads the ONNX, is not installed.
     """
-    from fer_deploy.engines import open_engine  # noqa: PLC0415 - it knows the reader of .onnx, and imports this module
+    from fer_deploy.engines import open_engine  # noqa: PLC0415 - it imports this module
 
     source = path.with_suffix(".onnx")
     if not source.exists():
         raise ArtifactError(
-            f"cannot use {path}: it has no manifest, and no {source.name} beside it to say its labels and input. "
+            f"cannot use {path}: it has no manifest, and no {source.name} beside it with its labels and input. "
             f"Fix: copy {source.name} there, or build the plan with fer-deploy build"
         )
     with open_engine(source, device="cpu") as reader:

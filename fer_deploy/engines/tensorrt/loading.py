@@ -1,4 +1,4 @@
-"""From trusted bytes to a TensorRT engine that keeps its contract. Calls no CUDA."""
+"""Deserialize trusted bytes to a TensorRT engine, and compare it with its contract. Calls no CUDA."""
 
 from collections import deque
 from collections.abc import Callable
@@ -17,13 +17,13 @@ _MAX_MESSAGES = 32
 
 
 class CapturedLog:
-    """What TensorRT says; `logger` is the object that it wants. Prints nothing. Any thread may write."""
+    """Stores TensorRT's error messages; `logger` is the object for TensorRT. Prints nothing; any thread may write."""
 
     def __init__(self, trt: Any) -> None:
         messages: deque[str] = deque(maxlen=_MAX_MESSAGES)
         worst = (trt.ILogger.Severity.INTERNAL_ERROR, trt.ILogger.Severity.ERROR)
 
-        class Logger(trt.ILogger):  # type: ignore[misc]  # the base is known when the flavor is
+        class Logger(trt.ILogger):  # type: ignore[misc]  # the base class depends on the flavor
             def __init__(self) -> None:
                 trt.ILogger.__init__(self)
 
@@ -35,7 +35,7 @@ class CapturedLog:
         self.logger = Logger()
 
     def take(self) -> str:
-        """Return the first error since the last call: the cause; those after it are its consequences."""
+        """Return the first error since the last call, which is the cause of those after it."""
         text = self._messages[0] if self._messages else "TensorRT gave no reason"
         self._messages.clear()
         return text[:400]
@@ -47,10 +47,10 @@ class LoadedPlan(NamedTuple):
     Attributes:
         trt: the flavor's module.
         engine: its engine.
-        log: what TensorRT says.
-        new_context: returns an execution context, or None where that failed.
-        keep_kernels: writes what was compiled on this machine for the next start; returns "" or why it could not.
-        description: flavor, version and GPU, for people.
+        log: TensorRT's error messages.
+        new_context: returns an execution context, or None if that failed.
+        keep_kernels: stores kernels compiled on this machine for the next start; returns "" or the reason of a failure.
+        description: flavor, version and GPU, as text for users.
     """
 
     trt: Any
@@ -65,13 +65,13 @@ def load(plan: AdmittedPlan, opened: ExitStack, *, is_captured: bool) -> LoadedP
     """Deserialize an admitted plan.
 
     Args:
-        plan: may be deserialized.
-        opened: keeps the engine and what it stands on alive until it is closed, so after all contexts.
-        is_captured: CUDA graphs will be made of its contexts.
+        plan: an admitted plan.
+        opened: keeps the engine and its runtime alive until it is closed, which must be after all contexts.
+        is_captured: whether CUDA graphs of its contexts will be captured.
 
     Raises:
         MissingDependencyError: the flavor is not installed.
-        EngineError: TensorRT does not load it.
+        EngineError: TensorRT cannot load it.
     """
     trt = import_flavor(plan.flavor)
     log = CapturedLog(trt)
@@ -84,7 +84,7 @@ def load(plan: AdmittedPlan, opened: ExitStack, *, is_captured: bool) -> LoadedP
 
 def _contexts(
     trt: Any, engine: Any, plan: AdmittedPlan, is_captured: bool
-) -> tuple[Callable[[], Any], Callable[[], str]]:  # fmt: skip
+) -> tuple[Callable[[], Any], Callable[[], str]]:
     if plan.flavor is Flavor.TENSORRT:
         return engine.create_execution_context, lambda: ""
     path = runtime_cache.cache_file(plan.content, trt.__version__, plan.gpu.name)
@@ -93,23 +93,21 @@ def _contexts(
 
 
 def _keep(*_: object) -> None:
-    """Hold references until the stack that calls this is done."""
+    """Keep references to the arguments until the ExitStack runs this callback."""
 
 
-def deserialize(
-    trt: Any, plan: bytes, log: CapturedLog, *, where: Path, allow_host_code: bool
-) -> tuple[Any, Any]:  # fmt: skip
+def deserialize(trt: Any, plan: bytes, log: CapturedLog, *, where: Path, allow_host_code: bool) -> tuple[Any, Any]:
     """Return the runtime and its engine; the runtime must live as long as the engine.
 
     Args:
         trt: `tensorrt` or `tensorrt_rtx`.
-        plan: its bytes, already held against the manifest.
-        log: what the runtime writes to.
+        plan: its bytes, already compared with the manifest.
+        log: the runtime's log.
         where: the plan's path, for the error.
         allow_host_code: let a lean runtime inside the plan run on the host.
 
     Raises:
-        EngineError: TensorRT does not load it.
+        EngineError: TensorRT cannot load it.
     """
     log.take()
     runtime = trt.Runtime(log.logger)
@@ -117,17 +115,17 @@ def deserialize(
     engine = runtime.deserialize_cuda_engine(plan)
     if engine is None:
         raise EngineError(
-            f"{trt.__name__} {trt.__version__} does not load {where}: {log.take()}\n"
+            f"{trt.__name__} {trt.__version__} cannot load {where}: {log.take()}\n"
             "    Fix: fer-deploy doctor shows driver and GPU; build the plan again on this machine: fer-deploy build"
         )
     return runtime, engine
 
 
 def read_profile(trt: Any, engine: Any, spec: ModelSpec, *, where: Path) -> BatchProfile:
-    """Hold the engine's inputs and outputs against the spec and return the batch sizes of its first profile.
+    """Compare the engine's inputs and outputs with the spec, and return the batch sizes of its first profile.
 
     Raises:
-        ArtifactError: another number, name, type or shape of tensors than the spec promises.
+        ArtifactError: the number, name, type or shape of tensors differs from the spec.
     """
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     found = {

@@ -1,4 +1,4 @@
-"""A Network in TensorRT, both flavors, such as a face detector. `plan_admission` decides what is deserialized."""
+"""Network in TensorRT, of both flavors, such as a face detector. `admission` checks plans before loading."""
 
 import threading
 import weakref
@@ -15,23 +15,23 @@ from fer_deploy.errors import ArtifactError, EngineError
 from fer_deploy.manifest import NetworkContract, read_network_manifest, shape_text
 
 _FREE = -1
-"""TensorRT's word for a size that is not fixed."""
+"""TensorRT's value of a variable size."""
 _Tensors = dict[str, tuple[Any, Any, tuple[int, ...]]]
-"""By name: mode, type and shape."""
+"""Mode, type and shape by name."""
 _PATIENCE_S = 5.0
-"""How long freeing waits for a call that is running; one that hangs must not hang the program's end too."""
+"""Time that freeing waits for a running call; a call that hangs must not block the program's end."""
 
 
 class TensorRTNetwork(Network):
-    """Runs a plan on CUDA device 0. `run` may be called from several threads: they take turns.
+    """Runs a plan on CUDA device 0. `run` may be called from several threads, which take turns.
 
-    What lies on the GPU is freed by `close`, with the last reference, or at the program's end.
+    GPU resources are freed by `close`, with the last reference, or at the program's end.
     """
 
     def __init__(
         self, runner: NetworkRunner, resources: ExitStack, contract: NetworkContract, description: str
-    ) -> None:  # fmt: skip
-        """Take over `resources`, which free the runner and what it stands on."""
+    ) -> None:
+        """Create a network; it closes `resources`, which free the runner and the engine's memory."""
         super().__init__(
             description,
             {
@@ -46,7 +46,7 @@ class TensorRTNetwork(Network):
 
     @classmethod
     def open(cls, path: Path, *, device: Device) -> Self:
-        """Judge, load and warm up; see `fer_deploy.engines.network.open_network` for arguments and errors."""
+        """Check, load and warm up; see `fer_deploy.engines.network.open_network` for arguments and errors."""
         require_cuda(path, device)
         manifest = read_network_manifest(path)
         return cls._load(admit(path, manifest), manifest.network)
@@ -56,21 +56,21 @@ class TensorRTNetwork(Network):
         with ExitStack() as undo:
             loaded = load(plan, undo, is_captured=False)
             require_contract(loaded.trt, loaded.engine, contract, where=plan.path)
-            undo.callback(loaded.keep_kernels)  # at the end: by then those of the sizes that were asked for are there
+            undo.callback(loaded.keep_kernels)  # at the end, when the kernels of all used sizes are compiled
             runner = NetworkRunner(plan.cuda, loaded.new_context(), contract, loaded.log.take)
             undo.callback(runner.close)
             resources = undo.pop_all()
         return cls(runner, resources, contract, f"{loaded.description}, {contract.precision}")
 
     def run(self, tensors: Tensors) -> Tensors:
-        """Return all outputs; any thread, one after the other."""
+        """Return all outputs; callable from any thread, one at a time."""
         with self._turn:
             if not self._free.alive:
                 raise EngineError(f"{self.description} is closed. Fix: open it again")
             return self._runner.run(tensors)
 
     def close(self) -> None:
-        """Free context, buffers and engine, after the call that is running; may be called twice."""
+        """Free context, buffers and engine after the running call; further calls do nothing."""
         self._free()
 
 
@@ -83,10 +83,10 @@ def _free(turn: threading.Lock, resources: ExitStack) -> None:
 
 
 def require_contract(trt: Any, engine: Any, contract: NetworkContract, *, where: Path) -> None:
-    """Hold the engine's tensors and first profile against a network's contract.
+    """Compare the engine's tensors and first profile with a network's contract.
 
     Raises:
-        ArtifactError: another number, name, type, shape or profile of tensors than the contract promises.
+        ArtifactError: the number, name, type, shape or profile of tensors differs from the contract.
     """
     names = [engine.get_tensor_name(index) for index in range(engine.num_io_tensors)]
     found = {
@@ -104,11 +104,11 @@ def require_contract(trt: Any, engine: Any, contract: NetworkContract, *, where:
         )
     for name, wanted in contract.inputs.items():
         if _FREE not in found[name][2]:
-            continue  # of one shape, for which TensorRT keeps no profile
+            continue  # a fixed shape, for which TensorRT has no profile
         profile = [tuple(shape) for shape in engine.get_tensor_profile_shape(name, 0)]
         if profile != [wanted.min, wanted.opt, wanted.max]:
             raise ArtifactError(
-                f"cannot use {where}: it takes {name} of {' '.join(map(shape_text, profile))} (min, opt, max), its "
+                f"cannot use {where}: it accepts {name} of {' '.join(map(shape_text, profile))} (min, opt, max), its "
                 f"manifest promises {' '.join(map(shape_text, (wanted.min, wanted.opt, wanted.max)))}. "
                 "Fix: build it again with fer-deploy build"
             )
@@ -116,9 +116,12 @@ def require_contract(trt: Any, engine: Any, contract: NetworkContract, *, where:
 
 def _promised(trt: Any, contract: NetworkContract) -> _Tensors:
     dtypes = {
-        "float32": trt.DataType.FLOAT, "float16": trt.DataType.HALF, "uint8": trt.DataType.UINT8,
-        "int32": trt.DataType.INT32, "int64": trt.DataType.INT64,
-    }  # fmt: skip
+        "float32": trt.DataType.FLOAT,
+        "float16": trt.DataType.HALF,
+        "uint8": trt.DataType.UINT8,
+        "int32": trt.DataType.INT32,
+        "int64": trt.DataType.INT64,
+    }
     sides = ((trt.TensorIOMode.INPUT, contract.inputs), (trt.TensorIOMode.OUTPUT, contract.outputs))
     return {
         name: (mode, dtypes[wanted.dtype], tuple(_FREE if size is None else size for size in wanted.shape))
@@ -128,7 +131,7 @@ def _promised(trt: Any, contract: NetworkContract) -> _Tensors:
 
 
 def _agree(found: tuple[int, ...], promised: tuple[int, ...]) -> bool:
-    """Whether sizes that both know are equal: the builder may know more, or less where a profile has one size."""
+    """Return whether sizes known on both sides are equal. The builder may know more sizes, or fewer."""
     return len(found) == len(promised) and all(
         mine == theirs or _FREE in (mine, theirs) for mine, theirs in zip(found, promised, strict=True)
     )

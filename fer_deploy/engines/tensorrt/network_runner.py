@@ -1,7 +1,7 @@
-"""NetworkRunner: runs a deserialized plan of named tensors whose shapes differ from call to call.
+"""NetworkRunner: run a deserialized plan with named tensors whose shapes change from call to call.
 
-One stream, one execution context, fixed buffers for the largest shapes. No CUDA graph: that holds one shape, and its
-addresses; layers are enqueued one by one. Knows CUDA only through `Cuda`.
+It has one stream, one execution context, and fixed buffers for the largest shapes. It uses no CUDA graph, which would
+fix one shape and its addresses; layers are enqueued one by one. All CUDA calls go through `Cuda`.
 """
 
 import math
@@ -21,7 +21,7 @@ _REBUILD = "build the plan again with fer-deploy build"
 
 
 class _Buffer:
-    """As much memory on the GPU and, pinned, on the host, for a tensor up to a size."""
+    """GPU memory and pinned host memory for a tensor up to a size."""
 
     def __init__(self, cuda: Cuda, opened: ExitStack, dtype: str, num_bytes: int) -> None:
         self.dtype, self.num_bytes = np.dtype(dtype), num_bytes
@@ -42,16 +42,16 @@ class _Buffer:
 
 
 class NetworkRunner:
-    """Everything that lives on the GPU for one plan. Use it from one thread at a time."""
+    """GPU resources of one plan. Use it from one thread at a time."""
 
     def __init__(self, cuda: Cuda, context: Any, contract: NetworkContract, why: Callable[[], str]) -> None:
-        """Allocate for the largest shapes and run the usual ones once: first runs allocate and load kernels.
+        """Allocate buffers for the largest shapes and run the optimal ones once, since first runs load kernels.
 
         Args:
             cuda: with its device current.
-            context: an execution context of the engine, or None where TensorRT gave none.
+            context: an execution context of the engine, or None if TensorRT gave none.
             contract: of the tensors.
-            why: returns what TensorRT logged last.
+            why: returns TensorRT's last error message.
 
         Raises:
             EngineError: out of memory, or TensorRT refused.
@@ -61,7 +61,7 @@ class NetworkRunner:
         self._cuda, self._context, self._contract, self._why = cuda, context, contract, why
         self._buffers: dict[str, _Buffer] = {}
         self._open = ExitStack()
-        with ExitStack() as undo:  # a failure half-way frees what there is
+        with ExitStack() as undo:  # a failure frees what was allocated
             undo.callback(self.close)
             self._allocate()
             self.run({name: np.zeros(wanted.opt, dtype=wanted.dtype) for name, wanted in contract.inputs.items()})
@@ -71,7 +71,7 @@ class NetworkRunner:
         """Return all outputs by name, owned by the caller.
 
         Raises:
-            EngineError: tensors that the plan does not take, or CUDA or TensorRT failed.
+            EngineError: the plan does not accept the tensors, or CUDA or TensorRT failed.
         """
         self._check(tensors)
         outputs = self._set_shapes({name: tensor.shape for name, tensor in tensors.items()})
@@ -87,8 +87,8 @@ class NetworkRunner:
         return {name: self._buffers[name].array(shape).copy() for name, shape in outputs.items()}
 
     def close(self) -> None:
-        """Wait for the GPU, then free context, memory and stream, in this order; may be called twice."""
-        with suppress(EngineError):  # after a failed call, which has raised, CUDA refuses to free as well
+        """Wait for the GPU, then free context, memory and stream, in this order; further calls do nothing."""
+        with suppress(EngineError):  # after a failed call, which has raised, CUDA also refuses to free
             self._open.close()
 
     def _allocate(self) -> None:
@@ -107,29 +107,29 @@ class NetworkRunner:
         self._buffers[name] = buffer
 
     def _let_go(self) -> None:
-        """Let the stream run dry first: neither context nor memory may go while they are used."""
+        """Free the context after the stream is done; context and memory must not be freed while they are used."""
         try:
             self._cuda.wait(self._stream)
         finally:
             self._context = None
 
     def _check(self, tensors: Tensors) -> None:
-        """Hold tensors against the contract, as `Network.run` promises."""
+        """Compare tensors with the contract; see `Network.run`."""
         for name in tensors.keys() ^ self._contract.inputs.keys():
             raise EngineError(
-                f"the network takes {', '.join(self._contract.inputs)}, got {', '.join(tensors) or 'nothing'}; "
+                f"the network needs {', '.join(self._contract.inputs)}, got {', '.join(tensors) or 'nothing'}; "
                 f"{name} is not in both. Fix: give every input by its name"
             )
         for name, wanted in self._contract.inputs.items():
             if tensors[name].dtype != wanted.dtype or not _lies_within(tensors[name].shape, wanted):
                 raise EngineError(
-                    f"{name} is {tensors[name].dtype} {shape_text(tensors[name].shape)}, the plan takes {wanted.dtype} "
+                    f"{name} is {tensors[name].dtype} {shape_text(tensors[name].shape)}, the plan needs {wanted.dtype} "
                     f"{shape_text(wanted.min)} to {shape_text(wanted.max)}. Fix: keep within, or build the plan with "
                     "wider --input-shapes"
                 )
 
     def _set_shapes(self, shapes: dict[str, tuple[int, ...]]) -> dict[str, tuple[int, ...]]:
-        """Tell the context the inputs' shapes and return the outputs'."""
+        """Set the shapes of the inputs in the context and return those of the outputs."""
         for name, shape in shapes.items():
             self._require(self._context.set_input_shape(name, shape), f"{name} of {shape_text(shape)}")
         outputs = {name: tuple(self._context.get_tensor_shape(name)) for name in self._contract.outputs}

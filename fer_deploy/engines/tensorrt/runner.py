@@ -1,7 +1,7 @@
-"""PlanRunner: runs a deserialized plan. One stream, fixed buffers, and a CUDA graph for each batch bucket.
+"""PlanRunner: run a deserialized plan with one stream, fixed buffers, and a CUDA graph for each batch bucket.
 
-Copy in, network and copy out are one graph: a batch costs one launch and one wait. Knows CUDA only through `Cuda`, and
-TensorRT only through the methods that an engine and its contexts have in both flavors.
+Upload, network and download are one graph, so a batch costs one launch and one wait. All CUDA calls go through `Cuda`;
+of TensorRT only methods that both flavors have are used.
 """
 
 from collections.abc import Callable
@@ -20,34 +20,38 @@ _NAN_BYTE = 0xFF  # four of them are a NaN
 
 
 class PlanRunner:
-    """Everything that lives on the GPU for one plan.
+    """GPU resources of one plan. Use it from one thread at a time.
 
-    Each bucket has an execution context of its own: contexts that are shared by several graphs move their memory, and
-    graphs replay addresses (roboflow/inference, trt.py). Use it from one thread at a time.
+    Each bucket has its own execution context: a context shared by several graphs may move its memory, but graphs replay
+    addresses (roboflow/inference, trt.py).
     """
 
     def __init__(
-        self, cuda: Cuda, new_context: Callable[[], Any], spec: ModelSpec, buckets: tuple[int, ...],
+        self,
+        cuda: Cuda,
+        new_context: Callable[[], Any],
+        spec: ModelSpec,
+        buckets: tuple[int, ...],
         why: Callable[[], str],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """Allocate, warm up and capture every bucket; nothing is allocated or captured later.
 
         Args:
             cuda: with its device current.
-            new_context: returns an execution context of the engine, or None where that failed.
+            new_context: returns an execution context of the engine, or None if that failed.
             spec: names and shapes of input and output.
-            buckets: batch sizes, rising.
-            why: returns what TensorRT logged last.
+            buckets: batch sizes, ascending.
+            why: returns TensorRT's last error message.
 
         Raises:
-            EngineError: out of memory, TensorRT refused, or a graph does not give what the network gives.
+            EngineError: out of memory, TensorRT refused, or the results of a graph differ from the network's.
         """
         self._cuda, self._spec, self._buckets, self._why = cuda, spec, buckets, why
         self._image_shape = (spec.input.channels, spec.input.height, spec.input.width)
         self._graphs: dict[int, Any] = {}
         self._contexts: dict[int, Any] = {}
         self._open = ExitStack()
-        with ExitStack() as undo:  # a failure half-way frees what there is
+        with ExitStack() as undo:  # a failure frees what was allocated
             undo.callback(self.close)
             self._allocate()
             for bucket in buckets:
@@ -56,7 +60,7 @@ class PlanRunner:
 
     @property
     def num_graphs(self) -> int:
-        """How many buckets run as a CUDA graph; the others are enqueued layer by layer."""
+        """Number of buckets that run as a CUDA graph; the others are enqueued layer by layer."""
         return len(self._graphs)
 
     def run(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -78,8 +82,8 @@ class PlanRunner:
         return logits
 
     def close(self) -> None:
-        """Wait for the GPU, then free graphs, contexts, memory and stream, in this order; may be called twice."""
-        with suppress(EngineError):  # after a failed call, which has raised, CUDA refuses to free as well
+        """Wait for the GPU, then free graphs, contexts, memory and stream, in this order; further calls do nothing."""
+        with suppress(EngineError):  # after a failed call, which has raised, CUDA also refuses to free
             self._open.close()
 
     def _allocate(self) -> None:
@@ -97,7 +101,7 @@ class PlanRunner:
         self._open.callback(self._free_graphs)
 
     def _new_pair(self, num_bytes: int) -> tuple[int, int]:
-        """Return addresses of as much memory on the GPU and, pinned, on the host."""
+        """Allocate GPU memory and pinned host memory of this size and return their addresses."""
         device = self._cuda.new_device_memory(num_bytes)
         self._open.callback(self._cuda.free_device_memory, device)
         host = self._cuda.new_pinned_memory(num_bytes)
@@ -105,7 +109,7 @@ class PlanRunner:
         return device, host
 
     def _free_graphs(self) -> None:
-        """Let the stream run dry first: a graph must not be destroyed while it runs."""
+        """Free the graphs after the stream is done; a graph must not be destroyed while it runs."""
         try:
             self._cuda.wait(self._stream)
         finally:
@@ -113,7 +117,7 @@ class PlanRunner:
                 self._cuda.free_graph(self._graphs.popitem()[1])
 
     def _prepare(self, bucket: int, context: Any) -> None:
-        """Fix shape and addresses, run once (first runs allocate and load kernels), then capture and try the graph."""
+        """Set shape and addresses, run once (first runs load kernels), then capture and check the graph."""
         if context is None:
             raise EngineError(f"TensorRT gave no execution context for a batch of {bucket}: {self._why()}")
         name, shape = self._spec.input.name, (bucket, *self._image_shape)
@@ -130,7 +134,7 @@ class PlanRunner:
             self._try_graph(bucket, expected)
 
     def _try_graph(self, bucket: int, expected: NDArray[np.float32]) -> None:
-        """Replay into memory of NaNs: a graph that lost a step would pass old results on for good."""
+        """Replay into memory full of NaN: a graph without one of its steps would return old results."""
         self._logits[:bucket] = np.nan
         self._cuda.fill(self._device_logits, _NAN_BYTE, self._num_logit_bytes(bucket), self._stream)
         self._cuda.launch(self._graphs[bucket], self._stream)
@@ -142,7 +146,7 @@ class PlanRunner:
             )
 
     def _enqueue(self, bucket: int) -> None:
-        """Put copy in, network and copy out of a whole bucket on the stream."""
+        """Put upload, network and download of a whole bucket on the stream."""
         self._cuda.upload(self._device_images, self._host_images, self._num_image_bytes(bucket), self._stream)
         accepted = self._contexts[bucket].execute_async_v3(int(self._stream))
         self._require(accepted, f"a batch of {bucket}")

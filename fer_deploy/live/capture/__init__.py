@@ -1,1 +1,1 @@
-"""Decoding, and reading cameras and streams in a process of their own, since a read that hangs can only be killed."""
+"""Decode video, and read cameras and streams in a separate process, since a read that hangs can only be killed."""

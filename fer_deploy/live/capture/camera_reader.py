@@ -1,4 +1,4 @@
-"""CameraReader: a camera of this machine through OpenCV."""
+"""CameraReader: read a camera of this machine with OpenCV."""
 
 import cv2
 import numpy as np
@@ -18,7 +18,7 @@ class CameraReader:
     notes = ()
 
     def __init__(self, request: Request) -> None:
-        """Open the camera; ReadFailure where there is none."""
+        """Open the camera; raises ReadFailure if there is none."""
         self._capture = cv2.VideoCapture(int(request.address))
         if not self._capture.isOpened():
             raise ReadFailure("it cannot be opened")
@@ -28,11 +28,11 @@ class CameraReader:
         self.fps = announced if 1 <= announced <= 240 else ASSUMED_FPS
 
     def grab(self) -> bool:
-        """Wait for a picture."""
+        """Wait for a frame."""
         return self._capture.grab()
 
     def retrieve(self) -> NDArray[np.uint8] | None:
-        """Decode it; cameras that send MJPEG over a bad cable send broken ones."""
+        """Decode the frame; None if it is damaged, as from a camera that sends MJPEG over a bad cable."""
         ok, picture = self._capture.retrieve()
         if not ok:
             self.num_corrupt += 1

@@ -1,4 +1,4 @@
-"""CaptureChild: the capture process as seen by the one that starts it, receives its pictures and kills it."""
+"""CaptureChild: start the capture process, receive its frames, and kill it."""
 
 import contextlib
 import json
@@ -15,7 +15,7 @@ from fer_deploy.live.capture.frame_memory import FrameMemory, create_memory_file
 from fer_deploy.live.capture.protocol import Ended, Message, Opened, Picture, Request, receive, send, send_slot
 
 REAP_S = 1.0
-"""How long a killed process may take to go; one that a driver holds longer is left to the system."""
+"""Time that a killed process may take to end; if a driver blocks it longer, the system cleans it up."""
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from fer_deploy.live.capture.process import main; "
     "main(int(sys.argv[2]), int(sys.argv[3]))"
@@ -23,14 +23,13 @@ _PROGRAM = (
 
 
 class CaptureChild:
-    """A running capture process. Not for several threads at once.
+    """A running capture process. Used by one thread at a time.
 
-    It runs in a session of its own, so that Ctrl-C in a terminal is heard by its parent only, and says
-    nothing on stderr.
+    It runs in its own session, so that Ctrl-C in a terminal reaches only its parent, and it writes nothing to stderr.
     """
 
     def __init__(self, request: Request) -> None:
-        """Start the process; OSError if the system refuses."""
+        """Start the process; raises OSError if the system refuses."""
         self._messages: deque[Message] = deque()
         self._is_live = True
         self._connection, theirs = Pipe()
@@ -40,10 +39,14 @@ class CaptureChild:
         try:
             self._process = subprocess.Popen(
                 [sys.executable, "-P", "-c", _PROGRAM, json.dumps(sys.path), *map(str, handles)],
-                pass_fds=handles, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
-                start_new_session=True, env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
-            )  # fmt: skip
-            with contextlib.suppress(OSError):  # it died at once; `receive` will say so
+                pass_fds=handles,
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+                env={**os.environ, "OPENBLAS_NUM_THREADS": "1"},
+            )
+            with contextlib.suppress(OSError):  # it died at once; `receive` reports it
                 send(self._connection, request)
         except OSError:
             self._release()
@@ -57,10 +60,9 @@ class CaptureChild:
         return self._process.pid
 
     def receive(self, timeout_s: float) -> Message | None:
-        """Return its next message, or None if `timeout_s` passed first.
+        """Return its next message, or None after `timeout_s`.
 
-        Of live pictures that wait, only the newest is left.
-        A process that died says so by a last `Ended`.
+        Of waiting live frames, only the newest is returned. If the process died, the last message is `Ended`.
         """
         try:
             while self._connection.poll(0 if self._messages else timeout_s):
@@ -80,13 +82,13 @@ class CaptureChild:
         self._messages.append(message)
 
     def picture(self, message: Picture) -> NDArray[np.uint8]:
-        """Return the picture of a message, (H, W, 3), as the caller's own; call it once."""
+        """Return a copy of the message's frame, (H, W, 3); call it once for each message."""
         picture = self._memory.read(message.offset, message.height, message.width)
         self._give_back(message)
         return picture
 
     def _give_back(self, message: Picture) -> None:
-        with contextlib.suppress(OSError):  # it died meanwhile; `receive` will say so
+        with contextlib.suppress(OSError):  # it died meanwhile; `receive` reports it
             send_slot(self._connection, message.slot)
 
     def _how_it_died(self) -> str:
@@ -100,7 +102,7 @@ class CaptureChild:
         )
 
     def kill(self) -> None:
-        """End the process and free what it used; any call after the first does nothing."""
+        """Kill the process and free its resources; further calls do nothing."""
         if self._memory_handle < 0:
             return
         self._process.kill()

@@ -1,4 +1,4 @@
-"""VideoDecoder: FFmpeg through PyAV, for files, streams and pipes. Knows neither threads nor processes."""
+"""VideoDecoder: decode files, streams and pipes with FFmpeg, through PyAV. It starts no threads or processes."""
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
@@ -22,59 +22,64 @@ from fer_deploy.vision.transparency import opaque_bgr
 ASSUMED_FPS: Final = 30.0
 _ALPHA_LAST: Final = frozenset({"bgra", "bgr0"})
 NARROWEST, WIDEST = Fraction(1, 8), Fraction(8)
-"""Shapes of pixels beyond these are mistakes in the file."""
+"""Limits of the pixel aspect ratio; values outside are mistakes in the file."""
 NEARLY_SQUARE: Final = 0.01
-"""A difference that nobody sees, and that would cost a scaled copy of every frame."""
+"""Invisible deviation from square pixels; correcting it would cost a scaled copy of every frame."""
 _PLAYLISTS: Final = frozenset({"hls", "dash"})
-"""The size of these is the playlist's; one that has an end has a duration."""
+"""Formats whose size is that of the playlist; a playlist with an end has a duration."""
 _NO_TIMES: Final = 0x80
-"""FFmpeg's mark of formats without timestamps (AVFMT_NOTIMESTAMPS)."""
+"""FFmpeg's flag of formats without timestamps (AVFMT_NOTIMESTAMPS)."""
 _CAMERAS: Final = frozenset({"mpjpeg", "mjpeg"})
-"""JPEG after JPEG: no duration, and cameras announce sizes that they make up, for clients that insist on one."""
+"""Sequences of JPEGs: they have no duration, and cameras announce invented sizes for clients that require one."""
 MAX_BAD_READS: Final = 64
-"""So many packets in a row that cannot even be read are a broken source, not a scratch in it."""
+"""Number of unreadable packets in a row after which the source counts as broken, not just damaged."""
 MAX_STRICT_FAILURES: Final = 10
-"""So many JPEGs in a row that are not quite right, and none that was, are how this camera writes them."""
+"""If this many JPEGs from the start fail the strict check, the camera writes them this way; the check is turned off."""
 
 
 class VideoDecoder:
-    """An opened video. Pictures that are damaged are skipped and counted, as far as the codec can tell.
+    """An opened video. Damaged frames are skipped and counted, as far as the codec detects them.
 
-    This class decides what a recording shows: which of its streams, when, which way up, how wide, and how bright.
-    Files, streams and pipes are all read through it.
+    All files, streams and pipes are read with this class. It chooses the stream, and sets the time, orientation, aspect
+    ratio and brightness of each frame.
 
-    FFmpeg shows a broken JPEG with a gray rest and says nothing; it is told to be strict, unless nothing passes then.
+    FFmpeg fills the rest of a broken JPEG with gray without an error. So its strict mode is used, unless every JPEG
+    fails then.
 
-    One thread decodes: frame threads delay a live picture by several frames, and on small machines they take cores from
-    the analysis. Measured against `cv2.VideoCapture`: the same pixels, the same speed.
+    One thread decodes: frame threads delay live video by several frames, and on small machines they take cores from the
+    analysis. Pixels and speed were measured to equal those of `cv2.VideoCapture`.
 
     Attributes:
-        fps: as announced, or `ASSUMED_FPS` where that is absurd.
-        num_announced: frames that the container says it holds; None where it does not say.
-        num_frames: the same, or estimated from the duration; None where that is not known either.
-        end_s: when the stream ends as the container says, on the clock of the pictures' times; None where it does not.
-        is_endless: nobody knows its duration, and its size says nothing of it either.
-        is_playlist: its pictures come in bursts, a file of some seconds at once.
-        num_corrupt: packets and pictures that were skipped.
-        num_hidden: packets whose pictures are not shown, since an edit list leaves them out.
-        notes: what people should know of the way it is read, in sentences.
+        fps: as announced, or `ASSUMED_FPS` if the announced rate is implausible.
+        num_announced: number of frames according to the container, or None.
+        num_frames: the same, or estimated from the duration; None if that is unknown, too.
+        end_s: end of the stream according to the container, on the clock of the frames' times, or None.
+        is_endless: whether neither its duration nor its size is known.
+        is_playlist: whether its frames arrive in bursts, as files of some seconds.
+        num_corrupt: packets and frames that were skipped.
+        num_hidden: packets whose frames an edit list hides.
+        notes: sentences for the user about how the video is read.
     """
 
     def __init__(
-        self, source: str | BinaryIO, *, container_format: str | None = None, options: Mapping[str, str] | None = None,
+        self,
+        source: str | BinaryIO,
+        *,
+        container_format: str | None = None,
+        options: Mapping[str, str] | None = None,
         stream: int | None = None,
-    ) -> None:  # fmt: skip
-        """Open a file, a URL, or an object with `read`; blocks as long as these do.
+    ) -> None:
+        """Open a file, a URL, or an object with `read`; blocks as long as opening takes.
 
         Args:
-            source: what to open; a file by `file_address`.
-            container_format: FFmpeg's name of it; None: found out.
+            source: what to open; a file as `file_address`.
+            container_format: FFmpeg's name of the format; None: detected.
             options: FFmpeg's options for the demuxer and its protocol.
             stream: number of the stream as ffprobe counts; None: see `choose_stream`.
 
         Raises:
             av.FFmpegError, OSError: FFmpeg cannot open it.
-            NoVideo: it holds none.
+            NoVideo: it has no video.
         """
         self._container: InputContainer = av.open(
             source, "r", format=container_format, options=dict(options or {}), metadata_errors="replace"
@@ -95,10 +100,10 @@ class VideoDecoder:
         self.num_corrupt = self.num_hidden = 0
         self.fps = _plausible_fps(self._container, self._stream)
         self._timestamps = Timestamps(round(1 / (self.fps * self._stream.time_base)) if self._stream.time_base else 1)
-        self._tell_length()
+        self._set_length()
         self.notes = tuple(filter(None, (say_choice(self._container, self._stream), self._say_brightness())))
 
-    def _tell_length(self) -> None:
+    def _set_length(self) -> None:
         duration_s = (self._container.duration or 0) / 1_000_000
         self.num_announced = self._stream.frames or None
         self.num_frames = self.num_announced or round(duration_s * self.fps) or None
@@ -115,12 +120,12 @@ class VideoDecoder:
         return "" if name is None else f"is HDR ({name}); its pictures are tone-mapped to standard brightness"
 
     def pictures(self) -> Iterator[VideoFrame | None]:
-        """Yield decoded pictures, not yet converted, until the end; None for something damaged that was skipped.
+        """Yield decoded frames, not yet converted, until the end; None for a damaged one that was skipped.
 
-        Their `time` is when they are shown; None where the file does not tell.
+        Their `time` is their presentation time, or None if the file gives none.
 
         Raises:
-            av.FFmpegError, OSError: the source broke.
+            av.FFmpegError, OSError: the source failed.
         """
         num_failures = 0
         for packet in self._packets():
@@ -158,12 +163,12 @@ class VideoDecoder:
                 return
 
     def bgr_from_picture(self, picture: VideoFrame) -> NDArray[np.uint8]:
-        """Return (H, W, 3) uint8 as it is to be seen: upright, with square pixels, in standard brightness, opaque.
+        """Return the frame for display, (H, W, 3) uint8: upright, with square pixels, standard brightness, opaque.
 
-        Perhaps with gaps between the rows, and nobody else's.
+        The array belongs to the caller and need not be contiguous.
         """
         is_square = self._square_size(picture) == (picture.width, picture.height)
-        if is_square and picture.format.name in _ALPHA_LAST:  # GIF; as from swscale, for less time
+        if is_square and picture.format.name in _ALPHA_LAST:  # GIF; the same as from swscale, but faster
             pixels = opaque_bgr(_pixels_of_plane(picture, 4))
         elif any(component.is_alpha for component in picture.format.components):
             pixels = opaque_bgr(_pixels_of_plane(self._converted(picture, "bgra"), 4))
@@ -178,15 +183,15 @@ class VideoDecoder:
         return self._reformatter.reformat(picture, width, height, format=pixel_format, threads=1)
 
     def size_of_picture(self, picture: VideoFrame) -> tuple[int, int]:
-        """Return the width and height that `bgr_from_picture` would give, without converting the picture."""
+        """Return the width and height of `bgr_from_picture` without converting the frame."""
         return Orientation.from_frame(picture).upright_size(*self._square_size(picture))
 
     def _square_size(self, picture: VideoFrame) -> tuple[int, int]:
-        """Return width and height, before it is turned, that make its pixels square: as players do, by the width."""
+        """Return width and height before rotation for square pixels; like in players, the width is scaled."""
         now = self._codec.sample_aspect_ratio
         if not self._has_shape:
             self._first_shape, self._has_shape = now, True
-        # The container knows better than the codec, until the codec says that something has changed.
+        # The container's ratio has priority until the codec's ratio changes.
         ratio = (self._stream.sample_aspect_ratio or now) if now == self._first_shape else now
         if not ratio or not NARROWEST <= ratio <= WIDEST or abs(ratio - 1) < NEARLY_SQUARE:
             return picture.width, picture.height
@@ -198,7 +203,7 @@ class VideoDecoder:
 
 
 def _pixels_of_plane(picture: VideoFrame, num_channels: int) -> NDArray[np.uint8]:
-    """Return (H, W, C) uint8, a view that keeps FFmpeg's memory alive; C is the number of bytes a pixel."""
+    """Return (H, W, C) uint8, a view that keeps FFmpeg's memory alive; C is the number of bytes per pixel."""
     plane = picture.planes[0]
     rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
     return rows[:, : num_channels * plane.width].reshape(plane.height, plane.width, num_channels)
@@ -206,7 +211,7 @@ def _pixels_of_plane(picture: VideoFrame, num_channels: int) -> NDArray[np.uint8
 
 def _plausible_fps(container: InputContainer, stream: VideoStream) -> float:
     rates = [stream.average_rate, stream.guessed_rate]
-    if container.format.flags & _NO_TIMES:  # a bare stream: FFmpeg assumes 25, where the codec may know
+    if container.format.flags & _NO_TIMES:  # a raw stream: FFmpeg assumes 25, but the codec may know the rate
         rates.insert(0, stream.codec_context.framerate)
     for rate in rates:
         if rate is not None and 1 <= rate <= 240:
@@ -215,15 +220,15 @@ def _plausible_fps(container: InputContainer, stream: VideoStream) -> float:
 
 
 def silence_ffmpeg() -> None:
-    """Keep FFmpeg from writing to our stderr about every scratch; what it says of failures comes with its errors."""
+    """Stop FFmpeg from writing every small fault to stderr; its exceptions still carry the reasons of failures."""
     av.logging.set_libav_level(av.logging.PANIC)
 
 
 def reason_from_error(err: Exception) -> str:
-    """Return why FFmpeg failed, in its own words where it logged some; they may quote the address."""
+    """Return why FFmpeg failed, with its log message if there is one; the text may contain the URL."""
     if not isinstance(err, av.FFmpegError):
         return str(err) or type(err).__name__
     error = err.strerror or type(err).__name__
-    logged = cast("tuple[int, str, str] | None", err.log)  # (level, logger, message), whatever the stub says
+    logged = cast("tuple[int, str, str] | None", err.log)  # (level, logger, message); the stub is wrong
     words = logged[2].strip() if logged is not None else ""
     return words if error in words else f"{error}: {words}" if words else error

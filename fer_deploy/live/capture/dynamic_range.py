@@ -1,4 +1,4 @@
-"""HDR pictures (PQ and HLG) as screens without HDR show them."""
+"""Convert HDR frames (PQ and HLG) for screens without HDR."""
 
 from functools import cache
 from typing import Final
@@ -18,7 +18,7 @@ _WHITE_NITS: Final = 203.0
 """Brightness of white paper and captions in HDR (ITU-R BT.2408)."""
 _HLG_PEAK_NITS: Final = 1000.0
 _KNEE: Final = 0.8
-"""Linear light up to here is kept; highlights above share the rest."""
+"""Linear light below is unchanged; highlights above are compressed into the rest."""
 # ITU-R BT.2087, with rows and columns in the order blue, green, red.
 _BT709_FROM_BT2020: Final = np.array(
     [[1.1187, -0.1006, -0.0182], [-0.0083, 1.1329, -0.1246], [-0.0728, -0.5876, 1.6605]], np.float32
@@ -28,11 +28,11 @@ _BT709_FROM_BT2020: Final = np.array(
 def tone_mapped(picture: NDArray[np.uint8], transfer: int, *, is_wide: bool) -> NDArray[np.uint8]:
     """Return (H, W, 3) uint8 BGR for a screen without HDR (BT.709 primaries, BT.1886 gamma).
 
-    White keeps its brightness relative to the rest, brighter light is compressed. The primaries are exchanged in
-    non-linear values: exact for gray, near for skin, and eight times as fast as in linear light.
+    White keeps its relative brightness; brighter light is compressed. The primaries are converted in non-linear values,
+    which is exact for gray, close for skin, and eight times as fast as in linear light.
 
     Args:
-        picture: (H, W, 3) uint8 BGR, full range, non-linear as `transfer` says.
+        picture: (H, W, 3) uint8 BGR, full range, encoded with `transfer`.
         transfer: `PQ` or `HLG`.
         is_wide: whether its primaries are those of BT.2020.
     """
@@ -44,7 +44,7 @@ def tone_mapped(picture: NDArray[np.uint8], transfer: int, *, is_wide: bool) -> 
 
 @cache
 def _table(transfer: int) -> NDArray[np.uint8]:
-    """Return the value for a screen without HDR of each of 256 values."""
+    """Return the table of 256 values for a screen without HDR."""
     signal = np.linspace(0, 1, 256)
     light = (_nits_from_pq(signal) if transfer == PQ else _nits_from_hlg(signal)) / _WHITE_NITS
     excess = np.maximum(light - _KNEE, 0)

@@ -1,4 +1,4 @@
-"""FrameMemory: pictures in memory that two processes share; without a name, so that nothing outlives them."""
+"""FrameMemory: frames in memory shared by two processes. It has no name, so the system frees it with the processes."""
 
 import mmap
 import os
@@ -18,20 +18,20 @@ def create_memory_file() -> int:
 
 
 class FrameMemory:
-    """A mapping of a memory file that only ever grows, so that what one side was told to read stays readable.
+    """A mapping of a memory file that only grows, so that earlier offsets stay valid.
 
-    The capture process writes a picture to a slot and tells where it lies; the other side copies it out, then gives the
-    slot back. Who may touch which slot is the callers' agreement.
+    The capture process writes a frame to a slot and sends its offset; the other side copies the frame, then returns the
+    slot. The callers ensure that only one side uses a slot at a time.
     """
 
     def __init__(self, handle: int) -> None:
-        """Use a memory file that somebody else opened, and closes."""
+        """Use a memory file; the caller opens and closes it."""
         self._handle = handle
         self._mapping: mmap.mmap | None = None
         self._capacities: dict[int, tuple[int, int]] = {}
 
     def write(self, slot: int, picture_bgr: NDArray[np.uint8]) -> int:
-        """Copy a picture (H, W, 3) to a slot, which grows if need be, and return its offset in the file."""
+        """Copy a frame (H, W, 3) to a slot, which grows if needed, and return its offset in the file."""
         offset, capacity = self._capacities.get(slot, (0, 0))
         if capacity < picture_bgr.nbytes:
             offset = os.fstat(self._handle).st_size
@@ -41,7 +41,7 @@ class FrameMemory:
         return offset
 
     def read(self, offset: int, height: int, width: int) -> NDArray[np.uint8]:
-        """Return a copy of the picture at an offset, (height, width, 3)."""
+        """Return a copy of the frame at an offset, (height, width, 3)."""
         return self._view(offset, (height, width, 3)).copy()
 
     def close(self) -> None:

@@ -1,4 +1,4 @@
-"""Orientation: which of the eight ways a picture is turned or mirrored."""
+"""Orientation: one of the eight ways to rotate or mirror a frame."""
 
 import struct
 from typing import Any, Final, NamedTuple
@@ -12,7 +12,7 @@ _MATRIX: Final = struct.Struct("=9i")
 
 
 class Orientation(NamedTuple):
-    """What makes a stored picture upright: first transpose it, then flip it.
+    """The steps that make a stored frame upright: first transpose it, then flip it.
 
     Attributes:
         transposed: rows become columns.
@@ -29,10 +29,10 @@ class Orientation(NamedTuple):
         """Return the orientation nearest to a display matrix.
 
         Args:
-            a: how far a step to the right leads to the right.
-            b: how far a step to the right leads down.
-            c: how far a step down leads to the right.
-            d: how far a step down leads down.
+            a: change of x for a step to the right.
+            b: change of y for a step to the right.
+            c: change of x for a step down.
+            d: change of y for a step down.
         """
         if abs(b) + abs(c) > abs(a) + abs(d):
             return cls(True, c < 0, b < 0)
@@ -40,7 +40,7 @@ class Orientation(NamedTuple):
 
     @classmethod
     def from_frame(cls, picture: VideoFrame) -> "Orientation":
-        """Return the orientation of the display matrix that FFmpeg attached to a frame; upright where there is none."""
+        """Return the orientation from the display matrix that FFmpeg attached to a frame; upright if there is none."""
         matrix: Any = picture.side_data.get(Type.DISPLAYMATRIX)  # type: ignore[call-overload]
         if matrix is None or matrix.buffer_size < _MATRIX.size:
             return UPRIGHT
@@ -48,13 +48,13 @@ class Orientation(NamedTuple):
         return cls.from_matrix(a, b, c, d)
 
     def upright(self, pixels: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """Return a view of the picture (H, W, C) as it is to be seen."""
+        """Return an upright view of the frame (H, W, C)."""
         if self.transposed:
             pixels = pixels.transpose(1, 0, 2)
         return pixels[:: -1 if self.flipped_y else 1, :: -1 if self.flipped_x else 1]
 
     def upright_size(self, width: int, height: int) -> tuple[int, int]:
-        """Return width and height of the upright picture."""
+        """Return width and height of the upright frame."""
         return (height, width) if self.transposed else (width, height)
 
 

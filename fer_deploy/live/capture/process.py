@@ -1,7 +1,7 @@
-"""The capture process: reads one camera or stream and lays its pictures into shared memory, until it is killed.
+"""Capture process: read one camera or stream and write its frames to shared memory, until it is killed.
 
-It ends when the process that started it is gone, however that ended: its side of the socket closes then. (Linux'
-parent-death signal would not do: it comes when the *thread* ends that started the process.)
+It ends when its parent process ends for any reason, because the socket closes. (Linux's parent-death signal does not
+work here: it comes when the *thread* ends that started the process.)
 """
 
 import importlib
@@ -28,21 +28,21 @@ from fer_deploy.live.capture.protocol import (
 from fer_deploy.live.capture.reader import Reader, ReadFailure
 
 QUIET_S = 0.5
-"""After so long without a picture, damaged ones are told without one."""
+"""After this time without a frame, the number of damaged frames is reported on its own."""
 
 
 def main(connection_handle: int, memory_handle: int) -> None:
-    """Serve one request, then end the process: threads of drivers that hang are not waited for."""
+    """Serve one request, then end the process without waiting for threads of drivers that hang."""
     try:
         _Capture(Connection(connection_handle), FrameMemory(memory_handle)).run()
     except (EOFError, BrokenPipeError, ConnectionResetError):
-        pass  # nobody listens any more
+        pass  # the parent has ended
     finally:
         os._exit(0)
 
 
 class _Capture:
-    """The reading thread, and one that hears of slots that are free again."""
+    """The thread that reads frames, and the thread that receives returned slots."""
 
     def __init__(self, connection: Connection, memory: FrameMemory) -> None:
         self._connection, self._memory = connection, memory
@@ -62,7 +62,7 @@ class _Capture:
             self._send(Ended(str(err)))
         except OSError:
             raise
-        except Exception as err:  # noqa: BLE001 - the process's end; drivers and codecs raise what they like
+        except Exception as err:  # noqa: BLE001 - the process's end; drivers and codecs raise any exception
             self._send(Ended(f"{type(err).__name__}: {err}"))
 
     def _read(self, reader: Reader) -> None:
@@ -75,7 +75,7 @@ class _Capture:
         self._send(Ended("", reader.num_corrupt))
 
     def _deliver(self, reader: Reader, index: int, captured_ns: int) -> None:
-        """Hand the picture over. Live, one for which no slot is free is dropped before it is converted."""
+        """Send the frame. If no slot is free, a live frame is dropped before it is converted."""
         try:
             slot = self._free.get(block=not reader.is_endless)
         except queue.Empty:
@@ -88,9 +88,7 @@ class _Capture:
             return
         height, width = picture.shape[:2]
         offset = self._memory.write(slot, picture)
-        self._send(
-            Picture(slot, offset, height, width, index, reader.position_s(), captured_ns, reader.num_corrupt)
-        )  # fmt: skip
+        self._send(Picture(slot, offset, height, width, index, reader.position_s(), captured_ns, reader.num_corrupt))
 
     def _send(self, message: Message) -> None:
         send(self._connection, message)

@@ -1,4 +1,4 @@
-"""What the capture process and the one that started it say to each other: small JSON messages over a socket pair."""
+"""Protocol between the capture process and its parent: small JSON messages over a socket pair."""
 
 import json
 from dataclasses import asdict, dataclass, field
@@ -6,18 +6,18 @@ from multiprocessing.connection import Connection
 from typing import Any, Final
 
 NUM_SLOTS: Final = 3
-"""One that is being read, one that waits, one that is being written."""
+"""One slot that is being read, one that waits, one that is being written."""
 
 
 @dataclass(frozen=True)
 class Request:
-    """What to open. It travels over the socket, since a password must not appear in a list of processes.
+    """What to open. It is sent over the socket, since a password must not appear in a list of processes.
 
     Attributes:
         reader: module of `fer_deploy.live.capture` whose `open_reader` opens it: "camera_reader" or "stream_reader".
         address: camera number or URL, with its password.
         options: for the reader.
-        stream: number of the stream that the user chose; None: none.
+        stream: number of the stream that the user chose, or None.
     """
 
     reader: str
@@ -28,14 +28,18 @@ class Request:
 
 @dataclass(frozen=True)
 class Started:
-    """The process has loaded its packages and begins to connect."""
+    """The process has loaded its packages and starts to connect."""
 
 
 @dataclass(frozen=True)
 class Opened:
-    """Connected. `is_endless`: frames that nobody takes in time are dropped; otherwise the process waits.
+    """Connected.
 
-    `notes`: what people should know of the way it is read.
+    Attributes:
+        fps: as announced.
+        num_frames: as announced, or None.
+        is_endless: late frames are dropped; otherwise the process waits.
+        notes: sentences for the user about how the source is read.
     """
 
     fps: float
@@ -46,17 +50,17 @@ class Opened:
 
 @dataclass(frozen=True)
 class Picture:
-    """A picture lies in a slot, which is the receiver's until it sends the slot's number back.
+    """A frame is in a slot. The receiver owns the slot until it sends the slot's number back.
 
     Attributes:
         slot: number of the slot.
-        offset: of its first pixel in the memory file; (height, width, 3) follow.
+        offset: of the first of (height, width, 3) bytes in the memory file.
         height: in pixels.
         width: in pixels.
-        index: number since the connection began; gaps were dropped.
-        position_s: in the recording; None where it tells none.
+        index: number since the connection began; gaps are dropped frames.
+        position_s: position in the recording, or None.
         captured_ns: `time.monotonic_ns()` when it was decoded.
-        num_corrupt: skipped so far.
+        num_corrupt: frames skipped so far.
     """
 
     slot: int
@@ -71,14 +75,14 @@ class Picture:
 
 @dataclass(frozen=True)
 class Progress:
-    """Nothing but damaged pictures came for a while."""
+    """Only damaged frames came for a while."""
 
     num_corrupt: int
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The source came to its end, or broke: then `failure` says why, perhaps quoting the address."""
+    """The source ended, or failed: then `failure` gives the reason, which may contain the URL."""
 
     failure: str
     num_corrupt: int = 0
@@ -89,21 +93,21 @@ _KINDS: Final = {kind.__name__: kind for kind in (Request, Started, Opened, Pict
 
 
 def send(connection: Connection, message: Message | Request) -> None:
-    """Send a message; OSError when the other side is gone."""
+    """Send a message; raises OSError if the other side has ended."""
     connection.send_bytes(json.dumps([type(message).__name__, asdict(message)]).encode())
 
 
 def receive(connection: Connection) -> Any:
-    """Wait for a message; EOFError or OSError when the other side is gone."""
+    """Wait for a message; raises EOFError or OSError if the other side has ended."""
     kind, fields = json.loads(connection.recv_bytes())
     return _KINDS[kind](**fields)
 
 
 def send_slot(connection: Connection, slot: int) -> None:
-    """Give a slot back; OSError when the other side is gone."""
+    """Return a slot; raises OSError if the other side has ended."""
     connection.send_bytes(bytes([slot]))
 
 
 def receive_slot(connection: Connection) -> int:
-    """Wait for a slot; EOFError or OSError when the other side is gone."""
+    """Wait for a returned slot; raises EOFError or OSError if the other side has ended."""
     return connection.recv_bytes()[0]

@@ -1,4 +1,4 @@
-"""Reader: what the capture process wants of a camera or stream."""
+"""Reader: the interface of a camera or stream in the capture process."""
 
 from typing import Protocol
 
@@ -7,49 +7,49 @@ from numpy.typing import NDArray
 
 
 class ReadFailure(Exception):
-    """It could not be opened, or broke; says why, perhaps quoting the address."""
+    """The source could not be opened, or failed. The text gives the reason and may contain the URL."""
 
 
 class Reader(Protocol):
-    """An opened camera or stream; any call may block for ever."""
+    """An opened camera or stream; any call may block forever."""
 
     @property
     def fps(self) -> float:
-        """As announced."""
+        """Frames per second, as announced."""
         ...
 
     @property
     def num_frames(self) -> int | None:
-        """As announced; None where nobody knows."""
+        """Number of frames, as announced; None if unknown."""
         ...
 
     @property
     def is_endless(self) -> bool:
-        """Whether it is live rather than a recording."""
+        """Whether it is live, not a recording."""
         ...
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What people should know of the way it is read."""
+        """Sentences for the user about how it is read."""
         ...
 
     @property
     def num_corrupt(self) -> int:
-        """Damaged pictures so far."""
+        """Number of damaged frames so far."""
         ...
 
     def grab(self) -> bool:
-        """Wait for the next picture, or a damaged one, without converting it. Return False at the end.
+        """Wait for the next frame, which may be damaged, without converting it. Return False at the end.
 
         Raises:
-            ReadFailure: it broke.
+            ReadFailure: the source failed.
         """
         ...
 
     def retrieve(self) -> NDArray[np.uint8] | None:
-        """Return the picture grabbed last, (H, W, 3) BGR; None if that one was damaged."""
+        """Return the last grabbed frame, (H, W, 3) BGR; None if it is damaged."""
         ...
 
     def position_s(self) -> float | None:
-        """Return where the picture grabbed last lies in a recording."""
+        """Return the last grabbed frame's position in a recording, or None."""
         ...

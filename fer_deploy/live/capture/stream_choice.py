@@ -1,4 +1,4 @@
-"""Which of a container's video streams is read."""
+"""Choose which of a container's video streams to read."""
 
 from collections.abc import Sequence
 from typing import Final
@@ -9,10 +9,10 @@ from av.video.stream import VideoStream
 
 
 class NoVideo(ValueError):
-    """What was opened holds no video that can be read.
+    """The source has no readable video.
 
     Attributes:
-        fix: what the user can do about it.
+        fix: what the user can do.
     """
 
     def __init__(self, reason: str, fix: str) -> None:
@@ -22,33 +22,33 @@ class NoVideo(ValueError):
 
 _NO_FILMS: Final = Disposition.attached_pic | Disposition.timed_thumbnails
 _TILE: Final = getattr(Disposition, "dependent", Disposition(0))
-"""FFmpeg's mark on the tiles of a HEIC picture; unknown before FFmpeg 7.1."""
+"""FFmpeg's flag of the tiles of a HEIC picture; unknown before FFmpeg 7.1."""
 
 
 _PICTURES: Final = frozenset({"heic", "heix", "heim", "heis", "mif1", "avif"})
-"""Brands of files that hold pictures; beside the tiles of a large one there may be a preview."""
+"""Brands of picture files; beside the tiles of a large picture there may be a preview."""
 
 
 def choose_stream(container: InputContainer, number: int | None) -> VideoStream:
-    """Return one stream: the one marked default, or else the largest one that is no attached picture.
+    """Return the stream to read: the default one, or else the largest that is not an attached picture.
 
-    MP4 marks every enabled track; of several that are marked the largest is taken.
+    MP4 marks every enabled track as default; of several defaults the largest is chosen.
 
     Args:
         container: opened.
-        number: the stream that the user chose, as ffprobe counts; None: none was chosen.
+        number: the stream that the user chose, as ffprobe counts, or None.
 
     Raises:
-        NoVideo: there is no video, or `number` is none of its streams.
+        NoVideo: there is no video, or `number` is not a video stream.
     """
     videos = container.streams.video
     if number is not None:
         return _chosen(container, videos, number)
     if not videos:
-        raise NoVideo("it holds no video", "name a recording with pictures")
+        raise NoVideo("it has no video", "name a recording with pictures")
     films = [video for video in videos if not video.disposition & _NO_FILMS]
     if not films:
-        raise NoVideo("it holds no video, only a cover picture", "name a recording with pictures")
+        raise NoVideo("it has no video, only a cover picture", "name a recording with pictures")
     tiles = [video for video in films if video.disposition & _TILE]
     if tiles and (len(tiles) == len(films) or container.metadata.get("major_brand") in _PICTURES):
         raise NoVideo(f"it is a picture in {len(tiles)} tiles, as HEIC has them", "convert it to JPEG")
@@ -66,18 +66,16 @@ def _chosen(container: InputContainer, videos: Sequence[VideoStream], number: in
 
 
 def say_choice(container: InputContainer, chosen: VideoStream) -> str:
-    """Return a sentence about the stream that is read, where there are others; else an empty text."""
+    """Return a sentence about the stream that is read; empty if there is only one."""
     others = [video for video in container.streams.video if video.index != chosen.index]
     if not others:
         return ""
     listed = ", ".join(f"#{video.index} ({describe_stream(video)})" for video in others)
-    return (
-        f"reads video stream #{chosen.index} ({describe_stream(chosen)}) and not {listed}; #N behind the name chooses"
-    )
+    return f"reads video stream #{chosen.index} ({describe_stream(chosen)}) and not {listed}; #N after the name chooses"
 
 
 def describe_stream(video: VideoStream) -> str:
-    """Return size, codec and marks of a stream in words."""
+    """Return size, codec and flags of a stream as text."""
     words = [f"{video.codec_context.width}x{video.codec_context.height} {video.codec_context.name}"]
     if video.disposition & Disposition.attached_pic:
         words.append("cover picture")

@@ -1,4 +1,4 @@
-"""StreamReader: a URL through FFmpeg."""
+"""StreamReader: read a URL with FFmpeg."""
 
 import time
 
@@ -13,17 +13,17 @@ from fer_deploy.live.capture.reader import ReadFailure
 from fer_deploy.live.capture.stream_choice import NoVideo
 
 LATE_S, AHEAD_S = 1.0, 60.0
-"""A picture that is due so long ago, or so far ahead, starts a new schedule."""
+"""A frame later or earlier than this by the schedule starts a new schedule."""
 
 
 class Pace:
-    """The schedule of pictures that come in bursts: unpaced, most of a burst is dropped, and the pause is a stall."""
+    """Schedule for frames that come in bursts. Without it most of a burst is dropped, and the pause is a stall."""
 
     def __init__(self) -> None:
         self._started_s: float | None = None
 
     def wait_s(self, time_s: float, now_s: float) -> float:
-        """Return how long to wait with a picture of this presentation time."""
+        """Return how long to wait before a frame of this presentation time."""
         ahead_s = 0.0 if self._started_s is None else self._started_s + time_s - now_s
         if self._started_s is None or not -LATE_S <= ahead_s <= AHEAD_S:
             self._started_s, ahead_s = now_s - time_s, 0.0
@@ -34,7 +34,7 @@ class StreamReader:
     """Implements `Reader`."""
 
     def __init__(self, request: Request) -> None:
-        """Connect; ReadFailure says why that did not work."""
+        """Connect; raises ReadFailure with the reason if that fails."""
         try:
             self._decoder = VideoDecoder(request.address, options=request.options, stream=request.stream)
         except (av.FFmpegError, OSError, NoVideo) as err:
@@ -47,11 +47,11 @@ class StreamReader:
 
     @property
     def num_corrupt(self) -> int:
-        """Damaged packets and pictures so far."""
+        """Number of damaged packets and frames so far."""
         return self._decoder.num_corrupt
 
     def grab(self) -> bool:
-        """Decode the next picture."""
+        """Decode the next frame."""
         try:
             self._picture = next(self._pictures)
         except StopIteration:
@@ -59,11 +59,11 @@ class StreamReader:
         except (av.FFmpegError, OSError) as err:
             raise ReadFailure(reason_from_error(err)) from err
         if self._pace is not None and self._picture is not None and self._picture.time is not None:
-            time.sleep(self._pace.wait_s(self._picture.time, time.monotonic()))  # the process is killed, not asked
+            time.sleep(self._pace.wait_s(self._picture.time, time.monotonic()))  # may block: a stop kills the process
         return True
 
     def retrieve(self) -> NDArray[np.uint8] | None:
-        """Convert it."""
+        """Convert the frame."""
         return None if self._picture is None else self._decoder.bgr_from_picture(self._picture)
 
     def position_s(self) -> float | None:
@@ -73,5 +73,5 @@ class StreamReader:
 
 def open_reader(request: Request) -> StreamReader:
     """Connect to a URL."""
-    av.logging.set_level(av.logging.ERROR)  # FFmpeg's errors then carry its last words
+    av.logging.set_level(av.logging.ERROR)  # so that FFmpeg's exceptions carry its log messages
     return StreamReader(request)

@@ -1,37 +1,36 @@
-"""Timestamps: when each picture is shown, from what a container says about its packets."""
+"""Timestamps: compute each frame's presentation time from the container's packet times."""
 
 import heapq
 from typing import Any, Final
 
 MAX_REORDERED: Final = 17
-"""More pictures than any codec holds back: H.264 and HEVC allow 16."""
+"""More frames than any codec reorders: H.264 and HEVC allow 16."""
 
 
 class Timestamps:
-    """Corrects the times of packets before they are decoded, and those of pictures after it. In ticks.
+    """Corrects the times of packets before decoding, and of frames after decoding. All times are in ticks.
 
-    Two faults are mended. Where pieces were joined byte by byte, the clock starts again with each piece: decoding times
-    go back, which they never do within a piece, and the new piece is moved behind the one before. And containers such
-    as AVI know decoding times only: with B-frames, pictures come in another order than these times. Then the times are
-    handed out in their own order.
+    It fixes two faults. In files joined byte by byte the clock restarts with each piece: decoding times go back, which
+    they never do within a piece, so the new piece is moved behind the previous one. And containers such as AVI store
+    only decoding times, but B-frames are shown in another order; then the frames get these times in ascending order.
 
-    Not for several threads.
+    Used by one thread at a time.
     """
 
     def __init__(self, ticks_per_frame: int) -> None:
-        """Start before the first packet; `ticks_per_frame` is for packets that tell no duration."""
+        """Start before the first packet; `ticks_per_frame` is for packets without a duration."""
         self._usual = max(1, ticks_per_frame)
         self._step = self._usual
         self._shift = 0
         self._last_dts: int | None = None  # as moved
-        self._latest: int | None = None  # time of the last picture to be shown, as moved
-        self._before: tuple[int, int] | None = None  # shift and last decoding time ahead of a jump back
+        self._latest: int | None = None  # latest presentation time, as moved
+        self._before: tuple[int, int] | None = None  # shift and last decoding time before a jump back
         self._last_pts: int | None = None
         self._knows_order = False
         self._waiting: list[int] = []
 
     def correct_packet(self, packet: Any) -> None:
-        """Move a packet's times behind those of earlier pieces, and note when its picture is due."""
+        """Move a packet's times behind those of earlier pieces, and store its presentation time."""
         if packet.dts is not None:
             dts, due = packet.dts, packet.dts if packet.pts is None else packet.pts
             dts = min(dts, due)  # FFmpeg derives decoding times of later packets from a wrong time
@@ -51,17 +50,17 @@ class Timestamps:
                 heapq.heappop(self._waiting)
 
     def forget_packet(self, packet: Any) -> None:
-        """Forget a packet that could not be decoded."""
+        """Remove a packet that could not be decoded."""
         if packet.pts in self._waiting:
             self._waiting.remove(packet.pts)
             heapq.heapify(self._waiting)
 
     def pts_of(self, pts: int | None, *, has_reordering: bool) -> int | None:
-        """Return when the next picture is shown.
+        """Return the next frame's presentation time.
 
         Args:
-            pts: what the decoder says.
-            has_reordering: whether the codec delivers pictures in another order than packets.
+            pts: time from the decoder.
+            has_reordering: whether the codec delivers frames in another order than packets.
         """
         if pts is None or not self._waiting:
             return pts
@@ -72,12 +71,12 @@ class Timestamps:
         return pts
 
     def _follow(self, dts: int, due: int) -> None:
-        """Decide by how much a packet is moved, whose picture is due at `due`."""
+        """Update the shift for a packet whose frame has presentation time `due`."""
         if self._last_dts is None or self._latest is None:
             return
         before, self._before = self._before, None
         if before is not None and 0 <= dts + before[0] - before[1] <= 3 * self._step:
-            self._shift = before[0]  # it was one wrong time, and no new piece
+            self._shift = before[0]  # it was a single wrong time, not a new piece
         elif dts + self._shift < self._last_dts:
             self._before = (self._shift, self._last_dts)
             self._shift = self._latest + self._step - due

@@ -95,9 +95,7 @@ def demo_clip() -> PinnedFile:
 
 def demo_detector() -> PinnedFile:
     """Return YuNet as `fer_deploy.detectors` keeps it."""
-    return PinnedFile(
-        "YuNet", yunet_file.ADDRESS, yunet_file.NUM_BYTES, yunet_file.SHA256, yunet_file.cache_file()
-    )  # fmt: skip
+    return PinnedFile("YuNet", yunet_file.ADDRESS, yunet_file.NUM_BYTES, yunet_file.SHA256, yunet_file.cache_file())
 
 
 def fetch_once(files: list[PinnedFile], *, limit_s: float = LIMIT_S) -> str:

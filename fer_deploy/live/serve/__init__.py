@@ -1,4 +1,4 @@
-"""The live picture, everyone's emotions and the loop's health as a web page, and for Prometheus."""
+"""Web page with the live picture, people's emotions and the loop's health; metrics for Prometheus."""
 
 from fer_deploy.live.serve.sink import ServeSink
 

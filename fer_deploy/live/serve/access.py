@@ -1,4 +1,4 @@
-"""Access: who may see the page. Token, cookie, Host and Origin, in one place."""
+"""Access: decide who may see the page, by token, cookie, Host and Origin."""
 
 import hashlib
 import hmac
@@ -18,10 +18,10 @@ MIN_TOKEN_LENGTH = 8
 HEALTH_PATH, PAGE_PATH = "/healthz", "/"
 _COOKIE_DAYS = 30
 _HOST: Final = re.compile(r"(?P<name>\[[0-9A-Za-z:.%]+\]|[0-9A-Za-z._~-]+)(?::[0-9]{0,5})?", re.ASCII)
-"""A Host header: a name or an address, and maybe a port; never a user."""
+"""A Host header: a name or an address, with an optional port, and no user."""
 _ORIGIN: Final = re.compile(rf"[a-z][a-z0-9+.-]*://(?P<host>{_HOST.pattern})", re.ASCII | re.IGNORECASE)
 _OPAQUE_ORIGIN: Final = "null"
-"""What browsers send for a page without an address."""
+"""The Origin that browsers send for a page without a URL."""
 SECURITY_HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
@@ -36,46 +36,46 @@ SECURITY_HEADERS = {
 
 
 def new_token() -> str:
-    """Return a token that nobody guesses."""
+    """Return a random token."""
     return secrets.token_urlsafe(18)
 
 
 def require_good_token(token: str) -> str:
-    """Return it.
+    """Return `token` after checking it.
 
     Raises:
-        ConfigError: it is too short to protect anything, or does not pass through an HTTP header. Never shows it.
+        ConfigError: it is too short, or has characters that an HTTP header cannot carry. The text hides the token.
     """
     if len(token) < MIN_TOKEN_LENGTH:
         raise ConfigError(
             f"the token for --serve has {len(token)} characters, expected at least {MIN_TOKEN_LENGTH}. "
-            "Fix: a longer --serve-token or FER_SERVE_TOKEN, or none, and one is made"
+            "Fix: a longer --serve-token or FER_SERVE_TOKEN, or none, and one is generated"
         )
     if not all("!" <= character <= "~" for character in token):
         raise ConfigError(
-            "the token for --serve holds spaces, control or other characters than ASCII. "
+            "the token for --serve contains spaces, control characters or non-ASCII characters. "
             "Fix: letters and digits in --serve-token or FER_SERVE_TOKEN"
         )
     return token
 
 
 class Access:
-    """Judges requests before any handler sees them; stateless, so that a page outlives the server's restart."""
+    """Checks requests before any handler runs. It is stateless, so an open page survives a restart of the server."""
 
     def __init__(self, token: str | None, host: str, port: int) -> None:
-        """Guard a server that listens at `host`; without a token everyone who reaches it may see it."""
+        """Guard a server that listens at `host`. Without a token everyone who can reach it may see the page."""
         self._token = token
         self._is_loopback = is_loopback(host)
-        self._cookie_name = f"fer_live_{port}"  # cookies know no ports: two loops on one machine must not collide
+        self._cookie_name = f"fer_live_{port}"  # cookies ignore ports: two loops on one machine must not collide
         self._cookie = hmac.new((token or "").encode(), b"fer-deploy live page", hashlib.sha256).hexdigest()
 
     def query(self) -> str:
-        """Return what the page's address needs after the path, or nothing."""
+        """Return the query of the page's URL; empty without a token."""
         return "" if self._token is None else f"?token={quote(self._token, safe='')}"
 
     @web.middleware
     async def guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
-        """Let a request through, or answer it with what is missing."""
+        """Pass a request to its handler, or answer with the reason for the refusal."""
         self._require_host(request)
         self._require_sound_origin(request)
         if self._token is None or self._knows_token(request):
@@ -92,10 +92,10 @@ class Access:
         )
 
     def require_same_origin(self, request: web.Request) -> None:
-        """Refuse a WebSocket that another site's page opens: browsers send cookies along, and CORS does not apply.
+        """Refuse a WebSocket opened by another site's page: browsers send cookies with it, and CORS does not apply.
 
         Raises:
-            HTTPForbidden: the browser names another origin. Programs name none.
+            HTTPForbidden: the request has another origin. Programs other than browsers send none.
         """
         origin = request.headers.get("Origin")
         if origin is None:
@@ -105,15 +105,15 @@ class Access:
             raise _other_origin()
 
     def _require_sound_origin(self, request: web.Request) -> None:
-        """Refuse an Origin header that no browser sends, on every path."""
+        """Refuse a malformed Origin header, on every path."""
         origin = request.headers.get("Origin", _OPAQUE_ORIGIN)
         if origin != _OPAQUE_ORIGIN and _ORIGIN.fullmatch(origin) is None:
             raise _other_origin()
 
     def _require_host(self, request: web.Request) -> None:
-        """Refuse a Host header that is none, and defend a loopback server against DNS rebinding.
+        """Refuse a malformed Host header, and protect a loopback server against DNS rebinding.
 
-        DNS rebinding: a name that an attacker's DNS points at 127.0.0.1.
+        In DNS rebinding an attacker's DNS resolves a name to 127.0.0.1.
         """
         host = request.headers.get("Host", "")
         found = _HOST.fullmatch(host)
@@ -128,18 +128,18 @@ class Access:
         return by_header or _is_same(request.cookies.get(self._cookie_name, ""), self._cookie)
 
     def _welcome(self) -> web.Response:
-        """Keep the right in a cookie, and the token out of history, bookmarks and screenshots."""
+        """Set the cookie and redirect to the page: the token stays out of history, bookmarks and screenshots."""
         response = web.Response(status=303, headers={"Location": PAGE_PATH})
-        response.set_cookie(  # Lax, for Strict would not survive the redirect when the address came in a chat
+        response.set_cookie(  # Lax: browsers would not send a Strict cookie after a link from a chat
             self._cookie_name, self._cookie, max_age=_COOKIE_DAYS * 86_400, httponly=True, samesite="Lax", path="/"
         )
         return response
 
 
 async def add_security_headers(request: web.Request, response: web.StreamResponse) -> None:
-    """Forbid foreign code, framing, sniffing, referrers and caches; on every answer, errors too.
+    """Forbid foreign code, framing, sniffing, referrers and caches in every response, including errors.
 
-    A connection that has not shown the token, and one whose request failed, ends with its answer.
+    A connection without the token, or with a failed request, is closed after its response.
     """
     response.headers.update(SECURITY_HEADERS)
     if response.status >= 400 or not cast(Client, request.protocol).is_known:
@@ -153,4 +153,4 @@ def _is_same(given: str, expected: str) -> bool:
 
 
 def _other_origin() -> web.HTTPForbidden:
-    return web.HTTPForbidden(text="403: this page may be watched from its own address only.\n")
+    return web.HTTPForbidden(text="403: this page may be opened from its own address only.\n")

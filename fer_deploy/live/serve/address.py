@@ -1,4 +1,4 @@
-"""Where the page is served: what the user wrote, whether only this machine reaches it, and the listening socket."""
+"""Parse the address of the web page, open its listening socket, and check whether only this machine can reach it."""
 
 import ipaddress
 import socket
@@ -23,10 +23,10 @@ class Address:
 
 
 def address_from_text(text: str) -> Address:
-    """Read PORT, :PORT, HOST:PORT or [IPv6]:PORT; without a host, and for localhost, it is this machine alone.
+    """Parse PORT, :PORT, HOST:PORT or [IPv6]:PORT. Without a host, and for localhost, only this machine can reach it.
 
     Raises:
-        ConfigError: it is none of these.
+        ConfigError: the text has another form.
     """
     if "://" in text:
         place = text.partition("://")[2].rstrip("/")
@@ -35,19 +35,19 @@ def address_from_text(text: str) -> Address:
     is_bracketed = host.startswith("[") and host.endswith("]")
     host = host[1:-1] if is_bracketed else host
     if is_bracketed != (":" in host):
-        raise ConfigError(f"cannot serve at {text!r}: an IPv6 address stands in brackets. Fix: --serve [::1]:8080")
+        raise ConfigError(f"cannot serve at {text!r}: an IPv6 address needs brackets. Fix: --serve [::1]:8080")
     if not port.isascii() or not port.isdecimal() or int(port) > 65_535:
         raise ConfigError(
-            f"cannot serve at {text!r}: {port!r} is no port, expected HOST:PORT or PORT with 0 to 65535. {_FIX}"
+            f"cannot serve at {text!r}: {port!r} is not a port, expected HOST:PORT or PORT with 0 to 65535. {_FIX}"
         )
     return Address(LOOPBACK if host in ("", "localhost") else host, int(port))
 
 
 def listen(address: Address) -> socket.socket:
-    """Return a socket that listens there.
+    """Return a listening socket.
 
     Raises:
-        SinkError: the name is unknown, the port is taken, or the system refuses.
+        SinkError: the name is unknown, the port is in use, or the system refuses.
     """
     try:
         family, kind, protocol, _, place = socket.getaddrinfo(
@@ -68,13 +68,13 @@ def listen(address: Address) -> socket.socket:
 
 
 def bound_address(listener: socket.socket) -> Address:
-    """Return where it really listens: a number instead of the name, and the port that the system chose."""
+    """Return the actual address of a socket: the IP address, and the port that the system chose."""
     host, port = listener.getsockname()[:2]
     return Address(host, port)
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether it names this machine and no other; a name other than localhost does not."""
+    """Return whether only this machine can reach the host; False for every name but localhost."""
     if host == "localhost":
         return True
     try:
@@ -84,7 +84,7 @@ def is_loopback(host: str) -> bool:
 
 
 def reachable_host(host: str) -> str:
-    """Return a host to type into a browser: for "all interfaces" this machine's own address in its network."""
+    """Return the host for a browser: for "all interfaces" this machine's address in its network."""
     if not ipaddress.ip_address(host.partition("%")[0]).is_unspecified:
         return host
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:

@@ -13,7 +13,7 @@ from aiohttp.typedefs import Handler
 
 from fer_deploy.live.serve.access import HEALTH_PATH, PAGE_PATH, Access, add_security_headers
 from fer_deploy.live.serve.feed import Feed
-from fer_deploy.live.serve.health import Health, judge
+from fer_deploy.live.serve.health import Health, health_of
 from fer_deploy.live.serve.messages import status_json
 from fer_deploy.live.serve.metrics import PageCounts, exposition
 from fer_deploy.live.serve.viewer import Viewer
@@ -21,23 +21,28 @@ from fer_deploy.live.stats import LiveSnapshot
 
 MAX_VIEWERS = 16
 MAX_AGE_S = 0.5
-"""Of a snapshot that is shared."""
+"""Maximum age of the shared snapshot."""
 _CONTENT_TYPES: Final = {".html": "text/html", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 
 
 class LiveApp:
-    """The routes, and what they share. Lives in the event loop, but for `note_result`.
+    """The routes and their shared state. Runs in the event loop, except `note_result`.
 
     Attributes:
-        feed: where results come in.
+        feed: receives the results.
         web_app: for an aiohttp runner.
     """
 
     def __init__(
-        self, access: Access, executor: Executor,
-        *, snapshot: Callable[[], LiveSnapshot], labels: tuple[str, ...], emotions: Callable[[], Mapping[str, int]],
-    ) -> None:  # fmt: skip
-        """Serve a loop whose state `snapshot` tells and whose shown labels `emotions` has counted."""
+        self,
+        access: Access,
+        executor: Executor,
+        *,
+        snapshot: Callable[[], LiveSnapshot],
+        labels: tuple[str, ...],
+        emotions: Callable[[], Mapping[str, int]],
+    ) -> None:
+        """Create the application; `snapshot` returns the loop's state, `emotions` the counts of shown labels."""
         self.feed = Feed(asyncio.get_running_loop(), executor)
         self._access, self._executor, self._labels, self._emotions = access, executor, labels, emotions
         self._snapshots = RecentSnapshot(snapshot, executor)
@@ -48,19 +53,19 @@ class LiveApp:
         self.web_app.router.add_get(HEALTH_PATH, self._healthz)
         self.web_app.router.add_get("/metrics", self._metrics)
         self.web_app.router.add_get("/live", self._live, allow_head=False)
-        for name, content in _page_files().items():  # a fixed list: no path of a request ever reaches the disk
+        for name, content in _page_files().items():  # a fixed list: requests never choose a path on the disk
             path = PAGE_PATH if name == "index.html" else f"/{name}"
             self.web_app.router.add_get(path, _file_handler(name, content))
         self.web_app.on_response_prepare.append(add_security_headers)
         self.web_app.on_shutdown.append(self._end_viewers)
 
     def note_result(self) -> None:
-        """Remember that the loop is alive; callable from any thread."""
+        """Record that the loop is alive; callable from any thread."""
         self._last_result_s = time.monotonic()
 
     async def _health(self) -> tuple[LiveSnapshot, Health]:
         snapshot = await self._snapshots.get()
-        return snapshot, judge(snapshot, time.monotonic() - self._last_result_s)
+        return snapshot, health_of(snapshot, time.monotonic() - self._last_result_s)
 
     async def _healthz(self, _: web.Request) -> web.Response:
         health = (await self._health())[1]
@@ -88,7 +93,7 @@ class LiveApp:
             self._viewers.discard(viewer)
 
     async def _end_viewers(self, _: web.Application) -> None:
-        # A page in the middle of its handshake cannot be told; that must not cost the others their farewell.
+        # A page in its handshake cannot receive a close frame; this failure must not affect the other pages.
         await asyncio.gather(*(viewer.end() for viewer in self._viewers), return_exceptions=True)
 
 
@@ -112,15 +117,15 @@ class RecentSnapshot:
 
 @web.middleware
 async def _plain_failures(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """End every request with an answer, also if the loop's state cannot be read; the log gets no traceback."""
+    """Answer every request, even if the loop's state cannot be read; the log gets no traceback."""
     try:
         return await handler(request)
     except (web.HTTPException, ConnectionError):
         raise
-    except Exception as err:  # noqa: BLE001 - a request ends here, and the server goes on
-        told = {"message": "it could not answer a request", "exception": err, "path": request.path}
-        asyncio.get_running_loop().call_exception_handler(told)
-        return web.Response(status=500, text="500: the server failed; its log tells more.\n")
+    except Exception as err:  # noqa: BLE001 - a request ends here, and the server continues
+        context = {"message": "it could not answer a request", "exception": err, "path": request.path}
+        asyncio.get_running_loop().call_exception_handler(context)
+        return web.Response(status=500, text="500: the server failed; see its log.\n")
 
 
 def _page_files() -> dict[str, bytes]:

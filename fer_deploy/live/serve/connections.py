@@ -1,4 +1,4 @@
-"""Connection: one client's HTTP connection, with limits on time, headers and bodies, and no word of it in the log."""
+"""Connection: a client's HTTP connection with limits on time, headers and bodies; nothing a client sends is logged."""
 
 import asyncio
 import logging
@@ -13,42 +13,47 @@ from fer_deploy.live.serve.slots import Slots, client_address
 
 _log = logging.getLogger(__name__)
 FIRST_REQUEST_S = 10.0
-"""The time from the connection to its first whole request."""
+"""Limit from the connection to its first complete request."""
 NEXT_REQUEST_S = 30.0
-"""The time from one handled request to the next whole one; sending the answer is part of it."""
+"""Limit from one handled request to the next complete one; it includes sending the response."""
 _MAX_HEADERS = 64
 _QUIET_S = 60.0
-"""How often the same trouble of the server is logged."""
+"""Interval at which the same failure of the server is logged again."""
 _REFUSALS: Final = {
-    413: "413: the page takes no request body.\n",
-    417: "417: the page takes no request body, and so no Expect header.\n",
+    413: "413: the page accepts no request body.\n",
+    417: "417: the page accepts no request body, and so no Expect header.\n",
 }
 
 Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's connection, but it reads no body, decompresses nothing, and logs nothing that a client sent.
+    """aiohttp's connection, but it reads no body, decompresses nothing, and logs nothing that a client sends.
 
     Attributes:
         address, is_known, is_idle: see `slots.Client`.
     """
 
     def __init__(self, server: web.Server, slots: Slots) -> None:
-        """Serve one client of this server, if a slot is free."""
+        """Create the connection of one client."""
         self._loop_of_timer = asyncio.get_running_loop()
-        no_log: Any = None  # the token may be in an address
+        no_log: Any = None  # a URL may contain the token
         super().__init__(
-            server, loop=self._loop_of_timer, access_log=no_log, keepalive_timeout=NEXT_REQUEST_S,
-            auto_decompress=False, lingering_time=0, max_headers=_MAX_HEADERS,
-        )  # fmt: skip
+            server,
+            loop=self._loop_of_timer,
+            access_log=no_log,
+            keepalive_timeout=NEXT_REQUEST_S,
+            auto_decompress=False,
+            lingering_time=0,
+            max_headers=_MAX_HEADERS,
+        )
         self.address, self.is_known, self.is_idle = "", False, True
         self._slots = slots
-        self._wire: asyncio.Transport | None = None  # aiohttp forgets its own before all is sent
+        self._wire: asyncio.Transport | None = None  # aiohttp drops its own reference before all is sent
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a slot, and start to wait for the first request."""
+        """Enter a slot and wait for the first request; drop the connection if no slot is free."""
         assert isinstance(transport, asyncio.Transport)
         self._wire = transport
         self.address = client_address(transport.get_extra_info("peername"))
@@ -65,14 +70,14 @@ class Connection(web.RequestHandler):
         super().connection_lost(exc)
 
     def drop(self) -> None:
-        """Close at once, without an answer; what is not sent yet is lost."""
+        """Close at once, without a response; unsent data is lost."""
         self._stop_timer()
         self.force_close()
         if self._wire is not None:
             self._wire.abort()
 
     async def handle(self, request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
-        """Answer a request whose headers are whole; one with a body is refused before any of it is read."""
+        """Answer a request whose headers are complete; a request with a body is refused before the body is read."""
         status = _refused_with(request)
         if status is not None:
             return _final_answer(status, _REFUSALS[status])
@@ -85,16 +90,17 @@ class Connection(web.RequestHandler):
             if self.connected:
                 self._wait_at_most(NEXT_REQUEST_S)
 
-    def handle_error(self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None,
-                     message: str | None = None) -> web.StreamResponse:  # fmt: skip
-        """Answer what is no HTTP with its number, and repeat nothing of it: it may hold the token."""
+    def handle_error(
+        self, request: web.BaseRequest, status: int = 500, exc: BaseException | None = None, message: str | None = None
+    ) -> web.StreamResponse:
+        """Answer invalid HTTP with its status, and repeat nothing of the request: it may contain the token."""
         if request.writer.output_size > 0:
-            raise ConnectionError("the answer has begun already")
+            raise ConnectionError("the response has begun already")
         _log.debug("a request was refused with %d: %s", status, type(exc).__name__)
-        return _final_answer(status, f"{status}: this is no request for the page.\n")
+        return _final_answer(status, f"{status}: not a valid request.\n")
 
     def log_exception(self, *args: Any, **kwargs: Any) -> None:
-        """Log one line a minute instead of a traceback for each."""
+        """Log one line a minute instead of a traceback for each failure."""
         err = kwargs.get("exc_info")
         context = {"message": "a connection failed", "exception": err if isinstance(err, Exception) else None}
         self._loop_of_timer.call_exception_handler(context)
@@ -109,7 +115,7 @@ class Connection(web.RequestHandler):
 
 
 def make_connections(server: web.Server) -> Callable[[], Connection]:
-    """Return what makes a `Connection` for each client of a server, before the server listens."""
+    """Return a factory of `Connection` for the clients of a server; call it before the server listens."""
     handler: Handler = server.request_handler
 
     async def handle(request: web.BaseRequest) -> web.StreamResponse:
@@ -136,13 +142,13 @@ def _final_answer(status: int, text: str) -> web.Response:
 
 
 class QuietTrouble:
-    """Logs the server's own failures: one line for each kind, once a minute."""
+    """Logs the server's failures: one line for each kind, at most once a minute."""
 
     def __init__(self) -> None:
         self._told_s: dict[tuple[str, str], float] = {}
 
     def __call__(self, _: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-        """See `asyncio.AbstractEventLoop.set_exception_handler`; `path` in it is the request's, if there is one."""
+        """See `asyncio.AbstractEventLoop.set_exception_handler`; `context` may have the `path` of a request."""
         message, err, now_s = str(context.get("message")), context.get("exception"), time.monotonic()
         kind = message, type(err).__name__
         if now_s - self._told_s.get(kind, -_QUIET_S) >= _QUIET_S:
@@ -152,5 +158,5 @@ class QuietTrouble:
 
 
 def one_line(text: str) -> str:
-    """Return a text for the log; line breaks and control characters in it are escaped."""
+    """Return a text for the log, with line breaks and control characters escaped."""
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)

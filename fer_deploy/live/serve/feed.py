@@ -1,4 +1,4 @@
-"""Feed: the newest result of each source on its way from the loop to everyone who watches."""
+"""Feed: pass the newest result of each source from the loop to all viewers."""
 
 import asyncio
 import threading
@@ -12,23 +12,23 @@ from fer_deploy.vision.types import FrameResult
 
 MAX_FPS = 15
 MAX_WIDTH = 960
-"""Pixels; wider pictures are scaled down before they are encoded."""
+"""Pixels; wider frames are scaled down before they are encoded."""
 _JPEG_QUALITY = 80
 
 
 class Feed:
-    """Holds one result a source, and wakes the viewers at most `MAX_FPS` times a second.
+    """Holds one result for each source, and wakes the viewers at most `MAX_FPS` times a second.
 
-    `publish` belongs to the sink's thread, everything else to the event loop. Between two ticks all viewers see the
-    same results, so that one encoding serves them all; nothing is encoded that nobody asks for.
+    The sink's thread calls `publish`, the event loop everything else. Between two ticks all viewers see the same
+    results, so each frame is encoded at most once, and only on request.
 
     Attributes:
         num_ticks: how often the viewers were woken.
-        num_encoded: pictures compressed so far.
+        num_encoded: number of encoded JPEGs.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop, executor: Executor) -> None:
-        """Feed viewers in `loop`; pictures are compressed in `executor`."""
+        """Create a feed for viewers in `loop`; JPEGs are encoded in `executor`."""
         self.num_ticks = 0
         self.num_encoded = 0
         self._loop, self._executor = loop, executor
@@ -42,7 +42,7 @@ class Feed:
         self._encodings: dict[int, tuple[FrameResult, asyncio.Future[bytes]]] = {}
 
     def publish(self, result: FrameResult) -> None:
-        """Replace its source's result. Takes microseconds, and wakes nobody while nobody watches."""
+        """Replace the result of its source. Takes microseconds, and wakes no thread without viewers."""
         with self._lock:
             self._newest[result.frame.source] = result
             wakes = self._num_viewers > 0 and not self._is_tick_due
@@ -51,24 +51,24 @@ class Feed:
             self._loop.call_soon_threadsafe(self._plan_tick)
 
     def join(self) -> None:
-        """Count a viewer in; it finds the newest results at once, also where a source has ended."""
+        """Add a viewer; it gets the newest results at once, even of a source that has ended."""
         with self._lock:
             self._num_viewers += 1
             self._shown = dict(self._newest)
 
     def leave(self) -> None:
-        """Count a viewer out; the last one takes the compressed pictures along."""
+        """Remove a viewer; after the last one the encoded JPEGs are freed."""
         with self._lock:
             self._num_viewers -= 1
         if self._num_viewers == 0:
             self._encodings.clear()
 
     def shown(self, source: int) -> FrameResult | None:
-        """Return the result that everyone sees until the next tick."""
+        """Return the result that all viewers see until the next tick."""
         return self._shown.get(source)
 
     async def wait_tick(self, after: int, timeout_s: float) -> None:
-        """Wait until there were more ticks than `after`, at most `timeout_s`."""
+        """Wait until `num_ticks` is above `after`, at most `timeout_s`."""
         if self.num_ticks > after:
             return
         try:
@@ -78,7 +78,7 @@ class Feed:
             return
 
     async def jpeg(self, result: FrameResult) -> bytes:
-        """Return its picture, compressed once for all who ask."""
+        """Return the result's frame as JPEG, encoded once for all viewers."""
         source = result.frame.source
         kept = self._encodings.get(source)
         if kept is None or kept[0] is not result:
@@ -96,12 +96,12 @@ class Feed:
             self._shown = dict(self._newest)
         self._tick_s = self._loop.time()
         self.num_ticks += 1
-        self._ticked.set()  # wakes all who wait now
+        self._ticked.set()  # wakes all waiting viewers
         self._ticked = asyncio.Event()
 
 
 def jpeg_from_bgr(frame_bgr: NDArray[np.uint8]) -> bytes:
-    """Return an (H, W, 3) picture as JPEG, at most `MAX_WIDTH` wide."""
+    """Return an (H, W, 3) frame as JPEG, at most `MAX_WIDTH` wide."""
     height, width = frame_bgr.shape[:2]
     if width > MAX_WIDTH:
         size = MAX_WIDTH, max(1, round(height * MAX_WIDTH / width))

@@ -1,35 +1,36 @@
-"""Health: one word on the whole loop, for a load balancer or a supervisor."""
+"""Health: the state of the whole loop in one word, for a load balancer or a supervisor."""
 
 from enum import StrEnum
 
 from fer_deploy.live.stats import LiveSnapshot
 
 STUCK_S = 30.0
-"""Without a result for so long the loop counts as stopped; a source's own watchdog is faster."""
+"""After this time without a result the loop counts as stopped; a source's own watchdog is faster."""
 
 
 class Health(StrEnum):
-    """`DEGRADED` still delivers, but not everything; `FAILED` delivers nothing."""
+    """State of the loop: `DEGRADED` delivers some of the results, `FAILED` none."""
 
     OK = "ok"
     DEGRADED = "degraded"
     FAILED = "failed"
 
 
-def judge(snapshot: LiveSnapshot, silent_s: float) -> Health:
-    """Return how the loop is.
+def health_of(snapshot: LiveSnapshot, silent_s: float) -> Health:
+    """Return the state of the loop.
 
     Args:
-        snapshot: of now.
-        silent_s: seconds since the last result, or since the start where there was none.
+        snapshot: current snapshot.
+        silent_s: seconds since the last result, or since the start if there was none.
     """
     running = [source for source in snapshot.sources if source.health.state == "running"]
     if not running or silent_s > STUCK_S:
         return Health.FAILED
     lost = [  # a recording that has ended is done, a camera that has ended is lost
-        source for source in snapshot.sources
+        source
+        for source in snapshot.sources
         if source.health.state != "running" and not (source.may_end and source.health.state == "ended")
-    ]  # fmt: skip
+    ]
     if lost or any(sink.failure for sink in snapshot.sinks):
         return Health.DEGRADED
     return Health.OK

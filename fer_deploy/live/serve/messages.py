@@ -1,4 +1,4 @@
-"""What the server tells the page, and what the page may answer: JSON, all of it here. Pictures travel as binary."""
+"""Messages between the server and the page, as JSON. Pictures are sent as binary messages."""
 
 import json
 from dataclasses import dataclass
@@ -14,17 +14,17 @@ _KEYS = {"source", "ready"}
 
 @dataclass(frozen=True)
 class Request:
-    """What a page asks for: another source, the next picture, or both."""
+    """Request of a page: another source, the next picture, or both."""
 
     source: int | None
     ready: bool
 
 
 def request_from_json(text: str) -> Request:
-    """Read a page's message.
+    """Parse a page's message.
 
     Raises:
-        ValueError: it is no such message.
+        ValueError: the text is not a valid message.
     """
     value = json.loads(text)
     if not isinstance(value, dict) or not value or not value.keys() <= _KEYS:
@@ -38,9 +38,9 @@ def request_from_json(text: str) -> Request:
 
 
 def hello_json(labels: tuple[str, ...], run: str) -> str:
-    """Return the first message: labels, each with its color of the overlay, and the run's name.
+    """Return the first message: the labels with their colors, and the id of the run.
 
-    Track numbers begin anew with a run, so that the page has to forget the people of another one.
+    Track numbers start again with each run, so the page must forget the people of an earlier run.
     """
     colors = [color_of(label, labels) for label in labels]
     hexadecimal = [f"#{red:02x}{green:02x}{blue:02x}" for blue, green, red in colors]
@@ -48,16 +48,22 @@ def hello_json(labels: tuple[str, ...], run: str) -> str:
 
 
 def result_json(result: FrameResult, labels: tuple[str, ...], *, with_picture: bool) -> str:
-    """Return one frame's faces; `with_picture` says that its JPEG is the next message.
+    """Return one frame's faces; with `with_picture`, its JPEG is the next message.
 
-    Boxes are in pixels of the frame whose width and height stand beside; the picture may be smaller.
+    Boxes are in pixels of a frame of the message's width and height; the JPEG may be smaller.
     """
     width, height = result.frame.size
-    return _dump({
-        "type": "result", "source": result.frame.source, "frame": result.frame.index,
-        "width": width, "height": height, "picture": with_picture,
-        "faces": [_face(face, labels) for face in result.faces],
-    })  # fmt: skip
+    return _dump(
+        {
+            "type": "result",
+            "source": result.frame.source,
+            "frame": result.frame.index,
+            "width": width,
+            "height": height,
+            "picture": with_picture,
+            "faces": [_face(face, labels) for face in result.faces],
+        }
+    )
 
 
 def _face(face: FaceResult, labels: tuple[str, ...]) -> dict[str, Any]:
@@ -75,26 +81,42 @@ def _face(face: FaceResult, labels: tuple[str, ...]) -> dict[str, Any]:
 
 
 def status_json(snapshot: LiveSnapshot, health: str) -> str:
-    """Return how the loop is doing, for the page's tiles and tables."""
+    """Return the state of the loop, for the page's tiles and tables."""
     total = next((row for row in snapshot.latencies if row.stage == TOTAL), None)
     sources = [
         {
-            "name": source.name, "state": source.health.state, "dropped": source.num_dropped,
-            "reconnects": source.health.num_reconnects, "stalls": source.health.num_stalls,
-            "frozen": source.health.num_frozen, "corrupt": source.health.num_corrupt,
-            "missing": source.health.num_missing, "error": source.health.last_error,
+            "name": source.name,
+            "state": source.health.state,
+            "dropped": source.num_dropped,
+            "reconnects": source.health.num_reconnects,
+            "stalls": source.health.num_stalls,
+            "frozen": source.health.num_frozen,
+            "corrupt": source.health.num_corrupt,
+            "missing": source.health.num_missing,
+            "error": source.health.last_error,
         }
         for source in snapshot.sources
-    ]  # fmt: skip
-    return _dump({
-        "type": "status", "health": health, "fps": snapshot.throughput_fps,
-        "p50_ms": None if total is None else total.p50_ms, "p95_ms": None if total is None else total.p95_ms,
-        "detect_every": snapshot.detect_every, "made_with": dict(snapshot.made_with), "sources": sources,
-        "stages": [{"name": row.stage, "p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "busy": row.busy}
-                   for row in snapshot.latencies],
-        "sinks": [{"name": sink.name, "written": sink.num_written, "dropped": sink.num_dropped,
-                   "failure": sink.failure} for sink in snapshot.sinks],
-    })  # fmt: skip
+    ]
+    return _dump(
+        {
+            "type": "status",
+            "health": health,
+            "fps": snapshot.throughput_fps,
+            "p50_ms": None if total is None else total.p50_ms,
+            "p95_ms": None if total is None else total.p95_ms,
+            "detect_every": snapshot.detect_every,
+            "made_with": dict(snapshot.made_with),
+            "sources": sources,
+            "stages": [
+                {"name": row.stage, "p50_ms": row.p50_ms, "p95_ms": row.p95_ms, "busy": row.busy}
+                for row in snapshot.latencies
+            ],
+            "sinks": [
+                {"name": sink.name, "written": sink.num_written, "dropped": sink.num_dropped, "failure": sink.failure}
+                for sink in snapshot.sinks
+            ],
+        }
+    )
 
 
 def _dump(message: dict[str, Any]) -> str:

@@ -1,4 +1,4 @@
-"""Metrics: a snapshot of the loop in Prometheus's words, built when it is scraped."""
+"""Metrics: a snapshot of the loop in Prometheus's format, built at each scrape."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -13,23 +13,23 @@ from fer_deploy.live.stats import LiveSnapshot, SourceSnapshot
 
 _SOURCE_COUNTERS: tuple[tuple[str, str, Callable[[SourceSnapshot], int]], ...] = (
     ("captured_frames", "Frames that the source delivered.", lambda source: source.health.num_captured),
-    ("dropped", "Frames that gave way to newer ones.", lambda source: source.num_dropped),
+    ("dropped", "Frames dropped for newer ones.", lambda source: source.num_dropped),
     ("corrupt", "Frames or packets that could not be decoded.", lambda source: source.health.num_corrupt),
     ("reconnects", "Times the source came back after a failure.", lambda source: source.health.num_reconnects),
     ("stalls", "Times the source stopped delivering without an error.", lambda source: source.health.num_stalls),
     ("frozen", "Times the source repeated one picture for too long.", lambda source: source.health.num_frozen),
     ("size_changes", "Changes of resolution.", lambda source: source.health.num_size_changes),
-    ("missing", "Frames that a file announced and did not hold.", lambda source: source.health.num_missing),
+    ("missing", "Frames that a file announced but did not contain.", lambda source: source.health.num_missing),
 )
 _QUANTILES = (("0.5", "p50_ms"), ("0.9", "p90_ms"), ("0.95", "p95_ms"), ("0.99", "p99_ms"))
 
 
 @dataclass(frozen=True)
 class PageCounts:
-    """What the server itself has counted.
+    """Counts of the server.
 
     Attributes:
-        emotions: faces by the label shown, "unsure" among them.
+        emotions: faces by the label shown, including "unsure".
         num_viewers: pages open now.
         num_encoded: pictures compressed for them.
     """
@@ -40,12 +40,12 @@ class PageCounts:
 
 
 def exposition(snapshot: LiveSnapshot, health: Health, counts: PageCounts, *, accept: str) -> tuple[bytes, str]:
-    """Return the metrics and their content type: Prometheus's text, or OpenMetrics where `accept` asks for it."""
+    """Return the metrics and their content type: Prometheus's text, or OpenMetrics if `accept` asks for it."""
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_SnapshotCollector(snapshot, health, counts))
     try:
         encode, content_type = choose_encoder(accept)
-    except Exception:  # noqa: BLE001 - it raises whatever its parsing of a malformed version meets
+    except Exception:  # noqa: BLE001 - a malformed version can raise any exception
         encode, content_type = choose_encoder("")
     return encode(registry), content_type
 
@@ -80,20 +80,20 @@ class _SnapshotCollector(Collector):
         now = self._snapshot
         yield CounterMetricFamily("fer_live_frames", "Frames analyzed.", value=now.num_frames)
         yield CounterMetricFamily("fer_live_faces", "Faces in these frames.", value=now.num_faces)
-        yield GaugeMetricFamily("fer_live_fps", "Frames analyzed a second, of late.", value=now.throughput_fps)
+        yield GaugeMetricFamily("fer_live_fps", "Frames analyzed a second, recently.", value=now.throughput_fps)
         yield GaugeMetricFamily("fer_live_run_seconds", "Seconds since the first frame.", value=now.seconds)
-        yield GaugeMetricFamily("fer_live_detect_every", "The detector looks at every such frame.", now.detect_every)
-        yield InfoMetricFamily("fer_live_run", "What the frames are analyzed with.", value=dict(now.made_with))
-        health = GaugeMetricFamily("fer_live_health", "1 for the state that the loop is in.", labels=["state"])
+        yield GaugeMetricFamily("fer_live_detect_every", "Interval of the detector in frames.", now.detect_every)
+        yield InfoMetricFamily("fer_live_run", "Engine and detector of the run.", value=dict(now.made_with))
+        health = GaugeMetricFamily("fer_live_health", "1 for the current state of the loop.", labels=["state"])
         for state in Health:
             health.add_metric([state.value], state is self._health)
         yield health
 
     def _sinks(self) -> Iterator[Metric]:
         sinks = self._snapshot.sinks
-        written = CounterMetricFamily("fer_live_sink_written", "Results that an output took.", labels=["sink"])
+        written = CounterMetricFamily("fer_live_sink_written", "Results that an output accepted.", labels=["sink"])
         dropped = CounterMetricFamily("fer_live_sink_dropped", "Results that an output missed.", labels=["sink"])
-        failed = GaugeMetricFamily("fer_live_sink_failed", "1 where an output has failed.", labels=["sink"])
+        failed = GaugeMetricFamily("fer_live_sink_failed", "1 if an output has failed.", labels=["sink"])
         for name, sink in zip(_distinct(sink.name for sink in sinks), sinks, strict=True):
             written.add_metric([name], sink.num_written + sink.num_lost)
             dropped.add_metric([name], sink.num_dropped)
@@ -125,7 +125,7 @@ def _sources(sources: tuple[SourceSnapshot, ...]) -> Iterator[Metric]:
 
 
 def _distinct(names: Iterable[str]) -> list[str]:
-    """Return the names, a repeated one with its place behind: two samples with equal labels are an error."""
+    """Return the names, a repeated one with its index appended: two samples with equal labels are an error."""
     distinct: list[str] = []
     for place, name in enumerate(map(_encodable, names)):
         own = name
@@ -136,5 +136,5 @@ def _distinct(names: Iterable[str]) -> list[str]:
 
 
 def _encodable(text: str) -> str:
-    r"""Return a text that UTF-8 can encode: the bytes of a file name that is no UTF-8 are shown like \udce9."""
+    r"""Return a text that UTF-8 can encode: other bytes of a file name are shown like \udce9."""
     return text.encode("utf-8", "backslashreplace").decode()

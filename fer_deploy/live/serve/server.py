@@ -1,4 +1,4 @@
-"""LiveServer: the web server's thread, with an event loop of its own."""
+"""LiveServer: the web server's thread with its own event loop."""
 
 import asyncio
 import threading
@@ -17,29 +17,34 @@ from fer_deploy.live.stats import LiveSnapshot
 from fer_deploy.vision.types import FrameResult
 
 _SHUTDOWN_S = 0.5
-"""What a page has to take its leave; after that its connection is cut."""
+"""Time for a page to close its connection; then it is cut."""
 _JOIN_S = 5.0
 _NUM_BLOCKING = 2
-"""Threads for what would block the event loop: one may wait for a snapshot while the other compresses pictures."""
+"""Threads for blocking work: one may wait for a snapshot while the other encodes JPEGs."""
 
 
 class LiveServer:
-    """Listens from its construction to `close`. `publish` and `close` are the owner's thread's.
+    """Listens from its construction to `close`. The owner's thread calls `publish` and `close`.
 
     Attributes:
-        url: to open in a browser, with the token where there is one.
-        shown_url: the same to print; without a token that the user chose, who knows it.
+        url: URL for a browser, with the token if there is one.
+        shown_url: URL to print; without a token that the user chose.
     """
 
     def __init__(
-        self, address: str, *, token: str | None, snapshot: Callable[[], LiveSnapshot],
-        labels: tuple[str, ...], emotions: Callable[[], Mapping[str, int]],
-    ) -> None:  # fmt: skip
+        self,
+        address: str,
+        *,
+        token: str | None,
+        snapshot: Callable[[], LiveSnapshot],
+        labels: tuple[str, ...],
+        emotions: Callable[[], Mapping[str, int]],
+    ) -> None:
         """Listen, and start the thread.
 
         Raises:
-            ConfigError: the address or the token is none.
-            SinkError: the address cannot be had.
+            ConfigError: the address or the token is invalid.
+            SinkError: the address is not available.
         """
         wanted = address_from_text(address)
         is_chosen = token is not None
@@ -64,7 +69,7 @@ class LiveServer:
         self._require_running()
 
     def publish(self, result: FrameResult) -> None:
-        """Show a result to whoever watches; returns at once.
+        """Show a result to all viewers; returns at once.
 
         Raises:
             SinkError: the server has failed.
@@ -75,10 +80,10 @@ class LiveServer:
         self._app.feed.publish(result)
 
     def close(self) -> None:
-        """Take leave of all pages, and end the thread.
+        """Close the connections of all pages, and end the thread.
 
         Raises:
-            SinkError: it had failed before, or does not end.
+            SinkError: the server had failed before, or does not end.
         """
         if self._failure is None and self._loop is not None and self._ending is not None:
             self._loop.call_soon_threadsafe(self._ending.set)
@@ -110,7 +115,7 @@ class LiveServer:
         self._loop.set_exception_handler(QuietTrouble())
         runner = web.AppRunner(
             self._app.web_app, handle_signals=False, shutdown_timeout=_SHUTDOWN_S, access_log=None
-        )  # an access log would quote the token
+        )  # an access log would contain the token
         await runner.setup()
         assert runner.server is not None
         try:

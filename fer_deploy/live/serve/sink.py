@@ -1,4 +1,4 @@
-"""ServeSink: the loop's results to a web page."""
+"""ServeSink: show the loop's results on a web page."""
 
 from collections import Counter
 from collections.abc import Callable
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 class ServeSink(Sink):
     """Shows the newest frame and its faces on a web page, the loop's metrics at /metrics, its health at /healthz.
 
-    The page draws the boxes itself, so that it needs no annotated picture; and nothing is compressed while nobody
-    watches. A slow page is sent fewer pictures; it holds up neither the loop nor another page.
+    The page draws the boxes itself, so it needs no annotated picture. Without viewers no JPEG is encoded. A slow page
+    gets fewer pictures; it slows down neither the loop nor another page.
     """
 
     name = "serve"
@@ -29,15 +29,15 @@ class ServeSink(Sink):
         """Start the server; it listens when this returns.
 
         Args:
-            address: PORT, HOST:PORT or [IPv6]:PORT; this machine alone can reach it unless a host says otherwise.
-                Port 0 takes a free one.
-            token: what a browser has to know. For an address that other machines reach one is made if none is given.
-            snapshot: the loop's state; called from the server's threads, at most about twice a second.
+            address: PORT, HOST:PORT or [IPv6]:PORT; without a host only this machine can reach it. Port 0 chooses a
+                free port.
+            token: access token of the page; None: generated if other machines can reach the address.
+            snapshot: returns the loop's state; called from the server's threads, at most about twice a second.
             labels: of the model, in its order.
 
         Raises:
-            ConfigError: the address or the token is none.
-            SinkError: the address cannot be had.
+            ConfigError: the address or the token is invalid.
+            SinkError: the address is not available.
             MissingDependencyError: a package of the extra `serve` is not installed.
         """
         try:
@@ -46,7 +46,7 @@ class ServeSink(Sink):
             raise MissingDependencyError(
                 f"cannot serve a web page: {err.name} is not installed. Fix: pip install 'fer-toolchain[serve]'"
             ) from err
-        # Every label from the start: a series that appears with its first face hides that face from rate().
+        # Every label from the start: rate() does not count the first value of a new series.
         self._emotions = Counter(dict.fromkeys((*labels, UNSURE), 0))
         self._server: LiveServer = module.LiveServer(
             address, token=token, snapshot=snapshot, labels=tuple(labels), emotions=self._emotions.copy
@@ -54,21 +54,21 @@ class ServeSink(Sink):
 
     @property
     def url(self) -> str:
-        """The page's address with its token: for programs, not to be printed or logged."""
+        """The page's URL with its token, for programs; do not print or log it."""
         return self._server.url
 
     @property
     def shown_url(self) -> str:
-        """The page's address to print once: with a token that was generated, without one that the user chose."""
+        """The page's URL to print once: with a generated token, without a token that the user chose."""
         return self._server.shown_url
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
-        """Hand the frame and its faces over; returns at once. `picture` is not looked at."""
+        """Publish the frame and its faces; returns at once. `picture` is not used."""
         for face in result.faces:
             self._emotions[face.shown_label] += 1
         self._server.publish(result)
         return True
 
     def close(self) -> None:
-        """Take leave of all pages, and free the port."""
+        """Close the connections of all pages, and free the port."""
         self._server.close()

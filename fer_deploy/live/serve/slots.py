@@ -1,13 +1,13 @@
-"""Slots: how many connections may be open, from where, and which one is closed for a new one."""
+"""Slots: limit the open connections, in total and for each address, and choose which one to close for a new one."""
 
 import ipaddress
 from collections import Counter
 from typing import Protocol
 
 MAX_CONNECTIONS = 64
-"""All together: cameras need file descriptors of the same process."""
+"""Limit of all connections: cameras need file descriptors of the same process."""
 MAX_UNKNOWN = 32
-"""Connections that have not shown the token; the other slots are kept for those that have."""
+"""Limit of connections without the token; the other slots are reserved for connections with it."""
 MAX_UNKNOWN_PER_ADDRESS = 16
 
 
@@ -15,9 +15,9 @@ class Client(Protocol):
     """One open connection.
 
     Attributes:
-        address: where it comes from, as `client_address` returns it.
-        is_known: a request on it was let in: it had the token, or the page needs none.
-        is_idle: none of its requests is being handled.
+        address: address of the client, from `client_address`.
+        is_known: a request on it was accepted: it had the token, or the page needs none.
+        is_idle: no request of it is being handled.
     """
 
     address: str
@@ -25,14 +25,14 @@ class Client(Protocol):
     is_idle: bool
 
     def drop(self) -> None:
-        """Close at once, without an answer."""
+        """Close at once, without a response."""
 
 
 class Slots:
-    """Decides who may stay. A new connection is refused only if every slot is in use by a request.
+    """Admits connections. A new one is refused only if every slot is handling a request.
 
-    A client that opens connections and does nothing loses its oldest one to the next newcomer. So it cannot keep
-    others out, however many it opens.
+    A client that opens many idle connections loses its oldest one to each new connection, so it cannot block other
+    clients.
     """
 
     def __init__(self) -> None:
@@ -43,7 +43,7 @@ class Slots:
         return len(self._open)
 
     def enter(self, client: Client) -> bool:
-        """Return whether it may stay; an older connection may be dropped for it."""
+        """Return whether a connection is admitted; an older one may be dropped for it."""
         unknown = [other for other in self._open if not other.is_known]
         same_address = [other for other in unknown if other.address == client.address]
         if len(same_address) >= MAX_UNKNOWN_PER_ADDRESS:
@@ -60,7 +60,7 @@ class Slots:
         return True
 
     def leave(self, client: Client) -> None:
-        """Free its slot, if it has one."""
+        """Free the slot of a connection, if it has one."""
         if client in self._open:
             self._open.remove(client)
 
@@ -70,7 +70,7 @@ class Slots:
 
 
 def client_address(peername: object) -> str:
-    """Return what counts as one address: an IPv4 address, or the /64 network of an IPv6 one; empty if unknown."""
+    """Return the IPv4 address, or the /64 network of the IPv6 address; empty if unknown."""
     host = str(peername[0]).partition("%")[0] if isinstance(peername, tuple) and peername else ""
     try:
         address = ipaddress.ip_address(host)

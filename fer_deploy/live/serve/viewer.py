@@ -1,4 +1,4 @@
-"""Viewer: one open page. It is sent what is newest when it has room for it, never what has piled up."""
+"""Viewer: one open page. It gets the newest frame when it is ready; frames never queue up."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,23 +13,26 @@ _STATUS_PERIOD_S = 1.0
 _HEARTBEAT_S = 10.0
 _CLOSE_TIMEOUT_S = 0.5
 _WRITE_LIMIT_BYTES = 2**16
-"""Beyond so many unsent bytes a send waits, and meanwhile newer frames replace older ones."""
+"""Above this number of unsent bytes a send waits; meanwhile newer frames replace older ones."""
 
 
 class Viewer:
-    """Speaks with one page over a WebSocket; lives in the event loop.
+    """Serves one page over a WebSocket; runs in the event loop.
 
-    The page says when it has drawn a picture and wants the next one: a slow phone or network gets fewer pictures, each
-    of them fresh, and a hidden page none. Results and status are small and always sent.
+    The page requests the next picture when it has drawn one. So a slow phone or network gets fewer but recent pictures,
+    and a hidden page none. Results and status are small and always sent.
     """
 
     def __init__(self, feed: Feed, labels: tuple[str, ...], status: Callable[[], Awaitable[str]]) -> None:
         """Show `feed` to a page, and `status` once a second."""
         self._feed, self._labels, self._status = feed, labels, status
         self._socket = web.WebSocketResponse(
-            timeout=_CLOSE_TIMEOUT_S, heartbeat=_HEARTBEAT_S, compress=False, max_msg_size=MAX_REQUEST_BYTES,
+            timeout=_CLOSE_TIMEOUT_S,
+            heartbeat=_HEARTBEAT_S,
+            compress=False,
+            max_msg_size=MAX_REQUEST_BYTES,
             writer_limit=_WRITE_LIMIT_BYTES,
-        )  # fmt: skip
+        )
         self._source = 0
         self._wants_picture = True
 
@@ -37,7 +40,7 @@ class Viewer:
         """Serve the page until it leaves or the server ends.
 
         Raises:
-            HTTPBadRequest: it is no WebSocket handshake, or one that asks for another protocol.
+            HTTPBadRequest: not a WebSocket handshake, or one that asks for a subprotocol.
         """
         await self._open(request)
         self._feed.join()
@@ -51,7 +54,7 @@ class Viewer:
             await asyncio.wait(tasks)
         for task in ended:
             err = task.exception()
-            if not isinstance(err, ConnectionError | None):  # the page is gone: the way most of them end
+            if not isinstance(err, ConnectionError | None):  # ConnectionError: the page was closed
                 asyncio.get_running_loop().call_exception_handler(
                     {"message": "a page's stream failed", "exception": err}
                 )
@@ -59,17 +62,17 @@ class Viewer:
         return self._socket
 
     async def refuse(self, request: web.Request, reason: str) -> web.WebSocketResponse:
-        """Say why not; a page is not told why a handshake fails, but it is told why a WebSocket closes."""
+        """Close with a reason. Browsers hide why a handshake failed, but report why a WebSocket was closed."""
         await self._open(request)
         await self._socket.close(code=WSCloseCode.TRY_AGAIN_LATER, message=reason.encode())
         return self._socket
 
     async def end(self) -> None:
-        """Say that the server ends."""
+        """Close the WebSocket because the server ends."""
         await self._socket.close(code=WSCloseCode.GOING_AWAY, message=b"the loop has ended")
 
     async def _open(self, request: web.Request) -> None:
-        if "Sec-WebSocket-Protocol" in request.headers:  # aiohttp would log it, a line for each request
+        if "Sec-WebSocket-Protocol" in request.headers:  # aiohttp would log a line for each request
             raise web.HTTPBadRequest(text="400: the page has no WebSocket subprotocol.\n")
         await self._socket.prepare(request)
 

@@ -1,4 +1,4 @@
-"""Where results go. Packages of an extra are imported when a sink that needs them is opened, not before."""
+"""Sinks: the outputs of the live loop. Packages of an extra are imported only when their sink is opened."""
 
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.jsonl import JsonlSink

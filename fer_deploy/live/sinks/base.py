@@ -1,4 +1,4 @@
-"""Sink: what every output of the loop offers."""
+"""Sink: the interface of every output of the loop."""
 
 import logging
 from abc import ABC, abstractmethod
@@ -18,24 +18,23 @@ Picture = NDArray[np.uint8]
 
 
 class Sink(ABC):
-    """An output of the loop; a context manager, so that it is finalized however the loop ends.
+    """An output of the loop; a context manager, so that it is always closed.
 
-    Each sink has a thread of its own, which alone calls `write`, `idle` and `close`. With a recording the loop waits
-    for a slow sink; live it drops the oldest results that wait for it, counts them, and goes on without a sink that
-    failed.
+    Each sink has its own thread, which alone calls `write`, `idle` and `close`. With a recording the loop waits for a
+    slow sink. Live, it drops and counts the oldest results that wait for the sink, and continues without a failed sink.
 
     Attributes:
-        name: for people and reports, such as "jsonl".
-        needs_picture: whether `write` looks at the annotated picture; if no sink does, none is drawn.
-        needs_pixels: whether `write` looks at the frame's pixels; if not, it gets results whose frame has none, so that
-            many may wait.
-        needs_main_thread: windows do; at most one sink of a loop may.
+        name: name in messages and reports, such as "jsonl".
+        needs_picture: whether `write` uses the annotated picture; if no sink does, none is drawn.
+        needs_pixels: whether `write` uses the frame's pixels; if not, it gets results without pixels, so that many may
+            wait.
+        needs_main_thread: True for windows; at most one sink of a loop.
         live_capacity: results that may wait for it in live mode, at least 1.
-        source: number of the one source whose results it takes; None: those of all.
-        files: what it has written, the file that the user named first; empty until they are finished.
-        num_dropped: results that it took and could not pass on, as when a broker is away. Read from any thread.
-        is_incomplete: whether the run has failed, or a `write`; set before `close`. A sink whose file would replace an
-            older one leaves that as it is, and raises `KeptBeside`. So it does, without an error, if it got no frame.
+        source: number of the one source whose results it receives; None: all sources.
+        files: files that it has written, beginning with the one that the user named; empty until they are finished.
+        num_dropped: results that it accepted but lost, for example without a broker. Read from any thread.
+        is_incomplete: whether the run or a `write` has failed; set before `close`. Then a sink does not replace an
+            older file, and raises `KeptBeside`. A sink without any frame does not replace one either, without an error.
     """
 
     name = "sink"
@@ -49,19 +48,19 @@ class Sink(ABC):
     is_incomplete = False
 
     def become_live(self) -> None:
-        """Learn that a source proved to be live; called at most once, from any thread, ahead of its first result."""
+        """Switch to live mode: a source proved to be live. Called once at most, in any thread, before its results."""
         return None
 
     @abstractmethod
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
-        """Take one frame. Return False to ask the loop to end.
+        """Write one result. Return False to ask the loop to end.
 
         Raises:
-            SinkError: it cannot be written.
+            SinkError: the result cannot be written.
         """
 
     def idle(self) -> bool:
-        """Do what is due while no result comes, about ten times a second. Return False to ask the loop to end."""
+        """Handle events while there are no results, about ten times a second. Return False to ask the loop to end."""
         return True
 
     def close(self) -> None:
@@ -84,5 +83,5 @@ class Sink(ABC):
         self.is_incomplete = True
         try:
             self.close()
-        except SinkError as later:  # what was raised first goes on
+        except SinkError as later:  # the first exception propagates
             _log.warning("%s", later)

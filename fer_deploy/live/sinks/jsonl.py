@@ -1,4 +1,4 @@
-"""Results as JSON lines."""
+"""JsonlSink: write results as JSON lines."""
 
 from pathlib import Path
 
@@ -10,10 +10,10 @@ from fer_deploy.vision.types import FrameResult
 
 
 class JsonlSink(Sink):
-    """One JSON object a frame and line, written at once, so that it can be followed and survives a kill.
+    """Writes one JSON object a frame, on one line. Each line is written at once, so readers can follow the file.
 
-    Where an older file has the name, lines go to `NAME.PID.part.SUFFIX` until the run ends, and then replace it. It
-    stays if there is no line, or if lines are missing.
+    If an older file has the name, lines go to `NAME.PID.part.SUFFIX`, which replaces it at the end of the run. The
+    older file stays if there is no line, or if lines are missing.
     """
 
     name = "jsonl"
@@ -24,8 +24,8 @@ class JsonlSink(Sink):
         """Create the file, and its folder.
 
         Args:
-            path: of the file, a pipe or a device; - is standard output.
-            num_sources: with several, each line says which source it is about.
+            path: a file, a pipe or a device; - is standard output.
+            num_sources: with several, each line names its source.
 
         Raises:
             SinkError: the file cannot be created.
@@ -43,7 +43,7 @@ class JsonlSink(Sink):
         return True
 
     def close(self) -> None:
-        """Close the file, and give it its name.
+        """Close the file, and rename it to its final name.
 
         Raises:
             SinkError: lines are missing.

@@ -1,4 +1,4 @@
-"""Results to an MQTT broker."""
+"""MqttSink: publish results to an MQTT broker."""
 
 import re
 import threading
@@ -16,22 +16,22 @@ from fer_deploy.privacy.redaction import ESCAPE_FIX, is_ambiguous, without_passw
 from fer_deploy.vision.types import FrameResult
 
 MAX_UNSENT = 64
-"""Messages that may wait for the network; beyond that new ones are dropped."""
+"""Limit of messages that wait for the network; new ones are dropped beyond it."""
 MAX_TOPIC_BYTES = 65_535
-"""The protocol writes the length in two bytes."""
+"""Limit of the protocol, which stores the length in two bytes."""
 _MARKS = frozenset("+#?\N{REPLACEMENT CHARACTER}")
-"""Wildcards, and what escapes that are no UTF-8 become."""
+"""Wildcards, the sign of a query, and the replacement of escapes that are not UTF-8."""
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 _CONNECT_TIMEOUT_S = 3.0
 _MAX_DELAY_S = 30
 _FAREWELL_S = 1.0
-"""How long `close` waits for the last messages to leave."""
+"""Time that `close` waits for the last messages to be sent."""
 _EXPECTED = "Expected mqtt://[user:password@]host[:port]/topic, or mqtts:// for TLS"
 _TEMPORARY = ("Server unavailable", "Server busy", "Quota exceeded", "Connection rate exceeded")
 
 
 class BrokerAddress(NamedTuple):
-    """Where to publish; `str` shows neither user nor password, and no topic that looks like a token."""
+    """Address of a broker and topic; `str` hides user, password, and a topic that looks like a token."""
 
     host: str
     port: int
@@ -46,14 +46,14 @@ class BrokerAddress(NamedTuple):
 
 
 def parse_address(text: str) -> BrokerAddress:
-    """Take an address apart.
+    """Parse an address.
 
     Raises:
-        ConfigError: it is none; the message does not repeat it, since it may hold a password.
+        ConfigError: it is invalid; the message does not repeat it, since it may contain a password.
     """
     if is_ambiguous(text):
         raise ConfigError(
-            "cannot publish: an @ of the MQTT address stands behind a /, # or ?, so that it is unclear where the "
+            "cannot publish: an @ in the MQTT address comes after a /, # or ?, so it is unclear where the "
             f"password ends and the host begins. Fix: {ESCAPE_FIX}"
         )
     try:
@@ -76,8 +76,8 @@ def _check(parts: SplitResult, topic: str, address: str) -> None:
         )
     if not topic or not topic.isprintable() or _MARKS.intersection(topic) or re.search(r"[?#]", address):
         raise ConfigError(
-            f"cannot publish to {parts.hostname}: the topic must not be empty nor contain + # ? or control characters, "
-            f"also not as %23. {_EXPECTED}. Fix: --mqtt with a topic such as faces/door"
+            f"cannot publish to {parts.hostname}: the topic must not be empty or contain + # ? or control characters, "
+            f"not even as %23. {_EXPECTED}. Fix: --mqtt with a topic such as faces/door"
         )
     if len(topic.encode()) > MAX_TOPIC_BYTES:
         raise ConfigError(
@@ -87,10 +87,10 @@ def _check(parts: SplitResult, topic: str, address: str) -> None:
 
 
 class MqttSink(Sink):
-    """Publishes a JSON message a frame, at most once (QoS 0), and connects again by itself.
+    """Publishes one JSON message a frame, at most once (QoS 0), and reconnects by itself.
 
-    Never waits for the network: what cannot be sent is dropped and counted in `num_dropped`. paho's thread connects
-    and sends.
+    Never waits for the network: messages that cannot be sent are dropped and counted in `num_dropped`. A thread of
+    paho connects and sends.
     """
 
     name = "mqtt"
@@ -98,14 +98,14 @@ class MqttSink(Sink):
     needs_pixels = False
 
     def __init__(self, url: str, *, num_sources: int = 1) -> None:
-        """Begin to connect.
+        """Start to connect.
 
         Args:
             url: see `BrokerAddress`.
-            num_sources: with several, each message says which source it is about.
+            num_sources: with several, each message names its source.
 
         Raises:
-            ConfigError: no such address.
+            ConfigError: the address is invalid.
             MissingDependencyError: paho-mqtt is not installed.
         """
         self.address = parse_address(url)
@@ -146,14 +146,14 @@ class MqttSink(Sink):
         self._is_connected.clear()
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
-        """Publish, or drop."""
+        """Publish a message, or drop it."""
         if self._refusal:
             raise SinkError(
                 f"{self.address} refuses the connection: {self._refusal}. Fix: user and password in the address, as in "
                 "mqtt://user:password@host/topic"
             )
         self._forget_settled()
-        if not self._is_connected.is_set():  # paho forgets what it had not sent
+        if not self._is_connected.is_set():  # paho discards unsent messages
             self.num_dropped += len(self._unsent) + 1
             self._unsent.clear()
         elif len(self._unsent) >= MAX_UNSENT:
@@ -170,17 +170,17 @@ class MqttSink(Sink):
             self.num_dropped += 1
 
     def _forget_settled(self) -> None:
-        """Forget the messages that have left, and those that paho threw away; the latter are dropped."""
+        """Remove messages that were sent, and those that paho discarded; the latter count as dropped."""
         while self._unsent:
             try:
                 if not self._unsent[0].is_published():
                     return
-            except RuntimeError:  # so paho marks what it had not sent when it connects again
+            except RuntimeError:  # paho marks messages this way that it had not sent before it reconnected
                 self.num_dropped += 1
             self._unsent.popleft()
 
     def close(self) -> None:
-        """Give the last messages a moment to leave, say goodbye to the broker, and end paho's thread.
+        """Wait a moment for the last messages, disconnect from the broker, and end paho's thread.
 
         Raises:
             SinkError: the broker was never reached.
@@ -189,7 +189,7 @@ class MqttSink(Sink):
         try:
             self._forget_settled()
             while self._unsent and self._is_connected.is_set() and (left := deadline - time.monotonic()) > 0:
-                with suppress(RuntimeError):  # thrown away, which the next line counts
+                with suppress(RuntimeError):  # discarded; the next line counts it
                     self._unsent[0].wait_for_publish(left)
                 self._forget_settled()
             self.num_dropped += len(self._unsent)

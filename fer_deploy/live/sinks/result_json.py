@@ -1,4 +1,4 @@
-"""A frame's result as JSON, the same for every output that speaks it. docs/results.md describes each field."""
+"""Convert a frame's result to JSON, in one format for all outputs. docs/results.md describes each field."""
 
 import json
 from typing import Any
@@ -10,11 +10,11 @@ _DIGITS = 4
 
 
 def _json_from_result(result: FrameResult, *, with_source: bool = False) -> dict[str, Any]:
-    """Return the frame's number, its time, and for each face where it is, who it is and what it shows.
+    """Return the frame's number and time, and for each face its box, track and emotions.
 
     Args:
         result: of one frame.
-        with_source: whether to name the source; a loop with several says which.
+        with_source: whether to name the source; for a loop with several.
     """
     frame = result.frame
     said: dict[str, Any] = {"frame": frame.index, "time_s": round(frame.time_s, _DIGITS)}
@@ -27,7 +27,7 @@ def _json_from_result(result: FrameResult, *, with_source: bool = False) -> dict
 
 
 def line_from_result(result: FrameResult, *, with_source: bool = False) -> str:
-    """Return the same as one line of compact JSON without its end."""
+    """Return a result as one line of compact JSON, without a line end."""
     return json.dumps(_json_from_result(result, with_source=with_source), separators=(",", ":"))
 
 

@@ -1,4 +1,4 @@
-"""Files of sinks that are not whole yet: what they may replace, and how they get their name."""
+"""Unfinished files of sinks: check what they may replace, and rename them when complete."""
 
 import os
 from pathlib import Path
@@ -10,25 +10,25 @@ __all__ = ["KeptBeside", "replaceable", "take_name", "unfinished_path"]
 
 
 class KeptBeside(SinkError):
-    """An incomplete file keeps its temporary name, so that an older one stays. It follows from another failure."""
+    """An incomplete file keeps its temporary name, so that an older file stays. It follows another failure."""
 
     def __init__(self, older: Path, part: Path, what: str) -> None:
-        """Say where both are; `what` is what the file holds, such as "rows"."""
+        """Create the error; `what` is the content of the file, such as "rows"."""
         super().__init__(
-            f"{older} is as it was; {part} holds the {what} up to the failure. "
+            f"{older} is unchanged; {part} has the {what} up to the failure. "
             "Fix: see what failed, and run again; or rename the file by hand"
         )
 
 
 def replaceable(path: Path, *, fix: str) -> Path:
-    """Return the name that a file can take in the end; behind a symbolic link it is that of the file it leads to.
+    """Return the final path of a file; for a symbolic link it is the path of its target.
 
     Args:
         path: of the file.
-        fix: what to give instead, for the message, such as "another --csv".
+        fix: end of the message, such as "another --csv".
 
     Raises:
-        SinkError: a folder, a device or a pipe has it: it would be lost.
+        SinkError: it is a folder, a device or a pipe, which would be lost.
     """
     real = Path(os.path.realpath(path))
     if real.is_dir():
@@ -39,12 +39,12 @@ def replaceable(path: Path, *, fix: str) -> Path:
 
 
 def take_name(part: Path, path: Path) -> None:
-    """Give a file that is whole its own name; an older one is replaced.
+    """Rename a complete file to its final name; an older one is replaced.
 
     Raises:
-        SinkError: the system refuses; the file stays where it is.
+        SinkError: it cannot be renamed; the file keeps its temporary name.
     """
     try:
         give_name(part, path)
     except OSError as err:
-        raise SinkError(f"cannot name {part} {path}: {err.strerror}. Fix: rename it by hand") from err
+        raise SinkError(f"cannot rename {part} to {path}: {err.strerror}. Fix: rename it by hand") from err

@@ -1,4 +1,4 @@
-"""WholeLines: a text file that never holds half a line, however its writer ends."""
+"""WholeLines: a text file that has only complete lines, even if its writer is killed."""
 
 import errno
 import os
@@ -12,7 +12,7 @@ STANDARD_OUTPUT = Path("-")
 
 
 class WholeLines:
-    """Appends lines, each handed to the system at once: others can follow the file, and a kill costs no line.
+    """Appends lines without a buffer: other programs can follow the file, and a kill loses no line.
 
     Used by one thread at a time.
 
@@ -24,8 +24,8 @@ class WholeLines:
         """Create the file, and its folder; an existing file is replaced.
 
         Args:
-            path: of the file; `STANDARD_OUTPUT` is none.
-            fix: what to give instead, for messages, such as "another --csv".
+            path: of the file, or `STANDARD_OUTPUT`.
+            fix: end of messages, such as "another --csv".
 
         Raises:
             SinkError: the file cannot be created.
@@ -46,25 +46,27 @@ class WholeLines:
         """Append one or several lines, all or none of them.
 
         Raises:
-            SinkError: they do not fit; the file ends with the lines before.
+            SinkError: they cannot be written; the file ends with the earlier lines.
         """
-        data = memoryview(lines.encode("utf-8", "backslashreplace"))  # a file name may be no UTF-8; JSON reads it back
+        data = memoryview(
+            lines.encode("utf-8", "backslashreplace")
+        )  # a file name need not be UTF-8; JSON reads it back
         total = self._size_bytes + len(data)
-        self.has_failed, had_failed = True, self.has_failed  # until all of it is written, whatever is raised
+        self.has_failed, had_failed = True, self.has_failed  # until all lines are written, for any exception
         try:
             while data:
                 written = self._file.write(data)
-                if written is None:  # a terminal or pipe that its other user made non-blocking, and that is full
+                if written is None:  # a full terminal or pipe that another process made non-blocking
                     self._wait_for_room()
                 data = data[written or 0 :]
         except OSError as err:
-            if self._path != STANDARD_OUTPUT:  # where others write too, and have written before
-                with suppress(OSError):  # a pipe or a device cannot be cut
+            if self._path != STANDARD_OUTPUT:  # other programs may write to standard output, too
+                with suppress(OSError):  # a pipe or a device cannot be truncated
                     os.ftruncate(self._file.fileno(), self._size_bytes)
             if err.errno == errno.EPIPE:
-                raise SinkError("whoever read the lines has ended. Fix: keep it running, or write to a file") from err
+                raise SinkError("the reader of the lines has ended. Fix: keep it running, or write to a file") from err
             raise SinkError(
-                f"cannot write {self._path}: {err.strerror}. The lines before are whole. "
+                f"cannot write {self._path}: {err.strerror}. The lines before are complete. "
                 f"Fix: free some space, or {self._fix}"
             ) from err
         self._size_bytes, self.has_failed = total, had_failed
@@ -83,7 +85,7 @@ class WholeLines:
         """Close the file.
 
         Raises:
-            SinkError: the system reports that earlier lines did not reach the disk.
+            SinkError: earlier lines did not reach the disk.
         """
         try:
             self._file.close()

@@ -1,4 +1,4 @@
-"""Where frames come from. `open_source` tells a camera, a stream, a pipe, a file and a folder apart."""
+"""Sources of frames. `open_source` opens a camera, a stream, a pipe, a file or a folder."""
 
 import os
 from pathlib import Path
@@ -17,16 +17,16 @@ from fer_deploy.privacy.redaction import without_password
 
 
 def open_source(source: int | str | Path, config: SourceConfig | None = None) -> Source:
-    """Open what the user named. Cameras and URLs are connected by now, unless `config.keep_trying`.
+    """Open a source. Cameras and URLs are connected before this returns, unless `config.keep_trying`.
 
     Args:
         source: "synthetic", a camera number such as 0 or "0", a URL such as rtsp://..., a video file, a picture,
             a folder of pictures, "-" for video from standard input, or "raw:640x480" for raw frames from there.
-            Behind a file or URL, #N chooses stream N of several. A Path always names a file or a folder.
-        config: defaults where None.
+            #N after a file or URL chooses stream N of several. A Path always names a file or a folder.
+        config: None: the defaults.
 
     Raises:
-        StreamError: it is none of these, or cannot be opened.
+        StreamError: there is no such source, or it cannot be opened.
     """
     config = config or SourceConfig()
     text = str(source)
@@ -45,12 +45,12 @@ def open_source(source: int | str | Path, config: SourceConfig | None = None) ->
 
 def _open_path(text: str) -> Source:
     path = Path(text)
-    if os.path.isdir(path):  # unlike Path.is_dir, no error for a name that is too long
+    if os.path.isdir(path):  # unlike Path.is_dir, it raises no error for a name that is too long
         return open_folder(path)
     name, mark, number = text.rpartition("#")
     if mark and os.path.isfile(name) and not os.path.lexists(text) and file_and_stream(path)[1] is None:
         raise StreamError(
-            f"no source {printable(text)!r}: #N behind the name chooses a video stream and must be a number of at most "
+            f"no source {printable(text)!r}: #N after the name chooses a video stream and must be a number of at most "
             f"4 digits, found {printable(number)!r}. Fix: {printable(name)}, or {printable(name)}#0"
         )
     if not os.path.exists(file_and_stream(path)[0]):
@@ -62,11 +62,22 @@ def _open_path(text: str) -> Source:
 
 
 def open_recording(path: Path) -> VideoSource | PictureSource:
-    """Open a video or picture file; StreamError where it is neither."""
+    """Open a video or picture file; raises StreamError if it is neither."""
     return PictureSource([path]) if os.path.isfile(path) and is_picture(path) else open_file(path)
 
 
 __all__ = [
-    "LoopedSource", "PacedSource", "PictureSource", "PipeSource", "Source", "SourceConfig", "SourceHealth",
-    "StreamSource", "SyntheticSource", "VideoSource", "open_recording", "open_source", "without_password",
-]  # fmt: skip
+    "LoopedSource",
+    "PacedSource",
+    "PictureSource",
+    "PipeSource",
+    "Source",
+    "SourceConfig",
+    "SourceHealth",
+    "StreamSource",
+    "SyntheticSource",
+    "VideoSource",
+    "open_recording",
+    "open_source",
+    "without_password",
+]

@@ -1,4 +1,4 @@
-"""Source: what every origin of frames offers."""
+"""Source: the interface of every source of frames."""
 
 import threading
 from abc import ABC, abstractmethod
@@ -10,20 +10,20 @@ from fer_deploy.vision.types import Frame
 
 @dataclass
 class SourceHealth:
-    """What a source has been through; written by its capture thread, read by any.
+    """State and counters of a source; written by its capture thread, read by any thread.
 
     Attributes:
-        state: "connecting", "running", "stalled" (a pipe that says nothing for the moment), "reconnecting" or "ended".
-        num_captured: frames handed over.
-        num_overtaken: frames that gave way to newer ones before they were handed over.
+        state: "connecting", "running", "stalled" (a pipe without data at the moment), "reconnecting" or "ended".
+        num_captured: frames delivered.
+        num_overtaken: frames replaced by newer ones before delivery.
         num_corrupt: frames or packets that could not be decoded and were skipped.
-        num_unused: captured frames that the run's end left unanalyzed; 0 while it runs.
-        num_missing: frames that a recording announces and does not hold.
+        num_unused: captured frames not analyzed when the run ended; 0 during the run.
+        num_missing: frames that a recording announces but does not contain.
         num_reconnects: times the source came back after a failure.
         num_stalls: times it stopped delivering without an error.
-        num_frozen: times it repeated one picture for so long that it counted as failed.
-        num_size_changes: changes of resolution in mid-stream.
-        last_error: of the last failure, without passwords; empty if there was none.
+        num_frozen: times it repeated one frame for so long that it counted as failed.
+        num_size_changes: changes of resolution.
+        last_error: text of the last failure, without passwords; empty if there was none.
     """
 
     state: str = "running"
@@ -42,17 +42,17 @@ class SourceHealth:
 class Source(ABC):
     """A sequence of frames.
 
-    Opened by its constructor, so that a bad source is known before any thread starts, unless the user asked to wait.
+    The constructor opens it, so that a faulty source fails before any thread starts, unless the user asked to wait.
 
     Attributes:
-        is_live: frames come at their own time; what cannot be processed in time is dropped. Otherwise nothing is.
-            None: not known yet. It is decided once, at the latest before the first frame, and never changes.
+        is_live: frames come in real time, and late ones are dropped; a recording drops none. None: not known yet. It is
+            set once, before the first frame, and never changes.
         fps: nominal frames per second, for recordings.
-        name: for people and logs, without passwords.
-        num_frames: how many there will be as far as the recording tells, None where it does not.
-        notes: what people should know of the way it is read, in sentences, such as which stream of several.
-        first_size: width and height of the first frame, in whose pixels a region of interest is given; the loop's
-            capture thread sets it, unless the maker of a source that starts in the middle did.
+        name: for messages and logs, without passwords.
+        num_frames: number of frames according to the recording, or None.
+        notes: sentences for the user about how the source is read, such as which of several streams.
+        first_size: width and height of the first frame, to which a region of interest refers. The loop's capture thread
+            sets it; the creator sets it for a source that starts in the middle.
     """
 
     is_live: bool | None
@@ -64,7 +64,7 @@ class Source(ABC):
 
     @property
     def may_end(self) -> bool:
-        """Whether its end is the recording's, and no failure."""
+        """Whether its end is the end of a recording, not a failure."""
         return self.is_live is False
 
     def __init__(self) -> None:
@@ -73,14 +73,14 @@ class Source(ABC):
 
     @abstractmethod
     def frames(self) -> Iterator[Frame]:
-        """Yield frames until the source ends or `stop`; called once, in the capture thread.
+        """Yield frames until the source ends or `stop` is called; called once, in the capture thread.
 
         Raises:
-            StreamError: the source broke, and waiting or connecting again did not or cannot help.
+            StreamError: the source failed, and reconnecting failed or is impossible.
         """
 
     def stop(self) -> None:
-        """Ask `frames` to end at once, whatever it waits for; callable from any thread, takes no lock, returns soon."""
+        """End `frames` at once, even while it waits. Callable from any thread; takes no lock and returns quickly."""
         self._stopped.set()
 
     def close(self) -> None:

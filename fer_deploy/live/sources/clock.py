@@ -1,26 +1,26 @@
-"""RecordingClock: positions in a recording, from timestamps some of which may be wrong."""
+"""RecordingClock: compute positions in a recording from timestamps, some of which may be wrong."""
 
 from typing import Final
 
 AHEAD_S: Final = 60.0
-"""A longer gap is taken for a wrong timestamp: recorded screens and motion-triggered cameras pause for many seconds,
-while damaged timestamps are off by hours."""
+"""A longer gap counts as a wrong timestamp: screen recordings and motion-triggered cameras pause for many seconds, but
+damaged timestamps are wrong by hours."""
 SAME_RATE: Final = 0.1
-"""Unless it is the gap before once more, to this share of it: in a film of one frame an hour this is the rate."""
+"""A gap equal to the previous one within this share is the frame rate, as in a film of one frame an hour."""
 BACK_S: Final = 1.0
-"""As far back as a damaged order of frames may lead; farther back, another recording begins."""
+"""Limit of a step back from frames in wrong order; after a larger step another recording begins."""
 
 
 class RecordingClock:
-    """Counts seconds from a recording's first frame; never runs back, and stands still for `BACK_S` at most.
+    """Counts seconds from a recording's first frame. It never runs back, and stops for at most `BACK_S`.
 
-    A timestamp up to `BACK_S` before the last position leaves the clock where it is. One farther back, or more than
-    `AHEAD_S` ahead, is a jump: the clock goes on by one frame and counts from there, or as it counted before once
-    timestamps fit that again. So one wrong timestamp costs nothing, joined recordings follow one another, and variable
-    frame rates and pauses of up to `AHEAD_S` keep their length. A wrong timestamp by less than `AHEAD_S` ahead is
-    believed, and what follows is late by as much.
+    A timestamp up to `BACK_S` before the last position does not change the clock. One farther back, or more than
+    `AHEAD_S` ahead, is a jump: the clock advances by one frame and counts from there, or returns to the earlier count
+    when timestamps fit it again. So a single wrong timestamp has no effect, joined recordings follow each other, and
+    variable frame rates and pauses of up to `AHEAD_S` keep their length. A wrong timestamp less than `AHEAD_S` ahead is
+    not detected, and delays all that follows.
 
-    Not for several threads.
+    Used by one thread at a time.
     """
 
     def __init__(self) -> None:
@@ -35,8 +35,8 @@ class RecordingClock:
         """Return the next frame's position, in seconds.
 
         Args:
-            stamp_s: its timestamp in seconds, whatever the first one's is; None where it has none.
-            fps: frames per second, for frames whose timestamp does not tell.
+            stamp_s: its timestamp in seconds, with any origin; None if it has none.
+            fps: frames per second, for frames without a usable timestamp.
         """
         self._num_counted += 1
         counted_s = self._counted_from_s + self._num_counted / fps
@@ -48,7 +48,7 @@ class RecordingClock:
         return self._position_s
 
     def _position_of(self, stamp_s: float, counted_s: float) -> float:
-        """Return where a timestamp lies, or, where that cannot be, `counted_s`, which is the new start's position."""
+        """Return the position of a timestamp, or `counted_s` after a jump, from where the clock then counts."""
         ahead_s = self._furthest_ahead_s(stamp_s)
         fitting = [one for one in self._starts_s if -BACK_S <= stamp_s - one - self._position_s <= ahead_s]
         start_s = min(fitting, key=lambda one: abs(stamp_s - one - counted_s), default=stamp_s - counted_s)

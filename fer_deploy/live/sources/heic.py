@@ -1,4 +1,4 @@
-"""HEIC pictures, which phones write: read as bytes, decoded by FFmpeg, tiles put together."""
+"""Decode HEIC pictures, the format of phones, with FFmpeg, and assemble their tiles."""
 
 import io
 from collections.abc import Iterator
@@ -19,21 +19,21 @@ _BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
 
 
 def is_heic(start: bytes) -> bool:
-    """Return whether a file is a HEIC picture by its first twelve bytes; phones' exports are often named .jpg."""
+    """Return whether a file is a HEIC picture by its first twelve bytes; exports of phones are often named .jpg."""
     return start[4:8] == b"ftyp" and start[8:12] in _BRANDS
 
 
 class HeicStill:
-    """An opened HEIC file: its main picture. Like `Still`."""
+    """The main picture of an opened HEIC file. It has the interface of `Still`."""
 
     num_frames = 1
     is_film = False
 
     def __init__(self, content: PictureBytes) -> None:
-        """Look at the header.
+        """Read the header.
 
         Raises:
-            StreamError: it is no HEIC picture, or announces too many pixels.
+            StreamError: it is not a HEIC picture, or announces too many pixels.
         """
         self._data, self._name, _ = content
         silence_ffmpeg()
@@ -45,7 +45,7 @@ class HeicStill:
             raise self._refused(ValueError(f"it announces more than {MAX_PIXELS // 10**6} million pixels"))
 
     def frames(self) -> Iterator[StillFrame]:
-        """Decode the picture; StreamError where that is not possible."""
+        """Decode the picture; raises StreamError if that fails."""
         try:
             pixels = _whole(self._data) if self._tiles is None else _from_tiles(self._data, self._tiles)
         except Exception as err:

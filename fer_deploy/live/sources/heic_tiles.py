@@ -1,6 +1,6 @@
-"""The layout of a HEIC picture that is cut into tiles, as phones write it (ISO/IEC 23008-12).
+"""Read the tile layout of a HEIC picture, as phones write it (ISO/IEC 23008-12).
 
-FFmpeg decodes the tiles and knows their places, but PyAV does not tell them; so they are read here.
+FFmpeg decodes the tiles and knows their layout, but PyAV does not expose it.
 """
 
 import struct
@@ -14,15 +14,15 @@ _Box = tuple[bytes, bytes]
 
 
 class Tiles(NamedTuple):
-    """How a picture is put together.
+    """Layout of a tiled picture.
 
     Attributes:
-        rows: of tiles.
-        columns: of tiles.
-        width: of the whole, in pixels; the last tiles may reach beyond.
-        height: of the whole.
+        rows: number of rows of tiles.
+        columns: number of columns of tiles.
+        width: of the picture, in pixels; the last tiles may extend beyond it.
+        height: of the picture.
         items: item numbers of the tiles, row by row.
-        turns: (quarter turns counterclockwise, axis that is mirrored or -1), to be applied one after the other.
+        turns: (quarter turns counterclockwise, mirrored axis or -1), applied in this order.
     """
 
     rows: int
@@ -33,7 +33,7 @@ class Tiles(NamedTuple):
     turns: tuple[tuple[int, int], ...]
 
     def assembled(self, tiles: dict[int, NDArray[np.uint8]]) -> NDArray[np.uint8]:
-        """Return the whole (H, W, 3), upright, of the tiles by their item numbers, all of one size."""
+        """Return the upright picture (H, W, 3) from the tiles by their item numbers, all of one size."""
         height, width = tiles[self.items[0]].shape[:2]
         picture = np.zeros((self.height, self.width, 3), np.uint8)
         for place, item in enumerate(self.items):
@@ -46,7 +46,7 @@ class Tiles(NamedTuple):
 
 
 def tiles_from_file(data: bytes) -> Tiles | None:
-    """Return how the main picture of a HEIC file is cut; None where it is in one piece.
+    """Return the tile layout of a HEIC file's main picture; None if it has no tiles.
 
     Raises:
         ValueError, KeyError, IndexError, struct.error: the file is damaged.
@@ -132,11 +132,16 @@ def _turns_of(item: int, iprp: bytes) -> tuple[tuple[int, int], ...]:
         found, num = int.from_bytes(ipma[place : place + id_size], "big"), ipma[place + id_size]
         place += id_size + 1
         mask = 0x7FFF if index_size == 2 else 0x7F
-        indices = [int.from_bytes(ipma[at : at + index_size], "big") & mask
-                   for at in range(place, place + num * index_size, index_size)]  # fmt: skip
+        indices = [
+            int.from_bytes(ipma[at : at + index_size], "big") & mask
+            for at in range(place, place + num * index_size, index_size)
+        ]
         place += num * index_size
         if found == item:
             known = [properties[index - 1] for index in indices if index]
-            return tuple((content[0] & 3, -1) if kind == b"irot" else (0, content[0] & 1)
-                         for kind, content in known if kind in (b"irot", b"imir"))  # fmt: skip
+            return tuple(
+                (content[0] & 3, -1) if kind == b"irot" else (0, content[0] & 1)
+                for kind, content in known
+                if kind in (b"irot", b"imir")
+            )
     return ()

@@ -1,4 +1,4 @@
-"""Is a JPEG whole? Decoders fill what is missing with gray and call it a picture."""
+"""Check whether a JPEG is complete; decoders silently fill missing parts with gray."""
 
 import re
 from typing import Final
@@ -13,7 +13,7 @@ _AFTER_SCAN: Final = re.compile(rb"\xff[^\x00\xd0-\xd7\xff]")
 def breaks_off(data: bytes) -> bool:
     """Return whether this is a JPEG that ends before its end-of-image marker.
 
-    Embedded thumbnails have such a marker, too, and some cameras write more behind it; so segment by segment.
+    It walks the segments, since embedded thumbnails have such a marker, too, and some cameras write data after it.
     """
     if not data.startswith(_START):
         return False

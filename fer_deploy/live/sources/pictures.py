@@ -1,4 +1,4 @@
-"""PictureSource: a folder of pictures, or a single file of one or several."""
+"""PictureSource: read a folder of pictures, or a single file with one or several."""
 
 import logging
 import time
@@ -17,32 +17,43 @@ from fer_deploy.live.sources.stills import Still, picture_bytes
 from fer_deploy.vision.types import Frame
 
 PICTURE_SUFFIXES: Final = (
-    ".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".jfif", ".jpe", ".apng", ".avif", *HEIC_SUFFIXES,
-)  # fmt: skip
+    ".png",
+    ".jpg",
+    ".jpeg",
+    ".bmp",
+    ".webp",
+    ".tif",
+    ".tiff",
+    ".jfif",
+    ".jpe",
+    ".apng",
+    ".avif",
+    *HEIC_SUFFIXES,
+)
 IN_FOLDERS: Final = (*PICTURE_SUFFIXES, ".gif")
 """A single GIF is a video."""
 PICTURES_FPS: Final = 2.0
 _MOST_NAMES: Final = 10
 _STARTS: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*")
 _MJPEG: Final = (".mjpeg", ".mjpg")
-"""A film that begins as a JPEG does."""
+"""Suffixes of films whose first bytes are those of a JPEG."""
 _log = logging.getLogger(__name__)
 
 
 class PictureSource(Source):
     """Pictures as frames, in the natural order of their names.
 
-    Each is a photo of its own, whose name the frame has, and so is each page of a TIFF. A single animation is a film.
-    What cannot be decoded is skipped, counted and logged.
+    Each picture, and each page of a TIFF, is independent, and its frame has the file's name. A single animation is a
+    film. Files that cannot be decoded are skipped, counted and logged.
     """
 
     is_live = False
 
     def __init__(self, paths: Sequence[Path], *, folder: Path | None = None, notes: tuple[str, ...] = ()) -> None:
-        """Take the files in their order; one that does not come from a folder is opened at once.
+        """Create a source of files in this order. A single file without a folder is opened at once.
 
         Raises:
-            StreamError: that one cannot be decoded.
+            StreamError: the single file cannot be decoded.
         """
         super().__init__()
         self.name, self.notes = printable(folder or paths[0]), notes
@@ -57,15 +68,15 @@ class PictureSource(Source):
         self._left = self._frames()
 
     def frames(self) -> Iterator[Frame]:
-        """Yield each picture; index and time tell its place, also behind one that was skipped.
+        """Yield each picture; index and time also count skipped ones.
 
         Raises:
-            StreamError: none of them can be decoded.
+            StreamError: no picture can be decoded.
         """
         yield from self._left
 
     def skip(self) -> bool:
-        """Let the frame go that `frames` would yield next. Return whether there was one."""
+        """Skip the next frame and return whether there was one."""
         return next(self._left, None) is not None
 
     def _frames(self) -> Iterator[Frame]:
@@ -99,10 +110,10 @@ class PictureSource(Source):
 
 
 def open_still(source: Path | bytes) -> Still | HeicStill:
-    """Open a picture file, or its bytes, with what decodes it.
+    """Open a picture file, or its bytes, with the matching decoder.
 
     Raises:
-        StreamError: it cannot be read, or is no picture.
+        StreamError: it cannot be read, or is not a picture.
     """
     content = picture_bytes(source)
     is_named_so = isinstance(source, Path) and source.suffix.lower() in HEIC_SUFFIXES
@@ -119,7 +130,7 @@ def read_picture(source: Path | bytes) -> NDArray[np.uint8]:
 
 
 def is_picture(path: Path) -> bool:
-    """Return whether a file is a still picture or an animation, by its suffix or else by how it begins."""
+    """Return whether a file is a still picture or an animation, by its suffix or else by its first bytes."""
     suffix = path.suffix.lower()
     if suffix in PICTURE_SUFFIXES or suffix in _MJPEG:
         return suffix not in _MJPEG
@@ -131,18 +142,18 @@ def _start_of(path: Path) -> bytes:
     try:
         with path.open("rb") as file:
             return file.read(12)
-    except OSError:  # who opens it says why
+    except OSError:  # opening the file reports the reason
         return b""
 
 
 def open_folder(folder: Path) -> PictureSource:
-    """Return the pictures of a folder, not of its subfolders; StreamError where there are none, or none can be seen."""
+    """Return the pictures of a folder without its subfolders; raises StreamError as `pictures_in_folder`."""
     paths, notes = pictures_in_folder(folder)
     return PictureSource(paths, folder=folder, notes=notes)
 
 
 def pictures_in_folder(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
-    """Return the picture files of a folder in natural order, not those of its subfolders, and notes for people.
+    """Return the picture files of a folder in natural order, without subfolders, and notes for the user.
 
     Raises:
         StreamError: there are none, or the folder cannot be read.
@@ -152,19 +163,19 @@ def pictures_in_folder(folder: Path) -> tuple[list[Path], tuple[str, ...]]:
         entries = list(folder.iterdir())
         paths = [path for path in entries if path.suffix.lower() in IN_FOLDERS and path.is_file()]
     except OSError as err:
-        raise StreamError(f"cannot look into {shown}: {err.strerror}. Fix: check its permissions") from err
+        raise StreamError(f"cannot read the folder {shown}: {err.strerror}. Fix: check its permissions") from err
     others = sorted(set(entries).difference(paths), key=natural_order)
     if not paths:
         raise StreamError(
-            f"{shown} holds no pictures ({', '.join(IN_FOLDERS)}){_named(others, ', but ')}. Fix: name a folder that "
-            f"does; videos one by one, or fer-deploy analyze {shown}/*.mp4"
+            f"{shown} has no pictures ({', '.join(IN_FOLDERS)}){_named(others, ', but ')}. Fix: name a folder with "
+            f"pictures; videos one by one, or fer-deploy analyze {shown}/*.mp4"
         )
     notes = (f"is read without {_named(others)}",) if others else ()
     return sorted(paths, key=natural_order), notes
 
 
 def _named(paths: Sequence[Path], before: str = "") -> str:
-    """Return how many other entries a folder has, and their names; an empty text where there are none."""
+    """Return the number of other entries of a folder with their names; empty if there are none."""
     if not paths:
         return ""
     names = [printable(path.name) for path in paths]

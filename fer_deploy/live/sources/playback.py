@@ -1,4 +1,4 @@
-"""PacedSource and LoopedSource: recordings played at their own speed, and again and again."""
+"""PacedSource and LoopedSource: play a recording at its own speed, or repeatedly."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -10,10 +10,10 @@ from fer_deploy.vision.types import Frame
 
 
 class PacedSource(Source):
-    """A recording played at its own speed, as a camera would: whoever is late loses frames.
+    """A recording played at its own speed, like a camera: frames that are not processed in time are lost.
 
-    The schedule counts from the first frame; a frame that was late does not delay the ones behind it. A source that
-    proves to be live is passed on as it is.
+    The schedule counts from the first frame; a late frame does not delay the next ones. Frames of a source that proves
+    to be live are passed on unchanged.
     """
 
     is_live = True
@@ -22,8 +22,8 @@ class PacedSource(Source):
         """Play a recording.
 
         Args:
-            source: stopped and closed with this.
-            fps: play so many frames a second; None: as the recording says.
+            source: the recording; stopped and closed with this source.
+            fps: frames per second; None: the recording's own rate.
         """
         super().__init__()
         self._source, self._wanted_fps = source, fps
@@ -31,10 +31,10 @@ class PacedSource(Source):
         self.fps, self.notes = fps or source.fps, source.notes
 
     def frames(self) -> Iterator[Frame]:
-        """Yield each frame when its `time_s` has come; `captured_ns` is that moment, decoding came before."""
+        """Yield each frame at its `time_s`; `captured_ns` is this moment, after decoding."""
         started_ns: int | None = None
         for frame in self._source.frames():
-            if self._source.is_live:  # it proved to be: there is nothing to pace
+            if self._source.is_live:  # it proved to be live: no pacing is needed
                 yield frame
                 continue
             now_ns = time.monotonic_ns()
@@ -48,11 +48,11 @@ class PacedSource(Source):
 
     @property
     def may_end(self) -> bool:
-        """True: it is a recording that is only played like a camera."""
+        """Whether the source is a recording, which is only played like a camera."""
         return self._source.may_end
 
     def stop(self) -> None:
-        """End at once, also between two frames."""
+        """End at once, even while waiting for the next frame."""
         super().stop()
         self._source.stop()
 
@@ -62,7 +62,7 @@ class PacedSource(Source):
 
 
 class LoopedSource(Source):
-    """A recording played again and again without a gap in index and time, for benchmarks and soaks."""
+    """A recording played repeatedly without a gap in index and time, for benchmarks and soak tests."""
 
     is_live = False
 
@@ -70,11 +70,11 @@ class LoopedSource(Source):
         """Loop a recording.
 
         Args:
-            open_again: opens it; called for each turn.
-            num_frames: end after so many, also in the middle of a turn; None: never.
+            open_again: opens the recording; called for each repetition.
+            num_frames: end after this many frames, even within a repetition; None: never.
 
         Raises:
-            StreamError: it cannot be opened.
+            StreamError: the recording cannot be opened.
         """
         super().__init__()
         self._open_again = open_again
@@ -83,7 +83,7 @@ class LoopedSource(Source):
         self.notes = self._source.notes
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames of all turns; StreamError as soon as a turn yields none."""
+        """Yield the frames of all repetitions; raises StreamError if a repetition has none."""
         index, offset_s = 0, 0.0
         while True:
             num_before, last_s, step_s = index, 0.0, 1 / self.fps
@@ -107,5 +107,5 @@ class LoopedSource(Source):
         self._source.stop()
 
     def close(self) -> None:
-        """Close the turn that is open."""
+        """Close the current repetition."""
         self._source.close()

@@ -1,4 +1,4 @@
-"""PipeSource: pictures that another program writes to our standard input."""
+"""PipeSource: read frames that another program writes to standard input."""
 
 import logging
 import os
@@ -27,18 +27,18 @@ from fer_deploy.vision.types import Frame
 
 _log = logging.getLogger(__name__)
 POLL_S = 0.05
-"""How soon a stop is noticed."""
+"""Interval of checks for a stop."""
 STALLED: Final = "stalled"
 _JPEG_MAGIC = b"\xff\xd8\xff"
 _RAW = re.compile(r"raw:(?P<width>[1-9]\d{0,4})x(?P<height>[1-9]\d{0,4})(@(?P<fps>\d+(\.\d+)?))?(:(?P<layout>\w+))?")
 _BYTES_A_PIXEL: Final = {"bgr24": 3.0, "gray": 1.0, "yuv420p": 1.5}
 _PROBE: Final = {"probesize": "32", "analyzeduration": "0"}
-"""MJPEG needs no look ahead, and a pipe that is slow would be silent for long."""
+"""MJPEG needs no probing; with it, a slow pipe would deliver no frame for a long time."""
 
 
 @dataclass(frozen=True)
 class RawLayout:
-    """How raw frames lie in the pipe, one behind the other without anything between."""
+    """Layout of raw frames in the pipe, one after another without separators."""
 
     width: int
     height: int
@@ -51,7 +51,7 @@ class RawLayout:
         return round(self.width * self.height * _BYTES_A_PIXEL[self.layout])
 
     def bgr(self, content: bytes) -> NDArray[np.uint8]:
-        """Return the picture of `frame_bytes` bytes, (H, W, 3)."""
+        """Convert `frame_bytes` bytes to a frame (H, W, 3)."""
         flat = np.frombuffer(content, np.uint8)
         if self.layout == "bgr24":
             return flat.reshape(self.height, self.width, 3)
@@ -62,28 +62,28 @@ class RawLayout:
 
 
 class StoppablePipe:
-    """Reads a descriptor so that a stop is heard while nothing comes. Has the `read` that PyAV asks for."""
+    """Reads a descriptor and notices a stop while it waits. Has the `read` method that PyAV needs."""
 
     def __init__(self, handle: int, stopped: threading.Event, stall_s: float, health: SourceHealth) -> None:
-        """Read from a descriptor, which stays the caller's.
+        """Read from a descriptor, which the caller closes.
 
         Args:
             handle: the descriptor.
-            stopped: set, the pipe ends at once.
+            stopped: ends the pipe at once when set.
             stall_s: seconds without a byte that count as a stall.
-            health: told of a stall as soon as it is one.
+            health: updated at a stall.
         """
         self._handle, self._stopped, self._stall_s, self._health = handle, stopped, stall_s, health
         self._peeked = b""
 
     def peek(self, size: int) -> bytes:
-        """Return the next `size` bytes without taking them, fewer at the end."""
+        """Return the next `size` bytes without consuming them, fewer at the end."""
         while len(self._peeked) < size and (more := self._read(size - len(self._peeked))):
             self._peeked += more
         return self._peeked
 
     def read(self, size: int) -> bytes:
-        """Return at most `size` bytes as soon as there are some; none at the end and after a stop."""
+        """Return at most `size` bytes as soon as there are some; empty at the end and after a stop."""
         if self._peeked:
             taken, self._peeked = self._peeked[:size], self._peeked[size:]
             return taken
@@ -104,27 +104,27 @@ class StoppablePipe:
                 self._health.state = before
                 return os.read(self._handle, size)
             if self._health.state != STALLED and time.monotonic() - since_s > self._stall_s:
-                self._tell_stall()
+                self._record_stall()
         return b""
 
-    def _tell_stall(self) -> None:
+    def _record_stall(self) -> None:
         self._health.state = STALLED
         self._health.num_stalls += 1
         self._health.last_error = (
-            f"standard input sent nothing for {self._stall_s:g} s. Fix: look at the program that writes to it"
+            f"standard input sent nothing for {self._stall_s:g} s. Fix: check the program that writes to it"
         )
 
 
 class RedirectedFile(StoppablePipe):
-    """A file behind `<`. Unlike in a pipe there is a way back: most MP4 files have their index at the end."""
+    """A file redirected with `<`. Unlike a pipe it can seek, which MP4 files with their index at the end need."""
 
     def __init__(self, handle: int, stopped: threading.Event, stall_s: float, health: SourceHealth) -> None:
-        """See `StoppablePipe`; places count from where the descriptor stands."""
+        """See `StoppablePipe`; offsets count from the descriptor's current position."""
         super().__init__(handle, stopped, stall_s, health)
         self._start = os.lseek(handle, 0, os.SEEK_CUR)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
-        """Go to a place, as `io.IOBase.seek`."""
+        """Seek, as `io.IOBase.seek`."""
         if whence == os.SEEK_SET:
             offset += self._start
         elif whence == os.SEEK_CUR:
@@ -133,31 +133,31 @@ class RedirectedFile(StoppablePipe):
         return os.lseek(self._handle, offset, whence) - self._start
 
     def tell(self) -> int:
-        """Return the place, as `io.IOBase.tell`."""
+        """Return the position, as `io.IOBase.tell`."""
         return os.lseek(self._handle, 0, os.SEEK_CUR) - len(self._peeked) - self._start
 
 
 class PipeSource(Source):
-    """Frames from a pipe: MJPEG, whatever FFmpeg recognizes, or raw ones.
+    """Frames from a pipe: MJPEG, any format that FFmpeg recognizes, or raw frames.
 
-    A pipe is live: the newest frame wins, or a camera behind it would lag more and more. A file that was redirected to
-    standard input (`<`) is a recording. Nobody can connect a pipe again: stalls are counted, and waited for.
+    A pipe is live: older frames are dropped, otherwise a camera behind it would lag more and more. A file redirected to
+    standard input (`<`) is a recording. A pipe cannot be reconnected: stalls are counted, and the source waits.
     """
 
     def __init__(self, raw: RawLayout | None, config: SourceConfig, handle: int = 0) -> None:
-        """Take a descriptor, which stays the caller's; `open_pipe` makes these.
+        """Read from a descriptor, which the caller closes; see `open_pipe`.
 
         Args:
-            raw: layout of raw frames; None: found out from the first bytes.
+            raw: layout of raw frames; None: the format is detected from the first bytes.
             config: for `stall_s`.
-            handle: to read from; 0 is standard input.
+            handle: the descriptor; 0 is standard input.
 
         Raises:
-            StreamError: nothing can be read there.
+            StreamError: the descriptor cannot be read.
         """
         super().__init__()
         self.name = "standard input"
-        if handle == 0 and sys.stdin is None:  # closed at the start; the number may be another file's by now
+        if handle == 0 and sys.stdin is None:  # closed at the start; descriptor 0 may be another file now
             raise StreamError(f"{self.name} is closed. Fix: camera-program | fer-deploy ...")
         try:
             self.is_live = not stat.S_ISREG(os.fstat(handle).st_mode)
@@ -175,7 +175,7 @@ class PipeSource(Source):
         """Yield frames until the writer ends.
 
         Raises:
-            StreamError: what comes are no pictures.
+            StreamError: the data are not frames.
         """
         first_ns: int | None = None
         shape: tuple[int, ...] | None = None
@@ -195,8 +195,8 @@ class PipeSource(Source):
         if index == 0 and not self._stopped.is_set():
             why = f" ({self.health.last_error})" if self.health.last_error else ""
             raise StreamError(
-                f"{self.name} ended before a whole frame had come{why}. Fix: look at what the program before it says; "
-                "MP4 goes through a pipe with its index in front only (ffmpeg -movflags faststart), or as --source FILE"
+                f"{self.name} ended before the first whole frame{why}. Fix: check the output of the program before it; "
+                "an MP4 in a pipe needs its index at the front (ffmpeg -movflags faststart), or use --source FILE"
             )
 
     def _raw_frames(self, raw: RawLayout) -> Iterator[tuple[NDArray[np.uint8], None]]:
@@ -211,14 +211,15 @@ class PipeSource(Source):
         silence_ffmpeg()
         try:
             decoder = VideoDecoder(
-                cast(BinaryIO, self._pipe), container_format="mjpeg" if is_mjpeg else None,
+                cast(BinaryIO, self._pipe),
+                container_format="mjpeg" if is_mjpeg else None,
                 options=_PROBE if is_mjpeg else {},
-            )  # fmt: skip
+            )
         except (av.FFmpegError, OSError, NoVideo) as err:
             if self._stopped.is_set():
                 return
             raise StreamError(
-                f"{self.name} holds neither MJPEG nor another video that FFmpeg recognizes: {reason_from_error(err)}. "
+                f"{self.name} has neither MJPEG nor another video that FFmpeg recognizes: {reason_from_error(err)}. "
                 "Fix: raw frames need --source raw:WIDTHxHEIGHT"
             ) from err
         self.fps, self.notes = decoder.fps, decoder.notes
@@ -231,13 +232,13 @@ class PipeSource(Source):
                     position_s = None if is_mjpeg else picture.time
                     yield np.ascontiguousarray(decoder.bgr_from_picture(picture)), position_s
         except (av.FFmpegError, OSError) as err:
-            self.health.last_error = f"{self.name} cannot be read on: {reason_from_error(err)}"
+            self.health.last_error = f"{self.name} cannot be read further: {reason_from_error(err)}"
         finally:
             decoder.close()
 
 
 def open_pipe(text: str, config: SourceConfig) -> PipeSource:
-    """Open standard input by "-" or "raw:WIDTHxHEIGHT[@FPS][:LAYOUT]"; StreamError where that is malformed."""
+    """Open standard input by "-" or "raw:WIDTHxHEIGHT[@FPS][:LAYOUT]"; raises StreamError if malformed."""
     if text == "-":
         return PipeSource(None, config)
     parts = _RAW.fullmatch(text)
@@ -250,6 +251,6 @@ def open_pipe(text: str, config: SourceConfig) -> PipeSource:
     width, height = int(parts["width"]), int(parts["height"])
     if layout == "yuv420p" and (width % 2 or height % 2):
         raise StreamError(
-            f"yuv420p has even sides, {text!r} has not. Fix: --source raw:{width // 2 * 2}x{height // 2 * 2}:yuv420p"
+            f"yuv420p needs even sides, found {text!r}. Fix: --source raw:{width // 2 * 2}x{height // 2 * 2}:yuv420p"
         )
     return PipeSource(RawLayout(width, height, float(parts["fps"] or ASSUMED_FPS), layout), config)

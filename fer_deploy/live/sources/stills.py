@@ -1,6 +1,6 @@
-"""Stills: picture files as bytes, read through Pillow. The one place that decodes them.
+"""Still: decode picture files with Pillow. All pictures except HEIC are decoded here.
 
-A file may hold several pictures: the frames of an animation (WebP, PNG, GIF, AVIF) or the pages of a TIFF.
+A file may have several pictures: the frames of an animation (WebP, PNG, GIF, AVIF) or the pages of a TIFF.
 """
 
 import io
@@ -19,16 +19,16 @@ from fer_deploy.live.sources.jpeg import breaks_off
 from fer_deploy.vision.transparency import opaque_bgr
 
 MAX_PIXELS: Final = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
-"""Larger pictures are refused by what their header announces, before any memory is taken; Pillow's own limit."""
+"""Pillow's own limit. Larger pictures are refused by their header, before memory is allocated."""
 MAX_BYTES: Final = 2**30
-"""Of a file; a picture of MAX_PIXELS in three colors has half as many."""
+"""Size limit of a file; MAX_PIXELS in three colors have half as many bytes."""
 FILM_FORMATS: Final = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
-"""What holds several pictures in these is an animation; in others they are pages."""
+"""Formats in which several pictures are an animation; in others they are pages."""
 _FORMATS: Final = ("JPEG", "PNG", "WEBP", "TIFF", "BMP", "GIF", "AVIF")
 _USUAL_S: Final = 0.1
-"""How long browsers show a frame whose duration is nothing."""
+"""Duration for which browsers show a frame of duration 0."""
 
-# What Pillow finds odd in a file is no message for the terminal; what it cannot read raises.
+# Pillow's warnings about a file do not belong in the terminal; unreadable files raise.
 warnings.filterwarnings("ignore", module=r"PIL\.")
 
 
@@ -36,8 +36,8 @@ class StillFrame(NamedTuple):
     """One picture of a file.
 
     Attributes:
-        pixels: (H, W, 3) uint8 BGR, upright as its EXIF says, opaque.
-        duration_s: how long an animation shows it.
+        pixels: (H, W, 3) uint8 BGR, upright by its EXIF, opaque.
+        duration_s: its duration in an animation.
     """
 
     pixels: NDArray[np.uint8]
@@ -49,8 +49,8 @@ class PictureBytes(NamedTuple):
 
     Attributes:
         data: the bytes.
-        name: what errors call them.
-        fix: what mends damaged ones.
+        name: name in errors.
+        fix: how to fix a damaged file.
     """
 
     data: bytes
@@ -59,10 +59,10 @@ class PictureBytes(NamedTuple):
 
 
 def picture_bytes(source: Path | bytes) -> PictureBytes:
-    """Read a file of at most MAX_BYTES, for a device or a pipe may never end; bytes are taken as they are.
+    """Read a file of at most MAX_BYTES, since a device or a pipe may never end; bytes are returned unchanged.
 
     Raises:
-        StreamError: it cannot be read, or is larger.
+        StreamError: the file cannot be read, or is larger.
     """
     if isinstance(source, bytes):
         return PictureBytes(source, f"the content of {len(source):,} bytes", "give the bytes of a whole picture file")
@@ -89,22 +89,22 @@ class Still:
     """An opened picture file.
 
     Attributes:
-        num_frames: pictures in it.
+        num_frames: number of its pictures.
         is_film: whether they are an animation.
     """
 
     def __init__(self, content: PictureBytes) -> None:
-        """Look at the header.
+        """Read the header.
 
         Raises:
-            StreamError: it is no picture, is a JPEG that breaks off, or announces too many pixels.
+            StreamError: it is not a picture, is a truncated JPEG, or announces too many pixels.
         """
         data, self._name, self._fix = content
         if breaks_off(data):
-            raise StreamError(f"{self._name} breaks off. Fix: {self._fix}")
+            raise StreamError(f"{self._name} is truncated. Fix: {self._fix}")
         try:
             self._image = Image.open(io.BytesIO(data), formats=_known_formats())
-            # Cameras put previews and depth behind a JPEG (MPO); what they show is its first picture.
+            # Cameras append previews and depth to a JPEG (MPO); the first picture is the main one.
             is_multiple = self._image.format != "MPO"
             self.num_frames: int = getattr(self._image, "n_frames", 1) if is_multiple else 1
         except Exception as err:
@@ -112,10 +112,10 @@ class Still:
         self.is_film = self.num_frames > 1 and self._image.format in FILM_FORMATS
 
     def frames(self) -> Iterator[StillFrame]:
-        """Decode one picture after the other.
+        """Decode the pictures one by one.
 
         Raises:
-            StreamError: one cannot be decoded, or the file is cut off.
+            StreamError: a picture cannot be decoded, or the file is truncated.
         """
         for number in range(self.num_frames):
             try:
@@ -144,16 +144,16 @@ class Still:
 
 
 def _known_formats() -> list[str]:
-    """Return the formats that this build of Pillow knows."""
+    """Return the formats that this build of Pillow supports."""
     Image.init()
     return [name for name in _FORMATS if name in Image.OPEN]
 
 
 def _upright(image: Image.Image) -> Image.Image:
-    """Return the picture as its EXIF says, or, where that is damaged, as it is stored: so do other programs."""
+    """Return the picture rotated by its EXIF, or unchanged if the EXIF is damaged, as other programs do."""
     try:
         return ImageOps.exif_transpose(image)
-    except Exception:  # noqa: BLE001 - what damaged metadata makes of Pillow is not known
+    except Exception:  # noqa: BLE001 - damaged metadata can raise any exception in Pillow
         return image
 
 
@@ -168,7 +168,7 @@ def _bgr_from_image(image: Image.Image) -> NDArray[np.uint8]:
 
 
 def _eight_bits(values: NDArray[np.generic]) -> NDArray[np.uint8]:
-    """Return gray levels of more than 8 bits, or of any floating-point range, as 8 bits."""
+    """Convert gray levels of more than 8 bits, or of any floating-point range, to 8 bits."""
     levels = values.astype(np.float64)
     if np.issubdtype(values.dtype, np.floating):
         top = 1.0 if np.nanmax(levels, initial=0) <= 1 else 255.0

@@ -1,4 +1,4 @@
-"""StreamSource: a camera or a URL, read in a process of its own, watched, and connected again whenever it fails."""
+"""StreamSource: read a camera or a URL in a separate process, and reconnect when it fails."""
 
 import logging
 import time
@@ -20,9 +20,9 @@ from fer_deploy.privacy.redaction import ESCAPE_FIX, is_ambiguous, redacted, wit
 from fer_deploy.vision.types import Frame
 
 POLL_S = 0.05
-"""How soon a stop is noticed."""
+"""Interval of checks for a stop."""
 START_S = 60.0
-"""How long the capture process may load its packages; seconds on a machine that is busy or has slow disks."""
+"""Limit for loading the packages of the capture process; it takes seconds on a busy machine or a slow disk."""
 ASSUMED_FPS = 30.0
 CAMERA, STREAM = "camera_reader", "stream_reader"
 _CHECK = "Fix: check the device or network"
@@ -30,19 +30,19 @@ _log = logging.getLogger(__name__)
 
 
 class StreamSource(Source):
-    """A camera, a live stream, or a recording behind a URL.
+    """A camera, a live stream, or a recording at a URL.
 
-    Live, it goes on as long as anybody wants frames: what breaks, stalls or freezes is connected again. Indices go on,
-    time runs on, and no frame is made up for the gap. A recording is read without loss, and its failure ends it.
+    A live source reconnects when it fails, stalls or freezes. Indices and time continue, and the gap gets no frames. A
+    recording is read without loss, and a failure ends it.
     """
 
     def __init__(self, request: Request, name: str, config: SourceConfig) -> None:
-        """Connect, unless `config.keep_trying`: then `frames` does; `open_camera` and `open_url` make these.
+        """Connect, unless `config.keep_trying` is set; then `frames` connects. See `open_camera` and `open_url`.
 
-        Whether it is live is known when it is connected for the first time.
+        `is_live` is known after the first connection.
 
         Raises:
-            StreamError: that did not work.
+            StreamError: connecting failed.
         """
         super().__init__()
         self.name, self._request, self._config = name, request, config
@@ -57,7 +57,7 @@ class StreamSource(Source):
         self._clock = RecordingClock()
         self._shape: tuple[int, ...] | None = None
         self._num_corrupt_before = 0
-        if config.keep_trying:  # whoever is patient with one source shall not wait for it with all others
+        if config.keep_trying:  # `frames` connects, so that this source does not delay the others
             return
         try:
             self._connect()
@@ -70,7 +70,7 @@ class StreamSource(Source):
         """Yield frames; `time_s` counts from the first one, and `captured_ns` is when it was decoded.
 
         Raises:
-            StreamError: a recording broke, or a live source failed more often in a row than `max_reconnects` allows.
+            StreamError: a recording failed, or a live source failed more often in a row than `max_reconnects` allows.
         """
         while not self._stopped.is_set():
             try:
@@ -98,14 +98,14 @@ class StreamSource(Source):
         return err if num == 1 else StreamError(f"{self.name} failed {num} times in a row, the last time: {err}")
 
     def _note(self, err: StreamError) -> None:
-        """Keep and log a failure that does not end the source."""
+        """Store and log a failure that does not end the source."""
         self.health.state = "connecting" if self._first_ns is None else "reconnecting"
         if self.health.last_error != str(err):
             _log.warning("%s", err)
         self.health.last_error = str(err)
 
     def _connect(self) -> None:
-        """Start a capture process and wait until it is connected, or for `stop`."""
+        """Start a capture process and wait until it is connected, or until `stop`."""
         try:
             self._child = CaptureChild(self._request)
         except OSError as err:
@@ -125,7 +125,7 @@ class StreamSource(Source):
             raise self._cannot_open(f"no answer within {self._config.connect_s:g} s")
 
     def _tell(self, notes: tuple[str, ...]) -> None:
-        """Keep what is to be known; who opened the source tells it, but for what is new when it is connected later."""
+        """Store the notes. The opener of the source prints the first ones; new ones after a reconnection are logged."""
         if self._is_opened and notes != self.notes:
             for note in notes:
                 _log.warning("%s %s", self.name, note)
@@ -141,7 +141,7 @@ class StreamSource(Source):
         )
 
     def _next_message(self, timeout_s: float) -> Message | None:
-        """Return what the capture process says next, or None at `stop` or when the time is over."""
+        """Return the next message of the capture process, or None at `stop` or after the time limit."""
         assert self._child is not None
         deadline_s = time.monotonic() + timeout_s
         while not self._stopped.is_set():
@@ -152,7 +152,7 @@ class StreamSource(Source):
         return None
 
     def _deliver(self) -> Iterator[Frame]:
-        """Yield the frames of one connection, until `stop` or the end of a recording; its failure is a StreamError."""
+        """Yield the frames of one connection until `stop` or the end of a recording; a failure raises StreamError."""
         base_index = self._next_index
         before: Picture | None = None
         deadline_s = time.monotonic() + self._config.stall_s
@@ -174,7 +174,7 @@ class StreamSource(Source):
                 return
             elif not self._stopped.is_set():
                 self.health.num_stalls += 1
-                raise StreamError(f"{self.name} sent no picture for {self._config.stall_s:g} s. {_CHECK}")
+                raise StreamError(f"{self.name} sent no frame for {self._config.stall_s:g} s. {_CHECK}")
 
     def _is_back(self) -> None:
         if self._first_ns is not None:
@@ -185,7 +185,7 @@ class StreamSource(Source):
         self.health.num_corrupt = max(self.health.num_corrupt, self._num_corrupt_before + num_corrupt)
 
     def _check_end(self, failure: str) -> None:
-        """Return where a recording ended as it should; raise StreamError where it did not."""
+        """Return if a recording ended regularly; otherwise raise StreamError."""
         seen = f"after {self._next_index} frames"
         if failure:
             raise StreamError(f"{self.name} broke off {seen}: {failure}. {_CHECK}")
@@ -193,7 +193,7 @@ class StreamSource(Source):
             raise StreamError(f"{self.name} delivered no further frame {seen}. {_CHECK}")
         if self._next_index == 0:
             raise StreamError(
-                f"{self.name} was opened but holds no frame that can be decoded. Fix: check that a player shows it"
+                f"{self.name} was opened but has no frame that can be decoded. Fix: check that a player shows it"
             )
 
     def _frame(self, message: Picture, index: int) -> Frame:
@@ -219,7 +219,7 @@ class StreamSource(Source):
         elif still_s >= self._config.frozen_s:
             self.health.num_frozen += 1
             raise StreamError(
-                f"{self.name} repeated one picture for {self._config.frozen_s:g} s. Fix: check the camera; "
+                f"{self.name} repeated one frame for {self._config.frozen_s:g} s. Fix: check the camera; "
                 "frozen_s: 0 allows still pictures"
             )
 
@@ -230,9 +230,9 @@ class StreamSource(Source):
 
 
 def _num_between(before: Picture | None, after: Picture) -> int:
-    """Return how many whole pictures of a connection are missing between two that came.
+    """Return how many undamaged frames are missing between two received frames of a connection.
 
-    Those before the first one are not: nobody asked for them yet, as while the models were loaded.
+    Frames before the first received one do not count; they came before the loop read the source.
     """
     if before is None:
         return 0
@@ -240,7 +240,7 @@ def _num_between(before: Picture | None, after: Picture) -> int:
 
 
 def open_camera(number: int, config: SourceConfig) -> StreamSource:
-    """Open camera `number`, counted from 0; StreamError where there is none."""
+    """Open camera `number`, counted from 0; raises StreamError if there is none."""
     if number >= 2**31:
         raise StreamError(f"cannot open camera {number}: no such number. Fix: --source 0")
     return StreamSource(Request(CAMERA, str(number)), f"camera {number}", config)
@@ -250,12 +250,12 @@ def open_url(url: str, config: SourceConfig) -> StreamSource:
     """Connect to a URL.
 
     Raises:
-        StreamError: that does not work within `config.connect_s`, or an unescaped sign hides where the host begins;
-            then no name is asked, since a part of the password may be taken for the host.
+        StreamError: it does not connect within `config.connect_s`, or an unescaped character hides where the host
+            begins. Then no host name is looked up, since it could be a part of the password.
     """
     if is_ambiguous(url):
         raise StreamError(
-            f"cannot open the stream {without_password(url)}: an @ stands behind a /, # or ?, so that it is unclear "
+            f"cannot open the stream {without_password(url)}: an @ comes after a /, # or ?, so it is unclear "
             f"where the password ends and the host begins. Fix: {ESCAPE_FIX}"
         )
     is_rtsp = url.partition("://")[0].lower() in {"rtsp", "rtsps"}

@@ -1,4 +1,4 @@
-"""VideoSource: a video file."""
+"""VideoSource: read a video file."""
 
 import time
 from collections.abc import Iterator
@@ -17,21 +17,20 @@ from fer_deploy.live.sources.clock import RecordingClock
 from fer_deploy.vision.types import Frame
 
 TOLERATED_SHARE = 0.01
-"""Containers announce a frame or two that were never there; more are told as damage."""
+"""Share of missing frames that is not reported: containers often announce one or two frames too many."""
 
 
 class VideoSource(Source):
-    """A video file, every frame in order. Damage is skipped and counted.
+    """A video file; yields every frame in order. Damaged frames are skipped and counted.
 
-    A file that breaks off, as after a power cut, ends where its pictures end: what it holds was analyzed to the last
-    frame, and an error would only keep scripts from using it. `health.num_missing` and `last_error` tell what was
-    missing.
+    A truncated file, as after a power cut, ends after its last frame without an error, so that its results can be used.
+    `health.num_missing` and `last_error` report what is missing.
     """
 
     is_live = False
 
     def __init__(self, decoder: VideoDecoder, name: str) -> None:
-        """Take an opened decoder, which is closed with the source; `open_file` makes it."""
+        """Create a source from an opened decoder, which `close` closes; see `open_file`."""
         super().__init__()
         self._decoder = decoder
         self.name, self.fps, self.num_frames = name, decoder.fps, decoder.num_frames
@@ -40,20 +39,20 @@ class VideoSource(Source):
         self._undamaged = self._in_time()
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames; `time_s` is the presentation time as `RecordingClock` has it.
+        """Yield the frames; `time_s` is the presentation time from `RecordingClock`.
 
         Raises:
-            StreamError: not one frame can be decoded.
+            StreamError: no frame can be decoded.
         """
         for picture, index, time_s in self._undamaged:
             pixels = np.ascontiguousarray(self._decoder.bgr_from_picture(picture))
             yield Frame(pixels, index, time_s, time.monotonic_ns())
 
     def skip(self) -> bool:
-        """Let the frame go that `frames` would yield next, and spare its conversion; everything else counts the same.
+        """Skip the next frame without converting it; it is counted like a yielded one.
 
         Returns:
-            Whether there was one.
+            Whether there was a frame.
 
         Raises:
             StreamError: as `frames`.
@@ -61,7 +60,7 @@ class VideoSource(Source):
         return next(self._undamaged, None) is not None
 
     def _in_time(self) -> Iterator[tuple[VideoFrame, int, float]]:
-        """Yield pictures, not yet converted, with the index and position of their frames."""
+        """Yield decoded frames, not yet converted, with their index and position."""
         index, clock = 0, RecordingClock()
         size: tuple[int, int] | None = None
         for picture in self._pictures():
@@ -85,23 +84,21 @@ class VideoSource(Source):
             yield from self._decoder.pictures()
         except (av.FFmpegError, OSError) as err:
             self.health.num_corrupt = self._decoder.num_corrupt
-            self.health.last_error = f"{self.name} cannot be read on: {reason_from_error(err)}"
+            self.health.last_error = f"{self.name} cannot be read further: {reason_from_error(err)}"
 
     def _account(self, num_frames: int) -> None:
         self.health.num_corrupt = self._decoder.num_corrupt
         if num_frames == 0:
-            raise StreamError(
-                f"{self.name} was opened but holds no frame that can be decoded. Fix: check it in a player"
-            )
+            raise StreamError(f"{self.name} was opened but has no frame that can be decoded. Fix: check it in a player")
         num_missing = self.health.num_missing = self._num_missing(num_frames + self.health.num_corrupt)
         if num_missing > max(2.0, TOLERATED_SHARE * num_frames):
-            self.health.last_error = f"{self.name} breaks off: {num_missing} frames fewer than it announces"
+            self.health.last_error = f"{self.name} is truncated: {num_missing} frames fewer than it announces"
 
     def _num_missing(self, num_read: int) -> int:
         """Return how many frames are missing at the end, as after a power cut.
 
-        Others are not: containers count frames that an edit list hides, and frames that a capture card dropped. As many
-        are missing as there is room for between the last frame and the announced end.
+        Containers also count frames that an edit list hides or that a capture card dropped. So the number is at most
+        that of the frames between the last one and the announced end.
         """
         decoder = self._decoder
         num = max(0, (decoder.num_announced or 0) - decoder.num_hidden - num_read)
@@ -115,7 +112,7 @@ class VideoSource(Source):
 
 
 def open_file(path: Path) -> VideoSource:
-    """Open a video file, whose name may have the number of a stream behind it; StreamError where FFmpeg cannot."""
+    """Open a video file, with an optional #N for the stream; raises StreamError if FFmpeg cannot open it."""
     silence_ffmpeg()
     file, stream = file_and_stream(path)
     name = printable(path)

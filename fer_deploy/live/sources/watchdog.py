@@ -1,4 +1,4 @@
-"""What tells a source that lives from one that only seems to, and how long to wait before trying again."""
+"""FrozenWatch detects a source that repeats one frame; Backoff sets the delays between reconnections."""
 
 import random
 
@@ -6,21 +6,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 SAMPLE_ROWS = 16
-"""Every such row is compared first: a camera's noise shows there, and the whole picture need not be looked at."""
+"""Every 16th row is compared first: a camera's noise makes them differ, so the whole frame is rarely compared."""
 FIRST_DELAY_S, MAX_DELAY_S = 0.5, 30.0
 GOOD_S = 10.0
-"""After so long without a failure the next one counts as the first."""
+"""After this time without a failure the next one counts as the first."""
 
 
 class FrozenWatch:
-    """Notices that one and the same picture comes again and again; a camera that looks at a still wall has noise."""
+    """Detects bit-identical frames in a row; a working camera has noise, even with a still scene."""
 
     def __init__(self) -> None:
         self._picture: NDArray[np.uint8] | None = None
         self._since_s = 0.0
 
     def still_s(self, picture_bgr: NDArray[np.uint8], now_s: float) -> float:
-        """Take the next picture, which nobody may write to, and the time. Return for how long it has been the same."""
+        """Compare the next frame with the previous one, and return for how many seconds the frame has been the same.
+
+        The frame is stored without a copy, so it must not be changed.
+        """
         if self._picture is None or not _are_equal(picture_bgr, self._picture):
             self._since_s = now_s
         self._picture = picture_bgr
@@ -32,10 +35,10 @@ def _are_equal(a: NDArray[np.uint8], b: NDArray[np.uint8]) -> bool:
 
 
 class Backoff:
-    """Delays between attempts: exponential, with full jitter, so that many cameras do not return in one moment.
+    """Delays between attempts: exponential, with full jitter, so that many cameras do not reconnect at once.
 
     Attributes:
-        num_failures: in a row.
+        num_failures: failures in a row.
     """
 
     def __init__(self, max_failures: int | None = None) -> None:
@@ -45,14 +48,14 @@ class Backoff:
         self._good_since_s: float | None = None
 
     def works(self, now_s: float) -> None:
-        """Say that the source delivers."""
+        """Record that the source delivers."""
         if self._good_since_s is None:
             self._good_since_s = now_s
         elif now_s - self._good_since_s >= GOOD_S:
             self.num_failures = 0
 
     def delay_s(self) -> float | None:
-        """Count a failure. Return how long to wait now, in seconds, or None to give up."""
+        """Count a failure and return the delay before the next attempt, in seconds; None to give up."""
         self._good_since_s = None
         self.num_failures += 1
         if self._max_failures is not None and self.num_failures > self._max_failures:

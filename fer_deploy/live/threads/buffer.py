@@ -1,4 +1,4 @@
-"""Buffer: the one thing that joins two threads. Either waits or drops the oldest; closing it wakes everybody."""
+"""Buffer: a bounded queue between two threads. When full it waits or drops the oldest; closing it wakes all threads."""
 
 import threading
 from collections import deque
@@ -26,20 +26,20 @@ class Signal:
 
 
 END: Final = Signal("END")
-"""What `get` gives once the buffer is finished and empty, or closed."""
+"""Returned by `get` once the buffer is finished and empty, or closed."""
 PENDING: Final = Signal("PENDING")
-"""What `get` gives when its timeout passed without an item."""
+"""Returned by `get` when its timeout passed without an item."""
 
 
 class Buffer(Generic[T]):
     """A bounded queue between threads that produce and one that consumes.
 
-    `finish` is the regular end: what is inside is still delivered. `close` is for failure and stop:
-    what is inside is forgotten and every waiter wakes at once.
+    `finish` is the regular end: waiting items are still delivered. `close` is for failure and stop: waiting items are
+    discarded, and all waiting threads wake at once.
     """
 
     def __init__(self, capacity: int, policy: DropPolicy) -> None:
-        """Hold at most `capacity` items, at least 1."""
+        """Create a buffer of at most `capacity` items; `capacity` is at least 1."""
         assert capacity >= 1
         self._capacity = capacity
         self._policy = policy
@@ -52,16 +52,16 @@ class Buffer(Generic[T]):
 
     @property
     def num_dropped(self) -> int:
-        """How many items gave way to newer ones, or came after `finish`."""
+        """Number of items dropped for newer ones, or put after `finish`."""
         return self._num_dropped
 
     @property
     def num_forgotten(self) -> int:
-        """How many items were inside when it was closed, or came later."""
+        """Number of items discarded by `close`, or put after it."""
         return self._num_forgotten
 
     def put(self, item: T) -> bool:
-        """Add an item, waiting or dropping as the policy says. Return False once it is finished or closed."""
+        """Add an item; if full, wait or drop the oldest. Return False once the buffer is finished or closed."""
         with self._changed:
             if self._policy is DropPolicy.WAIT:
                 self._changed.wait_for(self._takes_or_refuses)
@@ -77,7 +77,7 @@ class Buffer(Generic[T]):
             return True
 
     def drop_oldest(self, capacity: int) -> None:
-        """Hold at most `capacity` items from now on, drop the oldest where it is full, let whoever waits go on."""
+        """Switch to `DROP_OLDEST` with a new `capacity`; waiting producers continue."""
         with self._changed:
             self._policy, self._capacity = DropPolicy.DROP_OLDEST, capacity
             self._drop_to(capacity)
@@ -105,13 +105,13 @@ class Buffer(Generic[T]):
             return item
 
     def finish(self) -> None:
-        """Take no further item."""
+        """Accept no further items; waiting ones are still delivered."""
         with self._changed:
             self._finished = True
             self._changed.notify_all()
 
     def close(self) -> None:
-        """Forget what is inside and wake every waiter."""
+        """Discard waiting items and wake all waiting threads."""
         with self._changed:
             self._closed = True
             self._num_forgotten += len(self._items)

@@ -1,4 +1,4 @@
-"""What belongs to the whole process and is set while a loop runs, so that its threads share the cores well."""
+"""Process-wide settings while a loop runs, so that its threads share the cores well."""
 
 import sys
 import threading
@@ -15,12 +15,12 @@ _before = (0, 0.0)
 
 @contextmanager
 def shared_cores(opencv_threads: int) -> Iterator[None]:
-    """Size OpenCV's threads and shorten the interpreter's switches; both are as before after the last loop's end.
+    """Set OpenCV's threads a call and shorten the interpreter's switch interval; the last loop's end restores both.
 
-    OpenCV uses so many threads a call: the workers keep the cores busy. And a thread that comes back from the engine
-    waits for the interpreter at most `SWITCH_S` instead of 5 ms: a tenth more frames per second on two cores.
+    The workers already keep the cores busy, so OpenCV needs few threads. A thread that returns from the engine waits
+    for the interpreter at most `SWITCH_S` instead of 5 ms: a tenth more frames per second on two cores.
     """
-    global _num_loops, _before  # noqa: PLW0603 - what is set is the process's, too
+    global _num_loops, _before  # noqa: PLW0603 - these settings are process-wide
     with _lock:
         if _num_loops == 0:
             _before = cv2.getNumThreads(), sys.getswitchinterval()

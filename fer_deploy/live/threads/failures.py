@@ -1,4 +1,4 @@
-"""Failures of a run: which of them it is raised for, when there were several."""
+"""Collect the failures of a run, and choose the one that is raised."""
 
 import logging
 import threading
@@ -11,7 +11,7 @@ _log = logging.getLogger(__name__)
 
 
 class Failures:
-    """Keeps the first failure that ended the run, and the first of a source, which may have left others running."""
+    """Stores the first failure that ended the run, and the first that ended a source."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -19,22 +19,22 @@ class Failures:
         self._of_source: FerDeployError | None = None
 
     def note_fatal(self, err: FerDeployError) -> None:
-        """Keep what ends the run."""
+        """Store a failure that ends the run."""
         with self._lock:
             self._fatal = self._fatal or err
 
     def note_of_source(self, err: FerDeployError) -> None:
-        """Keep what ended a source."""
+        """Store a failure that ended a source; other sources may continue."""
         with self._lock:
             self._of_source = self._of_source or err
 
     def raise_first(self, of_sinks: Sequence[FerDeployError]) -> None:
-        """Raise what matters most: what ended the run, then what outputs lack, then what sources did. Log the others.
+        """Raise the most important failure and log the others: of the run, then of outputs, then of sources.
 
-        Files that are kept beside older ones come last, since they follow from the rest.
+        `KeptBeside` comes last, since it follows from another failure.
 
         Raises:
-            FerDeployError: that.
+            FerDeployError: the most important failure.
         """
         failures = [err for err in (self._fatal, *of_sinks, self._of_source) if err is not None]
         failures.sort(key=lambda err: isinstance(err, KeptBeside))
@@ -45,7 +45,7 @@ class Failures:
 
 
 def failure_from(stage: str, err: Exception) -> FerDeployError:
-    """Return the error of a stage as one of this package, with its stage."""
+    """Return an error of a stage as a FerDeployError with its `stage`."""
     if not isinstance(err, FerDeployError):
         kind = StreamError if stage == "capture" else EngineError
         cause, err = err, kind(f"the {stage} thread failed: {type(err).__name__}: {err}")

@@ -1,4 +1,4 @@
-"""Turnstile: lets workers that finish in any order pass one after another in the order of their tickets."""
+"""Turnstile: workers finish in any order, and pass one at a time in the order of their tickets."""
 
 import math
 import threading
@@ -7,11 +7,11 @@ from contextlib import contextmanager
 
 
 class Aborted(Exception):
-    """A ticket before this one failed, and will never pass."""
+    """An earlier ticket failed, so this one never passes."""
 
 
 class Turnstile:
-    """Tickets are 0, 1, 2, ...; each passes once, unless one before it failed."""
+    """Tickets are 0, 1, 2, ...; each passes once, unless an earlier one failed."""
 
     def __init__(self) -> None:
         self._next = 0
@@ -20,7 +20,7 @@ class Turnstile:
 
     @contextmanager
     def turn(self, ticket: int) -> Iterator[None]:
-        """Wait until every earlier ticket has passed, hold all later ones back meanwhile.
+        """Wait until every earlier ticket has passed; later ones wait until the block ends.
 
         Raises:
             Aborted: an earlier ticket failed.
@@ -35,7 +35,7 @@ class Turnstile:
             self._changed.notify_all()
 
     def fail(self, ticket: int) -> None:
-        """Turn away this ticket and all later ones; the earlier ones still pass."""
+        """Abort this ticket and all later ones; earlier ones still pass."""
         with self._changed:
             self._failed = min(self._failed, ticket)
             self._changed.notify_all()

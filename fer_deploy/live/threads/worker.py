@@ -1,4 +1,4 @@
-"""Worker: a thread whose failure is reported instead of printed."""
+"""Worker: a thread that reports its failure to a callback."""
 
 import threading
 from collections.abc import Callable, Sequence
@@ -7,10 +7,10 @@ from fer_deploy.errors import EngineError
 
 
 class Worker(threading.Thread):
-    """Runs `body` once; whatever it raises goes to `on_error(stage, error)`, in this thread.
+    """Runs `body` once; an exception goes to `on_error(stage, error)`, in this thread.
 
-    The loop joins every worker. They are daemons all the same: a write to a disk that is gone, or a read of a file on a
-    network that is, may never return, and must not keep the process from ending once the loop has given it up.
+    The loop joins every worker. Workers are daemons, because a write to a lost disk or a read from a lost network may
+    never return; it must not prevent the process from ending after the loop has given it up.
     """
 
     def __init__(self, stage: str, body: Callable[[], None], on_error: Callable[[str, Exception], None]) -> None:
@@ -19,16 +19,16 @@ class Worker(threading.Thread):
 
     @property
     def has_started(self) -> bool:
-        """Whether it ran or runs."""
+        """Whether the thread was started."""
         return self.ident is not None
 
     def join(self, timeout: float | None = None) -> None:
-        """Wait for its end; for one that never started there is none."""
+        """Wait for the thread's end; return at once if it was never started."""
         if self.has_started:
             super().join(timeout)
 
     def run(self) -> None:
-        """Run the body; the thread's end, where every error is caught."""
+        """Run the body and pass on its error."""
         try:
             self._body()
         except Exception as err:  # noqa: BLE001 - a thread ends here
@@ -36,10 +36,10 @@ class Worker(threading.Thread):
 
 
 def start_all(threads: Sequence[Worker]) -> None:
-    """Start them in this order.
+    """Start threads in this order.
 
     Raises:
-        EngineError: the system gives no further thread.
+        EngineError: the system refuses another thread.
     """
     for thread in threads:
         try:

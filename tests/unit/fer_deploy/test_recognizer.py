@@ -264,7 +264,7 @@ class TestRefusals:
     def test_a_jpeg_that_breaks_off(self, recognizer):
         whole = cv2.imencode(".jpg", picture_of(3))[1].tobytes()
         with pytest.raises(
-            StreamError, match=r"^the content of \d+ bytes breaks off. Fix: give the bytes of a whole picture file$"
+            StreamError, match=r"^the content of \d+ bytes is truncated. Fix: give the bytes of a whole picture file$"
         ):
             recognizer.analyze(whole[:-40])
 
@@ -311,7 +311,7 @@ class TestRefusals:
             Recognizer(detector="haar", detector_model="y.onnx")
         with pytest.raises(ConfigError, match=r"model is ferplus and engine is a.onnx: two models"):
             Recognizer(model="ferplus", engine="a.onnx")
-        with pytest.raises(ConfigError, match="config is given beside other arguments"):
+        with pytest.raises(ConfigError, match="config is given together with other arguments"):
             Recognizer(config=RecognizerConfig(), device="cpu")
         with pytest.raises(ConfigError, match="an opened engine has its model and device"):
             Recognizer(engine=FakeEngine(), device="cpu")

@@ -1,7 +1,7 @@
-// One person's emotions over the last half minute: shares of 100 %, stacked in the order of the labels.
+// Chart of one person's emotions over the last 30 seconds: shares of 100 %, stacked in the order of the labels.
 
 export const WINDOW_MS = 30000;
-const GAP_MS = 1000; // longer silences stay empty; nobody knows what was felt
+const GAP_MS = 1000; // longer gaps between results stay empty
 const MAX_POINTS = 700;
 
 export class Chart {
@@ -12,7 +12,7 @@ export class Chart {
   }
 
   add(ms, probs) {
-    const total = probs.reduce((sum, prob) => sum + prob, 0) || 1; // they come rounded
+    const total = probs.reduce((sum, prob) => sum + prob, 0) || 1; // the values are rounded
     let sum = 0;
     this.points.push({ ms, tops: probs.map((prob) => (sum += prob / total)) });
     const firstKept = this.points.findIndex((point) => point.ms >= ms - WINDOW_MS - GAP_MS);
@@ -47,7 +47,7 @@ export class Chart {
 
   #drawRun(context, run, toX, toY) {
     for (let label = this.colors.length - 1; label >= 0; label--) {
-      // From the last label down, each over the one before: no seams between neighbours.
+      // From the last label down, each drawn over the previous one: no gaps between neighbors.
       context.beginPath();
       context.moveTo(toX(run[0].ms), toY(0));
       for (const point of run) context.lineTo(toX(point.ms), toY(point.tops[label]));

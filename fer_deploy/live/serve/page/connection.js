@@ -1,6 +1,6 @@
-// The WebSocket: what comes in is handed on, and a lost server is looked for until it is back.
+// The WebSocket: passes messages on, and reconnects until the server is back.
 
-const SILENT_MS = 5000; // the server says something every second
+const SILENT_MS = 5000; // the server sends a status every second
 const ANSWER_MS = 3000;
 const FIRST_WAIT_MS = 500, LONGEST_WAIT_MS = 5000;
 
@@ -44,9 +44,9 @@ export class Connection {
       if (this.source) this.choose(this.source);
     };
     socket.onmessage = ({ data }) => {
-      if (socket !== this.socket) return; // given up, but not quite dead
+      if (socket !== this.socket) return; // an old socket that is still closing
       this.heardMs = performance.now();
-      this.waitMs = FIRST_WAIT_MS; // not when it opens: a server that is full opens and closes
+      this.waitMs = FIRST_WAIT_MS; // not in onopen: a full server opens the socket and closes it
       if (data instanceof ArrayBuffer) this.onPicture(data);
       else this.onMessage(JSON.parse(data));
     };
@@ -57,7 +57,7 @@ export class Connection {
     const isSilent = performance.now() - this.heardMs > SILENT_MS;
     if (this.retry || !isSilent) return;
     const socket = this.socket;
-    this.#lost("nothing heard for a while"); // a network that is gone closes no socket
+    this.#lost("nothing heard for a while"); // a lost network closes no socket
     socket.close();
   }
 
@@ -67,7 +67,7 @@ export class Connection {
     this.waitMs = Math.min(this.waitMs * 1.6, LONGEST_WAIT_MS);
     this.onState("lost", reason);
     const signal = AbortSignal.timeout(ANSWER_MS);
-    const answer = await fetch("/", { method: "HEAD", signal }).catch(() => null); // a failed handshake does not tell why
+    const answer = await fetch("/", { method: "HEAD", signal }).catch(() => null); // a failed handshake gives no reason
     if (answer?.status === 401 && this.retry) {
       this.onState("lost", "the token has changed: open the address that fer-deploy live printed");
     }

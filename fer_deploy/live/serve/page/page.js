@@ -1,4 +1,4 @@
-// fer-deploy live: puts the parts of the page together.
+// fer-deploy live: connects the parts of the page.
 
 import { Connection } from "./connection.js";
 import { People } from "./people.js";
@@ -12,7 +12,7 @@ const people = new People({ list: byId("people"), nobody: byId("nobody"), more: 
 const stage = document.querySelector(".stage"), select = byId("source");
 
 let colors = [], run = null, isLost = false, lastStatus = null;
-let announced = null; // the result whose picture comes next
+let announced = null; // the result whose picture is the next message
 let resultMs = -Infinity;
 
 const connection = new Connection({
@@ -20,14 +20,14 @@ const connection = new Connection({
     if (message.type === "hello") greet(message);
     else if (message.type === "status") takeStatus(message);
     else if (message.source === connection.source) takeResult(message);
-    else if (message.picture) announced = null; // of the source that was chosen before
+    else if (message.picture) announced = null; // of the previously chosen source
   },
   async onPicture(jpeg) {
     const result = announced;
     try {
       if (result) await picture.show(jpeg, result, colors, () => announced === result);
     } finally {
-      // A hidden page asks for no pictures, and they cost nothing; it asks again when it is seen.
+      // A hidden page requests no pictures; it requests one again when it becomes visible.
       if (!document.hidden) connection.wantPicture();
     }
   },
@@ -44,7 +44,7 @@ setInterval(() => say(""), 500);
 function greet(hello) {
   colors = hello.colors;
   people.describe(hello.labels, colors);
-  if (run !== null && run !== hello.run) forget(); // another run counts its people anew
+  if (run !== null && run !== hello.run) forget(); // another run numbers its people from 1
   run = hello.run;
 }
 
@@ -76,7 +76,7 @@ function forget() {
   byId("faces").textContent = "–";
 }
 
-// The pill tells how things are, the notice on the picture why it stands still.
+// The pill shows the state; the notice on the picture shows why it does not change.
 let lostReason = "";
 function say(reason) {
   lostReason = isLost ? reason || lostReason : "";
@@ -103,5 +103,5 @@ function staleNotice() {
 }
 
 function show(target, text) {
-  if (target.textContent !== text) target.textContent = text; // a screen reader speaks on every change
+  if (target.textContent !== text) target.textContent = text; // a screen reader announces every change
 }

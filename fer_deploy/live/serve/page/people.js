@@ -1,4 +1,4 @@
-// A card for everyone who was seen of late. Cards are few and forget: the page may stay open for weeks.
+// A card for each person seen recently. The number of cards and their memory are limited: a page may be open for weeks.
 
 import { Chart } from "./chart.js";
 
@@ -111,7 +111,7 @@ class Card {
     if (face.person !== this.person) this.#name(face.person);
     this.chart.add(ms, face.probs);
     this.fade(ms);
-    if (ms - this.wordsMs < WORDS_MS) return; // numbers that change fifteen times a second cannot be read
+    if (ms - this.wordsMs < WORDS_MS) return; // numbers that change fifteen times a second are unreadable
     this.wordsMs = ms;
     this.label.textContent = face.label;
     this.confidence.textContent = percentOf(face.confidence);

@@ -13,7 +13,7 @@ export class Picture {
     new ResizeObserver(() => this.shown && this.#draw()).observe(canvas);
   }
 
-  // isWanted(): whether it still is when it is decoded; another source may have been chosen meanwhile
+  // isWanted(): called after decoding; false if another source was chosen meanwhile
   async show(jpeg, result, colors, isWanted) {
     const bitmap = await createImageBitmap(new Blob([jpeg], { type: "image/jpeg" }));
     if (!isWanted()) return bitmap.close();
@@ -36,7 +36,7 @@ export class Picture {
     const { bitmap, result, colors } = this.shown;
     const { canvas, context } = this;
     canvas.style.aspectRatio = `${result.width} / ${result.height}`;
-    // The box may be wider than the picture (max-height, object-fit); text is sized for the pixels really seen.
+    // The canvas element may be wider than the picture (max-height, object-fit); text is sized for the visible pixels.
     const shownWidth = Math.min(canvas.clientWidth, (canvas.clientHeight * result.width) / result.height);
     if (shownWidth <= 0) return;
     const width = Math.min(MAX_CANVAS_PX, Math.round(shownWidth * devicePixelRatio));
@@ -54,7 +54,7 @@ export class Picture {
     tags.forEach((tag, index) => tag && this.#drawTag(tag, faces[index], colorOf(faces[index], colors), unit));
   }
 
-  // unit: canvas pixels for one of the screen's
+  // unit: canvas pixels per CSS pixel
   #drawBox(face, color, unit) {
     const { context } = this;
     const [x1, y1, x2, y2] = face.box, inset = 2 * unit;
@@ -66,7 +66,7 @@ export class Picture {
     }
     context.strokeStyle = color;
     context.lineWidth = 2.5 * unit;
-    context.setLineDash(face.detected ? [] : [6 * unit, 5 * unit]); // dashed where it is predicted
+    context.setLineDash(face.detected ? [] : [6 * unit, 5 * unit]); // dashed if predicted
     context.strokeRect(x1, y1, x2 - x1, y2 - y1);
   }
 

@@ -1,4 +1,4 @@
-// Tiles and tables: how the loop is doing.
+// Tiles and tables with the state of the loop.
 
 const byId = (id) => document.getElementById(id);
 

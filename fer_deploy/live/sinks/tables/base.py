@@ -1,45 +1,45 @@
-"""TableFile: what the formats of a table have in common."""
+"""TableFile: the interface of the table formats."""
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
 Row = list[Any]
-"""A value a column, in their order."""
+"""One value for each column, in their order."""
 Columns = dict[str, type]
-"""Name -> what its values are: int, float, str or bool."""
+"""Type of each column by its name: int, float, str or bool."""
 
 
 class TableFile(ABC):
-    """A table on the disk, under a temporary name until it is whole. Used by one thread."""
+    """A table on the disk, under a temporary name until it is complete. Used by one thread."""
 
     @abstractmethod
     def append(self, rows: Sequence[Row]) -> None:
         """Add rows.
 
         Raises:
-            SinkError: they cannot be written; those before stand.
+            SinkError: they cannot be written; earlier rows stay.
         """
 
     @abstractmethod
     def complete(self) -> None:
-        """Write what is left and close the table, which keeps its temporary name; called once.
+        """Write remaining rows and close the table under its temporary name; called once.
 
         Raises:
-            SinkError: it is incomplete.
+            SinkError: the table is incomplete.
         """
 
     @abstractmethod
     def publish(self) -> None:
-        """Give a complete table its name, in place of an older one.
+        """Rename a complete table to its final name; an older one is replaced.
 
         Raises:
-            SinkError: the system refuses.
+            SinkError: it cannot be renamed.
         """
 
     @abstractmethod
     def leave(self) -> None:
-        """Close it under its temporary name, in place of `complete` or after it; without a row it is removed.
+        """Close the table under its temporary name, instead of `complete` or after it; without rows it is removed.
 
         Raises:
             SinkError: rows are missing.

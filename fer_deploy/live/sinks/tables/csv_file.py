@@ -1,4 +1,4 @@
-"""Tables as CSV."""
+"""CsvFile: a table as CSV."""
 
 import csv
 import io
@@ -13,14 +13,14 @@ from fer_deploy.live.sinks.unfinished import take_name, unfinished_path
 from fer_deploy.live.sinks.whole_lines import WholeLines
 
 _FORMULA: Final = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-"""How formulas begin; the last four are the wide signs of East Asian keyboards."""
+"""Start of a formula; the last four characters are the full-width forms of East Asian keyboards."""
 
 
 class CsvFile(TableFile):
-    """Comma-separated, UTF-8, with a header; the temporary file `NAME.PID.part.csv` has whole lines at any moment."""
+    """Comma-separated, UTF-8, with a header. The temporary file `NAME.PID.part.csv` has only complete lines."""
 
     def __init__(self, path: Path, columns: Columns, *, fix: str) -> None:
-        """Create the temporary file and write the header; `fix` is `TableSink`'s."""
+        """Create the temporary file and write the header; `fix`: see `TableSink`."""
         self._path, self._part = path, unfinished_path(path)
         self._lines = WholeLines(self._part, fix=fix)
         self.append([list(columns)])
@@ -34,22 +34,22 @@ class CsvFile(TableFile):
         self._is_empty = False
 
     def complete(self) -> None:
-        """Close it: every line is there."""
+        """Close the file; all lines are written already."""
         self._lines.close()
 
     def publish(self) -> None:
-        """Rename it."""
+        """Rename the file."""
         take_name(self._part, self._path)
 
     def leave(self) -> None:
-        """Close it as it is."""
+        """Close the file under its temporary name."""
         self._lines.close()
         if self._is_empty:
             self._part.unlink(missing_ok=True)
 
 
 def _cell(value: Any) -> Any:
-    """Return a text as one line that no spreadsheet takes for a formula, which an apostrophe prevents."""
+    """Return a text as one line; an apostrophe prevents spreadsheets from reading it as a formula."""
     if not isinstance(value, str):
         return value
     text = printable(value)

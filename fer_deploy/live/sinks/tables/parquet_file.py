@@ -1,4 +1,4 @@
-"""Tables as Parquet, and parts of one joined."""
+"""ParquetFile: a table as Parquet, written in parts and joined at the end."""
 
 import shutil
 from collections.abc import Iterator, Sequence
@@ -13,7 +13,7 @@ from fer_deploy.live.sinks.tables.base import Columns, Row, TableFile
 from fer_deploy.live.sinks.unfinished import unfinished_path
 
 ROWS_PER_PART = 5_000
-"""A minute of three faces at 30 frames/s: what a kill can cost, and what is held in memory."""
+"""About a minute of three faces at 30 frames/s: the rows held in memory, which a kill would lose."""
 _ROWS_PER_GROUP = 50_000
 _TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_()}
 
@@ -21,12 +21,12 @@ _TYPES = {int: pa.int64(), float: pa.float64(), str: pa.string(), bool: pa.bool_
 class ParquetFile(TableFile):
     """Parts in the folder `NAME.PID.part.parquet`, each a Parquet file; joined into one at the end.
 
-    A Parquet file cannot be read before its end is written, so that one file would be lost with a kill. What reads
-    Parquet takes the folder as it takes the file.
+    A Parquet file is unreadable until its footer is written, so a kill would lose a single file. Readers of Parquet
+    accept the folder like a file.
     """
 
     def __init__(self, path: Path, columns: Columns, *, fix: str) -> None:
-        """Create the folder of parts; `fix` is `TableSink`'s."""
+        """Create the folder of parts; `fix`: see `TableSink`."""
         self._path, self._parts, self._fix = path, unfinished_path(path), fix
         self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in columns.items()])
         self._joined = self._parts.with_name(f"{self._parts.stem}.joined{self._parts.suffix}")
@@ -39,7 +39,7 @@ class ParquetFile(TableFile):
             raise SinkError(f"cannot write {path}: {err.strerror}. Fix: {fix}") from err
 
     def append(self, rows: Sequence[Row]) -> None:
-        """Add rows to the part in hand."""
+        """Add rows to the current part."""
         self._rows += rows
         if len(self._rows) >= ROWS_PER_PART:
             self._write_part()
@@ -51,14 +51,14 @@ class ParquetFile(TableFile):
         by_column = zip(*self._rows, strict=True)
         columns = [pa.array(values, field.type) for values, field in zip(by_column, self._schema, strict=True)]
         part = self._part(self._num_parts)
-        hidden = part.with_name(f".{part.name}")  # readers of the folder skip it until it has an end
+        hidden = part.with_name(f".{part.name}")  # readers of the folder skip it until it is complete
         try:
-            with hidden.open("wb") as file:  # a path with a colon would be an address to Arrow
+            with hidden.open("wb") as file:  # Arrow would read a path with a colon as a URL
                 pq.write_table(pa.table(columns, schema=self._schema), file)
             hidden.replace(part)
         except OSError as err:
             raise SinkError(
-                f"cannot write {part}: {err}. The parts before are whole. Fix: free some space, or {self._fix}"
+                f"cannot write {part}: {err}. The parts before are complete. Fix: free some space, or {self._fix}"
             ) from err
         self._rows = []
         self._num_parts += 1
@@ -74,7 +74,7 @@ class ParquetFile(TableFile):
             raise self._unfinished(err) from err
 
     def publish(self) -> None:
-        """Rename the whole, and remove the parts."""
+        """Rename the joined file, and remove the parts."""
         try:
             give_name(self._joined, self._path)
             shutil.rmtree(self._parts)
@@ -84,12 +84,12 @@ class ParquetFile(TableFile):
 
     def _unfinished(self, err: OSError) -> SinkError:
         return SinkError(
-            f"cannot finish {self._path}: {err}. The parts in {self._parts} are whole. Fix: free some space, and "
+            f"cannot finish {self._path}: {err}. The parts in {self._parts} are complete. Fix: free some space, and "
             "read the folder in place of the file"
         )
 
     def leave(self) -> None:
-        """Write the part in hand."""
+        """Write the current part."""
         self._joined.unlink(missing_ok=True)
         if self._rows:
             self._write_part()
@@ -98,15 +98,15 @@ class ParquetFile(TableFile):
 
 
 def join_parquet(parts: Sequence[Path], path: Path, schema: pa.Schema | None = None) -> None:
-    """Write one file from several, a group of rows at a time in memory.
+    """Join several files into one, with one group of rows at a time in memory.
 
     Args:
-        parts: of one schema.
-        path: of the whole.
-        schema: of the parts; needed where there are none.
+        parts: files with the same schema.
+        path: the joined file.
+        schema: of the parts; needed if there are none.
 
     Raises:
-        OSError: the system refuses.
+        OSError: a file cannot be read or written.
     """
     with (
         path.open("wb") as file,

@@ -1,4 +1,4 @@
-"""Results as tables: one of faces, and beside it one of frames, so that frames without faces are accounted for."""
+"""TableSink: write a table of faces, and a table of frames that also lists frames without faces."""
 
 from collections.abc import Callable
 from contextlib import suppress
@@ -22,30 +22,39 @@ def face_columns(labels: tuple[str, ...]) -> Columns:
     """Return the columns of the table of faces."""
     ints = ("track", "person", "x1", "y1", "x2", "y2")
     return {
-        "frame": int, "time_s": float, "source": int, **dict.fromkeys(ints, int), "score": float, "detected": bool,
-        "emotion": str, "confidence": float, **{f"p_{label}": float for label in labels},
-        "smoothed_emotion": str, "smoothed_confidence": float, **{f"smoothed_p_{label}": float for label in labels},
+        "frame": int,
+        "time_s": float,
+        "source": int,
+        **dict.fromkeys(ints, int),
+        "score": float,
+        "detected": bool,
+        "emotion": str,
+        "confidence": float,
+        **{f"p_{label}": float for label in labels},
+        "smoothed_emotion": str,
+        "smoothed_confidence": float,
+        **{f"smoothed_p_{label}": float for label in labels},
         "sure": bool,
-    }  # fmt: skip
+    }
 
 
 class TableSink(Sink):
-    """Writes both tables. Memory stays constant; neither has its name before it is whole."""
+    """Writes both tables with constant memory; each has a temporary name until it is complete."""
 
     live_capacity = 256
     needs_pixels = False
 
     def __init__(self, path: Path, labels: tuple[str, ...], create: Callable[..., TableFile], *, fix: str) -> None:
-        """Create both.
+        """Create both tables.
 
         Args:
             path: of the table of faces.
             labels: of the model.
-            create: makes one of the two, a `TableFile`, from its path, its columns and `fix`.
-            fix: what to give instead where it cannot be written, for messages, such as "another --csv".
+            create: creates a `TableFile` from its path, its columns and `fix`.
+            fix: end of the message if a file cannot be written, such as "another --csv".
 
         Raises:
-            SinkError: something that is no file has the name of one, or `create` fails.
+            SinkError: a folder, device or pipe has the name of a table, or `create` fails.
         """
         of_faces, of_frames = (replaceable(wanted, fix=fix) for wanted in (path, frames_path(path)))
         self._path, self._labels = path, labels
@@ -60,7 +69,7 @@ class TableSink(Sink):
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Add a row for each face, and one for the frame."""
-        is_failed, self._is_failed = self._is_failed, True  # until all of it is written, whatever ends the writing
+        is_failed, self._is_failed = self._is_failed, True  # until all rows are written, for any exception
         frame = result.frame
         place = [frame.index, round(frame.time_s, _DIGITS), frame.source]
         if result.faces:
@@ -72,21 +81,31 @@ class TableSink(Sink):
     def _row(self, face: FaceResult) -> Row:
         box, raw, smoothed = face.box, face.emotion, face.smoothed
         return [
-            face.face.track_id, face.person, box.x1, box.y1, box.x2, box.y2,
-            round(face.face.detection.score, _DIGITS), face.face.is_detected,
-            raw.label, round(raw.confidence, _DIGITS), *[round(prob, _DIGITS) for prob in map(float, raw.probs)],
-            smoothed.label, round(smoothed.confidence, _DIGITS),
-            *[round(prob, _DIGITS) for prob in map(float, smoothed.probs)], face.is_sure,
-        ]  # fmt: skip
+            face.face.track_id,
+            face.person,
+            box.x1,
+            box.y1,
+            box.x2,
+            box.y2,
+            round(face.face.detection.score, _DIGITS),
+            face.face.is_detected,
+            raw.label,
+            round(raw.confidence, _DIGITS),
+            *[round(prob, _DIGITS) for prob in map(float, raw.probs)],
+            smoothed.label,
+            round(smoothed.confidence, _DIGITS),
+            *[round(prob, _DIGITS) for prob in map(float, smoothed.probs)],
+            face.is_sure,
+        ]
 
     def close(self) -> None:
-        """Complete both, then give both their names, the table of frames first; incomplete ones keep temporary names.
+        """Complete both tables, then rename them, the table of frames first; incomplete ones keep temporary names.
 
-        So a table of faces always has its own table of frames beside it, and an older one is replaced by a whole one.
-        Older tables stay where no frame came.
+        So a table of faces always has its matching table of frames, and only a complete table replaces an older one.
+        Without a frame older tables stay.
 
         Raises:
-            SinkError: rows are missing, or the system refuses.
+            SinkError: rows are missing, or a table cannot be renamed.
         """
         older = next(filter(Path.exists, self._names), None)
         if self._is_failed or (older is not None and (self.is_incomplete or not self._has_frames)):
@@ -113,17 +132,17 @@ class TableSink(Sink):
 
     def _leave(self) -> None:
         for table in (self._frames, self._faces):
-            with suppress(SinkError, OSError):  # the first failure is the one to tell
+            with suppress(SinkError, OSError):  # the first failure is the one to report
                 table.leave()
 
 
 class CsvSink(TableSink):
-    """Two CSV files. A run that is killed leaves both under temporary names, with whole lines."""
+    """Two CSV files. A killed run leaves both under temporary names, with complete lines."""
 
     name = "csv"
 
     def __init__(self, path: Path, labels: tuple[str, ...], *, fix: str = "another --csv") -> None:
-        """Create the files, and their folder. Arguments are those of `TableSink`.
+        """Create the files and their folder. The arguments are those of `TableSink`.
 
         Raises:
             SinkError: they cannot be created.
@@ -132,12 +151,12 @@ class CsvSink(TableSink):
 
 
 class ParquetSink(TableSink):
-    """Two Parquet files, written through pyarrow. A run that is killed leaves folders of parts, each readable."""
+    """Two Parquet files, written with pyarrow. A killed run leaves folders of parts, each readable."""
 
     name = "parquet"
 
     def __init__(self, path: Path, labels: tuple[str, ...], *, fix: str = "another --parquet") -> None:
-        """Create the folders of parts. Arguments are those of `TableSink`.
+        """Create the folders of parts. The arguments are those of `TableSink`.
 
         Raises:
             MissingDependencyError: pyarrow is not installed.

@@ -1,7 +1,7 @@
-"""Which encoder writes a recording.
+"""Choose the encoder of a recording.
 
-libx264 is under the GPL, and H.264 under patents, so it is used only where the user asks for it. The default plays in
-browsers and binds nobody. docs/licences.md has the licences, docs/results.md the cost of each encoder.
+libx264 is under the GPL and H.264 under patents, so it is used only on request. The default plays in browsers and has
+no such obligations. docs/licences.md lists the licences, docs/results.md the cost of each encoder.
 """
 
 import os
@@ -17,12 +17,12 @@ VideoCodec = Literal["auto", "vp9", "av1", "mpeg4", "x264"]
 
 
 class Encoding(NamedTuple):
-    """How pictures are encoded.
+    """Encoder and its options.
 
     Attributes:
         encoder: FFmpeg's name.
         options: constant quality, and the encoder's speed.
-        is_yuv420p: it takes yuv420p of the limited range, which OpenCV makes; otherwise FFmpeg converts from BGR.
+        is_yuv420p: it accepts yuv420p of the limited range, to which OpenCV converts; otherwise FFmpeg converts BGR.
     """
 
     encoder: str
@@ -30,8 +30,8 @@ class Encoding(NamedTuple):
     is_yuv420p: bool = True
 
 
-# At crf 28 VP9 is as good as x264's ultrafast at crf 23, in PSNR, and a file is less than half as large. No lag: each
-# frame is one packet, so that a file that is cut off plays to its end.
+# At crf 28 VP9 has the PSNR of x264's ultrafast at crf 23, with files less than half as large. Without lag each frame
+# is one packet, so a truncated file plays to its end.
 _VP9 = {"deadline": "realtime", "cpu-used": "8", "crf": "28", "lag-in-frames": "0", "auto-alt-ref": "0"}
 _AV1 = {"preset": "12", "crf": "35", "svtav1-params": "lp=1:pred-struct=1"}
 _CODECS: Final[Mapping[str, Encoding]] = {
@@ -42,12 +42,12 @@ _CODECS: Final[Mapping[str, Encoding]] = {
     "x264": Encoding("libx264", {"preset": "ultrafast", "crf": "23"}),
 }
 _BY_DEFAULT: Final = ("vp9", "av1", "mpeg4")
-"""The first that this build of PyAV has. The last one plays in players, but in no browser."""
+"""Order of preference; the first that this build of PyAV has is used. mpeg4 plays in players, but not in browsers."""
 MOTION_JPEG: Final = Encoding("mjpeg", {"qmin": "3", "qmax": "3"}, is_yuv420p=False)
 
 
 def choose_encoding(codec: VideoCodec = "auto") -> Encoding:
-    """Return the encoding of that name, or the first by default that this build of PyAV has.
+    """Return the encoding of that name, or for "auto" the first default that this build of PyAV has.
 
     Raises:
         ConfigError: this build has no such encoder.
@@ -60,8 +60,8 @@ def choose_encoding(codec: VideoCodec = "auto") -> Encoding:
     there = ", ".join(name for name, encoding in _CODECS.items() if _is_there(encoding.encoder)) or "none"
     encoders = " or ".join(_CODECS[name].encoder for name in wanted)
     raise ConfigError(
-        f"cannot encode {codec}: this build of PyAV has no {encoders}; of what we know it has: {there}. "
-        f"Fix: another --video-codec, or PyAV from its wheel: pip install av"
+        f"cannot encode {codec}: this build of PyAV has no {encoders}; of the known codecs it has: {there}. "
+        "Fix: another --video-codec, or PyAV from its wheel: pip install av"
     )
 
 

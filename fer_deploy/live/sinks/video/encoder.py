@@ -1,4 +1,4 @@
-"""VideoEncoder: pictures with times into a video file that plays at every moment of its making."""
+"""VideoEncoder: write timed frames into a video file that is playable while it is being written."""
 
 from fractions import Fraction
 from pathlib import Path
@@ -15,18 +15,18 @@ from fer_deploy.live.sinks.base import Picture
 from fer_deploy.live.sinks.video.codecs import MOTION_JPEG, Encoding, choose_encoding
 
 _TICKS_PER_S = 1000
-"""As fine as Matroska knows."""
+"""The finest resolution of Matroska."""
 _SECONDS_PER_KEYFRAME = 2
 _LIMITED_RANGE, _BT601 = 1, 6
-"""How `cv2.cvtColor` makes YUV, in FFmpeg's numbers; said in the file, since players take large pictures for BT.709."""
+"""YUV format of `cv2.cvtColor`, in FFmpeg's numbers. The file stores it: players assume BT.709 for large frames."""
 
 
 class _Format(NamedTuple):
-    """How a container is written.
+    """Container format.
 
     Attributes:
         muxer: FFmpeg's name.
-        while_writing: options that make a file without its end playable.
+        while_writing: options that make an unfinished file playable.
         has_times: whether frames may be unevenly spaced.
     """
 
@@ -55,10 +55,10 @@ class VideoEncoder:
         Args:
             path: of the file; an existing one is replaced.
             size: width and height in pixels, both even.
-            fps: frames per second; live, what is usual.
-            is_live: frames keep the times they come with, so that one that was dropped does not speed the video up.
-                Otherwise they are evenly spaced.
-            encoding: of .mp4 and .mkv; none: `choose_encoding`'s default. An .avi is Motion JPEG.
+            fps: frames per second; for a live source the usual rate.
+            is_live: frames keep their timestamps, so that dropped frames do not speed up the video. Otherwise frames
+                are evenly spaced.
+            encoding: of .mp4 and .mkv; None: the default of `choose_encoding`. An .avi is Motion JPEG.
         """
         self.num_frames = 0
         self._has_failed = False
@@ -90,11 +90,11 @@ class VideoEncoder:
         return stream
 
     def add(self, picture: Picture, time_s: float) -> None:
-        """Append a picture of the size given before, (H, W, 3) uint8 BGR.
+        """Append a frame of the given size, (H, W, 3) uint8 BGR.
 
         Args:
             picture: the frame.
-            time_s: when it was taken, in seconds on any clock. Where the clock goes back, the video goes on.
+            time_s: its time in seconds on any clock. If the clock goes back, the video continues.
         """
         frame = self._encodable(picture)
         self._last_tick = self._tick(time_s)
@@ -112,12 +112,12 @@ class VideoEncoder:
     def _encodable(self, picture: Picture) -> VideoFrame:
         if not self._encoding.is_yuv420p:
             return VideoFrame.from_ndarray(picture, format="bgr24")
-        # OpenCV converts in less time, and nearer to the colors, than FFmpeg.
+        # OpenCV converts faster and with more accurate colors than FFmpeg.
         picture_yuv = np.asarray(cv2.cvtColor(picture, cv2.COLOR_BGR2YUV_I420), dtype=np.uint8)
         return VideoFrame.from_ndarray(picture_yuv, format="yuv420p")
 
     def _tick(self, time_s: float) -> int:
-        """Return the frame's place in units of the time base, behind the last one."""
+        """Return the frame's time in units of the time base, after the last frame's."""
         if not self._keeps_times:
             return self._last_tick + 1
         if self._shift_s is None:
@@ -129,9 +129,9 @@ class VideoEncoder:
         return max(tick, self._last_tick + 1)
 
     def close(self) -> None:
-        """Write what the encoder holds, and the end of the file."""
+        """Write the encoder's remaining packets and the end of the file."""
         try:
-            if not self._has_failed:  # FFmpeg crashes when it is handed a packet after a header that it could not write
+            if not self._has_failed:  # FFmpeg crashes on a packet after a header that it could not write
                 self._mux(None)
         finally:
             self._container.close()

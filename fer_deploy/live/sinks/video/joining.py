@@ -1,4 +1,4 @@
-"""Videos of `VideoEncoder` copied packet by packet, without encoding anew."""
+"""Join videos of `VideoEncoder` by copying their packets, without encoding them again."""
 
 from collections.abc import Sequence
 from fractions import Fraction
@@ -14,15 +14,15 @@ _ASSUMED_FPS = Fraction(25)
 
 
 def join_videos(parts: Sequence[Path], starts_s: Sequence[float], path: Path) -> int:
-    """Write one MP4 from several, its index in front. Return how many frames it holds.
+    """Join several MP4 files into one with its index at the front, and return its number of frames.
 
     Args:
-        parts: of `VideoEncoder`, each counting its time from its first frame.
-        starts_s: when each part begins.
-        path: of the whole, which needs as much room as the parts.
+        parts: from `VideoEncoder`; the time of each starts at its first frame.
+        starts_s: start of each part in the joined video, in seconds.
+        path: the joined file; it needs as much space as the parts.
 
     Raises:
-        SinkError: a part was encoded in another way than the first.
+        SinkError: a part was encoded differently from the first.
         av.FFmpegError: FFmpeg failed.
     """
     num_frames = 0
@@ -36,13 +36,13 @@ def join_videos(parts: Sequence[Path], starts_s: Sequence[float], path: Path) ->
                 if stream is None:
                     stream, headers = target.add_stream_from_template(video, opaque=True), video.codec_context.extradata
                 elif video.codec_context.extradata != headers:
-                    raise SinkError(f"{part} was encoded in another way than the parts before. Fix: --restart")
+                    raise SinkError(f"{part} was encoded differently from the parts before. Fix: --restart")
                 for packet in source.demux(video):
                     if packet.size == 0 or packet.pts is None:  # the end of the stream
                         continue
                     base: Fraction = packet.time_base
                     packet.pts = packet.dts = last = max(last + 1, packet.pts + round(start_s / base))
-                    # Fragments tell none for some; players leave out a last frame that lasts for no time.
+                    # Some packets of fragments have no duration; players omit a last frame without duration.
                     packet.duration = packet.duration or _usual_ticks(video, base)
                     packet.stream = stream
                     target.mux_one(packet)
@@ -55,11 +55,11 @@ def _usual_ticks(video: VideoStream, base: Fraction) -> int:
 
 
 def move_index_to_front(written: Path, path: Path) -> int:
-    """Copy an MP4 so that a browser can play and seek in it while it loads; see `join_videos`."""
+    """Copy an MP4 with its index at the front, so that browsers can play and seek while loading; see `join_videos`."""
     return join_videos([written], [0.0], path)
 
 
 def num_frames_in(path: Path) -> int:
-    """Return how many frames a video holds, counted without decoding."""
+    """Return the number of frames of a video, counted without decoding."""
     with av.open(file_address(path)) as container:
         return sum(packet.size > 0 for packet in container.demux(video=0))

@@ -1,4 +1,4 @@
-"""Mosaic: the latest pictures of several sources in one."""
+"""Mosaic: combine the latest pictures of several sources in one."""
 
 import math
 
@@ -9,17 +9,17 @@ from fer_deploy.live.sinks.video.picture_fit import fit_picture
 
 
 class Mosaic:
-    """A grid with a cell a source, black until its first picture comes. Cells have the size of the first picture."""
+    """A grid with one cell for each source, black until its first picture. Cells have the size of the first picture."""
 
     def __init__(self, num_sources: int) -> None:
-        """Lay out the grid: as many columns as rows, or one more."""
+        """Create the grid, with as many columns as rows, or one more."""
         self._num_sources = num_sources
         self._num_columns = math.ceil(math.sqrt(num_sources))
         self._canvas: Picture | None = None
         self._cell = (0, 0)
 
     def show(self, source: int, picture: Picture) -> Picture:
-        """Put a picture into its source's cell. Return the whole; with one source, the picture itself."""
+        """Draw a picture into its source's cell and return the grid; with one source, return the picture itself."""
         if self._num_sources == 1:
             return picture
         if self._canvas is None:

@@ -1,4 +1,4 @@
-"""Pictures of one size from pictures of any."""
+"""Fit pictures of any size into one size."""
 
 import cv2
 import numpy as np
@@ -7,7 +7,7 @@ from fer_deploy.live.sinks.base import Picture
 
 
 def fit_picture(picture: Picture, size: tuple[int, int]) -> Picture:
-    """Return the picture at (width, height), scaled to fit and centered on black where its shape differs."""
+    """Return the picture at (width, height), scaled to fit and centered on black if its aspect ratio differs."""
     height, width = picture.shape[:2]
     if (width, height) == size:
         return picture

@@ -1,4 +1,4 @@
-"""Annotated videos."""
+"""VideoSink: record an annotated video."""
 
 import os
 import shutil
@@ -16,14 +16,14 @@ from fer_deploy.live.sinks.video.picture_fit import fit_picture
 from fer_deploy.vision.types import FrameResult
 
 MIN_FREE_BYTES = 16 * 2**20
-"""Recording stops before the disk is full, so that there is room to finish the file."""
+"""Recording stops at this free disk space, so that the file can be finished."""
 
 
 class VideoSink(Sink):
     """An annotated video at constant quality: VP9 by default in .mp4 or .mkv, Motion JPEG in .avi.
 
-    Written under a temporary name; takes its own when it is whole. A run that is killed leaves the temporary file,
-    which plays up to its last one or two seconds.
+    The file has a temporary name until it is complete. A killed run leaves the temporary file, which plays except for
+    its last one or two seconds.
     """
 
     name = "video"
@@ -31,22 +31,28 @@ class VideoSink(Sink):
     live_capacity = 30
 
     def __init__(
-        self, path: Path, fps: float, *, is_live: bool = False, source: int = 0, fix: str = "another --record",
+        self,
+        path: Path,
+        fps: float,
+        *,
+        is_live: bool = False,
+        source: int = 0,
+        fix: str = "another --record",
         codec: VideoCodec = "auto",
-    ) -> None:  # fmt: skip
-        """Check suffix and folder; the encoder is opened with the first frame, whose size it takes.
+    ) -> None:
+        """Check suffix and folder. The first frame opens the encoder and sets its size.
 
         Args:
             path: the suffix chooses the container.
             fps: of the source.
             is_live: frames keep their times; otherwise they are evenly spaced.
-            source: the one of the loop's sources that is recorded; each has a clock of its own, and so a file.
-            fix: what to give instead where it cannot be written, for messages.
+            source: number of the recorded source; each source has its own clock, and so its own file.
+            fix: end of the message if the file cannot be written.
             codec: of .mp4 and .mkv.
 
         Raises:
-            ConfigError: the suffix names no known container, or there is no such encoder.
-            SinkError: the folder cannot be written, or something that is no file has that name.
+            ConfigError: the suffix is not of a known container, or this build of PyAV lacks the encoder.
+            SinkError: the folder cannot be written, or a folder, device or pipe has that name.
         """
         if path.suffix.lower() not in VIDEO_SUFFIXES:
             raise ConfigError(f"cannot record {path}: known video suffixes are {', '.join(VIDEO_SUFFIXES)}. Fix: {fix}")
@@ -69,7 +75,7 @@ class VideoSink(Sink):
             raise SinkError(f"cannot write {path}: {err.strerror}. Fix: {fix}") from err
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
-        """Append a picture; one of another size than the first is fitted into it."""
+        """Append a picture; it is scaled to the first one's size."""
         assert picture is not None
         try:
             self._append(picture, result.frame.time_s)
@@ -81,7 +87,7 @@ class VideoSink(Sink):
     def _append(self, picture: Picture, time_s: float) -> None:
         free = shutil.disk_usage(self._path.parent).free
         if free < MIN_FREE_BYTES:
-            kept = ", which holds the frames up to here" if self._encoder else ""
+            kept = ", which has the frames up to here" if self._encoder else ""
             where = self._part if self._encoder and self._path.exists() else self._path
             raise SinkError(
                 f"disk full: {free / 2**20:.0f} MiB left for {where}{kept}. Fix: free some space, or {self._fix}"
@@ -95,15 +101,15 @@ class VideoSink(Sink):
 
     def _open(self, picture: Picture) -> VideoEncoder:
         height, width = picture.shape[:2]
-        self._size = (width - width % 2, height - height % 2)  # the codecs want even sides
+        self._size = (width - width % 2, height - height % 2)  # the codecs need even sides
         if 0 in self._size:
             raise SinkError(f"cannot record {self._path}: frames of {width}x{height}. Fix: a source of at least 2x2")
         return VideoEncoder(self._part, size=self._size, fps=self._fps, is_live=self._is_live, encoding=self._encoding)
 
     def close(self) -> None:
-        """Finalize the video, prove that it holds every frame, and give it its name.
+        """Finish the video, check that it contains every frame, and rename it to its final name.
 
-        A recording that is incomplete does not replace an older file.
+        An incomplete recording does not replace an older file.
         """
         if self._encoder is None:
             self._part.unlink(missing_ok=True)
@@ -127,10 +133,10 @@ class VideoSink(Sink):
         self.files = (self._path,)
 
     def _finish(self) -> int:
-        """Bring the temporary file into its last form. Return how many frames it holds."""
+        """Finish the temporary file and return its number of frames."""
         is_mp4 = self._path.suffix.lower() == ".mp4"
         free, size = shutil.disk_usage(self._path.parent).free, self._part.stat().st_size
-        if not is_mp4 or free < size + MIN_FREE_BYTES:  # without the copy it plays too; only seeking is slower
+        if not is_mp4 or free < size + MIN_FREE_BYTES:  # it plays without the copy, too; only seeking is slower
             return num_frames_in(self._part)
         indexed = self._part.with_name(f"{self._part.stem}.indexed{self._part.suffix}")
         try:

@@ -33,9 +33,16 @@ class Canvas:
         self._alpha = np.zeros((height, width), np.float32)
 
     def paint(
-        self, points: Points, color: Color, strength: float = 1.0, *, blur: float = 0.0, pen: float = 0.0,
-        inside: Points | None = None, is_solid: bool = False,
-    ) -> None:  # fmt: skip
+        self,
+        points: Points,
+        color: Color,
+        strength: float = 1.0,
+        *,
+        blur: float = 0.0,
+        pen: float = 0.0,
+        inside: Points | None = None,
+        is_solid: bool = False,
+    ) -> None:
         """Paint a polygon, or a line where `pen` is given.
 
         Args:

@@ -44,10 +44,17 @@ EXPRESSIONS: Final = {
     ),
     "surprise": Expression(brow_inner=0.17, brow_outer=0.14, eye=1.55, width=0.72, opening=0.34, jaw=0.16),
     "angry": Expression(
-        brow_inner=-0.24, brow_outer=0.11, knit=0.89, eye=0.96, squint=0.05, corner=-0.115, width=0.8, cheek=0.25,
+        brow_inner=-0.24,
+        brow_outer=0.11,
+        knit=0.89,
+        eye=0.96,
+        squint=0.05,
+        corner=-0.115,
+        width=0.8,
+        cheek=0.25,
         press=0.77,
     ),
-}  # fmt: skip
+}
 """By the label that FER2013 and FER+ have for them, in the order in which they are shown."""
 
 

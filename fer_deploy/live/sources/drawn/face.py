@@ -12,14 +12,22 @@ from fer_deploy.live.sources.drawn.features import Look, draw_brow, draw_eye, dr
 
 LOOKS: Final = (
     Look(
-        skin=(150, 182, 222), hair=(32, 38, 50), iris=(70, 92, 110), lips=(104, 104, 176), shirt=(120, 96, 70),
+        skin=(150, 182, 222),
+        hair=(32, 38, 50),
+        iris=(70, 92, 110),
+        lips=(104, 104, 176),
+        shirt=(120, 96, 70),
         has_long_hair=False,
     ),
     Look(
-        skin=(98, 138, 186), hair=(20, 22, 28), iris=(40, 50, 70), lips=(80, 78, 140), shirt=(70, 60, 120),
+        skin=(98, 138, 186),
+        hair=(20, 22, 28),
+        iris=(40, 50, 70),
+        lips=(80, 78, 140),
+        shirt=(70, 60, 120),
         has_long_hair=True,
     ),
-)  # fmt: skip
+)
 """The people that are drawn."""
 
 
@@ -68,9 +76,7 @@ def _draw_head(canvas: Canvas, face: Expression, look: Look) -> None:
     canvas.paint(oval(0, -0.2, 0.16, 0.06), tone(skin, 0.5), 0.5 * face.knit, blur=0.04)
     raised = max(0.0, face.brow_inner) / 0.17
     for y in (-0.62, -0.73):
-        canvas.paint(
-            curve((-0.4, y), (0, y - 0.06), (0.4, y)), tone(skin, 0.6), 0.55 * raised, pen=0.02, blur=0.02
-        )  # fmt: skip
+        canvas.paint(curve((-0.4, y), (0, y - 0.06), (0.4, y)), tone(skin, 0.6), 0.55 * raised, pen=0.02, blur=0.02)
 
 
 def _head_outline(jaw: float) -> Points:

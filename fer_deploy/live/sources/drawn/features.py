@@ -71,9 +71,14 @@ def draw_mouth(canvas: Canvas, face: Expression, look: Look) -> None:
     lower = curve(right, (0.55 * half + round_, bottom), (-0.55 * half - round_, bottom), left)
     far_left, far_right = (-half - 0.02, corner), (half + 0.02, corner)
     rim = curve(
-        far_left, (-half / 2, top - 0.02 - 1.3 * upper_lip), (-0.05, top - 1.7 * upper_lip), (0, top - 0.6 * upper_lip),
-        (0.05, top - 1.7 * upper_lip), (half / 2, top - 0.02 - 1.3 * upper_lip), far_right,
-    )  # fmt: skip
+        far_left,
+        (-half / 2, top - 0.02 - 1.3 * upper_lip),
+        (-0.05, top - 1.7 * upper_lip),
+        (0, top - 0.6 * upper_lip),
+        (0.05, top - 1.7 * upper_lip),
+        (half / 2, top - 0.02 - 1.3 * upper_lip),
+        far_right,
+    )
     foot = bottom + 1.7 * lower_lip
     under = curve(far_right, (0.6 * half + round_, foot), (-0.6 * half - round_, foot), far_left)
     canvas.paint(joined(rim, under), look.lips, 0.9)

@@ -60,6 +60,8 @@ def test_given_up(video):
 
 def test_video_that_is_shorter_now(video):
     recording = Recording(open_file(video))
-    with pytest.raises(StreamError, match=rf"ends at frame {NUM}, where {NUM + 1} could be decoded before\. Fix: "):
+    with pytest.raises(
+        StreamError, match=rf"ends at frame {NUM}, but {NUM + 1} frames could be decoded before\. Fix: "
+    ):
         recording.skip(NUM + 1, on_skip=lambda index: True)
     recording.close()

@@ -10,14 +10,14 @@ from fer_deploy.errors import ConfigError
 def test_a_folder_of_somebody_elses_results(tmp_path):
     (tmp_path / "report.html").touch()
     (tmp_path / PARTS).mkdir()
-    with pytest.raises(ConfigError, match=r"holds report.html, but neither summary.json nor .* Fix: another --out"):
+    with pytest.raises(ConfigError, match=r"has report.html, but neither summary.json nor .* Fix: another --out"):
         require_own_folder(tmp_path)
 
 
 def test_parts_of_something_else(tmp_path):
     (tmp_path / PARTS).mkdir()
     (tmp_path / PARTS / "notes.txt").touch()
-    with pytest.raises(ConfigError, match=r"holds parts, but neither summary.json"):
+    with pytest.raises(ConfigError, match=r"has parts, but neither summary.json"):
         require_own_folder(tmp_path)
 
 

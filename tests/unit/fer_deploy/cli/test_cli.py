@@ -62,7 +62,7 @@ class TestExitCodes:
             (
                 ["--serve-token", "long enough"],
                 2,
-                "serve_token is given, and no page is served. Fix: --serve 8080, or no",
+                "serve_token is given, but no page is served. Fix: --serve 8080, or no",
             ),
             (
                 ["--serve", "http://0.0.0.0:8080/"],
@@ -70,7 +70,7 @@ class TestExitCodes:
                 "cannot serve at 'http://0.0.0.0:8080/': expected HOST:PORT without http://. Fix: --serve 0.0.0.0:8080",
             ),
             (["--csv", "-"], 2, "command line: output: csv cannot go to standard output. Fix: --csv FILE, or --jsonl"),
-            (["--csv", "a.parquet"], 2, "csv a.parquet would not be what its name says. Fix: --parquet a.parquet"),
+            (["--csv", "a.parquet"], 2, "csv a.parquet has the suffix of another format. Fix: --parquet a.parquet"),
             (["--source", ""], 2, "command line: source: a source is empty. Fix: --source 0"),
             (["--source", "-", "--source", "raw:2x2"], 2, "standard input is named 2 times and can be read once. Fix:"),
             (["--source", "0", "--source", "00"], 2, "camera 0 is named 2 times and can be read once. Fix:"),
@@ -167,7 +167,7 @@ def test_permissions_reach_the_engine(monkeypatch, tmp_path, flags, permissions)
 def test_permission_without_a_plan(tmp_path):
     result = run("live", *SYNTHETIC, "--engine", tmp_path / "a.onnx", "--trust-plan")
     assert result.exit_code == 2
-    assert "--trust-plan is about TensorRT plans" in result.stderr
+    assert "--trust-plan is for TensorRT plans" in result.stderr
 
 
 def test_a_token_in_the_environment_asks_for_no_page(fake_engine, monkeypatch):

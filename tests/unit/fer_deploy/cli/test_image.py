@@ -97,7 +97,7 @@ class TestUnreadable:
         assert result.stdout == f"{tmp_path}/a.png: bright 76% at 2,3,42,53\n"
         assert f"unreadable: cannot decode {tmp_path}/bad.jpg as a picture. Fix: restore" in result.stderr
         assert f"unreadable: cannot read {tmp_path}/none.png: No such file or directory. Fix: check" in result.stderr
-        assert f"unreadable: {tmp_path}/empty holds no pictures" in result.stderr
+        assert f"unreadable: {tmp_path}/empty has no pictures" in result.stderr
         assert result.stderr.endswith(
             f"1 picture, 1 face\nerror: 3 of 4 could not be read: {tmp_path}/empty, {tmp_path}/bad.jpg, "
             f"{tmp_path}/none.png. Fix: see above for the reasons\n"
@@ -174,7 +174,7 @@ class TestTable:
         assert [path.read_text() for path in old] == ["old", "old"]
         (part,) = tmp_path.glob("faces.[0-9]*.part.csv")
         assert [row["frame"] for row in rows_of(part)] == ["0", "1"]
-        assert f"{old[0]} is as it was; {part} holds the rows up to the failure. Fix: " in caplog.text
+        assert f"{old[0]} is unchanged; {part} has the rows up to the failure. Fix: " in caplog.text
 
     def test_no_readable_picture_replaces_no_older_table(self, tmp_path):
         (tmp_path / "faces.csv").write_text("old")

@@ -129,7 +129,7 @@ class TestCheck:
     def test_a_size_that_strides_do_not_divide(self, white_yunet, tmp_path):
         path = tmp_path / "odd.onnx"
         onnx.save(with_fixed_size(onnx.load(white_yunet), 72), path)
-        with pytest.raises(ArtifactError, match=r"odd\.onnx.*takes pictures of 72x72, expected multiples of 32"):
+        with pytest.raises(ArtifactError, match=r"odd\.onnx.*accepts pictures of 72x72, expected multiples of 32"):
             check_yunet(open_network(path, fix=FIX), where=str(path), fix=FIX)
 
 

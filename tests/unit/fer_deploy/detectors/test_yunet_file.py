@@ -95,7 +95,7 @@ def test_the_users_file_comes_first(zoo, monkeypatch, tmp_path):
 def test_other_bytes_are_not_kept(zoo, tmp_path, content, size):
     zoo.content = content
     wanted = (
-        rf"gave {size} bytes with SHA-256 \w+, expected 10,240 bytes with \w+; nothing was kept\. Fix: look whether"
+        rf"gave {size} bytes with SHA-256 \w+, expected 10,240 bytes with \w+; nothing was stored\. Fix: check whether"
     )
     with pytest.raises(ArtifactError, match=wanted):
         yunet_file()
@@ -121,7 +121,7 @@ def test_no_network(zoo):
 
 def test_a_cache_that_cannot_be_written(zoo, tmp_path):
     (tmp_path / "cache").write_text("a file where the folder should be")
-    with pytest.raises(ArtifactError, match=r"cannot keep YuNet at .*Fix: XDG_CACHE_HOME=FOLDER that can be written"):
+    with pytest.raises(ArtifactError, match=r"cannot store YuNet at .*Fix: XDG_CACHE_HOME=FOLDER that can be written"):
         yunet_file()
 
 
@@ -148,6 +148,8 @@ def test_the_bytes_that_are_loaded_are_those_that_were_hashed(zoo, tmp_path):
     """A change of the file between the check and the load is noticed: the hash is of what was read."""
     path = yunet_file()
     assert require_official(CONTENT, path) == CONTENT
-    with pytest.raises(ArtifactError, match=r"changed while it was opened: SHA-256 \w+, expected \w+\. Fix: look who"):
+    with pytest.raises(
+        ArtifactError, match=r"changed while it was opened: SHA-256 \w+, expected \w+\. Fix: find out who"
+    ):
         require_official(CONTENT + b"x", path)
     assert require_official(b"mine", tmp_path / "mine.onnx") == b"mine", "a file of the user's own may be any"

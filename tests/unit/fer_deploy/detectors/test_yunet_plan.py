@@ -86,7 +86,7 @@ def test_sizes_between_go_up_to_whole_strides_only(machine, white_square):
 @pytest.mark.parametrize("size", [(129, 64), (64, 193)])
 def test_a_finder_refuses_what_is_beyond(machine, white_square, size):
     finder = YuNetFinder(open_network(machine.plan(), fix="", device="cuda"))
-    wanted = rf"a picture of {size[1]}x{size[0]} is larger than the 192x128 that this YuNet takes\. Fix: a smaller"
+    wanted = rf"a picture of {size[1]}x{size[0]} is larger than the 192x128 that this YuNet accepts\. Fix: a smaller"
     with pytest.raises(EngineError, match=wanted):
         finder.find(white_square(size=size))
 
@@ -95,7 +95,7 @@ def test_a_finder_refuses_what_is_beyond(machine, white_square, size):
     ("sizes", "text"), [({"smallest": (32, 40)}, "40x32"), ({"usual": (96, 128), "largest": (120, 192)}, "192x120")]
 )
 def test_a_profile_that_strides_do_not_divide(machine, sizes, text):
-    wanted = rf"it takes pictures of {text}, expected multiples of 32\. Fix: fer-deploy build --onnx .*--input-shapes"
+    wanted = rf"it accepts pictures of {text}, expected multiples of 32\. Fix: fer-deploy build --onnx .*--input-shapes"
     with pytest.raises(ArtifactError, match=wanted):
         build_detectors(DetectorConfig(detector_model=machine.plan(**sizes)))
 

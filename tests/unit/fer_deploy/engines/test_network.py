@@ -88,7 +88,7 @@ class TestOpening:
             open_network(tmp_path / "yunet.pt", fix=FIX)
 
     def test_too_many_threads(self, sum_and_difference):
-        with pytest.raises(ConfigError, match="999 threads were asked for"):
+        with pytest.raises(ConfigError, match="999 threads were requested"):
             open_network(sum_and_difference, fix=FIX, threads=999)
 
     @pytest.mark.parametrize(

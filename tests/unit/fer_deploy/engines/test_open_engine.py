@@ -76,7 +76,7 @@ class TestFiles:
 
 class TestMetadata:
     def test_none(self, with_metadata):
-        with pytest.raises(ArtifactError, match=r"changed\.onnx: it holds no ModelSpec, so its labels and input are"):
+        with pytest.raises(ArtifactError, match=r"changed\.onnx: it has no ModelSpec, so its labels and input are"):
             open_engine(with_metadata({"other": "x"}))
 
     @pytest.mark.parametrize("text", ["{bad json", "", "[1, 2]"])
@@ -121,7 +121,7 @@ class TestProvider:
         """We believe in CUDA, ONNX Runtime cannot start it: what a missing cuDNN looks like. The refusal is real."""
         monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
         monkeypatch.setattr(onnxruntime_device, "why_no_gpu", lambda: None)
-        with pytest.raises(EngineError, match=r"CUDAExecutionProvider does not take all of .*Fix: --device cpu"):
+        with pytest.raises(EngineError, match=r"CUDAExecutionProvider cannot run all of .*Fix: --device cpu"):
             open_engine(tiny_onnx, device=device)
 
     def test_auto_without_a_gpu_takes_the_cpu_and_says_so_once(self, tiny_onnx, monkeypatch, caplog):
@@ -133,15 +133,15 @@ class TestProvider:
             with open_engine(tiny_onnx) as engine:
                 assert "CPUExecutionProvider" in engine.description
         assert caplog.messages == [
-            "device auto: the CPU is taken. This ONNX Runtime can use CUDA, but there is no GPU: no NVIDIA driver. "
-            "Fix: --device cpu says so on purpose; fer-deploy doctor says more"
+            "device auto: the CPU is used. This ONNX Runtime can use CUDA, but there is no GPU: no NVIDIA driver. "
+            "Fix: --device cpu to choose the CPU explicitly; fer-deploy doctor says more"
         ]
 
     @pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider' is not in available")
     def test_cuda_without_a_gpu_is_an_error(self, tiny_onnx, monkeypatch):
         monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
         monkeypatch.setattr(onnxruntime_device, "why_no_gpu", lambda: "no NVIDIA driver")
-        with pytest.raises(EngineError, match=r"CUDAExecutionProvider does not take all of .*Fix: --device cpu"):
+        with pytest.raises(EngineError, match=r"CUDAExecutionProvider cannot run all of .*Fix: --device cpu"):
             open_engine(tiny_onnx, device="cuda")
 
     @pytest.mark.parametrize(

@@ -76,7 +76,7 @@ def test_a_recording_that_breaks_off_is_told_and_replaces_older_results(fake_eng
     num = (tmp_path / "a.jsonl").read_text().count("\n")
     assert 0 < num < 57
     assert (tmp_path / "a.frames.csv").read_text().count("\n") == num + 1
-    told = re.search(r"x\.mp4 breaks off: (\d+) frames fewer than it announces", result.stdout)
+    told = re.search(r"x\.mp4 is truncated: (\d+) frames fewer than it announces", result.stdout)
     assert told is not None, result.stdout
     assert 60 - num - int(told[1]) in (0, 1), "the packet in which the file ends is counted as corrupt"
 

@@ -41,26 +41,26 @@ def test_one_node():
 @pytest.mark.parametrize(
     ("content", "fault"),
     [
-        (b"", "holds no graph"),
-        (graph(), "holds no graph"),
-        (graph(NODE)[:-1], r"truncated, or not an ONNX model \(a part should have 8 bytes, and 7 are left\)"),
-        (b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "and 0 are left"),
+        (b"", "has no graph"),
+        (graph(), "has no graph"),
+        (graph(NODE)[:-1], r"truncated, or not an ONNX model \(a part should have 8 bytes, but 7 are left\)"),
+        (b"\x3a\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01", "but 0 are left"),
         (b"\x08" + b"\xff" * 11, "its bytes are those of another format"),
-        (b"\x08", "ends in the middle of a number"),
+        (b"\x08", "ends within a number"),
         (b"\x00\x00", "its bytes are those of another format"),
         (b"\x0b\x0c", "its bytes are those of another format"),
         (b"hello world", "truncated, or not an ONNX model"),
-        (graph(NODE) + message(25, b""), "functions or training"),
-        (graph(NODE) + message(20, b""), "functions or training"),
+        (graph(NODE) + message(25, b""), "its own functions or training"),
+        (graph(NODE) + message(20, b""), "its own functions or training"),
         (graph(NODE, message(15, b"")), "sparse weight"),
         (graph(message(1, message(5, message(22, b"")))), "sparse weight"),
         (graph(message(1, message(5, message(6, b"")))), "a graph inside"),
         (graph(message(1, message(5, message(11, b"")))), "a graph inside"),
-        (graph(NODE, message(5, EXTERNAL_TENSOR)), "lie in another file"),
-        (graph(NODE, message(5, message(13, b""))), "lie in another file"),
-        (graph(message(1, message(5, message(5, EXTERNAL_TENSOR)))), "lie in another file"),
-        (graph(message(1, message(5, message(10, EXTERNAL_TENSOR)))), "lie in another file"),
-        (graph(NODE) + graph(message(5, EXTERNAL_TENSOR)), "lie in another file"),  # protobuf merges the two
+        (graph(NODE, message(5, EXTERNAL_TENSOR)), "are in another file"),
+        (graph(NODE, message(5, message(13, b""))), "are in another file"),
+        (graph(message(1, message(5, message(5, EXTERNAL_TENSOR)))), "are in another file"),
+        (graph(message(1, message(5, message(10, EXTERNAL_TENSOR)))), "are in another file"),
+        (graph(NODE) + graph(message(5, EXTERNAL_TENSOR)), "are in another file"),  # protobuf merges the two
     ],
 )
 def test_faults(content, fault):

@@ -7,7 +7,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.engines.onnx_file import work as onnx_work
-from fer_deploy.engines.onnx_file.work import BATCH, Work, fault_of_work, hidden_node, judge_work
+from fer_deploy.engines.onnx_file.work import BATCH, Work, fault_of_work, hidden_node, measure_work
 from fer_deploy.spec import Precision
 
 
@@ -76,19 +76,19 @@ def test_declared_shapes_are_not_believed():
 
 def test_a_shape_that_is_not_inferred_is_named():
     nodes = [helper.make_node("NonZero", ["x"], ["n"], name="where"), helper.make_node("Cast", ["n"], ["y"], to=1)]
-    assert judge_work(file_of(nodes), all_known=True) == Work(None, "its node 'where' (NonZero)")
+    assert measure_work(file_of(nodes), all_known=True) == Work(None, "its node 'where' (NonZero)")
 
 
 def test_shapes_that_are_all_inferred():
     content = file_of([helper.make_node("Relu", ["x"], ["y"])])
-    assert judge_work(content, all_known=True) == Work(None, None)
+    assert measure_work(content, all_known=True) == Work(None, None)
 
 
 def test_a_network_of_free_sizes():
     """Of a detector, only what is known counts: its input's size is chosen later."""
     free = (1, 3, "height", "width")
     content = file_of([helper.make_node("Relu", ["x"], ["y"], name="only")], shape=free)
-    assert judge_work(content, all_known=False) == Work(None, "its node 'only' (Relu)")
+    assert measure_work(content, all_known=False) == Work(None, "its node 'only' (Relu)")
     assert hidden_node(content, free_size=64) is None
     nodes = [helper.make_node("NonZero", ["x"], ["n"], name="where"), helper.make_node("Cast", ["n"], ["y"], to=1)]
     assert hidden_node(file_of(nodes, shape=free), free_size=64) == "its node 'where' (NonZero)"

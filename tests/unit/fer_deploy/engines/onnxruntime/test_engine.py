@@ -50,7 +50,7 @@ class TestSettings:
             assert num_threads() - before == more
 
     def test_too_many_threads(self, tiny_onnx):
-        with pytest.raises(ConfigError, match="999 threads were asked for"):
+        with pytest.raises(ConfigError, match="999 threads were requested"):
             OnnxRuntimeEngine.open(tiny_onnx, device="cpu", threads=999)
 
 
@@ -117,7 +117,7 @@ class TestProof:
         assert onnxruntime_session._prove(FakeSession([CUDA, CPU], [FakePart(CUDA, 20), FakePart(CUDA, 4)]), CUDA) == 24
 
     def test_another_provider(self):
-        with pytest.raises(EngineError, match=f"asked ONNX Runtime for {CUDA} and got {CPU}"):
+        with pytest.raises(EngineError, match=f"asked ONNX Runtime for {CUDA} but got {CPU}"):
             onnxruntime_session._prove(FakeSession([CPU], []), CUDA)
 
     def test_a_node_on_the_cpu(self):
@@ -151,7 +151,7 @@ class TestGpuSession:
             return FakeSession([provider, CPU], [FakePart(provider, 24)])
 
         monkeypatch.setattr(ort, "get_available_providers", lambda: [provider, CPU])
-        monkeypatch.setattr(onnxruntime_session, "judge_work", lambda content, *, all_known: Work(None, None))
+        monkeypatch.setattr(onnxruntime_session, "measure_work", lambda content, *, all_known: Work(None, None))
         monkeypatch.setattr(ort, "InferenceSession", session)
         opened = open_session(tiny_onnx, SessionRequest(device, threads=None, cuda_graph=True))
         assert asked["providers"] == [(provider, expected)]

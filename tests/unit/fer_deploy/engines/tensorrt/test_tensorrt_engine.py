@@ -107,7 +107,7 @@ class TestPermissions:
     def test_trusted_without_manifest_or_onnx(self, machine):
         path = write_plan(machine.folder)
         manifest_path(path).unlink()
-        with pytest.raises(ArtifactError, match=r"no manifest, and no net-int8\.onnx beside it to say its labels"):
+        with pytest.raises(ArtifactError, match=r"no manifest, and no net-int8\.onnx beside it with its labels"):
             open_engine(path, trust_plan=True)
         assert machine.trt.loaded == []
 
@@ -148,7 +148,7 @@ class TestBroken:
         machine.trt.refuses_plan = True
         with pytest.raises(EngineError) as caught:
             machine.open()
-        assert "tensorrt 11.4.0.106 does not load " in str(caught.value)
+        assert "tensorrt 11.4.0.106 cannot load " in str(caught.value)
         assert ": the magic tag is another one\n    Fix: fer-deploy doctor" in str(caught.value)
 
     def test_other_tensors(self, machine):
@@ -166,7 +166,7 @@ class TestBroken:
     @pytest.mark.parametrize("profile", [(1, 4, 32), (2, 4, 64)])
     def test_another_profile(self, machine, profile):
         machine.trt.profile = profile
-        with pytest.raises(ArtifactError, match=r"takes batches of \d to \d\d, its manifest promises 1 to 64"):
+        with pytest.raises(ArtifactError, match=r"accepts batches of \d to \d\d, its manifest promises 1 to 64"):
             machine.open()
 
 
@@ -222,7 +222,7 @@ class TestRuntimeCache:
     def test_no_room(self, rtx_machine):
         (rtx_machine.folder / "cache").write_text("a file in the way")
         with rtx_machine.open(rtx_manifest()) as engine:
-            assert "compiled kernels were not kept (" in engine.description
+            assert "compiled kernels were not stored (" in engine.description
             assert engine.infer(images_of(1)).shape == (1, 2)
 
     def test_tensorrt_keeps_none(self, machine):

@@ -73,23 +73,23 @@ class TestRuns:
 class TestOtherTensors:
     @pytest.mark.parametrize("num", [0, 7])
     def test_shapes_outside_of_the_profile(self, network_machine, num):
-        wanted = rf"a is float32 {num}x2, the plan takes float32 1x2 to 6x2\. Fix: keep within, or build .*--input-sh"
+        wanted = rf"a is float32 {num}x2, the plan needs float32 1x2 to 6x2\. Fix: keep within, or build .*--input-sh"
         with pytest.raises(EngineError, match=wanted):
             open_plan(network_machine).run(rows(num))
 
     def test_another_dtype(self, network_machine):
         tensors = {name: tensor.astype(np.float32) for name, tensor in rows(2).items()}
-        with pytest.raises(EngineError, match="b is float32 2x2, the plan takes uint8 1x2 to 6x2"):
+        with pytest.raises(EngineError, match="b is float32 2x2, the plan needs uint8 1x2 to 6x2"):
             open_plan(network_machine).run(tensors)
 
     def test_another_number_of_dimensions(self, network_machine):
-        with pytest.raises(EngineError, match="a is float32 2, the plan takes float32 1x2 to 6x2"):
+        with pytest.raises(EngineError, match="a is float32 2, the plan needs float32 1x2 to 6x2"):
             open_plan(network_machine).run({**rows(2), "a": np.zeros(2, dtype=np.float32)})
 
     @pytest.mark.parametrize(("names", "text"), [("a", "b is not in both"), ("abc", "c is not in both")])
     def test_other_names(self, network_machine, names, text):
         tensors = {**rows(2), "c": np.zeros(1, dtype=np.float32)}
-        with pytest.raises(EngineError, match=rf"the network takes a, b, got .*{text}\. Fix: give every input"):
+        with pytest.raises(EngineError, match=rf"the network needs a, b, got .*{text}\. Fix: give every input"):
             open_plan(network_machine).run({name: tensors[name] for name in names})
 
     def test_it_goes_on_after_a_refusal(self, network_machine):

@@ -67,7 +67,7 @@ class TestRefusedUnseen:
 
     def test_as_an_emotion_model(self, network_machine):
         path = write_plan(network_machine.folder, manifest=network_manifest())
-        wanted = r"is no emotion model: .* a network of a, b -> sum, count\. Fix: a face detector is given as --det"
+        wanted = r"is not an emotion model: .* a network of a, b -> sum, count\. Fix: a face detector is given as --det"
         with pytest.raises(ArtifactError, match=wanted):
             open_engine(path)
 
@@ -108,7 +108,7 @@ class TestBroken:
     def test_another_profile(self, network_machine):
         network_machine.change = lambda engine: engine.profiles.update(b=((1, 2), (2, 2), (5, 2)))
         text = self.refusal(network_machine, ArtifactError)
-        assert "it takes b of 1x2 2x2 5x2 (min, opt, max), its manifest promises 1x2 2x2 6x2." in text
+        assert "it accepts b of 1x2 2x2 5x2 (min, opt, max), its manifest promises 1x2 2x2 6x2." in text
 
     def test_a_builder_that_knows_a_size_which_the_graph_left_free(self, network_machine):
         network_machine.change = lambda engine: engine.tensors.update(sum=(TensorIOMode.OUTPUT, DataType.FLOAT, (6, 2)))

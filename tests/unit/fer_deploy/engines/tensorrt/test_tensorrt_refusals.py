@@ -114,7 +114,7 @@ class TestRefusedUnseen:
     def test_a_permission_for_an_onnx(self, machine, options):
         (name,) = options
         with pytest.raises(
-            ConfigError, match=rf"--{name.replace('_', '-')} is about TensorRT plans, .*net\.onnx is none"
+            ConfigError, match=rf"--{name.replace('_', '-')} is for TensorRT plans, and .*net\.onnx is not one"
         ):
             open_engine(machine.folder / "net.onnx", **options)
 

@@ -98,8 +98,8 @@ def test_beyond_this_machine_a_token_is_made(address):
 @pytest.mark.parametrize(
     ("token", "message"),
     [("", "has 0 characters, expected at least 8"), ("short", "has 5 characters, expected at least 8"),
-     ("with a space", "holds spaces, control or other characters"), ("schlüsselwort", "or other characters than ASCII"),
-     ("line\nbreaks", "holds spaces, control")],
+     ("with a space", "contains spaces, control characters or non-ASCII"), ("schlüsselwort", "or non-ASCII characters"),
+     ("line\nbreaks", "contains spaces, control")],
 )  # fmt: skip
 def test_a_token_that_protects_nothing_is_refused_and_not_shown(token, message):
     with pytest.raises(ConfigError, match=message) as caught:
@@ -142,14 +142,14 @@ def test_every_name_of_this_machine_will_do_also_through_a_tunnel(open_url, host
 )  # fmt: skip
 def test_another_sites_page_cannot_watch(open_url, origin):
     answer = get(open_url, "/live", Origin=origin, Connection="Upgrade", Upgrade="websocket")
-    assert (answer.status, answer.text) == (403, "403: this page may be watched from its own address only.\n")
+    assert (answer.status, answer.text) == (403, "403: this page may be opened from its own address only.\n")
 
 
 @pytest.mark.parametrize("path", ["/", "/metrics", "/healthz"])
 @pytest.mark.parametrize("origin", ["http://[::", "http://", "http://a:b:c", "://", ""])
 def test_a_malformed_origin_is_refused_everywhere(open_url, path, origin):
     answer = get(open_url, path, Origin=origin)
-    assert (answer.status, answer.text) == (403, "403: this page may be watched from its own address only.\n")
+    assert (answer.status, answer.text) == (403, "403: this page may be opened from its own address only.\n")
 
 
 @pytest.mark.parametrize("origin", ["http://evil.example", "null", "http://[::1]:8080"])

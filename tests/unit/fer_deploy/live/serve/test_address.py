@@ -27,14 +27,14 @@ def test_reads_what_people_write(text, expected):
 )
 def test_refuses_what_is_no_port(text):
     with pytest.raises(
-        ConfigError, match=rf"cannot serve at {re.escape(repr(text))}: .* is no port, expected HOST:PORT"
+        ConfigError, match=rf"cannot serve at {re.escape(repr(text))}: .* is not a port, expected HOST:PORT"
     ):
         address_from_text(text)
 
 
 @pytest.mark.parametrize("text", ["::1:8080", "fe80::1:80", "[localhost]:80", "[::1:80"])
 def test_ipv6_stands_in_brackets(text):
-    with pytest.raises(ConfigError, match=r"an IPv6 address stands in brackets. Fix: --serve \[::1\]:8080"):
+    with pytest.raises(ConfigError, match=r"an IPv6 address needs brackets. Fix: --serve \[::1\]:8080"):
         address_from_text(text)
 
 

@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 from unit.fer_deploy.live.serve.stage import make_snapshot
 
-from fer_deploy.live.serve.health import STUCK_S, Health, judge
+from fer_deploy.live.serve.health import STUCK_S, Health, health_of
 from fer_deploy.live.sources import PacedSource
 from fer_deploy.live.sources.base import Source
 
@@ -27,12 +27,12 @@ def mixed(*states: str, is_live=True):
     ],
 )
 def test_sources(states, expected):
-    assert judge(mixed(*states), silent_s=0.1) is expected
+    assert health_of(mixed(*states), silent_s=0.1) is expected
 
 
 def test_a_recording_may_end():
-    assert judge(mixed("running", "ended", is_live=False), silent_s=0.1) is Health.OK
-    assert judge(mixed("ended", is_live=False), silent_s=0.1) is Health.FAILED
+    assert health_of(mixed("running", "ended", is_live=False), silent_s=0.1) is Health.OK
+    assert health_of(mixed("ended", is_live=False), silent_s=0.1) is Health.FAILED
 
 
 def test_so_may_one_that_is_played_like_a_camera():
@@ -50,9 +50,9 @@ def test_so_may_one_that_is_played_like_a_camera():
 
 
 def test_a_failed_output_degrades():
-    assert judge(make_snapshot(failure="disk full"), silent_s=0.1) is Health.DEGRADED
+    assert health_of(make_snapshot(failure="disk full"), silent_s=0.1) is Health.DEGRADED
 
 
 def test_a_loop_that_brings_nothing_has_failed():
-    assert judge(make_snapshot(), silent_s=STUCK_S) is Health.OK
-    assert judge(make_snapshot(), silent_s=STUCK_S + 0.1) is Health.FAILED
+    assert health_of(make_snapshot(), silent_s=STUCK_S) is Health.OK
+    assert health_of(make_snapshot(), silent_s=STUCK_S + 0.1) is Health.FAILED

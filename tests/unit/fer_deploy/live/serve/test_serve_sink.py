@@ -140,7 +140,7 @@ def test_a_taken_port_is_an_error():
 
 
 def test_no_address_is_an_error():
-    with pytest.raises(ConfigError, match="cannot serve at 'here': 'here' is no port"):
+    with pytest.raises(ConfigError, match="cannot serve at 'here': 'here' is not a port"):
         ServeSink("here", token=None, snapshot=make_snapshot, labels=LABELS)
 
 
@@ -215,7 +215,7 @@ def test_a_loop_that_cannot_tell_its_state_is_one_line_and_no_traceback(caplog):
 
     with serving(snapshot=snapshot) as sink:
         answer = get(sink.url, "/healthz")
-        assert (answer.status, answer.text) == (500, "500: the server failed; its log tells more.\n")
+        assert (answer.status, answer.text) == (500, "500: the server failed; see its log.\n")
         assert asyncio.run(scenario(sink.url)) == aiohttp.WSCloseCode.INTERNAL_ERROR
         assert get(sink.url).status == 200
     assert [record.getMessage() for record in caplog.records] == [

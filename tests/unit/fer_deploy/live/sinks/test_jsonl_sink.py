@@ -117,9 +117,7 @@ class TestJsonlSink:
         sink._lines._file = Failing(sink._lines._file)
         with pytest.raises((SinkError, type(failure))):
             sink.write(make_result(1, boxes=()), None)
-        with pytest.raises(
-            SinkError, match=r"a\.jsonl is as it was; .*a\.\d+\.part\.jsonl holds the lines up to the fa"
-        ):
+        with pytest.raises(SinkError, match=r"a\.jsonl is unchanged; .*a\.\d+\.part\.jsonl has the lines up to the fa"):
             sink.close()
         (part,) = tmp_path.glob("a.*.part.jsonl")
         assert part.read_text() == '{"frame":0,"time_s":0.0,"faces":[]}\n'
@@ -146,7 +144,7 @@ class TestJsonlSink:
         sink = JsonlSink(path)
         with file_size_limit(100), pytest.raises(SinkError, match=r"cannot write .*\.part\.jsonl: File too large"):
             _ = [sink.write(make_result(index, boxes=()), None) for index in range(10)]
-        with pytest.raises(SinkError, match=r"a\.jsonl is as it was"):
+        with pytest.raises(SinkError, match=r"a\.jsonl is unchanged"):
             sink.close()
         (part,) = tmp_path.glob("a.*.part.jsonl")
         assert [json.loads(line)["frame"] for line in part.read_text().splitlines()] == [0, 1]
@@ -200,7 +198,7 @@ class TestJsonlSink:
     def test_disk_full(self, make_result):
         sink = JsonlSink(Path("/dev/full"))
         with pytest.raises(
-            SinkError, match=r"cannot write /dev/full: No space left on device\. The lines before are whole"
+            SinkError, match=r"cannot write /dev/full: No space left on device\. The lines before are complete"
         ):
             sink.write(make_result(), None)
         sink.close()

@@ -233,14 +233,14 @@ class TestAddress:
             ("mqtt://me:secret@h:nine/t", "not an MQTT address"),
             ("mqtt:///t", "names no host"),
             ("mqtt://me:secret@h", "topic must not be empty"),
-            ("mqtt://me:secret@h/a/+/b", "topic must not be empty nor contain"),
-            ("mqtt://me:secret@h/a?b", "topic must not be empty nor contain"),
-            ("mqtt://me:secret@h/a%23", "topic must not be empty nor contain"),
-            ("mqtt://me:secret@h/%2B/a", "topic must not be empty nor contain"),
-            ("mqtt://me:secret@h/a%0Ab", "topic must not be empty nor contain"),
-            ("mqtt://me:secret@h/a%7Fb", "topic must not be empty nor contain"),
-            ("mqtt://me:secret@h/a%C2%85b", "topic must not be empty nor contain"),
-            ("mqtt://me:secret@h/a%FFb", "topic must not be empty nor contain"),
+            ("mqtt://me:secret@h/a/+/b", "topic must not be empty or contain"),
+            ("mqtt://me:secret@h/a?b", "topic must not be empty or contain"),
+            ("mqtt://me:secret@h/a%23", "topic must not be empty or contain"),
+            ("mqtt://me:secret@h/%2B/a", "topic must not be empty or contain"),
+            ("mqtt://me:secret@h/a%0Ab", "topic must not be empty or contain"),
+            ("mqtt://me:secret@h/a%7Fb", "topic must not be empty or contain"),
+            ("mqtt://me:secret@h/a%C2%85b", "topic must not be empty or contain"),
+            ("mqtt://me:secret@h/a%FFb", "topic must not be empty or contain"),
             ("mqtt://me:secret@h/" + "a" * 65_536, "the topic has 65536 bytes, at most 65535 are allowed"),
         ],
     )
@@ -255,7 +255,7 @@ def test_a_password_that_was_not_escaped(password):
     with pytest.raises(ConfigError) as info:
         parse_address(f"mqtt://Operator:{password}@host/topic")
     assert str(info.value) == (
-        "cannot publish: an @ of the MQTT address stands behind a /, # or ?, so that it is unclear where the password "
+        "cannot publish: an @ in the MQTT address comes after a /, # or ?, so it is unclear where the password "
         "ends and the host begins. Fix: in user, password, path and query write @ as %40, / as %2F, # as %23 and ? as "
         "%3F"
     )
@@ -268,5 +268,5 @@ def test_what_an_address_shows():
 
 @pytest.mark.parametrize("address", ["mqtt://h/a/#", "mqtt://h/a#", "mqtt://h/a?", "mqtt://h/a?b=c", "mqtt://h/#"])
 def test_a_mark_behind_the_topic_is_not_cut_off(address):
-    with pytest.raises(ConfigError, match=r"cannot publish to h: the topic must not be empty nor contain \+ # \?"):
+    with pytest.raises(ConfigError, match=r"cannot publish to h: the topic must not be empty or contain \+ # \?"):
         parse_address(address)

@@ -85,7 +85,7 @@ class TestBothFormats:
         sink = kind(tmp_path / name, LABELS)
         sink.write(make_result(), None)
         (tmp_path / f"a.frames{Path(name).suffix}").mkdir()
-        with pytest.raises(SinkError, match=rf"cannot (name|finish) .*a\.frames.*{Path(name).suffix}.* Fix: "):
+        with pytest.raises(SinkError, match=rf"cannot (rename|finish) .*a\.frames.*{Path(name).suffix}.* Fix: "):
             sink.close()
         assert not (tmp_path / name).exists()
         left = rows_of(unfinished_path(tmp_path / name))
@@ -213,7 +213,9 @@ def test_csv_that_lost_rows_does_not_take_the_name(tmp_path, make_result):
 
     sink = table.TableSink(tmp_path / "a.csv", LABELS, Full, fix="another --csv")
     sink.write(make_result(0), None)
-    with pytest.raises(SinkError, match=r"cannot write .*a\.\d+\.part\.csv: No space left.*The lines before are whole"):
+    with pytest.raises(
+        SinkError, match=r"cannot write .*a\.\d+\.part\.csv: No space left.*The lines before are complete"
+    ):
         sink.write(make_result(1), None)
     with pytest.raises(SinkError, match=r"a\.csv is incomplete; .*a\.\d+\.part\.csv holds the rows before\. Fix:"):
         sink.close()

@@ -85,8 +85,8 @@ class TestBuildsWithoutAnEncoder:
         with pytest.raises(ConfigError) as caught:
             VideoSink(tmp_path / "a.mp4", 10.0)
         assert str(caught.value) == (
-            "cannot encode auto: this build of PyAV has no libvpx-vp9 or libsvtav1 or mpeg4; of what we know it has: "
-            "x264. Fix: another --video-codec, or PyAV from its wheel: pip install av"
+            "cannot encode auto: this build of PyAV has no libvpx-vp9 or libsvtav1 or mpeg4; of the known codecs it "
+            "has: x264. Fix: another --video-codec, or PyAV from its wheel: pip install av"
         )
         assert list(tmp_path.iterdir()) == []
 
@@ -139,7 +139,7 @@ def test_only_its_own_source_is_recorded_and_counted(tmp_path, make_result):
     outlet = Outlet(VideoSink(tmp_path / "a.mp4", 10.0, source=1), is_live=False)
     for index in range(6):
         result = make_result(index, source=index % 3)
-        outlet.put((result, Drawing(result, tuple(result.faces[0].emotion.probs))))
+        outlet.put((result, Drawing(result, result.faces[0].emotion.probs.labels)))
     outlet.finish()
     outlet.pump()
     assert (outlet.snapshot().num_written, outlet.snapshot().failure) == (2, "")
@@ -165,7 +165,7 @@ def test_folder_of_that_name(tmp_path, make_result):
     sink = VideoSink(tmp_path / "a.mp4", 10.0)
     sink.write(make_result(), picture_of(64, 48))
     (tmp_path / "a.mp4").mkdir()
-    with pytest.raises(SinkError, match=r"cannot name .*part\.mp4 .*Is a directory\. Fix: rename it by hand"):
+    with pytest.raises(SinkError, match=r"cannot rename .*part\.mp4 to .*Is a directory\. Fix: rename it by hand"):
         sink.close()
     assert sink.files == ()
 

@@ -92,7 +92,7 @@ def test_disk_that_fills_up_ends_the_recording_and_keeps_it(tmp_path, make_resul
     for _ in range(3):
         sink.write(make_result(), picture_of(64, 48))
     monkeypatch.setattr(video.shutil, "disk_usage", lambda path: Disk(100 * MIB, 95 * MIB, 5 * MIB))
-    with pytest.raises(SinkError, match=r"disk full: 5 MiB left for .*a\.mp4, which holds the frames up to here"):
+    with pytest.raises(SinkError, match=r"disk full: 5 MiB left for .*a\.mp4, which has the frames up to here"):
         sink.write(make_result(), picture_of(64, 48))
     sink.close()
     assert [p.name for p in tmp_path.iterdir()] == ["a.mp4"], "without room for a copy"
@@ -108,10 +108,10 @@ def test_a_recording_that_breaks_off_does_not_replace_an_older_one(tmp_path, mak
     for index in range(3):
         sink.write(make_result(index), picture_of(64, 48))
     monkeypatch.setattr(video.shutil, "disk_usage", lambda path: Disk(100 * MIB, 95 * MIB, 5 * MIB))
-    with pytest.raises(SinkError, match=r"left for .*a\.\d+\.part\.\w+, which holds the frames up to here"):
+    with pytest.raises(SinkError, match=r"left for .*a\.\d+\.part\.\w+, which has the frames up to here"):
         sink.write(make_result(), picture_of(64, 48))
     with pytest.raises(
-        SinkError, match=r"is as it was; .*\.part\.\w+ holds the frames up to the failure. Fix: see what failed"
+        SinkError, match=r"is unchanged; .*\.part\.\w+ has the frames up to the failure. Fix: see what failed"
     ):
         sink.close()
     (part,) = tmp_path.glob("a.*.part.*")

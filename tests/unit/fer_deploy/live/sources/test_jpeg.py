@@ -53,7 +53,7 @@ def test_a_picture_that_breaks_off_is_skipped_and_counted(tmp_path):
     source = open_source(str(tmp_path))
     assert [frame.name for frame in source.frames()] == ["b.jpg"]
     assert (source.health.num_corrupt, source.health.last_error.split("a.jpg ")[1]) == (
-        1, "breaks off. Fix: restore or remove the file",
+        1, "is truncated. Fix: restore or remove the file",
     )  # fmt: skip
 
 
@@ -62,5 +62,5 @@ def test_a_folder_that_nobody_may_look_into(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied")
 
     monkeypatch.setattr(type(tmp_path), "iterdir", refuse)
-    with pytest.raises(StreamError, match=r"cannot look into .*: Permission denied\. Fix: check its permissions"):
+    with pytest.raises(StreamError, match=r"cannot read the folder .*: Permission denied\. Fix: check its permissions"):
         open_source(str(tmp_path))

@@ -125,7 +125,7 @@ class TestPictures:
             drain(open_source(str(tmp_path)))
 
     def test_empty_folder(self, tmp_path):
-        with pytest.raises(StreamError, match=r"holds no pictures \(\.png, \.jpg, .*Fix: name a folder that does"):
+        with pytest.raises(StreamError, match=r"has no pictures \(\.png, \.jpg, .*Fix: name a folder with pictures"):
             open_source(str(tmp_path))
 
 
@@ -137,7 +137,7 @@ def test_a_stream_that_is_no_number(tmp_path, number):
         open_source(f"{film}#{number}")
     text = str(caught.value)
     assert (
-        f"#N behind the name chooses a video stream and must be a number of at most 4 digits, found {number!r}" in text
+        f"#N after the name chooses a video stream and must be a number of at most 4 digits, found {number!r}" in text
     )
     assert text.endswith(f"Fix: {film}, or {film}#0")
 

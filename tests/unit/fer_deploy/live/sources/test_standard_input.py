@@ -97,9 +97,7 @@ class TestMjpeg:
         reading, file = pipe
         file.write(content)
         file.close()
-        with pytest.raises(
-            StreamError, match=r"standard input holds neither MJPEG .*Fix: raw frames need --source raw:"
-        ):
+        with pytest.raises(StreamError, match=r"standard input has neither MJPEG .*Fix: raw frames need --source raw:"):
             drain(PipeSource(None, SourceConfig(), reading))
 
 
@@ -135,7 +133,7 @@ class TestRaw:
     def test_not_one_frame(self, pipe):
         reading, file = pipe
         file.close()
-        with pytest.raises(StreamError, match=r"standard input ended before a whole frame had come\. Fix: "):
+        with pytest.raises(StreamError, match=r"standard input ended before the first whole frame\. Fix: "):
             drain(PipeSource(RawLayout(6, 4, 10.0, "bgr24"), SourceConfig(), reading))
 
     @pytest.mark.parametrize(
@@ -146,7 +144,7 @@ class TestRaw:
             open_pipe(text, SourceConfig())
 
     def test_odd_sides_do_not_go_with_subsampling(self):
-        with pytest.raises(StreamError, match=r"yuv420p has even sides.*Fix: --source raw:4x6:yuv420p"):
+        with pytest.raises(StreamError, match=r"yuv420p needs even sides.*Fix: --source raw:4x6:yuv420p"):
             open_pipe("raw:5x7:yuv420p", SourceConfig())
 
 
@@ -189,7 +187,7 @@ class TestWaiting:
         thread.start()
         wait_until(lambda: health.state == "stalled")
         assert (health.num_stalls, health.last_error) == (
-            1, "standard input sent nothing for 0.01 s. Fix: look at the program that writes to it",
+            1, "standard input sent nothing for 0.01 s. Fix: check the program that writes to it",
         )  # fmt: skip
         file.write(bytes(72))
         wait_until(lambda: health.state == "running" or health.num_stalls == 2)
