@@ -27,10 +27,10 @@ from rich.console import Console
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Engine
-from fer_deploy.vision.people import People, PeopleConfig
 from fer_deploy.vision.postprocess import emotions_from_logits, probs_from_logits
 from fer_deploy.vision.preprocess import CropConfig, images_from_faces
 from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.tracking.people import People, PeopleConfig
 from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
 from fer_train.data import read_faces, take_split
 

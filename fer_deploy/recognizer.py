@@ -35,10 +35,10 @@ from fer_deploy.live.threads.cores import shared_cores
 from fer_deploy.settings import load_settings
 from fer_deploy.spec import ModelSpec
 from fer_deploy.vision.detector import Detector
-from fer_deploy.vision.people import People
 from fer_deploy.vision.postprocess import emotions_from_logits, probs_from_logits
 from fer_deploy.vision.preprocess import images_from_faces
 from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.tracking.people import People
 from fer_deploy.vision.types import FaceResult, FrameResult, TrackedFace
 
 CPU_BATCH: Final = 64

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 from harness.clips import fps_of, iou, read_clip
 
-from fer_deploy.vision.interpolation import faces_between
-from fer_deploy.vision.motion import Motion
-from fer_deploy.vision.people import People, PeopleConfig
+from fer_deploy.vision.tracking.interpolation import faces_between
+from fer_deploy.vision.tracking.motion import Motion
+from fer_deploy.vision.tracking.people import People, PeopleConfig
 from fer_deploy.vision.types import Box, Detection, TrackedFace
 
 Faces = tuple[TrackedFace, ...]

@@ -23,7 +23,7 @@ from fer_deploy.errors import ConfigError, MissingDependencyError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import CsvSink, ParquetSink, Sink
 from fer_deploy.live.sources import open_recording
-from fer_deploy.vision.people import People
+from fer_deploy.vision.tracking.people import People
 
 
 class Models(NamedTuple):

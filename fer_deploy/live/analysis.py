@@ -23,9 +23,9 @@ from fer_deploy.live.sources import Source
 from fer_deploy.live.stage_times import StageTimes
 from fer_deploy.live.threads.turnstile import Aborted, Turnstile
 from fer_deploy.vision.detector import Detector
-from fer_deploy.vision.people import People
 from fer_deploy.vision.postprocess import emotions_from_logits
 from fer_deploy.vision.preprocess import CropConfig, images_from_faces
+from fer_deploy.vision.tracking.people import People
 from fer_deploy.vision.types import Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
 _log = logging.getLogger(__name__)

@@ -15,8 +15,8 @@ from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.manifest import manifest_path
 from fer_deploy.settings import CONFIG_FILE, Settings
-from fer_deploy.vision.people import PeopleConfig
 from fer_deploy.vision.preprocess import CropConfig
+from fer_deploy.vision.tracking.people import PeopleConfig
 
 
 def _texts_of_sources(value: object) -> object:

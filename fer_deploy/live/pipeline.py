@@ -29,7 +29,7 @@ from fer_deploy.live.threads.failures import Failures, failure_from
 from fer_deploy.live.threads.worker import Worker, start_all
 from fer_deploy.live.workforce import Workforce
 from fer_deploy.vision.detector import Detector
-from fer_deploy.vision.people import People
+from fer_deploy.vision.tracking.people import People
 from fer_deploy.vision.types import FrameResult
 
 _log = logging.getLogger(__name__)

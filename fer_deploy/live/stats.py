@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.live.sources.base import Source, SourceHealth
-from fer_deploy.vision.presence import Presence
+from fer_deploy.vision.tracking.presence import Presence
 from fer_deploy.vision.types import FrameResult
 
 WINDOW = 20_000

@@ -11,7 +11,7 @@ from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.report.people_seen import PersonSeen
 from fer_deploy.errors import ConfigError, FerDeployError
 from fer_deploy.privacy.portable_paths import without_folders_in_text
-from fer_deploy.vision.person_numbers import FOLLOWED_S
+from fer_deploy.vision.tracking.person_numbers import FOLLOWED_S
 
 
 class _Frozen(BaseModel):

@@ -11,7 +11,7 @@ from rich.table import Table
 from fer_deploy.cli.terminal.people_report import people_lines
 from fer_deploy.durations import duration_text
 from fer_deploy.live.stats import TOTAL, LiveSnapshot
-from fer_deploy.vision.presence import Presence
+from fer_deploy.vision.tracking.presence import Presence
 
 _FILE_WORDS = {"jsonl": "results"}
 _SETTINGS = {"video": "record"}

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from typing import Final
 
 from fer_deploy.durations import duration_text
-from fer_deploy.vision.person_numbers import FOLLOWED_S
-from fer_deploy.vision.presence import PersonPresence, Presence
+from fer_deploy.vision.tracking.person_numbers import FOLLOWED_S
+from fer_deploy.vision.tracking.presence import PersonPresence, Presence
 
 MOST_LINES: Final = 12
 """Of people visible longest; the others are counted."""

@@ -15,8 +15,8 @@ from fer_deploy.live.load import WorkerLoad
 from fer_deploy.live.sources import Source
 from fer_deploy.live.stats import LiveStats
 from fer_deploy.live.threads.turnstile import Aborted
-from fer_deploy.vision.people import People, PeopleConfig
 from fer_deploy.vision.preprocess import CropConfig
+from fer_deploy.vision.tracking.people import People, PeopleConfig
 from fer_deploy.vision.types import Box, Detection, Frame
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from fer_deploy.cli.terminal import people_report as module
 from fer_deploy.cli.terminal.people_report import people_lines
-from fer_deploy.vision.presence import Presence
+from fer_deploy.vision.tracking.presence import Presence
 
 
 def numbered(result, *people):

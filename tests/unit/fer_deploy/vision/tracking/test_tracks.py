@@ -5,8 +5,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_deploy.vision.motion import PLACE_ERROR
-from fer_deploy.vision.tracks import Tracker
+from fer_deploy.vision.tracking.motion import PLACE_ERROR
+from fer_deploy.vision.tracking.tracks import Tracker
 from fer_deploy.vision.types import Box, Detection
 
 FRAME_BGR = np.zeros((480, 2000, 3), dtype=np.uint8)

@@ -1,6 +1,6 @@
 import pytest
 
-from fer_deploy.vision.interpolation import faces_between
+from fer_deploy.vision.tracking.interpolation import faces_between
 from fer_deploy.vision.types import Box, Detection, TrackedFace
 
 

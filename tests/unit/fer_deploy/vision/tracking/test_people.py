@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from fer_deploy.errors import ConfigError
-from fer_deploy.vision.people import People, PeopleConfig
 from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.tracking.people import People, PeopleConfig
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, TrackedFace
 
 LABELS = ("sad", "happy")

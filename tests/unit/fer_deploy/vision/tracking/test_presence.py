@@ -2,8 +2,8 @@ from dataclasses import replace
 
 import pytest
 
-from fer_deploy.vision import presence as module
-from fer_deploy.vision.presence import Presence
+from fer_deploy.vision.tracking import presence as module
+from fer_deploy.vision.tracking.presence import Presence
 
 BOXES = ((10, 30, 40, 60), (50, 30, 80, 60))
 

@@ -2,7 +2,7 @@ import cv2
 import numpy as np
 import pytest
 
-from fer_deploy.vision.flow import PATCH_SIDE, Shift, patch_from_frame, shift_of_patch
+from fer_deploy.vision.tracking.flow import PATCH_SIDE, Shift, patch_from_frame, shift_of_patch
 
 SEEN_AT = (160.0, 120.0, 60.0, 76.0)
 LANDMARK = (150.0, 110.0)

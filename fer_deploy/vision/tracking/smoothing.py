@@ -8,9 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from fer_deploy.vision.face_geometry import is_face
-from fer_deploy.vision.motion import elapsed_s
-from fer_deploy.vision.person_numbers import PersonNumbers
 from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.tracking.motion import elapsed_s
+from fer_deploy.vision.tracking.person_numbers import PersonNumbers
 from fer_deploy.vision.types import Emotion, FaceResult, TrackedFace
 
 

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
 from scipy.optimize import linear_sum_assignment
 
-from fer_deploy.vision.flow import PATCH_SIDE, Place, Shift, patch_from_frame, shift_of_patch
-from fer_deploy.vision.motion import Motion, elapsed_s
+from fer_deploy.vision.tracking.flow import PATCH_SIDE, Place, Shift, patch_from_frame, shift_of_patch
+from fer_deploy.vision.tracking.motion import Motion, elapsed_s
 from fer_deploy.vision.types import Box, Detection, Point, TrackedFace
 
 _SAME_FACE_IOU = 0.6  # two detections that overlap more are one face found twice

@@ -10,9 +10,9 @@ from pydantic import Field
 from fer_deploy.errors import ConfigError
 from fer_deploy.settings import Settings
 from fer_deploy.spec import ModelSpec
-from fer_deploy.vision.interpolation import faces_between
-from fer_deploy.vision.smoothing import Smoothing
-from fer_deploy.vision.tracks import Tracker
+from fer_deploy.vision.tracking.interpolation import faces_between
+from fer_deploy.vision.tracking.smoothing import Smoothing
+from fer_deploy.vision.tracking.tracks import Tracker
 from fer_deploy.vision.types import Detection, Emotion, FaceResult, TrackedFace
 
 DEFAULT_UNSURE_BELOW = 0.4

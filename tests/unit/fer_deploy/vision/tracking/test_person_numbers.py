@@ -1,9 +1,9 @@
 """Numbers without holes: what is gone within a second takes none."""
 
-from fer_deploy.vision.people import People, PeopleConfig
-from fer_deploy.vision.person_numbers import PersonNumbers
 from fer_deploy.vision.probabilities import Probabilities
-from fer_deploy.vision.smoothing import Smoothing
+from fer_deploy.vision.tracking.people import People, PeopleConfig
+from fer_deploy.vision.tracking.person_numbers import PersonNumbers
+from fer_deploy.vision.tracking.smoothing import Smoothing
 from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
 
 LABELS = ("dark", "bright")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_deploy.vision.probabilities import Probabilities
-from fer_deploy.vision.smoothing import Smoothing
+from fer_deploy.vision.tracking.smoothing import Smoothing
 from fer_deploy.vision.types import UNSURE, Box, Detection, Emotion, FaceResult, TrackedFace
 
 LABELS = ("sad", "happy", "neutral")

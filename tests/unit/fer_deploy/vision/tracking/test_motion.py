@@ -2,7 +2,7 @@ import math
 
 import pytest
 
-from fer_deploy.vision.motion import COASTING_S, Motion, elapsed_s
+from fer_deploy.vision.tracking.motion import COASTING_S, Motion, elapsed_s
 
 
 def seen_moving(fps: float, seconds: float = 1.0) -> Motion:
