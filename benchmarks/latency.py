@@ -67,7 +67,8 @@ class LabelledFaces:
 
 def compiled_run(checkpoint: Path, device: torch.device) -> Run:
     """Return the model with torch.compile, compiled for each batch size."""
-    model, spec = load_checkpoint(checkpoint)
+    loaded = load_checkpoint(checkpoint)
+    model, spec = loaded.model, loaded.spec
     graph = torch.compile(DeployedGraph(model, spec).to(device).eval(), dynamic=False)
 
     def run(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -105,10 +105,11 @@ def tiny_export(tmp_path_factory, tiny_release):
     """What `export` returns for `tiny_release`, FP32 and FP16, judged on every ninth face; seconds, once a session."""
     from fer_deploy.export import pipeline  # noqa: PLC0415
     from fer_deploy.export.config import ExportConfig  # noqa: PLC0415
+    from fer_deploy.export.verify import preparation  # noqa: PLC0415
     from fer_deploy.export.verify.portrait import portrait_faces  # noqa: PLC0415
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pipeline, "portrait_faces", lambda spec: portrait_faces(spec)[::9])
+        patch.setattr(preparation, "portrait_faces", lambda spec: portrait_faces(spec)[::9])
         out = tmp_path_factory.mktemp("artifacts") / "net"
         return pipeline.export(ExportConfig(checkpoint=tiny_release, out=out))
 

@@ -1,12 +1,14 @@
 """Load checkpoints and data of fer_train as types of this package; the only bridge to fer_train."""
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
+from fer_deploy.artifacts import file_sha256
 from fer_deploy.errors import ArtifactError, ConfigError
 from fer_deploy.export.faces import CalibrationFaces, VerificationFaces
 from fer_deploy.export.verify.slices import partly_degraded
@@ -20,18 +22,36 @@ from fer_train.data.faces import LABEL_SETS, LABELS_IN_WORDS, Faces, labels_for
 from fer_train.errors import FerTrainError
 
 
-def load_checkpoint(path: Path) -> tuple[nn.Module, ModelSpec]:
-    """Return the model, in eval mode on the CPU, and its validated ModelSpec.
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that is loaded: one object from the first step of an export to its report.
+
+    Attributes:
+        path: where it was read.
+        sha256: of the file's content, in hexadecimal digits.
+        model: on the CPU, in eval mode.
+        spec: its validated ModelSpec.
+    """
+
+    path: Path
+    sha256: str
+    model: nn.Module
+    spec: ModelSpec
+
+
+def load_checkpoint(path: Path) -> Checkpoint:
+    """Load a `.safetensors` release.
 
     Raises:
-        ArtifactError: the file is missing, truncated or foreign.
+        ArtifactError: missing, truncated or foreign file.
     """
     try:
         spec_from_json(read_spec_json(path), where=str(path))
         model, spec = load_release(path)
     except FerTrainError as err:
         raise ArtifactError(str(err)) from err
-    return model, spec_from_json(json.dumps(spec), where=str(path))  # labels in the order of the loaded classifier
+    # The spec of the loaded classifier: its labels are in the order of the model's outputs.
+    return Checkpoint(path, file_sha256(path), model, spec_from_json(json.dumps(spec), where=str(path)))
 
 
 def load_verification_faces(

@@ -17,9 +17,9 @@ import onnx
 from numpy.typing import NDArray
 
 from fer_deploy.errors import EngineError, ExportError, FerDeployError, VerificationError
-from fer_deploy.export.checkpoint import draw_calibration_faces, load_checkpoint, load_verification_faces
+from fer_deploy.export.checkpoint import Checkpoint, load_checkpoint
 from fer_deploy.export.config import ExportConfig
-from fer_deploy.export.faces import CalibrationFaces, VerificationFaces
+from fer_deploy.export.faces import CalibrationFaces
 from fer_deploy.export.graph.to_onnx import write_onnx
 from fer_deploy.export.int8.convert import Int8Maker, fp16_artifact, open_artifact
 from fer_deploy.export.plan.builder import choose_capabilities
@@ -31,8 +31,7 @@ from fer_deploy.export.triton.model import TritonSettings
 from fer_deploy.export.triton.repository import drafted_models
 from fer_deploy.export.variants import Artifact, Variant, artifact_of
 from fer_deploy.export.verify.compare import Comparison, Reference, breaches_of, compare
-from fer_deploy.export.verify.portrait import SOURCE, portrait_faces
-from fer_deploy.export.verify.preparation import notes_on, slices_of
+from fer_deploy.export.verify.preparation import calibration_faces, notes_on, slices_of, verification_faces
 from fer_deploy.export.verify.torch_engine import DeployedGraph, TorchEngine
 from fer_deploy.flavors import Flavor
 from fer_deploy.privacy.portable_paths import without_folders_in_text
@@ -80,24 +79,25 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
         ExportError: no valid graph or plan was created, or a folder is not writable.
         VerificationError: an artifact exceeded a limit.
     """
-    model, spec = load_checkpoint(config.checkpoint)
+    checkpoint = load_checkpoint(config.checkpoint)
+    spec = checkpoint.spec
     if config.build is not None:
         choose_capabilities(load_tensorrt(config.build.flavor), config.build)
-    faces, calibration = verification_faces(config, spec), _calibration_faces(config, spec)
+    faces, calibration = verification_faces(config, spec), calibration_faces(config, spec)
     slices = slices_of(config, faces, spec)
     notes = notes_on(config, config.chosen, faces, spec)
     for note in notes:
         tell(f"note: {note}")
     tell(f"PyTorch on {len(faces)} faces ({faces.source}) and {len(slices)} slices of them")
-    with TorchEngine.open(config.checkpoint, device="cpu") as engine:
+    with TorchEngine.of(checkpoint, device="cpu") as engine:
         reference = Reference.of(engine, faces, slices)
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
             tell("fp32")
-            write_onnx(DeployedGraph(model, spec).eval(), spec, folder / "fp32.onnx", opset=config.opset)
+            write_onnx(DeployedGraph(checkpoint.model, spec).eval(), spec, folder / "fp32.onnx", opset=config.opset)
             fp32 = onnx.load(folder / "fp32.onnx", load_external_data=False)
-            run = _Run(config, reference, folder, tell, notes)
+            run = _Run(config, checkpoint, reference, folder, tell, notes)
             with run.attempt(f"{spec.name}-fp32.onnx (stage onnx)"):
                 run.verify(artifact_of(fp32, spec, Variant.FP32, {}))
             run.require_fp32()
@@ -112,25 +112,6 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
         ) from err
 
 
-def verification_faces(config: ExportConfig, spec: ModelSpec) -> VerificationFaces:
-    """Return the faces of the config's data, or those of the portrait."""
-    if config.data is None:
-        return VerificationFaces(portrait_faces(spec.input), None, SOURCE)
-    return load_verification_faces(
-        config.data, split=config.split, limit=config.num_faces, spec=spec, ferplus=config.ferplus
-    )
-
-
-def _calibration_faces(config: ExportConfig, spec: ModelSpec) -> CalibrationFaces | None:
-    """Return faces for INT8 ranges, before the export starts, so a wrong split fails early; None: no INT8."""
-    if config.data is None or not any(variant.scheme for variant in config.chosen):
-        return None
-    how = config.calibration
-    return draw_calibration_faces(
-        config.data, split=how.split, count=how.num_faces, seed=how.seed, spec=spec, degraded_share=how.degraded_share
-    )
-
-
 @dataclass(frozen=True)
 class _Failure:
     """Reason why an artifact or plan is not written, and the class of the error to raise."""
@@ -143,9 +124,11 @@ class _Run:
     """Artifacts and plans of one export, with their comparisons and failures."""
 
     def __init__(
-        self, config: ExportConfig, reference: Reference, folder: Path, tell: Tell, notes: tuple[str, ...]
-    ) -> None:
-        self.config, self.reference, self.folder, self.tell, self.notes = config, reference, folder, tell, notes
+        self, config: ExportConfig, checkpoint: Checkpoint, reference: Reference, folder: Path, tell: Tell,
+        notes: tuple[str, ...],
+    ) -> None:  # fmt: skip
+        self.config, self.checkpoint, self.reference = config, checkpoint, reference
+        self.folder, self.tell, self.notes = folder, tell, notes
         self.artifacts: list[Artifact] = []
         self.comparisons: list[Comparison] = []
         self.plans: list[BuiltPlan] = []
@@ -223,7 +206,9 @@ class _Run:
 
     def report(self) -> Report:
         """Return the report of all artifacts and failures."""
-        report = Report.of(self.config, self.reference, self.artifacts, self.comparisons, self.plans, self.folder)
+        report = Report.of(
+            self.config, self.checkpoint, self.reference, self.artifacts, self.comparisons, self.plans, self.folder
+        )
         failure = without_folders_in_text("; ".join(failure.text for failure in self.failures)) or None
         written = {artifact.name for artifact in self.sound_artifacts} | {plan.path.name for plan in self.sound_plans}
         return report.with_outcome(failure=failure, written=written, notes=self.notes)

@@ -11,6 +11,7 @@ import onnxruntime as ort
 import torch
 
 from fer_deploy.artifacts import file_sha256
+from fer_deploy.export.checkpoint import Checkpoint
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.plan.plans import BuiltPlan
 from fer_deploy.export.report_plots import report_png
@@ -34,6 +35,7 @@ class Report:
     def of(
         cls,
         config: ExportConfig,
+        checkpoint: Checkpoint,
         reference: Reference,
         artifacts: Sequence[Artifact],
         comparisons: Sequence[Comparison],
@@ -45,7 +47,7 @@ class Report:
         return cls(
             {
                 "format": _FORMAT,
-                "checkpoint": {"name": config.checkpoint.name, "sha256": file_sha256(config.checkpoint)},
+                "checkpoint": {"name": checkpoint.path.name, "sha256": checkpoint.sha256},
                 "architecture": artifacts[0].spec.architecture if artifacts else None,
                 "opset": config.opset,
                 "max_accuracy_drop": config.max_accuracy_drop,

@@ -16,12 +16,11 @@ from fer_deploy.export.checkpoint import draw_calibration_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.graph.source import read_onnx
 from fer_deploy.export.int8.convert import Int8Maker, fp16_artifact, open_artifact
-from fer_deploy.export.pipeline import verification_faces
 from fer_deploy.export.publish import write_together
 from fer_deploy.export.variants import Variant
 from fer_deploy.export.verify.compare import Comparison, Reference, breaches_of, compare
 from fer_deploy.export.verify.exact_engine import ExactEngine
-from fer_deploy.export.verify.preparation import notes_on, slices_of
+from fer_deploy.export.verify.preparation import notes_on, slices_of, verification_faces
 from fer_deploy.export.verify.torch_engine import TorchEngine
 from fer_deploy.manifest import read_manifest
 from fer_deploy.spec import Precision

@@ -401,7 +401,8 @@ def test_labels_in_another_order_go_by_name(tmp_path, model):
     one, other = load_release(plain), load_release(turned)
     assert other[1]["labels"] == list(EMOTIONS)
     assert all(torch.equal(value, other[0].state_dict()[name]) for name, value in one[0].state_dict().items())
-    deployed, spec = load_checkpoint(turned)
+    checkpoint = load_checkpoint(turned)
+    deployed, spec = checkpoint.model, checkpoint.spec
     assert list(spec.labels) == list(EMOTIONS)
     assert torch.equal(deployed.classifier.bias, one[0].classifier.bias)
 

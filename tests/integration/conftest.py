@@ -11,6 +11,7 @@ from integration.mjpeg_server import MjpegServer
 from integration.rtsp_server import RtspServer
 
 from fer_deploy.export import pipeline
+from fer_deploy.export.verify import preparation
 from fer_deploy.export.verify.portrait import portrait_faces
 from fer_deploy.live.sources import watchdog
 
@@ -18,7 +19,7 @@ from fer_deploy.live.sources import watchdog
 @pytest.fixture
 def quick_export(monkeypatch, small_network, small_onnx):
     """Seconds spared: the graph is a copy of `small_onnx`, compared on few faces; all around it is real."""
-    monkeypatch.setattr(pipeline, "portrait_faces", lambda spec: portrait_faces(spec)[::27])
+    monkeypatch.setattr(preparation, "portrait_faces", lambda spec: portrait_faces(spec)[::27])
     monkeypatch.setattr(pipeline, "write_onnx", lambda graph, spec, path, opset: shutil.copy(small_onnx, path))
 
 

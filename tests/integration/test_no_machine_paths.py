@@ -37,7 +37,7 @@ def written(where) -> Path:
         patch.setattr("fer_train.models.net.STAGE_CHANNELS", NARROW_CHANNELS)
         patch.setattr("fer_train.training.session.plot_history", lambda *_: None)  # takes longer than the run
         patch.setattr("fer_train.training.session._plot_final", lambda *_: None)
-        patch.setattr("fer_deploy.export.pipeline.portrait_faces", _few_faces())
+        patch.setattr("fer_deploy.export.verify.preparation.portrait_faces", _few_faces())
         _train(where.far, _runner(train))
         _deploy(where.far, where.here, _runner(deploy))
     return where.here

@@ -27,7 +27,8 @@ TYPES = {Variant.FP32: "Float", Variant.FP16: "Half", Variant.INT8: "Int8"}
 def artifacts(request, repo_dir, tmp_path_factory):
     """The three graphs for TensorRT; INT8 ranges from a portrait, good enough to compile."""
     folder = tmp_path_factory.mktemp(request.param)
-    model, spec = load_checkpoint(repo_dir / "weights" / f"{request.param}.safetensors")
+    checkpoint = load_checkpoint(repo_dir / "weights" / f"{request.param}.safetensors")
+    model, spec = checkpoint.model, checkpoint.spec
     write_onnx(DeployedGraph(model, spec).eval(), spec, folder / "fp32.onnx", opset=20)
     fp32 = onnx.load(folder / "fp32.onnx", load_external_data=False)
     ready = prepared(fp32)

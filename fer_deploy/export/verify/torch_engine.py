@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from fer_deploy.engines.base import Device, Engine
 from fer_deploy.errors import EngineError
-from fer_deploy.export.checkpoint import load_checkpoint
+from fer_deploy.export.checkpoint import Checkpoint, load_checkpoint
 from fer_deploy.spec import ModelSpec
 
 
@@ -37,14 +37,23 @@ class TorchEngine(Engine):
 
     @classmethod
     def open(cls, path: Path, *, device: Device = "auto") -> Self:
-        """Load a `.safetensors` release; see `load_checkpoint` for the errors."""
-        model, spec = load_checkpoint(path)
+        """Load a `.safetensors` release; see `load_checkpoint` and `of` for the errors."""
+        return cls.of(load_checkpoint(path), device=device)
+
+    @classmethod
+    def of(cls, checkpoint: Checkpoint, *, device: Device = "auto") -> Self:
+        """Return the engine of a loaded checkpoint, which shares its model.
+
+        Raises:
+            EngineError: PyTorch does not run on this device here.
+        """
         if device not in ("auto", "cpu", "cuda"):
             raise EngineError(f"PyTorch runs on cpu or cuda, not on {device}. Fix: --device cpu")
         if device == "cuda" and not torch.cuda.is_available():
             raise EngineError(f"device cuda: PyTorch {torch.__version__} finds no CUDA device. Fix: --device cpu")
         use_cuda = device == "cuda" or (device == "auto" and torch.cuda.is_available())
-        return cls(DeployedGraph(model, spec), spec, torch.device("cuda" if use_cuda else "cpu"))
+        graph = DeployedGraph(checkpoint.model, checkpoint.spec)
+        return cls(graph, checkpoint.spec, torch.device("cuda" if use_cuda else "cpu"))
 
     @torch.inference_mode()
     def _run(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:

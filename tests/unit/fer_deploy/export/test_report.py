@@ -10,7 +10,9 @@ import onnx
 import pytest
 from integration import plan_models
 from PIL import Image
+from torch import nn
 
+from fer_deploy.export.checkpoint import Checkpoint
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.report import Report, report_files
@@ -71,7 +73,8 @@ def make(tmp_path):
         config = ExportConfig(
             checkpoint=tmp_path / "a.safetensors", out=tmp_path, data=tmp_path / "d.csv", variants=variants
         )
-        return Report.of(config, reference, artifacts, found[:num], (), tmp_path)
+        checkpoint = Checkpoint(config.checkpoint, hashlib.sha256(b"weights").hexdigest(), nn.Identity(), spec)
+        return Report.of(config, checkpoint, reference, artifacts, found[:num], (), tmp_path)
 
     return run
 
