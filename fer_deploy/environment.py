@@ -66,6 +66,7 @@ EXTRAS = {
     "train": "fer-train",
     "pretrained": "ImageNet weights to start training from",
     "audit": "fer-train audit --predictions: label errors",
+    "docs": "the documentation as a website: make docs",
     "export": "fer-deploy export, quantize and verify",
     "triton": "fer-deploy triton",
     "dev": "tests and linters",

@@ -79,7 +79,7 @@ def yunet_ability(yunet: Path | str | None) -> Ability:
 def window_ability() -> Ability:
     """Return whether `live` can open a window here."""
     name = "a window"
-    why_no_screen = _of_opencv("fer_deploy.live.screen", "why_no_screen")
+    why_no_screen = _of_opencv("fer_deploy.live.sinks.window", "why_no_screen")
     if isinstance(why_no_screen, str):
         return Ability(name, False, why_no_screen, _FIX_OPENCV)
     reason = why_no_screen()

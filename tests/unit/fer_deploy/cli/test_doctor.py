@@ -132,16 +132,16 @@ def test_yunet_is_shown_where_it_was_found(monkeypatch, tmp_path):
 
 
 def test_the_window_needs_a_screen(monkeypatch):
-    monkeypatch.setattr("fer_deploy.live.screen.why_no_screen", lambda: "there is no screen (DISPLAY is not set)")
+    monkeypatch.setattr("fer_deploy.live.sinks.window.why_no_screen", lambda: "there is no screen (DISPLAY is not set)")
     ability = doctor.window_ability()
     assert (ability.works, ability.why) == (False, "there is no screen (DISPLAY is not set)")
     assert ability.fix == "fer-deploy live --serve 8080 shows the picture in a browser"
-    monkeypatch.setattr("fer_deploy.live.screen.why_no_screen", lambda: None)
+    monkeypatch.setattr("fer_deploy.live.sinks.window.why_no_screen", lambda: None)
     assert doctor.window_ability() == doctor.Ability("a window", True)
 
 
 def test_opencv_that_cannot_be_imported_is_no_crash(monkeypatch):
-    monkeypatch.delitem(sys.modules, "fer_deploy.live.screen", raising=False)
+    monkeypatch.delitem(sys.modules, "fer_deploy.live.sinks.window", raising=False)
     monkeypatch.setitem(sys.modules, "cv2", None)
     ability = doctor.window_ability()
     assert not ability.works

@@ -4,8 +4,8 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
-from fer_deploy.cli import export as export_cli
 from fer_deploy.cli import main
+from fer_deploy.cli.flags import export as export_cli
 from fer_deploy.errors import ConfigError
 from fer_deploy.export import pipeline
 from fer_deploy.export.config import DEFAULT_LIMITS, ExportConfig
