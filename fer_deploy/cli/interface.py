@@ -86,6 +86,10 @@ class Command(click.Command):
         super().__init__(*args, **_with_help_names(attributes))
         self.examples = tuple(examples)
 
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """Return -h and --help. Click asks the context, and keeps what the first one says."""
+        return list(HELP_NAMES)
+
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Parse; a wrong option is answered with similar ones, but not with former names."""
         try:
