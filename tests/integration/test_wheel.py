@@ -110,7 +110,9 @@ def test_package_data_are_in_the_wheel_and_tests_are_not(wheel):
     assert {"fer_deploy/py.typed", "fer_train/py.typed", "fer_deploy/live/serve/page/index.html"} <= names
     assert "fer_deploy/models/senet-ferplus-int8-cpu.onnx" in names
     assert {name.partition("/")[0].partition("-")[0] for name in names} == {"fer_deploy", "fer_train", "fer_toolchain"}
-    assert not [name for name in names if "test" in Path(name).name.lower()]
+    assert not [
+        name for name in names if Path(name).name.startswith(("test_", "conftest")) or "tests" in Path(name).parts
+    ]
 
 
 def test_only_the_wheel_is_imported(installed):
