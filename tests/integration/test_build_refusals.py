@@ -110,7 +110,7 @@ class TestRefusals:
         model.graph.node[0].input[0] = "faces"
         err = self.refusal(ArtifactError, save_model(model))
         assert "inputs [('faces', 'uint8', ('N', 1, 48, 48))]" in str(err)
-        assert "promises [('images', 'uint8', ('N', 1, 48, 48))]" in str(err)
+        assert "ModelSpec says [('images', 'uint8', ('N', 1, 48, 48))]" in str(err)
 
     def test_frozen_batch(self, tiny_models, save_model):
         model = plan_models.labelled(tiny_models["fp32"], "fp32")
