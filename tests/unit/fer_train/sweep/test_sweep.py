@@ -197,7 +197,7 @@ def test_sweep_that_is_stopped_takes_its_runs_with_it_and_says_how_to_continue(
             begun.append(self)
 
     def sleep(_):
-        if len(begun) == 3 and (tmp_path / "calls.waiting").exists():
+        if len(begun) >= 3 and (tmp_path / "calls.waiting").exists():
             os.kill(os.getpid(), number)
         time.sleep(0.01)
 
@@ -321,7 +321,9 @@ def test_trained_run_of_ferplus_labels_needs_the_votes_for_its_release(tmp_path,
     assert run(path)["left_out"] == [*left_out, "student-9 (needs the ensemble)"]
     assert calls() == []
     run(path, "--ferplus", "votes.csv")
-    assert short(calls()) == ["release other-2", "release more-4", "ensemble", "train student-9", "release student-9"]
+    *releases, ensemble, train, release = short(calls())
+    assert sorted(releases) == ["release more-4", "release other-2"]  # at the same time
+    assert (ensemble, train, release) == ("ensemble", "train student-9", "release student-9")
 
 
 def test_singles_of_different_labels_are_refused_before_anything_runs(tmp_path, plan, calls):

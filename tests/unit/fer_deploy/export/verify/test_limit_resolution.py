@@ -70,7 +70,7 @@ def test_it_is_said_before_the_work(tmp_path, small_release, small_network, monk
     def run(*args, **options):
         raise VerificationError("stop here")
 
-    monkeypatch.setattr(pipeline.TorchEngine, "open", run)
+    monkeypatch.setattr(pipeline.TorchEngine, "of", run)
     config = ExportConfig(checkpoint=small_release, out=tmp_path)
     with pytest.raises(VerificationError, match="stop here"):
         pipeline.export(config, tell=heard.append)
