@@ -170,7 +170,7 @@ def test_a_third_signal_ends_the_program_where_it_is(tmp_path):
     os.close(writing)
     try:
         wait_until(lambda: _num_waiting(reading) > size // 2 or process.poll() is not None)
-        # Python counts equal signals once until its handler runs; different ones it calls in the order of their numbers.
+        # Python counts equal signals once until its handler runs. Different ones run in the order of their numbers.
         for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
             process.send_signal(number)
             wait_until(lambda: _is_handled(process))
