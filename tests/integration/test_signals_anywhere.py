@@ -178,7 +178,7 @@ def test_a_third_signal_ends_the_program_where_it_is(tmp_path):
     finally:
         process.kill()
         os.close(reading)
-    assert process.returncode == 128 + signal.SIGHUP
+    assert process.returncode == 128 + signal.SIGTERM
 
 
 def _num_waiting(handle) -> int:
