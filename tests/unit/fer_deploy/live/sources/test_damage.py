@@ -53,8 +53,11 @@ def test_damage_in_the_middle_is_skipped_and_counted(tmp_path, capfd, name):
     assert [frame.index for frame in frames] == list(range(len(frames)))
     times = [frame.time_s for frame in frames]
     assert times == sorted(times)
-    lost_s = (NUM - len(frames)) / 12  # AVI counts its pictures, so that a lost one takes its time along
-    assert times[-1] == pytest.approx((NUM - 1) / 12, abs=0.2 if name == "a.ts" else lost_s)
+    if name == "a.avi":  # AVI counts its pictures: a lost one takes its time along. 900 bytes are in 4 of them at most
+        assert len(frames) >= NUM - 4
+        assert (len(frames) - 1) / 12 - 1e-6 <= times[-1] <= (NUM - 1) / 12 + 1e-6
+    else:
+        assert times[-1] == pytest.approx((NUM - 1) / 12, abs=0.2)
     assert capfd.readouterr() == ("", "")
 
 
