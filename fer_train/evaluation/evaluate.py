@@ -8,7 +8,7 @@ A model trained under the clean protocol (`protocol: clean`) never saw those twi
 training rows, so they do not inflate its official number. Compare models of different protocols by the clean number.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -98,6 +98,10 @@ class Evaluation:
         }
 
 
+Predict = Callable[[NDArray[np.uint8]], dict[str, NDArray[np.float32]]]
+"""Function from gray faces (N, S, S) uint8 to the model's raw logits (N, num_labels) float32 by view."""
+
+
 def evaluate_split(
     model: nn.Module,
     faces: Faces,
@@ -110,22 +114,52 @@ def evaluate_split(
 ) -> Evaluation:
     """Run a model, in float32, on every face of a split.
 
-    The model's columns are matched with the label set by name: a class of the model that the labels lack is dropped,
-    a label that the model lacks is never predicted.
-
     Args:
         model: model on the device to run on.
-        faces: all splits of the data; twins are searched in the split that the model was trained on.
+        faces: see `evaluate_predictions`.
         split: split to measure.
-        spec: the model's ModelSpec: size, normalization, class names, temperature and the name of its training split.
-        label_set: "ferplus" measures against the majority of FER+'s taggers, on the faces that have one (see
-            `consensus`); None and the faces' own label set measure against their current labels.
+        spec: the model's ModelSpec.
+        label_set: see `evaluate_predictions`.
         views: see `fer_train.evaluation.views`.
         on_batch: progress; see `OnBatch`.
 
     Raises:
+        SplitAbsentError, DataError, CheckpointError: see `evaluate_predictions`.
+    """
+    wanted = spec["input"]
+
+    def predict(images: NDArray[np.uint8]) -> dict[str, NDArray[np.float32]]:
+        return predict_views(
+            model,
+            images,
+            views=views,
+            device=next(model.parameters()).device,
+            mean_std=(wanted["mean"], wanted["std"]),
+            on_batch=on_batch,
+        )
+
+    return evaluate_predictions(predict, faces, split, spec=spec, label_set=label_set)
+
+
+def evaluate_predictions(
+    predict: Predict, faces: Faces, split: str, *, spec: dict[str, Any], label_set: str | None = None
+) -> Evaluation:
+    """Measure what any runtime predicts for every face of a split.
+
+    The model's columns are matched with the label set by name: a class of the model that the labels lack is dropped,
+    a label that the model lacks is never predicted.
+
+    Args:
+        predict: see `Predict`; it is called once.
+        faces: all splits of the data; twins are searched in the split that the model was trained on.
+        split: split to measure.
+        spec: the model's ModelSpec: size, class names, temperature and the name of its training split.
+        label_set: "ferplus" measures against the majority of FER+'s taggers, on the faces that have one (see
+            `consensus`); None and the faces' own label set measure against their current labels.
+
+    Raises:
         SplitAbsentError: the data have no such split.
-        DataError: the model lacks a label, or the faces have no votes; raised before the model runs.
+        DataError: the model lacks a label, or the faces have no votes; raised before `predict` is called.
         CheckpointError: logits are not finite.
     """
     everyone = take_split(faces, split)
@@ -143,16 +177,8 @@ def evaluate_split(
     measured = labelled.labels != NO_MAJORITY
     names = measured_classes(spec["labels"], labelled, split)
     is_clean, why_not = _clean_or_why(faces, split, spec)
-    wanted = spec["input"]
-    resized = labelled.resized(wanted["height"])
-    logits = predict_views(
-        model,
-        resized.images,
-        views=views,
-        device=next(model.parameters()).device,
-        mean_std=(wanted["mean"], wanted["std"]),
-        on_batch=on_batch,
-    )
+    resized = labelled.resized(spec["input"]["height"])
+    logits = predict(resized.images)
     require_finite(logits.values())
     logits = {view: found / np.float32(spec.get("temperature", 1.0)) for view, found in logits.items()}
     return Evaluation(
@@ -236,6 +262,7 @@ __all__ = [
     "Evaluation",
     "Metrics",
     "evaluate",
+    "evaluate_predictions",
     "evaluate_split",
     "mark_clean",
     "measure",

@@ -1,0 +1,101 @@
+"""Write the report of accuracy.py: tables in Markdown and a chart. Measures nothing."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from matplotlib.figure import Figure
+
+from fer_deploy.vision.palette import GOOD_COLOR
+
+Row = Mapping[str, Any]
+
+
+def as_markdown(rows: Sequence[Row], env: Mapping[str, str]) -> str:
+    """Return the report as Markdown: one line an artifact, label set and view, then recall by class."""
+    lines = [
+        f"# Accuracy, {env['hardware']}",
+        "",
+        f"{env['date']}, Python {env['python']}, ONNX Runtime {env['onnxruntime']}, split {env['split']}.",
+        "",
+        f"    {env['command']}",
+        "",
+        "In brackets the 95 % interval of the bootstrap. official: every face of the split; clean: without the faces "
+        "whose pixels also stand in training rows. Change: the artifact minus PyTorch, in points, on the same faces, "
+        "so its interval is far narrower than that of the accuracy. NLL in nats, after the model's temperature.",
+        "",
+        "| model | artifact | labels | view | faces | accuracy, % | clean, % | macro-F1 | NLL | ECE | change, points "
+        "| same emotion |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    ]
+    ran = [row for row in rows if "skipped" not in row]
+    lines += [_line(row) for row in ran]
+    for (model, labels), some in _groups(ran).items():
+        classes = list(some[0]["recall"])
+        lines += ["", f"## Recall by class, %: {model}, {labels} labels, plain", ""]
+        lines += [f"| artifact | {' | '.join(classes)} |", f"|---|{'---|' * len(classes)}"]
+        lines += [f"| {row['artifact']} | {' | '.join(_percent(v) for v in row['recall'].values())} |" for row in some]
+        lines += [f"| *faces* | {' | '.join(str(n) for n in some[0]['support'].values())} |"]
+    if skipped := [f"- {row['artifact']}: {row['skipped']}" for row in rows if "skipped" in row]:
+        lines += ["", "Not run:", "", *skipped]
+    return "\n".join([*lines, ""])
+
+
+def _groups(rows: Sequence[Row]) -> dict[tuple[str, str], list[Row]]:
+    """Return the rows of the plain view by model and label set."""
+    groups: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        if row["view"] == "plain":
+            groups.setdefault((row["model"], row["labels"]), []).append(row)
+    return groups
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.1f}"
+
+
+def _line(row: Row) -> str:
+    low, high = row["accuracy_interval"]
+    clean = "-" if row["clean"] is None else _percent(row["clean"])
+    cells = [
+        row["model"],
+        row["artifact"],
+        row["labels"],
+        row["view"],
+        f"{row['num_faces']:,}",
+        f"{100 * row['accuracy']:.2f} [{100 * low:.1f}, {100 * high:.1f}]",
+        clean,
+        f"{row['f1']:.3f}",
+        f"{row['nll']:.3f}",
+        f"{row['ece']:.3f}",
+        _change(row),
+        "-" if row["same_emotion"] is None else f"{row['same_emotion']:.2%}",
+    ]
+    return f"| {' | '.join(cells)} |"
+
+
+def _change(row: Row) -> str:
+    if row["change"] is None:
+        return "-"
+    low, high = row["change_interval"]
+    return f"{100 * row['change']:+.2f} [{100 * low:+.2f}, {100 * high:+.2f}]"
+
+
+def write_chart(rows: Sequence[Row], path: Path, title: str) -> None:
+    """Draw the accuracy of every artifact with its interval, one panel for each model and label set."""
+    groups = _groups([row for row in rows if "skipped" not in row])
+    heights = [len(some) for some in groups.values()]
+    figure = Figure(figsize=(7, 0.9 * len(groups) + 0.35 * sum(heights)), layout="constrained")
+    panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
+    for panel, ((model, labels), some) in zip(panels, groups.items(), strict=True):
+        for place, row in enumerate(some):
+            low, high = (100 * bound for bound in row["accuracy_interval"])
+            value = 100 * row["accuracy"]
+            panel.errorbar(value, place, xerr=[[value - low], [high - value]], fmt="o", color=GOOD_COLOR, capsize=3)
+            panel.annotate(f"{value:.2f}", (value, place), (0, 5), textcoords="offset points", ha="center", fontsize=8)
+        panel.set(title=f"{model}, {labels} labels", xlabel="accuracy, %, with its 95 % interval")
+        panel.set_yticks(range(len(some)), [row["artifact"] for row in some])
+        panel.margins(x=0.1, y=0.4 / len(some) + 0.1)
+        panel.invert_yaxis()
+    figure.suptitle(title, fontsize="small")
+    figure.savefig(path, dpi=120)
