@@ -17,7 +17,8 @@ import click
 import numpy as np
 import torch
 from harness.accuracy_report import as_markdown, write_chart
-from harness.measuring import Output, environment, output_options
+from harness.measuring import environment
+from harness.results import Output, output_options
 from numpy.typing import NDArray
 from rich.console import Console
 from rich.progress import track

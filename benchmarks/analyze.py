@@ -22,7 +22,8 @@ import click
 import psutil
 import torch
 from harness.clips import clips_option
-from harness.measuring import Output, environment, output_options, yunet_option
+from harness.measuring import environment, yunet_option
+from harness.results import Output, output_options
 from live.analyze_report import as_markdown
 from rich.console import Console
 

@@ -18,7 +18,8 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import WHERE_CLIPS_ARE, read_clip
-from harness.measuring import Output, environment, markdown_table, output_options, yunet_option
+from harness.measuring import environment, markdown_table, yunet_option
+from harness.results import Output, output_options
 from numpy.typing import NDArray
 
 from fer_deploy.artifacts import bundled_model

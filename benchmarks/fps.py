@@ -27,7 +27,8 @@ from typing import Any
 import click
 import torch
 from harness.clips import clips_option
-from harness.measuring import Output, environment, output_options, yunet_option
+from harness.measuring import environment, yunet_option
+from harness.results import Output, output_options
 from live.fps_report import CAMERA, WATCHED, as_markdown, write_chart
 from rich.console import Console
 

@@ -22,7 +22,8 @@ import click
 import numpy as np
 import torch
 from harness.latency_report import as_markdown, write_chart
-from harness.measuring import Output, Sample, environment, output_options, samples_by_round, speedup_by_round
+from harness.measuring import Sample, environment, samples_by_round, speedup_by_round
+from harness.results import Output, output_options
 from numpy.typing import NDArray
 from rich.console import Console
 

@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import clips_option, looped_frames, read_clip
-from harness.measuring import Output, environment, markdown_table, output_options
+from harness.measuring import environment, markdown_table
+from harness.results import Output, output_options
 
 from fer_deploy.live.drawing.overlay import draw_result
 from fer_deploy.live.sinks import CsvSink, line_from_result

@@ -21,7 +21,8 @@ from typing import Any
 import click
 import psutil
 import torch
-from harness.measuring import Output, environment, output_options
+from harness.measuring import environment
+from harness.results import Output, output_options
 from live.faulty_camera import FaultyCamera
 from live.soak_report import as_markdown, growth, tenths
 from live.viewer import one_viewer

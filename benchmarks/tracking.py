@@ -20,7 +20,8 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import clips_option
-from harness.measuring import Output, environment, markdown_table, output_options, yunet_option
+from harness.measuring import environment, markdown_table, yunet_option
+from harness.results import Output, output_options
 from live.between_detections import METHODS, Clip, errors_between, known_clip
 from rich.console import Console
 

@@ -20,7 +20,8 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from harness.measuring import Output, environment, matmul_flops, output_options
+from harness.measuring import environment, matmul_flops
+from harness.results import Output, output_options
 from numpy.typing import NDArray
 from PIL import Image
 from rich.console import Console

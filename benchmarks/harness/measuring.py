@@ -1,31 +1,23 @@
-"""Shared code of the benchmarks: alternating timing, name of the hardware, --out and --publish, result files."""
+"""Shared code of the benchmarks: alternating timing, name of the hardware, YuNet's file."""
 
-import functools
-import json
 import platform
-import re
 import shlex
 import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import click
 import torch
-from harness.clips import SHARED, UNPUBLISHED
+from harness.clips import SHARED
 
 from fer_deploy.detectors.yunet_file import ADDRESS, cache_file, file_at_hand, how_to_get
-from fer_deploy.durable import whole_file, write_whole
-from fer_deploy.privacy.portable_paths import shown_path, without_folders_in_text
+from fer_deploy.privacy.portable_paths import shown_path
 from fer_deploy.privacy.redaction import without_passwords
 from fer_train.hardware import describe_hardware
-
-RESULTS = Path(__file__).parents[1] / "results"
-"""Folder of results in git; written only with --publish."""
 
 
 def shared_yunet() -> Path:
@@ -103,97 +95,6 @@ def markdown_table(rows: Sequence[Mapping[str, object]], *, digits: int) -> list
     """Return the lines of a Markdown table; the first row's keys are the header."""
     cells = [[f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
     return [f"| {' | '.join(line)} |" for line in (list(rows[0]), ["---"] * len(rows[0]), *cells)]
-
-
-def result_name(what: str, device: torch.device) -> str:
-    """Return <what>_<hardware>_<yyyy-mm>.md."""
-    name = torch.cuda.get_device_name(device) if device.type == "cuda" else "cpu"
-    hardware = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")
-    return f"{what}_{hardware}_{datetime.now(UTC):%Y-%m}.md"
-
-
-Chart = Callable[[Path], None]
-"""Function that draws a picture into a file."""
-
-
-@dataclass(frozen=True)
-class Output:
-    """Destination of the results of a benchmark.
-
-    Attributes:
-        out: .md file to write; None: a file in `UNPUBLISHED`.
-        publish: whether to write to `RESULTS` too.
-    """
-
-    out: Path | None
-    publish: bool
-
-    def paths(self, what: str, device: torch.device) -> list[Path]:
-        """Return the .md files to write."""
-        name = result_name(what, device)
-        return [self.out or UNPUBLISHED / name, *([RESULTS / name] if self.publish else [])]
-
-    def earlier(self, what: str, device: torch.device) -> Path:
-        """Return the .json of an earlier run; if there is none, the published one."""
-        *unpublished, published = replace(self, publish=True).paths(what, device)
-        places = [published] if self.publish else [*unpublished, published]
-        tables = [path.with_suffix(".json") for path in places]
-        return next((table for table in tables if table.exists()), tables[-1])
-
-    def write(
-        self, what: str, device: torch.device, result: dict[str, Any], markdown: str, chart: Chart | None = None
-    ) -> None:
-        """Write all results and print their paths."""
-        for path in self.paths(what, device):
-            write_results(path, result, markdown, chart)
-            click.echo(f"written: {path}")
-
-
-def _untracked(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
-    if path is not None and path.resolve().is_relative_to(RESULTS.resolve()):
-        raise click.UsageError(f"{path} is among the published results. Fix: --publish writes there; or another --out")
-    return path
-
-
-publish_option = click.option("--publish", is_flag=True, help="Write to benchmarks/results, too.")
-
-
-def output_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --out and --publish to a command, which receives them as the argument `output`."""
-
-    @functools.wraps(command)
-    def with_output(*, out: Path | None, publish: bool, **options: Any) -> None:
-        command(output=Output(out, publish), **options)
-
-    out_option = click.option(
-        "--out",
-        type=click.Path(path_type=Path, dir_okay=False),
-        callback=_untracked,
-        help=".md to write, and .json beside it.  [default: in artifacts/benchmarks]",
-    )
-    return out_option(publish_option(with_output))
-
-
-def write_results(path: Path, result: dict[str, Any], markdown: str, chart: Chart | None = None) -> None:
-    """Write the Markdown to `path`, and beside it all results as JSON and the chart as PNG.
-
-    Folders are removed from absolute paths.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path.with_suffix(".json"), (json.dumps(without_folders_anywhere(result), indent=2) + "\n").encode())
-    if chart is not None:
-        with whole_file(path.with_suffix(".png")) as draft:
-            chart(draft)
-    write_whole(path, without_folders_in_text(markdown).encode())
-
-
-def without_folders_anywhere(value: Any) -> Any:
-    """Return plain data without the folders of absolute paths in its texts."""
-    if isinstance(value, Mapping):
-        return {name: without_folders_anywhere(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_folders_anywhere(inner) for inner in value]
-    return without_folders_in_text(value) if isinstance(value, str) else value
 
 
 _SETTLE_S = 0.01

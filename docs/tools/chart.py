@@ -1,4 +1,4 @@
-"""Draw docs/speed.svg from benchmarks/results/fps_cpu_*.json: the tutorial's loop, ours, and the limit.
+"""Draw docs/speed.svg from the newest fps.json in benchmarks/results: the tutorial's loop, ours, and the limit.
 
 python docs/tools/chart.py            # draw it
 python docs/tools/chart.py --check    # exit code 1 where the file differs

@@ -31,17 +31,29 @@ _SLOT = re.compile(r"(<!-- numbers: ([\w-]+) -->)(.*?)(<!-- /numbers -->)", re.D
 _CARD_ACCURACY = re.compile(r"\| plain \| official \| [\d,]+ \| \*\*(\d+\.\d+)%\*\* \[(\d+\.\d+), (\d+\.\d+)\]")
 
 
-def newest(name: str, results: Path = RESULTS) -> dict[str, Any]:
+def newest_file(name: str, results: Path = RESULTS) -> Path:
     """Return the published results of a benchmark on a CPU, those of the latest date.
 
     Raises:
         ValueError: there are none.
     """
-    found = [json.loads(path.read_text()) for path in sorted(results.glob(f"{name}_cpu_*.json"))]
-    if not found:
-        raise ValueError(f"no {name}_cpu_*.json in {results}. Fix: python benchmarks/{name}.py --publish")
-    latest: dict[str, Any] = max(found, key=lambda one: one.get("environment", one)["date"])
-    return latest
+    dates = {path: date_on_cpu(path) for path in sorted(results.glob(f"*/*/{name}.json"))}
+    if not any(dates.values()):
+        raise ValueError(f"no {name}.json of a CPU in {results}. Fix: python benchmarks/{name}.py --publish")
+    return max(dates, key=lambda path: dates[path])
+
+
+def date_on_cpu(path: Path) -> str:
+    """Return the date of a result file; "" if a GPU was measured."""
+    found = json.loads(path.read_text())
+    env: dict[str, str] = found.get("environment", found)
+    return env["date"] if re.search(r", \d+ cores\b", env["hardware"]) else ""
+
+
+def newest(name: str, results: Path = RESULTS) -> dict[str, Any]:
+    """Return what `newest_file` holds."""
+    found: dict[str, Any] = json.loads(newest_file(name, results).read_text())
+    return found
 
 
 def speedups(fps: dict[str, Any]) -> list[float]:
@@ -120,7 +132,7 @@ def forms() -> str:
     for form, suffix in FORMS.items():
         cells = cells_of(row_of(latency, model + suffix), int(latency["faces"]))
         lines.append(f"| {form} | {' | '.join(cells)} |")
-    table = f"benchmarks/results/latency_cpu_{latency['date'][:7]}.md"
+    table = newest_file("latency").with_suffix(".md").relative_to(REPOSITORY)
     note = (
         f"*{model}, {hardware_of(latency)}, {latency['threads']} threads, {latency['date']}; accuracy and same "
         f"answer on {latency['faces']} faces of PublicTest ([latency]({table})). On the whole of it PyTorch has "

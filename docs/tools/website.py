@@ -19,7 +19,7 @@ REPOSITORY = Path(__file__).parents[2]
 SITE = REPOSITORY / "site"
 COPIED = (
     "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "docs/*.*", "weights/*.md", "weights/*.png",
-    "benchmarks/results/*.*", "configs/**/*.yaml", "examples/*.py",
+    "benchmarks/results/**/*.*", "configs/**/*.yaml", "examples/*.py",
 )  # fmt: skip
 _WARNING = re.compile(r"\b(warning|error)\b", re.IGNORECASE)
 

@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import json
 import re
 import shutil
 import subprocess
@@ -137,12 +138,21 @@ def test_slots_are_filled_again(tool):
         numbers.filled("<!-- numbers: acuracy --><!-- /numbers -->")
 
 
-def test_the_latest_results_count(tool, tmp_path):
+def test_the_latest_results_on_a_cpu_count(tool, tmp_path):
     numbers = tool("numbers_of_readme")
-    (tmp_path / "fps_cpu_2026-02.json").write_text('{"environment": {"date": "2026-02-03"}, "clips": []}')
-    (tmp_path / "fps_cpu_2026-10.json").write_text('{"environment": {"date": "2026-10-03"}, "clips": []}')
+    runs = {
+        "2026-02-03": "A chip, 2 cores, torch 9",
+        "2026-10-03": "B chip, 4 cores, torch 9",
+        "2026-11-03": "H100, torch 9",
+    }
+    for date, hardware in runs.items():
+        folder = tmp_path / "machine" / f"{date}-abc"
+        folder.mkdir(parents=True)
+        (folder / "fps.json").write_text(json.dumps({"environment": {"date": date, "hardware": hardware}, "clips": []}))
     assert numbers.newest("fps", tmp_path)["environment"]["date"] == "2026-10-03"
-    with pytest.raises(ValueError, match=r"no latency_cpu_\*\.json in .* Fix: python benchmarks/latency\.py --publish"):
+    with pytest.raises(
+        ValueError, match=r"no latency\.json of a CPU in .* Fix: python benchmarks/latency\.py --publish"
+    ):
         numbers.newest("latency", tmp_path)
 
 

@@ -10,7 +10,7 @@ sys.path.insert(0, str(BENCHMARKS))
 
 
 def _digests() -> dict[str, str]:
-    return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in (BENCHMARKS / "results").iterdir()}
+    return {str(path): hashlib.sha256(path.read_bytes()).hexdigest() for path in (BENCHMARKS / "results").rglob("*.*")}
 
 
 @pytest.fixture(autouse=True)
@@ -24,6 +24,6 @@ def tracked_results():
 @pytest.fixture
 def unpublished(tmp_path, monkeypatch):
     """Where results go without --out."""
-    for module in ("harness.measuring", "harness.clips"):
+    for module in ("harness.results", "harness.clips"):
         monkeypatch.setattr(f"{module}.UNPUBLISHED", tmp_path / "unpublished")
     return tmp_path / "unpublished"

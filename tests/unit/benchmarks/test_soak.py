@@ -34,7 +34,7 @@ def test_few_samples_make_few_rows():
 
 
 def test_a_kept_result_is_rendered_again(repo_dir):
-    kept = json.loads((repo_dir / "benchmarks/results/soak_cpu_2026-11.json").read_text())
+    kept = json.loads((repo_dir / "benchmarks/results/amd-epyc-2-cores/2026-11-27-c0d93ed/soak.json").read_text())
     text = as_markdown(kept, kept["environment"])
     assert "| growth of resident memory, from the second tenth to the last | " in text
     assert text.count("\n| ") == 2 + 9 + 10  # two heads

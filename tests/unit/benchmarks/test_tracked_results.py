@@ -29,7 +29,7 @@ def command(name: str):
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_each_has_both_options_and_says_where_results_go(name):
     flags = {flag for parameter in command(name).params for flag in parameter.opts}
-    assert {"--out", "--publish"} <= flags
+    assert {"--out", "--publish", "--compare"} <= flags
     text = CliRunner().invoke(command(name), ["--help"]).output
     assert "benchmarks/results" in text
     assert "--publish" in text
@@ -37,7 +37,7 @@ def test_each_has_both_options_and_says_where_results_go(name):
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_a_path_among_the_tracked_results_is_refused(name, tmp_path):
-    out = BENCHMARKS / "results" / f"{name}_cpu_2026-11.md"
+    out = BENCHMARKS / "results" / "machine" / f"{name}.md"
     done = CliRunner().invoke(command(name), ["--out", str(out)])
     assert done.exit_code == 2
     assert "is among the published results. Fix: --publish writes there; or another --out" in done.output
@@ -50,7 +50,7 @@ def run(name: str, *flags: object) -> None:
 
 
 def written(folder: Path) -> list[str]:
-    return sorted(f"{path.stem.split('_cpu_')[0]}{path.suffix}" for path in folder.iterdir())
+    return sorted(path.name for path in folder.glob("*/*/*.*"))
 
 
 def test_outputs(unpublished, clip):

@@ -94,11 +94,11 @@ def test_faces_to_validate_on_are_as_many_as_in_fer2013():
 
 @pytest.mark.usefixtures("quick")
 def test_command_writes_every_model_as_markdown_and_json(tmp_path, monkeypatch):
-    monkeypatch.setattr("harness.measuring.UNPUBLISHED", tmp_path)
+    monkeypatch.setattr("harness.results.UNPUBLISHED", tmp_path)
     words = ["--models", "net,senet", "--faces", "70", "--batch-size", "32", "--rounds", "2", "--device", "cpu"]
     result = CliRunner().invoke(training.main, words)
     assert result.exit_code == 0, result.output
-    [path] = tmp_path.glob("training_cpu_*.md")
+    [path] = tmp_path.glob("*/*/training.md")
     written = json.loads(path.with_suffix(".json").read_text())
     assert [r["model"] for r in written["results"]] == ["net", "senet"]
     assert (written["device"], written["faces"], written["rounds"]) == ("cpu", "70", "2")
