@@ -27,10 +27,10 @@ ROWS = $(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS))
 AGAIN = $(if $(wildcard $(1)/last.pt),--resume)
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test check coverage lint train evaluate release audit crossval distill sweep bench export live docs clean
+.PHONY: help setup demo test check coverage lint train evaluate release audit crossval distill sweep bench bench-full export live docs clean
 
 help:  ## print the targets
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 # A stamp is newer than what it was installed from, so that a second call installs nothing.
 $(VENV)/.base: pyproject.toml constraints.txt
@@ -97,8 +97,14 @@ sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students, in MINUTE
 	$(BIN)/fer-train sweep --plan $(PLAN) --data $(DATA) $(if $(PUBLISH),--publish benchmarks/results) \
 		$(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) $(if $(MINUTES),--minutes $(MINUTES))
 
-bench: $(VENV)/.all  ## training speed against a DataLoader trainer, into artifacts/benchmarks; PUBLISH=1 for benchmarks/results too
-	$(BIN)/python benchmarks/training.py $(if $(PUBLISH),--publish)
+BENCH = $(BIN)/python benchmarks/suite.py $(if $(wildcard $(DATA)),--data $(DATA) $(if $(FERPLUS),--ferplus $(FERPLUS))) \
+	$(if $(PUBLISH),--publish)
+
+bench: $(VENV)/.all  ## latency, accuracy (where DATA is) and the live loop in ten minutes; PUBLISH=1 for benchmarks/results too
+	$(BENCH) --quick
+
+bench-full: $(VENV)/.all  ## the same in full, and detectors, outputs, training, soak
+	$(BENCH)
 
 export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT, INT8 where DATA is there; FLAVOR=tensorrt-rtx for plans
 	$(BIN)/fer-deploy export --checkpoint $(CHECKPOINT) --out $(OUT) \

@@ -27,6 +27,7 @@ from typing import Any
 import click
 import torch
 from harness.clips import clips_option
+from harness.comparing import Measure, median_measure
 from harness.measuring import environment, yunet_option
 from harness.results import Output, output_options
 from live.fps_report import CAMERA, WATCHED, as_markdown, write_chart
@@ -35,6 +36,7 @@ from rich.console import Console
 from fer_deploy.engines.threads import available_cores
 
 REFERENCE = "YuNet tutorial"
+CHECKPOINT = "weights/senet-ferplus.safetensors"
 _HERE = Path(__file__).parent
 _console = Console()
 _there = click.Path(path_type=Path, exists=True)
@@ -93,7 +95,8 @@ def summarize(rounds: list[dict[str, dict[str, Any]]], *, cores: int) -> list[di
             values = [run[key] for run in runs if key in run]
             if values:
                 row[key] = max(values) if key == "k_max" else statistics.median(values)
-        row["speedup"] = statistics.median(one[name]["fps"] / one[REFERENCE]["fps"] for one in rounds)
+        row["speedups"] = [one[name]["fps"] / one[REFERENCE]["fps"] for one in rounds]
+        row["speedup"] = statistics.median(row["speedups"])
         row["stages"] = runs[-1].get("stages", {})
         if name.startswith("live loop") and (alone := name.replace("live loop", "analysis alone")) in rounds[0]:
             row["of_cores"] = statistics.median(
@@ -104,11 +107,22 @@ def summarize(rounds: list[dict[str, dict[str, Any]]], *, cores: int) -> list[di
     return rows
 
 
+def measures_of(results: list[dict[str, Any]]) -> list[Measure]:
+    """Return what --compare compares: how many times as fast as the reference each variant is."""
+    return [
+        median_measure(f"{one['clip']}, {row['variant']}: speedup", row["speedups"], better="higher", is_ratio=True)
+        for one in results
+        for row in one["rows"]
+    ]
+
+
 @click.command()
 @clips_option
 @yunet_option
 @click.option("--engine", type=_there, help="Our model.  [default: the bundled one]")
-@click.option("--checkpoint", type=_there, default="weights/senet.safetensors", show_default=True, help="For PyTorch.")
+@click.option(
+    "--checkpoint", type=_there, default="weights/senet-ferplus.safetensors", show_default=True, help="For PyTorch."
+)
 @click.option("--frames", default=1000, show_default=True, help="Frames per clip, which is looped.")
 @click.option("--tutorial-frames", default=200, show_default=True, help="The same for the slow loops.")
 @click.option("--rounds", default=3, show_default=True)
@@ -139,7 +153,8 @@ def main(
     device = torch.device("cpu")
     env = environment(device) | {"rounds": str(rounds), "yunet": yunet.name}
     chart = partial(write_chart, results)
-    output.write("fps", device, {"environment": env, "clips": results}, as_markdown(results, env), chart)
+    result = {"environment": env, "clips": results}
+    output.write("fps", device, result, as_markdown(results, env), chart, measures=measures_of(results))
 
 
 if __name__ == "__main__":

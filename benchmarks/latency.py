@@ -1,190 +1,115 @@
-"""Measure every artifact and PyTorch in one run: size, accuracy, latency p50 / p90 / p99, throughput, speedup.
+"""Measure every artifact and PyTorch in one run: latency p50 / p90 / p99, throughput, and speedup with its interval.
 
-All engines of a model alternate, five calls each, so other work on the machine affects all of them; the speedup is
-computed call by call. Every engine has the same number of threads, and every call ends with the logits in the host's
-memory. The physics: a VNNI instruction multiplies four times as many INT8 values as an AVX-512 instruction multiplies
-FP32 values. A GPU computes such a network faster than it is launched; a CUDA graph removes that launch time.
+    python benchmarks/latency.py --artifacts artifacts/senet-ferplus --checkpoint weights/senet-ferplus.safetensors
 
-    python benchmarks/latency.py --artifacts artifacts/net --artifacts artifacts/senet \
-        --checkpoint weights/net.safetensors --checkpoint weights/senet.safetensors --data data/fer2013.csv
+All engines of a model are measured in turn, a window each, until the last three windows of every engine agree within
+10 %, at most ten; otherwise the row says "not stable". A pair is a window of an engine and the window of PyTorch eager
+beside it, so other work on the machine affects both; the interval of the speedup is a bootstrap over the pairs. Every
+engine has the same number of threads, and every call ends with the logits in the host's memory. With one face at a time
+this is MLPerf's single stream, with larger batches its offline scenario; it is not MLPerf.
+
+The share of the roof compares the rate with what the machine's matrix products (FP32) and copies allow, both measured
+in the same run. INT8 and BF16 instructions can exceed it. Accuracy: benchmarks/accuracy.py.
+
+The physics: a VNNI instruction multiplies four times as many INT8 values as an AVX-512 instruction multiplies FP32
+values. A GPU computes such a network faster than it is launched; a CUDA graph removes that launch time.
 """
 
 import os
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import click
 import numpy as np
 import torch
+from fer_deploy.bench.agreement import drawn_images
+from harness.artifacts import EAGER, Candidate, artifact_candidates, torch_candidates
+from harness.comparing import Measure, median_measure
 from harness.latency_report import as_markdown, write_chart
-from harness.measuring import Sample, environment, samples_by_round, speedup_by_round
+from harness.measuring import environment
 from harness.results import Output, output_options
-from numpy.typing import NDArray
 from rich.console import Console
 
-from fer_deploy.engines import open_engine
-from fer_deploy.engines.base import Engine
-from fer_deploy.engines.onnxruntime.engine import OnnxRuntimeEngine
+from fer_deploy.bench.roofline import GraphWork, Roof, graph_work, measure_roof
+from fer_deploy.bench.statistics import Interval, ratio_interval
+from fer_deploy.bench.windows import QUICK, THOROUGH, Measurement, Repeated, WindowPlan, measure_in_turn, speedup
 from fer_deploy.engines.onnxruntime.session import ort
 from fer_deploy.engines.threads import choose_threads
-from fer_deploy.errors import FerDeployError
-from fer_deploy.export.checkpoint import load_checkpoint
-from fer_deploy.export.verify.torch_engine import DeployedGraph, TorchEngine
+from fer_deploy.spec import InputSpec
 from fer_train.amp import resolve_device
-from fer_train.data import read_faces, take_split
 
-Run = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
-EAGER = "PyTorch eager"
 CPU_BATCHES, CUDA_BATCHES = "1,16", "1,2,4,8,16,32,64,128,256,512,1024"
 _console = Console()
-_there = click.Path(path_type=Path, exists=True)
-
-
-@dataclass
-class Candidate:
-    """One engine of one model; if it cannot be created, `run` is None and `failure` is the reason."""
-
-    model: str
-    engine: str
-    file: str = "-"
-    num_bytes: int = 0
-    run: Run | None = None
-    failure: str | None = None
-    settings: dict[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
-class LabelledFaces:
-    """Faces for accuracy: images (N, 1, H, W) uint8, labels (N,) int64."""
+class Roofs:
+    """What this machine can compute and copy; None: not measured, as on a GPU."""
 
-    images: NDArray[np.uint8]
-    labels: NDArray[np.int64]
+    roof: Roof | None
 
+    def work_of(self, candidate: Candidate) -> GraphWork | None:
+        """Return the work of a model for one face, from its FP32 graph; None: of another file."""
+        if self.roof is None or candidate.path is None or not candidate.path.name.endswith("-fp32.onnx"):
+            return None
+        return graph_work(candidate.path.read_bytes())
 
-def compiled_run(checkpoint: Path, device: torch.device) -> Run:
-    """Return the model with torch.compile, compiled for each batch size."""
-    loaded = load_checkpoint(checkpoint)
-    model, spec = loaded.model, loaded.spec
-    graph = torch.compile(DeployedGraph(model, spec).to(device).eval(), dynamic=False)
-
-    def run(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        with torch.inference_mode():
-            return np.asarray(graph(torch.from_numpy(images).to(device)).cpu().numpy(), dtype=np.float32)
-
-    return run
+    def share(self, work: GraphWork | None, batch: int, faces_per_s: float) -> float | None:
+        """Return a rate as a share of the attainable one; None: unknown."""
+        return None if work is None or self.roof is None else faces_per_s / work.attainable_per_s(batch, self.roof)
 
 
-def torch_candidates(checkpoint: Path, device: torch.device, *, compiled: bool) -> Iterator[Candidate]:
-    """Yield PyTorch eager, the reference, and torch.compile; the report names a failure of the compiler."""
-    engine = TorchEngine.open(checkpoint, device="cuda" if device.type == "cuda" else "cpu")
-    size = checkpoint.stat().st_size
-    yield Candidate(engine.spec.architecture, EAGER, checkpoint.name, size, engine.infer)
-    if not compiled:
-        return
-    candidate = Candidate(engine.spec.architecture, "torch.compile", checkpoint.name, size)
-    try:
-        run = compiled_run(checkpoint, device)
-        run(np.zeros((1, 1, engine.spec.input.height, engine.spec.input.width), dtype=np.uint8))
-        candidate.run = run
-    except Exception as err:  # noqa: BLE001 - the compiler raises any type; the report shows it
-        candidate.failure = f"{type(err).__name__}: {str(err).strip().splitlines()[0][:200]}"
-    yield candidate
-
-
-def openers(path: Path, device: str, *, threads: int, max_batch: int) -> dict[str, Callable[[], Engine]]:
-    """Return openers of a file by engine name: on CUDA, ONNX with and without a CUDA graph; {}: not on this device."""
-    variant = path.stem.partition("-")[2] or path.stem
-    if device == "cpu":
-        if path.suffix == ".plan":
-            return {}
-        on_cpu = partial(OnnxRuntimeEngine.open, path, device="cpu", threads=threads)
-        return {f"ORT {variant}": on_cpu, f"ORT {variant}, spinning": partial(on_cpu, spinning=True)}
-    if path.suffix == ".plan":
-        return {f"TensorRT {variant}": partial(open_engine, path, device="cuda")}
-    if variant == "int8-cpu":
-        return {}
-    on_cuda = partial(OnnxRuntimeEngine.open, path, device="cuda", max_batch=max_batch)
-    return {
-        f"ORT {variant}": partial(on_cuda, cuda_graph=False),
-        f"ORT {variant}, CUDA graph": partial(on_cuda, cuda_graph=True),
-    }
-
-
-def artifact_candidates(
-    folder: Path, device: str, *, threads: int, max_batch: int, stack: ExitStack
-) -> Iterator[Candidate]:
-    """Yield the candidates of a folder's ONNX files and plans on this device; `stack` closes the engines."""
-    for path in sorted(folder.glob("*.onnx")) + sorted(folder.glob("*.plan")):
-        for name, opener in openers(path, device, threads=threads, max_batch=max_batch).items():
-            candidate = Candidate(path.stem.partition("-")[0], name, path.name, path.stat().st_size)
-            try:
-                engine = stack.enter_context(opener())
-                candidate.model, candidate.run = engine.spec.architecture, engine.infer
-                candidate.settings = {**engine.settings, "description": engine.description}
-            except FerDeployError as err:
-                candidate.failure = str(err)
-            yield candidate
-
-
-def generated_faces(num: int) -> NDArray[np.uint8]:
-    """Return (num, 1, 48, 48) uint8 noise with one mean level per face; latency does not depend on the pixels."""
-    generator = np.random.default_rng(0)
-    level = generator.integers(40, 215, (num, 1, 1, 1))
-    return (level + generator.integers(-40, 40, (num, 1, 48, 48))).astype(np.uint8)
-
-
-def load_faces(data: Path | None, limit: int) -> LabelledFaces | None:
-    """Return up to `limit` faces of PublicTest, spread evenly; 0: all. None without data."""
-    if data is None:
-        return None
-    faces = take_split(read_faces(data), "PublicTest")
-    chosen = np.unique(np.linspace(0, len(faces) - 1, limit or len(faces), dtype=np.int64))
-    return LabelledFaces(faces.images[chosen][:, None], faces.labels[chosen])
-
-
-def predictions(run: Run, images: NDArray[np.uint8]) -> NDArray[np.int64]:
-    """Return the argmax (N,) of each face, in batches of 64; the last one is padded to avoid another compilation."""
-    padded = np.concatenate([images, images[:1].repeat(-len(images) % 64, axis=0)])
-    parts = [run(padded[i : i + 64]).argmax(axis=1) for i in range(0, len(padded), 64)]
-    return np.concatenate(parts)[: len(images)]
-
-
-def measure(
-    candidates: list[Candidate], batches: list[int], *, rounds: int, faces: LabelledFaces | None
-) -> list[dict[str, Any]]:
+def measure(candidates: list[Candidate], batches: list[int], *, plan: WindowPlan, roofs: Roofs) -> list[dict[str, Any]]:
     """Return one result per candidate of one model; the first is the reference."""
     results = [_header(candidate) for candidate in candidates]
     ready = [(c, r) for c, r in zip(candidates, results, strict=True) if c.run is not None]
-    _add_accuracy(ready, faces)
+    image = ready[0][0].image
+    assert image is not None  # PyTorch is open
+    _add_agreement(ready, image)
+    work = next((found for c, _ in ready if (found := roofs.work_of(c)) is not None), None)
     for batch in batches:
-        images = generated_faces(batch)
-        calls = {c.engine: partial(c.run, images) for c, _ in ready if c.run is not None}
-        samples = samples_by_round(calls, rounds=rounds)
+        images = drawn_images(image, batch)
+        workloads = {c.engine: Repeated(partial(c.run, images), batch) for c, _ in ready if c.run is not None}
+        found = measure_in_turn(workloads, plan)
         for candidate, result in ready:
-            result.setdefault("latency", []).append(_latency(batch, samples[candidate.engine], samples[EAGER]))
+            row = _latency(batch, found[candidate.engine], found[EAGER])
+            result.setdefault("latency", []).append(row | {"roof_share": roofs.share(work, batch, row["faces_per_s"])})
     return results
 
 
-def _latency(batch: int, samples: list[Sample], reference: list[Sample]) -> dict[str, Any]:
-    wall, cpu = [s.wall_ms for s in samples], [s.cpu_ms for s in samples]
-    p50, p90, p99 = (float(value) for value in np.percentile(wall, (50, 90, 99)))
+def _latency(batch: int, found: Measurement, reference: Measurement) -> dict[str, Any]:
+    own, eager = ([window.cpu_s / window.num_items for window in one.windows] for one in (found, reference))
     return {
         "batch": batch,
-        "p50_ms": p50,
-        "p90_ms": p90,
-        "p99_ms": p99,
-        "min_ms": min(wall),
-        "cpu_ms": median(cpu),
-        "faces_per_s": 1e3 * batch / p50,
-        "speedup": speedup_by_round([s.wall_ms for s in reference], wall),
-        "cpu_speedup": speedup_by_round([s.cpu_ms for s in reference], cpu),
-        "wall_ms": wall,
+        **{key: value for key, value in found.to_dict(with_samples=True).items() if key != "per_s"},
+        "faces_per_s": found.per_s,
+        "speedup": _bounds(speedup(found, reference, by="median_ms")),
+        "cpu_speedup": _bounds(ratio_interval(eager, own)) if min(own) > 0 else None,
     }
+
+
+def _bounds(interval: Interval) -> list[float]:
+    return [interval.value, interval.low, interval.high]
+
+
+def measures_of(results: list[dict[str, Any]]) -> list[Measure]:
+    """Return what --compare compares: the median latency, and the speedup against PyTorch eager."""
+    found = []
+    for result in results:
+        for row in result.get("latency", []):
+            name = f"{result['model']}, {result['engine']}, batch {row['batch']}"
+            found.append(median_measure(f"{name}: p50 in ms", [_median(window) for window in row["windows_ms"]]))
+            if result["engine"] != EAGER:
+                value, low, high = row["speedup"]
+                found.append(Measure(f"{name}: speedup", value, low, high, "higher", is_ratio=True))
+    return found
+
+
+def _median(values: list[float]) -> float:
+    return float(np.median(values))
 
 
 def _header(candidate: Candidate) -> dict[str, Any]:
@@ -198,15 +123,13 @@ def _header(candidate: Candidate) -> dict[str, Any]:
     return result if candidate.failure is None else {**result, "failure": candidate.failure}
 
 
-def _add_accuracy(ready: list[tuple[Candidate, dict[str, Any]]], faces: LabelledFaces | None) -> None:
-    """Add accuracy, change and agreement with the first candidate; on generated faces only the agreement."""
-    images = generated_faces(256) if faces is None else faces.images
-    given = [predictions(candidate.run, images) for candidate, _ in ready if candidate.run is not None]
+def _add_agreement(ready: list[tuple[Candidate, dict[str, Any]]], image: InputSpec) -> None:
+    """Add the share of drawn faces on which an engine names the same emotion as the first."""
+    images = drawn_images(image)
+    starts = range(0, len(images), 64)
+    given = [np.concatenate([c.run(images[i : i + 64]) for i in starts]) for c, _ in ready if c.run is not None]
     for (_, result), got in zip(ready, given, strict=True):
-        result["same_emotion"] = float((got == given[0]).mean())
-        if faces is not None:
-            result["accuracy"] = float((got == faces.labels).mean())
-            result["change"] = result["accuracy"] - float((given[0] == faces.labels).mean())
+        result["same_emotion"] = float((got.argmax(axis=1) == given[0].argmax(axis=1)).mean())
 
 
 def gather(
@@ -237,12 +160,10 @@ def gather(
 @click.command()
 @click.option("--checkpoint", "checkpoints", multiple=True, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option(
-    "--artifacts", multiple=True, required=True, type=click.Path(path_type=Path, exists=True, file_okay=False)
+    "--artifacts", multiple=True, required=True, type=click.Path(path_type=Path, exists=True), help="Folder or file."
 )
-@click.option("--data", type=click.Path(path_type=Path, exists=True), help="FER2013, for accuracy on PublicTest.")
-@click.option("--faces", default=0, help="Number of faces for accuracy.  [default: all of PublicTest]")
 @click.option("--batches", help=f"[default: {CPU_BATCHES} on a CPU, 1 to 1,024 on a GPU]")
-@click.option("--rounds", default=10, show_default=True, help="Rounds of five timed calls of each engine and batch.")
+@click.option("--quick", is_flag=True, help="Short windows, at most four: a look, in a tenth of the time.")
 @click.option("--threads", type=int, help="Threads of every engine.  [default: physical cores]")
 @click.option("--compile/--no-compile", "compiled", default=True, show_default=True)
 @click.option("--device", default="auto", show_default=True)
@@ -250,10 +171,8 @@ def gather(
 def main(
     checkpoints: tuple[Path, ...],
     artifacts: tuple[Path, ...],
-    data: Path | None,
-    faces: int,
     batches: str | None,
-    rounds: int,
+    quick: bool,
     threads: int | None,
     compiled: bool,
     device: str,
@@ -264,15 +183,14 @@ def main(
     num_threads = choose_threads(threads)
     torch.set_num_threads(num_threads)
     sizes = [int(b) for b in (batches or (CUDA_BATCHES if target.type == "cuda" else CPU_BATCHES)).split(",")]
-    labelled = load_faces(data, faces)
     env = environment(target) | {
         "device": str(target),
         "threads": str(num_threads),
-        "rounds": str(rounds),
         "onnxruntime": ort.__version__,
-        "faces": str(0 if labelled is None else len(labelled.labels)),
         "load": f"{os.getloadavg()[0]:.1f}",
     }
+    roofs = Roofs(None if target.type == "cuda" else measure_roof(num_threads))
+    plan = QUICK if quick else THOROUGH
     results: list[dict[str, Any]] = []
     with ExitStack() as stack:
         by_model = gather(
@@ -280,11 +198,13 @@ def main(
         )
         for model, candidates in by_model.items():
             _console.print(f"measuring {model}: {', '.join(c.engine for c in candidates)} ...", highlight=False)
-            results += measure(candidates, sizes, rounds=rounds, faces=labelled)
+            results += measure(candidates, sizes, plan=plan, roofs=roofs)
     text = as_markdown(results, env)
     _console.print(text, markup=False, soft_wrap=True)
     chart = partial(write_chart, results, title=f"{env['hardware']}, {env['date']}")
-    output.write("latency", target, {**env, "results": results}, text, chart)
+    roof = None if roofs.roof is None else asdict(roofs.roof)
+    everything = {**env, "quick": quick, "roof": roof, "results": results}
+    output.write("latency", target, everything, text, chart, measures=measures_of(results))
 
 
 if __name__ == "__main__":

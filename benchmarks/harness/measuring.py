@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple
 
 import click
 import torch
@@ -95,49 +94,3 @@ def markdown_table(rows: Sequence[Mapping[str, object]], *, digits: int) -> list
     """Return the lines of a Markdown table; the first row's keys are the header."""
     cells = [[f"{v:.{digits}f}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
     return [f"| {' | '.join(line)} |" for line in (list(rows[0]), ["---"] * len(rows[0]), *cells)]
-
-
-_SETTLE_S = 0.01
-"""Seconds in which spinning threads of the previous engine go to sleep."""
-
-
-class Sample(NamedTuple):
-    """One timed call.
-
-    Attributes:
-        wall_ms: elapsed time.
-        cpu_ms: CPU time of this process's threads, without waiting for a busy core.
-    """
-
-    wall_ms: float
-    cpu_ms: float
-
-
-def samples_by_round(calls: dict[str, Callable[[], object]], *, rounds: int, burst: int = 5) -> dict[str, list[Sample]]:
-    """Return rounds x burst samples of each call, alternating: aAAAAA bBBBBB aAAAAA bBBBBB; lower case is not timed.
-
-    The untimed call excludes spinning threads and caches of the previous library, because an engine in use is called
-    repeatedly. There is one warm-up round. A call must return only when its result is in the host's memory, so that no
-    device needs synchronization. No sample is dropped as an outlier; p99 shows outliers.
-    """
-    samples: dict[str, list[Sample]] = {name: [] for name in calls}
-    for round_number in range(-1, rounds):
-        for name, call in calls.items():
-            time.sleep(_SETTLE_S)
-            call()
-            for _ in range(burst):
-                sample = _timed(call)
-                if round_number >= 0:
-                    samples[name].append(sample)
-    return samples
-
-
-def _timed(call: Callable[[], object]) -> Sample:
-    started, cpu_started = time.perf_counter(), time.process_time()
-    call()
-    return Sample(1e3 * (time.perf_counter() - started), 1e3 * (time.process_time() - cpu_started))
-
-
-def speedup_by_round(reference_ms: list[float], candidate_ms: list[float]) -> float:
-    """Return the median over the samples of reference / candidate, which cancels the load of a round."""
-    return statistics.median(r / c for r, c in zip(reference_ms, candidate_ms, strict=True))

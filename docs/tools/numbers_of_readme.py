@@ -2,12 +2,12 @@
 
     python docs/tools/numbers_of_readme.py            # write them
     python docs/tools/numbers_of_readme.py --check    # exit code 1 where the README differs
+    python docs/tools/numbers_of_readme.py --table artifacts/benchmarks    # print the table of other results
 
 A number is between `<!-- numbers: NAME -->` and `<!-- /numbers -->`. What was not measured is a dash.
 """
 
 import json
-import math
 import re
 import sys
 from collections.abc import Callable
@@ -25,6 +25,8 @@ FORMS = {
 }  # fmt: skip
 OTHER_ENGINES = ("torch.compile", "spinning")
 """Left out: torch.compile, and threads that spin while idle, which live runs do not use."""
+PYTORCH = "PyTorch FP32"
+"""Reference in accuracy.json."""
 LIVE, TUTORIAL = "live loop", "YuNet tutorial"
 DASH = "–"
 _SLOT = re.compile(r"(<!-- numbers: ([\w-]+) -->)(.*?)(<!-- /numbers -->)", re.DOTALL)
@@ -98,28 +100,38 @@ def row_of(latency: dict[str, Any], file: str) -> dict[str, Any] | None:
     return next((row for row in of_file if not row["engine"].endswith(OTHER_ENGINES)), None)
 
 
-def with_interval(share: float, num: int) -> str:
-    """Return a share of `num` faces in percent with Wilson's 95 % interval."""
-    z = 1.96
-    center = (share + z**2 / (2 * num)) / (1 + z**2 / num)
-    half = z / (1 + z**2 / num) * math.sqrt(share * (1 - share) / num + z**2 / (4 * num**2))
-    return f"{100 * share:.1f} % ({100 * (center - half):.1f} to {100 * (center + half):.1f})"
+def accuracies(accuracy: dict[str, Any], model: str) -> dict[str, dict[str, Any]]:
+    """Return the accuracy rows of a model by file, plain, against the labels that it was trained on."""
+    own = "ferplus" if model.endswith("-ferplus") else "fer2013"
+    rows = (row for row in accuracy["results"] if row.get("model") == model and row["labels"] == own)
+    return {row["artifact"]: row for row in rows if row["view"] == "plain"}
 
 
-def cells_of(row: dict[str, Any] | None, num_faces: int) -> list[str]:
-    """Return size, accuracy, same answers, p50 of one face, and faces a second."""
+def cells_of(row: dict[str, Any] | None, accuracy: dict[str, Any] | None) -> list[str]:
+    """Return size, accuracy with its interval, same answers as PyTorch, p50 of one face, and faces a second."""
+    measured, same = DASH, DASH
+    if accuracy is not None:
+        low, high = accuracy["accuracy_interval"]
+        measured = f"{100 * accuracy['accuracy']:.1f} % ({100 * low:.1f} to {100 * high:.1f})"
+        same = DASH if accuracy["same_emotion"] is None else f"{100 * accuracy['same_emotion']:.1f} %"
     if row is None:
-        return [DASH] * 5
-    accuracy = with_interval(row["accuracy"], num_faces) if "accuracy" in row else DASH
+        return [DASH, measured, same, DASH, DASH]
     one, many = (next(one for one in row["latency"] if one["batch"] == batch) for batch in (1, 16))
-    same, p50 = f"{100 * row['same_emotion']:.1f} %", f"{one['p50_ms']:.1f} ms"
-    return [f"{row['bytes'] / 1e6:.1f} MB", accuracy, same, p50, f"{many['faces_per_s']:,.0f}"]
+    return [f"{row['bytes'] / 1e6:.1f} MB", measured, same, f"{one['p50_ms']:.1f} ms", f"{many['faces_per_s']:,.0f}"]
 
 
-def forms() -> str:
-    """Return the table of one model in five forms."""
-    latency = newest("latency")
+def forms(results: Path = RESULTS) -> str:
+    """Return the table of one model in five forms, of what was measured."""
+    latency = newest("latency", results)
     model = measured_model(latency)
+    try:
+        accuracy = newest("accuracy", results)
+    except ValueError:  # FER2013 is not at hand
+        known, where = {}, "accuracy: not measured"
+    else:
+        known, where = accuracies(accuracy, model), measured_where("accuracy", accuracy, results)
+        num_faces = max((row["num_faces"] for row in known.values()), default=0)
+        where += f", {num_faces:,} faces of {accuracy['split']}"
     head = (
         "form",
         "size",
@@ -130,15 +142,24 @@ def forms() -> str:
     )
     lines = [f"| {' | '.join(head)} |", "|---" * len(head) + "|"]
     for form, suffix in FORMS.items():
-        cells = cells_of(row_of(latency, model + suffix), int(latency["faces"]))
-        lines.append(f"| {form} | {' | '.join(cells)} |")
-    table = newest_file("latency").with_suffix(".md").relative_to(REPOSITORY)
+        of_form = known.get(PYTORCH if form == "PyTorch" else model + suffix)
+        lines.append(f"| {form} | {' | '.join(cells_of(row_of(latency, model + suffix), of_form))} |")
     note = (
-        f"*{model}, {hardware_of(latency)}, {latency['threads']} threads, {latency['date']}; accuracy and same "
-        f"answer on {latency['faces']} faces of PublicTest ([latency]({table})). On the whole of it PyTorch has "
-        f"{card_accuracy(model)} ([card](weights/{model}.md)). {DASH}: not measured; a plan needs a GPU.*"
+        f"*[{model}](weights/{model}.md); {measured_where('latency', latency, results)}, {latency['threads']} threads; "
+        f"{where}. {DASH}: not measured; a plan needs a GPU.*"
     )
     return "\n".join(["", "", *lines, "", note, ""])
+
+
+def measured_where(name: str, measured: dict[str, Any], results: Path) -> str:
+    """Return the report, the machine and the date of a measurement."""
+    return f"[{name}]({page_of(name, results)}): {hardware_of(measured)}, {measured['date']}"
+
+
+def page_of(name: str, results: Path) -> Path:
+    """Return the report of the newest results, from the repository's root."""
+    page = newest_file(name, results).with_suffix(".md")
+    return page.relative_to(REPOSITORY) if page.is_relative_to(REPOSITORY) else page
 
 
 def accuracy_of(model: str) -> Callable[[], str]:
@@ -168,6 +189,8 @@ def filled(text: str) -> str:
 
 
 if __name__ == "__main__":
+    if "--table" in sys.argv[1:-1]:
+        sys.exit(print(forms(Path(sys.argv[-1]).resolve())))  # noqa: T201 - what the user asked for
     old = README.read_text()
     new = filled(old)
     if "--check" in sys.argv[1:]:

@@ -94,34 +94,53 @@ def test_functions_become_tables(tool):
 def latency(*engines: tuple[str, str]) -> dict[str, Any]:
     of_batch = {"p50_ms": 2.04, "faces_per_s": 1234.5}
     return {
-        "hardware": "A chip, 2 cores, torch 9", "threads": "2", "faces": "64", "date": "2026-01-02",
+        "hardware": "A chip, 2 cores, torch 9", "threads": "2", "date": "2026-01-02",
         "results": [
-            {"engine": engine, "file": file, "bytes": 1_550_000, "same_emotion": 0.995, "accuracy": 0.5,
+            {"engine": engine, "file": file, "bytes": 1_550_000,
              "latency": [{"batch": 1, **of_batch}, {"batch": 16, **of_batch}]}
             for engine, file in engines
         ],
     }  # fmt: skip
 
 
+def accuracy(*rows: tuple[str, str, str, float | None]) -> dict[str, Any]:
+    return {
+        "hardware": "B chip, 4 cores, torch 9", "split": "PublicTest", "date": "2026-01-03",
+        "results": [
+            {"artifact": artifact, "model": "senet", "labels": labels, "view": view, "num_faces": 3589,
+             "accuracy": 0.5, "accuracy_interval": [0.48, 0.52], "same_emotion": same}
+            for artifact, labels, view, same in rows
+        ],
+    }  # fmt: skip
+
+
 def test_the_table_has_dashes_for_what_was_not_measured(tool, monkeypatch):
     numbers = tool("numbers_of_readme")
-    measured = latency(
-        ("torch.compile", "senet.safetensors"), ("PyTorch eager", "senet.safetensors"),
-        ("ORT int8-cpu, spinning", "senet-int8-cpu.onnx"), ("ORT int8-cpu", "senet-int8-cpu.onnx"),
-    )  # fmt: skip
-    measured["results"][0]["bytes"] = measured["results"][2]["bytes"] = 9
-    monkeypatch.setattr(numbers, "newest", lambda name: measured)
-    monkeypatch.setattr(numbers, "card_accuracy", lambda model: f"{model}: 50.00 % (49.0 to 51.0)")
+    measured = {
+        "latency": latency(
+            ("torch.compile", "senet.safetensors"), ("PyTorch eager", "senet.safetensors"),
+            ("ORT int8-cpu, spinning", "senet-int8-cpu.onnx"), ("ORT int8-cpu", "senet-int8-cpu.onnx"),
+        ),
+        "accuracy": accuracy(
+            ("PyTorch FP32", "fer2013", "plain", None), ("senet-int8-cpu.onnx", "fer2013", "plain", 0.995),
+            ("senet-int8-cpu.onnx", "ferplus", "plain", 0.1), ("senet-int8-cpu.onnx", "fer2013", "flip", 0.2),
+        ),
+    }  # fmt: skip
+    measured["latency"]["results"][0]["bytes"] = measured["latency"]["results"][2]["bytes"] = 9
+    monkeypatch.setattr(numbers, "newest", lambda name, results: measured[name])
+    monkeypatch.setattr(numbers, "page_of", lambda name, results: f"{name}.md")
     lines = numbers.forms().strip().splitlines()
     assert lines[2:7] == [
-        "| PyTorch | 1.6 MB | 50.0 % (38.1 to 61.9) | 99.5 % | 2.0 ms | 1,234 |",
+        "| PyTorch | 1.6 MB | 50.0 % (48.0 to 52.0) | – | 2.0 ms | 1,234 |",
         "| ONNX, FP32 | – | – | – | – | – |",
         "| ONNX, FP16 | – | – | – | – | – |",
-        "| ONNX, INT8 | 1.6 MB | 50.0 % (38.1 to 61.9) | 99.5 % | 2.0 ms | 1,234 |",
+        "| ONNX, INT8 | 1.6 MB | 50.0 % (48.0 to 52.0) | 99.5 % | 2.0 ms | 1,234 |",
         "| TensorRT plan | – | – | – | – | – |",
     ]
-    assert lines[8].startswith("*senet, A chip, 2 cores, 2 threads, 2026-01-02; accuracy and same answer on 64 faces")
-    assert "On the whole of it PyTorch has senet: 50.00 % (49.0 to 51.0)" in lines[8]
+    assert lines[8].startswith(
+        "*senet; speed: A chip, 2 cores, 2 threads, 2026-01-02 ([latency](latency.md)); accuracy:"
+    )
+    assert "3,589 faces of PublicTest, B chip, 4 cores, 2026-01-03 ([accuracy](accuracy.md), [card]" in lines[8]
 
 
 def test_accuracy_is_that_of_the_card(tool):
