@@ -138,9 +138,19 @@ def test_the_table_has_dashes_for_what_was_not_measured(tool, monkeypatch):
         "| TensorRT plan | – | – | – | – | – |",
     ]
     assert lines[8].startswith(
-        "*senet; speed: A chip, 2 cores, 2 threads, 2026-01-02 ([latency](latency.md)); accuracy:"
+        "*[senet](weights/senet.md); [latency](latency.md): A chip, 2 cores, 2026-01-02, 2 threads"
     )
-    assert "3,589 faces of PublicTest, B chip, 4 cores, 2026-01-03 ([accuracy](accuracy.md), [card]" in lines[8]
+    assert "[accuracy](accuracy.md): B chip, 4 cores, 2026-01-03, 3,589 faces of PublicTest." in lines[8]
+
+
+def test_the_table_without_fer2013(tool, tmp_path):
+    numbers = tool("numbers_of_readme")
+    folder = tmp_path / "machine" / "2026-01-02-abc"
+    folder.mkdir(parents=True)
+    (folder / "latency.json").write_text(json.dumps(latency(("PyTorch eager", "senet.safetensors"))))
+    text = numbers.forms(tmp_path)
+    assert "| PyTorch | 1.6 MB | – | – | 2.0 ms | 1,234 |" in text
+    assert "accuracy: not measured" in text
 
 
 def test_accuracy_is_that_of_the_card(tool):
