@@ -4,13 +4,13 @@ from typing import Final, NamedTuple
 
 
 class ForeignPicture(NamedTuple):
-    """Kind of a file, as text after "it is", and a fix, as text after "Fix:"."""
+    """Kind of a file, as text after "it is", and a fix, as text after "Fix:" with {path} of the file."""
 
     what: str
     fix: str
 
 
-_VIDEO: Final = ForeignPicture("a video", "fer-deploy live --source FILE, or Recognizer.stream, which read videos")
+_VIDEO: Final = ForeignPicture("a video", "fer-deploy live --source {path}, or Recognizer.stream")
 _POINTER: Final = ForeignPicture("a pointer of Git LFS, not the picture itself", "git lfs pull")
 _CONVERT: Final = "convert it to PNG"
 

@@ -4,6 +4,7 @@ A file may have several pictures: the frames of an animation (WebP, PNG, GIF, AV
 """
 
 import io
+import shlex
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -52,11 +53,13 @@ class PictureBytes(NamedTuple):
         data: the bytes.
         name: name in errors.
         fix: how to fix a damaged file.
+        path: the file in an example of a command.
     """
 
     data: bytes
     name: str
     fix: str
+    path: str = "FILE"
 
 
 def picture_bytes(source: Path | bytes, *, name: str = "the content") -> PictureBytes:
@@ -80,7 +83,7 @@ def picture_bytes(source: Path | bytes, *, name: str = "the content") -> Picture
         raise StreamError(f"cannot read {shown}: {reason}. Fix: {_fix_for(err)}") from err
     if len(data) > MAX_BYTES:
         raise StreamError(f"cannot read {shown}: it has more than {MAX_BYTES:,} bytes. Fix: name a picture file")
-    return PictureBytes(data, shown, "restore or remove the file")
+    return PictureBytes(data, shown, "restore or remove the file", shlex.quote(shown))
 
 
 def _fix_for(err: Exception) -> str:
@@ -104,7 +107,7 @@ class Still:
         Raises:
             StreamError: it is not a picture, is a truncated JPEG, or announces too many pixels.
         """
-        data, self._name, self._fix = content
+        data, self._name, self._fix, self._path = content
         self._foreign: ForeignPicture | None = None
         if breaks_off(data):
             raise StreamError(f"{self._name} is truncated. Fix: {self._fix}")
@@ -148,7 +151,9 @@ class Still:
             )
         if self._foreign is not None:
             what, fix = self._foreign
-            return StreamError(f"cannot decode {self._name} as a picture: it is {what}. Fix: {fix}")
+            return StreamError(
+                f"cannot decode {self._name} as a picture: it is {what}. Fix: {fix.format(path=self._path)}"
+            )
         why = "" if isinstance(err, UnidentifiedImageError) else f": {err or type(err).__name__}"
         return StreamError(f"cannot decode {self._name} as a picture{why}. Fix: {self._fix}")
 

@@ -31,12 +31,13 @@ def picture(kind):
 
 @pytest.mark.parametrize("container", ["mp4", "matroska", "avi", "mpegts", "mov"])
 def test_videos(tmp_path, container):
-    (tmp_path / "a.jpg").write_bytes(video(container))
-    with pytest.raises(
-        StreamError,
-        match=r"cannot decode .*a.jpg as a picture: it is a video. Fix: fer-deploy live --source FILE, or Recognizer",
-    ):
-        read_picture(tmp_path / "a.jpg")
+    path = tmp_path / "a b.jpg"
+    path.write_bytes(video(container))
+    with pytest.raises(StreamError, match=r"cannot decode .* as a picture: it is a video. Fix: fer-deploy") as err:
+        read_picture(path)
+    assert f"Fix: fer-deploy live --source '{path}', or Recognizer.stream" in str(err.value)
+    with pytest.raises(StreamError, match=r"it is a video. Fix: fer-deploy live --source FILE, or Recognizer.stream$"):
+        read_picture(path.read_bytes())
 
 
 @pytest.mark.parametrize(
