@@ -198,7 +198,22 @@ class TestClosing:
             assert engine.closed
 
 
+LEFT_OPEN = """
+from fer_deploy import Recognizer
+results = Recognizer(detector="haar").stream("synthetic")
+next(results)
+print("the end", flush=True)
+"""
+
+
 class TestStream:
+    def test_a_program_that_ends_with_an_open_stream(self):
+        """Its threads are inside OpenCV and ONNX Runtime, where the interpreter's end would abort the process."""
+        done = subprocess.run(
+            [sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "the end\n", "")
+
     def test_break_ends_it(self, bright):
         engine = FakeEngine()
         with Recognizer(engine=engine) as recognizer:
