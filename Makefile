@@ -52,11 +52,14 @@ demo: $(VENV)/.base  ## a first result: a sample clip, or drawn faces offline; S
 live: $(VENV)/.base  ## run the bundled model in a window; SOURCE=0 for a camera
 	$(BIN)/fer-deploy live --source '$(or $(SOURCE),synthetic)'
 
+# A file's tests stay in one process, since they share what is slow to make.
+PARALLEL = --numprocesses auto --maxprocesses 8 --dist loadfile
+
 test: lint  ## lint, types, import contracts and all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest $(PARALLEL) --durations=15
 
 check: lint  ## lint, types and the unit tests in parallel, without the slow ones: before each commit
-	$(BIN)/python -m pytest tests/unit tests/contract --numprocesses auto --dist loadfile -m 'not slow'
+	$(BIN)/python -m pytest tests/unit tests/contract $(PARALLEL) -m 'not slow'
 
 coverage: $(VENV)/.all  ## all tests, and which lines none of them runs, into .coverage-report/
 	$(BIN)/python -m pytest --cov=fer_train --cov=fer_deploy --cov-report=term:skip-covered --cov-report=html:.coverage-report --durations=30

@@ -24,8 +24,29 @@ _ARRAY = "(H, W, 3) BGR or (H, W) gray, uint8"
 
 
 def is_one_picture(value: object) -> bool:
-    """Return whether this is a single picture, not several of them."""
-    return isinstance(value, str | os.PathLike | bytes | bytearray | memoryview | np.ndarray)
+    """Return whether this is a single picture, or a single wrong value, not several of them."""
+    if isinstance(value, str | os.PathLike | bytes | bytearray | memoryview | np.ndarray):
+        return True
+    return not isinstance(value, Iterable) or hasattr(value, "read")  # an open file would yield its lines
+
+
+def paired(pictures: Iterable[Picture], boxes: Iterable[Boxes | None] | None) -> Iterable[tuple[Picture, Any]]:
+    """Return each picture with its boxes, or None.
+
+    Raises:
+        EngineError: `boxes` is not one entry a picture.
+    """
+    if boxes is None:
+        return ((picture, None) for picture in pictures)
+    if not isinstance(boxes, Iterable):
+        raise _no_boxes(boxes, "the pictures")
+    listed, of_each = list(pictures), list(boxes)
+    if len(of_each) != len(listed):
+        raise EngineError(
+            f"{len(listed)} pictures and boxes for {len(of_each)} were given, expected boxes for each picture. "
+            "Fix: None for a picture whose faces are to be found, [] for one without faces"
+        )
+    return zip(listed, of_each, strict=True)
 
 
 def bgr_from_picture(picture: Picture, *, name: str) -> NDArray[np.uint8]:
@@ -81,13 +102,16 @@ def _pixels(picture: Picture, *, name: str) -> NDArray[np.uint8]:
     if isinstance(picture, np.ndarray):
         return _checked(picture, name)
     if isinstance(picture, bytes | bytearray | memoryview):
-        return read_picture(bytes(picture))
+        return read_picture(bytes(picture), name=name)
     if not isinstance(picture, str | os.PathLike):
+        fix = "numpy.asarray(...) of it; of a PIL image in RGB, numpy.asarray(image)[..., ::-1]"
         raise EngineError(
             f"{name} is {_named_type(picture)}, expected a path, the bytes of a picture file, or an array {_ARRAY}. "
-            "Fix: numpy.asarray(...) of it; of a PIL image in RGB, numpy.asarray(image)[..., ::-1]"
+            f"Fix: {'.read() of a file opened as binary' if hasattr(picture, 'read') else fix}"
         )
     text = os.fspath(picture)
+    if not text:
+        raise StreamError(f"the path of {name} is empty. Fix: name a picture file")
     if isinstance(picture, str) and "://" in text:
         raise StreamError(
             f"cannot read {without_password(text)}: an address, expected a picture file. Fix: download it; a video "
@@ -134,7 +158,7 @@ def _corners(boxes: Boxes, name: str) -> NDArray[np.float64]:
     try:
         rows = [(b.x1, b.y1, b.x2, b.y2) if isinstance(b, Box) else tuple(map(float, b)) for b in boxes]
         corners = np.array(rows, dtype=np.float64).reshape(len(rows), 4 if not rows else -1)
-    except (TypeError, ValueError) as err:
+    except (TypeError, ValueError, OverflowError) as err:
         raise _no_boxes(boxes, name) from err
     if corners.shape[1] != 4 or not np.isfinite(corners).all():
         raise _no_boxes(boxes, name)

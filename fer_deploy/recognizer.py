@@ -15,7 +15,7 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, Self, TypeVar, overload
+from typing import Any, Final, NamedTuple, NoReturn, Self, TypeVar, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,7 +27,15 @@ from fer_deploy.engines.config import EngineChoice
 from fer_deploy.engines.shared import SharedEngine
 from fer_deploy.engines.threads import available_cores
 from fer_deploy.errors import ConfigError, EngineError
-from fer_deploy.inputs import Boxes, Picture, bgr_from_picture, detections_from_boxes, images_from_crops, is_one_picture
+from fer_deploy.inputs import (
+    Boxes,
+    Picture,
+    bgr_from_picture,
+    detections_from_boxes,
+    images_from_crops,
+    is_one_picture,
+    paired,
+)
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sources import open_source
@@ -99,6 +107,8 @@ class Recognizer:
         opened = engine if isinstance(engine, Engine) else None
         given: dict[str, Any] = {"model": model, "engine": None if opened else engine, "device": device}
         given["detection"] = _given(detector=detector, detector_model=detector_model) or None
+        if config is not None and not isinstance(config, RecognizerConfig):
+            raise ConfigError(f"config is {type(config).__name__}. Fix: config=RecognizerConfig(...), or leave it out")
         if config is not None and (opened or _given(**given)):
             raise ConfigError(
                 "config is given together with other arguments. Fix: put everything into config, or leave it out"
@@ -160,7 +170,7 @@ class Recognizer:
         self._require_open()
         if is_one_picture(pictures):
             return self._results([self._look(pictures, boxes, "the picture")])[0]
-        named = ((picture, of_it, f"picture {i}") for i, (picture, of_it) in enumerate(_paired(pictures, boxes)))
+        named = ((picture, of_it, f"picture {i}") for i, (picture, of_it) in enumerate(paired(pictures, boxes)))
         return self._results(_in_parallel(lambda one: self._look(*one), named))
 
     def classify(self, crops: Iterable[Picture] | NDArray[np.uint8]) -> Probabilities:
@@ -199,6 +209,9 @@ class Recognizer:
         self._idle_detectors.clear()
         if self._own is not None:
             self._own.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError("a Recognizer cannot be copied or pickled. Fix: make one in each process")
 
     def __enter__(self) -> Self:
         return self
@@ -274,19 +287,6 @@ class Recognizer:
 
 def _given(**values: object) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _paired(pictures: Iterable[Picture], boxes: Sequence[Boxes | None] | None) -> Iterable[tuple[Picture, Any]]:
-    """Return each picture with its boxes, or None."""
-    if boxes is None:
-        return ((picture, None) for picture in pictures)
-    listed = list(pictures)
-    if len(boxes) != len(listed):
-        raise EngineError(
-            f"{len(listed)} pictures and boxes for {len(boxes)} were given, expected boxes for each picture. "
-            "Fix: None for a picture whose faces are to be found, [] for one without faces"
-        )
-    return zip(listed, boxes, strict=True)
 
 
 def _in_parallel(function: Callable[[_A], _B], items: Iterable[_A]) -> list[_B]:

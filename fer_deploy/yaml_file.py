@@ -30,7 +30,7 @@ def read_yaml(path: Path, *, examples: str) -> dict[str, Any]:
 
     Raises:
         ConfigError: unreadable or too large, not YAML, nested too deeply, a duplicate key, a number that is infinite,
-            NaN or too long, or not pairs. Passwords in URLs are not shown.
+            NaN or too long, or not pairs.
     """
     try:
         with path.open("rb") as file:
@@ -101,7 +101,7 @@ class _StrictLoader(yaml.SafeLoader):
         try:
             found = super().construct_object(node, deep=deep)
         except (ValueError, OverflowError) as err:  # a number of thousands of digits, the 31st of February
-            why = "a number of too many digits" if "set_int_max_str_digits" in str(err) else err
+            why = "a number with too many digits" if "set_int_max_str_digits" in str(err) else err
             raise _fault(f"cannot read {node.value!r:.40}: {why}", node.start_mark) from err
         if isinstance(found, float) and not math.isfinite(found):
             raise _fault(f"{node.value!r:.40} is not a finite number", node.start_mark)

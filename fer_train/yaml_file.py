@@ -1,4 +1,4 @@
-"""Read a YAML file of settings, strictly and safely for any content."""
+"""Read a YAML file of settings: strict, and safe for untrusted content."""
 
 import math
 from collections.abc import Hashable
@@ -13,23 +13,23 @@ from fer_train.errors import ConfigError
 
 MAX_BYTES: Final = 1_000_000
 MAX_BITS: Final = 64
-"""Largest size of an integer."""
+"""Limit for an integer."""
 MAX_DEPTH: Final = 50
-"""Deepest nesting of mappings and lists."""
+"""Limit for nested mappings and lists."""
 MAX_NODES: Final = 100_000
-"""Largest number of nodes after aliases are expanded: a few lines could otherwise become gigabytes."""
+"""Limit for nodes, with every alias expanded: otherwise a few lines could become gigabytes."""
 
 
 def read_yaml(path: Path, *, examples: str) -> dict[str, Any]:
     """Return the key: value pairs of a file.
 
     Args:
-        path: YAML file.
-        examples: paths of working files, for messages.
+        path: the file.
+        examples: where to find working files, for messages.
 
     Raises:
-        ConfigError: the file is unreadable, too large, not YAML, nested too deeply or not a mapping; a key occurs
-            twice; or a number is infinite, NaN or too long.
+        ConfigError: unreadable or too large, not YAML, nested too deeply, a duplicate key, a number that is infinite,
+            NaN or too long, or not pairs.
     """
     try:
         with path.open("rb") as file:
@@ -56,9 +56,8 @@ def read_yaml(path: Path, *, examples: str) -> dict[str, Any]:
             f"Fix: that line; shipped configs: {examples}"
         ) from err
     except yaml.YAMLError as err:
-        raise ConfigError(
-            f"{path} is not valid YAML: {_in_words(err)}. Fix: that line; shipped configs: {examples}"
-        ) from err
+        problem = _in_words(err)
+        raise ConfigError(f"{path} is not valid YAML: {problem}. Fix: that line; shipped configs: {examples}") from err
     if not isinstance(found, dict):
         raise ConfigError(
             f"{path} must hold key: value pairs, found {type(found).__name__}. Fix: lines as in the shipped configs: "
@@ -68,7 +67,7 @@ def read_yaml(path: Path, *, examples: str) -> dict[str, Any]:
 
 
 def _in_words(err: yaml.YAMLError) -> str:
-    """Return the problem and its position, without the text around it, which may contain a password."""
+    """Return the problem and its position, without the surrounding text, which may be part of a password."""
     if not isinstance(err, MarkedYAMLError) or err.problem_mark is None:
         return " ".join(str(err).split())
     context = f"{err.context}: " if err.context else ""
@@ -126,7 +125,7 @@ def _count(node: Node, known: dict[int, int | None]) -> int:
     if id(node) in known:
         size = known[id(node)]
         if size is None:
-            raise _fault("an alias contains itself", node.start_mark)
+            raise _fault("an alias refers to a value that contains it", node.start_mark)
         return size
     known[id(node)] = None
     size = 1

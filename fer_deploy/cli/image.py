@@ -34,6 +34,7 @@ _GROUPS = {
     "detection": ("detector", "detector_model", "min_face", "max_faces", "min_score"),
     "pipeline.people": ("unsure_below",),
 }
+_STANDARD_INPUT = Path("/dev/stdin")
 _MOST_AT_ONCE = 16
 _MOST_PIXELS = 50_000_000
 """Pictures that are in memory together: so many, or of so many pixels."""
@@ -48,6 +49,7 @@ def image(files: tuple[Path, ...], as_json: bool, csv: Path | None, annotate: Pa
     console = Console(stderr=True, markup=False)  # files may have brackets in their names
     log_to_stderr()
     run = _Run(console, as_json=as_json)
+    files = tuple(_STANDARD_INPUT if path == STANDARD_OUTPUT and not path.exists() else path for path in files)
     paths = run.pictures_of(files)
     drawn = {} if annotate is None else _drawn_paths(paths, annotate)
     _require_apart(csv, drawn, [*files, *paths], config)

@@ -1,5 +1,6 @@
 """ResultQueue: the sink behind `for result in LivePipeline(...)`."""
 
+import atexit
 from collections.abc import Callable, Iterator
 
 from fer_deploy.live.sinks import Picture, Sink
@@ -53,12 +54,18 @@ def results_in_background(
         run()
 
     runner = Worker("run", body, lambda _, err: failures.append(err))
-    runner.start()
-    try:
-        yield from queue.results()
-    finally:
+
+    def end() -> None:
         queue.leave()
         stop()
         runner.join()
+
+    runner.start()
+    atexit.register(end)  # a program may end with the iterator open; threads inside C++ would then abort the process
+    try:
+        yield from queue.results()
+    finally:
+        atexit.unregister(end)
+        end()
     if failures:
         raise failures[0]

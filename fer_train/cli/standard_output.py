@@ -36,7 +36,7 @@ class _Watched:
 
 @contextmanager
 def failures_as_output_errors() -> Iterator[None]:
-    """Turn an OSError that standard output raised in the block, or at its end, into a OutputError.
+    """Turn an OSError that standard output raised in the block, or at its end, into an OutputError.
 
     Raises:
         OutputError: standard output cannot be written. An OSError of anything else goes through.

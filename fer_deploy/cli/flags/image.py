@@ -14,6 +14,7 @@ from fer_deploy.cli.interface import FILE, FOLDER, Command, option
     examples=[
         ("a line for each face", "fer-deploy image photo.jpg"),
         ("write photos/a.jpg with its faces drawn to drawn/a.png", "fer-deploy image photos --annotate drawn"),
+        ("a picture from another program", "curl https://example.org/photo.jpg | fer-deploy image -"),
         ("a row for each face, with all probabilities", "fer-deploy image photos/*.jpg --csv faces.csv"),
     ],
 )
@@ -23,7 +24,8 @@ from fer_deploy.cli.interface import FILE, FOLDER, Command, option
     required=True,
     type=shared.VIDEO_PATH,
     metavar="FILE...",
-    help="Pictures. A folder stands for every picture in it, in the order of their names.",
+    help="Pictures; - reads one from standard input. A folder stands for every picture in it, in the order of their "
+    "names.",
 )
 @shared.json_flag("each picture")
 @option(

@@ -23,6 +23,8 @@ class VideoPath(click.Path):
         shown = without_password(str(value))
         if "://" in str(value) or (shown != str(value) and not Path(value).exists()):
             raise ConfigError(f"cannot analyze {shown}: an address, expected files. Fix: fer-deploy live --source URL")
+        if not str(value):  # as a Path it would be the current folder
+            raise ConfigError("a file name is empty, as from an unset variable. Fix: name files, or . for this folder")
         return super().convert(value, param, ctx)
 
 

@@ -3,6 +3,8 @@
 import os
 from pathlib import Path
 
+import numpy as np
+
 from fer_deploy.errors import StreamError
 from fer_deploy.live.file_names import file_and_stream, printable
 from fer_deploy.live.sources.base import Source, SourceHealth
@@ -29,8 +31,8 @@ def open_source(source: int | str | Path, config: SourceConfig | None = None) ->
         StreamError: there is no such source, or it cannot be opened.
     """
     config = config or SourceConfig()
-    text = str(source)
-    if isinstance(source, Path):
+    text = _text_of(source)
+    if isinstance(source, os.PathLike):
         return _open_path(text)
     if text == "synthetic":
         return SyntheticSource()
@@ -41,6 +43,21 @@ def open_source(source: int | str | Path, config: SourceConfig | None = None) ->
     if text == "-" or text.startswith("raw:"):
         return open_pipe(text, config)
     return _open_path(text)
+
+
+def _text_of(source: object) -> str:
+    """Return a source as text; raises StreamError for what is not text, a path or a camera number."""
+    if isinstance(source, os.PathLike):
+        return os.fsdecode(source)
+    is_number = isinstance(source, int | np.integer) and not isinstance(source, bool)
+    if not is_number and not isinstance(source, str):
+        raise StreamError(
+            f"a source is {type(source).__name__}, expected a camera number, a path or a URL. Fix: source=0 for the "
+            "first camera; pictures in memory are analyzed by Recognizer.analyze"
+        )
+    if source == "":
+        raise StreamError("the source is empty. Fix: name a camera (0), a file, a folder, or . for this folder")
+    return str(source)
 
 
 def _open_path(text: str) -> Source:

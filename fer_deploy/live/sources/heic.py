@@ -35,7 +35,7 @@ class HeicStill:
         Raises:
             StreamError: it is not a HEIC picture, or announces too many pixels.
         """
-        self._data, self._name, _ = content
+        self._data, self._name = content.data, content.name
         silence_ffmpeg()
         try:
             self._tiles = tiles_from_file(self._data)

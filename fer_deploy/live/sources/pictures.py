@@ -109,24 +109,28 @@ class PictureSource(Source):
         return Frame(pixels, index, index / self.fps, now_ns, printable(path.name))
 
 
-def open_still(source: Path | bytes) -> Still | HeicStill:
-    """Open a picture file, or its bytes, with the matching decoder.
+def open_still(source: Path | bytes, *, name: str = "the content") -> Still | HeicStill:
+    """Open a picture file, or its bytes, with the matching decoder; errors call bytes `name`.
 
     Raises:
         StreamError: it cannot be read, or is not a picture.
     """
-    content = picture_bytes(source)
+    content = picture_bytes(source, name=name)
     is_named_so = isinstance(source, Path) and source.suffix.lower() in HEIC_SUFFIXES
     return HeicStill(content) if is_heic(content.data) or is_named_so else Still(content)
 
 
-def read_picture(source: Path | bytes) -> NDArray[np.uint8]:
+def read_picture(source: Path | bytes, *, name: str = "the content") -> NDArray[np.uint8]:
     """Return the first picture of a file or of its bytes, (H, W, 3) uint8 BGR, upright and opaque.
+
+    Args:
+        source: the file, or its content.
+        name: of bytes, for errors.
 
     Raises:
         StreamError: there is none.
     """
-    return next(open_still(source).frames()).pixels
+    return next(open_still(source, name=name).frames()).pixels
 
 
 def is_picture(path: Path) -> bool:

@@ -4,6 +4,7 @@ A file may have several pictures: the frames of an animation (WebP, PNG, GIF, AV
 """
 
 import io
+import shlex
 import warnings
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fer_deploy.errors import StreamError
 from fer_deploy.live.file_names import printable
+from fer_deploy.live.sources.foreign_picture import ForeignPicture, foreign_picture
 from fer_deploy.live.sources.jpeg import breaks_off
 from fer_deploy.vision.transparency import opaque_bgr
 
@@ -51,31 +53,37 @@ class PictureBytes(NamedTuple):
         data: the bytes.
         name: name in errors.
         fix: how to fix a damaged file.
+        path: the file in an example of a command.
     """
 
     data: bytes
     name: str
     fix: str
+    path: str = "FILE"
 
 
-def picture_bytes(source: Path | bytes) -> PictureBytes:
+def picture_bytes(source: Path | bytes, *, name: str = "the content") -> PictureBytes:
     """Read a file of at most MAX_BYTES, since a device or a pipe may never end; bytes are returned unchanged.
+
+    Args:
+        source: the file, or its content.
+        name: of bytes, for errors.
 
     Raises:
         StreamError: the file cannot be read, or is larger.
     """
     if isinstance(source, bytes):
-        return PictureBytes(source, f"the content of {len(source):,} bytes", "give the bytes of a whole picture file")
-    name = printable(source)
+        return PictureBytes(source, f"{name} of {len(source):,} bytes", "give the bytes of a whole picture file")
+    shown = printable(source)
     try:
         with source.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as err:  # ValueError: a name with a NUL
         reason = getattr(err, "strerror", None) or str(err)
-        raise StreamError(f"cannot read {name}: {reason}. Fix: {_fix_for(err)}") from err
+        raise StreamError(f"cannot read {shown}: {reason}. Fix: {_fix_for(err)}") from err
     if len(data) > MAX_BYTES:
-        raise StreamError(f"cannot read {name}: it has more than {MAX_BYTES:,} bytes. Fix: name a picture file")
-    return PictureBytes(data, name, "restore or remove the file")
+        raise StreamError(f"cannot read {shown}: it has more than {MAX_BYTES:,} bytes. Fix: name a picture file")
+    return PictureBytes(data, shown, "restore or remove the file", shlex.quote(shown))
 
 
 def _fix_for(err: Exception) -> str:
@@ -99,7 +107,8 @@ class Still:
         Raises:
             StreamError: it is not a picture, is a truncated JPEG, or announces too many pixels.
         """
-        data, self._name, self._fix = content
+        data, self._name, self._fix, self._path = content
+        self._foreign: ForeignPicture | None = None
         if breaks_off(data):
             raise StreamError(f"{self._name} is truncated. Fix: {self._fix}")
         try:
@@ -108,6 +117,7 @@ class Still:
             is_multiple = self._image.format != "MPO"
             self.num_frames: int = getattr(self._image, "n_frames", 1) if is_multiple else 1
         except Exception as err:
+            self._foreign = foreign_picture(data) if isinstance(err, UnidentifiedImageError) else None
             raise self._refused(err) from err
         self.is_film = self.num_frames > 1 and self._image.format in FILM_FORMATS
 
@@ -138,6 +148,11 @@ class Still:
             return StreamError(
                 f"cannot decode {self._name} as a picture: it announces more than {MAX_PIXELS // 10**6} million "
                 "pixels. Fix: scale it down"
+            )
+        if self._foreign is not None:
+            what, fix = self._foreign
+            return StreamError(
+                f"cannot decode {self._name} as a picture: it is {what}. Fix: {fix.format(path=self._path)}"
             )
         why = "" if isinstance(err, UnidentifiedImageError) else f": {err or type(err).__name__}"
         return StreamError(f"cannot decode {self._name} as a picture{why}. Fix: {self._fix}")

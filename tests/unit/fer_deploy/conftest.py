@@ -7,7 +7,9 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
+from unit.fer_deploy.recognizer_fakes import BrightDetector
 
+from fer_deploy import recognizer as recognizer_module
 from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
@@ -44,3 +46,11 @@ def write_video(tmp_path) -> Callable[..., Path]:
         return path
 
     return write
+
+
+@pytest.fixture
+def bright(monkeypatch):
+    """Recognizers with BrightDetector; the configs for which detectors were built."""
+    built = []
+    monkeypatch.setattr(recognizer_module, "build_detectors", lambda config: built.append(config) or BrightDetector)
+    return built

@@ -6,21 +6,21 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
-import cv2
 import numpy as np
 import pytest
 from integration.live_fakes import live_threads
+from unit.fer_deploy.recognizer_fakes import boxes_of, picture_of, write
 
 import fer_deploy
 from fer_deploy import recognizer as recognizer_module
 from fer_deploy.detectors import DetectorConfig, build_detectors
 from fer_deploy.engines.fake import FakeEngine
-from fer_deploy.errors import ArtifactError, ConfigError, EngineError, StreamError
+from fer_deploy.errors import EngineError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sources import open_source
 from fer_deploy.live.sources.synthetic import SyntheticSource
 from fer_deploy.recognizer import CPU_BATCH, Recognizer, RecognizerConfig
-from fer_deploy.vision.types import Box, Detection
+from fer_deploy.vision.types import Box
 
 LIGHT = """
 import sys
@@ -55,39 +55,6 @@ class GuardedEngine(FakeEngine):
             return super()._run(images_nchw)
         finally:
             self._inside.release()
-
-
-class BrightDetector:
-    """Finds a face of 20x20 wherever a pixel of a 20x20 grid's corner is not black."""
-
-    def detect(self, frame_bgr, scene_size=None):
-        corners = np.argwhere(frame_bgr[::20, ::20].max(axis=2) > 0) * 20
-        found = [Detection(Box(x, y, x + 20, y + 20)) for y, x in corners.tolist()]
-        return sorted(found, key=lambda one: one.box.x1)
-
-
-@pytest.fixture
-def bright(monkeypatch):
-    built = []
-    monkeypatch.setattr(recognizer_module, "build_detectors", lambda config: built.append(config) or BrightDetector)
-    return built
-
-
-def picture_of(*levels, height=40):
-    """A row of squares of 20x20 on black, which are faces of these gray levels; 0 is none."""
-    picture = np.zeros((height, 20 * len(levels), 3), dtype=np.uint8)
-    for place, level in enumerate(levels):
-        picture[:20, 20 * place : 20 * place + 20] = level
-    return picture
-
-
-def write(path, picture):
-    path.write_bytes(cv2.imencode(".png", picture)[1].tobytes())
-    return path
-
-
-def boxes_of(faces):
-    return [(face.box.x1, face.box.y1, face.box.x2, face.box.y2) for face in faces]
 
 
 def test_the_import_is_light():
@@ -213,112 +180,6 @@ class TestClassify:
         np.testing.assert_allclose(probs[::111], singly, atol=1e-6)
 
 
-class TestRefusals:
-    @pytest.fixture
-    def recognizer(self, bright):
-        with Recognizer(engine=FakeEngine()) as recognizer:
-            yield recognizer
-
-    @pytest.mark.parametrize(
-        ("array", "text"),
-        [
-            (np.zeros((4, 5, 3)), r"the picture is an array \(4, 5, 3\) float64, expected \(H, W, 3\) BGR or \(H, W\) "
-             r"gray, uint8. Fix: scale the values to 0 to 255, then .astype\(numpy.uint8\)"),
-            (np.zeros((4, 5, 4), np.uint8), r"Fix: leave the fourth channel out: \[..., :3\]"),
-            (np.zeros((3, 40, 50), np.uint8), "channels come last, in the order blue-green-red"),
-            (np.zeros((2, 4, 5, 3), np.uint8), "Fix: several pictures are a list"),
-            (np.zeros((0, 5, 3), np.uint8), "with at least one pixel. Fix: leave it out"),
-            (np.zeros(5, np.uint8), r"an array \(5,\) uint8"),
-        ],
-    )  # fmt: skip
-    def test_arrays(self, recognizer, array, text):
-        with pytest.raises(EngineError, match=text):
-            recognizer.analyze(array)
-
-    def test_the_place_in_a_list(self, recognizer):
-        with pytest.raises(EngineError, match=r"picture 1 is an array \(2, 2\) int64"):
-            recognizer.analyze([picture_of(3), np.zeros((2, 2), dtype=np.int64)])
-        with pytest.raises(EngineError, match="picture 1 is NoneType, expected a path, the bytes of a picture file, "):
-            recognizer.analyze([picture_of(3), None])
-        with pytest.raises(EngineError, match="crop 0 is int, expected a path"):
-            recognizer.classify([7])
-
-    def test_what_is_no_picture(self, recognizer, tmp_path):
-        (tmp_path / "a.jpg").write_text("no picture")
-        with pytest.raises(StreamError, match=r"cannot decode .*a.jpg as a picture. Fix: restore or remove the file"):
-            recognizer.analyze(tmp_path / "a.jpg")
-        with pytest.raises(
-            StreamError, match=r"cannot decode the content of 10 bytes as a picture. Fix: give the bytes of a whole "
-        ):
-            recognizer.analyze(b"no picture")
-        with pytest.raises(StreamError, match=r"cannot read .*b.jpg: No such file or directory. Fix: check the path"):
-            recognizer.analyze([tmp_path / "b.jpg"])
-        with pytest.raises(StreamError, match=r"cannot read .*: Is a directory. Fix: name the pictures in it"):
-            recognizer.analyze(tmp_path)
-        with pytest.raises(StreamError, match=r"cannot read a\\x00b: embedded null byte. Fix: check the path"):
-            recognizer.analyze("a\0b")
-        with pytest.raises(StreamError, match=r"an address, expected a picture file. Fix: download it; a video") as err:
-            recognizer.analyze("http://bob:geheim@host/a.jpg")
-        assert "geheim" not in str(err.value)
-
-    def test_a_jpeg_that_breaks_off(self, recognizer):
-        whole = cv2.imencode(".jpg", picture_of(3))[1].tobytes()
-        with pytest.raises(
-            StreamError, match=r"^the content of \d+ bytes is truncated. Fix: give the bytes of a whole picture file$"
-        ):
-            recognizer.analyze(whole[:-40])
-
-    @pytest.mark.parametrize(
-        ("boxes", "text"),
-        [
-            (
-                [(0, 0, 9, 9), (60, 0, 80, 20)],
-                r"box 1 of the picture, \(60, 0, 80, 20\), has no pixel of the 60x40 pict",
-            ),
-            ([(30, 10, 20, 20)], r"x2 > x1 and y2 > y1. Fix: leave the box out, or turn \(x, y, width, height\) into"),
-            ([(0, 0, 0.4, 9)], "has no pixel"),
-            ([(0, 0, float("nan"), 9)], "expected four finite numbers"),
-            (
-                (0, 0, 9, 9),
-                r"boxes of the picture are \(0, 0, 9, 9\), expected four finite numbers \(x1, y1, x2, y2\) a",
-            ),
-            ([(0, 0, 9)], "expected four finite numbers"),
-            ([(0, 0, 9, 9), (0, 0, 9)], "expected four finite numbers"),
-            (["abcd"], "expected four finite numbers"),
-        ],
-    )
-    def test_boxes(self, recognizer, boxes, text):
-        with pytest.raises(EngineError, match=text):
-            recognizer.analyze(picture_of(1, 2, 3), boxes=boxes)
-
-    def test_boxes_of_another_number_of_pictures(self, recognizer):
-        with pytest.raises(
-            EngineError, match=r"2 pictures and boxes for 1 were given, expected boxes for each picture."
-        ):
-            recognizer.analyze([picture_of(3)] * 2, boxes=[[(0, 0, 9, 9)]])
-
-    @pytest.mark.parametrize("shape", [(48, 48), (48, 48, 3), (2, 3, 48, 48)])
-    def test_one_array_of_crops(self, recognizer, shape):
-        with pytest.raises(
-            EngineError, match=r"expected \(N, H, W\) gray or \(N, H, W, 3\) BGR, uint8. Fix: a list of "
-        ):
-            recognizer.classify(np.zeros(shape, dtype=np.uint8))
-
-    def test_arguments(self, tmp_path):
-        with pytest.raises(ConfigError, match=r"^Recognizer: device: Input should be .* \(got 'tpu'\)"):
-            Recognizer(device="tpu")
-        with pytest.raises(ConfigError, match="Recognizer: detection: detector_model is about YuNet, and the detector"):
-            Recognizer(detector="haar", detector_model="y.onnx")
-        with pytest.raises(ConfigError, match=r"model is ferplus and engine is a.onnx: two models"):
-            Recognizer(model="ferplus", engine="a.onnx")
-        with pytest.raises(ConfigError, match="config is given together with other arguments"):
-            Recognizer(config=RecognizerConfig(), device="cpu")
-        with pytest.raises(ConfigError, match="an opened engine has its model and device"):
-            Recognizer(engine=FakeEngine(), device="cpu")
-        with pytest.raises(ArtifactError, match=f"no model at {tmp_path}/a.onnx"):
-            Recognizer(engine=str(tmp_path / "a.onnx"))
-
-
 class TestClosing:
     def test_an_engine_of_the_callers_stays_open(self, bright):
         engine = FakeEngine()
@@ -337,7 +198,22 @@ class TestClosing:
             assert engine.closed
 
 
+LEFT_OPEN = """
+from fer_deploy import Recognizer
+results = Recognizer(detector="haar").stream("synthetic")
+next(results)
+print("the end", flush=True)
+"""
+
+
 class TestStream:
+    def test_a_program_that_ends_with_an_open_stream(self):
+        """Its threads are inside OpenCV and ONNX Runtime, where the interpreter's end would abort the process."""
+        done = subprocess.run(
+            [sys.executable, "-c", LEFT_OPEN], capture_output=True, text=True, timeout=120, check=False
+        )
+        assert (done.returncode, done.stdout, done.stderr) == (0, "the end\n", "")
+
     def test_break_ends_it(self, bright):
         engine = FakeEngine()
         with Recognizer(engine=engine) as recognizer:

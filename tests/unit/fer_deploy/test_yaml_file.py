@@ -13,7 +13,7 @@ HOSTILE = {
     "brackets": (f"a: {'[' * 5000}{']' * 5000}", "more than 50 nested lists and mappings, in line 1"),
     "open brackets": ("a: " + "[" * 5000, "more than 50 nested lists and mappings"),
     "mappings": ("a: " + "{b: " * 5000 + "}" * 5000, "more than 50 nested lists and mappings"),
-    "digits": (f"a: {'9' * 6000}", "999: a number of too many digits, in line 1"),
+    "digits": (f"a: {'9' * 6000}", "999: a number with too many digits, in line 1"),
     "digits in a key": (f"? {'9' * 6000}\n: 1", "cannot read '99999999999999999999999999999999999999"),
     "hexadecimal digits": (f"a: 0x{'F' * 6000}", "FFFF is too large, in line 1"),
     "the 31st of February": ("a: 2026-02-31", "cannot read '2026-02-31'"),

@@ -24,7 +24,7 @@ HOSTILE = {
         + "\n".join(f"a{i}: &a{i} [{', '.join([f'*a{i - 1}'] * 10)}]" for i in range(1, 30)),
         "with its aliases it has more than 100,000 values",
     ),
-    "an alias of itself": ("a: &a [*a]", "an alias contains itself"),
+    "an alias of itself": ("a: &a [*a]", "an alias refers to a value that contains it"),
     "a tag of Python": ("a: !!python/object/apply:os.system [ls]", "could not determine a constructor for the tag"),
     "a tag that the value does not fit": ('a: !!timestamp "abc"', "a value does not fit its tag (!!...). Fix: "),
     "another such tag": ("a: !!bool maybe", "a value does not fit its tag (!!...). Fix: "),

@@ -36,7 +36,7 @@ def run(*args):
 
 def write(path, level=200, size=(120, 160)):
     path.parent.mkdir(exist_ok=True)
-    path.write_bytes(cv2.imencode(path.suffix, np.full((*size, 3), level, dtype=np.uint8))[1].tobytes())
+    path.write_bytes(cv2.imencode(path.suffix or ".png", np.full((*size, 3), level, dtype=np.uint8))[1].tobytes())
     return path
 
 
@@ -58,6 +58,23 @@ def test_a_line_for_each_face(tmp_path, corner):
     assert lines[1:] == ["detector: Haar", "3 pictures, 2 faces"]
     assert corner.batch_sizes == [2]
     assert corner.closed
+
+
+def test_standard_input(tmp_path, monkeypatch):
+    monkeypatch.setattr(image_module, "_STANDARD_INPUT", write(tmp_path / "stdin"))
+    monkeypatch.chdir(tmp_path)
+    assert run("-").stdout == f"{tmp_path}/stdin: bright 76% at 2,3,42,53\n"
+    write(tmp_path / "-")
+    assert run("-").stdout == "-: bright 76% at 2,3,42,53\n"
+
+
+def test_an_empty_name(tmp_path, monkeypatch):
+    """An unset variable of a shell is not the current folder."""
+    monkeypatch.chdir(tmp_path)
+    write(tmp_path / "a.png")
+    result = run("")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "a file name is empty, as from an unset variable. Fix: name files, or . for this folder" in result.stderr
 
 
 def test_unsure(tmp_path):
