@@ -57,7 +57,7 @@ def _models(engine: Engine, config: AnalyzeConfig) -> Models:
 
 
 def _report(outcome: Outcome, console: Console, *, of: int) -> None:
-    """Print what became of a video, one `of` so many, once it is known; the failure of a single one is raised later."""
+    """Print the outcome of a video, one `of` several. The failure of an only video is raised later."""
     if outcome.summary is None:
         if of > 1:
             console.print(f"{outcome.video}: failed: {outcome.failure}", highlight=False, soft_wrap=True)

@@ -28,7 +28,7 @@ def export(config_path: Path | None, **flags: Any) -> None:
 
 
 def quantize(config_path: Path | None, source: Path, variant: str, out: Path, **flags: Any) -> None:
-    """Turn an FP32 ONNX into FP16 or INT8, held against it; nothing is written that breaks a limit."""
+    """Convert an FP32 ONNX to FP16 or INT8 and compare the two; a result that breaks a limit is not written."""
     settings, variants, steps = _load_export_modules("config", "variants", "steps")
     given = _nested_flags(flags) | {"checkpoint": source, "out": out.parent}
     config = load_settings(settings.ExportConfig, config_path, given)
@@ -38,7 +38,7 @@ def quantize(config_path: Path | None, source: Path, variant: str, out: Path, **
 
 
 def verify(config_path: Path | None, artifact: Path, device: Device, as_json: bool, **flags: Any) -> None:
-    """Hold an artifact against PyTorch; a broken limit ends with exit code 6."""
+    """Compare an artifact with PyTorch; a broken limit ends with exit code 6."""
     settings, steps = _load_export_modules("config", "steps")
     config = load_settings(settings.ExportConfig, config_path, _nested_flags(flags) | {"out": artifact.parent})
     with _telling(f"verifying {artifact}") as tell:
@@ -65,7 +65,7 @@ def _load_export_modules(*names: str) -> tuple[Any, ...]:
 
 @contextmanager
 def _telling(title: str) -> Iterator[Callable[[str], None]]:
-    """Yield what shows a step: in one line that moves on a terminal, in a line each elsewhere."""
+    """Yield a function that shows a step: as a status line on a terminal, else on a line of its own."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda step: console.print(step, highlight=False, markup=False, soft_wrap=True)
@@ -82,7 +82,7 @@ def _telling(title: str) -> Iterator[Callable[[str], None]]:
 
 
 def _nested_flags(flags: dict[str, Any]) -> dict[str, Any]:
-    """Return flags in the shape of ExportConfig; what was not given is None."""
+    """Return the flags nested as in ExportConfig; None for those not given."""
     names = {"calibration_split": "split", "calibration_faces": "num_faces", "calibration_method": "method"}
     plain = {name: value for name, value in flags.items() if name not in names and name != "flavor"}
     calibration = {inner: flags[name] for name, inner in names.items() if flags.get(name) is not None}

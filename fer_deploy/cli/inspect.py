@@ -1,4 +1,4 @@
-"""fer-deploy inspect: tells everything about a model file without running it."""
+"""fer-deploy inspect: describe a model file without running it."""
 
 import json
 from importlib import import_module
@@ -24,7 +24,7 @@ _MAX_TEXT = 200
 
 
 def inspect(file: Path, as_json: bool) -> None:
-    """Tell everything about FILE: .safetensors, .onnx or .plan. Nothing in it is executed."""
+    """Describe FILE: .safetensors, .onnx or .plan. Nothing in it is executed."""
     content = inspect_file(file)
     if as_json:
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
@@ -38,7 +38,7 @@ def inspect(file: Path, as_json: bool) -> None:
 
 
 def inspect_file(path: Path) -> dict[str, Any]:
-    """Return what the file says of itself, as plain values for JSON; `problems` says why it cannot be used.
+    """Return the content of the file as plain values for JSON; `problems` says why it cannot be used.
 
     Raises:
         ArtifactError: missing, truncated, or of a kind that is not known.
@@ -66,7 +66,7 @@ def inspect_file(path: Path) -> dict[str, Any]:
 
 
 def _inspect_plan(path: Path) -> dict[str, Any]:
-    """Read the bytes, never deserialize them; what the plan is stands in its manifest."""
+    """Return the content of the plan's manifest. The plan is hashed and never deserialized."""
     plan = path.read_bytes()
     facts: dict[str, Any] = {"kind": "plan", "file": str(path), "bytes": len(plan), "sha256": digest_of(plan)}
     try:
@@ -101,7 +101,7 @@ def _overview(content: dict[str, Any]) -> Table:
 
 
 def _rows(content: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Flatten nested values to (name, text); two levels become rows of their own, deeper ones JSON."""
+    """Flatten nested values to (name, text); two levels become rows, deeper ones JSON."""
     rows = []
     for key, value in content.items():
         name = f"{prefix}{key}".replace("_", " ")

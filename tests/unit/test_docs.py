@@ -93,6 +93,9 @@ def _fault_of_ours(program: str, words: list[str], *, is_whole: bool) -> str | N
     command: click.Command = import_module(f"{package}.cli.flags.{name}").command
     context = click.Context(command, info_name=name)
     options = {key: param for param in command.get_params(context) for key in (*param.opts, *param.secondary_opts)}
+    former = {key for param in command.get_params(context) for key in getattr(param, "formerly", ())}
+    if old := former.intersection(args):
+        return f"{program} {name}: {old.pop()} is a former name"
     if not is_whole and args and args[-1] in options:  # `fer-deploy live --record` is a mention
         args = args[:-1]
     try:
@@ -223,6 +226,7 @@ def test_generated_parts_are_up_to_date(name):
         ("fer-deploy live --source clip.mp4 --jsonl out.jsonl", None),
         ("fer-deploy lvie", "fer-deploy has no command lvie"),
         ("fer-deploy live --sorce 0", "fer-deploy live has no --sorce"),
+        ("fer-deploy triton --artifact a.onnx --out r", "fer-deploy triton: --artifact is a former name"),
         ("fer-deploy build --profile 1 4", "fer-deploy build: Option '--profile' requires 3 arguments."),
         ("fer-deploy live clip.mp4", "fer-deploy live takes no ['clip.mp4']"),
         ("fer-deploy live --model raf", "fer-deploy live: --model raf is none of ferplus, fer2013"),
