@@ -37,7 +37,7 @@ def doctor(as_json: bool) -> None:
     """Show what is on this machine and which engines run on it."""
     environment = survey()
     yunet = find_yunet()
-    abilities = [*judge_abilities(environment), yunet_ability(yunet), window_ability()]
+    abilities = [*find_abilities(environment), yunet_ability(yunet), window_ability()]
     if as_json:
         content = {
             "fer_deploy": __version__,
@@ -97,7 +97,7 @@ def _of_opencv(module: str, name: str) -> Callable[[], Any] | str:
         return f"OpenCV cannot be imported: {err}"
 
 
-def judge_abilities(environment: Environment) -> list[Ability]:
+def find_abilities(environment: Environment) -> list[Ability]:
     """Return what works here, what does not, and why. Inspects the packages and opens no engine."""
     return [
         _onnx_on_cpu(environment),

@@ -19,8 +19,8 @@ def export(config_path: Path | None, **flags: Any) -> None:
     """Turn a checkpoint into verified ONNX models and plans: FP32, FP16, INT8 for TensorRT, INT8 for CPUs."""
     settings, pipeline = _load_export_modules("config", "pipeline")
     config = load_settings(settings.ExportConfig, config_path, _nested_flags(flags))
-    with _telling(f"exporting {config.checkpoint}") as tell:
-        done = pipeline.export(config, tell=tell)
+    with _messages_shown(f"exporting {config.checkpoint}") as on_message:
+        done = pipeline.export(config, on_message=on_message)
     for line in done.lines():
         click.echo(line)
     if config.data is None and config.variants is None:
@@ -32,8 +32,8 @@ def quantize(config_path: Path | None, source: Path, variant: str, out: Path, **
     settings, variants, steps = _load_export_modules("config", "variants", "steps")
     given = _nested_flags(flags) | {"checkpoint": source, "out": out.parent}
     config = load_settings(settings.ExportConfig, config_path, given)
-    with _telling(f"quantizing {source}") as tell:
-        found = steps.quantize(source, variants.Variant(variant), config, out=out, tell=tell)
+    with _messages_shown(f"quantizing {source}") as on_message:
+        found = steps.quantize(source, variants.Variant(variant), config, out=out, on_message=on_message)
     click.echo(f"{out}: {found.in_words()}")
 
 
@@ -41,8 +41,8 @@ def verify(config_path: Path | None, artifact: Path, device: Device, as_json: bo
     """Compare an artifact with PyTorch; a broken limit ends with exit code 6."""
     settings, steps = _load_export_modules("config", "steps")
     config = load_settings(settings.ExportConfig, config_path, _nested_flags(flags) | {"out": artifact.parent})
-    with _telling(f"verifying {artifact}") as tell:
-        found, reference = steps.verify(artifact, config, device=device, tell=tell)
+    with _messages_shown(f"verifying {artifact}") as on_message:
+        found, reference = steps.verify(artifact, config, device=device, on_message=on_message)
     click.echo(json.dumps(found.to_dict(), indent=2) if as_json else f"{artifact}: {found.in_words()}")
     for part in () if as_json else found.slices:
         click.echo(part.in_words())
@@ -64,7 +64,7 @@ def _load_export_modules(*names: str) -> tuple[Any, ...]:
 
 
 @contextmanager
-def _telling(title: str) -> Iterator[Callable[[str], None]]:
+def _messages_shown(title: str) -> Iterator[Callable[[str], None]]:
     """Yield a function that shows a step: as a status line on a terminal, else on a line of its own."""
     console = Console(stderr=True)
     if not console.is_terminal:
@@ -72,13 +72,13 @@ def _telling(title: str) -> Iterator[Callable[[str], None]]:
         return
     with console.status(title) as status:
 
-        def tell(step: str) -> None:
+        def show(step: str) -> None:
             if step.startswith("note: "):  # to be read, and not to be overwritten by the next step
                 console.print(step, highlight=False, markup=False, soft_wrap=True)
             else:
                 status.update(step)
 
-        yield tell
+        yield show
 
 
 def _nested_flags(flags: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from fer_deploy.engines.foreign_file import require_own_file
 from fer_deploy.environment import survey
 from fer_deploy.errors import ArtifactError, MissingDependencyError
 from fer_deploy.manifest import NetworkManifest, read_any_manifest
-from fer_deploy.plan_compatibility import describe_mismatches, digest_of, identity_fault, judge
+from fer_deploy.plan_compatibility import describe_mismatches, digest_of, find_mismatches, identity_fault
 
 _READERS = {".onnx": "inspect_onnx", ".safetensors": "inspect_checkpoint"}
 _ANSWERS = {None: "unknown", True: "yes", False: "no"}
@@ -74,7 +74,7 @@ def _inspect_plan(path: Path) -> dict[str, Any]:
     except ArtifactError as err:
         return facts | {"problems": [str(err)], "is_the_built_file": None, "fits_this_machine": None}
     fault = identity_fault(plan, manifest)
-    mismatches = judge(manifest, survey().host)
+    mismatches = find_mismatches(manifest, survey().host)
     problems = [] if fault is None else [f"not the file that was built: {fault}"]
     if mismatches:
         problems.append(describe_mismatches(path, manifest, mismatches))

@@ -87,7 +87,7 @@ def _run(
         with signals.held():  # outputs are opened and closed as a whole
             pipeline = _make_pipeline(config, engine, detectors, sources, console, more_sinks)
             opened.pop_all()  # from here on the loop closes them
-            signals.tell(pipeline.stop)
+            signals.on_stop(pipeline.stop)
             try:
                 with _progress(console) as on_progress:
                     pipeline.run(on_progress)
@@ -125,11 +125,11 @@ def _make_pipeline(
     def snapshot() -> LiveSnapshot:
         return made[0].snapshot()
 
-    def tell(text: str) -> None:
+    def print_line(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True)
 
     with ExitStack() as opened:
-        sinks = [*open_sinks(config.output, sources, engine.spec.labels, snapshot, tell=tell), *more_sinks]
+        sinks = [*open_sinks(config.output, sources, engine.spec.labels, snapshot, on_message=print_line), *more_sinks]
         for sink in sinks:
             opened.callback(sink.close)
         made_with = {"detector": describe_detector(config.detection)}

@@ -93,9 +93,6 @@ def _fault_of_ours(program: str, words: list[str], *, is_whole: bool) -> str | N
     command: click.Command = import_module(f"{package}.cli.flags.{name}").command
     context = click.Context(command, info_name=name)
     options = {key: param for param in command.get_params(context) for key in (*param.opts, *param.secondary_opts)}
-    former = {key for param in command.get_params(context) for key in getattr(param, "formerly", ())}
-    if old := former.intersection(args):
-        return f"{program} {name}: {old.pop()} is a former name"
     if not is_whole and args and args[-1] in options:  # `fer-deploy live --record` is a mention
         args = args[:-1]
     try:
@@ -110,7 +107,9 @@ def _fault_of_ours(program: str, words: list[str], *, is_whole: bool) -> str | N
         _fault_of_value(param, values.get(param.name or ""), is_whole=is_whole and "..." not in args)
         for param in command.get_params(context)
     )
-    fault = next(filter(None, faults), None)
+    former = {key for param in command.get_params(context) for key in getattr(param, "formerly", ())}
+    old = (f"{word} is a former name" for word in args if word in former)
+    fault = next(filter(None, [*faults, *old]), None)
     return f"{program} {name}: {fault}" if fault else _absent(args)
 
 
