@@ -34,7 +34,8 @@ help:  ## print the targets
 
 # A stamp is newer than what it was installed from, so that a second call installs nothing.
 $(VENV)/.base: pyproject.toml constraints.txt
-	$(PYTHON) -m venv $(VENV)
+	@echo "installing the runtime into $(VENV) (about a minute the first time) ..."
+	@$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[cpu]'
 	@touch $@
 

@@ -30,7 +30,7 @@ class Mismatch:
     missing: str = ""
 
 
-def judge(manifest: PlanFacts, host: Host) -> list[Mismatch]:
+def find_mismatches(manifest: PlanFacts, host: Host) -> list[Mismatch]:
     """Return every reason why the plan cannot run on this machine; an empty list: TensorRT may load it.
 
     With several GPUs in `host`, one compatible GPU is enough.

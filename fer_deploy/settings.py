@@ -43,9 +43,21 @@ def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any]
     except ValidationError as err:
         lines = []
         for detail in err.errors():
-            from_flag = path is None or (detail["loc"] and detail["loc"][0] in given)
-            lines.append(_describe(detail, kind, where if from_flag else str(path)))
+            is_flag = path is None or _is_given(given, detail["loc"])
+            lines.append(_describe(detail, kind, where if is_flag else str(path)))
         raise ConfigError(without_passwords("\n".join(lines))) from err
+
+
+def _is_given(given: Mapping[str, Any], place: Sequence[str | int]) -> bool:
+    """Return whether the value at `place` is among `given`; for a whole group, whether a part of it is."""
+    found: Any = given
+    for part in place:
+        if not isinstance(found, Mapping):
+            break  # an item of a given list
+        if part not in found:
+            return False
+        found = found[part]
+    return bool(place)
 
 
 def _overlaid(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
@@ -60,7 +72,7 @@ def _overlaid(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
 def _describe(detail: Any, kind: type[Settings], where: str) -> str:
     key = ".".join(str(part) for part in detail["loc"])
     if detail["type"] == "missing":
-        return f"{where}: no {key} was given. Fix: --{key} or {key}: in the config"
+        return f"{where}: --{key} is missing. Fix: give --{key}, or {key}: in the config"
     if detail["type"] != "extra_forbidden":
         message = detail["msg"].removeprefix("Value error, ")
         return ": ".join(filter(None, (where, key, message))) + _input_shown(detail, kind)

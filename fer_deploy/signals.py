@@ -4,7 +4,7 @@ What a signal does depends on the phase of the process:
 
     loading     nothing is open: the process ends at once
     working     `Stopped` is raised in the main thread, and open files are closed as the stack unwinds
-    held        signals are recorded and passed to the callback set by `tell`; nothing is raised
+    held        signals are recorded and passed to the callback set by `on_stop`; nothing is raised
     ended       the exit code is known: the process ends at once
 
 The first signal stops the program. A second signal changes nothing, since outputs are being finished; a third ends the
@@ -164,7 +164,7 @@ def check() -> None:
 
 @contextmanager
 def held() -> Iterator[None]:
-    """Record signals in this block instead of raising `Stopped`; `tell` sets a callback for them."""
+    """Record signals in this block instead of raising `Stopped`; `on_stop` sets a callback for them."""
     before, _now.phase = _now.phase, _Phase.HELD
     try:
         yield
@@ -172,7 +172,7 @@ def held() -> Iterator[None]:
         _now.phase, _now.stop = before, None
 
 
-def tell(stop: Callable[[], None]) -> None:
+def on_stop(stop: Callable[[], None]) -> None:
     """Call `stop` for each signal until the block of `held` ends, and at once if one has already arrived.
 
     Args:

@@ -36,7 +36,7 @@ class Recording:
             self._ahead = next(self._frames, None)
         return self._ahead
 
-    def take(self) -> Frame | None:
+    def next_frame(self) -> Frame | None:
         """Consume and return the next frame; None at the end."""
         frame, self._ahead = self.peek(), None
         if frame is not None:
@@ -68,7 +68,7 @@ class Recording:
 
     def _skip_one(self) -> bool:
         if self._ahead is not None:
-            return self.take() is not None
+            return self.next_frame() is not None
         was_there = self.source.skip()
         self.num_taken += was_there
         return was_there
@@ -101,7 +101,7 @@ class SegmentSource(Source):
         for _ in range(self.num_frames or 0):
             if self._stopped.is_set():
                 return
-            frame = self._recording.take()
+            frame = self._recording.next_frame()
             if frame is None:
                 break
             yield frame

@@ -1,4 +1,4 @@
-"""fer-deploy: what each command takes is in `flags`, imported when it is called; its work when it runs."""
+"""fer-deploy: `flags` has each command's options; its work is imported when it runs."""
 
 import sys
 from typing import Any, Final

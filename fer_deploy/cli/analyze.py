@@ -39,7 +39,7 @@ def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
         console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
         with signals.held(), ProgressDisplay(console) as display:
             batch = VideoBatch(videos, config, models, display)
-            signals.tell(batch.stop)
+            signals.on_stop(batch.stop)
             outcomes = batch.run(lambda outcome: _report(outcome, console, of=len(videos)), restart=restart)
     if len(outcomes) < len(videos):
         _say_how_to_go_on(len(outcomes), len(videos), batch.num_frames_kept)
@@ -57,7 +57,7 @@ def _models(engine: Engine, config: AnalyzeConfig) -> Models:
 
 
 def _report(outcome: Outcome, console: Console, *, of: int) -> None:
-    """Print what became of a video, one `of` so many, once it is known; the failure of a single one is raised later."""
+    """Print the outcome of a video, one `of` several. The failure of an only video is raised later."""
     if outcome.summary is None:
         if of > 1:
             console.print(f"{outcome.video}: failed: {outcome.failure}", highlight=False, soft_wrap=True)

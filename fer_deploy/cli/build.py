@@ -39,7 +39,7 @@ def build(config_path: Path | None, onnx: Path, out: Path, **flags: Any) -> None
 
 
 def describe(out: Path, manifest: PlanManifest | NetworkManifest) -> str:
-    """Return what was built, a fact a line."""
+    """Return a description of the plan, one fact per line."""
     proof, target = manifest.precision_proof, manifest.target
     if isinstance(manifest, PlanManifest):
         profile, precision = manifest.profile, manifest.spec.precision
@@ -64,7 +64,7 @@ def describe(out: Path, manifest: PlanManifest | NetworkManifest) -> str:
 
 
 def _without_absent(flags: dict[str, Any]) -> dict[str, Any]:
-    """Click gives () for a repeatable flag that is absent, where `load_settings` wants None."""
+    """Replace the () that Click gives for an absent repeatable flag by None, as `load_settings` expects."""
     given = {name: value if value != () else None for name, value in flags.items()}
     if given["profile"] is not None:
         given["profile"] = dict(zip(("min", "opt", "max"), given["profile"], strict=True))
@@ -77,7 +77,7 @@ def _without_absent(flags: dict[str, Any]) -> dict[str, Any]:
 
 @contextmanager
 def _progress(console: Console) -> Iterator[Any]:
-    """Yield a callback that draws one bar a phase, or None where nobody looks."""
+    """Yield a callback that draws one progress bar per phase; None if the console is not a terminal."""
     if not console.is_terminal:
         yield None
         return

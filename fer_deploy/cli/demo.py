@@ -53,7 +53,7 @@ def _config(out: Path, given: dict[str, Any]) -> LiveConfig:
 
 
 def _write_attribution(out: Path) -> None:
-    """Write whose clip it is beside the video, as its licence demands.
+    """Write the clip's authors and licence beside the video, as the licence requires.
 
     Raises:
         SinkError: it cannot be written.

@@ -1,4 +1,4 @@
-"""fer-deploy doctor: what is on this machine, which engines run, and which command makes the others run."""
+"""fer-deploy doctor: show what is installed, which engines run here, and how to make the others run."""
 
 import json
 from collections.abc import Callable
@@ -25,7 +25,7 @@ _FIX_ORT_CUDA = "pip uninstall onnxruntime; pip install 'fer-toolchain[gpu]'"
 
 @dataclass(frozen=True)
 class Ability:
-    """Something that fer-deploy does, and whether it can here; `why` and `fix` are empty where it can."""
+    """One ability of fer-deploy, and whether it works here; `why` and `fix` are empty if it does."""
 
     name: str
     works: bool
@@ -37,7 +37,7 @@ def doctor(as_json: bool) -> None:
     """Show what is on this machine and which engines run on it."""
     environment = survey()
     yunet = find_yunet()
-    abilities = [*judge_abilities(environment), yunet_ability(yunet), window_ability()]
+    abilities = [*find_abilities(environment), yunet_ability(yunet), window_ability()]
     if as_json:
         content = {
             "fer_deploy": __version__,
@@ -58,13 +58,13 @@ def doctor(as_json: bool) -> None:
 
 
 def find_yunet() -> Path | str | None:
-    """Return YuNet's file, None where it is not here, or why that is not known. Nothing is downloaded."""
+    """Return YuNet's file, None if it is absent, or text that says why this is unknown. Downloads nothing."""
     found = _of_opencv("fer_deploy.detectors.yunet_file", "file_at_hand")
     return found if isinstance(found, str) else found()
 
 
 def yunet_ability(yunet: Path | str | None) -> Ability:
-    """Return whether turned and small faces are found here; Haar finds frontal ones without a file."""
+    """Return whether YuNet, which finds turned and small faces, is available."""
     name = "turned and small faces"
     if isinstance(yunet, str):
         return Ability(name, False, yunet, _FIX_OPENCV)
@@ -97,8 +97,8 @@ def _of_opencv(module: str, name: str) -> Callable[[], Any] | str:
         return f"OpenCV cannot be imported: {err}"
 
 
-def judge_abilities(environment: Environment) -> list[Ability]:
-    """Return what works here, what does not, and why; the packages are looked at, no engine is opened."""
+def find_abilities(environment: Environment) -> list[Ability]:
+    """Return what works here, what does not, and why. Inspects the packages and opens no engine."""
     return [
         _onnx_on_cpu(environment),
         _onnx_on_cuda(environment),

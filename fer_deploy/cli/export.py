@@ -19,8 +19,8 @@ def export(config_path: Path | None, **flags: Any) -> None:
     """Turn a checkpoint into verified ONNX models and plans: FP32, FP16, INT8 for TensorRT, INT8 for CPUs."""
     settings, pipeline = _load_export_modules("config", "pipeline")
     config = load_settings(settings.ExportConfig, config_path, _nested_flags(flags))
-    with _telling(f"exporting {config.checkpoint}") as tell:
-        done = pipeline.export(config, tell=tell)
+    with _messages_shown(f"exporting {config.checkpoint}") as on_message:
+        done = pipeline.export(config, on_message=on_message)
     for line in done.lines():
         click.echo(line)
     if config.data is None and config.variants is None:
@@ -28,21 +28,21 @@ def export(config_path: Path | None, **flags: Any) -> None:
 
 
 def quantize(config_path: Path | None, source: Path, variant: str, out: Path, **flags: Any) -> None:
-    """Turn an FP32 ONNX into FP16 or INT8, held against it; nothing is written that breaks a limit."""
+    """Convert an FP32 ONNX to FP16 or INT8 and compare the two; a result that breaks a limit is not written."""
     settings, variants, steps = _load_export_modules("config", "variants", "steps")
     given = _nested_flags(flags) | {"checkpoint": source, "out": out.parent}
     config = load_settings(settings.ExportConfig, config_path, given)
-    with _telling(f"quantizing {source}") as tell:
-        found = steps.quantize(source, variants.Variant(variant), config, out=out, tell=tell)
+    with _messages_shown(f"quantizing {source}") as on_message:
+        found = steps.quantize(source, variants.Variant(variant), config, out=out, on_message=on_message)
     click.echo(f"{out}: {found.in_words()}")
 
 
 def verify(config_path: Path | None, artifact: Path, device: Device, as_json: bool, **flags: Any) -> None:
-    """Hold an artifact against PyTorch; a broken limit ends with exit code 6."""
+    """Compare an artifact with PyTorch; a broken limit ends with exit code 6."""
     settings, steps = _load_export_modules("config", "steps")
     config = load_settings(settings.ExportConfig, config_path, _nested_flags(flags) | {"out": artifact.parent})
-    with _telling(f"verifying {artifact}") as tell:
-        found, reference = steps.verify(artifact, config, device=device, tell=tell)
+    with _messages_shown(f"verifying {artifact}") as on_message:
+        found, reference = steps.verify(artifact, config, device=device, on_message=on_message)
     click.echo(json.dumps(found.to_dict(), indent=2) if as_json else f"{artifact}: {found.in_words()}")
     for part in () if as_json else found.slices:
         click.echo(part.in_words())
@@ -64,25 +64,25 @@ def _load_export_modules(*names: str) -> tuple[Any, ...]:
 
 
 @contextmanager
-def _telling(title: str) -> Iterator[Callable[[str], None]]:
-    """Yield what shows a step: in one line that moves on a terminal, in a line each elsewhere."""
+def _messages_shown(title: str) -> Iterator[Callable[[str], None]]:
+    """Yield a function that shows a step: as a status line on a terminal, else on a line of its own."""
     console = Console(stderr=True)
     if not console.is_terminal:
         yield lambda step: console.print(step, highlight=False, markup=False, soft_wrap=True)
         return
     with console.status(title) as status:
 
-        def tell(step: str) -> None:
+        def show(step: str) -> None:
             if step.startswith("note: "):  # to be read, and not to be overwritten by the next step
                 console.print(step, highlight=False, markup=False, soft_wrap=True)
             else:
                 status.update(step)
 
-        yield tell
+        yield show
 
 
 def _nested_flags(flags: dict[str, Any]) -> dict[str, Any]:
-    """Return flags in the shape of ExportConfig; what was not given is None."""
+    """Return the flags nested as in ExportConfig; None for those not given."""
     names = {"calibration_split": "split", "calibration_faces": "num_faces", "calibration_method": "method"}
     plain = {name: value for name, value in flags.items() if name not in names and name != "flavor"}
     calibration = {inner: flags[name] for name, inner in names.items() if flags.get(name) is not None}

@@ -61,7 +61,7 @@ def image(files: tuple[Path, ...], as_json: bool, csv: Path | None, annotate: Pa
 def _analyze(
     run: "_Run", paths: Sequence[Path], config: RecognizerConfig, *, csv: Path | None, drawn: Mapping[Path, Path]
 ) -> None:
-    """Bring the result of each picture to every output."""
+    """Send the result of each picture to every output."""
     with Recognizer(config=config) as recognizer, ExitStack() as opened:
         run.say(engine_line(recognizer, config))
         run.say(detector_line(config.detection))
@@ -81,7 +81,7 @@ class _Picture(NamedTuple):
 
 
 class _Run:
-    """What is counted and printed on the way."""
+    """Counts and prints the results of a run."""
 
     def __init__(self, console: Console, *, as_json: bool) -> None:
         self._console, self._as_json = console, as_json
@@ -89,7 +89,7 @@ class _Run:
         self._unreadable: list[Path] = []
 
     def pictures_of(self, files: Sequence[Path]) -> list[Path]:
-        """Return the files, those of folders in their place."""
+        """Return the files, with each folder replaced by its pictures."""
         paths: list[Path] = []
         for path in files:
             try:
@@ -121,7 +121,7 @@ class _Run:
             click.echo(f"{printable(result.frame.name)}: {_face_words(face)}")
 
     def finish(self) -> None:
-        """Print the sums.
+        """Print the totals.
 
         Raises:
             StreamError: pictures could not be read.
@@ -160,7 +160,7 @@ class _Run:
         self.say(f"unreadable: {err}")
 
     def say(self, text: str) -> None:
-        """Print a line beside the results."""
+        """Print a line to standard error."""
         self._console.print(text, highlight=False, soft_wrap=True)
 
 
@@ -180,7 +180,7 @@ def _count(num: int, noun: str) -> str:
 
 
 def _drawn_paths(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
-    """Return where each picture is drawn: NAME.png, and NAME-2.png where two pictures have one name."""
+    """Return the annotated picture's path for each picture: NAME.png, or NAME-2.png if the name is taken."""
     drawn: dict[Path, Path] = {}
     taken: set[str] = set()
     for path in paths:
@@ -196,7 +196,7 @@ def _drawn_paths(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
 
 
 def _require_apart(csv: Path | None, drawn: dict[Path, Path], read: Sequence[Path], config: RecognizerConfig) -> None:
-    """Raise ConfigError where a file that is written is read, or is not what its name says."""
+    """Raise ConfigError if an output is also an input, or has a wrong suffix."""
     if csv == STANDARD_OUTPUT:
         raise ConfigError("csv cannot go to standard output. Fix: --csv FILE, or --json")
     written: list[Named] = [("annotate", path) for path in drawn.values()]

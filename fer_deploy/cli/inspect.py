@@ -1,4 +1,4 @@
-"""fer-deploy inspect: tells everything about a model file without running it."""
+"""fer-deploy inspect: describe a model file without running it."""
 
 import json
 from importlib import import_module
@@ -15,7 +15,7 @@ from fer_deploy.engines.foreign_file import require_own_file
 from fer_deploy.environment import survey
 from fer_deploy.errors import ArtifactError, MissingDependencyError
 from fer_deploy.manifest import NetworkManifest, read_any_manifest
-from fer_deploy.plan_compatibility import describe_mismatches, digest_of, identity_fault, judge
+from fer_deploy.plan_compatibility import describe_mismatches, digest_of, find_mismatches, identity_fault
 
 _READERS = {".onnx": "inspect_onnx", ".safetensors": "inspect_checkpoint"}
 _ANSWERS = {None: "unknown", True: "yes", False: "no"}
@@ -24,7 +24,7 @@ _MAX_TEXT = 200
 
 
 def inspect(file: Path, as_json: bool) -> None:
-    """Tell everything about FILE: .safetensors, .onnx or .plan. Nothing in it is executed."""
+    """Describe FILE: .safetensors, .onnx or .plan. Nothing in it is executed."""
     content = inspect_file(file)
     if as_json:
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
@@ -38,7 +38,7 @@ def inspect(file: Path, as_json: bool) -> None:
 
 
 def inspect_file(path: Path) -> dict[str, Any]:
-    """Return what the file says of itself, as plain values for JSON; `problems` says why it cannot be used.
+    """Return the content of the file as plain values for JSON; `problems` says why it cannot be used.
 
     Raises:
         ArtifactError: missing, truncated, or of a kind that is not known.
@@ -66,7 +66,7 @@ def inspect_file(path: Path) -> dict[str, Any]:
 
 
 def _inspect_plan(path: Path) -> dict[str, Any]:
-    """Read the bytes, never deserialize them; what the plan is stands in its manifest."""
+    """Return the content of the plan's manifest. The plan is hashed and never deserialized."""
     plan = path.read_bytes()
     facts: dict[str, Any] = {"kind": "plan", "file": str(path), "bytes": len(plan), "sha256": digest_of(plan)}
     try:
@@ -74,7 +74,7 @@ def _inspect_plan(path: Path) -> dict[str, Any]:
     except ArtifactError as err:
         return facts | {"problems": [str(err)], "is_the_built_file": None, "fits_this_machine": None}
     fault = identity_fault(plan, manifest)
-    mismatches = judge(manifest, survey().host)
+    mismatches = find_mismatches(manifest, survey().host)
     problems = [] if fault is None else [f"not the file that was built: {fault}"]
     if mismatches:
         problems.append(describe_mismatches(path, manifest, mismatches))
@@ -101,7 +101,7 @@ def _overview(content: dict[str, Any]) -> Table:
 
 
 def _rows(content: dict[str, Any], prefix: str = "") -> list[tuple[str, str]]:
-    """Flatten nested values to (name, text); two levels become rows of their own, deeper ones JSON."""
+    """Flatten nested values to (name, text); two levels become rows, deeper ones JSON."""
     rows = []
     for key, value in content.items():
         name = f"{prefix}{key}".replace("_", " ")

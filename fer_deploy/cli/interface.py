@@ -57,7 +57,7 @@ class Option(click.Option):
         self.formerly = list(formerly)
 
     def get_help_extra(self, ctx: click.Context) -> Any:
-        """Return what stands in brackets behind the help: default, range, required."""
+        """Return the text in brackets after the help: default, range, required."""
         extra = super().get_help_extra(ctx)
         if self.default_text:
             extra["default"] = self.default_text
@@ -91,7 +91,7 @@ class Command(click.Command):
         return list(HELP_NAMES)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; a wrong option is answered with similar ones, but not with former names."""
+        """Parse; the error for an unknown option suggests similar ones, but no former names."""
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as err:
@@ -99,8 +99,11 @@ class Command(click.Command):
             shown = [name for name in err.possibilities or () if name not in former]
             raise click.NoSuchOption(err.option_name, possibilities=shown, ctx=err.ctx) from None
 
+    def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Write nothing: `format_options` lists the arguments, too."""
+
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the options under their headings, in the order in which each heading comes first."""
+        """Write the arguments and options under their headings, in the order in which each heading comes first."""
         _write_options(self, ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -149,7 +152,7 @@ class Group(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Find the command; a wrong name is answered with similar ones."""
+        """Find the command; the error for an unknown name suggests similar ones."""
         try:
             return super().resolve_command(ctx, args)
         except click.NoSuchCommand as err:
@@ -164,10 +167,10 @@ class Group(click.Group):
         _write_options(self, ctx, formatter)
 
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write the examples, and where more is told."""
+        """Write the examples, and how to get more help."""
         _write_examples(self.examples, formatter)
         formatter.write_paragraph()
-        formatter.write_text(f"{ctx.command_path} COMMAND --help tells all options of a command.")
+        formatter.write_text(f"{ctx.command_path} COMMAND --help lists all options of a command.")
 
 
 def option(*names: str, **attributes: Any) -> Callable[[Decorated], Decorated]:

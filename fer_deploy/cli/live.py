@@ -47,7 +47,7 @@ def live(config_path: Path | None, as_json: bool, verbose: bool, **flags: Any) -
 
 
 def quiet_console() -> Console:
-    """Return standard error for people, and silence OpenCV: our own errors name the cause, its warnings bury them."""
+    """Return a console on standard error, and silence OpenCV, whose warnings hide our own errors."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     log_to_stderr()
     return Console(stderr=True, markup=False)  # names of files and addresses have brackets, too
@@ -79,7 +79,7 @@ def _run(
     config: LiveConfig, engine: Engine, console: Console, more_sinks: Sequence[Sink],
     report: Callable[[LivePipeline], None],
 ) -> None:  # fmt: skip
-    """Open everything else, run the loop, report. A signal while sources are opened ends this by `Stopped`."""
+    """Open sources and outputs, run the loop and report. A signal while sources are opened raises `Stopped`."""
     detectors = build_detectors(config.detection)
     console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
     with ExitStack() as opened:
@@ -87,7 +87,7 @@ def _run(
         with signals.held():  # outputs are opened and closed as a whole
             pipeline = _make_pipeline(config, engine, detectors, sources, console, more_sinks)
             opened.pop_all()  # from here on the loop closes them
-            signals.tell(pipeline.stop)
+            signals.on_stop(pipeline.stop)
             try:
                 with _progress(console) as on_progress:
                     pipeline.run(on_progress)
@@ -98,7 +98,7 @@ def _run(
 
 
 def _settings(config_path: Path | None, flags: dict[str, Any]) -> LiveConfig:
-    """Return flags above the config. A token that stands in the environment is none of a run without a page."""
+    """Return the config overridden by the flags. FER_SERVE_TOKEN is ignored in a run without --serve."""
     origin = click.get_current_context().get_parameter_source("serve_token")
     if origin is ParameterSource.ENVIRONMENT:
         without = load_settings(LiveConfig, config_path, nested({**flags, "serve_token": None}, _GROUPS))
@@ -119,17 +119,17 @@ def _make_pipeline(
     config: LiveConfig, engine: Engine, detectors: DetectorFactory, sources: list[Source], console: Console,
     more_sinks: Sequence[Sink],
 ) -> LivePipeline:  # fmt: skip
-    """Open the outputs and make the loop; on failure none stays open."""
+    """Open the outputs and create the pipeline; if that fails, the opened outputs are closed."""
     made: list[LivePipeline] = []
 
     def snapshot() -> LiveSnapshot:
         return made[0].snapshot()
 
-    def tell(text: str) -> None:
+    def print_line(text: str) -> None:
         console.print(text, highlight=False, soft_wrap=True)
 
     with ExitStack() as opened:
-        sinks = [*open_sinks(config.output, sources, engine.spec.labels, snapshot, tell=tell), *more_sinks]
+        sinks = [*open_sinks(config.output, sources, engine.spec.labels, snapshot, on_message=print_line), *more_sinks]
         for sink in sinks:
             opened.callback(sink.close)
         made_with = {"detector": describe_detector(config.detection)}

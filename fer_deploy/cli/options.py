@@ -1,4 +1,4 @@
-"""The way from flags to settings, and the line that says which model runs: for `live`, `analyze` and `image`."""
+"""Convert flags to settings, and describe the model that runs: for `live`, `analyze` and `image`."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Final, Protocol
@@ -34,18 +34,18 @@ class Described(Protocol):
 
 
 def engine_line(engine: Described, config: EngineChoice) -> str:
-    """Return what runs, in a line: the model, the engine, and whose answer it gives."""
+    """Return one line with the model, the engine and the label set."""
     name = config.engine_file.name
     why = f" ({config.choice_line})" if config.choice_line else ""
     return f"engine: {name}, {engine.description}; {_FAMILY_IN_WORDS[engine.spec.label_set]}{why}"
 
 
 def nested(flags: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:
-    """Return the flags in the groups that the settings have; what was not given is left out.
+    """Return the flags nested in groups as in the settings, without those not given.
 
     Args:
-        flags: by name; None or () means not given.
-        groups: names of flags by group, groups within groups with a dot. What is in none stays at the top.
+        flags: by name; None or () if not given.
+        groups: names of flags by group; a dot separates nested groups. Other flags stay at the top.
     """
     group_of = {name: group for group, names in groups.items() for name in names}
     settings: dict[str, Any] = {}

@@ -5,7 +5,7 @@ the others: the report and the exit code name it. If FP32 fails, nothing is writ
 """
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from functools import reduce
@@ -21,7 +21,7 @@ from fer_deploy.export.checkpoint import Checkpoint, load_checkpoint
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.faces import CalibrationFaces
 from fer_deploy.export.graph.to_onnx import write_onnx
-from fer_deploy.export.int8.convert import Int8Maker, fp16_artifact, open_artifact
+from fer_deploy.export.int8.convert import Int8Maker, OnMessage, fp16_artifact, open_artifact
 from fer_deploy.export.plan.builder import choose_capabilities
 from fer_deploy.export.plan.module import load_tensorrt
 from fer_deploy.export.plan.plans import BuiltPlan, build_and_verify
@@ -37,7 +37,6 @@ from fer_deploy.flavors import Flavor
 from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_deploy.spec import ModelSpec
 
-Tell = Callable[[str], None]
 REPORT, FAILED_REPORT = "report", "report-failed"
 
 
@@ -62,7 +61,7 @@ class Exported:
         return self.models[0]
 
 
-def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
+def export(config: ExportConfig, *, on_message: OnMessage = lambda _: None) -> Exported:
     """Write the variants of a checkpoint, their plans and a report (Markdown, PNG, JSON) into `config.out`.
 
     Each artifact is compared with PyTorch before any is published. A variant or plan that fails is not written, and an
@@ -70,7 +69,7 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
 
     Args:
         config: artifacts to write and their limits.
-        tell: called with a message before each step.
+        on_message: called with a message before each step.
 
     Raises:
         ConfigError: settings contradict each other.
@@ -87,17 +86,17 @@ def export(config: ExportConfig, *, tell: Tell = lambda _: None) -> Exported:
     slices = slices_of(config, faces, spec)
     notes = notes_on(config, config.chosen, faces, spec)
     for note in notes:
-        tell(f"note: {note}")
-    tell(f"PyTorch on {len(faces)} faces ({faces.source}) and {len(slices)} slices of them")
+        on_message(f"note: {note}")
+    on_message(f"PyTorch on {len(faces)} faces ({faces.source}) and {len(slices)} slices of them")
     with TorchEngine.of(checkpoint, device="cpu") as engine:
         reference = Reference.of(engine, faces, slices)
     try:
         with tempfile.TemporaryDirectory() as name:
             folder = Path(name)
-            tell("fp32")
+            on_message("fp32")
             write_onnx(DeployedGraph(checkpoint.model, spec).eval(), spec, folder / "fp32.onnx", opset=config.opset)
             fp32 = onnx.load(folder / "fp32.onnx", load_external_data=False)
-            run = _Run(config, checkpoint, reference, folder, tell, notes)
+            run = _Run(config, checkpoint, reference, folder, on_message, notes)
             with run.attempt(f"{spec.name}-fp32.onnx (stage onnx)"):
                 run.verify(artifact_of(fp32, spec, Variant.FP32, {}))
             run.require_fp32()
@@ -124,11 +123,11 @@ class _Run:
     """Artifacts and plans of one export, with their comparisons and failures."""
 
     def __init__(
-        self, config: ExportConfig, checkpoint: Checkpoint, reference: Reference, folder: Path, tell: Tell,
+        self, config: ExportConfig, checkpoint: Checkpoint, reference: Reference, folder: Path, on_message: OnMessage,
         notes: tuple[str, ...],
     ) -> None:  # fmt: skip
         self.config, self.checkpoint, self.reference = config, checkpoint, reference
-        self.folder, self.tell, self.notes = folder, tell, notes
+        self.folder, self.on_message, self.notes = folder, on_message, notes
         self.artifacts: list[Artifact] = []
         self.comparisons: list[Comparison] = []
         self.plans: list[BuiltPlan] = []
@@ -163,7 +162,7 @@ class _Run:
         """Create and verify the other requested variants; INT8 only with faces for its ranges."""
         chosen, limits_of = self.config.chosen, self.config.limits_of
         if Variant.FP16 in chosen:
-            self.tell("fp16")
+            self.on_message("fp16")
             with self.attempt(f"{spec.name}-fp16.onnx (stage converted)"):
                 self.verify(fp16_artifact(fp32, spec))
         wanted = [variant for variant in chosen if variant.scheme is not None]
@@ -171,7 +170,7 @@ class _Run:
             return
         names = ", ".join(f"{spec.name}-{variant}.onnx" for variant in wanted)
         with self.attempt(f"{names} (stage converted)"):
-            maker = Int8Maker(fp32, spec, faces, self.config.calibration.method, self.folder, self.tell)
+            maker = Int8Maker(fp32, spec, faces, self.config.calibration.method, self.folder, self.on_message)
             for variant in wanted:
                 with self.attempt(f"{spec.name}-{variant}.onnx (stage converted)"):
                     self.verify(*maker.artifact(variant, self.reference, limits_of(variant)))
@@ -183,7 +182,7 @@ class _Run:
         for artifact in self.sound_artifacts:
             if artifact.variant.is_for_tensorrt:
                 path = self.folder / artifact.name
-                self.tell(f"plan of {path.name}")
+                self.on_message(f"plan of {path.name}")
                 with self.attempt(f"{path.stem}.plan (stage engine)"):
                     limits = self.config.limits_of(artifact.variant)
                     self.plans.append(build_and_verify(path, self.config.build, self.reference, limits))

@@ -1,7 +1,6 @@
 """Run single steps of an export: quantize an FP32 ONNX, verify any artifact."""
 
 import tempfile
-from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from fer_deploy.errors import ArtifactError, ConfigError, ExportError, Verificat
 from fer_deploy.export.checkpoint import draw_calibration_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.graph.source import read_onnx
-from fer_deploy.export.int8.convert import Int8Maker, fp16_artifact, open_artifact
+from fer_deploy.export.int8.convert import Int8Maker, OnMessage, fp16_artifact, open_artifact
 from fer_deploy.export.publish import write_together
 from fer_deploy.export.variants import Variant
 from fer_deploy.export.verify.compare import Comparison, Reference, breaches_of, compare
@@ -24,11 +23,9 @@ from fer_deploy.export.verify.torch_engine import TorchEngine
 from fer_deploy.manifest import read_manifest
 from fer_deploy.spec import VARIANT_KEY, Precision
 
-Tell = Callable[[str], None]
-
 
 def quantize(
-    source: Path, variant: Variant, config: ExportConfig, *, out: Path, tell: Tell = lambda _: None
+    source: Path, variant: Variant, config: ExportConfig, *, out: Path, on_message: OnMessage = lambda _: None
 ) -> Comparison:
     """Write one variant of an FP32 ONNX and compare it with that ONNX by the limits of the config.
 
@@ -37,7 +34,7 @@ def quantize(
         variant: fp16, int8 or int8-cpu.
         config: data, calibration, budget and limits; its checkpoint and out are not used.
         out: file to write.
-        tell: called with a message before each step.
+        on_message: called with a message before each step.
 
     Raises:
         ConfigError: the variant is FP32, or it is INT8 and there are no data.
@@ -52,7 +49,7 @@ def quantize(
         raise ConfigError("INT8 needs real faces for its ranges. Fix: --data fer2013.csv")
     model = onnx.ModelProto.FromString(found.content)
     with open_engine(source, device="cpu") as engine:
-        reference = _reference(engine, variant, config, tell)
+        reference = _reference(engine, variant, config, on_message)
     with tempfile.TemporaryDirectory() as folder:
         if variant.scheme is None:
             artifact, logits = fp16_artifact(model, found.spec), None
@@ -67,7 +64,7 @@ def quantize(
                 spec=found.spec,
                 degraded_share=how.degraded_share,
             )
-            maker = Int8Maker(model, found.spec, faces, how.method, Path(folder), tell)
+            maker = Int8Maker(model, found.spec, faces, how.method, Path(folder), on_message)
             artifact, logits = maker.artifact(variant, reference, config.limits_of(variant))
     with open_artifact(artifact) as engine:
         result = compare(reference, engine, artifact=out.name, stage="converted", logits=logits)
@@ -79,7 +76,7 @@ def quantize(
 
 
 def verify(
-    artifact: Path, config: ExportConfig, *, device: Device, tell: Tell = lambda _: None
+    artifact: Path, config: ExportConfig, *, device: Device, on_message: OnMessage = lambda _: None
 ) -> tuple[Comparison, Reference]:
     """Compare an ONNX or a plan with the checkpoint of the config; the result contains exceeded limits.
 
@@ -96,7 +93,7 @@ def verify(
                 f"{artifact} and {config.checkpoint} differ in labels or input: not one model. "
                 "Fix: name the checkpoint that it was exported from"
             )
-        reference = _reference(torch_engine, variant, config, tell)
+        reference = _reference(torch_engine, variant, config, on_message)
         stage = "engine" if artifact.suffix in PLAN_SUFFIXES else "onnx" if variant is Variant.FP32 else "converted"
         return _with_breaches(
             compare(reference, engine, artifact=artifact.name, stage=stage), variant, config
@@ -112,13 +109,13 @@ def require_kept(found: Comparison, reference: Reference) -> None:
         )
 
 
-def _reference(engine: Engine, variant: Variant, config: ExportConfig, tell: Tell) -> Reference:
+def _reference(engine: Engine, variant: Variant, config: ExportConfig, on_message: OnMessage) -> Reference:
     """Run the reference on the faces and their slices; report first which limits are finer than one face."""
     faces = verification_faces(config, engine.spec)
     slices = slices_of(config, faces, engine.spec)
     for note in notes_on(config, (variant,), faces, engine.spec):
-        tell(f"note: {note}")
-    tell(f"{engine.description} on {len(faces)} faces and {len(slices)} slices of them")
+        on_message(f"note: {note}")
+    on_message(f"{engine.description} on {len(faces)} faces and {len(slices)} slices of them")
     return Reference.of(engine, faces, slices)
 
 

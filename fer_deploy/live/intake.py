@@ -92,7 +92,7 @@ class _Lane:
             self.whole.append(self.growing)
             self.growing = []
 
-    def take(self, source: int, most: int | None) -> Chunk:
+    def pop(self, source: int, most: int | None) -> Chunk:
         """Pop the next chunk, cut to its first `most` frames."""
         frames = self.whole.popleft()
         shape = frames[0].frame_bgr.shape
@@ -167,14 +167,14 @@ class Intake:
                 self._changed.notify_all()
             return True
 
-    def take(self) -> Chunk | None:
+    def next_chunk(self) -> Chunk | None:
         """Wait for the next chunk and return it, or None at the end."""
         with self._changed:
             self._changed.wait_for(lambda: self._is_over() or self._ready_lane() is not None or self._has_ended())
             source = None if self._is_over() else self._ready_lane()
             if source is None:
                 return None
-            chunk = self._lanes[source].take(source, self._left)
+            chunk = self._lanes[source].pop(source, self._left)
             if self._left is not None:
                 self._left -= len(chunk.frames)
             self._next = (source + 1) % len(self._lanes)
@@ -183,7 +183,7 @@ class Intake:
             return chunk
 
     def give_back(self, chunk: Chunk) -> None:
-        """Release the memory of a chunk; call it once for each chunk from `take`."""
+        """Release the memory of a chunk; call it once for each chunk from `next_chunk`."""
         with self._changed:
             self._num_taken -= 1
             self._held_bytes -= 0 if chunk.is_live else chunk.num_bytes

@@ -18,7 +18,7 @@ def open_sinks(
     labels: tuple[str, ...],
     snapshot: Callable[[], LiveSnapshot],
     *,
-    tell: Callable[[str], None],
+    on_message: Callable[[str], None],
 ) -> list[Sink]:
     """Open the sinks of the settings; on failure all are closed again.
 
@@ -29,7 +29,7 @@ def open_sinks(
         sources: the opened sources.
         labels: of the model.
         snapshot: returns the state of the loop, for the web page; not called before the loop runs.
-        tell: called with a line for the user: why there is no window, or the address of the page.
+        on_message: called with a line for the user: why there is no window, or the address of the page.
 
     Raises:
         FerDeployError: an output cannot be opened.
@@ -41,11 +41,11 @@ def open_sinks(
             sinks.append(stack.enter_context(sink))
 
         if config.display:
-            _add_window(add, sources, tell)
+            _add_window(add, sources, on_message)
         if config.serve is not None:
             page = ServeSink(config.serve, token=config.serve_token, snapshot=snapshot, labels=labels)
             add(page)
-            tell(f"page: {page.shown_url}")
+            on_message(f"page: {page.shown_url}")
         if config.mqtt is not None:
             add(MqttSink(config.mqtt, num_sources=len(sources)))
         _add_files(add, config, sources, labels)
@@ -53,13 +53,13 @@ def open_sinks(
         return sinks
 
 
-def _add_window(add: Callable[[Sink], None], sources: Sequence[Source], tell: Callable[[str], None]) -> None:
+def _add_window(add: Callable[[Sink], None], sources: Sequence[Source], on_message: Callable[[str], None]) -> None:
     reason = why_no_screen()
     if reason is None:
         is_live = any(source.is_live for source in sources)
         add(WindowSink("fer-deploy live", is_live=is_live, num_sources=len(sources)))
     else:
-        tell(f"no window: {reason}; continuing without it. --no-display silences this")
+        on_message(f"no window: {reason}; continuing without it. --no-display silences this")
 
 
 def _add_files(

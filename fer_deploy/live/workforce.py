@@ -74,7 +74,7 @@ class Workforce:
 
     def _analyze_next(self, detector: Detector) -> bool:
         """Analyze the next chunk and return True, or return False if there is none. A waiting worker holds no frame."""
-        chunk = self._intake.take()
+        chunk = self._intake.next_chunk()
         if chunk is None:
             return False
         try:

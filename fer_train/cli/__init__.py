@@ -1,4 +1,4 @@
-"""fer-train: what each command takes is in `flags`, imported when it is called; its work when it runs."""
+"""fer-train: `flags` has each command's options; its work is imported when it runs."""
 
 import logging
 import os

@@ -1,4 +1,4 @@
-"""fer-train audit: what is wrong with the data, as a report and a list of rows to leave out."""
+"""fer-train audit: report faults of the data, and list the rows to leave out."""
 
 from pathlib import Path
 from typing import Any

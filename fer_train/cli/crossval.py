@@ -1,4 +1,4 @@
-"""fer-train crossval: k models, each judged on the part of the training split that it did not see."""
+"""fer-train crossval: train k models and measure each on its held-out part of the training split."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What evaluate and release show beside their results, on stderr: progress, and a word on the test split."""
+"""Progress of evaluate and release on stderr, and the reminder about the test split."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -21,7 +21,7 @@ def progress_bar(what: str) -> Iterator[OnBatch]:
 
 
 def remind_of_test_split(split: str) -> None:
-    """Say, where the test split was measured, what that number is for."""
+    """If the test split was measured, print what that number is for."""
     if split == TEST_SPLIT:
         click.echo(
             f"{TEST_SPLIT} is for one final measurement of a released model: choose nothing by this number", err=True

@@ -118,7 +118,7 @@ def _rounded_to_half(model: nn.Module, path: Path) -> nn.Module:
         if not value.is_floating_point():
             continue
         if not bool(torch.isfinite(value).all()):
-            raise CheckpointError(f"{path}: {name} holds values that are not finite. Fix: train anew")
+            raise CheckpointError(f"{path}: {name} holds values that are not finite. Fix: train the model again")
         if not bool(torch.isfinite(value.half()).all()):
             raise CheckpointError(
                 f"{path}: {name} reaches {value.abs().max():.3g}, fp16 ends at {torch.finfo(torch.float16).max:,.0f}. "

@@ -77,7 +77,7 @@ def _check_rows(training: Faces, ingredients: Sequence[Member]) -> None:
 
 
 def _try(ingredients: Sequence[Member], faces: Faces, config: TrainConfig, device: torch.device) -> list[Trial]:
-    """Choose greedily on the validation split and show what became of each ingredient."""
+    """Choose greedily on the validation split and print the outcome for each ingredient."""
     validation, training = take_split(faces, config.validation_split), take_split(faces, config.train_split)
     accuracy = accuracy_on(validation, training, spec=ingredients[0].spec, device=device)
     with progress_bar("soups tried") as on_batch:

@@ -10,7 +10,7 @@ from fer_train.errors import OutputError
 
 
 class _Watched:
-    """A text stream that remembers the error of the write or flush that failed; everything else is the stream's."""
+    """A text stream that remembers the error of a failed write or flush, and is otherwise unchanged."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -63,7 +63,7 @@ def failures_as_output_errors() -> Iterator[None]:
 
 
 def _lead_nowhere(stream: TextIO) -> None:
-    """Let what is left in the buffer vanish; else Python tries again at its end, and complains."""
+    """Discard the buffer; otherwise Python writes it again at exit, and fails again."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -1,4 +1,4 @@
-"""From the flags of training to a config, faces and a folder."""
+"""Convert the flags of the training commands to a config, faces and a folder."""
 
 import contextlib
 import logging
@@ -129,7 +129,7 @@ def split_training_flags(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[st
 
 
 def run_folder(out: Path | None, config_path: Path, *, quick: bool, suffix: str = "") -> Path:
-    """Return the folder of a run: the user's, or what the help of --out and --quick says."""
+    """Return the folder of a run: --out, or the default that the help of --out and --quick describes."""
     if out is not None:
         return out
     name = f"{config_path.stem}{suffix}"

@@ -208,7 +208,7 @@ def frames_of_file(path: Path) -> list[np.ndarray]:
 
 def frames_of_analysis(path: Path) -> list[np.ndarray]:
     recording = Recording(open_recording(path))
-    shown = [frame.frame_bgr for frame in iter(recording.take, None)]
+    shown = [frame.frame_bgr for frame in iter(recording.next_frame, None)]
     recording.close()
     return shown
 

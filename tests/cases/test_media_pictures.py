@@ -44,8 +44,8 @@ class TestOrientation:
 
     def test_analysis_sees_the_same(self, tmp_path):
         recording = Recording(open_recording(write(tmp_path / "a.jpg", still(SCENE, "JPEG", 5))))
-        assert difference(recording.take().frame_bgr, SCENE) < SOFT
-        assert recording.take() is None
+        assert difference(recording.next_frame().frame_bgr, SCENE) < SOFT
+        assert recording.next_frame() is None
         recording.close()
 
     @pytest.mark.filterwarnings("ignore:Corrupt EXIF data:UserWarning")  # as the program does; pytest undoes that
@@ -72,7 +72,7 @@ class TestSeveral:
         path = write(tmp_path / "a.webp", several(SCENES, "WEBP", duration_ms=80))
         recording = Recording(open_recording(path))
         assert recording.skip(5, on_skip=lambda index: True)
-        assert recording.take().index == 5
+        assert recording.next_frame().index == 5
         recording.close()
 
     def test_pages_are_photos(self, tmp_path):

@@ -145,7 +145,7 @@ class TestData:
     def test_faces_are_drawn_before_anything_is_run(self, small_release, tmp_path, faces_csv):
         steps = []
         with pytest.raises(ConfigError, match="calibration_faces is 512"):
-            export(config_of(small_release, tmp_path / "out", data=faces_csv), tell=steps.append)
+            export(config_of(small_release, tmp_path / "out", data=faces_csv), on_message=steps.append)
         assert steps == []
 
     def test_calibration_faces_are_drawn_with_a_seed(self, faces_csv, small_spec):

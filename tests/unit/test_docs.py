@@ -107,7 +107,9 @@ def _fault_of_ours(program: str, words: list[str], *, is_whole: bool) -> str | N
         _fault_of_value(param, values.get(param.name or ""), is_whole=is_whole and "..." not in args)
         for param in command.get_params(context)
     )
-    fault = next(filter(None, faults), None)
+    former = {key for param in command.get_params(context) for key in getattr(param, "formerly", ())}
+    old = (f"{word} is a former name" for word in args if word in former)
+    fault = next(filter(None, [*faults, *old]), None)
     return f"{program} {name}: {fault}" if fault else _absent(args)
 
 
@@ -223,6 +225,7 @@ def test_generated_parts_are_up_to_date(name):
         ("fer-deploy live --source clip.mp4 --jsonl out.jsonl", None),
         ("fer-deploy lvie", "fer-deploy has no command lvie"),
         ("fer-deploy live --sorce 0", "fer-deploy live has no --sorce"),
+        ("fer-deploy triton --artifact a.onnx --out r", "fer-deploy triton: --artifact is a former name"),
         ("fer-deploy build --profile 1 4", "fer-deploy build: Option '--profile' requires 3 arguments."),
         ("fer-deploy live clip.mp4", "fer-deploy live takes no ['clip.mp4']"),
         ("fer-deploy live --model raf", "fer-deploy live: --model raf is none of ferplus, fer2013"),

@@ -46,6 +46,15 @@ def test_h_is_help(program, name):
     assert run(program, name, "-h").stdout == run(program, name, "--help").stdout
 
 
+@pytest.mark.parametrize(("program", "name"), ALL)
+def test_each_part_of_the_help_is_there_once(program, name):
+    lines = run(program, name, "--help").stdout.splitlines()
+    headings = [line for line in lines if re.fullmatch(r"\S.*:", line)]
+    assert len(headings) == len(set(headings))
+    records = [line for line in lines if re.match(r"  [A-Z]+(\.\.\.)?  ", line)]
+    assert len(records) == len(set(records))
+
+
 @pytest.mark.parametrize("program", PROGRAMS)
 def test_without_a_command_the_overview_is_printed(program):
     result = run(program)

@@ -1,4 +1,4 @@
-"""What `fer-deploy analyze` shows while it runs: a bar in a terminal, a line now and then elsewhere."""
+"""Progress of `fer-deploy analyze`: a bar on a terminal, else a line from time to time."""
 
 import time
 from collections import deque
@@ -17,14 +17,14 @@ _LOOK_BACK_S: Final = 30.0
 
 
 class Pace:
-    """Frames per second over the last half minute, and from it the time that is left."""
+    """Frames per second over the last half minute, and the remaining time."""
 
     def __init__(self, num_done: int, now_s: float) -> None:
-        """Begin at a number of frames; `now_s` is of any clock."""
+        """Begin at a number of frames; `now_s` may be from any clock."""
         self._marks = deque([(now_s, num_done)])
 
     def note(self, num_done: int, now_s: float) -> None:
-        """Tell how many frames are done now."""
+        """Record the number of finished frames."""
         self._marks.append((now_s, num_done))
         while now_s - self._marks[0][0] > _LOOK_BACK_S and len(self._marks) > 2:
             self._marks.popleft()
@@ -36,7 +36,7 @@ class Pace:
         return (last - first) / (end_s - start_s) if end_s > start_s else 0.0
 
     def left_s(self, num_total: int | None) -> float | None:
-        """Return seconds to the end; None where nobody knows."""
+        """Return the remaining seconds; None if unknown."""
         missing = 0 if num_total is None else num_total - self._marks[-1][1]
         return missing / self.fps if missing > 0 and self.fps > 0 else None
 
@@ -45,7 +45,7 @@ class ProgressDisplay(AnalysisProgress):
     """A context manager that shows progress on a console."""
 
     def __init__(self, console: Console) -> None:
-        """Take the console; nothing is shown before the first video begins."""
+        """Set the console; nothing is shown before the first video begins."""
         self._console = console
         self._name = ""
         self._num_total: int | None = None
@@ -79,18 +79,18 @@ class ProgressDisplay(AnalysisProgress):
             self._say(f"{name}: going on after frame {num_done:,}")
 
     def skip(self, index: int, num: int) -> None:
-        """Show how far decoding has come to where the analysis goes on."""
+        """Show how far decoding is from the point where the analysis continues."""
         self._show(index, f"skipping to frame {num:,}: {index / num:.0%}")
         if index == num - 1:
             self._pace = Pace(num, time.monotonic())
 
     def advance(self, num_frames: int, num_faces: int) -> None:
-        """Show frames, speed, what is left, and faces."""
+        """Show frames, speed, remaining time and faces."""
         self._pace.note(num_frames, time.monotonic())
         self._show(num_frames, self._state(num_frames, num_faces))
 
     def finish(self) -> None:
-        """Say that the parts are joined."""
+        """Show that the parts are being joined."""
         self._shown_s = 0.0
         self._show(None, "joining parts, writing the report")
 

@@ -1,4 +1,4 @@
-"""What `fer-deploy live` prints while it runs and when it has ended."""
+"""Text that `fer-deploy live` prints while it runs and at its end."""
 
 from dataclasses import asdict
 from functools import partial
@@ -19,7 +19,7 @@ _SETTINGS = {"video": "record"}
 
 
 def progress_line(snapshot: LiveSnapshot) -> str:
-    """Return the run in a line: frames, faces, speed, and what is not as it should be."""
+    """Return one line about the run: frames, faces, speed and failures."""
     parts = [f"{snapshot.num_frames} frames", f"{snapshot.num_faces} faces", f"{snapshot.throughput_fps:.1f} frames/s"]
     if snapshot.num_dropped:
         parts.append(f"{snapshot.num_dropped} dropped")
@@ -34,8 +34,8 @@ def progress_line(snapshot: LiveSnapshot) -> str:
 def report_dict(snapshot: LiveSnapshot, throughput_fps: float, presence: Presence) -> dict[str, Any]:
     """Return the run as plain values for JSON.
 
-    A sink's `files` are those that it has finished; what the user named stands at the top, too, by its setting, with
-    several sources as a list.
+    A sink's `files` are the finished ones. Those that the user named are also at the top level, under the name of
+    their setting; with several sources, videos are a list.
     """
     latencies = {
         row.stage: {"p50": row.p50_ms, "p90": row.p90_ms, "p95": row.p95_ms, "p99": row.p99_ms, "busy": row.busy}
@@ -66,13 +66,13 @@ def _named_files(snapshot: LiveSnapshot) -> dict[str, str | list[str]]:
 def print_report(
     snapshot: LiveSnapshot, throughput_fps: float, presence: Presence, *, beside_results: bool, verbose: bool = False
 ) -> None:
-    """Print who was seen, how long and showing what, then the speed, what was lost and what was written.
+    """Print the people with their visible time and emotions, then the speed, losses and written files.
 
     Args:
         snapshot: of the run's end.
         throughput_fps: over the whole run.
         presence: who was seen.
-        beside_results: leave standard output to the results that are written there.
+        beside_results: print to standard error, because results go to standard output.
         verbose: print the latencies of all stages, too.
     """
     say = partial(click.echo, err=beside_results)
@@ -94,14 +94,17 @@ def print_report(
             say(source.health.last_error)
     for sink in snapshot.sinks:
         if sink.num_dropped or sink.failure:
-            say(f"{sink.name}: {sink.num_written} written, {sink.num_dropped} dropped {sink.failure}".rstrip())
+            failure = f"; {sink.failure}" if sink.failure else ""
+            say(f"{sink.name}: {sink.num_written} written, {sink.num_dropped} dropped{failure}")
     for sink in snapshot.sinks:
         if sink.files and sink.num_written:
             say(f"{_FILE_WORDS.get(sink.name, sink.name)}: {', '.join(sink.files)}")
 
 
 def _speed_line(snapshot: LiveSnapshot, throughput_fps: float) -> str:
-    total = next((row for row in snapshot.latencies if row.stage == TOTAL), None)
+    # Frames of a recording wait in a queue that is kept full, so their latency says nothing about the speed.
+    is_live = any(source.is_live for source in snapshot.sources)
+    total = next((row for row in snapshot.latencies if row.stage == TOTAL), None) if is_live else None
     latency = "" if total is None else f", latency {total.p50_ms:.1f} ms (median)"
     dropped = f", {snapshot.num_dropped:,} frames dropped" if snapshot.num_dropped else ""
     return (

@@ -9,7 +9,7 @@ _FORMAT: Final = "%(levelname)s: %(message)s"
 
 
 class RedactedFormatter(logging.Formatter):
-    """Formats messages of this package and of libraries, tracebacks too, with addresses as `redaction` shows them."""
+    """Formats log messages and tracebacks with the credentials in URLs hidden."""
 
     def format(self, record: logging.LogRecord) -> str:
         """Return the line."""
@@ -17,7 +17,7 @@ class RedactedFormatter(logging.Formatter):
 
 
 def log_to_stderr() -> None:
-    """Print warnings and errors; does nothing where the program already has a handler."""
+    """Print warnings and errors; do nothing if the program already has a handler."""
     handler = logging.StreamHandler()
     handler.setFormatter(RedactedFormatter(_FORMAT))
     logging.basicConfig(handlers=[handler], level=logging.WARNING)

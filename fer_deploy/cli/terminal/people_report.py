@@ -1,4 +1,4 @@
-"""Who was seen, how long, and showing what: the end of every live run, in lines."""
+"""Report of the people seen, their visible time and their emotions, at the end of a live run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Final
@@ -8,11 +8,11 @@ from fer_deploy.vision.tracking.person_numbers import FOLLOWED_S
 from fer_deploy.vision.tracking.presence import PersonPresence, Presence
 
 MOST_LINES: Final = 12
-"""Of people visible longest; the others are counted."""
+"""Lines for the people visible longest; the others are only counted."""
 
 
 def people_lines(presence: Presence, names: Sequence[str]) -> list[str]:
-    """Return the lines; none where no frame was analyzed.
+    """Return the lines of the report.
 
     Args:
         presence: of the whole run.

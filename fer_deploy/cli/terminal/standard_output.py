@@ -1,4 +1,4 @@
-"""Standard output that takes no more: a full disk behind it, or a device that fails."""
+"""Report failed writes to standard output, such as on a full disk."""
 
 import os
 import sys
@@ -10,7 +10,7 @@ from fer_deploy.errors import SinkError
 
 
 class _Watched:
-    """A text stream that remembers the error of the write or flush that failed; everything else is the stream's."""
+    """A text stream that remembers the error of a failed write or flush, and is otherwise unchanged."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
@@ -36,7 +36,7 @@ class _Watched:
 
 @contextmanager
 def failures_as_sink_errors() -> Iterator[None]:
-    """Turn an OSError that standard output raised in the block, or at its end, into a SinkError.
+    """Turn an OSError of standard output, in the block or at its end, into a SinkError.
 
     Raises:
         SinkError: standard output cannot be written. An OSError of anything else goes through.
@@ -63,7 +63,7 @@ def failures_as_sink_errors() -> Iterator[None]:
 
 
 def _lead_nowhere(stream: TextIO) -> None:
-    """Let what is left in the buffer vanish; else Python tries again at its end, and complains."""
+    """Discard the buffer; otherwise Python writes it again at exit, and fails again."""
     with suppress(OSError, ValueError):
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())

@@ -14,7 +14,7 @@ from fer_deploy.environment import Gpu, read_host
 from fer_deploy.errors import EngineError, MissingDependencyError
 from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import PlanFacts
-from fer_deploy.plan_compatibility import describe_mismatches, judge, read_trusted_plan
+from fer_deploy.plan_compatibility import describe_mismatches, find_mismatches, read_trusted_plan
 
 
 @dataclass(frozen=True)
@@ -105,7 +105,7 @@ def _require_fit(path: Path, manifest: PlanFacts, cuda: Cuda) -> Gpu:
     if manifest.flavor in host.tensorrt:  # the module's version is exact; the package's may differ in a suffix
         version = str(import_flavor(manifest.flavor).__version__)
         host = replace(host, tensorrt={**host.tensorrt, manifest.flavor: version})
-    mismatches = judge(manifest, host)
+    mismatches = find_mismatches(manifest, host)
     if not mismatches:
         return gpus[0]
     kind = EngineError if manifest.flavor in host.tensorrt else MissingDependencyError

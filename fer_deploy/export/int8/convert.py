@@ -23,7 +23,8 @@ from fer_deploy.export.verify.exact_engine import ExactEngine
 from fer_deploy.export.verify.scores import Limits
 from fer_deploy.spec import ModelSpec
 
-Tell = Callable[[str], None]
+OnMessage = Callable[[str], None]
+"""Called with a message before each step."""
 
 
 def open_artifact(artifact: Artifact) -> Engine:
@@ -45,13 +46,19 @@ class Int8Maker:
     """Factory of both INT8 variants from one FP32 graph and one calibration."""
 
     def __init__(
-        self, fp32: onnx.ModelProto, spec: ModelSpec, faces: CalibrationFaces, method: Method, folder: Path, tell: Tell
+        self,
+        fp32: onnx.ModelProto,
+        spec: ModelSpec,
+        faces: CalibrationFaces,
+        method: Method,
+        folder: Path,
+        on_message: OnMessage,
     ) -> None:
         """Calibrate; `folder` stores the ranges during the lifetime of this object."""
-        self._spec, self._tell = spec, tell
+        self._spec, self._on_message = spec, on_message
         self._runaway: tuple[RunawayLayer, ...] | None = None
         self._model = prepared(fp32)
-        tell(f"calibrating on {len(faces.images_nchw)} faces ({method})")
+        on_message(f"calibrating on {len(faces.images_nchw)} faces ({method})")
         self.calibration: Calibration = calibrate(self._model, spec, faces, method=method, cache=folder / "ranges.json")
 
     def artifact(self, variant: Variant, reference: Reference, limits: Limits) -> tuple[Artifact, NDArray[np.float32]]:
@@ -72,9 +79,9 @@ class Int8Maker:
             return open_artifact(artifact_of(model, self._spec, variant, {}))
 
         costs = layer_costs(
-            reference, layers, make, open_graph, progress=lambda layer: self._tell(f"{variant}: cost of {layer}")
+            reference, layers, make, open_graph, progress=lambda layer: self._on_message(f"{variant}: cost of {layer}")
         )
-        self._tell(f"{variant}: accuracy")
+        self._on_message(f"{variant}: accuracy")
         kept = keep_budget(reference, costs, make, open_graph, limits=limits, scheme=scheme)
         record: dict[str, Any] = {
             "scheme": scheme.value,

@@ -12,7 +12,7 @@ from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.export.verify.compare import Comparison, Reference, breaches_of, compare
 from fer_deploy.export.verify.scores import Limits
 from fer_deploy.manifest import PlanManifest, manifest_json, manifest_path
-from fer_deploy.plan_compatibility import describe_mismatches, judge
+from fer_deploy.plan_compatibility import describe_mismatches, find_mismatches
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ def build_and_verify(onnx: Path, config: BuildConfig, reference: Reference, limi
     """
     plan = onnx.with_suffix(".plan")
     manifest = build_plan(onnx, plan, config)
-    if mismatches := judge(manifest, survey().host):
+    if mismatches := find_mismatches(manifest, survey().host):
         return BuiltPlan(plan, manifest, None, describe_mismatches(plan, manifest, mismatches).splitlines()[0])
     try:
         engine = open_engine(plan, device="cuda")

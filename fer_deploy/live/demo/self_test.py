@@ -42,7 +42,8 @@ class SelfTest(Sink):
         num_right = sum(counts[label] for label, counts in self.shown.items())
         wrong = [label for label, counts in self.shown.items() if 2 * counts[label] <= counts.total()]
         named = f"{len(self.shown) - len(wrong)} of {len(self.shown)} drawn expressions as drawn"
-        score = f"self-test: the model named {named}, in {num_right:,} of {num_faces:,} faces"
+        faces = f"{num_right:,} of {num_faces:,} faces (changing ones are not counted)"
+        score = f"self-test: the model named {named}, in {faces}"
         return [score, *(f"  {label} was named {_others(self.shown[label])}" for label in wrong)]
 
 

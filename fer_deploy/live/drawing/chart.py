@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_deploy.live.drawing.tags import FONT, SMALLEST_FONT, ascii_text, pen_of, shortened
+from fer_deploy.live.drawing.tags import FONT, SMALLEST_FONT, drawn_label, pen_of, shortened
 from fer_deploy.vision.palette import COLORS, bgr_from_hex
 from fer_deploy.vision.probabilities import Probabilities
 
@@ -42,7 +42,7 @@ class Chart:
         self._labels = labels
         scale = max(SMALLEST_FONT, 0.8 * font)
         pen = pen_of(scale)
-        texts = [shortened(ascii_text(label)) for label in labels]
+        texts = [shortened(drawn_label(label, labels)) for label in labels]
         sizes = [cv2.getTextSize(text, FONT, scale, pen)[0] for text in texts]
         letter_height = max(height for _, height in sizes)
         self._pad = max(2, letter_height // 2)

@@ -54,6 +54,15 @@ def ascii_text(text: str) -> str:
     return "".join(letters).encode("ascii", "replace").decode()
 
 
+def drawn_label(label: str, labels: Sequence[str]) -> str:
+    """Return a label in letters that OpenCV has.
+
+    For a label in another script that is class_N, N being its place among `labels`: a row of ? would name no class.
+    """
+    text = ascii_text(label)
+    return f"class_{labels.index(label)}" if "?" in text and "?" not in label and label in labels else text
+
+
 def shortened(text: str, num_letters: int = _LONGEST_LABEL) -> str:
     """Return a text with at most so many letters; two points are in place of the others."""
     return text if len(text) <= num_letters else f"{text[: num_letters - 2]}.."
@@ -112,7 +121,7 @@ def _tag(
 
 def _forms(face: FaceResult) -> list[str]:
     """Return the texts of a face's tag, from the longest to the shortest."""
-    label = shortened(ascii_text(face.shown_label))
+    label = shortened(drawn_label(face.shown_label, face.probs.labels))
     if face.person is None:
         return [f"{label} {face.smoothed.confidence:.0%}", label]
     who = f"#{face.person}"

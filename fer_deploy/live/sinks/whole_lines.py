@@ -64,7 +64,9 @@ class WholeLines:
                 with suppress(OSError):  # a pipe or a device cannot be truncated
                     os.ftruncate(self._file.fileno(), self._size_bytes)
             if err.errno == errno.EPIPE:
-                raise SinkError("the reader of the lines has ended. Fix: keep it running, or write to a file") from err
+                raise SinkError(
+                    "the program that reads the lines has ended. Fix: keep it running, or write to a file"
+                ) from err
             raise SinkError(
                 f"cannot write {self._path}: {err.strerror}. The lines before are complete. "
                 f"Fix: free some space, or {self._fix}"

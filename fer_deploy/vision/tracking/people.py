@@ -1,4 +1,4 @@
-"""Who is in the picture and how they feel: tracks and smoothing of one source."""
+"""People: track the faces of one source and smooth their emotions."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -20,7 +20,7 @@ DEFAULT_UNSURE_BELOW = 0.4
 
 
 class PeopleConfig(Settings):
-    """How faces are tracked and their emotions smoothed; defaults measured by `benchmarks/tracking.py`."""
+    """Settings of tracking and smoothing; the defaults were measured by `benchmarks/tracking.py`."""
 
     smoothing_s: float = Field(
         default=0.25, ge=0, le=60, description="seconds after which an observation counts 1/e as much; 0: no smoothing"
@@ -39,7 +39,7 @@ class PeopleConfig(Settings):
         default=2.0, gt=0, le=60, description="seconds that a face may be unseen and still be the same person"
     )
     reach: float = Field(
-        default=1.0, gt=0, le=10, description="face sizes from its expected place at which a face may turn up, at most"
+        default=1.0, gt=0, le=10, description="largest distance of a face from its expected place, in face sizes"
     )
 
     def for_model(self, spec: ModelSpec) -> Self:
@@ -53,15 +53,15 @@ class PeopleConfig(Settings):
 class People:
     """The faces of one source over time.
 
-    Two halves share nothing but settings: `see` and `follow` are called by one thread at a time, `smooth` likewise,
-    and both halves may run at once; `smooth` may lag behind by as many frames as it likes. Each takes its frames in
-    the order of the recording. `between` knows no state.
-    Memory is bounded by the faces of the last `keep_s` seconds. A track's number is never given twice. Where time runs
-    back by more than `keep_s` or leaps ahead by more, everybody is new.
+    It has two halves, tracking (`see`, `follow`) and smoothing (`smooth`), which share only the settings. One thread at
+    a time may use each half; both may be used at once, and smoothing may be any number of frames behind. Each half
+    gets its frames in the order of the recording. `between` uses no state.
+    Memory is bounded by the faces of the last `keep_s` seconds. A track's number is never used again. If the time jumps
+    by more than `keep_s`, forwards or backwards, all tracks are new.
     """
 
     def __init__(self, config: PeopleConfig, labels: Sequence[str]) -> None:
-        """Start knowing nobody.
+        """Start without people.
 
         Args:
             config: settings.
@@ -81,7 +81,7 @@ class People:
     def see(
         self, frame_bgr: NDArray[np.uint8], detections: Sequence[Detection], time_s: float
     ) -> tuple[TrackedFace, ...]:
-        """Return the faces of a frame that the detector looked at.
+        """Return the faces of a frame that the detector searched.
 
         Args:
             frame_bgr: (H, W, 3) uint8; held until the next call, never written to.
@@ -94,14 +94,14 @@ class People:
         return self._tracker.see(frame_bgr, detections, time_s)
 
     def forget(self) -> None:
-        """Take everybody in the next `see` for somebody new, with an emotion that nothing before has smoothed.
+        """Start new tracks, with unsmoothed emotions, for all faces of the next `see`.
 
-        For pictures that are no film; called by the thread of `see`.
+        For separate pictures, which are not frames of one video. Called by the thread of `see`.
         """
         self._tracker.forget()  # a new number is new to the smoothing, too
 
     def follow(self, frame_bgr: NDArray[np.uint8], time_s: float) -> tuple[TrackedFace, ...]:
-        """Return the faces of the last `see` as they are in a later frame that no detector looked at.
+        """Return the faces of the last `see` in a later frame that the detector did not search.
 
         Arguments as for `see`. Boxes and landmarks move with the optical flow of the face, or where that fails with
         its velocity; a face that has left the frame is left out.
@@ -131,23 +131,23 @@ class People:
         return self._smoothing.smooth(faces, emotions, time_s)
 
     def tracks_state(self) -> dict[str, Any]:
-        """Return the half of `see` and `follow`, for JSON; to be called from their thread."""
+        """Return the state of `see` and `follow` as plain data for JSON. Call it from their thread."""
         return self._tracker.state()
 
     def smoothing_state(self) -> dict[str, Any]:
-        """Return the half of `smooth`, for JSON; to be called from its thread."""
+        """Return the state of `smooth` as plain data for JSON. Call it from its thread."""
         return self._smoothing.state()
 
     def state(self) -> dict[str, Any]:
-        """Return everything, for JSON, while no other method runs.
+        """Return the whole state as plain data for JSON. No other method may run meanwhile.
 
-        Where the halves run apart, put the same together from `tracks_state` and `smoothing_state` of one frame.
+        If the two halves run in different threads, combine `tracks_state` and `smoothing_state` of the same frame.
         """
         return {"labels": list(self._labels), "tracks": self.tracks_state(), "smoothing": self.smoothing_state()}
 
     @classmethod
     def from_state(cls, config: PeopleConfig, labels: Sequence[str], state: dict[str, Any]) -> Self:
-        """Return people who go on exactly where `state` was taken.
+        """Return people that continue exactly from `state`.
 
         Raises:
             ConfigError: a state that is damaged or of a model with other labels.

@@ -60,7 +60,7 @@ class Presence:
     Attributes:
         num_passers_by: tracks that were followed too briefly to get a number.
         num_forgotten: people beyond `MOST_PEOPLE`.
-        num_photos: pictures that stand for themselves: nobody is followed from one to the next.
+        num_photos: separate pictures; people are not tracked from one to the next.
         shown_in_photos: faces in them by what was shown.
     """
 

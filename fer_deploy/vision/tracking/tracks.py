@@ -1,4 +1,4 @@
-"""Know each face again from frame to frame."""
+"""Tracker: match the faces of each frame with those of earlier frames."""
 
 import json
 import math
@@ -20,7 +20,7 @@ _Landmarks = tuple[Point, Point, Point, Point, Point]
 
 
 class _Track(BaseModel):
-    """One face; `seen_*` is as the detector last found it, `place` and `landmarks` where it is now."""
+    """One face: `seen_*` from its last detection, `place` and `landmarks` in the current frame."""
 
     model_config = ConfigDict(extra="forbid", ser_json_bytes="base64", val_json_bytes="base64")
 
@@ -46,7 +46,7 @@ class _State(BaseModel):
 
 
 class Tracker:
-    """Gives every face a number and finds it again. Used by one thread at a time; frames come in their order in time.
+    """Gives every face a number and finds it again. Used by one thread at a time, with frames in order of time.
 
     The size of a frame may change at any frame. The scene is taken to stay the same: every place is scaled with it.
 
@@ -56,7 +56,7 @@ class Tracker:
     """
 
     def __init__(self, *, keep_s: float, reach: float) -> None:
-        """Start knowing nobody; the arguments are those of `PeopleConfig`."""
+        """Start without tracks; the arguments are those of `PeopleConfig`."""
         self._keep_s, self._reach = keep_s, reach
         self._now = _State()
         self._seen_frame: NDArray[np.uint8] | None = None  # patches are cut when first needed
@@ -64,7 +64,7 @@ class Tracker:
     def see(
         self, frame_bgr: NDArray[np.uint8], detections: Sequence[Detection], time_s: float
     ) -> tuple[TrackedFace, ...]:
-        """Return the detected faces by name, in the detections' order, without those found twice."""
+        """Return the detected faces with their numbers, in the order of the detections, without duplicates."""
         self._advance(time_s)
         self._fit(frame_bgr)
         detections = _without_duplicates(detections)
@@ -80,7 +80,7 @@ class Tracker:
         return tuple(TrackedFace(tracks[index].track_id, found) for index, found in enumerate(detections))
 
     def follow(self, frame_bgr: NDArray[np.uint8], time_s: float) -> tuple[TrackedFace, ...]:
-        """Return the faces of the last `see` where they are now, as far as they are still in the frame."""
+        """Return the faces of the last `see` at their place in this frame, without those that have left it."""
         self._cut_patches()
         self._advance(time_s)
         self._fit(frame_bgr)
@@ -95,19 +95,19 @@ class Tracker:
         )
 
     def forget(self) -> None:
-        """Take everybody in the next frame for somebody new."""
+        """Start new tracks for all faces of the next frame."""
         self._now.tracks, self._seen_frame = [], None
 
     def state(self) -> dict[str, Any]:
-        """Return what is known, for JSON."""
+        """Return the state as plain data for JSON."""
         self._cut_patches()
         return self._now.model_dump(mode="json")
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`.
+        """Continue from a `state`.
 
         Raises:
-            ValueError: it is none.
+            ValueError: it is not a valid state.
         """
         self._now = _State.model_validate_json(json.dumps(state))
         self._seen_frame = None
@@ -122,7 +122,7 @@ class Tracker:
         self._now.time_s = time_s
 
     def _fit(self, frame_bgr: NDArray[np.uint8]) -> None:
-        """Bring all places into the pixels of a frame."""
+        """Scale all places to the size of a frame."""
         height, width = frame_bgr.shape[:2]
         before, self._now.frame_size = self._now.frame_size, (width, height)
         if before is not None and before != (width, height):
@@ -168,7 +168,7 @@ class Tracker:
 
 
 def _renew(track: _Track, detection: Detection) -> None:
-    """Take in what the detector found."""
+    """Update the track with a detection."""
     track.place = track.seen_place = _place(detection.box)
     track.landmarks = track.seen_landmarks = detection.landmarks
     track.score, track.unseen_s, track.is_in_view = detection.score, 0.0, True
@@ -176,7 +176,7 @@ def _renew(track: _Track, detection: Detection) -> None:
 
 
 def _scale(track: _Track, across: float, down: float) -> None:
-    """Bring a track into the pixels of a frame that is so much wider and higher; its patch has no size to change."""
+    """Scale a track to a frame of another size; its patch does not depend on the size."""
 
     def moved(point: Point) -> Point:
         return point[0] * across, point[1] * down
@@ -191,7 +191,7 @@ def _scale(track: _Track, across: float, down: float) -> None:
 
 
 def _find_again(track: _Track, frame_bgr: NDArray[np.uint8]) -> None:
-    """Move a track to where the flow of its patch leads, or where its motion does."""
+    """Move a track by the flow of its patch, or by its motion if the flow is unreliable."""
     expected: Place = (*track.motion.center, *track.place[2:])
     patch = np.frombuffer(track.patch, dtype=np.uint8).reshape(PATCH_SIDE, PATCH_SIDE)
     shift = shift_of_patch(patch, track.seen_place, frame_bgr, expected)
@@ -220,7 +220,7 @@ def _place(box: Box) -> Place:
 
 
 def _box_in_frame(place: Place, frame_bgr: NDArray[np.uint8]) -> Box | None:
-    """Return the part of a place that lies in the frame, in whole pixels; None where none does."""
+    """Return the part of a place inside the frame, in whole pixels; None if it is outside."""
     x, y, width, height = place
     x1, y1 = max(round(x - width / 2), 0), max(round(y - height / 2), 0)
     x2, y2 = min(round(x + width / 2), frame_bgr.shape[1]), min(round(y + height / 2), frame_bgr.shape[0])
@@ -228,7 +228,7 @@ def _box_in_frame(place: Place, frame_bgr: NDArray[np.uint8]) -> Box | None:
 
 
 def _without_duplicates(detections: Sequence[Detection]) -> list[Detection]:
-    """Return the detections in their order, of those that overlap much only the one with the best score."""
+    """Return the detections in their order; of several that overlap much, only the one with the best score."""
     if len(detections) < 2:
         return list(detections)
     boxes = np.array([(found.box.x1, found.box.y1, found.box.x2, found.box.y2) for found in detections], dtype=float)

@@ -6,7 +6,13 @@ from unit.fer_deploy.engines.tensorrt.plan_files import CONTENT, manifest_of
 from fer_deploy.environment import Gpu, Host
 from fer_deploy.errors import ArtifactError
 from fer_deploy.flavors import Flavor
-from fer_deploy.plan_compatibility import Mismatch, describe_mismatches, identity_fault, judge, read_trusted_plan
+from fer_deploy.plan_compatibility import (
+    Mismatch,
+    describe_mismatches,
+    find_mismatches,
+    identity_fault,
+    read_trusted_plan,
+)
 
 GPU = Gpu("Simulated 3090", "8.6", 24 * 2**30)
 
@@ -20,7 +26,7 @@ def gpu(capability, name="Simulated 3090"):
 
 
 def test_the_machine_that_built_it():
-    assert judge(manifest_of(), host()) == []
+    assert find_mismatches(manifest_of(), host()) == []
 
 
 @pytest.mark.parametrize(
@@ -40,7 +46,7 @@ def test_the_machine_that_built_it():
 def test_version(built, here, compatible, fits):
     manifest = manifest_of(version=built, version_compatible=compatible)
     expected = [] if fits else [Mismatch(f"with TensorRT {built}", f"TensorRT {here}")]
-    assert judge(manifest, host(version=here)) == expected
+    assert find_mismatches(manifest, host(version=here)) == expected
 
 
 @pytest.mark.parametrize(
@@ -58,7 +64,7 @@ def test_version(built, here, compatible, fits):
 )
 def test_compute_capability(capabilities, compatibility, capability, fits):
     target = {"compute_capabilities": capabilities, "hardware_compatibility": compatibility}
-    found = judge(manifest_of(target=target), host(gpu(capability)))
+    found = find_mismatches(manifest_of(target=target), host(gpu(capability)))
     assert bool(found) is not fits
     if found:
         assert found[0].here == f"sm_{capability.replace('.', '')}"
@@ -75,13 +81,13 @@ def test_compute_capability(capabilities, compatibility, capability, fits):
 )
 def test_gpu_model(flavor, compatibility, built_on, fits):
     manifest = manifest_of(flavor=flavor, target={"gpu": built_on, "hardware_compatibility": compatibility})
-    found = judge(manifest, host(flavor=Flavor(flavor)))
+    found = find_mismatches(manifest, host(flavor=Flavor(flavor)))
     assert found == ([] if fits else [Mismatch("for NVIDIA A10", "Simulated 3090")])
 
 
 def test_one_gpu_that_fits_is_enough():
-    assert judge(manifest_of(), host(gpu("9.0", "NVIDIA H100"), GPU)) == []
-    assert judge(manifest_of(), host(gpu("9.0"), gpu("7.5"))) == [Mismatch("for sm_86", "sm_90, sm_75")]
+    assert find_mismatches(manifest_of(), host(gpu("9.0", "NVIDIA H100"), GPU)) == []
+    assert find_mismatches(manifest_of(), host(gpu("9.0"), gpu("7.5"))) == [Mismatch("for sm_86", "sm_90, sm_75")]
 
 
 @pytest.mark.parametrize(
@@ -89,20 +95,20 @@ def test_one_gpu_that_fits_is_enough():
     [("linux", "x86_64", True), ("any", "any", True), ("windows", "any", False), ("any", "aarch64", False)],
 )
 def test_system(system, machine, fits):
-    found = judge(manifest_of(target={"os": system, "machine": machine}), host())
+    found = find_mismatches(manifest_of(target={"os": system, "machine": machine}), host())
     assert found == ([] if fits else [Mismatch(f"on {system} {machine}", "linux x86_64")])
 
 
 def test_the_mend_names_the_flavor_to_build_with():
     manifest = manifest_of(version="1.4.0", flavor="tensorrt_rtx")
     here = host(gpu("9.0"), version="1.7.1", flavor=Flavor.TENSORRT_RTX)
-    text = describe_mismatches(Path("net.plan"), manifest, judge(manifest, here))
+    text = describe_mismatches(Path("net.plan"), manifest, find_mismatches(manifest, here))
     assert text.endswith("--out net.plan --flavor tensorrt-rtx")
 
 
 def test_the_message_of_the_design():
     manifest = manifest_of(version="10.3.0")
-    mismatches = judge(manifest, host(gpu("9.0"), version="11.4.0"))
+    mismatches = find_mismatches(manifest, host(gpu("9.0"), version="11.4.0"))
     assert f"cannot load net-int8.plan: {describe_mismatches(Path('net-int8.plan'), manifest, mismatches)}" == (
         "cannot load net-int8.plan: built with TensorRT 10.3.0 for sm_86; this machine has TensorRT 11.4.0 and sm_90.\n"
         "    Fix: fer-deploy build --onnx net-int8.onnx --out net-int8.plan"
@@ -118,7 +124,7 @@ def test_the_message_of_the_design():
     ],
 )
 def test_mend_of_what_is_missing(there, mend):
-    text = describe_mismatches(Path("a.plan"), manifest_of(), judge(manifest_of(), there))
+    text = describe_mismatches(Path("a.plan"), manifest_of(), find_mismatches(manifest_of(), there))
     assert text.splitlines()[1].startswith(f"    Fix: {mend}")
 
 

@@ -123,8 +123,15 @@ def test_bad_flag_is_laid_to_the_command_line(write_yaml):
         load_settings(LiveConfig, write_yaml("source: a.mp4"), {"pipeline": {"max_frames": 0}})
 
 
+def test_bad_value_of_the_file_is_laid_to_the_file_although_a_flag_is_in_its_group(write_yaml):
+    path = write_yaml("pipeline: {max_frames: 0}")
+    with pytest.raises(ConfigError) as caught:
+        load_settings(LiveConfig, path, {"pipeline": {"workers": 2}})
+    assert str(caught.value).startswith(f"{path}: pipeline.max_frames")
+
+
 def test_missing_setting_is_named():
-    with pytest.raises(ConfigError, match=r"command line: no checkpoint was given\. Fix: --checkpoint"):
+    with pytest.raises(ConfigError, match=r"command line: --checkpoint is missing\. Fix: give --checkpoint"):
         load_settings(ExportConfig, None, {"out": "a"})
 
 

@@ -94,7 +94,7 @@ def test_held_signals_are_told_and_raise_nothing(monkeypatch, before):
         with signals.held():
             if before:
                 send(signal.SIGTERM)
-            signals.tell(lambda: told.append(signals.came()))
+            signals.on_stop(lambda: told.append(signals.came()))
             send(signal.SIGINT)
         raise EngineError("the loop failed")
 

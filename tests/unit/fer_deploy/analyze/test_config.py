@@ -32,5 +32,5 @@ def test_a_part_of_a_recording(tmp_path):
 
 
 def test_no_out():
-    with pytest.raises(ConfigError, match=r"no out was given. Fix: --out"):
+    with pytest.raises(ConfigError, match=r"--out is missing. Fix: give --out"):
         load_settings(AnalyzeConfig, None, {})

@@ -19,7 +19,7 @@ def video(tmp_path):
 
 
 def frames_from(recording):
-    return list(iter(recording.take, None))
+    return list(iter(recording.next_frame, None))
 
 
 @pytest.mark.parametrize("num", [0, 1, NUM // 2 + 2, NUM])
@@ -54,7 +54,7 @@ def test_skipped_pictures_are_not_converted(video, monkeypatch):
 def test_given_up(video):
     recording = Recording(open_file(video))
     assert not recording.skip(NUM, on_skip=lambda index: index < 3)
-    assert recording.take().index == 3
+    assert recording.next_frame().index == 3
     recording.close()
 
 

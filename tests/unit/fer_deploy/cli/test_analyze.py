@@ -176,7 +176,7 @@ def test_an_address_is_refused_without_its_password(tmp_path, address):
 def test_no_out(tmp_path):
     result = run(tmp_path / "a.mp4")
     assert result.exit_code == 2
-    assert "no out was given. Fix: --out" in result.stderr
+    assert "--out is missing. Fix: give --out" in result.stderr
 
 
 class TestPace:

@@ -143,7 +143,7 @@ class TestExitCodes:
     def test_export_needs_a_checkpoint(self):
         result = run("export", "--out", "o")
         assert result.exit_code == 2
-        assert "command line: no checkpoint was given. Fix: --checkpoint" in result.stderr
+        assert "command line: --checkpoint is missing. Fix: give --checkpoint" in result.stderr
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 from click.testing import CliRunner
 
 from fer_deploy.cli import doctor, main
-from fer_deploy.cli.doctor import judge_abilities, yunet_ability
+from fer_deploy.cli.doctor import find_abilities, yunet_ability
 from fer_deploy.environment import EXTRAS, Environment, Extra, Gpu, Host, missing_of_extra
 from fer_deploy.flavors import Flavor
 
@@ -34,7 +34,7 @@ def changed(*, host=None, **changes):
 
 
 def test_everything_works():
-    abilities = judge_abilities(ALL)
+    abilities = find_abilities(ALL)
     assert [ability.name for ability in abilities] == NAMES
     assert all(ability.works and not ability.why + ability.fix for ability in abilities)
 
@@ -69,7 +69,7 @@ def test_everything_works():
     ],
 )  # fmt: skip
 def test_what_does_not_work_says_why_and_what_changes_it(environment, failing, why, fix):
-    found = {ability.name: ability for ability in judge_abilities(environment)}
+    found = {ability.name: ability for ability in find_abilities(environment)}
     for name in failing:
         assert not found[name].works
         assert why in found[name].why

@@ -35,7 +35,7 @@ def from_cli(tmp_path, monkeypatch):
     class Stop(Exception):
         pass
 
-    def catch(config, tell):
+    def catch(config, on_message):
         seen.append(config)
         raise Stop
 

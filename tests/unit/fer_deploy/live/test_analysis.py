@@ -90,7 +90,7 @@ class Parts:
         self.detector = Detector()
 
     def run(self, engine_turn):
-        self.analysis.run(self.intake.take(), self.detector, engine_turn, 0)
+        self.analysis.run(self.intake.next_chunk(), self.detector, engine_turn, 0)
 
 
 @pytest.fixture

@@ -36,13 +36,13 @@ class TestLive:
     def test_the_newest_frame_wins_and_the_others_are_counted(self):
         intake = Intake([True])
         assert all(intake.put(0, frame(i)) for i in range(5))
-        assert indices(intake.take()) == [4]
+        assert indices(intake.next_chunk()) == [4]
         assert intake.num_dropped(0) == 4
 
     def test_one_frame_a_chunk_whatever_the_multiple(self):
         intake = Intake([True], multiple=3)
         intake.put(0, frame(0))
-        assert indices(intake.take()) == [0]
+        assert indices(intake.next_chunk()) == [0]
 
     def test_a_live_source_never_waits_for_a_recording(self):
         intake = Intake([True, False])
@@ -62,7 +62,7 @@ class TestRecording:
             intake.finish(0)
 
         join = in_thread(capture)
-        chunks = [indices(chunk) for chunk in iter(intake.take, None)]
+        chunks = [indices(chunk) for chunk in iter(intake.next_chunk, None)]
         join()
         assert [i for chunk in chunks for i in chunk] == list(range(10))
         assert [len(chunk) for chunk in chunks] == [4, 4, 2]
@@ -72,14 +72,14 @@ class TestRecording:
     def test_chunks_have_a_multiple_of_frames(self, multiple, sizes):
         intake = Intake([False], multiple=multiple)
         join = in_thread(lambda: [intake.put(0, frame(i)) for i in range(10)] and intake.finish(0))
-        assert [len(chunk.frames) for chunk in iter(intake.take, None)] == sizes
+        assert [len(chunk.frames) for chunk in iter(intake.next_chunk, None)] == sizes
         join()
 
     def test_large_frames_come_in_smaller_chunks(self, monkeypatch):
         monkeypatch.setattr(module, "CHUNK_BYTES", 200)
         intake = Intake([False])
         join = in_thread(lambda: [intake.put(0, frame(i)) for i in range(4)] and intake.finish(0))  # 72 bytes each
-        assert [len(chunk.frames) for chunk in iter(intake.take, None)] == [2, 2]
+        assert [len(chunk.frames) for chunk in iter(intake.next_chunk, None)] == [2, 2]
         join()
 
     def test_capture_waits_while_the_lane_is_full(self):
@@ -89,7 +89,7 @@ class TestRecording:
         passed = threading.Event()
         join = in_thread(lambda: (intake.put(0, frame(99)), passed.set())[0])
         assert not passed.wait(0.05)
-        intake.take()
+        intake.next_chunk()
         assert join() is True
 
     def test_as_much_waits_as_a_chunk_and_what_is_handed_over_at_once(self):
@@ -99,7 +99,7 @@ class TestRecording:
         passed = threading.Event()
         join = in_thread(lambda: (intake.put(0, frame(99)), passed.set())[0])
         assert not passed.wait(0.05)
-        assert len(intake.take().frames) == 100
+        assert len(intake.next_chunk().frames) == 100
         assert join() is True
 
     def test_chunk_that_would_be_too_large_is_refused(self, monkeypatch):
@@ -140,7 +140,7 @@ class TestSizes:
         join = in_thread(lambda: (capture(), filled.set()))
         if is_late:
             filled.wait(0.05)
-        got = [indices(chunk) for chunk in iter(intake.take, None)]
+        got = [indices(chunk) for chunk in iter(intake.next_chunk, None)]
         join()
         return got
 
@@ -176,7 +176,7 @@ class TestTickets:
         for source in (0, 1):
             for i in range(8):
                 intake.put(source, frame(i))
-        got = [intake.take() for _ in range(4)]
+        got = [intake.next_chunk() for _ in range(4)]
         assert [(chunk.source, chunk.ticket) for chunk in got] == [(0, 0), (1, 0), (0, 1), (1, 1)]
 
 
@@ -188,20 +188,20 @@ class TestEnds:
         if not is_live:
             for i in range(1, 6):
                 intake.put(0, frame(i))
-            assert indices(intake.take()) == [0, 1, 2]
+            assert indices(intake.next_chunk()) == [0, 1, 2]
         else:
             for i in range(3):
-                assert indices(intake.take()) == [i]
+                assert indices(intake.next_chunk()) == [i]
                 intake.put(0, frame(i + 1))
-        assert intake.take() is None
+        assert intake.next_chunk() is None
         assert intake.put(0, frame(9)) is False
 
     def test_all_sources_finished(self):
         intake = Intake([False, True])
         intake.put(0, frame(0))
         intake.finish(0)
-        assert indices(intake.take()) == [0]
-        join = in_thread(intake.take)
+        assert indices(intake.next_chunk()) == [0]
+        join = in_thread(intake.next_chunk)
         intake.finish(1)
         assert join() is None
 
@@ -211,10 +211,10 @@ class TestEnds:
         if wait == "put":
             for i in range(2 * CHUNK_FRAMES):
                 intake.put(0, frame(i))
-        join = in_thread(intake.take if wait == "take" else lambda: intake.put(0, frame(99)))
+        join = in_thread(intake.next_chunk if wait == "take" else lambda: intake.put(0, frame(99)))
         intake.close()
         assert not join()
-        assert intake.take() is None
+        assert intake.next_chunk() is None
 
 
 def test_nothing_is_lost_or_doubled_among_workers():
@@ -222,7 +222,7 @@ def test_nothing_is_lost_or_doubled_among_workers():
     captures = [
         in_thread(lambda s=s: [intake.put(s, frame(i)) for i in range(200)] and intake.finish(s)) for s in (0, 1)
     ]
-    workers = [in_thread(lambda: list(iter(intake.take, None))) for _ in range(3)]
+    workers = [in_thread(lambda: list(iter(intake.next_chunk, None))) for _ in range(3)]
     chunks = [chunk for join in workers for chunk in join()]
     for join in captures:
         join()
@@ -252,7 +252,7 @@ class TestOneBudget:
             intake.finish(source)
 
         def work():
-            while (chunk := intake.take()) is not None:
+            while (chunk := intake.next_chunk()) is not None:
                 barrier.wait(0.01)
                 with lock:
                     alive[0] -= len(chunk.frames)
@@ -297,7 +297,7 @@ class TestOneBudget:
             intake.finish(0)
 
         join = in_thread(capture)
-        said = [(len(chunk.frames), chunk.is_resized) for chunk in iter(intake.take, None)]
+        said = [(len(chunk.frames), chunk.is_resized) for chunk in iter(intake.next_chunk, None)]
         join()
         assert said == [(4, False), (2, False), (2, True), (1, True)]
 
@@ -306,5 +306,5 @@ class TestOneBudget:
         said = []
         for width in (6, 6, 8, 8, 6):
             intake.put(0, frame(0, shape=(4, width, 3)))
-            said.append(intake.take().is_resized)
+            said.append(intake.next_chunk().is_resized)
         assert said == [False, False, True, False, True]

@@ -16,7 +16,7 @@ def test_video_of_a_recording_beside_another_source(tmp_path, is_live, last_s):
     """At ten frames a second, with most results between the second and the third dropped, as beside a camera."""
     sources = [ScriptedSource(1, is_live=is_live), ScriptedSource(10)]
     config = OutputConfig(record=tmp_path / "a.mp4", display=False)
-    sinks = open_sinks(config, sources, (), snapshot=None, tell=print)
+    sinks = open_sinks(config, sources, (), snapshot=None, on_message=print)
     for index in (0, 1, 9):
         picture = np.full((48, 64, 3), index * 20, dtype=np.uint8)
         result = FrameResult(Frame(picture, index, index / 10, time.monotonic_ns(), source=1), ())
@@ -34,7 +34,7 @@ def page_line(monkeypatch, **settings):
     monkeypatch.setattr("fer_deploy.live.serve.server.is_loopback", lambda host: False)
     lines = []
     config = OutputConfig(display=False, serve="127.0.0.1:0", **settings)
-    for sink in open_sinks(config, [ScriptedSource(1)], ("happy",), snapshot=None, tell=lines.append):
+    for sink in open_sinks(config, [ScriptedSource(1)], ("happy",), snapshot=None, on_message=lines.append):
         sink.close()
     assert len(lines) == 1
     return lines[0]

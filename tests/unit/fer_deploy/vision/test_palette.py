@@ -77,6 +77,8 @@ def test_the_live_page_agrees_on_unsure():
     assert re.search('UNSURE = "(.+?)"', script)[1] == UNSURE_COLOR
     assert re.search('[^_]INK = "(.+?)"', script)[1] == INK
     assert re.search('UNSURE_INK = "(.+?)"', script)[1] == UNSURE_INK
+    style = files("fer_deploy.live.serve").joinpath("page/page.css").read_text()
+    assert re.search(r"\.swatch {[^}]*background: (.+?);", style)[1] == UNSURE_COLOR
 
 
 @pytest.mark.parametrize("color", ALL)

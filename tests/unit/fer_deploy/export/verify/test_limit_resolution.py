@@ -73,6 +73,6 @@ def test_it_is_said_before_the_work(tmp_path, small_release, small_network, monk
     monkeypatch.setattr(pipeline.TorchEngine, "of", run)
     config = ExportConfig(checkpoint=small_release, out=tmp_path)
     with pytest.raises(VerificationError, match="stop here"):
-        pipeline.export(config, tell=heard.append)
+        pipeline.export(config, on_message=heard.append)
     assert heard[0].startswith("note: limits of fp16: min_agreement allows 0.5 % of 162 faces, which is less than one")
     assert heard[1].startswith("PyTorch on 162 faces")

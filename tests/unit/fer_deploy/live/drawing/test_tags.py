@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fer_deploy.live.drawing.overlay import draw_result, style_of
-from fer_deploy.live.drawing.tags import SMALLEST_FONT, Tag, ascii_text, overlap, place_tags, shortened
+from fer_deploy.live.drawing.tags import SMALLEST_FONT, Tag, ascii_text, drawn_label, overlap, place_tags, shortened
 from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Emotion
 
@@ -119,6 +119,15 @@ def test_long_labels_are_shortened(make_result, size):
 @pytest.mark.parametrize(("text", "drawn"), [("neutral", "neutral"), ("überrascht", "uberrascht"), ("怒り", "??")])
 def test_letters_that_opencv_has(text, drawn):
     assert ascii_text(text) == drawn
+
+
+def test_labels_of_other_scripts_can_be_told_apart(make_result):
+    labels = ("怒り", "喜び", "huh?", "غضب")
+    assert [drawn_label(label, labels) for label in labels] == ["class_0", "class_1", "huh?", "class_3"]
+    probs = Probabilities.from_dict(dict.fromkeys(labels, 0.25))
+    boxes = grid((1920, 1080), 1, 1)
+    tags = placed(make_result(boxes=boxes, size=(1920, 1080), smoothed=Emotion("喜び", 0.87, probs)))
+    assert tags[0].text == "#1 class_1 87%"
 
 
 @pytest.mark.parametrize(("text", "short"), [("a" * 14, "a" * 14), ("b" * 15, "b" * 12 + "..")])
