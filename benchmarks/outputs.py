@@ -23,8 +23,9 @@ from harness.clips import clips_option, looped_frames, read_clip
 from harness.measuring import Output, environment, markdown_table, output_options
 
 from fer_deploy.live.drawing.overlay import draw_result
+from fer_deploy.live.output_files import VideoCodec
 from fer_deploy.live.sinks import CsvSink, line_from_result
-from fer_deploy.live.sinks.video.codecs import VideoCodec, choose_encoding
+from fer_deploy.live.sinks.video.codecs import choose_encoding
 from fer_deploy.live.sinks.video.encoder import VideoEncoder
 from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace

@@ -15,6 +15,8 @@ _BACKENDS = {
     ".engine": ("fer_deploy.engines.tensorrt.engine:TensorRTEngine", "tensorrt"),
 }
 """("module:Class", pip extra with the packages that the module imports) by suffix."""
+_OPENVINO = ("fer_deploy.engines.openvino.engine:OpenVinoEngine", "openvino")
+"""The same for an .onnx on the device "openvino"."""
 
 
 PLAN_SUFFIXES = (".plan", ".engine")
@@ -34,8 +36,8 @@ def open_engine(
         path: an `.onnx` file written by `fer-deploy export`, or a TensorRT `.plan` (also `.engine`) written by
             `fer-deploy build` with its manifest beside it.
         device: "cpu", "cuda", or "auto": CUDA if the runtime supports it and there is a GPU, else the CPU. A plan runs
-            only on CUDA.
-        threads: of ONNX Runtime's CPU provider, for one call; None: every core. A plan computes nothing on the CPU.
+            only on CUDA. "openvino": an .onnx in OpenVINO on the CPU.
+        threads: of one call on the CPU; None: every core. A plan computes nothing on the CPU.
         trust_plan: load a plan without comparing it with its manifest's SHA-256, or without a manifest if the ONNX of
             the same name is beside it. A plan is executable code.
         allow_host_code: let a plan with a lean runtime run this code on the host.
@@ -60,7 +62,7 @@ def open_engine(
             f"cannot open {path}: no engine for the suffix {path.suffix or '(none)'!r}; known: {', '.join(_BACKENDS)}. "
             f"Fix: rename {path.name} if it is one of these; otherwise export its checkpoint"
         )
-    target, extra = _BACKENDS[path.suffix]
+    target, extra = _OPENVINO if device == "openvino" and path.suffix == ".onnx" else _BACKENDS[path.suffix]
     backend = _load(target, extra, what=f"open {path}")
     options = permissions if path.suffix in PLAN_SUFFIXES else {"threads": threads}
     engine: Engine = backend.open(path, device=device, **options)
@@ -84,6 +86,7 @@ def _load(target: str, extra: str, *, what: str) -> Any:
     try:
         return getattr(import_module(module_name), name)
     except ModuleNotFoundError as err:
+        extra = "cpu" if err.name == "onnxruntime" else extra  # it checks files for the other runtimes, too
         raise MissingDependencyError(
             f"cannot {what}: {err.name} is not installed. Fix: pip install 'fer-toolchain[{extra}]'"
         ) from err

@@ -1,6 +1,7 @@
 """PipelineConfig, OutputConfig and LiveConfig: all settings of a run of the live loop."""
 
 from collections import Counter
+from importlib import import_module
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
@@ -9,11 +10,9 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.yunet_file import file_at_hand
 from fer_deploy.engines.config import EngineChoice
-from fer_deploy.live.output_files import Named, files_of_sources, frames_path, require_apart, video_paths
-from fer_deploy.live.sinks.video.codecs import VideoCodec
+from fer_deploy.live.output_files import Named, VideoCodec, files_of_sources, frames_path, require_apart, video_paths
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.config import SourceConfig
-from fer_deploy.manifest import manifest_path
 from fer_deploy.settings import CONFIG_FILE, Settings
 from fer_deploy.vision.preprocess import CropConfig
 from fer_deploy.vision.tracking.people import PeopleConfig
@@ -130,5 +129,6 @@ class LiveConfig(EngineChoice):
         detector = None if self.detection.detector == "haar" else file_at_hand(self.detection.detector_model)
         named: list[Named] = []
         if self.engine is not None and self.engine.name:
+            manifest_path = import_module("fer_deploy.manifest").manifest_path
             named += [("engine", self.engine), ("engine", manifest_path(self.engine))]
         return named + ([] if detector is None else [("detector model", detector)])
