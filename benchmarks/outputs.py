@@ -24,8 +24,9 @@ from harness.measuring import environment, markdown_table
 from harness.results import Output, output_options
 
 from fer_deploy.live.drawing.overlay import draw_result
+from fer_deploy.live.output_files import VideoCodec
 from fer_deploy.live.sinks import CsvSink, line_from_result
-from fer_deploy.live.sinks.video.codecs import VideoCodec, choose_encoding
+from fer_deploy.live.sinks.video.codecs import choose_encoding
 from fer_deploy.live.sinks.video.encoder import VideoEncoder
 from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace

@@ -60,6 +60,7 @@ EXTRAS = {
     "gpu": "ONNX Runtime with CUDA, in place of cpu",
     "tensorrt": "plans of TensorRT, on NVIDIA GPUs",
     "tensorrt-rtx": "plans of TensorRT for RTX; built without a GPU",
+    "openvino": ".onnx in OpenVINO on the CPU, beside cpu",
     "serve": "the web page of live --serve",
     "table": "Parquet files",
     "mqtt": "messages to a broker",

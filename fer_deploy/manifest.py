@@ -27,7 +27,8 @@ _FIX = "Fix: build the plan again with fer-deploy build"
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Most runs open no plan: the validators are built when the first manifest is read.
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
 
 class BatchProfile(_Frozen):

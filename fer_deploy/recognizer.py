@@ -95,7 +95,7 @@ class Recognizer:
         Args:
             model: bundled model, "ferplus" (real pictures) or "fer2013" (the benchmark).  [default: ferplus]
             engine: your own model file in place of `model`, or an opened Engine, which you must close yourself.
-            device: "auto", "cpu", "cuda", "tensorrt" or "tensorrt-rtx".  [default: auto]
+            device: "auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx" or "openvino".  [default: auto]
             detector: "yunet", "haar", or "auto" for YuNet if its file is available.  [default: auto]
             detector_model: YuNet's .onnx, or a .plan of it.
             config: all settings as one object, in place of the other arguments.

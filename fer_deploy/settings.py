@@ -2,6 +2,7 @@
 
 import difflib
 from collections.abc import Iterator, Mapping, Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, TypeVar, get_args
 
@@ -9,7 +10,6 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_deploy.errors import ConfigError
 from fer_deploy.privacy.redaction import without_password, without_passwords
-from fer_deploy.yaml_file import read_yaml
 
 CONFIG_FILE: Final = "config_file"
 """Key in the validation context: path of the YAML file, or None. No run may overwrite this file."""
@@ -36,7 +36,7 @@ def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any]
     Raises:
         ConfigError: unreadable file, unknown key (with the nearest known one) or bad value.
     """
-    values = {} if path is None else read_yaml(path, examples="configs/*.yaml")
+    values = {} if path is None else _values_of(path)
     given = {name: value for name, value in overrides.items() if value is not None}
     try:
         return kind.model_validate(_overlaid(values, given), context={CONFIG_FILE: path})
@@ -58,6 +58,11 @@ def _is_given(given: Mapping[str, Any], place: Sequence[str | int]) -> bool:
             return False
         found = found[part]
     return bool(place)
+
+
+def _values_of(path: Path) -> dict[str, Any]:
+    values: dict[str, Any] = import_module("fer_deploy.yaml_file").read_yaml(path, examples="configs/*.yaml")
+    return values  # most runs have no file, and need no parser
 
 
 def _overlaid(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:

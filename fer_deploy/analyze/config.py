@@ -10,7 +10,7 @@ from fer_deploy.detectors import DetectorConfig
 from fer_deploy.engines.config import EngineChoice
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.intake import CHUNK_FRAMES
-from fer_deploy.live.sinks.video.codecs import VideoCodec
+from fer_deploy.live.output_files import VideoCodec
 
 USUAL_SEGMENT_FRAMES: Final = 960
 """Frames between checkpoints, about half a minute of video; a killed run repeats at most this many."""

@@ -3,8 +3,8 @@
 from pathlib import Path
 from typing import Final
 
+from fer_deploy.live.output_files import VideoCodec
 from fer_deploy.live.sinks import Picture, Sink, VideoSink
-from fer_deploy.live.sinks.video.codecs import VideoCodec
 from fer_deploy.live.sinks.video.picture_fit import fit_picture
 from fer_deploy.vision.types import FrameResult
 

@@ -42,6 +42,12 @@ def _no_onnxruntime(environment: Environment) -> str | None:
     return "ONNX Runtime is not installed. Fix: pip install 'fer-toolchain[cpu]'"
 
 
+def _no_openvino(environment: Environment) -> str | None:
+    if environment.packages.get("openvino") is None:
+        return "it is not installed. Fix: pip install 'fer-toolchain[openvino]'"
+    return _no_onnxruntime(environment)  # it checks the file first
+
+
 def _no_cuda(environment: Environment) -> str | None:
     if not environment.host.gpus:
         return "no NVIDIA GPU"
@@ -81,6 +87,9 @@ def _not_a_plan(artifact: Artifact) -> str | None:
 RUNTIMES: Final[dict[str, Runtime]] = {
     "onnxruntime-cpu": Runtime(
         "ONNX Runtime", "cpu", "fer_deploy.engines.onnxruntime.engine", True, True, _no_onnxruntime, _not_on_cpu
+    ),
+    "openvino": Runtime(
+        "OpenVINO", "openvino", "fer_deploy.engines.openvino.engine", True, False, _no_openvino, _not_on_cpu
     ),
     "onnxruntime-cuda": Runtime(
         "ONNX Runtime CUDA", "cuda", "fer_deploy.engines.onnxruntime.engine", False, False, _no_cuda, _not_on_cuda

@@ -4,9 +4,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from rich.console import Console
 
-from fer_deploy.cli.live import quiet_console, run_live
+from fer_deploy.cli.live import run_live, silence_libraries, tell
 from fer_deploy.durable import write_whole
 from fer_deploy.errors import SinkError
 from fer_deploy.live.config import LiveConfig
@@ -20,29 +19,29 @@ NUM_DRAWN: Final = 300
 
 def demo(out: Path, drawn: bool, verbose: bool) -> None:
     """Run the demo; see `fer_deploy.cli.flags.demo` for the flags."""
-    console = quiet_console()
+    silence_libraries()
     reason = "--drawn" if drawn else fetch_once([demo_detector(), demo_clip()], limit_s=LIMIT_S)
     if reason:
-        _run_drawn(out, reason, console, verbose=verbose)
+        _run_drawn(out, reason, verbose=verbose)
     else:
-        _run_clip(out, console, verbose=verbose)
+        _run_clip(out, verbose=verbose)
 
 
-def _run_clip(out: Path, console: Console, *, verbose: bool) -> None:
+def _run_clip(out: Path, *, verbose: bool) -> None:
     clip = demo_clip().path
     detection = {"detector": "yunet", "detector_model": demo_detector().path}
     config = _config(out, {"source": (str(clip),), "detection": detection})
-    console.print(f"clip: {ATTRIBUTION}", highlight=False, soft_wrap=True)
-    run_live(config, console, verbose=verbose)
+    tell(f"clip: {ATTRIBUTION}")
+    run_live(config, verbose=verbose)
     _write_attribution(out)
 
 
-def _run_drawn(out: Path, reason: str, console: Console, *, verbose: bool) -> None:
+def _run_drawn(out: Path, reason: str, *, verbose: bool) -> None:
     if reason != "--drawn":
-        console.print(f"drawn faces, no people: {reason}", highlight=False, soft_wrap=True)
+        tell(f"drawn faces, no people: {reason}")
     config = _config(out, {"source": ("synthetic",), "pipeline": {"max_frames": NUM_DRAWN}})
     self_test = SelfTest()
-    run_live(config, console, verbose=verbose, more_sinks=[self_test])
+    run_live(config, verbose=verbose, more_sinks=[self_test])
     for line in self_test.lines():
         click.echo(line)
 

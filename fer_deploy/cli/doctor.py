@@ -20,6 +20,7 @@ _RTX_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
 _NO_GPU = "no NVIDIA GPU"
 _FIX_GPU = "run it where nvidia-smi lists a GPU; in a container: docker run --gpus all"
 _FIX_OPENCV = "pip install 'fer-toolchain[cpu]'; where a .so is missing: apt-get install libgl1 libglib2.0-0 libxcb1"
+_FIX_ORT = "pip install 'fer-toolchain[cpu]'"
 _FIX_ORT_CUDA = "pip uninstall onnxruntime; pip install 'fer-toolchain[gpu]'"
 
 
@@ -102,6 +103,7 @@ def find_abilities(environment: Environment) -> list[Ability]:
     return [
         _onnx_on_cpu(environment),
         _onnx_on_cuda(environment),
+        _onnx_in_openvino(environment),
         _plan(environment, Flavor.TENSORRT),
         _plan(environment, Flavor.TENSORRT_RTX),
         _build(environment),
@@ -112,7 +114,7 @@ def find_abilities(environment: Environment) -> list[Ability]:
 def _onnx_on_cpu(environment: Environment) -> Ability:
     if "CPUExecutionProvider" in environment.onnxruntime_providers:
         return Ability(".onnx on the CPU", True)
-    return Ability(".onnx on the CPU", False, "ONNX Runtime is not installed", "pip install 'fer-toolchain[cpu]'")
+    return Ability(".onnx on the CPU", False, "ONNX Runtime is not installed", _FIX_ORT)
 
 
 def _onnx_on_cuda(environment: Environment) -> Ability:
@@ -122,6 +124,15 @@ def _onnx_on_cuda(environment: Environment) -> Ability:
     if "CUDAExecutionProvider" not in environment.onnxruntime_providers:
         offered = ", ".join(environment.onnxruntime_providers) or "nothing"
         return Ability(name, False, f"ONNX Runtime offers {offered}", _FIX_ORT_CUDA)
+    return Ability(name, True)
+
+
+def _onnx_in_openvino(environment: Environment) -> Ability:
+    name = ".onnx in OpenVINO"
+    if "CPUExecutionProvider" not in environment.onnxruntime_providers:
+        return Ability(name, False, "ONNX Runtime, which checks the files, is not installed", _FIX_ORT)
+    if "openvino" not in environment.packages:
+        return Ability(name, False, "OpenVINO is not installed", "pip install 'fer-toolchain[openvino]'")
     return Ability(name, True)
 
 
@@ -178,7 +189,7 @@ def _facts(environment: Environment, yunet: Path | str | None) -> Table:
         or "none",
         "ONNX Runtime": ", ".join(environment.onnxruntime_providers) or "none",
         "face detector": f"YuNet ({yunet})" if isinstance(yunet, Path) else "Haar, for frontal faces",
-        "telemetry": f"{environment.telemetry} (ONNX Runtime; fer-deploy sends nothing itself)",
+        "telemetry": f"{environment.telemetry} (ONNX Runtime and OpenVINO; fer-deploy sends nothing itself)",
         "packages": ", ".join(f"{name} {version}" for name, version in environment.packages.items()) or "none",
     }
     for name, value in rows.items():

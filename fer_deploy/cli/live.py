@@ -1,22 +1,21 @@
 """fer-deploy live: settings and printing around `LivePipeline`."""
 
 import json
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import sys
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 import click
 import cv2
 from click.core import ParameterSource
-from rich.console import Console
-from rich.live import Live
-from rich.text import Text
 
 from fer_deploy import signals
 from fer_deploy.cli.options import ANALYSIS_GROUPS, engine_line, nested
-from fer_deploy.cli.terminal.live_report import print_report, progress_line, report_dict
+from fer_deploy.cli.terminal.live_report import print_report, report_dict
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import DetectorFactory, build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine
@@ -43,19 +42,23 @@ def live(config_path: Path | None, as_json: bool, verbose: bool, **flags: Any) -
     config = _settings(config_path, flags)
     if as_json and config.output.jsonl == STANDARD_OUTPUT:
         raise ConfigError("--json and --jsonl - would both write to standard output. Fix: --jsonl FILE")
-    run_live(config, quiet_console(), as_json=as_json, verbose=verbose)
+    silence_libraries()
+    run_live(config, as_json=as_json, verbose=verbose)
 
 
-def quiet_console() -> Console:
-    """Return a console on standard error, and silence OpenCV, whose warnings hide our own errors."""
+def silence_libraries() -> None:
+    """Silence OpenCV, whose warnings hide our own errors, and log to standard error."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     log_to_stderr()
-    return Console(stderr=True, markup=False)  # names of files and addresses have brackets, too
+
+
+def tell(text: str) -> None:
+    """Print a line for people, beside the results."""
+    click.echo(text, err=True)
 
 
 def run_live(
     config: LiveConfig,
-    console: Console,
     *,
     as_json: bool = False,
     verbose: bool = False,
@@ -65,36 +68,34 @@ def run_live(
 
     Args:
         config: of the run.
-        console: for what people should know before the end.
         as_json: print the report as JSON.
         verbose: print the latencies of all stages, too.
         more_sinks: beside those of the config.
     """
     with config.open() as engine:
-        console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
-        _run(config, engine, console, more_sinks, partial(_report, config=config, as_json=as_json, verbose=verbose))
+        tell(engine_line(engine, config))
+        _run(config, engine, more_sinks, partial(_report, config=config, as_json=as_json, verbose=verbose))
 
 
 def _run(
-    config: LiveConfig, engine: Engine, console: Console, more_sinks: Sequence[Sink],
-    report: Callable[[LivePipeline], None],
-) -> None:  # fmt: skip
+    config: LiveConfig, engine: Engine, more_sinks: Sequence[Sink], report: Callable[[LivePipeline], None]
+) -> None:
     """Open sources and outputs, run the loop and report. A signal while sources are opened raises `Stopped`."""
     detectors = build_detectors(config.detection)
-    console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
+    tell(detector_line(config.detection))
     with ExitStack() as opened:
-        sources = [_open_source(text, config, opened, console) for text in config.source]
+        sources = [_open_source(text, config, opened) for text in config.source]
         with signals.held():  # outputs are opened and closed as a whole
-            pipeline = _make_pipeline(config, engine, detectors, sources, console, more_sinks)
+            pipeline = _make_pipeline(config, engine, detectors, sources, more_sinks)
             opened.pop_all()  # from here on the loop closes them
             signals.on_stop(pipeline.stop)
             try:
-                with _progress(console) as on_progress:
+                with _progress() as on_progress:
                     pipeline.run(on_progress)
             finally:  # after a failure too: what was written until then is whole
                 report(pipeline)
             if signals.came() and not pipeline.stats.num_frames:
-                console.print("ended before the first frame", highlight=False)
+                tell("ended before the first frame")
 
 
 def _settings(config_path: Path | None, flags: dict[str, Any]) -> LiveConfig:
@@ -107,29 +108,25 @@ def _settings(config_path: Path | None, flags: dict[str, Any]) -> LiveConfig:
     return load_settings(LiveConfig, config_path, nested(flags, _GROUPS))
 
 
-def _open_source(text: str, config: LiveConfig, opened: ExitStack, console: Console) -> Source:
+def _open_source(text: str, config: LiveConfig, opened: ExitStack) -> Source:
     source = open_source(text, config.stream)
     opened.callback(source.close)
     for note in source.notes:
-        console.print(f"{source.name} {note}", highlight=False, soft_wrap=True)
+        tell(f"{source.name} {note}")
     return PacedSource(source) if config.realtime and source.is_live is not True else source
 
 
 def _make_pipeline(
-    config: LiveConfig, engine: Engine, detectors: DetectorFactory, sources: list[Source], console: Console,
-    more_sinks: Sequence[Sink],
-) -> LivePipeline:  # fmt: skip
+    config: LiveConfig, engine: Engine, detectors: DetectorFactory, sources: list[Source], more_sinks: Sequence[Sink]
+) -> LivePipeline:
     """Open the outputs and create the pipeline; if that fails, the opened outputs are closed."""
     made: list[LivePipeline] = []
 
     def snapshot() -> LiveSnapshot:
         return made[0].snapshot()
 
-    def print_line(text: str) -> None:
-        console.print(text, highlight=False, soft_wrap=True)
-
     with ExitStack() as opened:
-        sinks = [*open_sinks(config.output, sources, engine.spec.labels, snapshot, on_message=print_line), *more_sinks]
+        sinks = [*open_sinks(config.output, sources, engine.spec.labels, snapshot, on_message=tell), *more_sinks]
         for sink in sinks:
             opened.callback(sink.close)
         made_with = {"detector": describe_detector(config.detection)}
@@ -152,10 +149,11 @@ def _report(pipeline: LivePipeline, *, config: LiveConfig, as_json: bool, verbos
         print_report(snapshot, stats.throughput_fps, stats.presence, beside_results=beside_results, verbose=verbose)
 
 
-@contextmanager
-def _progress(console: Console) -> Iterator[Callable[[LiveSnapshot], None] | None]:
-    if not console.is_terminal:
-        yield None
-        return
-    with Live(console=console, refresh_per_second=4, transient=True) as live:
-        yield lambda snapshot: live.update(Text(progress_line(snapshot)))
+def _progress() -> AbstractContextManager[Callable[[LiveSnapshot], None] | None]:
+    """Return the progress line of a terminal; its package is imported only there."""
+    if not sys.stderr.isatty():
+        return nullcontext()
+    line: AbstractContextManager[Callable[[LiveSnapshot], None]] = import_module(
+        "fer_deploy.cli.terminal.live_progress"
+    ).shown_progress()
+    return line

@@ -6,7 +6,7 @@ those of face_detection_yunet_2023mar.onnx, whose fixed size of 640x640 only cv2
 
 import hashlib
 import os
-import urllib.request
+from importlib import import_module
 from pathlib import Path
 
 from fer_deploy.durable import write_file
@@ -107,9 +107,9 @@ def _download(target: Path) -> bytes:
         ArtifactError: no network, or other bytes.
     """
     try:
-        with urllib.request.urlopen(ADDRESS, timeout=TIMEOUT_S) as answer:
-            content: bytes = answer.read(NUM_BYTES + 1)
-    except OSError as err:  # URLError and time-outs are OSErrors
+        fetch = import_module("fer_deploy.detectors.download").fetch
+        content: bytes = fetch(ADDRESS, max_bytes=NUM_BYTES + 1, timeout_s=TIMEOUT_S)
+    except OSError as err:
         raise ArtifactError(
             f"cannot download YuNet from {ADDRESS}: {getattr(err, 'reason', None) or err}. Fix: {how_to_get(target)}"
         ) from err

@@ -18,6 +18,8 @@ _BACKENDS = {
     ".engine": ("fer_deploy.engines.tensorrt.engine:TensorRTEngine", "tensorrt"),
 }
 """("module:Class", pip extra with the packages that the module imports) by suffix."""
+_OPENVINO = ("fer_deploy.engines.openvino.engine:OpenVinoEngine", "openvino")
+"""The same for an .onnx on the device "openvino"."""
 
 
 PLAN_SUFFIXES = (".plan", ".engine")
@@ -39,8 +41,8 @@ def open_engine(
             `fer-deploy build` with its manifest beside it; or a folder that `fer-deploy bench` measured, whose best
             model for this machine is taken with its settings.
         device: "cpu", "cuda", or "auto": CUDA if the runtime supports it and there is a GPU, else the CPU. A plan runs
-            only on CUDA.
-        threads: of ONNX Runtime's CPU provider, for one call; None: every core. A plan computes nothing on the CPU.
+            only on CUDA. "openvino": an .onnx in OpenVINO on the CPU.
+        threads: of one call on the CPU; None: every core. A plan computes nothing on the CPU.
         spinning: threads of ONNX Runtime wait for the next call in a busy loop: less latency if nothing else needs the
             cores. A folder's best model brings its own choice.
         trust_plan: load a plan without comparing it with its manifest's SHA-256, or without a manifest if the ONNX of
@@ -71,9 +73,11 @@ def open_engine(
             f"cannot open {path}: no engine for the suffix {path.suffix or '(none)'!r}; known: {', '.join(_BACKENDS)}. "
             f"Fix: rename {path.name} if it is one of these; otherwise export its checkpoint"
         )
-    target, extra = _BACKENDS[path.suffix]
+    is_openvino = device == "openvino" and path.suffix == ".onnx"
+    target, extra = _OPENVINO if is_openvino else _BACKENDS[path.suffix]
     backend = _load(target, extra, what=f"open {path}")
-    options = permissions if path.suffix in PLAN_SUFFIXES else {"threads": threads, "spinning": spinning}
+    on_cpu = {"threads": threads} if is_openvino else {"threads": threads, "spinning": spinning}
+    options = permissions if path.suffix in PLAN_SUFFIXES else on_cpu
     engine: Engine = backend.open(path, device=device, **options)
     return engine
 
@@ -100,6 +104,7 @@ def _load(target: str, extra: str, *, what: str) -> Any:
     try:
         return getattr(import_module(module_name), name)
     except ModuleNotFoundError as err:
+        extra = "cpu" if err.name == "onnxruntime" else extra  # it checks files for the other runtimes, too
         raise MissingDependencyError(
             f"cannot {what}: {err.name} is not installed. Fix: pip install 'fer-toolchain[{extra}]'"
         ) from err

@@ -12,8 +12,9 @@ from numpy.typing import NDArray
 from fer_deploy.errors import EngineError
 from fer_deploy.spec import ModelSpec
 
-Device = Literal["auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx"]
-"""The last two are providers of ONNX Runtime; a TensorRT plan runs on "cuda"."""
+Device = Literal["auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx", "openvino"]
+"""What runs a model. "tensorrt" and "tensorrt-rtx" are providers of ONNX Runtime; a TensorRT plan runs on "cuda".
+"openvino" is OpenVINO on the CPU."""
 
 
 class Engine(ABC):

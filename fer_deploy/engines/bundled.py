@@ -19,7 +19,7 @@ def bundled_model_for(device: Device, family: Family = "ferplus", *, cpu_info: P
     Raises:
         ArtifactError: the file is missing from the installation.
     """
-    on_cpu = device in ("cpu", "auto") and choose_device(device) == "cpu"
+    on_cpu = device == "openvino" or (device in ("cpu", "auto") and choose_device(device) == "cpu")
     is_int8 = on_cpu and has_integer_products(cpu_info)
     return bundled_model(Precision.INT8 if is_int8 else Precision.FP16, family)
 

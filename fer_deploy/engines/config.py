@@ -9,7 +9,6 @@ from pydantic import Field, model_validator
 
 from fer_deploy.artifacts import Family
 from fer_deploy.engines import Device, Engine, bundled_model_for, is_folder_of_models, open_engine
-from fer_deploy.manifest import manifest_path
 from fer_deploy.settings import Settings
 
 if TYPE_CHECKING:
@@ -74,7 +73,8 @@ class EngineChoice(Settings):
             return []
         if self.engine.is_dir():
             return sorted(self.engine.iterdir())
-        return [self.engine, manifest_path(self.engine)]
+        manifest: Path = import_module("fer_deploy.manifest").manifest_path(self.engine)
+        return [self.engine, manifest]
 
     def open(self) -> Engine:
         """Open the engine with one thread a call: there is one worker for each core, so more threads gain nothing.

@@ -9,8 +9,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.yunet_file import file_at_hand
 from fer_deploy.engines.config import EngineChoice
-from fer_deploy.live.output_files import Named, files_of_sources, frames_path, require_apart, video_paths
-from fer_deploy.live.sinks.video.codecs import VideoCodec
+from fer_deploy.live.output_files import Named, VideoCodec, files_of_sources, frames_path, require_apart, video_paths
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.settings import CONFIG_FILE, Settings

@@ -3,10 +3,13 @@
 import stat
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Literal
 
 from fer_deploy.live.file_names import file_and_stream
 from fer_deploy.live.sources.pictures import PICTURE_SUFFIXES
 
+VideoCodec = Literal["auto", "vp9", "av1", "mpeg4", "x264"]
+"""Compression of an annotated video; see `sinks.video.codecs`."""
 Named = tuple[str, Path]
 """Role of a file, and its path."""
 

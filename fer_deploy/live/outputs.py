@@ -3,10 +3,11 @@
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 
+from fer_deploy.live import sinks
 from fer_deploy.live.config import OutputConfig
 from fer_deploy.live.output_files import video_paths
 from fer_deploy.live.serve import ServeSink
-from fer_deploy.live.sinks import CsvSink, JsonlSink, MqttSink, ParquetSink, Sink, VideoSink, WindowSink
+from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sinks.window import why_no_screen
 from fer_deploy.live.sources import Source
 from fer_deploy.live.stats import LiveSnapshot
@@ -35,10 +36,10 @@ def open_sinks(
         FerDeployError: an output cannot be opened.
     """
     with ExitStack() as stack:
-        sinks: list[Sink] = []
+        opened: list[Sink] = []
 
         def add(sink: Sink) -> None:
-            sinks.append(stack.enter_context(sink))
+            opened.append(stack.enter_context(sink))
 
         if config.display:
             _add_window(add, sources, on_message)
@@ -47,17 +48,17 @@ def open_sinks(
             add(page)
             on_message(f"page: {page.shown_url}")
         if config.mqtt is not None:
-            add(MqttSink(config.mqtt, num_sources=len(sources)))
+            add(sinks.MqttSink(config.mqtt, num_sources=len(sources)))
         _add_files(add, config, sources, labels)
         stack.pop_all()  # from here on the loop closes them
-        return sinks
+        return opened
 
 
 def _add_window(add: Callable[[Sink], None], sources: Sequence[Source], on_message: Callable[[str], None]) -> None:
     reason = why_no_screen()
     if reason is None:
         is_live = any(source.is_live for source in sources)
-        add(WindowSink("fer-deploy live", is_live=is_live, num_sources=len(sources)))
+        add(sinks.WindowSink("fer-deploy live", is_live=is_live, num_sources=len(sources)))
     else:
         on_message(f"no window: {reason}; continuing without it. --no-display silences this")
 
@@ -71,10 +72,10 @@ def _add_files(
         is_live = any(source.is_live is not False for source in sources)
         paths = video_paths(config.record, len(sources))
         for number, (source, path) in enumerate(zip(sources, paths, strict=True)):
-            add(VideoSink(path, source.fps, is_live=is_live, source=number, codec=config.video_codec))
+            add(sinks.VideoSink(path, source.fps, is_live=is_live, source=number, codec=config.video_codec))
     if config.csv is not None:
-        add(CsvSink(config.csv, labels))
+        add(sinks.CsvSink(config.csv, labels))
     if config.parquet is not None:
-        add(ParquetSink(config.parquet, labels))
+        add(sinks.ParquetSink(config.parquet, labels))
     if config.jsonl is not None:
-        add(JsonlSink(config.jsonl, num_sources=len(sources)))
+        add(sinks.JsonlSink(config.jsonl, num_sources=len(sources)))

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from unit.fer_deploy.engines.openvino_mark import needs_openvino
 from unit.fer_deploy.engines.simulated_machine import SimulatedMachine
 
 from fer_deploy.engines import open_engine
@@ -17,6 +18,7 @@ from fer_deploy.export.verify.torch_engine import TorchEngine
 
 ENGINES = [
     "fake", "onnxruntime", "onnxruntime-buckets", "tensorrt-simulated", "torch",
+    pytest.param("openvino", marks=needs_openvino),
     pytest.param("tensorrt", marks=pytest.mark.gpu),
     pytest.param("tensorrt_rtx", marks=pytest.mark.gpu),
     pytest.param("torch-cuda", marks=pytest.mark.gpu),
@@ -40,6 +42,8 @@ def engine(request, tmp_path_factory):
             opened = FakeEngine()
         case "onnxruntime":
             opened = open_engine(request.getfixturevalue("tiny_onnx"), device="cpu")
+        case "openvino":
+            opened = open_engine(request.getfixturevalue("tiny_onnx"), device="openvino")
         case "onnxruntime-buckets":
             opened = bucketed(request.getfixturevalue("tiny_onnx"))
         case "onnxruntime-cuda" | "onnxruntime-cuda-graph":
@@ -135,11 +139,12 @@ class TestEngineContract:
         assert all(isinstance(text, str) for pair in engine.settings.items() for text in pair)
 
 
-@pytest.mark.parametrize("kind", ["fake", "onnxruntime", "torch"])
+@pytest.mark.parametrize("kind", ["fake", "onnxruntime", pytest.param("openvino", marks=needs_openvino), "torch"])
 def test_close_twice(kind: str, request):
     opened = {
         "fake": FakeEngine,
         "onnxruntime": lambda: open_engine(request.getfixturevalue("tiny_onnx"), device="cpu"),
+        "openvino": lambda: open_engine(request.getfixturevalue("tiny_onnx"), device="openvino"),
         "torch": lambda: TorchEngine.open(request.getfixturevalue("tiny_release"), device="cpu"),
     }[kind]()
     with opened:

@@ -8,13 +8,16 @@ import pytest
 
 HEAVY = ("torch", "torchvision", "onnx", "onnxscript", "fer_train", "matplotlib", "safetensors", "sklearn")
 RUNTIME = """
-import importlib, json, pkgutil, sys
+import importlib, importlib.util, json, pkgutil, sys
 import fer_deploy.cli, fer_deploy.cli.live
 for name in ("engines", "vision", "detectors", "live"):
     package = importlib.import_module(f"fer_deploy.{name}")
     for module in pkgutil.walk_packages(package.__path__, package.__name__ + "."):
-        if module.name != "fer_deploy.engines.onnxruntime.rtx_plugin":  # imports a plugin that only its users install
-            importlib.import_module(module.name)
+        if module.name == "fer_deploy.engines.onnxruntime.rtx_plugin":  # imports a plugin that only its users install
+            continue
+        if module.name.startswith("fer_deploy.engines.openvino.") and importlib.util.find_spec("openvino") is None:
+            continue
+        importlib.import_module(module.name)
 import fer_deploy.artifacts, fer_deploy.settings, fer_deploy.spec, fer_deploy.errors
 print(json.dumps(sorted(sys.modules)))
 """

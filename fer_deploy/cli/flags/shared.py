@@ -11,7 +11,7 @@ from fer_deploy.cli.interface import FILE, Decorated, option, options
 from fer_deploy.errors import ConfigError
 from fer_deploy.privacy.redaction import without_password
 
-DEVICES: Final = ["auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx"]
+DEVICES: Final = ["auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx", "openvino"]
 CODECS: Final = ["auto", "vp9", "x264", "av1", "mpeg4"]
 
 
@@ -87,7 +87,13 @@ engine_options = options(
         section=_MODEL,
         help="Your own model, .onnx or .plan, instead of --model; or a folder that fer-deploy bench measured.",
     ),
-    option("--device", type=click.Choice(DEVICES), default_text="auto", section=_MODEL, help="Where the model runs."),
+    option(
+        "--device",
+        type=click.Choice(DEVICES),
+        default_text="auto",
+        section=_MODEL,
+        help="Where the model runs. openvino: OpenVINO on the CPU; needs the extra [openvino].",
+    ),
     option(
         "--trust-plan",
         is_flag=True,

@@ -2,11 +2,10 @@
 
 from dataclasses import asdict
 from functools import partial
+from importlib import import_module
 from typing import Any
 
 import click
-from rich.console import Console
-from rich.table import Table
 
 from fer_deploy.cli.terminal.people_report import people_lines
 from fer_deploy.durations import duration_text
@@ -78,7 +77,8 @@ def print_report(
     say = partial(click.echo, err=beside_results)
     if snapshot.num_frames:
         if verbose:
-            Console(stderr=beside_results).print(_latency_table(snapshot))
+            table = import_module("fer_deploy.cli.terminal.latency_table")
+            table.print_latencies(snapshot, to_stderr=beside_results)
         for line in people_lines(presence, [source.name for source in snapshot.sources]):
             say(line)
         say(_speed_line(snapshot, throughput_fps))
@@ -111,13 +111,3 @@ def _speed_line(snapshot: LiveSnapshot, throughput_fps: float) -> str:
         f"speed: {throughput_fps:.1f} frames/s, {snapshot.num_frames:,} frames with {snapshot.num_faces:,} faces in "
         f"{duration_text(snapshot.seconds)}{latency}{dropped}"
     )
-
-
-def _latency_table(snapshot: LiveSnapshot) -> Table:
-    table = Table(title="latency by stage, milliseconds")
-    for column in ("stage", "p50", "p90", "p99", "busy"):
-        table.add_column(column, justify="left" if column == "stage" else "right")
-    for row in snapshot.latencies:
-        busy = "" if row.stage in ("queue", "wait", "total") else f"{row.busy:.0%}"
-        table.add_row(row.stage, f"{row.p50_ms:.2f}", f"{row.p90_ms:.2f}", f"{row.p99_ms:.2f}", busy)
-    return table

@@ -18,7 +18,7 @@ import onnxruntime as ort
 from fer_deploy.engines.onnx_file.messages import parse_model
 
 BATCH = 4
-"""Largest batch, in faces, that an engine runs when it opens."""
+"""Batch, in faces, whose work is bounded. An engine runs no larger one when it opens."""
 MAX_MULTIPLY_ADDS = 10**12
 """Limit for a batch of four. A ViT-L at 384 pixels takes 0.8e12; two cores compute 0.06e12 a second."""
 _MAX_SHOWN = 100

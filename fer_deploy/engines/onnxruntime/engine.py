@@ -13,6 +13,7 @@ import numpy as np
 import onnxruntime as ort
 from numpy.typing import NDArray
 
+from fer_deploy.artifacts import read_model_file
 from fer_deploy.engines.base import Device, Engine
 from fer_deploy.engines.buckets import buckets_of
 from fer_deploy.engines.onnxruntime.cuda_graphs import BucketRunner
@@ -20,8 +21,9 @@ from fer_deploy.engines.onnxruntime.session import ORT_ERRORS, ProvedSession, Se
 from fer_deploy.errors import ArtifactError, EngineError
 from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, VARIANT_KEY, ModelSpec, spec_from_json
 
-CPU_WARM_UP = (1, 2, 4)
-"""Batches run at opening on the CPU, where nothing is captured; other sizes need no warm-up."""
+CPU_WARM_UP = (1, 2)
+"""Batches run at opening on the CPU: they show that the graph takes one image and several. Nothing is captured there,
+so other sizes need no warm-up."""
 CPU_WARM_UP_LIMIT_S = 60.0
 """Limit for each of them; a ViT takes less than a second, but a network can need any amount of arithmetic."""
 Runner = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
@@ -48,6 +50,7 @@ class OnnxRuntimeEngine(Engine):
         spinning: bool = False,
         cuda_graph: bool = True,
         max_batch: int = 64,
+        content: bytes | None = None,
     ) -> Self:
         """Load `path` and warm it up; see `fer_deploy.engines.open_engine` for the errors.
 
@@ -60,16 +63,18 @@ class OnnxRuntimeEngine(Engine):
                 needs them.
             cuda_graph: replay a captured graph for each batch bucket; CUDA only.
             max_batch: largest bucket on a GPU (1, 2, 4, ...); larger batches are split.
+            content: the file's bytes; None: they are read.
 
         Raises:
             ConfigError: more threads than cores.
         """
         request = SessionRequest(device, threads, cuda_graph, spinning)
-        opened = open_session(path, request)
+        content = read_model_file(path) if content is None else content
+        opened = open_session(path, request, content=content)
         spec = _read_contract(opened.session, path)
         if _is_for_tensorrt(opened.session):
             # On the CPU the optimizer of ONNX Runtime 1.32 changes the results: logits differ by 0.7 and more.
-            opened = open_session(path, request._replace(optimized=False))
+            opened = open_session(path, request._replace(optimized=False), content=content)
             _log.warning(
                 "%s is the INT8 graph for TensorRT; on a CPU it is slower than fp32. "
                 "Fix: open %s-int8-cpu.onnx instead",
@@ -122,7 +127,7 @@ def _warm_cpu_runner(session: ort.InferenceSession, spec: ModelSpec, path: Path)
         images = np.zeros((size, spec.input.channels, spec.input.height, spec.input.width), dtype=np.uint8)
         with _ended_in_time(path, size) as options:
             logits = run(images, options)
-        _require_logits(logits, size, spec, path)
+        require_logits(logits, size, spec, path)
     return run
 
 
@@ -150,7 +155,8 @@ def _ended_in_time(path: Path, size: int) -> Iterator[ort.RunOptions]:
         timer.join()
 
 
-def _require_logits(logits: NDArray[np.float32], size: int, spec: ModelSpec, path: Path) -> None:
+def require_logits(logits: NDArray[np.float32], size: int, spec: ModelSpec, path: Path) -> None:
+    """Raise EngineError unless there is one finite number for each image and label."""
     wanted = (size, len(spec.labels))
     if logits.shape != wanted:
         raise EngineError(

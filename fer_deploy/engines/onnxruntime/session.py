@@ -79,10 +79,16 @@ class ProvedSession(NamedTuple):
     settings: dict[str, str]
 
 
-def open_session(path: Path, request: SessionRequest, *, fix: str | None = None) -> ProvedSession:
+def open_session(
+    path: Path, request: SessionRequest, *, fix: str | None = None, content: bytes | None = None
+) -> ProvedSession:
     """Check a graph, load the checked bytes, and verify the provider.
 
-    `fix` is the fix for a damaged file; None: it is an emotion model, which can be exported again.
+    Args:
+        path: the file, for messages too.
+        request: the options.
+        fix: the fix for a damaged file; None: it is an emotion model, which can be exported again.
+        content: the file's bytes; None: they are read.
 
     Raises:
         ArtifactError: not an ONNX model that this version reads, one that no export writes (`onnx_file.outline`), or
@@ -97,7 +103,7 @@ def open_session(path: Path, request: SessionRequest, *, fix: str | None = None)
     threads = choose_threads(request.threads) if device == "cpu" else 1  # a GPU session computes nothing on the CPU
     options = _session_options(device, threads, request)
     provider_options = _provider_options(device, request)
-    content = read_model_file(path)
+    content = read_model_file(path) if content is None else content
     fault = fault_of_onnx(content)
     if fault is not None:
         raise ArtifactError(f"cannot load {path}: {fault}. Fix: {fix or fix_of(fault)}")

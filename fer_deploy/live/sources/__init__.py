@@ -1,7 +1,12 @@
-"""Sources of frames. `open_source` opens a camera, a stream, a pipe, a file or a folder."""
+"""Sources of frames. `open_source` opens a camera, a stream, a pipe, a file or a folder.
+
+Each kind of source is imported when it is first used, since decoders and drawn faces take a while to load.
+"""
 
 import os
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -11,11 +16,20 @@ from fer_deploy.live.sources.base import Source, SourceHealth
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.live.sources.pictures import PictureSource, is_picture, open_folder
 from fer_deploy.live.sources.playback import LoopedSource, PacedSource
-from fer_deploy.live.sources.standard_input import PipeSource, open_pipe
-from fer_deploy.live.sources.stream import StreamSource, open_camera, open_url
-from fer_deploy.live.sources.synthetic import SyntheticSource
-from fer_deploy.live.sources.video import VideoSource, open_file
 from fer_deploy.privacy.redaction import without_password
+
+if TYPE_CHECKING:
+    from fer_deploy.live.sources.standard_input import PipeSource
+    from fer_deploy.live.sources.stream import StreamSource
+    from fer_deploy.live.sources.synthetic import SyntheticSource
+    from fer_deploy.live.sources.video import VideoSource
+
+_MODULES = {
+    "PipeSource": "standard_input",
+    "StreamSource": "stream",
+    "SyntheticSource": "synthetic",
+    "VideoSource": "video",
+}
 
 
 def open_source(source: int | str | Path, config: SourceConfig | None = None) -> Source:
@@ -35,14 +49,16 @@ def open_source(source: int | str | Path, config: SourceConfig | None = None) ->
     if isinstance(source, os.PathLike):
         return _open_path(text)
     if text == "synthetic":
-        return SyntheticSource()
-    if text.isdecimal():
-        return open_camera(int(text), config)
-    if "://" in text:
-        return open_url(text, config)
-    if text == "-" or text.startswith("raw:"):
-        return open_pipe(text, config)
-    return _open_path(text)
+        opened: Source = _module("synthetic").SyntheticSource()
+    elif text.isdecimal():
+        opened = _module("stream").open_camera(int(text), config)
+    elif "://" in text:
+        opened = _module("stream").open_url(text, config)
+    elif text == "-" or text.startswith("raw:"):
+        opened = _module("standard_input").open_pipe(text, config)
+    else:
+        opened = _open_path(text)
+    return opened
 
 
 def _text_of(source: object) -> str:
@@ -78,9 +94,26 @@ def _open_path(text: str) -> Source:
     return open_recording(path)
 
 
-def open_recording(path: Path) -> VideoSource | PictureSource:
+def open_recording(path: Path) -> "VideoSource | PictureSource":
     """Open a video or picture file; raises StreamError if it is neither."""
-    return PictureSource([path]) if os.path.isfile(path) and is_picture(path) else open_file(path)
+    if os.path.isfile(path) and is_picture(path):
+        return PictureSource([path])
+    video: VideoSource = _module("video").open_file(path)
+    return video
+
+
+def _module(name: str) -> Any:
+    return import_module(f"{__name__}.{name}")
+
+
+if not TYPE_CHECKING:  # type checkers would take any name for one of this package
+
+    def __getattr__(name):
+        """Import a kind of source."""
+        if name not in _MODULES:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        value = globals()[name] = getattr(_module(_MODULES[name]), name)
+        return value
 
 
 __all__ = [

@@ -2,7 +2,6 @@
 
 import io
 from collections.abc import Iterator
-from typing import Final
 
 import av
 import numpy as np
@@ -13,14 +12,6 @@ from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.decoder import VideoDecoder, silence_ffmpeg
 from fer_deploy.live.sources.heic_tiles import Tiles, tiles_from_file
 from fer_deploy.live.sources.stills import MAX_PIXELS, PictureBytes, StillFrame
-
-HEIC_SUFFIXES: Final = (".heic", ".heif", ".hif")
-_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
-
-
-def is_heic(start: bytes) -> bool:
-    """Return whether a file is a HEIC picture by its first twelve bytes; exports of phones are often named .jpg."""
-    return start[4:8] == b"ftyp" and start[8:12] in _BRANDS
 
 
 class HeicStill:

@@ -3,8 +3,9 @@
 import logging
 import time
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,10 +13,14 @@ from numpy.typing import NDArray
 from fer_deploy.errors import StreamError
 from fer_deploy.live.file_names import natural_order, printable
 from fer_deploy.live.sources.base import Source
-from fer_deploy.live.sources.heic import HEIC_SUFFIXES, HeicStill, is_heic
-from fer_deploy.live.sources.stills import Still, picture_bytes
 from fer_deploy.vision.types import Frame
 
+if TYPE_CHECKING:
+    from fer_deploy.live.sources.heic import HeicStill
+    from fer_deploy.live.sources.stills import Still
+
+HEIC_SUFFIXES: Final = (".heic", ".heif", ".hif")
+_HEIC_BRANDS: Final = frozenset({b"heic", b"heix", b"heim", b"heis", b"mif1"})
 PICTURE_SUFFIXES: Final = (
     ".png",
     ".jpg",
@@ -109,15 +114,23 @@ class PictureSource(Source):
         return Frame(pixels, index, index / self.fps, now_ns, printable(path.name))
 
 
-def open_still(source: Path | bytes, *, name: str = "the content") -> Still | HeicStill:
-    """Open a picture file, or its bytes, with the matching decoder; errors call bytes `name`.
+def open_still(source: Path | bytes, *, name: str = "the content") -> "Still | HeicStill":
+    """Open a picture file, or its bytes, with the matching decoder, which alone is imported; errors call bytes `name`.
 
     Raises:
         StreamError: it cannot be read, or is not a picture.
     """
-    content = picture_bytes(source, name=name)
+    stills = _decoder("stills")
+    content = stills.picture_bytes(source, name=name)
     is_named_so = isinstance(source, Path) and source.suffix.lower() in HEIC_SUFFIXES
-    return HeicStill(content) if is_heic(content.data) or is_named_so else Still(content)
+    still: Still | HeicStill = (
+        _decoder("heic").HeicStill(content) if is_heic(content.data) or is_named_so else stills.Still(content)
+    )
+    return still
+
+
+def _decoder(name: str) -> Any:
+    return import_module(f"fer_deploy.live.sources.{name}")
 
 
 def read_picture(source: Path | bytes, *, name: str = "the content") -> NDArray[np.uint8]:
@@ -131,6 +144,11 @@ def read_picture(source: Path | bytes, *, name: str = "the content") -> NDArray[
         StreamError: there is none.
     """
     return next(open_still(source, name=name).frames()).pixels
+
+
+def is_heic(start: bytes) -> bool:
+    """Return whether a file is a HEIC picture by its first twelve bytes; exports of phones are often named .jpg."""
+    return start[4:8] == b"ftyp" and start[8:12] in _HEIC_BRANDS
 
 
 def is_picture(path: Path) -> bool:

@@ -8,14 +8,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict
-from scipy.optimize import linear_sum_assignment
 
+from fer_deploy.vision.tracking.assignment import cheapest_pairs
 from fer_deploy.vision.tracking.flow import PATCH_SIDE, Place, Shift, patch_from_frame, shift_of_patch
 from fer_deploy.vision.tracking.motion import Motion, elapsed_s
 from fer_deploy.vision.types import Box, Detection, Point, TrackedFace
 
 _SAME_FACE_IOU = 0.6  # two detections that overlap more are one face found twice
-_OUT_OF_REACH = 1e6
 _Landmarks = tuple[Point, Point, Point, Point, Point]
 
 
@@ -50,7 +49,7 @@ class Tracker:
 
     The size of a frame may change at any frame. The scene is taken to stay the same: every place is scaled with it.
 
-    A detection goes to the track whose expected place is nearest, over all pairs at once (Hungarian method). The
+    A detection goes to the track whose expected place is nearest, over all pairs at once (`cheapest_pairs`). The
     distance is that of the centers in face sizes plus the logarithm of the sizes' ratio: unlike IoU it still tells near
     from far where boxes no longer overlap.
     """
@@ -140,9 +139,7 @@ class Tracker:
         apart = np.hypot(old[..., 0] - new[..., 0], old[..., 1] - new[..., 1]) * 2 / (size_old + size_new)
         resized = np.abs(np.log(size_new / size_old))
         in_reach = (apart <= self._reach) & (resized <= math.log(2))
-        rows, columns = linear_sum_assignment(np.where(in_reach, apart + resized, _OUT_OF_REACH))
-        pairs = zip(rows.tolist(), columns.tolist(), strict=True)
-        return {column: tracks[row] for row, column in pairs if in_reach[row, column]}
+        return {column: tracks[row] for row, column in cheapest_pairs(apart + resized, in_reach)}
 
     def _begin(self, detection: Detection) -> _Track:
         place = _place(detection.box)

@@ -6,14 +6,13 @@ no such obligations. docs/licences.md lists the licences, docs/results.md the co
 
 import os
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from av.codec import Codec
 from av.codec.codec import UnknownCodecError
 
 from fer_deploy.errors import ConfigError
-
-VideoCodec = Literal["auto", "vp9", "av1", "mpeg4", "x264"]
+from fer_deploy.live.output_files import VideoCodec
 
 
 class Encoding(NamedTuple):

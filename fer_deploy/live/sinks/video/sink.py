@@ -7,9 +7,10 @@ from pathlib import Path
 import av
 
 from fer_deploy.errors import ConfigError, SinkError
+from fer_deploy.live.output_files import VideoCodec
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.unfinished import KeptBeside, replaceable, take_name, unfinished_path
-from fer_deploy.live.sinks.video.codecs import MOTION_JPEG, VideoCodec, choose_encoding
+from fer_deploy.live.sinks.video.codecs import MOTION_JPEG, choose_encoding
 from fer_deploy.live.sinks.video.encoder import VIDEO_SUFFIXES, VideoEncoder
 from fer_deploy.live.sinks.video.joining import move_index_to_front, num_frames_in
 from fer_deploy.live.sinks.video.picture_fit import fit_picture

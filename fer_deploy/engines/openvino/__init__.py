@@ -1,0 +1,1 @@
+"""Engine of OpenVINO, for CPUs that it knows better than ONNX Runtime does."""
