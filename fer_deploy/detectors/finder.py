@@ -29,6 +29,11 @@ class FaceFinder(Protocol):
         ...
 
     @property
+    def smallest_gray_face(self) -> int:
+        """The same in a gray picture, such as that of a camera in infrared light."""
+        ...
+
+    @property
     def largest_picture(self) -> tuple[int, int] | None:
         """Largest width and height that it accepts, or None for any."""
         ...

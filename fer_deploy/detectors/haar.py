@@ -44,7 +44,7 @@ class HaarFinder:
             raise MissingDependencyError(
                 f"OpenCV {cv2.__version__} lacks {_HAAR_FILE}. Fix: pip install --force-reinstall 'opencv-python<5'"
             )
-        self.smallest_face = smallest_face
+        self.smallest_face = self.smallest_gray_face = smallest_face  # it sees no colors
         self._scale_factor, self._min_neighbors, self._equalized = scale_factor, min_neighbors, equalized
 
     def find(self, picture_bgr: NDArray[np.uint8]) -> FoundFaces:

@@ -14,6 +14,20 @@ FRAME_SHARE = 1 / 20
 """Share of the frame's shorter side; smaller faces are background in a frame of this resolution."""
 
 
+_SAMPLED = 8
+"""Every how many-th row and column is looked at."""
+_GRAY_DIFFERENCE, _GRAY_PIXELS = 6, 0.98
+"""A pixel is gray if its colors differ by at most so much; a picture, if so many of its pixels are: a colored clock in
+a corner does not count."""
+
+
+def is_gray(picture_bgr: NDArray[np.uint8]) -> bool:
+    """Return whether a picture (H, W, 3) uint8 has no colors."""
+    some = picture_bgr[::_SAMPLED, ::_SAMPLED].astype(np.int16)
+    differences = some.max(axis=2) - some.min(axis=2)
+    return bool((differences <= _GRAY_DIFFERENCE).mean() >= _GRAY_PIXELS)
+
+
 class FaceSearch:
     """A `Detector`: scales the frame for the finder and maps its faces back. Each thread has its own."""
 
@@ -60,7 +74,8 @@ class FaceSearch:
         """Return faces in pixels of the image, found in a smaller copy if that suffices."""
         height, width = picture_bgr.shape[:2]
         wanted = self._min_face or max(USEFUL_FACE, shorter_side * FRAME_SHARE)
-        scale = min(1.0, self._finder.smallest_face / wanted)
+        smallest = self._finder.smallest_gray_face if is_gray(picture_bgr) else self._finder.smallest_face
+        scale = min(1.0, smallest / wanted)
         if self._finder.largest_picture is not None:
             scale = min(scale, self._finder.largest_picture[0] / width, self._finder.largest_picture[1] / height)
         if scale == 1.0:

