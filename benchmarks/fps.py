@@ -15,17 +15,14 @@ Clips of people are in https://github.com/intel-iot-devkit/sample-videos (CC BY 
 YuNet's file of March 2023 does not work: its size is fixed to 640x640, and our loop runs it at the size of the frame.
 """
 
-import json
-import os
 import statistics
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import click
 import torch
+from harness.apart import run_apart
 from harness.clips import clips_option
 from harness.comparing import Measure, median_measure
 from harness.measuring import environment, yunet_option
@@ -68,17 +65,7 @@ def measure(request: dict[str, Any]) -> dict[str, Any]:
     Raises:
         click.ClickException: the loop failed; the message has the end of its output.
     """
-    done = subprocess.run(
-        [sys.executable, "-m", "live.loops", json.dumps(request)],
-        env=os.environ | {"PYTHONPATH": os.pathsep.join([str(_HERE), *sys.path[1:]])},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        raise click.ClickException(f"{request['kind']} failed: {done.stderr.strip()[-1500:]}")
-    result: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
-    return result
+    return run_apart("live.loops", request, folder=_HERE)
 
 
 def summarize(rounds: list[dict[str, dict[str, Any]]], *, cores: int) -> list[dict[str, Any]]:
