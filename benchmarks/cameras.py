@@ -21,7 +21,8 @@ import click
 import torch
 from harness.apart import run_apart
 from harness.clips import clips_option
-from harness.measuring import Output, environment, output_options, yunet_option
+from harness.measuring import environment, yunet_option
+from harness.results import Output, output_options
 from live.cameras_report import as_markdown
 from rich.console import Console
 

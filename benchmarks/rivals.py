@@ -26,7 +26,8 @@ import torch
 from fps import REFERENCE, summarize
 from harness.apart import BENCHMARKS, result_of, run_apart
 from harness.clips import ROOT, clips_option
-from harness.measuring import Output, environment, output_options, yunet_option
+from harness.measuring import environment, yunet_option
+from harness.results import Output, output_options
 from numpy.typing import NDArray
 from others.report import as_markdown
 from others.table import NEVER, RIVALS, Place, Rival, find_place, place_of

@@ -27,7 +27,8 @@ import click
 import cv2
 import torch
 from harness.clips import ROOT, clips_at_hand, read_clip
-from harness.measuring import Output, environment, markdown_table, output_options, yunet_option
+from harness.measuring import environment, markdown_table, yunet_option
+from harness.results import Output, output_options
 from rich.console import Console
 
 PYTHON = "Python alone"

@@ -159,7 +159,7 @@ def test_engine_on_a_gpu_warms_up_in_buckets(tiny_onnx, monkeypatch, max_batch):
     sizes = []
     opened = ProvedSession(real, "cuda", "CUDAExecutionProvider", {"provider": "CUDAExecutionProvider"})
     module = "fer_deploy.engines.onnxruntime.engine"
-    monkeypatch.setattr(f"{module}.open_session", lambda path, request: opened)
+    monkeypatch.setattr(f"{module}.open_session", lambda path, request, content: opened)
 
     def on_the_cpu(session, spec, buckets):
         sizes.extend(buckets)
