@@ -21,11 +21,13 @@ import click
 import torch
 from harness.apart import run_apart
 from harness.clips import clips_option
+from harness.machine import machine_lines
 from harness.measuring import environment, yunet_option
 from harness.results import Output, output_options
 from live.cameras_report import as_markdown
 from rich.console import Console
 
+from fer_deploy.bench.host import Host
 from fer_deploy.engines.threads import available_cores
 
 Trial = dict[str, Any]
@@ -71,8 +73,7 @@ def most_cameras(attempt: Callable[[int], Trial], *, limit_ms: float, most: int,
     low, high = 0, 1
     while high <= most and is_held(high):
         low, high = high, 2 * high
-    if low < most < high:  # the next doubling would exceed the most
-        high = most + 1
+    high = min(high, most + 1)
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (middle, high) if is_held(middle) else (low, middle)
@@ -153,6 +154,7 @@ def main(
         "yunet": str(yunet),
         "engine": str(engine or ""),
     }
+    host = Host.now()
     rows = []
     for clip in clips:
         for fps in rates:
@@ -161,9 +163,10 @@ def main(
             rows.append({"clip": clip.name, "fps": fps, **found})
     device = torch.device("cpu")
     env = environment(device) | {"cores": str(available_cores()), "limit_ms": f"{limit_ms:g}", "yunet": yunet.name}
-    text = as_markdown(rows, env)
+    host = host.ended()
+    text = as_markdown(rows, env, machine_lines(host))
     click.echo(text)
-    output.write("cameras", device, {"environment": env, "results": rows}, text)
+    output.write("cameras", device, {"environment": env, "host": host.to_dict(), "results": rows}, text)
 
 
 if __name__ == "__main__":

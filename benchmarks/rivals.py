@@ -26,6 +26,7 @@ import torch
 from fps import REFERENCE, summarize
 from harness.apart import BENCHMARKS, result_of, run_apart
 from harness.clips import ROOT, clips_option
+from harness.machine import machine_lines
 from harness.measuring import environment, yunet_option
 from harness.results import Output, output_options
 from numpy.typing import NDArray
@@ -33,10 +34,12 @@ from others.report import as_markdown
 from others.table import NEVER, RIVALS, Place, Rival, find_place, place_of
 from rich.console import Console
 
+from fer_deploy.bench.host import Host
 from fer_deploy.bench.statistics import ratio_interval
 from fer_deploy.engines import bundled_model_for, open_engine
 from fer_deploy.engines.threads import available_cores
 from fer_deploy.spec import ModelSpec
+from fer_deploy.vision.postprocess import probs_from_logits
 from fer_train.data import read_faces
 from fer_train.data.faces import EMOTIONS, Faces
 from fer_train.data.splits import take_split
@@ -44,7 +47,7 @@ from fer_train.evaluation.evaluate import evaluate_predictions
 
 OURS = "live loop"
 Row = dict[str, Any]
-_LEAST_PROB = 1e-7
+_LEAST_PROB, _BATCH = 1e-7, 64
 _console = Console(stderr=True)
 _there = click.Path(path_type=Path, exists=True)
 
@@ -156,6 +159,15 @@ def spec_of(rival: Rival, ours: ModelSpec) -> dict[str, Any]:
     )
 
 
+def our_accuracy(model: Path, faces: Faces, split: str) -> list[Row]:
+    """Return the rows of our model in our engine."""
+    images = take_split(faces, split).images
+    with open_engine(model, device="cpu") as engine:
+        logits = np.concatenate([engine.infer(images[i : i + _BATCH, None]) for i in range(0, len(images), _BATCH)])
+        spec = engine.spec.model_dump()
+    return accuracy_rows(f"ours, {model.stem}", probs_from_logits(logits), spec, faces, split)
+
+
 def measure_accuracy(
     found: Sequence[tuple[Rival, Place, str]], faces: Faces, split: str, files: dict[str, Any], spec: ModelSpec
 ) -> list[Row]:
@@ -231,8 +243,9 @@ def main(
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("DEEPFACE_BACKEND_ENGINE", "tensorflow")  # whose network is in its wheel
     model = bundled_model_for("cpu")
-    with open_engine(model, device="cpu", threads=1) as engine:
+    with open_engine(model, device="cpu") as engine:
         spec = engine.spec
+    host = Host.now()
     found, skipped = placed(chosen(only), places)
     files = {"yunet": str(yunet), "checkpoint": str(checkpoint), "onnx": str(model), "labels": list(spec.labels)}
     results = []
@@ -240,12 +253,17 @@ def main(
         rows = measure_speed(found, clip, files, frames=frames, rounds=rounds)
         results.append({"clip": clip.name, "rows": [*rows, *skipped]})
     faces = None if data is None else read_faces(data, ferplus=ferplus)
-    accuracy = [] if faces is None else measure_accuracy(found, faces, split, files, spec)
+    accuracy = []
+    if faces is not None:
+        accuracy = our_accuracy(model, faces, split) + measure_accuracy(found, faces, split, files, spec)
     device = torch.device("cpu")
     env = environment(device) | {"rounds": str(rounds), "yunet": yunet.name, "split": split, "model": model.name}
-    text = as_markdown(results, accuracy, env)
+    host = host.ended()
+    text = as_markdown(results, accuracy, env, machine_lines(host))
     click.echo(text)
-    output.write("rivals", device, {"environment": env, "clips": results, "accuracy": accuracy}, text)
+    output.write(
+        "rivals", device, {"environment": env, "host": host.to_dict(), "clips": results, "accuracy": accuracy}, text
+    )
 
 
 if __name__ == "__main__":

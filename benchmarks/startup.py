@@ -19,7 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -27,9 +27,12 @@ import click
 import cv2
 import torch
 from harness.clips import ROOT, clips_at_hand, read_clip
+from harness.machine import machine_lines
 from harness.measuring import environment, markdown_table, yunet_option
 from harness.results import Output, output_options
 from rich.console import Console
+
+from fer_deploy.bench.host import Host
 
 PYTHON = "Python alone"
 BOUND = "NumPy, OpenCV and ONNX Runtime imported"
@@ -168,8 +171,8 @@ def rows_of(
     return rows
 
 
-def as_markdown(rows: list[dict[str, Any]], env: dict[str, str]) -> str:
-    """Return the report as Markdown."""
+def as_markdown(rows: list[dict[str, Any]], env: dict[str, str], machine: Sequence[str] = ()) -> str:
+    """Return the report as Markdown; `machine` are lines about the machine."""
     table = [
         {
             "command": row["command"],
@@ -195,6 +198,8 @@ def as_markdown(rows: list[dict[str, Any]], env: dict[str, str]) -> str:
             "",
             *markdown_table(table, digits=2),
             "",
+            *machine,
+            "",
         ]
     )
 
@@ -207,7 +212,7 @@ def as_markdown(rows: list[dict[str, Any]], env: dict[str, str]) -> str:
 @output_options
 def main(clip: Path | None, yunet: Path, rounds: int, cold: bool, output: Output) -> None:
     """Measure the time to the first result of new processes."""
-    clip = clip or clips_at_hand()[0]
+    host, clip = Host.now(), clip or clips_at_hand()[0]
     why_warm = empty_file_cache() if cold else "in the cache, warm"
     before = empty_file_cache if not why_warm else lambda: ""
     env = os.environ | {"FER_YUNET": str(yunet), "PYTHONPATH": str(ROOT)}
@@ -219,9 +224,10 @@ def main(clip: Path | None, yunet: Path, rounds: int, cold: bool, output: Output
         rows = rows_of(runs, {name: imports_of(arguments, env) for name, arguments in wanted.items()})
     device = torch.device("cpu")
     described = environment(device) | {"rounds": str(rounds), "files": why_warm or "read from the disk, cold"}
-    text = as_markdown(rows, described)
+    host = host.ended()
+    text = as_markdown(rows, described, machine_lines(host))
     Console().print(text, markup=False, soft_wrap=True)
-    output.write("startup", device, {"environment": described, "results": rows}, text)
+    output.write("startup", device, {"environment": described, "host": host.to_dict(), "results": rows}, text)
 
 
 if __name__ == "__main__":

@@ -3,13 +3,13 @@
 The conventional trainer is that of tutorials: a Dataset of PIL images, torchvision transforms in DataLoader workers,
 an eager model with autocast, an optimizer that is not fused, and `loss.item()` in each step. Both train the same
 network on the same number of generated faces with the same kinds of augmentation. The physics: a step of Net needs
-2.8 GFLOP per image at 48x48; its share of the device's measured matrix-product rate shows the possible gain. A separate
-row is a whole epoch of `fit`, with everything that a real run does besides its steps.
+2.8 GFLOP per image at 48x48; its share of the device's measured matrix-product rate shows the possible gain. Two more
+rows: a whole epoch of `fit`, with everything that a real run does besides its steps, and the steps in the precision
+that `precision: auto` did not choose, which shows whether it chose well.
 
     python benchmarks/training.py --rounds 3
 """
 
-import os
 import statistics
 import tempfile
 import time
@@ -20,86 +20,27 @@ from typing import Any
 import click
 import numpy as np
 import torch
+from harness.conventional import DTYPES, conventional_epoch
 from harness.measuring import environment, matmul_flops
 from harness.results import Output, output_options
-from numpy.typing import NDArray
-from PIL import Image
+from harness.training_report import WHOLE, as_markdown
 from rich.console import Console
-from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 from torch.utils.flop_counter import FlopCounterMode
-from torchvision import transforms  # type: ignore[import-untyped]
 
-from fer_train.amp import resolve_device, resolve_precision
+from fer_deploy.environment import survey
+from fer_train.amp import bf16_speedup, resolve_device, resolve_precision
 from fer_train.config import TrainConfig
 from fer_train.config_file import config_from_dict
 from fer_train.data.faces import Faces
 from fer_train.data.loader import EpochBatches
 from fer_train.data.splits import take_split
 from fer_train.models import build_model
-from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
 from fer_train.training.loop import fit, train_step
 from fer_train.training.run import build_run
 
-DTYPES = {"fp32": torch.float32, "bf16": torch.bfloat16, "fp16": torch.float16}
 CONVENTIONAL = "DataLoader, eager"
-WHOLE = "whole epoch through fit"
 FACES_PER_VALIDATION_FACE = 8
 """Ratio in FER2013: 28,709 training faces, 3,589 validation faces."""
-
-
-class PictureDataset(Dataset[tuple[Tensor, int]]):
-    """Data set of gray faces, transformed one at a time by PIL and torchvision."""
-
-    def __init__(self, images: NDArray[np.uint8], labels: NDArray[np.int64]) -> None:
-        self._images, self._labels = images, labels
-        self._transform = transforms.Compose(
-            [
-                transforms.RandomAffine(12, translate=(0.15, 0.15), scale=(0.85, 1.15)),
-                transforms.RandomHorizontalFlip(),
-                transforms.ColorJitter(brightness=0.3, contrast=0.3),
-                transforms.ToTensor(),
-                transforms.Normalize(PIXEL_MEAN / 255, PIXEL_STD / 255),
-                transforms.RandomErasing(0.4),
-            ]
-        )
-
-    def __len__(self) -> int:
-        return len(self._labels)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
-        return self._transform(Image.fromarray(self._images[index])), int(self._labels[index])
-
-
-def conventional_epoch(faces: Faces, config: TrainConfig, device: torch.device, precision: str) -> Callable[[], None]:
-    """Return one epoch of the conventional trainer."""
-    loader = DataLoader(
-        PictureDataset(faces.images, faces.labels),
-        batch_size=config.batch_size,
-        shuffle=True,
-        drop_last=True,
-        num_workers=os.cpu_count() or 1,
-        pin_memory=device.type == "cuda",
-        persistent_workers=True,
-    )
-    model = build_model(config.model, num_classes=7, dropout=config.dropout).to(device).train()
-    optimizer = torch.optim.SGD(model.parameters(), lr=0.01, momentum=0.9, nesterov=True, weight_decay=5e-4)
-    criterion = nn.CrossEntropyLoss(label_smoothing=0.1)
-    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
-
-    def epoch() -> None:
-        total = 0.0
-        for images_host, labels_host in loader:
-            images, labels = images_host.to(device), labels_host.to(device)
-            optimizer.zero_grad()
-            with torch.autocast(device.type, DTYPES[precision], enabled=precision != "fp32"):
-                loss = criterion(model(images), labels)
-            scaler.scale(loss).backward()
-            scaler.step(optimizer)
-            scaler.update()
-            total += loss.item()
-
-    return epoch
 
 
 def our_epoch(faces: Faces, config: TrainConfig) -> Callable[[], None]:
@@ -167,9 +108,26 @@ def generated_faces(num_training: int) -> Faces:
 
 
 def measure(
-    model: str, *, num_faces: int, batch_size: int, rounds: int, device: torch.device, compiled: bool
+    model: str,
+    *,
+    num_faces: int,
+    batch_size: int,
+    rounds: int,
+    device: torch.device,
+    compiled: bool,
+    with_other: bool = False,
 ) -> dict[str, Any]:
-    """Return images per second of each trainer, and the share of the matrix-product rate."""
+    """Return images per second of each trainer, and the share of the matrix-product rate.
+
+    Args:
+        model: name of the network.
+        num_faces: training faces of an epoch.
+        batch_size: of all trainers.
+        rounds: timed epochs of each.
+        device: to train on.
+        compiled: whether to measure torch.compile, too.
+        with_other: whether to measure the steps in the precision that "auto" did not choose, too.
+    """
     faces = generated_faces(num_faces)
     training = take_split(faces, "Training")
     precision = resolve_precision("auto", device)
@@ -189,10 +147,19 @@ def measure(
     if compiled:
         fastest, name = config.model_copy(update={"compile": True}), "fer_train, torch.compile"
         calls[name] = our_epoch(training, fastest)
+    other = other_precision(precision)
+    if with_other:
+        calls[f"fer_train in {other}"] = our_epoch(training, config.model_copy(update={"precision": other}))
     seconds = seconds_per_epoch(calls, fastest, faces, rounds=rounds, device=device)
     seconds[f"{name}, {WHOLE}"] = seconds.pop(WHOLE)
-    peak = matmul_flops(device, DTYPES[precision], side=8192 if device.type == "cuda" else 2048)
-    flops = flops_per_image(model)
+    side = 8192 if device.type == "cuda" else 2048
+    peak = matmul_flops(device, DTYPES[precision], side=side)
+    flops, num_images = flops_per_image(model), num_faces // batch_size * batch_size
+    trainers = _rates(seconds, num_images, flops / peak)
+    if with_other:
+        other_peak = matmul_flops(device, DTYPES[other], side=side)
+        row = trainers[f"fer_train in {other}"]
+        row["share_of_matmul_rate"] = row["images_per_s"] * flops / other_peak
     return {
         "model": model,
         "precision": precision,
@@ -200,7 +167,27 @@ def measure(
         "validation_faces": len(faces) - num_faces,
         "gflop_per_image": flops / 1e9,
         "matmul_gflops": peak / 1e9,
-        "trainers": _rates(seconds, num_faces // batch_size * batch_size, flops / peak),
+        "trainers": trainers,
+    }
+
+
+def other_precision(precision: str) -> str:
+    """Return what `precision: auto` could have chosen instead: bf16 on a CPU in fp32, else fp32."""
+    return "bf16" if precision == "fp32" else "fp32"
+
+
+def choice_of_precision(device: torch.device) -> dict[str, Any]:
+    """Return what `precision: auto` takes on this device, and why.
+
+    "bf16_speedup" is what fer_train measures before it chooses, None where the CPU has no instructions for bf16 or the
+    device is a GPU. "features" are the CPU's instructions that matter for it.
+    """
+    features = [name for name in survey().cpu_features if "bf16" in name]
+    is_measured = device.type == "cpu" and bool(features)
+    return {
+        "auto": resolve_precision("auto", device),
+        "features": features,
+        "bf16_speedup": bf16_speedup() if is_measured else None,
     }
 
 
@@ -215,48 +202,6 @@ def _rates(seconds: Mapping[str, float], num_images: int, peak_seconds_per_image
     }
 
 
-def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
-    """Return the report as Markdown."""
-    lines = [
-        f"# Training speed, {env['hardware']}",
-        "",
-        f"{env['date']}, Python {env['python']}, {env['faces']} generated faces of 48x48 per epoch, "
-        f"median of {env['rounds']} epochs, alternating trainers.",
-        "",
-        f"    {env['command']}",
-        "",
-        "| model | precision | trainer | images/s | against DataLoader | share of the measured matrix-product rate |",
-        "|---|---|---|---|---|---|",
-    ]
-    lines += [
-        f"| {result['model']} | {result['precision']} | {name} | {row['images_per_s']:,.0f} | {row['speedup']:.2f}x "
-        f"| {row['share_of_matmul_rate']:.0%} |"
-        for result in results
-        for name, row in result["trainers"].items()
-    ]
-    return "\n".join([*lines, *_notes(results, env), ""])
-
-
-def _notes(results: list[dict[str, Any]], env: dict[str, str]) -> list[str]:
-    notes = []
-    if "cuda" not in env["device"]:
-        notes += [
-            "",
-            "On a shared CPU only ratios within the run are meaningful: images/s depend on the other work.",
-        ]
-    num_validation = {result["validation_faces"] for result in results if "validation_faces" in result}
-    if num_validation:
-        notes += [
-            "",
-            f"A {WHOLE} includes, besides its steps, the checks of loss and weights, validation on "
-            f"{max(num_validation):,} faces, last.pt, and best.safetensors if the epoch is the best; images/s "
-            "and the share count the training faces.",
-        ]
-    else:
-        notes += ["", f"A {WHOLE}, with validation and checkpoints, is not measured here."]
-    return notes
-
-
 @click.command()
 @click.option("--models", default="net,senet", show_default=True)
 @click.option("--faces", default=0, help="Generated faces per epoch.  [default: 28,000 on a GPU, 1,280 on a CPU]")
@@ -264,9 +209,23 @@ def _notes(results: list[dict[str, Any]], env: dict[str, str]) -> list[str]:
 @click.option("--rounds", default=3, show_default=True, help="Timed epochs of each trainer.")
 @click.option("--compile/--no-compile", "compiled", default=None, help="[default: on a GPU]")
 @click.option("--device", default="auto", show_default=True)
+@click.option(
+    "--other-precision/--no-other-precision",
+    "with_other",
+    default=True,
+    show_default=True,
+    help="Measure the steps in the precision that auto did not choose, too.",
+)
 @output_options
 def main(
-    models: str, faces: int, batch_size: int, rounds: int, compiled: bool | None, device: str, output: Output
+    models: str,
+    faces: int,
+    batch_size: int,
+    rounds: int,
+    compiled: bool | None,
+    device: str,
+    with_other: bool,
+    output: Output,
 ) -> None:
     """Compare fer_train with a DataLoader trainer."""
     target = resolve_device(device)
@@ -283,12 +242,14 @@ def main(
                 rounds=rounds,
                 device=target,
                 compiled=on_gpu if compiled is None else compiled,
+                with_other=with_other,
             )
         )
     env = environment(target) | {"device": str(target), "faces": f"{faces:,}", "rounds": str(rounds)}
-    text = as_markdown(results, env)
+    choice = choice_of_precision(target)
+    text = as_markdown(results, env, choice)
     Console().print(text, markup=False)
-    output.write("training", target, {**env, "results": results}, text)
+    output.write("training", target, {**env, "precision": choice, "results": results}, text)
 
 
 if __name__ == "__main__":

@@ -1,10 +1,11 @@
 """Write the report of cameras.py: a table in Markdown. Measures nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 
-def as_markdown(rows: list[dict[str, Any]], env: dict[str, str]) -> str:
-    """Return the report as Markdown: a row for each clip and rate."""
+def as_markdown(rows: list[dict[str, Any]], env: dict[str, str], machine: Sequence[str] = ()) -> str:
+    """Return the report as Markdown: a row for each clip and rate; `machine` are lines about the machine."""
     lines = [
         f"# Cameras that one process serves, {env['hardware']}, {env['cores']} cores",
         "",
@@ -23,7 +24,13 @@ def as_markdown(rows: list[dict[str, Any]], env: dict[str, str]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
-    lines += ["", "Other work on the machine lowers the number. Compare runs of an idle machine only.", ""]
+    lines += [
+        "",
+        *machine,
+        "",
+        "Other work on the machine lowers the number. Compare runs of an idle machine only.",
+        "",
+    ]
     return "\n".join(lines)
 
 

@@ -1,5 +1,6 @@
 """Write the report of rivals.py in Markdown. Measures nothing."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from harness.measuring import markdown_table
@@ -7,20 +8,26 @@ from harness.measuring import markdown_table
 Row = dict[str, Any]
 
 
-def as_markdown(clips: list[dict[str, Any]], accuracy: list[Row], env: dict[str, str]) -> str:
-    """Return the report: a table of speed for each clip, the accuracies, and what was skipped."""
+def as_markdown(
+    clips: list[dict[str, Any]], accuracy: list[Row], env: dict[str, str], machine: Sequence[str] = ()
+) -> str:
+    """Return the report: a table of speed for each clip, the accuracies, and what was skipped.
+
+    Args:
+        clips: name and rows of each.
+        accuracy: rows.
+        env: of the run.
+        machine: lines about the machine.
+    """
     lines = [
         f"# Beside other projects, {env['hardware']}",
         "",
-        f"{env['date']}, Python {env['python']}, {env['rounds']} rounds, alternating loops in separate processes, "
-        f"the same frames. YuNet: {env['yunet']}.",
+        f"{env['date']}, Python {env['python']}.",
         "",
         f"    {env['command']}",
-        "",
-        "Our live loop is this many times as fast: median over the rounds of the ratio in frames per second, with its "
-        "95 % bootstrap interval; then the ratio in CPU time for a frame. A loop that finds fewer faces has less work: "
-        "compare the faces a frame first. Latency is from the decoded frame to the drawn one.",
     ]
+    if clips:
+        lines += ["", *_how(env)]
     for clip in clips:
         ran = [_speed_row(row) for row in clip["rows"] if "skipped" not in row]
         lines += ["", f"## {clip['clip']}", "", *markdown_table(ran, digits=2), ""]
@@ -31,7 +38,16 @@ def as_markdown(clips: list[dict[str, Any]], accuracy: list[Row], env: dict[str,
         if measured:
             lines += markdown_table([_accuracy_row(row) for row in measured], digits=2)
         lines += ["", *_skipped(accuracy)]
-    return "\n".join([*lines, "", "On a shared CPU only ratios within the run are meaningful.", ""])
+    return "\n".join([*lines, "", *machine, "", "On a shared CPU only ratios within the run are meaningful.", ""])
+
+
+def _how(env: dict[str, str]) -> list[str]:
+    return [
+        f"{env['rounds']} rounds, alternating loops in separate processes, the same frames. YuNet: {env['yunet']}. "
+        "Our live loop is this many times as fast: median over the rounds of the ratio in frames per second, with its "
+        "95 % bootstrap interval; then the ratio in CPU time for a frame. A loop that finds fewer faces has less work: "
+        "compare the faces a frame first. Latency is from the decoded frame to the drawn one.",
+    ]
 
 
 def _speed_row(row: Row) -> Row:

@@ -108,6 +108,7 @@ def examples() -> list[tuple[str, str]]:
 @pytest.mark.parametrize(("where", "line"), examples())
 def test_examples_parse_and_fit(where, line):
     words = shlex.split(line.replace("\\\n", " "))
+    words = words[words.index("|") + 1 :] if "|" in words else words  # what another program writes into ours
     if words[0] == "torchrun":
         words = words[words.index("-m") + 1 :]
         words[0] = words[0].replace("_", "-")
@@ -159,7 +160,7 @@ def test_flags_are_the_arguments_of_the_work(program, name):
 
 MEANINGS = {
     "--out": {"FILE", "DIR"},
-    "--device": {"DEVICE", "[auto|cpu|cuda|tensorrt|tensorrt-rtx]", "[auto|cpu|cuda]"},
+    "--device": {"DEVICE", "[auto|cpu|cuda|tensorrt|tensorrt-rtx|openvino]", "[auto|cpu|cuda]"},
     "--variant": {"[fp32|fp16|int8|int8-cpu]", "[fp16|int8|int8-cpu]"},
 }
 """What an option may take in more than one form: `--out` is what a command writes."""

@@ -10,8 +10,10 @@ from integration.analyze_videos import write_squares
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 FORWARDED = {"runs", "sweep"}
 """Commands of fer-train; test_forward.py tests them."""
-SCRIPTS = sorted({path.stem for path in BENCHMARKS.glob("[!_]*.py")} - FORWARDED)
-ELSEWHERE = {"accuracy", "analyze", "soak", "training"}
+SUITE = {"suite"}
+"""Runs the others."""
+SCRIPTS = sorted({path.stem for path in BENCHMARKS.glob("[!_]*.py")} - FORWARDED - SUITE)
+ELSEWHERE = {"accuracy", "analyze", "cameras", "rivals", "soak", "startup", "training"}
 """Run by the tests of their own names."""
 NOT_RUN = {"crop_margin", "latency", "tracking"}
 """They need FER2013, every artifact, or minutes of a clip: only their options are tested here."""

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 
 import numpy as np
@@ -5,6 +6,7 @@ import pytest
 import torch
 import training
 from click.testing import CliRunner
+from harness.conventional import PictureDataset
 from unit.fer_train.synthetic_faces import NARROW_CHANNELS, make_faces, tiny_config
 
 CPU = torch.device("cpu")
@@ -23,6 +25,7 @@ def quick(monkeypatch):
     monkeypatch.setattr(training, "seconds_per_epoch", seconds)
     monkeypatch.setattr(training, "matmul_flops", lambda *_, **__: 100e9)
     monkeypatch.setattr(training, "flops_per_image", lambda _: 0.5e9)
+    monkeypatch.setattr(training, "bf16_speedup", lambda: 1.25)
 
 
 def measure(**changes):
@@ -49,6 +52,59 @@ def test_rates_are_of_whole_batches_and_relative_to_the_dataloader():
 def test_compiled_trainer_is_measured_where_asked_for_and_whole_epochs_then_with_it():
     compiled = "fer_train, torch.compile"
     assert list(measure(compiled=True)["trainers"]) == [*TRAINERS[:2], compiled, f"{compiled}, {training.WHOLE}"]
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize(("auto", "other", "rate"), [("fp32", "bf16", 400e9), ("bf16", "fp32", 50e9)])
+def test_precision_that_auto_did_not_choose_is_measured_against_its_own_matrix_products(monkeypatch, auto, other, rate):
+    trained_in = []
+
+    def our_epoch(_, config):
+        trained_in.append(config.precision)
+
+    def matmul_flops(_, dtype, **__):
+        return rate if dtype == training.DTYPES[other] else 100e9
+
+    monkeypatch.setattr(training, "resolve_precision", lambda *_: auto)
+    monkeypatch.setattr(training, "our_epoch", our_epoch)
+    monkeypatch.setattr(training, "matmul_flops", matmul_flops)
+    rows = measure(with_other=True)["trainers"]
+    assert trained_in == [auto, other]
+    assert list(rows) == [*TRAINERS[:2], f"fer_train in {other}", TRAINERS[2]]
+    row = rows[f"fer_train in {other}"]
+    assert row["share_of_matmul_rate"] == pytest.approx(row["images_per_s"] * 0.5e9 / rate)
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("features", [("avx2", "avx512_bf16", "amx_bf16"), ("avx2", "avx512f")])
+def test_choice_of_auto_names_the_instructions_and_the_trial(monkeypatch, features):
+    seen = dataclasses.replace(training.survey(), cpu_features=features)
+    monkeypatch.setattr(training, "survey", lambda: seen)
+    monkeypatch.setattr(training, "resolve_precision", lambda *_: "bf16")
+    choice = training.choice_of_precision(CPU)
+    is_able = len(features) == 3
+    assert choice == {
+        "auto": "bf16",
+        "features": ["avx512_bf16", "amx_bf16"] if is_able else [],
+        "bf16_speedup": 1.25 if is_able else None,
+    }
+    env = dict.fromkeys(("hardware", "date", "python", "command", "device", "faces", "rounds"), "")
+    text = training.as_markdown([], env, choice)
+    assert "`precision: auto` takes bf16. Instructions for bf16: " in text
+    assert ("avx512_bf16, amx_bf16." in text) == is_able
+    assert ("bf16 is 1.25 times as fast as fp32" in text) == is_able
+
+
+def test_report_says_how_much_of_an_epoch_the_steps_are():
+    row = {"speedup": 1.0, "share_of_matmul_rate": 0.25}
+    trainers = {
+        "fer_train": row | {"images_per_s": 200.0},
+        "fer_train in fp32": row | {"images_per_s": 50.0},
+        TRAINERS[2]: row | {"images_per_s": 160.0},
+    }
+    results = [{"model": "net", "precision": "bf16", "trainers": trainers, "validation_faces": 9}]
+    env = dict.fromkeys(("hardware", "date", "python", "command", "device", "faces", "rounds"), "")
+    assert "net: the steps alone take 80% of a whole epoch's time." in training.as_markdown(results, env)
 
 
 def test_whole_epoch_is_one_of_fit_with_all_that_it_writes_and_the_others_take_turns_with_it(tmp_path, monkeypatch):
@@ -133,7 +189,7 @@ def test_operations_of_a_network_are_counted_forward_and_backward(monkeypatch):
 
 def test_pictures_of_the_conventional_trainer_are_normalized_images_and_labels():
     images = np.full((3, 48, 48), 128, dtype=np.uint8)
-    dataset = training.PictureDataset(images, np.array([4, 5, 6]))
+    dataset = PictureDataset(images, np.array([4, 5, 6]))
     assert len(dataset) == 3
     image, label = dataset[1]
     assert (image.shape, label) == ((1, 48, 48), 5)
