@@ -169,7 +169,7 @@ def test_command_writes_a_row_for_each_rate(unpublished, tmp_path, monkeypatch):
     done = CliRunner().invoke(cameras.main, list(map(str, words)), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert asked[0] == ("live.camera_load", 30.0, 1, 3, False)
-    [path] = unpublished.glob("cameras_cpu_*.json")
+    [path] = unpublished.glob("*/*/cameras.json")
     assert [(row["fps"], row["cameras"]) for row in json.loads(path.read_text())["results"]] == [(30.0, 2), (15.0, 4)]
     text = path.with_suffix(".md").read_text()
     assert (

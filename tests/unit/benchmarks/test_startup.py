@@ -92,7 +92,7 @@ def test_command(unpublished, tmp_path, monkeypatch, flags, words):
     options = ["--clip", str(clip), "--yunet", str(tmp_path / "yunet.onnx"), "--rounds", "1", *flags]
     done = CliRunner().invoke(startup.main, options, catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    [path] = unpublished.glob("startup_cpu_*.json")
+    [path] = unpublished.glob("*/*/startup.json")
     rows = json.loads(path.read_text())["results"]
     assert [row["command"] for row in rows] == list(ran)
     text = path.with_suffix(".md").read_text()
