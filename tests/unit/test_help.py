@@ -150,7 +150,7 @@ def test_flags_are_the_arguments_of_the_work(program, name):
 
 MEANINGS = {
     "--out": {"FILE", "DIR"},
-    "--device": {"DEVICE", "[auto|cpu|cuda|tensorrt|tensorrt-rtx]", "[auto|cpu|cuda]"},
+    "--device": {"DEVICE", "[auto|cpu|cuda|tensorrt|tensorrt-rtx|openvino]", "[auto|cpu|cuda]"},
     "--variant": {"[fp32|fp16|int8|int8-cpu]", "[fp16|int8|int8-cpu]"},
 }
 """What an option may take in more than one form: `--out` is what a command writes."""
