@@ -62,7 +62,8 @@ def test_defaults_below_yaml_below_flags(write_yaml):
         ),
         (
             "device: tpu",
-            "c.yaml: device: Input should be 'auto', 'cpu', 'cuda', 'tensorrt' or 'tensorrt-rtx' (got 'tpu')",
+            "c.yaml: device: Input should be 'auto', 'cpu', 'cuda', 'tensorrt', 'tensorrt-rtx' or 'openvino' "
+            "(got 'tpu')",
         ),
         ("source: []", "c.yaml: source: Tuple should have at least 1 item after validation, not 0"),
         ("pipeline: {detect_every: 0}", "detect_every is 0, expected 1 to 100 or auto"),
