@@ -217,6 +217,10 @@ def _entry_of(best: Best, folder: Path, device: Device, threads: int | None) -> 
     found = [entry for entry in fits if threads is None or entry.threads in (None, threads)]
     if found:
         return found[0], use
+    if not any(entry.is_usable for entry in best.uses.get(use, ())):
+        raise ArtifactError(
+            f"nothing that {folder / BEST_NAME} lists holds its limits. Fix: {fix_of(folder)}, with wider limits"
+        )
     wanted = f"device {device}" + (f" with {threads} threads" if threads not in (None, 1) and fits else "")
     measured = sorted({entry.device for entry in best.uses.get(use, ()) if entry.is_usable})
     raise ConfigError(

@@ -5,7 +5,7 @@ from fer_deploy.bench import measuring as module
 from fer_deploy.bench.candidates import Candidate
 from fer_deploy.bench.measuring import Measuring, Plans, workers_of
 from fer_deploy.bench.ranking import Drop, Limits
-from fer_deploy.bench.resources import ColdStart
+from fer_deploy.bench.resources import ColdStart, EnergyMeter
 from fer_deploy.bench.windows import Repeated, Together, WindowPlan
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import EngineError
@@ -69,6 +69,19 @@ def test_a_ranking_has_every_candidate_with_all_batches(engines, use, goal):
     assert [(one.result.artifact.kind, one.is_usable) for one in ranked] == [("fp32", True), ("int8-cpu", False)]
     assert 1 in ranked[0].result.offline.by_batch
     assert engines == []
+
+
+def test_energy_counts_the_call_that_is_not_timed(engines):
+    readings = iter([10.0, 16.0])
+    meter = EnergyMeter("RAPL", "", (lambda: next(readings),))
+    (one,) = measuring(meter=meter).ranking("single", CANDIDATES[:1], ARTIFACTS, {CANDIDATES[0]: Drop(0.0, False, "")})
+    assert one.result.joules == 6.0 / (2 * one.result.offline.batch)
+
+
+def test_without_a_counter_there_is_no_energy(engines):
+    meter = EnergyMeter("", "no counter")
+    (one,) = measuring(meter=meter).ranking("single", CANDIDATES[:1], ARTIFACTS, {CANDIDATES[0]: Drop(0.0, False, "")})
+    assert one.result.joules is None
 
 
 def test_close_ones_are_measured_in_pairs(engines, monkeypatch):

@@ -72,6 +72,13 @@ class TestChoice:
         with pytest.raises(ConfigError, match=r"no model for device auto with 3 threads; .*Fix: --device auto, or fer"):
             choose_best(folder, threads=3)
 
+    def test_nothing_usable(self, folder, write):
+        write(entry(folder, is_usable=False))
+        with pytest.raises(
+            ArtifactError, match=rf"holds its limits. Fix: fer-deploy bench {folder}, with wider limits"
+        ):
+            choose_best(folder)
+
     def test_a_given_device(self, folder, write):
         write(entry(folder), entry(folder, "net-int8-cpu.onnx", device="cuda", threads=None))
         assert choose_best(folder, device="cuda", threads=1).path.name == "net-int8-cpu.onnx"

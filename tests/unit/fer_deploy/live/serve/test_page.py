@@ -204,7 +204,7 @@ def test_a_hidden_page_asks_for_no_pictures(browser):
 
 
 PLACED = """import('/tags.js').then(({{ placeTags }}) => {{
-    const faces = {boxes}.map((box, index) => ({{ id: index + 1, label: {label!r}, confidence: 0.62, box }}));
+    const faces = {boxes}.map((box, index) => ({{ person: index + 1, label: {label!r}, confidence: 0.62, box }}));
     const size = {{ width: {size[0]}, height: {size[1]}, gap: 3, pad: 5, bar: 20, measure: (text) => 8 * text.length }};
     return placeTags(faces, size);
 }})"""
