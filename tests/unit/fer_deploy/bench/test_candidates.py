@@ -14,7 +14,8 @@ GPU = Gpu("NVIDIA Test", "9.0", 2**30)
 class Machine:
     """What `candidates_of` asks of an Environment."""
 
-    def __init__(self, *, providers=("CPUExecutionProvider",), gpus=(), tensorrt=()):
+    def __init__(self, *, providers=("CPUExecutionProvider",), gpus=(), tensorrt=(), packages=()):
+        self.packages = dict.fromkeys(packages, "1.0")
         self.onnxruntime_providers = providers
         self.host = Host("linux", "x86_64", dict.fromkeys(tensorrt, "11.0"), gpus)
 
@@ -35,6 +36,7 @@ def test_a_machine_without_a_gpu():
         "net-int8-cpu.onnx, ONNX Runtime, 2 threads, spinning",
     ]
     assert skipped == {
+        "OpenVINO": "it is not installed. Fix: pip install 'fer-toolchain[openvino]'",
         "ONNX Runtime CUDA": "no NVIDIA GPU",
         "TensorRT": "no NVIDIA GPU",
         "net-int8.onnx": "it is the INT8 graph for TensorRT, slower than fp32 on a CPU; int8-cpu is the one for CPUs",
@@ -48,7 +50,14 @@ def test_a_gpu_runs_plans_and_floats():
     assert "net-fp32.onnx, ONNX Runtime CUDA" in found
     assert "net-plan.plan, TensorRT" in found
     assert "net-int8-cpu.onnx, ONNX Runtime CUDA" not in found
-    assert list(skipped) == ["net-int8.onnx"]
+    assert list(skipped) == ["OpenVINO", "net-int8.onnx"]
+
+
+def test_openvino_runs_what_onnx_runtime_runs_on_the_cpu():
+    found, skipped = found_on(Machine(packages=("openvino",)))
+    assert "net-int8-cpu.onnx, OpenVINO, 2 threads" in found
+    assert "net-int8-cpu.onnx, OpenVINO, 2 threads, spinning" not in found
+    assert "OpenVINO" not in skipped
 
 
 def test_a_gpu_without_the_packages():

@@ -77,13 +77,13 @@ class TestYuNet:
         first, second = new_detector(), new_detector()
         assert first is not second
         for detector in (first, second):
-            (face,) = detector.detect(white_square((32, 64, 11)))
-            assert (face.box, len(face.landmarks)) == (Box(32, 64, 43, 75), 5)
+            (face,) = detector.detect(white_square((32, 64, 8)))
+            assert (face.box, len(face.landmarks)) == (Box(32, 64, 40, 72), 5)
         assert len(opened) == 1
         assert (opened[0]["device"], opened[0]["threads"]) == ("cpu", 1)
 
     def test_min_score(self, white_yunet, white_square):
-        gray = white_square((32, 64, 11)) // 2
+        gray = white_square((32, 64, 8)) // 2
         config = DetectorConfig(detector="yunet", detector_model=white_yunet)
         assert build_detectors(config)().detect(gray) == []
         assert len(build_detectors(config.model_copy(update={"min_score": 0.4}))().detect(gray)) == 1
