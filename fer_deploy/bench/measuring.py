@@ -175,6 +175,8 @@ class Measuring:
 
     def _joules(self, workload: Workload, batch: int) -> float | None:
         """Return the energy of the whole machine for one image; None: no counter can be read."""
+        if not self.meter.source:
+            return None
         windows: list[Window] = []
         seconds = self.plans.batches.window_s
         joules = self.meter.joules_of(lambda: windows.append(workload.window(seconds, SystemClock())))

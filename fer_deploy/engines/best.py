@@ -198,7 +198,10 @@ def choose_best(folder: Path, *, device: Device = "auto", threads: int | None = 
         raise ArtifactError(
             f"{path} is not the file that {BEST_NAME} measured: its SHA-256 differs. Fix: {fix_of(folder)}"
         )
-    differences = best.fingerprint.differences(Fingerprint.of_this_machine())
+    here = Fingerprint.of_this_machine()
+    if use == "workers":  # with one thread a call, their number does not decide which model is the best
+        here = here.model_copy(update={"cores": best.fingerprint.cores})
+    differences = best.fingerprint.differences(here)
     if differences:
         _log.warning(
             "%s was measured on another machine or with other packages (%s), so another model may be faster here. "

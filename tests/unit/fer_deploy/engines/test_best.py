@@ -139,6 +139,13 @@ class TestAnotherMachine:
         assert f"CPU: {here.cpu}, measured: Other CPU; cores: {here.cores}, measured: 64" in text
         assert text.endswith(f"Fix: fer-deploy bench {folder}")
 
+    def test_the_number_of_cores_does_not_matter_to_workers(self, folder, write, caplog):
+        here = Fingerprint.of_this_machine()
+        write(entry(folder), fingerprint=here.model_copy(update={"cores": 64}))
+        with caplog.at_level(logging.WARNING):
+            choose_best(folder, threads=1)
+        assert caplog.records == []
+
     def test_the_same_machine_is_silent(self, folder, write, caplog):
         write(entry(folder))
         with caplog.at_level(logging.WARNING):
