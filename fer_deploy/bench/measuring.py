@@ -63,7 +63,6 @@ class Measuring:
         limits: that a candidate must hold.
         plans: how long to measure.
         cores: of this machine; also the number of workers.
-        int8_saturates: whether this CPU lacks instructions for integer products.
         tell: called with a message before each step.
         meter: of energy.
     """
@@ -72,7 +71,6 @@ class Measuring:
     limits: Limits
     plans: Plans
     cores: int
-    int8_saturates: bool
     tell: Tell
     meter: EnergyMeter = field(default_factory=EnergyMeter.of_this_machine)
 
@@ -100,12 +98,7 @@ class Measuring:
                 logits[group[0]] = logits_of(engine, images)
         of_reference = next((logits[one] for one in logits if reference and one.path == reference.path), None)
         return {
-            one: drop_of(
-                by_path[one.path],
-                one,
-                None if of_reference is None else agreement_of(found, of_reference),
-                int8_saturates=self.int8_saturates,
-            )
+            one: drop_of(by_path[one.path], one, None if of_reference is None else agreement_of(found, of_reference))
             for one, found in logits.items()
         }
 

@@ -18,7 +18,6 @@ from fer_deploy.bench.roofline import GraphWork, Roof, graph_work, measure_roof
 from fer_deploy.bench.scenarios import Server
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.best import USES, Best, Entry, Fingerprint, Goal, Use
-from fer_deploy.engines.bundled import has_integer_products
 from fer_deploy.engines.threads import choose_threads
 from fer_deploy.errors import EngineError, VerificationError
 from fer_deploy.settings import Settings
@@ -183,9 +182,7 @@ def run_bench(folder: Path, config: BenchConfig, *, tell: Tell = lambda _: None)
     tell("this machine")
     host = Host.now()
     candidates, lacking = candidates_of(artifacts, host.environment, cores=cores, device=config.device)
-    measuring = Measuring(
-        config.goal, config.limits, BRIEF if config.quick else USUAL, cores, not has_integer_products(), tell
-    )
+    measuring = Measuring(config.goal, config.limits, BRIEF if config.quick else USUAL, cores, tell)
     cold, failing = measuring.cold_starts(candidates)
     skipped += [*lacking, *failing]
     runs = {(one.path, one.runtime) for one in cold}

@@ -11,7 +11,6 @@ from fer_deploy.bench.scenarios import Offline
 from fer_deploy.bench.statistics import Interval
 from fer_deploy.bench.windows import Measurement
 from fer_deploy.engines.best import Goal
-from fer_deploy.spec import Precision
 
 CLOSE: Final = 0.85
 """Candidates with at least this share of the best one's value are measured again, in pairs with it."""
@@ -94,21 +93,18 @@ class Ranked:
     verdict: str
 
 
-def drop_of(artifact: Artifact, candidate: Candidate, agreement: float | None, *, int8_saturates: bool) -> Drop:
+def drop_of(artifact: Artifact, candidate: Candidate, agreement: float | None) -> Drop:
     """Return the loss of accuracy of an artifact with an engine on this machine.
 
     The export's measurement holds for the engine that it ran: ONNX Runtime on a CPU, or TensorRT for a plan. Other
-    engines compute with other types, and INT8 sums saturate on some CPUs: there the answers on this machine decide.
+    engines compute with other types: there the answers on this machine decide.
 
     Args:
         artifact: with what its export measured.
         candidate: the engine.
         agreement: with the reference, on drawn faces on this machine; None: there is no reference.
-        int8_saturates: whether this CPU lacks instructions for integer products.
     """
-    is_int8 = artifact.spec.precision is Precision.INT8
-    is_as_exported = candidate.runtime == "onnxruntime-cpu" or artifact.kind == PLAN
-    if is_as_exported and not (is_int8 and int8_saturates and candidate.device == "cpu"):
+    if candidate.runtime == "onnxruntime-cpu" or artifact.kind == PLAN:
         if artifact.accuracy_change is not None:
             return Drop(-artifact.accuracy_change, False, f"its export measured it on {artifact.faces}")
         if artifact.agreement is not None:

@@ -171,6 +171,8 @@ def _session_options(device: str, threads: int, request: SessionRequest) -> ort.
     # Threads that spin between two calls would take cores from the detector.
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(request.spinning)))
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
+    # Without VNNI, INT8 products are added in 16 bits and overflow; this adds them exactly. Other CPUs are left alone.
+    options.add_session_config_entry("session.x64quantprecision", "1")
     if device == "cpu" and bound_memory() is not None:
         options.add_session_config_entry("session.use_env_allocators", "1")
     if device != "cpu":

@@ -36,7 +36,7 @@ def engines(monkeypatch):
 
 def measuring(**changes) -> Measuring:
     said = changes.pop("said", [])
-    fields = {"goal": "throughput", "limits": Limits(), "plans": PLANS, "cores": 2, "int8_saturates": True}
+    fields = {"goal": "throughput", "limits": Limits(), "plans": PLANS, "cores": 2}
     return Measuring(**{**fields, **changes}, tell=said.append)
 
 

@@ -62,40 +62,38 @@ class TestLimits:
 LABELLED = {"accuracy_change": -0.004, "agreement": 0.97, "num_faces": 3589, "faces": "PublicTest", "accuracy": 0.7}
 UNLABELLED = {"agreement": 0.99, "num_faces": 162, "faces": "a portrait"}
 CPU = Candidate(None, "onnxruntime-cpu", 1, False)
+OPENVINO = Candidate(None, "openvino", 1, False)
 CUDA = Candidate(None, "onnxruntime-cuda", None, False)
 
 
 class TestDrop:
     def test_what_the_export_measured(self):
-        drop = drop_of(artifact("int8-cpu", metrics=LABELLED), CPU, 0.5, int8_saturates=False)
+        drop = drop_of(artifact("int8-cpu", metrics=LABELLED), CPU, 0.5)
         assert drop == Drop(0.4, False, "its export measured it on 3,589 faces: PublicTest")
         assert drop.in_words() == "+0.40"
 
     def test_without_labels_the_answers_that_differ_are_a_bound(self):
-        drop = drop_of(artifact("fp16", metrics=UNLABELLED), CPU, 0.5, int8_saturates=False)
+        drop = drop_of(artifact("fp16", metrics=UNLABELLED), CPU, 0.5)
         assert drop.points == pytest.approx(1.0)
         assert (drop.is_bound, drop.in_words()) == (True, "<= 1.00")
         assert drop.basis == "other answers in its export on 162 faces: a portrait"
 
-    @pytest.mark.parametrize(("kind", "candidate", "saturates"), [
-        ("int8-cpu", CPU, True),  # the export's CPU did not saturate
-        ("fp16", CUDA, False),  # another runtime, with other types
-        ("fp32", CUDA, False),
+    @pytest.mark.parametrize(("kind", "candidate"), [
+        ("int8-cpu", OPENVINO),  # another runtime, with other types
+        ("fp16", CUDA),
+        ("fp32", CUDA),
     ])  # fmt: skip
-    def test_an_engine_that_the_export_did_not_run_is_judged_here(self, kind, candidate, saturates):
-        drop = drop_of(artifact(kind, metrics=LABELLED), candidate, 0.875, int8_saturates=saturates)
+    def test_an_engine_that_the_export_did_not_run_is_judged_here(self, kind, candidate):
+        drop = drop_of(artifact(kind, metrics=LABELLED), candidate, 0.875)
         assert drop == Drop(12.5, True, "other answers here on 256 drawn faces")
-
-    def test_saturation_is_of_int8_only(self):
-        assert drop_of(artifact("fp16", metrics=LABELLED), CPU, 0.5, int8_saturates=True).points == 0.4
 
     def test_a_plan_was_verified_with_its_own_runtime(self):
         plan = artifact("plan", metrics=LABELLED)
         candidate = Candidate(plan.path, "tensorrt", None, False)
-        assert drop_of(plan, candidate, 0.5, int8_saturates=True).points == 0.4
+        assert drop_of(plan, candidate, 0.5).points == 0.4
 
     def test_nothing_is_known(self):
-        drop = drop_of(artifact("int8-cpu"), CPU, None, int8_saturates=False)
+        drop = drop_of(artifact("int8-cpu"), CPU, None)
         assert (drop.points, drop.in_words()) == (None, "unknown")
 
 

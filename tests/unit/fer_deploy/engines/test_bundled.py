@@ -7,7 +7,8 @@ from fer_deploy.engines.onnxruntime import device as onnxruntime_device
 from fer_deploy.spec import Precision
 
 VNNI = "processor\t: 0\nflags\t\t: fpu avx2 avx512f avx512_vnni\n"
-OLD = "processor\t: 0\nflags\t\t: fpu avx2\n"
+AVX2 = "processor\t: 0\nflags\t\t: fpu avx2\n"
+OLD = "processor\t: 0\nflags\t\t: fpu sse4_2\n"
 ARM = "processor\t: 0\nFeatures\t: fp asimd asimddp\n"
 
 
@@ -21,7 +22,7 @@ def cpu(tmp_path):
     return write
 
 
-@pytest.mark.parametrize(("text", "has"), [(VNNI, True), (ARM, True), (OLD, False), ("", False)])
+@pytest.mark.parametrize(("text", "has"), [(VNNI, True), (AVX2, True), (ARM, True), (OLD, False), ("", False)])
 def test_integer_products(cpu, text, has):
     assert has_integer_products(cpu(text)) is has
 
