@@ -9,7 +9,6 @@ import onnx
 
 from fer_deploy.engines import PLAN_SUFFIXES, open_engine
 from fer_deploy.engines.base import Device, Engine
-from fer_deploy.engines.onnxruntime.engine import VARIANT_KEY
 from fer_deploy.engines.onnxruntime.session import ORT_ERRORS, SessionRequest, require_bounded
 from fer_deploy.errors import ArtifactError, ConfigError, ExportError, VerificationError
 from fer_deploy.export.checkpoint import draw_calibration_faces
@@ -23,7 +22,7 @@ from fer_deploy.export.verify.exact_engine import ExactEngine
 from fer_deploy.export.verify.preparation import notes_on, slices_of, verification_faces
 from fer_deploy.export.verify.torch_engine import TorchEngine
 from fer_deploy.manifest import read_manifest
-from fer_deploy.spec import Precision
+from fer_deploy.spec import VARIANT_KEY, Precision
 
 Tell = Callable[[str], None]
 
