@@ -126,7 +126,7 @@ def _attempt(request: dict[str, Any], number: int) -> Trial:
 @click.option("--detect-every", default="auto", show_default=True, help="As for fer-deploy live.")
 @click.option("--limit-ms", default=50.0, show_default=True, help="Of p99, from a frame's arrival to its result.")
 @click.option("--seconds", default=5.0, show_default=True, help="Length of each try, after the warm-up.")
-@click.option("--warm-up-s", default=1.5, show_default=True, help="Frames of this time do not count.")
+@click.option("--warm-up-s", default=3.0, show_default=True, help="Its frames do not count: the loop learns its load.")
 @click.option("--most", default=64, show_default=True, help="Largest number of cameras to try.")
 @click.option("--confirm", default=2, show_default=True, help="How often the number found must hold again.")
 @click.option("--decoded", is_flag=True, help="Frames arrive as pixels, not as JPEG.")

@@ -180,13 +180,15 @@ def choice_of_precision(device: torch.device) -> dict[str, Any]:
     """Return what `precision: auto` takes on this device, and why.
 
     "bf16_speedup" is what fer_train measures before it chooses, None where the CPU has no instructions for bf16 or the
-    device is a GPU. "features" are the CPU's instructions that matter for it.
+    device is a GPU. "features" are the CPU's instructions for bf16. Without them "is_choice" is false: the CPU would
+    emulate bf16, which is far slower, so there is nothing to choose.
     """
     features = [name for name in survey().cpu_features if "bf16" in name]
     is_measured = device.type == "cpu" and bool(features)
     return {
         "auto": resolve_precision("auto", device),
         "features": features,
+        "is_choice": device.type == "cuda" or bool(features),
         "bf16_speedup": bf16_speedup() if is_measured else None,
     }
 
@@ -231,6 +233,7 @@ def main(
     target = resolve_device(device)
     on_gpu = target.type == "cuda"
     faces = faces or (28_000 if on_gpu else 1_280)
+    choice = choice_of_precision(target)
     results = []
     for model in models.split(","):
         Console().print(f"measuring {model} ...")
@@ -242,11 +245,10 @@ def main(
                 rounds=rounds,
                 device=target,
                 compiled=on_gpu if compiled is None else compiled,
-                with_other=with_other,
+                with_other=with_other and choice["is_choice"],
             )
         )
     env = environment(target) | {"device": str(target), "faces": f"{faces:,}", "rounds": str(rounds)}
-    choice = choice_of_precision(target)
     text = as_markdown(results, env, choice)
     Console().print(text, markup=False)
     output.write("training", target, {**env, "precision": choice, "results": results}, text)

@@ -68,4 +68,6 @@ def _choice(choice: dict[str, Any] | None) -> list[str]:
     text = f"`precision: auto` takes {choice['auto']}. Instructions for bf16: {features}."
     if choice["bf16_speedup"] is not None:
         text += f" fer_train's own trial before it chose: bf16 is {choice['bf16_speedup']:.2f} times as fast as fp32."
+    if not choice["is_choice"]:
+        text += " bf16 was not measured: this CPU would emulate it."
     return ["", text]

@@ -86,6 +86,7 @@ def test_choice_of_auto_names_the_instructions_and_the_trial(monkeypatch, featur
     assert choice == {
         "auto": "bf16",
         "features": ["avx512_bf16", "amx_bf16"] if is_able else [],
+        "is_choice": is_able,
         "bf16_speedup": 1.25 if is_able else None,
     }
     env = dict.fromkeys(("hardware", "date", "python", "command", "device", "faces", "rounds"), "")
@@ -93,6 +94,21 @@ def test_choice_of_auto_names_the_instructions_and_the_trial(monkeypatch, featur
     assert "`precision: auto` takes bf16. Instructions for bf16: " in text
     assert ("avx512_bf16, amx_bf16." in text) == is_able
     assert ("bf16 is 1.25 times as fast as fp32" in text) == is_able
+    assert ("bf16 was not measured: this CPU would emulate it" in text) != is_able
+
+
+@pytest.mark.usefixtures("quick")
+@pytest.mark.parametrize("is_choice", [True, False])
+@pytest.mark.parametrize("flag", ["--other-precision", "--no-other-precision"])
+def test_other_precision_is_measured_where_auto_has_a_choice(tmp_path, monkeypatch, is_choice, flag):
+    choice = {"auto": "fp32", "features": [], "is_choice": is_choice, "bf16_speedup": None}
+    monkeypatch.setattr(training, "choice_of_precision", lambda _: choice)
+    monkeypatch.setattr(training, "resolve_precision", lambda *_: "fp32")
+    words = ["--models", "net", "--device", "cpu", "--rounds", "1", "--out", str(tmp_path / "a.md"), flag]
+    result = CliRunner().invoke(training.main, words)
+    assert result.exit_code == 0, result.output
+    trainers = json.loads((tmp_path / "a.json").read_text())["results"][0]["trainers"]
+    assert ("fer_train in bf16" in trainers) == (is_choice and flag == "--other-precision")
 
 
 def test_report_says_how_much_of_an_epoch_the_steps_are():
