@@ -99,6 +99,10 @@ _FORMULAS: dict[str, Callable[[_Node], int]] = {
 }
 
 
+_PRODUCTS = frozenset(_FORMULAS) - {"MaxPool", "AveragePool", "LpPool", "Resize", "TopK"}
+_LOGIT_BYTES = 4
+
+
 def fault_of_work(content: bytes, *, all_known: bool) -> str | None:
     """Return only the fault of `measure_work`."""
     return measure_work(content, all_known=all_known).fault
@@ -158,6 +162,33 @@ def hidden_node(content: bytes, *, free_size: int) -> str | None:
         return None
     shapes = _inferred_shapes(model, free_size=free_size)
     return next((_named(node) for node in model.graph.node if _described(node, shapes) is None), None)
+
+
+def work_of_one_image(content: bytes) -> tuple[int, int, int] | None:
+    """Return the multiply-adds of convolutions and matrix products, the bytes of the weights, and of input and output.
+
+    Variable sizes of the input are 1. None if this is no ONNX file, or a size is unknown before it runs.
+
+    Raises:
+        One of `onnxruntime.session.ORT_ERRORS`: ONNX Runtime cannot read the file.
+    """
+    model = parse_model(content)
+    if model is None:
+        return None
+    inputs, outputs = ({value.name for value in values} for values in (model.graph.input, model.graph.output))
+    weights = sum(len(tensor.raw_data) for tensor in model.graph.initializer)
+    shapes = _inferred_shapes(model, free_size=1)
+    total = 0
+    for node in model.graph.node:
+        if node.op_type not in _PRODUCTS:
+            continue
+        described = _described(node, shapes)
+        if described is None:
+            return None
+        total += _FORMULAS[node.op_type](described)
+    moved = sum(math.prod(_known(shapes.get(name)) or ()) for name in inputs)
+    moved += sum(_LOGIT_BYTES * math.prod(_known(shapes.get(name)) or ()) for name in outputs)
+    return total, weights, moved
 
 
 def _named(node: Any) -> str:
