@@ -9,7 +9,7 @@ import onnx
 
 from fer_deploy.engines.onnxruntime.engine import VARIANT_KEY
 from fer_deploy.export.graph.source_traces import strip_traces
-from fer_deploy.export.int8.quantize import Scheme
+from fer_deploy.export.int8.scheme import Scheme
 from fer_deploy.export.measured import inherited_by_onnx, measured
 from fer_deploy.spec import SPEC_KEY, ModelSpec, Precision
 
