@@ -50,6 +50,7 @@ _DISTRIBUTIONS = {
     Flavor.TENSORRT_RTX: ("tensorrt-rtx", "tensorrt-rtx-cu13", "tensorrt-rtx-cu12"),
 }
 _SMI = ("nvidia-smi", "--query-gpu=name,compute_cap,memory.total,driver_version", "--format=csv,noheader,nounits")
+_CPU_INFO = Path("/proc/cpuinfo")
 _SMI_SECONDS = 20.0  # without persistence mode the driver is loaded first
 
 
@@ -147,12 +148,12 @@ def survey() -> Environment:
     """Return the state of this machine. Takes up to seconds: it runs nvidia-smi and imports ONNX Runtime."""
     notes: list[str] = []
     gpus, driver = _ask_nvidia_smi(notes)
-    cpu, features = _read_cpuinfo(Path("/proc/cpuinfo"))
+    cpu, features = cpu_of_this_machine()
     return Environment(
         host=read_host(gpus),
         platform=platform.platform(),
         python=platform.python_version(),
-        cpu=cpu or platform.processor() or "unknown",
+        cpu=cpu,
         num_cores=_num_cores(),
         cpu_features=features,
         packages={name: version for name in PACKAGES if (version := _version(name)) is not None},
@@ -164,6 +165,12 @@ def survey() -> Environment:
         extras=_extras(notes),
         notes=tuple(notes),
     )
+
+
+def cpu_of_this_machine(cpu_info: Path = _CPU_INFO) -> tuple[str, tuple[str, ...]]:
+    """Return the CPU's name, "unknown" if the system does not tell it, and its features out of CPU_FEATURES."""
+    cpu, features = _read_cpuinfo(cpu_info)
+    return cpu or platform.processor() or "unknown", features
 
 
 def _version(distribution: str) -> str | None:

@@ -19,6 +19,10 @@ SPEC_VERSION = 1
 MAX_SPEC_BYTES = 1_000_000
 """Size limit of the JSON; training writes a few thousand bytes."""
 OUTPUT_NAME = "logits"
+ARTIFACT_METRICS = "artifact"
+"""Key of the metrics of the file that contains the spec; absent if the file was not run when it was made."""
+VARIANT_KEY = "fer_variant"
+"""Key in an ONNX file's `metadata_props` of the kind of its graph: fp32, fp16, int8 (for TensorRT) or int8-cpu."""
 UNSURE = "unsure"
 """Shown instead of a label below the threshold; no label may have this name."""
 _JOINERS = str.maketrans("", "", "\u200c\u200d")

@@ -45,6 +45,7 @@ def offline(
     *,
     first: int = 1,
     most: int = 256,
+    longest_ms: float = 1000.0,
     clock: Clock | None = None,
 ) -> Offline:
     """Double the batch until throughput gains less than 5 % over the best batch so far, twice in a row.
@@ -56,6 +57,7 @@ def offline(
         plan: how long to measure each size.
         first: smallest batch.
         most: largest batch.
+        longest_ms: no batch is tried whose call would take longer, judged by the one before it.
         clock: of this machine by default.
 
     Raises:
@@ -74,6 +76,8 @@ def offline(
         is_gain = batch == first or by_batch[batch].per_s >= (1 + LEAST_GAIN) * by_batch[best].per_s
         num_flat = 0 if is_gain else num_flat + 1
         best = batch if is_gain else best
+        if 2 * by_batch[batch].latency_ms(50) > longest_ms:
+            break
         batch *= 2
     return Offline(by_batch, best, failure)
 

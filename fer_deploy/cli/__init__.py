@@ -20,13 +20,14 @@ COMMANDS: Final = {
     "quantize": "FP32 ONNX -> FP16 or INT8, within a budget of accuracy",
     "verify": "exported model against the checkpoint that it came from",
     "build": "ONNX -> TensorRT plan with its manifest",
+    "bench": "every artifact in a folder -> which is the best on this machine",
     "triton": "ONNX and plans -> model repository for Triton Inference Server",
     "inspect": "everything about a checkpoint, ONNX or plan, without running it",
     "doctor": "what is on this machine, and which engines run",
 }
 _HEADINGS: Final = {
     "Recognize emotions": ("demo", "live", "image", "analyze"),
-    "Export a model": ("export", "quantize", "verify", "build", "triton"),
+    "Export a model": ("export", "quantize", "verify", "build", "bench", "triton"),
     "Look at files and at this machine": ("inspect", "doctor"),
 }
 _EXAMPLES: Final = (

@@ -26,7 +26,6 @@ from fer_deploy.live.sinks import CsvSink
 from fer_deploy.live.sinks.result_json import line_from_result
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.pictures import open_still, pictures_in_folder
-from fer_deploy.manifest import manifest_path
 from fer_deploy.recognizer import Recognizer, RecognizerConfig
 from fer_deploy.settings import load_settings
 from fer_deploy.vision.types import FaceResult, Frame, FrameResult
@@ -201,8 +200,7 @@ def _require_apart(csv: Path | None, drawn: dict[Path, Path], read: Sequence[Pat
     written: list[Named] = [("annotate", path) for path in drawn.values()]
     written += [] if csv is None else [("csv", csv), ("csv", frames_path(csv))]
     named: list[Named] = [("picture", path) for path in read]
-    if config.engine is not None and config.engine.name:
-        named += [("engine", config.engine), ("engine", manifest_path(config.engine))]
+    named += [("engine", path) for path in config.model_files()]
     detector = None if config.detection.detector == "haar" else file_at_hand(config.detection.detector_model)
     named += [] if detector is None else [("detector model", detector)]
     try:

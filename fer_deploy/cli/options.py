@@ -36,7 +36,8 @@ class Described(Protocol):
 def engine_line(engine: Described, config: EngineChoice) -> str:
     """Return what runs, in a line: the model, the engine, and whose answer it gives."""
     name = config.engine_file.name
-    return f"engine: {name}, {engine.description}; {_FAMILY_IN_WORDS[engine.spec.label_set]}"
+    why = f" ({config.choice_line})" if config.choice_line else ""
+    return f"engine: {name}, {engine.description}; {_FAMILY_IN_WORDS[engine.spec.label_set]}{why}"
 
 
 def nested(flags: Mapping[str, Any], groups: Mapping[str, Sequence[str]]) -> dict[str, Any]:

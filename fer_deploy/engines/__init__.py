@@ -2,12 +2,15 @@
 
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fer_deploy.artifacts import Family, require_file
 from fer_deploy.engines.base import Device, Engine
 from fer_deploy.engines.foreign_file import fix_for_missing, require_own_file
 from fer_deploy.errors import ArtifactError, ConfigError, MissingDependencyError
+
+if TYPE_CHECKING:
+    from fer_deploy.engines.best import Chosen
 
 _BACKENDS = {
     ".onnx": ("fer_deploy.engines.onnxruntime.engine:OnnxRuntimeEngine", "cpu"),
@@ -25,6 +28,7 @@ def open_engine(
     *,
     device: Device = "auto",
     threads: int | None = None,
+    spinning: bool = False,
     trust_plan: bool = False,
     allow_host_code: bool = False,
 ) -> Engine:
@@ -32,23 +36,30 @@ def open_engine(
 
     Args:
         path: an `.onnx` file written by `fer-deploy export`, or a TensorRT `.plan` (also `.engine`) written by
-            `fer-deploy build` with its manifest beside it.
+            `fer-deploy build` with its manifest beside it; or a folder that `fer-deploy bench` measured, whose best
+            model for this machine is taken with its settings.
         device: "cpu", "cuda", or "auto": CUDA if the runtime supports it and there is a GPU, else the CPU. A plan runs
             only on CUDA.
         threads: of ONNX Runtime's CPU provider, for one call; None: every core. A plan computes nothing on the CPU.
+        spinning: threads of ONNX Runtime wait for the next call in a busy loop: less latency if nothing else needs the
+            cores. A folder's best model brings its own choice.
         trust_plan: load a plan without comparing it with its manifest's SHA-256, or without a manifest if the ONNX of
             the same name is beside it. A plan is executable code.
         allow_host_code: let a plan with a lean runtime run this code on the host.
 
     Raises:
-        ConfigError: `trust_plan` or `allow_host_code` for a file that is not a plan; the user probably named the wrong
-            file.
+        ConfigError: nothing in a folder was measured on this device, or with so many threads; or `trust_plan` or
+            `allow_host_code` for a file that is not a plan; the user probably named the wrong file.
         ArtifactError: missing or damaged file, unknown suffix, no ModelSpec inside, or a plan that differs from its
             manifest.
         MissingDependencyError: the backend's package is not installed.
         EngineError: the device is missing, the runtime fell back to another one, or a plan cannot run on this machine.
     """
     path = Path(path)
+    if is_folder_of_models(path):
+        choose = _load("fer_deploy.engines.best:choose_best", "cpu", what=f"open {path}")
+        chosen: Chosen = choose(path, device=device, threads=threads)
+        path, device, threads, spinning = chosen.path, chosen.device, chosen.threads, chosen.spinning
     permissions = {"trust_plan": trust_plan, "allow_host_code": allow_host_code}
     given = [f"--{name.replace('_', '-')}" for name, is_given in permissions.items() if is_given]
     if given and path.suffix not in PLAN_SUFFIXES:
@@ -62,9 +73,14 @@ def open_engine(
         )
     target, extra = _BACKENDS[path.suffix]
     backend = _load(target, extra, what=f"open {path}")
-    options = permissions if path.suffix in PLAN_SUFFIXES else {"threads": threads}
+    options = permissions if path.suffix in PLAN_SUFFIXES else {"threads": threads, "spinning": spinning}
     engine: Engine = backend.open(path, device=device, **options)
     return engine
+
+
+def is_folder_of_models(path: Path) -> bool:
+    """Return whether a path is a folder whose best model is to be chosen; one with a model's name is a mistake."""
+    return path.is_dir() and path.suffix not in _BACKENDS
 
 
 def bundled_model_for(device: Device, family: Family = "ferplus") -> Path:

@@ -1,13 +1,19 @@
 """EngineChoice: the model and its device; settings that live and analyze share."""
 
+from functools import cached_property
+from importlib import import_module
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import Field, model_validator
 
 from fer_deploy.artifacts import Family
-from fer_deploy.engines import Device, Engine, bundled_model_for, open_engine
+from fer_deploy.engines import Device, Engine, bundled_model_for, is_folder_of_models, open_engine
+from fer_deploy.manifest import manifest_path
 from fer_deploy.settings import Settings
+
+if TYPE_CHECKING:
+    from fer_deploy.engines.best import Chosen
 
 
 class EngineChoice(Settings):
@@ -18,7 +24,11 @@ class EngineChoice(Settings):
         description="bundled model: ferplus, trained on the votes of FER+ (real pictures), or fer2013, trained on "
         "FER2013's labels (the benchmark)",
     )
-    engine: Path | None = Field(default=None, strict=False, description="model file, in place of `model`")
+    engine: Path | None = Field(
+        default=None,
+        strict=False,
+        description="model file, or a folder that fer-deploy bench measured, in place of `model`",
+    )
     device: Device = "auto"
     trust_plan: bool = Field(default=False, description="load a TensorRT plan without comparing it with its manifest")
     allow_host_code: bool = Field(default=False, description="let a plan's lean runtime run on the host")
@@ -34,13 +44,37 @@ class EngineChoice(Settings):
 
     @property
     def engine_file(self) -> Path:
-        """The file to open.
+        """The file to open; for a folder, its best model on this machine with one thread a call.
 
         Raises:
-            ArtifactError: the bundled model is missing from the installation.
+            ArtifactError: the bundled model is missing from the installation; or see `choose_best`.
+            ConfigError: see `choose_best`.
             MissingDependencyError: ONNX Runtime is not installed.
         """
-        return self.engine or bundled_model_for(self.device, self.model)
+        if self.engine is None:
+            return bundled_model_for(self.device, self.model)
+        return self.engine if self._chosen is None else self._chosen.path
+
+    @property
+    def choice_line(self) -> str:
+        """Why this file: a text for users where `engine` is a folder, else empty."""
+        return "" if self._chosen is None else self._chosen.line
+
+    @cached_property
+    def _chosen(self) -> "Chosen | None":
+        if self.engine is None or not is_folder_of_models(self.engine):
+            return None
+        choose = import_module("fer_deploy.engines.best").choose_best
+        chosen: Chosen = choose(self.engine, device=self.device, threads=1)
+        return chosen
+
+    def model_files(self) -> list[Path]:
+        """Return the files that `engine` is read from, as far as they exist: the model, its manifest, and best.json."""
+        if self.engine is None or not self.engine.name:
+            return []
+        if self.engine.is_dir():
+            return sorted(self.engine.iterdir())
+        return [self.engine, manifest_path(self.engine)]
 
     def open(self) -> Engine:
         """Open the engine with one thread a call: there is one worker for each core, so more threads gain nothing.
@@ -48,9 +82,10 @@ class EngineChoice(Settings):
         Raises:
             FerDeployError: as `open_engine`.
         """
+        chosen = self._chosen
         return open_engine(
             self.engine_file,
-            device=self.device,
+            device=self.device if chosen is None else chosen.device,
             threads=1,
             trust_plan=self.trust_plan,
             allow_host_code=self.allow_host_code,

@@ -2,10 +2,9 @@
 
 from typing import Any
 
+from fer_deploy.spec import ARTIFACT_METRICS as ARTIFACT
 from fer_deploy.spec import ModelSpec
 
-ARTIFACT = "artifact"
-"""Key of the metrics of the file that contains the spec; absent if the file was not run."""
 SOURCE_ONNX = "source_onnx"
 """Key of the metrics of the ONNX file that a plan was built from."""
 CHECKPOINT = "checkpoint"

@@ -7,11 +7,10 @@ from typing import Any
 
 import onnx
 
-from fer_deploy.engines.onnxruntime.engine import VARIANT_KEY
 from fer_deploy.export.graph.source_traces import strip_traces
 from fer_deploy.export.int8.scheme import Scheme
 from fer_deploy.export.measured import inherited_by_onnx, measured
-from fer_deploy.spec import SPEC_KEY, ModelSpec, Precision
+from fer_deploy.spec import SPEC_KEY, VARIANT_KEY, ModelSpec, Precision
 
 QUANTIZATION_KEY = "fer_quantization"
 """Key in `metadata_props` of the JSON record of INT8: calibration, float layers, layer costs."""

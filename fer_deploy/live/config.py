@@ -13,7 +13,6 @@ from fer_deploy.live.output_files import Named, files_of_sources, frames_path, r
 from fer_deploy.live.sinks.video.codecs import VideoCodec
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.config import SourceConfig
-from fer_deploy.manifest import manifest_path
 from fer_deploy.settings import CONFIG_FILE, Settings
 from fer_deploy.vision.preprocess import CropConfig
 from fer_deploy.vision.tracking.people import PeopleConfig
@@ -129,6 +128,5 @@ class LiveConfig(EngineChoice):
     def _models(self) -> list[Named]:
         detector = None if self.detection.detector == "haar" else file_at_hand(self.detection.detector_model)
         named: list[Named] = []
-        if self.engine is not None and self.engine.name:
-            named += [("engine", self.engine), ("engine", manifest_path(self.engine))]
+        named += [("engine", path) for path in self.model_files()]
         return named + ([] if detector is None else [("detector model", detector)])

@@ -16,7 +16,6 @@ from PIL import Image
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.cli import main
 from fer_deploy.engines import open_engine
-from fer_deploy.engines.onnxruntime.engine import VARIANT_KEY
 from fer_deploy.errors import VerificationError
 from fer_deploy.export import pipeline
 from fer_deploy.export.config import ExportConfig
@@ -28,7 +27,7 @@ from fer_deploy.export.variants import QUANTIZATION_KEY, Variant
 from fer_deploy.export.verify.exact_engine import ExactEngine
 from fer_deploy.manifest import read_manifest
 from fer_deploy.settings import load_settings
-from fer_deploy.spec import SPEC_KEY, ModelSpec, spec_from_json
+from fer_deploy.spec import SPEC_KEY, VARIANT_KEY, ModelSpec, spec_from_json
 from fer_train import checkpoint as train_checkpoint
 from fer_train.checkpoint import save_release
 

@@ -83,7 +83,7 @@ engine_options = options(
         type=FILE,
         metavar="FILE",
         section=_MODEL,
-        help="Your own model, .onnx or .plan, instead of --model.",
+        help="Your own model, .onnx or .plan, instead of --model; or a folder that fer-deploy bench measured.",
     ),
     option("--device", type=click.Choice(DEVICES), default_text="auto", section=_MODEL, help="Where the model runs."),
     option(

@@ -23,7 +23,8 @@ _TEXT, _BYTES, _INT64, _INT32 = (
     FieldDescriptorProto.TYPE_INT32,
 )
 _MESSAGES: dict[str, dict[str, tuple[int, int | str, bool]]] = {
-    "Model": {"graph": (7, "Graph", False)},
+    "Model": {"graph": (7, "Graph", False), "metadata_props": (14, "Property", True)},
+    "Property": {"key": (1, _BYTES, False), "value": (2, _BYTES, False)},
     "Graph": {
         "node": (1, "Node", True),
         "initializer": (5, "Tensor", True),
@@ -65,6 +66,13 @@ def parse_model(content: bytes) -> Any | None:
         return _class_of("Model").FromString(content)
     except DecodeError:
         return None
+
+
+def metadata_of(content: bytes) -> dict[str, str]:
+    """Return the texts in an ONNX file's `metadata_props`; none if this is not an ONNX file."""
+    model = parse_model(content)
+    found = () if model is None else model.metadata_props
+    return {one.key.decode(errors="replace"): one.value.decode(errors="replace") for one in found}
 
 
 @cache

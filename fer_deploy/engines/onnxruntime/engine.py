@@ -18,10 +18,8 @@ from fer_deploy.engines.buckets import buckets_of
 from fer_deploy.engines.onnxruntime.cuda_graphs import BucketRunner
 from fer_deploy.engines.onnxruntime.session import ORT_ERRORS, ProvedSession, SessionRequest, open_session
 from fer_deploy.errors import ArtifactError, EngineError
-from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, ModelSpec, spec_from_json
+from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, VARIANT_KEY, ModelSpec, spec_from_json
 
-VARIANT_KEY = "fer_variant"
-"""Key in `metadata_props` of a quantized graph: fp32, fp16, int8 (for TensorRT) or int8-cpu."""
 CPU_WARM_UP = (1, 2, 4)
 """Batches run at opening on the CPU, where nothing is captured; other sizes need no warm-up."""
 CPU_WARM_UP_LIMIT_S = 60.0

@@ -6,13 +6,13 @@ import onnx
 
 from fer_deploy.engines import PLAN_SUFFIXES, open_engine
 from fer_deploy.engines.base import Device, Engine
-from fer_deploy.engines.onnxruntime.engine import VARIANT_KEY
 from fer_deploy.engines.onnxruntime.session import ORT_ERRORS, SessionRequest, require_bounded
 from fer_deploy.errors import ArtifactError, ExportError
 from fer_deploy.export.graph.source import read_onnx
 from fer_deploy.export.variants import Variant
 from fer_deploy.export.verify.exact_engine import ExactEngine
 from fer_deploy.manifest import read_manifest
+from fer_deploy.spec import VARIANT_KEY
 
 
 def open_for_verification(path: Path, device: Device) -> tuple[Engine, Variant]:

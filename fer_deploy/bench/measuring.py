@@ -1,0 +1,207 @@
+"""Measure the candidates of a folder in both uses: one call at a time, and a worker on each core."""
+
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from itertools import groupby
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_deploy.bench.agreement import agreement_of, drawn_images, logits_of, reference_of
+from fer_deploy.bench.candidates import Candidate
+from fer_deploy.bench.folder import Artifact, Skipped
+from fer_deploy.bench.ranking import Drop, Limits, Ranked, Result, decided, drop_of, rank, rivals
+from fer_deploy.bench.resources import ColdStart, cold_start
+from fer_deploy.bench.scenarios import LEAST_GAIN, Server, highest_rate, offline
+from fer_deploy.bench.windows import (
+    QUICK,
+    Repeated,
+    Together,
+    WindowPlan,
+    Workload,
+    measure_in_turn,
+    measure_pairs,
+    speedup,
+)
+from fer_deploy.engines.base import Engine
+from fer_deploy.engines.best import Goal, Use
+from fer_deploy.errors import FerDeployError
+
+_NUM_PAIRS = 15
+_PROBE_BATCH = 8
+"""Images a call when settings are compared for throughput."""
+Tell = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Plans:
+    """How long to measure: one image a call, each batch size, the pairs, and a run of the server scenario."""
+
+    single: WindowPlan
+    batches: WindowPlan
+    pairs: WindowPlan
+    server_s: float
+    most_batch: int
+    longest_ms: float
+
+
+_SHORT = WindowPlan(window_s=0.2, warm_up_s=0.1)
+USUAL = Plans(WindowPlan(), _SHORT, _SHORT, server_s=2.0, most_batch=256, longest_ms=1000.0)
+BRIEF = Plans(QUICK, QUICK, replace(QUICK, window_s=0.05), server_s=0.5, most_batch=64, longest_ms=250.0)
+
+
+@dataclass(frozen=True)
+class Measuring:
+    """What is the same for all candidates.
+
+    Attributes:
+        goal: of the ranking.
+        limits: that a candidate must hold.
+        plans: how long to measure.
+        cores: of this machine; also the number of workers.
+        int8_saturates: whether this CPU lacks instructions for integer products.
+        tell: called with a message before each step.
+    """
+
+    goal: Goal
+    limits: Limits
+    plans: Plans
+    cores: int
+    int8_saturates: bool
+    tell: Tell
+
+    def cold_starts(self, candidates: Sequence[Candidate]) -> tuple[dict[Candidate, ColdStart], list[Skipped]]:
+        """Start each artifact in a fresh process, once for each runtime; skip what does not run."""
+        found: dict[Candidate, ColdStart] = {}
+        skipped: list[Skipped] = []
+        for group in _by_engine(candidates):
+            self.tell(f"first result of {group[0].path.name}")
+            try:
+                found[group[0]] = cold_start(group[0].to_dict())
+            except FerDeployError as err:
+                skipped.append(Skipped(group[0].name, str(err)))
+        return found, skipped
+
+    def drops(self, artifacts: Sequence[Artifact], candidates: Sequence[Candidate]) -> dict[Candidate, Drop]:
+        """Return the loss of accuracy for one candidate of each artifact and runtime."""
+        reference = reference_of(artifacts)
+        images = drawn_images(artifacts[0].spec.input)
+        by_path = {artifact.path: artifact for artifact in artifacts}
+        logits: dict[Candidate, NDArray[np.float32]] = {}
+        for group in _by_engine(candidates):
+            self.tell(f"answers of {group[0].path.name}")
+            with group[0].open() as engine:
+                logits[group[0]] = logits_of(engine, images)
+        of_reference = next((logits[one] for one in logits if reference and one.path == reference.path), None)
+        return {
+            one: drop_of(
+                by_path[one.path],
+                one,
+                None if of_reference is None else agreement_of(found, of_reference),
+                int8_saturates=self.int8_saturates,
+            )
+            for one, found in logits.items()
+        }
+
+    def settings(self, candidates: Sequence[Candidate]) -> list[Candidate]:
+        """Return the fastest settings of each artifact and runtime; of about equal ones, the plainest."""
+        batch = _PROBE_BATCH if self.goal == "throughput" else 1
+        chosen = []
+        for group in _by_engine(candidates):
+            if len(group) == 1:
+                chosen.append(group[0])
+                continue
+            self.tell(f"threads for {group[0].path.name}")
+            with ExitStack() as opened:
+                engines = {one.name: opened.enter_context(one.open()) for one in group}
+                loads = {name: self.workload(engine, "single", batch) for name, engine in engines.items()}
+                found = measure_in_turn(loads, QUICK)
+            best = min(one.latency_ms(50) for one in found.values())
+            chosen.append(next(one for one in group if found[one.name].latency_ms(50) <= (1 + LEAST_GAIN) * best))
+        return chosen
+
+    def ranking(
+        self, use: Use, candidates: Sequence[Candidate], artifacts: Sequence[Artifact], drops: dict[Candidate, Drop]
+    ) -> list[Ranked]:
+        """Measure the candidates of a use in turn and rank them."""
+        by_path = {artifact.path: artifact for artifact in artifacts}
+        drop = {(one.path, one.runtime): found for one, found in drops.items()}
+        with ExitStack() as opened:
+            engines = {one: opened.enter_context(one.open()) for one in candidates}
+            self.tell(f"{_WORDS[use]}: one face a call")
+            singles = measure_in_turn(
+                {one.name: self.workload(engine, use, 1) for one, engine in engines.items()}, self.plans.single
+            )
+            results = []
+            for one, engine in engines.items():
+                self.tell(f"{_WORDS[use]}: batches of {one.path.name}")
+                found = offline(
+                    self._by_batch(engine, use),
+                    self.plans.batches,
+                    most=self.plans.most_batch,
+                    longest_ms=self.plans.longest_ms,
+                )
+                results.append(Result(one, by_path[one.path], drop[one.path, one.runtime], singles[one.name], found))
+            return self._decided(rank(results, self.goal, self.limits), engines, use)
+
+    def server(self, best: Ranked) -> Server | None:
+        """Return the highest rate of random arrivals that the workers serve; None: the best holds no limit anyway."""
+        if not best.is_usable:
+            return None
+        self.tell("arrivals at random times")
+        with best.result.candidate.open() as engine:
+            return highest_rate(
+                [_call(engine, 1)] * (self.cores if engine.is_concurrent else 1),
+                limit_ms=self.limits.latency_budget_ms or SERVER_LIMIT_MS,
+                ceiling=best.result.single.per_s,
+                seconds=self.plans.server_s,
+            )
+
+    def workload(self, engine: Engine, use: Use, batch: int) -> Workload:
+        """Return calls with so many images; an engine that runs one call at a time has no workers beside it."""
+        call = _call(engine, batch)
+        if use == "workers" and engine.is_concurrent:
+            return Together([call] * self.cores, items=batch)
+        return Repeated(call, items=batch)
+
+    def _by_batch(self, engine: Engine, use: Use) -> Callable[[int], Workload]:
+        return lambda batch: self.workload(engine, use, batch)
+
+    def _decided(self, ranked: list[Ranked], engines: dict[Candidate, Engine], use: Use) -> list[Ranked]:
+        """Measure the best ones again, in pairs with the first."""
+        close = rivals(ranked, self.goal, self.limits)
+        if len(close) < 2:
+            return ranked
+        self.tell(f"{_WORDS[use]}: the best {len(close)} in pairs")
+        loads = {}
+        for result in close:
+            batch = result.batch_within(self.limits.latency_budget_ms) if self.goal == "throughput" else 1
+            loads[result.candidate.name] = self.workload(engines[result.candidate], use, batch or 1)
+        found = measure_pairs(loads, _NUM_PAIRS, self.plans.pairs)
+        first = found[close[0].candidate.name]
+        by: Literal["per_s", "median_ms"] = "per_s" if self.goal == "throughput" else "median_ms"
+        speedups = {one.candidate: speedup(found[one.candidate.name], first, by=by) for one in close[1:]}
+        return decided(ranked, speedups)
+
+
+SERVER_LIMIT_MS = 50.0
+"""Limit of p99 in the server scenario, if there is no budget."""
+_WORDS: dict[Use, str] = {"single": "one call at a time", "workers": "a worker on each core"}
+
+
+def workers_of(candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return the candidates whose calls take one thread, or none of the CPU's."""
+    return [one for one in candidates if one.threads in (None, 1)]
+
+
+def _by_engine(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
+    """Return the candidates in groups of one artifact and runtime, which differ in their settings."""
+    return [list(group) for _, group in groupby(candidates, key=lambda one: (one.path, one.runtime))]
+
+
+def _call(engine: Engine, batch: int) -> Callable[[], object]:
+    drawn = drawn_images(engine.spec.input)
+    images = np.concatenate([drawn] * -(-batch // len(drawn)))[:batch]
+    return lambda: engine.infer(images)

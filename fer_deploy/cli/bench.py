@@ -1,0 +1,75 @@
+"""fer-deploy bench: settings and printing around `run_bench`."""
+
+import json
+import os
+import shlex
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+from rich.status import Status
+
+from fer_deploy.bench.host import background_work
+from fer_deploy.bench.measuring import Tell
+from fer_deploy.bench.outcome import BenchConfig, run_bench
+from fer_deploy.cli.terminal.bench_report import print_outcome
+from fer_deploy.cli.terminal.logs import log_to_stderr
+from fer_deploy.durable import write_whole
+from fer_deploy.engines.best import BEST_NAME
+from fer_deploy.errors import ArtifactError
+from fer_deploy.settings import load_settings
+
+
+def bench(folder: Path, as_json: bool, **flags: Any) -> None:
+    """Measure the artifacts of a folder; see `fer_deploy.cli.flags.bench` for the flags."""
+    config = load_settings(BenchConfig, None, flags)
+    log_to_stderr()
+    console = Console(stderr=True, markup=False, highlight=False)
+    target = folder / BEST_NAME
+    if folder.is_dir():  # what is not writable is to show before minutes of work
+        _require_writable(folder, target)
+    for work in background_work():
+        console.print(f"warning: {work.command} runs, so times are worthless. Fix: {work.advice}", soft_wrap=True)
+    with _progress(console) as tell:
+        outcome = run_bench(folder, config, tell=tell)
+    if as_json:
+        click.echo(json.dumps(outcome.to_dict(), indent=2))
+    else:
+        print_outcome(outcome, Console(markup=False, highlight=False))
+    outcome.winner("single")  # raises where nothing holds the limits; an older best.json stays then
+    workers = outcome.winner("workers")
+    _write(target, outcome.best().to_bytes())
+    console.print(
+        f"{workers.result.artifact.path.name} with {workers.result.candidate.engine_text} is the best here for workers "
+        f"({target}); now: fer-deploy live --engine {shlex.quote(os.fspath(folder))}",
+        soft_wrap=True,
+    )
+
+
+def _require_writable(folder: Path, target: Path) -> None:
+    if not os.access(folder, os.W_OK):
+        copy = Path("artifacts") / folder.name
+        raise ArtifactError(
+            f"cannot write {target}: the folder is read-only. Fix: cp -r {shlex.quote(os.fspath(folder))} {copy}, "
+            f"then fer-deploy bench {copy}"
+        )
+
+
+def _write(path: Path, content: bytes) -> None:
+    try:
+        write_whole(path, content)
+    except OSError as err:
+        raise ArtifactError(f"cannot write {path}: {err.strerror or err}. Fix: make the folder writable") from err
+
+
+@contextmanager
+def _progress(console: Console) -> Iterator[Tell]:
+    """Show the step that runs: in place on a terminal, else a line each."""
+    if not console.is_terminal:
+        yield lambda text: console.print(text, soft_wrap=True)
+        return
+    with Status("", console=console) as status:
+        yield status.update
