@@ -20,7 +20,7 @@ from fer_deploy.export.verify.compare import Comparison, Reference, breaches_of,
 from fer_deploy.export.verify.opening import open_for_verification, stage_of
 from fer_deploy.export.verify.preparation import notes_on, slices_of, verification_faces
 from fer_deploy.export.verify.torch_engine import TorchEngine
-from fer_deploy.spec import Precision
+from fer_deploy.spec import ModelSpec, Precision
 
 Tell = Callable[[str], None]
 
@@ -78,8 +78,11 @@ def quantize(
 
 def verify(
     artifact: Path, config: ExportConfig, *, device: Device, tell: Tell = lambda _: None
-) -> tuple[Comparison, Reference]:
+) -> tuple[Comparison, Reference, ModelSpec]:
     """Compare an ONNX or a plan with the checkpoint of the config; the result contains exceeded limits.
+
+    Returns:
+        The comparison, the reference's logits, and the checkpoint's spec.
 
     Raises:
         ArtifactError: a file cannot be used.
@@ -96,7 +99,7 @@ def verify(
             )
         reference = _reference(torch_engine, variant, config, tell)
         found = compare(reference, engine, artifact=artifact.name, stage=stage_of(artifact, variant))
-        return _with_breaches(found, variant, config), reference
+        return _with_breaches(found, variant, config), reference, torch_engine.spec
 
 
 def _reference(engine: Engine, variant: Variant, config: ExportConfig, tell: Tell) -> Reference:
