@@ -20,11 +20,12 @@ class Row:
 
     Attributes:
         name: of its file.
-        built: how it was made here: "from the pack", or builder, version and targets.
+        built: how it was made: "pack" (it was in it), or builder and version; empty: it was not built.
         comparison: with the saved logits; None: it does not run here.
         reason: why it does not run, or was not built; empty if it ran.
         is_plan: whether it is a plan.
         is_broken: whether it is left out of the folder.
+        packed_difference: the largest |Δlogit| of its model on the machine that packed it; None: not known.
     """
 
     name: str
@@ -33,6 +34,7 @@ class Row:
     reason: str
     is_plan: bool = False
     is_broken: bool = False
+    packed_difference: float | None = None
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class Outcome:
                     "name": row.name,
                     "built": row.built,
                     "comparison": None if row.comparison is None else row.comparison.to_dict(),
+                    "max_abs_logit_at_packing": row.packed_difference,
                     "not_run": row.reason or None,
                     "written": not row.is_broken,
                 }

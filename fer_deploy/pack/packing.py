@@ -19,7 +19,7 @@ from fer_deploy.export.verify.compare import Comparison, Reference, require_kept
 from fer_deploy.export.verify.saved_io import SavedIO
 from fer_deploy.pack.archive import IO, RECIPE, REPORT, SUFFIX, PackManifest, write_pack
 from fer_deploy.pack.export_folder import ExportFolder, read_export
-from fer_deploy.pack.inputs import NUM_FACES, drawn_faces
+from fer_deploy.pack.inputs import NUM_CANDIDATES, NUM_FACES, chosen, drawn_faces
 from fer_deploy.pack.recipe import recipe_of
 from fer_deploy.settings import Settings
 from fer_deploy.spec import ModelSpec
@@ -80,8 +80,7 @@ def pack(config: PackConfig, *, tell: Tell = lambda _: None) -> Packed:
         raise ConfigError(f"out: {config.out.name} must end in {SUFFIX}. Fix: --out {config.out.stem}{SUFFIX}")
     tell(f"reading {config.folder}")
     folder = read_export(config.folder)
-    faces = _faces(config, folder.fp32.spec)
-    reference = _reference(config, folder, faces, tell)
+    reference = _of_best_faces(_reference(config, folder, _faces(config, folder.fp32.spec), tell))
     saved = SavedIO.of(reference, folder.fp32.spec, has_people=config.data is not None)
     found = []
     for model in folder.models.values():
@@ -92,7 +91,7 @@ def pack(config: PackConfig, *, tell: Tell = lambda _: None) -> Packed:
         require_kept(found[-1], reference)
     members = {
         **{model.path.name: model.content for model in folder.models.values()},
-        RECIPE: _json(recipe_of(folder)),
+        RECIPE: _json(recipe_of(folder, found)),
         REPORT: folder.report_bytes,
         IO: saved.to_bytes(),
     }
@@ -101,7 +100,7 @@ def pack(config: PackConfig, *, tell: Tell = lambda _: None) -> Packed:
         members,
         {"tool_version": __version__, "model": folder.fp32.spec.name, "has_people": saved.has_people},
     )
-    note = "" if config.data is None else PEOPLE.format(num=len(faces), data=config.data.name)
+    note = "" if config.data is None else PEOPLE.format(num=len(reference.faces), data=config.data.name)
     return Packed(manifest, reference.description, tuple(found), note)
 
 
@@ -109,7 +108,7 @@ def _faces(config: PackConfig, spec: ModelSpec) -> VerificationFaces:
     if config.data is None:
         return drawn_faces(spec.input)
     load = _with_torch("fer_deploy.export.checkpoint", "--data").load_verification_faces
-    faces: VerificationFaces = load(config.data, split=config.split, limit=NUM_FACES, spec=spec)
+    faces: VerificationFaces = load(config.data, split=config.split, limit=NUM_CANDIDATES, spec=spec)
     return faces
 
 
@@ -129,6 +128,13 @@ def _reference(config: PackConfig, folder: ExportFolder, faces: VerificationFace
     with torch_engine.of(checkpoint, device="cpu") as engine:
         tell("logits of PyTorch")
         return Reference.of(engine, faces)
+
+
+def _of_best_faces(reference: Reference) -> Reference:
+    positions = chosen(reference.logits, NUM_FACES)
+    return Reference(
+        reference.faces.at(positions), reference.labels, reference.logits[positions], reference.description
+    )
 
 
 def _with_torch(module: str, flag: str) -> Any:

@@ -8,11 +8,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from fer_deploy.engines.base import Device
 from fer_deploy.environment import survey
-from fer_deploy.errors import EngineError, FerDeployError, VerificationError
+from fer_deploy.errors import ArtifactError, EngineError, FerDeployError, VerificationError
 from fer_deploy.export.config import DEFAULT_LIMITS
 from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.export.plan.module import load_tensorrt
@@ -26,13 +26,15 @@ from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import BatchProfile
 from fer_deploy.pack.archive import IO, MANIFEST, RECIPE, read_pack
 from fer_deploy.pack.outcome import RECORD, Outcome, Row, require_folder
-from fer_deploy.pack.recipe import profile_of
+from fer_deploy.pack.recipe import packed_difference, profile_of
 from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_deploy.settings import Settings
 
 Tell = Callable[[str], None]
 _PLAN_NAMES: Final = {Flavor.TENSORRT: ".plan", Flavor.TENSORRT_RTX: "-rtx.plan"}
 """End of a plan's name: both flavors can be built of one model."""
+
+_SHORT_NAMES: Final = {Flavor.TENSORRT: "TRT", Flavor.TENSORRT_RTX: "RTX"}
 
 
 class RebuildConfig(Settings):
@@ -72,10 +74,10 @@ def rebuild(config: RebuildConfig, *, tell: Tell = lambda _: None) -> Outcome:
         for name, content in contents.items():
             (folder / name).write_bytes(content)
         (folder / MANIFEST).write_text(pack.manifest.model_dump_json(indent=2) + "\n")
-        run = _Run(folder, saved, f"{IO} in {config.pack}", tell)
+        recipe = _read_recipe(contents[RECIPE], config.pack)
+        run = _Run(folder, saved, f"{IO} in {config.pack}", recipe, tell)
         for name in pack.manifest.models:
             run.verify(name)
-        recipe = json.loads(contents[RECIPE])
         for flavor in config.flavors():
             run.build_all(pack.manifest.models, flavor, config.profile or profile_of(recipe))
         outcome = Outcome(config.out, pack.manifest.model, pack.sha256, saved, tuple(run.rows), run.failure())
@@ -96,12 +98,14 @@ class _Run:
         folder: with the unpacked files.
         saved: inputs and logits.
         where: their file, for errors.
+        recipe: of the pack.
         tell: called with a message before each step.
     """
 
     folder: Path
     saved: SavedIO
     where: str
+    recipe: dict[str, Any]
     tell: Tell
     rows: list[Row] = field(default_factory=list)
     failures: list[FerDeployError] = field(default_factory=list)
@@ -111,16 +115,16 @@ class _Run:
         self.tell(f"verifying {name}")
         variant = _variant_of(name)
         device: Device = "cpu" if variant is Variant.INT8_CPU else "auto"
-        with self._reported(name, "from the pack", must_work=False):
+        with self._reported(name, "pack", must_work=False):
             found = verify_saved(
                 self.folder / name, self.saved, DEFAULT_LIMITS.__getitem__, where=self.where, device=device
             )
-            self._add(name, "from the pack", found, "")
+            self._add(name, name, "pack", found, "")
 
     def build_all(self, names: list[str], flavor: Flavor, profile: BatchProfile) -> None:
         """Build and verify the plans of one flavor; if it cannot build here, one row says why."""
         if (reason := _why_not(flavor)) is not None:
-            self.rows.append(Row(f"plans of {flavor.display_name}", "no", None, reason, is_plan=True))
+            self.rows.append(Row(f"{_SHORT_NAMES[flavor]} plans", "", None, reason, is_plan=True))
             return
         for name in names:
             variant = _variant_of(name)
@@ -131,13 +135,14 @@ class _Run:
         source = self.folder / name
         plan = source.with_name(source.stem + _PLAN_NAMES[config.flavor])
         self.tell(f"building {plan.name} with {config.flavor.display_name}")
-        with self._reported(plan.name, "failed", must_work=True):
+        with self._reported(plan.name, "", must_work=True):
             built = build_and_verify(source, config, self.saved.as_reference(), DEFAULT_LIMITS[variant], out=plan)
-            self._add(plan.name, _how_built(built), built.comparison, built.not_run)
+            self._add(plan.name, name, _how_built(built), built.comparison, built.not_run)
 
-    def _add(self, name: str, built: str, found: Comparison | None, reason: str) -> None:
+    def _add(self, name: str, model: str, built: str, found: Comparison | None, reason: str) -> None:
         is_broken = found is not None and bool(found.breaches)
-        self.rows.append(Row(name, built, found, reason, is_plan=name.endswith(".plan"), is_broken=is_broken))
+        packed = packed_difference(self.recipe, model)
+        self.rows.append(Row(name, built, found, reason, name.endswith(".plan"), is_broken, packed))
         if found is not None and is_broken:
             self.failures.append(
                 VerificationError(
@@ -167,15 +172,25 @@ class _Run:
         return next(iter([*broken, *self.failures]), None)
 
 
+def _read_recipe(content: bytes, pack: Path) -> dict[str, Any]:
+    try:
+        recipe = json.loads(content)
+        profile_of(recipe)
+    except (ValueError, LookupError, TypeError, AttributeError) as err:
+        raise ArtifactError(
+            f"{RECIPE} in {pack} is not one that this version reads ({str(err)[:200]}). Fix: make the pack again"
+        ) from err
+    found: dict[str, Any] = recipe
+    return found
+
+
 def _variant_of(name: str) -> Variant:
     """Return the variant that a member's name ends with, the longest one first."""
     return next(one for one in sorted(Variant, key=len, reverse=True) if name.endswith(f"-{one}.onnx"))
 
 
 def _how_built(built: BuiltPlan) -> str:
-    target = built.manifest.target
-    name = "TRT-RTX" if built.manifest.flavor is Flavor.TENSORRT_RTX else "TensorRT"
-    return f"{name} {built.manifest.version}, sm {', '.join(target.compute_capabilities)}"
+    return f"{_SHORT_NAMES[built.manifest.flavor]} {built.manifest.version}"
 
 
 def _why_not(flavor: Flavor) -> str | None:

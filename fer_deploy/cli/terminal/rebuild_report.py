@@ -1,7 +1,8 @@
 """What fer-deploy rebuild prints: one table of all artifacts, and why some were not built or do not run here."""
 
+import os
+import shlex
 from collections.abc import Mapping
-from itertools import groupby
 from typing import NamedTuple
 
 from rich.console import Console
@@ -10,8 +11,6 @@ from rich.table import Table
 from fer_deploy.bench.outcome import Outcome as BenchOutcome
 from fer_deploy.live.file_names import printable
 from fer_deploy.pack.outcome import Outcome, Row
-
-_WIDTH = 100
 
 
 class Speed(NamedTuple):
@@ -33,44 +32,49 @@ def speeds_of(measured: BenchOutcome) -> dict[str, Speed]:
 
 
 def print_rebuild(done: Outcome, speeds: Mapping[str, Speed], console: Console) -> None:
-    """Print the table, 100 columns wide at most, and what it does not say."""
+    """Print the table, 80 columns wide at most, and below it why an artifact was not built, did not run, or failed."""
     saved = done.saved
     console.print(
-        f"{printable(done.model)}: compared with {printable(saved.reference)} on {len(saved.logits)} saved inputs "
-        f"({printable(saved.faces)})",
+        f"{printable(done.model)}, files {printable(done.model)}-*: compared with {printable(saved.reference)} on "
+        f"{len(saved.logits)} saved inputs ({printable(saved.faces)})\n",
         soft_wrap=True,
     )
-    table = Table(width=min(_WIDTH, max(console.width, 80)))
-    table.add_column("artifact", overflow="fold", ratio=4)
-    table.add_column("built", overflow="fold", ratio=4)
-    table.add_column("verified", overflow="fold", ratio=2)
-    for name in ("|Δlogit|", "same", "p50 ms", "faces/s"):
+    notes = list(dict.fromkeys(filter(None, map(_note, done.rows))))
+    table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
+    for name in ("artifact", "built", "verified"):
+        table.add_column(name, no_wrap=True)
+    for name in ("|Δlogit|", "packed", "same", "p50 ms", "faces/s"):
         table.add_column(name, justify="right", no_wrap=True)
     for row in done.rows:
-        table.add_row(*_cells(row, speeds.get(row.name)), style="red" if row.is_broken else "")
+        mark = f" [{notes.index(_note(row)) + 1}]" if _note(row) else ""
+        name, built, verdict = row.name.removeprefix(f"{done.model}-"), row.built, _verdict(row)
+        built, verdict = (built, verdict + mark) if built else (f"no{mark}", verdict)
+        cells = _numbers(row, speeds.get(row.name))
+        table.add_row(printable(name), built, verdict, *cells, style="red" if row.is_broken else "")
     console.print(table)
-    _print_reasons(done, console)
-    console.print(f"\nwritten: {done.folder}" + ("" if not speeds else ", with best.json"), soft_wrap=True)
+    for number, note in enumerate(notes, start=1):
+        console.print(f"[{number}] {printable(note)}", soft_wrap=True)
+    console.print(f"\nwritten: {done.folder}" + (", with best.json" if speeds else ""), soft_wrap=True)
     if speeds:
-        console.print(f"now: fer-deploy live --engine {done.folder}", soft_wrap=True)
+        console.print(f"now: fer-deploy live --engine {shlex.quote(os.fspath(done.folder))}", soft_wrap=True)
 
 
-def _cells(row: Row, speed: Speed | None) -> list[str]:
+def _verdict(row: Row) -> str:
+    if row.is_broken:
+        return "FAILS"
+    return "not run" if row.comparison is None and row.built else "holds" if row.comparison is not None else ""
+
+
+def _numbers(row: Row, speed: Speed | None) -> list[str]:
     found = row.comparison
-    if found is None:
-        verdict = "failed" if row.is_broken else "not run"
-        return [row.name, row.built, verdict, "", "", "", ""]
-    verdict = "FAILED" if row.is_broken else "holds"
+    packed = "" if row.packed_difference is None else f"{row.packed_difference:.1e}"
     times = ["", ""] if speed is None else [f"{speed.p50_ms:.2f}", f"{speed.faces_per_s:,.0f}"]
-    return [row.name, row.built, verdict, f"{found.max_abs_logit:.1e}", f"{found.agreement:.0%}", *times]
+    if found is None:
+        return ["", packed, "", *times]
+    return [f"{found.max_abs_logit:.1e}", packed, f"{found.agreement:.1%}", *times]
 
 
-def _print_reasons(done: Outcome, console: Console) -> None:
-    """Print each reason once, with the artifacts that it applies to."""
-    reasons = sorted((row.reason, row.name) for row in done.rows if row.reason)
-    for reason, rows in groupby(reasons, key=lambda pair: pair[0]):
-        names = ", ".join(name for _, name in rows)
-        console.print(f"{names}: {printable(' '.join(reason.split()))}", soft_wrap=True)
-    for row in done.rows:
-        if row.comparison is not None and row.comparison.breaches:
-            console.print(f"{row.name}: {'; '.join(row.comparison.breaches)}", soft_wrap=True)
+def _note(row: Row) -> str:
+    """Return the text below the table, or an empty one."""
+    breaches = () if row.comparison is None else row.comparison.breaches
+    return " ".join(("; ".join(breaches) or row.reason).split())
