@@ -18,6 +18,7 @@ from fer_deploy.durable import write_whole
 from fer_deploy.engines.best import BEST_NAME
 from fer_deploy.environment import survey
 from fer_deploy.errors import EngineError, ExportError, MissingDependencyError
+from fer_deploy.flavors import Flavor
 from fer_deploy.settings import load_settings
 
 
@@ -35,7 +36,12 @@ def rebuild(
             "also need tensorrt-rtx or tensorrt in the brackets"
         ) from err
     sizes = None if profile is None else dict(zip(("min", "opt", "max"), profile, strict=True))
-    given = {"pack": pack, "out": out, "flavor": flavor, "profile": sizes}
+    given = {
+        "pack": pack,
+        "out": out,
+        "flavor": None if flavor is None else Flavor(flavor.replace("-", "_")),
+        "profile": sizes,
+    }
     config = load_settings(rebuilding.RebuildConfig, None, given)
     with telling(f"rebuilding {pack}") as tell:
         done = rebuilding.rebuild(config, tell=tell)
