@@ -86,7 +86,8 @@ class Recognizer:
 
         Args:
             model: bundled model, "ferplus" (real pictures) or "fer2013" (the benchmark).  [default: ferplus]
-            engine: your own model file in place of `model`, or an opened Engine, which you must close yourself.
+            engine: your own model file in place of `model`, or a folder that `fer-deploy bench` measured, whose best
+                model is taken; or an opened Engine, which you must close yourself.
             device: "auto", "cpu", "cuda", "tensorrt" or "tensorrt-rtx".  [default: auto]
             detector: "yunet", "haar", or "auto" for YuNet if its file is available.  [default: auto]
             detector_model: YuNet's .onnx, or a .plan of it.
@@ -128,8 +129,8 @@ class Recognizer:
 
     @property
     def description(self) -> str:
-        """Backend, provider and precision of the engine, as text for users."""
-        return self._engine.description
+        """Backend, provider and precision of the engine, and why it was chosen from a folder, as text for users."""
+        return "; ".join(filter(None, (self._engine.description, self._config.choice_line)))
 
     @overload
     def analyze(self, pictures: Picture, boxes: Boxes | None = None) -> list[FaceResult]: ...  # type: ignore[overload-overlap]

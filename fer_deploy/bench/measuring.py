@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import groupby
 from typing import Literal
 
@@ -13,12 +13,14 @@ from fer_deploy.bench.agreement import agreement_of, drawn_images, logits_of, re
 from fer_deploy.bench.candidates import Candidate
 from fer_deploy.bench.folder import Artifact, Skipped
 from fer_deploy.bench.ranking import Drop, Limits, Ranked, Result, decided, drop_of, rank, rivals
-from fer_deploy.bench.resources import ColdStart, cold_start
+from fer_deploy.bench.resources import ColdStart, EnergyMeter, cold_start
 from fer_deploy.bench.scenarios import LEAST_GAIN, Server, highest_rate, offline
 from fer_deploy.bench.windows import (
     QUICK,
     Repeated,
+    SystemClock,
     Together,
+    Window,
     WindowPlan,
     Workload,
     measure_in_turn,
@@ -63,6 +65,7 @@ class Measuring:
         cores: of this machine; also the number of workers.
         int8_saturates: whether this CPU lacks instructions for integer products.
         tell: called with a message before each step.
+        meter: of energy.
     """
 
     goal: Goal
@@ -71,6 +74,7 @@ class Measuring:
     cores: int
     int8_saturates: bool
     tell: Tell
+    meter: EnergyMeter = field(default_factory=EnergyMeter.of_this_machine)
 
     def cold_starts(self, candidates: Sequence[Candidate]) -> tuple[dict[Candidate, ColdStart], list[Skipped]]:
         """Start each artifact in a fresh process, once for each runtime; skip what does not run."""
@@ -143,7 +147,10 @@ class Measuring:
                     most=self.plans.most_batch,
                     longest_ms=self.plans.longest_ms,
                 )
-                results.append(Result(one, by_path[one.path], drop[one.path, one.runtime], singles[one.name], found))
+                joules = self._joules(self.workload(engine, use, found.batch), found.batch)
+                results.append(
+                    Result(one, by_path[one.path], drop[one.path, one.runtime], singles[one.name], found, joules)
+                )
             return self._decided(rank(results, self.goal, self.limits), engines, use)
 
     def server(self, best: Ranked) -> Server | None:
@@ -165,6 +172,16 @@ class Measuring:
         if use == "workers" and engine.is_concurrent:
             return Together([call] * self.cores, items=batch)
         return Repeated(call, items=batch)
+
+    def _joules(self, workload: Workload, batch: int) -> float | None:
+        """Return the energy of the whole machine for one image; None: no counter can be read."""
+        if not self.meter.source:
+            return None
+        windows: list[Window] = []
+        seconds = self.plans.batches.window_s
+        joules = self.meter.joules_of(lambda: windows.append(workload.window(seconds, SystemClock())))
+        # The first call of a window is not among its images, but takes energy.
+        return None if joules is None else joules / (windows[0].num_items + batch)
 
     def _by_batch(self, engine: Engine, use: Use) -> Callable[[int], Workload]:
         return lambda batch: self.workload(engine, use, batch)

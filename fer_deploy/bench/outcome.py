@@ -13,7 +13,7 @@ from fer_deploy.bench.folder import PLAN, Artifact, Skipped, read_folder
 from fer_deploy.bench.host import Host
 from fer_deploy.bench.measuring import BRIEF, USUAL, Measuring, Tell, workers_of
 from fer_deploy.bench.ranking import Limits, Ranked
-from fer_deploy.bench.resources import ColdStart
+from fer_deploy.bench.resources import ColdStart, EnergyMeter
 from fer_deploy.bench.roofline import GraphWork, Roof, graph_work, measure_roof
 from fer_deploy.bench.scenarios import Server
 from fer_deploy.engines.base import Device
@@ -57,6 +57,7 @@ class Outcome:
         works: of the ONNX files, by name.
         roofs: of this machine, by number of threads.
         server: the highest rate of arrivals, of the best with workers.
+        meter: that the energy was read from, or why there is none.
         seconds: that all of it took.
     """
 
@@ -70,6 +71,7 @@ class Outcome:
     works: Mapping[str, GraphWork]
     roofs: Mapping[int, Roof]
     server: Server | None
+    meter: EnergyMeter
     seconds: float = field(default=0.0)
 
     def best(self) -> Best:
@@ -124,6 +126,7 @@ class Outcome:
             "cold_start": {one.name: asdict(found) for one, found in self.cold.items()},
             "roofs": {str(threads): asdict(roof) for threads, roof in self.roofs.items()},
             "works": {name: asdict(work) for name, work in self.works.items()},
+            "energy": {"source": self.meter.source or None, "why_not": self.meter.why_not or None},
             "server": None if self.server is None else _server_in_full(self.server),
             "skipped": [asdict(one) for one in self.skipped],
         }
@@ -154,6 +157,7 @@ class Outcome:
             "accuracy": result.artifact.accuracy,
             "accuracy_drop": asdict(result.drop),
             "share_of_roof": self.share_of_roof(one),
+            "joules_per_image": result.joules,
             "single": result.single.to_dict(),
             "offline": {batch: found.to_dict() for batch, found in result.offline.by_batch.items()},
             "offline_failure": result.offline.failure,
@@ -198,7 +202,7 @@ def run_bench(folder: Path, config: BenchConfig, *, tell: Tell = lambda _: None)
     roofs = _roofs([one.result.candidate for one in (*single, *workers)])
     return Outcome(
         folder, config, host.ended(), cores, {"single": single, "workers": workers}, skipped, cold,
-        _works(artifacts), roofs, server, time.perf_counter() - started,
+        _works(artifacts), roofs, server, measuring.meter, time.perf_counter() - started,
     )  # fmt: skip
 
 

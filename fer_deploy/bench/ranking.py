@@ -64,6 +64,7 @@ class Result:
         drop: of accuracy.
         single: one image a call.
         offline: throughput by batch.
+        joules: energy of the whole machine for one image at the best batch; None: no counter can be read.
     """
 
     candidate: Candidate
@@ -71,6 +72,7 @@ class Result:
     drop: Drop
     single: Measurement
     offline: Offline
+    joules: float | None = None
 
     @property
     def is_stable(self) -> bool:

@@ -36,7 +36,7 @@ class Described(Protocol):
 def engine_line(engine: Described, config: EngineChoice) -> str:
     """Return what runs, in a line: the model, the engine, and whose answer it gives."""
     name = config.engine_file.name
-    why = f" ({config.choice_line})" if config.choice_line else ""
+    why = f"; {config.choice_line}" if config.choice_line and config.choice_line not in engine.description else ""
     return f"engine: {name}, {engine.description}; {_FAMILY_IN_WORDS[engine.spec.label_set]}{why}"
 
 

@@ -198,7 +198,10 @@ def choose_best(folder: Path, *, device: Device = "auto", threads: int | None = 
         raise ArtifactError(
             f"{path} is not the file that {BEST_NAME} measured: its SHA-256 differs. Fix: {fix_of(folder)}"
         )
-    differences = best.fingerprint.differences(Fingerprint.of_this_machine())
+    here = Fingerprint.of_this_machine()
+    if use == "workers":  # with one thread a call, their number does not decide which model is the best
+        here = here.model_copy(update={"cores": best.fingerprint.cores})
+    differences = best.fingerprint.differences(here)
     if differences:
         _log.warning(
             "%s was measured on another machine or with other packages (%s), so another model may be faster here. "
@@ -217,6 +220,10 @@ def _entry_of(best: Best, folder: Path, device: Device, threads: int | None) -> 
     found = [entry for entry in fits if threads is None or entry.threads in (None, threads)]
     if found:
         return found[0], use
+    if not any(entry.is_usable for entry in best.uses.get(use, ())):
+        raise ArtifactError(
+            f"nothing that {folder / BEST_NAME} lists holds its limits. Fix: {fix_of(folder)}, with wider limits"
+        )
     wanted = f"device {device}" + (f" with {threads} threads" if threads not in (None, 1) and fits else "")
     measured = sorted({entry.device for entry in best.uses.get(use, ()) if entry.is_usable})
     raise ConfigError(

@@ -1,0 +1,143 @@
+import pytest
+from unit.fer_deploy.bench.results import artifact
+
+from fer_deploy.bench import measuring as module
+from fer_deploy.bench.candidates import Candidate
+from fer_deploy.bench.measuring import Measuring, Plans, workers_of
+from fer_deploy.bench.ranking import Drop, Limits
+from fer_deploy.bench.resources import ColdStart, EnergyMeter
+from fer_deploy.bench.windows import Repeated, Together, WindowPlan
+from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.errors import EngineError
+
+SHORT = WindowPlan(window_s=0.0, warm_up_s=0.0, settle_s=0.0)
+PLANS = Plans(SHORT, SHORT, SHORT, server_s=0.01, most_batch=4, longest_ms=1e9)
+ARTIFACTS = [artifact(kind) for kind in ("fp32", "int8-cpu")]
+CANDIDATES = [Candidate(one.path, "onnxruntime-cpu", threads, threads > 1) for one in ARTIFACTS for threads in (1, 2)]
+
+
+@pytest.fixture
+def engines(monkeypatch):
+    """Engines that were opened, with the candidates; those of fp32 do not stand for those of int8-cpu."""
+    opened = []
+
+    class Noted(FakeEngine):
+        def close(self):
+            opened.remove(self)
+
+    def open_fake(candidate):
+        opened.append(Noted())
+        return opened[-1]
+
+    monkeypatch.setattr(Candidate, "open", open_fake)
+    monkeypatch.setattr(module, "QUICK", SHORT)
+    return opened
+
+
+def measuring(**changes) -> Measuring:
+    said = changes.pop("said", [])
+    fields = {"goal": "throughput", "limits": Limits(), "plans": PLANS, "cores": 2, "int8_saturates": True}
+    return Measuring(**{**fields, **changes}, tell=said.append)
+
+
+def test_one_setting_is_chosen_for_each_file_and_all_engines_are_closed(engines):
+    chosen = measuring().settings(CANDIDATES)
+    assert [one.path for one in chosen] == [one.path for one in ARTIFACTS]
+    assert set(chosen) <= set(CANDIDATES)
+    assert engines == []
+
+
+def test_a_file_with_one_setting_needs_no_measurement(engines):
+    said = []
+    assert measuring(said=said).settings(CANDIDATES[:1]) == CANDIDATES[:1]
+    assert said == []
+
+
+def test_drops_are_judged_against_the_reference(engines):
+    drops = measuring().drops(ARTIFACTS, CANDIDATES)
+    assert list(drops) == [CANDIDATES[0], CANDIDATES[2]]
+    assert {drop.basis for drop in drops.values()} == {"other answers here on 256 drawn faces"}
+    assert {drop.points for drop in drops.values()} == {0.0}
+    assert engines == []
+
+
+@pytest.mark.parametrize(("use", "goal"), [("single", "latency"), ("workers", "throughput"), ("single", "size")])
+def test_a_ranking_has_every_candidate_with_all_batches(engines, use, goal):
+    drops = {CANDIDATES[0]: Drop(0.0, False, ""), CANDIDATES[2]: Drop(9.0, False, "measured")}
+    limited = measuring(goal=goal, limits=Limits(None, 1.0))
+    ranked = limited.ranking(use, [CANDIDATES[0], CANDIDATES[2]], ARTIFACTS, drops)
+    assert [(one.result.artifact.kind, one.is_usable) for one in ranked] == [("fp32", True), ("int8-cpu", False)]
+    assert 1 in ranked[0].result.offline.by_batch
+    assert engines == []
+
+
+def test_energy_counts_the_call_that_is_not_timed(engines):
+    readings = iter([10.0, 16.0])
+    meter = EnergyMeter("RAPL", "", (lambda: next(readings),))
+    (one,) = measuring(meter=meter).ranking("single", CANDIDATES[:1], ARTIFACTS, {CANDIDATES[0]: Drop(0.0, False, "")})
+    assert one.result.joules == 6.0 / (2 * one.result.offline.batch)
+
+
+def test_without_a_counter_there_is_no_energy(engines):
+    meter = EnergyMeter("", "no counter")
+    (one,) = measuring(meter=meter).ranking("single", CANDIDATES[:1], ARTIFACTS, {CANDIDATES[0]: Drop(0.0, False, "")})
+    assert one.result.joules is None
+
+
+def test_close_ones_are_measured_in_pairs(engines, monkeypatch):
+    measured = []
+
+    def pairs(loads, num, plan):
+        measured.append((list(loads), num))
+        return real(loads, num, plan)
+
+    real = module.measure_pairs
+    monkeypatch.setattr(module, "measure_pairs", pairs)
+    monkeypatch.setattr(module, "rivals", lambda ranked, goal, limits: [one.result for one in ranked])
+    drops = {CANDIDATES[0]: Drop(0.0, False, ""), CANDIDATES[2]: Drop(0.0, False, "")}
+    ranked = measuring().ranking("workers", [CANDIDATES[0], CANDIDATES[2]], ARTIFACTS, drops)
+    assert [(sorted(names), num) for names, num in measured] == [(sorted([CANDIDATES[0].name, CANDIDATES[2].name]), 15)]
+    assert ranked[0].verdict.startswith("best")
+
+
+def test_workers_call_at_the_same_time_if_the_engine_can(engines):
+    class OneAtATime(FakeEngine):
+        is_concurrent = False
+
+    class Shared(FakeEngine):
+        is_concurrent = True
+
+    assert isinstance(measuring().workload(Shared(), "workers", 1), Together)
+    assert isinstance(measuring().workload(OneAtATime(), "workers", 1), Repeated)
+    assert isinstance(measuring().workload(Shared(), "single", 1), Repeated)
+
+
+def test_the_server_scenario_is_for_what_holds_the_limits(engines):
+    drops = {CANDIDATES[0]: Drop(0.0, False, "")}
+    (best,) = measuring().ranking("workers", CANDIDATES[:1], ARTIFACTS, drops)
+    found = measuring(limits=Limits(latency_budget_ms=1e6)).server(best)
+    assert found.limit_ms == 1e6
+    assert found.rate > 0
+    (worst,) = measuring(limits=Limits(latency_budget_ms=1e-9)).ranking("workers", CANDIDATES[:1], ARTIFACTS, drops)
+    assert measuring().server(worst) is None
+
+
+def test_what_does_not_start_is_skipped_with_the_reason(monkeypatch):
+    started = ColdStart(1.0, 2.0, 3.0, 10.0, 5, 4)
+
+    def start(orders):
+        if "int8" in orders["path"]:
+            raise EngineError("a plan for another GPU")
+        return started
+
+    monkeypatch.setattr(module, "cold_start", start)
+    found, skipped = measuring().cold_starts(CANDIDATES)
+    assert found == {CANDIDATES[0]: started}
+    assert [(one.what, one.reason) for one in skipped] == [
+        ("net-int8-cpu.onnx, ONNX Runtime, 1 thread", "a plan for another GPU")
+    ]
+
+
+def test_workers_have_one_thread_or_none_of_the_cpu():
+    plan = Candidate(artifact("plan").path, "tensorrt", None, False)
+    assert workers_of([*CANDIDATES, plan]) == [CANDIDATES[0], CANDIDATES[2], plan]
