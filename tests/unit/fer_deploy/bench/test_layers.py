@@ -9,7 +9,7 @@ import pytest
 from integration import plan_models
 from unit.fer_deploy.engines.simulated_machine import SimulatedMachine
 from unit.fer_deploy.engines.tensorrt.plan_files import write_plan
-from unit.fer_deploy.engines.tensorrt.simulated_tensorrt import logits_of
+from unit.fer_deploy.engines.tensorrt.simulated_tensorrt import Engine
 
 from fer_deploy.bench import layers as layers_module
 from fer_deploy.bench.layers import layers_of, lines_of, measure_layers
@@ -122,10 +122,9 @@ def gpu(monkeypatch, tmp_path):
     machine = SimulatedMachine(monkeypatch, tmp_path)
     machine.trt.IProfiler, machine.layers = Profiler, [("conv1", 0.5), ("pool", 0.25)]
     machine.trt.LayerInformationFormat = SimpleNamespace(JSON="json")
-    made = machine.trt.make_engine
 
     def make(trt):
-        engine = made(trt)
+        engine = Engine(trt, trt.spec)
         create = engine.create_execution_context
 
         def new_context(config=None):
@@ -158,7 +157,6 @@ class TestTensorRT:
         assert len(found.call_ms) == 3
         assert found.engine == "TensorRT 11.4.0.106, Simulated 3090"
         assert gpu.cudart.num_live == 0
-        assert logits_of(IMAGES, 2).shape == (4, 2)
         assert set(gpu.trt.batches) == {4}
 
     def test_no_times_is_an_error(self, gpu):
