@@ -11,7 +11,7 @@ from fer_deploy.bench.agreement import drawn_images
 from fer_deploy.bench.folder import INT8_FOR_TENSORRT, PLAN, read_artifact
 from fer_deploy.bench.statistics import percentile
 from fer_deploy.engines.base import Device
-from fer_deploy.engines.layer_profile import LayerProfile
+from fer_deploy.engines.layer_profile import LayerProfile, LayerSample
 from fer_deploy.errors import MissingDependencyError
 
 FORMAT: Final = "fer-layers-1"
@@ -24,7 +24,7 @@ class Layer:
     Attributes:
         name: in the runtime; a fused layer has the name of one of its nodes.
         operator: such as "Conv"; empty: the runtime does not tell it.
-        ms: mean time of a call.
+        ms: median over the calls.
         share: of the time of all layers, 0 to 1.
     """
 
@@ -42,7 +42,7 @@ class LayerTimes:
         file: name of the model.
         engine: description of the runtime.
         batch: images a call.
-        num_calls: calls that the times are means of.
+        num_calls: calls that the times are medians of.
         call_ms: median time of a call, with the profile switched on.
         layers: the slowest first.
     """
@@ -56,7 +56,7 @@ class LayerTimes:
 
     @property
     def layers_ms(self) -> float:
-        """Mean time of all layers of a call."""
+        """Sum of the medians of all layers."""
         return sum(layer.ms for layer in self.layers)
 
     def top(self, num: int) -> tuple[Layer, ...]:
@@ -116,17 +116,21 @@ def measure_layers(
 
 
 def layers_of(profile: LayerProfile) -> tuple[Layer, ...]:
-    """Return the mean time of each layer, the slowest first. A name that a call has several times counts as one."""
-    sums: dict[str, float] = defaultdict(float)
-    operators: dict[str, str] = {}
-    for sample in (sample for call in profile.calls for sample in call):
-        sums[sample.name] += sample.ms
-        operators[sample.name] = sample.operator
-    total = sum(sums.values())
-    layers = [
-        Layer(name, operators[name], ms / len(profile.calls), ms / total if total else 0.0) for name, ms in sums.items()
-    ]
+    """Return the median time of each layer, the slowest first. A name that a call has several times counts as one."""
+    names = list(dict.fromkeys(sample.name for call in profile.calls for sample in call))
+    operators = {sample.name: sample.operator for call in profile.calls for sample in call}
+    by_call = [_sums(call) for call in profile.calls]
+    medians = {name: percentile([times.get(name, 0.0) for times in by_call], 50) for name in names}
+    total = sum(medians.values())
+    layers = [Layer(name, operators[name], ms, ms / total if total else 0.0) for name, ms in medians.items()]
     return tuple(sorted(layers, key=lambda layer: -layer.ms))
+
+
+def _sums(call: Sequence[LayerSample]) -> dict[str, float]:
+    sums: dict[str, float] = defaultdict(float)
+    for sample in call:
+        sums[sample.name] += sample.ms
+    return sums
 
 
 def lines_of(layers: Sequence[Layer]) -> list[str]:

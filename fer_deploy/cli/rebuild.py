@@ -17,7 +17,7 @@ from fer_deploy.cli.terminal.steps import telling
 from fer_deploy.durable import write_whole
 from fer_deploy.engines.best import BEST_NAME
 from fer_deploy.environment import survey
-from fer_deploy.errors import EngineError, ExportError, MissingDependencyError
+from fer_deploy.errors import EngineError, ExportError, MissingDependencyError, VerificationError
 from fer_deploy.flavors import Flavor
 from fer_deploy.settings import load_settings
 
@@ -57,7 +57,7 @@ def rebuild(
 
 
 def _bench(folder: Path, quick: bool, tell: Tell) -> BenchOutcome | None:
-    """Measure the folder and write best.json; None: nothing in it runs here, which the table says."""
+    """Measure the folder and write best.json if something holds the limits; None: nothing in it runs here."""
     for work in background_work():
         tell(f"note: {work.command} runs, so times are worthless. Fix: {work.advice}")
     try:
@@ -66,7 +66,11 @@ def _bench(folder: Path, quick: bool, tell: Tell) -> BenchOutcome | None:
         tell(f"note: nothing was measured: {err}")
         return None
     try:
+        for use in found.ranked:
+            found.winner(use)
         write_whole(folder / BEST_NAME, found.best().to_bytes())
+    except VerificationError as err:
+        tell(f"note: no {BEST_NAME} was written: {err}")
     except OSError as err:
         raise ExportError(f"cannot write {folder / BEST_NAME}: {err.strerror or err}. Fix: free space") from err
     return found

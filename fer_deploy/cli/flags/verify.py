@@ -22,9 +22,12 @@ from fer_deploy.cli.interface import FILE, Command, option
             "    --data fer2013.csv",
         ),
         (
-            "save the inputs and PyTorch's logits; verify with them where PyTorch is not installed",
+            "save the inputs and PyTorch's logits",
             "fer-deploy verify --engine artifacts/net/net-fp32.onnx --checkpoint weights/net.safetensors \\\n"
-            "    --save-io net-io.npz\n"
+            "    --save-io net-io.npz",
+        ),
+        (
+            "verify with them, where PyTorch is not installed",
             "fer-deploy verify --engine net-fp16.plan --load-io net-io.npz",
         ),
     ],

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_deploy.bench.outcome import Outcome as BenchOutcome
+from fer_deploy.engines.best import BEST_NAME
 from fer_deploy.live.file_names import printable
 from fer_deploy.pack.outcome import Outcome, Row
 
@@ -54,8 +55,9 @@ def print_rebuild(done: Outcome, speeds: Mapping[str, Speed], console: Console) 
     console.print(table)
     for number, note in enumerate(notes, start=1):
         console.print(f"[{number}] {printable(note)}", soft_wrap=True)
-    console.print(f"\nwritten: {done.folder}" + (", with best.json" if speeds else ""), soft_wrap=True)
-    if speeds:
+    has_best = (done.folder / BEST_NAME).exists()
+    console.print(f"\nwritten: {done.folder}" + (f", with {BEST_NAME}" if has_best else ""), soft_wrap=True)
+    if has_best:
         console.print(f"now: fer-deploy live --engine {shlex.quote(os.fspath(done.folder))}", soft_wrap=True)
 
 

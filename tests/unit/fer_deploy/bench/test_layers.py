@@ -63,13 +63,14 @@ class TestSums:
     PROFILE = LayerProfile(
         "engine",
         [
-            [sample("a", 1.0), sample("b", 3.0, "Relu"), sample("c", 2.0)],
-            [sample("a", 3.0), sample("b", 5.0, "Relu"), sample("c", 2.0), sample("c", 4.0)],
+            [sample("a", 2.0), sample("b", 4.0, "Relu"), sample("c", 1.0), sample("c", 3.0)],
+            [sample("a", 1.0), sample("b", 3.0, "Relu"), sample("c", 2.0), sample("c", 2.5)],
+            [sample("a", 90.0), sample("b", 40.0, "Relu")],
         ],
-        [7.0, 15.0],
+        [10.0, 9.0, 130.0],
     )
 
-    def test_means_and_shares(self):
+    def test_medians_and_shares(self):
         found = layers_of(self.PROFILE)
         assert [(layer.name, layer.operator, layer.ms) for layer in found] == [
             ("b", "Relu", 4.0), ("c", "Conv", 4.0), ("a", "Conv", 2.0),
