@@ -70,6 +70,7 @@ EXTRAS = {
     "audit": "fer-train audit --predictions: label errors",
     "docs": "the documentation as a website: make docs",
     "export": "fer-deploy export, quantize and verify",
+    "rebuild": "fer-deploy pack, rebuild and verify --load-io, without PyTorch",
     "triton": "fer-deploy triton",
     "dev": "tests and linters",
 }

@@ -34,7 +34,7 @@ from fer_deploy.errors import FerDeployError
 _NUM_PAIRS = 15
 _PROBE_BATCH = 8
 """Images a call when settings are compared for throughput."""
-Tell = Callable[[str], None]
+OnMessage = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Measuring:
         limits: that a candidate must hold.
         plans: how long to measure.
         cores: of this machine; also the number of workers.
-        tell: called with a message before each step.
+        on_message: called with a message before each step.
         meter: of energy.
     """
 
@@ -71,7 +71,7 @@ class Measuring:
     limits: Limits
     plans: Plans
     cores: int
-    tell: Tell
+    on_message: OnMessage
     meter: EnergyMeter = field(default_factory=EnergyMeter.of_this_machine)
 
     def cold_starts(self, candidates: Sequence[Candidate]) -> tuple[dict[Candidate, ColdStart], list[Skipped]]:
@@ -79,7 +79,7 @@ class Measuring:
         found: dict[Candidate, ColdStart] = {}
         skipped: list[Skipped] = []
         for group in _by_engine(candidates):
-            self.tell(f"first result of {group[0].path.name}")
+            self.on_message(f"first result of {group[0].path.name}")
             try:
                 found[group[0]] = cold_start(group[0].to_dict())
             except FerDeployError as err:
@@ -93,7 +93,7 @@ class Measuring:
         by_path = {artifact.path: artifact for artifact in artifacts}
         logits: dict[Candidate, NDArray[np.float32]] = {}
         for group in _by_engine(candidates):
-            self.tell(f"answers of {group[0].path.name}")
+            self.on_message(f"answers of {group[0].path.name}")
             with group[0].open() as engine:
                 logits[group[0]] = logits_of(engine, images)
         of_reference = next((logits[one] for one in logits if reference and one.path == reference.path), None)
@@ -110,7 +110,7 @@ class Measuring:
             if len(group) == 1:
                 chosen.append(group[0])
                 continue
-            self.tell(f"threads for {group[0].path.name}")
+            self.on_message(f"threads for {group[0].path.name}")
             with ExitStack() as opened:
                 engines = {one.name: opened.enter_context(one.open()) for one in group}
                 loads = {name: self.workload(engine, "single", batch) for name, engine in engines.items()}
@@ -127,13 +127,13 @@ class Measuring:
         drop = {(one.path, one.runtime): found for one, found in drops.items()}
         with ExitStack() as opened:
             engines = {one: opened.enter_context(one.open()) for one in candidates}
-            self.tell(f"{_WORDS[use]}: one face a call")
+            self.on_message(f"{_WORDS[use]}: one face a call")
             singles = measure_in_turn(
                 {one.name: self.workload(engine, use, 1) for one, engine in engines.items()}, self.plans.single
             )
             results = []
             for one, engine in engines.items():
-                self.tell(f"{_WORDS[use]}: batches of {one.path.name}")
+                self.on_message(f"{_WORDS[use]}: batches of {one.path.name}")
                 found = offline(
                     self._by_batch(engine, use),
                     self.plans.batches,
@@ -150,7 +150,7 @@ class Measuring:
         """Return the highest rate of random arrivals that the workers serve; None: the best holds no limit anyway."""
         if not best.is_usable:
             return None
-        self.tell("arrivals at random times")
+        self.on_message("arrivals at random times")
         with best.result.candidate.open() as engine:
             return highest_rate(
                 [_call(engine, 1)] * (self.cores if engine.is_concurrent else 1),
@@ -184,7 +184,7 @@ class Measuring:
         close = rivals(ranked, self.goal, self.limits)
         if len(close) < 2:
             return ranked
-        self.tell(f"{_WORDS[use]}: the best {len(close)} in pairs")
+        self.on_message(f"{_WORDS[use]}: the best {len(close)} in pairs")
         loads = {}
         for result in close:
             batch = result.batch_within(self.limits.latency_budget_ms) if self.goal == "throughput" else 1

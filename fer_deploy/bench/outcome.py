@@ -11,7 +11,7 @@ from pydantic import Field
 from fer_deploy.bench.candidates import Candidate, candidates_of
 from fer_deploy.bench.folder import PLAN, Artifact, Skipped, read_folder
 from fer_deploy.bench.host import Host
-from fer_deploy.bench.measuring import BRIEF, USUAL, Measuring, Tell, workers_of
+from fer_deploy.bench.measuring import BRIEF, USUAL, Measuring, OnMessage, workers_of
 from fer_deploy.bench.ranking import Limits, Ranked
 from fer_deploy.bench.resources import ColdStart, EnergyMeter
 from fer_deploy.bench.roofline import GraphWork, Roof, graph_work, measure_roof
@@ -163,13 +163,13 @@ class Outcome:
         }
 
 
-def run_bench(folder: Path, config: BenchConfig, *, tell: Tell = lambda _: None) -> Outcome:
+def run_bench(folder: Path, config: BenchConfig, *, on_message: OnMessage = lambda _: None) -> Outcome:
     """Measure every artifact of a folder on this machine. Writes nothing.
 
     Args:
         folder: with the artifacts of one model.
         config: goal, limits and how long to measure.
-        tell: called with a message before each step.
+        on_message: called with a message before each step.
 
     Raises:
         ArtifactError: nothing in the folder can be measured.
@@ -179,10 +179,10 @@ def run_bench(folder: Path, config: BenchConfig, *, tell: Tell = lambda _: None)
     started = time.perf_counter()
     artifacts, skipped = read_folder(folder)
     cores = choose_threads(config.threads)
-    tell("this machine")
+    on_message("this machine")
     host = Host.now()
     candidates, lacking = candidates_of(artifacts, host.environment, cores=cores, device=config.device)
-    measuring = Measuring(config.goal, config.limits, BRIEF if config.quick else USUAL, cores, tell)
+    measuring = Measuring(config.goal, config.limits, BRIEF if config.quick else USUAL, cores, on_message)
     cold, failing = measuring.cold_starts(candidates)
     skipped += [*lacking, *failing]
     runs = {(one.path, one.runtime) for one in cold}
@@ -195,7 +195,7 @@ def run_bench(folder: Path, config: BenchConfig, *, tell: Tell = lambda _: None)
     # On one core, one worker with one thread is the same.
     workers = single if cores == 1 else measuring.ranking("workers", workers_of(candidates), artifacts, drops)
     server = measuring.server(workers[0])
-    tell("rates of this machine")
+    on_message("rates of this machine")
     roofs = _roofs([one.result.candidate for one in (*single, *workers)])
     return Outcome(
         folder, config, host.ended(), cores, {"single": single, "workers": workers}, skipped, cold,

@@ -21,13 +21,15 @@ COMMANDS: Final = {
     "verify": "exported model against the checkpoint that it came from",
     "build": "ONNX -> TensorRT plan with its manifest",
     "bench": "every artifact in a folder -> which is the best on this machine",
+    "pack": "an export -> one file that another machine can rebuild",
+    "rebuild": "such a file -> models and plans, verified and measured here",
     "triton": "ONNX and plans -> model repository for Triton Inference Server",
     "inspect": "everything about a checkpoint, ONNX or plan, without running it",
     "doctor": "what is on this machine, and which engines run",
 }
 _HEADINGS: Final = {
     "Recognize emotions": ("demo", "live", "image", "analyze"),
-    "Export a model": ("export", "quantize", "verify", "build", "bench", "triton"),
+    "Export a model": ("export", "quantize", "verify", "build", "bench", "pack", "rebuild", "triton"),
     "Look at files and at this machine": ("inspect", "doctor"),
 }
 _EXAMPLES: Final = (

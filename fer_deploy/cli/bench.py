@@ -13,18 +13,23 @@ from rich.console import Console
 from rich.status import Status
 
 from fer_deploy.bench.host import background_work
-from fer_deploy.bench.measuring import Tell
+from fer_deploy.bench.layers import measure_layers
+from fer_deploy.bench.measuring import OnMessage
 from fer_deploy.bench.outcome import BenchConfig, run_bench
 from fer_deploy.cli.terminal.bench_report import print_outcome
+from fer_deploy.cli.terminal.layers_report import print_layers
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.durable import write_whole
 from fer_deploy.engines.best import BEST_NAME
-from fer_deploy.errors import ArtifactError
+from fer_deploy.errors import ArtifactError, ConfigError
 from fer_deploy.settings import load_settings
 
 
-def bench(folder: Path, as_json: bool, **flags: Any) -> None:
+def bench(folder: Path, as_json: bool, layers: bool, **flags: Any) -> None:
     """Measure the artifacts of a folder; see `fer_deploy.cli.flags.bench` for the flags."""
+    if layers:
+        _bench_layers(folder, as_json, flags)
+        return
     config = load_settings(BenchConfig, None, flags)
     log_to_stderr()
     console = Console(stderr=True, markup=False, highlight=False)
@@ -33,8 +38,8 @@ def bench(folder: Path, as_json: bool, **flags: Any) -> None:
         _require_writable(folder, target)
     for work in background_work():
         console.print(f"warning: {work.command} runs, so times are worthless. Fix: {work.advice}", soft_wrap=True)
-    with _progress(console) as tell:
-        outcome = run_bench(folder, config, tell=tell)
+    with _progress(console) as on_message:
+        outcome = run_bench(folder, config, on_message=on_message)
     if as_json:
         click.echo(json.dumps(outcome.to_dict(), indent=2))
     else:
@@ -47,6 +52,21 @@ def bench(folder: Path, as_json: bool, **flags: Any) -> None:
         f"({target}); now: fer-deploy live --engine {shlex.quote(os.fspath(folder))}",
         soft_wrap=True,
     )
+
+
+def _bench_layers(file: Path, as_json: bool, flags: dict[str, Any]) -> None:
+    """Print the time of each layer of one model."""
+    others = [name for name, value in flags.items() if value is not None and name not in ("threads", "device")]
+    if others:
+        raise ConfigError(f"--{others[0].replace('_', '-')} does not go with --layers. Fix: leave one of them out")
+    if file.is_dir():
+        raise ConfigError(f"--layers takes one model, and {file} is a folder. Fix: the path of an .onnx or .plan in it")
+    config = load_settings(BenchConfig, None, flags)
+    times = measure_layers(file, device=config.device, threads=config.threads)
+    if as_json:
+        click.echo(json.dumps(times.to_dict(), indent=2))
+    else:
+        print_layers(times, Console(markup=False, highlight=False))
 
 
 def _require_writable(folder: Path, target: Path) -> None:
@@ -66,7 +86,7 @@ def _write(path: Path, content: bytes) -> None:
 
 
 @contextmanager
-def _progress(console: Console) -> Iterator[Tell]:
+def _progress(console: Console) -> Iterator[OnMessage]:
     """Show the step that runs: in place on a terminal, else a line each."""
     if not console.is_terminal:
         yield lambda text: console.print(text, soft_wrap=True)

@@ -1,4 +1,4 @@
-"""fer-deploy inspect: describe a model file without running it."""
+"""fer-deploy inspect: describe a model file, or what differs between two, without running them."""
 
 import json
 from importlib import import_module
@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fer_deploy.artifacts import require_file
+from fer_deploy.cli.terminal.differences_report import print_differences
 from fer_deploy.engines import PLAN_SUFFIXES
 from fer_deploy.engines.foreign_file import require_own_file
 from fer_deploy.environment import survey
@@ -19,13 +20,18 @@ from fer_deploy.plan_compatibility import describe_mismatches, digest_of, find_m
 
 _READERS = {".onnx": "inspect_onnx", ".safetensors": "inspect_checkpoint"}
 _ANSWERS = {None: "unknown", True: "yes", False: "no"}
+DIFFERENT = 1
+"""Exit code for two files that differ, as of `diff`."""
 _MAX_TEXT = 200
 """Characters of a nested value that the table shows."""
 
 
-def inspect(file: Path, as_json: bool) -> None:
-    """Describe FILE: .safetensors, .onnx or .plan. Nothing in it is executed."""
+def inspect(file: Path, other: Path | None, as_json: bool) -> None:
+    """Describe FILE (.safetensors, .onnx or .plan), or what differs between two files. Nothing in them is executed."""
     content = inspect_file(file)
+    if other is not None:
+        _compare(file, other, content, as_json)
+        return
     if as_json:
         click.echo(json.dumps(content, indent=2, ensure_ascii=False))
         return
@@ -35,6 +41,24 @@ def inspect(file: Path, as_json: bool) -> None:
     for name, rows in details.items():
         if rows:
             console.print(_listing(name, rows))
+
+
+def _compare(file: Path, other: Path, content: dict[str, Any], as_json: bool) -> None:
+    """Print what differs; exit code 1 says that something does."""
+    module = import_module("fer_deploy.export.differences")
+    found = module.differences(content, inspect_file(other))
+    if file.suffix == other.suffix == ".onnx":
+        found |= import_module("fer_deploy.export.graph.differences").graph_differences(file, other)
+    is_same = module.is_same(found)
+    if as_json:
+        result = {"a": str(file), "b": str(other), "is_same": is_same, **found}
+        click.echo(json.dumps(result, indent=2, ensure_ascii=False))
+    elif is_same:
+        click.echo(f"{file} and {other} are the same")
+    else:
+        print_differences(file, other, found, Console(highlight=False, markup=False))
+    if not is_same:
+        click.get_current_context().exit(DIFFERENT)
 
 
 def inspect_file(path: Path) -> dict[str, Any]:

@@ -6,22 +6,20 @@ from pathlib import Path
 
 import onnx
 
-from fer_deploy.engines import PLAN_SUFFIXES, open_engine
+from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Device, Engine
-from fer_deploy.engines.onnxruntime.session import ORT_ERRORS, SessionRequest, require_bounded
-from fer_deploy.errors import ArtifactError, ConfigError, ExportError, VerificationError
+from fer_deploy.errors import ConfigError, ExportError
 from fer_deploy.export.checkpoint import draw_calibration_faces
 from fer_deploy.export.config import ExportConfig
 from fer_deploy.export.graph.source import read_onnx
 from fer_deploy.export.int8.convert import Int8Maker, OnMessage, fp16_artifact, open_artifact
 from fer_deploy.export.publish import write_together
 from fer_deploy.export.variants import Variant
-from fer_deploy.export.verify.compare import Comparison, Reference, breaches_of, compare
-from fer_deploy.export.verify.exact_engine import ExactEngine
+from fer_deploy.export.verify.compare import Comparison, Reference, breaches_of, compare, require_kept
+from fer_deploy.export.verify.opening import open_for_verification, stage_of
 from fer_deploy.export.verify.preparation import notes_on, slices_of, verification_faces
 from fer_deploy.export.verify.torch_engine import TorchEngine
-from fer_deploy.manifest import read_manifest
-from fer_deploy.spec import VARIANT_KEY, Precision
+from fer_deploy.spec import ModelSpec, Precision
 
 
 def quantize(
@@ -77,8 +75,11 @@ def quantize(
 
 def verify(
     artifact: Path, config: ExportConfig, *, device: Device, on_message: OnMessage = lambda _: None
-) -> tuple[Comparison, Reference]:
+) -> tuple[Comparison, Reference, ModelSpec]:
     """Compare an ONNX or a plan with the checkpoint of the config; the result contains exceeded limits.
+
+    Returns:
+        The comparison, the reference's logits, and the checkpoint's spec.
 
     Raises:
         ArtifactError: a file cannot be used.
@@ -86,7 +87,7 @@ def verify(
         VerificationError: the artifact failed while running.
         ExportError: labels or input of artifact and checkpoint differ.
     """
-    engine, variant = _open(artifact, device)
+    engine, variant = open_for_verification(artifact, device)
     with engine, TorchEngine.open(config.checkpoint, device="cpu") as torch_engine:
         if (engine.spec.labels, engine.spec.input) != (torch_engine.spec.labels, torch_engine.spec.input):
             raise ExportError(
@@ -94,19 +95,8 @@ def verify(
                 "Fix: name the checkpoint that it was exported from"
             )
         reference = _reference(torch_engine, variant, config, on_message)
-        stage = "engine" if artifact.suffix in PLAN_SUFFIXES else "onnx" if variant is Variant.FP32 else "converted"
-        return _with_breaches(
-            compare(reference, engine, artifact=artifact.name, stage=stage), variant, config
-        ), reference
-
-
-def require_kept(found: Comparison, reference: Reference) -> None:
-    """Raise VerificationError if a limit is exceeded."""
-    if found.breaches:
-        raise VerificationError(
-            f"{found.artifact} (stage {found.stage}) differs from {reference.description} on {found.num_faces} faces "
-            f"({reference.faces.source}): {'; '.join(found.breaches)}. Fix: other limits in the config, or export again"
-        )
+        found = compare(reference, engine, artifact=artifact.name, stage=stage_of(artifact, variant))
+        return _with_breaches(found, variant, config), reference, torch_engine.spec
 
 
 def _reference(engine: Engine, variant: Variant, config: ExportConfig, on_message: OnMessage) -> Reference:
@@ -117,35 +107,6 @@ def _reference(engine: Engine, variant: Variant, config: ExportConfig, on_messag
         on_message(f"note: {note}")
     on_message(f"{engine.description} on {len(faces)} faces and {len(slices)} slices of them")
     return Reference.of(engine, faces, slices)
-
-
-def _open(artifact: Path, device: Device) -> tuple[Engine, Variant]:
-    if artifact.suffix in PLAN_SUFFIXES:
-        variant = Variant(read_manifest(artifact).spec.precision.value)
-        return open_engine(artifact, device=device), variant
-    source = read_onnx(artifact)
-    model = onnx.ModelProto.FromString(source.content)
-    named = {prop.key: prop.value for prop in model.metadata_props}.get(VARIANT_KEY, source.spec.precision.value)
-    if named not in set(Variant):
-        raise ExportError(
-            f"{artifact} has the variant {named!r}, which this version does not know. Fix: export it again"
-        )
-    variant = Variant(named)
-    if variant is Variant.INT8 and device in ("auto", "cpu"):
-        _require_bounded(artifact, source.content)
-        return ExactEngine(model, source.spec), variant
-    return open_engine(artifact, device=device), variant
-
-
-def _require_bounded(path: Path, content: bytes) -> None:
-    """Check what `open_engine` would check: the exact engine, which replaces it here, cannot stop a long run."""
-    try:
-        require_bounded(content, path, SessionRequest("cpu", optimized=False))
-    except ORT_ERRORS as err:
-        raise ArtifactError(
-            f"cannot verify {path}: ONNX Runtime cannot read it ({str(err)[:300]}). "
-            "Fix: export it again with fer-deploy export"
-        ) from err
 
 
 def _with_breaches(found: Comparison, variant: Variant, config: ExportConfig) -> Comparison:

@@ -8,7 +8,7 @@ from typing import Any
 import onnx
 
 from fer_deploy.export.graph.source_traces import strip_traces
-from fer_deploy.export.int8.quantize import Scheme
+from fer_deploy.export.int8.scheme import Scheme
 from fer_deploy.export.measured import inherited_by_onnx, measured
 from fer_deploy.spec import SPEC_KEY, VARIANT_KEY, ModelSpec, Precision
 

@@ -10,7 +10,8 @@ from fer_deploy.export.faces import CalibrationFaces
 from fer_deploy.export.graph.to_onnx import write_onnx
 from fer_deploy.export.int8.calibration import Method, calibrate
 from fer_deploy.export.int8.convert import fp16_artifact
-from fer_deploy.export.int8.quantize import Scheme, fp16_graph, int8_graph, prepared, quantizable
+from fer_deploy.export.int8.quantize import fp16_graph, int8_graph, prepared, quantizable
+from fer_deploy.export.int8.scheme import Scheme
 from fer_deploy.export.plan.build import build_plan
 from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.export.variants import Variant, artifact_of

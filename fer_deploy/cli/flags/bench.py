@@ -21,6 +21,7 @@ _LIMITS, _MEASURING = "What is best", "Measuring"
         ),
         ("use the winner", "fer-deploy live --engine artifacts/net"),
         ("a look, with all numbers", "fer-deploy bench artifacts/net --quick --json"),
+        ("where the time of a model goes", "fer-deploy bench artifacts/net/net-int8-cpu.onnx --layers"),
     ],
 )
 @click.argument("folder", type=FOLDER, metavar="DIR", help="A folder that fer-deploy export wrote; gets best.json.")
@@ -62,6 +63,12 @@ _LIMITS, _MEASURING = "What is best", "Measuring"
     default_text="auto: all",
     section=_MEASURING,
     help="Measure on this device only.",
+)
+@option(
+    "--layers",
+    is_flag=True,
+    section=_MEASURING,
+    help="DIR is one .onnx or .plan: print the time of each of its layers instead.",
 )
 @shared.json_flag("all numbers")
 def command(**flags: Any) -> None:

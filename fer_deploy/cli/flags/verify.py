@@ -21,6 +21,15 @@ from fer_deploy.cli.interface import FILE, Command, option
             "fer-deploy verify --engine artifacts/net/net-int8-cpu.onnx --checkpoint weights/net.safetensors \\\n"
             "    --data fer2013.csv",
         ),
+        (
+            "save the inputs and PyTorch's logits",
+            "fer-deploy verify --engine artifacts/net/net-fp32.onnx --checkpoint weights/net.safetensors \\\n"
+            "    --save-io net-io.npz",
+        ),
+        (
+            "verify with them, where PyTorch is not installed",
+            "fer-deploy verify --engine net-fp16.plan --load-io net-io.npz",
+        ),
     ],
 )
 @option(
@@ -36,7 +45,7 @@ from fer_deploy.cli.interface import FILE, Command, option
     "--checkpoint",
     type=FILE,
     metavar="FILE",
-    required_text="required, here or in --config",
+    required_text="required without --load-io, here or in --config",
     help="The .safetensors release that it was exported from.",
 )
 @option(
@@ -53,11 +62,25 @@ from fer_deploy.cli.interface import FILE, Command, option
     show_default=True,
     help="Where the exported model runs.",
 )
+@option(
+    "--save-io",
+    type=FILE,
+    metavar="FILE",
+    section="Saved inputs",
+    help="Write the compared faces and PyTorch's logits. With --data these are faces of real people.",
+)
+@option(
+    "--load-io",
+    type=FILE,
+    metavar="FILE",
+    section="Saved inputs",
+    help="Compare with saved logits, without --checkpoint and without PyTorch.",
+)
 @shared.judging_options
 @shared.json_flag("the comparison")
 @shared.config("configs/export.yaml")
 def command(**flags: Any) -> None:
-    """Compare an exported model with the checkpoint that it was exported from.
+    """Compare an exported model with the checkpoint that it was exported from, or with its saved logits.
 
     If a limit is broken, the exit code is 6.
     """

@@ -59,6 +59,7 @@ class SessionRequest(NamedTuple):
         optimized: let ONNX Runtime optimize the graph.
         all_known: refuse a graph with unknown operators; see `onnx_file.work`.
         rewrite: converts the file's bytes after the first check; None: they are loaded unchanged.
+        profile: start of the name of a file that gets the time of every node (`profile`); None: nothing is recorded.
     """
 
     device: Device = "auto"
@@ -68,6 +69,7 @@ class SessionRequest(NamedTuple):
     optimized: bool = True
     all_known: bool = True
     rewrite: Callable[[bytes], bytes] | None = None
+    profile: Path | None = None
 
 
 class ProvedSession(NamedTuple):
@@ -173,6 +175,8 @@ def _session_options(device: str, threads: int, request: SessionRequest) -> ort.
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
     # Without VNNI, INT8 products are added in 16 bits and overflow; this adds them exactly. Other CPUs are left alone.
     options.add_session_config_entry("session.x64quantprecision", "1")
+    if request.profile is not None:
+        options.enable_profiling, options.profile_file_prefix = True, str(request.profile)
     if device == "cpu" and bound_memory() is not None:
         options.add_session_config_entry("session.use_env_allocators", "1")
     if device != "cpu":

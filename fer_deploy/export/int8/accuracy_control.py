@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from fer_deploy.engines.base import Engine
 from fer_deploy.errors import VerificationError
 from fer_deploy.export.faces import VerificationFaces
-from fer_deploy.export.int8.quantize import Scheme
+from fer_deploy.export.int8.scheme import Scheme
 from fer_deploy.export.verify.compare import (
     BATCH_SIZE,
     Reference,

@@ -15,8 +15,9 @@ from fer_deploy.engines.base import Engine
 from fer_deploy.export.faces import CalibrationFaces
 from fer_deploy.export.int8.accuracy_control import keep_budget, layer_costs
 from fer_deploy.export.int8.calibration import Calibration, Method, calibrate
-from fer_deploy.export.int8.quantize import Scheme, fp16_graph, int8_graph, prepared, quantizable
+from fer_deploy.export.int8.quantize import fp16_graph, int8_graph, prepared, quantizable
 from fer_deploy.export.int8.runaway import RunawayLayer, runaway_layers
+from fer_deploy.export.int8.scheme import Scheme
 from fer_deploy.export.variants import RUNAWAY_KEY, Artifact, Variant, artifact_of
 from fer_deploy.export.verify.compare import Reference
 from fer_deploy.export.verify.exact_engine import ExactEngine

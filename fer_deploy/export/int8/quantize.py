@@ -11,7 +11,6 @@ There are two INT8 graphs, because each runtime refuses the other's or runs it s
 import tempfile
 import warnings
 from collections.abc import Iterable
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
@@ -28,14 +27,7 @@ from fer_deploy.export.graph.layers import layers_of, worth_quantizing
 from fer_deploy.export.graph.pooling import with_global_pooling
 from fer_deploy.export.int8.calibration import Calibration
 from fer_deploy.export.int8.residual import additions_of_constants, keep_skip_only
-
-
-class Scheme(StrEnum):
-    """Target runtime of an INT8 graph."""
-
-    TENSORRT = "tensorrt"
-    CPU = "cpu"
-
+from fer_deploy.export.int8.scheme import Scheme
 
 _LAYER_OPS = ("Conv", "Gemm")
 _OPERATORS = {Scheme.CPU: ("Add", "Mul", "Sigmoid", "GlobalAveragePool"), Scheme.TENSORRT: ("Add",)}

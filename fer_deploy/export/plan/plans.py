@@ -37,16 +37,25 @@ class BuiltPlan:
         return self.path, manifest_path(self.path)
 
 
-def build_and_verify(onnx: Path, config: BuildConfig, reference: Reference, limits: Limits) -> BuiltPlan:
-    """Build `<onnx stem>.plan` beside the model and run it on the reference's faces if this machine can.
+def build_and_verify(
+    onnx: Path, config: BuildConfig, reference: Reference, limits: Limits, *, out: Path | None = None
+) -> BuiltPlan:
+    """Build a plan and run it on the reference's faces if this machine can.
 
     A plan that fits this machine but does not load is a failure, not a plan that was not run.
+
+    Args:
+        onnx: model to build.
+        config: flavor, batch sizes, targets.
+        reference: logits that the plan is compared with.
+        limits: of the model's variant.
+        out: file to write; None: `<onnx stem>.plan` beside the model.
 
     Raises:
         ExportError, ConfigError, MissingDependencyError: see `build_plan`.
         EngineError, ArtifactError: the plan fits this machine but does not load.
     """
-    plan = onnx.with_suffix(".plan")
+    plan = onnx.with_suffix(".plan") if out is None else out
     manifest = build_plan(onnx, plan, config)
     if mismatches := find_mismatches(manifest, survey().host):
         return BuiltPlan(plan, manifest, None, describe_mismatches(plan, manifest, mismatches).splitlines()[0])

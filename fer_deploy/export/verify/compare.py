@@ -190,6 +190,15 @@ def breaches_of(found: Comparison, limits: Limits) -> tuple[str, ...]:
     return tuple(broken + slice_breaches(found.slices, limits.min_slice_agreement))
 
 
+def require_kept(found: Comparison, reference: Reference) -> None:
+    """Raise VerificationError if a limit is exceeded."""
+    if found.breaches:
+        raise VerificationError(
+            f"{found.artifact} (stage {found.stage}) differs from {reference.description} on {found.num_faces} faces "
+            f"({reference.faces.source}): {'; '.join(found.breaches)}. Fix: other limits in the config, or export again"
+        )
+
+
 def breaches_of_logits(reference: Reference, logits: NDArray[np.float32], limits: Limits) -> tuple[str, ...]:
     """Return a description of each limit that logits (N, C) exceed, except those of batches and slices."""
     differences = np.abs(logits - reference.logits)

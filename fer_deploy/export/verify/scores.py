@@ -7,7 +7,6 @@ from typing import Annotated
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import Field
-from sklearn.metrics import f1_score, recall_score
 
 from fer_deploy.export.verify.slices import Slice
 from fer_deploy.settings import Settings
@@ -68,6 +67,9 @@ def scores_of(logits: NDArray[np.float32], labels: NDArray[np.int64] | None, nam
     """Return the scores of (N, C) logits, or None without labels. Classes without a face are left out."""
     if labels is None:
         return None
+    # Here, because only labelled faces need it: a machine that verifies saved logits has no scikit-learn.
+    from sklearn.metrics import f1_score, recall_score  # noqa: PLC0415
+
     chosen, (present, counts) = logits.argmax(1), np.unique(labels, return_counts=True)
     recalls = recall_score(labels, chosen, labels=present, average=None, zero_division=0)
     f1 = PERCENT * f1_score(labels, chosen, labels=present, average=None, zero_division=0)

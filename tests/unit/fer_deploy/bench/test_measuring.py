@@ -37,7 +37,7 @@ def engines(monkeypatch):
 def measuring(**changes) -> Measuring:
     said = changes.pop("said", [])
     fields = {"goal": "throughput", "limits": Limits(), "plans": PLANS, "cores": 2}
-    return Measuring(**{**fields, **changes}, tell=said.append)
+    return Measuring(**{**fields, **changes}, on_message=said.append)
 
 
 def test_one_setting_is_chosen_for_each_file_and_all_engines_are_closed(engines):

@@ -7,7 +7,7 @@ import pytest
 from integration import plan_models
 
 from fer_deploy.engines import open_engine
-from fer_deploy.export.int8.quantize import Scheme
+from fer_deploy.export.int8.scheme import Scheme
 from fer_deploy.export.variants import QUANTIZATION_KEY, Variant, artifact_of
 from fer_deploy.spec import SPEC_KEY, VARIANT_KEY, spec_from_json
 

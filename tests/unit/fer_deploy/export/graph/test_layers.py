@@ -10,7 +10,8 @@ from torch import nn
 
 from fer_deploy.export.graph.layers import layers_of, worth_quantizing
 from fer_deploy.export.graph.to_onnx import write_onnx
-from fer_deploy.export.int8.quantize import Scheme, int8_graph, prepared, quantizable
+from fer_deploy.export.int8.quantize import int8_graph, prepared, quantizable
+from fer_deploy.export.int8.scheme import Scheme
 from fer_deploy.export.verify.torch_engine import DeployedGraph
 
 

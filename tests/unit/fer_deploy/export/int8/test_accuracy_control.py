@@ -7,7 +7,7 @@ from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import VerificationError
 from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.int8.accuracy_control import NUM_FACES, faces_for_costs, keep_budget, layer_costs
-from fer_deploy.export.int8.quantize import Scheme
+from fer_deploy.export.int8.scheme import Scheme
 from fer_deploy.export.verify.compare import Reference, breaches_of_logits
 from fer_deploy.export.verify.scores import Limits
 from fer_deploy.export.verify.slice_agreement import faces_by_slice

@@ -14,7 +14,8 @@ from fer_deploy.errors import ExportError
 from fer_deploy.export.faces import CalibrationFaces
 from fer_deploy.export.graph.layers import layers_of, producers_of
 from fer_deploy.export.int8.calibration import Method, calibrate
-from fer_deploy.export.int8.quantize import Scheme, int8_graph
+from fer_deploy.export.int8.quantize import int8_graph
+from fer_deploy.export.int8.scheme import Scheme
 from fer_train.training.qat import activation_ranges, prepare_qat
 
 

@@ -10,7 +10,8 @@ from fer_deploy.export.faces import CalibrationFaces
 from fer_deploy.export.graph.layers import layers_of, producers_of
 from fer_deploy.export.graph.to_onnx import write_onnx
 from fer_deploy.export.int8.calibration import Method, calibrate
-from fer_deploy.export.int8.quantize import Scheme, int8_graph, prepared, quantizable
+from fer_deploy.export.int8.quantize import int8_graph, prepared, quantizable
+from fer_deploy.export.int8.scheme import Scheme
 from fer_deploy.export.verify.exact_engine import ExactEngine
 from fer_deploy.export.verify.torch_engine import DeployedGraph
 from fer_train.models import build_model

@@ -12,7 +12,8 @@ from fer_deploy.errors import ExportError
 from fer_deploy.export.faces import CalibrationFaces
 from fer_deploy.export.graph.layers import consumers_of, layers_of, producers_of
 from fer_deploy.export.int8.calibration import Method, calibrate
-from fer_deploy.export.int8.quantize import Scheme, fp16_graph, int8_graph, quantizable
+from fer_deploy.export.int8.quantize import fp16_graph, int8_graph, quantizable
+from fer_deploy.export.int8.scheme import Scheme
 from fer_deploy.export.verify.exact_engine import ExactEngine
 from fer_deploy.spec import OUTPUT_NAME
 

@@ -8,8 +8,9 @@ from integration.export_models import LAYERS
 from onnx import TensorProto, helper, numpy_helper
 
 from fer_deploy.export.graph.layers import consumers_of, layers_of, producers_of
-from fer_deploy.export.int8.quantize import Scheme, int8_graph
+from fer_deploy.export.int8.quantize import int8_graph
 from fer_deploy.export.int8.residual import additions_of_constants, keep_skip_only
+from fer_deploy.export.int8.scheme import Scheme
 
 SCALE = 0.5
 

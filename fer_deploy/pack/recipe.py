@@ -1,0 +1,81 @@
+"""The recipe of a pack: how each model was made, with which versions, and the calibrated range of each activation."""
+
+from collections.abc import Sequence
+from typing import Any, Final
+
+import onnx
+
+from fer_deploy.export.int8.scales import scales_of
+from fer_deploy.export.verify.compare import Comparison
+from fer_deploy.manifest import BatchProfile, PlanManifest
+from fer_deploy.pack.export_folder import ExportFolder, Model
+
+FORMAT: Final = "fer-recipe-1"
+_OF_REPORT: Final = ("checkpoint", "architecture", "opset", "max_accuracy_drop", "versions")
+
+
+def recipe_of(folder: ExportFolder, comparisons: Sequence[Comparison]) -> dict[str, Any]:
+    """Return the recipe as plain values for JSON.
+
+    Args:
+        folder: the export.
+        comparisons: of each model with the saved logits, on the machine that packs.
+    """
+    packed = {found.artifact: _at_packing(found) for found in comparisons}
+    records = {entry["name"]: entry.get("quantization") for entry in folder.report["artifacts"]}
+    return {
+        "format": FORMAT,
+        **{name: folder.report.get(name) for name in _OF_REPORT},
+        "models": {
+            model.path.name: _made(model, records[model.path.name]) | {"at_packing": packed[model.path.name]}
+            for model in folder.models.values()
+        },
+        "plans": [_built(plan) for plan in folder.plans],
+    }
+
+
+def profile_of(recipe: dict[str, Any]) -> BatchProfile:
+    """Return the batch sizes of the export's plans, or the default without any."""
+    profiles = [BatchProfile.model_validate(plan["profile"]) for plan in recipe.get("plans", ())]
+    return profiles[0] if profiles else BatchProfile()
+
+
+def packed_difference(recipe: dict[str, Any], model: str) -> float | None:
+    """Return the largest |Δlogit| that a model had on the machine that packed it; None: the recipe does not say."""
+    try:
+        return float(recipe["models"][model]["at_packing"]["max_abs_logit"])
+    except (LookupError, TypeError, ValueError):
+        return None
+
+
+def _at_packing(found: Comparison) -> dict[str, Any]:
+    return {
+        "engine": found.candidate,
+        "max_abs_logit": found.max_abs_logit,
+        "kl": found.kl,
+        "agreement": found.agreement,
+    }
+
+
+def _made(model: Model, record: dict[str, Any] | None) -> dict[str, Any]:
+    made: dict[str, Any] = {"variant": model.variant.value}
+    if record is None:
+        return made
+    scales = scales_of(onnx.ModelProto.FromString(model.content))
+    ranges = {name: list(scale.range()) for name, scale in scales.items() if not scale.is_weight}
+    return made | {
+        "calibration": record.get("calibration"),
+        "float_layers": record.get("float_layers"),
+        "ranges": ranges,
+    }
+
+
+def _built(plan: PlanManifest) -> dict[str, Any]:
+    return {
+        "source": plan.source_onnx,
+        "flavor": plan.flavor.value,
+        "version": plan.version,
+        "version_compatible": plan.version_compatible,
+        "profile": plan.profile.model_dump(mode="json"),
+        "target": plan.target.model_dump(mode="json", exclude_none=True),
+    }
