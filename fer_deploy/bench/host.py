@@ -22,6 +22,8 @@ _WORK: Final = {
     "deploy": ("live", "analyze", "export", "quantize", "bench"),
 }
 """Commands of fer-train and fer-deploy that keep cores busy."""
+_CHANGES: Final = ("status", "--porcelain", "--", ".", ":!benchmarks/results")
+"""Published results are no change: a benchmark writes them while the next one is still to run."""
 _SHOWN: Final = 100
 _GIT_SECONDS: Final = 10.0
 _STOPPED: Final = ("T", "t", "Z", "X")
@@ -137,7 +139,7 @@ def _checkout(folder: Path) -> tuple[str | None, bool | None]:
     """Return the commit, and whether something is changed; None for an installed package, or without git."""
     if not (folder / ".git").exists():
         return None, None
-    commit, changes = (_git(folder, *words) for words in (("rev-parse", "HEAD"), ("status", "--porcelain")))
+    commit, changes = (_git(folder, *words) for words in (("rev-parse", "HEAD"), _CHANGES))
     return (None, None) if commit is None or changes is None else (commit.strip(), bool(changes.strip()))
 
 
