@@ -35,7 +35,7 @@ from rich.console import Console
 
 from fer_deploy.bench.roofline import GraphWork, Roof, graph_work, measure_roof
 from fer_deploy.bench.statistics import Interval, ratio_interval
-from fer_deploy.bench.windows import QUICK, THOROUGH, Measurement, Repeated, WindowPlan, measure_in_turn, speedup
+from fer_deploy.bench.windows import QUICK, Measurement, Repeated, WindowPlan, measure_in_turn, speedup
 from fer_deploy.engines.onnxruntime.session import ort
 from fer_deploy.engines.threads import choose_threads
 from fer_deploy.spec import InputSpec
@@ -190,7 +190,7 @@ def main(
         "load": f"{os.getloadavg()[0]:.1f}",
     }
     roofs = Roofs(None if target.type == "cuda" else measure_roof(num_threads))
-    plan = QUICK if quick else THOROUGH
+    plan = QUICK if quick else WindowPlan()
     results: list[dict[str, Any]] = []
     with ExitStack() as stack:
         by_model = gather(
