@@ -12,7 +12,7 @@ from fer_deploy.bench.measuring import OnMessage
 from fer_deploy.bench.outcome import BenchConfig, run_bench
 from fer_deploy.bench.outcome import Outcome as BenchOutcome
 from fer_deploy.cli.terminal.logs import log_to_stderr
-from fer_deploy.cli.terminal.rebuild_report import print_rebuild, speeds_of
+from fer_deploy.cli.terminal.rebuild_report import print_rebuild, speeds_of, unmeasured_of
 from fer_deploy.cli.terminal.steps import messages_shown
 from fer_deploy.durable import write_whole
 from fer_deploy.engines.best import BEST_NAME
@@ -51,7 +51,8 @@ def rebuild(
         click.echo(json.dumps(record, indent=2, ensure_ascii=False))
     else:
         speeds = {} if measured is None else speeds_of(measured)
-        print_rebuild(done, speeds, Console(markup=False, highlight=False))
+        unmeasured = {} if measured is None else unmeasured_of(measured)
+        print_rebuild(done, speeds, Console(markup=False, highlight=False), unmeasured)
     if done.failure is not None:
         raise done.failure
 

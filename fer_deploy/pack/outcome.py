@@ -5,6 +5,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from fer_deploy.engines.best import BEST_NAME
 from fer_deploy.environment import Environment
 from fer_deploy.errors import ConfigError, FerDeployError
 from fer_deploy.export.verify.compare import Comparison
@@ -107,7 +108,8 @@ def require_folder(folder: Path, pack_sha256: str) -> set[str]:
         record = json.loads((folder / RECORD).read_bytes())
         if record["pack_sha256"] == pack_sha256:
             names = [str(entry["name"]) for entry in record["artifacts"]]
-            return {name for plan in names if Path(plan).name == plan for name in (plan, f"{plan}.json")}
+            written = {name for file in names if Path(file).name == file for name in (file, f"{file}.json")}
+            return written | {BEST_NAME}  # measured with the earlier plans
     except (OSError, ValueError, LookupError, TypeError):
         pass
     raise ConfigError(

@@ -52,8 +52,8 @@ def _print_named(title: str, found: Mapping[str, Any], console: Console) -> None
         return
     table = _table(f"{len(changed)} {title} changed", ("", "", "A", "B"))
     for name, pairs in list(changed.items())[:_SHOWN]:
-        shown = {key: pair for key, pair in pairs.items() if key not in _HIDDEN} or pairs
-        for number, (key, (first, second)) in enumerate(shown.items()):
+        visible = {key: pair for key, pair in pairs.items() if key not in _HIDDEN} or pairs
+        for number, (key, (first, second)) in enumerate(visible.items()):
             table.add_row("" if number else printable(name), key.replace("_", " "), _text(first), _text(second))
     _print(table, len(changed), console)
 

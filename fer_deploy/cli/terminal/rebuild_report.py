@@ -32,15 +32,30 @@ def speeds_of(measured: BenchOutcome) -> dict[str, Speed]:
     return found
 
 
-def print_rebuild(done: Outcome, speeds: Mapping[str, Speed], console: Console) -> None:
-    """Print the table, 80 columns wide at most, and below it why an artifact was not built, did not run, or failed."""
+def unmeasured_of(measured: BenchOutcome) -> dict[str, str]:
+    """Return why a file was not measured, by its name."""
+    return {one.what: one.reason for one in measured.skipped}
+
+
+def print_rebuild(
+    done: Outcome, speeds: Mapping[str, Speed], console: Console, unmeasured: Mapping[str, str] | None = None
+) -> None:
+    """Print the table, 80 columns wide at most, and below it why an artifact was not built, run or measured, or failed.
+
+    Args:
+        done: the rebuild.
+        speeds: by file name.
+        console: where to print.
+        unmeasured: why a file has no speed, by its name.
+    """
     saved = done.saved
     console.print(
         f"{printable(done.model)}, files {printable(done.model)}-*: compared with {printable(saved.reference)} on "
         f"{len(saved.logits)} saved inputs ({printable(saved.faces)})\n",
         soft_wrap=True,
     )
-    notes = list(dict.fromkeys(filter(None, map(_note, done.rows))))
+    slow = {row.name: (unmeasured or {}).get(row.name, "") for row in done.rows if row.comparison is not None}
+    notes = list(dict.fromkeys(filter(None, (*map(_note, done.rows), *slow.values()))))
     table = Table(box=None, pad_edge=False, padding=(0, 1, 0, 0), header_style="bold")
     for name in ("artifact", "built", "verified"):
         table.add_column(name, no_wrap=True)
@@ -51,6 +66,8 @@ def print_rebuild(done: Outcome, speeds: Mapping[str, Speed], console: Console) 
         name, built, verdict = row.name.removeprefix(f"{done.model}-"), row.built, _verdict(row)
         built, verdict = (built, verdict + mark) if built else (f"no{mark}", verdict)
         cells = _numbers(row, speeds.get(row.name))
+        if reason := slow.get(row.name):
+            cells[-1] = f"[{notes.index(reason) + 1}]"
         table.add_row(printable(name), built, verdict, *cells, style="red" if row.is_broken else "")
     console.print(table)
     for number, note in enumerate(notes, start=1):

@@ -86,5 +86,5 @@ def _new_profiler(trt: Any, operators: dict[str, str]) -> Any:
 def _operators(trt: Any, engine: Any) -> dict[str, str]:
     """Return the type of each layer by name, as the inspector tells it for plans of `fer-deploy build`; else none."""
     text = engine.create_engine_inspector().get_engine_information(trt.LayerInformationFormat.JSON)
-    layers = json.loads(text).get("Layers", ())
-    return {layer["Name"]: str(layer.get("LayerType", "")) for layer in layers if isinstance(layer, dict)}
+    entries = json.loads(text).get("Layers", ())
+    return {entry["Name"]: str(entry.get("LayerType", "")) for entry in entries if isinstance(entry, dict)}

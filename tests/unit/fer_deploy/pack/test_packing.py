@@ -9,6 +9,7 @@ import numpy as np
 import onnx
 import pytest
 from integration import plan_models
+from integration.export_models import write_faces
 from onnx import numpy_helper
 from unit.fer_deploy.pack.pack_models import NAMES, write_report
 
@@ -104,6 +105,20 @@ def test_the_name_has_the_suffix(exported, tmp_path):
 def test_another_checkpoint_is_refused(exported, tiny_release, tmp_path):
     with pytest.raises(ArtifactError, match=r"net.safetensors is not the checkpoint that .*tiny was exported from"):
         pack(PackConfig(folder=exported, out=tmp_path / "net.ferpack", checkpoint=tiny_release))
+
+
+def test_real_faces_and_pytorch_only_when_they_are_asked_for(tiny_export, tiny_release, tmp_path):
+    data = write_faces(tmp_path / "fer2013.csv", {"Training": 7, "PublicTest": 84})
+    out = tmp_path / "net.ferpack"
+    done = pack(PackConfig(folder=tiny_export.onnx.parent, out=out, checkpoint=tiny_release, data=data))
+    assert done.note.startswith("the pack holds 64 faces of real people from fer2013.csv: personal data")
+    assert done.reference.startswith("PyTorch")
+    found = read_pack(out)
+    saved = io_from_bytes(found.read("io.npz"), where="io", fix="")
+    assert (saved.has_people, found.manifest.has_people, len(saved.logits)) == (True, True, 64)
+    assert saved.faces.startswith("PublicTest of fer2013.csv")
+    drawn = pack(PackConfig(folder=tiny_export.onnx.parent, out=out))
+    assert (drawn.note, drawn.manifest.has_people) == ("", False)
 
 
 def test_close_answers_of_every_emotion_are_chosen_but_no_ties():

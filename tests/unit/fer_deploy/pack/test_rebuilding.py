@@ -152,6 +152,7 @@ def test_the_folder_is_new_or_of_the_same_pack(packed, done, tmp_path):
 
 def test_again_without_a_builder_removes_the_old_plans(packed, done, tmp_path, monkeypatch):
     out = shutil.copytree(done.folder, tmp_path / "tiny")
+    (out / "best.json").write_text("of the old plans")
     monkeypatch.setattr(rebuilding, "_why_not", lambda flavor: "no builder")
     again = rebuild(RebuildConfig(pack=packed, out=out))
     assert [(row.name, row.built, row.reason) for row in again.rows if row.is_plan] == [
@@ -210,4 +211,6 @@ def test_the_folder_is_measured_and_opens_with_its_best_model(packed, tmp_path):
     assert float(row[-2]) > 0
     assert int(row[-1].replace(",", "")) > 0
     assert f"written: {out}, with best.json" in ended.stdout
+    int8 = next(line.split() for line in ended.stdout.splitlines() if line.startswith("int8.onnx"))
+    assert f"\n{int8[-1]} it is the INT8 graph for TensorRT" in ended.stdout
     assert json.loads((out / "best.json").read_text())["uses"]
