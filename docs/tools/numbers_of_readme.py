@@ -73,7 +73,11 @@ def speed() -> str:
     fps = newest("fps")
     times = " and ".join(f"{one:.1f}" for one in speedups(fps))
     env = fps["environment"]
-    return f"{times} times the frames per second on {len(fps['clips'])} clips. *`{env['command']}`, {hardware_of(env)}*"
+    command = env["command"].removesuffix(" --publish")
+    return (
+        f"{times} times the frames per second on {len(fps['clips'])} clips. *`{command}`, {hardware_of(env)}* "
+        f"([results]({page_of('fps', RESULTS)}))"
+    )
 
 
 def hardware_of(env: dict[str, str]) -> str:
