@@ -15,17 +15,17 @@ from rich.status import Status
 from fer_deploy.bench.host import background_work
 from fer_deploy.bench.measuring import Tell
 from fer_deploy.bench.outcome import BenchConfig, run_bench
+from fer_deploy.cli.options import settings_from_flags
 from fer_deploy.cli.terminal.bench_report import print_outcome
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.durable import write_whole
 from fer_deploy.engines.best import BEST_NAME
 from fer_deploy.errors import ArtifactError
-from fer_deploy.settings import load_settings
 
 
 def bench(folder: Path, as_json: bool, **flags: Any) -> None:
     """Measure the artifacts of a folder; see `fer_deploy.cli.flags.bench` for the flags."""
-    config = load_settings(BenchConfig, None, flags)
+    config = settings_from_flags(BenchConfig, None, flags)
     log_to_stderr()
     console = Console(stderr=True, markup=False, highlight=False)
     target = folder / BEST_NAME

@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from fer_deploy.artifacts import Family
 from fer_deploy.engines import Device, Engine, bundled_model_for, is_folder_of_models, open_engine
+from fer_deploy.errors import argument
 from fer_deploy.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class EngineChoice(Settings):
     def _one_model(self) -> Self:
         if self.engine is not None and "model" in self.model_fields_set:
             raise ValueError(
-                f"model is {self.model} and engine is {self.engine}: two models. Fix: leave one of --model and "
-                "--engine out"
+                f"model is {self.model} and engine is {self.engine}: two models. Fix: leave one of "
+                f"{argument('model')} and {argument('engine')} out"
             )
         return self
 
