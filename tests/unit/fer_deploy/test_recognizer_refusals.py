@@ -155,6 +155,8 @@ class TestRefusals:
             Recognizer(detector="yolo")
         with pytest.raises(ConfigError, match=r"model is ferplus and engine is a.onnx: two models. Fix: .* model \("):
             Recognizer(model="ferplus", engine="a.onnx")
+        with pytest.raises(ConfigError, match=r'engine is fer2013, which is no file .* Fix: model="fer2013" \('):
+            Recognizer(engine="fer2013")
         with pytest.raises(ConfigError, match="config is given together with other arguments"):
             Recognizer(config=RecognizerConfig(), device="cpu")
         with pytest.raises(ConfigError, match=r"config is dict. Fix: config=RecognizerConfig\(...\), or leave it out"):

@@ -32,7 +32,7 @@ def test_help_lists_every_command():
 def test_help_of_each_command(name):
     result = run(name, "--help")
     assert result.exit_code == 0
-    own = {"demo": "--drawn", "doctor": "--json", "inspect": "--json", "image": "--json"}
+    own = {"demo": "--drawn", "doctor": "--json", "inspect": "--json", "image": "--json", "bench": "--goal"}
     assert own.get(name, "--config") in result.stdout
 
 
@@ -79,7 +79,11 @@ class TestExitCodes:
             ),
             (["--roi", "a"], 2, "line: --roi: expected x1,y1,x2,y2. Fix: --roi 0.25,0,0.75,1 for shares, or --roi 320"),
             (["--model", "fer2013", "--engine", "a.onnx"], 2, "two models. Fix: leave one of --model and --engine out"),
-            (["--trust-plan", "--engine", "{}/file.onnx"], 2, "--trust-plan is for TensorRT plans, and"),
+            (
+                ["--engine", "fer2013"],
+                2,
+                "fer2013, which is no file but the name of a bundled model. Fix: --model fer2013\n",
+            ),
             (["--source", "-", "--source", "raw:2x2"], 2, "standard input is named 2 times and can be read once. Fix:"),
             (["--source", "0", "--source", "00"], 2, "camera 0 is named 2 times and can be read once. Fix:"),
         ],

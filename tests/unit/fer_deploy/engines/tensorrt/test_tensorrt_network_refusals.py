@@ -70,7 +70,7 @@ class TestRefusedUnseen:
 
     def test_as_an_emotion_model(self, network_machine):
         path = write_plan(network_machine.folder, manifest=network_manifest())
-        wanted = r"is not an emotion model: .* a network of a, b -> sum, count\. Fix: a face detector is given as --det"
+        wanted = r"is not an emotion model: .* a network of a, b -> sum, count\. Fix: a face detector is given as det"
         with pytest.raises(ArtifactError, match=wanted):
             open_engine(path)
 
