@@ -44,13 +44,13 @@ def inspect_file(path: Path) -> dict[str, Any]:
         ArtifactError: missing, truncated, or of a kind that is not known.
         MissingDependencyError: a package that reads it is not installed.
     """
+    require_file(path, fix="fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net")
     known = (*_READERS, *PLAN_SUFFIXES)
     if path.suffix not in known:
         raise ArtifactError(
             f"cannot inspect {path}: its suffix is {path.suffix or '(none)'!r}, known are {', '.join(known)}. "
             "Fix: fer-train release makes a .safetensors of a training checkpoint; a pickle (.pt) is not opened"
         )
-    require_file(path, fix="fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net")
     if path.suffix in PLAN_SUFFIXES:
         return _inspect_plan(path)
     if path.suffix == ".onnx":
