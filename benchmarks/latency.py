@@ -25,7 +25,6 @@ from typing import Any
 import click
 import numpy as np
 import torch
-from fer_deploy.bench.agreement import drawn_images
 from harness.artifacts import EAGER, Candidate, artifact_candidates, torch_candidates
 from harness.comparing import Measure, median_measure
 from harness.latency_report import as_markdown, write_chart
@@ -33,6 +32,7 @@ from harness.measuring import environment
 from harness.results import Output, output_options
 from rich.console import Console
 
+from fer_deploy.bench.agreement import drawn_images
 from fer_deploy.bench.roofline import GraphWork, Roof, graph_work, measure_roof
 from fer_deploy.bench.statistics import Interval, ratio_interval
 from fer_deploy.bench.windows import QUICK, THOROUGH, Measurement, Repeated, WindowPlan, measure_in_turn, speedup
