@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import Literal
 
-from fer_deploy.errors import ArtifactError
+from fer_deploy.errors import ArtifactError, argument
 from fer_deploy.spec import Precision
 
 MAX_MODEL_BYTES = 2**30
@@ -28,7 +28,9 @@ def bundled_model(precision: Precision = Precision.FP16, family: Family = "ferpl
     """
     files = _BUNDLED[family]
     name = files.get(precision, files[Precision.INT8])
-    return require_file(_MODELS / name, fix="reinstall fer-toolchain, or give --engine a model of your own")
+    return require_file(
+        _MODELS / name, fix=f"reinstall fer-toolchain, or give {argument('engine')} a model of your own"
+    )
 
 
 def require_file(path: Path, *, fix: str) -> Path:

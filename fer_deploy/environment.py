@@ -139,6 +139,11 @@ class Environment:
     extras: tuple[Extra, ...] = field(default=())
     notes: tuple[str, ...] = field(default=())
 
+    @property
+    def cores_in_words(self) -> str:
+        """The number of cores with its noun."""
+        return f"{self.num_cores} core{'s' if self.num_cores != 1 else ''}"
+
 
 def read_host(gpus: tuple[Gpu, ...] = ()) -> Host:
     """Return the system, the installed TensorRT flavors and the given GPUs. Takes milliseconds."""

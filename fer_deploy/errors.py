@@ -13,6 +13,27 @@ FerDeployError                1
 A signal is not an error: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP), and 0 for `live`; see `fer_deploy.signals`.
 """
 
+import re
+from typing import Final
+
+_BOTH_NAMES: Final = re.compile(r'\b[a-z_]+(?:="[^"]*")? \((--[a-z][^()]*)\)')
+
+
+def argument(name: str, value: str | None = None) -> str:
+    """Return a setting by both of its names, for a message: `device="cpu" (--device cpu)`.
+
+    Args:
+        name: of the argument in Python and of the key in YAML; the flag has - in place of _.
+        value: what to set it to; None names the setting only.
+    """
+    flag = f"--{name.replace('_', '-')}"
+    return f"{name} ({flag})" if value is None else f'{name}="{value}" ({flag} {value})'
+
+
+def with_flags_alone(message: str) -> str:
+    """Return a message as the command line shows it: of the two names of `argument`, the flag."""
+    return _BOTH_NAMES.sub(r"\1", message)
+
 
 class FerDeployError(Exception):
     """Base of the tree. The message says what failed, what was seen and how to fix it.

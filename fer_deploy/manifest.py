@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from fer_deploy.errors import ArtifactError
+from fer_deploy.errors import ArtifactError, argument
 from fer_deploy.flavors import Flavor
 from fer_deploy.spec import ModelSpec, Precision, describe_faults
 
@@ -187,7 +187,7 @@ def read_manifest(plan: Path) -> PlanManifest:
         raise ArtifactError(
             f"{plan} is not an emotion model: its manifest describes a network of {', '.join(found.network.inputs)} -> "
             f"{', '.join(found.network.outputs)}"[:1000]
-            + ". Fix: a face detector is given as --detector-model"
+            + f". Fix: a face detector is given as {argument('detector_model')}"
         )
     return found
 
@@ -202,13 +202,13 @@ def read_network_manifest(plan: Path) -> NetworkManifest:
     if isinstance(found, PlanManifest):
         raise ArtifactError(
             f"{plan} is an emotion model ({found.spec.architecture[:100]}), expected a network without ModelSpec. "
-            "Fix: give it as --engine; a network's plan is built with fer-deploy build --input-shapes"
+            f"Fix: give it as {argument('engine')}; a network's plan is built with fer-deploy build --input-shapes"
         )
     return found
 
 
 def read_any_manifest(
-    plan: Path, *, unless: str = ", or --trust-plan if you built it yourself"
+    plan: Path, *, unless: str = f", or {argument('trust_plan')} if you built it yourself"
 ) -> PlanManifest | NetworkManifest:
     """Read the manifest of a plan of either kind.
 

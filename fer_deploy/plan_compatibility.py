@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fer_deploy.environment import Gpu, Host
-from fer_deploy.errors import ArtifactError
+from fer_deploy.errors import ArtifactError, argument
 from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import NetworkManifest, PlanFacts, manifest_path, shape_text
 
@@ -64,7 +64,7 @@ def read_trusted_plan(plan: Path, manifest: PlanFacts | None) -> bytes:
         raise ArtifactError(f"cannot read {plan}: {err.strerror or err}") from err
     fault = None if manifest is None else identity_fault(content, manifest)
     if fault is not None:
-        unless = "" if isinstance(manifest, NetworkManifest) else "; --trust-plan loads it as it is"
+        unless = "" if isinstance(manifest, NetworkManifest) else f"; {argument('trust_plan')} loads it as it is"
         raise ArtifactError(
             f"cannot load {plan}: {fault}, so it is not the file that {manifest_path(plan).name} describes; a plan is "
             f"executable code.\n    Fix: copy both files again, or build the plan with fer-deploy build{unless}"
@@ -137,8 +137,8 @@ def _check_system(manifest: PlanFacts, host: Host) -> Mismatch | None:
 def _fix(plan: Path, manifest: PlanFacts, mismatches: list[Mismatch]) -> str:
     missing = {mismatch.missing for mismatch in mismatches if mismatch.missing}
     if "gpu" in missing:
-        flag = "--detector-model" if isinstance(manifest, NetworkManifest) else "--engine"
-        return f"run it where nvidia-smi lists a GPU, or give {flag} an .onnx (fer-deploy doctor says more)"
+        named = argument("detector_model" if isinstance(manifest, NetworkManifest) else "engine")
+        return f"run it where nvidia-smi lists a GPU, or give {named} an .onnx (fer-deploy doctor says more)"
     rebuild = f"fer-deploy build --onnx {plan.with_name(manifest.source_onnx)} --out {plan}"
     if (manifest.flavor is Flavor.TENSORRT_RTX) != bool(missing):  # a flavor that is missing cannot build either
         rebuild += f" --flavor {Flavor.TENSORRT_RTX.extra}"

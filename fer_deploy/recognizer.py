@@ -108,6 +108,7 @@ class Recognizer:
         opened = engine if isinstance(engine, Engine) else None
         given: dict[str, Any] = {"model": model, "engine": None if opened else engine, "device": device}
         given["detection"] = _given(detector=detector, detector_model=detector_model) or None
+        names = {f"detection.{name}": name for name in given["detection"] or ()}
         if config is not None and not isinstance(config, RecognizerConfig):
             raise ConfigError(f"config is {type(config).__name__}. Fix: config=RecognizerConfig(...), or leave it out")
         if config is not None and (opened or _given(**given)):
@@ -116,7 +117,7 @@ class Recognizer:
             )
         if opened is not None and _given(model=model, device=device):
             raise ConfigError("an opened engine has its model and device. Fix: leave model and device out")
-        self._config = config or load_settings(RecognizerConfig, None, given, where="Recognizer")
+        self._config = config or load_settings(RecognizerConfig, None, given, where="Recognizer", names=names)
         self._own = None if opened else self._config.open()
         inner = opened or self._own
         assert inner is not None

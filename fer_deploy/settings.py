@@ -8,7 +8,7 @@ from typing import Any, Final, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from fer_deploy.errors import ConfigError
+from fer_deploy.errors import ConfigError, argument
 from fer_deploy.privacy.redaction import without_password, without_passwords
 
 CONFIG_FILE: Final = "config_file"
@@ -24,7 +24,14 @@ class Settings(BaseModel):
 S = TypeVar("S", bound=Settings)
 
 
-def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any], *, where: str = "command line") -> S:
+def load_settings(
+    kind: type[S],
+    path: Path | None,
+    overrides: Mapping[str, Any],
+    *,
+    where: str = "command line",
+    names: Mapping[str, str] | None = None,
+) -> S:
     """Return the settings: defaults, overridden by the YAML file, overridden by flags.
 
     Args:
@@ -32,6 +39,7 @@ def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any]
         path: YAML file of key: value pairs, or None.
         overrides: values of the user's flags; None means not given.
         where: name of the place of `overrides` in errors.
+        names: what the user calls a setting among `overrides`, such as its flag, by its dotted key.
 
     Raises:
         ConfigError: unreadable file, unknown key (with the nearest known one) or bad value.
@@ -44,7 +52,8 @@ def load_settings(kind: type[S], path: Path | None, overrides: Mapping[str, Any]
         lines = []
         for detail in err.errors():
             is_flag = path is None or _is_given(given, detail["loc"])
-            lines.append(_describe(detail, kind, where if is_flag else str(path)))
+            shown = _name_of(detail, names or {}) if is_flag else _key_of(detail)
+            lines.append(_describe(detail, kind, where if is_flag else str(path), shown))
         raise ConfigError(without_passwords("\n".join(lines))) from err
 
 
@@ -74,13 +83,26 @@ def _overlaid(values: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, 
     return merged
 
 
-def _describe(detail: Any, kind: type[Settings], where: str) -> str:
-    key = ".".join(str(part) for part in detail["loc"])
+def _key_of(detail: Any) -> str:
+    return ".".join(str(part) for part in detail["loc"])
+
+
+def _name_of(detail: Any, names: Mapping[str, str]) -> str:
+    """Return the user's name of a setting; empty for a group without one, whose message names its settings."""
+    place = [str(part) for part in detail["loc"]]
+    for end in range(len(place), 0, -1):  # an item of a list has the name of the list
+        if name := names.get(".".join(place[:end])):
+            return name
+    return "" if names and isinstance(detail["input"], Mapping) else _key_of(detail)
+
+
+def _describe(detail: Any, kind: type[Settings], where: str, shown: str) -> str:
+    key = _key_of(detail)
     if detail["type"] == "missing":
-        return f"{where}: --{key} is missing. Fix: give --{key}, or {key}: in the config"
+        return f"{where}: {argument(key)} is missing. Fix: give {argument(key)}, or {key}: in the config"
     if detail["type"] != "extra_forbidden":
         message = detail["msg"].removeprefix("Value error, ")
-        return ": ".join(filter(None, (where, key, message))) + _input_shown(detail, kind)
+        return ": ".join(filter(None, (where, shown, message))) + _input_shown(detail, kind)
     *groups, name = map(str, detail["loc"])
     known = list(_group_at(kind, groups).model_fields)
     near = difflib.get_close_matches(name, known, n=1)

@@ -12,7 +12,9 @@ _CPU_INFO = Path("/proc/cpuinfo")
 def describe_hardware(device: torch.device) -> str:
     """Return the GPU's name, or the CPU's name and number of cores, and the version of PyTorch."""
     is_gpu = device.type == "cuda"
-    name = torch.cuda.get_device_name(device) if is_gpu else f"{_cpu_name()}, {os.cpu_count()} cores"
+    num_cores = os.cpu_count() or 1
+    cores = f"{num_cores} core{'s' if num_cores != 1 else ''}"
+    name = torch.cuda.get_device_name(device) if is_gpu else f"{_cpu_name()}, {cores}"
     return f"{name}, torch {torch.__version__}"
 
 

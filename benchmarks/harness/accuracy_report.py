@@ -84,7 +84,7 @@ def _change(row: Row) -> str:
 def write_chart(rows: Sequence[Row], path: Path, title: str) -> None:
     """Draw the accuracy of every artifact with its interval, one panel for each model and label set."""
     groups = _groups([row for row in rows if "skipped" not in row])
-    heights = [len(some) for some in groups.values()]
+    heights = [len(some) + 0.4 for some in groups.values()]
     figure = Figure(figsize=(7, 0.9 * len(groups) + 0.35 * sum(heights)), layout="constrained")
     panels = figure.subplots(len(groups), 1, squeeze=False, height_ratios=heights)[:, 0]
     for panel, ((model, labels), some) in zip(panels, groups.items(), strict=True):
@@ -95,7 +95,7 @@ def write_chart(rows: Sequence[Row], path: Path, title: str) -> None:
             panel.annotate(f"{value:.2f}", (value, place), (0, 5), textcoords="offset points", ha="center", fontsize=8)
         panel.set(title=f"{model}, {labels} labels", xlabel="accuracy, %, with its 95 % interval")
         panel.set_yticks(range(len(some)), [row["artifact"] for row in some])
-        panel.margins(x=0.1, y=0.4 / len(some) + 0.1)
-        panel.invert_yaxis()
+        panel.margins(x=0.1)
+        panel.set_ylim(len(some) - 0.5, -0.9)  # from top to bottom, with room for the number over the first
     figure.suptitle(title, fontsize="small")
     figure.savefig(path, dpi=120)

@@ -3,9 +3,11 @@
 from pathlib import Path
 from typing import Any
 
+from harness.artifacts import EAGER
+from harness.bars import draw_bars
 from matplotlib.figure import Figure
 
-from fer_deploy.vision.palette import GOOD_COLOR
+from fer_deploy.vision.palette import GOOD_COLOR, INK, PLAIN_COLOR
 
 
 def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
@@ -73,18 +75,16 @@ def write_chart(results: list[dict[str, Any]], path: Path, title: str) -> None:
     ran = [result for result in results if result.get("latency")]
     models = list(dict.fromkeys(result["model"] for result in ran))
     batches = sorted({row["batch"] for result in ran for row in result["latency"]})[:2]
-    engines = max(sum(r["model"] == m for r in ran) for m in models)
-    figure = Figure(figsize=(5 * len(batches), len(models) * (1 + 0.4 * engines)), layout="constrained")
-    panels = figure.subplots(len(models), len(batches), squeeze=False)
+    heights = [1 + 0.4 * sum(result["model"] == model for result in ran) for model in models]
+    figure = Figure(figsize=(5 * len(batches), 0.4 + sum(heights)), layout="constrained")
+    panels = figure.subplots(len(models), len(batches), squeeze=False, height_ratios=heights)
     for model, row_of_panels in zip(models, panels, strict=True):
         rows = [result for result in ran if result["model"] == model]
         for batch, panel in zip(batches, row_of_panels, strict=True):
             values = [next(x["speedup"][0] for x in r["latency"] if x["batch"] == batch) for r in rows]
-            bars = panel.barh([r["engine"] for r in rows], values, color=GOOD_COLOR)
-            panel.bar_label(bars, [f" {value:.2f}x" for value in values])
-            panel.axvline(1.0, color="black", linewidth=0.8)
-            panel.set(title=f"{model}, batch {batch}", xlabel="times as fast as PyTorch eager FP32")
-            panel.invert_yaxis()
-            panel.margins(x=0.15)
+            colors = [PLAIN_COLOR if r["engine"] == EAGER else GOOD_COLOR for r in rows]
+            panel.axvline(1.0, color=INK, linewidth=0.8, linestyle=":", zorder=0)
+            draw_bars(panel, [r["engine"] for r in rows], values, [f"{value:.2f}x" for value in values], colors)
+            panel.set(title=f"{model}, batch {batch}", xlabel=f"times as fast as {EAGER} FP32")
     figure.suptitle(title, fontsize="small")
     figure.savefig(path, dpi=120)

@@ -8,8 +8,9 @@ def machine_lines(host: Host) -> list[str]:
     commit = "an installed package" if host.commit is None else f"commit {host.commit[:10]}"
     changed = " with changes" if host.is_dirty else ""
     features = ", ".join(host.environment.cpu_features)
+    cores = f"{host.num_cores} core{'s' if host.num_cores != 1 else ''}"
     lines = [
-        f"{host.num_cores} cores, {features or 'no vector instructions that matter'}; {commit}{changed}; "
+        f"{cores}, {features or 'no vector instructions that matter'}; {commit}{changed}; "
         f"load before {_load(host.load_before)}, after {_load(host.load_after)}.",
     ]
     if host.background:

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from harness.bars import draw_bars
 from matplotlib.figure import Figure
 
 from fer_deploy.vision.palette import GOOD_COLOR, PLAIN_COLOR
@@ -90,16 +91,15 @@ def write_chart(results: list[dict[str, Any]], path: Path) -> None:
     """Draw frames per second as bars, one panel per clip."""
     figure = Figure(figsize=(11, 1.2 + 2.8 * len(results)), layout="constrained")
     for panel, result in zip(figure.subplots(len(results), 1, squeeze=False)[:, 0], results, strict=True):
-        rows = [row for row in result["rows"] if "as a camera" not in row["variant"]][::-1]
+        rows = [row for row in result["rows"] if "as a camera" not in row["variant"]]
         colors = [GOOD_COLOR if row["variant"].startswith("live") else PLAIN_COLOR for row in rows]
-        bars = panel.barh([row["variant"] for row in rows], [row["fps"] for row in rows], color=colors)
-        panel.bar_label(bars, [f" {row['fps']:.0f}  ({row['speedup']:.1f}x, {row['faces']:.1f} faces)" for row in rows])
+        values = [row["fps"] for row in rows]
+        texts = [f"{row['fps']:,.0f}  ({row['speedup']:.1f}x, {row['faces']:.1f} faces)" for row in rows]
+        draw_bars(panel, [row["variant"] for row in rows], values, texts, colors)
         panel.set_title(result["clip"])
         cameras = {
             row["variant"]: f"{row['p95_ms']:.0f} ms" for row in result["rows"] if "as a camera" in row["variant"]
         }
         notes = [f"{name}: p95 latency {p95}" for name, p95 in cameras.items()]
         panel.set_xlabel("\n".join(["frames per second", *notes]))
-        panel.margins(x=0.25)
-        panel.spines[["top", "right"]].set_visible(False)
     figure.savefig(path, dpi=110)

@@ -8,7 +8,7 @@ import click
 from fer_deploy import __version__, signals
 from fer_deploy.cli.interface import Group
 from fer_deploy.cli.terminal.standard_output import failures_as_sink_errors
-from fer_deploy.errors import FerDeployError, SinkError
+from fer_deploy.errors import FerDeployError, SinkError, with_flags_alone
 from fer_deploy.privacy.redaction import without_passwords
 
 COMMANDS: Final = {
@@ -59,7 +59,7 @@ class _Program(Group):
         except FerDeployError as err:
             signals.check()
             stage = f" [{err.stage}]" if err.stage else ""
-            click.echo(f"error{stage}: {without_passwords(str(err))}", err=True)
+            click.echo(f"error{stage}: {without_passwords(with_flags_alone(str(err)))}", err=True)
             sys.exit(err.exit_code)
         except click.UsageError as err:  # it quotes what it does not know
             message = err.format_message()

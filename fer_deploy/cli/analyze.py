@@ -17,17 +17,16 @@ from fer_deploy.analyze.fingerprint import detector_file
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.analyze.report.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, load_results
-from fer_deploy.cli.options import ANALYSIS_GROUPS, engine_line, nested
+from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, settings_from_flags
 from fer_deploy.cli.terminal.analyze_progress import ProgressDisplay
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine
-from fer_deploy.settings import load_settings
 
 
 def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, **flags: Any) -> None:
     """Analyze recorded videos; see `fer_deploy.cli.flags.analyze` for the flags."""
-    config = load_settings(AnalyzeConfig, config_path, nested(flags, ANALYSIS_GROUPS))
+    config = settings_from_flags(AnalyzeConfig, config_path, flags, ANALYSIS_KEYS)
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     log_to_stderr()

@@ -16,13 +16,13 @@ from fer_deploy.bench.host import background_work
 from fer_deploy.bench.layers import measure_layers
 from fer_deploy.bench.measuring import OnMessage
 from fer_deploy.bench.outcome import BenchConfig, run_bench
+from fer_deploy.cli.options import settings_from_flags
 from fer_deploy.cli.terminal.bench_report import print_outcome
 from fer_deploy.cli.terminal.layers_report import print_layers
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.durable import write_whole
 from fer_deploy.engines.best import BEST_NAME
 from fer_deploy.errors import ArtifactError, ConfigError
-from fer_deploy.settings import load_settings
 
 
 def bench(folder: Path, as_json: bool, layers: bool, **flags: Any) -> None:
@@ -30,7 +30,7 @@ def bench(folder: Path, as_json: bool, layers: bool, **flags: Any) -> None:
     if layers:
         _bench_layers(folder, as_json, flags)
         return
-    config = load_settings(BenchConfig, None, flags)
+    config = settings_from_flags(BenchConfig, None, flags)
     log_to_stderr()
     console = Console(stderr=True, markup=False, highlight=False)
     target = folder / BEST_NAME
@@ -61,7 +61,7 @@ def _bench_layers(file: Path, as_json: bool, flags: dict[str, Any]) -> None:
         raise ConfigError(f"--{others[0].replace('_', '-')} does not go with --layers. Fix: leave one of them out")
     if file.is_dir():
         raise ConfigError(f"--layers takes one model, and {file} is a folder. Fix: the path of an .onnx or .plan in it")
-    config = load_settings(BenchConfig, None, flags)
+    config = settings_from_flags(BenchConfig, None, flags)
     times = measure_layers(file, device=config.device, threads=config.threads)
     if as_json:
         click.echo(json.dumps(times.to_dict(), indent=2))

@@ -10,15 +10,15 @@ import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from fer_deploy.cli.options import settings_from_flags
 from fer_deploy.errors import ExportError, MissingDependencyError
 from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.manifest import NetworkManifest, PlanManifest, manifest_path, shape_text
-from fer_deploy.settings import load_settings
 
 
 def build(config_path: Path | None, onnx: Path, out: Path, **flags: Any) -> None:
     """Turn a verified ONNX model, or with --input-shapes another network, into a TensorRT plan with its manifest."""
-    config = load_settings(BuildConfig, config_path, _without_absent(flags))
+    config = settings_from_flags(BuildConfig, config_path, _with_groups(flags))
     try:
         module = import_module("fer_deploy.export.plan.build")
     except ModuleNotFoundError as err:
@@ -63,12 +63,12 @@ def describe(out: Path, manifest: PlanManifest | NetworkManifest) -> str:
     ])  # fmt: skip
 
 
-def _without_absent(flags: dict[str, Any]) -> dict[str, Any]:
-    """Replace the () that Click gives for an absent repeatable flag by None, as `load_settings` expects."""
-    given = {name: value if value != () else None for name, value in flags.items()}
-    if given["profile"] is not None:
+def _with_groups(flags: dict[str, Any]) -> dict[str, Any]:
+    """Return the flags with the numbers and shapes that make up a group of settings by their names in it."""
+    given = dict(flags)
+    if given["profile"]:
         given["profile"] = dict(zip(("min", "opt", "max"), given["profile"], strict=True))
-    if given["input_shapes"] is not None:
+    if given["input_shapes"]:
         given["input_shapes"] = {
             name: dict(zip(("min", "opt", "max"), shapes, strict=True)) for name, *shapes in given["input_shapes"]
         }

@@ -177,7 +177,7 @@ def _facts(environment: Environment, yunet: Path | str | None) -> Table:
     rows = {
         "system": environment.platform,
         "Python": environment.python,
-        "CPU": f"{environment.cpu}, {environment.num_cores} cores; {features}",
+        "CPU": f"{environment.cpu}, {environment.cores_in_words}; {features}",
         "GPU": "\n".join(
             f"{gpu.name}, sm_{gpu.compute_capability.replace('.', '')}, {gpu.memory_bytes / 2**30:.1f} GiB"
             for gpu in host.gpus

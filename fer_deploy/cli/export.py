@@ -7,16 +7,25 @@ from typing import Any
 
 import click
 
+from fer_deploy.cli.options import settings_from_flags
 from fer_deploy.cli.terminal.steps import messages_shown
 from fer_deploy.engines.base import Device
 from fer_deploy.errors import ConfigError, MissingDependencyError
 from fer_deploy.settings import load_settings
 
+_KEYS = {
+    "calibration_split": "calibration.split",
+    "calibration_faces": "calibration.num_faces",
+    "calibration_method": "calibration.method",
+    "flavor": "build.flavor",
+}
+"""Keys of the flags in ExportConfig, where they differ."""
+
 
 def export(config_path: Path | None, **flags: Any) -> None:
     """Turn a checkpoint into verified ONNX models and plans: FP32, FP16, INT8 for TensorRT, INT8 for CPUs."""
     settings, pipeline = _load_export_modules("config", "pipeline")
-    config = load_settings(settings.ExportConfig, config_path, _nested_flags(flags))
+    config = settings_from_flags(settings.ExportConfig, config_path, flags, _KEYS)
     with messages_shown(f"exporting {config.checkpoint}") as on_message:
         done = pipeline.export(config, on_message=on_message)
     for line in done.lines():
@@ -28,8 +37,8 @@ def export(config_path: Path | None, **flags: Any) -> None:
 def quantize(config_path: Path | None, source: Path, variant: str, out: Path, **flags: Any) -> None:
     """Convert an FP32 ONNX to FP16 or INT8 and compare the two; a result that breaks a limit is not written."""
     settings, variants, steps = _load_export_modules("config", "variants", "steps")
-    given = _nested_flags(flags) | {"checkpoint": source, "out": out.parent}
-    config = load_settings(settings.ExportConfig, config_path, given)
+    given = flags | {"checkpoint": source, "out": out.parent}
+    config = settings_from_flags(settings.ExportConfig, config_path, given, _KEYS)
     with messages_shown(f"quantizing {source}") as on_message:
         found = steps.quantize(source, variants.Variant(variant), config, out=out, on_message=on_message)
     click.echo(f"{out}: {found.in_words()}")
@@ -50,7 +59,7 @@ def verify(
         _verify_saved(config_path, artifact, device, as_json, load_io, others)
         return
     settings, steps = _load_export_modules("config", "steps")
-    config = load_settings(settings.ExportConfig, config_path, _nested_flags(flags) | {"out": artifact.parent})
+    config = settings_from_flags(settings.ExportConfig, config_path, flags | {"out": artifact.parent}, _KEYS)
     with messages_shown(f"verifying {artifact}") as on_message:
         found, reference, spec = steps.verify(artifact, config, device=device, on_message=on_message)
     _print_comparison(artifact, found, as_json)
@@ -104,12 +113,3 @@ def _load_export_modules(*names: str, extras: str = "export,cpu") -> tuple[Any, 
         raise MissingDependencyError(
             f"export needs {err.name}, which is not installed. Fix: pip install 'fer-toolchain[{extras}]'"
         ) from err
-
-
-def _nested_flags(flags: dict[str, Any]) -> dict[str, Any]:
-    """Return the flags nested as in ExportConfig; None for those not given."""
-    names = {"calibration_split": "split", "calibration_faces": "num_faces", "calibration_method": "method"}
-    plain = {name: value for name, value in flags.items() if name not in names and name != "flavor"}
-    calibration = {inner: flags[name] for name, inner in names.items() if flags.get(name) is not None}
-    build = {"flavor": flags["flavor"]} if flags.get("flavor") else None
-    return plain | {"variants": flags.get("variants") or None, "calibration": calibration or None, "build": build}

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 
 from fer_deploy import durable
-from fer_deploy.cli.options import engine_line, nested
+from fer_deploy.cli.options import engine_line, in_groups, settings_from_flags
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import detector_line
 from fer_deploy.detectors.yunet_file import file_at_hand
@@ -27,13 +27,14 @@ from fer_deploy.live.sinks.result_json import line_from_result
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.pictures import open_still, pictures_in_folder
 from fer_deploy.recognizer import Recognizer, RecognizerConfig
-from fer_deploy.settings import load_settings
 from fer_deploy.vision.types import FaceResult, Frame, FrameResult
 
-_GROUPS = {
-    "detection": ("detector", "detector_model", "min_face", "max_faces", "min_score"),
-    "pipeline.people": ("unsure_below",),
-}
+_KEYS = in_groups(
+    {
+        "detection": ("detector", "detector_model", "min_face", "max_faces", "min_score"),
+        "pipeline.people": ("unsure_below",),
+    }
+)
 _STANDARD_INPUT = Path("/dev/stdin")
 _MOST_AT_ONCE = 16
 _MOST_PIXELS = 50_000_000
@@ -43,7 +44,7 @@ _MOST_NAMES = 10
 
 def image(files: tuple[Path, ...], as_json: bool, csv: Path | None, annotate: Path | None, **flags: Any) -> None:
     """Recognize emotions in pictures; see `fer_deploy.cli.flags.image` for the flags."""
-    config = load_settings(RecognizerConfig, None, nested(flags, _GROUPS))
+    config = settings_from_flags(RecognizerConfig, None, flags, _KEYS)
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     console = Console(stderr=True, markup=False)  # files may have brackets in their names

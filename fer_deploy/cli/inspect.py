@@ -14,7 +14,7 @@ from fer_deploy.cli.terminal.differences_report import print_differences
 from fer_deploy.engines import PLAN_SUFFIXES
 from fer_deploy.engines.foreign_file import require_own_file
 from fer_deploy.environment import survey
-from fer_deploy.errors import ArtifactError, MissingDependencyError
+from fer_deploy.errors import ArtifactError, MissingDependencyError, with_flags_alone
 from fer_deploy.manifest import NetworkManifest, read_any_manifest
 from fer_deploy.plan_compatibility import describe_mismatches, digest_of, find_mismatches, identity_fault
 
@@ -68,13 +68,13 @@ def inspect_file(path: Path) -> dict[str, Any]:
         ArtifactError: missing, truncated, or of a kind that is not known.
         MissingDependencyError: a package that reads it is not installed.
     """
+    require_file(path, fix="fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net")
     known = (*_READERS, *PLAN_SUFFIXES)
     if path.suffix not in known:
         raise ArtifactError(
             f"cannot inspect {path}: its suffix is {path.suffix or '(none)'!r}, known are {', '.join(known)}. "
             "Fix: fer-train release makes a .safetensors of a training checkpoint; a pickle (.pt) is not opened"
         )
-    require_file(path, fix="fer-deploy export --checkpoint weights/net.safetensors --out artifacts/net")
     if path.suffix in PLAN_SUFFIXES:
         return _inspect_plan(path)
     if path.suffix == ".onnx":
@@ -96,12 +96,12 @@ def _inspect_plan(path: Path) -> dict[str, Any]:
     try:
         manifest = read_any_manifest(path)
     except ArtifactError as err:
-        return facts | {"problems": [str(err)], "is_the_built_file": None, "fits_this_machine": None}
+        return facts | {"problems": [with_flags_alone(str(err))], "is_the_built_file": None, "fits_this_machine": None}
     fault = identity_fault(plan, manifest)
     mismatches = find_mismatches(manifest, survey().host)
     problems = [] if fault is None else [f"not the file that was built: {fault}"]
     if mismatches:
-        problems.append(describe_mismatches(path, manifest, mismatches))
+        problems.append(with_flags_alone(describe_mismatches(path, manifest, mismatches)))
     if manifest.needs_host_code:
         problems.append("it embeds a lean runtime: native code that runs only with --allow-host-code")
     content = manifest.model_dump(mode="json", exclude_none=True)

@@ -14,7 +14,7 @@ import cv2
 from click.core import ParameterSource
 
 from fer_deploy import signals
-from fer_deploy.cli.options import ANALYSIS_GROUPS, engine_line, nested
+from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, in_groups, settings_from_flags
 from fer_deploy.cli.terminal.live_report import print_report, report_dict
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import DetectorFactory, build_detectors, describe_detector, detector_line
@@ -27,14 +27,14 @@ from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources import PacedSource, Source, open_source
 from fer_deploy.live.stats import LiveSnapshot
-from fer_deploy.settings import load_settings
 
-_GROUPS = {
-    **ANALYSIS_GROUPS,
-    "stream": ("keep_trying",),
-    "output": ("record", "video_codec", "jsonl", "csv", "parquet", "mqtt", "serve", "serve_token", "display"),
-}
-"""Where in LiveConfig a flag belongs."""
+_KEYS = ANALYSIS_KEYS | in_groups(
+    {
+        "stream": ("keep_trying",),
+        "output": ("record", "video_codec", "jsonl", "csv", "parquet", "mqtt", "serve", "serve_token", "display"),
+    }
+)
+"""Keys of the flags in LiveConfig."""
 
 
 def live(config_path: Path | None, as_json: bool, verbose: bool, **flags: Any) -> None:
@@ -102,10 +102,10 @@ def _settings(config_path: Path | None, flags: dict[str, Any]) -> LiveConfig:
     """Return the config overridden by the flags. FER_SERVE_TOKEN is ignored in a run without --serve."""
     origin = click.get_current_context().get_parameter_source("serve_token")
     if origin is ParameterSource.ENVIRONMENT:
-        without = load_settings(LiveConfig, config_path, nested({**flags, "serve_token": None}, _GROUPS))
+        without = settings_from_flags(LiveConfig, config_path, {**flags, "serve_token": None}, _KEYS)
         if without.output.serve is None:
             return without
-    return load_settings(LiveConfig, config_path, nested(flags, _GROUPS))
+    return settings_from_flags(LiveConfig, config_path, flags, _KEYS)
 
 
 def _open_source(text: str, config: LiveConfig, opened: ExitStack) -> Source:

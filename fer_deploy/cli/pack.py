@@ -6,9 +6,9 @@ from typing import Any
 
 import click
 
+from fer_deploy.cli.options import settings_from_flags
 from fer_deploy.cli.terminal.steps import messages_shown
 from fer_deploy.errors import MissingDependencyError
-from fer_deploy.settings import load_settings
 
 
 def pack(folder: Path, out: Path, **flags: Any) -> None:
@@ -19,7 +19,7 @@ def pack(folder: Path, out: Path, **flags: Any) -> None:
         raise MissingDependencyError(
             f"pack needs {err.name}, which is not installed. Fix: pip install 'fer-toolchain[cpu,rebuild]'"
         ) from err
-    config = load_settings(packing.PackConfig, None, {"folder": folder, "out": out, **flags})
+    config = settings_from_flags(packing.PackConfig, None, {"folder": folder, "out": out, **flags})
     with messages_shown(f"packing {folder}") as on_message:
         done = packing.pack(config, on_message=on_message)
     for found in done.comparisons:

@@ -11,6 +11,7 @@ from fer_deploy.bench.host import background_work
 from fer_deploy.bench.measuring import OnMessage
 from fer_deploy.bench.outcome import BenchConfig, run_bench
 from fer_deploy.bench.outcome import Outcome as BenchOutcome
+from fer_deploy.cli.options import settings_from_flags
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.cli.terminal.rebuild_report import print_rebuild, speeds_of, unmeasured_of
 from fer_deploy.cli.terminal.steps import messages_shown
@@ -19,7 +20,6 @@ from fer_deploy.engines.best import BEST_NAME
 from fer_deploy.environment import survey
 from fer_deploy.errors import EngineError, ExportError, MissingDependencyError, VerificationError
 from fer_deploy.flavors import Flavor
-from fer_deploy.settings import load_settings
 
 
 def rebuild(
@@ -42,7 +42,7 @@ def rebuild(
         "flavor": None if flavor is None else Flavor(flavor.replace("-", "_")),
         "profile": sizes,
     }
-    config = load_settings(rebuilding.RebuildConfig, None, given)
+    config = settings_from_flags(rebuilding.RebuildConfig, None, given)
     with messages_shown(f"rebuilding {pack}") as on_message:
         done = rebuilding.rebuild(config, on_message=on_message)
         measured = None if no_bench else _bench(out, quick, on_message)

@@ -14,6 +14,7 @@ from fer_deploy.detectors.yunet import YuNetFinder, open_yunet
 from fer_deploy.detectors.yunet_file import how_to_build, how_to_replace, yunet_file
 from fer_deploy.engines import PLAN_SUFFIXES
 from fer_deploy.engines.base import Device
+from fer_deploy.errors import argument
 from fer_deploy.vision.detector import Detector
 
 DetectorFactory = Callable[[], Detector]
@@ -36,8 +37,9 @@ def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: 
     runs_haar = is_haar(config)
     if runs_haar and config.min_score is not None:  # auto chose Haar; with detector: haar the config is an error
         _log.warning(
-            "min_score %g has no effect: auto found no YuNet, and Haar gives no score. Fix: --detector yunet",
+            "min_score %g has no effect: auto found no YuNet, and Haar gives no score. Fix: %s",
             config.min_score,
+            argument("detector", "yunet"),
         )
     new_finder = HaarFinder if runs_haar else _yunet(config, device, threads)
     new_finder().find(np.zeros((64, 64, 3), dtype=np.uint8))  # warm-up; a faulty model fails here, not at a frame

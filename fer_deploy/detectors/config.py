@@ -6,6 +6,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from fer_deploy.detectors.region import Region, check_region, region_from_text
+from fer_deploy.errors import argument
 from fer_deploy.settings import Settings
 
 MIN_SCORE: Final = 0.5
@@ -56,5 +57,8 @@ class DetectorConfig(Settings):
     def _haar_takes_no_network(self) -> Self:
         given = [name for name in ("detector_model", "min_score") if getattr(self, name) is not None]
         if self.detector == "haar" and given:
-            raise ValueError(f"{' and '.join(given)} is about YuNet, and the detector is haar. Fix: detector: yunet")
+            are = "are" if given[1:] else "is"
+            names = " and ".join(map(argument, given))
+            fix = argument("detector", "yunet")
+            raise ValueError(f"{names} {are} about YuNet, and the detector is haar. Fix: {fix}, or leave them out")
         return self

@@ -1,8 +1,10 @@
 """Parse and check the region that the user chose: x1, y1, x2, y2 in pixels, or in fractions if all are up to 1."""
 
-from fer_deploy.errors import ConfigError
+from fer_deploy.errors import ConfigError, argument
 
 Region = tuple[float, float, float, float]
+_SHARES = argument("roi", "0.25,0,0.75,1")
+_PIXELS = argument("roi", "320,0,960,720")
 
 
 def region_from_text(text: str) -> Region:
@@ -14,7 +16,7 @@ def region_from_text(text: str) -> Region:
     try:
         x1, y1, x2, y2 = (float(part) for part in text.split(","))
     except ValueError as err:
-        raise ValueError("expected x1,y1,x2,y2. Fix: --roi 0.25,0,0.75,1 for shares, or --roi 320,0,960,720") from err
+        raise ValueError(f"expected x1,y1,x2,y2. Fix: {_SHARES} for shares, or {_PIXELS}") from err
     return x1, y1, x2, y2
 
 
@@ -26,9 +28,9 @@ def check_region(region: Region) -> Region:
     """
     x1, y1, x2, y2 = region
     if not (0 <= x1 < x2 and 0 <= y1 < y2):
-        raise ValueError("expected 0 <= x1 < x2 and 0 <= y1 < y2. Fix: --roi left,top,right,bottom")
+        raise ValueError(f"expected 0 <= x1 < x2 and 0 <= y1 < y2. Fix: {argument('roi', 'left,top,right,bottom')}")
     if not _is_fraction(region) and any(value != int(value) for value in region):
-        raise ValueError("expected fractions up to 1 or whole pixels. Fix: --roi 0.25,0,0.75,1, or --roi 320,0,960,720")
+        raise ValueError(f"expected fractions up to 1 or whole pixels. Fix: {_SHARES}, or {_PIXELS}")
     return region
 
 
@@ -50,7 +52,7 @@ def pixels_of(region: Region, frame_size: tuple[int, int], scene_size: tuple[int
     if x1 >= x2 or y1 >= y2:
         raise ConfigError(
             f"the region {_words(region)} has no pixel in a frame of {width}x{height}. "
-            "Fix: a --roi inside the frame, or in fractions of it such as 0.25,0,0.75,1"
+            f"Fix: a {argument('roi')} inside the frame, or in fractions of it such as 0.25,0,0.75,1"
         )
     across, down = frame_size
     # Rounded outwards, so that the region is not empty in a small frame.

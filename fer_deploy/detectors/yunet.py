@@ -16,7 +16,7 @@ from fer_deploy.detectors.yunet_file import require_official
 from fer_deploy.detectors.yunet_heads import HEADS, NUM_CHANNELS, STRIDES, merge_heads
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.network import Network, TensorInfo, open_network
-from fer_deploy.errors import ArtifactError, EngineError
+from fer_deploy.errors import ArtifactError, EngineError, argument
 from fer_deploy.spec import OUTPUT_NAME
 
 _DIVISOR = STRIDES[-1]
@@ -65,7 +65,7 @@ class YuNetFinder:
         if self._largest is not None and (height > self._largest[0] or width > self._largest[1]):
             raise EngineError(
                 f"a picture of {width}x{height} is larger than the {self._largest[1]}x{self._largest[0]} that this "
-                "YuNet accepts. Fix: a smaller picture, or a --detector-model for larger ones"
+                f"YuNet accepts. Fix: a smaller picture, or a {argument('detector_model')} for larger ones"
             )
         padded = [max(-(-size // _DIVISOR) * _DIVISOR, least) for size, least in zip(size, self._smallest, strict=True)]
         self._size = size
@@ -107,7 +107,8 @@ def check_yunet(network: Network, *, where: str, fix: str) -> None:
     is_merged = {name: shape[1] for name, shape in shapes.items() if len(shape) == 4} == _MERGED
     if [len(network.outputs[name].shape) for name in network.outputs] == [2] and OUTPUT_NAME in network.outputs:
         raise ArtifactError(
-            f"cannot use {where} as a YuNet: it is an emotion model. Fix: --engine {where}; for the detector, {fix}"
+            f"cannot use {where} as a YuNet: it is an emotion model. Fix: give it as {argument('engine')}; "
+            f"for the detector, {fix}"
         )
     if inputs != [("float32", (1, 3))] or len(network.inputs) != 1 or not (is_separate or is_merged):
         raise ArtifactError(

@@ -10,7 +10,7 @@ from importlib import import_module
 from pathlib import Path
 
 from fer_deploy.durable import write_file
-from fer_deploy.errors import ArtifactError
+from fer_deploy.errors import ArtifactError, argument
 from fer_deploy.private_files import read_private
 
 ENVIRONMENT_KEY = "FER_YUNET"
@@ -54,14 +54,14 @@ def how_to_get(target: Path) -> str:
     """Return the manual download command, as text after "Fix:"."""
     return (
         f"curl --create-dirs -L -o {target} {ADDRESS} on a machine with a network, "
-        f"or --detector-model FILE, or {ENVIRONMENT_KEY}=FILE"
+        f"or {argument('detector_model', 'FILE')}, or {ENVIRONMENT_KEY}=FILE"
     )
 
 
 def how_to_replace(named: Path | None) -> str:
-    """Return the fix for a file that is missing, damaged or not YuNet; `named` is --detector-model."""
+    """Return the fix for a file that is missing, damaged or not YuNet; `named` is the detector_model given."""
     if named is not None:
-        return f"leave --detector-model out, or give it YuNet's file in place of {named}: {ADDRESS}"
+        return f"leave {argument('detector_model')} out, or give it YuNet's file in place of {named}: {ADDRESS}"
     if file := os.environ.get(ENVIRONMENT_KEY):
         return f"unset {ENVIRONMENT_KEY}, or set it to YuNet's file in place of {file}: {ADDRESS}"
     return how_to_get(cache_file())
@@ -71,7 +71,7 @@ def how_to_build(plan: Path) -> str:
     """Return the command that builds a plan of YuNet for frames of up to 1920x1088, as text after "Fix:"."""
     return (
         f"fer-deploy build --onnx {cache_file()} --out {plan} "
-        "--input-shapes input 1x3x32x32 1x3x288x480 1x3x1088x1920, or --detector-model an .onnx"
+        f"--input-shapes input 1x3x32x32 1x3x288x480 1x3x1088x1920, or give {argument('detector_model')} an .onnx"
     )
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fer_deploy.artifacts import Family, require_file
 from fer_deploy.engines.base import Device, Engine
 from fer_deploy.engines.foreign_file import fix_for_missing, require_own_file
-from fer_deploy.errors import ArtifactError, ConfigError, MissingDependencyError
+from fer_deploy.errors import ArtifactError, ConfigError, MissingDependencyError, argument
 
 if TYPE_CHECKING:
     from fer_deploy.engines.best import Chosen
@@ -63,7 +63,7 @@ def open_engine(
         chosen: Chosen = choose(path, device=device, threads=threads)
         path, device, threads, spinning = chosen.path, chosen.device, chosen.threads, chosen.spinning
     permissions = {"trust_plan": trust_plan, "allow_host_code": allow_host_code}
-    given = [f"--{name.replace('_', '-')}" for name, is_given in permissions.items() if is_given]
+    given = [argument(name) for name, is_given in permissions.items() if is_given]
     if given and path.suffix not in PLAN_SUFFIXES:
         raise ConfigError(f"{' and '.join(given)} is for TensorRT plans, and {path} is not one. Fix: leave it out")
     require_file(path, fix=fix_for_missing(path))

@@ -15,7 +15,7 @@ from fer_deploy.artifacts import file_sha256, require_file
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.threads import available_cores
 from fer_deploy.environment import cpu_of_this_machine
-from fer_deploy.errors import ArtifactError, ConfigError
+from fer_deploy.errors import ArtifactError, ConfigError, argument
 from fer_deploy.spec import describe_faults
 
 BEST_NAME = "best.json"
@@ -228,7 +228,7 @@ def _entry_of(best: Best, folder: Path, device: Device, threads: int | None) -> 
     measured = sorted({entry.device for entry in best.uses.get(use, ()) if entry.is_usable})
     raise ConfigError(
         f"{folder / BEST_NAME} has no model for {wanted}; it has some for device {', '.join(measured) or '(none)'}. "
-        f"Fix: --device auto, or {fix_of(folder)}"
+        f"Fix: {argument('device', 'auto')}, or {fix_of(folder)}"
     )
 
 

@@ -3,12 +3,13 @@
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self, get_args
 
 from pydantic import Field, model_validator
 
 from fer_deploy.artifacts import Family
 from fer_deploy.engines import Device, Engine, bundled_model_for, is_folder_of_models, open_engine
+from fer_deploy.errors import ConfigError, argument
 from fer_deploy.settings import Settings
 
 if TYPE_CHECKING:
@@ -36,8 +37,8 @@ class EngineChoice(Settings):
     def _one_model(self) -> Self:
         if self.engine is not None and "model" in self.model_fields_set:
             raise ValueError(
-                f"model is {self.model} and engine is {self.engine}: two models. Fix: leave one of --model and "
-                "--engine out"
+                f"model is {self.model} and engine is {self.engine}: two models. Fix: leave one of "
+                f"{argument('model')} and {argument('engine')} out"
             )
         return self
 
@@ -47,11 +48,16 @@ class EngineChoice(Settings):
 
         Raises:
             ArtifactError: the bundled model is missing from the installation; or see `choose_best`.
-            ConfigError: see `choose_best`.
+            ConfigError: `engine` is the name of a bundled model and no file; or see `choose_best`.
             MissingDependencyError: ONNX Runtime is not installed.
         """
         if self.engine is None:
             return bundled_model_for(self.device, self.model)
+        if str(self.engine) in get_args(Family) and not self.engine.exists():
+            raise ConfigError(
+                f"engine is {self.engine}, which is no file but the name of a bundled model. "
+                f"Fix: {argument('model', str(self.engine))}"
+            )
         return self.engine if self._chosen is None else self._chosen.path
 
     @property

@@ -1,6 +1,8 @@
 """Plot the report: accuracy, recall and slices by artifact, and the cost of each layer in INT8."""
 
 import io
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -54,7 +56,7 @@ def _draw_accuracy(axis: Any, entries: list[dict[str, Any]], content: dict[str, 
     axis.barh([entry["name"] for entry in entries], changes, color=colors)
     for row, (entry, change) in enumerate(zip(entries, changes, strict=True)):
         accuracy = entry["comparison"]["scores"]["accuracy"]
-        axis.annotate(f" {accuracy:.2f} % ({change:+.2f})", (max(change, 0), row), va="center", fontsize=_SMALL)
+        axis.annotate(f" {accuracy:.2f} % ({_signed(change, 2)})", (max(change, 0), row), va="center", fontsize=_SMALL)
     budget = -content["max_accuracy_drop"]
     axis.axvline(budget, color=BAD_COLOR, linestyle="--", linewidth=1)
     low, high = min([budget, *changes]), max([0.0, *changes])
@@ -72,7 +74,7 @@ def _draw_recall(axis: Any, entries: list[dict[str, Any]]) -> None:
     labels = list(entries[0]["comparison"]["change"]["recall"])
     table = [[entry["comparison"]["change"]["recall"][label] for label in labels] for entry in entries]
     limit = max(1.0, *(abs(value) for row in table for value in row))
-    _draw_heat_map(axis, table, "{:+.1f}", CHANGE_MAP, (-limit, limit))
+    _draw_heat_map(axis, table, partial(_signed, digits=1), CHANGE_MAP, (-limit, limit))
     axis.set_xticks(range(len(labels)), labels, rotation=40, ha="right", rotation_mode="anchor", fontsize=_SMALL)
     axis.set_yticks(range(len(entries)), [entry["name"] for entry in entries], fontsize=_SMALL)
     axis.set_title("recall of each emotion, change in points", fontsize=_MEDIUM)
@@ -82,7 +84,7 @@ def _draw_slices(axis: Any, sliced: list[dict[str, Any]], content: dict[str, Any
     names = [part["slice"] for part in content["slices"]]
     table = [[100 * agreement_of(entry, name) for entry in sliced] for name in names]
     worst = min(_WORST_AGREEMENT, *(value for row in table for value in row))
-    _draw_heat_map(axis, table, "{:.1f}", _LOSS_MAP, (worst, 100))
+    _draw_heat_map(axis, table, "{:.1f}".format, _LOSS_MAP, (worst, 100))
     turned: dict[str, Any] = (
         {}
         if len(sliced) <= _MOST_NAMES_IN_LINE
@@ -98,19 +100,27 @@ def _draw_slices(axis: Any, sliced: list[dict[str, Any]], content: dict[str, Any
     axis.set_title("faces with the same emotion as in PyTorch, %", fontsize=_MEDIUM)
 
 
-def _draw_heat_map(axis: Any, table: list[list[float]], form: str, colors: Any, ends: tuple[float, float]) -> None:
+def _draw_heat_map(
+    axis: Any, table: list[list[float]], in_words: Callable[[float], str], colors: Any, ends: tuple[float, float]
+) -> None:
     """Draw cells with their values, in letters that are legible on each, and the scale beside them."""
     image = axis.imshow(table, cmap=colors, vmin=ends[0], vmax=ends[1], aspect="auto")
     for row, column in np.ndindex(len(table), len(table[0])):
         value = table[row][column]
         luminance = np.array(image.cmap(image.norm(value))[:3]) ** 2.2 @ [0.2126, 0.7152, 0.0722]
         ink = "black" if luminance > 0.18 else "white"
-        axis.annotate(form.format(value), (column, row), ha="center", va="center", fontsize=_SMALL, color=ink)
+        axis.annotate(in_words(value), (column, row), ha="center", va="center", fontsize=_SMALL, color=ink)
     axis.set_xticks(np.arange(0.5, len(table[0]) - 1), minor=True)
     axis.set_yticks(np.arange(0.5, len(table) - 1), minor=True)
     axis.grid(which="minor", color="#dddddd", linewidth=1)
     axis.tick_params(which="minor", length=0)
     axis.figure.colorbar(image, ax=axis, pad=0.01, aspect=15).ax.tick_params(labelsize=_SMALL)
+
+
+def _signed(value: float, digits: int) -> str:
+    """Return a change with its sign, and without one where it is rounded to zero."""
+    rounded = round(value, digits)
+    return f"{rounded:+.{digits}f}" if rounded else f"{0:.{digits}f}"
 
 
 def _draw_costs(axis: Any, entry: dict[str, Any]) -> None:

@@ -91,13 +91,24 @@ class Command(click.Command):
         return list(HELP_NAMES)
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        """Parse; the error for an unknown option suggests similar ones, but no former names."""
+        """Parse; the error for an unknown option suggests similar ones, but no former names, or how to name a file."""
+        given = list(args)
         try:
             return super().parse_args(ctx, args)
         except click.NoSuchOption as err:
             former = {name for param in self.params for name in getattr(param, "formerly", ())}
             shown = [name for name in err.possibilities or () if name not in former]
+            if not shown and (file := self._file_like(err.option_name, given)):
+                fix = f"If {file} is a file, name it ./{file}, or put -- before the files."
+                raise click.UsageError(f"{err.format_message()} {fix}", err.ctx) from None
             raise click.NoSuchOption(err.option_name, possibilities=shown, ctx=err.ctx) from None
+
+    def _file_like(self, option_name: str, given: Sequence[str]) -> str:
+        """Return the argument that was read as an unknown option and may be a file; else an empty string."""
+        if not any(isinstance(param, click.Argument) for param in self.params):
+            return ""
+        read_as_it = (text for text in given if text.startswith(option_name))
+        return next((text for text in read_as_it if Path(text).exists() or ("=" not in text and Path(text).suffix)), "")
 
     def format_arguments(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write nothing: `format_options` lists the arguments, too."""

@@ -1,4 +1,4 @@
-"""Standard output that takes no more: a full disk behind it, or a device that fails."""
+"""Report failed writes to standard output, such as on a full disk."""
 
 import os
 import sys
@@ -36,7 +36,7 @@ class _Watched:
 
 @contextmanager
 def failures_as_output_errors() -> Iterator[None]:
-    """Turn an OSError that standard output raised in the block, or at its end, into an OutputError.
+    """Turn an OSError of standard output, in the block or at its end, into an OutputError.
 
     Raises:
         OutputError: standard output cannot be written. An OSError of anything else goes through.

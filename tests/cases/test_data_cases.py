@@ -203,7 +203,9 @@ def rows_of(faces: Faces, delimiter=",", quote="") -> list[str]:
 
 
 @pytest.mark.parametrize("delimiter", [",", ";", "\t", "|"])
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-32"])
+@pytest.mark.parametrize(
+    "encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be", "utf-32", "utf-32-le", "utf-32-be"]
+)
 @pytest.mark.parametrize("quote", ["", '"'])
 def test_csv_of_any_program_is_read(tmp_path, delimiter, encoding, quote):
     few = FACES.select(FACES.rows < 5)

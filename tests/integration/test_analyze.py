@@ -51,7 +51,9 @@ class TestWhole:
         assert (counts.num_announced, counts.num_decoded, counts.num_skipped, counts.num_analyzed) == (NUM, NUM, 0, NUM)
         assert (counts.num_with_faces, counts.num_faces) == (NUM, 2 * NUM)
         assert [(person.number, person.num_faces) for person in summary.people] == [(1, NUM), (2, NUM)]
-        assert summary.people[0].visible_s == pytest.approx(NUM / FPS, abs=0.01)
+        person = summary.people[0]
+        assert person.visible_s == pytest.approx(NUM / FPS, abs=0.01)
+        assert person.visible_s == pytest.approx(person.last_s - person.first_s, abs=1e-3)
         assert sum(summary.people[0].shares.values()) == pytest.approx(1, abs=0.001)
         assert num_video_frames(folder / "annotated.mp4") == NUM
         faces = pq.read_table(folder / "faces.parquet")

@@ -40,7 +40,7 @@ class PersonSeen:
     Attributes:
         track: number of the track in the tables.
         number: number of the person; None for a passer-by.
-        first_s, last_s: when the face was first and last visible.
+        first_s, last_s: times of the first and the last frame in which the face was visible.
         num_frames: frames in which it was visible.
         num_shown: frames by shown label, including `UNSURE`.
     """

@@ -24,8 +24,8 @@ class Person(_Frozen):
     Attributes:
         number: number in the annotated video, and `person` in the tables; from 1 without gaps.
         track: number of the track in the tables.
-        first_s, last_s: when first and last visible, in seconds of the video.
-        visible_s: seconds in which the face was visible.
+        first_s, last_s: when the first frame with the face begins and the last one ends, in seconds of the video.
+        visible_s: seconds in which the face was visible, at most from first_s to last_s.
         num_faces: frames in which the face was visible.
         shares: share of these frames for each shown label, including "unsure"; the sum is 1.
     """
@@ -149,12 +149,14 @@ def frame_seconds(end: Checkpoint) -> float:
 
 
 def _person(number: int, person: PersonSeen, frame_s: float) -> Person:
+    first_s, last_s = round(person.first_s, 4), round(person.last_s + frame_s, 4)
     return Person(
         number=number,
         track=person.track,
-        first_s=round(person.first_s, 4),
-        last_s=round(person.last_s, 4),
-        visible_s=round(person.num_frames * frame_s, 4),
+        first_s=first_s,
+        last_s=last_s,
+        # Frames may differ in duration, and frame_s is their mean.
+        visible_s=round(min(person.num_frames * frame_s, last_s - first_s), 4),
         num_faces=person.num_frames,
         shares={label: round(num / person.num_frames, 4) for label, num in sorted(person.num_shown.items())},
     )

@@ -18,7 +18,7 @@ _MB = 1e6
 def print_outcome(outcome: Outcome, console: Console) -> None:
     """Print the tables; each is 80 columns wide at most."""
     environment = outcome.host.environment
-    console.print(f"{environment.cpu}, {outcome.cores} of {environment.num_cores} cores; not MLPerf", soft_wrap=True)
+    console.print(f"{environment.cpu}, {outcome.cores} of {environment.cores_in_words}; not MLPerf", soft_wrap=True)
     prefix = _common_prefix(outcome)
     for use, ranked in outcome.ranked.items():
         if use == "workers" and ranked is outcome.ranked["single"]:

@@ -11,7 +11,7 @@ from types import MappingProxyType
 import onnxruntime as ort
 
 from fer_deploy.engines.base import Device
-from fer_deploy.errors import ConfigError, EngineError
+from fer_deploy.errors import ConfigError, EngineError, argument
 
 PROVIDERS: MappingProxyType[str, str] = MappingProxyType(
     {
@@ -44,7 +44,7 @@ def choose_device(device: Device) -> str:
     if PROVIDERS[device] not in available:
         raise EngineError(
             f"device {device} needs {PROVIDERS[device]}; this ONNX Runtime build offers {', '.join(available)}. "
-            "Fix: pip uninstall onnxruntime; pip install 'fer-toolchain[gpu]' - or --device cpu"
+            "Fix: pip uninstall onnxruntime; pip install 'fer-toolchain[gpu]' - or " + argument("device", "cpu")
         )
     if device != "cpu" and hasattr(ort, "preload_dlls"):
         with redirect_stdout(sys.stderr):  # it prints the libraries that it does not find
@@ -66,8 +66,9 @@ def _automatic(available: tuple[str, ...]) -> Device:
 def _say_once(reason: str) -> None:
     _log.warning(
         "device auto: the CPU is used. This ONNX Runtime can use CUDA, but there is no GPU: %s. Fix: "
-        "--device cpu to choose the CPU explicitly; fer-deploy doctor says more",
+        "%s to choose the CPU explicitly; fer-deploy doctor says more",
         reason,
+        argument("device", "cpu"),
     )
 
 

@@ -18,7 +18,7 @@ from fer_deploy.engines.base import Device, Engine
 from fer_deploy.engines.buckets import buckets_of
 from fer_deploy.engines.onnxruntime.cuda_graphs import BucketRunner
 from fer_deploy.engines.onnxruntime.session import ORT_ERRORS, ProvedSession, SessionRequest, open_session
-from fer_deploy.errors import ArtifactError, EngineError
+from fer_deploy.errors import ArtifactError, EngineError, argument
 from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, VARIANT_KEY, ModelSpec, spec_from_json
 
 CPU_WARM_UP = (1, 2)
@@ -89,7 +89,8 @@ class OnnxRuntimeEngine(Engine):
                 runner = BucketRunner(opened.session, spec, buckets_of(1, max_batch))
                 runner.warm_up()
         except (*ORT_ERRORS, RuntimeError) as err:
-            fix = "Fix: " + ("export it again with fer-deploy export" if opened.device == "cpu" else "--device cpu")
+            on_cpu = argument("device", "cpu")
+            fix = "Fix: " + ("export it again with fer-deploy export" if opened.device == "cpu" else on_cpu)
             raise EngineError(f"{opened.provider} failed to warm up on {path}: {str(err)[:1000]}. {fix}") from err
         opened.settings["warm_up_ms"] = f"{1e3 * (time.perf_counter() - started):.0f}"
         return cls(spec, runner, opened)
@@ -181,7 +182,7 @@ def _read_contract(session: ort.InferenceSession, path: Path) -> ModelSpec:
         raise ArtifactError(
             f"cannot use {path}: it has no ModelSpec, so its labels and input are unknown. Fix: fer-deploy export "
             "--checkpoint with its weights, if fer-train made them; a face detector is given as "
-            f"--detector-model {path}"
+            + argument("detector_model")
         )
     spec = spec_from_json(metadata[SPEC_KEY], where=str(path))
     wanted_input = (f"tensor({spec.input.dtype})", [spec.input.channels, spec.input.height, spec.input.width])

@@ -7,7 +7,7 @@ import onnxruntime as ort
 import onnxruntime_ep_nv_tensorrt_rtx as plugin
 from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 
-from fer_deploy.errors import EngineError
+from fer_deploy.errors import EngineError, argument
 
 
 def rtx_devices() -> Sequence[Any]:
@@ -24,13 +24,13 @@ def rtx_devices() -> Sequence[Any]:
         except (ort_errors.Fail, RuntimeError) as err:
             raise EngineError(
                 f"cannot load {name}: {str(err).splitlines()[0][-200:]}. "
-                "Fix: install the NVIDIA driver, or --device cpu"
+                f"Fix: install the NVIDIA driver, or {argument('device', 'cpu')}"
             ) from err
         found = _devices(name)
     if not found:
         raise EngineError(
             f"{name} supports no GPU of this machine; it runs on GeForce RTX and RTX workstation GPUs. "
-            "Fix: --device cuda, or a plan of TensorRT"
+            f"Fix: {argument('device', 'cuda')}, or a plan of TensorRT"
         )
     return found[:1]
 

@@ -21,7 +21,7 @@ from fer_deploy.engines.onnx_file.work import hidden_node, measure_work
 from fer_deploy.engines.onnxruntime.device import PROVIDERS, choose_device
 from fer_deploy.engines.onnxruntime.memory import bound_memory
 from fer_deploy.engines.threads import choose_threads
-from fer_deploy.errors import ArtifactError, EngineError, MissingDependencyError
+from fer_deploy.errors import ArtifactError, EngineError, MissingDependencyError, argument
 from fer_deploy.privacy import telemetry
 
 telemetry.switch_off_in_process()
@@ -221,7 +221,7 @@ def _explain(err: Exception, path: Path, provider: str, fix: str) -> ArtifactErr
         return EngineError(
             f"{provider} cannot run all of {path}: it could not start, because this machine's CUDA, cuDNN or driver "
             "does not fit, or it lacks a kernel; see ONNX Runtime's message above. "
-            "Fix: --device cpu to run on the CPU, or install the CUDA version that onnxruntime-gpu names"
+            f"Fix: {argument('device', 'cpu')} to run on the CPU, or install the CUDA version of onnxruntime-gpu"
         )
     return ArtifactError(
         f"cannot load {path}: not a model that ONNX Runtime {ort.__version__} reads; damaged, or of a newer opset "
@@ -239,7 +239,7 @@ def _prove(session: ort.InferenceSession, provider: str) -> int | None:
     if got != provider:
         raise EngineError(
             f"asked ONNX Runtime for {provider} but got {got}; this machine's CUDA, cuDNN or driver does not fit. "
-            "Fix: --device cpu to run on the CPU, or install the CUDA version that onnxruntime-gpu names"
+            f"Fix: {argument('device', 'cpu')} to run on the CPU, or install the CUDA version of onnxruntime-gpu"
         )
     if not hasattr(session, "get_provider_graph_assignment_info"):
         return None
@@ -248,5 +248,7 @@ def _prove(session: ort.InferenceSession, provider: str) -> int | None:
         nodes[part.ep_name] += len(part.get_nodes())
     if len(nodes) > 1:
         found = ", ".join(f"{count} nodes on {name}" for name, count in nodes.items())
-        raise EngineError(f"asked ONNX Runtime for {provider} but got {found}. Fix: --device cpu, or export again")
+        raise EngineError(
+            f"asked ONNX Runtime for {provider} but got {found}. Fix: {argument('device', 'cpu')}, or export again"
+        )
     return nodes[provider]

@@ -15,11 +15,11 @@ from fer_deploy.engines.onnxruntime.engine import CPU_WARM_UP, CPU_WARM_UP_LIMIT
 from fer_deploy.engines.openvino.precision import computed_precisions, precision_text
 from fer_deploy.engines.openvino.runtime import openvino
 from fer_deploy.engines.threads import available_cores, choose_threads
-from fer_deploy.errors import ArtifactError, ConfigError, EngineError
+from fer_deploy.errors import ArtifactError, ConfigError, EngineError, argument
 from fer_deploy.spec import ModelSpec
 
 _VERSION: Final = openvino.__version__.partition("-")[0]
-_FIX: Final = "Fix: --device cpu runs it in ONNX Runtime"
+_FIX: Final = f"Fix: {argument('device', 'cpu')} runs it in ONNX Runtime"
 
 
 class OpenVinoEngine(Engine):

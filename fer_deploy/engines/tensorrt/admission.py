@@ -11,7 +11,7 @@ from typing import Any
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.tensorrt.cuda import Cuda
 from fer_deploy.environment import Gpu, read_host
-from fer_deploy.errors import EngineError, MissingDependencyError
+from fer_deploy.errors import EngineError, MissingDependencyError, argument
 from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import PlanFacts
 from fer_deploy.plan_compatibility import describe_mismatches, find_mismatches, read_trusted_plan
@@ -38,7 +38,7 @@ def require_cuda(path: Path, device: Device) -> None:
     if device not in ("auto", "cuda"):
         raise EngineError(
             f"cannot run {path} on the device {device}: a TensorRT plan runs on CUDA only. "
-            "Fix: --device cuda, or an .onnx in its place"
+            f"Fix: {argument('device', 'cuda')}, or an .onnx in its place"
         )
 
 
@@ -116,6 +116,6 @@ def _require_permission(path: Path, manifest: PlanFacts, allow_host_code: bool) 
     if manifest.needs_host_code and not allow_host_code:
         raise EngineError(
             f"cannot load {path}: it embeds a lean runtime, which is native code that would run on this machine.\n"
-            "    Fix: --allow-host-code if you trust it, or a plan without: "
+            f"    Fix: {argument('allow_host_code')} if you trust it, or a plan without: "
             f"fer-deploy build --onnx {path.with_name(manifest.source_onnx)} --out {path}"
         )

@@ -21,9 +21,9 @@ class PersonPresence:
     Attributes:
         source: number of the source.
         number: number of the person within the source, from 1; None for a passer-by.
-        first_s: when first visible, in seconds of the recording or stream.
-        last_s: when last visible.
-        visible_s: seconds in which the face was visible.
+        first_s: when the first frame with the face begins, in seconds of the recording or stream.
+        last_s: when the last one ends.
+        visible_s: seconds in which the face was visible, at most from first_s to last_s.
         num_frames: frames in which the face was visible.
         num_shown: frames by shown label, including "unsure".
     """
@@ -108,7 +108,8 @@ class Presence:
     def _with_last_frame(self, person: PersonPresence) -> PersonPresence:
         last = self._last[person.source][1]
         extra_s = self._frame_s.get(person.source, 0.0) if any(person is one for one in last) else 0.0
-        return PersonPresence(**{**vars(person), "visible_s": person.visible_s + extra_s})
+        times = {"visible_s": person.visible_s + extra_s, "last_s": person.last_s + extra_s}
+        return PersonPresence(**{**vars(person), **times})
 
     def _end_last_frame(self, source: int, time_s: float) -> None:
         if source not in self._last:
@@ -117,6 +118,7 @@ class Presence:
         self._frame_s[source] = min(max(time_s - before_s, 0.0), _LONGEST_FRAME_S)
         for person in people:
             person.visible_s += self._frame_s[source]
+            person.last_s += self._frame_s[source]
 
     def _forget(self, source: int, time_s: float) -> None:
         """Drop passers-by of the source that are gone, then the people visible for the shortest time."""

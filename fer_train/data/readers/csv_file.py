@@ -1,6 +1,7 @@
 """Parse Kaggle's CSV files: fer2013.csv (emotion,pixels,Usage) and icml_face_data.csv ("emotion, Usage, pixels")."""
 
 import re
+import shlex
 from pathlib import Path
 
 import numpy as np
@@ -72,7 +73,25 @@ def _find_columns(path: Path, names: list[str]) -> dict[str, int]:
         raise DataError(f"{path} has the column {twice[0]} twice. Fix: keep the one that counts")
     if all(column in names for column in COLUMNS):
         return {column: names.index(column) for column in COLUMNS}
-    raise DataError(f"{path} {_guess(path, names)}. {_EXPECTED} {_FIX}")
+    guess, encoding = _guess(names), _wide_encoding(path)
+    if guess or not encoding:
+        raise DataError(f"{path} {guess or _columns_in_words(names)}. {_EXPECTED} {_FIX}")
+    source, target = (shlex.quote(str(name)) for name in (path, path.with_name(f"{path.stem}-utf8.csv")))
+    raise DataError(
+        f"{path} was read as {encoding} and {_columns_in_words(names)}. {_EXPECTED} Fix: save it as UTF-8, with "
+        f"iconv -f {encoding} -t UTF-8 {source} > {target}, or give Kaggle's fer2013.csv as --data"
+    )
+
+
+def _wide_encoding(path: Path) -> str:
+    """Return the encoding that a file is read in, as iconv calls it; empty for UTF-8."""
+    with path.open("rb") as file:
+        encoding = find_encoding(file.read(512)).upper()
+    return "" if encoding.startswith("UTF-8") else re.sub("-(.E)$", r"\1", encoding)
+
+
+def _columns_in_words(names: list[str]) -> str:
+    return f"has the columns {', '.join(names)[:120]}"
 
 
 def _picture_kind(path: Path) -> str:
@@ -94,14 +113,15 @@ def _guess_binary(path: Path) -> str:
     return f"seems to be {kinds[0]}" if kinds else ""
 
 
-def _guess(path: Path, names: list[str]) -> str:
+def _guess(names: list[str]) -> str:
+    """Return what a file with these columns seems to be; empty if unknown."""
     if not names:
         return "is empty"
     if "image name" in names:
         return "seems to be FER+'s vote file (fer2013new.csv); give it with --ferplus, beside fer2013.csv"
     if set(names) == {"emotion", "pixels"}:
         return "seems to be the challenge's train.csv, which lacks the Usage column"
-    return f"has the columns {', '.join(names)[:120]}"
+    return ""
 
 
 _PICTURES = {

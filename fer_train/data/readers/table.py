@@ -26,6 +26,13 @@ _MARKS = (
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+_WITHOUT_MARK: dict[tuple[bool, ...], str] = {
+    (True, False, True, False): "utf-16-le",
+    (False, True, False, True): "utf-16-be",
+    (True, False, False, False): "utf-32-le",
+    (False, False, False, True): "utf-32-be",
+}
+"""Encoding by which bytes of each four are not always zero: the letters of a header are ASCII."""
 _OPEN_QUOTE = 'a quote (") opens a field that does not end on this row, so that later rows would be read as part of it'
 
 
@@ -89,14 +96,8 @@ def find_encoding(head: bytes) -> str:
     for mark, encoding in _MARKS:
         if head.startswith(mark):
             return encoding
-    # Letters of a header are ASCII: without a mark, UTF-16 has a zero byte beside each of them.
     start = head[:100]
-    if len(start) >= 4 and start.count(0) * 3 > len(start):
-        if not any(start[0::2]):
-            return "utf-16-be"
-        if not any(start[1::2]):
-            return "utf-16-le"
-    return "utf-8"
+    return _WITHOUT_MARK.get(tuple(any(start[place::4]) for place in range(4)), "utf-8")
 
 
 def _find_delimiter(file: TextIO) -> tuple[str, int]:

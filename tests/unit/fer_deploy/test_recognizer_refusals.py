@@ -147,10 +147,16 @@ class TestRefusals:
     def test_arguments(self, tmp_path):
         with pytest.raises(ConfigError, match=r"^Recognizer: device: Input should be .* \(got 'tpu'\)"):
             Recognizer(device="tpu")
-        with pytest.raises(ConfigError, match="Recognizer: detection: detector_model is about YuNet, and the detector"):
+        with pytest.raises(
+            ConfigError, match=r"Recognizer: detector_model \(--detector-model\) is about YuNet, and the detector"
+        ):
             Recognizer(detector="haar", detector_model="y.onnx")
-        with pytest.raises(ConfigError, match=r"model is ferplus and engine is a.onnx: two models"):
+        with pytest.raises(ConfigError, match=r"^Recognizer: detector: Input should be .* \(got 'yolo'\)"):
+            Recognizer(detector="yolo")
+        with pytest.raises(ConfigError, match=r"model is ferplus and engine is a.onnx: two models. Fix: .* model \("):
             Recognizer(model="ferplus", engine="a.onnx")
+        with pytest.raises(ConfigError, match=r'engine is fer2013, which is no file .* Fix: model="fer2013" \('):
+            Recognizer(engine="fer2013")
         with pytest.raises(ConfigError, match="config is given together with other arguments"):
             Recognizer(config=RecognizerConfig(), device="cpu")
         with pytest.raises(ConfigError, match=r"config is dict. Fix: config=RecognizerConfig\(...\), or leave it out"):

@@ -132,7 +132,9 @@ def test_bad_value_of_the_file_is_laid_to_the_file_although_a_flag_is_in_its_gro
 
 
 def test_missing_setting_is_named():
-    with pytest.raises(ConfigError, match=r"command line: --checkpoint is missing\. Fix: give --checkpoint"):
+    with pytest.raises(
+        ConfigError, match=r"command line: checkpoint \(--checkpoint\) is missing\. Fix: give checkpoint"
+    ):
         load_settings(ExportConfig, None, {"out": "a"})
 
 

@@ -33,6 +33,11 @@ def changed(*, host=None, **changes):
     return replace(ALL, **changes, host=replace(ALL.host, **(host or {})))
 
 
+@pytest.mark.parametrize(("num_cores", "words"), [(1, "1 core"), (2, "2 cores")])
+def test_cores_in_words(num_cores, words):
+    assert changed(num_cores=num_cores).cores_in_words == words
+
+
 def test_everything_works():
     abilities = find_abilities(ALL)
     assert [ability.name for ability in abilities] == NAMES

@@ -126,6 +126,18 @@ class TestUnreadable:
         assert "error: 13 of 13 could not be read: " in result.stderr
         assert f"{tmp_path}/9.png and 3 more. Fix: see above" in result.stderr
 
+    def test_a_name_that_begins_with_a_dash(self, tmp_path, monkeypatch):
+        monkeypatch.chdir(tmp_path)
+        (tmp_path / "-dash").write_bytes(b"a picture without a suffix")
+        for name in ("-dash.png", "-dash", "--dash.png"):
+            result = run(name)
+            assert result.exit_code == 2
+            assert f"If {name} is a file, name it ./{name}, or put -- before the files." in result.stderr
+        for flag in ("-d", "--csw=faces.csv", "--what"):
+            result = run("a.png", flag)
+            assert result.exit_code == 2
+            assert "is a file" not in result.stderr
+
     def test_an_address(self):
         result = run("http://bob:geheim@host/a.jpg")
         assert result.exit_code == 2

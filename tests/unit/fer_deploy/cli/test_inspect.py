@@ -104,16 +104,17 @@ def test_onnx_json_is_whole():
 
 class TestErrors:
     @pytest.mark.parametrize("name", ["net.pt", "net", "last.bin"])
-    def test_unknown_suffix(self, name):
-        result = run(name)
+    def test_unknown_suffix(self, tmp_path, name):
+        (tmp_path / name).write_bytes(b"weights")
+        result = run(tmp_path / name)
         assert result.exit_code == 4
         assert "known are .onnx, .safetensors, .plan, .engine. Fix: fer-train release" in result.stderr
 
-    @pytest.mark.parametrize("name", ["net.onnx", "net.plan", "net.safetensors"])
+    @pytest.mark.parametrize("name", ["net.onnx", "net.plan", "net.safetensors", "net.onx", "net"])
     def test_missing(self, tmp_path, name):
         result = run(tmp_path / name)
         assert result.exit_code == 4
-        assert "no model at" in result.stderr
+        assert f"no model at {tmp_path / name}. Fix: " in result.stderr
 
     def test_without_onnx(self, monkeypatch):
         monkeypatch.setitem(sys.modules, "onnx", None)

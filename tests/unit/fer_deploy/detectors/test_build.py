@@ -53,7 +53,8 @@ class TestAuto:
         assert caplog.messages == []
         build_detectors(DetectorConfig(min_score=0.7))
         assert caplog.messages == [
-            "min_score 0.7 has no effect: auto found no YuNet, and Haar gives no score. Fix: --detector yunet"
+            "min_score 0.7 has no effect: auto found no YuNet, and Haar gives no score. "
+            'Fix: detector="yunet" (--detector yunet)'
         ]
 
     def test_what_it_came_to_is_told(self, white_yunet):
@@ -95,7 +96,7 @@ class TestYuNet:
     def test_another_network(self):
         config = DetectorConfig(detector="yunet", detector_model=bundled_model())
         wanted = (
-            r"cannot use (.*senet-ferplus-fp16\.onnx) as a YuNet: it is an emotion model\. Fix: --engine \1; for the"
+            r"senet-ferplus-fp16\.onnx as a YuNet: it is an emotion model\. Fix: give it as engine \(--engine\); for"
         )
         with pytest.raises(ArtifactError, match=wanted):
             build_detectors(config)
@@ -106,7 +107,11 @@ class TestYuNet:
         path.write_bytes(white_yunet.read_bytes()[:-9])
         monkeypatch.setenv("FER_YUNET", str(path))
         config = DetectorConfig(detector="yunet", detector_model=path if is_named else None)
-        way = "leave --detector-model out, or give it" if is_named else "unset FER_YUNET, or set it to"
+        way = (
+            r"leave detector_model \(--detector-model\) out, or give it"
+            if is_named
+            else "unset FER_YUNET, or set it to"
+        )
         with pytest.raises(
             ArtifactError, match=rf"cannot load {path}: .*Fix: {way} YuNet's file in place of {path}: h"
         ):
@@ -115,6 +120,7 @@ class TestYuNet:
     def test_no_file(self):
         config = DetectorConfig(detector="yunet", detector_model=Path("nowhere.onnx"))
         with pytest.raises(
-            ArtifactError, match=r"no model at nowhere\.onnx\. Fix: leave --detector-model out, or give"
+            ArtifactError,
+            match=r"no model at nowhere\.onnx\. Fix: leave detector_model \(--detector-model\) out, or give",
         ):
             build_detectors(config)

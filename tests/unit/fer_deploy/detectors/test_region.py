@@ -11,7 +11,9 @@ def test_text(text, region):
 
 @pytest.mark.parametrize("text", ["", "1,2,3", "1,2,3,4,5", "a,b,c,d"])
 def test_text_that_is_no_region(text):
-    with pytest.raises(ValueError, match=r"expected x1,y1,x2,y2\. Fix: --roi 0\.25,0,0\.75,1 for shares, or"):
+    with pytest.raises(
+        ValueError, match=r'expected x1,y1,x2,y2\. Fix: roi="0\.25,0,0\.75,1" \(--roi 0\.25,0,0\.75,1\) for shares, or'
+    ):
         region_from_text(text)
 
 
@@ -24,7 +26,7 @@ def test_without_area(region):
 
 
 def test_fractions_and_pixels_mixed():
-    with pytest.raises(ValueError, match=r"expected fractions up to 1 or whole pixels\. Fix: --roi 0\.25"):
+    with pytest.raises(ValueError, match=r'expected fractions up to 1 or whole pixels\. Fix: roi="0\.25'):
         check_region((0.5, 0, 300, 200))
 
 
@@ -47,6 +49,6 @@ def test_the_same_part_of_the_scene_at_another_resolution(region, frame_size, pi
 
 
 def test_outside_of_the_frame():
-    wanted = r"the region 500,0,600,100 has no pixel in a frame of 480x270\. Fix: a --roi inside"
+    wanted = r"the region 500,0,600,100 has no pixel in a frame of 480x270\. Fix: a roi \(--roi\) inside"
     with pytest.raises(ConfigError, match=wanted):
         pixels_of((500, 0, 600, 100), (480, 270), (480, 270))

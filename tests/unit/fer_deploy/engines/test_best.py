@@ -69,7 +69,10 @@ class TestChoice:
     def test_a_given_number_of_threads(self, folder, write):
         write(entry(folder), single=[entry(folder, threads=4), entry(folder, threads=2)])
         assert choose_best(folder, threads=2).threads == 2
-        with pytest.raises(ConfigError, match=r"no model for device auto with 3 threads; .*Fix: --device auto, or fer"):
+        with pytest.raises(
+            ConfigError,
+            match=r'no model for device auto with 3 threads; .*Fix: device="auto" \(--device auto\), or fer',
+        ):
             choose_best(folder, threads=3)
 
     def test_nothing_usable(self, folder, write):

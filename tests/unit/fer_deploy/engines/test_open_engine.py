@@ -121,7 +121,9 @@ class TestProvider:
         """We believe in CUDA, ONNX Runtime cannot start it: what a missing cuDNN looks like. The refusal is real."""
         monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
         monkeypatch.setattr(onnxruntime_device, "why_no_gpu", lambda: None)
-        with pytest.raises(EngineError, match=r"CUDAExecutionProvider cannot run all of .*Fix: --device cpu"):
+        with pytest.raises(
+            EngineError, match=r'CUDAExecutionProvider cannot run all of .*Fix: device="cpu" \(--device cpu\)'
+        ):
             open_engine(tiny_onnx, device=device)
 
     def test_auto_without_a_gpu_takes_the_cpu_and_says_so_once(self, tiny_onnx, monkeypatch, caplog):
@@ -134,14 +136,16 @@ class TestProvider:
                 assert "CPUExecutionProvider" in engine.description
         assert caplog.messages == [
             "device auto: the CPU is used. This ONNX Runtime can use CUDA, but there is no GPU: no NVIDIA driver. "
-            "Fix: --device cpu to choose the CPU explicitly; fer-deploy doctor says more"
+            'Fix: device="cpu" (--device cpu) to choose the CPU explicitly; fer-deploy doctor says more'
         ]
 
     @pytest.mark.filterwarnings("ignore:Specified provider 'CUDAExecutionProvider' is not in available")
     def test_cuda_without_a_gpu_is_an_error(self, tiny_onnx, monkeypatch):
         monkeypatch.setattr(ort, "get_available_providers", lambda: ["CUDAExecutionProvider", "CPUExecutionProvider"])
         monkeypatch.setattr(onnxruntime_device, "why_no_gpu", lambda: "no NVIDIA driver")
-        with pytest.raises(EngineError, match=r"CUDAExecutionProvider cannot run all of .*Fix: --device cpu"):
+        with pytest.raises(
+            EngineError, match=r'CUDAExecutionProvider cannot run all of .*Fix: device="cpu" \(--device cpu\)'
+        ):
             open_engine(tiny_onnx, device="cuda")
 
     @pytest.mark.parametrize(

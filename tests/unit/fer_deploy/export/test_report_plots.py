@@ -28,7 +28,7 @@ def contrast(one, other) -> float:
 def test_letters_are_legible_on_every_shade(colors, ends):
     values = [list(np.linspace(*ends, 41))]
     axis = Figure().subplots()
-    report_plots._draw_heat_map(axis, values, "{:.1f}", colors, ends)
+    report_plots._draw_heat_map(axis, values, "{:.1f}".format, colors, ends)
     image = axis.images[0]
     inks = [text.get_color() for text in axis.texts]
     assert len(inks) == 41
@@ -51,3 +51,14 @@ def test_the_scale_reaches_to_the_worst_slice_and_rows_say_how_many_faces():
     assert [text.get_text() for text in axis.texts] == ["100.0", "97.1", "90.0", "85.0", "60.0", "30.5"]
     assert [label.get_text() for label in axis.get_yticklabels()] == ["a (1,234 faces)", "b (7 faces)"]
     assert [label.get_text() for label in axis.get_xticklabels()] == ["0.onnx", "1.onnx", "2.onnx"]
+
+
+def test_a_change_that_is_rounded_to_zero_has_no_sign():
+    change = {"accuracy": -0.004, "recall": {"happy": -0.04, "sad": 0.04, "fear": 2.25, "anger": -1.06}}
+    entry = {"name": "a.onnx", "comparison": {"change": change, "scores": {"accuracy": 84.1}, "breaches": []}}
+    accuracy, recall = Figure().subplots(1, 2)
+    report_plots._draw_recall(recall, [entry])
+    assert [text.get_text() for text in recall.texts] == ["0.0", "0.0", "+2.2", "-1.1"]
+    content = {"max_accuracy_drop": 0.3, "reference": {"scores": {"accuracy": 84.1}}}
+    report_plots._draw_accuracy(accuracy, [entry], content)
+    assert [text.get_text() for text in accuracy.texts] == [" 84.10 % (0.00)"]

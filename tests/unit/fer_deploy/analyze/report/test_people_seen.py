@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from fer_deploy.analyze.report.people_seen import MAX_BINS, Rows, people_from_rows, timelines_from_rows
+from fer_deploy.analyze.report.people_seen import MAX_BINS, PersonSeen, Rows, people_from_rows, timelines_from_rows
+from fer_deploy.analyze.report.summary import _person
 
 LABELS = ("dark", "bright")
 
@@ -54,3 +55,17 @@ class TestTimelines:
             [rows((0.0, 1, 0, "dark", True))], [1], end_s=0.04, num_frames=1, num_labels=2
         ).values()
         assert timeline.probs == pytest.approx(np.array([[0.8, 0.2]]))
+
+
+@pytest.mark.parametrize(
+    ("last_s", "num_frames", "visible_s"),
+    [
+        (3.30, 34, 3.4),  # in every frame
+        (3.30, 20, 2.0),
+        (2.00, 34, 2.1),  # frames that were shorter than the mean
+    ],
+)
+def test_nobody_is_visible_for_longer_than_from_first_to_last(last_s, num_frames, visible_s):
+    seen = PersonSeen(7, 1, first_s=0.0, last_s=last_s, num_frames=num_frames, num_shown={"happy": num_frames})
+    person = _person(1, seen, 0.1)
+    assert (person.first_s, person.last_s, person.visible_s) == pytest.approx((0.0, last_s + 0.1, visible_s))

@@ -194,5 +194,5 @@ class TestRtxPlugin:
 
     def test_no_gpu_for_it(self, tiny_onnx, plugin, monkeypatch):
         monkeypatch.setattr(ort, "register_execution_provider_library", lambda name, path: None)
-        with pytest.raises(EngineError, match=r"supports no GPU of this machine.*Fix: --device cuda"):
+        with pytest.raises(EngineError, match=r'supports no GPU of this machine.*Fix: device="cuda"'):
             OnnxRuntimeEngine.open(tiny_onnx, device="tensorrt-rtx")

@@ -157,7 +157,7 @@ def test_a_graph_that_openvino_does_not_know(tiny_onnx, monkeypatch):
 
     monkeypatch.setattr(openvino.Core, "read_model", refuse)
     with pytest.raises(
-        ArtifactError, match=r"OpenVINO .* cannot compile .*: no such operator: Novel\. Fix: --device cpu"
+        ArtifactError, match=r'OpenVINO .* cannot compile .*: no such operator: Novel\. Fix: device="cpu"'
     ):
         open_engine(tiny_onnx, device="openvino")
 
@@ -167,7 +167,7 @@ def test_a_batch_without_end(tiny_onnx, monkeypatch):
     import openvino  # noqa: PLC0415 - see above
 
     monkeypatch.setattr(openvino.InferRequest, "wait_for", lambda self, limit_ms: False)
-    with pytest.raises(EngineError, match=r"a batch of 1 did not end within 60 s\. Fix: --device cpu"):
+    with pytest.raises(EngineError, match=r'a batch of 1 did not end within 60 s\. Fix: device="cpu"'):
         open_engine(tiny_onnx, device="openvino")
 
 

@@ -38,7 +38,8 @@ class TestRefusedUnseen:
     def test_no_gpu(self, network_machine):
         network_machine.cudart.fail["cudaSetDevice"] = (cudaError_t.cudaErrorInsufficientDriver, 0)
         with pytest.raises(
-            EngineError, match=r"no NVIDIA GPU\.\n    Fix: run it .*, or give --detector-model an \.onn"
+            EngineError,
+            match=r"no NVIDIA GPU\.\n    Fix: run it .*, or give detector_model \(--detector-model\) an \.onn",
         ):
             open_plan(network_machine)
 
@@ -61,18 +62,20 @@ class TestRefusedUnseen:
         assert "--trust-plan" not in str(caught.value)
 
     def test_an_emotion_model(self, network_machine):
-        wanted = r"is an emotion model \(fake\), expected a network without ModelSpec\. Fix: give it as --engine"
+        wanted = (
+            r"is an emotion model \(fake\), expected a network without ModelSpec\. Fix: give it as engine \(--engine\)"
+        )
         with pytest.raises(ArtifactError, match=wanted):
             open_plan(network_machine, manifest_of())
 
     def test_as_an_emotion_model(self, network_machine):
         path = write_plan(network_machine.folder, manifest=network_manifest())
-        wanted = r"is not an emotion model: .* a network of a, b -> sum, count\. Fix: a face detector is given as --det"
+        wanted = r"is not an emotion model: .* a network of a, b -> sum, count\. Fix: a face detector is given as det"
         with pytest.raises(ArtifactError, match=wanted):
             open_engine(path)
 
     def test_the_cpu(self, network_machine):
-        with pytest.raises(EngineError, match=r"on the device cpu: a TensorRT plan runs on CUDA only\. Fix: --device"):
+        with pytest.raises(EngineError, match=r"on the device cpu: a TensorRT plan runs on CUDA only\. Fix: device="):
             open_plan(network_machine, device="cpu")
 
 

@@ -87,7 +87,10 @@ class TestRefusedUnseen:
     def test_no_manifest(self, machine):
         path = write_plan(machine.folder)
         manifest_path(path).unlink()
-        with pytest.raises(ArtifactError, match=r"has no net-int8\.plan\.json beside it.*--trust-plan if you built it"):
+        with pytest.raises(
+            ArtifactError,
+            match=r"has no net-int8\.plan\.json beside it.*or trust_plan \(--trust-plan\) if you built it",
+        ):
             open_engine(path)
 
     @pytest.mark.parametrize("trust_plan", [True, False])
@@ -100,13 +103,14 @@ class TestRefusedUnseen:
     @pytest.mark.parametrize("device", ["cpu", "tensorrt", "tensorrt-rtx"])
     def test_no_cuda(self, machine, device):
         with pytest.raises(
-            EngineError, match=rf"on the device {device}: a TensorRT plan runs on CUDA only\. Fix: --dev"
+            EngineError, match=rf"on the device {device}: a TensorRT plan runs on CUDA only\. Fix: device="
         ):
             machine.open(device=device)
 
     def test_host_code(self, machine):
         with pytest.raises(
-            EngineError, match=r"it embeds a lean runtime.*\n    Fix: --allow-host-code if you trust it"
+            EngineError,
+            match=r"it embeds a lean runtime.*\n    Fix: allow_host_code \(--allow-host-code\) if you trust it",
         ):
             machine.open(manifest_of(needs_host_code=True))
 
@@ -114,7 +118,8 @@ class TestRefusedUnseen:
     def test_a_permission_for_an_onnx(self, machine, options):
         (name,) = options
         with pytest.raises(
-            ConfigError, match=rf"--{name.replace('_', '-')} is for TensorRT plans, and .*net\.onnx is not one"
+            ConfigError,
+            match=rf"{name} \(--{name.replace('_', '-')}\) is for TensorRT plans, and .*net\.onnx is not one",
         ):
             open_engine(machine.folder / "net.onnx", **options)
 

@@ -19,14 +19,25 @@ def test_who_was_seen_how_long_and_showing_what(make_result):
         result = make_result(index, boxes=boxes, is_sure=index != 3)
         presence.add(numbered(result, 1 if index == 10 else None, *[None] * (len(boxes) - 1)))
     (person,) = presence.people()
-    assert (person.source, person.number, person.first_s, person.last_s, person.num_frames) == (0, 1, 0.0, 1.0, 11)
+    assert (person.source, person.number, person.first_s, person.num_frames) == (0, 1, 0.0, 11)
     assert person.visible_s == pytest.approx(1.1)
+    assert person.last_s == pytest.approx(1.1)  # the end of the last frame
     assert person.shares == {"bright": 10 / 11, "unsure": 1 / 11}
     assert presence.passers_by() == 1
     assert person.to_dict() == {
-        "source": 0, "person": 1, "first_s": 0.0, "last_s": 1.0, "visible_s": 1.1, "num_frames": 11,
+        "source": 0, "person": 1, "first_s": 0.0, "last_s": 1.1, "visible_s": 1.1, "num_frames": 11,
         "shares": {"bright": 0.9091, "unsure": 0.0909},
     }  # fmt: skip
+
+
+def test_nobody_is_visible_for_longer_than_from_first_to_last(make_result):
+    presence = Presence()
+    for index, time_s in enumerate((0.0, 0.1, 0.15, 0.6, 0.7)):
+        boxes = BOXES if index in (1, 2, 4) else BOXES[:1]
+        presence.add(numbered(make_result(time_s=time_s, boxes=boxes), *(1, 2)[: len(boxes)]))
+    one, two = presence.people()
+    assert (one.visible_s, one.last_s - one.first_s) == pytest.approx((0.8, 0.8))
+    assert (two.visible_s, two.last_s - two.first_s) == pytest.approx((0.6, 0.7))
 
 
 def test_sources_count_apart_and_come_in_order(make_result):

@@ -1,4 +1,5 @@
 import gzip
+import subprocess
 import zipfile
 
 import cv2
@@ -37,6 +38,7 @@ WRONG_FILES = {
         lambda p: p.write_text("emotion,pixels", encoding="utf-16"),
         "which lacks the Usage column",
     ),
+    "zeros": (lambda p: p.write_bytes(bytes(99)), "seems to be a binary file"),
     "other csv": (lambda p: p.write_text("name,age\nx,3\n"), "has the columns name, age"),
 }
 
@@ -51,6 +53,24 @@ def test_wrong_file_is_named_by_what_it_seems_to_be(tmp_path, kind):
     assert str(path) in str(caught.value)
     assert seen in str(caught.value)
     assert EXPECTED in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["em", "name,age\nx,3\n"])  # the first is what a torn file may be
+@pytest.mark.parametrize(
+    ("encoding", "shown"),
+    [("utf-16", "UTF-16"), ("utf-16-le", "UTF-16LE"), ("utf-32", "UTF-32"), ("utf-32-be", "UTF-32BE")],
+)
+def test_another_encoding_is_named_and_the_command_in_the_message_changes_it(tmp_path, encoding, shown, text):
+    path = tmp_path / "my faces.csv"
+    path.write_text(text, encoding=encoding)
+    columns = text.partition("\n")[0].replace(",", ", ")
+    with pytest.raises(
+        DataError, match=rf"my faces\.csv was read as {shown} and has the columns {columns}\. "
+    ) as caught:
+        read_faces(path)
+    command = str(caught.value).partition("Fix: save it as UTF-8, with ")[2].partition(", or give")[0]
+    subprocess.run(command, shell=True, check=True)
+    assert (tmp_path / "my faces-utf8.csv").read_text(encoding="utf-8") == text
 
 
 def test_votes_given_as_data_name_the_flag_they_belong_to(tmp_path):
