@@ -145,7 +145,7 @@ def _open_release(path: Path) -> Iterator[TensorFile]:
         file = safe_open(path, framework="pt")
     except FileNotFoundError as err:
         raise CheckpointError(f"no checkpoint at {path}. Fix: fer-train train, or use weights/net.safetensors") from err
-    except (OSError, SafetensorError, TypeError) as err:  # torch refuses shapes that safetensors accepts
+    except (OSError, SafetensorError, TypeError, RuntimeError) as err:  # torch refuses shapes and sizes of its own
         raise CheckpointError(
             f"cannot load {path}: truncated or not a safetensors file ({_first_line(err)}). {_GET_AGAIN}"
         ) from err

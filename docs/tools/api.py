@@ -19,9 +19,17 @@ import fer_deploy
 
 PAGE = Path(__file__).parents[1] / "api.md"
 ORDER = (
-    "Recognizer", "FaceResult", "Emotion", "FrameResult", "LivePipeline", "open_source", "open_engine", "Engine",
-    "ModelSpec", "FerDeployError",
-)  # fmt: skip
+    "Recognizer",
+    "FaceResult",
+    "Emotion",
+    "FrameResult",
+    "LivePipeline",
+    "open_source",
+    "open_engine",
+    "Engine",
+    "ModelSpec",
+    "FerDeployError",
+)
 MADE_BY_CALLERS = ("Recognizer", "LivePipeline")
 """Classes whose constructor is public; the other objects come from them."""
 WIDTH = 150

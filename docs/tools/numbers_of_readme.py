@@ -20,9 +20,12 @@ RESULTS = REPOSITORY / "benchmarks" / "results"
 MODELS = ("senet-ferplus", "senet")
 """The table is about the first of these whose latency was measured."""
 FORMS = {
-    "PyTorch": ".safetensors", "ONNX, FP32": "-fp32.onnx", "ONNX, FP16": "-fp16.onnx",
-    "ONNX, INT8": "-int8-cpu.onnx", "TensorRT plan": "-int8.plan",
-}  # fmt: skip
+    "PyTorch": ".safetensors",
+    "ONNX, FP32": "-fp32.onnx",
+    "ONNX, FP16": "-fp16.onnx",
+    "ONNX, INT8": "-int8-cpu.onnx",
+    "TensorRT plan": "-int8.plan",
+}
 OTHER_ENGINES = ("torch.compile", "spinning")
 """Left out: torch.compile, and threads that spin while idle, which live runs do not use."""
 PYTORCH = "PyTorch FP32"
@@ -172,9 +175,11 @@ def accuracy_of(model: str) -> Callable[[], str]:
 
 
 SLOTS: dict[str, Callable[[], str]] = {
-    "headline": headline, "speed": speed, "forms": forms,
+    "headline": headline,
+    "speed": speed,
+    "forms": forms,
     **{f"accuracy-{path.stem}": accuracy_of(path.stem) for path in sorted((REPOSITORY / "weights").glob("*.md"))},
-}  # fmt: skip
+}
 
 
 def filled(text: str) -> str:

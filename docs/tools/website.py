@@ -18,9 +18,17 @@ from urllib.parse import unquote, urlsplit
 REPOSITORY = Path(__file__).parents[2]
 SITE = REPOSITORY / "site"
 COPIED = (
-    "README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "docs/*.*", "weights/*.md", "weights/*.png",
-    "benchmarks/results/**/*.*", "configs/**/*.yaml", "examples/*.py",
-)  # fmt: skip
+    "README.md",
+    "CHANGELOG.md",
+    "CONTRIBUTING.md",
+    "LICENSE",
+    "docs/*.*",
+    "weights/*.md",
+    "weights/*.png",
+    "benchmarks/results/**/*.*",
+    "configs/**/*.yaml",
+    "examples/*.py",
+)
 _WARNING = re.compile(r"\b(warning|error)\b", re.IGNORECASE)
 
 

@@ -73,9 +73,16 @@ class Host:
         """Survey this machine; takes up to seconds."""
         commit, is_dirty = _checkout(_CHECKOUT)
         return cls(
-            survey(), available_cores(), __version__, commit, is_dirty,
-            datetime.now(UTC).isoformat(timespec="seconds"), _load(), None, background_work(),
-        )  # fmt: skip
+            survey(),
+            available_cores(),
+            __version__,
+            commit,
+            is_dirty,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+            _load(),
+            None,
+            background_work(),
+        )
 
     def ended(self) -> "Host":
         """Return the same with the load after the run, and the work that began meanwhile."""

@@ -198,9 +198,19 @@ def run_bench(folder: Path, config: BenchConfig, *, on_message: OnMessage = lamb
     on_message("rates of this machine")
     roofs = _roofs([one.result.candidate for one in (*single, *workers)])
     return Outcome(
-        folder, config, host.ended(), cores, {"single": single, "workers": workers}, skipped, cold,
-        _works(artifacts), roofs, server, measuring.meter, time.perf_counter() - started,
-    )  # fmt: skip
+        folder,
+        config,
+        host.ended(),
+        cores,
+        {"single": single, "workers": workers},
+        skipped,
+        cold,
+        _works(artifacts),
+        roofs,
+        server,
+        measuring.meter,
+        time.perf_counter() - started,
+    )
 
 
 def _roofs(candidates: Sequence[Candidate]) -> dict[int, Roof]:
@@ -214,8 +224,12 @@ def _works(artifacts: Sequence[Artifact]) -> dict[str, GraphWork]:
 
 def _server_in_full(server: Server) -> dict[str, Any]:
     loads = [
-        {"rate": load.rate, "holds": load.holds(server.limit_ms), "num_planned": load.num_planned,
-         "num_served": len(load.latencies_ms)}
+        {
+            "rate": load.rate,
+            "holds": load.holds(server.limit_ms),
+            "num_planned": load.num_planned,
+            "num_served": len(load.latencies_ms),
+        }
         for load in server.loads
-    ]  # fmt: skip
+    ]
     return {"rate": server.rate, "p99_limit_ms": server.limit_ms, "loads": loads}

@@ -54,13 +54,15 @@ def describe(out: Path, manifest: PlanManifest | NetworkManifest) -> str:
     total = sum(proof.convolutions.values())
     shares = ", ".join(f"{number} of {total} {name}" for name, number in proof.convolutions.items())
     gpu = "no GPU was needed" if target.gpu is None else f"{target.gpu}, driver {target.driver}"
-    return "\n".join([
-        f"{out}: {manifest.plan_bytes / 1e6:.1f} MB, {manifest.flavor.display_name} {manifest.version} ({gpu})",
-        f"runs on: compute capability {', '.join(target.compute_capabilities)}; os {target.os}, {target.machine}",
-        *shapes,
-        f"precision {precision}: convolutions {shares} (asked: {proof.source})",
-        f"manifest: {manifest_path(out)}",
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            f"{out}: {manifest.plan_bytes / 1e6:.1f} MB, {manifest.flavor.display_name} {manifest.version} ({gpu})",
+            f"runs on: compute capability {', '.join(target.compute_capabilities)}; os {target.os}, {target.machine}",
+            *shapes,
+            f"precision {precision}: convolutions {shares} (asked: {proof.source})",
+            f"manifest: {manifest_path(out)}",
+        ]
+    )
 
 
 def _with_groups(flags: dict[str, Any]) -> dict[str, Any]:

@@ -147,8 +147,10 @@ class _Run:
                 self._note_failure(path, err)
                 continue
             if still.num_frames > 1:
-                self.say(f"{printable(path)} holds {still.num_frames} pictures, and the first is analyzed. "
-                          f"For all: fer-deploy live --source {printable(path)}")  # fmt: skip
+                self.say(
+                    f"{printable(path)} holds {still.num_frames} pictures, and the first is analyzed. "
+                    f"For all: fer-deploy live --source {printable(path)}"
+                )
             group.append(_Picture(number, path, pixels))
             if len(group) == _MOST_AT_ONCE or sum(one.pixels.size // 3 for one in group) > _MOST_PIXELS:
                 yield group

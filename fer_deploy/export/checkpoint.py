@@ -1,6 +1,8 @@
 """Load checkpoints and data of fer_train as types of this package; the only bridge to fer_train."""
 
+import hashlib
 import json
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +10,6 @@ import numpy as np
 from numpy.typing import NDArray
 from torch import nn
 
-from fer_deploy.artifacts import file_sha256
 from fer_deploy.errors import ArtifactError, ConfigError
 from fer_deploy.export.faces import CalibrationFaces, VerificationFaces
 from fer_deploy.export.verify.slices import partly_degraded
@@ -42,16 +43,30 @@ class Checkpoint:
 def load_checkpoint(path: Path) -> Checkpoint:
     """Load a `.safetensors` release.
 
+    The weights, the spec and the digest are those of one file: another one in its place, or a write, is an error.
+
     Raises:
-        ArtifactError: missing, truncated or foreign file.
+        ArtifactError: missing, truncated or foreign file, or one that changed meanwhile.
     """
     try:
-        spec_from_json(read_spec_json(path), where=str(path))
-        model, spec = load_release(path)
+        spec_from_json(read_spec_json(path), where=str(path))  # of the header alone: a file may have gigabytes
+        with path.open("rb") as file:
+            opened = _version(os.fstat(file.fileno()))
+            model, spec = load_release(path)
+            sha256 = hashlib.file_digest(file, "sha256").hexdigest()
+            if not opened == _version(os.fstat(file.fileno())) == _version(path.stat()):
+                raise ArtifactError(f"{path} changed while it was read. Fix: run this again when nothing writes it")
     except FerTrainError as err:
         raise ArtifactError(str(err)) from err
+    except OSError as err:
+        raise ArtifactError(f"cannot read {path}: {err.strerror or err}. Fix: check path and permissions") from err
     # The spec of the loaded classifier: its labels are in the order of the model's outputs.
-    return Checkpoint(path, file_sha256(path), model, spec_from_json(json.dumps(spec), where=str(path)))
+    return Checkpoint(path, sha256, model, spec_from_json(json.dumps(spec), where=str(path)))
+
+
+def _version(status: os.stat_result) -> tuple[int, int, int, int]:
+    """Return what differs between two files, and between a file before and after a write."""
+    return status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def load_verification_faces(

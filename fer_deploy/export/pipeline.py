@@ -123,9 +123,14 @@ class _Run:
     """Artifacts and plans of one export, with their comparisons and failures."""
 
     def __init__(
-        self, config: ExportConfig, checkpoint: Checkpoint, reference: Reference, folder: Path, on_message: OnMessage,
+        self,
+        config: ExportConfig,
+        checkpoint: Checkpoint,
+        reference: Reference,
+        folder: Path,
+        on_message: OnMessage,
         notes: tuple[str, ...],
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.config, self.checkpoint, self.reference = config, checkpoint, reference
         self.folder, self.on_message, self.notes = folder, on_message, notes
         self.artifacts: list[Artifact] = []

@@ -27,9 +27,11 @@ def audit(data_path: Path, ferplus: Path | None, predictions_path: Path | None, 
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("near duplicates", total=None)
         audit = run_audit(
-            faces, config, predictions=predictions,
+            faces,
+            config,
+            predictions=predictions,
             on_block=lambda done, total: progress.update(task, completed=done, total=total),
-        )  # fmt: skip
+        )
     given = {"data": data_path, "ferplus": ferplus, "predictions": predictions_path}
     write_report(audit, out, {name: None if path is None else shown_path(path) for name, path in given.items()})
     Console().print(findings_table(audit))

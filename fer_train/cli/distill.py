@@ -8,9 +8,18 @@ from fer_train.cli.train import train_and_tell
 from fer_train.config_file import load_config
 
 
-def distill(config_path: Path, out: Path | None, resume: bool, tensorboard: bool, teachers: tuple[str, ...],
-            weight: float | None, temperature: float | None, cached: bool | None, init: str | None,
-            **rest: Any) -> None:  # fmt: skip
+def distill(
+    config_path: Path,
+    out: Path | None,
+    resume: bool,
+    tensorboard: bool,
+    teachers: tuple[str, ...],
+    weight: float | None,
+    temperature: float | None,
+    cached: bool | None,
+    init: str | None,
+    **rest: Any,
+) -> None:
     """Train the config's model on what teachers say of each face; see `fer_train.cli.flags.distill` for the flags."""
     overrides, files = training_inputs.split_training_flags(rest)
     written = load_config(config_path).distillation

@@ -30,8 +30,18 @@ _NOTES = {
 }
 
 
-def ensemble(checkpoints: tuple[Path, ...], use: Path | None, data_path: Path, ferplus: Path | None, split: str,
-            flip: bool, weights: str | None, out: Path | None, as_json: bool, device: str | None) -> None:  # fmt: skip
+def ensemble(
+    checkpoints: tuple[Path, ...],
+    use: Path | None,
+    data_path: Path,
+    ferplus: Path | None,
+    split: str,
+    flip: bool,
+    weights: str | None,
+    out: Path | None,
+    as_json: bool,
+    device: str | None,
+) -> None:
     """Average the probabilities of several checkpoints; see `fer_train.cli.flags.ensemble` for the flags."""
     _check_flags(checkpoints, use, split, weights, out)
     target = resolve_device(device or "auto")
@@ -121,9 +131,12 @@ def _check_unseen(ensemble: Ensemble, split: str) -> None:
 
 
 def _report(
-    ensemble: Ensemble, faces: Faces, split: str, probs: dict[str, NDArray[np.float64]],
+    ensemble: Ensemble,
+    faces: Faces,
+    split: str,
+    probs: dict[str, NDArray[np.float64]],
     shares: dict[str, NDArray[np.float64]],
-) -> dict[str, Any]:  # fmt: skip
+) -> dict[str, Any]:
     """Return what was measured: by view each member alone and each kind of weights, with what that kind means."""
     return {
         "split": split,

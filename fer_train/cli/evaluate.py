@@ -24,9 +24,19 @@ from fer_train.evaluation.views import VIEWS
 from fer_train.privacy.portable_paths import shown_path
 
 
-def evaluate(checkpoint_path: Path, data_path: Path, ferplus: Path | None, label_set: str | None, split: str,
-            ten_crop: bool, as_json: bool, confusion: Path | None, plots: Path | None, predictions: Path | None,
-            device: str | None) -> None:  # fmt: skip
+def evaluate(
+    checkpoint_path: Path,
+    data_path: Path,
+    ferplus: Path | None,
+    label_set: str | None,
+    split: str,
+    ten_crop: bool,
+    as_json: bool,
+    confusion: Path | None,
+    plots: Path | None,
+    predictions: Path | None,
+    device: str | None,
+) -> None:
     """Measure a checkpoint on one split; see `fer_train.cli.flags.evaluate` for the flags."""
     target = resolve_device(device or "auto")
     model, spec = checkpoint.load_release(checkpoint_path)
@@ -82,9 +92,13 @@ def write_predictions(measured: Evaluation, path: Path) -> None:
     def write(temporary: Path) -> None:
         with temporary.open("wb") as file:
             np.savez(
-                file, rows=measured.faces.rows, labels=measured.faces.labels, probs=measured.probs("plain"),
-                names=np.array(measured.names), split=np.array(measured.split),
-            )  # fmt: skip
+                file,
+                rows=measured.faces.rows,
+                labels=measured.faces.labels,
+                probs=measured.probs("plain"),
+                names=np.array(measured.names),
+                split=np.array(measured.split),
+            )
 
     write_atomically(path, write)
 
@@ -135,13 +149,15 @@ def _print_tables(measured: Evaluation, checkpoint_path: Path) -> None:
         console.print(
             f"votes of {fit.num_faces:,} faces: KL to the model {fit.kl:.3f} nats; a tagger agrees with the model in "
             f"{fit.agreement:.1%}, with the taggers' first choice in {fit.best_agreement:.1%}",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            highlight=False,
+            soft_wrap=True,
+        )
     if measured.is_clean is None:
         console.print(f"clean: not measurable, {measured.why_not_clean}", highlight=False, soft_wrap=True)
     else:
         num_twins = int((~measured.is_clean).sum())
         console.print(
             f"official: every face. clean: without the {num_twins:,} whose pixels also stand in training rows",
-            highlight=False, soft_wrap=True,
-        )  # fmt: skip
+            highlight=False,
+            soft_wrap=True,
+        )

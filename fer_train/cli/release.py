@@ -26,9 +26,20 @@ from fer_train.release.recalibrate import recalibrate_on_faces
 from fer_train.released_spec import missing_origin
 
 
-def release(checkpoint_path: Path, data_path: Path, splits: tuple[str, ...], ten_crop: bool, recalibrate: bool,
-            logit_adjustment: float, fp32: bool, out: Path, notes: Path | None, plots: Path | None, device: str | None,
-            **lists: Path | None) -> None:  # fmt: skip
+def release(
+    checkpoint_path: Path,
+    data_path: Path,
+    splits: tuple[str, ...],
+    ten_crop: bool,
+    recalibrate: bool,
+    logit_adjustment: float,
+    fp32: bool,
+    out: Path,
+    notes: Path | None,
+    plots: Path | None,
+    device: str | None,
+    **lists: Path | None,
+) -> None:
     """Write fp16 weights and their model card; see `fer_train.cli.flags.release` for the flags."""
     card = out.with_suffix(".md")
     check_card_path(card, out)

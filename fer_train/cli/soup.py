@@ -22,8 +22,16 @@ from fer_train.evaluation.evaluate import evaluate_split
 from fer_train.release.soup import Trial, accuracy_on, choose_greedily, describe_soup, load_ingredients, make_soup
 
 
-def soup(checkpoints: tuple[Path, ...], weights: tuple[float, ...], data_path: Path, greedy: bool, batch_norm: str,
-            out: Path, device: str | None, **lists: Path | None) -> None:  # fmt: skip
+def soup(
+    checkpoints: tuple[Path, ...],
+    weights: tuple[float, ...],
+    data_path: Path,
+    greedy: bool,
+    batch_norm: str,
+    out: Path,
+    device: str | None,
+    **lists: Path | None,
+) -> None:
     """Average the weights of fine-tuned checkpoints; see `fer_train.cli.flags.soup` for the flags."""
     is_measured = batch_norm == "measure"
     if greedy and not is_measured:

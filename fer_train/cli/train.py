@@ -15,8 +15,15 @@ from fer_train.training.repeat import parse_seeds, spread_table, train_seeds
 from fer_train.training.session import train_one
 
 
-def train(config_path: Path, out: Path | None, resume: bool, seeds: str | None, tensorboard: bool,
-            init: str | None, **rest: Any) -> None:  # fmt: skip
+def train(
+    config_path: Path,
+    out: Path | None,
+    resume: bool,
+    seeds: str | None,
+    tensorboard: bool,
+    init: str | None,
+    **rest: Any,
+) -> None:
     """Train one model, or one for each seed; see `fer_train.cli.flags.train` for the flags."""
     overrides, files = training_inputs.split_training_flags(rest)
     config = load_config(config_path, overrides | ({"init": init} if init else {}))

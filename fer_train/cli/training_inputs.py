@@ -25,17 +25,26 @@ from fer_train.errors import ConfigError, DataError
 from fer_train.signals import Stopped
 
 QUICK = {
-    "num_epochs": 1, "image_size": 32, "size_phases": [], "batch_size": 64, "compile": False,
-}  # fmt: skip
+    "num_epochs": 1,
+    "image_size": 32,
+    "size_phases": [],
+    "batch_size": 64,
+    "compile": False,
+}
 """What --quick overrides; flags that the user gives beside it win."""
 _QUICK_FACES = 512, 256
 """To train on and to validate on."""
 
 
 def load_training_faces(
-    config: TrainConfig, data_path: Path, *, ferplus: Path | None = None, twin_rows: Path | None = None,
-    exclude: Path | None = None, quick: bool = False,
-) -> Faces:  # fmt: skip
+    config: TrainConfig,
+    data_path: Path,
+    *,
+    ferplus: Path | None = None,
+    twin_rows: Path | None = None,
+    exclude: Path | None = None,
+    quick: bool = False,
+) -> Faces:
     """Read the faces and apply the config's protocol and the user's exclusions, whose files `row_lists` names.
 
     With `quick` a few hundred of them are left.
@@ -69,10 +78,13 @@ def load_training_faces(
     if quick:
         kept = few_faces(kept, dict(zip((config.train_split, config.validation_split), _QUICK_FACES, strict=True)))
         logging.info("--quick keeps %s: it shows that all parts run; the model is of no use", kept.counts())
-    return replace(kept, row_lists=tuple(
-        RowList(flag, listed.path.name, file_sha256(listed.path), int(np.isin(training_rows, listed.rows).sum()))
-        for flag, listed in lists.items()
-    ))  # fmt: skip
+    return replace(
+        kept,
+        row_lists=tuple(
+            RowList(flag, listed.path.name, file_sha256(listed.path), int(np.isin(training_rows, listed.rows).sum()))
+            for flag, listed in lists.items()
+        ),
+    )
 
 
 def _relabelled(faces: Faces, config: TrainConfig) -> Faces:

@@ -18,9 +18,15 @@ from fer_train.training.folder_lock import only_run_in
 
 
 def sweep_plan(
-    plan_path: Path, data: Path, *, ferplus: Path | None, twin_rows: Path | None, out: Path | None,
-    publish: Path | None, minutes: float,
-) -> None:  # fmt: skip
+    plan_path: Path,
+    data: Path,
+    *,
+    ferplus: Path | None,
+    twin_rows: Path | None,
+    out: Path | None,
+    publish: Path | None,
+    minutes: float,
+) -> None:
     """Do what is left of a plan and print the table; a signal ends it with a hint how to continue.
 
     Args:

@@ -37,9 +37,11 @@ class EnsemblePlan(Strict):
 
     size: int = Field(ge=2, description="number of members, at most")
     after_share: float | None = Field(
-        default=None, gt=0, lt=1,
+        default=None,
+        gt=0,
+        lt=1,
         description="of --minutes: after this share two released singles are enough; none: wait for all",
-    )  # fmt: skip
+    )
 
 
 class Plan(Strict):

@@ -52,10 +52,15 @@ def row_of_trial(trial: Trial) -> dict[str, Any]:
     """Return the row of a released run."""
     history, measured = json.loads((trial.out / "history.json").read_text()), trial.spec()["metrics"]["PublicTest"]
     return {
-        "run": trial.name, "seed": trial.seed, "labels": trial.config.labels, "epochs": len(history),
+        "run": trial.name,
+        "seed": trial.seed,
+        "labels": trial.config.labels,
+        "epochs": len(history),
         "minutes": sum(row["seconds"] for row in history) / 60,
-        "plain": measured["plain"]["accuracy"], "flip": measured["flip"]["accuracy"], "f1": measured["plain"]["f1"],
-    }  # fmt: skip
+        "plain": measured["plain"]["accuracy"],
+        "flip": measured["flip"]["accuracy"],
+        "f1": measured["plain"]["f1"],
+    }
 
 
 def as_markdown(
@@ -63,12 +68,15 @@ def as_markdown(
 ) -> str:
     """Return the table of all runs, and what of the plan is not in it."""
     lines = [
-        f"# All runs, {env['hardware']}", "",
-        f"{env['date']}, Python {env['python']}. PublicTest, official, against the labels of the third column.", "",
-        f"    {env['command']}", "",
+        f"# All runs, {env['hardware']}",
+        "",
+        f"{env['date']}, Python {env['python']}. PublicTest, official, against the labels of the third column.",
+        "",
+        f"    {env['command']}",
+        "",
         "| run | seed | labels | epochs | minutes | PublicTest plain | flip | macro F1, plain |",
         "|---|---|---|---|---|---|---|---|",
-    ]  # fmt: skip
+    ]
     lines += [
         f"| {r['run']} | {r['seed']} | {LABELS[r['labels']]} | {r['epochs']} | {r['minutes']:.1f} "
         f"| {r['plain']:.2%} | {r['flip']:.2%} | {r['f1']:.4f} |"

@@ -36,9 +36,13 @@ def row_of_run(folder: Path) -> dict[str, Any]:
     row = row_of_release(folder / _RELEASE)
     steps = [*row["epochs_of_steps"][:-1], len(history)]
     return row | {
-        "run": folder.resolve().name, "flags": f"--run {shlex.quote(shown_path(folder))}", "epochs": len(history),
-        "minutes": minutes, "epochs_of_steps": steps, "minutes_of_steps": [minutes] if len(steps) == 1 else None,
-    }  # fmt: skip
+        "run": folder.resolve().name,
+        "flags": f"--run {shlex.quote(shown_path(folder))}",
+        "epochs": len(history),
+        "minutes": minutes,
+        "epochs_of_steps": steps,
+        "minutes_of_steps": [minutes] if len(steps) == 1 else None,
+    }
 
 
 def _release_command(folder: Path) -> str:
@@ -71,19 +75,27 @@ def row_of_release(path: Path) -> dict[str, Any]:
 def _row(path: Path, spec: dict[str, Any]) -> dict[str, Any]:
     provenance, measured = spec["provenance"], spec["metrics"]["PublicTest"]
     config, steps = provenance["config"], _steps(provenance)
-    own = {"seed": None, "epochs": None} if "soup" in provenance else {
-        "seed": config["seed"], "epochs": config["num_epochs"],
-    }  # fmt: skip
+    is_soup = "soup" in provenance
+    own = {"seed": None if is_soup else config["seed"], "epochs": None if is_soup else config["num_epochs"]}
     return {
-        "run": path.stem, "flags": f"--release {shlex.quote(shown_path(path))}",
-        "model": config["model"], **own, "minutes": None,
-        "epochs_of_steps": [step["config"]["num_epochs"] for step in steps], "minutes_of_steps": None,
+        "run": path.stem,
+        "flags": f"--release {shlex.quote(shown_path(path))}",
+        "model": config["model"],
+        **own,
+        "minutes": None,
+        "epochs_of_steps": [step["config"]["num_epochs"] for step in steps],
+        "minutes_of_steps": None,
         "all_epochs_kept": all(step.get("kept") == "final" for step in steps),
-        "hardware": provenance.get("hardware"), "start": _start(provenance), "teachers": _teachers(provenance),
-        "ferplus_share": config.get("ferplus_share", 0.0), "labels": spec.get("label_set") or "fer2013",
-        "plain": measured["plain"]["accuracy"], "flip": measured["flip"]["accuracy"], "f1": measured["plain"]["f1"],
+        "hardware": provenance.get("hardware"),
+        "start": _start(provenance),
+        "teachers": _teachers(provenance),
+        "ferplus_share": config.get("ferplus_share", 0.0),
+        "labels": spec.get("label_set") or "fer2013",
+        "plain": measured["plain"]["accuracy"],
+        "flip": measured["flip"]["accuracy"],
+        "f1": measured["plain"]["f1"],
         "told": [],
-    }  # fmt: skip
+    }
 
 
 def _steps(provenance: dict[str, Any]) -> list[dict[str, Any]]:

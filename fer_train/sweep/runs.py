@@ -15,9 +15,15 @@ _NAME = table_name("runs", torch.device("cpu"))
 
 
 def tabulate_runs(
-    runs: Sequence[Path], releases: Sequence[Path], *, minutes: Sequence[str], hardware: Sequence[str], add: bool,
-    out: Path, publish: Path | None,
-) -> None:  # fmt: skip
+    runs: Sequence[Path],
+    releases: Sequence[Path],
+    *,
+    minutes: Sequence[str],
+    hardware: Sequence[str],
+    add: bool,
+    out: Path,
+    publish: Path | None,
+) -> None:
     """Write the table of runs and print it.
 
     Args:

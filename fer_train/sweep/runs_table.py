@@ -12,9 +12,22 @@ from fer_train.sweep.table_files import LABELS
 
 _FIGURES = ("model", "seed", "plain", "flip", "f1")
 _HEAD = (
-    "run", "model", "labels", "start", "teachers", "FER+", "seed", "epochs", "epochs in all", "minutes",
-    "minutes in all", "hardware", "plain", "flip", "macro F1",
-)  # fmt: skip
+    "run",
+    "model",
+    "labels",
+    "start",
+    "teachers",
+    "FER+",
+    "seed",
+    "epochs",
+    "epochs in all",
+    "minutes",
+    "minutes in all",
+    "hardware",
+    "plain",
+    "flip",
+    "macro F1",
+)
 _NOTES = (
     "Start: the weights that the run began with, and when (UTC) they were made. Teachers: with the first digits of the "
     "file's SHA-256. Epochs, minutes and hardware are those of the run itself; `in all` adds the earlier steps that "
@@ -134,13 +147,17 @@ def command_for(rows: list[dict[str, Any]]) -> str:
 def as_markdown(rows: list[dict[str, Any]], date: str) -> str:
     """Return the table in the order of the rows."""
     lines = [
-        "# Training runs", "",
+        "# Training runs",
+        "",
         f"{date}. PublicTest, official, of the released weights (float16), against the labels of the "
-        "third column, which agree for 67 % of the faces. One seed each: standard error 0.8 points, 0.6 for FER+.", "",
+        "third column, which agree for 67 % of the faces. One seed each: standard error 0.8 points, 0.6 for FER+.",
+        "",
         "Each row comes from its flag in this command. Where the run is gone, it comes from an earlier call, kept by "
-        "`--add`:", "",
-        f"    {command_for(rows)}", "",
-    ]  # fmt: skip
+        "`--add`:",
+        "",
+        f"    {command_for(rows)}",
+        "",
+    ]
     lines += [f"| {' | '.join(cells)} |" for cells in (_HEAD, ["---"] * len(_HEAD), *map(_cells, rows))]
     for note in _NOTES:
         lines += ["", note]
@@ -152,15 +169,21 @@ def _cells(row: dict[str, Any]) -> list[str]:
     epochs, minutes = row["epochs_of_steps"], row["minutes_of_steps"]
     bound = "" if row["all_epochs_kept"] else "at most "
     return [
-        row["run"], row["model"], LABELS[row.get("labels", "fer2013")], row["start"] or "",
+        row["run"],
+        row["model"],
+        LABELS[row.get("labels", "fer2013")],
+        row["start"] or "",
         "" if row["teachers"] is None else ", ".join(row["teachers"]) or "none",
-        f"{row['ferplus_share']:g}", *("" if row[key] is None else str(row[key]) for key in ("seed", "epochs")),
+        f"{row['ferplus_share']:g}",
+        *("" if row[key] is None else str(row[key]) for key in ("seed", "epochs")),
         "" if epochs is None else bound + _sum(epochs),
         "" if row["minutes"] is None else f"{row['minutes']:.0f}{told['minutes']}",
         "" if minutes is None else _sum(minutes) + told["minutes"],
         f"{row['hardware'] or ''}{told['hardware']}",
-        f"{row['plain']:.2%}", f"{row['flip']:.2%}", f"{row['f1']:.4f}",
-    ]  # fmt: skip
+        f"{row['plain']:.2%}",
+        f"{row['flip']:.2%}",
+        f"{row['f1']:.4f}",
+    ]
 
 
 def _sum(parts: Sequence[float]) -> str:

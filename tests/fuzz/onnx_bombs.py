@@ -15,7 +15,7 @@ from fer_deploy.spec import SPEC_KEY
 _HUGE = (2**29, 2**31, 2**33, 2**36, 2**40, 2**62)
 
 
-def _armed(
+def armed(
     nodes: Sequence[onnx.NodeProto], values: dict[str, Any], *, inits: Sequence[Any] = (), sparse: Sequence[Any] = (),
     functions: Sequence[Any] = (),
 ) -> onnx.ModelProto:  # fmt: skip
@@ -60,30 +60,30 @@ def huge_images(rng: Random) -> onnx.ModelProto:
     return model
 
 
-def _sum(name: str) -> onnx.NodeProto:
+def summed(name: str) -> onnx.NodeProto:
     return helper.make_node("ReduceSum", [name], ["r"], keepdims=0)
 
 
 def constant_of_shape(rng: Random) -> onnx.ModelProto:
     """Known at loading, so that constant folding may want to compute it."""
     node = helper.make_node("ConstantOfShape", ["s"], ["big"])
-    return _armed([node, _sum("big")], {"s": np.array([rng.choice(_HUGE)])})
+    return armed([node, summed("big")], {"s": np.array([rng.choice(_HUGE)])})
 
 
 def expand(rng: Random) -> onnx.ModelProto:
-    return _armed([helper.make_node("Expand", ["q", "s"], ["big"]), _sum("big")], {"s": np.array([rng.choice(_HUGE)])})
+    return armed([helper.make_node("Expand", ["q", "s"], ["big"]), summed("big")], {"s": np.array([rng.choice(_HUGE)])})
 
 
 def tile(rng: Random) -> onnx.ModelProto:
     side = int(rng.choice(_HUGE) ** 0.5)
-    return _armed([helper.make_node("Tile", ["linear", "s"], ["big"]), _sum("big")], {"s": np.array([side, side])})
+    return armed([helper.make_node("Tile", ["linear", "s"], ["big"]), summed("big")], {"s": np.array([side, side])})
 
 
 def number_range(rng: Random) -> onnx.ModelProto:
     limits = {"zero": 0, "stop": rng.choice(_HUGE), "one": rng.choice((1, 1e-30, 0))}
     limits = {name: np.float32(value) for name, value in limits.items()}
     start = rng.choice(("zero", "q"))
-    return _armed([helper.make_node("Range", [start, "stop", "one"], ["big"]), _sum("big")], limits)
+    return armed([helper.make_node("Range", [start, "stop", "one"], ["big"]), summed("big")], limits)
 
 
 def broadcast(rng: Random) -> onnx.ModelProto:
@@ -91,7 +91,7 @@ def broadcast(rng: Random) -> onnx.ModelProto:
     column = np.ones((rng.choice((25_000, 36_000)), 1), dtype=np.float32)
     first = rng.choice(("column", "moving"))
     nodes = [helper.make_node("Add", ["column", "q"], ["moving"]), helper.make_node("Add", [first, "row"], ["big"])]
-    return _armed([*nodes, _sum("big")], {"column": column, "row": column.T.copy()})
+    return armed([*nodes, summed("big")], {"column": column, "row": column.T.copy()})
 
 
 def doublings(rng: Random) -> onnx.ModelProto:
@@ -99,7 +99,7 @@ def doublings(rng: Random) -> onnx.ModelProto:
     nodes = [helper.make_node("Unsqueeze", ["q", "axes"], ["x0"])]
     for number in range(count := rng.choice((29, 40, 70))):
         nodes.append(helper.make_node("Concat", [f"x{number}"] * 2, [f"x{number + 1}"], axis=0))
-    return _armed([*nodes, _sum(f"x{count}")], {"axes": np.array([0])})
+    return armed([*nodes, summed(f"x{count}")], {"axes": np.array([0])})
 
 
 def pads(rng: Random) -> onnx.ModelProto:
@@ -110,17 +110,17 @@ def pads(rng: Random) -> onnx.ModelProto:
     else:
         weights = {"s": np.array([0, 0, side, side, 0, 0, side, side])}
         node = helper.make_node("Pad", ["pixels", "s"], ["big"])
-    return _armed([node, _sum("big")], weights)
+    return armed([node, summed("big")], weights)
 
 
 def resize(rng: Random) -> onnx.ModelProto:
     scales = np.array([1, 1, *[rng.choice((4e3, 1e5, 1e9))] * 2], dtype=np.float32)
-    return _armed([helper.make_node("Resize", ["pixels", "", "s"], ["big"]), _sum("big")], {"s": scales})
+    return armed([helper.make_node("Resize", ["pixels", "", "s"], ["big"]), summed("big")], {"s": scales})
 
 
 def strided_back(rng: Random) -> onnx.ModelProto:
     node = helper.make_node("ConvTranspose", ["pixels", "kernel"], ["big"], strides=[rng.choice((5_000, 2**20))] * 2)
-    return _armed([node, _sum("big")], {"kernel": np.ones((1, 1, 1, 1), dtype=np.float32)})
+    return armed([node, summed("big")], {"kernel": np.ones((1, 1, 1, 1), dtype=np.float32)})
 
 
 def one_hot(rng: Random) -> onnx.ModelProto:
@@ -128,11 +128,11 @@ def one_hot(rng: Random) -> onnx.ModelProto:
         helper.make_node("Cast", ["images"], ["indices"], to=TensorProto.INT64),
         helper.make_node("OneHot", ["indices", "depth", "pair"], ["big"]),
     ]
-    return _armed([*nodes, _sum("big")], {"depth": np.int64(rng.choice(_HUGE)), "pair": np.zeros(2, dtype=np.float32)})
+    return armed([*nodes, summed("big")], {"depth": np.int64(rng.choice(_HUGE)), "pair": np.zeros(2, dtype=np.float32)})
 
 
 def random_values(rng: Random) -> onnx.ModelProto:
-    return _armed([helper.make_node("RandomNormal", [], ["big"], shape=[rng.choice(_HUGE)]), _sum("big")], {})
+    return armed([helper.make_node("RandomNormal", [], ["big"], shape=[rng.choice(_HUGE)]), summed("big")], {})
 
 
 def loop(rng: Random) -> onnx.ModelProto:
@@ -149,7 +149,7 @@ def loop(rng: Random) -> onnx.ModelProto:
         helper.make_node("Unsqueeze", ["q", "axes"], ["x"]),
         helper.make_node("Loop", ["turns", "go", "x"], ["big"], body=body),
     ]
-    return _armed([*nodes, _sum("big")], {"turns": np.int64(2**62), "go": np.bool_(True), "axes": np.array([0])})
+    return armed([*nodes, summed("big")], {"turns": np.int64(2**62), "go": np.bool_(True), "axes": np.array([0])})
 
 
 def branches(rng: Random) -> onnx.ModelProto:
@@ -164,7 +164,7 @@ def branches(rng: Random) -> onnx.ModelProto:
         helper.make_node("Greater", ["q", "zero"], ["positive"]),
         helper.make_node("If", ["positive"], ["r"], then_branch=branch("yes"), else_branch=branch("no")),
     ]
-    return _armed(nodes, {"s": np.array([rng.choice(_HUGE)]), "zero": np.float32(0)})
+    return armed(nodes, {"s": np.array([rng.choice(_HUGE)]), "zero": np.float32(0)})
 
 
 def scan(rng: Random) -> onnx.ModelProto:
@@ -176,7 +176,7 @@ def scan(rng: Random) -> onnx.ModelProto:
         helper.make_node("Expand", ["q", "s"], ["start"]),
         helper.make_node("Scan", ["start", "linear"], ["big", "rows"], body=body, num_scan_inputs=1),
     ]
-    return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
+    return armed([*nodes, summed("big")], {"s": np.array([20_000, 20_000])})
 
 
 def sparse_weight(rng: Random) -> onnx.ModelProto:
@@ -186,13 +186,13 @@ def sparse_weight(rng: Random) -> onnx.ModelProto:
     indices = numpy_helper.from_array(np.array([5]), "big.indices")
     tensor = helper.make_sparse_tensor(values, indices, [side])
     if rng.random() < 0.5:
-        return _armed([_sum("big")], {}, sparse=[tensor])
-    return _armed([helper.make_node("Constant", [], ["big"], sparse_value=tensor), _sum("big")], {})
+        return armed([summed("big")], {}, sparse=[tensor])
+    return armed([helper.make_node("Constant", [], ["big"], sparse_value=tensor), summed("big")], {})
 
 
 def weight_without_data(rng: Random) -> onnx.ModelProto:
     tensor = onnx.TensorProto(name="big", dims=[rng.choice(_HUGE)], data_type=rng.choice((1, 8, 16)))
-    return _armed([_sum("big")], {}, inits=[tensor])
+    return armed([summed("big")], {}, inits=[tensor])
 
 
 def functions(rng: Random) -> onnx.ModelProto:
@@ -202,7 +202,7 @@ def functions(rng: Random) -> onnx.ModelProto:
     for number in range(depth):
         calls = [helper.make_node(f"F{number}", [x], [y], domain="local") for x, y in (("a", "t"), ("t", "b"))]
         made.append(helper.make_function("local", f"F{number + 1}", ["a"], ["b"], calls, opsets))
-    return _armed([helper.make_node(f"F{depth}", ["q"], ["r"], domain="local")], {}, functions=made)
+    return armed([helper.make_node(f"F{depth}", ["q"], ["r"], domain="local")], {}, functions=made)
 
 
 def long_arithmetic(rng: Random) -> onnx.ModelProto:
@@ -214,130 +214,10 @@ def products(count: int) -> onnx.ModelProto:
     """So many products of 2000 x 2000 matrices, 8e9 multiply-adds each."""
     first = helper.make_node("Expand", ["q", "s"], ["x0"])
     nodes = [helper.make_node("MatMul", [f"x{n}", f"x{n}"], [f"x{n + 1}"]) for n in range(count)]
-    return _armed([first, *nodes, _sum(f"x{count}")], {"s": np.array([2_000, 2_000])})
+    return armed([first, *nodes, summed(f"x{count}")], {"s": np.array([2_000, 2_000])})
 
 
 BOMBS: tuple[Callable[[Random], onnx.ModelProto], ...] = (
     constant_of_shape, expand, tile, number_range, broadcast, doublings, pads, resize, strided_back, one_hot,
     huge_images, random_values, loop, branches, sparse_weight, weight_without_data, functions, long_arithmetic,
 )  # fmt: skip
-
-
-def huge_matmul() -> onnx.ModelProto:
-    """Matrices of 20,000 x 20,000, 1.6 GB each: they fit, and take minutes."""
-    nodes = [
-        helper.make_node("Expand", ["q", "s"], ["x"]),
-        helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
-    ]
-    return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
-
-
-def huge_matmul_that_lies() -> onnx.ModelProto:
-    """The same, and the file says that its matrices are small."""
-    model = huge_matmul()
-    model.graph.value_info.extend(helper.make_tensor_value_info(n, TensorProto.FLOAT, [1, 1]) for n in ("x", "big"))
-    return model
-
-
-def huge_matmul_of_constants() -> onnx.ModelProto:
-    """Known at loading, where ONNX Runtime computes constants and no limit of time holds."""
-    fill = numpy_helper.from_array(np.ones(1, dtype=np.float32))
-    nodes = [
-        helper.make_node("ConstantOfShape", ["s"], ["x"], value=fill),
-        helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
-    ]
-    return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
-
-
-def huge_matmul_of_tiles() -> onnx.ModelProto:
-    nodes = [
-        helper.make_node("Reshape", ["q", "one"], ["x1"]), helper.make_node("Tile", ["x1", "s"], ["x"]),
-        helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
-    ]  # fmt: skip
-    return _armed([*nodes, _sum("big")], {"one": np.array([1, 1]), "s": np.array([20_000, 20_000])})
-
-
-def huge_gemm() -> onnx.ModelProto:
-    nodes = [
-        helper.make_node("Expand", ["q", "s"], ["x"]),
-        helper.make_node("Gemm", ["x", "x"], ["big"], name="huge", transA=1),
-    ]
-    return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
-
-
-def huge_convolution() -> onnx.ModelProto:
-    """A kernel of 5,000 x 5,000 that is spelled out from one number, over a padded image of that size."""
-    nodes = [
-        helper.make_node("Expand", ["q", "s"], ["kernel"]),
-        helper.make_node("Conv", ["pixels", "kernel"], ["big"], name="huge", pads=[5_000] * 4),
-    ]
-    return _armed([*nodes, _sum("big")], {"s": np.array([1, 1, 5_000, 5_000])})
-
-
-def huge_pool() -> onnx.ModelProto:
-    """No weights at all: the window is an attribute."""
-    side = 20_000
-    nodes = [
-        helper.make_node("Expand", ["q", "s"], ["x"]),
-        helper.make_node("AveragePool", ["x"], ["big"], name="huge", kernel_shape=[5_000] * 2, auto_pad="SAME_UPPER"),
-    ]
-    return _armed([*nodes, _sum("big")], {"s": np.array([1, 1, side, side])})
-
-
-ARITHMETIC: tuple[Callable[[], onnx.ModelProto], ...] = (
-    huge_matmul, huge_matmul_that_lies, huge_matmul_of_constants, huge_matmul_of_tiles, huge_gemm,
-    huge_convolution, huge_pool,
-)  # fmt: skip
-"""One node each, called "huge", that takes minutes to days."""
-
-
-def einsum() -> onnx.ModelProto:
-    nodes = [
-        helper.make_node("Expand", ["q", "s"], ["x"]),
-        helper.make_node("Einsum", ["x", "x"], ["big"], name="huge", equation="ij,jk->ik"),
-    ]
-    return _armed([*nodes, _sum("big")], {"s": np.array([20_000, 20_000])})
-
-
-def computed_size() -> onnx.ModelProto:
-    """A product of two constants, which nobody multiplies before the file is loaded."""
-    nodes = [
-        helper.make_node("Mul", ["side", "side"], ["s"]),
-        helper.make_node("Expand", ["q", "s"], ["x"]),
-        helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
-    ]
-    return _armed([*nodes, _sum("big")], {"side": np.array([120, 120])})
-
-
-def computed_size_of_constants() -> onnx.ModelProto:
-    """All of it is computed while the file is loaded, where no options of a run hold."""
-    nodes = [
-        helper.make_node("Mul", ["side", "side"], ["s"]),
-        helper.make_node("ConstantOfShape", ["s"], ["x"]),
-        helper.make_node("AveragePool", ["x"], ["big"], name="huge", kernel_shape=[2_000] * 2, auto_pad="SAME_UPPER"),
-    ]
-    return _armed([*nodes, _sum("big")], {"side": np.array([1, 1, 64, 64])})
-
-
-def size_from_data() -> onnx.ModelProto:
-    """As many rows and columns as a picture has black pixels, times 64."""
-    nodes = [
-        helper.make_node("Equal", ["pixels", "zero"], ["black"]),
-        helper.make_node("Cast", ["black"], ["ones"], to=TensorProto.INT64),
-        helper.make_node("ReduceSum", ["ones"], ["count"], keepdims=0),
-        helper.make_node("Mul", ["count", "factors"], ["s"]),
-        helper.make_node("Expand", ["q", "unit"], ["one"]),
-        helper.make_node("Slice", ["s", "first", "last"], ["sides"]),
-        helper.make_node("Concat", ["unit", "sides"], ["shape"], axis=0),
-        helper.make_node("Expand", ["one", "shape"], ["x"]),
-        helper.make_node("AveragePool", ["x"], ["big"], name="huge", kernel_shape=[2_000] * 2, auto_pad="SAME_UPPER"),
-    ]
-    values = {
-        "zero": np.float32(0), "factors": np.array([64, 64]), "unit": np.array([1, 1]), "first": np.array([0]),
-        "last": np.array([2]),
-    }  # fmt: skip
-    return _armed([*nodes, _sum("big")], values)
-
-
-HIDDEN: tuple[Callable[[], onnx.ModelProto], ...] = (computed_size, computed_size_of_constants, size_from_data)
-"""One node each, called "huge", that takes minutes to days, and whose size is known only when it runs."""

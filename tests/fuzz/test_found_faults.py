@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 import onnx
 import pytest
-from fuzz import onnx_bombs, seed_files
+from fuzz import onnx_arithmetic_bombs, onnx_bombs, seed_files
 from onnx import TensorProto, helper
 
 from fer_deploy.artifacts import MAX_MODEL_BYTES
@@ -135,14 +135,14 @@ class TestTime:
         assert "a batch of 1 did not end within 0.3 s" in text
         assert time.monotonic() - started < 60
 
-    @pytest.mark.parametrize("bomb", onnx_bombs.ARITHMETIC)
+    @pytest.mark.parametrize("bomb", onnx_arithmetic_bombs.ARITHMETIC)
     def test_one_huge_node(self, save, bomb):
         """ONNX Runtime ends a run between two nodes only: it ran on, deaf to SIGTERM, and some before any run."""
         text = refusal(ArtifactError, cpu, save(bomb()))
         assert "e+1" in text
         assert "multiply-adds, most of them in its node 'huge' (" in text
 
-    @pytest.mark.parametrize("bomb", onnx_bombs.HIDDEN)
+    @pytest.mark.parametrize("bomb", onnx_arithmetic_bombs.HIDDEN)
     def test_one_huge_node_of_hidden_size(self, save, monkeypatch, bomb):
         """No shape tells of it before it runs; it ran on past its limit."""
         monkeypatch.setattr(onnx_trial, "LIMIT_S", 2.0)
@@ -154,13 +154,13 @@ class TestTime:
 
     def test_a_detector_of_hidden_size(self, save, monkeypatch):
         monkeypatch.setattr(onnx_trial, "LIMIT_S", 2.0)
-        path = save(onnx_bombs.computed_size_of_constants())
+        path = save(onnx_arithmetic_bombs.computed_size_of_constants())
         text = refusal(EngineError, lambda path: open_network(path, fix="another file"), path)
         assert "did not end within 2 s" in text
         assert text.endswith("Fix: another file")
 
     def test_an_operator_whose_work_is_not_known(self, save):
-        text = refusal(ArtifactError, cpu, save(onnx_bombs.einsum()))
+        text = refusal(ArtifactError, cpu, save(onnx_arithmetic_bombs.einsum()))
         assert "its node 'huge' (Einsum) is of a kind whose work this version cannot bound" in text
 
     @pytest.mark.parametrize("bomb", [onnx_bombs.scan, onnx_bombs.branches, onnx_bombs.loop])

@@ -6,11 +6,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from fer_deploy.errors import FerDeployError, VerificationError
 from fer_deploy.export.config import ExportConfig
+from fer_deploy.export.pipeline import export
 from fer_deploy.settings import load_settings
 from fer_deploy.spec import ModelSpec, spec_from_json
 
@@ -141,3 +144,13 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def config_of(checkpoint: Path, out: Path, **values) -> ExportConfig:
     return load_settings(ExportConfig, None, {"checkpoint": checkpoint, "out": out, **values})
+
+
+def failure_of(config: ExportConfig, error: type[FerDeployError] = VerificationError) -> str:
+    """Return the message of an export that fails and leaves the old artifacts as they are."""
+    before = contents(config.out) if config.out.exists() else {}
+    with pytest.raises(error) as caught:
+        export(config)
+    left = contents(config.out) if config.out.exists() else {}
+    assert {name: content for name, content in left.items() if not name.startswith("report-failed.")} == before
+    return str(caught.value)

@@ -1,17 +1,14 @@
 """The gate: what is left of an export that failed."""
 
 import json
-import os
 import sys
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import onnx
 import pytest
 import torch
-from integration.export_models import config_of, contents, small_model
-from integration.full_disk import file_size_limit
+from integration.export_models import config_of, contents, failure_of, small_model
 
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.engines.fake import FakeEngine
@@ -45,14 +42,6 @@ def forbidden(*args, **kwargs):
 @pytest.mark.usefixtures("quick_export")
 class TestGate:
     """What fails leaves the old artifacts, byte for byte, and a report that names the guilty stage."""
-
-    def failure(self, config: ExportConfig, error=VerificationError) -> str:
-        before = contents(config.out) if config.out.exists() else {}
-        with pytest.raises(error) as caught:
-            export(config)
-        left = contents(config.out) if config.out.exists() else {}
-        assert {name: content for name, content in left.items() if not name.startswith("report-failed.")} == before
-        return str(caught.value)
 
     def partly(self, config: ExportConfig, written: set[str], error=VerificationError) -> tuple[str, dict]:
         """Return the error and the report of an export that failed in part; all but `written` is as it was."""
@@ -103,14 +92,14 @@ class TestGate:
     def test_a_flavor_that_is_not_installed_costs_no_export(self, small_release, out, monkeypatch):
         monkeypatch.setattr(pipeline, "TorchEngine", forbidden)
         monkeypatch.setitem(sys.modules, "tensorrt_rtx", None)
-        text = self.failure(config_of(small_release, out, build={"flavor": "tensorrt-rtx"}), MissingDependencyError)
+        text = failure_of(config_of(small_release, out, build={"flavor": "tensorrt-rtx"}), MissingDependencyError)
         assert "the flavor tensorrt-rtx needs the package tensorrt_rtx" in text
 
     def test_fp32_ends_it_before_anything_is_made_of_it(self, small_release, out, faces_csv, monkeypatch):
         for name in ("fp16_artifact", "Int8Maker", "build_and_verify"):
             monkeypatch.setattr(pipeline, name, forbidden)
         ranges = {"num_faces": 20}
-        text = self.failure(config_of(small_release, out, data=faces_csv, limits=TIGHT, calibration=ranges))
+        text = failure_of(config_of(small_release, out, data=faces_csv, limits=TIGHT, calibration=ranges))
         assert (
             "small-fp32.onnx (stage onnx) differs from PyTorch on 35 faces "
             "(PublicTest of fer2013.csv, FER2013's labels)" in text
@@ -130,12 +119,12 @@ class TestGate:
         assert [bool(entry["comparison"]["breaches"]) for entry in report["artifacts"]] == [False, True]
 
     def test_a_new_folder(self, small_release, tmp_path):
-        self.failure(config_of(small_release, tmp_path / "new", limits=TIGHT))
+        failure_of(config_of(small_release, tmp_path / "new", limits=TIGHT))
         assert sorted(contents(tmp_path / "new")) == ["report-failed.json", "report-failed.md"]
 
     def test_success_takes_the_failed_report_away(self, small_release, out, faces_csv):
         values = {"data": faces_csv, "variants": NO_INT8}
-        self.failure(config_of(small_release, out, limits=TIGHT, **values))
+        failure_of(config_of(small_release, out, limits=TIGHT, **values))
         assert len(list(out.glob("report-failed.*"))) == 3
         done = export(config_of(small_release, out, **values))
         assert list(out.glob("report-failed.*")) == []
@@ -208,7 +197,7 @@ class TestGate:
             text, _ = self.partly(config, {"small-fp32.onnx"})
             assert text.startswith("small-fp16.onnx (stage converted): in batches of 64: FakeEngine was told to fail")
             return
-        text = self.failure(config)
+        text = failure_of(config)
         assert text.startswith(f"small-{variant}.onnx (stage {stage}): in batches of 64: FakeEngine was told to fail")
         assert "report-failed.md" in text
         assert "FakeEngine was told to fail" in (out / "report-failed.md").read_text()
@@ -220,7 +209,7 @@ class TestGate:
             raise EngineError("CPUExecutionProvider failed to warm up")
 
         monkeypatch.setattr(pipeline, "open_artifact", refuse)
-        text = self.failure(config_of(small_release, out))
+        text = failure_of(config_of(small_release, out))
         assert text.startswith("small-fp32.onnx (stage onnx): CPUExecutionProvider failed to warm up")
 
     @pytest.mark.parametrize(
@@ -235,7 +224,7 @@ class TestGate:
         with torch.no_grad():
             model.blocks[1].branch[3].weight[0, 0, 0, 0] = weight
         save_release(tmp_path / "a.safetensors", model, small_spec.model_dump(mode="json", exclude_none=True))
-        text = self.failure(config_of(tmp_path / "a.safetensors", out), error)
+        text = failure_of(config_of(tmp_path / "a.safetensors", out), error)
         assert all(part in text for part in texts)
 
     def test_weights_that_half_cannot_hold(self, small_release, out, small_onnx, tmp_path, monkeypatch):
@@ -248,73 +237,3 @@ class TestGate:
         limits = {"fp32": {"max_abs_logit": 1e6, "max_batch_difference": 1.0, "min_agreement": 0.0}}
         text, _ = self.partly(config_of(small_release, out, limits=limits), {"small-fp32.onnx"}, ExportError)
         assert "model.classifier.bias has the value 1e+05; FP16 ends at 65504" in text
-
-    def test_a_full_disk_at_publishing(self, small_release, out, monkeypatch):
-        real = pipeline.drafted
-
-        @contextmanager
-        def on_a_full_disk(files):
-            with file_size_limit(4096), real(files) as drafts:
-                yield drafts
-
-        monkeypatch.setattr(pipeline, "drafted", on_a_full_disk)
-        text = self.failure(config_of(small_release, out), ExportError)
-        assert "cannot write small-fp32.onnx, small-fp16.onnx, report.json, report.md into" in text
-        assert "File too large. Nothing was changed" in text
-        assert sorted(path.name for path in out.iterdir()) == sorted(contents(out))
-
-    def test_a_full_disk_hides_no_failure(self, small_release, out, monkeypatch):
-        real = pipeline.write_together
-
-        def on_a_full_disk(files):
-            with file_size_limit(100):
-                real(files)
-
-        monkeypatch.setattr(pipeline, "write_together", on_a_full_disk)
-        text = self.failure(config_of(small_release, out, limits=TIGHT))
-        assert "small-fp32.onnx (stage onnx) differs" in text
-        assert "and no report (cannot write report-failed.json" in text
-
-    def test_a_full_temporary_folder(self, small_release, out):
-        with file_size_limit(50_000):
-            text = self.failure(config_of(small_release, out), ExportError)
-        assert "cannot write temporary files into" in text
-        assert "Fix: free space, or TMPDIR=" in text
-
-    @pytest.mark.parametrize("guilty", ["report.md", "small-fp16-onnx"])
-    def test_a_triton_repository_comes_with_the_artifacts_or_not_at_all(
-        self, small_release, out, tmp_path, monkeypatch, guilty
-    ):
-        repository, replace = tmp_path / "repository", os.replace
-        before = contents(out)
-
-        def fail(source, target):
-            if Path(target).name == guilty and not str(source).endswith(".old"):
-                raise OSError(5, "Input/output error")
-            replace(source, target)
-
-        monkeypatch.setattr(os, "replace", fail)
-        text = self.failure(config_of(small_release, out, triton=repository), ExportError)
-        assert f"cannot write {guilty} into" in text
-        assert contents(out) == before
-        assert not repository.exists()
-
-    def test_a_foreign_folder_in_the_repository(self, small_release, out, tmp_path):
-        foreign = tmp_path / "repository" / "small-fp16-onnx" / "config.pbtxt"
-        foreign.parent.mkdir(parents=True)
-        foreign.write_text("colour: 3")
-        text = self.failure(config_of(small_release, out, triton=tmp_path / "repository"), ExportError)
-        assert "was not written by fer-deploy" in text
-        assert [path.name for path in foreign.parents[1].iterdir()] == ["small-fp16-onnx"]
-
-    def test_a_report_that_cannot_be_written(self, small_release, out):
-        (out / "report.md").unlink()
-        (out / "report.md").mkdir()
-        text = self.failure(config_of(small_release, out), ExportError)
-        assert "cannot write" in text
-
-    def test_out_is_a_file(self, small_release, tmp_path):
-        (tmp_path / "out").write_text("x")
-        with pytest.raises(ExportError, match=r"cannot write .* into .*out: File exists\. .*another --out"):
-            export(config_of(small_release, tmp_path / "out"))
-        assert (tmp_path / "out").read_text() == "x"

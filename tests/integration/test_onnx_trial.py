@@ -8,7 +8,7 @@ from pathlib import Path
 import onnxruntime as ort
 import pytest
 import torch
-from fuzz import onnx_bombs
+from fuzz import onnx_arithmetic_bombs
 from integration.source_watching import wait_until
 
 from fer_deploy.engines import open_engine
@@ -38,7 +38,7 @@ def cpu_ticks(pid: int) -> int:
     ],
 )
 def test_a_signal_ends_both_processes(tmp_path, command, number, code):
-    (tmp_path / "bomb.onnx").write_bytes(onnx_bombs.computed_size_of_constants().SerializeToString())
+    (tmp_path / "bomb.onnx").write_bytes(onnx_arithmetic_bombs.computed_size_of_constants().SerializeToString())
     (tmp_path / "face.png").write_bytes(b"never read")
     process = subprocess.Popen(
         [sys.executable, "-m", "fer_deploy", *command, "--engine", "bomb.onnx", "--device", "cpu"],

@@ -26,8 +26,9 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
             continue
         console.print(_table(outcome, use, ranked, prefix))
         for one in ranked:
-            console.print(f"  {one.result.artifact.path.name}, {one.result.candidate.engine_text}: {one.verdict}",
-                          soft_wrap=True)  # fmt: skip
+            console.print(
+                f"  {one.result.artifact.path.name}, {one.result.candidate.engine_text}: {one.verdict}", soft_wrap=True
+            )
         console.print()
     console.print(_first_results(outcome, prefix))
     _print_notes(outcome, console)

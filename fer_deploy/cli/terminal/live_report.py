@@ -24,8 +24,9 @@ def progress_line(snapshot: LiveSnapshot) -> str:
         parts.append(f"{snapshot.num_dropped} dropped")
     parts += [
         f"{source.name}: {source.health.state} ({source.health.last_error or 'first time'})"
-        for source in snapshot.sources if source.health.state not in ("running", "ended")
-    ]  # fmt: skip
+        for source in snapshot.sources
+        if source.health.state not in ("running", "ended")
+    ]
     parts += [f"{sink.name} failed" for sink in snapshot.sinks if sink.failure]
     return ", ".join(parts)
 
@@ -45,12 +46,19 @@ def report_dict(snapshot: LiveSnapshot, throughput_fps: float, presence: Presenc
         for s in snapshot.sources
     ]
     return {
-        **snapshot.made_with, "num_frames": snapshot.num_frames, "num_faces": snapshot.num_faces,
-        "num_dropped": snapshot.num_dropped, "seconds": snapshot.seconds, "throughput_fps": round(throughput_fps, 2),
-        "latency_ms": latencies, "sources": sources, "sinks": [asdict(sink) for sink in snapshot.sinks],
-        "people": [person.to_dict() for person in presence.people()], "num_passers_by": presence.passers_by(),
+        **snapshot.made_with,
+        "num_frames": snapshot.num_frames,
+        "num_faces": snapshot.num_faces,
+        "num_dropped": snapshot.num_dropped,
+        "seconds": snapshot.seconds,
+        "throughput_fps": round(throughput_fps, 2),
+        "latency_ms": latencies,
+        "sources": sources,
+        "sinks": [asdict(sink) for sink in snapshot.sinks],
+        "people": [person.to_dict() for person in presence.people()],
+        "num_passers_by": presence.passers_by(),
         **_named_files(snapshot),
-    }  # fmt: skip
+    }
 
 
 def _named_files(snapshot: LiveSnapshot) -> dict[str, str | list[str]]:

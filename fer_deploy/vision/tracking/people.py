@@ -29,9 +29,12 @@ class PeopleConfig(Settings):
         default=0.2, ge=0, le=1, description="lead in probability that another label needs to be shown instead"
     )
     unsure_below: float | None = Field(
-        default=None, ge=0, le=1, description="smoothed probability of the shown label below which it is `unsure`; "
-        "none: the model's own limit, below which it is wrong more often than right"
-    )  # fmt: skip
+        default=None,
+        ge=0,
+        le=1,
+        description="smoothed probability of the shown label below which it is `unsure`; "
+        "none: the model's own limit, below which it is wrong more often than right",
+    )
     sure_lead: float = Field(
         default=0.1, ge=0, le=1, description="how far above unsure_below it must be to be shown again"
     )

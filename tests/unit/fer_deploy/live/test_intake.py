@@ -1,35 +1,11 @@
 import threading
 
-import numpy as np
 import pytest
+from unit.fer_deploy.live.intake_cases import frame, in_thread, indices
 
 from fer_deploy.errors import ConfigError
 from fer_deploy.live import intake as module
 from fer_deploy.live.intake import CHUNK_FRAMES, Intake
-from fer_deploy.vision.types import Frame
-
-GUARD_S = 10
-
-
-def frame(index: int, *, shape=(4, 6, 3)) -> Frame:
-    return Frame(np.zeros(shape, dtype=np.uint8), index, index / 10, index)
-
-
-def indices(chunk) -> list[int]:
-    return [f.index for f in chunk.frames]
-
-
-def in_thread(body):
-    results = []
-    thread = threading.Thread(target=lambda: results.append(body()))
-    thread.start()
-
-    def join():
-        thread.join(GUARD_S)
-        assert results, "the waiter did not wake"
-        return results[0]
-
-    return join
 
 
 class TestLive:
@@ -121,55 +97,6 @@ class TestRecording:
         assert Intake([True], multiple=100).put(0, frame(0))
 
 
-class TestSizes:
-    SMALL, LARGE = (4, 6, 3), (8, 6, 3)  # 72 and 144 bytes
-
-    @pytest.fixture(autouse=True)
-    def limit(self, monkeypatch):
-        monkeypatch.setattr(module, "CHUNK_BYTES", 4 * 72)  # four small ones, two large ones
-
-    def chunks(self, shapes, *, is_late, multiple=1):
-        """Put frames of these shapes; the worker takes them as they come, or late: when no further one fits in."""
-        intake, filled = Intake([False], multiple=multiple), threading.Event()
-
-        def capture():
-            for i, shape in enumerate(shapes):
-                intake.put(0, frame(i, shape=shape))
-            intake.finish(0)
-
-        join = in_thread(lambda: (capture(), filled.set()))
-        if is_late:
-            filled.wait(0.05)
-        got = [indices(chunk) for chunk in iter(intake.next_chunk, None)]
-        join()
-        return got
-
-    @pytest.mark.parametrize("is_late", [False, True])
-    @pytest.mark.parametrize(
-        ("num_small", "num_large", "sizes"),
-        [(8, 1, [4, 4, 1]), (3, 1, [3, 1]), (7, 3, [4, 3, 2, 1]), (1, 4, [1, 2, 2])],
-    )
-    def test_another_size_begins_a_chunk_whenever_it_is_taken(self, num_small, num_large, sizes, is_late):
-        got = self.chunks([self.SMALL] * num_small + [self.LARGE] * num_large, is_late=is_late)
-        assert [len(chunk) for chunk in got] == sizes
-        assert [i for chunk in got for i in chunk] == list(range(num_small + num_large))
-
-    def test_back_and_forth(self):
-        got = self.chunks([self.LARGE, self.SMALL, self.LARGE, self.LARGE, self.SMALL], is_late=True)
-        assert got == [[0], [1], [2, 3], [4]]
-
-    def test_turned_pictures_are_of_another_size(self):
-        assert self.chunks([(4, 6, 3)] * 2 + [(6, 4, 3)] * 2, is_late=True) == [[0, 1], [2, 3]]
-
-    def test_with_a_multiple(self):
-        got = self.chunks([self.SMALL] * 5 + [self.LARGE] * 4, is_late=True, multiple=3)
-        assert [len(chunk) for chunk in got] == [3, 2, 3, 1]
-
-    def test_waiting_for_room_leaves_nothing_that_cannot_be_taken(self):
-        """Three small ones that wait are no whole chunk, and more than a large one is allowed to wait behind."""
-        assert self.chunks([self.SMALL] * 3 + [(40, 60, 3)] * 2, is_late=True) == [[0, 1, 2], [3], [4]]
-
-
 class TestTickets:
     def test_each_source_counts_its_own_and_all_have_their_turn(self):
         intake = Intake([False, False])
@@ -229,82 +156,3 @@ def test_nothing_is_lost_or_doubled_among_workers():
     for source in (0, 1):
         mine = sorted((chunk for chunk in chunks if chunk.source == source), key=lambda chunk: chunk.ticket)
         assert [i for chunk in mine for i in indices(chunk)] == list(range(200))
-
-
-class TestOneBudget:
-    """What recordings hold is bounded for the process, not for each worker or source."""
-
-    SHAPE = (10, 10, 3)  # 300 bytes
-
-    def held_at_most(self, monkeypatch, *, num_workers, num_sources, multiple, limit):
-        """Let workers keep each chunk for a while; return how many frames there were at most, and in all."""
-        monkeypatch.setattr(module, "HELD_BYTES", limit)
-        intake = Intake([False] * num_sources, multiple=multiple)
-        lock, alive, most, total = threading.Lock(), [0], [0], [0]
-
-        def capture(source):
-            for i in range(5 * multiple):
-                made = frame(i, shape=self.SHAPE)
-                assert intake.put(source, made)
-                with lock:
-                    alive[0] += 1
-                    most[0] = max(most[0], alive[0])
-            intake.finish(source)
-
-        def work():
-            while (chunk := intake.next_chunk()) is not None:
-                barrier.wait(0.01)
-                with lock:
-                    alive[0] -= len(chunk.frames)
-                    total[0] += len(chunk.frames)
-                intake.give_back(chunk)
-            return True
-
-        barrier = threading.Event()
-        joins = [in_thread(lambda s=s: capture(s) or True) for s in range(num_sources)]
-        joins += [in_thread(work) for _ in range(num_workers)]
-        assert all(join() for join in joins)
-        assert total[0] == num_sources * 5 * multiple
-        return most[0]
-
-    @pytest.mark.parametrize("num_workers", [1, 4, 16])
-    @pytest.mark.parametrize("num_sources", [1, 3])
-    def test_whatever_the_number_of_workers(self, monkeypatch, num_workers, num_sources):
-        limit = 300 * 12 * (num_sources + 1)
-        most = self.held_at_most(
-            monkeypatch, num_workers=num_workers, num_sources=num_sources, multiple=12, limit=limit
-        )
-        assert most * 300 <= limit
-
-    def test_without_the_limit_more_workers_hold_more(self, monkeypatch):
-        """So that the test above can fail."""
-        most = self.held_at_most(monkeypatch, num_workers=16, num_sources=3, multiple=12, limit=2**40)
-        assert most > 12 * 4
-
-    def test_each_source_has_its_share(self, monkeypatch):
-        monkeypatch.setattr(module, "HELD_BYTES", 300 * 100)
-        assert Intake([False], multiple=50).put(0, frame(0, shape=self.SHAPE))
-        intake = Intake([False, False], multiple=50)
-        with pytest.raises(ConfigError, match="Fix: --detect-every 33, or less"):
-            intake.put(0, frame(0, shape=self.SHAPE))
-
-    def test_a_chunk_of_another_size_than_the_one_before_says_so(self):
-        intake, heights = Intake([False]), [4, 4, 4, 4, 4, 4, 5, 5, 4]
-
-        def capture():
-            for i, height in enumerate(heights):
-                intake.put(0, frame(i, shape=(height, 6, 3)))
-            intake.finish(0)
-
-        join = in_thread(capture)
-        said = [(len(chunk.frames), chunk.is_resized) for chunk in iter(intake.next_chunk, None)]
-        join()
-        assert said == [(4, False), (2, False), (2, True), (1, True)]
-
-    def test_live_too(self):
-        intake = Intake([True])
-        said = []
-        for width in (6, 6, 8, 8, 6):
-            intake.put(0, frame(0, shape=(4, width, 3)))
-            said.append(intake.next_chunk().is_resized)
-        assert said == [False, False, True, False, True]

@@ -1,4 +1,3 @@
-import csv
 import os
 import signal
 import subprocess
@@ -7,34 +6,18 @@ from pathlib import Path
 
 import pyarrow.parquet as pq
 import pytest
+from unit.fer_deploy.live.sinks.table_cases import LABELS, rows_of
 
-from fer_deploy.errors import MissingDependencyError, SinkError
+from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks import CsvSink, ParquetSink
-from fer_deploy.live.sinks.tables import parquet_file
-from fer_deploy.live.sinks.tables import rows as table
-from fer_deploy.live.sinks.tables.csv_file import CsvFile
-from fer_deploy.live.sinks.tables.rows import FRAME_COLUMNS, face_columns
 from fer_deploy.live.sinks.unfinished import unfinished_path
 
-LABELS = ("dark", "bright")
 FACE = {
     "frame": 1, "time_s": 0.1, "source": 0, "track": 1, "person": 1, "x1": 10, "y1": 30, "x2": 60, "y2": 80,
     "score": 0.875, "detected": True, "emotion": "bright", "confidence": 0.75, "p_dark": 0.25, "p_bright": 0.75,
     "smoothed_emotion": "bright", "smoothed_confidence": 0.625, "smoothed_p_dark": 0.375, "smoothed_p_bright": 0.625,
     "sure": True,
 }  # fmt: skip
-
-
-def rows_of(path: Path) -> list[dict]:
-    """Read either format; CSV's words become what the columns say."""
-    if path.suffix == ".parquet":
-        return pq.read_table(path).to_pylist()
-    kinds = {**face_columns(LABELS), **FRAME_COLUMNS, bool: lambda word: word == "True"}
-    with path.open(encoding="utf-8", newline="") as file:
-        return [
-            {name: (value == "True") if kinds[name] is bool else kinds[name](value) for name, value in row.items()}
-            for row in csv.DictReader(file)
-        ]
 
 
 @pytest.mark.parametrize(("kind", "name"), [(CsvSink, "a.csv"), (ParquetSink, "a.parquet")])
@@ -174,94 +157,6 @@ class TestIncomplete:
         with kind(path, LABELS) as sink:
             sink.write(make_result(0), None)
         assert len(rows_of(tmp_path / path)) == 1
-
-
-@pytest.mark.parametrize("name", ["=1+1.png", "+a.png", "-a.png", "@SUM(A1).png", " =a.png", "\uff1da.png"])
-def test_no_cell_of_a_csv_is_a_formula(tmp_path, make_result, name):
-    with CsvSink(tmp_path / "a.csv", LABELS) as sink:
-        sink.write(make_result(0, name=name), None)
-    assert rows_of(tmp_path / "a.frames.csv")[0]["name"] == f"'{name}"
-
-
-@pytest.mark.parametrize(
-    ("cell", "written"),
-    [
-        ("\t=1", r"\t=1"),
-        ("\r=1", r"\r=1"),
-        ("a\n@a", r"a\n@a"),
-        ("\x0b-1", r"\x0b-1"),
-        ("  =1", "'  =1"),
-        ("a=1", "a=1"),
-    ],
-)
-def test_a_cell_is_one_line_and_no_formula(tmp_path, cell, written):
-    csv_file = CsvFile(tmp_path / "a.csv", {"x": str, "y": int}, fix="another --csv")
-    csv_file.append([[cell, -1]])
-    csv_file.complete()
-    csv_file.publish()
-    with (tmp_path / "a.csv").open(newline="") as file:
-        assert list(csv.reader(file)) == [["x", "y"], [written, "-1"]], "numbers stay numbers"
-
-
-def test_csv_that_lost_rows_does_not_take_the_name(tmp_path, make_result):
-    class Full(CsvFile):
-        def append(self, rows):
-            if rows[0][0] == 1:
-                self._lines._file.close()
-                self._lines._file = open("/dev/full", "wb", buffering=0)  # noqa: SIM115 - the table closes it
-            super().append(rows)
-
-    sink = table.TableSink(tmp_path / "a.csv", LABELS, Full, fix="another --csv")
-    sink.write(make_result(0), None)
-    with pytest.raises(
-        SinkError, match=r"cannot write .*a\.\d+\.part\.csv: No space left.*The lines before are complete"
-    ):
-        sink.write(make_result(1), None)
-    with pytest.raises(SinkError, match=r"a\.csv is incomplete; .*a\.\d+\.part\.csv holds the rows before\. Fix:"):
-        sink.close()
-    assert not list(tmp_path.glob("a.csv")) + list(tmp_path.glob("a.frames.csv"))
-
-
-class TestParquet:
-    def test_parts_are_joined_into_groups(self, tmp_path, make_result, monkeypatch):
-        monkeypatch.setattr(parquet_file, "ROWS_PER_PART", 10)
-        monkeypatch.setattr(parquet_file, "_ROWS_PER_GROUP", 30)
-        with ParquetSink(tmp_path / "a.parquet", LABELS) as sink:
-            for index in range(95):
-                sink.write(make_result(index), None)
-        assert [row["frame"] for row in rows_of(tmp_path / "a.parquet")] == list(range(95))
-        layout = pq.ParquetFile(tmp_path / "a.parquet").metadata
-        assert [layout.row_group(n).num_rows for n in range(layout.num_row_groups)] == [30, 30, 30, 5]
-
-    def test_part_that_cannot_be_written(self, tmp_path, make_result, monkeypatch):
-        monkeypatch.setattr(parquet_file, "ROWS_PER_PART", 2)
-        sink = ParquetSink(tmp_path / "a.parquet", LABELS)
-        for index in range(3):
-            sink.write(make_result(index), None)
-        (folder,) = (path for path in tmp_path.iterdir() if path.name.startswith("a.") and "frames" not in path.name)
-
-        def fail(table, file):
-            file.write(b"half")
-            raise OSError(28, "No space left on device")
-
-        with monkeypatch.context() as patch:
-            patch.setattr(parquet_file.pq, "write_table", fail)
-            with pytest.raises(
-                SinkError, match=r"cannot write .*000001\.parquet: .*No space left.*Fix: free some space"
-            ):
-                sink.write(make_result(3), None)
-            with pytest.raises(SinkError, match=r"a\.parquet is incomplete; .*Fix: see the failure before this one"):
-                sink.close()
-        assert len(pq.read_table(folder)) == 2, "the folder still reads"
-        assert not (tmp_path / "a.parquet").exists()
-
-    def test_without_pyarrow(self, tmp_path, monkeypatch):
-        monkeypatch.delitem(sys.modules, "fer_deploy.live.sinks.tables.parquet_file", raising=False)
-        monkeypatch.setitem(sys.modules, "pyarrow", None)
-        with pytest.raises(
-            MissingDependencyError, match=r"pyarrow is not installed\. Fix: pip install 'fer-toolchain\["
-        ):
-            ParquetSink(tmp_path / "a.parquet", LABELS)
 
 
 _ENDLESS = """

@@ -1,0 +1,22 @@
+"""Labels, and a reader for both formats of tables."""
+
+import csv
+from pathlib import Path
+
+import pyarrow.parquet as pq
+
+from fer_deploy.live.sinks.tables.rows import FRAME_COLUMNS, face_columns
+
+LABELS = ("dark", "bright")
+
+
+def rows_of(path: Path) -> list[dict]:
+    """Read either format; CSV's words become what the columns say."""
+    if path.suffix == ".parquet":
+        return pq.read_table(path).to_pylist()
+    kinds = {**face_columns(LABELS), **FRAME_COLUMNS, bool: lambda word: word == "True"}
+    with path.open(encoding="utf-8", newline="") as file:
+        return [
+            {name: (value == "True") if kinds[name] is bool else kinds[name](value) for name, value in row.items()}
+            for row in csv.DictReader(file)
+        ]
