@@ -1,11 +1,14 @@
 """Our ONNX file in other runtimes: OpenCV DNN and OpenVINO, in the YuNet tutorial's loop, face by face."""
 
 from collections.abc import Callable
+from importlib import import_module
 from typing import Any
 
 import cv2
 import numpy as np
 from others.loop import Loop
+
+from fer_deploy.privacy import telemetry
 
 SIZE = (48, 48)
 
@@ -53,8 +56,8 @@ def _opencv(onnx: str) -> Callable[[Any], Any]:
 
 
 def _openvino(onnx: str) -> Callable[[Any], Any]:
-    import openvino  # noqa: PLC0415 - the other runtime is OpenCV, without it
-
+    with telemetry.openvino_kept_silent():
+        openvino = import_module("openvino")  # the other runtime is OpenCV, without it
     core = openvino.Core()
     model = core.read_model(onnx)
     model.reshape([1, 1, *SIZE])

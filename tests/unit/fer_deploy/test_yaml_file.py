@@ -89,4 +89,4 @@ def test_the_command_ends_with_2(tmp_path, text):
 def test_an_infinite_flag_ends_with_2():
     result = CliRunner().invoke(main, ["live", "--source", "synthetic", "--smoothing", "inf", "--no-display"])
     assert result.exit_code == 2
-    assert "smoothing_s: Input should be a finite number" in result.stderr
+    assert "--smoothing: Input should be a finite number" in result.stderr

@@ -32,5 +32,5 @@ def test_a_part_of_a_recording(tmp_path):
 
 
 def test_no_out():
-    with pytest.raises(ConfigError, match=r"--out is missing. Fix: give --out"):
+    with pytest.raises(ConfigError, match=r"out \(--out\) is missing. Fix: give out \(--out\), or out: in the config"):
         load_settings(AnalyzeConfig, None, {})

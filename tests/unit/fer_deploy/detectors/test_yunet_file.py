@@ -116,7 +116,7 @@ def test_no_network(zoo):
     text = str(caught.value)
     assert f"cannot download YuNet from {zoo.address}: [Errno 111] Connection refused" in text
     assert f"Fix: curl --create-dirs -L -o {cache_file()} {zoo.address} on a machine with a network" in text
-    assert "--detector-model FILE, or FER_YUNET=FILE" in text
+    assert 'detector_model="FILE" (--detector-model FILE), or FER_YUNET=FILE' in text
 
 
 def test_a_cache_that_cannot_be_written(zoo, tmp_path):

@@ -163,9 +163,9 @@ class TestYamlBelowFlags:
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
-        (["--variant", "int8"], "INT8 needs real faces"), (["--max-accuracy-drop", "0"], "max_accuracy_drop"),
-        (["--opset", "18"], "opset"), (["--calibration-faces", "0"], "calibration.num_faces"),
-        (["--num-faces", "0"], "num_faces"),
+        (["--variant", "int8"], "INT8 needs real faces"), (["--max-accuracy-drop", "0"], "--max-accuracy-drop: "),
+        (["--opset", "18"], "--opset: "), (["--calibration-faces", "0"], "--calibration-faces: "),
+        (["--num-faces", "0"], "--num-faces: "),
         (["--data", "d.csv", "--calibration-split", "PublicTest"], "accuracy is measured on PublicTest"),
     ],
 )  # fmt: skip
