@@ -63,7 +63,7 @@ check: lint  ## lint, types and the unit tests in parallel, without the slow one
 	$(BIN)/python -m pytest tests/unit tests/contract $(PARALLEL) -m 'not slow'
 
 coverage: $(VENV)/.all  ## all tests, and which lines none of them runs, into .coverage-report/
-	$(BIN)/python -m pytest --cov=fer_train --cov=fer_deploy --cov-report=term:skip-covered --cov-report=html:.coverage-report --durations=30
+	$(BIN)/python -m pytest $(PARALLEL) --cov=fer_train --cov=fer_deploy --cov-report=term:skip-covered --cov-report=html:.coverage-report --durations=30
 
 lint: $(VENV)/.all  ## ruff, mypy, import-linter
 	$(BIN)/ruff check .
