@@ -81,8 +81,10 @@ def run(step: Step, *, publish: bool) -> str | None:
 
 @click.command()
 @click.option("--quick", is_flag=True, help="A look: short windows, and only what the README shows.")
-@click.option("--data", type=click.Path(path_type=Path, exists=True), help="FER2013, for accuracy.")
-@click.option("--ferplus", type=click.Path(path_type=Path, exists=True), help="fer2013new.csv, for accuracy.")
+@click.option("--data", type=click.Path(path_type=Path, exists=True, resolve_path=True), help="FER2013, for accuracy.")
+@click.option(
+    "--ferplus", type=click.Path(path_type=Path, exists=True, resolve_path=True), help="fer2013new.csv, for accuracy."
+)
 @publish_option
 def main(quick: bool, data: Path | None, ferplus: Path | None, publish: bool) -> None:
     """Run the benchmarks and print the README's table."""

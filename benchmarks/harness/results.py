@@ -114,6 +114,8 @@ def _file_to_compare(path: Path, what: str) -> Path:
 def _untracked(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
     if path is not None and path.resolve().is_relative_to(RESULTS.resolve()):
         raise click.UsageError(f"{path} is among the published results. Fix: --publish writes there; or another --out")
+    if path is not None and path.suffix != ".md":  # the report would replace the .json or .png beside it
+        raise click.UsageError(f"--out {path} must end in .md. Fix: --out {path.with_suffix('.md')}")
     return path
 
 

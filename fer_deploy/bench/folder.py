@@ -110,26 +110,29 @@ def read_artifact(path: Path) -> Artifact:
         return Artifact(path, path.stat().st_size, file_sha256(path), read_manifest(path).spec, PLAN)
     found = metadata_of(read_model_file(path))
     if SPEC_KEY not in found:
-        raise ArtifactError(f"{path} has no ModelSpec, so it is no emotion model. Fix: move it to another folder")
+        raise ArtifactError(
+            f"{path} has no ModelSpec, so it is no emotion model, or only a part of one. Fix: move it to another "
+            "folder, or export it again"
+        )
     spec = spec_from_json(found[SPEC_KEY], where=str(path))
     kind = found.get(VARIANT_KEY, spec.precision.value)
     return Artifact(path, path.stat().st_size, file_sha256(path), spec, kind)
 
 
 def _candidates(folder: Path) -> list[Path]:
+    fix = f"fer-deploy export --checkpoint CHECKPOINT --out {shlex.quote(str(folder))}"
     try:
         if not folder.exists():
-            raise ArtifactError(f"no folder {folder}. Fix: fer-deploy export --checkpoint CHECKPOINT --out {folder}")
+            raise ArtifactError(f"no folder {folder}. Fix: {fix}")
         if not folder.is_dir():
-            fix = f"fer-deploy bench {shlex.quote(str(folder.parent))}"
-            raise ArtifactError(f"{folder} is a file, expected a folder of models. Fix: {fix}")
+            parent = shlex.quote(str(folder.parent))
+            raise ArtifactError(f"{folder} is a file, expected a folder of models. Fix: fer-deploy bench {parent}")
         found = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
         inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and _has_models(path)]
     except OSError as err:
         raise ArtifactError(f"cannot read {folder}: {err.strerror or err}. Fix: check its permissions") from err
     if found:
         return found
-    fix = f"fer-deploy export --checkpoint CHECKPOINT --out {folder}"
     if inside:
         fix = f"fer-deploy bench {shlex.quote(str(inside[0]))}, which has some"
     raise ArtifactError(f"{folder} has no model ({', '.join(_SUFFIXES)}). Fix: {fix}")

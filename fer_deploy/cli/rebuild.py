@@ -45,7 +45,7 @@ def rebuild(
     config = settings_from_flags(rebuilding.RebuildConfig, None, given)
     with messages_shown(f"rebuilding {pack}") as on_message:
         done = rebuilding.rebuild(config, on_message=on_message)
-        measured = None if no_bench else _bench(out, quick, on_message)
+        measured = None if no_bench or not done.has_artifacts else _bench(out, quick, on_message)
     if as_json:
         record = done.to_dict(survey()) | {"bench": None if measured is None else measured.to_dict()}
         click.echo(json.dumps(record, indent=2, ensure_ascii=False))

@@ -5,6 +5,7 @@ It names, for this machine, the artifacts that may be used and their settings, b
 
 import logging
 import os
+import shlex
 from importlib import metadata
 from pathlib import Path
 from typing import Annotated, Literal, NamedTuple, Self
@@ -97,7 +98,7 @@ class Entry(_Frozen):
     @field_validator("file")
     @classmethod
     def _is_a_name(cls, file: str) -> str:
-        if Path(file).name != file:
+        if Path(file).name != file or file in ("", ".."):
             raise ValueError(f"{file!r} is not a file name")
         return file
 
@@ -145,7 +146,7 @@ class Chosen(NamedTuple):
 
 def fix_of(folder: Path) -> str:
     """Return the command that measures a folder, as text after "Fix:"."""
-    return f"fer-deploy bench {os.fspath(folder)}"
+    return f"fer-deploy bench {shlex.quote(os.fspath(folder))}"
 
 
 def read_best(path: Path, folder: Path) -> Best:
@@ -155,7 +156,8 @@ def read_best(path: Path, folder: Path) -> Best:
         ArtifactError: the file or the folder is missing, or it is not one that this version reads.
     """
     if not folder.is_dir():
-        raise ArtifactError(f"no folder {folder}. Fix: fer-deploy export --checkpoint CHECKPOINT --out {folder}")
+        fix = f"fer-deploy export --checkpoint CHECKPOINT --out {shlex.quote(os.fspath(folder))}"
+        raise ArtifactError(f"no folder {folder}. Fix: {fix}")
     if not path.exists():
         raise ArtifactError(
             f"{folder} is a folder without {path.name}, so it is not known which of its models is the best here. "

@@ -147,7 +147,9 @@ def write_pack(path: Path, members: Mapping[str, bytes], manifest: Mapping[str, 
     try:
         write_whole(path, content)
     except OSError as err:
-        raise ExportError(f"cannot write {path}: {err.strerror or err}. Fix: free space, or another --out") from err
+        raise ExportError(
+            f"cannot write {path}: {err.strerror or err}. Fix: a folder that exists, with free space, or another --out"
+        ) from err
     return found
 
 

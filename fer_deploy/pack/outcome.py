@@ -37,6 +37,11 @@ class Row:
     is_broken: bool = False
     packed_difference: float | None = None
 
+    @property
+    def is_written(self) -> bool:
+        """Whether the folder has its file."""
+        return bool(self.built) and not self.is_broken
+
 
 @dataclass(frozen=True)
 class Outcome:
@@ -57,6 +62,11 @@ class Outcome:
     saved: SavedIO
     rows: tuple[Row, ...]
     failure: FerDeployError | None
+
+    @property
+    def has_artifacts(self) -> bool:
+        """Whether the folder has anything to measure."""
+        return any(row.is_written for row in self.rows)
 
     def to_dict(self, environment: Environment) -> dict[str, Any]:
         """Return plain values for JSON: the record that proves the plans on this machine."""
@@ -81,7 +91,7 @@ class Outcome:
                     "comparison": None if row.comparison is None else row.comparison.to_dict(),
                     "max_abs_logit_at_packing": row.packed_difference,
                     "not_run": row.reason or None,
-                    "written": not row.is_broken,
+                    "written": row.is_written,
                 }
                 for row in self.rows
             ],

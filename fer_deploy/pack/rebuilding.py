@@ -176,7 +176,7 @@ def _read_recipe(content: bytes, pack: Path) -> dict[str, Any]:
     try:
         recipe = json.loads(content)
         profile_of(recipe)
-    except (ValueError, LookupError, TypeError, AttributeError) as err:
+    except (ValueError, LookupError, TypeError, AttributeError, RecursionError) as err:
         raise ArtifactError(
             f"{RECIPE} in {pack} is not one that this version reads ({str(err)[:200]}). Fix: make the pack again"
         ) from err

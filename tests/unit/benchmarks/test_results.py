@@ -160,3 +160,14 @@ def test_results_are_written_as_markdown_and_json_side_by_side(tmp_path):
     write_results(tmp_path / "new" / "a.md", {"runs": [1.5]}, "# A\n")
     assert (tmp_path / "new" / "a.md").read_text() == "# A\n"
     assert json.loads((tmp_path / "new" / "a.json").read_text()) == {"runs": [1.5]}
+
+
+def test_the_report_cannot_replace_the_json_beside_it(tmp_path):
+    @click.command()
+    @output_options
+    def speed(output):
+        raise AssertionError
+
+    done = CliRunner().invoke(speed, ["--out", str(tmp_path / "speed.json")])
+    assert done.exit_code == 2
+    assert "must end in .md. Fix: --out" in done.output

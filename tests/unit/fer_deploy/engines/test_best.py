@@ -122,13 +122,22 @@ class TestRefusals:
         with pytest.raises(ArtifactError, match="larger than 10 bytes"):
             choose_best(folder)
 
-    def test_a_path_out_of_the_folder(self, folder, write):
+    @pytest.mark.parametrize("name", ["../other.onnx", "/etc/passwd", "..", ""])
+    def test_a_path_out_of_the_folder(self, folder, write, name):
         write(entry(folder))
         content = json.loads((folder / "best.json").read_text())
-        content["uses"]["workers"][0]["file"] = "../other.onnx"
+        content["uses"]["workers"][0]["file"] = name
         (folder / "best.json").write_text(json.dumps(content))
-        with pytest.raises(ArtifactError, match=r"'../other.onnx' is not a file name"):
+        with pytest.raises(ArtifactError, match=rf"'{name}' is not a file name"):
             choose_best(folder)
+
+    def test_the_command_quotes_a_folder_with_spaces(self, tmp_path):
+        folder = tmp_path / "my models"
+        with pytest.raises(ArtifactError, match=rf"--out '{folder}'$"):
+            read_best(folder / "best.json", folder)
+        folder.mkdir()
+        with pytest.raises(ArtifactError, match=rf"Fix: fer-deploy bench '{folder}'; or"):
+            open_engine(folder)
 
 
 class TestAnotherMachine:

@@ -202,6 +202,29 @@ def test_a_broken_limit_is_exit_code_6(packed, tmp_path):
     assert (found["tiny-fp16.onnx"]["written"], found["tiny-fp32.onnx"]["written"]) == (False, True)
 
 
+def test_where_nothing_is_written_the_table_and_the_broken_limit_are_shown(packed, tmp_path):
+    models = [read_pack(packed).read(name) for name in NAMES]
+    wrong = {name: with_other_classifier(content) for name, content in zip(NAMES, models, strict=True)}
+    pack = repacked(packed, tmp_path / "wrong.ferpack", wrong)
+    code = "import sys; sys.modules.update(tensorrt=None, tensorrt_rtx=None); from fer_deploy.cli import main; main()"
+    command = [sys.executable, "-c", code, "rebuild", str(pack), "--out", str(tmp_path / "o"), "--quick"]
+    ended = subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
+    assert (ended.returncode, "error: tiny-fp32.onnx differs from" in ended.stderr) == (6, True), ended.stderr
+    rows = {line.split()[0]: line.split() for line in ended.stdout.splitlines() if line}
+    assert rows["fp32.onnx"][1:3] == ["pack", "FAILS"]
+    record = json.loads((tmp_path / "o" / "rebuild.json").read_text())
+    assert [entry["name"] for entry in record["artifacts"] if entry["written"]] == []
+
+
+@pytest.mark.parametrize("recipe", [b"[]", b"{", b"[" * 100_000], ids=["list", "cut", "nested"])
+def test_a_recipe_that_cannot_be_read(packed, tmp_path, recipe):
+    pack = repacked(packed, tmp_path / "wrong.ferpack", {"recipe.json": recipe})
+    with pytest.raises(
+        ArtifactError, match=r"recipe.json in .* is not one that this version reads .*Fix: make the pack"
+    ):
+        rebuild(RebuildConfig(pack=pack, out=tmp_path / "out"))
+
+
 @pytest.mark.slow
 def test_the_folder_is_measured_and_opens_with_its_best_model(packed, tmp_path):
     out = tmp_path / "tiny"
