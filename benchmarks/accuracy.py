@@ -17,6 +17,7 @@ import click
 import numpy as np
 import torch
 from harness.accuracy_report import as_markdown, write_chart
+from harness.comparing import Measure
 from harness.measuring import environment
 from harness.results import Output, output_options
 from numpy.typing import NDArray
@@ -154,6 +155,18 @@ def measure(found: Opened, faces: Faces, split: str, references: dict[tuple[str,
             yield from rows_of(found.artifact, measured, name, None if is_reference else references[name, label_set])
 
 
+def measures_of(rows: list[Row]) -> list[Measure]:
+    """Return what --compare compares: accuracies, which no machine's speed changes."""
+    return [
+        Measure(
+            f"{row['model']}, {row['artifact']}, {row['labels']}, {row['view']}: accuracy",
+            row["accuracy"], *row["accuracy_interval"], "higher", is_ratio=True,
+        )
+        for row in rows
+        if "skipped" not in row
+    ]  # fmt: skip
+
+
 def label_sets(spec: dict[str, Any], faces: Faces) -> list[str]:
     """Return the label sets to measure against, the model's own first; FER+'s only where there are votes."""
     if faces.votes is None:
@@ -189,7 +202,7 @@ def main(
     text = as_markdown(rows, env)
     click.echo(text)
     chart = partial(write_chart, rows, title=f"{split}, {env['hardware']}, {env['date']}")
-    output.write("accuracy", target, {**env, "results": rows}, text, chart)
+    output.write("accuracy", target, {**env, "results": rows}, text, chart, measures=measures_of(rows))
 
 
 if __name__ == "__main__":

@@ -86,7 +86,12 @@ class Output:
             measures: what --compare compares.
         """
         host = self.host.ended()
-        everything = {**result, "host": host.to_dict(), "measures": [one.to_dict() for one in measures]}
+        everything = {
+            "benchmark": what,
+            **result,
+            "host": host.to_dict(),
+            "measures": [one.to_dict() for one in measures],
+        }
         for path in self.paths(what, device):
             write_results(path, everything, markdown, chart)
             click.echo(f"written: {path}")
@@ -103,7 +108,10 @@ def _file_to_compare(path: Path, what: str) -> Path:
     """
     file = path / f"{what}.json" if path.is_dir() else path.with_suffix(".json")
     try:
-        measures_of(json.loads(file.read_text()))
+        found = json.loads(file.read_text())
+        if (other := found.get("benchmark", what)) != what:
+            raise ValueError(f"it is of {other}")
+        measures_of(found)
     except (OSError, ValueError, KeyError, TypeError) as err:
         raise click.UsageError(
             f"--compare: {file} is no result of this benchmark ({err}). Fix: the .json that an earlier run wrote"

@@ -48,6 +48,8 @@ def test_every_artifact_against_pytorch_on_the_same_faces(csv, tmp_path):
     done = run("--checkpoint", WEIGHTS / "senet.safetensors", "--artifacts", artifacts, "--data", csv, "--out", out)
     assert done.exit_code == 0, done.output
     rows = json.loads(out.with_suffix(".json").read_text())["results"]
+    measures = json.loads(out.with_suffix(".json").read_text())["measures"]
+    assert [one["name"] for one in measures][2] == "senet, senet-int8-cpu.onnx, fer2013, plain: accuracy"
     measured = [row for row in rows if "skipped" not in row]
     assert [(row["artifact"], row["view"]) for row in measured] == [
         (PYTORCH, "plain"), (PYTORCH, "flip"), ("senet-int8-cpu.onnx", "plain"), ("senet-int8-cpu.onnx", "flip"),

@@ -136,6 +136,16 @@ def test_a_file_that_cannot_be_compared_is_refused_before_the_run(tmp_path):
     assert not (tmp_path / "a.md").exists()
 
 
+def test_a_result_of_another_benchmark_is_refused(tmp_path):
+    first = CliRunner().invoke(benchmark, ["--out", str(tmp_path / "a.md")])
+    assert first.exit_code == 0, first.output
+    other = json.loads((tmp_path / "a.json").read_text()) | {"benchmark": "fps"}
+    (tmp_path / "fps.json").write_text(json.dumps(other))
+    done = CliRunner().invoke(benchmark, ["--out", str(tmp_path / "b.md"), "--compare", str(tmp_path / "fps.json")])
+    assert done.exit_code == 2
+    assert "fps.json is no result of this benchmark (it is of fps)" in done.output
+
+
 def test_work_beside_the_run_is_named_with_what_pauses_it(tmp_path, monkeypatch):
     monkeypatch.setattr("fer_deploy.bench.host.background_work", lambda: (BackgroundWork(42, "fer-train train"),))
     done = CliRunner().invoke(benchmark, ["--out", str(tmp_path / "a.md")])
