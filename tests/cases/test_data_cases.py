@@ -19,13 +19,6 @@ from fer_train.errors import DataError
 pytestmark = pytest.mark.usefixtures("narrow")
 
 
-@pytest.fixture
-def narrow(monkeypatch):
-    monkeypatch.setattr("fer_train.models.net.STAGE_CHANNELS", (4, 8, 8, 8))
-    monkeypatch.setattr("fer_train.training.session.plot_history", lambda *_: None)
-    monkeypatch.setattr("fer_train.training.session._plot_final", lambda *_: None)
-
-
 def perfect_votes(faces: Faces) -> list[list[int]]:
     return [[10 * (column == COLUMNS[label]) for column in range(10)] for label in faces.labels]
 

@@ -19,7 +19,7 @@ from fer_train.errors import CheckpointError
 from fer_train.models import build_model
 from fer_train.spec import describe_model
 
-# checkpoints
+pytestmark = pytest.mark.usefixtures("narrow")
 
 
 @pytest.fixture

@@ -13,6 +13,8 @@ from cases.data_cases import FACES, data_of, error_of, run
 from fer_train.data import read_faces
 from fer_train.data.faces import EMOTIONS, Faces
 
+pytestmark = pytest.mark.usefixtures("narrow")
+
 # image folders
 
 

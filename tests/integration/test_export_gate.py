@@ -62,7 +62,7 @@ class TestGate:
         return str(caught.value), report
 
     def test_plan_that_fits_and_does_not_load(self, small_release, out, monkeypatch):
-        monkeypatch.setattr(plans, "judge", lambda manifest, host: [])
+        monkeypatch.setattr(plans, "find_mismatches", lambda manifest, host: [])
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "")
         build = {"flavor": "tensorrt-rtx", "compute_capabilities": ["8.9"]}
         config = config_of(small_release, out, variants=["fp32"], build=build)

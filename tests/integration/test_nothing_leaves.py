@@ -88,4 +88,4 @@ def test_doctor_says_that_telemetry_is_off(home, tmp_path):
         env={**environment(home), "COLUMNS": "200", "ORT_DISABLE_TELEMETRY": "0"},
         cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True,
     )  # fmt: skip
-    assert re.search(r"telemetry +off \(ONNX Runtime; fer-deploy sends nothing itself\)", done.stdout)
+    assert re.search(r"telemetry +off \(ONNX Runtime and OpenVINO; fer-deploy sends nothing itself\)", done.stdout)
