@@ -15,8 +15,8 @@ from fer_deploy.live.capture.frame_memory import FrameMemory, create_memory_file
 from fer_deploy.live.capture.protocol import Ended, Message, Opened, Picture, Request, receive, send, send_slot
 
 REAP_S = 3.0
-"""Time that a killed process may take to end, which is over a second on a busy machine; if a driver blocks it longer, the
-system cleans it up."""
+"""Time that a killed process may take to end: over a second on a busy machine. If a driver blocks it longer, the system
+cleans it up."""
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); from fer_deploy.live.capture.process import main; "
     "main(int(sys.argv[2]), int(sys.argv[3]))"
