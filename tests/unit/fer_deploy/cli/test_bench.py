@@ -43,6 +43,7 @@ def folder(tiny_export, tmp_path):
     return folder
 
 
+@pytest.mark.slow
 def test_it_measures_tells_and_writes_what_live_reads(folder):
     done = run(folder, "--threads", "1", "--max-accuracy-drop", "100")
     assert done.exit_code == 0, done.output
@@ -60,6 +61,7 @@ def test_it_measures_tells_and_writes_what_live_reads(folder):
         assert engine.spec.labels
 
 
+@pytest.mark.slow
 def test_all_numbers_as_json(folder):
     done = run(folder, "--threads", "1", "--quick", "--json", "--max-accuracy-drop", "100")
     assert done.exit_code == 0, done.output
@@ -75,6 +77,7 @@ def test_all_numbers_as_json(folder):
     assert str(folder.parent) not in done.stdout
 
 
+@pytest.mark.slow
 def test_nothing_within_the_budget_is_told_and_an_older_result_stays(folder):
     (folder / "best.json").write_text("older")
     done = run(folder, "--threads", "1", "--latency-budget", "0.000001")
@@ -85,6 +88,7 @@ def test_nothing_within_the_budget_is_told_and_an_older_result_stays(folder):
     assert (folder / "best.json").read_text() == "older"
 
 
+@pytest.mark.slow
 def test_work_beside_it_is_named_with_its_pause(folder, monkeypatch):
     work = command_module.background_work
     assert work() == ()

@@ -91,6 +91,7 @@ def test_an_array_that_unpacks_to_too_much_is_not_unpacked():
         io_from_bytes(file.getvalue(), where="io.npz", fix="")
 
 
+@pytest.mark.slow
 def test_verify_saves_and_loads(tiny_export, tiny_release, tmp_path):
     fp32, fp16 = tiny_export.models
     saved = tmp_path / "io.npz"

@@ -27,11 +27,13 @@ def test_quick_runs_the_whole_command_on_a_few_small_faces(tmp_path, flags, teac
     assert sum(faces.values()) <= 780
 
 
+@pytest.mark.slow
 def test_quick_takes_what_the_user_gives_beside_it(tmp_path, flags, many_faces):
     run("train", *flags(), "--data", many_faces, "--quick", "--epochs", 2)
     assert spec_of(tmp_path / "out")["provenance"]["config"]["num_epochs"] == 2
 
 
+@pytest.mark.slow
 def test_quick_leaves_the_folder_of_the_real_run_alone(tmp_path, flags, many_faces, monkeypatch):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
