@@ -32,6 +32,7 @@ PYTORCH = "PyTorch FP32"
 """Reference in accuracy.json."""
 LIVE, TUTORIAL = "live loop", "YuNet tutorial"
 DASH = "–"
+STABLE_MARK = {True: "", False: " †"}
 _SLOT = re.compile(r"(<!-- numbers: ([\w-]+) -->)(.*?)(<!-- /numbers -->)", re.DOTALL)
 _CARD_ACCURACY = re.compile(r"\| plain \| official \| [\d,]+ \| \*\*(\d+\.\d+)%\*\* \[(\d+\.\d+), (\d+\.\d+)\]")
 
@@ -124,7 +125,9 @@ def cells_of(row: dict[str, Any] | None, accuracy: dict[str, Any] | None) -> lis
     if row is None:
         return [DASH, measured, same, DASH, DASH]
     one, many = (next(one for one in row["latency"] if one["batch"] == batch) for batch in (1, 16))
-    return [f"{row['bytes'] / 1e6:.1f} MB", measured, same, f"{one['p50_ms']:.1f} ms", f"{many['faces_per_s']:,.0f}"]
+    marks = [STABLE_MARK[found["stable"]] for found in (one, many)]
+    speeds = [f"{one['p50_ms']:.1f} ms{marks[0]}", f"{many['faces_per_s']:,.0f}{marks[1]}"]
+    return [f"{row['bytes'] / 1e6:.1f} MB", measured, same, *speeds]
 
 
 def forms(results: Path = RESULTS) -> str:
@@ -153,7 +156,7 @@ def forms(results: Path = RESULTS) -> str:
         lines.append(f"| {form} | {' | '.join(cells_of(row_of(latency, model + suffix), of_form))} |")
     note = (
         f"*[{model}](weights/{model}.md); {measured_where('latency', latency, results)}, {latency['threads']} threads; "
-        f"{where}. {DASH}: not measured; a plan needs a GPU.*"
+        f"{where}. {DASH}: not measured; a plan needs a GPU. †: windows differed by more than 10 %.*"
     )
     return "\n".join(["", "", *lines, "", note, ""])
 
