@@ -107,7 +107,7 @@ BENCH = $(BIN)/python benchmarks/suite.py $(if $(wildcard $(DATA)),--data $(DATA
 bench: $(VENV)/.all  ## latency, accuracy (where DATA is) and the live loop in ten minutes; PUBLISH=1 for benchmarks/results too
 	$(BENCH) --quick
 
-bench-full: $(VENV)/.all  ## the same in full, and detectors, outputs, training, soak
+bench-full: $(VENV)/.all  ## the same in full, and start, cameras, detectors, outputs, training, soak
 	$(BENCH)
 
 export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT, INT8 where DATA is there; FLAVOR=tensorrt-rtx for plans

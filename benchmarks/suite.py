@@ -49,6 +49,8 @@ def steps(*, quick: bool, data: Path | None, ferplus: Path | None, exported: Pat
     yield Step("fps", ("--rounds", 1, "--frames", 300, "--tutorial-frames", 40) if quick else (), no_yunet)
     if quick:
         return
+    yield Step("startup", (), no_yunet)
+    yield Step("cameras", (), no_yunet)
     yield Step("detectors", (), no_yunet)
     yield Step("outputs", ())
     yield Step("training", ())
