@@ -293,8 +293,7 @@ def _given(**values: object) -> dict[str, object]:
 
 def _in_parallel(function: Callable[[_A], _B], items: Iterable[_A]) -> list[_B]:
     """Apply `function` to each item on all cores and return the results in order; `items` is read only as needed."""
-    results: list[_B] = []
-    iterator, num_threads = iter(items), available_cores()
+    iterator, num_threads, results = iter(items), available_cores(), list[_B]()
     with shared_cores(1), ThreadPoolExecutor(num_threads, thread_name_prefix="fer-recognizer") as pool:
         while group := list(islice(iterator, _AHEAD * num_threads)):
             results.extend(pool.map(function, group))

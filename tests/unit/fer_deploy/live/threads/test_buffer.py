@@ -1,24 +1,9 @@
 import threading
 
 import pytest
+from unit.fer_deploy.live.intake_cases import GUARD_S, in_thread
 
 from fer_deploy.live.threads.buffer import END, PENDING, Buffer, DropPolicy
-
-GUARD_S = 10
-
-
-def in_thread(body):
-    """Start `body`; return a function that joins the thread and gives its result."""
-    results = []
-    thread = threading.Thread(target=lambda: results.append(body()))
-    thread.start()
-
-    def join():
-        thread.join(GUARD_S)
-        assert results, "the waiter did not wake"
-        return results[0]
-
-    return join
 
 
 @pytest.mark.parametrize("policy", DropPolicy)
