@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final
 
 from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.models import Models
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.report.summary import Outcome
 from fer_deploy.analyze.result_files import (
@@ -17,7 +18,7 @@ from fer_deploy.analyze.result_files import (
     require_no_file_in_the_way,
     require_no_index_of_others,
 )
-from fer_deploy.analyze.video_analysis import Models, VideoAnalysis, load_results
+from fer_deploy.analyze.video_analysis import VideoAnalysis, load_results
 from fer_deploy.errors import ConfigError, FerDeployError
 from fer_deploy.live.file_names import file_and_stream
 

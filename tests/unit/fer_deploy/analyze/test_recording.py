@@ -1,7 +1,7 @@
 import pytest
 from integration.analyze_videos import transport_stream, write_squares
 
-from fer_deploy.analyze.recording import Recording
+from fer_deploy.analyze.segments.recording import Recording
 from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.decoder import VideoDecoder
 from fer_deploy.live.sources.video import open_file
