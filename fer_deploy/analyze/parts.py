@@ -23,7 +23,7 @@ PARTS: Final = "parts"
 _LOCK: Final = "lock"
 _CHECKPOINT: Final = "checkpoint.json"
 _PACKETS: Final = "packets.npz"
-_PART: Final = re.compile(r"(?P<segment>\d{6})\.(frames\.|observations\.)?(parquet|csv|mp4)")
+_PART: Final = re.compile(r"(?P<segment>\d{6})\.(frames\.|\d+\.observations\.)?(parquet|csv|mp4)")
 _UNFINISHED: Final = re.compile(r"(?P<stem>.+)\.\d+\.part(\.indexed|\.joined)?(?P<suffix>\.\w+)")
 """Names from `unfinished_path`, and the names that the video and Parquet sinks derive from them."""
 

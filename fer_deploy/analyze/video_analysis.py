@@ -146,6 +146,11 @@ class VideoAnalysis:
         parts.remove()
         return summary
 
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classifier's labels."""
+        return self._models.engine.spec.labels
+
     def people_after(self, state: Checkpoint) -> People:
         """Return the people of a checkpoint."""
         spec, known = self._models.engine.spec, state.people

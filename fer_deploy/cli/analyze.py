@@ -13,6 +13,7 @@ from rich.console import Console
 from fer_deploy import signals
 from fer_deploy.analyze.batch import VideoBatch
 from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.jobs.choice import num_jobs
 from fer_deploy.analyze.models import models_with
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.analyze.report.summary import Outcome
@@ -35,8 +36,11 @@ def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
         console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
         models = models_with(engine, config)
         console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
+        jobs, why = num_jobs(config, engine)
+        if why:
+            console.print(why, highlight=False, soft_wrap=True)
         with signals.held(), ProgressDisplay(console) as display:
-            batch = VideoBatch(videos, config, models, display)
+            batch = VideoBatch(videos, config, models, display, num_jobs=jobs)
             signals.on_stop(batch.stop)
             outcomes = batch.run(lambda outcome: _report(outcome, console, of=len(videos)), restart=restart)
     if len(outcomes) < len(videos):
