@@ -75,6 +75,8 @@ class SegmentAbout(BaseModel):
         labels: the classifier's labels, in the order of `probs`.
         start: position of the first frame, as its reader found it; None for a file without positions.
         end: state of the recording after the last frame.
+        key: of the task that asked for it; see `Observe`.
+        cpu_s: CPU seconds that it took, over all threads.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -85,6 +87,8 @@ class SegmentAbout(BaseModel):
     labels: tuple[str, ...]
     start: Position | None
     end: Reached
+    key: str = ""
+    cpu_s: float = 0.0
 
 
 def write_observations(path: Path, observations: Sequence[Observation], about: SegmentAbout) -> None:
