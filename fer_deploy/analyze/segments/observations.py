@@ -112,16 +112,27 @@ def read_observations(path: Path) -> tuple[list[Observation], SegmentAbout]:
     try:
         with path.open("rb") as file:
             table = pq.read_table(file)
-        about = SegmentAbout.model_validate_json((table.schema.metadata or {})[_ABOUT])
-    except (OSError, KeyError, pa.ArrowException, ValidationError) as err:
+        about = about_in_schema(table.schema)
+    except (OSError, pa.ArrowException, ArtifactError) as err:
         raise ArtifactError(
-            f"{path} has no observations of this version: {type(err).__name__}. Fix: analyze again with --restart"
+            f"cannot read the observations in {path}: {err}. Fix: analyze again with --restart"
         ) from err
-    if about.schema_version != SCHEMA_VERSION:
-        raise ArtifactError(
-            f"{path} has observations of version {about.schema_version}, expected {SCHEMA_VERSION}. Fix: --restart"
-        )
     return [_observation(row) for row in table.to_pylist()], about
+
+
+def about_in_schema(schema: pa.Schema) -> SegmentAbout:
+    """Return the description in a file's metadata.
+
+    Raises:
+        ArtifactError: there is none of this version.
+    """
+    try:
+        about = SegmentAbout.model_validate_json((schema.metadata or {})[_ABOUT])
+    except (KeyError, ValidationError) as err:
+        raise ArtifactError(f"the file has no observations of this version: {type(err).__name__}") from err
+    if about.schema_version != SCHEMA_VERSION:
+        raise ArtifactError(f"its observations are of version {about.schema_version}, expected {SCHEMA_VERSION}")
+    return about
 
 
 def _row(one: Observation) -> dict[str, Any]:
