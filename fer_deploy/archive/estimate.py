@@ -3,6 +3,7 @@
 import math
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import NamedTuple
 
 from fer_deploy.archive.store import Store
@@ -40,12 +41,12 @@ class Estimate(NamedTuple):
 
 
 def pilot_of(works: Sequence[Work], num: int) -> list[Work]:
-    """Return segments spread over the videos: of each stratum of frames one, at a place drawn with a fixed seed."""
+    """Return segments spread over the videos: of as many equal parts one each, drawn with a fixed seed."""
     if num >= len(works):
         return list(works)
     draw = random.Random(_SEED)
-    step = len(works) / num
-    return [works[min(len(works) - 1, int((number + draw.random()) * step))] for number in range(num)]
+    starts = [len(works) * number // num for number in range(num + 1)]
+    return [works[draw.randrange(start, end)] for start, end in pairwise(starts)]
 
 
 def samples_of(store: Store, works: Sequence[Work]) -> list[Sample]:

@@ -12,8 +12,30 @@ from fer_deploy.live.file_names import file_and_stream, printable
 from fer_deploy.privacy.redaction import without_password
 
 SUFFIXES: Final = frozenset(
-    ".3gp .asf .avi .flv .h264 .hevc .ivf .m2ts .m4v .mjpeg .mkv .mov .mp4 .mpeg .mpg .mts .mxf .ogv .ts .vob .webm "
-    ".wmv".split()
+    (
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".h264",
+        ".hevc",
+        ".ivf",
+        ".m2ts",
+        ".m4v",
+        ".mjpeg",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    )
 )
 """Endings of the names that are videos where a folder is given; a file that is named is taken with any."""
 _PATTERN: Final = frozenset("*?[")

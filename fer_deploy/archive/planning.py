@@ -109,7 +109,7 @@ def _looked_at(row: VideoRow, path: Path, about: About, store: Store) -> VideoRo
     why_not = index.why_not if start is not None else "its frames have no positions"
     num_frames = index.num_frames or announced
     start = start or Position(index=0, pts=None)
-    segments = (Segment(0, 0, num_frames, start.model_dump_json()),)
+    segments: tuple[Segment, ...] = (Segment(0, 0, num_frames, start.model_dump_json()),)
     if not why_not:
         segments = tuple(segments_from(index, Segment(0, 0, 0, start.model_dump_json()), first.size, about))
     known = {

@@ -15,7 +15,7 @@ from fer_deploy.archive.dead_letters import DeadLetter
 from fer_deploy.archive.manifest import TO_THE_END, Manifest, dead_name, ids_and_numbers
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.segment_plan import plans
-from fer_deploy.archive.shard import Shard
+from fer_deploy.archive.shard import WHOLE, Shard
 from fer_deploy.archive.staging import Staged, Staging
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import Work, all_work, finished, in_shards, is_done, remaining
@@ -55,7 +55,7 @@ class ArchiveRun:
         recipe: Recipe,
         progress: RunProgress,
         *,
-        shard: Shard = Shard(),
+        shard: Shard = WHOLE,
         num_jobs: int = 1,
         scratch: Path | None = None,
         back_off_s: float = BACK_OFF_S,
@@ -78,7 +78,7 @@ class ArchiveRun:
         self._failures: dict[tuple[str, int], list[Exception]] = {}
         self._later: list[tuple[float, int, Work]] = []
         self._ahead: deque[tuple[Work, Future[Staged | None]]] = deque()
-        self._sending: dict[Future[None], tuple[Work, int]] = {}
+        self._sending: dict[Future[None], int] = {}
         self._busy: dict[int, tuple[Work, Staged]] = {}
         self._num_given = self._num_done = self._num_dead = 0
 
@@ -182,7 +182,7 @@ class ArchiveRun:
         config, row, segment = self._manifest.about.config, work.row, work.segment
         return Observe(
             video=staged.video,
-            index=staged.index,
+            index=staged.packets,
             number=segment.number,
             start=segment.position,
             num_frames=TO_THE_END if work.is_last else config.frames_per_segment,
@@ -207,7 +207,7 @@ class ArchiveRun:
             self._fail(work, message.error)
         elif isinstance(message, Observed):
             num_frames = message.end.num_taken - work.segment.first
-            self._sending[self._threads.submit(self._send, event.task.path, work)] = work, num_frames
+            self._sending[self._threads.submit(self._send, event.task.path, work)] = num_frames
 
     def _send(self, path: Path, work: Work) -> None:
         self._store.send(path, work.name)
@@ -215,7 +215,7 @@ class ArchiveRun:
 
     def _note_sent(self, *, wait: bool = False) -> None:
         for future in [one for one in self._sending if wait or one.done()]:
-            work, num_frames = self._sending.pop(future)
+            num_frames = self._sending.pop(future)
             try:
                 future.result()
             except (FerDeployError, OSError):

@@ -8,16 +8,16 @@ from typing import Final, NamedTuple
 
 from fer_deploy.errors import ConfigError
 
-_TEXT: Final = re.compile(r"(?P<number>\d+)/(?P<count>\d+)")
+_TEXT: Final = re.compile(r"(?P<number>\d+)/(?P<total>\d+)")
 REMOTE_GROUP: Final = 64
 """Segments in a row of a video of another machine that one shard takes, about half an hour: it is copied for them."""
 
 
 class Shard(NamedTuple):
-    """Shard `number`, from 1, of `count`."""
+    """Shard `number`, from 1, of `total`."""
 
     number: int = 1
-    count: int = 1
+    total: int = 1
 
     @classmethod
     def of(cls, text: str, environment: Mapping[str, str] = os.environ) -> "Shard":
@@ -29,8 +29,8 @@ class Shard(NamedTuple):
         if text == "slurm":
             return cls._of_slurm(environment)
         found = _TEXT.fullmatch(text)
-        shard = None if found is None else cls(int(found["number"]), int(found["count"]))
-        if shard is None or not 1 <= shard.number <= shard.count:
+        shard = None if found is None else cls(int(found["number"]), int(found["total"]))
+        if shard is None or not 1 <= shard.number <= shard.total:
             raise ConfigError(f"--shard is {text}, expected I/N with I from 1 to N, or slurm. Fix: --shard 1/4")
         return shard
 
@@ -50,11 +50,15 @@ class Shard(NamedTuple):
 
     def takes(self, shard_of_segment: int) -> bool:
         """Return whether a segment is of this shard."""
-        return shard_of_segment % self.count == self.number - 1
+        return shard_of_segment % self.total == self.number - 1
 
     def __str__(self) -> str:
         """Return `I/N`."""
-        return f"{self.number}/{self.count}"
+        return f"{self.number}/{self.total}"
+
+
+WHOLE: Final = Shard()
+"""All segments."""
 
 
 def place_of(video_id: str, number: int, *, is_remote: bool) -> int:

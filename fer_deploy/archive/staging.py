@@ -14,10 +14,10 @@ from fer_deploy.privacy.redaction import without_password
 
 
 class Staged(NamedTuple):
-    """A video on this machine, and the index of its packets; None if it has none."""
+    """A video on this machine, and the file of its index of packets; None if it has none."""
 
     video: Path
-    index: Path | None
+    packets: Path | None
 
 
 class ReadFailed(StreamError):

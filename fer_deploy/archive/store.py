@@ -4,7 +4,7 @@ import os
 import socket
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, Any, Final, NamedTuple
 
@@ -16,7 +16,9 @@ from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
 from fer_deploy.privacy.redaction import without_password
 
 _UNFINISHED: Final = ".part"
-_OBJECT_STORES: Final = frozenset("s3 s3a gs gcs abfs abfss az adl oci oss r2 memory".split())
+_OBJECT_STORES: Final = frozenset(
+    ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "memory")
+)
 """Protocols where a file appears when it is complete; elsewhere it is renamed."""
 
 
@@ -154,11 +156,8 @@ class Store:
 
     def remove(self, name: str) -> None:
         """Remove a file, if there is one."""
-        with self._writing(name):
-            try:
-                self._fs.rm_file(self._path(name))
-            except FileNotFoundError:
-                pass
+        with self._writing(name), suppress(FileNotFoundError):
+            self._fs.rm_file(self._path(name))
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[None]:

@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
@@ -70,7 +70,7 @@ def verify(store: Store, manifest: Manifest) -> Verified:
     return Verified(len(frames), frames.total(), faces.total(), notes)
 
 
-def _columns(store: Store, name: str, columns: tuple[str, ...]) -> Iterator[tuple[object, ...]]:
+def _columns(store: Store, name: str, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
     with store.open(name) as opened, pq.ParquetFile(opened) as file:
         for batch in file.iter_batches(columns=list(columns)):
             yield from zip(*(batch.column(column).to_pylist() for column in columns), strict=True)

@@ -34,7 +34,7 @@ def run(
     here = Fingerprint.with_digest("", config, engine=config.engine_file, detector=detector_file(config.detection))
     check_models(manifest.about, here)
     console = Console(stderr=True, markup=False)
-    with signals.held(), ArchiveProgress(console, f"shard {which}" if which.count > 1 else "archive") as progress:
+    with signals.held(), ArchiveProgress(console, f"shard {which}" if which.total > 1 else "archive") as progress:
         recipe = partial(opened_models, config)
         where = None if scratch is None else Path(scratch)
         archive = ArchiveRun(store, manifest, recipe, progress, shard=which, num_jobs=jobs, scratch=where)
