@@ -1,5 +1,6 @@
 """Worker processes change the speed of an analysis, and nothing else."""
 
+import itertools
 import os
 import signal
 import time
@@ -10,9 +11,12 @@ from cases.media_files import scenes, write_film
 from integration.analyze_jobs import Noted, analyze, contents, make_batch, squares
 from integration.analyze_videos import SquareDetector, picture, stop_after_segments, transport_stream, write_squares
 
+from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.jobs.crew import Crew
+from fer_deploy.analyze.jobs.split_analysis import SplitAnalysis
 from fer_deploy.analyze.models import Models
 from fer_deploy.analyze.parts import Parts
+from fer_deploy.analyze.video_analysis import VideoAnalysis
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import EngineError, StreamError
 
@@ -111,6 +115,25 @@ class TestGoingOn:
         analyze(videos, tmp_path, jobs=1)
         assert contents(tmp_path) == expected
 
+    @pytest.mark.slow
+    def test_where_the_parent_was_killed(self, videos, expected, tmp_path):
+        """Before, between and after the writes of several segments; each life goes on where the last one was."""
+        for owner, name, num in (
+            (SplitAnalysis, "_replay", 0),
+            (Parts, "sync", 1),
+            (Checkpoint, "save", 1),
+            (SplitAnalysis, "_note_observed", 2),
+            (VideoAnalysis, "finish", 0),
+        ):
+            pid = os.fork()
+            if pid == 0:
+                die_at(owner, name, num)
+                analyze(videos, tmp_path, jobs=2)
+                os._exit(0)
+            assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == -signal.SIGKILL, name
+        analyze(videos, tmp_path, jobs=2)
+        assert contents(tmp_path) == expected
+
     def test_no_process_stays(self, videos, tmp_path, monkeypatch):
         crews = []
         end = Crew.__exit__
@@ -120,6 +143,19 @@ class TestGoingOn:
         for pid in crews[0]:
             with pytest.raises(ProcessLookupError):
                 os.kill(pid, 0)
+
+
+def die_at(owner, name, num):
+    """Kill this process in the call of that number, after the call's work is done."""
+    real, calls = getattr(owner, name), itertools.count()
+
+    def deadly_call(*args, **settings):
+        result = real(*args, **settings)
+        if next(calls) == num:
+            os.kill(os.getpid(), signal.SIGKILL)
+        return result
+
+    setattr(owner, name, deadly_call)
 
 
 def kill_one(batch):
