@@ -3,6 +3,7 @@
 It ends at once when its parent ends for any reason, because the socket closes.
 """
 
+import gc
 import os
 import queue
 import threading
@@ -52,6 +53,7 @@ def main(connection_handle: int) -> None:
             worker = _Worker(models, connection)
             while True:
                 connection.send(worker.reply_to(tasks.get()))
+                gc.collect()  # an encoder has megabytes that Python does not count
     except (BrokenPipeError, ConnectionResetError):
         pass  # the parent has ended
     except Exception as err:  # noqa: BLE001 - the process's end

@@ -66,7 +66,7 @@ class SplitAnalysis:
         self.is_complete = self._saved.is_complete
         position = self._saved.position or begun.recording.reached().position
         if not self.is_complete and (position is None or position.index != self.num_frames_kept):
-            return "its frames have no positions"
+            return "it is a picture" if position is None else "its checkpoint is of one process that knew no position"
         begun.recording.close()
         self._people = self._analysis.people_after(self._saved)
         self._observed: dict[int, tuple[Observe, Reply]] = {}

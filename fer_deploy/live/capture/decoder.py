@@ -53,6 +53,7 @@ class VideoDecoder:
 
     Attributes:
         fps: as announced, or `ASSUMED_FPS` if the announced rate is implausible.
+        time_base: seconds of a tick of the frames' times.
         num_announced: number of frames according to the container, or None.
         num_frames: the same, or estimated from the duration; None if that is unknown, too.
         end_s: end of the stream according to the container, on the clock of the frames' times, or None.
@@ -101,6 +102,7 @@ class VideoDecoder:
         self._first_shape: Fraction | None = None
         self._has_shape = False
         self.num_corrupt = self.num_hidden = self.num_packets = 0
+        self.time_base: Fraction = self._stream.time_base or Fraction(1)
         self.fps = _plausible_fps(self._container, self._stream)
         self._timestamps = Timestamps(self._ticks_per_frame())
         self._timed_packets: Iterator[Packet] = (packet for packet, _ in self.packets_and_times())
@@ -129,12 +131,7 @@ class VideoDecoder:
         return "" if name is None else f"is HDR ({name}); its pictures are tone-mapped to standard brightness"
 
     def _ticks_per_frame(self) -> int:
-        return round(1 / (self.fps * self._stream.time_base)) if self._stream.time_base else 1
-
-    @property
-    def time_base(self) -> Fraction:
-        """Seconds of a tick of the frames' times."""
-        return self._stream.time_base or Fraction(1)
+        return round(1 / (self.fps * self.time_base))
 
     def packets_and_times(self) -> Iterator[tuple[Packet, tuple[int | None, int | None]]]:
         """Yield each packet with corrected times, and its pts and dts as read. Call either this or `pictures`.

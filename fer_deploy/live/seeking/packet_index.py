@@ -198,7 +198,7 @@ class PacketIndex:
     def load(cls, path: Path) -> "PacketIndex | None":
         """Read an index of `save`; None if there is none, or it is damaged or of another version."""
         try:
-            with np.load(path, allow_pickle=False) as saved:
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as saved:
                 if int(saved["version"]) != _VERSION:
                     return None
                 packets = _Packets(**{name: saved[name] for name in _Packets._fields})
