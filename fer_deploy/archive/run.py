@@ -80,7 +80,7 @@ class ArchiveRun:
         self._ahead: deque[tuple[Work, Future[Staged | None]]] = deque()
         self._sending: dict[Future[None], int] = {}
         self._busy: dict[int, tuple[Work, Staged]] = {}
-        self._num_given = self._num_done = self._num_dead = 0
+        self._num_given = self._num_done = self._num_dead = self._num_skipped = 0
 
     def stop(self) -> None:
         """End the run; what is finished is kept. Takes no lock: safe in signal handlers."""
@@ -107,7 +107,7 @@ class ArchiveRun:
             self._loop(folder)
         finally:
             shutil.rmtree(folder, ignore_errors=True)
-        num_left = len(own) + len(others) - len(gone) - self._num_done - self._num_dead
+        num_left = len(own) + len(others) - len(gone) - self._num_done - self._num_dead - self._num_skipped
         return Ended(self._num_done, self._num_dead, max(0, num_left))
 
     def _works(self) -> tuple[list[Work], list[Work]]:
@@ -171,6 +171,7 @@ class ArchiveRun:
                 self._fail(work, err)
                 continue
             if staged is None:
+                self._num_skipped += 1
                 self._progress.skip(work.segment.num_frames)
                 continue
             worker = idle.popleft()

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pyarrow.dataset as ds
 import pyarrow.parquet as pq
+from integration.analyze_jobs import squares
 from integration.analyze_videos import make_analysis, make_models, write_squares
-from integration.split_models import squares
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.jobs.messages import Recipe

@@ -150,7 +150,7 @@ class _Worker:
         try:
             return self._recording_at(task.video, task.start, task.index)
         except SeekFailed:
-            if not task.decodes or not task.start.is_predicted:
+            if not task.decodes:
                 raise
         recording = Recording(open_file(task.video))
         self._recording = task.video, recording
