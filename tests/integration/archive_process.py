@@ -1,4 +1,4 @@
-"""Run as a script: one run of a planned archive. Arguments: OUT, ENGINE, SHARD, and how many segments it sends, or -."""
+"""Run as a script: one run of a planned archive. Arguments: OUT, ENGINE, SHARD, and how many segments it sends or -."""
 
 import os
 import signal

@@ -23,7 +23,7 @@ from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, settings_from_fla
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
 from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.durations import duration_text
-from fer_deploy.errors import ConfigError, argument
+from fer_deploy.errors import ConfigError, StreamError, argument
 from fer_deploy.privacy.redaction import without_passwords
 
 
@@ -65,6 +65,8 @@ def plan(
         f"({duration_text(duration_s, decimals=0)}) in {count_text(len(works), 'segment')}, "
         f"{count_text(len(manifest.rows) - len(usable), 'other file')}"
     )
+    if not usable:
+        raise StreamError("none of these files is a video. Fix: see the reasons above, and name others")
     chosen = pilot_of(works, pilot)
     if chosen:
         with signals.held(), ArchiveProgress(console, "pilot") as progress:
