@@ -1,6 +1,10 @@
 """Shared fixtures, and the one place that skips what this machine lacks."""
 
 import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny batches are faster so, here and in the programs that tests start
+
+import gc
 import signal
 from pathlib import Path
 
@@ -39,6 +43,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not SHARED.is_dir():
         for item in filter(_is_shared, items):
             item.add_marker(pytest.mark.skip(reason=f"no shared data at {SHARED}; set FER_SHARED"))
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # thousands of collected tests would be searched by each gc.collect() of the programs
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
