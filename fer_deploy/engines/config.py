@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from fer_deploy.artifacts import Family
 from fer_deploy.engines import Device, Engine, bundled_model_for, is_folder_of_models, open_engine
+from fer_deploy.engines.triton.address import is_triton
 from fer_deploy.errors import ConfigError, argument
 from fer_deploy.settings import Settings
 
@@ -27,7 +28,8 @@ class EngineChoice(Settings):
     engine: Path | None = Field(
         default=None,
         strict=False,
-        description="model file, or a folder that fer-deploy bench measured, in place of `model`",
+        description="model file, a folder that fer-deploy bench measured, or triton://HOST:8001/MODEL, in place of "
+        "`model`",
     )
     device: Device = "auto"
     trust_plan: bool = Field(default=False, description="load a TensorRT plan without comparing it with its manifest")
@@ -44,7 +46,7 @@ class EngineChoice(Settings):
 
     @property
     def engine_file(self) -> Path:
-        """The file to open; for a folder, its best model on this machine with one thread a call.
+        """The file to open, or the address of a served model; for a folder, its best model with one thread a call.
 
         Raises:
             ArtifactError: the bundled model is missing from the installation; or see `choose_best`.
@@ -75,7 +77,7 @@ class EngineChoice(Settings):
 
     def model_files(self) -> list[Path]:
         """Return the files that `engine` is read from, as far as they exist: the model, its manifest, and best.json."""
-        if self.engine is None or not self.engine.name:
+        if self.engine is None or not self.engine.name or is_triton(self.engine):
             return []
         if self.engine.is_dir():
             return sorted(self.engine.iterdir())
