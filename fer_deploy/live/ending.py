@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from fer_deploy.live.outlet import POLL_S, Outlet
+from fer_deploy.live.sources import Source
 from fer_deploy.live.threads.worker import Worker
 
 PATIENCE_S = 2.0
@@ -14,6 +15,11 @@ ENGINE_S = 30.0
 """The same for a thread in a call of the engine; a slow network on a slow machine takes seconds for a batch."""
 CLOSE_S = 120.0
 """The same for an output that is being finished: a long video is copied once more to move its index to the front."""
+
+
+def any_may_be_live(sources: Sequence[Source]) -> bool:
+    """Return whether a source is live, or may prove to be."""
+    return any(source.is_live is not False for source in sources)
 
 
 def failures_end_the_run(outlets: Sequence[Outlet], *, may_be_live: bool) -> bool:
