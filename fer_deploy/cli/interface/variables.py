@@ -88,8 +88,9 @@ def unknown_variables(command: click.Command, environ: Mapping[str, str]) -> Ite
     for name in sorted(environ):
         if not name.startswith(start) or name in known or _OF_KUBERNETES.search(name):
             continue
-        near = difflib.get_close_matches(name, sorted(known), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"the options are in {command.name} --help"
+        ends = [one.removeprefix(start) for one in sorted(known)]
+        near = difflib.get_close_matches(name.removeprefix(start), ends, n=1)
+        hint = f"did you mean {start}{near[0]}?" if near else f"the options are in {command.name} --help"
         yield f"the environment variable {name} is not used: {command.name} has no such option; {hint}"
 
 
