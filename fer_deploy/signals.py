@@ -52,6 +52,7 @@ class _Signals:
         self.before: dict[int, _Handler] = {}
         self.terminals: list[int] = []
         self.pid = os.getpid()
+        self.line: Callable[[str], str] = "{}\n".format
 
     def exit_code(self) -> int:
         return 0 if self.is_regular else 128 + self.came[0]
@@ -79,7 +80,7 @@ class _Signals:
             os._exit(128 + number)
         if self.phase == _Phase.LOADING:
             with suppress(OSError):
-                os.write(2, f"{self.message()}\n".encode())
+                os.write(2, self.line(self.message()).encode())
             os._exit(self.exit_code())
         if self.stop is not None:
             self.stop()
@@ -163,6 +164,11 @@ def working(*, is_regular: bool) -> None:
     _now.is_regular = is_regular
     if _now.phase == _Phase.LOADING:
         _now.phase = _Phase.WORKING
+
+
+def lines_by(line: Callable[[str], str]) -> None:
+    """Turn the message of a signal that ends the process at once into a line with `line`, such as one of JSON."""
+    _now.line = line
 
 
 def check() -> None:

@@ -53,9 +53,10 @@ class _Program(Group):
         words = sys.argv[1:] if args is None else args
         with logs.governed(
             "fer_deploy", words, redact=without_passwords, level=logging.WARNING, text_handler=text_handler
-        ):
+        ) as line:
             try:
                 with signals.governed(), failures_as_sink_errors():
+                    signals.lines_by(line)
                     return super().main(args, *more, **extra)
             except SinkError as err:
                 click.echo(f"error: {err}", err=True)

@@ -53,9 +53,10 @@ class _Program(Group):
         words = sys.argv[1:] if args is None else args
         # Of the processes that torchrun started, the first one speaks for all.
         level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
-        with logs.governed("fer_train", words, redact=str, level=level, text_handler=_text_handler):
+        with logs.governed("fer_train", words, redact=str, level=level, text_handler=_text_handler) as line:
             try:
                 with signals.governed(), failures_as_output_errors():
+                    signals.lines_by(line)
                     return super().main(args, *more, **extra)
             except OutputError as err:
                 click.echo(f"error: {err}", err=True)

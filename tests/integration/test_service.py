@@ -30,6 +30,7 @@ class Service:
     told: list[list[str]]
     log: list[dict[str, str]]
     metrics: str
+    health: int
     exit_code: int
 
 
@@ -37,6 +38,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def health_at(port: int) -> int:
+    """Return the exit code of the image's health check."""
+    environ = {**os.environ, "FER_LIVE_SERVE": f"0.0.0.0:{port}"}
+    return subprocess.run([sys.executable, REPO / "deploy" / "healthcheck.py"], env=environ, check=False).returncode
 
 
 def metrics_at(port: int) -> str:
@@ -73,22 +80,22 @@ def service(tmp_path_factory) -> Service:
         line = [sys.executable, "-m", "fer_deploy", "live", "--config", config]
         process = subprocess.Popen(line, env=environ, stdout=subprocess.DEVNULL, stderr=errors)
         try:
-            metrics = ""
+            metrics, health = "", -1
             while not told or "STOPPING=1" not in told[-1]:
                 told.append(listening.recv(4096).decode().splitlines())
-                if "WATCHDOG=1" not in told[-1]:
+                if "WATCHDOG=1" not in told[-1] or metrics:
                     continue
                 if reloads and log.read_text().count("config") >= 3 - len(reloads):  # the one before is done
                     config.write_text(reloads.pop(0))
                     process.send_signal(signal.SIGHUP)
                 elif not reloads and "another source" in log.read_text():
-                    metrics = metrics or metrics_at(port)
+                    metrics, health = metrics_at(port), health_at(port)
                     process.send_signal(signal.SIGTERM)
             code = process.wait(PATIENCE_S)
         finally:
             process.kill()
             process.wait()
-    return Service(told, [json.loads(line) for line in log.read_text().splitlines()], metrics, code)
+    return Service(told, [json.loads(line) for line in log.read_text().splitlines()], metrics, health, code)
 
 
 def test_it_is_ready_with_its_first_frame_and_ends_cleanly(service):
@@ -98,6 +105,10 @@ def test_it_is_ready_with_its_first_frame_and_ends_cleanly(service):
     assert re.fullmatch(r"STATUS=[\d,]+ frames, [\d.]+ a second, 1 of 1 sources deliver", ready[2])
     assert service.told[-1][0] == "STOPPING=1"
     assert service.exit_code == 0
+
+
+def test_the_health_check_of_the_image_finds_it_well(service):
+    assert service.health == 0
 
 
 def test_each_reload_is_announced(service):

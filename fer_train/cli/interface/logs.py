@@ -29,6 +29,8 @@ _LEVELS: Final = (
     (re.compile(r"warning: ", re.IGNORECASE), logging.WARNING),
 )
 """How a line for people begins, and its level."""
+_BAR: Final = re.compile(r"\s*[━╸╺]+\s*")
+"""The drawn part of a progress bar."""
 
 
 def log_format(args: Sequence[str], environ: Mapping[str, str]) -> str:
@@ -47,8 +49,10 @@ def log_format(args: Sequence[str], environ: Mapping[str, str]) -> str:
 @contextmanager
 def governed(
     program: str, args: Sequence[str], *, redact: Redact, level: int, text_handler: Callable[[], logging.Handler]
-) -> Iterator[None]:
+) -> Iterator[Callable[[str], str]]:
     """Run a program whose messages have the format that its command line names.
+
+    Yields the function that turns a message into a line, for what cannot be written to `sys.stderr`.
 
     Args:
         program: logger of the messages for people.
@@ -59,11 +63,11 @@ def governed(
     """
     if log_format(args, os.environ) == "json":
         with _as_json(program, redact, level):
-            yield
+            yield lambda message: f"{JsonFormatter(redact).format(_record(program, logging.INFO, message))}\n"
         return
     if not logging.getLogger().handlers:
         logging.basicConfig(handlers=[text_handler()], level=level)
-    yield
+    yield "{}\n".format
 
 
 class JsonFormatter(logging.Formatter):
@@ -134,14 +138,20 @@ class MessageStream:
 
     def _log(self, text: str) -> None:
         message = click.unstyle(text).strip()
+        if "\n" not in message:
+            message = _BAR.sub(" ", message)
         level, extra = logging.INFO, {}
         for start, its_level in _LEVELS:
             if found := start.match(message):
                 message, level, extra = message[found.end() :], its_level, found.groupdict()
         if message:
-            record = logging.LogRecord(self._program, level, "", 0, message, (), None)
+            record = _record(self._program, level, message)
             record.stage = extra.get("stage")
             self._handler.handle(record)
+
+
+def _record(program: str, level: int, message: str) -> logging.LogRecord:
+    return logging.LogRecord(program, level, "", 0, message, (), None)
 
 
 @contextmanager

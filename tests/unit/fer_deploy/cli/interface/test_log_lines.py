@@ -100,6 +100,12 @@ def test_a_table_is_one_object_without_colors(written):
     assert "\x1b" not in found["message"]
 
 
+def test_of_a_progress_bar_only_its_numbers_are_kept(written):
+    with governed("live", "--log-format=json"):
+        click.echo("loss 6.008 ━━━━━━╸━━━ 8/8 0:01:52", err=True)
+    assert written()[0]["message"] == "loss 6.008 8/8 0:01:52"
+
+
 def test_a_bug_is_an_object_with_its_traceback_and_exit_code_1(written):
     def fail():
         raise KeyError("token=geheim&x")
