@@ -22,10 +22,10 @@ def any_may_be_live(sources: Sequence[Source]) -> bool:
     return any(source.is_live is not False for source in sources)
 
 
-def failures_end_the_run(outlets: Sequence[Outlet], *, may_be_live: bool) -> bool:
+def failures_end_the_run(outlets: Sequence[Outlet], sources: Sequence[Source]) -> bool:
     """Return whether failed outputs end the run: with live sources if all failed, with recordings if one failed."""
     have_failed = [outlet.failure is not None for outlet in outlets]
-    return any(have_failed) and (all(have_failed) or not may_be_live)
+    return any(have_failed) and (all(have_failed) or not any_may_be_live(sources))
 
 
 def note_incomplete(outlets: Sequence[Outlet]) -> None:

@@ -229,18 +229,14 @@ class LivePipeline:
     def _is_cut_short(self) -> bool:
         """Return whether a sink asks to end, or failed outputs end the run."""
         wants_end = any(outlet.wants_end.is_set() for outlet in self._outlets)
-        return wants_end or ending.failures_end_the_run(
-            self._outlets, may_be_live=ending.any_may_be_live(self._sources)
-        )
+        return wants_end or ending.failures_end_the_run(self._outlets, self._sources)
 
     def _end(
         self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None, others: dict[Outlet, Worker]
     ) -> None:
         """End the threads in the order of the flow; frames being analyzed are still delivered, but not to a window."""
         self._stopped = not self._workforce.done.is_set()
-        if self._stopped and ending.failures_end_the_run(
-            self._outlets, may_be_live=ending.any_may_be_live(self._sources)
-        ):
+        if self._stopped and ending.failures_end_the_run(self._outlets, self._sources):
             ending.note_incomplete(self._outlets)
         for source, capture in zip(self._sources, captures, strict=True):
             source.stop()  # after `max_frames` too: a stream may be waiting for its camera
@@ -261,10 +257,8 @@ class LivePipeline:
         if main is not None:
             main.finish()
             main.pump(until=lambda: self._stop_requested)
-        ending.finish_outlets(
-            list(others),
-            is_hasty=lambda: ending.any_may_be_live(self._sources) or self._stopped or self._stop_requested,
-        )
+        is_live = ending.any_may_be_live(self._sources)  # all captures have ended: it is known for each that began
+        ending.finish_outlets(list(others), is_hasty=lambda: is_live or self._stopped or self._stop_requested)
         for i, source in enumerate(self._sources):
             num_done = self._num_delivered[i] + self._intake.num_dropped(i)
             source.health.num_unused = max(0, source.health.num_captured - num_done)
