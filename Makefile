@@ -118,6 +118,7 @@ export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT, INT8 where DATA is 
 docs: $(VENV)/.all  ## API page, numbers, chart and the website in site/html; warnings and dead links are errors
 	$(BIN)/python docs/tools/api.py
 	$(BIN)/python docs/tools/numbers_of_readme.py
+	$(BIN)/python docs/tools/deploy_page.py
 	$(BIN)/python docs/tools/chart.py
 	$(BIN)/python docs/tools/website.py
 

@@ -19,7 +19,6 @@ from fer_deploy.analyze.report.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, load_results
 from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, settings_from_flags
 from fer_deploy.cli.terminal.analyze_progress import ProgressDisplay
-from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine
 
@@ -29,7 +28,6 @@ def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
     config = settings_from_flags(AnalyzeConfig, config_path, flags, ANALYSIS_KEYS)
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    log_to_stderr()
     load_results()  # what is not installed is to show before hours of work
     console = Console(stderr=True, markup=False)  # files may have brackets in their names
     with config.open() as engine:

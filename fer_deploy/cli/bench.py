@@ -19,7 +19,6 @@ from fer_deploy.bench.outcome import BenchConfig, run_bench
 from fer_deploy.cli.options import settings_from_flags
 from fer_deploy.cli.terminal.bench_report import print_outcome
 from fer_deploy.cli.terminal.layers_report import print_layers
-from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.durable import write_whole
 from fer_deploy.engines.best import BEST_NAME
 from fer_deploy.errors import ArtifactError, ConfigError
@@ -31,7 +30,6 @@ def bench(folder: Path, as_json: bool, layers: bool, **flags: Any) -> None:
         _bench_layers(folder, as_json, flags)
         return
     config = settings_from_flags(BenchConfig, None, flags)
-    log_to_stderr()
     console = Console(stderr=True, markup=False, highlight=False)
     target = folder / BEST_NAME
     if folder.is_dir():  # what is not writable is to show before minutes of work
