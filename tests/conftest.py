@@ -15,6 +15,8 @@ SHARED = Path(os.environ.get("FER_SHARED", REPO.parent / "shared"))
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+# As fer-train does before it loads torch: threads that wait in a busy loop take the cores from other processes.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 GPU_REQUIRED = os.environ.get("FER_REQUIRE_GPU") == "1"
 
 
@@ -76,12 +78,12 @@ def tiny_spec(three_faces):
     from fer_train.config import TrainConfig  # noqa: PLC0415
     from fer_train.spec import describe_model  # noqa: PLC0415
 
-    return describe_model(TrainConfig(), three_faces, {"PublicTest": {"accuracy": 0.25, "macro_f1": 1 / 3}})
+    return describe_model(TrainConfig(model="nano"), three_faces, {"PublicTest": {"accuracy": 0.25, "macro_f1": 1 / 3}})
 
 
 @pytest.fixture(scope="session")
 def tiny_release(tmp_path_factory, tiny_spec) -> Path:
-    """An untrained Net whose logits still tell images apart: batch norm has seen noise, the classifier is steep."""
+    """An untrained Nano whose logits still tell images apart: batch norm has seen noise, the classifier is steep."""
     import torch  # noqa: PLC0415
 
     from fer_train.checkpoint import save_release  # noqa: PLC0415
@@ -89,7 +91,7 @@ def tiny_release(tmp_path_factory, tiny_spec) -> Path:
 
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(5)
-        model = build_model("net", num_classes=7).train()
+        model = build_model("nano", num_classes=7).train()
         for _ in range(10):
             scale = torch.rand(16, 1, 1, 1)
             model(torch.randn(16, 1, 48, 48) * scale + torch.randn(16, 1, 1, 1))

@@ -11,7 +11,8 @@ from pydantic import Field
 from fer_deploy.bench.candidates import Candidate, candidates_of
 from fer_deploy.bench.folder import PLAN, Artifact, Skipped, read_folder
 from fer_deploy.bench.host import Host
-from fer_deploy.bench.measuring import BRIEF, USUAL, Measuring, OnMessage, workers_of
+from fer_deploy.bench.measuring import Measuring, OnMessage, workers_of
+from fer_deploy.bench.plans import BRIEF, USUAL
 from fer_deploy.bench.ranking import Limits, Ranked
 from fer_deploy.bench.resources import ColdStart, EnergyMeter
 from fer_deploy.bench.roofline import GraphWork, Roof, graph_work, measure_roof
@@ -57,6 +58,7 @@ class Outcome:
         roofs: of this machine, by number of threads.
         server: the highest rate of arrivals, of the best with workers.
         meter: that the energy was read from, or why there is none.
+        left_out: what --quick does not measure.
         seconds: that all of it took.
     """
 
@@ -71,6 +73,7 @@ class Outcome:
     roofs: Mapping[int, Roof]
     server: Server | None
     meter: EnergyMeter
+    left_out: Sequence[str]
     seconds: float = field(default=0.0)
 
     def best(self) -> Best:
@@ -119,6 +122,7 @@ class Outcome:
             "is_mlperf": False,
             "config": self.config.model_dump(mode="json"),
             "seconds": round(self.seconds, 1),
+            "left_out": list(self.left_out),
             "cores": self.cores,
             "host": self.host.to_dict(),
             "uses": {use: [self._in_full(one) for one in ranked] for use, ranked in self.ranked.items()},
@@ -182,7 +186,8 @@ def run_bench(folder: Path, config: BenchConfig, *, on_message: OnMessage = lamb
     on_message("this machine")
     host = Host.now()
     candidates, lacking = candidates_of(artifacts, host.environment, cores=cores, device=config.device)
-    measuring = Measuring(config.goal, config.limits, BRIEF if config.quick else USUAL, cores, on_message)
+    plans = BRIEF if config.quick else USUAL
+    measuring = Measuring(config.goal, config.limits, plans, cores, on_message)
     cold, failing = measuring.cold_starts(candidates)
     skipped += [*lacking, *failing]
     runs = {(one.path, one.runtime) for one in cold}
@@ -195,8 +200,7 @@ def run_bench(folder: Path, config: BenchConfig, *, on_message: OnMessage = lamb
     # On one core, one worker with one thread is the same.
     workers = single if cores == 1 else measuring.ranking("workers", workers_of(candidates), artifacts, drops)
     server = measuring.server(workers[0])
-    on_message("rates of this machine")
-    roofs = _roofs([one.result.candidate for one in (*single, *workers)])
+    roofs = _roofs([one.result.candidate for one in (*single, *workers)], on_message) if plans.has_roofs else {}
     return Outcome(
         folder,
         config,
@@ -209,11 +213,13 @@ def run_bench(folder: Path, config: BenchConfig, *, on_message: OnMessage = lamb
         roofs,
         server,
         measuring.meter,
+        plans.left_out(USUAL),
         time.perf_counter() - started,
     )
 
 
-def _roofs(candidates: Sequence[Candidate]) -> dict[int, Roof]:
+def _roofs(candidates: Sequence[Candidate], on_message: OnMessage) -> dict[int, Roof]:
+    on_message("rates of this machine")
     return {number: measure_roof(number) for number in sorted({one.threads for one in candidates if one.threads})}
 
 

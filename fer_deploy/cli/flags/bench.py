@@ -48,7 +48,9 @@ _LIMITS, _MEASURING = "What is best", "Measuring"
     section=_LIMITS,
     help="How much accuracy may be lost against the checkpoint.",
 )
-@option("--quick", is_flag=True, default=None, section=_MEASURING, help="Short windows: a look, not a result.")
+@option(
+    "--quick", is_flag=True, default=None, section=_MEASURING, help="A look: short windows, fewer batches and pairs."
+)
 @option(
     "--threads",
     type=int,

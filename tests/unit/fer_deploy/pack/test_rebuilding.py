@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -32,9 +33,13 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
+sys.path.insert(0, {tests})
+from integration.docs_blocks.server import shorten_bench
+shorten_bench()
 from fer_deploy.cli import main
 main()
 """
+TESTS = Path(__file__).parents[3]
 
 
 NOT_NEEDED = (
@@ -45,7 +50,7 @@ NOT_NEEDED = (
 
 def without_torch(*words, names=NOT_NEEDED):
     """Run fer-deploy where no package of training or export can be imported."""
-    code = WITHOUT_TORCH.replace("{names}", repr(names))
+    code = WITHOUT_TORCH.replace("{names}", repr(names)).replace("{tests}", repr(str(TESTS)))
     command = [sys.executable, "-c", code, *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
