@@ -11,16 +11,15 @@ from numpy.typing import NDArray
 
 from fer_deploy.bench.agreement import agreement_of, drawn_images, logits_of, reference_of
 from fer_deploy.bench.candidates import Candidate
+from fer_deploy.bench.energy import EnergyMeter
 from fer_deploy.bench.folder import Artifact, Skipped
 from fer_deploy.bench.plans import Plans
 from fer_deploy.bench.ranking import Drop, Limits, Ranked, Result, decided, drop_here, drop_of_export, rank, rivals
-from fer_deploy.bench.resources import ColdStart, EnergyMeter, cold_start
+from fer_deploy.bench.resources import ColdStart, cold_start
 from fer_deploy.bench.scenarios import LEAST_GAIN, Server, highest_rate, offline
 from fer_deploy.bench.windows import (
     Repeated,
-    SystemClock,
     Together,
-    Window,
     Workload,
     measure_in_turn,
     measure_pairs,
@@ -130,7 +129,8 @@ class Measuring:
                     step=self.plans.batch_step,
                     patience=self.plans.patience,
                 )
-                joules = self._joules(self.workload(engine, use, found.batch), found.batch)
+                load = self.workload(engine, use, found.batch)
+                joules = self.meter.joules_per_item(load, self.plans.batches.window_s)
                 results.append(
                     Result(one, by_path[one.path], drop[one.path, one.runtime], singles[one.name], found, joules)
                 )
@@ -158,16 +158,6 @@ class Measuring:
         if use == "workers" and engine.is_concurrent:
             return Together([call] * self.cores, items=batch)
         return Repeated(call, items=batch)
-
-    def _joules(self, workload: Workload, batch: int) -> float | None:
-        """Return the energy of the whole machine for one image; None: no counter can be read."""
-        if not self.meter.source:
-            return None
-        windows: list[Window] = []
-        seconds = self.plans.batches.window_s
-        joules = self.meter.joules_of(lambda: windows.append(workload.window(seconds, SystemClock())))
-        # The first call of a window is not among its images, but takes energy.
-        return None if joules is None else joules / (windows[0].num_items + batch)
 
     def _by_batch(self, engine: Engine, use: Use) -> Callable[[int], Workload]:
         return lambda batch: self.workload(engine, use, batch)

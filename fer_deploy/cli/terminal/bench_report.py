@@ -38,7 +38,15 @@ def _table(outcome: Outcome, use: Use, ranked: Sequence[Ranked], prefix: str) ->
     table = Table(title=USES[use] + (f"; files {prefix}*" if prefix else ""), title_justify="left", width=80)
     table.add_column("file", overflow="fold", ratio=3)
     table.add_column("engine", overflow="fold", ratio=4)
-    columns = ("p50 ms", "p99 ms", "faces/s", "batch", "points", *(["roof"] if outcome.roofs else []))
+    columns = (
+        "p50 ms",
+        "p99 ms",
+        "faces/s",
+        "batch",
+        "points",
+        *(["roof"] if outcome.roofs else []),
+        *(["mJ"] if outcome.meter.source else []),
+    )
     for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for one in ranked:
@@ -54,6 +62,7 @@ def _table(outcome: Outcome, use: Use, ranked: Sequence[Ranked], prefix: str) ->
             str(batch),
             result.drop.in_words(),
             *([("" if share is None else f"{share:.0%}")] if outcome.roofs else []),
+            *(["" if result.joules is None else f"{1e3 * result.joules:.1f}"] if outcome.meter.source else []),
             style="bold" if one is ranked[0] and one.is_usable else "" if one.is_usable else "dim",
         )
     return table
@@ -87,6 +96,7 @@ def _print_notes(outcome: Outcome, console: Console) -> None:
     say("points: accuracy lost against the checkpoint; <=: at most, since so many answers differ")
     if outcome.roofs:
         say("roof: share of what FP32 products and copies of numpy allow on as many threads")
+    say(f"{'mJ: ' if outcome.meter.source else ''}energy of the whole machine for one face: {outcome.meter.in_words}")
     if outcome.server is not None:
         say(
             f"arrivals at random times: up to {outcome.server.rate:,.0f} faces/s with p99 within "

@@ -5,10 +5,11 @@ from unit.fer_deploy.bench.results import artifact
 
 from fer_deploy.bench import measuring as module
 from fer_deploy.bench.candidates import Candidate
+from fer_deploy.bench.energy import Counter, EnergyMeter
 from fer_deploy.bench.measuring import Measuring, workers_of
 from fer_deploy.bench.plans import Plans
 from fer_deploy.bench.ranking import Drop, Limits
-from fer_deploy.bench.resources import ColdStart, EnergyMeter
+from fer_deploy.bench.resources import ColdStart
 from fer_deploy.bench.windows import Repeated, Together, WindowPlan
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import EngineError
@@ -100,7 +101,7 @@ def test_a_ranking_has_every_candidate_with_all_batches(engines, use, goal):
 
 def test_energy_counts_the_call_that_is_not_timed(engines):
     readings = iter([10.0, 16.0])
-    meter = EnergyMeter("RAPL", "", (lambda: next(readings),))
+    meter = EnergyMeter("RAPL", "", (Counter(lambda: next(readings)),))
     (one,) = measuring(meter=meter).ranking("single", CANDIDATES[:1], ARTIFACTS, {CANDIDATES[0]: Drop(0.0, False, "")})
     assert one.result.joules == 6.0 / (2 * one.result.offline.batch)
 

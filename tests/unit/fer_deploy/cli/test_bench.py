@@ -10,6 +10,7 @@ from click.testing import CliRunner
 from unit.fer_deploy.pack.pack_models import write_export
 
 from fer_deploy.bench import outcome
+from fer_deploy.bench.energy import EnergyMeter
 from fer_deploy.bench.host import BackgroundWork
 from fer_deploy.bench.outcome import BenchConfig, run_bench
 from fer_deploy.bench.plans import BRIEF, USUAL, Plans
@@ -98,6 +99,24 @@ def test_all_numbers_as_json(bench, folder):
     assert content["cold_start"]["tiny-fp32.onnx, ONNX Runtime, 1 thread"]["first_ms"] > 0
     assert {one["what"] for one in content["skipped"]} == {"ONNX Runtime CUDA", "TensorRT", "tiny-int8.onnx"}
     assert str(folder.parent) not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("meter", "words"),
+    [
+        (EnergyMeter("RAPL", "", ()), "mJ: energy of the whole machine for one face: read from RAPL"),
+        (EnergyMeter("", "no NVML"), "\nenergy of the whole machine for one face: not readable here: no NVML"),
+    ],
+)
+def test_energy_or_why_there_is_none(bench, meter, words, measured):
+    with_energy = {
+        use: [dataclasses.replace(one, result=dataclasses.replace(one.result, joules=0.0123)) for one in ranked]
+        for use, ranked in measured.ranked.items()
+    }
+    done = bench(meter=meter, ranked=with_energy if meter.source else measured.ranked)
+    assert words in done.stdout
+    assert ("12.3" in done.stdout) == bool(meter.source)
+    assert max(map(len, done.stdout[: done.stdout.index("points: ")].splitlines()[1:8])) <= 80
 
 
 def test_a_look_says_what_it_leaves_out(bench):
