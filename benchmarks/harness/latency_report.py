@@ -24,8 +24,8 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
         "Latency: from uint8 faces in the host's memory to logits in the host's memory. Speedup: against PyTorch eager "
         "FP32, median over pairs of windows, with the 95 % interval of the bootstrap; in CPU time: of the time that "
         "the process's threads computed, which other work on the machine hardly changes. Roof: faces/s as a share of "
-        f"what the machine's FP32 matrix products and copies allow. Not MLPerf. Energy of the whole machine for one face: "
-        f"{env['energy']}.",
+        "what the machine's FP32 matrix products and copies allow. Not MLPerf. Energy of the whole machine for one "
+        f"face: {env['energy']}.",
         "",
         "| model | engine | file | size, MB | same emotion on 256 drawn faces |",
         "|---|---|---|---|---|",
@@ -33,7 +33,8 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
     lines += [_file_row(result) for result in results]
     lines += [
         "",
-        "| model | engine | batch | speedup | in CPU time | p50, ms | p90, ms | p99, ms | faces/s | roof | mJ/face | stable |",
+        "| model | engine | batch | speedup | in CPU time | p50, ms | p90, ms | p99, ms | faces/s | roof | mJ/face "
+        "| stable |",
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [_latency_row(result, row) for result in results for row in result.get("latency", [])]

@@ -69,14 +69,16 @@ class Measuring:
     def drops(self, artifacts: Sequence[Artifact], candidates: Sequence[Candidate]) -> dict[Candidate, Drop]:
         """Return the loss of accuracy for one candidate of each artifact and runtime.
 
-        Those that their export measured do not run for it, except as the reference of the others.
+        Those that their export measured do not run for it, except as the reference of the others: FP32 or FP16, else
+        the first that was measured.
         """
         by_path = {artifact.path: artifact for artifact in artifacts}
         reference = reference_of(artifacts)
         groups = {group[0]: group for group in _by_engine(candidates)}
         found = {one: drop_of_export(by_path[one.path], one) for one in groups}
         unknown = [one for one, drop in found.items() if drop is None]
-        compared = next((one for one in groups if unknown and reference and one.path == reference.path), None)
+        fits = [one for one in groups if (one.path == reference.path if reference else found[one] is not None)]
+        compared = fits[0] if unknown and fits else None
         logits = {one: self._logits(groups[one]) for one in groups if compared and one in (compared, *unknown)}
         agreements = {one: agreement_of(logits[one], logits[compared]) if compared else None for one in unknown}
         num = self.plans.num_faces

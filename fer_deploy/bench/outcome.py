@@ -1,7 +1,7 @@
 """Outcome of `fer-deploy bench`: run everything, and turn it into best.json and a JSON of all numbers."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -168,12 +168,19 @@ class Outcome:
         }
 
 
-def run_bench(folder: Path, config: BenchConfig, *, on_message: OnMessage = lambda _: None) -> Outcome:
+def run_bench(
+    folder: Path,
+    config: BenchConfig,
+    *,
+    only: Collection[str] | None = None,
+    on_message: OnMessage = lambda _: None,
+) -> Outcome:
     """Measure every artifact of a folder on this machine. Writes nothing.
 
     Args:
         folder: with the artifacts of one model.
         config: goal, limits and how long to measure.
+        only: names of the files to measure; None: all.
         on_message: called with a message before each step.
 
     Raises:
@@ -182,7 +189,7 @@ def run_bench(folder: Path, config: BenchConfig, *, on_message: OnMessage = lamb
         EngineError: no engine runs here, or one failed while it was measured.
     """
     started = time.perf_counter()
-    artifacts, skipped = read_folder(folder)
+    artifacts, skipped = read_folder(folder, only)
     cores = choose_threads(config.threads)
     on_message("this machine")
     host = Host.now()

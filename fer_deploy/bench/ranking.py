@@ -186,8 +186,10 @@ def decided(ranked: Sequence[Ranked], speedups: Mapping[Candidate, Interval]) ->
         note = f"; not distinguishable in speed from {others}, and simpler"
     found = [replace(winner, verdict=f"best{note}")]
     for one in ranked:
-        if one is not winner:
-            interval = speedups.get(one.result.candidate)
+        interval = speedups.get(one.result.candidate)
+        if one is first and one is not winner:
+            found.append(replace(one, verdict=_overruled(speedups[winner.result.candidate], winner)))
+        elif one is not winner:
             found.append(one if interval is None else replace(one, verdict=_in_pairs(interval, first, winner)))
     return found
 
@@ -201,6 +203,14 @@ def _in_pairs(interval: Interval, first: Ranked, winner: Ranked) -> str:
     if _is_equal(interval):
         return f"as fast as {of} within the noise ({interval.low:.2f} to {interval.high:.2f} times), and less simple"
     return f"{interval.value:.2f} times as fast as {of} ({interval.low:.2f} to {interval.high:.2f})"
+
+
+def _overruled(interval: Interval, winner: Ranked) -> str:
+    """Return why the best of the first look is not the winner after the pairs; `interval` is the winner's."""
+    name = winner.result.candidate.name
+    if _is_equal(interval):
+        return f"as fast as {name} within the noise ({interval.low:.2f} to {interval.high:.2f} times), and less simple"
+    return f"{name} is {interval.value:.2f} times as fast ({interval.low:.2f} to {interval.high:.2f})"
 
 
 def _slower(share: float, goal: Goal) -> str:

@@ -81,6 +81,14 @@ def test_without_a_reference_nothing_is_known_and_nothing_runs(engines):
     assert said == []
 
 
+def test_without_fp32_the_first_that_was_measured_is_the_reference(engines):
+    measured = artifact("int8-cpu", metrics={"accuracy_change": -0.004, "num_faces": 9, "faces": "PublicTest"})
+    openvino = Candidate(measured.path, "openvino", 1, False)
+    drops = measuring().drops([measured], [CANDIDATES[2], openvino])
+    assert (drops[CANDIDATES[2]].points, drops[openvino].points) == (0.4, 0.0)
+    assert measuring().drops([measured], [openvino])[openvino].points is None
+
+
 def test_drops_are_judged_against_the_reference(engines):
     drops = measuring().drops(ARTIFACTS, CANDIDATES)
     assert list(drops) == [CANDIDATES[0], CANDIDATES[2]]

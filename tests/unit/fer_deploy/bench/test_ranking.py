@@ -120,6 +120,9 @@ class TestPairs:
         assert found[0].verdict == (
             "best; not distinguishable in speed from net-int8-cpu.onnx, ONNX Runtime, 2 threads, spinning, and simpler"
         )
+        assert found[1].verdict == (
+            "as fast as net-fp32.onnx, ONNX Runtime, 1 thread within the noise (0.93 to 1.02 times), and less simple"
+        )
 
     def test_a_clear_winner_stays(self):
         found = decided(self.ranked(), {self.PLAIN.candidate: Interval(0.90, 0.85, 0.95)})
@@ -132,6 +135,7 @@ class TestPairs:
         found = decided(self.ranked(), {self.PLAIN.candidate: Interval(1.2, 1.1, 1.3)})
         assert names(found) == ["fp32", "int8-cpu", "fp16"]
         assert found[0].verdict == "best"
+        assert found[1].verdict == "net-fp32.onnx, ONNX Runtime, 1 thread is 1.20 times as fast (1.10 to 1.30)"
 
     def test_a_less_simple_one_that_is_as_fast(self):
         ranked = rank([result("fp32", 1.0), result("int8-cpu", 1.05)], "latency", ANY)

@@ -9,6 +9,7 @@ import pytest
 from click.testing import CliRunner
 from unit.fer_deploy.pack.pack_models import write_export
 
+from fer_deploy.artifacts import bundled_files
 from fer_deploy.bench import outcome
 from fer_deploy.bench.energy import EnergyMeter
 from fer_deploy.bench.host import BackgroundWork
@@ -153,6 +154,40 @@ def test_nothing_within_the_budget_is_told_and_an_older_result_stays(bench, fold
     assert "exceeds the budget of 1e-06 ms" in done.stderr
     assert "Fix: a larger --latency-budget or --max-accuracy-drop" in done.stderr
     assert (folder / "best.json").read_text() == "older"
+
+
+def test_without_a_folder_the_bundled_models_are_measured(measured, monkeypatch, tmp_path):
+    asked = []
+
+    def run_bench(folder, config, *, only, on_message):
+        asked.append((folder, sorted(only)))
+        return dataclasses.replace(measured, config=config)
+
+    monkeypatch.setattr(command_module, "run_bench", run_bench)
+    monkeypatch.setattr(command_module, "background_work", lambda: ())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
+    done = run("--goal", "throughput")
+    assert done.exit_code == 0, done.output
+    ferplus, fer2013 = (bundled_files(family) for family in ("ferplus", "fer2013"))
+    assert asked == [(ferplus[0].parent, sorted(p.name for p in files)) for files in (ferplus, fer2013)]
+    target = tmp_path / "new" / "fer-deploy" / "bench" / "ferplus.json"
+    assert read_best(target, tmp_path).goal == "throughput"
+    assert "--model ferplus\n" in done.stdout
+    assert f"is the best here for workers ({target}); now: fer-deploy live --model ferplus" in done.stderr
+    assert set(json.loads(run("--json").stdout)) == {"ferplus", "fer2013"}
+
+
+def test_a_cache_that_cannot_be_written_is_told_first(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    done = run()
+    assert done.exit_code == 4
+    assert "Fix: XDG_CACHE_HOME=FOLDER that can be written" in done.stderr
+
+
+def test_layers_need_a_model():
+    done = run("--layers")
+    assert (done.exit_code, "--layers takes one model" in done.stderr) == (2, True)
 
 
 def test_work_beside_it_is_named_with_its_pause(bench, monkeypatch):
