@@ -32,8 +32,8 @@ def shorten_bench() -> None:
     outcome, windows = import_module("fer_deploy.bench.outcome"), import_module("fer_deploy.bench.windows")
     short = windows.WindowPlan(window_s=0.01, warm_up_s=0.0, most=3, settle_s=0.0)
     windows_of = dict.fromkeys(("single", "batches", "pairs", "threads"), short)
-    outcome.BRIEF = replace(outcome.BRIEF, **windows_of, num_faces=64, most_batch=8)
-    outcome.USUAL = replace(outcome.USUAL, **windows_of, num_faces=64, most_batch=8, server_s=0.1)
+    outcome.BRIEF = replace(outcome.BRIEF, **windows_of, num_faces=16, most_batch=8)
+    outcome.USUAL = replace(outcome.USUAL, **windows_of, num_faces=16, most_batch=8, server_s=0.1)
 
 
 def preload() -> None:
