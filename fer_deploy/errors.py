@@ -9,6 +9,7 @@ FerDeployError                1
 ├── EngineError               7   a model that loads but cannot run here, or refuses its input
 └── StreamError               8   a source that cannot be opened or read
     └── SinkError             8   a video, JSONL file or window that cannot be written
+        └── ReaderEndedError  1   what reads standard output has ended, as `| head -1`: no message
 
 A signal is not an error: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP), and 0 for `live`; see `fer_deploy.signals`.
 """
@@ -99,3 +100,9 @@ class StreamError(FerDeployError):
 
 class SinkError(StreamError):
     """An output of the live loop cannot be written."""
+
+
+class ReaderEndedError(SinkError):
+    """The program that reads standard output has ended. The command ends without a message, as after any such write."""
+
+    exit_code = 1

@@ -2,7 +2,10 @@
 
 import os
 
-os.environ.setdefault("OMP_NUM_THREADS", "1")  # tiny batches are faster so, here and in the programs that tests start
+# Before torch is loaded, here and in the programs that tests start: tiny batches are faster on one thread, and threads
+# that wait in a busy loop, as fer-train forbids too, take the cores from other processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 import gc
 import signal
@@ -84,12 +87,12 @@ def tiny_spec(three_faces):
     from fer_train.config import TrainConfig  # noqa: PLC0415
     from fer_train.spec import describe_model  # noqa: PLC0415
 
-    return describe_model(TrainConfig(), three_faces, {"PublicTest": {"accuracy": 0.25, "macro_f1": 1 / 3}})
+    return describe_model(TrainConfig(model="nano"), three_faces, {"PublicTest": {"accuracy": 0.25, "macro_f1": 1 / 3}})
 
 
 @pytest.fixture(scope="session")
 def tiny_release(tmp_path_factory, tiny_spec) -> Path:
-    """An untrained Net whose logits still tell images apart: batch norm has seen noise, the classifier is steep."""
+    """An untrained Nano whose logits still tell images apart: batch norm has seen noise, the classifier is steep."""
     import torch  # noqa: PLC0415
 
     from fer_train.checkpoint import save_release  # noqa: PLC0415
@@ -97,7 +100,7 @@ def tiny_release(tmp_path_factory, tiny_spec) -> Path:
 
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(5)
-        model = build_model("net", num_classes=7).train()
+        model = build_model("nano", num_classes=7).train()
         for _ in range(10):
             scale = torch.rand(16, 1, 1, 1)
             model(torch.randn(16, 1, 48, 48) * scale + torch.randn(16, 1, 1, 1))

@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -72,7 +72,13 @@ class VideoBatch:
     """
 
     def __init__(
-        self, videos: Sequence[Path], config: AnalyzeConfig, models: Models, progress: AnalysisProgress
+        self,
+        videos: Sequence[Path],
+        config: AnalyzeConfig,
+        models: Models,
+        progress: AnalysisProgress,
+        *,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         """Create the batch; the arguments are those of `VideoAnalysis`, for several videos.
 
@@ -81,6 +87,7 @@ class VideoBatch:
                 a file.
         """
         self.index: Path | None = None
+        self._names = names
         self._folders = folders_of(videos, config.out)
         check_videos_stay(videos, list(self._folders.values()))
         require_no_file_in_the_way(config.out)
@@ -129,7 +136,7 @@ class VideoBatch:
             self.index = out / INDEX
 
     def _outcome(self, video: Path, folder: Path, *, restart: bool) -> Outcome | None:
-        self._current = VideoAnalysis(video, folder, self._config, self._models, self._progress)
+        self._current = VideoAnalysis(video, folder, self._config, self._models, self._progress, names=self._names)
         if self._stop_requested:
             return None
         try:

@@ -1,5 +1,6 @@
 """fer-deploy: `flags` has each command's options; its work is imported when it runs."""
 
+import errno
 import logging
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from fer_deploy.cli.interface import Group, logs
 from fer_deploy.cli.interface.variables import with_variables
 from fer_deploy.cli.terminal.redacted_text import text_handler
 from fer_deploy.cli.terminal.standard_output import failures_as_sink_errors
-from fer_deploy.errors import FerDeployError, SinkError, with_flags_alone
+from fer_deploy.errors import FerDeployError, ReaderEndedError, SinkError, with_flags_alone
 from fer_deploy.privacy.redaction import without_passwords
 
 COMMANDS: Final = {
@@ -65,6 +66,9 @@ class _Program(Group):
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except ReaderEndedError as err:
+            signals.check()
+            raise BrokenPipeError(errno.EPIPE, str(err)) from err  # click ends with 1, as for every closed pipe
         except FerDeployError as err:
             signals.check()
             stage = f" [{err.stage}]" if err.stage else ""

@@ -17,7 +17,7 @@ from fer_deploy.analyze.fingerprint import detector_file
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.analyze.report.summary import Outcome
 from fer_deploy.analyze.video_analysis import Models, load_results
-from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, settings_from_flags
+from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, flags_by_key, settings_from_flags
 from fer_deploy.cli.terminal.analyze_progress import ProgressDisplay
 from fer_deploy.detectors import build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine
@@ -35,7 +35,7 @@ def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
         models = _models(engine, config)
         console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
         with signals.held(), ProgressDisplay(console) as display:
-            batch = VideoBatch(videos, config, models, display)
+            batch = VideoBatch(videos, config, models, display, names=flags_by_key(ANALYSIS_KEYS))
             signals.on_stop(batch.stop)
             outcomes = batch.run(lambda outcome: _report(outcome, console, of=len(videos)), restart=restart)
     if len(outcomes) < len(videos):

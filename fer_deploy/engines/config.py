@@ -48,13 +48,15 @@ class EngineChoice(Settings):
     def engine_file(self) -> Path:
         """The file to open, or the address of a served model; for a folder, its best model with one thread a call.
 
+        A bundled model is the best that `fer-deploy bench` without a folder has measured here, if it still fits.
+
         Raises:
             ArtifactError: the bundled model is missing from the installation; or see `choose_best`.
             ConfigError: `engine` is the name of a bundled model and no file; or see `choose_best`.
             MissingDependencyError: ONNX Runtime is not installed.
         """
         if self.engine is None:
-            return bundled_model_for(self.device, self.model)
+            return bundled_model_for(self.device, self.model) if self._chosen is None else self._chosen.path
         if str(self.engine) in get_args(Family) and not self.engine.exists():
             raise ConfigError(
                 f"engine is {self.engine}, which is no file but the name of a bundled model. "
@@ -64,12 +66,17 @@ class EngineChoice(Settings):
 
     @property
     def choice_line(self) -> str:
-        """Why this file: a text for users where `engine` is a folder, else empty."""
+        """Why this file: a text for users where it was measured, else empty."""
         return "" if self._chosen is None else self._chosen.line
 
     @cached_property
     def _chosen(self) -> "Chosen | None":
-        if self.engine is None or not is_folder_of_models(self.engine):
+        if self.engine is None:
+            of_bundled: Chosen | None = (
+                import_module("fer_deploy.engines.bundled_best").bundled_best(self.model, self.device).chosen
+            )
+            return of_bundled
+        if not is_folder_of_models(self.engine):
             return None
         choose = import_module("fer_deploy.engines.best").choose_best
         chosen: Chosen = choose(self.engine, device=self.device, threads=1)
