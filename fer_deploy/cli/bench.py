@@ -62,7 +62,6 @@ def bench(folder: Path | None, as_json: bool, layers: bool, **flags: Any) -> Non
 def _bench_bundled(as_json: bool, flags: dict[str, Any]) -> None:
     """Measure the bundled models of each family; the results are in the user's cache, where the commands find them."""
     config = settings_from_flags(BenchConfig, None, flags)
-    log_to_stderr()
     console = Console(stderr=True, markup=False, highlight=False)
     targets = {family: bundled_best_file(family) for family in get_args(Family)}
     for target in targets.values():  # as for a folder
