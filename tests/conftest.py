@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 
 import fer_deploy  # noqa: F401 - before tests import onnxruntime: it switches the telemetry off
+from fer_deploy.engines.threads import available_cores
 
 REPO = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("FER_SHARED", REPO.parent / "shared"))
@@ -46,6 +47,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not SHARED.is_dir():
         for item in filter(_is_shared, items):
             item.add_marker(pytest.mark.skip(reason=f"no shared data at {SHARED}; set FER_SHARED"))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the workers of `--numprocesses auto`: cores, less where a container's limit is lower than what it shows."""
+    return max(2, min(4, available_cores()))  # tests of one core still wait for programs; each worker takes over 1 GB
 
 
 def pytest_collection_finish() -> None:
