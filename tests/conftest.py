@@ -50,7 +50,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """Return the workers of `--numprocesses auto`: cores, less where a container's limit is lower than what it shows."""
+    """Return the workers of `--numprocesses auto`: the cores that may be used, not those that a container shows."""
     return max(2, min(4, available_cores()))  # tests of one core still wait for programs; each worker takes over 1 GB
 
 
