@@ -4,12 +4,15 @@ import logging
 import os
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from importlib import import_module
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.models import Models, opened_models
 from fer_deploy.analyze.progress import AnalysisProgress
-from fer_deploy.analyze.report.summary import Outcome
+from fer_deploy.analyze.report.summary import Outcome, Summary
 from fer_deploy.analyze.result_files import (
     INDEX,
     check_videos_stay,
@@ -17,9 +20,13 @@ from fer_deploy.analyze.result_files import (
     require_no_file_in_the_way,
     require_no_index_of_others,
 )
-from fer_deploy.analyze.video_analysis import Models, VideoAnalysis, load_results
+from fer_deploy.analyze.video_analysis import VideoAnalysis, load_results
 from fer_deploy.errors import ConfigError, FerDeployError
 from fer_deploy.live.file_names import file_and_stream
+
+if TYPE_CHECKING:
+    from fer_deploy.analyze.jobs.messages import Recipe
+    from fer_deploy.analyze.jobs.run import SplitRun
 
 _LOG = logging.getLogger(__name__)
 _NO_FOLDERS: Final = ("", ".", "..", INDEX)
@@ -79,8 +86,19 @@ class VideoBatch:
         progress: AnalysisProgress,
         *,
         names: Mapping[str, str] | None = None,
+        num_jobs: int = 1,
+        recipe: "Recipe | None" = None,
     ) -> None:
-        """Create the batch; the arguments are those of `VideoAnalysis`, for several videos.
+        """Create the batch.
+
+        Args:
+            videos: the files.
+            config: settings.
+            models: engine and detectors.
+            progress: called with the progress.
+            names: what the user calls a setting, by its dotted key, for messages.
+            num_jobs: processes that analyze segments; 1: this one, with threads.
+            recipe: opens the models in these processes; None: from the settings.
 
         Raises:
             ConfigError: two videos would share a folder, a file that is not a result would be overwritten, or --out is
@@ -94,7 +112,8 @@ class VideoBatch:
         if len(videos) > 1:
             require_no_index_of_others(config.out)
         self._config, self._models, self._progress = config, models, progress
-        self._current: VideoAnalysis | None = None
+        self._num_jobs, self._recipe = num_jobs, recipe or partial(opened_models, config)
+        self._current: VideoAnalysis | SplitRun | None = None
         self._stop_requested = False
 
     def stop(self) -> None:
@@ -119,14 +138,54 @@ class VideoBatch:
             SinkError: index.html cannot be written.
         """
         outcomes: list[Outcome] = []
-        for video, folder in self._folders.items():
-            outcome = self._outcome(video, folder, restart=restart)
-            if outcome is None:
-                break
+
+        def note(outcome: Outcome) -> None:
             outcomes.append(outcome)
             on_outcome(outcome)
+
+        if self._num_jobs > 1:
+            self._run_split(note, restart=restart)
+        else:
+            self._run_each(note, restart=restart)
         self._write_index(outcomes)
         return outcomes
+
+    def _run_each(self, note: Callable[[Outcome], None], *, restart: bool) -> None:
+        """Analyze one video after another."""
+        for video in self._folders:
+            self._current = analysis = self._analysis(video)
+            if self._stop_requested:
+                return
+            try:
+                result: Summary | Exception | None = analysis.run(restart=restart)
+            except Exception as err:  # noqa: BLE001 - Matplotlib and PyArrow raise anything; the other videos continue
+                result = err
+            if result is None:
+                return
+            note(self._outcome(video, result))
+
+    def _run_split(self, note: Callable[[Outcome], None], *, restart: bool) -> None:
+        """Analyze all videos with worker processes, and note their outcomes in the order of the videos."""
+        waiting, results = list(self._folders), dict[Path, Outcome]()
+
+        def on_done(video: Path, result: Summary | Exception) -> None:
+            results[video] = self._outcome(video, result)
+            while waiting and waiting[0] in results:
+                note(results.pop(waiting.pop(0)))
+
+        analyses = {video: self._analysis(video) for video in self._folders}
+        jobs = import_module("fer_deploy.analyze.jobs.run")  # by name: it needs the packages of the extra
+        with jobs.Crew(self._num_jobs, self._recipe) as crew:
+            self._current = run = jobs.SplitRun(analyses, self._config, self._progress, crew=crew)
+            if not self._stop_requested:
+                run.run(on_done, restart=restart)
+        for video in waiting:  # finished before an earlier one when the run was stopped
+            if video in results:
+                note(results.pop(video))
+
+    def _analysis(self, video: Path) -> VideoAnalysis:
+        folder = self._folders[video]
+        return VideoAnalysis(video, folder, self._config, self._models, self._progress, names=self._names)
 
     def _write_index(self, outcomes: Sequence[Outcome]) -> None:
         """Write the page, or update the one of earlier calls; not if there is no report to link to."""
@@ -135,18 +194,14 @@ class VideoBatch:
             load_results().write_index(out, outcomes)
             self.index = out / INDEX
 
-    def _outcome(self, video: Path, folder: Path, *, restart: bool) -> Outcome | None:
-        self._current = VideoAnalysis(video, folder, self._config, self._models, self._progress, names=self._names)
-        if self._stop_requested:
-            return None
-        try:
-            summary = self._current.run(restart=restart)
-        except FerDeployError as err:
-            return Outcome(video, folder, None, err)
-        except Exception as err:  # noqa: BLE001 - Matplotlib and PyArrow raise anything; the other videos continue
-            _LOG.exception("%s", video)
-            reason = f"{type(err).__name__}: {err}"
-            fault = FerDeployError(f"cannot analyze {video}: {reason}. Fix: report it as a bug, with what was logged")
-            fault.__cause__ = err
-            return Outcome(video, folder, None, fault)
-        return None if summary is None else Outcome(video, folder, summary)
+    def _outcome(self, video: Path, result: Summary | Exception) -> Outcome:
+        folder = self._folders[video]
+        if isinstance(result, Summary):
+            return Outcome(video, folder, result)
+        if isinstance(result, FerDeployError):
+            return Outcome(video, folder, None, result)
+        _LOG.error("%s", video, exc_info=result)
+        reason = f"{type(result).__name__}: {result}"
+        fault = FerDeployError(f"cannot analyze {video}: {reason}. Fix: report it as a bug, with what was logged")
+        fault.__cause__ = result
+        return Outcome(video, folder, None, fault)

@@ -8,8 +8,11 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_deploy.analyze.accounting import Accounting
 from fer_deploy.analyze.fingerprint import Fingerprint
+from fer_deploy.analyze.segments.recording import Reached
+from fer_deploy.analyze.segments.sinks import Tally
 from fer_deploy.analyze.whole_file import write_whole
 from fer_deploy.errors import ConfigError, SinkError
+from fer_deploy.live.seeking.position import Position
 
 
 class Checkpoint(BaseModel):
@@ -24,6 +27,7 @@ class Checkpoint(BaseModel):
         accounting: up to here.
         num_size_changes: changes of resolution up to here.
         people: `People.state()`; None before the first segment.
+        position: of the next frame; None before the first segment, at the end, and for a picture.
         is_complete: whether the video's end is reached; only joining and reporting remain.
         notes: facts for the user about how the video is read, such as which of several streams.
         trouble: fault at the video's end, such as a truncated file; empty if there is none.
@@ -39,9 +43,45 @@ class Checkpoint(BaseModel):
     accounting: Accounting = Accounting()
     num_size_changes: int = 0
     people: dict[str, Any] | None = None
+    position: Position | None = None
     is_complete: bool = False
     notes: tuple[str, ...] = ()
     trouble: str = ""
+
+    def after(self, tally: Tally, people: dict[str, Any], reached: Reached) -> "Checkpoint":
+        """Return the state after the next segment.
+
+        Args:
+            tally: of the segment's results.
+            people: `People.state()` after it.
+            reached: state of the recording after it.
+
+        Raises:
+            StreamError: the counts do not add up.
+        """
+        counts = self.accounting
+        accounting = Accounting(
+            num_announced=counts.num_announced,
+            num_decoded=reached.num_taken + reached.num_corrupt,
+            num_skipped=reached.num_corrupt,
+            num_analyzed=counts.num_analyzed + tally.num_frames,
+            num_with_faces=counts.num_with_faces + tally.num_with_faces,
+            num_faces=counts.num_faces + tally.num_faces,
+            num_missing=reached.num_missing,
+        )
+        accounting.check()
+        return self.model_copy(
+            update={
+                "starts_s": [*self.starts_s, tally.start_s],
+                "end_s": tally.end_s,
+                "accounting": accounting,
+                "num_size_changes": reached.num_size_changes,
+                "people": people,
+                "position": reached.position,
+                "is_complete": reached.is_end,
+                "trouble": reached.trouble,
+            }
+        )
 
     def save(self, path: Path) -> None:
         """Write the checkpoint; it replaces the previous one."""

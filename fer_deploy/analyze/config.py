@@ -2,18 +2,21 @@
 
 import math
 from pathlib import Path
-from typing import Final, Self
+from typing import Final, Literal, Self
 
 from pydantic import Field, model_validator
 
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.engines.config import EngineChoice
+from fer_deploy.errors import argument
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.intake import CHUNK_FRAMES
 from fer_deploy.live.output_files import VideoCodec
 
 USUAL_SEGMENT_FRAMES: Final = 960
 """Frames between checkpoints, about half a minute of video; a killed run repeats at most this many."""
+
+MOST_JOBS: Final = 256
 
 
 class AnalyzeConfig(EngineChoice):
@@ -27,6 +30,9 @@ class AnalyzeConfig(EngineChoice):
     segment_frames: int | None = Field(
         default=None, ge=1, le=100_000, description="frames between two checkpoints; none: about a thousand"
     )
+    jobs: int | Literal["auto"] = Field(
+        default=1, description="processes that analyze segments at once, over all videos; auto: one a core"
+    )
     detection: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
 
@@ -39,6 +45,18 @@ class AnalyzeConfig(EngineChoice):
             raise ValueError(
                 f"segment_frames is {self.segment_frames}, expected a multiple of {self.segment_multiple}. "
                 f"Fix: segment_frames: {near}"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _jobs_see_every_frame(self) -> Self:
+        jobs, every = self.jobs, self.pipeline.detect_every
+        if jobs != "auto" and not 1 <= jobs <= MOST_JOBS:
+            raise ValueError(f"jobs is {jobs}, expected 1 to {MOST_JOBS}, or auto. Fix: {argument('jobs', 'auto')}")
+        if jobs not in (1, "auto") and every not in (1, "auto"):
+            raise ValueError(
+                f"jobs is {jobs} and detect_every is {every}: faces between two runs of the detector depend on "
+                f"frames of other segments. Fix: {argument('detect_every', '1')}, or {argument('jobs', '1')}"
             )
         return self
 

@@ -27,6 +27,7 @@ _WITHOUT_INFLUENCE: Final = (
     "allow_host_code",
     "segment_frames",
     "workers",
+    "jobs",
     "detector_model",
 )
 """Settings that change no result, or whose files are represented by their digests."""

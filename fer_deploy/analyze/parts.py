@@ -11,15 +11,19 @@ from typing import IO, Final, Self
 from fer_deploy.analyze.whole_file import writing
 from fer_deploy.durable import sync
 from fer_deploy.errors import ConfigError
+from fer_deploy.live.seeking.packet_index import PacketIndex
 
 TABLES: Final = ("parquet", "csv", "frames.parquet", "frames.csv")
 """Kinds of parts: of faces and of frames, as the sinks write them."""
 VIDEO: Final = "mp4"
+OBSERVATIONS: Final = "observations.parquet"
+"""Kind of the parts that are removed once they are replayed."""
 PARTS: Final = "parts"
 """The folder's name beside the results."""
 _LOCK: Final = "lock"
 _CHECKPOINT: Final = "checkpoint.json"
-_PART: Final = re.compile(r"(?P<segment>\d{6})\.(frames\.)?(parquet|csv|mp4)")
+_PACKETS: Final = "packets.npz"
+_PART: Final = re.compile(r"(?P<segment>\d{6})\.(frames\.|\d+\.observations\.)?(parquet|csv|mp4)")
 _UNFINISHED: Final = re.compile(r"(?P<stem>.+)\.\d+\.part(\.indexed|\.joined)?(?P<suffix>\.\w+)")
 """Names from `unfinished_path`, and the names that the video and Parquet sinks derive from them."""
 
@@ -46,6 +50,15 @@ class Parts:
     def checkpoint(self) -> Path:
         """Path of the checkpoint."""
         return self.folder / _CHECKPOINT
+
+    @property
+    def packets(self) -> Path:
+        """Path of the index of the video's packets."""
+        return self.folder / _PACKETS
+
+    def packet_index(self) -> PacketIndex | None:
+        """Return the index of the video's packets, if there is one."""
+        return PacketIndex.load(self.packets)
 
     @property
     def is_ours(self) -> bool:
@@ -83,6 +96,7 @@ class Parts:
         """Remove all parts and the checkpoint."""
         with writing(self.folder):
             self.checkpoint.unlink(missing_ok=True)
+            self.packets.unlink(missing_ok=True)
         self.remove_beyond(0)
 
     def remove(self) -> None:
@@ -118,5 +132,5 @@ def _is_beyond(name: str, num_segments: int) -> bool:
     unfinished = finished_name(name)
     part = _PART.fullmatch(unfinished or name)
     if part is None:
-        return unfinished == _CHECKPOINT
+        return unfinished in (_CHECKPOINT, _PACKETS)
     return unfinished is not None or int(part["segment"]) >= num_segments

@@ -7,6 +7,9 @@ class AnalysisProgress:
     def begin(self, name: str, *, num_done: int, num_announced: int | None) -> None:
         """A video begins, or continues after `num_done` frames; `num_announced` is its container's number of frames."""
 
+    def note(self, text: str) -> None:
+        """A fact that the user should know, such as why a video is read in order."""
+
     def skip(self, index: int, num: int) -> None:
         """Frame `index` of `num` that an earlier run analyzed is skipped."""
 

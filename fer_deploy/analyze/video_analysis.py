@@ -3,6 +3,7 @@
 import gc
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,37 +12,20 @@ from fer_deploy.analyze.accounting import Accounting
 from fer_deploy.analyze.checkpoint import Checkpoint, check_same
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
+from fer_deploy.analyze.models import Models
 from fer_deploy.analyze.parts import PARTS, VIDEO, Parts
 from fer_deploy.analyze.progress import AnalysisProgress
-from fer_deploy.analyze.recording import Recording
 from fer_deploy.analyze.report.summary import Subject, Summary
 from fer_deploy.analyze.result_files import SUMMARY, check_videos_stay, require_own_folder
-from fer_deploy.analyze.segment_sinks import FIX, PartVideoSink, Tally
-from fer_deploy.detectors import DetectorFactory
-from fer_deploy.engines.base import Engine
+from fer_deploy.analyze.segments.recording import Recording
+from fer_deploy.analyze.segments.sinks import PartVideoSink, Tally, open_tables
 from fer_deploy.errors import ConfigError, MissingDependencyError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
-from fer_deploy.live.sinks import CsvSink, ParquetSink, Sink
+from fer_deploy.live.seeking.packet_index import PacketIndex, index_of_file
+from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sources import open_recording
+from fer_deploy.live.sources.video import RESTART
 from fer_deploy.vision.tracking.people import People
-
-
-class Models(NamedTuple):
-    """Engine and detectors of an analysis.
-
-    Attributes:
-        engine: opened; the caller closes it.
-        engine_file: its file.
-        detectors: creates a detector for each worker.
-        detector_file: file of the detector's network, None if it has none.
-        detector: description of the detector.
-    """
-
-    engine: Engine
-    engine_file: Path
-    detectors: DetectorFactory
-    detector_file: Path | None
-    detector: str
 
 
 def load_results() -> Any:
@@ -56,6 +40,14 @@ def load_results() -> Any:
         raise MissingDependencyError(
             f"analyzing needs the extra analyze: {err}. Fix: pip install 'fer-toolchain[analyze]'"
         ) from err
+
+
+class Begun(NamedTuple):
+    """An analysis that has begun: its recording before the first frame, its parts, and the last checkpoint."""
+
+    recording: Recording
+    parts: Parts
+    state: Checkpoint
 
 
 class VideoAnalysis:
@@ -114,36 +106,65 @@ class VideoAnalysis:
             StreamError: the video cannot be read, or the accounting is wrong.
             SinkError: results cannot be written.
         """
+        with ExitStack() as opened:
+            begun = self.begin(opened, restart=restart)
+            if isinstance(begun, Summary):
+                return begun
+            end = self._analyze(*begun)
+            return None if end is None else self.finish(begun.parts, end)
+
+    def begin(self, opened: ExitStack, *, restart: bool) -> Begun | Summary:
+        """Open the video and the folder of its parts, or return the summary if the analysis is finished.
+
+        Args:
+            opened: closes what was opened.
+            restart: as for `run`.
+
+        Raises:
+            FerDeployError: as `run`.
+        """
         check_videos_stay([self._video], [self._folder])
         require_own_folder(self._folder)
         fingerprint = self._fingerprint()
-        summary_file = self._folder / SUMMARY
-        finished = None if restart else Summary.load(summary_file)
+        finished = None if restart else Summary.load(self._folder / SUMMARY)
         if finished is not None:
             check_same(fingerprint, finished.fingerprint, self._folder, self._names)
             self._remove_parts()
             return finished
-        with ExitStack() as opened:
-            recording = opened.enter_context(closing(Recording(open_recording(self._video))))
-            recording.peek()  # a file without video fails here and leaves no trace in the folder
-            parts = opened.enter_context(Parts(self._folder / PARTS))
-            if restart:
-                parts.clear()
-                self._results.remove_results(self._folder)
-            state = Checkpoint.load(parts.checkpoint) or self._first_state(fingerprint, recording)
-            check_same(fingerprint, state.fingerprint, self._folder, self._names)
-            parts.remove_beyond(len(state.starts_s))
-            end = self._analyze(recording, parts, state)
-            if end is None:
-                return None
-            self._progress.finish()
-            engine = self._models.engine
-            subject = Subject(self._video, engine.description, self._models.detector, engine.spec.labels)
-            summary: Summary = self._results.write_results(
-                parts, self._folder, end, subject, with_video=self._config.video
-            )
-            parts.remove()
-            return summary
+        recording = opened.enter_context(closing(Recording(open_recording(self._video))))
+        recording.peek()  # a file without video fails here and leaves no trace in the folder
+        parts = opened.enter_context(Parts(self._folder / PARTS))
+        if restart:
+            parts.clear()
+            self._results.remove_results(self._folder)
+        state = Checkpoint.load(parts.checkpoint) or self._first_state(fingerprint, recording)
+        check_same(fingerprint, state.fingerprint, self._folder, self._names)
+        parts.remove_beyond(len(state.starts_s))
+        return Begun(recording, parts, state)
+
+    def finish(self, parts: Parts, end: Checkpoint) -> Summary:
+        """Write the results after the last segment, and remove the parts.
+
+        Raises:
+            FerDeployError: as `run`.
+        """
+        self._progress.finish()
+        engine = self._models.engine
+        subject = Subject(self._video, engine.description, self._models.detector, engine.spec.labels)
+        summary: Summary = self._results.write_results(parts, self._folder, end, subject, with_video=self._config.video)
+        parts.remove()
+        return summary
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classifier's labels."""
+        return self._models.engine.spec.labels
+
+    def people_after(self, state: Checkpoint) -> People:
+        """Return the people of a checkpoint."""
+        spec, known = self._models.engine.spec, state.people
+        how = self._config.pipeline.people.for_model(spec)
+        return People(how, spec.labels) if known is None else People.from_state(how, spec.labels, known)
 
     def _remove_parts(self) -> None:
         """Remove the parts of a run that was killed after it wrote the summary."""
@@ -172,7 +193,7 @@ class VideoAnalysis:
         """Analyze the remaining segments and return the last checkpoint; None if `stop` was called."""
         done = self.num_frames_kept = state.accounting.num_analyzed
         self._progress.begin(self._video.name, num_done=done, num_announced=state.accounting.num_announced)
-        if not state.is_complete and done and not self._skip(recording, state):
+        if not state.is_complete and done and not self._skip(recording, parts, state):
             return None
         while not state.is_complete:
             after = None if self._stop_requested else self._analyze_segment(recording, parts, state)
@@ -194,28 +215,38 @@ class VideoAnalysis:
         self._pipeline = None
         gc.collect()
 
-    def _skip(self, recording: Recording, state: Checkpoint) -> bool:
-        num = state.accounting.num_analyzed
+    def _skip(self, recording: Recording, parts: Parts, state: Checkpoint) -> bool:
+        """Continue where the checkpoint was; return False if `stop` was called."""
+        num, position = state.accounting.num_analyzed, state.position
 
         def on_skip(index: int) -> bool:
             self._progress.skip(index, num)
             return not self._stop_requested
 
-        if not recording.skip(num, on_skip=on_skip):
+        if position is None:
+            is_there = recording.skip(num, on_skip=on_skip)
+        else:
+            is_there = recording.skip_to(position, partial(self._index, parts), on_skip=on_skip)
+        if not is_there:
             return False
-        recording.peek()
-        if recording.num_skipped != state.accounting.num_skipped:
+        reached = recording.reached()
+        num_skipped = reached.num_corrupt
+        if num_skipped != state.accounting.num_skipped:
             raise StreamError(
-                f"{self._video} has {recording.num_skipped} corrupt frames up to frame {num}, but before it had "
-                f"{state.accounting.num_skipped}. Fix: check the disk that holds it, or --restart"
+                f"{self._video} has {num_skipped} corrupt frames up to frame {num}, but before it had "
+                f"{state.accounting.num_skipped}. {RESTART}"
             )
+        if position is not None and reached.position != position:
+            raise StreamError(f"{self._video} has another frame {num} than before. {RESTART}")
         return True
+
+    def _index(self, parts: Parts) -> PacketIndex | None:
+        """Return the index of the video's packets, of an earlier run or read now; None if `stop` was called."""
+        return parts.packet_index() or index_of_file(self._video, goes_on=lambda: not self._stop_requested)
 
     def _analyze_segment(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
         """Analyze the next segment and return the state after it; None if `stop` was called before its end."""
-        config, spec, known = self._config.pipeline, self._models.engine.spec, state.people
-        how = config.people.for_model(spec)
-        people = People(how, spec.labels) if known is None else People.from_state(how, spec.labels, known)
+        config, people = self._config.pipeline, self.people_after(state)
         segment = recording.segment(self._config.frames_per_segment)
         segment.first_size = state.picture_size  # of the video's first frame, not of the segment's
         tally = Tally()
@@ -231,15 +262,12 @@ class VideoAnalysis:
         )
         if self._stop_requested and not (segment.is_whole and tally.num_frames == segment.health.num_captured):
             return None
-        return self._state_after(recording, state, tally, people)
+        return state.after(tally, people.state(), recording.reached())
 
     def _open_sinks(self, parts: Parts, state: Checkpoint) -> Sequence[Sink]:
         number, labels = len(state.starts_s), self._models.engine.spec.labels
         with ExitStack() as opened:
-            sinks: list[Sink] = [
-                opened.enter_context(ParquetSink(parts.path(number, "parquet"), labels, fix=FIX)),
-                opened.enter_context(CsvSink(parts.path(number, "csv"), labels, fix=FIX)),
-            ]
+            sinks = open_tables(parts, number, labels, opened)
             if self._config.video:
                 video = PartVideoSink(
                     parts.path(number, VIDEO), state.fps, size=state.picture_size, codec=self._config.video_codec
@@ -247,27 +275,3 @@ class VideoAnalysis:
                 sinks.append(opened.enter_context(video))
             opened.pop_all()  # from here on the loop closes them
             return sinks
-
-    def _state_after(self, recording: Recording, before: Checkpoint, tally: Tally, people: People) -> Checkpoint:
-        is_complete = recording.peek() is None  # at the end the source sets num_missing
-        counts, health = before.accounting, recording.source.health
-        accounting = Accounting(
-            num_announced=counts.num_announced,
-            num_decoded=recording.num_taken + recording.num_skipped,
-            num_skipped=recording.num_skipped,
-            num_analyzed=counts.num_analyzed + tally.num_frames,
-            num_with_faces=counts.num_with_faces + tally.num_with_faces,
-            num_faces=counts.num_faces + tally.num_faces,
-            num_missing=health.num_missing,
-        )
-        accounting.check()
-        progress = {"starts_s": [*before.starts_s, tally.start_s], "end_s": tally.end_s, "accounting": accounting}
-        return before.model_copy(
-            update=progress
-            | {
-                "num_size_changes": health.num_size_changes,
-                "people": people.state(),
-                "is_complete": is_complete,
-                "trouble": health.last_error if is_complete else "",
-            }
-        )

@@ -13,14 +13,14 @@ from rich.console import Console
 from fer_deploy import signals
 from fer_deploy.analyze.batch import VideoBatch
 from fer_deploy.analyze.config import AnalyzeConfig
-from fer_deploy.analyze.fingerprint import detector_file
+from fer_deploy.analyze.jobs.choice import num_jobs
+from fer_deploy.analyze.models import models_with
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.analyze.report.summary import Outcome
-from fer_deploy.analyze.video_analysis import Models, load_results
+from fer_deploy.analyze.video_analysis import load_results
 from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, flags_by_key, settings_from_flags
 from fer_deploy.cli.terminal.analyze_progress import ProgressDisplay
-from fer_deploy.detectors import build_detectors, describe_detector, detector_line
-from fer_deploy.engines import Engine
+from fer_deploy.detectors import detector_line
 
 
 def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, **flags: Any) -> None:
@@ -32,10 +32,14 @@ def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
     console = Console(stderr=True, markup=False)  # files may have brackets in their names
     with config.open() as engine:
         console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
-        models = _models(engine, config)
+        models = models_with(engine, config)
         console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
+        jobs, why = num_jobs(config, engine)
+        if why:
+            console.print(why, highlight=False, soft_wrap=True)
         with signals.held(), ProgressDisplay(console) as display:
-            batch = VideoBatch(videos, config, models, display, names=flags_by_key(ANALYSIS_KEYS))
+            names = flags_by_key(ANALYSIS_KEYS)
+            batch = VideoBatch(videos, config, models, display, names=names, num_jobs=jobs)
             signals.on_stop(batch.stop)
             outcomes = batch.run(lambda outcome: _report(outcome, console, of=len(videos)), restart=restart)
     if len(outcomes) < len(videos):
@@ -44,13 +48,6 @@ def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
     _raise_failures(outcomes, batch.index)
     if batch.index is not None:
         click.echo(f"all: {batch.index}")
-
-
-def _models(engine: Engine, config: AnalyzeConfig) -> Models:
-    detectors = build_detectors(config.detection)
-    return Models(
-        engine, config.engine_file, detectors, detector_file(config.detection), describe_detector(config.detection)
-    )
 
 
 def _report(outcome: Outcome, console: Console, *, of: int) -> None:

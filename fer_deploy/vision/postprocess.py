@@ -17,7 +17,9 @@ def emotions_from_logits(
     logits: NDArray[np.float32], labels: tuple[str, ...], *, temperature: float = 1.0
 ) -> list[Emotion]:
     """Return one Emotion a row of logits (N, len(labels)); probabilities are softmax(logits / temperature)."""
-    return [
-        Emotion(labels[int(row.argmax())], float(row.max()), Probabilities.of(row, labels))
-        for row in probs_from_logits(logits / np.float32(temperature))
-    ]
+    return emotions_from_probs(probs_from_logits(logits / np.float32(temperature)), labels)
+
+
+def emotions_from_probs(probs: NDArray[np.float32], labels: tuple[str, ...]) -> list[Emotion]:
+    """Return one Emotion a row of probabilities (N, len(labels))."""
+    return [Emotion(labels[int(row.argmax())], float(row.max()), Probabilities.of(row, labels)) for row in probs]

@@ -1,6 +1,7 @@
 """Values that the stages of the live loop exchange: frames, detections, faces, emotions, results."""
 
 from dataclasses import dataclass, field, replace
+from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -42,6 +43,11 @@ class Frame:
     def is_photo(self) -> bool:
         """Whether it is a single picture: pictures of a folder need not show the same scene."""
         return bool(self.name)
+
+    @classmethod
+    def without_pixels(cls, index: int, time_s: float, size: tuple[int, int]) -> Self:
+        """Return a frame whose pixels are not at hand; its `captured_ns` is 0."""
+        return cls(_NO_PIXELS, index, time_s, captured_ns=0, size=size)
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 from av.stream import Disposition
 
-from fer_deploy.analyze.recording import Recording
+from fer_deploy.analyze.segments.recording import Recording
 from fer_deploy.live.capture.protocol import Request
 from fer_deploy.live.capture.stream_reader import open_reader
 from fer_deploy.live.sources import PipeSource, Source, SourceConfig, open_recording, open_source

@@ -10,7 +10,7 @@ from cases.media_files import NUM, difference, every, read, scenes, times_of
 from cases.picture_files import FILMS, STILLS, huge_png, image_of, several, still
 from PIL import Image, features
 
-from fer_deploy.analyze.recording import Recording
+from fer_deploy.analyze.segments.recording import Recording
 from fer_deploy.errors import StreamError
 from fer_deploy.live.sources import open_recording, open_source
 from fer_deploy.live.sources.pictures import read_picture

@@ -8,9 +8,10 @@ import numpy as np
 import pytest
 
 from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.models import Models
 from fer_deploy.analyze.parts import Parts
 from fer_deploy.analyze.progress import AnalysisProgress
-from fer_deploy.analyze.video_analysis import Models, VideoAnalysis
+from fer_deploy.analyze.video_analysis import VideoAnalysis
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.live.sinks.video.codecs import choose_encoding
 from fer_deploy.live.sinks.video.encoder import VideoEncoder

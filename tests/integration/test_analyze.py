@@ -23,6 +23,7 @@ from integration.live_fakes import num_video_frames
 
 from fer_deploy.analyze import results
 from fer_deploy.analyze.parts import Parts
+from fer_deploy.analyze.video_analysis import VideoAnalysis
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import ConfigError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
@@ -113,8 +114,9 @@ class TestGoingOn:
         assert summary.accounting.num_analyzed == NUM
         assert sum(engine.batch_sizes) == 2 * (NUM - 48)
 
-    def test_stop_while_skipping(self, video, tmp_path):
+    def test_stop_while_skipping(self, video, tmp_path, monkeypatch):
         stop_after_segments(video, tmp_path / "out", 1)
+        monkeypatch.setattr(VideoAnalysis, "_index", lambda *_: None)  # so that frames are decoded, not skipped
         progress = StopAt(skipped=5)
         analysis = progress.analysis = make_analysis(video, tmp_path / "out", progress=progress)
         assert analysis.run() is None

@@ -8,6 +8,21 @@ from fer_deploy.cli.flags import body, shared
 from fer_deploy.cli.interface import FOLDER, Command, option
 
 
+class JobsType(click.ParamType[Any]):
+    """A number of processes, or auto."""
+
+    name = "jobs"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return an int or "auto"."""
+        if str(value).lower() == "auto":
+            return "auto"
+        try:
+            return int(value)
+        except ValueError:
+            self.fail(f"{value!r} is neither a number of processes nor auto", param, ctx)
+
+
 @click.command(
     "analyze",
     cls=Command,
@@ -40,6 +55,14 @@ from fer_deploy.cli.interface import FOLDER, Command, option
     default_text="about a thousand",
     section="Output",
     help="Frames between two checkpoints: a multiple of 12 and of --detect-every.",
+)
+@option(
+    "--jobs",
+    type=JobsType(),
+    metavar="N",
+    default_text="1",
+    section="Output",
+    help="Processes that analyze segments at once; auto: one a core. The results are the same.",
 )
 @option(
     "--restart",

@@ -78,6 +78,10 @@ class ProgressDisplay(AnalysisProgress):
         if num_done:
             self._say(f"{name}: going on after frame {num_done:,}")
 
+    def note(self, text: str) -> None:
+        """Print a line."""
+        self._say(text)
+
     def skip(self, index: int, num: int) -> None:
         """Show how far decoding is from the point where the analysis continues."""
         self._show(index, f"skipping to frame {num:,}: {index / num:.0%}")

@@ -1,8 +1,8 @@
 """VideoDecoder: decode files, streams and pipes with FFmpeg, through PyAV. It starts no threads or processes."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
-from typing import BinaryIO, Final, cast
+from typing import Any, BinaryIO, Final, cast
 
 import av
 import numpy as np
@@ -20,6 +20,8 @@ from fer_deploy.live.capture.timestamps import Timestamps
 from fer_deploy.vision.transparency import opaque_bgr
 
 ASSUMED_FPS: Final = 30.0
+Packet = Any
+"""A packet of the video stream, `av.Packet[VideoStream]`."""
 _ALPHA_LAST: Final = frozenset({"bgra", "bgr0"})
 NARROWEST, WIDEST = Fraction(1, 8), Fraction(8)
 """Limits of the pixel aspect ratio; values outside are mistakes in the file."""
@@ -51,6 +53,7 @@ class VideoDecoder:
 
     Attributes:
         fps: as announced, or `ASSUMED_FPS` if the announced rate is implausible.
+        time_base: seconds of a tick of the frames' times.
         num_announced: number of frames according to the container, or None.
         num_frames: the same, or estimated from the duration; None if that is unknown, too.
         end_s: end of the stream according to the container, on the clock of the frames' times, or None.
@@ -58,6 +61,7 @@ class VideoDecoder:
         is_playlist: whether its frames arrive in bursts, as files of some seconds.
         num_corrupt: packets and frames that were skipped.
         num_hidden: packets whose frames an edit list hides.
+        num_packets: packets with data that were read.
         notes: sentences for the user about how the video is read.
     """
 
@@ -97,9 +101,11 @@ class VideoDecoder:
         self._reformatter = VideoReformatter()
         self._first_shape: Fraction | None = None
         self._has_shape = False
-        self.num_corrupt = self.num_hidden = 0
+        self.num_corrupt = self.num_hidden = self.num_packets = 0
+        self.time_base: Fraction = self._stream.time_base or Fraction(1)
         self.fps = _plausible_fps(self._container, self._stream)
-        self._timestamps = Timestamps(round(1 / (self.fps * self._stream.time_base)) if self._stream.time_base else 1)
+        self._timestamps = Timestamps(self._ticks_per_frame())
+        self._timed_packets: Iterator[Packet] = (packet for packet, _ in self.packets_and_times())
         self._set_length()
         self.notes = tuple(filter(None, (say_choice(self._container, self._stream), self._say_brightness())))
 
@@ -119,6 +125,42 @@ class VideoDecoder:
         name = HDR_NAMES.get(self._codec.color_trc)
         return "" if name is None else f"is HDR ({name}); its pictures are tone-mapped to standard brightness"
 
+    def _ticks_per_frame(self) -> int:
+        return round(1 / (self.fps * self.time_base))
+
+    def packets_and_times(self) -> Iterator[tuple[Packet, tuple[int | None, int | None]]]:
+        """Yield each packet with corrected times, and its pts and dts as read. Call either this or `pictures`.
+
+        Raises:
+            av.FFmpegError, OSError: the source failed.
+        """
+        for packet in self._packets():
+            read = packet.pts, packet.dts
+            self._timestamps.correct_packet(packet)
+            yield packet, read
+
+    def begin_at(
+        self,
+        locate: "Callable[[Iterator[Packet], Timestamps], Iterator[Packet]]",
+        ticks: int | None,
+        *,
+        knows_order: bool,
+    ) -> None:
+        """Begin at a packet in the middle of a file. Call it before `pictures`.
+
+        Args:
+            locate: gets the packets as they are read, and yields those from that packet on, with corrected times.
+            ticks: where to seek, in the container's own time; None: read from the start.
+            knows_order: see `Timestamps`.
+
+        Raises:
+            av.FFmpegError, OSError: the source cannot seek.
+        """
+        if ticks is not None:
+            self._container.seek(ticks, stream=self._stream)
+        self._timestamps = Timestamps(self._ticks_per_frame(), knows_order=knows_order)
+        self._timed_packets = locate(self._packets(), self._timestamps)
+
     def pictures(self) -> Iterator[VideoFrame | None]:
         """Yield decoded frames, not yet converted, until the end; None for a damaged one that was skipped.
 
@@ -128,8 +170,8 @@ class VideoDecoder:
             av.FFmpegError, OSError: the source failed.
         """
         num_failures = 0
-        for packet in self._packets():
-            self._timestamps.correct_packet(packet)
+        for packet in self._timed_packets:
+            self.num_packets += packet.size > 0
             self.num_hidden += packet.is_discard
             try:
                 decoded = self._codec.decode(packet)
@@ -147,7 +189,7 @@ class VideoDecoder:
                 self.num_corrupt += picture.is_corrupt
                 yield None if picture.is_corrupt else picture
 
-    def _packets(self) -> "Iterator[av.Packet[VideoStream]]":
+    def _packets(self) -> Iterator[Packet]:
         num_bad = 0
         while True:
             try:

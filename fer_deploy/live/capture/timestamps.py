@@ -17,8 +17,13 @@ class Timestamps:
     Used by one thread at a time.
     """
 
-    def __init__(self, ticks_per_frame: int) -> None:
-        """Start before the first packet; `ticks_per_frame` is for packets without a duration."""
+    def __init__(self, ticks_per_frame: int, *, knows_order: bool = False) -> None:
+        """Start before a packet.
+
+        Args:
+            ticks_per_frame: for packets without a duration.
+            knows_order: whether a presentation time of an earlier packet was before that of its predecessor.
+        """
         self._usual = max(1, ticks_per_frame)
         self._step = self._usual
         self._shift = 0
@@ -26,7 +31,7 @@ class Timestamps:
         self._latest: int | None = None  # latest presentation time, as moved
         self._before: tuple[int, int] | None = None  # shift and last decoding time before a jump back
         self._last_pts: int | None = None
-        self._knows_order = False
+        self._knows_order = knows_order
         self._waiting: list[int] = []
 
     def correct_packet(self, packet: Any) -> None:
@@ -42,6 +47,10 @@ class Timestamps:
         due = packet.dts if packet.pts is None else packet.pts
         if due is not None:
             self._latest = due if self._latest is None else max(self._latest, due)
+        self.note_packet(packet)
+
+    def note_packet(self, packet: Any) -> None:
+        """Store the presentation time of a packet whose times are correct."""
         if packet.pts is not None:
             self._knows_order = self._knows_order or (self._last_pts is not None and packet.pts < self._last_pts)
             self._last_pts = packet.pts

@@ -1,6 +1,6 @@
 """RecordingClock: compute positions in a recording from timestamps, some of which may be wrong."""
 
-from typing import Final
+from typing import Final, NamedTuple, Self
 
 AHEAD_S: Final = 60.0
 """A longer gap counts as a wrong timestamp: screen recordings and motion-triggered cameras pause for many seconds, but
@@ -9,6 +9,17 @@ SAME_RATE: Final = 0.1
 """A gap equal to the previous one within this share is the frame rate, as in a film of one frame an hour."""
 BACK_S: Final = 1.0
 """Limit of a step back from frames in wrong order; after a larger step another recording begins."""
+
+
+class ClockState(NamedTuple):
+    """The state of a `RecordingClock`; its fields are private to it."""
+
+    position_s: float = 0.0
+    counted_from_s: float = 0.0
+    num_counted: int = -1
+    starts_s: tuple[float, ...] = ()
+    last_stamp_s: float | None = None
+    gap_s: float = 0.0
 
 
 class RecordingClock:
@@ -30,6 +41,19 @@ class RecordingClock:
         self._starts_s: list[float] = []  # timestamps of position 0: as counted now, and as before the last jump
         self._last_stamp_s: float | None = None
         self._gap_s = 0.0
+
+    @classmethod
+    def from_state(cls, state: ClockState) -> Self:
+        """Return a clock that continues exactly from `state`."""
+        clock = cls()
+        clock._position_s, clock._counted_from_s, clock._num_counted = state[:3]
+        clock._starts_s, clock._last_stamp_s, clock._gap_s = list(state.starts_s), state.last_stamp_s, state.gap_s
+        return clock
+
+    def state(self) -> ClockState:
+        """Return the state before the next frame."""
+        counted = (self._position_s, self._counted_from_s, self._num_counted)
+        return ClockState(*counted, tuple(self._starts_s), self._last_stamp_s, self._gap_s)
 
     def time_s(self, stamp_s: float | None, fps: float) -> float:
         """Return the next frame's position, in seconds.

@@ -94,6 +94,18 @@ class People:
         """
         return self._tracker.see(frame_bgr, detections, time_s)
 
+    def see_detections(
+        self, detections: Sequence[Detection], time_s: float, *, size: tuple[int, int]
+    ) -> tuple[TrackedFace, ...]:
+        """Return what `see` returns, for a frame whose pixels are not at hand. `follow` must not come next.
+
+        Args:
+            detections: what the detector found.
+            time_s: of the recording, in seconds.
+            size: width and height of the frame.
+        """
+        return self._tracker.see_detections(detections, time_s, size=size)
+
     def forget(self) -> None:
         """Start new tracks, with unsmoothed emotions, for all faces of the next `see`.
 

@@ -68,9 +68,17 @@ class Tracker:
         self, frame_bgr: NDArray[np.uint8], detections: Sequence[Detection], time_s: float
     ) -> tuple[TrackedFace, ...]:
         """Return the detected faces with their numbers, in the order of the detections, without duplicates."""
+        seen = self.see_detections(detections, time_s, size=(frame_bgr.shape[1], frame_bgr.shape[0]))
+        self._seen_frame = frame_bgr
+        return seen
+
+    def see_detections(
+        self, detections: Sequence[Detection], time_s: float, *, size: tuple[int, int]
+    ) -> tuple[TrackedFace, ...]:
+        """Do the same for a frame of a size (width, height) whose pixels are not at hand; `follow` needs them."""
         self._advance(time_s)
-        self._fit(frame_bgr)
-        detections = _without_duplicates(detections)
+        self._fit(size)
+        detections = without_duplicates(detections)
         for track in self._now.tracks:
             track.is_in_view = False
         tracks = self._assign(detections)
@@ -79,14 +87,14 @@ class Tracker:
                 _renew(tracks[index], detection)
             else:
                 tracks[index] = self._begin(detection)
-        self._seen_frame = frame_bgr
+        self._seen_frame = None
         return tuple(TrackedFace(tracks[index].track_id, found) for index, found in enumerate(detections))
 
     def follow(self, frame_bgr: NDArray[np.uint8], time_s: float) -> tuple[TrackedFace, ...]:
         """Return the faces of the last `see` at their place in this frame, without those that have left it."""
         self._cut_patches()
         self._advance(time_s)
-        self._fit(frame_bgr)
+        self._fit((frame_bgr.shape[1], frame_bgr.shape[0]))
         in_view = [track for track in self._now.tracks if track.is_in_view]
         for track in in_view:
             _find_again(track, frame_bgr)
@@ -124,9 +132,9 @@ class Tracker:
             track.motion.advance(passed_s)
         self._now.time_s = time_s
 
-    def _fit(self, frame_bgr: NDArray[np.uint8]) -> None:
+    def _fit(self, size: tuple[int, int]) -> None:
         """Scale all places to the size of a frame."""
-        height, width = frame_bgr.shape[:2]
+        width, height = size
         before, self._now.frame_size = self._now.frame_size, (width, height)
         if before is not None and before != (width, height):
             for track in self._now.tracks:
@@ -228,7 +236,7 @@ def _box_in_frame(place: Place, frame_bgr: NDArray[np.uint8]) -> Box | None:
     return Box(x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
 
 
-def _without_duplicates(detections: Sequence[Detection]) -> list[Detection]:
+def without_duplicates(detections: Sequence[Detection]) -> list[Detection]:
     """Return the detections in their order; of several that overlap much, only the one with the best score."""
     if len(detections) < 2:
         return list(detections)

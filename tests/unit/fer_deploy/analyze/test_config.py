@@ -1,5 +1,7 @@
 """Segments end where chunks end."""
 
+import re
+
 import pytest
 
 from fer_deploy.analyze.config import AnalyzeConfig
@@ -34,3 +36,20 @@ def test_a_part_of_a_recording(tmp_path):
 def test_no_out():
     with pytest.raises(ConfigError, match=r"out \(--out\) is missing. Fix: give out \(--out\), or out: in the config"):
         load_settings(AnalyzeConfig, None, {})
+
+
+@pytest.mark.parametrize(
+    ("settings", "text"),
+    [
+        ({"jobs": 0}, 'jobs is 0, expected 1 to 256, or auto. Fix: jobs="auto"'),
+        ({"jobs": 4, "pipeline": {"detect_every": 3}}, "jobs is 4 and detect_every is 3: faces between two runs"),
+    ],
+)
+def test_jobs_that_cannot_be(settings, text, tmp_path):
+    with pytest.raises(ValueError, match=re.escape(text)):
+        AnalyzeConfig.model_validate({"out": tmp_path, **settings})
+
+
+def test_jobs_change_no_result(tmp_path):
+    for settings in ({"jobs": 4}, {"jobs": "auto", "pipeline": {"detect_every": 3}}, {"jobs": 1}):
+        AnalyzeConfig.model_validate({"out": tmp_path, **settings})

@@ -10,8 +10,8 @@ from click.testing import CliRunner
 from integration.analyze_videos import SquareDetector, write_squares
 from rich.console import Console
 
+from fer_deploy.analyze import models
 from fer_deploy.analyze.parts import Parts
-from fer_deploy.cli import analyze as analyze_module
 from fer_deploy.cli import main
 from fer_deploy.cli.terminal import analyze_progress
 from fer_deploy.cli.terminal.analyze_progress import Pace, ProgressDisplay
@@ -23,7 +23,7 @@ from fer_deploy.engines.fake import FakeEngine
 @pytest.fixture(autouse=True)
 def fakes(monkeypatch):
     monkeypatch.setattr(engine_config, "open_engine", lambda path, **options: FakeEngine())
-    monkeypatch.setattr(analyze_module, "build_detectors", lambda config: SquareDetector)
+    monkeypatch.setattr(models, "build_detectors", lambda config: SquareDetector)
 
 
 def run(*args):

@@ -1,10 +1,12 @@
-"""Sinks of a segment: a counter, and a part of the annotated video."""
+"""Sinks of a segment: a counter, its tables, and its part of the annotated video."""
 
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Final
 
+from fer_deploy.analyze.parts import Parts
 from fer_deploy.live.output_files import VideoCodec
-from fer_deploy.live.sinks import Picture, Sink, VideoSink
+from fer_deploy.live.sinks import CsvSink, ParquetSink, Picture, Sink, VideoSink
 from fer_deploy.live.sinks.video.picture_fit import fit_picture
 from fer_deploy.vision.types import FrameResult
 
@@ -47,3 +49,15 @@ class PartVideoSink(VideoSink):
         """Append a picture, scaled to the size of the video."""
         assert picture is not None
         return super().write(result, fit_picture(picture, self._frame_size))
+
+
+def open_tables(parts: Parts, segment: int, labels: tuple[str, ...], opened: ExitStack) -> list[Sink]:
+    """Return the sinks of a segment's tables; `opened` closes them.
+
+    Raises:
+        SinkError: they cannot be created.
+    """
+    return [
+        opened.enter_context(ParquetSink(parts.path(segment, "parquet"), labels, fix=FIX)),
+        opened.enter_context(CsvSink(parts.path(segment, "csv"), labels, fix=FIX)),
+    ]

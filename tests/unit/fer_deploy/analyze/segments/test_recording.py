@@ -1,9 +1,10 @@
 import pytest
 from integration.analyze_videos import transport_stream, write_squares
 
-from fer_deploy.analyze.recording import Recording
+from fer_deploy.analyze.segments.recording import Recording
 from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.decoder import VideoDecoder
+from fer_deploy.live.seeking.packet_index import index_of_file
 from fer_deploy.live.sources.video import open_file
 
 NUM = 12
@@ -38,6 +39,43 @@ def test_what_follows_skipped_frames_is_what_it_would_be(video, num, has_peeked)
     assert whole.source.health.num_size_changes == 1
     for recording in (whole, resumed):
         recording.close()
+
+
+@pytest.mark.parametrize("num", [1, NUM // 2, NUM // 2 + 2, NUM - 1])
+@pytest.mark.parametrize("has_index", [True, False])
+def test_what_follows_a_position_is_what_it_would_be(video, num, has_index):
+    whole, resumed = Recording(open_file(video)), Recording(open_file(video))
+    for _ in range(num):
+        whole.next_frame()
+    reached = whole.reached()
+    resumed.peek()
+    index = index_of_file(video) if has_index else None
+    assert resumed.skip_to(reached.position, lambda: index, on_skip=lambda index: True)
+    assert resumed.reached() == reached
+    assert (reached.num_taken, reached.is_end, reached.num_size_changes) == (num, False, num > NUM // 2)
+    expected, got = frames_from(whole), frames_from(resumed)
+    assert [(frame.index, frame.time_s) for frame in got] == [(frame.index, frame.time_s) for frame in expected]
+    assert all((a.frame_bgr == b.frame_bgr).all() for a, b in zip(got, expected, strict=True))
+    assert resumed.reached() == whole.reached()
+    assert (whole.reached().is_end, whole.reached().position, whole.reached().num_taken) == (True, None, NUM)
+    for recording in (whole, resumed):
+        recording.close()
+
+
+def test_at_a_position_already(video):
+    recording = Recording(open_file(video))
+    recording.next_frame()
+    source = recording.source
+    assert recording.skip_to(recording.reached().position, lambda: None, on_skip=lambda index: False)
+    assert recording.source is source
+    recording.close()
+
+
+def test_looking_at_the_position_takes_nothing(video):
+    recording = Recording(open_file(video))
+    assert recording.reached() == recording.reached()
+    assert [frame.index for frame in frames_from(recording)] == list(range(NUM))
+    recording.close()
 
 
 def test_skipped_pictures_are_not_converted(video, monkeypatch):

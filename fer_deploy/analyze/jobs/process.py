@@ -1,0 +1,159 @@
+"""Worker process: open the models, then do one task after another until the parent ends.
+
+It ends at once when its parent ends for any reason, because the socket closes.
+"""
+
+import gc
+import os
+import queue
+import threading
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import Any
+
+import av
+
+from fer_deploy.analyze.jobs.messages import (
+    Draw,
+    Drawn,
+    Failed,
+    Index,
+    Indexed,
+    Observe,
+    Observed,
+    Progress,
+    Recipe,
+    Reply,
+    Task,
+)
+from fer_deploy.analyze.models import Models
+from fer_deploy.analyze.segments.observations import SegmentAbout, write_observations
+from fer_deploy.analyze.segments.observing import observe
+from fer_deploy.analyze.segments.recording import Recording
+from fer_deploy.analyze.segments.sinks import PartVideoSink
+from fer_deploy.analyze.whole_file import writing
+from fer_deploy.errors import FerDeployError, StreamError
+from fer_deploy.live.drawing.overlay import draw_result
+from fer_deploy.live.seeking.opening import open_at
+from fer_deploy.live.seeking.packet_index import PacketIndex, index_of_file
+from fer_deploy.live.seeking.position import Position
+from fer_deploy.vision.types import FrameResult
+
+
+def main(connection_handle: int) -> None:
+    """Do the tasks that arrive; the first message is the recipe of the models."""
+    connection = Connection(connection_handle)
+    tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(connection, tasks), daemon=True).start()
+    try:
+        recipe: Recipe = tasks.get()
+        with recipe() as models:
+            worker = _Worker(models, connection)
+            while True:
+                connection.send(worker.reply_to(tasks.get()))
+                gc.collect()  # an encoder has megabytes that Python does not count
+    except (BrokenPipeError, ConnectionResetError):
+        pass  # the parent has ended
+    except Exception as err:  # noqa: BLE001 - the process's end
+        connection.send(Failed(_portable(err)))
+    finally:
+        os._exit(0)
+
+
+def _listen(connection: Connection, tasks: "queue.SimpleQueue[Any]") -> None:
+    try:
+        while True:
+            tasks.put(connection.recv())
+    except (EOFError, OSError):
+        os._exit(0)
+
+
+def _portable(err: Exception) -> Exception:
+    """Return an error that the parent can read: one of this package."""
+    if isinstance(err, FerDeployError):
+        return err
+    return FerDeployError(f"a worker process failed: {type(err).__name__}: {err}. Fix: report it as a bug")
+
+
+class _Worker:
+    """Holds the models, and the recording that it has read last: its next segment may be the one that is wanted."""
+
+    def __init__(self, models: Models, connection: Connection) -> None:
+        self._models, self._connection = models, connection
+        self._recording: tuple[Path, Recording] | None = None
+        self._index: tuple[Path, PacketIndex | None] | None = None
+
+    def reply_to(self, task: Task) -> Reply:
+        try:
+            if isinstance(task, Index):
+                return self._write_index(task)
+            return self._observe(task) if isinstance(task, Observe) else self._draw(task)
+        except Exception as err:  # noqa: BLE001 - the parent raises it
+            self._close_recording()
+            return Failed(_portable(err))
+
+    def _write_index(self, task: Index) -> Reply:
+        try:
+            index = index_of_file(task.video)
+        except (av.FFmpegError, OSError, ValueError):
+            return Indexed()  # whoever decodes it reports why
+        if index is not None:
+            with writing(task.path):
+                index.save(task.path)
+        return Indexed()
+
+    def _observe(self, task: Observe) -> Reply:
+        recording = self._recording_at(task.video, task.start, task.index)
+        start = recording.reached().position
+        observations = observe(
+            recording,
+            task.num_frames,
+            self._models,
+            config=task.config,
+            first_size=task.first_size,
+            on_progress=self._progress,
+        )
+        end, labels = recording.reached(), self._models.engine.spec.labels
+        about = SegmentAbout(fingerprint=task.fingerprint, number=task.number, labels=labels, start=start, end=end)
+        write_observations(task.path, observations, about)
+        return Observed(start, end)
+
+    def _draw(self, task: Draw) -> Reply:
+        recording = self._recording_at(task.video, task.start, task.index)
+        with PartVideoSink(task.path, task.fps, size=task.size, codec=task.codec) as sink:
+            for number, faces in enumerate(task.faces):
+                frame = recording.next_frame()
+                if frame is None or frame.index != task.start.index + number:
+                    raise StreamError(f"{task.video} has fewer frames than before. Fix: check the disk that holds it")
+                result = FrameResult(frame, faces)
+                sink.write(result, draw_result(result, task.labels))
+        return Drawn()
+
+    def _progress(self, num_frames: int) -> None:
+        self._connection.send(Progress(num_frames))
+
+    def _recording_at(self, video: Path, start: Position, index: Path | None) -> Recording:
+        """Return the recording before a frame; that of the last task may be there."""
+        if self._recording is not None:
+            known, recording = self._recording
+            if known == video and recording.reached().position == start:
+                return recording
+            self._close_recording()
+        # Decoding from the start for each segment would take longer than one process that reads in order.
+        opened = open_at(video, start, self._read_index(index), decodes=False)
+        assert opened is not None
+        recording = Recording.at(opened, start)
+        self._recording = video, recording
+        return recording
+
+    def _read_index(self, path: Path | None) -> PacketIndex | None:
+        if path is None:
+            return None
+        if self._index is None or self._index[0] != path:
+            self._index = path, PacketIndex.load(path)
+        return self._index[1]
+
+    def _close_recording(self) -> None:
+        if self._recording is not None:
+            self._recording[1].close()
+            self._recording = None

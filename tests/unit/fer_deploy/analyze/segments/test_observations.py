@@ -1,0 +1,90 @@
+import numpy as np
+import pyarrow.parquet as pq
+import pytest
+
+from fer_deploy.analyze.fingerprint import Fingerprint
+from fer_deploy.analyze.segments.observations import (
+    Observation,
+    ObservedFace,
+    SegmentAbout,
+    read_observations,
+    write_observations,
+)
+from fer_deploy.analyze.segments.recording import Reached
+from fer_deploy.errors import ArtifactError, SinkError
+from fer_deploy.live.seeking.position import Position
+from fer_deploy.live.sources.clock import ClockState
+from fer_deploy.vision.types import Box, Detection
+
+START = Position(
+    index=24,
+    pts=1234,
+    clock=ClockState(0.1 + 0.2, 1 / 3, 0, (0.5, -1.5), None, 0.04),
+    size=(128, 96),
+    shown_until_s=1.0417,
+    num_packets=27,
+    digest="ab",
+)
+ABOUT = SegmentAbout(
+    fingerprint=Fingerprint(video="1:2", engine="e", detector="", version="1", settings={"a": [1, None]}),
+    number=1,
+    labels=("dark", "bright"),
+    start=START,
+    end=Reached(48, 2, 1, None, True, 3, "cut off"),
+)
+POINTS = ((0.1, 1 / 3), (-2.5, 1e-9), (7.0, 8.0), (1e9, 0.0), (5.5, float(np.float32(0.1))))
+
+
+def face(*, landmarks=POINTS):
+    probs = np.array([0.1, 0.9], dtype=np.float32)
+    return ObservedFace(Detection(Box(1, 2, 30, 40), float(np.float32(0.7)), landmarks), probs)
+
+
+def test_read_as_written(tmp_path):
+    rows = [
+        Observation(24, 0.1 + 0.2, (128, 96), (face(), face(landmarks=None))),
+        Observation(25, 1 / 3, (64, 48), ()),
+    ]
+    write_observations(tmp_path / "a.parquet", rows, ABOUT)
+    found, about = read_observations(tmp_path / "a.parquet")
+    assert about == ABOUT
+    assert [one._replace(faces=()) for one in found] == [one._replace(faces=()) for one in rows]
+    for one, other in zip(found[0].faces, rows[0].faces, strict=True):
+        assert one.detection == other.detection
+        assert one.probs.dtype == np.float32
+        np.testing.assert_array_equal(one.probs, other.probs)
+    assert found[1].faces == ()
+    assert [path.name for path in tmp_path.iterdir()] == ["a.parquet"]
+
+
+def test_a_segment_without_faces(tmp_path):
+    rows = [Observation(24, 1.0, (128, 96), ())]
+    write_observations(tmp_path / "a.parquet", rows, ABOUT)
+    assert read_observations(tmp_path / "a.parquet")[0] == rows
+
+
+def test_damaged_missing_and_foreign(tmp_path):
+    path = tmp_path / "a.parquet"
+    with pytest.raises(ArtifactError, match=r"a\.parquet has no observations of this version: FileNotFound.*Fix: "):
+        read_observations(path)
+    write_observations(path, [], ABOUT)
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(ArtifactError, match=r"no observations of this version: ArrowInvalid"):
+        read_observations(path)
+    write_observations(path, [], ABOUT)
+    with path.open("rb") as file:
+        table = pq.read_table(file)
+    pq.write_table(table.replace_schema_metadata({}), path)
+    with pytest.raises(ArtifactError, match=r"no observations of this version: KeyError"):
+        read_observations(path)
+
+
+def test_of_another_version(tmp_path):
+    write_observations(tmp_path / "a.parquet", [], ABOUT.model_copy(update={"schema_version": 7}))
+    with pytest.raises(ArtifactError, match=r"observations of version 7, expected 1\. Fix: --restart"):
+        read_observations(tmp_path / "a.parquet")
+
+
+def test_no_folder(tmp_path):
+    with pytest.raises(SinkError, match="cannot write"):
+        write_observations(tmp_path / "none/a.parquet", [], ABOUT)
