@@ -53,8 +53,8 @@ demo: $(VENV)/.base  ## a first result: a sample clip, or drawn faces offline; S
 live: $(VENV)/.base  ## run the bundled model in a window; SOURCE=0 for a camera
 	$(BIN)/fer-deploy live --source '$(or $(SOURCE),synthetic)'
 
-# A file's tests stay in one process, since they share what is slow to make.
-PARALLEL = --numprocesses auto --maxprocesses 8 --dist loadfile
+# A file's tests stay in one process, since they share what is slow to make. The slow files come first, as they stand.
+PARALLEL = --numprocesses auto --dist loadfile --no-loadscope-reorder
 
 test: lint  ## lint, types, import contracts and all tests
 	$(BIN)/python -m pytest $(PARALLEL) --durations=15
@@ -118,6 +118,7 @@ export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT, INT8 where DATA is 
 docs: $(VENV)/.all  ## API page, numbers, chart and the website in site/html; warnings and dead links are errors
 	$(BIN)/python docs/tools/api.py
 	$(BIN)/python docs/tools/numbers_of_readme.py
+	$(BIN)/python docs/tools/deploy_page.py
 	$(BIN)/python docs/tools/chart.py
 	$(BIN)/python docs/tools/website.py
 

@@ -21,6 +21,7 @@ import click
 import torch
 from harness.apart import run_apart
 from harness.clips import clips_option
+from harness.comparing import Measure
 from harness.machine import machine_lines
 from harness.measuring import environment, yunet_option
 from harness.results import Output, output_options
@@ -109,6 +110,22 @@ def measure(attempt: Callable[[int], Trial], *, limit_ms: float, most: int, conf
     }
 
 
+def measures_of(rows: list[dict[str, Any]], limit_ms: float) -> list[Measure]:
+    """Return what --compare compares: the number of cameras.
+
+    The interval goes from the number that held every time to the largest that held at least once. It has no bounds if
+    the search ended without a number that failed.
+    """
+    found = []
+    for row in rows:
+        name = f"{row['clip']} at {row['fps']:g} frames/s: cameras"
+        once = [trial["cameras"] for trial in row["trials"] if holds(trial, limit_ms)]
+        high = max([row["cameras"], *once])
+        bounds = (row["cameras"], high) if row["is_bounded"] else (None, None)
+        found.append(Measure(name, row["cameras"], *bounds, "higher"))
+    return found
+
+
 def _attempt(request: dict[str, Any], number: int) -> Trial:
     trial = run_apart("live.camera_load", {**request, "kind": "cameras", "cameras": number})
     p99 = "no result" if trial["p99_ms"] is None else f"p99 {trial['p99_ms']:.1f} ms"
@@ -166,7 +183,8 @@ def main(
     host = host.ended()
     text = as_markdown(rows, env, machine_lines(host))
     click.echo(text)
-    output.write("cameras", device, {"environment": env, "host": host.to_dict(), "results": rows}, text)
+    everything = {"environment": env, "host": host.to_dict(), "results": rows}
+    output.write("cameras", device, everything, text, measures=measures_of(rows, limit_ms))
 
 
 if __name__ == "__main__":

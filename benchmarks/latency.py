@@ -33,6 +33,7 @@ from harness.results import Output, output_options
 from rich.console import Console
 
 from fer_deploy.bench.agreement import drawn_images
+from fer_deploy.bench.energy import EnergyMeter
 from fer_deploy.bench.roofline import GraphWork, Roof, graph_work, measure_roof
 from fer_deploy.bench.statistics import Interval, ratio_interval
 from fer_deploy.bench.windows import QUICK, Measurement, Repeated, WindowPlan, measure_in_turn, speedup
@@ -62,7 +63,9 @@ class Roofs:
         return None if work is None or self.roof is None else faces_per_s / work.attainable_per_s(batch, self.roof)
 
 
-def measure(candidates: list[Candidate], batches: list[int], *, plan: WindowPlan, roofs: Roofs) -> list[dict[str, Any]]:
+def measure(
+    candidates: list[Candidate], batches: list[int], *, plan: WindowPlan, roofs: Roofs, meter: EnergyMeter
+) -> list[dict[str, Any]]:
     """Return one result per candidate of one model; the first is the reference."""
     results = [_header(candidate) for candidate in candidates]
     ready = [(c, r) for c, r in zip(candidates, results, strict=True) if c.run is not None]
@@ -76,7 +79,9 @@ def measure(candidates: list[Candidate], batches: list[int], *, plan: WindowPlan
         found = measure_in_turn(workloads, plan)
         for candidate, result in ready:
             row = _latency(batch, found[candidate.engine], found[EAGER])
-            result.setdefault("latency", []).append(row | {"roof_share": roofs.share(work, batch, row["faces_per_s"])})
+            joules = meter.joules_per_item(workloads[candidate.engine], plan.window_s)
+            more = {"roof_share": roofs.share(work, batch, row["faces_per_s"]), "joules_per_face": joules}
+            result.setdefault("latency", []).append(row | more)
     return results
 
 
@@ -191,6 +196,8 @@ def main(
     }
     roofs = Roofs(None if target.type == "cuda" else measure_roof(num_threads))
     plan = QUICK if quick else WindowPlan()
+    meter = EnergyMeter.of_this_machine()
+    env |= {"energy": meter.in_words}
     results: list[dict[str, Any]] = []
     with ExitStack() as stack:
         by_model = gather(
@@ -198,7 +205,7 @@ def main(
         )
         for model, candidates in by_model.items():
             _console.print(f"measuring {model}: {', '.join(c.engine for c in candidates)} ...", highlight=False)
-            results += measure(candidates, sizes, plan=plan, roofs=roofs)
+            results += measure(candidates, sizes, plan=plan, roofs=roofs, meter=meter)
     text = as_markdown(results, env)
     _console.print(text, markup=False, soft_wrap=True)
     chart = partial(write_chart, results, title=f"{env['hardware']}, {env['date']}")

@@ -27,6 +27,7 @@ import click
 import cv2
 import torch
 from harness.clips import ROOT, clips_at_hand, read_clip
+from harness.comparing import Measure, median_measure
 from harness.machine import machine_lines
 from harness.measuring import environment, markdown_table, yunet_option
 from harness.results import Output, output_options
@@ -171,6 +172,21 @@ def rows_of(
     return rows
 
 
+def measures_of(runs: Mapping[str, list[Run]]) -> list[Measure]:
+    """Return what --compare compares: the time to the first line and the CPU time, also as multiples of the bound."""
+    found = []
+    for name, own in runs.items():
+        found.append(median_measure(f"{name}: first line in ms", [run.first_ms for run in own]))
+        found.append(median_measure(f"{name}: CPU in ms", [run.cpu_ms for run in own]))
+        if name != BOUND:
+            pairs = list(zip(own, runs[BOUND], strict=True))
+            first = [run.first_ms / bound.first_ms for run, bound in pairs]
+            found.append(median_measure(f"{name}: first line, times the bound", first, is_ratio=True))
+            cpu = [run.cpu_ms / bound.cpu_ms for run, bound in pairs]
+            found.append(median_measure(f"{name}: CPU, times the bound", cpu, is_ratio=True))
+    return found
+
+
 def as_markdown(rows: list[dict[str, Any]], env: dict[str, str], machine: Sequence[str] = ()) -> str:
     """Return the report as Markdown; `machine` are lines about the machine."""
     table = [
@@ -227,7 +243,8 @@ def main(clip: Path | None, yunet: Path, rounds: int, cold: bool, output: Output
     host = host.ended()
     text = as_markdown(rows, described, machine_lines(host))
     Console().print(text, markup=False, soft_wrap=True)
-    output.write("startup", device, {"environment": described, "host": host.to_dict(), "results": rows}, text)
+    everything = {"environment": described, "host": host.to_dict(), "results": rows}
+    output.write("startup", device, everything, text, measures=measures_of(runs))
 
 
 if __name__ == "__main__":

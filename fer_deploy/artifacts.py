@@ -33,6 +33,11 @@ def bundled_model(precision: Precision = Precision.FP16, family: Family = "ferpl
     )
 
 
+def bundled_files(family: Family) -> tuple[Path, ...]:
+    """Return the paths of all bundled models of a family; whether they exist is not checked."""
+    return tuple(_MODELS / name for name in _BUNDLED[family].values())
+
+
 def require_file(path: Path, *, fix: str) -> Path:
     """Return `path` if it is a file of 1 to MAX_MODEL_BYTES bytes; `fix` ends the message otherwise.
 

@@ -9,6 +9,7 @@ FerDeployError                1
 ├── EngineError               7   a model that loads but cannot run here, or refuses its input
 └── StreamError               8   a source that cannot be opened or read
     └── SinkError             8   a video, JSONL file or window that cannot be written
+        └── ReaderEndedError  1   what reads standard output has ended, as `| head -1`: no message
 
 A signal is not an error: 130 (Ctrl-C), 143 (SIGTERM), 129 (SIGHUP), and 0 for `live`; see `fer_deploy.signals`.
 """
@@ -41,9 +42,12 @@ class FerDeployError(Exception):
     Attributes:
         exit_code: exit code of the command line for this error; each class has its own.
         stage: the thread of the live loop that raised it ("capture", "infer", "sink"), or None.
+        restart_helps: whether a supervisor should run the same command again: the cause may pass without a change by a
+            person, as when a camera is away.
     """
 
     exit_code = 1
+    restart_helps = True
     stage: str | None = None
 
 
@@ -51,30 +55,35 @@ class ConfigError(FerDeployError):
     """A setting is unknown, contradictory or out of range."""
 
     exit_code = 2
+    restart_helps = False
 
 
 class MissingDependencyError(FerDeployError):
     """A package of an optional extra is not installed."""
 
     exit_code = 3
+    restart_helps = False
 
 
 class ArtifactError(FerDeployError):
     """A model file is missing, truncated, foreign, or breaks the contract of `spec`."""
 
     exit_code = 4
+    restart_helps = False
 
 
 class ExportError(FerDeployError):
     """A checkpoint cannot be turned into a valid ONNX graph."""
 
     exit_code = 5
+    restart_helps = False
 
 
 class VerificationError(FerDeployError):
     """The results of an artifact differ from those of its reference."""
 
     exit_code = 6
+    restart_helps = False
 
 
 class EngineError(FerDeployError):
@@ -91,3 +100,9 @@ class StreamError(FerDeployError):
 
 class SinkError(StreamError):
     """An output of the live loop cannot be written."""
+
+
+class ReaderEndedError(SinkError):
+    """The program that reads standard output has ended. The command ends without a message, as after any such write."""
+
+    exit_code = 1

@@ -8,7 +8,8 @@ What a signal does depends on the phase of the process:
     ended       the exit code is known: the process ends at once
 
 The first signal stops the program. A second signal changes nothing, since outputs are being finished; a third ends the
-process at once. The exit code is 128 + the signal's number, or 0 for a command whose regular end is a signal.
+process at once. The exit code is 128 + the signal's number, or 0 for a command whose regular end is a signal. In a
+block of `reloaded_by`, SIGHUP ends nothing unless a terminal was closed.
 """
 
 import os
@@ -46,10 +47,12 @@ class _Signals:
         self.came: list[int] = []
         self.is_regular = self.has_raised = False
         self.stop: Callable[[], None] | None = None
+        self.reload: Callable[[], None] | None = None
         self.code = 0
         self.before: dict[int, _Handler] = {}
         self.terminals: list[int] = []
         self.pid = os.getpid()
+        self.line: Callable[[str], str] = "{}\n".format
 
     def exit_code(self) -> int:
         return 0 if self.is_regular else 128 + self.came[0]
@@ -65,6 +68,9 @@ class _Signals:
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
             return
+        if self.reload is not None and number not in (signal.SIGINT, signal.SIGTERM) and not self._has_hung_up():
+            self.reload()
+            return
         self.came.append(number)
         if number not in (signal.SIGINT, signal.SIGTERM):
             self._leave_terminal()
@@ -74,13 +80,17 @@ class _Signals:
             os._exit(128 + number)
         if self.phase == _Phase.LOADING:
             with suppress(OSError):
-                os.write(2, f"{self.message()}\n".encode())
+                os.write(2, self.line(self.message()).encode())
             os._exit(self.exit_code())
         if self.stop is not None:
             self.stop()
         elif self.phase == _Phase.WORKING and len(self.came) == 1:
             self.has_raised = True
             raise Stopped
+
+    def _has_hung_up(self) -> bool:
+        """Return whether a terminal that this process was started from is gone."""
+        return not all(map(os.isatty, self.terminals))
 
     def _leave_terminal(self) -> None:
         """Redirect output from a terminal that is gone to the null device; each write would fail."""
@@ -156,6 +166,11 @@ def working(*, is_regular: bool) -> None:
         _now.phase = _Phase.WORKING
 
 
+def lines_by(line: Callable[[str], str]) -> None:
+    """Turn the message of a signal that ends the process at once into a line with `line`, such as one of JSON."""
+    _now.line = line
+
+
 def check() -> None:
     """Raise `Stopped` again if a library turned it into another error."""
     if _now.has_raised:
@@ -181,6 +196,22 @@ def on_stop(stop: Callable[[], None]) -> None:
     _now.stop = stop
     if _now.came:
         stop()
+
+
+@contextmanager
+def reloaded_by(reload: Callable[[], None]) -> Iterator[None]:
+    """Call `reload` for each SIGHUP in this block, in place of the end of the program.
+
+    A closed terminal sends SIGHUP, too, and still ends it.
+
+    Args:
+        reload: must take no lock and return quickly, as for `on_stop`.
+    """
+    _now.reload = reload
+    try:
+        yield
+    finally:
+        _now.reload = None
 
 
 def came() -> tuple[int, ...]:

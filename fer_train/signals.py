@@ -45,6 +45,7 @@ class _Signals:
         self.before: dict[int, _Handler] = {}
         self.terminals: list[int] = []
         self.pid = os.getpid()
+        self.line: Callable[[str], str] = "{}\n".format
 
     def exit_code(self) -> int:
         return 128 + self.came[0]
@@ -67,7 +68,7 @@ class _Signals:
             os._exit(128 + number)
         if self.phase == _Phase.LOADING:
             with suppress(OSError):
-                os.write(2, f"{self.message()}\n".encode())
+                os.write(2, self.line(self.message()).encode())
             os._exit(self.exit_code())
         if self.phase == _Phase.WORKING and len(self.came) == 1:
             self.has_raised = True
@@ -140,6 +141,11 @@ def working() -> None:
     """Mark the command as loaded: from now on it writes files that must be finished or removed."""
     if _now.phase == _Phase.LOADING:
         _now.phase = _Phase.WORKING
+
+
+def lines_by(line: Callable[[str], str]) -> None:
+    """Turn the message of a signal that ends the process at once into a line with `line`, such as one of JSON."""
+    _now.line = line
 
 
 def check() -> None:

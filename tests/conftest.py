@@ -1,6 +1,13 @@
 """Shared fixtures, and the one place that skips what this machine lacks."""
 
 import os
+
+# Before torch is loaded, here and in the programs that tests start: tiny batches are faster on one thread, and threads
+# that wait in a busy loop, as fer-train forbids too, take the cores from other processes.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
+import gc
 import signal
 from pathlib import Path
 
@@ -8,6 +15,7 @@ import numpy as np
 import pytest
 
 import fer_deploy  # noqa: F401 - before tests import onnxruntime: it switches the telemetry off
+from fer_deploy.engines.threads import available_cores
 
 REPO = Path(__file__).parents[1]
 SHARED = Path(os.environ.get("FER_SHARED", REPO.parent / "shared"))
@@ -39,6 +47,15 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     if not SHARED.is_dir():
         for item in filter(_is_shared, items):
             item.add_marker(pytest.mark.skip(reason=f"no shared data at {SHARED}; set FER_SHARED"))
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """Return the workers of `--numprocesses auto`: the cores that may be used, not those that a container shows."""
+    return max(2, min(4, available_cores()))  # tests of one core still wait for programs; each worker takes over 1 GB
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()  # thousands of collected tests would be searched by each gc.collect() of the programs
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
@@ -76,12 +93,12 @@ def tiny_spec(three_faces):
     from fer_train.config import TrainConfig  # noqa: PLC0415
     from fer_train.spec import describe_model  # noqa: PLC0415
 
-    return describe_model(TrainConfig(), three_faces, {"PublicTest": {"accuracy": 0.25, "macro_f1": 1 / 3}})
+    return describe_model(TrainConfig(model="nano"), three_faces, {"PublicTest": {"accuracy": 0.25, "macro_f1": 1 / 3}})
 
 
 @pytest.fixture(scope="session")
 def tiny_release(tmp_path_factory, tiny_spec) -> Path:
-    """An untrained Net whose logits still tell images apart: batch norm has seen noise, the classifier is steep."""
+    """An untrained Nano whose logits still tell images apart: batch norm has seen noise, the classifier is steep."""
     import torch  # noqa: PLC0415
 
     from fer_train.checkpoint import save_release  # noqa: PLC0415
@@ -89,7 +106,7 @@ def tiny_release(tmp_path_factory, tiny_spec) -> Path:
 
     with torch.random.fork_rng(devices=[]), torch.no_grad():
         torch.manual_seed(5)
-        model = build_model("net", num_classes=7).train()
+        model = build_model("nano", num_classes=7).train()
         for _ in range(10):
             scale = torch.rand(16, 1, 1, 1)
             model(torch.randn(16, 1, 48, 48) * scale + torch.randn(16, 1, 1, 1))

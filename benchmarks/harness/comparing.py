@@ -97,7 +97,8 @@ def changes_in_words(old: Mapping[str, Any], new: Mapping[str, Any]) -> str:
 
 
 def _line(old: Measure, new: Measure, verdict: str) -> str:
-    return f"{verdict}: {new.name}: {_figure(old)} before, {_figure(new)} now ({new.value / old.value:.3f} times)"
+    times = f" ({new.value / old.value:.3f} times)" if old.value else ""
+    return f"{verdict}: {new.name}: {_figure(old)} before, {_figure(new)} now{times}"
 
 
 def _figure(one: Measure) -> str:

@@ -24,7 +24,8 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
         "Latency: from uint8 faces in the host's memory to logits in the host's memory. Speedup: against PyTorch eager "
         "FP32, median over pairs of windows, with the 95 % interval of the bootstrap; in CPU time: of the time that "
         "the process's threads computed, which other work on the machine hardly changes. Roof: faces/s as a share of "
-        "what the machine's FP32 matrix products and copies allow. Not MLPerf.",
+        "what the machine's FP32 matrix products and copies allow. Not MLPerf. Energy of the whole machine for one "
+        f"face: {env['energy']}.",
         "",
         "| model | engine | file | size, MB | same emotion on 256 drawn faces |",
         "|---|---|---|---|---|",
@@ -32,8 +33,9 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
     lines += [_file_row(result) for result in results]
     lines += [
         "",
-        "| model | engine | batch | speedup | in CPU time | p50, ms | p90, ms | p99, ms | faces/s | roof | stable |",
-        "|---|---|---|---|---|---|---|---|---|---|---|",
+        "| model | engine | batch | speedup | in CPU time | p50, ms | p90, ms | p99, ms | faces/s | roof | mJ/face "
+        "| stable |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [_latency_row(result, row) for result in results for row in result.get("latency", [])]
     failed = [f"- {r['model']}, {r['engine']}: {r['failure']}" for r in results if "failure" in r]
@@ -56,10 +58,11 @@ def _file_row(result: dict[str, Any]) -> str:
 def _latency_row(result: dict[str, Any], row: dict[str, Any]) -> str:
     times = " | ".join(f"{row[name]:.2f}" for name in ("p50_ms", "p90_ms", "p99_ms"))
     roof = "-" if row["roof_share"] is None else f"{row['roof_share']:.0%}"
+    energy = "-" if row["joules_per_face"] is None else f"{1e3 * row['joules_per_face']:.1f}"
     stable = "yes" if row["stable"] else f"not stable in {row['num_windows']} windows"
     return (
         f"| {result['model']} | {result['engine']} | {row['batch']} | {_times(row['speedup'])} "
-        f"| {_times(row['cpu_speedup'])} | {times} | {row['faces_per_s']:,.0f} | {roof} | {stable} |"
+        f"| {_times(row['cpu_speedup'])} | {times} | {row['faces_per_s']:,.0f} | {roof} | {energy} | {stable} |"
     )
 
 

@@ -27,6 +27,9 @@ COPIED = (
     "weights/*.png",
     "benchmarks/results/**/*.*",
     "configs/**/*.yaml",
+    "deploy/*.*",
+    "deploy/Dockerfile",
+    "deploy/grafana/*.*",
     "examples/*.py",
 )
 _WARNING = re.compile(r"\b(warning|error)\b", re.IGNORECASE)

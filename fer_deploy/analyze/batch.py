@@ -3,7 +3,7 @@
 import logging
 import os
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from importlib import import_module
 from pathlib import Path
@@ -85,6 +85,7 @@ class VideoBatch:
         models: Models,
         progress: AnalysisProgress,
         *,
+        names: Mapping[str, str] | None = None,
         num_jobs: int = 1,
         recipe: "Recipe | None" = None,
     ) -> None:
@@ -95,6 +96,7 @@ class VideoBatch:
             config: settings.
             models: engine and detectors.
             progress: called with the progress.
+            names: what the user calls a setting, by its dotted key, for messages.
             num_jobs: processes that analyze segments; 1: this one, with threads.
             recipe: opens the models in these processes; None: from the settings.
 
@@ -103,6 +105,7 @@ class VideoBatch:
                 a file.
         """
         self.index: Path | None = None
+        self._names = names
         self._folders = folders_of(videos, config.out)
         check_videos_stay(videos, list(self._folders.values()))
         require_no_file_in_the_way(config.out)
@@ -181,7 +184,8 @@ class VideoBatch:
                 note(results.pop(video))
 
     def _analysis(self, video: Path) -> VideoAnalysis:
-        return VideoAnalysis(video, self._folders[video], self._config, self._models, self._progress)
+        folder = self._folders[video]
+        return VideoAnalysis(video, folder, self._config, self._models, self._progress, names=self._names)
 
     def _write_index(self, outcomes: Sequence[Outcome]) -> None:
         """Write the page, or update the one of earlier calls; not if there is no report to link to."""

@@ -1,5 +1,6 @@
 """Checkpoint: the progress of a video's analysis, and the state needed to continue it."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -107,13 +108,13 @@ class Checkpoint(BaseModel):
             ) from err
 
 
-def check_same(now: Fingerprint, then: Fingerprint, folder: Path) -> None:
-    """Refuse to mix results of different inputs.
+def check_same(now: Fingerprint, then: Fingerprint, folder: Path, names: Mapping[str, str] | None = None) -> None:
+    """Refuse to mix results of different inputs; `names` are those of `Fingerprint.differences`.
 
     Raises:
         ConfigError: the folder has results of another video, model, setting or version.
     """
-    differences = now.differences(then)
+    differences = now.differences(then, names)
     if differences:
         raise ConfigError(
             f"{folder} has results of another analysis; this run has {', '.join(differences)}. "

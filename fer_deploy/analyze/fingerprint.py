@@ -3,6 +3,7 @@
 import hashlib
 import os
 import shlex
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -30,19 +31,8 @@ _WITHOUT_INFLUENCE: Final = (
     "detector_model",
 )
 """Settings that change no result, or whose files are represented by their digests."""
-FLAGS: Final = {
-    "device": "--device",
-    "frames_per_segment": "--segment-frames",
-    "detection.detector": "--detector",
-    "detection.min_face": "--min-face",
-    "detection.roi": "--roi",
-    "detection.max_faces": "--max-faces",
-    "detection.min_score": "--min-score",
-    "pipeline.detect_every": "--detect-every",
-    "pipeline.people.smoothing_s": "--smoothing",
-    "pipeline.people.unsure_below": "--unsure-below",
-}
-"""Settings with a flag, by which messages name them; `_difference` handles --video. The others exist only in YAML."""
+_NAMED_AS: Final = {"frames_per_segment": "segment_frames"}
+"""Values that follow from a setting, and the setting."""
 
 
 class Fingerprint(BaseModel):
@@ -85,8 +75,13 @@ class Fingerprint(BaseModel):
             settings=settings,
         )
 
-    def differences(self, then: "Fingerprint") -> list[str]:
-        """Return the differences from `then` as text; empty if there are none."""
+    def differences(self, then: "Fingerprint", names: Mapping[str, str] | None = None) -> list[str]:
+        """Return the differences from `then` as text; empty if there are none.
+
+        Args:
+            then: of an earlier run.
+            names: what the user calls a setting, such as its flag, by its dotted key; others have their key.
+        """
         found = []
         if self.video != then.video:
             found.append("another video of that name")
@@ -96,9 +91,10 @@ class Fingerprint(BaseModel):
             found.append("another detector file (--detector-model)")
         if self.version != then.version:
             found.append(f"fer-deploy {self.version} instead of {then.version}")
-        names = sorted(self.settings.keys() | then.settings.keys())
-        now_then = ((name, self.settings.get(name), then.settings.get(name)) for name in names)
-        return found + [_difference(name, now, before) for name, now, before in now_then if now != before]
+        keys = sorted(self.settings.keys() | then.settings.keys())
+        now_then = ((key, self.settings.get(key), then.settings.get(key)) for key in keys)
+        shown = dict(names or {})
+        return found + [_difference(shown, *three) for three in now_then if three[1] != three[2]]
 
 
 def detector_file(config: DetectorConfig) -> Path | None:
@@ -108,10 +104,11 @@ def detector_file(config: DetectorConfig) -> Path | None:
     return file_at_hand(config.detector_model) if config.detector == "auto" else yunet_file(config.detector_model)
 
 
-def _difference(name: str, now: Any, before: Any) -> str:
-    if name == "video":
+def _difference(names: Mapping[str, str], key: str, now: Any, before: Any) -> str:
+    if key == "video":
         return "--video instead of --no-video" if now else "--no-video instead of --video"
-    return f"{FLAGS.get(name, name)} {_text(now)} instead of {_text(before)}"
+    setting = _NAMED_AS.get(key, key)
+    return f"{names.get(setting, setting)} {_text(now)} instead of {_text(before)}"
 
 
 def _text(value: Any) -> str:

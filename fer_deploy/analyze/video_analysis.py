@@ -1,7 +1,7 @@
 """VideoAnalysis: analyze one video segment by segment, and continue an earlier run at its last checkpoint."""
 
 import gc
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack, closing, suppress
 from functools import partial
 from importlib import import_module
@@ -61,7 +61,14 @@ class VideoAnalysis:
     """
 
     def __init__(
-        self, video: Path, folder: Path, config: AnalyzeConfig, models: Models, progress: AnalysisProgress
+        self,
+        video: Path,
+        folder: Path,
+        config: AnalyzeConfig,
+        models: Models,
+        progress: AnalysisProgress,
+        *,
+        names: Mapping[str, str] | None = None,
     ) -> None:
         """Create the analysis; nothing is opened yet.
 
@@ -71,7 +78,9 @@ class VideoAnalysis:
             config: settings.
             models: engine and detectors.
             progress: called with the progress.
+            names: what the user calls a setting, by its dotted key, for messages.
         """
+        self._names = names
         self._video, self._folder, self._config, self._models = video, folder, config, models
         self._progress = progress
         self._results = load_results()
@@ -119,7 +128,7 @@ class VideoAnalysis:
         fingerprint = self._fingerprint()
         finished = None if restart else Summary.load(self._folder / SUMMARY)
         if finished is not None:
-            check_same(fingerprint, finished.fingerprint, self._folder)
+            check_same(fingerprint, finished.fingerprint, self._folder, self._names)
             self._remove_parts()
             return finished
         recording = opened.enter_context(closing(Recording(open_recording(self._video))))
@@ -129,7 +138,7 @@ class VideoAnalysis:
             parts.clear()
             self._results.remove_results(self._folder)
         state = Checkpoint.load(parts.checkpoint) or self._first_state(fingerprint, recording)
-        check_same(fingerprint, state.fingerprint, self._folder)
+        check_same(fingerprint, state.fingerprint, self._folder, self._names)
         parts.remove_beyond(len(state.starts_s))
         return Begun(recording, parts, state)
 

@@ -1,7 +1,7 @@
 """The artifacts of one model in a folder: what each is, and the accuracy that its export measured."""
 
 import shlex
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -78,8 +78,12 @@ class Skipped:
     reason: str
 
 
-def read_folder(folder: Path) -> tuple[list[Artifact], list[Skipped]]:
+def read_folder(folder: Path, only: Collection[str] | None = None) -> tuple[list[Artifact], list[Skipped]]:
     """Return the artifacts of a folder by name, and the files that look like artifacts and are none.
+
+    Args:
+        folder: of one model; or of several, of which `only` names the files of one.
+        only: names of files; None: all.
 
     Raises:
         ArtifactError: the folder is missing, is a file, has no artifact, or has those of several models.
@@ -87,6 +91,8 @@ def read_folder(folder: Path) -> tuple[list[Artifact], list[Skipped]]:
     artifacts: list[Artifact] = []
     skipped: list[Skipped] = []
     for path in _candidates(folder):
+        if only is not None and path.name not in only:
+            continue
         try:
             artifacts.append(read_artifact(path))
         except FerDeployError as err:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Literal
 
@@ -11,17 +11,15 @@ from numpy.typing import NDArray
 
 from fer_deploy.bench.agreement import agreement_of, drawn_images, logits_of, reference_of
 from fer_deploy.bench.candidates import Candidate
+from fer_deploy.bench.energy import EnergyMeter
 from fer_deploy.bench.folder import Artifact, Skipped
-from fer_deploy.bench.ranking import Drop, Limits, Ranked, Result, decided, drop_of, rank, rivals
-from fer_deploy.bench.resources import ColdStart, EnergyMeter, cold_start
+from fer_deploy.bench.plans import Plans
+from fer_deploy.bench.ranking import Drop, Limits, Ranked, Result, decided, drop_here, drop_of_export, rank, rivals
+from fer_deploy.bench.resources import ColdStart, cold_start
 from fer_deploy.bench.scenarios import LEAST_GAIN, Server, highest_rate, offline
 from fer_deploy.bench.windows import (
-    QUICK,
     Repeated,
-    SystemClock,
     Together,
-    Window,
-    WindowPlan,
     Workload,
     measure_in_turn,
     measure_pairs,
@@ -31,27 +29,9 @@ from fer_deploy.engines.base import Engine
 from fer_deploy.engines.best import Goal, Use
 from fer_deploy.errors import FerDeployError
 
-_NUM_PAIRS = 15
 _PROBE_BATCH = 8
 """Images a call when settings are compared for throughput."""
 OnMessage = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class Plans:
-    """How long to measure: one image a call, each batch size, the pairs, and a run of the server scenario."""
-
-    single: WindowPlan
-    batches: WindowPlan
-    pairs: WindowPlan
-    server_s: float
-    most_batch: int
-    longest_ms: float
-
-
-_SHORT = WindowPlan(window_s=0.2, warm_up_s=0.1)
-USUAL = Plans(WindowPlan(), _SHORT, _SHORT, server_s=2.0, most_batch=256, longest_ms=1000.0)
-BRIEF = Plans(QUICK, QUICK, replace(QUICK, window_s=0.05), server_s=0.5, most_batch=64, longest_ms=250.0)
 
 
 @dataclass(frozen=True)
@@ -87,26 +67,35 @@ class Measuring:
         return found, skipped
 
     def drops(self, artifacts: Sequence[Artifact], candidates: Sequence[Candidate]) -> dict[Candidate, Drop]:
-        """Return the loss of accuracy for one candidate of each artifact and runtime."""
-        reference = reference_of(artifacts)
-        images = drawn_images(artifacts[0].spec.input)
+        """Return the loss of accuracy for one candidate of each artifact and runtime.
+
+        Those that their export measured do not run for it, except as the reference of the others: FP32 or FP16, else
+        the first that was measured.
+        """
         by_path = {artifact.path: artifact for artifact in artifacts}
-        logits: dict[Candidate, NDArray[np.float32]] = {}
-        for group in _by_engine(candidates):
-            self.on_message(f"answers of {group[0].path.name}")
-            with group[0].open() as engine:
-                logits[group[0]] = logits_of(engine, images)
-        of_reference = next((logits[one] for one in logits if reference and one.path == reference.path), None)
-        return {
-            one: drop_of(by_path[one.path], one, None if of_reference is None else agreement_of(found, of_reference))
-            for one, found in logits.items()
-        }
+        reference = reference_of(artifacts)
+        groups = {group[0]: group for group in _by_engine(candidates)}
+        found = {one: drop_of_export(by_path[one.path], one) for one in groups}
+        unknown = [one for one, drop in found.items() if drop is None]
+        fits = [one for one in groups if (one.path == reference.path if reference else found[one] is not None)]
+        compared = fits[0] if unknown and fits else None
+        logits = {one: self._logits(groups[one]) for one in groups if compared and one in (compared, *unknown)}
+        agreements = {one: agreement_of(logits[one], logits[compared]) if compared else None for one in unknown}
+        num = self.plans.num_faces
+        return {one: drop or drop_here(agreements[one], num) for one, drop in found.items()}
+
+    def _logits(self, group: Sequence[Candidate]) -> NDArray[np.float32]:
+        """Return the logits of a group's file and runtime, with as many threads as it may have."""
+        self.on_message(f"answers of {group[0].path.name}")
+        with max(group, key=lambda one: one.threads or 0).open() as engine:
+            return logits_of(engine, drawn_images(engine.spec.input, self.plans.num_faces))
 
     def settings(self, candidates: Sequence[Candidate]) -> list[Candidate]:
         """Return the fastest settings of each artifact and runtime; of about equal ones, the plainest."""
         batch = _PROBE_BATCH if self.goal == "throughput" else 1
         chosen = []
-        for group in _by_engine(candidates):
+        tried = [one for one in candidates if self.plans.spins or not one.spinning]
+        for group in _by_engine(tried):
             if len(group) == 1:
                 chosen.append(group[0])
                 continue
@@ -114,7 +103,7 @@ class Measuring:
             with ExitStack() as opened:
                 engines = {one.name: opened.enter_context(one.open()) for one in group}
                 loads = {name: self.workload(engine, "single", batch) for name, engine in engines.items()}
-                found = measure_in_turn(loads, QUICK)
+                found = measure_in_turn(loads, self.plans.threads)
             best = min(one.latency_ms(50) for one in found.values())
             chosen.append(next(one for one in group if found[one.name].latency_ms(50) <= (1 + LEAST_GAIN) * best))
         return chosen
@@ -139,16 +128,22 @@ class Measuring:
                     self.plans.batches,
                     most=self.plans.most_batch,
                     longest_ms=self.plans.longest_ms,
+                    step=self.plans.batch_step,
+                    patience=self.plans.patience,
                 )
-                joules = self._joules(self.workload(engine, use, found.batch), found.batch)
+                load = self.workload(engine, use, found.batch)
+                joules = self.meter.joules_per_item(load, self.plans.batches.window_s)
                 results.append(
                     Result(one, by_path[one.path], drop[one.path, one.runtime], singles[one.name], found, joules)
                 )
             return self._decided(rank(results, self.goal, self.limits), engines, use)
 
     def server(self, best: Ranked) -> Server | None:
-        """Return the highest rate of random arrivals that the workers serve; None: the best holds no limit anyway."""
-        if not best.is_usable:
+        """Return the highest rate of random arrivals that the workers serve.
+
+        None: it is left out, or the best holds no limit anyway.
+        """
+        if self.plans.server_s is None or not best.is_usable:
             return None
         self.on_message("arrivals at random times")
         with best.result.candidate.open() as engine:
@@ -166,22 +161,12 @@ class Measuring:
             return Together([call] * self.cores, items=batch)
         return Repeated(call, items=batch)
 
-    def _joules(self, workload: Workload, batch: int) -> float | None:
-        """Return the energy of the whole machine for one image; None: no counter can be read."""
-        if not self.meter.source:
-            return None
-        windows: list[Window] = []
-        seconds = self.plans.batches.window_s
-        joules = self.meter.joules_of(lambda: windows.append(workload.window(seconds, SystemClock())))
-        # The first call of a window is not among its images, but takes energy.
-        return None if joules is None else joules / (windows[0].num_items + batch)
-
     def _by_batch(self, engine: Engine, use: Use) -> Callable[[int], Workload]:
         return lambda batch: self.workload(engine, use, batch)
 
     def _decided(self, ranked: list[Ranked], engines: dict[Candidate, Engine], use: Use) -> list[Ranked]:
         """Measure the best ones again, in pairs with the first."""
-        close = rivals(ranked, self.goal, self.limits)
+        close = rivals(ranked, self.goal, self.limits, most=self.plans.most_rivals)
         if len(close) < 2:
             return ranked
         self.on_message(f"{_WORDS[use]}: the best {len(close)} in pairs")
@@ -189,7 +174,7 @@ class Measuring:
         for result in close:
             batch = result.batch_within(self.limits.latency_budget_ms) if self.goal == "throughput" else 1
             loads[result.candidate.name] = self.workload(engines[result.candidate], use, batch or 1)
-        found = measure_pairs(loads, _NUM_PAIRS, self.plans.pairs)
+        found = measure_pairs(loads, self.plans.num_pairs, self.plans.pairs)
         first = found[close[0].candidate.name]
         by: Literal["per_s", "median_ms"] = "per_s" if self.goal == "throughput" else "median_ms"
         speedups = {one.candidate: speedup(found[one.candidate.name], first, by=by) for one in close[1:]}
@@ -212,6 +197,6 @@ def _by_engine(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
 
 
 def _call(engine: Engine, batch: int) -> Callable[[], object]:
-    drawn = drawn_images(engine.spec.input)
+    drawn = drawn_images(engine.spec.input)  # the same array for all engines of a folder
     images = np.concatenate([drawn] * -(-batch // len(drawn)))[:batch]
     return lambda: engine.infer(images)

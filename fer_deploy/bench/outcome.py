@@ -1,7 +1,7 @@
 """Outcome of `fer-deploy bench`: run everything, and turn it into best.json and a JSON of all numbers."""
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,11 +9,13 @@ from typing import Any
 from pydantic import Field
 
 from fer_deploy.bench.candidates import Candidate, candidates_of
+from fer_deploy.bench.energy import EnergyMeter
 from fer_deploy.bench.folder import PLAN, Artifact, Skipped, read_folder
 from fer_deploy.bench.host import Host
-from fer_deploy.bench.measuring import BRIEF, USUAL, Measuring, OnMessage, workers_of
+from fer_deploy.bench.measuring import Measuring, OnMessage, workers_of
+from fer_deploy.bench.plans import BRIEF, USUAL
 from fer_deploy.bench.ranking import Limits, Ranked
-from fer_deploy.bench.resources import ColdStart, EnergyMeter
+from fer_deploy.bench.resources import ColdStart
 from fer_deploy.bench.roofline import GraphWork, Roof, graph_work, measure_roof
 from fer_deploy.bench.scenarios import Server
 from fer_deploy.engines.base import Device
@@ -57,6 +59,7 @@ class Outcome:
         roofs: of this machine, by number of threads.
         server: the highest rate of arrivals, of the best with workers.
         meter: that the energy was read from, or why there is none.
+        left_out: what --quick does not measure.
         seconds: that all of it took.
     """
 
@@ -71,6 +74,7 @@ class Outcome:
     roofs: Mapping[int, Roof]
     server: Server | None
     meter: EnergyMeter
+    left_out: Sequence[str]
     seconds: float = field(default=0.0)
 
     def best(self) -> Best:
@@ -119,6 +123,7 @@ class Outcome:
             "is_mlperf": False,
             "config": self.config.model_dump(mode="json"),
             "seconds": round(self.seconds, 1),
+            "left_out": list(self.left_out),
             "cores": self.cores,
             "host": self.host.to_dict(),
             "uses": {use: [self._in_full(one) for one in ranked] for use, ranked in self.ranked.items()},
@@ -163,12 +168,19 @@ class Outcome:
         }
 
 
-def run_bench(folder: Path, config: BenchConfig, *, on_message: OnMessage = lambda _: None) -> Outcome:
+def run_bench(
+    folder: Path,
+    config: BenchConfig,
+    *,
+    only: Collection[str] | None = None,
+    on_message: OnMessage = lambda _: None,
+) -> Outcome:
     """Measure every artifact of a folder on this machine. Writes nothing.
 
     Args:
         folder: with the artifacts of one model.
         config: goal, limits and how long to measure.
+        only: names of the files to measure; None: all.
         on_message: called with a message before each step.
 
     Raises:
@@ -177,12 +189,13 @@ def run_bench(folder: Path, config: BenchConfig, *, on_message: OnMessage = lamb
         EngineError: no engine runs here, or one failed while it was measured.
     """
     started = time.perf_counter()
-    artifacts, skipped = read_folder(folder)
+    artifacts, skipped = read_folder(folder, only)
     cores = choose_threads(config.threads)
     on_message("this machine")
     host = Host.now()
     candidates, lacking = candidates_of(artifacts, host.environment, cores=cores, device=config.device)
-    measuring = Measuring(config.goal, config.limits, BRIEF if config.quick else USUAL, cores, on_message)
+    plans = BRIEF if config.quick else USUAL
+    measuring = Measuring(config.goal, config.limits, plans, cores, on_message)
     cold, failing = measuring.cold_starts(candidates)
     skipped += [*lacking, *failing]
     runs = {(one.path, one.runtime) for one in cold}
@@ -195,8 +208,7 @@ def run_bench(folder: Path, config: BenchConfig, *, on_message: OnMessage = lamb
     # On one core, one worker with one thread is the same.
     workers = single if cores == 1 else measuring.ranking("workers", workers_of(candidates), artifacts, drops)
     server = measuring.server(workers[0])
-    on_message("rates of this machine")
-    roofs = _roofs([one.result.candidate for one in (*single, *workers)])
+    roofs = _roofs([one.result.candidate for one in (*single, *workers)], on_message) if plans.has_roofs else {}
     return Outcome(
         folder,
         config,
@@ -209,11 +221,13 @@ def run_bench(folder: Path, config: BenchConfig, *, on_message: OnMessage = lamb
         roofs,
         server,
         measuring.meter,
+        plans.left_out(USUAL),
         time.perf_counter() - started,
     )
 
 
-def _roofs(candidates: Sequence[Candidate]) -> dict[int, Roof]:
+def _roofs(candidates: Sequence[Candidate], on_message: OnMessage) -> dict[int, Roof]:
+    on_message("rates of this machine")
     return {number: measure_roof(number) for number in sorted({one.threads for one in candidates if one.threads})}
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
-from fer_deploy.bench.agreement import NUM_FACES, SOURCE
+from fer_deploy.bench.agreement import SOURCE
 from fer_deploy.bench.candidates import RUNTIMES, Candidate
 from fer_deploy.bench.folder import PLAN, Artifact
 from fer_deploy.bench.scenarios import Offline
@@ -93,25 +93,31 @@ class Ranked:
     verdict: str
 
 
-def drop_of(artifact: Artifact, candidate: Candidate, agreement: float | None) -> Drop:
-    """Return the loss of accuracy of an artifact with an engine on this machine.
+def drop_of_export(artifact: Artifact, candidate: Candidate) -> Drop | None:
+    """Return the loss of accuracy that the export of an artifact measured; None: it did not, or not for this engine.
 
-    The export's measurement holds for the engine that it ran: ONNX Runtime on a CPU, or TensorRT for a plan. Other
-    engines compute with other types: there the answers on this machine decide.
+    The measurement holds for the engine that the export ran: ONNX Runtime on a CPU, or TensorRT for a plan. Other
+    engines compute with other types.
+    """
+    if candidate.runtime != "onnxruntime-cpu" and artifact.kind != PLAN:
+        return None
+    if artifact.accuracy_change is not None:
+        return Drop(-artifact.accuracy_change, False, f"its export measured it on {artifact.faces}")
+    if artifact.agreement is not None:
+        return Drop(_POINTS * (1 - artifact.agreement), True, f"other answers in its export on {artifact.faces}")
+    return None
+
+
+def drop_here(agreement: float | None, num_faces: int) -> Drop:
+    """Return the loss of accuracy that the answers on this machine allow.
 
     Args:
-        artifact: with what its export measured.
-        candidate: the engine.
-        agreement: with the reference, on drawn faces on this machine; None: there is no reference.
+        agreement: with the reference, on drawn faces; None: there is no reference.
+        num_faces: drawn faces.
     """
-    if candidate.runtime == "onnxruntime-cpu" or artifact.kind == PLAN:
-        if artifact.accuracy_change is not None:
-            return Drop(-artifact.accuracy_change, False, f"its export measured it on {artifact.faces}")
-        if artifact.agreement is not None:
-            return Drop(_POINTS * (1 - artifact.agreement), True, f"other answers in its export on {artifact.faces}")
     if agreement is None:
         return Drop(None, False, "its export did not measure it, and there is no FP32 or FP16 to compare with")
-    return Drop(_POINTS * (1 - agreement), True, f"other answers here on {NUM_FACES} {SOURCE}")
+    return Drop(_POINTS * (1 - agreement), True, f"other answers here on {num_faces} {SOURCE}")
 
 
 def rank(results: Sequence[Result], goal: Goal, limits: Limits) -> list[Ranked]:
@@ -180,8 +186,10 @@ def decided(ranked: Sequence[Ranked], speedups: Mapping[Candidate, Interval]) ->
         note = f"; not distinguishable in speed from {others}, and simpler"
     found = [replace(winner, verdict=f"best{note}")]
     for one in ranked:
-        if one is not winner:
-            interval = speedups.get(one.result.candidate)
+        interval = speedups.get(one.result.candidate)
+        if one is first and one is not winner:
+            found.append(replace(one, verdict=_overruled(speedups[winner.result.candidate], winner)))
+        elif one is not winner:
             found.append(one if interval is None else replace(one, verdict=_in_pairs(interval, first, winner)))
     return found
 
@@ -195,6 +203,14 @@ def _in_pairs(interval: Interval, first: Ranked, winner: Ranked) -> str:
     if _is_equal(interval):
         return f"as fast as {of} within the noise ({interval.low:.2f} to {interval.high:.2f} times), and less simple"
     return f"{interval.value:.2f} times as fast as {of} ({interval.low:.2f} to {interval.high:.2f})"
+
+
+def _overruled(interval: Interval, winner: Ranked) -> str:
+    """Return why the best of the first look is not the winner after the pairs; `interval` is the winner's."""
+    name = winner.result.candidate.name
+    if _is_equal(interval):
+        return f"as fast as {name} within the noise ({interval.low:.2f} to {interval.high:.2f} times), and less simple"
+    return f"{name} is {interval.value:.2f} times as fast ({interval.low:.2f} to {interval.high:.2f})"
 
 
 def _slower(share: float, goal: Goal) -> str:

@@ -1,24 +1,22 @@
-"""What a run takes beside time: memory, energy, and how long a fresh process needs to its first result."""
+"""What a run takes beside time: memory, and how long a fresh process needs to its first result."""
 
-import ctypes
 import json
 import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final
 
 from fer_deploy.errors import EngineError
 
 _STATUS: Final = Path("/proc/self/statm")
-_POWERCAP: Final = Path("/sys/class/powercap")
 _COLD_LIMIT_S: Final = 120.0
 _COLD = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from fer_deploy.bench.cold_process import main; main(json.loads(sys.argv[2]))"
+    "from fer_deploy.bench.processes.cold import main; main(json.loads(sys.argv[2]))"
 )
 
 
@@ -51,7 +49,7 @@ class ColdStart:
 
 
 def cold_start(orders: Mapping[str, Any]) -> ColdStart:
-    """Open an engine in a fresh process and run it once; see `cold_process` for the orders.
+    """Open an engine in a fresh process and run it once; see `processes.cold` for the orders.
 
     Raises:
         EngineError: the process crashed, took longer than two minutes, or could not open the engine.
@@ -71,78 +69,3 @@ def cold_start(orders: Mapping[str, Any]) -> ColdStart:
     if "error" in found:
         raise EngineError(found["error"])
     return ColdStart(total_ms=total_ms, **found)
-
-
-@dataclass(frozen=True)
-class EnergyMeter:
-    """Reads the energy counters of this machine.
-
-    Attributes:
-        source: "RAPL", "NVML" or "RAPL and NVML"; empty if there is no counter.
-        why_not: why there is none, for the report.
-    """
-
-    source: str
-    why_not: str
-    _counters: tuple[Callable[[], float], ...] = ()
-
-    @classmethod
-    def of_this_machine(cls, powercap: Path = _POWERCAP) -> Self:
-        """Return a meter of the CPU packages and the GPUs whose counters this user may read."""
-        rapl, why_no_rapl = _rapl_counters(powercap)
-        nvml, why_no_nvml = _nvml_counters()
-        found = [name for name, counters in (("RAPL", rapl), ("NVML", nvml)) if counters]
-        return cls(" and ".join(found), "" if found else f"{why_no_rapl}; {why_no_nvml}", (*rapl, *nvml))
-
-    def joules_of(self, work: Callable[[], object]) -> float | None:
-        """Run `work` and return the energy that the whole machine took meanwhile; None without a counter."""
-        before = [read() for read in self._counters]
-        work()
-        after = [read() for read in self._counters]
-        if not self._counters or any(late < early for early, late in zip(before, after, strict=True)):
-            return None  # a counter of RAPL starts again after hours
-        return sum(after) - sum(before)
-
-
-def _rapl_counters(powercap: Path) -> tuple[tuple[Callable[[], float], ...], str]:
-    """Return a reader for each CPU package. Zones within a package (":0:0") are part of it."""
-    zones = sorted(powercap.glob("*-rapl:[0-9]*"))
-    packages = [zone / "energy_uj" for zone in zones if zone.name.count(":") == 1]
-    if not packages:
-        return (), f"no RAPL counter in {powercap}"
-    try:
-        for package in packages:
-            int(package.read_text())
-    except (OSError, ValueError) as err:
-        return (), f"RAPL cannot be read ({getattr(err, 'strerror', None) or err})"
-    return tuple((lambda file=package: int(file.read_text()) / 1e6) for package in packages), ""
-
-
-def _nvml_counters() -> tuple[tuple[Callable[[], float], ...], str]:
-    """Return a reader for each GPU that counts its energy (Volta and newer)."""
-    try:
-        nvml = ctypes.CDLL("libnvidia-ml.so.1")
-        num = ctypes.c_uint(0)
-        if nvml.nvmlInit_v2() or nvml.nvmlDeviceGetCount_v2(ctypes.byref(num)):
-            return (), "NVML does not answer"
-        readers = []
-        for index in range(num.value):
-            device = ctypes.c_void_p()
-            if nvml.nvmlDeviceGetHandleByIndex_v2(index, ctypes.byref(device)):
-                return (), "NVML does not answer"
-            readers.append(_nvml_reader(nvml, device))
-        for read in readers:
-            read()
-    except (OSError, AttributeError) as err:
-        return (), f"no NVML ({err})" if isinstance(err, AttributeError) else "no NVML"
-    return tuple(readers), "" if readers else "NVML lists no GPU"
-
-
-def _nvml_reader(nvml: Any, device: ctypes.c_void_p) -> Callable[[], float]:
-    def read() -> float:
-        millijoules = ctypes.c_ulonglong(0)
-        if nvml.nvmlDeviceGetTotalEnergyConsumption(device, ctypes.byref(millijoules)):
-            raise OSError("NVML does not count energy on this GPU")
-        return millijoules.value / 1e3
-
-    return read

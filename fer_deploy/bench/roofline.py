@@ -18,7 +18,7 @@ _LIMIT_S = 60.0
 _LIBRARIES = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "BLIS_NUM_THREADS")
 _PROGRAM = (
     "import json, sys; sys.path[:] = json.loads(sys.argv[1]); "
-    "from fer_deploy.bench.roof_process import main; main(int(sys.argv[2]))"
+    "from fer_deploy.bench.processes.roof import main; main(int(sys.argv[2]))"
 )
 
 

@@ -46,9 +46,11 @@ def offline(
     first: int = 1,
     most: int = 256,
     longest_ms: float = 1000.0,
+    step: int = 2,
+    patience: int = 2,
     clock: Clock | None = None,
 ) -> Offline:
-    """Double the batch until throughput gains less than 5 % over the best batch so far, twice in a row.
+    """Enlarge the batch until throughput gains less than 5 % over the best batch so far, twice in a row.
 
     One size without a gain does not end it: some runtimes are slow at one size and fast at the next.
 
@@ -58,6 +60,8 @@ def offline(
         first: smallest batch.
         most: largest batch.
         longest_ms: no batch is tried whose call would take longer, judged by the one before it.
+        step: each batch is so many times as large as the one before.
+        patience: batches in a row without a gain after which the search ends.
         clock: of this machine by default.
 
     Raises:
@@ -65,7 +69,7 @@ def offline(
     """
     by_batch: dict[int, Measurement] = {}
     best, batch, num_flat, failure = first, first, 0, None
-    while batch <= most and num_flat < 2:
+    while batch <= most and num_flat < patience:
         try:
             by_batch[batch] = measure(workload_of(batch), plan, clock=clock)
         except EngineError as err:
@@ -76,9 +80,9 @@ def offline(
         is_gain = batch == first or by_batch[batch].per_s >= (1 + LEAST_GAIN) * by_batch[best].per_s
         num_flat = 0 if is_gain else num_flat + 1
         best = batch if is_gain else best
-        if 2 * by_batch[batch].latency_ms(50) > longest_ms:
+        if step * by_batch[batch].latency_ms(50) > longest_ms:
             break
-        batch *= 2
+        batch *= step
     return Offline(by_batch, best, failure)
 
 

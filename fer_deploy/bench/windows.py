@@ -140,6 +140,9 @@ class Measurement:
 class Workload(ABC):
     """Something that is done again and again, and timed."""
 
+    num_untimed: int
+    """Items of a window's calls that are not timed."""
+
     @abstractmethod
     def window(self, seconds: float, clock: Clock) -> Window:
         """Run for about `seconds`, at least once, and return the samples."""
@@ -150,7 +153,7 @@ class Repeated(Workload):
 
     def __init__(self, call: Call, items: int = 1) -> None:
         """Take the call, and the number of results that it gives."""
-        self._call, self._items = call, items
+        self._call, self._items, self.num_untimed = call, items, items
 
     def window(self, seconds: float, clock: Clock) -> Window:
         """Run the call until the time is over. A first call is not timed: it replaces another engine's caches."""
@@ -175,7 +178,7 @@ class Together(Workload):
 
     def __init__(self, calls: Sequence[Call], items: int = 1) -> None:
         """Take a call for each thread, and the number of results of one call."""
-        self._calls, self._items = tuple(calls), items
+        self._calls, self._items, self.num_untimed = tuple(calls), items, items * len(calls)
 
     def window(self, seconds: float, clock: Clock) -> Window:
         """Run all callers until the time is over; an error of one of them is raised after all have ended."""

@@ -1,14 +1,19 @@
 """fer-deploy: `flags` has each command's options; its work is imported when it runs."""
 
+import errno
+import logging
 import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
 
 from fer_deploy import __version__, signals
-from fer_deploy.cli.interface import Group
+from fer_deploy.cli.interface import Group, logs
+from fer_deploy.cli.interface.variables import with_variables
+from fer_deploy.cli.terminal.redacted_text import text_handler
 from fer_deploy.cli.terminal.standard_output import failures_as_sink_errors
-from fer_deploy.errors import FerDeployError, SinkError, with_flags_alone
+from fer_deploy.errors import FerDeployError, ReaderEndedError, SinkError, with_flags_alone
 from fer_deploy.privacy.redaction import without_passwords
 
 COMMANDS: Final = {
@@ -45,22 +50,31 @@ _EXAMPLES: Final = (
 class _Program(Group):
     """Turns errors into one message and their exit code."""
 
-    def main(self, *args: Any, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:
         """Run the command line; help and version, too, may not reach standard output."""
-        try:
-            with signals.governed(), failures_as_sink_errors():
-                return super().main(*args, **extra)
-        except SinkError as err:
-            click.echo(f"error: {err}", err=True)
-            sys.exit(err.exit_code)
+        words = sys.argv[1:] if args is None else args
+        with logs.governed(
+            "fer_deploy", words, redact=without_passwords, level=logging.WARNING, text_handler=text_handler
+        ) as line:
+            try:
+                with signals.governed(), failures_as_sink_errors():
+                    signals.lines_by(line)
+                    return super().main(args, *more, **extra)
+            except SinkError as err:
+                click.echo(f"error: {err}", err=True)
+                sys.exit(err.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
+        except ReaderEndedError as err:
+            signals.check()
+            raise BrokenPipeError(errno.EPIPE, str(err)) from err  # click ends with 1, as for every closed pipe
         except FerDeployError as err:
             signals.check()
             stage = f" [{err.stage}]" if err.stage else ""
-            click.echo(f"error{stage}: {without_passwords(with_flags_alone(str(err)))}", err=True)
+            message = with_variables(without_passwords(with_flags_alone(str(err))), ctx)
+            click.echo(f"error{stage}: {message}", err=True)
             sys.exit(err.exit_code)
         except click.UsageError as err:  # it quotes what it does not know
             message = err.format_message()

@@ -18,9 +18,8 @@ from fer_deploy.analyze.models import models_with
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.analyze.report.summary import Outcome
 from fer_deploy.analyze.video_analysis import load_results
-from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, settings_from_flags
+from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, flags_by_key, settings_from_flags
 from fer_deploy.cli.terminal.analyze_progress import ProgressDisplay
-from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import detector_line
 
 
@@ -29,7 +28,6 @@ def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
     config = settings_from_flags(AnalyzeConfig, config_path, flags, ANALYSIS_KEYS)
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    log_to_stderr()
     load_results()  # what is not installed is to show before hours of work
     console = Console(stderr=True, markup=False)  # files may have brackets in their names
     with config.open() as engine:
@@ -40,7 +38,8 @@ def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
         if why:
             console.print(why, highlight=False, soft_wrap=True)
         with signals.held(), ProgressDisplay(console) as display:
-            batch = VideoBatch(videos, config, models, display, num_jobs=jobs)
+            names = flags_by_key(ANALYSIS_KEYS)
+            batch = VideoBatch(videos, config, models, display, names=names, num_jobs=jobs)
             signals.on_stop(batch.stop)
             outcomes = batch.run(lambda outcome: _report(outcome, console, of=len(videos)), restart=restart)
     if len(outcomes) < len(videos):

@@ -1,17 +1,19 @@
 """fer-deploy bench: settings and printing around `run_bench`."""
 
+import errno
 import json
 import os
 import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 from rich.console import Console
 from rich.status import Status
 
+from fer_deploy.artifacts import Family, bundled_files
 from fer_deploy.bench.host import background_work
 from fer_deploy.bench.layers import measure_layers
 from fer_deploy.bench.measuring import OnMessage
@@ -19,25 +21,28 @@ from fer_deploy.bench.outcome import BenchConfig, run_bench
 from fer_deploy.cli.options import settings_from_flags
 from fer_deploy.cli.terminal.bench_report import print_outcome
 from fer_deploy.cli.terminal.layers_report import print_layers
-from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.durable import write_whole
 from fer_deploy.engines.best import BEST_NAME
+from fer_deploy.engines.bundled_best import bundled_best_file
 from fer_deploy.errors import ArtifactError, ConfigError
 
 
-def bench(folder: Path, as_json: bool, layers: bool, **flags: Any) -> None:
-    """Measure the artifacts of a folder; see `fer_deploy.cli.flags.bench` for the flags."""
+def bench(folder: Path | None, as_json: bool, layers: bool, **flags: Any) -> None:
+    """Measure the artifacts of a folder, or the bundled models; see `fer_deploy.cli.flags.bench` for the flags."""
+    if folder is None and layers:
+        raise ConfigError("--layers takes one model. Fix: the path of an .onnx or .plan")
+    if folder is None:
+        _bench_bundled(as_json, flags)
+        return
     if layers:
         _bench_layers(folder, as_json, flags)
         return
     config = settings_from_flags(BenchConfig, None, flags)
-    log_to_stderr()
     console = Console(stderr=True, markup=False, highlight=False)
     target = folder / BEST_NAME
     if folder.is_dir():  # what is not writable is to show before minutes of work
         _require_writable(folder, target)
-    for work in background_work():
-        console.print(f"warning: {work.command} runs, so times are worthless. Fix: {work.advice}", soft_wrap=True)
+    _warn_of_other_work(console)
     with _progress(console) as on_message:
         outcome = run_bench(folder, config, on_message=on_message)
     if as_json:
@@ -52,6 +57,52 @@ def bench(folder: Path, as_json: bool, layers: bool, **flags: Any) -> None:
         f"({target}); now: fer-deploy live --engine {shlex.quote(os.fspath(folder))}",
         soft_wrap=True,
     )
+
+
+def _bench_bundled(as_json: bool, flags: dict[str, Any]) -> None:
+    """Measure the bundled models of each family; the results are in the user's cache, where the commands find them."""
+    config = settings_from_flags(BenchConfig, None, flags)
+    console = Console(stderr=True, markup=False, highlight=False)
+    targets = {family: bundled_best_file(family) for family in get_args(Family)}
+    for target in targets.values():  # as for a folder
+        _require_cache(target)
+    _warn_of_other_work(console)
+    outcomes = {}
+    with _progress(console) as on_message:
+        for family in targets:
+            files = bundled_files(family)
+            names = [path.name for path in files]
+            outcomes[family] = run_bench(files[0].parent, config, only=names, on_message=on_message)
+    if as_json:
+        click.echo(json.dumps({family: found.to_dict() for family, found in outcomes.items()}, indent=2))
+    for family, outcome in outcomes.items():
+        if not as_json:
+            click.echo(f"--model {family}")
+            print_outcome(outcome, Console(markup=False, highlight=False))
+        outcome.winner("single")
+        best = outcome.winner("workers").result
+        _write(targets[family], outcome.best().to_bytes())
+        console.print(
+            f"{best.artifact.path.name} with {best.candidate.engine_text} is the best here for workers "
+            f"({targets[family]}); now: fer-deploy live --model {family}",
+            soft_wrap=True,
+        )
+
+
+def _require_cache(target: Path) -> None:
+    try:
+        target.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        if not os.access(target.parent, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except OSError as err:
+        raise ArtifactError(
+            f"cannot write {target}: {err.strerror or err}. Fix: XDG_CACHE_HOME=FOLDER that can be written"
+        ) from err
+
+
+def _warn_of_other_work(console: Console) -> None:
+    for work in background_work():
+        console.print(f"warning: {work.command} runs, so times are worthless. Fix: {work.advice}", soft_wrap=True)
 
 
 def _bench_layers(file: Path, as_json: bool, flags: dict[str, Any]) -> None:

@@ -5,15 +5,19 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, get_args
 
 import click
 from rich.console import Console
 from rich.table import Table
 
 from fer_deploy import __version__
+from fer_deploy.artifacts import Family
 from fer_deploy.environment import DISTRIBUTION, Environment, survey
 from fer_deploy.flavors import Flavor
+
+if TYPE_CHECKING:
+    from fer_deploy.engines.bundled_best import BundledBest
 
 _RTX_CAPABILITIES = ("7.5", "8.0", "8.6", "8.9", "12.0", "12.1")
 """Of `ComputeCapability` in tensorrt-rtx 1.7.1: neither Hopper (9.0) nor the data-center Blackwells (10.x)."""
@@ -44,6 +48,7 @@ def doctor(as_json: bool) -> None:
             "fer_deploy": __version__,
             **asdict(environment),
             "yunet": str(yunet) if isinstance(yunet, Path) else None,
+            "bundled_models": bundled_models(),
             "abilities": [asdict(one) for one in abilities],
         }
         click.echo(json.dumps(content, indent=2))
@@ -56,6 +61,23 @@ def doctor(as_json: bool) -> None:
         console.print(f"to install an extra: pip install '{DISTRIBUTION}[NAME]'")
     for note in environment.notes:
         console.print(f"note: {note}")
+
+
+def bundled_models() -> dict[str, str]:
+    """Return what each family of bundled models opens here, and why, by family."""
+    try:
+        best = import_module("fer_deploy.engines.bundled_best")
+    except ImportError as err:
+        return {"unknown": str(err)}
+    return {family: _in_words(best.bundled_best(family), best.FIX) for family in get_args(Family)}
+
+
+def _in_words(found: "BundledBest", fix: str) -> str:
+    if found.chosen is not None:
+        return f"{found.chosen.path.name}, {found.chosen.line}"
+    if found.why_not:
+        return f"the default; an outdated measurement is ignored: {found.why_not}. Fix: {fix}"
+    return f"the default; {fix} measures which is the fastest here"
 
 
 def find_yunet() -> Path | str | None:
@@ -189,6 +211,7 @@ def _facts(environment: Environment, yunet: Path | str | None) -> Table:
         or "none",
         "ONNX Runtime": ", ".join(environment.onnxruntime_providers) or "none",
         "face detector": f"YuNet ({yunet})" if isinstance(yunet, Path) else "Haar, for frontal faces",
+        "bundled models": "\n".join(f"--model {family}: {text}" for family, text in bundled_models().items()),
         "telemetry": f"{environment.telemetry} (ONNX Runtime and OpenVINO; fer-deploy sends nothing itself)",
         "packages": ", ".join(f"{name} {version}" for name, version in environment.packages.items()) or "none",
     }

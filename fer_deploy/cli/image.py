@@ -15,7 +15,6 @@ from rich.console import Console
 
 from fer_deploy import durable
 from fer_deploy.cli.options import engine_line, in_groups, settings_from_flags
-from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import detector_line
 from fer_deploy.detectors.yunet_file import file_at_hand
 from fer_deploy.errors import ConfigError, SinkError, StreamError
@@ -48,7 +47,6 @@ def image(files: tuple[Path, ...], as_json: bool, csv: Path | None, annotate: Pa
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     console = Console(stderr=True, markup=False)  # files may have brackets in their names
-    log_to_stderr()
     run = _Run(console, as_json=as_json)
     files = tuple(_STANDARD_INPUT if path == STANDARD_OUTPUT and not path.exists() else path for path in files)
     paths = run.pictures_of(files)

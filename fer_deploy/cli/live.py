@@ -16,13 +16,14 @@ from click.core import ParameterSource
 from fer_deploy import signals
 from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, in_groups, settings_from_flags
 from fer_deploy.cli.terminal.live_report import print_report, report_dict
-from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.detectors import DetectorFactory, build_detectors, describe_detector, detector_line
 from fer_deploy.engines import Engine
 from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline
+from fer_deploy.live.service.reload import Reload
+from fer_deploy.live.service.supervision import Supervision
 from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources import PacedSource, Source, open_source
@@ -43,13 +44,23 @@ def live(config_path: Path | None, as_json: bool, verbose: bool, **flags: Any) -
     if as_json and config.output.jsonl == STANDARD_OUTPUT:
         raise ConfigError("--json and --jsonl - would both write to standard output. Fix: --jsonl FILE")
     silence_libraries()
-    run_live(config, as_json=as_json, verbose=verbose)
+    if config_path is None:
+        run_live(config, as_json=as_json, verbose=verbose)
+        return
+    context = click.get_current_context()
+
+    def load() -> LiveConfig:
+        with context.scope(cleanup=False):  # of this thread
+            return _settings(config_path, flags)
+
+    reload = Reload(load, config, on_message=tell)
+    with signals.reloaded_by(reload.request):
+        run_live(config, as_json=as_json, verbose=verbose, reload=reload)
 
 
 def silence_libraries() -> None:
-    """Silence OpenCV, whose warnings hide our own errors, and log to standard error."""
+    """Silence OpenCV, whose warnings hide our own errors."""
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
-    log_to_stderr()
 
 
 def tell(text: str) -> None:
@@ -63,6 +74,7 @@ def run_live(
     as_json: bool = False,
     verbose: bool = False,
     more_sinks: Sequence[Sink] = (),
+    reload: Reload | None = None,
 ) -> None:
     """Run the loop to its end and report.
 
@@ -71,14 +83,21 @@ def run_live(
         as_json: print the report as JSON.
         verbose: print the latencies of all stages, too.
         more_sinks: beside those of the config.
+        reload: reads the config again when it is asked to.
     """
     with config.open() as engine:
         tell(engine_line(engine, config))
-        _run(config, engine, more_sinks, partial(_report, config=config, as_json=as_json, verbose=verbose))
+        report = partial(_report, config=config, as_json=as_json, verbose=verbose)
+        _run(config, engine, more_sinks, report=report, reload=reload)
 
 
 def _run(
-    config: LiveConfig, engine: Engine, more_sinks: Sequence[Sink], report: Callable[[LivePipeline], None]
+    config: LiveConfig,
+    engine: Engine,
+    more_sinks: Sequence[Sink],
+    *,
+    report: Callable[[LivePipeline], None],
+    reload: Reload | None,
 ) -> None:
     """Open sources and outputs, run the loop and report. A signal while sources are opened raises `Stopped`."""
     detectors = build_detectors(config.detection)
@@ -88,9 +107,16 @@ def _run(
         with signals.held():  # outputs are opened and closed as a whole
             pipeline = _make_pipeline(config, engine, detectors, sources, more_sinks)
             opened.pop_all()  # from here on the loop closes them
-            signals.on_stop(pipeline.stop)
+            supervision = Supervision(pipeline.snapshot)
+
+            def stop() -> None:
+                pipeline.stop()
+                supervision.stopping()
+
+            signals.on_stop(stop)
+            serving = nullcontext() if reload is None else reload.serving(pipeline, sources, supervision)
             try:
-                with _progress() as on_progress:
+                with _progress() as on_progress, supervision.running(), serving:
                     pipeline.run(on_progress)
             finally:  # after a failure too: what was written until then is whole
                 report(pipeline)

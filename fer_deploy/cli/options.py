@@ -68,11 +68,18 @@ def settings_from_flags(
     Raises:
         ConfigError: as `load_settings`; a value that was given as a flag is named by its flag.
     """
-    places = keys or {}
+    return load_settings(kind, path, nested(flags, keys or {}), names=flags_by_key(keys or {}))
+
+
+def flags_by_key(keys: Mapping[str, str]) -> dict[str, str]:
+    """Return the flag of each setting of the command that runs, by its dotted key.
+
+    Args:
+        keys: as for `settings_from_flags`.
+    """
     command = click.get_current_context().command
     flag_of = {str(param.name): param.opts[-1] for param in command.params if isinstance(param, click.Option)}
-    names = {places.get(name, name): flag for name, flag in flag_of.items()}
-    return load_settings(kind, path, nested(flags, places), names=names)
+    return {keys.get(name, name): flag for name, flag in flag_of.items()}
 
 
 def nested(flags: Mapping[str, Any], keys: Mapping[str, str]) -> dict[str, Any]:

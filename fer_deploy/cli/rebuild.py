@@ -12,7 +12,6 @@ from fer_deploy.bench.measuring import OnMessage
 from fer_deploy.bench.outcome import BenchConfig, run_bench
 from fer_deploy.bench.outcome import Outcome as BenchOutcome
 from fer_deploy.cli.options import settings_from_flags
-from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.cli.terminal.rebuild_report import print_rebuild, speeds_of, unmeasured_of
 from fer_deploy.cli.terminal.steps import messages_shown
 from fer_deploy.durable import write_whole
@@ -27,7 +26,6 @@ def rebuild(
     as_json: bool,
 ) -> None:  # fmt: skip
     """Rebuild a pack in a folder; see `fer_deploy.cli.flags.rebuild` for the flags."""
-    log_to_stderr()
     try:
         rebuilding = import_module("fer_deploy.pack.rebuilding")
     except ModuleNotFoundError as err:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from fer_deploy.artifacts import Family, require_file
 from fer_deploy.engines.base import Device, Engine
 from fer_deploy.engines.foreign_file import fix_for_missing, require_own_file
+from fer_deploy.engines.triton.address import is_triton
 from fer_deploy.errors import ArtifactError, ConfigError, MissingDependencyError, argument
 
 if TYPE_CHECKING:
@@ -20,6 +21,8 @@ _BACKENDS = {
 """("module:Class", pip extra with the packages that the module imports) by suffix."""
 _OPENVINO = ("fer_deploy.engines.openvino.engine:OpenVinoEngine", "openvino")
 """The same for an .onnx on the device "openvino"."""
+_TRITON = ("fer_deploy.engines.triton.engine:TritonEngine", "triton")
+"""The same for an address."""
 
 
 PLAN_SUFFIXES = (".plan", ".engine")
@@ -39,7 +42,8 @@ def open_engine(
     Args:
         path: an `.onnx` file written by `fer-deploy export`, or a TensorRT `.plan` (also `.engine`) written by
             `fer-deploy build` with its manifest beside it; or a folder that `fer-deploy bench` measured, whose best
-            model for this machine is taken with its settings.
+            model for this machine is taken with its settings; or `triton://HOST:8001/MODEL[/VERSION]`, a model on a
+            Triton Inference Server, whose repository `fer-deploy triton` wrote.
         device: "cpu", "cuda", or "auto": CUDA if the runtime supports it and there is a GPU, else the CPU. A plan runs
             only on CUDA. "openvino": an .onnx in OpenVINO on the CPU.
         threads: of one call on the CPU; None: every core. A plan computes nothing on the CPU.
@@ -55,7 +59,8 @@ def open_engine(
         ArtifactError: missing or damaged file, unknown suffix, no ModelSpec inside, or a plan that differs from its
             manifest.
         MissingDependencyError: the backend's package is not installed.
-        EngineError: the device is missing, the runtime fell back to another one, or a plan cannot run on this machine.
+        EngineError: the device is missing, the runtime fell back to another one, a plan cannot run on this machine, or
+            a server does not answer.
     """
     path = Path(path)
     if is_folder_of_models(path):
@@ -66,6 +71,9 @@ def open_engine(
     given = [argument(name) for name, is_given in permissions.items() if is_given]
     if given and path.suffix not in PLAN_SUFFIXES:
         raise ConfigError(f"{' and '.join(given)} is for TensorRT plans, and {path} is not one. Fix: leave it out")
+    if is_triton(path):
+        served: Engine = _load(*_TRITON, what=f"use {path}").open(path, device=device)
+        return served
     require_file(path, fix=fix_for_missing(path))
     require_own_file(path)
     if path.suffix not in _BACKENDS:
@@ -103,10 +111,13 @@ def _load(target: str, extra: str, *, what: str) -> Any:
     module_name, name = target.split(":")
     try:
         return getattr(import_module(module_name), name)
-    except ModuleNotFoundError as err:
-        extra = "cpu" if err.name == "onnxruntime" else extra  # it checks files for the other runtimes, too
+    except (ModuleNotFoundError, RuntimeError) as err:  # tritonclient turns a missing grpc into a RuntimeError
+        missing = getattr(err.__cause__ or err, "name", None)
+        if missing is None:
+            raise
+        extra = "cpu" if missing == "onnxruntime" else extra  # it checks files for the other runtimes, too
         raise MissingDependencyError(
-            f"cannot {what}: {err.name} is not installed. Fix: pip install 'fer-toolchain[{extra}]'"
+            f"cannot {what}: {missing} is not installed. Fix: pip install 'fer-toolchain[{extra}]'"
         ) from err
 
 

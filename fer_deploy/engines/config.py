@@ -9,6 +9,7 @@ from pydantic import Field, model_validator
 
 from fer_deploy.artifacts import Family
 from fer_deploy.engines import Device, Engine, bundled_model_for, is_folder_of_models, open_engine
+from fer_deploy.engines.triton.address import is_triton
 from fer_deploy.errors import ConfigError, argument
 from fer_deploy.settings import Settings
 
@@ -27,7 +28,8 @@ class EngineChoice(Settings):
     engine: Path | None = Field(
         default=None,
         strict=False,
-        description="model file, or a folder that fer-deploy bench measured, in place of `model`",
+        description="model file, a folder that fer-deploy bench measured, or triton://HOST:8001/MODEL, in place of "
+        "`model`",
     )
     device: Device = "auto"
     trust_plan: bool = Field(default=False, description="load a TensorRT plan without comparing it with its manifest")
@@ -44,7 +46,9 @@ class EngineChoice(Settings):
 
     @property
     def engine_file(self) -> Path:
-        """The file to open; for a folder, its best model on this machine with one thread a call.
+        """The file to open, or the address of a served model; for a folder, its best model with one thread a call.
+
+        A bundled model is the best that `fer-deploy bench` without a folder has measured here, if it still fits.
 
         Raises:
             ArtifactError: the bundled model is missing from the installation; or see `choose_best`.
@@ -52,7 +56,7 @@ class EngineChoice(Settings):
             MissingDependencyError: ONNX Runtime is not installed.
         """
         if self.engine is None:
-            return bundled_model_for(self.device, self.model)
+            return bundled_model_for(self.device, self.model) if self._chosen is None else self._chosen.path
         if str(self.engine) in get_args(Family) and not self.engine.exists():
             raise ConfigError(
                 f"engine is {self.engine}, which is no file but the name of a bundled model. "
@@ -62,12 +66,17 @@ class EngineChoice(Settings):
 
     @property
     def choice_line(self) -> str:
-        """Why this file: a text for users where `engine` is a folder, else empty."""
+        """Why this file: a text for users where it was measured, else empty."""
         return "" if self._chosen is None else self._chosen.line
 
     @cached_property
     def _chosen(self) -> "Chosen | None":
-        if self.engine is None or not is_folder_of_models(self.engine):
+        if self.engine is None:
+            of_bundled: Chosen | None = (
+                import_module("fer_deploy.engines.bundled_best").bundled_best(self.model, self.device).chosen
+            )
+            return of_bundled
+        if not is_folder_of_models(self.engine):
             return None
         choose = import_module("fer_deploy.engines.best").choose_best
         chosen: Chosen = choose(self.engine, device=self.device, threads=1)
@@ -75,7 +84,7 @@ class EngineChoice(Settings):
 
     def model_files(self) -> list[Path]:
         """Return the files that `engine` is read from, as far as they exist: the model, its manifest, and best.json."""
-        if self.engine is None or not self.engine.name:
+        if self.engine is None or not self.engine.name or is_triton(self.engine):
             return []
         if self.engine.is_dir():
             return sorted(self.engine.iterdir())

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.errors import ConfigError
+from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.intake import Chunk
 from fer_deploy.live.load import DetectionInterval
 from fer_deploy.live.sources import Source
@@ -65,6 +66,12 @@ class SourceAnalysis:
         self._last_seen: tuple[float, Faces] | None = None
         self._num_dropped = 0
         self._is_given_up = False
+
+    def set_config(self, config: PipelineConfig) -> None:
+        """Use other settings from the next frames on; the people stay. Callable from any thread."""
+        self._people.set_config(config.people.for_model(self._engine.spec))
+        self._interval.set_wanted(config.detect_every)
+        self._crop = config.crop
 
     def give_up(self) -> None:
         """Abort the chunks that workers are analyzing, at their next check. Callable from any thread."""

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from fer_deploy.live.outlet import POLL_S, Outlet
+from fer_deploy.live.sources import Source
 from fer_deploy.live.threads.worker import Worker
 
 PATIENCE_S = 2.0
@@ -16,10 +17,15 @@ CLOSE_S = 120.0
 """The same for an output that is being finished: a long video is copied once more to move its index to the front."""
 
 
-def failures_end_the_run(outlets: Sequence[Outlet], *, may_be_live: bool) -> bool:
+def any_may_be_live(sources: Sequence[Source]) -> bool:
+    """Return whether a source is live, or may prove to be."""
+    return any(source.is_live is not False for source in sources)
+
+
+def failures_end_the_run(outlets: Sequence[Outlet], sources: Sequence[Source]) -> bool:
     """Return whether failed outputs end the run: with live sources if all failed, with recordings if one failed."""
     have_failed = [outlet.failure is not None for outlet in outlets]
-    return any(have_failed) and (all(have_failed) or not may_be_live)
+    return any(have_failed) and (all(have_failed) or not any_may_be_live(sources))
 
 
 def note_incomplete(outlets: Sequence[Outlet]) -> None:

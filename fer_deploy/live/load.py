@@ -35,10 +35,15 @@ class DetectionInterval:
     @property
     def frames(self) -> int:
         """The current k, at least 1."""
-        if self._wanted != "auto":
-            return self._wanted
         with self._load.lock:
+            if self._wanted != "auto":
+                return self._wanted
             return min(self._load.wanted_interval(), self.most_frames) if self._is_live else 1
+
+    def set_wanted(self, wanted: int | Literal["auto"]) -> None:
+        """Use another interval from the next frame on."""
+        with self._load.lock:
+            self._wanted = wanted
 
     def set_live(self, is_live: bool) -> None:
         """Set whether the source is live once this is known; call it before its first frame."""

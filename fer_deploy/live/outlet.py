@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable
 from typing import Any
 
-from fer_deploy.errors import FerDeployError, SinkError
+from fer_deploy.errors import FerDeployError, ReaderEndedError, SinkError
 from fer_deploy.live.drawing.overlay import Drawing
 from fer_deploy.live.sinks import Sink
 from fer_deploy.live.stats import SinkSnapshot
@@ -138,5 +138,5 @@ class Outlet:
         if self.failure is not None:  # later failures must not hide the first one
             return
         self.failure = err
-        if self._is_live:
+        if self._is_live and not isinstance(err, ReaderEndedError):
             _log.warning("the %s output has failed: %s", self.sink.name, err)

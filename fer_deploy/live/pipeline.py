@@ -20,15 +20,14 @@ from fer_deploy.live.drawing.overlay import Drawing
 from fer_deploy.live.intake import Intake
 from fer_deploy.live.load import WorkerLoad
 from fer_deploy.live.outlet import POLL_S, Item, Outlet
-from fer_deploy.live.result_queue import ResultQueue, results_in_background
+from fer_deploy.live.result_queue import ResultQueue, require_free_main_thread, results_in_background
 from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sources import Source
 from fer_deploy.live.stats import LiveSnapshot, LiveStats, SourceSnapshot
 from fer_deploy.live.threads.cores import shared_cores
 from fer_deploy.live.threads.failures import Failures, failure_from
 from fer_deploy.live.threads.worker import Worker, start_all
-from fer_deploy.live.workforce import Workforce
-from fer_deploy.vision.detector import Detector
+from fer_deploy.live.workforce import Detectors, Workforce
 from fer_deploy.vision.tracking.people import People
 from fer_deploy.vision.types import FrameResult
 
@@ -51,7 +50,7 @@ class LivePipeline:
     def __init__(
         self,
         sources: Source | Sequence[Source],
-        detectors: Callable[[], Detector],
+        detectors: Detectors,
         engine: Engine,
         sinks: Sequence[Sink] = (),
         *,
@@ -98,13 +97,17 @@ class LivePipeline:
         """Whether a source is known to be live: then outputs may lose results."""
         return any(source.is_live for source in self._sources)
 
-    @property
-    def _may_be_live(self) -> bool:
-        return any(source.is_live is not False for source in self._sources)
-
     def stop(self) -> None:
         """End the run after the frames being analyzed. Takes no lock: safe in signal handlers and any thread."""
         self._stop_requested = True
+
+    def set_config(self, config: PipelineConfig, detectors: Detectors | None, made_with: Mapping[str, str]) -> None:
+        """Use other settings, and detectors if given, from the next frames on. Callable from any thread.
+
+        The people stay, and so do `workers` and `max_frames`. `made_with` replaces entries of that name.
+        """
+        self._workforce.set_config(config, detectors)
+        self._made_with = {**self._made_with, **made_with}
 
     def snapshot(self) -> LiveSnapshot:
         """Return the current state of the run; callable from any thread."""
@@ -123,12 +126,7 @@ class LivePipeline:
             ConfigError: it has run before, or a sink needs the main thread.
             FerDeployError: as `run`, after the results before the failure.
         """
-        main = next((outlet.sink.name for outlet in self._outlets if outlet.sink.needs_main_thread), None)
-        if main is not None:
-            raise ConfigError(
-                f"cannot yield results beside the {main} sink: it needs the main thread, which the caller's for loop "
-                "uses. Fix: call run() instead, or leave that sink out"
-            )
+        require_free_main_thread(outlet.sink for outlet in self._outlets)
         self._begin()
         queue = ResultQueue()
         self._outlets.append(Outlet(queue, is_live=self.is_live))
@@ -231,14 +229,14 @@ class LivePipeline:
     def _is_cut_short(self) -> bool:
         """Return whether a sink asks to end, or failed outputs end the run."""
         wants_end = any(outlet.wants_end.is_set() for outlet in self._outlets)
-        return wants_end or ending.failures_end_the_run(self._outlets, may_be_live=self._may_be_live)
+        return wants_end or ending.failures_end_the_run(self._outlets, self._sources)
 
     def _end(
         self, captures: Sequence[Worker], workers: Sequence[Worker], main: Outlet | None, others: dict[Outlet, Worker]
     ) -> None:
         """End the threads in the order of the flow; frames being analyzed are still delivered, but not to a window."""
         self._stopped = not self._workforce.done.is_set()
-        if self._stopped and ending.failures_end_the_run(self._outlets, may_be_live=self._may_be_live):
+        if self._stopped and ending.failures_end_the_run(self._outlets, self._sources):
             ending.note_incomplete(self._outlets)
         for source, capture in zip(self._sources, captures, strict=True):
             source.stop()  # after `max_frames` too: a stream may be waiting for its camera
@@ -259,7 +257,8 @@ class LivePipeline:
         if main is not None:
             main.finish()
             main.pump(until=lambda: self._stop_requested)
-        ending.finish_outlets(list(others), is_hasty=lambda: self._may_be_live or self._stopped or self._stop_requested)
+        is_live = ending.any_may_be_live(self._sources)  # all captures have ended: it is known for each that began
+        ending.finish_outlets(list(others), is_hasty=lambda: is_live or self._stopped or self._stop_requested)
         for i, source in enumerate(self._sources):
             num_done = self._num_delivered[i] + self._intake.num_dropped(i)
             source.health.num_unused = max(0, source.health.num_captured - num_done)

@@ -1,8 +1,9 @@
 """ResultQueue: the sink behind `for result in LivePipeline(...)`."""
 
 import atexit
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
+from fer_deploy.errors import ConfigError
 from fer_deploy.live.sinks import Picture, Sink
 from fer_deploy.live.threads.buffer import Buffer, DropPolicy, Signal
 from fer_deploy.live.threads.worker import Worker
@@ -69,3 +70,17 @@ def results_in_background(
         end()
     if failures:
         raise failures[0]
+
+
+def require_free_main_thread(sinks: Iterable[Sink]) -> None:
+    """Check that no sink needs the main thread, which the reader's loop uses.
+
+    Raises:
+        ConfigError: one does.
+    """
+    main = next((sink.name for sink in sinks if sink.needs_main_thread), None)
+    if main is not None:
+        raise ConfigError(
+            f"cannot yield results beside the {main} sink: it needs the main thread, which the caller's for loop "
+            "uses. Fix: call run() instead, or leave that sink out"
+        )

@@ -8,9 +8,13 @@ from typing import Any, Protocol
 from fer_deploy.engines.base import Engine
 from fer_deploy.errors import ConfigError
 from fer_deploy.live.analysis import SourceAnalysis
+from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.intake import Intake
 from fer_deploy.live.threads.turnstile import Aborted
 from fer_deploy.vision.detector import Detector
+
+Detectors = Callable[[], Detector]
+"""Makes the detector of a worker."""
 
 
 class OnError(Protocol):
@@ -18,6 +22,18 @@ class OnError(Protocol):
 
     def __call__(self, stage: str, err: Exception, number: int | None = None) -> None:
         """Store the failure."""
+
+
+class _OwnDetector:
+    """The detector of one worker: made again when the factory was replaced."""
+
+    def __init__(self, factory: Detectors) -> None:
+        self._factory, self._detector = factory, factory()
+
+    def of(self, factory: Detectors) -> Detector:
+        if factory is not self._factory:
+            self._factory, self._detector = factory, factory()
+        return self._detector
 
 
 class Workforce:
@@ -31,7 +47,7 @@ class Workforce:
         self,
         intake: Intake,
         analyses: Sequence[SourceAnalysis],
-        detectors: Callable[[], Detector],
+        detectors: Detectors,
         engine: Engine,
         *,
         num_workers: int,
@@ -56,8 +72,8 @@ class Workforce:
     def work(self) -> None:
         """Analyze chunks until none is left; the body of a worker's thread."""
         try:
-            detector = self._detectors()
-            while self._analyze_next(detector):
+            own = _OwnDetector(self._detectors)
+            while self._analyze_next(own):
                 pass
         except Exception as err:  # noqa: BLE001 - a worker's end
             self._on_error("infer", err)
@@ -67,19 +83,26 @@ class Workforce:
                 if self._num_working == 0:
                     self.done.set()
 
+    def set_config(self, config: PipelineConfig, detectors: Detectors | None) -> None:
+        """Analyze the next frames with other settings, and other detectors if given. Callable from any thread."""
+        for analysis in self._analyses:
+            analysis.set_config(config)
+        if detectors is not None:
+            self._detectors = detectors
+
     def give_up(self) -> None:
         """Abort the chunks being analyzed. Callable from any thread."""
         for analysis in self._analyses:
             analysis.give_up()
 
-    def _analyze_next(self, detector: Detector) -> bool:
+    def _analyze_next(self, own: _OwnDetector) -> bool:
         """Analyze the next chunk and return True, or return False if there is none. A waiting worker holds no frame."""
         chunk = self._intake.next_chunk()
         if chunk is None:
             return False
         try:
             analysis = self._analyses[chunk.source]
-            analysis.run(chunk, detector, self._engine_turn, self._intake.num_dropped(chunk.source))
+            analysis.run(chunk, own.of(self._detectors), self._engine_turn, self._intake.num_dropped(chunk.source))
         except Aborted:
             pass  # the run is ending, or this source was given up and the others continue
         except ConfigError as err:  # the settings do not fit this source's frames

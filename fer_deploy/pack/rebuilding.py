@@ -7,13 +7,13 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 from fer_deploy.engines.base import Device
 from fer_deploy.environment import survey
 from fer_deploy.errors import ArtifactError, EngineError, FerDeployError, VerificationError
-from fer_deploy.export.config import DEFAULT_LIMITS
 from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.export.plan.module import load_tensorrt
 from fer_deploy.export.plan.plans import BuiltPlan, build_and_verify
@@ -26,7 +26,7 @@ from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import BatchProfile
 from fer_deploy.pack.archive import IO, MANIFEST, RECIPE, read_pack
 from fer_deploy.pack.outcome import RECORD, Outcome, Row, require_folder
-from fer_deploy.pack.recipe import packed_difference, profile_of
+from fer_deploy.pack.recipe import limits_of, packed_difference, profile_of
 from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_deploy.settings import Settings
 
@@ -116,9 +116,8 @@ class _Run:
         variant = _variant_of(name)
         device: Device = "cpu" if variant is Variant.INT8_CPU else "auto"
         with self._reported(name, "pack", must_work=False):
-            found = verify_saved(
-                self.folder / name, self.saved, DEFAULT_LIMITS.__getitem__, where=self.where, device=device
-            )
+            limits = partial(limits_of, self.recipe, name)
+            found = verify_saved(self.folder / name, self.saved, limits, where=self.where, device=device)
             self._add(name, name, "pack", found, "")
 
     def build_all(self, names: list[str], flavor: Flavor, profile: BatchProfile) -> None:
@@ -134,9 +133,14 @@ class _Run:
     def _build(self, name: str, variant: Variant, config: BuildConfig) -> None:
         source = self.folder / name
         plan = source.with_name(source.stem + _PLAN_NAMES[config.flavor])
+        if any(row.name == name and row.is_broken for row in self.rows):
+            reason = f"{name} fails here, and a plan of it would, too"
+            self.rows.append(Row(plan.name, "", None, reason, is_plan=True))
+            return
         self.on_message(f"building {plan.name} with {config.flavor.display_name}")
         with self._reported(plan.name, "", must_work=True):
-            built = build_and_verify(source, config, self.saved.as_reference(), DEFAULT_LIMITS[variant], out=plan)
+            limits = limits_of(self.recipe, name, variant)
+            built = build_and_verify(source, config, self.saved.as_reference(), limits, out=plan)
             self._add(plan.name, name, _how_built(built), built.comparison, built.not_run)
 
     def _add(self, name: str, model: str, built: str, found: Comparison | None, reason: str) -> None:

@@ -63,6 +63,23 @@ def images_from_faces(
     return images
 
 
+def outside_of_crop(
+    detection: Detection, frame_size: tuple[int, int], crop: CropConfig
+) -> tuple[float, float, float, float]:
+    """Return which shares of a face's square lie outside of the frame: at the left, above, at the right, below.
+
+    Args:
+        detection: the face.
+        frame_size: width and height of the frame in pixels.
+        crop: size and position of the square relative to the box.
+    """
+    square, (width, height) = _square_of(detection, crop), frame_size
+    left, top = square.x - square.side / 2, square.y - square.side / 2
+    beyond = (-left, -top, left + square.side - width, top + square.side - height)
+    shares = [min(1.0, max(0.0, length / square.side)) for length in beyond]
+    return shares[0], shares[1], shares[2], shares[3]
+
+
 def images_from_boxes(frame_gray: NDArray[np.uint8], boxes: list[Box], spec: InputSpec) -> NDArray[np.uint8]:
     """Cut out each box as it is and resize it.
 

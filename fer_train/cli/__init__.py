@@ -3,6 +3,7 @@
 import logging
 import os
 import sys
+from collections.abc import Sequence
 from typing import Any, Final
 
 import click
@@ -10,7 +11,8 @@ from rich.console import Console
 from rich.logging import RichHandler
 
 from fer_train import __version__, signals
-from fer_train.cli.interface import Group
+from fer_train.cli.interface import Group, logs
+from fer_train.cli.interface.variables import with_variables
 from fer_train.cli.standard_output import failures_as_output_errors
 from fer_train.errors import FerTrainError, OutOfMemoryError, OutputError, is_out_of_memory
 
@@ -46,21 +48,26 @@ _EXAMPLES: Final = (
 class _Program(Group):
     """Turns errors into one message and their exit code."""
 
-    def main(self, *args: Any, **extra: Any) -> Any:
+    def main(self, args: Sequence[str] | None = None, *more: Any, **extra: Any) -> Any:
         """Run the command line; help and version, too, may not reach standard output."""
-        try:
-            with signals.governed(), failures_as_output_errors():
-                return super().main(*args, **extra)
-        except OutputError as err:
-            click.echo(f"error: {err}", err=True)
-            sys.exit(err.exit_code)
+        words = sys.argv[1:] if args is None else args
+        # Of the processes that torchrun started, the first one speaks for all.
+        level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
+        with logs.governed("fer_train", words, redact=str, level=level, text_handler=_text_handler) as line:
+            try:
+                with signals.governed(), failures_as_output_errors():
+                    signals.lines_by(line)
+                    return super().main(args, *more, **extra)
+            except OutputError as err:
+                click.echo(f"error: {err}", err=True)
+                sys.exit(err.exit_code)
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except FerTrainError as err:
             signals.check()
-            click.echo(f"error: {err}", err=True)
+            click.echo(f"error: {with_variables(str(err), ctx)}", err=True)
             sys.exit(err.exit_code)
         except (MemoryError, RuntimeError) as err:
             signals.check()
@@ -71,11 +78,13 @@ class _Program(Group):
             sys.exit(OutOfMemoryError.exit_code)
 
 
+def _text_handler() -> logging.Handler:
+    handler = RichHandler(console=Console(stderr=True), show_path=False)
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    return handler
+
+
 @click.group(cls=_Program, package="fer_train.cli.flags", headings=_HEADINGS, short_helps=COMMANDS, examples=_EXAMPLES)
 @click.version_option(__version__)
 def main() -> None:
     """Train face-emotion models on FER2013, measure them and publish them."""
-    console = Console(stderr=True)
-    # Of the processes that torchrun started, the first one speaks for all.
-    level = logging.INFO if os.environ.get("RANK", "0") == "0" else logging.WARNING
-    logging.basicConfig(level=level, format="%(message)s", handlers=[RichHandler(console=console, show_path=False)])

@@ -131,8 +131,8 @@ class TestGoingOn:
         ("settings", "text"),
         [
             ({"video": False}, "--no-video instead of --video"),
-            ({"pipeline": {"people": {"smoothing_s": 2.0}}}, "--smoothing 2.0 instead of "),
-            ({"segment_frames": 48}, "--segment-frames 48 instead of 24"),
+            ({"pipeline": {"people": {"smoothing_s": 2.0}}}, "pipeline.people.smoothing_s 2.0 instead of "),
+            ({"segment_frames": 48}, "segment_frames 48 instead of 24"),
         ],
     )
     def test_other_settings(self, video, tmp_path, settings, text, finished):

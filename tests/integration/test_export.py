@@ -33,8 +33,8 @@ def model(tiny_onnx):
 class TestWrittenModel:
     def test_files_and_nothing_else(self, tiny_export):
         names = sorted(path.name for path in tiny_export.onnx.parent.iterdir())
-        assert names == ["net-fp16.onnx", "net-fp32.onnx", "report.json", "report.md"]
-        assert [path.name for path in tiny_export.models] == ["net-fp32.onnx", "net-fp16.onnx"]
+        assert names == ["nano-fp16.onnx", "nano-fp32.onnx", "report.json", "report.md"]
+        assert [path.name for path in tiny_export.models] == ["nano-fp32.onnx", "nano-fp16.onnx"]
         assert (tiny_export.plans, tiny_export.report.name) == ((), "report.md")
 
     def test_checker_and_shape_inference(self, tiny_onnx, model):

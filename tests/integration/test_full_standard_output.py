@@ -47,6 +47,20 @@ def test_commands(name, unbuffered, repo_dir):
 
 
 @pytest.mark.parametrize(
+    "words", [COMMANDS["doctor --json"], (*COMMANDS["live --jsonl -"], "--max-frames", "1000")], ids=["doctor", "live"]
+)
+def test_a_reader_that_ends_is_no_error(words):
+    """As `fer-deploy live --jsonl - | head -1`."""
+    command = [sys.executable, "-m", *words]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as running:
+        if "live" in words:
+            assert running.stdout.readline().startswith('{"frame":0')
+        running.stdout.close()
+        said = running.stderr.read()
+    assert (running.returncode, "error" in said, "Fix" in said, "Traceback" in said) == (1, False, False, False), said
+
+
+@pytest.mark.parametrize(
     ("block", "error"), [(failures_as_sink_errors, SinkError), (failures_as_output_errors, OutputError)]
 )
 class TestTheBlock:

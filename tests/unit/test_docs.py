@@ -25,9 +25,10 @@ from fer_train.cli import COMMANDS as TRAIN_COMMANDS
 MAX_README_BYTES = 10_000
 TOOLS = REPO / "docs" / "tools"
 OTHER_PROGRAMS = {"pip", "apt-get", "docker", "curl", "echo", "ssh", ".", "git", "eval", "mkdir"}
+OF_A_BOX = {"python3", "/opt/fer/bin/pip", "install", "systemctl", "export"}
 GROUPS = {"fer-deploy": ("fer_deploy", DEPLOY_COMMANDS), "fer-train": ("fer_train", TRAIN_COMMANDS)}
 GROUP_OPTIONS = {"--help", "--version"}
-REPO_FOLDERS = ("configs/", "examples/", "benchmarks/", "tests/", "docs/")
+REPO_FOLDERS = ("configs/", "examples/", "benchmarks/", "tests/", "docs/", "deploy/")
 
 _INLINE = re.compile(r"`([^`\n]+)`")
 _LINK = re.compile(r"\]\(([^)\s]+)\)")
@@ -78,7 +79,7 @@ def fault_of(words: list[str], *, is_whole: bool = True) -> str | None:
         return _fault_of_make(rest)
     if program == "python":
         return _fault_of_script(rest)
-    if program in {"pytest", *OTHER_PROGRAMS}:
+    if program in {"pytest", *OTHER_PROGRAMS, *OF_A_BOX}:
         return _absent(rest)
     return f"unknown program {program}"
 
@@ -211,7 +212,7 @@ def test_yaml_blocks_are_settings_of_live(page):
             LiveConfig.model_validate(yaml.safe_load(block.text))
 
 
-@pytest.mark.parametrize("name", ["api", "numbers_of_readme", "chart"])
+@pytest.mark.parametrize("name", ["api", "numbers_of_readme", "chart", "deploy_page"])
 def test_generated_parts_are_up_to_date(name):
     done = subprocess.run(
         [sys.executable, TOOLS / f"{name}.py", "--check"], capture_output=True, text=True, check=False

@@ -14,6 +14,7 @@ _LIMITS, _MEASURING = "What is best", "Measuring"
     "bench",
     cls=Command,
     examples=[
+        ("which bundled model is the fastest here?", "fer-deploy bench"),
         ("which artifact is the fastest here, with how many threads?", "fer-deploy bench artifacts/net"),
         (
             "as many faces a second as possible, hardly any later than 50 ms",
@@ -24,7 +25,13 @@ _LIMITS, _MEASURING = "What is best", "Measuring"
         ("where the time of a model goes", "fer-deploy bench artifacts/net/net-int8-cpu.onnx --layers"),
     ],
 )
-@click.argument("folder", type=FOLDER, metavar="DIR", help="A folder that fer-deploy export wrote; gets best.json.")
+@click.argument(
+    "folder",
+    type=FOLDER,
+    metavar="[DIR]",
+    required=False,
+    help="A folder that fer-deploy export wrote; gets best.json. Without it: the bundled models.",
+)
 @option(
     "--goal",
     type=click.Choice(["latency", "throughput", "size"]),
@@ -48,7 +55,9 @@ _LIMITS, _MEASURING = "What is best", "Measuring"
     section=_LIMITS,
     help="How much accuracy may be lost against the checkpoint.",
 )
-@option("--quick", is_flag=True, default=None, section=_MEASURING, help="Short windows: a look, not a result.")
+@option(
+    "--quick", is_flag=True, default=None, section=_MEASURING, help="A look: short windows, fewer batches and pairs."
+)
 @option(
     "--threads",
     type=int,
@@ -74,6 +83,7 @@ _LIMITS, _MEASURING = "What is best", "Measuring"
 def command(**flags: Any) -> None:
     """Measure every artifact in DIR with every engine that runs here, and write the best ones into best.json.
 
-    Afterwards --engine DIR, and engine="DIR" in Python, take the best one. This is not MLPerf.
+    Afterwards --engine DIR, and engine="DIR" in Python, take the best one. Without DIR the bundled models are measured,
+    and live, analyze, image and Recognizer take the best one of a family. This is not MLPerf.
     """
     body("bench")(**flags)

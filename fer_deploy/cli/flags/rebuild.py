@@ -51,7 +51,7 @@ _PLANS, _SPEED = "Plans", "Speed"
     help="Batch sizes.",
 )
 @option("--no-bench", is_flag=True, section=_SPEED, help="Measure no speed, and write no best.json.")
-@option("--quick", is_flag=True, section=_SPEED, help="Short windows: a look, not a result.")
+@option("--quick", is_flag=True, section=_SPEED, help="A look: short windows, fewer batches and pairs.")
 @shared.json_flag("the results")
 def command(**flags: Any) -> None:
     """Unpack a model, build its plans, verify every artifact against the saved logits, and measure them.

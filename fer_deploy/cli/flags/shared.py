@@ -85,7 +85,8 @@ engine_options = options(
         type=FILE,
         metavar="FILE",
         section=_MODEL,
-        help="Your own model, .onnx or .plan, instead of --model; or a folder that fer-deploy bench measured.",
+        help="Your own model, .onnx or .plan, instead of --model; or a folder that fer-deploy bench measured; or "
+        "triton://HOST:8001/MODEL, which a Triton server runs.",
     ),
     option(
         "--device",

@@ -38,7 +38,16 @@ def _table(outcome: Outcome, use: Use, ranked: Sequence[Ranked], prefix: str) ->
     table = Table(title=USES[use] + (f"; files {prefix}*" if prefix else ""), title_justify="left", width=80)
     table.add_column("file", overflow="fold", ratio=3)
     table.add_column("engine", overflow="fold", ratio=4)
-    for name in ("p50 ms", "p99 ms", "faces/s", "batch", "points", "roof"):
+    columns = (
+        "p50 ms",
+        "p99 ms",
+        "faces/s",
+        "batch",
+        "points",
+        *(["roof"] if outcome.roofs else []),
+        *(["mJ"] if outcome.meter.source else []),
+    )
+    for name in columns:
         table.add_column(name, justify="right", no_wrap=True)
     for one in ranked:
         result = one.result
@@ -52,7 +61,8 @@ def _table(outcome: Outcome, use: Use, ranked: Sequence[Ranked], prefix: str) ->
             f"{result.offline.by_batch[batch].per_s:,.0f}",
             str(batch),
             result.drop.in_words(),
-            "" if share is None else f"{share:.0%}",
+            *([("" if share is None else f"{share:.0%}")] if outcome.roofs else []),
+            *(["" if result.joules is None else f"{1e3 * result.joules:.1f}"] if outcome.meter.source else []),
             style="bold" if one is ranked[0] and one.is_usable else "" if one.is_usable else "dim",
         )
     return table
@@ -84,12 +94,16 @@ def _print_notes(outcome: Outcome, console: Console) -> None:
     if any(not one.result.is_stable for ranked in outcome.ranked.values() for one in ranked):
         say("* not stable: the last windows differ by more than 10 %. Other work runs here, or the clock changes")
     say("points: accuracy lost against the checkpoint; <=: at most, since so many answers differ")
-    say("roof: share of what FP32 products and copies of numpy allow on as many threads")
+    if outcome.roofs:
+        say("roof: share of what FP32 products and copies of numpy allow on as many threads")
+    say(f"{'mJ: ' if outcome.meter.source else ''}energy of the whole machine for one face: {outcome.meter.in_words}")
     if outcome.server is not None:
         say(
             f"arrivals at random times: up to {outcome.server.rate:,.0f} faces/s with p99 within "
             f"{outcome.server.limit_ms:g} ms"
         )
+    if outcome.left_out:
+        say(f"a look (--quick) leaves out: {'; '.join(outcome.left_out)}")
     for reason, group in groupby(sorted(outcome.skipped, key=lambda one: one.reason), key=lambda one: one.reason):
         say(f"not measured: {', '.join(one.what for one in group)}: {reason}")
     for work in outcome.host.background:

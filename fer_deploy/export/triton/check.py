@@ -9,8 +9,9 @@ from onnxruntime.capi import onnxruntime_pybind11_state as ort_errors
 from tritonclient.grpc import model_config_pb2 as pb
 
 from fer_deploy.artifacts import file_sha256
+from fer_deploy.engines.triton.served import SHA256_KEY
 from fer_deploy.errors import ArtifactError, ExportError
-from fer_deploy.export.triton.config import LABELS_FILE, SHA256_KEY, parse_config
+from fer_deploy.export.triton.config import LABELS_FILE, parse_config
 from fer_deploy.manifest import BatchProfile
 from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, ModelSpec, spec_from_json
 

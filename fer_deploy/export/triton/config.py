@@ -4,13 +4,12 @@ from google.protobuf import text_format
 from tritonclient.grpc import model_config_pb2 as pb
 
 from fer_deploy import __version__
+from fer_deploy.engines.triton.served import SHA256_KEY
 from fer_deploy.errors import ConfigError, ExportError
 from fer_deploy.export.triton.model import Batching, Servable, TritonSettings
 from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, InputSpec
 
 LABELS_FILE = "labels.txt"
-SHA256_KEY = "fer_artifact_sha256"
-"""Parameter with the digest of the model file; it marks a model folder as written by this module."""
 _KINDS = {"auto": "KIND_AUTO", "cpu": "KIND_CPU", "cuda": "KIND_GPU"}
 _DTYPES = {"uint8": "TYPE_UINT8"}
 

@@ -6,7 +6,7 @@ import select
 from contextlib import suppress
 from pathlib import Path
 
-from fer_deploy.errors import SinkError
+from fer_deploy.errors import ReaderEndedError, SinkError
 
 STANDARD_OUTPUT = Path("-")
 
@@ -64,6 +64,8 @@ class WholeLines:
                 with suppress(OSError):  # a pipe or a device cannot be truncated
                     os.ftruncate(self._file.fileno(), self._size_bytes)
             if err.errno == errno.EPIPE:
+                if self._path == STANDARD_OUTPUT:
+                    raise ReaderEndedError("the program that reads the lines has ended") from err
                 raise SinkError(
                     "the program that reads the lines has ended. Fix: keep it running, or write to a file"
                 ) from err

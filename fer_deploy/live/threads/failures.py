@@ -4,7 +4,7 @@ import logging
 import threading
 from collections.abc import Sequence
 
-from fer_deploy.errors import EngineError, FerDeployError, StreamError
+from fer_deploy.errors import EngineError, FerDeployError, ReaderEndedError, StreamError
 from fer_deploy.live.sinks.unfinished import KeptBeside
 
 _log = logging.getLogger(__name__)
@@ -31,13 +31,14 @@ class Failures:
     def raise_first(self, of_sinks: Sequence[FerDeployError]) -> None:
         """Raise the most important failure and log the others: of the run, then of outputs, then of sources.
 
-        `KeptBeside` comes last, since it follows from another failure.
+        `KeptBeside` comes last, since it follows from another failure. A reader of standard output that has ended comes
+        after real failures, since it ends the command without a message.
 
         Raises:
             FerDeployError: the most important failure.
         """
         failures = [err for err in (self._fatal, *of_sinks, self._of_source) if err is not None]
-        failures.sort(key=lambda err: isinstance(err, KeptBeside))
+        failures.sort(key=lambda err: (isinstance(err, KeptBeside), isinstance(err, ReaderEndedError)))
         for err in failures[1:]:
             _log.warning("%s", err)
         if failures:

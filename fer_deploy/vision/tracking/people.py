@@ -72,14 +72,12 @@ class People:
         """
         self._labels = tuple(labels)
         self._tracker = Tracker(keep_s=config.keep_s, reach=config.reach)
-        self._smoothing = Smoothing(
-            labels,
-            smoothing_s=config.smoothing_s,
-            hysteresis=config.hysteresis,
-            unsure_below=DEFAULT_UNSURE_BELOW if config.unsure_below is None else config.unsure_below,
-            sure_lead=config.sure_lead,
-            keep_s=config.keep_s,
-        )
+        self._smoothing = Smoothing(labels, **_rules_of(config))
+
+    def set_config(self, config: PeopleConfig) -> None:
+        """Use other settings from the next frame on; tracks and averages stay. Callable from any thread."""
+        self._tracker.set_rules(keep_s=config.keep_s, reach=config.reach)
+        self._smoothing.set_rules(**_rules_of(config))
 
     def see(
         self, frame_bgr: NDArray[np.uint8], detections: Sequence[Detection], time_s: float
@@ -181,3 +179,14 @@ class People:
                 "the saved tracks cannot be read: damaged, or saved by another version. Fix: start from the beginning"
             ) from err
         return people
+
+
+def _rules_of(config: PeopleConfig) -> dict[str, float]:
+    """Return the settings of `Smoothing`."""
+    return {
+        "smoothing_s": config.smoothing_s,
+        "hysteresis": config.hysteresis,
+        "unsure_below": DEFAULT_UNSURE_BELOW if config.unsure_below is None else config.unsure_below,
+        "sure_lead": config.sure_lead,
+        "keep_s": config.keep_s,
+    }

@@ -2,6 +2,7 @@
 
 import json
 import math
+import threading
 from collections.abc import Sequence
 from typing import Any
 
@@ -56,16 +57,31 @@ class Smoothing:
     ) -> None:
         """Start without people; the arguments are those of `PeopleConfig`."""
         self._labels = tuple(labels)
-        self._smoothing_s, self._hysteresis, self._keep_s = smoothing_s, hysteresis, keep_s
-        self._unsure_below, self._sure_from = unsure_below, min(1.0, unsure_below + sure_lead)
+        self._lock = threading.Lock()
         self._now = _State()
+        self.set_rules(
+            smoothing_s=smoothing_s,
+            hysteresis=hysteresis,
+            unsure_below=unsure_below,
+            sure_lead=sure_lead,
+            keep_s=keep_s,
+        )
+
+    def set_rules(
+        self, *, smoothing_s: float, hysteresis: float, unsure_below: float, sure_lead: float, keep_s: float
+    ) -> None:
+        """Use other settings from the next frame on. Callable from any thread."""
+        with self._lock:
+            self._smoothing_s, self._hysteresis, self._keep_s = smoothing_s, hysteresis, keep_s
+            self._unsure_below, self._sure_from = unsure_below, min(1.0, unsure_below + sure_lead)
 
     def smooth(
         self, faces: Sequence[TrackedFace], emotions: Sequence[Emotion], time_s: float
     ) -> tuple[FaceResult, ...]:
         """Return faces with raw and smoothed emotions, in their order. Call it with frames in order of time."""
-        self._advance(time_s)
-        return tuple(self._result(face, emotion, time_s) for face, emotion in zip(faces, emotions, strict=True))
+        with self._lock:  # for `set_rules`
+            self._advance(time_s)
+            return tuple(self._result(face, emotion, time_s) for face, emotion in zip(faces, emotions, strict=True))
 
     def state(self) -> dict[str, Any]:
         """Return the state as plain data for JSON."""

@@ -56,9 +56,13 @@ class Tracker:
 
     def __init__(self, *, keep_s: float, reach: float) -> None:
         """Start without tracks; the arguments are those of `PeopleConfig`."""
-        self._keep_s, self._reach = keep_s, reach
+        self.set_rules(keep_s=keep_s, reach=reach)
         self._now = _State()
         self._seen_frame: NDArray[np.uint8] | None = None  # patches are cut when first needed
+
+    def set_rules(self, *, keep_s: float, reach: float) -> None:
+        """Use other settings from the next frame on. Callable from any thread."""
+        self._keep_s, self._reach = keep_s, reach
 
     def see(
         self, frame_bgr: NDArray[np.uint8], detections: Sequence[Detection], time_s: float

@@ -15,7 +15,7 @@ _WHERE = (
 )
 
 
-def read_faces(path: Path, *, ferplus: Path | None = None) -> Faces:
+def read_faces(path: str | Path, *, ferplus: str | Path | None = None) -> Faces:
     """Read a FER2013 data set.
 
     Args:
@@ -25,10 +25,11 @@ def read_faces(path: Path, *, ferplus: Path | None = None) -> Faces:
     Raises:
         DataError: the path does not exist, the file is of another kind, or a row is invalid (named by line).
     """
+    path = Path(path)
     if path.is_dir():
         faces = read_image_folder(path)
     elif path.is_file():
         faces = read_through_cache(path, parse_csv)
     else:
         raise DataError(f"no data at {path}. {_WHERE}")
-    return faces if ferplus is None else join_votes(faces, ferplus)
+    return faces if ferplus is None else join_votes(faces, Path(ferplus))

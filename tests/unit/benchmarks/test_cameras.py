@@ -4,8 +4,9 @@ import threading
 import cameras
 import numpy as np
 import pytest
-from cameras import Search, holds, limit_of, most_cameras
+from cameras import Search, holds, limit_of, measures_of, most_cameras
 from click.testing import CliRunner
+from harness.comparing import changes_in_words
 from integration.analyze_videos import SquareDetector, picture, write_squares
 from live import camera_load
 from live.camera_load import ClipCamera, Meter, Start, judged, pictures_of, run_cameras
@@ -72,6 +73,26 @@ class TestSearch:
             "cameras": 5, "why": "p99 over 50 ms", "stage": "detect", "of_cores": 0.9,
         }  # fmt: skip
         assert limit_of(Search(4, tries[:1], False), 50) is None
+
+
+class TestCompare:
+    def test_from_what_held_every_time_to_what_held_once(self):
+        tries = [trial(4), trial(8, dropped=9), trial(6), trial(7, p99=80.0), trial(6, dropped=1), trial(5)]
+        row = {"clip": "a.mp4", "fps": 30.0, "cameras": 5, "is_bounded": True, "trials": tries}
+        (found,) = measures_of([row], 50)
+        assert found.name == "a.mp4 at 30 frames/s: cameras"
+        assert (found.value, found.low, found.high, found.better) == (5, 5, 6, "higher")
+
+    def test_without_a_number_that_failed_there_are_no_bounds(self):
+        row = {"clip": "a.mp4", "fps": 30.0, "cameras": 4, "is_bounded": False, "trials": [trial(4)]}
+        (found,) = measures_of([row], 50)
+        assert (found.value, found.low, found.high) == (4, None, None)
+
+    def test_a_machine_that_holds_none_can_be_compared(self):
+        row = {"clip": "a.mp4", "fps": 30.0, "cameras": 0, "is_bounded": True, "trials": [trial(1, dropped=1)]}
+        measures = [one.to_dict() for one in measures_of([row], 50)]
+        old, new = {"hardware": "A", "measures": measures}, {"hardware": "A", "measures": measures}
+        assert "cameras: 0 [0, 0] before, 0 [0, 0] now\n" in changes_in_words(old, new)
 
 
 class TestCamera:

@@ -10,7 +10,7 @@ from click.testing import CliRunner
 from harness.clips import clips_at_hand, read_clip
 from harness.measuring import shared_yunet
 from integration.analyze_videos import write_squares
-from startup import BOUND, Run, empty_file_cache, imports_of, measure, rows_of, run_once
+from startup import BOUND, Run, empty_file_cache, imports_of, measure, measures_of, rows_of, run_once
 
 
 def test_a_run_has_the_first_line_the_end_and_the_cpu_time_of_its_children():
@@ -68,6 +68,19 @@ def test_rows_compare_with_the_bound_of_the_same_round():
     assert (ours["over_bound"], ours["cpu_over_bound"]) == (3, 2)
 
 
+def test_what_two_runs_compare():
+    runs = {
+        BOUND: [Run(100, 110, 50), Run(200, 210, 50), Run(400, 410, 50)],
+        "ours": [Run(300, 310, 150), Run(400, 410, 100), Run(2000, 2010, 100)],
+    }
+    found = {one.name: one for one in measures_of(runs)}
+    assert f"{BOUND}: first line, times the bound" not in found
+    ratio = found["ours: first line, times the bound"]
+    assert (ratio.value, ratio.low, ratio.high, ratio.is_ratio, ratio.better) == (3, 2, 5, True, "lower")
+    assert (found["ours: CPU, times the bound"].value, found["ours: CPU in ms"].value) == (2, 100)
+    assert not found["ours: first line in ms"].is_ratio
+
+
 def test_file_cache_is_emptied_or_the_reason_is_told(tmp_path):
     assert empty_file_cache(tmp_path / "switch") == ""
     assert (tmp_path / "switch").read_text() == "3"
@@ -93,6 +106,8 @@ def test_command(unpublished, tmp_path, monkeypatch, flags, words):
     done = CliRunner().invoke(startup.main, options, catch_exceptions=False)
     assert done.exit_code == 0, done.output
     [path] = unpublished.glob("*/*/startup.json")
+    again = CliRunner().invoke(startup.main, [*options, "--compare", str(path)], catch_exceptions=False)
+    assert "0 of 26 figures changed beyond noise" in again.output
     rows = json.loads(path.read_text())["results"]
     assert [row["command"] for row in rows] == list(ran)
     text = path.with_suffix(".md").read_text()

@@ -8,6 +8,7 @@ from fer_deploy import errors
     [
         ("FerDeployError", 1), ("ConfigError", 2), ("MissingDependencyError", 3), ("ArtifactError", 4),
         ("ExportError", 5), ("VerificationError", 6), ("EngineError", 7), ("StreamError", 8), ("SinkError", 8),
+        ("ReaderEndedError", 1),
     ],
 )  # fmt: skip
 def test_exit_codes_and_the_picture_in_the_docstring(name, code):
@@ -38,4 +39,4 @@ def test_settings_have_both_names_and_at_the_command_line_one(name, value, named
 
 
 def test_no_class_is_missing_here():
-    assert sum(isinstance(value, type) for value in vars(errors).values()) == 9
+    assert sum(isinstance(value, type) for value in vars(errors).values()) == 10

@@ -146,3 +146,13 @@ def test_the_first_import_of_the_program_is_that_of_its_handlers(package):
     modules = ("privacy", "privacy.telemetry", "signals", "__main__")
     assert loaded == {package, *(f"{package}.{name}" for name in modules)}
     assert "click" not in json.loads(done.stdout)
+
+
+@pytest.mark.parametrize("package", ["fer_deploy", "fer_train"])
+def test_the_last_line_has_the_form_of_the_log(package):
+    program = (
+        f"import os, signal\nfrom {package} import signals\nsignals.install()\n"
+        "signals.lines_by(lambda text: '[' + text + ']\\n')\nos.kill(os.getpid(), signal.SIGTERM)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (143, "[stopped by SIGTERM]\n")

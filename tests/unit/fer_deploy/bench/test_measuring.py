@@ -1,17 +1,21 @@
+from dataclasses import replace
+
 import pytest
 from unit.fer_deploy.bench.results import artifact
 
 from fer_deploy.bench import measuring as module
 from fer_deploy.bench.candidates import Candidate
-from fer_deploy.bench.measuring import Measuring, Plans, workers_of
+from fer_deploy.bench.energy import Counter, EnergyMeter
+from fer_deploy.bench.measuring import Measuring, workers_of
+from fer_deploy.bench.plans import Plans
 from fer_deploy.bench.ranking import Drop, Limits
-from fer_deploy.bench.resources import ColdStart, EnergyMeter
+from fer_deploy.bench.resources import ColdStart
 from fer_deploy.bench.windows import Repeated, Together, WindowPlan
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import EngineError
 
 SHORT = WindowPlan(window_s=0.0, warm_up_s=0.0, settle_s=0.0)
-PLANS = Plans(SHORT, SHORT, SHORT, server_s=0.01, most_batch=4, longest_ms=1e9)
+PLANS = Plans(SHORT, SHORT, SHORT, SHORT, server_s=0.01, most_batch=4, longest_ms=1e9)
 ARTIFACTS = [artifact(kind) for kind in ("fp32", "int8-cpu")]
 CANDIDATES = [Candidate(one.path, "onnxruntime-cpu", threads, threads > 1) for one in ARTIFACTS for threads in (1, 2)]
 
@@ -30,7 +34,6 @@ def engines(monkeypatch):
         return opened[-1]
 
     monkeypatch.setattr(Candidate, "open", open_fake)
-    monkeypatch.setattr(module, "QUICK", SHORT)
     return opened
 
 
@@ -53,6 +56,39 @@ def test_a_file_with_one_setting_needs_no_measurement(engines):
     assert said == []
 
 
+def test_a_busy_loop_is_tried_only_where_the_plan_says_so(engines):
+    spinning = [Candidate(ARTIFACTS[0].path, "onnxruntime-cpu", 2, True)]
+    said = []
+    brief = measuring(plans=replace(PLANS, spins=False), said=said)
+    assert brief.settings([CANDIDATES[0], *spinning]) == [CANDIDATES[0]]
+    assert said == []
+
+
+def test_what_the_export_measured_does_not_run(engines):
+    measured = artifact("fp32", metrics={"accuracy_change": -0.004, "num_faces": 9, "faces": "PublicTest"})
+    said = []
+    drops = measuring(said=said).drops([measured, ARTIFACTS[1]], [CANDIDATES[0]])
+    assert (drops[CANDIDATES[0]].points, said) == (0.4, [])
+    drops = measuring(said=said).drops([measured, ARTIFACTS[1]], CANDIDATES)
+    assert [drop.points for drop in drops.values()] == [0.4, 0.0]
+    assert said == ["answers of net-fp32.onnx", "answers of net-int8-cpu.onnx"]
+
+
+def test_without_a_reference_nothing_is_known_and_nothing_runs(engines):
+    said = []
+    drops = measuring(said=said).drops([ARTIFACTS[1]], CANDIDATES[2:])
+    assert [drop.points for drop in drops.values()] == [None]
+    assert said == []
+
+
+def test_without_fp32_the_first_that_was_measured_is_the_reference(engines):
+    measured = artifact("int8-cpu", metrics={"accuracy_change": -0.004, "num_faces": 9, "faces": "PublicTest"})
+    openvino = Candidate(measured.path, "openvino", 1, False)
+    drops = measuring().drops([measured], [CANDIDATES[2], openvino])
+    assert (drops[CANDIDATES[2]].points, drops[openvino].points) == (0.4, 0.0)
+    assert measuring().drops([measured], [openvino])[openvino].points is None
+
+
 def test_drops_are_judged_against_the_reference(engines):
     drops = measuring().drops(ARTIFACTS, CANDIDATES)
     assert list(drops) == [CANDIDATES[0], CANDIDATES[2]]
@@ -73,7 +109,7 @@ def test_a_ranking_has_every_candidate_with_all_batches(engines, use, goal):
 
 def test_energy_counts_the_call_that_is_not_timed(engines):
     readings = iter([10.0, 16.0])
-    meter = EnergyMeter("RAPL", "", (lambda: next(readings),))
+    meter = EnergyMeter("RAPL", "", (Counter(lambda: next(readings)),))
     (one,) = measuring(meter=meter).ranking("single", CANDIDATES[:1], ARTIFACTS, {CANDIDATES[0]: Drop(0.0, False, "")})
     assert one.result.joules == 6.0 / (2 * one.result.offline.batch)
 
@@ -93,7 +129,7 @@ def test_close_ones_are_measured_in_pairs(engines, monkeypatch):
 
     real = module.measure_pairs
     monkeypatch.setattr(module, "measure_pairs", pairs)
-    monkeypatch.setattr(module, "rivals", lambda ranked, goal, limits: [one.result for one in ranked])
+    monkeypatch.setattr(module, "rivals", lambda ranked, goal, limits, most: [one.result for one in ranked])
     drops = {CANDIDATES[0]: Drop(0.0, False, ""), CANDIDATES[2]: Drop(0.0, False, "")}
     ranked = measuring().ranking("workers", [CANDIDATES[0], CANDIDATES[2]], ARTIFACTS, drops)
     assert [(sorted(names), num) for names, num in measured] == [(sorted([CANDIDATES[0].name, CANDIDATES[2].name]), 15)]
@@ -120,6 +156,11 @@ def test_the_server_scenario_is_for_what_holds_the_limits(engines):
     assert found.rate > 0
     (worst,) = measuring(limits=Limits(latency_budget_ms=1e-9)).ranking("workers", CANDIDATES[:1], ARTIFACTS, drops)
     assert measuring().server(worst) is None
+
+
+def test_the_server_scenario_can_be_left_out(engines):
+    (best,) = measuring().ranking("workers", CANDIDATES[:1], ARTIFACTS, {CANDIDATES[0]: Drop(0.0, False, "")})
+    assert measuring(plans=replace(PLANS, server_s=None)).server(best) is None
 
 
 def test_what_does_not_start_is_skipped_with_the_reason(monkeypatch):

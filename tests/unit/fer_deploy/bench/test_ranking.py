@@ -2,7 +2,7 @@ import pytest
 from unit.fer_deploy.bench.results import artifact, measurement, result
 
 from fer_deploy.bench.candidates import Candidate
-from fer_deploy.bench.ranking import Drop, Limits, decided, drop_of, rank, rivals, value_of
+from fer_deploy.bench.ranking import Drop, Limits, decided, drop_here, drop_of_export, rank, rivals, value_of
 from fer_deploy.bench.statistics import Interval
 
 ANY = Limits()
@@ -68,12 +68,12 @@ CUDA = Candidate(None, "onnxruntime-cuda", None, False)
 
 class TestDrop:
     def test_what_the_export_measured(self):
-        drop = drop_of(artifact("int8-cpu", metrics=LABELLED), CPU, 0.5)
+        drop = drop_of_export(artifact("int8-cpu", metrics=LABELLED), CPU)
         assert drop == Drop(0.4, False, "its export measured it on 3,589 faces: PublicTest")
         assert drop.in_words() == "+0.40"
 
     def test_without_labels_the_answers_that_differ_are_a_bound(self):
-        drop = drop_of(artifact("fp16", metrics=UNLABELLED), CPU, 0.5)
+        drop = drop_of_export(artifact("fp16", metrics=UNLABELLED), CPU)
         assert drop.points == pytest.approx(1.0)
         assert (drop.is_bound, drop.in_words()) == (True, "<= 1.00")
         assert drop.basis == "other answers in its export on 162 faces: a portrait"
@@ -84,16 +84,17 @@ class TestDrop:
         ("fp32", CUDA),
     ])  # fmt: skip
     def test_an_engine_that_the_export_did_not_run_is_judged_here(self, kind, candidate):
-        drop = drop_of(artifact(kind, metrics=LABELLED), candidate, 0.875)
-        assert drop == Drop(12.5, True, "other answers here on 256 drawn faces")
+        assert drop_of_export(artifact(kind, metrics=LABELLED), candidate) is None
+        assert drop_here(0.875, 128) == Drop(12.5, True, "other answers here on 128 drawn faces")
 
     def test_a_plan_was_verified_with_its_own_runtime(self):
         plan = artifact("plan", metrics=LABELLED)
         candidate = Candidate(plan.path, "tensorrt", None, False)
-        assert drop_of(plan, candidate, 0.5).points == 0.4
+        assert drop_of_export(plan, candidate).points == 0.4
 
     def test_nothing_is_known(self):
-        drop = drop_of(artifact("int8-cpu"), CPU, None)
+        assert drop_of_export(artifact("int8-cpu"), CPU) is None
+        drop = drop_here(None, 128)
         assert (drop.points, drop.in_words()) == (None, "unknown")
 
 
@@ -119,6 +120,9 @@ class TestPairs:
         assert found[0].verdict == (
             "best; not distinguishable in speed from net-int8-cpu.onnx, ONNX Runtime, 2 threads, spinning, and simpler"
         )
+        assert found[1].verdict == (
+            "as fast as net-fp32.onnx, ONNX Runtime, 1 thread within the noise (0.93 to 1.02 times), and less simple"
+        )
 
     def test_a_clear_winner_stays(self):
         found = decided(self.ranked(), {self.PLAIN.candidate: Interval(0.90, 0.85, 0.95)})
@@ -131,6 +135,7 @@ class TestPairs:
         found = decided(self.ranked(), {self.PLAIN.candidate: Interval(1.2, 1.1, 1.3)})
         assert names(found) == ["fp32", "int8-cpu", "fp16"]
         assert found[0].verdict == "best"
+        assert found[1].verdict == "net-fp32.onnx, ONNX Runtime, 1 thread is 1.20 times as fast (1.10 to 1.30)"
 
     def test_a_less_simple_one_that_is_as_fast(self):
         ranked = rank([result("fp32", 1.0), result("int8-cpu", 1.05)], "latency", ANY)

@@ -34,6 +34,15 @@ def test_one_slow_size_does_not_hide_a_faster_one():
     assert found.batch == 16
 
 
+def test_larger_steps_and_less_patience_try_fewer_sizes():
+    clock = FakeClock()
+    workload = batches(clock, lambda batch: 0.1 + 0.01 * max(batch, 8))
+    assert list(offline(workload, PLAN, step=4, most=16, clock=clock).by_batch) == [1, 4, 16]
+    flat = batches(clock, lambda batch: 0.1 * batch)
+    assert list(offline(flat, PLAN, step=4, patience=1, clock=clock).by_batch) == [1, 4]
+    assert list(offline(flat, PLAN, step=4, longest_ms=1500, clock=clock).by_batch) == [1, 4]
+
+
 def test_a_batch_that_the_engine_refuses_ends_it():
     clock = FakeClock()
 

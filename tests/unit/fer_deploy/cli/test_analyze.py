@@ -11,10 +11,8 @@ from integration.analyze_videos import SquareDetector, write_squares
 from rich.console import Console
 
 from fer_deploy.analyze import models
-from fer_deploy.analyze.fingerprint import FLAGS
 from fer_deploy.analyze.parts import Parts
 from fer_deploy.cli import main
-from fer_deploy.cli.flags import analyze as analyze_flags
 from fer_deploy.cli.terminal import analyze_progress
 from fer_deploy.cli.terminal.analyze_progress import Pace, ProgressDisplay
 from fer_deploy.engines import bundled_model_for
@@ -132,9 +130,12 @@ def test_out_is_a_file(tmp_path):
     )
 
 
-def test_other_settings_are_told_by_flags_that_exist():
-    known = {flag for parameter in analyze_flags.command.params for flag in parameter.opts}
-    assert known.issuperset(FLAGS.values())
+def test_other_settings_are_told_by_their_flags(tmp_path):
+    video = write_squares(tmp_path / "a.mp4", 6)
+    assert analyze(tmp_path, video).exit_code == 0
+    result = analyze(tmp_path, video, "--min-face", "40", "--smoothing", "2")
+    assert result.exit_code == 2
+    assert "this run has --min-face 40 instead of unset, --smoothing 2.0 instead of 0.25" in result.stderr
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])

@@ -1,14 +1,21 @@
-"""fer-deploy bench from the command line, on a small exported network."""
+"""fer-deploy bench from the command line; a folder with tiny networks is measured once."""
 
+import dataclasses
 import json
 import os
 import shutil
 
 import pytest
 from click.testing import CliRunner
+from unit.fer_deploy.pack.pack_models import write_export
 
-from fer_deploy.bench import measuring, outcome
-from fer_deploy.bench.measuring import Plans
+from fer_deploy.artifacts import bundled_files
+from fer_deploy.bench import outcome
+from fer_deploy.bench.energy import EnergyMeter
+from fer_deploy.bench.host import BackgroundWork
+from fer_deploy.bench.outcome import BenchConfig, run_bench
+from fer_deploy.bench.plans import BRIEF, USUAL, Plans
+from fer_deploy.bench.ranking import rank
 from fer_deploy.bench.roofline import Roof
 from fer_deploy.bench.windows import WindowPlan
 from fer_deploy.cli import bench as command_module
@@ -17,41 +24,59 @@ from fer_deploy.engines import open_engine
 from fer_deploy.engines.best import read_best
 
 SHORT = WindowPlan(window_s=0.0, warm_up_s=0.0, settle_s=0.0)
+CONFIG = BenchConfig(threads=1, max_accuracy_drop=100)
 
 
 def run(*args):
     return CliRunner().invoke(main, ["bench", *map(str, args)], env={"COLUMNS": "80"})
 
 
-@pytest.fixture(autouse=True)
-def few_calls(monkeypatch):
-    """What is measured is one call; the threads are those of one core, and the machine has fixed rates."""
-    plans = Plans(SHORT, SHORT, SHORT, server_s=0.01, most_batch=2, longest_ms=1e9)
-    monkeypatch.setattr(outcome, "USUAL", plans)
-    monkeypatch.setattr(outcome, "BRIEF", plans)
-    monkeypatch.setattr(measuring, "QUICK", SHORT)
-    monkeypatch.setattr(outcome, "measure_roof", lambda threads: Roof(threads, 1e10, 1e9))
-    monkeypatch.setattr(command_module, "background_work", lambda: ())
+@pytest.fixture(scope="module")
+def models(tmp_path_factory):
+    """A folder of an export; only read it."""
+    folder = tmp_path_factory.mktemp("models")
+    return write_export(folder / "tiny", folder)
+
+
+@pytest.fixture(scope="module")
+def measured(models):
+    """What `run_bench` returns for it, with a single call in every window and fixed rates of the machine."""
+    with pytest.MonkeyPatch.context() as patch:
+        plans = Plans(SHORT, SHORT, SHORT, SHORT, server_s=0.01, most_batch=2, longest_ms=1e9)
+        patch.setattr(outcome, "USUAL", plans)
+        patch.setattr(outcome, "measure_roof", lambda threads: Roof(threads, 1e10, 1e9))
+        return run_bench(models, CONFIG)
 
 
 @pytest.fixture
-def folder(tiny_export, tmp_path):
-    folder = tmp_path / "net"
-    folder.mkdir()
-    for path in tiny_export.models:
-        shutil.copy(path, folder)
-    return folder
+def folder(models, tmp_path, monkeypatch):
+    monkeypatch.setattr(command_module, "background_work", lambda: ())
+    return shutil.copytree(models, tmp_path / "net")
 
 
-@pytest.mark.slow
-def test_it_measures_tells_and_writes_what_live_reads(folder):
-    done = run(folder, "--threads", "1", "--max-accuracy-drop", "100")
+@pytest.fixture
+def bench(folder, measured, monkeypatch):
+    """Run the command on the folder with results that were measured before, or a changed copy of them."""
+
+    def command(*words, **changes):
+        found = dataclasses.replace(measured, folder=folder, **changes)
+        monkeypatch.setattr(command_module, "run_bench", lambda *_, **__: found)
+        return run(folder, *words)
+
+    return command
+
+
+def test_it_prints_and_writes_what_live_reads(bench, folder):
+    done = bench()
     assert done.exit_code == 0, done.output
-    assert "one call at a time; files net-*" in done.stdout
+    assert "a worker on each core: there is one core, so the same" in done.stdout
+    assert "one call at a time; files tiny-*" in done.stdout
     assert max(map(len, done.stdout[: done.stdout.index("points: ")].splitlines()[1:8])) <= 80
     assert "not measured: ONNX Runtime CUDA, TensorRT: no NVIDIA GPU" in done.stdout
+    assert "roof: share of what FP32 products" in done.stdout
+    assert "leaves out" not in done.stdout
     best = read_best(folder / "best.json", folder)
-    assert {one.file for one in best.uses["workers"]} == {"net-fp32.onnx", "net-fp16.onnx"}
+    assert {one.file for one in best.uses["workers"]} == {"tiny-fp32.onnx", "tiny-fp16.onnx"}
     winner = best.uses["workers"][0]
     assert done.stderr.splitlines()[-1] == (
         f"{winner.file} with {winner.engine} is the best here for workers ({folder / 'best.json'}); "
@@ -61,26 +86,69 @@ def test_it_measures_tells_and_writes_what_live_reads(folder):
         assert engine.spec.labels
 
 
-@pytest.mark.slow
-def test_all_numbers_as_json(folder):
-    done = run(folder, "--threads", "1", "--quick", "--json", "--max-accuracy-drop", "100")
+def test_all_numbers_as_json(bench, folder):
+    done = bench("--json")
     assert done.exit_code == 0, done.output
     content = json.loads(done.stdout)
     assert (content["format"], content["is_mlperf"], content["cores"]) == ("fer-bench-1", False, 1)
+    assert content["left_out"] == []
     first = content["uses"]["workers"][0]
     assert first["single"]["num_windows"] >= 3
     assert set(first["offline"]) <= {"1", "2"}
     assert first["share_of_roof"] > 0
-    assert content["works"]["net-fp32.onnx"]["multiply_adds"] > 10**6
-    assert content["cold_start"]["net-fp32.onnx, ONNX Runtime, 1 thread"]["first_ms"] > 0
-    assert {one["what"] for one in content["skipped"]} == {"ONNX Runtime CUDA", "TensorRT"}
+    assert content["works"]["tiny-fp32.onnx"]["multiply_adds"] > 10**6
+    assert content["cold_start"]["tiny-fp32.onnx, ONNX Runtime, 1 thread"]["first_ms"] > 0
+    assert {one["what"] for one in content["skipped"]} == {"ONNX Runtime CUDA", "TensorRT", "tiny-int8.onnx"}
     assert str(folder.parent) not in done.stdout
 
 
-@pytest.mark.slow
-def test_nothing_within_the_budget_is_told_and_an_older_result_stays(folder):
+@pytest.mark.parametrize(
+    ("meter", "words"),
+    [
+        (EnergyMeter("RAPL", "", ()), "mJ: energy of the whole machine for one face: read from RAPL"),
+        (EnergyMeter("", "no NVML"), "\nenergy of the whole machine for one face: not readable here: no NVML"),
+    ],
+)
+def test_energy_or_why_there_is_none(bench, meter, words, measured):
+    with_energy = {
+        use: [dataclasses.replace(one, result=dataclasses.replace(one.result, joules=0.0123)) for one in ranked]
+        for use, ranked in measured.ranked.items()
+    }
+    done = bench(meter=meter, ranked=with_energy if meter.source else measured.ranked)
+    assert words in done.stdout
+    assert ("12.3" in done.stdout) == bool(meter.source)
+    assert max(map(len, done.stdout[: done.stdout.index("points: ")].splitlines()[1:8])) <= 80
+
+
+def test_a_look_says_what_it_leaves_out(bench):
+    changes = {"roofs": {}, "server": None, "left_out": BRIEF.left_out(USUAL)}
+    shown, content = bench(**changes), json.loads(bench("--json", **changes).stdout)
+    assert "a look (--quick) leaves out: windows of 0.4 s: they last 0.1 s; answers on 256 faces" in shown.stdout
+    assert "roof" not in shown.stdout.partition("a look")[0]
+    assert (content["left_out"][-1], content["uses"]["single"][0]["share_of_roof"]) == ("share of the roof", None)
+
+
+@pytest.mark.parametrize(("quick", "plans"), [(True, BRIEF), (False, USUAL)])
+def test_quick_chooses_the_brief_plan(models, monkeypatch, quick, plans):
+    class ChosenError(Exception):
+        pass
+
+    def chosen(goal, limits, plans, cores, on_message):
+        raise ChosenError(plans)
+
+    monkeypatch.setattr(outcome, "Measuring", chosen)
+    with pytest.raises(ChosenError) as caught:
+        run_bench(models, BenchConfig(threads=1, quick=quick))
+    assert caught.value.args == (plans,)
+
+
+def test_nothing_within_the_budget_is_told_and_an_older_result_stays(bench, folder, measured):
     (folder / "best.json").write_text("older")
-    done = run(folder, "--threads", "1", "--latency-budget", "0.000001")
+    config = CONFIG.model_copy(update={"latency_budget": 1e-6})
+    ranked = {
+        use: rank([one.result for one in found], config.goal, config.limits) for use, found in measured.ranked.items()
+    }
+    done = bench(config=config, ranked=ranked)
     assert done.exit_code == 6
     assert "holds the limits on this machine with one call at a time:" in done.stderr
     assert "exceeds the budget of 1e-06 ms" in done.stderr
@@ -88,14 +156,43 @@ def test_nothing_within_the_budget_is_told_and_an_older_result_stays(folder):
     assert (folder / "best.json").read_text() == "older"
 
 
-@pytest.mark.slow
-def test_work_beside_it_is_named_with_its_pause(folder, monkeypatch):
-    work = command_module.background_work
-    assert work() == ()
-    from fer_deploy.bench.host import BackgroundWork  # noqa: PLC0415
+def test_without_a_folder_the_bundled_models_are_measured(measured, monkeypatch, tmp_path):
+    asked = []
 
+    def run_bench(folder, config, *, only, on_message):
+        asked.append((folder, sorted(only)))
+        return dataclasses.replace(measured, config=config)
+
+    monkeypatch.setattr(command_module, "run_bench", run_bench)
+    monkeypatch.setattr(command_module, "background_work", lambda: ())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
+    done = run("--goal", "throughput")
+    assert done.exit_code == 0, done.output
+    ferplus, fer2013 = (bundled_files(family) for family in ("ferplus", "fer2013"))
+    assert asked == [(ferplus[0].parent, sorted(p.name for p in files)) for files in (ferplus, fer2013)]
+    target = tmp_path / "new" / "fer-deploy" / "bench" / "ferplus.json"
+    assert read_best(target, tmp_path).goal == "throughput"
+    assert "--model ferplus\n" in done.stdout
+    assert f"is the best here for workers ({target}); now: fer-deploy live --model ferplus" in done.stderr
+    assert set(json.loads(run("--json").stdout)) == {"ferplus", "fer2013"}
+
+
+def test_a_cache_that_cannot_be_written_is_told_first(monkeypatch, tmp_path):
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+    done = run()
+    assert done.exit_code == 4
+    assert "Fix: XDG_CACHE_HOME=FOLDER that can be written" in done.stderr
+
+
+def test_layers_need_a_model():
+    done = run("--layers")
+    assert (done.exit_code, "--layers takes one model" in done.stderr) == (2, True)
+
+
+def test_work_beside_it_is_named_with_its_pause(bench, monkeypatch):
     monkeypatch.setattr(command_module, "background_work", lambda: (BackgroundWork(7, "fer-train train"),))
-    done = run(folder, "--threads", "1", "--max-accuracy-drop", "100")
+    done = bench()
     assert "warning: fer-train train runs, so times are worthless. Fix: kill -STOP 7 pauses it" in done.stderr
 
 

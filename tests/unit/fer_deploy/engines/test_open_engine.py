@@ -189,4 +189,4 @@ def test_a_path_with_spaces_and_umlauts(tiny_onnx, tmp_path):
     path = tmp_path / "mein Modell ä.onnx"
     shutil.copy(tiny_onnx, path)
     with open_engine(path, device="cpu") as engine:
-        assert engine.spec.architecture == "net"
+        assert engine.spec.architecture == "nano"

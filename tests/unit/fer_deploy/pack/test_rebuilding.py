@@ -5,6 +5,7 @@ import json
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -13,12 +14,15 @@ from onnx import numpy_helper
 from unit.fer_deploy.pack.pack_models import NAMES
 
 from fer_deploy.errors import ArtifactError, ConfigError, EngineError, VerificationError
+from fer_deploy.export.config import DEFAULT_LIMITS
+from fer_deploy.export.variants import Variant
 from fer_deploy.export.verify.saved_io import io_from_bytes
 from fer_deploy.flavors import Flavor
 from fer_deploy.manifest import read_manifest
 from fer_deploy.pack import rebuilding
 from fer_deploy.pack.archive import read_pack, write_pack
 from fer_deploy.pack.rebuilding import RebuildConfig, rebuild
+from fer_deploy.pack.recipe import limits_of
 
 PLANS = {"tiny-fp32-rtx.plan", "tiny-fp16-rtx.plan", "tiny-int8-rtx.plan"}
 WITHOUT_TORCH = """
@@ -32,9 +36,13 @@ class Absent:
             raise ModuleNotFoundError(f"No module named {name!r}", name=name)
 
 sys.meta_path.insert(0, Absent())
+sys.path.insert(0, {tests})
+from integration.docs_blocks.server import shorten_bench
+shorten_bench()
 from fer_deploy.cli import main
 main()
 """
+TESTS = Path(__file__).parents[3]
 
 
 NOT_NEEDED = (
@@ -45,7 +53,7 @@ NOT_NEEDED = (
 
 def without_torch(*words, names=NOT_NEEDED):
     """Run fer-deploy where no package of training or export can be imported."""
-    code = WITHOUT_TORCH.replace("{names}", repr(names))
+    code = WITHOUT_TORCH.replace("{names}", repr(names)).replace("{tests}", repr(str(TESTS)))
     command = [sys.executable, "-c", code, *map(str, words)]
     return subprocess.run(command, capture_output=True, text=True, check=False, timeout=300)
 
@@ -115,6 +123,33 @@ def test_a_model_with_other_logits_is_not_written(packed, tmp_path):
     written = {path.name for path in (tmp_path / "out").iterdir()}
     assert "tiny-fp16.onnx" not in written
     assert {"tiny-fp32.onnx", "tiny-int8.onnx", "tiny-fp32-rtx.plan"} <= written
+    assert {"tiny-fp16-rtx.plan", "tiny-fp16-rtx.plan.json"}.isdisjoint(written)
+    (row,) = [row for row in done.rows if row.name == "tiny-fp16-rtx.plan"]
+    assert (row.reason, row.is_written) == ("tiny-fp16.onnx fails here, and a plan of it would, too", False)
+
+
+def test_int8_may_differ_twice_as_much_as_on_the_machine_that_packed_it(packed, tmp_path):
+    recipe = json.loads(read_pack(packed).read("recipe.json"))
+    packed_as = recipe["models"]["tiny-int8.onnx"]["at_packing"]
+    int8 = limits_of(recipe, "tiny-int8.onnx", Variant.INT8)
+    assert int8.max_abs_logit == max(0.1, 2 * packed_as["max_abs_logit"])
+    assert limits_of(recipe, "tiny-fp16.onnx", Variant.FP16) == DEFAULT_LIMITS[Variant.FP16]
+    assert limits_of({}, "tiny-int8.onnx", Variant.INT8) == DEFAULT_LIMITS[Variant.INT8]
+    packed_as["max_abs_logit"] = 0.4
+    assert limits_of(recipe, "tiny-int8.onnx", Variant.INT8).max_abs_logit == 0.8
+
+
+def test_an_int8_model_that_differs_more_fails_with_its_plan(packed, tmp_path):
+    model = onnx.ModelProto.FromString(read_pack(packed).read("tiny-int8.onnx"))
+    (scale,) = [one for one in model.graph.initializer if one.name == "classifier.bias"]
+    values = numpy_helper.to_array(scale) + np.float32(0.5)
+    scale.CopyFrom(numpy_helper.from_array(values, scale.name))
+    pack = repacked(packed, tmp_path / "wrong.ferpack", {"tiny-int8.onnx": model.SerializeToString()})
+    done = rebuild(RebuildConfig(pack=pack, out=tmp_path / "out", flavor=Flavor.TENSORRT_RTX))
+    rows = {row.name: row for row in done.rows}
+    assert rows["tiny-int8.onnx"].comparison.breaches
+    assert "abs_logit" in rows["tiny-int8.onnx"].comparison.breaches[0]
+    assert not rows["tiny-int8-rtx.plan"].is_written
 
 
 def test_another_model_is_not_compared(packed, tmp_path):

@@ -84,7 +84,7 @@ def test_int8_for_tensorrt_on_a_cpu(tiny_onnx, tmp_path, caplog, variant, warns)
     onnx.save(model, tmp_path / "net-x.onnx")
     with caplog.at_level(logging.WARNING), OnnxRuntimeEngine.open(tmp_path / "net-x.onnx", device="cpu"):
         assert ("the INT8 graph for TensorRT; on a CPU it is slower" in caplog.text) is warns
-    assert ("net-int8-cpu.onnx" in caplog.text) is warns
+    assert ("nano-int8-cpu.onnx" in caplog.text) is warns
 
 
 class FakePart:

@@ -1,4 +1,4 @@
-"""Log messages to standard error, without credentials."""
+"""Log messages as text on standard error, without credentials."""
 
 import logging
 from typing import Final
@@ -16,8 +16,8 @@ class RedactedFormatter(logging.Formatter):
         return without_passwords(super().format(record))
 
 
-def log_to_stderr() -> None:
-    """Print warnings and errors; do nothing if the program already has a handler."""
+def text_handler() -> logging.Handler:
+    """Return the handler of log messages as text."""
     handler = logging.StreamHandler()
     handler.setFormatter(RedactedFormatter(_FORMAT))
-    logging.basicConfig(handlers=[handler], level=logging.WARNING)
+    return handler

@@ -1,7 +1,7 @@
 import logging
 import sys
 
-from fer_deploy.cli.terminal.logs import RedactedFormatter
+from fer_deploy.cli.terminal.redacted_text import RedactedFormatter
 
 
 def test_messages_arguments_and_tracebacks_are_redacted():

@@ -12,6 +12,8 @@ from typing import Any, Final, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
+from . import variables
+
 HELP_NAMES: Final = ["-h", "--help"]
 _WIDTH: Final = 100
 """Columns of the help in a terminal that has as many."""
@@ -65,6 +67,22 @@ class Option(click.Option):
             extra["required"] = self.required_text
         return extra
 
+    def value_from_envvar(self, ctx: click.Context) -> Any:
+        """Return the value in the option's variable; several values are split as a shell splits words."""
+        text = self.resolve_envvar_value(ctx)
+        if text is None or (self.nargs == 1 and not self.multiple):
+            return super().value_from_envvar(ctx)
+        return variables.words_of(self, text, ctx)
+
+    def handle_parse_result(
+        self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
+    ) -> tuple[Any, list[str]]:
+        """Convert the value; the error for one from the environment names its variable."""
+        try:
+            return super().handle_parse_result(ctx, opts, args)
+        except click.BadParameter as err:
+            raise variables.as_variable(err, self, ctx) from None
+
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
         """Register the names that are shown, and the former ones."""
         super().add_to_parser(parser, ctx)
@@ -85,6 +103,14 @@ class Command(click.Command):
         """Take what `click.Command` takes, and examples: (what it does, the command line)."""
         super().__init__(*args, **_with_help_names(attributes))
         self.examples = tuple(examples)
+        self.params.append(_log_format())
+        variables.name_variables(str(self.name), self.params)
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; a variable that belongs to no option of it is warned of."""
+        variables.warn_of_unknown(self)
+        variables.remember(ctx)
+        return super().invoke(ctx)
 
     def get_help_option_names(self, ctx: click.Context) -> list[str]:
         """Return -h and --help. Click asks the context, and keeps what the first one says."""
@@ -198,6 +224,18 @@ def options(*decorators: Callable[[Any], Any]) -> Callable[[Decorated], Decorate
         return function
 
     return decorate
+
+
+def _log_format() -> Option:
+    """Return --log-format; `logs` reads it before anything else, so that every message obeys it."""
+    return Option(
+        ["--log-format"],
+        type=click.Choice(["text", "json"]),
+        default_text="text",
+        envvar=variables.LOG_FORMAT,
+        expose_value=False,
+        help="Form of the messages on standard error. json: one object a line with time, level, logger and message.",
+    )
 
 
 def _with_help_names(attributes: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,1 @@
+"""Engine that runs on a Triton Inference Server."""

@@ -1,0 +1,168 @@
+"""An engine on a real Triton Inference Server: same logits, several cameras, a server that is killed and comes back."""
+
+import shutil
+import threading
+import time
+
+import numpy as np
+import pytest
+from integration.triton.server import TritonServer, install_server
+
+from fer_deploy.engines import open_engine
+from fer_deploy.engines.triton import engine as module
+from fer_deploy.errors import ArtifactError, ConfigError, EngineError
+from fer_deploy.export.triton.model import TritonSettings
+from fer_deploy.export.triton.repository import write_triton_repository
+
+pytestmark = pytest.mark.slow
+FACES = np.random.default_rng(3).integers(0, 256, (70, 1, 48, 48), dtype=np.uint8)
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("tritonserver")
+    reason = install_server(folder)
+    if reason:
+        pytest.skip(f"no Triton server: {reason}")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def repository(tmp_path_factory, tiny_onnx):
+    folder = tmp_path_factory.mktemp("repository")
+    write_triton_repository([tiny_onnx], folder, settings=TritonSettings(max_queue_delay_us=20_000, warmup="off"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(installed, repository, tmp_path_factory):
+    with TritonServer(installed, repository, tmp_path_factory.mktemp("log") / "server.log") as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def name(repository):
+    (folder,) = repository.iterdir()
+    return folder.name
+
+
+def test_logits_are_those_of_the_file(server, name, tiny_onnx):
+    with open_engine(server.address(name)) as served, open_engine(tiny_onnx, device="cpu", threads=1) as local:
+        assert served.spec == local.spec
+        assert served.description.startswith("Triton 2.")
+        assert served.settings["max_batch"] == "64"
+        for num in (0, 1, 3, 64, 70):  # 70 are two requests
+            np.testing.assert_allclose(served.infer(FACES[:num]), local.infer(FACES[:num]), atol=1e-4)
+
+
+def test_a_version_may_be_named(server, name):
+    with open_engine(f"{server.address(name)}/1") as engine:
+        assert f"{name} version 1" in engine.description
+    with pytest.raises(EngineError, match=r"cannot be used: .*version.*Fix: check the name"):
+        open_engine(f"{server.address(name)}/7")
+
+
+def test_a_model_that_is_not_there(server):
+    with pytest.raises(EngineError, match=r"triton://127.0.0.1:\d+/absent cannot be used: .*Fix: check the name: curl"):
+        open_engine(server.address("absent"))
+
+
+def test_calls_of_several_threads_are_gathered(server, name):
+    server.batches.write_text("")
+    with open_engine(server.address(name)) as engine:
+        wanted = engine.infer(FACES[:16])
+        found = {}
+
+        def ask(index):
+            for _ in range(5):
+                found[index] = engine.infer(FACES[index : index + 1])[0]
+
+        threads = [threading.Thread(target=ask, args=(index,)) for index in range(16)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    np.testing.assert_allclose([found[index] for index in range(16)], wanted, atol=1e-4)
+    batches = server.numbers_of_batches()
+    assert sum(images for _, images in batches) == 16 + 16 * 5
+    assert max(requests for requests, _ in batches) > 1
+
+
+def test_a_server_that_is_killed_is_waited_for(server, name, caplog):
+    with open_engine(server.address(name)) as engine:
+        wanted = engine.infer(FACES[:2])
+        server.kill()
+        back = threading.Timer(1.0, server.start, kwargs={"wait": False})
+        back.start()
+        try:
+            np.testing.assert_allclose(engine.infer(FACES[:2]), wanted, atol=1e-4)
+        finally:
+            back.join()
+    first, last = caplog.records[0].message, caplog.records[-1].message
+    assert f"{server.address(name)} is away (" in first
+    assert f"{server.address(name)} is back after " in last
+
+
+def test_a_server_that_stays_away_fails_the_call_in_words(server, name, monkeypatch):
+    engine = module.TritonEngine.open(server.address(name), away_limit_s=0.5)
+    server.kill()
+    try:
+        with pytest.raises(EngineError, match=r"has been away for 1? ?\d* ?s: .*Fix: start its server again"):
+            engine.infer(FACES[:1])
+    finally:
+        engine.close()
+        server.start()
+
+
+def test_close_ends_a_call_that_waits(server, name):
+    engine = open_engine(server.address(name))
+    server.kill()
+    try:
+        threading.Timer(0.5, engine.close).start()
+        started = time.monotonic()
+        with pytest.raises(EngineError, match="has been away"):
+            engine.infer(FACES[:1])
+        assert time.monotonic() - started < module.AWAY_LIMIT_S / 2
+    finally:
+        server.start()
+    with pytest.raises(EngineError, match="is closed"):
+        engine.infer(FACES[:1])
+
+
+def test_another_model_after_a_restart_is_refused(server, name, repository):
+    config = repository / name / "config.pbtxt"
+    before = config.read_text()
+    with open_engine(server.address(name)) as engine:
+        server.kill()
+        try:
+            config.write_text(before.replace(engine.settings["model_sha256"], "0" * 64))
+            server.start(wait=False)
+            with pytest.raises(EngineError, match=r"came back with another model: sha256 000000000000\.\.\., before "):
+                engine.infer(FACES[:1])
+        finally:
+            server.kill()
+            config.write_text(before)
+            server.start()
+
+
+def test_a_model_without_modelspec(server, name, repository, installed, tmp_path):
+    shutil.copytree(repository / name, tmp_path / "models" / name)
+    config = tmp_path / "models" / name / "config.pbtxt"
+    config.write_text(config.read_text().replace("fer_model_spec", "other"))
+    with (
+        TritonServer(installed, tmp_path / "models", tmp_path / "log") as other,
+        pytest.raises(
+            ArtifactError, match=r"has no ModelSpec.*Fix: write the server's repository with fer-deploy triton"
+        ),
+    ):
+        open_engine(other.address(name))
+
+
+def test_nobody_there():
+    with pytest.raises(EngineError, match=r"cannot be used: .*Fix: start tritonserver, and check that 127.0.0.1:1 is"):
+        open_engine("triton://127.0.0.1:1/net")
+
+
+def test_a_device_is_the_servers_choice(server, name):
+    with pytest.raises(ConfigError, match=r"runs where its server decides. Fix: device auto"):
+        open_engine(server.address(name), device="cuda")

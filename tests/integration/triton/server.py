@@ -1,0 +1,100 @@
+"""A real tritonserver, out of the wheel nvidia-pytriton, which is installed into a folder of its own."""
+
+import os
+import shutil
+import subprocess
+import sys
+import sysconfig
+import time
+import urllib.error
+import urllib.request
+from pathlib import Path
+
+from integration.docs_blocks.workbench import free_port
+
+WHEEL = "nvidia-pytriton==0.7.0"
+PACKAGES = (WHEEL, "numpy==1.26.4")
+START_LIMIT_S = 60
+
+
+def install_server(folder: Path) -> str:
+    """Install the server and its backends into a folder; return why it cannot run here, or nothing."""
+    stub = f"pytriton/tritonserver/python_backend_stubs/{sys.version_info[0]}.{sys.version_info[1]}"
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder / "wheel", *PACKAGES],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    if done.returncode != 0:
+        return f"pip cannot install {WHEEL}: {done.stderr.strip().splitlines()[-1]}"
+    if not (folder / "wheel" / stub).is_dir():
+        return f"{WHEEL} has no backend for Python {sys.version_info[0]}.{sys.version_info[1]}"
+    backends = folder / "backends"
+    shutil.copytree(folder / "wheel/pytriton/tritonserver/backends", backends)
+    shutil.copytree(folder / "wheel" / stub, backends / "python", dirs_exist_ok=True)
+    (backends / "onnxruntime").mkdir()
+    shutil.copy(Path(__file__).with_name("onnxruntime_backend.py"), backends / "onnxruntime" / "model.py")
+    linked = subprocess.run(
+        ["ldd", backends / "python" / "triton_python_backend_stub"], capture_output=True, text=True, check=False
+    )
+    missing = [line.split()[0] for line in linked.stdout.splitlines() if "libpython" in line and "not found" in line]
+    return f"this machine has no {missing[0]}" if missing else ""
+
+
+class TritonServer:
+    """A server of a repository; a context manager. Its ports stay the same over restarts."""
+
+    def __init__(self, installed: Path, repository: Path, log: Path) -> None:
+        self._installed, self._repository, self._log = installed, repository, log
+        self.http, self.grpc, self.metrics = free_port(), free_port(), free_port()
+        self.batches = log.with_suffix(".batches")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def __enter__(self) -> "TritonServer":
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    def address(self, model: str) -> str:
+        return f"triton://127.0.0.1:{self.grpc}/{model}"
+
+    def start(self, *, wait: bool = True) -> None:
+        """Start it; `wait` until its models are loaded."""
+        folder = self._installed
+        packages = os.pathsep.join([str(folder / "wheel"), sysconfig.get_paths()["purelib"]])
+        environment = {
+            **os.environ, "FER_TEST_PACKAGES": packages,
+            "FER_TEST_BATCHES": str(self.batches), "LD_LIBRARY_PATH": str(folder / "wheel" / "nvidia_pytriton.libs"),
+        }  # fmt: skip
+        environment.pop("PYTHONPATH", None)
+        ports = ("--http-port", self.http, "--grpc-port", self.grpc, "--metrics-port", self.metrics)
+        command = [folder / "wheel/pytriton/tritonserver/bin/tritonserver", "--model-repository", self._repository,
+                   "--backend-directory", folder / "backends", "--exit-timeout-secs", "2"]  # fmt: skip
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
+                [*map(str, command), *map(str, ports)], env=environment, stdout=log, stderr=log, start_new_session=True
+            )
+        limit = time.monotonic() + START_LIMIT_S
+        while wait and not self.is_ready():
+            assert self._process.poll() is None, self._log.read_text()[-3000:]
+            assert time.monotonic() < limit, self._log.read_text()[-3000:]
+            time.sleep(0.1)
+
+    def is_ready(self) -> bool:
+        try:
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/v2/health/ready", timeout=5) as answer:
+                return bool(answer.status == 200)
+        except (urllib.error.URLError, OSError):
+            return False
+
+    def kill(self) -> None:
+        """End it at once, as a crash does."""
+        if self._process is not None:
+            os.killpg(self._process.pid, 9)
+            self._process.wait()
+            self._process = None
+
+    def numbers_of_batches(self) -> list[tuple[int, int]]:
+        """Requests and images of each batch that the server ran."""
+        return [tuple(map(int, line.split())) for line in self.batches.read_text().splitlines()]  # type: ignore[misc]
