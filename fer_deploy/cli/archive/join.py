@@ -10,13 +10,11 @@ from fer_deploy.archive import join as archive_join
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.replayed import ReplayedVideo
 from fer_deploy.archive.store import Store
-from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.privacy.redaction import without_passwords
 
 
 def join(address: str, allow_incomplete: bool, scratch: str | None) -> None:
     """Write the tables; see `fer_deploy.cli.flags.archive.join` for the flags."""
-    log_to_stderr()
     console = Console(stderr=True, markup=False)
     store = Store(address)
 

@@ -21,7 +21,6 @@ from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import all_work
 from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, settings_from_flags
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
-from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.durations import duration_text
 from fer_deploy.errors import ConfigError, StreamError, argument
 from fer_deploy.privacy.redaction import without_passwords
@@ -44,7 +43,6 @@ def plan(
             f"detect_every is {config.pipeline.detect_every}: faces between two runs of the detector depend on frames "
             f"of other segments. Fix: {argument('detect_every', '1')}"
         )
-    log_to_stderr()
     console = Console(stderr=True, markup=False)
     store, found = Store(out), found_videos(inputs)
     earlier = Manifest.find(store)

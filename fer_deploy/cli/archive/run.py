@@ -19,7 +19,6 @@ from fer_deploy.archive.run import ArchiveRun, Ended
 from fer_deploy.archive.shard import Shard
 from fer_deploy.archive.store import Store
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
-from fer_deploy.cli.terminal.logs import log_to_stderr
 from fer_deploy.errors import StreamError
 
 
@@ -27,7 +26,6 @@ def run(
     address: str, shard: str, jobs: int, scratch: str | None, engine: Path | None, detector_model: Path | None
 ) -> None:
     """Run a shard of an archive; see `fer_deploy.cli.flags.archive.run` for the flags."""
-    log_to_stderr()
     which, store = Shard.of(shard), Store(address)
     manifest = Manifest.load(store)
     config = config_here(manifest.about, engine, detector_model)

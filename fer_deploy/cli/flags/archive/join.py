@@ -9,7 +9,7 @@ from fer_deploy.cli.interface import Command, option
 
 
 @click.command(
-    "join", cls=Command, examples=[("tables of the finished videos", "fer-deploy archive join archive")]
+    "archive-join", cls=Command, examples=[("tables of the finished videos", "fer-deploy archive join archive")]
 )  # fmt: skip
 @address
 @option(

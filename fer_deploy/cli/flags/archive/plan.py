@@ -12,7 +12,7 @@ _COST = "Estimate"
 
 
 @click.command(
-    "plan",
+    "archive-plan",
     cls=Command,
     examples=[
         ("all videos in a folder and below", "fer-deploy archive plan videos --out archive"),

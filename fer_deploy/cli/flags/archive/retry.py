@@ -9,7 +9,7 @@ from fer_deploy.cli.interface import Command, option
 
 
 @click.command(
-    "retry",
+    "archive-retry",
     cls=Command,
     examples=[
         ("after more memory was found", "fer-deploy archive retry archive --only memory"),

@@ -9,7 +9,7 @@ from fer_deploy.cli.interface import FILE, Command, option
 
 
 @click.command(
-    "run",
+    "archive-run",
     cls=Command,
     examples=[
         ("on one machine, with two processes", "fer-deploy archive run archive --jobs 2"),

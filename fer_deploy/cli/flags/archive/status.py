@@ -10,7 +10,7 @@ from fer_deploy.cli.interface import Command, option
 
 
 @click.command(
-    "status", cls=Command, examples=[("how far the archive is", "fer-deploy archive status archive")]
+    "archive-status", cls=Command, examples=[("how far the archive is", "fer-deploy archive status archive")]
 )  # fmt: skip
 @address
 @option(

@@ -9,7 +9,7 @@ from fer_deploy.cli.interface import Command
 
 
 @click.command(
-    "verify", cls=Command, examples=[("after archive join", "fer-deploy archive verify archive")]
+    "archive-verify", cls=Command, examples=[("after archive join", "fer-deploy archive verify archive")]
 )  # fmt: skip
 @address
 def command(**flags: Any) -> None:
