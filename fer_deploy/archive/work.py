@@ -70,7 +70,7 @@ def about_segment(store: Store, name: str) -> SegmentAbout | None:
     """Return the description of a finished segment; None if it is damaged or of another version."""
     with store.open(name) as file:
         try:
-            return about_in_schema(pq.read_schema(file))
+            return about_in_schema(pq.read_schema(file), name)
         except (pa.ArrowException, ArtifactError, ValidationError, OSError):
             return None
 

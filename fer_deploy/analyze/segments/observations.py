@@ -112,16 +112,16 @@ def read_observations(path: Path) -> tuple[list[Observation], SegmentAbout]:
     try:
         with path.open("rb") as file:
             table = pq.read_table(file)
-        about = about_in_schema(table.schema)
-    except (OSError, pa.ArrowException, ArtifactError) as err:
+    except (OSError, pa.ArrowException) as err:
         raise ArtifactError(
-            f"cannot read the observations in {path}: {err}. Fix: analyze again with --restart"
+            f"{path} has no observations of this version: {type(err).__name__}. Fix: analyze again with --restart"
         ) from err
+    about = about_in_schema(table.schema, path)
     return [_observation(row) for row in table.to_pylist()], about
 
 
-def about_in_schema(schema: pa.Schema) -> SegmentAbout:
-    """Return the description in a file's metadata.
+def about_in_schema(schema: pa.Schema, name: Path | str) -> SegmentAbout:
+    """Return the description in a file's metadata; `name` is the file's, for messages.
 
     Raises:
         ArtifactError: there is none of this version.
@@ -129,9 +129,13 @@ def about_in_schema(schema: pa.Schema) -> SegmentAbout:
     try:
         about = SegmentAbout.model_validate_json((schema.metadata or {})[_ABOUT])
     except (KeyError, ValidationError) as err:
-        raise ArtifactError(f"the file has no observations of this version: {type(err).__name__}") from err
+        raise ArtifactError(
+            f"{name} has no observations of this version: {type(err).__name__}. Fix: analyze again with --restart"
+        ) from err
     if about.schema_version != SCHEMA_VERSION:
-        raise ArtifactError(f"its observations are of version {about.schema_version}, expected {SCHEMA_VERSION}")
+        raise ArtifactError(
+            f"{name} has observations of version {about.schema_version}, expected {SCHEMA_VERSION}. Fix: --restart"
+        )
     return about
 
 
