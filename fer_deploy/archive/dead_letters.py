@@ -7,7 +7,7 @@ from typing import Final, Literal, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_deploy.analyze.jobs.crew import WorkerDied
-from fer_deploy.archive.manifest import Segment, VideoRow, dead_name
+from fer_deploy.archive.manifest import Segment, VideoRow, dead_name, ids_and_numbers
 from fer_deploy.archive.staging import ReadFailed
 from fer_deploy.archive.store import Store
 from fer_deploy.errors import SinkError, StreamError
@@ -92,6 +92,16 @@ def dead_letters(store: Store) -> dict[str, DeadLetter]:
         except ValidationError:
             continue
     return letters
+
+
+def dead_places(store: Store) -> set[tuple[str, int]]:
+    """Return id and number of the segments that were given up and that no run has computed nevertheless.
+
+    Raises:
+        SinkError: the store cannot be read.
+    """
+    dead = ids_and_numbers(store.list("dead"))
+    return dead - ids_and_numbers(store.list("segments")) if dead else dead
 
 
 def remove_dead_letters(store: Store, only: Kind | None) -> int:

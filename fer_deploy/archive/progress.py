@@ -4,13 +4,12 @@
 class RunProgress:
     """Called by the thread of the run; this base class does nothing."""
 
-    def begin(self, num_done: int, num_total: int, num_own: int) -> None:
+    def begin(self, num_done: int, num_total: int) -> None:
         """The run begins.
 
         Args:
             num_done: frames of finished segments.
             num_total: frames of the archive.
-            num_own: segments that this run has before it, without those of other shards.
         """
 
     def working(self, worker: int, num_frames: int) -> None:

@@ -106,7 +106,7 @@ class Replay:
         except ArtifactError:
             return f"segment {work.segment.number} is damaged"
         if about.key != work.key:
-            return f"segment {work.segment.number} is of another manifest"
+            return f"segment {work.segment.number} is to be computed again"
         return observations, about
 
     @staticmethod

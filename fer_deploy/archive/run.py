@@ -11,14 +11,23 @@ from typing import Final, NamedTuple
 
 from fer_deploy.analyze.jobs.crew import Crew, Event
 from fer_deploy.analyze.jobs.messages import Failed, Observe, Observed, Progress, Recipe
-from fer_deploy.archive.dead_letters import DeadLetter
-from fer_deploy.archive.manifest import TO_THE_END, Manifest, dead_name, ids_and_numbers
+from fer_deploy.archive.dead_letters import DeadLetter, dead_places
+from fer_deploy.archive.manifest import TO_THE_END, Manifest, dead_name
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.shard import WHOLE, Shard
 from fer_deploy.archive.staging import Staged, Staging
 from fer_deploy.archive.store import Store
-from fer_deploy.archive.work import Work, all_work, finished, in_shards, is_done, remaining
+from fer_deploy.archive.work import (
+    Work,
+    all_work,
+    finished,
+    in_shards,
+    is_done,
+    places_of_files,
+    remaining,
+    without_finished,
+)
 from fer_deploy.errors import ArtifactError, ConfigError, EngineError, FerDeployError, MissingDependencyError
 
 MOST_TRIES: Final = 3
@@ -97,11 +106,12 @@ class ArchiveRun:
         """
         own, others = (only, list[Work]()) if only is not None else self._works()
         done = finished(self._store, own + others)
-        gone = done | ids_and_numbers(self._store.list("dead"))
+        gone = done | dead_places(self._store)
         total = sum(work.segment.num_frames for work in own + others)
         num_before = sum(work.segment.num_frames for work in own + others if work.place in done)
-        self._progress.begin(num_before, total, len(list(remaining(own, gone))))
-        self._queue = iter([*remaining(own, gone), *remaining(others, gone)])
+        self._progress.begin(num_before, total)
+        todo = [*remaining(own, gone), *remaining(others, gone)]
+        self._queue = without_finished(todo, self._store, places_of_files(self._store) - done)
         folder = Path(tempfile.mkdtemp(prefix="fer-archive-", dir=self._scratch))
         try:
             self._loop(folder)

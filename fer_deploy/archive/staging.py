@@ -25,7 +25,8 @@ class ReadFailed(StreamError):
 
 
 class _Place:
-    def __init__(self) -> None:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
         self.lock = threading.Lock()
         self.staged: Staged | None = None
         self.num_users = 0
@@ -69,6 +70,7 @@ class Staging:
         self._store, self._folder, self._most = store, folder, most
         self._places: OrderedDict[str, _Place] = OrderedDict()
         self._lock = threading.Lock()
+        self._num_places = 0
 
     def use(self, row: VideoRow) -> Staged:
         """Bring a video to this machine, or wait for it; `leave` says that it is not needed any more.
@@ -77,20 +79,21 @@ class Staging:
             ReadFailed: it cannot be read, or it has changed since `plan`.
         """
         with self._lock:
-            place = self._places.setdefault(row.id, _Place())
+            self._num_places += 1
+            folder = self._folder / f"{row.id}-{self._num_places}"  # its own: an old one may be removed at this moment
+            place = self._places.setdefault(row.id, _Place(folder))
             self._places.move_to_end(row.id)
             place.num_users += 1
         try:
             with place.lock:
                 if place.staged is None:
-                    place.staged = self._bring(row)
+                    place.staged = self._bring(row, place.folder)
                 return place.staged
         except BaseException:
             self.leave(row)
             raise
 
-    def _bring(self, row: VideoRow) -> Staged:
-        folder = self._folder / row.id
+    def _bring(self, row: VideoRow, folder: Path) -> Staged:
         folder.mkdir(parents=True, exist_ok=True)
         video, digest = fetch_video(row.address, folder)
         if digest != row.digest:
@@ -107,11 +110,6 @@ class Staging:
         with self._lock:
             self._places[row.id].num_users -= 1
             unused = [name for name, place in self._places.items() if place.num_users == 0]
-            old = unused[: max(0, len(unused) - self._most)]
-            for name in old:
-                del self._places[name]
-        self._remove(old)
-
-    def _remove(self, old: list[str]) -> None:
-        for name in old:
-            shutil.rmtree(self._folder / name, ignore_errors=True)
+            old = [self._places.pop(name) for name in unused[: max(0, len(unused) - self._most)]]
+        for place in old:
+            shutil.rmtree(place.folder, ignore_errors=True)

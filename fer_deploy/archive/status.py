@@ -10,7 +10,7 @@ from fer_deploy.archive.estimate import estimate, samples_of
 from fer_deploy.archive.manifest import Manifest, ids_and_numbers
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
-from fer_deploy.archive.work import all_work
+from fer_deploy.archive.work import all_work, finished
 
 _MOST_READ: Final = 300
 """Finished segments whose costs are read; of more, these are evenly spread."""
@@ -59,7 +59,11 @@ def status(store: Store, manifest: Manifest, *, now_s: float | None = None) -> S
     """
     works = all_work(manifest, plans(manifest, store))
     entries = store.list("segments")
+    marked = {video_id for video_id, _ in ids_and_numbers(store.list("again"))}
     there = ids_and_numbers(entries)
+    there -= {work.place for work in works if work.row.id in marked} - finished(
+        store, [work for work in works if work.row.id in marked]
+    )
     done = [work for work in works if work.place in there]
     letters = dead_letters(store)
     dead = {(letter.video_id, letter.segment) for letter in letters.values()}

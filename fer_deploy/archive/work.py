@@ -1,7 +1,8 @@
 """Work: which segments a run is to compute, in which order."""
 
 import random
-from collections.abc import Iterator, Mapping
+import time
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
@@ -17,6 +18,7 @@ from fer_deploy.errors import ArtifactError
 
 _SEED: Final = 20_260
 _READERS: Final = 16
+_LIST_EVERY_S: Final = 60.0
 
 
 class Work(NamedTuple):
@@ -83,9 +85,31 @@ def is_done(store: Store, work: Work) -> bool:
     return about is not None and about.key == work.key
 
 
+def places_of_files(store: Store) -> set[tuple[str, int]]:
+    """Return the places of all segments that have a file, whatever it depends on."""
+    return ids_and_numbers(store.list("segments"))
+
+
+def without_finished(works: Iterable[Work], store: Store, old: set[tuple[str, int]]) -> Iterator[Work]:
+    """Yield the works that no run has finished since; the store is listed once a minute.
+
+    Args:
+        works: that were not finished.
+        store: the archive.
+        old: places whose files are there, but are to be computed again.
+    """
+    there: set[tuple[str, int]] = set()
+    listed_s = time.monotonic()
+    for work in works:
+        if time.monotonic() - listed_s > _LIST_EVERY_S:
+            there, listed_s = places_of_files(store) - old, time.monotonic()
+        if work.place not in there:
+            yield work
+
+
 def finished(store: Store, works: list[Work]) -> set[tuple[str, int]]:
     """Return the places of the works that are finished; reads the descriptions of those that have a file."""
-    there = ids_and_numbers(store.list("segments"))
+    there = places_of_files(store)
     candidates = [work for work in works if work.place in there]
     with ThreadPoolExecutor(_READERS) as pool:
         done = pool.map(lambda work: is_done(store, work), candidates)

@@ -19,6 +19,7 @@ from fer_deploy.archive.run import ArchiveRun
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import all_work
+from fer_deploy.cli.archive import money_text
 from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, settings_from_flags
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
 from fer_deploy.durations import duration_text
@@ -101,5 +102,5 @@ def _echo_estimate(of: Estimate, price: float) -> None:
     words = f"in all {of.core_hours:.3g} core-hours, between {max(0.0, of.core_hours - margin):.3g} and "
     words += f"{of.core_hours + margin:.3g} (two standard errors)"
     if price:
-        words += f"; at {price:g} a core-hour {of.core_hours * price:,.2f} ± {margin * price:,.2f}"
+        words += f"; at {price:g} a core-hour {money_text(of.core_hours * price)} ± {money_text(margin * price)}"
     click.echo(words)

@@ -14,6 +14,7 @@ from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint, detector_file
 from fer_deploy.analyze.models import opened_models
 from fer_deploy.analyze.report.stacks import count_text
+from fer_deploy.archive.dead_letters import dead_places
 from fer_deploy.archive.manifest import About, Manifest, check_models
 from fer_deploy.archive.run import ArchiveRun, Ended
 from fer_deploy.archive.shard import Shard
@@ -61,9 +62,10 @@ def config_here(about: About, engine: Path | None, detector_model: Path | None) 
 def _tell(ended: Ended, manifest: Manifest, store: Store) -> None:
     unusable = sum(bool(row.reason) for row in manifest.rows.values())
     click.echo(
-        f"{count_text(ended.num_done, 'segment')} done" + (f", {unusable} files are no videos" if unusable else "")
+        f"{count_text(ended.num_done, 'segment')} done"
+        + (f"; {count_text(unusable, 'file')} of the plan cannot be analyzed" if unusable else "")
     )
-    num_dead = len(store.list("dead"))
+    num_dead = len(dead_places(store))
     if num_dead:
         raise StreamError(
             f"{count_text(num_dead, 'segment')} given up after three tries. Fix: see the reasons in {store}/dead, mend "

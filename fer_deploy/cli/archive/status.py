@@ -8,6 +8,7 @@ from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive import status as archive_status
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.store import Store
+from fer_deploy.cli.archive import money_text
 from fer_deploy.durations import duration_text
 
 
@@ -29,7 +30,7 @@ def status(address: str, price_per_core_hour: float | None, as_json: bool) -> No
     if now.dead_by_kind:
         kinds = ", ".join(f"{num} {kind}" for kind, num in sorted(now.dead_by_kind.items()))
         click.echo(f"given up: {kinds}; the reasons are in {store}/dead")
-    money = f", {now.core_hours * price:,.2f} at {price:g} a core-hour" if price else ""
+    money = f", {money_text(now.core_hours * price)} at {price:g} a core-hour" if price else ""
     click.echo(f"so far {now.core_hours:.3g} core-hours{money}")
     if now.core_hours_left:
         left = "" if now.eta_s is None else f", {duration_text(now.eta_s, decimals=0)} at the speed of the last minutes"

@@ -37,7 +37,7 @@ class ArchiveProgress(RunProgress):
         if self._console.is_terminal:
             self._bar.stop()
 
-    def begin(self, num_done: int, num_total: int, num_own: int) -> None:
+    def begin(self, num_done: int, num_total: int) -> None:
         """Show a bar."""
         self._num_done, self._num_total = num_done, num_total
         self._pace = Pace(num_done, time.monotonic())
