@@ -11,7 +11,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fer_deploy.archive.manifest import Manifest
-from fer_deploy.archive.replayed import Replay, ReplayedVideo
+from fer_deploy.archive.replayed import ReplayedVideo
+from fer_deploy.archive.replays import replays
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.tables import PART_BYTES, PartitionedTable, collection_of
@@ -43,6 +44,7 @@ def join(
     manifest: Manifest,
     *,
     allow_incomplete: bool = False,
+    jobs: int = 1,
     scratch: Path | None = None,
     part_bytes: int = PART_BYTES,
     on_video: Callable[[ReplayedVideo], None] = lambda video: None,
@@ -53,6 +55,7 @@ def join(
         store: the archive.
         manifest: of the archive.
         allow_incomplete: include videos up to the first segment that is missing.
+        jobs: processes.
         scratch: folder for the tables of a video and for parts; None: the system's.
         part_bytes: size of a file, about.
         on_video: called with each video.
@@ -65,19 +68,20 @@ def join(
     for work in all_work(manifest, plans(manifest, store)):
         works.setdefault(work.row.id, []).append(work)
     rows = [row for row in manifest.rows.values() if row.id in works]
+    rows.sort(key=lambda row: (collection_of(row.address), row.address))
+    todo = [(row, works[row.id]) for row in rows]
     folder = Path(tempfile.mkdtemp(prefix="fer-archive-", dir=scratch))
     joined = Joined([], [])
     try:
-        replay = Replay(store, manifest.about, folder)
         tables = {name: PartitionedTable(store, name, folder, part_bytes=part_bytes) for name in ("faces", "frames")}
         store.remove(JOINED)
-        for row in sorted(rows, key=lambda row: (collection_of(row.address), row.address)):
-            video = replay.run(row, works[row.id])
+        for video, faces, frames in replays(store, manifest.about, todo, folder, jobs=jobs):
             is_in = not video.gap or (allow_incomplete and video.num_frames > 0)
             (joined.videos if is_in else joined.left_out).append(video)
             if is_in:
-                for name, path in (("faces", replay.faces), ("frames", replay.frames)):
+                for name, path in (("faces", faces), ("frames", frames)):
                     _append(tables[name], path, video)
+            shutil.rmtree(faces.parent)
             on_video(video)
         for table in tables.values():
             table.close()

@@ -1,7 +1,10 @@
 """ReplayedVideo: the rows of one video from the observations of its segments, as a sequential analysis writes them."""
 
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from fer_deploy.analyze.segments.observations import Observation, SegmentAbout, read_observations
 from fer_deploy.analyze.segments.recording import Reached
@@ -16,6 +19,9 @@ from fer_deploy.live.output_files import frames_path
 from fer_deploy.live.sinks import ParquetSink
 from fer_deploy.privacy.redaction import without_passwords
 from fer_deploy.vision.tracking.people import People
+
+_NUM_AHEAD: Final = 8
+"""Segments that are fetched before they are needed."""
 
 
 class ReplayedVideo(NamedTuple):
@@ -69,8 +75,7 @@ class Replay:
         for path in (self.faces, self.frames):
             path.unlink(missing_ok=True)
         with ParquetSink(self.faces, labels, fix="another --scratch") as sink:
-            for work in works:
-                found = self._read(work)
+            for found, work in zip(self._read_ahead(works), works, strict=True):
                 if isinstance(found, str):
                     return self._after(row, tally, end, gap=found)
                 observations, about = found
@@ -96,15 +101,31 @@ class Replay:
             )
         return self._after(row, tally, end, gap="")
 
-    def _read(self, work: Work) -> tuple[list[Observation], SegmentAbout] | str:
+    def _read_ahead(self, works: list[Work]) -> Iterator[tuple[list[Observation], SegmentAbout] | str]:
+        """Yield the observations of segments in their order; some are fetched before they are needed."""
+        with ThreadPoolExecutor(_NUM_AHEAD) as pool:
+            ahead: deque[Future[Path | None]] = deque()
+            todo = iter(works)
+            for work in works:
+                while len(ahead) < _NUM_AHEAD and (later := next(todo, None)) is not None:
+                    ahead.append(pool.submit(self._fetch, later))
+                yield self._read(work, ahead.popleft().result())
+
+    def _fetch(self, work: Work) -> Path | None:
+        path = self._scratch / f"{work.segment.number}.parquet"
+        return path if self._store.fetch(work.name, path) else None
+
+    @staticmethod
+    def _read(work: Work, path: Path | None) -> tuple[list[Observation], SegmentAbout] | str:
         """Return the observations of a segment, or why there are none."""
-        path = self._scratch / "segment.parquet"
-        if not self._store.fetch(work.name, path):
+        if path is None:
             return f"segment {work.segment.number} is missing"
         try:
             observations, about = read_observations(path)
         except ArtifactError:
             return f"segment {work.segment.number} is damaged"
+        finally:
+            path.unlink()
         if about.key != work.key:
             return f"segment {work.segment.number} is to be computed again"
         return observations, about

@@ -12,6 +12,7 @@ from integration.archive_videos import (
     rows_of_table,
 )
 
+from fer_deploy.archive import tables
 from fer_deploy.archive.estimate import estimate, pilot_of, samples_of
 from fer_deploy.archive.join import join
 from fer_deploy.archive.manifest import Manifest
@@ -65,6 +66,30 @@ def test_tables_are_in_a_folder_for_each_collection(done):
     videos = pq.read_table(done / "tables" / "videos" / "part-000001.parquet").to_pylist()
     assert [row["complete"] for row in videos] == [True] * 3
     assert sum(row["num_frames"] for row in videos) == sum(NUM_FRAMES.values())
+
+
+def test_several_processes_join_to_the_same_tables(done):
+    store = Store(str(done))
+    parts = sorted((done / "tables").rglob("*.parquet"))
+    before = [pq.read_table(path, partitioning=None) for path in parts]
+    join(store, Manifest.load(store), jobs=2)
+    assert sorted((done / "tables").rglob("*.parquet")) == parts
+    assert [pq.read_table(path, partitioning=None) for path in parts] == before
+
+
+def test_large_tables_are_divided_and_older_parts_removed(done, monkeypatch):
+    store = Store(str(done))
+    manifest = Manifest.load(store)
+    (whole,) = (done / "tables" / "frames").rglob("*.parquet")
+    rows = pq.read_table(whole, partitioning=None).to_pylist()
+    monkeypatch.setattr(tables, "_GROUP_ROWS", 50)
+    join(store, manifest, part_bytes=1)
+    parts = sorted((done / "tables" / "frames").rglob("*.parquet"))
+    assert [path.name for path in parts] == ["part-000001.parquet", "part-000002.parquet", "part-000003.parquet"]
+    assert [row for path in parts for row in pq.read_table(path, partitioning=None).to_pylist()] == rows
+    monkeypatch.undo()
+    join(store, manifest)
+    assert list((done / "tables" / "frames").rglob("*.parquet")) == [whole]
 
 
 def test_verify_counts_again(done, tmp_path):

@@ -13,7 +13,7 @@ from fer_deploy.archive.store import Store
 from fer_deploy.privacy.redaction import without_passwords
 
 
-def join(address: str, allow_incomplete: bool, scratch: str | None) -> None:
+def join(address: str, allow_incomplete: bool, jobs: int, scratch: str | None) -> None:
     """Write the tables; see `fer_deploy.cli.flags.archive.join` for the flags."""
     console = Console(stderr=True, markup=False)
     store = Store(address)
@@ -24,7 +24,7 @@ def join(address: str, allow_incomplete: bool, scratch: str | None) -> None:
 
     where = None if scratch is None else Path(scratch)
     done = archive_join.join(
-        store, Manifest.load(store), allow_incomplete=allow_incomplete, scratch=where, on_video=tell
+        store, Manifest.load(store), allow_incomplete=allow_incomplete, jobs=jobs, scratch=where, on_video=tell
     )
     num_frames, num_faces = (sum(getattr(one, name) for one in done.videos) for name in ("num_frames", "num_faces"))
     click.echo(

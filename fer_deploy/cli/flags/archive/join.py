@@ -17,6 +17,7 @@ from fer_deploy.cli.interface import Command, option
     is_flag=True,
     help="Include videos up to the first segment that is missing; video_complete is false in their rows.",
 )
+@option("--jobs", type=click.IntRange(1, 256), metavar="N", default=1, show_default=True, help="Processes.")
 @scratch
 def command(**flags: Any) -> None:
     """Write the tables faces, frames and videos, with the rows that fer-deploy analyze writes for each video.
