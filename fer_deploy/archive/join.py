@@ -2,7 +2,6 @@
 
 import json
 import shutil
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
@@ -13,6 +12,7 @@ import pyarrow.parquet as pq
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.replayed import ReplayedVideo
 from fer_deploy.archive.replays import replays
+from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.tables import PART_BYTES, PartitionedTable, collection_of
@@ -70,9 +70,8 @@ def join(
     rows = [row for row in manifest.rows.values() if row.id in works]
     rows.sort(key=lambda row: (collection_of(row.address), row.address))
     todo = [(row, works[row.id]) for row in rows]
-    folder = Path(tempfile.mkdtemp(prefix="fer-archive-", dir=scratch))
     joined = Joined([], [])
-    try:
+    with scratch_folder(scratch) as folder:
         tables = {name: PartitionedTable(store, name, folder, part_bytes=part_bytes) for name in ("faces", "frames")}
         store.remove(JOINED)
         for video, faces, frames in replays(store, manifest.about, todo, folder, jobs=jobs):
@@ -85,8 +84,6 @@ def join(
             on_video(video)
         for table in tables.values():
             table.close()
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
     if not joined.videos:
         raise ConfigError(
             f"no video of {store} is complete. Fix: fer-deploy archive run {store}; what is missing says "

@@ -14,6 +14,7 @@ from pydantic import ValidationError
 from fer_deploy.analyze.segments.recording import Recording
 from fer_deploy.archive.inputs import Found
 from fer_deploy.archive.manifest import About, Segment, VideoRow, index_name
+from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.staging import fetch_video
 from fer_deploy.archive.store import Store
 from fer_deploy.errors import SinkError, StreamError
@@ -24,7 +25,13 @@ from fer_deploy.privacy.redaction import without_password
 
 
 def planned_rows(
-    found: list[Found], about: About, store: Store, *, jobs: int, on_row: Callable[[VideoRow], None]
+    found: list[Found],
+    about: About,
+    store: Store,
+    *,
+    jobs: int,
+    scratch: Path | None = None,
+    on_row: Callable[[VideoRow], None] = lambda row: None,
 ) -> list[VideoRow]:
     """Return a row for each file. What an earlier, stopped call has planned is used again.
 
@@ -33,33 +40,35 @@ def planned_rows(
         about: settings and models.
         store: gets the indexes.
         jobs: threads that read files at once.
+        scratch: folder for copies of remote videos; None: the system's.
         on_row: called with each row as soon as it is known, in the order of the files.
 
     Raises:
         SinkError: the store cannot be written.
     """
     rows = []
-    with ThreadPoolExecutor(jobs) as pool:
-        for row in pool.map(lambda one: _row(one, about, store), found):
+    with scratch_folder(scratch) as folder, ThreadPoolExecutor(jobs) as pool:
+        for row in pool.map(lambda one: _row(one, about, store, folder), found):
             on_row(row)
             rows.append(row)
     return rows
 
 
-def _row(found: Found, about: About, store: Store) -> VideoRow:
+def _row(found: Found, about: About, store: Store, scratch: Path) -> VideoRow:
     address = found.address
     if found.reason:
         return _without_video(found, found.reason)
     if found.etag and (known := _known(_id(address, f"etag:{found.etag}"), about, store)):
         return known  # without a copy
-    folder = Path(tempfile.mkdtemp(prefix="fer-archive-"))
+    folder = Path(tempfile.mkdtemp(dir=scratch))
     try:
         path, digest = fetch_video(address, folder)
         video_id = _id(address, digest)
         known = _known(video_id, about, store)
         if known is not None:
             return known
-        row = _looked_at(VideoRow(id=video_id, address=address, size=found.size, digest=digest), path, about, store)
+        row = VideoRow(id=video_id, address=address, size=found.size, digest=digest)
+        row = _looked_at(row, path, about, store, folder)
     except SinkError:
         raise
     except (StreamError, av.FFmpegError, OSError, ValueError) as err:
@@ -90,7 +99,7 @@ def _known(video_id: str, about: About, store: Store) -> VideoRow | None:
         return None
 
 
-def _looked_at(row: VideoRow, path: Path, about: About, store: Store) -> VideoRow:
+def _looked_at(row: VideoRow, path: Path, about: About, store: Store, folder: Path) -> VideoRow:
     with closing(Recording(open_recording(path))) as recording:
         if isinstance(recording.source, PictureSource):
             raise StreamError(f"{without_password(row.address)} is a picture, expected a video")
@@ -102,10 +111,9 @@ def _looked_at(row: VideoRow, path: Path, about: About, store: Store) -> VideoRo
         codec = source.codec
     index = index_of_file(path)
     assert index is not None
-    with tempfile.TemporaryDirectory(prefix="fer-archive-") as folder:
-        file = Path(folder) / "packets.npz"
-        index.save(file)
-        store.send(file, index_name(row.id))
+    file = folder / "packets.npz"
+    index.save(file)
+    store.send(file, index_name(row.id))
     why_not = index.why_not if start is not None else "its frames have no positions"
     num_frames = index.num_frames or announced
     start = start or Position(index=0, pts=None)

@@ -1,8 +1,6 @@
 """ArchiveRun: compute the segments of a shard with worker processes, and help with those of the others."""
 
 import heapq
-import shutil
-import tempfile
 import time
 from collections import deque
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -14,6 +12,7 @@ from fer_deploy.analyze.jobs.messages import Failed, Observe, Observed, Progress
 from fer_deploy.archive.dead_letters import DeadLetter, dead_places
 from fer_deploy.archive.manifest import TO_THE_END, Manifest, dead_name
 from fer_deploy.archive.progress import RunProgress
+from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.shard import WHOLE, Shard
 from fer_deploy.archive.staging import Staged, Staging
@@ -112,11 +111,8 @@ class ArchiveRun:
         self._progress.begin(num_before, total)
         todo = [*remaining(own, gone), *remaining(others, gone)]
         self._queue = without_finished(todo, self._store, places_of_files(self._store) - done)
-        folder = Path(tempfile.mkdtemp(prefix="fer-archive-", dir=self._scratch))
-        try:
+        with scratch_folder(self._scratch) as folder:
             self._loop(folder)
-        finally:
-            shutil.rmtree(folder, ignore_errors=True)
         num_left = len(own) + len(others) - len(gone) - self._num_done - self._num_dead - self._num_skipped
         return Ended(self._num_done, self._num_dead, max(0, num_left))
 

@@ -60,6 +60,6 @@ def packet_index(row: VideoRow, store: Store) -> PacketIndex | None:
     """Return the index of a video's packets; None if it has none."""
     if row.why_not:
         return None
-    with tempfile.TemporaryDirectory(prefix="fer-archive-") as folder:
+    with tempfile.TemporaryDirectory(prefix="fer-deploy-") as folder:
         file = Path(folder) / "packets.npz"
         return PacketIndex.load(file) if store.fetch(index_name(row.id), file) else None

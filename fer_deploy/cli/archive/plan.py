@@ -53,7 +53,8 @@ def plan(
     if earlier is not None:
         check_models(earlier.about, about.fingerprint)
     rows = {} if earlier is None else {row.address: row for row in earlier.rows.values()}
-    new = planned_rows(found, about, store, jobs=jobs, on_row=lambda row: _tell(row, console))
+    where = None if scratch is None else Path(scratch)
+    new = planned_rows(found, about, store, jobs=jobs, scratch=where, on_row=lambda row: _tell(row, console))
     manifest = Manifest.of(about, (rows | {row.address: row for row in new}).values())
     manifest.save(store)
     works = all_work(manifest, plans(manifest, store))
@@ -70,7 +71,6 @@ def plan(
     if chosen:
         with signals.held(), ArchiveProgress(console, "pilot") as progress:
             recipe = partial(opened_models, config)
-            where = None if scratch is None else Path(scratch)
             run = ArchiveRun(store, manifest, recipe, progress, num_jobs=min(jobs, len(chosen)), scratch=where)
             signals.on_stop(run.stop)
             run.run(only=chosen)

@@ -10,6 +10,7 @@ from fer_deploy.analyze.jobs.crew import WorkerDied
 from fer_deploy.archive.dead_letters import kind_of
 from fer_deploy.archive.estimate import Sample, estimate
 from fer_deploy.archive.inputs import found_videos
+from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.staging import ReadFailed
 from fer_deploy.archive.store import Store
 from fer_deploy.cli.archive.run import config_here
@@ -105,6 +106,24 @@ def test_inputs(tmp_path):
     (tmp_path / "empty").mkdir()
     with pytest.raises(ConfigError, match=r"no video was found in .*empty"):
         found_videos([str(tmp_path / "empty")])
+
+
+def test_folders_of_killed_processes_are_removed(tmp_path):
+    with scratch_folder(tmp_path / "new") as mine:
+        old = tmp_path / "new" / "fer-archive-killed"
+        old.mkdir()
+        (old / "lock").touch()
+        foreign = tmp_path / "new" / "fer-archive-notes"
+        foreign.mkdir()
+        with scratch_folder(tmp_path / "new") as other:
+            assert mine.exists()
+            assert other.exists()
+            assert not old.exists()
+            assert foreign.exists()
+    assert not mine.exists()
+    (tmp_path / "file").touch()
+    with pytest.raises(SinkError, match="another --scratch"), scratch_folder(tmp_path / "file"):
+        pass
 
 
 @pytest.mark.parametrize(
