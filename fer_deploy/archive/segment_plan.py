@@ -1,4 +1,4 @@
-"""segments_now: the segments of a video, from where a proven position replaced a predicted one.
+"""Segments of a video as its packets predict them, and from where a proven position replaced a predicted one.
 
 A predicted position is wrong where a packet gives no frame, or the size of the frames changes. `join` finds that, and
 leaves a mark with the position where the segment before really ended. From there the positions are predicted again,
@@ -6,18 +6,36 @@ and after several marks the rest of the video is one segment, which needs no pre
 """
 
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
 from fer_deploy.archive.manifest import About, Manifest, Segment, VideoRow, again_name, ids_and_numbers, index_name
-from fer_deploy.archive.planning import segments_from
 from fer_deploy.archive.store import Store
 from fer_deploy.live.seeking.packet_index import PacketIndex
 from fer_deploy.live.seeking.position import Position
 
 MOST_MARKS: Final = 3
 """Wrong predictions of a video, after which its rest is read in order."""
+
+
+def segments_from(index: PacketIndex, begin: Segment, size: tuple[int, int], about: About) -> Iterator[Segment]:
+    """Yield the segments from one on, as the packets predict them.
+
+    Args:
+        index: of the video.
+        begin: number and start of the first one.
+        size: width and height of the video's frames.
+        about: the settings.
+    """
+    num_frames, now, number = about.config.frames_per_segment, begin.position, begin.number
+    while True:
+        after = index.ahead(now, num_frames, size=size)
+        num = num_frames if after is not None else max(1, index.num_frames - now.index)
+        yield Segment(number, now.index, num, now.model_dump_json())
+        if after is None:
+            return
+        now, number = after, number + 1
 
 
 def mark_again(store: Store, row: VideoRow, number: int, proven: Position) -> None:

@@ -11,9 +11,9 @@ from integration.analyze_videos import make_analysis, make_models, write_squares
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.jobs.messages import Recipe
-from fer_deploy.archive.inputs import found_videos
 from fer_deploy.archive.manifest import About, Manifest, VideoRow
-from fer_deploy.archive.planning import planned_rows
+from fer_deploy.archive.planning.inputs import found_videos
+from fer_deploy.archive.planning.rows import planned_rows
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.run import ArchiveRun
 from fer_deploy.archive.shard import Shard

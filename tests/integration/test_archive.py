@@ -12,14 +12,14 @@ from integration.archive_videos import (
     rows_of_table,
 )
 
-from fer_deploy.archive import tables
 from fer_deploy.archive.estimate import estimate, pilot_of, samples_of
-from fer_deploy.archive.join import join
+from fer_deploy.archive.joining import tables
+from fer_deploy.archive.joining.join import join
+from fer_deploy.archive.joining.verify import verify
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.status import status
 from fer_deploy.archive.store import Store
-from fer_deploy.archive.verify import verify
 from fer_deploy.archive.work import all_work
 from fer_deploy.errors import ConfigError, VerificationError
 

@@ -21,13 +21,13 @@ from integration.archive_videos import (
 from unit.fer_deploy.live.seeking.films import B_FRAMES, damaged
 
 from fer_deploy.archive.dead_letters import dead_letters, remove_dead_letters
-from fer_deploy.archive.join import join
+from fer_deploy.archive.joining.join import join
+from fer_deploy.archive.joining.verify import verify
 from fer_deploy.archive.manifest import Manifest, check_models
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.status import status
 from fer_deploy.archive.store import Store
-from fer_deploy.archive.verify import verify
 from fer_deploy.archive.work import all_work, finished
 from fer_deploy.errors import ConfigError
 

@@ -13,10 +13,10 @@ from integration.archive_videos import (
 from integration.docs_blocks.workbench import free_port
 
 from fer_deploy.archive.dead_letters import dead_letters
-from fer_deploy.archive.join import join
+from fer_deploy.archive.joining.join import join
+from fer_deploy.archive.joining.verify import verify
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.store import Store
-from fer_deploy.archive.verify import verify
 
 pytest.importorskip("s3fs")
 moto_server = pytest.importorskip("moto.server")

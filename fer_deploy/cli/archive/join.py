@@ -6,9 +6,9 @@ import click
 from rich.console import Console
 
 from fer_deploy.analyze.report.stacks import count_text
-from fer_deploy.archive import join as archive_join
+from fer_deploy.archive.joining import join as archive_join
+from fer_deploy.archive.joining.replayed import ReplayedVideo
 from fer_deploy.archive.manifest import Manifest
-from fer_deploy.archive.replayed import ReplayedVideo
 from fer_deploy.archive.store import Store
 from fer_deploy.privacy.redaction import without_passwords
 

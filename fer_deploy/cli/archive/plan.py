@@ -12,9 +12,9 @@ from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.models import models_with, opened_models
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive.estimate import Estimate, estimate, pilot_of, samples_of
-from fer_deploy.archive.inputs import found_videos
 from fer_deploy.archive.manifest import About, Manifest, VideoRow, check_models
-from fer_deploy.archive.planning import planned_rows
+from fer_deploy.archive.planning.inputs import found_videos
+from fer_deploy.archive.planning.rows import planned_rows
 from fer_deploy.archive.run import ArchiveRun
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store

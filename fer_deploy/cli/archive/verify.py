@@ -3,7 +3,7 @@
 import click
 
 from fer_deploy.analyze.report.stacks import count_text
-from fer_deploy.archive import verify as archive_verify
+from fer_deploy.archive.joining import verify as archive_verify
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.store import Store
 from fer_deploy.privacy.redaction import without_passwords

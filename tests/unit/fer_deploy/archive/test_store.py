@@ -9,7 +9,7 @@ from fer_deploy import durable
 from fer_deploy.analyze.jobs.crew import WorkerDied
 from fer_deploy.archive.dead_letters import kind_of
 from fer_deploy.archive.estimate import Sample, estimate
-from fer_deploy.archive.inputs import found_videos
+from fer_deploy.archive.planning.inputs import found_videos
 from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.staging import ReadFailed
 from fer_deploy.archive.store import Store

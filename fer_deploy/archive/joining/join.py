@@ -9,13 +9,13 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fer_deploy.archive.joining.replayed import ReplayedVideo
+from fer_deploy.archive.joining.replays import replays
+from fer_deploy.archive.joining.tables import PART_BYTES, PartitionedTable, collection_of
 from fer_deploy.archive.manifest import Manifest
-from fer_deploy.archive.replayed import ReplayedVideo
-from fer_deploy.archive.replays import replays
 from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
-from fer_deploy.archive.tables import PART_BYTES, PartitionedTable, collection_of
 from fer_deploy.archive.work import Work, all_work
 from fer_deploy.errors import ConfigError
 from fer_deploy.privacy.redaction import without_passwords

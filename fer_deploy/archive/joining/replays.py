@@ -9,8 +9,8 @@ from multiprocessing import get_context
 from pathlib import Path
 from typing import NamedTuple
 
+from fer_deploy.archive.joining.replayed import Replay, ReplayedVideo
 from fer_deploy.archive.manifest import About, VideoRow
-from fer_deploy.archive.replayed import Replay, ReplayedVideo
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import Work
 from fer_deploy.errors import EngineError

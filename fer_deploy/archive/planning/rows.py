@@ -3,7 +3,7 @@
 import hashlib
 import shutil
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from pathlib import Path
@@ -12,13 +12,14 @@ import av
 from pydantic import ValidationError
 
 from fer_deploy.analyze.segments.recording import Recording
-from fer_deploy.archive.inputs import Found
 from fer_deploy.archive.manifest import About, Segment, VideoRow, index_name
+from fer_deploy.archive.planning.inputs import Found
 from fer_deploy.archive.scratch import scratch_folder
+from fer_deploy.archive.segment_plan import segments_from
 from fer_deploy.archive.staging import fetch_video
 from fer_deploy.archive.store import Store
 from fer_deploy.errors import SinkError, StreamError
-from fer_deploy.live.seeking.packet_index import PacketIndex, index_of_file
+from fer_deploy.live.seeking.packet_index import index_of_file
 from fer_deploy.live.seeking.position import Position
 from fer_deploy.live.sources import PictureSource, open_recording
 from fer_deploy.privacy.redaction import without_password
@@ -131,22 +132,3 @@ def _looked_at(row: VideoRow, path: Path, about: About, store: Store, folder: Pa
         "segments": segments,
     }
     return row.model_copy(update=known)
-
-
-def segments_from(index: PacketIndex, begin: Segment, size: tuple[int, int], about: About) -> Iterator[Segment]:
-    """Yield the segments from one on, as the packets predict them.
-
-    Args:
-        index: of the video.
-        begin: number and start of the first one.
-        size: width and height of the video's frames.
-        about: the settings.
-    """
-    num_frames, now, number = about.config.frames_per_segment, begin.position, begin.number
-    while True:
-        after = index.ahead(now, num_frames, size=size)
-        num = num_frames if after is not None else max(1, index.num_frames - now.index)
-        yield Segment(number, now.index, num, now.model_dump_json())
-        if after is None:
-            return
-        now, number = after, number + 1

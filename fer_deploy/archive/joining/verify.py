@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from fer_deploy.archive.join import JOINED
+from fer_deploy.archive.joining.join import JOINED
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
