@@ -42,8 +42,9 @@ class Estimate(NamedTuple):
 
 def pilot_of(works: Sequence[Work], num: int) -> list[Work]:
     """Return segments spread over the videos: of as many equal parts one each, drawn with a fixed seed."""
-    if num >= len(works):
-        return list(works)
+    num = min(num, len(works))
+    if num == 0:
+        return []
     draw = random.Random(_SEED)
     starts = [len(works) * number // num for number in range(num + 1)]
     return [works[draw.randrange(start, end)] for start, end in pairwise(starts)]

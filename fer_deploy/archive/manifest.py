@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -218,13 +218,18 @@ def _row(values: dict[str, Any]) -> VideoRow:
     return VideoRow.model_validate(values | {"segments": segments})
 
 
-def check_models(about: About, fingerprint: Fingerprint) -> None:
+def check_models(about: About, fingerprint: Fingerprint, names: Mapping[str, str] | None = None) -> None:
     """Refuse to mix results of different models, settings or versions.
+
+    Args:
+        about: of the manifest.
+        fingerprint: of this run.
+        names: what the user calls a setting; see `Fingerprint.differences`.
 
     Raises:
         ConfigError: the manifest is of others.
     """
-    differences = fingerprint.differences(about.fingerprint)
+    differences = fingerprint.differences(about.fingerprint, names)
     if differences:
         raise ConfigError(
             f"the manifest is of another analysis; this run has {', '.join(differences)}. Fix: the model "

@@ -20,7 +20,7 @@ from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import all_work
 from fer_deploy.cli.archive import money_text
-from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, settings_from_flags
+from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, flags_by_key, settings_from_flags
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
 from fer_deploy.durations import duration_text
 from fer_deploy.errors import ConfigError, StreamError, argument
@@ -51,7 +51,7 @@ def plan(
         console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
         about = About.of(config, models_with(engine, config), price_per_core_hour)
     if earlier is not None:
-        check_models(earlier.about, about.fingerprint)
+        check_models(earlier.about, about.fingerprint, flags_by_key(ANALYSIS_KEYS))
     rows = {} if earlier is None else {row.address: row for row in earlier.rows.values()}
     where = None if scratch is None else Path(scratch)
     new = planned_rows(found, about, store, jobs=jobs, scratch=where, on_row=lambda row: _tell(row, console))
