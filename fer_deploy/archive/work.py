@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from pydantic import ValidationError
 
-from fer_deploy.analyze.segments.observations import SegmentAbout, about_in_schema
+from fer_deploy.analyze.segments.observations import SegmentAbout, about_in_metadata
 from fer_deploy.archive.manifest import Manifest, Segment, VideoRow, ids_and_numbers, segment_name
 from fer_deploy.archive.shard import Shard, place_of
 from fer_deploy.archive.store import Store
@@ -72,7 +72,7 @@ def about_segment(store: Store, name: str) -> SegmentAbout | None:
     """Return the description of a finished segment; None if it is damaged or of another version."""
     with store.open(name) as file:
         try:
-            return about_in_schema(pq.read_schema(file), name)
+            return about_in_metadata(pq.read_metadata(file), name)
         except (pa.ArrowException, ArtifactError, ValidationError, OSError):
             return None
 

@@ -112,6 +112,20 @@ def test_a_gap_is_named_and_may_be_allowed(plan, tmp_path, engine_file):
     assert verify(store, manifest).num_frames == 24
 
 
+def test_a_damaged_segment_is_computed_again(plan, tmp_path, engine_file):
+    store, manifest = plan
+    make_run(store, manifest, recipe_of(engine_file)).run()
+    works = all_work(manifest, plans(manifest, store))
+    path = store.local_path(works[1].name)
+    whole = path.read_bytes()
+    path.write_bytes(whole[:4] + bytes(400) + whole[404:])  # its description stays
+    assert len(finished(store, works)) == 3
+    with pytest.raises(ConfigError, match="no video"):
+        join(store, manifest, allow_incomplete=True)
+    assert make_run(store, manifest, recipe_of(engine_file)).run() == (1, 0, 0)
+    assert join(store, manifest).videos[0].num_frames == 61
+
+
 def test_a_stopped_run_keeps_what_is_done(plan, engine_file):
     store, manifest = plan
     progress = Noted(stop_after=1)

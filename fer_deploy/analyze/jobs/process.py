@@ -8,12 +8,14 @@ import os
 import queue
 import threading
 import time
+from collections.abc import Iterator
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import av
 
+from fer_deploy.analyze.config import USUAL_SEGMENT_FRAMES
 from fer_deploy.analyze.jobs.messages import (
     Draw,
     Drawn,
@@ -28,7 +30,7 @@ from fer_deploy.analyze.jobs.messages import (
     Task,
 )
 from fer_deploy.analyze.models import Models
-from fer_deploy.analyze.segments.observations import Observation, SegmentAbout, write_observations
+from fer_deploy.analyze.segments.observations import Observation, SegmentAbout, observations_file
 from fer_deploy.analyze.segments.observing import observe
 from fer_deploy.analyze.segments.recording import Recording
 from fer_deploy.analyze.segments.sinks import PartVideoSink
@@ -40,6 +42,9 @@ from fer_deploy.live.seeking.packet_index import PacketIndex, index_of_file
 from fer_deploy.live.seeking.position import Position, SeekFailed
 from fer_deploy.live.sources.video import open_file
 from fer_deploy.vision.types import FrameResult
+
+_GROUP_FRAMES: Final = 10 * USUAL_SEGMENT_FRAMES
+"""A multiple of every segment's number of frames per batch; see `AnalyzeConfig.segment_multiple`."""
 
 
 def main(connection_handle: int) -> None:
@@ -108,28 +113,39 @@ class _Worker:
         begun_s = time.process_time()
         recording = self._recording_of(task)
         begun = recording.reached()
-        observations: list[Observation] = []
-        if not begun.is_end:
+        with observations_file(task.path) as file:
+            for observations in self._in_groups(task, recording):
+                file.add(observations)
+            start, end = begun.position, recording.reached()
+            about = SegmentAbout(
+                fingerprint=task.fingerprint,
+                number=task.number,
+                labels=self._models.engine.spec.labels,
+                start=start,
+                end=end,
+                key=task.key,
+                cpu_s=time.process_time() - begun_s,
+            )
+            file.finish(about)
+        return Observed(start, end)
+
+    def _in_groups(self, task: Observe, recording: Recording) -> Iterator[list[Observation]]:
+        """Yield the observations of a segment in groups that fit into memory; a video may be one segment.
+
+        A group has as many frames as a usual segment, so the batches are those of a sequential analysis.
+        """
+        num_done = 0
+        while num_done < task.num_frames and recording.peek() is not None:
             observations = observe(
                 recording,
-                task.num_frames,
+                min(_GROUP_FRAMES, task.num_frames - num_done),
                 self._models,
                 config=task.config,
                 first_size=task.first_size,
-                on_progress=self._progress,
+                on_progress=lambda num, before=num_done: self._progress(before + num),  # type: ignore[misc]
             )
-        start, end = begun.position, recording.reached()
-        about = SegmentAbout(
-            fingerprint=task.fingerprint,
-            number=task.number,
-            labels=self._models.engine.spec.labels,
-            start=start,
-            end=end,
-            key=task.key,
-            cpu_s=time.process_time() - begun_s,
-        )
-        write_observations(task.path, observations, about)
-        return Observed(start, end)
+            num_done += len(observations)
+            yield observations
 
     def _draw(self, task: Draw) -> Reply:
         recording = self._recording_at(task.video, task.start, task.index)

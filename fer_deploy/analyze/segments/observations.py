@@ -3,7 +3,8 @@
 They do not depend on other frames, so any process may compute them in any order. A file holds those of one segment.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -97,10 +98,40 @@ def write_observations(path: Path, observations: Sequence[Observation], about: S
     Raises:
         SinkError: the file cannot be written.
     """
-    rows = [_row(one) for one in observations]
-    schema = _SCHEMA.with_metadata({_ABOUT: about.model_dump_json().encode()})
-    with whole_file(path) as draft, draft.open("wb") as file:  # Arrow would read a path with a colon as a URL
-        pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
+    with observations_file(path) as file:
+        file.add(observations)
+        file.finish(about)
+
+
+class ObservationsFile:
+    """A file of observations that is being written, a group of frames at a time."""
+
+    def __init__(self, writer: pq.ParquetWriter) -> None:
+        """See `observations_file`."""
+        self._writer = writer
+
+    def add(self, observations: Sequence[Observation]) -> None:
+        """Append the next frames."""
+        self._writer.write_table(pa.Table.from_pylist([_row(one) for one in observations], schema=_SCHEMA))
+
+    def finish(self, about: SegmentAbout) -> None:
+        """Add the description, which is known at the end."""
+        self._writer.add_key_value_metadata({_ABOUT: about.model_dump_json().encode()})
+
+
+@contextmanager
+def observations_file(path: Path) -> Iterator[ObservationsFile]:
+    """Yield a file of observations; it has a temporary name until the block succeeds.
+
+    Raises:
+        SinkError: the file cannot be written.
+    """
+    with (
+        whole_file(path) as draft,
+        draft.open("wb") as file,  # Arrow would read a path with a colon as a URL
+        pq.ParquetWriter(file, _SCHEMA, compression="zstd") as writer,
+    ):
+        yield ObservationsFile(writer)
 
 
 def read_observations(path: Path) -> tuple[list[Observation], SegmentAbout]:
@@ -111,23 +142,51 @@ def read_observations(path: Path) -> tuple[list[Observation], SegmentAbout]:
     """
     try:
         with path.open("rb") as file:
-            table = pq.read_table(file)
+            table, metadata = pq.read_table(file), pq.read_metadata(file)
     except (OSError, pa.ArrowException) as err:
         raise ArtifactError(
             f"{path} has no observations of this version: {type(err).__name__}. Fix: analyze again with --restart"
         ) from err
-    about = about_in_schema(table.schema, path)
+    about = about_in_metadata(metadata, path)
     return [_observation(row) for row in table.to_pylist()], about
 
 
-def about_in_schema(schema: pa.Schema, name: Path | str) -> SegmentAbout:
+@contextmanager
+def opened_observations(path: Path) -> Iterator[tuple[Iterator[Observation], SegmentAbout]]:
+    """Yield the observations of a segment, which are read a group of frames at a time, and their description.
+
+    Raises:
+        ArtifactError: as `read_observations`.
+    """
+    with path.open("rb") as opened:
+        try:
+            file = pq.ParquetFile(opened)
+        except (OSError, pa.ArrowException) as err:
+            raise _damaged(path, err) from err
+        yield _in_groups(file, path), about_in_metadata(file.metadata, path)
+
+
+def _in_groups(file: pq.ParquetFile, path: Path) -> Iterator[Observation]:
+    for number in range(file.num_row_groups):
+        try:
+            rows = file.read_row_group(number).to_pylist()
+        except (OSError, pa.ArrowException) as err:
+            raise _damaged(path, err) from err
+        yield from map(_observation, rows)
+
+
+def _damaged(path: Path, err: Exception) -> ArtifactError:
+    return ArtifactError(f"{path} is damaged: {type(err).__name__}. Fix: compute this segment again")
+
+
+def about_in_metadata(metadata: pq.FileMetaData, name: Path | str) -> SegmentAbout:
     """Return the description in a file's metadata; `name` is the file's, for messages.
 
     Raises:
         ArtifactError: there is none of this version.
     """
     try:
-        about = SegmentAbout.model_validate_json((schema.metadata or {})[_ABOUT])
+        about = SegmentAbout.model_validate_json((metadata.metadata or {})[_ABOUT])
     except (KeyError, ValidationError) as err:
         raise ArtifactError(
             f"{name} has no observations of this version: {type(err).__name__}. Fix: analyze again with --restart"

@@ -6,7 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from fer_deploy.analyze.segments.observations import Observation, SegmentAbout, read_observations
+from fer_deploy.analyze.segments.observations import SegmentAbout, opened_observations
 from fer_deploy.analyze.segments.recording import Reached
 from fer_deploy.analyze.segments.replay import replay
 from fer_deploy.analyze.segments.sinks import Tally
@@ -72,21 +72,25 @@ class Replay:
         people = People(self._about.config.pipeline.people.for_model(self._about.spec), labels)
         tally = Tally()
         end: Reached | None = None
-        for path in (self.faces, self.frames):
-            path.unlink(missing_ok=True)
+        for older in (self.faces, self.frames):
+            older.unlink(missing_ok=True)
         with ParquetSink(self.faces, labels, fix="another --scratch") as sink:
-            for found, work in zip(self._read_ahead(works), works, strict=True):
-                if isinstance(found, str):
-                    return self._after(row, tally, end, gap=found)
-                observations, about = found
-                if end is not None and about.start != end.position:
-                    assert end.position is not None
-                    mark_again(self._store, row, work.segment.number, end.position)
-                    gap = f"segment {work.segment.number} begins at another frame than its packets announce"
-                    return self._after(row, tally, end, gap=gap)._replace(is_marked=True)
-                for result in replay(observations, people, labels):
-                    for one in (tally, sink):
-                        one.write(result, None)
+            for work, path in self._fetched(works):
+                if path is None:
+                    return self._after(row, tally, end, gap=f"segment {work.segment.number} is missing")
+                try:
+                    with opened_observations(path) as (observations, about):
+                        gap = self._gap_before(work, about, end)
+                        if gap:
+                            is_marked = about.key == work.key
+                            return self._after(row, tally, end, gap=gap)._replace(is_marked=is_marked)
+                        for result in replay(observations, people, labels):
+                            for one in (tally, sink):
+                                one.write(result, None)
+                except ArtifactError:
+                    self._store.remove(work.name)
+                    return ReplayedVideo(row, 0, 0, gap=f"segment {work.segment.number} was damaged and is removed")
+                path.unlink()
                 end = about.end
                 if end.is_end:
                     break
@@ -101,34 +105,29 @@ class Replay:
             )
         return self._after(row, tally, end, gap="")
 
-    def _read_ahead(self, works: list[Work]) -> Iterator[tuple[list[Observation], SegmentAbout] | str]:
-        """Yield the observations of segments in their order; some are fetched before they are needed."""
+    def _gap_before(self, work: Work, about: SegmentAbout, end: Reached | None) -> str:
+        """Return why a segment does not continue the one before; empty if it does. A wrong prediction is marked."""
+        if about.key != work.key:
+            return f"segment {work.segment.number} is to be computed again"
+        if end is None or about.start == end.position:
+            return ""
+        assert end.position is not None  # it is not the end
+        mark_again(self._store, work.row, work.segment.number, end.position)
+        return f"segment {work.segment.number} begins at another frame than its packets announce"
+
+    def _fetched(self, works: list[Work]) -> Iterator[tuple[Work, Path | None]]:
+        """Yield segments in their order with their local files, None if missing; some are fetched before."""
         with ThreadPoolExecutor(_NUM_AHEAD) as pool:
             ahead: deque[Future[Path | None]] = deque()
             todo = iter(works)
             for work in works:
                 while len(ahead) < _NUM_AHEAD and (later := next(todo, None)) is not None:
                     ahead.append(pool.submit(self._fetch, later))
-                yield self._read(work, ahead.popleft().result())
+                yield work, ahead.popleft().result()
 
     def _fetch(self, work: Work) -> Path | None:
         path = self._scratch / f"{work.segment.number}.parquet"
         return path if self._store.fetch(work.name, path) else None
-
-    @staticmethod
-    def _read(work: Work, path: Path | None) -> tuple[list[Observation], SegmentAbout] | str:
-        """Return the observations of a segment, or why there are none."""
-        if path is None:
-            return f"segment {work.segment.number} is missing"
-        try:
-            observations, about = read_observations(path)
-        except ArtifactError:
-            return f"segment {work.segment.number} is damaged"
-        finally:
-            path.unlink()
-        if about.key != work.key:
-            return f"segment {work.segment.number} is to be computed again"
-        return observations, about
 
     @staticmethod
     def _after(row: VideoRow, tally: Tally, end: Reached | None, *, gap: str) -> ReplayedVideo:
