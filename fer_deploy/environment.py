@@ -65,6 +65,8 @@ EXTRAS = {
     "table": "Parquet files",
     "mqtt": "messages to a broker",
     "analyze": "fer-deploy analyze",
+    "archive": "fer-deploy archive",
+    "archive-s3": "fer-deploy archive on S3",
     "train": "fer-train",
     "pretrained": "ImageNet weights to start training from",
     "audit": "fer-train audit --predictions: label errors",

@@ -8,7 +8,7 @@ A table is between `<!-- generated: NAME -->` and `<!-- /generated -->`.
 
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -59,9 +59,19 @@ def exit_codes() -> str:
     return table(["code", "fer-deploy", "fer-train", "restart `live`"], rows)
 
 
+def commands_of(program: str, names: Iterable[str]) -> Iterator[str]:
+    """Yield the names of commands; a group is replaced by its commands."""
+    for name in names:
+        command = import_module(f"{PROGRAMS[program][0]}.cli.flags.{name}").command
+        if isinstance(command, click.Group):
+            yield from (f"{name} {inner}" for inner in command.list_commands(click.Context(command)))
+        else:
+            yield name
+
+
 def options_of(program: str, name: str) -> list[click.Option]:
-    """Return a command's options that have a variable."""
-    command = import_module(f"{PROGRAMS[program][0]}.cli.flags.{name}").command
+    """Return the options that have a variable, of a command, or of one in a group, such as "archive plan"."""
+    command = import_module(f"{PROGRAMS[program][0]}.cli.flags.{name.replace(' ', '.')}").command
     return [param for param in command.params if isinstance(param, click.Option) and param.envvar]
 
 
@@ -88,11 +98,11 @@ def variables() -> str:
     """Return the variables of the other commands, a command a row; only the end of each name."""
     rows = []
     for program, (_, commands) in PROGRAMS.items():
-        for name in commands:
+        for name in commands_of(program, commands):
             if (program, name) == ("fer-deploy", "live"):
                 continue
             names = [str((option.envvar or [""])[0]) for option in options_of(program, name)]
-            start = f"FER_{name.upper()}_"
+            start = f"FER_{name.replace(' ', '_').upper()}_"
             ends = " ".join(f"`{one.removeprefix(start)}`" for one in names)
             rows.append([f"`{program} {name}`", f"`{start}`", ends])
     return table(["command", "begins with", "ends with"], rows)

@@ -61,9 +61,14 @@ class Fingerprint(BaseModel):
         Raises:
             StreamError: the video cannot be read.
         """
+        return cls.with_digest(digest_of_video(video), config, engine=engine, detector=detector)
+
+    @classmethod
+    def with_digest(cls, video: str, config: AnalyzeConfig, *, engine: Path, detector: Path | None) -> Self:
+        """Compute the fingerprint of a video whose digest is known; reads the model files."""
         settings = _flat(config.model_dump(mode="json")) | {"frames_per_segment": config.frames_per_segment}
         return cls(
-            video=_sampled(video),
+            video=video,
             engine=file_sha256(engine),
             detector="" if detector is None else file_sha256(detector),
             version=__version__,
@@ -123,7 +128,7 @@ def _flat(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:
     return flat
 
 
-def _sampled(video: Path) -> str:
+def digest_of_video(video: Path) -> str:
     """Return the file's size and the digest of both ends; reading hours of video would take as long as decoding it.
 
     The text includes the number of the stream if the user chose one.

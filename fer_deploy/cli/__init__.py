@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "live": "camera, stream, file or folder -> emotions, as they happen",
     "image": "pictures -> faces with their emotions",
     "analyze": "recorded videos -> reports, tables and annotated videos",
+    "archive": "thousands of videos on many machines -> tables",
     "export": "checkpoint -> verified ONNX of every precision, and plans",
     "quantize": "FP32 ONNX -> FP16 or INT8, within a budget of accuracy",
     "verify": "exported model against the checkpoint that it came from",
@@ -33,7 +34,7 @@ COMMANDS: Final = {
     "doctor": "what is on this machine, and which engines run",
 }
 _HEADINGS: Final = {
-    "Recognize emotions": ("demo", "live", "image", "analyze"),
+    "Recognize emotions": ("demo", "live", "image", "analyze", "archive"),
     "Export a model": ("export", "quantize", "verify", "build", "bench", "pack", "rebuild", "triton"),
     "Look at files and at this machine": ("inspect", "doctor"),
 }

@@ -22,6 +22,15 @@ def command_of(program: str, name: str) -> click.Command:
     return command
 
 
+def commands_in(command: click.Command) -> dict[str, click.Command]:
+    """Return the commands of a group, by their names; none for a command."""
+    if not isinstance(command, click.Group):
+        return {}
+    context = click.Context(command)
+    inner = {name: command.get_command(context, name) for name in command.list_commands(context)}
+    return {name: one for name, one in inner.items() if one is not None}
+
+
 def options_of(program: str, name: str) -> dict[str, click.Option]:
     params = command_of(program, name).params
     return {one.opts[0]: one for one in params if isinstance(one, click.Option)}

@@ -24,7 +24,7 @@ from fer_train.cli import COMMANDS as TRAIN_COMMANDS
 
 MAX_README_BYTES = 10_000
 TOOLS = REPO / "docs" / "tools"
-OTHER_PROGRAMS = {"pip", "apt-get", "docker", "curl", "echo", "ssh", ".", "git", "eval", "mkdir"}
+OTHER_PROGRAMS = {"pip", "apt-get", "docker", "curl", "echo", "ssh", ".", "git", "eval", "mkdir", "cp", "sbatch"}
 OF_A_BOX = {"python3", "/opt/fer/bin/pip", "install", "systemctl", "export"}
 GROUPS = {"fer-deploy": ("fer_deploy", DEPLOY_COMMANDS), "fer-train": ("fer_train", TRAIN_COMMANDS)}
 GROUP_OPTIONS = {"--help", "--version"}
@@ -92,6 +92,9 @@ def _fault_of_ours(program: str, words: list[str], *, is_whole: bool) -> str | N
     if name not in commands:
         return f"{program} has no command {name}"
     command: click.Command = import_module(f"{package}.cli.flags.{name}").command
+    if isinstance(command, click.Group) and args:
+        inner = command.get_command(click.Context(command), args[0])
+        command, args = (command, args) if inner is None else (inner, args[1:])  # a group takes no arguments
     context = click.Context(command, info_name=name)
     options = {key: param for param in command.get_params(context) for key in (*param.opts, *param.secondary_opts)}
     if not is_whole and args and args[-1] in options:  # `fer-deploy live --record` is a mention

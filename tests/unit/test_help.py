@@ -11,7 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
-from unit.programs import ALL, PROGRAMS, REPO, command_of, options_of, run
+from unit.programs import ALL, PROGRAMS, REPO, command_of, commands_in, options_of, run
 
 HEAVY = {"torch", "torchvision", "cv2", "onnxruntime", "onnx", "av", "scipy", "sklearn", "numpy", "matplotlib", "PIL"}
 MODULES_OF_BODIES = {"quantize": "export", "verify": "export"}
@@ -95,14 +95,33 @@ def test_a_wrong_name_is_answered_with_the_similar_one(program, args, suggestion
     assert result.stderr.splitlines()[-1] == suggestion
 
 
+INSIDE = [(one, f"{name} {inner}") for one, name in ALL for inner in commands_in(command_of(one, name))]
+"""Commands of groups, such as archive plan."""
+ALONE = [(one, name) for one, name in ALL if not commands_in(command_of(one, name))]
+
+
+@pytest.mark.parametrize(("program", "name"), INSIDE)
+def test_help_of_commands_in_groups(program, name):
+    group, inner = name.split()
+    shown = run(program, group, inner, "--help")
+    assert shown.exit_code == 0
+    assert shown.stdout.startswith(f"Usage: {program} {name}")
+    assert "Examples:" in shown.stdout
+    options = commands_in(command_of(program, group))[inner].params
+    assert all(one.help for one in options), "an option without a description"
+
+
 def examples() -> list[tuple[str, str]]:
     """Return (program and command, command line) of every example."""
     found = []
     for program, (_, group, _) in PROGRAMS.items():
         found += [(program, line) for _, line in group.examples]
-    return found + [
-        (f"{program} {name}", line) for program, name in ALL for _, line in command_of(program, name).examples
-    ]
+    for program, name in ALL:
+        command = command_of(program, name)
+        found += [(f"{program} {name}", line) for _, line in command.examples]
+        for inside, inner in commands_in(command).items():
+            found += [(f"{program} {name} {inside}", line) for _, line in inner.examples]
+    return found
 
 
 @pytest.mark.parametrize(("where", "line"), examples())
@@ -114,6 +133,8 @@ def test_examples_parse_and_fit(where, line):
         words[0] = words[0].replace("_", "-")
     program, name, *args = words
     command = command_of(program, name)
+    if inside := commands_in(command):
+        command, args = inside[args[0]], args[1:]
     context = command.make_context(name, args)  # raises where an option or a value is not known, or one is absent
     assert context.args == []
     assert max(map(len, line.splitlines())) <= 100, "a line of help that a terminal of 100 columns would break"
@@ -146,14 +167,16 @@ def test_values_are_named_and_described(program, name):
         assert is_file_or_text or extra.get("default") or extra.get("required"), f"{opt} tells no default"
 
 
-@pytest.mark.parametrize(("program", "name"), ALL)
+@pytest.mark.parametrize(("program", "name"), [*ALONE, *INSIDE])
 def test_flags_are_the_arguments_of_the_work(program, name):
-    package = PROGRAMS[program][0]
-    body = getattr(import_module(f"{package}.cli.{MODULES_OF_BODIES.get(name, name)}"), name)
+    package, path = PROGRAMS[program][0], name.replace(" ", ".")
+    body = getattr(import_module(f"{package}.cli.{MODULES_OF_BODIES.get(name, path)}"), name.rpartition(" ")[2])
     parameters = inspect.signature(body).parameters.values()
     named = {one.name for one in parameters if one.kind is not inspect.Parameter.VAR_KEYWORD}
     takes_more = any(one.kind is inspect.Parameter.VAR_KEYWORD for one in parameters)
-    given = {param.name for param in command_of(program, name).params if param.expose_value}
+    command = command_of(program, name.partition(" ")[0])
+    command = commands_in(command).get(name.partition(" ")[2], command)
+    given = {param.name for param in command.params if param.expose_value}
     assert named <= given
     assert takes_more or given == named
 

@@ -15,6 +15,19 @@ MOST_DEATHS: Final = 2
 Owner = TypeVar("Owner")
 
 
+class WorkerDied(EngineError):
+    """A worker process ended without a reply, too often for one task.
+
+    Attributes:
+        how: text, such as "killed by signal 9".
+    """
+
+    def __init__(self, message: str, how: str) -> None:
+        """Set the message and how it died."""
+        super().__init__(message)
+        self.how = how
+
+
 class Event(NamedTuple, Generic[Owner]):
     """A message of a worker about its task, for the owner of the task."""
 
@@ -45,14 +58,15 @@ class Crew(Generic[Owner]):
     Used by one thread.
     """
 
-    def __init__(self, num_workers: int, recipe: Recipe) -> None:
+    def __init__(self, num_workers: int, recipe: Recipe, *, most_deaths: int = MOST_DEATHS) -> None:
         """Create the crew; no process is started yet.
 
         Args:
             num_workers: at least 1.
             recipe: opens the models in each process.
+            most_deaths: of processes with one task before it has failed.
         """
-        self._recipe = recipe
+        self._recipe, self._most_deaths = recipe, most_deaths
         self._places: list[_Place[Owner]] = [_Place() for _ in range(num_workers)]
 
     @property
@@ -81,9 +95,9 @@ class Crew(Generic[Owner]):
         place.child.give(place.work[1])
 
     def events(self, timeout_s: float) -> Iterator[Event[Owner]]:
-        """Wait for messages and yield them. A worker that died gets its task once more in a new process.
+        """Wait for messages and yield them. A worker that died gets its task again in a new process.
 
-        If that dies, too, the message is `Failed`.
+        If `most_deaths` have died, the message is `Failed` with a `WorkerDied`.
         """
         busy = {place.child.connection: place for place in self._places if place.child is not None and place.work}
         for connection in wait(list(busy), timeout_s):
@@ -107,9 +121,10 @@ class Crew(Generic[Owner]):
         place.child.kill()
         place.child = None
         place.num_deaths += 1
-        if place.num_deaths >= MOST_DEATHS:
-            reason = f"a worker process died twice ({died.how}) while it {_text(place.work[1])}"
-            return Failed(EngineError(f"{reason}. Fix: fewer --jobs if memory is short, or --jobs 1"))
+        if place.num_deaths >= self._most_deaths:
+            often = {1: "", 2: " twice"}.get(place.num_deaths, f" {place.num_deaths} times")
+            reason = f"a worker process died{often} ({died.how}) while it {_text(place.work[1])}"
+            return Failed(WorkerDied(f"{reason}. Fix: fewer --jobs if memory is short, or --jobs 1", died.how))
         self._start(place)
         return None
 

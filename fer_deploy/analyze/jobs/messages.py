@@ -44,6 +44,9 @@ class Observe:
         config: of the analysis.
         fingerprint: of the analysis.
         path: of the observations.
+        decodes: whether all frames before may be decoded if no keyframe leads to the first one. Then its number decides
+            where the segment begins, and the segment is empty if the recording ends before.
+        key: text for the description of the observations.
     """
 
     video: Path
@@ -55,6 +58,8 @@ class Observe:
     config: PipelineConfig
     fingerprint: Fingerprint
     path: Path
+    decodes: bool = False
+    key: str = ""
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ import gc
 import os
 import queue
 import threading
+import time
 from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from fer_deploy.analyze.jobs.messages import (
     Task,
 )
 from fer_deploy.analyze.models import Models
-from fer_deploy.analyze.segments.observations import SegmentAbout, write_observations
+from fer_deploy.analyze.segments.observations import Observation, SegmentAbout, write_observations
 from fer_deploy.analyze.segments.observing import observe
 from fer_deploy.analyze.segments.recording import Recording
 from fer_deploy.analyze.segments.sinks import PartVideoSink
@@ -36,7 +37,8 @@ from fer_deploy.errors import FerDeployError, StreamError
 from fer_deploy.live.drawing.overlay import draw_result
 from fer_deploy.live.seeking.opening import open_at
 from fer_deploy.live.seeking.packet_index import PacketIndex, index_of_file
-from fer_deploy.live.seeking.position import Position
+from fer_deploy.live.seeking.position import Position, SeekFailed
+from fer_deploy.live.sources.video import open_file
 from fer_deploy.vision.types import FrameResult
 
 
@@ -103,18 +105,29 @@ class _Worker:
         return Indexed()
 
     def _observe(self, task: Observe) -> Reply:
-        recording = self._recording_at(task.video, task.start, task.index)
-        start = recording.reached().position
-        observations = observe(
-            recording,
-            task.num_frames,
-            self._models,
-            config=task.config,
-            first_size=task.first_size,
-            on_progress=self._progress,
+        begun_s = time.process_time()
+        recording = self._recording_of(task)
+        begun = recording.reached()
+        observations: list[Observation] = []
+        if not begun.is_end:
+            observations = observe(
+                recording,
+                task.num_frames,
+                self._models,
+                config=task.config,
+                first_size=task.first_size,
+                on_progress=self._progress,
+            )
+        start, end = begun.position, recording.reached()
+        about = SegmentAbout(
+            fingerprint=task.fingerprint,
+            number=task.number,
+            labels=self._models.engine.spec.labels,
+            start=start,
+            end=end,
+            key=task.key,
+            cpu_s=time.process_time() - begun_s,
         )
-        end, labels = recording.reached(), self._models.engine.spec.labels
-        about = SegmentAbout(fingerprint=task.fingerprint, number=task.number, labels=labels, start=start, end=end)
         write_observations(task.path, observations, about)
         return Observed(start, end)
 
@@ -131,6 +144,19 @@ class _Worker:
 
     def _progress(self, num_frames: int) -> None:
         self._connection.send(Progress(num_frames))
+
+    def _recording_of(self, task: Observe) -> Recording:
+        """Return the recording before the first frame of a segment, or at its end."""
+        try:
+            return self._recording_at(task.video, task.start, task.index)
+        except SeekFailed:
+            if not task.decodes:
+                raise
+        recording = Recording(open_file(task.video))
+        self._recording = task.video, recording
+        while recording.num_taken < task.start.index and recording.skip_one():
+            pass
+        return recording
 
     def _recording_at(self, video: Path, start: Position, index: Path | None) -> Recording:
         """Return the recording before a frame; that of the last task may be there."""

@@ -75,6 +75,8 @@ class SegmentAbout(BaseModel):
         labels: the classifier's labels, in the order of `probs`.
         start: position of the first frame, as its reader found it; None for a file without positions.
         end: state of the recording after the last frame.
+        key: of the task that asked for it; see `Observe`.
+        cpu_s: CPU seconds that it took, over all threads.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -85,6 +87,8 @@ class SegmentAbout(BaseModel):
     labels: tuple[str, ...]
     start: Position | None
     end: Reached
+    key: str = ""
+    cpu_s: float = 0.0
 
 
 def write_observations(path: Path, observations: Sequence[Observation], about: SegmentAbout) -> None:
@@ -108,16 +112,31 @@ def read_observations(path: Path) -> tuple[list[Observation], SegmentAbout]:
     try:
         with path.open("rb") as file:
             table = pq.read_table(file)
-        about = SegmentAbout.model_validate_json((table.schema.metadata or {})[_ABOUT])
-    except (OSError, KeyError, pa.ArrowException, ValidationError) as err:
+    except (OSError, pa.ArrowException) as err:
         raise ArtifactError(
             f"{path} has no observations of this version: {type(err).__name__}. Fix: analyze again with --restart"
         ) from err
+    about = about_in_schema(table.schema, path)
+    return [_observation(row) for row in table.to_pylist()], about
+
+
+def about_in_schema(schema: pa.Schema, name: Path | str) -> SegmentAbout:
+    """Return the description in a file's metadata; `name` is the file's, for messages.
+
+    Raises:
+        ArtifactError: there is none of this version.
+    """
+    try:
+        about = SegmentAbout.model_validate_json((schema.metadata or {})[_ABOUT])
+    except (KeyError, ValidationError) as err:
+        raise ArtifactError(
+            f"{name} has no observations of this version: {type(err).__name__}. Fix: analyze again with --restart"
+        ) from err
     if about.schema_version != SCHEMA_VERSION:
         raise ArtifactError(
-            f"{path} has observations of version {about.schema_version}, expected {SCHEMA_VERSION}. Fix: --restart"
+            f"{name} has observations of version {about.schema_version}, expected {SCHEMA_VERSION}. Fix: --restart"
         )
-    return [_observation(row) for row in table.to_pylist()], about
+    return about
 
 
 def _row(one: Observation) -> dict[str, Any]:

@@ -110,7 +110,7 @@ class Recording:
         for index in range(num):
             if not on_skip(index):
                 return False
-            if not self._skip_one():
+            if not self.skip_one():
                 raise StreamError(
                     f"{self.source.name} ends at frame {index}, but {num} frames could be decoded before. "
                     "Fix: check the disk that holds it, or --restart"
@@ -145,7 +145,8 @@ class Recording:
         self.num_taken = position.index
         return True
 
-    def _skip_one(self) -> bool:
+    def skip_one(self) -> bool:
+        """Decode and discard the next frame; return whether there was one."""
         if self._ahead:
             return self.next_frame() is not None
         was_there = self.source.skip()

@@ -109,6 +109,11 @@ class VideoDecoder:
         self._set_length()
         self.notes = tuple(filter(None, (say_choice(self._container, self._stream), self._say_brightness())))
 
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of the decoder."""
+        return str(self._codec.name)
+
     def _set_length(self) -> None:
         duration_s = (self._container.duration or 0) / 1_000_000
         self.num_announced = self._stream.frames or None

@@ -61,6 +61,11 @@ class VideoSource(Source):
         self._all = self._pictures()
         self._undamaged = self._in_time(self._all)
 
+    @property
+    def codec(self) -> str:
+        """FFmpeg's name of the decoder."""
+        return self._decoder.codec
+
     def frames(self) -> Iterator[Frame]:
         """Yield the frames; `time_s` is the presentation time from `RecordingClock`.
 

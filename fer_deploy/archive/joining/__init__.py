@@ -1,0 +1,1 @@
+"""Tables from the observations of all segments, and counts that verify them."""

@@ -1,0 +1,133 @@
+"""join: tables of all videos whose segments are there, with the rows that a sequential analysis would write."""
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fer_deploy.archive.joining.replayed import ReplayedVideo
+from fer_deploy.archive.joining.replays import replays
+from fer_deploy.archive.joining.tables import PART_BYTES, PartitionedTable, collection_of
+from fer_deploy.archive.manifest import Manifest
+from fer_deploy.archive.scratch import scratch_folder
+from fer_deploy.archive.segment_plan import plans
+from fer_deploy.archive.store import Store
+from fer_deploy.archive.work import Work, all_work
+from fer_deploy.errors import ConfigError
+from fer_deploy.privacy.redaction import without_passwords
+
+JOINED: Final = "tables/joined.json"
+"""Written last: the tables are complete."""
+_VIDEOS: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("video_id", "video", "collection")),
+        *((name, pa.int64()) for name in ("num_frames", "num_faces", "num_corrupt", "num_missing")),
+        ("complete", pa.bool_()),
+        ("note", pa.string()),
+    ]
+)
+
+
+class Joined(NamedTuple):
+    """The outcome: the videos in the tables, and those that were left out."""
+
+    videos: list[ReplayedVideo]
+    left_out: list[ReplayedVideo]
+
+
+def join(
+    store: Store,
+    manifest: Manifest,
+    *,
+    allow_incomplete: bool = False,
+    jobs: int = 1,
+    scratch: Path | None = None,
+    part_bytes: int = PART_BYTES,
+    on_video: Callable[[ReplayedVideo], None] = lambda video: None,
+) -> Joined:
+    """Write the tables `faces`, `frames` and `videos`; those of an earlier call are replaced.
+
+    Args:
+        store: the archive.
+        manifest: of the archive.
+        allow_incomplete: include videos up to the first segment that is missing.
+        jobs: processes.
+        scratch: folder for the tables of a video and for parts; None: the system's.
+        part_bytes: size of a file, about.
+        on_video: called with each video.
+
+    Raises:
+        ConfigError: no video is complete.
+        FerDeployError: as `Replay.run`; or the store cannot be written.
+    """
+    works: dict[str, list[Work]] = {}
+    for work in all_work(manifest, plans(manifest, store)):
+        works.setdefault(work.row.id, []).append(work)
+    rows = [row for row in manifest.rows.values() if row.id in works]
+    rows.sort(key=lambda row: (collection_of(row.address), row.address))
+    todo = [(row, works[row.id]) for row in rows]
+    joined = Joined([], [])
+    with scratch_folder(scratch) as folder:
+        tables = {name: PartitionedTable(store, name, folder, part_bytes=part_bytes) for name in ("faces", "frames")}
+        store.remove(JOINED)
+        for video, faces, frames in replays(store, manifest.about, todo, folder, jobs=jobs):
+            is_in = not video.gap or (allow_incomplete and video.num_frames > 0)
+            (joined.videos if is_in else joined.left_out).append(video)
+            if is_in:
+                for name, path in (("faces", faces), ("frames", frames)):
+                    _append(tables[name], path, video)
+            shutil.rmtree(faces.parent)
+            on_video(video)
+        for table in tables.values():
+            table.close()
+    if not joined.videos:
+        raise ConfigError(
+            f"no video of {store} is complete. Fix: fer-deploy archive run {store}; what is missing says "
+            f"fer-deploy archive status {store}"
+        )
+    _finish(store, manifest, joined, [name for table in tables.values() for name in table.names])
+    return joined
+
+
+def _append(table: PartitionedTable, path: Path, video: ReplayedVideo) -> None:
+    address = without_passwords(video.row.address)
+    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+        for number in range(file.num_row_groups):
+            rows = file.read_row_group(number)
+            fields = [("video_id", video.row.id), ("video", address)]
+            for place, (name, value) in enumerate(fields):
+                rows = rows.add_column(place, name, pa.array([value] * rows.num_rows, pa.string()))
+            whole = pa.array([not video.gap] * rows.num_rows, pa.bool_())
+            table.append(collection_of(video.row.address), rows.append_column("video_complete", whole))
+
+
+def _finish(store: Store, manifest: Manifest, joined: Joined, names: list[str]) -> None:
+    """Write the table of videos, remove the parts of an earlier call, and mark the tables as complete."""
+    rows = [_row(video) for video in joined.videos]
+    content = pa.BufferOutputStream()
+    pq.write_table(pa.Table.from_pylist(rows, schema=_VIDEOS), content, compression="zstd")
+    videos = "tables/videos/part-000001.parquet"
+    store.write(videos, content.getvalue().to_pybytes())
+    for name in store.list("tables"):
+        if name not in {*names, videos, JOINED}:
+            store.remove(name)
+    about = {"manifest": manifest.about.hash, "num_videos": len(joined.videos), "left_out": len(joined.left_out)}
+    store.write(JOINED, json.dumps(about | {"files": [*names, videos]}, indent=2).encode())
+
+
+def _row(video: ReplayedVideo) -> dict[str, object]:
+    return {
+        "video_id": video.row.id,
+        "video": without_passwords(video.row.address),
+        "collection": collection_of(video.row.address),
+        "num_frames": video.num_frames,
+        "num_faces": video.num_faces,
+        "num_corrupt": video.num_corrupt,
+        "num_missing": video.num_missing,
+        "complete": not video.gap,
+        "note": video.gap or video.trouble,
+    }

@@ -1,0 +1,138 @@
+"""ReplayedVideo: the rows of one video from the observations of its segments, as a sequential analysis writes them."""
+
+from collections import deque
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from fer_deploy.analyze.segments.observations import Observation, SegmentAbout, read_observations
+from fer_deploy.analyze.segments.recording import Reached
+from fer_deploy.analyze.segments.replay import replay
+from fer_deploy.analyze.segments.sinks import Tally
+from fer_deploy.archive.manifest import About, VideoRow
+from fer_deploy.archive.segment_plan import mark_again
+from fer_deploy.archive.store import Store
+from fer_deploy.archive.work import Work
+from fer_deploy.errors import ArtifactError, StreamError
+from fer_deploy.live.output_files import frames_path
+from fer_deploy.live.sinks import ParquetSink
+from fer_deploy.privacy.redaction import without_passwords
+from fer_deploy.vision.tracking.people import People
+
+_NUM_AHEAD: Final = 8
+"""Segments that are fetched before they are needed."""
+
+
+class ReplayedVideo(NamedTuple):
+    """What was replayed of a video.
+
+    Attributes:
+        row: of the manifest.
+        num_frames: in the tables.
+        num_faces: in the tables.
+        num_corrupt: frames and packets that were skipped.
+        num_missing: frames that the file announces and does not contain.
+        trouble: fault at the file's end; empty if there is none.
+        gap: why it ends before the video, as text; empty if it is complete.
+        is_marked: whether a mark was left, so that `run` continues from a proven position.
+    """
+
+    row: VideoRow
+    num_frames: int
+    num_faces: int
+    num_corrupt: int = 0
+    num_missing: int = 0
+    trouble: str = ""
+    gap: str = ""
+    is_marked: bool = False
+
+
+class Replay:
+    """Replays the segments of one video into two local tables."""
+
+    def __init__(self, store: Store, about: About, scratch: Path) -> None:
+        """Set the store, the settings, and a folder for the tables and for one segment."""
+        self._store, self._about, self._scratch = store, about, scratch
+        self.faces = scratch / "video.parquet"
+        self.frames = frames_path(self.faces)
+
+    def run(self, row: VideoRow, works: list[Work]) -> ReplayedVideo:
+        """Write the tables of a video up to its end, or to the first gap.
+
+        Args:
+            row: of the manifest.
+            works: its segments, in their order.
+
+        Raises:
+            StreamError: the counts do not add up.
+            SinkError: the store cannot be read, or a table cannot be written.
+        """
+        labels = self._about.spec.labels
+        people = People(self._about.config.pipeline.people.for_model(self._about.spec), labels)
+        tally = Tally()
+        end: Reached | None = None
+        for path in (self.faces, self.frames):
+            path.unlink(missing_ok=True)
+        with ParquetSink(self.faces, labels, fix="another --scratch") as sink:
+            for found, work in zip(self._read_ahead(works), works, strict=True):
+                if isinstance(found, str):
+                    return self._after(row, tally, end, gap=found)
+                observations, about = found
+                if end is not None and about.start != end.position:
+                    assert end.position is not None
+                    mark_again(self._store, row, work.segment.number, end.position)
+                    gap = f"segment {work.segment.number} begins at another frame than its packets announce"
+                    return self._after(row, tally, end, gap=gap)._replace(is_marked=True)
+                for result in replay(observations, people, labels):
+                    for one in (tally, sink):
+                        one.write(result, None)
+                end = about.end
+                if end.is_end:
+                    break
+        if end is None or not end.is_end:
+            raise StreamError(
+                f"{without_passwords(row.address)} goes on after its last segment. Fix: report it as a bug"
+            )
+        if end.num_taken != tally.num_frames:
+            raise StreamError(
+                f"{without_passwords(row.address)} has {end.num_taken} frames, but its segments have "
+                f"{tally.num_frames}. Fix: report it as a bug"
+            )
+        return self._after(row, tally, end, gap="")
+
+    def _read_ahead(self, works: list[Work]) -> Iterator[tuple[list[Observation], SegmentAbout] | str]:
+        """Yield the observations of segments in their order; some are fetched before they are needed."""
+        with ThreadPoolExecutor(_NUM_AHEAD) as pool:
+            ahead: deque[Future[Path | None]] = deque()
+            todo = iter(works)
+            for work in works:
+                while len(ahead) < _NUM_AHEAD and (later := next(todo, None)) is not None:
+                    ahead.append(pool.submit(self._fetch, later))
+                yield self._read(work, ahead.popleft().result())
+
+    def _fetch(self, work: Work) -> Path | None:
+        path = self._scratch / f"{work.segment.number}.parquet"
+        return path if self._store.fetch(work.name, path) else None
+
+    @staticmethod
+    def _read(work: Work, path: Path | None) -> tuple[list[Observation], SegmentAbout] | str:
+        """Return the observations of a segment, or why there are none."""
+        if path is None:
+            return f"segment {work.segment.number} is missing"
+        try:
+            observations, about = read_observations(path)
+        except ArtifactError:
+            return f"segment {work.segment.number} is damaged"
+        finally:
+            path.unlink()
+        if about.key != work.key:
+            return f"segment {work.segment.number} is to be computed again"
+        return observations, about
+
+    @staticmethod
+    def _after(row: VideoRow, tally: Tally, end: Reached | None, *, gap: str) -> ReplayedVideo:
+        if end is None:
+            return ReplayedVideo(row, 0, 0, gap=gap)
+        counts = (end.num_corrupt, end.num_missing, end.trouble)
+        return ReplayedVideo(row, tally.num_frames, tally.num_faces, *counts, gap=gap)

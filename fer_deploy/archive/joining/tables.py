@@ -1,0 +1,87 @@
+"""PartitionedTable: a table of many videos as Parquet files of bounded size, in a folder for each collection."""
+
+from pathlib import Path
+from typing import Final
+from urllib.parse import quote
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fer_deploy.archive.store import Store
+
+PART_BYTES: Final = 256 * 2**20
+_GROUP_ROWS: Final = 200_000
+COLLECTION: Final = "collection"
+
+
+def collection_of(address: str) -> str:
+    """Return the name of the folder that a video is in."""
+    return address.rstrip("/").rpartition("/")[0].rpartition("/")[2] or "root"
+
+
+class PartitionedTable:
+    """Appends rows and sends a part to the store when it is large enough. Used by one thread.
+
+    Attributes:
+        names: of the parts that were sent.
+    """
+
+    def __init__(self, store: Store, name: str, scratch: Path, *, part_bytes: int = PART_BYTES) -> None:
+        """Create the table; nothing is written yet.
+
+        Args:
+            store: gets the parts.
+            name: of the table.
+            scratch: folder for the part that is being written.
+            part_bytes: size of a part, about.
+        """
+        self._store, self._name, self._part_bytes = store, name, part_bytes
+        self._draft = scratch / f"{name}.parquet"
+        self._collection = ""
+        self._number = 0
+        self._writer: pq.ParquetWriter | None = None
+        self._waiting: list[pa.Table] = []
+        self.names: list[str] = []
+
+    def append(self, collection: str, rows: pa.Table) -> None:
+        """Append rows of a collection; all of a collection come one after another.
+
+        Raises:
+            SinkError: a part cannot be sent.
+        """
+        if collection != self._collection:
+            self.close()
+            self._collection, self._number = collection, 0
+        self._waiting.append(rows)
+        if sum(table.num_rows for table in self._waiting) >= _GROUP_ROWS:
+            self._write_group()
+
+    def _write_group(self) -> None:
+        if not self._waiting:
+            return
+        group = pa.concat_tables(self._waiting)
+        self._waiting = []
+        if self._writer is None:
+            self._file = self._draft.open("wb")
+            self._writer = pq.ParquetWriter(self._file, group.schema, compression="zstd")
+        self._writer.write_table(group)
+        if self._file.tell() >= self._part_bytes:
+            self._send()
+
+    def _send(self) -> None:
+        if self._writer is None:
+            return
+        self._writer.close()
+        self._file.close()
+        self._writer = None
+        self._number += 1
+        folder = f"tables/{self._name}/{COLLECTION}={quote(self._collection, safe='')}"
+        name = f"{folder}/part-{self._number:06}.parquet"
+        self._store.send(self._draft, name)
+        self._draft.unlink()
+        self.names.append(name)
+
+    def close(self) -> None:
+        """Send the last part; raises SinkError."""
+        self._write_group()
+        self._send()

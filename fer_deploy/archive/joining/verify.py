@@ -1,0 +1,100 @@
+"""verify: count the frames and faces again, in the tables, in the segments and in the manifest."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+import pyarrow.parquet as pq
+
+from fer_deploy.archive.joining.join import JOINED
+from fer_deploy.archive.manifest import Manifest
+from fer_deploy.archive.segment_plan import plans
+from fer_deploy.archive.store import Store
+from fer_deploy.archive.work import Work, about_segment, all_work
+from fer_deploy.errors import ConfigError, VerificationError
+
+
+class Verified(NamedTuple):
+    """The counts, and differences from the manifest that a file itself explains.
+
+    Attributes:
+        num_videos: in the tables.
+        num_frames: in the tables.
+        num_faces: in the tables.
+        notes: videos that have another number of frames than their packets announce, and videos without rows.
+    """
+
+    num_videos: int
+    num_frames: int
+    num_faces: int
+    notes: list[str]
+
+
+def verify(store: Store, manifest: Manifest) -> Verified:
+    """Count everything again.
+
+    Raises:
+        ConfigError: there are no complete tables of this manifest.
+        VerificationError: counts differ.
+    """
+    content = store.read(JOINED)
+    about = None if content is None else json.loads(content)
+    if about is None or about["manifest"] != manifest.about.hash:
+        what = "no complete tables" if about is None else "tables of another manifest"
+        raise ConfigError(f"{store} has {what}. Fix: fer-deploy archive join {store}")
+    frames, faces_of_frames, faces = Counter[str](), Counter[str](), Counter[str]()
+    for name in about["files"]:
+        if name.startswith("tables/frames/"):
+            for video_id, num_faces in _columns(store, name, ("video_id", "num_faces")):
+                frames[video_id] += 1
+                faces_of_frames[video_id] += num_faces
+        elif name.startswith("tables/faces/"):
+            faces.update(video_id for (video_id,) in _columns(store, name, ("video_id",)))
+    wrong = [f"{one}: {faces_of_frames[one]} faces in frames, {faces[one]} in faces" for one in frames
+             if faces_of_frames[one] != faces[one]]  # fmt: skip
+    notes = []
+    segments = _frames_in_segments(store, manifest)
+    for row in manifest.rows.values():
+        if row.id not in frames:
+            notes.append(f"{row.address}: not in the tables" + (f": {row.reason}" if row.reason else ""))
+            continue
+        if frames[row.id] != segments[row.id]:
+            wrong.append(f"{row.address}: {frames[row.id]} frames in the tables, {segments[row.id]} in its segments")
+        if frames[row.id] != row.num_frames:
+            notes.append(f"{row.address}: {frames[row.id]} frames, its packets announce {row.num_frames}")
+    wrong += [f"{one} is in the tables and not in the manifest" for one in frames if one not in manifest.rows]
+    if wrong:
+        raise VerificationError(f"the tables are wrong: {'; '.join(wrong)}. Fix: fer-deploy archive join {store}")
+    return Verified(len(frames), frames.total(), faces.total(), notes)
+
+
+def _columns(store: Store, name: str, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
+    with store.open(name) as opened, pq.ParquetFile(opened) as file:
+        for batch in file.iter_batches(columns=list(columns)):
+            yield from zip(*(batch.column(column).to_pylist() for column in columns), strict=True)
+
+
+def _frames_in_segments(store: Store, manifest: Manifest) -> Counter[str]:
+    """Return the rows of the segments of each video up to the first gap."""
+    works = all_work(manifest, plans(manifest, store))
+    with ThreadPoolExecutor(16) as pool:
+        nums = list(pool.map(lambda work: _num_rows(store, work), works))
+    counts, ended = Counter[str](), set[str]()
+    for work, num in zip(works, nums, strict=True):
+        if num is None:
+            ended.add(work.row.id)
+        elif work.row.id not in ended:
+            counts[work.row.id] += num
+    return counts
+
+
+def _num_rows(store: Store, work: Work) -> int | None:
+    if not store.exists(work.name):
+        return None
+    about = about_segment(store, work.name)
+    if about is None or about.key != work.key:
+        return None
+    with store.open(work.name) as file:
+        return int(pq.read_metadata(file).num_rows)

@@ -1,0 +1,263 @@
+"""Manifest: the videos of an archive, their segments, and everything that the results depend on."""
+
+import hashlib
+import io
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from functools import cached_property
+from typing import Any, Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.fingerprint import Fingerprint
+from fer_deploy.analyze.models import Models
+from fer_deploy.archive.store import Store
+from fer_deploy.errors import ArtifactError, ConfigError
+from fer_deploy.live.seeking.position import Position
+from fer_deploy.spec import ModelSpec
+
+SCHEMA_VERSION: Final = 1
+NAME: Final = "manifest.parquet"
+TO_THE_END: Final = 2**31 - 1
+"""Number of frames of a video's last segment in its task: what the packets do not announce is analyzed, too."""
+_ABOUT: Final = b"fer_deploy.archive"
+_SEGMENT: Final = pa.struct(
+    [("number", pa.int32()), ("first", pa.int64()), ("num_frames", pa.int64()), ("start", pa.string())]
+)
+_SCHEMA: Final = pa.schema(
+    [
+        *((name, pa.string()) for name in ("id", "address")),
+        ("size", pa.int64()),
+        ("digest", pa.string()),
+        ("duration_s", pa.float64()),
+        ("codec", pa.string()),
+        ("fps", pa.float64()),
+        ("num_frames", pa.int64()),
+        ("width", pa.int32()),
+        ("height", pa.int32()),
+        ("why_not", pa.string()),
+        ("reason", pa.string()),
+        ("segments", pa.list_(_SEGMENT)),
+    ]
+)
+
+
+class Segment(NamedTuple):
+    """A segment of a video.
+
+    Attributes:
+        number: from 0.
+        first: index of its first frame.
+        num_frames: that the file's packets announce.
+        start: position of its first frame as JSON; predicted, but for the first segment.
+    """
+
+    number: int
+    first: int
+    num_frames: int
+    start: str
+
+    @property
+    def position(self) -> Position:
+        """Position of its first frame."""
+        return Position.model_validate_json(self.start)
+
+
+class VideoRow(BaseModel):
+    """A video.
+
+    Attributes:
+        id: from its address and its digest.
+        address: an absolute path, or an address.
+        size: in bytes; -1 if unknown.
+        digest: of its content, or its ETag.
+        duration_s: in seconds.
+        codec: FFmpeg's name of its decoder.
+        fps: frames per second according to the file.
+        num_frames: that its packets announce.
+        width: of its first frame.
+        height: of its first frame.
+        why_not: why no reader can begin in its middle; empty if it can. Such a video is one segment.
+        reason: why it cannot be analyzed; empty if it can. Such a row has no segments.
+        segments: in their order.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: str
+    address: str
+    size: int = -1
+    digest: str = ""
+    duration_s: float = 0.0
+    codec: str = ""
+    fps: float = 0.0
+    num_frames: int = 0
+    width: int = 0
+    height: int = 0
+    why_not: str = ""
+    reason: str = ""
+    segments: tuple[Segment, ...] = ()
+
+    @property
+    def size_of_picture(self) -> tuple[int, int]:
+        """Width and height."""
+        return self.width, self.height
+
+
+class About(BaseModel):
+    """Everything that the results depend on, beside the videos.
+
+    Attributes:
+        schema_version: of the manifest.
+        settings: `AnalyzeConfig` as JSON, without --out.
+        fingerprint: of settings, models and version, without a video.
+        spec: of the classifier, so that `join` needs no model.
+        engine_name: file name of the model, for messages.
+        price_per_core_hour: given to `plan`; 0 if it was not.
+        hash: of the manifest.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    schema_version: int = SCHEMA_VERSION
+    settings: dict[str, Any]
+    fingerprint: Fingerprint
+    spec: ModelSpec
+    engine_name: str
+    price_per_core_hour: float = 0.0
+    hash: str = ""
+
+    @classmethod
+    def of(cls, config: AnalyzeConfig, models: Models, price_per_core_hour: float) -> "About":
+        """Describe settings and opened models."""
+        return cls(
+            settings=config.model_dump(mode="json", exclude={"out"}, exclude_defaults=True),
+            fingerprint=Fingerprint.with_digest("", config, engine=models.engine_file, detector=models.detector_file),
+            spec=models.engine.spec,
+            engine_name=models.engine_file.name,
+            price_per_core_hour=price_per_core_hour,
+        )
+
+    @cached_property
+    def config(self) -> AnalyzeConfig:
+        """The settings."""
+        return AnalyzeConfig.model_validate_json(json.dumps(self.settings | {"out": "."}))
+
+
+class Manifest(NamedTuple):
+    """The description and the rows, by id."""
+
+    about: About
+    rows: dict[str, VideoRow]
+
+    @classmethod
+    def of(cls, about: About, rows: Iterable[VideoRow]) -> "Manifest":
+        """Return a manifest with its hash; rows are in the order of their addresses."""
+        ordered = sorted(rows, key=lambda row: row.address)
+        digest = hashlib.sha256(about.fingerprint.model_dump_json().encode())
+        for row in ordered:
+            digest.update(row.model_dump_json().encode())
+        named = about.model_copy(update={"hash": digest.hexdigest()})
+        return cls(named, {row.id: row for row in ordered})
+
+    def fingerprint(self, row: VideoRow) -> Fingerprint:
+        """Return the fingerprint of a video's results."""
+        return self.about.fingerprint.model_copy(update={"video": row.digest})
+
+    def key(self, row: VideoRow, segment: Segment) -> str:
+        """Return a digest of everything that the observations of a segment depend on."""
+        text = f"{self.fingerprint(row).model_dump_json()}\n{segment.first}\n{segment.start}"
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+    def save(self, store: Store) -> None:
+        """Write the manifest; raises SinkError."""
+        rows = [row.model_dump() | {"segments": [one._asdict() for one in row.segments]} for row in self.rows.values()]
+        schema = _SCHEMA.with_metadata({_ABOUT: self.about.model_dump_json().encode()})
+        file = io.BytesIO()
+        pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
+        store.write(NAME, file.getvalue())
+
+    @classmethod
+    def load(cls, store: Store) -> "Manifest":
+        """Read the manifest.
+
+        Raises:
+            ConfigError: there is none.
+            ArtifactError: it is damaged, or of another version.
+        """
+        manifest = cls.find(store)
+        if manifest is None:
+            raise ConfigError(
+                f"{store} has no {NAME}. Fix: fer-deploy archive plan INPUT... --out {store}, or the address of that"
+            )
+        return manifest
+
+    @classmethod
+    def find(cls, store: Store) -> "Manifest | None":
+        """Read the manifest; None if there is none. Raises ArtifactError as `load`."""
+        content = store.read(NAME)
+        if content is None:
+            return None
+        try:
+            table = pq.read_table(io.BytesIO(content))
+            about = About.model_validate_json((table.schema.metadata or {})[_ABOUT])
+            rows = [_row(values) for values in table.to_pylist()]
+        except (KeyError, pa.ArrowException, ValidationError) as err:
+            raise ArtifactError(
+                f"{NAME} in {store} is damaged or of another version: {type(err).__name__}. Fix: fer-deploy archive "
+                "plan into another --out, or the version that wrote it"
+            ) from err
+        return cls(about, {row.id: row for row in rows})
+
+
+def _row(values: dict[str, Any]) -> VideoRow:
+    segments = tuple(Segment(**one) for one in values.pop("segments"))
+    return VideoRow.model_validate(values | {"segments": segments})
+
+
+def check_models(about: About, fingerprint: Fingerprint, names: Mapping[str, str] | None = None) -> None:
+    """Refuse to mix results of different models, settings or versions.
+
+    Args:
+        about: of the manifest.
+        fingerprint: of this run.
+        names: what the user calls a setting; see `Fingerprint.differences`.
+
+    Raises:
+        ConfigError: the manifest is of others.
+    """
+    differences = fingerprint.differences(about.fingerprint, names)
+    if differences:
+        raise ConfigError(
+            f"the manifest is of another analysis; this run has {', '.join(differences)}. Fix: the model "
+            f"{about.engine_name} and the version of the manifest, or archive plan into another --out"
+        )
+
+
+def segment_name(row: VideoRow, number: int) -> str:
+    """Return the name of a segment's observations."""
+    return f"segments/{row.id}/{number:06}.parquet"
+
+
+def dead_name(row: VideoRow, number: int) -> str:
+    """Return the name of a segment's dead letter."""
+    return f"dead/{row.id}/{number:06}.json"
+
+
+def again_name(row: VideoRow, number: int) -> str:
+    """Return the name of the mark that a video is to be continued from a proven position."""
+    return f"again/{row.id}/{number:06}.json"
+
+
+def index_name(video_id: str) -> str:
+    """Return the name of the index of a video's packets."""
+    return f"index/{video_id}.npz"
+
+
+def ids_and_numbers(names: Iterable[str]) -> set[tuple[str, int]]:
+    """Return id and number of segments, dead letters or marks from their names."""
+    parts: Sequence[list[str]] = [name.rsplit("/", 2)[-2:] for name in names]
+    return {(video_id, int(file.partition(".")[0])) for video_id, file in parts if file[:6].isdecimal()}

@@ -1,0 +1,1 @@
+"""Find videos, index their packets, and cut them into segments."""

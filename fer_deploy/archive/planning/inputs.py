@@ -1,0 +1,151 @@
+"""found_videos: the files that INPUT... means: files, folders, patterns, lists of them, and addresses."""
+
+import glob
+import os
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+from fer_deploy.archive.store import file_system
+from fer_deploy.errors import ConfigError
+from fer_deploy.live.file_names import file_and_stream, printable
+from fer_deploy.privacy.redaction import without_password
+
+SUFFIXES: Final = frozenset(
+    (
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".flv",
+        ".h264",
+        ".hevc",
+        ".ivf",
+        ".m2ts",
+        ".m4v",
+        ".mjpeg",
+        ".mkv",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".ogv",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+    )
+)
+"""Endings of the names that are videos where a folder is given; a file that is named is taken with any."""
+_PATTERN: Final = frozenset("*?[")
+
+
+class Found(NamedTuple):
+    """A file that may be a video.
+
+    Attributes:
+        address: an absolute path, or an address.
+        size: in bytes; -1 if unknown.
+        etag: of an object store; empty if there is none.
+        reason: why it cannot be read; empty if it may.
+    """
+
+    address: str
+    size: int = -1
+    etag: str = ""
+    reason: str = ""
+
+
+def found_videos(inputs: Iterable[str]) -> list[Found]:
+    """Return the files, sorted by their addresses, each once.
+
+    Args:
+        inputs: paths of files and folders, patterns, addresses, and @ with the path of a list of these.
+
+    Raises:
+        ConfigError: a named file does not exist, a list cannot be read, or nothing was found.
+        MissingDependencyError: as `file_system`.
+    """
+    found = {one.address: one for text in inputs for one in _meant_by(text)}
+    if not found:
+        raise ConfigError(
+            f"no video was found in {', '.join(map(without_password, inputs))}. Fix: name files with any ending, or "
+            f"folders with files that end in one of {', '.join(sorted(SUFFIXES))}"
+        )
+    return [found[address] for address in sorted(found)]
+
+
+def _meant_by(text: str) -> Iterator[Found]:
+    if text.startswith("@"):
+        yield from _listed(Path(text[1:]))
+        return
+    some = list(_remote(text) if "://" in text else _local(text))
+    if not some and not _is_container(text):
+        raise ConfigError(f"cannot find {without_password(text)}. Fix: check its name; a list of names is @{text}")
+    yield from some
+
+
+def _is_container(text: str) -> bool:
+    return os.path.isdir(text) or (bool(_PATTERN & set(text)) and not os.path.lexists(text))
+
+
+def _listed(path: Path) -> Iterator[Found]:
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as err:
+        raise ConfigError(f"cannot read the list {path}: {err}. Fix: a text file with one name a line") from err
+    for line in filter(None, map(str.strip, lines)):
+        some = list(_remote(line) if "://" in line else _local(line))
+        yield from some or [Found(without_password(line), reason="it was not found")]
+
+
+def _local(text: str) -> Iterator[Found]:
+    path = Path(text)
+    if path.is_dir():
+        paths: Iterable[Path] = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
+        paths = (one for one in paths if one.suffix.lower() in SUFFIXES)
+    elif file_and_stream(path)[0].is_file():
+        paths = [path]
+    else:
+        paths = [Path(one) for one in glob.glob(text, recursive=True) if os.path.isfile(one)]
+    for one in paths:
+        yield _local_file(one)
+
+
+def _local_file(path: Path) -> Found:
+    address = os.path.abspath(path)
+    try:
+        address.encode()
+    except UnicodeEncodeError:
+        return Found(printable(address), reason="its path is not UTF-8; rename it")
+    try:
+        return Found(address, file_and_stream(path)[0].stat().st_size)
+    except OSError as err:
+        return Found(address, reason=f"it cannot be read: {err.strerror}")
+
+
+def _remote(text: str) -> Iterator[Found]:
+    fs, path = file_system(text)
+    try:
+        abouts = list(_abouts(fs, path))
+    except OSError as err:
+        raise ConfigError(
+            f"cannot read {without_password(text)}: {err}. Fix: check the address and its rights"
+        ) from err
+    for about in abouts:
+        etag = next((str(about[name]).strip('"') for name in ("ETag", "etag") if about.get(name)), "")
+        size = about.get("size")
+        yield Found(fs.unstrip_protocol(about["name"]), -1 if size is None else int(size), etag)
+
+
+def _abouts(fs: Any, path: str) -> Iterator[dict[str, Any]]:
+    """Yield fsspec's descriptions of the files that a path means."""
+    if fs.isfile(path):
+        yield fs.info(path)
+        return
+    is_pattern = bool(_PATTERN & set(path))
+    found = fs.glob(path, detail=True) if is_pattern else fs.find(path, detail=True)
+    for name, about in found.items():
+        if about.get("type") == "file" and (is_pattern or os.path.splitext(name)[1].lower() in SUFFIXES):
+            yield about

@@ -1,0 +1,115 @@
+"""Staging: videos of other machines, and the indexes of their packets, on the local disk while they are needed."""
+
+import shutil
+import threading
+from collections import OrderedDict
+from pathlib import Path
+from typing import NamedTuple
+
+from fer_deploy.analyze.fingerprint import digest_of_video
+from fer_deploy.archive.manifest import VideoRow, index_name
+from fer_deploy.archive.store import Store, file_system
+from fer_deploy.errors import FerDeployError, StreamError
+from fer_deploy.privacy.redaction import without_password
+
+
+class Staged(NamedTuple):
+    """A video on this machine, and the file of its index of packets; None if it has none."""
+
+    video: Path
+    packets: Path | None
+
+
+class ReadFailed(StreamError):
+    """A video cannot be brought to this machine, or is another one than that of the manifest."""
+
+
+class _Place:
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.lock = threading.Lock()
+        self.staged: Staged | None = None
+        self.num_users = 0
+
+
+def fetch_video(address: str, folder: Path) -> tuple[Path, str]:
+    """Return the local path of a video, and its digest. A local file stays where it is, another one is copied.
+
+    Raises:
+        ReadFailed: it cannot be read.
+    """
+    if "://" not in address:
+        try:
+            return Path(address), digest_of_video(Path(address))
+        except StreamError as err:
+            raise ReadFailed(str(err)) from err
+    try:
+        fs, path = file_system(address)
+        about = fs.info(path)
+        etag = next((str(about[name]).strip('"') for name in ("ETag", "etag") if about.get(name)), "")
+        local = folder / Path(path).name
+        fs.get_file(path, str(local))
+        return local, f"etag:{etag}" if etag else digest_of_video(local)
+    except (OSError, FerDeployError) as err:
+        raise ReadFailed(
+            f"cannot read {without_password(address)}: {err}. Fix: check the address and its rights"
+        ) from err
+
+
+class Staging:
+    """Keeps the last videos that were used. Any thread may use it."""
+
+    def __init__(self, store: Store, folder: Path, *, most: int) -> None:
+        """Set the folder, which the caller removes.
+
+        Args:
+            store: has the indexes.
+            folder: for copies.
+            most: videos that stay on the disk while nothing uses them.
+        """
+        self._store, self._folder, self._most = store, folder, most
+        self._places: OrderedDict[str, _Place] = OrderedDict()
+        self._lock = threading.Lock()
+        self._num_places = 0
+
+    def use(self, row: VideoRow) -> Staged:
+        """Bring a video to this machine, or wait for it; `leave` says that it is not needed any more.
+
+        Raises:
+            ReadFailed: it cannot be read, or it has changed since `plan`.
+        """
+        with self._lock:
+            self._num_places += 1
+            folder = self._folder / f"{row.id}-{self._num_places}"  # its own: an old one may be removed at this moment
+            place = self._places.setdefault(row.id, _Place(folder))
+            self._places.move_to_end(row.id)
+            place.num_users += 1
+        try:
+            with place.lock:
+                if place.staged is None:
+                    place.staged = self._bring(row, place.folder)
+                return place.staged
+        except BaseException:
+            self.leave(row)
+            raise
+
+    def _bring(self, row: VideoRow, folder: Path) -> Staged:
+        folder.mkdir(parents=True, exist_ok=True)
+        video, digest = fetch_video(row.address, folder)
+        if digest != row.digest:
+            raise ReadFailed(f"{row.address} has changed since archive plan. Fix: archive plan again, with it")
+        name = index_name(row.id)
+        index = self._store.local_path(name)
+        if index is None and not row.why_not:
+            index = folder / "packets.npz"
+            self._store.fetch(name, index)
+        return Staged(video, None if row.why_not else index)
+
+    def leave(self, row: VideoRow) -> None:
+        """Note that a use has ended; the copies that were used least recently are removed."""
+        with self._lock:
+            self._places[row.id].num_users -= 1
+            unused = [name for name, place in self._places.items() if place.num_users == 0]
+            old = [self._places.pop(name) for name in unused[: max(0, len(unused) - self._most)]]
+        for place in old:
+            shutil.rmtree(place.folder, ignore_errors=True)

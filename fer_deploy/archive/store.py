@@ -1,0 +1,188 @@
+"""Store: the output of an archive, a folder or an address that fsspec opens. Every file appears there whole."""
+
+import os
+import socket
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import IO, Any, Final, NamedTuple
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+
+from fer_deploy import durable
+from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
+from fer_deploy.privacy.redaction import without_password
+
+_UNFINISHED: Final = ".part"
+_OBJECT_STORES: Final = frozenset(
+    ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "memory")
+)
+"""Protocols where a file appears when it is complete; elsewhere it is renamed."""
+
+
+class Entry(NamedTuple):
+    """A file in the store: its size in bytes, and when it was written, in seconds since 1970; 0 if unknown."""
+
+    size: int
+    written_s: float
+
+
+def file_system(address: str) -> tuple[Any, str]:
+    """Return the file system of an address, and the path in it. Text without :// is a path.
+
+    Raises:
+        ConfigError: no file system has that protocol.
+        MissingDependencyError: its package is not installed.
+    """
+    if "://" not in address:
+        return LocalFileSystem(), os.path.abspath(address)
+    protocol, shown = address.partition("://")[0], without_password(address)
+    try:
+        return fsspec.core.url_to_fs(address, use_listings_cache=False)  # type: ignore[no-any-return]
+    except ImportError as err:
+        extra = "archive-s3" if protocol in ("s3", "s3a") else ""
+        fix = f"pip install 'fer-toolchain[{extra}]'" if extra else f"install what fsspec needs for {protocol}://"
+        raise MissingDependencyError(f"cannot open {shown}: {err}. Fix: {fix}") from err
+    except ValueError as err:
+        raise ConfigError(f"cannot open {shown}: {err}. Fix: a folder, or an address such as s3://bucket/out") from err
+
+
+class Store:
+    """Files by their names relative to the address. Any thread may use it."""
+
+    def __init__(self, address: str) -> None:
+        """Set the address; nothing is created yet.
+
+        Raises:
+            FerDeployError: as `file_system`.
+        """
+        self.address = address
+        self._fs, root = file_system(address)
+        self._root = root.rstrip("/")
+        protocols = {self._fs.protocol} if isinstance(self._fs.protocol, str) else set(self._fs.protocol)
+        self.is_local = isinstance(self._fs, LocalFileSystem)
+        self._is_object_store = bool(protocols & _OBJECT_STORES)
+
+    def __str__(self) -> str:
+        """Return the address without a password."""
+        return without_password(self.address)
+
+    def _path(self, name: str) -> str:
+        return f"{self._root}/{name}"
+
+    def local_path(self, name: str) -> Path | None:
+        """Return the path of a file; None if it is on another machine."""
+        return Path(self._path(name)) if self.is_local else None
+
+    def list(self, folder: str) -> dict[str, Entry]:
+        """Return the complete files in a folder and those below, by their names."""
+        with self._reading(folder):
+            try:
+                found = self._fs.find(self._path(folder), detail=True)
+            except FileNotFoundError:
+                return {}
+        start = len(self._root) + 1
+        absolute = {path[path.index(self._root) :][start:]: about for path, about in found.items()}
+        return {name: _entry(about) for name, about in sorted(absolute.items()) if _UNFINISHED not in Path(name).name}
+
+    def read(self, name: str) -> bytes | None:
+        """Return the content of a file; None if there is none."""
+        with self._reading(name):
+            try:
+                content: bytes = self._fs.cat_file(self._path(name))
+            except FileNotFoundError:
+                return None
+        return content
+
+    def exists(self, name: str) -> bool:
+        """Return whether there is a file."""
+        with self._reading(name):
+            return bool(self._fs.isfile(self._path(name)))
+
+    def open(self, name: str) -> IO[bytes]:
+        """Open a file to read parts of it."""
+        with self._reading(name):
+            file: IO[bytes] = self._fs.open(self._path(name), "rb")
+        return file
+
+    def fetch(self, name: str, path: Path) -> bool:
+        """Copy a file to this machine; return False if there is none."""
+        with self._reading(name):
+            try:
+                self._fs.get_file(self._path(name), str(path))
+            except FileNotFoundError:
+                return False
+        return True
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file; it appears whole and replaces an older one.
+
+        Raises:
+            SinkError: it cannot be written.
+        """
+        path = self._path(name)
+        with self._writing(name):
+            if self._is_object_store:
+                self._fs.pipe_file(path, content)
+                return
+            draft = _draft(path)
+            self._fs.makedirs(os.path.dirname(path), exist_ok=True)
+            self._fs.pipe_file(draft, content)
+            self._give_name(draft, path)
+
+    def send(self, path: Path, name: str) -> None:
+        """Copy a file of this machine into the store; it appears whole and replaces an older one.
+
+        Raises:
+            SinkError: it cannot be written.
+        """
+        target = self._path(name)
+        with self._writing(name):
+            if self._is_object_store:
+                self._fs.put_file(str(path), target)
+                return
+            draft = _draft(target)
+            self._fs.makedirs(os.path.dirname(target), exist_ok=True)
+            self._fs.put_file(str(path), draft)
+            self._give_name(draft, target)
+
+    def _give_name(self, draft: str, path: str) -> None:
+        if self.is_local:
+            durable.give_name(Path(draft), Path(path))
+        else:
+            self._fs.mv(draft, path)
+
+    def remove(self, name: str) -> None:
+        """Remove a file, if there is one."""
+        with self._writing(name), suppress(FileNotFoundError):
+            self._fs.rm_file(self._path(name))
+
+    @contextmanager
+    def _reading(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as err:
+            raise SinkError(f"cannot read {name} in {self}: {err}. Fix: check the address and its rights") from err
+
+    @contextmanager
+    def _writing(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except OSError as err:
+            raise SinkError(
+                f"cannot write {name} in {self}: {err}. What is complete there stays. Fix: check space and rights, "
+                "then give the same command again"
+            ) from err
+
+
+def _draft(path: str) -> str:
+    """Return a name beside a file that no other process and no other machine uses."""
+    folder, name = os.path.split(path)
+    return f"{folder}/{name}.{socket.gethostname()}.{uuid.uuid4().hex[:12]}{_UNFINISHED}"
+
+
+def _entry(about: dict[str, Any]) -> Entry:
+    written = next((about[name] for name in ("mtime", "LastModified", "created", "last_modified") if name in about), 0)
+    return Entry(int(about.get("size") or 0), float(written.timestamp() if hasattr(written, "timestamp") else written))

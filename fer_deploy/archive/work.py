@@ -1,0 +1,121 @@
+"""Work: which segments a run is to compute, in which order."""
+
+import random
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final, NamedTuple
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from fer_deploy.analyze.segments.observations import SegmentAbout, about_in_schema
+from fer_deploy.archive.manifest import Manifest, Segment, VideoRow, ids_and_numbers, segment_name
+from fer_deploy.archive.shard import Shard, place_of
+from fer_deploy.archive.store import Store
+from fer_deploy.errors import ArtifactError
+
+_SEED: Final = 20_260
+_READERS: Final = 16
+_LIST_EVERY_S: Final = 60.0
+
+
+class Work(NamedTuple):
+    """A segment to compute.
+
+    Attributes:
+        row: its video.
+        segment: the segment.
+        is_last: whether it ends with the video.
+        key: of what it depends on; the description of a finished one has it.
+    """
+
+    row: VideoRow
+    segment: Segment
+    is_last: bool
+    key: str
+
+    @property
+    def name(self) -> str:
+        """Name of its observations in the store."""
+        return segment_name(self.row, self.segment.number)
+
+    @property
+    def place(self) -> tuple[str, int]:
+        """Id of the video and number of the segment."""
+        return self.row.id, self.segment.number
+
+
+def all_work(manifest: Manifest, plan: Mapping[str, tuple[Segment, ...]]) -> list[Work]:
+    """Return all segments of an archive, finished or not, in their order."""
+    return [
+        Work(row, segment, number == len(plan[row.id]) - 1, manifest.key(row, segment))
+        for row in manifest.rows.values()
+        for number, segment in enumerate(plan[row.id])
+    ]
+
+
+def in_shards(works: list[Work], shard: Shard) -> tuple[list[Work], list[Work]]:
+    """Return the work of a shard in its order, and that of the others as this shard helps with it: from their ends."""
+    places = {work.place: place_of(*work.place, is_remote="://" in work.row.address) for work in works}
+    groups = sorted(set(places.values()))
+    random.Random(_SEED).shuffle(groups)
+    order = {group: number for number, group in enumerate(groups)}
+    ordered = sorted(works, key=lambda work: (order[places[work.place]], work.place))
+    own = [work for work in ordered if shard.takes(places[work.place])]
+    others = [work for work in reversed(ordered) if not shard.takes(places[work.place])]
+    return own, others
+
+
+def about_segment(store: Store, name: str) -> SegmentAbout | None:
+    """Return the description of a finished segment; None if it is damaged or of another version."""
+    with store.open(name) as file:
+        try:
+            return about_in_schema(pq.read_schema(file), name)
+        except (pa.ArrowException, ArtifactError, ValidationError, OSError):
+            return None
+
+
+def is_done(store: Store, work: Work) -> bool:
+    """Return whether a segment is finished: its file is there, and depends on what it should."""
+    if not store.exists(work.name):
+        return False
+    about = about_segment(store, work.name)
+    return about is not None and about.key == work.key
+
+
+def places_of_files(store: Store) -> set[tuple[str, int]]:
+    """Return the places of all segments that have a file, whatever it depends on."""
+    return ids_and_numbers(store.list("segments"))
+
+
+def without_finished(works: Iterable[Work], store: Store, old: set[tuple[str, int]]) -> Iterator[Work]:
+    """Yield the works that no run has finished since; the store is listed once a minute.
+
+    Args:
+        works: that were not finished.
+        store: the archive.
+        old: places whose files are there, but are to be computed again.
+    """
+    there: set[tuple[str, int]] = set()
+    listed_s = time.monotonic()
+    for work in works:
+        if time.monotonic() - listed_s > _LIST_EVERY_S:
+            there, listed_s = places_of_files(store) - old, time.monotonic()
+        if work.place not in there:
+            yield work
+
+
+def finished(store: Store, works: list[Work]) -> set[tuple[str, int]]:
+    """Return the places of the works that are finished; reads the descriptions of those that have a file."""
+    there = places_of_files(store)
+    candidates = [work for work in works if work.place in there]
+    with ThreadPoolExecutor(_READERS) as pool:
+        done = pool.map(lambda work: is_done(store, work), candidates)
+        return {work.place for work, is_there in zip(candidates, done, strict=True) if is_there}
+
+
+def remaining(works: list[Work], without: set[tuple[str, int]]) -> Iterator[Work]:
+    """Yield the works whose places are not in a set."""
+    return (work for work in works if work.place not in without)

@@ -1,0 +1,106 @@
+"""fer-deploy archive plan: settings and printing around `planned_rows`."""
+
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import click
+from rich.console import Console
+
+from fer_deploy import signals
+from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.models import models_with, opened_models
+from fer_deploy.analyze.report.stacks import count_text
+from fer_deploy.archive.estimate import Estimate, estimate, pilot_of, samples_of
+from fer_deploy.archive.manifest import About, Manifest, VideoRow, check_models
+from fer_deploy.archive.planning.inputs import found_videos
+from fer_deploy.archive.planning.rows import planned_rows
+from fer_deploy.archive.run import ArchiveRun
+from fer_deploy.archive.segment_plan import plans
+from fer_deploy.archive.store import Store
+from fer_deploy.archive.work import all_work
+from fer_deploy.cli.archive import money_text
+from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, flags_by_key, settings_from_flags
+from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
+from fer_deploy.durations import duration_text
+from fer_deploy.errors import ConfigError, StreamError, argument
+from fer_deploy.privacy.redaction import without_passwords
+
+
+def plan(
+    inputs: tuple[str, ...],
+    out: str,
+    config_path: Path | None,
+    jobs: int,
+    scratch: str | None,
+    pilot: int,
+    price_per_core_hour: float,
+    **flags: Any,
+) -> None:
+    """Plan an archive; see `fer_deploy.cli.flags.archive.plan` for the flags."""
+    config = settings_from_flags(AnalyzeConfig, config_path, {"out": Path(), **flags}, ANALYSIS_KEYS)
+    if config.pipeline.detect_every not in (1, "auto"):
+        raise ConfigError(
+            f"detect_every is {config.pipeline.detect_every}: faces between two runs of the detector depend on frames "
+            f"of other segments. Fix: {argument('detect_every', '1')}"
+        )
+    console = Console(stderr=True, markup=False)
+    store, found = Store(out), found_videos(inputs)
+    earlier = Manifest.find(store)
+    with config.open() as engine:
+        console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
+        about = About.of(config, models_with(engine, config), price_per_core_hour)
+    if earlier is not None:
+        check_models(earlier.about, about.fingerprint, flags_by_key(ANALYSIS_KEYS))
+    rows = {} if earlier is None else {row.address: row for row in earlier.rows.values()}
+    where = None if scratch is None else Path(scratch)
+    new = planned_rows(found, about, store, jobs=jobs, scratch=where, on_row=lambda row: _tell(row, console))
+    manifest = Manifest.of(about, (rows | {row.address: row for row in new}).values())
+    manifest.save(store)
+    works = all_work(manifest, plans(manifest, store))
+    usable = [row for row in manifest.rows.values() if row.segments]
+    num_frames, duration_s = sum(row.num_frames for row in usable), sum(row.duration_s for row in usable)
+    click.echo(
+        f"{store}: {count_text(len(usable), 'video')} with {count_text(num_frames, 'frame')} "
+        f"({duration_text(duration_s, decimals=0)}) in {count_text(len(works), 'segment')}, "
+        f"{count_text(len(manifest.rows) - len(usable), 'other file')}"
+    )
+    if not usable:
+        raise StreamError("none of these files is a video. Fix: see the reasons above, and name others")
+    chosen = pilot_of(works, pilot)
+    if chosen:
+        with signals.held(), ArchiveProgress(console, "pilot") as progress:
+            recipe = partial(opened_models, config)
+            run = ArchiveRun(store, manifest, recipe, progress, num_jobs=min(jobs, len(chosen)), scratch=where)
+            signals.on_stop(run.stop)
+            run.run(only=chosen)
+        if (expected := estimate(samples_of(store, chosen), num_frames)) is not None:
+            _echo_estimate(expected, price_per_core_hour)
+    click.echo(f"to analyze them: fer-deploy archive run {store}")
+
+
+def _tell(row: VideoRow, console: Console) -> None:
+    address = without_passwords(row.address)
+    if row.reason:
+        console.print(f"{address}: {without_passwords(row.reason)}", highlight=False, soft_wrap=True)
+    elif row.why_not:
+        console.print(f"{address} is one segment: {row.why_not}", highlight=False, soft_wrap=True)
+
+
+def _echo_estimate(of: Estimate, price: float) -> None:
+    """Print the estimate; its interval is two standard errors wide on each side."""
+    if of.num_samples < 2:
+        click.echo(
+            f"one segment: {of.cpu_ms_per_frame:.1f} ms of CPU a frame, about {of.core_hours:.3g} core-hours in all"
+        )
+        return
+    margin = 2 * of.core_hours_error
+    click.echo(
+        f"{of.num_samples} segments: {of.cpu_ms_per_frame:.1f} ms of CPU a frame (standard deviation between segments "
+        f"{of.spread_ms:.1f}), {of.num_bytes / 1e6:,.1f} MB of observations in all"
+    )
+    words = f"in all {of.core_hours:.3g} core-hours, between {max(0.0, of.core_hours - margin):.3g} and "
+    words += f"{of.core_hours + margin:.3g} (two standard errors)"
+    if price:
+        words += f"; at {price:g} a core-hour {money_text(of.core_hours * price)} ± {money_text(margin * price)}"
+    click.echo(words)

@@ -1,0 +1,27 @@
+"""The flags of fer-deploy archive retry."""
+
+from typing import Any
+
+import click
+
+from fer_deploy.cli.flags.archive import address, archive_body
+from fer_deploy.cli.interface import Command, option
+
+
+@click.command(
+    "archive-retry",
+    cls=Command,
+    examples=[
+        ("after more memory was found", "fer-deploy archive retry archive --only memory"),
+    ],
+)
+@address
+@option(
+    "--only",
+    type=click.Choice(["read", "decode", "engine", "memory", "crash"]),
+    default_text="all",
+    help="Only segments that failed in this way.",
+)
+def command(**flags: Any) -> None:
+    """Let the next run try segments again that were given up."""
+    archive_body("retry")(**flags)

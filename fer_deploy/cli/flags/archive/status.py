@@ -1,0 +1,26 @@
+"""The flags of fer-deploy archive status."""
+
+from typing import Any
+
+import click
+
+from fer_deploy.cli.flags import shared
+from fer_deploy.cli.flags.archive import address, archive_body
+from fer_deploy.cli.interface import Command, option
+
+
+@click.command(
+    "archive-status", cls=Command, examples=[("how far the archive is", "fer-deploy archive status archive")]
+)  # fmt: skip
+@address
+@option(
+    "--price-per-core-hour",
+    type=click.FloatRange(0),
+    metavar="MONEY",
+    default_text="as in the plan",
+    help="What an hour of one core costs.",
+)
+@shared.json_flag("the status")
+def command(**flags: Any) -> None:
+    """Say what of an archive is done, missing and given up, what it cost so far, and how long the rest takes."""
+    archive_body("status")(**flags)

@@ -1,0 +1,39 @@
+"""Models for the workers of an archive that fail in chosen ways."""
+
+import os
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from integration.analyze_jobs import squares
+from integration.analyze_videos import SquareDetector
+
+from fer_deploy.analyze.models import Models
+from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.errors import EngineError
+from fer_deploy.vision.types import Detection
+
+
+class _Trapped(SquareDetector):
+    """Does something as long as a file exists."""
+
+    def __init__(self, trap: Path, what: str) -> None:
+        self._trap, self._what = trap, what
+
+    def detect(self, frame_bgr: np.ndarray, scene_size: object = None) -> list[Detection]:
+        if self._trap.exists():
+            if self._what == "die once":
+                self._trap.unlink()
+            if self._what.startswith("die"):
+                os.kill(os.getpid(), signal.SIGKILL)
+            raise EngineError("the trap is there. Fix: remove it")
+        return super().detect(frame_bgr, scene_size)
+
+
+@contextmanager
+def trapped(what: str, trap: Path, engine_file: Path) -> Iterator[Models]:
+    """Open models whose detector kills its process or fails, as long as a file exists."""
+    with squares(engine_file) as models:
+        yield Models(FakeEngine(), models.engine_file, lambda: _Trapped(trap, what), None, "squares")

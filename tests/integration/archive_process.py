@@ -1,0 +1,32 @@
+"""Run as a script: one run of a planned archive. Arguments: OUT, ENGINE, SHARD, and how many segments it sends or -."""
+
+import os
+import signal
+import sys
+from pathlib import Path
+
+from integration.archive_videos import make_run, recipe_of
+
+from fer_deploy.archive.manifest import Manifest
+from fer_deploy.archive.shard import Shard
+from fer_deploy.archive.store import Store
+
+
+def main(out: str, engine: str, shard: str, dies_at: str) -> None:
+    store = Store(out)
+    send, num = Store.send, 0
+
+    def counted(self: Store, path: Path, name: str) -> None:
+        nonlocal num
+        if dies_at == str(num):
+            os.kill(os.getpid(), signal.SIGKILL)
+        num += 1
+        send(self, path, name)
+
+    Store.send = counted
+    ended = make_run(store, Manifest.load(store), recipe_of(Path(engine)), shard=Shard.of(shard), num_jobs=2).run()
+    assert ended.num_dead == ended.num_left == 0, ended
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

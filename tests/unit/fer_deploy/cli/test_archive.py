@@ -1,0 +1,105 @@
+"""Tests for fer-deploy archive: what it prints and its exit codes. The whole path is in integration/test_archive.py."""
+
+import json
+from functools import partial
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner
+from integration.analyze_videos import write_squares
+
+from fer_deploy.archive.run import ArchiveRun
+from fer_deploy.cli import main
+from fer_deploy.cli.archive import money_text
+from fer_deploy.cli.archive import run as run_command
+
+
+def run(*args: object):
+    return CliRunner().invoke(main, ["archive", *map(str, args)])
+
+
+@pytest.fixture
+def film(tmp_path):
+    return write_squares(tmp_path / "film.mp4", 30)
+
+
+@pytest.fixture
+def out(film, tmp_path):
+    """Plan one film and a file that is none."""
+    (tmp_path / "none.mp4").write_bytes(b"no video")
+    planned = run("plan", film, tmp_path / "none.mp4", "--out", tmp_path / "out", "--pilot", 0, "--detector", "haar")
+    assert planned.exit_code == 0, planned.output
+    assert f"{tmp_path / 'out'}: 1 video with 30 frames (0:01) in 1 segment, 1 other file" in planned.stdout
+    assert "none.mp4: cannot open the file as a video" in planned.stderr
+    return tmp_path / "out"
+
+
+def test_dead_letters_end_with_a_code_and_what_to_do(film, out, monkeypatch):
+    monkeypatch.setattr(run_command, "ArchiveRun", partial(ArchiveRun, back_off_s=0))
+    film.write_bytes(film.read_bytes() + b"longer")
+    done = run("run", out)
+    assert done.exit_code == 8
+    assert "1 segment given up after three tries. Fix: see the reasons in" in done.stderr
+    assert "film.mp4 has changed since archive plan" in done.stderr
+    now = json.loads(run("status", out, "--json").stdout)
+    assert (now["num_dead"], now["num_missing"], now["dead_by_kind"]) == (1, 0, {"read": 1})
+    assert "given up: 1 read" in run("status", out).stdout
+    assert run("retry", out, "--only", "memory").stdout == "0 segments (memory) will be tried again\n"
+    assert run("retry", out).stdout.startswith("1 segment will be tried again: fer-deploy archive run")
+    assert "1 missing, 0 given up" in run("status", out).stdout
+    joined = run("join", out)
+    assert (joined.exit_code, "no video of" in joined.stderr) == (2, True)
+    assert "segment 0 is missing" in joined.stderr
+    assert run("verify", out).exit_code == 2
+
+
+def test_another_model_or_setting_is_refused(film, out, tmp_path):
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"another model")
+    done = run("run", out, "--engine", other)
+    assert done.exit_code == 2
+    assert "the manifest is of another analysis; this run has another --engine. Fix: the model senet" in done.stderr
+    again = run("plan", film, "--out", out, "--pilot", 0, "--detector", "haar", "--smoothing", 1)
+    assert again.exit_code == 2
+    assert "this run has --smoothing 1.0 instead of 0.25" in again.stderr
+
+
+def test_a_plan_grows(out, tmp_path):
+    second = write_squares(tmp_path / "second.mp4", 24)
+    done = run("plan", second, "--out", out, "--pilot", 0, "--detector", "haar")
+    assert "2 videos with 54 frames" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("args", "code", "said"),
+    [
+        (["plan", "none.mp4", "--out", "out"], 2, "cannot find none.mp4"),
+        (["plan", ".", "--out", "out", "--detect-every", "3"], 2, "Fix: --detect-every 1"),
+        (["run", "."], 2, "has no manifest.parquet"),
+        (["run", ".", "--shard", "0/3"], 2, "expected I/N with I from 1 to N"),
+        (["status", "."], 2, "has no manifest.parquet"),
+        (["retry", "."], 2, "has no manifest.parquet"),
+    ],
+)
+def test_refusals(args, code, said, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    done = run(*args)
+    assert (done.exit_code, said in done.stderr) == (code, True), done.output
+
+
+def test_without_the_extra(monkeypatch):
+    import_module = __import__("importlib").import_module
+
+    def absent(name: str, *args: str):
+        if name == "fer_deploy.cli.archive.status":
+            raise ModuleNotFoundError("No module named 'fsspec'", name="fsspec")
+        return import_module(name, *args)
+
+    monkeypatch.setattr("fer_deploy.cli.flags.archive.import_module", absent)
+    done = run("status", Path())
+    assert done.exit_code == 3
+    assert "archive needs fsspec, which is not installed. Fix: pip install 'fer-toolchain[cpu,archive]'" in done.stderr
+
+
+def test_money():
+    assert (money_text(1234.5), money_text(0.01234)) == ("1,234.50", "0.0123")
