@@ -54,7 +54,7 @@ live: $(VENV)/.base  ## run the bundled model in a window; SOURCE=0 for a camera
 	$(BIN)/fer-deploy live --source '$(or $(SOURCE),synthetic)'
 
 # A file's tests stay in one process, since they share what is slow to make. The slow files come first, as they stand.
-PARALLEL = --numprocesses auto --dist loadfile --no-loadscope-reorder
+PARALLEL = --numprocesses auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
 test: lint  ## lint, types, import contracts and all tests
 	$(BIN)/python -m pytest $(PARALLEL) --durations=15

@@ -46,6 +46,7 @@ def test_blocks_run(path, open_workbench):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("path", WITH_SLOW_CODE, ids=lambda path: path.name)
 def test_slow_blocks_run(path, open_workbench):
     blocks = [block for block in blocks_of(path.read_text()) if block.mark == "slow"]

@@ -136,8 +136,9 @@ def test_every_setting_is_either_reloadable_or_refused():
 
 
 @pytest.fixture
-def installed():
+def installed(monkeypatch):
     before = {number: signal.getsignal(number) for number in signals.NUMBERS}
+    monkeypatch.setattr(signals, "_now", signals._now)  # restored afterwards: `install` makes a new one
     signals.install(is_regular=True)
     yield
     for number, handler in before.items():
