@@ -1,5 +1,6 @@
 """VideoEncoder: write timed frames into a video file that is playable while it is being written."""
 
+from contextlib import nullcontext
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -13,6 +14,7 @@ from av.video.stream import VideoStream
 from fer_deploy.live.file_names import file_address
 from fer_deploy.live.sinks.base import Picture
 from fer_deploy.live.sinks.video.codecs import MOTION_JPEG, Encoding, choose_encoding
+from fer_deploy.live.sinks.video.thread_priority import priority_kept
 
 _TICKS_PER_S = 1000
 """The finest resolution of Matroska."""
@@ -104,7 +106,9 @@ class VideoEncoder:
 
     def _mux(self, frame: VideoFrame | None) -> None:
         try:
-            self._container.mux(self._stream.encode(frame))
+            with priority_kept() if self.num_frames == 0 else nullcontext():  # the first frame opens the encoder
+                packets = self._stream.encode(frame)
+            self._container.mux(packets)
         except av.FFmpegError:
             self._has_failed = True
             raise
