@@ -1,4 +1,4 @@
-"""Run as a script: one run of a planned archive. Arguments: OUT, ENGINE, SHARD, and how many segments it sends or -."""
+"""Run as a script: one run of a planned archive. Arguments: OUT, ENGINE, SHARD, and after how many sent segments it dies, or -."""
 
 import os
 import signal
@@ -18,10 +18,10 @@ def main(out: str, engine: str, shard: str, dies_at: str) -> None:
 
     def counted(self: Store, path: Path, name: str) -> None:
         nonlocal num
-        if dies_at == str(num):
+        if dies_at != "-" and num >= int(dies_at):
             os.kill(os.getpid(), signal.SIGKILL)
-        num += 1
         send(self, path, name)
+        num += 1  # only now: two workers may send at the same time
 
     Store.send = counted
     ended = make_run(store, Manifest.load(store), recipe_of(Path(engine)), shard=Shard.of(shard), num_jobs=2).run()
