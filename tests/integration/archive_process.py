@@ -1,4 +1,4 @@
-"""Run as a script: one run of a planned archive. Arguments: OUT, ENGINE, SHARD, and after how many sent segments it dies, or -."""
+"""Run as a script: one run of a planned archive. Arguments: OUT, ENGINE, SHARD, and how many sends it survives, or -."""
 
 import os
 import signal
