@@ -1,4 +1,4 @@
-"""Run as a script: one run of a planned archive. Arguments: OUT, ENGINE, SHARD, and how many sends it survives, or -."""
+"""Run as a script: one run of a planned archive. Arguments: OUT, ENGINE, SHARD, number of sends that it survives."""
 
 import os
 import signal
