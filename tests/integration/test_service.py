@@ -89,7 +89,10 @@ def service(tmp_path_factory) -> Service:
                     config.write_text(reloads.pop(0))
                     process.send_signal(signal.SIGHUP)
                 elif not reloads and "another source" in log.read_text():
-                    metrics, health = metrics_at(port), health_at(port)
+                    seen = metrics_at(port)
+                    if 'stage="total"' not in seen:  # no frame since the reload yet
+                        continue
+                    metrics, health = seen, health_at(port)
                     process.send_signal(signal.SIGTERM)
             code = process.wait(PATIENCE_S)
         finally:
