@@ -191,7 +191,7 @@ class Manifest(NamedTuple):
         manifest = cls.find(store)
         if manifest is None:
             raise ConfigError(
-                f"{store} has no {NAME}. Fix: fer-deploy archive plan INPUT... --out {store}, or the address of that"
+                f"{store} has no {NAME}: nothing was planned there. Fix: fer-deploy archive plan INPUT... --out {store}"
             )
         return manifest
 

@@ -17,6 +17,7 @@ SUFFIXES: Final = frozenset(
         ".asf",
         ".avi",
         ".flv",
+        ".gif",
         ".h264",
         ".hevc",
         ".ivf",

@@ -14,6 +14,7 @@ from fer_deploy.durations import duration_text
 LINE_S: Final = 10.0
 """Between two lines where there is no terminal."""
 _LOOK_BACK_S: Final = 30.0
+_SHORTEST_S: Final = 0.5
 
 
 class Pace:
@@ -31,9 +32,9 @@ class Pace:
 
     @property
     def fps(self) -> float:
-        """Frames per second; 0 before the second mark."""
+        """Frames per second; 0 as long as the marks are too near: workers may have been ahead of the first one."""
         (start_s, first), (end_s, last) = self._marks[0], self._marks[-1]
-        return (last - first) / (end_s - start_s) if end_s > start_s else 0.0
+        return (last - first) / (end_s - start_s) if end_s - start_s >= _SHORTEST_S else 0.0
 
     def left_s(self, num_total: int | None) -> float | None:
         """Return the remaining seconds; None if unknown."""
