@@ -181,6 +181,12 @@ def test_no_out(tmp_path):
 
 
 class TestPace:
+    def test_frames_that_workers_had_done_before_are_no_speed(self):
+        pace = Pace(0, 10.0)
+        pace.note(52, 10.00006)
+        assert pace.fps == 0
+        assert pace.left_s(56) is None
+
     def test_frames_a_second_and_what_is_left(self):
         pace = Pace(100, 0.0)
         pace.note(200, 10.0)
