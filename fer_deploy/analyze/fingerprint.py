@@ -14,6 +14,7 @@ from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.yunet_file import file_at_hand, yunet_file
+from fer_deploy.engines import model_sha256
 from fer_deploy.errors import StreamError
 from fer_deploy.live.file_names import file_and_stream
 
@@ -65,11 +66,11 @@ class Fingerprint(BaseModel):
 
     @classmethod
     def with_digest(cls, video: str, config: AnalyzeConfig, *, engine: Path, detector: Path | None) -> Self:
-        """Compute the fingerprint of a video whose digest is known; reads the model files."""
+        """Compute the fingerprint of a video whose digest is known; reads the model files, or asks their server."""
         settings = _flat(config.model_dump(mode="json")) | {"frames_per_segment": config.frames_per_segment}
         return cls(
             video=video,
-            engine=file_sha256(engine),
+            engine=model_sha256(engine),
             detector="" if detector is None else file_sha256(detector),
             version=__version__,
             settings=settings,

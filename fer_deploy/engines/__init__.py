@@ -4,7 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from fer_deploy.artifacts import Family, require_file
+from fer_deploy.artifacts import Family, file_sha256, require_file
 from fer_deploy.engines.base import Device, Engine
 from fer_deploy.engines.foreign_file import fix_for_missing, require_own_file
 from fer_deploy.engines.triton.address import is_triton
@@ -90,6 +90,18 @@ def open_engine(
     return engine
 
 
+def model_sha256(path: Path) -> str:
+    """Return the hex digest of a model file; of a served model that of the file that its server has.
+
+    Raises:
+        ArtifactError, EngineError: as `open_engine`, for a served model.
+    """
+    if not is_triton(path):
+        return file_sha256(path)
+    with open_engine(path) as served:
+        return served.settings["model_sha256"] or str(path)  # a repository that others wrote may have no digest
+
+
 def is_folder_of_models(path: Path) -> bool:
     """Return whether a path is a folder whose best model is to be chosen; one with a model's name is a mistake."""
     return path.is_dir() and path.suffix not in _BACKENDS
@@ -121,4 +133,4 @@ def _load(target: str, extra: str, *, what: str) -> Any:
         ) from err
 
 
-__all__ = ["PLAN_SUFFIXES", "Device", "Engine", "bundled_model_for", "open_engine"]
+__all__ = ["PLAN_SUFFIXES", "Device", "Engine", "bundled_model_for", "model_sha256", "open_engine"]

@@ -3,12 +3,14 @@
 import shutil
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from integration.triton.server import TritonServer, install_server
 
-from fer_deploy.engines import open_engine
+from fer_deploy.artifacts import file_sha256
+from fer_deploy.engines import model_sha256, open_engine
 from fer_deploy.engines.triton import engine as module
 from fer_deploy.errors import ArtifactError, ConfigError, EngineError
 from fer_deploy.export.triton.model import TritonSettings
@@ -65,6 +67,10 @@ def test_a_version_may_be_named(server, name):
 def test_a_model_that_is_not_there(server):
     with pytest.raises(EngineError, match=r"triton://127.0.0.1:\d+/absent cannot be used: .*Fix: check the name: curl"):
         open_engine(server.address("absent"))
+
+
+def test_the_digest_is_that_of_the_file(server, name, tiny_onnx):
+    assert model_sha256(Path(server.address(name))) == file_sha256(tiny_onnx)  # so an analysis may go on with either
 
 
 def test_calls_of_several_threads_are_gathered(server, name):
