@@ -37,4 +37,5 @@ def options_of(program: str, name: str) -> dict[str, click.Option]:
 
 
 def run(program: str, *args: str):
-    return CliRunner().invoke(PROGRAMS[program][1], args, prog_name=program)
+    """Run a program in this process; an error that it does not turn into a message is raised here."""
+    return CliRunner().invoke(PROGRAMS[program][1], args, prog_name=program, catch_exceptions=False)
