@@ -168,13 +168,13 @@ def test_without_a_folder_the_bundled_models_are_measured(measured, monkeypatch,
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
     done = run("--goal", "throughput")
     assert done.exit_code == 0, done.output
-    ferplus, fer2013 = (bundled_files(family) for family in ("ferplus", "fer2013"))
-    assert asked == [(ferplus[0].parent, sorted(p.name for p in files)) for files in (ferplus, fer2013)]
+    families = ("ferplus", "nano-ferplus", "fer2013")
+    assert asked == [(files[0].parent, sorted(p.name for p in files)) for files in map(bundled_files, families)]
     target = tmp_path / "new" / "fer-deploy" / "bench" / "ferplus.json"
     assert read_best(target, tmp_path).goal == "throughput"
     assert "--model ferplus\n" in done.stdout
     assert f"is the best here for workers ({target}); now: fer-deploy live --model ferplus" in done.stderr
-    assert set(json.loads(run("--json").stdout)) == {"ferplus", "fer2013"}
+    assert set(json.loads(run("--json").stdout)) == set(families)
 
 
 def test_a_cache_that_cannot_be_written_is_told_first(monkeypatch, tmp_path):
