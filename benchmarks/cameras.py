@@ -30,7 +30,7 @@ from live.cameras_report import as_markdown
 from rich.console import Console
 
 from fer_deploy.artifacts import Family
-from fer_deploy.bench.host import Host
+from fer_deploy.bench.machine.host import Host
 from fer_deploy.engines import bundled_model_for
 from fer_deploy.engines.threads import available_cores
 

@@ -11,12 +11,12 @@ from unit.fer_deploy.pack.pack_models import write_export
 
 from fer_deploy.artifacts import bundled_files
 from fer_deploy.bench import outcome
-from fer_deploy.bench.energy import EnergyMeter
-from fer_deploy.bench.host import BackgroundWork
+from fer_deploy.bench.machine.energy import EnergyMeter
+from fer_deploy.bench.machine.host import BackgroundWork
+from fer_deploy.bench.machine.roofline import Roof
 from fer_deploy.bench.outcome import BenchConfig, run_bench
 from fer_deploy.bench.plans import BRIEF, USUAL, Plans
 from fer_deploy.bench.ranking import rank
-from fer_deploy.bench.roofline import Roof
 from fer_deploy.bench.windows import WindowPlan
 from fer_deploy.cli import bench as command_module
 from fer_deploy.cli import main
