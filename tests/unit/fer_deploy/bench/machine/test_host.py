@@ -3,6 +3,7 @@ import subprocess
 
 import pytest
 
+from fer_deploy.bench.machine import host as host_module
 from fer_deploy.bench.machine.host import BackgroundWork, Host, background_work, computing_command
 
 
@@ -77,6 +78,10 @@ def test_the_host_says_what_a_reader_needs(monkeypatch, tmp_path):
     found = host.ended().to_dict()
     assert found["load_after"] is not None
     assert found["environment"]["packages"]["numpy"]
+
+
+def test_the_checkout_is_the_folder_beside_the_packages():
+    assert (host_module._CHECKOUT / "fer_deploy" / "__init__.py").is_file()
 
 
 def test_the_commit_and_whether_it_is_dirty(monkeypatch, tmp_path):
