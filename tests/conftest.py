@@ -27,7 +27,7 @@ signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
 _CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-if (_CACHE / "fer-deploy" / "bench").exists():  # which models `fer-deploy bench` found to be fast must not decide a test
+if (_CACHE / "fer-deploy" / "bench").exists():  # the models that `fer-deploy bench` found to be fast decide no test
     os.environ.setdefault("PIP_CACHE_DIR", str(_CACHE / "pip"))
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="fer-tests-cache-")
     atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
