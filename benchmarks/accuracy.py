@@ -160,11 +160,14 @@ def measures_of(rows: list[Row]) -> list[Measure]:
     return [
         Measure(
             f"{row['model']}, {row['artifact']}, {row['labels']}, {row['view']}: accuracy",
-            row["accuracy"], *row["accuracy_interval"], "higher", is_ratio=True,
+            row["accuracy"],
+            *row["accuracy_interval"],
+            "higher",
+            is_ratio=True,
         )
         for row in rows
         if "skipped" not in row
-    ]  # fmt: skip
+    ]
 
 
 def label_sets(spec: dict[str, Any], faces: Faces) -> list[str]:

@@ -68,7 +68,7 @@ def export_once(checkpoint: Path, folder: Path) -> Path:
         words = ["export", "--checkpoint", str(checkpoint), "--out", str(folder)]
         done = subprocess.run([sys.executable, "-m", "fer_deploy", *words], check=False, stdout=subprocess.DEVNULL)
         if done.returncode:
-            raise click.ClickException(f"the export ended with exit code {done.returncode}; its error stands above")
+            raise click.ClickException(f"the export ended with exit code {done.returncode}; its error is above")
     return folder
 
 
@@ -78,7 +78,7 @@ def run(step: Step, *, publish: bool) -> str | None:
         return f"skipped: {step.skipped}"
     program = [sys.executable, Path(__file__).with_name(f"{step.name}.py"), *step.words]
     done = subprocess.run([*map(str, program), *(["--publish"] if publish else [])], check=False, cwd=ROOT)
-    return f"failed: exit code {done.returncode}, its error stands above" if done.returncode else None
+    return f"failed: exit code {done.returncode}, its error is above" if done.returncode else None
 
 
 @click.command()

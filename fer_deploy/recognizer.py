@@ -8,14 +8,13 @@ with Recognizer() as recognizer:
 """
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, NamedTuple, NoReturn, Self, TypeVar, overload
+from typing import Any, Final, NamedTuple, NoReturn, Self, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,6 @@ from fer_deploy.detectors import DetectorConfig, DetectorFactory, DetectorName, 
 from fer_deploy.engines import Device, Engine
 from fer_deploy.engines.config import EngineChoice
 from fer_deploy.engines.shared import SharedEngine
-from fer_deploy.engines.threads import available_cores
 from fer_deploy.errors import ConfigError, EngineError
 from fer_deploy.inputs import (
     Boxes,
@@ -39,7 +37,7 @@ from fer_deploy.inputs import (
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sources import open_source
-from fer_deploy.live.threads.cores import shared_cores
+from fer_deploy.live.threads.cores import in_parallel
 from fer_deploy.settings import load_settings
 from fer_deploy.spec import ModelSpec
 from fer_deploy.vision.detector import Detector
@@ -53,10 +51,6 @@ CPU_BATCH: Final = 64
 """Faces a call for an engine that computes on the calling thread; the cores compute several batches at once."""
 GPU_BATCH: Final = 1024
 """Faces a call for any other engine, which splits them into the batches that it was built for."""
-_AHEAD: Final = 4
-"""Items of an iterable that are read ahead for each core."""
-_A = TypeVar("_A")
-_B = TypeVar("_B")
 
 
 class RecognizerConfig(EngineChoice):
@@ -174,7 +168,7 @@ class Recognizer:
         if is_one_picture(pictures):
             return self._results([self._look(pictures, boxes, "the picture")])[0]
         named = ((picture, of_it, f"picture {i}") for i, (picture, of_it) in enumerate(paired(pictures, boxes)))
-        return self._results(_in_parallel(lambda one: self._look(*one), named))
+        return self._results(in_parallel(lambda one: self._look(*one), named))
 
     def classify(self, crops: Iterable[Picture] | NDArray[np.uint8]) -> Probabilities:
         """Return the probability of every label for crops of one face each, (N, C) float32 with `.labels`.
@@ -267,7 +261,7 @@ class Recognizer:
         if len(images) <= self._batch:
             return self._engine.infer(images)
         batches = (images[start : start + self._batch] for start in range(0, len(images), self._batch))
-        return np.concatenate(_in_parallel(self._engine.infer, batches))
+        return np.concatenate(in_parallel(self._engine.infer, batches))
 
     def _detectors(self) -> DetectorFactory:
         with self._lock:
@@ -290,12 +284,3 @@ class Recognizer:
 
 def _given(**values: object) -> dict[str, object]:
     return {name: value for name, value in values.items() if value is not None}
-
-
-def _in_parallel(function: Callable[[_A], _B], items: Iterable[_A]) -> list[_B]:
-    """Apply `function` to each item on all cores and return the results in order; `items` is read only as needed."""
-    iterator, num_threads, results = iter(items), available_cores(), list[_B]()
-    with shared_cores(1), ThreadPoolExecutor(num_threads, thread_name_prefix="fer-recognizer") as pool:
-        while group := list(islice(iterator, _AHEAD * num_threads)):
-            results.extend(pool.map(function, group))
-    return results

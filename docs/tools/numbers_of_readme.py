@@ -79,7 +79,8 @@ def speed() -> str:
     env = fps["environment"]
     command = env["command"].removesuffix(" --publish")
     return (
-        f"{times} times the frames per second on {len(fps['clips'])} clips. *`{command}`, {hardware_of(env)}* "
+        f"{times} times the frames per second on {len(fps['clips'])} clips (medians of each round's ratio; the bars "
+        f"are medians of the rates). *`{command}`, {hardware_of(env)}* "
         f"([results]({page_of('fps', RESULTS)}))"
     )
 

@@ -250,6 +250,6 @@ class ArchiveRun:
         )
         if self._num_done == 0 and self._num_dead >= _MOST_DEAD_WITHOUT_ANY:
             raise EngineError(
-                f"the first {self._num_dead} segments have all failed, the last one with: {err}. Fix: mend this, "
-                "fer-deploy archive retry, and run again"
+                f"the first {self._num_dead} segments have all failed, the last one with: {err}. Fix: correct the "
+                "cause, then fer-deploy archive retry, and run again"
             )

@@ -122,15 +122,22 @@ def serve(
         arrivals: seconds from the start, rising.
         give_up_ms: ends the run when more than 1 % of all arrivals took longer, so that p99 cannot hold any more.
         clock: of this machine by default.
+
+    An error, or a signal, is raised after all threads have ended.
     """
     clock = clock or SystemClock()
     run = _Run(arrivals, clock, give_up_ms)
     helpers = [threading.Thread(target=run.serve, args=(call,), daemon=True) for call in calls[1:]]
-    for helper in helpers:
-        helper.start()
-    run.serve(calls[0])
-    for helper in helpers:
-        helper.join()
+    started: list[threading.Thread] = []
+    try:
+        for helper in helpers:
+            helper.start()
+            started.append(helper)
+        run.serve(calls[0])
+    finally:
+        run.is_over = True
+        for helper in started:
+            helper.join()
     if run.failures:
         raise run.failures[0]
     return Load(rate, tuple(run.latencies_ms), len(arrivals))
@@ -145,6 +152,7 @@ class _Run:
     give_up_ms: float
     latencies_ms: list[float] = field(default_factory=list)
     failures: list[Exception] = field(default_factory=list)
+    is_over: bool = False
 
     def __post_init__(self) -> None:
         self._lock, self._next, self._num_late = threading.Lock(), 0, 0
@@ -166,7 +174,7 @@ class _Run:
     def _due(self) -> float | None:
         with self._lock:
             is_lost = 100 * self._num_late > len(self.arrivals)
-            if self._next == len(self.arrivals) or is_lost or self.failures:
+            if self._next == len(self.arrivals) or is_lost or self.failures or self.is_over:
                 return None
             self._next += 1
             return self._started + self.arrivals[self._next - 1]

@@ -160,12 +160,12 @@ class Repeated(Workload):
         self._call()
         return self.timed(seconds, clock)
 
-    def timed(self, seconds: float, clock: Clock) -> Window:
-        """Return the samples, without the first call of `window`."""
+    def timed(self, seconds: float, clock: Clock, *, stop: threading.Event | None = None) -> Window:
+        """Return the samples, without the first call of `window`; `stop` ends it early, after a call."""
         latencies: list[float] = []
         started, cpu_started = clock.now(), clock.cpu()
         ended = started
-        while not latencies or ended - started < seconds:
+        while not latencies or (ended - started < seconds and not (stop and stop.is_set())):
             began = clock.now()
             self._call()
             ended = clock.now()
@@ -181,29 +181,41 @@ class Together(Workload):
         self._calls, self._items, self.num_untimed = tuple(calls), items, items * len(calls)
 
     def window(self, seconds: float, clock: Clock) -> Window:
-        """Run all callers until the time is over; an error of one of them is raised after all have ended."""
+        """Run all callers until the time is over; an error of one of them is raised after all have ended.
+
+        A signal is passed on after all have ended, too: a call that runs while the interpreter ends aborts the process.
+        """
         found: list[Window] = []
         failures: list[Exception] = []
-        ready = threading.Barrier(len(self._calls) + 1)
+        ready, stop = threading.Barrier(len(self._calls) + 1), threading.Event()
 
         def run(call: Call) -> None:
             try:
                 call()
             except Exception as err:  # noqa: BLE001 - raised below, on the thread that measures
                 failures.append(err)
-            ready.wait()
             try:
-                found.append(Repeated(call, self._items).timed(seconds, clock))
+                ready.wait()
+                found.append(Repeated(call, self._items).timed(seconds, clock, stop=stop))
             except Exception as err:  # noqa: BLE001 - as above
                 failures.append(err)
 
         threads = [threading.Thread(target=run, args=(call,), daemon=True) for call in self._calls]
-        for thread in threads:
-            thread.start()
-        ready.wait()
-        cpu_started = clock.cpu()
-        for thread in threads:
-            thread.join()
+        started: list[threading.Thread] = []
+        try:
+            for thread in threads:
+                thread.start()
+                started.append(thread)
+            ready.wait()
+            cpu_started = clock.cpu()
+            for thread in threads:
+                thread.join()
+        except BaseException:
+            stop.set()
+            ready.abort()
+            for thread in started:
+                thread.join()
+            raise
         cpu_s = clock.cpu() - cpu_started
         if failures:
             raise failures[0]

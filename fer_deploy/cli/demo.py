@@ -38,7 +38,7 @@ def _run_clip(out: Path, *, verbose: bool) -> None:
 
 def _run_drawn(out: Path, reason: str, *, verbose: bool) -> None:
     if reason != "--drawn":
-        tell(f"drawn faces, no people: {reason}")
+        tell(f"drawn faces, because there is no clip with people: {reason}")
     config = _config(out, {"source": ("synthetic",), "pipeline": {"max_frames": NUM_DRAWN}})
     self_test = SelfTest()
     run_live(config, verbose=verbose, more_sinks=[self_test])

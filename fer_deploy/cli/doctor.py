@@ -76,8 +76,8 @@ def _in_words(found: "BundledBest", fix: str) -> str:
     if found.chosen is not None:
         return f"{found.chosen.path.name}, {found.chosen.line}"
     if found.why_not:
-        return f"the default; an outdated measurement is ignored: {found.why_not}. Fix: {fix}"
-    return f"the default; {fix} measures which is the fastest here"
+        return f"INT8 or FP16, by the kind of CPU; an outdated measurement is ignored: {found.why_not}. Fix: {fix}"
+    return f"INT8 or FP16, by the kind of CPU; {fix} measures which is faster here"
 
 
 def find_yunet() -> Path | str | None:

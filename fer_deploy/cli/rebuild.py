@@ -22,9 +22,14 @@ from fer_deploy.flavors import Flavor
 
 
 def rebuild(
-    pack: Path, out: Path, flavor: str | None, profile: tuple[int, int, int] | None, no_bench: bool, quick: bool,
+    pack: Path,
+    out: Path,
+    flavor: str | None,
+    profile: tuple[int, int, int] | None,
+    no_bench: bool,
+    quick: bool,
     as_json: bool,
-) -> None:  # fmt: skip
+) -> None:
     """Rebuild a pack in a folder; see `fer_deploy.cli.flags.rebuild` for the flags."""
     try:
         rebuilding = import_module("fer_deploy.pack.rebuilding")

@@ -73,7 +73,7 @@ def _check_rows(training: Faces, ingredients: Sequence[Member]) -> None:
     """Refuse to measure batch norm on rows that every ingredient left out of the same data.
 
     Raises:
-        ConfigError: with the mend.
+        ConfigError: the ingredients were trained on fewer rows of the same data.
     """
     origins = [member.spec["provenance"] for member in ingredients]
     most = max(sum(n for s, n in origin["num_faces"].items() if s == training.splits[0]) for origin in origins)

@@ -54,7 +54,7 @@ def test_without_a_network_one_line_says_so(tmp_path, monkeypatch):
     result = run("--out", tmp_path / "demo")
     assert result.exit_code == 0, result.output
     told = [line for line in result.stderr.splitlines() if "YuNet" in line and "cannot" in line]
-    assert told == ["drawn faces, no people: cannot fetch YuNet: [Errno 111] Connection refused"]
+    assert told == ["drawn faces, because there is no clip with people: cannot fetch YuNet: Connection refused"]
     assert "self-test: " in result.stdout
 
 

@@ -103,7 +103,7 @@ class _Worker:
         try:
             index = index_of_file(task.video)
         except (av.FFmpegError, OSError, ValueError):
-            return Indexed()  # whoever decodes it reports why
+            return Indexed()  # decoding it fails, too, and reports why
         if index is not None:
             with writing(task.path):
                 index.save(task.path)

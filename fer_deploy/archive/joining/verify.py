@@ -52,8 +52,11 @@ def verify(store: Store, manifest: Manifest) -> Verified:
                 faces_of_frames[video_id] += num_faces
         elif name.startswith("tables/faces/"):
             faces.update(video_id for (video_id,) in _columns(store, name, ("video_id",)))
-    wrong = [f"{one}: {faces_of_frames[one]} faces in frames, {faces[one]} in faces" for one in frames
-             if faces_of_frames[one] != faces[one]]  # fmt: skip
+    wrong = [
+        f"{one}: {faces_of_frames[one]} faces in frames, {faces[one]} in faces"
+        for one in frames
+        if faces_of_frames[one] != faces[one]
+    ]
     notes = []
     segments = _frames_in_segments(store, manifest)
     for row in manifest.rows.values():

@@ -68,9 +68,9 @@ def _tell(ended: Ended, manifest: Manifest, store: Store) -> None:
     num_dead = len(dead_places(store))
     if num_dead:
         raise StreamError(
-            f"{count_text(num_dead, 'segment')} given up after three tries. Fix: see the reasons in {store}/dead, mend "
-            f"what can be mended, then fer-deploy archive retry {store} and run again; or fer-deploy archive join "
-            f"{store} --allow-incomplete"
+            f"{count_text(num_dead, 'segment')} given up after three tries. Fix: see the reasons in {store}/dead, "
+            f"correct their causes, then fer-deploy archive retry {store} and run again; or leave these segments out: "
+            f"fer-deploy archive join {store} --allow-incomplete"
         )
     if ended.num_left == 0:
         click.echo(f"all segments are done. The tables: fer-deploy archive join {store}")

@@ -66,9 +66,14 @@ class SavedIO:
         """Return what a reference computed. Labels and slices of the faces are left out."""
         faces = reference.faces
         return cls(
-            faces.images_nchw, reference.logits, reference.labels, spec.input, reference.description, faces.source,
+            faces.images_nchw,
+            reference.logits,
+            reference.labels,
+            spec.input,
+            reference.description,
+            faces.source,
             has_people,
-        )  # fmt: skip
+        )
 
     def as_reference(self) -> Reference:
         """Return the reference that artifacts are compared with; without labels there is no accuracy."""

@@ -115,7 +115,7 @@ def fetch_once(files: list[PinnedFile], *, limit_s: float = LIMIT_S) -> str:
             try:
                 file.fetch(deadline_s)
             except OSError as err:  # URLError and time-outs are OSErrors
-                failures.append(f"cannot fetch {file.name}: {getattr(err, 'reason', None) or err}")
+                failures.append(f"cannot fetch {file.name}: {_reason_of(err)}")
                 return
 
     worker = threading.Thread(target=work, daemon=True)
@@ -127,6 +127,12 @@ def fetch_once(files: list[PinnedFile], *, limit_s: float = LIMIT_S) -> str:
         late = next(file for file in missing if not file.is_kept())
         return f"{late.name} was not here within {limit_s:g} s"
     return failures[0] if failures else f"cannot read {missing[0].path} back"
+
+
+def _reason_of(err: OSError) -> object:
+    """Return an error in words; those of the network without their number."""
+    cause = getattr(err, "reason", None)  # of a URLError: an OSError or text
+    return err if cause is None else getattr(cause, "strerror", None) or cause
 
 
 def _cache() -> Path:

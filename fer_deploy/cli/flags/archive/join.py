@@ -10,7 +10,7 @@ from fer_deploy.cli.interface import Command, option
 
 @click.command(
     "archive-join", cls=Command, examples=[("tables of the finished videos", "fer-deploy archive join archive")]
-)  # fmt: skip
+)
 @address
 @option(
     "--allow-incomplete",

@@ -16,10 +16,12 @@ _COST = "Estimate"
     cls=Command,
     examples=[
         ("all videos in a folder and below", "fer-deploy archive plan videos --out archive"),
-        ("a list of names, with the price of a core-hour",
-         "fer-deploy archive plan @list.txt --out s3://bucket/archive --price-per-core-hour 0.04"),
+        (
+            "a list of names, with the price of a core-hour",
+            "fer-deploy archive plan @list.txt --out s3://bucket/archive --price-per-core-hour 0.04",
+        ),
     ],
-)  # fmt: skip
+)
 @click.argument(
     "inputs",
     nargs=-1,
@@ -35,8 +37,14 @@ _COST = "Estimate"
     default_text="about a thousand",
     help="Frames of a segment: a multiple of 12.",
 )
-@option("--jobs", type=click.IntRange(1, 256), metavar="N", default=1, show_default=True,
-        help="Videos that are read at once, and processes of the pilot.")  # fmt: skip
+@option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Videos that are read at once, and processes of the pilot.",
+)
 @scratch
 @option(
     "--pilot",
@@ -62,6 +70,6 @@ _COST = "Estimate"
 def command(**flags: Any) -> None:
     """List videos, cut them into segments, and estimate the cost of analyzing all of them.
 
-    A file that is no video is listed with the reason, and stops nothing. Called again with other videos, it adds them.
+    A file that is not a video is listed with the reason; the others are planned. A second call adds other videos.
     """
     archive_body("plan")(**flags)

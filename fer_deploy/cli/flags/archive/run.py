@@ -25,13 +25,29 @@ from fer_deploy.cli.interface import FILE, Command, option
     default_text="all segments",
     help="Which part of the segments comes first; then it helps with the others. slurm: as the array's variables say.",
 )
-@option("--jobs", type=click.IntRange(1, 256), metavar="N", default=1, show_default=True,
-        help="Worker processes, each with one thread and its own models.")  # fmt: skip
+@option(
+    "--jobs",
+    type=click.IntRange(1, 256),
+    metavar="N",
+    default=1,
+    show_default=True,
+    help="Worker processes, each with one thread and its own models.",
+)
 @scratch
-@option("--engine", type=FILE, metavar="FILE", default_text="as in the plan",
-        help="Where the model of the plan is on this machine.")  # fmt: skip
-@option("--detector-model", type=FILE, metavar="FILE", default_text="as in the plan",
-        help="Where the detector's file of the plan is on this machine.")  # fmt: skip
+@option(
+    "--engine",
+    type=FILE,
+    metavar="FILE",
+    default_text="as in the plan",
+    help="Where the model of the plan is on this machine.",
+)
+@option(
+    "--detector-model",
+    type=FILE,
+    metavar="FILE",
+    default_text="as in the plan",
+    help="Where the detector's file of the plan is on this machine.",
+)
 def command(**flags: Any) -> None:
     """Compute the segments of an archive. Any number of machines may run at once, and any may be stopped.
 

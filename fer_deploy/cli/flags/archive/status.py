@@ -11,7 +11,7 @@ from fer_deploy.cli.interface import Command, option
 
 @click.command(
     "archive-status", cls=Command, examples=[("how far the archive is", "fer-deploy archive status archive")]
-)  # fmt: skip
+)
 @address
 @option(
     "--price-per-core-hour",

@@ -1,3 +1,5 @@
+import threading
+
 import numpy as np
 import pytest
 from unit.fer_deploy.bench.fake_clock import FakeClock
@@ -127,3 +129,24 @@ def test_an_error_of_a_server_is_raised():
 
     with pytest.raises(EngineError, match="broken"):
         serve([fail, fail], 1e4, arrivals_at(1e4, 0.01), give_up_ms=1e9)
+
+
+def test_a_signal_is_raised_when_all_servers_have_ended():
+    class Signal(BaseException):
+        pass
+
+    running = threading.Event()
+    threads = []
+
+    def signalled():
+        running.wait(60)
+        raise Signal
+
+    def busy():
+        threads.append(threading.current_thread())
+        running.set()
+
+    with pytest.raises(Signal):
+        serve([signalled, busy], 100.0, arrivals_at(100.0, 60.0), give_up_ms=1e9)
+    assert threads
+    assert not any(thread.is_alive() for thread in threads)

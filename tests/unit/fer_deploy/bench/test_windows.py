@@ -156,6 +156,28 @@ def test_an_error_of_a_caller_is_raised_when_all_have_ended():
         Together([fail, lambda: None]).window(0.001, SystemClock())
 
 
+class Signal(BaseException):
+    """As `signals.Stopped`: raised in the main thread, between any two instructions."""
+
+
+def test_a_signal_is_raised_when_all_callers_have_ended():
+    class SignalledClock(SystemClock):
+        def cpu(self):
+            if threading.current_thread() is threading.main_thread():
+                raise Signal
+            return super().cpu()
+
+    running = []
+
+    def call():
+        running.append(threading.current_thread())
+
+    with pytest.raises(Signal):
+        Together([call, call]).window(60.0, SignalledClock())
+    assert len(set(running)) == 2
+    assert not any(thread.is_alive() for thread in running)
+
+
 def test_samples_are_in_the_json_on_request():
     found = Measurement((window(1.0), window(2.0)), False)
     assert "windows_ms" not in found.to_dict()

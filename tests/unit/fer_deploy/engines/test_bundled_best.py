@@ -103,7 +103,8 @@ def test_what_is_outdated_is_ignored_and_doctor_says_why(keep, found, why):
     assert ignored.why_not.endswith(why)
     assert EngineChoice().engine_file == bundled_model_for("auto")
     text = bundled_models()["ferplus"]
-    assert text == f"the default; an outdated measurement is ignored: {ignored.why_not}. Fix: fer-deploy bench"
+    assert text.startswith("INT8 or FP16, by the kind of CPU; an outdated measurement is ignored: ")
+    assert text.endswith(f": {ignored.why_not}. Fix: fer-deploy bench")
 
 
 @pytest.mark.skipif(not hasattr(os, "geteuid"), reason="no modes of files")
@@ -114,4 +115,7 @@ def test_a_file_that_others_may_write_is_ignored(keep):
 
 def test_without_a_measurement_doctor_names_the_command(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    assert bundled_models()["ferplus"] == "the default; fer-deploy bench measures which is the fastest here"
+    assert (
+        bundled_models()["ferplus"]
+        == "INT8 or FP16, by the kind of CPU; fer-deploy bench measures which is faster here"
+    )
