@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from integration.triton.server import TritonServer, install_server
+from live.triton_server import TritonServer
 
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.engines import model_sha256, open_engine
@@ -21,15 +21,6 @@ FACES = np.random.default_rng(3).integers(0, 256, (70, 1, 48, 48), dtype=np.uint
 
 
 @pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tritonserver")
-    reason = install_server(folder)
-    if reason:
-        pytest.skip(f"no Triton server: {reason}")
-    return folder
-
-
-@pytest.fixture(scope="module")
 def repository(tmp_path_factory, tiny_onnx):
     folder = tmp_path_factory.mktemp("repository")
     write_triton_repository([tiny_onnx], folder, settings=TritonSettings(max_queue_delay_us=20_000, warmup="off"))
@@ -37,8 +28,8 @@ def repository(tmp_path_factory, tiny_onnx):
 
 
 @pytest.fixture(scope="module")
-def server(installed, repository, tmp_path_factory):
-    with TritonServer(installed, repository, tmp_path_factory.mktemp("log") / "server.log") as running:
+def server(tritonserver, repository, tmp_path_factory):
+    with TritonServer(tritonserver, repository, tmp_path_factory.mktemp("log") / "server.log") as running:
         yield running
 
 
@@ -151,12 +142,12 @@ def test_another_model_after_a_restart_is_refused(server, name, repository):
             server.start()
 
 
-def test_a_model_without_modelspec(server, name, repository, installed, tmp_path):
+def test_a_model_without_modelspec(server, name, repository, tritonserver, tmp_path):
     shutil.copytree(repository / name, tmp_path / "models" / name)
     config = tmp_path / "models" / name / "config.pbtxt"
     config.write_text(config.read_text().replace("fer_model_spec", "other"))
     with (
-        TritonServer(installed, tmp_path / "models", tmp_path / "log") as other,
+        TritonServer(tritonserver, tmp_path / "models", tmp_path / "log") as other,
         pytest.raises(
             ArtifactError, match=r"has no ModelSpec.*Fix: write the server's repository with fer-deploy triton"
         ),
