@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from live.triton_server import TritonServer
+from shared_memory import both_ways
 
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.engines import model_sha256, open_engine
@@ -83,6 +84,15 @@ def test_calls_of_several_threads_are_gathered(server, name):
     batches = server.numbers_of_batches()
     assert sum(images for _, images in batches) == 16 + 16 * 5
     assert max(requests for requests, _ in batches) > 1
+
+
+def test_shared_memory_gives_the_same_logits(server, name):
+    """benchmarks/shared_memory.py compares what it claims to."""
+    with open_engine(server.address(name)) as engine:
+        image, wanted = engine.spec.input.name, engine.infer(FACES[:5])
+    with both_ways(f"127.0.0.1:{server.grpc}", name, image, FACES[:5]) as calls:
+        for call in calls:
+            np.testing.assert_array_equal(call(), wanted)
 
 
 def test_a_server_that_is_killed_is_waited_for(server, name, caplog):
