@@ -1,12 +1,16 @@
 """An engine on a real Triton Inference Server: same logits, several cameras, a server that is killed and comes back."""
 
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
+from integration.source_watching import wait_until
 from live.triton_server import TritonServer
 from shared_memory import both_ways
 
@@ -16,6 +20,7 @@ from fer_deploy.engines.triton import engine as module
 from fer_deploy.errors import ArtifactError, ConfigError, EngineError
 from fer_deploy.export.triton.model import TritonSettings
 from fer_deploy.export.triton.repository import write_triton_repository
+from fer_deploy.live.ending import ENGINE_S
 
 pytestmark = pytest.mark.slow
 FACES = np.random.default_rng(3).integers(0, 256, (70, 1, 48, 48), dtype=np.uint8)
@@ -134,6 +139,26 @@ def test_close_ends_a_call_that_waits(server, name):
         server.start()
     with pytest.raises(EngineError, match="is closed"):
         engine.infer(FACES[:1])
+
+
+def test_a_run_that_is_stopped_meanwhile_ends_at_once(server, name, tmp_path):
+    """Ctrl-C and SIGTERM must not wait for the server: service managers kill what does not end."""
+    lines = tmp_path / "a.jsonl"
+    command = [sys.executable, "-m", "fer_deploy", "live", "--source", "synthetic", "--no-display",
+               "--detector", "haar", "--jsonl", str(lines), "--engine", server.address(name)]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: (lines.exists() and lines.read_text().count("\n") > 3) or process.poll() is not None)
+        server.kill()
+        assert process.stderr is not None
+        assert any("is away" in line for line in iter(process.stderr.readline, ""))
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=ENGINE_S / 2)
+    finally:
+        process.kill()
+        server.start()
+    assert process.returncode == 0, stderr
+    assert "error [" not in stderr
 
 
 def test_another_model_after_a_restart_is_refused(server, name, repository):

@@ -10,6 +10,7 @@ import tritonclient.grpc as triton
 from tritonclient.utils import InferenceServerException
 
 from fer_deploy.engines.triton.address import TritonAddress
+from fer_deploy.engines.waiting import require_wanted
 from fer_deploy.errors import EngineError
 
 _log = logging.getLogger(__name__)
@@ -68,6 +69,7 @@ class TritonConnection:
         Raises:
             EngineError: the server refused the call, was away for too long, or came back with another model; or the
                 connection is closed.
+            GivenUp: this thread's run ended meanwhile; see `waiting_until`.
         """
         client = self._take_client()
         try:
@@ -93,6 +95,7 @@ class TritonConnection:
         while time.monotonic() - started < self._away_limit_s:
             if self._closed.wait(_PAUSES_S[min(tries, len(_PAUSES_S) - 1)]):
                 break
+            require_wanted(str(self._address))
             tries += 1
             try:
                 self._require_same(client)
