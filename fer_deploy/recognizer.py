@@ -93,7 +93,7 @@ class Recognizer:
                 model is taken; or an opened Engine, which you must close yourself.
             device: "auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx" or "openvino".  [default: auto]
             detector: "yunet", "haar", or "auto" for YuNet if its file is available.  [default: auto]
-            detector_model: YuNet's .onnx, or a .plan of it.
+            detector_model: YuNet's .onnx, or a .plan of it; or `triton://HOST:8001/MODEL`, a YuNet on a Triton server.
             config: all settings as one object, in place of the other arguments.
 
         Raises:

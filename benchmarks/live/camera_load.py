@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +26,7 @@ from fer_deploy.detectors import DetectorConfig, build_detectors
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.threads import available_cores
+from fer_deploy.engines.triton.address import is_triton
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import Picture, Sink
@@ -132,12 +134,14 @@ class Meter(Sink):
 
     def __init__(self, num_cameras: int) -> None:
         self.latencies_ms: list[dict[int, float]] = [{} for _ in range(num_cameras)]
+        self.arrivals_ns: list[int] = []
         self.num_faces = 0
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Note the time since the frame's arrival, by camera and frame."""
-        frame = result.frame
-        self.latencies_ms[frame.source][frame.index] = (time.monotonic_ns() - frame.captured_ns) / 1e6
+        frame, now_ns = result.frame, time.monotonic_ns()
+        self.latencies_ms[frame.source][frame.index] = (now_ns - frame.captured_ns) / 1e6
+        self.arrivals_ns.append(now_ns)
         self.num_faces += len(result.faces)
         return True
 
@@ -163,6 +167,12 @@ def judged(latencies_ms: Sequence[dict[int, float]], *, first: int, num_frames: 
     }
 
 
+def longest_gap_s(arrivals_ns: Sequence[int]) -> float:
+    """Return the longest time without a result of any camera, in seconds."""
+    ordered = sorted(arrivals_ns)
+    return max((after - before for before, after in pairwise(ordered)), default=0) / 1e9
+
+
 def pictures_of(clip: str, *, jpeg: bool) -> list[Picture8]:
     """Return frames of a clip at its own size: decoded, or as JPEG files as a network camera sends them."""
     frames = list(looped_frames(clip, _MOST_PICTURES))
@@ -178,7 +188,8 @@ def run_cameras(
     """Run the live loop on `request["cameras"]` cameras and return what it served, how late, and which stage was busy.
 
     Args:
-        request: "cameras", "fps", "seconds", "warm_up_s", "detect_every"; see the module.
+        request: "cameras", "fps", "seconds", "warm_up_s", "detect_every"; see the module. "workers": threads that
+            analyze; absent or None: one a core.
         pictures: what every camera shows, each from another frame on.
         detectors: as for `LivePipeline`.
         engine: as for `LivePipeline`; not closed.
@@ -197,7 +208,8 @@ def run_cameras(
         )
         for i in range(num)
     ]
-    meter, config = Meter(num), PipelineConfig(detect_every=request["detect_every"])
+    meter = Meter(num)
+    config = PipelineConfig(detect_every=request["detect_every"], workers=request.get("workers"))
     intervals: list[int] = []
     pipeline = LivePipeline(cameras, detectors, engine, [meter], config=config)
     cpu_started, started = time.process_time(), time.perf_counter()
@@ -212,13 +224,18 @@ def run_cameras(
         "of_cores": cpu / wall / available_cores(),
         "busy": {"decode": sum(camera.decode_s for camera in cameras) / wall, **busy},
         "k_max": max([*intervals, snapshot.detect_every]),
+        "longest_gap_s": longest_gap_s(meter.arrivals_ns),
+        "last_frames": [max(one, default=-1) for one in meter.latencies_ms],
+        "num_frames": num_frames,
     }
 
 
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Open everything, run once."""
     detection = DetectorConfig(detector="yunet", detector_model=Path(request["yunet"]))
-    with open_engine(Path(request["engine"]), device="cpu", threads=1) as engine:
+    model = Path(request["engine"])
+    where: dict[str, Any] = {"device": "auto"} if is_triton(model) else {"device": "cpu", "threads": 1}
+    with open_engine(model, **where) as engine:
         pictures = pictures_of(request["clip"], jpeg=request["jpeg"])
         return run_cameras(request, pictures, build_detectors(detection), engine)
 

@@ -11,10 +11,10 @@ from pydantic import BaseModel, ConfigDict
 
 from fer_deploy import __version__
 from fer_deploy.analyze.config import AnalyzeConfig
-from fer_deploy.artifacts import file_sha256
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.yunet_file import file_at_hand, yunet_file
 from fer_deploy.engines import model_sha256
+from fer_deploy.engines.network import network_sha256
 from fer_deploy.errors import StreamError
 from fer_deploy.live.file_names import file_and_stream
 
@@ -71,7 +71,7 @@ class Fingerprint(BaseModel):
         return cls(
             video=video,
             engine=model_sha256(engine),
-            detector="" if detector is None else file_sha256(detector),
+            detector="" if detector is None else network_sha256(detector),
             version=__version__,
             settings=settings,
         )

@@ -127,7 +127,7 @@ _detection = options(
         metavar="FILE",
         section=_FACES,
         default_text="$FER_YUNET, else the official file, fetched once",
-        help="YuNet's .onnx, or a .plan of it.",
+        help="YuNet's .onnx, or a .plan of it; or triton://HOST:8001/MODEL, which a Triton server runs.",
     ),
     option(
         "--min-face",

@@ -13,11 +13,13 @@ from fer_deploy.export.triton.repository import write_triton_repository
 def triton(
     config_path: Path | None,
     artifacts: tuple[Path, ...],
+    detector: Path | None,
     out: Path,
     **flags: Any,
 ) -> None:
     """Write a model repository for Triton Inference Server."""
     settings = settings_from_flags(TritonSettings, config_path, flags)
-    for model in write_triton_repository(artifacts, out, settings=settings):
-        click.echo(f"{model}: config.pbtxt, labels.txt, 1/{next((model / '1').iterdir()).name}")
+    for model in write_triton_repository(artifacts, out, settings=settings, detector=detector):
+        files = sorted(path.relative_to(model).as_posix() for path in model.rglob("*") if path.is_file())
+        click.echo(f"{model}: {', '.join(sorted(files, key=lambda name: '/' in name))}")
     click.echo(f"next: tritonserver --model-repository={out.resolve()}", err=True)

@@ -11,9 +11,10 @@ from fer_deploy.detectors.finder import FaceFinder
 from fer_deploy.detectors.haar import HaarFinder
 from fer_deploy.detectors.search import FaceSearch
 from fer_deploy.detectors.yunet import YuNetFinder, open_yunet
-from fer_deploy.detectors.yunet_file import how_to_build, how_to_replace, yunet_file
+from fer_deploy.detectors.yunet_file import how_to_build, how_to_replace, how_to_serve, yunet_file
 from fer_deploy.engines import PLAN_SUFFIXES
 from fer_deploy.engines.base import Device
+from fer_deploy.engines.triton.address import is_triton
 from fer_deploy.errors import argument
 from fer_deploy.vision.detector import Detector
 
@@ -26,7 +27,7 @@ def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: 
 
     Args:
         config: which detector, and which faces it searches where.
-        device: where YuNet's .onnx runs; a plan of it always runs on CUDA.
+        device: where YuNet's .onnx runs; a plan of it always runs on CUDA, and a served one where its server decides.
         threads: CPU threads of one call of YuNet; parallel detectors share the cores.
 
     Raises:
@@ -53,7 +54,9 @@ def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: 
 def _yunet(config: DetectorConfig, device: Device, threads: int) -> Callable[[], FaceFinder]:
     path = yunet_file(config.detector_model)
     is_plan = path.suffix in PLAN_SUFFIXES
-    fix = how_to_build(path) if is_plan else how_to_replace(config.detector_model)
+    fix = (
+        how_to_build(path) if is_plan else how_to_serve() if is_triton(path) else how_to_replace(config.detector_model)
+    )
     network = open_yunet(path, fix=fix, device="cuda" if is_plan else device, threads=threads)
     if config.min_score is None:
         return lambda: YuNetFinder(network)

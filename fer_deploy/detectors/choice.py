@@ -4,6 +4,7 @@ from typing import Final
 
 from fer_deploy.detectors.config import DetectorConfig
 from fer_deploy.detectors.yunet_file import NUM_BYTES, file_at_hand, yunet_file
+from fer_deploy.engines.triton.address import TritonAddress, is_triton
 
 _HAAR: Final = "Haar"
 
@@ -19,13 +20,17 @@ def describe_detector(config: DetectorConfig) -> str:
     Raises:
         ArtifactError: YuNet's file is missing and cannot be downloaded; impossible after `build_detectors`.
     """
-    return _HAAR if is_haar(config) else f"YuNet ({yunet_file(config.detector_model).name})"
+    if is_haar(config):
+        return _HAAR
+    path = yunet_file(config.detector_model)
+    return f"YuNet ({TritonAddress.parse(path).model} on Triton)" if is_triton(path) else f"YuNet ({path.name})"
 
 
 def detector_line(config: DetectorConfig) -> str:
     """Return the line for the terminal, with the whole path, and with Haar's weakness if `auto` chose Haar."""
     if not is_haar(config):
-        return f"detector: YuNet ({yunet_file(config.detector_model)})"
+        path = yunet_file(config.detector_model)
+        return f"detector: YuNet ({TritonAddress.parse(path) if is_triton(path) else path})"
     if config.detector == "haar":
         return f"detector: {_HAAR}"
     return (

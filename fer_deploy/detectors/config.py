@@ -34,7 +34,8 @@ class DetectorConfig(Settings):
     detector_model: Path | None = Field(
         default=None,
         strict=False,
-        description="YuNet's .onnx, or a .plan of it; none: $FER_YUNET, else downloaded on first use",
+        description="YuNet's .onnx, a .plan of it, or triton://HOST:8001/MODEL; none: $FER_YUNET, else downloaded on "
+        "first use",
     )
     min_score: float | None = Field(
         default=None, gt=0, lt=1, description="least score of YuNet's faces; none: 0.5. Haar gives no score"

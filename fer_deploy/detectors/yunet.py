@@ -16,6 +16,7 @@ from fer_deploy.detectors.yunet_file import require_official
 from fer_deploy.detectors.yunet_heads import HEADS, NUM_CHANNELS, STRIDES, merge_heads
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.network import Network, TensorInfo, open_network
+from fer_deploy.engines.triton.address import TritonAddress, is_triton
 from fer_deploy.errors import ArtifactError, EngineError, argument
 from fer_deploy.spec import OUTPUT_NAME
 
@@ -41,6 +42,7 @@ class YuNetFinder:
         self._network, self._min_score, self.smallest_face = network, min_score, smallest_face
         self.smallest_gray_face = round(smallest_face / _GRAY_SHARE)
         (self._input,) = network.inputs
+        self._dtype = network.inputs[self._input].dtype
         self._smallest, self._largest = _limits(network.inputs[self._input])
         self.largest_picture = None if self._largest is None else (self._largest[1], self._largest[0])
         self._allocate((0, 0))
@@ -69,7 +71,7 @@ class YuNetFinder:
             )
         padded = [max(-(-size // _DIVISOR) * _DIVISOR, least) for size, least in zip(size, self._smallest, strict=True)]
         self._size = size
-        self._images = np.zeros((1, 3, *padded), dtype=np.float32)
+        self._images = np.zeros((1, 3, *padded), dtype=self._dtype)
         self._targets = [self._images[0, channel, :height, :width] for channel in range(3)]
         self._planes = [np.empty(size, dtype=np.uint8) for _ in range(3)]
 
@@ -78,7 +80,7 @@ def open_yunet(path: Path, *, fix: str, device: Device = "cpu", threads: int = 1
     """Load a YuNet with its heads merged (`merge_heads`), or a plan of it, and check it.
 
     Args:
-        path: its `.onnx`, or a `.plan`.
+        path: its `.onnx`, or a `.plan`, or its address on a Triton server.
         fix: how to fix a file that is missing, damaged or another network; ends the message.
         device: see `fer_deploy.engines.network.open_network`.
         threads: see `open_network`.
@@ -91,7 +93,7 @@ def open_yunet(path: Path, *, fix: str, device: Device = "cpu", threads: int = 1
         return merge_heads(require_official(content, path))
 
     network = open_network(path, fix=fix, device=device, threads=threads, rewrite=checked)
-    check_yunet(network, where=str(path), fix=fix)
+    check_yunet(network, where=str(TritonAddress.parse(path) if is_triton(path) else path), fix=fix)
     return network
 
 
@@ -110,10 +112,14 @@ def check_yunet(network: Network, *, where: str, fix: str) -> None:
             f"cannot use {where} as a YuNet: it is an emotion model. Fix: give it as {argument('engine')}; "
             f"for the detector, {fix}"
         )
-    if inputs != [("float32", (1, 3))] or len(network.inputs) != 1 or not (is_separate or is_merged):
+    if (
+        inputs not in ([("float32", (1, 3))], [("uint8", (1, 3))])
+        or len(network.inputs) != 1
+        or not (is_separate or is_merged)
+    ):
         raise ArtifactError(
             f"cannot use {where} as a YuNet: it has {', '.join(network.inputs)} -> {', '.join(network.outputs)}; "
-            f"expected one float image (1, 3, H, W) -> {', '.join(_SEPARATE)}. Fix: {fix}"
+            f"expected one image (1, 3, H, W) -> {', '.join(_SEPARATE)}. Fix: {fix}"
         )
     smallest, largest = _limits(next(iter(network.inputs.values())))
     for height, width in (smallest, largest or smallest):

@@ -75,6 +75,13 @@ def how_to_build(plan: Path) -> str:
     )
 
 
+def how_to_serve() -> str:
+    """Return the command that writes a repository with YuNet for a Triton server, as text after "Fix:"."""
+    return (
+        f"fer-deploy triton --detector-model {cache_file()} --out REPOSITORY, or {argument('detector_model', 'FILE')}"
+    )
+
+
 def _is_official(path: Path) -> bool:
     try:
         return _sha256(read_private(path, max_bytes=NUM_BYTES)) == SHA256

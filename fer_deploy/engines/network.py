@@ -8,9 +8,10 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
-from fer_deploy.artifacts import require_file
+from fer_deploy.artifacts import file_sha256, require_file
 from fer_deploy.engines import PLAN_SUFFIXES
 from fer_deploy.engines.base import Device
+from fer_deploy.engines.triton.address import is_triton
 from fer_deploy.errors import ArtifactError, MissingDependencyError
 
 Tensors = Mapping[str, NDArray[Any]]
@@ -58,7 +59,7 @@ def open_network(
 
     Args:
         path: an `.onnx` file, or a TensorRT `.plan` (also `.engine`) from `fer-deploy build --input-shapes`, with its
-            manifest beside it.
+            manifest beside it; or `triton://HOST:8001/MODEL[/VERSION]`, whose server chooses device and threads.
         fix: how to fix a file that is missing or damaged; ends the message.
         device: "cpu", "cuda", or "auto": CUDA if the runtime supports it and there is a GPU, else the CPU. A plan runs
             only on CUDA.
@@ -69,8 +70,12 @@ def open_network(
         ArtifactError: missing or damaged file, another suffix, or a plan that differs from its manifest.
         ConfigError: more threads than cores.
         MissingDependencyError: ONNX Runtime, or TensorRT and cuda-python for a plan, are not installed.
-        EngineError: the device is missing, the runtime fell back to another one, or a plan cannot run on this machine.
+        EngineError: the device is missing, the runtime fell back to another one, a plan cannot run on this machine, or
+            a server does not answer.
     """
+    if is_triton(path):
+        served: Network = _backend(path, "triton.network", "triton").TritonNetwork.open(path)
+        return served
     if path.suffix != ".onnx" and path.suffix not in PLAN_SUFFIXES:
         raise ArtifactError(f"cannot open {path}: expected an .onnx or .plan file. Fix: {fix}")
     require_file(path, fix=fix)
@@ -83,10 +88,25 @@ def open_network(
     return network
 
 
+def network_sha256(path: Path) -> str:
+    """Return the hex digest of a network's file; of a served one that of the file that its server has.
+
+    Raises:
+        ConfigError, EngineError, MissingDependencyError: as `open_network`, for a served network.
+    """
+    if not is_triton(path):
+        return file_sha256(path)
+    digest: str = _backend(path, "triton.network", "triton").served_sha256(path)
+    return digest
+
+
 def _backend(path: Path, name: str, extra: str) -> Any:
     try:
         return import_module(f"fer_deploy.engines.{name}")
-    except ModuleNotFoundError as err:
+    except (ModuleNotFoundError, RuntimeError) as err:  # tritonclient turns a missing grpc into a RuntimeError
+        missing = getattr(err.__cause__ or err, "name", None)
+        if missing is None:
+            raise
         raise MissingDependencyError(
-            f"cannot open {path}: {err.name} is not installed. Fix: pip install 'fer-toolchain[{extra}]'"
+            f"cannot open {path}: {missing} is not installed. Fix: pip install 'fer-toolchain[{extra}]'"
         ) from err

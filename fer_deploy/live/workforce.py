@@ -6,6 +6,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 from fer_deploy.engines.base import Engine
+from fer_deploy.engines.waiting import GivenUp, waiting_until
 from fer_deploy.errors import ConfigError
 from fer_deploy.live.analysis import SourceAnalysis
 from fer_deploy.live.config import PipelineConfig
@@ -67,14 +68,16 @@ class Workforce:
         self._engine_turn: AbstractContextManager[Any] = nullcontext() if engine.is_concurrent else threading.Lock()
         self._num_working = num_workers
         self._lock = threading.Lock()
+        self._given_up = threading.Event()
         self.done = threading.Event()
 
     def work(self) -> None:
         """Analyze chunks until none is left; the body of a worker's thread."""
         try:
             own = _OwnDetector(self._detectors)
-            while self._analyze_next(own):
-                pass
+            with waiting_until(self._given_up):
+                while self._analyze_next(own):
+                    pass
         except Exception as err:  # noqa: BLE001 - a worker's end
             self._on_error("infer", err)
         finally:
@@ -91,7 +94,8 @@ class Workforce:
             self._detectors = detectors
 
     def give_up(self) -> None:
-        """Abort the chunks being analyzed. Callable from any thread."""
+        """Abort the chunks being analyzed, also those that wait for a server. Callable from any thread."""
+        self._given_up.set()
         for analysis in self._analyses:
             analysis.give_up()
 
@@ -103,7 +107,7 @@ class Workforce:
         try:
             analysis = self._analyses[chunk.source]
             analysis.run(chunk, own.of(self._detectors), self._engine_turn, self._intake.num_dropped(chunk.source))
-        except Aborted:
+        except (Aborted, GivenUp):
             pass  # the run is ending, or this source was given up and the others continue
         except ConfigError as err:  # the settings do not fit this source's frames
             self._on_error("infer", err, chunk.source)

@@ -17,8 +17,8 @@ from fer_train.config import TrainConfig
 from fer_train.data.faces import LABEL_SETS, Faces
 from fer_train.data.loader import Batch, EpochBatches, epoch_seed
 from fer_train.data.splits import take_split
-from fer_train.distributed import ALONE, World
-from fer_train.errors import CheckpointError, ConfigError, DivergenceError, OutOfMemoryError, is_out_of_memory
+from fer_train.distributed import ALONE, World, job_name
+from fer_train.errors import ConfigError, DivergenceError, OutOfMemoryError, is_out_of_memory
 from fer_train.evaluation.evaluate import evaluate
 from fer_train.files.durable import write_content
 from fer_train.hardware import describe_hardware
@@ -28,7 +28,7 @@ from fer_train.training.compiling import compile_errors
 from fer_train.training.folder_lock import only_run_in
 from fer_train.training.loss import training_loss
 from fer_train.training.qat import activation_ranges, strip_qat
-from fer_train.training.run import Run, build_run, read_state
+from fer_train.training.run import Run, build_run, read_state_of_first
 
 STEPS_PER_CHECK = 20
 """Steps between two reads of the loss; each read waits for the device."""
@@ -61,26 +61,25 @@ def fit(
         out: folder for `last.pt` (resume), `best.safetensors` (best validation accuracy), `final.safetensors` (last
             epoch) and `config.yaml`.
         resume: continue from `out/last.pt`. An incomplete epoch runs again from its start.
-        world: processes of a data-parallel run; the first one validates and writes.
+        world: processes of a data-parallel run. The first one reads and writes `out`, and validates.
         on_step: progress; see `OnStep`.
         on_epoch: progress; see `OnEpoch`.
 
     Raises:
-        ConfigError: the labels do not fit `num_classes`, or the training split is smaller than one batch.
+        ConfigError: the labels do not fit `num_classes`, the training split is smaller than one batch, or processes
+            have other settings or faces.
         SplitAbsentError: the data lack the training or the validation split.
         CheckpointError: there is nothing to resume, the state is of another config, `out` contains a run, another
-            process writes into it, or the disk is full.
+            process writes into it, another node has a newer state, or the disk is full.
         DivergenceError: the loss is not finite; `last.pt` still has the last good epoch.
         OutOfMemoryError: the batch does not fit into memory; `last.pt` as above.
     """
     train, validation = take_split(faces, config.train_split), take_split(faces, config.validation_split)
     _check_fit(config, train, validation)
     validation = validation.resized(config.image_size)
-    last = out / "last.pt"
-    if not resume and last.exists():
-        raise CheckpointError(f"{last} exists. Fix: --resume to continue that run, or another --out")
     digest = faces.digest()
-    state = read_state(last, config, digest) if resume else None
+    world.require_same({"faces": digest[:12], **config.model_dump(mode="json", exclude={"device"})})
+    state = read_state_of_first(out / "last.pt", config, digest, world=world, resume=resume)
     with _memory_errors(config), contextlib.ExitStack() as held:
         if config.compile:
             held.enter_context(compile_errors())
@@ -115,7 +114,7 @@ def _finish_epoch(run: Run, faces: Faces, row: dict[str, Any], out: Path, digest
     if is_best:
         # Before last.pt: after a kill between the two writes, the epoch runs again and writes the same file.
         save_run_release(out / "best.safetensors", run, faces, row, kept="best")
-    save_state(out / "last.pt", run.state_dict() | {"data": digest})
+    save_state(out / "last.pt", run.state_dict() | {"data": digest, "job": job_name()})
 
 
 def save_run_release(path: Path, run: Run, faces: Faces, metrics: dict[str, Any], *, kept: Kept) -> None:
@@ -183,9 +182,11 @@ def _with_short_paths(config: TrainConfig) -> dict[str, Any]:
 
 def _cached_probs(run: Run, train: Faces, out: Path) -> Tensor | None:
     wanted = run.config.distillation
-    if run.teachers is None or wanted is None or not wanted.cached:
+    teachers = run.teachers
+    if teachers is None or wanted is None or not wanted.cached:
         return None
-    return run.teachers.cached_probs(train, out / "teachers.safetensors")
+    probs = run.world.first_result(lambda: teachers.cached_probs(train, out / "teachers.safetensors").cpu())
+    return probs.to(run.device)
 
 
 @contextlib.contextmanager

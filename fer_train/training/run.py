@@ -1,6 +1,7 @@
 """Build the mutable state of a training run from a config, or restore it from a checkpoint."""
 
 import logging
+import socket
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -130,6 +131,47 @@ def build_run(
     if state is not None:
         run.load_state_dict(state)
     return run
+
+
+def read_state_of_first(
+    last: Path, config: TrainConfig, digest: str, *, world: World, resume: bool
+) -> dict[str, Any] | None:
+    """Return the state in the first process's `last`, which all processes start from; None for a new run.
+
+    Raises:
+        CheckpointError: see `read_state`; there is a run and `resume` is False; or another process's folder has more
+            finished epochs, so that the nodes do not share it. Every process raises it.
+    """
+
+    def checked() -> dict[str, Any] | None:
+        if resume:
+            return read_state(last, config, digest)
+        if last.exists():
+            raise CheckpointError(f"{last} exists. Fix: --resume to continue that run, or another --out")
+        return None
+
+    if world.size > 1:
+        _require_newest(last, world)
+    return world.first_result(checked)
+
+
+def _require_newest(last: Path, world: World) -> None:
+    """Refuse a run whose newest state is on another node than that of the first process."""
+    told = world.gathered((_num_finished(last), socket.gethostname()))
+    finished, host = max(told, key=lambda one: one[0])
+    if finished > told[0][0]:
+        raise CheckpointError(
+            f"the first process, on {told[0][1]}, has {told[0][0]} finished epochs in {last}, and another one, on "
+            f"{host}, has {finished}: the nodes do not share that folder. Fix: --out in a folder that all nodes share; "
+            f"or copy {last.parent} from {host} to {told[0][1]}"
+        )
+
+
+def _num_finished(last: Path) -> int:
+    try:
+        return int(load_state(last, mmap=True)["epoch"])
+    except CheckpointError:  # absent; or damaged, which the first process reports if it is its own
+        return 0
 
 
 def read_state(last: Path, config: TrainConfig, digest: str) -> dict[str, Any]:

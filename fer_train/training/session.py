@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from fer_train.amp import resolve_device
-from fer_train.checkpoint import load_release
+from fer_train.checkpoint import load_release, load_state
 from fer_train.config import TrainConfig
 from fer_train.data.faces import Faces
-from fer_train.distributed import World, local_device, torchrun_world, was_restarted
+from fer_train.distributed import World, job_name, local_device, torchrun_world, was_restarted
 from fer_train.evaluation.evaluate import evaluate_split
 from fer_train.evaluation.plots import plot_history, write_plots
 from fer_train.files.durable import write_content
@@ -28,14 +28,15 @@ def train_one(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = Fa
 
     `write_plots` plots the last epoch on the validation split.
 
-    Under torchrun the processes share the work; a run that was restarted after a failure resumes automatically.
+    Under torchrun the processes share the work; a run goes on by itself when workers are restarted after a failure,
+    and when nodes come or go.
 
     Raises:
         FerTrainError: see `fit`.
     """
-    resume = resume or (was_restarted() and (out / "last.pt").exists())
     with contextlib.ExitStack() as stack:
         world = stack.enter_context(world_of(config))
+        resume = world.first_result(lambda: resume or _is_of_this_job(out / "last.pt"))
         if not world.is_first:
             return fit(config, faces, out, resume=resume, world=world)
         progress = stack.enter_context(TrainingProgress(config))
@@ -55,6 +56,14 @@ def train_one(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = Fa
     write_json(out / "history.json", run.history)
     _plot_final(faces, out, run)
     return run
+
+
+def _is_of_this_job(last: Path) -> bool:
+    """Return whether an earlier round of this torchrun job wrote the state: the same --rdzv-id, or a restart."""
+    if not last.exists():
+        return False
+    job = job_name()
+    return was_restarted() or (job is not None and load_state(last, mmap=True).get("job") == job)
 
 
 def _plot_final(faces: Faces, out: Path, run: Run) -> None:

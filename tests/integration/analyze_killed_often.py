@@ -1,10 +1,12 @@
-"""Run as a script: one analysis, killed with SIGKILL at random moments and begun again. Arguments: OUT, SEED, K.
+"""Run as a script: one analysis, killed with SIGKILL at random moments and begun again.
 
-A moment is the n-th call that Python makes in any thread, in its own code or into C: so each line of the run can be
-hit, on a fast machine as on a slow one. Each life is a fork. OUT/whole is the same analysis without any of that.
-OUT/num_kills says how often it died.
+Arguments: OUT, SEED, K, JOBS, KILLS. A moment is the n-th call that Python makes in any thread, in its own code or into
+C: so each line of the run can be hit, on a fast machine as on a slow one. Each life is a fork. With JOBS, the parent of
+the worker processes dies at such a moment, and at an earlier one a worker of it. OUT/whole is the same analysis in one
+process without any of that. OUT/num_kills says how often it died; it is KILLS or more.
 """
 
+import contextlib
 import itertools
 import json
 import os
@@ -16,33 +18,54 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
+from integration.analyze_jobs import Noted, make_batch
 from integration.analyze_videos import make_analysis, write_squares
 
+from fer_deploy.analyze.batch import VideoBatch
+from fer_deploy.analyze.jobs.run import SplitRun
+
 NUM_FRAMES = 8 * 24 + 7
-MIN_KILLS = 12
 
 
 class Calls:
-    """Counts calls in all threads; kills where the count is reached."""
+    """Counts calls in all threads; kills where the count is reached, and calls `hurt` half-way to there."""
 
-    def __init__(self, die_at: int | None = None) -> None:
-        self._numbers, self._die_at = itertools.count(1), die_at
+    def __init__(self, die_at: int | None = None, hurt: Callable[[], None] = lambda: None) -> None:
+        self._numbers, self._die_at, self.hurt = itertools.count(1), die_at, hurt
         self.num = 0
 
     def __call__(self, frame: object, event: str, argument: object) -> None:
-        if event in ("call", "c_call"):
-            self.num = next(self._numbers)
-            if self.num == self._die_at:
-                os.kill(os.getpid(), signal.SIGKILL)
+        if event not in ("call", "c_call"):
+            return
+        self.num = next(self._numbers)
+        if self.num == self._die_at:
+            os.kill(os.getpid(), signal.SIGKILL)
+        if self._die_at is not None and self.num == self._die_at // 2:
+            self.hurt()
 
 
-def live(video: Path, out: Path, detect_every: int, calls: Calls) -> None:
-    analysis = make_analysis(video, out, pipeline={"detect_every": detect_every})
+def live(video: Path, out: Path, detect_every: int, jobs: int, calls: Calls) -> None:
+    if jobs == 1:
+        analysis = make_analysis(video, out, pipeline={"detect_every": detect_every})
+        work = analysis.run
+    else:
+        batch = make_batch([video], out, jobs=jobs, progress=Noted(), pipeline={"detect_every": detect_every})
+        calls.hurt = partial(kill_a_worker, batch)
+        work = partial(batch.run, lambda outcome: None)
     threading.setprofile(calls)
     sys.setprofile(calls)
-    summary = analysis.run()
+    found = work()
     sys.setprofile(None)
-    assert summary is not None
+    assert found is not None
+    assert jobs == 1 or found[0].failure is None, found[0].failure
+
+
+def kill_a_worker(batch: VideoBatch) -> None:
+    """Kill the first worker, if there is one at this moment: once in a life, so no task fails."""
+    run = batch._current
+    if isinstance(run, SplitRun) and (pids := run._crew.pids()):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pids[0], signal.SIGKILL)
 
 
 def in_fork(work: Callable[[], None]) -> int:
@@ -58,25 +81,28 @@ def in_fork(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def count_calls(video: Path, out: Path, detect_every: int) -> int:
+def count_calls(video: Path, out: Path, detect_every: int, jobs: int) -> int:
     def work() -> None:
         calls = Calls()
-        live(video, out, detect_every, calls)
+        live(video, out, detect_every, jobs, calls)
         (out / "calls.json").write_text(json.dumps(calls.num))
 
     assert in_fork(work) == 0
     return json.loads((out / "calls.json").read_text())
 
 
-def main(out: Path, seed: int, detect_every: int) -> None:
+def main(out: Path, seed: int, detect_every: int, jobs: int, min_kills: int) -> None:
     video = write_squares(out / "squares.mp4", NUM_FRAMES)
-    num_calls = count_calls(video, out / "whole", detect_every)
+    num_calls = count_calls(video, out / "whole", detect_every, 1)
+    if jobs > 1:
+        (out / "counted").mkdir()
+        num_calls = count_calls(video, out / "counted", detect_every, jobs)
     dice = random.Random(seed)
     for life in itertools.count():
         # The first lives end early, so that there are many; later ones reach as far as joining and reporting.
-        limit = num_calls // 3 if life < MIN_KILLS else 2 * num_calls
+        limit = num_calls // 3 if life < min_kills else 2 * num_calls
         calls = Calls(die_at=dice.randrange(1, limit))
-        code = in_fork(partial(live, video, out / "killed", detect_every, calls))
+        code = in_fork(partial(live, video, out / "killed", detect_every, jobs, calls))
         if code == 0:
             break
         assert code == -signal.SIGKILL, code
@@ -84,4 +110,4 @@ def main(out: Path, seed: int, detect_every: int) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3]))
+    main(Path(sys.argv[1]), *map(int, sys.argv[2:]))

@@ -9,6 +9,7 @@ from integration import plan_models
 from integration.export_models import write_faces
 from integration.mjpeg_server import MjpegServer
 from integration.rtsp_server import RtspServer
+from live.triton_server import install_server
 
 from fer_deploy.export import pipeline
 from fer_deploy.export.verify import preparation
@@ -67,6 +68,15 @@ def camera(request):
 def mjpeg_camera():
     with MjpegServer() as server:
         yield server
+
+
+@pytest.fixture(scope="session")
+def tritonserver(tmp_path_factory) -> Path:
+    """Folder of an installed Triton server, for `TritonServer`."""
+    folder = tmp_path_factory.mktemp("tritonserver")
+    if reason := install_server(folder):
+        pytest.skip(f"no Triton server: {reason}")
+    return folder
 
 
 @pytest.fixture

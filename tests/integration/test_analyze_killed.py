@@ -7,22 +7,23 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from integration import analyze_killed_often
-from integration.analyze_killed_often import MIN_KILLS, NUM_FRAMES
+from integration.analyze_killed_often import NUM_FRAMES
 from integration.live_fakes import num_video_frames
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("detect_every", [1, 4])
-def test_killed_often(detect_every, tmp_path):
+@pytest.mark.parametrize(("detect_every", "jobs", "kills"), [(1, 1, 12), (4, 1, 12), (1, 2, 4)])
+def test_killed_often(detect_every, jobs, kills, tmp_path):
     (tmp_path / "whole").mkdir()
     tests = Path(analyze_killed_often.__file__).parents[1]
     path = {"PYTHONPATH": f"{tests}:{tests.parent}", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, analyze_killed_often.__file__, str(tmp_path), str(7 + detect_every), str(detect_every)],
+        [sys.executable, analyze_killed_often.__file__, str(tmp_path), str(7 + detect_every),
+         *map(str, (detect_every, jobs, kills))],
         env=path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert int((tmp_path / "num_kills").read_text()) >= MIN_KILLS
+    assert int((tmp_path / "num_kills").read_text()) >= kills
     whole, killed = tmp_path / "whole/squares", tmp_path / "killed/squares"
     assert sorted(path.name for path in killed.iterdir()) == sorted(path.name for path in whole.iterdir())
     for name in ("faces.parquet", "faces.frames.parquet"):

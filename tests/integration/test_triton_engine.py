@@ -1,13 +1,18 @@
 """An engine on a real Triton Inference Server: same logits, several cameras, a server that is killed and comes back."""
 
 import shutil
+import signal
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
 
 import numpy as np
 import pytest
-from integration.triton.server import TritonServer, install_server
+from integration.source_watching import wait_until
+from live.triton_server import TritonServer
+from shared_memory import both_ways
 
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.engines import model_sha256, open_engine
@@ -15,18 +20,10 @@ from fer_deploy.engines.triton import engine as module
 from fer_deploy.errors import ArtifactError, ConfigError, EngineError
 from fer_deploy.export.triton.model import TritonSettings
 from fer_deploy.export.triton.repository import write_triton_repository
+from fer_deploy.live.ending import ENGINE_S
 
 pytestmark = pytest.mark.slow
 FACES = np.random.default_rng(3).integers(0, 256, (70, 1, 48, 48), dtype=np.uint8)
-
-
-@pytest.fixture(scope="module")
-def installed(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("tritonserver")
-    reason = install_server(folder)
-    if reason:
-        pytest.skip(f"no Triton server: {reason}")
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -37,8 +34,8 @@ def repository(tmp_path_factory, tiny_onnx):
 
 
 @pytest.fixture(scope="module")
-def server(installed, repository, tmp_path_factory):
-    with TritonServer(installed, repository, tmp_path_factory.mktemp("log") / "server.log") as running:
+def server(tritonserver, repository, tmp_path_factory):
+    with TritonServer(tritonserver, repository, tmp_path_factory.mktemp("log") / "server.log") as running:
         yield running
 
 
@@ -94,6 +91,15 @@ def test_calls_of_several_threads_are_gathered(server, name):
     assert max(requests for requests, _ in batches) > 1
 
 
+def test_shared_memory_gives_the_same_logits(server, name):
+    """benchmarks/shared_memory.py compares what it claims to."""
+    with open_engine(server.address(name)) as engine:
+        image, wanted = engine.spec.input.name, engine.infer(FACES[:5])
+    with both_ways(f"127.0.0.1:{server.grpc}", name, image, FACES[:5]) as calls:
+        for call in calls:
+            np.testing.assert_array_equal(call(), wanted)
+
+
 def test_a_server_that_is_killed_is_waited_for(server, name, caplog):
     with open_engine(server.address(name)) as engine:
         wanted = engine.infer(FACES[:2])
@@ -135,6 +141,26 @@ def test_close_ends_a_call_that_waits(server, name):
         engine.infer(FACES[:1])
 
 
+def test_a_run_that_is_stopped_meanwhile_ends_at_once(server, name, tmp_path):
+    """Ctrl-C and SIGTERM must not wait for the server: service managers kill what does not end."""
+    lines = tmp_path / "a.jsonl"
+    command = [sys.executable, "-m", "fer_deploy", "live", "--source", "synthetic", "--no-display",
+               "--detector", "haar", "--jsonl", str(lines), "--engine", server.address(name)]  # fmt: skip
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    try:
+        wait_until(lambda: (lines.exists() and lines.read_text().count("\n") > 3) or process.poll() is not None)
+        server.kill()
+        assert process.stderr is not None
+        assert any("is away" in line for line in iter(process.stderr.readline, ""))
+        process.send_signal(signal.SIGTERM)
+        _, stderr = process.communicate(timeout=ENGINE_S / 2)
+    finally:
+        process.kill()
+        server.start()
+    assert process.returncode == 0, stderr
+    assert "error [" not in stderr
+
+
 def test_another_model_after_a_restart_is_refused(server, name, repository):
     config = repository / name / "config.pbtxt"
     before = config.read_text()
@@ -151,12 +177,12 @@ def test_another_model_after_a_restart_is_refused(server, name, repository):
             server.start()
 
 
-def test_a_model_without_modelspec(server, name, repository, installed, tmp_path):
+def test_a_model_without_modelspec(server, name, repository, tritonserver, tmp_path):
     shutil.copytree(repository / name, tmp_path / "models" / name)
     config = tmp_path / "models" / name / "config.pbtxt"
     config.write_text(config.read_text().replace("fer_model_spec", "other"))
     with (
-        TritonServer(installed, tmp_path / "models", tmp_path / "log") as other,
+        TritonServer(tritonserver, tmp_path / "models", tmp_path / "log") as other,
         pytest.raises(
             ArtifactError, match=r"has no ModelSpec.*Fix: write the server's repository with fer-deploy triton"
         ),

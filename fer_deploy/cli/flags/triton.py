@@ -26,6 +26,10 @@ class DeviceType(click.Choice[str]):
             "two models, two copies of each",
             "fer-deploy triton --engine net-fp16.onnx --engine net-fp16.plan --out models --instances 2",
         ),
+        (
+            "a model and the detector",
+            "fer-deploy triton --engine net-fp16.onnx --detector-model yunet.onnx --out models",
+        ),
     ],
 )
 @option(
@@ -34,9 +38,15 @@ class DeviceType(click.Choice[str]):
     type=FILE,
     metavar="FILE",
     multiple=True,
-    required=True,
     formerly=("--artifact",),
     help="An exported model, .onnx or .plan. Repeat it for several.",
+)
+@option(
+    "--detector-model",
+    "detector",
+    type=FILE,
+    metavar="FILE",
+    help="YuNet's .onnx, which boxes then ask for faces: --detector-model triton://HOST:8001/MODEL.",
 )
 @option("--out", type=FOLDER, metavar="DIR", required=True, help="The model repository; created if absent.")
 @option(

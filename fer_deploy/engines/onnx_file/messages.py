@@ -4,15 +4,15 @@ Fields that are not listed here are preserved. Source: onnx.proto of ONNX 1.18. 
 """
 
 from functools import cache
-from typing import Any, Final
+from typing import Any
 
 from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
 from google.protobuf.descriptor_pool import DescriptorPool
 from google.protobuf.message import DecodeError
 from google.protobuf.message_factory import GetMessageClass
 
-FLOAT: Final = 1
-"""Value of TensorProto.DataType."""
+FLOAT, UINT8 = 1, 2
+"""Values of TensorProto.DataType."""
 INT, INTS = 2, 7
 """Values of AttributeProto.AttributeType."""
 _PACKAGE = "fer_onnx"

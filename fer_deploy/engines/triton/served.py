@@ -71,5 +71,10 @@ def served_model(client: Any, address: TritonAddress, *, limit_s: float) -> Serv
 
 
 def _tensor(tensor: Any) -> tuple[str, str, list[int]]:
-    kind = tensor.DESCRIPTOR.fields_by_name["data_type"].enum_type.values_by_number[tensor.data_type].name
-    return tensor.name, kind, list(tensor.dims)
+    return tensor.name, data_type(tensor), list(tensor.dims)
+
+
+def data_type(tensor: Any) -> str:
+    """Return Triton's name of a tensor's type, such as TYPE_UINT8; `tensor` is of a model's configuration."""
+    name: str = tensor.DESCRIPTOR.fields_by_name["data_type"].enum_type.values_by_number[tensor.data_type].name
+    return name

@@ -10,7 +10,7 @@ from fer_deploy.export.triton.model import Batching, Servable, TritonSettings
 from fer_deploy.spec import OUTPUT_NAME, SPEC_KEY, InputSpec
 
 LABELS_FILE = "labels.txt"
-_KINDS = {"auto": "KIND_AUTO", "cpu": "KIND_CPU", "cuda": "KIND_GPU"}
+KINDS = {"auto": "KIND_AUTO", "cpu": "KIND_CPU", "cuda": "KIND_GPU"}
 _DTYPES = {"uint8": "TYPE_UINT8"}
 
 
@@ -32,7 +32,7 @@ def build_config(servable: Servable, batching: Batching, settings: TritonSetting
         default_model_filename=servable.file_name,
         max_batch_size=batching.max_size,
         version_policy=pb.ModelVersionPolicy(latest=pb.ModelVersionPolicy.Latest(num_versions=1)),
-        instance_group=[pb.ModelInstanceGroup(kind=_KINDS[kind], count=settings.instances)],
+        instance_group=[pb.ModelInstanceGroup(kind=KINDS[kind], count=settings.instances)],
         dynamic_batching=pb.ModelDynamicBatching(
             preferred_batch_size=batching.preferred, max_queue_delay_microseconds=settings.max_queue_delay_us
         ),

@@ -96,21 +96,31 @@ def read_servable(artifact: Path) -> Servable:
         EngineError, MissingDependencyError: ONNX Runtime cannot open the ONNX model here.
         ExportError: Triton's backend cannot load the plan, or the file name is not valid as a model name.
     """
-    name = f"{artifact.stem}-{artifact.suffix[1:]}"
     if artifact.suffix not in (".onnx", ".plan"):
         raise ArtifactError(f"cannot serve {artifact}: expected .onnx or .plan. Fix: {_FIX_MISSING}")
     require_file(artifact, fix=_FIX_MISSING)
-    if not _NAME.fullmatch(name):
-        raise ExportError(
-            f"{artifact.name} is not a valid model name for a URL, expected letters, digits, '.', '_' and '-'. "
-            "Fix: rename it"
-        )
+    name = model_name(artifact)
     sha256 = file_sha256(artifact)
     manifest = _plan_manifest(artifact, sha256) if artifact.suffix == ".plan" else None
     if manifest is not None:
         return Servable(name, artifact, sha256, manifest.spec, manifest)
     with open_engine(artifact, device="cpu") as engine:
         return Servable(name, artifact, sha256, engine.spec, None)
+
+
+def model_name(artifact: Path) -> str:
+    """Return the name of a model and its folder, such as net-fp32-onnx.
+
+    Raises:
+        ExportError: it is no name for a URL.
+    """
+    name = f"{artifact.stem}-{artifact.suffix[1:]}"
+    if not _NAME.fullmatch(name):
+        raise ExportError(
+            f"{artifact.name} is not a valid model name for a URL, expected letters, digits, '.', '_' and '-'. "
+            "Fix: rename it"
+        )
+    return name
 
 
 def _plan_manifest(plan: Path, sha256: str) -> PlanManifest:

@@ -1,12 +1,9 @@
 import hashlib
-import sys
 from pathlib import Path
 
 import pytest
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-# The benchmarks are scripts that import each other as such; no package.
-sys.path.insert(0, str(BENCHMARKS))
 
 
 def _digests() -> dict[str, str]:

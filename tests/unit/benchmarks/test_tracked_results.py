@@ -13,10 +13,10 @@ FORWARDED = {"runs", "sweep"}
 SUITE = {"suite"}
 """Runs the others."""
 SCRIPTS = sorted({path.stem for path in BENCHMARKS.glob("[!_]*.py")} - FORWARDED - SUITE)
-ELSEWHERE = {"accuracy", "analyze", "cameras", "rivals", "soak", "startup", "training"}
+ELSEWHERE = {"accuracy", "analyze", "cameras", "cameras_on_triton", "rivals", "soak", "startup", "training"}
 """Run by the tests of their own names."""
-NOT_RUN = {"crop_margin", "latency", "tracking"}
-"""They need FER2013, every artifact, or minutes of a clip: only their options are tested here."""
+NOT_RUN = {"crop_margin", "latency", "shared_memory", "tracking"}
+"""They need FER2013, every artifact, a Triton server, or minutes of a clip: only their options are tested here."""
 
 
 @pytest.fixture

@@ -92,6 +92,10 @@ def _fork(work: Callable[[], object], rank: int, port: int, log: Path) -> int:
     os._exit(code)
 
 
+def rank() -> int:
+    return int(os.environ["RANK"])
+
+
 def _refuse(*_: object) -> NoReturn:
     raise AssertionError("another process than the first one writes")
 
@@ -164,6 +168,15 @@ def main(out: Path, data: str, config: str) -> None:
         ),
         "refused": in_two_processes(
             lambda: cli([*common, "--out", str(out / "qat"), "--device", "gpu"]), out / "refused-log"
+        ),
+    }
+    ended |= {
+        "different commands": in_two_processes(
+            lambda: cli([*common, "--out", str(out / "different"), "--epochs", str(1 + rank())]), out / "different-log"
+        ),
+        "newer state elsewhere": in_two_processes(
+            lambda: cli([*common, "--out", str(out / ("alone/net" if rank() else "fresh")), "--epochs", "3"]),
+            out / "newer-log",
         ),
     }
     sys.stdout.write(json.dumps(ended))

@@ -2,16 +2,27 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import pytest
 import torch
 import yaml
+from torch.distributed import HashStore
 from unit.fer_train.parallel_cases import CASES
 from unit.fer_train.synthetic_faces import NARROW_CHANNELS, make_faces, tiny_config, write_csv
 
 from fer_train.checkpoint import load_state
-from fer_train.distributed import ALONE, World, is_first_process, local_device, torchrun_world, was_restarted
+from fer_train.distributed import (
+    ALONE,
+    World,
+    is_first_process,
+    job_name,
+    local_device,
+    torchrun_world,
+    was_restarted,
+)
+from fer_train.distributed.joining import interface_towards, met, warn_of_shared_store
 from fer_train.errors import ConfigError
 from fer_train.training.run import build_run
 
@@ -106,6 +117,90 @@ def test_memory_that_ends_in_one_process_stops_the_other_too(ended):
 def test_refused_settings_end_every_process_with_their_exit_code(ended):
     assert ended[1]["refused"]["codes"] == [2, 2]
     assert "device: unknown device 'gpu'" in ended[1]["refused"]["printed"][0]
+
+
+def test_nodes_that_were_started_with_different_commands(ended):
+    """Unless this is checked they train, each to its own end, and wait for each other."""
+    group = ended[1]["different commands"]
+    assert group["codes"] == [2, 2], group["printed"]
+    for printed in group["printed"]:
+        told = " ".join(printed.split())
+        assert "error: num_epochs differ between the processes: process 0 on " in told
+        assert " has num_epochs 1, process 1 on " in told
+        assert " has 2. Fix: the same command with the same files on every node" in told
+
+
+def test_a_newer_state_on_another_node(ended):
+    """Else a run whose first process is on another node than before would begin from scratch, and nobody noticed."""
+    folder, groups = ended
+    group = groups["newer state elsewhere"]
+    assert group["codes"] == [4, 4], group["printed"]
+    for printed in group["printed"]:
+        told = " ".join(printed.split())
+        assert "has 0 finished epochs in " in told
+        assert (
+            "has 3: the nodes do not share that folder. Fix: --out in a folder that all nodes share; or copy " in told
+        )
+    assert not (folder / "fresh").exists()
+
+
+class TestMeeting:
+    """Two processes in one store, which holds what dead ones wrote."""
+
+    def meet(self, store, *, rank=1):
+        found = {}
+        others = [threading.Thread(target=lambda r=r: found.update({r: met(store, r, 2)})) for r in (0, rank)]
+        for each in others:
+            each.start()
+        for each in others:
+            each.join(20)
+        return found
+
+    def test_a_dead_process_is_not_waited_for(self):
+        store = HashStore()
+        store.set("fer_train/here/1", "of a dead process")
+        found = self.meet(store)
+        found[0].set("address", "a")
+        assert found[1].get("address") == b"a"
+
+    def test_each_round_has_its_own_part_of_the_store(self):
+        store = HashStore()
+        first, second = self.meet(store), self.meet(store)
+        first[0].set("address", "of a dead process")
+        assert not second[1].check(["address"])
+
+    @pytest.mark.parametrize(("rank", "missing"), [(0, "process 1"), (1, "process 0")])
+    def test_a_process_that_does_not_come(self, rank, missing, monkeypatch):
+        monkeypatch.setenv("WORLD_SIZE", "2")
+        with pytest.raises(ConfigError, match=rf"{missing} of 2 was not met within 0.2 s at .*Fix: --local-addr with"):
+            met(HashStore(), rank, 2, limit_s=0.2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_said"),
+    [({}, True), ({"TORCHELASTIC_USE_AGENT_STORE": "False"}, False), ({"GROUP_WORLD_SIZE": "1"}, False),
+     ({"RANK": "1"}, False), ({"TORCHELASTIC_RUN_ID": "none"}, False)],
+)  # fmt: skip
+def test_nodes_that_could_not_come_back_are_warned_of(monkeypatch, caplog, changes, is_said):
+    environment = {"TORCHELASTIC_USE_AGENT_STORE": "True", "GROUP_WORLD_SIZE": "2", "RANK": "0",
+                   "TORCHELASTIC_RUN_ID": "a-job"}  # fmt: skip
+    for name, value in (environment | changes).items():
+        monkeypatch.setenv(name, value)
+    warn_of_shared_store()
+    assert ("Fix: TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1" in caplog.text) == is_said
+
+
+def test_interface_towards_a_host():
+    assert interface_towards("127.0.0.1") == "lo"
+    assert interface_towards("no.such.host.invalid") is None
+
+
+@pytest.mark.parametrize(("told", "name"), [(None, None), ("none", None), ("a-job", "a-job")])
+def test_name_of_the_job(monkeypatch, told, name):
+    monkeypatch.delenv("TORCHELASTIC_RUN_ID", raising=False)
+    if told is not None:
+        monkeypatch.setenv("TORCHELASTIC_RUN_ID", told)
+    assert job_name() == name
 
 
 def test_shares_cover_the_batch_once():

@@ -120,9 +120,7 @@ class TestCheck:
         onnx.save(model, tmp_path / "part.onnx")
         network = open_network(tmp_path / "part.onnx", fix=FIX)
         name = model.graph.output[0].name
-        wanted = (
-            rf"cannot use net\.onnx as a YuNet: it has input -> {name}; expected one float image \(1, 3, H, W\) -> "
-        )
+        wanted = rf"cannot use net\.onnx as a YuNet: it has input -> {name}; expected one image \(1, 3, H, W\) -> "
         with pytest.raises(ArtifactError, match=wanted + rf"cls_8, .*\. Fix: {FIX}"):
             check_yunet(network, where="net.onnx", fix=FIX)
 

@@ -4,6 +4,7 @@ The server's Python knows only its own packages; FER_TEST_PACKAGES names the fol
 which the server was compiled: from an array of NumPy 2 it takes no bytes.
 """
 
+import json
 import os
 import sys
 from pathlib import Path
@@ -26,13 +27,25 @@ class TritonPythonModel:
         path = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
         self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name
+        self._outputs = [output.name for output in self._session.get_outputs()]
+        self._has_batches = json.loads(args["model_config"])["max_batch_size"] > 0
 
     def execute(self, requests):
         """Run the requests that the server gathered into one batch; note its size."""
         images = [backend.get_input_tensor_by_name(request, self._input).as_numpy() for request in requests]
+        if not self._has_batches:
+            return [self._answer(self._run(one)) for one in images]
         batch = np.concatenate(images)
         with Path(os.environ["FER_TEST_BATCHES"]).open("a") as file:
             file.write(f"{len(requests)} {len(batch)}\n")
-        (logits,) = self._session.run(["logits"], {self._input: batch})
-        answers = np.split(logits, np.cumsum([len(one) for one in images])[:-1])
-        return [backend.InferenceResponse([backend.Tensor("logits", answer)]) for answer in answers]
+        borders = np.cumsum([len(one) for one in images])[:-1]
+        parts = [np.split(output, borders) for output in self._run(batch)]
+        return [self._answer(outputs) for outputs in zip(*parts)]  # noqa: B905 - as many as requests
+
+    def _run(self, images):
+        return self._session.run(self._outputs, {self._input: images})
+
+    def _answer(self, outputs):
+        return backend.InferenceResponse(
+            [backend.Tensor(name, output) for name, output in zip(self._outputs, outputs)]  # noqa: B905
+        )

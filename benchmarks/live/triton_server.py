@@ -1,16 +1,27 @@
-"""A real tritonserver, out of the wheel nvidia-pytriton, which is installed into a folder of its own."""
+"""A real tritonserver, out of the wheel nvidia-pytriton, which is installed into a folder of its own.
+
+That wheel has no backend for ONNX Runtime; `onnxruntime_backend` stands in for it. The tests use it, too.
+"""
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import sysconfig
+import tempfile
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
-from integration.docs_blocks.workbench import free_port
+import click
+from harness.clips import UNPUBLISHED
+
+from fer_deploy.export.triton.model import TritonSettings
+from fer_deploy.export.triton.repository import write_triton_repository
 
 WHEEL = "nvidia-pytriton==0.7.0"
 PACKAGES = (WHEEL, "numpy==1.26.4")
@@ -40,12 +51,26 @@ def install_server(folder: Path) -> str:
     return f"this machine has no {missing[0]}" if missing else ""
 
 
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
 class TritonServer:
     """A server of a repository; a context manager. Its ports stay the same over restarts."""
 
     def __init__(self, installed: Path, repository: Path, log: Path) -> None:
+        """Name its files; `start` starts it.
+
+        Args:
+            installed: folder of `install_server`.
+            repository: of models, from `fer-deploy triton`.
+            log: file that it appends to.
+        """
         self._installed, self._repository, self._log = installed, repository, log
-        self.http, self.grpc, self.metrics = free_port(), free_port(), free_port()
+        self.http, self.grpc, self.metrics = _free_port(), _free_port(), _free_port()
         self.batches = log.with_suffix(".batches")
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -57,6 +82,7 @@ class TritonServer:
         self.kill()
 
     def address(self, model: str) -> str:
+        """Return the address of a model, as `--engine` takes it."""
         return f"triton://127.0.0.1:{self.grpc}/{model}"
 
     def start(self, *, wait: bool = True) -> None:
@@ -77,11 +103,12 @@ class TritonServer:
             )
         limit = time.monotonic() + START_LIMIT_S
         while wait and not self.is_ready():
-            assert self._process.poll() is None, self._log.read_text()[-3000:]
-            assert time.monotonic() < limit, self._log.read_text()[-3000:]
+            if self._process.poll() is not None or time.monotonic() > limit:
+                raise RuntimeError(f"tritonserver did not start: {self._log.read_text()[-3000:]}")
             time.sleep(0.1)
 
     def is_ready(self) -> bool:
+        """Return whether its models are loaded."""
         try:
             with urllib.request.urlopen(f"http://127.0.0.1:{self.http}/v2/health/ready", timeout=5) as answer:
                 return bool(answer.status == 200)
@@ -96,5 +123,34 @@ class TritonServer:
             self._process = None
 
     def numbers_of_batches(self) -> list[tuple[int, int]]:
-        """Requests and images of each batch that the server ran."""
+        """Return requests and images of each batch that the server ran."""
         return [tuple(map(int, line.split())) for line in self.batches.read_text().splitlines()]  # type: ignore[misc]
+
+
+server_files_option = click.option(
+    "--server-files",
+    type=click.Path(path_type=Path),
+    default=UNPUBLISHED.parent / "tritonserver",
+    help="Folder of the server's wheel; installed there once.  [default: artifacts/tritonserver]",
+)
+
+
+@contextmanager
+def server_of(engine: Path, files: Path, *, queue_delay_us: int) -> Iterator[tuple[TritonServer, str]]:
+    """Start a server of one model; yield it with the model's name.
+
+    Args:
+        engine: an exported .onnx.
+        files: folder of the server's wheel, which is installed there if it is absent.
+        queue_delay_us: how long a request waits for others.
+
+    Raises:
+        click.ClickException: the server cannot be installed here.
+    """
+    if not (files / "backends" / "onnxruntime").is_dir() and (reason := install_server(files)):
+        raise click.ClickException(f"{reason}. Fix: another --server-files")
+    with tempfile.TemporaryDirectory() as folder:
+        settings = TritonSettings(max_queue_delay_us=queue_delay_us, warmup="off")  # it would be counted as requests
+        (model,) = write_triton_repository([engine], Path(folder) / "models", settings=settings)
+        with TritonServer(files, Path(folder) / "models", Path(folder) / "server.log") as server:
+            yield server, model.name
