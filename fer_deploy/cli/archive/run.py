@@ -3,8 +3,11 @@
 import json
 import shlex
 import sys
+from contextlib import ExitStack
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import Any, Protocol
 
 import click
 from rich.console import Console
@@ -20,23 +23,47 @@ from fer_deploy.archive.run import ArchiveRun, Ended
 from fer_deploy.archive.shard import Shard
 from fer_deploy.archive.store import Store
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
-from fer_deploy.errors import StreamError
+from fer_deploy.errors import ConfigError, StreamError
+
+
+class _Run(Protocol):
+    """A run with the workers of this machine, or of a cluster."""
+
+    def stop(self) -> None: ...
+
+    def run(self) -> Ended: ...
 
 
 def run(
-    address: str, shard: str, jobs: int, scratch: str | None, engine: Path | None, detector_model: Path | None
+    address: str,
+    shard: str,
+    jobs: int | None,
+    scratch: str | None,
+    engine: Path | None,
+    detector_model: Path | None,
+    ray: str | None,
+    **of_ray: Any,
 ) -> None:
     """Run a shard of an archive; see `fer_deploy.cli.flags.archive.run` for the flags."""
     which, store = Shard.of(shard), Store(address)
+    _check_flags(ray, of_ray)
     manifest = Manifest.load(store)
     config = config_here(manifest.about, engine, detector_model)
     here = Fingerprint.with_digest("", config, engine=config.engine_file, detector=detector_file(config.detection))
     check_models(manifest.about, here)
     console = Console(stderr=True, markup=False)
-    with signals.held(), ArchiveProgress(console, f"shard {which}" if which.total > 1 else "archive") as progress:
-        recipe = partial(opened_models, config)
-        where = None if scratch is None else Path(scratch)
-        archive = ArchiveRun(store, manifest, recipe, progress, shard=which, num_jobs=jobs, scratch=where)
+    common = {"shard": which, "scratch": None if scratch is None else Path(scratch)}
+    name = f"shard {which}" if which.total > 1 else "archive"
+    machine = "this machine" if ray is None else "the cluster"
+    with signals.held(), ExitStack() as opened:
+        progress = opened.enter_context(ArchiveProgress(console, name, machine=machine))
+        setting = (store, manifest, partial(opened_models, config), progress)
+        archive: _Run
+        if ray is None:
+            archive = ArchiveRun(*setting, num_jobs=jobs or 1, **common)
+        else:
+            on_ray = import_module("fer_deploy.cli.archive.run_on_ray")
+            archive = opened.enter_context(on_ray.ray_run(ray, config, setting, jobs=jobs, **common, **of_ray))
         signals.on_stop(archive.stop)
         ended = archive.run()
     if signals.came():
@@ -46,6 +73,12 @@ def run(
         )
         sys.exit(128 + signals.came()[0])
     _tell(ended, manifest, store)
+
+
+def _check_flags(ray: str | None, of_ray: dict[str, Any]) -> None:
+    given = [f"--{name.replace('_', '-')}" for name, value in of_ray.items() if value is not None]
+    if ray is None and given:
+        raise ConfigError(f"{given[0]} has no effect without --ray. Fix: --ray auto, or leave {given[0]} out")
 
 
 def config_here(about: About, engine: Path | None, detector_model: Path | None) -> AnalyzeConfig:
