@@ -41,8 +41,9 @@ _HOW: Final = (
 
 @contextmanager
 def connected(address: str, *, num_cpus: int | None = None) -> Iterator[None]:
-    """Use a cluster in this block. Signal handlers stay those of this program; what prints in the block is not shown,
-    since Ray prints pages about every process that ends.
+    """Use a cluster in this block. Signal handlers stay those of this program.
+
+    What is printed to standard output in the block is not shown: Ray prints a page about every process that dies.
 
     Args:
         address: auto, for the cluster of this machine; HOST:PORT, of the head; or local, for a new one that ends with

@@ -51,7 +51,8 @@ class Watched(RunProgress):
         self._on_first = on_first
 
     def note(self, text):
-        self.notes.append(text)
+        if not text.startswith("waiting for a worker: Ray is starting it"):  # this machine may be busy
+            self.notes.append(text)
 
     def workers(self, num, num_nodes):
         self.most = max(self.most, (num, num_nodes))

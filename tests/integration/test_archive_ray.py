@@ -101,7 +101,7 @@ def test_a_poisoned_video_stops_nothing(cluster, videos, tmp_path, engine_file):
     store, manifest = make_plan([str(videos), str(poison)], str(tmp_path / "out"), engine_file)
     progress = Watched()
     recipe = partial(poisoned, 160, 0, engine_file)
-    assert ray_run(cluster.address, store, recipe, progress) == (9, 1, 0)
+    assert ray_run(cluster.address, store, recipe, progress, max_workers=2) == (9, 1, 0)
     (letter,) = dead_letters(store).values()
     assert (letter.kind, len(letter.attempts)) == ("crash", 3)
     assert letter.address == str(poison)
@@ -114,21 +114,15 @@ def test_a_hung_worker_is_replaced(cluster, archive, tmp_path, engine_file):
     trap, progress = tmp_path / "trap", Watched()
     trap.touch()
     recipe = partial(trapped, "hang once", trap, engine_file)
-    assert ray_run(cluster.address, store, recipe, progress, hang_s=5.0) == (9, 0, 0)
+    assert ray_run(cluster.address, store, recipe, progress, hang_s=5.0, max_workers=2) == (9, 0, 0)
     assert any("made no progress for" in note for note in progress.notes)
 
 
-def test_nothing_is_left_on_the_nodes(cluster, tmp_path, archive, engine_file):
+def test_nothing_is_left_on_the_nodes_and_nothing_to_do(cluster, tmp_path, archive, engine_file):
     store, _ = archive
-    scratch = tmp_path / "scratch"
-    assert ray_run(cluster.address, store, recipe_of(engine_file), scratch=scratch).num_done == 9
+    scratch, progress = tmp_path / "scratch", Watched()
+    assert ray_run(cluster.address, store, recipe_of(engine_file), scratch=scratch, max_workers=2).num_done == 9
     assert list(scratch.iterdir()) == []
-
-
-def test_a_finished_archive_needs_no_worker(cluster, archive, engine_file):
-    store, manifest = archive
-    make_run(store, manifest, recipe_of(engine_file)).run()
-    progress = Watched()
     assert ray_run(cluster.address, store, recipe_of(engine_file), progress) == (0, 0, 0)
     assert progress.most == (0, 0)
 

@@ -12,7 +12,8 @@ class Demand(NamedTuple):
         num_gpus: of each worker.
         min_workers: asked for at once, however few are free.
         max_workers: at most; None: as many as the cluster offers.
-        hang_s: a worker without progress for so long is replaced; also the longest wait for the first worker.
+        hang_s: a worker without progress for so long is replaced.
+        start_s: the longest wait for the first worker, and for the models of each.
     """
 
     num_cpus: int = 1
@@ -21,6 +22,7 @@ class Demand(NamedTuple):
     min_workers: int = 1
     max_workers: int | None = None
     hang_s: float = 300.0
+    start_s: float = 300.0
 
     def __str__(self) -> str:
         """Return it as text."""

@@ -56,7 +56,6 @@ class Pool:
             "num_gpus": self._demand.num_gpus,
             "max_restarts": 0,
             "max_task_retries": 0,
-            "runtime_env": {"env_vars": self._variables()},
         }
         self._class = ray.remote(concurrency_groups={_WATCH: 1}, **options)(shell.Shell)
         self._job_ref = ray.put(self._job)
@@ -114,7 +113,7 @@ class Pool:
 
     def _ask(self) -> None:
         self._num_asked += 1
-        actor = self._class.options(**self._supply.options()).remote()
+        actor = self._class.options(**self._supply.options()).remote(self._variables())
         self._members.append(Member(self._num_asked, actor, actor.hello.remote(), seen_s=self._clock_s))
 
     def _shrink(self, most: int) -> None:
@@ -250,7 +249,7 @@ class Pool:
     def _without_progress(self) -> Iterator[Event]:
         for one in [one for one in self._members if one.state in ("opening", "busy")]:
             silent_s = self._clock_s - one.seen_s
-            if silent_s > self._demand.hang_s:
+            if silent_s > (self._demand.hang_s if one.state == "busy" else self._demand.start_s):
                 hung = WorkerHung(
                     f"a worker on {one.host} made no progress for {silent_s:.0f} s and was ended. Fix: a larger "
                     "--hang-after if the machine is only slow"

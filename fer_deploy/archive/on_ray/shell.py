@@ -9,6 +9,12 @@ from typing import Any
 class Shell:
     """A thin cover around `NodeWorker`."""
 
+    def __init__(self, variables: dict[str, str]) -> None:
+        """Set variables of the environment, before the libraries that read them are imported."""
+        import os  # noqa: PLC0415 - the node's
+
+        os.environ.update(variables)
+
     def hello(self) -> dict[str, str]:
         """Return names and versions of this node; `version` is empty if fer-deploy is not there."""
         import os  # noqa: PLC0415 - the node's

@@ -8,7 +8,7 @@ from fer_deploy.archive.on_ray.demand import Demand
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.errors import EngineError
 
-_PATIENCE_S: Final = 5.0
+_PATIENCE_S: Final = 15.0
 """Before the user hears that no worker has started yet."""
 
 
@@ -50,7 +50,7 @@ class Supply:
             now_s: of any clock.
 
         Raises:
-            EngineError: no worker has started for `hang_s`, or all nodes are left out.
+            EngineError: no worker has started for `start_s`, or all nodes are left out.
         """
         if num_here:
             self._since_s, self._has_told = None, False
@@ -59,7 +59,7 @@ class Supply:
             raise EngineError(f"no node can be used. The last one, {next(reversed(self._left_out.values()))}")
         self._since_s = now_s if self._since_s is None else self._since_s
         waited_s = now_s - self._since_s
-        if waited_s > self._demand.hang_s:
+        if waited_s > self._demand.start_s:
             raise EngineError(f"no worker has started for {waited_s:.0f} s: {self._why_none()}")
         if waited_s > _PATIENCE_S and not self._has_told:
             self._progress.note(f"waiting for a worker: {self._why_none()}")
@@ -80,6 +80,8 @@ class Supply:
             fix = "--threads-per-worker, --memory-per-worker or --gpus-per-worker, or other nodes"
             num = f"{len(nodes)} node" + ("s" if len(nodes) != 1 else "")
             return f"none of {num} of the cluster has {self._demand}, which a worker needs. Fix: {fix}"
+        if self.num_free():
+            return "Ray is starting it. Fix: if that lasts, see the logs in /tmp/ray/session_latest/logs of the nodes"
         words = f"a node has {self._demand} for it, but not free"
         if self._left_out:
             words = f"nodes that can be used are full ({len(self._left_out)} left out)"

@@ -53,7 +53,7 @@ _RAY = "Ray"
         default_text="1 if the plan's model or device needs a GPU, else 0",
         help="GPUs that a worker asks for, such as 0.25. 0: it sees none.")  # fmt: skip
 @option("--hang-after", type=click.FloatRange(min=1), metavar="SECONDS", section=_RAY, default_text="300",
-        help="Replace a worker without progress for so long, and end if none has started for so long.")  # fmt: skip
+        help="Replace a worker without progress for so long.")  # fmt: skip
 def command(**flags: Any) -> None:
     """Compute the segments of an archive. Any number of machines may run at once, and any may be stopped.
 
