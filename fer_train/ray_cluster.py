@@ -1,16 +1,22 @@
-"""connected: attach this process to a Ray cluster, or start one on this machine. Nothing leaves the machines for it."""
+"""connected: attach this process to a Ray cluster, or start one on this machine. Nothing leaves the machines for it.
 
+Ray reads variables when it is imported, so `connected` sets them first. Import this module before any other use of Ray.
+"""
+
+import fcntl
+import importlib
 import logging
 import os
+import secrets
 import shutil
 import signal
 import socket
-import sys
 import tempfile
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stdout, suppress
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from fer_train.errors import ConfigError, FerTrainError, MissingDependencyError
 
@@ -19,19 +25,13 @@ AUTO: Final = "auto"
 _OFF: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # it would send the working folder to the nodes
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns; `pool` hides the GPUs itself
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns
 }
-for _name, _value in _OFF.items():
-    os.environ[_name] = _value  # Ray reads some of them when it is imported
-try:
-    import ray
-except ModuleNotFoundError as _err:
-    raise MissingDependencyError(
-        "--ray needs ray, which is not installed. Fix: pip install 'fer-toolchain[train,ray]'"
-    ) from _err
-
+_HERE_ALONE: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
+"""Of a local cluster, whatever the system: it listens on 127.0.0.1, and asks for a token that only this run has."""
 _OBJECT_STORE_BYTES: Final = 80 * 2**20
 """The least that Ray takes: no frame and no table goes through its object store."""
+_PREFIX: Final = "fer-ray-"
 _CONNECT_S: Final = 5.0
 _HOW: Final = (
     "Fix: ray start --head --disable-usage-stats, or ray start --address HEAD:6379, on this machine; or --ray local "
@@ -52,48 +52,58 @@ def connected(address: str, *, num_cpus: int | None = None) -> Iterator[None]:
 
     Raises:
         ConfigError: the address is none that can be used.
+        MissingDependencyError: Ray is not installed.
         FerTrainError: there is no cluster, it is one of another version, or none can be started.
     """
     _check_address(address)
-    temporary = tempfile.mkdtemp(prefix="fer-ray-") if address == LOCAL else None
-    try:
-        with open(os.devnull, "w") as nowhere, redirect_stdout(nowhere):
+    variables = dict(_OFF)
+    if address == LOCAL:
+        variables |= _HERE_ALONE | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
+    with _environment(variables), open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), _folder(address) as where:
+        ray = _imported()
+        try:
             with _signals_kept():
-                _init(address, num_cpus, temporary)
+                _init(ray, address, num_cpus, where)
             yield
-    finally:
-        with suppress(Exception), _signals_kept():
-            ray.shutdown()
-        if temporary is not None:
-            shutil.rmtree(temporary, ignore_errors=True)
+        finally:
+            with suppress(Exception), _signals_kept():
+                ray.shutdown()
 
 
-def _init(address: str, num_cpus: int | None, temporary: str | None) -> None:
-    common = {"log_to_driver": False, "logging_level": logging.ERROR, "configure_logging": True}
+def _imported() -> Any:
     try:
-        if address == LOCAL:
-            ray.init(
-                address=LOCAL,
-                num_cpus=num_cpus,
-                include_dashboard=False,
-                object_store_memory=_OBJECT_STORE_BYTES,
-                _temp_dir=temporary,
-                **common,
-            )
-        else:
-            ray.init(address=address, **common)
+        return importlib.import_module("ray")
+    except ModuleNotFoundError as err:
+        raise MissingDependencyError(
+            "--ray needs ray, which is not installed. Fix: pip install 'fer-toolchain[train,ray]'"
+        ) from err
+
+
+def _init(ray: Any, address: str, num_cpus: int | None, folder: Path | None) -> None:
+    settings: dict[str, Any] = {"address": address, "log_to_driver": False, "logging_level": logging.ERROR}
+    if folder is not None:
+        settings |= {
+            "num_cpus": num_cpus,
+            "include_dashboard": False,
+            "object_store_memory": _OBJECT_STORE_BYTES,
+            "_temp_dir": str(folder),
+        }
+    try:
+        ray.init(**settings)
     except ConnectionError as err:
         raise FerTrainError(f"--ray {address}: no Ray cluster runs on this machine. {_HOW}") from err
-    except (RuntimeError, ValueError, OSError) as err:
-        raise FerTrainError(_why_not(address, str(err))) from err
+    except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as err:
+        raise FerTrainError(_why_not(address, str(err), ray.__version__)) from err
 
 
-def _why_not(address: str, text: str) -> str:
+def _why_not(address: str, text: str, version: str) -> str:
     """Return Ray's message as ours."""
     text = " ".join(text.split())
-    if "Version mismatch" in text or "version mismatch" in text:
-        return f"--ray {address}: {text}. Fix: the same Python and the same ray=={ray.__version__} on all machines"
-    if "raylet" in text or "node" in text.lower():
+    if "version mismatch" in text.lower():
+        return f"--ray {address}: {text}. Fix: the same Python and the same ray=={version} on all machines"
+    if "token" in text:
+        return f"--ray {address}: {text}. Fix: the token of the cluster's head in RAY_AUTH_TOKEN_PATH"
+    if "node" in text.lower() or "raylet" in text:
         return (
             f"--ray {address}: this machine is no node of that cluster ({text}). Fix: run the command on a node, such "
             f"as the head; or ray start --address {address} here"
@@ -119,16 +129,49 @@ def _check_address(address: str) -> None:
 
 
 @contextmanager
+def _environment(variables: dict[str, str]) -> Iterator[None]:
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
+
+
+@contextmanager
+def _folder(address: str) -> Iterator[Path | None]:
+    """Yield a folder for the files of a local cluster, which is removed; and remove those of killed processes."""
+    if address != LOCAL:
+        yield None
+        return
+    base = Path(tempfile.gettempdir())
+    for old in base.glob(f"{_PREFIX}*/lock"):
+        with suppress(OSError), old.open("rb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            shutil.rmtree(old.parent, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
+    try:
+        with (folder / "new").open("wb") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            (folder / "new").rename(folder / "lock")  # under this name it is locked from the first moment
+            yield folder
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
 def _signals_kept() -> Iterator[None]:
     """Restore the handlers that Ray replaces."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    hook = sys.excepthook
     try:
         yield
     finally:
-        sys.excepthook = hook
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -37,17 +37,6 @@ class _Place:
         self.num_users = 0
 
 
-class _Bytes(Callback):
-    """Calls a function whenever bytes have arrived."""
-
-    def __init__(self, on_bytes: Callable[[], None]) -> None:
-        super().__init__()
-        self._on_bytes = on_bytes
-
-    def relative_update(self, inc: int = 1) -> None:
-        self._on_bytes()
-
-
 def fetch_video(address: str, folder: Path, on_bytes: Callable[[], None] = lambda: None) -> tuple[Path, str]:
     """Return the local path of a video, and its digest. A local file stays where it is, another one is copied.
 
@@ -69,7 +58,7 @@ def fetch_video(address: str, folder: Path, on_bytes: Callable[[], None] = lambd
         about = fs.info(path)
         etag = next((str(about[name]).strip('"') for name in ("ETag", "etag") if about.get(name)), "")
         local = folder / Path(path).name
-        fs.get_file(path, str(local), callback=_Bytes(on_bytes))
+        fs.get_file(path, str(local), callback=Callback(hooks={"bytes": lambda *_, **__: on_bytes()}))
         return local, f"etag:{etag}" if etag else digest_of_video(local)
     except (OSError, FerDeployError) as err:
         raise ReadFailed(

@@ -1,19 +1,21 @@
-"""RayPlace: the commands of a sweep as tasks of a Ray cluster whose nodes share the folders of this machine."""
+"""RayPlace: the commands of a sweep as tasks of a Ray cluster whose nodes share the folders of this machine.
+
+Imported after `ray_cluster.connected` has set what Ray reads when it is imported.
+"""
 
 import os
 import subprocess
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
+import ray
+from ray.exceptions import GetTimeoutError, RayError, TaskCancelledError
+
 from fer_train import __version__
 from fer_train.errors import FerTrainError
-from fer_train.ray_cluster import connected
 from fer_train.sweep import jobs, on_ray_node
-
-import ray  # isort: skip - after `ray_cluster`, which switches its statistics off
-from ray.exceptions import GetTimeoutError, RayError, TaskCancelledError  # isort: skip
 
 _MOST_LOSSES: Final = 3
 """A command is started again so often after its node or its process was lost."""
@@ -103,14 +105,3 @@ class RayPlace:
             "num_gpus": self._num_gpus,
         }
         return _RayProcess(self._task.remote(request), log)
-
-
-@contextmanager
-def ray_place(address: str, *, num_cpus: float, num_gpus: float) -> Iterator[RayPlace]:
-    """Connect to a cluster in this block.
-
-    Raises:
-        FerTrainError: as `connected` and `RayPlace`.
-    """
-    with connected(address):
-        yield RayPlace(num_cpus=num_cpus, num_gpus=num_gpus)

@@ -19,9 +19,10 @@ from fer_deploy.analyze.models import opened_models
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive.dead_letters import dead_places
 from fer_deploy.archive.manifest import About, Manifest, check_models
-from fer_deploy.archive.run import ArchiveRun, Ended
+from fer_deploy.archive.run import ArchiveRun
 from fer_deploy.archive.shard import Shard
 from fer_deploy.archive.store import Store
+from fer_deploy.archive.todo import Ended
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
 from fer_deploy.errors import ConfigError, StreamError
 
@@ -52,7 +53,7 @@ def run(
     here = Fingerprint.with_digest("", config, engine=config.engine_file, detector=detector_file(config.detection))
     check_models(manifest.about, here)
     console = Console(stderr=True, markup=False)
-    common = {"shard": which, "scratch": None if scratch is None else Path(scratch)}
+    where = None if scratch is None else Path(scratch)
     name = f"shard {which}" if which.total > 1 else "archive"
     machine = "this machine" if ray is None else "the cluster"
     with signals.held(), ExitStack() as opened:
@@ -60,10 +61,12 @@ def run(
         setting = (store, manifest, partial(opened_models, config), progress)
         archive: _Run
         if ray is None:
-            archive = ArchiveRun(*setting, num_jobs=jobs or 1, **common)
+            archive = ArchiveRun(*setting, num_jobs=jobs or 1, shard=which, scratch=where)
         else:
-            on_ray = import_module("fer_deploy.cli.archive.run_on_ray")
-            archive = opened.enter_context(on_ray.ray_run(ray, config, setting, jobs=jobs, **common, **of_ray))
+            ray_run = import_module("fer_deploy.cli.archive.run_on_ray").ray_run
+            archive = opened.enter_context(
+                ray_run(ray, config, setting, jobs=jobs, shard=which, scratch=where, **of_ray)
+            )
         signals.on_stop(archive.stop)
         ended = archive.run()
     if signals.came():

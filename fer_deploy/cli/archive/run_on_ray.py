@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib import import_module
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.archive.on_ray.cluster import LOCAL, connected
 from fer_deploy.archive.on_ray.demand import Demand
-from fer_deploy.archive.on_ray.run import RayRun
 from fer_deploy.archive.shard import Shard
 from fer_deploy.engines.threads import available_cores
 from fer_deploy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fer_deploy.archive.on_ray.run import RayRun
 
 _ON_GPUS: Final = ("cuda", "tensorrt", "tensorrt-rtx")
 
@@ -30,7 +33,7 @@ def ray_run(
     memory_per_worker: int | None,
     gpus_per_worker: float | None,
     hang_after: float | None,
-) -> Iterator[RayRun]:
+) -> "Iterator[RayRun]":
     """Yield a run on a cluster, to which this process is connected in the block.
 
     Args:
@@ -64,7 +67,8 @@ def ray_run(
     if address == LOCAL:
         num_cpus = available_cores() if jobs is None else max(available_cores(), jobs * demand.num_cpus)
     with connected(address, num_cpus=num_cpus):
-        yield RayRun(*setting, demand=demand, shard=shard, scratch=scratch)
+        run: type[RayRun] = import_module("fer_deploy.archive.on_ray.run").RayRun  # it imports Ray
+        yield run(*setting, demand=demand, shard=shard, scratch=scratch)
 
 
 def needs_gpu(config: AnalyzeConfig) -> bool:

@@ -8,8 +8,6 @@ from integration.analyze_videos import write_squares
 
 from fer_deploy.cli import main
 
-ON_RAY = ["fer_deploy.archive.on_ray.cluster", "fer_deploy.cli.archive.run_on_ray", "ray"]
-
 
 @pytest.fixture(scope="module")
 def out(tmp_path_factory):
@@ -25,8 +23,6 @@ def run(out, *flags: object):
 
 
 def test_without_ray_the_package_is_named(out, monkeypatch):
-    for name in ON_RAY[:2]:
-        monkeypatch.delitem(sys.modules, name, raising=False)
     monkeypatch.setitem(sys.modules, "ray", None)
     done = run(out, "--ray", "auto")
     assert done.exit_code == 3
@@ -44,8 +40,6 @@ def test_without_ray_the_package_is_named(out, monkeypatch):
     ],
 )
 def test_flags_that_cannot_be_used(out, flags, code, text):
-    if "--ray" in flags:
-        pytest.importorskip("ray")
     done = run(out, *flags)
     assert done.exit_code == code, done.output
     assert text in done.stderr
