@@ -24,6 +24,7 @@ LOCAL: Final = "local"
 AUTO: Final = "auto"
 _OFF: Final = {
     "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9",  # Ray reports even that they are off
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # it would send the working folder to the nodes
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns
 }
@@ -40,8 +41,8 @@ _HOW: Final = (
 
 
 @contextmanager
-def connected(address: str, *, num_cpus: int | None = None) -> Iterator[None]:
-    """Use a cluster in this block. Signal handlers stay those of this program.
+def connected(address: str, *, num_cpus: int | None = None) -> Iterator[dict[str, str]]:
+    """Use a cluster in this block; yield variables that its workers need. Signal handlers stay those of this program.
 
     What is printed to standard output in the block is not shown: Ray prints a page about every process that dies.
 
@@ -64,7 +65,7 @@ def connected(address: str, *, num_cpus: int | None = None) -> Iterator[None]:
         try:
             with _signals_kept():
                 _init(ray, address, num_cpus, where)
-            yield
+            yield {} if where is None else {"HOME": str(Path.home())}
         finally:
             with suppress(Exception), _signals_kept():
                 ray.shutdown()
@@ -89,7 +90,8 @@ def _init(ray: Any, address: str, num_cpus: int | None, folder: Path | None) -> 
             "_temp_dir": str(folder),
         }
     try:
-        ray.init(**settings)
+        with _environment({} if folder is None else {"HOME": str(folder)}):  # see `_folder`
+            ray.init(**settings)
     except ConnectionError as err:
         raise FerTrainError(f"--ray {address}: no Ray cluster runs on this machine. {_HOW}") from err
     except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as err:
@@ -144,7 +146,11 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _folder(address: str) -> Iterator[Path | None]:
-    """Yield a folder for the files of a local cluster, which is removed; and remove those of killed processes."""
+    """Yield a folder for the files of a local cluster, which is removed; and remove those of killed processes.
+
+    It is the home folder of Ray's own processes. Without the file that is written there, one of them would ask the
+    network in which cloud it is, although the statistics are off.
+    """
     if address != LOCAL:
         yield None
         return
@@ -158,6 +164,7 @@ def _folder(address: str) -> Iterator[Path | None]:
         with (folder / "new").open("wb") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
             (folder / "new").rename(folder / "lock")  # under this name it is locked from the first moment
+            (folder / "ray_bootstrap_config.yaml").write_text("{}\n")
             yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)

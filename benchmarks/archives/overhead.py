@@ -53,11 +53,11 @@ def measure_overhead(out: Path, *, num_segments: int) -> Overhead:
     started = time.perf_counter()
     finished(store, works)
     look_s = (time.perf_counter() - started) / len(works)
-    with connected(LOCAL, num_cpus=_NUM_WORKERS):
+    with connected(LOCAL, num_cpus=_NUM_WORKERS) as variables:
         digest = hashlib.sha256(store.read(NAME) or b"").hexdigest()
         recipe = partial(opened_models, manifest.about.config)
         job = Job(store.absolute, digest, manifest.about, recipe, None, 1, "")
-        with Pool(job, Demand(memory_bytes=10**8, max_workers=_NUM_WORKERS), RunProgress()) as pool:
+        with Pool(job, Demand(memory_bytes=10**8, max_workers=_NUM_WORKERS), RunProgress(), variables) as pool:
             while len(pool.idle()) < _NUM_WORKERS:
                 pool.grow(_NUM_WORKERS)
                 list(pool.events(0.1))

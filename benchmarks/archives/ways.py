@@ -136,8 +136,8 @@ def _run(*words: object, folder: Path) -> None:
 @contextmanager
 def _three_nodes() -> Iterator[str]:
     """Start three nodes on this machine, with one CPU each, and yield their address."""
-    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
-    from ray.cluster_utils import Cluster  # noqa: PLC0415 - the variable comes first
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9"}
+    from ray.cluster_utils import Cluster  # noqa: PLC0415 - the variables come first
 
     cluster = Cluster()
     try:

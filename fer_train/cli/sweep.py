@@ -35,6 +35,7 @@ def sweep(
 
 @contextmanager
 def _ray_place(address: str, num_cpus: float, num_gpus: float) -> Iterator[Place]:
-    with connected(address):
-        place: Place = import_module("fer_train.sweep.on_ray").RayPlace(num_cpus=num_cpus, num_gpus=num_gpus)
+    with connected(address) as variables:
+        place_of = import_module("fer_train.sweep.on_ray").RayPlace
+        place: Place = place_of(num_cpus=num_cpus, num_gpus=num_gpus, variables=variables)
         yield place

@@ -62,13 +62,13 @@ class _RayProcess:
 class RayPlace:
     """The nodes of the cluster that this process is connected to."""
 
-    def __init__(self, *, num_cpus: float, num_gpus: float) -> None:
-        """Set what each command asks for.
+    def __init__(self, *, num_cpus: float, num_gpus: float, variables: dict[str, str]) -> None:
+        """Set what each command asks for, and variables of its environment.
 
         Raises:
             FerTrainError: no node of the cluster has so much.
         """
-        self._num_cpus, self._num_gpus = num_cpus, num_gpus
+        self._num_cpus, self._num_gpus, self._variables = num_cpus, num_gpus, variables
         if self._num_places() == 0:
             gpus = f" and {num_gpus:g} GPUs" if num_gpus else ""
             raise FerTrainError(
@@ -102,6 +102,6 @@ class RayPlace:
             "log": str(log.absolute()),
             "folder": os.getcwd(),
             "version": __version__,
-            "num_gpus": self._num_gpus,
+            "variables": self._variables | ({} if self._num_gpus else {"CUDA_VISIBLE_DEVICES": ""}),
         }
         return _RayProcess(self._task.remote(request), log)

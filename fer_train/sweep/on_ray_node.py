@@ -10,7 +10,7 @@ def run(request: dict[str, Any]) -> tuple[int, str]:
     """Run a command in the folder of the sweep; return its exit code, and why it did not start, as text.
 
     Args:
-        request: words of the program and of the command, folder, log, version of fer-train, number of GPUs.
+        request: words of the program and of the command, folder, log, version of fer-train, variables.
     """
     import ctypes  # noqa: PLC0415 - the node's
     import os  # noqa: PLC0415
@@ -40,7 +40,6 @@ def run(request: dict[str, Any]) -> tuple[int, str]:
     def end_with_parent() -> None:
         libc.prctl(1, signal.SIGTERM)  # PR_SET_PDEATHSIG: nothing writes into the folder once the node is given up
 
-    no_gpu = {} if request["num_gpus"] else {"CUDA_VISIBLE_DEVICES": ""}
     with open(log, "ab") as file:
         child = subprocess.Popen(
             [sys.executable, *request["program"], *words],
@@ -48,7 +47,7 @@ def run(request: dict[str, Any]) -> tuple[int, str]:
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=file,
-            env=os.environ | no_gpu,
+            env=os.environ | request["variables"],
             preexec_fn=end_with_parent,  # noqa: PLW1509 - one system call
         )
         try:

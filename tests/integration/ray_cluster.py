@@ -31,6 +31,8 @@ def cluster_of(num_nodes: int, *, cpus_of_head: int = 1) -> Iterator[Cluster]:
     """Start nodes with one CPU each, and end all their processes."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYTHONPATH", PATHS)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_USAGE_STATS_REPORT_URL", "http://127.0.0.1:9")
         patch.setenv("RAY_health_check_period_ms", "1000")
         cluster = Cluster(shutdown_at_exit=True)
         try:

@@ -16,7 +16,7 @@ from fer_deploy.archive.store import Store
 pytest.importorskip("ray")
 from integration.ray_cluster import NODE, Watched, cluster_of, process, ray_run
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")

@@ -17,7 +17,7 @@ pytest.importorskip("ray")
 from click.testing import CliRunner
 from integration.ray_cluster import NODE, cluster_of
 
-pytestmark = pytest.mark.filterwarnings("ignore")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,7 @@
 
 import pickle
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from typing import Any, Final
 
@@ -38,8 +38,11 @@ _GONE: Final = (RayError, ConnectionError, RuntimeError, ValueError)
 class Pool:
     """Used by one thread. As a context manager it ends all workers."""
 
-    def __init__(self, job: Job, demand: Demand, progress: RunProgress) -> None:
-        """Set what is asked for; nothing is started yet."""
+    def __init__(self, job: Job, demand: Demand, progress: RunProgress, variables: Mapping[str, str]) -> None:
+        """Set what is asked for; nothing is started yet. Workers set the variables, and a few of their own."""
+        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+        no_gpu = {} if demand.num_gpus else {"CUDA_VISIBLE_DEVICES": ""}
+        self._variables = dict.fromkeys(names, "1") | no_gpu | dict(variables)
         self._job, self._demand, self._progress = pickle.dumps(job), demand, progress
         self._members: list[Member] = []
         self._supply = Supply(demand, progress)
@@ -60,11 +63,6 @@ class Pool:
         self._class = ray.remote(concurrency_groups={_WATCH: 1}, **options)(shell.Shell)
         self._job_ref = ray.put(self._job)
         return self
-
-    def _variables(self) -> dict[str, str]:
-        names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-        no_gpu = {} if self._demand.num_gpus else {"CUDA_VISIBLE_DEVICES": ""}
-        return dict.fromkeys(names, "1") | no_gpu
 
     def __exit__(self, *_: object) -> None:
         ray.cloudpickle.unregister_pickle_by_value(shell)
@@ -113,7 +111,7 @@ class Pool:
 
     def _ask(self) -> None:
         self._num_asked += 1
-        actor = self._class.options(**self._supply.options()).remote(self._variables())
+        actor = self._class.options(**self._supply.options()).remote(self._variables)
         self._members.append(Member(self._num_asked, actor, actor.hello.remote(), seen_s=self._clock_s))
 
     def _shrink(self, most: int) -> None:

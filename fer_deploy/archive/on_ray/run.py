@@ -2,7 +2,9 @@
 
 import hashlib
 from collections import deque
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Final
 
 from ray.exceptions import RayError
@@ -38,6 +40,7 @@ class RayRun:
         shard: Shard = WHOLE,
         scratch: Path | None = None,
         back_off_s: float = BACK_OFF_S,
+        variables: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         """Create a run.
 
@@ -50,7 +53,9 @@ class RayRun:
             shard: whose segments come first.
             scratch: folder of each node for copies; None: the system's.
             back_off_s: before the second try of a segment.
+            variables: of the environment that workers set; of `connected`.
         """
+        self._variables = dict(variables)
         self._store, self._manifest, self._recipe, self._progress = store, manifest, recipe, progress
         self._demand, self._shard, self._scratch = demand, shard, scratch
         self._todo = Todo(store, manifest, progress, back_off_s=back_off_s)
@@ -73,7 +78,7 @@ class RayRun:
         """
         self._todo.begin(shard=self._shard, only=only)
         try:
-            with Pool(self._job(), self._demand, self._progress) as pool:
+            with Pool(self._job(), self._demand, self._progress, self._variables) as pool:
                 self._loop(pool)
         except (RayError, ConnectionError) as err:
             raise EngineError(

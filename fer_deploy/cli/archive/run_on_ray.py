@@ -66,9 +66,9 @@ def ray_run(
     num_cpus = None
     if address == LOCAL:
         num_cpus = available_cores() if jobs is None else max(available_cores(), jobs * demand.num_cpus)
-    with connected(address, num_cpus=num_cpus):
+    with connected(address, num_cpus=num_cpus) as variables:
         run: type[RayRun] = import_module("fer_deploy.archive.on_ray.run").RayRun  # it imports Ray
-        yield run(*setting, demand=demand, shard=shard, scratch=scratch)
+        yield run(*setting, demand=demand, shard=shard, scratch=scratch, variables=variables)
 
 
 def needs_gpu(config: AnalyzeConfig) -> bool:
