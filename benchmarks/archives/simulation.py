@@ -1,7 +1,6 @@
 """Simulation of an archive on many workers: one driver, one link to the videos, one store for the results."""
 
 import heapq
-import math
 import random
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -51,7 +50,7 @@ def simulate(farm: Farm) -> Simulated:
     """Let each worker ask the driver, copy its video if it is a new one, compute, and write, until all is done."""
     draw = random.Random(_SEED)
     driver_s = link_s = store_s = end_s = computed_s = 0.0
-    num_left = farm.num_segments
+    num_left, num_copies = farm.num_segments, 0
     copy_s, write_s = farm.copy_bytes / farm.link_bytes_s, farm.requests / farm.requests_s
     events = [(0.0, worker, 0, False) for worker in range(farm.num_workers)]
     while events:
@@ -65,13 +64,14 @@ def simulate(farm: Farm) -> Simulated:
             driver_s = ready_s = max(driver_s, now_s) + farm.driver_s
             if num_of_group == 0:
                 link_s = ready_s = max(link_s, ready_s) + copy_s
+                num_copies += 1
             compute_s = draw.choice(farm.compute_s)
             computed_s += compute_s
             heapq.heappush(events, (ready_s + compute_s, worker, num_of_group, True))
     busy = [
         computed_s / farm.num_workers,
         farm.num_segments * farm.driver_s,
-        math.ceil(farm.num_segments / farm.group) * copy_s,
+        num_copies * copy_s,
         farm.num_segments * write_s,
     ]
     return Simulated(end_s / 3600, *(one / end_s for one in busy))

@@ -24,6 +24,8 @@ class _Trapped(SquareDetector):
         self._trap, self._what = trap, what
 
     def detect(self, frame_bgr: np.ndarray, scene_size: object = None) -> list[Detection]:
+        while self._what == "wait" and self._trap.exists():
+            time.sleep(0.05)
         if self._trap.exists():
             if self._what.endswith("once"):
                 self._trap.unlink(missing_ok=True)
@@ -37,7 +39,7 @@ class _Trapped(SquareDetector):
 
 @contextmanager
 def trapped(what: str, trap: Path, engine_file: Path) -> Iterator[Models]:
-    """Open models whose detector kills its process, hangs or fails, as long as a file exists."""
+    """Open models whose detector kills its process, hangs, waits or fails, as long as a file exists."""
     with squares(engine_file) as models:
         yield Models(FakeEngine(), models.engine_file, lambda: _Trapped(trap, what), None, "squares")
 

@@ -47,10 +47,10 @@ def cluster_of(num_nodes: int, *, cpus_of_head: int = 1) -> Iterator[Cluster]:
 class Watched(RunProgress):
     """Remembers what a run tells, and does something when the first segment is done."""
 
-    def __init__(self, on_first=lambda: None) -> None:
+    def __init__(self, on_first=lambda: None, on_workers=lambda num: None) -> None:
         self.notes: list[str] = []
         self.most = (0, 0)
-        self._on_first = on_first
+        self._on_first, self._on_workers = on_first, on_workers
 
     def note(self, text):
         if not text.startswith("waiting for a worker: Ray is starting it"):  # this machine may be busy
@@ -58,6 +58,7 @@ class Watched(RunProgress):
 
     def workers(self, num, num_nodes):
         self.most = max(self.most, (num, num_nodes))
+        self._on_workers(num)
 
     def done(self, num_frames):
         on_first, self._on_first = self._on_first, lambda: None

@@ -12,6 +12,7 @@ from fer_deploy.archive.dead_letters import dead_letters
 from fer_deploy.archive.joining.join import join
 from fer_deploy.archive.joining.verify import verify
 from fer_deploy.archive.store import Store
+from fer_deploy.errors import EngineError
 
 pytest.importorskip("ray")
 from integration.ray_cluster import NODE, Watched, cluster_of, process, ray_run
@@ -79,6 +80,43 @@ def test_a_node_that_is_killed_costs_no_try(cluster, archive, engine_file):
     recipe = partial(poisoned, 0, 0.02, engine_file)
     assert ray_run(cluster.address, store, recipe, progress, min_workers=4) == (9, 0, 0)
     assert progress.most == (4, 4)
+
+
+def test_a_node_that_joins_is_used(cluster, archive, tmp_path, engine_file):
+    store, _ = archive
+    trap, joined = tmp_path / "trap", []
+    trap.touch()
+
+    def on_workers(num: int) -> None:
+        if num == 3 and not joined:
+            joined.append(cluster.add_node(**NODE))
+        elif num == 4:
+            trap.unlink()
+
+    progress = Watched(on_workers=on_workers)
+    try:
+        assert ray_run(cluster.address, store, partial(trapped, "wait", trap, engine_file), progress) == (9, 0, 0)
+    finally:
+        trap.unlink(missing_ok=True)
+        cluster.remove_node(joined[0])
+    assert progress.most == (4, 4)
+
+
+def test_a_cluster_without_a_fitting_node_is_refused(cluster, archive, engine_file):
+    store, _ = archive
+    with pytest.raises(
+        EngineError, match=r"none of 3 nodes of the cluster has 64 CPU and 100 MB, which a worker needs"
+    ):
+        ray_run(cluster.address, store, recipe_of(engine_file), num_cpus=64, start_s=2)
+
+
+def test_nodes_without_the_models_end_the_run(cluster, archive, engine_file, tmp_path):
+    store, _ = archive
+    with pytest.raises(EngineError, match=r"no node can be used. The last one, on .*: .*another model"):
+        other = tmp_path / "other.onnx"
+        other.write_bytes(b"another model")
+        ray_run(cluster.address, store, recipe_of(other))
+    assert dead_letters(store) == {}
 
 
 def test_a_killed_driver_is_continued_by_the_same_command(cluster, archive, engine_file):

@@ -56,6 +56,7 @@ _RAY = "Ray"
     "--ray",
     metavar="auto|local|HOST:PORT",
     section=_RAY,
+    default_text="no Ray",
     help="Spread the runs over the Ray cluster that this machine is a node of (auto, or the head's address), as many "
     "at a time as it has room for. The nodes share this folder. Needs the extra [ray].",
 )

@@ -40,6 +40,7 @@ _RAY = "Ray"
     "--ray",
     metavar="auto|local|HOST:PORT",
     section=_RAY,
+    default_text="no Ray",
     help="Spread the workers over the Ray cluster that this machine is a node of (auto, or the head's address); local: "
     "over this machine. Needs the extra [ray].",
 )
