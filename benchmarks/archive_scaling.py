@@ -16,9 +16,9 @@ import click
 import torch
 from analyze import write_long
 from archives.archive_report import as_markdown
-from archives.overhead import measure_overhead
 from archives.simulation import Farm, simulate
 from archives.ways import Way, analyze_in_all_ways, rows_of_way, segments_of
+from harness.apart import run_apart
 from harness.clips import clips_option, fps_of
 from harness.measuring import environment, yunet_option
 from harness.results import Output, output_options
@@ -115,7 +115,8 @@ def main(
         if not all(other == rows[0] for other in rows):
             raise click.ClickException("the rows differ between the ways")
         segments = segments_of(ways[2])
-        overhead = measure_overhead(ways[3].out, num_segments=num_scheduled)._asdict()
+        request = {"kind": "scheduling", "out": str(ways[3].out), "num": num_scheduled}
+        overhead = run_apart("archives.overhead", request)
         about = {"fps": fps, "bytes_s": video.stat().st_size / (num_frames / fps)}
     device = torch.device("cpu")
     result = {

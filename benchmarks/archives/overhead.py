@@ -1,21 +1,28 @@
-"""What scheduling costs the one process that does it: measured on segments that are finished already."""
+"""What scheduling costs the one process that does it: measured on segments that are finished already.
+
+Run as a module, with OUT and NUM in JSON: Ray starts only once in a process as `connected` wants it.
+"""
 
 import hashlib
+import json
+import sys
 import time
 from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from fer_deploy.analyze.models import opened_models
 from fer_deploy.archive.manifest import NAME, Manifest
 from fer_deploy.archive.on_ray.cluster import LOCAL, connected
 from fer_deploy.archive.on_ray.demand import Demand
 from fer_deploy.archive.on_ray.node_worker import Job
-from fer_deploy.archive.on_ray.pool import Pool
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import Work, all_work, finished
+
+if TYPE_CHECKING:
+    from fer_deploy.archive.on_ray.pool import Pool
 
 _NUM_WORKERS = 2
 _NUM_LISTED = 20_000
@@ -54,6 +61,8 @@ def measure_overhead(out: Path, *, num_segments: int) -> Overhead:
     finished(store, works)
     look_s = (time.perf_counter() - started) / len(works)
     with connected(LOCAL, num_cpus=_NUM_WORKERS) as variables:
+        from fer_deploy.archive.on_ray.pool import Pool  # noqa: PLC0415 - it imports Ray
+
         digest = hashlib.sha256(store.read(NAME) or b"").hexdigest()
         recipe = partial(opened_models, manifest.about.config)
         job = Job(store.absolute, digest, manifest.about, recipe, None, 1, "")
@@ -66,7 +75,7 @@ def measure_overhead(out: Path, *, num_segments: int) -> Overhead:
     return Overhead(schedule_cpu_s, beat_cpu_s, round_trip_s, _plan(manifest), look_s)
 
 
-def _schedule(pool: Pool, works: list[Work]) -> tuple[float, float]:
+def _schedule(pool: "Pool", works: list[Work]) -> tuple[float, float]:
     left, started, cpu_s = list(works), time.perf_counter(), time.process_time()
     num_replies = 0
     while num_replies < len(works):
@@ -78,7 +87,7 @@ def _schedule(pool: Pool, works: list[Work]) -> tuple[float, float]:
     return cpu_s / len(works), used_s * _NUM_WORKERS / len(works)
 
 
-def _beat(pool: Pool, num: int) -> float:
+def _beat(pool: "Pool", num: int) -> float:
     import ray  # noqa: PLC0415 - after `cluster`, which switches its statistics off
 
     actor = pool.idle()[0].actor
@@ -96,3 +105,9 @@ def _plan(manifest: Manifest) -> float:
     started = time.perf_counter()
     num = len(all_work(Manifest(manifest.about, {one.id: one for one in rows}), {one.id: one.segments for one in rows}))
     return (time.perf_counter() - started) / num
+
+
+if __name__ == "__main__":
+    _request = json.loads(sys.argv[1])
+    _found = measure_overhead(Path(_request["out"]), num_segments=_request["num"])
+    sys.stdout.write(f"{json.dumps(_found._asdict())}\n")

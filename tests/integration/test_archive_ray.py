@@ -112,9 +112,9 @@ def test_a_cluster_without_a_fitting_node_is_refused(cluster, archive, engine_fi
 
 def test_nodes_without_the_models_end_the_run(cluster, archive, engine_file, tmp_path):
     store, _ = archive
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"another model")
     with pytest.raises(EngineError, match=r"no node can be used. The last one, on .*: .*another model"):
-        other = tmp_path / "other.onnx"
-        other.write_bytes(b"another model")
         ray_run(cluster.address, store, recipe_of(other))
     assert dead_letters(store) == {}
 
