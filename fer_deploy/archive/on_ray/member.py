@@ -45,7 +45,7 @@ class Event(NamedTuple):
     Attributes:
         member: its worker.
         work: the segment.
-        reply: of the worker, or `Failed` if it was lost; None if the segment is not to blame, as when a node is gone.
+        reply: of the worker, or `Failed` if it was lost; None if its node was lost.
     """
 
     member: Member

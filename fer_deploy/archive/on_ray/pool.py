@@ -196,10 +196,10 @@ class Pool:
             work, member.work = member.work, None
             assert work is not None
             self._progress.working(member.number, 0)
-            member.state, member.seen_s = "idle", self._clock_s
             if isinstance(reply, Unfit):
                 self._leave_out(member, reply.why)
-                reply = None
+            else:
+                member.state, member.seen_s = "idle", self._clock_s
             yield Event(member, work, reply)
 
     def _greet(self, member: Member, hello: dict[str, str]) -> None:

@@ -1,7 +1,7 @@
 """RayRun: compute the segments of an archive with the workers of a Ray cluster."""
 
 import hashlib
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
@@ -9,11 +9,12 @@ from typing import Final
 
 from ray.exceptions import RayError
 
+from fer_deploy.analyze.jobs.crew import WorkerDied
 from fer_deploy.analyze.jobs.messages import Failed, Recipe
 from fer_deploy.archive.manifest import NAME, Manifest
 from fer_deploy.archive.on_ray.demand import Demand
 from fer_deploy.archive.on_ray.member import Event, Member
-from fer_deploy.archive.on_ray.node_worker import Finished, Job
+from fer_deploy.archive.on_ray.node_worker import Finished, Job, Skipped, Unfit
 from fer_deploy.archive.on_ray.pool import Pool
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.shard import WHOLE, Shard, place_of
@@ -24,6 +25,8 @@ from fer_deploy.errors import EngineError
 from fer_deploy.live.file_names import file_and_stream
 
 _WAIT_S: Final = 0.2
+_MOST_LOST_NODES: Final = 3
+"""Of a segment, before a further one counts as a failed try: it may be the segment that ends them."""
 
 
 class RayRun:
@@ -62,6 +65,7 @@ class RayRun:
         self._stop_requested = False
         self._ahead: Work | None = None
         self._orphans: deque[deque[Work]] = deque()
+        self._num_lost: Counter[tuple[str, int]] = Counter()
 
     def stop(self) -> None:
         """End the run; what is finished is kept. Takes no lock: safe in signal handlers."""
@@ -148,17 +152,25 @@ class RayRun:
 
     def _use(self, event: Event) -> None:
         member, work, reply = event
-        if member.own and (member.state != "idle" or reply is None):  # it was lost
+        if member.own and member.state != "idle":  # it was lost
             self._orphans.append(member.own)
             member.own = deque()
-        if reply is None:
-            self._orphans.append(deque([work]))
-        elif isinstance(reply, Finished):
+        if isinstance(reply, Finished):
             self._todo.done(reply.num_frames)
+        elif isinstance(reply, Skipped):
+            self._todo.skip(work)
         elif isinstance(reply, Failed):
             self._todo.fail(work, reply.error, host=member.host)
+        elif isinstance(reply, Unfit) or not self._is_to_blame(work):
+            self._orphans.append(deque([work]))
         else:
-            self._todo.skip(work)
+            lost = WorkerDied(f"the {_MOST_LOST_NODES} last nodes of this segment were lost", "its node was lost")
+            self._todo.fail(work, lost, host=member.host)
+
+    def _is_to_blame(self, work: Work) -> bool:
+        """Note that the node of a segment was lost; return whether that was so often that the segment may do it."""
+        self._num_lost[work.place] += 1
+        return self._num_lost[work.place] > _MOST_LOST_NODES
 
 
 def _group(work: Work) -> int:

@@ -58,15 +58,14 @@ def run(
     machine = "this machine" if ray is None else "the cluster"
     with signals.held(), ExitStack() as opened:
         progress = opened.enter_context(ArchiveProgress(console, name, machine=machine))
-        setting = (store, manifest, partial(opened_models, config), progress)
         archive: _Run
         if ray is None:
-            archive = ArchiveRun(*setting, num_jobs=jobs or 1, shard=which, scratch=where)
+            recipe = partial(opened_models, config)
+            archive = ArchiveRun(store, manifest, recipe, progress, shard=which, num_jobs=jobs or 1, scratch=where)
         else:
             ray_run = import_module("fer_deploy.cli.archive.run_on_ray").ray_run
-            archive = opened.enter_context(
-                ray_run(ray, config, setting, jobs=jobs, shard=which, scratch=where, **of_ray)
-            )
+            setting = (store, manifest, config, progress)
+            archive = opened.enter_context(ray_run(ray, *setting, jobs=jobs, shard=which, scratch=where, **of_ray))
         signals.on_stop(archive.stop)
         ended = archive.run()
     if signals.came():

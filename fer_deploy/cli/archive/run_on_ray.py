@@ -2,15 +2,21 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.models import opened_models
+from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.on_ray.cluster import LOCAL, connected
 from fer_deploy.archive.on_ray.demand import Demand
+from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.shard import Shard
+from fer_deploy.archive.store import Store
 from fer_deploy.engines.threads import available_cores
+from fer_deploy.engines.triton.address import is_triton
 from fer_deploy.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -22,8 +28,10 @@ _ON_GPUS: Final = ("cuda", "tensorrt", "tensorrt-rtx")
 @contextmanager
 def ray_run(
     address: str,
+    store: Store,
+    manifest: Manifest,
     config: AnalyzeConfig,
-    setting: tuple[Any, ...],
+    progress: RunProgress,
     *,
     jobs: int | None,
     shard: Shard,
@@ -38,8 +46,10 @@ def ray_run(
 
     Args:
         address: value of --ray.
+        store: the archive.
+        manifest: of the archive.
         config: of the plan, with the models of this machine.
-        setting: first arguments of `RayRun`.
+        progress: called with the progress.
         jobs: the other arguments are the values of the flags.
         shard: see `RayRun`.
         scratch: see `RayRun`.
@@ -68,7 +78,20 @@ def ray_run(
         num_cpus = available_cores() if jobs is None else max(available_cores(), jobs * demand.num_cpus)
     with connected(address, num_cpus=num_cpus) as variables:
         run: type[RayRun] = import_module("fer_deploy.archive.on_ray.run").RayRun  # it imports Ray
-        yield run(*setting, demand=demand, shard=shard, scratch=scratch, variables=variables)
+        recipe = partial(opened_models, with_absolute_paths(config))
+        where = None if scratch is None else scratch.absolute()
+        yield run(store, manifest, recipe, progress, demand=demand, shard=shard, scratch=where, variables=variables)
+
+
+def with_absolute_paths(config: AnalyzeConfig) -> AnalyzeConfig:
+    """Return settings that name the same model files in another working folder."""
+    engine, detector = config.engine, config.detection.detector_model
+    if engine is not None and not is_triton(engine) and engine.exists():
+        config = config.model_copy(update={"engine": engine.absolute()})
+    if detector is not None:
+        detection = config.detection.model_copy(update={"detector_model": detector.absolute()})
+        config = config.model_copy(update={"detection": detection})
+    return config
 
 
 def needs_gpu(config: AnalyzeConfig) -> bool:

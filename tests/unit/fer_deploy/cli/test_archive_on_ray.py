@@ -6,7 +6,9 @@ import pytest
 from click.testing import CliRunner
 from integration.analyze_videos import write_squares
 
+from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.cli import main
+from fer_deploy.cli.archive.run_on_ray import needs_gpu, with_absolute_paths
 
 
 @pytest.fixture(scope="module")
@@ -56,3 +58,21 @@ def test_a_machine_without_a_cluster(out, monkeypatch):
     assert done.exit_code == 7
     assert "--ray auto: no Ray cluster runs on this machine. Fix: ray start --head" in done.stderr
     assert "--ray local for this machine alone" in done.stderr
+
+
+def test_models_are_found_from_another_folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "net.onnx").touch()
+    detection = {"detector": "yunet", "detector_model": "yunet.onnx"}
+    config = AnalyzeConfig.model_validate({"out": ".", "engine": "net.onnx", "detection": detection})
+    found = with_absolute_paths(config)
+    assert (found.engine, found.detection.detector_model) == (tmp_path / "net.onnx", tmp_path / "yunet.onnx")
+    served = AnalyzeConfig.model_validate({"out": ".", "engine": "triton://host:8001/net"})
+    assert with_absolute_paths(served) == served
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"), [({}, False), ({"device": "cuda"}, True), ({"engine": "net.plan"}, True)]
+)
+def test_workers_with_a_gpu_engine_ask_for_a_gpu(settings, wanted):
+    assert needs_gpu(AnalyzeConfig.model_validate({"out": ".", **settings})) is wanted

@@ -34,6 +34,9 @@ class Todo:
     def next(self) -> Work | None:
         return self._left.popleft() if self._left else None
 
+    def fail(self, work: Work, err: Exception, *, host: str) -> None:
+        self.failed.append((work.segment.number, str(err), host))
+
     def done(self, num_frames: int) -> None:
         self.num_done += 1
 
@@ -50,7 +53,7 @@ class Pool:
 def run(monkeypatch):
     def make(todo: Todo) -> on_ray.RayRun:
         run = on_ray.RayRun.__new__(on_ray.RayRun)
-        run._todo, run._ahead, run._orphans = todo, None, deque()
+        run._todo, run._ahead, run._orphans, run._num_lost = todo, None, deque(), Counter()
         return run
 
     return make
@@ -95,6 +98,18 @@ def test_segments_of_a_lost_worker_go_to_another(run):
     assert scheduling._has_more()
     assert [scheduling._next(other, pool).segment.number for _ in range(3)] == [1, 2, 0]
     assert not scheduling._has_more()
+
+
+def test_a_segment_that_ends_its_nodes_is_to_blame_in_the_end(run):
+    (one,) = members(1)
+    todo = Todo(works("/a", 1))
+    scheduling, pool = run(todo), Pool(one)
+    for _ in range(3):
+        scheduling._use(Event(one, scheduling._next(one, pool), None))
+        assert todo.failed == []
+    one.host = "a"
+    scheduling._use(Event(one, scheduling._next(one, pool), None))
+    assert todo.failed == [(0, "the 3 last nodes of this segment were lost", "a")]
 
 
 def test_reasons_of_a_loss():
