@@ -45,12 +45,13 @@ def cluster_of(num_nodes: int, *, cpus_of_head: int = 1) -> Iterator[Cluster]:
 
 
 class Watched(RunProgress):
-    """Remembers what a run tells, and does something when the first segment is done."""
+    """Remembers what a run tells, and reacts to the number of its workers."""
 
-    def __init__(self, on_first=lambda: None, on_workers=lambda num: None) -> None:
+    def __init__(self, on_workers=lambda num: None, on_busy=lambda num: None) -> None:
         self.notes: list[str] = []
         self.most = (0, 0)
-        self._on_first, self._on_workers = on_first, on_workers
+        self._busy: set[int] = set()
+        self._on_workers, self._on_busy = on_workers, on_busy
 
     def note(self, text):
         if not text.startswith("waiting for a worker: Ray is starting it"):  # this machine may be busy
@@ -60,9 +61,9 @@ class Watched(RunProgress):
         self.most = max(self.most, (num, num_nodes))
         self._on_workers(num)
 
-    def done(self, num_frames):
-        on_first, self._on_first = self._on_first, lambda: None
-        on_first()
+    def working(self, worker, num_frames):
+        self._busy.add(worker)
+        self._on_busy(len(self._busy))
 
 
 def ray_run(address: str, store: Store, recipe, progress: RunProgress | None = None, **settings) -> Ended:

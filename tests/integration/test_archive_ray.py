@@ -53,37 +53,8 @@ def wait_for(condition, timeout_s: float = 60) -> None:
         time.sleep(0.05)
 
 
-def test_tables_are_those_of_a_run_without_ray(cluster, archive, videos, tmp_path, engine_file):
+def test_tables_are_those_of_a_run_without_ray_also_when_a_node_joins(cluster, archive, videos, tmp_path, engine_file):
     store, manifest = archive
-    progress = Watched()
-    recipe = partial(poisoned, 0, 0.01, engine_file)
-    assert ray_run(cluster.address, store, recipe, progress) == (9, 0, 0)
-    assert progress.most == (3, 3)
-    assert progress.notes == []
-    join(store, manifest)
-    assert verify(store, manifest).num_frames == sum(NUM_FRAMES.values())
-    other, _ = make_plan([str(videos)], str(tmp_path / "other"), engine_file)
-    make_run(other, manifest, recipe_of(engine_file)).run()
-    join(other, manifest)
-    for video in NUM_FRAMES:
-        for table in ("faces", "frames"):
-            rows = rows_of_table(tmp_path / "other", table, video)
-            assert len(rows) > 0
-            assert rows_of_table(tmp_path / "out", table, video) == rows
-    assert not list((tmp_path / "out").rglob("*.part"))
-
-
-def test_a_node_that_is_killed_costs_no_try(cluster, archive, engine_file):
-    store, _ = archive
-    victim = cluster.add_node(**NODE)
-    progress = Watched(on_first=lambda: cluster.remove_node(victim, allow_graceful=False))
-    recipe = partial(poisoned, 0, 0.02, engine_file)
-    assert ray_run(cluster.address, store, recipe, progress, min_workers=4) == (9, 0, 0)
-    assert progress.most == (4, 4)
-
-
-def test_a_node_that_joins_is_used(cluster, archive, tmp_path, engine_file):
-    store, _ = archive
     trap, joined = tmp_path / "trap", []
     trap.touch()
 
@@ -98,8 +69,38 @@ def test_a_node_that_joins_is_used(cluster, archive, tmp_path, engine_file):
         assert ray_run(cluster.address, store, partial(trapped, "wait", trap, engine_file), progress) == (9, 0, 0)
     finally:
         trap.unlink(missing_ok=True)
-        cluster.remove_node(joined[0])
+        cluster.remove_node(joined[0], allow_graceful=False)
     assert progress.most == (4, 4)
+    assert progress.notes == []
+    join(store, manifest)
+    assert verify(store, manifest).num_frames == sum(NUM_FRAMES.values())
+    other, _ = make_plan([str(videos)], str(tmp_path / "other"), engine_file)
+    make_run(other, manifest, recipe_of(engine_file)).run()
+    join(other, manifest)
+    for video in NUM_FRAMES:
+        for table in ("faces", "frames"):
+            rows = rows_of_table(tmp_path / "other", table, video)
+            assert len(rows) > 0
+            assert rows_of_table(tmp_path / "out", table, video) == rows
+    assert not list((tmp_path / "out").rglob("*.part"))
+
+
+def test_a_node_that_is_killed_costs_no_try(cluster, archive, tmp_path, engine_file):
+    store, _ = archive
+    trap, victim = tmp_path / "trap", cluster.add_node(**NODE)
+    trap.touch()
+
+    def on_busy(num: int) -> None:
+        if num == 4 and trap.exists():  # each node has a segment
+            cluster.remove_node(victim, allow_graceful=False)
+            trap.unlink()
+
+    progress = Watched(on_busy=on_busy)
+    recipe = partial(trapped, "wait", trap, engine_file)
+    assert ray_run(cluster.address, store, recipe, progress, min_workers=4) == (9, 0, 0)
+    assert progress.most == (4, 4)
+    assert victim not in cluster.worker_nodes
+    assert progress.notes == []
 
 
 def test_a_cluster_without_a_fitting_node_is_refused(cluster, archive, engine_file):
@@ -127,8 +128,7 @@ def test_a_killed_driver_is_continued_by_the_same_command(cluster, archive, engi
     first.wait()
     before = {name: entry.written_s for name, entry in store.list("segments").items()}
     assert 0 < len(before) < 9
-    second = process(cluster.address, store.address, engine_file, 0)
-    assert second.wait() == 0
+    assert ray_run(cluster.address, store, recipe_of(engine_file)) == (9 - len(before), 0, 0)
     after = store.list("segments")
     assert len(after) == 9
     assert all(after[name].written_s == written_s for name, written_s in before.items())
@@ -177,7 +177,7 @@ def test_a_node_with_another_version_is_left_out(cluster, archive, tmp_path, eng
     try:
         assert ray_run(cluster.address, store, recipe, progress, min_workers=4) == (9, 0, 0)
     finally:
-        cluster.remove_node(node)
+        cluster.remove_node(node, allow_graceful=False)
     (note,) = progress.notes
     assert "a node is left out: on" in note
     assert "there is fer-deploy 0.0.7, and" in note
