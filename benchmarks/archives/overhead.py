@@ -58,8 +58,8 @@ def measure_overhead(out: Path, *, num_segments: int) -> Overhead:
     works = all_work(manifest, plans(manifest, store))
     many = [works[number % len(works)] for number in range(num_segments)]
     started = time.perf_counter()
-    finished(store, works)
-    look_s = (time.perf_counter() - started) / len(works)
+    finished(store, many)
+    look_s = (time.perf_counter() - started) / len(many)
     with connected(LOCAL, num_cpus=_NUM_WORKERS) as variables:
         from fer_deploy.archive.on_ray.pool import Pool  # noqa: PLC0415 - it imports Ray
 
