@@ -67,6 +67,7 @@ EXTRAS = {
     "analyze": "fer-deploy analyze",
     "archive": "fer-deploy archive",
     "archive-s3": "fer-deploy archive on S3",
+    "ray": "fer-deploy archive run --ray and fer-train sweep --ray",
     "train": "fer-train",
     "pretrained": "ImageNet weights to start training from",
     "audit": "fer-train audit --predictions: label errors",

@@ -10,14 +10,18 @@ from fer_deploy.analyze.jobs.crew import WorkerDied
 from fer_deploy.archive.manifest import Segment, VideoRow, dead_name, ids_and_numbers
 from fer_deploy.archive.staging import ReadFailed
 from fer_deploy.archive.store import Store
-from fer_deploy.errors import SinkError, StreamError
+from fer_deploy.errors import EngineError, SinkError, StreamError
 from fer_deploy.privacy.redaction import without_passwords
 
-Kind = Literal["read", "decode", "engine", "memory", "crash"]
+Kind = Literal["read", "decode", "engine", "memory", "crash", "hang"]
 KINDS: Final = get_args(Kind)
 _OUT_OF_MEMORY: Final = "killed by signal 9"
 _MOST_LETTERS: Final = 2_000
 """Letters of a message that are kept."""
+
+
+class WorkerHung(EngineError):
+    """A worker made no progress for too long, and was ended."""
 
 
 class DeadLetter(BaseModel):
@@ -46,8 +50,8 @@ class DeadLetter(BaseModel):
     time: str
 
     @classmethod
-    def of(cls, row: VideoRow, segment: Segment, failures: list[Exception]) -> "DeadLetter":
-        """Describe the failures of a segment, in their order."""
+    def of(cls, row: VideoRow, segment: Segment, failures: list[Exception], *, host: str | None = None) -> "DeadLetter":
+        """Describe the failures of a segment, in their order; `host` is where the last one was, None: this one."""
         return cls(
             address=without_passwords(row.address),
             video_id=row.id,
@@ -55,7 +59,7 @@ class DeadLetter(BaseModel):
             first=segment.first,
             kind=kind_of(failures[-1]),
             attempts=tuple(without_passwords(str(err))[-_MOST_LETTERS:] for err in failures),
-            host=socket.gethostname(),
+            host=host or socket.gethostname(),
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         )
 
@@ -70,6 +74,8 @@ def kind_of(err: Exception) -> Kind:
         return "memory" if err.how == _OUT_OF_MEMORY else "crash"
     if isinstance(err, MemoryError) or "MemoryError" in str(err):
         return "memory"
+    if isinstance(err, WorkerHung):
+        return "hang"
     if isinstance(err, ReadFailed):
         return "read"
     if isinstance(err, StreamError) and not isinstance(err, SinkError):

@@ -146,6 +146,10 @@ class About(BaseModel):
         """The settings."""
         return AnalyzeConfig.model_validate_json(json.dumps(self.settings | {"out": "."}))
 
+    def fingerprint_of(self, row: VideoRow) -> Fingerprint:
+        """Return the fingerprint of a video's results."""
+        return self.fingerprint.model_copy(update={"video": row.digest})
+
 
 class Manifest(NamedTuple):
     """The description and the rows, by id."""
@@ -163,13 +167,9 @@ class Manifest(NamedTuple):
         named = about.model_copy(update={"hash": digest.hexdigest()})
         return cls(named, {row.id: row for row in ordered})
 
-    def fingerprint(self, row: VideoRow) -> Fingerprint:
-        """Return the fingerprint of a video's results."""
-        return self.about.fingerprint.model_copy(update={"video": row.digest})
-
     def key(self, row: VideoRow, segment: Segment) -> str:
         """Return a digest of everything that the observations of a segment depend on."""
-        text = f"{self.fingerprint(row).model_dump_json()}\n{segment.first}\n{segment.start}"
+        text = f"{self.about.fingerprint_of(row).model_dump_json()}\n{segment.first}\n{segment.start}"
         return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def save(self, store: Store) -> None:

@@ -15,6 +15,9 @@ class RunProgress:
     def working(self, worker: int, num_frames: int) -> None:
         """A worker has done so many frames of its current segment."""
 
+    def workers(self, num: int, num_nodes: int) -> None:
+        """So many workers of a cluster are computing now, on so many nodes."""
+
     def done(self, num_frames: int) -> None:
         """A segment with so many frames is finished and kept."""
 

@@ -3,12 +3,17 @@
 import shutil
 import threading
 from collections import OrderedDict
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
+from fsspec.callbacks import Callback
+
 from fer_deploy.analyze.fingerprint import digest_of_video
-from fer_deploy.archive.manifest import VideoRow, index_name
+from fer_deploy.analyze.jobs.messages import Observe
+from fer_deploy.archive.manifest import TO_THE_END, About, VideoRow, index_name
 from fer_deploy.archive.store import Store, file_system
+from fer_deploy.archive.work import Work
 from fer_deploy.errors import FerDeployError, StreamError
 from fer_deploy.privacy.redaction import without_password
 
@@ -32,8 +37,13 @@ class _Place:
         self.num_users = 0
 
 
-def fetch_video(address: str, folder: Path) -> tuple[Path, str]:
+def fetch_video(address: str, folder: Path, on_bytes: Callable[[], None] = lambda: None) -> tuple[Path, str]:
     """Return the local path of a video, and its digest. A local file stays where it is, another one is copied.
+
+    Args:
+        address: a path, or an address.
+        folder: for the copy.
+        on_bytes: called while bytes arrive.
 
     Raises:
         ReadFailed: it cannot be read.
@@ -48,7 +58,7 @@ def fetch_video(address: str, folder: Path) -> tuple[Path, str]:
         about = fs.info(path)
         etag = next((str(about[name]).strip('"') for name in ("ETag", "etag") if about.get(name)), "")
         local = folder / Path(path).name
-        fs.get_file(path, str(local))
+        fs.get_file(path, str(local), callback=Callback(hooks={"bytes": lambda *_, **__: on_bytes()}))
         return local, f"etag:{etag}" if etag else digest_of_video(local)
     except (OSError, FerDeployError) as err:
         raise ReadFailed(
@@ -59,15 +69,16 @@ def fetch_video(address: str, folder: Path) -> tuple[Path, str]:
 class Staging:
     """Keeps the last videos that were used. Any thread may use it."""
 
-    def __init__(self, store: Store, folder: Path, *, most: int) -> None:
+    def __init__(self, store: Store, folder: Path, *, most: int, on_bytes: Callable[[], None] = lambda: None) -> None:
         """Set the folder, which the caller removes.
 
         Args:
             store: has the indexes.
             folder: for copies.
             most: videos that stay on the disk while nothing uses them.
+            on_bytes: called while bytes of a video arrive, by the thread that wants it.
         """
-        self._store, self._folder, self._most = store, folder, most
+        self._store, self._folder, self._most, self._on_bytes = store, folder, most, on_bytes
         self._places: OrderedDict[str, _Place] = OrderedDict()
         self._lock = threading.Lock()
         self._num_places = 0
@@ -95,7 +106,7 @@ class Staging:
 
     def _bring(self, row: VideoRow, folder: Path) -> Staged:
         folder.mkdir(parents=True, exist_ok=True)
-        video, digest = fetch_video(row.address, folder)
+        video, digest = fetch_video(row.address, folder, self._on_bytes)
         if digest != row.digest:
             raise ReadFailed(f"{row.address} has changed since archive plan. Fix: archive plan again, with it")
         name = index_name(row.id)
@@ -113,3 +124,28 @@ class Staging:
             old = [self._places.pop(name) for name in unused[: max(0, len(unused) - self._most)]]
         for place in old:
             shutil.rmtree(place.folder, ignore_errors=True)
+
+
+def task_of(work: Work, about: About, staged: Staged, path: Path) -> Observe:
+    """Return the task to observe a segment.
+
+    Args:
+        work: the segment.
+        about: of the manifest.
+        staged: its video.
+        path: of the observations.
+    """
+    row, segment = work.row, work.segment
+    return Observe(
+        video=staged.video,
+        index=staged.packets,
+        number=segment.number,
+        start=segment.position,
+        num_frames=TO_THE_END if work.is_last else about.config.frames_per_segment,
+        first_size=row.size_of_picture,
+        config=about.config.pipeline,
+        fingerprint=about.fingerprint_of(row),
+        path=path,
+        decodes=True,
+        key=work.key,
+    )

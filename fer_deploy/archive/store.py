@@ -63,6 +63,7 @@ class Store:
         self._root = root.rstrip("/")
         protocols = {self._fs.protocol} if isinstance(self._fs.protocol, str) else set(self._fs.protocol)
         self.is_local = isinstance(self._fs, LocalFileSystem)
+        self.absolute = self._root if self.is_local else address
         self._is_object_store = bool(protocols & _OBJECT_STORES)
 
     def __str__(self) -> str:

@@ -2,6 +2,7 @@
 
 import shlex
 import sys
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import click
@@ -10,6 +11,7 @@ from fer_train import signals
 from fer_train.errors import FerTrainError
 from fer_train.privacy.portable_paths import shown_path
 from fer_train.signals import Stopped
+from fer_train.sweep.jobs import Place
 from fer_train.sweep.plan import read_plan
 from fer_train.sweep.progress import SweepProgress
 from fer_train.sweep.report import write_report
@@ -26,6 +28,7 @@ def sweep_plan(
     out: Path | None,
     publish: Path | None,
     minutes: float,
+    place: AbstractContextManager[Place],
 ) -> None:
     """Do what is left of a plan and print the table; a signal ends it with a hint how to continue.
 
@@ -37,6 +40,7 @@ def sweep_plan(
         out: folder of the sweep; None for runs/sweep-<name of the plan>.
         publish: folder that gets the table too.
         minutes: time limit; infinite for none.
+        place: where the runs are computed; entered while it is needed.
 
     Raises:
         ConfigError: a plan or a run that cannot be used.
@@ -47,10 +51,12 @@ def sweep_plan(
     plan = read_plan(plan_path)
     files = Files(str(data), *(None if path is None else str(path) for path in (twin_rows, ferplus)))
     try:
-        with only_run_in(out):
-            sweep = Sweep(plan, out, files, minutes=minutes)
+        with only_run_in(out), place as where:
+            sweep = Sweep(plan, out, files, minutes=minutes, place=where)
             missing = {name: lacks for name, lacks in sweep.left_out().items() if lacks}
-            with SweepProgress(sweep.within_reach(), jobs=plan.jobs, deadline=sweep.deadline) as progress:
+            with SweepProgress(
+                sweep.within_reach(), jobs=where.num_at_once(plan.jobs), deadline=sweep.deadline
+            ) as progress:
                 if missing:
                     progress.say(f"left out: {', '.join(_in_words(missing))}")
                 failed = sweep.work(progress)

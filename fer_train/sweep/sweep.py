@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fer_train.errors import ConfigError
-from fer_train.sweep.jobs import Job, Reporter, run_jobs
+from fer_train.sweep.jobs import HERE, Job, Place, Reporter, run_jobs
 from fer_train.sweep.plan import Plan, Trial, write_trials
 
 
@@ -38,7 +38,7 @@ class Files:
 class Sweep:
     """A plan and its progress, which is read from the files in `out`."""
 
-    def __init__(self, plan: Plan, out: Path, files: Files, *, minutes: float) -> None:
+    def __init__(self, plan: Plan, out: Path, files: Files, *, minutes: float, place: Place = HERE) -> None:
         """Write the configs of all runs. The time limit starts now.
 
         Args:
@@ -46,6 +46,7 @@ class Sweep:
             out: folder of the sweep.
             files: the data.
             minutes: time limit; infinite for none.
+            place: where the runs are computed.
 
         Raises:
             ConfigError: a run that fer-train would refuse, one whose settings changed, or singles that no ensemble
@@ -56,7 +57,7 @@ class Sweep:
         self.singles = write_trials(plan.singles, out)
         self.students = write_trials(plan.students, out, teacher=self.ensemble)
         _check_labels(self.singles)
-        self._plan, self._out, self._files = plan, out, files
+        self._plan, self._out, self._files, self._place = plan, out, files, place
         now, share = time.monotonic(), plan.ensemble.after_share
         self.deadline = now + 60 * minutes
         self._ensemble_due = math.inf if share is None else now + 60 * minutes * share
@@ -95,7 +96,7 @@ class Sweep:
 
     def _run(self, trials: list[Trial], reporter: Reporter, is_over: Callable[[], bool]) -> list[Job]:
         jobs = [self._job(t) for t in trials if not t.is_released and not self._lacks_votes(t)]
-        return run_jobs(jobs, reporter, at_once=self._plan.jobs, is_over=is_over)
+        return run_jobs(jobs, reporter, at_once=self._plan.jobs, is_over=is_over, place=self._place)
 
     def _lacks_votes(self, trial: Trial) -> bool:
         if trial.is_released or self._files.ferplus is not None:
@@ -131,7 +132,7 @@ class Sweep:
         votes = self._files.votes if best[0].learns_ferplus else ()
         words = ("ensemble", *members, "--data", self._files.data, *votes, "--flip", "--out", str(self.ensemble))
         job = Job("the ensemble", (words,), self._out / "ensemble.log")
-        return run_jobs([job], reporter, at_once=1, is_over=self._is_over)
+        return run_jobs([job], reporter, at_once=1, is_over=self._is_over, place=self._place)
 
     def _unfinished(self, trials: list[Trial], lacks: str = "") -> dict[str, str]:
         return {t.label: "--ferplus" if self._lacks_votes(t) else lacks for t in trials if not t.is_released}

@@ -9,6 +9,9 @@ OWN_WORDS = (
     ("sink_errors", "output_errors"),
     ("a SinkError", "an OutputError"),
     ("SinkError", "OutputError"),
+    ("EngineError", "FerTrainError"),
+    ("fer-deploy archive run URL", "fer-train sweep --plan PLAN --data DATA"),
+    ("[cpu,ray]", "[train,ray]"),
 )
 
 
@@ -17,6 +20,7 @@ OWN_WORDS = (
     [
         ("files/yaml_file.py", "files/yaml_file.py"),
         ("cli/terminal/standard_output.py", "cli/standard_output.py"),
+        ("archive/on_ray/cluster.py", "ray_cluster.py"),
     ],
 )
 def test_copies_differ_in_own_words_alone(repo_dir, of_deploy, of_train):

@@ -24,7 +24,7 @@ from fer_train.cli import COMMANDS as TRAIN_COMMANDS
 
 MAX_README_BYTES = 10_000
 TOOLS = REPO / "docs" / "tools"
-OTHER_PROGRAMS = {"pip", "apt-get", "docker", "curl", "echo", "ssh", ".", "git", "eval", "mkdir", "cp", "sbatch"}
+OTHER_PROGRAMS = {"pip", "apt-get", "docker", "curl", "echo", "ssh", ".", "git", "eval", "mkdir", "cp", "sbatch", "ray"}
 OF_A_BOX = {"python3", "/opt/fer/bin/pip", "install", "systemctl", "export"}
 GROUPS = {"fer-deploy": ("fer_deploy", DEPLOY_COMMANDS), "fer-train": ("fer_train", TRAIN_COMMANDS)}
 GROUP_OPTIONS = {"--help", "--version"}

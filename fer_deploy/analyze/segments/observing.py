@@ -57,8 +57,9 @@ def observe(
     config: PipelineConfig,
     first_size: tuple[int, int],
     on_progress: Callable[[int], None] = lambda num: None,
+    num_threads: int = 1,
 ) -> list[Observation]:
-    """Return the observations of the next frames of a recording, at most `num_frames`, with one core.
+    """Return the observations of the next frames of a recording, at most `num_frames`.
 
     The loop is that of a sequential analysis, so the batches of the engine are the same, and so are the results, to the
     last bit. That needs a detector that searches every frame.
@@ -70,6 +71,7 @@ def observe(
         config: of the analysis.
         first_size: width and height of the recording's first frame.
         on_progress: called several times a second with the number of frames.
+        num_threads: that detect and classify; the results do not depend on it.
 
     Raises:
         FerDeployError: as `LivePipeline.run`.
@@ -77,7 +79,7 @@ def observe(
     segment = recording.segment(num_frames)
     segment.first_size = first_size
     collector = _Collector()
-    alone = config.model_copy(update={"workers": 1})
+    alone = config.model_copy(update={"workers": num_threads})
     loop = LivePipeline(segment, models.detectors, models.engine, [collector], config=alone, people=[_Strangers()])
     with shared_cores(1):
         loop.run(lambda now: on_progress(now.num_frames))

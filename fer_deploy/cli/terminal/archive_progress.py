@@ -7,6 +7,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
 
+from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.cli.terminal.analyze_progress import LINE_S, Pace
 from fer_deploy.durations import duration_text
@@ -15,9 +16,10 @@ from fer_deploy.durations import duration_text
 class ArchiveProgress(RunProgress):
     """A context manager that shows progress on a console."""
 
-    def __init__(self, console: Console, name: str) -> None:
-        """Set the console, and the name of what is computed."""
-        self._console, self._name = console, name
+    def __init__(self, console: Console, name: str, *, machine: str = "this machine") -> None:
+        """Set the console, the name of what is computed, and whose speed it is."""
+        self._console, self._name, self._machine = console, name, machine
+        self._workers = ""
         self._num_done = self._num_total = 0
         self._at_work: dict[int, int] = {}
         self._pace = Pace(0, time.monotonic())
@@ -48,6 +50,11 @@ class ArchiveProgress(RunProgress):
         self._at_work[worker] = num_frames
         self._show()
 
+    def workers(self, num: int, num_nodes: int) -> None:
+        """Show how many workers compute."""
+        self._workers = f"{count_text(num, 'worker')} on {count_text(num_nodes, 'node')}"
+        self._show()
+
     def done(self, num_frames: int) -> None:
         """Add a segment of this run."""
         self._num_done += num_frames
@@ -65,9 +72,11 @@ class ArchiveProgress(RunProgress):
         now_s, num = time.monotonic(), self._num_done + sum(self._at_work.values())
         self._pace.note(num, now_s)
         words = [f"{num:,} of {self._num_total:,} frames", f"{self._pace.fps:.0f} frames/s"]
+        if self._workers:
+            words.append(self._workers)
         left_s = self._pace.left_s(self._num_total)
         if left_s is not None:
-            words.append(f"{duration_text(left_s, decimals=0)} left at this machine's speed")
+            words.append(f"{duration_text(left_s, decimals=0)} left at {self._machine}'s speed")
         if self._console.is_terminal:
             if self._task is not None:
                 self._bar.update(self._task, completed=num, state=", ".join(words))

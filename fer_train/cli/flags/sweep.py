@@ -7,6 +7,8 @@ import click
 from fer_train.cli.flags import body, shared
 from fer_train.cli.interface import FILE, FOLDER, Command, option
 
+_RAY = "Ray"
+
 
 @click.command(
     "sweep",
@@ -15,6 +17,10 @@ from fer_train.cli.interface import FILE, FOLDER, Command, option
         (
             "every run of a plan, their ensemble and its students",
             "fer-train sweep --plan configs/sweep/gpu.yaml --data fer2013.csv --ferplus fer2013new.csv",
+        ),
+        (
+            "spread over a Ray cluster whose nodes share this folder",
+            "fer-train sweep --plan configs/sweep/gpu.yaml --data fer2013.csv --ray auto --gpus-per-run 1",
         ),
         ("twenty minutes of it", "fer-train sweep --plan configs/sweep/tiny.yaml --data fer2013.csv --minutes 20"),
     ],
@@ -45,6 +51,30 @@ from fer_train.cli.interface import FILE, FOLDER, Command, option
     metavar="DIR",
     section="Output",
     help="Folder that gets the table too, as sweep_<hardware>_<year>-<month>.md and .json.",
+)
+@option(
+    "--ray",
+    metavar="auto|local|HOST:PORT",
+    section=_RAY,
+    default_text="no Ray",
+    help="Spread the runs over the Ray cluster that this machine is a node of (auto, or the head's address), as many "
+    "at a time as it has room for. The nodes share this folder. Needs the extra [ray].",
+)
+@option(
+    "--cpus-per-run",
+    type=click.FloatRange(0.1),
+    metavar="N",
+    section=_RAY,
+    default_text="1",
+    help="CPUs that a run asks for.",
+)
+@option(
+    "--gpus-per-run",
+    type=click.FloatRange(0),
+    metavar="N",
+    section=_RAY,
+    default_text="0",
+    help="GPUs that a run asks for, such as 0.5. 0: it sees none.",
 )
 def command(**flags: Any) -> None:
     """Train every run of a plan, ensemble the best, distill students from the ensemble.

@@ -1,4 +1,4 @@
-"""Tests for the tasks of a worker, in this process."""
+"""Tests for the tasks of a worker, in this worker."""
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -6,19 +6,12 @@ import pytest
 from integration.analyze_videos import SIZE, make_config, make_models, write_squares
 
 from fer_deploy.analyze.fingerprint import Fingerprint
-from fer_deploy.analyze.jobs import process
-from fer_deploy.analyze.jobs.messages import Failed, Observe, Observed, Progress
+from fer_deploy.analyze.jobs import worker
+from fer_deploy.analyze.jobs.messages import Failed, Observe, Observed
 from fer_deploy.analyze.segments.observations import read_observations
 from fer_deploy.analyze.segments.recording import Recording
 from fer_deploy.live.seeking.position import Position
 from fer_deploy.live.sources import open_recording
-
-
-class Parent:
-    """Takes the place of the connection to the parent, which hears of progress."""
-
-    def send(self, message: object) -> None:
-        assert isinstance(message, Progress)
 
 
 @pytest.fixture
@@ -30,7 +23,7 @@ def video(tmp_path):
 def observe(video, tmp_path):
     """Return a function that observes from a position to the end."""
     config = make_config(tmp_path)
-    worker = process._Worker(make_models(tmp_path / "engine.onnx"), Parent())
+    one = worker.Worker(make_models(tmp_path / "engine.onnx"), lambda num: None)
     fingerprint = Fingerprint(video="", engine="", detector="", version="", settings={})
 
     def run(start: Position, name: str, **more):
@@ -38,7 +31,7 @@ def observe(video, tmp_path):
         task = Observe(
             video, None, 0, start, 2**31 - 1, SIZE, config.pipeline, fingerprint, path, key="abc", **more
         )  # fmt: skip
-        return worker.reply_to(task), path
+        return one.reply_to(task), path
 
     return run
 
@@ -54,7 +47,7 @@ def start_of(video) -> Position:
 def test_a_long_segment_is_observed_in_groups(video, observe, monkeypatch):
     reply, whole = observe(start_of(video), "whole.parquet")
     assert isinstance(reply, Observed)
-    monkeypatch.setattr(process, "_GROUP_FRAMES", 24)
+    monkeypatch.setattr(worker, "_GROUP_FRAMES", 24)
     other, grouped = observe(start_of(video), "grouped.parquet")
     assert other == reply
     assert reply.end.is_end

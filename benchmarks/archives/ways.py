@@ -1,0 +1,172 @@
+"""The same video analyzed in several ways: seconds and CPU time of each, and whether the rows are equal."""
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, NamedTuple
+
+import click
+import psutil
+import pyarrow.dataset as ds
+import pyarrow.parquet as pq
+
+ROOT: Final = Path(__file__).parents[2]
+_SAMPLE_S: Final = 0.25
+_OURS: Final = ("video_id", "video", "video_complete", "collection")
+_NODE: Final = {"object_store_memory": 80 * 2**20, "memory": 4 * 10**9}
+
+
+class Way(NamedTuple):
+    """A way to analyze a video.
+
+    Attributes:
+        name: for the table.
+        seconds: of the command, with the start of everything.
+        cpu_s: of all processes that it needed.
+        out: where the results are.
+    """
+
+    name: str
+    seconds: float
+    cpu_s: float
+    out: Path
+
+
+class CpuClock:
+    """CPU time of all processes below this one, sampled, since a process that has ended cannot be asked."""
+
+    def __init__(self) -> None:
+        """Begin."""
+        self._seen: dict[tuple[int, float], float] = {}
+        self._end = threading.Event()
+        self._thread = threading.Thread(target=self._watch, daemon=True)
+
+    def __enter__(self) -> "CpuClock":
+        self._look()
+        self._before = dict(self._seen)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._end.set()
+        self._thread.join()
+        self._look()
+
+    @property
+    def seconds(self) -> float:
+        """CPU seconds between begin and end."""
+        return sum(used - self._before.get(one, 0.0) for one, used in self._seen.items())
+
+    def _watch(self) -> None:
+        while not self._end.wait(_SAMPLE_S):
+            self._look()
+
+    def _look(self) -> None:
+        for one in psutil.Process().children(recursive=True):
+            try:
+                times = one.cpu_times()
+                self._seen[one.pid, one.create_time()] = times.user + times.system
+            except psutil.Error:
+                continue
+
+
+def analyze_in_all_ways(video: Path, folder: Path, options: Sequence[str], *, segment_frames: int) -> list[Way]:
+    """Analyze a video one way after another; the first one is the sequential run.
+
+    Args:
+        video: the file.
+        folder: for all results.
+        options: of the analysis.
+        segment_frames: frames of a segment.
+
+    Raises:
+        click.ClickException: a command failed.
+    """
+    cut = ["--segment-frames", str(segment_frames)]
+
+    def analyze(jobs: int) -> Callable[[Path], None]:
+        return lambda out: _run(
+            "analyze", video, "--out", out, "--no-video", "--jobs", jobs, *cut, *options, folder=folder
+        )
+
+    def archive(*flags: object) -> Callable[[Path], None]:
+        return lambda out: _run("archive", "run", out, *flags, folder=folder)
+
+    def plan(out: Path) -> None:
+        _run("archive", "plan", video, "--out", out, "--pilot", 0, *cut, *options, folder=folder)
+
+    ways = [
+        _measured("analyze, one process", folder / "sequential", analyze(1)),
+        _measured("analyze --jobs 2", folder / "jobs", analyze(2)),
+        _measured("archive run --jobs 2", folder / "archive", archive("--jobs", 2), plan),
+        _measured(
+            "archive run --ray local --jobs 2", folder / "ray-local", archive("--ray", "local", "--jobs", 2), plan
+        ),
+    ]
+    with _three_nodes() as address:
+        ray = archive("--ray", address, "--jobs", 2, "--min-jobs", 2)
+        ways.append(_measured("archive run --ray, three nodes", folder / "ray-nodes", ray, plan))
+    return ways
+
+
+def _measured(
+    name: str, out: Path, run: Callable[[Path], None], before: Callable[[Path], None] = lambda out: None
+) -> Way:
+    before(out)
+    with CpuClock() as clock:
+        started = time.monotonic()
+        run(out)
+        seconds = time.monotonic() - started
+    click.echo(f"{name}: {seconds:.1f} s, {clock.seconds:.1f} s of CPU", err=True)
+    return Way(name, seconds, clock.seconds, out)
+
+
+def _run(*words: object, folder: Path) -> None:
+    command = [sys.executable, "-m", "fer_deploy", *map(str, words)]
+    done = subprocess.run(command, cwd=ROOT, env=os.environ | {"TMPDIR": str(folder)}, capture_output=True, check=False)
+    if done.returncode:
+        raise click.ClickException(f"{' '.join(command)} failed: {done.stderr.decode(errors='replace')[-1500:]}")
+
+
+@contextmanager
+def _three_nodes() -> Iterator[str]:
+    """Start three nodes on this machine, with one CPU each, and yield their address."""
+    os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9"}
+    from ray.cluster_utils import Cluster  # noqa: PLC0415 - the variables come first
+
+    cluster = Cluster()
+    try:
+        for number in range(3):
+            extra = {"include_dashboard": False} if number == 0 else {}
+            cluster.add_node(num_cpus=1, **_NODE, **extra)
+        yield cluster.address
+    finally:
+        cluster.shutdown()
+
+
+def rows_of_way(way: Way, video: Path) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of both tables, without the columns that only archives have."""
+    if (way.out / video.stem).is_dir():
+        names = {"faces": "faces.parquet", "frames": "faces.frames.parquet"}
+        return {table: pq.read_table(way.out / video.stem / name).to_pylist() for table, name in names.items()}
+    _run("archive", "join", way.out, folder=way.out)
+    tables = {name: ds.dataset(way.out / "tables" / name, partitioning="hive") for name in ("faces", "frames")}
+    return {name: table.to_table().drop_columns(list(_OURS)).to_pylist() for name, table in tables.items()}
+
+
+def segments_of(way: Way) -> list[tuple[int, float, int]]:
+    """Return frames, CPU seconds and bytes of each segment of an archive."""
+    from fer_deploy.archive.estimate import samples_of  # noqa: PLC0415 - only archives
+    from fer_deploy.archive.manifest import Manifest  # noqa: PLC0415
+    from fer_deploy.archive.segment_plan import plans  # noqa: PLC0415
+    from fer_deploy.archive.store import Store  # noqa: PLC0415
+    from fer_deploy.archive.work import all_work  # noqa: PLC0415
+
+    store = Store(str(way.out))
+    manifest = Manifest.load(store)
+    return [tuple(sample) for sample in samples_of(store, all_work(manifest, plans(manifest, store)))]

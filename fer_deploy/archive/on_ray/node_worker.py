@@ -1,0 +1,164 @@
+"""NodeWorker: one worker on a node of a cluster. It opens the models once, then computes one segment after another.
+
+It knows nothing of Ray: `shell` runs it in an actor.
+"""
+
+import gc
+import hashlib
+import shutil
+import socket
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+from fer_deploy.analyze.fingerprint import Fingerprint
+from fer_deploy.analyze.jobs.messages import Failed, Observed, Recipe
+from fer_deploy.analyze.jobs.worker import Worker, portable
+from fer_deploy.archive.manifest import NAME, About, check_models
+from fer_deploy.archive.scratch import scratch_folder
+from fer_deploy.archive.staging import Staging, task_of
+from fer_deploy.archive.store import Store
+from fer_deploy.archive.todo import is_wanted
+from fer_deploy.archive.work import Work
+from fer_deploy.errors import FerDeployError, SinkError
+
+
+@dataclass(frozen=True)
+class Job:
+    """What a worker needs to know of an archive.
+
+    Attributes:
+        address: of the output; a path is absolute.
+        manifest: SHA-256 of the manifest's file, so that another folder of that name is noticed.
+        about: of the manifest.
+        recipe: opens the models.
+        scratch: folder for copies; None: the system's.
+        num_threads: that detect and classify.
+        video: a local video that every node should have; empty if there is none.
+    """
+
+    address: str
+    manifest: str
+    about: About
+    recipe: Recipe
+    scratch: Path | None
+    num_threads: int
+    video: str
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Reply: the segment with so many frames is in the store."""
+
+    num_frames: int
+
+
+@dataclass(frozen=True)
+class Skipped:
+    """Reply: another run has finished the segment, or given it up."""
+
+
+@dataclass(frozen=True)
+class Unfit:
+    """Reply: nothing can be computed on this node; the segment is not to blame. `why` has the mend."""
+
+    why: str
+
+
+Reply = Finished | Skipped | Unfit | Failed
+
+
+class NodeWorker:
+    """Used by one thread; another one may read `heartbeat`."""
+
+    def __init__(self, job: Job) -> None:
+        """Set the job; nothing is opened yet."""
+        self._job = job
+        self._opened = ExitStack()
+        self._num_signs = self._num_frames = 0
+
+    def open(self) -> str:
+        """Open store, models and a folder for copies; return why that cannot be done here, as text with the mend."""
+        try:
+            self._check_files()
+            models = self._opened.enter_context(self._job.recipe())
+            engine, detector = models.engine_file, models.detector_file
+            here = Fingerprint.with_digest("", self._job.about.config, engine=engine, detector=detector)
+            check_models(self._job.about, here)
+            self._folder = self._opened.enter_context(scratch_folder(self._job.scratch))
+        except FerDeployError as err:
+            self._opened.close()
+            return f"on {socket.gethostname()}: {err}"
+        self._sign()
+        self._staging = Staging(self._store, self._folder, most=1, on_bytes=self._sign)
+        self._worker = Worker(models, self._note, on_skip=self._sign, num_threads=self._job.num_threads)
+        return ""
+
+    def _check_files(self) -> None:
+        """Raise SinkError if this node does not see the output or the videos."""
+        self._store = Store(self._job.address)
+        content = self._store.read(NAME)
+        if content is None or hashlib.sha256(content).hexdigest() != self._job.manifest:
+            found = "no manifest" if content is None else "another manifest"
+            raise SinkError(
+                f"{self._store} has {found} there. Fix: an output that all nodes share, such as a mounted folder or "
+                "s3://bucket/archive"
+            )
+        if self._job.video and not Path(self._job.video).is_file():
+            raise SinkError(
+                f"{self._job.video} is not there. Fix: mount the videos under the same path on all nodes, or plan "
+                "with addresses such as s3://bucket/videos"
+            )
+
+    def compute(self, work: Work) -> Reply:
+        """Compute a segment and send it to the store."""
+        try:
+            self._num_frames = 0
+            self._sign()
+            reply = self._computed(work) if is_wanted(self._store, work) else Skipped()
+        except Exception as err:  # noqa: BLE001 - the run decides
+            reply = Failed(portable(err))
+        finally:
+            gc.collect()  # a decoder has megabytes that Python does not count
+        return self._judged(reply)
+
+    def _computed(self, work: Work) -> Reply:
+        staged = self._staging.use(work.row)
+        try:
+            path = self._folder / "segment.parquet"
+            reply = self._worker.reply_to(task_of(work, self._job.about, staged, path))
+            if isinstance(reply, Failed):
+                return reply
+            assert isinstance(reply, Observed)
+            self._sign()
+            self._store.send(path, work.name)
+            path.unlink()
+            return Finished(reply.end.num_taken - work.segment.first)
+        finally:
+            self._staging.leave(work.row)
+
+    def _judged(self, reply: Reply) -> Reply:
+        """After a failure, look whether this node has lost its files: then the segment is not to blame."""
+        if not isinstance(reply, Failed):
+            return reply
+        try:
+            self._check_files()
+        except FerDeployError as err:
+            return Unfit(f"on {socket.gethostname()}: {err}")
+        return reply
+
+    def _note(self, num_frames: int) -> None:
+        if num_frames != self._num_frames:
+            self._num_frames = num_frames
+            self._sign()
+
+    def _sign(self) -> None:
+        self._num_signs += 1
+
+    def heartbeat(self) -> tuple[int, int]:
+        """Return a number that grows as long as this worker gets on, and the frames of its segment that are done."""
+        return self._num_signs, self._num_frames
+
+    def leave(self) -> None:
+        """Remove copies and unfinished files; any thread may call it, since the process ends then."""
+        shutil.rmtree(self._folder, ignore_errors=True)

@@ -1,0 +1,184 @@
+"""Archives on a Ray cluster of three nodes: equal rows, and nodes, drivers, videos and workers that fail."""
+
+import time
+from functools import partial
+
+import pytest
+from integration.analyze_videos import write_squares
+from integration.archive_models import poisoned, trapped
+from integration.archive_videos import NUM_FRAMES, make_plan, make_run, make_videos, recipe_of, rows_of_table
+
+from fer_deploy.archive.dead_letters import dead_letters
+from fer_deploy.archive.joining.join import join
+from fer_deploy.archive.joining.verify import verify
+from fer_deploy.archive.store import Store
+from fer_deploy.errors import EngineError
+
+pytest.importorskip("ray")
+from integration.ray_cluster import NODE, Watched, cluster_of, process, ray_run
+
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
+
+
+@pytest.fixture(scope="module")
+def videos(tmp_path_factory):
+    return make_videos(tmp_path_factory.mktemp("archive") / "people")
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with cluster_of(3) as cluster:
+        yield cluster
+
+
+@pytest.fixture
+def engine_file(tmp_path):
+    return tmp_path / "engine.onnx"
+
+
+@pytest.fixture
+def archive(videos, tmp_path, engine_file):
+    """Nine segments of three videos."""
+    return make_plan([str(videos)], str(tmp_path / "out"), engine_file)
+
+
+def num_done(store: Store) -> int:
+    return len(store.list("segments"))
+
+
+def wait_for(condition, timeout_s: float = 60) -> None:
+    end = time.monotonic() + timeout_s
+    while not condition():
+        assert time.monotonic() < end, "it has not happened"
+        time.sleep(0.05)
+
+
+def test_tables_are_those_of_a_run_without_ray_also_when_a_node_joins(cluster, archive, videos, tmp_path, engine_file):
+    store, manifest = archive
+    trap, joined = tmp_path / "trap", []
+    trap.touch()
+
+    def on_workers(num: int) -> None:
+        if num == 3 and not joined:
+            joined.append(cluster.add_node(**NODE))
+        elif num == 4:
+            trap.unlink()
+
+    progress = Watched(on_workers=on_workers)
+    try:
+        assert ray_run(cluster.address, store, partial(trapped, "wait", trap, engine_file), progress) == (9, 0, 0)
+    finally:
+        trap.unlink(missing_ok=True)
+        cluster.remove_node(joined[0], allow_graceful=False)
+    assert progress.most == (4, 4)
+    assert progress.notes == []
+    join(store, manifest)
+    assert verify(store, manifest).num_frames == sum(NUM_FRAMES.values())
+    other, _ = make_plan([str(videos)], str(tmp_path / "other"), engine_file)
+    make_run(other, manifest, recipe_of(engine_file)).run()
+    join(other, manifest)
+    for video in NUM_FRAMES:
+        for table in ("faces", "frames"):
+            rows = rows_of_table(tmp_path / "other", table, video)
+            assert len(rows) > 0
+            assert rows_of_table(tmp_path / "out", table, video) == rows
+    assert not list((tmp_path / "out").rglob("*.part"))
+
+
+def test_a_node_that_is_killed_costs_no_try(cluster, archive, tmp_path, engine_file):
+    store, _ = archive
+    trap, victim = tmp_path / "trap", cluster.add_node(**NODE)
+    trap.touch()
+
+    def on_busy(num: int) -> None:
+        if num == 4 and trap.exists():  # each node has a segment
+            cluster.remove_node(victim, allow_graceful=False)
+            trap.unlink()
+
+    progress = Watched(on_busy=on_busy)
+    recipe = partial(trapped, "wait", trap, engine_file)
+    assert ray_run(cluster.address, store, recipe, progress, min_workers=4) == (9, 0, 0)
+    assert progress.most == (4, 4)
+    assert victim not in cluster.worker_nodes
+    assert progress.notes == []
+
+
+def test_a_cluster_without_a_fitting_node_is_refused(cluster, archive, engine_file):
+    store, _ = archive
+    with pytest.raises(
+        EngineError, match=r"none of 3 nodes of the cluster has 64 CPU and 100 MB, which a worker needs"
+    ):
+        ray_run(cluster.address, store, recipe_of(engine_file), num_cpus=64, start_s=2)
+
+
+def test_nodes_without_the_models_end_the_run(cluster, archive, engine_file, tmp_path):
+    store, _ = archive
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"another model")
+    with pytest.raises(EngineError, match=r"no node can be used. The last one, on .*: .*another model"):
+        ray_run(cluster.address, store, recipe_of(other))
+    assert dead_letters(store) == {}
+
+
+def test_a_killed_driver_is_continued_by_the_same_command(cluster, archive, engine_file):
+    store, _ = archive
+    first = process(cluster.address, store.address, engine_file, 0.03)
+    wait_for(lambda: num_done(store) > 0)
+    first.kill()
+    first.wait()
+    before = {name: entry.written_s for name, entry in store.list("segments").items()}
+    assert 0 < len(before) < 9
+    assert ray_run(cluster.address, store, recipe_of(engine_file)) == (9 - len(before), 0, 0)
+    after = store.list("segments")
+    assert len(after) == 9
+    assert all(after[name].written_s == written_s for name, written_s in before.items())
+
+
+def test_a_poisoned_video_stops_nothing(cluster, videos, tmp_path, engine_file):
+    poison = write_squares(tmp_path / "poison.mp4", 20, size=(160, 96))
+    store, manifest = make_plan([str(videos), str(poison)], str(tmp_path / "out"), engine_file)
+    progress = Watched()
+    recipe = partial(poisoned, 160, 0, engine_file)
+    assert ray_run(cluster.address, store, recipe, progress, max_workers=2) == (9, 1, 0)
+    (letter,) = dead_letters(store).values()
+    assert (letter.kind, len(letter.attempts)) == ("crash", 3)
+    assert letter.address == str(poison)
+    assert "a worker on" in letter.attempts[0]
+    assert len(join(store, manifest, allow_incomplete=True).videos) == 3
+
+
+def test_a_hung_worker_is_replaced(cluster, archive, tmp_path, engine_file):
+    store, _ = archive
+    trap, progress = tmp_path / "trap", Watched()
+    trap.touch()
+    recipe = partial(trapped, "hang once", trap, engine_file)
+    assert ray_run(cluster.address, store, recipe, progress, hang_s=5.0, max_workers=2) == (9, 0, 0)
+    assert any("made no progress for" in note for note in progress.notes)
+
+
+def test_nothing_is_left_on_the_nodes_and_nothing_to_do(cluster, tmp_path, archive, engine_file):
+    store, _ = archive
+    scratch, progress = tmp_path / "scratch", Watched()
+    assert ray_run(cluster.address, store, recipe_of(engine_file), scratch=scratch, max_workers=2).num_done == 9
+    assert list(scratch.iterdir()) == []
+    assert ray_run(cluster.address, store, recipe_of(engine_file), progress) == (0, 0, 0)
+    assert progress.most == (0, 0)
+
+
+def test_a_node_with_another_version_is_left_out(cluster, archive, tmp_path, engine_file, monkeypatch):
+    store, _ = archive
+    monkeypatch.chdir(tmp_path)  # Ray lets workers import from the driver's working folder
+    package = tmp_path / "old" / "fer_deploy"
+    package.mkdir(parents=True)
+    (package / "__init__.py").write_text('__version__ = "0.0.7"\n')
+    node = cluster.add_node(env_vars={"PYTHONPATH": str(package.parent)}, **NODE)
+    progress = Watched()
+    recipe = partial(poisoned, 0, 0.02, engine_file)
+    try:
+        assert ray_run(cluster.address, store, recipe, progress, min_workers=4) == (9, 0, 0)
+    finally:
+        cluster.remove_node(node, allow_graceful=False)
+    (note,) = progress.notes
+    assert "a node is left out: on" in note
+    assert "there is fer-deploy 0.0.7, and" in note
+    assert "Fix: pip install 'fer-toolchain[cpu,ray]==" in note

@@ -1,0 +1,79 @@
+"""A worker of a node, without Ray: what it says if its node lacks something."""
+
+import hashlib
+
+import pytest
+from integration.analyze_videos import write_squares
+from integration.archive_videos import make_plan, recipe_of
+
+from fer_deploy.archive.manifest import NAME
+from fer_deploy.archive.on_ray.node_worker import Finished, Job, NodeWorker, Skipped, Unfit
+from fer_deploy.archive.segment_plan import plans
+from fer_deploy.archive.work import all_work
+from fer_deploy.errors import MissingDependencyError
+
+
+@pytest.fixture
+def archive(tmp_path):
+    film = write_squares(tmp_path / "film.mp4", 30)
+    return make_plan([str(film)], str(tmp_path / "out"), tmp_path / "engine.onnx")
+
+
+@pytest.fixture
+def job(archive, tmp_path):
+    store, manifest = archive
+    digest = hashlib.sha256(store.read(NAME)).hexdigest()
+    recipe = recipe_of(tmp_path / "engine.onnx")
+    return Job(store.absolute, digest, manifest.about, recipe, tmp_path / "scratch", 1, str(tmp_path / "film.mp4"))
+
+
+def changed(job: Job, **values) -> Job:
+    return Job(**{**vars(job), **values})
+
+
+def no_models():
+    raise MissingDependencyError("no onnxruntime. Fix: install it")
+
+
+def test_a_segment_is_sent_once(archive, job, tmp_path):
+    store, manifest = archive
+    worker = NodeWorker(job)
+    assert worker.open() == ""
+    work = all_work(manifest, plans(manifest, store))[0]
+    before, _ = worker.heartbeat()
+    assert worker.compute(work) == Finished(30)
+    assert worker.heartbeat()[0] > before
+    assert worker.compute(work) == Skipped()
+    worker.leave()
+    assert list((tmp_path / "scratch").iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ({"address": "/no/such/folder"}, "/no/such/folder has no manifest there. Fix: an output that all nodes share"),
+        ({"manifest": "0" * 64}, "has another manifest there. Fix: an output that all nodes share"),
+        ({"video": "/no/such/film.mp4"}, "/no/such/film.mp4 is not there. Fix: mount the videos under the same path"),
+        ({"recipe": no_models}, "no onnxruntime. Fix: install it"),
+    ],
+)
+def test_a_node_says_what_it_lacks(job, values, text):
+    why = NodeWorker(changed(job, **values)).open()
+    assert why.startswith("on ")
+    assert text in why
+
+
+def test_another_model_on_a_node_is_refused(job, tmp_path):
+    other = tmp_path / "other.onnx"
+    other.write_bytes(b"another model")
+    assert "another model (--engine)" in NodeWorker(changed(job, recipe=recipe_of(other))).open()
+
+
+def test_a_node_that_loses_the_output_is_to_blame(archive, job, tmp_path):
+    store, manifest = archive
+    worker = NodeWorker(job)
+    assert worker.open() == ""
+    (tmp_path / "film.mp4").unlink()
+    reply = worker.compute(all_work(manifest, plans(manifest, store))[0])
+    assert isinstance(reply, Unfit)
+    assert "film.mp4 is not there" in reply.why
