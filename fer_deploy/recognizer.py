@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, starmap
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, NoReturn, Self, TypeVar, overload
@@ -44,8 +44,9 @@ from fer_deploy.settings import load_settings
 from fer_deploy.spec import ModelSpec
 from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.postprocess import emotions_from_logits, probs_from_logits
-from fer_deploy.vision.preprocess import images_from_faces
 from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.quality import FaceQuality
+from fer_deploy.vision.quality_measures import measured_faces
 from fer_deploy.vision.tracking.people import People
 from fer_deploy.vision.types import FaceResult, FrameResult, TrackedFace
 
@@ -67,10 +68,11 @@ class RecognizerConfig(EngineChoice):
 
 
 class _Look(NamedTuple):
-    """Faces found in one picture, and their (N, 1, height, width) images for the network."""
+    """Faces found in one picture, their (N, 1, height, width) images for the network, and their qualities."""
 
     faces: tuple[TrackedFace, ...]
     images: NDArray[np.uint8]
+    qualities: list[FaceQuality]
 
 
 class Recognizer:
@@ -242,13 +244,11 @@ class Recognizer:
         pixels = bgr_from_picture(picture, name=name)
         if boxes is None:
             with self._detector() as detector:
-                detections = detector.detect(pixels)
-            faces = People(self._people, self.labels).see(pixels, detections, 0.0)
+                faces = People(self._people, self.labels).see(pixels, detector.detect(pixels), 0.0)
         else:
-            detections = detections_from_boxes(boxes, pixels, name=name)
-            faces = tuple(TrackedFace(number, found) for number, found in enumerate(detections, start=1))
+            faces = tuple(starmap(TrackedFace, enumerate(detections_from_boxes(boxes, pixels, name=name), start=1)))
         found = [face.detection for face in faces]
-        return _Look(faces, images_from_faces(pixels, found, self.spec.input, self._config.pipeline.crop))
+        return _Look(faces, *measured_faces(pixels, found, self.spec.input, self._config.pipeline.crop))
 
     def _results(self, looks: Sequence[_Look]) -> list[list[FaceResult]]:
         if not looks:
@@ -258,7 +258,7 @@ class Recognizer:
         results = []
         for look in looks:
             of_it = list(islice(emotions, len(look.faces)))
-            found = People(self._people, self.labels).smooth(look.faces, of_it, 0.0)
+            found = People(self._people, self.labels).smooth(look.faces, of_it, 0.0, look.qualities)
             results.append([replace(face, person=face.face.track_id) for face in found])
         return results
 

@@ -18,6 +18,8 @@ from fer_deploy.engines import model_sha256
 from fer_deploy.errors import StreamError
 from fer_deploy.live.file_names import file_and_stream
 
+FORMAT: Final = 2
+"""Version of the tables and of the saved state of an analysis."""
 _SAMPLE_BYTES: Final = 2**20
 _LIVE_SOURCES: Final = ("-", "synthetic")
 _WITHOUT_INFLUENCE: Final = (
@@ -44,6 +46,7 @@ class Fingerprint(BaseModel):
         engine: SHA-256 of the model file.
         detector: SHA-256 of the detector's file; empty if it needs none.
         version: of this program.
+        format: version of tables and saved state; 1 for those without the quality of faces.
         settings: values by dotted name.
     """
 
@@ -53,6 +56,7 @@ class Fingerprint(BaseModel):
     engine: str
     detector: str
     version: str
+    format: int = 1
     settings: dict[str, Any]
 
     @classmethod
@@ -73,6 +77,7 @@ class Fingerprint(BaseModel):
             engine=model_sha256(engine),
             detector="" if detector is None else file_sha256(detector),
             version=__version__,
+            format=FORMAT,
             settings=settings,
         )
 
@@ -92,6 +97,8 @@ class Fingerprint(BaseModel):
             found.append("another detector file (--detector-model)")
         if self.version != then.version:
             found.append(f"fer-deploy {self.version} instead of {then.version}")
+        if self.format != then.format:
+            found.append(f"results of format {self.format} instead of {then.format}")
         keys = sorted(self.settings.keys() | then.settings.keys())
         now_then = ((key, self.settings.get(key), then.settings.get(key)) for key in keys)
         shown = dict(names or {})

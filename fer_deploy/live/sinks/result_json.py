@@ -41,6 +41,8 @@ def _json_from_face(face: FaceResult) -> dict[str, Any]:
         "detected": face.face.is_detected,
         **_json_from_emotion(face.emotion),
         "smoothed": {**_json_from_emotion(face.smoothed), "sure": face.is_sure},
+        "shown": face.shown_label,
+        "quality": None if face.quality is None else {**face.quality.rounded(), "flags": face.flags},
     }
 
 

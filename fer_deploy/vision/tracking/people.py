@@ -10,6 +10,7 @@ from pydantic import Field
 from fer_deploy.errors import ConfigError
 from fer_deploy.settings import Settings
 from fer_deploy.spec import ModelSpec
+from fer_deploy.vision.quality import FaceQuality
 from fer_deploy.vision.tracking.interpolation import faces_between
 from fer_deploy.vision.tracking.smoothing import Smoothing
 from fer_deploy.vision.tracking.tracks import Tracker
@@ -37,6 +38,9 @@ class PeopleConfig(Settings):
     )
     sure_lead: float = Field(
         default=0.1, ge=0, le=1, description="how far above unsure_below it must be to be shown again"
+    )
+    hide_unreadable: bool = Field(
+        default=True, description="show `unreadable` in place of the emotion of a face with quality flags"
     )
     keep_s: float = Field(
         default=2.0, gt=0, le=60, description="seconds that a face may be unseen and still be the same person"
@@ -129,7 +133,11 @@ class People:
         return faces_between(before, after, fraction)
 
     def smooth(
-        self, faces: Sequence[TrackedFace], emotions: Sequence[Emotion], time_s: float
+        self,
+        faces: Sequence[TrackedFace],
+        emotions: Sequence[Emotion],
+        time_s: float,
+        qualities: Sequence[FaceQuality] | None = None,
     ) -> tuple[FaceResult, ...]:
         """Return the faces of one frame with their raw and smoothed emotions, in their order.
 
@@ -137,11 +145,12 @@ class People:
             faces: of `see`, `follow` or `between`.
             emotions: the classifier's answers, one a face.
             time_s: of the recording, in seconds.
+            qualities: one a face; None: not measured, every face counts as readable.
 
         Raises:
-            ValueError: not as many emotions as faces.
+            ValueError: not as many emotions or qualities as faces.
         """
-        return self._smoothing.smooth(faces, emotions, time_s)
+        return self._smoothing.smooth(faces, emotions, time_s, qualities)
 
     def tracks_state(self) -> dict[str, Any]:
         """Return the state of `see` and `follow` as plain data for JSON. Call it from their thread."""
@@ -181,7 +190,7 @@ class People:
         return people
 
 
-def _rules_of(config: PeopleConfig) -> dict[str, float]:
+def _rules_of(config: PeopleConfig) -> dict[str, Any]:
     """Return the settings of `Smoothing`."""
     return {
         "smoothing_s": config.smoothing_s,
@@ -189,4 +198,5 @@ def _rules_of(config: PeopleConfig) -> dict[str, float]:
         "unsure_below": DEFAULT_UNSURE_BELOW if config.unsure_below is None else config.unsure_below,
         "sure_lead": config.sure_lead,
         "keep_s": config.keep_s,
+        "hide_unreadable": config.hide_unreadable,
     }

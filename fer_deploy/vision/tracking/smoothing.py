@@ -8,8 +8,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from fer_deploy.vision.face_geometry import is_face
 from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.quality import FaceQuality
 from fer_deploy.vision.tracking.motion import elapsed_s
 from fer_deploy.vision.tracking.person_numbers import PersonNumbers
 from fer_deploy.vision.types import Emotion, FaceResult, TrackedFace
@@ -25,7 +25,7 @@ class _Mood(BaseModel):
     label: str | None
     unseen_s: float
     is_sure: bool | None = None
-    weighted_no_face: float = 0.0
+    weighted_unreadable: float = 0.0
 
 
 class _State(BaseModel):
@@ -41,8 +41,8 @@ class Smoothing:
 
     An observation that is `smoothing_s` old has 1/e of a new one's weight, at any frame rate. The label changes only
     when another one leads by `hysteresis`. Below `unsure_below` no emotion is shown; it is shown again only when its
-    probability is `sure_lead` above this threshold, which avoids flicker. No emotion is shown if the landmarks cannot
-    belong to a face.
+    probability is `sure_lead` above this threshold, which avoids flicker. No emotion is shown while a face is
+    unreadable: its quality has flags, or had them in most of the weighted observations.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Smoothing:
         unsure_below: float,
         sure_lead: float,
         keep_s: float,
+        hide_unreadable: bool = True,
     ) -> None:
         """Start without people; the arguments are those of `PeopleConfig`."""
         self._labels = tuple(labels)
@@ -65,23 +66,38 @@ class Smoothing:
             unsure_below=unsure_below,
             sure_lead=sure_lead,
             keep_s=keep_s,
+            hide_unreadable=hide_unreadable,
         )
 
     def set_rules(
-        self, *, smoothing_s: float, hysteresis: float, unsure_below: float, sure_lead: float, keep_s: float
+        self,
+        *,
+        smoothing_s: float,
+        hysteresis: float,
+        unsure_below: float,
+        sure_lead: float,
+        keep_s: float,
+        hide_unreadable: bool = True,
     ) -> None:
         """Use other settings from the next frame on. Callable from any thread."""
         with self._lock:
             self._smoothing_s, self._hysteresis, self._keep_s = smoothing_s, hysteresis, keep_s
             self._unsure_below, self._sure_from = unsure_below, min(1.0, unsure_below + sure_lead)
+            self._hide_unreadable = hide_unreadable
 
     def smooth(
-        self, faces: Sequence[TrackedFace], emotions: Sequence[Emotion], time_s: float
+        self,
+        faces: Sequence[TrackedFace],
+        emotions: Sequence[Emotion],
+        time_s: float,
+        qualities: Sequence[FaceQuality] | None = None,
     ) -> tuple[FaceResult, ...]:
         """Return faces with raw and smoothed emotions, in their order. Call it with frames in order of time."""
         with self._lock:  # for `set_rules`
             self._advance(time_s)
-            return tuple(self._result(face, emotion, time_s) for face, emotion in zip(faces, emotions, strict=True))
+            measured = [None] * len(faces) if qualities is None else qualities
+            rows = zip(faces, emotions, measured, strict=True)
+            return tuple(self._result(face, emotion, quality, time_s) for face, emotion, quality in rows)
 
     def state(self) -> dict[str, Any]:
         """Return the state as plain data for JSON."""
@@ -103,14 +119,14 @@ class Smoothing:
         for mood in self._now.moods.values():
             mood.unseen_s += passed_s
             mood.weight *= kept
-            mood.weighted_no_face *= kept
+            mood.weighted_unreadable *= kept
             mood.weighted_probs = [prob * kept for prob in mood.weighted_probs]
         self._now.moods = {known: mood for known, mood in self._now.moods.items() if mood.unseen_s <= self._keep_s}
         # Twice as long, for the tracks are dropped by a clock of their own: a person keeps the number.
         self._now.people.forget(time_s, keep_s=2 * self._keep_s)
         self._now.time_s = time_s
 
-    def _result(self, face: TrackedFace, emotion: Emotion, time_s: float) -> FaceResult:
+    def _result(self, face: TrackedFace, emotion: Emotion, quality: FaceQuality | None, time_s: float) -> FaceResult:
         mood = self._now.moods.setdefault(
             face.track_id, _Mood(weighted_probs=[0.0] * len(self._labels), weight=0.0, label=None, unseen_s=0.0)
         )
@@ -122,16 +138,23 @@ class Smoothing:
         mood.label = self._label(mood.label, probs)
         smoothed = Emotion(mood.label, probs[mood.label], probs)
         mood.is_sure = self._is_sure(smoothed.confidence, was_sure=mood.is_sure)
-        may_be_shown = self._shows_a_face(face, mood)
-        number = self._now.people.number(face.track_id, time_s)
-        return FaceResult(face, emotion, smoothed, is_sure=mood.is_sure and may_be_shown, person=number)
+        is_readable = self._is_readable(quality, mood) or not self._hide_unreadable
+        return FaceResult(
+            face,
+            emotion,
+            smoothed,
+            is_sure=mood.is_sure and is_readable,
+            person=self._now.people.number(face.track_id, time_s),
+            quality=quality,
+            is_readable=is_readable,
+        )
 
     @staticmethod
-    def _shows_a_face(face: TrackedFace, mood: _Mood) -> bool:
-        """Return whether the landmarks can be those of a face, here and in most of the weighted observations."""
-        is_here = is_face(face.detection)
-        mood.weighted_no_face += not is_here
-        return is_here and 2 * mood.weighted_no_face < mood.weight
+    def _is_readable(quality: FaceQuality | None, mood: _Mood) -> bool:
+        """Return whether a face has no flags, here and in most of the weighted observations."""
+        is_flagged = quality is not None and bool(quality.flags)
+        mood.weighted_unreadable += is_flagged
+        return not is_flagged and 2 * mood.weighted_unreadable < mood.weight
 
     def _is_sure(self, confidence: float, *, was_sure: bool | None) -> bool:
         """Return whether the emotion is shown; the lead is needed only after it was hidden."""

@@ -12,9 +12,17 @@ from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.tables.base import Columns, Row, TableFile
 from fer_deploy.live.sinks.tables.csv_file import CsvFile
 from fer_deploy.live.sinks.unfinished import KeptBeside, replaceable, unfinished_path
+from fer_deploy.vision.quality import QUALITY_NAMES
 from fer_deploy.vision.types import FaceResult, FrameResult
 
-FRAME_COLUMNS: Columns = {"frame": int, "time_s": float, "source": int, "name": str, "num_faces": int}
+FRAME_COLUMNS: Columns = {
+    "frame": int,
+    "time_s": float,
+    "source": int,
+    "name": str,
+    "num_faces": int,
+    "num_readable": int,
+}
 _DIGITS = 4
 
 
@@ -35,6 +43,9 @@ def face_columns(labels: tuple[str, ...]) -> Columns:
         "smoothed_confidence": float,
         **{f"smoothed_p_{label}": float for label in labels},
         "sure": bool,
+        "shown": str,
+        **dict.fromkeys(QUALITY_NAMES, float),
+        "flags": str,
     }
 
 
@@ -74,7 +85,8 @@ class TableSink(Sink):
         place = [frame.index, round(frame.time_s, _DIGITS), frame.source]
         if result.faces:
             self._faces.append([place + self._row(face) for face in result.faces])
-        self._frames.append([[*place, printable(frame.name), len(result.faces)]])
+        num_readable = sum(face.is_readable for face in result.faces)
+        self._frames.append([[*place, printable(frame.name), len(result.faces), num_readable]])
         self._is_failed, self._has_frames = is_failed, True
         return True
 
@@ -96,6 +108,9 @@ class TableSink(Sink):
             round(smoothed.confidence, _DIGITS),
             *[round(prob, _DIGITS) for prob in map(float, smoothed.probs)],
             face.is_sure,
+            face.shown_label,
+            *([None] * len(QUALITY_NAMES) if face.quality is None else face.quality.rounded().values()),
+            " ".join(face.flags),
         ]
 
     def close(self) -> None:

@@ -38,6 +38,12 @@ def test_nothing(tmp_path):
     assert fingerprint(tmp_path).differences(fingerprint(tmp_path)) == []
 
 
+def test_results_without_quality_are_not_continued(tmp_path):
+    now = fingerprint(tmp_path)
+    then = Fingerprint.model_validate(now.model_dump(exclude={"format"}))
+    assert now.differences(then) == ["results of format 2 instead of 1"]
+
+
 def test_a_setting_without_a_name_has_its_key(tmp_path):
     (difference,) = fingerprint(tmp_path, detection={"min_face": 40}).differences(fingerprint(tmp_path))
     assert difference == "detection.min_face 40 instead of unset"
