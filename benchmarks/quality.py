@@ -1,14 +1,15 @@
 """Measure what degraded faces cost, where the limits of `fer_deploy.vision.quality` stand, and whom the flags meet.
 
-Faces of PublicTest whose majority of FER+'s taggers agrees are degraded in one way at a time: size, blur, light,
+Faces of PublicTest on which a majority of FER+'s taggers agrees are degraded in one way at a time: size, blur, light,
 contrast, noise, tilt, cut off by an edge. Each point has the accuracy, what `quality_of_face` measures, and the share
-that its flag meets. Yaw and pitch are those of the faces themselves, from YuNet's landmarks. No face picture is written.
+that its flag meets. Yaw and pitch are those of the faces themselves, from YuNet's landmarks. No face is written.
 
     python benchmarks/quality.py --data fer2013.csv --ferplus fer2013new.csv --clip a.gif
 """
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
 
@@ -46,6 +47,7 @@ FRAME: Final = 320
 YAWS, PITCHES = (0, 10, 20, 30, 40, 50, 60, 90), (-60, -30, -20, -10, 0, 10, 20, 30, 60)
 """Edges of the bins, in degrees."""
 SIDES: Final = {"left": 0, "above": 1, "right": 2, "below": 3}
+_WHOLE: Final = Detection(Box(136, 136, 184, 184))
 _there = click.Path(path_type=Path, exists=True)
 
 
@@ -67,7 +69,7 @@ class Degraded:
     images: Images
     flag: QualityFlag
     measure: str
-    detection: Detection = Detection(Box(136, 136, 184, 184))
+    detection: Detection = _WHOLE
 
 
 def degradations(images: Images) -> Iterator[Degraded]:
@@ -172,7 +174,7 @@ def pose_rows(qualities: Sequence[FaceQuality | None], is_right: NDArray[np.bool
     for what, measure, edges in (("yaw", "yaw_deg", YAWS), ("pitch", "pitch_deg", PITCHES)):
         angles = np.array([np.nan if pose is None else getattr(pose, what) for pose in poses])
         angles = np.abs(angles) if what == "yaw" else angles
-        for low, high in zip(edges, edges[1:], strict=False):
+        for low, high in pairwise(edges):
             here = (angles >= low) & (angles < high)
             if here.any():
                 about = {

@@ -68,8 +68,8 @@ def as_markdown(result: Row) -> str:
         "",
         f"    {env['command']}",
         "",
-        f"{result['faces']:,} of the {result['all_faces']:,} faces of PublicTest whose majority of FER+'s taggers agrees: "
-        f"{result['clean']:.1%} right as they are. Value: the median of the measured number, and 5 to 95 %. "
+        f"{result['faces']:,} of the {result['all_faces']:,} faces of PublicTest on which a majority of FER+'s taggers "
+        f"agrees: {result['clean']:.1%} right as they are. Value: the median of the measured number, and 5 to 95 %. "
         "Flagged: faces with the flag of this direction.",
         "",
         *markdown_table([_cells(row) for row in result["points"]], digits=2),
