@@ -15,8 +15,9 @@ from fer_deploy.artifacts import file_sha256
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.yunet_file import file_at_hand, yunet_file
 from fer_deploy.engines import model_sha256
-from fer_deploy.errors import StreamError
+from fer_deploy.errors import ConfigError, StreamError
 from fer_deploy.live.file_names import file_and_stream
+from fer_deploy.vision.tracking.baseline import Calm
 
 FORMAT: Final = 2
 """Version of the tables and of the saved state of an analysis."""
@@ -72,6 +73,7 @@ class Fingerprint(BaseModel):
     def with_digest(cls, video: str, config: AnalyzeConfig, *, engine: Path, detector: Path | None) -> Self:
         """Compute the fingerprint of a video whose digest is known; reads the model files, or asks their server."""
         settings = _flat(config.model_dump(mode="json")) | {"frames_per_segment": config.frames_per_segment}
+        settings |= _baseline(config)
         return cls(
             video=video,
             engine=model_sha256(engine),
@@ -110,6 +112,18 @@ def detector_file(config: DetectorConfig) -> Path | None:
     if config.detector == "haar":
         return None
     return file_at_hand(config.detector_model) if config.detector == "auto" else yunet_file(config.detector_model)
+
+
+def _baseline(config: AnalyzeConfig) -> dict[str, str]:
+    """Return the setting of the baseline by the digest of its file, if it is a file."""
+    text = config.pipeline.people.baseline
+    file = None if text is None else Calm.of(text).file
+    if file is None:
+        return {}
+    try:
+        return {"pipeline.people.baseline": f"sha256:{file_sha256(file)}"}
+    except OSError as err:
+        raise ConfigError(f"cannot read the baseline {file}: {err.strerror}. Fix: check its path") from err
 
 
 def _difference(names: Mapping[str, str], key: str, now: Any, before: Any) -> str:

@@ -126,13 +126,14 @@ class FaceResult:
     Attributes:
         face: the track: `face.track_id`, `face.is_detected`, and `face.detection` with `box`, `score` and `landmarks`.
         emotion: the network's answer for this frame alone.
-        smoothed: average over this person's recent frames. Its label changes with hysteresis, so it is not always the
-            most probable one.
+        smoothed: average over this person's recent frames, of `corrected` if there is one. Its label changes with
+            hysteresis, so it is not always the most probable one.
         is_sure: False if the smoothed confidence is too low to name an emotion, or if the face is unreadable.
         person: number shown to users, from 1 without gaps; None until the face has been followed for a second, and
             without tracking.
         quality: how well the face can be read in this frame, with `flags`; None if it was not measured.
         is_readable: False if this person's quality has flags, here or in most of the recent frames.
+        corrected: `emotion` with the offsets of this person's baseline; None if nothing is corrected.
     """
 
     face: TrackedFace
@@ -142,6 +143,7 @@ class FaceResult:
     person: int | None = None
     quality: FaceQuality | None = None
     is_readable: bool = True
+    corrected: Emotion | None = None
 
     @property
     def box(self) -> Box:

@@ -75,7 +75,11 @@ class Reload:
                 "the config was not reloaded, and the run goes on with its settings: %s", with_flags_alone(str(err))
             )
             return
-        pipeline.set_config(effective.pipeline, detectors, {"detector": describe_detector(effective.detection)})
+        made_with = {"detector": describe_detector(effective.detection)}
+        if self._config.pipeline.people.corrects:
+            made_with["correction"] = "none"
+        made_with |= effective.pipeline.people.correction_in_words()
+        pipeline.set_config(effective.pipeline, detectors, made_with)
         applied, refused = differences(self._config, effective), differences(effective, wanted)
         self._config = effective
         words = [f"{key} {_shown(before)} -> {_shown(after)}" for key, before, after in applied]

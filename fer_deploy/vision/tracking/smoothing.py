@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.quality import FaceQuality
+from fer_deploy.vision.tracking.baseline import BaselineState, Correction
 from fer_deploy.vision.tracking.motion import elapsed_s
 from fer_deploy.vision.tracking.person_numbers import PersonNumbers
 from fer_deploy.vision.types import Emotion, FaceResult, TrackedFace
@@ -25,6 +26,7 @@ class _Mood(BaseModel):
     label: str | None
     unseen_s: float
     is_sure: bool | None = None
+    baseline: BaselineState = Field(default_factory=BaselineState)
     weighted_unreadable: float = 0.0
 
 
@@ -55,8 +57,12 @@ class Smoothing:
         sure_lead: float,
         keep_s: float,
         hide_unreadable: bool = True,
+        correction: Correction | None = None,
     ) -> None:
-        """Start without people; the arguments are those of `PeopleConfig`."""
+        """Start without people; the arguments are those of `PeopleConfig`.
+
+        With a correction, the average is that of the corrected emotions.
+        """
         self._labels = tuple(labels)
         self._lock = threading.Lock()
         self._now = _State()
@@ -67,6 +73,7 @@ class Smoothing:
             sure_lead=sure_lead,
             keep_s=keep_s,
             hide_unreadable=hide_unreadable,
+            correction=correction,
         )
 
     def set_rules(
@@ -78,12 +85,13 @@ class Smoothing:
         sure_lead: float,
         keep_s: float,
         hide_unreadable: bool = True,
+        correction: Correction | None = None,
     ) -> None:
         """Use other settings from the next frame on. Callable from any thread."""
         with self._lock:
             self._smoothing_s, self._hysteresis, self._keep_s = smoothing_s, hysteresis, keep_s
             self._unsure_below, self._sure_from = unsure_below, min(1.0, unsure_below + sure_lead)
-            self._hide_unreadable = hide_unreadable
+            self._hide_unreadable, self._correction = hide_unreadable, correction
 
     def smooth(
         self,
@@ -132,13 +140,15 @@ class Smoothing:
         )
         mood.unseen_s = 0.0
         mood.weight += 1
-        raw = emotion.probs.tolist()
+        is_flagged = quality is not None and bool(quality.flags)
+        corrected = self._corrected(emotion, mood, time_s, is_readable=not is_flagged)
+        raw = (emotion if corrected is None else corrected).probs.tolist()
         mood.weighted_probs = [old + new for old, new in zip(mood.weighted_probs, raw, strict=True)]
         probs = Probabilities.of([prob / mood.weight for prob in mood.weighted_probs], self._labels)
         mood.label = self._label(mood.label, probs)
         smoothed = Emotion(mood.label, probs[mood.label], probs)
         mood.is_sure = self._is_sure(smoothed.confidence, was_sure=mood.is_sure)
-        is_readable = self._is_readable(quality, mood) or not self._hide_unreadable
+        is_readable = self._is_readable(mood, is_flagged=is_flagged) or not self._hide_unreadable
         return FaceResult(
             face,
             emotion,
@@ -147,12 +157,17 @@ class Smoothing:
             person=self._now.people.number(face.track_id, time_s),
             quality=quality,
             is_readable=is_readable,
+            corrected=corrected,
         )
 
+    def _corrected(self, emotion: Emotion, mood: _Mood, time_s: float, *, is_readable: bool) -> Emotion | None:
+        if self._correction is None:
+            return None
+        return self._correction.corrected(emotion, mood.baseline, time_s, is_readable=is_readable)
+
     @staticmethod
-    def _is_readable(quality: FaceQuality | None, mood: _Mood) -> bool:
+    def _is_readable(mood: _Mood, *, is_flagged: bool) -> bool:
         """Return whether a face has no flags, here and in most of the weighted observations."""
-        is_flagged = quality is not None and bool(quality.flags)
         mood.weighted_unreadable += is_flagged
         return not is_flagged and 2 * mood.weighted_unreadable < mood.weight
 

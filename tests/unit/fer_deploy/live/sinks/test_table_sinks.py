@@ -12,7 +12,9 @@ from unit.fer_deploy.live.sinks.table_cases import LABELS, rows_of
 from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks import CsvSink, ParquetSink
 from fer_deploy.live.sinks.unfinished import unfinished_path
+from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.quality import FaceQuality, HeadPose
+from fer_deploy.vision.types import Emotion
 
 GOOD = FaceQuality(50.0, 9.123, 120.0, 40.0, 0.5, HeadPose(-12.0, 3.0, 1 / 3), (0.0, 0.0, 0.01, 0.0), 0.875, True)
 FACE = {
@@ -51,6 +53,14 @@ class TestBothFormats:
         assert (face["shown"], face["sure"], face["flags"]) == ("unreadable", False, "SMALL_FACE NOT_A_FACE")
         assert (face["emotion"], face["smoothed_emotion"], face["yaw_deg"]) == ("bright", "bright", None)
         assert (frame["num_faces"], frame["num_readable"]) == (1, 0)
+
+    def test_corrected_beside_raw(self, tmp_path, make_result, kind, name):
+        corrected = Emotion("dark", 0.6, Probabilities.from_dict({"dark": 0.6, "bright": 0.4}))
+        with kind(tmp_path / name, LABELS, is_corrected=True) as sink:
+            sink.write(make_result(corrected=corrected), None)
+        found = rows_of(tmp_path / name, is_corrected=True)[0]
+        assert (found["emotion"], found["corrected_emotion"], found["smoothed_emotion"]) == ("bright", "dark", "bright")
+        assert (found["p_dark"], found["corrected_p_dark"], found["corrected_confidence"]) == (0.25, 0.6, 0.6)
 
     def test_without_a_frame_the_tables_have_their_columns(self, tmp_path, kind, name):
         kind(tmp_path / name, LABELS).close()
