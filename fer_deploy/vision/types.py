@@ -132,7 +132,7 @@ class FaceResult:
         person: number shown to users, from 1 without gaps; None until the face has been followed for a second, and
             without tracking.
         quality: how well the face can be read in this frame, with `flags`; None if it was not measured.
-        is_readable: False if this person's quality has flags, here or in most of the recent frames.
+        is_readable: False if this person's quality has flags in most of the recent frames.
         corrected: `emotion` with the offsets of this person's baseline; None if nothing is corrected.
     """
 

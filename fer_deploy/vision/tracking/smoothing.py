@@ -4,7 +4,7 @@ import json
 import math
 import threading
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -14,6 +14,10 @@ from fer_deploy.vision.tracking.baseline import BaselineState, Correction
 from fer_deploy.vision.tracking.motion import elapsed_s
 from fer_deploy.vision.tracking.person_numbers import PersonNumbers
 from fer_deploy.vision.types import Emotion, FaceResult, TrackedFace
+
+_UNREADABLE_FROM: Final = 0.5
+_READABLE_BELOW: Final = 0.25
+"""Shares of observations with flags. Two thresholds: a face near a limit does not flicker."""
 
 
 class _Mood(BaseModel):
@@ -28,6 +32,7 @@ class _Mood(BaseModel):
     is_sure: bool | None = None
     baseline: BaselineState = Field(default_factory=BaselineState)
     weighted_unreadable: float = 0.0
+    is_readable: bool = True
 
 
 class _State(BaseModel):
@@ -44,7 +49,8 @@ class Smoothing:
     An observation that is `smoothing_s` old has 1/e of a new one's weight, at any frame rate. The label changes only
     when another one leads by `hysteresis`. Below `unsure_below` no emotion is shown; it is shown again only when its
     probability is `sure_lead` above this threshold, which avoids flicker. No emotion is shown while a face is
-    unreadable: its quality has flags, or had them in most of the weighted observations.
+    unreadable: once its quality has flags in half of the weighted observations, and until it has them in less than a
+    quarter.
     """
 
     def __init__(
@@ -167,9 +173,11 @@ class Smoothing:
 
     @staticmethod
     def _is_readable(mood: _Mood, *, is_flagged: bool) -> bool:
-        """Return whether a face has no flags, here and in most of the weighted observations."""
+        """Return whether a face has no flags in enough of the weighted observations."""
         mood.weighted_unreadable += is_flagged
-        return not is_flagged and 2 * mood.weighted_unreadable < mood.weight
+        most = _UNREADABLE_FROM if mood.is_readable else _READABLE_BELOW
+        mood.is_readable = mood.weighted_unreadable < most * mood.weight
+        return mood.is_readable
 
     def _is_sure(self, confidence: float, *, was_sure: bool | None) -> bool:
         """Return whether the emotion is shown; the lead is needed only after it was hidden."""

@@ -230,8 +230,16 @@ class TestUnreadable:
             assert (result.emotion.label, result.emotion.confidence) == ("sad", 1.0)
             assert (result.smoothed.label, result.smoothed.confidence) == ("sad", 1.0)
 
-    def test_at_once(self):
-        assert [result.is_readable for result in self.shown("ggggb")] == [True] * 4 + [False]
+    def test_at_once_in_the_first_frame_and_without_smoothing(self):
+        assert [result.is_readable for result in self.shown("b")] == [False]
+        assert [result.is_readable for result in self.shown("gbg", smoothing_s=0.0)] == [True, False, True]
+
+    def test_soon_and_not_for_a_single_frame(self):
+        is_readable = [result.is_readable for result in self.shown("g" * 60 + "b" + "g" * 60, smoothing_s=0.25)]
+        assert is_readable == [True] * 121
+        is_readable = [result.is_readable for result in self.shown("g" * 60 + "b" * 60, smoothing_s=0.25)]
+        assert is_readable.index(False) - 60 == pytest.approx(0.25 * math.log(2) * 30, abs=1), "half of the weight"
+        assert not any(is_readable[70:])
 
     def test_is_shown_where_the_settings_say_so(self):
         (result,) = self.shown("b", hide_unreadable=False)
