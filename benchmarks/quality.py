@@ -76,7 +76,8 @@ def degradations(images: Images) -> Iterator[Degraded]:
     """Yield all points of the curves."""
     flags, whole = QualityFlag, images.astype(np.float32)
     for side in (36, 24, 18, 16, 14, 12, 10, 8):
-        found = Detection(Box(136, 136, 136 + side, 136 + side))
+        box_side = round(side / CropConfig().scale)  # the network's square is larger than the detector's box
+        found = Detection(Box(136, 136, 136 + box_side, 136 + box_side))
         yield Degraded("size", side, shrunk(images, side), flags.SMALL_FACE, "size_px", found)
     for sigma in (0.5, 0.8, 1.2, 1.6, 2.0, 3.0, 4.0):
         yield Degraded("blur", sigma, blurred(images, sigma), flags.LOW_SHARPNESS, "sharpness")

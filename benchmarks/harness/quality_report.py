@@ -14,6 +14,8 @@ from fer_deploy.vision.palette import BAD_COLOR, COLORS, GOOD_COLOR, PLAIN_COLOR
 Row = Mapping[str, Any]
 STATED_ACCURACY: Final = 0.8
 """The limits stand where the accuracy falls below this."""
+FEWEST_FACES: Final = 10
+"""Points of fewer faces are in the table alone."""
 
 
 class Panel(NamedTuple):
@@ -24,22 +26,22 @@ class Panel(NamedTuple):
         axis: name and unit of the measured number.
         whats: `what` of its points.
         limits: values beyond which the flag is set.
-        scale: of the axis.
+        ticks: of a logarithmic axis; empty: the axis is linear.
     """
 
     title: str
     axis: str
     whats: tuple[str, ...]
     limits: tuple[float, ...]
-    scale: str = "linear"
+    ticks: tuple[float, ...] = ()
 
 
 PANELS: Final = (
-    Panel("size", "pixels of the face in the frame", ("size",), (quality.SMALLEST_FACE_PX,), "log"),
+    Panel("size", "pixels of the face's box", ("size",), (quality.SMALLEST_FACE_PX,), (8, 12, 16, 24, 32)),
     Panel("sharpness", "gradient² / variance", ("blur",), (quality.LEAST_SHARPNESS,)),
     Panel("brightness", "mean gray level", ("dark", "bright"), quality.BRIGHTNESS),
-    Panel("contrast", "deviation in gray levels", ("contrast",), (quality.LEAST_CONTRAST,), "log"),
-    Panel("grain", "variance of the Laplacian / variance", ("noise",), (quality.MOST_GRAIN,), "log"),
+    Panel("contrast", "deviation in gray levels", ("contrast",), (quality.LEAST_CONTRAST,), (2, 5, 10, 20, 40)),
+    Panel("grain", "variance of the Laplacian / variance", ("noise",), (quality.MOST_GRAIN,), (1, 2, 5, 10)),
     Panel("roll", "degrees", ("tilt",), (quality.MOST_ROLL_DEG,)),
     Panel("yaw", "degrees, either side", ("yaw",), (quality.MOST_YAW_DEG,)),
     Panel("pitch", "degrees, up", ("pitch",), quality.PITCH_DEG),
@@ -138,18 +140,23 @@ def write_chart(result: Row, path: Path) -> None:
 
 
 def _draw(axes: Axes, panel: Panel, result: Row) -> None:
+    if panel.ticks:
+        axes.set_xscale("log")
+        axes.set_xticks(panel.ticks, [f"{tick:g}" for tick in panel.ticks])
+        axes.minorticks_off()
     axes.axhline(100 * STATED_ACCURACY, color=PLAIN_COLOR, linewidth=0.8)
     axes.axhline(100 * result["clean"], color=PLAIN_COLOR, linewidth=0.8, linestyle=":")
     for number, limit in enumerate(panel.limits):
         axes.axvline(limit, color=BAD_COLOR, linestyle="--", label="limit" if number == 0 else None)
     colors = (GOOD_COLOR, COLORS[2], COLORS[7], COLORS[1])
     for what, color in zip(panel.whats, colors, strict=False):
-        points = _points(result, what)
+        points = [row for row in _points(result, what) if row.get("faces", FEWEST_FACES) >= FEWEST_FACES]
         values = [row["value"] for row in points]
         label = what if len(panel.whats) > 1 else None
         axes.plot(values, [100 * row["accuracy"] for row in points], "o-", color=color, markersize=4, label=label)
-    axes.set(title=panel.title, xlabel=panel.axis, ylim=(0, 100), xscale=panel.scale)
+    axes.set(title=panel.title, xlabel=panel.axis, ylim=(30, 100))
     axes.spines[["top", "right"]].set_visible(False)
     if axes.get_subplotspec() is not None and axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]
         axes.set_ylabel("accuracy, %")
-    axes.legend(frameon=False, fontsize=8, loc="lower center")
+    if panel is PANELS[0] or len(panel.whats) > 1:
+        axes.legend(frameon=False, fontsize=8, loc="lower center")

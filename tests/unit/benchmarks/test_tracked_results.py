@@ -15,7 +15,7 @@ SUITE = {"suite"}
 SCRIPTS = sorted({path.stem for path in BENCHMARKS.glob("[!_]*.py")} - FORWARDED - SUITE)
 ELSEWHERE = {"accuracy", "analyze", "cameras", "rivals", "soak", "startup", "training"}
 """Run by the tests of their own names."""
-NOT_RUN = {"crop_margin", "latency", "tracking"}
+NOT_RUN = {"baseline", "crop_margin", "latency", "quality", "tracking"}
 """They need FER2013, every artifact, or minutes of a clip: only their options are tested here."""
 
 
