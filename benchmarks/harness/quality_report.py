@@ -13,7 +13,7 @@ from fer_deploy.vision.palette import BAD_COLOR, COLORS, GOOD_COLOR, PLAIN_COLOR
 
 Row = Mapping[str, Any]
 STATED_ACCURACY: Final = 0.8
-"""The limits stand where the accuracy falls below this."""
+"""The limits stand about where the accuracy falls below this."""
 FEWEST_FACES: Final = 10
 """Points of fewer faces are in the table alone."""
 
@@ -132,8 +132,7 @@ def write_chart(result: Row, path: Path) -> None:
     for axes, panel in zip(figure.subplots(3, 3, sharey=True).flat, PANELS, strict=True):
         _draw(axes, panel, result)
     figure.suptitle(
-        f"accuracy against FER+'s majority by the quality of the face; limits where it falls below "
-        f"{STATED_ACCURACY:.0%}",
+        f"accuracy against FER+'s majority by quality; gray: {STATED_ACCURACY:.0%}, and faces as they are",
         fontsize="medium",
     )
     figure.savefig(path, dpi=120)
@@ -159,4 +158,4 @@ def _draw(axes: Axes, panel: Panel, result: Row) -> None:
     if axes.get_subplotspec() is not None and axes.get_subplotspec().is_first_col():  # type: ignore[union-attr]
         axes.set_ylabel("accuracy, %")
     if panel is PANELS[0] or len(panel.whats) > 1:
-        axes.legend(frameon=False, fontsize=8, loc="lower center")
+        axes.legend(frameon=False, fontsize=8, loc="lower right" if panel is PANELS[0] else "lower center")

@@ -1,8 +1,9 @@
 """FaceQuality: how well a face can be read, and flags for what makes its emotion unreliable.
 
-Each limit is where fewer than 80 % of FER+'s majority emotions are named rightly; undegraded faces: 90 %. Measured with
-the bundled model (senet-ferplus, INT8) on 800 faces of FER2013's PublicTest that were degraded in one way, and for the
-pose on all 3,199, with YuNet's landmarks. The accuracy near each limit is beside it.
+Each limit, but for two that say why, is where fewer than 80 % of FER+'s majority emotions are named rightly; undegraded
+faces: 90 %. Measured by benchmarks/quality.py with the bundled model (senet-ferplus, INT8) on 800 faces of FER2013's
+PublicTest that were degraded in one way, and for yaw and pitch on all 3,199, with YuNet's landmarks. The accuracy near
+each limit is beside it.
 """
 
 from collections.abc import Mapping
@@ -19,9 +20,9 @@ BRIGHTNESS: Final = (12.0, 230.0)
 LEAST_CONTRAST: Final = 2.0
 """84 % at 2.5: the network hardly needs contrast."""
 MOST_GRAIN: Final = 2.0
-"""81 % at 1.2, 67 % at 2.3 with noise of 16 gray levels."""
+"""81 % at 1.2, 67 % at 2.3 with noise of 16 gray levels. Wider, because sharp faces without noise reach it."""
 MOST_YAW_DEG, MOST_ROLL_DEG = 60.0, 40.0
-"""Yaw: 87 % at 50 to 60, 77 % beyond (13 faces). Roll: 83 % at 30, 70 % at 45."""
+"""Yaw: 87 % at 50 to 60, 77 % beyond (13 faces). Roll: 83 % at 30, 75 % at 40; wider, because the pose is coarse."""
 PITCH_DEG: Final = (-20.0, 30.0)
 """76 % at -20 to -30 (looking down), 81 % at 10 to 20; few faces look further up."""
 MOST_CUT_BELOW, MOST_CUT_ELSEWHERE = 0.18, 0.4
