@@ -95,7 +95,8 @@ class Recognizer:
         """Load the model. By default: the bundled model, on the best device, and the best detector available.
 
         Args:
-            model: bundled model, "ferplus" (real pictures) or "fer2013" (the benchmark).  [default: ferplus]
+            model: bundled model: "ferplus" (real pictures), "nano-ferplus" (many faces) or "fer2013" (the benchmark).
+                [default: ferplus]
             engine: your own model file in place of `model`, or a folder that `fer-deploy bench` measured, whose best
                 model is taken; or an opened Engine, which you must close yourself.
             device: "auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx" or "openvino".  [default: auto]
@@ -125,7 +126,7 @@ class Recognizer:
         assert inner is not None
         self._engine = inner if inner.is_concurrent else SharedEngine(inner)
         self._batch = CPU_BATCH if inner.is_concurrent else GPU_BATCH
-        self._people = self._config.pipeline.people.for_model(self.spec)
+        self._people, self._crop = self._config.pipeline.people.for_model(self.spec), self._config.pipeline.crop
         self._lock, self._is_closed = threading.Lock(), False
         self._new_detector: DetectorFactory | None = None
         self._idle_detectors: list[Detector] = []
@@ -247,8 +248,7 @@ class Recognizer:
                 faces = People(self._people, self.labels).see(pixels, detector.detect(pixels), 0.0)
         else:
             faces = tuple(starmap(TrackedFace, enumerate(detections_from_boxes(boxes, pixels, name=name), start=1)))
-        found = [face.detection for face in faces]
-        return _Look(faces, *measured_faces(pixels, found, self.spec.input, self._config.pipeline.crop))
+        return _Look(faces, *measured_faces(pixels, [face.detection for face in faces], self.spec.input, self._crop))
 
     def _results(self, looks: Sequence[_Look]) -> list[list[FaceResult]]:
         if not looks:

@@ -5,7 +5,8 @@ from typing import Any
 import click
 from click.shell_completion import CompletionItem
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FILE, Command, option
 
 _INPUT, _OUTPUT = "Input", "Output"
@@ -59,10 +60,10 @@ class SourceType(click.ParamType[str]):
 )
 @option("--keep-trying", is_flag=True, default=None, section=_INPUT, help="Wait for a source that is not there yet.")
 @option("--max-frames", type=int, metavar="N", default_text="all", section=_INPUT, help="End after this many frames.")
-@shared.engine_options
-@shared.analysis_options
+@shared_flags.engine_options
+@shared_flags.analysis_options
 @option("--record", type=FILE, metavar="FILE", section=_OUTPUT, help="Write the annotated video: .mp4, .mkv or .avi.")
-@shared.video_codec("--record", formerly=("--record-codec",))
+@shared_flags.video_codec("--record", formerly=("--record-codec",))
 @option(
     "--jsonl",
     type=FILE,
@@ -108,8 +109,8 @@ class SourceType(click.ParamType[str]):
     help="Show a window.",
 )
 @option("--verbose", is_flag=True, help="Print the latencies of all stages at the end, too.")
-@shared.json_flag("the statistics")
-@shared.config("configs/live.yaml")
+@shared_flags.json_flag("the statistics")
+@shared_flags.config("configs/live.yaml")
 def command(**flags: Any) -> None:
     """Recognize emotions on cameras, streams, files or folders.
 
