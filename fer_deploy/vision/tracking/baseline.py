@@ -183,6 +183,8 @@ def log_odds_in_table(path: Path, labels: Sequence[str]) -> NDArray[np.float64]:
     try:
         with path.open(encoding="utf-8", newline="") as file:
             rows = csv.DictReader(file)
+            if others := [name for name in rows.fieldnames or () if name.startswith("p_") and name not in names]:
+                raise ValueError(f"it has {', '.join(others)}, which are no labels of this model")
             probs = [[float(row[name]) for name in names] for row in rows if not row["flags"]]
     except (OSError, KeyError, ValueError, TypeError) as err:
         raise ConfigError(

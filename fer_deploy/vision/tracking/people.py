@@ -119,9 +119,14 @@ class People:
         self._smoothing = Smoothing(labels, **_rules_of(config, self._labels))
 
     def set_config(self, config: PeopleConfig) -> None:
-        """Use other settings from the next frame on; tracks and averages stay. Callable from any thread."""
+        """Use other settings from the next frame on; tracks and averages stay. Callable from any thread.
+
+        Raises:
+            ConfigError: the baseline's file cannot be read, or the model has no neutral; the settings stay.
+        """
+        rules = _rules_of(config, self._labels)  # it may fail, and then nothing changes
         self._tracker.set_rules(keep_s=config.keep_s, reach=config.reach)
-        self._smoothing.set_rules(**_rules_of(config, self._labels))
+        self._smoothing.set_rules(**rules)
 
     def see(
         self, frame_bgr: NDArray[np.uint8], detections: Sequence[Detection], time_s: float

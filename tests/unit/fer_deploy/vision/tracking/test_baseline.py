@@ -131,6 +131,7 @@ class TestFile:
         [
             (["0.6,0.05,0.35,CUT_OFF"], HEADER, r"has no readable face\. Fix: a recording of a calm, readable face"),
             (["0.6,0.4,"], "frame,p_sad,p_neutral,flags\n", r"KeyError: 'p_happy'\. Fix: the faces\.csv"),
+            (["0.1,0.2,0.3,0.4,"], "frame,p_sad,p_happy,p_neutral,p_odd,flags\n", "it has p_odd, which are no labels"),
             (["a,b,c,"], HEADER, r"cannot read the baseline .*faces\.csv: ValueError"),
         ],
     )
