@@ -21,12 +21,14 @@ if TYPE_CHECKING:
     from fer_deploy.live.sources import open_source
     from fer_deploy.recognizer import Recognizer
     from fer_deploy.spec import ModelSpec
+    from fer_deploy.vision.quality import FaceQuality
     from fer_deploy.vision.types import Emotion, FaceResult, FrameResult
 
 __version__ = "0.1.0"
 __all__ = [
     "Emotion",
     "Engine",
+    "FaceQuality",
     "FaceResult",
     "FerDeployError",
     "FrameResult",
@@ -42,6 +44,7 @@ telemetry.switch_off()  # before any import of ONNX Runtime
 _MODULES = {
     "Emotion": "fer_deploy.vision.types",
     "Engine": "fer_deploy.engines",
+    "FaceQuality": "fer_deploy.vision.quality",
     "FaceResult": "fer_deploy.vision.types",
     "FerDeployError": "fer_deploy.errors",
     "FrameResult": "fer_deploy.vision.types",

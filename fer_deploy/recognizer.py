@@ -11,7 +11,7 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
-from itertools import islice
+from itertools import islice, starmap
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, NamedTuple, NoReturn, Self, overload
@@ -42,8 +42,9 @@ from fer_deploy.settings import load_settings
 from fer_deploy.spec import ModelSpec
 from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.postprocess import emotions_from_logits, probs_from_logits
-from fer_deploy.vision.preprocess import images_from_faces
 from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.quality import FaceQuality
+from fer_deploy.vision.quality_measures import measured_faces
 from fer_deploy.vision.tracking.people import People
 from fer_deploy.vision.types import FaceResult, FrameResult, TrackedFace
 
@@ -61,10 +62,11 @@ class RecognizerConfig(EngineChoice):
 
 
 class _Look(NamedTuple):
-    """Faces found in one picture, and their (N, 1, height, width) images for the network."""
+    """Faces found in one picture, their (N, 1, height, width) images for the network, and their qualities."""
 
     faces: tuple[TrackedFace, ...]
     images: NDArray[np.uint8]
+    qualities: list[FaceQuality]
 
 
 class Recognizer:
@@ -118,7 +120,7 @@ class Recognizer:
         assert inner is not None
         self._engine = inner if inner.is_concurrent else SharedEngine(inner)
         self._batch = CPU_BATCH if inner.is_concurrent else GPU_BATCH
-        self._people = self._config.pipeline.people.for_model(self.spec)
+        self._people, self._crop = self._config.pipeline.people.for_model(self.spec), self._config.pipeline.crop
         self._lock, self._is_closed = threading.Lock(), False
         self._new_detector: DetectorFactory | None = None
         self._idle_detectors: list[Detector] = []
@@ -237,13 +239,10 @@ class Recognizer:
         pixels = bgr_from_picture(picture, name=name)
         if boxes is None:
             with self._detector() as detector:
-                detections = detector.detect(pixels)
-            faces = People(self._people, self.labels).see(pixels, detections, 0.0)
+                faces = People(self._people, self.labels).see(pixels, detector.detect(pixels), 0.0)
         else:
-            detections = detections_from_boxes(boxes, pixels, name=name)
-            faces = tuple(TrackedFace(number, found) for number, found in enumerate(detections, start=1))
-        found = [face.detection for face in faces]
-        return _Look(faces, images_from_faces(pixels, found, self.spec.input, self._config.pipeline.crop))
+            faces = tuple(starmap(TrackedFace, enumerate(detections_from_boxes(boxes, pixels, name=name), start=1)))
+        return _Look(faces, *measured_faces(pixels, [face.detection for face in faces], self.spec.input, self._crop))
 
     def _results(self, looks: Sequence[_Look]) -> list[list[FaceResult]]:
         if not looks:
@@ -253,7 +252,7 @@ class Recognizer:
         results = []
         for look in looks:
             of_it = list(islice(emotions, len(look.faces)))
-            found = People(self._people, self.labels).smooth(look.faces, of_it, 0.0)
+            found = People(self._people, self.labels).smooth(look.faces, of_it, 0.0, look.qualities)
             results.append([replace(face, person=face.face.track_id) for face in found])
         return results
 

@@ -25,6 +25,8 @@ VARIANT_KEY = "fer_variant"
 """Key in an ONNX file's `metadata_props` of the kind of its graph: fp32, fp16, int8 (for TensorRT) or int8-cpu."""
 UNSURE = "unsure"
 """Shown instead of a label below the threshold; no label may have this name."""
+UNREADABLE = "unreadable"
+"""Shown instead of a label where a face cannot be read; no label may have this name."""
 _JOINERS = str.maketrans("", "", "\u200c\u200d")
 """Zero-width characters that some scripts need inside a word; all other invisible characters are refused."""
 
@@ -104,8 +106,8 @@ class ModelSpec(_Frozen):
                 raise ValueError(f"a label must be a word without blanks around it, found {label[:50]!a}")
             if not label.translate(_JOINERS).isprintable():
                 raise ValueError(f"a label must have no control character, found {label[:50]!a}")
-            if label.casefold() == UNSURE:
-                raise ValueError(f"no label may be called {label!r}: this is shown when the model is not sure")
+            if label.casefold() in (UNSURE, UNREADABLE):
+                raise ValueError(f"no label may be called {label!r}: this is shown where no emotion is")
         return labels
 
     @field_validator("metrics", "provenance")

@@ -21,6 +21,7 @@ PAGE = Path(__file__).parents[1] / "api.md"
 ORDER = (
     "Recognizer",
     "FaceResult",
+    "FaceQuality",
     "Emotion",
     "FrameResult",
     "LivePipeline",

@@ -98,7 +98,8 @@ def _alternatives(annotation: object) -> Iterator[str]:
         yield f"function that returns {type_in_words(args[-1])}"
     elif args:
         inner = [type_in_words(one) or "any" for one in args if one is not ...]
-        yield f"{_name_of(origin)} of {' to '.join(inner)}"
+        is_row = origin is tuple and ... not in args and len(set(inner)) == 1
+        yield f"{_name_of(origin)} of {f'{len(inner)} {inner[0]}' if is_row else ' to '.join(inner)}"
     else:
         yield _name_of(annotation)
 

@@ -11,13 +11,17 @@ from pydantic import BaseModel, ConfigDict
 
 from fer_deploy import __version__
 from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.artifacts import file_sha256
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.yunet_file import file_at_hand, yunet_file
 from fer_deploy.engines import model_sha256
 from fer_deploy.engines.network import network_sha256
-from fer_deploy.errors import StreamError
+from fer_deploy.errors import ConfigError, StreamError
 from fer_deploy.live.file_names import file_and_stream
+from fer_deploy.vision.tracking.baseline import Calm
 
+FORMAT: Final = 2
+"""Version of the tables and of the saved state of an analysis."""
 _SAMPLE_BYTES: Final = 2**20
 _LIVE_SOURCES: Final = ("-", "synthetic")
 _WITHOUT_INFLUENCE: Final = (
@@ -44,6 +48,7 @@ class Fingerprint(BaseModel):
         engine: SHA-256 of the model file.
         detector: SHA-256 of the detector's file; empty if it needs none.
         version: of this program.
+        format: version of tables and saved state; 1 for those without the quality of faces.
         settings: values by dotted name.
     """
 
@@ -53,6 +58,7 @@ class Fingerprint(BaseModel):
     engine: str
     detector: str
     version: str
+    format: int = 1
     settings: dict[str, Any]
 
     @classmethod
@@ -68,11 +74,13 @@ class Fingerprint(BaseModel):
     def with_digest(cls, video: str, config: AnalyzeConfig, *, engine: Path, detector: Path | None) -> Self:
         """Compute the fingerprint of a video whose digest is known; reads the model files, or asks their server."""
         settings = _flat(config.model_dump(mode="json")) | {"frames_per_segment": config.frames_per_segment}
+        settings |= _baseline(config)
         return cls(
             video=video,
             engine=model_sha256(engine),
             detector="" if detector is None else network_sha256(detector),
             version=__version__,
+            format=FORMAT,
             settings=settings,
         )
 
@@ -92,6 +100,8 @@ class Fingerprint(BaseModel):
             found.append("another detector file (--detector-model)")
         if self.version != then.version:
             found.append(f"fer-deploy {self.version} instead of {then.version}")
+        if self.format != then.format:
+            found.append(f"results of format {self.format} instead of {then.format}")
         keys = sorted(self.settings.keys() | then.settings.keys())
         now_then = ((key, self.settings.get(key), then.settings.get(key)) for key in keys)
         shown = dict(names or {})
@@ -103,6 +113,18 @@ def detector_file(config: DetectorConfig) -> Path | None:
     if config.detector == "haar":
         return None
     return file_at_hand(config.detector_model) if config.detector == "auto" else yunet_file(config.detector_model)
+
+
+def _baseline(config: AnalyzeConfig) -> dict[str, str]:
+    """Return the setting of the baseline by the digest of its file, if it is a file."""
+    text = config.pipeline.people.baseline
+    file = None if text is None else Calm.of(text).file
+    if file is None:
+        return {}
+    try:
+        return {"pipeline.people.baseline": f"sha256:{file_sha256(file)}"}
+    except OSError as err:
+        raise ConfigError(f"cannot read the baseline {file}: {err.strerror}. Fix: check its path") from err
 
 
 def _difference(names: Mapping[str, str], key: str, now: Any, before: Any) -> str:

@@ -18,7 +18,7 @@ def num_rows_in_parquet(path: Path) -> int:
 def rows_from_parquet(path: Path, labels: Sequence[str]) -> Iterator[Rows]:
     """Yield the rows of a table, one row group at a time."""
     probs = [f"smoothed_p_{label}" for label in labels]
-    columns = ["time_s", "track", "person", "smoothed_emotion", "sure", *probs]
+    columns = ["time_s", "track", "person", "shown", "flags", *probs]
     with path.open("rb") as opened, pq.ParquetFile(opened) as file:
         for group in range(file.num_row_groups):
             table = file.read_row_group(group, columns=columns)
@@ -27,7 +27,7 @@ def rows_from_parquet(path: Path, labels: Sequence[str]) -> Iterator[Rows]:
                     time_s=table["time_s"].to_numpy(),
                     track=table["track"].to_numpy(),
                     person=np.asarray([number or 0 for number in table["person"].to_pylist()], dtype=np.int64),
-                    label=np.asarray(table["smoothed_emotion"].to_pylist(), dtype=object),
-                    is_sure=np.asarray(table["sure"].to_pylist(), dtype=bool),
+                    shown=np.asarray(table["shown"].to_pylist(), dtype=object),
+                    flags=np.asarray(table["flags"].to_pylist(), dtype=object),
                     probs=np.column_stack([table[name].to_numpy() for name in probs]),
                 )

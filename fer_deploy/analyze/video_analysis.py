@@ -267,7 +267,7 @@ class VideoAnalysis:
     def _open_sinks(self, parts: Parts, state: Checkpoint) -> Sequence[Sink]:
         number, labels = len(state.starts_s), self._models.engine.spec.labels
         with ExitStack() as opened:
-            sinks = open_tables(parts, number, labels, opened)
+            sinks = open_tables(parts, number, labels, opened, is_corrected=self._config.pipeline.people.corrects)
             if self._config.video:
                 video = PartVideoSink(
                     parts.path(number, VIDEO), state.fps, size=state.picture_size, codec=self._config.video_codec

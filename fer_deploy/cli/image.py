@@ -172,7 +172,7 @@ def _result(picture: _Picture, faces: list[FaceResult]) -> FrameResult:
 
 def _face_words(face: FaceResult) -> str:
     box, seen = face.box, f"{face.label} {face.confidence:.0%}"
-    words = seen if face.is_sure else f"{face.shown_label} ({seen})"
+    words = seen if face.is_sure else f"{face.shown_label} ({'; '.join([seen, *face.flags])})"
     return f"{words} at {box.x1},{box.y1},{box.x2},{box.y2}"
 
 

@@ -152,10 +152,12 @@ def _make_pipeline(
         return made[0].snapshot()
 
     with ExitStack() as opened:
-        sinks = [*open_sinks(config.output, sources, engine.spec.labels, snapshot, on_message=tell), *more_sinks]
+        people, labels = config.pipeline.people, engine.spec.labels
+        files = open_sinks(config.output, sources, labels, snapshot, is_corrected=people.corrects, on_message=tell)
+        sinks = [*files, *more_sinks]
         for sink in sinks:
             opened.callback(sink.close)
-        made_with = {"detector": describe_detector(config.detection)}
+        made_with = {"detector": describe_detector(config.detection), **people.correction_in_words()}
         made.append(LivePipeline(sources, detectors, engine, sinks, config=config.pipeline, made_with=made_with))
         opened.pop_all()
     return made[0]

@@ -48,7 +48,7 @@ ANALYSIS_KEYS: Final = in_groups(
     {
         "detection": ("detector", "detector_model", "min_face", "roi", "max_faces", "min_score"),
         "pipeline": ("detect_every", "workers", "max_frames"),
-        "pipeline.people": ("smoothing_s", "unsure_below"),
+        "pipeline.people": ("smoothing_s", "unsure_below", "baseline", "neutral_share"),
     }
 )
 """Keys of the flags of `shared_flags.analysis_options` in the settings."""

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import click
-from click.shell_completion import CompletionItem
 
 from fer_deploy.cli.interface import FILE, Decorated, option, options
 from fer_deploy.errors import ConfigError
@@ -29,18 +28,6 @@ class VideoPath(click.Path):
 
 
 VIDEO_PATH: Final = VideoPath(path_type=Path)
-
-
-class SourceType(click.ParamType[str]):
-    """The text of a source; completion offers files and `synthetic`."""
-
-    name = "source"
-
-    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
-        """Return the completions."""
-        if incomplete and "synthetic".startswith(incomplete):
-            return [CompletionItem("synthetic")]
-        return [CompletionItem(incomplete, type="file")]
 
 
 class IntervalType(click.ParamType[Any]):
@@ -193,6 +180,22 @@ analysis_options = options(
         help="Time over which a person's emotions are averaged. 0: no average; the label still waits for a clear lead.",
     ),
     _unsure_below,
+    option(
+        "--baseline",
+        metavar="first:SECONDS|running|faces.csv",
+        default_text="none",
+        section=_FACES,
+        help="Correct each person's resting face: learned from the first seconds of each person, from the last "
+        "minute, or from the faces.csv of an analysis of a calm recording.",
+    ),
+    option(
+        "--neutral-share",
+        type=float,
+        metavar="SHARE",
+        default_text="none",
+        section=_FACES,
+        help="Correct for this share of neutral faces in what is analyzed, 0 to 1; costs accuracy on other emotions.",
+    ),
     option(
         "--workers",
         type=int,

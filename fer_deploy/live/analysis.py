@@ -25,12 +25,15 @@ from fer_deploy.live.stage_times import StageTimes
 from fer_deploy.live.threads.turnstile import Aborted, Turnstile
 from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.postprocess import emotions_from_logits
-from fer_deploy.vision.preprocess import CropConfig, images_from_faces
+from fer_deploy.vision.preprocess import CropConfig
+from fer_deploy.vision.quality import FaceQuality
+from fer_deploy.vision.quality_measures import measured_faces
 from fer_deploy.vision.tracking.people import People
 from fer_deploy.vision.types import Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
 _log = logging.getLogger(__name__)
 Faces = tuple[TrackedFace, ...]
+Qualities = list[FaceQuality]
 Deliver = Callable[[FrameResult], None]
 MOST_AT_ONCE = 64
 """Faces in one call of the engine; between two calls a worker checks whether its chunk was given up."""
@@ -109,13 +112,13 @@ class SourceAnalysis:
             times.waited()
             faces = (self._predict if chunk.is_live else self._interpolate)(frames, found, times)
             self._note_arrival(frames, num_dropped + self._source.health.num_overtaken)
-        images = self._cut_out(frames, faces, times)
+        images, qualities = self._cut_out(frames, faces, times)
         logits = self._classify(images, [len(seen) for seen in faces], engine_turn, times)
         spec = self._engine.spec
         emotions = emotions_from_logits(logits, spec.labels, temperature=spec.temperature)
         with self._handover.turn(chunk.ticket):
             times.waited()
-            results = self._smooth(frames, faces, emotions, times)
+            results = self._smooth(frames, faces, emotions, qualities, times)
             self._note_work(times, sum(is_looked_at), len(frames))
             for frame, seen, stage_ns in zip(frames, results, times.of_frames, strict=True):
                 queued = {"queue": max(0, taken_ns - frame.captured_ns)}
@@ -198,13 +201,18 @@ class SourceAnalysis:
         fraction = (time_s - start_s) / (after[0] - start_s) if after[0] > start_s else 0.0
         return self._people.between(faces, after[1], min(1.0, max(0.0, fraction)))
 
-    def _cut_out(self, frames: Sequence[Frame], faces: Sequence[Faces], times: StageTimes) -> NDArray[np.uint8]:
-        spec, crops = self._engine.spec.input, []
+    def _cut_out(
+        self, frames: Sequence[Frame], faces: Sequence[Faces], times: StageTimes
+    ) -> tuple[NDArray[np.uint8], list[Qualities]]:
+        """Return the images of all faces, and the qualities of each frame's faces."""
+        spec, crops, qualities = self._engine.spec.input, [], []
         for i, (frame, seen) in enumerate(zip(frames, faces, strict=True)):
             detections = [face.detection for face in seen]
-            crops.append(images_from_faces(frame.frame_bgr, detections, spec, self._crop))
+            images, measured = measured_faces(frame.frame_bgr, detections, spec, self._crop)
+            crops.append(images)
+            qualities.append(measured)
             times.worked("crop", i)
-        return crops[0] if len(crops) == 1 else np.concatenate(crops)
+        return (crops[0] if len(crops) == 1 else np.concatenate(crops)), qualities
 
     def _classify(
         self,
@@ -224,11 +232,17 @@ class SourceAnalysis:
         return logits[0] if len(logits) == 1 else np.concatenate(logits)
 
     def _smooth(
-        self, frames: Sequence[Frame], faces: Sequence[Faces], emotions: list[Emotion], times: StageTimes
+        self,
+        frames: Sequence[Frame],
+        faces: Sequence[Faces],
+        emotions: list[Emotion],
+        qualities: Sequence[Qualities],
+        times: StageTimes,
     ) -> list[tuple[FaceResult, ...]]:
         results, start = [], 0
         for i, (frame, seen) in enumerate(zip(frames, faces, strict=True)):
-            results.append(self._people.smooth(seen, emotions[start : start + len(seen)], frame.time_s))
+            of_it = emotions[start : start + len(seen)]
+            results.append(self._people.smooth(seen, of_it, frame.time_s, qualities[i]))
             start += len(seen)
             times.worked("smooth", i)
         return results

@@ -19,6 +19,7 @@ def open_sinks(
     labels: tuple[str, ...],
     snapshot: Callable[[], LiveSnapshot],
     *,
+    is_corrected: bool = False,
     on_message: Callable[[str], None],
 ) -> list[Sink]:
     """Open the sinks of the settings; on failure all are closed again.
@@ -30,6 +31,7 @@ def open_sinks(
         sources: the opened sources.
         labels: of the model.
         snapshot: returns the state of the loop, for the web page; not called before the loop runs.
+        is_corrected: whether faces have a corrected emotion; see `TableSink`.
         on_message: called with a line for the user: why there is no window, or the address of the page.
 
     Raises:
@@ -49,7 +51,7 @@ def open_sinks(
             on_message(f"page: {page.shown_url}")
         if config.mqtt is not None:
             add(sinks.MqttSink(config.mqtt, num_sources=len(sources)))
-        _add_files(add, config, sources, labels)
+        _add_files(add, config, sources, labels, is_corrected=is_corrected)
         stack.pop_all()  # from here on the loop closes them
         return opened
 
@@ -64,7 +66,12 @@ def _add_window(add: Callable[[Sink], None], sources: Sequence[Source], on_messa
 
 
 def _add_files(
-    add: Callable[[Sink], None], config: OutputConfig, sources: Sequence[Source], labels: tuple[str, ...]
+    add: Callable[[Sink], None],
+    config: OutputConfig,
+    sources: Sequence[Source],
+    labels: tuple[str, ...],
+    *,
+    is_corrected: bool,
 ) -> None:
     if config.record is not None:
         # If another source is live, or may prove to be, results of a recording may be dropped, too. The video then
@@ -74,8 +81,8 @@ def _add_files(
         for number, (source, path) in enumerate(zip(sources, paths, strict=True)):
             add(sinks.VideoSink(path, source.fps, is_live=is_live, source=number, codec=config.video_codec))
     if config.csv is not None:
-        add(sinks.CsvSink(config.csv, labels))
+        add(sinks.CsvSink(config.csv, labels, is_corrected=is_corrected))
     if config.parquet is not None:
-        add(sinks.ParquetSink(config.parquet, labels))
+        add(sinks.ParquetSink(config.parquet, labels, is_corrected=is_corrected))
     if config.jsonl is not None:
         add(sinks.JsonlSink(config.jsonl, num_sources=len(sources)))

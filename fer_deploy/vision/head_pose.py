@@ -5,12 +5,13 @@ lenses of 40 to 90 degrees): see `tests/unit/fer_deploy/vision/test_head_pose.py
 """
 
 import math
-from typing import Final, NamedTuple
+from typing import Final
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_deploy.vision.quality import HeadPose
 from fer_deploy.vision.types import Detection
 
 FACE_MM: Final[NDArray[np.float64]] = np.array(
@@ -20,20 +21,6 @@ FACE_MM: Final[NDArray[np.float64]] = np.array(
 the nose. x goes to the image's right, y down, z away from the camera."""
 _LONGER_SIDES: Final = 1.0
 """Assumed focal length, in longer sides of the frame: a lens of 53 degrees."""
-
-
-class HeadPose(NamedTuple):
-    """Angles in degrees; 0, 0, 0 looks into the camera.
-
-    Attributes:
-        yaw: to the image's right.
-        pitch: up.
-        roll: clockwise in the image.
-    """
-
-    yaw: float
-    pitch: float
-    roll: float
 
 
 def head_pose(detection: Detection, frame_size: tuple[int, int]) -> HeadPose | None:

@@ -1,22 +1,15 @@
-"""Measure how well a face can be read, and flag what makes its emotion unreliable.
+"""FaceQuality: how well a face can be read, and flags for what makes its emotion unreliable.
 
-Each limit is where fewer than 80 % of FER+'s majority emotions are named rightly; undegraded faces: 90 %. Measured with
-the bundled model (senet-ferplus, INT8) on 800 faces of FER2013's PublicTest that were degraded in one way, and for the
-pose on all 3,199, with YuNet's landmarks. The accuracy near each limit is beside it.
+Each limit, but for two that say why, is where fewer than 80 % of FER+'s majority emotions are named rightly; undegraded
+faces: 90 %. Measured by benchmarks/quality.py with the bundled model (senet-ferplus, INT8) on 800 faces of FER2013's
+PublicTest that were degraded in one way, and for yaw and pitch on all 3,199, with YuNet's landmarks. The accuracy near
+each limit is beside it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
-
-import cv2
-import numpy as np
-from numpy.typing import NDArray
-
-from fer_deploy.vision.face_geometry import is_face
-from fer_deploy.vision.head_pose import HeadPose, head_pose
-from fer_deploy.vision.preprocess import CropConfig, outside_of_crop
-from fer_deploy.vision.types import Detection
+from typing import Any, Final, NamedTuple, Self
 
 SMALLEST_FACE_PX: Final = 16.0
 """79 % at 16 pixels, 71 % at 12."""
@@ -27,13 +20,21 @@ BRIGHTNESS: Final = (12.0, 230.0)
 LEAST_CONTRAST: Final = 2.0
 """84 % at 2.5: the network hardly needs contrast."""
 MOST_GRAIN: Final = 2.0
-"""81 % at 1.2, 67 % at 2.3 with noise of 16 gray levels."""
+"""81 % at 1.2, 67 % at 2.3 with noise of 16 gray levels. Wider, because sharp faces without noise reach it."""
 MOST_YAW_DEG, MOST_ROLL_DEG = 60.0, 40.0
-"""Yaw: 87 % at 50 to 60, 77 % beyond (13 faces). Roll: 83 % at 30, 70 % at 45."""
+"""Yaw: 87 % at 50 to 60, 77 % beyond (13 faces). Roll: 83 % at 30, 75 % at 40; wider, because the pose is coarse."""
 PITCH_DEG: Final = (-20.0, 30.0)
 """76 % at -20 to -30 (looking down), 81 % at 10 to 20; few faces look further up."""
 MOST_CUT_BELOW, MOST_CUT_ELSEWHERE = 0.18, 0.4
 """Below, where the mouth is: 87 % at 0.10, 76 % at 0.21. Above: 79 % at 0.40. At a side: 82 % at 0.40, 78 % at 0.50."""
+
+
+QUALITY_NAMES: Final = (
+    *("size_px", "sharpness", "brightness", "contrast", "grain"),
+    *("yaw_deg", "pitch_deg", "roll_deg"),
+    *("cut_left", "cut_top", "cut_right", "cut_bottom"),
+)
+"""Names of the numbers of a face's quality in tables, JSON and files of observations."""
 
 
 class QualityFlag(StrEnum):
@@ -48,6 +49,20 @@ class QualityFlag(StrEnum):
     EXTREME_POSE = "EXTREME_POSE"
     CUT_OFF = "CUT_OFF"
     NOT_A_FACE = "NOT_A_FACE"
+
+
+class HeadPose(NamedTuple):
+    """Pose of a head in degrees; 0, 0, 0 looks into the camera. It is coarse: see `head_pose`.
+
+    Attributes:
+        yaw: to the image's right.
+        pitch: up.
+        roll: clockwise in the image.
+    """
+
+    yaw: float
+    pitch: float
+    roll: float
 
 
 @dataclass(frozen=True)
@@ -77,6 +92,39 @@ class FaceQuality:
     score: float
     has_face_geometry: bool
 
+    def values(self) -> dict[str, float | None]:
+        """Return the numbers by name, as all outputs have them; angles are None without a pose.
+
+        `size_px`, `sharpness`, `brightness`, `contrast`, `grain`, `yaw_deg`, `pitch_deg`, `roll_deg`, and the shares
+        `cut_left`, `cut_top`, `cut_right`, `cut_bottom`.
+        """
+        return dict(zip(QUALITY_NAMES, (*self._measures(), *(self.pose or (None,) * 3), *self.cut_off), strict=True))
+
+    def rounded(self) -> dict[str, float | None]:
+        """Return `values` with two decimals."""
+        return {name: None if value is None else round(value, 2) for name, value in self.values().items()}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any], *, score: float, has_face_geometry: bool) -> Self:
+        """Return the quality with these `values`."""
+        numbers = [values[name] for name in QUALITY_NAMES]
+        size_px, sharpness, brightness, contrast, grain, *angles = numbers[:8]
+        left, top, right, bottom = numbers[8:]
+        return cls(
+            size_px,
+            sharpness,
+            brightness,
+            contrast,
+            grain,
+            pose=None if angles[0] is None else HeadPose(*angles),
+            cut_off=(left, top, right, bottom),
+            score=score,
+            has_face_geometry=has_face_geometry,
+        )
+
+    def _measures(self) -> tuple[float, ...]:
+        return self.size_px, self.sharpness, self.brightness, self.contrast, self.grain
+
     @property
     def flags(self) -> tuple[QualityFlag, ...]:
         """What makes the emotion unreliable; empty for a good face."""
@@ -94,34 +142,6 @@ class FaceQuality:
             QualityFlag.NOT_A_FACE: not self.has_face_geometry,
         }
         return tuple(flag for flag, is_set in found.items() if is_set)
-
-
-def quality_of_face(
-    image: NDArray[np.uint8], detection: Detection, frame_size: tuple[int, int], crop: CropConfig
-) -> FaceQuality:
-    """Measure a face.
-
-    Args:
-        image: (H, W) uint8 gray, the network's input from `images_from_faces`.
-        detection: of the face.
-        frame_size: width and height of the frame in pixels.
-        crop: with which the image was cut out.
-    """
-    pixels = image.astype(np.float32)
-    variance = float(pixels.var()) + 1.0  # a level of noise: a plain picture is neither sharp nor grainy
-    across, down = cv2.Sobel(pixels, cv2.CV_32F, 1, 0), cv2.Sobel(pixels, cv2.CV_32F, 0, 1)
-    box = detection.box
-    return FaceQuality(
-        size_px=float(np.sqrt((box.x2 - box.x1) * (box.y2 - box.y1))),
-        sharpness=float(np.mean(across**2 + down**2)) / variance,
-        brightness=float(pixels.mean()),
-        contrast=float(pixels.std()),
-        grain=float(cv2.Laplacian(pixels, cv2.CV_32F).var()) / variance,
-        pose=head_pose(detection, frame_size),
-        cut_off=outside_of_crop(detection, frame_size, crop),
-        score=detection.score,
-        has_face_geometry=is_face(detection),
-    )
 
 
 def _is_extreme(pose: HeadPose) -> bool:

@@ -8,8 +8,9 @@ from numpy.typing import NDArray
 
 from fer_deploy import spec
 from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.quality import FaceQuality, QualityFlag
 
-UNSURE = spec.UNSURE
+UNSURE, UNREADABLE = spec.UNSURE, spec.UNREADABLE
 
 
 @dataclass(frozen=True, eq=False)
@@ -125,12 +126,14 @@ class FaceResult:
     Attributes:
         face: the track: `face.track_id`, `face.is_detected`, and `face.detection` with `box`, `score` and `landmarks`.
         emotion: the network's answer for this frame alone.
-        smoothed: average over this person's recent frames. Its label changes with hysteresis, so it is not always the
-            most probable one.
-        is_sure: False if the smoothed confidence is too low to name an emotion, or if the landmarks cannot belong to a
-            face.
+        smoothed: average over this person's recent frames, of `corrected` if there is one. Its label changes with
+            hysteresis, so it is not always the most probable one.
+        is_sure: False if the smoothed confidence is too low to name an emotion, or if the face is unreadable.
         person: number shown to users, from 1 without gaps; None until the face has been followed for a second, and
             without tracking.
+        quality: how well the face can be read in this frame, with `flags`; None if it was not measured.
+        is_readable: False if this person's quality has flags in most of the recent frames.
+        corrected: `emotion` with the offsets of this person's baseline; None if nothing is corrected.
     """
 
     face: TrackedFace
@@ -138,6 +141,9 @@ class FaceResult:
     smoothed: Emotion
     is_sure: bool = True
     person: int | None = None
+    quality: FaceQuality | None = None
+    is_readable: bool = True
+    corrected: Emotion | None = None
 
     @property
     def box(self) -> Box:
@@ -161,8 +167,15 @@ class FaceResult:
 
     @property
     def shown_label(self) -> str:
-        """The label to show: the smoothed emotion, or `UNSURE`."""
+        """The label to show: the smoothed emotion, or `UNREADABLE`, or `UNSURE`."""
+        if not self.is_readable:
+            return UNREADABLE
         return self.smoothed.label if self.is_sure else UNSURE
+
+    @property
+    def flags(self) -> tuple[QualityFlag, ...]:
+        """What makes the emotion of this frame unreliable; empty for a good face, or if it was not measured."""
+        return () if self.quality is None else self.quality.flags
 
 
 @dataclass(frozen=True, eq=False)

@@ -11,10 +11,12 @@ COLORS: Final = ("#d4552c", "#9bdc81", "#9f86ff", "#f0c642", "#1f87b8", "#13dff8
 """The color of each emotion, "#rrggbb", by the place of its label among the classifier's."""
 UNSURE_COLOR: Final = "#666066"
 """For a face without a clear emotion."""
+UNREADABLE_COLOR: Final = "#543c0c"
+"""For a face that cannot be read: too small, blurred, turned away."""
 INK: Final = "#141414"
 """For letters on each of `COLORS`."""
 UNSURE_INK: Final = "#ffffff"
-"""For letters on `UNSURE_COLOR`."""
+"""For letters on `UNSURE_COLOR` and `UNREADABLE_COLOR`."""
 
 GOOD_COLOR: Final = COLORS[4]
 """For bars and marks of values within a limit."""
@@ -41,4 +43,4 @@ def color_at(index: int) -> str:
 
 def ink_on(color: str) -> str:
     """Return the color of letters on a color of this palette."""
-    return UNSURE_INK if color == UNSURE_COLOR else INK
+    return UNSURE_INK if color in (UNSURE_COLOR, UNREADABLE_COLOR) else INK

@@ -67,8 +67,8 @@ class _Spec(_Checked):
                 raise ValueError(
                     f"label {number} is {label[:40]!r}; expected 1 to {MAX_LABEL_CHARS} printable characters"
                 )
-            if label.casefold() == "unsure":
-                raise ValueError(f"a label must not be called {label!r}: that is shown when a model is not sure")
+            if label.casefold() in ("unsure", "unreadable"):
+                raise ValueError(f"a label must not be called {label!r}: that is shown where no emotion is")
         if len(set(labels)) < len(labels):
             twice = next(label for label in labels if labels.count(label) > 1)
             raise ValueError(f"the label {twice[:40]!r} occurs twice")

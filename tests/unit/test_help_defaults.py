@@ -53,6 +53,8 @@ def settings_of() -> dict[tuple[str, str], tuple[type, dict[str, str]]]:
         "--detect-every": "pipeline.detect_every",
         "--smoothing": "pipeline.people.smoothing_s",
         "--unsure-below": "pipeline.people.unsure_below",
+        "--baseline": "pipeline.people.baseline",
+        "--neutral-share": "pipeline.people.neutral_share",
         "--workers": "pipeline.workers",
         "--max-frames": "pipeline.max_frames",
     }

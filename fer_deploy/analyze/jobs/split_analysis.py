@@ -201,7 +201,9 @@ class SplitAnalysis:
         tally = Tally()
         faces: list[_Faces] = []
         with ExitStack() as opened:
-            sinks = [tally, *open_tables(self._parts, task.number, self._labels, opened)]
+            is_corrected = self._config.pipeline.people.corrects
+            tables = open_tables(self._parts, task.number, self._labels, opened, is_corrected=is_corrected)
+            sinks = [tally, *tables]
             for result in replay(observations, self._people, self._labels):
                 faces.append(result.faces)
                 for sink in sinks:

@@ -19,7 +19,7 @@ from fer_deploy.analyze.result_files import GENERATOR
 from fer_deploy.durations import duration_text
 from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_deploy.vision.palette import UNSURE_COLOR
-from fer_deploy.vision.types import UNSURE
+from fer_deploy.vision.types import UNREADABLE, UNSURE
 
 MOST_CARDS: Final = 24
 """People with a card and a timeline; the others have a row in a table."""
@@ -47,6 +47,7 @@ def report_html(summary: Summary, timelines: dict[int, Timeline], files: Sequenc
         files=files,
         colors=colors,
         unsure=UNSURE,
+        unreadable=UNREADABLE,
         others=[person for person in summary.people if person.track not in timelines],
         ticks=[tick_text(second, summary.duration_s) for second in np.linspace(0, summary.duration_s, _NUM_TICKS)],
         share_of=_shares,
@@ -71,6 +72,7 @@ def _page(template: str, **content: Any) -> str:
     pages.filters["duration"] = duration_text
     pages.filters["percent"] = lambda share: "<1 %" if 0 < share < 0.01 else f"{share:.0%}".replace("%", " %")
     pages.filters["portable"] = lambda failure: without_folders_in_text(str(failure))
+    pages.filters["words"] = lambda flag: flag.lower().replace("_", " ")
     pages.filters["counted"] = count_text
     pages.filters["count"] = lambda number: f"{number:,}"
     return pages.get_template(template).render(**content)

@@ -1,5 +1,6 @@
 """Summarize each person of a video from the rows of its table: time visible and emotions. Memory is constant."""
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple
@@ -7,7 +8,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_deploy.vision.types import UNSURE
+from fer_deploy.vision.types import UNREADABLE
 
 MAX_BINS: Final = 400
 _FRAMES_PER_BIN: Final = 3
@@ -20,16 +21,16 @@ class Rows(NamedTuple):
         time_s: (N,) float64.
         track: (N,) int64.
         person: (N,) int64, 0 where the track has no number yet.
-        label: (N,) of str, the smoothed emotion.
-        is_sure: (N,) bool.
+        shown: (N,) of str, the shown label.
+        flags: (N,) of str, names of quality flags with a space between.
         probs: (N, C) float64, smoothed.
     """
 
     time_s: NDArray[np.float64]
     track: NDArray[np.int64]
     person: NDArray[np.int64]
-    label: NDArray[np.object_]
-    is_sure: NDArray[np.bool_]
+    shown: NDArray[np.object_]
+    flags: NDArray[np.object_]
     probs: NDArray[np.float64]
 
 
@@ -42,7 +43,8 @@ class PersonSeen:
         number: number of the person; None for a passer-by.
         first_s, last_s: times of the first and the last frame in which the face was visible.
         num_frames: frames in which it was visible.
-        num_shown: frames by shown label, including `UNSURE`.
+        num_shown: frames by shown label, including `UNSURE` and `UNREADABLE`.
+        num_flagged: frames by quality flag.
     """
 
     track: int
@@ -50,26 +52,27 @@ class PersonSeen:
     first_s: float
     last_s: float
     num_frames: int = 0
-    num_shown: dict[str, int] = field(default_factory=dict)
+    num_shown: Counter[str] = field(default_factory=Counter)
+    num_flagged: Counter[str] = field(default_factory=Counter)
 
 
 class Timeline(NamedTuple):
-    """A person's smoothed probabilities over the whole video, in bins of equal length.
+    """What a person showed over the whole video, in bins of equal length.
 
     Attributes:
         edges_s: (T + 1,) borders of the bins.
-        probs: (T, C); NaN where the face was not visible.
+        shares: (T, C + 1), each row sums to 1: the smoothed probabilities where the face was readable, and last the
+            share of frames where it was not. NaN where the face was not visible.
     """
 
     edges_s: NDArray[np.float64]
-    probs: NDArray[np.float64]
+    shares: NDArray[np.float64]
 
 
 def people_from_rows(batches: Iterable[Rows]) -> list[PersonSeen]:
     """Return all people, including passers-by, in the order of their tracks."""
     people: dict[int, PersonSeen] = {}
     for rows in batches:
-        shown = np.where(rows.is_sure, rows.label, UNSURE)
         for track in np.unique(rows.track).tolist():
             here = rows.track == track
             times = rows.time_s[here]
@@ -77,8 +80,8 @@ def people_from_rows(batches: Iterable[Rows]) -> list[PersonSeen]:
             person.number = int(rows.person[here][-1]) or person.number
             person.last_s = float(times[-1])
             person.num_frames += len(times)
-            for label, num in zip(*np.unique(shown[here].astype(str), return_counts=True), strict=True):
-                person.num_shown[str(label)] = person.num_shown.get(str(label), 0) + int(num)
+            person.num_shown.update(rows.shown[here].tolist())
+            person.num_flagged.update(flag for flags in rows.flags[here].tolist() for flag in flags.split())
     return [people[track] for track in sorted(people)]
 
 
@@ -96,13 +99,15 @@ def timelines_from_rows(
     """
     num_bins = min(MAX_BINS, max(1, num_frames // _FRAMES_PER_BIN))
     edges_s = np.linspace(0.0, max(end_s, 1e-3), num_bins + 1)
-    sums = {track: np.zeros((num_bins, num_labels)) for track in tracks}
+    sums = {track: np.zeros((num_bins, num_labels + 1)) for track in tracks}
     counts = {track: np.zeros(num_bins) for track in tracks}
     for rows in batches:
+        is_unreadable = (rows.shown == UNREADABLE)[:, None]
+        shares = np.hstack([np.where(is_unreadable, 0.0, rows.probs), is_unreadable])
         bins = np.clip(np.searchsorted(edges_s, rows.time_s, side="right") - 1, 0, num_bins - 1)
         for track in set(np.unique(rows.track).tolist()) & sums.keys():
             here = rows.track == track
-            np.add.at(sums[track], bins[here], rows.probs[here])
+            np.add.at(sums[track], bins[here], shares[here])
             np.add.at(counts[track], bins[here], 1)
     with np.errstate(invalid="ignore"):
         return {track: Timeline(edges_s, sums[track] / counts[track][:, None]) for track in tracks}

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from fer_deploy.analyze.report.people_seen import Timeline
 from fer_deploy.durations import duration_text
-from fer_deploy.vision.palette import COLORS
+from fer_deploy.vision.palette import UNREADABLE_COLOR, color_at
+from fer_deploy.vision.types import UNREADABLE
 
 _STEPS_S: Final = (
     0.1,
@@ -38,7 +39,7 @@ class Stack(NamedTuple):
 
     Attributes:
         times_s: (N,) seconds, increasing.
-        levels: (C + 1, N) cumulative probabilities: label c lies between rows c and c + 1.
+        levels: (C + 2, N) cumulative shares: label c lies between rows c and c + 1, unreadable between the last two.
     """
 
     times_s: NDArray[np.float64]
@@ -47,20 +48,20 @@ class Stack(NamedTuple):
 
 def stacks_from_timeline(timeline: Timeline) -> Iterator[Stack]:
     """Yield the intervals in order; each spans from its first bin's left edge to its last bin's right edge."""
-    edges_s, probs = timeline
-    visible = np.concatenate([[False], ~np.isnan(probs[:, 0]), [False]])
+    edges_s, shares = timeline
+    visible = np.concatenate([[False], ~np.isnan(shares[:, 0]), [False]])
     changes = np.flatnonzero(visible[1:] != visible[:-1])
     for start, end in zip(changes[::2], changes[1::2], strict=True):
         centers_s = (edges_s[start:end] + edges_s[start + 1 : end + 1]) / 2
         times_s = np.concatenate([[edges_s[start]], centers_s, [edges_s[end]]])
-        part = np.concatenate([probs[start : start + 1], probs[start:end], probs[end - 1 : end]])
+        part = np.concatenate([shares[start : start + 1], shares[start:end], shares[end - 1 : end]])
         levels = np.concatenate([np.zeros((1, len(part))), np.cumsum(part, axis=1).T])
         yield Stack(times_s, levels)
 
 
 def colors_of(labels: Sequence[str]) -> dict[str, str]:
-    """Return the color of each label, chosen by its index."""
-    return {label: COLORS[index % len(COLORS)] for index, label in enumerate(labels)}
+    """Return the color of each label, chosen by its index, and last that of unreadable faces."""
+    return {**{label: color_at(index) for index, label in enumerate(labels)}, UNREADABLE: UNREADABLE_COLOR}
 
 
 def count_text(num: int, one: str, several: str | None = None) -> str:

@@ -1,5 +1,6 @@
 """Summary: the content of summary.json, which describes an analyzed video."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -27,7 +28,8 @@ class Person(_Frozen):
         first_s, last_s: when the first frame with the face begins and the last one ends, in seconds of the video.
         visible_s: seconds in which the face was visible, at most from first_s to last_s.
         num_faces: frames in which the face was visible.
-        shares: share of these frames for each shown label, including "unsure"; the sum is 1.
+        shares: share of these frames for each shown label, including "unsure" and "unreadable"; the sum is 1.
+        flags: share of these frames with each quality flag; flags without a frame are left out.
     """
 
     number: int
@@ -37,6 +39,7 @@ class Person(_Frozen):
     visible_s: float
     num_faces: int
     shares: dict[str, float]
+    flags: dict[str, float] = {}
 
 
 class PassersBy(_Frozen):
@@ -158,5 +161,10 @@ def _person(number: int, person: PersonSeen, frame_s: float) -> Person:
         # Frames may differ in duration, and frame_s is their mean.
         visible_s=round(min(person.num_frames * frame_s, last_s - first_s), 4),
         num_faces=person.num_frames,
-        shares={label: round(num / person.num_frames, 4) for label, num in sorted(person.num_shown.items())},
+        shares=_shares(person.num_shown, person.num_frames),
+        flags=_shares(person.num_flagged, person.num_frames),
     )
+
+
+def _shares(counts: Mapping[str, int], num_frames: int) -> dict[str, float]:
+    return {name: round(num / num_frames, 4) for name, num in sorted(counts.items())}

@@ -75,7 +75,7 @@ def longest_visible(people: Sequence[Person], num: int) -> list[Person]:
 
 def _draw_person(axis: Axes, person: Person, timeline: Timeline, colors: Sequence[str]) -> None:
     for stack in stacks_from_timeline(timeline):
-        for color, low, high in zip(colors, stack.levels, stack.levels[1:], strict=False):
+        for color, low, high in zip(colors, stack.levels[:-1], stack.levels[1:], strict=True):
             axis.fill_between(stack.times_s, low, high, color=color, linewidth=0)
     label = f"person {person.number}\n{duration_text(person.visible_s)} visible"
     axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9, color=_INK)

@@ -19,9 +19,10 @@ from fer_deploy.analyze.segments.recording import Reached
 from fer_deploy.analyze.whole_file import whole_file
 from fer_deploy.errors import ArtifactError
 from fer_deploy.live.seeking.position import Position
+from fer_deploy.vision.quality import QUALITY_NAMES, FaceQuality
 from fer_deploy.vision.types import Box, Detection
 
-SCHEMA_VERSION: Final = 1
+SCHEMA_VERSION: Final = 2
 _ABOUT: Final = b"fer_deploy.observations"
 """Key of the description in the file's metadata."""
 _FACE: Final = pa.struct(
@@ -30,6 +31,8 @@ _FACE: Final = pa.struct(
         ("score", pa.float64()),
         ("landmarks", pa.list_(pa.float64())),  # x, y of the five points; null if the detector gives none
         ("probs", pa.list_(pa.float32())),
+        *((name, pa.float64()) for name in QUALITY_NAMES),
+        ("face_geometry", pa.bool_()),
     ]
 )
 _SCHEMA: Final = pa.schema(
@@ -44,10 +47,11 @@ _SCHEMA: Final = pa.schema(
 
 
 class ObservedFace(NamedTuple):
-    """One face: its detection, and the classifier's probabilities (C,) float32 at full precision."""
+    """One face: its detection, the classifier's probabilities (C,) float32 at full precision, and its quality."""
 
     detection: Detection
     probs: NDArray[np.float32]
+    quality: FaceQuality
 
 
 class Observation(NamedTuple):
@@ -214,6 +218,8 @@ def _face_row(face: ObservedFace) -> dict[str, Any]:
         "score": face.detection.score,
         "landmarks": None if points is None else [value for point in points for value in point],
         "probs": face.probs.tolist(),
+        **face.quality.values(),
+        "face_geometry": face.quality.has_face_geometry,
     }
 
 
@@ -229,4 +235,7 @@ def _face(row: dict[str, Any]) -> ObservedFace:
         right_eye, left_eye, nose, right_mouth, left_mouth = zip(values, values, strict=True)
         landmarks = right_eye, left_eye, nose, right_mouth, left_mouth
     detection = Detection(Box(row["x1"], row["y1"], row["x2"], row["y2"]), row["score"], landmarks)
-    return ObservedFace(detection, np.asarray(row["probs"], dtype=np.float32))
+    quality = FaceQuality.from_values(
+        {name: row[name] for name in QUALITY_NAMES}, score=row["score"], has_face_geometry=row["face_geometry"]
+    )
+    return ObservedFace(detection, np.asarray(row["probs"], dtype=np.float32), quality)

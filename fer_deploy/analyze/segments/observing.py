@@ -11,6 +11,7 @@ from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.sinks import Picture, Sink
 from fer_deploy.live.threads.cores import shared_cores
+from fer_deploy.vision.quality import FaceQuality
 from fer_deploy.vision.tracking.people import People
 from fer_deploy.vision.tracking.tracks import without_duplicates
 from fer_deploy.vision.types import Detection, Emotion, FaceResult, FrameResult, TrackedFace
@@ -27,10 +28,16 @@ class _Strangers(People):
         return tuple(TrackedFace(number, found) for number, found in enumerate(without_duplicates(detections), 1))
 
     def smooth(
-        self, faces: Sequence[TrackedFace], emotions: Sequence[Emotion], time_s: float
+        self,
+        faces: Sequence[TrackedFace],
+        emotions: Sequence[Emotion],
+        time_s: float,
+        qualities: Sequence[FaceQuality] | None = None,
     ) -> tuple[FaceResult, ...]:
-        """Return the classifier's answers as they are."""
-        return tuple(FaceResult(face, emotion, emotion) for face, emotion in zip(faces, emotions, strict=True))
+        """Return the classifier's answers and the qualities as they are."""
+        assert qualities is not None
+        rows = zip(faces, emotions, qualities, strict=True)
+        return tuple(FaceResult(face, emotion, emotion, quality=quality) for face, emotion, quality in rows)
 
 
 class _Collector(Sink):
@@ -41,12 +48,14 @@ class _Collector(Sink):
         self.observations: list[Observation] = []
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
-        frame = result.frame
-        faces = tuple(
-            ObservedFace(face.face.detection, np.asarray(face.emotion.probs, dtype=np.float32)) for face in result.faces
-        )
+        frame, faces = result.frame, tuple(map(_observed, result.faces))
         self.observations.append(Observation(frame.index, frame.time_s, frame.size, faces))
         return True
+
+
+def _observed(face: FaceResult) -> ObservedFace:
+    assert face.quality is not None
+    return ObservedFace(face.face.detection, np.asarray(face.emotion.probs, dtype=np.float32), face.quality)
 
 
 def observe(

@@ -22,5 +22,6 @@ def replay(observations: Iterable[Observation], people: People, labels: tuple[st
         detections = [face.detection for face in one.faces]
         faces = people.see_detections(detections, one.time_s, size=one.size)
         probs = np.stack([face.probs for face in one.faces]) if one.faces else np.empty((0, len(labels)), np.float32)
-        results = people.smooth(faces, emotions_from_probs(probs, labels), one.time_s)
+        qualities = [face.quality for face in one.faces]
+        results = people.smooth(faces, emotions_from_probs(probs, labels), one.time_s, qualities)
         yield FrameResult(Frame.without_pixels(one.frame, one.time_s, one.size), results)

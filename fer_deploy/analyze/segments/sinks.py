@@ -51,13 +51,15 @@ class PartVideoSink(VideoSink):
         return super().write(result, fit_picture(picture, self._frame_size))
 
 
-def open_tables(parts: Parts, segment: int, labels: tuple[str, ...], opened: ExitStack) -> list[Sink]:
-    """Return the sinks of a segment's tables; `opened` closes them.
+def open_tables(
+    parts: Parts, segment: int, labels: tuple[str, ...], opened: ExitStack, *, is_corrected: bool
+) -> list[Sink]:
+    """Return the sinks of a segment's tables; `opened` closes them. `is_corrected`: see `TableSink`.
 
     Raises:
         SinkError: they cannot be created.
     """
     return [
-        opened.enter_context(ParquetSink(parts.path(segment, "parquet"), labels, fix=FIX)),
-        opened.enter_context(CsvSink(parts.path(segment, "csv"), labels, fix=FIX)),
+        opened.enter_context(ParquetSink(parts.path(segment, "parquet"), labels, is_corrected=is_corrected, fix=FIX)),
+        opened.enter_context(CsvSink(parts.path(segment, "csv"), labels, is_corrected=is_corrected, fix=FIX)),
     ]

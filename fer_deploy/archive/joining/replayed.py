@@ -74,7 +74,8 @@ class Replay:
         end: Reached | None = None
         for older in (self.faces, self.frames):
             older.unlink(missing_ok=True)
-        with ParquetSink(self.faces, labels, fix="another --scratch") as sink:
+        is_corrected = self._about.config.pipeline.people.corrects
+        with ParquetSink(self.faces, labels, is_corrected=is_corrected, fix="another --scratch") as sink:
             for work, path in self._fetched(works):
                 if path is None:
                     return self._after(row, tally, end, gap=f"segment {work.segment.number} is missing")

@@ -3,12 +3,25 @@
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from fer_deploy.cli import shared_flags
 from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FILE, Command, option
 
 _INPUT, _OUTPUT = "Input", "Output"
+
+
+class SourceType(click.ParamType[str]):
+    """The text of a source; completion offers files and `synthetic`."""
+
+    name = "source"
+
+    def shell_complete(self, ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem[Any]]:
+        """Return the completions."""
+        if incomplete and "synthetic".startswith(incomplete):
+            return [CompletionItem("synthetic")]
+        return [CompletionItem(incomplete, type="file")]
 
 
 @click.command(
@@ -29,7 +42,7 @@ _INPUT, _OUTPUT = "Input", "Output"
 @option(
     "--source",
     multiple=True,
-    type=shared_flags.SourceType(),
+    type=SourceType(),
     metavar="SOURCE",
     default_text="0",
     section=_INPUT,

@@ -9,10 +9,10 @@ from numpy.typing import NDArray
 
 from fer_deploy.live.drawing.chart import Chart, build_chart, color_of
 from fer_deploy.live.drawing.tags import overlap, place_tags
-from fer_deploy.vision.palette import INK, UNSURE_COLOR, UNSURE_INK, bgr_from_hex
+from fer_deploy.vision.palette import INK, UNREADABLE_COLOR, UNSURE_COLOR, UNSURE_INK, bgr_from_hex
 from fer_deploy.vision.types import Box, FaceResult, FrameResult
 
-_UNSURE = bgr_from_hex(UNSURE_COLOR)
+_UNSURE, _UNREADABLE = bgr_from_hex(UNSURE_COLOR), bgr_from_hex(UNREADABLE_COLOR)
 _INK, _UNSURE_INK = bgr_from_hex(INK), bgr_from_hex(UNSURE_INK)
 _HIGHEST_CHART = 2.5
 """In heights of the face's box: a chart that is higher hides whose it is."""
@@ -61,15 +61,15 @@ def draw_result(result: FrameResult, labels: tuple[str, ...]) -> NDArray[np.uint
     """Return a copy of the frame, (H, W, 3) uint8 BGR and read-only, with everything known about its faces.
 
     Each face has a box (dashed where it is predicted, not detected) and a tag with person, shown label and smoothed
-    confidence, gray where it is unsure; beside it the smoothed probabilities. Tags and charts cover no other face and
-    not one another; what finds no room is left out. A label has the same color in every frame; `labels` gives its
-    place in the palette.
+    confidence, gray where it is unsure, brown where it is unreadable; beside it, unless it is unreadable, the smoothed
+    probabilities. Tags and charts cover no other face and not one another; what finds no room is left out. A label has
+    the same color in every frame; `labels` gives its place in the palette.
     """
     picture = result.frame.frame_bgr.copy()
     height, width = picture.shape[:2]
     style = style_of(width, height)
     chart = build_chart(labels, style.font)
-    colors = [color_of(face.smoothed.label, labels) if face.is_sure else _UNSURE for face in result.faces]
+    colors = [_color_of(face, labels) for face in result.faces]
     for face, color in zip(result.faces, colors, strict=True):
         _draw_box(picture, face, color, style)
     tags = place_tags(result.faces, (width, height), font=style.font, gap=style.gap)
@@ -78,12 +78,18 @@ def draw_result(result: FrameResult, labels: tuple[str, ...]) -> NDArray[np.uint
         if tag is not None:
             tag.draw(picture, color, _INK if face.is_sure else _UNSURE_INK)
     for face, color in zip(result.faces, colors, strict=True):
-        place = _room_beside(face.box, chart, taken, (width, height), style.gap)
+        place = _room_beside(face.box, chart, taken, (width, height), style.gap) if face.is_readable else None
         if place is not None:
             taken.append(place)
             chart.draw(picture, (place.x1, place.y1), face.smoothed.probs, color)
     picture.flags.writeable = False
     return picture
+
+
+def _color_of(face: FaceResult, labels: tuple[str, ...]) -> tuple[int, int, int]:
+    if not face.is_readable:
+        return _UNREADABLE
+    return color_of(face.smoothed.label, labels) if face.is_sure else _UNSURE
 
 
 def _draw_box(picture: NDArray[np.uint8], face: FaceResult, color: tuple[int, int, int], style: Style) -> None:

@@ -122,10 +122,11 @@ def _tag(
 def _forms(face: FaceResult) -> list[str]:
     """Return the texts of a face's tag, from the longest to the shortest."""
     label = shortened(drawn_label(face.shown_label, face.probs.labels))
+    with_confidence = [f"{label} {face.smoothed.confidence:.0%}", label] if face.is_readable else [label]
     if face.person is None:
-        return [f"{label} {face.smoothed.confidence:.0%}", label]
+        return with_confidence
     who = f"#{face.person}"
-    return [f"{who} {label} {face.smoothed.confidence:.0%}", f"{who} {label}", label, who]
+    return [*(f"{who} {text}" for text in with_confidence), label, who]
 
 
 def _size_of(text: str, font: float, gap: int) -> tuple[int, int]:

@@ -75,6 +75,8 @@ def _face(face: FaceResult, labels: tuple[str, ...]) -> dict[str, Any]:
         "detected": face.face.is_detected,
         "label": face.shown_label,
         "color": labels.index(smoothed.label) if face.is_sure else None,
+        "readable": face.is_readable,
+        "flags": face.flags,
         "confidence": round(smoothed.confidence, 3),
         "probs": [round(prob, 3) for prob in map(float, smoothed.probs)],
     }

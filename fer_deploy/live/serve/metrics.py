@@ -29,7 +29,7 @@ class PageCounts:
     """Counts of the server.
 
     Attributes:
-        emotions: faces by the label shown, including "unsure".
+        emotions: faces by the label shown, including "unsure" and "unreadable".
         num_viewers: pages open now.
         num_encoded: pictures compressed for them.
     """

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from fer_deploy.errors import MissingDependencyError
 from fer_deploy.live.sinks import Picture, Sink
 from fer_deploy.live.stats import LiveSnapshot
-from fer_deploy.vision.types import UNSURE, FrameResult
+from fer_deploy.vision.types import UNREADABLE, UNSURE, FrameResult
 
 if TYPE_CHECKING:
     from fer_deploy.live.serve.server import LiveServer
@@ -47,7 +47,7 @@ class ServeSink(Sink):
                 f"cannot serve a web page: {err.name} is not installed. Fix: pip install 'fer-toolchain[serve]'"
             ) from err
         # Every label from the start: rate() does not count the first value of a new series.
-        self._emotions = Counter(dict.fromkeys((*labels, UNSURE), 0))
+        self._emotions = Counter(dict.fromkeys((*labels, UNSURE, UNREADABLE), 0))
         self._server: LiveServer = module.LiveServer(
             address, token=token, snapshot=snapshot, labels=tuple(labels), emotions=self._emotions.copy
         )

@@ -70,12 +70,12 @@ class Reload:
             require_region_in_frames(effective.detection.roi, sources)
             is_new_detector = effective.detection != self._config.detection
             detectors = build_detectors(effective.detection) if is_new_detector else None
+            pipeline.set_config(effective.pipeline, detectors, self._made_with(effective))
         except FerDeployError as err:
             _log.warning(
                 "the config was not reloaded, and the run goes on with its settings: %s", with_flags_alone(str(err))
             )
             return
-        pipeline.set_config(effective.pipeline, detectors, {"detector": describe_detector(effective.detection)})
         applied, refused = differences(self._config, effective), differences(effective, wanted)
         self._config = effective
         words = [f"{key} {_shown(before)} -> {_shown(after)}" for key, before, after in applied]
@@ -83,6 +83,12 @@ class Reload:
         if refused:
             names = ", ".join(key for key, _, _ in refused)  # no values: some are secret
             _log.warning("the config has another %s; the run keeps its own. Fix: restart it", names)
+
+    def _made_with(self, effective: LiveConfig) -> dict[str, str]:
+        """Return what the report and the page say of the new settings."""
+        was_corrected = {"correction": "none"} if self._config.pipeline.people.corrects else {}
+        detector = {"detector": describe_detector(effective.detection)}
+        return detector | was_corrected | effective.pipeline.people.correction_in_words()
 
 
 def merged(running: LiveConfig, wanted: LiveConfig) -> LiveConfig:

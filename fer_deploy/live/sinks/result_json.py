@@ -40,7 +40,10 @@ def _json_from_face(face: FaceResult) -> dict[str, Any]:
         "score": round(face.face.detection.score, _DIGITS),
         "detected": face.face.is_detected,
         **_json_from_emotion(face.emotion),
+        **({} if face.corrected is None else {"corrected": _json_from_emotion(face.corrected)}),
         "smoothed": {**_json_from_emotion(face.smoothed), "sure": face.is_sure},
+        "shown": face.shown_label,
+        "quality": None if face.quality is None else {**face.quality.rounded(), "flags": face.flags},
     }
 
 

@@ -1,15 +1,19 @@
 """People: track the faces of one source and smooth their emotions."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import Field
+from pydantic import Field, field_validator
 
 from fer_deploy.errors import ConfigError
 from fer_deploy.settings import Settings
 from fer_deploy.spec import ModelSpec
+from fer_deploy.vision.quality import FaceQuality
+from fer_deploy.vision.tracking.baseline import NEUTRAL, Calm, Correction
 from fer_deploy.vision.tracking.interpolation import faces_between
 from fer_deploy.vision.tracking.smoothing import Smoothing
 from fer_deploy.vision.tracking.tracks import Tracker
@@ -38,6 +42,26 @@ class PeopleConfig(Settings):
     sure_lead: float = Field(
         default=0.1, ge=0, le=1, description="how far above unsure_below it must be to be shown again"
     )
+    hide_unreadable: bool = Field(
+        default=True, description="show `unreadable` in place of the emotion of a face with quality flags"
+    )
+    baseline: str | None = Field(
+        default=None,
+        description="correct each person's resting face: first:10s learns it from the first seconds of each person, "
+        "running from the last minute, a faces.csv of an analysis from a calm recording; none: no correction",
+    )
+    baseline_cap: float = Field(
+        default=2.0, ge=0, le=20, description="most that the baseline subtracts from a logit, after the temperature"
+    )
+    neutral_share: float | None = Field(
+        default=None, gt=0, lt=1, description="share of neutral faces in what is analyzed; none: no correction"
+    )
+    usual_neutral_share: float | None = Field(
+        default=None,
+        gt=0,
+        lt=1,
+        description="share of neutral faces that the model is used to; none: of the faces it was measured on",
+    )
     keep_s: float = Field(
         default=2.0, gt=0, le=60, description="seconds that a face may be unseen and still be the same person"
     )
@@ -45,12 +69,32 @@ class PeopleConfig(Settings):
         default=1.0, gt=0, le=10, description="largest distance of a face from its expected place, in face sizes"
     )
 
+    @property
+    def corrects(self) -> bool:
+        """Whether results have a corrected emotion beside the raw one."""
+        return self.baseline is not None or self.neutral_share is not None
+
+    def correction_in_words(self) -> dict[str, str]:
+        """Return {"correction": a description} if results are corrected, else {}."""
+        told = [] if self.baseline is None else [f"baseline {Path(self.baseline).name}, at most {self.baseline_cap:g}"]
+        told += [] if self.neutral_share is None else [f"neutral share {self.neutral_share:g}"]
+        return {"correction": "; ".join(told)} if told else {}
+
+    @field_validator("baseline")
+    @classmethod
+    def _baseline_is_known(cls, baseline: str | None) -> str | None:
+        if baseline is not None:
+            Calm.of(baseline)
+        return baseline
+
     def for_model(self, spec: ModelSpec) -> Self:
-        """Return the settings with the model's own limit for "unsure" where none was given."""
-        if self.unsure_below is not None:
-            return self
-        limit = DEFAULT_UNSURE_BELOW if spec.unsure_below is None else spec.unsure_below
-        return self.model_copy(update={"unsure_below": limit})
+        """Return the settings with the model's own limit for "unsure", and its share of neutral, if none was given."""
+        known: dict[str, float | None] = {}
+        if self.unsure_below is None:
+            known["unsure_below"] = DEFAULT_UNSURE_BELOW if spec.unsure_below is None else spec.unsure_below
+        if self.usual_neutral_share is None and self.neutral_share is not None:
+            known["usual_neutral_share"] = _share_of_neutral(spec)
+        return self.model_copy(update=known) if known else self
 
 
 class People:
@@ -72,12 +116,17 @@ class People:
         """
         self._labels = tuple(labels)
         self._tracker = Tracker(keep_s=config.keep_s, reach=config.reach)
-        self._smoothing = Smoothing(labels, **_rules_of(config))
+        self._smoothing = Smoothing(labels, **_rules_of(config, self._labels))
 
     def set_config(self, config: PeopleConfig) -> None:
-        """Use other settings from the next frame on; tracks and averages stay. Callable from any thread."""
+        """Use other settings from the next frame on; tracks and averages stay. Callable from any thread.
+
+        Raises:
+            ConfigError: the baseline's file cannot be read, or the model has no neutral; the settings stay.
+        """
+        rules = _rules_of(config, self._labels)  # it may fail, and then nothing changes
         self._tracker.set_rules(keep_s=config.keep_s, reach=config.reach)
-        self._smoothing.set_rules(**_rules_of(config))
+        self._smoothing.set_rules(**rules)
 
     def see(
         self, frame_bgr: NDArray[np.uint8], detections: Sequence[Detection], time_s: float
@@ -129,7 +178,11 @@ class People:
         return faces_between(before, after, fraction)
 
     def smooth(
-        self, faces: Sequence[TrackedFace], emotions: Sequence[Emotion], time_s: float
+        self,
+        faces: Sequence[TrackedFace],
+        emotions: Sequence[Emotion],
+        time_s: float,
+        qualities: Sequence[FaceQuality] | None = None,
     ) -> tuple[FaceResult, ...]:
         """Return the faces of one frame with their raw and smoothed emotions, in their order.
 
@@ -137,11 +190,12 @@ class People:
             faces: of `see`, `follow` or `between`.
             emotions: the classifier's answers, one a face.
             time_s: of the recording, in seconds.
+            qualities: one a face; None: not measured, every face counts as readable.
 
         Raises:
-            ValueError: not as many emotions as faces.
+            ValueError: not as many emotions or qualities as faces.
         """
-        return self._smoothing.smooth(faces, emotions, time_s)
+        return self._smoothing.smooth(faces, emotions, time_s, qualities)
 
     def tracks_state(self) -> dict[str, Any]:
         """Return the state of `see` and `follow` as plain data for JSON. Call it from their thread."""
@@ -181,7 +235,16 @@ class People:
         return people
 
 
-def _rules_of(config: PeopleConfig) -> dict[str, float]:
+def _share_of_neutral(spec: ModelSpec) -> float | None:
+    """Return the share of neutral faces among those that a model was measured on; None if it does not say."""
+    for split in spec.metrics.get("checkpoint", {}).values():
+        with suppress(KeyError, TypeError, ZeroDivisionError):
+            support = {label: row["support"] for label, row in split["plain"]["per_class"].items()}
+            return float(support[NEUTRAL] / sum(support.values()))
+    return None
+
+
+def _rules_of(config: PeopleConfig, labels: Sequence[str]) -> dict[str, Any]:
     """Return the settings of `Smoothing`."""
     return {
         "smoothing_s": config.smoothing_s,
@@ -189,4 +252,18 @@ def _rules_of(config: PeopleConfig) -> dict[str, float]:
         "unsure_below": DEFAULT_UNSURE_BELOW if config.unsure_below is None else config.unsure_below,
         "sure_lead": config.sure_lead,
         "keep_s": config.keep_s,
+        "hide_unreadable": config.hide_unreadable,
+        "correction": _correction_of(config, labels),
     }
+
+
+def _correction_of(config: PeopleConfig, labels: Sequence[str]) -> Correction | None:
+    if not config.corrects:
+        return None
+    return Correction(
+        labels,
+        baseline=config.baseline,
+        cap=config.baseline_cap,
+        neutral_share=config.neutral_share,
+        usual_neutral_share=config.usual_neutral_share,
+    )

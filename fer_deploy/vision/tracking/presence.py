@@ -25,7 +25,7 @@ class PersonPresence:
         last_s: when the last one ends.
         visible_s: seconds in which the face was visible, at most from first_s to last_s.
         num_frames: frames in which the face was visible.
-        num_shown: frames by shown label, including "unsure".
+        num_shown: frames by shown label, including "unsure" and "unreadable".
     """
 
     source: int

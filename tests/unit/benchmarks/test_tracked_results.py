@@ -8,14 +8,12 @@ from click.testing import CliRunner
 from integration.analyze_videos import write_squares
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-FORWARDED = {"runs", "sweep"}
-"""Commands of fer-train; test_forward.py tests them."""
 SUITE = {"suite"}
 """Runs the others."""
-SCRIPTS = sorted({path.stem for path in BENCHMARKS.glob("[!_]*.py")} - FORWARDED - SUITE)
+SCRIPTS = sorted({path.stem for path in BENCHMARKS.glob("[!_]*.py")} - SUITE)
 ELSEWHERE = {"accuracy", "analyze", "cameras", "cameras_on_triton", "rivals", "soak", "startup", "training"}
 """Run by the tests of their own names."""
-NOT_RUN = {"crop_margin", "latency", "shared_memory", "tracking"}
+NOT_RUN = {"baseline", "crop_margin", "latency", "quality", "shared_memory", "tracking"}
 """They need FER2013, every artifact, a Triton server, or minutes of a clip: only their options are tested here."""
 
 

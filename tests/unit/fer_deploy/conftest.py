@@ -19,14 +19,17 @@ SMOOTHED = Emotion("bright", 0.625, Probabilities.from_dict({"dark": 0.375, "bri
 
 @pytest.fixture(scope="session")
 def make_result() -> Callable[..., FrameResult]:
-    """Return a function that makes the result of one frame with the given boxes, all of one emotion, tracks 1, 2, .."""
+    """Return a function that makes the result of one frame with the given boxes, all of one emotion, tracks 1, 2, ..
+
+    `more` are other fields of every FaceResult.
+    """
 
     def make(index: int = 0, *, boxes=((10, 30, 60, 80),), size=(100, 80), time_s=None, name="", source=0,
-             smoothed=SMOOTHED, is_sure=True, is_detected=True) -> FrameResult:  # fmt: skip
+             smoothed=SMOOTHED, is_sure=True, is_detected=True, **more) -> FrameResult:  # fmt: skip
         picture = np.full((size[1], size[0], 3), 100, dtype=np.uint8)
         frame = Frame(picture, index, index / 10 if time_s is None else time_s, time.monotonic_ns(), name, source)
         tracked = [TrackedFace(n, Detection(Box(*box), 0.875), is_detected) for n, box in enumerate(boxes, start=1)]
-        faces = tuple(FaceResult(face, RAW, smoothed, is_sure, person=face.track_id) for face in tracked)
+        faces = tuple(FaceResult(face, RAW, smoothed, is_sure, face.track_id, **more) for face in tracked)
         return FrameResult(frame, faces, {"infer": 2_000_000})
 
     return make

@@ -15,11 +15,15 @@ class BrightDetector:
         return sorted(found, key=lambda one: one.box.x1)
 
 
-def picture_of(*levels, height=40):
-    """A row of squares of 20x20 on black, which are faces of these gray levels; 0 is none."""
+def picture_of(*levels, height=40, spread=0):
+    """A row of squares of 20x20 on black, which are faces of these gray levels; 0 is none.
+
+    With a spread, they have a pattern that is `spread` brighter and darker: a plain face is unreadable.
+    """
     picture = np.zeros((height, 20 * len(levels), 3), dtype=np.uint8)
     for place, level in enumerate(levels):
-        picture[:20, 20 * place : 20 * place + 20] = level
+        square = level + spread * (np.indices((20, 20)).sum(axis=0) // 5 % 2 * 2 - 1) if level else 0
+        picture[:20, 20 * place : 20 * place + 20] = np.broadcast_to(square, (20, 20))[..., None]
     return picture
 
 

@@ -96,16 +96,25 @@ class TestAnalyze:
         """The model's own limit, unless a config has another one."""
         engine = FakeEngine()
         engine._spec = engine.spec.model_copy(update={"unsure_below": 0.7})
-        picture = picture_of(255, 0, 130, 0, 60)  # one bright, one between, one dark
+        picture = picture_of(225, 0, 130, 0, 40, spread=20)  # one bright, one between, one dark
         with Recognizer(engine=engine) as recognizer:
             faces = recognizer.analyze(picture)
             assert [(face.is_sure, face.shown_label, face.label) for face in faces] == [
                 (True, "bright", "bright"), (False, "unsure", "dark"), (True, "dark", "dark")
             ]  # fmt: skip
         monkeypatch.setattr("fer_deploy.engines.config.open_engine", lambda path, **options: engine)
-        config = RecognizerConfig.model_validate({"pipeline": {"people": {"unsure_below": 0.8}}})
+        people = {"unsure_below": 0.8, "hide_unreadable": False}
+        config = RecognizerConfig.model_validate({"pipeline": {"people": people}})
         with Recognizer(config=config) as recognizer:
-            assert [face.is_sure for face in recognizer.analyze(picture)] == [True, False, False]
+            plain = picture_of(255, 0, 130, 0, 60)
+            assert [face.is_sure for face in recognizer.analyze(plain)] == [True, False, False]
+
+    def test_a_plain_square_is_no_face(self):
+        with Recognizer(engine=FakeEngine()) as recognizer:
+            (face,) = recognizer.analyze(np.full((40, 40, 3), 200, np.uint8), [(10, 10, 30, 30)])
+        assert (face.shown_label, face.is_readable, face.is_sure) == ("unreadable", False, False)
+        assert face.flags == face.quality.flags != ()
+        assert (face.label, face.quality.size_px) == ("bright", 20)
 
     def test_own_boxes(self, monkeypatch):
         monkeypatch.setattr(recognizer_module, "build_detectors", pytest.fail)

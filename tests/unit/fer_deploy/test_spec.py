@@ -78,6 +78,7 @@ def test_faults_are_named(changes, fault):
         ("sa\td", "a label must have no control character"),
         ("unsure", "no label may be called 'unsure'"),
         ("Unsure", "no label may be called 'Unsure'"),
+        ("unreadable", "no label may be called 'unreadable'"),
     ],
 )
 def test_labels_that_cannot_be_shown(label, fault):

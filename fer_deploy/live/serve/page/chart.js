@@ -1,4 +1,7 @@
-// Chart of one person's emotions over the last 30 seconds: shares of 100 %, stacked in the order of the labels.
+// Chart of one person's emotions over the last 30 seconds: shares of 100 %, stacked in the order of the labels, or one
+// area where the face was unreadable.
+
+import { UNREADABLE } from "./picture.js";
 
 export const WINDOW_MS = 30000;
 const GAP_MS = 1000; // longer gaps between results stay empty
@@ -8,13 +11,11 @@ export class Chart {
   constructor(canvas, colors) {
     this.canvas = canvas;
     this.colors = colors;
-    this.points = []; // { ms, tops }, tops[i]: the sum of the probabilities up to label i
+    this.points = []; // { ms, tops }, tops[i]: the sum of the probabilities up to label i; tops null: unreadable
   }
 
   add(ms, probs) {
-    const total = probs.reduce((sum, prob) => sum + prob, 0) || 1; // the values are rounded
-    let sum = 0;
-    this.points.push({ ms, tops: probs.map((prob) => (sum += prob / total)) });
+    this.points.push({ ms, tops: probs && topsOf(probs) });
     const firstKept = this.points.findIndex((point) => point.ms >= ms - WINDOW_MS - GAP_MS);
     this.points.splice(0, Math.max(firstKept, this.points.length - MAX_POINTS));
   }
@@ -30,17 +31,27 @@ export class Chart {
     context.clearRect(0, 0, width, height);
     const toX = (ms) => width * (1 - (nowMs - ms) / WINDOW_MS);
     const toY = (share) => height * (1 - Math.min(1, share));
-    for (const run of this.#runs()) this.#drawRun(context, run, toX, toY);
+    for (const run of this.#runs()) {
+      if (run[0].tops) this.#drawRun(context, run, toX, toY);
+      else {
+        context.fillStyle = UNREADABLE;
+        context.fillRect(toX(run[0].ms), 0, toX(run.at(-1).ms) - toX(run[0].ms), height);
+      }
+    }
     drawSeconds(context, width, height, ratio);
   }
 
   #runs() {
     const runs = [];
-    let lastMs = -Infinity;
+    let last = { ms: -Infinity };
     for (const point of this.points) {
-      if (point.ms - lastMs > GAP_MS) runs.push([]);
+      const isNear = point.ms - last.ms <= GAP_MS;
+      if (!isNear || !last.tops !== !point.tops) {
+        if (isNear) runs.at(-1).push({ ms: point.ms, tops: last.tops }); // no hole where the kind changes
+        runs.push([]);
+      }
       runs.at(-1).push(point);
-      lastMs = point.ms;
+      last = point;
     }
     return runs;
   }
@@ -63,6 +74,12 @@ export class Chart {
       context.stroke();
     }
   }
+}
+
+function topsOf(probs) {
+  const total = probs.reduce((sum, prob) => sum + prob, 0) || 1; // the values are rounded
+  let sum = 0;
+  return probs.map((prob) => (sum += prob / total));
 }
 
 function drawSeconds(context, width, height, ratio) {

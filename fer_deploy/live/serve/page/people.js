@@ -88,6 +88,7 @@ class Card {
     this.label = element("span", "label");
     this.confidence = element("span", "confidence");
     this.who = element("span", "who");
+    this.flags = element("p", "flags");
     const heading = element("h3");
     heading.append(this.swatch, this.label, this.confidence, this.who);
     const canvas = element("canvas", "chart");
@@ -103,18 +104,20 @@ class Card {
       list.append(row);
       return { row, percent };
     });
-    this.element.append(heading, canvas, list);
+    this.element.append(heading, this.flags, canvas, list);
   }
 
   update(face, ms) {
     this.seenMs = ms;
     if (face.person !== this.person) this.#name(face.person);
-    this.chart.add(ms, face.probs);
+    this.chart.add(ms, face.readable ? face.probs : null);
     this.fade(ms);
     if (ms - this.wordsMs < WORDS_MS) return; // numbers that change fifteen times a second are unreadable
     this.wordsMs = ms;
     this.label.textContent = face.label;
-    this.confidence.textContent = percentOf(face.confidence);
+    this.confidence.textContent = face.readable ? percentOf(face.confidence) : "";
+    this.flags.textContent = face.flags.map((flag) => flag.toLowerCase().replaceAll("_", " ")).join(", ");
+    this.swatch.classList.toggle("unreadable", !face.readable);
     this.swatch.style.backgroundColor = face.color === null ? "" : this.colors[face.color];
     face.probs.forEach((prob, index) => {
       this.rows[index].percent.textContent = percentOf(prob);

@@ -4,6 +4,7 @@ import { placeTags } from "./tags.js";
 
 const MAX_CANVAS_PX = 1920, FONT_PX = 13;
 const INK = "#141414", UNSURE = "#666066", UNSURE_INK = "#ffffff";
+export const UNREADABLE = "#543c0c";
 
 export class Picture {
   constructor(canvas) {
@@ -81,5 +82,6 @@ export class Picture {
 }
 
 function colorOf(face, colors) {
+  if (!face.readable) return UNREADABLE;
   return face.color === null ? UNSURE : colors[face.color];
 }

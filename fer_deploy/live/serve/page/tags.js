@@ -3,7 +3,7 @@
 const LONGEST_LABEL = 14;
 const MOST_OF_OWN_FACE = 0.25;
 
-// faces: with box [x1, y1, x2, y2], person, label, confidence. All lengths are in pixels of the canvas.
+// faces: with box [x1, y1, x2, y2], person, label, confidence, readable. All lengths are in pixels of the canvas.
 // Returns { text, x, y, width, height } for each face, or null where there is no room.
 export function placeTags(faces, { width, height, gap, pad, bar, measure }) {
   const taken = [];
@@ -29,10 +29,10 @@ function placeTag(face, taken, { width, height, pad, bar, measure }) {
   return null;
 }
 
-function forms({ person, label, confidence }) {
+function forms({ person, label, confidence, readable }) {
   const short = label.length > LONGEST_LABEL ? `${label.slice(0, LONGEST_LABEL - 1)}…` : label;
-  if (person === null) return [`${short} ${Math.round(confidence * 100)} %`, short];
-  return [`#${person} ${short} ${Math.round(confidence * 100)} %`, `#${person} ${short}`, short, `#${person}`];
+  const texts = readable ? [`${short} ${Math.round(confidence * 100)} %`, short] : [short];
+  return person === null ? texts : [...texts.map((text) => `#${person} ${text}`), short, `#${person}`];
 }
 
 function around([x1, y1, x2, y2], width, height, pictureWidth) {

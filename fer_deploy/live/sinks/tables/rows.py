@@ -12,14 +12,24 @@ from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.tables.base import Columns, Row, TableFile
 from fer_deploy.live.sinks.tables.csv_file import CsvFile
 from fer_deploy.live.sinks.unfinished import KeptBeside, replaceable, unfinished_path
-from fer_deploy.vision.types import FaceResult, FrameResult
+from fer_deploy.vision.quality import QUALITY_NAMES
+from fer_deploy.vision.types import Emotion, FaceResult, FrameResult
 
-FRAME_COLUMNS: Columns = {"frame": int, "time_s": float, "source": int, "name": str, "num_faces": int}
+FRAME_COLUMNS: Columns = {
+    "frame": int,
+    "time_s": float,
+    "source": int,
+    "name": str,
+    "num_faces": int,
+    "num_readable": int,
+}
 _DIGITS = 4
 
 
-def face_columns(labels: tuple[str, ...]) -> Columns:
-    """Return the columns of the table of faces."""
+def face_columns(labels: tuple[str, ...], *, is_corrected: bool = False) -> Columns:
+    """Return the columns of the table of faces, with the corrected emotion if the settings correct it."""
+    corrected: Columns = {"corrected_emotion": str, "corrected_confidence": float}
+    corrected |= {f"corrected_p_{label}": float for label in labels}
     ints = ("track", "person", "x1", "y1", "x2", "y2")
     return {
         "frame": int,
@@ -31,10 +41,14 @@ def face_columns(labels: tuple[str, ...]) -> Columns:
         "emotion": str,
         "confidence": float,
         **{f"p_{label}": float for label in labels},
+        **(corrected if is_corrected else {}),
         "smoothed_emotion": str,
         "smoothed_confidence": float,
         **{f"smoothed_p_{label}": float for label in labels},
         "sure": bool,
+        "shown": str,
+        **dict.fromkeys(QUALITY_NAMES, float),
+        "flags": str,
     }
 
 
@@ -44,23 +58,32 @@ class TableSink(Sink):
     live_capacity = 256
     needs_pixels = False
 
-    def __init__(self, path: Path, labels: tuple[str, ...], create: Callable[..., TableFile], *, fix: str) -> None:
+    def __init__(
+        self,
+        path: Path,
+        labels: tuple[str, ...],
+        create: Callable[..., TableFile],
+        *,
+        is_corrected: bool = False,
+        fix: str,
+    ) -> None:
         """Create both tables.
 
         Args:
             path: of the table of faces.
             labels: of the model.
             create: creates a `TableFile` from its path, its columns and `fix`.
+            is_corrected: whether the faces have a corrected emotion, which gets columns of its own.
             fix: end of the message if a file cannot be written, such as "another --csv".
 
         Raises:
             SinkError: a folder, device or pipe has the name of a table, or `create` fails.
         """
         of_faces, of_frames = (replaceable(wanted, fix=fix) for wanted in (path, frames_path(path)))
-        self._path, self._labels = path, labels
+        self._path, self._is_corrected = path, is_corrected
         self._names = of_faces, of_frames
         self._is_failed = self._has_frames = False
-        self._faces = create(of_faces, face_columns(labels), fix=fix)
+        self._faces = create(of_faces, face_columns(labels, is_corrected=is_corrected), fix=fix)
         try:
             self._frames = create(of_frames, FRAME_COLUMNS, fix=fix)
         except SinkError:
@@ -74,12 +97,13 @@ class TableSink(Sink):
         place = [frame.index, round(frame.time_s, _DIGITS), frame.source]
         if result.faces:
             self._faces.append([place + self._row(face) for face in result.faces])
-        self._frames.append([[*place, printable(frame.name), len(result.faces)]])
+        num_readable = sum(face.is_readable for face in result.faces)
+        self._frames.append([[*place, printable(frame.name), len(result.faces), num_readable]])
         self._is_failed, self._has_frames = is_failed, True
         return True
 
     def _row(self, face: FaceResult) -> Row:
-        box, raw, smoothed = face.box, face.emotion, face.smoothed
+        box, corrected = face.box, [face.corrected or face.emotion] if self._is_corrected else []
         return [
             face.face.track_id,
             face.person,
@@ -89,13 +113,11 @@ class TableSink(Sink):
             box.y2,
             round(face.face.detection.score, _DIGITS),
             face.face.is_detected,
-            raw.label,
-            round(raw.confidence, _DIGITS),
-            *[round(prob, _DIGITS) for prob in map(float, raw.probs)],
-            smoothed.label,
-            round(smoothed.confidence, _DIGITS),
-            *[round(prob, _DIGITS) for prob in map(float, smoothed.probs)],
+            *(cell for emotion in (face.emotion, *corrected, face.smoothed) for cell in _cells(emotion)),
             face.is_sure,
+            face.shown_label,
+            *([None] * len(QUALITY_NAMES) if face.quality is None else face.quality.rounded().values()),
+            " ".join(face.flags),
         ]
 
     def close(self) -> None:
@@ -136,18 +158,25 @@ class TableSink(Sink):
                 table.leave()
 
 
+def _cells(emotion: Emotion) -> Row:
+    probs = [round(prob, _DIGITS) for prob in map(float, emotion.probs)]
+    return [emotion.label, round(emotion.confidence, _DIGITS), *probs]
+
+
 class CsvSink(TableSink):
     """Two CSV files. A killed run leaves both under temporary names, with complete lines."""
 
     name = "csv"
 
-    def __init__(self, path: Path, labels: tuple[str, ...], *, fix: str = "another --csv") -> None:
+    def __init__(
+        self, path: Path, labels: tuple[str, ...], *, is_corrected: bool = False, fix: str = "another --csv"
+    ) -> None:
         """Create the files and their folder. The arguments are those of `TableSink`.
 
         Raises:
             SinkError: they cannot be created.
         """
-        super().__init__(path, labels, CsvFile, fix=fix)
+        super().__init__(path, labels, CsvFile, is_corrected=is_corrected, fix=fix)
 
 
 class ParquetSink(TableSink):
@@ -155,7 +184,9 @@ class ParquetSink(TableSink):
 
     name = "parquet"
 
-    def __init__(self, path: Path, labels: tuple[str, ...], *, fix: str = "another --parquet") -> None:
+    def __init__(
+        self, path: Path, labels: tuple[str, ...], *, is_corrected: bool = False, fix: str = "another --parquet"
+    ) -> None:
         """Create the folders of parts. The arguments are those of `TableSink`.
 
         Raises:
@@ -168,4 +199,4 @@ class ParquetSink(TableSink):
             raise MissingDependencyError(
                 f"cannot write {path}: {err.name} is not installed. Fix: pip install 'fer-toolchain[table]', or --csv"
             ) from err
-        super().__init__(path, labels, leaf.ParquetFile, fix=fix)
+        super().__init__(path, labels, leaf.ParquetFile, is_corrected=is_corrected, fix=fix)

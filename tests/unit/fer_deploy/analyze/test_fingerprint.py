@@ -4,6 +4,7 @@ import pytest
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
+from fer_deploy.errors import ConfigError
 from fer_deploy.settings import load_settings
 
 NAMES = {
@@ -36,6 +37,26 @@ def test_settings_by_their_flags(tmp_path, settings, text):
 
 def test_nothing(tmp_path):
     assert fingerprint(tmp_path).differences(fingerprint(tmp_path)) == []
+
+
+def test_a_baseline_counts_by_its_content(tmp_path):
+    def of(text):
+        (tmp_path / "faces.csv").write_text(text)
+        return fingerprint(tmp_path, pipeline={"people": {"baseline": str(tmp_path / "faces.csv")}})
+
+    one, other = of("a"), of("b")
+    assert one.differences(of("a")) == []
+    (difference,) = one.differences(other, {"pipeline.people.baseline": "--baseline"})
+    assert difference.startswith("--baseline sha256:ca978112")
+    assert str(tmp_path) not in one.model_dump_json()
+    with pytest.raises(ConfigError, match=r"cannot read the baseline .*none\.csv: No such file"):
+        fingerprint(tmp_path, pipeline={"people": {"baseline": str(tmp_path / "none.csv")}})
+
+
+def test_results_without_quality_are_not_continued(tmp_path):
+    now = fingerprint(tmp_path)
+    then = Fingerprint.model_validate(now.model_dump(exclude={"format"}))
+    assert now.differences(then) == ["results of format 2 instead of 1"]
 
 
 def test_a_setting_without_a_name_has_its_key(tmp_path):

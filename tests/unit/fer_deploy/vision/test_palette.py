@@ -12,10 +12,11 @@ from fer_deploy.analyze.report.stacks import colors_of
 from fer_deploy.live.drawing import overlay
 from fer_deploy.live.drawing.chart import color_of
 from fer_deploy.vision import palette
-from fer_deploy.vision.palette import COLORS, INK, UNSURE_COLOR, UNSURE_INK, bgr_from_hex, ink_on
+from fer_deploy.vision.palette import COLORS, INK, UNREADABLE_COLOR, UNSURE_COLOR, UNSURE_INK, bgr_from_hex, ink_on
+from fer_deploy.vision.types import UNREADABLE
 from fer_train.evaluation import palette as training_palette
 
-ALL = (*COLORS, UNSURE_COLOR)
+ALL = (*COLORS, UNSURE_COLOR, UNREADABLE_COLOR)
 LABELS = tuple(f"label {number}" for number in range(10))
 SIGHTS = {
     "all cones": np.eye(3),
@@ -63,22 +64,26 @@ def constants(module):
 
 def test_both_packages_have_the_same():
     assert constants(training_palette) == constants(palette)
-    assert len(constants(palette)) == 9
+    assert len(constants(palette)) == 10
 
 
 def test_overlay_and_report_agree():
     in_report = colors_of(LABELS)
     assert [bgr_from_hex(in_report[label]) for label in LABELS] == [color_of(label, LABELS) for label in LABELS]
+    assert in_report[UNREADABLE] == UNREADABLE_COLOR
     assert bgr_from_hex(UNSURE_COLOR) == overlay._UNSURE
+    assert bgr_from_hex(UNREADABLE_COLOR) == overlay._UNREADABLE
 
 
-def test_the_live_page_agrees_on_unsure():
+def test_the_live_page_agrees_on_what_is_no_emotion():
     script = files("fer_deploy.live.serve").joinpath("page/picture.js").read_text()
     assert re.search('UNSURE = "(.+?)"', script)[1] == UNSURE_COLOR
+    assert re.search('UNREADABLE = "(.+?)"', script)[1] == UNREADABLE_COLOR
     assert re.search('[^_]INK = "(.+?)"', script)[1] == INK
     assert re.search('UNSURE_INK = "(.+?)"', script)[1] == UNSURE_INK
     style = files("fer_deploy.live.serve").joinpath("page/page.css").read_text()
     assert re.search(r"\.swatch {[^}]*background: (.+?);", style)[1] == UNSURE_COLOR
+    assert re.search(r"\.swatch\.unreadable {[^}]*background: (.+?);", style)[1] == UNREADABLE_COLOR
 
 
 @pytest.mark.parametrize("color", ALL)

@@ -1,11 +1,14 @@
 """Numbers and flags of a face's quality."""
 
+from dataclasses import replace
+
 import cv2
 import numpy as np
 import pytest
 
 from fer_deploy.vision.preprocess import CropConfig, images_from_faces
-from fer_deploy.vision.quality import QualityFlag, quality_of_face
+from fer_deploy.vision.quality import QUALITY_NAMES, FaceQuality, HeadPose, QualityFlag
+from fer_deploy.vision.quality_measures import quality_of_face
 from fer_deploy.vision.types import Box, Detection
 
 FRAME = (320, 240)
@@ -59,6 +62,21 @@ def test_sharpness_depends_on_blur_and_not_on_light():
     assert quality(soft).sharpness < quality(sharp).sharpness / 2
     for level, spread in ((60, 20), (200, 20), (128, 10)):
         assert quality(drawn_face(level, spread)).sharpness == pytest.approx(quality(sharp).sharpness, rel=0.1)
+
+
+@pytest.mark.parametrize("pose", [None, HeadPose(12.0, -3.5, 1 / 3)])
+def test_values_say_everything(pose):
+    found = replace(quality(drawn_face()), pose=pose, cut_off=(0.1, 0.2, 0.3, 0.4))
+    values = found.values()
+    assert tuple(values) == QUALITY_NAMES
+    assert (values["yaw_deg"], values["cut_bottom"]) == (None if pose is None else 12.0, 0.4)
+    assert FaceQuality.from_values(values, score=0.9, has_face_geometry=True) == found
+    assert found.rounded()["roll_deg"] == (None if pose is None else 0.33)
+
+
+def test_networks_of_other_sizes_are_measured_alike():
+    large = drawn_face().repeat(2, axis=0).repeat(2, axis=1)
+    assert quality(large) == quality(drawn_face())
 
 
 def test_plain_pictures_are_no_fault_of_the_program():

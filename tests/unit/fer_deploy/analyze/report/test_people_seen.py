@@ -10,16 +10,17 @@ LABELS = ("dark", "bright")
 
 
 def rows(*faces):
-    """Rows from (time_s, track, person, label, is_sure); the shown label has a probability of 0.8."""
-    time_s, track, person, label, sure = zip(*faces, strict=True)
-    probs = [[0.8 if name == one else 0.2 for name in LABELS] for one in label]
+    """Rows from (time_s, track, person, shown); "bright" has a probability of 0.8 where it is shown, else 0.2."""
+    time_s, track, person, shown = zip(*faces, strict=True)
+    probs = [[0.2, 0.8] if one == "bright" else [0.8, 0.2] for one in shown]
+    flags = ["SMALL_FACE CUT_OFF" if one == "unreadable" else "" for one in shown]
     known = np.array(time_s), np.array(track), np.array(person)
-    return Rows(*known, np.array(label, dtype=object), np.array(sure), np.array(probs))
+    return Rows(*known, np.array(shown, dtype=object), np.array(flags, dtype=object), np.array(probs))
 
 
 BATCHES = [
-    rows((0.0, 1, 0, "dark", True), (0.0, 2, 0, "bright", True), (0.1, 1, 0, "dark", False)),
-    rows((0.2, 1, 2, "bright", True), (0.9, 4, 1, "dark", True)),
+    rows((0.0, 1, 0, "dark"), (0.0, 2, 0, "bright"), (0.1, 1, 0, "unsure")),
+    rows((0.2, 1, 2, "bright"), (0.9, 4, 1, "dark")),
 ]
 
 
@@ -31,6 +32,13 @@ def test_people_over_batches():
     assert (last.track, last.number, last.first_s) == (4, 1, 0.9)
 
 
+def test_unreadable_and_its_reasons():
+    (person,) = people_from_rows([rows((0.0, 1, 0, "dark"), (0.1, 1, 0, "unreadable"))])
+    assert person.num_shown == {"dark": 1, "unreadable": 1}
+    assert person.num_flagged == {"SMALL_FACE": 1, "CUT_OFF": 1}
+    assert _person(1, person, 0.1).flags == {"CUT_OFF": 0.5, "SMALL_FACE": 0.5}
+
+
 def test_nobody():
     assert people_from_rows([]) == []
 
@@ -39,22 +47,27 @@ class TestTimelines:
     def test_mean_of_a_bin_and_gaps(self):
         timelines = timelines_from_rows(BATCHES, [1, 4], end_s=1.0, num_frames=15, num_labels=2)
         assert sorted(timelines) == [1, 4]
-        edges_s, probs = timelines[1]
+        edges_s, shares = timelines[1]
         assert edges_s == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
-        assert probs[0] == pytest.approx([0.8, 0.2])
-        assert probs[1] == pytest.approx([0.2, 0.8])
-        assert np.isnan(probs[2:]).all()
-        assert np.isnan(timelines[4].probs[:4]).all()
+        assert shares[0] == pytest.approx([0.8, 0.2, 0])
+        assert shares[1] == pytest.approx([0.2, 0.8, 0])
+        assert np.isnan(shares[2:]).all()
+        assert np.isnan(timelines[4].shares[:4]).all()
+
+    def test_unreadable_frames_have_a_share_and_no_probabilities(self):
+        batch = rows((0.0, 1, 0, "bright"), (0.01, 1, 0, "unreadable"), (0.02, 1, 0, "unreadable"))
+        (timeline,) = timelines_from_rows([batch], [1], end_s=0.03, num_frames=3, num_labels=2).values()
+        assert timeline.shares[0] == pytest.approx([0.2 / 3, 0.8 / 3, 2 / 3])
 
     def test_hours_have_no_more_bins(self):
         (timeline,) = timelines_from_rows(BATCHES, [1], end_s=10_800, num_frames=324_000, num_labels=2).values()
-        assert timeline.probs.shape == (MAX_BINS, 2)
+        assert timeline.shares.shape == (MAX_BINS, 3)
 
     def test_one_frame(self):
         (timeline,) = timelines_from_rows(
-            [rows((0.0, 1, 0, "dark", True))], [1], end_s=0.04, num_frames=1, num_labels=2
+            [rows((0.0, 1, 0, "dark"))], [1], end_s=0.04, num_frames=1, num_labels=2
         ).values()
-        assert timeline.probs == pytest.approx(np.array([[0.8, 0.2]]))
+        assert timeline.shares == pytest.approx(np.array([[0.8, 0.2, 0]]))
 
 
 @pytest.mark.parametrize(

@@ -49,4 +49,4 @@ def test_counts(text, expected):
 
 
 def test_colors_differ():
-    assert len(set(colors_of([f"label {i}" for i in range(8)]).values())) == 8
+    assert len(set(colors_of([f"label {i}" for i in range(8)]).values())) == 9

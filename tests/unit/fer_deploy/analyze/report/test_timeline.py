@@ -11,6 +11,7 @@ from fer_deploy.analyze.report.page import report_html
 from fer_deploy.analyze.report.people_seen import Timeline
 from fer_deploy.analyze.report.summary import PassersBy, Person, Summary
 from fer_deploy.analyze.report.timeline import longest_visible, middle_left_out, timeline_png
+from fer_deploy.vision.palette import UNREADABLE_COLOR, bgr_from_hex
 
 FINGERPRINT = Fingerprint(video="", engine="", detector="", version="", settings={})
 
@@ -24,7 +25,8 @@ def make_summary(num_people, *, duration_s=60.0, video="clip.mp4"):
             last_s=50,
             visible_s=10 + n % 7,
             num_faces=300,
-            shares={"dark": 0.7, "unsure": 0.3},
+            shares={"dark": 0.7, "unreadable": 0.1, "unsure": 0.2},
+            flags={"LOW_SHARPNESS": 0.25},
         )
         for n in range(1, num_people + 1)
     )
@@ -36,10 +38,11 @@ def make_summary(num_people, *, duration_s=60.0, video="clip.mp4"):
 
 
 def make_timelines(summary):
-    probs = np.full((50, 2), 0.5)
-    probs[20:30] = np.nan
+    shares = np.tile([0.5, 0.5, 0.0], (50, 1))
+    shares[5:10] = 0.25, 0.25, 0.5
+    shares[20:30] = np.nan
     edges = np.linspace(0, summary.duration_s, 51)
-    return {person.track: Timeline(edges, probs) for person in summary.people}
+    return {person.track: Timeline(edges, shares) for person in summary.people}
 
 
 def picture_of(summary):
@@ -102,6 +105,15 @@ def test_people_without_a_card_are_in_the_table():
     page = report_html(summary, timelines, [])
     assert page.count("<article>") == 1
     assert "<td>3<td>0:00.00<td>0:50.00" in page
+
+
+def test_unreadable_has_its_share_color_and_reasons():
+    page = report_html(make_summary(1), make_timelines(make_summary(1)), [])
+    assert "unreadable <b>10 %</b>" in page
+    assert "low sharpness 25 %" in page
+    assert page.count(f'<path fill="{UNREADABLE_COLOR}"') == 1
+    picture = picture_of(make_summary(1))
+    assert (picture == bgr_from_hex(UNREADABLE_COLOR)).all(axis=2).sum() > 1000
 
 
 def test_names_are_escaped():

@@ -14,6 +14,7 @@ from fer_deploy.analyze.segments.recording import Reached
 from fer_deploy.errors import ArtifactError, SinkError
 from fer_deploy.live.seeking.position import Position
 from fer_deploy.live.sources.clock import ClockState
+from fer_deploy.vision.quality import FaceQuality, HeadPose
 from fer_deploy.vision.types import Box, Detection
 
 START = Position(
@@ -36,8 +37,10 @@ POINTS = ((0.1, 1 / 3), (-2.5, 1e-9), (7.0, 8.0), (1e9, 0.0), (5.5, float(np.flo
 
 
 def face(*, landmarks=POINTS):
-    probs = np.array([0.1, 0.9], dtype=np.float32)
-    return ObservedFace(Detection(Box(1, 2, 30, 40), float(np.float32(0.7)), landmarks), probs)
+    probs, score = np.array([0.1, 0.9], dtype=np.float32), float(np.float32(0.7))
+    pose = None if landmarks is None else HeadPose(0.1 + 0.2, -1 / 3, 1e-9)
+    quality = FaceQuality(1 / 3, 2 / 3, 0.1, 1e-7, 3.3, pose, (0.0, 1 / 7, 0.0, 1.0), score, landmarks is None)
+    return ObservedFace(Detection(Box(1, 2, 30, 40), score, landmarks), probs, quality)
 
 
 def test_read_as_written(tmp_path):
@@ -51,6 +54,7 @@ def test_read_as_written(tmp_path):
     assert [one._replace(faces=()) for one in found] == [one._replace(faces=()) for one in rows]
     for one, other in zip(found[0].faces, rows[0].faces, strict=True):
         assert one.detection == other.detection
+        assert one.quality == other.quality
         assert one.probs.dtype == np.float32
         np.testing.assert_array_equal(one.probs, other.probs)
     assert found[1].faces == ()
@@ -81,7 +85,7 @@ def test_damaged_missing_and_foreign(tmp_path):
 
 def test_of_another_version(tmp_path):
     write_observations(tmp_path / "a.parquet", [], ABOUT.model_copy(update={"schema_version": 7}))
-    with pytest.raises(ArtifactError, match=r"observations of version 7, expected 1\. Fix: --restart"):
+    with pytest.raises(ArtifactError, match=r"observations of version 7, expected 2\. Fix: --restart"):
         read_observations(tmp_path / "a.parquet")
 
 

@@ -68,11 +68,15 @@ def results_of_replay(files, models, config):
     return results
 
 
-def test_people_who_come_and_go(tmp_path):
+@pytest.mark.parametrize("people", [{}, {"baseline": "first:1s"}, {"baseline": "running", "baseline_cap": 0.5}])
+def test_people_who_come_and_go(tmp_path, people):
     video = write_guests(tmp_path / "guests.mp4")
     (tmp_path / "parts").mkdir()
-    config = AnalyzeConfig(out=tmp_path / "out", segment_frames=24)
+    config = AnalyzeConfig.model_validate(
+        {"out": tmp_path / "out", "segment_frames": 24, "pipeline": {"people": people}}
+    )
     models = make_guest_models(tmp_path / "engine.onnx")
+    models.engine._spec = models.engine.spec.model_copy(update={"labels": ("neutral", "bright")})
     expected = results_of_live_loop(video, models, config)
     files = observed_files(video, models, config, tmp_path / "parts")
     assert len(files) == 7
@@ -81,6 +85,10 @@ def test_people_who_come_and_go(tmp_path):
     faces = [face for _, _, _, faces in expected for face in faces]
     assert len({face.face.track_id for face in faces}) >= 4
     assert {face.person for face in faces} >= {None, 1, 2, 3}
+    assert all(face.quality is not None for face in faces)
+    assert all((face.corrected is not None) == bool(people) for face in faces)
+    changed = [face for face in faces if face.corrected and abs(face.corrected.probs[0] - face.emotion.probs[0]) > 0.1]
+    assert bool(changed) == bool(people)
 
 
 @pytest.mark.shared

@@ -74,13 +74,24 @@ def test_unsure_is_gray(make_result):
     assert not has_color(sure, GRAY)
 
 
+def test_unreadable_is_brown_and_has_no_chart(make_result):
+    boxes = ((20, 80, 120, 180),)
+    sure, unreadable = (draw_result(make_result(boxes=boxes, size=(300, 300), is_readable=r), LABELS) for r in (1, 0))
+    assert has_color(unreadable, overlay._UNREADABLE)
+    assert not has_color(sure, overlay._UNREADABLE)
+    assert (unreadable[100:180, 130:] == 100).all(), "its probabilities mean nothing"
+    assert not (sure[100:180, 130:] == 100).all()
+
+
 def test_tag_says_what_is_shown(make_result, monkeypatch):
     said = []
     put_text = tags.cv2.putText
     monkeypatch.setattr(tags.cv2, "putText", lambda *args: said.append(args[1]) or put_text(*args))
     draw_result(make_result(boxes=((10, 30, 60, 80), (150, 30, 190, 80)), size=(300, 300)), LABELS)
     draw_result(make_result(boxes=((10, 30, 60, 80),), size=(300, 300), is_sure=False), LABELS)
-    assert [text for text in said if text.startswith("#")] == ["#1 bright 62%", "#2 bright 62%", "#1 unsure 62%"]
+    draw_result(make_result(boxes=((10, 30, 60, 80),), size=(300, 300), is_sure=False, is_readable=False), LABELS)
+    tags_said = [text for text in said if text.startswith("#")]
+    assert tags_said == ["#1 bright 62%", "#2 bright 62%", "#1 unsure 62%", "#1 unreadable"]
 
 
 class TestChart:

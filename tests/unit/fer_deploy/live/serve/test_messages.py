@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 
 import pytest
 from unit.fer_deploy.live.serve.stage import LABELS, make_result, make_snapshot
@@ -6,6 +7,7 @@ from unit.fer_deploy.live.serve.stage import LABELS, make_result, make_snapshot
 from fer_deploy.live.drawing.chart import color_of
 from fer_deploy.live.serve.messages import Request, hello_json, request_from_json, result_json, status_json
 from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.quality import FaceQuality
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, FrameResult, TrackedFace
 
 
@@ -47,9 +49,18 @@ def test_a_face_is_told_as_people_see_it():
     assert message == {"type": "result", "source": 1, "frame": 5, "width": 64, "height": 48, "picture": True}
     assert sure == {
         "id": 7, "person": None, "box": [1, 2, 30, 40], "detected": False, "label": "happy", "color": 0,
-        "confidence": 0.623, "probs": [0.623, 0.377],
+        "confidence": 0.623, "probs": [0.623, 0.377], "readable": True, "flags": [],
     }  # fmt: skip
-    assert (unsure["label"], unsure["color"]) == ("unsure", None)
+    assert (unsure["label"], unsure["color"], unsure["readable"]) == ("unsure", None, True)
+
+
+def test_an_unreadable_face_says_why():
+    quality = FaceQuality(9.0, 9.0, 120.0, 40.0, 0.5, None, (0.0, 0.0, 0.0, 0.0), 0.9, True)
+    result = make_result()
+    face = replace(result.faces[0], quality=quality, is_sure=False, is_readable=False)
+    (told,) = json.loads(result_json(replace(result, faces=(face,)), LABELS, with_picture=False))["faces"]
+    assert (told["label"], told["color"], told["readable"]) == ("unreadable", None, False)
+    assert told["flags"] == ["SMALL_FACE"]
 
 
 def test_status_tells_the_total_latency_and_everything_that_was_counted():

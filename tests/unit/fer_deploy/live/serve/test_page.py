@@ -1,5 +1,7 @@
 """The page in a real browser."""
 
+from dataclasses import replace
+
 import pytest
 from unit.fer_deploy.live.serve.chromium import CHROMIUM, Chromium
 from unit.fer_deploy.live.serve.stage import (
@@ -12,6 +14,8 @@ from unit.fer_deploy.live.serve.stage import (
     serving,
 )
 
+from fer_deploy.vision.quality import FaceQuality
+
 pytestmark = [
     pytest.mark.slow,
     pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium"),
@@ -23,6 +27,12 @@ IS_PAINTED = """(canvas => {{
     context.drawImage(canvas, 0, 0);
     return new Set(context.getImageData(0, 0, canvas.width, canvas.height).data).size > {colors};
 }})(document.querySelector('{selector}'))"""
+COLOR_AT_THE_END = """(canvas => {
+    if (canvas.width < 20) return '';
+    const context = new OffscreenCanvas(canvas.width, canvas.height).getContext('2d', {willReadFrequently: true});
+    context.drawImage(canvas, 0, 0);
+    return [...context.getImageData(canvas.width - 6, canvas.height / 2, 1, 1).data].slice(0, 3).join();
+})(document.querySelector('.card .chart'))"""
 LIVE = "document.querySelector('#connection').textContent === 'live'"
 LOST = "document.querySelector('#connection').textContent === 'disconnected'"
 CARDS = "document.querySelectorAll('.card').length"
@@ -203,8 +213,30 @@ def test_a_hidden_page_asks_for_no_pictures(browser):
         browser.wait_for("window.sent.length > 3")
 
 
+def test_an_unreadable_face_says_why_and_shows_no_emotion(browser):
+    quality = FaceQuality(9.0, 1.0, 120.0, 40.0, 0.5, None, (0.0, 0.0, 0.0, 0.0), 0.9, True)
+    unreadable = (
+        replace(
+            one, faces=tuple(replace(face, quality=quality, is_sure=False, is_readable=False) for face in one.faces)
+        )
+        for one in endless(num_people=1)
+    )
+    with serving() as sink, Actor(sink, unreadable):
+        browser.open(sink.url)
+        browser.wait_for(f"{CARDS} === 1")
+        browser.wait_for("document.querySelector('.card .label').textContent === 'unreadable'")
+        assert text(browser, ".card .flags") == "small face, low sharpness"
+        assert text(browser, ".card .confidence") == ""
+        brown = "rgb(84, 60, 12)"
+        assert browser.value("getComputedStyle(document.querySelector('.card .swatch')).backgroundColor") == brown
+        browser.wait_for(COLOR_AT_THE_END + " === '84,60,12'")
+
+
 PLACED = """import('/tags.js').then(({{ placeTags }}) => {{
-    const faces = {boxes}.map((box, index) => ({{ person: index + 1, label: {label!r}, confidence: 0.62, box }}));
+    const readable = {label!r} !== "unreadable";
+    const faces = {boxes}.map((box, index) => (
+        {{ person: index + 1, label: {label!r}, confidence: 0.62, readable, box }}
+    ));
     const size = {{ width: {size[0]}, height: {size[1]}, gap: 3, pad: 5, bar: 20, measure: (text) => 8 * text.length }};
     return placeTags(faces, size);
 }})"""
@@ -218,6 +250,7 @@ PLACED = """import('/tags.js').then(({{ placeTags }}) => {{
         ((320, 200), [[20, 60, 70, 130], [90, 60, 140, 130], [160, 60, 210, 130]], "happy", None),
         ((320, 200), [[100, 60, 160, 130]], "contempt-or-disdain", ["#1 contempt-or-d… 62 %"]),
         ((320, 200), [[0, 0, 320, 200]], "happy", ["#1 happy 62 %"]),
+        ((320, 200), [[100, 60, 160, 130]], "unreadable", ["#1 unreadable"]),
         ((40, 20), [[0, 0, 20, 20], [20, 0, 40, 20]], "happy", [None, None]),
     ],
 )

@@ -68,6 +68,19 @@ def test_safe_settings_change_and_are_told(reloaded):
     ]
 
 
+def test_a_correction_is_told_and_its_end_too(reloaded):
+    calls, _ = reloaded(config(pipeline={"people": {"baseline": "running"}}), config())
+    assert [made_with.get("correction") for _, _, made_with in calls] == ["baseline running, at most 2", "none"]
+
+
+def test_settings_that_the_run_refuses_change_nothing(reloaded, caplog, monkeypatch):
+    refusal = ConfigError("cannot read the baseline calm.csv. Fix: another")
+    monkeypatch.setattr(FakePipeline, "set_config", lambda *args: (_ for _ in ()).throw(refusal))
+    calls, said = reloaded(config(pipeline={"people": {"baseline": "calm.csv"}}))
+    assert (calls, said) == ([], [])
+    assert "the run goes on with its settings: cannot read the baseline calm.csv" in caplog.text
+
+
 def test_other_detection_gets_new_detectors(reloaded):
     wanted = config(detection={"detector": "haar", "roi": [0, 0, 0.5, 1], "min_face": 80})
     calls, said = reloaded(wanted)

@@ -10,13 +10,16 @@ from fer_deploy.live.sinks.tables.rows import FRAME_COLUMNS, face_columns
 LABELS = ("dark", "bright")
 
 
-def rows_of(path: Path) -> list[dict]:
+def rows_of(path: Path, *, is_corrected: bool = False) -> list[dict]:
     """Read either format; CSV's words become what the columns say."""
     if path.suffix == ".parquet":
         return pq.read_table(path).to_pylist()
-    kinds = {**face_columns(LABELS), **FRAME_COLUMNS, bool: lambda word: word == "True"}
+    kinds = {**face_columns(LABELS, is_corrected=is_corrected), **FRAME_COLUMNS}
     with path.open(encoding="utf-8", newline="") as file:
-        return [
-            {name: (value == "True") if kinds[name] is bool else kinds[name](value) for name, value in row.items()}
-            for row in csv.DictReader(file)
-        ]
+        return [{name: _parsed(value, kinds[name]) for name, value in row.items()} for row in csv.DictReader(file)]
+
+
+def _parsed(word: str, kind: type) -> object:
+    if kind is bool:
+        return word == "True"
+    return kind(word) if word or kind is str else None

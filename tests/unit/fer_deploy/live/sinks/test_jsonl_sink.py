@@ -58,6 +58,8 @@ class TestJsonlSink:
                         "probs": {"dark": 0.375, "bright": 0.625},
                         "sure": True,
                     },
+                    "shown": "bright",
+                    "quality": None,
                 }
             ],
         }

@@ -2,6 +2,7 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pyarrow.parquet as pq
@@ -11,12 +12,18 @@ from unit.fer_deploy.live.sinks.table_cases import LABELS, rows_of
 from fer_deploy.errors import SinkError
 from fer_deploy.live.sinks import CsvSink, ParquetSink
 from fer_deploy.live.sinks.unfinished import unfinished_path
+from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.quality import FaceQuality, HeadPose
+from fer_deploy.vision.types import Emotion
 
+GOOD = FaceQuality(50.0, 9.123, 120.0, 40.0, 0.5, HeadPose(-12.0, 3.0, 1 / 3), (0.0, 0.0, 0.01, 0.0), 0.875, True)
 FACE = {
     "frame": 1, "time_s": 0.1, "source": 0, "track": 1, "person": 1, "x1": 10, "y1": 30, "x2": 60, "y2": 80,
     "score": 0.875, "detected": True, "emotion": "bright", "confidence": 0.75, "p_dark": 0.25, "p_bright": 0.75,
     "smoothed_emotion": "bright", "smoothed_confidence": 0.625, "smoothed_p_dark": 0.375, "smoothed_p_bright": 0.625,
-    "sure": True,
+    "sure": True, "shown": "bright", "size_px": 50.0, "sharpness": 9.12, "brightness": 120.0, "contrast": 40.0,
+    "grain": 0.5, "yaw_deg": -12.0, "pitch_deg": 3.0, "roll_deg": 0.33, "cut_left": 0.0, "cut_top": 0.0,
+    "cut_right": 0.01, "cut_bottom": 0.0, "flags": "",
 }  # fmt: skip
 
 
@@ -26,17 +33,34 @@ class TestBothFormats:
         path = tmp_path / "new" / name
         with kind(path, LABELS) as sink:
             assert (sink.needs_picture, sink.write(make_result(0, boxes=()), None)) == (False, True)
-            sink.write(make_result(1), None)
+            sink.write(make_result(1, quality=GOOD), None)
             sink.write(make_result(2, boxes=((0, 0, 9, 9), (1, 1, 5, 5)), source=3, name="ä, b.png"), None)
         faces, frames = rows_of(path), rows_of(path.with_name(f"a.frames{path.suffix}"))
         assert faces[0] == FACE
         assert [(face["frame"], face["track"], face["source"]) for face in faces] == [(1, 1, 0), (2, 1, 3), (2, 2, 3)]
         assert frames == [
-            {"frame": 0, "time_s": 0.0, "source": 0, "name": "", "num_faces": 0},
-            {"frame": 1, "time_s": 0.1, "source": 0, "name": "", "num_faces": 1},
-            {"frame": 2, "time_s": 0.2, "source": 3, "name": "ä, b.png", "num_faces": 2},
+            {"frame": 0, "time_s": 0.0, "source": 0, "name": "", "num_faces": 0, "num_readable": 0},
+            {"frame": 1, "time_s": 0.1, "source": 0, "name": "", "num_faces": 1, "num_readable": 1},
+            {"frame": 2, "time_s": 0.2, "source": 3, "name": "ä, b.png", "num_faces": 2, "num_readable": 2},
         ]
         assert len(list(path.parent.iterdir())) == 2, "nothing else is left"
+
+    def test_an_unreadable_face_has_its_raw_values_and_its_flags(self, tmp_path, make_result, kind, name):
+        bad = replace(GOOD, size_px=9.0, has_face_geometry=False, pose=None)
+        with kind(tmp_path / name, LABELS) as sink:
+            sink.write(make_result(quality=bad, is_sure=False, is_readable=False), None)
+        (face,), (frame,) = rows_of(tmp_path / name), rows_of(tmp_path / f"a.frames{Path(name).suffix}")
+        assert (face["shown"], face["sure"], face["flags"]) == ("unreadable", False, "SMALL_FACE NOT_A_FACE")
+        assert (face["emotion"], face["smoothed_emotion"], face["yaw_deg"]) == ("bright", "bright", None)
+        assert (frame["num_faces"], frame["num_readable"]) == (1, 0)
+
+    def test_corrected_beside_raw(self, tmp_path, make_result, kind, name):
+        corrected = Emotion("dark", 0.6, Probabilities.from_dict({"dark": 0.6, "bright": 0.4}))
+        with kind(tmp_path / name, LABELS, is_corrected=True) as sink:
+            sink.write(make_result(corrected=corrected), None)
+        found = rows_of(tmp_path / name, is_corrected=True)[0]
+        assert (found["emotion"], found["corrected_emotion"], found["smoothed_emotion"]) == ("bright", "dark", "bright")
+        assert (found["p_dark"], found["corrected_p_dark"], found["corrected_confidence"]) == (0.25, 0.6, 0.6)
 
     def test_without_a_frame_the_tables_have_their_columns(self, tmp_path, kind, name):
         kind(tmp_path / name, LABELS).close()

@@ -1,13 +1,15 @@
 import json
 import math
+from dataclasses import replace
 from itertools import pairwise
 
 import numpy as np
 import pytest
 
 from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.quality import FaceQuality, QualityFlag
 from fer_deploy.vision.tracking.smoothing import Smoothing
-from fer_deploy.vision.types import UNSURE, Box, Detection, Emotion, FaceResult, TrackedFace
+from fer_deploy.vision.types import UNREADABLE, UNSURE, Box, Detection, Emotion, FaceResult, TrackedFace
 
 LABELS = ("sad", "happy", "neutral")
 
@@ -25,10 +27,10 @@ def emotion(sad: float, happy: float) -> Emotion:
 SAD, HAPPY = emotion(0.7, 0.2), emotion(0.2, 0.7)
 
 
-def smoothing(*, smoothing_s=0.5, hysteresis=0.1, unsure_below=0.4, sure_lead=0.1, keep_s=2.0) -> Smoothing:
+def smoothing(*, smoothing_s=0.5, hysteresis=0.1, unsure_below=0.4, sure_lead=0.1, keep_s=2.0, **more) -> Smoothing:
     return Smoothing(
         LABELS, smoothing_s=smoothing_s, hysteresis=hysteresis, unsure_below=unsure_below, sure_lead=sure_lead,
-        keep_s=keep_s,
+        keep_s=keep_s, **more,
     )  # fmt: skip
 
 
@@ -205,33 +207,57 @@ class TestTwoThresholds:
         assert show(other, emotion(0.55, 0.1), 0.1).shown_label == UNSURE
 
 
-class TestNoFace:
-    """Landmarks that are those of no face, as on the back of a head: nothing is shown as sure; raw values stay."""
+class TestUnreadable:
+    """A face whose quality has flags, such as the back of a head: no emotion is shown; raw values stay."""
 
-    GOOD = ((12.0, 18.0), (28.0, 18.0), (20.0, 26.0), (14.0, 35.0), (26.0, 35.0))
-    BAD = ((28.0, 35.0), (12.0, 35.0), (20.0, 26.0), (26.0, 18.0), (14.0, 18.0))
+    GOOD = FaceQuality(40.0, 9.0, 120.0, 40.0, 0.5, None, (0.0, 0.0, 0.0, 0.0), 0.9, True)
+    BAD = replace(GOOD, has_face_geometry=False)
 
     def shown(self, kinds: str, **settings) -> list[FaceResult]:
         """A letter a frame: g good, b bad."""
         known, certain = smoothing(**settings), emotion(1.0, 0.0)
         results = []
         for index, kind in enumerate(kinds):
-            landmarks = self.GOOD if kind == "g" else self.BAD
-            found = TrackedFace(1, Detection(Box(0, 0, 40, 50), 0.9, landmarks))
-            (result,) = known.smooth([found], [certain], index / 30)
+            quality = self.GOOD if kind == "g" else self.BAD
+            (result,) = known.smooth([face()], [certain], index / 30, [quality])
+            assert result.quality is quality
             results.append(result)
         return results
 
     def test_is_never_sure_and_keeps_its_values(self):
         for result in self.shown("bbbbbb", unsure_below=0.0):
-            assert result.shown_label == UNSURE
+            assert (result.shown_label, result.is_sure, result.flags) == (UNREADABLE, False, (QualityFlag.NOT_A_FACE,))
             assert (result.emotion.label, result.emotion.confidence) == ("sad", 1.0)
             assert (result.smoothed.label, result.smoothed.confidence) == ("sad", 1.0)
 
-    def test_at_once(self):
-        assert [result.is_sure for result in self.shown("ggggb")] == [True] * 4 + [False]
+    def test_at_once_in_the_first_frame_and_without_smoothing(self):
+        assert [result.is_readable for result in self.shown("b")] == [False]
+        assert [result.is_readable for result in self.shown("gbg", smoothing_s=0.0)] == [True, False, True]
 
-    def test_does_not_flicker_with_the_landmarks(self):
+    def test_soon_and_not_for_a_single_frame(self):
+        is_readable = [result.is_readable for result in self.shown("g" * 60 + "b" + "g" * 60, smoothing_s=0.25)]
+        assert is_readable == [True] * 121
+        is_readable = [result.is_readable for result in self.shown("g" * 60 + "b" * 60, smoothing_s=0.25)]
+        assert is_readable.index(False) - 60 == pytest.approx(0.25 * math.log(2) * 30, abs=1), "half of the weight"
+        assert not any(is_readable[70:])
+
+    def test_is_shown_where_the_settings_say_so(self):
+        (result,) = self.shown("b", hide_unreadable=False)
+        assert (result.shown_label, result.is_readable, result.flags) == ("sad", True, (QualityFlag.NOT_A_FACE,))
+
+    def test_unsure_and_unreadable_is_unreadable(self):
+        (result,) = self.shown("b", unsure_below=1.0)
+        assert result.shown_label == UNREADABLE
+
+    def test_without_measures_every_face_is_readable(self):
+        assert show(smoothing(), SAD, 0.0).quality is None
+        assert show(smoothing(), SAD, 0.0).shown_label == "sad"
+
+    def test_as_many_qualities_as_faces(self):
+        with pytest.raises(ValueError, match="shorter"):
+            smoothing().smooth([face()], [SAD], 0.0, [])
+
+    def test_does_not_flicker_with_the_flags(self):
         is_sure = [result.is_sure for result in self.shown("bbbbbbgbbbgbbbgbbb" + "g" * 60)]
         assert is_sure[:18] == [False] * 18
         assert sum(a != b for a, b in pairwise(is_sure)) == 1
