@@ -11,7 +11,17 @@ BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
 SUITE = {"suite"}
 """Runs the others."""
 SCRIPTS = sorted({path.stem for path in BENCHMARKS.glob("[!_]*.py")} - SUITE)
-ELSEWHERE = {"accuracy", "analyze", "cameras", "cameras_on_triton", "rivals", "soak", "startup", "training"}
+ELSEWHERE = {
+    "accuracy",
+    "analyze",
+    "archive_scaling",
+    "cameras",
+    "cameras_on_triton",
+    "rivals",
+    "soak",
+    "startup",
+    "training",
+}
 """Run by the tests of their own names."""
 NOT_RUN = {"baseline", "crop_margin", "latency", "quality", "shared_memory", "tracking"}
 """They need FER2013, every artifact, a Triton server, or minutes of a clip: only their options are tested here."""
