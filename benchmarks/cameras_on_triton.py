@@ -30,7 +30,7 @@ from live.triton_server import TritonServer, server_files_option, server_of
 from rich.console import Console
 from tritonclient.grpc import InferenceServerClient
 
-from fer_deploy.bench.host import Host
+from fer_deploy.bench.machine.host import Host
 from fer_deploy.engines import bundled_model_for
 from fer_deploy.engines.threads import available_cores
 

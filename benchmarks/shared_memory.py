@@ -26,7 +26,7 @@ from live.triton_server import server_files_option, server_of
 from numpy.typing import NDArray
 from tritonclient.utils import shared_memory
 
-from fer_deploy.bench.host import Host
+from fer_deploy.bench.machine.host import Host
 from fer_deploy.bench.statistics import ratio_interval
 from fer_deploy.engines import bundled_model_for, open_engine
 from fer_deploy.spec import OUTPUT_NAME
