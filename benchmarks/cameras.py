@@ -14,8 +14,9 @@ as JPEG, as from a network camera, and is decoded by the loop's capture thread; 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
+from itertools import product
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import click
 import torch
@@ -28,7 +29,9 @@ from harness.results import Output, output_options
 from live.cameras_report import as_markdown
 from rich.console import Console
 
-from fer_deploy.bench.host import Host
+from fer_deploy.artifacts import Family
+from fer_deploy.bench.machine.host import Host
+from fer_deploy.engines import bundled_model_for
 from fer_deploy.engines.threads import available_cores
 
 Trial = dict[str, Any]
@@ -118,7 +121,7 @@ def measures_of(rows: list[dict[str, Any]], limit_ms: float) -> list[Measure]:
     """
     found = []
     for row in rows:
-        name = f"{row['clip']} at {row['fps']:g} frames/s: cameras"
+        name = f"{row['clip']}, {row['model']} at {row['fps']:g} frames/s: cameras"
         once = [trial["cameras"] for trial in row["trials"] if holds(trial, limit_ms)]
         high = max([row["cameras"], *once])
         bounds = (row["cameras"], high) if row["is_bounded"] else (None, None)
@@ -135,10 +138,28 @@ def _attempt(request: dict[str, Any], number: int) -> Trial:
     return trial
 
 
+def _model_file(name: str) -> Path:
+    """Return the file of a bundled model, or of a path."""
+    for family in get_args(Family):
+        if name == family:
+            return bundled_model_for("cpu", family)
+    if not Path(name).exists():
+        raise click.BadParameter(f"no bundled model and no file {name}. Fix: one of {', '.join(get_args(Family))}")
+    return Path(name)
+
+
 @click.command()
 @clips_option
 @yunet_option
-@click.option("--engine", type=_there, help="Our model.  [default: the bundled one]")
+@click.option(
+    "--model",
+    "models",
+    multiple=True,
+    default=("ferplus", "nano-ferplus"),
+    show_default=True,
+    callback=lambda _, __, values: tuple(map(_model_file, values)),
+    help="A bundled model, or a file. Repeatable.",
+)
 @click.option("--fps", "rates", multiple=True, type=float, default=(30.0, 15.0), show_default=True, help="Repeatable.")
 @click.option("--detect-every", default="auto", show_default=True, help="As for fer-deploy live.")
 @click.option("--limit-ms", default=50.0, show_default=True, help="Of p99, from a frame's arrival to its result.")
@@ -151,7 +172,7 @@ def _attempt(request: dict[str, Any], number: int) -> Trial:
 def main(
     clips: tuple[Path, ...],
     yunet: Path,
-    engine: Path | None,
+    models: tuple[Path, ...],
     rates: tuple[float, ...],
     detect_every: str,
     limit_ms: float,
@@ -169,15 +190,14 @@ def main(
         "warm_up_s": warm_up_s,
         "jpeg": not decoded,
         "yunet": str(yunet),
-        "engine": str(engine or ""),
     }
     host = Host.now()
     rows = []
-    for clip in clips:
-        for fps in rates:
-            attempt = partial(_attempt, {**request, "clip": str(clip), "fps": fps})
-            found = measure(attempt, limit_ms=limit_ms, most=most, confirm=confirm)
-            rows.append({"clip": clip.name, "fps": fps, **found})
+    for clip, model, fps in product(clips, models, rates):
+        _console.print(f"{clip.name}, {model.name}:")
+        attempt = partial(_attempt, {**request, "clip": str(clip), "engine": str(model), "fps": fps})
+        found = measure(attempt, limit_ms=limit_ms, most=most, confirm=confirm)
+        rows.append({"clip": clip.name, "model": model.name, "fps": fps, **found})
     device = torch.device("cpu")
     env = environment(device) | {"cores": str(available_cores()), "limit_ms": f"{limit_ms:g}", "yunet": yunet.name}
     host = host.ended()

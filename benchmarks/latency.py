@@ -33,8 +33,8 @@ from harness.results import Output, output_options
 from rich.console import Console
 
 from fer_deploy.bench.agreement import drawn_images
-from fer_deploy.bench.energy import EnergyMeter
-from fer_deploy.bench.roofline import GraphWork, Roof, graph_work, measure_roof
+from fer_deploy.bench.machine.energy import EnergyMeter
+from fer_deploy.bench.machine.roofline import GraphWork, Roof, graph_work, measure_roof
 from fer_deploy.bench.statistics import Interval, ratio_interval
 from fer_deploy.bench.windows import QUICK, Measurement, Repeated, WindowPlan, measure_in_turn, speedup
 from fer_deploy.engines.onnxruntime.session import ort

@@ -34,7 +34,7 @@ from others.report import as_markdown
 from others.table import NEVER, RIVALS, Place, Rival, find_place, place_of
 from rich.console import Console
 
-from fer_deploy.bench.host import Host
+from fer_deploy.bench.machine.host import Host
 from fer_deploy.bench.statistics import ratio_interval
 from fer_deploy.engines import bundled_model_for, open_engine
 from fer_deploy.engines.threads import available_cores

@@ -33,7 +33,7 @@ from harness.measuring import environment, markdown_table, yunet_option
 from harness.results import Output, output_options
 from rich.console import Console
 
-from fer_deploy.bench.host import Host
+from fer_deploy.bench.machine.host import Host
 
 PYTHON = "Python alone"
 BOUND = "NumPy, OpenCV and ONNX Runtime imported"

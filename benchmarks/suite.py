@@ -18,7 +18,7 @@ from harness.clips import ROOT, UNPUBLISHED
 from harness.measuring import shared_yunet
 from harness.results import publish_option
 
-from fer_deploy.bench.host import background_work
+from fer_deploy.bench.machine.host import background_work
 
 CHECKPOINT = ROOT / "weights" / "senet-ferplus.safetensors"
 BUNDLED_INT8 = ROOT / "fer_deploy" / "models" / "senet-ferplus-int8-cpu.onnx"

@@ -10,10 +10,12 @@ from fer_deploy.spec import Precision
 MAX_MODEL_BYTES = 2**30
 """Size limit of a model file. Models of this project have about ten million bytes; a larger file could fill memory."""
 _MODELS = Path(__file__).parent / "models"
-Family = Literal["ferplus", "fer2013"]
-"""Labels that the model was trained on: FER+ (ten votes a picture; for real pictures) or FER2013 (the benchmark)."""
+Family = Literal["ferplus", "nano-ferplus", "fer2013"]
+"""Bundled models: ferplus learned from FER+ (ten votes a face; for real pictures), nano-ferplus the same with a fifth
+of the parameters (for many faces), fer2013 from FER2013's labels (the benchmark)."""
 _BUNDLED: dict[Family, dict[Precision, str]] = {
     "ferplus": {Precision.FP16: "senet-ferplus-fp16.onnx", Precision.INT8: "senet-ferplus-int8-cpu.onnx"},
+    "nano-ferplus": {Precision.FP16: "nano-ferplus-fp16.onnx", Precision.INT8: "nano-ferplus-int8-cpu.onnx"},
     "fer2013": {Precision.INT8: "senet-int8-cpu.onnx"},
 }
 

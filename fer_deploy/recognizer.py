@@ -93,7 +93,8 @@ class Recognizer:
         """Load the model. By default: the bundled model, on the best device, and the best detector available.
 
         Args:
-            model: bundled model, "ferplus" (real pictures) or "fer2013" (the benchmark).  [default: ferplus]
+            model: bundled model: "ferplus" (real pictures), "nano-ferplus" (many faces) or "fer2013" (the benchmark).
+                [default: ferplus]
             engine: your own model file in place of `model`, or a folder that `fer-deploy bench` measured, whose best
                 model is taken; or an opened Engine, which you must close yourself.
             device: "auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx" or "openvino".  [default: auto]

@@ -70,7 +70,7 @@ def _is_given(given: Mapping[str, Any], place: Sequence[str | int]) -> bool:
 
 
 def _values_of(path: Path) -> dict[str, Any]:
-    values: dict[str, Any] = import_module("fer_deploy.yaml_file").read_yaml(path, examples="configs/*.yaml")
+    values: dict[str, Any] = import_module("fer_deploy.files.yaml_file").read_yaml(path, examples="configs/*.yaml")
     return values  # most runs have no file, and need no parser
 
 

@@ -16,13 +16,13 @@ from safetensors.torch import save
 from torch import nn
 
 from fer_train.data.label_columns import load_aligned
-from fer_train.durable import write_atomically, write_content
 from fer_train.errors import CheckpointError, ConfigError
+from fer_train.files.durable import write_atomically, write_content
 from fer_train.label_names import in_known_order
 from fer_train.models import build_model
 from fer_train.privacy.portable_paths import without_folders
-from fer_train.released_spec import parse_spec
-from fer_train.released_tensors import TensorFile, check_outline, find_bad_value
+from fer_train.released.spec import parse_spec
+from fer_train.released.tensors import TensorFile, check_outline, find_bad_value
 
 SPEC_KEY = "fer_model_spec"
 _STATE_FORMAT = "fer-train-state-1"

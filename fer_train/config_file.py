@@ -21,7 +21,7 @@ from fer_train.config import (
     TrainConfig,
 )
 from fer_train.errors import ConfigError
-from fer_train.yaml_file import read_yaml
+from fer_train.files.yaml_file import read_yaml
 
 _log = logging.getLogger(__name__)
 

@@ -7,8 +7,11 @@ import os
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
+import atexit
 import gc
+import shutil
 import signal
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +26,11 @@ SHARED = Path(os.environ.get("FER_SHARED", REPO.parent / "shared"))
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)
+_CACHE = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+if (_CACHE / "fer-deploy" / "bench").exists():  # the models that `fer-deploy bench` found to be fast decide no test
+    os.environ.setdefault("PIP_CACHE_DIR", str(_CACHE / "pip"))
+    os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="fer-tests-cache-")
+    atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
 GPU_REQUIRED = os.environ.get("FER_REQUIRE_GPU") == "1"
 
 

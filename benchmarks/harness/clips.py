@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_deploy.durable import whole_file
+from fer_deploy.files.durable import whole_file
 
 ROOT = Path(__file__).parents[2]
 SHARED = Path(os.environ.get("FER_SHARED", ROOT.parent / "shared"))

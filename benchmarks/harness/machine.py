@@ -1,6 +1,6 @@
 """Sentences on the machine of a run: commit, load, and other work that makes absolute times worthless."""
 
-from fer_deploy.bench.host import Host
+from fer_deploy.bench.machine.host import Host
 
 
 def machine_lines(host: Host) -> list[str]:

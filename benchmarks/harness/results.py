@@ -21,8 +21,8 @@ import torch
 from harness.clips import UNPUBLISHED
 from harness.comparing import Measure, changes_in_words, measures_of
 
-from fer_deploy.bench.host import Host
-from fer_deploy.durable import whole_file, write_whole
+from fer_deploy.bench.machine.host import Host
+from fer_deploy.files.durable import whole_file, write_whole
 from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_train.hardware import describe_hardware
 

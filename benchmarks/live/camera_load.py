@@ -3,7 +3,7 @@
 Prints one JSON line. cameras.py has the requests, for example:
 
     cd benchmarks; python -m live.camera_load '{"kind": "cameras", "cameras": 2, "fps": 15, "seconds": 2,
-        "warm_up_s": 1, "detect_every": "auto", "jpeg": true, "engine": "",
+        "warm_up_s": 1, "detect_every": "auto", "jpeg": true, "engine": "a.onnx",
         "yunet": "face_detection_yunet_2026may.onnx", "clip": "clip.gif"}'
 """
 
@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 
 from fer_deploy.bench.statistics import percentile
 from fer_deploy.detectors import DetectorConfig, build_detectors
-from fer_deploy.engines import bundled_model_for, open_engine
+from fer_deploy.engines import open_engine
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.threads import available_cores
 from fer_deploy.live.config import PipelineConfig
@@ -218,8 +218,7 @@ def run_cameras(
 def run(request: dict[str, Any]) -> dict[str, Any]:
     """Open everything, run once."""
     detection = DetectorConfig(detector="yunet", detector_model=Path(request["yunet"]))
-    model = Path(request["engine"]) if request["engine"] else bundled_model_for("cpu")
-    with open_engine(model, device="cpu", threads=1) as engine:
+    with open_engine(Path(request["engine"]), device="cpu", threads=1) as engine:
         pictures = pictures_of(request["clip"], jpeg=request["jpeg"])
         return run_cameras(request, pictures, build_detectors(detection), engine)
 

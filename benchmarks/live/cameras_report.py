@@ -19,9 +19,9 @@ def as_markdown(rows: list[dict[str, Any]], env: dict[str, str], machine: Sequen
         "that failed, and its busiest stage. Overload: twice as many cameras; fair share: results of the camera that "
         "got the fewest over those of the one that got the most.",
         "",
-        "| clip | frames/s of a camera | cameras | p50, ms | p99, ms | k | of the cores | limit | overload: served "
-        "| fair share |",
-        "|---|---|---|---|---|---|---|---|---|---|",
+        "| clip | model | frames/s of a camera | cameras | p50, ms | p99, ms | k | of the cores | limit "
+        "| overload: served | fair share |",
+        "|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [f"| {' | '.join(_cells(row))} |" for row in rows]
     lines += [
@@ -43,6 +43,7 @@ def _cells(row: dict[str, Any]) -> list[str]:
     served = 1 - overload["dropped"] / overload["due"]
     return [
         row["clip"],
+        row["model"],
         f"{row['fps']:g}",
         number,
         *middle,

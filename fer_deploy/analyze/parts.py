@@ -9,8 +9,8 @@ from types import TracebackType
 from typing import IO, Final, Self
 
 from fer_deploy.analyze.whole_file import writing
-from fer_deploy.durable import sync
 from fer_deploy.errors import ConfigError
+from fer_deploy.files.durable import sync
 from fer_deploy.live.seeking.packet_index import PacketIndex
 
 TABLES: Final = ("parquet", "csv", "frames.parquet", "frames.csv")

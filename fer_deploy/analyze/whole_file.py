@@ -5,8 +5,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from fer_deploy import durable
 from fer_deploy.errors import SinkError
+from fer_deploy.files import durable
 
 
 def write_whole(path: Path, content: bytes) -> None:

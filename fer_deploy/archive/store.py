@@ -11,8 +11,8 @@ from typing import IO, Any, Final, NamedTuple
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from fer_deploy import durable
 from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
+from fer_deploy.files import durable
 from fer_deploy.privacy.redaction import without_password
 
 _UNFINISHED: Final = ".part"

@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 
 from fer_deploy.bench.agreement import agreement_of, drawn_images, logits_of, reference_of
 from fer_deploy.bench.candidates import Candidate
-from fer_deploy.bench.energy import EnergyMeter
 from fer_deploy.bench.folder import Artifact, Skipped
+from fer_deploy.bench.machine.energy import EnergyMeter
+from fer_deploy.bench.machine.resources import ColdStart, cold_start
 from fer_deploy.bench.plans import Plans
 from fer_deploy.bench.ranking import Drop, Limits, Ranked, Result, decided, drop_here, drop_of_export, rank, rivals
-from fer_deploy.bench.resources import ColdStart, cold_start
 from fer_deploy.bench.scenarios import LEAST_GAIN, Server, highest_rate, offline
 from fer_deploy.bench.windows import (
     Repeated,

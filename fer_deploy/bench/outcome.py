@@ -9,14 +9,14 @@ from typing import Any
 from pydantic import Field
 
 from fer_deploy.bench.candidates import Candidate, candidates_of
-from fer_deploy.bench.energy import EnergyMeter
 from fer_deploy.bench.folder import PLAN, Artifact, Skipped, read_folder
-from fer_deploy.bench.host import Host
+from fer_deploy.bench.machine.energy import EnergyMeter
+from fer_deploy.bench.machine.host import Host
+from fer_deploy.bench.machine.resources import ColdStart
+from fer_deploy.bench.machine.roofline import GraphWork, Roof, graph_work, measure_roof
 from fer_deploy.bench.measuring import Measuring, OnMessage, workers_of
 from fer_deploy.bench.plans import BRIEF, USUAL
 from fer_deploy.bench.ranking import Limits, Ranked
-from fer_deploy.bench.resources import ColdStart
-from fer_deploy.bench.roofline import GraphWork, Roof, graph_work, measure_roof
 from fer_deploy.bench.scenarios import Server
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.best import USES, Best, Entry, Fingerprint, Goal, Use

@@ -14,17 +14,17 @@ from rich.console import Console
 from rich.status import Status
 
 from fer_deploy.artifacts import Family, bundled_files
-from fer_deploy.bench.host import background_work
 from fer_deploy.bench.layers import measure_layers
+from fer_deploy.bench.machine.host import background_work
 from fer_deploy.bench.measuring import OnMessage
 from fer_deploy.bench.outcome import BenchConfig, run_bench
 from fer_deploy.cli.options import settings_from_flags
 from fer_deploy.cli.terminal.bench_report import print_outcome
 from fer_deploy.cli.terminal.layers_report import print_layers
-from fer_deploy.durable import write_whole
 from fer_deploy.engines.best import BEST_NAME
 from fer_deploy.engines.bundled_best import bundled_best_file
 from fer_deploy.errors import ArtifactError, ConfigError
+from fer_deploy.files.durable import write_whole
 
 
 def bench(folder: Path | None, as_json: bool, layers: bool, **flags: Any) -> None:

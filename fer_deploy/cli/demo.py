@@ -6,8 +6,8 @@ from typing import Any, Final
 import click
 
 from fer_deploy.cli.live import run_live, silence_libraries, tell
-from fer_deploy.durable import write_whole
 from fer_deploy.errors import SinkError
+from fer_deploy.files.durable import write_whole
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.demo.files import ATTRIBUTION, LIMIT_S, demo_clip, demo_detector, fetch_once
 from fer_deploy.live.demo.self_test import SelfTest

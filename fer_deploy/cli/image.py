@@ -13,11 +13,11 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.console import Console
 
-from fer_deploy import durable
 from fer_deploy.cli.options import engine_line, in_groups, settings_from_flags
 from fer_deploy.detectors import detector_line
 from fer_deploy.detectors.yunet_file import file_at_hand
 from fer_deploy.errors import ConfigError, SinkError, StreamError
+from fer_deploy.files import durable
 from fer_deploy.live.drawing.overlay import draw_result
 from fer_deploy.live.file_names import printable
 from fer_deploy.live.output_files import Named, frames_path, require_apart

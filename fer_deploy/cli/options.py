@@ -51,7 +51,7 @@ ANALYSIS_KEYS: Final = in_groups(
         "pipeline.people": ("smoothing_s", "unsure_below"),
     }
 )
-"""Keys of the flags of `flags.shared.analysis_options` in the settings."""
+"""Keys of the flags of `shared_flags.analysis_options` in the settings."""
 
 
 def settings_from_flags(

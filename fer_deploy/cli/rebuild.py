@@ -7,17 +7,17 @@ from pathlib import Path
 import click
 from rich.console import Console
 
-from fer_deploy.bench.host import background_work
+from fer_deploy.bench.machine.host import background_work
 from fer_deploy.bench.measuring import OnMessage
 from fer_deploy.bench.outcome import BenchConfig, run_bench
 from fer_deploy.bench.outcome import Outcome as BenchOutcome
 from fer_deploy.cli.options import settings_from_flags
 from fer_deploy.cli.terminal.rebuild_report import print_rebuild, speeds_of, unmeasured_of
 from fer_deploy.cli.terminal.steps import messages_shown
-from fer_deploy.durable import write_whole
 from fer_deploy.engines.best import BEST_NAME
 from fer_deploy.environment import survey
 from fer_deploy.errors import EngineError, ExportError, MissingDependencyError, VerificationError
+from fer_deploy.files.durable import write_whole
 from fer_deploy.flavors import Flavor
 
 

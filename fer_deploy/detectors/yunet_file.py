@@ -9,9 +9,9 @@ import os
 from importlib import import_module
 from pathlib import Path
 
-from fer_deploy.durable import write_file
 from fer_deploy.errors import ArtifactError, argument
-from fer_deploy.private_files import read_private
+from fer_deploy.files.durable import write_file
+from fer_deploy.files.private_files import read_private
 
 ENVIRONMENT_KEY = "FER_YUNET"
 ADDRESS = "https://github.com/opencv/opencv_zoo/raw/main/models/face_detection_yunet/face_detection_yunet_2026may.onnx"

@@ -14,7 +14,7 @@ from fer_deploy import __version__
 from fer_deploy.artifacts import Family, bundled_files, file_sha256
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.best import MAX_BEST_BYTES, USES, Best, Chosen, Entry, Fingerprint
-from fer_deploy.private_files import read_private
+from fer_deploy.files.private_files import read_private
 
 FIX: Final = "fer-deploy bench"
 

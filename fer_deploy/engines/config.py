@@ -22,8 +22,8 @@ class EngineChoice(Settings):
 
     model: Family = Field(
         default="ferplus",
-        description="bundled model: ferplus, trained on the votes of FER+ (real pictures), or fer2013, trained on "
-        "FER2013's labels (the benchmark)",
+        description="bundled model: ferplus, trained on the votes of FER+ (real pictures); nano-ferplus, a small "
+        "network of the same labels (many faces); or fer2013, trained on FER2013's labels (the benchmark)",
     )
     engine: Path | None = Field(
         default=None,

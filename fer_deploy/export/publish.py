@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from fer_deploy.durable import sync, sync_names
 from fer_deploy.errors import ExportError
+from fer_deploy.files.durable import sync, sync_names
 
 
 def write_together(files: Mapping[Path, bytes], *, flag: str = "--out") -> None:

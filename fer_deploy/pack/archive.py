@@ -16,9 +16,9 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from fer_deploy.artifacts import MAX_MODEL_BYTES
-from fer_deploy.durable import write_whole
 from fer_deploy.errors import ArtifactError, ExportError
 from fer_deploy.export.variants import Variant
+from fer_deploy.files.durable import write_whole
 from fer_deploy.spec import describe_faults
 
 SUFFIX: Final = ".ferpack"

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from fer_train.audit.findings import Finding
 from fer_train.audit.pipeline import Audit
 from fer_train.data.faces import EMOTIONS, Faces
-from fer_train.durable import write_content
 from fer_train.evaluation.palette import BAD_COLOR, bgr_from_hex
+from fer_train.files.durable import write_content
 
 NUM_COLUMNS = 16
 MAX_LINES = 18

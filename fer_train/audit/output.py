@@ -11,8 +11,8 @@ from fer_train.audit.findings import KINDS
 from fer_train.audit.pipeline import NO_ROWS, Audit
 from fer_train.audit.report import EXCLUDE, render_markdown, sheet_name, summarize
 from fer_train.data.faces import EMOTIONS
-from fer_train.durable import write_content
 from fer_train.errors import CheckpointError, ConfigError
+from fer_train.files.durable import write_content
 
 GITIGNORE = "# Written by fer-train audit: faces of FER2013 are never committed.\n*\n"
 

@@ -15,12 +15,12 @@ from fer_train.amp import resolve_device
 from fer_train.cli.display import progress_bar, remind_of_test_split
 from fer_train.data import read_faces
 from fer_train.data.faces import has_classes_of, labels_in_words, own_label_set
-from fer_train.durable import write_atomically
 from fer_train.errors import ConfigError
 from fer_train.evaluation.evaluate import Evaluation, evaluate_split
 from fer_train.evaluation.plots import plot_confusion, write_plots
 from fer_train.evaluation.tables import metrics_table, summary_table
 from fer_train.evaluation.views import VIEWS
+from fer_train.files.durable import write_atomically
 from fer_train.privacy.portable_paths import shown_path
 
 

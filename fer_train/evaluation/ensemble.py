@@ -22,10 +22,10 @@ from fer_train.checkpoint import load_release
 from fer_train.data.faces import LABELS_IN_WORDS, Faces, own_label_set, resize_face
 from fer_train.data.readers.cache import file_sha256
 from fer_train.data.splits import pixel_hashes
-from fer_train.durable import write_content
 from fer_train.errors import CheckpointError, ConfigError, DataError
 from fer_train.evaluation.evaluate import predict_logits
 from fer_train.evaluation.views import require_finite
+from fer_train.files.durable import write_content
 
 NUM_FOLDS = 5
 FOLD_SEED = 0

@@ -15,11 +15,11 @@ from matplotlib.ticker import MaxNLocator
 from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from fer_train.durable import write_atomically
 from fer_train.evaluation.evaluate import Evaluation
 from fer_train.evaluation.metrics import Metrics
 from fer_train.evaluation.palette import BAD_COLOR, COLORS, GOOD_COLOR, PLAIN_COLOR, SHARE_MAP, color_at
 from fer_train.evaluation.reliability import measure_reliability
+from fer_train.files.durable import write_atomically
 
 _DPI = 110
 _FEW_FACES = 10

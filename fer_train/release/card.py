@@ -5,8 +5,8 @@ from pathlib import Path
 from typing import Any
 
 from fer_train.data.faces import LABELS_IN_WORDS, has_classes_of, labels_in_words, own_label_set
-from fer_train.durable import write_content
 from fer_train.errors import ConfigError
+from fer_train.files.durable import write_content
 from fer_train.release.origin import describe_data, describe_provenance, describe_recipe, retrain_commands
 
 MARKER = "<!-- Made by fer-train release; the next release overwrites it. Put your own text into --notes FILE. -->"

@@ -12,10 +12,10 @@ from pydantic import Field, ValidationError, model_validator
 from fer_train.checkpoint import read_spec_json
 from fer_train.config import Strict, TrainConfig
 from fer_train.config_file import config_from_dict, load_config
-from fer_train.durable import write_content
 from fer_train.errors import ConfigError
+from fer_train.files.durable import write_content
+from fer_train.files.yaml_file import read_yaml
 from fer_train.privacy.portable_paths import shown_path
-from fer_train.yaml_file import read_yaml
 
 
 class Entry(Strict):

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from fer_train.durable import write_content
+from fer_train.files.durable import write_content
 
 LABELS = {"fer2013": "FER2013", "ferplus": "FER+ majority"}
 """Words for the labels that accuracy is measured against."""

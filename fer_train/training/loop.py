@@ -18,9 +18,9 @@ from fer_train.data.faces import LABEL_SETS, Faces
 from fer_train.data.loader import Batch, EpochBatches, epoch_seed
 from fer_train.data.splits import take_split
 from fer_train.distributed import ALONE, World
-from fer_train.durable import write_content
 from fer_train.errors import CheckpointError, ConfigError, DivergenceError, OutOfMemoryError, is_out_of_memory
 from fer_train.evaluation.evaluate import evaluate
+from fer_train.files.durable import write_content
 from fer_train.hardware import describe_hardware
 from fer_train.privacy.portable_paths import shown_path
 from fer_train.spec import Kept, describe_model

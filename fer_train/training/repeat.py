@@ -17,9 +17,9 @@ from fer_train.config_file import config_from_dict
 from fer_train.data.consensus import has_majority
 from fer_train.data.faces import Faces
 from fer_train.data.splits import pixel_hashes, take_split
-from fer_train.durable import write_atomically
 from fer_train.errors import ConfigError
 from fer_train.evaluation.evaluate import measure, predict_logits
+from fer_train.files.durable import write_atomically
 from fer_train.training.run import Run
 from fer_train.training.session import train_one, world_of, write_json
 

@@ -12,9 +12,9 @@ from fer_train.checkpoint import load_release
 from fer_train.config import TrainConfig
 from fer_train.data.faces import Faces
 from fer_train.distributed import World, local_device, torchrun_world, was_restarted
-from fer_train.durable import write_content
 from fer_train.evaluation.evaluate import evaluate_split
 from fer_train.evaluation.plots import plot_history, write_plots
+from fer_train.files.durable import write_content
 from fer_train.training.loop import fit
 from fer_train.training.progress import TrainingProgress
 from fer_train.training.run import Run

@@ -19,8 +19,8 @@ from fer_train.data.augment import normalize
 from fer_train.data.faces import FERPLUS_EMOTIONS, LABELS_IN_WORDS, Faces, own_label_set
 from fer_train.data.label_columns import align_probs, require_shared
 from fer_train.distributed import is_first_process
-from fer_train.durable import write_content
 from fer_train.evaluation.ensemble import Member, load_ensemble, load_member
+from fer_train.files.durable import write_content
 from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
 
 BATCH_SIZE = 256

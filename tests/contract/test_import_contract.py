@@ -9,7 +9,7 @@ import pytest
 HEAVY = ("torch", "torchvision", "onnx", "onnxscript", "fer_train", "matplotlib", "safetensors", "sklearn")
 UNUSED = {
     "scipy", "rich", "yaml", "urllib.request", "av", "PIL", "multiprocessing", "openvino", "pyarrow", "aiohttp",
-    "fer_deploy.manifest", "fer_deploy.live.sources.stream", "fer_deploy.live.sources.heic",
+    "fer_deploy.manifest", "fer_deploy.live.sources.stream", "fer_deploy.live.sources.picture_files.heic",
 }  # fmt: skip
 """What a run on drawn faces without a window or files has no use for."""
 RUNTIME = """

@@ -54,7 +54,12 @@ def test_every_field_survives_from_safetensors_to_the_engine(tiny_spec, tiny_rel
 
 
 @pytest.mark.parametrize(
-    ("family", "labels", "name"), [("ferplus", FERPLUS_EMOTIONS, "senet-ferplus"), ("fer2013", EMOTIONS, "senet")]
+    ("family", "labels", "name"),
+    [
+        ("ferplus", FERPLUS_EMOTIONS, "senet-ferplus"),
+        ("nano-ferplus", FERPLUS_EMOTIONS, "nano-ferplus"),
+        ("fer2013", EMOTIONS, "senet"),
+    ],
 )
 @pytest.mark.parametrize("precision", [Precision.FP16, Precision.INT8])
 def test_bundled_models_have_the_labels_of_their_family(family, labels, name, precision):

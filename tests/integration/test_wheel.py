@@ -46,9 +46,10 @@ class Installed:
 
 
 def pip(python: str | Path, *args: str | Path) -> None:
-    """Run pip; skip the test where no index answers."""
+    """Run pip without PYTHONPATH, which would make it see packages elsewhere; skip where no index answers."""
     command = [str(python), "-m", "pip", *map(str, args), "--quiet", "--disable-pip-version-check", "--retries", "1"]
-    done = subprocess.run(command, cwd=REPO.anchor, capture_output=True, text=True, check=False)
+    env = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=REPO.anchor, env=env, capture_output=True, text=True, check=False)
     if done.returncode and any(words in done.stderr for words in NO_INDEX):
         pytest.skip(f"no package index: {done.stderr.strip().splitlines()[-1]}")
     assert done.returncode == 0, done.stdout + done.stderr

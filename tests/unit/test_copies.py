@@ -18,7 +18,7 @@ OWN_WORDS = (
 @pytest.mark.parametrize(
     ("of_deploy", "of_train"),
     [
-        ("yaml_file.py", "yaml_file.py"),
+        ("files/yaml_file.py", "files/yaml_file.py"),
         ("cli/terminal/standard_output.py", "cli/standard_output.py"),
         ("archive/on_ray/cluster.py", "ray_cluster.py"),
     ],

@@ -232,7 +232,7 @@ def test_generated_parts_are_up_to_date(name):
         ("fer-deploy triton --artifact a.onnx --out r", "fer-deploy triton: --artifact is a former name"),
         ("fer-deploy build --profile 1 4", "fer-deploy build: Option '--profile' requires 3 arguments."),
         ("fer-deploy live clip.mp4", "fer-deploy live takes no ['clip.mp4']"),
-        ("fer-deploy live --model raf", "fer-deploy live: --model raf is none of ferplus, fer2013"),
+        ("fer-deploy live --model raf", "fer-deploy live: --model raf is none of ferplus, nano-ferplus, fer2013"),
         ("fer-deploy export --config configs/exprot.yaml", "no configs/exprot.yaml"),
         ("fer-train train --data fer2013.csv", "fer-train train: --config is required"),
         ("fer-train crossval --config ... --data ...", None),

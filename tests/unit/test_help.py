@@ -47,6 +47,14 @@ def test_h_is_help(program, name):
 
 
 @pytest.mark.parametrize(("program", "name"), ALL)
+def test_h_stays_help_where_click_is_asked_without_a_program(monkeypatch, program, name):
+    command = command_of(program, name)
+    monkeypatch.setattr(command, "_help_option", None)  # Click keeps the first one
+    command.get_help_option(click.Context(command))
+    assert run(program, name, "-h").stdout.startswith("Usage:")
+
+
+@pytest.mark.parametrize(("program", "name"), ALL)
 def test_each_part_of_the_help_is_there_once(program, name):
     lines = run(program, name, "--help").stdout.splitlines()
     headings = [line for line in lines if re.fullmatch(r"\S.*:", line)]

@@ -15,7 +15,7 @@ def main(orders: Mapping[str, Any]) -> None:
     import numpy as np  # noqa: PLC0415 - the time of the imports is measured
 
     from fer_deploy.bench.candidates import Candidate  # noqa: PLC0415
-    from fer_deploy.bench.resources import rss_bytes  # noqa: PLC0415
+    from fer_deploy.bench.machine.resources import rss_bytes  # noqa: PLC0415
     from fer_deploy.errors import FerDeployError  # noqa: PLC0415
 
     candidate = Candidate.of_dict(orders)

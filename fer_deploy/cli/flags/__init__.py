@@ -1,5 +1,6 @@
 """The flags and the help of each command, a module each; the work is in `fer_deploy.cli` and imported when it runs."""
 
+import os
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any
@@ -21,6 +22,8 @@ def body(command: str, module: str | None = None) -> Callable[..., None]:
     Raises:
         MissingDependencyError: a package or a system library is absent.
     """
+    # As in fer-train, for the commands that load torch: threads that wait spin by default, and starve one another.
+    os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     try:
         run: Callable[..., Any] = getattr(import_module(f"fer_deploy.cli.{module or command}"), command)
     except ImportError as err:

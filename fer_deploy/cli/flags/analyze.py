@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FOLDER, Command, option
 
 
@@ -37,7 +38,9 @@ class JobsType(click.ParamType[Any]):
         ),
     ],
 )
-@click.argument("videos", nargs=-1, required=True, type=shared.VIDEO_PATH, metavar="VIDEO...", help="Recorded videos.")
+@click.argument(
+    "videos", nargs=-1, required=True, type=shared_flags.VIDEO_PATH, metavar="VIDEO...", help="Recorded videos."
+)
 @option(
     "--out",
     type=FOLDER,
@@ -47,7 +50,7 @@ class JobsType(click.ParamType[Any]):
     help="Folder for the results. Each video gets a folder of its own name in it.",
 )
 @option("--video/--no-video", default=None, default_text="video", section="Output", help="Write the annotated video.")
-@shared.video_codec("the annotated video")
+@shared_flags.video_codec("the annotated video")
 @option(
     "--segment-frames",
     type=int,
@@ -70,9 +73,9 @@ class JobsType(click.ParamType[Any]):
     section="Output",
     help="Delete what an earlier run left in --out for these videos, and start again.",
 )
-@shared.engine_options
-@shared.analysis_options
-@shared.config("docs/analyze.md")
+@shared_flags.engine_options
+@shared_flags.analysis_options
+@shared_flags.config("docs/analyze.md")
 def command(**flags: Any) -> None:
     """Analyze recorded videos: who is visible when, with which emotions.
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FOLDER, Command, option
 
 _LIMITS, _MEASURING = "What is best", "Measuring"
@@ -68,7 +69,7 @@ _LIMITS, _MEASURING = "What is best", "Measuring"
 )
 @option(
     "--device",
-    type=click.Choice(shared.DEVICES),
+    type=click.Choice(shared_flags.DEVICES),
     default_text="auto: all",
     section=_MEASURING,
     help="Measure on this device only.",
@@ -79,7 +80,7 @@ _LIMITS, _MEASURING = "What is best", "Measuring"
     section=_MEASURING,
     help="DIR is one .onnx or .plan: print the time of each of its layers instead.",
 )
-@shared.json_flag("all numbers")
+@shared_flags.json_flag("all numbers")
 def command(**flags: Any) -> None:
     """Measure every artifact in DIR with every engine that runs here, and write the best ones into best.json.
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FILE, Command, option
 
 
@@ -87,7 +88,7 @@ class ShapeType(click.ParamType[Any]):
     help="tensorrt: file of kernel timings, which makes the next build faster.",
 )
 @option("--tf32/--no-tf32", default=None, default_text="no", help="Let FP32 convolutions round to TF32.")
-@shared.config("docs/export.md")
+@shared_flags.config("docs/export.md")
 def command(**flags: Any) -> None:
     """Turn an ONNX model into a TensorRT plan with its manifest."""
     body("build")(**flags)

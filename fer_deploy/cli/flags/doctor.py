@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import Command
 
 
@@ -16,7 +17,7 @@ from fer_deploy.cli.interface import Command
         ("for a bug report", "fer-deploy doctor --json"),
     ],
 )
-@shared.json_flag("everything")
+@shared_flags.json_flag("everything")
 def command(**flags: Any) -> None:
     """Show what is on this machine, which engines run on it and which extras are installed."""
     body("doctor")(**flags)

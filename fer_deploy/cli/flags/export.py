@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FILE, FOLDER, Command, option
 
 _OUTPUT = "Output"
@@ -69,9 +70,9 @@ _REQUIRED = "required, here or in --config"
     help="Write a model repository for Triton into this folder as well.",
 )
 @option("--opset", type=int, metavar="N", default_text="20", section=_OUTPUT, help="ONNX operator set.")
-@shared.judging_options
-@shared.calibration_options
-@shared.config("configs/export.yaml")
+@shared_flags.judging_options
+@shared_flags.calibration_options
+@shared_flags.config("configs/export.yaml")
 def command(**flags: Any) -> None:
     """Turn a checkpoint into verified ONNX models and plans: FP32, FP16, INT8 for TensorRT, INT8 for CPUs.
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FILE, FOLDER, Command, option
 
 
@@ -22,12 +23,12 @@ from fer_deploy.cli.interface import FILE, FOLDER, Command, option
     "files",
     nargs=-1,
     required=True,
-    type=shared.VIDEO_PATH,
+    type=shared_flags.VIDEO_PATH,
     metavar="FILE...",
     help="Pictures; - reads one from standard input. A folder stands for every picture in it, in the order of their "
     "names.",
 )
-@shared.json_flag("each picture")
+@shared_flags.json_flag("each picture")
 @option(
     "--csv",
     type=FILE,
@@ -42,8 +43,8 @@ from fer_deploy.cli.interface import FILE, FOLDER, Command, option
     section="Output",
     help="Write each picture with its faces drawn into this folder, as PNG.",
 )
-@shared.engine_options
-@shared.photo_options
+@shared_flags.engine_options
+@shared_flags.photo_options
 def command(**flags: Any) -> None:
     """Recognize emotions in pictures.
 

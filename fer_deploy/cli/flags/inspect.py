@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FILE, Command
 
 
@@ -22,7 +23,7 @@ from fer_deploy.cli.interface import FILE, Command
 )
 @click.argument("file", type=FILE, metavar="FILE", help="A .safetensors, .onnx or .plan.")
 @click.argument("other", type=FILE, metavar="[OTHER]", required=False, help="A second file, compared with the first.")
-@shared.json_flag("everything")
+@shared_flags.json_flag("everything")
 def command(**flags: Any) -> None:
     """Describe a checkpoint, an ONNX model or a plan, or tell what differs between two. Nothing in them is executed.
 

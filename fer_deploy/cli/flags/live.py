@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FILE, Command, option
 
 _INPUT, _OUTPUT = "Input", "Output"
@@ -28,7 +29,7 @@ _INPUT, _OUTPUT = "Input", "Output"
 @option(
     "--source",
     multiple=True,
-    type=shared.SourceType(),
+    type=shared_flags.SourceType(),
     metavar="SOURCE",
     default_text="0",
     section=_INPUT,
@@ -46,10 +47,10 @@ _INPUT, _OUTPUT = "Input", "Output"
 )
 @option("--keep-trying", is_flag=True, default=None, section=_INPUT, help="Wait for a source that is not there yet.")
 @option("--max-frames", type=int, metavar="N", default_text="all", section=_INPUT, help="End after this many frames.")
-@shared.engine_options
-@shared.analysis_options
+@shared_flags.engine_options
+@shared_flags.analysis_options
 @option("--record", type=FILE, metavar="FILE", section=_OUTPUT, help="Write the annotated video: .mp4, .mkv or .avi.")
-@shared.video_codec("--record", formerly=("--record-codec",))
+@shared_flags.video_codec("--record", formerly=("--record-codec",))
 @option(
     "--jsonl",
     type=FILE,
@@ -95,8 +96,8 @@ _INPUT, _OUTPUT = "Input", "Output"
     help="Show a window.",
 )
 @option("--verbose", is_flag=True, help="Print the latencies of all stages at the end, too.")
-@shared.json_flag("the statistics")
-@shared.config("configs/live.yaml")
+@shared_flags.json_flag("the statistics")
+@shared_flags.config("configs/live.yaml")
 def command(**flags: Any) -> None:
     """Recognize emotions on cameras, streams, files or folders.
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FILE, Command, option
 
 
@@ -32,9 +33,9 @@ from fer_deploy.cli.interface import FILE, Command, option
     metavar="PATH",
     help="FER2013 (CSV or folder) that INT8 is calibrated on and accuracy is measured on.",
 )
-@shared.judging_options
-@shared.calibration_options
-@shared.config("configs/export.yaml")
+@shared_flags.judging_options
+@shared_flags.calibration_options
+@shared_flags.config("configs/export.yaml")
 def command(**flags: Any) -> None:
     """Turn an FP32 ONNX model into FP16 or INT8. A result that breaks a limit of accuracy is not written."""
     body("quantize", "export")(**flags)

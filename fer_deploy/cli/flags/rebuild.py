@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FILE, FOLDER, Command, option
 
 _PLANS, _SPEED = "Plans", "Speed"
@@ -52,7 +53,7 @@ _PLANS, _SPEED = "Plans", "Speed"
 )
 @option("--no-bench", is_flag=True, section=_SPEED, help="Measure no speed, and write no best.json.")
 @option("--quick", is_flag=True, section=_SPEED, help="A look: short windows, fewer batches and pairs.")
-@shared.json_flag("the results")
+@shared_flags.json_flag("the results")
 def command(**flags: Any) -> None:
     """Unpack a model, build its plans, verify every artifact against the saved logits, and measure them.
 

@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FILE, FOLDER, Command, option
 
 
@@ -74,7 +75,7 @@ class DeviceType(click.Choice[str]):
     default_text="cuda-graphs",
     help="Replay captured launches of plans.",
 )
-@shared.config("docs/deploy.md")
+@shared_flags.config("docs/deploy.md")
 def command(**flags: Any) -> None:
     """Write a model repository for Triton Inference Server."""
     body("triton")(**flags)

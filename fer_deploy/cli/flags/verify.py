@@ -4,7 +4,8 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import body, shared
+from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FILE, Command, option
 
 
@@ -57,7 +58,7 @@ from fer_deploy.cli.interface import FILE, Command, option
 )
 @option(
     "--device",
-    type=click.Choice(shared.DEVICES),
+    type=click.Choice(shared_flags.DEVICES),
     default="auto",
     show_default=True,
     help="Where the exported model runs.",
@@ -76,9 +77,9 @@ from fer_deploy.cli.interface import FILE, Command, option
     section="Saved inputs",
     help="Compare with saved logits, without --checkpoint and without PyTorch.",
 )
-@shared.judging_options
-@shared.json_flag("the comparison")
-@shared.config("configs/export.yaml")
+@shared_flags.judging_options
+@shared_flags.json_flag("the comparison")
+@shared_flags.config("configs/export.yaml")
 def command(**flags: Any) -> None:
     """Compare an exported model with the checkpoint that it was exported from, or with its saved logits.
 

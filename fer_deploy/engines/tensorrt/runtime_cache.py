@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 from typing import Any
 
-from fer_deploy.durable import write_file
-from fer_deploy.private_files import read_private
+from fer_deploy.files.durable import write_file
+from fer_deploy.files.private_files import read_private
 
 _MAX_BYTES = 100_000_000
 """NVIDIA's recommended size of a cache; a larger one is not read."""

@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from fer_deploy.durable import write_whole
 from fer_deploy.errors import ArtifactError, ExportError
 from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.verify.compare import Reference
+from fer_deploy.files.durable import write_whole
 from fer_deploy.spec import InputSpec, ModelSpec, describe_faults
 
 MAX_IO_BYTES: Final = 2**28

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Final
 
 from fer_deploy.detectors import yunet_file
-from fer_deploy.durable import write_file
-from fer_deploy.private_files import read_private
+from fer_deploy.files.durable import write_file
+from fer_deploy.files.private_files import read_private
 
 LIMIT_S: Final = 5.0
 """For both files together, from the first question to a name server to the last byte."""

@@ -10,7 +10,7 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_deploy import durable
+from fer_deploy.files import durable
 from fer_deploy.live.capture.decoder import Packet, VideoDecoder, silence_ffmpeg
 from fer_deploy.live.capture.timestamps import Timestamps
 from fer_deploy.live.file_names import file_address, file_and_stream

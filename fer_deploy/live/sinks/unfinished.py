@@ -3,8 +3,8 @@
 import os
 from pathlib import Path
 
-from fer_deploy.durable import give_name, unfinished_path
 from fer_deploy.errors import SinkError
+from fer_deploy.files.durable import give_name, unfinished_path
 
 __all__ = ["KeptBeside", "replaceable", "take_name", "unfinished_path"]
 

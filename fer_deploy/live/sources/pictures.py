@@ -16,7 +16,7 @@ from fer_deploy.live.sources.base import Source
 from fer_deploy.vision.types import Frame
 
 if TYPE_CHECKING:
-    from fer_deploy.live.sources.heic import HeicStill
+    from fer_deploy.live.sources.picture_files.heic import HeicStill
     from fer_deploy.live.sources.stills import Still
 
 HEIC_SUFFIXES: Final = (".heic", ".heif", ".hif")
@@ -122,10 +122,10 @@ def open_still(source: Path | bytes, *, name: str = "the content") -> "Still | H
     """
     stills = _decoder("stills")
     content = stills.picture_bytes(source, name=name)
-    is_named_so = isinstance(source, Path) and source.suffix.lower() in HEIC_SUFFIXES
-    still: Still | HeicStill = (
-        _decoder("heic").HeicStill(content) if is_heic(content.data) or is_named_so else stills.Still(content)
-    )
+    if is_heic(content.data) or (isinstance(source, Path) and source.suffix.lower() in HEIC_SUFFIXES):
+        heic: HeicStill = _decoder("picture_files.heic").HeicStill(content)
+        return heic
+    still: Still = stills.Still(content)
     return still
 
 

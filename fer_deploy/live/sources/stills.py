@@ -16,8 +16,8 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fer_deploy.errors import StreamError
 from fer_deploy.live.file_names import printable
-from fer_deploy.live.sources.foreign_picture import ForeignPicture, foreign_picture
-from fer_deploy.live.sources.jpeg import breaks_off
+from fer_deploy.live.sources.picture_files.foreign_picture import ForeignPicture, foreign_picture
+from fer_deploy.live.sources.picture_files.jpeg import breaks_off
 from fer_deploy.vision.transparency import opaque_bgr
 
 MAX_PIXELS: Final = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)

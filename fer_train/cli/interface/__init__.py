@@ -174,6 +174,10 @@ class Group(click.Group):
         self._package, self._headings, self._short_helps = package, headings or {}, short_helps or {}
         self.examples = tuple(examples)
 
+    def get_help_option_names(self, ctx: click.Context) -> list[str]:
+        """Return -h and --help, as of a command."""
+        return list(HELP_NAMES)
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Return the names in the order of the headings."""
         return [name for names in self._headings.values() for name in names]

@@ -11,8 +11,8 @@ import numpy as np
 
 from fer_train.data.faces import EMOTIONS, FACE_SIZE, Faces
 from fer_train.data.readers.npz_file import require_true_sizes
-from fer_train.durable import write_atomically
 from fer_train.errors import CheckpointError
+from fer_train.files.durable import write_atomically
 
 FORMAT = "fer-faces-2"
 """Version of the cache; increase it when the reader becomes stricter, so that old caches are parsed again."""

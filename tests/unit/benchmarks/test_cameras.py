@@ -1,5 +1,6 @@
 import json
 import threading
+from pathlib import Path
 
 import cameras
 import numpy as np
@@ -78,18 +79,25 @@ class TestSearch:
 class TestCompare:
     def test_from_what_held_every_time_to_what_held_once(self):
         tries = [trial(4), trial(8, dropped=9), trial(6), trial(7, p99=80.0), trial(6, dropped=1), trial(5)]
-        row = {"clip": "a.mp4", "fps": 30.0, "cameras": 5, "is_bounded": True, "trials": tries}
+        row = {"clip": "a.mp4", "model": "a.onnx", "fps": 30.0, "cameras": 5, "is_bounded": True, "trials": tries}
         (found,) = measures_of([row], 50)
-        assert found.name == "a.mp4 at 30 frames/s: cameras"
+        assert found.name == "a.mp4, a.onnx at 30 frames/s: cameras"
         assert (found.value, found.low, found.high, found.better) == (5, 5, 6, "higher")
 
     def test_without_a_number_that_failed_there_are_no_bounds(self):
-        row = {"clip": "a.mp4", "fps": 30.0, "cameras": 4, "is_bounded": False, "trials": [trial(4)]}
+        row = {"clip": "a.mp4", "model": "a.onnx", "fps": 30.0, "cameras": 4, "is_bounded": False, "trials": [trial(4)]}
         (found,) = measures_of([row], 50)
         assert (found.value, found.low, found.high) == (4, None, None)
 
     def test_a_machine_that_holds_none_can_be_compared(self):
-        row = {"clip": "a.mp4", "fps": 30.0, "cameras": 0, "is_bounded": True, "trials": [trial(1, dropped=1)]}
+        row = {
+            "clip": "a.mp4",
+            "model": "a.onnx",
+            "fps": 30.0,
+            "cameras": 0,
+            "is_bounded": True,
+            "trials": [trial(1, dropped=1)],
+        }
         measures = [one.to_dict() for one in measures_of([row], 50)]
         old, new = {"hardware": "A", "measures": measures}, {"hardware": "A", "measures": measures}
         assert "cameras: 0 [0, 0] before, 0 [0, 0] now\n" in changes_in_words(old, new)
@@ -176,36 +184,50 @@ def test_meter_sorts_results_by_camera_and_frame(monkeypatch):
 
 def test_command_writes_a_row_for_each_rate(unpublished, tmp_path, monkeypatch):
     (tmp_path / "yunet.onnx").touch()
+    (tmp_path / "own.onnx").touch()
     asked = []
 
     def run_apart(module, request):
-        asked.append((module, request["fps"], request["cameras"], request["detect_every"], request["jpeg"]))
+        asked.append(
+            (Path(request["engine"]).name, request["fps"], request["cameras"], request["detect_every"], request["jpeg"])
+        )
         return trial(request["cameras"], dropped=0 if request["cameras"] * request["fps"] <= 70 else 30) | {
             "fps": request["fps"]
         }
 
     monkeypatch.setattr(cameras, "run_apart", run_apart)
     clip = write_squares(tmp_path / "a.mp4", 3)
-    words = ["--clip", clip, "--yunet", tmp_path / "yunet.onnx", "--confirm", 0, "--detect-every", 3, "--decoded"]
+    words = [
+        "--clip",
+        clip,
+        "--model",
+        tmp_path / "own.onnx",
+        "--yunet",
+        tmp_path / "yunet.onnx",
+        "--confirm",
+        0,
+        "--detect-every",
+        3,
+        "--decoded",
+    ]
     done = CliRunner().invoke(cameras.main, list(map(str, words)), catch_exceptions=False)
     assert done.exit_code == 0, done.output
-    assert asked[0] == ("live.camera_load", 30.0, 1, 3, False)
+    assert asked[0] == ("own.onnx", 30.0, 1, 3, False)
     [path] = unpublished.glob("*/*/cameras.json")
     assert [(row["fps"], row["cameras"]) for row in json.loads(path.read_text())["results"]] == [(30.0, 2), (15.0, 4)]
     text = path.with_suffix(".md").read_text()
-    assert (
-        "| a.mp4 | 30 | 2 | 5.0 | 10.0 | 3 | 0.90 | 3: frames were dropped; busiest: detect; 0.90 of the cores " in text
-    )
+    row = "| a.mp4 | own.onnx | 30 | 2 | 5.0 | 10.0 | 3 | 0.90 | 3: frames were dropped; busiest: detect; 0.90 of the "
+    assert row in text
     assert "| 70% of 4 cameras | 0.50 |" in text
     assert len({line.count("|") for line in text.splitlines() if line.startswith("|")}) == 1
 
 
 def test_report_where_one_camera_is_too_many_and_where_no_number_was():
     rows = [
-        {"clip": "a", "fps": 30.0, **cameras.measure(Machine(0), limit_ms=50, most=8, confirm=1)},
-        {"clip": "a", "fps": 15.0, **cameras.measure(Machine(99), limit_ms=50, most=8, confirm=1)},
+        {"clip": "a", "model": "b", "fps": 30.0, **cameras.measure(Machine(0), limit_ms=50, most=8, confirm=1)},
+        {"clip": "a", "model": "b", "fps": 15.0, **cameras.measure(Machine(99), limit_ms=50, most=8, confirm=1)},
     ]
     env = dict.fromkeys(("hardware", "cores", "date", "python", "yunet", "command", "limit_ms"), "")
     lines = cameras.as_markdown(rows, env).splitlines()
-    assert any(line.startswith("| a | 30 | 0 |  |  |  |  | 1: frames were dropped;") for line in lines)
-    assert any(line.startswith("| a | 15 | at least 8 |") and "| not reached |" in line for line in lines)
+    assert any(line.startswith("| a | b | 30 | 0 |  |  |  |  | 1: frames were dropped;") for line in lines)
+    assert any(line.startswith("| a | b | 15 | at least 8 |") and "| not reached |" in line for line in lines)

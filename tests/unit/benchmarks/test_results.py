@@ -9,7 +9,7 @@ from click.testing import CliRunner
 from harness.comparing import Measure, change_of, changes_in_words, median_measure
 from harness.results import Output, machine_name, output_options, run_name, write_results
 
-from fer_deploy.bench.host import BackgroundWork, Host
+from fer_deploy.bench.machine.host import BackgroundWork, Host
 
 CPU = torch.device("cpu")
 
@@ -147,7 +147,9 @@ def test_a_result_of_another_benchmark_is_refused(tmp_path):
 
 
 def test_work_beside_the_run_is_named_with_what_pauses_it(tmp_path, monkeypatch):
-    monkeypatch.setattr("fer_deploy.bench.host.background_work", lambda: (BackgroundWork(42, "fer-train train"),))
+    monkeypatch.setattr(
+        "fer_deploy.bench.machine.host.background_work", lambda: (BackgroundWork(42, "fer-train train"),)
+    )
     done = CliRunner().invoke(benchmark, ["--out", str(tmp_path / "a.md")])
     assert "beside this run: fer-train train; kill -STOP 42 pauses it" in done.output
 

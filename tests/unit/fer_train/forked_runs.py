@@ -14,7 +14,7 @@ import time
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import NoReturn
+from typing import NoReturn, TypedDict
 
 import torch
 from unit.fer_train.parallel_cases import CASES
@@ -31,14 +31,33 @@ LIMIT_S = 120.0
 CPU = torch.device("cpu")
 
 
-def in_two_processes(work: Callable[[], object], log: Path) -> dict[str, object]:
-    """Return the exit codes by rank (a negative signal where it was killed), and what each printed."""
+class Ended(TypedDict):
+    """Exit codes by rank (a negative signal where it was killed), and what each printed."""
+
+    codes: list[int | None]
+    printed: list[str]
+
+
+def in_two_processes(work: Callable[[], object], log: Path) -> Ended:
+    """Do the work in two processes, again if another program has taken their port in the meantime; see `_once`."""
+    for _ in range(5):
+        ended = _once(work, log)
+        if not _is_port_taken(log):
+            break
+    return ended
+
+
+def _is_port_taken(log: Path) -> bool:
+    return any("EADDRINUSE" in path.read_text() for path in log.parent.glob(f"{log.name}.[01]"))
+
+
+def _once(work: Callable[[], object], log: Path) -> Ended:
     with socket.create_server(("127.0.0.1", 0)) as server:
         port = server.getsockname()[1]
     pids = [_fork(work, rank, port, log) for rank in range(2)]
     codes: dict[int, int] = {}
     deadline = time.monotonic() + LIMIT_S
-    while len(codes) < 2 and time.monotonic() < deadline:
+    while len(codes) < 2 and time.monotonic() < deadline and not _is_port_taken(log):
         for pid in set(pids) - codes.keys():
             done, status = os.waitpid(pid, os.WNOHANG)
             if done:

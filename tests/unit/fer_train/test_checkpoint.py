@@ -9,8 +9,8 @@ from torch import nn
 from unit.fer_train.synthetic_faces import PLAIN_INPUT
 
 from fer_train.checkpoint import SPEC_KEY, load_release, load_state, read_spec_json, save_release, save_state
-from fer_train.durable import write_atomically
 from fer_train.errors import CheckpointError
+from fer_train.files.durable import write_atomically
 from fer_train.models import build_model
 
 pytestmark = pytest.mark.usefixtures("narrow_net")

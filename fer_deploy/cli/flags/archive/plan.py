@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import shared
+from fer_deploy.cli import shared_flags
 from fer_deploy.cli.flags.archive import archive_body, scratch
 from fer_deploy.cli.interface import Command, option
 
@@ -56,9 +56,9 @@ _COST = "Estimate"
     section=_COST,
     help="What an hour of one core costs.",
 )
-@shared.engine_options
-@shared.analysis_options
-@shared.config("docs/archive.md")
+@shared_flags.engine_options
+@shared_flags.analysis_options
+@shared_flags.config("docs/archive.md")
 def command(**flags: Any) -> None:
     """List videos, cut them into segments, and estimate the cost of analyzing all of them.
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags import shared
+from fer_deploy.cli import shared_flags
 from fer_deploy.cli.flags.archive import address, archive_body
 from fer_deploy.cli.interface import Command, option
 
@@ -20,7 +20,7 @@ from fer_deploy.cli.interface import Command, option
     default_text="as in the plan",
     help="What an hour of one core costs.",
 )
-@shared.json_flag("the status")
+@shared_flags.json_flag("the status")
 def command(**flags: Any) -> None:
     """Say what of an archive is done, missing and given up, what it cost so far, and how long the rest takes."""
     archive_body("status")(**flags)

@@ -7,8 +7,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fer_deploy.durable import give_name
 from fer_deploy.errors import SinkError
+from fer_deploy.files.durable import give_name
 from fer_deploy.live.sinks.tables.base import Columns, Row, TableFile
 from fer_deploy.live.sinks.unfinished import unfinished_path
 

@@ -5,7 +5,6 @@ import time
 
 import pytest
 
-from fer_deploy import durable
 from fer_deploy.analyze.jobs.crew import WorkerDied
 from fer_deploy.archive.dead_letters import kind_of
 from fer_deploy.archive.estimate import Sample, estimate
@@ -15,6 +14,7 @@ from fer_deploy.archive.staging import ReadFailed
 from fer_deploy.archive.store import Store
 from fer_deploy.cli.archive.run import config_here
 from fer_deploy.errors import ConfigError, EngineError, FerDeployError, MissingDependencyError, SinkError, StreamError
+from fer_deploy.files import durable
 
 
 @pytest.fixture(params=["folder", "file", "memory"])

@@ -5,11 +5,11 @@ from unit.fer_deploy.bench.results import artifact
 
 from fer_deploy.bench import measuring as module
 from fer_deploy.bench.candidates import Candidate
-from fer_deploy.bench.energy import Counter, EnergyMeter
+from fer_deploy.bench.machine.energy import Counter, EnergyMeter
+from fer_deploy.bench.machine.resources import ColdStart
 from fer_deploy.bench.measuring import Measuring, workers_of
 from fer_deploy.bench.plans import Plans
 from fer_deploy.bench.ranking import Drop, Limits
-from fer_deploy.bench.resources import ColdStart
 from fer_deploy.bench.windows import Repeated, Together, WindowPlan
 from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.errors import EngineError

@@ -11,12 +11,12 @@ from unit.fer_deploy.pack.pack_models import write_export
 
 from fer_deploy.artifacts import bundled_files
 from fer_deploy.bench import outcome
-from fer_deploy.bench.energy import EnergyMeter
-from fer_deploy.bench.host import BackgroundWork
+from fer_deploy.bench.machine.energy import EnergyMeter
+from fer_deploy.bench.machine.host import BackgroundWork
+from fer_deploy.bench.machine.roofline import Roof
 from fer_deploy.bench.outcome import BenchConfig, run_bench
 from fer_deploy.bench.plans import BRIEF, USUAL, Plans
 from fer_deploy.bench.ranking import rank
-from fer_deploy.bench.roofline import Roof
 from fer_deploy.bench.windows import WindowPlan
 from fer_deploy.cli import bench as command_module
 from fer_deploy.cli import main
@@ -168,13 +168,13 @@ def test_without_a_folder_the_bundled_models_are_measured(measured, monkeypatch,
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "new"))
     done = run("--goal", "throughput")
     assert done.exit_code == 0, done.output
-    ferplus, fer2013 = (bundled_files(family) for family in ("ferplus", "fer2013"))
-    assert asked == [(ferplus[0].parent, sorted(p.name for p in files)) for files in (ferplus, fer2013)]
+    families = ("ferplus", "nano-ferplus", "fer2013")
+    assert asked == [(files[0].parent, sorted(p.name for p in files)) for files in map(bundled_files, families)]
     target = tmp_path / "new" / "fer-deploy" / "bench" / "ferplus.json"
     assert read_best(target, tmp_path).goal == "throughput"
     assert "--model ferplus\n" in done.stdout
     assert f"is the best here for workers ({target}); now: fer-deploy live --model ferplus" in done.stderr
-    assert set(json.loads(run("--json").stdout)) == {"ferplus", "fer2013"}
+    assert set(json.loads(run("--json").stdout)) == set(families)
 
 
 def test_a_cache_that_cannot_be_written_is_told_first(monkeypatch, tmp_path):

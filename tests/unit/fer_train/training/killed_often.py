@@ -17,7 +17,7 @@ import torch
 from unit.fer_train.synthetic_faces import NARROW_CHANNELS, make_faces, tiny_config
 
 import fer_train.checkpoint
-import fer_train.durable
+import fer_train.files.durable
 import fer_train.models.net
 import fer_train.training.loop
 
@@ -39,7 +39,7 @@ class Calls:
             write(path, do)
             self._is_writing = False
 
-        fer_train.checkpoint.write_atomically = fer_train.durable.write_atomically = watched
+        fer_train.checkpoint.write_atomically = fer_train.files.durable.write_atomically = watched
 
     def __call__(self, frame: object, event: str, argument: object) -> None:
         if event not in ("call", "c_call"):

@@ -50,9 +50,8 @@ def no_process(monkeypatch):
 
 @pytest.mark.usefixtures("no_process")
 class TestNoProcess:
-    @pytest.mark.parametrize(("precision", "family"), [
-        (Precision.FP16, "ferplus"), (Precision.INT8, "ferplus"), (Precision.INT8, "fer2013"),
-    ])  # fmt: skip
+    @pytest.mark.parametrize("precision", [Precision.FP16, Precision.INT8])
+    @pytest.mark.parametrize("family", ["ferplus", "nano-ferplus", "fer2013"])
     def test_bundled_models(self, precision, family):
         open_engine(bundled_model(precision, family), device="cpu").close()
 

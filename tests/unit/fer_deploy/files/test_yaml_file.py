@@ -3,7 +3,7 @@ from click.testing import CliRunner
 
 from fer_deploy.cli import main
 from fer_deploy.errors import ConfigError
-from fer_deploy.yaml_file import read_yaml
+from fer_deploy.files.yaml_file import read_yaml
 
 HOSTILE = {
     "infinity": ("a: .inf", "'.inf' is not a finite number, in line 1, column 4"),

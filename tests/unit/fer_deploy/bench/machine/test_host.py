@@ -3,7 +3,8 @@ import subprocess
 
 import pytest
 
-from fer_deploy.bench.host import BackgroundWork, Host, background_work, computing_command
+from fer_deploy.bench.machine import host as host_module
+from fer_deploy.bench.machine.host import BackgroundWork, Host, background_work, computing_command
 
 
 @pytest.mark.parametrize(("words", "expected"), [
@@ -70,7 +71,7 @@ def test_a_system_without_proc_has_none(tmp_path):
 
 
 def test_the_host_says_what_a_reader_needs(monkeypatch, tmp_path):
-    monkeypatch.setattr("fer_deploy.bench.host._CHECKOUT", tmp_path)
+    monkeypatch.setattr("fer_deploy.bench.machine.host._CHECKOUT", tmp_path)
     host = Host.now()
     assert (host.commit, host.is_dirty, host.load_after) == (None, None, None)
     assert 1 <= host.num_cores <= host.environment.num_cores
@@ -79,11 +80,15 @@ def test_the_host_says_what_a_reader_needs(monkeypatch, tmp_path):
     assert found["environment"]["packages"]["numpy"]
 
 
+def test_the_checkout_is_the_folder_beside_the_packages():
+    assert (host_module._CHECKOUT / "fer_deploy" / "__init__.py").is_file()
+
+
 def test_the_commit_and_whether_it_is_dirty(monkeypatch, tmp_path):
     git = ["git", "-C", str(tmp_path), "-c", "user.name=a", "-c", "user.email=a@b"]
     for words in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "one"]):
         subprocess.run([*git, *words], check=True)
-    monkeypatch.setattr("fer_deploy.bench.host._CHECKOUT", tmp_path)
+    monkeypatch.setattr("fer_deploy.bench.machine.host._CHECKOUT", tmp_path)
     clean = Host.now()
     (tmp_path / "new").write_text("")
     dirty = Host.now()

@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 
 from fer_deploy.artifacts import bundled_model
+from fer_deploy.bench.machine.roofline import GraphWork, Roof, graph_work, measure_roof
 from fer_deploy.bench.processes import roof as roof_process
-from fer_deploy.bench.roofline import GraphWork, Roof, graph_work, measure_roof
 from fer_deploy.bench.windows import SystemClock
 from fer_deploy.engines.onnx_file import work
 from fer_deploy.engines.onnx_file.messages import parse_model

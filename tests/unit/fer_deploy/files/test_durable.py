@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 from integration.full_disk import file_size_limit
 
-from fer_deploy import durable
 from fer_deploy.analyze.whole_file import whole_file
-from fer_deploy.durable import give_name, unfinished_path, write_file, write_whole
+from fer_deploy.files import durable
+from fer_deploy.files.durable import give_name, unfinished_path, write_file, write_whole
 from fer_deploy.live.sinks.unfinished import take_name
 
 
@@ -109,7 +109,7 @@ def test_a_draft_is_found_beside_its_file(tmp_path):
 _KILLED = """
 import os, signal, sys
 from pathlib import Path
-from fer_deploy import durable
+from fer_deploy.files import durable
 
 def killed(*_):
     os.kill(os.getpid(), signal.SIGKILL)

@@ -3,8 +3,8 @@ import socket
 
 import pytest
 
-from fer_deploy import private_files
-from fer_deploy.private_files import read_private
+from fer_deploy.files import private_files
+from fer_deploy.files.private_files import read_private
 
 
 @pytest.fixture

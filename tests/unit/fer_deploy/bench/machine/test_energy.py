@@ -2,8 +2,8 @@ import threading
 
 import pytest
 
-from fer_deploy.bench import energy
-from fer_deploy.bench.energy import Counter, EnergyMeter
+from fer_deploy.bench.machine import energy
+from fer_deploy.bench.machine.energy import Counter, EnergyMeter
 from fer_deploy.bench.windows import Repeated, Together
 
 

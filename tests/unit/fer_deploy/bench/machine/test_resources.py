@@ -1,4 +1,4 @@
-from fer_deploy.bench.resources import rss_bytes
+from fer_deploy.bench.machine.resources import rss_bytes
 
 
 def test_the_memory_of_this_process():

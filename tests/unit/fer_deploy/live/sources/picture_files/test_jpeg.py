@@ -6,7 +6,7 @@ import pytest
 
 from fer_deploy.errors import StreamError
 from fer_deploy.live.sources import open_source
-from fer_deploy.live.sources.jpeg import breaks_off
+from fer_deploy.live.sources.picture_files.jpeg import breaks_off
 
 
 def jpeg(*options: int, size=(60, 80)) -> bytes:

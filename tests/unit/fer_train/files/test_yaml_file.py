@@ -3,7 +3,7 @@ from click.testing import CliRunner
 
 from fer_train.cli import main
 from fer_train.errors import ConfigError
-from fer_train.yaml_file import read_yaml
+from fer_train.files.yaml_file import read_yaml
 
 HOSTILE = {
     "infinity": ("a: .inf", "'.inf' is not a finite number, in line 1, column 4"),

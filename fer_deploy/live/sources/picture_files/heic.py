@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from fer_deploy.errors import StreamError
 from fer_deploy.live.capture.decoder import VideoDecoder, silence_ffmpeg
-from fer_deploy.live.sources.heic_tiles import Tiles, tiles_from_file
+from fer_deploy.live.sources.picture_files.heic_tiles import Tiles, tiles_from_file
 from fer_deploy.live.sources.stills import MAX_PIXELS, PictureBytes, StillFrame
 
 

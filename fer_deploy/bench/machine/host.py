@@ -9,14 +9,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, Self
 
-from fer_deploy import __version__
+import fer_deploy
 from fer_deploy.engines.threads import available_cores
 from fer_deploy.environment import Environment, survey
 from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_deploy.privacy.redaction import without_passwords
 
 _PROCESSES: Final = Path("/proc")
-_CHECKOUT: Final = Path(__file__).parents[2]
+_CHECKOUT: Final = Path(fer_deploy.__file__).parents[1]
 _WORK: Final = {
     "train": ("train", "sweep", "distill", "crossval", "soup"),
     "deploy": ("live", "analyze", "export", "quantize", "bench"),
@@ -75,7 +75,7 @@ class Host:
         return cls(
             survey(),
             available_cores(),
-            __version__,
+            fer_deploy.__version__,
             commit,
             is_dirty,
             datetime.now(UTC).isoformat(timespec="seconds"),

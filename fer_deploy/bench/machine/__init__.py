@@ -1,0 +1,1 @@
+"""The machine that is measured: processor and load, memory, energy, rates that bound every model."""

@@ -1,0 +1,1 @@
+"""What a released .safetensors file holds: its spec and its tensors."""
