@@ -127,12 +127,20 @@ def main(
         "num_frames": num_frames,
         "num_faces": len(rows[0]["faces"]),
         "ways": [_row(way, num_frames, ways[0]) for way in ways],
-        "segments": {"num": len(segments), "frames": segment_frames, "mean_cpu_s": _mean(segments, 1),
-                     "mean_bytes": _mean(segments, 2)},
+        "segments": {
+            "num": len(segments),
+            "frames": segment_frames,
+            "mean_cpu_s": _mean(segments, 1),
+            "mean_bytes": _mean(segments, 2),
+        },
         "overhead": overhead,
-        "model": {"hours": HOURS, "link_bytes_s": _LINK_BYTES_S, "requests_s": _REQUESTS_S,
-                  "farms": model(segments, overhead, about)},
-    }  # fmt: skip
+        "model": {
+            "hours": HOURS,
+            "link_bytes_s": _LINK_BYTES_S,
+            "requests_s": _REQUESTS_S,
+            "farms": model(segments, overhead, about),
+        },
+    }
     output.write("archive_scaling", device, result, as_markdown(result))
 
 

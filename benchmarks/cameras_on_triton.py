@@ -127,10 +127,13 @@ def _tell(row: Numbers) -> None:
 def measures_of(rows: list[Numbers]) -> list[Measure]:
     """Return what --compare compares: the share of frames with a result, which has no bounds."""
     return [
-        Measure(f"{row['clip']} at {row['fps']:g} frames/s, {row['kind']}: share of frames with a result",
-                1 - row["dropped"] / row["due"], better="higher")
+        Measure(
+            f"{row['clip']} at {row['fps']:g} frames/s, {row['kind']}: share of frames with a result",
+            1 - row["dropped"] / row["due"],
+            better="higher",
+        )
         for row in rows
-    ]  # fmt: skip
+    ]
 
 
 @click.command()

@@ -33,8 +33,10 @@ def install_server(folder: Path) -> str:
     stub = f"pytriton/tritonserver/python_backend_stubs/{sys.version_info[0]}.{sys.version_info[1]}"
     done = subprocess.run(
         [sys.executable, "-m", "pip", "install", "-q", "--no-deps", "--target", folder / "wheel", *PACKAGES],
-        capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     if done.returncode != 0:
         return f"pip cannot install {WHEEL}: {done.stderr.strip().splitlines()[-1]}"
     if not (folder / "wheel" / stub).is_dir():
@@ -90,13 +92,22 @@ class TritonServer:
         folder = self._installed
         packages = os.pathsep.join([str(folder / "wheel"), sysconfig.get_paths()["purelib"]])
         environment = {
-            **os.environ, "FER_TEST_PACKAGES": packages,
-            "FER_TEST_BATCHES": str(self.batches), "LD_LIBRARY_PATH": str(folder / "wheel" / "nvidia_pytriton.libs"),
-        }  # fmt: skip
+            **os.environ,
+            "FER_TEST_PACKAGES": packages,
+            "FER_TEST_BATCHES": str(self.batches),
+            "LD_LIBRARY_PATH": str(folder / "wheel" / "nvidia_pytriton.libs"),
+        }
         environment.pop("PYTHONPATH", None)
         ports = ("--http-port", self.http, "--grpc-port", self.grpc, "--metrics-port", self.metrics)
-        command = [folder / "wheel/pytriton/tritonserver/bin/tritonserver", "--model-repository", self._repository,
-                   "--backend-directory", folder / "backends", "--exit-timeout-secs", "2"]  # fmt: skip
+        command = [
+            folder / "wheel/pytriton/tritonserver/bin/tritonserver",
+            "--model-repository",
+            self._repository,
+            "--backend-directory",
+            folder / "backends",
+            "--exit-timeout-secs",
+            "2",
+        ]
         with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [*map(str, command), *map(str, ports)], env=environment, stdout=log, stderr=log, start_new_session=True

@@ -14,8 +14,11 @@ from fer_deploy.engines.triton.served import SHA256_KEY, data_type
 from fer_deploy.errors import EngineError
 
 _DTYPES: Final = {
-    "TYPE_UINT8": "uint8", "TYPE_FP32": "float32", "TYPE_FP16": "float16", "TYPE_INT64": "int64",
-}  # fmt: skip
+    "TYPE_UINT8": "uint8",
+    "TYPE_FP32": "float32",
+    "TYPE_FP16": "float16",
+    "TYPE_INT64": "int64",
+}
 _WIRE: Final = {"uint8": "UINT8", "float32": "FP32", "float16": "FP16", "int64": "INT64"}
 
 

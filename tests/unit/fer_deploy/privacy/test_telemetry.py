@@ -55,8 +55,8 @@ def test_openvino_finds_no_telemetry_package_and_the_program_finds_its_own(monke
 def test_nothing_but_fer_deploy_imports_onnxruntime_or_openvino(repo_dir):
     """A module of fer_deploy is imported after `fer_deploy` itself, which has switched the telemetry off by then.
 
-    OpenVINO is imported by one module, which keeps it silent.
+    OpenVINO is imported by one module, which keeps it silent. Triton's server runs a backend in a Python of its own.
     """
     files = [path for name in ("fer_train", "benchmarks", "examples") for path in (repo_dir / name).rglob("*.py")]
     assert len(files) > 50
-    assert [path.name for path in files if _IMPORTS.search(path.read_text())] == []
+    assert [path.name for path in files if _IMPORTS.search(path.read_text())] == ["onnxruntime_backend.py"]
