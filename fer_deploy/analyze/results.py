@@ -1,15 +1,18 @@
 """Last step of an analysis: join the parts into files, and write summary, timeline and report."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
+
+import numpy as np
+import pyarrow.parquet as pq
 
 from fer_deploy.analyze.accounting import check_outputs
 from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.joining import check_room, join_annotated, join_csv, num_rows_in_csv
 from fer_deploy.analyze.parts import TABLES, VIDEO, Parts
 from fer_deploy.analyze.report.page import MOST_CARDS, index_html, report_html
-from fer_deploy.analyze.report.people_seen import people_from_rows, timelines_from_rows
+from fer_deploy.analyze.report.people_seen import Rows, people_from_rows, timelines_from_rows
 from fer_deploy.analyze.report.summary import Outcome, Subject, Summary
 from fer_deploy.analyze.report.timeline import longest_visible, timeline_png
 from fer_deploy.analyze.result_files import (
@@ -23,7 +26,6 @@ from fer_deploy.analyze.result_files import (
     SUMMARY,
     is_leftover,
 )
-from fer_deploy.analyze.tables import num_rows_in_parquet, rows_from_parquet
 from fer_deploy.analyze.whole_file import whole_file, write_whole, writing
 from fer_deploy.errors import ConfigError
 from fer_deploy.live.sinks.tables.parquet_file import join_parquet
@@ -55,7 +57,7 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
     kinds = (*TABLES, VIDEO) if with_video else TABLES
     check_room([path for kind in kinds for path in parts.paths(len(end.starts_s), kind)], folder)
     num_rows = _join(parts, folder, end, with_video=with_video)
-    seen = people_from_rows(rows_from_parquet(folder / PARQUET, subject.labels))
+    seen = people_from_rows(_rows_from_parquet(folder / PARQUET, subject.labels))
     summary = Summary.of(subject, end, seen)
     num_faces = {name: num for name, num in num_rows.items() if name in _ONE_ROW_A_FACE}
     num_frames = {name: num for name, num in num_rows.items() if name not in _ONE_ROW_A_FACE}
@@ -110,7 +112,7 @@ def _join(parts: Parts, folder: Path, end: Checkpoint, *, with_video: bool) -> d
         path = folder / f"{FACES}.{kind}"
         with whole_file(path) as unfinished:
             (join_parquet if is_parquet else join_csv)(parts.paths(num, kind), unfinished)
-        held[path.name] = (num_rows_in_parquet if is_parquet else num_rows_in_csv)(path)
+        held[path.name] = (_num_rows_in_parquet if is_parquet else num_rows_in_csv)(path)
     return held | (_join_video(parts, folder, end) if with_video else {})
 
 
@@ -123,7 +125,7 @@ def _join_video(parts: Parts, folder: Path, end: Checkpoint) -> dict[str, int]:
 def _report(folder: Path, summary: Summary) -> None:
     shown = [person.track for person in longest_visible(summary.people, MOST_CARDS)]
     timelines = timelines_from_rows(
-        rows_from_parquet(folder / PARQUET, summary.labels),
+        _rows_from_parquet(folder / PARQUET, summary.labels),
         shown,
         end_s=summary.duration_s,
         num_frames=summary.accounting.num_analyzed,
@@ -133,3 +135,27 @@ def _report(folder: Path, summary: Summary) -> None:
     files = [name for name in RESULTS if name not in (PAGE, SUMMARY) and (folder / name).exists()]
     page = report_html(summary, timelines, [*files, SUMMARY])
     write_whole(folder / PAGE, page.encode())
+
+
+def _num_rows_in_parquet(path: Path) -> int:
+    """Return the number of rows of a file."""
+    with path.open("rb") as file:  # Arrow would read a path with a colon as a URL
+        return int(pq.read_metadata(file).num_rows)
+
+
+def _rows_from_parquet(path: Path, labels: Sequence[str]) -> Iterator[Rows]:
+    """Yield the rows of a table, one row group at a time."""
+    probs = [f"smoothed_p_{label}" for label in labels]
+    columns = ["time_s", "track", "person", "shown", "flags", *probs]
+    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
+        for group in range(file.num_row_groups):
+            table = file.read_row_group(group, columns=columns)
+            if table.num_rows:
+                yield Rows(
+                    time_s=table["time_s"].to_numpy(),
+                    track=table["track"].to_numpy(),
+                    person=np.asarray([number or 0 for number in table["person"].to_pylist()], dtype=np.int64),
+                    shown=np.asarray(table["shown"].to_pylist(), dtype=object),
+                    flags=np.asarray(table["flags"].to_pylist(), dtype=object),
+                    probs=np.column_stack([table[name].to_numpy() for name in probs]),
+                )
