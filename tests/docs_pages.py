@@ -10,7 +10,15 @@ PAGES = [REPO / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md"
 )
 SHELL, PYTHON = "sh", "python"
 NO_COMMANDS = {"text", "json", "yaml"}
-NOT_RUN_REASONS = ("needs a camera", "needs a GPU", "needs a network", "needs Docker", "needs hours", "needs a display")
+NOT_RUN_REASONS = (
+    "needs a camera",
+    "needs a GPU",
+    "needs a network",
+    "needs Docker",
+    "needs hours",
+    "needs a display",
+    "needs several machines",
+)
 """A mark names what this machine or the test's time lacks; details may follow after a comma."""
 
 FENCE = re.compile(r"^```(\w*)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
