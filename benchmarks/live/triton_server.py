@@ -1,6 +1,6 @@
 """A real tritonserver, out of the wheel nvidia-pytriton, which is installed into a folder of its own.
 
-That wheel has no backend for ONNX Runtime, so `onnxruntime_backend` takes its place. The tests start their server from here, too.
+That wheel has no backend for ONNX Runtime, so `onnxruntime_backend` takes its place. The tests start this server, too.
 """
 
 import os

@@ -82,7 +82,7 @@ class Calm(NamedTuple):
         if Path(text).suffix.lower() == ".csv":
             return cls(0.0, is_running=False, file=Path(text))
         raise ValueError(
-            f"baseline is {text!r}, expected first:SECONDS with at least {SOONEST_S:g} seconds, running, or the "
+            f"baseline is {text!r}, expected first:SECONDS with at least {SOONEST_S:g} s, running, or the "
             "faces.csv of an analysis of a calm face. Fix: --baseline first:10s"
         )
 
