@@ -32,10 +32,6 @@ PACKAGES = (
     "torch",
     "safetensors",
 )
-_OF_RESULTS = (
-    *("numpy", "opencv-python", "opencv-python-headless", "av", "pillow", "lapx", "pyarrow"),
-    *("onnxruntime", "onnxruntime-gpu", "openvino", "tensorrt", "tensorrt-rtx"),
-)
 CPU_FEATURES = (
     "avx2",
     "avx512f",
@@ -185,12 +181,6 @@ def cpu_of_this_machine(cpu_info: Path = _CPU_INFO) -> tuple[str, tuple[str, ...
     """Return the CPU's name, "unknown" if the system does not tell it, and its features out of CPU_FEATURES."""
     cpu, features = _read_cpuinfo(cpu_info)
     return cpu or platform.processor() or "unknown", features
-
-
-def software_versions() -> dict[str, str]:
-    """Return the versions of Python and of the installed packages that results depend on, by their name."""
-    found = {name: version for name in _OF_RESULTS if (version := _version(name)) is not None}
-    return {"python": platform.python_version(), **found}
 
 
 def _version(distribution: str) -> str | None:

@@ -10,6 +10,8 @@ from fer_deploy.live.sinks.tables.base import Row
 from fer_deploy.live.sinks.tables.csv_file import csv_text
 
 _TYPE = "emotion"
+_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+_SCHEMA_OF = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
 
 
 class Interval(NamedTuple):
@@ -76,7 +78,8 @@ def intervals_eaf(found: Sequence[Interval], video: str, date: str) -> bytes:
 
     Source: the schema EAFv3.0 of the Max Planck Institute for Psycholinguistics.
     """
-    root = ElementTree.Element("ANNOTATION_DOCUMENT", AUTHOR="", DATE=date, FORMAT="3.0", VERSION="3.0")
+    about = {"AUTHOR": "", "DATE": date, "FORMAT": "3.0", "VERSION": "3.0", _SCHEMA_OF: _SCHEMA}
+    root = ElementTree.Element("ANNOTATION_DOCUMENT", about)
     header = ElementTree.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     ElementTree.SubElement(header, "MEDIA_DESCRIPTOR", MEDIA_URL=video, MIME_TYPE="video/*")
     order = ElementTree.SubElement(root, "TIME_ORDER")

@@ -10,7 +10,7 @@ from fer_deploy.analyze.accounting import Accounting
 from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.report.people_seen import PersonSeen
-from fer_deploy.environment import software_versions
+from fer_deploy.analyze.report.software import software_versions
 from fer_deploy.errors import ConfigError, FerDeployError
 from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_deploy.vision.tracking.person_numbers import FOLLOWED_S

@@ -80,17 +80,17 @@ class JobsType(click.ParamType[Any]):
 @option(
     "--events",
     type=FILE,
-    metavar="CSV",
+    metavar="FILE",
     section="Exports",
-    help="Columns start, end or duration, label, in seconds or as 1:02.5: writes segments.csv, .parquet and .wide.csv, "
-    "a row for each person and event.",
+    help="CSV with start, end or duration, label, in seconds or as 1:02.5: writes segments.csv, .parquet and "
+    ".wide.csv, a row for each person and event.",
 )
 @option(
     "--participants",
     type=FILE,
-    metavar="CSV",
+    metavar="FILE",
     section="Exports",
-    help="Columns video and any others, such as group: they are added to the segments. Needs --events.",
+    help="CSV with video and any others, such as group: they are added to the segments. Needs --events.",
 )
 @option(
     "--intervals",

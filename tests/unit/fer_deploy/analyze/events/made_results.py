@@ -40,7 +40,8 @@ def make_results(folder: Path, faces, *, times=None, rows_per_group: int = 3, pe
     summary = Summary(
         video="clip.mp4", engine="fake", detector="Haar", labels=LABELS, duration_s=times[-1] + 0.1, fps=10,
         picture_size=(64, 48), num_size_changes=0, trouble="", accounting=Accounting(num_analyzed=len(times)),
-        people=people or (person(1, 7), person(2, 3)), passers_by=PassersBy(num_tracks=1, num_faces=1),
+        people=(person(1, 7), person(2, 3)) if people is None else tuple(people),
+        passers_by=PassersBy(num_tracks=1, num_faces=1),
         fingerprint=FINGERPRINT, tables={"faces.parquet": "ef"},
     )  # fmt: skip
     (folder / "summary.json").write_text(summary.model_dump_json())

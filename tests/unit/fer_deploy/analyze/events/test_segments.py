@@ -115,3 +115,10 @@ def test_wide(folder):
     names = ["film", "rest", "film#2", "film#2#2"]
     assert [first[f"{name}.mean_happy"] for name in names] == [row["mean_happy"] for row in long[:4]]
     assert columns["film.num_changes"] is int
+
+
+def test_nobody_has_a_number(tmp_path):
+    folder = make_results(tmp_path / "clip", [(0, 9, "sad", 0.1)], people=[])
+    table = segments(folder, [Event("a", 0, 1)], {"group": "x"})
+    assert (table.num_rows, table.column_names[:2]) == (0, ["video", "person"])
+    assert wide_rows(table, ["group"])[1] == []
