@@ -113,6 +113,9 @@ class VideoBatch:
         check_videos_stay(videos, list(self._folders.values()))
         require_no_file_in_the_way(config.out)
         exports.check(videos, list(self._folders.values()))
+        if exports.participants is not None:  # by name: it needs the packages of the extra
+            columns = import_module("fer_deploy.analyze.events.segments").segment_columns
+            columns(models.engine.spec.labels, exports.participants.columns)
         self._exports = exports
         if len(videos) > 1:
             require_no_index_of_others(config.out)

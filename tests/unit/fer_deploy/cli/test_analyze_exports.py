@@ -101,9 +101,12 @@ def test_faults_are_told_before_the_analysis(tmp_path):
     given = ("--events", events(tmp_path, "0,1,film"), "--participants", tmp_path / "people.csv")
     other = analyze(tmp_path, video, *given)
     assert "people.csv has no row of a.mp4. Fix: one row with a.mp4 in the column video" in other.stderr
+    (tmp_path / "people.csv").write_text("video,coverage\na.mp4,control\n")
+    clash = analyze(tmp_path, video, *given)
+    assert "have a column 'coverage', and so have the segments. Fix: another name for it" in clash.stderr
     wrong = analyze(tmp_path, video, "--events", events(tmp_path, "2,1,film"))
     assert "events.csv, line 2: the event ends at 1 s, but starts at 2 s" in wrong.stderr
-    assert (alone.exit_code, other.exit_code, wrong.exit_code) == (2, 2, 2)
+    assert {one.exit_code for one in (alone, other, clash, wrong)} == {2}
     assert not (tmp_path / "out").exists()
 
 
@@ -115,3 +118,15 @@ def test_an_input_that_would_be_overwritten(tmp_path):
     assert result.exit_code == 2
     assert "segments.csv would be overwritten: its analysis writes" in result.stderr
     assert given.read_text().startswith("start,end,label")
+
+
+def test_one_of_several_videos_fails(tmp_path):
+    """An event after the end of one video spoils only this one."""
+    long, short = write_squares(tmp_path / "long.mp4", 60), write_squares(tmp_path / "short.mp4", 30)
+    result = analyze(tmp_path, long, short, "--events", events(tmp_path, "1.5,2,late"))
+    assert result.exit_code == 2
+    assert "short.mp4: failed: the event 'late' in line 2 starts at 1.5 s" in result.stderr
+    assert len(rows(tmp_path / "out/long/segments.csv")) == 2
+    restarted = analyze(tmp_path, long, "--restart")
+    assert restarted.exit_code == 0, restarted.output
+    assert not [path for path in (tmp_path / "out/long").iterdir() if path.name.startswith("segments")]
