@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.events.exports import NO_EXPORTS, Exports
 from fer_deploy.analyze.models import Models, opened_models
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.report.summary import Outcome, Summary
@@ -88,6 +89,7 @@ class VideoBatch:
         names: Mapping[str, str] | None = None,
         num_jobs: int = 1,
         recipe: "Recipe | None" = None,
+        exports: Exports = NO_EXPORTS,
     ) -> None:
         """Create the batch.
 
@@ -99,16 +101,22 @@ class VideoBatch:
             names: what the user calls a setting, by its dotted key, for messages.
             num_jobs: processes that analyze segments; 1: this one, with threads.
             recipe: opens the models in these processes; None: from the settings.
+            exports: what to compute from the results of each video.
 
         Raises:
-            ConfigError: two videos would share a folder, a file that is not a result would be overwritten, or --out is
-                a file.
+            ConfigError: two videos would share a folder, a file that is not a result would be overwritten, --out is
+                a file, or the events or participants do not fit the videos.
         """
         self.index: Path | None = None
         self._names = names
         self._folders = folders_of(videos, config.out)
         check_videos_stay(videos, list(self._folders.values()))
         require_no_file_in_the_way(config.out)
+        exports.check(videos, list(self._folders.values()))
+        if exports.participants is not None:  # by name: it needs the packages of the extra
+            columns = import_module("fer_deploy.analyze.events.segments").segment_columns
+            columns(models.engine.spec.labels, exports.participants.columns)
+        self._exports = exports
         if len(videos) > 1:
             require_no_index_of_others(config.out)
         self._config, self._models, self._progress = config, models, progress
@@ -196,6 +204,8 @@ class VideoBatch:
 
     def _outcome(self, video: Path, result: Summary | Exception) -> Outcome:
         folder = self._folders[video]
+        if isinstance(result, Summary) and self._exports.names:
+            result = self._exported(video, folder)
         if isinstance(result, Summary):
             return Outcome(video, folder, result)
         if isinstance(result, FerDeployError):
@@ -205,3 +215,12 @@ class VideoBatch:
         fault = FerDeployError(f"cannot analyze {video}: {reason}. Fix: report it as a bug, with what was logged")
         fault.__cause__ = result
         return Outcome(video, folder, None, fault)
+
+    def _exported(self, video: Path, folder: Path) -> Summary | Exception:
+        """Compute the exports of a finished video; return its new summary, or the error."""
+        try:
+            writing = import_module("fer_deploy.analyze.events.writing")  # by name: it needs the packages of the extra
+            summary: Summary = writing.write_exports(folder, video, self._models.engine.spec, self._exports)
+        except Exception as err:  # noqa: BLE001 - PyArrow raises anything; the other videos continue
+            return err
+        return summary

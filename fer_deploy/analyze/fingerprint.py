@@ -1,6 +1,7 @@
 """Fingerprint: everything that results depend on. A run continues an earlier one only if it is unchanged."""
 
 import hashlib
+import json
 import os
 import shlex
 from collections.abc import Mapping
@@ -22,6 +23,8 @@ from fer_deploy.vision.tracking.baseline import Calm
 
 FORMAT: Final = 2
 """Version of the tables and of the saved state of an analysis."""
+FINGERPRINT_KEY: Final = "fer_fingerprint"
+"""Key of the fingerprint's JSON in the metadata of Parquet tables."""
 _SAMPLE_BYTES: Final = 2**20
 _LIVE_SOURCES: Final = ("-", "synthetic")
 _WITHOUT_INFLUENCE: Final = (
@@ -83,6 +86,10 @@ class Fingerprint(BaseModel):
             format=FORMAT,
             settings=settings,
         )
+
+    def to_json(self) -> str:
+        """Return it as JSON; equal fingerprints give equal text."""
+        return json.dumps(self.model_dump(mode="json"), sort_keys=True)
 
     def differences(self, then: "Fingerprint", names: Mapping[str, str] | None = None) -> list[str]:
         """Return the differences from `then` as text; empty if there are none.

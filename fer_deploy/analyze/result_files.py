@@ -21,7 +21,19 @@ INDEX: Final = "index.html"
 """Page in --out, beside the videos' folders."""
 GENERATOR: Final = "fer-deploy analyze"
 """Marks an index.html as ours."""
-RESULTS: Final = (*(f"{FACES}.{kind}" for kind in TABLES), ANNOTATED, PICTURE, PAGE, SUMMARY)
+SEGMENTS: Final = "segments"
+"""Base name of the tables of people and events."""
+WIDE: Final = f"{SEGMENTS}.wide.csv"
+INTERVALS: Final = "intervals"
+"""Base name of intervals.tsv and intervals.eaf."""
+PROTOCOL: Final = "protocol.md"
+EXPORTS: Final = (
+    *(f"{SEGMENTS}.parquet", f"{SEGMENTS}.csv", WIDE),
+    *(f"{INTERVALS}.tsv", f"{INTERVALS}.eaf"),
+    PROTOCOL,
+)
+"""Files that are computed from the others, and only on request."""
+RESULTS: Final = (*(f"{FACES}.{kind}" for kind in TABLES), *EXPORTS, ANNOTATED, PICTURE, PAGE, SUMMARY)
 _HEAD_BYTES: Final = 4096
 
 

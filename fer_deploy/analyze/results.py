@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from fer_deploy.analyze.accounting import check_outputs
 from fer_deploy.analyze.checkpoint import Checkpoint
+from fer_deploy.analyze.fingerprint import FINGERPRINT_KEY
 from fer_deploy.analyze.joining import check_room, join_annotated, join_csv, num_rows_in_csv
 from fer_deploy.analyze.parts import TABLES, VIDEO, Parts
 from fer_deploy.analyze.report.page import MOST_CARDS, index_html, report_html
@@ -27,6 +28,7 @@ from fer_deploy.analyze.result_files import (
     is_leftover,
 )
 from fer_deploy.analyze.whole_file import whole_file, write_whole, writing
+from fer_deploy.artifacts import file_sha256
 from fer_deploy.errors import ConfigError
 from fer_deploy.live.sinks.tables.parquet_file import join_parquet
 from fer_deploy.live.sinks.video.joining import num_frames_in
@@ -58,7 +60,8 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
     check_room([path for kind in kinds for path in parts.paths(len(end.starts_s), kind)], folder)
     num_rows = _join(parts, folder, end, with_video=with_video)
     seen = people_from_rows(_rows_from_parquet(folder / PARQUET, subject.labels))
-    summary = Summary.of(subject, end, seen)
+    tables = {name: file_sha256(folder / name) for name in (f"{FACES}.{kind}" for kind in TABLES)}
+    summary = Summary.of(subject, end, seen).model_copy(update={"tables": tables})
     num_faces = {name: num for name, num in num_rows.items() if name in _ONE_ROW_A_FACE}
     num_frames = {name: num for name, num in num_rows.items() if name not in _ONE_ROW_A_FACE}
     check_outputs(
@@ -111,7 +114,11 @@ def _join(parts: Parts, folder: Path, end: Checkpoint, *, with_video: bool) -> d
         is_parquet = kind.endswith("parquet")
         path = folder / f"{FACES}.{kind}"
         with whole_file(path) as unfinished:
-            (join_parquet if is_parquet else join_csv)(parts.paths(num, kind), unfinished)
+            if is_parquet:
+                metadata = {FINGERPRINT_KEY: end.fingerprint.to_json()}
+                join_parquet(parts.paths(num, kind), unfinished, metadata=metadata)
+            else:
+                join_csv(parts.paths(num, kind), unfinished)
         held[path.name] = (_num_rows_in_parquet if is_parquet else num_rows_in_csv)(path)
     return held | (_join_video(parts, folder, end) if with_video else {})
 

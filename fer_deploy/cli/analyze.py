@@ -13,6 +13,9 @@ from rich.console import Console
 from fer_deploy import signals
 from fer_deploy.analyze.batch import VideoBatch
 from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.events.event_list import read_events
+from fer_deploy.analyze.events.exports import Exports
+from fer_deploy.analyze.events.participants import read_participants
 from fer_deploy.analyze.jobs.choice import num_jobs
 from fer_deploy.analyze.models import models_with
 from fer_deploy.analyze.report.stacks import count_text
@@ -23,8 +26,23 @@ from fer_deploy.cli.terminal.analyze_progress import ProgressDisplay
 from fer_deploy.detectors import detector_line
 
 
-def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, **flags: Any) -> None:
+def analyze(
+    videos: tuple[Path, ...],
+    config_path: Path | None,
+    restart: bool,
+    events: Path | None,
+    participants: Path | None,
+    intervals: bool,
+    protocol: bool,
+    **flags: Any,
+) -> None:
     """Analyze recorded videos; see `fer_deploy.cli.flags.analyze` for the flags."""
+    exports = Exports(
+        None if events is None else read_events(events),
+        None if participants is None else read_participants(participants),
+        intervals,
+        protocol,
+    )
     config = settings_from_flags(AnalyzeConfig, config_path, flags, ANALYSIS_KEYS)
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
@@ -39,9 +57,9 @@ def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
             console.print(why, highlight=False, soft_wrap=True)
         with signals.held(), ProgressDisplay(console) as display:
             names = flags_by_key(ANALYSIS_KEYS)
-            batch = VideoBatch(videos, config, models, display, names=names, num_jobs=jobs)
+            batch = VideoBatch(videos, config, models, display, names=names, num_jobs=jobs, exports=exports)
             signals.on_stop(batch.stop)
-            outcomes = batch.run(lambda outcome: _report(outcome, console, of=len(videos)), restart=restart)
+            outcomes = batch.run(lambda outcome: _report(outcome, console, exports, of=len(videos)), restart=restart)
     if len(outcomes) < len(videos):
         _say_how_to_go_on(len(outcomes), len(videos), batch.num_frames_kept)
         sys.exit(128 + signals.came()[0])
@@ -50,7 +68,7 @@ def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
         click.echo(f"all: {batch.index}")
 
 
-def _report(outcome: Outcome, console: Console, *, of: int) -> None:
+def _report(outcome: Outcome, console: Console, exports: Exports, *, of: int) -> None:
     """Print the outcome of a video, one `of` several. The failure of an only video is raised later."""
     if outcome.summary is None:
         if of > 1:
@@ -71,6 +89,8 @@ def _report(outcome: Outcome, console: Console, *, of: int) -> None:
     if counts.num_skipped:
         words.append(f"{count_text(counts.num_skipped, 'corrupt frame')} skipped")
     click.echo(f"{outcome.video.name}: {', '.join(words)}: {outcome.folder / 'report.html'}")
+    if exports.names:
+        click.echo(f"{outcome.video.name}: {', '.join(exports.names)}: {outcome.folder}")
 
 
 def _raise_failures(outcomes: Sequence[Outcome], index: Path | None) -> None:

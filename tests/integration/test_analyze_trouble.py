@@ -127,9 +127,9 @@ def test_a_table_that_is_cut_short_has_no_name(video, tmp_path, monkeypatch, nam
     kind = "join_parquet" if name.endswith("parquet") else "join_csv"
     join = getattr(results, kind)
 
-    def break_off(parts, path):
+    def break_off(parts, path, **more):
         if (".frames." in path.name) != (".frames." in name):
-            return join(parts, path)
+            return join(parts, path, **more)
         path.write_bytes(b"half")
         raise err
 

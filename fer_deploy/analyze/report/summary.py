@@ -10,6 +10,7 @@ from fer_deploy.analyze.accounting import Accounting
 from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.report.people_seen import PersonSeen
+from fer_deploy.analyze.report.software import software_versions
 from fer_deploy.errors import ConfigError, FerDeployError
 from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_deploy.vision.tracking.person_numbers import FOLLOWED_S
@@ -70,6 +71,9 @@ class Summary(_Frozen):
         num_size_changes: changes of resolution within the video.
         notes: facts for the user about how the video was read.
         trouble: fault at the video's end; empty if there is none.
+        software: versions at the end of the analysis, by package.
+        tables: SHA-256 of each table in the folder, by file name.
+        inputs: SHA-256 of the events and participants that the segments were computed with.
     """
 
     video: str
@@ -86,6 +90,9 @@ class Summary(_Frozen):
     people: tuple[Person, ...]
     passers_by: PassersBy
     fingerprint: Fingerprint
+    software: dict[str, str] = {}
+    tables: dict[str, str] = {}
+    inputs: dict[str, str] = {}
 
     @property
     def name(self) -> str:
@@ -133,6 +140,7 @@ class Summary(_Frozen):
             people=tuple(sorted(people, key=lambda person: person.number)),
             passers_by=PassersBy(num_tracks=len(brief), num_faces=sum(person.num_frames for person in brief)),
             fingerprint=end.fingerprint,
+            software=software_versions(),
         )
 
 

@@ -6,7 +6,7 @@ import click
 
 from fer_deploy.cli import shared_flags
 from fer_deploy.cli.flags import body
-from fer_deploy.cli.interface import FOLDER, Command, option
+from fer_deploy.cli.interface import FILE, FOLDER, Command, option
 
 
 class JobsType(click.ParamType[Any]):
@@ -35,6 +35,10 @@ class JobsType(click.ParamType[Any]):
         (
             "many recordings, without annotated videos; results/index.html lists them",
             "fer-deploy analyze *.mp4 --out results --no-video",
+        ),
+        (
+            "what each person showed during each stimulus, and a methods paragraph; of a finished analysis in seconds",
+            "fer-deploy analyze interview.mp4 --out results --events events.csv --protocol",
         ),
     ],
 )
@@ -72,6 +76,33 @@ class JobsType(click.ParamType[Any]):
     is_flag=True,
     section="Output",
     help="Delete what an earlier run left in --out for these videos, and start again.",
+)
+@option(
+    "--events",
+    type=FILE,
+    metavar="FILE",
+    section="Exports",
+    help="CSV with start, end or duration, label, in seconds or as 1:02.5: writes segments.csv, .parquet and "
+    ".wide.csv, a row for each person and event.",
+)
+@option(
+    "--participants",
+    type=FILE,
+    metavar="FILE",
+    section="Exports",
+    help="CSV with video and any others, such as group: they are added to the segments. Needs --events.",
+)
+@option(
+    "--intervals",
+    is_flag=True,
+    section="Exports",
+    help="Write when each person showed which emotion: intervals.tsv for BORIS and others, intervals.eaf for ELAN.",
+)
+@option(
+    "--protocol",
+    is_flag=True,
+    section="Exports",
+    help="Write protocol.md: method, accuracy of the model, exclusions, settings, versions and hashes, for a paper.",
 )
 @shared_flags.engine_options
 @shared_flags.analysis_options

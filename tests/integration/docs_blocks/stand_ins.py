@@ -126,6 +126,8 @@ def write_pictures(folder: Path) -> None:
     writer.release()
     for name in ("interview.mp4", "second.mp4"):
         shutil.copy(folder / "clip.mp4", folder / name)
+    (folder / "events.csv").write_text("start,end,label\n0:00.1,0:00.3,film A\n")
+    (folder / "participants.csv").write_text("video,group\ninterview.mp4,control\n")
 
 
 def main(folder: Path, repository: Path) -> None:

@@ -28,9 +28,7 @@ class CsvFile(TableFile):
 
     def append(self, rows: Sequence[Row]) -> None:
         """Add rows, all or none, at once."""
-        text = io.StringIO()
-        csv.writer(text, lineterminator="\n").writerows([_cell(value) for value in row] for row in rows)
-        self._lines.append(text.getvalue())
+        self._lines.append(csv_text(rows))
         self._is_empty = False
 
     def complete(self) -> None:
@@ -46,6 +44,15 @@ class CsvFile(TableFile):
         self._lines.close()
         if self._is_empty:
             self._part.unlink(missing_ok=True)
+
+
+def csv_text(rows: Sequence[Row], *, delimiter: str = ",") -> str:
+    """Return rows as lines of a CSV; None is an empty cell."""
+    text = io.StringIO()
+    csv.writer(text, lineterminator="\n", delimiter=delimiter).writerows(
+        [_cell(value) for value in row] for row in rows
+    )
+    return text.getvalue()
 
 
 def _cell(value: Any) -> Any:

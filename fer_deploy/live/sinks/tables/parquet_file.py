@@ -1,7 +1,7 @@
 """ParquetFile: a table as Parquet, written in parts and joined at the end."""
 
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -97,20 +97,30 @@ class ParquetFile(TableFile):
             shutil.rmtree(self._parts, ignore_errors=True)
 
 
-def join_parquet(parts: Sequence[Path], path: Path, schema: pa.Schema | None = None) -> None:
+def join_parquet(
+    parts: Sequence[Path],
+    path: Path,
+    schema: pa.Schema | None = None,
+    *,
+    metadata: Mapping[str, str] | None = None,
+) -> None:
     """Join several files into one, with one group of rows at a time in memory.
 
     Args:
         parts: files with the same schema.
         path: the joined file.
         schema: of the parts; needed if there are none.
+        metadata: texts to store in the file, by their key.
 
     Raises:
         OSError: a file cannot be read or written.
     """
+    schema = schema or _schema_of(parts[0])
+    if metadata:
+        schema = schema.with_metadata(dict(metadata))
     with (
         path.open("wb") as file,
-        pq.ParquetWriter(file, schema or _schema_of(parts[0]), compression="zstd") as whole,
+        pq.ParquetWriter(file, schema, compression="zstd") as whole,
     ):
         waiting: list[pa.Table] = []
         for group in _groups_of(parts):

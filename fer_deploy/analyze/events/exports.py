@@ -1,0 +1,56 @@
+"""Exports: files that are computed from the finished results of a video, without a network."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final, NamedTuple
+
+from fer_deploy.analyze.events.event_list import EventList
+from fer_deploy.analyze.events.participants import Participants
+from fer_deploy.analyze.result_files import INTERVALS, PROTOCOL, SEGMENTS, WIDE, check_videos_stay
+from fer_deploy.errors import ConfigError
+
+SEGMENT_TABLES: Final = (f"{SEGMENTS}.csv", f"{SEGMENTS}.parquet", WIDE)
+
+
+class Exports(NamedTuple):
+    """What to write beside the results of each video.
+
+    Attributes:
+        events: writes the segments.
+        participants: columns for the segments; needs events.
+        intervals: whether to write the intervals of shown emotions.
+        protocol: whether to write the protocol.
+    """
+
+    events: EventList | None = None
+    participants: Participants | None = None
+    intervals: bool = False
+    protocol: bool = False
+
+    @property
+    def names(self) -> list[str]:
+        """The files that are written."""
+        names = list(SEGMENT_TABLES) if self.events else []
+        names += [f"{INTERVALS}.tsv", f"{INTERVALS}.eaf"] if self.intervals else []
+        return names + ([PROTOCOL] if self.protocol else [])
+
+    def check(self, videos: Sequence[Path], folders: Sequence[Path]) -> None:
+        """Check what can be checked before the analysis.
+
+        Raises:
+            ConfigError: participants without events, a video has no events or not one participant, or an input is a
+                file that the analysis writes.
+        """
+        if self.participants is not None and self.events is None:
+            raise ConfigError(
+                f"participants ({self.participants.path}) are columns of the segments, but there are no events. "
+                "Fix: add --events events.csv"
+            )
+        inputs = [known for known in (self.events, self.participants) if known is not None]
+        check_videos_stay([known.path for known in inputs], folders)
+        for video in videos:
+            for known in inputs:
+                known.of_video(video)
+
+
+NO_EXPORTS: Final = Exports()

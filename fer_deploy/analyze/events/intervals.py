@@ -1,0 +1,106 @@
+"""Intervals: from when to when each person showed the same emotion, for BORIS and ELAN."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from xml.etree import ElementTree
+
+from fer_deploy.analyze.events.faces_table import FaceRows, faces_of_people, load_summary
+from fer_deploy.live.sinks.tables.base import Row
+from fer_deploy.live.sinks.tables.csv_file import csv_text
+
+_TYPE = "emotion"
+_SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
+_SCHEMA_OF = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
+
+
+class Interval(NamedTuple):
+    """Consecutive frames of one person with the same shown label.
+
+    Attributes:
+        person: number of the person.
+        label: the shown emotion, "unsure" or "unreadable".
+        start_s, end_s: seconds; end is exclusive.
+    """
+
+    person: int
+    label: str
+    start_s: float
+    end_s: float
+
+
+def intervals(result_folder: str | Path) -> list[Interval]:
+    """Return the intervals of all people, by person, then by time. They end where a person is not visible.
+
+    Raises:
+        ConfigError: the folder has no finished analysis.
+    """
+    folder = Path(result_folder)
+    found: dict[int, list[Interval]] = {}
+    for person, rows in faces_of_people(folder, load_summary(folder)):
+        mine = found.setdefault(person, [])
+        for run in _runs(person, rows):
+            is_continued = bool(mine) and run[0] and mine[-1].label == run[1].label
+            first_s = mine.pop().start_s if is_continued else run[1].start_s
+            mine.append(run[1]._replace(start_s=first_s))
+    return [interval for person in sorted(found) for interval in found[person]]
+
+
+def _runs(person: int, rows: FaceRows) -> Iterator[tuple[bool, Interval]]:
+    """Yield the intervals within some rows, and whether the frame before them had the person, too."""
+    labels = rows.shown.tolist()
+    begins = [
+        index
+        for index in range(len(labels))
+        if not (index and rows.follows[index] and labels[index] == labels[index - 1])
+    ]
+    for first, after in zip(begins, [*begins[1:], len(labels)], strict=True):
+        found = Interval(person, labels[first], float(rows.start_s[first]), float(rows.end_s[after - 1]))
+        yield bool(rows.follows[first]), found
+
+
+def intervals_tsv(found: Sequence[Interval], video: str) -> str:
+    """Return a table with tabs and BORIS's names of columns; ELAN imports it as tab-delimited text."""
+    rows: list[Row] = [["Media file", "Subject", "Behavior", "Start (s)", "Stop (s)", "Duration (s)"]]
+    for one in found:
+        times = one.start_s, one.end_s, one.end_s - one.start_s
+        rows.append([video, person_name(one.person), one.label, *(f"{time:.3f}" for time in times)])
+    return csv_text(rows, delimiter="\t")
+
+
+def intervals_eaf(found: Sequence[Interval], video: str, date: str) -> bytes:
+    """Return an ELAN document with a tier for each person.
+
+    Args:
+        found: the intervals.
+        video: its name; ELAN looks for it beside the document and else asks.
+        date: of the document, in ISO format with a time zone.
+
+    Source: the schema EAFv3.0 of the Max Planck Institute for Psycholinguistics.
+    """
+    about = {"AUTHOR": "", "DATE": date, "FORMAT": "3.0", "VERSION": "3.0", _SCHEMA_OF: _SCHEMA}
+    root = ElementTree.Element("ANNOTATION_DOCUMENT", about)
+    header = ElementTree.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
+    ElementTree.SubElement(header, "MEDIA_DESCRIPTOR", MEDIA_URL=video, MIME_TYPE="video/*")
+    order = ElementTree.SubElement(root, "TIME_ORDER")
+    tiers: dict[int, ElementTree.Element] = {}
+    for index, one in enumerate(found):
+        slots = f"ts{2 * index + 1}", f"ts{2 * index + 2}"
+        for slot, time_s in zip(slots, (one.start_s, one.end_s), strict=True):
+            ElementTree.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=str(round(time_s * 1000)))
+        if one.person not in tiers:
+            attributes = {"LINGUISTIC_TYPE_REF": _TYPE, "TIER_ID": person_name(one.person)}
+            tiers[one.person] = ElementTree.SubElement(root, "TIER", attributes)
+        holder = ElementTree.SubElement(tiers[one.person], "ANNOTATION")
+        names = {"ANNOTATION_ID": f"a{index + 1}", "TIME_SLOT_REF1": slots[0], "TIME_SLOT_REF2": slots[1]}
+        annotation = ElementTree.SubElement(holder, "ALIGNABLE_ANNOTATION", names)
+        ElementTree.SubElement(annotation, "ANNOTATION_VALUE").text = one.label
+    kind = {"GRAPHIC_REFERENCES": "false", "LINGUISTIC_TYPE_ID": _TYPE, "TIME_ALIGNABLE": "true"}
+    ElementTree.SubElement(root, "LINGUISTIC_TYPE", kind)
+    document: bytes = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
+    return document
+
+
+def person_name(number: int) -> str:
+    """Return the name of a person in exports."""
+    return f"Person {number}"

@@ -1,0 +1,87 @@
+"""Measures of one person during one event, weighted by the time that each frame lasts."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fer_deploy.analyze.events.event_list import Event
+from fer_deploy.analyze.events.faces_table import FaceRows
+from fer_deploy.vision.types import UNREADABLE, UNSURE
+
+_DIGITS = 4
+
+
+def measure_columns(labels: Sequence[str]) -> dict[str, type]:
+    """Return the columns of `Measures.row` and their types."""
+    times = ("visible_s", "readable_s", "coverage")
+    shares = (f"share_{label}" for label in (*labels, UNSURE, UNREADABLE))
+    probs = (f"{measure}_{label}" for label in labels for measure in ("mean", "sd", "peak", "time_to_peak_s"))
+    return {**dict.fromkeys((*times, *shares), float), "num_changes": int, **dict.fromkeys(probs, float)}
+
+
+class Measures:
+    """Takes the faces of a person in the order of the video; `row` has the numbers at the end."""
+
+    def __init__(self, event: Event, labels: Sequence[str]) -> None:
+        """Start with nothing seen.
+
+        Args:
+            event: the stretch of the video.
+            labels: of the model.
+        """
+        self._event, self._labels = event, labels
+        self._shown_s = dict.fromkeys((*labels, UNSURE, UNREADABLE), 0.0)
+        self._sum: NDArray[np.float64] = np.zeros(len(labels))
+        self._sum_of_squares: NDArray[np.float64] = np.zeros(len(labels))
+        self._peak: NDArray[np.float64] = np.full(len(labels), -1.0)
+        self._peak_s: NDArray[np.float64] = np.zeros(len(labels))
+        self._last_emotion = ""
+        self._num_changes = 0
+
+    def add(self, rows: FaceRows) -> None:
+        """Add faces; those outside of the event do not count, and frames at its borders count in part."""
+        event = self._event
+        inside = rows.where((rows.end_s > event.start_s) & (rows.start_s < event.end_s))
+        weights = np.minimum(inside.end_s, event.end_s) - np.maximum(inside.start_s, event.start_s)
+        for label in set(inside.shown.tolist()):
+            self._shown_s[label] += float(weights[inside.shown == label].sum())
+        is_readable = inside.shown != UNREADABLE
+        self._add_probs(inside.where(is_readable), weights[is_readable])
+        emotions = [label for label in inside.shown.tolist() if label not in (UNSURE, UNREADABLE)]
+        if emotions:
+            before = [self._last_emotion or emotions[0], *emotions[:-1]]
+            self._num_changes += sum(then != now for then, now in zip(before, emotions, strict=True))
+            self._last_emotion = emotions[-1]
+
+    def _add_probs(self, rows: FaceRows, weights: NDArray[np.float64]) -> None:
+        if not len(weights):
+            return
+        self._sum += weights @ rows.probs
+        self._sum_of_squares += weights @ rows.probs**2
+        highest = rows.probs.argmax(axis=0)
+        peak = rows.probs[highest, np.arange(len(self._labels))]
+        self._peak_s = np.where(peak > self._peak, rows.start_s[highest], self._peak_s)
+        self._peak = np.maximum(peak, self._peak)
+
+    def row(self) -> dict[str, float | int | None]:
+        """Return the values of `measure_columns`; None where the person was not visible, or never readable."""
+        visible_s = sum(self._shown_s.values())
+        readable_s = visible_s - self._shown_s[UNREADABLE]
+        is_seen, is_read = visible_s > 0, self._peak.max() >= 0
+        row: dict[str, float | int | None] = {
+            "visible_s": round(visible_s, _DIGITS),
+            "readable_s": round(readable_s, _DIGITS),
+            "coverage": round(readable_s / self._event.duration_s, _DIGITS),
+        }
+        for label, seconds in self._shown_s.items():
+            row[f"share_{label}"] = round(seconds / visible_s, _DIGITS) if is_seen else None
+        row["num_changes"] = self._num_changes if is_read else None
+        mean = self._sum / readable_s if is_read else np.zeros(len(self._labels))
+        variance = self._sum_of_squares / readable_s - mean**2 if is_read else mean
+        for index, label in enumerate(self._labels):
+            after_s = max(0.0, float(self._peak_s[index]) - self._event.start_s)
+            values = mean[index], max(0.0, variance[index]) ** 0.5, self._peak[index], after_s
+            for name, value in zip(("mean", "sd", "peak", "time_to_peak_s"), values, strict=True):
+                row[f"{name}_{label}"] = round(float(value), _DIGITS) if is_read else None
+        return row

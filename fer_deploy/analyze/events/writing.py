@@ -1,0 +1,79 @@
+"""Write the exports of a video, and their digests into its summary. Needs the packages of the extra."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from fer_deploy.analyze.events.event_list import EventList
+from fer_deploy.analyze.events.exports import SEGMENT_TABLES, Exports
+from fer_deploy.analyze.events.faces_table import load_summary
+from fer_deploy.analyze.events.intervals import intervals, intervals_eaf, intervals_tsv
+from fer_deploy.analyze.events.participants import Participants
+from fer_deploy.analyze.events.segments import segments
+from fer_deploy.analyze.events.wide import wide_rows
+from fer_deploy.analyze.report.protocol import protocol_text
+from fer_deploy.analyze.report.summary import Summary
+from fer_deploy.analyze.result_files import INTERVALS, PROTOCOL, SEGMENTS, SUMMARY, WIDE
+from fer_deploy.analyze.whole_file import whole_file, write_whole
+from fer_deploy.artifacts import file_sha256
+from fer_deploy.live.sinks.tables.base import Row
+from fer_deploy.live.sinks.tables.csv_file import csv_text
+from fer_deploy.spec import ModelSpec
+
+EVENTS_KEY = "fer_events_sha256"
+"""Key of the digest of the events' file in the metadata of segments.parquet."""
+
+
+def write_exports(folder: Path, video: Path, spec: ModelSpec, wanted: Exports) -> Summary:
+    """Write what is wanted, and return the summary with the digests of all tables.
+
+    Args:
+        folder: of the finished results.
+        video: the recording, whose events and participants are looked up.
+        spec: of the model that the video was analyzed with.
+        wanted: the files to write.
+
+    Raises:
+        ConfigError: the results, events or participants do not fit.
+        SinkError: a file cannot be written.
+    """
+    summary = load_summary(folder)
+    tables, inputs = dict(summary.tables), dict(summary.inputs)
+    if wanted.events is not None:
+        _write_segments(folder, video, wanted.events, wanted.participants)
+        tables |= {name: file_sha256(folder / name) for name in SEGMENT_TABLES}
+        used = {"events": wanted.events, "participants": wanted.participants}
+        inputs = {f"{what}: {known.path.name}": known.sha256 for what, known in used.items() if known is not None}
+    if wanted.intervals:
+        found, date = intervals(folder), datetime.now(UTC).isoformat(timespec="seconds")
+        write_whole(folder / f"{INTERVALS}.tsv", intervals_tsv(found, summary.video).encode())
+        write_whole(folder / f"{INTERVALS}.eaf", intervals_eaf(found, summary.video, date))
+        tables[f"{INTERVALS}.tsv"] = file_sha256(folder / f"{INTERVALS}.tsv")
+    updated = summary.model_copy(update={"tables": tables, "inputs": inputs})
+    if updated != summary:
+        write_whole(folder / SUMMARY, updated.model_dump_json(indent=2).encode())
+    if wanted.protocol:
+        write_whole(folder / PROTOCOL, protocol_text(updated, spec).encode())
+    return updated
+
+
+def _write_segments(folder: Path, video: Path, events: EventList, participants: Participants | None) -> None:
+    groups = {} if participants is None else participants.of_video(video)
+    table = segments(folder, events.of_video(video), groups)
+    table = table.replace_schema_metadata({**table.schema.metadata, EVENTS_KEY: events.sha256})
+    with whole_file(folder / f"{SEGMENTS}.parquet") as unfinished, unfinished.open("wb") as file:
+        pq.write_table(table, file, compression="zstd")
+    _write_csv(folder / f"{SEGMENTS}.csv", table.column_names, _rows(table))
+    columns, rows = wide_rows(table, list(groups))
+    _write_csv(folder / WIDE, list(columns), rows)
+
+
+def _rows(table: pa.Table) -> list[Row]:
+    return [list(row.values()) for row in table.to_pylist()]
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[Row]) -> None:
+    write_whole(path, csv_text([list(columns), *rows]).encode())
