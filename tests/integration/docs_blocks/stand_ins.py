@@ -126,6 +126,7 @@ def write_pictures(folder: Path) -> None:
     writer.release()
     for name in ("interview.mp4", "second.mp4"):
         shutil.copy(folder / "clip.mp4", folder / name)
+    (folder / "codes.csv").write_text("track,start_s,end_s,label\n1,0,60,happy\n")
 
 
 def main(folder: Path, repository: Path) -> None:
