@@ -6,6 +6,7 @@ import click
 
 from fer_deploy.cli import shared_flags
 from fer_deploy.cli.flags import body
+from fer_deploy.cli.flags.live import anonymize
 from fer_deploy.cli.interface import FOLDER, Command, option
 
 
@@ -51,6 +52,7 @@ class JobsType(click.ParamType[Any]):
 )
 @option("--video/--no-video", default=None, default_text="video", section="Output", help="Write the annotated video.")
 @shared_flags.video_codec("the annotated video")
+@anonymize
 @option(
     "--segment-frames",
     type=int,
