@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,21 +12,28 @@ import cv2
 from rich.console import Console
 
 from fer_deploy import signals
-from fer_deploy.analyze.batch import VideoBatch
+from fer_deploy.analyze.batch import VideoBatch, folders_of
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.jobs.choice import num_jobs
 from fer_deploy.analyze.models import models_with
+from fer_deploy.analyze.people.people_file import PeopleFile
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.analyze.report.summary import Outcome
 from fer_deploy.analyze.video_analysis import load_results
 from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, flags_by_key, settings_from_flags
 from fer_deploy.cli.terminal.analyze_progress import ProgressDisplay
 from fer_deploy.detectors import detector_line
+from fer_deploy.errors import ConfigError
 
 
-def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, **flags: Any) -> None:
+def analyze(
+    videos: tuple[Path, ...], config_path: Path | None, restart: bool, people: Path | None, **flags: Any
+) -> None:
     """Analyze recorded videos; see `fer_deploy.cli.flags.analyze` for the flags."""
     config = settings_from_flags(AnalyzeConfig, config_path, flags, ANALYSIS_KEYS)
+    if people is not None:
+        _rewrite(videos, config.out, people, restart=restart)
+        return
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     load_results()  # what is not installed is to show before hours of work
@@ -48,6 +56,19 @@ def analyze(videos: tuple[Path, ...], config_path: Path | None, restart: bool, *
     _raise_failures(outcomes, batch.index)
     if batch.index is not None:
         click.echo(f"all: {batch.index}")
+
+
+def _rewrite(videos: Sequence[Path], out: Path, people: Path, *, restart: bool) -> None:
+    """Name the people of finished analyses."""
+    if restart:
+        raise ConfigError("--restart deletes the results that --people is about. Fix: one of them")
+    file = PeopleFile.load(people)
+    load_results()
+    rewrite_people = import_module("fer_deploy.analyze.people.rewriting").rewrite_people
+    console = Console(stderr=True, markup=False)
+    for video, folder in folders_of(videos, out).items():
+        summary = rewrite_people(video, folder, file)
+        _report(Outcome(video, folder, summary), console, of=len(videos))
 
 
 def _report(outcome: Outcome, console: Console, *, of: int) -> None:

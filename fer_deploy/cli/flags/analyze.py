@@ -7,7 +7,7 @@ import click
 from fer_deploy.cli import shared_flags
 from fer_deploy.cli.flags import body
 from fer_deploy.cli.flags.live import anonymize
-from fer_deploy.cli.interface import FOLDER, Command, option
+from fer_deploy.cli.interface import FILE, FOLDER, Command, option
 
 
 class JobsType(click.ParamType[Any]):
@@ -36,6 +36,10 @@ class JobsType(click.ParamType[Any]):
         (
             "many recordings, without annotated videos; results/index.html lists them",
             "fer-deploy analyze *.mp4 --out results --no-video",
+        ),
+        (
+            "name the people of a finished analysis",
+            "fer-deploy analyze interview.mp4 --out results --people people.csv",
         ),
     ],
 )
@@ -68,6 +72,14 @@ class JobsType(click.ParamType[Any]):
     default_text="1",
     section="Output",
     help="Processes that analyze segments at once; auto: one a core. The results are the same.",
+)
+@option(
+    "--people",
+    type=FILE,
+    metavar="people.csv",
+    section="Output",
+    help="Name, merge and drop the people of finished analyses in --out: summary, timeline and report are written "
+    "again in seconds.",
 )
 @option(
     "--restart",

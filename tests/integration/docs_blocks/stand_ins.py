@@ -126,6 +126,7 @@ def write_pictures(folder: Path) -> None:
     writer.release()
     for name in ("interview.mp4", "second.mp4"):
         shutil.copy(folder / "clip.mp4", folder / name)
+    (folder / "people.csv").write_text("track,name\n1,Anna\n")
     (folder / "codes.csv").write_text("track,start_s,end_s,label\n1,0,60,happy\n")
 
 
