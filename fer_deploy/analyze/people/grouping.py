@@ -82,11 +82,11 @@ class Grouping:
         names = {group.tracks[0]: group.name for group in self.groups}
         for rows in batches:
             kept = ~np.isin(rows.track, list(self.dropped))
-            time_s, before, _, shown, flags, probs = (column[kept] for column in rows)
+            time_s, before = rows.time_s[kept], rows.track[kept]
             track = np.asarray([first.get(one, one) for one in before.tolist()], dtype=np.int64)
             _require_one_face(time_s.tolist(), before.tolist(), track.tolist(), names)
             person = np.asarray([number.get(one, 0) for one in track.tolist()], dtype=np.int64)
-            yield Rows(time_s, track, person, shown, flags, probs)
+            yield Rows(time_s, track, person, rows.shown[kept], rows.flags[kept], rows.probs[kept])
 
 
 def _track_of(entry: Entry, seen: Sequence[PersonSeen], where: str, video: str) -> int:
