@@ -28,11 +28,16 @@ def confusion_png(found: Agreement) -> bytes:
     axes = figure.subplots(1, len(widths), width_ratios=widths, squeeze=False)[0]
     for axis, (kind, one) in zip(axes, found.compared.items(), strict=True):
         _draw(axis, one, found.labels)
-        axis.set_title(f"{_TITLES[kind]}: {one.num:,} moments\nkappa {one.measures.kappa.text}", fontsize=10)
+        axis.set_title(f"{_TITLES[kind]}: {one.num:,} moments\nkappa {_kappa_text(one)}", fontsize=10)
     axes[0].set_ylabel("code of the person", fontsize=10)
     png = io.BytesIO()
     figure.savefig(png, format="png")
     return png.getvalue()
+
+
+def _kappa_text(one: Compared) -> str:
+    kappa = one.measures.kappa
+    return "not defined" if kappa.value is None else kappa.text
 
 
 def _draw(axis: Axes, one: Compared, labels: Sequence[str]) -> None:
