@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.engines.config import EngineChoice
 from fer_deploy.errors import argument
-from fer_deploy.live.config import PipelineConfig
+from fer_deploy.live.config import PipelineConfig, require_all_faces
 from fer_deploy.live.intake import CHUNK_FRAMES
 from fer_deploy.live.output_files import VideoCodec
 
@@ -58,6 +58,11 @@ class AnalyzeConfig(EngineChoice):
                 f"jobs is {jobs} and detect_every is {every}: faces between two runs of the detector depend on "
                 f"frames of other segments. Fix: {argument('detect_every', '1')}, or {argument('jobs', '1')}"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _all_faces_are_covered(self) -> Self:
+        require_all_faces(self.pipeline, self.detection)
         return self
 
     @property

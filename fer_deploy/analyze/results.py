@@ -1,6 +1,6 @@
 """Last step of an analysis: join the parts into files, and write summary, timeline and report."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -59,7 +59,7 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
     kinds = (*TABLES, VIDEO) if with_video else TABLES
     check_room([path for kind in kinds for path in parts.paths(len(end.starts_s), kind)], folder)
     num_rows = _join(parts, folder, end, with_video=with_video)
-    seen = people_from_rows(_rows_from_parquet(folder / PARQUET, subject.labels))
+    seen = people_from_rows(rows_from_parquet(folder / PARQUET, subject.labels))
     tables = {name: file_sha256(folder / name) for name in (f"{FACES}.{kind}" for kind in TABLES)}
     summary = Summary.of(subject, end, seen).model_copy(update={"tables": tables})
     num_faces = {name: num for name, num in num_rows.items() if name in _ONE_ROW_A_FACE}
@@ -69,7 +69,7 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
         num_faces=num_faces | {"the sum over all people": summary.num_faces_of_people},
         num_frames=num_frames,
     )
-    _report(folder, summary)
+    write_report(folder, summary)
     write_whole(folder / SUMMARY, summary.model_dump_json(indent=2).encode())
     return summary
 
@@ -129,10 +129,22 @@ def _join_video(parts: Parts, folder: Path, end: Checkpoint) -> dict[str, int]:
     return {ANNOTATED: num_frames_in(folder / ANNOTATED)}
 
 
-def _report(folder: Path, summary: Summary) -> None:
+def write_report(
+    folder: Path, summary: Summary, grouped: Callable[[Iterator[Rows]], Iterator[Rows]] = lambda rows: rows
+) -> None:
+    """Write timeline and report.
+
+    Args:
+        folder: with the tables.
+        summary: of the video.
+        grouped: gives the rows of the table the tracks of the summary's people.
+
+    Raises:
+        SinkError: they cannot be written.
+    """
     shown = [person.track for person in longest_visible(summary.people, MOST_CARDS)]
     timelines = timelines_from_rows(
-        _rows_from_parquet(folder / PARQUET, summary.labels),
+        grouped(rows_from_parquet(folder / PARQUET, summary.labels)),
         shown,
         end_s=summary.duration_s,
         num_frames=summary.accounting.num_analyzed,
@@ -150,7 +162,7 @@ def _num_rows_in_parquet(path: Path) -> int:
         return int(pq.read_metadata(file).num_rows)
 
 
-def _rows_from_parquet(path: Path, labels: Sequence[str]) -> Iterator[Rows]:
+def rows_from_parquet(path: Path, labels: Sequence[str]) -> Iterator[Rows]:
     """Yield the rows of a table, one row group at a time."""
     probs = [f"smoothed_p_{label}" for label in labels]
     columns = ["time_s", "track", "person", "shown", "flags", *probs]

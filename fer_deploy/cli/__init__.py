@@ -21,6 +21,7 @@ COMMANDS: Final = {
     "live": "camera, stream, file or folder -> emotions, as they happen",
     "image": "pictures -> faces with their emotions",
     "analyze": "recorded videos -> reports, tables and annotated videos",
+    "agree": "results and human codes -> how well they agree",
     "archive": "thousands of videos on many machines -> tables",
     "export": "checkpoint -> verified ONNX of every precision, and plans",
     "quantize": "FP32 ONNX -> FP16 or INT8, within a budget of accuracy",
@@ -34,7 +35,7 @@ COMMANDS: Final = {
     "doctor": "what is on this machine, and which engines run",
 }
 _HEADINGS: Final = {
-    "Recognize emotions": ("demo", "live", "image", "analyze", "archive"),
+    "Recognize emotions": ("demo", "live", "image", "analyze", "agree", "archive"),
     "Export a model": ("export", "quantize", "verify", "build", "bench", "pack", "rebuild", "triton"),
     "Look at files and at this machine": ("inspect", "doctor"),
 }

@@ -3,6 +3,7 @@
 import shlex
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -11,25 +12,28 @@ import cv2
 from rich.console import Console
 
 from fer_deploy import signals
-from fer_deploy.analyze.batch import VideoBatch
+from fer_deploy.analyze.batch import VideoBatch, folders_of
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.events.event_list import read_events
-from fer_deploy.analyze.events.exports import Exports
+from fer_deploy.analyze.events.exports import NO_EXPORTS, Exports
 from fer_deploy.analyze.events.participants import read_participants
 from fer_deploy.analyze.jobs.choice import num_jobs
 from fer_deploy.analyze.models import models_with
+from fer_deploy.analyze.people.people_file import PeopleFile
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.analyze.report.summary import Outcome
 from fer_deploy.analyze.video_analysis import load_results
 from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, flags_by_key, settings_from_flags
 from fer_deploy.cli.terminal.analyze_progress import ProgressDisplay
 from fer_deploy.detectors import detector_line
+from fer_deploy.errors import ConfigError
 
 
 def analyze(
     videos: tuple[Path, ...],
     config_path: Path | None,
     restart: bool,
+    people: Path | None,
     events: Path | None,
     participants: Path | None,
     intervals: bool,
@@ -44,6 +48,10 @@ def analyze(
         protocol,
     )
     config = settings_from_flags(AnalyzeConfig, config_path, flags, ANALYSIS_KEYS)
+    if people is not None:
+        _rewrite(videos, config.out, people, exports, restart=restart)
+        if not exports.names:
+            return
     # Our own errors name the cause; OpenCV's warnings would bury them.
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     load_results()  # what is not installed is to show before hours of work
@@ -66,6 +74,28 @@ def analyze(
     _raise_failures(outcomes, batch.index)
     if batch.index is not None:
         click.echo(f"all: {batch.index}")
+
+
+def _rewrite(videos: Sequence[Path], out: Path, people: Path, exports: Exports, *, restart: bool) -> None:
+    """Name the people of finished analyses."""
+    if restart:
+        raise ConfigError("--restart deletes the results that --people is about. Fix: one of them")
+    file = PeopleFile.load(people)
+    load_results()
+    rewriting = import_module("fer_deploy.analyze.people.rewriting")  # by name: it needs the packages of the extra
+    console = Console(stderr=True, markup=False)
+    for video, folder in folders_of(videos, out).items():
+        summary = rewriting.rewrite_people(video, folder, file)
+        if exports.names:  # told with them
+            continue
+        if outdated := rewriting.outdated_exports(folder):
+            console.print(
+                f"{folder} has the people from before in {', '.join(outdated)}. To write them again: add --events, "
+                "--intervals or --protocol to this command",
+                highlight=False,
+                soft_wrap=True,
+            )
+        _report(Outcome(video, folder, summary), console, NO_EXPORTS, of=len(videos))
 
 
 def _report(outcome: Outcome, console: Console, exports: Exports, *, of: int) -> None:

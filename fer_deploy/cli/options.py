@@ -47,7 +47,7 @@ def in_groups(groups: Mapping[str, Sequence[str]]) -> dict[str, str]:
 ANALYSIS_KEYS: Final = in_groups(
     {
         "detection": ("detector", "detector_model", "min_face", "roi", "max_faces", "min_score"),
-        "pipeline": ("detect_every", "workers", "max_frames"),
+        "pipeline": ("detect_every", "workers", "max_frames", "anonymize"),
         "pipeline.people": ("smoothing_s", "unsure_below", "baseline", "neutral_share"),
     }
 )

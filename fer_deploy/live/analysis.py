@@ -10,7 +10,7 @@ import logging
 import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fer_deploy.engines.base import Engine
 from fer_deploy.errors import ConfigError
 from fer_deploy.live.config import PipelineConfig
+from fer_deploy.live.drawing.anonymize import anonymized
 from fer_deploy.live.intake import Chunk
 from fer_deploy.live.load import DetectionInterval
 from fer_deploy.live.sources import Source
@@ -25,11 +26,10 @@ from fer_deploy.live.stage_times import StageTimes
 from fer_deploy.live.threads.turnstile import Aborted, Turnstile
 from fer_deploy.vision.detector import Detector
 from fer_deploy.vision.postprocess import emotions_from_logits
-from fer_deploy.vision.preprocess import CropConfig
 from fer_deploy.vision.quality import FaceQuality
 from fer_deploy.vision.quality_measures import measured_faces
 from fer_deploy.vision.tracking.people import People
-from fer_deploy.vision.types import Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
+from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, FrameResult, TrackedFace
 
 _log = logging.getLogger(__name__)
 Faces = tuple[TrackedFace, ...]
@@ -39,6 +39,13 @@ MOST_AT_ONCE = 64
 """Faces in one call of the engine; between two calls a worker checks whether its chunk was given up."""
 
 
+class Seen(NamedTuple):
+    """The faces of a frame, and the places of faces that it may hold, too; see `FrameResult.hidden`."""
+
+    faces: Faces
+    hidden: tuple[Box, ...] = ()
+
+
 class SourceAnalysis:
     """Analyzes the frames of one source and holds the state of its people."""
 
@@ -46,7 +53,7 @@ class SourceAnalysis:
         self,
         people: People,
         engine: Engine,
-        crop: CropConfig,
+        config: PipelineConfig,
         interval: DetectionInterval,
         *,
         source: Source,
@@ -57,16 +64,17 @@ class SourceAnalysis:
         Args:
             people: tracks and smoothing.
             engine: shared by all sources; unless it is concurrent, one worker at a time uses it.
-            crop: how faces are cut out.
+            config: how faces are cut out, and whether they are covered in the delivered frames.
             interval: how often the detector runs.
             source: for its `first_size`.
             deliver: called with each result, in order, by the worker whose turn it is.
         """
-        self._people, self._engine, self._crop, self._interval = people, engine, crop, interval
+        self._people, self._engine, self._interval = people, engine, interval
         self._source, self._deliver = source, deliver
         self._choosing, self._tracking, self._handover = Turnstile(), Turnstile(), Turnstile()
         self._num_since_look: int | None = None
-        self._last_seen: tuple[float, Faces] | None = None
+        self._last_seen: tuple[float, Seen] | None = None
+        self._crop, self._anonymize = config.crop, config.anonymize
         self._num_dropped = 0
         self._is_given_up = False
 
@@ -74,7 +82,7 @@ class SourceAnalysis:
         """Use other settings from the next frames on; the people stay. Callable from any thread."""
         self._people.set_config(config.people.for_model(self._engine.spec))
         self._interval.set_wanted(config.detect_every)
-        self._crop = config.crop
+        self._crop, self._anonymize = config.crop, config.anonymize
 
     def give_up(self) -> None:
         """Abort the chunks that workers are analyzing, at their next check. Callable from any thread."""
@@ -110,19 +118,21 @@ class SourceAnalysis:
         found = [self._find(frames, i, detector, times) if look else None for i, look in enumerate(is_looked_at)]
         with self._tracking.turn(chunk.ticket):
             times.waited()
-            faces = (self._predict if chunk.is_live else self._interpolate)(frames, found, times)
+            seen = (self._predict if chunk.is_live else self._interpolate)(frames, found, times)
+            faces = [one.faces for one in seen]
             self._note_arrival(frames, num_dropped + self._source.health.num_overtaken)
         images, qualities = self._cut_out(frames, faces, times)
-        logits = self._classify(images, [len(seen) for seen in faces], engine_turn, times)
+        logits = self._classify(images, [len(some) for some in faces], engine_turn, times)
         spec = self._engine.spec
         emotions = emotions_from_logits(logits, spec.labels, temperature=spec.temperature)
         with self._handover.turn(chunk.ticket):
             times.waited()
             results = self._smooth(frames, faces, emotions, qualities, times)
             self._note_work(times, sum(is_looked_at), len(frames))
-            for frame, seen, stage_ns in zip(frames, results, times.of_frames, strict=True):
+            for frame, shown, one, stage_ns in zip(frames, results, seen, times.of_frames, strict=True):
                 queued = {"queue": max(0, taken_ns - frame.captured_ns)}
-                self._deliver(FrameResult(frame, seen, queued | stage_ns))
+                result = FrameResult(frame, shown, queued | stage_ns, one.hidden)
+                self._deliver(anonymized(result, self._anonymize))
 
     def _check(self) -> None:
         if self._is_given_up:
@@ -165,11 +175,11 @@ class SourceAnalysis:
 
     def _predict(
         self, frames: Sequence[Frame], found: Sequence[list[Detection] | None], times: StageTimes
-    ) -> list[Faces]:
-        tracked: list[Faces] = []
+    ) -> list[Seen]:
+        tracked: list[Seen] = []
         for i, (frame, detections) in enumerate(zip(frames, found, strict=True)):
             if detections is None:
-                tracked.append(self._people.follow(frame.frame_bgr, frame.time_s))
+                tracked.append(Seen(self._people.follow(frame.frame_bgr, frame.time_s), self._people.hidden()))
             else:
                 tracked.append(self._see(frame, detections))
             times.worked("track", i)
@@ -177,8 +187,8 @@ class SourceAnalysis:
 
     def _interpolate(
         self, frames: Sequence[Frame], found: Sequence[list[Detection] | None], times: StageTimes
-    ) -> list[Faces]:
-        tracked: list[Faces] = []
+    ) -> list[Seen]:
+        tracked: list[Seen] = []
         for i, (frame, detections) in enumerate(zip(frames, found, strict=True)):
             if detections is None:
                 continue
@@ -191,15 +201,18 @@ class SourceAnalysis:
             self._last_seen = now
         return tracked
 
-    def _see(self, frame: Frame, detections: list[Detection]) -> Faces:
+    def _see(self, frame: Frame, detections: list[Detection]) -> Seen:
         if frame.is_photo:
             self._people.forget()
-        return self._people.see(frame.frame_bgr, detections, frame.time_s)
+        return Seen(self._people.see(frame.frame_bgr, detections, frame.time_s), self._people.hidden())
 
-    def _between(self, before: tuple[float, Faces] | None, after: tuple[float, Faces], time_s: float) -> Faces:
-        start_s, faces = before if before is not None else after
-        fraction = (time_s - start_s) / (after[0] - start_s) if after[0] > start_s else 0.0
-        return self._people.between(faces, after[1], min(1.0, max(0.0, fraction)))
+    def _between(self, before: tuple[float, Seen] | None, after: tuple[float, Seen], time_s: float) -> Seen:
+        (start_s, first), (end_s, last) = before if before is not None else after, after
+        fraction = (time_s - start_s) / (end_s - start_s) if end_s > start_s else 0.0
+        faces = self._people.between(first.faces, last.faces, min(1.0, max(0.0, fraction)))
+        shown = {face.track_id for face in faces}
+        left_out = (face.detection.box for face in (*first.faces, *last.faces) if face.track_id not in shown)
+        return Seen(faces, tuple(dict.fromkeys((*first.hidden, *last.hidden, *left_out))))
 
     def _cut_out(
         self, frames: Sequence[Frame], faces: Sequence[Faces], times: StageTimes

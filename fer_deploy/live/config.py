@@ -9,6 +9,8 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, mod
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.yunet_file import file_at_hand
 from fer_deploy.engines.config import EngineChoice
+from fer_deploy.errors import argument
+from fer_deploy.live.drawing.anonymize import Method
 from fer_deploy.live.output_files import Named, VideoCodec, files_of_sources, frames_path, require_apart, video_paths
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.config import SourceConfig
@@ -45,6 +47,10 @@ class PipelineConfig(Settings):
     )
     workers: int | None = Field(default=None, ge=1, le=64, description="threads that analyze; none: one a core")
     max_frames: int | None = Field(default=None, ge=1, description="end after this many; none: when the sources end")
+    anonymize: Method | None = Field(
+        default=None,
+        description="cover all faces in videos, page and window: blur, pixelate or box; none: faces are shown",
+    )
     people: PeopleConfig = PeopleConfig()
     crop: CropConfig = CropConfig()
 
@@ -53,6 +59,20 @@ class PipelineConfig(Settings):
         if self.detect_every != "auto" and not 1 <= self.detect_every <= 100:
             raise ValueError(f"detect_every is {self.detect_every}, expected 1 to 100 or auto. Fix: --detect-every 3")
         return self
+
+
+def require_all_faces(pipeline: PipelineConfig, detection: DetectorConfig) -> None:
+    """Check that no face is left out of the search if faces are to be covered.
+
+    Raises:
+        ValueError: the settings of the detector leave faces out, which would be recognizable.
+    """
+    given = [name for name in ("max_faces", "roi", "min_face") if getattr(detection, name) is not None]
+    if pipeline.anonymize is not None and given:
+        raise ValueError(
+            f"{argument('anonymize')} covers the faces that were found, and {' and '.join(map(argument, given))} "
+            f"leaves faces out. Fix: without {' and '.join(map(argument, given))}, or without {argument('anonymize')}"
+        )
 
 
 class OutputConfig(Settings):
@@ -122,6 +142,11 @@ class LiveConfig(EngineChoice):
         if info.context and info.context.get(CONFIG_FILE):
             read.append(("config", info.context[CONFIG_FILE]))
         require_apart(self.output.files(len(self.source)), read)
+        return self
+
+    @model_validator(mode="after")
+    def _all_faces_are_covered(self) -> Self:
+        require_all_faces(self.pipeline, self.detection)
         return self
 
     def _models(self) -> list[Named]:

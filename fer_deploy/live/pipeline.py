@@ -82,7 +82,7 @@ class LivePipeline:
         self._intervals = [load.interval(fixed, is_live=is_live) for is_live in are_live]
         met = people or [People(self._config.people.for_model(engine.spec), self._labels) for _ in self._sources]
         analyses = [
-            SourceAnalysis(known, engine, self._config.crop, interval, source=source, deliver=self._deliver)
+            SourceAnalysis(known, engine, self._config, interval, source=source, deliver=self._deliver)
             for known, interval, source in zip(met, self._intervals, self._sources, strict=True)
         ]
         self._workforce = Workforce(

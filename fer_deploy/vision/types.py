@@ -187,11 +187,13 @@ class FrameResult:
             (of a picture), `frame.source`.
         faces: the people in it.
         stage_ns: duration of each stage for this frame, by the stage's name, in nanoseconds.
+        hidden: places of faces that were seen a short time ago or will be, and have no result in this frame.
     """
 
     frame: Frame
     faces: tuple[FaceResult, ...]
     stage_ns: dict[str, int] = field(default_factory=dict)
+    hidden: tuple[Box, ...] = ()
 
     def without_pixels(self) -> "FrameResult":
         """Return the same result without the frame's pixels, for programs that store many results."""

@@ -77,6 +77,16 @@ class TestSameResults:
                 now, then = (pq.read_table(io.BytesIO(content)) for content in (now, then))
             assert now == then, name
 
+    def test_covered_faces(self, videos, expected, tmp_path):
+        settings = {"pipeline": {"anonymize": "box"}}
+        for jobs in (1, 2):
+            analyze(videos[1:2], tmp_path / str(jobs), jobs=jobs, **settings)
+        found = contents(tmp_path / "1")
+        assert contents(tmp_path / "2") == found
+        same = {name for name in found if expected.get(name) == found[name]}
+        assert not any(name.endswith("annotated.mp4") for name in same)
+        assert any(name.endswith("faces.parquet") for name in same), "only pictures are covered"
+
     @pytest.mark.slow
     def test_damage_and_sizes_that_change(self, tmp_path):
         """Predictions fail there, so segments are observed again; a joined stream has another size in its middle."""

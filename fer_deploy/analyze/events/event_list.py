@@ -1,12 +1,11 @@
 """Event: a stretch of a video with a label; read from a CSV of the user, of BORIS or of BIDS."""
 
-import math
 import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from fer_deploy.analyze.events.csv_input import CsvInput, Line, read_csv
 from fer_deploy.errors import ConfigError
+from fer_deploy.files.user_csv import TIMES, Line, UserCsv, read_csv
 from fer_deploy.live.file_names import file_and_stream
 
 _ALIASES: Final = {
@@ -17,10 +16,7 @@ _ALIASES: Final = {
     **dict.fromkeys(("video", "media file"), "video"),
 }
 """Names of columns: ours, those of BIDS (onset, duration, trial_type) and of BORIS (Behavior, Start (s), Stop (s))."""
-_NUMBER: Final = re.compile(r"\d+([.,]\d+)?")
-_CLOCK: Final = re.compile(r"(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2}(?:[.,]\d+)?)")
 _AGREE_S: Final = 0.01
-_TIMES: Final = "seconds (62.5) or a clock time (1:02.5, 0:01:02.500)"
 
 
 class Event(NamedTuple):
@@ -80,7 +76,7 @@ def read_events(path: Path) -> EventList:
     Raises:
         ConfigError: it cannot be read, a column is missing, a time is none, or an event has no duration.
     """
-    table = read_csv(path, aliases=_ALIASES)
+    table = read_csv(path, _ALIASES)
     has_end = {"end", "duration"} & set(table.columns)
     missing = [name for name in ("start", "label") if name not in table.columns] + ([] if has_end else ["end"])
     if missing:
@@ -91,16 +87,16 @@ def read_events(path: Path) -> EventList:
     return EventList(path, table.sha256, tuple(_event(table, line) for line in table.lines))
 
 
-def _event(table: CsvInput, line: Line) -> Event:
-    start_s = _seconds(table, line, "start")
-    end_s, duration_s = (_seconds(table, line, name) for name in ("end", "duration"))
+def _event(table: UserCsv, line: Line) -> Event:
+    start_s = table.seconds(line, "start")
+    end_s, duration_s = (table.seconds(line, name) for name in ("end", "duration"))
     label = line.cells["label"]
     if start_s is None:
-        raise table.fault(line.number, "no start", f"{_TIMES} in the column start")
+        raise table.fault(line.number, "no start", f"{TIMES} in the column start")
     if not label:
         raise table.fault(line.number, "no label", "a name for the event in the column label")
     if end_s is None and duration_s is None:
-        raise table.fault(line.number, "neither end nor duration", f"{_TIMES} in one of the two")
+        raise table.fault(line.number, "neither end nor duration", f"{TIMES} in one of the two")
     if end_s is None:
         end_s = start_s + (duration_s or 0.0)
     elif duration_s is not None and abs(end_s - start_s - duration_s) > _AGREE_S:
@@ -110,27 +106,3 @@ def _event(table: CsvInput, line: Line) -> Event:
         problem = f"the event ends at {end_s:g} s, but starts at {start_s:g} s"
         raise table.fault(line.number, problem, "an end after the start; an event needs a duration")
     return Event(label, start_s, end_s, line.cells.get("video", ""), line.number)
-
-
-def _seconds(table: CsvInput, line: Line, column: str) -> float | None:
-    """Return a cell's time in seconds; None if it is empty or the column is missing."""
-    text = line.cells.get(column, "")
-    if not text:
-        return None
-    seconds = seconds_from_text(text)
-    if seconds is None:
-        raise table.fault(line.number, f"{column} is {text[:40]!r}, which is no time", _TIMES)
-    return seconds
-
-
-def seconds_from_text(text: str) -> float | None:
-    """Return seconds from "62.5", "62,5", "1:02.5" or "0:01:02.500"; None for any other text."""
-    if _NUMBER.fullmatch(text):
-        seconds = float(text.replace(",", "."))
-        return seconds if math.isfinite(seconds) else None
-    clock = _CLOCK.fullmatch(text)
-    if clock is None:
-        return None
-    hours, minutes, rest = int(clock[1] or 0), int(clock[2]), float(clock[3].replace(",", "."))
-    is_valid = rest < 60 and (clock[1] is None or minutes < 60)
-    return hours * 3600 + minutes * 60 + rest if is_valid else None

@@ -53,12 +53,13 @@ def load_summary(folder: Path) -> Summary:
 def faces_of_people(folder: Path, summary: Summary) -> Iterator[tuple[int, FaceRows]]:
     """Yield the number of a person and some of their rows, one row group at a time: memory stays small.
 
-    Rows of one person come in the order of the video. Passers-by are left out.
+    Rows of one person come in the order of the video, those of merged tracks together. Passers-by and people that were
+    dropped are left out.
 
     Raises:
         ConfigError: a table is missing or damaged.
     """
-    number_of = {person.track: person.number for person in summary.people}
+    number_of = {track: person.number for person in summary.people for track in person.all_tracks}
     probs = [f"smoothed_p_{label}" for label in summary.labels]
     frames, borders_s = _frame_borders(folder, summary)
     last_frame: dict[int, int] = {}
@@ -67,15 +68,13 @@ def faces_of_people(folder: Path, summary: Summary) -> Iterator[tuple[int, FaceR
         shown = np.asarray(table["shown"].to_pylist(), dtype=object)
         values = np.column_stack([table[name].to_numpy() for name in probs])
         place = np.searchsorted(frames, frame)
-        for track in np.unique(tracks).tolist():
-            if track not in number_of:
-                continue
-            here = tracks == track
+        people = np.asarray([number_of.get(track, 0) for track in tracks.tolist()], dtype=np.int64)
+        for number in np.unique(people[people > 0]).tolist():
+            here = people == number
             at = place[here]
-            follows = np.diff(at, prepend=last_frame.get(track, -2)) == 1
-            last_frame[track] = int(at[-1])
-            rows = FaceRows(borders_s[at], borders_s[at + 1], follows, shown[here], values[here])
-            yield number_of[track], rows
+            follows = np.diff(at, prepend=last_frame.get(number, -2)) == 1
+            last_frame[number] = int(at[-1])
+            yield number, FaceRows(borders_s[at], borders_s[at + 1], follows, shown[here], values[here])
 
 
 def _frame_borders(folder: Path, summary: Summary) -> tuple[NDArray[np.int64], NDArray[np.float64]]:

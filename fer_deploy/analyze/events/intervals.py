@@ -21,12 +21,19 @@ class Interval(NamedTuple):
         person: number of the person.
         label: the shown emotion, "unsure" or "unreadable".
         start_s, end_s: seconds; end is exclusive.
+        name: of the person, given by people.csv; else empty.
     """
 
     person: int
     label: str
     start_s: float
     end_s: float
+    name: str = ""
+
+    @property
+    def subject(self) -> str:
+        """The name, or the word Person with the number."""
+        return self.name or f"Person {self.person}"
 
 
 def intervals(result_folder: str | Path) -> list[Interval]:
@@ -36,14 +43,16 @@ def intervals(result_folder: str | Path) -> list[Interval]:
         ConfigError: the folder has no finished analysis.
     """
     folder = Path(result_folder)
+    summary = load_summary(folder)
+    name_of = {person.number: person.name for person in summary.people}
     found: dict[int, list[Interval]] = {}
-    for person, rows in faces_of_people(folder, load_summary(folder)):
+    for person, rows in faces_of_people(folder, summary):
         mine = found.setdefault(person, [])
         for run in _runs(person, rows):
             is_continued = bool(mine) and run[0] and mine[-1].label == run[1].label
             first_s = mine.pop().start_s if is_continued else run[1].start_s
             mine.append(run[1]._replace(start_s=first_s))
-    return [interval for person in sorted(found) for interval in found[person]]
+    return [one._replace(name=name_of[person]) for person in sorted(found) for one in found[person]]
 
 
 def _runs(person: int, rows: FaceRows) -> Iterator[tuple[bool, Interval]]:
@@ -64,7 +73,7 @@ def intervals_tsv(found: Sequence[Interval], video: str) -> str:
     rows: list[Row] = [["Media file", "Subject", "Behavior", "Start (s)", "Stop (s)", "Duration (s)"]]
     for one in found:
         times = one.start_s, one.end_s, one.end_s - one.start_s
-        rows.append([video, person_name(one.person), one.label, *(f"{time:.3f}" for time in times)])
+        rows.append([video, one.subject, one.label, *(f"{time:.3f}" for time in times)])
     return csv_text(rows, delimiter="\t")
 
 
@@ -89,7 +98,9 @@ def intervals_eaf(found: Sequence[Interval], video: str, date: str) -> bytes:
         for slot, time_s in zip(slots, (one.start_s, one.end_s), strict=True):
             ElementTree.SubElement(order, "TIME_SLOT", TIME_SLOT_ID=slot, TIME_VALUE=str(round(time_s * 1000)))
         if one.person not in tiers:
-            attributes = {"LINGUISTIC_TYPE_REF": _TYPE, "TIER_ID": person_name(one.person)}
+            is_used = any(tier.get("TIER_ID") == one.subject for tier in tiers.values())  # somebody is named Person 2
+            name = f"{one.subject} ({one.person})" if is_used else one.subject
+            attributes = {"LINGUISTIC_TYPE_REF": _TYPE, "TIER_ID": name}
             tiers[one.person] = ElementTree.SubElement(root, "TIER", attributes)
         holder = ElementTree.SubElement(tiers[one.person], "ANNOTATION")
         names = {"ANNOTATION_ID": f"a{index + 1}", "TIME_SLOT_REF1": slots[0], "TIME_SLOT_REF2": slots[1]}
@@ -99,8 +110,3 @@ def intervals_eaf(found: Sequence[Interval], video: str, date: str) -> bytes:
     ElementTree.SubElement(root, "LINGUISTIC_TYPE", kind)
     document: bytes = ElementTree.tostring(root, encoding="UTF-8", xml_declaration=True)
     return document
-
-
-def person_name(number: int) -> str:
-    """Return the name of a person in exports."""
-    return f"Person {number}"

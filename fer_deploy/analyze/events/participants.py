@@ -3,9 +3,9 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from fer_deploy.analyze.events.csv_input import read_csv
 from fer_deploy.analyze.events.event_list import is_name_of
 from fer_deploy.errors import ConfigError
+from fer_deploy.files.user_csv import read_csv
 
 
 class Participants(NamedTuple):
@@ -42,7 +42,7 @@ def read_participants(path: Path) -> Participants:
     Raises:
         ConfigError: it cannot be read, has no column video or no other, or names a video twice or not at all.
     """
-    table = read_csv(path, aliases={"video": "video"})
+    table = read_csv(path, ["video"])
     columns = tuple(name for name in table.columns if name != "video")
     if "video" not in table.columns or not columns:
         raise ConfigError(

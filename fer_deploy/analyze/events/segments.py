@@ -12,7 +12,8 @@ from fer_deploy.analyze.events.measures import Measures, measure_columns
 from fer_deploy.analyze.fingerprint import FINGERPRINT_KEY
 from fer_deploy.errors import ConfigError
 
-PLACE: Final = {"video": str, "person": int, "event": int, "label": str, "start_s": float, "end_s": float}
+_WHO: Final = {"video": str, "person": int, "person_name": str}
+PLACE: Final = {**_WHO, "event": int, "label": str, "start_s": float, "end_s": float}
 """Columns that say what a row is about. `event` counts the events of the video from 1."""
 _TYPES: Final = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 
@@ -41,18 +42,18 @@ def segments(result_folder: str | Path, events: Sequence[Event], groups: Mapping
     columns = segment_columns(summary.labels, groups)
     for event in events:
         _require_inside(event, summary.duration_s, summary.name)
-    people = [person.number for person in summary.people]
-    measures = {number: [Measures(event, summary.labels) for event in events] for number in people}
+    name_of = {person.number: person.name for person in summary.people}
+    measures = {number: [Measures(event, summary.labels) for event in events] for number in name_of}
     for number, rows in faces_of_people(folder, summary):
         for event, measured in zip(events, measures[number], strict=True):
             if event.start_s < rows.end_s[-1] and event.end_s > rows.start_s[0]:
                 measured.add(rows)
     found: list[dict[str, Any]] = [
-        {"video": summary.video, "person": number, "event": index, "label": event.label}
+        {"video": summary.video, "person": number, "person_name": name_of[number], "event": index, "label": event.label}
         | {"start_s": round(event.start_s, 4), "end_s": round(event.end_s, 4)}
         | dict(groups)
         | measured.row()
-        for number in people
+        for number in name_of
         for index, (event, measured) in enumerate(zip(events, measures[number], strict=True), 1)
     ]
     schema = pa.schema(

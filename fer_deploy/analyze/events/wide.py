@@ -20,7 +20,7 @@ def wide_rows(table: pa.Table, groups: Sequence[str]) -> tuple[Columns, list[Row
         table: from `segments`.
         groups: names of the user's columns.
     """
-    kept = ["video", "person", *groups]
+    kept = ["video", "person", "person_name", *groups]
     types = {field.name: _kind(field.type) for field in table.schema}
     measured = [name for name in types if name not in (*PLACE, *groups)]
     rows = table.to_pylist()

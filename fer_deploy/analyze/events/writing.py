@@ -46,7 +46,8 @@ def write_exports(folder: Path, video: Path, spec: ModelSpec, wanted: Exports) -
         _write_segments(folder, video, wanted.events, wanted.participants)
         tables |= {name: file_sha256(folder / name) for name in SEGMENT_TABLES}
         used = {"events": wanted.events, "participants": wanted.participants}
-        inputs = {f"{what}: {known.path.name}": known.sha256 for what, known in used.items() if known is not None}
+        inputs = {name: digest for name, digest in inputs.items() if not name.startswith(tuple(used))}
+        inputs |= {f"{what}: {known.path.name}": known.sha256 for what, known in used.items() if known is not None}
     if wanted.intervals:
         found, date = intervals(folder), datetime.now(UTC).isoformat(timespec="seconds")
         write_whole(folder / f"{INTERVALS}.tsv", intervals_tsv(found, summary.video).encode())

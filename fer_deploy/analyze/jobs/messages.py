@@ -9,9 +9,10 @@ from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.models import Models
 from fer_deploy.analyze.segments.recording import Reached
 from fer_deploy.live.config import PipelineConfig
+from fer_deploy.live.drawing.anonymize import Method
 from fer_deploy.live.output_files import VideoCodec
 from fer_deploy.live.seeking.position import Position
-from fer_deploy.vision.types import FaceResult
+from fer_deploy.vision.types import Box, FaceResult
 
 Recipe = Callable[[], AbstractContextManager[Models]]
 """Opens the models in a worker; a function of a module, or a partial of one."""
@@ -72,6 +73,8 @@ class Draw:
         number: of the segment.
         start: position of its first frame, proven.
         faces: of each frame, in their order.
+        hidden: places of faces without a result, of each frame.
+        anonymize: how faces are covered; None: not at all.
         labels: of the classifier.
         fps: of the video.
         size: of the annotated video.
@@ -84,6 +87,8 @@ class Draw:
     number: int
     start: Position
     faces: tuple[tuple[FaceResult, ...], ...]
+    hidden: tuple[tuple[Box, ...], ...]
+    anonymize: Method | None
     labels: tuple[str, ...]
     fps: float
     size: tuple[int, int]

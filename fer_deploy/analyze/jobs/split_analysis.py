@@ -6,6 +6,7 @@ The parts and the checkpoint are those of `VideoAnalysis`, which may continue th
 """
 
 from collections import deque
+from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -21,9 +22,7 @@ from fer_deploy.analyze.segments.replay import replay
 from fer_deploy.analyze.segments.sinks import Tally, open_tables
 from fer_deploy.analyze.video_analysis import VideoAnalysis
 from fer_deploy.live.seeking.position import Position, SeekFailed
-from fer_deploy.vision.types import FaceResult
-
-_Faces = tuple[FaceResult, ...]
+from fer_deploy.vision.types import FrameResult
 
 
 class SplitAnalysis:
@@ -199,13 +198,13 @@ class SplitAnalysis:
     def _replay(self, task: Observe, start: Position, end: Reached) -> None:
         observations, _ = read_observations(task.path)
         tally = Tally()
-        faces: list[_Faces] = []
+        results: list[FrameResult] = []
         with ExitStack() as opened:
             is_corrected = self._config.pipeline.people.corrects
             tables = open_tables(self._parts, task.number, self._labels, opened, is_corrected=is_corrected)
             sinks = [tally, *tables]
             for result in replay(observations, self._people, self._labels):
-                faces.append(result.faces)
+                results.append(result)
                 for sink in sinks:
                     sink.write(result, None)
         self._replayed = self._replayed.after(tally, self._people.state(), end)
@@ -220,19 +219,21 @@ class SplitAnalysis:
             self._flying.clear()
             self._num_observed.clear()
         if self._config.video:
-            self._to_draw.append(self._draw(task, start, tuple(faces)))
+            self._to_draw.append(self._draw(task, start, results))
         else:
             self._drawn.add(task.number)
             self._save()
 
-    def _draw(self, task: Observe, start: Position, faces: tuple[_Faces, ...]) -> Draw:
+    def _draw(self, task: Observe, start: Position, results: Sequence[FrameResult]) -> Draw:
         state, path = self._saved, self._parts.path(task.number, VIDEO)
         return Draw(
             video=self.video,
             index=self._index_file,
             number=task.number,
             start=start,
-            faces=faces,
+            faces=tuple(result.faces for result in results),
+            hidden=tuple(result.hidden for result in results),
+            anonymize=self._config.pipeline.anonymize,
             labels=self._labels,
             fps=state.fps,
             size=state.picture_size,

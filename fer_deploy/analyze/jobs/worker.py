@@ -26,6 +26,7 @@ from fer_deploy.analyze.segments.recording import Recording
 from fer_deploy.analyze.segments.sinks import PartVideoSink
 from fer_deploy.analyze.whole_file import writing
 from fer_deploy.errors import FerDeployError, StreamError
+from fer_deploy.live.drawing.anonymize import anonymized
 from fer_deploy.live.drawing.overlay import draw_result
 from fer_deploy.live.seeking.opening import open_at
 from fer_deploy.live.seeking.packet_index import PacketIndex, index_of_file
@@ -129,11 +130,11 @@ class Worker:
     def _draw(self, task: Draw) -> Reply:
         recording = self._recording_at(task.video, task.start, task.index)
         with PartVideoSink(task.path, task.fps, size=task.size, codec=task.codec) as sink:
-            for number, faces in enumerate(task.faces):
+            for number, (faces, hidden) in enumerate(zip(task.faces, task.hidden, strict=True)):
                 frame = recording.next_frame()
                 if frame is None or frame.index != task.start.index + number:
                     raise StreamError(f"{task.video} has fewer frames than before. Fix: check the disk that holds it")
-                result = FrameResult(frame, faces)
+                result = anonymized(FrameResult(frame, faces, hidden=hidden), task.anonymize)
                 sink.write(result, draw_result(result, task.labels))
         return Drawn()
 

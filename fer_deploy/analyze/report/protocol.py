@@ -89,6 +89,7 @@ def _exclusions(summary: Summary) -> str:
         f"{counts.num_skipped:,} corrupt frames were left out; {counts.num_missing:,} announced frames were missing.",
         f"Faces were found in {counts.num_with_faces:,} frames: {num_faces:,} faces of {len(summary.people)} people.",
         f"{brief.num_tracks:,} tracks shorter than {brief.below_s:g} s ({brief.num_faces:,} faces) were left out.",
+        *_people_by_hand(summary),
     ]
     if not num_faces:
         return " ".join(sentences)
@@ -108,6 +109,15 @@ def _exclusions(summary: Summary) -> str:
     flags = {name for person in summary.people for name in person.flags}
     told = [f"{name} {_flag_share(summary, name):.1%}" for name in sorted(flags)]
     return " ".join([*sentences, *([f"Share of faces with each flag: {_text(', '.join(told))}."] if told else [])])
+
+
+def _people_by_hand(summary: Summary) -> list[str]:
+    """Say what people.csv changed."""
+    num_merged = sum(len(person.tracks) for person in summary.people if len(person.tracks) > 1)
+    found = [f"{num_merged} tracks were merged by hand into people."] if num_merged else []
+    if summary.num_faces_dropped:
+        found.append(f"{summary.num_faces_dropped:,} faces of people who were dropped by hand were left out.")
+    return found
 
 
 def _share(summary: Summary, label: str) -> float:

@@ -1,8 +1,8 @@
 """Summary: the content of summary.json, which describes an analyzed video."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -15,6 +15,9 @@ from fer_deploy.errors import ConfigError, FerDeployError
 from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_deploy.vision.tracking.person_numbers import FOLLOWED_S
 
+if TYPE_CHECKING:
+    from fer_deploy.analyze.people.grouping import Group
+
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -24,8 +27,11 @@ class Person(_Frozen):
     """One person: a face that was never lost for longer than `keep_s`.
 
     Attributes:
-        number: number in the annotated video, and `person` in the tables; from 1 without gaps.
-        track: number of the track in the tables.
+        number: from 1 without gaps. Unless people were named, it is that of the annotated video and of the tables.
+        track: number of the track in the tables; the first one, if several were named alike.
+        name: given by people.csv; else empty.
+        tracks: all tracks; empty if it is the one of `track`.
+        numbers: `person` in the tables and number in the annotated video; empty if it is `number`.
         first_s, last_s: when the first frame with the face begins and the last one ends, in seconds of the video.
         visible_s: seconds in which the face was visible, at most from first_s to last_s.
         num_faces: frames in which the face was visible.
@@ -41,6 +47,19 @@ class Person(_Frozen):
     num_faces: int
     shares: dict[str, float]
     flags: dict[str, float] = {}
+    name: str = ""
+    tracks: tuple[int, ...] = ()
+    numbers: tuple[int, ...] = ()
+
+    @property
+    def title(self) -> str:
+        """The name, or the word person with the number."""
+        return self.name or f"person {self.number}"
+
+    @property
+    def all_tracks(self) -> tuple[int, ...]:
+        """Numbers of all tracks in the tables."""
+        return self.tracks or (self.track,)
 
 
 class PassersBy(_Frozen):
@@ -73,7 +92,8 @@ class Summary(_Frozen):
         trouble: fault at the video's end; empty if there is none.
         software: versions at the end of the analysis, by package.
         tables: SHA-256 of each table in the folder, by file name.
-        inputs: SHA-256 of the events and participants that the segments were computed with.
+        inputs: SHA-256 of the files of events, participants and people that the results were computed with.
+        num_faces_dropped: faces of people that people.csv drops.
     """
 
     video: str
@@ -89,6 +109,7 @@ class Summary(_Frozen):
     accounting: Accounting
     people: tuple[Person, ...]
     passers_by: PassersBy
+    num_faces_dropped: int = 0
     fingerprint: Fingerprint
     software: dict[str, str] = {}
     tables: dict[str, str] = {}
@@ -103,6 +124,34 @@ class Summary(_Frozen):
     def num_faces_of_people(self) -> int:
         """Number of faces of all people, including passers-by."""
         return sum(person.num_faces for person in self.people) + self.passers_by.num_faces
+
+    def with_people(
+        self, seen: Sequence[PersonSeen], groups: Sequence["Group"], *, num_faces_dropped: int
+    ) -> "Summary":
+        """Return the summary with people who were named, merged or dropped.
+
+        Args:
+            seen: all that are not dropped, with the first track and the number of their group.
+            groups: in the order of their numbers.
+            num_faces_dropped: faces of those who are dropped.
+        """
+        num = self.accounting.num_analyzed
+        frame_s = self.duration_s / num if num else 0.0
+        by_track = {person.track: person for person in seen}
+        people = [
+            _person(group.number, by_track[group.tracks[0]], frame_s).model_copy(
+                update={"name": group.name, "tracks": group.tracks, "numbers": group.numbers}
+            )
+            for group in groups
+        ]
+        brief = [person for person in seen if person.number is None]
+        return self.model_copy(
+            update={
+                "people": tuple(people),
+                "passers_by": PassersBy(num_tracks=len(brief), num_faces=sum(person.num_frames for person in brief)),
+                "num_faces_dropped": num_faces_dropped,
+            }
+        )
 
     @classmethod
     def load(cls, path: Path) -> "Summary | None":

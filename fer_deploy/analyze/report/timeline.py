@@ -23,6 +23,8 @@ _WIDTH_INCHES, _ROW_INCHES, _MARGIN_INCHES = 13.0, 0.95, 1.95
 _ABSENT, _INK, _FAINT = "#f5f6f8", "#22262e", "#6b7280"
 _MOST_TICKS = 14
 _MOST_LEGEND_COLUMNS = 10
+_LONGEST_TITLE = 16
+"""Letters of a person's name."""
 _TITLE_LEFT = 0.01
 """Share of the width; the margin on the right is equal."""
 _FONTS_OF_OTHER_SCRIPTS = (
@@ -77,8 +79,13 @@ def _draw_person(axis: Axes, person: Person, timeline: Timeline, colors: Sequenc
     for stack in stacks_from_timeline(timeline):
         for color, low, high in zip(colors, stack.levels[:-1], stack.levels[1:], strict=True):
             axis.fill_between(stack.times_s, low, high, color=color, linewidth=0)
-    label = f"person {person.number}\n{duration_text(person.visible_s)} visible"
-    axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9, color=_INK)
+    label = f"{_short(person.title)}\n{duration_text(person.visible_s)} visible"
+    axis.set_ylabel(label, rotation=0, ha="right", va="center", fontsize=9, color=_INK, parse_math=False)
+
+
+def _short(title: str) -> str:
+    printable = "".join(letter if letter.isprintable() else " " for letter in title)
+    return printable if len(printable) <= _LONGEST_TITLE else middle_left_out(printable, _LONGEST_TITLE - 1)
 
 
 def _plain(axis: Any, duration_s: float) -> None:

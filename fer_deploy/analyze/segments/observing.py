@@ -14,7 +14,7 @@ from fer_deploy.live.threads.cores import shared_cores
 from fer_deploy.vision.quality import FaceQuality
 from fer_deploy.vision.tracking.people import People
 from fer_deploy.vision.tracking.tracks import without_duplicates
-from fer_deploy.vision.types import Detection, Emotion, FaceResult, FrameResult, TrackedFace
+from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, FrameResult, TrackedFace
 
 
 class _Strangers(People):
@@ -26,6 +26,10 @@ class _Strangers(People):
     def see(self, frame_bgr: object, detections: Sequence[Detection], time_s: float) -> tuple[TrackedFace, ...]:
         """Return the detections that tracking would use."""
         return tuple(TrackedFace(number, found) for number, found in enumerate(without_duplicates(detections), 1))
+
+    def hidden(self) -> tuple[Box, ...]:
+        """Return nothing: there are no earlier frames."""
+        return ()
 
     def smooth(
         self,
@@ -88,7 +92,7 @@ def observe(
     segment = recording.segment(num_frames)
     segment.first_size = first_size
     collector = _Collector()
-    alone = config.model_copy(update={"workers": num_threads})
+    alone = config.model_copy(update={"workers": num_threads, "anonymize": None})
     loop = LivePipeline(segment, models.detectors, models.engine, [collector], config=alone, people=[_Strangers()])
     with shared_cores(1):
         loop.run(lambda now: on_progress(now.num_frames))

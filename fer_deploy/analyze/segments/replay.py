@@ -24,4 +24,4 @@ def replay(observations: Iterable[Observation], people: People, labels: tuple[st
         probs = np.stack([face.probs for face in one.faces]) if one.faces else np.empty((0, len(labels)), np.float32)
         qualities = [face.quality for face in one.faces]
         results = people.smooth(faces, emotions_from_probs(probs, labels), one.time_s, qualities)
-        yield FrameResult(Frame.without_pixels(one.frame, one.time_s, one.size), results)
+        yield FrameResult(Frame.without_pixels(one.frame, one.time_s, one.size), results, hidden=people.hidden())

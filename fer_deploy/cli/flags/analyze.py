@@ -6,6 +6,7 @@ import click
 
 from fer_deploy.cli import shared_flags
 from fer_deploy.cli.flags import body
+from fer_deploy.cli.flags.live import anonymize
 from fer_deploy.cli.interface import FILE, FOLDER, Command, option
 
 
@@ -40,6 +41,10 @@ class JobsType(click.ParamType[Any]):
             "what each person showed during each stimulus, and a methods paragraph; of a finished analysis in seconds",
             "fer-deploy analyze interview.mp4 --out results --events events.csv --protocol",
         ),
+        (
+            "name the people of a finished analysis, in seconds",
+            "fer-deploy analyze interview.mp4 --out results --people people.csv",
+        ),
     ],
 )
 @click.argument(
@@ -55,6 +60,7 @@ class JobsType(click.ParamType[Any]):
 )
 @option("--video/--no-video", default=None, default_text="video", section="Output", help="Write the annotated video.")
 @shared_flags.video_codec("the annotated video")
+@anonymize
 @option(
     "--segment-frames",
     type=int,
@@ -70,6 +76,14 @@ class JobsType(click.ParamType[Any]):
     default_text="1",
     section="Output",
     help="Processes that analyze segments at once; auto: one a core. The results are the same.",
+)
+@option(
+    "--people",
+    type=FILE,
+    metavar="FILE",
+    section="Output",
+    help="CSV with person or track, and name or drop. Names, merges and drops the people of finished analyses in "
+    "--out: summary, timeline and report are written again in seconds.",
 )
 @option(
     "--restart",

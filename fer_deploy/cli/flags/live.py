@@ -24,6 +24,15 @@ class SourceType(click.ParamType[str]):
         return [CompletionItem(incomplete, type="file")]
 
 
+anonymize = option(
+    "--anonymize",
+    type=click.Choice(["blur", "pixelate", "box"]),
+    default_text="faces are shown",
+    section=_OUTPUT,
+    help="Cover all faces that were found in videos, page and window.",
+)
+
+
 @click.command(
     "live",
     cls=Command,
@@ -64,6 +73,7 @@ class SourceType(click.ParamType[str]):
 @shared_flags.analysis_options
 @option("--record", type=FILE, metavar="FILE", section=_OUTPUT, help="Write the annotated video: .mp4, .mkv or .avi.")
 @shared_flags.video_codec("--record", formerly=("--record-codec",))
+@anonymize
 @option(
     "--jsonl",
     type=FILE,

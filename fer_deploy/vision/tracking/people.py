@@ -17,7 +17,7 @@ from fer_deploy.vision.tracking.baseline import NEUTRAL, Calm, Correction
 from fer_deploy.vision.tracking.interpolation import faces_between
 from fer_deploy.vision.tracking.smoothing import Smoothing
 from fer_deploy.vision.tracking.tracks import Tracker
-from fer_deploy.vision.types import Detection, Emotion, FaceResult, TrackedFace
+from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, TrackedFace
 
 DEFAULT_UNSURE_BELOW = 0.4
 """For models whose ModelSpec names no limit."""
@@ -169,6 +169,10 @@ class People:
         its velocity; a face that has left the frame is left out.
         """
         return self._tracker.follow(frame_bgr, time_s)
+
+    def hidden(self) -> tuple[Box, ...]:
+        """Return where faces of the last `keep_s` seconds may be that the last `see` or `follow` did not return."""
+        return self._tracker.hidden()
 
     @staticmethod
     def between(

@@ -98,12 +98,22 @@ class Tracker:
         in_view = [track for track in self._now.tracks if track.is_in_view]
         for track in in_view:
             _find_again(track, frame_bgr)
-        faces = ((track, _box_in_frame(track.place, frame_bgr)) for track in in_view)
+        size = frame_bgr.shape[1], frame_bgr.shape[0]
+        faces = ((track, _box_in_frame(track.place, size)) for track in in_view)
         return tuple(
             TrackedFace(track.track_id, Detection(box, track.score, track.landmarks), is_detected=False)
             for track, box in faces
             if box is not None
         )
+
+    def hidden(self) -> tuple[Box, ...]:
+        """Return where the faces that the last frame does not show may be: at their last and their expected place."""
+        if self._now.frame_size is None:
+            return ()
+        lost = [track for track in self._now.tracks if not track.is_in_view]
+        places = [place for track in lost for place in (track.place, (*track.motion.center, *track.place[2:]))]
+        boxes = (_box_in_frame(place, self._now.frame_size) for place in places)
+        return tuple(dict.fromkeys(box for box in boxes if box is not None))
 
     def forget(self) -> None:
         """Start new tracks for all faces of the next frame."""
@@ -228,11 +238,11 @@ def _place(box: Box) -> Place:
     return (box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2, float(box.x2 - box.x1), float(box.y2 - box.y1)
 
 
-def _box_in_frame(place: Place, frame_bgr: NDArray[np.uint8]) -> Box | None:
-    """Return the part of a place inside the frame, in whole pixels; None if it is outside."""
+def _box_in_frame(place: Place, size: tuple[int, int]) -> Box | None:
+    """Return the part of a place inside a frame of this width and height, in whole pixels; None if it is outside."""
     x, y, width, height = place
     x1, y1 = max(round(x - width / 2), 0), max(round(y - height / 2), 0)
-    x2, y2 = min(round(x + width / 2), frame_bgr.shape[1]), min(round(y + height / 2), frame_bgr.shape[0])
+    x2, y2 = min(round(x + width / 2), size[0]), min(round(y + height / 2), size[1])
     return Box(x1, y1, x2, y2) if x1 < x2 and y1 < y2 else None
 
 

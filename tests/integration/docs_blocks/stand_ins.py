@@ -128,6 +128,8 @@ def write_pictures(folder: Path) -> None:
         shutil.copy(folder / "clip.mp4", folder / name)
     (folder / "events.csv").write_text("start,end,label\n0:00.1,0:00.3,film A\n")
     (folder / "participants.csv").write_text("video,group\ninterview.mp4,control\n")
+    (folder / "people.csv").write_text("track,name\n1,Anna\n")
+    (folder / "codes.csv").write_text("track,start_s,end_s,label\n1,0,60,happy\n")
 
 
 def main(folder: Path, repository: Path) -> None:

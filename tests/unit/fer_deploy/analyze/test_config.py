@@ -53,3 +53,12 @@ def test_jobs_that_cannot_be(settings, text, tmp_path):
 def test_jobs_change_no_result(tmp_path):
     for settings in ({"jobs": 4}, {"jobs": "auto", "pipeline": {"detect_every": 3}}, {"jobs": 1}):
         AnalyzeConfig.model_validate({"out": tmp_path, **settings})
+
+
+@pytest.mark.parametrize("setting", [{"max_faces": 2}, {"roi": (0.0, 0.0, 0.5, 0.5)}, {"min_face": 50}])
+def test_faces_that_are_not_searched_cannot_be_covered(tmp_path, setting):
+    (name,) = setting
+    flag = f"--{name.replace('_', '-')}"
+    with pytest.raises(ConfigError, match=rf"covers the faces that were found, .*{flag}\) leaves faces out. Fix: with"):
+        load(tmp_path, detection=setting, pipeline={"anonymize": "blur"})
+    load(tmp_path, detection=setting)

@@ -84,6 +84,27 @@ def test_all_at_once_and_new_events_later(tmp_path, monkeypatch):
         assert json.loads(pq.read_schema(folder / name).metadata[b"fer_fingerprint"]) == summary["fingerprint"]
 
 
+def test_people_who_are_named_later(tmp_path):
+    """Exports of before are told of, and written again with the names if they are asked for."""
+    video, folder = write_squares(tmp_path / "a.mp4", 60), tmp_path / "out/a"
+    given = ("--events", events(tmp_path, "0,2,film"))
+    assert analyze(tmp_path, video, *given).exit_code == 0
+    (tmp_path / "names.csv").write_text("person,name,drop\n1,,yes\n2,Anna,\n")
+    alone = analyze(tmp_path, video, "--people", tmp_path / "names.csv")
+    assert alone.exit_code == 0, alone.output
+    assert "has the people from before in segments.csv, segments.parquet, segments.wide.csv. To write" in alone.stderr
+    assert not [name for name in json.loads((folder / "summary.json").read_text())["tables"] if name in SEGMENTS]
+    both = analyze(tmp_path, video, "--people", tmp_path / "names.csv", "--intervals", "--protocol", *given)
+    assert both.exit_code == 0, both.output
+    assert "people from before" not in both.stderr
+    assert [(row["person"], row["person_name"]) for row in rows(folder / "segments.csv")] == [("1", "Anna")]
+    assert {row["Subject"] for row in rows(folder / "intervals.tsv", "\t")} == {"Anna"}
+    assert "60 faces of people who were dropped by hand were left out." in (folder / "protocol.md").read_text()
+    inputs = json.loads((folder / "summary.json").read_text())["inputs"]
+    used = {"events": "events.csv", "people": "names.csv"}
+    assert inputs == {f"{what}: {name}": digest(tmp_path / name) for what, name in used.items()}
+
+
 def test_events_that_do_not_fit_keep_the_analysis(tmp_path):
     video = write_squares(tmp_path / "a.mp4", 30)
     result = analyze(tmp_path, video, "--events", events(tmp_path, "0,1,film", "90,95,rest"))

@@ -33,7 +33,7 @@ def test_help_of_each_command(name):
     result = run(name, "--help")
     assert result.exit_code == 0
     own = {"demo": "--drawn", "pack": "--checkpoint", "rebuild": "--flavor", "archive": "plan"}
-    own |= dict.fromkeys(("doctor", "inspect", "image", "bench"), "--json")
+    own |= dict.fromkeys(("doctor", "inspect", "image", "bench", "agree"), "--json")
     assert own.get(name, "--config") in result.stdout
 
 

@@ -10,12 +10,12 @@ from fer_deploy.engines.fake import FakeEngine
 from fer_deploy.live import analysis as module
 from fer_deploy.live import stage_times
 from fer_deploy.live.analysis import SourceAnalysis
+from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.intake import Chunk, Intake
 from fer_deploy.live.load import WorkerLoad
 from fer_deploy.live.sources import Source
 from fer_deploy.live.stats import LiveStats
 from fer_deploy.live.threads.turnstile import Aborted
-from fer_deploy.vision.preprocess import CropConfig
 from fer_deploy.vision.tracking.people import People, PeopleConfig
 from fer_deploy.vision.types import Box, Detection, Frame
 
@@ -84,7 +84,7 @@ class Parts:
         self.interval = WorkerLoad(2).interval(wanted, is_live=True)
         people = People(PeopleConfig(), self.engine.spec.labels)
         self.analysis = SourceAnalysis(
-            people, self.engine, CropConfig(), self.interval, source=self.source, deliver=self.results.append
+            people, self.engine, PipelineConfig(), self.interval, source=self.source, deliver=self.results.append
         )
         self.intake = Intake([True], multiple=multiple)
         self.detector = Detector()

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from fer_deploy.analyze.events.event_list import Event, read_events, seconds_from_text
+from fer_deploy.analyze.events.event_list import Event, read_events
 from fer_deploy.errors import ConfigError
+from fer_deploy.files.user_csv import seconds_from_text
 
 
 def events_of(tmp_path, text, *, encoding="utf-8"):

@@ -4,9 +4,10 @@ import json
 
 import numpy as np
 import pytest
-from unit.fer_deploy.analyze.events.made_results import FINGERPRINT, make_results
+from unit.fer_deploy.analyze.events.made_results import FINGERPRINT, make_results, person
 
 from fer_deploy.analyze.events.event_list import Event
+from fer_deploy.analyze.events.intervals import intervals
 from fer_deploy.analyze.events.segments import segments
 from fer_deploy.analyze.events.wide import wide_rows
 from fer_deploy.errors import ConfigError
@@ -110,7 +111,7 @@ def test_wide(folder):
     columns, rows = wide_rows(table, ["group"])
     assert len(rows) == 2
     first = dict(zip(columns, rows[0], strict=True))
-    assert list(first)[:4] == ["video", "person", "group", "film.visible_s"]
+    assert list(first)[:5] == ["video", "person", "person_name", "group", "film.visible_s"]
     long = table.to_pylist()
     names = ["film", "rest", "film#2", "film#2#2"]
     assert [first[f"{name}.mean_happy"] for name in names] == [row["mean_happy"] for row in long[:4]]
@@ -122,3 +123,15 @@ def test_nobody_has_a_number(tmp_path):
     table = segments(folder, [Event("a", 0, 1)], {"group": "x"})
     assert (table.num_rows, table.column_names[:2]) == (0, ["video", "person"])
     assert wide_rows(table, ["group"])[1] == []
+
+
+def test_merged_people_are_one(tmp_path):
+    """Anna is track 7 until she is lost, then track 8; track 3 was dropped."""
+    faces = [(0, 7, "happy", 0.9), (0, 3, "sad", 0.1), (1, 7, "sad", 0.3), (2, 8, "sad", 0.3), (4, 8, "happy", 0.8)]
+    people = [person(1, 7, name="Anna", tracks=(7, 8), numbers=(1, 3))]
+    folder = make_results(tmp_path / "clip", faces, people=people, rows_per_group=2)
+    (row,) = rows_of(folder, (0, 1))
+    assert (row["person_name"], row["visible_s"], row["num_changes"]) == ("Anna", 0.4, 2)
+    assert row["mean_happy"] == pytest.approx((0.9 + 0.3 + 0.3 + 0.8) / 4, abs=1e-4)
+    found = [(one.subject, one.label, one.start_s) for one in intervals(folder)]
+    assert found == [("Anna", "happy", 0), ("Anna", "sad", 0.1), ("Anna", "happy", 0.4)]

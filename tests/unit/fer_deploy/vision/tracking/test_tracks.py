@@ -274,3 +274,19 @@ class TestSizeOfTheFrame:
         restored.restore(state)
         (face,) = restored.see(sized(2000, 480), [at(405, 100)], 0.04)
         assert face.track_id == 1
+
+
+def test_hidden_are_the_faces_that_were_not_found():
+    known = tracker(keep_s=1.0)
+    assert known.hidden() == ()
+    known.see(FRAME_BGR, [at(100), at(500)], 0.0)
+    assert known.hidden() == ()
+    known.see(FRAME_BGR, [at(110), at(500)], 0.1)
+    known.see(FRAME_BGR, [at(500)], 0.2)
+    last, expected = known.hidden()
+    assert last == at(110).box
+    assert 110 < expected.x1 <= 120, "where it was going"
+    known.follow(FRAME_BGR, 0.3)
+    assert last in known.hidden()
+    known.see(FRAME_BGR, [at(500)], 1.3)
+    assert known.hidden() == ()

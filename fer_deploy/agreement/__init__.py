@@ -1,0 +1,1 @@
+"""How well results agree with the codes of people: kappa, recall, confusion."""

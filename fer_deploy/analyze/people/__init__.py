@@ -1,0 +1,1 @@
+"""Name, merge and drop the people of a finished analysis."""
