@@ -40,8 +40,9 @@ def segments(result_folder: str | Path, events: Sequence[Event], groups: Mapping
     folder, groups = Path(result_folder), groups or {}
     summary = load_summary(folder)
     columns = segment_columns(summary.labels, groups)
-    for event in events:
-        _require_inside(event, summary.duration_s, summary.name)
+    if summary.fingerprint.settings.get("end") is None:  # else the video may go on, and events with it
+        for event in events:
+            _require_inside(event, summary.duration_s, summary.name)
     name_of = {person.number: person.name for person in summary.people}
     measures = {number: [Measures(event, summary.labels) for event in events] for number in name_of}
     for number, rows in faces_of_people(folder, summary):

@@ -39,6 +39,14 @@ class _Packets(NamedTuple):
     is_corrupt: NDArray[np.bool_]
 
 
+class Until(NamedTuple):
+    """Frames before a time: how many, when the last one begins, and whether the recording ends there."""
+
+    num_frames: int
+    last_s: float
+    is_end: bool
+
+
 class PacketIndex:
     """The packets of one video stream.
 
@@ -123,13 +131,38 @@ class PacketIndex:
         if first >= len(self._shown) or self._shown[first] != position.pts or last >= len(self._shown):
             return None
         clock, shown_until_s = RecordingClock.from_state(position.clock), position.shown_until_s
-        for pts in self._shown[first:last].tolist():
-            stamp_s = float(pts) * self._time_base.numerator / self._time_base.denominator  # as PyAV computes it
+        for stamp_s in self._stamps_s(first, last):
             shown_until_s = max(shown_until_s, stamp_s + 1 / self._fps)
             clock.time_s(stamp_s, self._fps)
         changed = {"index": position.index + num_frames, "pts": int(self._shown[last]), "clock": clock.state()}
         unknown = {"size": size, "num_packets": None, "digest": ""}
         return position.model_copy(update=changed | unknown | {"shown_until_s": shown_until_s})
+
+    def until(self, start: Position, time_s: float) -> Until | None:
+        """Predict how many frames from a position on are before a time; None if only decoding shows that.
+
+        Args:
+            start: proven.
+            time_s: of the recording. If the recording ends before, all frames are counted.
+        """
+        first = int(np.searchsorted(self._shown, start.pts or 0))
+        if self.why_not or start.pts is None or first >= len(self._shown) or self._shown[first] != start.pts:
+            return None
+        clock, num, last_s = RecordingClock.from_state(start.clock), 0, start.clock.position_s
+        for stamp_s in self._stamps_s(first, len(self._shown)):
+            now_s = clock.time_s(stamp_s, self._fps)
+            if now_s >= time_s:
+                break
+            num, last_s = num + 1, now_s
+        is_end = first + num == len(self._shown)
+        shown_before = self._packets.pts < (np.iinfo(np.int64).max if is_end else self._shown[first + num])
+        is_damaged = bool((self._packets.is_corrupt & shown_before).any())
+        return None if is_damaged else Until(num, last_s, is_end)
+
+    def _stamps_s(self, first: int, last: int) -> Iterator[float]:
+        """Yield the presentation times of shown frames, as PyAV computes them."""
+        for pts in self._shown[first:last].tolist():
+            yield float(pts) * self._time_base.numerator / self._time_base.denominator
 
     def begin(self, decoder: VideoDecoder, packet: int, *, by_seeking: bool) -> None:
         """Let a newly opened decoder begin at a packet.
