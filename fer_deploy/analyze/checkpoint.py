@@ -2,13 +2,14 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_deploy.analyze.accounting import Accounting
 from fer_deploy.analyze.fingerprint import Fingerprint
-from fer_deploy.analyze.segments.recording import Reached
+from fer_deploy.analyze.segments.range_start import range_notes
+from fer_deploy.analyze.segments.recording import Reached, Recording
 from fer_deploy.analyze.segments.sinks import Tally
 from fer_deploy.analyze.whole_file import write_whole
 from fer_deploy.errors import ConfigError, SinkError
@@ -54,6 +55,21 @@ class Checkpoint(BaseModel):
     is_cut: bool = False
     notes: tuple[str, ...] = ()
     trouble: str = ""
+
+    @classmethod
+    def first(cls, fingerprint: Fingerprint, recording: Recording) -> Self:
+        """Return the state before the first segment; the recording is at the first frame of its range."""
+        first, source, reached = recording.peek(), recording.source, recording.reached()
+        assert first is not None
+        return cls(
+            fingerprint=fingerprint,
+            start_s=first.time_s,
+            num_corrupt_before=reached.num_corrupt if reached.num_taken else 0,
+            fps=source.fps,
+            picture_size=first.size,
+            accounting=Accounting(num_announced=source.num_frames, num_before_start=reached.num_taken),
+            notes=source.notes + range_notes(recording.selection),
+        )
 
     @property
     def until_s(self) -> float:

@@ -86,7 +86,7 @@ class AnalyzeConfig(EngineChoice):
             or_longer = f", or in --config pipeline: {{people: {{keep_s: {longer_s:g}}}}}" if longer_s <= 60 else ""
             raise ValueError(
                 f"{argument('sample_fps')} is {fps:g}, but a face unseen for {keep_s:g} s (pipeline.people.keep_s) is "
-                f"another person, so it needs {least:g} frames a second. Fix: {least_given}{or_longer}"
+                f"another person, so it needs {least:g} or more frames a second. Fix: {least_given}{or_longer}"
             )
         return self
 

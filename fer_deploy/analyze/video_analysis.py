@@ -8,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fer_deploy.analyze.accounting import Accounting
 from fer_deploy.analyze.checkpoint import Checkpoint, check_same
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
@@ -17,7 +16,7 @@ from fer_deploy.analyze.parts import PARTS, VIDEO, Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.report.summary import Subject, Summary
 from fer_deploy.analyze.result_files import SUMMARY, check_videos_stay, require_own_folder
-from fer_deploy.analyze.segments.range_start import go_to_start, range_notes
+from fer_deploy.analyze.segments.range_start import go_to_start
 from fer_deploy.analyze.segments.recording import Recording
 from fer_deploy.analyze.segments.saved_index import save_index
 from fer_deploy.analyze.segments.sinks import PartVideoSink, Tally, open_tables
@@ -145,9 +144,14 @@ class VideoAnalysis:
             self._results.remove_results(self._folder)
         state = Checkpoint.load(parts.checkpoint)
         if state is None:
-            if not go_to_start(recording, partial(self._save_index, parts), on_skip=self._on_skip):
+            try:
+                is_there = go_to_start(recording, partial(self._save_index, parts), on_skip=self._on_skip)
+            except StreamError:  # nothing is in the range
+                parts.discard()
+                raise
+            if not is_there:
                 return None
-            state = self._first_state(fingerprint, recording)
+            state = Checkpoint.first(fingerprint, recording)
         check_same(fingerprint, state.fingerprint, self._folder, self._names)
         parts.remove_beyond(len(state.starts_s))
         return Begun(recording, parts, state)
@@ -186,19 +190,6 @@ class VideoAnalysis:
     def _fingerprint(self) -> Fingerprint:
         models = self._models
         return Fingerprint.of(self._video, self._config, engine=models.engine_file, detector=models.detector_file)
-
-    def _first_state(self, fingerprint: Fingerprint, recording: Recording) -> Checkpoint:
-        first, source, reached = recording.peek(), recording.source, recording.reached()
-        assert first is not None
-        return Checkpoint(
-            fingerprint=fingerprint,
-            start_s=first.time_s,
-            num_corrupt_before=reached.num_corrupt if reached.num_taken else 0,
-            fps=source.fps,
-            picture_size=first.size,
-            accounting=Accounting(num_announced=source.num_frames, num_before_start=reached.num_taken),
-            notes=source.notes + range_notes(recording.selection),
-        )
 
     def _analyze(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
         """Analyze the remaining segments and return the last checkpoint; None if `stop` was called."""
@@ -257,7 +248,7 @@ class VideoAnalysis:
         return not self._stop_requested
 
     def _index(self, parts: Parts) -> PacketIndex | None:
-        """Return the index of the video's packets, of an earlier run or read now; None if `stop` was called."""
+        """Return the index of the packets, of an earlier run or read now; None if `stop` was called."""
         return parts.packet_index() or index_of_file(self._video, goes_on=lambda: not self._stop_requested)
 
     def _save_index(self, parts: Parts) -> PacketIndex | None:
@@ -266,7 +257,7 @@ class VideoAnalysis:
     def _analyze_segment(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
         """Analyze the next segment and return the state after it; None if `stop` was called before its end."""
         config, people = self._config.pipeline, self.people_after(state)
-        num_left_out = recording.num_left_out
+        before, num_left_out = state.accounting, recording.num_left_out
         segment = recording.segment(self._config.frames_per_segment)
         segment.first_size = state.picture_size  # of the video's first frame, not of the segment's
         tally = Tally()
@@ -276,14 +267,13 @@ class VideoAnalysis:
         )
         if self._stop_requested:  # `stop` was called before the pipeline existed
             self._pipeline.stop()
-        before = state.accounting
         self._pipeline.run(
             lambda now: self._progress.advance(before.num_analyzed + now.num_frames, before.num_faces + now.num_faces)
         )
         if self._stop_requested and not (segment.is_whole and tally.num_frames == segment.health.num_captured):
             return None
-        num_left_out = recording.num_left_out - num_left_out
-        return state.after(tally, people.state(), recording.reached(), num_left_out=num_left_out)
+        num = recording.num_left_out - num_left_out
+        return state.after(tally, people.state(), recording.reached(), num_left_out=num)
 
     def _open_sinks(self, parts: Parts, state: Checkpoint) -> Sequence[Sink]:
         number, labels = len(state.starts_s), self._models.engine.spec.labels

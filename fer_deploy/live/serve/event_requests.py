@@ -52,7 +52,7 @@ class EventRequests:
         """Return the labels that the user named, and the open events with the seconds since each began."""
         if self._log is None:
             return _answer(200, {"written": False, "labels": [], "open": {}})
-        seconds = self._log.open_events()
+        seconds = await asyncio.get_running_loop().run_in_executor(self._executor, self._log.open_events)
         known = {label: round(passed_s, _DIGITS) for label, passed_s in seconds.items()}
         return _answer(200, {"written": True, "labels": list(self._log.names), "open": known})
 

@@ -87,7 +87,7 @@ def test_times_of_a_range(tmp_path):
         ),
         (
             {"sample_fps": 0.5},
-            r'unseen for 2 s .* needs 1 frames a second. Fix: sample_fps="1" \(--sample-fps 1\), '
+            r'unseen for 2 s .* needs 1 or more frames a second. Fix: sample_fps="1" \(--sample-fps 1\), '
             r"or in --config pipeline: \{people: \{keep_s: 4\}\}",
         ),
     ],
