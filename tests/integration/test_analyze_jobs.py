@@ -85,7 +85,7 @@ class TestSameResults:
         assert contents(tmp_path / "2") == found
         same = {name for name in found if expected.get(name) == found[name]}
         assert not any(name.endswith("annotated.mp4") for name in same)
-        assert any(name.endswith("faces.parquet") for name in same), "only pictures are covered"
+        assert any(name.endswith("faces.csv") for name in same), "only pictures are covered"
 
     @pytest.mark.slow
     def test_damage_and_sizes_that_change(self, tmp_path):
