@@ -173,6 +173,24 @@ def page_of(name: str, results: Path) -> Path:
     return page.relative_to(REPOSITORY) if page.is_relative_to(REPOSITORY) else page
 
 
+def trust(results: Path = RESULTS) -> str:
+    """Return how well the default model agrees with codes of faces in video, and where that ends."""
+    found = newest("agreement", results)
+    coders = found["coders"]
+    both = next(row for row in found["videos"] if row["model"] == "ferplus" and row["codes"] == "both coders")
+    accuracy, kappa = both["raw"]["accuracy"], both["raw"]["kappa"]
+    rows = {row["condition"]: row for row in found["conditions"] if row["model"] == "ferplus"}
+    small, dark, tiny = rows["face of 32 pixels"], rows["light x 0.25"], rows["face of 16 pixels"]
+    return (
+        f"of {coders['same']} faces of {both['people']} people in five videos that two coders named alike, the default "
+        f"model names {accuracy['value']:.0%} as they do (Cohen's kappa {kappa['value']:.2f}, 95 % interval by person "
+        f"{kappa['low']:.2f} to {kappa['high']:.2f}). Made smaller, to 32 pixels: {small['accuracy']['value']:.0%} of "
+        f"those found; in a quarter of the light: {dark['accuracy']['value']:.0%}. Of 16 pixels: {tiny['found']:.0%} are "
+        f"found, and {1 - tiny['readable']:.0%} of these are marked unreadable "
+        f"([results]({page_of('agreement', results)}))"
+    )
+
+
 def accuracy_of(model: str) -> Callable[[], str]:
     """Return what writes the accuracy of a model's card."""
     return lambda: card_accuracy(model)
@@ -182,6 +200,7 @@ SLOTS: dict[str, Callable[[], str]] = {
     "headline": headline,
     "speed": speed,
     "forms": forms,
+    "trust": trust,
     **{f"accuracy-{path.stem}": accuracy_of(path.stem) for path in sorted((REPOSITORY / "weights").glob("*.md"))},
 }
 
