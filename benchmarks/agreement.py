@@ -1,4 +1,4 @@
-"""Measure how well the bundled models agree with people's codes of faces in video, also of small and dark ones.
+"""Measure how well the bundled models agree with codes of faces in video, also of small and dark ones.
 
 `benchmarks/codes/faces_of_videos.csv` has the codes of 330 faces of eight people in five videos: two coders who saw
 the faces in random order, without the models' answers. A face counts where both gave the same label. The videos:
@@ -201,7 +201,7 @@ def as_markdown(result: Row) -> str:
         f"    {env['command']}",
         "",
         f"{coders['faces']} faces of eight people in five videos. Both coders were sure of {coders['both_sure']} of "
-        f"them and gave {coders['same']} the same label ({named}): Cohen's kappa {coders['kappa']:.2f} between the coders. "
+        f"them and gave {coders['same']} the same label ({named}): Cohen's kappa {coders['kappa']:.2f} between them. "
         "Intervals: 95 %, bootstrap by person.",
         "",
         *markdown_table([_video_cells(row) for row in result["videos"]], digits=2),
@@ -249,7 +249,7 @@ def _text(estimate: Row) -> str:
 @yunet_option
 @output_options
 def main(folder: Path, codes: Path, models: tuple[str, ...], yunet: Path, output: Output) -> None:
-    """Measure the agreement of the bundled models with people's codes of faces in video."""
+    """Measure the agreement of the bundled models with codes of faces in video."""
     cv2.setNumThreads(1)
     names = sorted({code.video for code in codes_from_csv(codes)})
     missing = [name for name in names if not (folder / name).is_file()]

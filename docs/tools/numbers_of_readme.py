@@ -173,6 +173,10 @@ def page_of(name: str, results: Path) -> Path:
     return page.relative_to(REPOSITORY) if page.is_relative_to(REPOSITORY) else page
 
 
+def _percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")
+
+
 def trust(results: Path = RESULTS) -> str:
     """Return how well the default model agrees with codes of faces in video, and where that ends."""
     found = newest("agreement", results)
@@ -181,12 +185,13 @@ def trust(results: Path = RESULTS) -> str:
     accuracy, kappa = both["raw"]["accuracy"], both["raw"]["kappa"]
     rows = {row["condition"]: row for row in found["conditions"] if row["model"] == "ferplus"}
     small, dark, tiny = rows["face of 32 pixels"], rows["light x 0.25"], rows["face of 16 pixels"]
+    interval = f"{kappa['low']:.2f} to {kappa['high']:.2f}"
     return (
         f"of {coders['same']} faces of {both['people']} people in five videos that two coders named alike, the default "
-        f"model names {accuracy['value']:.0%} as they do (Cohen's kappa {kappa['value']:.2f}, 95 % interval by person "
-        f"{kappa['low']:.2f} to {kappa['high']:.2f}). Made smaller, to 32 pixels: {small['accuracy']['value']:.0%} of "
-        f"those found; in a quarter of the light: {dark['accuracy']['value']:.0%}. Of 16 pixels: {tiny['found']:.0%} are "
-        f"found, and {1 - tiny['readable']:.0%} of these are marked unreadable "
+        f"model names {_percent(accuracy['value'])} as they do (Cohen's kappa {kappa['value']:.2f}, 95 % interval by "
+        f"person {interval}). Made smaller, to 32 pixels: {_percent(small['accuracy']['value'])} of those found; in a "
+        f"quarter of the light: {_percent(dark['accuracy']['value'])}. Of 16 pixels: {_percent(tiny['found'])} are "
+        f"found, and {_percent(1 - tiny['readable'])} of these are marked unreadable "
         f"([results]({page_of('agreement', results)}))"
     )
 
