@@ -173,6 +173,29 @@ def page_of(name: str, results: Path) -> Path:
     return page.relative_to(REPOSITORY) if page.is_relative_to(REPOSITORY) else page
 
 
+def _percent(share: float) -> str:
+    return f"{share:.0%}".replace("%", " %")
+
+
+def trust(results: Path = RESULTS) -> str:
+    """Return how well the default model agrees with codes of faces in video, and where that ends."""
+    found = newest("agreement", results)
+    coders = found["coders"]
+    both = next(row for row in found["videos"] if row["model"] == "ferplus" and row["codes"] == "both coders")
+    accuracy, kappa = both["raw"]["accuracy"], both["raw"]["kappa"]
+    rows = {row["condition"]: row for row in found["conditions"] if row["model"] == "ferplus"}
+    small, dark, tiny = rows["face of 32 pixels"], rows["light x 0.25"], rows["face of 16 pixels"]
+    interval = f"{kappa['low']:.2f} to {kappa['high']:.2f}"
+    return (
+        f"of {coders['same']} faces of {both['people']} people in five videos that two coders named alike, the default "
+        f"model names {_percent(accuracy['value'])} as they do (Cohen's kappa {kappa['value']:.2f}, 95 % interval by "
+        f"person {interval}). Made smaller, to 32 pixels: {_percent(small['accuracy']['value'])} of those found; in a "
+        f"quarter of the light: {_percent(dark['accuracy']['value'])}. Of 16 pixels: {_percent(tiny['found'])} are "
+        f"found, and {_percent(1 - tiny['readable'])} of these are marked unreadable "
+        f"([results]({page_of('agreement', results)}))"
+    )
+
+
 def accuracy_of(model: str) -> Callable[[], str]:
     """Return what writes the accuracy of a model's card."""
     return lambda: card_accuracy(model)
@@ -182,6 +205,7 @@ SLOTS: dict[str, Callable[[], str]] = {
     "headline": headline,
     "speed": speed,
     "forms": forms,
+    "trust": trust,
     **{f"accuracy-{path.stem}": accuracy_of(path.stem) for path in sorted((REPOSITORY / "weights").glob("*.md"))},
 }
 

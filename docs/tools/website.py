@@ -25,6 +25,7 @@ COPIED = (
     "docs/*.*",
     "weights/*.md",
     "weights/*.png",
+    "benchmarks/codes/*.csv",
     "benchmarks/results/**/*.*",
     "configs/**/*.yaml",
     "deploy/*.*",

@@ -97,7 +97,10 @@ def test_a_node_that_is_killed_costs_no_try(cluster, archive, tmp_path, engine_f
 
     progress = Watched(on_busy=on_busy)
     recipe = partial(trapped, "wait", trap, engine_file)
-    assert ray_run(cluster.address, store, recipe, progress, min_workers=4) == (9, 0, 0)
+    ended = ray_run(cluster.address, store, recipe, progress, min_workers=4)
+    # The victim may store its segment in its last moment: then it is there, but not of this run's count.
+    assert (ended.num_dead, ended.num_left, num_done(store)) == (0, 0, 9)
+    assert ended.num_done in (8, 9)
     assert progress.most == (4, 4)
     assert victim not in cluster.worker_nodes
     assert progress.notes == []
@@ -106,7 +109,7 @@ def test_a_node_that_is_killed_costs_no_try(cluster, archive, tmp_path, engine_f
 def test_a_cluster_without_a_fitting_node_is_refused(cluster, archive, engine_file):
     store, _ = archive
     with pytest.raises(
-        EngineError, match=r"none of 3 nodes of the cluster has 64 CPU and 100 MB, which a worker needs"
+        EngineError, match=r"none of \d nodes of the cluster has 64 CPU and 100 MB, which a worker needs"
     ):
         ray_run(cluster.address, store, recipe_of(engine_file), num_cpus=64, start_s=2)
 

@@ -214,7 +214,7 @@ def test_the_website_is_built_without_warnings_and_dead_links(tool, tmp_path):
     for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "LICENSE", "mkdocs.yml"):
         copy.mkdir(exist_ok=True)
         shutil.copy(REPO / name, copy / name)
-    for name in ("docs", "configs", "examples", "deploy", "benchmarks/results"):
+    for name in ("docs", "configs", "examples", "deploy", "benchmarks/codes", "benchmarks/results"):
         shutil.copytree(REPO / name, copy / name)
     shutil.copytree(REPO / "weights", copy / "weights", ignore=shutil.ignore_patterns("*.safetensors"))
     command = [sys.executable, copy / "docs" / "tools" / "website.py"]
