@@ -66,6 +66,7 @@ def test_a_range_has_the_rows_of_the_whole(video, whole, tmp_path, monkeypatch):
     assert [(person.first_s, person.last_s) for person in summary.people] == [(3.5, 7.25)] * 2
     page = (tmp_path / "video/report.html").read_text()
     assert "The analysis covers 0:03.50 to 0:07.25 of the video." in page
+    assert f"before the range<td>{FIRST}" in page
 
 
 def test_samples_count_for_the_time_until_the_next(video, whole, tmp_path):
