@@ -42,7 +42,7 @@ def shorten_export() -> None:
 
 
 def preload() -> None:
-    """Import what the commands import, make the networks narrow, the windows of `fer-deploy bench` and exports short."""
+    """Import what the commands import, make the networks narrow, benches and exports short."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as fer-train does before it loads torch
     for package in ("fer_deploy.cli", "fer_train.cli"):
         for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
