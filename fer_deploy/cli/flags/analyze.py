@@ -107,6 +107,14 @@ class JobsType(click.ParamType[Any]):
     help="CSV with video and any others, such as group: they are added to the segments. Needs --events.",
 )
 @option(
+    "--exclude",
+    type=FILE,
+    metavar="FILE",
+    section="Exports",
+    help="CSV with start, end or duration, and optionally person and video: these ranges are left out of segments and "
+    "intervals. report.html writes such a file.",
+)
+@option(
     "--intervals",
     is_flag=True,
     section="Exports",
