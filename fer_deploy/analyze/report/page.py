@@ -2,8 +2,8 @@
 
 import hashlib
 from base64 import b64encode
-from collections.abc import Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
@@ -18,23 +18,35 @@ from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_deploy.vision.palette import UNSURE_COLOR
 from fer_deploy.vision.types import UNREADABLE, UNSURE
 
+if TYPE_CHECKING:
+    from fer_deploy.analyze.people.pictures import PersonPicture
+
 MOST_CARDS: Final = 24
 """People with a card and a timeline; the others have a row in a table."""
-_SCRIPTS: Final = ("data", "view", "plot", "player", "seeking", "marks", "ask", "marks_list", "csv", "keys")
+_SCRIPTS: Final = ("data", "view", "plot", "player", "seeking", "marks", "ask", "marks_list", "csv", "best", "keys")
 """Names of the parts of the page's script, in their order."""
 
 
-def report_html(summary: Summary, timelines: dict[int, Timeline], files: Sequence[str]) -> str:
+def report_html(
+    summary: Summary,
+    timelines: dict[int, Timeline],
+    files: Sequence[str],
+    pictures: Mapping[int, "PersonPicture"] | None = None,
+) -> str:
     """Return the page about one video.
 
     Args:
         summary: of the video.
         timelines: by person, for the people with a card.
         files: names of the files beside it.
+        pictures: by person, for those who have one.
     """
+    pictures = pictures or {}
     colors = colors_of(summary.labels) | {UNSURE: UNSURE_COLOR}
     cards = [
-        {"person": person, "shares": _shares(person, colors)} for person in summary.people if person.track in timelines
+        {"person": person, "shares": _shares(person, colors), "thumbnail": _thumbnail(pictures.get(person.track))}
+        for person in summary.people
+        if person.track in timelines
     ]
     return _page(
         "report.html.j2",
@@ -46,7 +58,7 @@ def report_html(summary: Summary, timelines: dict[int, Timeline], files: Sequenc
         unreadable=UNREADABLE,
         others=[person for person in summary.people if person.track not in timelines],
         share_of=_shares,
-        data=page_data(summary, timelines, files),
+        data=page_data(summary, timelines, files, pictures),
     )
 
 
@@ -80,8 +92,12 @@ def _page(template: str, **content: Any) -> str:
 def _script(pages: Environment) -> str:
     """Return the script of the report. The page allows only a script with its digest."""
     assert pages.loader is not None
-    parts = (pages.loader.get_source(pages, f"{name}.js")[0] for name in _SCRIPTS)
+    parts = (pages.loader.get_source(pages, f"script/{name}.js")[0] for name in _SCRIPTS)
     return "\n" + "\n".join(parts)
+
+
+def _thumbnail(picture: "PersonPicture | None") -> str:
+    return "" if picture is None else b64encode(picture.thumbnail).decode()
 
 
 def _shares(person: Person, colors: dict[str, str]) -> list[tuple[str, float, str]]:

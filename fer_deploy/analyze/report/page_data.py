@@ -4,7 +4,7 @@ import hashlib
 from base64 import b64encode
 from collections.abc import Collection, Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
 import numpy as np
@@ -17,23 +17,33 @@ from fer_deploy.analyze.result_files import ANNOTATED
 from fer_deploy.live.file_names import file_and_stream
 from fer_deploy.vision.quality import QualityFlag
 
+if TYPE_CHECKING:
+    from fer_deploy.analyze.people.pictures import PersonPicture
+
 _MOST: Final = 255
 """Stands for a share of 1; a byte a share keeps the page small."""
 _NEAR: Final = ("../../", "../", "")
 """Where the recording may be, from the report: beside --out, in it, or beside the report."""
 
 
-def page_data(summary: Summary, timelines: Mapping[int, Timeline], files: Collection[str]) -> dict[str, Any]:
+def page_data(
+    summary: Summary,
+    timelines: Mapping[int, Timeline],
+    files: Collection[str],
+    pictures: "Mapping[int, PersonPicture]",
+) -> dict[str, Any]:
     """Return what the page's script needs.
 
     `people` has an entry for each person with a timeline. `runs` are pairs of the first bin and the number of bins in
     which the person was visible. `shares` has a byte for each of these bins and each label, and then one for
-    unreadable; `flags` has two bytes a bin, the lower one first. Both are Base64.
+    unreadable; `flags` has two bytes a bin, the lower one first. `picture` is the best frame as JPEG, at `picture_s`
+    seconds. All three are Base64.
 
     Args:
         summary: of the video.
         timelines: by track.
         files: names of the files beside the page.
+        pictures: by track, for those who have one.
     """
     num_bins = [len(timeline.num_frames) for timeline in timelines.values()]
     return {
@@ -46,11 +56,15 @@ def page_data(summary: Summary, timelines: Mapping[int, Timeline], files: Collec
         "colors": list(colors_of(summary.labels).values()),
         "flags": [flag.value.lower().replace("_", " ") for flag in QualityFlag],
         "bins": max(num_bins, default=1),
-        "people": [_person(person, timelines[person.track]) for person in summary.people if person.track in timelines],
+        "people": [
+            _person(person, timelines[person.track], pictures.get(person.track))
+            for person in summary.people
+            if person.track in timelines
+        ],
     }
 
 
-def _person(person: Person, timeline: Timeline) -> dict[str, Any]:
+def _person(person: Person, timeline: Timeline, picture: "PersonPicture | None") -> dict[str, Any]:
     visible = timeline.num_frames > 0
     shares = np.round(timeline.shares[visible] * _MOST).astype(np.uint8)
     return {
@@ -59,6 +73,8 @@ def _person(person: Person, timeline: Timeline) -> dict[str, Any]:
         "runs": _runs(visible),
         "shares": b64encode(shares.tobytes()).decode(),
         "flags": b64encode(timeline.flags[visible].astype("<u2").tobytes()).decode(),
+        "picture": None if picture is None else b64encode(picture.picture).decode(),
+        "picture_s": None if picture is None else picture.time_s,
     }
 
 

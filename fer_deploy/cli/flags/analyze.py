@@ -62,6 +62,13 @@ class JobsType(click.ParamType[Any]):
 @shared_flags.video_codec("the annotated video")
 @anonymize
 @option(
+    "--thumbnails/--no-thumbnails",
+    default=None,
+    default_text="as --video",
+    section="Output",
+    help="Show a picture of each person in the report, covered with --anonymize.",
+)
+@option(
     "--segment-frames",
     type=int,
     metavar="N",

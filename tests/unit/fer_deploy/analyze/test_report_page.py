@@ -95,10 +95,46 @@ def test_colors_of_the_curve_and_of_the_band(page):
     assert page.value("colorAt(0.55, 85)") == "0,0,0,0"
 
 
+def test_fingers_tap_and_swipe(page):
+    def touch(kind, *points):
+        page.call("Input.dispatchTouchEvent", type=kind, touchPoints=list(points))
+
+    page.resize(390, 844, mobile=True)
+    page.call("Emulation.setTouchEmulationEnabled", enabled=True)
+    try:
+        point = place(page, ".plot", 0.5)
+        touch("touchStart", point)
+        touch("touchEnd")
+        page.wait_for("document.getElementById('clock').value.startsWith('0:02.0')")
+        touch("touchStart", place(page, ".plot", 0.25))
+        touch("touchMove", place(page, ".plot", 0.4))
+        touch("touchMove", place(page, ".plot", 0.75))
+        touch("touchEnd")
+        page.wait_for("document.querySelector('.axis').children[0].textContent > '0:00.5'")
+    finally:
+        page.call("Emulation.setTouchEmulationEnabled", enabled=False)
+        page.resize(1280, 900)
+
+
+def test_the_best_frame_of_a_person(page):
+    assert page.value("[...document.querySelectorAll('.face img')].map((face) => face.alt)") == [
+        "best frame of Ann, <i>B</i>"
+    ]
+    page.value("document.querySelector('.face').click()")
+    page.wait_for("document.getElementById('best').open && document.getElementById('best-picture').naturalWidth === 64")
+    assert page.value("document.getElementById('best-words').textContent") == "Ann, <i>B</i>, best seen at 0:01.00"
+    page.value("keys('e')")  # no event behind the picture
+    page.value("document.getElementById('best-go').click()")
+    assert (clock(page), page.value("document.getElementById('best').open")) == ("0:01.00", False)
+    assert page.value("document.querySelector('[data-do=event]').className") == ""
+
+
 def test_without_the_video_a_file_is_asked_for(browser_of_report, report_folder, tmp_path):
     (tmp_path / "report.html").write_bytes((report_folder / "report.html").read_bytes())
     browser_of_report.open((tmp_path / "report.html").as_uri())
     browser_of_report.wait_for("!document.getElementById('pick').hidden")
+    words = browser_of_report.value("document.getElementById('pick-words').textContent")
+    assert words.startswith("annotated.mp4 is not here, or not for this browser. Choose")
     drag(browser_of_report, ".plot", 0.5, 0.5)
     assert clock(browser_of_report) == "0:02.00"
     document = browser_of_report.call("DOM.getDocument")["root"]["nodeId"]

@@ -88,7 +88,7 @@ def test_the_report_allows_its_own_script_only(words):
 
 
 def test_the_script_writes_text_and_never_markup():
-    folder = Path(page.__file__).parent / "pages"
+    folder = Path(page.__file__).parent / "pages" / "script"
     scripts = {path.stem: path.read_text() for path in folder.glob("*.js")}
     assert scripts.keys() == set(page._SCRIPTS)
     markup = r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|Function\(|fetch\(|XMLHttp"

@@ -15,7 +15,7 @@ LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral", "co
 
 def test_bytes_of_a_person():
     summary = make_summary(2)
-    data = page_data(summary, {11: make_timelines(summary)[11]}, [])
+    data = page_data(summary, {11: make_timelines(summary)[11]}, [], {})
     (person,) = data["people"]
     assert (data["bins"], data["duration"], person["number"], person["name"]) == (50, 60.0, 1, "")
     assert person["runs"] == [[0, 20], [30, 20]]
@@ -29,7 +29,7 @@ def test_bytes_of_a_person():
 
 
 def test_a_key_for_each_video():
-    keys = [page_data(make_summary(1, video=name), {}, [])["key"] for name in ("a.mp4", "a.mp4", "b.mp4")]
+    keys = [page_data(make_summary(1, video=name), {}, [], {})["key"] for name in ("a.mp4", "a.mp4", "b.mp4")]
     assert keys[0] == keys[1] != keys[2]
 
 
@@ -48,7 +48,7 @@ def test_where_the_video_may_be(video, files, anonymize, expected):
     summary = make_summary(1, video=video)
     settings = {"pipeline.anonymize": anonymize}
     summary = summary.model_copy(update={"fingerprint": summary.fingerprint.model_copy(update={"settings": settings})})
-    assert page_data(summary, {}, files)["sources"] == expected
+    assert page_data(summary, {}, files, {})["sources"] == expected
 
 
 def test_hours_with_many_people_are_a_small_page():

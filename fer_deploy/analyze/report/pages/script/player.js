@@ -1,5 +1,6 @@
 // Player: the video beside the page, or a file that the user chooses. Without one the cursor moves alone.
 
+const NOT_PLAYED = `${decodeURIComponent(DATA.sources[0] ?? "").replace(/^.*\//, "")} is not here, or not for this browser.`;
 const BEHIND_A_BORDER_S = 0.001; // so that a frame's own time does not show the frame before
 
 class Player {
@@ -93,6 +94,7 @@ class Player {
     this.video.hidden = true;
     byId("pick").hidden = false;
     if (this.chosen) say(`This browser cannot play ${this.chosen}.`, true);
+    else if (DATA.sources.length) byId("pick-words").textContent = `${NOT_PLAYED} ${byId("pick-words").textContent}`;
   }
 
   #showState() {

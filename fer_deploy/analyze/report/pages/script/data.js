@@ -17,7 +17,8 @@ function bytesOf(base64) {
 }
 
 class Person {
-  constructor({ number, name, runs, shares, flags }) {
+  constructor({ number, name, runs, shares, flags, picture, picture_s }) {
+    Object.assign(this, { picture, pictureS: picture_s });
     this.number = number;
     this.title = name || `Person ${number}`;
     this.csvName = name || String(number);

@@ -37,24 +37,27 @@ const KEYS = {
   " ": "play", ArrowLeft: "back", ArrowRight: "forth", e: "event", x: "exclude", z: "undo", "+": "closer", "=": "closer",
   "-": "wider", Escape: "escape",
 };
+const MAY_REPEAT = ["back", "forth", "secondBack", "secondForth", "undo", "closer", "wider"]; // while a key is held
 const SHIFTED = { ArrowLeft: "secondBack", ArrowRight: "secondForth" };
 
 document.addEventListener("keydown", (event) => {
   const isUndo = (event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "z";
   if ((event.ctrlKey || event.metaKey || event.altKey) && !isUndo) return;
-  if (event.target.closest("input, select, textarea")) return;
+  if (byId("best").open || event.target.closest("input, select, textarea")) return;
   if (event.key === " " && event.target.closest("button, summary, a")) return; // it presses that one
   const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
   const action = (event.shiftKey && SHIFTED[key]) || KEYS[key];
   if (!action) return;
   event.preventDefault();
   event.stopPropagation();
-  ACTIONS[action]();
+  if (!event.repeat || MAY_REPEAT.includes(action)) ACTIONS[action]();
 }, { capture: true }); // before the controls of the video
 
 document.addEventListener("click", (event) => {
   const button = event.target.closest("[data-do]");
-  if (button) ACTIONS[button.dataset.do]();
+  if (!button) return;
+  ACTIONS[button.dataset.do]();
+  if (event.detail) button.blur(); // pressed with the mouse: the space bar is for the video again
 });
 
 byId("speed").addEventListener("change", ({ target }) => {
@@ -78,6 +81,10 @@ document.addEventListener("drop", (event) => {
   byId("pick").classList.remove("over");
   const [file] = event.dataTransfer.files;
   if (file) (/\.(csv|tsv)$/i.test(file.name) ? openCsv(file) : player.open(file));
+});
+
+document.querySelectorAll("article").forEach((article, row) => {
+  article.querySelector(".face")?.addEventListener("click", () => showBest(PEOPLE[row], player));
 });
 
 let isAsked = false, isSameRange = true;
