@@ -11,6 +11,7 @@ from pathlib import Path
 
 import click
 import pytest
+from click.testing import CliRunner
 from unit.programs import ALL, PROGRAMS, REPO, command_of, commands_in, options_of, run
 
 HEAVY = {"torch", "torchvision", "cv2", "onnxruntime", "onnx", "av", "scipy", "sklearn", "numpy", "matplotlib", "PIL"}
@@ -231,3 +232,13 @@ def test_former_names_still_work_and_are_not_shown(program, line, name, value):
     shown = run(program, command, "--help").stdout
     for former in ("--record-codec", "--artifact", "--weight ", "--weights ", "--predictions "):
         assert former not in shown
+
+
+@pytest.mark.parametrize(
+    ("given", "end"),
+    [("senet-ferplus", "Did you mean ferplus?"), ("ferplu", "Did you mean ferplus?"), ("xyz", "'fer2013'.")],
+)
+def test_a_wrong_choice_suggests_a_similar_one(given, end):
+    found = CliRunner().invoke(command_of("fer-deploy", "image"), ["a.jpg", "--model", given])
+    assert found.exit_code == 2
+    assert found.stderr.rstrip().endswith(end)

@@ -84,7 +84,7 @@ def test_both_names_of_the_token_work_and_need_a_page(monkeypatch):
         (
             {"FER_LIVE_DEVICE": "cdua"},
             "Error: Invalid value for FER_LIVE_DEVICE: 'cdua' is not one of 'auto', 'cpu', 'cuda', 'tensorrt', "
-            "'tensorrt-rtx', 'openvino'. Fix: another value for FER_LIVE_DEVICE, or unset it\n",
+            "'tensorrt-rtx', 'openvino'. Did you mean cuda? Fix: another value for FER_LIVE_DEVICE, or unset it\n",
         ),
         (
             {"FER_LIVE_SOURCE": "'rtsp://bob:geheim@cam"},

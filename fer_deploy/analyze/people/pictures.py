@@ -22,6 +22,7 @@ from fer_deploy.errors import StreamError
 from fer_deploy.live.drawing.anonymize import Method, anonymized
 from fer_deploy.live.seeking.opening import open_at
 from fer_deploy.live.seeking.packet_index import PacketIndex, index_of_file
+from fer_deploy.live.seeking.position import Position
 from fer_deploy.live.sources import VideoSource, open_recording
 from fer_deploy.vision.types import Box, Frame, FrameResult
 
@@ -97,28 +98,31 @@ def take_pictures(
 
 
 def _sought(video: Path, found: Iterable[BestFrame], index: PacketIndex) -> Iterator[tuple[BestFrame, Frame]]:
-    """Yield the frames that are where the index says; after damage some are not."""
+    """Yield the frames at their times; those that cannot be decoded from a keyframe are left out."""
     source = open_recording(video)
     assert isinstance(source, VideoSource)  # pictures have no index of packets
     with closing(source):
         first = next(source.frames())
         start = source.before
     assert start is not None
+    size, times_s = (first.frame_bgr.shape[1], first.frame_bgr.shape[0]), index.times_from(start)
     for one in found:
-        frame: Frame | None = first
-        if one.frame:
-            size = first.frame_bgr.shape[1], first.frame_bgr.shape[0]
-            position = index.ahead(start, one.frame, size=size)
-            try:
-                opened = None if position is None else open_at(video, position, index, decodes=False)
-            except StreamError:
-                continue
-            if opened is None:
-                continue
-            with closing(opened.source):
-                frame = next(opened.source.frames(), None)
-        if frame is not None and _is_that(frame, one):
+        num_after = int(np.argmin(np.abs(times_s - one.time_s)))
+        position = index.ahead(start, num_after, size=size) if num_after else None
+        frame = first if num_after == 0 else None if position is None else _frame_at(video, position, index)
+        if frame is not None and abs(frame.time_s - one.time_s) < _SAME_S:
             yield one, frame
+
+
+def _frame_at(video: Path, position: Position, index: PacketIndex) -> Frame | None:
+    try:
+        opened = open_at(video, position, index, decodes=False)
+        if opened is None:
+            return None
+        with closing(opened.source):
+            return next(opened.source.frames(), None)
+    except StreamError:
+        return None
 
 
 def _in_order(video: Path, found: Sequence[BestFrame]) -> Iterator[tuple[BestFrame, Frame]]:
@@ -127,11 +131,7 @@ def _in_order(video: Path, found: Sequence[BestFrame]) -> Iterator[tuple[BestFra
     num = max(one.frame for one in found) + 1
     with closing(open_recording(video)) as source:
         for frame in islice(source.frames(), num):
-            yield from ((one, frame) for one in found if _is_that(frame, one))
-
-
-def _is_that(frame: Frame, one: BestFrame) -> bool:
-    return frame.index == one.frame and abs(frame.time_s - one.time_s) < _SAME_S
+            yield from ((one, frame) for one in found if frame.index == one.frame)
 
 
 def _picture(one: BestFrame, frame: Frame, method: Method | None) -> PersonPicture:

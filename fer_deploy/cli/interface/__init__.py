@@ -4,6 +4,7 @@ Nothing here imports a heavy package: help and shell completion answer at once. 
 `fer_deploy.cli.interface` are the same file.
 """
 
+import difflib
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -30,6 +31,14 @@ class FolderType(click.Path):
 
 FILE: Final = click.Path(path_type=Path)
 FOLDER: Final = FolderType(path_type=Path)
+
+
+def _similar_choice(given: str, choices: click.Choice[Any]) -> str:
+    """Return a question for the choice that was probably meant, or an empty string."""
+    known = [str(choice) for choice in choices.choices]
+    inside = [name for name in known if name in given.lower()]  # senet-ferplus: ferplus
+    near = [max(inside, key=len)] if inside else difflib.get_close_matches(given.lower(), known, n=1)
+    return f" Did you mean {near[0]}?" if near else ""
 
 
 class Option(click.Option):
@@ -77,10 +86,13 @@ class Option(click.Option):
     def handle_parse_result(
         self, ctx: click.Context, opts: Mapping[str, Any], args: list[str]
     ) -> tuple[Any, list[str]]:
-        """Convert the value; the error for one from the environment names its variable."""
+        """Convert the value. Its error suggests a similar choice, and names the variable that it is from."""
         try:
             return super().handle_parse_result(ctx, opts, args)
         except click.BadParameter as err:
+            if isinstance(self.type, click.Choice):
+                given = opts.get(str(self.name)) or self.resolve_envvar_value(ctx)
+                err.message += _similar_choice(str(given), self.type)
             raise variables.as_variable(err, self, ctx) from None
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:

@@ -131,12 +131,24 @@ class PacketIndex:
         if first >= len(self._shown) or self._shown[first] != position.pts or last >= len(self._shown):
             return None
         clock, shown_until_s = RecordingClock.from_state(position.clock), position.shown_until_s
-        for stamp_s in self._stamps_s(first, last):
+        for pts in self._shown[first:last].tolist():
+            stamp_s = self._stamp_s(pts)
             shown_until_s = max(shown_until_s, stamp_s + 1 / self._fps)
             clock.time_s(stamp_s, self._fps)
         changed = {"index": position.index + num_frames, "pts": int(self._shown[last]), "clock": clock.state()}
         unknown = {"size": size, "num_packets": None, "digest": ""}
         return position.model_copy(update=changed | unknown | {"shown_until_s": shown_until_s})
+
+    def times_from(self, position: Position) -> NDArray[np.float64]:
+        """Return when the frame of a position and each after it is shown, (N,) in seconds as `Frame.time_s`.
+
+        A packet that gives no frame has a time, too, so after damage a time is surer than a number of frames.
+        """
+        if self.why_not or position.pts is None:
+            return np.zeros(0)
+        clock = RecordingClock.from_state(position.clock)
+        shown = self._shown[int(np.searchsorted(self._shown, position.pts)) :].tolist()
+        return np.array([clock.time_s(self._stamp_s(pts), self._fps) for pts in shown], dtype=np.float64)
 
     def until(self, start: Position, time_s: float) -> Until | None:
         """Predict how many frames from a position on are before a time; None if only decoding shows that.
@@ -145,24 +157,19 @@ class PacketIndex:
             start: proven.
             time_s: of the recording. If the recording ends before, all frames are counted.
         """
-        first = int(np.searchsorted(self._shown, start.pts or 0))
-        if self.why_not or start.pts is None or first >= len(self._shown) or self._shown[first] != start.pts:
+        times_s = self.times_from(start)
+        first = len(self._shown) - len(times_s)
+        if not len(times_s) or self._shown[first] != start.pts:
             return None
-        clock, num, last_s = RecordingClock.from_state(start.clock), 0, start.clock.position_s
-        for stamp_s in self._stamps_s(first, len(self._shown)):
-            now_s = clock.time_s(stamp_s, self._fps)
-            if now_s >= time_s:
-                break
-            num, last_s = num + 1, now_s
-        is_end = first + num == len(self._shown)
+        num = int(np.searchsorted(times_s, time_s))
+        is_end = num == len(times_s)
         shown_before = self._packets.pts < (np.iinfo(np.int64).max if is_end else self._shown[first + num])
-        is_damaged = bool((self._packets.is_corrupt & shown_before).any())
-        return None if is_damaged else Until(num, last_s, is_end)
+        if (self._packets.is_corrupt & shown_before).any():
+            return None
+        return Until(num, float(times_s[num - 1]) if num else start.clock.position_s, is_end)
 
-    def _stamps_s(self, first: int, last: int) -> Iterator[float]:
-        """Yield the presentation times of shown frames, as PyAV computes them."""
-        for pts in self._shown[first:last].tolist():
-            yield float(pts) * self._time_base.numerator / self._time_base.denominator
+    def _stamp_s(self, pts: int) -> float:
+        return float(pts) * self._time_base.numerator / self._time_base.denominator  # as PyAV computes it
 
     def begin(self, decoder: VideoDecoder, packet: int, *, by_seeking: bool) -> None:
         """Let a newly opened decoder begin at a packet.

@@ -70,9 +70,8 @@ def as_variable(err: click.BadParameter, param: click.Parameter, ctx: click.Cont
     variable = variable_given(param, ctx)
     if not variable:
         return err
-    return click.BadParameter(
-        f"{err.message.rstrip('.')}. Fix: another value for {variable}, or unset it", ctx, param, f"{variable}"
-    )
+    said = err.message if err.message.endswith("?") else f"{err.message.rstrip('.')}."
+    return click.BadParameter(f"{said} Fix: another value for {variable}, or unset it", ctx, param, f"{variable}")
 
 
 def warn_of_unknown(command: click.Command, environ: Mapping[str, str] = os.environ) -> None:

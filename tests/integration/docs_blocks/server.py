@@ -36,8 +36,13 @@ def shorten_bench() -> None:
     outcome.USUAL = replace(outcome.USUAL, **windows_of, num_faces=16, most_batch=8, server_s=0.1)
 
 
+def shorten_export() -> None:
+    """Let the export rank the layers for INT8 by few faces; all faces judge the result, as usual."""
+    import_module("fer_deploy.export.int8.accuracy_control").NUM_FACES = 24
+
+
 def preload() -> None:
-    """Import what the commands import, make the networks narrow, and the windows of `fer-deploy bench` short."""
+    """Import what the commands import, make the networks narrow, benches and exports short."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as fer-train does before it loads torch
     for package in ("fer_deploy.cli", "fer_train.cli"):
         for module in pkgutil.walk_packages(import_module(package).__path__, f"{package}."):
@@ -47,6 +52,7 @@ def preload() -> None:
         "matplotlib.pyplot",
         "onnxscript",
         "torch.onnx",
+        "torch._dynamo",  # the first optimizer imports it
         "pyarrow.parquet",
         "fer_deploy.recognizer",
     ):
@@ -54,6 +60,7 @@ def preload() -> None:
     for name in ("net", "senet"):
         import_module(f"fer_train.models.{name}").STAGE_CHANNELS = NARROW_CHANNELS
     shorten_bench()
+    shorten_export()
 
 
 def program_of(words: list[str]) -> Callable[[], object]:

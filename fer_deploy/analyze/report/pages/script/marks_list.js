@@ -54,7 +54,7 @@ class MarksList {
   }
 
   #person(mark) {
-    const select = make("select", { ariaLabel: "whose faces are excluded" }, new Option("all people", ""));
+    const select = make("select", { ariaLabel: "whose faces are excluded" }, new Option("everyone", ""));
     select.append(...PEOPLE.map((person) => new Option(person.title, person.csvName)));
     if (mark.person && !PEOPLE.some((person) => person.csvName === mark.person)) select.append(new Option(mark.person));
     select.value = mark.person;

@@ -98,12 +98,15 @@ def test_faces_are_covered_in_both(video, faces, method):
             assert abs(decoded(one.thumbnail)[26, 26] - 64).max() < 12
 
 
-def test_a_frame_of_another_time_is_no_picture(video, faces, tmp_path):
+@pytest.mark.parametrize(("frames", "seconds", "tracks"), [(-4, 0.0, [1, 2]), (0, 0.05, [])])
+def test_a_frame_is_found_by_its_time(video, faces, tmp_path, frames, seconds, tracks):
     """After damage, the index counts frames that the analysis did not have."""
-    table = pq.read_table(faces).to_pylist()
-    moved = pa.Table.from_pylist([row | {"time_s": row["time_s"] + (0.1 if row["track"] == 1 else 0)} for row in table])
-    pq.write_table(moved, tmp_path / "faces.parquet")
-    assert [one.track for one in taken(video, tmp_path / "faces.parquet")] == [2]
+    rows = pq.read_table(faces).to_pylist()
+    changed = [row | {"frame": row["frame"] + frames, "time_s": row["time_s"] + seconds} for row in rows]
+    pq.write_table(pa.Table.from_pylist(changed), tmp_path / "faces.parquet")
+    found = taken(video, tmp_path / "faces.parquet")
+    assert sorted(one.track for one in found) == tracks
+    assert [one.picture for one in found] == [one.picture for one in taken(video, faces) if tracks]
 
 
 def test_a_recording_that_is_gone(faces, tmp_path):
