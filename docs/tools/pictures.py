@@ -26,7 +26,7 @@ from unit.fer_deploy.live.serve.chromium import Chromium  # noqa: E402
 PORT: Final = 8791
 HISTORY_S: Final = 35
 """Longer than what the page shows."""
-DESK, PHONE, REPORT = (1280, 800), (390, 844), (1100, 800)
+DESK, PHONE, REPORT = (1280, 800), (390, 844), (1280, 900)
 
 
 def main() -> None:
@@ -48,6 +48,13 @@ def shoot_report(folder: Path, clip: Path, yunet: Path) -> None:
     with Chromium(profile_in(folder, "report")) as browser:
         browser.resize(*REPORT)
         browser.open((folder / "out" / clip.stem / "report.html").as_uri())
+        browser.wait_for("document.getElementById('video').readyState >= 2")
+        for key in "e", *["ArrowRight"] * 14, "e":
+            browser.value(
+                f"document.body.dispatchEvent(new KeyboardEvent('keydown', {{ key: '{key}', bubbles: true }}))"
+            )
+        browser.value("document.getElementById('ask').requestSubmit()")
+        time.sleep(1)  # for the video's frame
         store(browser.screenshot(folder / "analyze.png"))
 
 

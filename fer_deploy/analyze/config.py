@@ -27,6 +27,9 @@ class AnalyzeConfig(EngineChoice):
     video_codec: VideoCodec = Field(
         default="auto", description="of the annotated video; auto: VP9, which plays in browsers; x264 is under the GPL"
     )
+    thumbnails: bool | None = Field(
+        default=None, description="pictures of the people in the report; none: if there is an annotated video"
+    )
     segment_frames: int | None = Field(
         default=None, ge=1, le=100_000, description="frames between two checkpoints; none: about a thousand"
     )
@@ -64,6 +67,14 @@ class AnalyzeConfig(EngineChoice):
     def _all_faces_are_covered(self) -> Self:
         require_all_faces(self.pipeline, self.detection)
         return self
+
+    @property
+    def takes_pictures(self) -> bool:
+        """Whether the results have pictures of people.
+
+        Without an annotated video they have none unless the user wants it: whoever asks for numbers gets no faces.
+        """
+        return self.video if self.thumbnails is None else self.thumbnails
 
     @property
     def segment_multiple(self) -> int:

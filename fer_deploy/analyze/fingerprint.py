@@ -77,7 +77,8 @@ class Fingerprint(BaseModel):
     def with_digest(cls, video: str, config: AnalyzeConfig, *, engine: Path, detector: Path | None) -> Self:
         """Compute the fingerprint of a video whose digest is known; reads the model files, or asks their server."""
         settings = _flat(config.model_dump(mode="json")) | {"frames_per_segment": config.frames_per_segment}
-        settings |= _baseline(config)
+        is_usual = config.takes_pictures == config.video
+        settings |= _baseline(config) | {"thumbnails": None if is_usual else config.takes_pictures}
         return cls(
             video=video,
             engine=model_sha256(engine),

@@ -13,6 +13,8 @@ from fer_deploy.live.file_names import file_and_stream
 FACES: Final = "faces"
 """Base name of the tables: faces.parquet, faces.csv, faces.frames.parquet and faces.frames.csv."""
 PARQUET: Final = f"{FACES}.parquet"
+PEOPLE: Final = "people.parquet"
+"""Pictures of people."""
 ANNOTATED: Final = "annotated.mp4"
 PICTURE: Final = "timeline.png"
 PAGE: Final = "report.html"
@@ -33,7 +35,7 @@ EXPORTS: Final = (
     PROTOCOL,
 )
 """Files that are computed from the others, and only on request."""
-RESULTS: Final = (*(f"{FACES}.{kind}" for kind in TABLES), *EXPORTS, ANNOTATED, PICTURE, PAGE, SUMMARY)
+RESULTS: Final = (*(f"{FACES}.{kind}" for kind in TABLES), *EXPORTS, ANNOTATED, PEOPLE, PICTURE, PAGE, SUMMARY)
 _HEAD_BYTES: Final = 4096
 
 

@@ -1,17 +1,21 @@
 """Last step of an analysis: join the parts into files, and write summary, timeline and report."""
 
+import logging
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
+import av
 import numpy as np
 import pyarrow.parquet as pq
 
 from fer_deploy.analyze.accounting import check_outputs
 from fer_deploy.analyze.checkpoint import Checkpoint
+from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import FINGERPRINT_KEY
 from fer_deploy.analyze.joining import check_room, join_annotated, join_csv, num_rows_in_csv
 from fer_deploy.analyze.parts import TABLES, VIDEO, Parts
+from fer_deploy.analyze.people.pictures import pictures_of_people, take_pictures, write_pictures
 from fer_deploy.analyze.report.page import MOST_CARDS, index_html, report_html
 from fer_deploy.analyze.report.people_seen import Rows, people_from_rows, timelines_from_rows
 from fer_deploy.analyze.report.summary import Outcome, Subject, Summary
@@ -22,6 +26,7 @@ from fer_deploy.analyze.result_files import (
     INDEX,
     PAGE,
     PARQUET,
+    PEOPLE,
     PICTURE,
     RESULTS,
     SUMMARY,
@@ -29,14 +34,18 @@ from fer_deploy.analyze.result_files import (
 )
 from fer_deploy.analyze.whole_file import whole_file, write_whole, writing
 from fer_deploy.artifacts import file_sha256
-from fer_deploy.errors import ConfigError
+from fer_deploy.errors import ConfigError, StreamError
+from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.sinks.tables.parquet_file import join_parquet
 from fer_deploy.live.sinks.video.joining import num_frames_in
 
+_LOG = logging.getLogger(__name__)
+MOST_PICTURES: Final = 12
+"""People with a picture in the report: those visible longest."""
 _ONE_ROW_A_FACE: Final = (PARQUET, f"{FACES}.csv")
 
 
-def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject, *, with_video: bool) -> Summary:
+def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject, config: AnalyzeConfig) -> Summary:
     """Write the results of a video whose last segment is finished. The summary is written last and marks completion.
 
     The parts are only read, so a killed run can start this step again.
@@ -46,7 +55,7 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
         folder: for the results.
         end: the last checkpoint.
         subject: the video, its engine and its detector.
-        with_video: whether there is an annotated video.
+        config: settings of the analysis.
 
     Raises:
         SinkError: too little space, or the folder cannot be written.
@@ -56,9 +65,9 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
         for path in folder.iterdir():
             if is_leftover(path.name):
                 path.unlink()
-    kinds = (*TABLES, VIDEO) if with_video else TABLES
+    kinds = (*TABLES, VIDEO) if config.video else TABLES
     check_room([path for kind in kinds for path in parts.paths(len(end.starts_s), kind)], folder)
-    num_rows = _join(parts, folder, end, with_video=with_video)
+    num_rows = _join(parts, folder, end, with_video=config.video)
     seen = people_from_rows(rows_from_parquet(folder / PARQUET, subject.labels))
     tables = {name: file_sha256(folder / name) for name in (f"{FACES}.{kind}" for kind in TABLES)}
     summary = Summary.of(subject, end, seen).model_copy(update={"tables": tables})
@@ -69,9 +78,25 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
         num_faces=num_faces | {"the sum over all people": summary.num_faces_of_people},
         num_frames=num_frames,
     )
+    if config.takes_pictures:
+        _take_pictures(parts, folder, subject.video, summary, config.pipeline)
     write_report(folder, summary)
     write_whole(folder / SUMMARY, summary.model_dump_json(indent=2).encode())
     return summary
+
+
+def _take_pictures(parts: Parts, folder: Path, video: Path, summary: Summary, config: PipelineConfig) -> None:
+    """Write the pictures of the people visible longest; without them if the recording cannot be read any more."""
+    tracks = [person.track for person in longest_visible(summary.people, MOST_PICTURES)]
+    if not tracks:
+        return
+    method, keep_s = config.anonymize, config.people.keep_s
+    try:
+        pictures = take_pictures(video, folder / PARQUET, tracks, parts.packet_index, method=method, keep_s=keep_s)
+    except (StreamError, av.FFmpegError, OSError) as err:
+        _LOG.warning("no pictures of people in the report: %s", str(err).partition(" Fix: ")[0])
+        return
+    write_pictures(folder / PEOPLE, pictures)
 
 
 def write_index(out: Path, outcomes: Sequence[Outcome]) -> None:
@@ -152,7 +177,8 @@ def write_report(
     )
     write_whole(folder / PICTURE, timeline_png(summary, timelines))
     files = [name for name in RESULTS if name not in (PAGE, SUMMARY) and (folder / name).exists()]
-    page = report_html(summary, timelines, [*files, SUMMARY])
+    pictures = pictures_of_people(folder / PEOPLE, summary.people)
+    page = report_html(summary, timelines, [*files, SUMMARY], pictures)
     write_whole(folder / PAGE, page.encode())
 
 

@@ -151,7 +151,7 @@ class VideoAnalysis:
         self._progress.finish()
         engine = self._models.engine
         subject = Subject(self._video, engine.description, self._models.detector, engine.spec.labels)
-        summary: Summary = self._results.write_results(parts, self._folder, end, subject, with_video=self._config.video)
+        summary: Summary = self._results.write_results(parts, self._folder, end, subject, self._config)
         parts.remove()
         return summary
 

@@ -15,6 +15,7 @@ from fer_deploy import signals
 from fer_deploy.analyze.batch import VideoBatch, folders_of
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.events.event_list import read_events
+from fer_deploy.analyze.events.exclusions import read_exclusions
 from fer_deploy.analyze.events.exports import NO_EXPORTS, Exports
 from fer_deploy.analyze.events.participants import read_participants
 from fer_deploy.analyze.jobs.choice import num_jobs
@@ -36,6 +37,7 @@ def analyze(
     people: Path | None,
     events: Path | None,
     participants: Path | None,
+    exclude: Path | None,
     intervals: bool,
     protocol: bool,
     **flags: Any,
@@ -46,6 +48,7 @@ def analyze(
         None if participants is None else read_participants(participants),
         intervals,
         protocol,
+        None if exclude is None else read_exclusions(exclude),
     )
     config = settings_from_flags(AnalyzeConfig, config_path, flags, ANALYSIS_KEYS)
     if people is not None:
@@ -120,7 +123,9 @@ def _report(outcome: Outcome, console: Console, exports: Exports, *, of: int) ->
         words.append(f"{count_text(counts.num_skipped, 'corrupt frame')} skipped")
     click.echo(f"{outcome.video.name}: {', '.join(words)}: {outcome.folder / 'report.html'}")
     if exports.names:
-        click.echo(f"{outcome.video.name}: {', '.join(exports.names)}: {outcome.folder}")
+        num = len(exports.excluded(outcome.video))
+        without = f" without {count_text(num, 'excluded range')}" if exports.exclusions else ""
+        click.echo(f"{outcome.video.name}: {', '.join(exports.names)}{without}: {outcome.folder}")
 
 
 def _raise_failures(outcomes: Sequence[Outcome], index: Path | None) -> None:

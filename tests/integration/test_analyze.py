@@ -2,9 +2,11 @@
 
 import gc
 import json
+import re
 import threading
 import weakref
 
+import cv2
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -33,8 +35,8 @@ from fer_deploy.live.sources.video import open_file
 
 NUM = 3 * 24 + 5
 RESULTS = [
-    "annotated.mp4", "faces.csv", "faces.frames.csv", "faces.frames.parquet", "faces.parquet", "report.html",
-    "summary.json", "timeline.png",
+    "annotated.mp4", "faces.csv", "faces.frames.csv", "faces.frames.parquet", "faces.parquet", "people.parquet",
+    "report.html", "summary.json", "timeline.png",
 ]  # fmt: skip
 
 
@@ -74,7 +76,36 @@ class TestWhole:
 
     def test_without_a_video(self, video, tmp_path):
         make_analysis(video, tmp_path / "out", video=False).run()
-        assert sorted(path.name for path in (tmp_path / "out/squares").iterdir()) == RESULTS[1:]
+        without = [name for name in RESULTS if name not in ("annotated.mp4", "people.parquet")]
+        assert sorted(path.name for path in (tmp_path / "out/squares").iterdir()) == without
+
+    def test_pictures_of_people_only_where_they_are_wanted(self, video, tmp_path):
+        """Without an annotated video there are none, unless asked for, and a restart leaves none behind."""
+        folder = tmp_path / "out/squares"
+        make_analysis(video, tmp_path / "out", video=False, thumbnails=True).run()
+        assert pq.read_table(folder / "people.parquet")["track"].to_pylist() == [1, 2]
+        assert (folder / "report.html").read_text().count('<img src="data:image/jpeg;base64,') == 2
+        make_analysis(video, tmp_path / "out", thumbnails=False).run(restart=True)
+        assert not (folder / "people.parquet").exists()
+        assert "image/jpeg;base64,/9j" not in (folder / "report.html").read_text()
+
+    def test_covered_faces_are_covered_in_pictures(self, video, tmp_path):
+        make_analysis(video, tmp_path / "out", pipeline={"anonymize": "box"}).run()
+        for jpeg in pq.read_table(tmp_path / "out/squares/people.parquet")["thumbnail"].to_pylist():
+            thumbnail = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+            middle = thumbnail[thumbnail.shape[0] // 2, thumbnail.shape[1] // 2]
+            assert middle.astype(int) == pytest.approx([64] * 3, abs=8)
+
+    def test_a_recording_that_cannot_be_read_twice(self, video, tmp_path, monkeypatch, caplog):
+        """The report is written without pictures."""
+
+        def gone(*args, **settings):
+            raise StreamError("cannot read the video squares.mp4: no such file. Fix: check the path")
+
+        monkeypatch.setattr(results, "take_pictures", gone)
+        assert make_analysis(video, tmp_path / "out").run() is not None
+        assert "no pictures of people in the report: cannot read the video squares.mp4: no such file" in caplog.text
+        assert not (tmp_path / "out/squares/people.parquet").exists()
 
     def test_the_report_loads_nothing(self, video, tmp_path):
         make_analysis(video, tmp_path / "out").run()
@@ -82,7 +113,7 @@ class TestWhole:
         assert "Person 1" in page
         assert "not what a person feels" in page
         assert "http" not in page.replace("http-equiv", "")
-        assert "src=" not in page
+        assert not re.findall('src="(?!data:)', page)
 
     def test_again_is_done_already(self, video, tmp_path):
         first = make_analysis(video, tmp_path / "out").run()

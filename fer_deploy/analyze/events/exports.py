@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from fer_deploy.analyze.events.event_list import EventList
+from fer_deploy.analyze.events.exclusions import Exclusion, ExclusionList
 from fer_deploy.analyze.events.participants import Participants
 from fer_deploy.analyze.result_files import INTERVALS, PROTOCOL, SEGMENTS, WIDE, check_videos_stay
 from fer_deploy.errors import ConfigError
@@ -20,12 +21,14 @@ class Exports(NamedTuple):
         participants: columns for the segments; needs events.
         intervals: whether to write the intervals of shown emotions.
         protocol: whether to write the protocol.
+        exclusions: ranges that are left out of segments and intervals; needs one of them.
     """
 
     events: EventList | None = None
     participants: Participants | None = None
     intervals: bool = False
     protocol: bool = False
+    exclusions: ExclusionList | None = None
 
     @property
     def names(self) -> list[str]:
@@ -38,19 +41,28 @@ class Exports(NamedTuple):
         """Check what can be checked before the analysis.
 
         Raises:
-            ConfigError: participants without events, a video has no events or not one participant, or an input is a
-                file that the analysis writes.
+            ConfigError: participants without events, exclusions without events and intervals, a video has no events or
+                not one participant, or an input is a file that the analysis writes.
         """
         if self.participants is not None and self.events is None:
             raise ConfigError(
                 f"participants ({self.participants.path}) are columns of the segments, but there are no events. "
                 "Fix: add --events events.csv"
             )
-        inputs = [known for known in (self.events, self.participants) if known is not None]
+        if self.exclusions is not None and self.events is None and not self.intervals:
+            raise ConfigError(
+                f"the ranges of {self.exclusions.path} are left out of segments and intervals, but neither is written. "
+                "Fix: add --events events.csv, or --intervals"
+            )
+        inputs = [known for known in (self.events, self.participants, self.exclusions) if known is not None]
         check_videos_stay([known.path for known in inputs], folders)
         for video in videos:
             for known in inputs:
                 known.of_video(video)
+
+    def excluded(self, video: Path) -> tuple[Exclusion, ...]:
+        """Return the excluded ranges of a video."""
+        return () if self.exclusions is None else self.exclusions.of_video(video)
 
 
 NO_EXPORTS: Final = Exports()

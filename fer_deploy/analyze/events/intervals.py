@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+from fer_deploy.analyze.events.exclusions import Exclusion, outside, ranges_of_people
 from fer_deploy.analyze.events.faces_table import FaceRows, faces_of_people, load_summary
 from fer_deploy.live.sinks.tables.base import Row
 from fer_deploy.live.sinks.tables.csv_file import csv_text
@@ -36,14 +37,19 @@ class Interval(NamedTuple):
         return self.name or f"Person {self.person}"
 
 
-def intervals(result_folder: str | Path) -> list[Interval]:
+def intervals(result_folder: str | Path, *, excluded: Sequence[Exclusion] = ()) -> list[Interval]:
     """Return the intervals of all people, by person, then by time. They end where a person is not visible.
 
+    Args:
+        result_folder: folder of one video's finished analysis.
+        excluded: ranges of this video that are cut out.
+
     Raises:
-        ConfigError: the folder has no finished analysis.
+        ConfigError: the folder has no finished analysis, or a range does not fit it.
     """
     folder = Path(result_folder)
     summary = load_summary(folder)
+    ranges = ranges_of_people(excluded, summary)
     name_of = {person.number: person.name for person in summary.people}
     found: dict[int, list[Interval]] = {}
     for person, rows in faces_of_people(folder, summary):
@@ -52,7 +58,12 @@ def intervals(result_folder: str | Path) -> list[Interval]:
             is_continued = bool(mine) and run[0] and mine[-1].label == run[1].label
             first_s = mine.pop().start_s if is_continued else run[1].start_s
             mine.append(run[1]._replace(start_s=first_s))
-    return [one._replace(name=name_of[person]) for person in sorted(found) for one in found[person]]
+    return [
+        one._replace(name=name_of[person], start_s=start_s, end_s=end_s)
+        for person in sorted(found)
+        for one in found[person]
+        for start_s, end_s in outside(ranges[person], one.start_s, one.end_s)
+    ]
 
 
 def _runs(person: int, rows: FaceRows) -> Iterator[tuple[bool, Interval]]:

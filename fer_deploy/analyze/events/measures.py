@@ -6,15 +6,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.analyze.events.event_list import Event
+from fer_deploy.analyze.events.exclusions import Range, overlap_s, within
 from fer_deploy.analyze.events.faces_table import FaceRows
 from fer_deploy.vision.types import UNREADABLE, UNSURE
 
 _DIGITS = 4
+_SHORTEST_S = 1e-9
+"""Less of a frame, or of an event, is an error of rounding."""
 
 
 def measure_columns(labels: Sequence[str]) -> dict[str, type]:
     """Return the columns of `Measures.row` and their types."""
-    times = ("visible_s", "readable_s", "coverage")
+    times = ("visible_s", "readable_s", "coverage", "excluded_s")
     shares = (f"share_{label}" for label in (*labels, UNSURE, UNREADABLE))
     probs = (f"{measure}_{label}" for label in labels for measure in ("mean", "sd", "peak", "time_to_peak_s"))
     return {**dict.fromkeys((*times, *shares), float), "num_changes": int, **dict.fromkeys(probs, float)}
@@ -23,14 +26,16 @@ def measure_columns(labels: Sequence[str]) -> dict[str, type]:
 class Measures:
     """Takes the faces of a person in the order of the video; `row` has the numbers at the end."""
 
-    def __init__(self, event: Event, labels: Sequence[str]) -> None:
+    def __init__(self, event: Event, labels: Sequence[str], excluded: Sequence[Range] = ()) -> None:
         """Start with nothing seen.
 
         Args:
             event: the stretch of the video.
             labels: of the model.
+            excluded: ranges of the video that do not count, in order and without overlap.
         """
         self._event, self._labels = event, labels
+        self._excluded = within(excluded, event.start_s, event.end_s)
         self._shown_s = dict.fromkeys((*labels, UNSURE, UNREADABLE), 0.0)
         self._sum: NDArray[np.float64] = np.zeros(len(labels))
         self._sum_of_squares: NDArray[np.float64] = np.zeros(len(labels))
@@ -40,10 +45,17 @@ class Measures:
         self._num_changes = 0
 
     def add(self, rows: FaceRows) -> None:
-        """Add faces; those outside of the event do not count, and frames at its borders count in part."""
+        """Add faces.
+
+        Those outside of the event or in an excluded range do not count, and frames at the borders count in part.
+        """
         event = self._event
         inside = rows.where((rows.end_s > event.start_s) & (rows.start_s < event.end_s))
-        weights = np.minimum(inside.end_s, event.end_s) - np.maximum(inside.start_s, event.start_s)
+        weights = overlap_s(inside.start_s, inside.end_s, event.start_s, event.end_s)
+        if self._excluded:
+            weights = weights - sum(overlap_s(inside.start_s, inside.end_s, *one) for one in self._excluded)
+            counts = weights > _SHORTEST_S
+            inside, weights = inside.where(counts), weights[counts]
         for label in set(inside.shown.tolist()):
             self._shown_s[label] += float(weights[inside.shown == label].sum())
         is_readable = inside.shown != UNREADABLE
@@ -69,10 +81,13 @@ class Measures:
         visible_s = sum(self._shown_s.values())
         readable_s = visible_s - self._shown_s[UNREADABLE]
         is_seen, is_read = visible_s > 0, self._peak.max() >= 0
+        excluded_s = sum(end_s - start_s for start_s, end_s in self._excluded)
+        counted_s = self._event.duration_s - excluded_s
         row: dict[str, float | int | None] = {
             "visible_s": round(visible_s, _DIGITS),
             "readable_s": round(readable_s, _DIGITS),
-            "coverage": round(readable_s / self._event.duration_s, _DIGITS),
+            "coverage": round(readable_s / counted_s, _DIGITS) if counted_s > _SHORTEST_S else None,
+            "excluded_s": round(excluded_s, _DIGITS),
         }
         for label, seconds in self._shown_s.items():
             row[f"share_{label}"] = round(seconds / visible_s, _DIGITS) if is_seen else None

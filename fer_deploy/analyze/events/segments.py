@@ -7,8 +7,10 @@ from typing import Any, Final
 import pyarrow as pa
 
 from fer_deploy.analyze.events.event_list import Event
+from fer_deploy.analyze.events.exclusions import Exclusion, ranges_of_people
 from fer_deploy.analyze.events.faces_table import faces_of_people, load_summary
 from fer_deploy.analyze.events.measures import Measures, measure_columns
+from fer_deploy.analyze.events.spans import require_inside
 from fer_deploy.analyze.fingerprint import FINGERPRINT_KEY
 from fer_deploy.errors import ConfigError
 
@@ -18,7 +20,13 @@ PLACE: Final = {**_WHO, "event": int, "label": str, "start_s": float, "end_s": f
 _TYPES: Final = {int: pa.int64(), float: pa.float64(), str: pa.string()}
 
 
-def segments(result_folder: str | Path, events: Sequence[Event], groups: Mapping[str, str] | None = None) -> pa.Table:
+def segments(
+    result_folder: str | Path,
+    events: Sequence[Event],
+    groups: Mapping[str, str] | None = None,
+    *,
+    excluded: Sequence[Exclusion] = (),
+) -> pa.Table:
     """Return what each person showed during each event.
 
     Everybody with a number has a row for each event, also where they were not visible: then `coverage` is 0 and the
@@ -28,22 +36,25 @@ def segments(result_folder: str | Path, events: Sequence[Event], groups: Mapping
         result_folder: folder of one video's finished analysis.
         events: of this video, such as from `read_events(path).of_video(video)`.
         groups: columns to add to each row, such as {"group": "control"}.
+        excluded: ranges of this video that do not count.
 
     Returns:
         a table with a row for each person and event, sorted by person, then in the order of `events`. Its metadata has
         the fingerprint of the run.
 
     Raises:
-        ConfigError: the folder has no finished analysis, an event starts after the end of the video, or a column of
-            `groups` has the name of a measure.
+        ConfigError: the folder has no finished analysis, an event or range starts after the end of the video, a range
+            is of an unknown person, or a column of `groups` has the name of a measure.
     """
     folder, groups = Path(result_folder), groups or {}
     summary = load_summary(folder)
     columns = segment_columns(summary.labels, groups)
     for event in events:
-        _require_inside(event, summary.duration_s, summary.name)
+        what = f"the event {event.label!r}"
+        require_inside(what, event.line, event.start_s, end_s=summary.duration_s, video=summary.name)
+    ranges = ranges_of_people(excluded, summary)
     name_of = {person.number: person.name for person in summary.people}
-    measures = {number: [Measures(event, summary.labels) for event in events] for number in name_of}
+    measures = {number: [Measures(event, summary.labels, ranges[number]) for event in events] for number in name_of}
     for number, rows in faces_of_people(folder, summary):
         for event, measured in zip(events, measures[number], strict=True):
             if event.start_s < rows.end_s[-1] and event.end_s > rows.start_s[0]:
@@ -77,13 +88,3 @@ def segment_columns(labels: Sequence[str], groups: Mapping[str, str] | Sequence[
             f"{shared}_of_participant"
         )
     return {**PLACE, **dict.fromkeys(groups, str), **measured}
-
-
-def _require_inside(event: Event, end_s: float, video: str) -> None:
-    if event.start_s >= end_s:
-        where = f" in line {event.line}" if event.line else ""
-        raise ConfigError(
-            f"the event {event.label!r}{where} starts at {event.start_s:g} s, but {video} ends at {end_s:g} s. Fix: "
-            "times in seconds or as 1:02.5 from the beginning of the video, then give the same command again: the "
-            "finished analysis is kept"
-        )

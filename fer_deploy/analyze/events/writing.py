@@ -1,6 +1,6 @@
 """Write the exports of a video, and their digests into its summary. Needs the packages of the extra."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -8,13 +8,14 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fer_deploy.analyze.events.event_list import EventList
+from fer_deploy.analyze.events.exclusions import ExclusionList
 from fer_deploy.analyze.events.exports import SEGMENT_TABLES, Exports
 from fer_deploy.analyze.events.faces_table import load_summary
 from fer_deploy.analyze.events.intervals import intervals, intervals_eaf, intervals_tsv
 from fer_deploy.analyze.events.participants import Participants
 from fer_deploy.analyze.events.segments import segments
 from fer_deploy.analyze.events.wide import wide_rows
-from fer_deploy.analyze.report.protocol import protocol_text
+from fer_deploy.analyze.report.protocol import FROM_INTERVALS, FROM_SEGMENTS, protocol_text
 from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.analyze.result_files import INTERVALS, PROTOCOL, SEGMENTS, SUMMARY, WIDE
 from fer_deploy.analyze.whole_file import whole_file, write_whole
@@ -23,6 +24,7 @@ from fer_deploy.live.sinks.tables.base import Row
 from fer_deploy.live.sinks.tables.csv_file import csv_text
 from fer_deploy.spec import ModelSpec
 
+_Input = EventList | Participants | ExclusionList
 EVENTS_KEY = "fer_events_sha256"
 """Key of the digest of the events' file in the metadata of segments.parquet."""
 
@@ -42,14 +44,15 @@ def write_exports(folder: Path, video: Path, spec: ModelSpec, wanted: Exports) -
     """
     summary = load_summary(folder)
     tables, inputs = dict(summary.tables), dict(summary.inputs)
+    excluded = wanted.excluded(video)
     if wanted.events is not None:
-        _write_segments(folder, video, wanted.events, wanted.participants)
+        _write_segments(folder, video, wanted, wanted.events)
         tables |= {name: file_sha256(folder / name) for name in SEGMENT_TABLES}
-        used = {"events": wanted.events, "participants": wanted.participants}
-        inputs = {name: digest for name, digest in inputs.items() if not name.startswith(tuple(used))}
-        inputs |= {f"{what}: {known.path.name}": known.sha256 for what, known in used.items() if known is not None}
+        used = {"events": wanted.events, "participants": wanted.participants, FROM_SEGMENTS: wanted.exclusions}
+        inputs = _with_inputs(inputs, used)
     if wanted.intervals:
-        found, date = intervals(folder), datetime.now(UTC).isoformat(timespec="seconds")
+        found, date = intervals(folder, excluded=excluded), datetime.now(UTC).isoformat(timespec="seconds")
+        inputs = _with_inputs(inputs, {FROM_INTERVALS: wanted.exclusions})
         write_whole(folder / f"{INTERVALS}.tsv", intervals_tsv(found, summary.video).encode())
         write_whole(folder / f"{INTERVALS}.eaf", intervals_eaf(found, summary.video, date))
         tables[f"{INTERVALS}.tsv"] = file_sha256(folder / f"{INTERVALS}.tsv")
@@ -61,9 +64,15 @@ def write_exports(folder: Path, video: Path, spec: ModelSpec, wanted: Exports) -
     return updated
 
 
-def _write_segments(folder: Path, video: Path, events: EventList, participants: Participants | None) -> None:
-    groups = {} if participants is None else participants.of_video(video)
-    table = segments(folder, events.of_video(video), groups)
+def _with_inputs(inputs: Mapping[str, str], used: Mapping[str, _Input | None]) -> dict[str, str]:
+    """Return the digests with those of the files that were used now, in place of those from before."""
+    kept = {name: digest for name, digest in inputs.items() if name.partition(": ")[0] not in used}
+    return kept | {f"{what}: {known.path.name}": known.sha256 for what, known in used.items() if known is not None}
+
+
+def _write_segments(folder: Path, video: Path, wanted: Exports, events: EventList) -> None:
+    groups = {} if wanted.participants is None else wanted.participants.of_video(video)
+    table = segments(folder, events.of_video(video), groups, excluded=wanted.excluded(video))
     table = table.replace_schema_metadata({**table.schema.metadata, EVENTS_KEY: events.sha256})
     with whole_file(folder / f"{SEGMENTS}.parquet") as unfinished, unfinished.open("wb") as file:
         pq.write_table(table, file, compression="zstd")

@@ -1,1 +1,1 @@
-"""Name, merge and drop the people of a finished analysis."""
+"""People of a finished analysis: pictures of them, and their names; they can be merged and dropped."""

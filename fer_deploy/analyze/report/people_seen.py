@@ -8,10 +8,15 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_deploy.vision.quality import QualityFlag
 from fer_deploy.vision.types import UNREADABLE
 
-MAX_BINS: Final = 400
+MAX_BINS: Final = 4000
+"""Of the timelines in the page, which can be zoomed."""
+COARSE_BINS: Final = 400
+"""At most this many are in the picture; MAX_BINS is a multiple of it."""
 _FRAMES_PER_BIN: Final = 3
+_BIT_OF: Final = {flag.value: 1 << place for place, flag in enumerate(QualityFlag)}
 
 
 class Rows(NamedTuple):
@@ -57,16 +62,33 @@ class PersonSeen:
 
 
 class Timeline(NamedTuple):
-    """What a person showed over the whole video, in bins of equal length.
+    """What a person showed over the whole video, in T bins of equal length.
 
     Attributes:
         edges_s: (T + 1,) borders of the bins.
         shares: (T, C + 1), each row sums to 1: the smoothed probabilities where the face was readable, and last the
             share of frames where it was not. NaN where the face was not visible.
+        flags: (T,) uint16, the quality flags of any frame of the bin: bit k is the k-th `QualityFlag`.
+        num_frames: (T,) frames in which the face was visible.
     """
 
     edges_s: NDArray[np.float64]
     shares: NDArray[np.float64]
+    flags: NDArray[np.uint16]
+    num_frames: NDArray[np.int64]
+
+    def coarse(self) -> "Timeline":
+        """Return the same in at most `COARSE_BINS` bins."""
+        num = len(self.num_frames)
+        if num <= COARSE_BINS:
+            return self
+        together = (COARSE_BINS, num // COARSE_BINS)
+        frames = self.num_frames.reshape(together)
+        sums = np.nan_to_num(self.shares).reshape(*together, -1) * frames[..., None]
+        flags = np.bitwise_or.reduce(self.flags.reshape(together), axis=1)
+        with np.errstate(invalid="ignore"):
+            shares = sums.sum(axis=1) / frames.sum(axis=1)[:, None]
+        return Timeline(self.edges_s[:: together[1]], shares, flags, frames.sum(axis=1))
 
 
 def people_from_rows(batches: Iterable[Rows]) -> list[PersonSeen]:
@@ -97,17 +119,34 @@ def timelines_from_rows(
         num_frames: of the video.
         num_labels: of the classifier.
     """
-    num_bins = min(MAX_BINS, max(1, num_frames // _FRAMES_PER_BIN))
+    num_bins = _num_bins(num_frames)
     edges_s = np.linspace(0.0, max(end_s, 1e-3), num_bins + 1)
     sums = {track: np.zeros((num_bins, num_labels + 1)) for track in tracks}
-    counts = {track: np.zeros(num_bins) for track in tracks}
+    counts = {track: np.zeros(num_bins, np.int64) for track in tracks}
+    flags = {track: np.zeros(num_bins, np.uint16) for track in tracks}
     for rows in batches:
         is_unreadable = (rows.shown == UNREADABLE)[:, None]
         shares = np.hstack([np.where(is_unreadable, 0.0, rows.probs), is_unreadable])
         bins = np.clip(np.searchsorted(edges_s, rows.time_s, side="right") - 1, 0, num_bins - 1)
+        bits = _bits(rows.flags)
         for track in set(np.unique(rows.track).tolist()) & sums.keys():
             here = rows.track == track
             np.add.at(sums[track], bins[here], shares[here])
             np.add.at(counts[track], bins[here], 1)
+            np.bitwise_or.at(flags[track], bins[here], bits[here])
     with np.errstate(invalid="ignore"):
-        return {track: Timeline(edges_s, sums[track] / counts[track][:, None]) for track in tracks}
+        return {
+            track: Timeline(edges_s, sums[track] / counts[track][:, None], flags[track], counts[track])
+            for track in tracks
+        }
+
+
+def _num_bins(num_frames: int) -> int:
+    num = min(MAX_BINS, max(1, num_frames // _FRAMES_PER_BIN))
+    return num if num <= COARSE_BINS else num - num % COARSE_BINS
+
+
+def _bits(flags: NDArray[np.object_]) -> NDArray[np.uint16]:
+    """Return the flags of each face, (N,), as bits; names of other versions are left out."""
+    known = {text: sum(_BIT_OF.get(name, 0) for name in text.split()) for text in set(flags.tolist())}
+    return np.asarray([known[text] for text in flags.tolist()], dtype=np.uint16)

@@ -8,6 +8,9 @@ from fer_deploy.spec import ARTIFACT_METRICS, UNREADABLE, UNSURE, ModelSpec
 from fer_deploy.vision import quality
 from fer_deploy.vision.tracking.people import DEFAULT_UNSURE_BELOW
 
+FROM_SEGMENTS: Final = "excluded from segments"
+FROM_INTERVALS: Final = "excluded from intervals"
+"""Names in the summary's inputs of a file of excluded ranges."""
 _PEOPLE: Final = "pipeline.people."
 _MARKUP: Final = str.maketrans({sign: f"\\{sign}" for sign in "\\`*_[]<>#|"})
 
@@ -90,6 +93,7 @@ def _exclusions(summary: Summary) -> str:
         f"Faces were found in {counts.num_with_faces:,} frames: {num_faces:,} faces of {len(summary.people)} people.",
         f"{brief.num_tracks:,} tracks shorter than {brief.below_s:g} s ({brief.num_faces:,} faces) were left out.",
         *_people_by_hand(summary),
+        *_ranges_by_hand(summary),
     ]
     if not num_faces:
         return " ".join(sentences)
@@ -118,6 +122,18 @@ def _people_by_hand(summary: Summary) -> list[str]:
     if summary.num_faces_dropped:
         found.append(f"{summary.num_faces_dropped:,} faces of people who were dropped by hand were left out.")
     return found
+
+
+def _ranges_by_hand(summary: Summary) -> list[str]:
+    """Say which file of excluded ranges was used."""
+    names = {kind: name for kind, _, name in (text.partition(": ") for text in summary.inputs)}
+    used = {"segments": names.get(FROM_SEGMENTS), "intervals": names.get(FROM_INTERVALS)}
+    where = {name: [what for what, known in used.items() if known == name] for name in used.values() if name}
+    found = [
+        f"By hand, the ranges of {_text(name)} were left out of the {' and '.join(where[name])}." for name in where
+    ]
+    seconds = ["The column excluded_s of the segments has their seconds for each person and event."]
+    return found + (seconds if used["segments"] else [])
 
 
 def _share(summary: Summary, label: str) -> float:

@@ -48,7 +48,7 @@ class Stack(NamedTuple):
 
 def stacks_from_timeline(timeline: Timeline) -> Iterator[Stack]:
     """Yield the intervals in order; each spans from its first bin's left edge to its last bin's right edge."""
-    edges_s, shares = timeline
+    edges_s, shares = timeline.edges_s, timeline.shares
     visible = np.concatenate([[False], ~np.isnan(shares[:, 0]), [False]])
     changes = np.flatnonzero(visible[1:] != visible[:-1])
     for start, end in zip(changes[::2], changes[1::2], strict=True):

@@ -92,7 +92,7 @@ class Summary(_Frozen):
         trouble: fault at the video's end; empty if there is none.
         software: versions at the end of the analysis, by package.
         tables: SHA-256 of each table in the folder, by file name.
-        inputs: SHA-256 of the files of events, participants and people that the results were computed with.
+        inputs: SHA-256 of the files of events, participants, exclusions and people that the results were computed with.
         num_faces_dropped: faces of people that people.csv drops.
     """
 

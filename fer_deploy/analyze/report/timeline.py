@@ -76,7 +76,7 @@ def longest_visible(people: Sequence[Person], num: int) -> list[Person]:
 
 
 def _draw_person(axis: Axes, person: Person, timeline: Timeline, colors: Sequence[str]) -> None:
-    for stack in stacks_from_timeline(timeline):
+    for stack in stacks_from_timeline(timeline.coarse()):
         for color, low, high in zip(colors, stack.levels[:-1], stack.levels[1:], strict=True):
             axis.fill_between(stack.times_s, low, high, color=color, linewidth=0)
     label = f"{_short(person.title)}\n{duration_text(person.visible_s)} visible"

@@ -62,6 +62,13 @@ class JobsType(click.ParamType[Any]):
 @shared_flags.video_codec("the annotated video")
 @anonymize
 @option(
+    "--thumbnails/--no-thumbnails",
+    default=None,
+    default_text="as --video",
+    section="Output",
+    help="Show a picture of each person in the report, covered with --anonymize.",
+)
+@option(
     "--segment-frames",
     type=int,
     metavar="N",
@@ -105,6 +112,14 @@ class JobsType(click.ParamType[Any]):
     metavar="FILE",
     section="Exports",
     help="CSV with video and any others, such as group: they are added to the segments. Needs --events.",
+)
+@option(
+    "--exclude",
+    type=FILE,
+    metavar="FILE",
+    section="Exports",
+    help="CSV with start, end or duration, and optionally person and video: these ranges are left out of segments and "
+    "intervals. report.html writes such a file.",
 )
 @option(
     "--intervals",

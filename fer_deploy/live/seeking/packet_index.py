@@ -124,12 +124,26 @@ class PacketIndex:
             return None
         clock, shown_until_s = RecordingClock.from_state(position.clock), position.shown_until_s
         for pts in self._shown[first:last].tolist():
-            stamp_s = float(pts) * self._time_base.numerator / self._time_base.denominator  # as PyAV computes it
+            stamp_s = self._stamp_s(pts)
             shown_until_s = max(shown_until_s, stamp_s + 1 / self._fps)
             clock.time_s(stamp_s, self._fps)
         changed = {"index": position.index + num_frames, "pts": int(self._shown[last]), "clock": clock.state()}
         unknown = {"size": size, "num_packets": None, "digest": ""}
         return position.model_copy(update=changed | unknown | {"shown_until_s": shown_until_s})
+
+    def times_from(self, position: Position) -> NDArray[np.float64]:
+        """Return when the frame of a position and each after it is shown, (N,) in seconds as `Frame.time_s`.
+
+        A packet that gives no frame has a time, too, so after damage a time is surer than a number of frames.
+        """
+        if self.why_not or position.pts is None:
+            return np.zeros(0)
+        clock = RecordingClock.from_state(position.clock)
+        shown = self._shown[int(np.searchsorted(self._shown, position.pts)) :].tolist()
+        return np.array([clock.time_s(self._stamp_s(pts), self._fps) for pts in shown], dtype=np.float64)
+
+    def _stamp_s(self, pts: int) -> float:
+        return float(pts) * self._time_base.numerator / self._time_base.denominator  # as PyAV computes it
 
     def begin(self, decoder: VideoDecoder, packet: int, *, by_seeking: bool) -> None:
         """Let a newly opened decoder begin at a packet.

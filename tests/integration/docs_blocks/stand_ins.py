@@ -133,6 +133,7 @@ def write_pictures(folder: Path) -> None:
     for name in ("interview.mp4", "second.mp4"):
         shutil.copy(folder / "clip.mp4", folder / name)
     (folder / "events.csv").write_text("start,end,label\n0:00.1,0:00.3,film A\n")
+    (folder / "exclude.csv").write_text("start,end\n0:00.15,0:00.2\n")
     (folder / "participants.csv").write_text("video,group\ninterview.mp4,control\n")
     (folder / "people.csv").write_text("track,name\n1,Anna\n")
     (folder / "codes.csv").write_text("track,start_s,end_s,label\n1,0,60,happy\n")

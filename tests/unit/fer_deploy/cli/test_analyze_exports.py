@@ -105,6 +105,35 @@ def test_people_who_are_named_later(tmp_path):
     assert inputs == {f"{what}: {name}": digest(tmp_path / name) for what, name in used.items()}
 
 
+def test_excluded_ranges(tmp_path):
+    """They are told, in the tables, the summary and the protocol, and a call without them forgets them."""
+    video, folder = write_squares(tmp_path / "a.mp4", 60), tmp_path / "out/a"
+    (tmp_path / "exclude.csv").write_text("start,end,person,video\n0.5,1.0,,a.mp4\n1.5,2,2,\n0,1,,b.mp4\n")
+    given = ("--events", events(tmp_path, "0,2,film"))
+    result = analyze(tmp_path, video, *given, "--exclude", tmp_path / "exclude.csv", "--intervals", "--protocol")
+    assert result.exit_code == 0, result.output
+    assert f"protocol.md without 2 excluded ranges: {folder}\n" in result.stdout
+    assert [row["excluded_s"] for row in rows(folder / "segments.csv")] == ["0.5", "1.0"]
+    spans = [
+        (row["Subject"], float(row["Start (s)"]), float(row["Stop (s)"]))
+        for row in rows(folder / "intervals.tsv", "\t")
+    ]
+    assert not [span for span in spans if span[1] < 1.0 and span[2] > 0.5]
+    assert not [span for span in spans if span[0] == "Person 2" and span[2] > 1.5 and span[1] < 2.0]
+    kept = {
+        f"excluded from {what}: exclude.csv": digest(tmp_path / "exclude.csv") for what in ("segments", "intervals")
+    }
+    inputs = json.loads((folder / "summary.json").read_text())["inputs"]
+    assert inputs == {"events: events.csv": digest(tmp_path / "events.csv"), **kept}
+    protocol = (folder / "protocol.md").read_text()
+    assert "By hand, the ranges of exclude.csv were left out of the segments and intervals. The column exc" in protocol
+
+    assert analyze(tmp_path, video, *given, "--protocol").exit_code == 0
+    assert [row["excluded_s"] for row in rows(folder / "segments.csv")] == ["0.0", "0.0"]
+    assert "By hand, the ranges of exclude.csv were left out of the intervals." in (folder / "protocol.md").read_text()
+    assert "segments has their" not in (folder / "protocol.md").read_text()
+
+
 def test_events_that_do_not_fit_keep_the_analysis(tmp_path):
     video = write_squares(tmp_path / "a.mp4", 30)
     result = analyze(tmp_path, video, "--events", events(tmp_path, "0,1,film", "90,95,rest"))

@@ -1,6 +1,8 @@
 """People of a finished analysis are named, merged and dropped."""
 
+import base64
 import json
+import re
 
 import cv2
 import numpy as np
@@ -12,6 +14,7 @@ from unit.fer_deploy.analyze.report.test_timeline import make_summary
 
 from fer_deploy.analyze.accounting import Accounting
 from fer_deploy.analyze.people.people_file import PeopleFile
+from fer_deploy.analyze.people.pictures import PersonPicture, write_pictures
 from fer_deploy.analyze.people.rewriting import rewrite_people
 from fer_deploy.analyze.report.people_seen import people_from_rows
 from fer_deploy.analyze.report.summary import PassersBy, _person
@@ -101,6 +104,17 @@ def test_nothing_changed_gives_the_same_numbers(rename, folder):
     assert list(after.pop("inputs")) == ["people: people.csv"]
     before.pop("inputs")
     assert after == before
+
+
+def test_merged_people_have_the_best_picture(rename, folder):
+    pictures = [PersonPicture(track, 5, 0.5, score, b"small%d" % track, b"") for track, score in ((1, 3.0), (3, 8.0))]
+    write_pictures(folder / "people.parquet", pictures)
+    rename("person,name,drop\n1,Anna,\n3,Anna,\n2,,yes\n")
+    thumbnails = re.findall('base64,([^"]+)" alt="best frame of ([^"]+)"', (folder / "report.html").read_text())
+    assert [(base64.b64decode(data), name) for data, name in thumbnails] == [(b"small3", "Anna")]
+    rename("person,name\n")
+    thumbnails = re.findall('<img src="data:image/jpeg;base64,([^"]+)"', (folder / "report.html").read_text())
+    assert [base64.b64decode(data) for data in thumbnails] == [b"small1", b"small3"]
 
 
 def test_entries_of_other_videos_are_left_out(rename):

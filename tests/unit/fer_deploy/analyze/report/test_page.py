@@ -1,11 +1,16 @@
 """What a label, a file name or an error says is text in the pages, never markup."""
 
+import base64
+import hashlib
+import json
+import re
 from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
 from unit.fer_deploy.analyze.report.test_timeline import make_summary, make_timelines
 
+from fer_deploy.analyze.report import page
 from fer_deploy.analyze.report.page import index_html, report_html
 from fer_deploy.analyze.report.summary import Outcome
 from fer_deploy.errors import StreamError
@@ -57,15 +62,35 @@ def index_with(words: str) -> str:
 @pytest.mark.parametrize("make", [report_with, index_with])
 @pytest.mark.parametrize("words", HOSTILE)
 def test_words_of_others_are_text(make, words):
-    page, plain = Page(make(words)), Page(make("plain"))
-    assert page.tags <= plain.tags
-    assert page.attributes == plain.attributes
-    assert not [link for link in page.links if link.startswith("javascript:")]
-    assert words.rpartition("/")[2].replace("\x00", "") in page.text.replace("\x00", "").replace("\ufffd", "")
+    made, plain = Page(make(words)), Page(make("plain"))
+    assert made.tags <= plain.tags
+    assert made.attributes == plain.attributes
+    assert not [link for link in made.links if link.startswith("javascript:")]
+    assert words.rpartition("/")[2].replace("\x00", "") in made.text.replace("\x00", "").replace("\ufffd", "")
 
 
-@pytest.mark.parametrize("make", [report_with, index_with])
-def test_a_page_forbids_scripts_and_loads_nothing(make):
-    html = make("plain")
-    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:" in html
+def test_the_index_forbids_scripts_and_loads_nothing():
+    html = index_with("plain")
+    assert "default-src 'none'; style-src 'unsafe-inline'; img-src data:\">" in html
     assert "script" not in Page(html).tags
+
+
+@pytest.mark.parametrize("words", ["plain", *HOSTILE])
+def test_the_report_allows_its_own_script_only(words):
+    html = report_with(words)
+    (policy,) = re.findall('http-equiv="Content-Security-Policy" content="([^"]*)"', html)
+    assert policy.startswith("default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src ")
+    scripts = re.findall("<script([^>]*)>(.*?)</script>", html, re.DOTALL)
+    assert [attributes for attributes, _ in scripts] == [' type="application/json" id="data"', ' type="module"']
+    digest = base64.b64encode(hashlib.sha256(scripts[1][1].encode()).digest()).decode()
+    assert re.findall("script-src ([^;]*);", policy) == [f"'sha256-{digest}'"]
+    assert json.loads(scripts[0][1])["labels"] == [words, "bright"]
+
+
+def test_the_script_writes_text_and_never_markup():
+    folder = Path(page.__file__).parent / "pages" / "script"
+    scripts = {path.stem: path.read_text() for path in folder.glob("*.js")}
+    assert scripts.keys() == set(page._SCRIPTS)
+    markup = r"innerHTML|outerHTML|insertAdjacent|document\.write|\beval\b|Function\(|fetch\(|XMLHttp"
+    for text in scripts.values():
+        assert not re.findall(markup, text)

@@ -3,8 +3,16 @@
 import numpy as np
 import pytest
 
-from fer_deploy.analyze.report.people_seen import MAX_BINS, PersonSeen, Rows, people_from_rows, timelines_from_rows
+from fer_deploy.analyze.report.people_seen import (
+    COARSE_BINS,
+    MAX_BINS,
+    PersonSeen,
+    Rows,
+    people_from_rows,
+    timelines_from_rows,
+)
 from fer_deploy.analyze.report.summary import _person
+from fer_deploy.vision.quality import QualityFlag
 
 LABELS = ("dark", "bright")
 
@@ -47,21 +55,45 @@ class TestTimelines:
     def test_mean_of_a_bin_and_gaps(self):
         timelines = timelines_from_rows(BATCHES, [1, 4], end_s=1.0, num_frames=15, num_labels=2)
         assert sorted(timelines) == [1, 4]
-        edges_s, shares = timelines[1]
+        edges_s, shares, flags, num_frames = timelines[1]
         assert edges_s == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
         assert shares[0] == pytest.approx([0.8, 0.2, 0])
         assert shares[1] == pytest.approx([0.2, 0.8, 0])
         assert np.isnan(shares[2:]).all()
+        assert flags.tolist() == [0] * 5
+        assert num_frames.tolist() == [2, 1, 0, 0, 0]
         assert np.isnan(timelines[4].shares[:4]).all()
 
     def test_unreadable_frames_have_a_share_and_no_probabilities(self):
         batch = rows((0.0, 1, 0, "bright"), (0.01, 1, 0, "unreadable"), (0.02, 1, 0, "unreadable"))
         (timeline,) = timelines_from_rows([batch], [1], end_s=0.03, num_frames=3, num_labels=2).values()
         assert timeline.shares[0] == pytest.approx([0.2 / 3, 0.8 / 3, 2 / 3])
+        flags = [flag for bit, flag in enumerate(QualityFlag) if timeline.flags[0] & (1 << bit)]
+        assert flags == ["SMALL_FACE", "CUT_OFF"]
 
     def test_hours_have_no_more_bins(self):
         (timeline,) = timelines_from_rows(BATCHES, [1], end_s=10_800, num_frames=324_000, num_labels=2).values()
         assert timeline.shares.shape == (MAX_BINS, 3)
+
+    def test_the_picture_has_fewer_bins(self):
+        """They are those that it would have by itself."""
+        times = np.arange(1500 * 3) / 30
+        shown = np.where(np.arange(len(times)) % 500 < 90, "unreadable", "bright")
+        batch = rows(*((time, 1, 1, str(one)) for time, one in zip(times, shown, strict=True) if not 60 <= time < 90))
+        how = {"end_s": 150.0, "num_frames": len(times), "num_labels": 2}
+        (fine,) = timelines_from_rows([batch], [1], **how).values()
+        coarse = fine.coarse()
+        assert (fine.shares.shape, coarse.shares.shape) == ((1200, 3), (COARSE_BINS, 3))
+        edges_s = np.linspace(0, 150, COARSE_BINS + 1)
+        assert coarse.edges_s == pytest.approx(edges_s)
+        bins = np.searchsorted(edges_s, batch.time_s + 1e-9, side="right") - 1
+        for number in (0, 100, 399):
+            is_unreadable = batch.shown[bins == number] == "unreadable"
+            assert coarse.shares[number, 2] == pytest.approx(is_unreadable.mean())
+            assert (coarse.flags[number] > 0) == is_unreadable.any()
+            assert coarse.num_frames[number] == len(is_unreadable)
+        assert np.isnan(coarse.shares[161:239]).all()
+        assert coarse.coarse() is coarse
 
     def test_one_frame(self):
         (timeline,) = timelines_from_rows(

@@ -15,16 +15,20 @@ from fer_deploy.analyze.report.stacks import (
 GAP = [np.nan, np.nan]
 
 
+def timeline(shares):
+    num = len(shares)
+    return Timeline(np.arange(num + 1.0), np.array(shares), np.zeros(num, np.uint16), np.ones(num, np.int64))
+
+
 def test_a_stack_for_each_stretch():
-    probs = np.array([GAP, [0.3, 0.7], [0.5, 0.5], GAP, [1.0, 0.0]])
-    first, second = stacks_from_timeline(Timeline(np.arange(6.0), probs))
+    first, second = stacks_from_timeline(timeline([GAP, [0.3, 0.7], [0.5, 0.5], GAP, [1.0, 0.0]]))
     assert first.times_s == pytest.approx([1, 1.5, 2.5, 3])
     assert first.levels == pytest.approx(np.array([[0, 0, 0, 0], [0.3, 0.3, 0.5, 0.5], [1, 1, 1, 1]]))
     assert second.times_s == pytest.approx([4, 4.5, 5])
 
 
 def test_never_visible():
-    assert list(stacks_from_timeline(Timeline(np.arange(3.0), np.array([GAP, GAP])))) == []
+    assert list(stacks_from_timeline(timeline([GAP, GAP]))) == []
 
 
 def test_ticks_of_short_videos_have_tenths():

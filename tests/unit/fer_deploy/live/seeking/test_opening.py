@@ -58,6 +58,10 @@ def test_predicted_positions(name, tmp_path):
         again = index.ahead(found, NUM - 2 - number, size=whole.frames[0].size)
         assert again is None or again.index == NUM - 2
     assert index.ahead(whole.positions[0], NUM + 1, size=SIZE) is None
+    for number in (0, NUM // 2):
+        expected = [frame.time_s for frame in whole.frames[number:]]
+        times = index.times_from(whole.positions[number]).tolist()
+        assert times == expected or (whole.health.num_corrupt and set(expected) <= set(times))
 
 
 def test_a_predicted_position_is_opened_and_then_known(tmp_path):
