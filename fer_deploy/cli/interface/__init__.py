@@ -92,7 +92,8 @@ class Option(click.Option):
         except click.BadParameter as err:
             if isinstance(self.type, click.Choice):
                 given = opts.get(str(self.name)) or self.resolve_envvar_value(ctx)
-                err.message += _similar_choice(str(given), self.type)
+                said = err.message + _similar_choice(str(given), self.type)
+                err = click.BadParameter(said, err.ctx, err.param, err.param_hint)
             raise variables.as_variable(err, self, ctx) from None
 
     def add_to_parser(self, parser: Any, ctx: click.Context) -> None:
