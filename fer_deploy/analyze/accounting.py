@@ -11,13 +11,15 @@ class Accounting(BaseModel):
     Attributes:
         num_announced: number of frames according to the container, often an estimate; None if it gives none. Some
             containers count hidden frames, such as those that an edit list skips.
-        num_decoded: frames and packets read from the file, skipped or analyzed.
+        num_decoded: frames and packets read from the file, from the first one of the range on.
         num_skipped: corrupt ones of these.
         num_analyzed: those of these that have a result.
+        num_left_out: the others of these: frames that lie between those of `sample_fps`.
         num_with_faces: analyzed frames with at least one face.
         num_faces: faces over all frames.
         num_missing: announced frames after the last one in a truncated file; 0 if the file is complete, or if the
-            announced number is an estimate from its duration.
+            announced number is an estimate from its duration. Frames after the end of a range are not missing.
+        num_before_start: frames before the range; 0 if the video is analyzed from its beginning.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -29,6 +31,8 @@ class Accounting(BaseModel):
     num_with_faces: int = 0
     num_faces: int = 0
     num_missing: int = 0
+    num_left_out: int = 0
+    num_before_start: int = 0
 
     def check(self) -> None:
         """Compare the counts, which come from different places.
@@ -36,12 +40,13 @@ class Accounting(BaseModel):
         Raises:
             StreamError: a frame was lost.
         """
-        if self.num_decoded != self.num_analyzed + self.num_skipped:
+        if self.num_decoded != self.num_analyzed + self.num_skipped + self.num_left_out:
+            between = f", {self.num_left_out} between samples" if self.num_left_out else ""
             raise StreamError(
-                f"frames do not add up: {self.num_decoded} decoded, {self.num_analyzed} analyzed and "
+                f"frames do not add up: {self.num_decoded} decoded, {self.num_analyzed} analyzed{between} and "
                 f"{self.num_skipped} skipped. Fix: run again; if it stays, report it as a bug"
             )
-        if self.num_missing and (self.num_announced or 0) < self.num_decoded + self.num_missing:
+        if self.num_missing and (self.num_announced or 0) < self.num_before_start + self.num_decoded + self.num_missing:
             raise StreamError(
                 f"frames do not add up: {self.num_announced} announced, {self.num_decoded} decoded and "
                 f"{self.num_missing} missing. Fix: run again; if it stays, report it as a bug"

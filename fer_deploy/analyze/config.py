@@ -2,13 +2,15 @@
 
 import math
 from pathlib import Path
-from typing import Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
+from fer_deploy.analyze.segments.selection import Selection
 from fer_deploy.detectors import DetectorConfig
 from fer_deploy.engines.config import EngineChoice
 from fer_deploy.errors import argument
+from fer_deploy.files.user_csv import TIMES, seconds_from_text
 from fer_deploy.live.config import PipelineConfig, require_all_faces
 from fer_deploy.live.intake import CHUNK_FRAMES
 from fer_deploy.live.output_files import VideoCodec
@@ -17,6 +19,21 @@ USUAL_SEGMENT_FRAMES: Final = 960
 """Frames between checkpoints, about half a minute of video; a killed run repeats at most this many."""
 
 MOST_JOBS: Final = 256
+
+
+def _seconds(value: object) -> object:
+    """Convert a time as text to seconds."""
+    if not isinstance(value, str):
+        return value
+    seconds = seconds_from_text(value.strip())
+    if seconds is None:
+        raise ValueError(f"no time. Fix: {TIMES}")
+    return seconds
+
+
+_SAMPLES_IN_SIGHT: Final = 2
+"""Sampled frames within `keep_s` at least, so that a face which is missed in one of them is found again."""
+_Time = Annotated[float | None, BeforeValidator(_seconds)]
 
 
 class AnalyzeConfig(EngineChoice):
@@ -36,13 +53,52 @@ class AnalyzeConfig(EngineChoice):
     jobs: int | Literal["auto"] = Field(
         default=1, description="processes that analyze segments at once, over all videos; auto: one a core"
     )
+    start: _Time = Field(
+        default=None, ge=0, description="where the analysis begins, in seconds of the video or as 1:02.5; none: at 0"
+    )
+    end: _Time = Field(default=None, gt=0, description="where the analysis ends; none: at the end of the video")
+    sample_fps: float | None = Field(
+        default=None, gt=0, le=1000, description="frames that are analyzed of each second; none: every frame"
+    )
     detection: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()
 
     @model_validator(mode="after")
+    def _range_is_one(self) -> Self:
+        if self.end is not None and self.end <= (self.start or 0.0):
+            raise ValueError(
+                f"{argument('end')} is {self.end:g} s and {argument('start')} {self.start or 0.0:g} s. Fix: an end "
+                "after the start; both count from the beginning of the video"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _samples_show_the_same_people(self) -> Self:
+        fps, every, keep_s = self.sample_fps, self.pipeline.detect_every, self.pipeline.people.keep_s
+        if fps is None:
+            return self
+        if every not in (1, "auto"):
+            raise ValueError(
+                f"{argument('sample_fps')} is {fps:g} and {argument('detect_every')} {every}: faces are not followed "
+                f"over frames that are left out. Fix: without {argument('detect_every')}"
+            )
+        least = _SAMPLES_IN_SIGHT / keep_s
+        if fps < least:
+            longer_s = _SAMPLES_IN_SIGHT / fps
+            least_given = argument("sample_fps", f"{least:g}")
+            or_longer = f", or in --config pipeline: {{people: {{keep_s: {longer_s:g}}}}}" if longer_s <= 60 else ""
+            raise ValueError(
+                f"{argument('sample_fps')} is {fps:g}, but a face unseen for {keep_s:g} s (pipeline.people.keep_s) is "
+                f"another person, so it needs {least:g} or more frames a second. Fix: {least_given}{or_longer}"
+            )
+        return self
+
+    @model_validator(mode="after")
     def _segments_are_whole_chunks(self) -> Self:
         if self.pipeline.max_frames is not None:
-            raise ValueError("max_frames is for fer-deploy live; a recording is analyzed as a whole")
+            raise ValueError(
+                f"max_frames is for fer-deploy live. Fix: {argument('end')}, a time, for a part of a video"
+            )
         if self.segment_frames is not None and self.segment_frames % self.segment_multiple:
             near = max(1, round(self.segment_frames / self.segment_multiple)) * self.segment_multiple
             raise ValueError(
@@ -67,6 +123,11 @@ class AnalyzeConfig(EngineChoice):
     def _all_faces_are_covered(self) -> Self:
         require_all_faces(self.pipeline, self.detection)
         return self
+
+    @property
+    def selection(self) -> Selection:
+        """Which frames are analyzed."""
+        return Selection(self.start or 0.0, self.end, self.sample_fps)
 
     @property
     def takes_pictures(self) -> bool:

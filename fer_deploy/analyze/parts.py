@@ -4,6 +4,7 @@ import fcntl
 import os
 import re
 import shutil
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Final, Self
@@ -106,6 +107,12 @@ class Parts:
             (self.folder / _LOCK).unlink(missing_ok=True)  # last: it marks the folder as ours
             if not any(self.folder.iterdir()):
                 self.folder.rmdir()
+
+    def discard(self) -> None:
+        """Remove the parts of a video that cannot be analyzed, and the folder around them if it is empty, too."""
+        self.remove()
+        with suppress(OSError):  # it has results of an earlier run, or files of the user
+            self.folder.parent.rmdir()
 
     def __enter__(self) -> Self:
         with writing(self.folder):

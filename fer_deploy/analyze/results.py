@@ -66,7 +66,8 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
             if is_leftover(path.name):
                 path.unlink()
     kinds = (*TABLES, VIDEO) if config.video else TABLES
-    check_room([path for kind in kinds for path in parts.paths(len(end.starts_s), kind)], folder)
+    tables_and_video = [path for kind in kinds for path in parts.paths(len(end.starts_s), kind)]
+    check_room([path for path in tables_and_video if path.exists()], folder)  # a part without frames has no video
     num_rows = _join(parts, folder, end, with_video=config.video)
     seen = people_from_rows(rows_from_parquet(folder / PARQUET, subject.labels))
     tables = {name: file_sha256(folder / name) for name in (f"{FACES}.{kind}" for kind in TABLES)}
@@ -149,8 +150,12 @@ def _join(parts: Parts, folder: Path, end: Checkpoint, *, with_video: bool) -> d
 
 
 def _join_video(parts: Parts, folder: Path, end: Checkpoint) -> dict[str, int]:
+    """Join the parts of the annotated video; its time 0 is its first frame."""
+    paths = parts.paths(len(end.starts_s), VIDEO)
+    drawn = [(path, start_s) for path, start_s in zip(paths, end.starts_s, strict=True) if start_s is not None]
+    begin_s = drawn[0][1] if drawn else 0.0
     with whole_file(folder / ANNOTATED) as unfinished:
-        join_annotated(parts.paths(len(end.starts_s), VIDEO), end.starts_s, unfinished)
+        join_annotated([path for path, _ in drawn], [start_s - begin_s for _, start_s in drawn], unfinished)
     return {ANNOTATED: num_frames_in(folder / ANNOTATED)}
 
 
@@ -171,6 +176,7 @@ def write_report(
     timelines = timelines_from_rows(
         grouped(rows_from_parquet(folder / PARQUET, summary.labels)),
         shown,
+        start_s=summary.start_s,
         end_s=summary.duration_s,
         num_frames=summary.accounting.num_analyzed,
         num_labels=len(summary.labels),

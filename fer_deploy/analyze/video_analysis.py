@@ -8,7 +8,6 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from fer_deploy.analyze.accounting import Accounting
 from fer_deploy.analyze.checkpoint import Checkpoint, check_same
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
@@ -17,7 +16,9 @@ from fer_deploy.analyze.parts import PARTS, VIDEO, Parts
 from fer_deploy.analyze.progress import AnalysisProgress
 from fer_deploy.analyze.report.summary import Subject, Summary
 from fer_deploy.analyze.result_files import SUMMARY, check_videos_stay, require_own_folder
+from fer_deploy.analyze.segments.range_start import go_to_start
 from fer_deploy.analyze.segments.recording import Recording
+from fer_deploy.analyze.segments.saved_index import save_index
 from fer_deploy.analyze.segments.sinks import PartVideoSink, Tally, open_tables
 from fer_deploy.errors import ConfigError, MissingDependencyError, StreamError
 from fer_deploy.live.pipeline import LivePipeline
@@ -107,14 +108,18 @@ class VideoAnalysis:
             SinkError: results cannot be written.
         """
         with ExitStack() as opened:
+            if self._config.selection.start_s:
+                self._progress.begin(self._video.name, num_done=0, num_announced=None)
             begun = self.begin(opened, restart=restart)
-            if isinstance(begun, Summary):
+            if begun is None or isinstance(begun, Summary):
                 return begun
             end = self._analyze(*begun)
             return None if end is None else self.finish(begun.parts, end)
 
-    def begin(self, opened: ExitStack, *, restart: bool) -> Begun | Summary:
+    def begin(self, opened: ExitStack, *, restart: bool) -> Begun | Summary | None:
         """Open the video and the folder of its parts, or return the summary if the analysis is finished.
+
+        A new analysis is at the first frame of its range; None if `stop` was called on the way to it.
 
         Args:
             opened: closes what was opened.
@@ -131,13 +136,22 @@ class VideoAnalysis:
             check_same(fingerprint, finished.fingerprint, self._folder, self._names)
             self._remove_parts()
             return finished
-        recording = opened.enter_context(closing(Recording(open_recording(self._video))))
+        recording = opened.enter_context(closing(Recording(open_recording(self._video), self._config.selection)))
         recording.peek()  # a file without video fails here and leaves no trace in the folder
         parts = opened.enter_context(Parts(self._folder / PARTS))
         if restart:
             parts.clear()
             self._results.remove_results(self._folder)
-        state = Checkpoint.load(parts.checkpoint) or self._first_state(fingerprint, recording)
+        state = Checkpoint.load(parts.checkpoint)
+        if state is None:
+            try:
+                is_there = go_to_start(recording, partial(self._save_index, parts), on_skip=self._on_skip)
+            except StreamError:  # nothing is in the range
+                parts.discard()
+                raise
+            if not is_there:
+                return None
+            state = Checkpoint.first(fingerprint, recording)
         check_same(fingerprint, state.fingerprint, self._folder, self._names)
         parts.remove_beyond(len(state.starts_s))
         return Begun(recording, parts, state)
@@ -177,22 +191,10 @@ class VideoAnalysis:
         models = self._models
         return Fingerprint.of(self._video, self._config, engine=models.engine_file, detector=models.detector_file)
 
-    def _first_state(self, fingerprint: Fingerprint, recording: Recording) -> Checkpoint:
-        first = recording.peek()
-        assert first is not None
-        accounting = Accounting(num_announced=recording.source.num_frames)
-        return Checkpoint(
-            fingerprint=fingerprint,
-            fps=recording.source.fps,
-            picture_size=first.size,
-            accounting=accounting,
-            notes=recording.source.notes,
-        )
-
     def _analyze(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
         """Analyze the remaining segments and return the last checkpoint; None if `stop` was called."""
         done = self.num_frames_kept = state.accounting.num_analyzed
-        self._progress.begin(self._video.name, num_done=done, num_announced=state.accounting.num_announced)
+        self._progress.begin(self._video.name, num_done=done, num_announced=self.num_expected(state))
         if not state.is_complete and done and not self._skip(recording, parts, state):
             return None
         while not state.is_complete:
@@ -217,12 +219,9 @@ class VideoAnalysis:
 
     def _skip(self, recording: Recording, parts: Parts, state: Checkpoint) -> bool:
         """Continue where the checkpoint was; return False if `stop` was called."""
-        num, position = state.accounting.num_analyzed, state.position
-
-        def on_skip(index: int) -> bool:
-            self._progress.skip(index, num)
-            return not self._stop_requested
-
+        position = state.position
+        num = state.accounting.num_analyzed if position is None else position.index
+        on_skip = partial(self._on_skip, num=num)
         if position is None:
             is_there = recording.skip(num, on_skip=on_skip)
         else:
@@ -230,7 +229,7 @@ class VideoAnalysis:
         if not is_there:
             return False
         reached = recording.reached()
-        num_skipped = reached.num_corrupt
+        num_skipped = reached.num_corrupt - state.num_corrupt_before
         if num_skipped != state.accounting.num_skipped:
             raise StreamError(
                 f"{self._video} has {num_skipped} corrupt frames up to frame {num}, but before it had "
@@ -240,13 +239,25 @@ class VideoAnalysis:
             raise StreamError(f"{self._video} has another frame {num} than before. {RESTART}")
         return True
 
+    def num_expected(self, state: Checkpoint) -> int | None:
+        """Return about how many frames are to be analyzed; None if the video does not say."""
+        return self._config.selection.num_expected(state.accounting.num_announced, state.fps)
+
+    def _on_skip(self, index: int, num: int) -> bool:
+        self._progress.skip(index, num)
+        return not self._stop_requested
+
     def _index(self, parts: Parts) -> PacketIndex | None:
-        """Return the index of the video's packets, of an earlier run or read now; None if `stop` was called."""
+        """Return the index of the packets, of an earlier run or read now; None if `stop` was called."""
         return parts.packet_index() or index_of_file(self._video, goes_on=lambda: not self._stop_requested)
+
+    def _save_index(self, parts: Parts) -> PacketIndex | None:
+        return parts.packet_index() or save_index(self._video, parts.packets, goes_on=lambda: not self._stop_requested)
 
     def _analyze_segment(self, recording: Recording, parts: Parts, state: Checkpoint) -> Checkpoint | None:
         """Analyze the next segment and return the state after it; None if `stop` was called before its end."""
         config, people = self._config.pipeline, self.people_after(state)
+        before, num_left_out = state.accounting, recording.num_left_out
         segment = recording.segment(self._config.frames_per_segment)
         segment.first_size = state.picture_size  # of the video's first frame, not of the segment's
         tally = Tally()
@@ -256,13 +267,13 @@ class VideoAnalysis:
         )
         if self._stop_requested:  # `stop` was called before the pipeline existed
             self._pipeline.stop()
-        before = state.accounting
         self._pipeline.run(
             lambda now: self._progress.advance(before.num_analyzed + now.num_frames, before.num_faces + now.num_faces)
         )
         if self._stop_requested and not (segment.is_whole and tally.num_frames == segment.health.num_captured):
             return None
-        return state.after(tally, people.state(), recording.reached())
+        num = recording.num_left_out - num_left_out
+        return state.after(tally, people.state(), recording.reached(), num_left_out=num)
 
     def _open_sinks(self, parts: Parts, state: Checkpoint) -> Sequence[Sink]:
         number, labels = len(state.starts_s), self._models.engine.spec.labels

@@ -135,17 +135,21 @@ def task_of(work: Work, about: About, staged: Staged, path: Path) -> Observe:
         staged: its video.
         path: of the observations.
     """
-    row, segment = work.row, work.segment
+    row, segment, config = work.row, work.segment, about.config
+    # Samples do not fill the batches of segments evenly, so groups end where those of a sequential analysis do.
+    groups = {} if config.sample_fps is None else {"group_frames": config.frames_per_segment}
     return Observe(
         video=staged.video,
         index=staged.packets,
         number=segment.number,
         start=segment.position,
-        num_frames=TO_THE_END if work.is_last else about.config.frames_per_segment,
+        num_frames=TO_THE_END if work.is_last else config.frames_per_segment,
         first_size=row.size_of_picture,
-        config=about.config.pipeline,
+        config=config.pipeline,
         fingerprint=about.fingerprint_of(row),
         path=path,
         decodes=True,
         key=work.key,
+        selection=config.selection,
+        **groups,
     )

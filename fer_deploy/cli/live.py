@@ -32,7 +32,10 @@ from fer_deploy.live.stats import LiveSnapshot
 _KEYS = ANALYSIS_KEYS | in_groups(
     {
         "stream": ("keep_trying",),
-        "output": ("record", "video_codec", "jsonl", "csv", "parquet", "mqtt", "serve", "serve_token", "display"),
+        "output": (
+            *("record", "video_codec", "jsonl", "csv", "parquet", "mqtt", "serve", "serve_token", "display"),
+            *("events_out", "event"),
+        ),
     }
 )
 """Keys of the flags in LiveConfig."""

@@ -11,6 +11,7 @@ from fer_deploy.detectors.yunet_file import file_at_hand
 from fer_deploy.engines.config import EngineChoice
 from fer_deploy.errors import argument
 from fer_deploy.live.drawing.anonymize import Method
+from fer_deploy.live.events.message import MOST_KEYS, EventRefused, checked_label
 from fer_deploy.live.output_files import Named, VideoCodec, files_of_sources, frames_path, require_apart, video_paths
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.config import SourceConfig
@@ -91,6 +92,15 @@ class OutputConfig(Settings):
         default=None, repr=False, description="access token of the page; generated where the page needs one"
     )
     display: bool = Field(default=True, description="show a window if there is a screen")
+    events_out: Path | None = Field(
+        default=None, strict=False, description="events noted during the run; none: NAME.events.csv, if event is given"
+    )
+    event: tuple[str, ...] = Field(
+        default=(),
+        max_length=MOST_KEYS,
+        strict=False,
+        description="labels of the events of keys 1 to 9, and of buttons",
+    )
 
     @model_validator(mode="after")
     def _only_lines_go_to_standard_output(self) -> Self:
@@ -108,6 +118,20 @@ class OutputConfig(Settings):
         return self
 
     @model_validator(mode="after")
+    def _events_are_named(self) -> Self:
+        if self.events_out == STANDARD_OUTPUT:
+            raise ValueError("events_out cannot go to standard output. Fix: --events-out FILE")
+        try:
+            labels = [checked_label(label) for label in self.event]
+        except EventRefused as err:
+            raise ValueError(f"{str(err).partition(' Fix: ')[0]} Fix: --event film --event talk") from err
+        if len(set(labels)) < len(labels):
+            raise ValueError("two events have the same label. Fix: another --event")
+        if self.event and self.events_file is None:
+            raise ValueError("events are named, but no file is written. Fix: --events-out events.csv")
+        return self
+
+    @model_validator(mode="after")
     def _token_has_a_page(self) -> Self:
         if self.serve_token is not None and self.serve is None:
             raise ValueError("serve_token is given, but no page is served. Fix: --serve 8080, or no --serve-token")
@@ -119,7 +143,17 @@ class OutputConfig(Settings):
         named = [("record", path) for path in videos]
         for name, path in (("csv", self.csv), ("parquet", self.parquet)):
             named += [] if path is None else [(name, path), (name, frames_path(path))]
-        return named + ([] if self.jsonl in (None, STANDARD_OUTPUT) else [("jsonl", self.jsonl)])
+        named += [] if self.jsonl in (None, STANDARD_OUTPUT) else [("jsonl", self.jsonl)]
+        return named + ([] if self.events_file is None else [("events-out", self.events_file)])
+
+    @property
+    def events_file(self) -> Path | None:
+        """The file of events; None if no events are to be noted."""
+        if self.events_out is not None or not self.event:
+            return self.events_out
+        beside = (self.csv, self.parquet, None if self.jsonl == STANDARD_OUTPUT else self.jsonl, self.record)
+        first = next((path for path in beside if path is not None), None)
+        return None if first is None else first.parent / f"{first.stem}.events.csv"
 
 
 class LiveConfig(EngineChoice):

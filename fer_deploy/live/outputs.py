@@ -5,6 +5,9 @@ from contextlib import ExitStack
 
 from fer_deploy.live import sinks
 from fer_deploy.live.config import OutputConfig
+from fer_deploy.live.events.event_log import EventLog
+from fer_deploy.live.events.keys import KEYS_IN_WORDS
+from fer_deploy.live.events.sink import EventSink
 from fer_deploy.live.output_files import video_paths
 from fer_deploy.live.serve import ServeSink
 from fer_deploy.live.sinks import Sink
@@ -43,24 +46,45 @@ def open_sinks(
         def add(sink: Sink) -> None:
             opened.append(stack.enter_context(sink))
 
+        events = _open_events(config, len(sources))
         if config.display:
-            _add_window(add, sources, on_message)
+            _add_window(add, sources, on_message, events)
         if config.serve is not None:
-            page = ServeSink(config.serve, token=config.serve_token, snapshot=snapshot, labels=labels)
+            page = ServeSink(config.serve, token=config.serve_token, snapshot=snapshot, labels=labels, events=events)
             add(page)
             on_message(f"page: {page.shown_url}")
         if config.mqtt is not None:
-            add(sinks.MqttSink(config.mqtt, num_sources=len(sources)))
+            add(sinks.MqttSink(config.mqtt, num_sources=len(sources), events=events))
         _add_files(add, config, sources, labels, is_corrected=is_corrected)
+        if events is not None:
+            add(EventSink(events, lambda number: sources[number].is_live is True))
         stack.pop_all()  # from here on the loop closes them
         return opened
 
 
-def _add_window(add: Callable[[Sink], None], sources: Sequence[Source], on_message: Callable[[str], None]) -> None:
+def _open_events(config: OutputConfig, num_sources: int) -> EventLog | None:
+    """Return the log of events; None if no file is written."""
+    if config.events_file is None:
+        return None
+    # With one source, the times fit its own file and the recorded one alike, so none is named.
+    videos = [""] * num_sources
+    if num_sources > 1 and config.record is not None:
+        videos = [path.name for path in video_paths(config.record, num_sources)]
+    return EventLog(config.events_file, names=config.event, videos=videos)
+
+
+def _add_window(
+    add: Callable[[Sink], None],
+    sources: Sequence[Source],
+    on_message: Callable[[str], None],
+    events: EventLog | None,
+) -> None:
     reason = why_no_screen()
     if reason is None:
         is_live = any(source.is_live for source in sources)
-        add(sinks.WindowSink("fer-deploy live", is_live=is_live, num_sources=len(sources)))
+        add(sinks.WindowSink("fer-deploy live", is_live=is_live, num_sources=len(sources), events=events))
+        if events is not None:
+            on_message(f"events: in the window, {KEYS_IN_WORDS}; they go to {events.path}")
     else:
         on_message(f"no window: {reason}; continuing without it. --no-display silences this")
 

@@ -1,9 +1,10 @@
 """Run as a script: one analysis, killed with SIGKILL at random moments and begun again.
 
-Arguments: OUT, SEED, K, JOBS, KILLS. A moment is the n-th call that Python makes in any thread, in its own code or into
-C: so each line of the run can be hit, on a fast machine as on a slow one. Each life is a fork. With JOBS, the parent of
-the worker processes dies at such a moment, and at an earlier one a worker of it. OUT/whole is the same analysis in one
-process without any of that. OUT/num_kills says how often it died; it is KILLS or more.
+Arguments: OUT, SEED, K, JOBS, KILLS, PART. A moment is the n-th call that Python makes in any thread, in its own code
+or into C: so each line of the run can be hit, on a fast machine as on a slow one. Each life is a fork. With JOBS, the
+parent of the worker processes dies at such a moment, and at an earlier one a worker of it. OUT/whole is the same
+analysis in one process without any of that. OUT/num_kills says how often it died; it is KILLS or more. With PART 1,
+samples of a range of the video are analyzed.
 """
 
 import contextlib
@@ -25,6 +26,8 @@ from fer_deploy.analyze.batch import VideoBatch
 from fer_deploy.analyze.jobs.run import SplitRun
 
 NUM_FRAMES = 8 * 24 + 7
+PART = {"start": 1.0, "end": 7.0, "sample_fps": 8.0}
+NUM_OF_PART = 6 * 8
 
 
 class Calls:
@@ -44,12 +47,12 @@ class Calls:
             self.hurt()
 
 
-def live(video: Path, out: Path, detect_every: int, jobs: int, calls: Calls) -> None:
+def live(video: Path, out: Path, settings: dict, jobs: int, calls: Calls) -> None:
     if jobs == 1:
-        analysis = make_analysis(video, out, pipeline={"detect_every": detect_every})
+        analysis = make_analysis(video, out, **settings)
         work = analysis.run
     else:
-        batch = make_batch([video], out, jobs=jobs, progress=Noted(), pipeline={"detect_every": detect_every})
+        batch = make_batch([video], out, jobs=jobs, progress=Noted(), **settings)
         calls.hurt = partial(kill_a_worker, batch)
         work = partial(batch.run, lambda outcome: None)
     threading.setprofile(calls)
@@ -81,28 +84,29 @@ def in_fork(work: Callable[[], None]) -> int:
     return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
 
 
-def count_calls(video: Path, out: Path, detect_every: int, jobs: int) -> int:
+def count_calls(video: Path, out: Path, settings: dict, jobs: int) -> int:
     def work() -> None:
         calls = Calls()
-        live(video, out, detect_every, jobs, calls)
+        live(video, out, settings, jobs, calls)
         (out / "calls.json").write_text(json.dumps(calls.num))
 
     assert in_fork(work) == 0
     return json.loads((out / "calls.json").read_text())
 
 
-def main(out: Path, seed: int, detect_every: int, jobs: int, min_kills: int) -> None:
+def main(out: Path, seed: int, detect_every: int, jobs: int, min_kills: int, is_part: int) -> None:
+    settings = {"pipeline": {"detect_every": detect_every}} | (PART if is_part else {})
     video = write_squares(out / "squares.mp4", NUM_FRAMES)
-    num_calls = count_calls(video, out / "whole", detect_every, 1)
+    num_calls = count_calls(video, out / "whole", settings, 1)
     if jobs > 1:
         (out / "counted").mkdir()
-        num_calls = count_calls(video, out / "counted", detect_every, jobs)
+        num_calls = count_calls(video, out / "counted", settings, jobs)
     dice = random.Random(seed)
     for life in itertools.count():
         # The first lives end early, so that there are many; later ones reach as far as joining and reporting.
         limit = num_calls // 3 if life < min_kills else 2 * num_calls
         calls = Calls(die_at=dice.randrange(1, limit))
-        code = in_fork(partial(live, video, out / "killed", detect_every, jobs, calls))
+        code = in_fork(partial(live, video, out / "killed", settings, jobs, calls))
         if code == 0:
             break
         assert code == -signal.SIGKILL, code

@@ -33,11 +33,11 @@ def make_videos(folder: Path) -> Path:
 
 
 def make_plan(
-    inputs: list[str], out: str, engine_file: Path, on_row: Callable[[VideoRow], None] = lambda row: None
+    inputs: list[str], out: str, engine_file: Path, on_row: Callable[[VideoRow], None] = lambda row: None, **settings
 ) -> tuple[Store, Manifest]:
     """Plan segments of 24 frames."""
     store = Store(out)
-    config = AnalyzeConfig.model_validate({"out": ".", "segment_frames": 24})
+    config = AnalyzeConfig.model_validate({"out": ".", "segment_frames": 24} | settings)
     about = About.of(config, make_models(engine_file), 0.1)
     rows = planned_rows(found_videos(inputs), about, store, jobs=2, on_row=on_row)
     manifest = Manifest.of(about, rows)
@@ -62,9 +62,9 @@ def rows_of_table(folder: Path, name: str, video: str) -> list[dict]:
     return [{key: value for key, value in row.items() if key not in OURS} for row in chosen]
 
 
-def rows_of_analyze(video: Path, out: Path) -> tuple[list[dict], list[dict]]:
+def rows_of_analyze(video: Path, out: Path, **settings) -> tuple[list[dict], list[dict]]:
     """Return the faces and frames of a sequential analysis."""
-    make_analysis(video, out, video=False).run()
+    make_analysis(video, out, video=False, **settings).run()
     folder = out / video.stem
     return pq.read_table(folder / "faces.parquet").to_pylist(), pq.read_table(
         folder / "faces.frames.parquet"

@@ -7,19 +7,21 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from integration import analyze_killed_often
-from integration.analyze_killed_often import NUM_FRAMES
+from integration.analyze_killed_often import NUM_FRAMES, NUM_OF_PART
 from integration.live_fakes import num_video_frames
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("detect_every", "jobs", "kills"), [(1, 1, 12), (4, 1, 12), (1, 2, 4)])
-def test_killed_often(detect_every, jobs, kills, tmp_path):
+@pytest.mark.parametrize(
+    ("detect_every", "jobs", "kills", "part"), [(1, 1, 12, 0), (4, 1, 12, 0), (1, 2, 4, 0), (1, 1, 6, 1), (1, 2, 3, 1)]
+)
+def test_killed_often(detect_every, jobs, kills, part, tmp_path):
     (tmp_path / "whole").mkdir()
     tests = Path(analyze_killed_often.__file__).parents[1]
     path = {"PYTHONPATH": f"{tests}:{tests.parent}", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [sys.executable, analyze_killed_often.__file__, str(tmp_path), str(7 + detect_every),
-         *map(str, (detect_every, jobs, kills))],
+         *map(str, (detect_every, jobs, kills, part))],
         env=path, capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -30,4 +32,4 @@ def test_killed_often(detect_every, jobs, kills, tmp_path):
         assert pq.read_table(killed / name).equals(pq.read_table(whole / name))
     for name in ("faces.csv", "faces.frames.csv", "summary.json", "report.html", "timeline.png", "annotated.mp4"):
         assert (killed / name).read_bytes() == (whole / name).read_bytes(), name
-    assert num_video_frames(killed / "annotated.mp4") == NUM_FRAMES
+    assert num_video_frames(killed / "annotated.mp4") == (NUM_OF_PART if part else NUM_FRAMES)

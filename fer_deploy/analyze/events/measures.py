@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from fer_deploy.analyze.events.event_list import Event
 from fer_deploy.analyze.events.exclusions import Range, overlap_s, within
 from fer_deploy.analyze.events.faces_table import FaceRows
+from fer_deploy.vision.derived_valence import DERIVED_VALENCE, derived_valence, has_derived_valence
 from fer_deploy.vision.types import UNREADABLE, UNSURE
 
 _DIGITS = 4
@@ -20,7 +21,8 @@ def measure_columns(labels: Sequence[str]) -> dict[str, type]:
     times = ("visible_s", "readable_s", "coverage", "excluded_s")
     shares = (f"share_{label}" for label in (*labels, UNSURE, UNREADABLE))
     probs = (f"{measure}_{label}" for label in labels for measure in ("mean", "sd", "peak", "time_to_peak_s"))
-    return {**dict.fromkeys((*times, *shares), float), "num_changes": int, **dict.fromkeys(probs, float)}
+    valence = (f"{measure}_{DERIVED_VALENCE}" for measure in ("mean", "sd"))
+    return {**dict.fromkeys((*times, *shares), float), "num_changes": int, **dict.fromkeys((*probs, *valence), float)}
 
 
 class Measures:
@@ -41,6 +43,7 @@ class Measures:
         self._sum_of_squares: NDArray[np.float64] = np.zeros(len(labels))
         self._peak: NDArray[np.float64] = np.full(len(labels), -1.0)
         self._peak_s: NDArray[np.float64] = np.zeros(len(labels))
+        self._valence_sums = (0.0, 0.0) if has_derived_valence(labels) else None
         self._last_emotion = ""
         self._num_changes = 0
 
@@ -71,6 +74,10 @@ class Measures:
             return
         self._sum += weights @ rows.probs
         self._sum_of_squares += weights @ rows.probs**2
+        if self._valence_sums is not None:
+            valence = derived_valence(rows.probs, self._labels)
+            once, squared = self._valence_sums
+            self._valence_sums = once + float(weights @ valence), squared + float(weights @ valence**2)
         highest = rows.probs.argmax(axis=0)
         peak = rows.probs[highest, np.arange(len(self._labels))]
         self._peak_s = np.where(peak > self._peak, rows.start_s[highest], self._peak_s)
@@ -99,4 +106,9 @@ class Measures:
             values = mean[index], max(0.0, variance[index]) ** 0.5, self._peak[index], after_s
             for name, value in zip(("mean", "sd", "peak", "time_to_peak_s"), values, strict=True):
                 row[f"{name}_{label}"] = round(float(value), _DIGITS) if is_read else None
+        row |= {f"{measure}_{DERIVED_VALENCE}": None for measure in ("mean", "sd")}
+        if is_read and self._valence_sums is not None:
+            valence, squared = (total / readable_s for total in self._valence_sums)
+            row[f"mean_{DERIVED_VALENCE}"] = round(valence, _DIGITS)
+            row[f"sd_{DERIVED_VALENCE}"] = round(max(0.0, squared - valence**2) ** 0.5, _DIGITS)
         return row

@@ -49,9 +49,10 @@ def segments(
     folder, groups = Path(result_folder), groups or {}
     summary = load_summary(folder)
     columns = segment_columns(summary.labels, groups)
-    for event in events:
-        what = f"the event {event.label!r}"
-        require_inside(what, event.line, event.start_s, end_s=summary.duration_s, video=summary.name)
+    if summary.fingerprint.settings.get("end") is None:  # else the video may go on, and events with it
+        for event in events:
+            what = f"the event {event.label!r}"
+            require_inside(what, event.line, event.start_s, end_s=summary.duration_s, video=summary.name)
     ranges = ranges_of_people(excluded, summary)
     name_of = {person.number: person.name for person in summary.people}
     measures = {number: [Measures(event, summary.labels, ranges[number]) for event in events] for number in name_of}

@@ -5,9 +5,11 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
+from fer_deploy.analyze.config import USUAL_SEGMENT_FRAMES
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.models import Models
 from fer_deploy.analyze.segments.recording import Reached
+from fer_deploy.analyze.segments.selection import ALL_FRAMES, Selection
 from fer_deploy.live.config import PipelineConfig
 from fer_deploy.live.drawing.anonymize import Method
 from fer_deploy.live.output_files import VideoCodec
@@ -48,6 +50,9 @@ class Observe:
         decodes: whether all frames before may be decoded if no keyframe leads to the first one. Then its number decides
             where the segment begins, and the segment is empty if the recording ends before.
         key: text for the description of the observations.
+        selection: which frames are analyzed.
+        group_frames: frames that are read in one run of the loop; a multiple of the frames of its batches. See
+            `AnalyzeConfig.segment_multiple`.
     """
 
     video: Path
@@ -61,6 +66,8 @@ class Observe:
     path: Path
     decodes: bool = False
     key: str = ""
+    selection: Selection = ALL_FRAMES
+    group_frames: int = 10 * USUAL_SEGMENT_FRAMES
 
 
 @dataclass(frozen=True)
@@ -72,8 +79,9 @@ class Draw:
         index: file of its index; None if there is none.
         number: of the segment.
         start: position of its first frame, proven.
-        faces: of each frame, in their order.
-        hidden: places of faces without a result, of each frame.
+        frames: numbers of the frames with results, in their order.
+        faces: of each of these.
+        hidden: places of faces without a result, of each of these.
         anonymize: how faces are covered; None: not at all.
         labels: of the classifier.
         fps: of the video.
@@ -86,6 +94,7 @@ class Draw:
     index: Path | None
     number: int
     start: Position
+    frames: tuple[int, ...]
     faces: tuple[tuple[FaceResult, ...], ...]
     hidden: tuple[tuple[Box, ...], ...]
     anonymize: Method | None

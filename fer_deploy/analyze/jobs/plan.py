@@ -2,6 +2,7 @@
 
 from typing import Final, NamedTuple
 
+from fer_deploy.analyze.segments.selection import ALL_FRAMES, Selection
 from fer_deploy.live.seeking.packet_index import PacketIndex
 from fer_deploy.live.seeking.position import Position
 
@@ -30,19 +31,22 @@ class SegmentPlan:
         why_in_order: text; empty while segments can be read in any order.
     """
 
-    def __init__(self, proven: Planned, num_frames: int, size: tuple[int, int]) -> None:
+    def __init__(
+        self, proven: Planned, num_frames: int, size: tuple[int, int], selection: Selection = ALL_FRAMES
+    ) -> None:
         """Start at a proven position.
 
         Args:
             proven: the first segment to plan.
             num_frames: in a whole segment.
             size: width and height of the video's frames.
+            selection: whose range ends the plan.
         """
         self.index: PacketIndex | None = None
         self.has_index = False
         self.proven = proven
         self.why_in_order = ""
-        self._num_frames, self._size = num_frames, size
+        self._num_frames, self._size, self._selection = num_frames, size, selection
         self._next: Planned | None = proven
         self._num_misses = 0
         self._has_ended = False
@@ -65,7 +69,9 @@ class SegmentPlan:
         if self.index is None:
             return None
         start = self.index.ahead(planned.start, self._num_frames, size=self._size)
-        return None if start is None else Planned(planned.number + 1, start)
+        if start is None or self._selection.is_after(start.clock.position_s):
+            return None
+        return Planned(planned.number + 1, start)
 
     def set_index(self, index: PacketIndex | None, last: Planned | None) -> None:
         """Set the index once it is read; `last` is the last segment that was taken, if its successor is not planned."""

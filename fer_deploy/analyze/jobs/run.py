@@ -51,8 +51,8 @@ class SplitRun:
     def stop(self) -> None:
         """End the run. Takes no lock: safe in signal handlers."""
         self._stop_requested = True
-        if self._in_order is not None:
-            self._in_order.stop()
+        for analysis in self._videos.values():
+            analysis.stop()
 
     @property
     def num_frames_kept(self) -> int:
@@ -115,7 +115,7 @@ class SplitRun:
         analysis.close()
         if isinstance(begun, Summary):
             self._done(video, begun)
-        else:
+        elif begun:
             self._run_in_order(video, begun)
         return True
 
@@ -166,6 +166,6 @@ class SplitRun:
             return
         first = self._active[0]
         if first is not self._shown:
-            self._shown, counts = first, first.state.accounting
-            self._progress.begin(first.video.name, num_done=counts.num_analyzed, num_announced=counts.num_announced)
+            self._shown, num_done = first, first.state.accounting.num_analyzed
+            self._progress.begin(first.video.name, num_done=num_done, num_announced=first.num_expected)
         self._progress.advance(first.num_frames_done, first.num_faces_done)

@@ -53,18 +53,21 @@ class SplitAnalysis:
     def begin(self, *, restart: bool) -> Summary | str | None:
         """Open the video and its parts; return the summary if it is finished, or why it cannot be split.
 
+        If `VideoAnalysis.stop` was called, it is empty text.
+
         Raises:
             FerDeployError: as `VideoAnalysis.run`.
         """
         begun = self._analysis.begin(self._opened, restart=restart)
-        if isinstance(begun, Summary):
-            return begun
+        if begun is None or isinstance(begun, Summary):
+            return "" if begun is None else begun
         self._parts, self._saved = begun.parts, begun.state
         self._replayed = self._saved
         self.num_frames_kept = self._saved.accounting.num_analyzed
         self.is_complete = self._saved.is_complete
-        position = self._saved.position or begun.recording.reached().position
-        if not self.is_complete and (position is None or position.index != self.num_frames_kept):
+        counts, position = self._saved.accounting, self._saved.position or begun.recording.reached().position
+        num_read = counts.num_before_start + counts.num_decoded - counts.num_skipped
+        if not self.is_complete and (position is None or position.index != num_read):
             return "it is a picture" if position is None else "its checkpoint is of one process that knew no position"
         begun.recording.close()
         self._people = self._analysis.people_after(self._saved)
@@ -79,7 +82,10 @@ class SplitAnalysis:
         self._is_index_asked = False
         if position is not None:
             self._plan = SegmentPlan(
-                Planned(len(self._saved.starts_s), position), self._config.frames_per_segment, self._saved.picture_size
+                Planned(len(self._saved.starts_s), position),
+                self._config.frames_per_segment,
+                self._saved.picture_size,
+                self._config.selection,
             )
         return None
 
@@ -97,6 +103,11 @@ class SplitAnalysis:
     def num_faces_done(self) -> int:
         """Faces in the frames that were replayed."""
         return self._replayed.accounting.num_faces
+
+    @property
+    def num_expected(self) -> int | None:
+        """About how many frames are to be analyzed; None if the video does not say."""
+        return self._analysis.num_expected(self._saved)
 
     @property
     def state(self) -> Checkpoint:
@@ -134,6 +145,7 @@ class SplitAnalysis:
             config=self._config.pipeline,
             fingerprint=self._saved.fingerprint,
             path=self._parts.path(planned.number, f"{self._num_planned}.{OBSERVATIONS}"),
+            selection=self._config.selection,
         )
 
     @property
@@ -196,7 +208,7 @@ class SplitAnalysis:
         self._plan.miss()
 
     def _replay(self, task: Observe, start: Position, end: Reached) -> None:
-        observations, _ = read_observations(task.path)
+        observations, about = read_observations(task.path)
         tally = Tally()
         results: list[FrameResult] = []
         with ExitStack() as opened:
@@ -207,7 +219,8 @@ class SplitAnalysis:
                 results.append(result)
                 for sink in sinks:
                     sink.write(result, None)
-        self._replayed = self._replayed.after(tally, self._people.state(), end)
+        people = self._people.state()
+        self._replayed = self._replayed.after(tally, people, end, num_left_out=about.num_left_out)
         self._unsaved.append((task.number, self._replayed))
         task.path.unlink()
         if end.position is not None:
@@ -218,7 +231,7 @@ class SplitAnalysis:
             self._plan.end()
             self._flying.clear()
             self._num_observed.clear()
-        if self._config.video:
+        if self._config.video and results:
             self._to_draw.append(self._draw(task, start, results))
         else:
             self._drawn.add(task.number)
@@ -231,6 +244,7 @@ class SplitAnalysis:
             index=self._index_file,
             number=task.number,
             start=start,
+            frames=tuple(result.frame.index for result in results),
             faces=tuple(result.faces for result in results),
             hidden=tuple(result.hidden for result in results),
             anonymize=self._config.pipeline.anonymize,

@@ -3,11 +3,7 @@
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
 
-import av
-
-from fer_deploy.analyze.config import USUAL_SEGMENT_FRAMES
 from fer_deploy.analyze.jobs.messages import (
     Draw,
     Drawn,
@@ -23,19 +19,17 @@ from fer_deploy.analyze.models import Models
 from fer_deploy.analyze.segments.observations import Observation, SegmentAbout, observations_file
 from fer_deploy.analyze.segments.observing import observe
 from fer_deploy.analyze.segments.recording import Recording
+from fer_deploy.analyze.segments.saved_index import save_index
+from fer_deploy.analyze.segments.selection import ALL_FRAMES, Selection
 from fer_deploy.analyze.segments.sinks import PartVideoSink
-from fer_deploy.analyze.whole_file import writing
 from fer_deploy.errors import FerDeployError, StreamError
 from fer_deploy.live.drawing.anonymize import anonymized
 from fer_deploy.live.drawing.overlay import draw_result
 from fer_deploy.live.seeking.opening import open_at
-from fer_deploy.live.seeking.packet_index import PacketIndex, index_of_file
+from fer_deploy.live.seeking.packet_index import PacketIndex
 from fer_deploy.live.seeking.position import Position, SeekFailed
 from fer_deploy.live.sources.video import open_file
 from fer_deploy.vision.types import FrameResult
-
-_GROUP_FRAMES: Final = 10 * USUAL_SEGMENT_FRAMES
-"""A multiple of every segment's number of frames per batch; see `AnalyzeConfig.segment_multiple`."""
 
 
 def portable(err: Exception) -> Exception:
@@ -79,19 +73,13 @@ class Worker:
             return Failed(portable(err))
 
     def _write_index(self, task: Index) -> Reply:
-        try:
-            index = index_of_file(task.video)
-        except (av.FFmpegError, OSError, ValueError):
-            return Indexed()  # decoding it fails, too, and reports why
-        if index is not None:
-            with writing(task.path):
-                index.save(task.path)
+        save_index(task.video, task.path)
         return Indexed()
 
     def _observe(self, task: Observe) -> Reply:
         begun_s = time.process_time()
         recording = self._recording_of(task)
-        begun = recording.reached()
+        begun, num_left_out = recording.reached(), recording.num_left_out
         with observations_file(task.path) as file:
             for observations in self._in_groups(task, recording):
                 file.add(observations)
@@ -103,6 +91,7 @@ class Worker:
                 start=start,
                 end=end,
                 key=task.key,
+                num_left_out=recording.num_left_out - num_left_out,
                 cpu_s=time.process_time() - begun_s,
             )
             file.finish(about)
@@ -111,13 +100,13 @@ class Worker:
     def _in_groups(self, task: Observe, recording: Recording) -> Iterator[list[Observation]]:
         """Yield the observations of a segment in groups that fit into memory; a video may be one segment.
 
-        A group has as many frames as a usual segment, so the batches are those of a sequential analysis.
+        A group has as many frames as usual segments, so the batches are those of a sequential analysis.
         """
-        num_done = 0
-        while num_done < task.num_frames and recording.peek() is not None:
+        first, num_done = recording.num_taken, 0
+        while (num_left := task.num_frames - (recording.num_taken - first)) > 0 and recording.has_next():
             observations = observe(
                 recording,
-                min(_GROUP_FRAMES, task.num_frames - num_done),
+                min(task.group_frames, num_left),
                 self._models,
                 config=task.config,
                 first_size=task.first_size,
@@ -130,9 +119,11 @@ class Worker:
     def _draw(self, task: Draw) -> Reply:
         recording = self._recording_at(task.video, task.start, task.index)
         with PartVideoSink(task.path, task.fps, size=task.size, codec=task.codec) as sink:
-            for number, (faces, hidden) in enumerate(zip(task.faces, task.hidden, strict=True)):
+            for index, faces, hidden in zip(task.frames, task.faces, task.hidden, strict=True):
+                while recording.num_taken < index and recording.skip_one():
+                    pass
                 frame = recording.next_frame()
-                if frame is None or frame.index != task.start.index + number:
+                if frame is None or frame.index != index:
                     raise StreamError(f"{task.video} has fewer frames than before. Fix: check the disk that holds it")
                 result = anonymized(FrameResult(frame, faces, hidden=hidden), task.anonymize)
                 sink.write(result, draw_result(result, task.labels))
@@ -141,27 +132,30 @@ class Worker:
     def _recording_of(self, task: Observe) -> Recording:
         """Return the recording before the first frame of a segment, or at its end."""
         try:
-            return self._recording_at(task.video, task.start, task.index)
+            return self._recording_at(task.video, task.start, task.index, task.selection)
         except SeekFailed:
             if not task.decodes:
                 raise
-        recording = Recording(open_file(task.video))
+        recording = Recording(open_file(task.video), task.selection)
         self._recording = task.video, recording
         while recording.num_taken < task.start.index and recording.skip_one():
             self._on_skip()
         return recording
 
-    def _recording_at(self, video: Path, start: Position, index: Path | None) -> Recording:
+    def _recording_at(
+        self, video: Path, start: Position, index: Path | None, selection: Selection = ALL_FRAMES
+    ) -> Recording:
         """Return the recording before a frame; that of the last task may be there."""
         if self._recording is not None:
             known, recording = self._recording
+            recording.selection = selection
             if known == video and recording.reached().position == start:
                 return recording
             self._close_recording()
         # Decoding from the start for each segment would take longer than one process that reads in order.
         opened = open_at(video, start, self._read_index(index), decodes=False)
         assert opened is not None
-        recording = Recording.at(opened, start)
+        recording = Recording.at(opened, start, selection)
         self._recording = video, recording
         return recording
 

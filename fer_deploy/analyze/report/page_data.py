@@ -37,7 +37,8 @@ def page_data(
     `people` has an entry for each person with a timeline. `runs` are pairs of the first bin and the number of bins in
     which the person was visible. `shares` has a byte for each of these bins and each label, and then one for
     unreadable; `flags` has two bytes a bin, the lower one first. `picture` is the best frame as JPEG, at `picture_s`
-    seconds. All three are Base64.
+    seconds. All three are Base64. `start` and `duration` are where the results begin and end, in seconds of
+    the video, and the file `shifted` begins at `start`. `cut` says that the recording may go on.
 
     Args:
         summary: of the video.
@@ -50,7 +51,10 @@ def page_data(
         "video": summary.name,
         "key": hashlib.sha256(f"{summary.fingerprint.video} {summary.name}".encode()).hexdigest()[:16],
         "sources": _sources(summary, files),
+        "start": summary.start_s,
         "duration": summary.duration_s,
+        "cut": summary.fingerprint.settings.get("end") is not None,
+        "shifted": ANNOTATED,
         "fps": summary.fps,
         "labels": list(summary.labels),
         "colors": list(colors_of(summary.labels).values()),

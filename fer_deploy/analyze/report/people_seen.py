@@ -108,19 +108,26 @@ def people_from_rows(batches: Iterable[Rows]) -> list[PersonSeen]:
 
 
 def timelines_from_rows(
-    batches: Iterable[Rows], tracks: Sequence[int], *, end_s: float, num_frames: int, num_labels: int
+    batches: Iterable[Rows],
+    tracks: Sequence[int],
+    *,
+    end_s: float,
+    num_frames: int,
+    num_labels: int,
+    start_s: float = 0.0,
 ) -> dict[int, Timeline]:
     """Return the timelines of some people.
 
     Args:
         batches: all rows.
         tracks: numbers of these people.
-        end_s: when the video ends.
-        num_frames: of the video.
+        end_s: when the last frame ends.
+        num_frames: that were analyzed.
         num_labels: of the classifier.
+        start_s: when the first frame begins.
     """
     num_bins = _num_bins(num_frames)
-    edges_s = np.linspace(0.0, max(end_s, 1e-3), num_bins + 1)
+    edges_s = np.linspace(start_s, max(end_s, start_s + 1e-3), num_bins + 1)
     sums = {track: np.zeros((num_bins, num_labels + 1)) for track in tracks}
     counts = {track: np.zeros(num_bins, np.int64) for track in tracks}
     flags = {track: np.zeros(num_bins, np.uint16) for track in tracks}

@@ -40,15 +40,13 @@ def protocol_text(summary: Summary, spec: ModelSpec) -> str:
 
 
 def _method(summary: Summary, spec: ModelSpec) -> str:
-    settings, counts = summary.fingerprint.settings, summary.accounting
+    settings = summary.fingerprint.settings
     limit = settings.get(f"{_PEOPLE}unsure_below") or spec.unsure_below or DEFAULT_UNSURE_BELOW
     every = settings.get("pipeline.detect_every")
-    sampling = "each of them" if every in (1, "auto", None) else f"one of {every} of them"
+    searched = "each of them" if every in (1, "auto", None) else f"one of {every} of them"
     sentences = [
-        f"The video ({summary.duration_s:.2f} s, {summary.picture_size[0]} x {summary.picture_size[1]} pixels, "
-        f"{summary.fps:g} frames/s) was analyzed with fer-deploy {summary.fingerprint.version}.",
-        f"All {counts.num_analyzed:,} frames that could be decoded were analyzed; faces were detected in {sampling} "
-        f"({_text(summary.detector or 'detector unknown')}).",
+        f"{_extent(summary)} was analyzed with fer-deploy {summary.fingerprint.version}.",
+        f"{_sampling(summary)}; faces were detected in {searched} ({_text(summary.detector or 'detector unknown')}).",
         f"Each face was classified by {_text(spec.name)} ({_text(summary.engine)}) into {len(spec.labels)} labels: "
         f"{_text(', '.join(spec.labels))}.",
         f"Probabilities are softmax(logits / {spec.temperature:g}).",
@@ -57,6 +55,24 @@ def _method(summary: Summary, spec: ModelSpec) -> str:
         *_corrections(settings),
     ]
     return " ".join(sentences)
+
+
+def _extent(summary: Summary) -> str:
+    picture = f"{summary.picture_size[0]} x {summary.picture_size[1]} pixels, {summary.fps:g} frames/s"
+    if all(summary.fingerprint.settings.get(name) is None for name in ("start", "end")):
+        return f"The video ({summary.duration_s:.2f} s, {picture})"
+    return f"The part of the video from {summary.start_s:.2f} s to {summary.duration_s:.2f} s ({picture})"
+
+
+def _sampling(summary: Summary) -> str:
+    num, fps = summary.accounting.num_analyzed, summary.fingerprint.settings.get("sample_fps")
+    if fps is None:
+        return f"All {num:,} frames that could be decoded were analyzed"
+    num_read = summary.accounting.num_decoded - summary.accounting.num_skipped
+    return (
+        f"{num:,} of its {num_read:,} frames were analyzed, {fps:g} of each second, and each counts for the time until "
+        "the next one"
+    )
 
 
 def _smoothing(settings: Mapping[str, Any]) -> list[str]:

@@ -11,6 +11,7 @@ from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.report.people_seen import PersonSeen
 from fer_deploy.analyze.report.software import software_versions
+from fer_deploy.durations import duration_text
 from fer_deploy.errors import ConfigError, FerDeployError
 from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_deploy.vision.tracking.person_numbers import FOLLOWED_S
@@ -86,7 +87,8 @@ class Summary(_Frozen):
         video: name of the file.
         engine: description of model and provider.
         detector: description of the detector; empty in summaries of older versions.
-        duration_s: from the first frame to the end of the last one.
+        duration_s: end of the last frame, in seconds of the video; without --end that is the video's duration.
+        start_s: when the first analyzed frame begins; 0 without --start.
         num_size_changes: changes of resolution within the video.
         notes: facts for the user about how the video was read.
         trouble: fault at the video's end; empty if there is none.
@@ -101,6 +103,7 @@ class Summary(_Frozen):
     detector: str = ""
     labels: tuple[str, ...]
     duration_s: float
+    start_s: float = 0.0
     fps: float
     picture_size: tuple[int, int]
     num_size_changes: int
@@ -136,7 +139,7 @@ class Summary(_Frozen):
             num_faces_dropped: faces of those who are dropped.
         """
         num = self.accounting.num_analyzed
-        frame_s = self.duration_s / num if num else 0.0
+        frame_s = (self.duration_s - self.start_s) / num if num else 0.0
         by_track = {person.track: person for person in seen}
         people = [
             _person(group.number, by_track[group.tracks[0]], frame_s).model_copy(
@@ -170,7 +173,7 @@ class Summary(_Frozen):
     @classmethod
     def of(cls, subject: Subject, end: Checkpoint, seen: list[PersonSeen]) -> "Summary":
         """Create the summary of a finished run."""
-        frame_s = frame_seconds(end)
+        frame_s = (end.until_s - end.start_s) / max(1, end.accounting.num_analyzed)
         numbered = [(person.number, person) for person in seen if person.number is not None]
         people = [_person(number, person, frame_s) for number, person in numbered]
         brief = [person for person in seen if person.number is None]
@@ -179,12 +182,13 @@ class Summary(_Frozen):
             engine=subject.engine,
             detector=subject.detector,
             labels=subject.labels,
-            duration_s=round(end.end_s + frame_s, 4),
+            duration_s=round(end.until_s, 4),
+            start_s=round(end.start_s, 4),
             fps=end.fps,
             picture_size=end.picture_size,
             num_size_changes=end.num_size_changes,
             trouble=without_folders_in_text(end.trouble),
-            notes=tuple(map(without_folders_in_text, end.notes)),
+            notes=(*map(without_folders_in_text, end.notes), *_early_end(end)),
             accounting=end.accounting,
             people=tuple(sorted(people, key=lambda person: person.number)),
             passers_by=PassersBy(num_tracks=len(brief), num_faces=sum(person.num_frames for person in brief)),
@@ -202,10 +206,12 @@ class Outcome(NamedTuple):
     failure: FerDeployError | None = None
 
 
-def frame_seconds(end: Checkpoint) -> float:
-    """Return the mean duration of a frame, in seconds."""
-    num = end.accounting.num_analyzed
-    return end.end_s / (num - 1) if num > 1 and end.end_s > 0 else 1 / end.fps
+def _early_end(end: Checkpoint) -> list[str]:
+    """Return a note if the video ends more than a frame before the range."""
+    wanted_s = end.fingerprint.settings.get("end")
+    if wanted_s is None or end.is_cut or end.until_s > wanted_s - 1 / end.fps:
+        return []
+    return [f"ends with the video at {duration_text(end.until_s)}"]
 
 
 def _person(number: int, person: PersonSeen, frame_s: float) -> Person:

@@ -57,7 +57,7 @@ def timeline_png(summary: Summary, timelines: dict[int, Timeline]) -> bytes:
             0.5, 0.5, "no person was followed for a second", transform=axes[0].transAxes, ha="center", color=_FAINT
         )
     for axis in axes:
-        _plain(axis, summary.duration_s)
+        _plain(axis, summary.start_s, summary.duration_s)
     axes[-1].set_xlabel(_note(summary, len(people)), fontsize=9, color=_FAINT)
     _legend(axes[0], colors)
     png = io.BytesIO()
@@ -88,8 +88,9 @@ def _short(title: str) -> str:
     return printable if len(printable) <= _LONGEST_TITLE else middle_left_out(printable, _LONGEST_TITLE - 1)
 
 
-def _plain(axis: Any, duration_s: float) -> None:
-    axis.set(xlim=(0, duration_s), ylim=(0, 1), facecolor=_ABSENT)
+def _plain(axis: Any, start_s: float, end_s: float) -> None:
+    duration_s = end_s - start_s
+    axis.set(xlim=(start_s, end_s), ylim=(0, 1), facecolor=_ABSENT)
     axis.set_yticks([])
     axis.xaxis.set_major_locator(MultipleLocator(tick_step_s(duration_s, _MOST_TICKS)))
     axis.xaxis.set_major_formatter(FuncFormatter(lambda value, _: tick_text(value, duration_s)))

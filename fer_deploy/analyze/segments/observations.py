@@ -81,6 +81,7 @@ class SegmentAbout(BaseModel):
         start: position of the first frame, as its reader found it; None for a file without positions.
         end: state of the recording after the last frame.
         key: of the task that asked for it; see `Observe`.
+        num_left_out: frames of the segment that were read and have no row.
         cpu_s: CPU seconds that it took, over all threads.
     """
 
@@ -93,6 +94,7 @@ class SegmentAbout(BaseModel):
     start: Position | None
     end: Reached
     key: str = ""
+    num_left_out: int = 0
     cpu_s: float = 0.0
 
 

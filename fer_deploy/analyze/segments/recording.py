@@ -2,13 +2,16 @@
 
 from collections import deque
 from collections.abc import Callable, Iterator
+from functools import cached_property
 from typing import NamedTuple
 
+from fer_deploy.analyze.segments.selection import ALL_FRAMES, Selection
 from fer_deploy.errors import StreamError
 from fer_deploy.live.seeking.opening import OpenedAt, open_at
 from fer_deploy.live.seeking.packet_index import PacketIndex
 from fer_deploy.live.seeking.position import PROOF_FRAMES, Position, digest_of
 from fer_deploy.live.sources import PictureSource, Source, VideoSource
+from fer_deploy.live.sources.video import Unconverted
 from fer_deploy.vision.types import Frame
 
 
@@ -20,9 +23,11 @@ class Reached(NamedTuple):
         num_corrupt: corrupt frames and packets that the source has skipped before.
         num_size_changes: changes of resolution before.
         position: of the next frame; None at the end, and for a picture.
-        is_end: whether there is no further frame.
-        num_missing: frames that the file announces and does not contain; known at the end.
+        is_end: whether there is no further frame, or none in the range that is analyzed.
+        num_missing: frames that the file announces and does not contain; known at the end of the file.
         trouble: fault at the end; empty if there is none.
+        last_s: time of the last frame before.
+        is_cut: whether the range ends here, and not the file.
     """
 
     num_taken: int
@@ -32,24 +37,51 @@ class Reached(NamedTuple):
     is_end: bool
     num_missing: int = 0
     trouble: str = ""
+    last_s: float = 0.0
+    is_cut: bool = False
+
+
+class _Waiting:
+    """A frame that was read and not consumed; it is converted once, when its pixels are needed."""
+
+    def __init__(self, read: Unconverted) -> None:
+        self.time_s, self.before, self._convert = read.time_s, read.before, read.convert
+
+    @cached_property
+    def frame(self) -> Frame:
+        return self._convert()
 
 
 class Recording:
-    """Reads and counts the frames of a video. Used by one thread at a time."""
+    """Reads and counts the frames of a video. Used by one thread at a time.
 
-    def __init__(self, source: VideoSource | PictureSource) -> None:
+    Attributes:
+        source: the opened file.
+        selection: which frames are analyzed; those after its range are not read.
+        num_taken: frames before the next one, analyzed or not.
+        last_s: time of the frame before the next one; None before the first.
+        num_left_out: frames between samples, since it was opened.
+    """
+
+    def __init__(self, source: VideoSource | PictureSource, selection: Selection = ALL_FRAMES) -> None:
         """Create a recording from an opened video or picture file, which `close` closes."""
-        self.source = source
-        self._frames = source.frames()
-        self._ahead: deque[tuple[Frame, Position | None]] = deque()
+        self.source, self.selection = source, selection
+        self._frames = _frames_of(source)
+        self._ahead: deque[_Waiting] = deque()
         self.num_taken = 0
+        self.last_s: float | None = None
+        self.num_left_out = 0
 
     @classmethod
-    def at(cls, opened: OpenedAt, position: Position) -> "Recording":
+    def at(cls, opened: OpenedAt, position: Position, selection: Selection = ALL_FRAMES) -> "Recording":
         """Return a recording that continues with the frame of a position."""
-        recording = cls(opened.source)
-        recording.num_taken = position.index
+        recording = cls(opened.source, selection)
+        recording._continue_at(position)
         return recording
+
+    def _continue_at(self, position: Position) -> None:
+        self.num_taken = position.index
+        self.last_s = position.clock.position_s if position.index else None
 
     @property
     def num_skipped(self) -> int:
@@ -62,37 +94,55 @@ class Recording:
         Raises:
             StreamError: no frame can be decoded.
         """
-        return self._ahead[0][0] if self._look_ahead(1) else None
+        return self._ahead[0].frame if self.has_next() else None
+
+    def has_next(self) -> bool:
+        """Return whether there is a next frame, and the range does not end before it. Raises as `peek`."""
+        return self._look_ahead(1) and not self.selection.is_after(self._ahead[0].time_s)
+
+    def next_s(self) -> float | None:
+        """Return the time of the next frame, without converting it; None at the end. Raises as `peek`."""
+        return self._ahead[0].time_s if self.has_next() else None
+
+    def next_is_kept(self) -> bool:
+        """Return whether the next frame, which must be there, is analyzed."""
+        return self.selection.keeps(self._ahead[0].time_s, self.last_s)
 
     def _look_ahead(self, num: int) -> bool:
         """Read until so many frames are waiting; return whether there are so many."""
         while len(self._ahead) < num:
-            frame = next(self._frames, None)
-            if frame is None:
+            read = next(self._frames, None)
+            if read is None:
                 return False
-            self._ahead.append((frame, getattr(self.source, "before", None)))
+            self._ahead.append(_Waiting(read))
         return True
 
     def reached(self) -> Reached:
-        """Return the state before the next frame. At the end the source knows what is missing."""
-        frame, health = self.peek(), self.source.health
-        if frame is None:
+        """Return the state before the next frame. At the end of the file the source knows what is missing."""
+        is_there, health, last_s = self._look_ahead(1), self.source.health, self.last_s or 0.0
+        if not is_there:
             counts = (health.num_corrupt, health.num_size_changes)
-            return Reached(self.num_taken, *counts, None, True, health.num_missing, health.last_error)
-        before = self._ahead[0][1]
-        if before is None:
-            return Reached(self.num_taken, health.num_corrupt, health.num_size_changes, None, False)
+            return Reached(self.num_taken, *counts, None, True, health.num_missing, health.last_error, last_s)
+        before, is_cut = self._ahead[0].before, not self.has_next()
+        if before is None or is_cut:
+            known = health if before is None else before
+            counts = (known.num_corrupt, known.num_size_changes)
+            return Reached(self.num_taken, *counts, None, is_cut, last_s=last_s, is_cut=is_cut)
         self._look_ahead(PROOF_FRAMES)
-        seen = [frame.frame_bgr for frame, _ in list(self._ahead)[:PROOF_FRAMES]]
+        seen = [waiting.frame.frame_bgr for waiting in list(self._ahead)[:PROOF_FRAMES]]
         position = before.model_copy(update={"digest": digest_of(seen)})
-        return Reached(self.num_taken, position.num_corrupt, position.num_size_changes, position, False)
+        return Reached(self.num_taken, position.num_corrupt, position.num_size_changes, position, False, last_s=last_s)
 
     def next_frame(self) -> Frame | None:
         """Consume and return the next frame; None at the end."""
-        if self.peek() is None:
-            return None
+        frame = self.peek()
+        if frame is not None:
+            self._consume()
+        return frame
+
+    def _consume(self) -> None:
         self.num_taken += 1
-        return self._ahead.popleft()[0]
+        self.last_s = self._ahead.popleft().time_s
 
     def skip(self, num: int, *, on_skip: Callable[[int], bool]) -> bool:
         """Decode and discard frames that an earlier run analyzed.
@@ -140,27 +190,34 @@ class Recording:
         if opened is None:
             return False
         self.close()
-        self.source, self._frames = opened.source, opened.source.frames()
+        self.source, self._frames = opened.source, _frames_of(opened.source)
         self._ahead.clear()
-        self.num_taken = position.index
+        self._continue_at(position)
         return True
 
     def skip_one(self) -> bool:
         """Decode and discard the next frame; return whether there was one."""
-        if self._ahead:
-            return self.next_frame() is not None
-        was_there = self.source.skip()
-        self.num_taken += was_there
-        return was_there
+        if not self.has_next():
+            return False
+        self._consume()
+        return True
 
     def segment(self, num_frames: int) -> "SegmentSource":
-        """Return the next frames, at most `num_frames`, as a source for one run of the live loop."""
+        """Return those of the next `num_frames` frames that are analyzed, as a source for one run of the live loop."""
         return SegmentSource(self, num_frames)
 
     def close(self) -> None:
         """Close the source."""
         self.source.stop()
         self.source.close()
+
+
+def _frames_of(source: VideoSource | PictureSource) -> Iterator[Unconverted]:
+    if isinstance(source, VideoSource):
+        yield from source.unconverted()
+        return
+    for frame in source.frames():
+        yield Unconverted(frame.time_s, None, lambda frame=frame: frame)  # type: ignore[misc]
 
 
 class SegmentSource(Source):
@@ -177,12 +234,17 @@ class SegmentSource(Source):
         self.is_whole = False
 
     def frames(self) -> Iterator[Frame]:
-        """Yield the frames; afterwards `is_whole` says whether all were delivered."""
+        """Yield the frames that are analyzed; afterwards `is_whole` says whether all were delivered."""
         for _ in range(self.num_frames or 0):
             if self._stopped.is_set():
                 return
-            frame = self._recording.next_frame()
-            if frame is None:
+            if not self._recording.has_next():
                 break
-            yield frame
+            if self._recording.next_is_kept():
+                frame = self._recording.next_frame()
+                assert frame is not None
+                yield frame
+            else:
+                self._recording.skip_one()
+                self._recording.num_left_out += 1
         self.is_whole = True

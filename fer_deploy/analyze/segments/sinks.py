@@ -15,19 +15,18 @@ FIX: Final = "another --out"
 
 
 class Tally(Sink):
-    """Counts results; `start_s` and `end_s` are the times of the first and last frame."""
+    """Counts results; `start_s` is the time of the first frame."""
 
     name = "tally"
 
     def __init__(self) -> None:
         self.num_frames = self.num_with_faces = self.num_faces = 0
-        self.start_s = self.end_s = 0.0
+        self.start_s = 0.0
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Count a frame."""
         if self.num_frames == 0:
             self.start_s = result.frame.time_s
-        self.end_s = result.frame.time_s
         self.num_frames += 1
         self.num_faces += len(result.faces)
         self.num_with_faces += bool(result.faces)

@@ -72,6 +72,7 @@ class Replay:
         people = People(self._about.config.pipeline.people.for_model(self._about.spec), labels)
         tally = Tally()
         end: Reached | None = None
+        num_left_out = 0
         for older in (self.faces, self.frames):
             older.unlink(missing_ok=True)
         is_corrected = self._about.config.pipeline.people.corrects
@@ -93,16 +94,17 @@ class Replay:
                     return ReplayedVideo(row, 0, 0, gap=f"segment {work.segment.number} was damaged and is removed")
                 path.unlink()
                 end = about.end
+                num_left_out += about.num_left_out
                 if end.is_end:
                     break
         if end is None or not end.is_end:
             raise StreamError(
                 f"{without_passwords(row.address)} goes on after its last segment. Fix: report it as a bug"
             )
-        if end.num_taken != tally.num_frames:
+        if end.num_taken != tally.num_frames + num_left_out:
             raise StreamError(
                 f"{without_passwords(row.address)} has {end.num_taken} frames, but its segments have "
-                f"{tally.num_frames}. Fix: report it as a bug"
+                f"{tally.num_frames + num_left_out}. Fix: report it as a bug"
             )
         return self._after(row, tally, end, gap="")
 

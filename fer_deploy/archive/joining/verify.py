@@ -65,7 +65,7 @@ def verify(store: Store, manifest: Manifest) -> Verified:
             continue
         if frames[row.id] != segments[row.id]:
             wrong.append(f"{row.address}: {frames[row.id]} frames in the tables, {segments[row.id]} in its segments")
-        if frames[row.id] != row.num_frames:
+        if manifest.about.config.sample_fps is None and frames[row.id] != row.num_frames:
             notes.append(f"{row.address}: {frames[row.id]} frames, its packets announce {row.num_frames}")
     wrong += [f"{one} is in the tables and not in the manifest" for one in frames if one not in manifest.rows]
     if wrong:

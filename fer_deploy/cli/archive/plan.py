@@ -44,6 +44,11 @@ def plan(
             f"detect_every is {config.pipeline.detect_every}: faces between two runs of the detector depend on frames "
             f"of other segments. Fix: {argument('detect_every', '1')}"
         )
+    if config.start is not None or config.end is not None:
+        raise ConfigError(
+            "start and end are of one analysis; an archive has whole videos. Fix: leave them out of --config, or "
+            "fer-deploy analyze"
+        )
     console = Console(stderr=True, markup=False)
     store, found = Store(out), found_videos(inputs)
     earlier = Manifest.find(store)

@@ -25,6 +25,16 @@ class JobsType(click.ParamType[Any]):
             self.fail(f"{value!r} is neither a number of processes nor auto", param, ctx)
 
 
+sample_fps = option(
+    "--sample-fps",
+    type=float,
+    metavar="F",
+    default_text="every frame",
+    section="Range",
+    help="Analyze so many frames of each second, evenly spread. Not with --detect-every.",
+)
+
+
 @click.command(
     "analyze",
     cls=Command,
@@ -40,6 +50,10 @@ class JobsType(click.ParamType[Any]):
         (
             "what each person showed during each stimulus, and a methods paragraph; of a finished analysis in seconds",
             "fer-deploy analyze interview.mp4 --out results --events events.csv --protocol",
+        ),
+        (
+            "five frames a second of one minute",
+            "fer-deploy analyze interview.mp4 --out results --start 1:00 --end 2:00 --sample-fps 5",
         ),
         (
             "name the people of a finished analysis, in seconds",
@@ -98,6 +112,15 @@ class JobsType(click.ParamType[Any]):
     section="Output",
     help="Delete what an earlier run left in --out for these videos, and start again.",
 )
+@option(
+    "--start",
+    metavar="TIME",
+    default_text="the beginning",
+    section="Range",
+    help="Where the analysis begins: seconds (62.5) or a clock time (1:02.5), from the beginning of the video.",
+)
+@option("--end", metavar="TIME", default_text="the end", section="Range", help="Where the analysis ends.")
+@sample_fps
 @option(
     "--events",
     type=FILE,

@@ -9,7 +9,7 @@ from fer_deploy.cli import shared_flags
 from fer_deploy.cli.flags import body
 from fer_deploy.cli.interface import FILE, Command, option
 
-_INPUT, _OUTPUT = "Input", "Output"
+_INPUT, _OUTPUT, _EVENTS = "Input", "Output", "Events"
 
 
 class SourceType(click.ParamType[str]):
@@ -43,6 +43,10 @@ anonymize = option(
         (
             "a network camera on a web page at http://127.0.0.1:8080",
             "fer-deploy live --source rtsp://camera/1 --serve 8080 --no-display",
+        ),
+        (
+            "note when the film runs, with key 1",
+            "fer-deploy live --record session.mp4 --csv session.csv --event film",
         ),
         ("two cameras share one model", "fer-deploy live --source 0 --source 1"),
         ("drawn faces: is everything installed?", "fer-deploy live --source synthetic --max-frames 100 --no-display"),
@@ -117,6 +121,23 @@ anonymize = option(
     default_text="where there is a screen",
     section=_OUTPUT,
     help="Show a window.",
+)
+@option(
+    "--events-out",
+    type=FILE,
+    metavar="FILE",
+    default_text="with --event NAME.events.csv, beside the first of --csv, --parquet, --jsonl and --record",
+    section=_EVENTS,
+    help="Write the events that you note during the run, for fer-deploy analyze --events. In the window, keys 1 to 9 "
+    "start and end an event, and space marks a moment; programs use POST /events of --serve, or --mqtt.",
+)
+@option(
+    "--event",
+    multiple=True,
+    metavar="LABEL",
+    default_text="with --events-out event 1, event 2 and so on",
+    section=_EVENTS,
+    help="Label of the event of a key, from 1 on; repeat it for up to 9.",
 )
 @option("--verbose", is_flag=True, help="Print the latencies of all stages at the end, too.")
 @shared_flags.json_flag("the statistics")

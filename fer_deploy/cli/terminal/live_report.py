@@ -13,7 +13,7 @@ from fer_deploy.live.stats import TOTAL, LiveSnapshot
 from fer_deploy.vision.tracking.presence import Presence
 
 _FILE_WORDS = {"jsonl": "results"}
-_SETTINGS = {"video": "record"}
+_SETTINGS = {"video": "record", "events": "events_out"}
 """Settings by the name of their sink, where that is another."""
 
 

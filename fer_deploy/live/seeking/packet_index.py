@@ -39,6 +39,14 @@ class _Packets(NamedTuple):
     is_corrupt: NDArray[np.bool_]
 
 
+class Until(NamedTuple):
+    """Frames before a time: how many, when the last one begins, and whether the recording ends there."""
+
+    num_frames: int
+    last_s: float
+    is_end: bool
+
+
 class PacketIndex:
     """The packets of one video stream.
 
@@ -141,6 +149,24 @@ class PacketIndex:
         clock = RecordingClock.from_state(position.clock)
         shown = self._shown[int(np.searchsorted(self._shown, position.pts)) :].tolist()
         return np.array([clock.time_s(self._stamp_s(pts), self._fps) for pts in shown], dtype=np.float64)
+
+    def until(self, start: Position, time_s: float) -> Until | None:
+        """Predict how many frames from a position on are before a time; None if only decoding shows that.
+
+        Args:
+            start: proven.
+            time_s: of the recording. If the recording ends before, all frames are counted.
+        """
+        times_s = self.times_from(start)
+        first = len(self._shown) - len(times_s)
+        if not len(times_s) or self._shown[first] != start.pts:
+            return None
+        num = int(np.searchsorted(times_s, time_s))
+        is_end = num == len(times_s)
+        shown_before = self._packets.pts < (np.iinfo(np.int64).max if is_end else self._shown[first + num])
+        if (self._packets.is_corrupt & shown_before).any():
+            return None
+        return Until(num, float(times_s[num - 1]) if num else start.clock.position_s, is_end)
 
     def _stamp_s(self, pts: int) -> float:
         return float(pts) * self._time_base.numerator / self._time_base.denominator  # as PyAV computes it

@@ -15,7 +15,7 @@ from fer_deploy.live.serve.address import is_loopback
 from fer_deploy.live.serve.slots import Client
 
 MIN_TOKEN_LENGTH = 8
-HEALTH_PATH, PAGE_PATH = "/healthz", "/"
+HEALTH_PATH, PAGE_PATH, EVENTS_PATH = "/healthz", "/", "/events"
 _COOKIE_DAYS = 30
 _HOST: Final = re.compile(r"(?P<name>\[[0-9A-Za-z:.%]+\]|[0-9A-Za-z._~-]+)(?::[0-9]{0,5})?", re.ASCII)
 """A Host header: a name or an address, with an optional port, and no user."""
@@ -92,7 +92,7 @@ class Access:
         )
 
     def require_same_origin(self, request: web.Request) -> None:
-        """Refuse a WebSocket opened by another site's page: browsers send cookies with it, and CORS does not apply.
+        """Refuse a WebSocket or a POST of another site's page: browsers send cookies with it, and CORS does not apply.
 
         Raises:
             HTTPForbidden: the request has another origin. Programs other than browsers send none.

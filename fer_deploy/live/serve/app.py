@@ -1,4 +1,4 @@
-"""The aiohttp application: page, WebSocket, metrics and health, behind `Access`."""
+"""The aiohttp application: page, WebSocket, metrics, health and events, behind `Access`."""
 
 import asyncio
 import secrets
@@ -11,7 +11,9 @@ from typing import Final
 from aiohttp import web
 from aiohttp.typedefs import Handler
 
-from fer_deploy.live.serve.access import HEALTH_PATH, PAGE_PATH, Access, add_security_headers
+from fer_deploy.live.events.event_log import EventLog
+from fer_deploy.live.serve.access import EVENTS_PATH, HEALTH_PATH, PAGE_PATH, Access, add_security_headers
+from fer_deploy.live.serve.event_requests import EventRequests
 from fer_deploy.live.serve.feed import Feed
 from fer_deploy.live.serve.health import Health, health_of
 from fer_deploy.live.serve.messages import status_json
@@ -41,6 +43,7 @@ class LiveApp:
         snapshot: Callable[[], LiveSnapshot],
         labels: tuple[str, ...],
         emotions: Callable[[], Mapping[str, int]],
+        events: EventLog | None = None,
     ) -> None:
         """Create the application; `snapshot` returns the loop's state, `emotions` the counts of shown labels."""
         self.feed = Feed(asyncio.get_running_loop(), executor)
@@ -53,6 +56,9 @@ class LiveApp:
         self.web_app.router.add_get(HEALTH_PATH, self._healthz)
         self.web_app.router.add_get("/metrics", self._metrics)
         self.web_app.router.add_get("/live", self._live, allow_head=False)
+        events_of = EventRequests(events, access, executor)
+        self.web_app.router.add_get(EVENTS_PATH, events_of.get, allow_head=False)
+        self.web_app.router.add_post(EVENTS_PATH, events_of.post)
         for name, content in _page_files().items():  # a fixed list: requests never choose a path on the disk
             path = PAGE_PATH if name == "index.html" else f"/{name}"
             self.web_app.router.add_get(path, _file_handler(name, content))

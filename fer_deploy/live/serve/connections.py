@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from aiohttp import web
 
-from fer_deploy.live.serve.access import SECURITY_HEADERS
+from fer_deploy.live.events.message import MAX_MESSAGE_BYTES
+from fer_deploy.live.serve.access import EVENTS_PATH, SECURITY_HEADERS
 from fer_deploy.live.serve.slots import Slots, client_address
 
 _log = logging.getLogger(__name__)
@@ -20,7 +21,7 @@ _MAX_HEADERS = 64
 _QUIET_S = 60.0
 """Interval at which the same failure of the server is logged again."""
 _REFUSALS: Final = {
-    413: "413: the page accepts no request body.\n",
+    413: f"413: the page accepts no request body, but for POST {EVENTS_PATH} of at most {MAX_MESSAGE_BYTES} bytes.\n",
     417: "417: the page accepts no request body, and so no Expect header.\n",
 }
 
@@ -28,7 +29,7 @@ Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 
 
 class Connection(web.RequestHandler):
-    """aiohttp's connection, but it reads no body, decompresses nothing, and logs nothing that a client sends.
+    """aiohttp's connection, but it reads no body except a small event, decompresses nothing, and logs nothing of it.
 
     Attributes:
         address, is_known, is_idle: see `slots.Client`.
@@ -77,7 +78,7 @@ class Connection(web.RequestHandler):
             self._wire.abort()
 
     async def handle(self, request: web.BaseRequest, handler: Handler) -> web.StreamResponse:
-        """Answer a request whose headers are complete; a request with a body is refused before the body is read."""
+        """Answer a request whose headers are complete; a body that is no small event is refused before it is read."""
         status = _refused_with(request)
         if status is not None:
             return _final_answer(status, _REFUSALS[status])
@@ -130,9 +131,17 @@ def make_connections(server: web.Server) -> Callable[[], Connection]:
 def _refused_with(request: web.BaseRequest) -> int | None:
     """Return the status to refuse a request with, or None."""
     length = request.headers.get("Content-Length", "0").strip()
-    if request.body_exists or "Transfer-Encoding" in request.headers or length.strip("0"):
+    has_body = request.body_exists or "Transfer-Encoding" in request.headers or length.strip("0")
+    if has_body and not (_may_have_body(request) and 0 < int(length) <= MAX_MESSAGE_BYTES):
         return 413
     return 417 if "Expect" in request.headers else None
+
+
+def _may_have_body(request: web.BaseRequest) -> bool:
+    """Return whether a request is an event whose length is known."""
+    is_event = request.method == "POST" and request.path == EVENTS_PATH
+    length = request.headers.get("Content-Length", "").strip()
+    return is_event and "Transfer-Encoding" not in request.headers and length.isascii() and length.isdecimal()
 
 
 def _final_answer(status: int, text: str) -> web.Response:

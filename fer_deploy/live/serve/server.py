@@ -9,6 +9,7 @@ from functools import partial
 from aiohttp import web
 
 from fer_deploy.errors import SinkError
+from fer_deploy.live.events.event_log import EventLog
 from fer_deploy.live.serve.access import Access, new_token, require_good_token
 from fer_deploy.live.serve.address import Address, address_from_text, bound_address, is_loopback, listen, reachable_host
 from fer_deploy.live.serve.app import LiveApp
@@ -39,6 +40,7 @@ class LiveServer:
         snapshot: Callable[[], LiveSnapshot],
         labels: tuple[str, ...],
         emotions: Callable[[], Mapping[str, int]],
+        events: EventLog | None = None,
     ) -> None:
         """Listen, and start the thread.
 
@@ -62,7 +64,7 @@ class LiveServer:
         self._app: LiveApp | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
         self._ending: asyncio.Event | None = None
-        build = partial(LiveApp, access, snapshot=snapshot, labels=labels, emotions=emotions)
+        build = partial(LiveApp, access, snapshot=snapshot, labels=labels, emotions=emotions, events=events)
         self._thread = threading.Thread(target=self._run, args=(build,), name="serve")
         self._thread.start()
         self._is_ready.wait()

@@ -6,6 +6,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 from fer_deploy.errors import MissingDependencyError
+from fer_deploy.live.events.event_log import EventLog
 from fer_deploy.live.sinks import Picture, Sink
 from fer_deploy.live.stats import LiveSnapshot
 from fer_deploy.vision.types import UNREADABLE, UNSURE, FrameResult
@@ -24,7 +25,13 @@ class ServeSink(Sink):
     name = "serve"
 
     def __init__(
-        self, address: str, *, token: str | None = None, snapshot: Callable[[], LiveSnapshot], labels: tuple[str, ...]
+        self,
+        address: str,
+        *,
+        token: str | None = None,
+        snapshot: Callable[[], LiveSnapshot],
+        labels: tuple[str, ...],
+        events: EventLog | None = None,
     ) -> None:
         """Start the server; it listens when this returns.
 
@@ -34,6 +41,7 @@ class ServeSink(Sink):
             token: access token of the page; None: generated if other machines can reach the address.
             snapshot: returns the loop's state; called from the server's threads, at most about twice a second.
             labels: of the model, in its order.
+            events: notes the events of POST /events; None: they are refused.
 
         Raises:
             ConfigError: the address or the token is invalid.
@@ -49,7 +57,7 @@ class ServeSink(Sink):
         # Every label from the start: rate() does not count the first value of a new series.
         self._emotions = Counter(dict.fromkeys((*labels, UNSURE, UNREADABLE), 0))
         self._server: LiveServer = module.LiveServer(
-            address, token=token, snapshot=snapshot, labels=tuple(labels), emotions=self._emotions.copy
+            address, token=token, snapshot=snapshot, labels=tuple(labels), emotions=self._emotions.copy, events=events
         )
 
     @property

@@ -3,18 +3,13 @@
 from pathlib import Path
 
 from fer_deploy.live.sinks.base import Picture, Sink
+from fer_deploy.live.sinks.lines_file import LinesFile
 from fer_deploy.live.sinks.result_json import line_from_result
-from fer_deploy.live.sinks.unfinished import KeptBeside, replaceable, take_name, unfinished_path
-from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT, WholeLines
 from fer_deploy.vision.types import FrameResult
 
 
 class JsonlSink(Sink):
-    """Writes one JSON object a frame, on one line. Each line is written at once, so readers can follow the file.
-
-    If an older file has the name, lines go to `NAME.PID.part.SUFFIX`, which replaces it at the end of the run. The
-    older file stays if there is no line, or if lines are missing.
-    """
+    """Writes one JSON object a frame, on one line; see `LinesFile`."""
 
     name = "jsonl"
     live_capacity = 256
@@ -31,11 +26,7 @@ class JsonlSink(Sink):
             SinkError: the file cannot be created.
         """
         self._with_source = num_sources > 1
-        self._path = path
-        self._part: Path | None = None
-        if path != STANDARD_OUTPUT and path.is_file() and path.stat().st_size:
-            self._part = unfinished_path(replaceable(path, fix="another --jsonl"))
-        self._lines = WholeLines(self._part or path, fix="another --jsonl")
+        self._lines = LinesFile(path, fix="another --jsonl")
 
     def write(self, result: FrameResult, picture: Picture | None) -> bool:
         """Append a line."""
@@ -48,16 +39,4 @@ class JsonlSink(Sink):
         Raises:
             SinkError: lines are missing.
         """
-        self._lines.close()
-        if self._part is not None and self._lines.is_empty:
-            self._part.unlink(missing_ok=True)
-            return
-        if self._part is not None:
-            self._replace_older(self._part)
-        if self._path != STANDARD_OUTPUT:
-            self.files = (self._path,)
-
-    def _replace_older(self, part: Path) -> None:
-        if self.is_incomplete or self._lines.has_failed:
-            raise KeptBeside(self._path, part, "lines")
-        take_name(part, replaceable(self._path, fix="another --jsonl"))
+        self.files = self._lines.close(is_incomplete=self.is_incomplete)

@@ -1,5 +1,6 @@
 """MqttSink: publish results to an MQTT broker."""
 
+import logging
 import re
 import threading
 import time
@@ -9,12 +10,15 @@ from importlib import import_module
 from typing import Any, NamedTuple
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
-from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
+from fer_deploy.errors import ConfigError, FerDeployError, MissingDependencyError, SinkError
+from fer_deploy.live.events.event_log import EventLog
+from fer_deploy.live.events.message import event_from_json
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.result_json import line_from_result
 from fer_deploy.privacy.redaction import ESCAPE_FIX, is_ambiguous, without_password
 from fer_deploy.vision.types import FrameResult
 
+_log = logging.getLogger(__name__)
 MAX_UNSENT = 64
 """Limit of messages that wait for the network; new ones are dropped beyond it."""
 MAX_TOPIC_BYTES = 65_535
@@ -89,6 +93,8 @@ def _check(parts: SplitResult, topic: str, address: str) -> None:
 class MqttSink(Sink):
     """Publishes one JSON message a frame, at most once (QoS 0), and reconnects by itself.
 
+    With a log of events it subscribes to `TOPIC/events`; see `event_from_json`. A message that is refused is logged.
+
     Never waits for the network: messages that cannot be sent are dropped and counted in `num_dropped`. A thread of
     paho connects and sends.
     """
@@ -97,19 +103,20 @@ class MqttSink(Sink):
     live_capacity = 64
     needs_pixels = False
 
-    def __init__(self, url: str, *, num_sources: int = 1) -> None:
+    def __init__(self, url: str, *, num_sources: int = 1, events: EventLog | None = None) -> None:
         """Start to connect.
 
         Args:
             url: see `BrokerAddress`.
             num_sources: with several, each message names its source.
+            events: notes the events of other programs.
 
         Raises:
             ConfigError: the address is invalid.
             MissingDependencyError: paho-mqtt is not installed.
         """
         self.address = parse_address(url)
-        self._with_source = num_sources > 1
+        self._with_source, self._events = num_sources > 1, events
         self._refusal = ""
         self._is_connected = threading.Event()
         self._was_connected = False
@@ -131,6 +138,7 @@ class MqttSink(Sink):
         client.connect_timeout = _CONNECT_TIMEOUT_S
         client.reconnect_delay_set(1, _MAX_DELAY_S)
         client.on_connect, client.on_disconnect = self._on_connect, self._on_disconnect
+        client.on_message = self._on_message
         client.connect_async(self.address.host, self.address.port)
         client.loop_start()
         return client
@@ -139,8 +147,19 @@ class MqttSink(Sink):
         if not reason.is_failure:
             self._was_connected = True
             self._is_connected.set()
+            if self._events is not None:
+                client.subscribe(f"{self.address.topic}/events", qos=1)
         elif reason.getName() not in _TEMPORARY:
             self._refusal = str(reason)
+
+    def _on_message(self, client: Any, userdata: Any, message: Any) -> None:
+        """Note an event, in paho's thread. A retained message is of an earlier run."""
+        if self._events is None or message.retain:
+            return
+        try:
+            self._events.note(event_from_json(message.payload))
+        except FerDeployError as err:  # what cannot be written ends the sink of events
+            _log.warning("%s/events: %s", self.address, err)
 
     def _on_disconnect(self, client: Any, userdata: Any, flags: Any, reason: Any, properties: Any) -> None:
         self._is_connected.clear()

@@ -10,6 +10,8 @@ from pathlib import Path
 import cv2
 
 from fer_deploy.errors import SinkError
+from fer_deploy.live.events.event_log import EventLog
+from fer_deploy.live.events.keys import EventKeys
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.video.mosaic import Mosaic
 from fer_deploy.vision.types import FrameResult
@@ -25,7 +27,8 @@ class WindowSink(Sink):
     """A window that shows recordings at their own speed; q, Esc or closing it ends the loop.
 
     It opens at the size of the first picture, at most 1600x900.
-    Several sources share it, a cell each. It answers keys and the mouse while no frame comes, too.
+    Several sources share it, a cell each. It answers keys and the mouse while no frame comes, too. With a log of events
+    its keys note events; see `EventKeys`.
     """
 
     name = "window"
@@ -33,13 +36,14 @@ class WindowSink(Sink):
     needs_main_thread = True
     live_capacity = 1
 
-    def __init__(self, title: str, *, is_live: bool, num_sources: int = 1) -> None:
+    def __init__(self, title: str, *, is_live: bool, num_sources: int = 1, events: EventLog | None = None) -> None:
         """Open the window.
 
         Args:
             title: above it.
             is_live: show every frame as soon as it comes; see also `become_live`.
             num_sources: cells.
+            events: notes the events of the keys.
 
         Raises:
             SinkError: there is no screen; `why_no_screen` tells so without the toolkit's abort.
@@ -48,6 +52,8 @@ class WindowSink(Sink):
         self._mosaic = Mosaic(num_sources)
         self._is_shown = False
         self._started_ns: dict[int, int] = {}
+        self._shown_s: dict[int, float] = {}
+        self._keys = None if events is None else EventKeys(events)
         try:
             # GUI_NORMAL: without Qt's toolbar and status line, which take room from the picture.
             cv2.namedWindow(title, cv2.WINDOW_NORMAL | cv2.WINDOW_KEEPRATIO | cv2.WINDOW_GUI_NORMAL)
@@ -63,6 +69,9 @@ class WindowSink(Sink):
         assert picture is not None
         frame = result.frame
         whole = self._mosaic.show(frame.source, picture)
+        self._shown_s[frame.source] = frame.time_s
+        if self._keys is not None:
+            whole = self._keys.drawn(whole)
         now_ns, time_ns = time.monotonic_ns(), int(frame.time_s * 1e9)
         due_ns = self._started_ns.setdefault(frame.source, now_ns - time_ns) + time_ns
         try:
@@ -94,6 +103,8 @@ class WindowSink(Sink):
             is_closed = self._is_shown and cv2.getWindowProperty(self._title, cv2.WND_PROP_VISIBLE) < 1
         except cv2.error as err:
             raise SinkError(f"the window failed: {err}. Fix: --no-display") from err
+        if self._keys is not None:
+            self._keys.press(key, None if self._is_live else self._shown_s)
         return key not in _KEYS_TO_QUIT and not is_closed
 
     def close(self) -> None:

@@ -3,6 +3,7 @@
 import itertools
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -29,6 +30,20 @@ class _Decoded(NamedTuple):
     picture: VideoFrame | None
     num_corrupt: int
     num_packets: int
+
+
+class Unconverted(NamedTuple):
+    """A frame that is decoded, but not converted: conversion takes about as long as decoding, and may be needless.
+
+    Attributes:
+        time_s: its presentation time.
+        before: position before it, without its digest; None for a picture.
+        convert: returns the frame.
+    """
+
+    time_s: float
+    before: Position | None
+    convert: Callable[[], Frame]
 
 
 RESTART: Final = "Fix: check the disk that holds it, or --restart"
@@ -72,9 +87,17 @@ class VideoSource(Source):
         Raises:
             StreamError: no frame can be decoded.
         """
+        for one in self.unconverted():
+            yield one.convert()
+
+    def unconverted(self) -> Iterator[Unconverted]:
+        """Yield the frames before they are converted; otherwise as `frames`."""
         for picture, index, time_s in self._undamaged:
-            pixels = np.ascontiguousarray(self._decoder.bgr_from_picture(picture))
-            yield Frame(pixels, index, time_s, time.monotonic_ns())
+            yield Unconverted(time_s, self.before, partial(self._frame, picture, index, time_s))
+
+    def _frame(self, picture: VideoFrame, index: int, time_s: float) -> Frame:
+        pixels = np.ascontiguousarray(self._decoder.bgr_from_picture(picture))
+        return Frame(pixels, index, time_s, time.monotonic_ns())
 
     def skip(self) -> bool:
         """Skip the next frame without converting it; it is counted like a yielded one.

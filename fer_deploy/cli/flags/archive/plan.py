@@ -5,6 +5,7 @@ from typing import Any
 import click
 
 from fer_deploy.cli import shared_flags
+from fer_deploy.cli.flags.analyze import sample_fps
 from fer_deploy.cli.flags.archive import archive_body, scratch
 from fer_deploy.cli.interface import Command, option
 
@@ -37,6 +38,7 @@ _COST = "Estimate"
     default_text="about a thousand",
     help="Frames of a segment: a multiple of 12.",
 )
+@sample_fps
 @option(
     "--jobs",
     type=click.IntRange(1, 256),

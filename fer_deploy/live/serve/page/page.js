@@ -1,6 +1,7 @@
 // fer-deploy live: connects the parts of the page.
 
 import { Connection } from "./connection.js";
+import { Events } from "./events.js";
 import { People } from "./people.js";
 import { Picture } from "./picture.js";
 import { listSources, showStatus } from "./status.js";
@@ -9,6 +10,7 @@ const STALE_MS = 3000;
 const byId = (id) => document.getElementById(id);
 const picture = new Picture(byId("picture"));
 const people = new People({ list: byId("people"), nobody: byId("nobody"), more: byId("more") });
+const events = new Events({ box: byId("events"), said: byId("noted") });
 const stage = document.querySelector(".stage"), select = byId("source");
 
 let colors = [], run = null, isLost = false, lastStatus = null;
@@ -46,6 +48,7 @@ function greet(hello) {
   people.describe(hello.labels, colors);
   if (run !== null && run !== hello.run) forget(); // another run numbers its people from 1
   run = hello.run;
+  events.refresh();
 }
 
 function takeResult(result) {

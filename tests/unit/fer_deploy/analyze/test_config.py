@@ -5,6 +5,7 @@ import re
 import pytest
 
 from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.segments.selection import ALL_FRAMES, Selection
 from fer_deploy.errors import ConfigError
 from fer_deploy.settings import load_settings
 
@@ -29,7 +30,7 @@ def test_a_segment_that_cuts_chunks(tmp_path):
 
 
 def test_a_part_of_a_recording(tmp_path):
-    with pytest.raises(ConfigError, match="max_frames is for fer-deploy live"):
+    with pytest.raises(ConfigError, match=r"max_frames is for fer-deploy live. Fix: end \(--end\)"):
         load(tmp_path, pipeline={"max_frames": 10})
 
 
@@ -62,3 +63,40 @@ def test_faces_that_are_not_searched_cannot_be_covered(tmp_path, setting):
     with pytest.raises(ConfigError, match=rf"covers the faces that were found, .*{flag}\) leaves faces out. Fix: with"):
         load(tmp_path, detection=setting, pipeline={"anonymize": "blur"})
     load(tmp_path, detection=setting)
+
+
+def test_times_of_a_range(tmp_path):
+    assert load(tmp_path, start="1:02.5", end="90").selection == Selection(62.5, 90.0, None)
+    assert load(tmp_path, end=5.0).selection == Selection(0.0, 5.0, None)
+    assert load(tmp_path).selection == ALL_FRAMES
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"start": "a minute"}, r"start: no time. Fix: seconds \(62.5\) or a clock time"),
+        ({"start": -1.0}, r"start: Input should be greater than or equal to 0"),
+        (
+            {"start": "1:00", "end": 30.0},
+            r"end \(--end\) is 30 s and start \(--start\) 60 s. Fix: an end after the start",
+        ),
+        ({"sample_fps": 0.0}, r"sample_fps: Input should be greater than 0"),
+        (
+            {"sample_fps": 5.0, "pipeline": {"detect_every": 3}},
+            r"sample_fps \(--sample-fps\) is 5 and detect_every \(--detect-every\) 3: .* Fix: without detect_every",
+        ),
+        (
+            {"sample_fps": 0.5},
+            r'unseen for 2 s .* needs 1 or more frames a second. Fix: sample_fps="1" \(--sample-fps 1\), '
+            r"or in --config pipeline: \{people: \{keep_s: 4\}\}",
+        ),
+    ],
+)
+def test_ranges_and_samples_that_cannot_be(tmp_path, settings, message):
+    with pytest.raises(ConfigError, match=message):
+        load(tmp_path, **settings)
+
+
+def test_seldom_samples_of_people_who_are_kept_longer(tmp_path):
+    config = load(tmp_path, sample_fps=0.1, pipeline={"people": {"keep_s": 20.0}})
+    assert config.selection == Selection(0.0, None, 0.1)

@@ -1,7 +1,7 @@
 """The report in a browser: video, curves and zoom."""
 
 import pytest
-from unit.fer_deploy.analyze.report_page import clock, drag, gray, mouse, place, ticks
+from unit.fer_deploy.analyze.report_page import KEYS, clock, drag, gray, mouse, place, ticks
 from unit.fer_deploy.live.serve.chromium import CHROMIUM
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium here: apt-get install chromium")
@@ -145,3 +145,35 @@ def test_without_the_video_a_file_is_asked_for(browser_of_report, report_folder,
     )
     browser_of_report.wait_for("Math.abs(document.getElementById('video').currentTime - 2.001) < 0.01")
     browser_of_report.complaints.clear()
+
+
+class TestRange:
+    """The analysis began at one minute, and so did its annotated video."""
+
+    @pytest.fixture
+    def page(self, browser_of_report, report_folder, page):
+        text = (report_folder / "report.html").read_text()
+        assert '"start":0.0,"duration":4.0,' in text
+        data = text.replace('"start":0.0,"duration":4.0,', '"start":60.0,"duration":64.0,')
+        (report_folder / "range.html").write_text(data)
+        page.open((report_folder / "range.html").as_uri())
+        page.wait_for("document.getElementById('video').readyState >= 2")
+        page.value(f"window.keys = {KEYS}; 0")
+        return page
+
+    def test_times_are_those_of_the_recording(self, page):
+        assert clock(page) == "1:00.00"
+        assert ticks(page)[0] == "1:00.0"
+        drag(page, ".plot", 0.5, 0.5)
+        assert clock(page) == "1:02.00"
+        page.wait_for("Math.abs(document.getElementById('video').currentTime - 2.001) < 0.01")
+        assert gray(page) == 40 + 5 * 20
+        drag(page, "#overview", 0.75, 0.75)
+        assert clock(page) == "1:03.00"
+        drag(page, ".plot", 0.15, 0.15)
+        page.call("Input.dispatchMouseEvent", type="mouseMoved", x=1, y=1)
+        reading = page.value("document.querySelector('.reading').textContent")
+        assert reading == "1:00.60 · unreadable 50 %, dark 25 %, bright 25 % · low sharpness"
+        page.value("keys('+', '+', 'Escape', 'ArrowRight')")
+        assert clock(page) == "1:00.70"
+        assert page.value("document.getElementById('said').textContent") == ""

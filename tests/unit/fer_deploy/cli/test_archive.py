@@ -103,3 +103,14 @@ def test_without_the_extra(monkeypatch):
 
 def test_money():
     assert (money_text(1234.5), money_text(0.01234)) == ("1,234.50", "0.0123")
+
+
+def test_samples_but_no_ranges(film, tmp_path):
+    (tmp_path / "config.yaml").write_text("start: 0:01\n")
+    refused = run("plan", film, "--out", tmp_path / "out", "--config", tmp_path / "config.yaml")
+    assert refused.exit_code == 2
+    assert "an archive has whole videos. Fix: leave them out of --config, or fer-deploy analyze" in refused.stderr
+    planned = run("plan", film, "--out", tmp_path / "out", "--pilot", 0, "--detector", "haar", "--sample-fps", 5)
+    assert planned.exit_code == 0, planned.output
+    again = run("plan", film, "--out", tmp_path / "out", "--pilot", 0, "--detector", "haar")
+    assert "this run has --sample-fps unset instead of 5.0" in again.stderr

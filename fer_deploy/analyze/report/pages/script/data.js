@@ -2,7 +2,8 @@
 
 const DATA = JSON.parse(document.getElementById("data").textContent);
 const NUM_SHARES = DATA.labels.length + 1; // the last one is unreadable
-const BIN_S = DATA.duration / DATA.bins;
+const BEGIN_S = DATA.start, END_S = DATA.duration, WHOLE_S = END_S - BEGIN_S; // what was analyzed of the video
+const BIN_S = WHOLE_S / DATA.bins;
 
 const byId = (id) => document.getElementById(id);
 
@@ -52,7 +53,7 @@ class Person {
 
   // As `at`, with shares on a straight line between the centers of two visible bins.
   between(seconds) {
-    const place = seconds / BIN_S - 0.5, first = Math.floor(place), weight = place - first;
+    const place = (seconds - BEGIN_S) / BIN_S - 0.5, first = Math.floor(place), weight = place - first;
     const here = this.at(seconds);
     if (!here || first < 0 || first + 1 >= DATA.bins) return here;
     const [before, after] = [this.over(first, first + 1), this.over(first + 1, first + 2)];
@@ -64,7 +65,7 @@ class Person {
 const PEOPLE = DATA.people.map((person) => new Person(person));
 
 function binAt(seconds) {
-  return Math.min(DATA.bins - 1, Math.max(0, Math.floor(seconds / BIN_S + 1e-9)));
+  return Math.min(DATA.bins - 1, Math.max(0, Math.floor((seconds - BEGIN_S) / BIN_S + 1e-9)));
 }
 
 // The first bin of a stretch, and the one after its last.

@@ -113,7 +113,7 @@ function showMarks() {
 }
 
 plots.forEach((plot) => listenToPlot(plot, player));
-listenToScrubbing(overview.box, player, (share) => share * DATA.duration);
+listenToScrubbing(overview.box, player, (share) => BEGIN_S + share * WHOLE_S);
 view.addEventListener("range", drawAllSoon);
 view.addEventListener("cursor", () => {
   for (const one of [...plots, overview]) one.moveCursor();

@@ -33,7 +33,7 @@ class MarksList {
       const times = { ...mark, [name]: seconds };
       const fault = seconds === null ? "expected seconds (62.5) or a clock time (1:02.5)"
         : times.end <= times.start ? "the end must be after the start"
-        : times.start >= DATA.duration ? `the video ends at ${clockText(DATA.duration)}` : "";
+        : times.start >= END_S && !DATA.cut ? `the video ends at ${clockText(END_S)}` : "";
       input.toggleAttribute("aria-invalid", Boolean(fault));
       say(fault && `${input.value}: ${fault}`, Boolean(fault));
       if (!fault) marks.edit(mark, { [name]: rounded(seconds) });

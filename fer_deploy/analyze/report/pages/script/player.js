@@ -9,6 +9,7 @@ class Player {
     this.isReady = false;
     this.asked = null; // seconds that a seek has asked for
     this.sources = [...DATA.sources];
+    this.shiftS = 0; // where the shown file begins, in seconds of the recording
     video.addEventListener("loadedmetadata", () => this.#ready());
     video.addEventListener("error", () => this.#next());
     video.addEventListener("seeked", () => this.#follow());
@@ -22,6 +23,7 @@ class Player {
     if (this.url) URL.revokeObjectURL(this.url);
     this.url = URL.createObjectURL(file);
     this.sources = [];
+    this.shiftS = file.name === DATA.shifted ? BEGIN_S : 0;
     this.chosen = file.name;
     this.video.src = this.url;
   }
@@ -51,12 +53,12 @@ class Player {
 
   #go() {
     this.going = this.asked;
-    this.video.currentTime = Math.min(this.asked + BEHIND_A_BORDER_S, this.video.duration || Infinity);
+    this.video.currentTime = Math.min(this.asked - this.shiftS + BEHIND_A_BORDER_S, this.video.duration || Infinity);
   }
 
   #follow() {
     if (this.asked !== null && this.asked !== this.going && !this.video.seeking) return this.#go();
-    const seconds = this.video.currentTime;
+    const seconds = this.shiftS + this.video.currentTime;
     if (this.asked !== null && Math.abs(seconds - this.asked) < 0.01 && this.video.paused) return;
     if (this.video.seeking) return;
     this.asked = null;
@@ -66,7 +68,7 @@ class Player {
   #run() {
     const follow = () => {
       if (this.video.paused || this.video.ended) return;
-      if (!this.video.seeking) view.moveTo(this.video.currentTime);
+      if (!this.video.seeking) view.moveTo(this.shiftS + this.video.currentTime);
       requestAnimationFrame(follow);
     };
     this.asked = null;
@@ -77,9 +79,10 @@ class Player {
     this.isReady = true;
     this.video.hidden = false;
     byId("pick").hidden = true;
-    const lasts = this.video.duration;
-    if (Number.isFinite(lasts) && Math.abs(lasts - DATA.duration) > Math.max(1, 0.02 * DATA.duration)) {
-      say(`This video lasts ${clockText(lasts)}, the analysis ${clockText(DATA.duration)}: is it the right one?`, true);
+    const lasts = this.shiftS + this.video.duration, apart = lasts - END_S;
+    const isOther = DATA.cut ? apart < -Math.max(1, 0.02 * END_S) : Math.abs(apart) > Math.max(1, 0.02 * END_S);
+    if (Number.isFinite(lasts) && isOther) {
+      say(`This video lasts ${clockText(lasts)}, the analysis ${clockText(END_S)}: is it the right one?`, true);
     }
     this.seek(view.cursor);
   }
@@ -87,6 +90,7 @@ class Player {
   #next() {
     const source = this.sources.shift();
     if (source) {
+      this.shiftS = source === DATA.shifted ? BEGIN_S : 0;
       this.video.src = source;
       return;
     }

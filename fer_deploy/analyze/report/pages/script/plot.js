@@ -143,7 +143,8 @@ class Overview {
     this.box = box;
     this.canvas = box.querySelector("canvas");
     this.cursor = box.querySelector(".cursor");
-    box.ariaValueMax = DATA.duration.toFixed(2);
+    box.ariaValueMin = BEGIN_S.toFixed(2);
+    box.ariaValueMax = END_S.toFixed(2);
   }
 
   draw() {
@@ -155,9 +156,9 @@ class Overview {
       this.#drawRows(this.rows.getContext("2d"), width, height);
     }
     context.drawImage(this.rows, 0, 0);
-    drawMarks(context, width, height, { start: 0, end: DATA.duration });
+    drawMarks(context, width, height, { start: BEGIN_S, end: END_S });
     if (!view.isWhole) {
-      const from = (view.start / DATA.duration) * width, to = (view.end / DATA.duration) * width;
+      const [from, to] = [view.start, view.end].map((seconds) => ((seconds - BEGIN_S) / WHOLE_S) * width);
       context.fillStyle = "rgb(0 0 0 / .45)";
       context.fillRect(0, 0, from, height);
       context.fillRect(to, 0, width - to, height);
@@ -171,7 +172,7 @@ class Overview {
   // A row for each person: what they show most.
   #drawRows(context, width, height) {
     const seen = PEOPLE.slice(0, 12), each = height / Math.max(1, seen.length);
-    const toS = (x) => (x / width) * DATA.duration;
+    const toS = (x) => BEGIN_S + (x / width) * WHOLE_S;
     seen.forEach((person, row) => {
       for (let x = 0; x < width; x++) {
         const found = person.over(...binsOf(toS(x), toS(x + 1)));
@@ -183,7 +184,7 @@ class Overview {
   }
 
   moveCursor() {
-    this.cursor.style.left = `${(100 * view.cursor) / DATA.duration}%`;
+    this.cursor.style.left = `${(100 * (view.cursor - BEGIN_S)) / WHOLE_S}%`;
     this.box.ariaValueNow = view.cursor.toFixed(2);
     this.box.ariaValueText = clockText(view.cursor);
     byId("clock").textContent = clockText(view.cursor);

@@ -7,9 +7,12 @@ import pytest
 from unit.fer_deploy.analyze.events.made_results import FINGERPRINT, make_results, person
 
 from fer_deploy.analyze.events.event_list import Event
+from fer_deploy.analyze.events.faces_table import FaceRows
 from fer_deploy.analyze.events.intervals import intervals
+from fer_deploy.analyze.events.measures import Measures, measure_columns
 from fer_deploy.analyze.events.segments import segments
 from fer_deploy.analyze.events.wide import wide_rows
+from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.errors import ConfigError
 
 HAPPY = [0.9, 0.8, 0.3, 0.2, 0.4, 0.7, 0.95, 0.6, 0.5, 0.1]
@@ -72,6 +75,36 @@ def test_not_visible_and_never_readable(folder):
     assert (unread["coverage"], unread["share_unreadable"], unread["mean_happy"]) == (0, 1, None)
     assert unread["num_changes"] is None
     assert (away["coverage"], away["visible_s"], away["share_happy"], away["peak_sad"]) == (0, 0, None, None)
+
+
+def test_after_the_end_of_a_range_nobody_is_visible(folder):
+    """The video may go on, and events with it."""
+    summary = Summary.load(folder / "summary.json")
+    settings = {**summary.fingerprint.settings, "end": 1.0}
+    fingerprint = summary.fingerprint.model_copy(update={"settings": settings})
+    (folder / "summary.json").write_text(summary.model_copy(update={"fingerprint": fingerprint}).model_dump_json())
+    assert [(row["coverage"], row["mean_happy"]) for row in rows_of(folder, (60.0, 61.0))] == [(0, None)] * 2
+
+
+def test_derived_valence():
+    labels = ("neutral", "happy", "sad", "angry", "fear", "disgust", "contempt")
+    probs = np.array(
+        [[0.1, 0.6, 0.1, 0.05, 0.05, 0.1, 0.0], [0.0, 0.0, 0.1, 0.2, 0.0, 0.0, 0.7], [1.0, 0, 0, 0, 0, 0, 0]]
+    )
+    starts = np.array([0.0, 1.0, 3.0])
+    shown = np.array(["happy", "unsure", "unreadable"], dtype=object)
+    rows = FaceRows(starts, np.array([1.0, 3.0, 4.0]), np.array([False, True, True]), shown, probs)
+
+    def row_with(labels, probs):
+        measures = Measures(Event("e", 0.0, 4.0), labels)
+        measures.add(rows._replace(probs=probs))
+        assert list(measures.row()) == list(measure_columns(labels))
+        return [measures.row()[f"{name}_derived_valence"] for name in ("mean", "sd")]
+
+    expected = np.array([0.5, -0.7, -0.7])  # the second frame lasts twice as long, and the third was unreadable
+    assert row_with(labels, probs) == pytest.approx([expected.mean(), expected.std()], abs=1e-4)
+    assert row_with(labels[:-1], probs[:, :-1]) == pytest.approx([0.0333, 0.33], abs=1e-4)
+    assert row_with(("happy", "sad"), probs[:, 1:3]) == [None, None]
 
 
 def test_beyond_the_end(folder):

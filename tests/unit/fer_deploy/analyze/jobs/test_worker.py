@@ -44,11 +44,10 @@ def start_of(video) -> Position:
         recording.close()
 
 
-def test_a_long_segment_is_observed_in_groups(video, observe, monkeypatch):
+def test_a_long_segment_is_observed_in_groups(video, observe):
     reply, whole = observe(start_of(video), "whole.parquet")
     assert isinstance(reply, Observed)
-    monkeypatch.setattr(worker, "_GROUP_FRAMES", 24)
-    other, grouped = observe(start_of(video), "grouped.parquet")
+    other, grouped = observe(start_of(video), "grouped.parquet", group_frames=24)
     assert other == reply
     assert reply.end.is_end
     assert (pq.ParquetFile(whole).num_row_groups, pq.ParquetFile(grouped).num_row_groups) == (1, 3)

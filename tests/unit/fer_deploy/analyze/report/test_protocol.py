@@ -50,6 +50,8 @@ def test_method_and_hashes(tmp_path):
     ("setting", "value", "expected"),
     [
         ("pipeline.detect_every", 3, "detected in one of 3 of them"),
+        ("sample_fps", 5.0, "frames were analyzed, 5 of each second, and each counts for the time until the next one;"),
+        ("start", 0.5, "The part of the video from 0.00 s to 1.00 s (64 x 48 pixels, 10 frames/s) was analyzed"),
         ("pipeline.people.unsure_below", 0.5, 'shown as "unsure" where its smoothed probability was below 0.5.'),
         ("pipeline.people.smoothing_s", 0, "each person were not averaged over time"),
         ("pipeline.people.baseline", "first:10s", "corrected by each person's resting face (first:10s), by 0 at most"),

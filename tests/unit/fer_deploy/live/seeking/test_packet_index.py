@@ -40,6 +40,26 @@ def test_keyframes(tmp_path):
     assert list(index.keyframes_before(positions[35].pts + 1)) == []
 
 
+@pytest.mark.parametrize("name", ["open GOP", "edit list"])
+def test_frames_before_a_time(name, tmp_path):
+    path = FILMS[name](tmp_path)
+    index, film = index_of_file(path), read_file(path)
+    times = [frame.time_s for frame in film.frames]
+    for number in (0, 1, 17, len(times) - 1):
+        until = index.until(film.positions[0], times[number])
+        assert until == (number, times[max(0, number - 1)], False)
+    assert index.until(film.positions[0], times[-1] + 0.001) == (len(times), times[-1], True)
+    assert index.until(film.positions[10], times[17]).num_frames == 7
+
+
+def test_damage_before_a_time_must_be_decoded(tmp_path):
+    index, film = index_of_file(FILMS["open GOP"](tmp_path)), read_file(FILMS["open GOP"](tmp_path))
+    times = [frame.time_s for frame in film.frames]
+    index._packets.is_corrupt[20] = True
+    assert index.until(film.positions[0], times[10]) is not None
+    assert index.until(film.positions[0], times[30]) is None
+
+
 def test_damage_reaches_beyond_the_next_keyframe(tmp_path):
     path = FILMS["open GOP"](tmp_path)
     index, positions = index_of_file(path), read_file(path).positions

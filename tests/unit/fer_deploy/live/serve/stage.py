@@ -93,9 +93,9 @@ class Actor:
 
 
 @contextmanager
-def serving(address="127.0.0.1:0", *, token=None, snapshot=make_snapshot, labels=LABELS):
+def serving(address="127.0.0.1:0", *, token=None, snapshot=make_snapshot, labels=LABELS, events=None):
     """Yield a sink, and close it."""
-    sink = ServeSink(address, token=token, snapshot=snapshot, labels=labels)
+    sink = ServeSink(address, token=token, snapshot=snapshot, labels=labels, events=events)
     try:
         yield sink
     finally:

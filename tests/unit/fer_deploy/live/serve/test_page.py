@@ -14,6 +14,7 @@ from unit.fer_deploy.live.serve.stage import (
     serving,
 )
 
+from fer_deploy.live.events.event_log import EventLog
 from fer_deploy.vision.quality import FaceQuality
 
 pytestmark = [
@@ -230,6 +231,34 @@ def test_an_unreadable_face_says_why_and_shows_no_emotion(browser):
         brown = "rgb(84, 60, 12)"
         assert browser.value("getComputedStyle(document.querySelector('.card .swatch')).backgroundColor") == brown
         browser.wait_for(COLOR_AT_THE_END + " === '84,60,12'")
+
+
+BUTTON = "[...document.querySelectorAll('#events button')].find(one => one.textContent.startsWith({text!r}))"
+
+
+def test_buttons_note_events(browser, tmp_path):
+    log = EventLog(tmp_path / "events.csv", names=("film",))
+    log.note_frame(0, 3.0, 0, is_live=False)
+    with serving(events=log) as sink, Actor(sink, endless()):
+        browser.open(sink.url)
+        browser.wait_for("!!" + BUTTON.format(text="Start film"))
+        browser.value(BUTTON.format(text="Start film") + ".click()")
+        browser.wait_for("!!" + BUTTON.format(text="End film"))
+        assert text(browser, "#noted") == "film: 3.00 s"
+        log.note_frame(0, 5.5, 0, is_live=False)
+        browser.value(BUTTON.format(text="End film") + ".click()")
+        browser.value(BUTTON.format(text="Mark this moment") + ".click()")
+        browser.wait_for("document.querySelector('#noted').textContent.startsWith('mark')")
+    log.close(is_incomplete=False)
+    rows = sorted((tmp_path / "events.csv").read_text().splitlines()[1:])
+    assert rows == ["3.0,5.5,film,event,0,", "5.5,6.5,mark,mark,0,"]
+
+
+def test_without_events_there_are_no_buttons(browser):
+    with serving() as sink, Actor(sink, endless()):
+        browser.open(sink.url)
+        browser.wait_for(f"{CARDS} === 1")
+        assert browser.value("document.querySelector('#events').hidden")
 
 
 PLACED = """import('/tags.js').then(({{ placeTags }}) => {{

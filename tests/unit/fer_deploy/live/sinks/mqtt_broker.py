@@ -7,7 +7,7 @@ import threading
 from queue import Queue
 
 GUARD_S = 20
-CONNECT, PUBLISH, DISCONNECT = 1, 3, 14
+CONNECT, PUBLISH, SUBSCRIBE, DISCONNECT = 1, 3, 8, 14
 
 
 class Broker:
@@ -73,9 +73,19 @@ class Broker:
         elif head[0] >> 4 == PUBLISH:
             size = int.from_bytes(body[:2], "big")
             self.events.put(("publish", head[0] & 15, body[2 : 2 + size].decode(), json.loads(body[2 + size :])))
+        elif head[0] >> 4 == SUBSCRIBE:
+            size = int.from_bytes(body[2:4], "big")
+            connection.sendall(bytes([0x90, 3, *body[:2], body[-1]]))
+            self.events.put(("subscribe", body[4 : 4 + size].decode()))
         elif head[0] >> 4 == DISCONNECT:
             self.events.put(("disconnect",))
         return True
+
+    def send(self, topic: str, message: bytes, *, retain: bool = False) -> None:
+        """Publish to the newest client, at QoS 0."""
+        body = len(topic).to_bytes(2, "big") + topic.encode() + message
+        assert len(body) < 128
+        self._connections[-1].sendall(bytes([0x30 | retain, len(body)]) + body)
 
     def next(self, kind: str) -> tuple:
         event = self.events.get(timeout=GUARD_S)

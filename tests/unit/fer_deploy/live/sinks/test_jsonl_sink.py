@@ -116,7 +116,8 @@ class TestJsonlSink:
             def __getattr__(self, name):
                 return getattr(self._file, name)
 
-        sink._lines._file = Failing(sink._lines._file)
+        lines = sink._lines._lines
+        lines._file = Failing(lines._file)
         with pytest.raises((SinkError, type(failure))):
             sink.write(make_result(1, boxes=()), None)
         with pytest.raises(SinkError, match=r"a\.jsonl is unchanged; .*a\.\d+\.part\.jsonl has the lines up to the fa"):

@@ -11,6 +11,7 @@ from paho.mqtt.client import MQTTMessageInfo
 from unit.fer_deploy.live.sinks.mqtt_broker import GUARD_S, Broker
 
 from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
+from fer_deploy.live.events.event_log import EventLog
 from fer_deploy.live.sinks import MqttSink
 from fer_deploy.live.sinks.mqtt import MAX_UNSENT, parse_address
 
@@ -270,3 +271,23 @@ def test_what_an_address_shows():
 def test_a_mark_behind_the_topic_is_not_cut_off(address):
     with pytest.raises(ConfigError, match=r"cannot publish to h: the topic must not be empty or contain \+ # \?"):
         parse_address(address)
+
+
+def test_events_of_other_programs(broker, tmp_path, caplog):
+    log = EventLog(tmp_path / "events.csv")
+    log.note_frame(0, 3.0, 0, is_live=False)
+    with connected(MqttSink(f"mqtt://127.0.0.1:{broker.port}/room", events=log)) as sink:
+        broker.next("connect")
+        assert broker.next("subscribe") == ("subscribe", "room/events")
+        for message, retain in (
+            (b'{"label": "old", "state": "mark"}', True),  # of an earlier run
+            (b"secret", False),
+            (b'{"label": "film", "state": "mark"}', False),
+        ):
+            came = noticed(sink, "on_message")
+            broker.send("room/events", message, retain=retain)
+            assert came.wait(GUARD_S)
+    log.close(is_incomplete=False)
+    assert (tmp_path / "events.csv").read_text().splitlines()[1:] == ["3.0,4.0,film,mark,0,"]
+    assert f"mqtt://127.0.0.1:{broker.port}/room/events: not a JSON object. Fix: " in caplog.text
+    assert "secret" not in caplog.text

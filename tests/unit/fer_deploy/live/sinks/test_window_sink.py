@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from fer_deploy.errors import SinkError
+from fer_deploy.live.events.event_log import EventLog
 from fer_deploy.live.sinks import WindowSink
 from fer_deploy.live.sinks import window as window_module
 from fer_deploy.live.sinks.video.mosaic import Mosaic
@@ -65,6 +66,20 @@ class TestWindowSink:
             assert (sink.needs_picture, sink.needs_main_thread) == (True, True)
             assert sink.write(make_result(), PICTURE) is goes_on
         assert (window.shown, window.destroyed) == (1, 1)
+
+    @pytest.mark.parametrize(("is_live", "time_s"), [(True, 9.0), (False, 0.1)])
+    def test_keys_note_events(self, window, make_result, tmp_path, is_live, time_s):
+        """Of a recording, the time is that of the frame in the window: other outputs are ahead of it."""
+        log = EventLog(tmp_path / "events.csv", now_ns=lambda: 0)
+        log.note_frame(0, 9.0, 0, is_live=is_live)
+        window.keys = [-1, ord(" ")]
+        with WindowSink("t", is_live=is_live, events=log) as sink:
+            for index in range(3):
+                assert sink.write(make_result(index, time_s=index / 10), np.zeros((120, 160, 3), np.uint8))
+        log.close(is_incomplete=False)
+        (row,) = (tmp_path / "events.csv").read_text().splitlines()[1:]
+        assert row == f"{time_s},{time_s + 1},mark,mark,0,"
+        assert window.last.any(), "the mark is shown for a moment"
 
     @pytest.mark.parametrize(("key", "goes_on"), [(-1, True), (ord("q"), False), (27, False)])
     def test_keys_while_no_frame_comes(self, window, key, goes_on):
