@@ -8,8 +8,9 @@ import av
 import numpy as np
 
 
-def heic(picture: np.ndarray, *, rows: int = 1, columns: int = 1, has_preview: bool = False,
-         turned: bytes = b"") -> bytes:  # fmt: skip
+def heic(
+    picture: np.ndarray, *, rows: int = 1, columns: int = 1, has_preview: bool = False, turned: bytes = b""
+) -> bytes:
     """A picture (H, W, 3), cut into tiles as phones do; with one tile it is the picture itself.
 
     `turned` is a box that says how it is to be shown: `quarter_turns` or `mirrored`.
@@ -18,8 +19,9 @@ def heic(picture: np.ndarray, *, rows: int = 1, columns: int = 1, has_preview: b
     height, width = picture.shape[0] // rows, picture.shape[1] // columns
     tiles = [
         picture[row * height : (row + 1) * height, column * width : (column + 1) * width]
-        for row in range(rows) for column in range(columns)
-    ]  # fmt: skip
+        for row in range(rows)
+        for column in range(columns)
+    ]
     coded = [_hevc(tile) for tile in tiles]
     items = [(number, b"hvc1", data) for number, (_, data) in enumerate(coded, start=1)]
     properties = [_box(b"hvcC", coded[0][0]), _full(b"ispe", struct.pack(">II", width, height))]
@@ -93,7 +95,7 @@ def _file(primary, items, properties, of_item, references):
         + _full(b"iinf", struct.pack(">H", len(items)) + entries)
         + references
         + _box(b"iprp", _box(b"ipco", b"".join(properties)) + ipma)
-    )  # fmt: skip
+    )
     size_of_places = 12 + 2 + 2 + len(items) * 14
     start = len(head) + 12 + len(fixed) + size_of_places + 8
     places = b""

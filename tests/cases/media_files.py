@@ -56,9 +56,16 @@ def set_matrix(path: Path, matrix: tuple[int, int, int, int]) -> Path:
     return path
 
 
-def write_film(path: Path, pictures: Sequence[np.ndarray], codec: str = "libx264", *, options: dict | None = None,
-               pix_fmt: str = "yuv420p", times: Sequence[int] | None = None,
-               muxer: str | None = None) -> Path:  # fmt: skip
+def write_film(
+    path: Path,
+    pictures: Sequence[np.ndarray],
+    codec: str = "libx264",
+    *,
+    options: dict | None = None,
+    pix_fmt: str = "yuv420p",
+    times: Sequence[int] | None = None,
+    muxer: str | None = None,
+) -> Path:
     """Write a film; `times` are the frames' places in units of 1/RATE s."""
     with av.open(f"file:{path}", "w", format=muxer) as container:
         stream = container.add_stream(codec, rate=RATE, options=options or {})
@@ -178,8 +185,20 @@ def difference(a: np.ndarray, b: np.ndarray) -> float:
 
 def shown_by_ffmpeg(path: Path, size: tuple[int, int]) -> np.ndarray:
     """Return the pictures (N, H, W, 3) that ffmpeg decodes, with its own idea of stream, orientation and edits."""
-    command = ["ffmpeg", "-v", "error", "-i", f"file:{path}", "-fps_mode", "passthrough", "-f", "rawvideo", "-pix_fmt",
-               "bgr24", "-"]  # fmt: skip
+    command = [
+        "ffmpeg",
+        "-v",
+        "error",
+        "-i",
+        f"file:{path}",
+        "-fps_mode",
+        "passthrough",
+        "-f",
+        "rawvideo",
+        "-pix_fmt",
+        "bgr24",
+        "-",
+    ]
     raw = subprocess.run(command, capture_output=True, check=True).stdout
     return np.frombuffer(raw, np.uint8).reshape(-1, size[1], size[0], 3)
 

@@ -31,8 +31,16 @@ def test_votes_that_fit_and_votes_of_the_next_row(tmp_path):
     assert read_faces(data_of(tmp_path / "fit", FACES), ferplus=votes).votes is not None
     shifted = FACES.select(FACES.rows != 5)
     shifted = replace(shifted, splits=FACES.splits[:-1])  # each split is as long as before
-    message = run("audit", "--data", data_of(tmp_path / "shifted", shifted), "--ferplus", votes, "--out",
-                  tmp_path / "audit", code=4)  # fmt: skip
+    message = run(
+        "audit",
+        "--data",
+        data_of(tmp_path / "shifted", shifted),
+        "--ferplus",
+        votes,
+        "--out",
+        tmp_path / "audit",
+        code=4,
+    )
     assert f"{votes} holds the votes of other faces: the most frequent vote is the label of" in message
     assert "Fix: fer2013.csv and fer2013new.csv as they were published, each with its rows in their own" in message
     assert not (tmp_path / "audit").exists()
@@ -43,8 +51,11 @@ def test_rows_in_another_order_within_their_splits(tmp_path, order):
     votes = np.array(perfect_votes(FACES))
     for split in ("Training", "PublicTest"):
         places = np.flatnonzero(FACES.splits == split)
-        other = {"shuffled": np.random.default_rng(1).permutation(places), "reversed": places[::-1],
-                 "sorted": places[np.argsort(FACES.labels[places], kind="stable")]}[order]  # fmt: skip
+        other = {
+            "shuffled": np.random.default_rng(1).permutation(places),
+            "reversed": places[::-1],
+            "sorted": places[np.argsort(FACES.labels[places], kind="stable")],
+        }[order]
         votes[places] = votes[other]
     path = write_votes(tmp_path / "v.csv", FACES.splits.tolist(), votes.tolist())
     message = train(tmp_path, data_of(tmp_path / "data", FACES), "--ferplus", path, code=4, ferplus_share=0.5)
@@ -54,8 +65,10 @@ def test_rows_in_another_order_within_their_splits(tmp_path, order):
 def test_columns_of_the_votes_in_another_order_and_format(tmp_path):
     expected = np.array(perfect_votes(FACES))
     names = ["Usage", *VOTES[::-1], "Image name"]
-    lines = [";".join(names), *(";".join([split, *map(str, row[::-1]), ""]) for split, row in
-                                zip(FACES.splits, expected, strict=True))]  # fmt: skip
+    lines = [
+        ";".join(names),
+        *(";".join([split, *map(str, row[::-1]), ""]) for split, row in zip(FACES.splits, expected, strict=True)),
+    ]
     path = tmp_path / "v.csv"
     path.write_text("\n".join(lines), encoding="utf-16")
     joined = read_faces(data_of(tmp_path / "data", FACES), ferplus=path)
@@ -68,10 +81,13 @@ def published(shared_dir) -> Faces:
     with (shared_dir / "fer2013" / "labels.csv").open(newline="") as file:
         rows = list(csv.DictReader(file))
     return Faces(
-        images=np.zeros((len(rows), 1, 1), np.uint8), labels=np.array([int(row["emotion"]) for row in rows]),
-        splits=np.array([row["usage"] for row in rows]), rows=np.array([int(row["row"]) for row in rows]),
-        source_sha256="", votes=np.array([[int(row[name]) for name in VOTES] for row in rows], dtype=np.uint8),
-    )  # fmt: skip
+        images=np.zeros((len(rows), 1, 1), np.uint8),
+        labels=np.array([int(row["emotion"]) for row in rows]),
+        splits=np.array([row["usage"] for row in rows]),
+        rows=np.array([int(row["row"]) for row in rows]),
+        source_sha256="",
+        votes=np.array([[int(row[name]) for name in VOTES] for row in rows], dtype=np.uint8),
+    )
 
 
 def test_published_votes_fit(published):
@@ -116,8 +132,9 @@ def listed(path: Path, rows: list[tuple[object, ...]], encoding="utf-8", delimit
 
 @pytest.mark.parametrize(("encoding", "delimiter"), [("utf-8-sig", ";"), ("utf-16", "\t"), ("utf-8", ",")])
 def test_list_of_this_data_leaves_its_rows_out(tmp_path, encoding, delimiter, caplog):
-    path = listed(tmp_path / "exclude.csv", [(3, "Training", "happy"), (4, "training", "Sad"), (8, "", "1")], encoding,
-                  delimiter)  # fmt: skip
+    path = listed(
+        tmp_path / "exclude.csv", [(3, "Training", "happy"), (4, "training", "Sad"), (8, "", "1")], encoding, delimiter
+    )
     with caplog.at_level("INFO"):
         train(tmp_path, data_of(tmp_path / "data", FACES), "--exclude", path)
     assert "leaves out 3 rows" in caplog.text
@@ -175,8 +192,9 @@ def test_csv_of_any_program_is_read(tmp_path, delimiter, encoding, quote):
 def test_open_quote_is_named_by_its_line(tmp_path, closing, last):
     """Where a later row holds a quote too, the rows between are one cell of a whole table."""
     notes = {3: '"smiles', closing: 'smiles"'}
-    rows = [f"{row},{notes.get(i, 'ok')}" if last else f"{notes.get(i, 'ok')},{row}" for i, row in
-            enumerate(rows_of(FACES))]  # fmt: skip
+    rows = [
+        f"{row},{notes.get(i, 'ok')}" if last else f"{notes.get(i, 'ok')},{row}" for i, row in enumerate(rows_of(FACES))
+    ]
     path = tmp_path / "fer2013.csv"
     header = "emotion,pixels,Usage,note" if last else "note,emotion,pixels,Usage"
     path.write_text("\n".join([header, *rows, ""]))

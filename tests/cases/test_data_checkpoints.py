@@ -46,10 +46,12 @@ def test_values_that_are_not_finite_are_refused_everywhere(tmp_path, model, name
     data = data_of(tmp_path / "data", FACES)
     both = ["--checkpoint", good, "--checkpoint", bad, "--data", data]
     commands = [
-        ["evaluate", "--checkpoint", bad, "--data", data], ["evaluate", "--checkpoint", bad, "--data", data, "--json"],
+        ["evaluate", "--checkpoint", bad, "--data", data],
+        ["evaluate", "--checkpoint", bad, "--data", data, "--json"],
         ["release", "--checkpoint", bad, "--data", data, "--out", tmp_path / "r.safetensors"],
-        ["soup", *both, "--out", tmp_path / "s.safetensors"], ["ensemble", *both, "--out", tmp_path / "e.json"],
-    ]  # fmt: skip
+        ["soup", *both, "--out", tmp_path / "s.safetensors"],
+        ["ensemble", *both, "--out", tmp_path / "e.json"],
+    ]
     for command in commands:
         assert f"{bad}: {name} holds 1 of " in run(*command, code=4)
     assert f"{name} holds 1 of " in train(tmp_path, data, "--init", bad, code=4)
@@ -140,7 +142,7 @@ def test_labels_that_no_model_can_have(tmp_path, model, monkeypatch, labels, see
         (lambda t: {n: v for n, v in t.items() if n != "classifier.bias"}, "1 tensors are missing: classifier.bias"),
         (lambda t: t | {"features.0.1.running_var": -torch.ones(4)}, "running_var holds a variance below 0: -1"),
     ],
-)  # fmt: skip
+)
 def test_tensors_that_do_not_fit(tmp_path, model, change, seen):
     spec = describe_model(tiny_config(), FACES, {})
     with torch.no_grad():
@@ -164,7 +166,8 @@ def test_file_of_torch_save_that_is_no_checkpoint(tmp_path, model, name):
     torch.save({"state_dict": model.state_dict()}, path, _use_new_zipfile_serialization=name != "old.pth")
     data = data_of(tmp_path / "data", FACES)
     for message in (
-        run("evaluate", "--checkpoint", path, "--data", data, code=4), train(tmp_path, data, "--init", path, code=4)
-    ):  # fmt: skip
+        run("evaluate", "--checkpoint", path, "--data", data, code=4),
+        train(tmp_path, data, "--init", path, code=4),
+    ):
         assert f"{path} is a torch.save file that fer-train did not write. Fix: a .safetensors file" in message
         assert f"pretrained: {path}" in message

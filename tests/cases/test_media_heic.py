@@ -26,8 +26,14 @@ def write(path, content):
 
 class TestHeic:
     PICTURE = scenes(1, (192, 128))[0]
-    TURNS = ((b"", 0, None), (quarter_turns(1), 1, None), (quarter_turns(2), 2, None), (quarter_turns(3), 3, None),
-             (mirrored(0), 0, 0), (mirrored(1), 0, 1))  # fmt: skip
+    TURNS = (
+        (b"", 0, None),
+        (quarter_turns(1), 1, None),
+        (quarter_turns(2), 2, None),
+        (quarter_turns(3), 3, None),
+        (mirrored(0), 0, 0),
+        (mirrored(1), 0, 1),
+    )
 
     @pytest.mark.parametrize(("rows", "columns"), [(1, 1), (2, 3), (1, 2)])
     @pytest.mark.parametrize(("box", "turns", "axis"), TURNS)

@@ -44,9 +44,14 @@ def test_live_writes_files_of_any_name(here, tiny_onnx, stamp):
     write_film(here / "film.mp4", scenes(NUM, (640, 360)))
     os.replace("film.mp4", f"{stamp}.mp4")
     result = live(
-        tiny_onnx, f"--source={stamp}.mp4", f"--record={stamp}-out.mp4", f"--csv={stamp}.csv",
-        f"--parquet={stamp}.parquet", f"--jsonl={stamp}.jsonl", "--json",
-    )  # fmt: skip
+        tiny_onnx,
+        f"--source={stamp}.mp4",
+        f"--record={stamp}-out.mp4",
+        f"--csv={stamp}.csv",
+        f"--parquet={stamp}.parquet",
+        f"--jsonl={stamp}.jsonl",
+        "--json",
+    )
     assert result.exit_code == 0, result.output
     num_faces = json.loads(result.stdout)["num_faces"]
     assert num_faces > NUM
@@ -76,8 +81,9 @@ def test_streams_of_one_file_have_folders_of_their_own(here, tiny_onnx):
     assert result.exit_code == 0, result.output
     sizes = {
         folder.name: tuple(json.loads((folder / "summary.json").read_text())["picture_size"])
-        for folder in (here / "out").iterdir() if folder.is_dir()
-    }  # fmt: skip
+        for folder in (here / "out").iterdir()
+        if folder.is_dir()
+    }
     assert sizes == {"two": (640, 360), "two-stream0": (160, 90), "two-stream1": (640, 360)}
     assert "two.mkv reads video stream #1" in result.stderr
     assert "two.mkv#0 reads video stream #0" in result.stderr

@@ -79,8 +79,10 @@ class TestSeveral:
         path = write(tmp_path / "a.tiff", several([SCENE, SCENE[:, ::-1], SCENE[:90]], "TIFF"))
         source, frames = read(path)
         assert [(f.index, f.name, f.frame_bgr.shape) for f in frames] == [
-            (0, "a.tiff", (180, 320, 3)), (1, "a.tiff", (180, 320, 3)), (2, "a.tiff", (90, 320, 3)),
-        ]  # fmt: skip
+            (0, "a.tiff", (180, 320, 3)),
+            (1, "a.tiff", (180, 320, 3)),
+            (2, "a.tiff", (90, 320, 3)),
+        ]
         assert source.num_frames == 3
 
     def test_in_a_folder_all_of_them_come(self, tmp_path):
@@ -197,8 +199,14 @@ class TestFolders:
             write(tmp_path / name, still(SCENE[:20, :20], "PNG"))
         _, frames = read(tmp_path)
         assert [frame.name for frame in frames] == [
-            "a9.png", "a10.png", "frame.png", "frame_1.png", "frame_2.png", "frame_010.png", "frame_10.png",
-        ]  # fmt: skip
+            "a9.png",
+            "a10.png",
+            "frame.png",
+            "frame_1.png",
+            "frame_2.png",
+            "frame_010.png",
+            "frame_10.png",
+        ]
 
     def test_what_is_passed_over_is_counted_and_named(self, tmp_path):
         write(tmp_path / "a.png", still(SCENE, "PNG"))

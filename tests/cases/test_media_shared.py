@@ -76,9 +76,21 @@ def results(cases, shared_dir, tmp_path_factory) -> dict[str, tuple[dict, list[d
         for name in ROWS:
             lines = tmp_path_factory.mktemp("lines") / "a.jsonl"
             result = CliRunner().invoke(
-                main, ["live", "--no-display", "--detector", "yunet", "--detector-model", str(yunet), "--json",
-                       "--source", name, "--jsonl", str(lines)],
-            )  # fmt: skip
+                main,
+                [
+                    "live",
+                    "--no-display",
+                    "--detector",
+                    "yunet",
+                    "--detector-model",
+                    str(yunet),
+                    "--json",
+                    "--source",
+                    name,
+                    "--jsonl",
+                    str(lines),
+                ],
+            )
             assert result.exit_code == 0, (name, result.output)
             found[name] = (json.loads(result.stdout), [json.loads(line) for line in lines.read_text().splitlines()])
     return found
@@ -112,9 +124,19 @@ def test_analyze(cases, faces_shown, shared_dir, tmp_path, monkeypatch):
     monkeypatch.chdir(cases)
     yunet = shared_dir / "models/face_detection_yunet_2026may.onnx"
     result = CliRunner().invoke(
-        main, ["analyze", "--no-video", "--detector", "yunet", "--detector-model", str(yunet), "--out",
-               str(tmp_path / "o:1"), *ROWS],
-    )  # fmt: skip
+        main,
+        [
+            "analyze",
+            "--no-video",
+            "--detector",
+            "yunet",
+            "--detector-model",
+            str(yunet),
+            "--out",
+            str(tmp_path / "o:1"),
+            *ROWS,
+        ],
+    )
     assert result.exit_code == 0, result.output
     for name, (num_frames, last_s, size) in ROWS.items():
         summary = json.loads((tmp_path / "o:1" / Path(name).stem / "summary.json").read_text())

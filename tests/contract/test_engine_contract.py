@@ -17,14 +17,18 @@ from fer_deploy.export.plan.config import BuildConfig
 from fer_deploy.export.verify.torch_engine import TorchEngine
 
 ENGINES = [
-    "fake", "onnxruntime", "onnxruntime-buckets", "tensorrt-simulated", "torch",
+    "fake",
+    "onnxruntime",
+    "onnxruntime-buckets",
+    "tensorrt-simulated",
+    "torch",
     pytest.param("openvino", marks=needs_openvino),
     pytest.param("tensorrt", marks=pytest.mark.gpu),
     pytest.param("tensorrt_rtx", marks=pytest.mark.gpu),
     pytest.param("torch-cuda", marks=pytest.mark.gpu),
     pytest.param("onnxruntime-cuda", marks=pytest.mark.gpu),
     pytest.param("onnxruntime-cuda-graph", marks=pytest.mark.gpu),
-]  # fmt: skip
+]
 
 
 def bucketed(path) -> OnnxRuntimeEngine:

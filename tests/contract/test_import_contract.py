@@ -8,9 +8,20 @@ import pytest
 
 HEAVY = ("torch", "torchvision", "onnx", "onnxscript", "fer_train", "matplotlib", "safetensors", "sklearn")
 UNUSED = {
-    "scipy", "rich", "yaml", "urllib.request", "av", "PIL", "multiprocessing", "openvino", "pyarrow", "aiohttp",
-    "fer_deploy.manifest", "fer_deploy.live.sources.stream", "fer_deploy.live.sources.picture_files.heic",
-}  # fmt: skip
+    "scipy",
+    "rich",
+    "yaml",
+    "urllib.request",
+    "av",
+    "PIL",
+    "multiprocessing",
+    "openvino",
+    "pyarrow",
+    "aiohttp",
+    "fer_deploy.manifest",
+    "fer_deploy.live.sources.stream",
+    "fer_deploy.live.sources.picture_files.heic",
+}
 """What a run on drawn faces without a window or files has no use for."""
 RUNTIME = """
 import importlib, importlib.util, json, pkgutil, sys

@@ -14,24 +14,40 @@ PACKAGE = Path(__file__).parents[2] / "fer_deploy"
 LISTS = Path(__file__).parents[1] / "data"
 
 CLASSES = {
-    "builder": "Builder", "builder_config": "IBuilderConfig", "network": "INetworkDefinition", "parser": "OnnxParser",
-    "fault": "ParserError", "optimization": "IOptimizationProfile", "timing_cache": "ITimingCache", "layer": "ILayer",
-    "tensor": "ITensor", "runtime": "Runtime", "engine": "ICudaEngine", "context": "IExecutionContext",
-    "contexts[]": "IExecutionContext", "inspector": "EngineInspector",
-}  # fmt: skip
+    "builder": "Builder",
+    "builder_config": "IBuilderConfig",
+    "network": "INetworkDefinition",
+    "parser": "OnnxParser",
+    "fault": "ParserError",
+    "optimization": "IOptimizationProfile",
+    "timing_cache": "ITimingCache",
+    "layer": "ILayer",
+    "tensor": "ITensor",
+    "runtime": "Runtime",
+    "engine": "ICudaEngine",
+    "context": "IExecutionContext",
+    "contexts[]": "IExecutionContext",
+    "inspector": "EngineInspector",
+}
 """What a variable of this name holds in a module that uses TensorRT; a leading underscore does not count."""
 CLASSES_IN = {"runtime_cache.py": {"config": "IRuntimeConfig", "cache": "IRuntimeCache"}}
 HANDED_TENSORRT_OBJECTS = {"runner.py", "network_runner.py"}
 """Modules that never see the module `trt`, only its objects."""
 
 ONLY_IN_RTX = {
-    "BuilderFlag.REQUIRE_USER_ALLOCATION", "ComputeCapability", "IBuilderConfig.num_compute_capabilities",
+    "BuilderFlag.REQUIRE_USER_ALLOCATION",
+    "ComputeCapability",
+    "IBuilderConfig.num_compute_capabilities",
     "IBuilderConfig.set_compute_capability",
-    "DynamicShapesKernelSpecializationStrategy", "DynamicShapesKernelSpecializationStrategy.EAGER",
-    "IRuntimeConfig.create_runtime_cache", "IRuntimeConfig.set_runtime_cache",
+    "DynamicShapesKernelSpecializationStrategy",
+    "DynamicShapesKernelSpecializationStrategy.EAGER",
+    "IRuntimeConfig.create_runtime_cache",
+    "IRuntimeConfig.set_runtime_cache",
     "IRuntimeConfig.dynamic_shapes_kernel_specialization_strategy",
-    "IRuntimeCache.serialize", "IRuntimeCache.deserialize", "IExecutionContext.is_stream_capturable",
-}  # fmt: skip
+    "IRuntimeCache.serialize",
+    "IRuntimeCache.deserialize",
+    "IExecutionContext.is_stream_capturable",
+}
 """Used behind a check of the flavor, or of the attribute itself."""
 
 

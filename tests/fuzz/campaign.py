@@ -56,15 +56,18 @@ class Campaign:
     def _run_worker(self, last: int) -> str | None:
         """Run what is left; return what ended it before the last case, or None."""
         environment = os.environ | {
-            "PYTHONPATH": f"{REPO}{os.pathsep}{REPO / 'tests'}", "CUDA_VISIBLE_DEVICES": "", "OMP_NUM_THREADS": "1",
-            "PYTHONFAULTHANDLER": "1", "MALLOC_ARENA_MAX": "1",
-        }  # fmt: skip
+            "PYTHONPATH": f"{REPO}{os.pathsep}{REPO / 'tests'}",
+            "CUDA_VISIBLE_DEVICES": "",
+            "OMP_NUM_THREADS": "1",
+            "PYTHONFAULTHANDLER": "1",
+            "MALLOC_ARENA_MAX": "1",
+        }
         command = [sys.executable, "-m", self._worker]
         command += [f"--seed={self._seed}", f"--first={self._next}", f"--last={last}"]
         with tempfile.TemporaryFile("w+", errors="replace") as errors:
             worker = subprocess.Popen(
                 command, stdout=subprocess.PIPE, stderr=errors, text=True, env=environment, cwd=REPO
-            )  # fmt: skip
+            )
             was_silent = self._follow(worker)
             code = worker.wait()
             if self._next > last and code == 0:

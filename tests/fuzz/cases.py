@@ -12,8 +12,13 @@ from fuzz.safetensors_mutations import mutate_safetensors
 from fuzz.seed_files import BARE_NETWORK, MANIFEST, NETWORK_MANIFEST, NETWORKS, PLAN, RELEASE, STATE
 
 KINDS = (
-    *("onnx",) * 5, *("checkpoint",) * 3, *("manifest",) * 2, "state", *("network",) * 2, "network_manifest",
-)  # fmt: skip
+    *("onnx",) * 5,
+    *("checkpoint",) * 3,
+    *("manifest",) * 2,
+    "state",
+    *("network",) * 2,
+    "network_manifest",
+)
 
 
 @dataclass(frozen=True)

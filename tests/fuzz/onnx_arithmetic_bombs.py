@@ -36,9 +36,10 @@ def huge_matmul_of_constants() -> onnx.ModelProto:
 
 def huge_matmul_of_tiles() -> onnx.ModelProto:
     nodes = [
-        helper.make_node("Reshape", ["q", "one"], ["x1"]), helper.make_node("Tile", ["x1", "s"], ["x"]),
+        helper.make_node("Reshape", ["q", "one"], ["x1"]),
+        helper.make_node("Tile", ["x1", "s"], ["x"]),
         helper.make_node("MatMul", ["x", "x"], ["big"], name="huge"),
-    ]  # fmt: skip
+    ]
     return armed([*nodes, summed("big")], {"one": np.array([1, 1]), "s": np.array([20_000, 20_000])})
 
 
@@ -70,9 +71,14 @@ def huge_pool() -> onnx.ModelProto:
 
 
 ARITHMETIC: tuple[Callable[[], onnx.ModelProto], ...] = (
-    huge_matmul, huge_matmul_that_lies, huge_matmul_of_constants, huge_matmul_of_tiles, huge_gemm,
-    huge_convolution, huge_pool,
-)  # fmt: skip
+    huge_matmul,
+    huge_matmul_that_lies,
+    huge_matmul_of_constants,
+    huge_matmul_of_tiles,
+    huge_gemm,
+    huge_convolution,
+    huge_pool,
+)
 """One node each, called "huge", that takes minutes to days."""
 
 
@@ -118,9 +124,12 @@ def size_from_data() -> onnx.ModelProto:
         helper.make_node("AveragePool", ["x"], ["big"], name="huge", kernel_shape=[2_000] * 2, auto_pad="SAME_UPPER"),
     ]
     values = {
-        "zero": np.float32(0), "factors": np.array([64, 64]), "unit": np.array([1, 1]), "first": np.array([0]),
+        "zero": np.float32(0),
+        "factors": np.array([64, 64]),
+        "unit": np.array([1, 1]),
+        "first": np.array([0]),
         "last": np.array([2]),
-    }  # fmt: skip
+    }
     return armed([*nodes, summed("big")], values)
 
 

@@ -16,9 +16,13 @@ _HUGE = (2**29, 2**31, 2**33, 2**36, 2**40, 2**62)
 
 
 def armed(
-    nodes: Sequence[onnx.NodeProto], values: dict[str, Any], *, inits: Sequence[Any] = (), sparse: Sequence[Any] = (),
+    nodes: Sequence[onnx.NodeProto],
+    values: dict[str, Any],
+    *,
+    inits: Sequence[Any] = (),
+    sparse: Sequence[Any] = (),
     functions: Sequence[Any] = (),
-) -> onnx.ModelProto:  # fmt: skip
+) -> onnx.ModelProto:
     """Return a network whose logits are those of a linear layer plus the scalar `r` that `nodes` give.
 
     Args:
@@ -38,11 +42,13 @@ def armed(
     values = values | {"weight": weight}
     weights = [numpy_helper.from_array(np.asarray(value), name) for name, value in values.items()]
     graph = helper.make_graph(
-        [*frame, *nodes, helper.make_node("Add", ["linear", "r"], ["logits"])], "armed",
+        [*frame, *nodes, helper.make_node("Add", ["linear", "r"], ["logits"])],
+        "armed",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 1, SIDE, SIDE])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])],
-        [*weights, *inits], sparse_initializer=sparse,
-    )  # fmt: skip
+        [*weights, *inits],
+        sparse_initializer=sparse,
+    )
     opsets = [helper.make_opsetid("", 20), *([helper.make_opsetid("local", 1)] if functions else [])]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=10, functions=functions)
     helper.set_model_props(model, {SPEC_KEY: json.dumps(SPEC)})
@@ -218,6 +224,22 @@ def products(count: int) -> onnx.ModelProto:
 
 
 BOMBS: tuple[Callable[[Random], onnx.ModelProto], ...] = (
-    constant_of_shape, expand, tile, number_range, broadcast, doublings, pads, resize, strided_back, one_hot,
-    huge_images, random_values, loop, branches, sparse_weight, weight_without_data, functions, long_arithmetic,
-)  # fmt: skip
+    constant_of_shape,
+    expand,
+    tile,
+    number_range,
+    broadcast,
+    doublings,
+    pads,
+    resize,
+    strided_back,
+    one_hot,
+    huge_images,
+    random_values,
+    loop,
+    branches,
+    sparse_weight,
+    weight_without_data,
+    functions,
+    long_arithmetic,
+)

@@ -9,21 +9,13 @@ import onnx
 from fuzz.byte_mutations import mutate_bytes
 from fuzz.json_mutations import mutate_json
 from fuzz.onnx_bombs import BOMBS
+from fuzz.onnx_words import LOCATIONS, OPERATORS
 from google.protobuf.message import DecodeError
 from onnx import TensorProto, helper
 
 from fer_deploy.spec import SPEC_KEY
 
-OPERATORS = (
-    "Cast", "Identity", "Transpose", "Squeeze", "Relu", "Add", "MatMul", "Conv", "ConvTranspose", "Gemm", "Concat",
-    "Gather", "Resize", "Pad", "TopK", "NonZero", "Loop", "If", "Scan", "QLinearConv", "DequantizeLinear", "Unknown",
-    "",
-)  # fmt: skip
 _SIDES = (-1, 0, 1, 3, 2**31 - 1, 2**31, 2**32, 2**40, 2**62, 2**63 - 1, -(2**63))
-_LOCATIONS = (
-    "../../etc/passwd", "/etc/passwd", "/dev/zero", "/proc/self/mem", "weights.bin", "link.bin", "fifo", "./a/../../b",
-    "", "*/_ORT_MEM_ADDR_/*", "weights.bin\x00/etc/passwd", "..\\..\\x", "a" * 5000, ".",
-)  # fmt: skip
 
 
 def mutate_network(rng: Random, model: onnx.ModelProto) -> bytes:
@@ -55,10 +47,19 @@ def _names(model: onnx.ModelProto) -> list[str]:
 
 
 def _dims(rng: Random, model: onnx.ModelProto) -> None:
-    dims = rng.choice((
-        [rng.choice(_SIDES)], [2**32, 2**32], [2**33] * 4, [-1, 4], [2**62, 4], [0, 2**62], [1] * 3_000, [],
-        [rng.choice(_SIDES), rng.choice(_SIDES)],
-    ))  # fmt: skip
+    dims = rng.choice(
+        (
+            [rng.choice(_SIDES)],
+            [2**32, 2**32],
+            [2**33] * 4,
+            [-1, 4],
+            [2**62, 4],
+            [0, 2**62],
+            [1] * 3_000,
+            [],
+            [rng.choice(_SIDES), rng.choice(_SIDES)],
+        )
+    )
     tensor = _any_weight(rng, model)
     del tensor.dims[:]
     tensor.dims.extend(dims)
@@ -97,7 +98,7 @@ def _weights_that_are_no_numbers(rng: Random, model: onnx.ModelProto) -> None:
 
 def _external(rng: Random, model: onnx.ModelProto) -> None:
     tensor = _any_weight(rng, model)
-    entries = {"location": rng.choice(_LOCATIONS)}
+    entries = {"location": rng.choice(LOCATIONS)}
     if rng.random() < 0.6:
         entries["offset"] = rng.choice(("0", "4", "-1", "99999999999", "9" * 30, "x", str(2**63)))
     if rng.random() < 0.6:
@@ -268,6 +269,22 @@ def _functions(rng: Random, model: onnx.ModelProto) -> None:
 
 
 _WOUNDS: tuple[Callable[[Random, onnx.ModelProto], None], ...] = (
-    _dims, _dtype, _data, _weights_that_are_no_numbers, _external, _opset, _operator, _links, _links, _attributes,
-    _graph_inputs, _model_spec, _model_spec, _metadata, _nodes, _subgraphs, _functions, _texts,
-)  # fmt: skip
+    _dims,
+    _dtype,
+    _data,
+    _weights_that_are_no_numbers,
+    _external,
+    _opset,
+    _operator,
+    _links,
+    _links,
+    _attributes,
+    _graph_inputs,
+    _model_spec,
+    _model_spec,
+    _metadata,
+    _nodes,
+    _subgraphs,
+    _functions,
+    _texts,
+)

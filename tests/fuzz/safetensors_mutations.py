@@ -63,19 +63,43 @@ def _any_tensor(rng: Random, header: dict[str, Any]) -> dict[str, Any]:
 def _offsets(rng: Random, header: dict[str, Any], data: bytearray) -> None:
     tensor, other = _any_tensor(rng, header), _any_tensor(rng, header)
     start, stop = tensor["data_offsets"]
-    tensor["data_offsets"] = rng.choice((
-        [stop, start], other["data_offsets"], [start, stop + 4], [start, 2**63], [2**64 - 8, 2**64 - 4], [-4, stop],
-        [start, start], [0, len(data)], [start], [], [start, stop, stop], [0.5, 4.0], "all",
-    ))  # fmt: skip
+    tensor["data_offsets"] = rng.choice(
+        (
+            [stop, start],
+            other["data_offsets"],
+            [start, stop + 4],
+            [start, 2**63],
+            [2**64 - 8, 2**64 - 4],
+            [-4, stop],
+            [start, start],
+            [0, len(data)],
+            [start],
+            [],
+            [start, stop, stop],
+            [0.5, 4.0],
+            "all",
+        )
+    )
 
 
 def _shape(rng: Random, header: dict[str, Any], data: bytearray) -> None:
     tensor = _any_tensor(rng, header)
     shape = tensor["shape"]
-    tensor["shape"] = rng.choice((
-        [*shape, 1], shape[::-1], [*shape, rng.choice(_SIDES)], [rng.choice(_SIDES)] * 2, [2**33] * 4, [2, 2**63],
-        [0, 2**63], [1] * 5_000, [], [1.5], None,
-    ))  # fmt: skip
+    tensor["shape"] = rng.choice(
+        (
+            [*shape, 1],
+            shape[::-1],
+            [*shape, rng.choice(_SIDES)],
+            [rng.choice(_SIDES)] * 2,
+            [2**33] * 4,
+            [2, 2**63],
+            [0, 2**63],
+            [1] * 5_000,
+            [],
+            [1.5],
+            None,
+        )
+    )
 
 
 def _dtype(rng: Random, header: dict[str, Any], data: bytearray) -> None:
@@ -121,5 +145,12 @@ def _size(rng: Random, header: dict[str, Any], data: bytearray) -> None:
 
 
 _WOUNDS: tuple[Callable[[Random, dict[str, Any], bytearray], None], ...] = (
-    _offsets, _shape, _dtype, _names, _metadata, _architecture, _more_tensors, _size,
-)  # fmt: skip
+    _offsets,
+    _shape,
+    _dtype,
+    _names,
+    _metadata,
+    _architecture,
+    _more_tensors,
+    _size,
+)

@@ -20,11 +20,22 @@ from fer_deploy.spec import SPEC_KEY
 SIDE = 16
 LABELS = ["dark", "even", "bright"]
 SPEC = {
-    "spec_version": 1, "architecture": "tiny", "labels": LABELS,
-    "input": {"name": "images", "height": SIDE, "width": SIDE, "channels": 1, "dtype": "uint8", "color": "gray",
-              "mean": 127.5, "std": 127.5},
-    "metrics": {"PublicTest": {"accuracy": 0.25}}, "provenance": {"config": {"num_epochs": 2}},
-}  # fmt: skip
+    "spec_version": 1,
+    "architecture": "tiny",
+    "labels": LABELS,
+    "input": {
+        "name": "images",
+        "height": SIDE,
+        "width": SIDE,
+        "channels": 1,
+        "dtype": "uint8",
+        "color": "gray",
+        "mean": 127.5,
+        "std": 127.5,
+    },
+    "metrics": {"PublicTest": {"accuracy": 0.25}},
+    "provenance": {"config": {"num_epochs": 2}},
+}
 MANIFEST = manifest_json(manifest_of())
 NETWORK_MANIFEST = manifest_json(network_manifest())
 
@@ -98,11 +109,12 @@ def network(*, raw: bool = True, quantized: bool = False) -> onnx.ModelProto:
     flat = node("Reshape", [pooled, constant("shape", [-1, 2], np.int64)], "flat")
     node("Gemm", [flat, constant("fc.weight", noise.normal(size=(2, 3))), constant("fc.bias", np.zeros(3))], "logits")
     graph = helper.make_graph(
-        nodes, "tiny",
+        nodes,
+        "tiny",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 1, SIDE, SIDE])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", len(LABELS)])],
         weights,
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     helper.set_model_props(model, {SPEC_KEY: json.dumps(SPEC)})
     return model

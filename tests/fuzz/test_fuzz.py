@@ -41,8 +41,10 @@ NEVER_BOTH = {
 def test_a_case_that_ends_its_worker_is_named_and_the_others_are_run():
     result = Campaign(3, worker="fuzz.doomed_worker").run(0, 4)
     assert [fault.splitlines()[0].partition("] ")[2] for fault in result.faults] == [
-        "ended the worker: signal SIGSEGV", "(onnx): no memory", "ended the worker: signal SIGXCPU",
-    ]  # fmt: skip
+        "ended the worker: signal SIGSEGV",
+        "(onnx): no memory",
+        "ended the worker: signal SIGXCPU",
+    ]
     again = "[python -m fuzz.doomed_worker --seed 3 --first 1 --last 1]"
     assert result.faults[0].startswith(f"seed 3 case 1 {again} ended")
     assert result.num_cases == 3
@@ -52,5 +54,5 @@ def test_a_worker_that_sleeps_is_ended():
     result = Campaign(3, worker="fuzz.doomed_worker", wall_s=10).run(4, 6)
     assert [fault.splitlines()[0].partition("] ")[2] for fault in result.faults] == [
         "ended the worker: silent for 10 s"
-    ]  # fmt: skip
+    ]
     assert result.num_cases == 2

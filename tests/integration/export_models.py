@@ -19,9 +19,16 @@ from fer_deploy.spec import ModelSpec, spec_from_json
 
 ARCHITECTURE = "small"
 LAYERS = (
-    "stem.0", "blocks.0.branch.0", "blocks.0.branch.3", "blocks.0.gate.1", "blocks.0.gate.3", "blocks.1.branch.0",
-    "blocks.1.branch.3", "blocks.1.shortcut.0", "classifier",
-)  # fmt: skip
+    "stem.0",
+    "blocks.0.branch.0",
+    "blocks.0.branch.3",
+    "blocks.0.gate.1",
+    "blocks.0.gate.3",
+    "blocks.1.branch.0",
+    "blocks.1.branch.3",
+    "blocks.1.shortcut.0",
+    "classifier",
+)
 """Everything with weights, in the order of the forward pass."""
 GATES = ("blocks.0.gate.1", "blocks.0.gate.3")
 OUTLIER_LAYER = "blocks.0.branch.3"
@@ -36,9 +43,12 @@ class Block(nn.Module):
         super().__init__()
         stride = 1 if inputs == outputs else 2
         self.branch = nn.Sequential(
-            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False), nn.BatchNorm2d(outputs), nn.ReLU(),
-            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False), nn.BatchNorm2d(outputs),
-        )  # fmt: skip
+            nn.Conv2d(inputs, outputs, 3, stride=stride, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+            nn.ReLU(),
+            nn.Conv2d(outputs, outputs, 3, padding=1, bias=False),
+            nn.BatchNorm2d(outputs),
+        )
         self.gate: nn.Module | None = None
         self.shortcut: nn.Module = nn.Identity()
         if stride == 1:

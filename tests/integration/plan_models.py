@@ -66,11 +66,12 @@ def fp32_model() -> onnx.ModelProto:
     classifier = constant("classifier.weight", noise.normal(0, 1, (3, 32)))
     node("Gemm", [flat, classifier, constant("classifier.bias", np.zeros(3))], "logits", transB=1)
     graph = helper.make_graph(
-        nodes, "tiny",
+        nodes,
+        "tiny",
         [helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 1, 48, 48])],
         [helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 3])],
         weights,
-    )  # fmt: skip
+    )
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
     onnx.checker.check_model(model, full_check=True)
     return labelled(model, Precision.FP32)
@@ -105,10 +106,17 @@ def int8_model(model: onnx.ModelProto, folder: Path, *, names: list[str] | None 
     source, target = folder / "source.onnx", folder / "int8.onnx"
     onnx.save(model, source)
     q.quantize_static(
-        source, target, Noise(), quant_format=q.QuantFormat.QDQ, per_channel=True, op_types_to_quantize=["Conv"],
-        nodes_to_quantize=names, activation_type=q.QuantType.QInt8, weight_type=q.QuantType.QInt8,
+        source,
+        target,
+        Noise(),
+        quant_format=q.QuantFormat.QDQ,
+        per_channel=True,
+        op_types_to_quantize=["Conv"],
+        nodes_to_quantize=names,
+        activation_type=q.QuantType.QInt8,
+        weight_type=q.QuantType.QInt8,
         extra_options={"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False},
-    )  # fmt: skip
+    )
     return labelled(onnx.load(target, load_external_data=False), Precision.INT8)
 
 

@@ -35,9 +35,16 @@ from fer_deploy.live.sources.video import open_file
 
 NUM = 3 * 24 + 5
 RESULTS = [
-    "annotated.mp4", "faces.csv", "faces.frames.csv", "faces.frames.parquet", "faces.parquet", "people.parquet",
-    "report.html", "summary.json", "timeline.png",
-]  # fmt: skip
+    "annotated.mp4",
+    "faces.csv",
+    "faces.frames.csv",
+    "faces.frames.parquet",
+    "faces.parquet",
+    "people.parquet",
+    "report.html",
+    "summary.json",
+    "timeline.png",
+]
 
 
 @pytest.fixture

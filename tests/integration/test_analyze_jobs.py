@@ -90,8 +90,10 @@ class TestSameResults:
     @pytest.mark.slow
     def test_damage_and_sizes_that_change(self, tmp_path):
         """Predictions fail there, so segments are observed again; a joined stream has another size in its middle."""
-        parts = [transport_stream(write_squares(tmp_path / f"{i}.mp4", 60, size=size)) for i, size in
-                 enumerate([(128, 96), (160, 96)])]  # fmt: skip
+        parts = [
+            transport_stream(write_squares(tmp_path / f"{i}.mp4", 60, size=size))
+            for i, size in enumerate([(128, 96), (160, 96)])
+        ]
         whole = bytearray(b"".join(part.read_bytes() for part in parts))
         whole[len(whole) // 4 : len(whole) // 4 + 600] = bytes(600)
         video = tmp_path / "joined.ts"

@@ -20,10 +20,18 @@ def test_killed_often(detect_every, jobs, kills, part, tmp_path):
     tests = Path(analyze_killed_often.__file__).parents[1]
     path = {"PYTHONPATH": f"{tests}:{tests.parent}", "PATH": "/usr/bin:/bin", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
-        [sys.executable, analyze_killed_often.__file__, str(tmp_path), str(7 + detect_every),
-         *map(str, (detect_every, jobs, kills, part))],
-        env=path, capture_output=True, text=True, check=False,
-    )  # fmt: skip
+        [
+            sys.executable,
+            analyze_killed_often.__file__,
+            str(tmp_path),
+            str(7 + detect_every),
+            *map(str, (detect_every, jobs, kills, part)),
+        ],
+        env=path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert int((tmp_path / "num_kills").read_text()) >= kills
     whole, killed = tmp_path / "whole/squares", tmp_path / "killed/squares"

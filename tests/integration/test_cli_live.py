@@ -31,9 +31,21 @@ def outputs(tmp_path_factory, tiny_onnx) -> tuple[Path, dict]:
     """Folder and --json object of one run."""
     folder = tmp_path_factory.mktemp("live")
     result = live(
-        "--source", "synthetic", "--engine", tiny_onnx, "--no-display", "--max-frames", NUM, "--json",
-        "--detector", "haar", "--record", folder / "a.mp4", "--jsonl", folder / "deep" / "a.jsonl",
-    )  # fmt: skip
+        "--source",
+        "synthetic",
+        "--engine",
+        tiny_onnx,
+        "--no-display",
+        "--max-frames",
+        NUM,
+        "--json",
+        "--detector",
+        "haar",
+        "--record",
+        folder / "a.mp4",
+        "--jsonl",
+        folder / "deep" / "a.jsonl",
+    )
     assert result.exit_code == 0, result.output
     return folder, json.loads(result.stdout)
 
@@ -103,8 +115,16 @@ class TestOutputs:
         assert report["seconds"] > 0
         assert report["throughput_fps"] == pytest.approx(NUM / report["seconds"], rel=0.01)
         assert list(report["latency_ms"]) == [
-            "decode", "queue", "detect", "wait", "track", "crop", "infer", "smooth", "total",
-        ]  # fmt: skip
+            "decode",
+            "queue",
+            "detect",
+            "wait",
+            "track",
+            "crop",
+            "infer",
+            "smooth",
+            "total",
+        ]
         assert all(row["p50"] <= row["p90"] <= row["p99"] for row in report["latency_ms"].values())
         assert report["record"] == str(folder / "a.mp4")
         assert report["jsonl"] == str(folder / "deep" / "a.jsonl")

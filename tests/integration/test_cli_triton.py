@@ -26,10 +26,25 @@ def test_both_variants(tmp_path):
 
 def test_flags_reach_the_config(tmp_path):
     result = run(
-        "--engine", bundled_model(), "--out", tmp_path, "--max-batch-size", 16, "--preferred-batch-size", 4,
-        "--preferred-batch-size", 16, "--max-queue-delay-us", 100, "--device", "cpu", "--instances", 2,
-        "--warmup", "zero",
-    )  # fmt: skip
+        "--engine",
+        bundled_model(),
+        "--out",
+        tmp_path,
+        "--max-batch-size",
+        16,
+        "--preferred-batch-size",
+        4,
+        "--preferred-batch-size",
+        16,
+        "--max-queue-delay-us",
+        100,
+        "--device",
+        "cpu",
+        "--instances",
+        2,
+        "--warmup",
+        "zero",
+    )
     assert result.exit_code == 0, result.output
     config = parse_config((tmp_path / "senet-ferplus-fp16-onnx" / "config.pbtxt").read_text(), where="x")
     assert config.max_batch_size == 16

@@ -64,10 +64,14 @@ def config(tmp_path_factory, data, small_spec) -> ExportConfig:
     """One channel inside the first block is 2000 times larger than the others: its reader is useless in INT8."""
     checkpoint = release(tmp_path_factory.mktemp("release"), small_spec, outlier=True)
     values = {
-        "checkpoint": checkpoint, "out": tmp_path_factory.mktemp("out") / "small", "data": data,
-        "calibration": CALIBRATION, "limits": LIMITS, "slice_faces": 42,
+        "checkpoint": checkpoint,
+        "out": tmp_path_factory.mktemp("out") / "small",
+        "data": data,
+        "calibration": CALIBRATION,
+        "limits": LIMITS,
+        "slice_faces": 42,
         "build": {"flavor": "tensorrt-rtx", "compute_capabilities": ["8.6"]},
-    }  # fmt: skip
+    }
     return load_settings(ExportConfig, None, values)
 
 
@@ -99,9 +103,13 @@ class TestFiles:
     def test_what_is_there(self, exported):
         plans = [f"small-{name}.plan" for name in ("fp32", "fp16", "int8")]
         wanted = [
-            *(f"small-{name}.onnx" for name in VARIANTS), *plans, *(f"{plan}.json" for plan in plans),
-            "report.json", "report.md", "report.png",
-        ]  # fmt: skip
+            *(f"small-{name}.onnx" for name in VARIANTS),
+            *plans,
+            *(f"{plan}.json" for plan in plans),
+            "report.json",
+            "report.md",
+            "report.png",
+        ]
         assert sorted(path.name for path in exported.report.parent.iterdir()) == sorted(wanted)
         assert [path.name for path in exported.models] == [f"small-{name}.onnx" for name in VARIANTS]
 
@@ -187,8 +195,10 @@ class TestInt8:
         assert text.startswith(f"small-{variant}.onnx (stage converted): INT8 for ")
         assert "points of accuracy at best" in text
         assert sorted(path.name for path in (tmp_path / "o").iterdir()) == [
-            "report-failed.json", "report-failed.md", "report-failed.png",
-        ]  # fmt: skip
+            "report-failed.json",
+            "report-failed.md",
+            "report-failed.png",
+        ]
 
     def test_learned_ranges_reach_the_files(self, small_spec, small_onnx, data, tmp_path, monkeypatch):
         """Of a release from quantization-aware training."""

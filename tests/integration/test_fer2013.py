@@ -90,10 +90,12 @@ def test_dim_and_soft_faces_are_a_little_harder_for_senet_ferplus(fer2013):
     few = public.select(np.arange(len(public)) % 6 == 0)
     with open_engine(bundled_model(Precision.FP16), device="cpu") as engine:
         seen = [
-            np.mean(np.concatenate([engine.infer(part[:, None]).argmax(axis=1) for part in np.array_split(images, 9)])
-                    == few.labels)
+            np.mean(
+                np.concatenate([engine.infer(part[:, None]).argmax(axis=1) for part in np.array_split(images, 9)])
+                == few.labels
+            )
             for images in (few.images, dim_and_soft(few.images))
-        ]  # fmt: skip
+        ]
     clean, soft = seen
     assert len(few) > 512
     assert clean > 0.85

@@ -74,8 +74,11 @@ def overlap(a: Box, b: Box) -> float:
 
 def sizes_of(pattern: str, change_at: int) -> list[tuple[int, int]]:
     first, second = {
-        "shrinks": (LARGE, SMALL), "grows": (SMALL, LARGE), "turns": (LARGE, TALL), "flickers": (LARGE, SMALL)
-    }[pattern]  # fmt: skip
+        "shrinks": (LARGE, SMALL),
+        "grows": (SMALL, LARGE),
+        "turns": (LARGE, TALL),
+        "flickers": (LARGE, SMALL),
+    }[pattern]
     if pattern == "flickers":
         return [first if index % (change_at + 1) else second for index in range(NUM)]
     return [first if index < change_at else second for index in range(NUM)]

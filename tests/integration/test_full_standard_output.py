@@ -36,9 +36,14 @@ def test_commands(name, unbuffered, repo_dir):
     words = [word.format(model=model) for word in COMMANDS[name]]
     with open("/dev/full", "w") as full:
         done = subprocess.run(
-            [sys.executable, "-m", *words], stdout=full, stderr=subprocess.PIPE, text=True, timeout=120, check=False,
+            [sys.executable, "-m", *words],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=120,
+            check=False,
             env={**os.environ, "PYTHONUNBUFFERED": unbuffered},
-        )  # fmt: skip
+        )
     assert done.returncode == 8, done.stderr
     assert "No space left on device" in done.stderr
     assert "Fix: " in done.stderr

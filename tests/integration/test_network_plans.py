@@ -43,8 +43,11 @@ def fer_deploy(*args: object) -> subprocess.CompletedProcess[str]:
     """Run the command line with CUDA_VISIBLE_DEVICES empty, so that a machine with a GPU says the same."""
     return subprocess.run(
         [sys.executable, "-c", "from fer_deploy.cli import main; main()", *map(str, args)],
-        capture_output=True, text=True, check=False, env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-    )  # fmt: skip
+        capture_output=True,
+        text=True,
+        check=False,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+    )
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +79,11 @@ class TestCli:
         assert (manifest.target.compute_capabilities, manifest.target.os) == (("8.6",), "any")
         assert (network.precision, network.inputs["input"].shape) == ("fp32", (1, 3, None, None))
         assert {name: wanted.shape for name, wanted in network.outputs.items() if name.endswith("_16")} == {
-            "cls_16": (1, None, 1), "obj_16": (1, None, 1), "bbox_16": (1, None, 4), "kps_16": (1, None, 10),
-        }  # fmt: skip
+            "cls_16": (1, None, 1),
+            "obj_16": (1, None, 1),
+            "bbox_16": (1, None, 4),
+            "kps_16": (1, None, 10),
+        }
 
     def test_inspect(self, plan):
         found = json.loads(fer_deploy("inspect", plan, "--json").stdout)
@@ -87,8 +93,9 @@ class TestCli:
 
     @pytest.mark.parametrize("flags", [["--detector", "yunet"], []])
     def test_live_says_that_there_is_no_gpu(self, plan, flags):
-        done = fer_deploy("live", "--source", "synthetic", "--no-display", "--max-frames", 2,
-                          "--detector-model", plan, *flags)  # fmt: skip
+        done = fer_deploy(
+            "live", "--source", "synthetic", "--no-display", "--max-frames", 2, "--detector-model", plan, *flags
+        )
         assert (done.returncode, done.stdout) == (7, "")
         assert f"error: cannot load {plan}: built for sm_86; this machine has no NVIDIA GPU.\n    Fix: " in done.stderr
         assert "cudaSetDevice failed: cudaError" in done.stderr
@@ -101,14 +108,25 @@ class TestCli:
         assert "Fix: a face detector is given as --detector-model" in done.stderr
 
     def test_without_the_flag(self, plan, tmp_path):
-        done = fer_deploy("build", "--onnx", plan.with_suffix(".onnx"), "--out", tmp_path / "a.plan",
-                          "--flavor", "tensorrt-rtx")  # fmt: skip
+        done = fer_deploy(
+            "build", "--onnx", plan.with_suffix(".onnx"), "--out", tmp_path / "a.plan", "--flavor", "tensorrt-rtx"
+        )
         assert done.returncode == 4
         assert "is built with fer-deploy build --input-shapes" in done.stderr
 
     def test_a_shape_that_is_none(self, plan, tmp_path):
-        done = fer_deploy("build", "--onnx", plan.with_suffix(".onnx"), "--out", tmp_path / "a.plan",
-                          "--input-shapes", "input", "32", "48x", "64")  # fmt: skip
+        done = fer_deploy(
+            "build",
+            "--onnx",
+            plan.with_suffix(".onnx"),
+            "--out",
+            tmp_path / "a.plan",
+            "--input-shapes",
+            "input",
+            "32",
+            "48x",
+            "64",
+        )
         assert done.returncode == 2
         assert "'48x' is no shape, expected such as 1x3x288x480" in done.stderr
 

@@ -61,8 +61,13 @@ def test_no_file_in_the_home_folder(name, home, tmp_path):
 def test_the_variable_is_set_before_onnxruntime_is_imported(home, tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *LIVE[1:]],
-        env=environment(home), cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False,
-    )  # fmt: skip
+        env=environment(home),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
     assert done.returncode == 0, done.stderr
     assert "at the import: 1\n" in done.stdout
 
@@ -86,6 +91,10 @@ def test_doctor_says_that_telemetry_is_off(home, tmp_path):
     done = subprocess.run(
         [sys.executable, "-m", "fer_deploy", "doctor"],
         env={**environment(home), "COLUMNS": "200", "ORT_DISABLE_TELEMETRY": "0"},
-        cwd=tmp_path, capture_output=True, text=True, timeout=120, check=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=True,
+    )
     assert re.search(r"telemetry +off \(ONNX Runtime and OpenVINO; fer-deploy sends nothing itself\)", done.stdout)

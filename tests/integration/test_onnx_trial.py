@@ -42,8 +42,11 @@ def test_a_signal_ends_both_processes(tmp_path, command, number, code):
     (tmp_path / "face.png").write_bytes(b"never read")
     process = subprocess.Popen(
         [sys.executable, "-m", "fer_deploy", *command, "--engine", "bomb.onnx", "--device", "cpu"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         wait_until(lambda: process.poll() is not None or children(process.pid))
         (child,) = children(process.pid)

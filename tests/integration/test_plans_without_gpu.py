@@ -40,15 +40,18 @@ def plan(tmp_path_factory) -> Path:
 def without_gpu(code: str, *args: object) -> subprocess.CompletedProcess[str]:
     """Run Python with CUDA_VISIBLE_DEVICES empty, so that a machine with a GPU says the same."""
     return subprocess.run(
-        [sys.executable, "-c", code, *map(str, args)], capture_output=True, text=True, check=False,
+        [sys.executable, "-c", code, *map(str, args)],
+        capture_output=True,
+        text=True,
+        check=False,
         env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
-    )  # fmt: skip
+    )
 
 
 def live(path: Path, *flags: str) -> subprocess.CompletedProcess[str]:
     return without_gpu(
         CLI, "live", "--source", "synthetic", "--no-display", "--max-frames", 2, "--engine", path, *flags
-    )  # fmt: skip
+    )
 
 
 def test_tensorrt_itself_refuses_and_its_reason_is_told(plan):

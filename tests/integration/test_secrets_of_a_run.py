@@ -31,14 +31,32 @@ def test_no_secret_is_left_anywhere(tmp_path, mjpeg_camera):
         f"source: ['http://{LOGIN}@{host}/{TOKEN}/cam?session={SESSION}&w=1#tok={FRAGMENT}']\n"
     )
     command = [
-        sys.executable, "-m", "fer_deploy", "live", "--config", "live.yaml", "--no-display", "--detector", "haar",
-        "--serve", "127.0.0.1:0", "--jsonl", "a.jsonl", "--csv", "a.csv", "--json",
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "fer_deploy",
+        "live",
+        "--config",
+        "live.yaml",
+        "--no-display",
+        "--detector",
+        "haar",
+        "--serve",
+        "127.0.0.1:0",
+        "--jsonl",
+        "a.jsonl",
+        "--csv",
+        "a.csv",
+        "--json",
+    ]
     with (tmp_path / "stderr").open("w") as stderr:
         process = subprocess.Popen(
-            command, cwd=tmp_path, env={**os.environ, "FER_SERVE_TOKEN": OWN_TOKEN}, text=True,
-            stdout=subprocess.PIPE, stderr=stderr,
-        )  # fmt: skip
+            command,
+            cwd=tmp_path,
+            env={**os.environ, "FER_SERVE_TOKEN": OWN_TOKEN},
+            text=True,
+            stdout=subprocess.PIPE,
+            stderr=stderr,
+        )
     try:
         wait_until(lambda: (tmp_path / "a.jsonl").exists() and (tmp_path / "a.jsonl").read_text().count("\n") > 3)
         page = re.search(r"^page: (http://127\.0\.0\.1:\d+)/ ", (tmp_path / "stderr").read_text(), re.MULTILINE)

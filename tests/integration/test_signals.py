@@ -55,8 +55,11 @@ def test_signal_while_a_camera_does_not_answer(number, flags, tmp_path, tiny_onn
         path.write_text("old")
     process = subprocess.Popen(
         [*LIVE, *flags, "--jsonl", "a.jsonl", "--csv", "a.csv"],
-        cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     try:
         wait_until(lambda: mjpeg_camera.num_clients > 0 or process.poll() is not None)
         process.send_signal(signal.SIGHUP)

@@ -34,9 +34,15 @@ def life(package, folder, number, at, again, *arguments):
     """Run a program that gets the signal at its n-th call; return how it ended."""
     program = [sys.executable, signalled_at.__file__, package, str(int(number)), str(at), str(again)]
     return subprocess.run(
-        [*program, *map(str, arguments)], cwd=folder, env={**ENVIRONMENT, "CALLS": str(folder.parent / "calls")},
-        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=LIMIT_S, check=False,
-    )  # fmt: skip
+        [*program, *map(str, arguments)],
+        cwd=folder,
+        env={**ENVIRONMENT, "CALLS": str(folder.parent / "calls")},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=LIMIT_S,
+        check=False,
+    )
 
 
 def kills(seed, first, last):
@@ -144,8 +150,12 @@ def test_nohup(tmp_path):
     command = ["live", "--no-display", "--source", "synthetic", "--detector", "haar", "--jsonl", "a.jsonl"]
     process = subprocess.Popen(
         ["sh", "-c", 'trap "" HUP; exec "$@"', "sh", sys.executable, "-m", "fer_deploy", *command],
-        cwd=tmp_path, env=ENVIRONMENT, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     lines = tmp_path / "a.jsonl"
     try:
         wait_until(lambda: lines.exists() and lines.read_text().count("\n") > 3)
@@ -165,8 +175,12 @@ def test_a_third_signal_ends_the_program_where_it_is(tmp_path):
     size = fcntl.fcntl(writing, fcntl.F_SETPIPE_SZ, 4096)
     process = subprocess.Popen(
         [sys.executable, "-m", "fer_deploy", "live", "--no-display", "--source", "synthetic", "--jsonl", "-"],
-        cwd=tmp_path, env=ENVIRONMENT, stdout=writing, stderr=subprocess.PIPE, text=True,
-    )  # fmt: skip
+        cwd=tmp_path,
+        env=ENVIRONMENT,
+        stdout=writing,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
     os.close(writing)
     try:
         wait_until(lambda: _num_waiting(reading) > size // 2 or process.poll() is not None)

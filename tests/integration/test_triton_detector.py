@@ -90,8 +90,17 @@ def test_recognizer_and_command_take_it(server, frames, tiny_onnx, tmp_path):
         faces = recognizer.analyze(frames[0])
     assert faces
     cv2.imwrite(str(tmp_path / "a.png"), frames[0])
-    words = ["image", tmp_path / "a.png", "--json", "--engine", served["engine"], "--detector-model",
-             served["detector_model"], "--detector", "yunet"]  # fmt: skip
+    words = [
+        "image",
+        tmp_path / "a.png",
+        "--json",
+        "--engine",
+        served["engine"],
+        "--detector-model",
+        served["detector_model"],
+        "--detector",
+        "yunet",
+    ]
     done = CliRunner().invoke(main, list(map(str, words)), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     boxes = [[face.box.x1, face.box.y1, face.box.x2, face.box.y2] for face in faces]

@@ -144,8 +144,21 @@ def test_close_ends_a_call_that_waits(server, name):
 def test_a_run_that_is_stopped_meanwhile_ends_at_once(server, name, tmp_path):
     """Ctrl-C and SIGTERM must not wait for the server: service managers kill what does not end."""
     lines = tmp_path / "a.jsonl"
-    command = [sys.executable, "-m", "fer_deploy", "live", "--source", "synthetic", "--no-display",
-               "--detector", "haar", "--jsonl", str(lines), "--engine", server.address(name)]  # fmt: skip
+    command = [
+        sys.executable,
+        "-m",
+        "fer_deploy",
+        "live",
+        "--source",
+        "synthetic",
+        "--no-display",
+        "--detector",
+        "haar",
+        "--jsonl",
+        str(lines),
+        "--engine",
+        server.address(name),
+    ]
     process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
     try:
         wait_until(lambda: (lines.exists() and lines.read_text().count("\n") > 3) or process.poll() is not None)

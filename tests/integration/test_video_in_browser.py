@@ -88,10 +88,15 @@ def server(tmp_path) -> Iterator[Server]:
 def seen_by_browser(server: Server, tmp_path: Path) -> dict:
     """Open the page in Chromium and return what it says."""
     command = [
-        str(CHROMIUM), "--headless", "--no-sandbox", "--disable-gpu", "--mute-audio",
-        "--disable-background-networking", f"--user-data-dir={tmp_path / 'profile'}",
+        str(CHROMIUM),
+        "--headless",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--mute-audio",
+        "--disable-background-networking",
+        f"--user-data-dir={tmp_path / 'profile'}",
         f"http://127.0.0.1:{server.server_port}/index.html",
-    ]  # fmt: skip
+    ]
     environment = {**os.environ, "HOME": str(tmp_path)}
     with open(tmp_path / "browser.log", "wb") as log:
         browser = subprocess.Popen(command, stdout=log, stderr=log, env=environment)

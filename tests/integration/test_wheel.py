@@ -104,8 +104,12 @@ def files_of(wheel: Path) -> set[str]:
 
 def test_package_data_are_in_the_wheel_and_tests_are_not(wheel):
     names = files_of(wheel)
-    data = [path for package in ("fer_deploy", "fer_train") for path in (REPO / package).rglob("*")
-            if path.is_file() and path.suffix not in (".py", ".pyc")]  # fmt: skip
+    data = [
+        path
+        for package in ("fer_deploy", "fer_train")
+        for path in (REPO / package).rglob("*")
+        if path.is_file() and path.suffix not in (".py", ".pyc")
+    ]
     assert len(data) > 10
     assert {path.relative_to(REPO).as_posix() for path in data} <= names
     assert {"fer_deploy/py.typed", "fer_train/py.typed", "fer_deploy/live/serve/page/index.html"} <= names

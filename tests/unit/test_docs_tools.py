@@ -94,38 +94,58 @@ def test_functions_become_tables(tool):
 def latency(*engines: tuple[str, str]) -> dict[str, Any]:
     of_batch = {"p50_ms": 2.04, "faces_per_s": 1234.5, "stable": True}
     return {
-        "hardware": "A chip, 2 cores, torch 9", "threads": "2", "date": "2026-01-02",
+        "hardware": "A chip, 2 cores, torch 9",
+        "threads": "2",
+        "date": "2026-01-02",
         "results": [
-            {"engine": engine, "file": file, "bytes": 1_550_000,
-             "latency": [{"batch": 1, **of_batch}, {"batch": 16, **of_batch, "stable": "int8" not in file}]}
+            {
+                "engine": engine,
+                "file": file,
+                "bytes": 1_550_000,
+                "latency": [{"batch": 1, **of_batch}, {"batch": 16, **of_batch, "stable": "int8" not in file}],
+            }
             for engine, file in engines
         ],
-    }  # fmt: skip
+    }
 
 
 def accuracy(*rows: tuple[str, str, str, float | None]) -> dict[str, Any]:
     return {
-        "hardware": "B chip, 4 cores, torch 9", "split": "PublicTest", "date": "2026-01-03",
+        "hardware": "B chip, 4 cores, torch 9",
+        "split": "PublicTest",
+        "date": "2026-01-03",
         "results": [
-            {"artifact": artifact, "model": "senet", "labels": labels, "view": view, "num_faces": 3589,
-             "accuracy": 0.5, "accuracy_interval": [0.48, 0.52], "same_emotion": same}
+            {
+                "artifact": artifact,
+                "model": "senet",
+                "labels": labels,
+                "view": view,
+                "num_faces": 3589,
+                "accuracy": 0.5,
+                "accuracy_interval": [0.48, 0.52],
+                "same_emotion": same,
+            }
             for artifact, labels, view, same in rows
         ],
-    }  # fmt: skip
+    }
 
 
 def test_the_table_has_dashes_for_what_was_not_measured(tool, monkeypatch):
     numbers = tool("numbers_of_readme")
     measured = {
         "latency": latency(
-            ("torch.compile", "senet.safetensors"), ("PyTorch eager", "senet.safetensors"),
-            ("ORT int8-cpu, spinning", "senet-int8-cpu.onnx"), ("ORT int8-cpu", "senet-int8-cpu.onnx"),
+            ("torch.compile", "senet.safetensors"),
+            ("PyTorch eager", "senet.safetensors"),
+            ("ORT int8-cpu, spinning", "senet-int8-cpu.onnx"),
+            ("ORT int8-cpu", "senet-int8-cpu.onnx"),
         ),
         "accuracy": accuracy(
-            ("PyTorch FP32", "fer2013", "plain", None), ("senet-int8-cpu.onnx", "fer2013", "plain", 0.995),
-            ("senet-int8-cpu.onnx", "ferplus", "plain", 0.1), ("senet-int8-cpu.onnx", "fer2013", "flip", 0.2),
+            ("PyTorch FP32", "fer2013", "plain", None),
+            ("senet-int8-cpu.onnx", "fer2013", "plain", 0.995),
+            ("senet-int8-cpu.onnx", "ferplus", "plain", 0.1),
+            ("senet-int8-cpu.onnx", "fer2013", "flip", 0.2),
         ),
-    }  # fmt: skip
+    }
     measured["latency"]["results"][0]["bytes"] = measured["latency"]["results"][2]["bytes"] = 9
     monkeypatch.setattr(numbers, "newest", lambda name, results: measured[name])
     monkeypatch.setattr(numbers, "page_of", lambda name, results: f"{name}.md")
@@ -204,8 +224,10 @@ def test_dead_links_and_anchors_are_found(tool, tmp_path):
         '<h1 id="there">a</h1><a href="../index.html">b</a><a href="..">c</a>'
     )
     assert tool("website").broken_links(tmp_path) == [
-        "index.html: page/#not-there", "index.html: absent.png", "index.html: #top",
-    ]  # fmt: skip
+        "index.html: page/#not-there",
+        "index.html: absent.png",
+        "index.html: #top",
+    ]
 
 
 def test_the_website_is_built_without_warnings_and_dead_links(tool, tmp_path):

@@ -83,9 +83,13 @@ class Workbench:
             if not name.startswith(("XDG_", "FER_", "DISPLAY", "MAKE"))
         }
         self._environment = {
-            **kept, "PATH": path, "HOME": str(home), "FER_YUNET": str(folder / "yunet.onnx"), "FRAMES": "12",
+            **kept,
+            "PATH": path,
+            "HOME": str(home),
+            "FER_YUNET": str(folder / "yunet.onnx"),
+            "FRAMES": "12",
             "MPLCONFIGDIR": str(stand_ins / "matplotlib"),
-        }  # fmt: skip
+        }
 
     def run(self, block: Block) -> str:
         """Run a block; return what went wrong with everything that it printed, or nothing."""
@@ -97,9 +101,16 @@ class Workbench:
         else:
             command = ["bash", "-euo", "pipefail", "-c", text]
         with subprocess.Popen(
-            command, cwd=self._folder, env=self._environment, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-        ) as process:  # fmt: skip
+            command,
+            cwd=self._folder,
+            env=self._environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            errors="replace",
+            start_new_session=True,
+        ) as process:
             try:
                 said, _ = process.communicate(timeout=TIMEOUT_S)
             except subprocess.TimeoutExpired:

@@ -52,8 +52,11 @@ def test_every_artifact_against_pytorch_on_the_same_faces(csv, tmp_path):
     assert [one["name"] for one in measures][2] == "senet, senet-int8-cpu.onnx, fer2013, plain: accuracy"
     measured = [row for row in rows if "skipped" not in row]
     assert [(row["artifact"], row["view"]) for row in measured] == [
-        (PYTORCH, "plain"), (PYTORCH, "flip"), ("senet-int8-cpu.onnx", "plain"), ("senet-int8-cpu.onnx", "flip"),
-    ]  # fmt: skip
+        (PYTORCH, "plain"),
+        (PYTORCH, "flip"),
+        ("senet-int8-cpu.onnx", "plain"),
+        ("senet-int8-cpu.onnx", "flip"),
+    ]
     assert {row["num_faces"] for row in measured} == {measured[0]["num_faces"]}
     assert measured[0]["change"] is None
     int8 = measured[2]
@@ -65,9 +68,13 @@ def test_every_artifact_against_pytorch_on_the_same_faces(csv, tmp_path):
 
 def test_an_artifact_of_another_model_is_refused(csv):
     done = run(
-        "--checkpoint", WEIGHTS / "senet.safetensors", "--data", csv,
-        "--artifacts", BUNDLED / "senet-ferplus-int8-cpu.onnx",
-    )  # fmt: skip
+        "--checkpoint",
+        WEIGHTS / "senet.safetensors",
+        "--data",
+        csv,
+        "--artifacts",
+        BUNDLED / "senet-ferplus-int8-cpu.onnx",
+    )
     assert done.exit_code == 2
     assert "senet-ferplus-int8-cpu.onnx is senet-ferplus, and no --checkpoint is. Fix: " in done.output
 

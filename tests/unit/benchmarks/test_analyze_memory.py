@@ -42,8 +42,12 @@ def test_phases():
     samples = [(1, 80.0, 0), (2, 90.0, 5), (3, 100.0, 15), (4, 102.0, 16), (5, 101.0, 100), (6, 130.0, None)]
     rows = phases(samples, 100)
     assert [row["phase"] for row in rows] == [
-        "start, first segment", "tenth 1", "tenth 2", "tenth 10", "joining parts, report"
-    ]  # fmt: skip
+        "start, first segment",
+        "tenth 1",
+        "tenth 2",
+        "tenth 10",
+        "joining parts, report",
+    ]
     assert (rows[2]["rss_mb"], rows[2]["rss_mb_max"], rows[2]["until_s"]) == (101.0, 102.0, 4)
 
 

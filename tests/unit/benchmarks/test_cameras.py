@@ -18,10 +18,21 @@ from fer_deploy.vision.types import FrameResult
 
 def trial(number, *, p99=10.0, dropped=0, **busy):
     return {
-        "cameras": number, "fps": 30.0, "due": 100, "dropped": dropped, "served": [5] * number, "fair_share": 0.5,
-        "p50_ms": 5.0, "p90_ms": 6.0, "p99_ms": p99, "max_ms": p99, "faces_per_frame": 2.0, "of_cores": 0.9,
-        "busy": busy or {"decode": 0.1, "detect": 0.7}, "k_max": 3,
-    }  # fmt: skip
+        "cameras": number,
+        "fps": 30.0,
+        "due": 100,
+        "dropped": dropped,
+        "served": [5] * number,
+        "fair_share": 0.5,
+        "p50_ms": 5.0,
+        "p90_ms": 6.0,
+        "p99_ms": p99,
+        "max_ms": p99,
+        "faces_per_frame": 2.0,
+        "of_cores": 0.9,
+        "busy": busy or {"decode": 0.1, "detect": 0.7},
+        "k_max": 3,
+    }
 
 
 class Machine:
@@ -59,20 +70,26 @@ class TestSearch:
         assert most_cameras(machine, limit_ms=50, most=64, confirm=2).cameras == 5
         assert machine.tried[6:] == [6, 5, 5]
 
-    @pytest.mark.parametrize(("found", "is_held"), [
-        (trial(1, p99=50.0), True),
-        (trial(1, p99=50.1), False),
-        (trial(1, p99=None), False),
-        (trial(1, dropped=1), False),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("found", "is_held"),
+        [
+            (trial(1, p99=50.0), True),
+            (trial(1, p99=50.1), False),
+            (trial(1, p99=None), False),
+            (trial(1, dropped=1), False),
+        ],
+    )
     def test_holds(self, found, is_held):
         assert holds(found, 50) == is_held
 
     def test_the_smallest_failure_tells_the_limit(self):
         tries = (trial(4), trial(8, dropped=9, infer=0.9), trial(5, p99=80.0, decode=0.2, detect=0.6, infer=0.5))
         assert limit_of(Search(4, tries, True), 50) == {
-            "cameras": 5, "why": "p99 over 50 ms", "stage": "detect", "of_cores": 0.9,
-        }  # fmt: skip
+            "cameras": 5,
+            "why": "p99 over 50 ms",
+            "stage": "detect",
+            "of_cores": 0.9,
+        }
         assert limit_of(Search(4, tries[:1], False), 50) is None
 
 
@@ -114,9 +131,14 @@ class TestCamera:
 
         pictures = [np.full((4, 4, 3), i, dtype=np.uint8) for i in range(4)]
         return ClipCamera(
-            pictures, fps=fps, num_frames=num, start=Start(lambda: now[0]), offset_s=offset_s, now_ns=lambda: now[0],
+            pictures,
+            fps=fps,
+            num_frames=num,
+            start=Start(lambda: now[0]),
+            offset_s=offset_s,
+            now_ns=lambda: now[0],
             wait=wait,
-        )  # fmt: skip
+        )
 
     def test_frames_arrive_by_the_clock(self, now):
         frames = list(self.camera(now, offset_s=0.05).frames())
@@ -146,9 +168,15 @@ def test_losses_and_latency_are_those_after_the_warm_up():
     of_cameras = [{0: 900.0, 2: 10.0, 3: 20.0, 4: 30.0}, {1: 900.0, 2: 40.0}]
     found = judged(of_cameras, first=2, num_frames=5)
     assert found == {
-        "due": 6, "dropped": 2, "served": [3, 1], "fair_share": pytest.approx(1 / 3),
-        "p50_ms": 20.0, "p90_ms": 40.0, "p99_ms": 40.0, "max_ms": 40.0,
-    }  # fmt: skip
+        "due": 6,
+        "dropped": 2,
+        "served": [3, 1],
+        "fair_share": pytest.approx(1 / 3),
+        "p50_ms": 20.0,
+        "p90_ms": 40.0,
+        "p99_ms": 40.0,
+        "max_ms": 40.0,
+    }
     nothing = judged([{0: 1.0}, {}], first=2, num_frames=5)
     assert (nothing["dropped"], nothing["fair_share"], nothing["p99_ms"]) == (6, 0.0, None)
 

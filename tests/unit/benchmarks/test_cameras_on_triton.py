@@ -12,9 +12,25 @@ from live.camera_load import longest_gap_s
 
 
 def box(**changes):
-    numbers = {"cameras": 2, "fps": 5.0, "due": 50, "dropped": 5, "served": [25, 20], "fair_share": 0.8, "p50_ms": 30.0,
-               "p90_ms": 40.0, "p99_ms": 60.0, "max_ms": 70.0, "faces_per_frame": 2.0, "of_cores": 0.5, "busy": {},
-               "k_max": 2, "longest_gap_s": 0.4, "last_frames": [29, 24], "num_frames": 30}  # fmt: skip
+    numbers = {
+        "cameras": 2,
+        "fps": 5.0,
+        "due": 50,
+        "dropped": 5,
+        "served": [25, 20],
+        "fair_share": 0.8,
+        "p50_ms": 30.0,
+        "p90_ms": 40.0,
+        "p99_ms": 60.0,
+        "max_ms": 70.0,
+        "faces_per_frame": 2.0,
+        "of_cores": 0.5,
+        "busy": {},
+        "k_max": 2,
+        "longest_gap_s": 0.4,
+        "last_frames": [29, 24],
+        "num_frames": 30,
+    }
     return numbers | changes
 
 
@@ -109,8 +125,11 @@ def test_both_ways_are_compared_in_pairs(monkeypatch):
     assert found["ratio"] == pytest.approx(0.9)
     assert found["saved_ms"] == pytest.approx(1.0)
     assert (found["grpc_ms"], found["pairs"]) == (pytest.approx(10.0), 6)
-    lines = shared_memory.as_markdown([{"faces": 8, "kilobytes": 18.4, **found}], dict.fromkeys(
-        ("hardware", "date", "python", "model", "command"), ""), [])  # fmt: skip
+    lines = shared_memory.as_markdown(
+        [{"faces": 8, "kilobytes": 18.4, **found}],
+        dict.fromkeys(("hardware", "date", "python", "model", "command"), ""),
+        [],
+    )
     assert "| 8 | 18 | 0.900 (0.900 to 0.900) | +1.00 | 10.00 | 6 |" in lines
     (measured,) = shared_memory.measures_of([{"faces": 8, **found}])
     assert measured.is_ratio

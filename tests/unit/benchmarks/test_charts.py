@@ -70,10 +70,16 @@ def test_frames_per_second(tmp_path, figures, fastest):
 @pytest.mark.parametrize("num_artifacts", [1, 2, 6])
 def test_accuracy(tmp_path, figures, num_artifacts):
     rows = [
-        {"view": "plain", "model": "net", "labels": labels, "artifact": f"net-{number}.onnx", "accuracy": 0.84,
-         "accuracy_interval": [0.83, 0.85]}
+        {
+            "view": "plain",
+            "model": "net",
+            "labels": labels,
+            "artifact": f"net-{number}.onnx",
+            "accuracy": 0.84,
+            "accuracy_interval": [0.83, 0.85],
+        }
         for labels in ("fer2013", "ferplus")
         for number in range(num_artifacts)
-    ]  # fmt: skip
+    ]
     write_accuracy(rows, tmp_path / "a.png", "a machine")
     assert_numbers_inside(figures[0], 2 * num_artifacts)

@@ -16,14 +16,22 @@ def one_round(reference_fps: float, loop_fps: float, alone_fps: float) -> dict[s
     base = {"frames": 100, "faces": 300, "cpu_ms_per_frame": 10.0}
     return {
         REFERENCE: base | {"fps": reference_fps, "p50_ms": 30.0, "p95_ms": 40.0, "p99_ms": 50.0},
-        "live loop": base | {
-            "fps": loop_fps, "p50_ms": 9.0, "p95_ms": 12.0, "p99_ms": 15.0, "dropped": 0,
-            "k": 1, "k_max": 3,
-            "stages": {"detect": {"p50_ms": 3.0, "p95_ms": 4.0, "busy": 0.5},
-                       "total": {"p50_ms": 9.0, "p95_ms": 12.0, "busy": 9.9}},
+        "live loop": base
+        | {
+            "fps": loop_fps,
+            "p50_ms": 9.0,
+            "p95_ms": 12.0,
+            "p99_ms": 15.0,
+            "dropped": 0,
+            "k": 1,
+            "k_max": 3,
+            "stages": {
+                "detect": {"p50_ms": 3.0, "p95_ms": 4.0, "busy": 0.5},
+                "total": {"p50_ms": 9.0, "p95_ms": 12.0, "busy": 9.9},
+            },
         },
         "analysis alone": base | {"fps": alone_fps},
-    }  # fmt: skip
+    }
 
 
 @pytest.fixture

@@ -18,18 +18,37 @@ SMALL = FaceQuality(9.0, 9.0, 120.0, 40.0, 0.5, HeadPose(-70.0, 12.0, 0.0), (0.0
 @pytest.fixture
 def result():
     points = [
-        {"what": one.what, "amount": one.amount, "measure": one.measure, "value": 1.0 + number, "range": [1.0, 2.0],
-         "accuracy": 0.8, "flag": str(one.flag), "flagged": 0.25}
+        {
+            "what": one.what,
+            "amount": one.amount,
+            "measure": one.measure,
+            "value": 1.0 + number,
+            "range": [1.0, 2.0],
+            "accuracy": 0.8,
+            "flag": str(one.flag),
+            "flagged": 0.25,
+        }
         for number, one in enumerate(degradations(IMAGES))
-    ]  # fmt: skip
+    ]
     is_right = np.array([True, False, True])
     return {
         "environment": dict.fromkeys(("hardware", "date", "python", "engine", "command"), "told"),
-        "faces": 3, "all_faces": 3, "clean": 0.9, "points": points,
-        "poses": pose_rows([GOOD, SMALL, None], is_right), "flags": flag_rows([GOOD, SMALL, None], is_right),
-        "clips": [{"clip": "a.gif", "faces": 4, "flagged": 1, "flags": {"SMALL_FACE": 1, "NOISY": 0},
-                   "medians": {"size_px": 58.0}}],
-    }  # fmt: skip
+        "faces": 3,
+        "all_faces": 3,
+        "clean": 0.9,
+        "points": points,
+        "poses": pose_rows([GOOD, SMALL, None], is_right),
+        "flags": flag_rows([GOOD, SMALL, None], is_right),
+        "clips": [
+            {
+                "clip": "a.gif",
+                "faces": 4,
+                "flagged": 1,
+                "flags": {"SMALL_FACE": 1, "NOISY": 0},
+                "medians": {"size_px": 58.0},
+            }
+        ],
+    }
 
 
 def test_every_point_is_in_the_table_and_in_a_panel(result):
@@ -71,8 +90,12 @@ def test_a_cut_is_what_it_says(side):
             found = quality_of_face(one.images[0], one.detection, (320, 320), CropConfig()).cut_off
             assert found[place] == pytest.approx(one.amount, abs=0.02)
             assert sum(found) == found[place]
-    edge = [cut(IMAGES, place, 5)[:, :, :6], cut(IMAGES, place, 5)[:, :6], cut(IMAGES, place, 5)[:, :, -6:],
-            cut(IMAGES, place, 5)[:, -6:]][place]  # fmt: skip
+    edge = [
+        cut(IMAGES, place, 5)[:, :, :6],
+        cut(IMAGES, place, 5)[:, :6],
+        cut(IMAGES, place, 5)[:, :, -6:],
+        cut(IMAGES, place, 5)[:, -6:],
+    ][place]
     assert (np.ptp(edge.astype(int), axis=2 if place in (0, 2) else 1) == 0).all()
 
 

@@ -83,9 +83,10 @@ class TestComparing:
 
     def result(self, *measures, hardware="A, 2 cores", background=()):
         return {
-            "environment": {"hardware": hardware}, "host": {"background": list(background)},
+            "environment": {"hardware": hardware},
+            "host": {"background": list(background)},
             "measures": [one.to_dict() for one in measures],
-        }  # fmt: skip
+        }
 
     def test_changed_figures_come_first_and_are_counted(self):
         old = self.result(Measure("same", 1.0, 0.9, 1.1), Measure("slow", 1.0, 0.9, 1.1), Measure("gone", 1.0))

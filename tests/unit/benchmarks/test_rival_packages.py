@@ -47,8 +47,11 @@ class TestDeepface:
     def package(self, monkeypatch, tmp_path):
         """A package that loads its models as deepface does, and finds a face and the whole frame in every frame."""
         weight_utils = SimpleNamespace(load_model_weights=lambda model, weight_file: f"loaded {weight_file}")
-        commons = fake("deepface.commons", weight_utils=weight_utils,
-                       folder_utils=SimpleNamespace(get_deepface_home=lambda: str(tmp_path)))  # fmt: skip
+        commons = fake(
+            "deepface.commons",
+            weight_utils=weight_utils,
+            folder_utils=SimpleNamespace(get_deepface_home=lambda: str(tmp_path)),
+        )
         region = {"x": 1, "y": 2, "w": 9, "h": 9}
         found = [{"region": region, "face_confidence": sure, "dominant_emotion": "sad"} for sure in (0.9, 0)]
         analyze = SimpleNamespace(analyze=lambda *_, **__: found)

@@ -24,9 +24,15 @@ A = Rival("A, one", {"kind": "a"}, ("a", "b"), "a==1")
 
 def one(fps, cpu=10.0, **more):
     return {
-        "frames": 10, "faces": 20, "fps": fps, "cpu_ms_per_frame": cpu, "p50_ms": 1.0, "p95_ms": 2.0, "p99_ms": 3.0,
+        "frames": 10,
+        "faces": 20,
+        "fps": fps,
+        "cpu_ms_per_frame": cpu,
+        "p50_ms": 1.0,
+        "p95_ms": 2.0,
+        "p99_ms": 3.0,
         **more,
-    }  # fmt: skip
+    }
 
 
 class TestLoop:
@@ -223,8 +229,20 @@ def test_accuracy_by_command(unpublished, tmp_path, monkeypatch):
     monkeypatch.setattr(rivals, "run_rival", run_rival)
     monkeypatch.setattr(rivals, "read_faces", lambda data, ferplus: faces)
     clip = write_squares(tmp_path / "a.mp4", 3)
-    words = ["--clip", clip, "--yunet", tmp_path / "yunet.onnx", "--checkpoint", clip, "--rounds", 0, "--only", "fer",
-             "--data", clip]  # fmt: skip
+    words = [
+        "--clip",
+        clip,
+        "--yunet",
+        tmp_path / "yunet.onnx",
+        "--checkpoint",
+        clip,
+        "--rounds",
+        0,
+        "--only",
+        "fer",
+        "--data",
+        clip,
+    ]
     done = CliRunner().invoke(rivals.main, list(map(str, words)), catch_exceptions=False)
     assert done.exit_code == 0, done.output
     assert "| fer, TFLite | FER2013's labels | 21 | 100.00% (" in done.output

@@ -37,15 +37,25 @@ def measure(**changes):
 def test_rates_are_of_whole_batches_and_relative_to_the_dataloader():
     result = measure()
     assert list(result) == [
-        "model", "precision", "batch_size", "validation_faces", "gflop_per_image", "matmul_gflops", "trainers",
-    ]  # fmt: skip
+        "model",
+        "precision",
+        "batch_size",
+        "validation_faces",
+        "gflop_per_image",
+        "matmul_gflops",
+        "trainers",
+    ]
     assert list(result["trainers"]) == TRAINERS
     assert result["trainers"]["DataLoader, eager"] == {
-        "images_per_s": 64.0, "speedup": 1.0, "share_of_matmul_rate": pytest.approx(0.32),
-    }  # fmt: skip
+        "images_per_s": 64.0,
+        "speedup": 1.0,
+        "share_of_matmul_rate": pytest.approx(0.32),
+    }
     assert result["trainers"]["fer_train"] == {
-        "images_per_s": 128.0, "speedup": 2.0, "share_of_matmul_rate": pytest.approx(0.64),
-    }  # fmt: skip
+        "images_per_s": 128.0,
+        "speedup": 2.0,
+        "share_of_matmul_rate": pytest.approx(0.64),
+    }
 
 
 @pytest.mark.usefixtures("quick")
@@ -185,8 +195,15 @@ def test_report_says_what_its_figures_are_worth(device, is_whole):
     results = [{"model": "net", "precision": "bf16", "trainers": {"fer_train": row}}]
     if is_whole:
         results[0] |= {"validation_faces": 9}
-    env = {"hardware": "A machine", "date": "2026-11-23", "python": "3.11", "command": "python x", "device": device,
-           "faces": "70", "rounds": "2"}  # fmt: skip
+    env = {
+        "hardware": "A machine",
+        "date": "2026-11-23",
+        "python": "3.11",
+        "command": "python x",
+        "device": device,
+        "faces": "70",
+        "rounds": "2",
+    }
     text = training.as_markdown(results, env)
     assert text.startswith("# Training speed, A machine\n")
     assert "| net | bf16 | fer_train | 12,346 | 1.50x | 25% |" in text

@@ -24,8 +24,19 @@ def make_result() -> Callable[..., FrameResult]:
     `more` are other fields of every FaceResult.
     """
 
-    def make(index: int = 0, *, boxes=((10, 30, 60, 80),), size=(100, 80), time_s=None, name="", source=0,
-             smoothed=SMOOTHED, is_sure=True, is_detected=True, **more) -> FrameResult:  # fmt: skip
+    def make(
+        index: int = 0,
+        *,
+        boxes=((10, 30, 60, 80),),
+        size=(100, 80),
+        time_s=None,
+        name="",
+        source=0,
+        smoothed=SMOOTHED,
+        is_sure=True,
+        is_detected=True,
+        **more,
+    ) -> FrameResult:
         picture = np.full((size[1], size[0], 3), 100, dtype=np.uint8)
         frame = Frame(picture, index, index / 10 if time_s is None else time_s, time.monotonic_ns(), name, source)
         tracked = [TrackedFace(n, Detection(Box(*box), 0.875), is_detected) for n, box in enumerate(boxes, start=1)]

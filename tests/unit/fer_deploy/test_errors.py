@@ -6,11 +6,18 @@ from fer_deploy import errors
 @pytest.mark.parametrize(
     ("name", "code"),
     [
-        ("FerDeployError", 1), ("ConfigError", 2), ("MissingDependencyError", 3), ("ArtifactError", 4),
-        ("ExportError", 5), ("VerificationError", 6), ("EngineError", 7), ("StreamError", 8), ("SinkError", 8),
+        ("FerDeployError", 1),
+        ("ConfigError", 2),
+        ("MissingDependencyError", 3),
+        ("ArtifactError", 4),
+        ("ExportError", 5),
+        ("VerificationError", 6),
+        ("EngineError", 7),
+        ("StreamError", 8),
+        ("SinkError", 8),
         ("ReaderEndedError", 1),
     ],
-)  # fmt: skip
+)
 def test_exit_codes_and_the_picture_in_the_docstring(name, code):
     kind = getattr(errors, name)
     assert issubclass(kind, errors.FerDeployError)

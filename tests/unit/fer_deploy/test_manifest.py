@@ -30,9 +30,20 @@ def test_one_written_before_there_were_networks(tmp_path):
     path = write_plan(tmp_path)
     written = json.loads(manifest_path(path).read_text())
     assert written.keys() == {
-        "format", "plan_sha256", "plan_bytes", "flavor", "version", "version_compatible", "needs_host_code", "spec",
-        "profile", "target", "precision_proof", "source_onnx", "source_onnx_sha256",
-    }  # fmt: skip
+        "format",
+        "plan_sha256",
+        "plan_bytes",
+        "flavor",
+        "version",
+        "version_compatible",
+        "needs_host_code",
+        "spec",
+        "profile",
+        "target",
+        "precision_proof",
+        "source_onnx",
+        "source_onnx_sha256",
+    }
     assert written["format"] == "fer-plan-1"
 
 

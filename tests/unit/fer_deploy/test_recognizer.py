@@ -71,8 +71,17 @@ class TestAnalyze:
     def test_every_form_of_a_picture(self, bright, tmp_path):
         picture = picture_of(0, 200, 0, 30)
         path = write(tmp_path / "a.png", picture)
-        forms = [str(path), path, path.read_bytes(), bytearray(path.read_bytes()), picture, picture[..., 0],
-                 picture[..., :1], picture[..., ::-1], np.asfortranarray(picture)]  # fmt: skip
+        forms = [
+            str(path),
+            path,
+            path.read_bytes(),
+            bytearray(path.read_bytes()),
+            picture,
+            picture[..., 0],
+            picture[..., :1],
+            picture[..., ::-1],
+            np.asfortranarray(picture),
+        ]
         with Recognizer(engine=FakeEngine()) as recognizer:
             singly = [recognizer.analyze(form) for form in forms]
             together = recognizer.analyze(forms)
@@ -100,8 +109,10 @@ class TestAnalyze:
         with Recognizer(engine=engine) as recognizer:
             faces = recognizer.analyze(picture)
             assert [(face.is_sure, face.shown_label, face.label) for face in faces] == [
-                (True, "bright", "bright"), (False, "unsure", "dark"), (True, "dark", "dark")
-            ]  # fmt: skip
+                (True, "bright", "bright"),
+                (False, "unsure", "dark"),
+                (True, "dark", "dark"),
+            ]
         monkeypatch.setattr("fer_deploy.engines.config.open_engine", lambda path, **options: engine)
         people = {"unsure_below": 0.8, "hide_unreadable": False}
         config = RecognizerConfig.model_validate({"pipeline": {"people": people}})
@@ -170,8 +181,10 @@ class TestClassify:
 
     def test_crops_of_any_size(self, tmp_path):
         levels = (10, 120, 250)
-        crops = [np.full(shape, level, dtype=np.uint8)
-                 for shape, level in zip([(7, 9), (480, 300, 3), (48, 48)], levels, strict=True)]  # fmt: skip
+        crops = [
+            np.full(shape, level, dtype=np.uint8)
+            for shape, level in zip([(7, 9), (480, 300, 3), (48, 48)], levels, strict=True)
+        ]
         with Recognizer(engine=FakeEngine()) as recognizer:
             same = [np.full((48, 48), level, dtype=np.uint8) for level in levels]
             np.testing.assert_array_equal(recognizer.classify(crops), recognizer.classify(same))

@@ -23,15 +23,18 @@ class TestRefusals:
     @pytest.mark.parametrize(
         ("array", "text"),
         [
-            (np.zeros((4, 5, 3)), r"the picture is an array \(4, 5, 3\) float64, expected \(H, W, 3\) BGR or \(H, W\) "
-             r"gray, uint8. Fix: scale the values to 0 to 255, then .astype\(numpy.uint8\)"),
+            (
+                np.zeros((4, 5, 3)),
+                r"the picture is an array \(4, 5, 3\) float64, expected \(H, W, 3\) BGR or \(H, W\) "
+                r"gray, uint8. Fix: scale the values to 0 to 255, then .astype\(numpy.uint8\)",
+            ),
             (np.zeros((4, 5, 4), np.uint8), r"Fix: leave the fourth channel out: \[..., :3\]"),
             (np.zeros((3, 40, 50), np.uint8), "channels come last, in the order blue-green-red"),
             (np.zeros((2, 4, 5, 3), np.uint8), "Fix: several pictures are a list"),
             (np.zeros((0, 5, 3), np.uint8), "with at least one pixel. Fix: leave it out"),
             (np.zeros(5, np.uint8), r"an array \(5,\) uint8"),
         ],
-    )  # fmt: skip
+    )
     def test_arrays(self, recognizer, array, text):
         with pytest.raises(EngineError, match=text):
             recognizer.analyze(array)

@@ -11,7 +11,11 @@ CASES: dict[str, dict[str, Any]] = {
     "net with mixing": {"dropout": 0.0, "mix": {"mixup_alpha": 0.4, "cutmix_alpha": 1.0, "probability": 0.8}},
     "senet": {"dropout": 0.0, "model": "senet", "num_epochs": 1, "learning_rate": 0.005, "image_size": 24},
     "senet with mixing": {
-        "dropout": 0.0, "model": "senet", "num_epochs": 1, "learning_rate": 0.005, "image_size": 24,
+        "dropout": 0.0,
+        "model": "senet",
+        "num_epochs": 1,
+        "learning_rate": 0.005,
+        "image_size": 24,
         "mix": {"mixup_alpha": 0.4, "cutmix_alpha": 1.0, "probability": 0.8},
     },
-}  # fmt: skip
+}

@@ -13,9 +13,14 @@ from fer_train.data.faces import EMOTIONS, Faces
 from fer_train.data.readers.ferplus import VOTES
 
 NO_AUGMENT = {
-    "rotation_degrees": 0.0, "translation": 0.0, "scale": 0.0, "flip_probability": 0.0,
-    "brightness": 0.0, "contrast": 0.0, "erase_probability": 0.0,
-}  # fmt: skip
+    "rotation_degrees": 0.0,
+    "translation": 0.0,
+    "scale": 0.0,
+    "flip_probability": 0.0,
+    "brightness": 0.0,
+    "contrast": 0.0,
+    "erase_probability": 0.0,
+}
 PLAIN_INPUT = {"height": 48, "width": 48, "mean": 0.0, "std": 1.0}
 """The least that a ModelSpec says of its input."""
 NARROW_CHANNELS = (4, 8, 8, 8)
@@ -36,9 +41,16 @@ def make_faces(seed: int = 0, num_classes: int = 7, **counts: int) -> Faces:
 def tiny_config(**changes: Any) -> TrainConfig:
     """Return a config whose run takes about a second on one core."""
     values = {
-        "image_size": 16, "batch_size": 16, "num_epochs": 3, "learning_rate": 0.05, "ema_decay": 0.9,
-        "device": "cpu", "precision": "fp32", "protocol": "official", "seed": 5,
-    }  # fmt: skip
+        "image_size": 16,
+        "batch_size": 16,
+        "num_epochs": 3,
+        "learning_rate": 0.05,
+        "ema_decay": 0.9,
+        "device": "cpu",
+        "precision": "fp32",
+        "protocol": "official",
+        "seed": 5,
+    }
     return config_from_dict(values | changes, where="test")
 
 

@@ -15,8 +15,12 @@ from fer_train.models import build_model
 
 pytestmark = pytest.mark.usefixtures("narrow_net")
 SPEC = {
-    "architecture": "net", "labels": ["a", "b", "c"], "input": PLAIN_INPUT, "metrics": {}, "provenance": {},
-}  # fmt: skip
+    "architecture": "net",
+    "labels": ["a", "b", "c"],
+    "input": PLAIN_INPUT,
+    "metrics": {},
+    "provenance": {},
+}
 
 
 @pytest.fixture

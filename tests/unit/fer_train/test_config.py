@@ -181,9 +181,12 @@ def test_size_phases_end_before_their_epoch():
 
 def test_dumped_config_reads_back_equal():
     config = tiny_config(
-        size_phases=phases((1, 16), (2, 32)), image_size=48, augment=NO_AUGMENT, mix={"mixup_alpha": 0.2},
+        size_phases=phases((1, 16), (2, 32)),
+        image_size=48,
+        augment=NO_AUGMENT,
+        mix={"mixup_alpha": 0.2},
         distillation={"teachers": ["a.safetensors", "b.json"], "cached": True},
-    )  # fmt: skip
+    )
     assert config_from_dict(config.model_dump(mode="json"), where="dump") == config
 
 

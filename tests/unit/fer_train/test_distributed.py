@@ -178,12 +178,21 @@ class TestMeeting:
 
 @pytest.mark.parametrize(
     ("changes", "is_said"),
-    [({}, True), ({"TORCHELASTIC_USE_AGENT_STORE": "False"}, False), ({"GROUP_WORLD_SIZE": "1"}, False),
-     ({"RANK": "1"}, False), ({"TORCHELASTIC_RUN_ID": "none"}, False)],
-)  # fmt: skip
+    [
+        ({}, True),
+        ({"TORCHELASTIC_USE_AGENT_STORE": "False"}, False),
+        ({"GROUP_WORLD_SIZE": "1"}, False),
+        ({"RANK": "1"}, False),
+        ({"TORCHELASTIC_RUN_ID": "none"}, False),
+    ],
+)
 def test_nodes_that_could_not_come_back_are_warned_of(monkeypatch, caplog, changes, is_said):
-    environment = {"TORCHELASTIC_USE_AGENT_STORE": "True", "GROUP_WORLD_SIZE": "2", "RANK": "0",
-                   "TORCHELASTIC_RUN_ID": "a-job"}  # fmt: skip
+    environment = {
+        "TORCHELASTIC_USE_AGENT_STORE": "True",
+        "GROUP_WORLD_SIZE": "2",
+        "RANK": "0",
+        "TORCHELASTIC_RUN_ID": "a-job",
+    }
     for name, value in (environment | changes).items():
         monkeypatch.setenv(name, value)
     warn_of_shared_store()
@@ -230,9 +239,14 @@ def test_without_torchrun_a_process_is_alone(monkeypatch):
 
 @pytest.mark.parametrize(
     ("name", "cuda", "expected"),
-    [("auto", True, "cuda:3"), ("cuda", True, "cuda:3"), ("cuda:1", True, "cuda:1"), ("cpu", True, "cpu"),
-     ("auto", False, "auto")],
-)  # fmt: skip
+    [
+        ("auto", True, "cuda:3"),
+        ("cuda", True, "cuda:3"),
+        ("cuda:1", True, "cuda:1"),
+        ("cpu", True, "cpu"),
+        ("auto", False, "auto"),
+    ],
+)
 def test_device_of_a_process_is_that_of_its_rank(monkeypatch, name, cuda, expected):
     monkeypatch.setenv("LOCAL_RANK", "3")
     monkeypatch.setattr(torch.cuda, "is_available", lambda: cuda)

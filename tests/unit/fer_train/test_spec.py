@@ -20,9 +20,15 @@ def test_input_is_what_the_network_was_trained_on(spec):
     assert spec["architecture"] == "net"
     assert spec["labels"] == list(EMOTIONS)
     assert spec["input"] == {
-        "name": "images", "height": 16, "width": 16, "channels": 1, "dtype": "uint8", "color": "gray",
-        "mean": PIXEL_MEAN, "std": PIXEL_STD,
-    }  # fmt: skip
+        "name": "images",
+        "height": 16,
+        "width": 16,
+        "channels": 1,
+        "dtype": "uint8",
+        "color": "gray",
+        "mean": PIXEL_MEAN,
+        "std": PIXEL_STD,
+    }
 
 
 def test_provenance_tells_data_config_and_versions(spec):
@@ -54,15 +60,13 @@ def test_files_by_which_rows_were_left_out_are_kept(spec):
     some = listed.select(listed.rows > 3).resized(24)
     assert describe_model(tiny_config(), some, {})["provenance"]["row_lists"] == [
         {"flag": "--exclude", "file": "exclude.csv", "sha256": "ef" * 32, "num_rows": 12},
-    ]  # fmt: skip
+    ]
     assert listed.digest() == make_faces().digest()
 
 
 def test_ancestor_teachers_and_ranges_are_kept():
     ancestor, teachers, ranges = {"torch": "2.0"}, [{"path": "a.safetensors", "weight": 1.0}], {"classifier": 2.5}
-    spec = describe_model(
-        tiny_config(), make_faces(), {}, ancestor=ancestor, teachers=teachers, quantization=ranges
-    )  # fmt: skip
+    spec = describe_model(tiny_config(), make_faces(), {}, ancestor=ancestor, teachers=teachers, quantization=ranges)
     assert spec["provenance"]["init"] == ancestor
     assert spec["provenance"]["teachers"] == teachers
     assert spec["quantization"] == ranges

@@ -8,9 +8,11 @@ from fer_deploy.errors import ConfigError
 from fer_deploy.settings import load_settings
 
 NAMES = {
-    "detection.min_face": "--min-face", "detection.roi": "--roi", "pipeline.people.smoothing_s": "--smoothing",
+    "detection.min_face": "--min-face",
+    "detection.roi": "--roi",
+    "pipeline.people.smoothing_s": "--smoothing",
     "segment_frames": "--segment-frames",
-}  # fmt: skip
+}
 
 
 def fingerprint(tmp_path, **settings):

@@ -6,9 +6,14 @@ from fer_deploy.analyze.parts import Parts, finished_name
 
 KEPT = ["000000.csv", "000000.frames.parquet", "000001.mp4", "checkpoint.json", "lock"]
 LEFT_OVER = [
-    "000000.frames.77.part.csv", "000001.77.part.indexed.mp4", "000001.77.part.mp4", "000002.csv", "000002.frames.csv",
-    "000003.77.part.joined.parquet", "checkpoint.77.part.json",
-]  # fmt: skip
+    "000000.frames.77.part.csv",
+    "000001.77.part.indexed.mp4",
+    "000001.77.part.mp4",
+    "000002.csv",
+    "000002.frames.csv",
+    "000003.77.part.joined.parquet",
+    "checkpoint.77.part.json",
+]
 FOREIGN = ["1.mp4", "a.77.part.mp4", "holiday.part.csv", "notes.txt"]
 
 
@@ -53,8 +58,13 @@ def test_remove_leaves_what_is_not_ours(tmp_path):
 
 @pytest.mark.parametrize(
     ("name", "finished"),
-    [("faces.frames.77.part.csv", "faces.frames.csv"), ("000001.77.part.indexed.mp4", "000001.mp4"),
-     ("mine.part.txt", None), ("a.part.77.csv", None), ("faces.csv", None)],
-)  # fmt: skip
+    [
+        ("faces.frames.77.part.csv", "faces.frames.csv"),
+        ("000001.77.part.indexed.mp4", "000001.mp4"),
+        ("mine.part.txt", None),
+        ("a.part.77.csv", None),
+        ("faces.csv", None),
+    ],
+)
 def test_names_of_unfinished_files(name, finished):
     assert finished_name(name) == finished

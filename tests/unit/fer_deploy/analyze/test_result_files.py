@@ -51,8 +51,13 @@ def test_a_file_in_the_place_of_a_folder(tmp_path, inner):
 
 @pytest.mark.parametrize(
     ("name", "expected"),
-    [("annotated.9.part.mp4", True), ("faces.frames.9.part.csv", True), ("mine.part.txt", False),
-     ("mine.9.part.txt", False), ("report.html", False)],
-)  # fmt: skip
+    [
+        ("annotated.9.part.mp4", True),
+        ("faces.frames.9.part.csv", True),
+        ("mine.part.txt", False),
+        ("mine.9.part.txt", False),
+        ("report.html", False),
+    ],
+)
 def test_leftovers(name, expected):
     assert is_leftover(name) is expected

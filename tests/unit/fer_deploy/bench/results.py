@@ -28,8 +28,19 @@ def artifact(kind: str, *, num_bytes: int = 1000, metrics: dict | None = None) -
     return Artifact(path, num_bytes, hashlib.sha256(kind.encode()).hexdigest(), spec, kind)
 
 
-def result(kind: str, ms: float, *, threads=1, spinning=False, runtime="onnxruntime-cpu", drop=0.0, p99_ms=None,
-           by_batch=None, num_bytes=1000, is_stable=True) -> Result:  # fmt: skip
+def result(
+    kind: str,
+    ms: float,
+    *,
+    threads=1,
+    spinning=False,
+    runtime="onnxruntime-cpu",
+    drop=0.0,
+    p99_ms=None,
+    by_batch=None,
+    num_bytes=1000,
+    is_stable=True,
+) -> Result:
     single = measurement(ms, 1e3 / ms, p99_ms=p99_ms, is_stable=is_stable)
     batches = by_batch or {1: single}
     best = max(batches, key=lambda batch: batches[batch].per_s)

@@ -36,12 +36,15 @@ def test_a_plan_is_described_by_its_manifest(tmp_path):
     assert (plan.kind, plan.spec.labels, plan.accuracy_change, plan.faces) == ("plan", ("dark", "bright"), None, "")
 
 
-@pytest.mark.parametrize(("name", "content", "text"), [
-    ("other.onnx", b"\x08\x08\x12\x00", "has no ModelSpec"),
-    ("photo.onnx", b"\xff\xd8\xff" * 9, "it is a picture"),
-    ("empty.onnx", b"", "is empty"),
-    ("lone.plan", b"ftrt plan", "has no lone.plan.json"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "content", "text"),
+    [
+        ("other.onnx", b"\x08\x08\x12\x00", "has no ModelSpec"),
+        ("photo.onnx", b"\xff\xd8\xff" * 9, "it is a picture"),
+        ("empty.onnx", b"", "is empty"),
+        ("lone.plan", b"ftrt plan", "has no lone.plan.json"),
+    ],
+)
 def test_files_that_are_none_are_skipped_with_the_reason(folder, name, content, text):
     (folder / name).write_bytes(content)
     artifacts, skipped = read_folder(folder)

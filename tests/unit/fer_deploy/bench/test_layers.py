@@ -73,8 +73,10 @@ class TestSums:
     def test_medians_and_shares(self):
         found = layers_of(self.PROFILE)
         assert [(layer.name, layer.operator, layer.ms) for layer in found] == [
-            ("b", "Relu", 4.0), ("c", "Conv", 4.0), ("a", "Conv", 2.0),
-        ]  # fmt: skip
+            ("b", "Relu", 4.0),
+            ("c", "Conv", 4.0),
+            ("a", "Conv", 2.0),
+        ]
         assert [layer.share for layer in found] == [0.4, 0.4, 0.2]
 
     def test_the_rest_is_one_line_and_nothing_is_lost(self):
@@ -84,8 +86,9 @@ class TestSums:
         assert times.top(3) == times.layers
         assert times.layers_ms == 10.0
         assert [(one.operator, one.name, one.ms) for one in times.by_operator()] == [
-            ("Conv", "2 layers", 6.0), ("Relu", "1 layers", 4.0),
-        ]  # fmt: skip
+            ("Conv", "2 layers", 6.0),
+            ("Relu", "1 layers", 4.0),
+        ]
         assert lines_of(times.top(1))[0] == "   4.0000 ms  40.0%  Relu  b"
         assert json.loads(json.dumps(times.to_dict()))["layers"][0]["share"] == 0.4
 

@@ -17,8 +17,10 @@ class TestOrder:
         ranked = rank([result("fp32", 4), result("fp16", 2), result("int8-cpu", 1)], "latency", ANY)
         assert names(ranked) == ["int8-cpu", "fp16", "fp32"]
         assert [one.verdict for one in ranked] == [
-            "best", "0.50 times as fast as the best", "0.25 times as fast as the best",
-        ]  # fmt: skip
+            "best",
+            "0.50 times as fast as the best",
+            "0.25 times as fast as the best",
+        ]
 
     def test_throughput_takes_the_best_batch(self):
         slow_alone = result("fp16", 9, by_batch={1: measurement(9, 111), 8: measurement(16, 500)})
@@ -36,8 +38,10 @@ class TestOrder:
         found = [result("fp16", 1, num_bytes=2000), result("int8-cpu", 9), result("int8-cpu", 3, threads=2)]
         ranked = rank(found, "size", ANY)
         assert [(one.result.artifact.kind, one.result.candidate.threads) for one in ranked] == [
-            ("int8-cpu", 2), ("int8-cpu", 1), ("fp16", 1),
-        ]  # fmt: skip
+            ("int8-cpu", 2),
+            ("int8-cpu", 1),
+            ("fp16", 1),
+        ]
         assert ranked[-1].verdict == "2.00 times as large"
 
 
@@ -78,11 +82,14 @@ class TestDrop:
         assert (drop.is_bound, drop.in_words()) == (True, "<= 1.00")
         assert drop.basis == "other answers in its export on 162 faces: a portrait"
 
-    @pytest.mark.parametrize(("kind", "candidate"), [
-        ("int8-cpu", OPENVINO),  # another runtime, with other types
-        ("fp16", CUDA),
-        ("fp32", CUDA),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("kind", "candidate"),
+        [
+            ("int8-cpu", OPENVINO),  # another runtime, with other types
+            ("fp16", CUDA),
+            ("fp32", CUDA),
+        ],
+    )
     def test_an_engine_that_the_export_did_not_run_is_judged_here(self, kind, candidate):
         assert drop_of_export(artifact(kind, metrics=LABELLED), candidate) is None
         assert drop_here(0.875, 128) == Drop(12.5, True, "other answers here on 128 drawn faces")
@@ -128,8 +135,10 @@ class TestPairs:
         found = decided(self.ranked(), {self.PLAIN.candidate: Interval(0.90, 0.85, 0.95)})
         assert names(found) == ["int8-cpu", "fp32", "fp16"]
         assert [one.verdict for one in found] == [
-            "best", "0.90 times as fast as the best (0.85 to 0.95)", "0.11 times as fast as the best",
-        ]  # fmt: skip
+            "best",
+            "0.90 times as fast as the best (0.85 to 0.95)",
+            "0.11 times as fast as the best",
+        ]
 
     def test_the_pairs_overrule_the_first_look(self):
         found = decided(self.ranked(), {self.PLAIN.candidate: Interval(1.2, 1.1, 1.3)})

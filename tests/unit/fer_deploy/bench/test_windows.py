@@ -74,13 +74,16 @@ def test_a_call_longer_than_the_window_is_timed_once():
     assert Repeated(clock.call(7.0)).window(1.0, clock).latencies_ms == (7000.0,)
 
 
-@pytest.mark.parametrize(("windows", "expected"), [
-    ([window(1.0), window(1.0)], False),
-    ([window(1.0), window(1.05), window(1.1)], True),
-    ([window(1.0), window(1.05), window(1.11)], False),
-    ([window(9.0), window(1.0), window(1.05), window(1.1)], True),
-    ([window(1.0, 100), window(1.0, 111), window(1.0, 100)], False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("windows", "expected"),
+    [
+        ([window(1.0), window(1.0)], False),
+        ([window(1.0), window(1.05), window(1.1)], True),
+        ([window(1.0), window(1.05), window(1.11)], False),
+        ([window(9.0), window(1.0), window(1.05), window(1.1)], True),
+        ([window(1.0, 100), window(1.0, 111), window(1.0, 100)], False),
+    ],
+)
 def test_the_last_three_agree_in_latency_and_in_throughput(windows, expected):
     assert agree(windows, PLAN) is expected
 

@@ -60,8 +60,11 @@ def test_all_at_once_and_new_events_later(tmp_path, monkeypatch):
     assert f"a.mp4: {', '.join(written)}: {folder}\n" in result.stdout
     found = rows(folder / "segments.csv")
     assert [(row["person"], row["label"], row["group"]) for row in found] == [
-        ("1", "film", "control"), ("1", "rest", "control"), ("2", "film", "control"), ("2", "rest", "control"),
-    ]  # fmt: skip
+        ("1", "film", "control"),
+        ("1", "rest", "control"),
+        ("2", "film", "control"),
+        ("2", "rest", "control"),
+    ]
     assert all(float(row["visible_s"]) == pytest.approx(1, abs=1e-3) for row in found)
     table = pq.read_table(folder / "segments.parquet")
     assert [str(value) for value in table["coverage"].to_pylist()] == [row["coverage"] for row in found]

@@ -210,11 +210,14 @@ def test_a_folder_that_cannot_be_written(folder, monkeypatch):
     assert f"cannot write {folder / 'best.json'}: the folder is read-only. Fix: cp -r {folder} " in done.stderr
 
 
-@pytest.mark.parametrize(("make", "code", "text"), [
-    (lambda path: None, 4, "no folder "),
-    (lambda path: path.mkdir(), 4, "has no model (.onnx, .plan, .engine)"),
-    (lambda path: path.write_text("text"), 4, "is a file, expected a folder of models"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("make", "code", "text"),
+    [
+        (lambda path: None, 4, "no folder "),
+        (lambda path: path.mkdir(), 4, "has no model (.onnx, .plan, .engine)"),
+        (lambda path: path.write_text("text"), 4, "is a file, expected a folder of models"),
+    ],
+)
 def test_bad_folders(tmp_path, make, code, text):
     make(tmp_path / "bad")
     done = run(tmp_path / "bad")

@@ -200,12 +200,24 @@ def test_the_interval_takes_its_word_in_any_case(fake_engine, word):
 def test_help_tells_defaults_and_needs():
     printed = " ".join(run("live", "--help").stdout.split())
     for text in (
-        "auto: in live video as seldom as the load needs it", "a face of 24 pixels", "a face of 5% of the shorter side",
-        "haar gives no score. [default: 0.5]", "for a clear lead. [default: 0.25]",
-        "the model's own limit", "[default: ferplus]",
-        "needs the extra [table]", "needs the extra [mqtt]", "Needs the extra [serve]", "for this machine only",
-        "asks for the token (--serve-token)", "FER_SERVE_TOKEN", "raw:WxH", "https://", "GIF", "- for standard output",
-    ):  # fmt: skip
+        "auto: in live video as seldom as the load needs it",
+        "a face of 24 pixels",
+        "a face of 5% of the shorter side",
+        "haar gives no score. [default: 0.5]",
+        "for a clear lead. [default: 0.25]",
+        "the model's own limit",
+        "[default: ferplus]",
+        "needs the extra [table]",
+        "needs the extra [mqtt]",
+        "Needs the extra [serve]",
+        "for this machine only",
+        "asks for the token (--serve-token)",
+        "FER_SERVE_TOKEN",
+        "raw:WxH",
+        "https://",
+        "GIF",
+        "- for standard output",
+    ):
         assert text in printed, text
     assert "a multiple of 12" in " ".join(run("analyze", "--help").stdout.split())
 

@@ -16,17 +16,28 @@ from fer_deploy.flavors import Flavor
 GPU = Gpu("NVIDIA GeForce RTX 3090", "8.6", 24 * 2**30)
 ALL = Environment(
     host=Host("linux", "x86_64", {Flavor.TENSORRT: "11.4.0.106", Flavor.TENSORRT_RTX: "1.7.1.116"}, (GPU,)),
-    platform="Linux-6.1", python="3.11.7", cpu="Xeon", num_cores=2, cpu_features=("avx512_vnni",),
+    platform="Linux-6.1",
+    python="3.11.7",
+    cpu="Xeon",
+    num_cores=2,
+    cpu_features=("avx512_vnni",),
     packages=dict.fromkeys(("cuda-bindings", "torch", "onnx", "safetensors", "openvino"), "1"),
     onnxruntime_providers=("CUDAExecutionProvider", "CPUExecutionProvider"),
-    driver="580.65.06", cuda="13.0", cuda_visible_devices=None,
+    driver="580.65.06",
+    cuda="13.0",
+    cuda_visible_devices=None,
     telemetry="off",
     extras=(Extra("serve", "the web page of live --serve", ()), Extra("table", "Parquet files", ("pyarrow",))),
-)  # fmt: skip
+)
 NAMES = [
-    ".onnx on the CPU", ".onnx on CUDA", ".onnx in OpenVINO", ".plan of TensorRT", ".plan of TensorRT for RTX",
-    "build of plans", "export of checkpoints",
-]  # fmt: skip
+    ".onnx on the CPU",
+    ".onnx on CUDA",
+    ".onnx in OpenVINO",
+    ".plan of TensorRT",
+    ".plan of TensorRT for RTX",
+    "build of plans",
+    "export of checkpoints",
+]
 
 
 def changed(*, host=None, **changes):
@@ -51,36 +62,50 @@ def test_everything_works():
         (changed(onnxruntime_providers=()), NAMES[:1], "ONNX Runtime is not installed", "'fer-toolchain[cpu]'"),
         (
             changed(onnxruntime_providers=()),
-            NAMES[2:3], "ONNX Runtime, which checks the files, is not installed", "'fer-toolchain[cpu]'",
+            NAMES[2:3],
+            "ONNX Runtime, which checks the files, is not installed",
+            "'fer-toolchain[cpu]'",
         ),
         (
             changed(packages={"torch": "1", "onnx": "1", "safetensors": "1", "cuda-bindings": "1"}),
-            NAMES[2:3], "OpenVINO is not installed", "pip install 'fer-toolchain[openvino]'",
+            NAMES[2:3],
+            "OpenVINO is not installed",
+            "pip install 'fer-toolchain[openvino]'",
         ),
         (
             changed(onnxruntime_providers=("CPUExecutionProvider",)),
-            NAMES[1:2], "ONNX Runtime offers CPUExecutionProvider", "pip install 'fer-toolchain[gpu]'",
+            NAMES[1:2],
+            "ONNX Runtime offers CPUExecutionProvider",
+            "pip install 'fer-toolchain[gpu]'",
         ),
         (
             changed(host={"tensorrt": {Flavor.TENSORRT_RTX: "1.7.1.116"}}),
-            NAMES[3:4], "TensorRT not installed", "pip install 'fer-toolchain[tensorrt]'",
+            NAMES[3:4],
+            "TensorRT not installed",
+            "pip install 'fer-toolchain[tensorrt]'",
         ),
         (
             changed(packages={"torch": "1", "onnx": "1", "safetensors": "1"}),
-            NAMES[3:5], "cuda-bindings not installed", "pip install 'fer-toolchain[tensorrt",
+            NAMES[3:5],
+            "cuda-bindings not installed",
+            "pip install 'fer-toolchain[tensorrt",
         ),
         (
             changed(host={"gpus": (replace(GPU, compute_capability="9.0"),)}),
-            NAMES[4:5], "it does not support sm_90", "use TensorRT instead",
+            NAMES[4:5],
+            "it does not support sm_90",
+            "use TensorRT instead",
         ),
         (
             changed(host={"gpus": (), "tensorrt": {Flavor.TENSORRT: "11.4.0.106"}}),
-            NAMES[5:6], "TensorRT builds on a GPU only", "'fer-toolchain[tensorrt-rtx]' builds without a GPU",
+            NAMES[5:6],
+            "TensorRT builds on a GPU only",
+            "'fer-toolchain[tensorrt-rtx]' builds without a GPU",
         ),
         (changed(host={"tensorrt": {}}), NAMES[5:6], "no TensorRT is installed", "'fer-toolchain[tensorrt-rtx]'"),
         (changed(packages={"torch": "1"}), NAMES[6:], "onnx, safetensors not installed", "'fer-toolchain[export,cpu]'"),
     ],
-)  # fmt: skip
+)
 def test_what_does_not_work_says_why_and_what_changes_it(environment, failing, why, fix):
     found = {ability.name: ability for ability in find_abilities(environment)}
     for name in failing:

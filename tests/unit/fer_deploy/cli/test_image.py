@@ -177,8 +177,13 @@ def test_json(tmp_path):
 class TestTable:
     def test_rows(self, tmp_path):
         (tmp_path / "bad.png").write_text("x")
-        result = run(write(tmp_path / "a.png"), tmp_path / "bad.png", write(tmp_path / "b.png"),
-                     "--csv", tmp_path / "new/faces.csv")  # fmt: skip
+        result = run(
+            write(tmp_path / "a.png"),
+            tmp_path / "bad.png",
+            write(tmp_path / "b.png"),
+            "--csv",
+            tmp_path / "new/faces.csv",
+        )
         assert result.exit_code == 8
         rows = rows_of(tmp_path / "new/faces.csv")
         assert [(row["frame"], row["emotion"], row["x2"]) for row in rows] == [
@@ -237,8 +242,10 @@ class TestAnnotate:
         assert result.exit_code == 0, result.output
         drawn = {path.name: read_picture(path) for path in (tmp_path / "drawn/deep").iterdir()}
         assert {name: picture.shape for name, picture in drawn.items()} == {
-            "a.png": (120, 160, 3), "a-2.png": (120, 160, 3), "A-3.png": (90, 70, 3)
-        }  # fmt: skip
+            "a.png": (120, 160, 3),
+            "a-2.png": (120, 160, 3),
+            "A-3.png": (90, 70, 3),
+        }
         assert not (drawn["a.png"] == read_picture(paths[0])).all()  # a face is drawn
         assert (drawn["a-2.png"] == 0).all()
         assert [path.read_bytes() for path in paths] == before

@@ -47,8 +47,11 @@ class TestPlan:
         content = json.loads(run(write_plan(tmp_path, manifest=network_manifest()), "--json").stdout)
         assert content["problems"] == []
         assert content["network"]["inputs"]["a"] == {
-            "dtype": "float32", "min": [1, 2], "opt": [2, 2], "max": [6, 2],
-        }  # fmt: skip
+            "dtype": "float32",
+            "min": [1, 2],
+            "opt": [2, 2],
+            "max": [6, 2],
+        }
         assert content["network"]["outputs"]["sum"]["shape"] == [None, 2]
         assert "spec" not in content
         assert "network" not in content["manifest"]

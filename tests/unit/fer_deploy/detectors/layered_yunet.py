@@ -19,10 +19,17 @@ def layered_yunet(seed: int = 0) -> onnx.ModelProto:
             weights.append(numpy_helper.from_array(values.astype(np.float32), f"{output}.{name}"))
         nodes.append(
             helper.make_node(
-                "Conv", [inputs, f"{output}.weight", f"{output}.bias"], [output], name=output, dilations=[1, 1],
-                group=group, kernel_shape=[side] * 2, pads=[side // 2] * 4, strides=[1, 1],
+                "Conv",
+                [inputs, f"{output}.weight", f"{output}.bias"],
+                [output],
+                name=output,
+                dilations=[1, 1],
+                group=group,
+                kernel_shape=[side] * 2,
+                pads=[side // 2] * 4,
+                strides=[1, 1],
             )
-        )  # fmt: skip
+        )
 
     for stride in STRIDES:
         cell = [stride, stride]

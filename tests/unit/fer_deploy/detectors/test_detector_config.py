@@ -29,14 +29,21 @@ def test_from_yaml(tmp_path):
 
 @pytest.mark.parametrize(
     ("flags", "wanted"),
-    [({"detector": "yolo"}, "'haar' or 'yunet'"),
-     ({"roi": "1,2"}, "expected x1,y1,x2,y2"), ({"roi": "5,5,2,9"}, "expected 0 <= x1 < x2"),
-     ({"roi": [1, "b", 3, 4]}, "roi"),
-     ({"min_face": 3}, "greater than or equal to 8"), ({"max_faces": 0}, "greater than or equal to 1"),
-     ({"detector": "yunet", "min_score": 1.0}, "less than 1"),
-     ({"detector": "haar", "min_score": 0.5}, r'min_score \(--min-score\) is about YuNet.*Fix: detector="yunet"'),
-     ({"detector": "haar", "detector_model": Path("y.onnx")}, r"detector_model \(--detector-model\) is about YuNet, ")],
-)  # fmt: skip
+    [
+        ({"detector": "yolo"}, "'haar' or 'yunet'"),
+        ({"roi": "1,2"}, "expected x1,y1,x2,y2"),
+        ({"roi": "5,5,2,9"}, "expected 0 <= x1 < x2"),
+        ({"roi": [1, "b", 3, 4]}, "roi"),
+        ({"min_face": 3}, "greater than or equal to 8"),
+        ({"max_faces": 0}, "greater than or equal to 1"),
+        ({"detector": "yunet", "min_score": 1.0}, "less than 1"),
+        ({"detector": "haar", "min_score": 0.5}, r'min_score \(--min-score\) is about YuNet.*Fix: detector="yunet"'),
+        (
+            {"detector": "haar", "detector_model": Path("y.onnx")},
+            r"detector_model \(--detector-model\) is about YuNet, ",
+        ),
+    ],
+)
 def test_refused(flags, wanted):
     with pytest.raises(ConfigError, match=wanted):
         load_settings(DetectorConfig, None, flags)

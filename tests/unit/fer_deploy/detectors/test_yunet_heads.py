@@ -69,9 +69,10 @@ def test_a_finder_takes_both(saved, model):
     path = saved(model)
     picture = np.random.default_rng(2).integers(0, 4, (50, 70, 3)).astype(np.uint8)
     for one, other in zip(
-        YuNetFinder(open_network(path, fix=FIX)).find(picture), YuNetFinder(open_yunet(path, fix=FIX)).find(picture),
+        YuNetFinder(open_network(path, fix=FIX)).find(picture),
+        YuNetFinder(open_yunet(path, fix=FIX)).find(picture),
         strict=True,
-    ):  # fmt: skip
+    ):
         np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-3)
 
 
@@ -113,9 +114,14 @@ class TestLeftAsItIs:
         model.graph.node.append(helper.make_node("Identity", ["bbox_8_map"], ["spare"]))
         assert self.unchanged(model)
 
-    @pytest.mark.parametrize(("output", "name", "value"), [
-        ("obj_8_map", "strides", [2, 2]), ("bbox_32_in", "pads", [1, 1, 1, 1]), ("kps_8_last", "perm", [0, 3, 1, 2]),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("output", "name", "value"),
+        [
+            ("obj_8_map", "strides", [2, 2]),
+            ("bbox_32_in", "pads", [1, 1, 1, 1]),
+            ("kps_8_last", "perm", [0, 3, 1, 2]),
+        ],
+    )
     def test_other_attributes(self, model, output, name, value):
         node = node_that_makes(model, output)
         kept = [a for a in node.attribute if a.name != name]

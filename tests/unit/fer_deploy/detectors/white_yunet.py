@@ -31,7 +31,7 @@ def white_square_graph() -> onnx.GraphProto:
                 helper.make_node("Conv", [f"{name}_cells", *weights], [f"{name}_map"]),
                 helper.make_node("Transpose", [f"{name}_map"], [f"{name}_last"], perm=[0, 2, 3, 1]),
                 helper.make_node("Reshape", [f"{name}_last", f"{head}_rows"], [name]),
-            ]  # fmt: skip
+            ]
             outputs.append(helper.make_tensor_value_info(name, TensorProto.FLOAT, [1, "anchors", size]))
     image = helper.make_tensor_value_info("input", TensorProto.FLOAT, [1, 3, "height", "width"])
     return helper.make_graph(nodes, "white squares", [image], outputs, constants)

@@ -119,9 +119,7 @@ class SimulatedCudart:
         kinds = ("device", "pinned") if kind == self.cudaMemcpyKind.cudaMemcpyHostToDevice else ("pinned", "device")
 
         def copy():
-            ctypes.memmove(
-                self.span(target, num_bytes, kinds[0]), self.span(source, num_bytes, kinds[1]), num_bytes
-            )  # fmt: skip
+            ctypes.memmove(self.span(target, num_bytes, kinds[0]), self.span(source, num_bytes, kinds[1]), num_bytes)
 
         stream.add(copy)
 

@@ -11,14 +11,16 @@ from fer_deploy.manifest import NetworkContract, NetworkManifest
 
 FIX = "get the right file"
 DTYPES = {"float32": DataType.FLOAT, "uint8": DataType.UINT8, "int64": DataType.INT64}
-PAIR = NetworkContract.model_validate({
-    "precision": "fp32",
-    "inputs": {
-        "a": {"dtype": "float32", "min": [1, 2], "opt": [2, 2], "max": [6, 2]},
-        "b": {"dtype": "uint8", "min": [1, 2], "opt": [2, 2], "max": [6, 2]},
-    },
-    "outputs": {"sum": {"dtype": "float32", "shape": [None, 2]}, "count": {"dtype": "int64", "shape": [1]}},
-})  # fmt: skip
+PAIR = NetworkContract.model_validate(
+    {
+        "precision": "fp32",
+        "inputs": {
+            "a": {"dtype": "float32", "min": [1, 2], "opt": [2, 2], "max": [6, 2]},
+            "b": {"dtype": "uint8", "min": [1, 2], "opt": [2, 2], "max": [6, 2]},
+        },
+        "outputs": {"sum": {"dtype": "float32", "shape": [None, 2]}, "count": {"dtype": "int64", "shape": [1]}},
+    }
+)
 """Rows of two numbers: their sums, and how many rows there are."""
 
 

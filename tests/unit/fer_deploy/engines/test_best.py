@@ -16,19 +16,34 @@ MODEL = bundled_model()
 
 def entry(folder, file="net-fp16.onnx", **changes) -> Entry:
     fields = {
-        "file": file, "sha256": file_sha256(folder / file), "device": "cpu", "threads": 1, "spinning": False,
-        "engine": "ONNX Runtime, 1 thread", "batch": 8, "p50_ms": 1.0, "p99_ms": 2.0, "per_s": 900.0,
-        "is_stable": True, "is_usable": True, "verdict": "best",
-    }  # fmt: skip
+        "file": file,
+        "sha256": file_sha256(folder / file),
+        "device": "cpu",
+        "threads": 1,
+        "spinning": False,
+        "engine": "ONNX Runtime, 1 thread",
+        "batch": 8,
+        "p50_ms": 1.0,
+        "p99_ms": 2.0,
+        "per_s": 900.0,
+        "is_stable": True,
+        "is_usable": True,
+        "verdict": "best",
+    }
     return Entry.model_validate({**fields, **changes})
 
 
 def best_of(workers, single=(), **changes) -> Best:
     fields = {
-        "goal": "latency", "latency_budget_ms": None, "max_accuracy_drop": 1.0, "measured": "2026-11-29T06:00:00+00:00",
-        "version": "1.0", "is_quick": False, "fingerprint": Fingerprint.of_this_machine(),
+        "goal": "latency",
+        "latency_budget_ms": None,
+        "max_accuracy_drop": 1.0,
+        "measured": "2026-11-29T06:00:00+00:00",
+        "version": "1.0",
+        "is_quick": False,
+        "fingerprint": Fingerprint.of_this_machine(),
         "uses": {"single": tuple(single) or tuple(workers), "workers": tuple(workers)},
-    }  # fmt: skip
+    }
     return Best.model_validate({**fields, **changes})
 
 
@@ -164,11 +179,14 @@ class TestAnotherMachine:
             choose_best(folder)
         assert caplog.records == []
 
-    @pytest.mark.parametrize(("change", "text"), [
-        ({"runtimes": {"onnxruntime": "1.0"}}, "runtimes: "),
-        ({"gpus": ("NVIDIA Other",)}, "GPUs: none, measured: NVIDIA Other"),
-        ({"features": ("amx_int8",)}, "CPU features: "),
-    ])  # fmt: skip
+    @pytest.mark.parametrize(
+        ("change", "text"),
+        [
+            ({"runtimes": {"onnxruntime": "1.0"}}, "runtimes: "),
+            ({"gpus": ("NVIDIA Other",)}, "GPUs: none, measured: NVIDIA Other"),
+            ({"features": ("amx_int8",)}, "CPU features: "),
+        ],
+    )
     def test_what_else_makes_it_another_machine(self, change, text):
         here = Fingerprint.of_this_machine().model_copy(update={"gpus": ()})
         assert text in "; ".join(here.model_copy(update=change).differences(here)).replace("none, measured: none", "")
@@ -208,5 +226,7 @@ class TestUse:
     def test_the_recognizer_takes_a_folder_and_says_so(self, folder, write):
         write(entry(folder))
         with Recognizer(engine=str(folder), detector="haar") as recognizer:
-            assert recognizer.description.endswith(f", fp16; best of {folder} for latency with a worker on each core, "
-                                                   "one thread a call, measured 2026-11-29")  # fmt: skip
+            assert recognizer.description.endswith(
+                f", fp16; best of {folder} for latency with a worker on each core, "
+                "one thread a call, measured 2026-11-29"
+            )

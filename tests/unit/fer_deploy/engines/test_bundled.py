@@ -31,13 +31,16 @@ def test_a_system_that_tells_nothing_has_none(tmp_path):
     assert has_integer_products(tmp_path / "none") is False
 
 
-@pytest.mark.parametrize(("device", "providers", "text", "name"), [
-    ("cpu", ["CPUExecutionProvider"], VNNI, "senet-ferplus-int8-cpu.onnx"),
-    ("cpu", ["CPUExecutionProvider"], OLD, "senet-ferplus-fp16.onnx"),
-    ("auto", ["CPUExecutionProvider"], VNNI, "senet-ferplus-int8-cpu.onnx"),
-    ("auto", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-ferplus-fp16.onnx"),
-    ("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-ferplus-fp16.onnx"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("device", "providers", "text", "name"),
+    [
+        ("cpu", ["CPUExecutionProvider"], VNNI, "senet-ferplus-int8-cpu.onnx"),
+        ("cpu", ["CPUExecutionProvider"], OLD, "senet-ferplus-fp16.onnx"),
+        ("auto", ["CPUExecutionProvider"], VNNI, "senet-ferplus-int8-cpu.onnx"),
+        ("auto", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-ferplus-fp16.onnx"),
+        ("cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"], VNNI, "senet-ferplus-fp16.onnx"),
+    ],
+)
 def test_the_model_fits_the_device(monkeypatch, cpu, device, providers, text, name):
     monkeypatch.setattr(ort, "get_available_providers", lambda: providers)
     monkeypatch.setattr(onnxruntime_device, "why_no_gpu", lambda: None)

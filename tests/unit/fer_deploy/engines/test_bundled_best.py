@@ -15,19 +15,34 @@ FP16, INT8 = sorted(bundled_files("ferplus"), key=lambda path: "int8" in path.na
 
 def entry(path, device="cpu", **changes):
     fields = {
-        "file": path.name, "sha256": file_sha256(path), "device": device, "threads": 1, "spinning": False,
-        "engine": "an engine", "batch": 1, "p50_ms": 1.0, "p99_ms": 1.0, "per_s": 1000.0, "is_stable": True,
-        "is_usable": True, "verdict": "best",
-    }  # fmt: skip
+        "file": path.name,
+        "sha256": file_sha256(path),
+        "device": device,
+        "threads": 1,
+        "spinning": False,
+        "engine": "an engine",
+        "batch": 1,
+        "p50_ms": 1.0,
+        "p99_ms": 1.0,
+        "per_s": 1000.0,
+        "is_stable": True,
+        "is_usable": True,
+        "verdict": "best",
+    }
     return Entry(**{**fields, **changes})
 
 
 def best(**changes):
     fields = {
-        "goal": "latency", "latency_budget_ms": None, "max_accuracy_drop": 1.0, "measured": "2026-11-29T10:00:00",
-        "version": __version__, "is_quick": False, "fingerprint": Fingerprint.of_this_machine(),
+        "goal": "latency",
+        "latency_budget_ms": None,
+        "max_accuracy_drop": 1.0,
+        "measured": "2026-11-29T10:00:00",
+        "version": __version__,
+        "is_quick": False,
+        "fingerprint": Fingerprint.of_this_machine(),
         "uses": {"workers": (entry(FP16, "openvino"), entry(INT8))},
-    }  # fmt: skip
+    }
     return Best(**{**fields, **changes})
 
 

@@ -53,7 +53,7 @@ CASES = {
     "t.pb": (b"\x08\x08\x3a\x07pytorch", "it is an ONNX model", "rename it to t.onnx"),
     "u.pb": (b"\x08\x01\x12\x07", "it is a TensorFlow graph", "{path} itself cannot be converted"),
     "m n.safetensors": (SAFETENSORS, "it is a checkpoint", "--checkpoint '{path}' --out artifacts/'m n'"),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", CASES)

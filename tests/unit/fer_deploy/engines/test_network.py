@@ -58,10 +58,14 @@ def test_threads_run_it_side_by_side(sum_and_difference):
 
 @pytest.mark.parametrize(
     "tensors",
-    [{}, {"a": np.ones((3, 2), np.float32)}, {"a": np.ones((3, 5), np.float32), "b": np.ones((3, 5), np.float32)},
-     {"a": np.ones((3, 2), np.uint8), "b": np.ones((3, 2), np.uint8)}],
+    [
+        {},
+        {"a": np.ones((3, 2), np.float32)},
+        {"a": np.ones((3, 5), np.float32), "b": np.ones((3, 5), np.float32)},
+        {"a": np.ones((3, 2), np.uint8), "b": np.ones((3, 2), np.uint8)},
+    ],
     ids=["none", "one missing", "shape", "dtype"],
-)  # fmt: skip
+)
 def test_other_tensors_are_refused(sum_and_difference, tensors):
     with pytest.raises(EngineError, match=r"ONNX Runtime .*CPUExecutionProvider failed: "):
         open_network(sum_and_difference, fix=FIX).run(tensors)

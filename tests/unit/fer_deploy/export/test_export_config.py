@@ -55,11 +55,13 @@ class TestVariants:
     @pytest.mark.parametrize(
         ("text", "chosen"),
         [
-            (BASE, ["fp32", "fp16"]), (DATA, ["fp32", "fp16", "int8", "int8-cpu"]),
-            (f"{DATA}variants: [int8-cpu, fp32]", ["fp32", "int8-cpu"]), (f"{BASE}variants: [fp16]", ["fp16"]),
+            (BASE, ["fp32", "fp16"]),
+            (DATA, ["fp32", "fp16", "int8", "int8-cpu"]),
+            (f"{DATA}variants: [int8-cpu, fp32]", ["fp32", "int8-cpu"]),
+            (f"{BASE}variants: [fp16]", ["fp16"]),
             (f"{DATA}variants: []", ["fp32", "fp16", "int8", "int8-cpu"]),
         ],
-    )  # fmt: skip
+    )
     def test_chosen(self, load, text, chosen):
         assert [variant.value for variant in load(text).chosen] == chosen
 
@@ -138,12 +140,30 @@ class TestYamlBelowFlags:
 
     def test_every_flag_has_its_key(self, from_cli):
         config = from_cli(
-            BASE, "--data", "d.csv", "--split", "PrivateTest", "--num-faces", "5", "--max-accuracy-drop", "0.7",
-            "--calibration-split", "X", "--calibration-method", "entropy", "--opset", "21", "--triton", "t",
-        )  # fmt: skip
+            BASE,
+            "--data",
+            "d.csv",
+            "--split",
+            "PrivateTest",
+            "--num-faces",
+            "5",
+            "--max-accuracy-drop",
+            "0.7",
+            "--calibration-split",
+            "X",
+            "--calibration-method",
+            "entropy",
+            "--opset",
+            "21",
+            "--triton",
+            "t",
+        )
         assert (str(config.data), config.split, config.num_faces, config.max_accuracy_drop) == (
-            "d.csv", "PrivateTest", 5, 0.7,
-        )  # fmt: skip
+            "d.csv",
+            "PrivateTest",
+            5,
+            0.7,
+        )
         assert (config.calibration.split, config.calibration.method) == ("X", "entropy")
         assert (config.opset, str(config.triton), config.build) == (21, "t", None)
 
@@ -163,12 +183,14 @@ class TestYamlBelowFlags:
 @pytest.mark.parametrize(
     ("flags", "text"),
     [
-        (["--variant", "int8"], "INT8 needs real faces"), (["--max-accuracy-drop", "0"], "--max-accuracy-drop: "),
-        (["--opset", "18"], "--opset: "), (["--calibration-faces", "0"], "--calibration-faces: "),
+        (["--variant", "int8"], "INT8 needs real faces"),
+        (["--max-accuracy-drop", "0"], "--max-accuracy-drop: "),
+        (["--opset", "18"], "--opset: "),
+        (["--calibration-faces", "0"], "--calibration-faces: "),
         (["--num-faces", "0"], "--num-faces: "),
         (["--data", "d.csv", "--calibration-split", "PublicTest"], "accuracy is measured on PublicTest"),
     ],
-)  # fmt: skip
+)
 def test_refused_flags(flags, text):
     result = CliRunner().invoke(main, ["export", "--checkpoint", "a.safetensors", "--out", "o", *flags])
     assert result.exit_code == 2

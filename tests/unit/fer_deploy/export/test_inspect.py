@@ -30,9 +30,12 @@ def quantized(name, source, *, scale_type=np.float32):
 def save_model(tmp_path):
     def save(nodes, weights, *, input_type=FLOAT, output_type=FLOAT, metadata=None):
         graph = helper.make_graph(
-            nodes, "g", [helper.make_tensor_value_info("x", input_type, ["batch", 2, 8, 8])],
-            [helper.make_tensor_value_info("y", output_type, None)], weights,
-        )  # fmt: skip
+            nodes,
+            "g",
+            [helper.make_tensor_value_info("x", input_type, ["batch", 2, 8, 8])],
+            [helper.make_tensor_value_info("y", output_type, None)],
+            weights,
+        )
         model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
         helper.set_model_props(model, metadata or {})
         path = tmp_path / "m.onnx"
@@ -65,9 +68,12 @@ class TestPrecision:
             helper.make_node("Conv", ["c3", "w_half"], ["y"], name="fp16 with quantized weights only"),
         ]
         weights = [
-            *scales, *weight_scales, weight("w_int8", 2, 2, 1, 1), weight("w2", 2, 2, 1, 1),
+            *scales,
+            *weight_scales,
+            weight("w_int8", 2, 2, 1, 1),
+            weight("w2", 2, 2, 1, 1),
             weight("w3", 2, 2, 1, 1, dtype=np.float16),
-        ]  # fmt: skip
+        ]
         path = save_model(nodes, weights, output_type=HALF)
         expected = {"int8": "int8", "fp32": "fp32", "fp16": "fp16", "fp16 with quantized weights only": "fp16"}
         assert precisions(path) == expected
@@ -80,11 +86,12 @@ class TestPrecision:
         activation, scales = quantized("a", "x")
         weights_q, weight_scales = quantized("w", "w0")
         nodes = [
-            *activation, *weights_q,
+            *activation,
+            *weights_q,
             helper.make_node("Cast", ["a_dq"], ["a_h"], to=HALF),
             helper.make_node("Cast", ["w_dq"], ["w_h"], to=HALF),
             helper.make_node("Conv", ["a_h", "w_h"], ["y"], name="layer"),
-        ]  # fmt: skip
+        ]
         path = save_model(nodes, [*scales, *weight_scales, weight("w0", 2, 2, 1, 1)], output_type=HALF)
         assert precisions(path) == {"layer": "int8"}
 
@@ -135,9 +142,12 @@ class TestOnnx:
         entry.key, entry.value = "location", "../../etc/passwd"
         nodes = [helper.make_node("MatMul", ["x", "w"], ["y"], name="m")]
         graph = helper.make_graph(
-            nodes, "g", [helper.make_tensor_value_info("x", FLOAT, [1, 2])],
-            [helper.make_tensor_value_info("y", FLOAT, [1, 2])], [tensor],
-        )  # fmt: skip
+            nodes,
+            "g",
+            [helper.make_tensor_value_info("x", FLOAT, [1, 2])],
+            [helper.make_tensor_value_info("y", FLOAT, [1, 2])],
+            [tensor],
+        )
         path = tmp_path / "m.onnx"
         path.write_bytes(helper.make_model(graph).SerializeToString())
         found = inspect_onnx(path)

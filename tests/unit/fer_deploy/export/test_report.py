@@ -27,26 +27,40 @@ LABELS = ("bright", "dark", "even")
 RECORD = {
     "scheme": "tensorrt",
     "calibration": {
-        "method": "percentile", "num_faces": 64, "num_degraded": 16, "num_left_out": 2,
-        "faces_sha256": "ab" * 32, "source": "Training of fer2013.csv",
-        "seed": 5, "learned": ["stem"],
+        "method": "percentile",
+        "num_faces": 64,
+        "num_degraded": 16,
+        "num_left_out": 2,
+        "faces_sha256": "ab" * 32,
+        "source": "Training of fer2013.csv",
+        "seed": 5,
+        "learned": ["stem"],
     },
     "float_layers": ["second"],
     "chosen_on": "all 20 faces of PublicTest of fer2013.csv",
     "runaway_layers": [{"layer": "stem", "slice": "dim-soft", "factor": 5.25}],
     "accuracy_changes": [-2.0, -0.1],
     "layer_costs": [
-        {"layer": "second", "kl": 0.5, "accuracy_change": -1.5}, {"layer": "stem", "kl": 0.0, "accuracy_change": 0.25},
+        {"layer": "second", "kl": 0.5, "accuracy_change": -1.5},
+        {"layer": "stem", "kl": 0.0, "accuracy_change": 0.25},
     ],
-}  # fmt: skip
+}
 
 
 def comparison(name: str, stage: str = "converted", **changes) -> Comparison:
     found = Comparison(
-        artifact=name, stage=stage, candidate="fake", num_faces=20, max_abs_logit=0.0123, max_abs_logit_p999=0.01,
-        max_batch_difference=0.0, kl=3.4e-5, agreement=0.95, scores=Scores(69.5, 66, dict.fromkeys(LABELS, 70.0)),
+        artifact=name,
+        stage=stage,
+        candidate="fake",
+        num_faces=20,
+        max_abs_logit=0.0123,
+        max_abs_logit_p999=0.01,
+        max_batch_difference=0.0,
+        kl=3.4e-5,
+        agreement=0.95,
+        scores=Scores(69.5, 66, dict.fromkeys(LABELS, 70.0)),
         change=Scores(-0.5, 0.25, {"bright": 1.0, "dark": -3.25, "even": 0.0}),
-    )  # fmt: skip
+    )
     return replace(found, **changes)
 
 
@@ -61,8 +75,9 @@ def make(tmp_path):
         faces = VerificationFaces(np.zeros((20, 1, 48, 48), dtype=np.uint8), labels, "PublicTest of fer2013.csv")
         reference = Reference(faces, LABELS, np.eye(3, dtype=np.float32)[np.arange(20) % 3], "PyTorch 2")
         artifacts = [
-            artifact_of(model, spec, Variant.FP32, {}), artifact_of(model, spec, Variant.INT8, RECORD),
-        ][:num]  # fmt: skip
+            artifact_of(model, spec, Variant.FP32, {}),
+            artifact_of(model, spec, Variant.INT8, RECORD),
+        ][:num]
         for artifact in artifacts:
             onnx.save(artifact.model, tmp_path / artifact.name)
         unlabelled = {} if labelled else {"scores": None, "change": None}
@@ -181,8 +196,10 @@ class TestSlices:
         assert "| dim-soft | Gaussian blur, sigma 1.2, then contrast at most 25 | 16 | 87.50%, 0.5 |" in text
         found = content["artifacts"][1]["comparison"]["slices"]
         assert [(part["slice"], part["agreement"]) for part in found] == [
-            ("clean", 1.0), ("dim-soft", 0.875), ("video", 0.96875),
-        ]  # fmt: skip
+            ("clean", 1.0),
+            ("dim-soft", 0.875),
+            ("video", 0.96875),
+        ]
 
     def test_none_were_compared(self, make):
         _, text = parts(make())

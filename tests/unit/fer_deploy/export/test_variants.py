@@ -29,10 +29,12 @@ def metadata(model: onnx.ModelProto) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("variant", "precision", "scheme", "plan"),
     [
-        ("fp32", "fp32", None, True), ("fp16", "fp16", None, True), ("int8", "int8", Scheme.TENSORRT, True),
+        ("fp32", "fp32", None, True),
+        ("fp16", "fp16", None, True),
+        ("int8", "int8", Scheme.TENSORRT, True),
         ("int8-cpu", "int8", Scheme.CPU, False),
     ],
-)  # fmt: skip
+)
 def test_what_a_variant_is(model, variant, precision, scheme, plan):
     variant = Variant(variant)
     artifact = artifact_of(model, plan_models.make_spec("fp32"), variant, {})

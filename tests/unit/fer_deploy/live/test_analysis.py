@@ -243,8 +243,10 @@ class TestWhereTheDetectorLooks:
 
     def test_live_chunks_of_several_frames_are_counted_by_frames(self):
         parts = Parts(wanted=3)
-        chunks = [Chunk(0, ticket, tuple(map(make_frame, range(n, n + 4))), n, is_live=True)
-                  for ticket, n in enumerate(range(0, 12, 4))]  # fmt: skip
+        chunks = [
+            Chunk(0, ticket, tuple(map(make_frame, range(n, n + 4))), n, is_live=True)
+            for ticket, n in enumerate(range(0, 12, 4))
+        ]
         for chunk in chunks:
             parts.analysis.run(chunk, parts.detector, nullcontext(), 0)
         assert parts.detector.looked_at == [0, 3, 6, 9]

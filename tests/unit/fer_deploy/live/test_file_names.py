@@ -11,11 +11,16 @@ from fer_deploy.live.file_names import file_address, file_and_stream, natural_or
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
-        ("plain.mp4", "plain.mp4"), ("ä 漢.mp4", "ä 漢.mp4"), (os.fsdecode(b"n\xff\xe4.png"), r"n\xff\xe4.png"),
-        ("a\nb\x1b[31m.png", r"a\nb\x1b[31m.png"), ("\ud800", r"\ud800"), ("a\u202eb", r"a\u202eb"),
-        ("at 12.30\u202fPM 👨\u200d👩.png", "at 12.30\u202fPM 👨\u200d👩.png"), ("a\u2028b\x85", r"a\u2028b\x85"),
+        ("plain.mp4", "plain.mp4"),
+        ("ä 漢.mp4", "ä 漢.mp4"),
+        (os.fsdecode(b"n\xff\xe4.png"), r"n\xff\xe4.png"),
+        ("a\nb\x1b[31m.png", r"a\nb\x1b[31m.png"),
+        ("\ud800", r"\ud800"),
+        ("a\u202eb", r"a\u202eb"),
+        ("at 12.30\u202fPM 👨\u200d👩.png", "at 12.30\u202fPM 👨\u200d👩.png"),
+        ("a\u2028b\x85", r"a\u2028b\x85"),
     ],
-)  # fmt: skip
+)
 def test_printable(name, shown):
     assert printable(name) == printable(Path(name)) == shown
     shown.encode()
@@ -24,8 +29,17 @@ def test_printable(name, shown):
 def test_numbers_count_by_their_value():
     names = ["b.png", "b10.png", "b2.png", "b02.png", "a.png", "b2.jpg", "10.png", "9.png", "b2c1.png", "b2c.png"]
     assert [path.name for path in sorted(map(Path, names), key=natural_order)] == [
-        "9.png", "10.png", "a.png", "b.png", "b02.png", "b2.jpg", "b2.png", "b2c.png", "b2c1.png", "b10.png",
-    ]  # fmt: skip
+        "9.png",
+        "10.png",
+        "a.png",
+        "b.png",
+        "b02.png",
+        "b2.jpg",
+        "b2.png",
+        "b2c.png",
+        "b2c1.png",
+        "b10.png",
+    ]
 
 
 def test_any_bytes_can_be_sorted():

@@ -34,12 +34,15 @@ def test_auto_starts_with_every_frame():
     assert one().frames == 1
 
 
-@pytest.mark.parametrize(("detect_s", "rest_s", "frames"), [
-    (0.010, 0.005, 1),   # 15 of the 50 ms that two workers have for a frame at 30 frames/s and 75 % load
-    (0.055, 0.020, 2),   # 20 + 55/2 = 48 ms
-    (0.100, 0.020, 4),
-    (0.050, 0.100, 6),  # classification alone is too much
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("detect_s", "rest_s", "frames"),
+    [
+        (0.010, 0.005, 1),  # 15 of the 50 ms that two workers have for a frame at 30 frames/s and 75 % load
+        (0.055, 0.020, 2),  # 20 + 55/2 = 48 ms
+        (0.100, 0.020, 4),
+        (0.050, 0.100, 6),  # classification alone is too much
+    ],
+)
 def test_the_smallest_interval_that_keeps_up(detect_s, rest_s, frames):
     assert settled(fps=30, detect_s=detect_s, rest_s=rest_s) == frames
 

@@ -46,9 +46,17 @@ TESTS = Path(__file__).parents[3]
 
 
 NOT_NEEDED = (
-    "torch", "torchvision", "sklearn", "scipy", "matplotlib", "fer_train", "onnxscript", "safetensors",
-    "onnxconverter_common", "sympy",
-)  # fmt: skip
+    "torch",
+    "torchvision",
+    "sklearn",
+    "scipy",
+    "matplotlib",
+    "fer_train",
+    "onnxscript",
+    "safetensors",
+    "onnxconverter_common",
+    "sympy",
+)
 
 
 def without_torch(*words, names=NOT_NEEDED):
@@ -191,8 +199,9 @@ def test_again_without_a_builder_removes_the_old_plans(packed, done, tmp_path, m
     monkeypatch.setattr(rebuilding, "_why_not", lambda flavor: "no builder")
     again = rebuild(RebuildConfig(pack=packed, out=out))
     assert [(row.name, row.built, row.reason) for row in again.rows if row.is_plan] == [
-        ("TRT plans", "", "no builder"), ("RTX plans", "", "no builder"),
-    ]  # fmt: skip
+        ("TRT plans", "", "no builder"),
+        ("RTX plans", "", "no builder"),
+    ]
     assert {path.name for path in out.iterdir()} == {path.name for path in done.folder.iterdir()} - PLANS - {
         f"{name}.json" for name in PLANS
     }
@@ -217,10 +226,13 @@ def test_without_torch_in_one_command(packed, tmp_path):
 
 @pytest.mark.parametrize(
     "words",
-    [("rebuild", "a.ferpack", "--out", "a"), ("pack", "a", "--out", "a.ferpack"),
-     ("verify", "--engine", "a.onnx", "--load-io", "a.npz")],
+    [
+        ("rebuild", "a.ferpack", "--out", "a"),
+        ("pack", "a", "--out", "a.ferpack"),
+        ("verify", "--engine", "a.onnx", "--load-io", "a.npz"),
+    ],
     ids=lambda words: words[0],
-)  # fmt: skip
+)
 def test_the_error_for_an_absent_onnx_names_the_extra(words):
     ended = without_torch(*words, names=(*NOT_NEEDED, "onnx"))
     assert ended.returncode == 3

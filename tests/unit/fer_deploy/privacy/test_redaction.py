@@ -184,9 +184,16 @@ def test_every_form_in_which_a_library_may_quote_it():
     address = f"http://operator:{quote(password, safe='')}@cam/a?session=Zx81%2F9"
     login = base64.b64encode(f"operator:{password}".encode()).decode()
     quoted = [
-        password, quote(password), quote(password, safe="").lower(), json.dumps(password), repr(password), "Zx81/9",
-        "zx81%2f9", f"Basic {login}", "operator",
-    ]  # fmt: skip
+        password,
+        quote(password),
+        quote(password, safe="").lower(),
+        json.dumps(password),
+        repr(password),
+        "Zx81/9",
+        "zx81%2f9",
+        f"Basic {login}",
+        "operator",
+    ]
     text = redacted("; ".join(quoted), address)
     assert text == "; ".join(["***", "***", "***", '"***"', "'***'", "***", "***", "Basic ***", "***"])
 
@@ -218,12 +225,26 @@ def test_where_a_password_ends(address, expected):
 @pytest.mark.parametrize(
     "segment",
     [
-        "Streaming", "Channels", "101", "axis-media", "media.amp", "h264Preview_01_main", "realmonitor", "ch00_0",
-        "videoMain", "index.m3u8", "face_detection_yunet_2026may.onnx",
-        "head-pose-face-detection-female-and-male.gif", "camera-front-door", "videoinput_1", "play1.sdp", "ISAPI",
-        "2026-11-28", "schlafzimmer",
+        "Streaming",
+        "Channels",
+        "101",
+        "axis-media",
+        "media.amp",
+        "h264Preview_01_main",
+        "realmonitor",
+        "ch00_0",
+        "videoMain",
+        "index.m3u8",
+        "face_detection_yunet_2026may.onnx",
+        "head-pose-face-detection-female-and-male.gif",
+        "camera-front-door",
+        "videoinput_1",
+        "play1.sdp",
+        "ISAPI",
+        "2026-11-28",
+        "schlafzimmer",
     ],
-)  # fmt: skip
+)
 def test_words_are_no_tokens(segment):
     assert not looks_like_a_token(segment)
 
@@ -231,10 +252,18 @@ def test_words_are_no_tokens(segment):
 @pytest.mark.parametrize(
     "segment",
     [
-        "550e8400-e29b-41d4-a716-446655440000", "9f86d081884c7d65", "dG9rZW5zZWNyZXQ", "eyJhbGciOiJIUzI1NiJ9.e30.abc",
-        "aBcDeFgHiJkLmNoP", "QWERTZ1234567890", "qzxkvbnmtrwp", "123456789012", "a1b2c3d4", "9f86d081%2D884c7d65",
+        "550e8400-e29b-41d4-a716-446655440000",
+        "9f86d081884c7d65",
+        "dG9rZW5zZWNyZXQ",
+        "eyJhbGciOiJIUzI1NiJ9.e30.abc",
+        "aBcDeFgHiJkLmNoP",
+        "QWERTZ1234567890",
+        "qzxkvbnmtrwp",
+        "123456789012",
+        "a1b2c3d4",
+        "9f86d081%2D884c7d65",
     ],
-)  # fmt: skip
+)
 def test_tokens(segment):
     assert looks_like_a_token(segment)
 

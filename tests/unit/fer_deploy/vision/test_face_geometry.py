@@ -8,8 +8,12 @@ from fer_deploy.vision.face_geometry import is_face
 from fer_deploy.vision.types import Box, Detection
 
 UPRIGHT = {
-    "right_eye": (35, 50), "left_eye": (65, 50), "nose": (50, 68), "right_mouth": (38, 86), "left_mouth": (62, 86),
-}  # fmt: skip
+    "right_eye": (35, 50),
+    "left_eye": (65, 50),
+    "nose": (50, 68),
+    "right_mouth": (38, 86),
+    "left_mouth": (62, 86),
+}
 """In a box of 100x130."""
 
 

@@ -14,8 +14,9 @@ def test_low_contrast_is_left_out_only_when_asked_for():
     default = AuditConfig().exclude_reasons
     assert default == ("contradictory", "leaked", "near_leaked", "redundant", "non_face", "label_error")
     assert audit_config_from_flags({"exclude_reasons": "low_contrast, leaked"}).exclude_reasons == (
-        "leaked", "low_contrast",
-    )  # fmt: skip
+        "leaked",
+        "low_contrast",
+    )
 
 
 def test_none_stands_for_no_reason():

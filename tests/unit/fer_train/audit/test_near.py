@@ -26,8 +26,10 @@ def images():
 def test_pairs_are_found_in_other_light_mirrored_and_with_noise(images):
     pairs = find_near_pairs(images, 0.99)
     assert [(pair.first, pair.second, pair.mirrored) for pair in pairs] == [
-        (4, 30, False), (7, 31, True), (9, 32, False),
-    ]  # fmt: skip
+        (4, 30, False),
+        (7, 31, True),
+        (9, 32, False),
+    ]
     assert all(0.99 <= pair.correlation <= 1 for pair in pairs)
 
 

@@ -48,15 +48,35 @@ def read(path):
 def test_exclude_csv_has_each_row_once_with_joined_reasons_and_train_reads_it(tmp_path, faces):
     out = write(audit_of(faces), tmp_path / "out")
     assert read(out / "exclude.csv") == [
-        {"row": "102", "split": "Training", "label": "fear", "reason": "leaked",
-         "detail": "same pixels: Training 102, PublicTest 124"},
-        {"row": "109", "split": "Training", "label": "surprise", "reason": "redundant+label_error",
-         "detail": "same pixels and label as Training 105; surprise (0.00), predicted angry (1.00)"},
-        {"row": "110", "split": "Training", "label": "sad" if faces.labels[10] == 4 else "happy",
-         "reason": "non_face", "detail": "blank: spans 0 gray levels"},
-        {"row": "112", "split": "Training", "label": "surprise", "reason": "label_error",
-         "detail": "surprise (0.00), predicted angry (1.00)"},
-    ]  # fmt: skip
+        {
+            "row": "102",
+            "split": "Training",
+            "label": "fear",
+            "reason": "leaked",
+            "detail": "same pixels: Training 102, PublicTest 124",
+        },
+        {
+            "row": "109",
+            "split": "Training",
+            "label": "surprise",
+            "reason": "redundant+label_error",
+            "detail": "same pixels and label as Training 105; surprise (0.00), predicted angry (1.00)",
+        },
+        {
+            "row": "110",
+            "split": "Training",
+            "label": "sad" if faces.labels[10] == 4 else "happy",
+            "reason": "non_face",
+            "detail": "blank: spans 0 gray levels",
+        },
+        {
+            "row": "112",
+            "split": "Training",
+            "label": "surprise",
+            "reason": "label_error",
+            "detail": "surprise (0.00), predicted angry (1.00)",
+        },
+    ]
     assert read_row_numbers(out / "exclude.csv").tolist() == [102, 109, 110, 112]
 
 
@@ -66,8 +86,11 @@ def test_findings_csv_has_every_finding_of_every_split(tmp_path, faces):
     assert len(found) == len(audit.findings)
     twins = [row for row in found if row["kind"] == "exact_duplicate"]
     assert [(row["index"], row["row"], row["split"]) for row in twins] == [
-        ("2", "102", "Training"), ("24", "124", "PublicTest"), ("5", "105", "Training"), ("9", "109", "Training"),
-    ]  # fmt: skip
+        ("2", "102", "Training"),
+        ("24", "124", "PublicTest"),
+        ("5", "105", "Training"),
+        ("9", "109", "Training"),
+    ]
     assert twins[0]["group"] == twins[1]["group"] != twins[2]["group"]
     assert [row["row"] for row in found if row["excluded"] == "yes"] == ["102"]
 

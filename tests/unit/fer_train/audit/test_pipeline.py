@@ -41,9 +41,14 @@ def predictions_against(faces, index):
 def test_rows_worth_leaving_out_are_of_training_with_all_their_reasons(faces):
     audit = run_audit(faces, AuditConfig(), predictions=predictions_against(faces, 12))
     assert reasons(audit) == {
-        2: ["leaked"], 3: ["near_leaked"], 6: ["contradictory"], 7: ["contradictory"],
-        9: ["redundant"], 10: ["non_face"], 12: ["redundant", "label_error"],
-    }  # fmt: skip
+        2: ["leaked"],
+        3: ["near_leaked"],
+        6: ["contradictory"],
+        7: ["contradictory"],
+        9: ["redundant"],
+        10: ["non_face"],
+        12: ["redundant", "label_error"],
+    }
     assert audit.num_predictions == 24
 
 

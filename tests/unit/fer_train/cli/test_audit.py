@@ -53,9 +53,19 @@ def test_votes_predictions_and_reasons_reach_the_audit(tmp_path, data, faces):
     np.savez(tmp_path / "oof.npz", rows=np.arange(24), labels=faces.labels[:24], probs=probs)
     out = tmp_path / "audit"
     result = run(
-        "--data", data, "--ferplus", ferplus, "--predictions", tmp_path / "oof.npz", "--out", out,
-        "--exclude-reasons", "non_face,label_error", "--near-threshold", 0.995,
-    )  # fmt: skip
+        "--data",
+        data,
+        "--ferplus",
+        ferplus,
+        "--predictions",
+        tmp_path / "oof.npz",
+        "--out",
+        out,
+        "--exclude-reasons",
+        "non_face,label_error",
+        "--near-threshold",
+        0.995,
+    )
     assert "note:" not in result.stdout
     with (out / "exclude.csv").open(newline="") as file:
         assert [(row["row"], row["reason"]) for row in csv.DictReader(file)] == [
@@ -65,8 +75,10 @@ def test_votes_predictions_and_reasons_reach_the_audit(tmp_path, data, faces):
     summary = json.loads((out / "audit.json").read_text())
     assert summary["config"]["near_threshold"] == 0.995
     assert summary["origin"] == {
-        "data": data.name, "ferplus": ferplus.name, "predictions": "oof.npz",
-    }  # fmt: skip
+        "data": data.name,
+        "ferplus": ferplus.name,
+        "predictions": "oof.npz",
+    }
 
 
 def test_image_folder_without_rows_is_audited_and_says_what_cannot_be_used(tmp_path, faces):

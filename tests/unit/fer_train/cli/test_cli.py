@@ -92,8 +92,19 @@ def test_clean_protocol_and_twin_rows_and_votes(tmp_path):
     data = write_csv(tmp_path / "fer2013.csv", faces)
     votes = write_votes(tmp_path / "fer2013new.csv", faces.splits.tolist(), [[1] * 10] * 85)
     (tmp_path / "twins.txt").write_text("# rows\n5\n")
-    run("train", "--config", write_config(tmp_path, protocol="clean", num_epochs=1), "--data", data, "--ferplus", votes,
-        "--twin-rows", tmp_path / "twins.txt", "--out", tmp_path / "out")  # fmt: skip
+    run(
+        "train",
+        "--config",
+        write_config(tmp_path, protocol="clean", num_epochs=1),
+        "--data",
+        data,
+        "--ferplus",
+        votes,
+        "--twin-rows",
+        tmp_path / "twins.txt",
+        "--out",
+        tmp_path / "out",
+    )
     spec = json.loads(read_spec_json(tmp_path / "out" / "best.safetensors"))
     assert spec["provenance"]["num_faces"] == {"Training": 62, "PublicTest": 21}
 

@@ -18,9 +18,10 @@ from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
 pytestmark = pytest.mark.usefixtures("narrow_net")
 CPU = torch.device("cpu")
 SPEC = {
-    "architecture": "net", "labels": list(EMOTIONS),
+    "architecture": "net",
+    "labels": list(EMOTIONS),
     "input": {"height": 16, "width": 16, "mean": PIXEL_MEAN, "std": PIXEL_STD},
-}  # fmt: skip
+}
 
 
 def run(*args, code=0):

@@ -52,22 +52,34 @@ def test_json_holds_every_view_and_protocol(best, data):
     assert printed["labels"] == {"fer2013": {"why_not_clean": None, "votes": {}, "views": printed["views"]}}
     assert (printed["checkpoint"], printed["split"], printed["why_not_clean"]) == (best.name, "PublicTest", None)
     assert {view: list(by) for view, by in printed["views"].items()} == {
-        "plain": ["official", "clean"], "flip": ["official", "clean"],
-    }  # fmt: skip
+        "plain": ["official", "clean"],
+        "flip": ["official", "clean"],
+    }
     model, _ = load_release(best)
     public = take_split(read_faces(data), "PublicTest").resized(16)
     for view, flip in (("plain", False), ("flip", True)):
-        assert printed["views"][view]["official"] == evaluate(
-            model, public, device=torch.device("cpu"), flip=flip
-        ).to_dict()  # fmt: skip
+        assert (
+            printed["views"][view]["official"]
+            == evaluate(model, public, device=torch.device("cpu"), flip=flip).to_dict()
+        )
     assert printed["views"]["plain"]["official"]["num_faces"] == 21
     assert printed["views"]["plain"]["clean"]["num_faces"] == 19
 
 
 def test_table_labels_views_protocols_and_split(best, data):
     printed = run("evaluate", "--checkpoint", best, "--data", data, "--device", "cpu").stdout
-    for words in ("on PublicTest", "plain", "flip", "official", "clean", "macro F1", "ECE", "Brier (0 to 2)",
-                  "by class: PublicTest, FER2013's labels, plain,", "surprise"):  # fmt: skip
+    for words in (
+        "on PublicTest",
+        "plain",
+        "flip",
+        "official",
+        "clean",
+        "macro F1",
+        "ECE",
+        "Brier (0 to 2)",
+        "by class: PublicTest, FER2013's labels, plain,",
+        "surprise",
+    ):
         assert words in printed
     assert "official: every face. clean: without the 2 whose pixels also stand in training rows" in printed
     assert "tencrop" not in printed
@@ -105,8 +117,21 @@ def test_private_test_is_measured_with_a_reminder_on_stderr(best, data):
 
 
 def test_pictures_and_predictions_are_written(best, data, tmp_path):
-    run("evaluate", "--checkpoint", best, "--data", data, "--device", "cpu", "--confusion", tmp_path / "cm.png",
-        "--plots", tmp_path / "plots", "--predictions", tmp_path / "out" / "p.npz")  # fmt: skip
+    run(
+        "evaluate",
+        "--checkpoint",
+        best,
+        "--data",
+        data,
+        "--device",
+        "cpu",
+        "--confusion",
+        tmp_path / "cm.png",
+        "--plots",
+        tmp_path / "plots",
+        "--predictions",
+        tmp_path / "out" / "p.npz",
+    )
     names = ["PublicTest-confusion.png", "PublicTest-precision-recall.png", "PublicTest-reliability.png"]
     assert sorted(path.name for path in (tmp_path / "plots").iterdir()) == names
     for path in (tmp_path / "cm.png", *(tmp_path / "plots" / name for name in names)):

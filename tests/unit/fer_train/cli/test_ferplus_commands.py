@@ -170,8 +170,16 @@ def test_folds_are_measured_on_the_majority_and_predicted_in_full(tmp_path, flag
     assert sum(row["num_faces"] for row in summary["runs"]) == counts["Training"]
     with np.load(tmp_path / "out" / "out_of_fold.npz") as stored:
         assert stored["probs"].shape == (counts["learned"], 8)
-    result = run("audit", "--data", data, "--predictions", tmp_path / "out" / "out_of_fold.npz", "--out",
-                 tmp_path / "audit", code=4)  # fmt: skip
+    result = run(
+        "audit",
+        "--data",
+        data,
+        "--predictions",
+        tmp_path / "out" / "out_of_fold.npz",
+        "--out",
+        tmp_path / "audit",
+        code=4,
+    )
     assert "Eight classes mean labels: ferplus, but the audit checks FER2013's labels. Fix: fer-train crossval" in (
         result.stderr
     )

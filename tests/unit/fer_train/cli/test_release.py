@@ -149,8 +149,16 @@ def test_recalibrated_statistics_are_those_of_the_training_rows(best, data, tmp_
 def test_lists_of_the_recalibration_are_recorded_and_named_in_the_card(best, data, tmp_path):
     (tmp_path / "twins.txt").write_text("1\n2\n")
     (tmp_path / "bad.csv").write_text("row\n2\n3\n")
-    release(best, data, tmp_path / "net.safetensors", "--recalibrate", "--twin-rows", tmp_path / "twins.txt",
-            "--exclude", tmp_path / "bad.csv")  # fmt: skip
+    release(
+        best,
+        data,
+        tmp_path / "net.safetensors",
+        "--recalibrate",
+        "--twin-rows",
+        tmp_path / "twins.txt",
+        "--exclude",
+        tmp_path / "bad.csv",
+    )
     provenance = json.loads(read_spec_json(tmp_path / "net.safetensors"))["provenance"]
     # The run's protocol is official, to which twins mean nothing.
     assert [row["file"] for row in provenance["recalibrated_row_lists"]] == ["bad.csv"]
@@ -173,8 +181,17 @@ def test_adjusted_logits_are_recorded_and_named_in_the_card(best, data, tmp_path
 
 def test_several_splits_and_pictures(best, tmp_path):
     data = write_csv(tmp_path / "all.csv", make_faces(Training=64, PublicTest=21, PrivateTest=14))
-    result = release(best, data, tmp_path / "net.safetensors", "--split", "PublicTest", "--split", "PrivateTest",
-                     "--plots", tmp_path / "plots")  # fmt: skip
+    result = release(
+        best,
+        data,
+        tmp_path / "net.safetensors",
+        "--split",
+        "PublicTest",
+        "--split",
+        "PrivateTest",
+        "--plots",
+        tmp_path / "plots",
+    )
     assert set(json.loads(read_spec_json(tmp_path / "net.safetensors"))["metrics"]) == {"PublicTest", "PrivateTest"}
     assert "PrivateTest is for one final measurement" in result.stderr
     assert len(list((tmp_path / "plots").glob("Pr*.png"))) == len(list((tmp_path / "plots").glob("Pu*.png"))) == 3

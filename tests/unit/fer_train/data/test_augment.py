@@ -13,9 +13,18 @@ from fer_train.data.augment import draw as draw_chances
 from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
 
 STRONG = AugmentConfig(
-    rotation_degrees=180.0, translation=0.9, scale=0.9, flip_probability=0.5, brightness=0.9, contrast=0.9,
-    erase_probability=1.0, fade_probability=0.5, blur_probability=0.5, downscale_probability=0.5, noise_probability=0.5,
-)  # fmt: skip
+    rotation_degrees=180.0,
+    translation=0.9,
+    scale=0.9,
+    flip_probability=0.5,
+    brightness=0.9,
+    contrast=0.9,
+    erase_probability=1.0,
+    fade_probability=0.5,
+    blur_probability=0.5,
+    downscale_probability=0.5,
+    noise_probability=0.5,
+)
 
 
 @pytest.fixture(scope="module")

@@ -22,9 +22,15 @@ from fer_train.data.readers.ferplus import VOTES
 from fer_train.errors import DataError
 
 NAMES = {
-    "anger": "angry", "happiness": "happy", "sadness": "sad", "disgust": "disgust", "fear": "fear",
-    "surprise": "surprise", "neutral": "neutral", "contempt": "contempt",
-}  # fmt: skip
+    "anger": "angry",
+    "happiness": "happy",
+    "sadness": "sad",
+    "disgust": "disgust",
+    "fear": "fear",
+    "surprise": "surprise",
+    "neutral": "neutral",
+    "contempt": "contempt",
+}
 
 
 def votes_of(**counts):

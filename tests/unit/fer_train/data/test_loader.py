@@ -11,9 +11,12 @@ from fer_train.errors import ConfigError
 CPU = torch.device("cpu")
 BOTH_MIXES = {"mixup_alpha": 0.4, "cutmix_alpha": 1.0, "probability": 0.7}
 WEBCAM = {
-    "fade_probability": 0.5, "blur_probability": 0.5, "downscale_probability": 0.5, "noise_probability": 0.5,
+    "fade_probability": 0.5,
+    "blur_probability": 0.5,
+    "downscale_probability": 0.5,
+    "noise_probability": 0.5,
     "flip": "alternating",
-}  # fmt: skip
+}
 KINDS = [{}, {"mix": BOTH_MIXES}, {"sampling": "balanced"}, {"augment": WEBCAM}]
 
 

@@ -22,8 +22,10 @@ from fer_train.evaluation.degradation import (
 )
 
 SPEC = {
-    "labels": list(EMOTIONS), "provenance": {}, "input": {"height": 48, "mean": 0.0, "std": 1.0},
-}  # fmt: skip
+    "labels": list(EMOTIONS),
+    "provenance": {},
+    "input": {"height": 48, "mean": 0.0, "std": 1.0},
+}
 
 
 @pytest.fixture

@@ -165,8 +165,11 @@ def test_saved_ensemble_comes_back_wherever_the_folder_goes(tmp_path, pair):
     content = json.loads(path.read_text())
     assert (content["note"], content["labels"]) == ("x", LABELS)
     assert content["members"][0] == {
-        "path": "members/a.safetensors", "sha256": file_sha256(pair[0]), "architecture": "net", "weight": 0.3,
-    }  # fmt: skip
+        "path": "members/a.safetensors",
+        "sha256": file_sha256(pair[0]),
+        "architecture": "net",
+        "weight": 0.3,
+    }
     shutil.copytree(tmp_path / "members", tmp_path / "moved" / "members")
     shutil.copy(path, tmp_path / "moved")
     shutil.rmtree(tmp_path / "members")

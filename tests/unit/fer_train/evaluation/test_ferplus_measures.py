@@ -101,8 +101,10 @@ def test_permuted_columns_of_a_model_are_read_by_name(tmp_path, data, votes):
         model.classifier.weight.copy_(model.classifier.weight[order])
         model.classifier.bias.copy_(model.classifier.bias[order])
     save_release(tmp_path / "other.safetensors", model, spec | {"labels": [EMOTIONS[i] for i in order]})
-    found = [json.loads(evaluate(tmp_path / f"{name}.safetensors", data, "--ferplus", votes, "--json").stdout)
-             for name in ("known", "other")]  # fmt: skip
+    found = [
+        json.loads(evaluate(tmp_path / f"{name}.safetensors", data, "--ferplus", votes, "--json").stdout)
+        for name in ("known", "other")
+    ]
     for label_set in ("fer2013", "ferplus"):
         first, second = (one["labels"][label_set]["views"]["plain"]["official"] for one in found)
         assert first["confusion"] == second["confusion"]
@@ -148,9 +150,10 @@ def test_unknown_label_set_is_a_usage_error(eight, data, caplog):
 def test_release_of_a_model_of_ferplus(tmp_path, eight, data, votes, counts):
     out = tmp_path / "weights" / "net-ferplus.safetensors"
     command = ["release", "--checkpoint", eight, "--data", data, "--out", out, "--device", "cpu"]
-    assert f"{eight} answers as FER+'s taggers do and is measured against them. Fix: --ferplus" in run(
-        *command, code=2
-    ).stderr  # fmt: skip
+    assert (
+        f"{eight} answers as FER+'s taggers do and is measured against them. Fix: --ferplus"
+        in run(*command, code=2).stderr
+    )
     result = run(*command, "--ferplus", votes)
     assert "PublicTest, FER+ majority: accuracy " in result.stdout
     spec = spec_of(out)
@@ -167,10 +170,16 @@ def test_release_of_a_model_of_ferplus(tmp_path, eight, data, votes, counts):
     picture = cv2.imread(str(out.with_name("net-ferplus-degraded.png")))
     assert picture.shape[0] >= 600
     card = out.with_suffix(".md").read_text()
-    for words in ("# net-ferplus: emotions of faces, FER+'s votes", "## Measures, against FER+ majority",
-                  "Against FER2013's labels: PublicTest, plain, official, 42 faces", "## Confidence",
-                  "against the share of taggers who chose each class", "## Degraded faces",
-                  "](net-ferplus-degraded.png)", "--data fer2013.csv --ferplus fer2013new.csv"):  # fmt: skip
+    for words in (
+        "# net-ferplus: emotions of faces, FER+'s votes",
+        "## Measures, against FER+ majority",
+        "Against FER2013's labels: PublicTest, plain, official, 42 faces",
+        "## Confidence",
+        "against the share of taggers who chose each class",
+        "## Degraded faces",
+        "](net-ferplus-degraded.png)",
+        "--data fer2013.csv --ferplus fer2013new.csv",
+    ):
         assert words in card
 
 
@@ -194,8 +203,20 @@ def test_release_of_a_model_that_lacks_a_label_of_the_data(tmp_path, data):
 
 def test_release_with_votes_that_name_nothing(tmp_path, eight, data, faces):
     nothing = write_votes(tmp_path / "none.csv", list(faces.splits), [[0] * 10] * len(faces))
-    result = run("release", "--checkpoint", eight, "--data", data, "--out", tmp_path / "o.safetensors",
-                 "--ferplus", nothing, "--device", "cpu", code=4)  # fmt: skip
+    result = run(
+        "release",
+        "--checkpoint",
+        eight,
+        "--data",
+        data,
+        "--out",
+        tmp_path / "o.safetensors",
+        "--ferplus",
+        nothing,
+        "--device",
+        "cpu",
+        code=4,
+    )
     assert "FER+'s votes name no emotion for any face of PublicTest" in result.stderr
 
 
@@ -214,8 +235,10 @@ def test_release_of_a_model_of_fer2013_tells_the_majority_too_where_votes_are_gi
 @pytest.mark.parametrize("greedy", [(), ("--greedy",)])
 def test_soup_is_measured_against_its_own_labels(tmp_path, data, votes, counts, greedy):
     faces = read_faces(data, ferplus=votes)
-    paths = [save(tmp_path / f"{name}.safetensors", FERPLUS_EMOTIONS, seed=seed, config=tiny_config(**FERPLUS),
-                  faces=faces) for seed, name in enumerate("ab")]  # fmt: skip
+    paths = [
+        save(tmp_path / f"{name}.safetensors", FERPLUS_EMOTIONS, seed=seed, config=tiny_config(**FERPLUS), faces=faces)
+        for seed, name in enumerate("ab")
+    ]
     words = ["soup", "--checkpoint", paths[0], "--checkpoint", paths[1], "--data", data, "--device", "cpu", *greedy]
     out = tmp_path / "soup.safetensors"
     assert "is measured against them. Fix: --ferplus" in run(*words, "--out", out, code=2).stderr

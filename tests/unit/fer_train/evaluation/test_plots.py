@@ -162,8 +162,10 @@ def evaluation():
 def test_plots_of_an_evaluation(tmp_path, evaluation):
     paths = write_plots(evaluation, tmp_path / "plots", model="net.safetensors")
     assert [path.name for path in paths] == [
-        "PublicTest-confusion.png", "PublicTest-reliability.png", "PublicTest-precision-recall.png",
-    ]  # fmt: skip
+        "PublicTest-confusion.png",
+        "PublicTest-reliability.png",
+        "PublicTest-precision-recall.png",
+    ]
     assert all(read_png(path).std() > 10 for path in paths)
 
 

@@ -63,9 +63,10 @@ def test_what_people_write(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("base: &base {a: 1, b: [x, 1.5, null]}\nother:\n  <<: *base\n  a: 2\nsame: *base\n")
     assert read_yaml(path, examples="") == {
-        "base": {"a": 1, "b": ["x", 1.5, None]}, "other": {"a": 2, "b": ["x", 1.5, None]},
+        "base": {"a": 1, "b": ["x", 1.5, None]},
+        "other": {"a": 2, "b": ["x", 1.5, None]},
         "same": {"a": 1, "b": ["x", 1.5, None]},
-    }  # fmt: skip
+    }
 
 
 @pytest.mark.parametrize(

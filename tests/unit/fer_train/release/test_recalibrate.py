@@ -25,9 +25,13 @@ def test_other_precision_runs_under_autocast_and_progress_counts_faces():
     seen = []
     for model, dtype in ((exact, torch.float32), (rounded, torch.bfloat16)):
         recalibrate_batch_norm(
-            model, images, device=torch.device("cpu"), mean_std=(100.0, 50.0), dtype=dtype,
+            model,
+            images,
+            device=torch.device("cpu"),
+            mean_std=(100.0, 50.0),
+            dtype=dtype,
             on_batch=lambda *counts: seen.append(counts),
-        )  # fmt: skip
+        )
     assert seen == [(0, 300), (256, 300), (300, 300)] * 2
     assert rounded[1].running_var.dtype == torch.float32
     assert not torch.equal(exact[1].running_var, rounded[1].running_var)

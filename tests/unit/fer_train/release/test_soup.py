@@ -123,8 +123,11 @@ def test_greedy_begins_with_the_best_and_keeps_what_does_not_harm():
     trials = choose_greedily(members, accuracy)
     assert asked == ["a", "b", "c", "d", "bc", "bca", "bcd"]
     assert [(t.ingredient.sha256, t.alone, t.together, t.is_kept) for t in trials] == [
-        ("b", 0.60, 0.60, True), ("c", 0.55, 0.61, True), ("a", 0.50, 0.59, False), ("d", 0.40, 0.61, True),
-    ]  # fmt: skip
+        ("b", 0.60, 0.60, True),
+        ("c", 0.55, 0.61, True),
+        ("a", 0.50, 0.59, False),
+        ("d", 0.40, 0.61, True),
+    ]
 
 
 def test_greedy_keeps_at_least_the_best():
@@ -166,11 +169,14 @@ def test_provenance_names_each_ingredient(paths):
     assert (soup["recalibrated_on"], soup["chosen_on"], soup["left_out"]) == (64, None, [])
     assert soup["ingredients"] == [
         {
-            "path": f"{name}.safetensors", "sha256": member.sha256, "metrics": {"accuracy": seed / 10},
-            "weight": 1 / 3, "provenance": member.spec["provenance"],
+            "path": f"{name}.safetensors",
+            "sha256": member.sha256,
+            "metrics": {"accuracy": seed / 10},
+            "weight": 1 / 3,
+            "provenance": member.spec["provenance"],
         }
         for seed, (name, member) in enumerate(zip("abc", ingredients, strict=True))
-    ]  # fmt: skip
+    ]
 
 
 def test_provenance_of_a_greedy_soup_tells_what_chose_and_what_was_left_out(paths):

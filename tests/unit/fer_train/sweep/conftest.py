@@ -68,3 +68,12 @@ def run(tmp_path, calls):
         return json.loads((tmp_path / "out" / "sweep.json").read_text()) | {"told": result.output}
 
     return invoke
+
+
+@pytest.fixture
+def results(tmp_path, monkeypatch):
+    """The table's file: the default, from a working directory apart from the runs."""
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+    return work / "runs" / "table.md"

@@ -87,10 +87,16 @@ def main() -> None:
     else:
         members = [word for flag, word in pairwise(words) if flag == "--checkpoint"]
         views = {view: {"equal": {"accuracy": 0.5}} for view in ("plain", "flip")}
-        Path(flags["--out"]).write_text(json.dumps({
-            "members": [{"path": str(Path(*Path(path).parts[-2:])), "weight": 1 / len(members)} for path in members],
-            "measured": {"notes": {"equal": "equal weights"}, "views": views},
-        }))  # fmt: skip
+        Path(flags["--out"]).write_text(
+            json.dumps(
+                {
+                    "members": [
+                        {"path": str(Path(*Path(path).parts[-2:])), "weight": 1 / len(members)} for path in members
+                    ],
+                    "measured": {"notes": {"equal": "equal weights"}, "views": views},
+                }
+            )
+        )
 
 
 if __name__ == "__main__":

@@ -19,10 +19,18 @@ def write(tmp_path):
             "jobs": 2,
             "singles": [{"config": str(base), "seeds": [1, 2]}],
             "ensemble": {"size": 2},
-            "students": [{"config": str(base), "seeds": [9], "name": "student", "set": {
-                "ferplus_share": 0.3, "distillation": {"weight": 0.7},
-            }}],
-        }  # fmt: skip
+            "students": [
+                {
+                    "config": str(base),
+                    "seeds": [9],
+                    "name": "student",
+                    "set": {
+                        "ferplus_share": 0.3,
+                        "distillation": {"weight": 0.7},
+                    },
+                }
+            ],
+        }
         path = tmp_path / "plan.yaml"
         path.write_text(yaml.safe_dump(content | changes))
         return path
@@ -34,8 +42,9 @@ def test_plan_becomes_one_resolved_config_a_seed(tmp_path, write):
     plan, out = read_plan(write()), tmp_path / "out"
     singles = write_trials(plan.singles, out)
     assert [(t.name, t.seed, t.out.name, t.needs_votes) for t in singles] == [
-        ("net", 1, "net-1", False), ("net", 2, "net-2", False),
-    ]  # fmt: skip
+        ("net", 1, "net-1", False),
+        ("net", 2, "net-2", False),
+    ]
     assert [load_config(t.config_file) for t in singles] == [t.config for t in singles]
     assert [(c.learning_rate, c.seed) for c in (load_config(t.config_file) for t in singles)] == [(0.1, 1), (0.1, 2)]
     [student] = write_trials(plan.students, out, teacher=out / "ensemble.json")
@@ -78,7 +87,7 @@ def test_tiny_plan_has_every_kind_of_run_of_the_gpus_at_an_epoch_and_16_pixels(t
         return configs, {
             (c.model, c.optimizer, c.ferplus_share, c.distillation is not None and c.distillation.cached)
             for c in configs
-        }  # fmt: skip
+        }
 
     tiny, tiny_kinds = kinds("tiny.yaml")
     _, gpu_kinds = kinds("gpu.yaml")
@@ -130,14 +139,17 @@ FERPLUS = {"labels": "ferplus", "num_classes": 8}
 ALONE = {"distillation": {"teachers": ["a.safetensors"], "weight": 1.0}}
 
 
-@pytest.mark.parametrize(("settings", "needs_votes", "recalibrates"), [
-    ({}, False, True),
-    ({"ferplus_share": 0.3}, True, True),
-    (FERPLUS, True, False),
-    (FERPLUS | ALONE, True, False),  # learns from teachers alone, but its release is measured against the votes
-    (ALONE, False, True),
-    ({"quantization_aware": True}, False, False),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "needs_votes", "recalibrates"),
+    [
+        ({}, False, True),
+        ({"ferplus_share": 0.3}, True, True),
+        (FERPLUS, True, False),
+        (FERPLUS | ALONE, True, False),  # learns from teachers alone, but its release is measured against the votes
+        (ALONE, False, True),
+        ({"quantization_aware": True}, False, False),
+    ],
+)
 def test_votes_and_batch_norm_of_a_run_follow_from_its_config(trial, settings, needs_votes, recalibrates):
     made = trial(**settings)
     assert (made.needs_votes, made.recalibrates) == (needs_votes, recalibrates)

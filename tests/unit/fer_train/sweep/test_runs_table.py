@@ -3,33 +3,10 @@ import json
 import numpy as np
 import pytest
 import yaml
-from click.testing import CliRunner
 from safetensors.numpy import save_file
+from unit.fer_train.sweep.runs_cases import HARDWARE, TEACHERS, call, provenance_of, rows_in, write_release
 
-from fer_train.cli import main
 from fer_train.sweep.run_rows import row_of_release
-
-HARDWARE = "A CPU, 2 cores, torch 2"
-TEACHERS = [{"path": "net1.safetensors", "sha256": "18c426ccc5f0", "architecture": "net"}]
-
-
-def provenance_of(*, num_epochs=9, init=None, teachers=None, model="net", **more):
-    config = {
-        "model": model, "seed": 3, "num_epochs": num_epochs, "init": "/far/away.safetensors" if init else None,
-        "distillation": {"teachers": ["/far/b.json"]} if teachers else None, "ferplus_share": 0.25,
-    }  # fmt: skip
-    steps = ({"init": init} if init else {}) | ({"teachers": teachers} if teachers else {})
-    return {"config": config, "created": "2026-11-23T10:58:35+00:00", **steps, **more}
-
-
-def write_release(path, *, plain=0.5, **provenance):
-    view = {"accuracy": plain, "f1": 0.4}
-    spec = {
-        "provenance": provenance_of(**provenance),
-        "metrics": {"PublicTest": {"plain": view, "flip": view | {"accuracy": 0.6}}},
-    }
-    save_file({"w": np.zeros(1, np.float32)}, path, metadata={"fer_model_spec": json.dumps(spec)})
-    return path
 
 
 @pytest.fixture
@@ -40,31 +17,18 @@ def run(tmp_path):
     return folder
 
 
-@pytest.fixture
-def results(tmp_path, monkeypatch):
-    """The table's file: the default, from a working directory apart from the runs."""
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
-    return work / "runs" / "table.md"
-
-
-def call(*flags, code=0):
-    done = CliRunner().invoke(main, ["runs", *map(str, flags)])
-    assert done.exit_code == code, (done.output, done.exception)
-    return done
-
-
-def rows_in(results):
-    return json.loads(results.with_suffix(".json").read_text())["runs"]
-
-
 def test_row_of_a_folder_tells_of_the_steps_before_it(run, results):
     init = provenance_of(num_epochs=14, model="senet", init=provenance_of(model="senet"), recalibrated_on=7)
     write_release(
-        run / "release.safetensors", model="senet", plain=0.675, init=init, teachers=TEACHERS, kept="final",
-        hardware=HARDWARE, num_epochs=2,
-    )  # fmt: skip
+        run / "release.safetensors",
+        model="senet",
+        plain=0.675,
+        init=init,
+        teachers=TEACHERS,
+        kept="final",
+        hardware=HARDWARE,
+        num_epochs=2,
+    )
     call("--run", run)
     assert (
         "| senet-kd | senet | FER2013 | senet release of 2026-11-23 10:58 | net 18c426cc | 0.25 | 3 "
@@ -101,11 +65,14 @@ def test_start_and_teachers_that_nobody_recorded_are_blank_and_not_none(tmp_path
     assert "| net | net | FER2013 |  |  | 0.25 |" in results.read_text()
 
 
-@pytest.mark.parametrize(("recorded", "start"), [
-    ({"init": provenance_of(model="net")}, "net checkpoint of 2026-11-23 10:58"),
-    ({"init": provenance_of(model="net", soup={"ingredients": []})}, "net soup of 2026-11-23 10:58"),
-    ({"config": provenance_of()["config"] | {"pretrained": "/a.pth"}}, "pretrained by others"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("recorded", "start"),
+    [
+        ({"init": provenance_of(model="net")}, "net checkpoint of 2026-11-23 10:58"),
+        ({"init": provenance_of(model="net", soup={"ingredients": []})}, "net soup of 2026-11-23 10:58"),
+        ({"config": provenance_of()["config"] | {"pretrained": "/a.pth"}}, "pretrained by others"),
+    ],
+)
 def test_start_in_words(tmp_path, recorded, start):
     assert row_of_release(write_release(tmp_path / "a.safetensors", **recorded))["start"] == start
 
@@ -133,17 +100,26 @@ def test_minutes_and_hardware_from_flags_are_marked(tmp_path, results):
     assert "| 21† |  | AMD EPYC, 2 cores† |" in results.read_text()
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("nett=3", "--took 'nett=3' is not RUN=VALUE with a run of the table (net). Fix: --took RUN=VALUE"),
-    ("net", "--took 'net' is not RUN=VALUE with a run of the table (net). Fix: --took RUN=VALUE"),
-    ("net=soon", "--took net=soon is not NUMBER or NUMBER+NUMBER. Fix: such as --took net=20"),
-    ("net=-3", "--took net=-3 does not fit a run of 1 step(s). Fix: one number above 0, the minutes of its last "
-               "step"),
-    ("net=nan", "--took net=nan does not fit a run of 1 step(s). Fix: one number above 0, the minutes of its last "
-                "step"),
-    ("net=1+2", "--took net=1+2 does not fit a run of 1 step(s). Fix: one number above 0, the minutes of its last "
-                "step"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("nett=3", "--took 'nett=3' is not RUN=VALUE with a run of the table (net). Fix: --took RUN=VALUE"),
+        ("net", "--took 'net' is not RUN=VALUE with a run of the table (net). Fix: --took RUN=VALUE"),
+        ("net=soon", "--took net=soon is not NUMBER or NUMBER+NUMBER. Fix: such as --took net=20"),
+        (
+            "net=-3",
+            "--took net=-3 does not fit a run of 1 step(s). Fix: one number above 0, the minutes of its last step",
+        ),
+        (
+            "net=nan",
+            "--took net=nan does not fit a run of 1 step(s). Fix: one number above 0, the minutes of its last step",
+        ),
+        (
+            "net=1+2",
+            "--took net=1+2 does not fit a run of 1 step(s). Fix: one number above 0, the minutes of its last step",
+        ),
+    ],
+)
 def test_minutes_that_cannot_be_are_refused(tmp_path, results, text, message):
     done = call("--release", write_release(tmp_path / "net.safetensors"), "--took", text, code=2)
     assert done.stderr == f"error: {message}\n"
@@ -167,11 +143,14 @@ def test_minutes_of_a_folder_are_not_taken_from_flags(run, results):
     )
 
 
-@pytest.mark.parametrize(("settings", "flags"), [
-    (None, "--recalibrate"),
-    ({"model": "net"}, "--recalibrate"),
-    ({"labels": "ferplus", "num_classes": 8}, "--ferplus fer2013new.csv"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("settings", "flags"),
+    [
+        (None, "--recalibrate"),
+        ({"model": "net"}, "--recalibrate"),
+        ({"labels": "ferplus", "num_classes": 8}, "--ferplus fer2013new.csv"),
+    ],
+)
 def test_folder_without_release_names_the_command_that_fits_its_labels(run, results, settings, flags):
     if settings is not None:
         (run / "config.yaml").write_text(yaml.safe_dump(settings))
@@ -202,10 +181,13 @@ def test_weights_that_were_not_measured_are_refused(tmp_path, results):
     )
 
 
-@pytest.mark.parametrize(("flags", "message"), [
-    ((), "no run is named. Fix: --run runs/net, or --release net.safetensors"),
-    (("--add", "--out", "table.json"), "--out table.json is the Markdown of the table. Fix: --out table.md"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        ((), "no run is named. Fix: --run runs/net, or --release net.safetensors"),
+        (("--add", "--out", "table.json"), "--out table.json is the Markdown of the table. Fix: --out table.md"),
+    ],
+)
 def test_flags_that_make_no_table_are_refused(results, flags, message):
     assert call(*flags, code=2).stderr == f"error: {message}\n"
 
@@ -244,42 +226,3 @@ def test_runs_of_an_earlier_table_stay_with_add_in_their_places(tmp_path, result
     assert [(row["run"], row["plain"]) for row in rows_in(results)] == [("a", 0.3), ("b", 0.2)]
     call("--release", tmp_path / "b.safetensors")
     assert len(rows_in(results)) == 1
-
-
-@pytest.fixture
-def old_table(results):
-    """Write a table of the form without steps: file names of one machine, and one hardware for all."""
-    row = {"model": "net", "seed": 3, "start": "net1.safetensors", "teachers": ["senet1.safetensors"],
-           "ferplus_share": 0.25, "plain": 0.5, "flip": 0.6, "f1": 0.4}  # fmt: skip
-    rows = [row | {"run": "net", "epochs": 9, "minutes": None}, row | {"run": "kd", "epochs": 2, "minutes": 4.0}]
-    results.parent.mkdir()
-    old = {"hardware": HARDWARE, "command": "python benchmarks/runs.py --run /far/kd", "runs": rows}
-    results.with_suffix(".json").write_text(json.dumps(old))
-
-
-@pytest.mark.usefixtures("old_table")
-def test_rows_of_an_old_table_keep_their_figures_and_lose_names_of_files(results):
-    call("--add")
-    text = results.read_text()
-    assert "| net | net | FER2013 |  |  | 0.25 | 3 | 9 |  |  |  |  | 50.00% | 60.00% | 0.4000 |" in text
-    assert "| kd | net | FER2013 |  |  | 0.25 | 3 | 2 |  | 4 |  |  | 50.00% | 60.00% | 0.4000 |" in text
-    assert "fer-train runs --release net.safetensors --run runs/kd\n" in text
-    assert "1.safetensors" not in text
-
-
-@pytest.mark.usefixtures("old_table")
-def test_release_of_an_old_row_whose_folder_is_gone_keeps_the_minutes_measured_then(tmp_path, results):
-    path = write_release(tmp_path / "kd.safetensors", init=provenance_of(num_epochs=14), teachers=TEACHERS)
-    call("--add", "--release", path)
-    row = (
-        "| kd | net | FER2013 | net checkpoint of 2026-11-23 10:58 | net 18c426cc | 0.25 | 3 | 2 "
-        "| at most 16 (14 + 2) | 4 |"
-    )
-    assert row in results.read_text()
-    assert "--run runs/kd\n" in results.read_text()
-
-
-@pytest.mark.usefixtures("old_table")
-def test_release_of_other_weights_under_the_same_name_keeps_nothing(tmp_path, results):
-    call("--add", "--release", write_release(tmp_path / "kd.safetensors", plain=0.51))
-    assert [row["minutes"] for row in rows_in(results)] == [None, None]

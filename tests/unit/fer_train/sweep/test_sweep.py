@@ -19,15 +19,27 @@ def test_every_run_then_the_ensemble_of_the_best_then_the_students(tmp_path, pla
     assert sorted(words[0] for words in done) == ["ensemble", *["release"] * 4, *["train"] * 4]
     [ensemble] = [words for words in done if words[0] == "ensemble"]
     folders = [tmp_path / "out" / name / "release.safetensors" for name in ("net-3", "other-2")]
-    assert ensemble[1:] == ["--checkpoint", str(folders[0]), "--checkpoint", str(folders[1]), "--data", "faces.csv",
-                            "--flip", "--out", str(tmp_path / "out" / "ensemble.json")]  # fmt: skip
+    assert ensemble[1:] == [
+        "--checkpoint",
+        str(folders[0]),
+        "--checkpoint",
+        str(folders[1]),
+        "--data",
+        "faces.csv",
+        "--flip",
+        "--out",
+        str(tmp_path / "out" / "ensemble.json"),
+    ]
     assert done.index(ensemble) == 6
     for words in done:
         assert ("votes.csv" in words) == (words[0] == "train" and "other" in words[2])
         assert ("twins.txt" in words) == (words[0] != "ensemble")
     assert [(row["run"], row["seed"], row["epochs"], row["minutes"], row["plain"]) for row in result["runs"]] == [
-        ("net", 1, 2, 1.5, 0.01), ("other", 2, 2, 1.5, 0.02), ("net", 3, 2, 1.5, 0.03), ("student", 9, 2, 1.5, 0.09),
-    ]  # fmt: skip
+        ("net", 1, 2, 1.5, 0.01),
+        ("other", 2, 2, 1.5, 0.02),
+        ("net", 3, 2, 1.5, 0.03),
+        ("student", 9, 2, 1.5, 0.09),
+    ]
     assert result["left_out"] == []
     text = (tmp_path / "out" / "sweep.md").read_text()
     assert "| net | 3 | FER2013 | 2 | 1.5 | 3.00% | 3.10% | 0.0150 |" in text
@@ -58,9 +70,14 @@ def test_run_that_is_stopped_by_the_minutes_is_resumed_by_the_next_call(tmp_path
     assert (tmp_path / "out" / "other-2" / "last.pt").exists()
     result = run(path)
     assert short(calls()) == [
-        "train other-2 --resume", "release other-2", "train net-3", "release net-3",
-        "ensemble", "train student-9", "release student-9",
-    ]  # fmt: skip
+        "train other-2 --resume",
+        "release other-2",
+        "train net-3",
+        "release net-3",
+        "ensemble",
+        "train student-9",
+        "release student-9",
+    ]
     assert result["left_out"] == []
 
 
@@ -159,9 +176,17 @@ def test_single_that_is_alone_makes_no_ensemble_and_no_student(plan, run, calls)
 def test_ensemble_that_is_due_waits_for_no_single_and_the_students_come_next(plan, run, calls):
     result = run(plan(jobs=1, seeds=(1, 3, 2), after_share=0.5, learning_rate=8), "--minutes", 100)
     assert short(calls()) == [
-        "train net-1", "release net-1", "train net-3", "release net-3", "train other-2",
-        "ensemble", "train student-9", "release student-9", "train other-2 --resume", "release other-2",
-    ]  # fmt: skip
+        "train net-1",
+        "release net-1",
+        "train net-3",
+        "release net-3",
+        "train other-2",
+        "ensemble",
+        "train student-9",
+        "release student-9",
+        "train other-2 --resume",
+        "release other-2",
+    ]
     assert "stopping other-2\n" in result["told"]
     assert "Ensemble: net-3 (0.50), net-1 (0.50)" in result["told"]
     assert result["left_out"] == []

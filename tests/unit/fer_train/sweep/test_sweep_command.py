@@ -81,10 +81,13 @@ def test_table_names_the_command_without_the_folders_of_the_machine(tmp_path, pl
     assert str(tmp_path) not in written
 
 
-@pytest.mark.parametrize(("minutes", "code", "message"), [
-    ("nan", 2, "error: --minutes is not a number. Fix: a number of minutes, or inf for no limit"),
-    ("-1", 2, "-1.0 is not in the range x>=0"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("minutes", "code", "message"),
+    [
+        ("nan", 2, "error: --minutes is not a number. Fix: a number of minutes, or inf for no limit"),
+        ("-1", 2, "-1.0 is not in the range x>=0"),
+    ],
+)
 def test_minutes_that_cannot_be_are_refused(tmp_path, plan, calls, minutes, code, message):
     words = ["sweep", "--plan", plan(), "--data", "faces.csv", "--out", tmp_path / "out", "--minutes", minutes]
     result = CliRunner().invoke(main, list(map(str, words)))

@@ -97,8 +97,16 @@ def test_runs_of_which_nothing_is_known_make_the_estimate_a_lower_bound_or_none(
     assert estimate_time_left(runs, known(), jobs=2) is None
 
 
-@pytest.mark.parametrize(("seconds", "words"), [
-    (0.4, "0 s"), (89.4, "89 s"), (90, "2 min"), (3569, "59 min"), (3570, "1 h"), (12000, "3 h 20 min"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [
+        (0.4, "0 s"),
+        (89.4, "89 s"),
+        (90, "2 min"),
+        (3569, "59 min"),
+        (3570, "1 h"),
+        (12000, "3 h 20 min"),
+    ],
+)
 def test_durations_in_words(seconds, words):
     assert in_words(seconds) == words

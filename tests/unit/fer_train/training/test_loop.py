@@ -21,8 +21,18 @@ from fer_train.training.loop import fit
 
 pytestmark = pytest.mark.usefixtures("narrow_net")
 CPU = torch.device("cpu")
-KEYS = {"epoch", "learning_rate", "train_loss", "train_accuracy", "loss", "accuracy", "f1", "precision", "recall",
-        "seconds"}  # fmt: skip
+KEYS = {
+    "epoch",
+    "learning_rate",
+    "train_loss",
+    "train_accuracy",
+    "loss",
+    "accuracy",
+    "f1",
+    "precision",
+    "recall",
+    "seconds",
+}
 
 
 @pytest.fixture
@@ -156,10 +166,13 @@ def test_divergence_in_the_last_step_of_an_epoch_writes_no_checkpoint(tmp_path, 
 
 MEMORY_ENDS = [
     pytest.param(lambda: torch.empty(2**60), "can't allocate memory", id="more than the machine has"),
-    pytest.param(lambda: raise_(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")), "CUDA out of",
-                 id="more than the GPU has"),
+    pytest.param(
+        lambda: raise_(torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 2 GiB")),
+        "CUDA out of",
+        id="more than the GPU has",
+    ),
     pytest.param(lambda: raise_(MemoryError()), "MemoryError", id="more than Python gets"),
-]  # fmt: skip
+]
 
 
 def raise_(error):
@@ -274,23 +287,3 @@ def test_votes_change_what_is_learned(tmp_path, faces):
     run = fit(tiny_config(num_epochs=6, label_smoothing=0.0, ema_decay=0.0, **as_cast), voted, tmp_path)
     assert run.history[-1]["train_loss"] < 0.5 < run.history[-1]["loss"]  # far below ln 7; the labels are not met
     assert run.history[-1]["accuracy"] == pytest.approx(1 / 7)  # all are taken for neutral
-
-
-def test_quantization_aware_run_releases_plain_weights_and_the_ranges(tmp_path, faces):
-    run = fit(tiny_config(num_epochs=2, quantization_aware=True), faces, tmp_path)
-    model, spec = load_release(tmp_path / "best.safetensors")
-    layers = {n for n, m in model.named_modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)}
-    assert set(spec["quantization"]) == layers
-    assert all(value > 0 for value in spec["quantization"].values())
-    assert not any("input_max_abs" in name for name in model.state_dict())
-    assert any("input_max_abs" in name for name in run.released.state_dict())
-    assert spec["provenance"]["config"]["quantization_aware"] is True
-
-
-def test_quantization_ranges_of_the_release_belong_to_its_weights(tmp_path, faces):
-    """Both are the averaged ones."""
-    run = fit(tiny_config(num_epochs=1, quantization_aware=True), faces, tmp_path)
-    model, spec = load_release(tmp_path / "best.safetensors")
-    judged = run.released.state_dict()
-    assert all(torch.equal(value, judged[name]) for name, value in model.state_dict().items())
-    assert all(judged[f"{name}.input_max_abs"] == value for name, value in spec["quantization"].items())

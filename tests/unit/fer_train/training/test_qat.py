@@ -4,12 +4,13 @@ import json
 import pytest
 import torch
 from torch import nn
-from unit.fer_train.synthetic_faces import PLAIN_INPUT
+from unit.fer_train.synthetic_faces import PLAIN_INPUT, make_faces, tiny_config
 
 from fer_train.checkpoint import load_release, read_spec_json, save_release
 from fer_train.errors import ConfigError
 from fer_train.models import build_model
 from fer_train.training.ema import WarmAverage
+from fer_train.training.loop import fit
 from fer_train.training.qat import (
     QuantizedConv2d,
     QuantizedLinear,
@@ -229,3 +230,23 @@ def test_unknown_float_layer(model):
     with pytest.raises(ConfigError, match="float_layers names 'head', which is not a Conv2d or Linear of this model"):
         prepare_qat(model, float_layers=("head",))
     assert not any(isinstance(m, QuantizedConv2d) for m in model.modules())
+
+
+def test_quantization_aware_run_releases_plain_weights_and_the_ranges(tmp_path):
+    run = fit(tiny_config(num_epochs=2, quantization_aware=True), make_faces(), tmp_path)
+    model, spec = load_release(tmp_path / "best.safetensors")
+    layers = {n for n, m in model.named_modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)}
+    assert set(spec["quantization"]) == layers
+    assert all(value > 0 for value in spec["quantization"].values())
+    assert not any("input_max_abs" in name for name in model.state_dict())
+    assert any("input_max_abs" in name for name in run.released.state_dict())
+    assert spec["provenance"]["config"]["quantization_aware"] is True
+
+
+def test_quantization_ranges_of_the_release_belong_to_its_weights(tmp_path):
+    """Both are the averaged ones."""
+    run = fit(tiny_config(num_epochs=1, quantization_aware=True), make_faces(), tmp_path)
+    model, spec = load_release(tmp_path / "best.safetensors")
+    judged = run.released.state_dict()
+    assert all(torch.equal(value, judged[name]) for name, value in model.state_dict().items())
+    assert all(judged[f"{name}.input_max_abs"] == value for name, value in spec["quantization"].items())

@@ -93,9 +93,11 @@ def test_a_single_seed_has_no_deviation(tmp_path):
 def test_table_has_each_number_on_one_line_of_80_columns(runs, capsys):
     row = {"accuracy": 0.67181, "f1": 0.63412, "precision": 0.65093, "recall": 0.62554, "loss": 10.95685}
     summary = {
-        "split": "PublicTest", "runs": [{"seed": 2**31 - 1 - i, **row, "best_accuracy": 0.9} for i in range(runs)],
-        "mean": row, "sd": {name: value / 100 for name, value in row.items()} if runs > 1 else None,
-    }  # fmt: skip
+        "split": "PublicTest",
+        "runs": [{"seed": 2**31 - 1 - i, **row, "best_accuracy": 0.9} for i in range(runs)],
+        "mean": row,
+        "sd": {name: value / 100 for name, value in row.items()} if runs > 1 else None,
+    }
     Console(width=80).print(spread_table(summary, title="configs/train/net.yaml"))
     lines = [line.replace("│", " ").replace("┃", " ").split() for line in capsys.readouterr().out.splitlines()]
     numbers = ["0.6718", "0.6341", "0.6509", "0.6255", "10.9568"]

@@ -111,10 +111,15 @@ def test_release_names_its_teachers(tmp_path, cached):
     # What stands there when the student is released is not what taught it.
     fit(config, FACES, tmp_path / "out", on_step=lambda *_: path.unlink(missing_ok=True))
     provenance = json.loads(read_spec_json(tmp_path / "out" / "best.safetensors"))["provenance"]
-    assert provenance["teachers"] == [{
-        "path": "a.safetensors", "sha256": digest, "weight": 1.0, "architecture": "net",
-        "metrics": {"accuracy": 0.5},
-    }]  # fmt: skip
+    assert provenance["teachers"] == [
+        {
+            "path": "a.safetensors",
+            "sha256": digest,
+            "weight": 1.0,
+            "architecture": "net",
+            "metrics": {"accuracy": 0.5},
+        }
+    ]
 
 
 @pytest.mark.parametrize("cached", [False, True])

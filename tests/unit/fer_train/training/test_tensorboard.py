@@ -24,8 +24,14 @@ def train(folder, *, stop_after=None, resume=False, num_epochs=3):
             if step == stop_after:
                 raise KeyboardInterrupt
 
-        return fit(tiny_config(num_epochs=num_epochs), make_faces(), folder, resume=resume, on_step=on_step,
-                   on_epoch=log.on_epoch)  # fmt: skip
+        return fit(
+            tiny_config(num_epochs=num_epochs),
+            make_faces(),
+            folder,
+            resume=resume,
+            on_step=on_step,
+            on_epoch=log.on_epoch,
+        )
 
 
 def test_every_measure_of_every_epoch_is_there(tmp_path):

@@ -38,11 +38,20 @@ def make_results(folder: Path, faces, *, times=None, rows_per_group: int = 3, pe
     frames = pa.table({"frame": list(range(len(times))), "time_s": [float(time) for time in times]})
     pq.write_table(frames, folder / "faces.frames.parquet", row_group_size=4)
     summary = Summary(
-        video="clip.mp4", engine="fake", detector="Haar", labels=LABELS, duration_s=times[-1] + 0.1, fps=10,
-        picture_size=(64, 48), num_size_changes=0, trouble="", accounting=Accounting(num_analyzed=len(times)),
+        video="clip.mp4",
+        engine="fake",
+        detector="Haar",
+        labels=LABELS,
+        duration_s=times[-1] + 0.1,
+        fps=10,
+        picture_size=(64, 48),
+        num_size_changes=0,
+        trouble="",
+        accounting=Accounting(num_analyzed=len(times)),
         people=(person(1, 7), person(2, 3)) if people is None else tuple(people),
         passers_by=PassersBy(num_tracks=1, num_faces=1),
-        fingerprint=FINGERPRINT, tables={"faces.parquet": "ef"},
-    )  # fmt: skip
+        fingerprint=FINGERPRINT,
+        tables={"faces.parquet": "ef"},
+    )
     (folder / "summary.json").write_text(summary.model_dump_json())
     return folder

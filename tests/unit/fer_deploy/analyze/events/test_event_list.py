@@ -17,10 +17,24 @@ def events_of(tmp_path, text, *, encoding="utf-8"):
 
 @pytest.mark.parametrize(
     ("text", "seconds"),
-    [("0", 0), ("62.5", 62.5), ("62,5", 62.5), ("1:02.5", 62.5), ("01:02,5", 62.5), ("1:01:02.500", 3662.5),
-     ("75:00", 4500), ("1:60", None), ("1:61:00", None), ("-1", None), ("1e3", None), ("nan", None), ("2 s", None),
-     ("1:2:3:4", None), ("9" * 400, None)],
-)  # fmt: skip
+    [
+        ("0", 0),
+        ("62.5", 62.5),
+        ("62,5", 62.5),
+        ("1:02.5", 62.5),
+        ("01:02,5", 62.5),
+        ("1:01:02.500", 3662.5),
+        ("75:00", 4500),
+        ("1:60", None),
+        ("1:61:00", None),
+        ("-1", None),
+        ("1e3", None),
+        ("nan", None),
+        ("2 s", None),
+        ("1:2:3:4", None),
+        ("9" * 400, None),
+    ],
+)
 def test_times(text, seconds):
     assert seconds_from_text(text) == seconds
 

@@ -138,10 +138,16 @@ def load(folder, *people):
 def test_intervals_are_cut(folder):
     found = intervals(folder, excluded=[Exclusion(0.15, 0.3, "1"), Exclusion(0.95, 2.0)])
     expected = [
-        (1, "happy", 0.0, 0.15), (1, "sad", 0.3, 0.4), (1, "unsure", 0.4, 0.5), (1, "happy", 0.5, 0.6),
-        (1, "unreadable", 0.6, 0.7), (1, "happy", 0.7, 0.8), (1, "unsure", 0.8, 0.9), (1, "sad", 0.9, 0.95),
+        (1, "happy", 0.0, 0.15),
+        (1, "sad", 0.3, 0.4),
+        (1, "unsure", 0.4, 0.5),
+        (1, "happy", 0.5, 0.6),
+        (1, "unreadable", 0.6, 0.7),
+        (1, "happy", 0.7, 0.8),
+        (1, "unsure", 0.8, 0.9),
+        (1, "sad", 0.9, 0.95),
         (2, "sad", 0.8, 0.95),
-    ]  # fmt: skip
+    ]
     assert [(one.person, one.label) for one in found] == [(number, label) for number, label, _, _ in expected]
     times = [(one.start_s, one.end_s) for one in found]
     assert np.array(times) == pytest.approx(np.array([spot[2:] for spot in expected]))

@@ -40,9 +40,13 @@ def test_tabs(tmp_path):
     text = intervals_tsv([*EXPECTED, Interval(3, "=1+1", 2, 2.5)], "a\tb.mp4")
     rows = list(csv.DictReader(io.StringIO(text), delimiter="\t"))
     assert rows[0] == {
-        "Media file": "a\\tb.mp4", "Subject": "Person 1", "Behavior": "happy", "Start (s)": "0.000",
-        "Stop (s)": "0.300", "Duration (s)": "0.300",
-    }  # fmt: skip
+        "Media file": "a\\tb.mp4",
+        "Subject": "Person 1",
+        "Behavior": "happy",
+        "Start (s)": "0.000",
+        "Stop (s)": "0.300",
+        "Duration (s)": "0.300",
+    }
     assert [row["Subject"] for row in rows] == [f"Person {number}" for number in (1, 1, 1, 1, 2, 2, 3)]
     assert rows[-1]["Behavior"] == "'=1+1"
 

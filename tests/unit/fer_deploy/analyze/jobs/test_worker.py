@@ -28,9 +28,7 @@ def observe(video, tmp_path):
 
     def run(start: Position, name: str, **more):
         path = tmp_path / name
-        task = Observe(
-            video, None, 0, start, 2**31 - 1, SIZE, config.pipeline, fingerprint, path, key="abc", **more
-        )  # fmt: skip
+        task = Observe(video, None, 0, start, 2**31 - 1, SIZE, config.pipeline, fingerprint, path, key="abc", **more)
         return one.reply_to(task), path
 
     return run

@@ -8,9 +8,20 @@ from fer_deploy.analyze.people.best_frames import best_frames
 from fer_deploy.vision.types import Box
 
 GOOD = {
-    "score": 0.9, "detected": True, "shown": "happy", "flags": "", "size_px": 60.0, "sharpness": 9.0, "yaw_deg": 0.0,
-    "pitch_deg": 0.0, "roll_deg": 0.0, "cut_left": 0.0, "cut_top": 0.0, "cut_right": 0.0, "cut_bottom": 0.0,
-}  # fmt: skip
+    "score": 0.9,
+    "detected": True,
+    "shown": "happy",
+    "flags": "",
+    "size_px": 60.0,
+    "sharpness": 9.0,
+    "yaw_deg": 0.0,
+    "pitch_deg": 0.0,
+    "roll_deg": 0.0,
+    "cut_left": 0.0,
+    "cut_top": 0.0,
+    "cut_right": 0.0,
+    "cut_bottom": 0.0,
+}
 
 
 def face(frame, track=1, *, side=60, left=10, **values):
@@ -31,11 +42,19 @@ def table(tmp_path):
 @pytest.mark.parametrize(
     "worse",
     [
-        {"side": 40}, {"sharpness": 4.0}, {"yaw_deg": 30.0}, {"yaw_deg": -30.0}, {"roll_deg": 25.0}, {"score": 0.6},
-        {"flags": "NOISY"}, {"shown": "unreadable"}, {"detected": False}, {"cut_left": 0.3},
+        {"side": 40},
+        {"sharpness": 4.0},
+        {"yaw_deg": 30.0},
+        {"yaw_deg": -30.0},
+        {"roll_deg": 25.0},
+        {"score": 0.6},
+        {"flags": "NOISY"},
+        {"shown": "unreadable"},
+        {"detected": False},
+        {"cut_left": 0.3},
         {"side": 200, "flags": "LOW_SHARPNESS"},
     ],
-)  # fmt: skip
+)
 def test_what_is_worse(table, worse):
     for faces in ([face(0, **worse), face(1)], [face(0), face(1, **worse)]):
         expected = next(one["frame"] for one in faces if not worse.items() <= one.items() and one["x2"] == 70)

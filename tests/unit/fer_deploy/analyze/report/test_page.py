@@ -16,10 +16,19 @@ from fer_deploy.analyze.report.summary import Outcome
 from fer_deploy.errors import StreamError
 
 HOSTILE = [
-    "<script>alert(1)</script>", "<img src=x onerror=alert(1)>", '"><svg onload=alert(1)>', "' onmouseover='alert(1)",
-    "</style><script>alert(1)</script>", "</title><h1>", "{{ 7 * 7 }}", "{% raw %}", "javascript:alert(1)", "&lt;b&gt;",
-    "a\x00b\x1b[31m", "\u202egnp.exe",
-]  # fmt: skip
+    "<script>alert(1)</script>",
+    "<img src=x onerror=alert(1)>",
+    '"><svg onload=alert(1)>',
+    "' onmouseover='alert(1)",
+    "</style><script>alert(1)</script>",
+    "</title><h1>",
+    "{{ 7 * 7 }}",
+    "{% raw %}",
+    "javascript:alert(1)",
+    "&lt;b&gt;",
+    "a\x00b\x1b[31m",
+    "\u202egnp.exe",
+]
 
 
 class Page(HTMLParser):

@@ -8,13 +8,21 @@ from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.engines.fake import FakeEngine
 
 SETTINGS = {
-    "device": "cpu", "pipeline.detect_every": "auto", "pipeline.people.smoothing_s": 0.25,
-    "pipeline.people.hysteresis": 0.2, "pipeline.people.keep_s": 2.0, "pipeline.people.hide_unreadable": True,
-}  # fmt: skip
+    "device": "cpu",
+    "pipeline.detect_every": "auto",
+    "pipeline.people.smoothing_s": 0.25,
+    "pipeline.people.hysteresis": 0.2,
+    "pipeline.people.keep_s": 2.0,
+    "pipeline.people.hide_unreadable": True,
+}
 ARTIFACT = {
-    "accuracy": 0.681, "f1": 0.636, "num_faces": 3589, "faces": "PublicTest of fer2013.csv", "recall": {"happy": 0.9},
+    "accuracy": 0.681,
+    "f1": 0.636,
+    "num_faces": 3589,
+    "faces": "PublicTest of fer2013.csv",
+    "recall": {"happy": 0.9},
     "engine": "ONNX Runtime 1.32.0",
-}  # fmt: skip
+}
 PLAIN = {"accuracy": 0.6812, "accuracy_interval": [0.665, 0.696], "f1": 0.635, "ece": 0.038, "num_faces": 3589}
 
 

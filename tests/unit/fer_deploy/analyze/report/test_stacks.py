@@ -45,9 +45,13 @@ def test_steps_are_those_of_a_clock(duration_s, step_s):
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [(count_text(1, "frame"), "1 frame"), (count_text(0, "frame"), "0 frames"),
-     (count_text(1234, "person", "people"), "1,234 people"), (count_text(1, "person", "people"), "1 person")],
-)  # fmt: skip
+    [
+        (count_text(1, "frame"), "1 frame"),
+        (count_text(0, "frame"), "0 frames"),
+        (count_text(1234, "person", "people"), "1,234 people"),
+        (count_text(1, "person", "people"), "1 person"),
+    ],
+)
 def test_counts(text, expected):
     assert text == expected
 

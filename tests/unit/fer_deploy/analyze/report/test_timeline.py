@@ -31,10 +31,19 @@ def make_summary(num_people, *, duration_s=60.0, video="clip.mp4"):
         for n in range(1, num_people + 1)
     )
     return Summary(
-        video=video, engine="fake", labels=("dark", "bright"), duration_s=duration_s, fps=30, picture_size=(64, 48),
-        num_size_changes=0, trouble="", accounting=Accounting(), people=people, passers_by=PassersBy(),
+        video=video,
+        engine="fake",
+        labels=("dark", "bright"),
+        duration_s=duration_s,
+        fps=30,
+        picture_size=(64, 48),
+        num_size_changes=0,
+        trouble="",
+        accounting=Accounting(),
+        people=people,
+        passers_by=PassersBy(),
         fingerprint=FINGERPRINT,
-    )  # fmt: skip
+    )
 
 
 def make_timelines(summary):

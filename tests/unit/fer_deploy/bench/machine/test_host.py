@@ -7,18 +7,21 @@ from fer_deploy.bench.machine import host as host_module
 from fer_deploy.bench.machine.host import BackgroundWork, Host, background_work, computing_command
 
 
-@pytest.mark.parametrize(("words", "expected"), [
-    (["python", "-m", "fer_train", "train", "--out", "runs/a"], "fer-train train --out runs/a"),
-    (["/venv/bin/python", "/venv/bin/fer-train", "sweep"], "fer-train sweep"),
-    (["/usr/bin/fer-deploy", "live"], "fer-deploy live"),
-    (["fer-train", "distill", "--data", "/home/eve/faces.csv"], "fer-train distill --data faces.csv"),
-    (["fer-deploy", "live", "--source", "rtsp://eve:secret@cam/1"], "fer-deploy live --source rtsp://***@cam/1"),
-    (["fer-train", "--help"], None),
-    (["fer-deploy", "inspect", "a.onnx"], None),
-    (["grep", "fer_train", "train"], None),
-    (["fer-train"], None),
-    ([], None),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["python", "-m", "fer_train", "train", "--out", "runs/a"], "fer-train train --out runs/a"),
+        (["/venv/bin/python", "/venv/bin/fer-train", "sweep"], "fer-train sweep"),
+        (["/usr/bin/fer-deploy", "live"], "fer-deploy live"),
+        (["fer-train", "distill", "--data", "/home/eve/faces.csv"], "fer-train distill --data faces.csv"),
+        (["fer-deploy", "live", "--source", "rtsp://eve:secret@cam/1"], "fer-deploy live --source rtsp://***@cam/1"),
+        (["fer-train", "--help"], None),
+        (["fer-deploy", "inspect", "a.onnx"], None),
+        (["grep", "fer_train", "train"], None),
+        (["fer-train"], None),
+        ([], None),
+    ],
+)
 def test_commands_that_compute(words, expected):
     found = computing_command(words)
     assert (found and found.replace("...", "***")) == expected

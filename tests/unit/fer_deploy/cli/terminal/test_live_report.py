@@ -70,8 +70,18 @@ def test_a_recording_that_breaks_off_is_told_and_replaces_older_results(fake_eng
     video_path.write_bytes(whole[: len(whole) * 2 // 3])
     for name in ("a.csv", "a.frames.csv", "a.jsonl"):
         (tmp_path / name).write_text("old")
-    result = run("live", "--source", video_path, "--no-display", "--detector", "haar",
-                 "--csv", tmp_path / "a.csv", "--jsonl", tmp_path / "a.jsonl")  # fmt: skip
+    result = run(
+        "live",
+        "--source",
+        video_path,
+        "--no-display",
+        "--detector",
+        "haar",
+        "--csv",
+        tmp_path / "a.csv",
+        "--jsonl",
+        tmp_path / "a.jsonl",
+    )
     assert result.exit_code == 0, result.output
     num = (tmp_path / "a.jsonl").read_text().count("\n")
     assert 0 < num < 57

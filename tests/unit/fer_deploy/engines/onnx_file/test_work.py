@@ -62,8 +62,10 @@ def test_released_models_are_far_below(monkeypatch, precision):
 
 
 def test_declared_shapes_are_not_believed():
-    content = file_of([helper.make_node("Expand", ["x", "s"], ["a"]), helper.make_node("MatMul", ["a", "a"], ["y"])],
-                      {"s": np.array([1, 1, 8, 8])})  # fmt: skip
+    content = file_of(
+        [helper.make_node("Expand", ["x", "s"], ["a"]), helper.make_node("MatMul", ["a", "a"], ["y"])],
+        {"s": np.array([1, 1, 8, 8])},
+    )
     model = onnx.ModelProto.FromString(content)
     model.graph.value_info.append(helper.make_tensor_value_info("a", TensorProto.FLOAT, [4, 1, 8, 8]))
     model.graph.initializer[0].CopyFrom(numpy_helper.from_array(np.array([500, 500, 8, 8]), "s"))

@@ -31,9 +31,13 @@ class TestSettings:
         assert settings.pop("nodes").endswith(" on CPUExecutionProvider")
         assert int(settings.pop("warm_up_ms")) >= 0
         assert settings == {
-            "onnxruntime": ort.__version__, "provider": "CPUExecutionProvider", "threads": str(available_cores()),
-            "execution": "ORT_SEQUENTIAL", "graph_optimization": "ORT_ENABLE_ALL", "spinning": "0",
-        }  # fmt: skip
+            "onnxruntime": ort.__version__,
+            "provider": "CPUExecutionProvider",
+            "threads": str(available_cores()),
+            "execution": "ORT_SEQUENTIAL",
+            "graph_optimization": "ORT_ENABLE_ALL",
+            "spinning": "0",
+        }
 
     def test_read_only(self, tiny_onnx):
         with OnnxRuntimeEngine.open(tiny_onnx, device="cpu") as engine, pytest.raises(TypeError):
@@ -162,9 +166,10 @@ class TestGpuSession:
         assert {k.removeprefix("provider."): v for k, v in opened.settings.items() if "provider." in k} == expected
 
     def test_without_graph(self):
-        assert onnxruntime_session._provider_options("cuda", SessionRequest("cuda", None, False))[
-            "enable_cuda_graph"
-        ] == "0"  # fmt: skip
+        assert (
+            onnxruntime_session._provider_options("cuda", SessionRequest("cuda", None, False))["enable_cuda_graph"]
+            == "0"
+        )
 
     def test_unknown_device(self, tiny_onnx):
         with pytest.raises(ConfigError, match=r"unknown device 'tpu'\. Fix: one of auto, cpu, cuda, tensorrt, "):

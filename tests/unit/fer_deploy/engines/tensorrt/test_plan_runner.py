@@ -168,10 +168,18 @@ class TestFailures:
         """The list above is every call that an opening makes, but those that free."""
         rig.runner()
         listed = {
-            "cudaStreamCreateWithFlags", "cudaMalloc", "cudaHostAlloc", "cudaMemcpyAsync", "cudaStreamSynchronize",
-            "cudaStreamBeginCapture", "cudaStreamEndCapture", "cudaGraphInstantiate", "cudaGraphDestroy",
-            "cudaMemsetAsync", "cudaGraphLaunch",
-        }  # fmt: skip
+            "cudaStreamCreateWithFlags",
+            "cudaMalloc",
+            "cudaHostAlloc",
+            "cudaMemcpyAsync",
+            "cudaStreamSynchronize",
+            "cudaStreamBeginCapture",
+            "cudaStreamEndCapture",
+            "cudaGraphInstantiate",
+            "cudaGraphDestroy",
+            "cudaMemsetAsync",
+            "cudaGraphLaunch",
+        }
         assert set(rig.cudart.counts) == listed
 
     @pytest.mark.parametrize("name", ["cudaGraphLaunch", "cudaStreamSynchronize"])

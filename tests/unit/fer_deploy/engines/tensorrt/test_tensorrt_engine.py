@@ -129,10 +129,12 @@ def write_onnx(path):
         onnx.helper.make_node("MatMul", ["flat", "w"], ["logits"]),
     ]
     graph = onnx.helper.make_graph(
-        nodes, "g", [onnx.helper.make_tensor_value_info("images", pixels, ["batch", 1, 48, 48])],
+        nodes,
+        "g",
+        [onnx.helper.make_tensor_value_info("images", pixels, ["batch", 1, 48, 48])],
         [onnx.helper.make_tensor_value_info("logits", onnx.TensorProto.FLOAT, ["batch", 2])],
         [onnx.numpy_helper.from_array(np.ones((size, 2), dtype=np.float32), "w")],
-    )  # fmt: skip
+    )
     model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 20)], ir_version=10)
     onnx.helper.set_model_props(model, {"fer_model_spec": FAKE_SPEC.to_json()})
     onnx.save(model, path)

@@ -95,10 +95,15 @@ def one_convolution(outputs: int, inputs: int, side: int = 8) -> onnx.ModelProto
 @pytest.mark.parametrize(
     ("outputs", "inputs", "side", "pays"),
     [
-        (16, 16, 8, True), (64, 1, 8, True), (15, 16, 8, False), (16, 15, 8, False), (8, 1, 8, False),
-        (64, 64, 1, False), (64, 64, 2, True),
+        (16, 16, 8, True),
+        (64, 1, 8, True),
+        (15, 16, 8, False),
+        (16, 15, 8, False),
+        (8, 1, 8, False),
+        (64, 64, 1, False),
+        (64, 64, 2, True),
     ],
-)  # fmt: skip
+)
 def test_worth_quantizing(outputs, inputs, side, pays):
     model = one_convolution(outputs, inputs, side)
     (layer,) = layers_of(model)

@@ -9,9 +9,11 @@ TRACE = 'File "/home/bob/fer/net.py", line 27, in forward'
 def traced_model():
     """Return a graph with a trace at every place that has room for one, also in a graph within a node."""
     inner = helper.make_graph(
-        [helper.make_node("Identity", ["x"], ["z"], doc_string=TRACE)], "inner", [],
+        [helper.make_node("Identity", ["x"], ["z"], doc_string=TRACE)],
+        "inner",
+        [],
         [helper.make_tensor_value_info("z", TensorProto.FLOAT, [1])],
-    )  # fmt: skip
+    )
     nodes = [
         helper.make_node("Relu", ["x"], ["y"], doc_string=TRACE),
         helper.make_node("If", ["c"], ["w"], then_branch=inner, else_branch=inner),

@@ -28,9 +28,11 @@ class Damaged(FakeEngine):
         ends = np.cumsum([int(count) for count in harm.values()])
         starts = [0, *ends[:-1]]
         self.harmed = {
-            face for name, start, end in zip(harm, starts, ends, strict=True) if name not in float_layers
+            face
+            for name, start, end in zip(harm, starts, ends, strict=True)
+            if name not in float_layers
             for face in range(start, end)
-        }  # fmt: skip
+        }
 
     def _run(self, images_nchw):
         logits = super()._run(images_nchw)
@@ -109,9 +111,12 @@ class TestCosts:
     def test_progress_comes_before_each_layer(self, machine, reference):
         seen = []
         layer_costs(
-            reference, LAYERS, machine.make, machine.open_graph,
+            reference,
+            LAYERS,
+            machine.make,
+            machine.open_graph,
             progress=lambda layer: seen.append((layer, len(machine.made))),
-        )  # fmt: skip
+        )
         assert seen == [(layer, index) for index, layer in enumerate(LAYERS)]
 
     def test_half_of_them_on_degraded_faces(self):
@@ -137,10 +142,13 @@ class TestBudget:
     @pytest.mark.parametrize(
         ("budget", "given_back", "changes"),
         [
-            (17.0, (), [-17]), (16.9, ("b",), [-17, -7]), (7.0, ("b",), [-17, -7]),
-            (6.0, ("b", "d"), [-17, -7, -3]), (1.0, ("b", "d", "f"), [-17, -7, -3, -1]),
+            (17.0, (), [-17]),
+            (16.9, ("b",), [-17, -7]),
+            (7.0, ("b",), [-17, -7]),
+            (6.0, ("b", "d"), [-17, -7, -3]),
+            (1.0, ("b", "d", "f"), [-17, -7, -3, -1]),
         ],
-    )  # fmt: skip
+    )
     def test_no_more_layers_than_it_takes(self, machine, reference, budget, given_back, changes):
         kept = machine.keep(reference, budget)
         assert kept.float_layers == given_back
@@ -161,10 +169,12 @@ class TestBudget:
     @pytest.mark.parametrize(
         ("limits", "given_back"),
         [
-            ({"min_agreement": 0.95}, ("b", "d")), ({"max_recall_drop": 2.0}, ("b", "d", "f")),
-            ({"max_kl": 0.02}, ("b", "d", "f")), ({}, ()),
+            ({"min_agreement": 0.95}, ("b", "d")),
+            ({"max_recall_drop": 2.0}, ("b", "d", "f")),
+            ({"max_kl": 0.02}, ("b", "d", "f")),
+            ({}, ()),
         ],
-    )  # fmt: skip
+    )
     def test_every_limit_is_kept(self, machine, reference, limits, given_back):
         """It looked at accuracy alone, and the export failed afterwards."""
         kept = machine.keep(reference, 100.0, **limits)

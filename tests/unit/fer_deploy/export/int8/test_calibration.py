@@ -68,8 +68,12 @@ class TestFaces:
         record = found.record()
         assert json.loads(json.dumps(record)) == record
         assert {k: record[k] for k in ("method", "num_faces", "source", "seed", "learned")} == {
-            "method": "max", "num_faces": 16, "source": "patterns", "seed": 2, "learned": [],
-        }  # fmt: skip
+            "method": "max",
+            "num_faces": 16,
+            "source": "patterns",
+            "seed": 2,
+            "learned": [],
+        }
         assert "cache" not in record
 
     def test_the_same_faces_give_the_same_record_and_ranges(self, measure):
@@ -99,7 +103,7 @@ def heavy_tailed() -> tuple[onnx.ModelProto, CalibrationFaces]:
         helper.make_node("Div", ["f", "unit"], ["d"]),
         helper.make_node("Pow", ["d", "power"], ["x"]),
         helper.make_node("Conv", ["x", weight.name], ["logits"], "node_a"),
-    ]  # fmt: skip
+    ]
     images = helper.make_tensor_value_info("images", TensorProto.UINT8, ["batch", 1, 48, 48])
     logits = helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["batch", 16, 48, 48])
     graph = helper.make_graph(nodes, "g", [images], [logits], constants)

@@ -64,9 +64,10 @@ def test_no_output_of_a_convolution_is_quantized_but_the_shortcut(quantized):
 
 def graph(nodes: list[onnx.NodeProto], outputs: list[str], constants=()) -> onnx.ModelProto:
     scales = [
-        numpy_helper.from_array(np.float32(SCALE), "scale"), numpy_helper.from_array(np.int8(0), "zero"),
+        numpy_helper.from_array(np.float32(SCALE), "scale"),
+        numpy_helper.from_array(np.int8(0), "zero"),
         *constants,
-    ]  # fmt: skip
+    ]
     infos = [helper.make_tensor_value_info(name, TensorProto.FLOAT, [4]) for name in ("x", *outputs)]
     made = helper.make_graph(nodes, "g", infos[:1], infos[1:], scales)
     return helper.make_model(made, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
@@ -96,10 +97,13 @@ X = np.array([0.7, 1.3, -2.1, 3.9], dtype=np.float32)
 def test_both_inputs_are_read_by_others():
     """The other readers keep the rounded tensors; only the addition's longer input changes."""
     nodes = [
-        *pair("x"), helper.make_node("Sin", ["x_dq"], ["b"]), *pair("b"),
+        *pair("x"),
+        helper.make_node("Sin", ["x_dq"], ["b"]),
+        *pair("b"),
         helper.make_node("Add", ["b_dq", "x_dq"], ["sum"]),
-        helper.make_node("Neg", ["x_dq"], ["other_x"]), helper.make_node("Neg", ["b_dq"], ["other_b"]),
-    ]  # fmt: skip
+        helper.make_node("Neg", ["x_dq"], ["other_x"]),
+        helper.make_node("Neg", ["b_dq"], ["other_b"]),
+    ]
     total, other_x, other_b = results(keep_skip_only(graph(nodes, ["sum", "other_x", "other_b"])), X)
     branch = np.sin(rounded(X))
     np.testing.assert_allclose(total, branch + rounded(X), atol=1e-6)
@@ -111,9 +115,11 @@ def test_both_inputs_are_read_by_others():
 @pytest.mark.parametrize("order", [1, -1])
 def test_the_longer_input_is_the_branch(order):
     nodes = [
-        helper.make_node("Sin", ["x"], ["b"]), *pair("x"), *pair("b"),
+        helper.make_node("Sin", ["x"], ["b"]),
+        *pair("x"),
+        *pair("b"),
         helper.make_node("Add", ["b_dq", "x_dq"][::order], ["sum"]),
-    ]  # fmt: skip
+    ]
     given = graph(nodes, ["sum"])
     before = given.SerializeToString()
     found = keep_skip_only(given)
@@ -139,8 +145,11 @@ def test_unread_scales_go():
     for node in branch:
         node.input[1] = "own"
     nodes = [
-        helper.make_node("Sin", ["x"], ["b"]), *pair("x"), *branch, helper.make_node("Add", ["b_dq", "x_dq"], ["sum"]),
-    ]  # fmt: skip
+        helper.make_node("Sin", ["x"], ["b"]),
+        *pair("x"),
+        *branch,
+        helper.make_node("Add", ["b_dq", "x_dq"], ["sum"]),
+    ]
     found = keep_skip_only(graph(nodes, ["sum"], [own]))
     assert {tensor.name for tensor in found.graph.initializer} == {"scale", "zero"}
 
@@ -148,6 +157,7 @@ def test_unread_scales_go():
 def test_additions_of_constants():
     bias = numpy_helper.from_array(np.ones(4, dtype=np.float32), "bias")
     nodes = [
-        helper.make_node("Add", ["x", "bias"], ["a"], "biased"), helper.make_node("Add", ["a", "x"], ["sum"], "joined"),
-    ]  # fmt: skip
+        helper.make_node("Add", ["x", "bias"], ["a"], "biased"),
+        helper.make_node("Add", ["a", "x"], ["sum"], "joined"),
+    ]
     assert additions_of_constants(graph(nodes, ["sum"], [bias])) == ["biased"]

@@ -23,20 +23,29 @@ class TestDeclared:
     @pytest.mark.parametrize(
         ("convolutions", "precision"),
         [
-            ({"Float": 8}, "fp32"), ({"Half": 8}, "fp16"), ({"Half": 1, "Float": 7}, "fp16"), ({"Int8": 2}, "int8"),
-            ({"Int8": 4, "Half": 4}, "int8"), ({"Half": 5, "Int8": 1, "Float": 2}, "int8"),
+            ({"Float": 8}, "fp32"),
+            ({"Half": 8}, "fp16"),
+            ({"Half": 1, "Float": 7}, "fp16"),
+            ({"Int8": 2}, "int8"),
+            ({"Int8": 4, "Half": 4}, "int8"),
+            ({"Half": 5, "Int8": 1, "Float": 2}, "int8"),
         ],
-    )  # fmt: skip
+    )
     def test_agrees(self, convolutions, precision):
         declare(convolutions, precision)
 
     @pytest.mark.parametrize(
         ("convolutions", "precision"),
         [
-            ({"Float": 8}, "fp16"), ({"Float": 8}, "int8"), ({"Half": 8}, "int8"), ({"Half": 8}, "fp32"),
-            ({"Float": 7, "Half": 1}, "fp32"), ({"Int8": 1, "Half": 7}, "fp16"), ({"Bfloat16": 4, "Half": 4}, "fp16"),
+            ({"Float": 8}, "fp16"),
+            ({"Float": 8}, "int8"),
+            ({"Half": 8}, "int8"),
+            ({"Half": 8}, "fp32"),
+            ({"Float": 7, "Half": 1}, "fp32"),
+            ({"Int8": 1, "Half": 7}, "fp16"),
+            ({"Bfloat16": 4, "Half": 4}, "fp16"),
         ],
-    )  # fmt: skip
+    )
     def test_differs(self, convolutions, precision):
         with pytest.raises(ExportError, match=rf"a\.onnx says precision {precision}, but .* of 8 .*Fix: export"):
             declare(convolutions, precision)

@@ -33,8 +33,10 @@ def test_beside_an_emotion_model(tmp_path, yunet):
     assert (config.name, config.backend, config.max_batch_size) == ("yunet-onnx", "onnxruntime", 0)
     assert not config.HasField("dynamic_batching")  # frames differ in size
     (image,) = config.input
-    assert (image.data_type, list(image.dims)) == (image.DESCRIPTOR.fields_by_name["data_type"].enum_type
-                                                    .values_by_name["TYPE_UINT8"].number, [1, 3, -1, -1])  # fmt: skip
+    assert (image.data_type, list(image.dims)) == (
+        image.DESCRIPTOR.fields_by_name["data_type"].enum_type.values_by_name["TYPE_UINT8"].number,
+        [1, 3, -1, -1],
+    )
     graph = open_network(detector / "1" / "model.onnx", fix="")
     assert [tensor.name for tensor in config.output] == list(graph.outputs) == ["head_8", "head_16", "head_32"]
     assert {tuple(tensor.dims) for tensor in config.output} == {(1, 16, -1, -1)}

@@ -41,10 +41,13 @@ def test_files_of_both_variants(tmp_path, plan):
     assert write_triton_repository([ONNX, plan], out) == [out / "senet-ferplus-fp16-onnx", out / "net-fp16-plan"]
     files = tree(out)
     assert sorted(files) == [
-        "net-fp16-plan/1/model.plan", "net-fp16-plan/config.pbtxt", "net-fp16-plan/labels.txt",
+        "net-fp16-plan/1/model.plan",
+        "net-fp16-plan/config.pbtxt",
+        "net-fp16-plan/labels.txt",
         "senet-ferplus-fp16-onnx/1/model.onnx",
-        "senet-ferplus-fp16-onnx/config.pbtxt", "senet-ferplus-fp16-onnx/labels.txt",
-    ]  # fmt: skip
+        "senet-ferplus-fp16-onnx/config.pbtxt",
+        "senet-ferplus-fp16-onnx/labels.txt",
+    ]
     assert files["senet-ferplus-fp16-onnx/1/model.onnx"] == ONNX.read_bytes()
     assert files["net-fp16-plan/1/model.plan"] == plan.read_bytes()
     assert (

@@ -13,7 +13,7 @@ from fer_deploy.manifest import (
     PrecisionProof,
     manifest_json,
     manifest_path,
-)  # fmt: skip
+)
 
 
 def write_plan(path: Path, *, flavor=Flavor.TENSORRT, profile=(1, 8, 32), content=b"no plan") -> Path:
@@ -21,11 +21,17 @@ def write_plan(path: Path, *, flavor=Flavor.TENSORRT, profile=(1, 8, 32), conten
         spec = engine.spec
     low, opt, high = profile
     manifest = PlanManifest(
-        plan_sha256=hashlib.sha256(content).hexdigest(), plan_bytes=len(content), flavor=flavor, version="10.13.2.6",
-        spec=spec, profile=BatchProfile(min=low, opt=opt, max=high), source_onnx="net-fp32.onnx",
+        plan_sha256=hashlib.sha256(content).hexdigest(),
+        plan_bytes=len(content),
+        flavor=flavor,
+        version="10.13.2.6",
+        spec=spec,
+        profile=BatchProfile(min=low, opt=opt, max=high),
+        source_onnx="net-fp32.onnx",
         target=PlanTarget(compute_capabilities=("8.6", "9.0"), os="linux", machine="x86_64"),
-        precision_proof=PrecisionProof(layers={"Float": 3}, source="network"), source_onnx_sha256="0" * 64,
-    )  # fmt: skip
+        precision_proof=PrecisionProof(layers={"Float": 3}, source="network"),
+        source_onnx_sha256="0" * 64,
+    )
     path.write_bytes(content)
     manifest_path(path).write_text(manifest_json(manifest))
     return path

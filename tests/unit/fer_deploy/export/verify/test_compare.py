@@ -149,14 +149,28 @@ class TestNotFinite:
 
 
 GOOD = Comparison(
-    artifact="a", stage="engine", candidate="fake", num_faces=1, max_abs_logit=0.01, max_abs_logit_p999=0.005,
-    max_batch_difference=0.001, kl=0.002, agreement=0.99, scores=Scores(70, 68, {"happy": 90, "fear": 50}),
+    artifact="a",
+    stage="engine",
+    candidate="fake",
+    num_faces=1,
+    max_abs_logit=0.01,
+    max_abs_logit_p999=0.005,
+    max_batch_difference=0.001,
+    kl=0.002,
+    agreement=0.99,
+    scores=Scores(70, 68, {"happy": 90, "fear": 50}),
     change=Scores(-0.2, -0.4, {"happy": 1.0, "fear": -1.5}),
-)  # fmt: skip
+)
 ENOUGH = Limits(
-    max_abs_logit=0.01, max_abs_logit_p999=0.005, max_batch_difference=0.001, max_kl=0.002, min_agreement=0.99,
-    max_accuracy_drop=0.2, max_f1_drop=0.4, max_recall_drop=1.5,
-)  # fmt: skip
+    max_abs_logit=0.01,
+    max_abs_logit_p999=0.005,
+    max_batch_difference=0.001,
+    max_kl=0.002,
+    min_agreement=0.99,
+    max_accuracy_drop=0.2,
+    max_f1_drop=0.4,
+    max_recall_drop=1.5,
+)
 
 
 class TestLimits:

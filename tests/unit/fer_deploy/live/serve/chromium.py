@@ -13,9 +13,17 @@ from typing import Any, Self
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 TIMEOUT_S = 60.0
 _FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-component-update",
-    "--disable-background-networking", "--disable-sync", "--hide-scrollbars", "--remote-debugging-pipe",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-background-networking",
+    "--disable-sync",
+    "--hide-scrollbars",
+    "--remote-debugging-pipe",
+)
 
 
 class Chromium:
@@ -32,8 +40,10 @@ class Chromium:
         self._log = (profile / "chromium.log").open("wb")
         self._process = subprocess.Popen(
             ["bash", "-c", redirect, str(CHROMIUM), *_FLAGS, f"--user-data-dir={profile}"],
-            pass_fds=(theirs_in, theirs_out), stdout=self._log, stderr=self._log,
-        )  # fmt: skip
+            pass_fds=(theirs_in, theirs_out),
+            stdout=self._log,
+            stderr=self._log,
+        )
         os.close(theirs_in)
         os.close(theirs_out)
         self._session: str | None = None

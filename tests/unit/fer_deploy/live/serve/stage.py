@@ -22,9 +22,16 @@ LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 def make_snapshot(*, state="running", is_live=True, failure="", names=("door",)) -> LiveSnapshot:
     """The state of a loop that has been through something; one number for each thing that can be counted."""
     health = SourceHealth(
-        state, num_captured=1000, num_corrupt=2, num_reconnects=3, num_stalls=4, num_frozen=5, num_size_changes=6,
-        num_missing=9, last_error="read timed out",
-    )  # fmt: skip
+        state,
+        num_captured=1000,
+        num_corrupt=2,
+        num_reconnects=3,
+        num_stalls=4,
+        num_frozen=5,
+        num_size_changes=6,
+        num_missing=9,
+        last_error="read timed out",
+    )
     latencies = (Latency("detect", 2.0, 3.0, 3.5, 4.0, 0.06), Latency("total", 8.0, 9.0, 9.5, 12.0, 0.25))
     sources = tuple(SourceSnapshot(name, is_live, 7, health, may_end=not is_live) for name in names)
     sinks = (SinkSnapshot("jsonl", 900, 8, failure), SinkSnapshot("serve", 990, 0, ""))

@@ -43,9 +43,15 @@ def test_without_the_token_nothing_is_told(token_url, path):
 
 @pytest.mark.parametrize(
     "headers",
-    [{"Authorization": "Bearer wrong-horse"}, {"Authorization": f"Basic {TOKEN}"}, {"Authorization": TOKEN},
-     {"Authorization": "Bearer"}, {"Authorization": "Bearer \xff\xfe"}, {"Cookie": f"fer_live_1={TOKEN}"}],
-)  # fmt: skip
+    [
+        {"Authorization": "Bearer wrong-horse"},
+        {"Authorization": f"Basic {TOKEN}"},
+        {"Authorization": TOKEN},
+        {"Authorization": "Bearer"},
+        {"Authorization": "Bearer \xff\xfe"},
+        {"Cookie": f"fer_live_1={TOKEN}"},
+    ],
+)
 def test_a_wrong_token_is_none(token_url, headers):
     assert get(token_url, "/metrics", **headers).status == 401
 
@@ -97,10 +103,14 @@ def test_beyond_this_machine_a_token_is_made(address):
 
 @pytest.mark.parametrize(
     ("token", "message"),
-    [("", "has 0 characters, expected at least 8"), ("short", "has 5 characters, expected at least 8"),
-     ("with a space", "contains spaces, control characters or non-ASCII"), ("schlüsselwort", "or non-ASCII characters"),
-     ("line\nbreaks", "contains spaces, control")],
-)  # fmt: skip
+    [
+        ("", "has 0 characters, expected at least 8"),
+        ("short", "has 5 characters, expected at least 8"),
+        ("with a space", "contains spaces, control characters or non-ASCII"),
+        ("schlüsselwort", "or non-ASCII characters"),
+        ("line\nbreaks", "contains spaces, control"),
+    ],
+)
 def test_a_token_that_protects_nothing_is_refused_and_not_shown(token, message):
     with pytest.raises(ConfigError, match=message) as caught:
         ServeSink("127.0.0.1:0", token=token, snapshot=lambda: None, labels=("a",))
@@ -120,9 +130,21 @@ def test_a_foreign_name_for_this_machine_is_refused(open_url, host):
 
 @pytest.mark.parametrize(
     "host",
-    ["[::1", "[", "]", "[::", "http://[::", "user@localhost", "localhost:x", "localhost:999999", "\xff",
-     "localhost, evil.example", "localhost/..", "a b"],
-)  # fmt: skip
+    [
+        "[::1",
+        "[",
+        "]",
+        "[::",
+        "http://[::",
+        "user@localhost",
+        "localhost:x",
+        "localhost:999999",
+        "\xff",
+        "localhost, evil.example",
+        "localhost/..",
+        "a b",
+    ],
+)
 @pytest.mark.parametrize("path", ["/", "/live", "/healthz"])
 def test_a_malformed_host_is_refused(open_url, token_url, host, path):
     for url in (open_url, token_url):
@@ -137,9 +159,24 @@ def test_every_name_of_this_machine_will_do_also_through_a_tunnel(open_url, host
 
 @pytest.mark.parametrize(
     "origin",
-    ["http://evil.example", "null", "http://127.0.0.1:1", "file://", "http://[::", "http://[", "http://]", "://", "",
-     "http://[v1.x]", "http://user@localhost", "http://127.0.0.1:99999999999", "http://a:b:c", "\xff", "localhost"],
-)  # fmt: skip
+    [
+        "http://evil.example",
+        "null",
+        "http://127.0.0.1:1",
+        "file://",
+        "http://[::",
+        "http://[",
+        "http://]",
+        "://",
+        "",
+        "http://[v1.x]",
+        "http://user@localhost",
+        "http://127.0.0.1:99999999999",
+        "http://a:b:c",
+        "\xff",
+        "localhost",
+    ],
+)
 def test_another_sites_page_cannot_watch(open_url, origin):
     answer = get(open_url, "/live", Origin=origin, Connection="Upgrade", Upgrade="websocket")
     assert (answer.status, answer.text) == (403, "403: this page may be opened from its own address only.\n")

@@ -127,13 +127,15 @@ def test_an_attack_is_answered_with_its_status_and_a_closed_connection(watched, 
 
 @pytest.mark.parametrize(
     ("request_head", "status"),
-    [(head("POST /", "Content-Length: 3000000"), b"413"),
-     (head("POST /", "Content-Length: 3000000", "Content-Encoding: gzip"), b"413"),
-     (head("POST /", "Transfer-Encoding: chunked"), b"413"),
-     (head("POST /", "Content-Length: 9", "Expect: 100-continue"), b"413"),
-     (head("GET /", "Expect: 100-continue"), b"417"),
-     (head("HEAD /", "Content-Length: 9"), b"413")],
-)  # fmt: skip
+    [
+        (head("POST /", "Content-Length: 3000000"), b"413"),
+        (head("POST /", "Content-Length: 3000000", "Content-Encoding: gzip"), b"413"),
+        (head("POST /", "Transfer-Encoding: chunked"), b"413"),
+        (head("POST /", "Content-Length: 9", "Expect: 100-continue"), b"413"),
+        (head("GET /", "Expect: 100-continue"), b"417"),
+        (head("HEAD /", "Content-Length: 9"), b"413"),
+    ],
+)
 @pytest.mark.parametrize("token", [None, TOKEN])
 def test_a_body_is_refused_before_it_is_sent(request_head, status, token):
     with serving(token=token) as sink, ExitStack() as clients:

@@ -124,9 +124,15 @@ def test_a_viewer_that_leaves_takes_no_picture_from_the_others(encodings):
 
 
 @pytest.mark.parametrize(
-    ("size", "expected"), [((64, 48), (64, 48)), ((MAX_WIDTH, 540), (MAX_WIDTH, 540)), ((3840, 2160), (960, 540)),
-                           ((5000, 1), (960, 1)), ((1, 1), (1, 1))]
-)  # fmt: skip
+    ("size", "expected"),
+    [
+        ((64, 48), (64, 48)),
+        ((MAX_WIDTH, 540), (MAX_WIDTH, 540)),
+        ((3840, 2160), (960, 540)),
+        ((5000, 1), (960, 1)),
+        ((1, 1), (1, 1)),
+    ],
+)
 def test_wide_pictures_are_scaled_down(size, expected):
     picture = np.full((size[1], size[0], 3), (10, 120, 240), dtype=np.uint8)
     decoded = cv2.imdecode(np.frombuffer(jpeg_from_bgr(picture), np.uint8), cv2.IMREAD_COLOR)

@@ -13,18 +13,34 @@ from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, FrameRe
 
 @pytest.mark.parametrize(
     ("text", "expected"),
-    [('{"ready": true}', Request(None, True)), ('{"source": 2}', Request(2, False)),
-     ('{"source": 0, "ready": false}', Request(0, False))],
-)  # fmt: skip
+    [
+        ('{"ready": true}', Request(None, True)),
+        ('{"source": 2}', Request(2, False)),
+        ('{"source": 0, "ready": false}', Request(0, False)),
+    ],
+)
 def test_reads_what_a_page_asks(text, expected):
     assert request_from_json(text) == expected
 
 
 @pytest.mark.parametrize(
     "text",
-    ["", "x", "null", "[]", "{}", '{"source": -1}', '{"source": true}', '{"source": 1.5}', '{"source": 1000}',
-     '{"ready": 1}', '{"token": "x"}', '{"source": "0"}', "[" * 100],
-)  # fmt: skip
+    [
+        "",
+        "x",
+        "null",
+        "[]",
+        "{}",
+        '{"source": -1}',
+        '{"source": true}',
+        '{"source": 1.5}',
+        '{"source": 1000}',
+        '{"ready": 1}',
+        '{"token": "x"}',
+        '{"source": "0"}',
+        "[" * 100,
+    ],
+)
 def test_refuses_everything_else(text):
     with pytest.raises(ValueError, match=r"."):
         request_from_json(text)
@@ -48,9 +64,17 @@ def test_a_face_is_told_as_people_see_it():
     sure, unsure = message.pop("faces")
     assert message == {"type": "result", "source": 1, "frame": 5, "width": 64, "height": 48, "picture": True}
     assert sure == {
-        "id": 7, "person": None, "box": [1, 2, 30, 40], "detected": False, "label": "happy", "color": 0,
-        "confidence": 0.623, "probs": [0.623, 0.377], "readable": True, "flags": [],
-    }  # fmt: skip
+        "id": 7,
+        "person": None,
+        "box": [1, 2, 30, 40],
+        "detected": False,
+        "label": "happy",
+        "color": 0,
+        "confidence": 0.623,
+        "probs": [0.623, 0.377],
+        "readable": True,
+        "flags": [],
+    }
     assert (unsure["label"], unsure["color"], unsure["readable"]) == ("unsure", None, True)
 
 
@@ -68,9 +92,18 @@ def test_status_tells_the_total_latency_and_everything_that_was_counted():
     assert (status["health"], status["fps"], status["detect_every"]) == ("degraded", 29.9, 2)
     assert (status["p50_ms"], status["p95_ms"], status["detect_every"]) == (8.0, 9.5, 2)
     assert status["sources"] == [
-        {"name": "door", "state": "running", "dropped": 7, "reconnects": 3, "stalls": 4, "frozen": 5, "corrupt": 2,
-         "missing": 9, "error": "read timed out"}
-    ]  # fmt: skip
+        {
+            "name": "door",
+            "state": "running",
+            "dropped": 7,
+            "reconnects": 3,
+            "stalls": 4,
+            "frozen": 5,
+            "corrupt": 2,
+            "missing": 9,
+            "error": "read timed out",
+        }
+    ]
     assert status["made_with"] == {"engine": "ONNX Runtime, int8", "detector": "YuNet (a.onnx)"}
     assert [row["name"] for row in status["stages"]] == ["detect", "total"]
     assert status["sinks"][0] == {"name": "jsonl", "written": 900, "dropped": 8, "failure": "disk full"}

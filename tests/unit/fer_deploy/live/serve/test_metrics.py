@@ -117,9 +117,16 @@ def test_every_source_has_a_label_of_its_own():
 
 @pytest.mark.parametrize(
     "accept",
-    ["application/openmetrics-text;version=abc", "application/openmetrics-text;version=1.x", ";;,,", "a" * 9000,
-     "application/openmetrics-text;version=1.0.0;escaping=nothing", "text/plain;version=1.0.0;escaping=", "\udcff"],
-)  # fmt: skip
+    [
+        "application/openmetrics-text;version=abc",
+        "application/openmetrics-text;version=1.x",
+        ";;,,",
+        "a" * 9000,
+        "application/openmetrics-text;version=1.0.0;escaping=nothing",
+        "text/plain;version=1.0.0;escaping=",
+        "\udcff",
+    ],
+)
 def test_a_malformed_wish_gets_an_answer_too(accept):
     body, _ = exposition(make_snapshot(), Health.OK, COUNTS, accept=accept)
     assert b"fer_live_fps 29.9" in body

@@ -171,9 +171,12 @@ def test_emotions_are_counted_as_shown_and_start_at_zero():
 
 @pytest.mark.parametrize(
     ("snapshot", "status", "word"),
-    [(make_snapshot(), 200, "ok"), (make_snapshot(failure="disk full"), 200, "degraded"),
-     (make_snapshot(state="reconnecting"), 503, "failed")],
-)  # fmt: skip
+    [
+        (make_snapshot(), 200, "ok"),
+        (make_snapshot(failure="disk full"), 200, "degraded"),
+        (make_snapshot(state="reconnecting"), 503, "failed"),
+    ],
+)
 def test_health(snapshot, status, word):
     with serving(snapshot=lambda: snapshot) as sink:
         answer = get(sink.url, "/healthz")

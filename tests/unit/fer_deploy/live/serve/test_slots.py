@@ -75,9 +75,15 @@ def test_a_newcomer_is_refused_only_where_every_slot_is_in_use():
 
 @pytest.mark.parametrize(
     ("peername", "address"),
-    [(("127.0.0.1", 5), "127.0.0.1"), (("::ffff:10.0.0.7", 5, 0, 0), "10.0.0.7"),
-     (("2001:db8::1:2:3:4", 5, 0, 0), "2001:db8::/64"), (("2001:db8::9", 5, 0, 0), "2001:db8::/64"),
-     (("fe80::1%eth0", 5, 0, 2), "fe80::/64"), (None, ""), ("", "")],
-)  # fmt: skip
+    [
+        (("127.0.0.1", 5), "127.0.0.1"),
+        (("::ffff:10.0.0.7", 5, 0, 0), "10.0.0.7"),
+        (("2001:db8::1:2:3:4", 5, 0, 0), "2001:db8::/64"),
+        (("2001:db8::9", 5, 0, 0), "2001:db8::/64"),
+        (("fe80::1%eth0", 5, 0, 2), "fe80::/64"),
+        (None, ""),
+        ("", ""),
+    ],
+)
 def test_the_addresses_of_one_ipv6_network_count_as_one(peername, address):
     assert client_address(peername) == address

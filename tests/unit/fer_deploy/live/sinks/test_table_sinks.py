@@ -18,13 +18,41 @@ from fer_deploy.vision.types import Emotion
 
 GOOD = FaceQuality(50.0, 9.123, 120.0, 40.0, 0.5, HeadPose(-12.0, 3.0, 1 / 3), (0.0, 0.0, 0.01, 0.0), 0.875, True)
 FACE = {
-    "frame": 1, "time_s": 0.1, "source": 0, "track": 1, "person": 1, "x1": 10, "y1": 30, "x2": 60, "y2": 80,
-    "score": 0.875, "detected": True, "emotion": "bright", "confidence": 0.75, "p_dark": 0.25, "p_bright": 0.75,
-    "smoothed_emotion": "bright", "smoothed_confidence": 0.625, "smoothed_p_dark": 0.375, "smoothed_p_bright": 0.625,
-    "sure": True, "shown": "bright", "size_px": 50.0, "sharpness": 9.12, "brightness": 120.0, "contrast": 40.0,
-    "grain": 0.5, "yaw_deg": -12.0, "pitch_deg": 3.0, "roll_deg": 0.33, "cut_left": 0.0, "cut_top": 0.0,
-    "cut_right": 0.01, "cut_bottom": 0.0, "flags": "",
-}  # fmt: skip
+    "frame": 1,
+    "time_s": 0.1,
+    "source": 0,
+    "track": 1,
+    "person": 1,
+    "x1": 10,
+    "y1": 30,
+    "x2": 60,
+    "y2": 80,
+    "score": 0.875,
+    "detected": True,
+    "emotion": "bright",
+    "confidence": 0.75,
+    "p_dark": 0.25,
+    "p_bright": 0.75,
+    "smoothed_emotion": "bright",
+    "smoothed_confidence": 0.625,
+    "smoothed_p_dark": 0.375,
+    "smoothed_p_bright": 0.625,
+    "sure": True,
+    "shown": "bright",
+    "size_px": 50.0,
+    "sharpness": 9.12,
+    "brightness": 120.0,
+    "contrast": 40.0,
+    "grain": 0.5,
+    "yaw_deg": -12.0,
+    "pitch_deg": 3.0,
+    "roll_deg": 0.33,
+    "cut_left": 0.0,
+    "cut_top": 0.0,
+    "cut_right": 0.01,
+    "cut_bottom": 0.0,
+    "flags": "",
+}
 
 
 @pytest.mark.parametrize(("kind", "name"), [(CsvSink, "a.csv"), (ParquetSink, "a.parquet")])

@@ -92,8 +92,10 @@ class TestPictures:
         assert source.is_live is False
         frames = drain(source)
         assert [(f.index, f.name, int(f.frame_bgr[0, 0, 0])) for f in frames] == [
-            (0, "a.JPG", 10), (1, "b.png", 20), (2, "c.bmp", 30),
-        ]  # fmt: skip
+            (0, "a.JPG", 10),
+            (1, "b.png", 20),
+            (2, "c.bmp", 30),
+        ]
         assert [f.time_s for f in frames] == [0.0, 0.5, 1.0]
 
     def test_single_picture(self, folder):

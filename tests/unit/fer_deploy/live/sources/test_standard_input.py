@@ -187,8 +187,9 @@ class TestWaiting:
         thread.start()
         wait_until(lambda: health.state == "stalled")
         assert (health.num_stalls, health.last_error) == (
-            1, "standard input sent nothing for 0.01 s. Fix: check the program that writes to it",
-        )  # fmt: skip
+            1,
+            "standard input sent nothing for 0.01 s. Fix: check the program that writes to it",
+        )
         file.write(bytes(72))
         wait_until(lambda: health.state == "running" or health.num_stalls == 2)
         file.close()

@@ -25,9 +25,14 @@ def test_who_was_seen_how_long_and_showing_what(make_result):
     assert person.shares == {"bright": 10 / 11, "unsure": 1 / 11}
     assert presence.passers_by() == 1
     assert person.to_dict() == {
-        "source": 0, "person": 1, "first_s": 0.0, "last_s": 1.1, "visible_s": 1.1, "num_frames": 11,
+        "source": 0,
+        "person": 1,
+        "first_s": 0.0,
+        "last_s": 1.1,
+        "visible_s": 1.1,
+        "num_frames": 11,
         "shares": {"bright": 0.9091, "unsure": 0.0909},
-    }  # fmt: skip
+    }
 
 
 def test_nobody_is_visible_for_longer_than_from_first_to_last(make_result):

@@ -29,9 +29,14 @@ SAD, HAPPY = emotion(0.7, 0.2), emotion(0.2, 0.7)
 
 def smoothing(*, smoothing_s=0.5, hysteresis=0.1, unsure_below=0.4, sure_lead=0.1, keep_s=2.0, **more) -> Smoothing:
     return Smoothing(
-        LABELS, smoothing_s=smoothing_s, hysteresis=hysteresis, unsure_below=unsure_below, sure_lead=sure_lead,
-        keep_s=keep_s, **more,
-    )  # fmt: skip
+        LABELS,
+        smoothing_s=smoothing_s,
+        hysteresis=hysteresis,
+        unsure_below=unsure_below,
+        sure_lead=sure_lead,
+        keep_s=keep_s,
+        **more,
+    )
 
 
 def show(smoothed: Smoothing, shown: Emotion, time_s: float, track_id: int = 1) -> FaceResult:

@@ -48,7 +48,7 @@ def test_excluded_rows_do_not_train(tmp_path, flags, caplog):
     digest = hashlib.sha256((tmp_path / "exclude.csv").read_bytes()).hexdigest()
     assert provenance["row_lists"] == [
         {"flag": "--exclude", "file": "exclude.csv", "sha256": digest, "num_rows": 2},
-    ]  # fmt: skip
+    ]
     assert "official protocol leaves out 2 rows" in caplog.text
     assert "--twin-rows is not used: the protocol is official" in caplog.text
 
@@ -70,8 +70,9 @@ def test_lists_of_the_clean_protocol_are_recorded_in_every_run_and_on_resuming(t
     for folder in ("out/fold-0", "out/fold-1", "single"):
         lists = spec_of(tmp_path / folder)["provenance"]["row_lists"]
         assert [(row["flag"], row["file"], row["num_rows"]) for row in lists] == [
-            ("--twin-rows", "twins.txt", 2), ("--exclude", "exclude.txt", 1),
-        ]  # fmt: skip
+            ("--twin-rows", "twins.txt", 2),
+            ("--exclude", "exclude.txt", 1),
+        ]
 
 
 def test_run_of_a_version_that_recorded_no_lists_resumes_and_is_started_from(tmp_path, flags):
@@ -116,8 +117,11 @@ def test_distill_takes_its_settings_from_flags_over_the_config(tmp_path, flags, 
     )
     provenance = spec_of(tmp_path / "out")["provenance"]
     assert provenance["config"]["distillation"] == {
-        "teachers": ["best.safetensors"], "weight": 0.25, "temperature": 3.0, "cached": False,
-    }  # fmt: skip
+        "teachers": ["best.safetensors"],
+        "weight": 0.25,
+        "temperature": 3.0,
+        "cached": False,
+    }
     assert [row["path"] for row in provenance["teachers"]] == ["best.safetensors"]
 
 
@@ -140,8 +144,18 @@ def test_teacher_of_other_labels_exits_with_2(tmp_path, flags, teacher):
 @pytest.mark.parametrize("command", TRAIN_COMMANDS)
 def test_every_training_command_has_the_same_flags(command):
     text = run(command, "--help").stdout
-    for flag in ("--config", "--data", "--ferplus", "--twin-rows", "--exclude", "--out", "--epochs", "--device",
-                 "--validation-split", "--tensorboard"):  # fmt: skip
+    for flag in (
+        "--config",
+        "--data",
+        "--ferplus",
+        "--twin-rows",
+        "--exclude",
+        "--out",
+        "--epochs",
+        "--device",
+        "--validation-split",
+        "--tensorboard",
+    ):
         assert flag in text
 
 

@@ -72,8 +72,11 @@ def test_sigterm_while_the_data_are_read(flags, monkeypatch):
 
 @pytest.mark.parametrize("command", ["seeds", "crossval"])
 def test_stopped_series_goes_on_with_the_same_command(tmp_path, flags, monkeypatch, command):
-    words = ["crossval", *flags(num_epochs=1), "--folds", 2] if command == "crossval" else [
-        "train", *flags(num_epochs=1), "--seeds", "0,1"]  # fmt: skip
+    words = (
+        ["crossval", *flags(num_epochs=1), "--folds", 2]
+        if command == "crossval"
+        else ["train", *flags(num_epochs=1), "--seeds", "0,1"]
+    )
     with monkeypatch.context() as patch:
         signal_once(patch, "fer_train.training.loop._validate", signal.SIGTERM, at_call=2)
         result = run(*words, code=143)

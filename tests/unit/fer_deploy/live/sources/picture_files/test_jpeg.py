@@ -53,8 +53,9 @@ def test_a_picture_that_breaks_off_is_skipped_and_counted(tmp_path):
     source = open_source(str(tmp_path))
     assert [frame.name for frame in source.frames()] == ["b.jpg"]
     assert (source.health.num_corrupt, source.health.last_error.split("a.jpg ")[1]) == (
-        1, "is truncated. Fix: restore or remove the file",
-    )  # fmt: skip
+        1,
+        "is truncated. Fix: restore or remove the file",
+    )
 
 
 def test_a_folder_that_nobody_may_look_into(tmp_path, monkeypatch):
