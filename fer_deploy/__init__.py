@@ -15,17 +15,19 @@ from typing import TYPE_CHECKING
 from fer_deploy.privacy import telemetry
 
 if TYPE_CHECKING:
+    from fer_deploy.detectors import DetectorConfig, build_detectors
     from fer_deploy.engines import Engine, open_engine
     from fer_deploy.errors import FerDeployError
     from fer_deploy.live.pipeline import LivePipeline
     from fer_deploy.live.sources import open_source
-    from fer_deploy.recognizer import Recognizer
+    from fer_deploy.recognizer import Recognizer, RecognizerConfig
     from fer_deploy.spec import ModelSpec
     from fer_deploy.vision.quality import FaceQuality
     from fer_deploy.vision.types import Emotion, FaceResult, FrameResult
 
 __version__ = "0.1.0"
 __all__ = [
+    "DetectorConfig",
     "Emotion",
     "Engine",
     "FaceQuality",
@@ -35,6 +37,8 @@ __all__ = [
     "LivePipeline",
     "ModelSpec",
     "Recognizer",
+    "RecognizerConfig",
+    "build_detectors",
     "open_engine",
     "open_source",
 ]
@@ -42,6 +46,7 @@ __all__ = [
 telemetry.switch_off()  # before any import of ONNX Runtime
 
 _MODULES = {
+    "DetectorConfig": "fer_deploy.detectors",
     "Emotion": "fer_deploy.vision.types",
     "Engine": "fer_deploy.engines",
     "FaceQuality": "fer_deploy.vision.quality",
@@ -51,6 +56,8 @@ _MODULES = {
     "LivePipeline": "fer_deploy.live.pipeline",
     "ModelSpec": "fer_deploy.spec",
     "Recognizer": "fer_deploy.recognizer",
+    "RecognizerConfig": "fer_deploy.recognizer",
+    "build_detectors": "fer_deploy.detectors",
     "open_engine": "fer_deploy.engines",
     "open_source": "fer_deploy.live.sources",
 }

@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.artifacts import Family
-from fer_deploy.detectors import DetectorConfig, DetectorFactory, DetectorName, build_detectors
+from fer_deploy.detectors import DetectorConfig, DetectorFactory, DetectorName, build_detectors, describe_detector
 from fer_deploy.engines import Device, Engine
 from fer_deploy.engines.config import EngineChoice
 from fer_deploy.engines.shared import SharedEngine
@@ -134,6 +134,11 @@ class Recognizer:
     def labels(self) -> tuple[str, ...]:
         """The emotions that the model knows, in the order of `classify`'s columns."""
         return self.spec.labels
+
+    @property
+    def detector(self) -> str:
+        """Which detector finds the faces: "Haar", which misses turned and small ones, or "YuNet (FILE)"."""
+        return describe_detector(self._config.detection)
 
     @property
     def description(self) -> str:

@@ -1,6 +1,7 @@
 """Settings: the base of every config model, and the function that builds one from YAML and flags."""
 
 import difflib
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -102,7 +103,7 @@ def _describe(detail: Any, kind: type[Settings], where: str, shown: str) -> str:
         return f"{where}: {argument(key)} is missing. Fix: give {argument(key)}, or {key}: in the config"
     if detail["type"] != "extra_forbidden":
         message = detail["msg"].removeprefix("Value error, ")
-        return ": ".join(filter(None, (where, shown, message))) + _input_shown(detail, kind)
+        return ": ".join(filter(None, (where, shown, message))) + _input_shown(detail, kind) + _similar_value(detail)
     *groups, name = map(str, detail["loc"])
     known = list(_group_at(kind, groups).model_fields)
     near = difflib.get_close_matches(name, known, n=1)
@@ -110,6 +111,15 @@ def _describe(detail: Any, kind: type[Settings], where: str, shown: str) -> str:
     of_group = f" of {'.'.join(groups)}" if groups else ""
     hint = f"did you mean {meant!r}?" if near else f"known keys{of_group}: {', '.join(known)}"
     return f"{where}: unknown key {key!r}; {hint}"
+
+
+def _similar_value(detail: Any) -> str:
+    """Return a question for the value that was probably meant, if only some values are possible."""
+    if detail["type"] != "literal_error":
+        return ""
+    known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
+    near = difflib.get_close_matches(str(detail["input"]), known, n=1)
+    return f"; did you mean {near[0]!r}?" if near else ""
 
 
 def _input_shown(detail: Any, kind: type[Settings]) -> str:

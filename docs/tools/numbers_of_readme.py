@@ -31,6 +31,7 @@ OTHER_ENGINES = ("torch.compile", "spinning")
 PYTORCH = "PyTorch FP32"
 """Reference in accuracy.json."""
 LIVE, TUTORIAL = "live loop", "YuNet tutorial"
+AS_CAMERA = "live loop at 30 frames/s, as a camera"
 DASH = "–"
 STABLE_MARK = {True: "", False: " †"}
 _SLOT = re.compile(r"(<!-- numbers: ([\w-]+) -->)(.*?)(<!-- /numbers -->)", re.DOTALL)
@@ -64,7 +65,12 @@ def newest(name: str, results: Path = RESULTS) -> dict[str, Any]:
 
 def speedups(fps: dict[str, Any]) -> list[float]:
     """Return how many times as fast as the tutorial the live loop is, for each clip."""
-    return [row["speedup"] for clip in fps["clips"] for row in clip["rows"] if row["variant"] == LIVE]
+    return [row["speedup"] for row in rows_of(fps, LIVE)]
+
+
+def rows_of(fps: dict[str, Any], variant: str) -> list[dict[str, Any]]:
+    """Return the rows of one loop, one for each clip."""
+    return [row for clip in fps["clips"] for row in clip["rows"] if row["variant"] == variant]
 
 
 def headline() -> str:
@@ -78,10 +84,11 @@ def speed() -> str:
     times = " and ".join(f"{one:.1f}" for one in speedups(fps))
     env = fps["environment"]
     command = env["command"].removesuffix(" --publish")
+    waits = " and ".join(f"{row['p50_ms']:.0f}" for row in rows_of(fps, AS_CAMERA))
     return (
-        f"{times} times the frames per second on {len(fps['clips'])} clips (medians of each round's ratio; the bars "
-        f"are medians of the rates). *`{command}`, {hardware_of(env)}* "
-        f"([results]({page_of('fps', RESULTS)}))"
+        f"{times} times the frames per second on {len(fps['clips'])} recordings, INT8 here and PyTorch's FP32 there "
+        f"(medians of each round's ratio; the bars are medians of the rates). A camera of 30 frames/s has its results "
+        f"after {waits} ms (median). *`{command}`, {hardware_of(env)}* ([results]({page_of('fps', RESULTS)}))"
     )
 
 

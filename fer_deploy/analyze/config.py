@@ -131,10 +131,7 @@ class AnalyzeConfig(EngineChoice):
 
     @property
     def takes_pictures(self) -> bool:
-        """Whether the results have pictures of people.
-
-        Without an annotated video they have none unless the user wants it: whoever asks for numbers gets no faces.
-        """
+        """Whether the results have pictures of people. Without an annotated video they are off by default."""
         return self.video if self.thumbnails is None else self.thumbnails
 
     @property

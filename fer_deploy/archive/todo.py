@@ -45,7 +45,7 @@ class Ended(NamedTuple):
 
 
 class Todo:
-    """Used by one thread. Whoever computes the segments reports what became of each."""
+    """Not thread-safe. The caller reports the outcome of each segment."""
 
     def __init__(
         self, store: Store, manifest: Manifest, progress: RunProgress, *, back_off_s: float = BACK_OFF_S

@@ -121,7 +121,7 @@ def drop_here(agreement: float | None, num_faces: int) -> Drop:
 
 
 def rank(results: Sequence[Result], goal: Goal, limits: Limits) -> list[Ranked]:
-    """Return the results in order: those that hold the limits by the goal, then the others by the same."""
+    """Return the results sorted by the goal; those within the limits come first."""
     judged = [(result, _breach(result, limits)) for result in results]
     ordered = sorted(
         judged,

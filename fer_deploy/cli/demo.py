@@ -6,7 +6,7 @@ from typing import Any, Final
 import click
 
 from fer_deploy.cli.live import run_live, silence_libraries, tell
-from fer_deploy.errors import SinkError
+from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.files.durable import write_whole
 from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.demo.files import ATTRIBUTION, LIMIT_S, demo_clip, demo_detector, fetch_once
@@ -19,6 +19,8 @@ NUM_DRAWN: Final = 300
 
 def demo(out: Path, drawn: bool, verbose: bool) -> None:
     """Run the demo; see `fer_deploy.cli.flags.demo` for the flags."""
+    if out.exists() and not out.is_dir():
+        raise ConfigError(f"--out {out} is a file. Fix: a folder, such as --out demo")
     silence_libraries()
     reason = "--drawn" if drawn else fetch_once([demo_detector(), demo_clip()], limit_s=LIMIT_S)
     if reason:

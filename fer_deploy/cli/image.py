@@ -18,6 +18,7 @@ from fer_deploy.detectors import detector_line
 from fer_deploy.detectors.yunet_file import file_at_hand
 from fer_deploy.errors import ConfigError, SinkError, StreamError
 from fer_deploy.files import durable
+from fer_deploy.live.drawing.drawn_png import is_drawn_png, png_from_picture
 from fer_deploy.live.drawing.overlay import draw_result
 from fer_deploy.live.file_names import printable
 from fer_deploy.live.output_files import Named, frames_path, require_apart
@@ -25,6 +26,7 @@ from fer_deploy.live.sinks import CsvSink
 from fer_deploy.live.sinks.result_json import line_from_result
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.pictures import open_still, pictures_in_folder
+from fer_deploy.live.sources.stills import STANDARD_INPUT
 from fer_deploy.recognizer import Recognizer, RecognizerConfig
 from fer_deploy.vision.types import FaceResult, Frame, FrameResult
 
@@ -34,7 +36,6 @@ _KEYS = in_groups(
         "pipeline.people": ("unsure_below",),
     }
 )
-_STANDARD_INPUT = Path("/dev/stdin")
 _MOST_AT_ONCE = 16
 _MOST_PIXELS = 50_000_000
 """Pictures that are in memory together: so many, or of so many pixels."""
@@ -48,9 +49,10 @@ def image(files: tuple[Path, ...], as_json: bool, csv: Path | None, annotate: Pa
     cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)
     console = Console(stderr=True, markup=False)  # files may have brackets in their names
     run = _Run(console, as_json=as_json)
-    files = tuple(_STANDARD_INPUT if path == STANDARD_OUTPUT and not path.exists() else path for path in files)
+    files = tuple(STANDARD_INPUT if path == STANDARD_OUTPUT and not path.exists() else path for path in files)
     paths = run.pictures_of(files)
     drawn = {} if annotate is None else _drawn_paths(paths, annotate)
+    _require_replaceable(annotate, drawn)
     _require_apart(csv, drawn, [*files, *paths], config)
     if paths:
         _analyze(run, paths, config, csv=csv, drawn=drawn)
@@ -64,7 +66,7 @@ def _analyze(
     with Recognizer(config=config) as recognizer, ExitStack() as opened:
         run.say(engine_line(recognizer, config))
         run.say(detector_line(config.detection))
-        table = None if csv is None else opened.enter_context(CsvSink(csv, recognizer.labels))
+        table = None if csv is None else opened.enter_context(CsvSink(csv, recognizer.labels, has_names=True))
         for result in run.results(recognizer, paths):
             run.print(result)
             if table is not None:
@@ -92,7 +94,7 @@ class _Run:
         paths: list[Path] = []
         for path in files:
             try:
-                found, notes = pictures_in_folder(path) if os.path.isdir(path) else ([path], ())
+                found, notes = _pictures_in(path) if os.path.isdir(path) else ([path], ())
             except StreamError as err:
                 self._note_failure(path, err)
                 continue
@@ -166,7 +168,8 @@ class _Run:
 
 
 def _result(picture: _Picture, faces: list[FaceResult]) -> FrameResult:
-    frame = Frame(picture.pixels, picture.number, 0.0, time.monotonic_ns(), str(picture.path))
+    name = STANDARD_OUTPUT if picture.path == STANDARD_INPUT else picture.path
+    frame = Frame(picture.pixels, picture.number, 0.0, time.monotonic_ns(), str(name))
     return FrameResult(frame, tuple(faces))
 
 
@@ -178,6 +181,28 @@ def _face_words(face: FaceResult) -> str:
 
 def _count(num: int, noun: str) -> str:
     return f"{num:,} {noun}{'s' if num != 1 else ''}"
+
+
+def _pictures_in(folder: Path) -> tuple[list[Path], Sequence[str]]:
+    """Return the pictures in a folder without those that an earlier --annotate drew, and what to say of the others."""
+    found, notes = pictures_in_folder(folder)
+    kept = [path for path in found if not is_drawn_png(path)]
+    left_out = (
+        [f"has {_count(len(found) - len(kept), 'annotated picture')}, left out"] if len(kept) < len(found) else []
+    )
+    return kept, [*notes, *left_out]
+
+
+def _require_replaceable(annotate: Path | None, drawn: Mapping[Path, Path]) -> None:
+    """Raise ConfigError if --annotate is a file, or has pictures of the names to write that fer-deploy did not draw."""
+    if annotate is not None and annotate.exists() and not annotate.is_dir():
+        raise ConfigError(f"--annotate {printable(annotate)} is a file. Fix: a folder, such as --annotate drawn")
+    others = [path for path in drawn.values() if path.exists() and not is_drawn_png(path)]
+    if others:
+        raise ConfigError(
+            f"{printable(others[0])} exists, and fer-deploy did not draw it; it would be overwritten. "
+            "Fix: another --annotate, such as a new folder"
+        )
 
 
 def _drawn_paths(paths: Sequence[Path], folder: Path) -> dict[Path, Path]:
@@ -213,11 +238,9 @@ def _require_apart(csv: Path | None, drawn: dict[Path, Path], read: Sequence[Pat
 
 
 def _draw(result: FrameResult, labels: tuple[str, ...], path: Path) -> None:
-    is_encoded, png = cv2.imencode(".png", draw_result(result, labels))
-    if not is_encoded:
-        raise SinkError(f"cannot encode {printable(path)} as PNG. Fix: leave that picture out")
+    png = png_from_picture(draw_result(result, labels), name=printable(path))
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        durable.write_whole(path, png.tobytes())
+        durable.write_whole(path, png)
     except OSError as err:
         raise SinkError(f"cannot write {printable(path)}: {err.strerror}. Fix: another --annotate") from err

@@ -61,6 +61,12 @@ def _compare(file: Path, other: Path, content: dict[str, Any], as_json: bool) ->
         click.get_current_context().exit(DIFFERENT)
 
 
+def _fix_for(path: Path) -> str:
+    if path.suffix in (".pt", ".pth", ".ckpt"):
+        return "fer-train release makes a .safetensors of a training checkpoint; a pickle is not opened"
+    return "a model: a checkpoint, an ONNX file or a plan"
+
+
 def inspect_file(path: Path) -> dict[str, Any]:
     """Return the content of the file as plain values for JSON; `problems` says why it cannot be used.
 
@@ -73,7 +79,7 @@ def inspect_file(path: Path) -> dict[str, Any]:
     if path.suffix not in known:
         raise ArtifactError(
             f"cannot inspect {path}: its suffix is {path.suffix or '(none)'!r}, known are {', '.join(known)}. "
-            "Fix: fer-train release makes a .safetensors of a training checkpoint; a pickle (.pt) is not opened"
+            f"Fix: {_fix_for(path)}"
         )
     if path.suffix in PLAN_SUFFIXES:
         return _inspect_plan(path)

@@ -113,7 +113,7 @@ _detection = options(
         type=FILE,
         metavar="FILE",
         section=_FACES,
-        default_text="$FER_YUNET, else the official file, fetched once",
+        default_text="$FER_YUNET, else the official file, which --detector yunet fetches once",
         help="YuNet's .onnx, or a .plan of it; or triton://HOST:8001/MODEL, which a Triton server runs.",
     ),
     option(
@@ -121,8 +121,7 @@ _detection = options(
         type=int,
         metavar="PIXELS",
         section=_FACES,
-        default_text="all that are found at a resolution where a face of 24 pixels is found; in large frames, "
-        "a face of 5% of the shorter side",
+        default_text="about 24 pixels; in large frames, 5% of the shorter side",
         help="Smallest face; a larger value is faster.",
     ),
     option(

@@ -53,7 +53,7 @@ def cache_file() -> Path:
 def how_to_get(target: Path) -> str:
     """Return the manual download command, as text after "Fix:"."""
     return (
-        f"curl --create-dirs -L -o {target} {ADDRESS} on a machine with a network, "
+        f"curl --create-dirs -L -o {target} {ADDRESS} (without a network here: copy the file to this place), "
         f"or {argument('detector_model', 'FILE')}, or {ENVIRONMENT_KEY}=FILE"
     )
 

@@ -29,7 +29,7 @@ PLAN_SUFFIXES = (".plan", ".engine")
 
 
 def open_engine(
-    path: str | Path,
+    path: str | Path | None = None,
     *,
     device: Device = "auto",
     threads: int | None = None,
@@ -43,7 +43,7 @@ def open_engine(
         path: an `.onnx` file written by `fer-deploy export`, or a TensorRT `.plan` (also `.engine`) written by
             `fer-deploy build` with its manifest beside it; or a folder that `fer-deploy bench` measured, whose best
             model for this machine is taken with its settings; or `triton://HOST:8001/MODEL[/VERSION]`, a model on a
-            Triton Inference Server, whose repository `fer-deploy triton` wrote.
+            Triton Inference Server, whose repository `fer-deploy triton` wrote. None: the bundled model.
         device: "cpu", "cuda", or "auto": CUDA if the runtime supports it and there is a GPU, else the CPU. A plan runs
             only on CUDA. "openvino": an .onnx in OpenVINO on the CPU.
         threads: of one call on the CPU; None: every core. A plan computes nothing on the CPU.
@@ -62,7 +62,7 @@ def open_engine(
         EngineError: the device is missing, the runtime fell back to another one, a plan cannot run on this machine, or
             a server does not answer.
     """
-    path = Path(path)
+    path = bundled_model_for(device) if path is None else Path(path)
     if is_folder_of_models(path):
         choose = _load("fer_deploy.engines.best:choose_best", "cpu", what=f"open {path}")
         chosen: Chosen = choose(path, device=device, threads=threads)

@@ -1,4 +1,4 @@
-"""List the files that a run writes, and check that it overwrites none that it reads."""
+"""List the files that a run writes, and check that no output is also an input."""
 
 import stat
 from collections.abc import Iterator, Sequence

@@ -1,5 +1,6 @@
 """Values that the stages of the live loop exchange: frames, detections, faces, emotions, results."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Self
 
@@ -53,12 +54,16 @@ class Frame:
 
 @dataclass(frozen=True)
 class Box:
-    """A rectangle inside a frame, in pixels; x2 and y2 are exclusive."""
+    """A rectangle inside a frame, in pixels; x2 and y2 are exclusive. `x1, y1, x2, y2 = box` works."""
 
     x1: int
     y1: int
     x2: int
     y2: int
+
+    def __iter__(self) -> Iterator[int]:
+        """Yield x1, y1, x2, y2."""
+        return iter((self.x1, self.y1, self.x2, self.y2))
 
 
 Point = tuple[float, float]

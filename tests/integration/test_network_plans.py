@@ -128,7 +128,7 @@ class TestCli:
             "64",
         )
         assert done.returncode == 2
-        assert "'48x' is no shape, expected such as 1x3x288x480" in done.stderr
+        assert "'48x' is not a shape; expected for example 1x3x288x480" in done.stderr
 
 
 def test_the_real_yunet(shared_dir, tmp_path):

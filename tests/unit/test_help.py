@@ -242,3 +242,8 @@ def test_a_wrong_choice_suggests_a_similar_one(given, end):
     found = CliRunner().invoke(command_of("fer-deploy", "image"), ["a.jpg", "--model", given])
     assert found.exit_code == 2
     assert found.stderr.rstrip().endswith(end)
+
+
+def test_a_source_without_its_flag_is_told_of_it():
+    found = CliRunner().invoke(command_of("fer-deploy", "live"), ["photo.jpg"])
+    assert found.stderr.rstrip().endswith("Got unexpected extra argument (photo.jpg). Fix: --source in front of it")

@@ -60,5 +60,5 @@ def outdated_exports(folder: Path) -> list[str]:
 
 
 def _kept(summary: Summary) -> dict[str, str]:
-    """Return the digests of the tables that stay right, whoever is who."""
+    """Return the digests of the tables that do not depend on names of people."""
     return {name: digest for name, digest in summary.tables.items() if name.startswith(f"{FACES}.")}

@@ -52,7 +52,7 @@ def connected(address: str, *, num_cpus: int | None = None) -> Iterator[dict[str
         num_cpus: of a local one; None: the machine's.
 
     Raises:
-        ConfigError: the address is none that can be used.
+        ConfigError: the address is invalid.
         MissingDependencyError: Ray is not installed.
         EngineError: there is no cluster, it is one of another version, or none can be started.
     """

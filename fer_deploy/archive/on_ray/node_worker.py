@@ -138,7 +138,7 @@ class NodeWorker:
             self._staging.leave(work.row)
 
     def _judged(self, reply: Reply) -> Reply:
-        """After a failure, look whether this node has lost its files: then the segment is not to blame."""
+        """Check after a failure whether files are missing on this node; if so, the segment does not count as failed."""
         if not isinstance(reply, Failed):
             return reply
         try:

@@ -71,7 +71,7 @@ def graph_work(content: bytes) -> GraphWork | None:
 
 
 def measure_roof(threads: int) -> Roof:
-    """Measure both rates in a process of its own, since numpy's library takes its threads when it is loaded.
+    """Measure both rates in a separate process, because numpy's BLAS fixes its threads when it is loaded.
 
     Raises:
         EngineError: the process failed or took longer than a minute.

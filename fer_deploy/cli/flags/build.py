@@ -19,7 +19,7 @@ class ShapeType(click.ParamType[Any]):
         try:
             return tuple(int(size) for size in value.split("x"))
         except ValueError:
-            self.fail(f"{value!r} is no shape, expected such as 1x3x288x480", param, ctx)
+            self.fail(f"{value!r} is not a shape; expected for example 1x3x288x480", param, ctx)
 
 
 @click.command(

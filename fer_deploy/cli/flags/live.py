@@ -29,7 +29,7 @@ anonymize = option(
     type=click.Choice(["blur", "pixelate", "box"]),
     default_text="faces are shown",
     section=_OUTPUT,
-    help="Cover all faces that were found in videos, page and window.",
+    help="Cover all faces that were found in every picture that is written or shown.",
 )
 
 

@@ -6,10 +6,18 @@ Fields that are not listed here are preserved. Source: onnx.proto of ONNX 1.18. 
 from functools import cache
 from typing import Any
 
-from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
-from google.protobuf.descriptor_pool import DescriptorPool
-from google.protobuf.message import DecodeError
-from google.protobuf.message_factory import GetMessageClass
+from fer_deploy.errors import MissingDependencyError
+
+try:
+    from google.protobuf.descriptor_pb2 import FieldDescriptorProto, FileDescriptorProto
+    from google.protobuf.descriptor_pool import DescriptorPool
+    from google.protobuf.message import DecodeError
+    from google.protobuf.message_factory import GetMessageClass
+except ModuleNotFoundError as err:  # `import fer_deploy` alone does not come here
+    raise MissingDependencyError(
+        "protobuf is not installed, which the extras of ONNX Runtime bring. Fix: pip install 'fer-toolchain[cpu]', or "
+        "with [gpu] in place of [cpu]"
+    ) from err
 
 FLOAT, UINT8 = 1, 2
 """Values of TensorProto.DataType."""

@@ -102,7 +102,7 @@ class OnnxRuntimeEngine(Engine):
 
     def _run(self, images_nchw: NDArray[np.uint8]) -> NDArray[np.float32]:
         if self._runner is None:
-            raise EngineError(f"{self.description} is closed. Fix: open it again with open_engine")
+            raise EngineError(f"{self.description} is closed. Fix: open it again")
         try:
             return self._runner(images_nchw)
         except (*ORT_ERRORS, RuntimeError) as err:

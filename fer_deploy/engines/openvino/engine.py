@@ -98,7 +98,7 @@ class OpenVinoEngine(Engine):
         """Return a request that no other thread uses."""
         compiled = self._compiled
         if compiled is None:
-            raise EngineError(f"{self.description} is closed. Fix: open it again with open_engine")
+            raise EngineError(f"{self.description} is closed. Fix: open it again")
         try:
             return self._idle.pop()
         except IndexError:

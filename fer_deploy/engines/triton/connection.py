@@ -83,7 +83,7 @@ class TritonConnection:
 
     def _take_client(self) -> Any:
         if self._closed.is_set():
-            raise EngineError(f"{self._description} is closed. Fix: open it again with open_engine")
+            raise EngineError(f"{self._description} is closed. Fix: open it again")
         try:
             return self._idle.pop()
         except IndexError:

@@ -22,6 +22,7 @@ from fer_deploy.vision.transparency import opaque_bgr
 
 MAX_PIXELS: Final = 2 * (Image.MAX_IMAGE_PIXELS or 89_478_485)
 """Pillow's own limit. Larger pictures are refused by their header, before memory is allocated."""
+STANDARD_INPUT: Final = Path("/dev/stdin")
 MAX_BYTES: Final = 2**30
 """Size limit of a file; MAX_PIXELS in three colors have half as many bytes."""
 FILM_FORMATS: Final = frozenset({"GIF", "WEBP", "PNG", "AVIF"})
@@ -74,7 +75,8 @@ def picture_bytes(source: Path | bytes, *, name: str = "the content") -> Picture
     """
     if isinstance(source, bytes):
         return PictureBytes(source, f"{name} of {len(source):,} bytes", "give the bytes of a whole picture file")
-    shown = printable(source)
+    is_piped = source == STANDARD_INPUT
+    shown = "standard input" if is_piped else printable(source)
     try:
         with source.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
@@ -83,7 +85,8 @@ def picture_bytes(source: Path | bytes, *, name: str = "the content") -> Picture
         raise StreamError(f"cannot read {shown}: {reason}. Fix: {_fix_for(err)}") from err
     if len(data) > MAX_BYTES:
         raise StreamError(f"cannot read {shown}: it has more than {MAX_BYTES:,} bytes. Fix: name a picture file")
-    return PictureBytes(data, shown, "restore or remove the file", shlex.quote(shown))
+    fix = "pipe the bytes of a picture file into it" if is_piped else "restore or remove the file"
+    return PictureBytes(data, shown, fix, shlex.quote(printable(source)))
 
 
 def _fix_for(err: Exception) -> str:

@@ -141,6 +141,11 @@ class Command(click.Command):
                 fix = f"If {file} is a file, name it ./{file}, or put -- before the files."
                 raise click.UsageError(f"{err.format_message()} {fix}", err.ctx) from None
             raise click.NoSuchOption(err.option_name, possibilities=shown, ctx=err.ctx) from None
+        except click.UsageError as err:
+            takes_sources = any("--source" in param.opts for param in self.params)
+            if not (takes_sources and err.message.startswith("Got unexpected extra argument (")):
+                raise
+            raise click.UsageError(f"{err.message}. Fix: --source in front of it", err.ctx) from None
 
     def _file_like(self, option_name: str, given: Sequence[str]) -> str:
         """Return the argument that was read as an unknown option and may be a file; else an empty string."""

@@ -26,8 +26,14 @@ FRAME_COLUMNS: Columns = {
 _DIGITS = 4
 
 
-def face_columns(labels: tuple[str, ...], *, is_corrected: bool = False) -> Columns:
-    """Return the columns of the table of faces, with the corrected emotion if the settings correct it."""
+def face_columns(labels: tuple[str, ...], *, is_corrected: bool = False, has_names: bool = False) -> Columns:
+    """Return the columns of the table of faces.
+
+    Args:
+        labels: of the model.
+        is_corrected: whether the settings correct the emotion.
+        has_names: whether each row has the name of its picture.
+    """
     corrected: Columns = {"corrected_emotion": str, "corrected_confidence": float}
     corrected |= {f"corrected_p_{label}": float for label in labels}
     ints = ("track", "person", "x1", "y1", "x2", "y2")
@@ -35,6 +41,7 @@ def face_columns(labels: tuple[str, ...], *, is_corrected: bool = False) -> Colu
         "frame": int,
         "time_s": float,
         "source": int,
+        **({"name": str} if has_names else {}),
         **dict.fromkeys(ints, int),
         "score": float,
         "detected": bool,
@@ -65,6 +72,7 @@ class TableSink(Sink):
         create: Callable[..., TableFile],
         *,
         is_corrected: bool = False,
+        has_names: bool = False,
         fix: str,
     ) -> None:
         """Create both tables.
@@ -74,16 +82,17 @@ class TableSink(Sink):
             labels: of the model.
             create: creates a `TableFile` from its path, its columns and `fix`.
             is_corrected: whether the faces have a corrected emotion, which gets columns of its own.
+            has_names: whether the rows of faces have the name of their picture.
             fix: end of the message if a file cannot be written, such as "another --csv".
 
         Raises:
             SinkError: a folder, device or pipe has the name of a table, or `create` fails.
         """
         of_faces, of_frames = (replaceable(wanted, fix=fix) for wanted in (path, frames_path(path)))
-        self._path, self._is_corrected = path, is_corrected
+        self._path, self._is_corrected, self._has_names = path, is_corrected, has_names
         self._names = of_faces, of_frames
         self._is_failed = self._has_frames = False
-        self._faces = create(of_faces, face_columns(labels, is_corrected=is_corrected), fix=fix)
+        self._faces = create(of_faces, face_columns(labels, is_corrected=is_corrected, has_names=has_names), fix=fix)
         try:
             self._frames = create(of_frames, FRAME_COLUMNS, fix=fix)
         except SinkError:
@@ -96,7 +105,8 @@ class TableSink(Sink):
         frame = result.frame
         place = [frame.index, round(frame.time_s, _DIGITS), frame.source]
         if result.faces:
-            self._faces.append([place + self._row(face) for face in result.faces])
+            name = [printable(frame.name)] if self._has_names else []
+            self._faces.append([place + name + self._row(face) for face in result.faces])
         num_readable = sum(face.is_readable for face in result.faces)
         self._frames.append([[*place, printable(frame.name), len(result.faces), num_readable]])
         self._is_failed, self._has_frames = is_failed, True
@@ -169,14 +179,20 @@ class CsvSink(TableSink):
     name = "csv"
 
     def __init__(
-        self, path: Path, labels: tuple[str, ...], *, is_corrected: bool = False, fix: str = "another --csv"
+        self,
+        path: Path,
+        labels: tuple[str, ...],
+        *,
+        is_corrected: bool = False,
+        has_names: bool = False,
+        fix: str = "another --csv",
     ) -> None:
         """Create the files and their folder. The arguments are those of `TableSink`.
 
         Raises:
             SinkError: they cannot be created.
         """
-        super().__init__(path, labels, CsvFile, is_corrected=is_corrected, fix=fix)
+        super().__init__(path, labels, CsvFile, is_corrected=is_corrected, has_names=has_names, fix=fix)
 
 
 class ParquetSink(TableSink):

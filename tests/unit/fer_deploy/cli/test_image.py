@@ -63,9 +63,9 @@ def test_a_line_for_each_face(tmp_path, corner):
 
 
 def test_standard_input(tmp_path, monkeypatch):
-    monkeypatch.setattr(image_module, "_STANDARD_INPUT", write(tmp_path / "stdin"))
+    monkeypatch.setattr(image_module, "STANDARD_INPUT", write(tmp_path / "stdin"))
     monkeypatch.chdir(tmp_path)
-    assert run("-").stdout == f"{tmp_path}/stdin: bright 76% at 2,3,42,53\n"
+    assert run("-").stdout == "-: bright 76% at 2,3,42,53\n"
     write(tmp_path / "-")
     assert run("-").stdout == "-: bright 76% at 2,3,42,53\n"
 
@@ -266,9 +266,30 @@ class TestAnnotate:
     def test_no_folder(self, tmp_path):
         (tmp_path / "file").write_text("x")
         result = run(write(tmp_path / "a.png"), "--annotate", tmp_path / "file")
-        assert result.exit_code == 8
-        assert f"cannot write {tmp_path}/file/a.png: " in result.stderr
-        assert "Fix: another --annotate" in result.stderr
+        assert result.exit_code == 2
+        assert f"--annotate {tmp_path}/file is a file. Fix: a folder, such as --annotate drawn" in result.stderr
+
+    def test_pictures_of_others_stay(self, tmp_path):
+        """photo.png is not the drawn photo.jpg; what an earlier run drew is replaced, and is no input."""
+        path = write(tmp_path / "p/photo.jpg")
+        result = run(path, "--annotate", tmp_path / "drawn")
+        assert result.exit_code == 0
+        assert run(path, "--annotate", tmp_path / "drawn").exit_code == 0
+        other = write(tmp_path / "p/photo.png", 0)
+        before = other.read_bytes()
+        refused = run(path, "--annotate", tmp_path / "p")
+        assert refused.exit_code == 2
+        assert "photo.png exists, and fer-deploy did not draw it; it would be overwritten. Fix: " in refused.stderr
+        assert other.read_bytes() == before
+        other.unlink()
+        assert run(path, "--annotate", tmp_path / "p").exit_code == 0
+        again = run(tmp_path / "p")
+        assert "p has 1 annotated picture, left out" in again.stderr
+        assert [line.partition(": ")[0] for line in again.stdout.splitlines()] == [str(path)]
+
+    def test_the_table_has_names(self, tmp_path):
+        assert run(write(tmp_path / "a.png"), write(tmp_path / "b.png"), "--csv", tmp_path / "f.csv").exit_code == 0
+        assert [row["name"] for row in rows_of(tmp_path / "f.csv")] == [f"{tmp_path}/a.png", f"{tmp_path}/b.png"]
 
 
 def test_no_file_given():

@@ -115,7 +115,7 @@ def test_no_network(zoo):
         yunet_file()
     text = str(caught.value)
     assert f"cannot download YuNet from {zoo.address}: [Errno 111] Connection refused" in text
-    assert f"Fix: curl --create-dirs -L -o {cache_file()} {zoo.address} on a machine with a network" in text
+    assert f"Fix: curl --create-dirs -L -o {cache_file()} {zoo.address} (without a network here: copy" in text
     assert 'detector_model="FILE" (--detector-model FILE), or FER_YUNET=FILE' in text
 
 
