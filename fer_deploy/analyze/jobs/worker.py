@@ -117,7 +117,8 @@ class Worker:
             yield observations
 
     def _draw(self, task: Draw) -> Reply:
-        recording = self._recording_at(task.video, task.start, task.index)
+        # After damage there may be no keyframe that leads to the start, and another worker observed the segment.
+        recording = self._recording_at(task.video, task.start, task.index, decodes=True)
         with PartVideoSink(task.path, task.fps, size=task.size, codec=task.codec) as sink:
             for index, faces, hidden in zip(task.frames, task.faces, task.hidden, strict=True):
                 while recording.num_taken < index and recording.skip_one():
@@ -143,17 +144,31 @@ class Worker:
         return recording
 
     def _recording_at(
-        self, video: Path, start: Position, index: Path | None, selection: Selection = ALL_FRAMES
+        self,
+        video: Path,
+        start: Position,
+        index: Path | None,
+        selection: Selection = ALL_FRAMES,
+        *,
+        decodes: bool = False,
     ) -> Recording:
-        """Return the recording before a frame; that of the last task may be there."""
+        """Return the recording before a frame; that of the last task may be there.
+
+        Args:
+            video: the file.
+            start: position of the frame.
+            index: file with the packets.
+            selection: which frames are analyzed.
+            decodes: whether all frames before may be decoded. For each segment that would take longer than one process
+                that reads in order.
+        """
         if self._recording is not None:
             known, recording = self._recording
             recording.selection = selection
             if known == video and recording.reached().position == start:
                 return recording
             self._close_recording()
-        # Decoding from the start for each segment would take longer than one process that reads in order.
-        opened = open_at(video, start, self._read_index(index), decodes=False)
+        opened = open_at(video, start, self._read_index(index), decodes=decodes)
         assert opened is not None
         recording = Recording.at(opened, start, selection)
         self._recording = video, recording

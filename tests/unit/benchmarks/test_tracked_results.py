@@ -23,8 +23,8 @@ ELSEWHERE = {
     "training",
 }
 """Run by the tests of their own names."""
-NOT_RUN = {"baseline", "crop_margin", "latency", "quality", "shared_memory", "tracking"}
-"""They need FER2013, every artifact, a Triton server, or minutes of a clip: only their options are tested here."""
+NOT_RUN = {"agreement", "baseline", "crop_margin", "latency", "quality", "shared_memory", "tracking"}
+"""They need FER2013, every artifact, a Triton server, videos of people, or minutes of a clip: only their options are tested here."""
 
 
 @pytest.fixture

@@ -7,10 +7,11 @@ from integration.analyze_videos import SIZE, make_config, make_models, write_squ
 
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.jobs import worker
-from fer_deploy.analyze.jobs.messages import Failed, Observe, Observed
+from fer_deploy.analyze.jobs.messages import Draw, Drawn, Failed, Observe, Observed
 from fer_deploy.analyze.segments.observations import read_observations
 from fer_deploy.analyze.segments.recording import Recording
 from fer_deploy.live.seeking.position import Position
+from fer_deploy.live.sinks.video.joining import num_frames_in
 from fer_deploy.live.sources import open_recording
 
 
@@ -76,3 +77,32 @@ def test_beyond_the_end_a_segment_is_empty(observe):
     assert isinstance(reply, Observed)
     assert (reply.start, reply.end.is_end, reply.end.num_taken) == (None, True, 61)
     assert read_observations(path)[0] == []
+
+
+def test_a_segment_to_which_no_seek_leads_is_drawn_all_the_same(video, tmp_path):
+    """Another worker observed it; this one has not opened the video, and there is no index."""
+    recording = Recording(open_recording(video))
+    for _ in range(24):
+        recording.next_frame()
+    start = recording.reached().position
+    recording.close()
+    path, frames = tmp_path / "part.mp4", tuple(range(24, 30))
+    none = tuple(() for _ in frames)
+    one = worker.Worker(make_models(tmp_path / "engine.onnx"), lambda num: None)
+    task = Draw(
+        video=video,
+        index=None,
+        number=1,
+        start=start,
+        frames=frames,
+        faces=none,
+        hidden=none,
+        anonymize=None,
+        labels=("dark", "bright"),
+        fps=24,
+        size=SIZE,
+        codec="mpeg4",
+        path=path,
+    )
+    assert isinstance(one.reply_to(task), Drawn)
+    assert num_frames_in(path) == 6
