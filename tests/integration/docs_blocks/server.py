@@ -28,7 +28,8 @@ NARROW_CHANNELS = (16, 16, 32, 32)
 
 
 def shorten_bench() -> None:
-    """Let `run_bench` measure a few calls in each window and small batches; everything else is as usual."""
+    """Let `run_bench` measure a few calls in each window, small batches, and ONNX Runtime alone."""
+    import_module("fer_deploy.bench.candidates").RUNTIMES.pop("openvino", None)
     outcome, windows = import_module("fer_deploy.bench.outcome"), import_module("fer_deploy.bench.windows")
     short = windows.WindowPlan(window_s=0.01, warm_up_s=0.0, most=3, settle_s=0.0)
     windows_of = dict.fromkeys(("single", "batches", "pairs", "threads"), short)

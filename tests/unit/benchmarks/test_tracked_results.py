@@ -24,7 +24,7 @@ ELSEWHERE = {
 }
 """Run by the tests of their own names."""
 NOT_RUN = {"agreement", "baseline", "crop_margin", "latency", "quality", "shared_memory", "tracking"}
-"""They need FER2013, every artifact, a Triton server, videos of people, or minutes of a clip: only their options are tested here."""
+"""They need FER2013, every artifact, Triton, videos of people, or minutes: only their options are tested here."""
 
 
 @pytest.fixture

@@ -85,11 +85,11 @@ def test_killed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, kill
 
 
 @pytest.mark.slow
-def test_run_killed_at_twenty_random_moments_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
-    moments = json.loads(run_script("killed_often.py", str(tmp_path), "20"))
-    assert len(moments) == 20
-    assert sum(moment["last.pt half-written"] for moment in moments) >= 3
-    assert len({moment["epoch"] for moment in moments}) >= 5
+def test_run_killed_at_ten_random_moments_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
+    moments = json.loads(run_script("killed_often.py", str(tmp_path), "10"))
+    assert len(moments) == 10
+    assert sum(moment["last.pt half-written"] for moment in moments) >= 1
+    assert len({moment["epoch"] for moment in moments}) >= 4
     assert_same_run(tmp_path / "killed", tmp_path / "whole")
     assert sorted(p.name for p in (tmp_path / "killed").iterdir()) == [
         "best.safetensors",
