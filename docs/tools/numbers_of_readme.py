@@ -190,16 +190,21 @@ def trust(results: Path = RESULTS) -> str:
     coders = found["coders"]
     both = next(row for row in found["videos"] if row["model"] == "ferplus" and row["codes"] == "both coders")
     accuracy, kappa = both["raw"]["accuracy"], both["raw"]["kappa"]
+    shown, surprise = both["shown"], both["shown"]["recall"]["surprise"]
     rows = {row["condition"]: row for row in found["conditions"] if row["model"] == "ferplus"}
-    small, dark, tiny = rows["face of 32 pixels"], rows["light x 0.25"], rows["face of 16 pixels"]
-    interval = f"{kappa['low']:.2f} to {kappa['high']:.2f}"
+    dark, tiny = rows["light x 0.25"], rows["face of 16 pixels"]
+    interval, interval_shown = (f"{one['low']:.2f} to {one['high']:.2f}" for one in (kappa, shown["kappa"]))
+    right = {name: _percent(row["accuracy"]["value"]) for name, row in rows.items()}
+    page = page_of("agreement", results)
     return (
         f"of {coders['same']} faces of {both['people']} people in five videos that two coders named alike, the default "
-        f"model names {_percent(accuracy['value'])} as they do (Cohen's kappa {kappa['value']:.2f}, 95 % interval by "
-        f"person {interval}). Made smaller, to 32 pixels: {_percent(small['accuracy']['value'])} of those found; in a "
-        f"quarter of the light: {_percent(dark['accuracy']['value'])}. Of 16 pixels: {_percent(tiny['found'])} are "
-        f"found, and {_percent(1 - tiny['readable'])} of these are marked unreadable "
-        f"([results]({page_of('agreement', results)}))"
+        f"model names {_percent(accuracy['value'])} as they do, frame by frame (Cohen's kappa {kappa['value']:.2f}, "
+        f"95 % interval by person {interval}). What video and report show, smoothed over time: "
+        f"{_percent(shown['accuracy']['value'])} (kappa {shown['kappa']['value']:.2f}, {interval_shown}); of short "
+        f"surprises only {_percent(surprise)}. Made smaller, to 32 pixels: {right['face of 32 pixels']}; in a quarter "
+        f"of the light: {right['light x 0.25']} of the {_percent(dark['found'])} that are found; much blurred: "
+        f"{right['blur of 4.0% of the face']}. Of 16 pixels: {_percent(tiny['found'])} are found, and "
+        f"{_percent(1 - tiny['readable'])} of these are marked unreadable ([results]({page}))"
     )
 
 

@@ -16,7 +16,7 @@ class Estimate(NamedTuple):
 
     Attributes:
         value: None where it is not defined, as the recall of a label that nobody coded.
-        low, high: None where there are fewer than two people.
+        low, high: None where there are fewer than two people, for a recall two with this label.
     """
 
     value: float | None
@@ -84,6 +84,7 @@ def measures_from(by_person: NDArray[np.int64], labels: Sequence[str], *, num_sa
         samples = np.concatenate([_row(one) for one in _resampled(by_person, num_samples, seed)])
         tail = (100 - _LEVEL) / 2
         known = ~np.isnan(samples).all(axis=0)
+        known[2:] &= (by_person.sum(axis=2) > 0).sum(axis=0) > 1  # the recall of one person's label does not vary
         lows, highs = lows.copy(), highs.copy()
         lows[known], highs[known] = np.nanpercentile(samples[:, known], [tail, 100 - tail], axis=0)
     found = [Estimate(*map(_known, row)) for row in zip(point, lows, highs, strict=True)]

@@ -33,7 +33,8 @@ class VideoResult:
         time_s: (F,) their times in seconds.
         face_frame: (N,) frame of each face, not decreasing.
         track, person: (N,) whose face it is. A person has its number from its first face on, and is 0 if it never
-            gets one. In the tables the number is only given once a face has been followed for a second.
+            gets one. In the tables the number is only given once a face has been followed for a second. After
+            `analyze --people` it is the number in the report: merged tracks are one person, and who was dropped has 0.
         boxes_xyxy: (N, 4) in pixels.
         emotion: (N,) of str, the network's label for this frame.
         shown: (N,) of str, the smoothed label, "unsure" or "unreadable".
@@ -94,7 +95,7 @@ def _tables_at(path: Path) -> list[Path]:
 
 
 def _result(path: Path) -> VideoResult:
-    faces, frames = _read(path), _read(frames_path(path))
+    faces, frames, summary = _read(path), _read(frames_path(path)), _summary_of(path)
     labels = tuple(name.removeprefix("p_") for name in faces.column_names if name.startswith("p_"))
     missing = [name for name in _FACE_COLUMNS if name not in faces.column_names]
     missing += [name for name in _FRAME_COLUMNS if name not in frames.column_names]
@@ -106,27 +107,33 @@ def _result(path: Path) -> VideoResult:
     columns = {name: _ints(faces[name]) for name in _FACE_COLUMNS if name not in ("emotion", "shown")}
     return VideoResult(
         path=path,
-        names=_names(path),
+        names=_names(path, summary),
         labels=labels,
         frame=frame,
         time_s=frames["time_s"].to_numpy().astype(np.float64),
         face_frame=columns["frame"],
         track=columns["track"],
-        person=_person_of_track(columns["track"], columns["person"]),
+        person=_people(columns["track"], columns["person"], summary),
         boxes_xyxy=np.column_stack([columns[name] for name in ("x1", "y1", "x2", "y2")]),
         emotion=np.asarray(faces["emotion"].to_pylist(), dtype=object),
         shown=np.asarray(faces["shown"].to_pylist(), dtype=object),
     )
 
 
-def _names(path: Path) -> tuple[str, ...]:
+def _summary_of(path: Path) -> Summary | None:
+    """Return the summary beside a table of analyze; None if there is none of this version."""
+    if path.name not in (PARQUET, f"{FACES}.csv"):
+        return None
+    try:
+        return Summary.load(path.parent / SUMMARY)
+    except ConfigError:  # of another version; the tables have not changed
+        return None
+
+
+def _names(path: Path, summary: Summary | None) -> tuple[str, ...]:
     folder = path.parent
     if path.name not in (PARQUET, f"{FACES}.csv"):
         return (path.stem,)
-    try:
-        summary = Summary.load(folder / SUMMARY)
-    except ConfigError:  # of another version; the tables have not changed
-        summary = None
     names = [] if summary is None else [summary.name, Path(summary.name).stem]
     return tuple(dict.fromkeys([*names, folder.resolve().name]))
 
@@ -145,6 +152,13 @@ def _read(path: Path) -> Any:
 def _ints(column: Any) -> NDArray[np.int64]:
     """Return whole numbers; 0 where there is none."""
     return np.asarray([value or 0 for value in column.to_pylist()], dtype=np.int64)
+
+
+def _people(track: NDArray[np.int64], person: NDArray[np.int64], summary: Summary | None) -> NDArray[np.int64]:
+    if summary is None or not any(one.tracks for one in summary.people):
+        return _person_of_track(track, person)
+    number = {known: one.number for one in summary.people for known in one.all_tracks}
+    return np.asarray([number.get(known, 0) for known in track.tolist()], dtype=np.int64)
 
 
 def _person_of_track(track: NDArray[np.int64], person: NDArray[np.int64]) -> NDArray[np.int64]:

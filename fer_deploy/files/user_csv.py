@@ -15,6 +15,8 @@ MAX_BYTES: Final = 50_000_000
 _SEPARATORS: Final = ("\t", ";", ",")
 _NUMBER: Final = re.compile(r"\d+([.,]\d+)?")
 _CLOCK: Final = re.compile(r"(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2}(?:[.,]\d+)?)")
+NOT_THERE: Final = ("na", "n/a", "nan")
+"""What BIDS, BORIS and R write where there is no value, in lower case."""
 TIMES: Final = "seconds (62.5) or a clock time (1:02.5, 0:01:02.500)"
 """What `UserCsv.seconds` reads."""
 
@@ -46,13 +48,13 @@ class UserCsv(NamedTuple):
         return ConfigError(f"{self.path}, line {line}: {problem}. Fix: {fix}")
 
     def seconds(self, line: Line, column: str) -> float | None:
-        """Return a cell's time in seconds; None if it is empty or the column is missing.
+        """Return a cell's time in seconds; None if it is empty, one of `NOT_THERE`, or the column is missing.
 
         Raises:
             ConfigError: it is no time.
         """
         text = line.cells.get(column, "")
-        if not text:
+        if not text or text.lower() in NOT_THERE:
             return None
         seconds = seconds_from_text(text)
         if seconds is None:

@@ -1,4 +1,4 @@
-"""Event: a stretch of a video with a label; read from a CSV of the user, of BORIS or of BIDS."""
+"""Event: a stretch of a video with a label; read from a CSV of the user, of BORIS, ELAN or BIDS."""
 
 import re
 from pathlib import Path
@@ -9,8 +9,8 @@ from fer_deploy.errors import ConfigError
 from fer_deploy.files.user_csv import Line, UserCsv, read_csv
 from fer_deploy.live.file_names import file_and_stream
 
-_ALIASES: Final = {**SPAN_COLUMNS, **dict.fromkeys(("label", "event", "trial_type", "behavior"), "label")}
-"""Names of columns: ours, those of BIDS (trial_type) and of BORIS (Behavior)."""
+_ALIASES: Final = {**SPAN_COLUMNS, **dict.fromkeys(("label", "event", "trial_type", "behavior", "annotation"), "label")}
+"""Names of columns: ours, those of BIDS (trial_type), BORIS (Behavior) and ELAN (Annotation)."""
 
 
 class Event(NamedTuple):
@@ -68,7 +68,7 @@ def read_events(path: Path) -> EventList:
     """Read a CSV with the columns start, end or duration, label, and optionally video.
 
     Raises:
-        ConfigError: it cannot be read, a column is missing, a time is none, or an event has no duration.
+        ConfigError: it cannot be read, a column is missing, a time is none, or an event ends before it starts.
     """
     table = read_csv(path, _ALIASES)
     require_columns(table, "label", example="start,end,label or start,duration,label")
@@ -76,7 +76,7 @@ def read_events(path: Path) -> EventList:
 
 
 def _event(table: UserCsv, line: Line) -> Event:
-    start_s, end_s = span_of(table, line, "event")
+    start_s, end_s = span_of(table, line, "event", has_points=True)
     label = line.cells["label"]
     if not label:
         raise table.fault(line.number, "no label", "a name for the event in the column label")

@@ -15,6 +15,7 @@ from fer_deploy.analyze.report.stacks import colors_of
 from fer_deploy.analyze.report.summary import Person, Summary
 from fer_deploy.analyze.result_files import ANNOTATED
 from fer_deploy.live.file_names import file_and_stream
+from fer_deploy.vision.palette import UNSURE_COLOR
 from fer_deploy.vision.quality import QualityFlag
 
 if TYPE_CHECKING:
@@ -36,9 +37,9 @@ def page_data(
 
     `people` has an entry for each person with a timeline. `runs` are pairs of the first bin and the number of bins in
     which the person was visible. `shares` has a byte for each of these bins and each label, and then one for
-    unreadable; `flags` has two bytes a bin, the lower one first. `picture` is the best frame as JPEG, at `picture_s`
-    seconds. All three are Base64. `start` and `duration` are where the results begin and end, in seconds of
-    the video, and the file `shifted` begins at `start`. `cut` says that the recording may go on.
+    unreadable; `flags` has two bytes a bin, the lower one first, and its highest bit is unsure. `picture` is the best
+    frame as JPEG, at `picture_s` seconds. All three are Base64. `start` and `duration` are where the results begin and
+    end, in seconds of the video, and the file `shifted` begins at `start`. `cut` says that the recording may go on.
 
     Args:
         summary: of the video.
@@ -58,6 +59,7 @@ def page_data(
         "fps": summary.fps,
         "labels": list(summary.labels),
         "colors": list(colors_of(summary.labels).values()),
+        "unsure": UNSURE_COLOR,
         "flags": [flag.value.lower().replace("_", " ") for flag in QualityFlag],
         "bins": max(num_bins, default=1),
         "people": [

@@ -9,13 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.vision.quality import QualityFlag
-from fer_deploy.vision.types import UNREADABLE
+from fer_deploy.vision.types import UNREADABLE, UNSURE
 
 MAX_BINS: Final = 4000
 """Of the timelines in the page, which can be zoomed."""
 COARSE_BINS: Final = 400
 """At most this many are in the picture; MAX_BINS is a multiple of it."""
-_FRAMES_PER_BIN: Final = 3
+_FRAMES_PER_BIN: Final = 2
+"""With one, some bins would have no frame, and the curve gaps."""
+UNSURE_BIT: Final = 15
+"""Of `Timeline.flags`; the quality flags have the lower bits."""
 _BIT_OF: Final = {flag.value: 1 << place for place, flag in enumerate(QualityFlag)}
 
 
@@ -68,7 +71,8 @@ class Timeline(NamedTuple):
         edges_s: (T + 1,) borders of the bins.
         shares: (T, C + 1), each row sums to 1: the smoothed probabilities where the face was readable, and last the
             share of frames where it was not. NaN where the face was not visible.
-        flags: (T,) uint16, the quality flags of any frame of the bin: bit k is the k-th `QualityFlag`.
+        flags: (T,) uint16, the quality flags of any frame of the bin: bit k is the k-th `QualityFlag`. Bit
+            `UNSURE_BIT`: in half of the frames or more the shown label was "unsure".
         num_frames: (T,) frames in which the face was visible.
     """
 
@@ -130,6 +134,7 @@ def timelines_from_rows(
     edges_s = np.linspace(start_s, max(end_s, start_s + 1e-3), num_bins + 1)
     sums = {track: np.zeros((num_bins, num_labels + 1)) for track in tracks}
     counts = {track: np.zeros(num_bins, np.int64) for track in tracks}
+    num_unsure = {track: np.zeros(num_bins, np.int64) for track in tracks}
     flags = {track: np.zeros(num_bins, np.uint16) for track in tracks}
     for rows in batches:
         is_unreadable = (rows.shown == UNREADABLE)[:, None]
@@ -140,7 +145,11 @@ def timelines_from_rows(
             here = rows.track == track
             np.add.at(sums[track], bins[here], shares[here])
             np.add.at(counts[track], bins[here], 1)
+            np.add.at(num_unsure[track], bins[here], rows.shown[here] == UNSURE)
             np.bitwise_or.at(flags[track], bins[here], bits[here])
+    for track in tracks:
+        is_unsure = (num_unsure[track] > 0) & (2 * num_unsure[track] >= counts[track])
+        flags[track] |= (is_unsure.astype(np.uint16) << np.uint16(UNSURE_BIT)).astype(np.uint16)
     with np.errstate(invalid="ignore"):
         return {
             track: Timeline(edges_s, sums[track] / counts[track][:, None], flags[track], counts[track])

@@ -3,7 +3,10 @@
 from collections.abc import Mapping
 from typing import Any, Final
 
+from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.analyze.report.summary import Summary
+from fer_deploy.detectors.config import MIN_SCORE
+from fer_deploy.detectors.search import USEFUL_FACE
 from fer_deploy.spec import ARTIFACT_METRICS, UNREADABLE, UNSURE, ModelSpec
 from fer_deploy.vision import quality
 from fer_deploy.vision.tracking.people import DEFAULT_UNSURE_BELOW
@@ -30,7 +33,7 @@ def protocol_text(summary: Summary, spec: ModelSpec) -> str:
         "## Accuracy of the model",
         _accuracy(spec),
         "## Settings",
-        _table(("setting", "value"), summary.fingerprint.settings),
+        _table(("setting", "value"), _effective(summary, spec)),
         "## Software",
         _table(("package", "version"), {"fer-deploy": summary.fingerprint.version, **summary.software}),
         "## Files",
@@ -75,6 +78,20 @@ def _sampling(summary: Summary) -> str:
     )
 
 
+def _effective(summary: Summary, spec: ModelSpec) -> dict[str, Any]:
+    """Return the settings, with the values that apply where none was given."""
+    settings = dict(summary.fingerprint.settings)
+    defaults = {
+        f"{_PEOPLE}unsure_below": spec.unsure_below or DEFAULT_UNSURE_BELOW,
+        "detection.min_score": MIN_SCORE if summary.detector.startswith("YuNet") else None,
+        "detection.min_face": f"about {USEFUL_FACE} pixels, in large frames 5 % of the shorter side",
+    }
+    for name, value in defaults.items():
+        if name in settings and settings[name] is None and value is not None:
+            settings[name] = f"{value} (default)"
+    return settings
+
+
 def _smoothing(settings: Mapping[str, Any]) -> list[str]:
     seconds, lead = settings.get(f"{_PEOPLE}smoothing_s"), settings.get(f"{_PEOPLE}hysteresis")
     keep_s = settings.get(f"{_PEOPLE}keep_s")
@@ -106,7 +123,8 @@ def _exclusions(summary: Summary) -> str:
     num_faces = sum(person.num_faces for person in summary.people)
     sentences = [
         f"{counts.num_skipped:,} corrupt frames were left out; {counts.num_missing:,} announced frames were missing.",
-        f"Faces were found in {counts.num_with_faces:,} frames: {num_faces:,} faces of {len(summary.people)} people.",
+        f"Faces were found in {counts.num_with_faces:,} frames. {num_faces:,} faces of "
+        f"{count_text(len(summary.people), 'person', 'people')} are in the results.",
         f"{brief.num_tracks:,} tracks shorter than {brief.below_s:g} s ({brief.num_faces:,} faces) were left out.",
         *_people_by_hand(summary),
         *_ranges_by_hand(summary),
@@ -186,7 +204,6 @@ def _figures(found: Mapping[str, Any]) -> str:
     between = f" (95 % interval {interval[0]:.1%} to {interval[1]:.1%})" if interval else ""
     figures = [f"accuracy {found['accuracy']:.1%}{between}"]
     figures += [f"macro-F1 {found['f1']:.3f}"] if "f1" in found else []
-    figures += [f"expected calibration error {found['ece']:.3f}"] if "ece" in found else []
     recall = found.get("recall")
     if isinstance(recall, dict):
         figures.append("recall " + ", ".join(f"{_text(label)} {value:.0%}" for label, value in recall.items()))

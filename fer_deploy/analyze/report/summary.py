@@ -1,5 +1,6 @@
 """Summary: the content of summary.json, which describes an analyzed video."""
 
+import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -142,7 +143,7 @@ class Summary(_Frozen):
         frame_s = (self.duration_s - self.start_s) / num if num else 0.0
         by_track = {person.track: person for person in seen}
         people = [
-            _person(group.number, by_track[group.tracks[0]], frame_s).model_copy(
+            _person(group.number, by_track[group.tracks[0]], frame_s, self.duration_s).model_copy(
                 update={"name": group.name, "tracks": group.tracks, "numbers": group.numbers}
             )
             for group in groups
@@ -175,7 +176,7 @@ class Summary(_Frozen):
         """Create the summary of a finished run."""
         frame_s = (end.until_s - end.start_s) / max(1, end.accounting.num_analyzed)
         numbered = [(person.number, person) for person in seen if person.number is not None]
-        people = [_person(number, person, frame_s) for number, person in numbered]
+        people = [_person(number, person, frame_s, end.until_s) for number, person in numbered]
         brief = [person for person in seen if person.number is None]
         return cls(
             video=subject.video.name,
@@ -214,8 +215,8 @@ def _early_end(end: Checkpoint) -> list[str]:
     return [f"ends with the video at {duration_text(end.until_s)}"]
 
 
-def _person(number: int, person: PersonSeen, frame_s: float) -> Person:
-    first_s, last_s = round(person.first_s, 4), round(person.last_s + frame_s, 4)
+def _person(number: int, person: PersonSeen, frame_s: float, end_s: float = math.inf) -> Person:
+    first_s, last_s = round(person.first_s, 4), round(min(person.last_s + frame_s, end_s), 4)
     return Person(
         number=number,
         track=person.track,

@@ -185,11 +185,14 @@ def log_odds_in_table(path: Path, labels: Sequence[str]) -> NDArray[np.float64]:
             rows = csv.DictReader(file)
             if others := [name for name in rows.fieldnames or () if name.startswith("p_") and name not in names]:
                 raise ValueError(f"it has {', '.join(others)}, which are no labels of this model")
+            if missing := [name for name in (*names, "flags") if name not in (rows.fieldnames or ())]:
+                raise ValueError(f"it has no column {missing[0]}")
             probs = [[float(row[name]) for name in names] for row in rows if not row["flags"]]
-    except (OSError, KeyError, ValueError, TypeError) as err:
+    except (OSError, ValueError, TypeError) as err:
+        why = getattr(err, "strerror", None) or err
         raise ConfigError(
-            f"cannot read the baseline {path}: {type(err).__name__}: {err}. Fix: the faces.csv that fer-deploy analyze "
-            "wrote, with the same model"
+            f"cannot read the baseline {path}: {why}. Fix: the faces.csv that fer-deploy analyze wrote, with the same "
+            "model"
         ) from err
     if not probs:
         raise ConfigError(f"the baseline {path} has no readable face. Fix: a recording of a calm, readable face")

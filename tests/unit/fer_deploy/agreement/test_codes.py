@@ -47,7 +47,7 @@ def test_of_spreadsheets(tmp_path, delimiter):
         ("label,start\nsad,1\n", "line 2: expected time_s alone, or start_s and end_s"),
         ("label,start,end\nsad,2,1\n", "line 2: the interval ends at 1 s and starts at 2 s. Fix: an end"),
         ("label,frame\nsad,1.5\n", "line 2: frame is '1.5'. Fix: a whole number"),
-        ("label,time\nsad,nan\n", "line 2: time_s is 'nan', which is no time. Fix: seconds"),
+        ("label,time\nsad,nan\n", "line 2: neither frame nor time_s"),
         ("label,time\nsad,0:62\n", "line 2: time_s is '0:62', which is no time"),
         ("label,frame,x1,y1,x2\nsad,1,2,3,4\n", "line 2: x1, y1, x2, y2 are no box"),
         ("label,frame,x1,y1,x2,y2\nsad,1,9,3,4,5\n", "line 2: x1, y1, x2, y2 are no box"),

@@ -33,17 +33,18 @@ class Person {
   // The mean shares and all flags of the bins from first up to, without, end; null where the person is not visible.
   over(first, end) {
     const sums = new Array(NUM_SHARES).fill(0);
-    let num = 0, flags = 0;
+    let num = 0, flags = 0, numUnsure = 0;
     for (let bin = first; bin < end; bin++) {
       const place = this.place[bin];
       if (place < 0) continue;
       for (let label = 0; label < NUM_SHARES; label++) sums[label] += this.shares[place * NUM_SHARES + label];
-      flags |= this.flags[2 * place] | (this.flags[2 * place + 1] << 8);
+      flags |= this.flags[2 * place] | ((this.flags[2 * place + 1] & 0x7f) << 8);
+      numUnsure += this.flags[2 * place + 1] >> 7;
       num += 1;
     }
     if (!num) return null;
     const total = sums.reduce((sum, share) => sum + share, 0) || 1; // the bytes are rounded
-    return { shares: sums.map((sum) => sum / total), flags };
+    return { shares: sums.map((sum) => sum / total), flags, isUnsure: 2 * numUnsure >= num };
   }
 
   at(seconds) {

@@ -97,11 +97,12 @@ class Plot {
   }
 }
 
-function wordsOf({ shares, flags }) {
+function wordsOf({ shares, flags, isUnsure }) {
   const labels = [...DATA.labels, "unreadable"];
   const most = shares.map((share, label) => [share, labels[label]]).filter(([share]) => share >= 0.005);
   most.sort((one, other) => other[0] - one[0]);
-  const words = most.slice(0, 3).map(([share, label]) => `${label} ${Math.round(100 * share)} %`).join(", ");
+  const shown = most.slice(0, 3).map(([share, label]) => `${label} ${Math.round(100 * share)} %`).join(", ");
+  const words = isUnsure ? `unsure: ${shown}` : shown;
   return flags ? `${words} · ${flagNames(flags).join(", ")}` : words;
 }
 
@@ -177,7 +178,7 @@ class Overview {
       for (let x = 0; x < width; x++) {
         const found = person.over(...binsOf(toS(x), toS(x + 1)));
         if (!found) continue;
-        context.fillStyle = DATA.colors[found.shares.indexOf(Math.max(...found.shares))];
+        context.fillStyle = found.isUnsure ? DATA.unsure : DATA.colors[found.shares.indexOf(Math.max(...found.shares))];
         context.fillRect(x, row * each, 1, Math.max(1, each - 1));
       }
     });

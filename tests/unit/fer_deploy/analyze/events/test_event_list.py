@@ -64,7 +64,7 @@ def test_forms(tmp_path, text):
         ("start,end,label\n1,soon,a\n", r"line 2: end is 'soon', which is no time. Fix: seconds"),
         ("start,end,label\n1,2,\n", "line 2: no label"),
         ("start,end,label\n1,,a\n", "line 2: neither end nor duration"),
-        ("start,end,label\n5,5,a\n", "line 2: the event ends at 5 s, but starts at 5 s. Fix: an end after the start"),
+        ("start,end,label\n5,4,a\n", "line 2: the event ends at 4 s, but starts at 5 s. Fix: an end after the start"),
         ("start,end,duration,label\n1,2,3,a\n", "line 2: 2 s minus 1 s is not the duration, 3 s"),
         ("start,end,label\n1,2,a,b\n", "line 2: 4 cells, but the header has 3. Fix: put quotes"),
         ("start,onset,end,label\n1,1,2,a\n", "line 1: two columns mean 'start'"),
@@ -94,3 +94,23 @@ def test_events_of_one_video(tmp_path):
     only = known._replace(events=(Event("x", 1, 2, "b.mp4"),))
     with pytest.raises(ConfigError, match=r"has no event of a.mp4: its column video names other files"):
         only.of_video(Path("a.mp4"))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Tier\tBegin Time - hh:mm:ss.ms\tBegin Time - ss.msec\tEnd Time - hh:mm:ss.ms\tEnd Time - ss.msec\tAnnotation\n"
+        "a\t00:00:01.000\t1.000\t00:00:02.500\t2.500\tfilm\n",
+        "Begin Time - hh:mm:ss.ms\tDuration - hh:mm:ss.ms\tAnnotation\n00:00:01.000\t00:00:01.500\tfilm\n",
+    ],
+)
+def test_exports_of_elan(tmp_path, text):
+    assert [(one.label, one.start_s, one.end_s) for one in events_of(tmp_path, text)] == [("film", 1, 2.5)]
+
+
+def test_points_last_a_second(tmp_path):
+    text = "onset,duration,trial_type\n1,n/a,a\n2,0,b\n"
+    assert [(one.start_s, one.end_s) for one in events_of(tmp_path, text)] == [(1, 2), (2, 3)]
+    text = "Behavior,Start (s),Stop (s),Duration (s),Media file name\nfrown,8.0,8.0,NA,other.mp4\n"
+    (one,) = events_of(tmp_path, text)
+    assert (one.start_s, one.end_s, one.video) == (8, 9, "other.mp4")

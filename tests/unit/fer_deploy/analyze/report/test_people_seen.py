@@ -6,6 +6,7 @@ import pytest
 from fer_deploy.analyze.report.people_seen import (
     COARSE_BINS,
     MAX_BINS,
+    UNSURE_BIT,
     PersonSeen,
     Rows,
     people_from_rows,
@@ -53,14 +54,14 @@ def test_nobody():
 
 class TestTimelines:
     def test_mean_of_a_bin_and_gaps(self):
-        timelines = timelines_from_rows(BATCHES, [1, 4], end_s=1.0, num_frames=15, num_labels=2)
+        timelines = timelines_from_rows(BATCHES, [1, 4], end_s=1.0, num_frames=10, num_labels=2)
         assert sorted(timelines) == [1, 4]
         edges_s, shares, flags, num_frames = timelines[1]
         assert edges_s == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
         assert shares[0] == pytest.approx([0.8, 0.2, 0])
         assert shares[1] == pytest.approx([0.2, 0.8, 0])
         assert np.isnan(shares[2:]).all()
-        assert flags.tolist() == [0] * 5
+        assert flags.tolist() == [1 << UNSURE_BIT, 0, 0, 0, 0]  # one of two frames was shown as unsure
         assert num_frames.tolist() == [2, 1, 0, 0, 0]
         assert np.isnan(timelines[4].shares[:4]).all()
 
@@ -83,7 +84,7 @@ class TestTimelines:
         how = {"end_s": 150.0, "num_frames": len(times), "num_labels": 2}
         (fine,) = timelines_from_rows([batch], [1], **how).values()
         coarse = fine.coarse()
-        assert (fine.shares.shape, coarse.shares.shape) == ((1200, 3), (COARSE_BINS, 3))
+        assert (fine.shares.shape, coarse.shares.shape) == ((2000, 3), (COARSE_BINS, 3))
         edges_s = np.linspace(0, 150, COARSE_BINS + 1)
         assert coarse.edges_s == pytest.approx(edges_s)
         bins = np.searchsorted(edges_s, batch.time_s + 1e-9, side="right") - 1
