@@ -5,6 +5,8 @@ import json
 import cv2
 import pytest
 from click.testing import CliRunner
+from unit.fer_deploy.analyze.events.made_results import person
+from unit.fer_deploy.analyze.report.test_timeline import make_summary
 
 from fer_deploy.agreement.agreement import agreement
 from fer_deploy.cli import main
@@ -157,3 +159,24 @@ class TestCommand:
         result = run("--png", tmp_path / "a.png")
         assert result.exit_code == 8
         assert "Fix: another --png" in result.stderr
+
+
+def test_people_who_were_named_have_the_numbers_of_the_report(tmp_path, write_result):
+    """Tracks 1 and 3 are Anna, person 1; track 2 was dropped."""
+    faces = [
+        (0, 1, 1, 0, "happy", "happy"),
+        (0, 2, 2, 100, "sad", "sad"),
+        (1, 3, 3, 0, "sad", "sad"),
+        (1, 2, 2, 100, "sad", "sad"),
+    ]
+    folder = write_result("a", faces, num_frames=2, parquet=True)
+    anna = person(1, 1, name="Anna", tracks=(1, 3), numbers=(1, 3))
+    summary = make_summary(0).model_copy(update={"people": (anna,)})
+    (folder / "summary.json").write_text(summary.model_dump_json())
+    codes = tmp_path / "codes.csv"
+    codes.write_text("person,frame,label\n1,0,happy\n1,1,sad\n")
+    found = agreement([folder], codes, **QUICK)
+    assert (found.num_people, found.coverage.num_no_face) == (1, 0)
+    assert found.compared["raw"].measures.accuracy.value == 1.0
+    codes.write_text("person,frame,label\n1,0,happy\n2,0,sad\n")
+    assert agreement([folder], codes, **QUICK).coverage.num_no_face == 1
