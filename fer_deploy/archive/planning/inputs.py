@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from fer_deploy.archive.store import file_system
+from fer_deploy.archive.store import backend_errors, file_system
 from fer_deploy.errors import ConfigError
 from fer_deploy.live.file_names import file_and_stream, printable
 from fer_deploy.privacy.redaction import without_password
@@ -129,10 +129,11 @@ def _local_file(path: Path) -> Found:
 def _remote(text: str) -> Iterator[Found]:
     fs, path = file_system(text)
     try:
-        abouts = list(_abouts(fs, path))
+        with backend_errors():
+            abouts = list(_abouts(fs, path))
     except OSError as err:
         raise ConfigError(
-            f"cannot read {without_password(text)}: {err}. Fix: check the address and its rights"
+            f"cannot read {without_password(text)}: {err}. Fix: check the address, its rights and the network"
         ) from err
     for about in abouts:
         etag = next((str(about[name]).strip('"') for name in ("ETag", "etag") if about.get(name)), "")
