@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _UNFINISHED: Final = ".part"
+_FIX: Final = "Fix: check the address and the network, then give the same command again"
 _OBJECT_STORES: Final = frozenset(
     ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "memory")
 )
@@ -42,7 +43,12 @@ def backend_errors() -> Iterator[None]:
     except (OSError, FerDeployError):
         raise
     except Exception as err:
-        raise BackendError(" ".join(str(err).split()) or type(err).__name__) from err
+        raise BackendError(_reason(err)) from err
+
+
+def _reason(err: Exception) -> str:
+    """Return the reason in one line."""
+    return without_passwords(" ".join(str(err).split())) or type(err).__name__
 
 
 class Entry(NamedTuple):
@@ -58,6 +64,7 @@ def file_system(address: str) -> tuple[Any, str]:
     Raises:
         ConfigError: no file system has that protocol.
         MissingDependencyError: its package is not installed.
+        SinkError: it cannot be reached.
     """
     if "://" not in address:
         return LocalFileSystem(), os.path.abspath(address)
@@ -70,6 +77,8 @@ def file_system(address: str) -> tuple[Any, str]:
         raise MissingDependencyError(f"cannot open {shown}: {err}. Fix: {fix}") from err
     except ValueError as err:
         raise ConfigError(f"cannot open {shown}: {err}. Fix: a folder, or an address such as s3://bucket/out") from err
+    except Exception as err:  # some look for credentials at once
+        raise SinkError(f"cannot open {shown}: {_reason(err)}. {_FIX}") from err
 
 
 class Store:
@@ -207,10 +216,7 @@ class Store:
             ) from err
 
     def _unreachable(self, verb: str, name: str, err: BackendError) -> SinkError:
-        return SinkError(
-            f"cannot {verb} {name} in {self}: {without_passwords(str(err))}. Fix: check the address and the network, "
-            "then give the same command again"
-        )
+        return SinkError(f"cannot {verb} {name} in {self}: {err}. {_FIX}")
 
 
 class _RemoteFile(io.RawIOBase):

@@ -19,7 +19,7 @@ from fer_deploy.archive.status import status
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import about_segment
 from fer_deploy.cli import main
-from fer_deploy.errors import ConfigError, SinkError
+from fer_deploy.errors import SinkError, StreamError
 
 UNREACHABLE = r"Fix: check the address and the network, then give the same command again$"
 
@@ -111,6 +111,16 @@ def test_every_call_says_what_to_check(verb, call, tmp_path):
         call(Store("down://out"), tmp_path / "file")
 
 
+def test_a_file_system_that_wants_credentials_at_once(monkeypatch):
+    def none(self, *args, **settings):
+        raise EndpointDownError("no credentials")
+
+    Down.clear_instance_cache()
+    monkeypatch.setattr(Down, "__init__", none)
+    with pytest.raises(SinkError, match=rf"^cannot open down://out/x: no credentials\. {UNREACHABLE}"):
+        Store("down://out/x")
+
+
 def test_a_segment_that_cannot_be_read_is_not_a_damaged_one(monkeypatch):
     monkeypatch.setattr(Down, "works", 1)
     with pytest.raises(SinkError, match=UNREACHABLE):
@@ -129,7 +139,7 @@ def test_a_file_of_another_machine_is_read_as_it_is(tmp_path):
 
 
 def test_videos_that_cannot_be_reached(tmp_path):
-    with pytest.raises(ConfigError, match=r"cannot read down://videos: Could not connect to the endpoint\. Fix: "):
+    with pytest.raises(StreamError, match=r"cannot read down://videos: Could not connect to the endpoint\. Fix: "):
         found_videos(["down://videos"])
     with pytest.raises(
         ReadFailed, match=r"cannot read down://videos/a\.mp4: Could not connect to the endpoint\. Fix: "
