@@ -10,6 +10,7 @@ from fer_deploy.analyze.jobs.crew import WorkerDied
 from fer_deploy.archive.manifest import Segment, VideoRow, dead_name, ids_and_numbers
 from fer_deploy.archive.staging import ReadFailed
 from fer_deploy.archive.store import Store
+from fer_deploy.archive.work import places_of_files
 from fer_deploy.errors import EngineError, SinkError, StreamError
 from fer_deploy.privacy.redaction import without_passwords
 
@@ -107,7 +108,7 @@ def dead_places(store: Store) -> set[tuple[str, int]]:
         SinkError: the store cannot be read.
     """
     dead = ids_and_numbers(store.list("dead"))
-    return dead - ids_and_numbers(store.list("segments")) if dead else dead
+    return dead - places_of_files(store) if dead else dead
 
 
 def remove_dead_letters(store: Store, only: Kind | None) -> int:

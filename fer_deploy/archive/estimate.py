@@ -7,7 +7,7 @@ from itertools import pairwise
 from typing import NamedTuple
 
 from fer_deploy.archive.store import Store
-from fer_deploy.archive.work import Work, about_segment
+from fer_deploy.archive.work import Work, about_segment, segment_files
 
 _SEED = 20_260
 
@@ -52,7 +52,7 @@ def pilot_of(works: Sequence[Work], num: int) -> list[Work]:
 
 def samples_of(store: Store, works: Sequence[Work]) -> list[Sample]:
     """Return the samples of finished segments; others are left out."""
-    sizes = {name: entry.size for name, entry in store.list("segments").items()}
+    sizes = {name: entry.size for name, entry in segment_files(store).items()}
     samples = []
     for work in works:
         if work.name in sizes and (about := about_segment(store, work.name)) is not None and about.key == work.key:

@@ -12,7 +12,7 @@ from fsspec.callbacks import Callback
 from fer_deploy.analyze.fingerprint import digest_of_video
 from fer_deploy.analyze.jobs.messages import Observe
 from fer_deploy.archive.manifest import TO_THE_END, About, VideoRow, index_name
-from fer_deploy.archive.store import Store, file_system
+from fer_deploy.archive.store import Store, backend_errors, file_system
 from fer_deploy.archive.work import Work
 from fer_deploy.errors import FerDeployError, StreamError
 from fer_deploy.privacy.redaction import without_password
@@ -55,14 +55,16 @@ def fetch_video(address: str, folder: Path, on_bytes: Callable[[], None] = lambd
             raise ReadFailed(str(err)) from err
     try:
         fs, path = file_system(address)
-        about = fs.info(path)
+        with backend_errors():
+            about = fs.info(path)
         etag = next((str(about[name]).strip('"') for name in ("ETag", "etag") if about.get(name)), "")
         local = folder / Path(path).name
-        fs.get_file(path, str(local), callback=Callback(hooks={"bytes": lambda *_, **__: on_bytes()}))
+        with backend_errors():
+            fs.get_file(path, str(local), callback=Callback(hooks={"bytes": lambda *_, **__: on_bytes()}))
         return local, f"etag:{etag}" if etag else digest_of_video(local)
     except (OSError, FerDeployError) as err:
         raise ReadFailed(
-            f"cannot read {without_password(address)}: {err}. Fix: check the address and its rights"
+            f"cannot read {without_password(address)}: {err}. Fix: check the address, its rights and the network"
         ) from err
 
 

@@ -10,7 +10,7 @@ from fer_deploy.archive.estimate import estimate, samples_of
 from fer_deploy.archive.manifest import Manifest, ids_and_numbers
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
-from fer_deploy.archive.work import all_work, finished
+from fer_deploy.archive.work import all_work, finished, segment_files
 
 _MOST_READ: Final = 300
 """Finished segments whose costs are read; of more, these are evenly spread."""
@@ -47,8 +47,8 @@ class Status(NamedTuple):
     eta_s: float | None
 
     def as_json(self, price_per_core_hour: float) -> dict[str, Any]:
-        """Return the values by their names, with the money so far."""
-        return self._asdict() | {"money": self.core_hours * price_per_core_hour}
+        """Return the values by their names, with the money so far; None without a price, which is 0."""
+        return self._asdict() | {"money": self.core_hours * price_per_core_hour if price_per_core_hour else None}
 
 
 def status(store: Store, manifest: Manifest, *, now_s: float | None = None) -> Status:
@@ -58,7 +58,7 @@ def status(store: Store, manifest: Manifest, *, now_s: float | None = None) -> S
         SinkError: the store cannot be read.
     """
     works = all_work(manifest, plans(manifest, store))
-    entries = store.list("segments")
+    entries = segment_files(store)
     marked = {video_id for video_id, _ in ids_and_numbers(store.list("again"))}
     there = ids_and_numbers(entries)
     there -= {work.place for work in works if work.row.id in marked} - finished(

@@ -1,25 +1,54 @@
 """Store: the output of an archive, a folder or an address that fsspec opens. Every file appears there whole."""
 
+import io
 import os
 import socket
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO, Any, Final, NamedTuple
+from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
-from fer_deploy.errors import ConfigError, MissingDependencyError, SinkError
+from fer_deploy.errors import ConfigError, FerDeployError, MissingDependencyError, SinkError
 from fer_deploy.files import durable
-from fer_deploy.privacy.redaction import without_password
+from fer_deploy.privacy.redaction import without_password, without_passwords
+
+if TYPE_CHECKING:
+    from _typeshed import WriteableBuffer
 
 _UNFINISHED: Final = ".part"
+_FIX: Final = "Fix: check the address and the network, then give the same command again"
 _OBJECT_STORES: Final = frozenset(
     ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "memory")
 )
 """Protocols where a file appears when it is complete; elsewhere it is renamed."""
+
+
+class BackendError(OSError):
+    """An exception of a file system that is no OSError, as botocore's when an endpoint cannot be reached."""
+
+
+@contextmanager
+def backend_errors() -> Iterator[None]:
+    """Turn every exception of a file system into an OSError; put only calls of file systems into the block.
+
+    Raises:
+        BackendError: with the reason in one line.
+    """
+    try:
+        yield
+    except (OSError, FerDeployError):
+        raise
+    except Exception as err:
+        raise BackendError(_reason(err)) from err
+
+
+def _reason(err: Exception) -> str:
+    """Return the reason in one line."""
+    return without_passwords(" ".join(str(err).split())) or type(err).__name__
 
 
 class Entry(NamedTuple):
@@ -35,6 +64,7 @@ def file_system(address: str) -> tuple[Any, str]:
     Raises:
         ConfigError: no file system has that protocol.
         MissingDependencyError: its package is not installed.
+        SinkError: it cannot be reached.
     """
     if "://" not in address:
         return LocalFileSystem(), os.path.abspath(address)
@@ -47,6 +77,8 @@ def file_system(address: str) -> tuple[Any, str]:
         raise MissingDependencyError(f"cannot open {shown}: {err}. Fix: {fix}") from err
     except ValueError as err:
         raise ConfigError(f"cannot open {shown}: {err}. Fix: a folder, or an address such as s3://bucket/out") from err
+    except Exception as err:  # some look for credentials at once
+        raise SinkError(f"cannot open {shown}: {_reason(err)}. {_FIX}") from err
 
 
 class Store:
@@ -106,7 +138,7 @@ class Store:
         """Open a file to read parts of it."""
         with self._reading(name):
             file: IO[bytes] = self._fs.open(self._path(name), "rb")
-        return file
+        return file if self.is_local else io.BufferedReader(_RemoteFile(file, lambda: self._reading(name)))
 
     def fetch(self, name: str, path: Path) -> bool:
         """Copy a file to this machine; return False if there is none."""
@@ -163,19 +195,60 @@ class Store:
     @contextmanager
     def _reading(self, name: str) -> Iterator[None]:
         try:
-            yield
+            with backend_errors():
+                yield
+        except BackendError as err:
+            raise self._unreachable("read", name, err) from err
         except OSError as err:
             raise SinkError(f"cannot read {name} in {self}: {err}. Fix: check the address and its rights") from err
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:
         try:
-            yield
+            with backend_errors():
+                yield
+        except BackendError as err:
+            raise self._unreachable("write", name, err) from err
         except OSError as err:
             raise SinkError(
                 f"cannot write {name} in {self}: {err}. What is complete there stays. Fix: check space and rights, "
                 "then give the same command again"
             ) from err
+
+    def _unreachable(self, verb: str, name: str, err: BackendError) -> SinkError:
+        return SinkError(f"cannot {verb} {name} in {self}: {err}. {_FIX}")
+
+
+class _RemoteFile(io.RawIOBase):
+    """A file of another machine whose faults while it is read are those of the store, too."""
+
+    def __init__(self, file: IO[bytes], reading: Callable[[], AbstractContextManager[None]]) -> None:
+        self._file, self._reading = file, reading
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: "WriteableBuffer", /) -> int:
+        view = memoryview(buffer)
+        with self._reading():
+            content = self._file.read(view.nbytes)
+        view[: len(content)] = content
+        return len(content)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
+        with self._reading():
+            return self._file.seek(offset, whence)
+
+    def tell(self) -> int:
+        return self._file.tell()
+
+    def close(self) -> None:
+        if not self.closed:
+            self._file.close()
+        super().close()
 
 
 def _draft(path: str) -> str:

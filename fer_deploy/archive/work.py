@@ -13,11 +13,13 @@ from pydantic import ValidationError
 from fer_deploy.analyze.segments.observations import SegmentAbout, about_in_metadata
 from fer_deploy.archive.manifest import Manifest, Segment, VideoRow, ids_and_numbers, segment_name
 from fer_deploy.archive.shard import Shard, place_of
-from fer_deploy.archive.store import Store
+from fer_deploy.archive.store import Entry, Store
 from fer_deploy.errors import ArtifactError
 
 _SEED: Final = 20_260
 _READERS: Final = 16
+_LEAST_BYTES: Final = 12
+"""Of a Parquet file: its first and last four letters, and the length of its footer."""
 _LIST_EVERY_S: Final = 60.0
 _LIST_SHARE: Final = 50
 """At most this part of the time is spent on lists of the store: a million files on S3 take a minute."""
@@ -87,9 +89,14 @@ def is_done(store: Store, work: Work) -> bool:
     return about is not None and about.key == work.key
 
 
+def segment_files(store: Store) -> dict[str, Entry]:
+    """Return the files of segments by their names; without those that are too small, as a full disk leaves them."""
+    return {name: entry for name, entry in store.list("segments").items() if entry.size >= _LEAST_BYTES}
+
+
 def places_of_files(store: Store) -> set[tuple[str, int]]:
     """Return the places of all segments that have a file, whatever it depends on."""
-    return ids_and_numbers(store.list("segments"))
+    return ids_and_numbers(segment_files(store))
 
 
 def without_finished(works: Iterable[Work], store: Store, old: set[tuple[str, int]]) -> Iterator[Work]:

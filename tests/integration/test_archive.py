@@ -21,7 +21,7 @@ from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.status import status
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import all_work
-from fer_deploy.errors import ConfigError, VerificationError
+from fer_deploy.errors import StreamError, VerificationError
 
 
 @pytest.fixture(scope="module")
@@ -119,6 +119,7 @@ def test_status_counts_and_prices(done):
     assert now.frames_done == now.frames_total == 191
     assert now.core_hours > 0
     assert now.as_json(2.0)["money"] == now.core_hours * 2
+    assert now.as_json(0.0)["money"] is None
 
 
 def test_an_estimate_comes_with_its_error(done):
@@ -142,5 +143,5 @@ def test_what_is_done_is_not_done_again(done, videos):
 
 def test_an_archive_without_segments_is_not_joined(videos, tmp_path):
     store, manifest = make_plan([str(videos / "three.mp4")], str(tmp_path / "out"), tmp_path / "engine.onnx")
-    with pytest.raises(ConfigError, match=r"no video of .* is complete"):
+    with pytest.raises(StreamError, match=r"no video of .* is complete"):
         join(store, manifest)

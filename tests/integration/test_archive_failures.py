@@ -29,7 +29,7 @@ from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.status import status
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import all_work, finished
-from fer_deploy.errors import ConfigError
+from fer_deploy.errors import ConfigError, StreamError
 
 SCRIPT = Path(__file__).parent / "archive_process.py"
 
@@ -104,7 +104,7 @@ def test_a_gap_is_named_and_may_be_allowed(plan, tmp_path, engine_file):
     store, manifest = plan
     works = all_work(manifest, plans(manifest, store))
     make_run(store, manifest, recipe_of(engine_file)).run(only=[works[0], works[2]])
-    with pytest.raises(ConfigError, match="no video"):
+    with pytest.raises(StreamError, match="no video"):
         join(store, manifest)
     (video,) = join(store, manifest, allow_incomplete=True).videos
     assert (video.num_frames, video.gap) == (24, "segment 1 is missing")
@@ -120,7 +120,7 @@ def test_a_damaged_segment_is_computed_again(plan, tmp_path, engine_file):
     whole = path.read_bytes()
     path.write_bytes(whole[:4] + bytes(400) + whole[404:])  # its description stays
     assert len(finished(store, works)) == 3
-    with pytest.raises(ConfigError, match="no video"):
+    with pytest.raises(StreamError, match="no video"):
         join(store, manifest, allow_incomplete=True)
     assert make_run(store, manifest, recipe_of(engine_file)).run() == (1, 0, 0)
     assert join(store, manifest).videos[0].num_frames == 61

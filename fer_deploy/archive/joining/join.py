@@ -9,6 +9,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fer_deploy.archive.dead_letters import dead_places
 from fer_deploy.archive.joining.replayed import ReplayedVideo
 from fer_deploy.archive.joining.replays import replays
 from fer_deploy.archive.joining.tables import PART_BYTES, PartitionedTable, collection_of
@@ -17,7 +18,7 @@ from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import Work, all_work
-from fer_deploy.errors import ConfigError
+from fer_deploy.errors import StreamError
 from fer_deploy.privacy.redaction import without_passwords
 
 JOINED: Final = "tables/joined.json"
@@ -61,7 +62,7 @@ def join(
         on_video: called with each video.
 
     Raises:
-        ConfigError: no video is complete.
+        StreamError: no video is complete.
         FerDeployError: as `Replay.run`; or the store cannot be written.
     """
     works: dict[str, list[Work]] = {}
@@ -85,12 +86,25 @@ def join(
         for table in tables.values():
             table.close()
     if not joined.videos:
-        raise ConfigError(
-            f"no video of {store} is complete. Fix: fer-deploy archive run {store}; what is missing says "
-            f"fer-deploy archive status {store}"
+        raise StreamError(
+            f"no video of {store} is complete; fer-deploy archive status {store} says what is missing. "
+            f"Fix: {fix_of_gaps(store)}"
         )
-    _finish(store, manifest, joined, [name for table in tables.values() for name in table.names])
+    names = [name for table in tables.values() for name in table.names]
+    _finish(store, manifest, joined, names, allow_incomplete=allow_incomplete)
     return joined
+
+
+def fix_of_gaps(store: Store) -> str:
+    """Return what computes the segments that are missing, damaged or given up, as commands.
+
+    Raises:
+        SinkError: the store cannot be read.
+    """
+    run = f"fer-deploy archive run {store}, then fer-deploy archive join {store}"
+    if not dead_places(store):
+        return run
+    return f"correct the causes in {store}/dead, then fer-deploy archive retry {store}, {run}"
 
 
 def _append(table: PartitionedTable, path: Path, video: ReplayedVideo) -> None:
@@ -105,7 +119,7 @@ def _append(table: PartitionedTable, path: Path, video: ReplayedVideo) -> None:
             table.append(collection_of(video.row.address), rows.append_column("video_complete", whole))
 
 
-def _finish(store: Store, manifest: Manifest, joined: Joined, names: list[str]) -> None:
+def _finish(store: Store, manifest: Manifest, joined: Joined, names: list[str], *, allow_incomplete: bool) -> None:
     """Write the table of videos, remove the parts of an earlier call, and mark the tables as complete."""
     rows = [_row(video) for video in joined.videos]
     content = pa.BufferOutputStream()
@@ -115,7 +129,12 @@ def _finish(store: Store, manifest: Manifest, joined: Joined, names: list[str]) 
     for name in store.list("tables"):
         if name not in {*names, videos, JOINED}:
             store.remove(name)
-    about = {"manifest": manifest.about.hash, "num_videos": len(joined.videos), "left_out": len(joined.left_out)}
+    about = {
+        "manifest": manifest.about.hash,
+        "num_videos": len(joined.videos),
+        "left_out": len(joined.left_out),
+        "allow_incomplete": allow_incomplete,
+    }
     store.write(JOINED, json.dumps(about | {"files": [*names, videos]}, indent=2).encode())
 
 

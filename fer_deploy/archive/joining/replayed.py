@@ -10,7 +10,7 @@ from fer_deploy.analyze.segments.observations import SegmentAbout, opened_observ
 from fer_deploy.analyze.segments.recording import Reached
 from fer_deploy.analyze.segments.replay import replay
 from fer_deploy.analyze.segments.sinks import Tally
-from fer_deploy.archive.manifest import About, VideoRow
+from fer_deploy.archive.manifest import About, VideoRow, dead_name
 from fer_deploy.archive.segment_plan import mark_again
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import Work
@@ -79,7 +79,7 @@ class Replay:
         with ParquetSink(self.faces, labels, is_corrected=is_corrected, fix="another --scratch") as sink:
             for work, path in self._fetched(works):
                 if path is None:
-                    return self._after(row, tally, end, gap=f"segment {work.segment.number} is missing")
+                    return self._after(row, tally, end, gap=self._why_missing(work))
                 try:
                     with opened_observations(path) as (observations, about):
                         gap = self._gap_before(work, about, end)
@@ -107,6 +107,10 @@ class Replay:
                 f"{tally.num_frames + num_left_out}. Fix: report it as a bug"
             )
         return self._after(row, tally, end, gap="")
+
+    def _why_missing(self, work: Work) -> str:
+        is_dead = self._store.exists(dead_name(work.row, work.segment.number))
+        return f"segment {work.segment.number} {'was given up' if is_dead else 'is missing'}"
 
     def _gap_before(self, work: Work, about: SegmentAbout, end: Reached | None) -> str:
         """Return why a segment does not continue the one before; empty if it does. A wrong prediction is marked."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import pyarrow.parquet as pq
 
-from fer_deploy.archive.joining.join import JOINED
+from fer_deploy.archive.joining.join import JOINED, fix_of_gaps
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
@@ -23,12 +23,16 @@ class Verified(NamedTuple):
         num_videos: in the tables.
         num_frames: in the tables.
         num_faces: in the tables.
+        num_left_out: videos that `join` left out because of their segments.
+        is_incomplete_allowed: whether `join` was told that videos may be incomplete.
         notes: videos that have another number of frames than their packets announce, and videos without rows.
     """
 
     num_videos: int
     num_frames: int
     num_faces: int
+    num_left_out: int
+    is_incomplete_allowed: bool
     notes: list[str]
 
 
@@ -57,20 +61,27 @@ def verify(store: Store, manifest: Manifest) -> Verified:
         for one in frames
         if faces_of_frames[one] != faces[one]
     ]
-    notes = []
-    segments = _frames_in_segments(store, manifest)
+    notes, has_gaps = [], False
+    segments, with_gap = _frames_in_segments(store, manifest)
     for row in manifest.rows.values():
         if row.id not in frames:
             notes.append(f"{row.address}: not in the tables" + (f": {row.reason}" if row.reason else ""))
             continue
         if frames[row.id] != segments[row.id]:
-            wrong.append(f"{row.address}: {frames[row.id]} frames in the tables, {segments[row.id]} in its segments")
+            gap = with_gap.get(row.id)
+            has_gaps = has_gaps or gap is not None
+            why = "" if gap is None else f"; segment {gap} is damaged or missing"
+            wrong.append(
+                f"{row.address}: {frames[row.id]} frames in the tables, {segments[row.id]} in its segments{why}"
+            )
         if manifest.about.config.sample_fps is None and frames[row.id] != row.num_frames:
             notes.append(f"{row.address}: {frames[row.id]} frames, its packets announce {row.num_frames}")
     wrong += [f"{one} is in the tables and not in the manifest" for one in frames if one not in manifest.rows]
     if wrong:
-        raise VerificationError(f"the tables are wrong: {'; '.join(wrong)}. Fix: fer-deploy archive join {store}")
-    return Verified(len(frames), frames.total(), faces.total(), notes)
+        fix = fix_of_gaps(store) if has_gaps else f"fer-deploy archive join {store}"
+        raise VerificationError(f"tables and segments differ: {'; '.join(wrong)}. Fix: {fix}")
+    left_out, is_allowed = about["left_out"], about.get("allow_incomplete", False)
+    return Verified(len(frames), frames.total(), faces.total(), left_out, is_allowed, notes)
 
 
 def _columns(store: Store, name: str, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
@@ -79,18 +90,18 @@ def _columns(store: Store, name: str, columns: tuple[str, ...]) -> Iterator[tupl
             yield from zip(*(batch.column(column).to_pylist() for column in columns), strict=True)
 
 
-def _frames_in_segments(store: Store, manifest: Manifest) -> Counter[str]:
-    """Return the rows of the segments of each video up to the first gap."""
+def _frames_in_segments(store: Store, manifest: Manifest) -> tuple[Counter[str], dict[str, int]]:
+    """Return the rows of the segments of each video up to the first gap, and the number of the segment of that gap."""
     works = all_work(manifest, plans(manifest, store))
     with ThreadPoolExecutor(16) as pool:
         nums = list(pool.map(lambda work: _num_rows(store, work), works))
-    counts, ended = Counter[str](), set[str]()
+    counts, gaps = Counter[str](), dict[str, int]()
     for work, num in zip(works, nums, strict=True):
         if num is None:
-            ended.add(work.row.id)
-        elif work.row.id not in ended:
+            gaps.setdefault(work.row.id, work.segment.number)
+        elif work.row.id not in gaps:
             counts[work.row.id] += num
-    return counts
+    return counts, gaps
 
 
 def _num_rows(store: Store, work: Work) -> int | None:

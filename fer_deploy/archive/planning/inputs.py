@@ -6,8 +6,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from fer_deploy.archive.store import file_system
-from fer_deploy.errors import ConfigError
+from fer_deploy.archive.store import BackendError, backend_errors, file_system
+from fer_deploy.errors import ConfigError, StreamError
 from fer_deploy.live.file_names import file_and_stream, printable
 from fer_deploy.privacy.redaction import without_password
 
@@ -66,7 +66,8 @@ def found_videos(inputs: Iterable[str]) -> list[Found]:
 
     Raises:
         ConfigError: a named file does not exist, a list cannot be read, or nothing was found.
-        MissingDependencyError: as `file_system`.
+        StreamError: an address cannot be reached.
+        FerDeployError: as `file_system`.
     """
     found = {one.address: one for text in inputs for one in _meant_by(text)}
     if not found:
@@ -129,10 +130,16 @@ def _local_file(path: Path) -> Found:
 def _remote(text: str) -> Iterator[Found]:
     fs, path = file_system(text)
     try:
-        abouts = list(_abouts(fs, path))
+        with backend_errors():
+            abouts = list(_abouts(fs, path))
+    except BackendError as err:
+        raise StreamError(
+            f"cannot read {without_password(text)}: {err}. Fix: check the address and the network, then give the same "
+            "command again"
+        ) from err
     except OSError as err:
         raise ConfigError(
-            f"cannot read {without_password(text)}: {err}. Fix: check the address and its rights"
+            f"cannot read {without_password(text)}: {err}. Fix: check the address, its rights and the network"
         ) from err
     for about in abouts:
         etag = next((str(about[name]).strip('"') for name in ("ETag", "etag") if about.get(name)), "")

@@ -10,6 +10,7 @@ from fer_deploy.archive.joining import join as archive_join
 from fer_deploy.archive.joining.replayed import ReplayedVideo
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.store import Store
+from fer_deploy.errors import StreamError
 from fer_deploy.privacy.redaction import without_passwords
 
 
@@ -31,5 +32,10 @@ def join(address: str, allow_incomplete: bool, jobs: int, scratch: str | None) -
         f"{store}/tables: {count_text(len(done.videos), 'video')}, {count_text(num_frames, 'frame')}, "
         f"{count_text(num_faces, 'face')}" + (f"; {len(done.left_out)} left out" if done.left_out else "")
     )
+    if done.left_out and not allow_incomplete:
+        raise StreamError(
+            f"{count_text(len(done.left_out), 'video')} left out; see the reasons above. Fix: "
+            f"{archive_join.fix_of_gaps(store)}; or --allow-incomplete, which includes videos up to the gap"
+        )
     if any(video.is_marked for video in (*done.videos, *done.left_out)):
         click.echo(f"some segments are to be computed again: fer-deploy archive run {store}, then join", err=True)

@@ -13,6 +13,7 @@ from fer_deploy.analyze.models import models_with, opened_models
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive.estimate import Estimate, estimate, pilot_of, samples_of
 from fer_deploy.archive.manifest import About, Manifest, VideoRow, check_models
+from fer_deploy.archive.planning.growing import grown
 from fer_deploy.archive.planning.inputs import found_videos
 from fer_deploy.archive.planning.rows import planned_rows
 from fer_deploy.archive.run import ArchiveRun
@@ -22,6 +23,7 @@ from fer_deploy.archive.work import all_work
 from fer_deploy.cli.archive import money_text
 from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, flags_by_key, settings_from_flags
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
+from fer_deploy.detectors import detector_line
 from fer_deploy.durations import duration_text
 from fer_deploy.errors import ConfigError, StreamError, argument
 from fer_deploy.privacy.redaction import without_passwords
@@ -54,14 +56,14 @@ def plan(
     earlier = Manifest.find(store)
     with config.open() as engine:
         console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
+        console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
         about = About.of(config, models_with(engine, config), price_per_core_hour)
+    names = flags_by_key(ANALYSIS_KEYS)
     if earlier is not None:
-        check_models(earlier.about, about.fingerprint, flags_by_key(ANALYSIS_KEYS))
-    rows = {} if earlier is None else {row.address: row for row in earlier.rows.values()}
+        check_models(earlier.about, about.fingerprint, names)  # before hours of work
     where = None if scratch is None else Path(scratch)
     new = planned_rows(found, about, store, jobs=jobs, scratch=where, on_row=lambda row: _tell(row, console))
-    manifest = Manifest.of(about, (rows | {row.address: row for row in new}).values())
-    manifest.save(store)
+    manifest = grown(store, about, new, names)
     works = all_work(manifest, plans(manifest, store))
     usable = [row for row in manifest.rows.values() if row.segments]
     num_frames, duration_s = sum(row.num_frames for row in usable), sum(row.duration_s for row in usable)
@@ -80,7 +82,7 @@ def plan(
             signals.on_stop(run.stop)
             run.run(only=chosen)
         if (expected := estimate(samples_of(store, chosen), num_frames)) is not None:
-            _echo_estimate(expected, price_per_core_hour)
+            echo_estimate(expected, price_per_core_hour)
     click.echo(f"to analyze them: fer-deploy archive run {store}")
 
 
@@ -92,20 +94,20 @@ def _tell(row: VideoRow, console: Console) -> None:
         console.print(f"{address} is one segment: {row.why_not}", highlight=False, soft_wrap=True)
 
 
-def _echo_estimate(of: Estimate, price: float) -> None:
-    """Print the estimate; its interval is two standard errors wide on each side."""
-    if of.num_samples < 2:
-        click.echo(
-            f"one segment: {of.cpu_ms_per_frame:.1f} ms of CPU a frame, about {of.core_hours:.3g} core-hours in all"
-        )
-        return
+def echo_estimate(of: Estimate, price: float) -> None:
+    """Print the estimate; its interval is two standard errors wide on each side. One segment gives no interval."""
+    has_error = of.num_samples > 1
     margin = 2 * of.core_hours_error
+    spread = f" (standard deviation between segments {of.spread_ms:.1f})" if has_error else ""
     click.echo(
-        f"{of.num_samples} segments: {of.cpu_ms_per_frame:.1f} ms of CPU a frame (standard deviation between segments "
-        f"{of.spread_ms:.1f}), {of.num_bytes / 1e6:,.1f} MB of observations in all"
+        f"{count_text(of.num_samples, 'segment')}: {of.cpu_ms_per_frame:.1f} ms of CPU a frame{spread}, "
+        f"{of.num_bytes / 1e6:,.1f} MB of observations in all"
     )
-    words = f"in all {of.core_hours:.3g} core-hours, between {max(0.0, of.core_hours - margin):.3g} and "
-    words += f"{of.core_hours + margin:.3g} (two standard errors)"
+    words = f"in all {of.core_hours:.3g} core-hours"
+    if has_error:
+        words += f", between {max(0.0, of.core_hours - margin):.3g} and {of.core_hours + margin:.3g}"
+        words += " (two standard errors)"
     if price:
-        words += f"; at {price:g} a core-hour {money_text(of.core_hours * price)} ± {money_text(margin * price)}"
+        words += f"; at {price:g} a core-hour {money_text(of.core_hours * price)}"
+        words += f" ± {money_text(margin * price)}" if has_error else ""
     click.echo(words)

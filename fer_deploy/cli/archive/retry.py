@@ -1,9 +1,11 @@
 """fer-deploy archive retry: printing around `remove_dead_letters`."""
 
+from collections import Counter
+
 import click
 
 from fer_deploy.analyze.report.stacks import count_text
-from fer_deploy.archive.dead_letters import Kind, remove_dead_letters
+from fer_deploy.archive.dead_letters import Kind, dead_letters, remove_dead_letters
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.store import Store
 
@@ -14,4 +16,9 @@ def retry(address: str, only: Kind | None) -> None:
     Manifest.load(store)  # an address without an archive is a mistake
     num = remove_dead_letters(store, only)
     what = count_text(num, "segment") if only is None else f"{count_text(num, 'segment')} ({only})"
+    if only is not None and num == 0:
+        kinds = Counter(letter.kind for letter in dead_letters(store).values())
+        there = ", ".join(f"{num_of} {kind}" for kind, num_of in sorted(kinds.items()))
+        click.echo(f"no segment was given up with {only}" + (f"; given up: {there}" if there else "; none at all"))
+        return
     click.echo(f"{what} will be tried again" + (f": fer-deploy archive run {store}" if num else ""))

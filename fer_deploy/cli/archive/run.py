@@ -24,6 +24,7 @@ from fer_deploy.archive.shard import Shard
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.todo import Ended
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
+from fer_deploy.detectors import detector_line
 from fer_deploy.errors import ConfigError, StreamError
 
 
@@ -53,6 +54,7 @@ def run(
     here = Fingerprint.with_digest("", config, engine=config.engine_file, detector=detector_file(config.detection))
     check_models(manifest.about, here)
     console = Console(stderr=True, markup=False)
+    console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
     where = None if scratch is None else Path(scratch)
     name = f"shard {which}" if which.total > 1 else "archive"
     machine = "this machine" if ray is None else "the cluster"

@@ -4,8 +4,10 @@ import click
 
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive.joining import verify as archive_verify
+from fer_deploy.archive.joining.join import fix_of_gaps
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.store import Store
+from fer_deploy.errors import StreamError
 from fer_deploy.privacy.redaction import without_passwords
 
 
@@ -19,3 +21,8 @@ def verify(address: str) -> None:
         f"{store}/tables: {count_text(found.num_videos, 'video')}, {count_text(found.num_frames, 'frame')}, "
         f"{count_text(found.num_faces, 'face')}: as in the segments"
     )
+    if found.num_left_out:
+        text = f"{count_text(found.num_left_out, 'video')} left out"
+        if not found.is_incomplete_allowed:
+            raise StreamError(f"{text}. Fix: {fix_of_gaps(store)}")
+        click.echo(text, err=True)

@@ -1,5 +1,6 @@
 """The flags of fer-deploy archive and its commands."""
 
+import math
 from collections.abc import Callable
 from importlib import import_module
 from typing import Any, Final
@@ -20,6 +21,23 @@ COMMANDS: Final = {
 }
 _HEADINGS: Final = {"In this order": tuple(COMMANDS)}
 _OF_THE_EXTRA: Final = ("fsspec", "pyarrow")
+
+
+class Amount(click.FloatRange):
+    """A number of at least 0; not nan, and not infinite."""
+
+    def __init__(self) -> None:
+        """Set the range."""
+        super().__init__(0)
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        """Return the number; fails with a usage error."""
+        number = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value} is not in the range x>=0 and below infinity.", param, ctx)
+        return number
+
+
 address = click.argument("address", metavar="URL", help="The output of archive plan: a folder or an address.")
 scratch = option(
     "--scratch",

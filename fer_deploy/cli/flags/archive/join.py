@@ -22,6 +22,6 @@ from fer_deploy.cli.interface import Command, option
 def command(**flags: Any) -> None:
     """Write the tables faces, frames and videos, with the rows that fer-deploy analyze writes for each video.
 
-    Videos with missing segments are named and left out.
+    Videos with missing segments are named and left out, and the exit code is 8.
     """
     archive_body("join")(**flags)

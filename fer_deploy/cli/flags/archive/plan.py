@@ -6,7 +6,7 @@ import click
 
 from fer_deploy.cli import shared_flags
 from fer_deploy.cli.flags.analyze import sample_fps
-from fer_deploy.cli.flags.archive import archive_body, scratch
+from fer_deploy.cli.flags.archive import Amount, archive_body, scratch
 from fer_deploy.cli.interface import Command, option
 
 _COST = "Estimate"
@@ -59,7 +59,7 @@ _COST = "Estimate"
 )
 @option(
     "--price-per-core-hour",
-    type=click.FloatRange(0),
+    type=Amount(),
     metavar="MONEY",
     default=0.0,
     default_text="no money is shown",

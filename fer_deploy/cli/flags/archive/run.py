@@ -4,7 +4,7 @@ from typing import Any
 
 import click
 
-from fer_deploy.cli.flags.archive import address, archive_body, scratch
+from fer_deploy.cli.flags.archive import Amount, address, archive_body, scratch
 from fer_deploy.cli.interface import FILE, Command, option
 
 _RAY = "Ray"
@@ -84,7 +84,7 @@ _RAY = "Ray"
 )
 @option(
     "--gpus-per-worker",
-    type=click.FloatRange(0),
+    type=Amount(),
     metavar="N",
     section=_RAY,
     default_text="1 if the plan's model or device needs a GPU, else 0",

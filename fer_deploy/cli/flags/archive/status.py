@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from fer_deploy.cli import shared_flags
-from fer_deploy.cli.flags.archive import address, archive_body
+from fer_deploy.cli.flags.archive import Amount, address, archive_body
 from fer_deploy.cli.interface import Command, option
 
 
@@ -15,7 +15,7 @@ from fer_deploy.cli.interface import Command, option
 @address
 @option(
     "--price-per-core-hour",
-    type=click.FloatRange(0),
+    type=Amount(),
     metavar="MONEY",
     default_text="as in the plan",
     help="What an hour of one core costs.",

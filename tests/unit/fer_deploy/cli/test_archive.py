@@ -8,10 +8,12 @@ import pytest
 from click.testing import CliRunner
 from integration.analyze_videos import write_squares
 
+from fer_deploy.archive.estimate import Sample, estimate
 from fer_deploy.archive.run import ArchiveRun
 from fer_deploy.cli import main
 from fer_deploy.cli.archive import money_text
 from fer_deploy.cli.archive import run as run_command
+from fer_deploy.cli.archive.plan import echo_estimate
 
 
 def run(*args: object):
@@ -30,6 +32,7 @@ def out(film, tmp_path):
     planned = run("plan", film, tmp_path / "none.mp4", "--out", tmp_path / "out", "--pilot", 0, "--detector", "haar")
     assert planned.exit_code == 0, planned.output
     assert f"{tmp_path / 'out'}: 1 video with 30 frames (0:01) in 1 segment, 1 other file" in planned.stdout
+    assert "detector: Haar" in planned.stderr
     assert "none.mp4: cannot open the file as a video" in planned.stderr
     return tmp_path / "out"
 
@@ -40,16 +43,24 @@ def test_dead_letters_end_with_a_code_and_what_to_do(film, out, monkeypatch):
     done = run("run", out)
     assert done.exit_code == 8
     assert "1 segment given up after three tries. Fix: see the reasons in" in done.stderr
+    assert "detector: Haar" in done.stderr
     assert "film.mp4 has changed since archive plan" in done.stderr
     now = json.loads(run("status", out, "--json").stdout)
     assert (now["num_dead"], now["num_missing"], now["dead_by_kind"]) == (1, 0, {"read": 1})
+    assert now["money"] is None
+    assert json.loads(run("status", out, "--json", "--price-per-core-hour", 2).stdout)["money"] == 0
     assert "given up: 1 read" in run("status", out).stdout
-    assert run("retry", out, "--only", "memory").stdout == "0 segments (memory) will be tried again\n"
+    joined = run("join", out)
+    assert "segment 0 was given up" in joined.stderr
+    assert f"Fix: correct the causes in {out}/dead, then fer-deploy archive retry {out}, " in joined.stderr
+    assert run("retry", out, "--only", "memory").stdout == "no segment was given up with memory; given up: 1 read\n"
     assert run("retry", out).stdout.startswith("1 segment will be tried again: fer-deploy archive run")
+    assert run("retry", out, "--only", "memory").stdout == "no segment was given up with memory; none at all\n"
     assert "1 missing, 0 given up" in run("status", out).stdout
     joined = run("join", out)
-    assert (joined.exit_code, "no video of" in joined.stderr) == (2, True)
+    assert (joined.exit_code, "no video of" in joined.stderr) == (8, True)
     assert "segment 0 is missing" in joined.stderr
+    assert f"Fix: fer-deploy archive run {out}, then fer-deploy archive join {out}" in joined.stderr
     assert run("verify", out).exit_code == 2
 
 
@@ -79,6 +90,11 @@ def test_a_plan_grows(out, tmp_path):
         (["run", ".", "--shard", "0/3"], 2, "expected I/N with I from 1 to N"),
         (["status", "."], 2, "has no manifest.parquet"),
         (["retry", "."], 2, "has no manifest.parquet"),
+        *(
+            ([*command, "--price-per-core-hour", price], 2, "is not in the range x>=0")
+            for command in (["plan", ".", "--out", "out"], ["status", "."])
+            for price in ("nan", "inf", "-1")
+        ),
     ],
 )
 def test_refusals(args, code, said, tmp_path, monkeypatch):
@@ -103,6 +119,31 @@ def test_without_the_extra(monkeypatch):
 
 def test_money():
     assert (money_text(1234.5), money_text(0.01234)) == ("1,234.50", "0.0123")
+
+
+@pytest.mark.parametrize(
+    ("samples", "lines"),
+    [
+        (
+            [Sample(100, 3.6, 5_000_000)],
+            [
+                "1 segment: 36.0 ms of CPU a frame, 50.0 MB of observations in all",
+                "in all 0.01 core-hours; at 50 a core-hour 0.5",
+            ],
+        ),
+        (
+            [Sample(100, 3.6, 5_000_000)] * 2,
+            [
+                "2 segments: 36.0 ms of CPU a frame (standard deviation between segments 0.0), 50.0 MB of observations",
+                "in all 0.01 core-hours, between 0.01 and 0.01 (two standard errors); at 50 a core-hour 0.5 ± ",
+            ],
+        ),
+    ],
+)
+def test_an_estimate_has_a_price(samples, lines, capsys):
+    echo_estimate(estimate(samples, 1000), 50.0)
+    said = capsys.readouterr().out.splitlines()
+    assert [before in line for before, line in zip(lines, said, strict=True)] == [True, True], said
 
 
 def test_samples_but_no_ranges(film, tmp_path):
