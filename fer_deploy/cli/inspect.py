@@ -62,7 +62,7 @@ def _compare(file: Path, other: Path, content: dict[str, Any], as_json: bool) ->
 
 
 def _fix_for(path: Path) -> str:
-    if path.suffix in (".pt", ".pth", ".ckpt"):
+    if path.suffix in ("", ".pt", ".pth", ".ckpt", ".bin"):
         return "fer-train release makes a .safetensors of a training checkpoint; a pickle is not opened"
     return "a model: a checkpoint, an ONNX file or a plan"
 

@@ -141,8 +141,8 @@ def test_defaults_in_words_are_those_of_the_code():
 
     live, build = options_of("fer-deploy", "live"), BuildConfig()
     assert live["--min-score"].default_text == f"{MIN_SCORE:g}"
-    assert f"a face of {USEFUL_FACE} pixels" in live["--min-face"].default_text
-    assert f"a face of {FRAME_SHARE:.0%} of" in live["--min-face"].default_text
+    assert f"about {USEFUL_FACE} pixels" in live["--min-face"].default_text
+    assert f"{FRAME_SHARE:.0%} of" in live["--min-face"].default_text
     assert LiveConfig().source == ("0",)
     assert str(build.flavor) == "tensorrt"
     assert (build.profile.min, build.profile.opt, build.profile.max) == (1, 4, 64)

@@ -201,8 +201,8 @@ def test_help_tells_defaults_and_needs():
     printed = " ".join(run("live", "--help").stdout.split())
     for text in (
         "auto: in live video as seldom as the load needs it",
-        "a face of 24 pixels",
-        "a face of 5% of the shorter side",
+        "about 24 pixels",
+        "in large frames, 5% of the shorter side",
         "haar gives no score. [default: 0.5]",
         "for a clear lead. [default: 0.25]",
         "the model's own limit",
