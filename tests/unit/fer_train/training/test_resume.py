@@ -89,7 +89,7 @@ def test_run_killed_at_ten_random_moments_ends_with_the_weights_of_an_uninterrup
     moments = json.loads(run_script("killed_often.py", str(tmp_path), "10"))
     assert len(moments) == 10
     assert sum(moment["last.pt half-written"] for moment in moments) >= 1
-    assert len({moment["epoch"] for moment in moments}) >= 4
+    assert len({moment["epoch"] for moment in moments}) >= 3
     assert_same_run(tmp_path / "killed", tmp_path / "whole")
     assert sorted(p.name for p in (tmp_path / "killed").iterdir()) == [
         "best.safetensors",
