@@ -195,7 +195,7 @@ def trust(results: Path = RESULTS) -> str:
     dark, tiny = rows["light x 0.25"], rows["face of 16 pixels"]
     interval, interval_shown = (f"{one['low']:.2f} to {one['high']:.2f}" for one in (kappa, shown["kappa"]))
     right = {name: _percent(row["accuracy"]["value"]) for name, row in rows.items()}
-    page = page_of("agreement", results)
+    page, env = page_of("agreement", results), found["environment"]
     return (
         f"of {coders['same']} faces of {both['people']} people in five videos that two coders named alike, the default "
         f"model names {_percent(accuracy['value'])} as they do, frame by frame (Cohen's kappa {kappa['value']:.2f}, "
@@ -204,7 +204,8 @@ def trust(results: Path = RESULTS) -> str:
         f"surprises only {_percent(surprise)}. Made smaller, to 32 pixels: {right['face of 32 pixels']}; in a quarter "
         f"of the light: {right['light x 0.25']} of the {_percent(dark['found'])} that are found; much blurred: "
         f"{right['blur of 4.0% of the face']}. Of 16 pixels: {_percent(tiny['found'])} are found, and "
-        f"{_percent(1 - tiny['readable'])} of these are marked unreadable ([results]({page}))"
+        f"{_percent(1 - tiny['readable'])} of these are marked unreadable. "
+        f"*`{env['command'].removesuffix(' --publish')}`, {hardware_of(env)}* ([results]({page}))"
     )
 
 
