@@ -104,6 +104,7 @@ def test_a_restarted_server_is_found_again(browser):
         browser.complaints.clear()
 
 
+@pytest.mark.slow
 def test_people_who_left_fade_and_are_forgotten(browser):
     with serving() as sink:
         browser.open(sink.url)

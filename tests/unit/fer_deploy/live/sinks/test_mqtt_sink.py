@@ -124,6 +124,7 @@ def test_a_network_that_takes_nothing_costs_neither_time_nor_memory(broker, make
     assert sink.num_dropped == MAX_UNSENT + 10
 
 
+@pytest.mark.slow
 class TestReconnectDuringAPause:
     """The broker is away and back before the next frame: paho fails what it had not sent, and nobody has looked."""
 
