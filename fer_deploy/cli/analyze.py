@@ -123,6 +123,8 @@ def _report(outcome: Outcome, console: Console, exports: Exports, *, of: int) ->
         words.append(f"{count_text(counts.num_skipped, 'corrupt frame')} skipped")
     click.echo(f"{outcome.video.name}: {', '.join(words)}: {outcome.folder / 'report.html'}")
     if exports.names:
+        for note in summary.event_notes:
+            console.print(f"{outcome.video.name}: {note}", highlight=False, soft_wrap=True)
         num = len(exports.excluded(outcome.video))
         without = f" without {count_text(num, 'excluded range')}" if exports.exclusions else ""
         click.echo(f"{outcome.video.name}: {', '.join(exports.names)}{without}: {outcome.folder}")
