@@ -140,8 +140,8 @@ def _exclusions(summary: Summary) -> str:
         sentences.append(
             f"{shares[UNREADABLE]:.1%} of the time in which people were visible was excluded as {UNREADABLE}: smaller "
             f"than {quality.SMALLEST_FACE_PX:g} pixels, sharpness below {quality.LEAST_SHARPNESS:g}, brightness "
-            f"outside of {quality.BRIGHTNESS[0]:g} to {quality.BRIGHTNESS[1]:g} or contrast below {quality.LEAST_CONTRAST:g} "
-            f"gray levels, grain above {quality.MOST_GRAIN:g}, yaw beyond {quality.MOST_YAW_DEG:g}°, pitch outside of "
+            f"outside of {quality.BRIGHTNESS[0]:g} to {quality.BRIGHTNESS[1]:g} or contrast below "
+            f"{quality.LEAST_CONTRAST:g} gray levels, grain above {quality.MOST_GRAIN:g}, yaw beyond {quality.MOST_YAW_DEG:g}°, pitch outside of "
             f"{quality.PITCH_DEG[0]:g}° to {quality.PITCH_DEG[1]:g}°, roll beyond {quality.MOST_ROLL_DEG:g}°, cut off "
             "by the frame, or implausible landmarks, in most of the last moments."
         )
