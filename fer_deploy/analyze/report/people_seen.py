@@ -18,8 +18,6 @@ MAX_BINS: Final = 4000
 """Of the timelines in the page, which can be zoomed."""
 COARSE_BINS: Final = 400
 """At most this many are in the picture; MAX_BINS is a multiple of it."""
-_FRAMES_PER_BIN: Final = 2
-"""With one, some bins would have no frame, and the curve gaps."""
 UNSURE_BIT: Final = 15
 """Of `Timeline.flags`; the quality flags have the lower bits."""
 _SHORTEST_S: Final = 1e-9
@@ -171,7 +169,7 @@ def _spread(
 
 
 def _num_bins(num_frames: int) -> int:
-    num = min(MAX_BINS, max(1, num_frames // _FRAMES_PER_BIN))
+    num = min(MAX_BINS, max(1, num_frames))
     return num if num <= COARSE_BINS else num - num % COARSE_BINS
 
 

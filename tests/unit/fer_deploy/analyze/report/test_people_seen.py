@@ -59,7 +59,7 @@ def test_a_frame_counts_until_the_next_one():
     (person,) = people_from_rows([slow, fast])
     made = _person(1, person)
     assert (made.shares, made.visible_s, made.num_faces) == ({"bright": 0.5, "dark": 0.5}, 2.0, 5)
-    (timeline,) = timelines_from_rows([slow, fast], [1], end_s=2.0, num_frames=8, num_labels=2).values()
+    (timeline,) = timelines_from_rows([slow, fast], [1], end_s=2.0, num_frames=4, num_labels=2).values()
     assert timeline.visible_s == pytest.approx([0.5] * 4), "the long frame is in two bins"
     assert timeline.shares[:, 0] == pytest.approx([0.8, 0.8, 0.2, 0.2])
 
@@ -70,7 +70,7 @@ def test_nobody():
 
 class TestTimelines:
     def test_mean_of_a_bin_and_gaps(self):
-        timelines = timelines_from_rows(BATCHES, [1, 4], end_s=1.0, num_frames=10, num_labels=2)
+        timelines = timelines_from_rows(BATCHES, [1, 4], end_s=1.0, num_frames=5, num_labels=2)
         assert sorted(timelines) == [1, 4]
         edges_s, shares, flags, visible_s = timelines[1]
         assert edges_s == pytest.approx([0, 0.2, 0.4, 0.6, 0.8, 1.0])
@@ -83,7 +83,7 @@ class TestTimelines:
 
     def test_unreadable_frames_have_a_share_and_no_probabilities(self):
         batch = rows((0.0, 1, 0, "bright"), (0.01, 1, 0, "unreadable"), (0.02, 1, 0, "unreadable"), frame_s=0.01)
-        (timeline,) = timelines_from_rows([batch], [1], end_s=0.03, num_frames=3, num_labels=2).values()
+        (timeline,) = timelines_from_rows([batch], [1], end_s=0.03, num_frames=1, num_labels=2).values()
         assert timeline.shares[0] == pytest.approx([0.2 / 3, 0.8 / 3, 2 / 3])
         flags = [flag for bit, flag in enumerate(QualityFlag) if timeline.flags[0] & (1 << bit)]
         assert flags == ["SMALL_FACE", "CUT_OFF"]
@@ -97,7 +97,7 @@ class TestTimelines:
         times = np.arange(4000) / 25
         shown = np.where(np.arange(len(times)) % 500 < 90, "unreadable", "bright")
         kept = [(time, 1, 1, str(one)) for time, one in zip(times, shown, strict=True) if not 60 <= time < 90]
-        batch, how = rows(*kept, frame_s=1 / 25), {"end_s": 160.0, "num_frames": len(times), "num_labels": 2}
+        batch, how = rows(*kept, frame_s=1 / 25), {"end_s": 160.0, "num_frames": 2000, "num_labels": 2}
         (fine,) = timelines_from_rows([batch], [1], **how).values()
         coarse = fine.coarse()
         assert (fine.shares.shape, coarse.shares.shape) == ((2000, 3), (COARSE_BINS, 3))
