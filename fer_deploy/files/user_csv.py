@@ -18,6 +18,7 @@ _REMARKS: Final = ("#", '"#')
 _SEPARATOR_LINE: Final = re.compile(r"sep=([\t;,])", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"\d+([.,]\d+)?")
 _CLOCK: Final = re.compile(r"(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2}(?:[.,]\d+)?)")
+_MINUS: Final = ("-", "\u2212")
 NOT_THERE: Final = ("na", "n/a", "nan")
 """What BIDS, BORIS and R write where there is no value, in lower case."""
 TIMES: Final = "seconds (62.5) or a clock time (1:02.5, 0:01:02.500)"
@@ -60,6 +61,9 @@ class UserCsv(NamedTuple):
         if not text or text.lower() in NOT_THERE:
             return None
         seconds = seconds_from_text(text)
+        if seconds is None and seconds_from_text(text[1:]) is not None and text[0] in _MINUS:
+            problem = f"{column} is {text[:40]!r}, before the video begins"
+            raise self.fault(line.number, problem, "times from the beginning of the video, which is 0")
         if seconds is None:
             raise self.fault(line.number, f"{column} is {text[:40]!r}, which is no time", TIMES)
         return seconds

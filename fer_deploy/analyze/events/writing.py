@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 from fer_deploy.analyze.events.event_list import EventList
 from fer_deploy.analyze.events.exclusions import ExclusionList
 from fer_deploy.analyze.events.exports import SEGMENT_TABLES, Exports
+from fer_deploy.analyze.events.fitting import of_this_video
 from fer_deploy.analyze.events.intervals import intervals, intervals_eaf, intervals_tsv
-from fer_deploy.analyze.events.lengths import of_this_length
 from fer_deploy.analyze.events.participants import Participants
 from fer_deploy.analyze.events.people_rows import load_summary
 from fer_deploy.analyze.events.segments import segments
@@ -47,8 +47,8 @@ def write_exports(folder: Path, video: Path, spec: ModelSpec, wanted: Exports, *
     summary = load_summary(folder)
     tables, inputs = dict(summary.tables), dict(summary.inputs)
     events, excluded = () if wanted.events is None else wanted.events.of_video(video), wanted.excluded(video)
-    kept, events_left = of_this_length(events, summary)
-    excluded, ranges_left = of_this_length(excluded, summary)
+    kept, events_left = of_this_video(events, summary, is_only=is_only)
+    excluded, ranges_left = of_this_video(excluded, summary, is_only=is_only)
     if is_only and events and not kept:
         kept = events  # `segments` says what is wrong
     notes = [*events_left, *ranges_left] if wanted.events is not None or wanted.intervals else summary.event_notes

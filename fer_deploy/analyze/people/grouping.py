@@ -98,7 +98,10 @@ def _track_of(entry: Entry, seen: Sequence[PersonSeen], where: str, video: str) 
     if entry.track is not None:
         raise ConfigError(f"{where}: {video} has no track {entry.track}. Fix: a track of faces.csv")
     num = sum(person.number is not None for person in seen)
-    raise ConfigError(f"{where}: {video} has no person {entry.person}. Fix: 1 to {num}, as in faces.csv")
+    known = {0: "a track of faces.csv; nobody has a number", 1: "1, the only person"}.get(
+        num, f"1 to {num}, as in faces.csv"
+    )
+    raise ConfigError(f"{where}: {video} has no person {entry.person}. Fix: {known}")
 
 
 def _place(people: Sequence[PersonSeen]) -> tuple[int, int, int]:

@@ -139,11 +139,12 @@ def _exclusions(summary: Summary) -> str:
     else:
         sentences.append(
             f"{shares[UNREADABLE]:.1%} of the time in which people were visible was excluded as {UNREADABLE}: smaller "
-            f"than {quality.SMALLEST_FACE_PX:g} pixels, sharpness below {quality.LEAST_SHARPNESS:g}, brightness "
-            f"outside of {quality.BRIGHTNESS[0]:g} to {quality.BRIGHTNESS[1]:g} or contrast below "
-            f"{quality.LEAST_CONTRAST:g} gray levels, grain above {quality.MOST_GRAIN:g}, yaw beyond {quality.MOST_YAW_DEG:g}°, pitch outside of "
-            f"{quality.PITCH_DEG[0]:g}° to {quality.PITCH_DEG[1]:g}°, roll beyond {quality.MOST_ROLL_DEG:g}°, cut off "
-            "by the frame, or implausible landmarks, in most of the last moments."
+            f"than {quality.SMALLEST_FACE_PX:g} pixels, sharpness below {quality.LEAST_SHARPNESS:g}, "
+            f"brightness outside of {quality.BRIGHTNESS[0]:g} to {quality.BRIGHTNESS[1]:g} or "
+            f"contrast below {quality.LEAST_CONTRAST:g} gray levels, grain above {quality.MOST_GRAIN:g}, "
+            f"yaw beyond {quality.MOST_YAW_DEG:g}°, pitch outside of {quality.PITCH_DEG[0]:g}° to "
+            f"{quality.PITCH_DEG[1]:g}°, roll beyond {quality.MOST_ROLL_DEG:g}°, cut off by the frame, or implausible "
+            "landmarks, in most of the last moments."
         )
     sentences.append(f"{shares[UNSURE]:.1%} of the time was {UNSURE}.")
     flags = {name for person in summary.people for name in person.flags}

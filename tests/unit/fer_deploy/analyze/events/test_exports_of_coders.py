@@ -139,7 +139,14 @@ class TestSpreadsheets:
         with pytest.raises(ConfigError, match=r"line 2: 5 cells.* Fix: numbers with decimal commas need semicolons"):
             read(tmp_path, "start,end,label\n1,5,2,5,film\n")
 
-    @pytest.mark.parametrize("time", ["-1", "1.234,5"])
+    @pytest.mark.parametrize("time", ["-1", "-0:01.5", "\u22121,5"])
+    def test_before_the_video(self, tmp_path, time):
+        with pytest.raises(
+            ConfigError, match=f"line 2: start is '{time}', before the video begins. Fix: times from the"
+        ):
+            read(tmp_path, f"start;end;label\n{time};2;film\n")
+
+    @pytest.mark.parametrize("time", ["1.234,5", "--1"])
     def test_no_times(self, tmp_path, time):
         with pytest.raises(ConfigError, match=f"line 2: start is '{time}', which is no time. Fix: seconds"):
             read(tmp_path, f"start;end;label\n{time};2;film\n")

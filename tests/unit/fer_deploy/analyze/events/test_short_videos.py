@@ -47,6 +47,15 @@ def test_later_events_are_left_out_and_named(export):
     assert summary.event_notes == ()
 
 
+def test_people_of_other_videos(export):
+    exclude = "start,end,person\n0,0.5,Ann\n0.5,0.7,1\n"
+    summary, (first, _) = export("start,end,label\n0,1,a\n", exclude=exclude)
+    assert summary.event_notes == ("an excluded range in line 2 is left out: clip.mp4 has no person 'Ann'",)
+    assert first["excluded_s"] == 0.2
+    with pytest.raises(ConfigError, match=r"of the person 'Ann', whom clip.mp4 does not have"):
+        export("start,end,label\n0,1,a\n", exclude=exclude, is_only=True)
+
+
 def test_a_video_that_is_too_short_for_all(export):
     summary, rows = export("start,end,label\n5,6,a\n")
     assert (rows, len(summary.event_notes)) == ([], 1)
