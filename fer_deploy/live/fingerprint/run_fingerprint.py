@@ -32,6 +32,10 @@ _WITHOUT_INFLUENCE: Final = (
     "detector_model",
 )
 """Settings that change no result, or whose files are represented by their digests."""
+_OF_PICTURES: Final = ("video", "video_codec", "thumbnails", "pipeline.anonymize")
+"""Settings that change videos and pictures, and no number."""
+_SEGMENTS: Final = "frames_per_segment"
+"""Changes numbers only if the detector does not look at every frame: it looks at the first one of each segment."""
 
 
 class RunFingerprint(BaseModel):
@@ -57,12 +61,16 @@ class RunFingerprint(BaseModel):
 
     @property
     def run(self) -> str:
-        """The short name of the run: r, and the first 12 hex digits of the SHA-256 of `to_json`.
+        """The short name of the run: r, and the first 12 hex digits of a SHA-256.
 
-        Equal fingerprints have equal names. Every table of a run has it in its last column, `run`. The letter keeps
-        programs from reading it as a number.
+        It is that of the JSON without the settings that change no number. Every table of a run has it in its last
+        column, `run`. The letter keeps programs from reading it as a number.
         """
-        return f"r{hashlib.sha256(self.to_json().encode()).hexdigest()[:_DIGITS]}"
+        every = self.settings.get("pipeline.detect_every", 1)
+        without = _OF_PICTURES if every not in (1, "auto") else (*_OF_PICTURES, _SEGMENTS)
+        kept = {name: value for name, value in self.settings.items() if name not in without}
+        text = self.model_copy(update={"settings": kept}).to_json()
+        return f"r{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"
 
     def to_json(self) -> str:
         """Return it as JSON; equal fingerprints give equal text."""

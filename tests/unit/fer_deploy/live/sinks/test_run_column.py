@@ -33,6 +33,16 @@ def test_the_name_is_no_number_and_follows_from_the_settings():
     assert len({*names, RUN.run}) == 4
 
 
+def test_settings_of_pictures_change_no_number():
+    def run(**settings):
+        return RUN.model_copy(update={"settings": {"device": "cpu", **settings}}).run
+
+    assert run(video=True, **{"pipeline.anonymize": "box"}) == run(video=False) == RUN.run
+    every = {"pipeline.detect_every": 3}
+    assert run(frames_per_segment=960) == run(frames_per_segment=480)
+    assert run(frames_per_segment=960, **every) != run(frames_per_segment=480, **every)
+
+
 def test_recordings_count_by_their_content_and_cameras_by_the_time(tmp_path):
     for name, content in (("a.mp4", b"1"), ("b.mp4", b"1"), ("c.mp4", b"2")):
         (tmp_path / name).write_bytes(content)
