@@ -141,7 +141,7 @@ def _notes(results: Sequence[VideoResult]) -> tuple[str, ...]:
 
 
 def _without_video(print_of: RunFingerprint) -> Fingerprint:
-    return Fingerprint.model_validate(print_of.model_dump() | {"video": ""})
+    return Fingerprint.model_validate(print_of.of_numbers().model_dump() | {"video": ""})
 
 
 def _compare(

@@ -4,7 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, Self
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -63,14 +63,17 @@ class RunFingerprint(BaseModel):
     def run(self) -> str:
         """The short name of the run: r, and the first 12 hex digits of a SHA-256.
 
-        It is that of the JSON without the settings that change no number. Every table of a run has it in its last
+        It is that of the JSON of `of_numbers`. Every table of a run has it in its last
         column, `run`. The letter keeps programs from reading it as a number.
         """
+        return f"r{hashlib.sha256(self.of_numbers().to_json().encode()).hexdigest()[:_DIGITS]}"
+
+    def of_numbers(self) -> Self:
+        """Return the fingerprint without the settings that change no number."""
         every = self.settings.get("pipeline.detect_every", 1)
         without = _OF_PICTURES if every not in (1, "auto") else (*_OF_PICTURES, _SEGMENTS)
         kept = {name: value for name, value in self.settings.items() if name not in without}
-        text = self.model_copy(update={"settings": kept}).to_json()
-        return f"r{hashlib.sha256(text.encode()).hexdigest()[:_DIGITS]}"
+        return self.model_copy(update={"settings": kept})
 
     def to_json(self) -> str:
         """Return it as JSON; equal fingerprints give equal text."""
