@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.faces_table import Rows
+from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.report.people_seen import (
     COARSE_BINS,
     MAX_BINS,
@@ -11,7 +13,7 @@ from fer_deploy.analyze.report.people_seen import (
     people_from_rows,
     timelines_from_rows,
 )
-from fer_deploy.analyze.report.summary import _person
+from fer_deploy.analyze.report.summary import _not_calm, _person
 from fer_deploy.vision.quality import QualityFlag
 
 LABELS = ("dark", "bright")
@@ -62,6 +64,18 @@ def test_a_frame_counts_until_the_next_one():
     (timeline,) = timelines_from_rows([slow, fast], [1], end_s=2.0, num_frames=4, num_labels=2).values()
     assert timeline.visible_s == pytest.approx([0.5] * 4), "the long frame is in two bins"
     assert timeline.shares[:, 0] == pytest.approx([0.8, 0.8, 0.2, 0.2])
+
+
+def test_a_calm_stretch_that_was_not_calm():
+    """The state of a checkpoint is JSON, so its tracks are text."""
+    fingerprint = Fingerprint(video="", engine="", detector="", version="", settings={})
+    end = Checkpoint(fingerprint=fingerprint, people={"smoothing": {"lively": {"1": 0.42, "8": 0.9}}})
+    seen = people_from_rows(BATCHES)
+    (note,) = _not_calm(end, [(one.number, one) for one in seen if one.number is not None])
+    assert note.startswith(
+        "has a wrong baseline: person 2 looks happy or surprised in 42% of what --baseline calls calm"
+    )
+    assert _not_calm(Checkpoint(fingerprint=fingerprint), [(2, seen[0])]) == []
 
 
 def test_nobody():

@@ -9,7 +9,7 @@ from fer_deploy.engines.fake import FAKE_SPEC
 from fer_deploy.errors import ConfigError
 from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.quality import FaceQuality
-from fer_deploy.vision.tracking.baseline import Calm, Correction
+from fer_deploy.vision.tracking.baseline import Calm, Correction, doubt_about_file
 from fer_deploy.vision.tracking.people import People, PeopleConfig
 from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
 
@@ -174,6 +174,13 @@ class TestFile:
         person = Person(baseline=path)
         assert person.shows(RESTING_SAD, 0.1).shown_label == "neutral", "from the first frame on"
         assert person.shows(SMILE, 0.1).shown_label == "happy"
+
+    def test_of_a_smile_is_told(self, tmp_path):
+        calm, smile = "0.6,0.05,0.35,", "0.01,0.98,0.01,"
+        assert doubt_about_file(self.write(tmp_path, [calm] * 9 + [smile]), LABELS) == ""
+        doubt = doubt_about_file(self.write(tmp_path, [calm] * 4 + [smile]), LABELS)
+        assert "faces.csv looks happy or surprised in 20% of what --baseline calls calm" in doubt
+        assert doubt_about_file("running", LABELS) == doubt_about_file(None, LABELS) == ""
 
     @pytest.mark.parametrize(
         ("rows", "header", "fault"),
