@@ -1,11 +1,12 @@
 """Last step of an analysis: join the parts into files, and write summary, timeline and report."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
 import av
+import numpy as np
 import pyarrow.parquet as pq
 
 from fer_deploy.analyze.accounting import check_outputs
@@ -16,7 +17,7 @@ from fer_deploy.analyze.joining import check_room, join_annotated, join_csv, num
 from fer_deploy.analyze.parts import TABLES, VIDEO, Parts
 from fer_deploy.analyze.people.pictures import pictures_of_people, take_pictures, write_pictures
 from fer_deploy.analyze.report.page import MOST_CARDS, index_html, report_html
-from fer_deploy.analyze.report.people_seen import people_from_rows, timelines_from_rows
+from fer_deploy.analyze.report.people_seen import Timeline, people_from_rows, timelines_from_rows
 from fer_deploy.analyze.report.summary import Outcome, Subject, Summary, rounded_until_s
 from fer_deploy.analyze.report.timeline import longest_visible, timeline_png
 from fer_deploy.analyze.result_files import (
@@ -158,29 +159,45 @@ def _join_video(parts: Parts, folder: Path, end: Checkpoint) -> dict[str, int]:
     return {ANNOTATED: num_frames_in(folder / ANNOTATED)}
 
 
-def write_report(
-    folder: Path, summary: Summary, grouped: Callable[[Iterator[Rows]], Iterator[Rows]] = lambda rows: rows
-) -> None:
+def write_report(folder: Path, summary: Summary) -> None:
     """Write timeline and report.
 
     Args:
         folder: with the tables.
-        summary: of the video.
-        grouped: gives the rows of the table the tracks of the summary's people.
+        summary: of the video; it says which tracks are one person.
 
     Raises:
         SinkError: they cannot be written.
     """
-    shown = [person.track for person in longest_visible(summary.people, MOST_CARDS)]
-    timelines = timelines_from_rows(
-        grouped(face_rows(folder, summary.labels, until_s=summary.duration_s, run=summary.fingerprint.run)),
-        shown,
+    timelines = _timelines(folder, summary)
+    write_whole(folder / PICTURE, timeline_png(summary, timelines))
+    _write_page(folder, summary, timelines)
+
+
+def write_page(folder: Path, summary: Summary) -> None:
+    """Write the report alone, such as after other files were written that it links to; see `write_report`."""
+    _write_page(folder, summary, _timelines(folder, summary))
+
+
+def _timelines(folder: Path, summary: Summary) -> dict[int, Timeline]:
+    return timelines_from_rows(
+        _rows_by_person(folder, summary),
+        [person.track for person in longest_visible(summary.people, MOST_CARDS)],
         start_s=summary.start_s,
         end_s=summary.duration_s,
         num_frames=summary.accounting.num_analyzed,
         num_labels=len(summary.labels),
     )
-    write_whole(folder / PICTURE, timeline_png(summary, timelines))
+
+
+def _rows_by_person(folder: Path, summary: Summary) -> Iterator[Rows]:
+    """Yield the rows of the table, with the first track of their person."""
+    first = {track: person.track for person in summary.people for track in person.all_tracks}
+    for rows in face_rows(folder, summary.labels, until_s=summary.duration_s, run=summary.fingerprint.run):
+        yield rows._replace(track=np.asarray([first.get(one, one) for one in rows.track.tolist()], dtype=np.int64))
+
+
+def _write_page(folder: Path, summary: Summary, timelines: dict[int, Timeline]) -> None:
     files = [name for name in RESULTS if name not in (PAGE, SUMMARY) and (folder / name).exists()]
     pictures = pictures_of_people(folder / PEOPLE, summary.people)
     page = report_html(summary, timelines, [*files, SUMMARY], pictures)

@@ -19,6 +19,7 @@ from fer_deploy.analyze.events.wide import wide_rows
 from fer_deploy.analyze.report.protocol import FROM_INTERVALS, FROM_SEGMENTS, protocol_text
 from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.analyze.result_files import INTERVALS, PROTOCOL, SEGMENTS, SUMMARY, WIDE
+from fer_deploy.analyze.results import write_page
 from fer_deploy.analyze.whole_file import whole_file, write_whole
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.live.sinks.tables.base import Row
@@ -70,6 +71,7 @@ def write_exports(folder: Path, video: Path, spec: ModelSpec, wanted: Exports, *
         write_whole(folder / SUMMARY, updated.model_dump_json(indent=2).encode())
     if wanted.protocol:
         write_whole(folder / PROTOCOL, protocol_text(updated, spec).encode())
+    write_page(folder, updated)  # it links to these files, and has the notes
     return updated
 
 

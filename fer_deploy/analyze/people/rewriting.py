@@ -47,7 +47,7 @@ def rewrite_people(video: Path, folder: Path, file: PeopleFile) -> Summary:
             f"{table} does not have the {renamed.accounting.num_faces} faces of its analysis. "
             "Fix: --restart without --people"
         )
-    write_report(folder, renamed, grouping.applied)
+    write_report(folder, renamed)
     write_whole(folder / SUMMARY, renamed.model_dump_json(indent=2).encode())
     return renamed
 

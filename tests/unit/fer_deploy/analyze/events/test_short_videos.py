@@ -36,15 +36,20 @@ def export(tmp_path, spec):
     return run
 
 
-def test_later_events_are_left_out_and_named(export):
+def test_later_events_are_left_out_and_named(export, tmp_path):
     summary, rows = export("start,end,label\n0,1,first\n5,6,second\n", exclude="start,end\n8,9\n")
     assert [row["label"] for row in rows] == ["first", "first"]
     assert summary.event_notes == (
         "the event 'second' in line 3 is left out: it starts at 5 s, and clip.mp4 ends at 1 s",
         "an excluded range in line 2 is left out: it starts at 8 s, and clip.mp4 ends at 1 s",
     )
+    folder = tmp_path / "clip"
+    page = (folder / "report.html").read_text()
+    assert "Segments and intervals: the event &#39;second&#39; in line 3 is left out" in page
+    assert '<a href="segments.csv">segments.csv</a>' in page
     summary, _ = export("start,end,label\n0,1,first\n")
     assert summary.event_notes == ()
+    assert "is left out" not in (folder / "report.html").read_text()
 
 
 def test_people_of_other_videos(export):
