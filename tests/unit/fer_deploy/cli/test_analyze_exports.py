@@ -103,6 +103,8 @@ def test_people_who_are_named_later(tmp_path):
     assert [(row["person"], row["person_name"]) for row in rows(folder / "segments.csv")] == [("1", "Anna")]
     assert {row["Subject"] for row in rows(folder / "intervals.tsv", "\t")} == {"Anna"}
     assert "60 faces of people who were dropped by hand were left out." in (folder / "protocol.md").read_text()
+    some = analyze(tmp_path, video, "--people", tmp_path / "names.csv", *given)
+    assert "has the people from before in intervals.tsv, intervals.eaf, protocol.md. To write them" in some.stderr
     inputs = json.loads((folder / "summary.json").read_text())["inputs"]
     used = {"events": "events.csv", "people": "names.csv"}
     assert inputs == {f"{what}: {name}": digest(tmp_path / name) for what, name in used.items()}
