@@ -14,7 +14,7 @@ from rich.console import Console
 
 from fer_deploy import signals
 from fer_deploy.analyze.config import AnalyzeConfig
-from fer_deploy.analyze.fingerprint import Fingerprint, detector_file
+from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.models import opened_models
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive.dead_letters import dead_places
@@ -26,6 +26,7 @@ from fer_deploy.archive.todo import Ended
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
 from fer_deploy.detectors import detector_line
 from fer_deploy.errors import ConfigError, StreamError
+from fer_deploy.live.fingerprint.sources import detector_file
 
 
 class _Run(Protocol):
