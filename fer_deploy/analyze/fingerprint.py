@@ -5,6 +5,7 @@ import json
 import os
 import shlex
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
@@ -14,10 +15,10 @@ from fer_deploy import __version__
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.detectors import DetectorConfig
-from fer_deploy.detectors.yunet_file import file_at_hand, yunet_file
+from fer_deploy.detectors.yunet_file import ENVIRONMENT_KEY, file_at_hand, yunet_file
 from fer_deploy.engines import model_sha256
 from fer_deploy.engines.network import network_sha256
-from fer_deploy.errors import ConfigError, StreamError
+from fer_deploy.errors import ConfigError, FerDeployError, StreamError
 from fer_deploy.live.file_names import file_and_stream
 from fer_deploy.vision.tracking.baseline import Calm
 
@@ -105,7 +106,7 @@ class Fingerprint(BaseModel):
         if self.engine != then.engine:
             found.append("another model (--engine)")
         if self.detector != then.detector:
-            found.append("another detector file (--detector-model)")
+            found.append(_detector_difference(self.detector, then.detector))
         if self.version != then.version:
             found.append(f"fer-deploy {self.version} instead of {then.version}")
         if self.format != then.format:
@@ -121,6 +122,18 @@ def detector_file(config: DetectorConfig) -> Path | None:
     if config.detector == "haar":
         return None
     return file_at_hand(config.detector_model) if config.detector == "auto" else yunet_file(config.detector_model)
+
+
+def _detector_difference(now: str, before: str) -> str:
+    """Return the difference of two digests of detectors; empty is Haar. A file that the environment names is told."""
+    if not now:
+        return "Haar instead of YuNet"
+    what = "another detector file (--detector-model)" if before else "YuNet instead of Haar"
+    named = os.environ.get(ENVIRONMENT_KEY)
+    with suppress(OSError, FerDeployError):
+        if named and network_sha256(Path(named)) == now:
+            return f"{what}, which {ENVIRONMENT_KEY} names"
+    return what
 
 
 def _baseline(config: AnalyzeConfig) -> dict[str, str]:

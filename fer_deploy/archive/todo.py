@@ -4,7 +4,7 @@ import heapq
 import time
 from typing import Final, NamedTuple
 
-from fer_deploy.archive.dead_letters import DeadLetter, dead_places
+from fer_deploy.archive.dead_letters import DeadLetter, given_up
 from fer_deploy.archive.manifest import Manifest, dead_name
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.segment_plan import plans
@@ -20,13 +20,11 @@ from fer_deploy.archive.work import (
     remaining,
     without_finished,
 )
-from fer_deploy.errors import ArtifactError, ConfigError, EngineError, MissingDependencyError
+from fer_deploy.errors import EngineError
 
 MOST_TRIES: Final = 3
 BACK_OFF_S: Final = 2.0
 """Before the second try of a segment; each further one waits four times as long."""
-HOPELESS: Final = (ConfigError, MissingDependencyError, ArtifactError)
-"""Failures of a worker that are not the segment's fault."""
 _MOST_DEAD_WITHOUT_ANY: Final = 20
 
 
@@ -75,7 +73,7 @@ class Todo:
         """
         own, others = (only, list[Work]()) if only is not None else self._works(shard)
         done = finished(self._store, own + others)
-        gone = done | dead_places(self._store)
+        gone = done | given_up(self._store, [work for work in own + others if work.place not in done])
         total = sum(work.segment.num_frames for work in own + others)
         num_before = sum(work.segment.num_frames for work in own + others if work.place in done)
         self._progress.begin(num_before, total)
@@ -117,10 +115,9 @@ class Todo:
             host: name of the machine where it failed; None: this one.
 
         Raises:
-            FerDeployError: no segment can be computed here, or the store cannot be written.
+            EngineError: no segment can be computed here.
+            SinkError: the store cannot be written.
         """
-        if isinstance(err, HOPELESS):
-            raise err
         failures = self._failures.setdefault(work.place, [])
         failures.append(err)
         if len(failures) < MOST_TRIES:
