@@ -11,7 +11,8 @@ from typing import IO, TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from _typeshed import ReadableBuffer
 
-_SEAL_BYTES: Final = 16
+_SEAL_BYTES: Final = 32
+"""SHA-256: processors compute it."""
 _END_BYTES: Final = 8
 """The length of the footer, and PAR1."""
 _PART_BYTES: Final = 2**20
@@ -68,11 +69,11 @@ def is_sealed(file: IO[bytes]) -> bool:
     return digest.digest() == seal
 
 
-def _add(digest: "hashlib.blake2b", file: IO[bytes], num_bytes: int) -> None:
+def _add(digest: "hashlib._Hash", file: IO[bytes], num_bytes: int) -> None:
     while num_bytes > 0 and (part := file.read(min(num_bytes, _PART_BYTES))):
         digest.update(part)
         num_bytes -= len(part)
 
 
-def _new() -> "hashlib.blake2b":
-    return hashlib.blake2b(digest_size=_SEAL_BYTES)
+def _new() -> "hashlib._Hash":
+    return hashlib.sha256()
