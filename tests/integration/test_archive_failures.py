@@ -139,6 +139,31 @@ def test_no_fault_of_a_video_ends_a_run(err, kind, plan):
     assert todo.ended() == (0, 1, 2)
 
 
+@pytest.mark.parametrize(("err", "is_machine"), [(EngineError, True), (StreamError, False)])
+def test_a_machine_that_works_no_more_ends_a_run_and_corrupt_videos_do_not(err, is_machine, plan):
+    store, manifest = plan
+    (row,) = manifest.rows.values()
+    rows = [row.model_copy(update={"id": f"{number:016}", "segments": row.segments[:1]}) for number in range(21)]
+    todo = Todo(store, Manifest.of(manifest.about, rows), RunProgress(), back_off_s=0)
+    todo.begin()
+    works = list(iter(todo.next, None))
+    todo.done(24)
+
+    def give_up():
+        for work in works[1:]:
+            for _ in range(3):
+                todo.fail(work, err("no GPU"))
+
+    if is_machine:
+        with pytest.raises(
+            EngineError, match=r"segments of the last 20 videos have all failed, .*Fix: .*retry \S+out,"
+        ):
+            give_up()
+    else:
+        give_up()
+    assert todo.ended().num_dead == 20
+
+
 def test_a_segment_that_was_given_up_counts_although_an_old_file_of_it_is_there(plan, engine_file):
     store, manifest = plan
     works = all_work(manifest, plans(manifest, store))
