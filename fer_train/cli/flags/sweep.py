@@ -46,6 +46,13 @@ _RAY = "Ray"
     help="Folder of all runs.",
 )
 @option(
+    "--copy-to",
+    metavar="URL",
+    section="Output",
+    help="Address that fsspec opens, such as s3://bucket/sweep: all runs are copied there as they end, and checkpoints "
+    "every five minutes. A sweep on another machine fetches the runs that are further than its own.",
+)
+@option(
     "--publish",
     type=FOLDER,
     metavar="DIR",
