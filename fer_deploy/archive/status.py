@@ -12,7 +12,7 @@ from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import abouts_of, all_work, finished, segment_files
 
-_MOST_READ: Final = 1000
+_MOST_READ: Final = 300
 """Finished segments whose files are read, for their costs and for damage; of more, these are evenly spread."""
 _RECENT_S: Final = 600.0
 
