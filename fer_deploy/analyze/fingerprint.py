@@ -18,7 +18,7 @@ from fer_deploy.detectors import DetectorConfig
 from fer_deploy.detectors.yunet_file import ENVIRONMENT_KEY, file_at_hand, yunet_file
 from fer_deploy.engines import model_sha256
 from fer_deploy.engines.network import network_sha256
-from fer_deploy.errors import ConfigError, FerDeployError, StreamError
+from fer_deploy.errors import ConfigError, FerDeployError, StreamError, argument
 from fer_deploy.live.file_names import file_and_stream
 from fer_deploy.vision.tracking.baseline import Calm
 
@@ -128,11 +128,11 @@ def _detector_difference(now: str, before: str) -> str:
     """Return the difference of two digests of detectors; empty is Haar. A file that the environment names is told."""
     if not now:
         return "Haar instead of YuNet"
-    what = "another detector file (--detector-model)" if before else "YuNet instead of Haar"
+    what = f"another {argument('detector_model')}" if before else "YuNet instead of Haar"
     named = os.environ.get(ENVIRONMENT_KEY)
     with suppress(OSError, FerDeployError):
         if named and network_sha256(Path(named)) == now:
-            return f"{what}, which {ENVIRONMENT_KEY} names"
+            return f"{what} ({ENVIRONMENT_KEY} names it)"
     return what
 
 
