@@ -40,6 +40,7 @@ _WITHOUT_INFLUENCE: Final = (
     "detector_model",
 )
 """Settings that change no result, or whose files are represented by their digests."""
+_DETECTOR: Final = "detection.detector"
 _NAMED_AS: Final = {"frames_per_segment": "segment_frames"}
 """Values that follow from a setting, and the setting."""
 
@@ -80,6 +81,7 @@ class Fingerprint(BaseModel):
         settings = _flat(config.model_dump(mode="json")) | {"frames_per_segment": config.frames_per_segment}
         is_usual = config.takes_pictures == config.video
         settings |= _baseline(config) | {"thumbnails": None if is_usual else config.takes_pictures}
+        settings[_DETECTOR] = "haar" if detector is None else "yunet"  # what `auto` chose
         return cls(
             video=video,
             engine=model_sha256(engine),
@@ -111,10 +113,17 @@ class Fingerprint(BaseModel):
             found.append(f"fer-deploy {self.version} instead of {then.version}")
         if self.format != then.format:
             found.append(f"results of format {self.format} instead of {then.format}")
-        keys = sorted(self.settings.keys() | then.settings.keys())
-        now_then = ((key, self.settings.get(key), then.settings.get(key)) for key in keys)
+        now, before = self._effective(), then._effective()
+        if bool(self.detector) != bool(then.detector):
+            now[_DETECTOR] = before.get(_DETECTOR)  # it was said
+        now_then = ((key, now.get(key), before.get(key)) for key in sorted(now.keys() | before.keys()))
         shown = dict(names or {})
         return found + [_difference(shown, *three) for three in now_then if three[1] != three[2]]
+
+    def _effective(self) -> dict[str, Any]:
+        """Return the settings with the detector that ran; of older versions they may have `auto`."""
+        is_auto = self.settings.get(_DETECTOR) == "auto"
+        return self.settings | ({_DETECTOR: "yunet" if self.detector else "haar"} if is_auto else {})
 
 
 def detector_file(config: DetectorConfig) -> Path | None:

@@ -25,9 +25,12 @@ from fer_deploy.archive.shard import Shard
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.todo import Ended
 from fer_deploy.archive.work import all_work
+from fer_deploy.artifacts import require_file
 from fer_deploy.cli.archive import require_none_given_up
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
 from fer_deploy.detectors import detector_line
+from fer_deploy.detectors.yunet_file import how_to_replace
+from fer_deploy.engines.triton.address import is_triton
 from fer_deploy.errors import ConfigError
 
 
@@ -55,7 +58,8 @@ def run(
     manifest = Manifest.load(store)
     config = config_here(manifest.about, engine, detector_model)
     planned = as_planned(config, manifest.about)
-    detector = detector_file(planned.detection)
+    detector = _file_here(detector_file(planned.detection), how_to_replace(planned.detection.detector_model))
+    _file_here(planned.engine_file, f"--engine FILE, where {manifest.about.engine_name} is on this machine")
     check_models(manifest.about, Fingerprint.with_digest("", planned, engine=planned.engine_file, detector=detector))
     console = Console(stderr=True, markup=False)
     console.print(detector_line(planned.detection), highlight=False, soft_wrap=True)
@@ -81,6 +85,11 @@ def run(
         )
         sys.exit(128 + signals.came()[0])
     _tell(ended, manifest, store)
+
+
+def _file_here(path: Path | None, fix: str) -> Path | None:
+    """Return a model's file, or the address of a served one; raises ArtifactError if it is missing."""
+    return path if path is None or is_triton(path) else require_file(path, fix=fix)
 
 
 def _check_flags(ray: str | None, of_ray: dict[str, Any]) -> None:

@@ -60,6 +60,13 @@ def test_a_detector_that_the_environment_names(now, then, text, tmp_path, monkey
         check_same(one, other, tmp_path)
 
 
+def test_auto_is_what_it_chose(tmp_path):
+    by_name, by_auto = (fingerprint(tmp_path, detection={"detector": name}) for name in ("haar", "auto"))
+    assert by_name == by_auto
+    older = by_auto.model_copy(update={"settings": by_auto.settings | {"detection.detector": "auto"}})
+    assert by_name.differences(older) == older.differences(by_name) == []
+
+
 def test_nothing(tmp_path):
     assert fingerprint(tmp_path).differences(fingerprint(tmp_path)) == []
 

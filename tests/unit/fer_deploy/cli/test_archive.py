@@ -103,6 +103,12 @@ def test_the_detector_of_the_plan_stays_whatever_file_is_here(film, tmp_path, mo
     assert "Fix: leave FER_ARCHIVE_RUN_DETECTOR_MODEL out" in run("run", out).stderr
 
 
+def test_a_model_that_is_not_here_is_named(out, tmp_path):
+    done = run("run", out, "--engine", tmp_path / "absent.onnx")
+    assert done.exit_code == 4
+    assert f"no model at {tmp_path / 'absent.onnx'}. Fix: --engine FILE, where senet-ferplus-" in done.stderr
+
+
 def test_a_list_without_its_sign_leaves_nothing(film, tmp_path):
     names = tmp_path / "list.txt"
     names.write_text(f"{film}\n")
