@@ -70,6 +70,12 @@ def test_a_model_that_is_not_there(server):
         open_engine(server.address("absent"))
 
 
+def test_a_server_without_tls(server, name):
+    plain = server.address(name)
+    with pytest.raises(EngineError, match=rf"handshake failed.*Fix: {plain} if the server has no TLS, or"):
+        open_engine(plain.replace("triton://", "tritons://"))
+
+
 def test_the_digest_is_that_of_the_file(server, name, tiny_onnx):
     assert model_sha256(Path(server.address(name))) == file_sha256(tiny_onnx)  # so an analysis may go on with either
 
