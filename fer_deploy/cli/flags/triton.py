@@ -47,6 +47,7 @@ class DeviceType(click.Choice[str]):
     "families",
     type=click.Choice(["ferplus", "nano-ferplus", "fer2013"]),
     multiple=True,
+    default_text="none",
     help="A bundled model, in FP16; fer2013 in INT8, for --device cpu. Repeat it for several.",
 )
 @option(
