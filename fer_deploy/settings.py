@@ -10,6 +10,7 @@ from typing import Any, Final, TypeVar, get_args
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_deploy.errors import ConfigError, argument
+from fer_deploy.files.value_faults import fault_in_words
 from fer_deploy.privacy.redaction import without_password, without_passwords
 
 CONFIG_FILE: Final = "config_file"
@@ -102,7 +103,7 @@ def _describe(detail: Any, kind: type[Settings], where: str, shown: str) -> str:
     if detail["type"] == "missing":
         return f"{where}: {argument(key)} is missing. Fix: give {argument(key)}, or {key}: in the config"
     if detail["type"] != "extra_forbidden":
-        message = detail["msg"].removeprefix("Value error, ")
+        message = fault_in_words(detail)
         return ": ".join(filter(None, (where, shown, message))) + _input_shown(detail, kind) + _similar_value(detail)
     *groups, name = map(str, detail["loc"])
     known = list(_group_at(kind, groups).model_fields)

@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from fer_deploy.errors import ArtifactError
+from fer_deploy.files.value_faults import fault_in_words
 from fer_deploy.privacy.portable_paths import without_folders
 
 SPEC_KEY = "fer_model_spec"
@@ -162,6 +163,6 @@ def spec_from_json(text: str, *, where: str) -> ModelSpec:
 def describe_faults(err: ValidationError, *, whole: str) -> str:
     """Return the first five faults as short text; `whole` names the document in a fault without a field."""
     faults = err.errors(include_url=False, include_input=False)[:5]
-    messages = [fault["msg"].removeprefix("Value error, ")[:300] for fault in faults]
+    messages = [fault_in_words(fault)[:300] for fault in faults]
     places = [".".join(map(str, fault["loc"]))[:100] or whole for fault in faults]
     return "; ".join(f"{place}: {message}" for place, message in zip(places, messages, strict=True))

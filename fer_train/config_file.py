@@ -21,15 +21,23 @@ from fer_train.config import (
     TrainConfig,
 )
 from fer_train.errors import ConfigError
+from fer_train.files.value_faults import fault_in_words
 from fer_train.files.yaml_file import read_yaml
 
 _log = logging.getLogger(__name__)
 
 
-def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> TrainConfig:
+def load_config(
+    path: Path, overrides: Mapping[str, Any] | None = None, *, flags: Mapping[str, str] | None = None
+) -> TrainConfig:
     """Read a YAML file and apply the overrides (flags of the user).
 
     If an override of `num_epochs` makes the file's phases or warm-up too long, they keep their share of the run.
+
+    Args:
+        path: of the YAML file.
+        overrides: values by the keys of the file, which win over the file's.
+        flags: what the user calls an override, such as "--epochs" for "num_epochs"; none: as in the file.
 
     Raises:
         ConfigError: the file is missing or not a mapping, a key is unknown (the message names the nearest known one),
@@ -37,7 +45,9 @@ def load_config(path: Path, overrides: Mapping[str, Any] | None = None) -> Train
     """
     content = read_yaml(path, examples="configs/train/*.yaml")
     given = overrides or {}
-    return config_from_dict({**content, **_fitted(content, given, str(path)), **given}, where=str(path))
+    fitted = _fitted(content, given, str(path))
+    names = {key: name for key, name in (flags or {}).items() if key in given}
+    return config_from_dict({**content, **fitted, **given}, where=str(path), flags=names)
 
 
 def _fitted(content: Mapping[str, Any], overrides: Mapping[str, Any], where: str) -> dict[str, Any]:
@@ -65,8 +75,8 @@ def _fitted(content: Mapping[str, Any], overrides: Mapping[str, Any], where: str
     return fitted
 
 
-def config_from_dict(values: Mapping[str, Any], *, where: str) -> TrainConfig:
-    """Validate settings; `where` names their origin in errors.
+def config_from_dict(values: Mapping[str, Any], *, where: str, flags: Mapping[str, str] | None = None) -> TrainConfig:
+    """Validate settings; `where` names their origin in errors, `flags` the keys that come from the command line.
 
     Raises:
         ConfigError: as `load_config`.
@@ -74,18 +84,20 @@ def config_from_dict(values: Mapping[str, Any], *, where: str) -> TrainConfig:
     try:
         return TrainConfig.model_validate(values)
     except ValidationError as err:
-        raise ConfigError("\n".join(_describe(detail, where) for detail in err.errors())) from err
+        raise ConfigError("\n".join(_describe(detail, where, flags or {}) for detail in err.errors())) from err
 
 
-def _describe(detail: Any, where: str) -> str:
+def _describe(detail: Any, where: str, flags: Mapping[str, str]) -> str:
     path = ".".join(str(part) for part in detail["loc"])
+    if flag := flags.get(path):
+        where, path = "command line", flag
     if detail["type"] != "extra_forbidden":
         if not path:  # settings that contradict each other: the message names them, the input is the whole config
-            return f"{where}: {detail['msg'].removeprefix('Value error, ')}"
+            return f"{where}: {fault_in_words(detail)}"
         if detail["type"] == "value_error":  # the same for a part of the config
-            return f"{where}: {path}: {detail['msg'].removeprefix('Value error, ')}"
+            return f"{where}: {path}: {fault_in_words(detail)}"
         hint = "; YAML reads 1e-3 as text, write 1.0e-3" if _is_number(detail["input"]) else ""
-        return f"{where}: {path}: {detail['msg']} (got {detail['input']!r:.80}){hint}"
+        return f"{where}: {path}: {fault_in_words(detail)} (got {detail['input']!r:.80}){hint}"
     known = list(_model_at(detail["loc"][:-1]).model_fields)
     near = difflib.get_close_matches(str(detail["loc"][-1]), known, n=1)
     hint = f"did you mean {near[0]!r}?" if near else f"known keys there: {', '.join(known)}"

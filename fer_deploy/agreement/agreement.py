@@ -11,8 +11,10 @@ from numpy.typing import NDArray
 from fer_deploy.agreement.codes import codes_from_csv
 from fer_deploy.agreement.matching import NO_FACE, Moment, moments
 from fer_deploy.agreement.measures import Estimate, Measures, measures_from
-from fer_deploy.agreement.tables import results_at
+from fer_deploy.agreement.tables import VideoResult, results_at
+from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.errors import ConfigError
+from fer_deploy.live.fingerprint.run_fingerprint import RunFingerprint
 from fer_deploy.vision.types import UNREADABLE, UNSURE
 
 KINDS: Final = ("raw", "shown")
@@ -59,6 +61,8 @@ class Agreement(NamedTuple):
         coverage: how many coded moments have a result.
         compared: by kind: "raw", the network's label of the frame; "shown", what report and video show.
         num_samples, seed: of the bootstrap.
+        runs: short name of the run of each video, empty where its tables do not say.
+        notes: what differs between the runs of the videos.
     """
 
     videos: tuple[str, ...]
@@ -68,11 +72,15 @@ class Agreement(NamedTuple):
     compared: dict[str, Compared]
     num_samples: int
     seed: int
+    runs: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """Return the content of --json."""
         return {
             "videos": list(self.videos),
+            "runs": list(self.runs),
+            "notes": list(self.notes),
             "labels": list(self.labels),
             "num_people": self.num_people,
             "coverage": self.coverage._asdict(),
@@ -107,7 +115,33 @@ def agreement(results: Sequence[Path], codes: Path, *, num_samples: int, seed: i
         )
     people = sorted({moment.who for moment in coded if moment.who})
     compared = {kind: _compare(coded, kind, labels, people, num_samples, seed) for kind in KINDS}
-    return Agreement(tuple(one.name for one in found), labels, len(people), counts, compared, num_samples, seed)
+    return Agreement(
+        tuple(one.name for one in found),
+        labels,
+        len(people),
+        counts,
+        compared,
+        num_samples,
+        seed,
+        runs=tuple(one.run for one in found),
+        notes=_notes(found),
+    )
+
+
+def _notes(results: Sequence[VideoResult]) -> tuple[str, ...]:
+    """Return a note on each video whose run had another model, setting or version than the first one's."""
+    known = [(one.name, one.fingerprint) for one in results if one.fingerprint is not None]
+    if not known:
+        return ()
+    first, before = known[0][0], _without_video(known[0][1])
+    told = [(name, _without_video(print_of).differences(before)) for name, print_of in known[1:]]
+    return tuple(
+        f"{name} was not analyzed as {first} was: {', '.join(differing)}" for name, differing in told if differing
+    )
+
+
+def _without_video(print_of: RunFingerprint) -> Fingerprint:
+    return Fingerprint.model_validate(print_of.of_numbers().model_dump() | {"video": ""})
 
 
 def _compare(

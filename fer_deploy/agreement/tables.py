@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.analyze.result_files import FACES, PARQUET, SUMMARY
 from fer_deploy.errors import ConfigError
+from fer_deploy.live.fingerprint.run_fingerprint import RUN, RunFingerprint, fingerprint_in, require_one_run
 from fer_deploy.live.output_files import frames_path
 
 _FACE_COLUMNS: Final = ("frame", "track", "person", "x1", "y1", "x2", "y2", "emotion", "shown")
@@ -38,6 +39,8 @@ class VideoResult:
         boxes_xyxy: (N, 4) in pixels.
         emotion: (N,) of str, the network's label for this frame.
         shown: (N,) of str, the smoothed label, "unsure" or "unreadable".
+        run: short name of the run; empty if the tables do not say.
+        fingerprint: of the run, or None.
     """
 
     path: Path
@@ -51,6 +54,8 @@ class VideoResult:
     boxes_xyxy: NDArray[np.int64]
     emotion: NDArray[np.object_]
     shown: NDArray[np.object_]
+    run: str = ""
+    fingerprint: RunFingerprint | None = None
 
     @property
     def name(self) -> str:
@@ -103,6 +108,9 @@ def _result(path: Path) -> VideoResult:
         raise ConfigError(f"{path} is no table of faces: it has no {', '.join(missing or ['p_<label>'])}. Fix: {_FIX}")
     if len(set(frames["source"].to_pylist())) > 1:
         raise ConfigError(f"{path} has several sources. Fix: the table of one source at a time")
+    in_metadata = fingerprint_in(faces.schema.metadata)
+    fingerprint = in_metadata if summary is None else in_metadata or summary.fingerprint
+    run = _require_one_run(path, faces, frames, summary)
     frame = _ints(frames["frame"])
     columns = {name: _ints(faces[name]) for name in _FACE_COLUMNS if name not in ("emotion", "shown")}
     return VideoResult(
@@ -117,7 +125,31 @@ def _result(path: Path) -> VideoResult:
         boxes_xyxy=np.column_stack([columns[name] for name in ("x1", "y1", "x2", "y2")]),
         emotion=np.asarray(faces["emotion"].to_pylist(), dtype=object),
         shown=np.asarray(faces["shown"].to_pylist(), dtype=object),
+        run=run,
+        fingerprint=fingerprint,
     )
+
+
+def _require_one_run(path: Path, faces: pa.Table, frames: pa.Table, summary: Summary | None) -> str:
+    """Return the short name of the run of a video's tables; empty if they do not say, as those of older versions."""
+    runs = {path.name: _runs_in(faces), frames_path(path).name: _runs_in(frames)}
+    runs |= {} if summary is None else {SUMMARY: [summary.run]}
+    several = next((name for name, found in runs.items() if len(found) > 1), None)
+    if several is not None:
+        raise ConfigError(
+            f"{several} in {path.parent} has rows of different runs: {', '.join(runs[several])}. Fix: one run a table"
+        )
+    known = {f"{path.parent / name}": found[0] if found else "" for name, found in runs.items()}
+    require_one_run(known, fix="the tables of one run, as it wrote them")
+    return next(filter(None, known.values()), "")
+
+
+def _runs_in(table: pa.Table) -> list[str]:
+    """Return the names in the column run, or in the metadata."""
+    if RUN in table.column_names:
+        return sorted({str(name) for name in table[RUN].unique().to_pylist() if name})
+    found = fingerprint_in(table.schema.metadata)
+    return [] if found is None else [found.run]
 
 
 def _summary_of(path: Path) -> Summary | None:

@@ -220,7 +220,9 @@ class VideoBatch:
         """Compute the exports of a finished video; return its new summary, or the error."""
         try:
             writing = import_module("fer_deploy.analyze.events.writing")  # by name: it needs the packages of the extra
-            summary: Summary = writing.write_exports(folder, video, self._models.engine.spec, self._exports)
+            summary: Summary = writing.write_exports(
+                folder, video, self._models.engine.spec, self._exports, is_only=len(self._folders) == 1
+            )
         except Exception as err:  # noqa: BLE001 - PyArrow raises anything; the other videos continue
             return err
         return summary

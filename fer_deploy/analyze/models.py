@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fer_deploy.analyze.config import AnalyzeConfig
-from fer_deploy.analyze.fingerprint import detector_file
 from fer_deploy.detectors import DetectorFactory, build_detectors, describe_detector
 from fer_deploy.engines.base import Engine
+from fer_deploy.live.fingerprint.sources import detector_file
 
 
 class Models(NamedTuple):

@@ -1,7 +1,7 @@
 """Last step of an analysis: join the parts into files, and write summary, timeline and report."""
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -12,13 +12,13 @@ import pyarrow.parquet as pq
 from fer_deploy.analyze.accounting import check_outputs
 from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.config import AnalyzeConfig
-from fer_deploy.analyze.fingerprint import FINGERPRINT_KEY
+from fer_deploy.analyze.faces_table import Rows, face_rows
 from fer_deploy.analyze.joining import check_room, join_annotated, join_csv, num_rows_in_csv
 from fer_deploy.analyze.parts import TABLES, VIDEO, Parts
 from fer_deploy.analyze.people.pictures import pictures_of_people, take_pictures, write_pictures
 from fer_deploy.analyze.report.page import MOST_CARDS, index_html, report_html
-from fer_deploy.analyze.report.people_seen import Rows, people_from_rows, timelines_from_rows
-from fer_deploy.analyze.report.summary import Outcome, Subject, Summary
+from fer_deploy.analyze.report.people_seen import Timeline, people_from_rows, timelines_from_rows
+from fer_deploy.analyze.report.summary import Outcome, Subject, Summary, rounded_until_s
 from fer_deploy.analyze.report.timeline import longest_visible, timeline_png
 from fer_deploy.analyze.result_files import (
     ANNOTATED,
@@ -69,7 +69,8 @@ def write_results(parts: Parts, folder: Path, end: Checkpoint, subject: Subject,
     tables_and_video = [path for kind in kinds for path in parts.paths(len(end.starts_s), kind)]
     check_room([path for path in tables_and_video if path.exists()], folder)  # a part without frames has no video
     num_rows = _join(parts, folder, end, with_video=config.video)
-    seen = people_from_rows(rows_from_parquet(folder / PARQUET, subject.labels))
+    until_s, run = rounded_until_s(end), end.fingerprint.run
+    seen = people_from_rows(face_rows(folder, subject.labels, until_s=until_s, run=run))
     tables = {name: file_sha256(folder / name) for name in (f"{FACES}.{kind}" for kind in TABLES)}
     summary = Summary.of(subject, end, seen).model_copy(update={"tables": tables})
     num_faces = {name: num for name, num in num_rows.items() if name in _ONE_ROW_A_FACE}
@@ -97,7 +98,7 @@ def _take_pictures(parts: Parts, folder: Path, video: Path, summary: Summary, co
     except (StreamError, av.FFmpegError, OSError) as err:
         _LOG.warning("no pictures of people in the report: %s", str(err).partition(" Fix: ")[0])
         return
-    write_pictures(folder / PEOPLE, pictures)
+    write_pictures(folder / PEOPLE, pictures, summary.fingerprint)
 
 
 def write_index(out: Path, outcomes: Sequence[Outcome]) -> None:
@@ -141,8 +142,7 @@ def _join(parts: Parts, folder: Path, end: Checkpoint, *, with_video: bool) -> d
         path = folder / f"{FACES}.{kind}"
         with whole_file(path) as unfinished:
             if is_parquet:
-                metadata = {FINGERPRINT_KEY: end.fingerprint.to_json()}
-                join_parquet(parts.paths(num, kind), unfinished, metadata=metadata)
+                join_parquet(parts.paths(num, kind), unfinished, metadata=end.fingerprint.metadata())
             else:
                 join_csv(parts.paths(num, kind), unfinished)
         held[path.name] = (_num_rows_in_parquet if is_parquet else num_rows_in_csv)(path)
@@ -159,29 +159,45 @@ def _join_video(parts: Parts, folder: Path, end: Checkpoint) -> dict[str, int]:
     return {ANNOTATED: num_frames_in(folder / ANNOTATED)}
 
 
-def write_report(
-    folder: Path, summary: Summary, grouped: Callable[[Iterator[Rows]], Iterator[Rows]] = lambda rows: rows
-) -> None:
+def write_report(folder: Path, summary: Summary) -> None:
     """Write timeline and report.
 
     Args:
         folder: with the tables.
-        summary: of the video.
-        grouped: gives the rows of the table the tracks of the summary's people.
+        summary: of the video; it says which tracks are one person.
 
     Raises:
         SinkError: they cannot be written.
     """
-    shown = [person.track for person in longest_visible(summary.people, MOST_CARDS)]
-    timelines = timelines_from_rows(
-        grouped(rows_from_parquet(folder / PARQUET, summary.labels)),
-        shown,
+    timelines = _timelines(folder, summary)
+    write_whole(folder / PICTURE, timeline_png(summary, timelines))
+    _write_page(folder, summary, timelines)
+
+
+def write_page(folder: Path, summary: Summary) -> None:
+    """Write the report alone, such as after other files were written that it links to; see `write_report`."""
+    _write_page(folder, summary, _timelines(folder, summary))
+
+
+def _timelines(folder: Path, summary: Summary) -> dict[int, Timeline]:
+    return timelines_from_rows(
+        _rows_by_person(folder, summary),
+        [person.track for person in longest_visible(summary.people, MOST_CARDS)],
         start_s=summary.start_s,
         end_s=summary.duration_s,
         num_frames=summary.accounting.num_analyzed,
         num_labels=len(summary.labels),
     )
-    write_whole(folder / PICTURE, timeline_png(summary, timelines))
+
+
+def _rows_by_person(folder: Path, summary: Summary) -> Iterator[Rows]:
+    """Yield the rows of the table, with the first track of their person."""
+    first = {track: person.track for person in summary.people for track in person.all_tracks}
+    for rows in face_rows(folder, summary.labels, until_s=summary.duration_s, run=summary.fingerprint.run):
+        yield rows._replace(track=np.asarray([first.get(one, one) for one in rows.track.tolist()], dtype=np.int64))
+
+
+def _write_page(folder: Path, summary: Summary, timelines: dict[int, Timeline]) -> None:
     files = [name for name in RESULTS if name not in (PAGE, SUMMARY) and (folder / name).exists()]
     pictures = pictures_of_people(folder / PEOPLE, summary.people)
     page = report_html(summary, timelines, [*files, SUMMARY], pictures)
@@ -192,21 +208,3 @@ def _num_rows_in_parquet(path: Path) -> int:
     """Return the number of rows of a file."""
     with path.open("rb") as file:  # Arrow would read a path with a colon as a URL
         return int(pq.read_metadata(file).num_rows)
-
-
-def rows_from_parquet(path: Path, labels: Sequence[str]) -> Iterator[Rows]:
-    """Yield the rows of a table, one row group at a time."""
-    probs = [f"smoothed_p_{label}" for label in labels]
-    columns = ["time_s", "track", "person", "shown", "flags", *probs]
-    with path.open("rb") as opened, pq.ParquetFile(opened) as file:
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=columns)
-            if table.num_rows:
-                yield Rows(
-                    time_s=table["time_s"].to_numpy(),
-                    track=table["track"].to_numpy(),
-                    person=np.asarray([number or 0 for number in table["person"].to_pylist()], dtype=np.int64),
-                    shown=np.asarray(table["shown"].to_pylist(), dtype=object),
-                    flags=np.asarray(table["flags"].to_pylist(), dtype=object),
-                    probs=np.column_stack([table[name].to_numpy() for name in probs]),
-                )

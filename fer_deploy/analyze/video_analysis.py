@@ -26,6 +26,8 @@ from fer_deploy.live.seeking.packet_index import PacketIndex, index_of_file
 from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sources import open_recording
 from fer_deploy.live.sources.video import RESTART
+from fer_deploy.privacy.portable_paths import without_folders_in_text
+from fer_deploy.vision.tracking.baseline import doubt_about_file
 from fer_deploy.vision.tracking.people import People
 
 
@@ -164,7 +166,9 @@ class VideoAnalysis:
         """
         self._progress.finish()
         engine = self._models.engine
-        subject = Subject(self._video, engine.description, self._models.detector, engine.spec.labels)
+        doubt = doubt_about_file(self._config.pipeline.people.baseline, engine.spec.labels)
+        notes = (f"has a wrong baseline: {without_folders_in_text(doubt)}",) if doubt else ()
+        subject = Subject(self._video, engine.description, self._models.detector, engine.spec.labels, notes)
         summary: Summary = self._results.write_results(parts, self._folder, end, subject, self._config)
         parts.remove()
         return summary
@@ -278,7 +282,8 @@ class VideoAnalysis:
     def _open_sinks(self, parts: Parts, state: Checkpoint) -> Sequence[Sink]:
         number, labels = len(state.starts_s), self._models.engine.spec.labels
         with ExitStack() as opened:
-            sinks = open_tables(parts, number, labels, opened, is_corrected=self._config.pipeline.people.corrects)
+            is_corrected, run = self._config.pipeline.people.corrects, state.fingerprint
+            sinks = open_tables(parts, number, labels, opened, is_corrected=is_corrected, run=run)
             if self._config.video:
                 video = PartVideoSink(
                     parts.path(number, VIDEO), state.fps, size=state.picture_size, codec=self._config.video_codec

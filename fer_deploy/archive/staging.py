@@ -9,12 +9,12 @@ from typing import NamedTuple
 
 from fsspec.callbacks import Callback
 
-from fer_deploy.analyze.fingerprint import digest_of_video
 from fer_deploy.analyze.jobs.messages import Observe
 from fer_deploy.archive.manifest import TO_THE_END, About, VideoRow, index_name
 from fer_deploy.archive.store import Store, backend_errors, file_system
 from fer_deploy.archive.work import Work
 from fer_deploy.errors import FerDeployError, StreamError
+from fer_deploy.live.fingerprint.sources import digest_of_video
 from fer_deploy.privacy.redaction import without_password
 
 

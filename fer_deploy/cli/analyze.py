@@ -89,16 +89,15 @@ def _rewrite(videos: Sequence[Path], out: Path, people: Path, exports: Exports, 
     console = Console(stderr=True, markup=False)
     for video, folder in folders_of(videos, out).items():
         summary = rewriting.rewrite_people(video, folder, file)
-        if exports.names:  # told with them
-            continue
-        if outdated := rewriting.outdated_exports(folder):
+        if outdated := [name for name in rewriting.outdated_exports(folder) if name not in exports.names]:
             console.print(
                 f"{folder} has the people from before in {', '.join(outdated)}. To write them again: add --events, "
                 "--intervals or --protocol to this command",
                 highlight=False,
                 soft_wrap=True,
             )
-        _report(Outcome(video, folder, summary), console, NO_EXPORTS, of=len(videos))
+        if not exports.names:  # else it is told with them
+            _report(Outcome(video, folder, summary), console, NO_EXPORTS, of=len(videos))
 
 
 def _report(outcome: Outcome, console: Console, exports: Exports, *, of: int) -> None:
@@ -123,6 +122,8 @@ def _report(outcome: Outcome, console: Console, exports: Exports, *, of: int) ->
         words.append(f"{count_text(counts.num_skipped, 'corrupt frame')} skipped")
     click.echo(f"{outcome.video.name}: {', '.join(words)}: {outcome.folder / 'report.html'}")
     if exports.names:
+        for note in summary.event_notes:
+            console.print(f"{outcome.video.name}: {note}", highlight=False, soft_wrap=True)
         num = len(exports.excluded(outcome.video))
         without = f" without {count_text(num, 'excluded range')}" if exports.exclusions else ""
         click.echo(f"{outcome.video.name}: {', '.join(exports.names)}{without}: {outcome.folder}")

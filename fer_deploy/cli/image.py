@@ -21,6 +21,8 @@ from fer_deploy.files import durable
 from fer_deploy.live.drawing.drawn_png import is_drawn_png, png_from_picture
 from fer_deploy.live.drawing.overlay import draw_result
 from fer_deploy.live.file_names import printable
+from fer_deploy.live.fingerprint.run_fingerprint import RunFingerprint, digest_of_files
+from fer_deploy.live.fingerprint.sources import fingerprint_of_run
 from fer_deploy.live.output_files import Named, frames_path, require_apart
 from fer_deploy.live.sinks import CsvSink
 from fer_deploy.live.sinks.result_json import line_from_result
@@ -66,13 +68,20 @@ def _analyze(
     with Recognizer(config=config) as recognizer, ExitStack() as opened:
         run.say(engine_line(recognizer, config))
         run.say(detector_line(config.detection))
-        table = None if csv is None else opened.enter_context(CsvSink(csv, recognizer.labels, has_names=True))
+        table = None
+        if csv is not None:
+            sink = CsvSink(csv, recognizer.labels, has_names=True, run=_fingerprint(config, paths))
+            table = opened.enter_context(sink)
         for result in run.results(recognizer, paths):
             run.print(result)
             if table is not None:
                 table.write(result, None)
             if drawn:
                 _draw(result, recognizer.labels, drawn[paths[result.frame.index]])
+
+
+def _fingerprint(config: RecognizerConfig, paths: Sequence[Path]) -> RunFingerprint:
+    return fingerprint_of_run(config, config.pipeline, config.detection, digest_of_files(list(paths)))
 
 
 class _Picture(NamedTuple):

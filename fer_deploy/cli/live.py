@@ -20,6 +20,8 @@ from fer_deploy.detectors import DetectorFactory, build_detectors, describe_dete
 from fer_deploy.engines import Engine
 from fer_deploy.errors import ConfigError, SinkError
 from fer_deploy.live.config import LiveConfig
+from fer_deploy.live.fingerprint.run_fingerprint import RunFingerprint
+from fer_deploy.live.fingerprint.sources import digest_of_sources, fingerprint_of_run
 from fer_deploy.live.outputs import open_sinks
 from fer_deploy.live.pipeline import LivePipeline
 from fer_deploy.live.service.reload import Reload
@@ -28,6 +30,7 @@ from fer_deploy.live.sinks import Sink
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources import PacedSource, Source, open_source
 from fer_deploy.live.stats import LiveSnapshot
+from fer_deploy.vision.tracking.baseline import doubt_about_file
 
 _KEYS = ANALYSIS_KEYS | in_groups(
     {
@@ -105,6 +108,8 @@ def _run(
     """Open sources and outputs, run the loop and report. A signal while sources are opened raises `Stopped`."""
     detectors = build_detectors(config.detection)
     tell(detector_line(config.detection))
+    if doubt := doubt_about_file(config.pipeline.people.baseline, engine.spec.labels):
+        tell(f"warning: {doubt}")
     with ExitStack() as opened:
         sources = [_open_source(text, config, opened) for text in config.source]
         with signals.held():  # outputs are opened and closed as a whole
@@ -156,14 +161,25 @@ def _make_pipeline(
 
     with ExitStack() as opened:
         people, labels = config.pipeline.people, engine.spec.labels
-        files = open_sinks(config.output, sources, labels, snapshot, is_corrected=people.corrects, on_message=tell)
+        run = _fingerprint(config)
+        files = open_sinks(
+            config.output, sources, labels, snapshot, is_corrected=people.corrects, run=run, on_message=tell
+        )
         sinks = [*files, *more_sinks]
         for sink in sinks:
             opened.callback(sink.close)
         made_with = {"detector": describe_detector(config.detection), **people.correction_in_words()}
+        made_with |= {} if run is None else {"run": run.run}
         made.append(LivePipeline(sources, detectors, engine, sinks, config=config.pipeline, made_with=made_with))
         opened.pop_all()
     return made[0]
+
+
+def _fingerprint(config: LiveConfig) -> RunFingerprint | None:
+    """Return the fingerprint of the run; None if no table is written."""
+    if config.output.csv is config.output.parquet is config.output.events_file is None:
+        return None
+    return fingerprint_of_run(config, config.pipeline, config.detection, digest_of_sources(config.source))
 
 
 def _report(pipeline: LivePipeline, *, config: LiveConfig, as_json: bool, verbose: bool) -> None:

@@ -13,8 +13,12 @@ from fer_deploy.errors import ConfigError
 
 MAX_BYTES: Final = 50_000_000
 _SEPARATORS: Final = ("\t", ";", ",")
+_REMARKS: Final = ("#", '"#')
+"""Begin of the lines in which ELAN names the media files, above the rows."""
+_SEPARATOR_LINE: Final = re.compile(r"sep=([\t;,])", re.IGNORECASE)
 _NUMBER: Final = re.compile(r"\d+([.,]\d+)?")
 _CLOCK: Final = re.compile(r"(?:(\d{1,4}):)?(\d{1,4}):(\d{1,2}(?:[.,]\d+)?)")
+_MINUS: Final = ("-", "\u2212")
 NOT_THERE: Final = ("na", "n/a", "nan")
 """What BIDS, BORIS and R write where there is no value, in lower case."""
 TIMES: Final = "seconds (62.5) or a clock time (1:02.5, 0:01:02.500)"
@@ -57,6 +61,9 @@ class UserCsv(NamedTuple):
         if not text or text.lower() in NOT_THERE:
             return None
         seconds = seconds_from_text(text)
+        if seconds is None and seconds_from_text(text[1:]) is not None and text[0] in _MINUS:
+            problem = f"{column} is {text[:40]!r}, before the video begins"
+            raise self.fault(line.number, problem, "times from the beginning of the video, which is 0")
         if seconds is None:
             raise self.fault(line.number, f"{column} is {text[:40]!r}, which is no time", TIMES)
         return seconds
@@ -88,17 +95,29 @@ class UserCsv(NamedTuple):
         return int(float(text))
 
 
-def read_csv(path: Path, columns: Mapping[str, str] | Iterable[str] = (), *, min_rows: int = 1) -> UserCsv:
-    """Read a file with a header; its separator is a tab, a semicolon or a comma, whichever the header has.
+class RawCsv(NamedTuple):
+    """Cells of a file before anything is said about them.
 
-    Args:
-        path: of the file; UTF-8, with or without a byte order mark.
-        columns: names that may be in upper case, too: as they are, or from each of them to what it means. Other columns
-            keep the name in the file.
-        min_rows: below the header, without empty ones.
+    Attributes:
+        path: the file.
+        sha256: digest of its bytes.
+        separator: of the cells.
+        rows: line in the file, from 1, and cells without spaces around them, of each row that is not empty.
+    """
+
+    path: Path
+    sha256: str
+    separator: str
+    rows: list[tuple[int, list[str]]]
+
+
+def read_rows(path: Path) -> RawCsv:
+    """Read the cells of a file; its separator is a tab, a semicolon or a comma, whichever its first row has.
+
+    Excel's first line `sep=;` names it, too. UTF-8, with or without a byte order mark.
 
     Raises:
-        ConfigError: it cannot be read, has no header or too few rows, a column twice, or a row with too many cells.
+        ConfigError: it cannot be read, or is not UTF-8.
     """
     content = _content(path)
     try:
@@ -106,32 +125,57 @@ def read_csv(path: Path, columns: Mapping[str, str] | Iterable[str] = (), *, min
     except UnicodeDecodeError as err:
         line = content.count(b"\n", 0, err.start) + 1
         raise ConfigError(f"{path}, line {line}: not UTF-8. Fix: save it as UTF-8") from err
-    header = next((line for line in text.splitlines() if line.strip()), "")
-    separator = next((sign for sign in _SEPARATORS if sign in header), ",")
+    first = next((line for line in text.splitlines() if line.strip() and not line.startswith(_REMARKS)), "")
+    named = _SEPARATOR_LINE.fullmatch(first.strip("\r\n \ufeff"))
+    separator = named[1] if named else next((sign for sign in _SEPARATORS if sign in first), ",")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
     try:
         rows = [(reader.line_num, [cell.strip() for cell in row]) for row in reader]
     except csv.Error as err:
         raise ConfigError(f"{path}, line {reader.line_num}: {err}. Fix: that line") from err
     filled = [(number, row) for number, row in rows if any(row)]
+    return RawCsv(path, hashlib.sha256(content).hexdigest(), separator, filled[1:] if named else filled)
+
+
+def read_csv(path: Path, columns: Mapping[str, str] | Iterable[str] = (), *, min_rows: int = 1) -> UserCsv:
+    """Read a file with a header; see `read_rows` and `table_of`."""
+    return table_of(read_rows(path), columns, min_rows=min_rows)
+
+
+def table_of(raw: RawCsv, columns: Mapping[str, str] | Iterable[str] = (), *, min_rows: int = 1) -> UserCsv:
+    """Return the rows below a header, which is the first row.
+
+    Args:
+        raw: the cells.
+        columns: names that may be in upper case, too: as they are, or from each of them to what it means. Other columns
+            keep the name in the file.
+        min_rows: below the header, without empty ones.
+
+    Raises:
+        ConfigError: it has no header or too few rows, a column twice, or a row with too many cells.
+    """
+    path, filled = raw.path, raw.rows
     if len(filled) < 1 + min_rows:
         more = " and at least one row" if min_rows else ""
         raise ConfigError(f"{path} has {len(filled)} rows, expected a header{more}. Fix: add what is missing")
     first, names = filled[0]
     meant = dict(columns) if isinstance(columns, Mapping) else {name: name for name in columns}
     found = tuple(meant.get(name.lower(), name) for name in names)
-    known = UserCsv(path, hashlib.sha256(content).hexdigest(), found, ())
+    known = UserCsv(path, raw.sha256, found, ())
     twice = next((name for index, name in enumerate(found) if name in found[:index]), None)
     if twice is not None or "" in found:
         problem = "a column has no name" if twice is None or not twice else f"two columns mean {twice!r}"
         raise known.fault(first, problem, "a name of its own for each column")
-    return known._replace(lines=tuple(_line(known, number, row) for number, row in filled[1:]))
+    return known._replace(lines=tuple(_line(known, number, row, raw.separator) for number, row in filled[1:]))
 
 
-def _line(known: UserCsv, number: int, row: list[str]) -> Line:
+def _line(known: UserCsv, number: int, row: list[str], separator: str) -> Line:
     if any(row[len(known.columns) :]):
         problem = f"{len(row)} cells, but the header has {len(known.columns)}"
-        raise known.fault(number, problem, 'put quotes around a cell that has the separator: "a, b"')
+        fix = f'put quotes around a cell that has the separator: "a{separator} b"'
+        if separator == "," and sum(map(str.isdecimal, row)) > 2:
+            fix = 'numbers with decimal commas need semicolons between the columns, or quotes: "1,5"'
+        raise known.fault(number, problem, fix)
     padded = row + [""] * (len(known.columns) - len(row))
     return Line(number, dict(zip(known.columns, padded, strict=False)))
 

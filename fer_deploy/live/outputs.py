@@ -8,6 +8,7 @@ from fer_deploy.live.config import OutputConfig
 from fer_deploy.live.events.event_log import EventLog
 from fer_deploy.live.events.keys import KEYS_IN_WORDS
 from fer_deploy.live.events.sink import EventSink
+from fer_deploy.live.fingerprint.run_fingerprint import RunFingerprint
 from fer_deploy.live.output_files import video_paths
 from fer_deploy.live.serve import ServeSink
 from fer_deploy.live.sinks import Sink
@@ -23,6 +24,7 @@ def open_sinks(
     snapshot: Callable[[], LiveSnapshot],
     *,
     is_corrected: bool = False,
+    run: RunFingerprint | None = None,
     on_message: Callable[[str], None],
 ) -> list[Sink]:
     """Open the sinks of the settings; on failure all are closed again.
@@ -35,6 +37,7 @@ def open_sinks(
         labels: of the model.
         snapshot: returns the state of the loop, for the web page; not called before the loop runs.
         is_corrected: whether faces have a corrected emotion; see `TableSink`.
+        run: for the tables; see `TableSink`.
         on_message: called with a line for the user: why there is no window, or the address of the page.
 
     Raises:
@@ -46,7 +49,7 @@ def open_sinks(
         def add(sink: Sink) -> None:
             opened.append(stack.enter_context(sink))
 
-        events = _open_events(config, len(sources))
+        events = _open_events(config, len(sources), "" if run is None else run.run)
         if config.display:
             _add_window(add, sources, on_message, events)
         if config.serve is not None:
@@ -55,14 +58,14 @@ def open_sinks(
             on_message(f"page: {page.shown_url}")
         if config.mqtt is not None:
             add(sinks.MqttSink(config.mqtt, num_sources=len(sources), events=events))
-        _add_files(add, config, sources, labels, is_corrected=is_corrected)
+        _add_files(add, config, sources, labels, is_corrected=is_corrected, run=run)
         if events is not None:
             add(EventSink(events, lambda number: sources[number].is_live is True))
         stack.pop_all()  # from here on the loop closes them
         return opened
 
 
-def _open_events(config: OutputConfig, num_sources: int) -> EventLog | None:
+def _open_events(config: OutputConfig, num_sources: int, run: str) -> EventLog | None:
     """Return the log of events; None if no file is written."""
     if config.events_file is None:
         return None
@@ -70,7 +73,7 @@ def _open_events(config: OutputConfig, num_sources: int) -> EventLog | None:
     videos = [""] * num_sources
     if num_sources > 1 and config.record is not None:
         videos = [path.name for path in video_paths(config.record, num_sources)]
-    return EventLog(config.events_file, names=config.event, videos=videos)
+    return EventLog(config.events_file, names=config.event, videos=videos, run=run)
 
 
 def _add_window(
@@ -96,6 +99,7 @@ def _add_files(
     labels: tuple[str, ...],
     *,
     is_corrected: bool,
+    run: RunFingerprint | None,
 ) -> None:
     if config.record is not None:
         # If another source is live, or may prove to be, results of a recording may be dropped, too. The video then
@@ -105,8 +109,8 @@ def _add_files(
         for number, (source, path) in enumerate(zip(sources, paths, strict=True)):
             add(sinks.VideoSink(path, source.fps, is_live=is_live, source=number, codec=config.video_codec))
     if config.csv is not None:
-        add(sinks.CsvSink(config.csv, labels, is_corrected=is_corrected))
+        add(sinks.CsvSink(config.csv, labels, is_corrected=is_corrected, run=run))
     if config.parquet is not None:
-        add(sinks.ParquetSink(config.parquet, labels, is_corrected=is_corrected))
+        add(sinks.ParquetSink(config.parquet, labels, is_corrected=is_corrected, run=run))
     if config.jsonl is not None:
         add(sinks.JsonlSink(config.jsonl, num_sources=len(sources)))

@@ -80,7 +80,8 @@ class LivePipeline:
         self._intake = Intake(are_live, max_frames=self._config.max_frames, multiple=1 if fixed == "auto" else fixed)
         load = WorkerLoad(self._num_workers)
         self._intervals = [load.interval(fixed, is_live=is_live) for is_live in are_live]
-        met = people or [People(self._config.people.for_model(engine.spec), self._labels) for _ in self._sources]
+        how = self._config.people.for_model(engine.spec)
+        met = people or [People(how, self._labels, warns=True) for _ in self._sources]
         analyses = [
             SourceAnalysis(known, engine, self._config, interval, source=source, deliver=self._deliver)
             for known, interval, source in zip(met, self._intervals, self._sources, strict=True)

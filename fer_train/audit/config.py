@@ -8,6 +8,7 @@ from pydantic import Field, ValidationError
 from fer_train.audit.findings import KINDS, REASONS
 from fer_train.config import Strict
 from fer_train.errors import ConfigError
+from fer_train.files.value_faults import fault_in_words
 
 LabelFilter = Literal[
     "low_normalized_margin",
@@ -49,7 +50,10 @@ def audit_config_from_flags(flags: dict[str, Any]) -> AuditConfig:
     try:
         return AuditConfig.model_validate(values)
     except ValidationError as err:
-        lines = [f"--{str(e['loc'][0]).replace('_', '-')}: {e['msg']} (got {e['input']!r:.40})" for e in err.errors()]
+        lines = [
+            f"--{str(e['loc'][0]).replace('_', '-')}: {fault_in_words(e)} (got {e['input']!r:.40})"
+            for e in err.errors()
+        ]
         raise ConfigError("\n".join(lines)) from err
 
 

@@ -7,7 +7,6 @@ import click
 from rich.console import Console
 
 from fer_train.cli import training_inputs
-from fer_train.config_file import load_config
 from fer_train.distributed import is_first_process
 from fer_train.training.repeat import cross_validate, spread_table
 
@@ -15,7 +14,7 @@ from fer_train.training.repeat import cross_validate, spread_table
 def crossval(config_path: Path, out: Path | None, tensorboard: bool, folds: int, **rest: Any) -> None:
     """Cross-validate on the training split; see `fer_train.cli.flags.crossval` for the flags."""
     overrides, files = training_inputs.split_training_flags(rest)
-    config = load_config(config_path, overrides)
+    config = training_inputs.config_of(config_path, overrides)
     faces = training_inputs.load_training_faces(config, **files)
     out = training_inputs.run_folder(out, config_path, quick=files["quick"], suffix="-crossval")
     with training_inputs.resume_hint(out, "go on with the same command"):

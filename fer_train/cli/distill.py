@@ -26,7 +26,9 @@ def distill(
     given = {"weight": weight, "temperature": temperature, "cached": cached}
     settings = {} if written is None else written.model_dump()
     settings |= {"teachers": teachers} | {k: v for k, v in given.items() if v is not None}
-    config = load_config(config_path, overrides | {"distillation": settings} | ({"init": init} if init else {}))
+    config = training_inputs.config_of(
+        config_path, overrides | {"distillation": settings} | ({"init": init} if init else {})
+    )
     faces = training_inputs.load_training_faces(config, **files)
     out = training_inputs.run_folder(out, config_path, quick=files["quick"], suffix="-distilled")
     train_and_tell(config, faces, out, resume=resume, tensorboard=tensorboard)

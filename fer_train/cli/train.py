@@ -8,7 +8,6 @@ from rich.console import Console
 
 from fer_train.cli import training_inputs
 from fer_train.config import TrainConfig
-from fer_train.config_file import load_config
 from fer_train.data import Faces
 from fer_train.distributed import is_first_process
 from fer_train.training.repeat import parse_seeds, spread_table, train_seeds
@@ -26,7 +25,7 @@ def train(
 ) -> None:
     """Train one model, or one for each seed; see `fer_train.cli.flags.train` for the flags."""
     overrides, files = training_inputs.split_training_flags(rest)
-    config = load_config(config_path, overrides | ({"init": init} if init else {}))
+    config = training_inputs.config_of(config_path, overrides | ({"init": init} if init else {}))
     faces = training_inputs.load_training_faces(config, **files)
     out = training_inputs.run_folder(out, config_path, quick=files["quick"])
     if seeds is None:

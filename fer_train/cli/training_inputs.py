@@ -14,6 +14,7 @@ import numpy as np
 
 from fer_train import signals
 from fer_train.config import TrainConfig
+from fer_train.config_file import load_config
 from fer_train.data import Faces, apply_protocol, read_faces
 from fer_train.data.consensus import relabel_by_votes
 from fer_train.data.faces import RowList, own_label_set
@@ -138,6 +139,16 @@ def split_training_flags(flags: dict[str, Any]) -> tuple[dict[str, Any], dict[st
     given = {name: value for name, value in flags.items() if name not in _OF_THE_FACES and value is not None}
     overrides = (QUICK if flags["quick"] else {}) | given
     return overrides, {name: flags[name] for name in _OF_THE_FACES}
+
+
+def config_of(config_path: Path, overrides: dict[str, Any]) -> TrainConfig:
+    """Return the config with the flags of the command that runs.
+
+    Raises:
+        ConfigError: as `load_config`; a value that was given as a flag is named by its flag.
+    """
+    params = click.get_current_context().command.params
+    return load_config(config_path, overrides, flags={str(param.name): param.opts[-1] for param in params})
 
 
 def run_folder(out: Path | None, config_path: Path, *, quick: bool, suffix: str = "") -> Path:

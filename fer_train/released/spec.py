@@ -5,6 +5,8 @@ from typing import Annotated, Any, Literal, NoReturn
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from fer_train.files.value_faults import fault_in_words
+
 MAX_SPEC_CHARS = 1_000_000
 """Limit of the JSON; training writes about twenty thousand."""
 MAX_LABELS = 10_000
@@ -112,4 +114,4 @@ def _refuse_constant(name: str) -> NoReturn:
 
 def _describe(fault: Any) -> str:
     place = ".".join(map(str, fault["loc"]))[:100]
-    return f"{place}: {fault['msg'].removeprefix('Value error, ')[:300]}"
+    return f"{place}: {fault_in_words(fault)[:300]}"

@@ -14,6 +14,7 @@ from fer_train.config import Strict, TrainConfig
 from fer_train.config_file import config_from_dict, load_config
 from fer_train.errors import ConfigError
 from fer_train.files.durable import write_content
+from fer_train.files.value_faults import fault_in_words
 from fer_train.files.yaml_file import read_yaml
 from fer_train.privacy.portable_paths import shown_path
 
@@ -132,7 +133,7 @@ def read_plan(path: Path) -> Plan:
     try:
         return Plan.model_validate(read_yaml(path, examples="configs/sweep/*.yaml"))
     except ValidationError as err:
-        wrong = "\n".join(f"  {'.'.join(map(str, d['loc'])) or 'plan'}: {d['msg']}" for d in err.errors())
+        wrong = "\n".join(f"  {'.'.join(map(str, d['loc'])) or 'plan'}: {fault_in_words(d)}" for d in err.errors())
         raise ConfigError(f"cannot use the plan {path}:\n{wrong}\nFix: keys as in configs/sweep/gpu.yaml") from err
 
 

@@ -110,16 +110,16 @@ def test_labels_in_another_order_are_measured_as_if_they_were_not(tmp_path, mode
     ("labels", "seen"),
     [
         ("x" * 5_000_000, "characters, expected at most 1,000,000"),
-        ("x" * 7, "labels: Input should be a valid list"),
-        ([f"label {i}" for i in range(10_001)], "labels: List should have at most 10000 items"),
+        ("x" * 7, "labels: expected a list"),
+        ([f"label {i}" for i in range(10_001)], "labels: expected a length of at most 10000"),
         (["a" * 201, *EMOTIONS[1:]], "labels: label 0 is 'aaa"),
         (["angry", *EMOTIONS[:6]], "labels: the label 'angry' occurs twice"),
         (["Unsure", *EMOTIONS[:6]], "labels: a label must not be called 'Unsure'"),
-        ([1, *EMOTIONS[1:]], "labels.0: Input should be a valid string"),
+        ([1, *EMOTIONS[1:]], "labels.0: expected text"),
         (["", *EMOTIONS[1:]], "labels: label 0 is ''"),
         (["a\x1b[2J", *EMOTIONS[1:]], "expected 1 to 200 printable characters"),
         (EMOTIONS[:6], r"classifier.weight has the shape (7, 8), expected (6, 8)"),
-        (["only"], "labels: List should have at least 2 items"),
+        (["only"], "labels: expected a length of at least 2"),
     ],
 )
 def test_labels_that_no_model_can_have(tmp_path, model, monkeypatch, labels, seen):

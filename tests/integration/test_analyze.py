@@ -74,9 +74,9 @@ class TestWhole:
 
     def test_segments_change_nothing(self, video, tmp_path):
         """The table is that of one run of the live loop over the whole video."""
-        make_analysis(video, tmp_path / "out").run()
+        summary = make_analysis(video, tmp_path / "out").run()
         models = make_models(tmp_path / "engine.onnx")
-        sink = CsvSink(tmp_path / "live.csv", models.engine.spec.labels)
+        sink = CsvSink(tmp_path / "live.csv", models.engine.spec.labels, run=summary.fingerprint)
         config = make_config(tmp_path / "out").pipeline
         LivePipeline(open_file(video), models.detectors, models.engine, [sink], config=config).run()
         assert (tmp_path / "out/squares/faces.csv").read_bytes() == (tmp_path / "live.csv").read_bytes()

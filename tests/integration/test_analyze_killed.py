@@ -13,7 +13,7 @@ from integration.live_fakes import num_video_frames
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("detect_every", "jobs", "kills", "part"), [(1, 1, 6, 0), (4, 1, 6, 0), (1, 2, 4, 0), (1, 1, 4, 1), (1, 2, 3, 1)]
+    ("detect_every", "jobs", "kills", "part"), [(1, 1, 3, 0), (4, 1, 3, 0), (1, 2, 2, 0), (1, 1, 2, 1), (1, 2, 2, 1)]
 )
 def test_killed_often(detect_every, jobs, kills, part, tmp_path):
     (tmp_path / "whole").mkdir()

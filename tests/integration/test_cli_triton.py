@@ -82,7 +82,7 @@ def test_plan_of_the_other_flavor(tmp_path):
 def test_settings_out_of_range(tmp_path):
     result = run("--engine", bundled_model(), "--out", tmp_path / "out", "--max-batch-size", 0)
     assert result.exit_code == 2
-    assert "--max-batch-size: Input should be" in result.stderr
+    assert "--max-batch-size: expected" in result.stderr
     assert not (tmp_path / "out").exists()
 
 

@@ -50,29 +50,38 @@ def test_absent_private_test_is_stated(fer2013):
         take_split(fer2013, "PrivateTest")
 
 
-@pytest.mark.parametrize(
-    ("family", "precision", "least"),
-    [
-        ("ferplus", Precision.FP16, 0.875),
-        ("ferplus", Precision.INT8, 0.875),
-        ("nano-ferplus", Precision.FP16, 0.860),
-        ("nano-ferplus", Precision.INT8, 0.860),
-        ("fer2013", Precision.INT8, 0.678),
-    ],
-)
-def test_bundled_models_recognize_as_their_specs_say(fer2013, family, precision, least):
+def bundled_accuracy(fer2013, family, precision, *, every):
+    """Return (share of every n-th face of PublicTest that a bundled model names rightly, share that its spec says)."""
     public = take_split(fer2013, "PublicTest")
     if family != "fer2013":
         public = majority_faces(public, "PublicTest")
+    few = public.select(np.arange(len(public)) % every == 0)
     with open_engine(bundled_model(precision, family), device="cpu") as engine:
-        batches = np.array_split(public.images[:, None], 60)
+        batches = np.array_split(few.images[:, None], 60 // every)
         predicted = np.concatenate([engine.infer(batch).argmax(axis=1) for batch in batches])
-        metrics = engine.spec.metrics
-    is_int8 = precision is Precision.INT8
-    promised = metrics["artifact"]["accuracy"]
-    accuracy = float((predicted == public.labels).mean())
-    assert accuracy == pytest.approx(promised, abs=0.003 if is_int8 else 0.001)  # CPUs round INT8 differently
-    assert accuracy >= least
+        return float((predicted == few.labels).mean()), engine.spec.metrics["artifact"]["accuracy"]
+
+
+def test_the_default_model_recognizes_as_its_spec_says(fer2013):
+    accuracy, promised = bundled_accuracy(fer2013, "ferplus", Precision.INT8, every=1)
+    assert accuracy == pytest.approx(promised, abs=0.003)  # CPUs round INT8 differently
+    assert accuracy >= 0.875
+
+
+@pytest.mark.parametrize(
+    ("family", "precision", "measured"),
+    [
+        ("ferplus", Precision.FP16, 0.8782),
+        ("nano-ferplus", Precision.FP16, 0.8594),
+        ("nano-ferplus", Precision.INT8, 0.8594),
+        ("fer2013", Precision.INT8, 0.6767),
+    ],
+)
+def test_every_third_face_is_recognized_as_on_the_day_of_release(fer2013, family, precision, measured):
+    """Their specs speak of all faces, and these are a thousand: within three standard errors."""
+    accuracy, promised = bundled_accuracy(fer2013, family, precision, every=3)
+    assert accuracy == pytest.approx(measured, abs=0.005 if precision is Precision.INT8 else 0.0015)
+    assert accuracy == pytest.approx(promised, abs=0.035)
 
 
 def test_majority_protocol_keeps_as_many_faces_as_its_authors_say(fer2013):

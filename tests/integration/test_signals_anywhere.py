@@ -19,7 +19,7 @@ from integration.analyze_videos import write_squares
 from integration.live_fakes import num_video_frames
 from integration.source_watching import wait_until
 
-NUM_KILLS = int(os.environ.get("FER_KILLS", "6"))
+NUM_KILLS = int(os.environ.get("FER_KILLS", "4"))
 NUMBERS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 AGAIN = (0, 1, 100, 5000)
 """Calls between the first signal and the second; 0: there is no second one."""

@@ -20,6 +20,7 @@ OWN_WORDS = (
     [
         ("files/yaml_file.py", "files/yaml_file.py"),
         ("cli/terminal/standard_output.py", "cli/standard_output.py"),
+        ("files/value_faults.py", "files/value_faults.py"),
         ("archive/on_ray/cluster.py", "ray_cluster.py"),
     ],
 )

@@ -230,6 +230,7 @@ def test_dead_links_and_anchors_are_found(tool, tmp_path):
     ]
 
 
+@pytest.mark.slow
 def test_the_website_is_built_without_warnings_and_dead_links(tool, tmp_path):
     """In a copy, so that two runs of the tests do not meet in site/."""
     copy = tmp_path / "copy"

@@ -97,7 +97,7 @@ def test_both_names_of_the_token_work_and_need_a_page(monkeypatch):
         ),
         (
             {"FER_LIVE_MIN_SCORE": "3"},
-            "error: environment: FER_LIVE_MIN_SCORE: Input should be less than 1 (got 3.0)\n",
+            "error: environment: FER_LIVE_MIN_SCORE: expected less than 1 (got 3.0)\n",
         ),
         (
             {"FER_LIVE_DETECTOR": "haar", "FER_LIVE_MIN_SCORE": "0.7"},
@@ -137,9 +137,7 @@ def test_fer_train_names_the_variable(repo_dir):
     config = str(repo_dir / "configs" / "train" / "net.yaml")
     args = ["train", "--config", config, "--data", "absent.csv"]
     result = CliRunner().invoke(train_main, args, env={"FER_TRAIN_EPOCHS": "0"})
-    assert result.stderr.splitlines()[-1] == (
-        "error: environment: FER_TRAIN_EPOCHS: Input should be greater than or equal to 1 (got 0)"
-    )
+    assert result.stderr.splitlines()[-1] == ("error: environment: FER_TRAIN_EPOCHS: expected at least 1 (got 0)")
 
 
 def test_unknown_variables_are_warned_of_without_their_values():

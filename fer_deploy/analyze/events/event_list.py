@@ -4,13 +4,23 @@ import re
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from fer_deploy.analyze.events.boris_events import (
+    BORIS_COLUMNS,
+    is_start_stop,
+    paired,
+    require_one_file,
+    video_of,
+    without_preamble,
+)
+from fer_deploy.analyze.events.elan_text import is_without_labels, labeled
 from fer_deploy.analyze.events.spans import SPAN_COLUMNS, require_columns, span_of
 from fer_deploy.errors import ConfigError
-from fer_deploy.files.user_csv import Line, UserCsv, read_csv
+from fer_deploy.files.user_csv import Line, UserCsv, read_rows, table_of
 from fer_deploy.live.file_names import file_and_stream
 
-_ALIASES: Final = {**SPAN_COLUMNS, **dict.fromkeys(("label", "event", "trial_type", "behavior", "annotation"), "label")}
-"""Names of columns: ours, those of BIDS (trial_type), BORIS (Behavior) and ELAN (Annotation)."""
+LABEL_COLUMNS: Final = dict.fromkeys(("label", "event", "trial_type", "behavior", "annotation"), "label")
+"""Names of the column label: ours, those of BIDS (trial_type), BORIS (Behavior) and ELAN (Annotation)."""
+_ALIASES: Final = {**SPAN_COLUMNS, **BORIS_COLUMNS, **LABEL_COLUMNS}
 
 
 class Event(NamedTuple):
@@ -65,12 +75,16 @@ def is_name_of(name: str, video: Path) -> bool:
 
 
 def read_events(path: Path) -> EventList:
-    """Read a CSV with the columns start, end or duration, label, and optionally video.
+    """Read a CSV with the columns start, end or duration, label, and optionally video; or an export of BORIS or ELAN.
 
     Raises:
         ConfigError: it cannot be read, a column is missing, a time is none, or an event ends before it starts.
     """
-    table = read_csv(path, _ALIASES)
+    raw = read_rows(path)
+    table = labeled(raw) if is_without_labels(raw) else table_of(without_preamble(raw), _ALIASES)
+    if "state" in table.columns:
+        require_one_file(table)
+    table = paired(table) if is_start_stop(table) else table
     require_columns(table, "label", example="start,end,label or start,duration,label")
     return EventList(path, table.sha256, tuple(_event(table, line) for line in table.lines))
 
@@ -80,4 +94,4 @@ def _event(table: UserCsv, line: Line) -> Event:
     label = line.cells["label"]
     if not label:
         raise table.fault(line.number, "no label", "a name for the event in the column label")
-    return Event(label, start_s, end_s, line.cells.get("video", ""), line.number)
+    return Event(label, start_s, end_s, video_of(line.cells.get("video", "")), line.number)

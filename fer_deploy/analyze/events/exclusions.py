@@ -78,10 +78,15 @@ def ranges_of_people(exclusions: Sequence[Exclusion], summary: Summary) -> dict[
     return {number: _merged(found) for number, found in ranges.items()}
 
 
-def _numbers(exclusion: Exclusion, summary: Summary) -> list[int]:
+def numbers_of(exclusion: Exclusion, summary: Summary) -> list[int]:
+    """Return the numbers of the people whose faces are excluded."""
     who, people = exclusion.person, summary.people
     found = [person.number for person in people if not who or person.name == who]
-    found = found or [person.number for person in people if str(person.number) == who]
+    return found or [person.number for person in people if str(person.number) == who]
+
+
+def _numbers(exclusion: Exclusion, summary: Summary) -> list[int]:
+    who, found = exclusion.person, numbers_of(exclusion, summary)
     if not found and who:
         where = f" in line {exclusion.line}" if exclusion.line else ""
         raise ConfigError(

@@ -5,8 +5,12 @@ from pathlib import Path
 from typing import NamedTuple
 from xml.etree import ElementTree
 
+import numpy as np
+
 from fer_deploy.analyze.events.exclusions import Exclusion, outside, ranges_of_people
-from fer_deploy.analyze.events.faces_table import FaceRows, faces_of_people, load_summary
+from fer_deploy.analyze.events.people_rows import load_summary, rows_of_people
+from fer_deploy.analyze.faces_table import Rows
+from fer_deploy.live.fingerprint.run_fingerprint import RUN, RUN_KEY
 from fer_deploy.live.sinks.tables.base import Row
 from fer_deploy.live.sinks.tables.csv_file import csv_text
 
@@ -52,12 +56,14 @@ def intervals(result_folder: str | Path, *, excluded: Sequence[Exclusion] = ()) 
     ranges = ranges_of_people(excluded, summary)
     name_of = {person.number: person.name for person in summary.people}
     found: dict[int, list[Interval]] = {}
-    for person, rows in faces_of_people(folder, summary):
+    last_place: dict[int, int] = {}
+    for person, rows in rows_of_people(folder, summary):
         mine = found.setdefault(person, [])
-        for run in _runs(person, rows):
-            is_continued = bool(mine) and run[0] and mine[-1].label == run[1].label
-            first_s = mine.pop().start_s if is_continued else run[1].start_s
-            mine.append(run[1]._replace(start_s=first_s))
+        for is_next, one in _stretches(person, rows, last_place.get(person, -2)):
+            is_continued = is_next and mine[-1].label == one.label
+            first_s = mine.pop().start_s if is_continued else one.start_s
+            mine.append(one._replace(start_s=first_s))
+        last_place[person] = int(rows.place[-1])
     return [
         one._replace(name=name_of[person], start_s=start_s, end_s=end_s)
         for person in sorted(found)
@@ -66,34 +72,34 @@ def intervals(result_folder: str | Path, *, excluded: Sequence[Exclusion] = ()) 
     ]
 
 
-def _runs(person: int, rows: FaceRows) -> Iterator[tuple[bool, Interval]]:
+def _stretches(person: int, rows: Rows, last_place: int) -> Iterator[tuple[bool, Interval]]:
     """Yield the intervals within some rows, and whether the frame before them had the person, too."""
     labels = rows.shown.tolist()
+    follows = np.diff(rows.place, prepend=last_place) == 1
     begins = [
-        index
-        for index in range(len(labels))
-        if not (index and rows.follows[index] and labels[index] == labels[index - 1])
+        index for index in range(len(labels)) if not (index and follows[index] and labels[index] == labels[index - 1])
     ]
     for first, after in zip(begins, [*begins[1:], len(labels)], strict=True):
         found = Interval(person, labels[first], float(rows.start_s[first]), float(rows.end_s[after - 1]))
-        yield bool(rows.follows[first]), found
+        yield bool(follows[first]), found
 
 
-def intervals_tsv(found: Sequence[Interval], video: str) -> str:
-    """Return a table with tabs and BORIS's names of columns; ELAN imports it as tab-delimited text."""
-    rows: list[Row] = [["Media file", "Subject", "Behavior", "Start (s)", "Stop (s)", "Duration (s)"]]
+def intervals_tsv(found: Sequence[Interval], video: str, run: str) -> str:
+    """Return a table with tabs, BORIS's names of columns and `run`; ELAN imports it as tab-delimited text."""
+    rows: list[Row] = [["Media file", "Subject", "Behavior", "Start (s)", "Stop (s)", "Duration (s)", RUN]]
     for one in found:
         times = one.start_s, one.end_s, one.end_s - one.start_s
-        rows.append([video, one.subject, one.label, *(f"{time:.3f}" for time in times)])
+        rows.append([video, one.subject, one.label, *(f"{time:.3f}" for time in times), run])
     return csv_text(rows, delimiter="\t")
 
 
-def intervals_eaf(found: Sequence[Interval], video: str, date: str) -> bytes:
+def intervals_eaf(found: Sequence[Interval], video: str, run: str, *, date: str) -> bytes:
     """Return an ELAN document with a tier for each person.
 
     Args:
         found: the intervals.
         video: its name; ELAN looks for it beside the document and else asks.
+        run: short name of the run, a property of the document.
         date: of the document, in ISO format with a time zone.
 
     Source: the schema EAFv3.0 of the Max Planck Institute for Psycholinguistics.
@@ -102,6 +108,7 @@ def intervals_eaf(found: Sequence[Interval], video: str, date: str) -> bytes:
     root = ElementTree.Element("ANNOTATION_DOCUMENT", about)
     header = ElementTree.SubElement(root, "HEADER", MEDIA_FILE="", TIME_UNITS="milliseconds")
     ElementTree.SubElement(header, "MEDIA_DESCRIPTOR", MEDIA_URL=video, MIME_TYPE="video/*")
+    ElementTree.SubElement(header, "PROPERTY", NAME=RUN_KEY).text = run
     order = ElementTree.SubElement(root, "TIME_ORDER")
     tiers: dict[int, ElementTree.Element] = {}
     for index, one in enumerate(found):

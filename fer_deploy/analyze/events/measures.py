@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fer_deploy.analyze.events.event_list import Event
 from fer_deploy.analyze.events.exclusions import Range, overlap_s, within
-from fer_deploy.analyze.events.faces_table import FaceRows
+from fer_deploy.analyze.faces_table import Rows
 from fer_deploy.vision.derived_valence import DERIVED_VALENCE, derived_valence, has_derived_valence
 from fer_deploy.vision.types import UNREADABLE, UNSURE
 
@@ -47,7 +47,7 @@ class Measures:
         self._last_emotion = ""
         self._num_changes = 0
 
-    def add(self, rows: FaceRows) -> None:
+    def add(self, rows: Rows) -> None:
         """Add faces.
 
         Those outside of the event or in an excluded range do not count, and frames at the borders count in part.
@@ -69,7 +69,7 @@ class Measures:
             self._num_changes += sum(then != now for then, now in zip(before, emotions, strict=True))
             self._last_emotion = emotions[-1]
 
-    def _add_probs(self, rows: FaceRows, weights: NDArray[np.float64]) -> None:
+    def _add_probs(self, rows: Rows, weights: NDArray[np.float64]) -> None:
         if not len(weights):
             return
         self._sum += weights @ rows.probs

@@ -8,11 +8,11 @@ import pyarrow as pa
 
 from fer_deploy.analyze.events.event_list import Event
 from fer_deploy.analyze.events.exclusions import Exclusion, ranges_of_people
-from fer_deploy.analyze.events.faces_table import faces_of_people, load_summary
 from fer_deploy.analyze.events.measures import Measures, measure_columns
+from fer_deploy.analyze.events.people_rows import load_summary, rows_of_people
 from fer_deploy.analyze.events.spans import require_inside
-from fer_deploy.analyze.fingerprint import FINGERPRINT_KEY
 from fer_deploy.errors import ConfigError
+from fer_deploy.live.fingerprint.run_fingerprint import RUN
 
 _WHO: Final = {"video": str, "person": int, "person_name": str}
 PLACE: Final = {**_WHO, "event": int, "label": str, "start_s": float, "end_s": float}
@@ -53,10 +53,10 @@ def segments(
         for event in events:
             what = f"the event {event.label!r}"
             require_inside(what, event.line, event.start_s, end_s=summary.duration_s, video=summary.name)
-    ranges = ranges_of_people(excluded, summary)
+    ranges, run = ranges_of_people(excluded, summary), {RUN: summary.fingerprint.run}
     name_of = {person.number: person.name for person in summary.people}
     measures = {number: [Measures(event, summary.labels, ranges[number]) for event in events] for number in name_of}
-    for number, rows in faces_of_people(folder, summary):
+    for number, rows in rows_of_people(folder, summary):
         for event, measured in zip(events, measures[number], strict=True):
             if event.start_s < rows.end_s[-1] and event.end_s > rows.start_s[0]:
                 measured.add(rows)
@@ -65,12 +65,13 @@ def segments(
         | {"start_s": round(event.start_s, 4), "end_s": round(event.end_s, 4)}
         | dict(groups)
         | measured.row()
+        | run
         for number in name_of
         for index, (event, measured) in enumerate(zip(events, measures[number], strict=True), 1)
     ]
     schema = pa.schema(
         [(name, _TYPES[kind]) for name, kind in columns.items()],
-        metadata={FINGERPRINT_KEY: summary.fingerprint.to_json()},
+        metadata=summary.fingerprint.metadata(),
     )
     return pa.Table.from_pylist(found, schema=schema)
 
@@ -82,10 +83,10 @@ def segment_columns(labels: Sequence[str], groups: Mapping[str, str] | Sequence[
         ConfigError: a column of the user has the name of one of ours.
     """
     measured = measure_columns(labels)
-    shared = next((name for name in groups if name in PLACE or name in measured), None)
+    shared = next((name for name in groups if name in (*PLACE, *measured, RUN)), None)
     if shared is not None:
         raise ConfigError(
             f"the participants have a column {shared!r}, and so have the segments. Fix: another name for it, such as "
             f"{shared}_of_participant"
         )
-    return {**PLACE, **dict.fromkeys(groups, str), **measured}
+    return {**PLACE, **dict.fromkeys(groups, str), **measured, RUN: str}

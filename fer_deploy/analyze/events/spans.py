@@ -13,10 +13,13 @@ SPAN_COLUMNS: Final = {
     "begin time - hh:mm:ss.ms": "start clock",
     "end time - hh:mm:ss.ms": "end clock",
     "duration - hh:mm:ss.ms": "duration clock",
+    "begin time - msec": "start ms",
+    "end time - msec": "end ms",
+    "duration - msec": "duration ms",
 }
 """Names of columns: ours, of BIDS (onset, duration), of BORIS (Start (s), Stop (s)) and of ELAN (Begin Time - ss.msec).
 
-ELAN may write each time in several forms, so its clock times have a name of their own.
+ELAN may write each time in several forms, so each of these has a name of its own.
 """
 POINT_S: Final = 1.0
 """Seconds that an event without a duration stands for: BORIS and BIDS have such points, and no frame lies in them."""
@@ -34,7 +37,7 @@ def require_columns(table: UserCsv, *others: str, example: str) -> None:
     Raises:
         ConfigError: a column is missing.
     """
-    known = {name.removesuffix(" clock") for name in table.columns}
+    known = {name.removesuffix(" clock").removesuffix(" ms") for name in table.columns}
     missing = [name for name in ("start", *others) if name not in known]
     missing += [] if {"end", "duration"} & known else ["end"]
     if missing:
@@ -76,7 +79,10 @@ def span_of(table: UserCsv, line: Line, what: str, *, has_points: bool = False) 
 
 def _seconds(table: UserCsv, line: Line, name: str) -> float | None:
     found = table.seconds(line, name)
-    return table.seconds(line, f"{name} clock") if found is None else found
+    if found is None:
+        found = table.seconds(line, f"{name} clock")
+    thousandths = table.number(line, f"{name} ms") if found is None else None
+    return found if thousandths is None else thousandths / 1000
 
 
 def _is_stated_point(line: Line) -> bool:

@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from fer_deploy.analyze.events.segments import PLACE
+from fer_deploy.live.fingerprint.run_fingerprint import RUN
 from fer_deploy.live.sinks.tables.base import Columns, Row
 
 
@@ -22,14 +23,15 @@ def wide_rows(table: pa.Table, groups: Sequence[str]) -> tuple[Columns, list[Row
     """
     kept = ["video", "person", "person_name", *groups]
     types = {field.name: _kind(field.type) for field in table.schema}
-    measured = [name for name in types if name not in (*PLACE, *groups)]
+    measured = [name for name in types if name not in (*PLACE, *groups, RUN)]
     rows = table.to_pylist()
     names = _names({row["event"]: row["label"] for row in rows})
     columns = {name: types[name] for name in kept}
     columns |= {f"{name}.{measure}": types[measure] for name in names.values() for measure in measured}
+    columns[RUN] = str
     wide: dict[int, dict[str, Any]] = {}
     for row in rows:
-        mine = wide.setdefault(row["person"], {name: row[name] for name in kept})
+        mine = wide.setdefault(row["person"], {name: row[name] for name in (*kept, RUN)})
         mine |= {f"{names[row['event']]}.{measure}": row[measure] for measure in measured}
     return columns, [[mine[name] for name in columns] for mine in wide.values()]
 

@@ -212,8 +212,8 @@ class SplitAnalysis:
         tally = Tally()
         results: list[FrameResult] = []
         with ExitStack() as opened:
-            is_corrected = self._config.pipeline.people.corrects
-            tables = open_tables(self._parts, task.number, self._labels, opened, is_corrected=is_corrected)
+            is_corrected, run = self._config.pipeline.people.corrects, self._saved.fingerprint
+            tables = open_tables(self._parts, task.number, self._labels, opened, is_corrected=is_corrected, run=run)
             sinks = [tally, *tables]
             for result in replay(observations, self._people, self._labels):
                 results.append(result)

@@ -1,15 +1,15 @@
 """Best frames: where in the video each person can be seen best, by the quality of their faces."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fer_deploy.analyze.faces_table import row_groups
 from fer_deploy.vision.types import UNREADABLE, Box
 
 _LARGE_PX: Final = 160.0
@@ -64,7 +64,7 @@ def best_frames(
     """
     hidden = None if all_in_view_s is None else _hidden_times(path, all_in_view_s)
     best: dict[int, BestFrame] = {}
-    for table in _groups(path, (*_PLACE, *_VALUES)):
+    for table in row_groups(path, (*_PLACE, *_VALUES)):
         track, frame, time_s = (table[name].to_numpy() for name in ("track", "frame", "time_s"))
         usable = np.isin(track, list(tracks))
         if most_frames is not None:
@@ -102,7 +102,7 @@ def _box(table: pa.Table, row: int) -> Box:
 def _with_all_boxes(path: Path, best: dict[int, BestFrame]) -> list[BestFrame]:
     """Add the boxes of all faces in the same frames."""
     boxes: dict[int, list[Box]] = {one.frame: [] for one in best.values()}
-    for table in _groups(path, _PLACE):
+    for table in row_groups(path, _PLACE):
         here = np.flatnonzero(np.isin(table["frame"].to_numpy(), list(boxes)))
         for row in here.tolist():
             boxes[table["frame"][row].as_py()].append(_box(table, row))
@@ -117,7 +117,7 @@ def _hidden_times(path: Path, seconds: float) -> NDArray[np.float64]:
     """
     last: dict[int, tuple[int, float]] = {}
     found: list[tuple[float, float]] = []
-    for table in _groups(path, _PLACE[:3]):
+    for table in row_groups(path, _PLACE[:3]):
         for frame, time_s, track in zip(*(table[name].to_pylist() for name in _PLACE[:3]), strict=True):
             last_frame, last_s = last.get(track, (-2, float("-inf")))
             if frame - last_frame != 1:
@@ -139,11 +139,3 @@ def _is_within(times_s: NDArray[np.float64], spans: NDArray[np.float64]) -> NDAr
         return np.zeros(len(times_s), dtype=np.bool_)
     before = np.searchsorted(spans[:, 0], times_s, side="left") - 1
     return np.asarray((before >= 0) & (times_s < spans[before.clip(0), 1]))
-
-
-def _groups(path: Path, columns: Sequence[str]) -> Iterator[pa.Table]:
-    with path.open("rb") as opened, pq.ParquetFile(opened) as file:  # Arrow would read a path with a colon as a URL
-        for group in range(file.num_row_groups):
-            table = file.read_row_group(group, columns=list(columns))
-            if table.num_rows:
-                yield table

@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from fer_deploy.analyze.faces_table import Rows
 from fer_deploy.analyze.people.people_file import Entry, PeopleFile
-from fer_deploy.analyze.report.people_seen import PersonSeen, Rows
+from fer_deploy.analyze.report.people_seen import PersonSeen
 from fer_deploy.errors import ConfigError
 
 
@@ -81,12 +82,13 @@ class Grouping:
         number = {group.tracks[0]: group.number for group in self.groups}
         names = {group.tracks[0]: group.name for group in self.groups}
         for rows in batches:
-            kept = ~np.isin(rows.track, list(self.dropped))
-            time_s, before = rows.time_s[kept], rows.track[kept]
-            track = np.asarray([first.get(one, one) for one in before.tolist()], dtype=np.int64)
-            _require_one_face(time_s.tolist(), before.tolist(), track.tolist(), names)
+            kept = rows.where(~np.isin(rows.track, list(self.dropped)))
+            if not len(kept.track):
+                continue
+            track = np.asarray([first.get(one, one) for one in kept.track.tolist()], dtype=np.int64)
+            _require_one_face(kept, track.tolist(), names)
             person = np.asarray([number.get(one, 0) for one in track.tolist()], dtype=np.int64)
-            yield Rows(time_s, track, person, rows.shown[kept], rows.flags[kept], rows.probs[kept])
+            yield kept._replace(track=track, person=person)
 
 
 def _track_of(entry: Entry, seen: Sequence[PersonSeen], where: str, video: str) -> int:
@@ -96,7 +98,10 @@ def _track_of(entry: Entry, seen: Sequence[PersonSeen], where: str, video: str) 
     if entry.track is not None:
         raise ConfigError(f"{where}: {video} has no track {entry.track}. Fix: a track of faces.csv")
     num = sum(person.number is not None for person in seen)
-    raise ConfigError(f"{where}: {video} has no person {entry.person}. Fix: 1 to {num}, as in faces.csv")
+    known = {0: "a track of faces.csv; nobody has a number", 1: "1, the only person"}.get(
+        num, f"1 to {num}, as in faces.csv"
+    )
+    raise ConfigError(f"{where}: {video} has no person {entry.person}. Fix: {known}")
 
 
 def _place(people: Sequence[PersonSeen]) -> tuple[int, int, int]:
@@ -110,13 +115,12 @@ def _group(number: int, key: str | int, people: Sequence[PersonSeen]) -> Group:
     return Group(number, key if isinstance(key, str) else "", tuple(sorted(one.track for one in people)), numbers)
 
 
-def _require_one_face(
-    times: Sequence[float], before: Sequence[int], after: Sequence[int], names: dict[int, str]
-) -> None:
-    """Check that a person has at most one face in each frame."""
-    track_at: dict[tuple[float, int], int] = {}
-    for time_s, track, person in zip(times, before, after, strict=True):
-        other = track_at.setdefault((time_s, person), track)
+def _require_one_face(rows: Rows, after: Sequence[int], names: dict[int, str]) -> None:
+    """Check that a person has at most one face in each frame; `after` has the track of each row in its group."""
+    track_at: dict[tuple[int, int], int] = {}
+    columns = rows.place.tolist(), rows.start_s.tolist(), rows.track.tolist()
+    for place, time_s, track, person in zip(*columns, after, strict=True):
+        other = track_at.setdefault((place, person), track)
         if other != track:
             raise ConfigError(
                 f"tracks {other} and {track} are both named {names[person]!r}, and both are visible at {time_s:g} s. "

@@ -20,6 +20,7 @@ from fer_deploy.analyze.report.summary import Person
 from fer_deploy.analyze.whole_file import whole_file
 from fer_deploy.errors import StreamError
 from fer_deploy.live.drawing.anonymize import Method, anonymized
+from fer_deploy.live.fingerprint.run_fingerprint import RunFingerprint
 from fer_deploy.live.seeking.opening import open_at
 from fer_deploy.live.seeking.packet_index import PacketIndex, index_of_file
 from fer_deploy.live.seeking.position import Position
@@ -172,14 +173,16 @@ def _jpeg(picture: NDArray[np.uint8]) -> bytes:
     return encoded.tobytes()
 
 
-def write_pictures(path: Path, pictures: Sequence[PersonPicture]) -> None:
-    """Write people.parquet, a row for each person, in the order of their tracks.
+def write_pictures(path: Path, pictures: Sequence[PersonPicture], run: RunFingerprint | None = None) -> None:
+    """Write people.parquet, a row for each person, in the order of their tracks; its metadata names the run.
 
     Raises:
         SinkError: it cannot be written.
     """
     rows = [picture._asdict() for picture in sorted(pictures, key=lambda one: one.track)]
-    table = pa.Table.from_pylist(rows, schema=pa.schema(list(_COLUMNS.items())))
+    table = pa.Table.from_pylist(
+        rows, schema=pa.schema(list(_COLUMNS.items()), metadata=None if run is None else run.metadata())
+    )
     with whole_file(path) as unfinished, unfinished.open("wb") as file:
         pq.write_table(table, file)
 

@@ -1,14 +1,16 @@
 """Write summary, timeline and report of a finished analysis again, with named people. No network runs."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 from fer_deploy.analyze.events.exports import SEGMENT_TABLES
+from fer_deploy.analyze.faces_table import Rows, face_rows
 from fer_deploy.analyze.people.grouping import Grouping
 from fer_deploy.analyze.people.people_file import PeopleFile
 from fer_deploy.analyze.report.people_seen import people_from_rows
 from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.analyze.result_files import FACES, INTERVALS, PARQUET, PROTOCOL, SUMMARY
-from fer_deploy.analyze.results import rows_from_parquet, write_report
+from fer_deploy.analyze.results import write_report
 from fer_deploy.analyze.whole_file import write_whole
 from fer_deploy.errors import ConfigError, StreamError
 
@@ -33,13 +35,10 @@ def rewrite_people(video: Path, folder: Path, file: PeopleFile) -> Summary:
         )
     table = folder / PARQUET
     names = tuple(dict.fromkeys([summary.name, Path(summary.name).stem, folder.name]))
-    try:
-        before = people_from_rows(rows_from_parquet(table, summary.labels))
-    except OSError as err:
-        raise ConfigError(f"cannot read {table}: {err.strerror or err}. Fix: --restart without --people") from err
+    before = people_from_rows(_rows(folder, summary))
     grouping = Grouping.of(file, names, before)
     num_dropped = sum(person.num_frames for person in before if person.track in grouping.dropped)
-    seen = people_from_rows(grouping.applied(rows_from_parquet(table, summary.labels)))
+    seen = people_from_rows(grouping.applied(_rows(folder, summary)))
     renamed = summary.with_people(seen, grouping.groups, num_faces_dropped=num_dropped)
     inputs = {f"people: {file.path.name}": file.sha256}
     renamed = renamed.model_copy(update={"inputs": inputs, "tables": _kept(summary)})
@@ -48,9 +47,13 @@ def rewrite_people(video: Path, folder: Path, file: PeopleFile) -> Summary:
             f"{table} does not have the {renamed.accounting.num_faces} faces of its analysis. "
             "Fix: --restart without --people"
         )
-    write_report(folder, renamed, grouping.applied)
+    write_report(folder, renamed)
     write_whole(folder / SUMMARY, renamed.model_dump_json(indent=2).encode())
     return renamed
+
+
+def _rows(folder: Path, summary: Summary) -> Iterator[Rows]:
+    return face_rows(folder, summary.labels, until_s=summary.duration_s, run=summary.fingerprint.run)
 
 
 def outdated_exports(folder: Path) -> list[str]:

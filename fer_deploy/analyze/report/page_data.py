@@ -10,6 +10,8 @@ from urllib.parse import quote
 import numpy as np
 from numpy.typing import NDArray
 
+from fer_deploy.analyze.events.event_list import LABEL_COLUMNS
+from fer_deploy.analyze.events.spans import SPAN_COLUMNS
 from fer_deploy.analyze.report.people_seen import Timeline
 from fer_deploy.analyze.report.stacks import colors_of
 from fer_deploy.analyze.report.summary import Person, Summary
@@ -40,6 +42,7 @@ def page_data(
     unreadable; `flags` has two bytes a bin, the lower one first, and its highest bit is unsure. `picture` is the best
     frame as JPEG, at `picture_s` seconds. All three are Base64. `start` and `duration` are where the results begin and
     end, in seconds of the video, and the file `shifted` begins at `start`. `cut` says that the recording may go on.
+    `columns` has the names of columns in files of events, and what they mean.
 
     Args:
         summary: of the video.
@@ -47,7 +50,7 @@ def page_data(
         files: names of the files beside the page.
         pictures: by track, for those who have one.
     """
-    num_bins = [len(timeline.num_frames) for timeline in timelines.values()]
+    num_bins = [len(timeline.visible_s) for timeline in timelines.values()]
     return {
         "video": summary.name,
         "key": hashlib.sha256(f"{summary.fingerprint.video} {summary.name}".encode()).hexdigest()[:16],
@@ -62,6 +65,7 @@ def page_data(
         "unsure": UNSURE_COLOR,
         "flags": [flag.value.lower().replace("_", " ") for flag in QualityFlag],
         "bins": max(num_bins, default=1),
+        "columns": {**SPAN_COLUMNS, **LABEL_COLUMNS},
         "people": [
             _person(person, timelines[person.track], pictures.get(person.track))
             for person in summary.people
@@ -71,7 +75,7 @@ def page_data(
 
 
 def _person(person: Person, timeline: Timeline, picture: "PersonPicture | None") -> dict[str, Any]:
-    visible = timeline.num_frames > 0
+    visible = timeline.visible_s > 0
     shares = np.round(timeline.shares[visible] * _MOST).astype(np.uint8)
     return {
         "number": person.number,

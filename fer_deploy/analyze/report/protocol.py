@@ -47,8 +47,9 @@ def _method(summary: Summary, spec: ModelSpec) -> str:
     limit = settings.get(f"{_PEOPLE}unsure_below") or spec.unsure_below or DEFAULT_UNSURE_BELOW
     every = settings.get("pipeline.detect_every")
     searched = "each of them" if every in (1, "auto", None) else f"one of {every} of them"
+    print_of = summary.fingerprint
     sentences = [
-        f"{_extent(summary)} was analyzed with fer-deploy {summary.fingerprint.version}.",
+        f"{_extent(summary)} was analyzed with fer-deploy {print_of.version} (run {print_of.run}).",
         f"{_sampling(summary)}; faces were detected in {searched} ({_text(summary.detector or 'detector unknown')}).",
         f"Each face was classified by {_text(spec.name)} ({_text(summary.engine)}) into {len(spec.labels)} labels: "
         f"{_text(', '.join(spec.labels))}.",
@@ -128,6 +129,7 @@ def _exclusions(summary: Summary) -> str:
         f"{brief.num_tracks:,} tracks shorter than {brief.below_s:g} s ({brief.num_faces:,} faces) were left out.",
         *_people_by_hand(summary),
         *_ranges_by_hand(summary),
+        *(f"{_text(note)}." for note in summary.event_notes),
     ]
     if not num_faces:
         return " ".join(sentences)
@@ -136,17 +138,18 @@ def _exclusions(summary: Summary) -> str:
         sentences.append("Faces with quality flags were not excluded.")
     else:
         sentences.append(
-            f"{shares[UNREADABLE]:.1%} of the faces were excluded as {UNREADABLE}: smaller than "
-            f"{quality.SMALLEST_FACE_PX:g} pixels, sharpness below {quality.LEAST_SHARPNESS:g}, brightness outside of "
-            f"{quality.BRIGHTNESS[0]:g} to {quality.BRIGHTNESS[1]:g} or contrast below {quality.LEAST_CONTRAST:g} gray "
-            f"levels, grain above {quality.MOST_GRAIN:g}, yaw beyond {quality.MOST_YAW_DEG:g}°, pitch outside of "
-            f"{quality.PITCH_DEG[0]:g}° to {quality.PITCH_DEG[1]:g}°, roll beyond {quality.MOST_ROLL_DEG:g}°, cut off "
-            "by the frame, or implausible landmarks, in most of the last moments."
+            f"{shares[UNREADABLE]:.1%} of the time in which people were visible was excluded as {UNREADABLE}: smaller "
+            f"than {quality.SMALLEST_FACE_PX:g} pixels, sharpness below {quality.LEAST_SHARPNESS:g}, "
+            f"brightness outside of {quality.BRIGHTNESS[0]:g} to {quality.BRIGHTNESS[1]:g} or "
+            f"contrast below {quality.LEAST_CONTRAST:g} gray levels, grain above {quality.MOST_GRAIN:g}, "
+            f"yaw beyond {quality.MOST_YAW_DEG:g}°, pitch outside of {quality.PITCH_DEG[0]:g}° to "
+            f"{quality.PITCH_DEG[1]:g}°, roll beyond {quality.MOST_ROLL_DEG:g}°, cut off by the frame, or implausible "
+            "landmarks, in most of the last moments."
         )
-    sentences.append(f"{shares[UNSURE]:.1%} were {UNSURE}.")
+    sentences.append(f"{shares[UNSURE]:.1%} of the time was {UNSURE}.")
     flags = {name for person in summary.people for name in person.flags}
-    told = [f"{name} {_flag_share(summary, name):.1%}" for name in sorted(flags)]
-    return " ".join([*sentences, *([f"Share of faces with each flag: {_text(', '.join(told))}."] if told else [])])
+    told = [f"{name} {_share(summary, name):.1%}" for name in sorted(flags)]
+    return " ".join([*sentences, *([f"Share of this time with each flag: {_text(', '.join(told))}."] if told else [])])
 
 
 def _people_by_hand(summary: Summary) -> list[str]:
@@ -171,13 +174,10 @@ def _ranges_by_hand(summary: Summary) -> list[str]:
 
 
 def _share(summary: Summary, label: str) -> float:
-    num = sum(person.num_faces for person in summary.people)
-    return sum(person.shares.get(label, 0.0) * person.num_faces for person in summary.people) / num
-
-
-def _flag_share(summary: Summary, flag: str) -> float:
-    num = sum(person.num_faces for person in summary.people)
-    return sum(person.flags.get(flag, 0.0) * person.num_faces for person in summary.people) / num
+    """Return the share of the time of all people for a shown label or a flag, whose names differ."""
+    visible_s = sum(person.visible_s for person in summary.people)
+    shares = (person.shares.get(label, person.flags.get(label, 0.0)) * person.visible_s for person in summary.people)
+    return sum(shares) / visible_s if visible_s else 0.0
 
 
 def _accuracy(spec: ModelSpec) -> str:

@@ -1,6 +1,5 @@
 """Summary: the content of summary.json, which describes an analyzed video."""
 
-import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
@@ -15,6 +14,7 @@ from fer_deploy.analyze.report.software import software_versions
 from fer_deploy.durations import duration_text
 from fer_deploy.errors import ConfigError, FerDeployError
 from fer_deploy.privacy.portable_paths import without_folders_in_text
+from fer_deploy.vision.tracking.baseline import not_calm_text
 from fer_deploy.vision.tracking.person_numbers import FOLLOWED_S
 
 if TYPE_CHECKING:
@@ -35,10 +35,10 @@ class Person(_Frozen):
         tracks: all tracks; empty if it is the one of `track`.
         numbers: `person` in the tables and number in the annotated video; empty if it is `number`.
         first_s, last_s: when the first frame with the face begins and the last one ends, in seconds of the video.
-        visible_s: seconds in which the face was visible, at most from first_s to last_s.
+        visible_s: seconds in which the face was visible; a frame counts until the next one.
         num_faces: frames in which the face was visible.
-        shares: share of these frames for each shown label, including "unsure" and "unreadable"; the sum is 1.
-        flags: share of these frames with each quality flag; flags without a frame are left out.
+        shares: share of `visible_s` for each shown label, including "unsure" and "unreadable"; the sum is 1.
+        flags: share of `visible_s` with each quality flag; flags without a frame are left out.
     """
 
     number: int
@@ -73,12 +73,13 @@ class PassersBy(_Frozen):
 
 
 class Subject(NamedTuple):
-    """Subject of an analysis: the video's file, descriptions of engine and detector, and the classifier's labels."""
+    """Subject of an analysis: the video's file, descriptions of engine and detector, the classifier's labels, notes."""
 
     video: Path
     engine: str
     detector: str
     labels: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 class Summary(_Frozen):
@@ -93,6 +94,8 @@ class Summary(_Frozen):
         num_size_changes: changes of resolution within the video.
         notes: facts for the user about how the video was read.
         trouble: fault at the video's end; empty if there is none.
+        run: short name of the fingerprint, as in the last column of all tables; empty in those of older versions.
+        event_notes: events and ranges that were left out of the segments and intervals.
         software: versions at the end of the analysis, by package.
         tables: SHA-256 of each table in the folder, by file name.
         inputs: SHA-256 of the files of events, participants, exclusions and people that the results were computed with.
@@ -115,6 +118,8 @@ class Summary(_Frozen):
     passers_by: PassersBy
     num_faces_dropped: int = 0
     fingerprint: Fingerprint
+    run: str = ""
+    event_notes: tuple[str, ...] = ()
     software: dict[str, str] = {}
     tables: dict[str, str] = {}
     inputs: dict[str, str] = {}
@@ -139,11 +144,9 @@ class Summary(_Frozen):
             groups: in the order of their numbers.
             num_faces_dropped: faces of those who are dropped.
         """
-        num = self.accounting.num_analyzed
-        frame_s = (self.duration_s - self.start_s) / num if num else 0.0
         by_track = {person.track: person for person in seen}
         people = [
-            _person(group.number, by_track[group.tracks[0]], frame_s, self.duration_s).model_copy(
+            _person(group.number, by_track[group.tracks[0]]).model_copy(
                 update={"name": group.name, "tracks": group.tracks, "numbers": group.numbers}
             )
             for group in groups
@@ -174,26 +177,31 @@ class Summary(_Frozen):
     @classmethod
     def of(cls, subject: Subject, end: Checkpoint, seen: list[PersonSeen]) -> "Summary":
         """Create the summary of a finished run."""
-        frame_s = (end.until_s - end.start_s) / max(1, end.accounting.num_analyzed)
         numbered = [(person.number, person) for person in seen if person.number is not None]
-        people = [_person(number, person, frame_s, end.until_s) for number, person in numbered]
+        people = [_person(number, person) for number, person in numbered]
         brief = [person for person in seen if person.number is None]
         return cls(
             video=subject.video.name,
             engine=subject.engine,
             detector=subject.detector,
             labels=subject.labels,
-            duration_s=round(end.until_s, 4),
+            duration_s=rounded_until_s(end),
             start_s=round(end.start_s, 4),
             fps=end.fps,
             picture_size=end.picture_size,
             num_size_changes=end.num_size_changes,
             trouble=without_folders_in_text(end.trouble),
-            notes=(*map(without_folders_in_text, end.notes), *_early_end(end)),
+            notes=(
+                *map(without_folders_in_text, end.notes),
+                *_early_end(end),
+                *_not_calm(end, numbered),
+                *subject.notes,
+            ),
             accounting=end.accounting,
             people=tuple(sorted(people, key=lambda person: person.number)),
             passers_by=PassersBy(num_tracks=len(brief), num_faces=sum(person.num_frames for person in brief)),
             fingerprint=end.fingerprint,
+            run=end.fingerprint.run,
             software=software_versions(),
         )
 
@@ -215,20 +223,30 @@ def _early_end(end: Checkpoint) -> list[str]:
     return [f"ends with the video at {duration_text(end.until_s)}"]
 
 
-def _person(number: int, person: PersonSeen, frame_s: float, end_s: float = math.inf) -> Person:
-    first_s, last_s = round(person.first_s, 4), round(min(person.last_s + frame_s, end_s), 4)
+def _not_calm(end: Checkpoint, people: Sequence[tuple[int, PersonSeen]]) -> list[str]:
+    """Return a note on each person whose calm stretch was not calm."""
+    shares = {int(track): share for track, share in ((end.people or {}).get("smoothing", {}).get("lively", {})).items()}
+    found = [(number, shares[person.track]) for number, person in people if person.track in shares]
+    return [f"has a wrong baseline: person {number} {not_calm_text(share)}" for number, share in sorted(found)]
+
+
+def _person(number: int, person: PersonSeen) -> Person:
     return Person(
         number=number,
         track=person.track,
-        first_s=first_s,
-        last_s=last_s,
-        # Frames may differ in duration, and frame_s is their mean.
-        visible_s=round(min(person.num_frames * frame_s, last_s - first_s), 4),
+        first_s=round(person.first_s, 4),
+        last_s=round(person.last_s, 4),
+        visible_s=round(person.visible_s, 4),
         num_faces=person.num_frames,
-        shares=_shares(person.num_shown, person.num_frames),
-        flags=_shares(person.num_flagged, person.num_frames),
+        shares=_shares(person.shown_s, person.visible_s),
+        flags=_shares(person.flagged_s, person.visible_s),
     )
 
 
-def _shares(counts: Mapping[str, int], num_frames: int) -> dict[str, float]:
-    return {name: round(num / num_frames, 4) for name, num in sorted(counts.items())}
+def _shares(seconds: Mapping[str, float], visible_s: float) -> dict[str, float]:
+    return {name: round(one / visible_s, 4) for name, one in sorted(seconds.items())} if visible_s else {}
+
+
+def rounded_until_s(end: Checkpoint) -> float:
+    """Return when the results end, as all of them have it: times in tables have four decimals."""
+    return round(end.until_s, 4)

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Final
 
 from fer_deploy.analyze.parts import Parts
+from fer_deploy.live.fingerprint.run_fingerprint import RunFingerprint
 from fer_deploy.live.output_files import VideoCodec
 from fer_deploy.live.sinks import CsvSink, ParquetSink, Picture, Sink, VideoSink
 from fer_deploy.live.sinks.video.picture_fit import fit_picture
@@ -51,14 +52,20 @@ class PartVideoSink(VideoSink):
 
 
 def open_tables(
-    parts: Parts, segment: int, labels: tuple[str, ...], opened: ExitStack, *, is_corrected: bool
+    parts: Parts,
+    segment: int,
+    labels: tuple[str, ...],
+    opened: ExitStack,
+    *,
+    is_corrected: bool,
+    run: RunFingerprint,
 ) -> list[Sink]:
-    """Return the sinks of a segment's tables; `opened` closes them. `is_corrected`: see `TableSink`.
+    """Return the sinks of a segment's tables; `opened` closes them. `is_corrected` and `run`: see `TableSink`.
 
     Raises:
         SinkError: they cannot be created.
     """
-    return [
-        opened.enter_context(ParquetSink(parts.path(segment, "parquet"), labels, is_corrected=is_corrected, fix=FIX)),
-        opened.enter_context(CsvSink(parts.path(segment, "csv"), labels, is_corrected=is_corrected, fix=FIX)),
-    ]
+    parquet = ParquetSink(parts.path(segment, "parquet"), labels, is_corrected=is_corrected, run=run, fix=FIX)
+    opened.enter_context(parquet)
+    csv = CsvSink(parts.path(segment, "csv"), labels, is_corrected=is_corrected, run=run, fix=FIX)
+    return [parquet, opened.enter_context(csv)]

@@ -14,12 +14,13 @@ from fer_deploy.archive.dead_letters import given_up
 from fer_deploy.archive.joining.replayed import ReplayedVideo
 from fer_deploy.archive.joining.replays import replays
 from fer_deploy.archive.joining.tables import PART_BYTES, Partition, PartitionedTable
-from fer_deploy.archive.manifest import Manifest
+from fer_deploy.archive.manifest import About, Manifest
 from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import Work, all_work
 from fer_deploy.errors import StreamError
+from fer_deploy.live.fingerprint.run_fingerprint import FINGERPRINT_KEY, RUN
 from fer_deploy.privacy.redaction import without_passwords
 
 JOINED: Final = "tables/joined.json"
@@ -32,6 +33,7 @@ _VIDEOS: Final = pa.schema(
         *((name, pa.int64()) for name in ("num_frames", "num_faces", "num_corrupt", "num_missing")),
         ("complete", pa.bool_()),
         ("note", pa.string()),
+        (RUN, pa.string()),
     ]
 )
 
@@ -83,7 +85,7 @@ def join(
             (joined.videos if is_in else joined.left_out).append(video)
             if is_in:
                 for name, path in (("faces", faces), ("frames", frames)):
-                    _append(tables[name], path, video)
+                    _append(tables[name], path, video, manifest.about)
             shutil.rmtree(faces.parent)
             on_video(video)
         for table in tables.values():
@@ -110,8 +112,9 @@ def fix_of_gaps(store: Store, manifest: Manifest) -> str:
     return f"correct the causes in {store}/dead, then fer-deploy archive retry {store}, {run}"
 
 
-def _append(table: PartitionedTable, path: Path, video: ReplayedVideo) -> None:
-    address = without_passwords(video.row.address)
+def _append(table: PartitionedTable, path: Path, video: ReplayedVideo, about: About) -> None:
+    """Append the rows of a video; its own fingerprint is replaced by that of all videos, without one of them."""
+    address, shared = without_passwords(video.row.address), {FINGERPRINT_KEY: about.fingerprint.to_json()}
     with path.open("rb") as opened, pq.ParquetFile(opened) as file:
         for number in range(file.num_row_groups):
             rows = file.read_row_group(number)
@@ -119,14 +122,16 @@ def _append(table: PartitionedTable, path: Path, video: ReplayedVideo) -> None:
             for place, (name, value) in enumerate(fields):
                 rows = rows.add_column(place, name, pa.array([value] * rows.num_rows, pa.string()))
             whole = pa.array([not video.gap] * rows.num_rows, pa.bool_())
-            table.append(Partition.of(video.row), rows.append_column("video_complete", whole))
+            rows = rows.add_column(rows.num_columns - 1, "video_complete", whole)
+            table.append(Partition.of(video.row), rows.replace_schema_metadata(shared))
 
 
 def _finish(store: Store, manifest: Manifest, joined: Joined, names: list[str], *, allow_incomplete: bool) -> None:
     """Write the table of videos, remove the parts of an earlier call, and mark the tables as complete."""
-    rows = [_row(video) for video in joined.videos]
+    rows = [_row(video, manifest.about.fingerprint_of(video.row).run) for video in joined.videos]
     content = pa.BufferOutputStream()
-    pq.write_table(pa.Table.from_pylist(rows, schema=_VIDEOS), content, compression="zstd")
+    schema = _VIDEOS.with_metadata({FINGERPRINT_KEY: manifest.about.fingerprint.to_json()})
+    pq.write_table(pa.Table.from_pylist(rows, schema=schema), content, compression="zstd")
     videos = "tables/videos/part-000001.parquet"
     store.write(videos, content.getvalue().to_pybytes())
     for name in store.list("tables"):
@@ -141,7 +146,7 @@ def _finish(store: Store, manifest: Manifest, joined: Joined, names: list[str], 
     store.write(JOINED, json.dumps(about | {"files": [*names, videos]}, indent=2).encode())
 
 
-def _row(video: ReplayedVideo) -> dict[str, object]:
+def _row(video: ReplayedVideo, run: str) -> dict[str, object]:
     return {
         "video_id": video.row.id,
         "video": without_passwords(video.row.address),
@@ -154,4 +159,5 @@ def _row(video: ReplayedVideo) -> dict[str, object]:
         "num_missing": video.num_missing,
         "complete": not video.gap,
         "note": video.gap or video.trouble,
+        RUN: run,
     }

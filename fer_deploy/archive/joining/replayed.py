@@ -75,8 +75,8 @@ class Replay:
         num_left_out = 0
         for older in (self.faces, self.frames):
             older.unlink(missing_ok=True)
-        is_corrected = self._about.config.pipeline.people.corrects
-        with ParquetSink(self.faces, labels, is_corrected=is_corrected, fix="another --scratch") as sink:
+        is_corrected, run = self._about.config.pipeline.people.corrects, self._about.fingerprint_of(row)
+        with ParquetSink(self.faces, labels, is_corrected=is_corrected, run=run, fix="another --scratch") as sink:
             for work, path in self._fetched(works):
                 if path is None:
                     return self._after(row, tally, end, gap=self._why_missing(work))

@@ -18,6 +18,10 @@ def print_agreement(found: Agreement) -> None:
         f"{coverage.num_unreadable:,} unreadable, {coverage.num_unsure:,} unsure",
         soft_wrap=True,
     )
+    if runs := [run for run in found.runs if run]:
+        console.print(f"{'run' if len(runs) == 1 else 'runs'} {', '.join(runs)}", soft_wrap=True)
+    for note in found.notes:
+        console.print(f"note: {note}", soft_wrap=True)
     console.print(_measures(found))
     console.print(_confusion(found))
     if found.num_people > 1:

@@ -14,7 +14,7 @@ from rich.console import Console
 
 from fer_deploy import signals
 from fer_deploy.analyze.config import AnalyzeConfig
-from fer_deploy.analyze.fingerprint import Fingerprint, detector_file
+from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive.dead_letters import given_up
 from fer_deploy.archive.manifest import About, Manifest
@@ -32,6 +32,7 @@ from fer_deploy.detectors import detector_line
 from fer_deploy.detectors.yunet_file import how_to_replace
 from fer_deploy.engines.triton.address import is_triton
 from fer_deploy.errors import ConfigError
+from fer_deploy.live.fingerprint.sources import detector_file
 
 
 class _Run(Protocol):

@@ -13,7 +13,7 @@ from fer_deploy.live.sinks.tables.base import Row
 from fer_deploy.live.sinks.tables.csv_file import csv_text
 from fer_deploy.live.sinks.unfinished import replaceable, unfinished_path
 
-COLUMNS: Final = ("start", "end", "label", "kind", "source", "video")
+COLUMNS: Final = ("start", "end", "label", "kind", "source", "video", "run")
 MARK_S: Final = 1.0
 """Seconds that a mark lasts in the file: an event without a duration has no frames."""
 MOST_OPEN: Final = 100
@@ -57,6 +57,7 @@ class EventLog:
         *,
         names: Sequence[str] = (),
         videos: Sequence[str] = ("",),
+        run: str = "",
         now_ns: Callable[[], int] = time.monotonic_ns,
     ) -> None:
         """Check that the file can be created.
@@ -65,6 +66,7 @@ class EventLog:
             path: of the file; an older one is replaced at the end of the run.
             names: labels for keys and buttons.
             videos: for each source, the name of the file that its times are of; empty: none.
+            run: short name of the run, for the last column.
             now_ns: the clock that `Frame.captured_ns` is of.
 
         Raises:
@@ -72,7 +74,7 @@ class EventLog:
         """
         self.path, self.names = path, tuple(names)
         self.failure: SinkError | None = None
-        self._videos, self._now_ns = tuple(videos), now_ns
+        self._videos, self._run, self._now_ns = tuple(videos), run, now_ns
         self._lock = threading.Lock()
         self._newest: dict[int, _Newest] = {}
         self._open: dict[tuple[str, int], float] = {}
@@ -156,7 +158,9 @@ class EventLog:
     def _row(self, label: str, source: int, start_s: float, end_s: float, kind: str) -> Row | None:
         """Return a row of the file; None if the event has no duration."""
         start_s, end_s = round(start_s, _DIGITS), round(end_s, _DIGITS)
-        return [start_s, end_s, label, kind, source, self._videos[source]] if end_s > start_s else None
+        if end_s <= start_s:
+            return None
+        return [start_s, end_s, label, kind, source, self._videos[source], self._run]
 
     def _write(self, found: Sequence[Row | None]) -> None:
         rows = [row for row in found if row is not None]

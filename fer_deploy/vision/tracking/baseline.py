@@ -1,9 +1,10 @@
 """Baseline: correct a person's resting face, and the share of neutral faces, by an offset on the logits.
 
 A person whose resting face looks sad has log odds of sad against neutral that stay high. The baseline is the median of
-these log odds while the person is calm. What exceeds `REST_LOG_ODDS` is subtracted, at most `baseline_cap`. So calm
-faces become neutral, while a smile, whose log odds rise far beyond the cap, stays happy. Nothing is ever added to an
-emotion. Adding an offset to logits and to log probabilities is the same.
+these log odds while the person is calm. What exceeds a ceiling is subtracted, at most `baseline_cap`. The ceiling is
+`REST_LOG_ODDS`, or lower where several emotions together would leave less than `REST_NEUTRAL` to neutral. So calm faces
+become neutral, while a smile, whose log odds rise far beyond the cap, stays happy. Nothing is ever added to an emotion.
+Adding an offset to logits and to log probabilities is the same.
 """
 
 import csv
@@ -24,6 +25,8 @@ NEUTRAL: Final = "neutral"
 RUNNING: Final = "running"
 REST_LOG_ODDS: Final = -1.5
 """Natural logarithm of an emotion's probability over that of neutral which a calm face may have."""
+REST_NEUTRAL: Final = 0.6
+"""Least probability of neutral for a calm face. It is enough to be shown, since limits for unsure are lower."""
 RUNNING_S: Final = 60.0
 """Span of the running median."""
 SOONEST_S: Final = 1.0
@@ -34,6 +37,10 @@ _LEAST_PROB: Final = 1e-4
 """Smaller probabilities count as this: the tables of results have four decimals."""
 _LEAST_NEUTRAL: Final = 0.1
 """A smaller probability of neutral counts as this: in a smile, the odds of two improbable emotions mean nothing."""
+LIVELY: Final = ("happy", "surprise")
+"""Emotions that no resting face shows. Models that call calm faces something else call them sad, angry or fearful."""
+MOST_LIVELY: Final = 0.15
+"""Larger share of frames with such an emotion in a calm stretch: it was not calm."""
 _FIRST: Final = re.compile(r"first:(?P<seconds>\d+(\.\d+)?)s?")
 
 
@@ -45,6 +52,8 @@ class BaselineState(BaseModel):
         sampled_s: time of the last sample.
         samples: log odds of each label against neutral, the oldest first.
         offsets: by label, in the order of the labels; empty as long as they are unknown.
+        lively: share of the samples in which an emotion of `LIVELY` was the most probable one.
+        is_over: whether the calm stretch is over.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -53,6 +62,8 @@ class BaselineState(BaseModel):
     sampled_s: float | None = None
     samples: list[list[float]] = []
     offsets: list[float] = []
+    lively: float = 0.0
+    is_over: bool = False
 
 
 class Calm(NamedTuple):
@@ -124,6 +135,11 @@ class Correction:
             self._prior = self._prior + self._offsets(log_odds_in_table(self._calm.file, self.labels))
             self._calm = None  # every face has these offsets, and learns nothing
 
+    @property
+    def is_learned_once(self) -> bool:
+        """Whether each person has one calm stretch."""
+        return self._calm is not None and not self._calm.is_running
+
     def corrected(self, emotion: Emotion, state: BaselineState, time_s: float, *, is_readable: bool) -> Emotion:
         """Return an emotion with the offsets of a face, which learns from it.
 
@@ -145,17 +161,20 @@ class Correction:
     def _learn(self, log_odds: NDArray[np.float64], state: BaselineState, calm: Calm, time_s: float) -> None:
         if state.begun_s is None:
             state.begun_s = time_s
+        state.is_over = not calm.is_running and time_s - state.begun_s > calm.span_s
         is_due = state.sampled_s is None or time_s - state.sampled_s >= calm.span_s / _NUM_SAMPLES
-        if not is_due or (not calm.is_running and time_s - state.begun_s > calm.span_s):
+        if not is_due or state.is_over:
             return
         state.sampled_s = time_s
         state.samples = [*state.samples, log_odds.tolist()][-_NUM_SAMPLES - 1 :]
         if time_s - state.begun_s >= SOONEST_S:
             state.offsets = self._offsets(np.array(state.samples)).tolist()
+            state.lively = lively_share(np.array(state.samples), self.labels)
 
     def _offsets(self, log_odds: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the offset (C,) of each label, 0 or negative, from log odds (N, C) of a calm face."""
-        excess = np.median(log_odds, axis=0) - REST_LOG_ODDS
+        at_rest = np.median(log_odds, axis=0)
+        excess = at_rest - _ceiling(np.delete(at_rest, self._neutral))
         excess[self._neutral] = 0.0
         return np.asarray(-np.clip(excess, 0.0, self._cap))
 
@@ -171,6 +190,45 @@ class Correction:
         offsets = np.full(len(self.labels), np.log((1 - share) / (1 - usual)))
         offsets[self._neutral] = np.log(share / usual)
         return offsets
+
+
+def _ceiling(at_rest: NDArray[np.float64]) -> float:
+    """Return the ceiling for the log odds against neutral, (N,), that leaves `REST_NEUTRAL` to neutral.
+
+    With the K largest at the ceiling, their odds and those of the others sum to (1 - REST_NEUTRAL) / REST_NEUTRAL.
+    """
+    allowed = 1 / REST_NEUTRAL - 1
+    falling = np.sort(at_rest)[::-1]
+    for num in range(1, len(falling) + 1):
+        left = allowed - np.exp(falling[num:]).sum()
+        if left > 0 and (ceiling := float(np.log(left / num))) >= (falling[num] if num < len(falling) else -np.inf):
+            return min(REST_LOG_ODDS, ceiling)
+    return REST_LOG_ODDS
+
+
+def lively_share(log_odds: NDArray[np.float64], labels: Sequence[str]) -> float:
+    """Return the share of frames in which an emotion of `LIVELY` was the most probable one, from log odds (N, C)."""
+    lively = [place for place, label in enumerate(labels) if label in LIVELY]
+    return float(np.isin(log_odds.argmax(axis=-1), lively).mean()) if len(log_odds) else 0.0
+
+
+def not_calm_text(share: float) -> str:
+    """Return what is wrong with a calm stretch of which this share is lively, as the end of a sentence."""
+    return (
+        f"looks happy or surprised in {share:.0%} of what --baseline calls calm, so resting is learned wrongly; choose "
+        "another stretch, or a recording of a calm face"
+    )
+
+
+def doubt_about_file(baseline: str | None, labels: Sequence[str]) -> str:
+    """Return why the file of a baseline is not of a calm face; empty if it is, or is no file.
+
+    Raises:
+        ConfigError: as `log_odds_in_table`.
+    """
+    file = None if baseline is None else Calm.of(baseline).file
+    share = 0.0 if file is None else lively_share(log_odds_in_table(file, labels), labels)
+    return f"the face in {file} {not_calm_text(share)}" if share > MOST_LIVELY else ""
 
 
 def log_odds_in_table(path: Path, labels: Sequence[str]) -> NDArray[np.float64]:

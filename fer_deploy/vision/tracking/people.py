@@ -107,16 +107,17 @@ class People:
     by more than `keep_s`, forwards or backwards, all tracks are new.
     """
 
-    def __init__(self, config: PeopleConfig, labels: Sequence[str]) -> None:
+    def __init__(self, config: PeopleConfig, labels: Sequence[str], *, warns: bool = False) -> None:
         """Start without people.
 
         Args:
             config: settings.
             labels: the classifier's labels; every `Emotion.probs` has them all.
+            warns: whether to log a face whose calm stretch is not calm; see `baseline`.
         """
         self._labels = tuple(labels)
         self._tracker = Tracker(keep_s=config.keep_s, reach=config.reach)
-        self._smoothing = Smoothing(labels, **_rules_of(config, self._labels))
+        self._smoothing = Smoothing(labels, **_rules_of(config, self._labels), warns=warns)
 
     def set_config(self, config: PeopleConfig) -> None:
         """Use other settings from the next frame on; tracks and averages stay. Callable from any thread.

@@ -25,7 +25,7 @@ class PersonPresence:
         last_s: when the last one ends.
         visible_s: seconds in which the face was visible, at most from first_s to last_s.
         num_frames: frames in which the face was visible.
-        num_shown: frames by shown label, including "unsure" and "unreadable".
+        shown_s: seconds by shown label, including "unsure" and "unreadable".
     """
 
     source: int
@@ -34,12 +34,13 @@ class PersonPresence:
     last_s: float
     visible_s: float = 0.0
     num_frames: int = 0
-    num_shown: Counter[str] = field(default_factory=Counter)
+    shown_s: dict[str, float] = field(default_factory=dict)
 
     @property
     def shares(self) -> dict[str, float]:
-        """Share of the frames for each shown label, the most frequent first; the sum is 1."""
-        return {label: num / self.num_frames for label, num in self.num_shown.most_common()}
+        """Share of the visible time for each shown label, the longest first; the sum is 1."""
+        ordered = sorted(self.shown_s.items(), key=lambda item: -item[1])
+        return {label: seconds / self.visible_s for label, seconds in ordered if seconds > 0}
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain values for JSON."""
@@ -52,6 +53,12 @@ class PersonPresence:
             "num_frames": self.num_frames,
             "shares": {label: round(share, 4) for label, share in self.shares.items()},
         }
+
+
+def _add_time(person: PersonPresence, label: str, seconds: float) -> None:
+    person.visible_s += seconds
+    person.last_s += seconds
+    person.shown_s[label] = person.shown_s.get(label, 0.0) + seconds
 
 
 class Presence:
@@ -69,7 +76,7 @@ class Presence:
         self.num_passers_by = self.num_forgotten = self.num_photos = 0
         self.shown_in_photos: Counter[str] = Counter()
         self._tracks: dict[tuple[int, int], PersonPresence] = {}
-        self._last: dict[int, tuple[float, list[PersonPresence]]] = {}
+        self._last: dict[int, tuple[float, list[tuple[PersonPresence, str]]]] = {}
         self._frame_s: dict[int, float] = {}
 
     def add(self, result: FrameResult) -> None:
@@ -86,8 +93,7 @@ class Presence:
             person = self._tracks.setdefault(key, PersonPresence(frame.source, None, frame.time_s, frame.time_s))
             person.number, person.last_s = face.person, frame.time_s
             person.num_frames += 1
-            person.num_shown[face.shown_label] += 1
-            here.append(person)
+            here.append((person, face.shown_label))
         self._last[frame.source] = frame.time_s, here
         if len(self._tracks) > MOST_PEOPLE:
             self._forget(frame.source, frame.time_s)
@@ -106,19 +112,19 @@ class Presence:
         return [self._with_last_frame(person) for person in self._tracks.values()]
 
     def _with_last_frame(self, person: PersonPresence) -> PersonPresence:
-        last = self._last[person.source][1]
-        extra_s = self._frame_s.get(person.source, 0.0) if any(person is one for one in last) else 0.0
-        times = {"visible_s": person.visible_s + extra_s, "last_s": person.last_s + extra_s}
-        return PersonPresence(**{**vars(person), **times})
+        copy = PersonPresence(**{**vars(person), "shown_s": dict(person.shown_s)})
+        for one, label in self._last[person.source][1]:
+            if one is person:
+                _add_time(copy, label, self._frame_s.get(person.source, 0.0))
+        return copy
 
     def _end_last_frame(self, source: int, time_s: float) -> None:
         if source not in self._last:
             return
         before_s, people = self._last[source]
         self._frame_s[source] = min(max(time_s - before_s, 0.0), _LONGEST_FRAME_S)
-        for person in people:
-            person.visible_s += self._frame_s[source]
-            person.last_s += self._frame_s[source]
+        for person, label in people:
+            _add_time(person, label, self._frame_s[source])
 
     def _forget(self, source: int, time_s: float) -> None:
         """Drop passers-by of the source that are gone, then the people visible for the shortest time."""

@@ -1,6 +1,7 @@
 """Smooth each person's emotions over time."""
 
 import json
+import logging
 import math
 import threading
 from collections.abc import Sequence
@@ -10,11 +11,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.quality import FaceQuality
-from fer_deploy.vision.tracking.baseline import BaselineState, Correction
+from fer_deploy.vision.tracking.baseline import MOST_LIVELY, BaselineState, Correction, not_calm_text
 from fer_deploy.vision.tracking.motion import elapsed_s
 from fer_deploy.vision.tracking.person_numbers import PersonNumbers
 from fer_deploy.vision.types import Emotion, FaceResult, TrackedFace
 
+_LOG = logging.getLogger(__name__)
 _UNREADABLE_FROM: Final = 0.5
 _READABLE_BELOW: Final = 0.25
 """Shares of observations with flags. Two thresholds: a face near a limit does not flicker."""
@@ -41,6 +43,7 @@ class _State(BaseModel):
     time_s: float | None = None
     moods: dict[int, _Mood] = {}
     people: PersonNumbers = Field(default_factory=PersonNumbers)
+    lively: dict[int, float] = {}
 
 
 class Smoothing:
@@ -64,11 +67,14 @@ class Smoothing:
         keep_s: float,
         hide_unreadable: bool = True,
         correction: Correction | None = None,
+        warns: bool = False,
     ) -> None:
         """Start without people; the arguments are those of `PeopleConfig`.
 
-        With a correction, the average is that of the corrected emotions.
+        With a correction, the average is that of the corrected emotions. `warns` logs a calm stretch that is not calm
+        when it is over.
         """
+        self._warns = warns
         self._labels = tuple(labels)
         self._lock = threading.Lock()
         self._now = _State()
@@ -147,7 +153,7 @@ class Smoothing:
         mood.unseen_s = 0.0
         mood.weight += 1
         is_flagged = quality is not None and bool(quality.flags)
-        corrected = self._corrected(emotion, mood, time_s, is_readable=not is_flagged)
+        corrected = self._corrected(face.track_id, emotion, mood, time_s, is_readable=not is_flagged)
         raw = (emotion if corrected is None else corrected).probs.tolist()
         mood.weighted_probs = [old + new for old, new in zip(mood.weighted_probs, raw, strict=True)]
         probs = Probabilities.of([prob / mood.weight for prob in mood.weighted_probs], self._labels)
@@ -166,10 +172,22 @@ class Smoothing:
             corrected=corrected,
         )
 
-    def _corrected(self, emotion: Emotion, mood: _Mood, time_s: float, *, is_readable: bool) -> Emotion | None:
+    def _corrected(
+        self, track: int, emotion: Emotion, mood: _Mood, time_s: float, *, is_readable: bool
+    ) -> Emotion | None:
         if self._correction is None:
             return None
-        return self._correction.corrected(emotion, mood.baseline, time_s, is_readable=is_readable)
+        known, was_over = mood.baseline, mood.baseline.is_over
+        corrected = self._correction.corrected(emotion, known, time_s, is_readable=is_readable)
+        if not self._correction.is_learned_once or was_over:
+            return corrected
+        if known.lively > MOST_LIVELY:
+            self._now.lively[track] = known.lively  # kept when the person is gone
+            if known.is_over and self._warns:
+                _LOG.warning("track %d %s", track, not_calm_text(known.lively))
+        else:
+            self._now.lively.pop(track, None)
+        return corrected
 
     @staticmethod
     def _is_readable(mood: _Mood, *, is_flagged: bool) -> bool:

@@ -118,6 +118,4 @@ def _with_variable(message: str, param: click.Option, variable: str) -> str:
         message = re.sub(rf"(?<![\w-]){flag}(?![\w-])", variable, message)
     for flag in map(re.escape, param.secondary_opts):
         message = re.sub(rf"(?<![\w-]){flag}(?![\w-])", f"{variable}=0", message)
-    # Of fer-train, whose configs name a setting by its key in YAML wherever its value came from.
-    message = re.sub(rf"(?m)^[^:\n]+: {param.name}: ", f"environment: {variable}: ", message)
     return re.sub(rf"(?m)^command line: (?=.*\b{variable}\b)", "environment: ", message)

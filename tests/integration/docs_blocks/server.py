@@ -3,12 +3,14 @@
     python server.py SOCKET
 
 `client.py` connects, sends its words, folder and environment with its three standard files, and gets one byte: the exit
-code. A program is "fer-deploy", "fer-train" or "python". The parent computes nothing, so it has no threads to lose.
+code. A program is "fer-deploy", "fer-train", "torchrun" or "python". The parent computes next to nothing, and in one
+thread: it has none to lose.
 The networks that it builds are narrow: a stand-in that is trained, exported and verified in a second or two. What
 measures them has short windows.
 """
 
 import atexit
+import io
 import json
 import os
 import pkgutil
@@ -19,12 +21,15 @@ import socket
 import sys
 import traceback
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import redirect_stdout, suppress
 from dataclasses import replace
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-NARROW_CHANNELS = (16, 16, 32, 32)
+from matplotlib.figure import Figure
+
+NARROW_CHANNELS = (8, 8, 16, 16)
 
 
 def shorten_bench() -> None:
@@ -42,6 +47,29 @@ def shorten_export() -> None:
     import_module("fer_deploy.export.int8.accuracy_control").NUM_FACES = 24
 
 
+def coarsen_plots() -> None:
+    """Let training draw its pictures without arranging their parts, which takes it longer than so short a training."""
+    plots = import_module("fer_train.evaluation.plots")
+    save = plots._save
+
+    def save_as_it_is(figure: Figure, path: Path) -> None:
+        figure.set_layout_engine("none")
+        save(figure, path)
+
+    plots._DPI, plots._save = 40, save_as_it_is
+
+
+def export_once() -> None:
+    """Fill the exporter's tables of operators, which takes it seconds, and keep what it would make again each time."""
+    operators = import_module("onnxscript._framework_apis.torch_2_5")
+    operators.get_torchlib_ops = cache(operators.get_torchlib_ops)
+    torch = import_module("torch")
+    import_module("tqdm").tqdm.monitor_interval = 0  # it would leave a thread
+    network = torch.nn.Sequential(torch.nn.Conv2d(1, 8, 3), torch.nn.BatchNorm2d(8), torch.nn.ReLU()).eval()
+    with redirect_stdout(io.StringIO()):
+        torch.onnx.export(network, (torch.zeros(1, 1, 8, 8),), dynamo=True)
+
+
 def preload() -> None:
     """Import what the commands import, make the networks narrow, benches and exports short."""
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")  # as fer-train does before it loads torch
@@ -54,19 +82,24 @@ def preload() -> None:
         "onnxscript",
         "torch.onnx",
         "torch._dynamo",  # the first optimizer imports it
+        "torch.distributed.run",
         "pyarrow.parquet",
         "fer_deploy.recognizer",
     ):
         import_module(name)
     for name in ("net", "senet"):
         import_module(f"fer_train.models.{name}").STAGE_CHANNELS = NARROW_CHANNELS
+    import_module("fer_train.models.senet").SQUEEZE_RATIO = 4
+    import_module("fer_train.models.nano").STAGE_CHANNELS = NARROW_CHANNELS[:3]
     shorten_bench()
     shorten_export()
+    coarsen_plots()
+    export_once()
 
 
 def program_of(words: list[str]) -> Callable[[], object]:
     """Return what runs the words; sets `sys.argv`."""
-    program, *rest = words
+    program, *rest = (word for word in words if word != "-u")
     if program == "python" and rest[0] == "-m":
         sys.argv = rest[1:]
         return lambda: runpy.run_module(rest[1], run_name="__main__", alter_sys=True)
@@ -75,6 +108,8 @@ def program_of(words: list[str]) -> Callable[[], object]:
         sys.path.insert(0, str(Path(rest[0]).resolve().parent))
         return lambda: runpy.run_path(rest[0], run_name="__main__")
     sys.argv = words
+    if program == "torchrun":
+        return import_module("torch.distributed.run").main
     return import_module(f"{program.replace('-', '_')}.__main__").main
 
 

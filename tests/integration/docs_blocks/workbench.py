@@ -14,7 +14,7 @@ from pathlib import Path
 from docs_pages import PYTHON, REPO, Block
 
 HERE = Path(__file__).parent
-PROGRAMS = ("fer-deploy", "fer-train", "python")
+PROGRAMS = ("fer-deploy", "fer-train", "torchrun", "python")
 TIMEOUT_S = 1200
 _FIXED_PORT = re.compile(r"(?<![\d.])8080\b")
 """Of the web page; another program may have it, so a free one is put in its place: the only change to a block."""
@@ -88,6 +88,7 @@ class Workbench:
             "HOME": str(home),
             "FER_YUNET": str(folder / "yunet.onnx"),
             "FRAMES": "12",
+            "PYTHON_EXEC": str(programs / "python"),  # of torchrun's workers
             "MPLCONFIGDIR": str(stand_ins / "matplotlib"),
         }
 

@@ -3,6 +3,7 @@ import threading
 import time
 
 import numpy as np
+import pytest
 import soak
 from click.testing import CliRunner
 from live.soak_report import as_markdown, growth, tenths
@@ -40,6 +41,7 @@ def test_a_kept_result_is_rendered_again(repo_dir):
     assert text.count("\n| ") == 2 + 9 + 10  # two heads
 
 
+@pytest.mark.slow
 def test_a_short_run_with_every_output(tmp_path):
     out = tmp_path / "soak.md"
     options = ["--frames", "200", "--minutes", "2", "--record", "--serve", "--out", str(out)]

@@ -57,13 +57,13 @@ def test_free_sizes_survive_json(tmp_path):
     ("changes", "fault"),
     [
         ({"spec": {}}, "spec: Extra inputs are not permitted"),
-        ({"needs_host_code": True}, "needs_host_code: Input should be False"),
-        ({"network": {}}, "network.precision: Field required"),
+        ({"needs_host_code": True}, "needs_host_code: expected False"),
+        ({"network": {}}, "network.precision: is missing"),
         (
             {"network": {**PAIR.model_dump(mode="json"), "inputs": {}}},
-            "network.inputs: Dictionary should have at least",
+            "network.inputs: expected a length of at least 1",
         ),
-        ({"network": [1]}, "network: Input should be an object"),
+        ({"network": [1]}, "network: expected keys with values"),
     ],
 )
 def test_a_network_manifest_that_is_none(tmp_path, changes, fault):

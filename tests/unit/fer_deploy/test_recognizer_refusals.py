@@ -148,13 +148,13 @@ class TestRefusals:
             next(recognizer.stream(source))
 
     def test_arguments(self, tmp_path):
-        with pytest.raises(ConfigError, match=r"^Recognizer: device: Input should be .* \(got 'tpu'\)"):
+        with pytest.raises(ConfigError, match=r"^Recognizer: device: expected .* \(got 'tpu'\)"):
             Recognizer(device="tpu")
         with pytest.raises(
             ConfigError, match=r"Recognizer: detector_model \(--detector-model\) is about YuNet, and the detector"
         ):
             Recognizer(detector="haar", detector_model="y.onnx")
-        with pytest.raises(ConfigError, match=r"^Recognizer: detector: Input should be .* \(got 'yolo'\)"):
+        with pytest.raises(ConfigError, match=r"^Recognizer: detector: expected .* \(got 'yolo'\)"):
             Recognizer(detector="yolo")
         with pytest.raises(ConfigError, match=r"model is ferplus and engine is a.onnx: two models. Fix: .* model \("):
             Recognizer(model="ferplus", engine="a.onnx")

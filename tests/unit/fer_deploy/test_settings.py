@@ -58,14 +58,13 @@ def test_defaults_below_yaml_below_flags(write_yaml):
         ("zzz: 3", "c.yaml: unknown key 'zzz'; known keys: model, engine, device, trust_plan"),
         (
             "pipeline: {max_frames: 0}",
-            "c.yaml: pipeline.max_frames: Input should be greater than or equal to 1 (got",
+            "c.yaml: pipeline.max_frames: expected at least 1 (got",
         ),
         (
             "device: tpu",
-            "c.yaml: device: Input should be 'auto', 'cpu', 'cuda', 'tensorrt', 'tensorrt-rtx' or 'openvino' "
-            "(got 'tpu')",
+            "c.yaml: device: expected 'auto', 'cpu', 'cuda', 'tensorrt', 'tensorrt-rtx' or 'openvino' (got 'tpu')",
         ),
-        ("source: []", "c.yaml: source: Tuple should have at least 1 item after validation, not 0"),
+        ("source: []", "c.yaml: source: expected a length of at least 1"),
         ("pipeline: {detect_every: 0}", "detect_every is 0, expected 1 to 100 or auto"),
         ("- a\n- b", "c.yaml must hold key: value pairs, found list. Fix: lines as in the shipped configs"),
         ("", "c.yaml must hold key: value pairs, found NoneType"),

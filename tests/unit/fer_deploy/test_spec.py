@@ -41,20 +41,20 @@ def test_none_within_metrics_survives():
 @pytest.mark.parametrize(
     ("changes", "fault"),
     [
-        ({"spec_version": 2}, "spec_version: Input should be 1"),
-        ({"labels": ["one"]}, "labels: Tuple should have at least 2 items"),
-        ({"labels": ["one", 2]}, "labels.1: Input should be a valid string"),
+        ({"spec_version": 2}, "spec_version: expected 1"),
+        ({"labels": ["one"]}, "labels: expected a length of at least 2"),
+        ({"labels": ["one", 2]}, "labels.1: expected text"),
         ({"labels": ["happy", "happy"]}, "labels"),
         ({"flavour": "sweet"}, "flavour: Extra inputs are not permitted"),
-        ({"precision": "fp8"}, "precision: Input should be 'fp32', 'fp16' or 'int8'"),
-        ({"input": {**CONTENT["input"], "std": 0}}, "input.std: Input should be greater than 0"),
-        ({"input": {**CONTENT["input"], "height": 0}}, "input.height: Input should be greater than or equal to 1"),
-        ({"input": {**CONTENT["input"], "channels": 3}}, "input.channels: Input should be 1"),
-        ({"input": {**CONTENT["input"], "color": "bgr"}}, "input.color: Input should be 'gray'"),
-        ({"input": {**CONTENT["input"], "dtype": "float32"}}, "input.dtype: Input should be 'uint8'"),
-        ({"input": {**CONTENT["input"], "mean": float("nan")}}, "input.mean: Input should be a finite number"),
-        ({"input": {}}, "input.name: Field required"),
-        ({"quantization": {"classifier": 0.0}}, "quantization.classifier: Input should be greater than 0"),
+        ({"precision": "fp8"}, "precision: expected 'fp32', 'fp16' or 'int8'"),
+        ({"input": {**CONTENT["input"], "std": 0}}, "input.std: expected more than 0"),
+        ({"input": {**CONTENT["input"], "height": 0}}, "input.height: expected at least 1"),
+        ({"input": {**CONTENT["input"], "channels": 3}}, "input.channels: expected 1"),
+        ({"input": {**CONTENT["input"], "color": "bgr"}}, "input.color: expected 'gray'"),
+        ({"input": {**CONTENT["input"], "dtype": "float32"}}, "input.dtype: expected 'uint8'"),
+        ({"input": {**CONTENT["input"], "mean": float("nan")}}, "input.mean: expected a finite number"),
+        ({"input": {}}, "input.name: is missing"),
+        ({"quantization": {"classifier": 0.0}}, "quantization.classifier: expected more than 0"),
     ],
 )
 def test_faults_are_named(changes, fault):
@@ -98,7 +98,7 @@ def test_labels_of_any_language(label):
         ('"metrics": {"PublicTest": {"accuracy": NaN}}', "metrics: PublicTest.accuracy is not a finite number"),
         ('"metrics": {"by_fold": [0.5, -Infinity]}', "metrics: by_fold.1 is not a finite number"),
         ('"provenance": {"seed": Infinity}', "provenance: seed is not a finite number"),
-        ('"quantization": {"classifier": NaN}', "quantization.classifier: Input should be a finite number"),
+        ('"quantization": {"classifier": NaN}', "quantization.classifier: expected a finite number"),
     ],
 )
 def test_numbers_that_are_not_finite(text, fault):

@@ -70,37 +70,37 @@ def test_key_like_no_other_lists_the_known_ones():
 @pytest.mark.parametrize(
     ("values", "fault"),
     [
-        ({"learning_rate": "0.1"}, "learning_rate: Input should be a valid number (got '0.1')"),
-        ({"num_epochs": "3"}, "num_epochs: Input should be a valid integer"),
-        ({"num_epochs": 3.0}, "num_epochs: Input should be a valid integer"),
-        ({"batch_size": True}, "batch_size: Input should be a valid integer"),
-        ({"channels_last": "yes"}, "channels_last: Input should be a valid boolean"),
-        ({"size_phases": [{"until_epoch": "3", "image_size": 32}]}, "size_phases.0.until_epoch: Input should be"),
-        ({"learning_rate": 0.0}, "learning_rate: Input should be greater than 0"),
-        ({"learning_rate": float("inf")}, "learning_rate: Input should be"),
-        ({"image_size": 15}, "image_size: Input should be greater than or equal to 16"),
-        ({"dropout": 1.0}, "dropout: Input should be less than 1"),
-        ({"num_classes": 1}, "num_classes: Input should be greater than or equal to 2"),
-        ({"model": "resnet"}, "model: Input should be 'net', 'senet', 'nano', 'resnet18', 'efficientnet_b0', "),
+        ({"learning_rate": "0.1"}, "learning_rate: expected a number (got '0.1')"),
+        ({"num_epochs": "3"}, "num_epochs: expected a whole number"),
+        ({"num_epochs": 3.0}, "num_epochs: expected a whole number"),
+        ({"batch_size": True}, "batch_size: expected a whole number"),
+        ({"channels_last": "yes"}, "channels_last: expected true or false"),
+        ({"size_phases": [{"until_epoch": "3", "image_size": 32}]}, "size_phases.0.until_epoch: expected"),
+        ({"learning_rate": 0.0}, "learning_rate: expected more than 0"),
+        ({"learning_rate": float("inf")}, "learning_rate: expected"),
+        ({"image_size": 15}, "image_size: expected at least 16"),
+        ({"dropout": 1.0}, "dropout: expected less than 1"),
+        ({"num_classes": 1}, "num_classes: expected at least 2"),
+        ({"model": "resnet"}, "model: expected 'net', 'senet', 'nano', 'resnet18', 'efficientnet_b0', "),
         ({"device": "gpu"}, "device: unknown device 'gpu': NVIDIA's GPUs are called cuda. Fix: --device cuda"),
         ({"device": "mps"}, "device: unknown device 'mps': Apple's GPU is not supported, training runs on CPUs and on"),
         ({"device": "cuda:x"}, "device: unknown device 'cuda:x'. Fix: --device auto, cpu, cuda or cuda:N"),
-        ({"precision": "int8"}, "precision: Input should be 'auto', 'fp32', 'bf16' or 'fp16'"),
+        ({"precision": "int8"}, "precision: expected 'auto', 'fp32', 'bf16' or 'fp16'"),
         ({"scheduler": {"name": "StepLR"}}, "scheduler: Input tag 'StepLR'"),
-        ({"scheduler": {"name": "ReduceLROnPlateau", "factor": 1.0}}, "factor: Input should be less than 1"),
-        ({"augment": {"rotation_degrees": -1.0}}, "augment.rotation_degrees: Input should be greater than or equal"),
-        ({"mix": {"probability": 1.5}}, "mix.probability: Input should be less than or equal to 1"),
-        ({"mix": {"mixup_alpha": -0.1}}, "mix.mixup_alpha: Input should be greater than or equal to 0"),
-        ({"distillation": {"teachers": []}}, "distillation.teachers: Tuple should have at least 1 item"),
-        ({"distillation": {"teachers": ["a"], "weight": 0.0}}, "distillation.weight: Input should be greater than 0"),
-        ({"distillation": {"teachers": ["a"], "temperature": 0.0}}, "temperature: Input should be greater than 0"),
-        ({"class_weights": "sqrt"}, "class_weights: Input should be 'none' or 'balanced'"),
-        ({"sampling": "random"}, "sampling: Input should be 'shuffle' or 'balanced'"),
-        ({"ferplus_share": 1.1}, "ferplus_share: Input should be less than or equal to 1"),
-        ({"optimizer": "Adam"}, "optimizer: Input should be 'SGD', 'AdamW' or 'Muon'"),
-        ({"muon": {"learning_rate": 0.0}}, "muon.learning_rate: Input should be greater than 0"),
+        ({"scheduler": {"name": "ReduceLROnPlateau", "factor": 1.0}}, "factor: expected less than 1"),
+        ({"augment": {"rotation_degrees": -1.0}}, "augment.rotation_degrees: expected at least 0"),
+        ({"mix": {"probability": 1.5}}, "mix.probability: expected at most 1"),
+        ({"mix": {"mixup_alpha": -0.1}}, "mix.mixup_alpha: expected at least 0"),
+        ({"distillation": {"teachers": []}}, "distillation.teachers: expected a length of at least 1"),
+        ({"distillation": {"teachers": ["a"], "weight": 0.0}}, "distillation.weight: expected more than 0"),
+        ({"distillation": {"teachers": ["a"], "temperature": 0.0}}, "temperature: expected more than 0"),
+        ({"class_weights": "sqrt"}, "class_weights: expected 'none' or 'balanced'"),
+        ({"sampling": "random"}, "sampling: expected 'shuffle' or 'balanced'"),
+        ({"ferplus_share": 1.1}, "ferplus_share: expected at most 1"),
+        ({"optimizer": "Adam"}, "optimizer: expected 'SGD', 'AdamW' or 'Muon'"),
+        ({"muon": {"learning_rate": 0.0}}, "muon.learning_rate: expected more than 0"),
         ({"muon": {"rate": 0.1}}, "unknown key 'muon.rate'; known keys there: learning_rate, momentum, weight_decay"),
-        ({"seed": 2**31}, "seed: Input should be less than 2147483648"),
+        ({"seed": 2**31}, "seed: expected less than 2147483648"),
     ],
 )
 def test_bad_value_is_named_and_never_converted(values, fault):
@@ -207,7 +207,7 @@ def test_labels_of_ferplus_have_eight_classes_and_no_share():
     assert "labels: ferplus learns from the votes alone; ferplus_share blends them into FER2013's labels" in error_of(
         labels="ferplus", num_classes=8, ferplus_share=0.5
     )
-    assert "labels: Input should be 'fer2013' or 'ferplus' (got 'affectnet')" in error_of(labels="affectnet")
+    assert "labels: expected 'fer2013' or 'ferplus' (got 'affectnet')" in error_of(labels="affectnet")
 
 
 @pytest.mark.parametrize(

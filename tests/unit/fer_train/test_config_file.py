@@ -75,8 +75,19 @@ def test_override_wins_and_is_validated(tmp_path):
     path = tmp_path / "c.yaml"
     path.write_text("num_epochs: 5\n")
     assert load_config(path, {"num_epochs": 7}).num_epochs == 7
-    with pytest.raises(ConfigError, match="num_epochs: Input should be greater than or equal to 1"):
+    with pytest.raises(ConfigError, match=r"c\.yaml: num_epochs: expected at least 1 \(got 0\)"):
         load_config(path, {"num_epochs": 0})
+
+
+def test_an_override_is_named_as_the_user_gave_it(tmp_path):
+    path = tmp_path / "c.yaml"
+    path.write_text("batch_size: 0\n")
+    with pytest.raises(ConfigError) as caught:
+        load_config(path, {"num_epochs": 0}, flags={"num_epochs": "--epochs", "batch_size": "--batch-size"})
+    assert sorted(str(caught.value).splitlines()) == [
+        f"{path}: batch_size: expected at least 2 (got 0)",
+        "command line: --epochs: expected at least 1 (got 0)",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -85,7 +96,7 @@ def test_override_wins_and_is_validated(tmp_path):
         ("", "must hold key: value pairs, found NoneType"),
         ("- a\n- b\n", "must hold key: value pairs, found list. Fix: lines as in the shipped configs"),
         ("a: [1\n", "is not valid YAML"),
-        ("1: 2\n", "Keys should be strings"),
+        ("1: 2\n", "expected text as the key"),
     ],
 )
 def test_file_that_is_no_config(tmp_path, text, fault):

@@ -51,6 +51,7 @@ def furthest(one, other):
     return max(float((one[name].double() - other[name].double()).abs().max()) for name in one)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("case", CASES)
 def test_two_processes_give_the_weights_of_one(ended, case):
     folder, groups = ended
@@ -65,6 +66,7 @@ def test_two_processes_give_the_weights_of_one(ended, case):
         assert row["train_accuracy"] == same["train_accuracy"]
 
 
+@pytest.mark.slow
 def test_with_dropout_the_same_number_of_processes_gives_the_same_weights_again_and_after_a_resume(ended):
     folder, groups = ended
     assert groups["dropout"]["codes"] == [0, 0], groups["dropout"]["printed"]
@@ -75,6 +77,7 @@ def test_with_dropout_the_same_number_of_processes_gives_the_same_weights_again_
     assert all(torch.equal(value, resumed[name]) for name, value in once.items())
 
 
+@pytest.mark.slow
 def test_no_two_processes_drop_the_same_features(ended):
     first, second = (torch.load(ended[0] / f"masks.{rank}") for rank in range(2))
     steps = len(first) // 3  # of one run
@@ -93,6 +96,7 @@ def test_seed_of_the_first_process_is_that_of_a_single_one():
     assert len({seed % 2**32 for seed in seeds}) == 64
 
 
+@pytest.mark.slow
 def test_only_the_first_process_prints_and_writes(ended):
     """The second one fails where it writes a file; see forked_runs.py."""
     folder, groups = ended
@@ -105,6 +109,7 @@ def test_only_the_first_process_prints_and_writes(ended):
     assert sorted(p.name for p in (folder / "seeds").iterdir()) == ["seed-0", "seed-1", "seeds.json"]
 
 
+@pytest.mark.slow
 def test_memory_that_ends_in_one_process_stops_the_other_too(ended):
     folder, groups = ended
     first, second = groups["failing"]["codes"]
@@ -114,11 +119,13 @@ def test_memory_that_ends_in_one_process_stops_the_other_too(ended):
     assert load_state(folder / "failing" / "last.pt")["epoch"] == 1
 
 
+@pytest.mark.slow
 def test_refused_settings_end_every_process_with_their_exit_code(ended):
     assert ended[1]["refused"]["codes"] == [2, 2]
     assert "device: unknown device 'gpu'" in ended[1]["refused"]["printed"][0]
 
 
+@pytest.mark.slow
 def test_nodes_that_were_started_with_different_commands(ended):
     """Unless this is checked they train, each to its own end, and wait for each other."""
     group = ended[1]["different commands"]
@@ -130,6 +137,7 @@ def test_nodes_that_were_started_with_different_commands(ended):
         assert " has 2. Fix: the same command with the same files on every node" in told
 
 
+@pytest.mark.slow
 def test_a_newer_state_on_another_node(ended):
     """Else a run whose first process is on another node than before would begin from scratch, and nobody noticed."""
     folder, groups = ended

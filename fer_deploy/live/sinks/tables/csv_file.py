@@ -3,7 +3,7 @@
 import csv
 import io
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -19,8 +19,8 @@ _FORMULA: Final = re.compile(r"\s*[=+\-@\uff1d\uff0b\uff0d\uff20]")
 class CsvFile(TableFile):
     """Comma-separated, UTF-8, with a header. The temporary file `NAME.PID.part.csv` has only complete lines."""
 
-    def __init__(self, path: Path, columns: Columns, *, fix: str) -> None:
-        """Create the temporary file and write the header; `fix`: see `TableSink`."""
+    def __init__(self, path: Path, columns: Columns, *, metadata: Mapping[str, str] | None = None, fix: str) -> None:
+        """Create the temporary file and write the header; a CSV has no metadata. `fix`: see `TableSink`."""
         self._path, self._part = path, unfinished_path(path)
         self._lines = WholeLines(self._part, fix=fix)
         self.append([list(columns)])

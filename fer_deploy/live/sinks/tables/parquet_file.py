@@ -25,10 +25,11 @@ class ParquetFile(TableFile):
     accept the folder like a file.
     """
 
-    def __init__(self, path: Path, columns: Columns, *, fix: str) -> None:
-        """Create the folder of parts; `fix`: see `TableSink`."""
+    def __init__(self, path: Path, columns: Columns, *, metadata: Mapping[str, str] | None = None, fix: str) -> None:
+        """Create the folder of parts; each has the metadata, texts by their key. `fix`: see `TableSink`."""
         self._path, self._parts, self._fix = path, unfinished_path(path), fix
-        self._schema = pa.schema([(name, _TYPES[kind]) for name, kind in columns.items()])
+        fields = [(name, _TYPES[kind]) for name, kind in columns.items()]
+        self._schema = pa.schema(fields, metadata=dict(metadata or {}) or None)
         self._joined = self._parts.with_name(f"{self._parts.stem}.joined{self._parts.suffix}")
         self._rows: list[Row] = []
         self._num_parts = 0

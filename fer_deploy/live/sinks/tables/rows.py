@@ -7,6 +7,7 @@ from pathlib import Path
 
 from fer_deploy.errors import MissingDependencyError, SinkError
 from fer_deploy.live.file_names import printable
+from fer_deploy.live.fingerprint.run_fingerprint import RUN, RunFingerprint
 from fer_deploy.live.output_files import frames_path
 from fer_deploy.live.sinks.base import Picture, Sink
 from fer_deploy.live.sinks.tables.base import Columns, Row, TableFile
@@ -22,6 +23,7 @@ FRAME_COLUMNS: Columns = {
     "name": str,
     "num_faces": int,
     "num_readable": int,
+    RUN: str,
 }
 _DIGITS = 4
 
@@ -56,6 +58,7 @@ def face_columns(labels: tuple[str, ...], *, is_corrected: bool = False, has_nam
         "shown": str,
         **dict.fromkeys(QUALITY_NAMES, float),
         "flags": str,
+        RUN: str,
     }
 
 
@@ -73,6 +76,7 @@ class TableSink(Sink):
         *,
         is_corrected: bool = False,
         has_names: bool = False,
+        run: RunFingerprint | None = None,
         fix: str,
     ) -> None:
         """Create both tables.
@@ -80,9 +84,10 @@ class TableSink(Sink):
         Args:
             path: of the table of faces.
             labels: of the model.
-            create: creates a `TableFile` from its path, its columns and `fix`.
+            create: creates a `TableFile` from its path, its columns, `metadata` and `fix`.
             is_corrected: whether the faces have a corrected emotion, which gets columns of its own.
             has_names: whether the rows of faces have the name of their picture.
+            run: whose results they are; its name is the last column. None: empty.
             fix: end of the message if a file cannot be written, such as "another --csv".
 
         Raises:
@@ -91,10 +96,13 @@ class TableSink(Sink):
         of_faces, of_frames = (replaceable(wanted, fix=fix) for wanted in (path, frames_path(path)))
         self._path, self._is_corrected, self._has_names = path, is_corrected, has_names
         self._names = of_faces, of_frames
+        self._run = "" if run is None else run.run
         self._is_failed = self._has_frames = False
-        self._faces = create(of_faces, face_columns(labels, is_corrected=is_corrected, has_names=has_names), fix=fix)
+        about = {} if run is None else run.metadata()
+        columns = face_columns(labels, is_corrected=is_corrected, has_names=has_names)
+        self._faces = create(of_faces, columns, metadata=about, fix=fix)
         try:
-            self._frames = create(of_frames, FRAME_COLUMNS, fix=fix)
+            self._frames = create(of_frames, FRAME_COLUMNS, metadata=about, fix=fix)
         except SinkError:
             self._faces.leave()
             raise
@@ -108,7 +116,7 @@ class TableSink(Sink):
             name = [printable(frame.name)] if self._has_names else []
             self._faces.append([place + name + self._row(face) for face in result.faces])
         num_readable = sum(face.is_readable for face in result.faces)
-        self._frames.append([[*place, printable(frame.name), len(result.faces), num_readable]])
+        self._frames.append([[*place, printable(frame.name), len(result.faces), num_readable, self._run]])
         self._is_failed, self._has_frames = is_failed, True
         return True
 
@@ -128,6 +136,7 @@ class TableSink(Sink):
             face.shown_label,
             *([None] * len(QUALITY_NAMES) if face.quality is None else face.quality.rounded().values()),
             " ".join(face.flags),
+            self._run,
         ]
 
     def close(self) -> None:
@@ -185,6 +194,7 @@ class CsvSink(TableSink):
         *,
         is_corrected: bool = False,
         has_names: bool = False,
+        run: RunFingerprint | None = None,
         fix: str = "another --csv",
     ) -> None:
         """Create the files and their folder. The arguments are those of `TableSink`.
@@ -192,7 +202,7 @@ class CsvSink(TableSink):
         Raises:
             SinkError: they cannot be created.
         """
-        super().__init__(path, labels, CsvFile, is_corrected=is_corrected, has_names=has_names, fix=fix)
+        super().__init__(path, labels, CsvFile, is_corrected=is_corrected, has_names=has_names, run=run, fix=fix)
 
 
 class ParquetSink(TableSink):
@@ -201,7 +211,13 @@ class ParquetSink(TableSink):
     name = "parquet"
 
     def __init__(
-        self, path: Path, labels: tuple[str, ...], *, is_corrected: bool = False, fix: str = "another --parquet"
+        self,
+        path: Path,
+        labels: tuple[str, ...],
+        *,
+        is_corrected: bool = False,
+        run: RunFingerprint | None = None,
+        fix: str = "another --parquet",
     ) -> None:
         """Create the folders of parts. The arguments are those of `TableSink`.
 
@@ -215,4 +231,4 @@ class ParquetSink(TableSink):
             raise MissingDependencyError(
                 f"cannot write {path}: {err.name} is not installed. Fix: pip install 'fer-toolchain[table]', or --csv"
             ) from err
-        super().__init__(path, labels, leaf.ParquetFile, is_corrected=is_corrected, fix=fix)
+        super().__init__(path, labels, leaf.ParquetFile, is_corrected=is_corrected, run=run, fix=fix)

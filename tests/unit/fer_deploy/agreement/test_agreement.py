@@ -3,6 +3,7 @@
 import json
 
 import cv2
+import pyarrow.parquet
 import pytest
 from click.testing import CliRunner
 from unit.fer_deploy.analyze.events.made_results import person
@@ -11,6 +12,7 @@ from unit.fer_deploy.analyze.report.test_timeline import make_summary
 from fer_deploy.agreement.agreement import agreement
 from fer_deploy.cli import main
 from fer_deploy.errors import ConfigError
+from fer_deploy.live.fingerprint.run_fingerprint import RunFingerprint
 
 TWO_PEOPLE = [
     (0, 1, "", 0, "happy", "happy"),
@@ -180,3 +182,45 @@ def test_people_who_were_named_have_the_numbers_of_the_report(tmp_path, write_re
     assert found.compared["raw"].measures.accuracy.value == 1.0
     codes.write_text("person,frame,label\n1,0,happy\n2,0,sad\n")
     assert agreement([folder], codes, **QUICK).coverage.num_no_face == 1
+
+
+class TestRuns:
+    CODES = "video,track,frame,label\na,1,0,happy\nb,1,0,happy\n"
+
+    def write(self, write_result, name, settings, *, frames_of=None):
+        folder = write_result(name, TWO_PEOPLE, num_frames=5, parquet=True)
+        for table, chosen in (("faces", settings), ("faces.frames", frames_of or settings)):
+            run = RunFingerprint(video=name, engine="e", detector="", version="1", settings=chosen)
+            path = folder / f"{table}.parquet"
+            pyarrow.parquet.write_table(pyarrow.parquet.read_table(path).replace_schema_metadata(run.metadata()), path)
+        return folder
+
+    def test_other_settings_are_told(self, tmp_path, write_result):
+        (tmp_path / "codes.csv").write_text(self.CODES)
+        self.write(write_result, "a", {"sample_fps": None})
+        self.write(write_result, "b", {"sample_fps": 5})
+        found = agreement([tmp_path / "results"], tmp_path / "codes.csv", **QUICK)
+        assert found.notes == ("b was not analyzed as a was: sample_fps 5 instead of unset",)
+        assert (len(set(found.runs)), found.as_json()["runs"]) == (2, list(found.runs))
+
+    def test_tables_that_name_no_run_are_compared(self, tmp_path, write_result):
+        (tmp_path / "codes.csv").write_text(self.CODES)
+        for name in ("a", "b"):
+            write_result(name, TWO_PEOPLE, num_frames=5, parquet=True)
+        found = agreement([tmp_path / "results"], tmp_path / "codes.csv", **QUICK)
+        assert (found.notes, found.runs) == ((), ("", ""))
+
+    def test_faces_and_frames_of_different_runs(self, tmp_path, write_result):
+        (tmp_path / "codes.csv").write_text("track,frame,label\n1,0,happy\n")
+        folder = self.write(write_result, "a", {"start": None}, frames_of={"start": 1})
+        with pytest.raises(ConfigError, match=r"tables of different runs are mixed: .*faces.parquet is of run r"):
+            agreement([folder], tmp_path / "codes.csv", **QUICK)
+
+    def test_rows_of_different_runs(self, tmp_path, write_result):
+        (tmp_path / "codes.csv").write_text("track,frame,label\n1,0,happy\n")
+        folder = write_result("a", TWO_PEOPLE, num_frames=5)
+        lines = (folder / "faces.csv").read_text().splitlines()
+        runs = ["run", "r1", *["r2"] * (len(lines) - 2)]
+        (folder / "faces.csv").write_text("".join(f"{line},{run}\n" for line, run in zip(lines, runs, strict=True)))
+        with pytest.raises(ConfigError, match=r"faces.csv in .* has rows of different runs: r1, r2. Fix: one run"):
+            agreement([folder / "faces.csv"], tmp_path / "codes.csv", **QUICK)

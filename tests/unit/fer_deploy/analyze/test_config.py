@@ -75,12 +75,12 @@ def test_times_of_a_range(tmp_path):
     ("settings", "message"),
     [
         ({"start": "a minute"}, r"start: no time. Fix: seconds \(62.5\) or a clock time"),
-        ({"start": -1.0}, r"start: Input should be greater than or equal to 0"),
+        ({"start": -1.0}, r"start: expected at least 0"),
         (
             {"start": "1:00", "end": 30.0},
             r"end \(--end\) is 30 s and start \(--start\) 60 s. Fix: an end after the start",
         ),
-        ({"sample_fps": 0.0}, r"sample_fps: Input should be greater than 0"),
+        ({"sample_fps": 0.0}, r"sample_fps: expected more than 0"),
         (
             {"sample_fps": 5.0, "pipeline": {"detect_every": 3}},
             r"sample_fps \(--sample-fps\) is 5 and detect_every \(--detect-every\) 3: .* Fix: without detect_every",

@@ -88,7 +88,7 @@ def test_a_baseline_counts_by_its_content(tmp_path):
 def test_results_without_quality_are_not_continued(tmp_path):
     now = fingerprint(tmp_path)
     then = Fingerprint.model_validate(now.model_dump(exclude={"format"}))
-    assert now.differences(then) == ["results of format 2 instead of 1"]
+    assert now.differences(then) == ["results of format 3 instead of 1"]
 
 
 def test_a_setting_without_a_name_has_its_key(tmp_path):

@@ -50,7 +50,7 @@ class TestExitCodes:
             (
                 ["--max-frames", "0"],
                 2,
-                "error: command line: --max-frames: Input should be greater than or",
+                "error: command line: --max-frames: expected at least",
             ),
             (["--config", "{}/none.yaml"], 2, "error: cannot read config"),
             (["--record", "{}/a.txt"], 2, "known video suffixes are .mp4, .mkv, .avi"),

@@ -85,7 +85,7 @@ class TestMetadata:
             open_engine(with_metadata({SPEC_KEY: text}))
 
     def test_newer_version(self, with_metadata, tiny_spec):
-        with pytest.raises(ArtifactError, match="spec_version: Input should be 1"):
+        with pytest.raises(ArtifactError, match="spec_version: expected 1"):
             open_engine(with_metadata({SPEC_KEY: json.dumps({**tiny_spec, "spec_version": 2})}))
 
     @pytest.mark.parametrize(

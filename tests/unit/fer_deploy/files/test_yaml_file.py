@@ -90,4 +90,4 @@ def test_the_command_ends_with_2(tmp_path, text):
 def test_an_infinite_flag_ends_with_2():
     result = CliRunner().invoke(main, ["live", "--source", "synthetic", "--smoothing", "inf", "--no-display"])
     assert result.exit_code == 2
-    assert "--smoothing: Input should be a finite number" in result.stderr
+    assert "--smoothing: expected a finite number" in result.stderr

@@ -124,11 +124,11 @@ def test_a_member_that_the_manifest_lacks_is_refused(path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda manifest: manifest.update(format="fer-pack-2"), "format: Input should be 'fer-pack-1'"),
+        (lambda manifest: manifest.update(format="fer-pack-2"), "format: expected 'fer-pack-1'"),
         (lambda manifest: manifest["members"].pop("io.npz"), "it lists no io.npz"),
         (lambda manifest: manifest["members"].pop("net-fp32.onnx"), "it lists no FP32 model"),
         (lambda manifest: manifest["members"].update({"../x": manifest["members"]["io.npz"]}), "'../x' is no member"),
-        (lambda manifest: manifest.clear(), "tool_version: Field required"),
+        (lambda manifest: manifest.clear(), "tool_version: is missing"),
     ],
 )
 def test_another_manifest_is_refused(path, change, message):

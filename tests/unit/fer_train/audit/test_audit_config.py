@@ -45,12 +45,12 @@ def test_duplicates_as_such_are_no_reason_because_that_would_drop_every_copy():
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
-        ({"near_threshold": 1.5}, "--near-threshold: Input should be less than or equal to 1 (got 1.5)"),
-        ({"near_threshold": float("nan")}, "--near-threshold: Input should be a finite number (got nan)"),
-        ({"contrast_range": 256}, "--contrast-range: Input should be less than or equal to 255 (got 256)"),
-        ({"min_accuracy": 50.0}, "--min-accuracy: Input should be less than or equal to 1 (got 50.0)"),
-        ({"max_flagged": -1.0}, "--max-flagged: Input should be greater than or equal to 0 (got -1.0)"),
-        ({"label_filter": "best"}, "--label-filter: Input should be 'low_normalized_margin'"),
+        ({"near_threshold": 1.5}, "--near-threshold: expected at most 1 (got 1.5)"),
+        ({"near_threshold": float("nan")}, "--near-threshold: expected a finite number (got nan)"),
+        ({"contrast_range": 256}, "--contrast-range: expected at most 255 (got 256)"),
+        ({"min_accuracy": 50.0}, "--min-accuracy: expected at most 1 (got 50.0)"),
+        ({"max_flagged": -1.0}, "--max-flagged: expected at least 0 (got -1.0)"),
+        ({"label_filter": "best"}, "--label-filter: expected 'low_normalized_margin'"),
     ],
 )
 def test_value_out_of_range_names_its_flag(flags, words):

@@ -94,7 +94,7 @@ def test_image_folder_without_rows_is_audited_and_says_what_cannot_be_used(tmp_p
     ("flags", "code", "words"),
     [
         (("--exclude-reasons", "leak"), 2, "error: --exclude-reasons: unknown reason 'leak'; did you mean 'leaked'?"),
-        (("--near-threshold", "2"), 2, "error: --near-threshold: Input should be less than or equal to 1"),
+        (("--near-threshold", "2"), 2, "error: --near-threshold: expected at most 1"),
         (("--train-split", "train"), 4, "error: nothing to clean: no split 'train'"),
         (("--predictions", "none.npz"), 4, "error: cannot read predictions none.npz"),
     ],

@@ -61,7 +61,7 @@ def test_what_is_no_list_of_seeds(text):
 
 
 def test_seed_beyond_the_range_of_the_config_is_refused_before_anything_is_trained(tmp_path):
-    with pytest.raises(ConfigError, match="--seeds: seed: Input should be less than 2147483648"):
+    with pytest.raises(ConfigError, match="--seeds: seed: expected less than 2147483648"):
         train_seeds(tiny_config(), make_faces(), tmp_path, seeds=[0, 2**31])
     assert list(tmp_path.iterdir()) == []
 

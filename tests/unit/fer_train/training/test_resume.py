@@ -71,6 +71,7 @@ def assert_same_run(one: Path, other: Path) -> None:
         assert_identical(load_file(one / file), load_file(other / file))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", KILLED)
 def test_killed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, killed, name):
     changes, _, epochs_kept = KILLED[name]

@@ -2,7 +2,6 @@
 
 const COLUMNS = { events: ["start", "end", "label", "video"], exclusions: ["start", "end", "person", "video"] };
 const FILES = { events: "events.csv", exclusions: "exclude.csv" };
-const MEANT = { onset: "start", offset: "end", stop: "end", event: "label", trial_type: "label", behavior: "label" };
 
 function csvOf(kind) {
   const found = [...marks[kind]].sort((one, other) => one.start - other.start);
@@ -24,9 +23,10 @@ function saveCsv(kind) {
 
 async function openCsv(file) {
   const [header, ...rows] = rowsOf(await file.text());
-  const names = (header ?? []).map((name) => MEANT[name.toLowerCase()] ?? name.toLowerCase());
+  const meant = (header ?? []).map((name) => DATA.columns[name.toLowerCase()] ?? name.toLowerCase());
+  const names = meant.map((name) => (meant.includes(name.replace(/ clock$/, "")) ? name : name.replace(/ clock$/, "")));
   if (!names.includes("start") || !(names.includes("end") || names.includes("duration"))) {
-    return say(`${file.name} has no columns start and end.`, true);
+    return say(`${file.name} has no columns start and end. fer-deploy analyze --events reads more forms than this page.`, true);
   }
   const kind = names.includes("label") ? "events" : "exclusions", found = [], left = [];
   for (const row of rows) {

@@ -34,9 +34,12 @@ def make_results(folder: Path, faces, *, times=None, rows_per_group: int = 3, pe
     frame, track, shown, happy = zip(*faces, strict=True)
     columns = {"frame": frame, "track": track, "shown": shown, "smoothed_p_happy": [float(p) for p in happy]}
     columns["smoothed_p_sad"] = [1.0 - p for p in happy]
-    pq.write_table(pa.table(columns), folder / "faces.parquet", row_group_size=rows_per_group)
+    columns |= {"person": [{7: 1, 3: 2}.get(one) for one in track], "flags": [""] * len(track)}
+    about = FINGERPRINT.metadata()
+    faces_table = pa.table(columns).replace_schema_metadata(about)
+    pq.write_table(faces_table, folder / "faces.parquet", row_group_size=rows_per_group)
     frames = pa.table({"frame": list(range(len(times))), "time_s": [float(time) for time in times]})
-    pq.write_table(frames, folder / "faces.frames.parquet", row_group_size=4)
+    pq.write_table(frames.replace_schema_metadata(about), folder / "faces.frames.parquet", row_group_size=4)
     summary = Summary(
         video="clip.mp4",
         engine="fake",
@@ -51,6 +54,7 @@ def make_results(folder: Path, faces, *, times=None, rows_per_group: int = 3, pe
         people=(person(1, 7), person(2, 3)) if people is None else tuple(people),
         passers_by=PassersBy(num_tracks=1, num_faces=1),
         fingerprint=FINGERPRINT,
+        run=FINGERPRINT.run,
         tables={"faces.parquet": "ef"},
     )
     (folder / "summary.json").write_text(summary.model_dump_json())

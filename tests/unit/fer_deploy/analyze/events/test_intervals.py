@@ -37,7 +37,7 @@ def test_intervals(tmp_path, rows_per_group):
 
 
 def test_tabs(tmp_path):
-    text = intervals_tsv([*EXPECTED, Interval(3, "=1+1", 2, 2.5)], "a\tb.mp4")
+    text = intervals_tsv([*EXPECTED, Interval(3, "=1+1", 2, 2.5)], "a\tb.mp4", "r1")
     rows = list(csv.DictReader(io.StringIO(text), delimiter="\t"))
     assert rows[0] == {
         "Media file": "a\\tb.mp4",
@@ -46,6 +46,7 @@ def test_tabs(tmp_path):
         "Start (s)": "0.000",
         "Stop (s)": "0.300",
         "Duration (s)": "0.300",
+        "run": "r1",
     }
     assert [row["Subject"] for row in rows] == [f"Person {number}" for number in (1, 1, 1, 1, 2, 2, 3)]
     assert rows[-1]["Behavior"] == "'=1+1"
@@ -56,7 +57,7 @@ def test_elan_reads_it(tmp_path):
     elan = pytest.importorskip("pympi.Elan", reason="pip install pympi-ling")
     path = tmp_path / "intervals.eaf"
     path.write_bytes(
-        intervals_eaf([*EXPECTED, Interval(3, "<&ä", 2, 2.5)], "clip & co.mp4", "2026-01-01T00:00:00+00:00")
+        intervals_eaf([*EXPECTED, Interval(3, "<&ä", 2, 2.5)], "clip & co.mp4", "r1", date="2026-01-01T00:00:00+00:00")
     )
     read = elan.Eaf(str(path))
     assert sorted(read.get_tier_names()) == ["Person 1", "Person 2", "Person 3"]
@@ -68,7 +69,7 @@ def test_elan_reads_it(tmp_path):
 
 
 def test_elans_document_refers_to_what_it_has():
-    root = ElementTree.fromstring(intervals_eaf(EXPECTED, "clip.mp4", "2026-01-01T00:00:00+00:00"))
+    root = ElementTree.fromstring(intervals_eaf(EXPECTED, "clip.mp4", "r1", date="2026-01-01T00:00:00+00:00"))
     assert [part.tag for part in root] == ["HEADER", "TIME_ORDER", "TIER", "TIER", "LINGUISTIC_TYPE"]
     times = {slot.get("TIME_SLOT_ID"): int(slot.get("TIME_VALUE")) for slot in root.iter("TIME_SLOT")}
     types = {kind.get("LINGUISTIC_TYPE_ID") for kind in root.iter("LINGUISTIC_TYPE")}

@@ -3,15 +3,16 @@
 import json
 
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 from unit.fer_deploy.analyze.events.made_results import FINGERPRINT, make_results, person
 
 from fer_deploy.analyze.events.event_list import Event
-from fer_deploy.analyze.events.faces_table import FaceRows
 from fer_deploy.analyze.events.intervals import intervals
 from fer_deploy.analyze.events.measures import Measures, measure_columns
 from fer_deploy.analyze.events.segments import segments
 from fer_deploy.analyze.events.wide import wide_rows
+from fer_deploy.analyze.faces_table import Rows
 from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.errors import ConfigError
 
@@ -79,6 +80,8 @@ def test_not_visible_and_never_readable(folder):
 
 def test_after_the_end_of_a_range_nobody_is_visible(folder):
     """The video may go on, and events with it."""
+    for name in ("faces.parquet", "faces.frames.parquet"):  # of the same run as the summary
+        pq.write_table(pq.read_table(folder / name).replace_schema_metadata(None), folder / name)
     summary = Summary.load(folder / "summary.json")
     settings = {**summary.fingerprint.settings, "end": 1.0}
     fingerprint = summary.fingerprint.model_copy(update={"settings": settings})
@@ -93,7 +96,8 @@ def test_derived_valence():
     )
     starts = np.array([0.0, 1.0, 3.0])
     shown = np.array(["happy", "unsure", "unreadable"], dtype=object)
-    rows = FaceRows(starts, np.array([1.0, 3.0, 4.0]), np.array([False, True, True]), shown, probs)
+    ones = np.ones(3, int)
+    rows = Rows(np.arange(3), starts, np.array([1.0, 3.0, 4.0]), ones, ones, shown, shown, probs)
 
     def row_with(labels, probs):
         measures = Measures(Event("e", 0.0, 4.0), labels)

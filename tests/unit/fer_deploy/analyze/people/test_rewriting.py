@@ -13,12 +13,13 @@ from click.testing import CliRunner
 from unit.fer_deploy.analyze.report.test_timeline import make_summary
 
 from fer_deploy.analyze.accounting import Accounting
+from fer_deploy.analyze.faces_table import face_rows
 from fer_deploy.analyze.people.people_file import PeopleFile
 from fer_deploy.analyze.people.pictures import PersonPicture, write_pictures
 from fer_deploy.analyze.people.rewriting import rewrite_people
 from fer_deploy.analyze.report.people_seen import people_from_rows
 from fer_deploy.analyze.report.summary import PassersBy, _person
-from fer_deploy.analyze.results import rows_from_parquet, write_report
+from fer_deploy.analyze.results import write_report
 from fer_deploy.cli import main
 from fer_deploy.errors import ConfigError, StreamError
 
@@ -31,7 +32,7 @@ def rows():
     for frame in range(NUM):
         for track, (first, end, person, shown) in TRACKS.items():
             if first <= frame < end:
-                yield frame / FPS, track, person, shown
+                yield frame, track, person, shown
 
 
 @pytest.fixture
@@ -39,13 +40,15 @@ def folder(tmp_path):
     """Finished results of a video."""
     folder = tmp_path / "out" / "clip"
     folder.mkdir(parents=True)
-    time_s, track, person, shown = zip(*rows(), strict=True)
+    frame, track, person, shown = zip(*rows(), strict=True)
     bright = np.where(np.array(shown) == "bright", 0.8, 0.2)
-    table = {"time_s": time_s, "track": track, "person": pa.array(person, pa.int64()), "shown": shown}
+    table = {"frame": frame, "track": track, "person": pa.array(person, pa.int64()), "shown": shown}
     table |= {"flags": [""] * len(track), "smoothed_p_dark": 1 - bright, "smoothed_p_bright": bright}
     pa.parquet.write_table(pa.table(table), folder / "faces.parquet", row_group_size=37)
-    seen = people_from_rows(rows_from_parquet(folder / "faces.parquet", ("dark", "bright")))
-    people = tuple(_person(one.number, one, 1 / FPS) for one in seen if one.number)
+    frames = pa.table({"frame": list(range(NUM)), "time_s": [frame / FPS for frame in range(NUM)]})
+    pa.parquet.write_table(frames, folder / "faces.frames.parquet")
+    seen = people_from_rows(face_rows(folder, ("dark", "bright"), until_s=NUM / FPS, run=""))
+    people = tuple(_person(one.number, one) for one in seen if one.number)
     accounting = Accounting(num_analyzed=NUM, num_faces=len(track))
     changes = {"duration_s": NUM / FPS, "fps": FPS, "accounting": accounting, "people": people}
     changes["passers_by"] = PassersBy(num_tracks=1, num_faces=3)

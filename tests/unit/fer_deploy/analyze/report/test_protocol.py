@@ -38,7 +38,8 @@ def text_with(tmp_path, *, metrics=None, settings=None, people=None, **spec):
 def test_method_and_hashes(tmp_path):
     text = text_with(tmp_path, temperature=0.85, unsure_below=0.36)
     assert text.startswith("# Protocol: clip.mp4\n")
-    assert "(1.00 s, 64 x 48 pixels, 10 frames/s) was analyzed with fer-deploy 1.0." in text
+    settings = Summary.load(tmp_path / "clip/summary.json").fingerprint.model_copy(update={"settings": SETTINGS})
+    assert f"(1.00 s, 64 x 48 pixels, 10 frames/s) was analyzed with fer-deploy 1.0 (run {settings.run})." in text
     assert "faces were detected in each of them (Haar)" in text
     assert "softmax(logits / 0.85)" in text
     assert "below 0.36." in text
@@ -71,12 +72,12 @@ def test_settings(tmp_path, setting, value, expected):
     assert expected in text_with(tmp_path, settings={setting: value})
 
 
-def test_exclusions_are_weighted_by_faces(tmp_path):
-    people = person(1, 7, num_faces=30), person(2, 3, num_faces=10, shares={"unreadable": 0.65, "sad": 0.35}, flags={})
+def test_exclusions_are_weighted_by_time(tmp_path):
+    people = person(1, 7, visible_s=3), person(2, 3, visible_s=1, shares={"unreadable": 0.65, "sad": 0.35}, flags={})
     text = text_with(tmp_path, people=people)
-    assert "35.0% of the faces were excluded as unreadable: smaller than 16 pixels" in text  # (7.5 + 6.5) / 40
-    assert "18.8% were unsure." in text
-    assert "Share of faces with each flag: CUT\\_OFF 18.8%." in text
+    assert "35.0% of the time in which people were visible was excluded as unreadable: smaller than 16 pixels" in text
+    assert "18.8% of the time was unsure." in text
+    assert "Share of this time with each flag: CUT\\_OFF 18.8%." in text
     assert "1 tracks shorter than 1 s (1 faces) were left out." in text
 
 

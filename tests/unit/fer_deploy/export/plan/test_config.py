@@ -47,10 +47,10 @@ ONE = "{x: {min: [1], opt: [2], max: [3]}}"
     ("text", "message"),
     [
         ("precision: fp16", "unknown key 'precision'"),
-        ("flavor: tensorflow", "flavor: Input should be 'tensorrt' or 'tensorrt_rtx'"),
+        ("flavor: tensorflow", "flavor: expected 'tensorrt' or 'tensorrt_rtx'"),
         ("profile: {min: 1, opt: 8, max: 4}", "profile must rise: min 1 <= opt 8 <= max 4"),
-        ("profile: {min: 0, opt: 8, max: 8}", "profile.min: Input should be greater than or equal to 1"),
-        ("workspace_mib: 0", "workspace_mib: Input should be greater than or equal to 1"),
+        ("profile: {min: 0, opt: 8, max: 8}", "profile.min: expected at least 1"),
+        ("workspace_mib: 0", "workspace_mib: expected at least 1"),
         ("flavor: tensorrt-rtx\ncompute_capabilities: [sm86]", "'sm86' is not a compute capability"),
         ("flavor: tensorrt-rtx\ncompute_capabilities: [8.6, 8.6]", "occurs twice"),
         ("compute_capabilities: [8.6]", "compute_capabilities is an option of flavor tensorrt-rtx; tensorrt has none"),
@@ -61,7 +61,7 @@ ONE = "{x: {min: [1], opt: [2], max: [3]}}"
         (f"input_shapes: {ONE}\nversion_compatible: true", "embeds code that only --engine may be allowed to run"),
         ("input_shapes: {x: {min: [2], opt: [1], max: [3]}}", "must rise from min to opt to max, found 2 1 3"),
         ("input_shapes: {x: {min: [1], opt: [2]}}", "input_shapes.x.max"),
-        ("hardware_compatibility: all", "Input should be 'none', 'same_compute_capability' or 'ampere_plus'"),
+        ("hardware_compatibility: all", "expected 'none', 'same_compute_capability' or 'ampere_plus'"),
     ],
 )
 def test_what_no_plan_can_have(tmp_path, text, message):

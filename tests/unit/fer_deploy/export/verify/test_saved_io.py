@@ -69,7 +69,7 @@ def test_everything_comes_back(tmp_path):
         (changed(images=SAVED.images_nchw[:0], logits=SAVED.logits[:0]), "images are uint8 (0, 1, 48, 48)"),
         (changed(logits=np.full((5, 3), np.nan, dtype=np.float32)), "a logit is not finite"),
         (changed(about=np.array("{")), "no saved inputs of this version"),
-        (changed(about=about(format="fer-io-2")), "format: Input should be 'fer-io-1'"),
+        (changed(about=about(format="fer-io-2")), "format: expected 'fer-io-1'"),
         (changed(about=about(more=1)), "more: Extra inputs are not permitted"),
     ],
 )

@@ -60,9 +60,9 @@ def test_rows_are_in_the_file_when_events_end(tmp_path):
     assert note(log, "film", "start") == {0: 1.0}
     assert not path.exists()
     assert note(at(log, 2.0), "smile, wide", "mark") == {0: 2.0}
-    assert path.read_text() == 'start,end,label,kind,source,video\n2.0,3.0,"smile, wide",mark,0,\n'
+    assert path.read_text() == 'start,end,label,kind,source,video,run\n2.0,3.0,"smile, wide",mark,0,,\n'
     assert note(at(log, 4.56789), "film", "end") == {0: 4.56789}
-    assert path.read_text().splitlines()[2] == "1.0,4.5679,film,event,0,"
+    assert path.read_text().splitlines()[2] == "1.0,4.5679,film,event,0,,"
     assert log.close(is_incomplete=False) == (path,)
 
 

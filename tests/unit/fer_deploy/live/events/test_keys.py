@@ -27,7 +27,7 @@ def test_a_number_starts_and_ends_its_event(made, tmp_path):
     assert keys.lines()[-1] == "Film ends 1:11.50"
     clock[0] = 2.5
     assert len(keys.lines()) == 1
-    assert (tmp_path / "events.csv").read_text().endswith("61.5,71.5,Film,event,0,\n")
+    assert (tmp_path / "events.csv").read_text().endswith("61.5,71.5,Film,event,0,,\n")
 
 
 def test_space_marks_and_other_keys_do_nothing(made):

@@ -53,7 +53,7 @@ def test_an_event(page, log, tmp_path):
         "open": {"film": 1.5},
     }
     assert post(page, {"label": "film", "state": "end"}, Origin=page.partition("/?")[0])[0] == 200
-    assert (tmp_path / "events.csv").read_text().endswith("12.5,14.0,film,event,0,\n")
+    assert (tmp_path / "events.csv").read_text().endswith("12.5,14.0,film,event,0,,\n")
 
 
 @pytest.mark.parametrize(

@@ -104,6 +104,7 @@ def test_a_restarted_server_is_found_again(browser):
         browser.complaints.clear()
 
 
+@pytest.mark.slow
 def test_people_who_left_fade_and_are_forgotten(browser):
     with serving() as sink:
         browser.open(sink.url)
@@ -251,7 +252,7 @@ def test_buttons_note_events(browser, tmp_path):
         browser.wait_for("document.querySelector('#noted').textContent.startsWith('mark')")
     log.close(is_incomplete=False)
     rows = sorted((tmp_path / "events.csv").read_text().splitlines()[1:])
-    assert rows == ["3.0,5.5,film,event,0,", "5.5,6.5,mark,mark,0,"]
+    assert rows == ["3.0,5.5,film,event,0,,", "5.5,6.5,mark,mark,0,,"]
 
 
 def test_without_events_there_are_no_buttons(browser):

@@ -52,6 +52,7 @@ FACE = {
     "cut_right": 0.01,
     "cut_bottom": 0.0,
     "flags": "",
+    "run": "",
 }
 
 
@@ -67,9 +68,9 @@ class TestBothFormats:
         assert faces[0] == FACE
         assert [(face["frame"], face["track"], face["source"]) for face in faces] == [(1, 1, 0), (2, 1, 3), (2, 2, 3)]
         assert frames == [
-            {"frame": 0, "time_s": 0.0, "source": 0, "name": "", "num_faces": 0, "num_readable": 0},
-            {"frame": 1, "time_s": 0.1, "source": 0, "name": "", "num_faces": 1, "num_readable": 1},
-            {"frame": 2, "time_s": 0.2, "source": 3, "name": "ä, b.png", "num_faces": 2, "num_readable": 2},
+            {"frame": 0, "time_s": 0.0, "source": 0, "name": "", "num_faces": 0, "num_readable": 0, "run": ""},
+            {"frame": 1, "time_s": 0.1, "source": 0, "name": "", "num_faces": 1, "num_readable": 1, "run": ""},
+            {"frame": 2, "time_s": 0.2, "source": 3, "name": "ä, b.png", "num_faces": 2, "num_readable": 2, "run": ""},
         ]
         assert len(list(path.parent.iterdir())) == 2, "nothing else is left"
 

@@ -78,7 +78,7 @@ class TestWindowSink:
                 assert sink.write(make_result(index, time_s=index / 10), np.zeros((120, 160, 3), np.uint8))
         log.close(is_incomplete=False)
         (row,) = (tmp_path / "events.csv").read_text().splitlines()[1:]
-        assert row == f"{time_s},{time_s + 1},mark,mark,0,"
+        assert row == f"{time_s},{time_s + 1},mark,mark,0,,"
         assert window.last.any(), "the mark is shown for a moment"
 
     @pytest.mark.parametrize(("key", "goes_on"), [(-1, True), (ord("q"), False), (27, False)])

@@ -9,7 +9,7 @@ from fer_deploy.engines.fake import FAKE_SPEC
 from fer_deploy.errors import ConfigError
 from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.quality import FaceQuality
-from fer_deploy.vision.tracking.baseline import Calm
+from fer_deploy.vision.tracking.baseline import Calm, Correction, doubt_about_file
 from fer_deploy.vision.tracking.people import People, PeopleConfig
 from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
 
@@ -82,6 +82,23 @@ class TestCalmStart:
             assert second.shows(shown, 4) == whole.shows(shown, 4)
 
 
+def test_several_emotions_at_rest_leave_enough_to_neutral():
+    """Each of them is below the ceiling of a single one, and all together would take half from neutral."""
+    labels = ("sad", "angry", "fear", "neutral")
+    at_rest = np.log([[0.2, 0.19, 0.01, 1.0], [0.2, 0.19, 0.01, 1.0]])
+    correction = Correction(labels, baseline="running", cap=2.0, neutral_share=None, usual_neutral_share=None)
+    assert correction._offsets(at_rest) == pytest.approx(np.zeros(4)), "neutral has 0.71 already"
+    many = np.array([np.log([0.9, 0.6, 0.04, 1.0])])
+    odds = np.exp(many[0] + correction._offsets(many))
+    assert odds == pytest.approx([0.2231, 0.2231, 0.04, 1.0], abs=1e-4), "the ceiling of a single one"
+    labels = (*"abcdefg", "neutral")
+    correction = Correction(labels, baseline="running", cap=2.0, neutral_share=None, usual_neutral_share=None)
+    many = np.array([np.log([0.4] * 6 + [0.01, 1.0])])
+    odds = np.exp(many[0] + correction._offsets(many))
+    assert 1 / odds.sum() == pytest.approx(0.6)
+    assert odds[6] == pytest.approx(0.01), "a small one stays"
+
+
 def test_first_stays_and_running_follows():
     """A person who rests neutral at first, and sad from then on."""
     calm = emotion(0.05, 0.05, 0.9)
@@ -112,6 +129,38 @@ def test_the_cap():
     assert Person(baseline="first:5s", baseline_cap=20.0).shows(REALLY_SAD, 5).shown_label == "sad"
 
 
+class TestNotCalm:
+    @staticmethod
+    def lively(person):
+        return person.people.state()["smoothing"]["lively"]
+
+    def test_a_smile_in_the_stretch_is_noted(self, caplog):
+        person = Person(baseline="first:5s")
+        person.people = People(PeopleConfig(smoothing_s=0.0, baseline="first:5s"), LABELS, warns=True)
+        person.shows(RESTING_SAD, 4)
+        person.shows(SMILE, 1)
+        assert [int(track) for track in self.lively(person)] == [1]
+        assert not caplog.messages, "the stretch goes on"
+        person.shows(RESTING_SAD, 2)
+        (share,) = self.lively(person).values()
+        assert share == pytest.approx(0.2, abs=0.02)
+        (told,) = caplog.messages
+        assert told.startswith("track 1 looks happy or surprised in 2")
+        assert "choose another stretch" in told
+
+    @pytest.mark.parametrize("resting", [RESTING_SAD, REALLY_SAD])
+    def test_a_model_that_calls_calm_faces_sad_is_no_smile(self, resting):
+        person = Person(baseline="first:5s")
+        person.shows(resting, 6)
+        person.shows(SMILE, 5)
+        assert self.lively(person) == {}
+
+    def test_running_has_no_stretch(self):
+        person = Person(baseline="running")
+        person.shows(SMILE, 5)
+        assert self.lively(person) == {}
+
+
 class TestFile:
     HEADER = "frame,p_sad,p_happy,p_neutral,flags\n"
 
@@ -125,6 +174,13 @@ class TestFile:
         person = Person(baseline=path)
         assert person.shows(RESTING_SAD, 0.1).shown_label == "neutral", "from the first frame on"
         assert person.shows(SMILE, 0.1).shown_label == "happy"
+
+    def test_of_a_smile_is_told(self, tmp_path):
+        calm, smile = "0.6,0.05,0.35,", "0.01,0.98,0.01,"
+        assert doubt_about_file(self.write(tmp_path, [calm] * 9 + [smile]), LABELS) == ""
+        doubt = doubt_about_file(self.write(tmp_path, [calm] * 4 + [smile]), LABELS)
+        assert "faces.csv looks happy or surprised in 20% of what --baseline calls calm" in doubt
+        assert doubt_about_file("running", LABELS) == doubt_about_file(None, LABELS) == ""
 
     @pytest.mark.parametrize(
         ("rows", "header", "fault"),

@@ -22,7 +22,7 @@ def test_who_was_seen_how_long_and_showing_what(make_result):
     assert (person.source, person.number, person.first_s, person.num_frames) == (0, 1, 0.0, 11)
     assert person.visible_s == pytest.approx(1.1)
     assert person.last_s == pytest.approx(1.1)  # the end of the last frame
-    assert person.shares == {"bright": 10 / 11, "unsure": 1 / 11}
+    assert person.shares == pytest.approx({"bright": 10 / 11, "unsure": 1 / 11})
     assert presence.passers_by() == 1
     assert person.to_dict() == {
         "source": 0,
