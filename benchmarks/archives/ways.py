@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 ROOT: Final = Path(__file__).parents[2]
 _SAMPLE_S: Final = 0.25
-_OURS: Final = ("video_id", "video", "video_complete", "collection")
+_OURS: Final = ("video_id", "video", "video_complete", "collection", "date")
 _NODE: Final = {"object_store_memory": 80 * 2**20, "memory": 4 * 10**9}
 
 

@@ -152,7 +152,8 @@ def check_same(now: Fingerprint, then: Fingerprint, folder: Path, names: Mapping
     """
     differences = now.differences(then, names)
     if differences:
+        haar = "--detector haar, " if now.detector and not then.detector else ""
         raise ConfigError(
             f"{folder} has results of another analysis; this run has {', '.join(differences)}. "
-            "Fix: --restart to delete them, or another --out to keep them"
+            f"Fix: {haar}--restart to delete them, or another --out to keep them"
         )

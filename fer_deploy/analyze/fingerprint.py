@@ -1,16 +1,21 @@
 """Fingerprint of an analysis. A run continues an earlier one only if it is unchanged."""
 
+import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final, Self
 
 from fer_deploy import __version__
 from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.detectors.yunet_file import ENVIRONMENT_KEY
 from fer_deploy.engines import model_sha256
 from fer_deploy.engines.network import network_sha256
+from fer_deploy.errors import FerDeployError, argument
 from fer_deploy.live.fingerprint.run_fingerprint import FORMAT, RunFingerprint, settings_of
 from fer_deploy.live.fingerprint.sources import digest_of_video
 
+_DETECTOR: Final = "detection.detector"
 _NAMED_AS: Final = {"frames_per_segment": "segment_frames"}
 """Values that follow from a setting, and the setting."""
 
@@ -34,6 +39,7 @@ class Fingerprint(RunFingerprint):
         is_usual = config.takes_pictures == config.video
         settings |= {"frames_per_segment": config.frames_per_segment}
         settings |= {"thumbnails": None if is_usual else config.takes_pictures}
+        settings[_DETECTOR] = "haar" if detector is None else "yunet"  # what `auto` chose
         return cls(
             video=video,
             engine=model_sha256(engine),
@@ -56,15 +62,35 @@ class Fingerprint(RunFingerprint):
         if self.engine != then.engine:
             found.append("another model (--engine)")
         if self.detector != then.detector:
-            found.append("another detector file (--detector-model)")
+            found.append(_detector_difference(self.detector, then.detector))
         if self.version != then.version:
             found.append(f"fer-deploy {self.version} instead of {then.version}")
         if self.format != then.format:
             found.append(f"results of format {self.format} instead of {then.format}")
-        keys = sorted(self.settings.keys() | then.settings.keys())
-        now_then = ((key, self.settings.get(key), then.settings.get(key)) for key in keys)
+        now, before = _effective(self), _effective(then)
+        if bool(self.detector) != bool(then.detector):
+            now[_DETECTOR] = before.get(_DETECTOR)  # it was said
+        now_then = ((key, now.get(key), before.get(key)) for key in sorted(now.keys() | before.keys()))
         shown = dict(names or {})
         return found + [_difference(shown, *three) for three in now_then if three[1] != three[2]]
+
+
+def _effective(of: RunFingerprint) -> dict[str, Any]:
+    """Return the settings with the detector that ran; of older versions they may have `auto`."""
+    is_auto = of.settings.get(_DETECTOR) == "auto"
+    return of.settings | ({_DETECTOR: "yunet" if of.detector else "haar"} if is_auto else {})
+
+
+def _detector_difference(now: str, before: str) -> str:
+    """Return the difference of two digests of detectors; empty is Haar. A file that the environment names is told."""
+    if not now:
+        return "Haar instead of YuNet"
+    what = f"another {argument('detector_model')}" if before else "YuNet instead of Haar"
+    named = os.environ.get(ENVIRONMENT_KEY)
+    with suppress(OSError, FerDeployError):
+        if named and network_sha256(Path(named)) == now:
+            return f"{what} ({ENVIRONMENT_KEY} names it)"
+    return what
 
 
 def _difference(names: Mapping[str, str], key: str, now: Any, before: Any) -> str:

@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Sequence
 from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -10,11 +11,11 @@ from fer_deploy.analyze.jobs.crew import WorkerDied
 from fer_deploy.archive.manifest import Segment, VideoRow, dead_name, ids_and_numbers
 from fer_deploy.archive.staging import ReadFailed
 from fer_deploy.archive.store import Store
-from fer_deploy.archive.work import places_of_files
-from fer_deploy.errors import EngineError, SinkError, StreamError
+from fer_deploy.archive.work import Work, is_done
+from fer_deploy.errors import ConfigError, EngineError, SinkError, StreamError
 from fer_deploy.privacy.redaction import without_passwords
 
-Kind = Literal["read", "decode", "engine", "memory", "crash", "hang"]
+Kind = Literal["read", "decode", "engine", "memory", "crash", "hang", "setting"]
 KINDS: Final = get_args(Kind)
 _OUT_OF_MEMORY: Final = "killed by signal 9"
 _MOST_LETTERS: Final = 2_000
@@ -23,6 +24,16 @@ _MOST_LETTERS: Final = 2_000
 
 class WorkerHung(EngineError):
     """A worker made no progress for too long, and was ended."""
+
+
+_KIND_OF: Final[dict[type[Exception], Kind]] = {
+    WorkerHung: "hang",
+    ReadFailed: "read",
+    SinkError: "engine",
+    StreamError: "decode",
+    ConfigError: "setting",
+}
+"""The first class that fits."""
 
 
 class DeadLetter(BaseModel):
@@ -64,6 +75,11 @@ class DeadLetter(BaseModel):
             time=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
         )
 
+    @property
+    def place(self) -> tuple[str, int]:
+        """Id of the video and number of the segment."""
+        return self.video_id, self.segment
+
     def write(self, row: VideoRow, store: Store) -> None:
         """Write it; raises SinkError."""
         store.write(dead_name(row, self.segment), self.model_dump_json(indent=2).encode())
@@ -75,13 +91,7 @@ def kind_of(err: Exception) -> Kind:
         return "memory" if err.how == _OUT_OF_MEMORY else "crash"
     if isinstance(err, MemoryError) or "MemoryError" in str(err):
         return "memory"
-    if isinstance(err, WorkerHung):
-        return "hang"
-    if isinstance(err, ReadFailed):
-        return "read"
-    if isinstance(err, StreamError) and not isinstance(err, SinkError):
-        return "decode"
-    return "engine"
+    return next((kind for of, kind in _KIND_OF.items() if isinstance(err, of)), "engine")
 
 
 def dead_letters(store: Store) -> dict[str, DeadLetter]:
@@ -101,14 +111,14 @@ def dead_letters(store: Store) -> dict[str, DeadLetter]:
     return letters
 
 
-def dead_places(store: Store) -> set[tuple[str, int]]:
-    """Return id and number of the segments that were given up and that no run has computed nevertheless.
+def given_up(store: Store, works: Sequence[Work]) -> set[tuple[str, int]]:
+    """Return the places of the works that were given up and that no run has finished nevertheless.
 
     Raises:
         SinkError: the store cannot be read.
     """
     dead = ids_and_numbers(store.list("dead"))
-    return dead - places_of_files(store) if dead else dead
+    return {work.place for work in works if work.place in dead and not is_done(store, work)}
 
 
 def remove_dead_letters(store: Store, only: Kind | None) -> int:

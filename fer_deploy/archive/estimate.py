@@ -2,12 +2,13 @@
 
 import math
 import random
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import NamedTuple
 
-from fer_deploy.archive.store import Store
-from fer_deploy.archive.work import Work, about_segment, segment_files
+from fer_deploy.analyze.segments.observations import SegmentAbout
+from fer_deploy.archive.store import Entry, Store
+from fer_deploy.archive.work import Work, abouts_of, segment_files
 
 _SEED = 20_260
 
@@ -52,12 +53,18 @@ def pilot_of(works: Sequence[Work], num: int) -> list[Work]:
 
 def samples_of(store: Store, works: Sequence[Work]) -> list[Sample]:
     """Return the samples of finished segments; others are left out."""
-    sizes = {name: entry.size for name, entry in segment_files(store).items()}
-    samples = []
-    for work in works:
-        if work.name in sizes and (about := about_segment(store, work.name)) is not None and about.key == work.key:
-            num_frames = about.end.num_taken - work.segment.first
-            samples.append(Sample(max(0, num_frames), about.cpu_s, sizes[work.name]))
+    entries = segment_files(store)
+    there = [work for work in works if work.name in entries]
+    found = zip(there, abouts_of(store, there), strict=True)
+    return samples_from([(work, about) for work, about in found if about is not None], entries)
+
+
+def samples_from(done: Iterable[tuple[Work, SegmentAbout]], entries: Mapping[str, Entry]) -> list[Sample]:
+    """Return the samples of finished segments with their descriptions; `entries` are those of their files."""
+    samples = [
+        Sample(max(0, about.end.num_taken - work.segment.first), about.cpu_s, entries[work.name].size)
+        for work, about in done
+    ]
     return [sample for sample in samples if sample.num_frames]
 
 

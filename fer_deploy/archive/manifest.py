@@ -3,7 +3,7 @@
 import hashlib
 import io
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from typing import Any, Final, NamedTuple
 
@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.models import Models
+from fer_deploy.archive.planned_models import with_detector
 from fer_deploy.archive.store import Store
 from fer_deploy.errors import ArtifactError, ConfigError
 from fer_deploy.live.seeking.position import Position
@@ -38,6 +39,8 @@ _SCHEMA: Final = pa.schema(
         ("num_frames", pa.int64()),
         ("width", pa.int32()),
         ("height", pa.int32()),
+        ("date", pa.string()),
+        ("date_from", pa.string()),
         ("why_not", pa.string()),
         ("reason", pa.string()),
         ("segments", pa.list_(_SEGMENT)),
@@ -80,6 +83,8 @@ class VideoRow(BaseModel):
         num_frames: that its packets announce.
         width: of its first frame.
         height: of its first frame.
+        date: day on which it was recorded, YYYY-MM-DD; empty if unknown.
+        date_from: where that is from: `creation_time` in its container, or `modified`, the last change of its file.
         why_not: why no reader can begin in its middle; empty if it can. Such a video is one segment.
         reason: why it cannot be analyzed; empty if it can. Such a row has no segments.
         segments: in their order.
@@ -97,6 +102,8 @@ class VideoRow(BaseModel):
     num_frames: int = 0
     width: int = 0
     height: int = 0
+    date: str = ""
+    date_from: str = ""
     why_not: str = ""
     reason: str = ""
     segments: tuple[Segment, ...] = ()
@@ -132,7 +139,8 @@ class About(BaseModel):
 
     @classmethod
     def of(cls, config: AnalyzeConfig, models: Models, price_per_core_hour: float) -> "About":
-        """Describe settings and opened models."""
+        """Describe settings and opened models. The detector that `auto` chose is named: every machine takes it."""
+        config = with_detector(config, "haar" if models.detector_file is None else "yunet")
         return cls(
             settings=config.model_dump(mode="json", exclude={"out"}, exclude_defaults=True),
             fingerprint=Fingerprint.with_digest("", config, engine=models.engine_file, detector=models.detector_file),
@@ -216,25 +224,6 @@ class Manifest(NamedTuple):
 def _row(values: dict[str, Any]) -> VideoRow:
     segments = tuple(Segment(**one) for one in values.pop("segments"))
     return VideoRow.model_validate(values | {"segments": segments})
-
-
-def check_models(about: About, fingerprint: Fingerprint, names: Mapping[str, str] | None = None) -> None:
-    """Refuse to mix results of different models, settings or versions.
-
-    Args:
-        about: of the manifest.
-        fingerprint: of this run.
-        names: what the user calls a setting; see `Fingerprint.differences`.
-
-    Raises:
-        ConfigError: the manifest is of others.
-    """
-    differences = fingerprint.differences(about.fingerprint, names)
-    if differences:
-        raise ConfigError(
-            f"the manifest is of another analysis; this run has {', '.join(differences)}. Fix: the model "
-            f"{about.engine_name} and the version of the manifest, or archive plan into another --out"
-        )
 
 
 def segment_name(row: VideoRow, number: int) -> str:

@@ -147,6 +147,8 @@ class ArchiveRun:
         self._progress.working(event.worker, 0)
         assert isinstance(event.task, Observe)
         if isinstance(message, Failed):
+            if message.is_of_models:
+                raise message.error
             self._todo.fail(work, message.error)
         elif isinstance(message, Observed):
             num_frames = message.end.num_taken - work.segment.first

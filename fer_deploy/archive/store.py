@@ -118,7 +118,7 @@ class Store:
                 return {}
         start = len(self._root) + 1
         absolute = {path[path.index(self._root) :][start:]: about for path, about in found.items()}
-        return {name: _entry(about) for name, about in sorted(absolute.items()) if _UNFINISHED not in Path(name).name}
+        return {name: entry_of(about) for name, about in sorted(absolute.items()) if _UNFINISHED not in Path(name).name}
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a file; None if there is none."""
@@ -257,6 +257,7 @@ def _draft(path: str) -> str:
     return f"{folder}/{name}.{socket.gethostname()}.{uuid.uuid4().hex[:12]}{_UNFINISHED}"
 
 
-def _entry(about: dict[str, Any]) -> Entry:
+def entry_of(about: dict[str, Any]) -> Entry:
+    """Return size and time of a file from fsspec's description of it."""
     written = next((about[name] for name in ("mtime", "LastModified", "created", "last_modified") if name in about), 0)
     return Entry(int(about.get("size") or 0), float(written.timestamp() if hasattr(written, "timestamp") else written))

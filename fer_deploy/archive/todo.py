@@ -4,7 +4,7 @@ import heapq
 import time
 from typing import Final, NamedTuple
 
-from fer_deploy.archive.dead_letters import DeadLetter, dead_places
+from fer_deploy.archive.dead_letters import DeadLetter, given_up
 from fer_deploy.archive.manifest import Manifest, dead_name
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.segment_plan import plans
@@ -20,14 +20,16 @@ from fer_deploy.archive.work import (
     remaining,
     without_finished,
 )
-from fer_deploy.errors import ArtifactError, ConfigError, EngineError, MissingDependencyError
+from fer_deploy.errors import EngineError
 
 MOST_TRIES: Final = 3
 BACK_OFF_S: Final = 2.0
 """Before the second try of a segment; each further one waits four times as long."""
-HOPELESS: Final = (ConfigError, MissingDependencyError, ArtifactError)
-"""Failures of a worker that are not the segment's fault."""
 _MOST_DEAD_WITHOUT_ANY: Final = 20
+"""Segments that may be given up before the first one is finished, and later videos one after the other, for reasons
+that are not theirs: then it is the machine, such as a GPU or a server that is gone."""
+_OF_VIDEO: Final = ("read", "decode", "setting")
+"""Kinds of failure that say nothing of the machine."""
 
 
 class Ended(NamedTuple):
@@ -62,6 +64,7 @@ class Todo:
         self._failures: dict[tuple[str, int], list[Exception]] = {}
         self._later: list[tuple[float, int, Work]] = []
         self._num_done = self._num_dead = self._num_skipped = self._num_todo = 0
+        self._videos_in_a_row: set[str] = set()
 
     def begin(self, *, shard: Shard = WHOLE, only: list[Work] | None = None) -> int:
         """Look which segments are left; return their number.
@@ -75,7 +78,7 @@ class Todo:
         """
         own, others = (only, list[Work]()) if only is not None else self._works(shard)
         done = finished(self._store, own + others)
-        gone = done | dead_places(self._store)
+        gone = done | given_up(self._store, [work for work in own + others if work.place not in done])
         total = sum(work.segment.num_frames for work in own + others)
         num_before = sum(work.segment.num_frames for work in own + others if work.place in done)
         self._progress.begin(num_before, total)
@@ -101,6 +104,7 @@ class Todo:
     def done(self, num_frames: int) -> None:
         """A segment with so many frames is finished and kept."""
         self._num_done += 1
+        self._videos_in_a_row.clear()
         self._progress.done(num_frames)
 
     def skip(self, work: Work) -> None:
@@ -117,10 +121,9 @@ class Todo:
             host: name of the machine where it failed; None: this one.
 
         Raises:
-            FerDeployError: no segment can be computed here, or the store cannot be written.
+            EngineError: no segment can be computed here.
+            SinkError: the store cannot be written.
         """
-        if isinstance(err, HOPELESS):
-            raise err
         failures = self._failures.setdefault(work.place, [])
         failures.append(err)
         if len(failures) < MOST_TRIES:
@@ -133,10 +136,20 @@ class Todo:
         self._progress.note(
             f"{letter.address}, segment {letter.segment}: given up ({letter.kind}): {letter.attempts[-1]}"
         )
-        if self._num_done == 0 and self._num_dead >= _MOST_DEAD_WITHOUT_ANY:
+        if letter.kind not in _OF_VIDEO:
+            self._videos_in_a_row.add(work.row.id)
+        self._require_a_machine_that_works(err)
+
+    def _require_a_machine_that_works(self, err: Exception) -> None:
+        most, what = _MOST_DEAD_WITHOUT_ANY, ""
+        if self._num_done == 0 and self._num_dead >= most:
+            what = f"the first {self._num_dead} segments have all failed"
+        elif len(self._videos_in_a_row) >= most:
+            what = f"segments of the last {most} videos have all failed"
+        if what:
             raise EngineError(
-                f"the first {self._num_dead} segments have all failed, the last one with: {err}. Fix: correct the "
-                "cause, then fer-deploy archive retry, and run again"
+                f"{what}, the last one with: {err}. Fix: correct the cause, then fer-deploy archive retry "
+                f"{self._store}, and run again"
             )
 
     def ended(self) -> Ended:

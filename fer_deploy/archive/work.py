@@ -2,15 +2,11 @@
 
 import random
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final, NamedTuple
 
-import pyarrow as pa
-import pyarrow.parquet as pq
-from pydantic import ValidationError
-
-from fer_deploy.analyze.segments.observations import SegmentAbout, about_in_metadata
+from fer_deploy.analyze.segments.observations import SegmentAbout, read_about
 from fer_deploy.archive.manifest import Manifest, Segment, VideoRow, ids_and_numbers, segment_name
 from fer_deploy.archive.shard import Shard, place_of
 from fer_deploy.archive.store import Entry, Store
@@ -73,20 +69,23 @@ def in_shards(works: list[Work], shard: Shard) -> tuple[list[Work], list[Work]]:
 
 
 def about_segment(store: Store, name: str) -> SegmentAbout | None:
-    """Return the description of a finished segment; None if it is damaged or of another version."""
+    """Return the description of a finished segment, whose file is read to its end; None if damaged or too old."""
     with store.open(name) as file:
         try:
-            return about_in_metadata(pq.read_metadata(file), name)
-        except (pa.ArrowException, ArtifactError, ValidationError, OSError):
+            return read_about(file, name)
+        except (ArtifactError, OSError):
             return None
 
 
-def is_done(store: Store, work: Work) -> bool:
-    """Return whether a segment is finished: its file is there, and depends on what it should."""
-    if not store.exists(work.name):
-        return False
+def about_done(store: Store, work: Work) -> SegmentAbout | None:
+    """Return the description of a segment that has a file; None if that is damaged, or depends on something else."""
     about = about_segment(store, work.name)
-    return about is not None and about.key == work.key
+    return about if about is not None and about.key == work.key else None
+
+
+def is_done(store: Store, work: Work) -> bool:
+    """Return whether a segment is finished: its file is there and whole, and depends on what it should."""
+    return store.exists(work.name) and about_done(store, work) is not None
 
 
 def segment_files(store: Store) -> dict[str, Entry]:
@@ -118,12 +117,18 @@ def without_finished(works: Iterable[Work], store: Store, old: set[tuple[str, in
 
 
 def finished(store: Store, works: list[Work]) -> set[tuple[str, int]]:
-    """Return the places of the works that are finished; reads the descriptions of those that have a file."""
+    """Return the places of the works that are finished; reads the files of those that have one."""
     there = places_of_files(store)
     candidates = [work for work in works if work.place in there]
     with ThreadPoolExecutor(_READERS) as pool:
         done = pool.map(lambda work: is_done(store, work), candidates)
         return {work.place for work, is_there in zip(candidates, done, strict=True) if is_there}
+
+
+def abouts_of(store: Store, works: Sequence[Work]) -> list[SegmentAbout | None]:
+    """Return the description of each work that has a file; None where that is damaged, or depends on something else."""
+    with ThreadPoolExecutor(_READERS) as pool:
+        return list(pool.map(lambda work: about_done(store, work), works))
 
 
 def remaining(works: list[Work], without: set[tuple[str, int]]) -> Iterator[Work]:

@@ -2,15 +2,17 @@
 
 import shlex
 import sys
-from contextlib import AbstractContextManager
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 
 import click
 
 from fer_train import signals
-from fer_train.errors import FerTrainError
+from fer_train.errors import CheckpointError, FerTrainError
 from fer_train.privacy.portable_paths import shown_path
 from fer_train.signals import Stopped
+from fer_train.sweep.copies import Copies, CopyingReporter
 from fer_train.sweep.jobs import Place
 from fer_train.sweep.plan import read_plan
 from fer_train.sweep.progress import SweepProgress
@@ -29,6 +31,7 @@ def sweep_plan(
     publish: Path | None,
     minutes: float,
     place: AbstractContextManager[Place],
+    copy_to: str | None = None,
 ) -> None:
     """Do what is left of a plan and print the table; a signal ends it with a hint how to continue.
 
@@ -41,6 +44,7 @@ def sweep_plan(
         publish: folder that gets the table too.
         minutes: time limit; infinite for none.
         place: where the runs are computed; entered while it is needed.
+        copy_to: address that gets copies of all runs, and has those of another machine; None: no copies.
 
     Raises:
         ConfigError: a plan or a run that cannot be used.
@@ -51,7 +55,8 @@ def sweep_plan(
     plan = read_plan(plan_path)
     files = Files(str(data), *(None if path is None else str(path) for path in (twin_rows, ferplus)))
     try:
-        with only_run_in(out), place as where:
+        with only_run_in(out), _copies(copy_to, out) as copies, place as where:
+            fetched = copies.fetch() if copies else []
             sweep = Sweep(plan, out, files, minutes=minutes, place=where)
             missing = {name: lacks for name, lacks in sweep.left_out().items() if lacks}
             with SweepProgress(
@@ -59,7 +64,9 @@ def sweep_plan(
             ) as progress:
                 if missing:
                     progress.say(f"left out: {', '.join(_in_words(missing))}")
-                failed = sweep.work(progress)
+                if copies and fetched:
+                    progress.say(f"from {copies}: {', '.join(fetched)}")
+                failed = sweep.work(CopyingReporter(progress, copies, progress.say) if copies else progress)
             left_out = sweep.left_out()
             command = _command_line(plan_path, data, ferplus=ferplus, twin_rows=twin_rows)
             text = write_report(sweep, out / "sweep.md", command=command, left_out=_in_words(left_out), publish=publish)
@@ -71,6 +78,21 @@ def sweep_plan(
         names = ", ".join(f"{job.name} ({job.log})" for job in failed)
         raise FerTrainError(f"failed: {names}. Fix: see the logs; the same command tries these again")
     click.echo(f"{_ending(left_out)}; table: {out / 'sweep.md'}")
+
+
+@contextmanager
+def _copies(address: str | None, out: Path) -> Iterator[Copies | None]:
+    """Yield the copies at an address, and send what is left at the end, also after a signal."""
+    copies = None if address is None else Copies(address, out)
+    try:
+        yield copies
+    except BaseException:
+        if copies is not None:
+            with suppress(CheckpointError):  # what ends the sweep is told
+                copies.send()
+        raise
+    if copies is not None:
+        copies.send()
 
 
 def _command_line(plan: Path, data: Path, **files: Path | None) -> str:

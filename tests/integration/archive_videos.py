@@ -19,7 +19,7 @@ from fer_deploy.archive.run import ArchiveRun
 from fer_deploy.archive.shard import Shard
 from fer_deploy.archive.store import Store
 
-OURS = ["video_id", "video", "video_complete", "collection"]
+OURS = ["video_id", "video", "video_complete", "collection", "date"]
 NUM_FRAMES = {"one": 100, "two": 61, "three": 30}
 
 

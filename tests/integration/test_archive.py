@@ -61,9 +61,13 @@ def test_rows_are_those_of_analyze(name, done, videos, tmp_path):
     assert rows_of_table(done, "frames", name) == frames
 
 
-def test_tables_are_in_a_folder_for_each_collection(done):
-    assert [path.name for path in (done / "tables" / "faces").iterdir()] == ["collection=people"]
+def test_tables_are_in_a_folder_for_each_collection_and_day(done):
     videos = pq.read_table(done / "tables" / "videos" / "part-000001.parquet").to_pylist()
+    (day,) = {row["date"] for row in videos}
+    assert [str(path.relative_to(done / "tables")) for path in (done / "tables").glob("faces/*/*")] == [
+        f"faces/collection=people/date={day}"
+    ]
+    assert [row["date_from"] for row in videos] == ["modified"] * 3
     assert [row["complete"] for row in videos] == [True] * 3
     assert sum(row["num_frames"] for row in videos) == sum(NUM_FRAMES.values())
 
@@ -100,7 +104,7 @@ def test_verify_counts_again(done, tmp_path):
 
 
 def test_verify_finds_a_lost_row(videos, done, tmp_path):
-    (part,) = (done / "tables" / "frames").glob("*/*.parquet")
+    (part,) = (done / "tables" / "frames").rglob("*.parquet")
     whole = part.read_bytes()
     table = pq.read_table(part, partitioning=None)
     pq.write_table(table.slice(0, table.num_rows - 1), part)

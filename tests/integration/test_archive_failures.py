@@ -20,16 +20,18 @@ from integration.archive_videos import (
 )
 from unit.fer_deploy.live.seeking.films import B_FRAMES, damaged
 
-from fer_deploy.archive.dead_letters import dead_letters, remove_dead_letters
+from fer_deploy.archive.dead_letters import DeadLetter, dead_letters, given_up, remove_dead_letters
 from fer_deploy.archive.joining.join import join
 from fer_deploy.archive.joining.verify import verify
-from fer_deploy.archive.manifest import Manifest, check_models
+from fer_deploy.archive.manifest import Manifest
+from fer_deploy.archive.planned_models import check_models
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.status import status
 from fer_deploy.archive.store import Store
+from fer_deploy.archive.todo import Todo
 from fer_deploy.archive.work import all_work, finished
-from fer_deploy.errors import ConfigError, StreamError
+from fer_deploy.errors import ArtifactError, ConfigError, EngineError, StreamError
 
 SCRIPT = Path(__file__).parent / "archive_process.py"
 
@@ -119,11 +121,61 @@ def test_a_damaged_segment_is_computed_again(plan, tmp_path, engine_file):
     path = store.local_path(works[1].name)
     whole = path.read_bytes()
     path.write_bytes(whole[:4] + bytes(400) + whole[404:])  # its description stays
-    assert len(finished(store, works)) == 3
-    with pytest.raises(StreamError, match="no video"):
-        join(store, manifest, allow_incomplete=True)
+    assert len(finished(store, works)) == 2
+    assert (status(store, manifest).num_damaged, status(store, manifest).num_missing) == (1, 1)
     assert make_run(store, manifest, recipe_of(engine_file)).run() == (1, 0, 0)
     assert join(store, manifest).videos[0].num_frames == 61
+
+
+@pytest.mark.parametrize(("err", "kind"), [(ConfigError, "setting"), (ArtifactError, "engine")])
+def test_no_fault_of_a_video_ends_a_run(err, kind, plan):
+    store, manifest = plan
+    todo = Todo(store, manifest, RunProgress(), back_off_s=0)
+    todo.begin()
+    work = todo.next()
+    for _ in range(3):
+        todo.fail(work, err("the region has no pixel in a frame of 64x48. Fix: another"))
+    assert [letter.kind for letter in dead_letters(store).values()] == [kind]
+    assert todo.ended() == (0, 1, 2)
+
+
+@pytest.mark.parametrize(("err", "is_machine"), [(EngineError, True), (StreamError, False)])
+def test_a_machine_that_works_no_more_ends_a_run_and_corrupt_videos_do_not(err, is_machine, plan):
+    store, manifest = plan
+    (row,) = manifest.rows.values()
+    rows = [row.model_copy(update={"id": f"{number:016}", "segments": row.segments[:1]}) for number in range(21)]
+    todo = Todo(store, Manifest.of(manifest.about, rows), RunProgress(), back_off_s=0)
+    todo.begin()
+    works = list(iter(todo.next, None))
+    todo.done(24)
+
+    def give_up():
+        for work in works[1:]:
+            for _ in range(3):
+                todo.fail(work, err("no GPU"))
+
+    if is_machine:
+        with pytest.raises(
+            EngineError, match=r"segments of the last 20 videos have all failed, .*Fix: .*retry \S+out,"
+        ):
+            give_up()
+    else:
+        give_up()
+    assert todo.ended().num_dead == 20
+
+
+def test_a_segment_that_was_given_up_counts_although_an_old_file_of_it_is_there(plan, engine_file):
+    store, manifest = plan
+    works = all_work(manifest, plans(manifest, store))
+    for work in works[:2]:
+        store.write(work.name, b"a file of another plan")
+    DeadLetter.of(works[0].row, works[0].segment, [EngineError("why")]).write(works[0].row, store)
+    assert given_up(store, works) == {works[0].place}
+    now = status(store, manifest)
+    assert (now.num_done, now.num_damaged, now.num_missing, now.num_dead) == (0, 2, 2, 1)
+    assert now.dead_by_kind == {"engine": 1}
+    assert make_run(store, manifest, recipe_of(engine_file)).run() == (2, 0, 0)
+    assert given_up(store, works) == {works[0].place}
 
 
 def test_a_stopped_run_keeps_what_is_done(plan, engine_file):

@@ -1,5 +1,6 @@
 """Tables of an archive with a segment that is missing or damaged: what join, verify and status say, and exit codes."""
 
+import json
 import shutil
 
 import pytest
@@ -67,14 +68,39 @@ def test_incomplete_videos_may_be_allowed(out):
     assert (verified.exit_code, "1 video left out\n" in verified.stderr) == (0, True), verified.output
 
 
-@pytest.mark.parametrize("num_bytes", [500, 0, None])
+def flipped(content: bytes, place: int) -> bytes:
+    return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
+
+
+def test_a_changed_byte_is_found_by_status_and_computed_again_by_run(out):
+    path = segment_of(out, "two", 1)
+    whole = path.read_bytes()
+    path.write_bytes(flipped(whole, len(whole) // 3))
+    said = run("status", out)
+    assert said.exit_code == 0
+    assert f"1 segment damaged, or of another plan: fer-deploy archive run {out} computes them again" in said.stdout
+    assert (json.loads(run("status", out, "--json").stdout))["num_damaged"] == 1
+    store = Store(str(out))
+    manifest = Manifest.load(store)
+    assert make_run(store, manifest, recipe_of(out)).run() == (1, 0, 0)
+    assert status(store, manifest).num_damaged == 0
+
+
+def test_of_very_many_segments_some_are_read(out, monkeypatch):
+    monkeypatch.setattr("fer_deploy.archive.status._MOST_READ", 3)
+    for path in (out / "segments").rglob("*.parquet"):
+        path.write_bytes(flipped(path.read_bytes(), 100))
+    assert "3 segments of 3 that were read are damaged, or of another plan" in run("status", out).stdout
+
+
+@pytest.mark.parametrize("num_bytes", [500, 0, None, -1])
 def test_a_segment_that_is_damaged_after_join_is_to_be_computed_again(num_bytes, out):
     assert run("join", out).exit_code == 0
     path = segment_of(out, "two", 1)
     if num_bytes is None:
         path.unlink()
     else:
-        path.write_bytes(path.read_bytes()[:num_bytes])
+        path.write_bytes(flipped(path.read_bytes(), 99) if num_bytes < 0 else path.read_bytes()[:num_bytes])
     verified = run("verify", out)
     assert verified.exit_code == 6
     assert "61 frames in the tables, 24 in its segments; segment 1 is damaged or missing" in verified.stderr

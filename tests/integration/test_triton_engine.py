@@ -1,11 +1,14 @@
 """An engine on a real Triton Inference Server: same logits, several cameras, a server that is killed and comes back."""
 
+import json
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import threading
 import time
+import urllib.request
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +16,7 @@ import pytest
 from integration.source_watching import wait_until
 from live.triton_server import TritonServer
 from shared_memory import both_ways
+from unit.programs import REPO
 
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.engines import model_sha256, open_engine
@@ -66,6 +70,12 @@ def test_a_model_that_is_not_there(server):
         open_engine(server.address("absent"))
 
 
+def test_a_server_without_tls(server, name):
+    plain = server.address(name)
+    with pytest.raises(EngineError, match=rf"handshake failed.*Fix: {plain} if the server has no TLS, or"):
+        open_engine(plain.replace("triton://", "tritons://"))
+
+
 def test_the_digest_is_that_of_the_file(server, name, tiny_onnx):
     assert model_sha256(Path(server.address(name))) == file_sha256(tiny_onnx)  # so an analysis may go on with either
 
@@ -98,6 +108,19 @@ def test_shared_memory_gives_the_same_logits(server, name):
     with both_ways(f"127.0.0.1:{server.grpc}", name, image, FACES[:5]) as calls:
         for call in calls:
             np.testing.assert_array_equal(call(), wanted)
+
+
+def test_every_metric_of_the_dashboard_is_told(server, name):
+    with open_engine(server.address(name)) as engine:
+        engine.infer(FACES[:3])
+    with urllib.request.urlopen(f"http://127.0.0.1:{server.metrics}/metrics", timeout=5) as answer:
+        told = answer.read().decode()
+    board = json.loads((REPO / "deploy" / "grafana" / "fer-triton.json").read_text())
+    queries = [target["expr"] for panel in board["panels"] for target in panel["targets"]]
+    queries += [variable["query"] for variable in board["templating"]["list"]]
+    used = {metric for query in queries for metric in re.findall(r"\bnv_\w+", query)}
+    assert len(used) > 5
+    assert [metric for metric in used if f'{metric}{{model="{name}"' not in told] == []
 
 
 def test_a_server_that_is_killed_is_waited_for(server, name, caplog):

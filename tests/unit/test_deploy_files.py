@@ -1,4 +1,4 @@
-"""deploy/: the unit, the image, compose, Prometheus and Grafana name what exists. No Docker runs here."""
+"""deploy/: the unit, the image and its health check name what exists. Compose files are in `test_deploy_compose`."""
 
 import fnmatch
 import http.server
@@ -14,7 +14,8 @@ from pathlib import Path
 
 import pytest
 import yaml
-from unit.programs import ALL, REPO, command_of
+from unit.deploy_files import DEPLOY, KNOWN, parse
+from unit.programs import REPO
 
 from fer_deploy.detectors import yunet_file
 from fer_deploy.errors import FerDeployError
@@ -22,26 +23,14 @@ from fer_deploy.live.config import LiveConfig
 from fer_deploy.live.ending import CLOSE_S
 from fer_deploy.live.serve.health import STUCK_S
 
-DEPLOY = REPO / "deploy"
 UNIT = DEPLOY / "fer-live.service"
-KNOWN = {
-    name for program, command in ALL for param in command_of(program, command).params for name in param.envvar or ()
-}
-KNOWN |= {"FER_YUNET"}
-OF_THE_BUILD = {"FER_EXTRAS"}
-COMPOSE = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+OF_THE_BUILD = {"FER_RUNTIME"}
 MOST_EXPOSED = 25
 """Of `systemd-analyze security`, in tenths; 0 is the best, 100 the worst."""
 
 
 def unit_values(key: str) -> list[str]:
     return [line.partition("=")[2] for line in UNIT.read_text().splitlines() if line.startswith(f"{key}=")]
-
-
-def parse(words: list[str]) -> None:
-    """Parse a command line of fer-deploy with the real command; it raises for what is wrong."""
-    name, *args = words
-    command_of("fer-deploy", name).make_context(name, args)
 
 
 def dockerfile() -> list[list[str]]:
@@ -118,9 +107,15 @@ class TestImage:
         import tomllib  # noqa: PLC0415
 
         extras = tomllib.loads((repo_dir / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-        found = re.findall(r"FER_EXTRAS=(\S+)", (DEPLOY / "Dockerfile").read_text())
-        assert len(found) == 3
-        assert {name for names in found for name in names.split(",")} <= set(extras)
+        texts = [(DEPLOY / "Dockerfile").read_text(), (DEPLOY / "compose.triton.yaml").read_text()]
+        texts.append((REPO / "docs" / "deploy.md").read_text())
+        runtimes = re.findall(r"FER_RUNTIME=(\S+)", texts[0])
+        others = [
+            re.findall(r"^(?:ARG | +|docker build .*)FER_EXTRAS(?:=|: )([\w,-]+)", text, re.MULTILINE) for text in texts
+        ]
+        assert (len(runtimes), *map(len, others)) == (3, 1, 1, 1)
+        for names in [*runtimes, *(names for found in others for names in found)]:
+            assert set(names.split(",")) <= set(extras)
 
     def test_the_last_stage_installs_nothing_and_is_not_root(self):
         lines = dockerfile()
@@ -153,59 +148,6 @@ class TestImage:
     def test_variables_of_the_page_exist(self):
         text = (REPO / "docs" / "deploy.md").read_text()
         assert set(re.findall(r"\bFER_[A-Z]+_[A-Z_]*[A-Z]\b(?=[=`])", text)) <= KNOWN
-
-
-class TestCompose:
-    def test_the_command_line_parses_and_variables_exist(self):
-        live = COMPOSE["services"]["live"]
-        parse(live["command"])
-        assert set(live["environment"]) <= KNOWN
-
-    def test_files_exist(self):
-        live = COMPOSE["services"]["live"]["build"]
-        assert (DEPLOY / live["context"]).resolve() == REPO
-        assert (REPO / live["dockerfile"]).is_file()
-        mounted = [
-            volume.split(":")[0]
-            for service in COMPOSE["services"].values()
-            for volume in service.get("volumes", ())
-            if volume.startswith("./")
-        ]
-        assert len(mounted) == 5
-        assert [path for path in mounted if not (DEPLOY / path).is_file()] == []
-
-    def test_volumes_and_secrets_are_declared(self):
-        for service in COMPOSE["services"].values():
-            named = {volume.split(":")[0] for volume in service.get("volumes", ()) if volume[0] not in "./$"}
-            assert named <= set(COMPOSE["volumes"])
-            assert set(service.get("secrets", ())) <= set(COMPOSE["secrets"])
-
-    def test_live_is_confined_and_comes_back(self):
-        live = COMPOSE["services"]["live"]
-        assert (live["read_only"], live["cap_drop"], live["restart"]) == (True, ["ALL"], "on-failure:10")
-        assert float(live["stop_grace_period"].removesuffix("s")) > CLOSE_S
-        assert all(
-            port.startswith("127.0.0.1:") for one in COMPOSE["services"].values() for port in one.get("ports", ())
-        )
-
-    def test_prometheus_asks_live_with_its_token(self):
-        (job,) = yaml.safe_load((DEPLOY / "prometheus.yml").read_text())["scrape_configs"]
-        host, _, port = job["static_configs"][0]["targets"][0].partition(":")
-        live = COMPOSE["services"][host]
-        assert live["environment"]["FER_LIVE_SERVE"].endswith(f":{port}")
-        secret = COMPOSE["services"]["prometheus"]["secrets"][0]
-        assert job["authorization"]["credentials_file"] == f"/run/secrets/{secret}"
-        assert COMPOSE["secrets"][secret] == {"environment": "FER_SERVE_TOKEN"}
-
-    def test_the_clip_is_a_camera_where_live_looks_for_it(self):
-        (path,) = yaml.safe_load((DEPLOY / "mediamtx.yml").read_text())["paths"]
-        assert f"rtsp://camera:8554/{path}" in COMPOSE["services"]["live"]["environment"]["FER_LIVE_SOURCE"]
-
-    def test_the_dashboard_uses_the_source_that_is_provisioned(self):
-        (source,) = yaml.safe_load((DEPLOY / "grafana" / "datasource.yaml").read_text())["datasources"]
-        dashboard = (DEPLOY / "grafana" / "fer-live.json").read_text()
-        assert set(re.findall(r'"uid": "(fer-prometheus[^"]*)"', dashboard)) == {source["uid"]}
-        assert source["url"] == "http://prometheus:9090"
 
 
 class Answer(http.server.BaseHTTPRequestHandler):

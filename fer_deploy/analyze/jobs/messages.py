@@ -140,9 +140,15 @@ class Drawn:
 
 @dataclass(frozen=True)
 class Failed:
-    """Reply to any task: it failed, or the models could not be opened."""
+    """Reply to any task: it failed, or the models could not be opened.
+
+    Attributes:
+        error: what was raised.
+        is_of_models: whether the models could not be opened, so no task can be done.
+    """
 
     error: Exception
+    is_of_models: bool = False
 
 
 @dataclass(frozen=True)

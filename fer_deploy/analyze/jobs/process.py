@@ -16,12 +16,13 @@ from fer_deploy.analyze.jobs.worker import Worker, portable
 
 def main(connection_handle: int) -> None:
     """Do the tasks that arrive; the first message is the recipe of the models."""
-    connection = Connection(connection_handle)
+    connection, is_open = Connection(connection_handle), False
     tasks: queue.SimpleQueue[Any] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(connection, tasks), daemon=True).start()
     try:
         recipe: Recipe = tasks.get()
         with recipe() as models:
+            is_open = True
             worker = Worker(models, lambda num: connection.send(Progress(num)))
             while True:
                 connection.send(worker.reply_to(tasks.get()))
@@ -29,7 +30,7 @@ def main(connection_handle: int) -> None:
     except (BrokenPipeError, ConnectionResetError):
         pass  # the parent has ended
     except Exception as err:  # noqa: BLE001 - the process's end
-        connection.send(Failed(portable(err)))
+        connection.send(Failed(portable(err), is_of_models=not is_open))
     finally:
         os._exit(0)
 

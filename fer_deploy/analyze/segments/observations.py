@@ -6,7 +6,7 @@ They do not depend on other frames, so any process may compute them in any order
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 import numpy as np
 import pyarrow as pa
@@ -16,13 +16,14 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.segments.recording import Reached
+from fer_deploy.analyze.segments.seal import SealedFile, is_sealed
 from fer_deploy.analyze.whole_file import whole_file
 from fer_deploy.errors import ArtifactError
 from fer_deploy.live.seeking.position import Position
 from fer_deploy.vision.quality import QUALITY_NAMES, FaceQuality
 from fer_deploy.vision.types import Box, Detection
 
-SCHEMA_VERSION: Final = 2
+SCHEMA_VERSION: Final = 3
 _ABOUT: Final = b"fer_deploy.observations"
 """Key of the description in the file's metadata."""
 _FACE: Final = pa.struct(
@@ -112,17 +113,18 @@ def write_observations(path: Path, observations: Sequence[Observation], about: S
 class ObservationsFile:
     """A file of observations that is being written, a group of frames at a time."""
 
-    def __init__(self, writer: pq.ParquetWriter) -> None:
+    def __init__(self, writer: pq.ParquetWriter, file: SealedFile) -> None:
         """See `observations_file`."""
-        self._writer = writer
+        self._writer, self._file = writer, file
 
     def add(self, observations: Sequence[Observation]) -> None:
         """Append the next frames."""
         self._writer.write_table(pa.Table.from_pylist([_row(one) for one in observations], schema=_SCHEMA))
 
     def finish(self, about: SegmentAbout) -> None:
-        """Add the description, which is known at the end."""
+        """Add the description, which is known at the end, and seal the file."""
         self._writer.add_key_value_metadata({_ABOUT: about.model_dump_json().encode()})
+        self._file.begin_footer()
 
 
 @contextmanager
@@ -132,12 +134,11 @@ def observations_file(path: Path) -> Iterator[ObservationsFile]:
     Raises:
         SinkError: the file cannot be written.
     """
-    with (
-        whole_file(path) as draft,
-        draft.open("wb") as file,  # Arrow would read a path with a colon as a URL
-        pq.ParquetWriter(file, _SCHEMA, compression="zstd") as writer,
-    ):
-        yield ObservationsFile(writer)
+    with whole_file(path) as draft, draft.open("wb") as file:  # Arrow would read a path with a colon as a URL
+        sealed = SealedFile(file)
+        with pq.ParquetWriter(sealed, _SCHEMA, compression="zstd") as writer:
+            yield ObservationsFile(writer, sealed)
+        sealed.seal()
 
 
 def read_observations(path: Path) -> tuple[list[Observation], SegmentAbout]:
@@ -147,14 +148,12 @@ def read_observations(path: Path) -> tuple[list[Observation], SegmentAbout]:
         ArtifactError: the file is missing, damaged, or of another version.
     """
     try:
-        with path.open("rb") as file:
-            table, metadata = pq.read_table(file), pq.read_metadata(file)
-    except (OSError, pa.ArrowException) as err:
+        with opened_observations(path) as (observations, about):
+            return list(observations), about
+    except OSError as err:
         raise ArtifactError(
             f"{path} has no observations of this version: {type(err).__name__}. Fix: analyze again with --restart"
         ) from err
-    about = about_in_metadata(metadata, path)
-    return [_observation(row) for row in table.to_pylist()], about
 
 
 @contextmanager
@@ -165,11 +164,8 @@ def opened_observations(path: Path) -> Iterator[tuple[Iterator[Observation], Seg
         ArtifactError: as `read_observations`.
     """
     with path.open("rb") as opened:
-        try:
-            file = pq.ParquetFile(opened)
-        except (OSError, pa.ArrowException) as err:
-            raise _damaged(path, err) from err
-        yield _in_groups(file, path), about_in_metadata(file.metadata, path)
+        about = read_about(opened, path)
+        yield _in_groups(pq.ParquetFile(opened), path), about
 
 
 def _in_groups(file: pq.ParquetFile, path: Path) -> Iterator[Observation]:
@@ -177,22 +173,32 @@ def _in_groups(file: pq.ParquetFile, path: Path) -> Iterator[Observation]:
         try:
             rows = file.read_row_group(number).to_pylist()
         except (OSError, pa.ArrowException) as err:
-            raise _damaged(path, err) from err
+            raise _damaged(path, type(err).__name__) from err
         yield from map(_observation, rows)
 
 
-def _damaged(path: Path, err: Exception) -> ArtifactError:
-    return ArtifactError(f"{path} is damaged: {type(err).__name__}. Fix: compute this segment again")
+def _damaged(name: Path | str, why: str) -> ArtifactError:
+    return ArtifactError(f"{name} is damaged: {why}. Fix: compute this segment again")
 
 
-def about_in_metadata(metadata: pq.FileMetaData, name: Path | str) -> SegmentAbout:
-    """Return the description in a file's metadata; `name` is the file's, for messages.
+def read_about(file: IO[bytes], name: Path | str) -> SegmentAbout:
+    """Return the description of a file, all of which is read and compared with its seal.
+
+    Args:
+        file: open.
+        name: of the file, for messages.
 
     Raises:
-        ArtifactError: there is none of this version.
+        ArtifactError: it is damaged, or has no description of this version.
     """
     try:
-        about = SegmentAbout.model_validate_json((metadata.metadata or {})[_ABOUT])
+        if not is_sealed(file):
+            raise _damaged(name, "its bytes are not those that were written")
+        found = pq.read_metadata(file).metadata or {}
+    except (OSError, pa.ArrowException) as err:
+        raise _damaged(name, type(err).__name__) from err
+    try:
+        about = SegmentAbout.model_validate_json(found[_ABOUT])
     except (KeyError, ValidationError) as err:
         raise ArtifactError(
             f"{name} has no observations of this version: {type(err).__name__}. Fix: analyze again with --restart"

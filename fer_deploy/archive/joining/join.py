@@ -3,16 +3,17 @@
 import json
 import shutil
 from collections.abc import Callable
+from datetime import date
 from pathlib import Path
 from typing import Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fer_deploy.archive.dead_letters import dead_places
+from fer_deploy.archive.dead_letters import given_up
 from fer_deploy.archive.joining.replayed import ReplayedVideo
 from fer_deploy.archive.joining.replays import replays
-from fer_deploy.archive.joining.tables import PART_BYTES, PartitionedTable, collection_of
+from fer_deploy.archive.joining.tables import PART_BYTES, Partition, PartitionedTable
 from fer_deploy.archive.manifest import About, Manifest
 from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.segment_plan import plans
@@ -27,6 +28,8 @@ JOINED: Final = "tables/joined.json"
 _VIDEOS: Final = pa.schema(
     [
         *((name, pa.string()) for name in ("video_id", "video", "collection")),
+        ("date", pa.date32()),
+        ("date_from", pa.string()),
         *((name, pa.int64()) for name in ("num_frames", "num_faces", "num_corrupt", "num_missing")),
         ("complete", pa.bool_()),
         ("note", pa.string()),
@@ -71,7 +74,7 @@ def join(
     for work in all_work(manifest, plans(manifest, store)):
         works.setdefault(work.row.id, []).append(work)
     rows = [row for row in manifest.rows.values() if row.id in works]
-    rows.sort(key=lambda row: (collection_of(row.address), row.address))
+    rows.sort(key=lambda row: (Partition.of(row), row.address))
     todo = [(row, works[row.id]) for row in rows]
     joined = Joined([], [])
     with scratch_folder(scratch) as folder:
@@ -90,21 +93,21 @@ def join(
     if not joined.videos:
         raise StreamError(
             f"no video of {store} is complete; fer-deploy archive status {store} says what is missing. "
-            f"Fix: {fix_of_gaps(store)}"
+            f"Fix: {fix_of_gaps(store, manifest)}"
         )
     names = [name for table in tables.values() for name in table.names]
     _finish(store, manifest, joined, names, allow_incomplete=allow_incomplete)
     return joined
 
 
-def fix_of_gaps(store: Store) -> str:
+def fix_of_gaps(store: Store, manifest: Manifest) -> str:
     """Return what computes the segments that are missing, damaged or given up, as commands.
 
     Raises:
         SinkError: the store cannot be read.
     """
     run = f"fer-deploy archive run {store}, then fer-deploy archive join {store}"
-    if not dead_places(store):
+    if not given_up(store, all_work(manifest, plans(manifest, store))):
         return run
     return f"correct the causes in {store}/dead, then fer-deploy archive retry {store}, {run}"
 
@@ -120,7 +123,7 @@ def _append(table: PartitionedTable, path: Path, video: ReplayedVideo, about: Ab
                 rows = rows.add_column(place, name, pa.array([value] * rows.num_rows, pa.string()))
             whole = pa.array([not video.gap] * rows.num_rows, pa.bool_())
             rows = rows.add_column(rows.num_columns - 1, "video_complete", whole)
-            table.append(collection_of(video.row.address), rows.replace_schema_metadata(shared))
+            table.append(Partition.of(video.row), rows.replace_schema_metadata(shared))
 
 
 def _finish(store: Store, manifest: Manifest, joined: Joined, names: list[str], *, allow_incomplete: bool) -> None:
@@ -147,7 +150,9 @@ def _row(video: ReplayedVideo, run: str) -> dict[str, object]:
     return {
         "video_id": video.row.id,
         "video": without_passwords(video.row.address),
-        "collection": collection_of(video.row.address),
+        "collection": Partition.of(video.row).collection,
+        "date": date.fromisoformat(video.row.date) if video.row.date else None,
+        "date_from": video.row.date_from,
         "num_frames": video.num_frames,
         "num_faces": video.num_faces,
         "num_corrupt": video.num_corrupt,

@@ -1,22 +1,42 @@
-"""PartitionedTable: a table of many videos as Parquet files of bounded size, in a folder for each collection."""
+"""PartitionedTable: a table of many videos as Parquet files of bounded size, in folders for collection and date."""
 
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 from urllib.parse import quote
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from fer_deploy.archive.manifest import VideoRow
 from fer_deploy.archive.store import Store
 
 PART_BYTES: Final = 256 * 2**20
 _GROUP_ROWS: Final = 200_000
-COLLECTION: Final = "collection"
+UNKNOWN: Final = "__HIVE_DEFAULT_PARTITION__"
+"""Hive's name of a partition without a value; readers give null."""
 
 
-def collection_of(address: str) -> str:
-    """Return the name of the folder that a video is in."""
-    return address.rstrip("/").rpartition("/")[0].rpartition("/")[2] or "root"
+class Partition(NamedTuple):
+    """The folder of a video's rows: `collection=people/date=2026-11-29`.
+
+    Attributes:
+        collection: name of the folder that the video is in.
+        date: day on which it was recorded, YYYY-MM-DD; empty if unknown.
+    """
+
+    collection: str
+    date: str
+
+    @classmethod
+    def of(cls, row: VideoRow) -> "Partition":
+        """Return the partition of a video."""
+        return cls(row.address.rstrip("/").rpartition("/")[0].rpartition("/")[2] or "root", row.date)
+
+    @property
+    def folder(self) -> str:
+        """Folder as Hive names it."""
+        values = self._asdict().items()
+        return "/".join(f"{name}={quote(value, safe='') if value else UNKNOWN}" for name, value in values)
 
 
 class PartitionedTable:
@@ -37,21 +57,21 @@ class PartitionedTable:
         """
         self._store, self._name, self._part_bytes = store, name, part_bytes
         self._draft = scratch / f"{name}.parquet"
-        self._collection = ""
+        self._partition: Partition | None = None
         self._number = 0
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pa.Table] = []
         self.names: list[str] = []
 
-    def append(self, collection: str, rows: pa.Table) -> None:
-        """Append rows of a collection; all of a collection come one after another.
+    def append(self, partition: Partition, rows: pa.Table) -> None:
+        """Append rows of a partition; all of a partition come one after another.
 
         Raises:
             SinkError: a part cannot be sent.
         """
-        if collection != self._collection:
+        if partition != self._partition:
             self.close()
-            self._collection, self._number = collection, 0
+            self._partition, self._number = partition, 0
         self._waiting.append(rows)
         if sum(table.num_rows for table in self._waiting) >= _GROUP_ROWS:
             self._write_group()
@@ -75,8 +95,8 @@ class PartitionedTable:
         self._file.close()
         self._writer = None
         self._number += 1
-        folder = f"tables/{self._name}/{COLLECTION}={quote(self._collection, safe='')}"
-        name = f"{folder}/part-{self._number:06}.parquet"
+        assert self._partition is not None
+        name = f"tables/{self._name}/{self._partition.folder}/part-{self._number:06}.parquet"
         self._store.send(self._draft, name)
         self._draft.unlink()
         self.names.append(name)

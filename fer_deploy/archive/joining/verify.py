@@ -78,7 +78,7 @@ def verify(store: Store, manifest: Manifest) -> Verified:
             notes.append(f"{row.address}: {frames[row.id]} frames, its packets announce {row.num_frames}")
     wrong += [f"{one} is in the tables and not in the manifest" for one in frames if one not in manifest.rows]
     if wrong:
-        fix = fix_of_gaps(store) if has_gaps else f"fer-deploy archive join {store}"
+        fix = fix_of_gaps(store, manifest) if has_gaps else f"fer-deploy archive join {store}"
         raise VerificationError(f"tables and segments differ: {'; '.join(wrong)}. Fix: {fix}")
     left_out, is_allowed = about["left_out"], about.get("allow_incomplete", False)
     return Verified(len(frames), frames.total(), faces.total(), left_out, is_allowed, notes)

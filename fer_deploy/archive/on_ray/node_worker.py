@@ -14,7 +14,8 @@ from pathlib import Path
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.jobs.messages import Failed, Observed, Recipe
 from fer_deploy.analyze.jobs.worker import Worker, portable
-from fer_deploy.archive.manifest import NAME, About, check_models
+from fer_deploy.archive.manifest import NAME, About
+from fer_deploy.archive.planned_models import check_models
 from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.staging import Staging, task_of
 from fer_deploy.archive.store import Store

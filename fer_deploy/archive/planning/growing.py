@@ -5,7 +5,8 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import Final
 
-from fer_deploy.archive.manifest import About, Manifest, VideoRow, check_models
+from fer_deploy.archive.manifest import About, Manifest, VideoRow
+from fer_deploy.archive.planned_models import check_models
 from fer_deploy.archive.store import Store
 from fer_deploy.errors import SinkError, StreamError
 

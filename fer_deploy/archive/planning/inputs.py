@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from fer_deploy.archive.store import BackendError, backend_errors, file_system
+from fer_deploy.archive.store import BackendError, backend_errors, entry_of, file_system
 from fer_deploy.errors import ConfigError, StreamError
 from fer_deploy.live.file_names import file_and_stream, printable
 from fer_deploy.privacy.redaction import without_password
@@ -39,6 +39,9 @@ SUFFIXES: Final = frozenset(
     )
 )
 """Endings of the names that are videos where a folder is given; a file that is named is taken with any."""
+_HEAD_BYTES: Final = 4096
+_LONGEST_LETTER: Final = 4
+"""Bytes of a letter in UTF-8; the last one of the head may be cut."""
 _PATTERN: Final = frozenset("*?[")
 
 
@@ -49,12 +52,14 @@ class Found(NamedTuple):
         address: an absolute path, or an address.
         size: in bytes; -1 if unknown.
         etag: of an object store; empty if there is none.
+        written_s: when it was written, in seconds since 1970; 0 if unknown.
         reason: why it cannot be read; empty if it may.
     """
 
     address: str
     size: int = -1
     etag: str = ""
+    written_s: float = 0.0
     reason: str = ""
 
 
@@ -76,6 +81,20 @@ def found_videos(inputs: Iterable[str]) -> list[Found]:
             f"folders with files that end in one of {', '.join(sorted(SUFFIXES))}"
         )
     return [found[address] for address in sorted(found)]
+
+
+def is_list(address: str) -> bool:
+    """Return whether a file that was named as a video is a local text, such as a list without its @."""
+    path = Path(address)
+    if "://" in address or path.suffix.lower() in SUFFIXES:
+        return False
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+    except OSError:
+        return False
+    text = head.decode(errors="ignore").encode()
+    return bool(text) and b"\0" not in text and len(head) - len(text) < _LONGEST_LETTER
 
 
 def _meant_by(text: str) -> Iterator[Found]:
@@ -122,7 +141,8 @@ def _local_file(path: Path) -> Found:
     except UnicodeEncodeError:
         return Found(printable(address), reason="its path is not UTF-8; rename it")
     try:
-        return Found(address, file_and_stream(path)[0].stat().st_size)
+        about = file_and_stream(path)[0].stat()
+        return Found(address, about.st_size, written_s=about.st_mtime)
     except OSError as err:
         return Found(address, reason=f"it cannot be read: {err.strerror}")
 
@@ -144,7 +164,8 @@ def _remote(text: str) -> Iterator[Found]:
     for about in abouts:
         etag = next((str(about[name]).strip('"') for name in ("ETag", "etag") if about.get(name)), "")
         size = about.get("size")
-        yield Found(fs.unstrip_protocol(about["name"]), -1 if size is None else int(size), etag)
+        size = -1 if size is None else int(size)
+        yield Found(fs.unstrip_protocol(about["name"]), size, etag, entry_of(about).written_s)
 
 
 def _abouts(fs: Any, path: str) -> Iterator[dict[str, Any]]:

@@ -13,7 +13,8 @@ from pydantic import ValidationError
 
 from fer_deploy.analyze.segments.recording import Recording
 from fer_deploy.archive.manifest import About, Segment, VideoRow, index_name
-from fer_deploy.archive.planning.inputs import Found
+from fer_deploy.archive.planning.inputs import Found, is_list
+from fer_deploy.archive.planning.recorded import recorded_date
 from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.segment_plan import segments_from
 from fer_deploy.archive.staging import fetch_video
@@ -70,9 +71,12 @@ def _row(found: Found, about: About, store: Store, scratch: Path) -> VideoRow:
             return known
         row = VideoRow(id=video_id, address=address, size=found.size, digest=digest)
         row = _looked_at(row, path, about, store, folder)
+        row = row.model_copy(update=recorded_date(path, found.written_s)._asdict())
     except SinkError:
         raise
     except (StreamError, av.FFmpegError, OSError, ValueError) as err:
+        if is_list(address):
+            return _without_video(found, f"it is text, expected a video; a list of videos is @{address}")
         return _without_video(found, str(err).partition(" Fix: ")[0])
     finally:
         shutil.rmtree(folder, ignore_errors=True)

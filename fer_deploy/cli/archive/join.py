@@ -24,8 +24,9 @@ def join(address: str, allow_incomplete: bool, jobs: int, scratch: str | None) -
             console.print(f"{without_passwords(video.row.address)}: {text}", highlight=False, soft_wrap=True)
 
     where = None if scratch is None else Path(scratch)
+    manifest = Manifest.load(store)
     done = archive_join.join(
-        store, Manifest.load(store), allow_incomplete=allow_incomplete, jobs=jobs, scratch=where, on_video=tell
+        store, manifest, allow_incomplete=allow_incomplete, jobs=jobs, scratch=where, on_video=tell
     )
     num_frames, num_faces = (sum(getattr(one, name) for one in done.videos) for name in ("num_frames", "num_faces"))
     click.echo(
@@ -35,7 +36,7 @@ def join(address: str, allow_incomplete: bool, jobs: int, scratch: str | None) -
     if done.left_out and not allow_incomplete:
         raise StreamError(
             f"{count_text(len(done.left_out), 'video')} left out; see the reasons above. Fix: "
-            f"{archive_join.fix_of_gaps(store)}; or --allow-incomplete, which includes videos up to the gap"
+            f"{archive_join.fix_of_gaps(store, manifest)}; or --allow-incomplete, which includes videos up to the gap"
         )
     if any(video.is_marked for video in (*done.videos, *done.left_out)):
         click.echo(f"some segments are to be computed again: fer-deploy archive run {store}, then join", err=True)

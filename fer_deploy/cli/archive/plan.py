@@ -12,7 +12,8 @@ from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.models import models_with, opened_models
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive.estimate import Estimate, estimate, pilot_of, samples_of
-from fer_deploy.archive.manifest import About, Manifest, VideoRow, check_models
+from fer_deploy.archive.manifest import About, Manifest, VideoRow
+from fer_deploy.archive.planned_models import as_planned, check_models
 from fer_deploy.archive.planning.growing import grown
 from fer_deploy.archive.planning.inputs import found_videos
 from fer_deploy.archive.planning.rows import planned_rows
@@ -54,15 +55,19 @@ def plan(
     console = Console(stderr=True, markup=False)
     store, found = Store(out), found_videos(inputs)
     earlier = Manifest.find(store)
-    with config.open() as engine:
-        console.print(engine_line(engine, config), highlight=False, soft_wrap=True)
-        console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
-        about = About.of(config, models_with(engine, config), price_per_core_hour)
+    here = config if earlier is None else as_planned(config, earlier.about)
+    with here.open() as engine:
+        console.print(engine_line(engine, here), highlight=False, soft_wrap=True)
+        console.print(detector_line(here.detection), highlight=False, soft_wrap=True)
+        about = About.of(config, models_with(engine, here), price_per_core_hour)
     names = flags_by_key(ANALYSIS_KEYS)
     if earlier is not None:
         check_models(earlier.about, about.fingerprint, names)  # before hours of work
     where = None if scratch is None else Path(scratch)
     new = planned_rows(found, about, store, jobs=jobs, scratch=where, on_row=lambda row: _tell(row, console))
+    if not any(row.segments for row in new):
+        of_one = f": {without_passwords(new[0].reason)}" if len(new) == 1 else ""
+        raise StreamError(f"none of these files is a video{of_one}. Fix: see the reasons above, and name others")
     manifest = grown(store, about, new, names)
     works = all_work(manifest, plans(manifest, store))
     usable = [row for row in manifest.rows.values() if row.segments]
@@ -72,12 +77,10 @@ def plan(
         f"({duration_text(duration_s, decimals=0)}) in {count_text(len(works), 'segment')}, "
         f"{count_text(len(manifest.rows) - len(usable), 'other file')}"
     )
-    if not usable:
-        raise StreamError("none of these files is a video. Fix: see the reasons above, and name others")
     chosen = pilot_of(works, pilot)
     if chosen:
         with signals.held(), ArchiveProgress(console, "pilot") as progress:
-            recipe = partial(opened_models, config)
+            recipe = partial(opened_models, here)
             run = ArchiveRun(store, manifest, recipe, progress, num_jobs=min(jobs, len(chosen)), scratch=where)
             signals.on_stop(run.stop)
             run.run(only=chosen)

@@ -15,17 +15,23 @@ from rich.console import Console
 from fer_deploy import signals
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
-from fer_deploy.analyze.models import opened_models
 from fer_deploy.analyze.report.stacks import count_text
-from fer_deploy.archive.dead_letters import dead_places
-from fer_deploy.archive.manifest import About, Manifest, check_models
+from fer_deploy.archive.dead_letters import given_up
+from fer_deploy.archive.manifest import About, Manifest
+from fer_deploy.archive.planned_models import as_planned, check_models, opened_as_planned
 from fer_deploy.archive.run import ArchiveRun
+from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.shard import Shard
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.todo import Ended
+from fer_deploy.archive.work import all_work
+from fer_deploy.artifacts import require_file
+from fer_deploy.cli.archive import require_none_given_up
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
 from fer_deploy.detectors import detector_line
-from fer_deploy.errors import ConfigError, StreamError
+from fer_deploy.detectors.yunet_file import how_to_replace
+from fer_deploy.engines.triton.address import is_triton
+from fer_deploy.errors import ConfigError
 from fer_deploy.live.fingerprint.sources import detector_file
 
 
@@ -52,10 +58,12 @@ def run(
     _check_flags(ray, of_ray)
     manifest = Manifest.load(store)
     config = config_here(manifest.about, engine, detector_model)
-    here = Fingerprint.with_digest("", config, engine=config.engine_file, detector=detector_file(config.detection))
-    check_models(manifest.about, here)
+    planned = as_planned(config, manifest.about)
+    detector = _file_here(detector_file(planned.detection), how_to_replace(planned.detection.detector_model))
+    _file_here(planned.engine_file, f"--engine FILE, where {manifest.about.engine_name} is on this machine")
+    check_models(manifest.about, Fingerprint.with_digest("", planned, engine=planned.engine_file, detector=detector))
     console = Console(stderr=True, markup=False)
-    console.print(detector_line(config.detection), highlight=False, soft_wrap=True)
+    console.print(detector_line(planned.detection), highlight=False, soft_wrap=True)
     where = None if scratch is None else Path(scratch)
     name = f"shard {which}" if which.total > 1 else "archive"
     machine = "this machine" if ray is None else "the cluster"
@@ -63,7 +71,7 @@ def run(
         progress = opened.enter_context(ArchiveProgress(console, name, machine=machine))
         archive: _Run
         if ray is None:
-            recipe = partial(opened_models, config)
+            recipe = partial(opened_as_planned, config, manifest.about)
             archive = ArchiveRun(store, manifest, recipe, progress, shard=which, num_jobs=jobs or 1, scratch=where)
         else:
             ray_run = import_module("fer_deploy.cli.archive.run_on_ray").ray_run
@@ -80,6 +88,11 @@ def run(
     _tell(ended, manifest, store)
 
 
+def _file_here(path: Path | None, fix: str) -> Path | None:
+    """Return a model's file, or the address of a served one; raises ArtifactError if it is missing."""
+    return path if path is None or is_triton(path) else require_file(path, fix=fix)
+
+
 def _check_flags(ray: str | None, of_ray: dict[str, Any]) -> None:
     given = [f"--{name.replace('_', '-')}" for name, value in of_ray.items() if value is not None]
     if ray is None and given:
@@ -93,6 +106,11 @@ def config_here(about: About, engine: Path | None, detector_model: Path | None) 
         settings["engine"] = str(engine)
         settings.pop("model", None)
     if detector_model is not None:
+        if not about.fingerprint.detector:
+            raise ConfigError(
+                f"--detector-model is {detector_model}, but the archive was planned with Haar, which has no file. "
+                "Fix: leave --detector-model out, or archive plan --detector yunet into another --out"
+            )
         settings.setdefault("detection", {})["detector_model"] = str(detector_model)
     return AnalyzeConfig.model_validate_json(json.dumps(settings))
 
@@ -103,12 +121,6 @@ def _tell(ended: Ended, manifest: Manifest, store: Store) -> None:
         f"{count_text(ended.num_done, 'segment')} done"
         + (f"; {count_text(unusable, 'file')} of the plan cannot be analyzed" if unusable else "")
     )
-    num_dead = len(dead_places(store))
-    if num_dead:
-        raise StreamError(
-            f"{count_text(num_dead, 'segment')} given up after three tries. Fix: see the reasons in {store}/dead, "
-            f"correct their causes, then fer-deploy archive retry {store} and run again; or leave these segments out: "
-            f"fer-deploy archive join {store} --allow-incomplete"
-        )
+    require_none_given_up(store, len(given_up(store, all_work(manifest, plans(manifest, store)))))
     if ended.num_left == 0:
         click.echo(f"all segments are done. The tables: fer-deploy archive join {store}")

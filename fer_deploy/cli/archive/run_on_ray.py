@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from fer_deploy.analyze.config import AnalyzeConfig
-from fer_deploy.analyze.models import opened_models
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.on_ray.cluster import LOCAL, connected
 from fer_deploy.archive.on_ray.demand import Demand
+from fer_deploy.archive.planned_models import opened_as_planned
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.shard import Shard
 from fer_deploy.archive.store import Store
@@ -78,7 +78,7 @@ def ray_run(
         num_cpus = available_cores() if jobs is None else max(available_cores(), jobs * demand.num_cpus)
     with connected(address, num_cpus=num_cpus) as variables:
         run: type[RayRun] = import_module("fer_deploy.archive.on_ray.run").RayRun  # it imports Ray
-        recipe = partial(opened_models, with_absolute_paths(config))
+        recipe = partial(opened_as_planned, with_absolute_paths(config), manifest.about)
         where = None if scratch is None else scratch.absolute()
         yield run(store, manifest, recipe, progress, demand=demand, shard=shard, scratch=where, variables=variables)
 

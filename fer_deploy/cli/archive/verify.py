@@ -14,7 +14,8 @@ from fer_deploy.privacy.redaction import without_passwords
 def verify(address: str) -> None:
     """Count again; see `fer_deploy.cli.flags.archive.verify` for the flags."""
     store = Store(address)
-    found = archive_verify.verify(store, Manifest.load(store))
+    manifest = Manifest.load(store)
+    found = archive_verify.verify(store, manifest)
     for note in found.notes:
         click.echo(without_passwords(note), err=True)
     click.echo(
@@ -24,5 +25,5 @@ def verify(address: str) -> None:
     if found.num_left_out:
         text = f"{count_text(found.num_left_out, 'video')} left out"
         if not found.is_incomplete_allowed:
-            raise StreamError(f"{text}. Fix: {fix_of_gaps(store)}")
+            raise StreamError(f"{text}. Fix: {fix_of_gaps(store, manifest)}")
         click.echo(text, err=True)

@@ -22,6 +22,7 @@ class DeviceType(click.Choice[str]):
     cls=Command,
     examples=[
         ("one model", "fer-deploy triton --engine artifacts/net/net-fp32.onnx --out models"),
+        ("a model that ships with this program", "fer-deploy triton --model ferplus --out models"),
         (
             "two models, two copies of each",
             "fer-deploy triton --engine net-fp16.onnx --engine net-fp16.plan --out models --instances 2",
@@ -40,6 +41,14 @@ class DeviceType(click.Choice[str]):
     multiple=True,
     formerly=("--artifact",),
     help="An exported model, .onnx or .plan. Repeat it for several.",
+)
+@option(
+    "--model",
+    "families",
+    type=click.Choice(["ferplus", "nano-ferplus", "fer2013"]),
+    multiple=True,
+    default_text="none",
+    help="A bundled model, in FP16; fer2013 in INT8, for --device cpu. Repeat it for several.",
 )
 @option(
     "--detector-model",

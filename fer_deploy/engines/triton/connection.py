@@ -4,6 +4,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, Final, TypeVar
 
 import tritonclient.grpc as triton
@@ -147,6 +148,9 @@ def reason(err: InferenceServerException) -> str:
 
 def _fix_to_open(err: InferenceServerException, address: TritonAddress) -> str:
     said = str(err.message()).lower()
+    if address.is_encrypted and "handshake" in said:
+        plain = replace(address, is_encrypted=False)
+        return f"{plain} if the server has no TLS, or a certificate there that this machine trusts"
     if "failed to connect" in said or "deadline" in said:
         return f"start tritonserver, and check that {address.url} is its gRPC port"
     return f"check the name: curl -X POST http://{address.host}:8000/v2/repository/index lists the server's models"

@@ -87,7 +87,7 @@ def _load(name: str) -> Any:
 
 def _read_all(artifacts: Sequence[Path], detector: Path | None) -> list[Servable]:
     if not artifacts and detector is None:
-        raise ConfigError("no artifact to serve. Fix: --engine artifacts/net/net-fp32.onnx")
+        raise ConfigError("no artifact to serve. Fix: --engine artifacts/net/net-fp32.onnx, or --model ferplus")
     servables: dict[str, Servable] = {}
     for artifact in artifacts:
         servable = read_servable(artifact)

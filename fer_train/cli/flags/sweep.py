@@ -46,6 +46,14 @@ _RAY = "Ray"
     help="Folder of all runs.",
 )
 @option(
+    "--copy-to",
+    metavar="URL",
+    default_text="no copies",
+    section="Output",
+    help="Address that fsspec opens, such as s3://bucket/sweep: all runs are copied there as they end, and checkpoints "
+    "every five minutes. A sweep on another machine fetches the runs that are further than its own.",
+)
+@option(
     "--publish",
     type=FOLDER,
     metavar="DIR",

@@ -18,7 +18,7 @@ from fer_deploy.cli.interface import Command, option
 @address
 @option(
     "--only",
-    type=click.Choice(["read", "decode", "engine", "memory", "crash", "hang"]),
+    type=click.Choice(["read", "decode", "engine", "memory", "crash", "hang", "setting"]),
     default_text="all",
     help="Only segments that failed in this way.",
 )

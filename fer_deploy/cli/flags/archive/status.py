@@ -22,5 +22,8 @@ from fer_deploy.cli.interface import Command, option
 )
 @shared_flags.json_flag("the status")
 def command(**flags: Any) -> None:
-    """Say what of an archive is done, missing and given up, what it cost so far, and how long the rest takes."""
+    """Say what of an archive is done, missing and given up, what it cost so far, and how long the rest takes.
+
+    While segments that were given up are left, the exit code is 8, as that of run.
+    """
     archive_body("status")(**flags)

@@ -11,5 +11,5 @@ from fer_deploy.cli.interface import Command
 @click.command("archive-verify", cls=Command, examples=[("after archive join", "fer-deploy archive verify archive")])
 @address
 def command(**flags: Any) -> None:
-    """Count frames and faces again: in the tables, in the segments and in the manifest."""
+    """Count frames and faces again: in the tables, in the segments and in the manifest; find damaged segments."""
     archive_body("verify")(**flags)

@@ -2,8 +2,10 @@
 
 import pytest
 
+from fer_deploy.analyze.checkpoint import check_same
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
+from fer_deploy.artifacts import file_sha256
 from fer_deploy.errors import ConfigError
 from fer_deploy.settings import load_settings
 
@@ -35,6 +37,34 @@ def fingerprint(tmp_path, **settings):
 def test_settings_by_their_flags(tmp_path, settings, text):
     (difference,) = fingerprint(tmp_path, **settings).differences(fingerprint(tmp_path), NAMES)
     assert difference.startswith(text)
+
+
+@pytest.mark.parametrize(
+    ("now", "then", "text"),
+    [
+        ("of the file", "another", "another detector_model (--detector-model) (FER_YUNET names it)"),
+        ("of the file", "", "YuNet instead of Haar (FER_YUNET names it)"),
+        ("of a third file", "another", "another detector_model (--detector-model)"),
+        ("of a third file", "", "YuNet instead of Haar"),
+        ("", "another", "Haar instead of YuNet"),
+    ],
+)
+def test_a_detector_that_the_environment_names(now, then, text, tmp_path, monkeypatch):
+    (tmp_path / "yunet.onnx").write_bytes(b"a detector")
+    monkeypatch.setenv("FER_YUNET", str(tmp_path / "yunet.onnx"))
+    digest = file_sha256(tmp_path / "yunet.onnx") if now == "of the file" else now
+    one, other = (fingerprint(tmp_path).model_copy(update={"detector": detector}) for detector in (digest, then))
+    assert one.differences(other) == [text]
+    haar = r"Fix: --detector haar, --restart" if now and not then else r"Fix: --restart"
+    with pytest.raises(ConfigError, match=haar):
+        check_same(one, other, tmp_path)
+
+
+def test_auto_is_what_it_chose(tmp_path):
+    by_name, by_auto = (fingerprint(tmp_path, detection={"detector": name}) for name in ("haar", "auto"))
+    assert by_name == by_auto
+    older = by_auto.model_copy(update={"settings": by_auto.settings | {"detection.detector": "auto"}})
+    assert by_name.differences(older) == older.differences(by_name) == []
 
 
 def test_nothing(tmp_path):

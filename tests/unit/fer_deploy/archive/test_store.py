@@ -2,6 +2,7 @@
 
 import builtins
 import time
+from types import SimpleNamespace
 
 import pytest
 
@@ -160,6 +161,7 @@ def test_an_estimate_weighs_by_frames():
 def test_models_may_be_elsewhere_on_a_machine(tmp_path):
     class About:
         settings = {"model": "fer2013", "detection": {"min_face": 30}}  # noqa: RUF012
+        fingerprint = SimpleNamespace(detector="a digest")
 
     assert config_here(About, None, None).model == "fer2013"
     here = config_here(About, tmp_path / "model.onnx", tmp_path / "yunet.onnx")

@@ -45,7 +45,10 @@ def test_dead_letters_end_with_a_code_and_what_to_do(film, out, monkeypatch):
     assert "1 segment given up after three tries. Fix: see the reasons in" in done.stderr
     assert "detector: Haar" in done.stderr
     assert "film.mp4 has changed since archive plan" in done.stderr
-    now = json.loads(run("status", out, "--json").stdout)
+    said = run("status", out, "--json")
+    assert said.exit_code == run("status", out).exit_code == 8
+    assert "1 segment given up after three tries. Fix: see the reasons in" in said.stderr
+    now = json.loads(said.stdout)
     assert (now["num_dead"], now["num_missing"], now["dead_by_kind"]) == (1, 0, {"read": 1})
     assert now["money"] is None
     assert json.loads(run("status", out, "--json", "--price-per-core-hour", 2).stdout)["money"] == 0
@@ -56,7 +59,8 @@ def test_dead_letters_end_with_a_code_and_what_to_do(film, out, monkeypatch):
     assert run("retry", out, "--only", "memory").stdout == "no segment was given up with memory; given up: 1 read\n"
     assert run("retry", out).stdout.startswith("1 segment will be tried again: fer-deploy archive run")
     assert run("retry", out, "--only", "memory").stdout == "no segment was given up with memory; none at all\n"
-    assert "1 missing, 0 given up" in run("status", out).stdout
+    said = run("status", out)
+    assert (said.exit_code, "1 missing, 0 given up" in said.stdout) == (0, True)
     joined = run("join", out)
     assert (joined.exit_code, "no video of" in joined.stderr) == (8, True)
     assert "segment 0 is missing" in joined.stderr
@@ -73,6 +77,50 @@ def test_another_model_or_setting_is_refused(film, out, tmp_path):
     again = run("plan", film, "--out", out, "--pilot", 0, "--detector", "haar", "--smoothing", 1)
     assert again.exit_code == 2
     assert "this run has --smoothing 1.0 instead of 0.25" in again.stderr
+
+
+def test_the_detector_of_the_plan_stays_whatever_file_is_here(film, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "empty"))
+    monkeypatch.delenv("FER_YUNET", raising=False)
+    monkeypatch.setattr(run_command, "ArchiveRun", partial(ArchiveRun, back_off_s=0))
+    out = tmp_path / "out"
+    planned = run("plan", film, "--out", out, "--pilot", 0)
+    assert "detector: Haar, which misses turned and small faces" in planned.stderr
+    (tmp_path / "other.onnx").write_bytes(b"a detector")
+    monkeypatch.setenv("FER_YUNET", str(tmp_path / "other.onnx"))
+    second = run("plan", write_squares(tmp_path / "second.mp4", 24), "--out", out, "--pilot", 0)
+    assert (second.exit_code, "detector: Haar\n" in second.stderr) == (0, True), second.output
+    for path in tmp_path.glob("*.mp4"):
+        path.write_bytes(b"changed, so that no model is needed")
+    done = run("run", out)
+    assert (done.exit_code, "detector: Haar\n" in done.stderr) == (8, True), done.output
+    asked = run("plan", film, "--out", out, "--pilot", 0, "--detector-model", tmp_path / "other.onnx")
+    assert asked.exit_code in (2, 4)
+    given = run("run", out, "--detector-model", tmp_path / "other.onnx")
+    assert given.exit_code == 2
+    assert "the archive was planned with Haar, which has no file. Fix: leave --detector-model out" in given.stderr
+    monkeypatch.setenv("FER_ARCHIVE_RUN_DETECTOR_MODEL", str(tmp_path / "other.onnx"))
+    assert "Fix: leave FER_ARCHIVE_RUN_DETECTOR_MODEL out" in run("run", out).stderr
+
+
+def test_a_model_that_is_not_here_is_named(out, tmp_path):
+    done = run("run", out, "--engine", tmp_path / "absent.onnx")
+    assert done.exit_code == 4
+    assert f"no model at {tmp_path / 'absent.onnx'}. Fix: --engine FILE, where senet-ferplus-" in done.stderr
+
+
+def test_a_list_without_its_sign_leaves_nothing(film, tmp_path):
+    names = tmp_path / "list.txt"
+    names.write_text(f"{film}\n")
+    done = run("plan", names, "--out", tmp_path / "out", "--detector", "haar")
+    assert done.exit_code == 8
+    assert f"it is text, expected a video; a list of videos is @{names}. Fix: " in done.stderr
+    assert not (tmp_path / "out").exists()
+    assert run("plan", f"@{names}", "--out", tmp_path / "out", "--detector", "haar", "--pilot", 0).exit_code == 0
+    before = sorted((tmp_path / "out").rglob("*"))
+    assert run("plan", names, "--out", tmp_path / "out", "--detector", "haar").exit_code == 8
+    assert sorted((tmp_path / "out").rglob("*")) == before
+    assert "1 video, 0 other files" in run("status", tmp_path / "out").stdout
 
 
 def test_a_plan_grows(out, tmp_path):

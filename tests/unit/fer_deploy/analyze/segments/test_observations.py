@@ -1,3 +1,5 @@
+import io
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -7,10 +9,12 @@ from fer_deploy.analyze.segments.observations import (
     Observation,
     ObservedFace,
     SegmentAbout,
+    observations_file,
     read_observations,
     write_observations,
 )
 from fer_deploy.analyze.segments.recording import Reached
+from fer_deploy.analyze.segments.seal import is_sealed
 from fer_deploy.errors import ArtifactError, SinkError
 from fer_deploy.live.seeking.position import Position
 from fer_deploy.live.sources.clock import ClockState
@@ -73,19 +77,41 @@ def test_damaged_missing_and_foreign(tmp_path):
         read_observations(path)
     write_observations(path, [], ABOUT)
     path.write_bytes(path.read_bytes()[:-20])
-    with pytest.raises(ArtifactError, match=r"no observations of this version: ArrowInvalid"):
+    with pytest.raises(
+        ArtifactError, match=r"a\.parquet is damaged: its bytes are not those that were written\. Fix: "
+    ):
         read_observations(path)
-    write_observations(path, [], ABOUT)
-    with path.open("rb") as file:
-        table = pq.read_table(file)
-    pq.write_table(table.replace_schema_metadata({}), path)
+    with observations_file(path) as file:
+        file._file.begin_footer()  # without a description
     with pytest.raises(ArtifactError, match=r"no observations of this version: KeyError"):
         read_observations(path)
 
 
+def test_every_changed_byte_and_every_lost_one_is_found(tmp_path):
+    path = tmp_path / "a.parquet"
+    write_observations(path, [Observation(24 + number, 1 / 3, (64, 48), (face(),)) for number in range(3)], ABOUT)
+    whole = path.read_bytes()
+    places = range(0, len(whole), 11)
+    assert len(places) > 300
+    for content in (whole[:place] + bytes([whole[place] ^ 0x10]) + whole[place + 1 :] for place in places):
+        assert not is_sealed(io.BytesIO(content))
+    assert not any(is_sealed(io.BytesIO(whole[:num])) for num in [*range(40), *places])
+    assert is_sealed(io.BytesIO(whole))
+    path.write_bytes(whole[:500] + bytes(1) + whole[501:])
+    with pytest.raises(
+        ArtifactError, match=r"a\.parquet is damaged: its bytes are not those that were written\. Fix: "
+    ):
+        read_observations(path)
+
+
+def test_a_seal_is_no_hindrance_to_other_readers(tmp_path):
+    write_observations(tmp_path / "a.parquet", [Observation(24, 1.0, (128, 96), ())], ABOUT)
+    assert pq.read_table(tmp_path / "a.parquet")["frame"].to_pylist() == [24]
+
+
 def test_of_another_version(tmp_path):
     write_observations(tmp_path / "a.parquet", [], ABOUT.model_copy(update={"schema_version": 7}))
-    with pytest.raises(ArtifactError, match=r"observations of version 7, expected 2\. Fix: --restart"):
+    with pytest.raises(ArtifactError, match=r"observations of version 7, expected 3\. Fix: --restart"):
         read_observations(tmp_path / "a.parquet")
 
 

@@ -1,0 +1,80 @@
+"""The models of a plan: every machine takes those that the manifest records, and refuses others."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from fer_deploy.analyze.config import AnalyzeConfig
+from fer_deploy.analyze.fingerprint import Fingerprint
+from fer_deploy.analyze.models import Models, opened_models
+from fer_deploy.artifacts import bundled_files
+from fer_deploy.detectors.config import DetectorName
+from fer_deploy.errors import ConfigError
+
+if TYPE_CHECKING:
+    from fer_deploy.archive.manifest import About
+
+
+def with_detector(config: AnalyzeConfig, name: DetectorName) -> AnalyzeConfig:
+    """Return the settings with a detector in place of `auto`; Haar has no scores, so no limit for them."""
+    detection = config.detection
+    if detection.detector != "auto":
+        return config
+    least = None if name == "haar" else detection.min_score
+    named = detection.model_copy(update={"detector": name, "min_score": least})
+    return config.model_copy(update={"detection": named})
+
+
+def as_planned(config: AnalyzeConfig, about: "About") -> AnalyzeConfig:
+    """Return the settings with the models of a manifest where they leave the choice to the machine.
+
+    These are the bundled file of a family, which depends on the processor and on `fer-deploy bench`, and the detector,
+    which depends on the files that are here.
+    """
+    recorded = about.config.detection.detector
+    if config.detection.detector_model is None:
+        config = with_detector(config, recorded)
+    if config.engine is not None:
+        return config
+    file = next((one for one in bundled_files(config.model) if one.name == about.engine_name), None)
+    return config if file is None else config.model_copy(update={"engine": file})
+
+
+@contextmanager
+def opened_as_planned(config: AnalyzeConfig, about: "About") -> Iterator[Models]:
+    """Open the models of `as_planned`; raises FerDeployError."""
+    with opened_models(as_planned(config, about)) as models:
+        yield models
+
+
+def check_models(about: "About", fingerprint: Fingerprint, names: Mapping[str, str] | None = None) -> None:
+    """Refuse to mix results of different models, settings or versions.
+
+    Args:
+        about: of the manifest.
+        fingerprint: of this run.
+        names: what the user calls a setting; see `Fingerprint.differences`.
+
+    Raises:
+        ConfigError: the manifest is of others.
+    """
+    differences = fingerprint.differences(about.fingerprint, names)
+    if differences:
+        raise ConfigError(
+            f"the manifest is of another analysis; this run has {', '.join(differences)}. Fix: "
+            f"{_mend(about, fingerprint)}; or archive plan into another --out"
+        )
+
+
+def _mend(about: "About", here: Fingerprint) -> str:
+    """Return what makes this run one of the manifest."""
+    then, mends = about.fingerprint, list[str]()
+    if here.engine != then.engine:
+        mends.append(f"the model {about.engine_name}")
+    if here.detector != then.detector and then.detector:
+        mends.append(f"the YuNet of the plan, whose SHA-256 begins with {then.detector[:12]}")
+    if (here.version, here.format) != (then.version, then.format):
+        mends.append(f"fer-deploy {then.version}")
+    if here.settings != then.settings:
+        mends.append("the settings of the plan")
+    return ", ".join(mends) or "the detector of the plan, haar"
