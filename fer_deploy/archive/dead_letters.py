@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
@@ -18,6 +18,8 @@ from fer_deploy.privacy.redaction import without_passwords
 Kind = Literal["read", "decode", "engine", "memory", "crash", "hang", "setting"]
 KINDS: Final = get_args(Kind)
 _OUT_OF_MEMORY: Final = "killed by signal 9"
+LIST: Final = "dead_letters.jsonl"
+"""All of them in one file, a line each, as the last run or retry left them; `dead/` is what decides."""
 _MOST_LETTERS: Final = 2_000
 """Letters of a message that are kept."""
 
@@ -111,6 +113,19 @@ def dead_letters(store: Store) -> dict[str, DeadLetter]:
     return letters
 
 
+def write_list(store: Store, places: Collection[tuple[str, int]]) -> None:
+    """Write the letters of these segments as `LIST`; without any, remove it.
+
+    Raises:
+        SinkError: the store cannot be read or written.
+    """
+    letters = [letter for letter in dead_letters(store).values() if letter.place in places]
+    if letters:
+        store.write(LIST, "".join(f"{letter.model_dump_json()}\n" for letter in letters).encode())
+    else:
+        store.remove(LIST)
+
+
 def given_up(store: Store, works: Sequence[Work]) -> set[tuple[str, int]]:
     """Return the places of the works that were given up and that no run has finished nevertheless.
 
@@ -133,4 +148,5 @@ def remove_dead_letters(store: Store, only: Kind | None) -> int:
         chosen = list(store.list("dead"))
     for name in chosen:
         store.remove(name)
+    write_list(store, {letter.place for name, letter in letters.items() if name not in chosen})
     return len(chosen)

@@ -68,24 +68,28 @@ def in_shards(works: list[Work], shard: Shard) -> tuple[list[Work], list[Work]]:
     return own, others
 
 
-def about_segment(store: Store, name: str) -> SegmentAbout | None:
-    """Return the description of a finished segment, whose file is read to its end; None if damaged or too old."""
+def about_segment(store: Store, name: str, *, all_bytes: bool) -> SegmentAbout | None:
+    """Return the description of a finished segment; None if it is damaged or too old. See `read_about`."""
     with store.open(name) as file:
         try:
-            return read_about(file, name)
+            return read_about(file, name, all_bytes=all_bytes)
         except (ArtifactError, OSError):
             return None
 
 
-def about_done(store: Store, work: Work) -> SegmentAbout | None:
+def about_done(store: Store, work: Work, *, all_bytes: bool) -> SegmentAbout | None:
     """Return the description of a segment that has a file; None if that is damaged, or depends on something else."""
-    about = about_segment(store, work.name)
+    about = about_segment(store, work.name, all_bytes=all_bytes)
     return about if about is not None and about.key == work.key else None
 
 
 def is_done(store: Store, work: Work) -> bool:
-    """Return whether a segment is finished: its file is there and whole, and depends on what it should."""
-    return store.exists(work.name) and about_done(store, work) is not None
+    """Return whether a segment is finished: its file is there, not truncated, and depends on what it should.
+
+    Its end alone is read: of thousands of hours, all bytes would be hundreds of gigabytes in each shard. Bytes that
+    changed are found by `join`, by `verify`, and by `remove_damaged`.
+    """
+    return store.exists(work.name) and about_done(store, work, all_bytes=False) is not None
 
 
 def segment_files(store: Store) -> dict[str, Entry]:
@@ -117,7 +121,7 @@ def without_finished(works: Iterable[Work], store: Store, old: set[tuple[str, in
 
 
 def finished(store: Store, works: list[Work]) -> set[tuple[str, int]]:
-    """Return the places of the works that are finished; reads the files of those that have one."""
+    """Return the places of the works that are finished; reads the end of the files of those that have one."""
     there = places_of_files(store)
     candidates = [work for work in works if work.place in there]
     with ThreadPoolExecutor(_READERS) as pool:
@@ -128,7 +132,28 @@ def finished(store: Store, works: list[Work]) -> set[tuple[str, int]]:
 def abouts_of(store: Store, works: Sequence[Work]) -> list[SegmentAbout | None]:
     """Return the description of each work that has a file; None where that is damaged, or depends on something else."""
     with ThreadPoolExecutor(_READERS) as pool:
-        return list(pool.map(lambda work: about_done(store, work), works))
+        return list(pool.map(lambda work: about_done(store, work, all_bytes=True), works))
+
+
+def remove_damaged(store: Store, works: Sequence[Work]) -> int:
+    """Read all files of segments, and remove those that are damaged, so that the next run computes them.
+
+    Returns:
+        The number of files that are removed.
+
+    Raises:
+        SinkError: the store cannot be read, or a file cannot be removed.
+    """
+    there = places_of_files(store)
+    candidates = [work for work in works if work.place in there]
+    damaged = [
+        work
+        for work, about in zip(candidates, abouts_of(store, candidates), strict=True)
+        if about is None and is_done(store, work)
+    ]
+    for work in damaged:
+        store.remove(work.name)
+    return len(damaged)
 
 
 def remaining(works: list[Work], without: set[tuple[str, int]]) -> Iterator[Work]:

@@ -8,6 +8,7 @@ samples of a range of the video are analyzed.
 """
 
 import contextlib
+import gc
 import itertools
 import json
 import os
@@ -21,6 +22,7 @@ from pathlib import Path
 
 from integration.analyze_jobs import Noted, make_batch
 from integration.analyze_videos import make_analysis, write_squares
+from plain_figures import draw_plainly
 
 from fer_deploy.analyze.batch import VideoBatch
 from fer_deploy.analyze.jobs.run import SplitRun
@@ -95,8 +97,10 @@ def count_calls(video: Path, out: Path, settings: dict, jobs: int) -> int:
 
 
 def main(out: Path, seed: int, detect_every: int, jobs: int, min_kills: int, is_part: int) -> None:
+    draw_plainly()  # the slowest part, since each call is counted
     settings = {"pipeline": {"detect_every": detect_every}} | (PART if is_part else {})
     video = write_squares(out / "squares.mp4", NUM_FRAMES)
+    gc.freeze()  # else each segment's end searches everything that was imported
     num_calls = count_calls(video, out / "whole", settings, 1)
     if jobs > 1:
         (out / "counted").mkdir()

@@ -30,7 +30,7 @@ from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.status import status
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.todo import Todo
-from fer_deploy.archive.work import all_work, finished
+from fer_deploy.archive.work import all_work, finished, remove_damaged
 from fer_deploy.errors import ArtifactError, ConfigError, EngineError, StreamError
 
 SCRIPT = Path(__file__).parent / "archive_process.py"
@@ -121,8 +121,9 @@ def test_a_damaged_segment_is_computed_again(plan, tmp_path, engine_file):
     path = store.local_path(works[1].name)
     whole = path.read_bytes()
     path.write_bytes(whole[:4] + bytes(400) + whole[404:])  # its description stays
-    assert len(finished(store, works)) == 2
+    assert len(finished(store, works)) == 3
     assert (status(store, manifest).num_damaged, status(store, manifest).num_missing) == (1, 1)
+    assert remove_damaged(store, works) == 1
     assert make_run(store, manifest, recipe_of(engine_file)).run() == (1, 0, 0)
     assert join(store, manifest).videos[0].num_frames == 61
 

@@ -72,16 +72,19 @@ def flipped(content: bytes, place: int) -> bytes:
     return content[:place] + bytes([content[place] ^ 1]) + content[place + 1 :]
 
 
-def test_a_changed_byte_is_found_by_status_and_computed_again_by_run(out):
+def test_a_changed_byte_is_found_by_status_and_computed_again_after_a_retry(out):
     path = segment_of(out, "two", 1)
     whole = path.read_bytes()
     path.write_bytes(flipped(whole, len(whole) // 3))
     said = run("status", out)
     assert said.exit_code == 0
-    assert f"1 segment damaged, or of another plan: fer-deploy archive run {out} computes them again" in said.stdout
+    assert f"1 segment damaged, or of another plan. Fix: fer-deploy archive retry {out} --damaged, " in said.stdout
     assert (json.loads(run("status", out, "--json").stdout))["num_damaged"] == 1
     store = Store(str(out))
     manifest = Manifest.load(store)
+    assert make_run(store, manifest, recipe_of(out)).run() == (0, 0, 0)  # it reads their ends
+    said = run("retry", out, "--damaged").stdout
+    assert said == f"all finished segments were read; 1 segment damaged and removed: fer-deploy archive run {out}\n"
     assert make_run(store, manifest, recipe_of(out)).run() == (1, 0, 0)
     assert status(store, manifest).num_damaged == 0
 
@@ -105,6 +108,9 @@ def test_a_segment_that_is_damaged_after_join_is_to_be_computed_again(num_bytes,
     assert verified.exit_code == 6
     assert "61 frames in the tables, 24 in its segments; segment 1 is damaged or missing" in verified.stderr
     assert fix_of(out) in verified.stderr
+    store = Store(str(out))
+    assert make_run(store, Manifest.load(store), recipe_of(out)).run() == (1, 0, 0)
+    assert (run("join", out).exit_code, run("verify", out).exit_code) == (0, 0)
 
 
 @pytest.mark.parametrize("num_bytes", [0, 11])

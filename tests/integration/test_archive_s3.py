@@ -1,7 +1,8 @@
-"""An archive on S3: a moto server on this machine. Needs s3fs and moto, which the extra dev does not have."""
+"""An archive on S3: a moto server on this machine."""
 
 import pyarrow.parquet as pq
 import pytest
+import s3fs
 from integration.archive_videos import (
     NUM_FRAMES,
     make_plan,
@@ -11,6 +12,7 @@ from integration.archive_videos import (
     rows_of_analyze,
 )
 from integration.docs_blocks.workbench import free_port
+from moto.server import ThreadedMotoServer
 
 from fer_deploy.archive.dead_letters import dead_letters
 from fer_deploy.archive.joining.join import join
@@ -18,18 +20,14 @@ from fer_deploy.archive.joining.verify import verify
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.store import Store
 
-pytest.importorskip("s3fs")
-moto_server = pytest.importorskip("moto.server")
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
 @pytest.fixture
 def bucket(monkeypatch):
     """Start a server and return the address of an empty bucket."""
-    import s3fs  # noqa: PLC0415 - it may be missing
-
     port = free_port()
-    server = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=port)
+    server = ThreadedMotoServer(ip_address="127.0.0.1", port=port)
     server.start()
     settings = {
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",

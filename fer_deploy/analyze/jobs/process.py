@@ -23,6 +23,7 @@ def main(connection_handle: int) -> None:
         recipe: Recipe = tasks.get()
         with recipe() as models:
             is_open = True
+            gc.freeze()  # the end of each task would search what is here to stay
             worker = Worker(models, lambda num: connection.send(Progress(num)))
             while True:
                 connection.send(worker.reply_to(tasks.get()))

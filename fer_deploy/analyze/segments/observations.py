@@ -181,18 +181,19 @@ def _damaged(name: Path | str, why: str) -> ArtifactError:
     return ArtifactError(f"{name} is damaged: {why}. Fix: compute this segment again")
 
 
-def read_about(file: IO[bytes], name: Path | str) -> SegmentAbout:
-    """Return the description of a file, all of which is read and compared with its seal.
+def read_about(file: IO[bytes], name: Path | str, *, all_bytes: bool = True) -> SegmentAbout:
+    """Return the description of a file.
 
     Args:
         file: open.
         name: of the file, for messages.
+        all_bytes: read the whole file and compare it with its seal; else its end, which shows that it is not truncated.
 
     Raises:
         ArtifactError: it is damaged, or has no description of this version.
     """
     try:
-        if not is_sealed(file):
+        if all_bytes and not is_sealed(file):
             raise _damaged(name, "its bytes are not those that were written")
         found = pq.read_metadata(file).metadata or {}
     except (OSError, pa.ArrowException) as err:

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from fer_deploy.archive.dead_letters import given_up
+from fer_deploy.archive.dead_letters import LIST, given_up
 from fer_deploy.archive.joining.replayed import ReplayedVideo
 from fer_deploy.archive.joining.replays import replays
 from fer_deploy.archive.joining.tables import PART_BYTES, Partition, PartitionedTable
@@ -109,7 +109,7 @@ def fix_of_gaps(store: Store, manifest: Manifest) -> str:
     run = f"fer-deploy archive run {store}, then fer-deploy archive join {store}"
     if not given_up(store, all_work(manifest, plans(manifest, store))):
         return run
-    return f"correct the causes in {store}/dead, then fer-deploy archive retry {store}, {run}"
+    return f"correct the causes in {store}/{LIST}, then fer-deploy archive retry {store}, {run}"
 
 
 def _append(table: PartitionedTable, path: Path, video: ReplayedVideo, about: About) -> None:

@@ -91,7 +91,10 @@ def _columns(store: Store, name: str, columns: tuple[str, ...]) -> Iterator[tupl
 
 
 def _frames_in_segments(store: Store, manifest: Manifest) -> tuple[Counter[str], dict[str, int]]:
-    """Return the rows of the segments of each video up to the first gap, and the number of the segment of that gap."""
+    """Return the rows of the segments of each video up to the first gap, and the number of the segment of that gap.
+
+    Files that are damaged are removed, so that the next run computes them.
+    """
     works = all_work(manifest, plans(manifest, store))
     with ThreadPoolExecutor(16) as pool:
         nums = list(pool.map(lambda work: _num_rows(store, work), works))
@@ -107,7 +110,9 @@ def _frames_in_segments(store: Store, manifest: Manifest) -> tuple[Counter[str],
 def _num_rows(store: Store, work: Work) -> int | None:
     if not store.exists(work.name):
         return None
-    about = about_segment(store, work.name)
+    about = about_segment(store, work.name, all_bytes=True)
+    if about is None:
+        store.remove(work.name)
     if about is None or about.key != work.key:
         return None
     with store.open(work.name) as file:

@@ -18,7 +18,7 @@ def require_none_given_up(store: "Store", num: int) -> None:
     """Raise StreamError if so many segments that were given up are not none: `run` and `status` end with its code."""
     if num:
         raise StreamError(
-            f"{count_text(num, 'segment')} given up after three tries. Fix: see the reasons in {store}/dead, "
-            f"correct their causes, then fer-deploy archive retry {store} and run again; or leave these segments out: "
-            f"fer-deploy archive join {store} --allow-incomplete"
+            f"{count_text(num, 'segment')} given up after three tries. Fix: see the reasons in "
+            f"{store}/dead_letters.jsonl, correct their causes, then fer-deploy archive retry {store} and run again; "
+            f"or leave these segments out: fer-deploy archive join {store} --allow-incomplete"
         )

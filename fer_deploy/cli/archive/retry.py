@@ -7,13 +7,25 @@ import click
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive.dead_letters import Kind, dead_letters, remove_dead_letters
 from fer_deploy.archive.manifest import Manifest
+from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
+from fer_deploy.archive.work import all_work, remove_damaged
+from fer_deploy.errors import ConfigError
 
 
-def retry(address: str, only: Kind | None) -> None:
-    """Remove dead letters; see `fer_deploy.cli.flags.archive.retry` for the flags."""
+def retry(address: str, only: Kind | None, damaged: bool) -> None:
+    """Remove dead letters, or damaged files; see `fer_deploy.cli.flags.archive.retry` for the flags."""
     store = Store(address)
-    Manifest.load(store)  # an address without an archive is a mistake
+    manifest = Manifest.load(store)
+    if damaged:
+        if only is not None:
+            raise ConfigError(
+                "--damaged looks at finished segments, --only at those given up. Fix: one of them at a time"
+            )
+        num = remove_damaged(store, all_work(manifest, plans(manifest, store)))
+        again = f" and removed: fer-deploy archive run {store}" if num else ""
+        click.echo(f"all finished segments were read; {count_text(num, 'segment')} damaged{again}")
+        return
     num = remove_dead_letters(store, only)
     what = count_text(num, "segment") if only is None else f"{count_text(num, 'segment')} ({only})"
     if only is not None and num == 0:

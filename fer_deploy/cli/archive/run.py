@@ -16,7 +16,7 @@ from fer_deploy import signals
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.report.stacks import count_text
-from fer_deploy.archive.dead_letters import given_up
+from fer_deploy.archive.dead_letters import given_up, write_list
 from fer_deploy.archive.manifest import About, Manifest
 from fer_deploy.archive.planned_models import as_planned, check_models, opened_as_planned
 from fer_deploy.archive.run import ArchiveRun
@@ -121,6 +121,8 @@ def _tell(ended: Ended, manifest: Manifest, store: Store) -> None:
         f"{count_text(ended.num_done, 'segment')} done"
         + (f"; {count_text(unusable, 'file')} of the plan cannot be analyzed" if unusable else "")
     )
-    require_none_given_up(store, len(given_up(store, all_work(manifest, plans(manifest, store)))))
+    dead = given_up(store, all_work(manifest, plans(manifest, store)))
+    write_list(store, dead)
+    require_none_given_up(store, len(dead))
     if ended.num_left == 0:
         click.echo(f"all segments are done. The tables: fer-deploy archive join {store}")

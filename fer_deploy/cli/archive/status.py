@@ -6,6 +6,7 @@ import click
 
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive import status as archive_status
+from fer_deploy.archive.dead_letters import LIST
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.status import Status
 from fer_deploy.archive.store import Store
@@ -36,12 +37,12 @@ def _tell(now: Status, price: float, store: Store) -> None:
     if now.num_damaged:
         of = "" if now.is_all_read else f" of {now.num_read:,} that were read are"
         click.echo(
-            f"{count_text(now.num_damaged, 'segment')}{of} damaged, or of another plan: fer-deploy archive run {store} "
-            "computes them again"
+            f"{count_text(now.num_damaged, 'segment')}{of} damaged, or of another plan. Fix: fer-deploy archive retry "
+            f"{store} --damaged, and run again"
         )
     if now.dead_by_kind:
         kinds = ", ".join(f"{num} {kind}" for kind, num in sorted(now.dead_by_kind.items()))
-        click.echo(f"given up: {kinds}; the reasons are in {store}/dead")
+        click.echo(f"given up: {kinds}; the reasons are in {store}/{LIST}")
     money = f", {money_text(now.core_hours * price)} at {price:g} a core-hour" if price else ""
     click.echo(f"so far {now.core_hours:.3g} core-hours{money}")
     if now.core_hours_left:

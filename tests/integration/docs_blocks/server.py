@@ -27,8 +27,6 @@ from functools import cache
 from importlib import import_module
 from pathlib import Path
 
-from matplotlib.figure import Figure
-
 NARROW_CHANNELS = (8, 8, 16, 16)
 
 
@@ -45,18 +43,6 @@ def shorten_bench() -> None:
 def shorten_export() -> None:
     """Let the export rank the layers for INT8 by few faces; all faces judge the result, as usual."""
     import_module("fer_deploy.export.int8.accuracy_control").NUM_FACES = 24
-
-
-def coarsen_plots() -> None:
-    """Let training draw its pictures without arranging their parts, which takes it longer than so short a training."""
-    plots = import_module("fer_train.evaluation.plots")
-    save = plots._save
-
-    def save_as_it_is(figure: Figure, path: Path) -> None:
-        figure.set_layout_engine("none")
-        save(figure, path)
-
-    plots._DPI, plots._save = 40, save_as_it_is
 
 
 def export_once() -> None:
@@ -93,7 +79,7 @@ def preload() -> None:
     import_module("fer_train.models.nano").STAGE_CHANNELS = NARROW_CHANNELS[:3]
     shorten_bench()
     shorten_export()
-    coarsen_plots()
+    import_module("plain_figures").draw_plainly(dpi=40)
     export_once()
 
 

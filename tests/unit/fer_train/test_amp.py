@@ -79,6 +79,7 @@ def test_auto_precision_on_a_cpu_without_bf16_instructions_is_fp32_however_fast(
     assert resolve_precision("auto", CPU) == "fp32"
 
 
+@pytest.mark.slow
 def test_the_measurement_runs_once_and_leaves_chance_and_threads_of_the_run_alone(monkeypatch):
     monkeypatch.setattr("fer_train.amp._NUM_ROUNDS", 1)
     bf16_speedup.cache_clear()

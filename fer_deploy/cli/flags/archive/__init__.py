@@ -20,6 +20,7 @@ COMMANDS: Final = {
     "verify": "count the frames of the tables, segments and manifest again",
 }
 _HEADINGS: Final = {"In this order": tuple(COMMANDS)}
+_MANIFEST: Final = "manifest.parquet"
 _OF_THE_EXTRA: Final = ("fsspec", "pyarrow")
 
 
@@ -38,7 +39,17 @@ class Amount(click.FloatRange):
         return number
 
 
-address = click.argument("address", metavar="URL", help="The output of archive plan: a folder or an address.")
+def _of_manifest(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Return the folder of a manifest; other addresses as they are."""
+    return value.removesuffix(f"/{_MANIFEST}") if value != _MANIFEST else "."
+
+
+address = click.argument(
+    "address",
+    metavar="URL",
+    callback=_of_manifest,
+    help="The output of archive plan: a folder or an address, or the manifest.parquet in it.",
+)
 scratch = option(
     "--scratch",
     type=click.Path(file_okay=False),

@@ -13,6 +13,7 @@ from fer_deploy.cli.interface import Command, option
     cls=Command,
     examples=[
         ("after more memory was found", "fer-deploy archive retry archive --only memory"),
+        ("after a disk has failed", "fer-deploy archive retry archive --damaged"),
     ],
 )
 @address
@@ -22,6 +23,11 @@ from fer_deploy.cli.interface import Command, option
     default_text="all",
     help="Only segments that failed in this way.",
 )
+@option(
+    "--damaged",
+    is_flag=True,
+    help="Instead, read all finished segments and remove damaged files, so that the next run computes them.",
+)
 def command(**flags: Any) -> None:
-    """Let the next run try segments again that were given up."""
+    """Let the next run try segments again: those that were given up, or those whose files are damaged."""
     archive_body("retry")(**flags)

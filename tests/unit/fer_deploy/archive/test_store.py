@@ -1,9 +1,10 @@
 """Tests for Store, found_videos and the kinds of dead letters."""
 
-import builtins
+import sys
 import time
 from types import SimpleNamespace
 
+import fsspec
 import pytest
 
 from fer_deploy.analyze.jobs.crew import WorkerDied
@@ -73,14 +74,8 @@ def test_what_cannot_be_written(tmp_path):
 def test_unknown_and_missing_protocols(monkeypatch):
     with pytest.raises(ConfigError, match="cannot open nothing://a"):
         Store("nothing://a")
-    real = builtins.__import__
-
-    def without_s3fs(name, *args, **settings):
-        if name == "s3fs":
-            raise ImportError("No module named 's3fs'")
-        return real(name, *args, **settings)
-
-    monkeypatch.setattr(builtins, "__import__", without_s3fs)
+    monkeypatch.setitem(sys.modules, "s3fs", None)  # as if it were not installed
+    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
     with pytest.raises(MissingDependencyError, match=r"Fix: pip install 'fer-toolchain\[archive-s3\]'"):
         Store("s3://bucket/out")
 

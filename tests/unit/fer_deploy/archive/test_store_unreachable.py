@@ -124,7 +124,7 @@ def test_a_file_system_that_wants_credentials_at_once(monkeypatch):
 def test_a_segment_that_cannot_be_read_is_not_a_damaged_one(monkeypatch):
     monkeypatch.setattr(Down, "works", 1)
     with pytest.raises(SinkError, match=UNREACHABLE):
-        about_segment(Store("down://out"), "segments/a/000000.parquet")
+        about_segment(Store("down://out"), "segments/a/000000.parquet", all_bytes=False)
 
 
 def test_a_file_of_another_machine_is_read_as_it_is(tmp_path):

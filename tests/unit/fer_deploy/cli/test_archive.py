@@ -42,7 +42,9 @@ def test_dead_letters_end_with_a_code_and_what_to_do(film, out, monkeypatch):
     film.write_bytes(film.read_bytes() + b"longer")
     done = run("run", out)
     assert done.exit_code == 8
-    assert "1 segment given up after three tries. Fix: see the reasons in" in done.stderr
+    assert f"1 segment given up after three tries. Fix: see the reasons in {out}/dead_letters.jsonl, " in done.stderr
+    (letter,) = [json.loads(line) for line in (out / "dead_letters.jsonl").read_text().splitlines()]
+    assert (letter["kind"], letter["segment"], len(letter["attempts"])) == ("read", 0, 3)
     assert "detector: Haar" in done.stderr
     assert "film.mp4 has changed since archive plan" in done.stderr
     said = run("status", out, "--json")
@@ -55,11 +57,14 @@ def test_dead_letters_end_with_a_code_and_what_to_do(film, out, monkeypatch):
     assert "given up: 1 read" in run("status", out).stdout
     joined = run("join", out)
     assert "segment 0 was given up" in joined.stderr
-    assert f"Fix: correct the causes in {out}/dead, then fer-deploy archive retry {out}, " in joined.stderr
+    fix = f"Fix: correct the causes in {out}/dead_letters.jsonl, then fer-deploy archive retry {out}, "
+    assert fix in joined.stderr
     assert run("retry", out, "--only", "memory").stdout == "no segment was given up with memory; given up: 1 read\n"
     assert run("retry", out).stdout.startswith("1 segment will be tried again: fer-deploy archive run")
+    assert not (out / "dead_letters.jsonl").exists()
+    assert "Fix: one of them at a time" in run("retry", out, "--only", "memory", "--damaged").stderr
     assert run("retry", out, "--only", "memory").stdout == "no segment was given up with memory; none at all\n"
-    said = run("status", out)
+    said = run("status", out / "manifest.parquet")  # as good as its folder
     assert (said.exit_code, "1 missing, 0 given up" in said.stdout) == (0, True)
     joined = run("join", out)
     assert (joined.exit_code, "no video of" in joined.stderr) == (8, True)

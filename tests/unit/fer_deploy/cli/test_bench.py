@@ -66,6 +66,7 @@ def bench(folder, measured, monkeypatch):
     return command
 
 
+@pytest.mark.slow
 def test_it_prints_and_writes_what_live_reads(bench, folder):
     done = bench()
     assert done.exit_code == 0, done.output

@@ -34,8 +34,8 @@ def test_from_yaml(tmp_path):
         ({"roi": "1,2"}, "expected x1,y1,x2,y2"),
         ({"roi": "5,5,2,9"}, "expected 0 <= x1 < x2"),
         ({"roi": [1, "b", 3, 4]}, "roi"),
-        ({"min_face": 3}, "greater than or equal to 8"),
-        ({"max_faces": 0}, "greater than or equal to 1"),
+        ({"min_face": 3}, "expected at least 8"),
+        ({"max_faces": 0}, "expected at least 1"),
         ({"detector": "yunet", "min_score": 1.0}, "less than 1"),
         ({"detector": "haar", "min_score": 0.5}, r'min_score \(--min-score\) is about YuNet.*Fix: detector="yunet"'),
         (

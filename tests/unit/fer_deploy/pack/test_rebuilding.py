@@ -207,6 +207,7 @@ def test_again_without_a_builder_removes_the_old_plans(packed, done, tmp_path, m
     }
 
 
+@pytest.mark.slow
 def test_without_torch_in_one_command(packed, tmp_path):
     out = tmp_path / "tiny"
     words = ("rebuild", packed, "--out", out, "--flavor", "tensorrt-rtx", "--no-bench")

@@ -95,6 +95,7 @@ def test_training_learns_the_votes_and_is_measured_on_the_majority(tmp_path, fla
     assert history[-1]["loss"] < history[0]["loss"]
 
 
+@pytest.mark.slow
 def test_resumed_run_ends_with_the_same_weights(tmp_path, flags, votes, monkeypatch):
     run("train", *flags("whole", num_epochs=3), "--ferplus", votes)
 

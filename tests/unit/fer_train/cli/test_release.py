@@ -179,6 +179,7 @@ def test_adjusted_logits_are_recorded_and_named_in_the_card(best, data, tmp_path
     assert "Logits are adjusted by 0.3 of the log prior of each class" in card
 
 
+@pytest.mark.slow
 def test_several_splits_and_pictures(best, tmp_path):
     data = write_csv(tmp_path / "all.csv", make_faces(Training=64, PublicTest=21, PrivateTest=14))
     result = release(

@@ -98,6 +98,7 @@ def resampled_rows(labels, predicted, num_resamples, seed):
     return np.percentile(rows, [2.5, 97.5], axis=0).T
 
 
+@pytest.mark.slow
 def test_intervals_are_those_of_faces_drawn_with_replacement():
     rng = np.random.default_rng(3)
     labels = rng.choice(3, size=300, p=[0.6, 0.35, 0.05])

@@ -91,6 +91,7 @@ def test_people_who_come_and_go(tmp_path, people):
     assert bool(changed) == bool(people)
 
 
+@pytest.mark.slow
 @pytest.mark.shared
 @pytest.mark.slow  # real frames are large
 @pytest.mark.parametrize("clip", ["face-demographics-walking-and-pause", "head-pose-face-detection-female-and-male"])

@@ -38,6 +38,7 @@ def exported(small_spec, tmp_path_factory):
     return graph, calibrate(graph, small_spec, faces, method=Method.MAX, cache=folder / "ranges.json")
 
 
+@pytest.mark.slow
 def test_the_layers_have_the_names_of_the_modules(exported):
     model = build_model("nano", num_classes=7)
     modules = {name for name, m in model.named_modules() if isinstance(m, torch.nn.Conv2d | torch.nn.Linear)}
