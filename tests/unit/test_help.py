@@ -244,6 +244,13 @@ def test_a_wrong_choice_suggests_a_similar_one(given, end):
     assert found.stderr.rstrip().endswith(end)
 
 
+def test_gpu_is_not_taken_for_a_slip_of_cpu():
+    found = CliRunner().invoke(command_of("fer-deploy", "image"), ["a.jpg", "--device", "gpu"])
+    assert found.stderr.rstrip().endswith(
+        "'gpu' is not one of 'auto', 'cpu', 'cuda', 'tensorrt', 'tensorrt-rtx', 'openvino'."
+    )
+
+
 def test_a_source_without_its_flag_is_told_of_it():
     found = CliRunner().invoke(command_of("fer-deploy", "live"), ["photo.jpg"])
     assert found.stderr.rstrip().endswith("Got unexpected extra argument (photo.jpg). Fix: --source in front of it")
