@@ -192,7 +192,6 @@ def test_flags_are_the_arguments_of_the_work(program, name):
 
 MEANINGS = {
     "--out": {"FILE", "DIR"},
-    "-o": {"FILE", "DIR"},
     "--device": {"DEVICE", "[auto|cpu|cuda|tensorrt|tensorrt-rtx|openvino]", "[auto|cpu|cuda]"},
     "--variant": {"[fp32|fp16|int8|int8-cpu]", "[fp16|int8|int8-cpu]"},
 }
