@@ -119,7 +119,7 @@ def _similar_value(detail: Any) -> str:
     if detail["type"] != "literal_error":
         return ""
     known = re.findall(r"'([^']*)'", detail["ctx"]["expected"])
-    near = difflib.get_close_matches(str(detail["input"]), known, n=1)
+    near = difflib.get_close_matches(str(detail["input"]), known, n=1, cutoff=0.7)  # gpu is not cpu
     return f"; did you mean {near[0]!r}?" if near else ""
 
 

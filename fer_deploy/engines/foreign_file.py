@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import NamedTuple
 
-from fer_deploy.errors import ArtifactError
+from fer_deploy.errors import ArtifactError, argument
 
 _HEAD_BYTES = 512
 _FEWEST_LETTERS = 8
@@ -43,10 +43,9 @@ _PLAN = ForeignFile(
 _ONNX = ForeignFile("an ONNX model", "rename it to {stem}.onnx")
 _POINTER = ForeignFile("a pointer of Git LFS, not the file itself", "git lfs pull, beside {path}")
 _PAGE = ForeignFile("a web page, not a model", "download {path} again, from the link of the raw file")
-_PICTURE = ForeignFile(
-    "a picture", "fer-deploy live --source {path}, and with --engine a model, or none for the bundled one"
-)
-_VIDEO = _PICTURE._replace(what="a video")
+_MODEL = f"{argument('engine')} takes a model, and without it the bundled one runs"
+_PICTURE = ForeignFile("a picture", "fer-deploy image {path}, or Recognizer.analyze; " + _MODEL)
+_VIDEO = ForeignFile("a video", "fer-deploy live --source {path}, or Recognizer.stream; " + _MODEL)
 _TEXT = ForeignFile("a text, not a model", "give the .onnx or .plan that fer-deploy wrote, in place of {path}")
 
 _BY_HEAD = (

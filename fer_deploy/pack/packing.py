@@ -77,7 +77,7 @@ def pack(config: PackConfig, *, on_message: OnMessage = lambda _: None) -> Packe
         VerificationError: a model differs from the reference by more than its limits; nothing was written.
     """
     if config.out.suffix != SUFFIX:
-        raise ConfigError(f"out: {config.out.name} must end in {SUFFIX}. Fix: --out {config.out.stem}{SUFFIX}")
+        raise ConfigError(f"out: {config.out.name} must end in {SUFFIX}. Fix: --out {config.out.with_suffix(SUFFIX)}")
     on_message(f"reading {config.folder}")
     folder = read_export(config.folder)
     reference = _of_best_faces(_reference(config, folder, _faces(config, folder.fp32.spec), on_message))

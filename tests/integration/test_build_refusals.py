@@ -131,6 +131,7 @@ class TestRefusals:
         assert "does not compile for 9.0, but for 7.5, 8.0, 8.6" in str(err)
 
     def test_suffix(self, tiny_models, save_model, tmp_path):
-        with pytest.raises(ConfigError, match=r"out: a\.engine must end in \.plan"):
+        with pytest.raises(ConfigError, match=r"out: a\.engine must end in \.plan") as caught:
             build_plan(save_model(tiny_models["fp32"]), tmp_path / "a.engine", RTX)
+        assert str(caught.value).endswith(f"Fix: --out {tmp_path / 'a.plan'}")
         assert not (tmp_path / "a.engine").exists()

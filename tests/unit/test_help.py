@@ -192,7 +192,6 @@ def test_flags_are_the_arguments_of_the_work(program, name):
 
 MEANINGS = {
     "--out": {"FILE", "DIR"},
-    "-o": {"FILE", "DIR"},
     "--device": {"DEVICE", "[auto|cpu|cuda|tensorrt|tensorrt-rtx|openvino]", "[auto|cpu|cuda]"},
     "--variant": {"[fp32|fp16|int8|int8-cpu]", "[fp16|int8|int8-cpu]"},
 }
@@ -242,6 +241,13 @@ def test_a_wrong_choice_suggests_a_similar_one(given, end):
     found = CliRunner().invoke(command_of("fer-deploy", "image"), ["a.jpg", "--model", given])
     assert found.exit_code == 2
     assert found.stderr.rstrip().endswith(end)
+
+
+def test_gpu_is_not_taken_for_a_slip_of_cpu():
+    found = CliRunner().invoke(command_of("fer-deploy", "image"), ["a.jpg", "--device", "gpu"])
+    assert found.stderr.rstrip().endswith(
+        "'gpu' is not one of 'auto', 'cpu', 'cuda', 'tensorrt', 'tensorrt-rtx', 'openvino'."
+    )
 
 
 def test_a_source_without_its_flag_is_told_of_it():

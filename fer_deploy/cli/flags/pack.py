@@ -26,7 +26,7 @@ _INPUTS = "Saved inputs"
     ],
 )
 @click.argument("folder", type=FOLDER, metavar="DIR", help="A folder that fer-deploy export wrote.")
-@option("-o", "--out", type=FILE, metavar="FILE", required=True, help="The .ferpack to write.")
+@option("--out", type=FILE, metavar="FILE", required=True, help="The .ferpack to write.")
 @option(
     "--checkpoint",
     type=FILE,

@@ -28,7 +28,6 @@ _PLANS, _SPEED = "Plans", "Speed"
 )
 @click.argument("pack", type=FILE, metavar="FILE", help="A .ferpack that fer-deploy pack wrote.")
 @option(
-    "-o",
     "--out",
     type=FOLDER,
     metavar="DIR",

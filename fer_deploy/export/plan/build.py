@@ -104,7 +104,7 @@ def build_network_plan(
 
 def _require_suffix(out: Path) -> None:
     if out.suffix != _SUFFIX:
-        raise ConfigError(f"out: {out.name} must end in {_SUFFIX}, as open_engine expects. Fix: --out {out.stem}.plan")
+        raise ConfigError(f"out: {out.name} must end in {_SUFFIX}. Fix: --out {out.with_suffix(_SUFFIX)}")
 
 
 def _build(

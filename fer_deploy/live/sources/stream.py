@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_deploy.errors import StreamError
+from fer_deploy.errors import StreamError, argument
 from fer_deploy.live.capture.child import CaptureChild
 from fer_deploy.live.capture.protocol import Ended, Message, Opened, Picture, Progress, Request, Started
 from fer_deploy.live.file_names import split_stream
@@ -26,6 +26,7 @@ START_S = 60.0
 ASSUMED_FPS = 30.0
 CAMERA, STREAM = "camera_reader", "stream_reader"
 _CHECK = "Fix: check the device or network"
+_CHECK_PLAYER = "Fix: check that a player shows it"
 _log = logging.getLogger(__name__)
 
 
@@ -133,11 +134,13 @@ class StreamSource(Source):
 
     def _cannot_open(self, reason: str) -> StreamError:
         if self._request.reader != CAMERA:
-            return StreamError(f"cannot open the stream {self.name}: {reason}. Fix: check that a player shows it")
+            known = "Protocol not found" not in reason
+            fix = _CHECK_PLAYER if known else "Fix: an address begins with rtsp://, rtmp://, http:// or https://"
+            return StreamError(f"cannot open the stream {self.name}: {reason}. {fix}")
         devices = ", ".join(sorted(str(path) for path in Path("/dev").glob("video*"))) or "none"
         return StreamError(
             f"cannot open {self.name}: {reason}; cameras on this machine: {devices}. "
-            "Fix: plug one in, close the program that uses it, or try --source synthetic"
+            f"Fix: plug one in, close the program that uses it, or try {argument('source', 'synthetic')}"
         )
 
     def _next_message(self, timeout_s: float) -> Message | None:
@@ -192,9 +195,7 @@ class StreamSource(Source):
         if self.is_live:
             raise StreamError(f"{self.name} delivered no further frame {seen}. {_CHECK}")
         if self._next_index == 0:
-            raise StreamError(
-                f"{self.name} was opened but has no frame that can be decoded. Fix: check that a player shows it"
-            )
+            raise StreamError(f"{self.name} was opened but has no frame that can be decoded. {_CHECK_PLAYER}")
 
     def _frame(self, message: Picture, index: int) -> Frame:
         assert self._child is not None
@@ -242,7 +243,7 @@ def _num_between(before: Picture | None, after: Picture) -> int:
 def open_camera(number: int, config: SourceConfig) -> StreamSource:
     """Open camera `number`, counted from 0; raises StreamError if there is none."""
     if number >= 2**31:
-        raise StreamError(f"cannot open camera {number}: no such number. Fix: --source 0")
+        raise StreamError(f"cannot open camera {number}: no such number. Fix: {argument('source', '0')}")
     return StreamSource(Request(CAMERA, str(number)), f"camera {number}", config)
 
 

@@ -37,7 +37,8 @@ def _similar_choice(given: str, choices: click.Choice[Any]) -> str:
     """Return a question for the choice that was probably meant, or an empty string."""
     known = [str(choice) for choice in choices.choices]
     inside = [name for name in known if name in given.lower()]  # senet-ferplus: ferplus
-    near = [max(inside, key=len)] if inside else difflib.get_close_matches(given.lower(), known, n=1)
+    similar = difflib.get_close_matches(given.lower(), known, n=1, cutoff=0.7)  # gpu is not cpu
+    near = [max(inside, key=len)] if inside else similar
     return f" Did you mean {near[0]}?" if near else ""
 
 

@@ -61,8 +61,8 @@ def test_defaults_below_yaml_below_flags(write_yaml):
             "c.yaml: pipeline.max_frames: expected at least 1 (got",
         ),
         (
-            "device: tpu",
-            "c.yaml: device: expected 'auto', 'cpu', 'cuda', 'tensorrt', 'tensorrt-rtx' or 'openvino' (got 'tpu')",
+            "device: gpu",
+            "c.yaml: device: expected 'auto', 'cpu', 'cuda', 'tensorrt', 'tensorrt-rtx' or 'openvino' (got 'gpu')",
         ),
         ("source: []", "c.yaml: source: expected a length of at least 1"),
         ("pipeline: {detect_every: 0}", "detect_every is 0, expected 1 to 100 or auto"),

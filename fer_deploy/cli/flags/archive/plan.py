@@ -30,7 +30,7 @@ _COST = "Estimate"
     metavar="INPUT...",
     help="Videos: files, folders, patterns, addresses such as s3://bucket/folder, or @FILE with one of these a line.",
 )
-@option("-o", "--out", metavar="URL", required=True, help="Output: a folder, or an address such as s3://bucket/out.")
+@option("--out", metavar="URL", required=True, help="Output: a folder, or an address such as s3://bucket/out.")
 @option(
     "--segment-frames",
     type=int,

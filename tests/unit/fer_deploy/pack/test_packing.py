@@ -98,8 +98,9 @@ def test_a_damaged_export_is_refused(folder, damage, message):
 
 
 def test_the_name_has_the_suffix(exported, tmp_path):
-    with pytest.raises(ConfigError, match=r"net.zip must end in .ferpack. Fix: --out net.ferpack"):
+    with pytest.raises(ConfigError, match=r"net\.zip must end in \.ferpack") as caught:
         pack(PackConfig(folder=exported, out=tmp_path / "net.zip"))
+    assert str(caught.value).endswith(f"Fix: --out {tmp_path / 'net.ferpack'}")
 
 
 def test_another_checkpoint_is_refused(exported, tiny_release, tmp_path):

@@ -54,7 +54,9 @@ class TestVideoFiles:
 class TestLiveStreams:
     def test_camera_absent(self):
         with pytest.raises(
-            StreamError, match=r"cannot open camera 99: it cannot be opened; cameras on this machine: .*synthetic"
+            StreamError,
+            match=r"cannot open camera 99: it cannot be opened; cameras on this machine: .*"
+            r'source="synthetic" \(--source synthetic\)$',
         ):
             open_source("99")
 
@@ -75,6 +77,10 @@ class TestLiveStreams:
             open_source(url)
         assert shown in str(caught.value)
         assert "sec" not in str(caught.value)
+
+    def test_unknown_scheme(self):
+        with pytest.raises(StreamError, match=r"Protocol not found\. Fix: an address begins with rtsp://"):
+            open_source("rtps://127.0.0.1:1/live")
 
 
 class TestPictures:
