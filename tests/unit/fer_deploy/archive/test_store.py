@@ -4,7 +4,6 @@ import sys
 import time
 from types import SimpleNamespace
 
-import fsspec
 import pytest
 
 from fer_deploy.analyze.jobs.crew import WorkerDied
@@ -75,7 +74,7 @@ def test_unknown_and_missing_protocols(monkeypatch):
     with pytest.raises(ConfigError, match="cannot open nothing://a"):
         Store("nothing://a")
     monkeypatch.setitem(sys.modules, "s3fs", None)  # as if it were not installed
-    monkeypatch.delitem(fsspec.registry._registry, "s3", raising=False)
+    monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     with pytest.raises(MissingDependencyError, match=r"Fix: pip install 'fer-toolchain\[archive-s3\]'"):
         Store("s3://bucket/out")
 
