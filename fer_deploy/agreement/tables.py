@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from fer_deploy.analyze.faces_table import require_unchanged
 from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.analyze.result_files import FACES, PARQUET, SUMMARY
 from fer_deploy.errors import ConfigError
@@ -113,6 +114,8 @@ def _result(path: Path) -> VideoResult:
     in_metadata = fingerprint_in(faces.schema.metadata)
     fingerprint = in_metadata if summary is None else in_metadata or summary.fingerprint
     run = _require_one_run(path, faces, frames, summary)
+    for table in (path, frames_path(path)):
+        require_unchanged(table, {} if summary is None else summary.tables)
     frame = _ints(frames["frame"])
     columns = {name: _ints(faces[name]) for name in _FACE_COLUMNS if name not in ("emotion", "shown")}
     return VideoResult(

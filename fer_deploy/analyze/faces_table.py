@@ -81,7 +81,7 @@ def face_rows(
     faces, frames = folder / PARQUET, folder / FRAMES_PARQUET
     require_one_run({SUMMARY: run, **{path.name: _run_of(path) for path in (faces, frames)}}, fix=_FIX)
     for path in (faces, frames):
-        _require_unchanged(path, (digests or {}).get(path.name))
+        require_unchanged(path, digests or {})
     probs = [f"smoothed_p_{label}" for label in labels]
     clock = _Clock(row_groups(frames, ["frame", "time_s"]), until_s)
     for table in row_groups(faces, ["frame", "track", "person", "shown", "flags", *probs]):
@@ -134,7 +134,17 @@ class _Clock:
         return self._first_place + at, borders_s[at], np.maximum(borders_s[at + 1], borders_s[at])
 
 
-def _require_unchanged(path: Path, digest: str | None) -> None:
+def require_unchanged(path: Path, digests: Mapping[str, str]) -> None:
+    """Check that a table is the one that the analysis wrote.
+
+    Args:
+        path: of the table.
+        digests: SHA-256 by file name, as in the summary; a table that is not in it is not checked.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    digest = digests.get(path.name)
     if digest is not None and path.is_file() and file_sha256(path) != digest:
         raise ConfigError(
             f"{path} was changed after the analysis: {SUMMARY} has another SHA-256 of it. "
