@@ -8,7 +8,7 @@ from typing import Any, Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_deploy.agreement.codes import codes_from_csv
+from fer_deploy.agreement.codes import Code, codes_from_csv
 from fer_deploy.agreement.matching import NO_FACE, Moment, moments
 from fer_deploy.agreement.measures import Estimate, Measures, measures_from
 from fer_deploy.agreement.tables import VideoResult, results_at
@@ -62,7 +62,7 @@ class Agreement(NamedTuple):
         compared: by kind: "raw", the network's label of the frame; "shown", what report and video show.
         num_samples, seed: of the bootstrap.
         runs: short name of the run of each video, empty where its tables do not say.
-        notes: what differs between the runs of the videos.
+        notes: what differs between the runs of the videos, and whose people have other numbers in report and tables.
     """
 
     videos: tuple[str, ...]
@@ -103,7 +103,8 @@ def agreement(results: Sequence[Path], codes: Path, *, num_samples: int, seed: i
     """
     found = results_at(results)
     labels = found[0].labels
-    coded = moments(codes_from_csv(codes), found, codes)
+    known = codes_from_csv(codes)
+    coded = moments(known, found, codes)
     if not coded:
         raise ConfigError(f"{codes} has no code to compare: all are {UNSURE} or {UNREADABLE}. Fix: codes with labels")
     shown = Counter(moment.shown for moment in coded)
@@ -124,7 +125,7 @@ def agreement(results: Sequence[Path], codes: Path, *, num_samples: int, seed: i
         num_samples,
         seed,
         runs=tuple(one.run for one in found),
-        notes=_notes(found),
+        notes=(*_notes(found), *_notes_on_numbers(known, found)),
     )
 
 
@@ -138,6 +139,17 @@ def _notes(results: Sequence[VideoResult]) -> tuple[str, ...]:
     return tuple(
         f"{name} was not analyzed as {first} was: {', '.join(differing)}" for name, differing in told if differing
     )
+
+
+def _notes_on_numbers(codes: Sequence[Code], results: Sequence[VideoResult]) -> list[str]:
+    """Return a note on each video whose people are coded by number, and have others in the tables."""
+    by_number = {code.video for code in codes if code.person is not None}
+    return [
+        f"{one.name}: people.csv has changed the numbers of people; a person in the codes is that of the report, and "
+        "not that of tables and video"
+        for one in results
+        if one.is_renumbered and by_number & {"", *one.names}
+    ]
 
 
 def _without_video(print_of: RunFingerprint) -> Fingerprint:

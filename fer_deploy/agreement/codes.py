@@ -36,7 +36,7 @@ class Code:
         label: in lower case.
         frame: number of the frame, or None.
         start_s, end_s: seconds of the video, the end exclusive; equal for one moment, None if `frame` says which.
-        person, track: whose face it is, as in the tables; None if the file does not say.
+        person, track: whose face it is, the person as in the report; None if the file does not say.
         box_xyxy: the face in pixels of the frame, or None.
         participant: who that is in all videos; empty if the file does not say.
     """

@@ -11,6 +11,7 @@ import pyarrow.csv
 import pyarrow.parquet
 from numpy.typing import NDArray
 
+from fer_deploy.analyze.faces_table import require_unchanged
 from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.analyze.result_files import FACES, PARQUET, SUMMARY
 from fer_deploy.errors import ConfigError
@@ -41,6 +42,7 @@ class VideoResult:
         shown: (N,) of str, the smoothed label, "unsure" or "unreadable".
         run: short name of the run; empty if the tables do not say.
         fingerprint: of the run, or None.
+        is_renumbered: whether somebody's number in the report is another one than in the tables.
     """
 
     path: Path
@@ -56,6 +58,7 @@ class VideoResult:
     shown: NDArray[np.object_]
     run: str = ""
     fingerprint: RunFingerprint | None = None
+    is_renumbered: bool = False
 
     @property
     def name(self) -> str:
@@ -111,6 +114,8 @@ def _result(path: Path) -> VideoResult:
     in_metadata = fingerprint_in(faces.schema.metadata)
     fingerprint = in_metadata if summary is None else in_metadata or summary.fingerprint
     run = _require_one_run(path, faces, frames, summary)
+    for table in (path, frames_path(path)):
+        require_unchanged(table, {} if summary is None else summary.tables)
     frame = _ints(frames["frame"])
     columns = {name: _ints(faces[name]) for name in _FACE_COLUMNS if name not in ("emotion", "shown")}
     return VideoResult(
@@ -127,6 +132,7 @@ def _result(path: Path) -> VideoResult:
         shown=np.asarray(faces["shown"].to_pylist(), dtype=object),
         run=run,
         fingerprint=fingerprint,
+        is_renumbered=_is_renumbered(summary),
     )
 
 
@@ -191,6 +197,11 @@ def _people(track: NDArray[np.int64], person: NDArray[np.int64], summary: Summar
         return _person_of_track(track, person)
     number = {known: one.number for one in summary.people for known in one.all_tracks}
     return np.asarray([number.get(known, 0) for known in track.tolist()], dtype=np.int64)
+
+
+def _is_renumbered(summary: Summary | None) -> bool:
+    people = () if summary is None else summary.people
+    return any(one.tracks and one.number not in one.numbers for one in people)
 
 
 def _person_of_track(track: NDArray[np.int64], person: NDArray[np.int64]) -> NDArray[np.int64]:

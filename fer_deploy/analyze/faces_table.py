@@ -4,7 +4,7 @@ Everything that is computed from finished results reads them here: people and th
 intervals. So a share of time is the same in all of them.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,6 +14,7 @@ import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
 from fer_deploy.analyze.result_files import FACES, PARQUET, SUMMARY
+from fer_deploy.artifacts import file_sha256
 from fer_deploy.errors import ConfigError
 from fer_deploy.live.fingerprint.run_fingerprint import fingerprint_in, require_one_run
 
@@ -62,7 +63,9 @@ class Rows(NamedTuple):
         )
 
 
-def face_rows(folder: Path, labels: Sequence[str], *, until_s: float, run: str) -> Iterator[Rows]:
+def face_rows(
+    folder: Path, labels: Sequence[str], *, until_s: float, run: str, digests: Mapping[str, str] | None = None
+) -> Iterator[Rows]:
     """Yield the rows of faces.parquet, one row group at a time: memory does not grow with the video.
 
     Args:
@@ -70,12 +73,15 @@ def face_rows(folder: Path, labels: Sequence[str], *, until_s: float, run: str) 
         labels: of the model.
         until_s: when the last frame ends, in seconds of the video.
         run: short name of the run of the summary; tables of another run are refused. Those of older versions name none.
+        digests: SHA-256 of tables by file name, as in the summary; None: they are not checked.
 
     Raises:
-        ConfigError: a table is missing, damaged or of another run.
+        ConfigError: a table is missing, damaged, of another run, or was changed after the analysis.
     """
     faces, frames = folder / PARQUET, folder / FRAMES_PARQUET
     require_one_run({SUMMARY: run, **{path.name: _run_of(path) for path in (faces, frames)}}, fix=_FIX)
+    for path in (faces, frames):
+        require_unchanged(path, digests or {})
     probs = [f"smoothed_p_{label}" for label in labels]
     clock = _Clock(row_groups(frames, ["frame", "time_s"]), until_s)
     for table in row_groups(faces, ["frame", "track", "person", "shown", "flags", *probs]):
@@ -126,6 +132,24 @@ class _Clock:
             raise ValueError(int(frames[~is_known][0]))
         borders_s = np.append(self._time_s, self._until_s)
         return self._first_place + at, borders_s[at], np.maximum(borders_s[at + 1], borders_s[at])
+
+
+def require_unchanged(path: Path, digests: Mapping[str, str]) -> None:
+    """Check that a table is the one that the analysis wrote.
+
+    Args:
+        path: of the table.
+        digests: SHA-256 by file name, as in the summary; a table that is not in it is not checked.
+
+    Raises:
+        ConfigError: it is another one.
+    """
+    digest = digests.get(path.name)
+    if digest is not None and path.is_file() and file_sha256(path) != digest:
+        raise ConfigError(
+            f"{path} was changed after the analysis: {SUMMARY} has another SHA-256 of it. "
+            f"Fix: put the table of the analysis back, or {_FIX}"
+        )
 
 
 def _run_of(path: Path) -> str:

@@ -22,7 +22,7 @@ from fer_deploy.analyze.jobs.choice import num_jobs
 from fer_deploy.analyze.models import models_with
 from fer_deploy.analyze.people.people_file import PeopleFile
 from fer_deploy.analyze.report.stacks import count_text
-from fer_deploy.analyze.report.summary import Outcome
+from fer_deploy.analyze.report.summary import Outcome, Summary
 from fer_deploy.analyze.video_analysis import load_results
 from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, flags_by_key, settings_from_flags
 from fer_deploy.cli.terminal.analyze_progress import ProgressDisplay
@@ -89,15 +89,9 @@ def _rewrite(videos: Sequence[Path], out: Path, people: Path, exports: Exports, 
     console = Console(stderr=True, markup=False)
     for video, folder in folders_of(videos, out).items():
         summary = rewriting.rewrite_people(video, folder, file)
-        if outdated := [name for name in rewriting.outdated_exports(folder) if name not in exports.names]:
-            console.print(
-                f"{folder} has the people from before in {', '.join(outdated)}. To write them again: add --events, "
-                "--intervals or --protocol to this command",
-                highlight=False,
-                soft_wrap=True,
-            )
         if not exports.names:  # else it is told with them
             _report(Outcome(video, folder, summary), console, NO_EXPORTS, of=len(videos))
+            _tell_outdated(folder, summary, NO_EXPORTS, console)
 
 
 def _report(outcome: Outcome, console: Console, exports: Exports, *, of: int) -> None:
@@ -127,6 +121,19 @@ def _report(outcome: Outcome, console: Console, exports: Exports, *, of: int) ->
         num = len(exports.excluded(outcome.video))
         without = f" without {count_text(num, 'excluded range')}" if exports.exclusions else ""
         click.echo(f"{outcome.video.name}: {', '.join(exports.names)}{without}: {outcome.folder}")
+        _tell_outdated(outcome.folder, summary, exports, console)
+
+
+def _tell_outdated(folder: Path, summary: Summary, exports: Exports, console: Console) -> None:
+    """Print which older exports do not fit what was computed now."""
+    if outdated := exports.outdated(folder, summary):
+        names = ", ".join(name for found in outdated.values() for name in found)
+        console.print(
+            f"{folder} has files from an earlier call, with other people, events or excluded ranges: {names}. "
+            f"To write them again: add {', '.join(outdated)} to this command",
+            highlight=False,
+            soft_wrap=True,
+        )
 
 
 def _raise_failures(outcomes: Sequence[Outcome], index: Path | None) -> None:

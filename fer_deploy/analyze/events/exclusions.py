@@ -85,6 +85,26 @@ def numbers_of(exclusion: Exclusion, summary: Summary) -> list[int]:
     return found or [person.number for person in people if str(person.number) == who]
 
 
+def notes_on_numbers(exclusions: Sequence[Exclusion], summary: Summary) -> list[str]:
+    """Return a note on each exclusion by a number that means another person in tables and video.
+
+    People who were named, merged or dropped have new numbers in the report, and exclusions are by these.
+    """
+    names = {person.name for person in summary.people}
+    by_number = {str(person.number): person for person in summary.people if person.tracks}
+    found = []
+    for one in exclusions:
+        person = None if one.person in names else by_number.get(one.person)
+        if person is not None and person.number not in person.numbers:
+            where = f" in line {one.line}" if one.line else ""
+            theirs = " and ".join(map(str, person.numbers)) or "without a number"
+            found.append(
+                f"the excluded range{where} is of person {person.number} of the report, who is {theirs} in tables and "
+                "video. If it is of another person, give their number in the report, or their name"
+            )
+    return found
+
+
 def _numbers(exclusion: Exclusion, summary: Summary) -> list[int]:
     who, found = exclusion.person, numbers_of(exclusion, summary)
     if not found and who:

@@ -17,6 +17,8 @@ from fer_deploy.live.sinks.tables.csv_file import csv_text
 _TYPE = "emotion"
 _SCHEMA = "http://www.mpi.nl/tools/elan/EAFv3.0.xsd"
 _SCHEMA_OF = "{http://www.w3.org/2001/XMLSchema-instance}noNamespaceSchemaLocation"
+_DIGITS = 3
+"""Both files have milliseconds. What an excluded range leaves of an interval and has none is left out."""
 
 
 class Interval(NamedTuple):
@@ -69,6 +71,7 @@ def intervals(result_folder: str | Path, *, excluded: Sequence[Exclusion] = ()) 
         for person in sorted(found)
         for one in found[person]
         for start_s, end_s in outside(ranges[person], one.start_s, one.end_s)
+        if round(end_s, _DIGITS) > round(start_s, _DIGITS)
     ]
 
 
@@ -89,7 +92,7 @@ def intervals_tsv(found: Sequence[Interval], video: str, run: str) -> str:
     rows: list[Row] = [["Media file", "Subject", "Behavior", "Start (s)", "Stop (s)", "Duration (s)", RUN]]
     for one in found:
         times = one.start_s, one.end_s, one.end_s - one.start_s
-        rows.append([video, one.subject, one.label, *(f"{time:.3f}" for time in times), run])
+        rows.append([video, one.subject, one.label, *(f"{time:.{_DIGITS}f}" for time in times), run])
     return csv_text(rows, delimiter="\t")
 
 

@@ -14,6 +14,8 @@ from fer_deploy.vision.types import UNREADABLE, UNSURE
 _DIGITS = 4
 _SHORTEST_S = 1e-9
 """Less of a frame, or of an event, is an error of rounding."""
+_TOUCHED_S = 1e-3
+"""A frame with less inside has no peak and is no change: BORIS, ELAN and the report round times to milliseconds."""
 
 
 def measure_columns(labels: Sequence[str]) -> dict[str, type]:
@@ -38,6 +40,7 @@ class Measures:
         """
         self._event, self._labels = event, labels
         self._excluded = within(excluded, event.start_s, event.end_s)
+        self._touched_s = min(_TOUCHED_S, event.duration_s / 4)
         self._shown_s = dict.fromkeys((*labels, UNSURE, UNREADABLE), 0.0)
         self._sum: NDArray[np.float64] = np.zeros(len(labels))
         self._sum_of_squares: NDArray[np.float64] = np.zeros(len(labels))
@@ -55,15 +58,19 @@ class Measures:
         event = self._event
         inside = rows.where((rows.end_s > event.start_s) & (rows.start_s < event.end_s))
         weights = overlap_s(inside.start_s, inside.end_s, event.start_s, event.end_s)
-        if self._excluded:
-            weights = weights - sum(overlap_s(inside.start_s, inside.end_s, *one) for one in self._excluded)
-            counts = weights > _SHORTEST_S
-            inside, weights = inside.where(counts), weights[counts]
+        weights = weights - sum(overlap_s(inside.start_s, inside.end_s, *one) for one in self._excluded)
+        counts = weights > _SHORTEST_S  # 0.1 + 0.2 ends after a frame that begins at 0.3
+        inside, weights = inside.where(counts), weights[counts]
         for label in set(inside.shown.tolist()):
             self._shown_s[label] += float(weights[inside.shown == label].sum())
         is_readable = inside.shown != UNREADABLE
         self._add_probs(inside.where(is_readable), weights[is_readable])
-        emotions = [label for label in inside.shown.tolist() if label not in (UNSURE, UNREADABLE)]
+        is_more_than_touched = weights > self._touched_s
+        self._add_peaks(inside.where(is_readable & is_more_than_touched))
+        self._add_changes(inside.where(is_more_than_touched))
+
+    def _add_changes(self, rows: Rows) -> None:
+        emotions = [label for label in rows.shown.tolist() if label not in (UNSURE, UNREADABLE)]
         if emotions:
             before = [self._last_emotion or emotions[0], *emotions[:-1]]
             self._num_changes += sum(then != now for then, now in zip(before, emotions, strict=True))
@@ -78,6 +85,10 @@ class Measures:
             valence = derived_valence(rows.probs, self._labels)
             once, squared = self._valence_sums
             self._valence_sums = once + float(weights @ valence), squared + float(weights @ valence**2)
+
+    def _add_peaks(self, rows: Rows) -> None:
+        if not len(rows.place):
+            return
         highest = rows.probs.argmax(axis=0)
         peak = rows.probs[highest, np.arange(len(self._labels))]
         self._peak_s = np.where(peak > self._peak, rows.start_s[highest], self._peak_s)
@@ -87,7 +98,7 @@ class Measures:
         """Return the values of `measure_columns`; None where the person was not visible, or never readable."""
         visible_s = sum(self._shown_s.values())
         readable_s = visible_s - self._shown_s[UNREADABLE]
-        is_seen, is_read = visible_s > 0, self._peak.max() >= 0
+        is_seen, is_read, has_peak = visible_s > 0, readable_s > _SHORTEST_S, self._peak.max() >= 0
         excluded_s = sum(end_s - start_s for start_s, end_s in self._excluded)
         counted_s = self._event.duration_s - excluded_s
         row: dict[str, float | int | None] = {
@@ -105,7 +116,8 @@ class Measures:
             after_s = max(0.0, float(self._peak_s[index]) - self._event.start_s)
             values = mean[index], max(0.0, variance[index]) ** 0.5, self._peak[index], after_s
             for name, value in zip(("mean", "sd", "peak", "time_to_peak_s"), values, strict=True):
-                row[f"{name}_{label}"] = round(float(value), _DIGITS) if is_read else None
+                is_known = is_read if name in ("mean", "sd") else has_peak
+                row[f"{name}_{label}"] = round(float(value), _DIGITS) if is_known else None
         row |= {f"{measure}_{DERIVED_VALENCE}": None for measure in ("mean", "sd")}
         if is_read and self._valence_sums is not None:
             valence, squared = (total / readable_s for total in self._valence_sums)

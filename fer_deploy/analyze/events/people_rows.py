@@ -29,10 +29,11 @@ def rows_of_people(folder: Path, summary: Summary) -> Iterator[tuple[int, Rows]]
     """Yield the number of a person and some of their rows; those of one person come in the order of the video.
 
     Raises:
-        ConfigError: a table is missing, damaged or of another run.
+        ConfigError: a table is missing, damaged, of another run, or was changed after the analysis.
     """
     number_of = {track: person.number for person in summary.people for track in person.all_tracks}
-    for rows in face_rows(folder, summary.labels, until_s=summary.duration_s, run=summary.fingerprint.run):
+    run, digests = summary.fingerprint.run, summary.tables
+    for rows in face_rows(folder, summary.labels, until_s=summary.duration_s, run=run, digests=digests):
         people = np.asarray([number_of.get(track, 0) for track in rows.track.tolist()], dtype=np.int64)
         for number in np.unique(people[people > 0]).tolist():
             yield number, rows.where(people == number)

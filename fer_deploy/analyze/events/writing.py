@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fer_deploy.analyze.events.event_list import EventList
-from fer_deploy.analyze.events.exclusions import ExclusionList
+from fer_deploy.analyze.events.exclusions import ExclusionList, notes_on_numbers
 from fer_deploy.analyze.events.exports import SEGMENT_TABLES, Exports
 from fer_deploy.analyze.events.fitting import of_this_video
 from fer_deploy.analyze.events.intervals import intervals, intervals_eaf, intervals_tsv
@@ -52,7 +52,8 @@ def write_exports(folder: Path, video: Path, spec: ModelSpec, wanted: Exports, *
     excluded, ranges_left = of_this_video(excluded, summary, is_only=is_only)
     if is_only and events and not kept:
         kept = events  # `segments` says what is wrong
-    notes = [*events_left, *ranges_left] if wanted.events is not None or wanted.intervals else summary.event_notes
+    notes = [*events_left, *ranges_left, *notes_on_numbers(excluded, summary)]
+    notes = notes if wanted.events is not None or wanted.intervals else [*summary.event_notes]
     if wanted.events is not None:
         groups = {} if wanted.participants is None else wanted.participants.of_video(video)
         _write_segments(folder, segments(folder, kept, groups, excluded=excluded), wanted.events, list(groups))

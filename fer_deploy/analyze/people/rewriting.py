@@ -3,13 +3,12 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from fer_deploy.analyze.events.exports import SEGMENT_TABLES
 from fer_deploy.analyze.faces_table import Rows, face_rows
 from fer_deploy.analyze.people.grouping import Grouping
 from fer_deploy.analyze.people.people_file import PeopleFile
 from fer_deploy.analyze.report.people_seen import people_from_rows
 from fer_deploy.analyze.report.summary import Summary
-from fer_deploy.analyze.result_files import FACES, INTERVALS, PARQUET, PROTOCOL, SUMMARY
+from fer_deploy.analyze.result_files import FACES, PARQUET, SUMMARY
 from fer_deploy.analyze.results import write_report
 from fer_deploy.analyze.whole_file import write_whole
 from fer_deploy.errors import ConfigError, StreamError
@@ -53,13 +52,8 @@ def rewrite_people(video: Path, folder: Path, file: PeopleFile) -> Summary:
 
 
 def _rows(folder: Path, summary: Summary) -> Iterator[Rows]:
-    return face_rows(folder, summary.labels, until_s=summary.duration_s, run=summary.fingerprint.run)
-
-
-def outdated_exports(folder: Path) -> list[str]:
-    """Return the names of the exports in a folder, which have the people from before."""
-    names = (*SEGMENT_TABLES, f"{INTERVALS}.tsv", f"{INTERVALS}.eaf", PROTOCOL)
-    return [name for name in names if (folder / name).exists()]
+    run, digests = summary.fingerprint.run, summary.tables
+    return face_rows(folder, summary.labels, until_s=summary.duration_s, run=run, digests=digests)
 
 
 def _kept(summary: Summary) -> dict[str, str]:

@@ -95,7 +95,8 @@ class Summary(_Frozen):
         notes: facts for the user about how the video was read.
         trouble: fault at the video's end; empty if there is none.
         run: short name of the fingerprint, as in the last column of all tables; empty in those of older versions.
-        event_notes: events and ranges that were left out of the segments and intervals.
+        event_notes: events and ranges that were left out of the segments and intervals, and ranges of a person whose
+            number is another one in the tables.
         software: versions at the end of the analysis, by package.
         tables: SHA-256 of each table in the folder, by file name.
         inputs: SHA-256 of the files of events, participants, exclusions and people that the results were computed with.
@@ -227,7 +228,10 @@ def _not_calm(end: Checkpoint, people: Sequence[tuple[int, PersonSeen]]) -> list
     """Return a note on each person whose calm stretch was not calm."""
     shares = {int(track): share for track, share in ((end.people or {}).get("smoothing", {}).get("lively", {})).items()}
     found = [(number, shares[person.track]) for number, person in people if person.track in shares]
-    return [f"has a wrong baseline: person {number} {not_calm_text(share)}" for number, share in sorted(found)]
+    return [
+        f"has a wrong baseline: person {number} (in tables and video) {not_calm_text(share)}"
+        for number, share in sorted(found)
+    ]
 
 
 def _person(number: int, person: PersonSeen) -> Person:

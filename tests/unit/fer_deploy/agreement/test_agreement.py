@@ -182,6 +182,18 @@ def test_people_who_were_named_have_the_numbers_of_the_report(tmp_path, write_re
     assert found.compared["raw"].measures.accuracy.value == 1.0
     codes.write_text("person,frame,label\n1,0,happy\n2,0,sad\n")
     assert agreement([folder], codes, **QUICK).coverage.num_no_face == 1
+    assert found.notes == ()
+    bob = person(1, 2, name="Bob", tracks=(2,), numbers=(2,))
+    (folder / "summary.json").write_text(summary.model_copy(update={"people": (bob,)}).model_dump_json())
+    codes.write_text("person,frame,label\n1,0,sad\n")
+    (note,) = agreement([folder], codes, **QUICK).notes
+    assert note.endswith("a person in the codes is that of the report, and not that of tables and video")
+    codes.write_text("track,frame,label\n2,0,sad\n")
+    assert agreement([folder], codes, **QUICK).notes == ()
+    changed = summary.model_copy(update={"tables": {"faces.parquet": "ef"}})
+    (folder / "summary.json").write_text(changed.model_dump_json())
+    with pytest.raises(ConfigError, match=r"faces.parquet was changed after the analysis: summary.json has another"):
+        agreement([folder], codes, **QUICK)
 
 
 class TestRuns:

@@ -11,6 +11,7 @@ from fer_deploy.analyze.events.segments import segments
 from fer_deploy.analyze.faces_table import face_rows
 from fer_deploy.analyze.report.people_seen import people_from_rows
 from fer_deploy.analyze.report.summary import Summary, _person
+from fer_deploy.artifacts import file_sha256
 from fer_deploy.errors import ConfigError
 
 TIMES = [0.0, 0.02, 0.04, 0.5, 0.51, 1.7, 1.9, 1.95, 2.4, 2.41]
@@ -49,6 +50,21 @@ def test_a_frame_that_is_in_one_table_only(tmp_path):
         pq.write_table(kept, folder / "faces.frames.parquet")
         with pytest.raises(ConfigError, match=rf"has the frame {missing}, and .*frames.parquet does not. Fix: analyze"):
             list(face_rows(folder, LABELS, until_s=3.0, run=""))
+
+
+def test_a_table_that_was_changed(tmp_path):
+    """Pandas writes a table without our metadata, so the name of the run alone would not show it."""
+    folder = make_results(tmp_path / "clip", FACES)
+    summary = Summary.load(folder / "summary.json")
+    digests = {name: file_sha256(folder / name) for name in ("faces.parquet", "faces.frames.parquet")}
+    (folder / "summary.json").write_text(summary.model_copy(update={"tables": digests}).model_dump_json())
+    assert segments(folder, [Event("a", 0.0, 1.0)]).num_rows == 2
+    table = pq.read_table(folder / "faces.parquet")
+    pq.write_table(table.replace_schema_metadata(None), folder / "faces.parquet")
+    with pytest.raises(
+        ConfigError, match=r"faces.parquet was changed after the analysis: summary.json has another SHA"
+    ):
+        segments(folder, [Event("a", 0.0, 1.0)])
 
 
 def test_damaged_and_missing_tables(tmp_path):

@@ -95,16 +95,17 @@ def test_people_who_are_named_later(tmp_path):
     (tmp_path / "names.csv").write_text("person,name,drop\n1,,yes\n2,Anna,\n")
     alone = analyze(tmp_path, video, "--people", tmp_path / "names.csv")
     assert alone.exit_code == 0, alone.output
-    assert "has the people from before in segments.csv, segments.parquet, segments.wide.csv. To write" in alone.stderr
+    assert "other people, events or excluded ranges: segments.csv, segments.parquet, segments.wide.csv." in alone.stderr
+    assert "To write them again: add --events to this command" in alone.stderr
     assert not [name for name in json.loads((folder / "summary.json").read_text())["tables"] if name in SEGMENTS]
     both = analyze(tmp_path, video, "--people", tmp_path / "names.csv", "--intervals", "--protocol", *given)
     assert both.exit_code == 0, both.output
-    assert "people from before" not in both.stderr
+    assert "earlier call" not in both.stderr
     assert [(row["person"], row["person_name"]) for row in rows(folder / "segments.csv")] == [("1", "Anna")]
     assert {row["Subject"] for row in rows(folder / "intervals.tsv", "\t")} == {"Anna"}
     assert "60 faces of people who were dropped by hand were left out." in (folder / "protocol.md").read_text()
     some = analyze(tmp_path, video, "--people", tmp_path / "names.csv", *given)
-    assert "has the people from before in intervals.tsv, intervals.eaf, protocol.md. To write them" in some.stderr
+    assert "ranges: intervals.tsv, intervals.eaf. To write them again: add --intervals to" in some.stderr
     inputs = json.loads((folder / "summary.json").read_text())["inputs"]
     used = {"events": "events.csv", "people": "names.csv"}
     assert inputs == {f"{what}: {name}": digest(tmp_path / name) for what, name in used.items()}
@@ -133,6 +134,13 @@ def test_excluded_ranges(tmp_path):
     protocol = (folder / "protocol.md").read_text()
     assert "By hand, the ranges of exclude.csv were left out of the segments and intervals. The column exc" in protocol
 
+    other = events(tmp_path, "0,1,x", name="other.csv")
+    told = "other people, events or excluded ranges: intervals.tsv, intervals.eaf"
+    assert told not in result.stderr
+    without = analyze(tmp_path, video, *given, "--protocol")
+    assert without.exit_code == 0
+    assert f"{told}. To write them again: add --intervals to" in without.stderr
+    assert f"{told}, protocol.md. To" in analyze(tmp_path, video, "--events", other).stderr
     assert analyze(tmp_path, video, *given, "--protocol").exit_code == 0
     assert [row["excluded_s"] for row in rows(folder / "segments.csv")] == ["0.0", "0.0"]
     assert "By hand, the ranges of exclude.csv were left out of the intervals." in (folder / "protocol.md").read_text()

@@ -55,7 +55,7 @@ def make_results(folder: Path, faces, *, times=None, rows_per_group: int = 3, pe
         passers_by=PassersBy(num_tracks=1, num_faces=1),
         fingerprint=FINGERPRINT,
         run=FINGERPRINT.run,
-        tables={"faces.parquet": "ef"},
+        tables={"faces.csv": "ef"},
     )
     (folder / "summary.json").write_text(summary.model_dump_json())
     return folder

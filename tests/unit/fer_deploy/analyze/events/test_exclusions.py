@@ -7,7 +7,13 @@ import pytest
 from unit.fer_deploy.analyze.events.made_results import make_results, person
 
 from fer_deploy.analyze.events.event_list import Event
-from fer_deploy.analyze.events.exclusions import Exclusion, outside, ranges_of_people, read_exclusions
+from fer_deploy.analyze.events.exclusions import (
+    Exclusion,
+    notes_on_numbers,
+    outside,
+    ranges_of_people,
+    read_exclusions,
+)
 from fer_deploy.analyze.events.exports import Exports
 from fer_deploy.analyze.events.intervals import intervals
 from fer_deploy.analyze.events.segments import segments
@@ -125,6 +131,22 @@ def test_what_does_not_fit_the_video(folder, exclusion, message):
             compute()
 
 
+def test_a_number_that_is_another_one_in_the_tables(folder):
+    """Person 1 was dropped, and a passer-by has become a person."""
+    renamed = load(
+        folder,
+        person(1, 3, tracks=(3,), numbers=(2,)),
+        person(2, 5, tracks=(5,), name="3"),
+        person(3, 9, tracks=(9,)),
+        person(4, 4, tracks=(4,), numbers=(4,)),
+    )
+    found = [Exclusion(0, 0.1, who, line=2) for who in ("", "1", "2", "3", "4", "Eve")]
+    first, second = notes_on_numbers(found, renamed)
+    assert first.startswith("the excluded range in line 2 is of person 1 of the report, who is 2 in tables and video.")
+    assert "of person 2 of the report, who is without a number in tables" in second
+    assert notes_on_numbers(found, load(folder, person(1, 7), person(2, 3))) == []
+
+
 def test_a_name_goes_before_a_number(folder):
     summary = load(folder, person(1, 7, name="2"), person(2, 3))
     assert ranges_of_people([Exclusion(0, 0.1, "2")], summary) == {1: ((0, 0.1),), 2: ()}
@@ -151,6 +173,12 @@ def test_intervals_are_cut(folder):
     assert [(one.person, one.label) for one in found] == [(number, label) for number, label, _, _ in expected]
     times = [(one.start_s, one.end_s) for one in found]
     assert np.array(times) == pytest.approx(np.array([spot[2:] for spot in expected]))
+
+
+def test_no_interval_without_duration_is_left(folder):
+    """A range that ends a part of a millisecond before the label changes."""
+    (first, *_) = intervals(folder, excluded=[Exclusion(0.0, 0.1997)])
+    assert (first.label, first.start_s) == ("sad", 0.2)
 
 
 @pytest.mark.parametrize(

@@ -47,6 +47,29 @@ def test_measures_of_whole_frames(folder):
     assert (second["person"], second["visible_s"], second["mean_sad"], second["num_changes"]) == (2, 0.1, 0.8, 0)
 
 
+def test_an_end_that_is_rounded_up_has_no_part_of_the_next_frame(folder):
+    """0.3 + 0.3 is a little less than 0.6, and 0.1 + 0.2 a little more than 0.3, where another frame begins."""
+    by_duration, by_end = rows_of(folder, (0.1, 0.1 + 0.2))[0], rows_of(folder, (0.1, 0.3))[0]
+    assert 0.1 + 0.2 > 0.3
+    assert by_duration == by_end
+    assert (by_end["peak_sad"], by_end["num_changes"]) == (0.7, 1)
+
+
+def test_a_frame_that_rounding_lets_into_an_event_is_no_peak(tmp_path):
+    """At 30 frames a second, the third frame begins at 0.0667 s, and BORIS writes 0.067."""
+    times = [round(n / 30, 4) for n in range(9)]
+    faces = [(n, 7, "happy" if n in (2, 6) else "sad", 0.9 if n in (2, 6) else 0.1) for n in range(9)]
+    folder = make_results(tmp_path / "clip", faces, times=times)
+    before, after, both = rows_of(folder, (0.0, 0.067), (0.233, 0.3), (0.066, 0.1))[:3]
+    assert (times[2], times[7]) == (0.0667, 0.2333)
+    for row in (before, after):
+        assert (row["peak_happy"], row["num_changes"], row["coverage"]) == (0.1, 0, 1.0)
+        assert row["share_happy"] == pytest.approx(0.0003 / row["visible_s"], abs=1e-4), "its time counts"
+    assert (both["peak_happy"], both["time_to_peak_s_happy"], both["num_changes"]) == (0.9, 0.0007, 0)
+    moment = rows_of(folder, (0.0666, 0.0672))[0]
+    assert (moment["peak_happy"], moment["num_changes"]) == (0.9, 0)
+
+
 def test_row_groups_change_nothing(tmp_path):
     events = [Event("a", 0.0, 1.0), Event("b", 0.15, 0.62)]
     tables = [segments(make_results(tmp_path / str(n), FACES, rows_per_group=n), events) for n in (1, 3, 100)]

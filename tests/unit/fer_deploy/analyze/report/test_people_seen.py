@@ -73,7 +73,7 @@ def test_a_calm_stretch_that_was_not_calm():
     seen = people_from_rows(BATCHES)
     (note,) = _not_calm(end, [(one.number, one) for one in seen if one.number is not None])
     assert note.startswith(
-        "has a wrong baseline: person 2 looks happy or surprised in 42% of what --baseline calls calm"
+        "has a wrong baseline: person 2 (in tables and video) looks happy or surprised in 42% of what --baseline calls"
     )
     assert _not_calm(Checkpoint(fingerprint=fingerprint), [(2, seen[0])]) == []
 

@@ -49,7 +49,7 @@ def test_method_and_hashes(tmp_path):
         "| numpy | 2.0 |",
         "| fer-deploy | 1.0 |",
         "| model | cd |",
-        "| faces.parquet | ef |",
+        "| faces.csv | ef |",
         "| device | cpu |",
     ):
         assert row in text
