@@ -197,13 +197,13 @@ def trust(results: Path = RESULTS) -> str:
     right = {name: _percent(row["accuracy"]["value"]) for name, row in rows.items()}
     page, env = page_of("agreement", results), found["environment"]
     return (
-        f"of {coders['same']} faces of {both['people']} people in five videos that two coders named alike, the default "
-        f"model names {_percent(accuracy['value'])} as they do, frame by frame (Cohen's kappa {kappa['value']:.2f}, "
-        f"95 % interval by person {interval}). What video and report show, smoothed over time: "
+        f"Two coders agreed on {coders['same']} faces of {both['people']} people in five videos. The default model names "
+        f"{_percent(accuracy['value'])} of these as they do, frame by frame (Cohen's kappa {kappa['value']:.2f}, "
+        f"95 % interval by person {interval}). Smoothed over time, as video and report show it: "
         f"{_percent(shown['accuracy']['value'])} (kappa {shown['kappa']['value']:.2f}, {interval_shown}); of short "
-        f"surprises only {_percent(surprise)}. Made smaller, to 32 pixels: {right['face of 32 pixels']}; in a quarter "
-        f"of the light: {right['light x 0.25']} of the {_percent(dark['found'])} that are found; much blurred: "
-        f"{right['blur of 4.0% of the face']}. Of 16 pixels: {_percent(tiny['found'])} are found, and "
+        f"surprises only {_percent(surprise)}. Reduced to 32 pixels: {right['face of 32 pixels']}. In a quarter of the "
+        f"light {_percent(dark['found'])} are found, and {right['light x 0.25']} of these named rightly. Much blurred: "
+        f"{right['blur of 4.0% of the face']}. At 16 pixels {_percent(tiny['found'])} are found, and "
         f"{_percent(1 - tiny['readable'])} of these are marked unreadable. "
         f"*`{env['command'].removesuffix(' --publish')}`, {hardware_of(env)}* ([results]({page}))"
     )
