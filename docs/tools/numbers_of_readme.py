@@ -197,8 +197,8 @@ def trust(results: Path = RESULTS) -> str:
     right = {name: _percent(row["accuracy"]["value"]) for name, row in rows.items()}
     page, env = page_of("agreement", results), found["environment"]
     return (
-        f"Two coders agreed on {coders['same']} faces of {both['people']} people in five videos. The default model names "
-        f"{_percent(accuracy['value'])} of these as they do, frame by frame (Cohen's kappa {kappa['value']:.2f}, "
+        f"Two coders agreed on {coders['same']} faces of {both['people']} people in five videos. The default model "
+        f"names {_percent(accuracy['value'])} of these as they do, frame by frame (Cohen's kappa {kappa['value']:.2f}, "
         f"95 % interval by person {interval}). Smoothed over time, as video and report show it: "
         f"{_percent(shown['accuracy']['value'])} (kappa {shown['kappa']['value']:.2f}, {interval_shown}); of short "
         f"surprises only {_percent(surprise)}. Reduced to 32 pixels: {right['face of 32 pixels']}. In a quarter of the "
