@@ -21,8 +21,8 @@ from fer_train.files.durable import write_atomically, write_content
 from fer_train.label_names import in_known_order
 from fer_train.models import build_model
 from fer_train.privacy.portable_paths import without_folders
-from fer_train.released.spec import parse_spec
-from fer_train.released.tensors import TensorFile, check_outline, find_bad_value
+from fer_train.weights_file.spec import parse_spec
+from fer_train.weights_file.tensors import TensorFile, check_outline, find_bad_value
 
 SPEC_KEY = "fer_model_spec"
 _STATE_FORMAT = "fer-train-state-1"

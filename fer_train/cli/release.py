@@ -23,7 +23,7 @@ from fer_train.release.card import WeightsFile, check_card_path, degraded_pictur
 from fer_train.release.logit_adjustment import adjust_logits
 from fer_train.release.measures import measure_release
 from fer_train.release.recalibrate import recalibrate_on_faces
-from fer_train.released.spec import missing_origin
+from fer_train.weights_file.spec import missing_origin
 
 
 def release(
