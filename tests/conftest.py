@@ -60,9 +60,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 def pytest_xdist_auto_num_workers() -> int:
     """Return the workers of `--numprocesses auto`: the cores that may be used, not those that a container shows.
 
-    One more where cores are few: a tenth of the time tests wait, for programs and for time-outs.
+    A third worker on two cores costs more than it gains: it imports PyTorch and makes the shared fixtures once more.
     """
-    return max(3, min(4, available_cores()))  # each worker takes over 1 GB
+    return max(2, min(4, available_cores()))  # tests of one core still wait for programs; each worker takes over 1 GB
 
 
 def pytest_collection_finish() -> None:

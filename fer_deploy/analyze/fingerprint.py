@@ -82,7 +82,7 @@ def _effective(of: RunFingerprint) -> dict[str, Any]:
 
 
 def _detector_difference(now: str, before: str) -> str:
-    """Return the difference of two digests of detectors; empty is Haar. A file that the environment names is told."""
+    """Return the difference of two digests of detectors; empty is Haar. A file from the environment is named."""
     if not now:
         return "Haar instead of YuNet"
     what = f"another {argument('detector_model')}" if before else "YuNet instead of Haar"

@@ -146,7 +146,7 @@ class CopyingReporter:
     """
 
     def __init__(self, reporter: Reporter, copies: Copies, say: Callable[[str], Any]) -> None:
-        """Set what is told, and how a failure is said."""
+        """Set what is printed, and how a failure is worded."""
         self._reporter, self._copies, self._say = reporter, copies, say
         self._sent_s = time.monotonic()
 

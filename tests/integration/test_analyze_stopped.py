@@ -16,7 +16,7 @@ from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.parts import PARTS, Parts
 from fer_deploy.cli import main
 
-NUM = 20 * 24
+NUM = 12 * 24
 
 
 def kept(out) -> int:

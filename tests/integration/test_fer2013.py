@@ -1,8 +1,11 @@
 """The real data, where it lies beside the checkout: reader, leak-free protocol, the bundled model's accuracy."""
 
+import csv
+import importlib.util
 import subprocess
 import sys
 import tempfile
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -23,11 +26,28 @@ pytestmark = [pytest.mark.shared, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def fer2013(shared_dir):
     """Faces with FER+ votes, read from the CSV files; these are deleted at once, for they hold real faces."""
+    script = shared_dir / "fer2013" / "unpack.py"
+    spec = importlib.util.spec_from_file_location("unpack", script)
+    unpack = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(unpack)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # it leaves a file open
+        images, rows = unpack.load(script.parent)
     with tempfile.TemporaryDirectory() as folder:
         faces, votes = Path(folder) / "fer2013.csv", Path(folder) / "fer2013new.csv"
-        command = [sys.executable, str(shared_dir / "fer2013" / "unpack.py"), "--csv", faces, "--ferplus", votes]
-        subprocess.run(command, check=True, capture_output=True)
+        write_csv(faces, images, rows)
+        subprocess.run([sys.executable, str(script), "--ferplus", votes], check=True, capture_output=True)
         yield read_faces(faces, ferplus=votes)
+
+
+def write_csv(path, images, rows):
+    """Write what the script's --csv writes, in a tenth of its time."""
+    words = np.array([str(value) for value in range(256)], dtype=object)
+    with path.open("w", newline="") as file:
+        out = csv.writer(file)
+        out.writerow(["emotion", "pixels", "Usage"])
+        for image, row in zip(images, rows, strict=True):
+            out.writerow([row["emotion"], " ".join(words[image.ravel()]), row["usage"]])
 
 
 def test_counts_and_votes(fer2013):

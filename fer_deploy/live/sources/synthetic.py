@@ -68,7 +68,7 @@ def draw_scene(background: NDArray[np.uint8], index: int) -> NDArray[np.uint8]:
     frame = background.copy()
     for person, face in enumerate(drawn_faces(index)):
         _paste(frame, draw_face(LOOKS[person], _expression(person, index)), face)
-        _write_truth(frame, face)
+        _write_truth(frame, face, _truth(person, index))
     return frame
 
 
@@ -88,9 +88,19 @@ def _turn(person: int, index: int) -> int:
 def _expression(person: int, index: int) -> Expression:
     turn, num_past = _turn(person, index), index % HOLD_FRAMES
     after = EXPRESSIONS[_NAMES[turn]]
-    if num_past >= _CHANGE_FRAMES or index < HOLD_FRAMES:
+    if not _is_changing(index):
         return after
     return blend(EXPRESSIONS[_NAMES[turn - 1]], after, (num_past + 1) / (_CHANGE_FRAMES + 1))
+
+
+def _is_changing(index: int) -> bool:
+    return index >= HOLD_FRAMES and index % HOLD_FRAMES < _CHANGE_FRAMES
+
+
+def _truth(person: int, index: int) -> str:
+    """Return what is drawn: an expression, or "happy to sad" while it changes."""
+    turn = _turn(person, index)
+    return f"{_NAMES[turn - 1]} to {_NAMES[turn]}" if _is_changing(index) else _NAMES[turn]
 
 
 def _background() -> NDArray[np.uint8]:
@@ -112,9 +122,9 @@ def _paste(frame: NDArray[np.uint8], picture: NDArray[np.uint8], face: DrawnFace
     under[...] = np.rint(under + opacity * (moved[..., :3].astype(np.float32) - under)).astype(np.uint8)
 
 
-def _write_truth(frame: NDArray[np.uint8], face: DrawnFace) -> None:
-    """Write the drawn expression on the shirt, which is changed."""
-    text = f"drawn: {face.label}"
+def _write_truth(frame: NDArray[np.uint8], face: DrawnFace, truth: str) -> None:
+    """Write what is drawn on the shirt, which is changed."""
+    text = f"drawn: {truth}"
     (width, _), _ = cv2.getTextSize(text, cv2.FONT_HERSHEY_SIMPLEX, 0.45, 1)
     place = round(face.x - width / 2), round(face.y + 1.7 * face.size)
     cv2.putText(frame, text, place, cv2.FONT_HERSHEY_SIMPLEX, 0.45, _INK, 1, cv2.LINE_AA)
