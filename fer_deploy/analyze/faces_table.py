@@ -6,13 +6,13 @@ intervals. So a share of time is the same in all of them.
 
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 from numpy.typing import NDArray
 
+from fer_deploy.analyze.people.rows import Rows
 from fer_deploy.analyze.result_files import FACES, PARQUET, SUMMARY
 from fer_deploy.artifacts import file_sha256
 from fer_deploy.errors import ConfigError
@@ -20,47 +20,6 @@ from fer_deploy.live.fingerprint.run_fingerprint import fingerprint_in, require_
 
 FRAMES_PARQUET = f"{FACES}.frames.parquet"
 _FIX = "analyze again with --restart"
-
-
-class Rows(NamedTuple):
-    """Some rows of the table of faces, in the order of the video.
-
-    Attributes:
-        place: (N,) int64, which of the analyzed frames it is, from 0.
-        start_s, end_s: (N,) float64, when the frame begins, and when the next one does; the end is exclusive.
-        track: (N,) int64.
-        person: (N,) int64, 0 where the track has no number yet.
-        shown: (N,) of str, the shown label, "unsure" or "unreadable".
-        flags: (N,) of str, names of quality flags with a space between.
-        probs: (N, C) float64, smoothed.
-    """
-
-    place: NDArray[np.int64]
-    start_s: NDArray[np.float64]
-    end_s: NDArray[np.float64]
-    track: NDArray[np.int64]
-    person: NDArray[np.int64]
-    shown: NDArray[np.object_]
-    flags: NDArray[np.object_]
-    probs: NDArray[np.float64]
-
-    @property
-    def seconds(self) -> NDArray[np.float64]:
-        """The time (N,) that each row counts for."""
-        return self.end_s - self.start_s
-
-    def where(self, chosen: NDArray[np.bool_]) -> "Rows":
-        """Return the rows with a True in `chosen`, (N,)."""
-        return Rows(
-            place=self.place[chosen],
-            start_s=self.start_s[chosen],
-            end_s=self.end_s[chosen],
-            track=self.track[chosen],
-            person=self.person[chosen],
-            shown=self.shown[chosen],
-            flags=self.flags[chosen],
-            probs=self.probs[chosen],
-        )
 
 
 def face_rows(

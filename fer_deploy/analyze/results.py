@@ -12,10 +12,11 @@ import pyarrow.parquet as pq
 from fer_deploy.analyze.accounting import check_outputs
 from fer_deploy.analyze.checkpoint import Checkpoint
 from fer_deploy.analyze.config import AnalyzeConfig
-from fer_deploy.analyze.faces_table import Rows, face_rows
+from fer_deploy.analyze.faces_table import face_rows
 from fer_deploy.analyze.joining import check_room, join_annotated, join_csv, num_rows_in_csv
 from fer_deploy.analyze.parts import TABLES, VIDEO, Parts
 from fer_deploy.analyze.people.pictures import pictures_of_people, take_pictures, write_pictures
+from fer_deploy.analyze.people.rows import Rows
 from fer_deploy.analyze.report.page import MOST_CARDS, index_html, report_html
 from fer_deploy.analyze.report.people_seen import Timeline, people_from_rows, timelines_from_rows
 from fer_deploy.analyze.report.summary import Outcome, Subject, Summary, rounded_until_s

@@ -9,7 +9,7 @@ import numpy as np
 
 from fer_deploy.analyze.events.exclusions import Exclusion, outside, ranges_of_people
 from fer_deploy.analyze.events.people_rows import load_summary, rows_of_people
-from fer_deploy.analyze.faces_table import Rows
+from fer_deploy.analyze.people.rows import Rows
 from fer_deploy.live.fingerprint.run_fingerprint import RUN, RUN_KEY
 from fer_deploy.live.sinks.tables.base import Row
 from fer_deploy.live.sinks.tables.csv_file import csv_text

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fer_deploy.analyze.events.event_list import Event
 from fer_deploy.analyze.events.exclusions import Range, overlap_s, within
-from fer_deploy.analyze.faces_table import Rows
+from fer_deploy.analyze.people.rows import Rows
 from fer_deploy.vision.derived_valence import DERIVED_VALENCE, derived_valence, has_derived_valence
 from fer_deploy.vision.types import UNREADABLE, UNSURE
 

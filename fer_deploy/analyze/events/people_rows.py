@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fer_deploy.analyze.faces_table import Rows, face_rows
+from fer_deploy.analyze.faces_table import face_rows
+from fer_deploy.analyze.people.rows import Rows
 from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.analyze.result_files import SUMMARY
 from fer_deploy.errors import ConfigError

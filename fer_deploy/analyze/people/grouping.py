@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from fer_deploy.analyze.faces_table import Rows
 from fer_deploy.analyze.people.people_file import Entry, PeopleFile
+from fer_deploy.analyze.people.rows import Rows
 from fer_deploy.analyze.report.people_seen import PersonSeen
 from fer_deploy.errors import ConfigError
 

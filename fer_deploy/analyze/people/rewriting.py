@@ -3,9 +3,10 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from fer_deploy.analyze.faces_table import Rows, face_rows
+from fer_deploy.analyze.faces_table import face_rows
 from fer_deploy.analyze.people.grouping import Grouping
 from fer_deploy.analyze.people.people_file import PeopleFile
+from fer_deploy.analyze.people.rows import Rows
 from fer_deploy.analyze.report.people_seen import people_from_rows
 from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.analyze.result_files import FACES, PARQUET, SUMMARY

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_deploy.analyze.faces_table import Rows
+from fer_deploy.analyze.people.rows import Rows
 from fer_deploy.vision.quality import QualityFlag
 from fer_deploy.vision.types import UNREADABLE, UNSURE
 

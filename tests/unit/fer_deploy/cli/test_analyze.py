@@ -4,6 +4,8 @@ import io
 import json
 import os
 import signal
+import subprocess
+import sys
 
 import pytest
 from click.testing import CliRunner
@@ -164,6 +166,19 @@ def test_missing_packages_show_before_the_work(tmp_path, monkeypatch):
     result = analyze(tmp_path, tmp_path / "absent.mp4")
     assert result.exit_code == 3
     assert "analyzing needs the extra analyze: No module named 'matplotlib'. Fix: pip install" in result.stderr
+
+
+def test_the_base_install_says_which_extra_is_missing(tmp_path):
+    """The command loads without the packages of the extra, in a process where none of them was imported before."""
+    script = (
+        "import sys\nfor name in ('pyarrow', 'matplotlib', 'jinja2'): sys.modules[name] = None\n"
+        "from fer_deploy.cli import main\nmain()\n"
+    )
+    arguments = ["analyze", str(tmp_path / "absent.mp4"), "--out", str(tmp_path / "out")]
+    done = subprocess.run([sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 3, done.stderr
+    assert "analyzing needs the extra analyze: " in done.stderr
+    assert "Fix: pip install 'fer-toolchain[analyze]'" in done.stderr
 
 
 @pytest.mark.parametrize("address", ["rtsp://bob:geheim@h/1", "rtsp:/bob:geheim@h/1", "rtsp//bob:geheim@h/1"])

@@ -12,7 +12,7 @@ from fer_deploy.analyze.events.intervals import intervals
 from fer_deploy.analyze.events.measures import Measures, measure_columns
 from fer_deploy.analyze.events.segments import segments
 from fer_deploy.analyze.events.wide import wide_rows
-from fer_deploy.analyze.faces_table import Rows
+from fer_deploy.analyze.people.rows import Rows
 from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.errors import ConfigError
 

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from fer_deploy.analyze.checkpoint import Checkpoint
-from fer_deploy.analyze.faces_table import Rows
 from fer_deploy.analyze.fingerprint import Fingerprint
+from fer_deploy.analyze.people.rows import Rows
 from fer_deploy.analyze.report.people_seen import (
     COARSE_BINS,
     MAX_BINS,
