@@ -9,7 +9,6 @@ of the faces, a network for 68 %, the mean of both for 70 %, and the mean of the
 
 import numpy as np
 from numpy.typing import NDArray
-from sklearn.linear_model import LogisticRegression
 
 from fer_train.data.faces import EMOTIONS
 
@@ -34,6 +33,8 @@ def translated_votes(votes: NDArray[np.uint8], labels: NDArray[np.int64]) -> NDA
     if len(classes) < 2:
         shares[np.ix_(voted, classes)] = 1.0
         return shares
+    from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - takes as long to import as PyTorch
+
     features = _features(votes[voted])
     regression = LogisticRegression(C=_INVERSE_PENALTY, max_iter=_MAX_ITERATIONS).fit(features, labels[voted])
     shares[np.ix_(voted, classes)] = regression.predict_proba(features).round(_DECIMALS)

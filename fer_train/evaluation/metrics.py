@@ -8,7 +8,6 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from numpy.typing import NDArray
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from fer_train.data.faces import labels_for
 from fer_train.errors import DataError
@@ -93,11 +92,11 @@ def measure(logits: NDArray[np.float32], labels: NDArray[np.int64], *, names: Se
         raise DataError(
             f"the data have label {labels.max()}, the model has {num_classes} classes, 0 to {num_classes - 1}"
         )
-    classes = list(range(num_classes))
     predicted = logits.argmax(axis=1)
-    per_class = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=0)
-    precision, recall, f1, support = (np.asarray(part, dtype=float) for part in per_class)
-    confusion = np.asarray(confusion_matrix(labels, predicted, labels=classes), dtype=np.int64)
+    pairs = np.bincount(labels * num_classes + predicted, minlength=num_classes**2)
+    confusion = pairs.reshape(num_classes, num_classes).astype(np.int64)
+    precision, recall, f1 = class_scores(confusion)
+    support = confusion.sum(axis=1).astype(np.float64)
     accuracy_interval, f1_interval = bootstrap_intervals(confusion)
     probs = probs_from_logits(logits)
     return Metrics(
@@ -124,6 +123,19 @@ def probs_from_logits(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray(F.softmax(torch.from_numpy(logits), dim=1).numpy(), dtype=np.float32)
 
 
+def class_scores(
+    confusion: NDArray[np.int64],
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Return precision, recall and F1 of each class, (..., C) each; 0 where nothing can be divided.
+
+    `confusion` is (..., C, C): faces by true and by predicted class, as `Metrics.confusion`.
+    """
+    hits = np.diagonal(confusion, axis1=-2, axis2=-1)
+    true, predicted = confusion.sum(axis=-1), confusion.sum(axis=-2)
+    precision, recall = hits / np.maximum(predicted, 1), hits / np.maximum(true, 1)
+    return precision, recall, 2 * hits / np.maximum(true + predicted, 1)
+
+
 def bootstrap_intervals(
     confusion: NDArray[np.int64], *, num_resamples: int = NUM_RESAMPLES, seed: int = BOOTSTRAP_SEED
 ) -> tuple[list[float], list[float]]:
@@ -136,10 +148,8 @@ def bootstrap_intervals(
     num_faces = int(counts.sum())
     draws = np.random.default_rng(seed).multinomial(num_faces, counts.ravel() / num_faces, size=num_resamples)
     drawn = draws.reshape(num_resamples, *counts.shape)
-    hits = np.diagonal(drawn, axis1=1, axis2=2)
-    # F1 = 2 TP / (true + predicted); it is 0 if a class neither occurs nor is predicted, as in `measure`
-    f1 = 2 * hits / np.maximum(drawn.sum(axis=2) + drawn.sum(axis=1), 1)
-    accuracy = hits.sum(axis=1) / num_faces
+    _, _, f1 = class_scores(drawn)
+    accuracy = np.trace(drawn, axis1=1, axis2=2) / num_faces
     return _bounds(accuracy), _bounds(f1.mean(axis=1))
 
 

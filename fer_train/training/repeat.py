@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from rich.table import Table
-from sklearn.model_selection import StratifiedGroupKFold
 
 from fer_train.config import TrainConfig
 from fer_train.config_file import config_from_dict
@@ -83,6 +82,8 @@ def fold_numbers(
             f"--folds is {num_folds}; it must be from 2 to {rarest}, the number of faces of the rarest class. "
             "Fix: --folds in that range, or more faces of that class"
         )
+    from sklearn.model_selection import StratifiedGroupKFold  # noqa: PLC0415 - takes as long to import as PyTorch
+
     splitter = StratifiedGroupKFold(n_splits=num_folds, shuffle=True, random_state=seed)
     folds = np.zeros(len(labels), dtype=np.int64)
     for fold, (_, held_out) in enumerate(splitter.split(images.reshape(len(images), -1), labels, pixel_hashes(images))):

@@ -13,12 +13,10 @@ from fer_train.config import TrainConfig
 from fer_train.data.faces import Faces
 from fer_train.distributed import World, job_name, local_device, torchrun_world, was_restarted
 from fer_train.evaluation.evaluate import evaluate_split
-from fer_train.evaluation.plots import plot_history, write_plots
 from fer_train.files.durable import write_content
 from fer_train.training.loop import fit
 from fer_train.training.progress import TrainingProgress
 from fer_train.training.run import Run
-from fer_train.training.tensorboard import TensorBoardLog
 
 _log = logging.getLogger(__name__)
 
@@ -40,18 +38,25 @@ def train_one(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = Fa
         if not world.is_first:
             return fit(config, faces, out, resume=resume, world=world)
         progress = stack.enter_context(TrainingProgress(config))
-        listeners: list[TrainingProgress | TensorBoardLog] = [progress]
+        on_step: list[Callable[..., None]] = [progress.on_step]
+        on_epoch: list[Callable[..., None]] = [progress.on_epoch]
         if tensorboard:
-            listeners.append(stack.enter_context(TensorBoardLog(out / "tensorboard")))
+            from fer_train.training.tensorboard import TensorBoardLog  # noqa: PLC0415 - not every process writes events
+
+            log = stack.enter_context(TensorBoardLog(out / "tensorboard"))
+            on_step.append(log.on_step)
+            on_epoch.append(log.on_epoch)
         run = fit(
             config,
             faces,
             out,
             resume=resume,
             world=world,
-            on_step=_each([listener.on_step for listener in listeners]),
-            on_epoch=_each([listener.on_epoch for listener in listeners]),
+            on_step=_each(on_step),
+            on_epoch=_each(on_epoch),
         )
+    from fer_train.evaluation.plots import plot_history  # noqa: PLC0415 - a run draws when it has ended
+
     plot_history(run.history, out / "history.png")
     write_json(out / "history.json", run.history)
     _plot_final(faces, out, run)
@@ -67,6 +72,8 @@ def _is_of_this_job(last: Path) -> bool:
 
 
 def _plot_final(faces: Faces, out: Path, run: Run) -> None:
+    from fer_train.evaluation.plots import write_plots  # noqa: PLC0415 - as above
+
     model, spec = load_release(out / "final.safetensors")
     measured = evaluate_split(model.to(run.device), faces, run.config.validation_split, spec=spec, views=("plain",))
     write_plots(measured, out / "plots", model=f"{run.config.model}, last epoch")

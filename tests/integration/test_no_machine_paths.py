@@ -35,7 +35,7 @@ def written(where) -> Path:
     with pytest.MonkeyPatch.context() as patch:
         patch.chdir(where.here)
         patch.setattr("fer_train.models.net.STAGE_CHANNELS", NARROW_CHANNELS)
-        patch.setattr("fer_train.training.session.plot_history", lambda *_: None)  # takes longer than the run
+        patch.setattr("fer_train.evaluation.plots.plot_history", lambda *_: None)  # takes longer than the run
         patch.setattr("fer_train.training.session._plot_final", lambda *_: None)
         patch.setattr("fer_deploy.export.verify.preparation.portrait_faces", _few_faces())
         _train(where.far, _runner(train))

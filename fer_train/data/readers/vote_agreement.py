@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.stats import binom
+from scipy.special import bdtr
 
 from fer_train.data.consensus import NO_MAJORITY, plurality_labels
 from fer_train.data.faces import EMOTIONS, FERPLUS_EMOTIONS, Faces
@@ -104,7 +104,7 @@ def _check_whole(joined: _Joined, what: str, fix: str) -> None:
         return
     usual = chance + _USUAL_EXCESS * (1 - chance)
     is_low = agreeing / count - chance < _LEAST_EXCESS * (1 - chance)
-    if is_low and binom.cdf(agreeing, count, usual) < _UNLIKELY:
+    if is_low and bdtr(agreeing, count, usual) < _UNLIKELY:
         raise _refusal(joined.where, agreeing, count, chance, what, fix)
 
 
@@ -116,7 +116,7 @@ def _check_windows(joined: _Joined, what: str, fix: str) -> None:
     by_label = np.bincount(joined.labels, weights=agrees) / np.maximum(np.bincount(joined.labels), 1)
     found, chance, usual = (_window_means(values) for values in (agrees, joined.chance, by_label[joined.labels]))
     is_low = found - chance < _LEAST_WINDOW_EXCESS * (usual - chance)
-    unlikely = binom.cdf(np.rint(found * _WINDOW), _WINDOW, usual.clip(0, 1)) < _UNLIKELY_WINDOW
+    unlikely = bdtr(np.rint(found * _WINDOW), _WINDOW, usual.clip(0, 1)) < _UNLIKELY_WINDOW
     for first in np.flatnonzero(is_low & unlikely)[:1]:
         where = f"rows {joined.rows[first]:,} to {joined.rows[first + _WINDOW - 1]:,}"
         raise _refusal(where, round(found[first] * _WINDOW), _WINDOW, float(chance[first]), what, fix)

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.usefixtures("narrow_net")
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
     """Leave the pictures of a run out: they take longer than the run."""
-    monkeypatch.setattr("fer_train.training.session.plot_history", lambda *_: None)
+    monkeypatch.setattr("fer_train.evaluation.plots.plot_history", lambda *_: None)
 
 
 @pytest.fixture(scope="module")

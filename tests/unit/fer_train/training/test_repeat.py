@@ -20,7 +20,7 @@ MEASURES = ("accuracy", "f1", "precision", "recall", "loss")
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
     """Leave history.png out: it takes longer than the run. test_cli.py has it."""
-    monkeypatch.setattr("fer_train.training.session.plot_history", lambda *_: None)
+    monkeypatch.setattr("fer_train.evaluation.plots.plot_history", lambda *_: None)
     monkeypatch.setattr("fer_train.training.session._plot_final", lambda *_: None)
 
 

@@ -11,7 +11,7 @@ from unit.fer_train.synthetic_faces import make_faces, tiny_config, write_csv
 @pytest.fixture(autouse=True)
 def no_pictures(monkeypatch):
     """Leave history.png out: it takes longer than the run. test_cli.py has it."""
-    monkeypatch.setattr("fer_train.training.session.plot_history", lambda *_: None)
+    monkeypatch.setattr("fer_train.evaluation.plots.plot_history", lambda *_: None)
     monkeypatch.setattr("fer_train.training.session._plot_final", lambda *_: None)
 
 
