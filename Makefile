@@ -53,6 +53,9 @@ demo: $(VENV)/.base  ## a first result: a sample clip, or drawn faces offline; S
 live: $(VENV)/.base  ## run the bundled model in a window; SOURCE=0 for a camera
 	$(BIN)/fer-deploy live --source '$(or $(SOURCE),synthetic)'
 
+# Tests start hundreds of programs; without bytecode each would compile the packages again. Containers often forbid it.
+test check coverage: export PYTHONDONTWRITEBYTECODE =
+
 # A file's tests stay in one process, since they share what is slow to make. The slow files come first, as they stand.
 PARALLEL = --numprocesses auto --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 
