@@ -5,13 +5,13 @@ Signal handlers are installed first, because the imports after them take seconds
 
 from importlib import import_module
 
-from fer_train import allocator, signals
+from fer_train import signals
 
 
 def main() -> None:
     """Run the command line."""
     signals.install()
-    allocator.keep_freed_memory()
+    import_module("fer_train.allocator").keep_freed_memory()
     import_module("fer_train.cli").main()
 
 

@@ -25,6 +25,7 @@ def build(config_path: Path | None, onnx: Path, out: Path, **flags: Any) -> None
         raise MissingDependencyError(
             f"build needs {err.name}, which is not installed. Fix: pip install 'fer-toolchain[export]'"
         ) from err
+    module.require_suffix(out)  # before the line that says it is being built
     console = Console(stderr=True)
     console.print(f"building {onnx} with {config.flavor.display_name} ...", highlight=False, soft_wrap=True)
     try:

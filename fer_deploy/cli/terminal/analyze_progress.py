@@ -13,6 +13,8 @@ from fer_deploy.durations import duration_text
 
 LINE_S: Final = 10.0
 """Between two lines where there is no terminal."""
+_FIRST_LINE_S: Final = 2.0
+"""From the beginning to the first of these lines: a short video is done before."""
 _LOOK_BACK_S: Final = 30.0
 _SHORTEST_S: Final = 0.5
 
@@ -75,7 +77,7 @@ class ProgressDisplay(AnalysisProgress):
         if self._task is not None:
             self._bar.remove_task(self._task)
         self._task = self._bar.add_task(name, total=num_announced, completed=num_done, state="")
-        self._shown_s = 0.0
+        self._shown_s = time.monotonic() - LINE_S + _FIRST_LINE_S
         if num_done:
             self._say(f"{name}: going on after frame {num_done:,}")
 

@@ -69,7 +69,7 @@ def build_plan(onnx: Path, out: Path, config: BuildConfig, *, progress: Progress
     """
     if config.input_shapes:
         raise ConfigError(f"input_shapes: {onnx} is built as an emotion model. Fix: profile sets its batch sizes")
-    _require_suffix(out)
+    require_suffix(out)
     source = read_onnx(onnx)
     image, batches = source.spec.input, config.profile
     sides = (image.channels, image.height, image.width)
@@ -91,7 +91,7 @@ def build_network_plan(
         ConfigError: also if the graph does not accept the shapes.
         ArtifactError: also if the file has a ModelSpec, or tensors of an unsupported type.
     """
-    _require_suffix(out)
+    require_suffix(out)
     source = read_network(onnx)
     require_shapes(source, config.input_shapes)
     contract_of(source, config.input_shapes, Precision.FP32)  # refuse unsupported tensors before the build
@@ -102,7 +102,12 @@ def build_network_plan(
     return manifest
 
 
-def _require_suffix(out: Path) -> None:
+def require_suffix(out: Path) -> None:
+    """Check the name of a plan.
+
+    Raises:
+        ConfigError: it does not end in .plan.
+    """
     if out.suffix != _SUFFIX:
         raise ConfigError(f"out: {out.name} must end in {_SUFFIX}. Fix: --out {out.with_suffix(_SUFFIX)}")
 

@@ -155,15 +155,13 @@ def _parse_pixels(text: str) -> NDArray[np.uint8]:
     # bytes.split + fromiter would need minutes for the file; numpy's own text parser needs seconds.
     if text.translate(_DIGITS_AWAY).strip():
         raise ValueError("pixels contain something that is not a whole number")
-    if too_long := _FOUR_DIGITS.search(text):
-        raise ValueError(f"pixel value {too_long[0][:12]} is not 0 to 255")
-    values = np.fromstring(text, dtype=np.int32, sep=" ")
+    values = np.fromstring(text, dtype=np.int64, sep=" ")  # too large a number becomes the largest one
     if len(values) != _NUM_PIXELS:
         raise ValueError(f"has {len(values):,} pixels, expected {_NUM_PIXELS:,} (48x48)")
     if values.max() > 255:
-        raise ValueError(f"pixel value {values.max()} is not 0 to 255")
+        too_large = text.split()[int((values > 255).argmax())]
+        raise ValueError(f"pixel value {too_large[:12]} is not 0 to 255")
     return values.astype(np.uint8)
 
 
-_FOUR_DIGITS = re.compile(r"\d{4,}")
 _DIGITS_AWAY = str.maketrans("", "", "0123456789")

@@ -221,11 +221,12 @@ class TestPace:
 
 
 def test_lines_without_a_terminal(monkeypatch):
-    now = iter([0.0, 0.0, 20.0, 20.0, 20.1, 20.1])
+    now = iter([0.0, 0.0, 0.0, 1.0, 1.0, 20.0, 20.0, 20.1, 20.1])
     monkeypatch.setattr(analyze_progress.time, "monotonic", lambda: next(now))
     text = io.StringIO()
     display = ProgressDisplay(Console(file=text, width=200))
     display.begin("a.mp4", num_done=0, num_announced=1000)
+    display.advance(0, 0)  # a short video has no such line
     display.advance(200, 300)
     display.advance(201, 301)
     assert text.getvalue() == "a.mp4: 20%, 200 of 1,000 frames, 10 frames/s, 1:20 left, 300 faces\n"

@@ -18,7 +18,7 @@ function saveCsv(kind) {
   const url = URL.createObjectURL(new Blob([csvOf(kind)], { type: "text/csv" }));
   make("a", { href: url, download: FILES[kind] }).click();
   setTimeout(() => URL.revokeObjectURL(url), 60000);
-  say(`${FILES[kind]}: ${marks[kind].length} rows. It is among your downloads.`);
+  say(`${FILES[kind]}: ${marks[kind].length} ${marks[kind].length === 1 ? "row" : "rows"}. It is among your downloads.`);
 }
 
 async function openCsv(file) {

@@ -1,12 +1,14 @@
-"""A headless Chromium, driven over a pipe in its DevTools protocol; one page, its console kept."""
+"""A headless Chromium, driven over a pipe in its DevTools protocol; one page at a time, its console kept."""
 
 import base64
+import contextlib
 import json
 import os
 import select
 import shutil
 import subprocess
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Self
 
@@ -47,10 +49,7 @@ class Chromium:
         os.close(theirs_in)
         os.close(theirs_out)
         self._session: str | None = None
-        target = self.call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
-        for domain in ("Page", "Runtime", "Log"):
-            self.call(f"{domain}.enable")
+        self._open_page()
 
     def __enter__(self) -> Self:
         return self
@@ -66,6 +65,25 @@ class Chromium:
             os.close(self._to)
             os.close(self._from)
             self._log.close()
+
+    def _open_page(self, **where: str) -> None:
+        target = self.call("Target.createTarget", url="about:blank", **where)["targetId"]
+        self._session = self.call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log"):
+            self.call(f"{domain}.enable")
+
+    @contextlib.contextmanager
+    def new_page(self) -> Iterator[Self]:
+        """Work in a page that knows nothing of those before: no storage, no cache, no complaints."""
+        self._session = None
+        context = self.call("Target.createBrowserContext")["browserContextId"]
+        try:
+            self._open_page(browserContextId=context)
+            self.complaints.clear()
+            yield self
+        finally:
+            self._session = None
+            self.call("Target.disposeBrowserContext", browserContextId=context)
 
     def call(self, method: str, **params: Any) -> Any:
         """Return what the browser answers."""

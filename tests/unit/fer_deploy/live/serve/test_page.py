@@ -41,16 +41,17 @@ NOTICE = "(n => n.hidden ? '' : n.textContent)(document.querySelector('#notice')
 WATCHED = "document.querySelector('#notice').hidden"
 
 
-@pytest.fixture
-def browser(tmp_path):
-    with Chromium(tmp_path / "profile") as running:
+@pytest.fixture(scope="module")
+def chromium(tmp_path_factory):
+    with Chromium(tmp_path_factory.mktemp("profile")) as running:
         yield running
-        assert running.complaints == []
 
 
-@pytest.fixture(autouse=True)
-def _profile(tmp_path):
-    (tmp_path / "profile").mkdir()
+@pytest.fixture
+def browser(chromium):
+    with chromium.new_page() as page:
+        yield page
+        assert page.complaints == []
 
 
 def painted(selector: str, colors: int = 40) -> str:
