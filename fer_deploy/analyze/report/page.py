@@ -3,6 +3,7 @@
 import hashlib
 from base64 import b64encode
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
@@ -69,7 +70,9 @@ def index_html(outcomes: Sequence[Outcome]) -> str:
     return _page("index.html.j2", outcomes=by_name, num_failed=num_failed, generator=GENERATOR)
 
 
-def _page(template: str, **content: Any) -> str:
+@cache
+def _pages() -> Environment:
+    """Return the templates; each is compiled once in a process, which takes longer than a page."""
     pages = Environment(
         loader=PackageLoader("fer_deploy.analyze.report", "pages"),
         autoescape=True,
@@ -84,6 +87,11 @@ def _page(template: str, **content: Any) -> str:
     pages.filters["words"] = lambda flag: flag.lower().replace("_", " ")
     pages.filters["counted"] = count_text
     pages.filters["count"] = lambda number: f"{number:,}"
+    return pages
+
+
+def _page(template: str, **content: Any) -> str:
+    pages = _pages()
     script = _script(pages)
     digest = b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return pages.get_template(template).render(script=Markup(script), script_digest=digest, **content)
