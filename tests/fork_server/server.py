@@ -126,3 +126,7 @@ def listen(address: str, owner: str) -> None:
                 os._exit(0)
             connection.close()
     os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    listen(*sys.argv[1:])
