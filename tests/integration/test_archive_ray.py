@@ -191,7 +191,7 @@ def test_a_hung_worker_is_replaced(cluster, archive, tmp_path, engine_file):
     trap, progress = tmp_path / "trap", Watched()
     trap.touch()
     recipe = partial(trapped, "hang once", trap, engine_file)
-    assert ray_run(cluster.address, store, recipe, progress, hang_s=3.0, max_workers=1) == (9, 0, 0)
+    assert ray_run(cluster.address, store, recipe, progress, hang_s=5.0, max_workers=1) == (9, 0, 0)
     assert any("made no progress for" in note for note in progress.notes)
 
 
