@@ -86,6 +86,17 @@ def repo_dir() -> Path:
 
 
 @pytest.fixture(scope="session")
+def training_server(tmp_path_factory):
+    """A process that has imported what training needs, and forks for each program: one for all workers of xdist."""
+    from fork_server import starter  # noqa: PLC0415
+
+    folder, owner = tmp_path_factory.getbasetemp(), os.getpid()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder, owner = folder.parent, os.getppid()
+    return starter.ForkServer(folder / "training-server", Path(starter.__file__).with_name("training.py"), owner)
+
+
+@pytest.fixture(scope="session")
 def three_faces():
     from fer_train.data.faces import Faces  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""Draw Matplotlib's figures without arranging their parts, which takes most of the time of a small analysis."""
+"""Draw Matplotlib's figures without arranging their parts, which takes most of the time of a small run."""
 
 from typing import Any
 

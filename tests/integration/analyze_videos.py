@@ -5,7 +5,6 @@ from pathlib import Path
 import av
 import cv2
 import numpy as np
-import pytest
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.models import Models
@@ -70,6 +69,8 @@ def make_analysis(path: Path, out: Path, *, progress: AnalysisProgress | None = 
 
 def stop_after_segments(video, out, num):
     """Run until so many segments are finished."""
+    import pytest  # noqa: PLC0415 - not in the worker processes that import this module
+
     analysis = make_analysis(video, out)
     save = Parts.sync
 

@@ -22,6 +22,8 @@ from fer_deploy.archive.todo import Ended
 
 REPO = Path(__file__).parents[2]
 NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20, "memory": 10**9}
+HEAD = {"include_dashboard": False, "include_log_monitor": False, "no_monitor": True}
+"""Without the processes that show logs and add machines of a cloud."""
 PATHS = os.pathsep.join([str(REPO), str(REPO / "tests"), *filter(None, sys.path)])
 DEMAND = Demand(memory_bytes=10**8)
 
@@ -34,9 +36,10 @@ def cluster_of(num_nodes: int, *, cpus_of_head: int = 1) -> Iterator[Cluster]:
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
         patch.setenv("RAY_USAGE_STATS_REPORT_URL", "http://127.0.0.1:9")
         patch.setenv("RAY_health_check_period_ms", "1000")
+        patch.setenv("RAY_health_check_failure_threshold", "2")
         cluster = Cluster(shutdown_at_exit=True)
         try:
-            cluster.add_node(include_dashboard=False, **(NODE | {"num_cpus": cpus_of_head}))
+            cluster.add_node(**(NODE | HEAD | {"num_cpus": cpus_of_head}))
             for _ in range(num_nodes - 1):
                 cluster.add_node(**NODE)
             yield cluster

@@ -2,6 +2,8 @@
 
 import time
 from functools import partial
+from pathlib import Path
+from typing import NamedTuple
 
 import pytest
 from integration.analyze_videos import write_squares
@@ -11,7 +13,9 @@ from integration.archive_videos import NUM_FRAMES, make_plan, make_run, make_vid
 from fer_deploy.archive.dead_letters import dead_letters
 from fer_deploy.archive.joining.join import join
 from fer_deploy.archive.joining.verify import verify
+from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.store import Store
+from fer_deploy.archive.todo import Ended
 from fer_deploy.errors import EngineError
 
 pytest.importorskip("ray")
@@ -27,7 +31,7 @@ def videos(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def cluster():
-    with cluster_of(3) as cluster:
+    with cluster_of(2) as cluster:
         yield cluster
 
 
@@ -53,55 +57,87 @@ def wait_for(condition, timeout_s: float = 60) -> None:
         time.sleep(0.05)
 
 
-def test_tables_are_those_of_a_run_without_ray_also_when_a_node_joins(cluster, archive, videos, tmp_path, engine_file):
-    store, manifest = archive
-    trap, joined = tmp_path / "trap", []
+class Finished(NamedTuple):
+    """An archive that was computed while a node joined.
+
+    Attributes:
+        folder: has the archive in `out`, and the folder for copies, `scratch`.
+        joined: the node.
+    """
+
+    folder: Path
+    store: Store
+    manifest: Manifest
+    engine_file: Path
+    ended: Ended
+    progress: Watched
+    joined: object
+
+
+@pytest.fixture(scope="module")
+def finished(cluster, videos, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("finished")
+    engine_file, trap = folder / "engine.onnx", folder / "trap"
+    store, manifest = make_plan([str(videos)], str(folder / "out"), engine_file)
+    joined = []
     trap.touch()
 
     def on_workers(num: int) -> None:
-        if num == 3 and not joined:
+        if num == 2 and not joined:
             joined.append(cluster.add_node(**NODE))
-        elif num == 4:
+        elif num == 3:
             trap.unlink()
 
-    progress = Watched(on_workers=on_workers)
+    progress, recipe = Watched(on_workers=on_workers), partial(trapped, "wait", trap, engine_file)
     try:
-        assert ray_run(cluster.address, store, partial(trapped, "wait", trap, engine_file), progress) == (9, 0, 0)
+        ended = ray_run(cluster.address, store, recipe, progress, scratch=folder / "scratch")
     finally:
         trap.unlink(missing_ok=True)
-        cluster.remove_node(joined[0], allow_graceful=False)
-    assert progress.most == (4, 4)
+    return Finished(folder, store, manifest, engine_file, ended, progress, joined[0])
+
+
+def test_tables_are_those_of_a_run_without_ray_also_when_a_node_joins(finished, videos):
+    folder, store, manifest, engine_file, ended, progress, _ = finished
+    assert ended == (9, 0, 0)
+    assert progress.most == (3, 3)
     assert progress.notes == []
     join(store, manifest)
     assert verify(store, manifest).num_frames == sum(NUM_FRAMES.values())
-    other, _ = make_plan([str(videos)], str(tmp_path / "other"), engine_file)
+    other, _ = make_plan([str(videos)], str(folder / "other"), engine_file)
     make_run(other, manifest, recipe_of(engine_file)).run()
     join(other, manifest)
     for video in NUM_FRAMES:
         for table in ("faces", "frames"):
-            rows = rows_of_table(tmp_path / "other", table, video)
+            rows = rows_of_table(folder / "other", table, video)
             assert len(rows) > 0
-            assert rows_of_table(tmp_path / "out", table, video) == rows
-    assert not list((tmp_path / "out").rglob("*.part"))
+            assert rows_of_table(folder / "out", table, video) == rows
+    assert not list((folder / "out").rglob("*.part"))
 
 
-def test_a_node_that_is_killed_costs_no_try(cluster, archive, tmp_path, engine_file):
+def test_nothing_is_left_on_the_nodes_and_nothing_to_do(cluster, finished):
+    assert list((finished.folder / "scratch").iterdir()) == []
+    progress = Watched()
+    assert ray_run(cluster.address, finished.store, recipe_of(finished.engine_file), progress) == (0, 0, 0)
+    assert progress.most == (0, 0)
+
+
+def test_a_node_that_is_killed_costs_no_try(cluster, finished, archive, tmp_path, engine_file):
     store, _ = archive
-    trap, victim = tmp_path / "trap", cluster.add_node(**NODE)
+    trap, victim = tmp_path / "trap", finished.joined
     trap.touch()
 
     def on_busy(num: int) -> None:
-        if num == 4 and trap.exists():  # each node has a segment
+        if num == 3 and trap.exists():  # each node has a segment
             cluster.remove_node(victim, allow_graceful=False)
             trap.unlink()
 
     progress = Watched(on_busy=on_busy)
     recipe = partial(trapped, "wait", trap, engine_file)
-    ended = ray_run(cluster.address, store, recipe, progress, min_workers=4)
+    ended = ray_run(cluster.address, store, recipe, progress, min_workers=3)
     # The victim may store its segment in its last moment: then it is there, but not of this run's count.
     assert (ended.num_dead, ended.num_left, num_done(store)) == (0, 0, 9)
     assert ended.num_done in (8, 9)
-    assert progress.most == (4, 4)
+    assert progress.most == (3, 3)
     assert victim not in cluster.worker_nodes
     assert progress.notes == []
 
@@ -131,7 +167,7 @@ def test_a_killed_driver_is_continued_by_the_same_command(cluster, archive, engi
     first.wait()
     before = {name: entry.written_s for name, entry in store.list("segments").items()}
     assert 0 < len(before) < 9
-    assert ray_run(cluster.address, store, recipe_of(engine_file)) == (9 - len(before), 0, 0)
+    assert ray_run(cluster.address, store, recipe_of(engine_file), max_workers=1) == (9 - len(before), 0, 0)
     after = store.list("segments")
     assert len(after) == 9
     assert all(after[name].written_s == written_s for name, written_s in before.items())
@@ -155,17 +191,8 @@ def test_a_hung_worker_is_replaced(cluster, archive, tmp_path, engine_file):
     trap, progress = tmp_path / "trap", Watched()
     trap.touch()
     recipe = partial(trapped, "hang once", trap, engine_file)
-    assert ray_run(cluster.address, store, recipe, progress, hang_s=5.0, max_workers=2) == (9, 0, 0)
+    assert ray_run(cluster.address, store, recipe, progress, hang_s=5.0, max_workers=1) == (9, 0, 0)
     assert any("made no progress for" in note for note in progress.notes)
-
-
-def test_nothing_is_left_on_the_nodes_and_nothing_to_do(cluster, tmp_path, archive, engine_file):
-    store, _ = archive
-    scratch, progress = tmp_path / "scratch", Watched()
-    assert ray_run(cluster.address, store, recipe_of(engine_file), scratch=scratch, max_workers=2).num_done == 9
-    assert list(scratch.iterdir()) == []
-    assert ray_run(cluster.address, store, recipe_of(engine_file), progress) == (0, 0, 0)
-    assert progress.most == (0, 0)
 
 
 def test_a_node_with_another_version_is_left_out(cluster, archive, tmp_path, engine_file, monkeypatch):
@@ -178,7 +205,7 @@ def test_a_node_with_another_version_is_left_out(cluster, archive, tmp_path, eng
     progress = Watched()
     recipe = partial(poisoned, 0, 0.02, engine_file)
     try:
-        assert ray_run(cluster.address, store, recipe, progress, min_workers=4) == (9, 0, 0)
+        assert ray_run(cluster.address, store, recipe, progress, min_workers=3) == (9, 0, 0)
     finally:
         cluster.remove_node(node, allow_graceful=False)
     (note,) = progress.notes

@@ -8,8 +8,10 @@ from collections.abc import Callable
 
 import pytest
 from docs_pages import PAGES, REPO, Block, blocks_of, mark_faults
-from integration.docs_blocks.workbench import Server, Workbench
+from fork_server.starter import ForkServer
+from integration.docs_blocks.workbench import Workbench
 
+BLOCKS = REPO / "tests" / "integration" / "docs_blocks"
 WITH_CODE = [path for path in PAGES if any(block.is_code for block in blocks_of(path.read_text()))]
 WITH_SLOW_CODE = [path for path in WITH_CODE if any(block.mark == "slow" for block in blocks_of(path.read_text()))]
 OpenWorkbench = Callable[[str], Workbench]
@@ -17,8 +19,9 @@ OpenWorkbench = Callable[[str], Workbench]
 
 @pytest.fixture(scope="module")
 def server(tmp_path_factory):
-    with Server(tmp_path_factory.mktemp("server")) as running:
-        yield running
+    running = ForkServer(tmp_path_factory.mktemp("server"), BLOCKS / "server.py")
+    yield running
+    running.end()
 
 
 @pytest.fixture(scope="module")
@@ -27,9 +30,7 @@ def open_workbench(tmp_path_factory, server) -> OpenWorkbench:
     folder = tmp_path_factory.mktemp("docs")
     stand_ins = folder / "stand-ins"
     stand_ins.mkdir()
-    server.write_programs(folder / "bin")
-    script = REPO / "tests" / "integration" / "docs_blocks" / "stand_ins.py"
-    subprocess.run([folder / "bin" / "python", script, stand_ins, REPO], check=True)
+    subprocess.run([server.python, BLOCKS / "stand_ins.py", stand_ins, REPO], check=True)
     return lambda name: Workbench(folder / name, stand_ins, server)
 
 

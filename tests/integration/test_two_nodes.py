@@ -1,6 +1,6 @@
 """Training on two nodes: the weights of one process, also when a node dies, comes back, or stays away for a while.
 
-The time goes into imports of PyTorch, four a start of two nodes, and into the seconds until a dead node is known.
+The time goes into the seconds until a dead node is known.
 """
 
 import json
@@ -45,8 +45,8 @@ def files(tmp_path_factory, narrow):
 
 
 @pytest.fixture
-def nodes(tmp_path):
-    with two_nodes(tmp_path) as pair:
+def nodes(tmp_path, training_server):
+    with two_nodes(tmp_path, training_server) as pair:
         yield pair
 
 

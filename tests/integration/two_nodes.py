@@ -1,21 +1,24 @@
-"""Nodes of a cluster on one machine: a network and process namespace each, joined by a virtual cable."""
+"""Nodes of a cluster on one machine: a network and process namespace each, joined by a virtual cable.
+
+Their programs are children of the fork server that enter the node's namespaces: they end with the node.
+"""
 
 import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-TESTS = Path(__file__).parents[1]
+from fork_server.starter import ForkServer
+
 WORKER = Path(__file__).with_name("paused_worker.py")
 PORT = 29400
 LIMIT_S = 240.0
-"""PyTorch is imported several times, which takes long on a busy machine."""
-RENDEZVOUS = "keep_alive_interval=1,keep_alive_max_attempt=5,last_call_timeout=5,read_timeout=20"
-"""A dead node is known after 5 s, in place of 15; and when the fewest nodes are there, others are waited for 5 s."""
+"""Another program may have the cores."""
+RENDEZVOUS = "keep_alive_interval=1,keep_alive_max_attempt=4,last_call_timeout=3,read_timeout=20"
+"""A dead node is known after 4 s, in place of 15; and when the fewest nodes are there, others are waited for 3 s."""
 
 ROUNDS_APART = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 """Else a node that joins later waits in vain: torchrun 2.15 tells the first node's address in the first round only."""
@@ -24,7 +27,8 @@ ROUNDS_APART = {"TORCH_DISABLE_SHARE_RDZV_TCP_STORE": "1"}
 class Node:
     """A machine with one network card. `kill` ends all its processes at once; its files stay."""
 
-    def __init__(self, number: int, folder: Path) -> None:
+    def __init__(self, number: int, folder: Path, server: ForkServer) -> None:
+        self._server = server
         self.address = f"10.231.0.{number}"
         self._name, self._folder = f"node-{number}", folder
         self._network = subprocess.Popen(["unshare", "--net", "sleep", "infinity"])
@@ -69,9 +73,7 @@ class Node:
             "-c",
             f'hostname {self._name}; exec "$@"',
             "sh",
-            sys.executable,
-            "-m",
-            "torch.distributed.run",
+            *self._server.command("torchrun"),
             "--nnodes",
             nodes,
             "--nproc-per-node",
@@ -92,7 +94,7 @@ class Node:
             "train",
             *map(str, words),
         ]
-        everything = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}", **ROUNDS_APART} | environment
+        everything = os.environ | {"PYTHON_EXEC": str(self._server.python), **ROUNDS_APART} | environment
         with self._log.open("wb") as log:
             self._running = subprocess.Popen(command, env=everything, stdout=log, stderr=log)
 
@@ -125,10 +127,10 @@ def why_not() -> str:
 
 
 @contextlib.contextmanager
-def two_nodes(folder: Path) -> Iterator[tuple[Node, Node]]:
+def two_nodes(folder: Path, server: ForkServer) -> Iterator[tuple[Node, Node]]:
     """Yield two connected nodes, whose output goes into files of a folder."""
     with contextlib.ExitStack() as stack:
-        nodes = [Node(number, folder) for number in (1, 2)]
+        nodes = [Node(number, folder, server) for number in (1, 2)]
         for node in nodes:
             stack.callback(node.close)
         # unshare has moved into its namespace when it has become sleep.

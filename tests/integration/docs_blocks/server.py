@@ -1,31 +1,19 @@
-"""Start programs without their seconds of imports: a process that has torch and the packages loaded forks for each.
+"""The fork server of the documentation's blocks: `server.py SOCKET OWNER` imports what any command needs.
 
-    python server.py SOCKET
-
-`client.py` connects, sends its words, folder and environment with its three standard files, and gets one byte: the exit
-code. A program is "fer-deploy", "fer-train", "torchrun" or "python". The parent computes next to nothing, and in one
-thread: it has none to lose.
-The networks that it builds are narrow: a stand-in that is trained, exported and verified in a second or two. What
-measures them has short windows.
+The networks that its programs build are narrow: a stand-in that is trained, exported and verified in a second or two.
+What measures them has short windows.
 """
 
-import atexit
 import io
-import json
 import os
 import pkgutil
-import runpy
-import select
-import signal
-import socket
 import sys
-import traceback
-from collections.abc import Callable
-from contextlib import redirect_stdout, suppress
+from contextlib import redirect_stdout
 from dataclasses import replace
 from functools import cache
 from importlib import import_module
-from pathlib import Path
+
+from fork_server.server import listen
 
 NARROW_CHANNELS = (8, 8, 16, 16)
 
@@ -83,79 +71,6 @@ def preload() -> None:
     export_once()
 
 
-def program_of(words: list[str]) -> Callable[[], object]:
-    """Return what runs the words; sets `sys.argv`."""
-    program, *rest = (word for word in words if word != "-u")
-    if program == "python" and rest[0] == "-m":
-        sys.argv = rest[1:]
-        return lambda: runpy.run_module(rest[1], run_name="__main__", alter_sys=True)
-    if program == "python":
-        sys.argv = rest
-        sys.path.insert(0, str(Path(rest[0]).resolve().parent))
-        return lambda: runpy.run_path(rest[0], run_name="__main__")
-    sys.argv = words
-    if program == "torchrun":
-        return import_module("torch.distributed.run").main
-    return import_module(f"{program.replace('-', '_')}.__main__").main
-
-
-def run(words: list[str]) -> int:
-    """Return the exit code."""
-    code = 1
-    try:
-        program_of(words)()
-        code = 0
-    except SystemExit as err:
-        code = err.code if isinstance(err.code, int) else int(err.code is not None)
-        if isinstance(err.code, str):
-            sys.stderr.write(f"{err.code}\n")
-    except BaseException:  # noqa: BLE001 - as Python itself ends
-        traceback.print_exc()
-    atexit._run_exitfuncs()
-    sys.stdout.flush()
-    sys.stderr.flush()
-    return code
-
-
-def serve(connection: socket.socket) -> None:
-    """Fork the program of one client, and answer with its exit code."""
-    header, files, _, _ = socket.recv_fds(connection, 4, 3)
-    with connection.makefile("rb") as stream:
-        request = json.loads(stream.read(int.from_bytes(header, "big")))
-    pid = os.fork()
-    if pid == 0:
-        connection.close()
-        for standard, given in enumerate(files):
-            os.dup2(given, standard)
-        os.chdir(request["folder"])
-        os.environ.clear()
-        os.environ.update(request["environment"])
-        os._exit(run(request["words"]))
-    ended = os.pidfd_open(pid)
-    if ended not in select.select([connection, ended], [], [])[0]:  # the client was killed
-        os.kill(pid, signal.SIGKILL)
-    _, status = os.waitpid(pid, 0)
-    code = os.waitstatus_to_exitcode(status)
-    with suppress(BrokenPipeError):
-        connection.sendall(bytes([code if code >= 0 else 128 - code]))
-
-
-def main(address: str) -> None:
-    """Serve until the test ends this process."""
-    preload()
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(address)
-        listener.listen()
-        signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # children of `serve` need no farewell
-        while True:
-            connection, _ = listener.accept()
-            if os.fork() == 0:
-                listener.close()
-                signal.signal(signal.SIGCHLD, signal.SIG_DFL)
-                serve(connection)
-                os._exit(0)
-            connection.close()
-
-
 if __name__ == "__main__":
-    main(sys.argv[1])
+    preload()
+    listen(*sys.argv[1:])

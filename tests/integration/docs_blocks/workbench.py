@@ -5,15 +5,13 @@ import re
 import shutil
 import signal
 import socket
-import stat
 import subprocess
 import sys
-import time
 from pathlib import Path
 
-from docs_pages import PYTHON, REPO, Block
+from docs_pages import PYTHON, Block
+from fork_server.starter import ForkServer
 
-HERE = Path(__file__).parent
 PROGRAMS = ("fer-deploy", "fer-train", "torchrun", "python")
 TIMEOUT_S = 1200
 _FIXED_PORT = re.compile(r"(?<![\d.])8080\b")
@@ -27,50 +25,16 @@ def free_port() -> int:
         return port
 
 
-class Server:
-    """The process of `server.py`; a context manager."""
-
-    def __init__(self, folder: Path) -> None:
-        self.address = folder / "socket"
-        self._log = folder / "server.log"
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> "Server":
-        paths = os.pathsep.join([str(REPO), str(REPO / "tests"), *filter(None, sys.path)])
-        environment = {**os.environ, "PYTHONPATH": paths}
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(
-                [sys.executable, HERE / "server.py", self.address], env=environment, stdout=log, stderr=log
-            )
-        while not self.address.exists():
-            assert self._process.poll() is None, self._log.read_text()
-            time.sleep(0.05)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        assert self._process is not None
-        self._process.terminate()
-        self._process.wait()
-
-    def write_programs(self, folder: Path) -> None:
-        """Write a script for each program, which runs it in a child of the server."""
-        folder.mkdir(parents=True)
-        for name in PROGRAMS:
-            script = folder / name
-            script.write_text(
-                f'#!/bin/sh\nexec "{sys.executable}" -S -E "{HERE}/client.py" "{self.address}" {name} "$@"\n'
-            )
-            script.chmod(script.stat().st_mode | stat.S_IXUSR)
-
-
 class Workbench:
     """A fresh copy of the stand-ins, for the blocks of one page in their order."""
 
-    def __init__(self, folder: Path, stand_ins: Path, server: Server) -> None:
+    def __init__(self, folder: Path, stand_ins: Path, server: ForkServer) -> None:
         shutil.copytree(stand_ins, folder, symlinks=True)
         self._folder = folder
         programs = folder / ".venv" / "bin"
-        server.write_programs(programs)
+        programs.mkdir(parents=True)
+        for name in PROGRAMS:
+            server.write_program(programs, name)
         (programs / "activate").write_text("# this environment is active\n")
         for stamp in (".base", ".all"):  # newer than the Makefile: make installs nothing
             (folder / ".venv" / stamp).touch()

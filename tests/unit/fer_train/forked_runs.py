@@ -1,6 +1,6 @@
 """Run as a script: the same runs alone and by two processes, and processes that fail. Arguments: OUT, DATA, CONFIG.
 
-PyTorch is imported once and the processes are forked, with the environment that torchrun would give them. Prints
+The processes are forked, with the environment that torchrun would give them. Prints
 as JSON what each group of processes ended with.
 """
 
@@ -12,6 +12,7 @@ import socket
 import sys
 import time
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn, TypedDict
@@ -157,6 +158,7 @@ def fail_on_the_second(out: Path) -> None:
 
 
 def main(out: Path, data: str, config: str) -> None:
+    warnings.simplefilter("error")
     torch.set_num_threads(1)
     fer_train.models.net.STAGE_CHANNELS = NARROW_CHANNELS
     fer_train.models.senet.STAGE_CHANNELS = (16, 16, 16, 16)

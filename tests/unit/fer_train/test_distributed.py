@@ -1,7 +1,5 @@
 import json
-import os
 import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -26,7 +24,6 @@ from fer_train.distributed.joining import interface_towards, met, warn_of_shared
 from fer_train.errors import ConfigError
 from fer_train.training.run import build_run
 
-TESTS = Path(__file__).parents[2]
 CPU = torch.device("cpu")
 ROUNDING = 1e-4
 """Batch norm sums in another order; what that rounds differently (1e-7) grows over the steps. Without gradients
@@ -34,15 +31,16 @@ averaged, batch norm global or shares drawn alike, weights differ by 7e-3 and mo
 
 
 @pytest.fixture(scope="module")
-def ended(tmp_path_factory):
+def ended(tmp_path_factory, training_server):
     """Where the runs are, and how each group of processes ended; see forked_runs.py."""
     folder = tmp_path_factory.mktemp("forked")
     data = write_csv(folder / "fer2013.csv", make_faces())
     config = folder / "config.yaml"
     config.write_text(yaml.safe_dump(tiny_config(num_epochs=1, image_size=16).model_dump(mode="json")))
-    command = [sys.executable, "-W", "error", str(Path(__file__).with_name("forked_runs.py")), str(folder), str(data)]
-    environment = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
-    done = subprocess.run([*command, str(config)], env=environment, capture_output=True, text=True, check=False)
+    words = [Path(__file__).with_name("forked_runs.py"), folder, data, config]
+    done = subprocess.run(
+        [*training_server.command("python"), *map(str, words)], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stderr
     return folder, json.loads(done.stdout)
 

@@ -2,7 +2,7 @@
 
 A moment is the n-th call that Python makes, in its own code or into C, counted from where `fit` begins: so each
 line of the run can be hit, on a fast machine as on a slow one. In every other life only calls while a file is written
-count. Each life is a fork, because PyTorch takes seconds to import. OUT/whole is the same run without any of that.
+count. Each life is a fork. OUT/whole is the same run without any of that.
 """
 
 import json

@@ -1,12 +1,11 @@
 import json
-import os
 import signal
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 import torch
+from fork_server.starter import ForkServer
 from safetensors.torch import load_file
 from unit.fer_train.synthetic_faces import make_faces, tiny_config
 
@@ -15,7 +14,6 @@ from fer_train.errors import CheckpointError
 from fer_train.training.loop import fit
 
 pytestmark = pytest.mark.usefixtures("narrow_net")
-TESTS = Path(__file__).parents[3]
 ONE_CYCLE = {"scheduler": {"name": "OneCycle"}}
 PLATEAU = {"scheduler": {"name": "ReduceLROnPlateau", "patience": 0, "factor": 0.5}}
 PHASES = {"size_phases": [{"until_epoch": 2, "image_size": 16}], "image_size": 24}
@@ -31,21 +29,20 @@ KILLED = {
 """By name: what the config changes, where the run is killed (see killed_run.py), and how many epochs are finished."""
 
 
-def run_script(name: str, *arguments: str) -> str:
+def run_script(server: ForkServer, name: str, *arguments: str) -> str:
     """Return what a script beside this file prints."""
-    command = [sys.executable, str(Path(__file__).with_name(name)), *arguments]
-    environment = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}"}
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    command = [*server.command("python"), str(Path(__file__).with_name(name)), *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
 
 @pytest.fixture(scope="module")
-def killed(tmp_path_factory) -> Path:
+def killed(tmp_path_factory, training_server) -> Path:
     """A folder in which each of `KILLED` has a folder, as SIGKILL left it."""
     folder = tmp_path_factory.mktemp("killed")
     runs = [(str(folder / name), changes, where) for name, (changes, where, _) in KILLED.items()]
-    assert json.loads(run_script("killed_run.py", json.dumps(runs))) == [-signal.SIGKILL] * len(runs)
+    assert json.loads(run_script(training_server, "killed_run.py", json.dumps(runs))) == [-signal.SIGKILL] * len(runs)
     return folder
 
 
@@ -86,8 +83,8 @@ def test_killed_run_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, kill
 
 
 @pytest.mark.slow
-def test_run_killed_at_ten_random_moments_ends_with_the_weights_of_an_uninterrupted_one(tmp_path):
-    moments = json.loads(run_script("killed_often.py", str(tmp_path), "10"))
+def test_run_killed_at_ten_random_moments_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, training_server):
+    moments = json.loads(run_script(training_server, "killed_often.py", str(tmp_path), "10"))
     assert len(moments) == 10
     assert sum(moment["last.pt half-written"] for moment in moments) >= 1
     assert len({moment["epoch"] for moment in moments}) >= 3

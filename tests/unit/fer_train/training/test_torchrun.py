@@ -1,8 +1,7 @@
-"""The whole way through torchrun, which takes as long as three imports of PyTorch: therefore once."""
+"""The whole way through torchrun."""
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -13,21 +12,20 @@ from unit.fer_train.synthetic_faces import make_faces, tiny_config, write_csv
 from fer_train.checkpoint import load_state
 from fer_train.training.loop import fit
 
-TESTS = Path(__file__).parents[3]
 ROUNDING = 1e-4
 """See test_distributed.py."""
 
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("narrow_net")
-def test_killed_worker_is_started_again_and_the_run_ends_as_if_undisturbed(tmp_path):
+def test_killed_worker_is_started_again_and_the_run_ends_as_if_undisturbed(tmp_path, training_server):
     config = tiny_config(dropout=0.0)
     (tmp_path / "config.yaml").write_text(yaml.safe_dump(config.model_dump(mode="json")))
     data = write_csv(tmp_path / "fer2013.csv", make_faces())
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2"]
+    torchrun = [*training_server.command("torchrun"), "--standalone", "--nproc-per-node", "2"]
     command = [*torchrun, "--max-restarts", "1", str(Path(__file__).with_name("killed_worker.py"))]
     flags = ["--config", tmp_path / "config.yaml", "--data", data, "--out", tmp_path / "out", "--no-tensorboard"]
-    environment = os.environ | {"PYTHONPATH": f"{TESTS}{os.pathsep}{TESTS.parent}", "OMP_NUM_THREADS": "1"}
+    environment = os.environ | {"PYTHON_EXEC": str(training_server.python), "OMP_NUM_THREADS": "1"}
     done = subprocess.run(
         [*command, "train", *map(str, flags)], env=environment, capture_output=True, text=True, check=False
     )
