@@ -31,6 +31,16 @@ if (_CACHE / "fer-deploy" / "bench").exists():  # the models that `fer-deploy be
     os.environ.setdefault("PIP_CACHE_DIR", str(_CACHE / "pip"))
     os.environ["XDG_CACHE_HOME"] = tempfile.mkdtemp(prefix="fer-tests-cache-")
     atexit.register(shutil.rmtree, os.environ["XDG_CACHE_HOME"], ignore_errors=True)
+_IN_MEMORY = Path("/dev/shm")
+_ROOM = 8 * 2**30
+"""Bytes that must be free there; the tests' files take 0.5 GB."""
+if (
+    not {"PYTEST_DEBUG_TEMPROOT", "PYTEST_XDIST_WORKER"} & os.environ.keys()
+    and _IN_MEMORY.is_dir()
+    and shutil.disk_usage(_IN_MEMORY).free > _ROOM
+):  # thousands of small files are made, synced and removed; --basetemp FOLDER keeps them
+    os.environ["PYTEST_DEBUG_TEMPROOT"] = tempfile.mkdtemp(prefix="fer-", dir=_IN_MEMORY)
+    atexit.register(shutil.rmtree, os.environ["PYTEST_DEBUG_TEMPROOT"], ignore_errors=True)
 GPU_REQUIRED = os.environ.get("FER_REQUIRE_GPU") == "1"
 
 

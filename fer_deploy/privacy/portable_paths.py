@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Final
 
 _IN_TEXT: Final = re.compile(
-    r"(?<![\w.:/~*)\]-])(?:~|(?!/(?:dev|proc|sys)/)(?=/)|[A-Za-z]:(?=[\\/]))(?:[\\/][^\s'\"`<>|,;()\[\]/\\]+){2,}"
+    r"(?<![\w.:/~*)\]-])(?:~|(?!/(?:dev(?!/shm/)|proc|sys)/)(?=/)|[A-Za-z]:(?=[\\/]))(?:[\\/][^\s'\"`<>|,;()\[\]/\\]+){2,}"
 )
-"""An absolute path with a folder; not a device and not the path of a URL."""
+"""An absolute path with a folder; not a device and not the path of a URL. /dev/shm holds files."""
 _ABSOLUTE: Final = re.compile(r"/|~[/\\]|[A-Za-z]:[\\/]|\\\\")
 
 

@@ -31,7 +31,7 @@ def signal_of(nits: np.ndarray, transfer: str) -> np.ndarray:
 
 def write_hdr(path: Path, pictures: list[np.ndarray], transfer: str) -> Path:
     """Write gray pictures in ten bits."""
-    params = f"log-level=none:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc"
+    params = f"log-level=none:colorprim=bt2020:transfer={transfer}:colormatrix=bt2020nc:bframes=0"
     with av.open(str(path), "w") as container:
         stream = container.add_stream("libx265", rate=RATE, options={"x265-params": params, "crf": "10"})
         stream.height, stream.width = pictures[0].shape[:2]

@@ -37,6 +37,7 @@ def test_a_path_below_the_current_folder(tmp_path, monkeypatch):
         ("see http://host/a/b and https://x/y/z", "see http://host/a/b and https://x/y/z"),
         ("1/2, and/or, a/b/c, ./a/b, ../x/y/z, 480x270/s", "1/2, and/or, a/b/c, ./a/b, ../x/y/z, 480x270/s"),
         ("/dev/video0, /proc/self/fd, /healthz", "/dev/video0, /proc/self/fd, /healthz"),
+        ("/dev/shm/bob/a.mp4: broken", "a.mp4: broken"),
     ],
 )
 def test_paths_in_a_text(text, expected):

@@ -264,10 +264,8 @@ def test_without_events_there_are_no_buttons(browser):
 
 
 PLACED = """import('/tags.js').then(({{ placeTags }}) => {{
-    const readable = {label!r} !== "unreadable";
-    const faces = {boxes}.map((box, index) => (
-        {{ person: index + 1, label: {label!r}, confidence: 0.62, readable, box }}
-    ));
+    const shared = {{ label: {label!r}, confidence: 0.62, readable: {label!r} !== "unreadable" }};
+    const faces = {boxes}.map((box, index) => ({{ person: index + 1, ...shared, box }}));
     const size = {{ width: {size[0]}, height: {size[1]}, gap: 3, pad: 5, bar: 20, measure: (text) => 8 * text.length }};
     return placeTags(faces, size);
 }})"""
