@@ -129,9 +129,21 @@ class TritonServer:
     def kill(self) -> None:
         """End it at once, as a crash does."""
         if self._process is not None:
+            left = self._shared_memory()
             os.killpg(self._process.pid, 9)
             self._process.wait()
             self._process = None
+            for region in left:
+                region.unlink(missing_ok=True)
+
+    def _shared_memory(self) -> set[Path]:
+        """Return the files in /dev/shm that the server shares with its backends, which nobody removes after a kill."""
+        assert self._process is not None
+        try:
+            lines = Path(f"/proc/{self._process.pid}/maps").read_text().splitlines()
+        except OSError:
+            return set()
+        return {Path(line.split()[-1]) for line in lines if line.split()[-1].startswith("/dev/shm/triton_")}
 
     def numbers_of_batches(self) -> list[tuple[int, int]]:
         """Return requests and images of each batch that the server ran."""
