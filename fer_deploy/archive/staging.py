@@ -110,7 +110,7 @@ class Staging:
         folder.mkdir(parents=True, exist_ok=True)
         video, digest = fetch_video(row.address, folder, self._on_bytes)
         if digest != row.digest:
-            raise ReadFailed(f"{row.address} has changed since archive plan. Fix: archive plan again, with it")
+            raise ReadFailed(f"{row.shown} has changed since archive plan. Fix: archive plan again, with it")
         name = index_name(row.id)
         index = self._store.local_path(name)
         if index is None and not row.why_not:

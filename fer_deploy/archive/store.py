@@ -2,6 +2,7 @@
 
 import io
 import os
+import shlex
 import socket
 import uuid
 from collections.abc import Callable, Iterator
@@ -101,6 +102,12 @@ class Store:
     def __str__(self) -> str:
         """Return the address without a password."""
         return without_password(self.address)
+
+    @property
+    def argument(self) -> str:
+        """The address without a password as a shell takes it, for the commands in messages."""
+        text = str(self)
+        return shlex.quote(f"./{text}" if text.startswith("-") else text)
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"

@@ -23,7 +23,6 @@ from fer_deploy.errors import SinkError, StreamError
 from fer_deploy.live.seeking.packet_index import index_of_file
 from fer_deploy.live.seeking.position import Position
 from fer_deploy.live.sources import PictureSource, open_recording
-from fer_deploy.privacy.redaction import without_password
 
 
 def planned_rows(
@@ -107,7 +106,7 @@ def _known(video_id: str, about: About, store: Store) -> VideoRow | None:
 def _looked_at(row: VideoRow, path: Path, about: About, store: Store, folder: Path) -> VideoRow:
     with closing(Recording(open_recording(path))) as recording:
         if isinstance(recording.source, PictureSource):
-            raise StreamError(f"{without_password(row.address)} is a picture, expected a video")
+            raise StreamError(f"{row.shown} is a picture, expected a video")
         first = recording.peek()
         start = recording.reached().position
         assert first is not None  # else peek raises
