@@ -17,8 +17,8 @@ def grown(store: Store, about: About, new: Iterable[VideoRow], names: Mapping[st
     """Read the manifest again, add rows, and write it; a row replaces one of the same address.
 
     A video that cannot be read now keeps the row with its segments: it may be there again tomorrow. A folder is locked
-    meanwhile, so calls come one after another. An address has no locks: what another call writes between our reading and
-    our writing would be replaced, so the manifest is compared right before and after it.
+    meanwhile, so calls come one after another. An address has no locks: what another call writes between our reading
+    and our writing would be replaced, so the manifest is compared right before and after it.
 
     Args:
         store: the archive.
