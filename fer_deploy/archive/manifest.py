@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
@@ -17,7 +17,9 @@ from fer_deploy.analyze.models import Models
 from fer_deploy.archive.planned_models import with_detector
 from fer_deploy.archive.store import Store
 from fer_deploy.errors import ArtifactError, ConfigError
+from fer_deploy.live.file_names import printable
 from fer_deploy.live.seeking.position import Position
+from fer_deploy.privacy.redaction import without_passwords
 from fer_deploy.spec import ModelSpec
 
 SCHEMA_VERSION: Final = 1
@@ -107,6 +109,11 @@ class VideoRow(BaseModel):
     why_not: str = ""
     reason: str = ""
     segments: tuple[Segment, ...] = ()
+
+    @property
+    def shown(self) -> str:
+        """Address for messages: one line, without a password."""
+        return printable(without_passwords(self.address))
 
     @property
     def size_of_picture(self) -> tuple[int, int]:
@@ -199,7 +206,8 @@ class Manifest(NamedTuple):
         manifest = cls.find(store)
         if manifest is None:
             raise ConfigError(
-                f"{store} has no {NAME}: nothing was planned there. Fix: fer-deploy archive plan INPUT... --out {store}"
+                f"{store} has no {NAME}: nothing was planned there. Fix: fer-deploy archive plan INPUT... "
+                f"--out {store.argument}"
             )
         return manifest
 
@@ -213,12 +221,22 @@ class Manifest(NamedTuple):
             table = pq.read_table(io.BytesIO(content))
             about = About.model_validate_json((table.schema.metadata or {})[_ABOUT])
             rows = [_row(values) for values in table.to_pylist()]
-        except (KeyError, pa.ArrowException, ValidationError) as err:
-            raise ArtifactError(
-                f"{NAME} in {store} is damaged or of another version: {type(err).__name__}. Fix: fer-deploy archive "
-                "plan into another --out, or the version that wrote it"
-            ) from err
-        return cls(about, {row.id: row for row in rows})
+        except (KeyError, TypeError, ValueError, OSError, pa.ArrowException) as err:
+            raise _unusable(store, type(err).__name__) from err
+        if about.schema_version != SCHEMA_VERSION:
+            raise _unusable(store, f"its schema is {about.schema_version}, expected {SCHEMA_VERSION}")
+        manifest = cls.of(about, rows)
+        if manifest.about.hash != about.hash:
+            raise _unusable(store, "its hash is not that of its rows")
+        return manifest
+
+
+def _unusable(store: Store, why: str) -> ArtifactError:
+    return ArtifactError(
+        f"{NAME} in {store} is damaged or of another version: {why}. Fix: the version that wrote it, or fer-deploy "
+        f"archive plan into another --out; or move {NAME} away, and plan the same videos into {store} again: what this "
+        "version has finished is used again"
+    )
 
 
 def _row(values: dict[str, Any]) -> VideoRow:

@@ -12,7 +12,7 @@ from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.shard import WHOLE, Shard
-from fer_deploy.archive.staging import Staged, Staging, task_of
+from fer_deploy.archive.staging import ScratchFull, Staged, Staging, task_of
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.todo import BACK_OFF_S, Ended, Todo, is_wanted
 from fer_deploy.archive.work import Work
@@ -125,6 +125,8 @@ class ArchiveRun:
             self._ahead.remove((work, future))
             try:
                 staged = future.result()
+            except ScratchFull:
+                raise  # no other segment would fare better
             except FerDeployError as err:
                 self._todo.fail(work, err)
                 continue

@@ -10,6 +10,8 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
+from pydantic import ValidationError
+
 from fer_deploy.archive.manifest import About, Manifest, Segment, VideoRow, again_name, ids_and_numbers, index_name
 from fer_deploy.archive.store import Store
 from fer_deploy.live.seeking.packet_index import PacketIndex
@@ -62,16 +64,24 @@ def segments_now(row: VideoRow, marks: Iterable[int], about: About, store: Store
     """Return the segments of a video with marks, given by the numbers of their segments."""
     segments, index = row.segments, packet_index(row, store)
     for num, number in enumerate(sorted(marks), 1):
-        content = store.read(again_name(row, number))
-        if content is None:
+        proven = _marked(store, row, number)
+        if proven is None:
             continue
-        proven = Position.model_validate_json(content)
         begin = Segment(number, proven.index, max(1, row.num_frames - proven.index), proven.model_dump_json())
         rest: Iterable[Segment] = [begin]
         if index is not None and num < MOST_MARKS:
             rest = segments_from(index, begin, row.size_of_picture, about)
         segments = (*(one for one in segments if one.number < number), *rest)
     return segments
+
+
+def _marked(store: Store, row: VideoRow, number: int) -> Position | None:
+    """Return the position in a mark; None if the mark is gone or damaged, since `join` writes it again."""
+    content = store.read(again_name(row, number))
+    try:
+        return None if content is None else Position.model_validate_json(content)
+    except ValidationError:
+        return None
 
 
 def packet_index(row: VideoRow, store: Store) -> PacketIndex | None:

@@ -11,9 +11,9 @@ from fsspec.callbacks import Callback
 
 from fer_deploy.analyze.jobs.messages import Observe
 from fer_deploy.archive.manifest import TO_THE_END, About, VideoRow, index_name
-from fer_deploy.archive.store import Store, backend_errors, file_system
+from fer_deploy.archive.store import Store, backend_errors, file_system, fix_of_full_disk
 from fer_deploy.archive.work import Work
-from fer_deploy.errors import FerDeployError, StreamError
+from fer_deploy.errors import FerDeployError, SinkError, StreamError
 from fer_deploy.live.fingerprint.sources import digest_of_video
 from fer_deploy.privacy.redaction import without_password
 
@@ -27,6 +27,10 @@ class Staged(NamedTuple):
 
 class ReadFailed(StreamError):
     """A video cannot be brought to this machine, or is another one than that of the manifest."""
+
+
+class ScratchFull(SinkError):
+    """The disk for copies is full; that is no failure of a video."""
 
 
 class _Place:
@@ -47,6 +51,7 @@ def fetch_video(address: str, folder: Path, on_bytes: Callable[[], None] = lambd
 
     Raises:
         ReadFailed: it cannot be read.
+        ScratchFull: the disk of the folder is full.
     """
     if "://" not in address:
         try:
@@ -63,6 +68,10 @@ def fetch_video(address: str, folder: Path, on_bytes: Callable[[], None] = lambd
             fs.get_file(path, str(local), callback=Callback(hooks={"bytes": lambda *_, **__: on_bytes()}))
         return local, f"etag:{etag}" if etag else digest_of_video(local)
     except (OSError, FerDeployError) as err:
+        if isinstance(err, OSError) and (fix := fix_of_full_disk(err)):  # no fault of the video: no try is lost
+            raise ScratchFull(
+                f"cannot copy {without_password(address)} to {folder}: {err.strerror}. Fix: {fix}"
+            ) from err
         raise ReadFailed(
             f"cannot read {without_password(address)}: {err}. Fix: check the address, its rights and the network"
         ) from err
@@ -110,7 +119,7 @@ class Staging:
         folder.mkdir(parents=True, exist_ok=True)
         video, digest = fetch_video(row.address, folder, self._on_bytes)
         if digest != row.digest:
-            raise ReadFailed(f"{row.address} has changed since archive plan. Fix: archive plan again, with it")
+            raise ReadFailed(f"{row.shown} has changed since archive plan. Fix: archive plan again, with it")
         name = index_name(row.id)
         index = self._store.local_path(name)
         if index is None and not row.why_not:

@@ -1,7 +1,9 @@
 """Store: the output of an archive, a folder or an address that fsspec opens. Every file appears there whole."""
 
+import errno
 import io
 import os
+import shlex
 import socket
 import uuid
 from collections.abc import Callable, Iterator
@@ -102,6 +104,12 @@ class Store:
         """Return the address without a password."""
         return without_password(self.address)
 
+    @property
+    def argument(self) -> str:
+        """The address without a password as a shell takes it, for the commands in messages."""
+        text = str(self)
+        return shlex.quote(f"./{text}" if text.startswith("-") else text)
+
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}"
 
@@ -160,10 +168,8 @@ class Store:
             if self._is_object_store:
                 self._fs.pipe_file(path, content)
                 return
-            draft = _draft(path)
-            self._fs.makedirs(os.path.dirname(path), exist_ok=True)
-            self._fs.pipe_file(draft, content)
-            self._give_name(draft, path)
+            with self._draft_of(path) as draft:
+                self._fs.pipe_file(draft, content)
 
     def send(self, path: Path, name: str) -> None:
         """Copy a file of this machine into the store; it appears whole and replaces an older one.
@@ -176,10 +182,21 @@ class Store:
             if self._is_object_store:
                 self._fs.put_file(str(path), target)
                 return
-            draft = _draft(target)
-            self._fs.makedirs(os.path.dirname(target), exist_ok=True)
-            self._fs.put_file(str(path), draft)
-            self._give_name(draft, target)
+            with self._draft_of(target) as draft:
+                self._fs.put_file(str(path), draft)
+
+    @contextmanager
+    def _draft_of(self, path: str) -> Iterator[str]:
+        """Yield a name beside a file; what was written there gets the name of the file, and is removed if it cannot."""
+        draft = _draft(path)
+        self._fs.makedirs(os.path.dirname(path), exist_ok=True)
+        try:
+            yield draft
+            self._give_name(draft, path)
+        except Exception:
+            with suppress(Exception):  # on a full disk every byte counts
+                self._fs.rm_file(draft)
+            raise
 
     def _give_name(self, draft: str, path: str) -> None:
         if self.is_local:
@@ -200,7 +217,8 @@ class Store:
         except BackendError as err:
             raise self._unreachable("read", name, err) from err
         except OSError as err:
-            raise SinkError(f"cannot read {name} in {self}: {err}. Fix: check the address and its rights") from err
+            fix = fix_of_full_disk(err) or "check the address and its rights"
+            raise SinkError(f"cannot read {name} in {self}: {err}. Fix: {fix}") from err
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:
@@ -249,6 +267,12 @@ class _RemoteFile(io.RawIOBase):
         if not self.closed:
             self._file.close()
         super().close()
+
+
+def fix_of_full_disk(err: OSError) -> str:
+    """Return what to do if a copy on this machine found no space; empty after another error."""
+    is_full = err.errno in (errno.ENOSPC, errno.EDQUOT)
+    return "free some space, or another --scratch, then give the same command again" if is_full else ""
 
 
 def _draft(path: str) -> str:

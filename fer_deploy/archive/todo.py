@@ -134,7 +134,7 @@ class Todo:
         letter.write(work.row, self._store)
         self._num_dead += 1
         self._progress.note(
-            f"{letter.address}, segment {letter.segment}: given up ({letter.kind}): {letter.attempts[-1]}"
+            f"{work.row.shown}, segment {letter.segment}: given up ({letter.kind}): {letter.attempts[-1]}"
         )
         if letter.kind not in _OF_VIDEO:
             self._videos_in_a_row.add(work.row.id)
@@ -149,7 +149,7 @@ class Todo:
         if what:
             raise EngineError(
                 f"{what}, the last one with: {err}. Fix: correct the cause, then fer-deploy archive retry "
-                f"{self._store}, and run again"
+                f"{self._store.argument}, and run again"
             )
 
     def ended(self) -> Ended:

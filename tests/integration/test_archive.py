@@ -21,7 +21,7 @@ from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.status import status
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import all_work
-from fer_deploy.errors import StreamError, VerificationError
+from fer_deploy.errors import ConfigError, StreamError, VerificationError
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +114,29 @@ def test_verify_finds_a_lost_row(videos, done, tmp_path):
             verify(store, Manifest.load(store))
     finally:
         part.write_bytes(whole)
+
+
+@pytest.mark.parametrize(
+    ("name", "damage", "says"),
+    [
+        ("part-000001.parquet", None, "part-000001.parquet in .* is missing"),
+        ("part-000001.parquet", lambda whole: whole[: len(whole) // 2], "part-000001.parquet in .* is damaged"),
+        ("part-000001.parquet", lambda whole: b"", "part-000001.parquet in .* is damaged"),
+        ("joined.json", lambda whole: whole[: len(whole) // 2], "has no complete tables"),
+        ("joined.json", lambda whole: b"[]", "has no complete tables"),
+    ],
+)
+def test_verify_of_damaged_tables_says_how_to_write_them_again(name, damage, says, done):
+    path = next(path for path in sorted((done / "tables").rglob(name)) if path.parent.name != "videos")
+    whole, store = path.read_bytes(), Store(str(done))
+    path.unlink()
+    if damage is not None:
+        path.write_bytes(damage(whole))
+    try:
+        with pytest.raises((ConfigError, VerificationError), match=rf"{says}.*\. Fix: fer-deploy archive join {done}$"):
+            verify(store, Manifest.load(store))
+    finally:
+        path.write_bytes(whole)
 
 
 def test_status_counts_and_prices(done):

@@ -92,7 +92,7 @@ def join(
             table.close()
     if not joined.videos:
         raise StreamError(
-            f"no video of {store} is complete; fer-deploy archive status {store} says what is missing. "
+            f"no video of {store} is complete; fer-deploy archive status {store.argument} says what is missing. "
             f"Fix: {fix_of_gaps(store, manifest)}"
         )
     names = [name for table in tables.values() for name in table.names]
@@ -106,10 +106,10 @@ def fix_of_gaps(store: Store, manifest: Manifest) -> str:
     Raises:
         SinkError: the store cannot be read.
     """
-    run = f"fer-deploy archive run {store}, then fer-deploy archive join {store}"
+    run = f"fer-deploy archive run {store.argument}, then fer-deploy archive join {store.argument}"
     if not given_up(store, all_work(manifest, plans(manifest, store))):
         return run
-    return f"correct the causes in {store}/{LIST}, then fer-deploy archive retry {store}, {run}"
+    return f"correct the causes in {store}/{LIST}, then fer-deploy archive retry {store.argument}, {run}"
 
 
 def _append(table: PartitionedTable, path: Path, video: ReplayedVideo, about: About) -> None:

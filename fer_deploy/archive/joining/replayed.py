@@ -17,7 +17,6 @@ from fer_deploy.archive.work import Work
 from fer_deploy.errors import ArtifactError, StreamError
 from fer_deploy.live.output_files import frames_path
 from fer_deploy.live.sinks import ParquetSink
-from fer_deploy.privacy.redaction import without_passwords
 from fer_deploy.vision.tracking.people import People
 
 _NUM_AHEAD: Final = 8
@@ -98,12 +97,10 @@ class Replay:
                 if end.is_end:
                     break
         if end is None or not end.is_end:
-            raise StreamError(
-                f"{without_passwords(row.address)} goes on after its last segment. Fix: report it as a bug"
-            )
+            raise StreamError(f"{row.shown} goes on after its last segment. Fix: report it as a bug")
         if end.num_taken != tally.num_frames + num_left_out:
             raise StreamError(
-                f"{without_passwords(row.address)} has {end.num_taken} frames, but its segments have "
+                f"{row.shown} has {end.num_taken} frames, but its segments have "
                 f"{tally.num_frames + num_left_out}. Fix: report it as a bug"
             )
         return self._after(row, tally, end, gap="")

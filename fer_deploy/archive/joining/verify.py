@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 
 from fer_deploy.archive.joining.join import JOINED, fix_of_gaps
@@ -43,11 +44,10 @@ def verify(store: Store, manifest: Manifest) -> Verified:
         ConfigError: there are no complete tables of this manifest.
         VerificationError: counts differ.
     """
-    content = store.read(JOINED)
-    about = None if content is None else json.loads(content)
+    about = _joined(store)
     if about is None or about["manifest"] != manifest.about.hash:
         what = "no complete tables" if about is None else "tables of another manifest"
-        raise ConfigError(f"{store} has {what}. Fix: fer-deploy archive join {store}")
+        raise ConfigError(f"{store} has {what}. Fix: fer-deploy archive join {store.argument}")
     frames, faces_of_frames, faces = Counter[str](), Counter[str](), Counter[str]()
     for name in about["files"]:
         if name.startswith("tables/frames/"):
@@ -65,29 +65,44 @@ def verify(store: Store, manifest: Manifest) -> Verified:
     segments, with_gap = _frames_in_segments(store, manifest)
     for row in manifest.rows.values():
         if row.id not in frames:
-            notes.append(f"{row.address}: not in the tables" + (f": {row.reason}" if row.reason else ""))
+            notes.append(f"{row.shown}: not in the tables" + (f": {row.reason}" if row.reason else ""))
             continue
         if frames[row.id] != segments[row.id]:
             gap = with_gap.get(row.id)
             has_gaps = has_gaps or gap is not None
             why = "" if gap is None else f"; segment {gap} is damaged or missing"
-            wrong.append(
-                f"{row.address}: {frames[row.id]} frames in the tables, {segments[row.id]} in its segments{why}"
-            )
+            wrong.append(f"{row.shown}: {frames[row.id]} frames in the tables, {segments[row.id]} in its segments{why}")
         if manifest.about.config.sample_fps is None and frames[row.id] != row.num_frames:
-            notes.append(f"{row.address}: {frames[row.id]} frames, its packets announce {row.num_frames}")
+            notes.append(f"{row.shown}: {frames[row.id]} frames, its packets announce {row.num_frames}")
     wrong += [f"{one} is in the tables and not in the manifest" for one in frames if one not in manifest.rows]
     if wrong:
-        fix = fix_of_gaps(store, manifest) if has_gaps else f"fer-deploy archive join {store}"
+        fix = fix_of_gaps(store, manifest) if has_gaps else f"fer-deploy archive join {store.argument}"
         raise VerificationError(f"tables and segments differ: {'; '.join(wrong)}. Fix: {fix}")
     left_out, is_allowed = about["left_out"], about.get("allow_incomplete", False)
     return Verified(len(frames), frames.total(), faces.total(), left_out, is_allowed, notes)
 
 
+def _joined(store: Store) -> dict[str, Any] | None:
+    """Return what `join` wrote last; None if it was not finished, or its file is damaged."""
+    content = store.read(JOINED)
+    try:
+        about = None if content is None else json.loads(content)
+    except ValueError:
+        return None
+    is_whole = isinstance(about, dict) and {"manifest", "files", "left_out"} <= about.keys()
+    return about if is_whole else None
+
+
 def _columns(store: Store, name: str, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    with store.open(name) as opened, pq.ParquetFile(opened) as file:
-        for batch in file.iter_batches(columns=list(columns)):
-            yield from zip(*(batch.column(column).to_pylist() for column in columns), strict=True)
+    fix = f"Fix: fer-deploy archive join {store.argument}"
+    if not store.exists(name):
+        raise VerificationError(f"{name} in {store} is missing. {fix}")
+    try:
+        with store.open(name) as opened, pq.ParquetFile(opened) as file:
+            for batch in file.iter_batches(columns=list(columns)):
+                yield from zip(*(batch.column(column).to_pylist() for column in columns), strict=True)
+    except (pa.ArrowException, OSError, ValueError) as err:
+        raise VerificationError(f"{name} in {store} is damaged: {type(err).__name__}. {fix}") from err
 
 
 def _frames_in_segments(store: Store, manifest: Manifest) -> tuple[Counter[str], dict[str, int]]:

@@ -16,8 +16,9 @@ _LOCK: Final = "plan.lock"
 def grown(store: Store, about: About, new: Iterable[VideoRow], names: Mapping[str, str] | None = None) -> Manifest:
     """Read the manifest again, add rows, and write it; a row replaces one of the same address.
 
-    A folder is locked meanwhile, so calls come one after another. An address has no locks: what another call writes
-    between our reading and our writing would be replaced, so the manifest is compared right before and after it.
+    A video that cannot be read now keeps the row with its segments: it may be there again tomorrow. A folder is locked
+    meanwhile, so calls come one after another. An address has no locks: what another call writes between our reading
+    and our writing would be replaced, so the manifest is compared right before and after it.
 
     Args:
         store: the archive.
@@ -35,7 +36,9 @@ def grown(store: Store, about: About, new: Iterable[VideoRow], names: Mapping[st
         if earlier is not None:
             check_models(earlier.about, about.fingerprint, names)
         rows = {} if earlier is None else {row.address: row for row in earlier.rows.values()}
-        manifest = Manifest.of(about, (rows | {row.address: row for row in new}).values())
+        known = {row.address for row in rows.values() if row.segments}
+        readable = (row for row in new if row.digest or row.address not in known)
+        manifest = Manifest.of(about, (rows | {row.address: row for row in readable}).values())
         if not store.is_local:
             _check_is(earlier, store)
         manifest.save(store)

@@ -2,6 +2,7 @@
 
 import glob
 import os
+import stat
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NamedTuple
@@ -113,7 +114,7 @@ def _is_container(text: str) -> bool:
 
 def _listed(path: Path) -> Iterator[Found]:
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8-sig").split("\n")  # names may have other separators of lines in them
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError(f"cannot read the list {path}: {err}. Fix: a text file with one name a line") from err
     for line in filter(None, map(str.strip, lines)):
@@ -124,14 +125,25 @@ def _listed(path: Path) -> Iterator[Found]:
 def _local(text: str) -> Iterator[Found]:
     path = Path(text)
     if path.is_dir():
-        paths: Iterable[Path] = (Path(folder) / name for folder, _, names in os.walk(path) for name in names)
-        paths = (one for one in paths if one.suffix.lower() in SUFFIXES)
-    elif file_and_stream(path)[0].is_file():
+        yield from _in_folder(path)
+        return
+    if file_and_stream(path)[0].is_file():
         paths = [path]
     else:
         paths = [Path(one) for one in glob.glob(text, recursive=True) if os.path.isfile(one)]
     for one in paths:
         yield _local_file(one)
+
+
+def _in_folder(path: Path) -> Iterator[Found]:
+    """Yield the videos in a folder and below, and the folders that cannot be read."""
+    unread: list[OSError] = []
+    for folder, _, names in os.walk(path, onerror=unread.append):
+        for name in names:
+            if os.path.splitext(name)[1].lower() in SUFFIXES:
+                yield _local_file(Path(folder) / name)
+    for err in unread:
+        yield _unreadable(os.path.abspath(err.filename), err)
 
 
 def _local_file(path: Path) -> Found:
@@ -142,9 +154,15 @@ def _local_file(path: Path) -> Found:
         return Found(printable(address), reason="its path is not UTF-8; rename it")
     try:
         about = file_and_stream(path)[0].stat()
-        return Found(address, about.st_size, written_s=about.st_mtime)
     except OSError as err:
-        return Found(address, reason=f"it cannot be read: {err.strerror}")
+        return _unreadable(address, err)
+    if not stat.S_ISREG(about.st_mode):  # to open a pipe waits for its other end
+        return Found(address, reason="it is not a file; a pipe or a device is a source of fer-deploy live")
+    return Found(address, about.st_size, written_s=about.st_mtime)
+
+
+def _unreadable(address: str, err: OSError) -> Found:
+    return Found(printable(address), reason=f"it cannot be read: {err.strerror}")
 
 
 def _remote(text: str) -> Iterator[Found]:

@@ -23,7 +23,6 @@ from fer_deploy.errors import SinkError, StreamError
 from fer_deploy.live.seeking.packet_index import index_of_file
 from fer_deploy.live.seeking.position import Position
 from fer_deploy.live.sources import PictureSource, open_recording
-from fer_deploy.privacy.redaction import without_password
 
 
 def planned_rows(
@@ -62,7 +61,7 @@ def _row(found: Found, about: About, store: Store, scratch: Path) -> VideoRow:
         return _without_video(found, found.reason)
     if found.etag and (known := _known(_id(address, f"etag:{found.etag}"), about, store)):
         return known  # without a copy
-    folder = Path(tempfile.mkdtemp(dir=scratch))
+    folder, digest = Path(tempfile.mkdtemp(dir=scratch)), ""
     try:
         path, digest = fetch_video(address, folder)
         video_id = _id(address, digest)
@@ -76,8 +75,8 @@ def _row(found: Found, about: About, store: Store, scratch: Path) -> VideoRow:
         raise
     except (StreamError, av.FFmpegError, OSError, ValueError) as err:
         if is_list(address):
-            return _without_video(found, f"it is text, expected a video; a list of videos is @{address}")
-        return _without_video(found, str(err).partition(" Fix: ")[0])
+            return _without_video(found, f"it is text, expected a video; a list of videos is @{address}", digest)
+        return _without_video(found, str(err).partition(" Fix: ")[0], digest)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     store.write(_row_name(video_id, about), row.model_dump_json().encode())
@@ -88,8 +87,9 @@ def _id(address: str, digest: str) -> str:
     return hashlib.sha256(f"{address}\n{digest}".encode()).hexdigest()[:16]
 
 
-def _without_video(found: Found, reason: str) -> VideoRow:
-    return VideoRow(id=_id(found.address, ""), address=found.address, size=found.size, reason=reason)
+def _without_video(found: Found, reason: str, digest: str = "") -> VideoRow:
+    """Return the row of a file that is no video, or with an empty digest of one that could not be read."""
+    return VideoRow(id=_id(found.address, ""), address=found.address, size=found.size, digest=digest, reason=reason)
 
 
 def _row_name(video_id: str, about: About) -> str:
@@ -107,7 +107,7 @@ def _known(video_id: str, about: About, store: Store) -> VideoRow | None:
 def _looked_at(row: VideoRow, path: Path, about: About, store: Store, folder: Path) -> VideoRow:
     with closing(Recording(open_recording(path))) as recording:
         if isinstance(recording.source, PictureSource):
-            raise StreamError(f"{without_password(row.address)} is a picture, expected a video")
+            raise StreamError(f"{row.shown} is a picture, expected a video")
         first = recording.peek()
         start = recording.reached().position
         assert first is not None  # else peek raises

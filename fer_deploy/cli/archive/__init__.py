@@ -19,6 +19,6 @@ def require_none_given_up(store: "Store", num: int) -> None:
     if num:
         raise StreamError(
             f"{count_text(num, 'segment')} given up after three tries. Fix: see the reasons in "
-            f"{store}/dead_letters.jsonl, correct their causes, then fer-deploy archive retry {store} and run again; "
-            f"or leave these segments out: fer-deploy archive join {store} --allow-incomplete"
+            f"{store}/dead_letters.jsonl, correct their causes, then fer-deploy archive retry {store.argument} "
+            f"and run again; or leave these segments out: fer-deploy archive join {store.argument} --allow-incomplete"
         )

@@ -11,7 +11,6 @@ from fer_deploy.archive.joining.replayed import ReplayedVideo
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.store import Store
 from fer_deploy.errors import StreamError
-from fer_deploy.privacy.redaction import without_passwords
 
 
 def join(address: str, allow_incomplete: bool, jobs: int, scratch: str | None) -> None:
@@ -21,7 +20,7 @@ def join(address: str, allow_incomplete: bool, jobs: int, scratch: str | None) -
 
     def tell(video: ReplayedVideo) -> None:
         if text := video.gap or video.trouble:
-            console.print(f"{without_passwords(video.row.address)}: {text}", highlight=False, soft_wrap=True)
+            console.print(f"{video.row.shown}: {text}", highlight=False, soft_wrap=True)
 
     where = None if scratch is None else Path(scratch)
     manifest = Manifest.load(store)
@@ -39,4 +38,6 @@ def join(address: str, allow_incomplete: bool, jobs: int, scratch: str | None) -
             f"{archive_join.fix_of_gaps(store, manifest)}; or --allow-incomplete, which includes videos up to the gap"
         )
     if any(video.is_marked for video in (*done.videos, *done.left_out)):
-        click.echo(f"some segments are to be computed again: fer-deploy archive run {store}, then join", err=True)
+        click.echo(
+            f"some segments are to be computed again: fer-deploy archive run {store.argument}, then join", err=True
+        )

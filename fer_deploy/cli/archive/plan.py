@@ -27,6 +27,7 @@ from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
 from fer_deploy.detectors import detector_line
 from fer_deploy.durations import duration_text
 from fer_deploy.errors import ConfigError, StreamError, argument
+from fer_deploy.live.file_names import printable
 from fer_deploy.privacy.redaction import without_passwords
 
 
@@ -86,15 +87,14 @@ def plan(
             run.run(only=chosen)
         if (expected := estimate(samples_of(store, chosen), num_frames)) is not None:
             echo_estimate(expected, price_per_core_hour)
-    click.echo(f"to analyze them: fer-deploy archive run {store}")
+    click.echo(f"to analyze them: fer-deploy archive run {store.argument}")
 
 
 def _tell(row: VideoRow, console: Console) -> None:
-    address = without_passwords(row.address)
     if row.reason:
-        console.print(f"{address}: {without_passwords(row.reason)}", highlight=False, soft_wrap=True)
+        console.print(f"{row.shown}: {printable(without_passwords(row.reason))}", highlight=False, soft_wrap=True)
     elif row.why_not:
-        console.print(f"{address} is one segment: {row.why_not}", highlight=False, soft_wrap=True)
+        console.print(f"{row.shown} is one segment: {row.why_not}", highlight=False, soft_wrap=True)
 
 
 def echo_estimate(of: Estimate, price: float) -> None:

@@ -23,7 +23,7 @@ def retry(address: str, only: Kind | None, damaged: bool) -> None:
                 "--damaged looks at finished segments, --only at those given up. Fix: one of them at a time"
             )
         num = remove_damaged(store, all_work(manifest, plans(manifest, store)))
-        again = f" and removed: fer-deploy archive run {store}" if num else ""
+        again = f" and removed: fer-deploy archive run {store.argument}" if num else ""
         click.echo(f"all finished segments were read; {count_text(num, 'segment')} damaged{again}")
         return
     num = remove_dead_letters(store, only)
@@ -33,4 +33,4 @@ def retry(address: str, only: Kind | None, damaged: bool) -> None:
         there = ", ".join(f"{num_of} {kind}" for kind, num_of in sorted(kinds.items()))
         click.echo(f"no segment was given up with {only}" + (f"; given up: {there}" if there else "; none at all"))
         return
-    click.echo(f"{what} will be tried again" + (f": fer-deploy archive run {store}" if num else ""))
+    click.echo(f"{what} will be tried again" + (f": fer-deploy archive run {store.argument}" if num else ""))

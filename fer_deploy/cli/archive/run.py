@@ -125,4 +125,4 @@ def _tell(ended: Ended, manifest: Manifest, store: Store) -> None:
     write_list(store, dead)
     require_none_given_up(store, len(dead))
     if ended.num_left == 0:
-        click.echo(f"all segments are done. The tables: fer-deploy archive join {store}")
+        click.echo(f"all segments are done. The tables: fer-deploy archive join {store.argument}")

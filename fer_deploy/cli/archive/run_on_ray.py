@@ -88,7 +88,7 @@ def with_absolute_paths(config: AnalyzeConfig) -> AnalyzeConfig:
     engine, detector = config.engine, config.detection.detector_model
     if engine is not None and not is_triton(engine) and engine.exists():
         config = config.model_copy(update={"engine": engine.absolute()})
-    if detector is not None:
+    if detector is not None and not is_triton(detector):
         detection = config.detection.model_copy(update={"detector_model": detector.absolute()})
         config = config.model_copy(update={"detection": detection})
     return config

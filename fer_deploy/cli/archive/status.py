@@ -38,7 +38,7 @@ def _tell(now: Status, price: float, store: Store) -> None:
         of = "" if now.is_all_read else f" of {now.num_read:,} that were read are"
         click.echo(
             f"{count_text(now.num_damaged, 'segment')}{of} damaged, or of another plan. Fix: fer-deploy archive retry "
-            f"{store} --damaged, and run again"
+            f"{store.argument} --damaged, and run again"
         )
     if now.dead_by_kind:
         kinds = ", ".join(f"{num} {kind}" for kind, num in sorted(now.dead_by_kind.items()))

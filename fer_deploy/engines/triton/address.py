@@ -10,6 +10,8 @@ from fer_deploy.errors import ConfigError, argument
 DEFAULT_PORT: Final = 8001
 """Triton's port for gRPC."""
 _SCHEME: Final = re.compile(r"tritons?:(/|$)")
+_SLASHES: Final = re.compile(r"^(tritons?):/+")
+"""A `Path` has lost one."""
 _ADDRESS: Final = re.compile(
     r"(?P<scheme>tritons?):/{1,2}(?P<host>\[[0-9a-fA-F:.]+\]|[A-Za-z0-9._-]+)(:(?P<port>\d{1,5}))?"
     r"/(?P<model>[A-Za-z0-9][A-Za-z0-9._-]*)(/(?P<version>\d+))?/?"
@@ -42,7 +44,8 @@ class TritonAddress:
         Raises:
             ConfigError: it has another form, or the port does not exist.
         """
-        found = _ADDRESS.fullmatch(str(text))
+        text = _SLASHES.sub(r"\1://", str(text))
+        found = _ADDRESS.fullmatch(text)
         if found is None:
             raise ConfigError(f"{text} is not the address of a served model. Fix: {argument('engine', _FORM)}")
         port = int(found["port"] or DEFAULT_PORT)

@@ -153,4 +153,6 @@ def _fix_to_open(err: InferenceServerException, address: TritonAddress) -> str:
         return f"{plain} if the server has no TLS, or a certificate there that this machine trusts"
     if "failed to connect" in said or "deadline" in said:
         return f"start tritonserver, and check that {address.url} is its gRPC port"
+    if "resolving" in said or "lookup" in said:
+        return f"check the host: {address.host} has no address in the network"
     return f"check the name: curl -X POST http://{address.host}:8000/v2/repository/index lists the server's models"

@@ -8,13 +8,14 @@ from click.testing import CliRunner
 from integration.analyze_videos import make_models, write_squares
 
 from fer_deploy.analyze.config import AnalyzeConfig
-from fer_deploy.archive.manifest import About, Manifest, VideoRow
+from fer_deploy.archive.manifest import About, Manifest, Segment, VideoRow
 from fer_deploy.archive.planning import growing
 from fer_deploy.archive.planning.growing import grown
 from fer_deploy.archive.store import Store
 from fer_deploy.cli import main
 from fer_deploy.cli.archive import plan as plan_command
 from fer_deploy.errors import SinkError, StreamError
+from fer_deploy.live.seeking.position import Position
 
 ANOTHER = r"another plan is running on memory://.*\. Fix: give the same command again$"
 
@@ -39,8 +40,18 @@ def test_many_calls_at_the_same_time(about, tmp_path, monkeypatch):
 def test_a_row_of_the_same_address_is_replaced(about, tmp_path):
     store = Store(str(tmp_path))
     grown(store, about, [row("a"), row("b")])
-    grown(store, about, [row("b").model_copy(update={"id": "c"})])
+    grown(store, about, [row("b").model_copy(update={"id": "c"})])  # neither has segments
     assert sorted(Manifest.load(store).rows) == ["a", "c"]
+
+
+def test_a_video_that_cannot_be_read_for_a_while_keeps_its_segments(about, tmp_path):
+    store, start = Store(str(tmp_path)), Position(index=0, pts=None).model_dump_json()
+    planned = row("a").model_copy(update={"digest": "1", "num_frames": 9, "segments": (Segment(0, 0, 9, start),)})
+    grown(store, about, [planned])
+    away = VideoRow(id="away", address=planned.address, reason="it cannot be read: Stale file handle")
+    assert grown(store, about, [away]).rows == {"a": planned}
+    no_video = away.model_copy(update={"digest": "2", "reason": "it is text"})
+    assert grown(store, about, [no_video]).rows == {"away": no_video}
 
 
 def test_an_address_has_no_lock_but_a_change_right_before_is_found(about, tmp_path, monkeypatch):

@@ -1,17 +1,19 @@
 """Tests for Store, found_videos and the kinds of dead letters."""
 
+import errno
 import sys
 import time
 from types import SimpleNamespace
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from fer_deploy.analyze.jobs.crew import WorkerDied
 from fer_deploy.archive.dead_letters import kind_of
 from fer_deploy.archive.estimate import Sample, estimate
 from fer_deploy.archive.planning.inputs import found_videos
 from fer_deploy.archive.scratch import scratch_folder
-from fer_deploy.archive.staging import ReadFailed
+from fer_deploy.archive.staging import ReadFailed, ScratchFull, fetch_video
 from fer_deploy.archive.store import Store
 from fer_deploy.cli.archive.run import config_here
 from fer_deploy.errors import ConfigError, EngineError, FerDeployError, MissingDependencyError, SinkError, StreamError
@@ -49,6 +51,34 @@ def test_files_by_name(store, tmp_path):
         assert file.read(2) == b"th"
     store.remove("segments/a/1.json")
     assert list(store.list("segments")) == ["segments/b/2.json"]
+
+
+def test_a_full_disk_leaves_no_unfinished_file(tmp_path, monkeypatch):
+    store, local = Store(str(tmp_path / "out")), tmp_path / "local"
+    local.write_bytes(b"content")
+
+    def full(draft, path):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(durable, "give_name", full)
+    for write in (lambda: store.write("a.json", b"content"), lambda: store.send(local, "a.json")):
+        with pytest.raises(SinkError, match=r"No space left.*Fix: check space and rights"):
+            write()
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_full_scratch_is_told_as_such(tmp_path, monkeypatch):
+    store = Store(f"memory://{tmp_path.name}")
+    store.write("a.mp4", b"content")
+
+    def full(*_, **__):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(MemoryFileSystem, "get_file", full)
+    with pytest.raises(SinkError, match=r"cannot read a.mp4.*Fix: free some space, or another --scratch"):
+        store.fetch("a.mp4", tmp_path / "a.mp4")
+    with pytest.raises(ScratchFull, match=r"cannot copy memory://.*a.mp4 to .*Fix: free some space, or another --scr"):
+        fetch_video(f"memory://{tmp_path.name}/a.mp4", tmp_path)
 
 
 def test_a_file_that_is_not_complete_is_not_listed(tmp_path, monkeypatch):

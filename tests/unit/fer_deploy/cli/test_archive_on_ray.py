@@ -67,7 +67,8 @@ def test_models_are_found_from_another_folder(tmp_path, monkeypatch):
     config = AnalyzeConfig.model_validate({"out": ".", "engine": "net.onnx", "detection": detection})
     found = with_absolute_paths(config)
     assert (found.engine, found.detection.detector_model) == (tmp_path / "net.onnx", tmp_path / "yunet.onnx")
-    served = AnalyzeConfig.model_validate({"out": ".", "engine": "triton://host:8001/net"})
+    detection["detector_model"] = "triton://host:8001/yunet"
+    served = AnalyzeConfig.model_validate({"out": ".", "engine": "triton://host:8001/net", "detection": detection})
     assert with_absolute_paths(served) == served
 
 

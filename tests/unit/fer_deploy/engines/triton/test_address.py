@@ -3,9 +3,11 @@
 from pathlib import Path
 
 import pytest
+from tritonclient.utils import InferenceServerException
 
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.config import EngineChoice
+from fer_deploy.engines.triton import connection
 from fer_deploy.engines.triton.address import TritonAddress, is_triton
 from fer_deploy.errors import ConfigError
 
@@ -61,3 +63,14 @@ def test_as_a_setting_it_names_no_file():
     choice = EngineChoice(engine=Path("triton://box/net"))
     assert choice.model_files() == []
     assert TritonAddress.parse(choice.engine_file).host == "box"
+
+
+def test_a_refused_path_is_shown_with_both_slashes():
+    with pytest.raises(ConfigError, match=r"^triton://box is not the address"):
+        TritonAddress.parse(Path("triton://box"))
+
+
+def test_a_host_without_an_address_is_not_taken_for_a_wrong_name():
+    err = InferenceServerException("errors resolving nohost:8001: [field:hostname lookup error:Domain name not found]")
+    address = TritonAddress("nohost", 8001, "net")
+    assert connection._fix_to_open(err, address) == "check the host: nohost has no address in the network"
