@@ -17,7 +17,7 @@ from fer_deploy.analyze.jobs.worker import Worker, portable
 from fer_deploy.archive.manifest import NAME, About
 from fer_deploy.archive.planned_models import check_models
 from fer_deploy.archive.scratch import scratch_folder
-from fer_deploy.archive.staging import Staging, task_of
+from fer_deploy.archive.staging import ScratchFull, Staging, task_of
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.todo import is_wanted
 from fer_deploy.archive.work import Work
@@ -117,6 +117,8 @@ class NodeWorker:
             self._num_frames = 0
             self._sign()
             reply = self._computed(work) if is_wanted(self._store, work) else Skipped()
+        except ScratchFull as err:
+            reply = Unfit(f"on {socket.gethostname()}: {err}")
         except Exception as err:  # noqa: BLE001 - the run decides
             reply = Failed(portable(err))
         finally:

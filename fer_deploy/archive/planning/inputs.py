@@ -118,8 +118,10 @@ def _listed(path: Path) -> Iterator[Found]:
     except (OSError, UnicodeDecodeError) as err:
         raise ConfigError(f"cannot read the list {path}: {err}. Fix: a text file with one name a line") from err
     for line in filter(None, map(str.strip, lines)):
-        some = list(_remote(line) if "://" in line else _local(line))
-        yield from some or [Found(without_password(line), reason="it was not found")]
+        is_remote = "://" in line
+        some = list(_remote(line) if is_remote else _local(line))
+        address = without_password(line) if is_remote else printable(os.path.abspath(line))
+        yield from some or [Found(address, reason="it was not found")]
 
 
 def _local(text: str) -> Iterator[Found]:

@@ -1,6 +1,7 @@
 """Tests for Store, found_videos and the kinds of dead letters."""
 
 import errno
+import os
 import sys
 import time
 from types import SimpleNamespace
@@ -126,6 +127,8 @@ def test_inputs(tmp_path):
     assert names(f"file://{tmp_path}/in/*.mp4") == [f"file://{tmp_path}/in/a.mp4"]
     assert names(f"@{listed}") == ["in/a.mp4", "none.mp4"]
     assert [one.reason for one in found_videos([f"@{listed}"])] == ["", "it was not found"]
+    listed.write_text("none.mp4\n")  # its address is the same when the file is there
+    assert [one.address for one in found_videos([f"@{listed}"])] == [os.path.abspath("none.mp4")]
     with pytest.raises(ConfigError, match=r"cannot find .*none\.mp4"):
         found_videos([str(tmp_path / "none.mp4")])
     (tmp_path / "empty").mkdir()

@@ -1,6 +1,7 @@
 """A worker of a node, without Ray: what it says if its node lacks something."""
 
 import hashlib
+from unittest.mock import Mock
 
 import pytest
 from integration.analyze_videos import write_squares
@@ -9,6 +10,7 @@ from integration.archive_videos import make_plan, recipe_of
 from fer_deploy.archive.manifest import NAME
 from fer_deploy.archive.on_ray.node_worker import Finished, Job, NodeWorker, Skipped, Unfit
 from fer_deploy.archive.segment_plan import plans
+from fer_deploy.archive.staging import ScratchFull
 from fer_deploy.archive.work import all_work
 from fer_deploy.errors import MissingDependencyError
 
@@ -77,3 +79,13 @@ def test_a_node_that_loses_the_output_is_to_blame(archive, job, tmp_path):
     reply = worker.compute(all_work(manifest, plans(manifest, store))[0])
     assert isinstance(reply, Unfit)
     assert "film.mp4 is not there" in reply.why
+
+
+def test_a_node_whose_disk_is_full_is_to_blame(archive, job, monkeypatch):
+    store, manifest = archive
+    worker = NodeWorker(job)
+    assert worker.open() == ""
+    monkeypatch.setattr(worker._staging, "use", Mock(side_effect=ScratchFull("no space. Fix: another --scratch")))
+    reply = worker.compute(all_work(manifest, plans(manifest, store))[0])
+    assert isinstance(reply, Unfit)
+    assert reply.why.endswith(": no space. Fix: another --scratch")
