@@ -27,6 +27,7 @@ def test_of_this_machine(tracked, repo_dir):
     assert found == set()
 
 
+@pytest.mark.slow
 def test_of_any_machine(tracked):
     """Tests may name some, to see them go."""
     found = {

@@ -22,6 +22,7 @@ def test_clips_are_strung_together(tmp_path):
     assert all(a.time < b.time for a, b in itertools.pairwise(pictures))
 
 
+@pytest.mark.slow
 def test_a_tiny_run(tmp_path):
     video = write_squares(tmp_path / "long.mp4", 30)
     options = ["--detector", "haar", "--no-video", "--segment-frames", "12"]
@@ -33,6 +34,7 @@ def test_a_tiny_run(tmp_path):
     assert "30 frames announced, 30 decoded, 0 skipped, 0 missing" in as_markdown(result | {"clips": ["a.gif"]}, ENV)
 
 
+@pytest.mark.slow
 def test_a_run_that_fails_is_told(tmp_path):
     with pytest.raises(click.ClickException, match=r"(?s)analyze .* failed: .*cannot read the video"):
         analyze.measure(tmp_path / "absent.mp4", tmp_path / "out", ["--detector", "haar"])

@@ -65,6 +65,7 @@ def test_a_loop_that_fails_is_named():
         fps.measure({"kind": "alone"})
 
 
+@pytest.mark.slow
 def test_the_request_in_the_usage_line_is_one(shared_dir):
     request = json.loads(re.search(r"'(\{.*?\})'", loops.__doc__, re.DOTALL)[1])
     files = {"yunet": str(measuring.shared_yunet()), "clip": str(clips.clips_at_hand()[0])}
@@ -72,6 +73,7 @@ def test_the_request_in_the_usage_line_is_one(shared_dir):
     assert loops.run({**request, **files})["frames"] == request["frames"]
 
 
+@pytest.mark.slow
 def test_the_camera_recorded_and_watched(shared_dir, tmp_path):
     request = variants(frames=20, tutorial_frames=1)[WATCHED]
     files = {"yunet": str(measuring.shared_yunet()), "engine": "", "clip": str(clips.clips_at_hand()[0])}
@@ -99,6 +101,7 @@ class TestWithoutOptions:
         assert [path.name for path in clips.clips_at_hand()] == ["a.gif", "b.gif"]
         assert measuring.shared_yunet() == models / "face_detection_yunet_2026may.onnx"
 
+    @pytest.mark.slow
     def test_without_a_clip_drawn_faces_are_measured_and_it_is_told_where_clips_are(self, tmp_path, capsys):
         (clip,) = clips.clips_at_hand()
         assert clip == tmp_path / "artifacts" / "synthetic.mp4"

@@ -74,6 +74,7 @@ class Silent(Source):
         self.stop()
 
 
+@pytest.mark.slow
 def test_minutes_end_a_run_whose_loop_stalls(tmp_path, monkeypatch):
     sources = [Silent(), Silent()]
     monkeypatch.setattr(soak, "PacedSource", lambda source, fps: sources[0])
@@ -88,6 +89,7 @@ def test_minutes_end_a_run_whose_loop_stalls(tmp_path, monkeypatch):
     assert result["samples"], "taken though no frame comes"
 
 
+@pytest.mark.slow
 def test_minutes_end_a_run_that_has_no_other_end(tmp_path):
     result = soak.run(soak.Soak(minutes=0.01, fps=30), tmp_path)
     assert 0 < result["snapshot"]["seconds"] < 60

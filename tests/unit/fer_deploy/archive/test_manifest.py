@@ -30,6 +30,7 @@ def test_it_is_read_as_it_was_written(store):
     assert Manifest.of(manifest.about, manifest.rows.values()) == manifest
 
 
+@pytest.mark.slow
 def test_any_damaged_byte_is_found_or_harmless(store):
     content, whole = store.read(NAME), Manifest.load(store)
     found = 0

@@ -183,6 +183,7 @@ def test_an_input_that_would_be_overwritten(tmp_path):
     assert given.read_text().startswith("start,end,label")
 
 
+@pytest.mark.slow
 def test_a_video_that_is_too_short_for_an_event(tmp_path):
     """An event after the end of one video is left out there."""
     long, short = write_squares(tmp_path / "long.mp4", 60), write_squares(tmp_path / "short.mp4", 30)

@@ -108,6 +108,7 @@ def test_another_checkpoint_is_refused(exported, tiny_release, tmp_path):
         pack(PackConfig(folder=exported, out=tmp_path / "net.ferpack", checkpoint=tiny_release))
 
 
+@pytest.mark.slow
 def test_real_faces_and_pytorch_only_when_they_are_asked_for(tiny_export, tiny_release, tmp_path):
     data = write_faces(tmp_path / "fer2013.csv", {"Training": 7, "PublicTest": 84})
     out = tmp_path / "net.ferpack"

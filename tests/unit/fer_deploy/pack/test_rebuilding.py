@@ -240,6 +240,7 @@ def test_the_error_for_an_absent_onnx_names_the_extra(words):
     assert "needs onnx, which is not installed. Fix: pip install 'fer-toolchain[cpu,rebuild]'" in ended.stderr
 
 
+@pytest.mark.slow
 def test_a_broken_limit_is_exit_code_6(packed, tmp_path):
     wrong = with_other_classifier(read_pack(packed).read("tiny-fp16.onnx"))
     pack = repacked(packed, tmp_path / "wrong.ferpack", {"tiny-fp16.onnx": wrong})

@@ -68,6 +68,7 @@ def test_second_run_into_the_same_folder_is_refused(trained, data):
     assert result.stdout == ""
 
 
+@pytest.mark.slow
 def test_train_resumes_a_stopped_run(tmp_path, data, narrow_net, monkeypatch):
     config, out = write_config(tmp_path, num_epochs=2), tmp_path / "out"
     stopped = iter([None, signal.SIGINT])
@@ -85,6 +86,7 @@ def test_train_resumes_a_stopped_run(tmp_path, data, narrow_net, monkeypatch):
     assert load_state(out / "last.pt")["epoch"] == 2
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("narrow_net")
 def test_clean_protocol_and_twin_rows_and_votes(tmp_path):
     faces = make_faces()

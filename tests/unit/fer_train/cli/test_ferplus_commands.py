@@ -16,7 +16,7 @@ from fer_train.checkpoint import load_release, load_state
 from fer_train.data.faces import EMOTIONS, FERPLUS_EMOTIONS
 from fer_train.training.loop import train_step
 
-pytestmark = pytest.mark.usefixtures("narrow_net")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("narrow_net")]
 
 
 @pytest.fixture(autouse=True)

@@ -78,6 +78,7 @@ def test_fp16_weights_carry_their_own_measures(best, data, tmp_path):
     assert f"{out}: {out.stat().st_size / 1e6:.2f} MB, float16; model card: {out.with_suffix('.md')}" in result.stdout
 
 
+@pytest.mark.slow
 def test_card_stands_beside_the_weights_and_tells_what_release_saw(data, model, tmp_path, faces):
     clean = read_faces(data)
     clean = clean.select(~((clean.splits == "Training") & (clean.rows < 10)))

@@ -25,6 +25,7 @@ def interrupted(tmp_path, monkeypatch):
     return tmp_path / "out"
 
 
+@pytest.mark.slow
 def test_the_same_job_goes_on(interrupted, caplog):
     caplog.set_level("INFO")
     run = train_one(tiny_config(), make_faces(), interrupted, tensorboard=False)
@@ -39,12 +40,14 @@ def test_another_job_is_asked_whether_it_means_that(interrupted, monkeypatch, jo
         train_one(tiny_config(), make_faces(), interrupted, tensorboard=False)
 
 
+@pytest.mark.slow
 def test_a_restart_goes_on_without_a_name(interrupted, monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
     monkeypatch.setenv("TORCHELASTIC_RESTART_COUNT", "1")
     assert train_one(tiny_config(), make_faces(), interrupted, tensorboard=False).epoch == 3
 
 
+@pytest.mark.slow
 def test_a_new_run_of_a_job_begins(tmp_path, monkeypatch):
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "a-job")
     assert train_one(tiny_config(num_epochs=1), make_faces(), tmp_path / "out", tensorboard=False).epoch == 1

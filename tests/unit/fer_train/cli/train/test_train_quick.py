@@ -10,6 +10,7 @@ def many_faces(tmp_path):
     return write_csv(tmp_path / "many.csv", make_faces(Training=700, PublicTest=300, PrivateTest=20))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("command", TRAIN_COMMANDS)
 def test_quick_runs_the_whole_command_on_a_few_small_faces(tmp_path, flags, teacher, many_faces, monkeypatch, command):
     given = flags(num_epochs=24, size_phases=[{"until_epoch": 12, "image_size": 16}], image_size=48, batch_size=512)
