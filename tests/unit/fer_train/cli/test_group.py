@@ -59,3 +59,10 @@ def test_help_and_version_load_no_heavy_package():
         assert done.returncode == 0, done.stderr
         loaded = ast.literal_eval(done.stdout.splitlines()[-1])
         assert {"torch", "numpy", "cv2", "sklearn", "pydantic"}.isdisjoint(loaded)
+
+
+def test_a_training_process_loads_what_it_needs_at_its_start():
+    script = "import sys, fer_train.cli.train; print(list(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    loaded = set(ast.literal_eval(done.stdout.splitlines()[-1]))
+    assert {"sklearn", "pandas", "matplotlib", "tensorboard", "scipy.stats"}.isdisjoint(loaded)

@@ -3,10 +3,11 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 from fer_train.data.faces import EMOTIONS
 from fer_train.errors import DataError
-from fer_train.evaluation.metrics import bootstrap_intervals, fit_to_votes, measure, probs_from_logits
+from fer_train.evaluation.metrics import bootstrap_intervals, class_scores, fit_to_votes, measure, probs_from_logits
 
 
 def one_hot(predicted, num_classes, height=5.0):
@@ -137,3 +138,14 @@ def test_fit_to_votes_by_hand():
 def test_fit_to_votes_stays_finite_where_the_model_rules_out_what_was_voted():
     fit = fit_to_votes(np.array([[500.0, -500.0]], dtype=np.float32), np.array([[0.0, 1.0]], dtype=np.float32))
     assert fit.kl == pytest.approx(1000)
+
+
+@pytest.mark.parametrize("absent", [None, 3])
+def test_scores_of_the_classes_are_those_of_scikit_learn(absent):
+    dice = np.random.default_rng(0)
+    labels, predicted = dice.integers(0, 7, (2, 500))
+    if absent is not None:  # neither a label nor predicted: 0, as with zero_division=0
+        labels, predicted = (np.where(values == absent, 0, values) for values in (labels, predicted))
+    confusion = confusion_matrix(labels, predicted, labels=range(7))
+    wanted = precision_recall_fscore_support(labels, predicted, labels=range(7), zero_division=0)[:3]
+    np.testing.assert_allclose(class_scores(confusion), wanted)

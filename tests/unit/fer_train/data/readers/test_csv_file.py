@@ -69,6 +69,7 @@ def test_header_may_carry_a_byte_order_mark_spaces_and_any_case(tmp_path, header
         ),
         pytest.param(with_first_pixel("256"), "pixel value 256 is not 0 to 255", id="pixel 256"),
         pytest.param(with_first_pixel("4294967297"), "is not 0 to 255", id="pixel 2**32 + 1"),
+        pytest.param(with_first_pixel("18446744073709551617"), "184467440737 is not 0 to 255", id="pixel 2**64 + 1"),
         pytest.param(with_first_pixel("1a"), "pixels contain something that is not a whole number", id="letters"),
         pytest.param(with_first_pixel("-1"), "pixels contain something that is not a whole number", id="negative"),
         pytest.param(with_first_pixel("1.5"), "pixels contain something that is not a whole number", id="fraction"),
