@@ -1,14 +1,17 @@
 """Model files on disk: bundled models, checks and digests. The engines open the models."""
 
 import hashlib
+import re
 from pathlib import Path
-from typing import Literal
+from typing import Final, Literal
 
 from fer_deploy.errors import ArtifactError, argument
 from fer_deploy.spec import Precision
 
 MAX_MODEL_BYTES = 2**30
 """Size limit of a model file. Models of this project have about ten million bytes; a larger file could fill memory."""
+_ADDRESS: Final = re.compile(r"([a-z][a-z0-9+.-]+):/{1,2}(?!/)(.*)")
+"""A `Path` has lost a slash."""
 _MODELS = Path(__file__).parent / "models"
 Family = Literal["ferplus", "nano-ferplus", "fer2013"]
 """Bundled models: ferplus learned from FER+ (ten votes a face; for real pictures), nano-ferplus the same with a fifth
@@ -48,6 +51,11 @@ def require_file(path: Path, *, fix: str) -> Path:
     """
     try:
         if not path.exists():
+            if address := _ADDRESS.match(str(path)):
+                raise ArtifactError(
+                    f"{address[1]}://{address[2]} is an address, expected a file of this machine. Fix: download it and "
+                    "give the file's path; a model that Triton serves is triton://HOST:8001/MODEL"
+                )
             raise ArtifactError(f"no model at {path}. Fix: {fix}")
         is_file, size = path.is_file(), path.stat().st_size
     except (OSError, ValueError) as err:  # ValueError: not a valid file name

@@ -136,8 +136,11 @@ def given_up(store: Store, works: Sequence[Work]) -> set[tuple[str, int]]:
     return {work.place for work in works if work.place in dead and not is_done(store, work)}
 
 
-def remove_dead_letters(store: Store, only: Kind | None) -> int:
-    """Remove dead letters, of one kind if asked, so that the next run tries their segments; return their number.
+def remove_dead_letters(store: Store, works: Sequence[Work], only: Kind | None) -> int:
+    """Remove dead letters, of one kind if asked, so that the next run tries their segments.
+
+    Returns:
+        The number of segments that it will try: some letters are of segments that a run has finished since.
 
     Raises:
         SinkError: they cannot be read or removed.
@@ -146,7 +149,8 @@ def remove_dead_letters(store: Store, only: Kind | None) -> int:
     chosen = [name for name, letter in letters.items() if only in (None, letter.kind)]
     if only is None:
         chosen = list(store.list("dead"))
+    tried = given_up(store, works) & ids_and_numbers(chosen)
     for name in chosen:
         store.remove(name)
     write_list(store, {letter.place for name, letter in letters.items() if name not in chosen})
-    return len(chosen)
+    return len(tried)

@@ -27,6 +27,7 @@ NAME: Final = "manifest.parquet"
 TO_THE_END: Final = 2**31 - 1
 """Number of frames of a video's last segment in its task: what the packets do not announce is analyzed, too."""
 _ABOUT: Final = b"fer_deploy.archive"
+_ABOUT_SHA256: Final = b"fer_deploy.archive.sha256"
 _SEGMENT: Final = pa.struct(
     [("number", pa.int32()), ("first", pa.int64()), ("num_frames", pa.int64()), ("start", pa.string())]
 )
@@ -190,7 +191,8 @@ class Manifest(NamedTuple):
     def save(self, store: Store) -> None:
         """Write the manifest; raises SinkError."""
         rows = [row.model_dump() | {"segments": [one._asdict() for one in row.segments]} for row in self.rows.values()]
-        schema = _SCHEMA.with_metadata({_ABOUT: self.about.model_dump_json().encode()})
+        about = self.about.model_dump_json().encode()
+        schema = _SCHEMA.with_metadata({_ABOUT: about, _ABOUT_SHA256: hashlib.sha256(about).hexdigest().encode()})
         file = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(rows, schema=schema), file, compression="zstd")
         store.write(NAME, file.getvalue())
@@ -219,12 +221,15 @@ class Manifest(NamedTuple):
             return None
         try:
             table = pq.read_table(io.BytesIO(content))
-            about = About.model_validate_json((table.schema.metadata or {})[_ABOUT])
+            metadata = table.schema.metadata or {}
+            about = About.model_validate_json(metadata[_ABOUT])
             rows = [_row(values) for values in table.to_pylist()]
         except (KeyError, TypeError, ValueError, OSError, pa.ArrowException) as err:
             raise _unusable(store, type(err).__name__) from err
         if about.schema_version != SCHEMA_VERSION:
             raise _unusable(store, f"its schema is {about.schema_version}, expected {SCHEMA_VERSION}")
+        if metadata.get(_ABOUT_SHA256) != hashlib.sha256(metadata[_ABOUT]).hexdigest().encode():
+            raise _unusable(store, "its settings were changed")
         manifest = cls.of(about, rows)
         if manifest.about.hash != about.hash:
             raise _unusable(store, "its hash is not that of its rows")

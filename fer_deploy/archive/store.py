@@ -99,6 +99,7 @@ class Store:
         self.is_local = isinstance(self._fs, LocalFileSystem)
         self.absolute = self._root if self.is_local else address
         self._is_object_store = bool(protocols & _OBJECT_STORES)
+        self.is_of_this_process = "memory" in protocols
 
     def __str__(self) -> str:
         """Return the address without a password."""

@@ -1,5 +1,7 @@
 """The whole path of fer-deploy archive on small videos: its rows are those of analyze."""
 
+import hashlib
+
 import pyarrow.parquet as pq
 import pytest
 from integration.archive_videos import (
@@ -21,6 +23,7 @@ from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.status import status
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import all_work
+from fer_deploy.artifacts import file_sha256
 from fer_deploy.errors import ConfigError, StreamError, VerificationError
 
 
@@ -103,14 +106,32 @@ def test_verify_counts_again(done, tmp_path):
     assert any("broken.mp4: not in the tables: cannot open" in note for note in found.notes)
 
 
-def test_verify_finds_a_lost_row(videos, done, tmp_path):
+def test_verify_finds_a_row_that_join_lost(videos, done, tmp_path):
     (part,) = (done / "tables" / "frames").rglob("*.parquet")
-    whole = part.read_bytes()
+    joined = done / "tables" / "joined.json"
+    whole, about = part.read_bytes(), joined.read_text()
     table = pq.read_table(part, partitioning=None)
     pq.write_table(table.slice(0, table.num_rows - 1), part)
+    joined.write_text(about.replace(hashlib.sha256(whole).hexdigest(), file_sha256(part)))
     store = Store(str(done))
     try:
         with pytest.raises(VerificationError, match="60 frames in the tables, 61 in its segments"):
+            verify(store, Manifest.load(store))
+    finally:
+        part.write_bytes(whole)
+        joined.write_text(about)
+
+
+@pytest.mark.parametrize("table", ["faces", "frames", "videos"])
+def test_verify_finds_a_changed_table(done, table):
+    part = next((done / "tables" / table).rglob("*.parquet"))
+    whole, rows = part.read_bytes(), pq.read_table(part, partitioning=None)
+    pq.write_table(rows.take(list(range(rows.num_rows))[::-1]), part)  # as many, in another order
+    store = Store(str(done))
+    try:
+        with pytest.raises(
+            VerificationError, match=rf"{part.name} in .* is not as join wrote it\. Fix: fer-deploy archive join"
+        ):
             verify(store, Manifest.load(store))
     finally:
         part.write_bytes(whole)
@@ -120,8 +141,12 @@ def test_verify_finds_a_lost_row(videos, done, tmp_path):
     ("name", "damage", "says"),
     [
         ("part-000001.parquet", None, "part-000001.parquet in .* is missing"),
-        ("part-000001.parquet", lambda whole: whole[: len(whole) // 2], "part-000001.parquet in .* is damaged"),
-        ("part-000001.parquet", lambda whole: b"", "part-000001.parquet in .* is damaged"),
+        (
+            "part-000001.parquet",
+            lambda whole: whole[: len(whole) // 2],
+            "part-000001.parquet in .* is not as join wrote it",
+        ),
+        ("part-000001.parquet", lambda whole: b"", "part-000001.parquet in .* is not as join wrote it"),
         ("joined.json", lambda whole: whole[: len(whole) // 2], "has no complete tables"),
         ("joined.json", lambda whole: b"[]", "has no complete tables"),
     ],

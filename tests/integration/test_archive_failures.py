@@ -96,8 +96,8 @@ def test_a_dead_letter_says_why_and_can_be_tried_again(what, kind, plan, tmp_pat
     now = status(store, manifest)
     assert (now.num_done, now.num_missing, now.num_dead, now.dead_by_kind) == (2, 0, 1, {kind: 1})
 
-    assert remove_dead_letters(store, "decode") == 0
-    assert remove_dead_letters(store, kind) == 1
+    assert remove_dead_letters(store, one, "decode") == 0
+    assert remove_dead_letters(store, one, kind) == 1
     trap.unlink()
     assert make_run(store, manifest, recipe).run() == (1, 0, 0)
 

@@ -1,5 +1,6 @@
 """join: tables of all videos whose segments are there, with the rows that a sequential analysis would write."""
 
+import hashlib
 import json
 import shutil
 from collections.abc import Callable
@@ -95,8 +96,8 @@ def join(
             f"no video of {store} is complete; fer-deploy archive status {store.argument} says what is missing. "
             f"Fix: {fix_of_gaps(store, manifest)}"
         )
-    names = [name for table in tables.values() for name in table.names]
-    _finish(store, manifest, joined, names, allow_incomplete=allow_incomplete)
+    digests = tables["faces"].digests | tables["frames"].digests
+    _finish(store, manifest, joined, digests, allow_incomplete=allow_incomplete)
     return joined
 
 
@@ -126,16 +127,20 @@ def _append(table: PartitionedTable, path: Path, video: ReplayedVideo, about: Ab
             table.append(Partition.of(video.row), rows.replace_schema_metadata(shared))
 
 
-def _finish(store: Store, manifest: Manifest, joined: Joined, names: list[str], *, allow_incomplete: bool) -> None:
+def _finish(
+    store: Store, manifest: Manifest, joined: Joined, digests: dict[str, str], *, allow_incomplete: bool
+) -> None:
     """Write the table of videos, remove the parts of an earlier call, and mark the tables as complete."""
     rows = [_row(video, manifest.about.fingerprint_of(video.row).run) for video in joined.videos]
     content = pa.BufferOutputStream()
     schema = _VIDEOS.with_metadata({FINGERPRINT_KEY: manifest.about.fingerprint.to_json()})
     pq.write_table(pa.Table.from_pylist(rows, schema=schema), content, compression="zstd")
     videos = "tables/videos/part-000001.parquet"
-    store.write(videos, content.getvalue().to_pybytes())
+    written = content.getvalue().to_pybytes()
+    store.write(videos, written)
+    digests = {**digests, videos: hashlib.sha256(written).hexdigest()}
     for name in store.list("tables"):
-        if name not in {*names, videos, JOINED}:
+        if name not in {*digests, JOINED}:
             store.remove(name)
     about = {
         "manifest": manifest.about.hash,
@@ -143,7 +148,7 @@ def _finish(store: Store, manifest: Manifest, joined: Joined, names: list[str], 
         "left_out": len(joined.left_out),
         "allow_incomplete": allow_incomplete,
     }
-    store.write(JOINED, json.dumps(about | {"files": [*names, videos]}, indent=2).encode())
+    store.write(JOINED, json.dumps(about | {"sha256": digests}, indent=2).encode())
 
 
 def _row(video: ReplayedVideo, run: str) -> dict[str, object]:

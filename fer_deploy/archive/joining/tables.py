@@ -9,6 +9,7 @@ import pyarrow.parquet as pq
 
 from fer_deploy.archive.manifest import VideoRow
 from fer_deploy.archive.store import Store
+from fer_deploy.artifacts import file_sha256
 
 PART_BYTES: Final = 256 * 2**20
 _GROUP_ROWS: Final = 200_000
@@ -43,7 +44,7 @@ class PartitionedTable:
     """Appends rows and sends a part to the store when it is large enough. Used by one thread.
 
     Attributes:
-        names: of the parts that were sent.
+        digests: SHA-256 of the parts that were sent, by their names.
     """
 
     def __init__(self, store: Store, name: str, scratch: Path, *, part_bytes: int = PART_BYTES) -> None:
@@ -61,7 +62,7 @@ class PartitionedTable:
         self._number = 0
         self._writer: pq.ParquetWriter | None = None
         self._waiting: list[pa.Table] = []
-        self.names: list[str] = []
+        self.digests: dict[str, str] = {}
 
     def append(self, partition: Partition, rows: pa.Table) -> None:
         """Append rows of a partition; all of a partition come one after another.
@@ -98,8 +99,8 @@ class PartitionedTable:
         assert self._partition is not None
         name = f"tables/{self._name}/{self._partition.folder}/part-{self._number:06}.parquet"
         self._store.send(self._draft, name)
+        self.digests[name] = file_sha256(self._draft)
         self._draft.unlink()
-        self.names.append(name)
 
     def close(self) -> None:
         """Send the last part; raises SinkError."""

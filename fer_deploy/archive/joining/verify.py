@@ -1,5 +1,6 @@
-"""verify: count the frames and faces again, in the tables, in the segments and in the manifest."""
+"""verify: read all bytes of the tables, and count frames and faces again, there, in the segments and the manifest."""
 
+import hashlib
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -42,14 +43,15 @@ def verify(store: Store, manifest: Manifest) -> Verified:
 
     Raises:
         ConfigError: there are no complete tables of this manifest.
-        VerificationError: counts differ.
+        VerificationError: counts differ, or a table is not as `join` wrote it.
     """
     about = _joined(store)
     if about is None or about["manifest"] != manifest.about.hash:
         what = "no complete tables" if about is None else "tables of another manifest"
         raise ConfigError(f"{store} has {what}. Fix: fer-deploy archive join {store.argument}")
     frames, faces_of_frames, faces = Counter[str](), Counter[str](), Counter[str]()
-    for name in about["files"]:
+    for name, sha256 in about["sha256"].items():
+        _require_unchanged(store, name, sha256)
         if name.startswith("tables/frames/"):
             for video_id, num_faces in _columns(store, name, ("video_id", "num_faces")):
                 frames[video_id] += 1
@@ -89,20 +91,29 @@ def _joined(store: Store) -> dict[str, Any] | None:
         about = None if content is None else json.loads(content)
     except ValueError:
         return None
-    is_whole = isinstance(about, dict) and {"manifest", "files", "left_out"} <= about.keys()
+    is_whole = isinstance(about, dict) and {"manifest", "sha256", "left_out"} <= about.keys()
     return about if is_whole else None
 
 
-def _columns(store: Store, name: str, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
-    fix = f"Fix: fer-deploy archive join {store.argument}"
+def _require_unchanged(store: Store, name: str, sha256: str) -> None:
     if not store.exists(name):
-        raise VerificationError(f"{name} in {store} is missing. {fix}")
+        raise _not_as_written(store, name, "missing")
+    with store.open(name) as file:
+        if hashlib.file_digest(file, "sha256").hexdigest() != sha256:
+            raise _not_as_written(store, name, "not as join wrote it")
+
+
+def _not_as_written(store: Store, name: str, how: str) -> VerificationError:
+    return VerificationError(f"{name} in {store} is {how}. Fix: fer-deploy archive join {store.argument}")
+
+
+def _columns(store: Store, name: str, columns: tuple[str, ...]) -> Iterator[tuple[Any, ...]]:
     try:
         with store.open(name) as opened, pq.ParquetFile(opened) as file:
             for batch in file.iter_batches(columns=list(columns)):
                 yield from zip(*(batch.column(column).to_pylist() for column in columns), strict=True)
     except (pa.ArrowException, OSError, ValueError) as err:
-        raise VerificationError(f"{name} in {store} is damaged: {type(err).__name__}. {fix}") from err
+        raise _not_as_written(store, name, f"damaged: {type(err).__name__}") from err
 
 
 def _frames_in_segments(store: Store, manifest: Manifest) -> tuple[Counter[str], dict[str, int]]:

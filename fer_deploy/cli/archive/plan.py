@@ -53,8 +53,12 @@ def plan(
             "start and end are of one analysis; an archive has whole videos. Fix: leave them out of --config, or "
             "fer-deploy analyze"
         )
-    console = Console(stderr=True, markup=False)
-    store, found = Store(out), found_videos(inputs)
+    store = Store(out)
+    if store.is_of_this_process:
+        raise ConfigError(
+            f"{store} is gone when this command ends. Fix: --out FOLDER, or an address as s3://bucket/out"
+        )
+    console, found = Console(stderr=True, markup=False), found_videos(inputs)
     earlier = Manifest.find(store)
     here = config if earlier is None else as_planned(config, earlier.about)
     with here.open() as engine:

@@ -1,4 +1,5 @@
 import hashlib
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,14 @@ def test_require_file(tmp_path, make, text):
     with pytest.raises(ArtifactError) as caught:
         require_file(path, fix="cure")
     assert str(caught.value) == text.format(path)
+
+
+@pytest.mark.parametrize("address", ["http://host/model", "s3://bucket/model.onnx"])
+def test_an_address_is_no_file(address):
+    with pytest.raises(
+        ArtifactError, match=rf"^{address} is an address, expected a file of this machine\. Fix: download"
+    ):
+        require_file(Path(address), fix="cure")
 
 
 def test_require_file_returns_the_path(tmp_path):

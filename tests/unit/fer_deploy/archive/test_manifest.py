@@ -41,8 +41,7 @@ def test_any_damaged_byte_is_found_or_harmless(store):
         except ArtifactError:
             found += 1
             continue
-        assert same.rows == whole.rows
-        assert same.about.fingerprint == whole.about.fingerprint
+        assert same == whole
     assert found
 
 
@@ -65,6 +64,18 @@ def test_one_whose_rows_were_changed(store, tmp_path):
     table = pq.read_table(tmp_path / NAME)
     pq.write_table(table.slice(1), tmp_path / NAME)
     with pytest.raises(ArtifactError, match="its hash is not that of its rows"):
+        Manifest.load(store)
+
+
+def test_one_whose_price_was_changed(store, tmp_path):
+    table = pq.read_table(tmp_path / NAME)
+    about = {
+        key: text.replace(b'"price_per_core_hour":0.0', b'"price_per_core_hour":9.0')
+        for key, text in table.schema.metadata.items()
+    }
+    assert about != table.schema.metadata
+    pq.write_table(table.replace_schema_metadata(about), tmp_path / NAME)
+    with pytest.raises(ArtifactError, match="its settings were changed"):
         Manifest.load(store)
 
 

@@ -139,6 +139,7 @@ def test_a_plan_grows(out, tmp_path):
     [
         (["plan", "none.mp4", "--out", "out"], 2, "cannot find none.mp4"),
         (["plan", ".", "--out", "out", "--detect-every", "3"], 2, "Fix: --detect-every 1"),
+        (["plan", ".", "--out", "memory://out"], 2, "memory://out is gone when this command ends. Fix: --out FOLDER"),
         (["run", "."], 2, "has no manifest.parquet"),
         (["run", ".", "--shard", "0/3"], 2, "expected I/N with I from 1 to N"),
         (["status", "."], 2, "has no manifest.parquet"),

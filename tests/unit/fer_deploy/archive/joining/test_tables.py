@@ -19,7 +19,7 @@ def out(tmp_path_factory):
         row = VideoRow(id="a", address="/films/people of ü=1/a.mp4", date=day)
         table.append(Partition.of(row), pa.table({"frame": list(range(num))}))
     table.close()
-    assert len(table.names) == len(DAYS)
+    assert len(table.digests) == len(DAYS)
     return folder / "out" / "tables" / "faces"
 
 
