@@ -96,6 +96,8 @@ class TritonServer:
             "FER_TEST_PACKAGES": packages,
             "FER_TEST_BATCHES": str(self.batches),
             "LD_LIBRARY_PATH": str(folder / "wheel" / "nvidia_pytriton.libs"),
+            # Its backends take the packages of the first Python that PATH names, and a virtual environment has NumPy 2.
+            "PATH": f"{sys.base_prefix}/bin{os.pathsep}{os.defpath}",
         }
         environment.pop("PYTHONPATH", None)
         ports = ("--http-port", self.http, "--grpc-port", self.grpc, "--metrics-port", self.metrics)
