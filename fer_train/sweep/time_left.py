@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from fer_train.checkpoint import load_state
 from fer_train.errors import CheckpointError
 from fer_train.sweep.plan import Trial
+from fer_train.training.epoch_cost import cost_of_epochs
 
 REFRESH_S = 30.0
 """Seconds between two readings of one run's state: a reading costs some tenths of a second."""
@@ -63,27 +64,32 @@ def estimate_time_left(
 ) -> TimeLeft | None:
     """Estimate the training time of what is left of `trials`, with `jobs` runs at the same time.
 
-    An epoch takes the mean of the run's own epochs. Before the first one it takes the mean of the runs of the same
-    name, else of the same model. Ensemble and releases are not counted. Return None where nothing can be estimated.
+    An epoch takes what the run's own epochs took; larger images take more. Before the first one it takes the mean of
+    the runs of the same name, else of the same model. Ensemble and releases are not counted. Return None where
+    nothing can be estimated.
     """
-    means = {t.label: statistics.fmean(seconds) for t in trials if (seconds := epoch_seconds(t))}
+    rates = {
+        t.label: sum(seconds) / cost_of_epochs(t.config, len(seconds)) for t in trials if (seconds := epoch_seconds(t))
+    }
     left, is_complete = [], True
     for trial in trials:
         if trial.is_trained:
             continue
-        per_epoch = _seconds_per_epoch(trial, trials, means)
-        if per_epoch is None:
+        rate = _rate_of(trial, trials, rates)
+        if rate is None:
             is_complete = False
         else:
-            left.append((trial.config.num_epochs - len(epoch_seconds(trial))) * per_epoch)
+            done = cost_of_epochs(trial.config, len(epoch_seconds(trial)))
+            left.append((cost_of_epochs(trial.config, trial.config.num_epochs) - done) * rate)
     if not left:
         return TimeLeft(0.0, is_complete) if is_complete else None
     return TimeLeft(max(*left, sum(left) / min(jobs, len(left))) if len(left) > 1 else left[0], is_complete)
 
 
-def _seconds_per_epoch(trial: Trial, trials: Sequence[Trial], means: dict[str, float]) -> float | None:
+def _rate_of(trial: Trial, trials: Sequence[Trial], rates: dict[str, float]) -> float | None:
+    """Return the seconds of a run for a unit of cost, from the runs that are most like it."""
     by_likeness: tuple[Callable[[Trial], str], ...] = (lambda t: t.label, lambda t: t.name, lambda t: t.config.model)
     for kind in by_likeness:
-        if found := [means[other.label] for other in trials if other.label in means and kind(other) == kind(trial)]:
+        if found := [rates[other.label] for other in trials if other.label in rates and kind(other) == kind(trial)]:
             return statistics.fmean(found)
     return None

@@ -1,13 +1,15 @@
 """Show the progress of training: a bar with ETA on a terminal, and one line per epoch everywhere."""
 
+import math
 import time
 from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from fer_train.config import TrainConfig
+from fer_train.training.epoch_cost import seconds_left
 
 SECONDS_PER_LINE = 30.0
 
@@ -23,12 +25,11 @@ class TrainingProgress:
             BarColumn(),
             MofNCompleteColumn(),
             TimeElapsedColumn(),
-            TextColumn("ETA"),
-            TimeRemainingColumn(),
+            TextColumn("about {task.fields[minutes]:.0f} min left"),
             console=self._console,
         )
-        self._task = self._bar.add_task("training", total=None)
-        self._epochs_here = 0
+        self._task = self._bar.add_task("training", total=None, minutes=math.nan)
+        self._begun: int | None = None
         self._started = self._last_line = time.monotonic()
 
     def __enter__(self) -> Self:
@@ -41,9 +42,12 @@ class TrainingProgress:
 
     def on_step(self, step: int, num_steps: int, loss: float) -> None:
         """Move the bar; without a terminal, print a line from time to time."""
+        epochs = step / num_steps * self._config.num_epochs
+        if self._begun is None:
+            self._begun = math.ceil(epochs) - 1  # a resumed run begins with an epoch
         self._bar.start()  # at the first step, so a run with an error shows no bar
-        self._bar.update(self._task, completed=step, total=num_steps, description=f"loss {loss:.3f}")
-        now = time.monotonic()
+        now, minutes = time.monotonic(), self._minutes_left(epochs)
+        self._bar.update(self._task, completed=step, total=num_steps, description=f"loss {loss:.3f}", minutes=minutes)
         if not self._console.is_terminal and now - self._last_line > SECONDS_PER_LINE:
             self._last_line = now
             self._console.print(f"  step {step}/{num_steps}, loss {loss:.3f}", highlight=False)
@@ -51,14 +55,17 @@ class TrainingProgress:
     def on_epoch(self, row: dict[str, Any]) -> None:
         """Print one line for the epoch."""
         epoch = row["epoch"] + 1
-        self._epochs_here += 1
-        left = self._config.num_epochs - epoch
-        eta = (time.monotonic() - self._started) / self._epochs_here * left
         self._console.print(
             f"epoch {epoch}/{self._config.num_epochs}  train loss {row['train_loss']:.3f} "
             f"accuracy {row['train_accuracy']:.2%}  validation loss {row['loss']:.3f} accuracy {row['accuracy']:.2%} "
             f"F1 {row['f1']:.3f} precision {row['precision']:.3f} recall {row['recall']:.3f}  "
-            f"lr {row['learning_rate']:.2g}  {row['seconds']:.0f} s, about {eta / 60:.0f} min left",
+            f"lr {row['learning_rate']:.2g}  {row['seconds']:.0f} s, about {self._minutes_left(epoch):.0f} min left",
             highlight=False,
             soft_wrap=True,
         )
+
+    def _minutes_left(self, epochs: float) -> float:
+        """Return the minutes for the epochs after the first `epochs`; at least one step was done."""
+        begun = epochs - 1 if self._begun is None else self._begun
+        seconds = time.monotonic() - self._started
+        return seconds_left(self._config, epochs, begun=begun, seconds=seconds) / 60
