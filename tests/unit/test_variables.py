@@ -165,6 +165,14 @@ def test_unknown_variables_are_warned_of_without_their_values():
     ]
 
 
+def test_a_value_in_letters_follows_an_equals_sign():
+    env = {"FER_LIVE_BASELINE": "first:x", "FER_LIVE_ROI": "0.5,0.5,0.2,0.2"}
+    for name, value in env.items():
+        done = CliRunner().invoke(main, ["live"], env={"FER_LIVE_SOURCE": "synthetic", name: value})
+        assert f" {name} " not in done.stderr
+        assert f"Fix: {name}=" in done.stderr
+
+
 def test_a_command_in_a_group_is_named_as_it_is_called():
     run = commands_in(command_of("fer-deploy", "archive"))["run"]
     assert list(variables.unknown_variables(run, {"FER_ARCHIVE_RUN_ZZZ": "1"})) == [

@@ -17,7 +17,7 @@ from fer_deploy.analyze.jobs.worker import Worker, portable
 from fer_deploy.archive.manifest import NAME, About, Manifest
 from fer_deploy.archive.planned_models import check_models
 from fer_deploy.archive.scratch import scratch_folder
-from fer_deploy.archive.staging import ScratchFull, Staging, task_of
+from fer_deploy.archive.staging import ScratchFull, Staging, failure_of, task_of
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.todo import is_wanted
 from fer_deploy.archive.work import Work
@@ -143,7 +143,7 @@ class NodeWorker:
             path = self._folder / "segment.parquet"
             reply = self._worker.reply_to(task_of(work, self._job.about, staged, path))
             if isinstance(reply, Failed):
-                return reply
+                return Failed(failure_of(reply.error, staged, work.row))
             assert isinstance(reply, Observed)
             self._sign()
             self._store.send(path, work.name)

@@ -112,7 +112,7 @@ def with_variables(message: str, ctx: click.Context) -> str:
 
 def _with_variable(message: str, param: click.Option, variable: str) -> str:
     choices = [re.escape(str(one)) for one in getattr(param.type, "choices", ())]
-    value = "|".join([r"[\dA-Z./]", r"\w+://", *(rf"{choice}\b" for choice in choices)])
+    value = "|".join([r"[\dA-Z./]", r"\w+://", r"\w+[:,]\w", *(rf"{choice}\b" for choice in choices)])
     for flag in map(re.escape, param.opts):
         message = re.sub(rf"(?<![\w-]){flag} (?={value})", f"{variable}=", message)
         message = re.sub(rf"(?<![\w-]){flag}(?![\w-])", variable, message)
