@@ -208,7 +208,7 @@ class Manifest(NamedTuple):
         manifest = cls.find(store)
         if manifest is None:
             raise ConfigError(
-                f"{store} has no {NAME}: nothing was planned there. Fix: fer-deploy archive plan INPUT... "
+                f"{store} has no {NAME}: nothing was planned there. Fix: another address, or fer-deploy archive plan INPUT... "
                 f"--out {store.argument}"
             )
         return manifest
