@@ -94,13 +94,18 @@ def _init(ray: Any, address: str, num_cpus: int | None, folder: Path | None) -> 
             ray.init(**settings)
     except ConnectionError as err:
         raise FerTrainError(f"--ray {address}: no Ray cluster runs on this machine. {_HOW}") from err
-    except (RuntimeError, ValueError, OSError, ray.exceptions.RayError) as err:
+    except Exception as err:  # a node that does not start in time is a plain Exception
         raise FerTrainError(_why_not(address, str(err), ray.__version__)) from err
 
 
 def _why_not(address: str, text: str, version: str) -> str:
     """Return Ray's message as ours."""
-    text = " ".join(text.split())
+    text = " ".join(text.split()).rstrip(".")
+    if address == LOCAL:
+        return (
+            f"--ray local: Ray does not start on this machine: {text}. Fix: try again when the machine is less busy, "
+            "or leave --ray out: one machine does not need it"
+        )
     if "version mismatch" in text.lower():
         return f"--ray {address}: {text}. Fix: the same Python and the same ray=={version} on all machines"
     if "token" in text:

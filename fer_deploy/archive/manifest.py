@@ -208,8 +208,8 @@ class Manifest(NamedTuple):
         manifest = cls.find(store)
         if manifest is None:
             raise ConfigError(
-                f"{store} has no {NAME}: nothing was planned there. Fix: fer-deploy archive plan INPUT... "
-                f"--out {store.argument}"
+                f"{store} has no {NAME}: nothing was planned there. Fix: another address, or fer-deploy "
+                f"archive plan INPUT... --out {store.argument}"
             )
         return manifest
 

@@ -12,7 +12,7 @@ from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.shard import WHOLE, Shard
-from fer_deploy.archive.staging import ScratchFull, Staged, Staging, task_of
+from fer_deploy.archive.staging import ScratchFull, Staged, Staging, failure_of, task_of
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.todo import BACK_OFF_S, Ended, Todo, is_wanted
 from fer_deploy.archive.work import Work
@@ -144,14 +144,14 @@ class ArchiveRun:
         if isinstance(message, Progress):
             self._progress.working(event.worker, message.num_frames)
             return
-        work, _ = self._busy.pop(event.worker)
+        work, staged = self._busy.pop(event.worker)
         self._staging.leave(work.row)
         self._progress.working(event.worker, 0)
         assert isinstance(event.task, Observe)
         if isinstance(message, Failed):
             if message.is_of_models:
                 raise message.error
-            self._todo.fail(work, message.error)
+            self._todo.fail(work, failure_of(message.error, staged, work.row))
         elif isinstance(message, Observed):
             num_frames = message.end.num_taken - work.segment.first
             self._sending[self._threads.submit(self._send, event.task.path, work)] = num_frames

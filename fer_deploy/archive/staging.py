@@ -77,6 +77,18 @@ def fetch_video(address: str, folder: Path, on_bytes: Callable[[], None] = lambd
         ) from err
 
 
+def with_address(text: str, video: Path, address: str) -> str:
+    """Return a message with the address of a video in place of the path of its copy, which is removed soon."""
+    return text.replace(str(video.parent), without_password(address).rpartition("/")[0]) if "://" in address else text
+
+
+def failure_of(err: Exception, staged: Staged, row: VideoRow) -> Exception:
+    """Return the failure of a segment; its message names the video as the manifest does."""
+    if isinstance(err, FerDeployError):
+        err.args = (with_address(str(err), staged.video, row.address), *err.args[1:])
+    return err
+
+
 class Staging:
     """Keeps the last videos that were used. Any thread may use it."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from _typeshed import WriteableBuffer
 
 _UNFINISHED: Final = ".part"
-_FIX: Final = "Fix: check the address and the network, then give the same command again"
+_FIX: Final = "Fix: check the address, the credentials and the network, then give the same command again"
 _OBJECT_STORES: Final = frozenset(
     ("s3", "s3a", "gs", "gcs", "abfs", "abfss", "az", "adl", "oci", "oss", "r2", "memory")
 )

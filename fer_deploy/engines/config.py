@@ -9,7 +9,7 @@ from pydantic import Field, model_validator
 
 from fer_deploy.artifacts import Family
 from fer_deploy.engines import Device, Engine, bundled_model_for, is_folder_of_models, open_engine
-from fer_deploy.engines.triton.address import is_triton
+from fer_deploy.engines.triton.address import is_triton, with_slashes
 from fer_deploy.errors import ConfigError, argument
 from fer_deploy.settings import Settings
 
@@ -39,7 +39,7 @@ class EngineChoice(Settings):
     def _one_model(self) -> Self:
         if self.engine is not None and "model" in self.model_fields_set:
             raise ValueError(
-                f"model is {self.model} and engine is {self.engine}: two models. Fix: leave one of "
+                f"model is {self.model} and engine is {with_slashes(self.engine)}: two models. Fix: leave one of "
                 f"{argument('model')} and {argument('engine')} out"
             )
         return self

@@ -289,6 +289,7 @@ def test_an_archive_in_memory(videos, tmp_path, engine_file):
 
 def test_a_missing_manifest_says_what_to_do(tmp_path):
     with pytest.raises(
-        ConfigError, match=r"has no manifest.parquet: nothing was planned there. Fix: fer-deploy archive plan"
+        ConfigError,
+        match=r"has no manifest.parquet: nothing was planned there. Fix: another address, or fer-deploy archive plan",
     ):
         Manifest.load(Store(str(tmp_path)))

@@ -66,7 +66,9 @@ def test_a_version_may_be_named(server, name):
 
 
 def test_a_model_that_is_not_there(server):
-    with pytest.raises(EngineError, match=r"triton://127.0.0.1:\d+/absent cannot be used: .*Fix: check the name: curl"):
+    with pytest.raises(
+        EngineError, match=r"triton://127.0.0.1:\d+/absent cannot be used: .*Fix: check name and version: curl"
+    ):
         open_engine(server.address("absent"))
 
 

@@ -3,15 +3,25 @@
 import click
 import pytest
 from click.testing import CliRunner
-from unit.programs import ALL, command_of
+from unit.programs import ALL, command_of, commands_in
 
 from fer_deploy.cli import main
-from fer_deploy.cli.interface import variables
+from fer_deploy.cli.interface import logs, variables
 from fer_deploy.cli.live import _settings
 from fer_train.cli import main as train_main
 
 OTHERS = {"FER_YUNET", "FER_SHARED", "FER_FUZZ_CASES", "FER_FUZZ_SEED", "FER_REQUIRE_GPU", "FER_TEST_COMPILE"}
 """Variables that are no option's."""
+
+
+CALLED = {
+    " ".join([name, *inner]): one
+    for program, name in ALL
+    for command in [command_of(program, name)]
+    for inner, one in [((), command), *(((key,), each) for key, each in commands_in(command).items())]
+    if not isinstance(one, click.Group)
+}
+"""Each command by its words on the command line."""
 
 
 def options_of_all():
@@ -153,6 +163,28 @@ def test_unknown_variables_are_warned_of_without_their_values():
         "the environment variable FER_LIVE_SORCE is not used: live has no such option; did you mean FER_LIVE_SOURCE?",
         "the environment variable FER_LIVE_ZZZ is not used: live has no such option; the options are in live --help",
     ]
+
+
+def test_a_value_in_letters_follows_an_equals_sign():
+    env = {"FER_LIVE_BASELINE": "first:x", "FER_LIVE_ROI": "0.5,0.5,0.2,0.2"}
+    for name, value in env.items():
+        done = CliRunner().invoke(main, ["live"], env={"FER_LIVE_SOURCE": "synthetic", name: value})
+        assert f" {name} " not in done.stderr
+        assert f"Fix: {name}=" in done.stderr
+
+
+def test_a_command_in_a_group_is_named_as_it_is_called():
+    run = commands_in(command_of("fer-deploy", "archive"))["run"]
+    assert list(variables.unknown_variables(run, {"FER_ARCHIVE_RUN_ZZZ": "1"})) == [
+        "the environment variable FER_ARCHIVE_RUN_ZZZ is not used: archive run has no such option; the options are in "
+        "archive run --help"
+    ]
+
+
+@pytest.mark.parametrize("called", list(CALLED))
+def test_the_log_format_of_each_command_is_known_before_its_options_are_parsed(called):
+    (option,) = (one for one in CALLED[called].params if "--log-format" in one.opts)
+    assert logs.log_format([*called.split(), "x"], {option.envvar[0]: "json"}) == "json"
 
 
 def test_the_warning_reaches_the_log(caplog):

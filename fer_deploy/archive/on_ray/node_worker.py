@@ -14,10 +14,10 @@ from pathlib import Path
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.jobs.messages import Failed, Observed, Recipe
 from fer_deploy.analyze.jobs.worker import Worker, portable
-from fer_deploy.archive.manifest import NAME, About
+from fer_deploy.archive.manifest import NAME, About, Manifest
 from fer_deploy.archive.planned_models import check_models
 from fer_deploy.archive.scratch import scratch_folder
-from fer_deploy.archive.staging import ScratchFull, Staging, task_of
+from fer_deploy.archive.staging import ScratchFull, Staging, failure_of, task_of
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.todo import is_wanted
 from fer_deploy.archive.work import Work
@@ -31,6 +31,7 @@ class Job:
     Attributes:
         address: of the output; a path is absolute.
         manifest: SHA-256 of the manifest's file, so that another folder of that name is noticed.
+        ids: of the manifest's rows. A later `plan` may have added some, and the archive is still this one.
         about: of the manifest.
         recipe: opens the models.
         scratch: folder for copies; None: the system's.
@@ -40,6 +41,7 @@ class Job:
 
     address: str
     manifest: str
+    ids: frozenset[str]
     about: About
     recipe: Recipe
     scratch: Path | None
@@ -99,7 +101,7 @@ class NodeWorker:
         """Raise SinkError if this node does not see the output or the videos."""
         self._store = Store(self._job.address)
         content = self._store.read(NAME)
-        if content is None or hashlib.sha256(content).hexdigest() != self._job.manifest:
+        if content is None or not self._is_of_the_archive(content):
             found = "no manifest" if content is None else "another manifest"
             raise SinkError(
                 f"{self._store} has {found} there. Fix: an output that all nodes share, such as a mounted folder or "
@@ -110,6 +112,16 @@ class NodeWorker:
                 f"{self._job.video} is not there. Fix: mount the videos under the same path on all nodes, or plan "
                 "with addresses such as s3://bucket/videos"
             )
+
+    def _is_of_the_archive(self, content: bytes) -> bool:
+        if hashlib.sha256(content).hexdigest() == self._job.manifest:
+            return True
+        there = Manifest.find(self._store)  # a `plan` beside the run writes another one
+        return (
+            there is not None
+            and there.about.fingerprint == self._job.about.fingerprint
+            and not self._job.ids.isdisjoint(there.rows)
+        )
 
     def compute(self, work: Work) -> Reply:
         """Compute a segment and send it to the store."""
@@ -131,7 +143,7 @@ class NodeWorker:
             path = self._folder / "segment.parquet"
             reply = self._worker.reply_to(task_of(work, self._job.about, staged, path))
             if isinstance(reply, Failed):
-                return reply
+                return Failed(failure_of(reply.error, staged, work.row))
             assert isinstance(reply, Observed)
             self._sign()
             self._store.send(path, work.name)

@@ -98,6 +98,7 @@ class RayRun:
         return Job(
             address=self._store.absolute,
             manifest=hashlib.sha256(content).hexdigest(),
+            ids=frozenset(self._manifest.rows),
             about=self._manifest.about,
             recipe=self._recipe,
             scratch=self._scratch,

@@ -17,7 +17,7 @@ from fer_deploy.archive.planning.inputs import Found, is_list
 from fer_deploy.archive.planning.recorded import recorded_date
 from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.segment_plan import segments_from
-from fer_deploy.archive.staging import fetch_video
+from fer_deploy.archive.staging import fetch_video, with_address
 from fer_deploy.archive.store import Store
 from fer_deploy.errors import SinkError, StreamError
 from fer_deploy.live.seeking.packet_index import index_of_file
@@ -76,7 +76,7 @@ def _row(found: Found, about: About, store: Store, scratch: Path) -> VideoRow:
     except (StreamError, av.FFmpegError, OSError, ValueError) as err:
         if is_list(address):
             return _without_video(found, f"it is text, expected a video; a list of videos is @{address}", digest)
-        return _without_video(found, str(err).partition(" Fix: ")[0], digest)
+        return _without_video(found, with_address(str(err), folder / "video", address).partition(" Fix: ")[0], digest)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     store.write(_row_name(video_id, about), row.model_dump_json().encode())

@@ -44,7 +44,7 @@ class TritonAddress:
         Raises:
             ConfigError: it has another form, or the port does not exist.
         """
-        text = _SLASHES.sub(r"\1://", str(text))
+        text = with_slashes(text)
         found = _ADDRESS.fullmatch(text)
         if found is None:
             raise ConfigError(f"{text} is not the address of a served model. Fix: {argument('engine', _FORM)}")
@@ -61,6 +61,11 @@ class TritonAddress:
     def __str__(self) -> str:
         scheme = "tritons" if self.is_encrypted else "triton"
         return f"{scheme}://{self.url}/{self.model}" + (f"/{self.version}" if self.version else "")
+
+
+def with_slashes(engine: str | Path) -> str:
+    """Return an address with the slash that a `Path` of it has lost; a file's path as it is."""
+    return _SLASHES.sub(r"\1://", str(engine))
 
 
 def is_triton(engine: str | Path | None) -> bool:

@@ -155,4 +155,6 @@ def _fix_to_open(err: InferenceServerException, address: TritonAddress) -> str:
         return f"start tritonserver, and check that {address.url} is its gRPC port"
     if "resolving" in said or "lookup" in said:
         return f"check the host: {address.host} has no address in the network"
-    return f"check the name: curl -X POST http://{address.host}:8000/v2/repository/index lists the server's models"
+    return (
+        f"check name and version: curl -X POST http://{address.host}:8000/v2/repository/index lists the server's models"
+    )

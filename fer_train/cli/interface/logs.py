@@ -41,9 +41,9 @@ def log_format(args: Sequence[str], environ: Mapping[str, str]) -> str:
     words = list(args[: args.index("--")] if "--" in args else args)
     chosen = [word.partition("=")[2] for word in words if word.startswith(f"{_OPTION}=")]
     chosen += [value for word, value in pairwise(words) if word == _OPTION]
-    command = next((word for word in words if not word.startswith("-")), "").replace("-", "_").upper()
-    own, of_all = environ.get(f"{PREFIX}_{command}_LOG_FORMAT"), environ.get(LOG_FORMAT)
-    return chosen[-1] if chosen else own or of_all or "text"
+    names = [word.replace("-", "_").upper() for word in words if not word.startswith("-")]
+    of_commands = [environ.get("_".join([PREFIX, *names[:num], "LOG_FORMAT"])) for num in (2, 1)]  # archive run
+    return next(filter(None, [*chosen[-1:], *of_commands, environ.get(LOG_FORMAT)]), "text")
 
 
 @contextmanager

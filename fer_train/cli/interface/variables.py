@@ -83,14 +83,14 @@ def warn_of_unknown(command: click.Command, environ: Mapping[str, str] = os.envi
 def unknown_variables(command: click.Command, environ: Mapping[str, str]) -> Iterator[str]:
     """Yield a line for each such variable, with the nearest known name. Values are not shown."""
     known = {name for param in command.params for name in (param.envvar or ()) if isinstance(param, click.Option)}
-    start = f"{PREFIX}_{command.name}_".replace("-", "_").upper()
+    start, shown = f"{PREFIX}_{command.name}_".replace("-", "_").upper(), str(command.name).replace("-", " ")
     for name in sorted(environ):
         if not name.startswith(start) or name in known or _OF_KUBERNETES.search(name):
             continue
         ends = [one.removeprefix(start) for one in sorted(known)]
         near = difflib.get_close_matches(name.removeprefix(start), ends, n=1)
-        hint = f"did you mean {start}{near[0]}?" if near else f"the options are in {command.name} --help"
-        yield f"the environment variable {name} is not used: {command.name} has no such option; {hint}"
+        hint = f"did you mean {start}{near[0]}?" if near else f"the options are in {shown} --help"
+        yield f"the environment variable {name} is not used: {shown} has no such option; {hint}"
 
 
 def remember(ctx: click.Context) -> None:
@@ -112,7 +112,7 @@ def with_variables(message: str, ctx: click.Context) -> str:
 
 def _with_variable(message: str, param: click.Option, variable: str) -> str:
     choices = [re.escape(str(one)) for one in getattr(param.type, "choices", ())]
-    value = "|".join([r"[\dA-Z./]", r"\w+://", *(rf"{choice}\b" for choice in choices)])
+    value = "|".join([r"[\dA-Z./]", r"\w+://", r"\w+[:,]\w", *(rf"{choice}\b" for choice in choices)])
     for flag in map(re.escape, param.opts):
         message = re.sub(rf"(?<![\w-]){flag} (?={value})", f"{variable}=", message)
         message = re.sub(rf"(?<![\w-]){flag}(?![\w-])", variable, message)

@@ -21,7 +21,7 @@ from fer_deploy.archive.work import about_segment
 from fer_deploy.cli import main
 from fer_deploy.errors import SinkError, StreamError
 
-UNREACHABLE = r"Fix: check the address and the network, then give the same command again$"
+UNREACHABLE = r"Fix: check the address, the credentials and the network, then give the same command again$"
 
 
 class EndpointDownError(Exception):

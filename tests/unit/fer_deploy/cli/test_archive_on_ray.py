@@ -60,6 +60,29 @@ def test_a_machine_without_a_cluster(out, monkeypatch):
     assert "--ray local for this machine alone" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("fault", "text"),
+    [
+        (
+            Exception("The current node timed out during startup."),
+            "The current node timed out during startup. Fix: try",
+        ),
+        (RuntimeError("Failed to start\nthe GCS"), "Failed to start the GCS. Fix: try"),
+    ],
+)
+def test_ray_that_does_not_start(out, monkeypatch, fault, text):
+    ray = pytest.importorskip("ray")
+
+    def init(**_):
+        raise fault
+
+    monkeypatch.setattr(ray, "init", init)
+    done = run(out, "--ray", "local")
+    assert done.exit_code == 7
+    assert f"error: --ray local: Ray does not start on this machine: {text} again" in done.stderr
+    assert "no node of that cluster" not in done.stderr
+
+
 def test_models_are_found_from_another_folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "net.onnx").touch()

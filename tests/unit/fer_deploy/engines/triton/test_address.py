@@ -74,3 +74,8 @@ def test_a_host_without_an_address_is_not_taken_for_a_wrong_name():
     err = InferenceServerException("errors resolving nohost:8001: [field:hostname lookup error:Domain name not found]")
     address = TritonAddress("nohost", 8001, "net")
     assert connection._fix_to_open(err, address) == "check the host: nohost has no address in the network"
+
+
+def test_two_models_are_refused_with_both_slashes():
+    with pytest.raises(ValueError, match=r"engine is triton://host:8001/net: two models"):
+        EngineChoice(model="ferplus", engine="triton://host:8001/net")
