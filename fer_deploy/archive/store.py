@@ -229,8 +229,9 @@ class Store:
         except BackendError as err:
             raise self._unreachable("write", name, err) from err
         except OSError as err:
+            check = "that its bucket exists" if isinstance(err, FileNotFoundError) and not self.is_local else "space"
             raise SinkError(
-                f"cannot write {name} in {self}: {err}. What is complete there stays. Fix: check space and rights, "
+                f"cannot write {name} in {self}: {err}. What is complete there stays. Fix: check {check} and rights, "
                 "then give the same command again"
             ) from err
 

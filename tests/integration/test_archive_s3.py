@@ -19,6 +19,7 @@ from fer_deploy.archive.joining.join import join
 from fer_deploy.archive.joining.verify import verify
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.store import Store
+from fer_deploy.errors import SinkError
 
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
@@ -75,3 +76,10 @@ def test_videos_and_output_are_on_s3(bucket, tmp_path):
     assert make_run(store, manifest, recipe_of(engine_file)).run() == (0, 1, 0)
     ((_, letter),) = dead_letters(store).items()
     assert letter.kind == "read"
+
+
+def test_a_bucket_that_is_not_there(bucket):
+    with pytest.raises(
+        SinkError, match=r"^cannot write a in s3://absent/out: .*Fix: check that its bucket exists and ri"
+    ):
+        Store("s3://absent/out").write("a", b"content")
