@@ -70,7 +70,7 @@ def how_to_replace(named: Path | None) -> str:
 def how_to_build(plan: Path) -> str:
     """Return the command that builds a plan of YuNet for frames of up to 1920x1088, as text after "Fix:"."""
     return (
-        f"fer-deploy build --onnx {cache_file()} --out {plan} "
+        f"fer-deploy build --onnx {file_at_hand() or cache_file()} --out {plan} "
         f"--input-shapes input 1x3x32x32 1x3x288x480 1x3x1088x1920, or give {argument('detector_model')} an .onnx"
     )
 
@@ -78,7 +78,8 @@ def how_to_build(plan: Path) -> str:
 def how_to_serve() -> str:
     """Return the command that writes a repository with YuNet for a Triton server, as text after "Fix:"."""
     return (
-        f"fer-deploy triton --detector-model {cache_file()} --out REPOSITORY, or {argument('detector_model', 'FILE')}"
+        f"fer-deploy triton --detector-model {file_at_hand() or cache_file()} --out REPOSITORY, or "
+        f"{argument('detector_model', 'FILE')}"
     )
 
 

@@ -153,3 +153,9 @@ def test_the_bytes_that_are_loaded_are_those_that_were_hashed(zoo, tmp_path):
     ):
         require_official(CONTENT + b"x", path)
     assert require_official(b"mine", tmp_path / "mine.onnx") == b"mine", "a file of the user's own may be any"
+
+
+def test_the_commands_name_the_file_of_the_variable(monkeypatch):
+    monkeypatch.setenv("FER_YUNET", "/models/y.onnx")
+    assert "fer-deploy triton --detector-model /models/y.onnx --out" in module.how_to_serve()
+    assert "fer-deploy build --onnx /models/y.onnx --out y.plan " in module.how_to_build(Path("y.plan"))
