@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from fer_train.checkpoint import load_state
 from fer_train.errors import CheckpointError
 from fer_train.sweep.plan import Trial
-from fer_train.training.epoch_cost import cost_of_epochs
+from fer_train.training.progress import cost_of_epochs
 
 REFRESH_S = 30.0
 """Seconds between two readings of one run's state: a reading costs some tenths of a second."""

@@ -2,8 +2,7 @@ import pytest
 from unit.fer_train.synthetic_faces import tiny_config
 
 from fer_train.training import progress
-from fer_train.training.epoch_cost import cost_of_epochs, seconds_left
-from fer_train.training.progress import TrainingProgress
+from fer_train.training.progress import TrainingProgress, cost_of_epochs, seconds_left
 
 
 @pytest.fixture
