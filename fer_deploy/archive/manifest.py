@@ -228,7 +228,8 @@ class Manifest(NamedTuple):
             raise _unusable(store, type(err).__name__) from err
         if about.schema_version != SCHEMA_VERSION:
             raise _unusable(store, f"its schema is {about.schema_version}, expected {SCHEMA_VERSION}")
-        if metadata.get(_ABOUT_SHA256) != hashlib.sha256(metadata[_ABOUT]).hexdigest().encode():
+        digest = hashlib.sha256(metadata[_ABOUT]).hexdigest().encode()
+        if metadata.get(_ABOUT_SHA256, digest) != digest:  # earlier manifests have none
             raise _unusable(store, "its settings were changed")
         manifest = cls.of(about, rows)
         if manifest.about.hash != about.hash:

@@ -1,5 +1,7 @@
 """An archive on S3: a moto server on this machine."""
 
+import urllib.request
+
 import pyarrow.parquet as pq
 import pytest
 import s3fs
@@ -38,6 +40,9 @@ def bucket(monkeypatch):
     }
     for name, value in settings.items():
         monkeypatch.setenv(name, value)
+    request = urllib.request.Request(f"http://127.0.0.1:{port}/moto-api/reset", method="POST")
+    with urllib.request.urlopen(request, timeout=30):  # a server of this process has the buckets of the one before
+        pass
     s3fs.S3FileSystem.clear_instance_cache()
     s3fs.S3FileSystem().mkdir("bucket")
     yield "s3://bucket"

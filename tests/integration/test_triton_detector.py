@@ -116,5 +116,5 @@ def test_an_emotion_model_is_no_detector(server, tiny_onnx):
 
 @pytest.mark.shared
 def test_a_name_that_the_server_does_not_have(server):
-    with pytest.raises(EngineError, match=r"absent cannot be used: .*Fix: check the name"):
+    with pytest.raises(EngineError, match=r"absent cannot be used: .*Fix: check name and version"):
         open_network(DetectorConfig(detector_model=server.address("absent")).detector_model, fix="")

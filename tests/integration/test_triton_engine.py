@@ -61,7 +61,7 @@ def test_logits_are_those_of_the_file(server, name, tiny_onnx):
 def test_a_version_may_be_named(server, name):
     with open_engine(f"{server.address(name)}/1") as engine:
         assert f"{name} version 1" in engine.description
-    with pytest.raises(EngineError, match=r"cannot be used: .*version.*Fix: check the name"):
+    with pytest.raises(EngineError, match=r"cannot be used: .*version.*Fix: check name and version"):
         open_engine(f"{server.address(name)}/7")
 
 
