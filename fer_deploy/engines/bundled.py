@@ -4,16 +4,16 @@ from pathlib import Path
 
 from fer_deploy.artifacts import Family, bundled_model
 from fer_deploy.engines.base import Device
+from fer_deploy.engines.cpu_flags import CPU_INFO, cpu_flags
 from fer_deploy.engines.onnxruntime.device import choose_device
 from fer_deploy.spec import Precision
 
-_CPU_INFO = Path("/proc/cpuinfo")
 _INTEGER_PRODUCTS = frozenset({"avx2", "avx512_vnni", "avx_vnni", "asimddp"})
 """CPU flags of x86 and ARM with which INT8 is faster. Measured on an EPYC with AVX2 alone, one thread, CPU time: 1.7
 times as fast as FP16 with one face, 1.5 times with 32. A CPU computes FP16 in FP32: the same speed, half the file."""
 
 
-def bundled_model_for(device: Device, family: Family = "ferplus", *, cpu_info: Path = _CPU_INFO) -> Path:
+def bundled_model_for(device: Device, family: Family = "ferplus", *, cpu_info: Path = CPU_INFO) -> Path:
     """Return the path of the family's bundled model for a device; "auto" is resolved as in the engine.
 
     Raises:
@@ -24,11 +24,6 @@ def bundled_model_for(device: Device, family: Family = "ferplus", *, cpu_info: P
     return bundled_model(Precision.INT8 if is_int8 else Precision.FP16, family)
 
 
-def has_integer_products(cpu_info: Path = _CPU_INFO) -> bool:
+def has_integer_products(cpu_info: Path = CPU_INFO) -> bool:
     """Return whether the CPU reports instructions for integer products; False if unknown."""
-    try:
-        lines = cpu_info.read_text().splitlines()
-    except OSError:  # not Linux
-        return False
-    flags = (line.partition(":")[2].split() for line in lines if line.lower().startswith(("flags", "features")))
-    return not _INTEGER_PRODUCTS.isdisjoint(next(flags, ()))
+    return not _INTEGER_PRODUCTS.isdisjoint(cpu_flags(cpu_info))
