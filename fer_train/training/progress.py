@@ -1,6 +1,5 @@
 """Show the progress of training: a bar with ETA on a terminal, and one line per epoch everywhere."""
 
-import math
 import time
 from types import TracebackType
 from typing import Any, Self
@@ -30,7 +29,7 @@ class TrainingProgress:
             TextColumn("about {task.fields[minutes]:.0f} min left"),
             console=self._console,
         )
-        self._task = self._bar.add_task("training", total=None, minutes=math.nan)
+        self._task = self._bar.add_task("training", total=None, minutes=0)
         self._begun: int | None = None
         self._started = self._last_line = time.monotonic()
 
@@ -44,12 +43,12 @@ class TrainingProgress:
 
     def on_step(self, step: int, num_steps: int, loss: float) -> None:
         """Move the bar; without a terminal, print a line from time to time."""
-        epochs = step / num_steps * self._config.num_epochs
+        steps_per_epoch = num_steps // self._config.num_epochs
         if self._begun is None:
-            self._begun = math.ceil(epochs) - 1  # a resumed run begins with an epoch
-        self._bar.start()  # at the first step, so a run with an error shows no bar
-        now, minutes = time.monotonic(), self._minutes_left(epochs)
+            self._begun = (step - 1) // steps_per_epoch  # a resumed run begins with an epoch
+        now, minutes = time.monotonic(), self._minutes_left(step / steps_per_epoch)
         self._bar.update(self._task, completed=step, total=num_steps, description=f"loss {loss:.3f}", minutes=minutes)
+        self._bar.start()  # at the first step, so a run with an error shows no bar
         if not self._console.is_terminal and now - self._last_line > SECONDS_PER_LINE:
             self._last_line = now
             self._console.print(f"  step {step}/{num_steps}, loss {loss:.3f}", highlight=False)
