@@ -70,6 +70,7 @@ EXTRAS = {
     "ray": "fer-deploy archive run --ray and fer-train sweep --ray",
     "train": "fer-train",
     "pretrained": "ImageNet weights to start training from",
+    "faces": "weights of a face recognition network to start training from",
     "audit": "fer-train audit --predictions: label errors",
     "docs": "the documentation as a website: make docs",
     "export": "fer-deploy export, quantize and verify",

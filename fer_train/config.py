@@ -129,12 +129,15 @@ class SizePhase(Strict):
 class TrainConfig(Strict):
     """Settings of one training run. The YAML keys are these names."""
 
-    model: Literal["net", "senet", "nano", "resnet18", "efficientnet_b0", "efficientnet_lite0", "vit"] = "net"
+    model: Literal[
+        "net", "senet", "nano", "resnet18", "efficientnet_b0", "efficientnet_lite0", "face_resnet", "vit"
+    ] = "net"
     init: str | None = Field(default=None, description="release (.safetensors) to start from; null: random weights")
     pretrained: str | None = Field(
         default=None,
         description="file with the state dict of the torchvision model of that name, to start from; for "
-        "efficientnet_lite0, imagenet means the weights of the extra `pretrained`",
+        "efficientnet_lite0, imagenet means the weights of the extra `pretrained`; for face_resnet, faces means those "
+        "of the extra `faces`, or a file of dlib's",
     )
     labels: Literal["fer2013", "ferplus"] = Field(
         default="fer2013",

@@ -7,9 +7,10 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
-from torch import nn
+from torch import Tensor, nn
 
 from fer_train.errors import ConfigError, MissingDependencyError
+from fer_train.models.batch_norm import measure_batch_norm
 from fer_train.models.nano import Nano
 from fer_train.models.net import Net
 from fer_train.models.senet import SENet
@@ -19,13 +20,21 @@ _PRETRAINED = {
     "resnet18": "resnet",
     "efficientnet_b0": "efficientnet",
     "efficientnet_lite0": "efficientnet_lite",
+    "face_resnet": "face_resnet",
     "vit": "vit",
 }
 """Name to module of this package; each module has `build(num_classes, dropout)` and `LAYOUT`."""
 MODEL_NAMES = (*_FROM_SCRATCH, *_PRETRAINED)
 
 
-def build_model(name: str, *, num_classes: int, dropout: float = 0.3, pretrained: Path | None = None) -> nn.Module:
+def build_model(
+    name: str,
+    *,
+    num_classes: int,
+    dropout: float = 0.3,
+    pretrained: Path | None = None,
+    faces: Callable[[], Tensor] | None = None,
+) -> nn.Module:
     """Return an untrained model, or one whose features are pretrained.
 
     Args:
@@ -33,8 +42,10 @@ def build_model(name: str, *, num_classes: int, dropout: float = 0.3, pretrained
         num_classes: width of the logits, at least 2.
         dropout: probability before the classifier, in [0, 1).
         pretrained: local file with a state dict of the torchvision model of that name (.pth, .pt or .safetensors); for
-            efficientnet_lite0 also "imagenet". The classifier stays untrained. Nothing is downloaded. None: random
-            weights.
+            efficientnet_lite0 also "imagenet", for face_resnet "faces" or a file of dlib's. The classifier stays
+            untrained. Nothing is downloaded. None: random weights.
+        faces: function that returns normalized training faces (N, 1, H, W) float, on which pretrained weights without
+            statistics of batch norm get them; None: they stay without.
 
     Raises:
         ConfigError: the name is unknown, `num_classes` is below 2, or torchvision has no weights for this name.
@@ -61,6 +72,8 @@ def build_model(name: str, *, num_classes: int, dropout: float = 0.3, pretrained
     model: nn.Module = leaf.build(num_classes=num_classes, dropout=dropout)
     if pretrained is not None:
         import_module("fer_train.models.pretrained").load_pretrained(model, leaf.LAYOUT, pretrained)
+        if faces is not None and not leaf.LAYOUT.has_statistics:
+            measure_batch_norm(model, faces())
     return model
 
 

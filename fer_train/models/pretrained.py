@@ -1,4 +1,4 @@
-"""Load ImageNet weights from a local file or an optional package into the adapted models of this package.
+"""Load weights of others from a local file or an optional package into the adapted models of this package.
 
 Only the following tensors are converted; all others must have the names and the shapes of the model.
 
@@ -24,8 +24,7 @@ from torch import Tensor, nn
 
 from fer_train.errors import CheckpointError
 
-BUNDLED = "imagenet"
-"""Value of `pretrained` for the weights of the optional package, instead of a path."""
+_STATE_DICTS = {".safetensors", ".pth", ".pt"}
 _FIX = "Fix: write the file again with torch.save(model.state_dict(), path) of that model, or leave pretrained out"
 
 
@@ -39,7 +38,11 @@ class Layout:
         head: prefix of the classifier's names.
         positions: name of the position embedding (1, 1 + patches, width), class token first; None: there is none.
         convert: function from the file's names and values to the model's; None: they are the same.
-        bundled: function that returns the file for "imagenet"; None: no package contains one.
+        read: function from a file in a format of its own to the model's names and values; None: a state dict.
+        bundled: function that returns the file of the optional package; None: no package contains one.
+        bundled_as: value of `pretrained` for the file of that package, instead of a path.
+        has_statistics: whether batch norm's running means and variances are among the weights. If not, measure them
+            before the training with `measure_batch_norm`.
     """
 
     name: str
@@ -47,7 +50,10 @@ class Layout:
     head: str
     positions: str | None = None
     convert: Callable[[dict[str, Tensor]], dict[str, Tensor]] | None = None
+    read: Callable[[Path], dict[str, Tensor]] | None = None
     bundled: Callable[[], Path] | None = None
+    bundled_as: str = "imagenet"
+    has_statistics: bool = True
 
 
 def load_pretrained(model: nn.Module, layout: Layout, path: Path) -> None:
@@ -56,17 +62,18 @@ def load_pretrained(model: nn.Module, layout: Layout, path: Path) -> None:
     Args:
         model: new model from its `build`.
         layout: layout of that architecture.
-        path: .safetensors or torch.save file (.pth, .pt); no code in it is run. "imagenet" means the file of the
-            layout's package.
+        path: .safetensors or torch.save file (.pth, .pt), or one for the layout's `read`; no code in it is run. The
+            layout's `bundled_as` means the file of its package.
 
     Raises:
-        MissingDependencyError: the path is "imagenet", and the package is not installed.
+        MissingDependencyError: the path is `bundled_as`, and the package is not installed.
         CheckpointError: the file is missing, damaged, not a state dict, or of another model.
     """
     wanted = {name: value for name, value in model.state_dict().items() if not name.startswith(layout.head)}
-    if layout.bundled is not None and path == Path(BUNDLED):
+    if layout.bundled is not None and path == Path(layout.bundled_as):
         path = layout.bundled()
-    content = _read(path)
+    own_format = layout.read is not None and path.suffix not in _STATE_DICTS
+    content = layout.read(path) if layout.read is not None and own_format else _read(path)
     content = content if layout.convert is None else layout.convert(content)
     found = {name: value for name, value in content.items() if not name.startswith(layout.head)}
     if layout.stem in found:

@@ -83,7 +83,7 @@ def fit(
     with _memory_errors(config), contextlib.ExitStack() as held:
         if config.compile:
             held.enter_context(compile_errors())
-        run = build_run(config, len(train) // config.batch_size, world=world, state=state)
+        run = build_run(config, len(train) // config.batch_size, world=world, state=state, train=train)
         if world.is_first:
             held.enter_context(only_run_in(out))
         batches = EpochBatches(train, config, run.device, teacher=_cached_probs(run, train, out), world=world)

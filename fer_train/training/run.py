@@ -1,19 +1,23 @@
 """Build the mutable state of a training run from a config, or restore it from a checkpoint."""
 
 import logging
+import math
 import socket
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from fer_train.amp import MixedPrecision, resolve_device, resolve_precision
 from fer_train.checkpoint import load_release, load_state
 from fer_train.config import TrainConfig
 from fer_train.config_file import config_from_dict
-from fer_train.data.faces import labels_for
+from fer_train.data.augment import normalize
+from fer_train.data.faces import Faces, labels_for
 from fer_train.data.label_columns import load_aligned, require_shared
 from fer_train.distributed import ALONE, World, local_device
 from fer_train.errors import CheckpointError, ConfigError
@@ -24,6 +28,9 @@ from fer_train.training.schedule import Schedule, build_optimizer
 from fer_train.training.teachers import Teachers
 
 _log = logging.getLogger(__name__)
+
+_FACES_FOR_STATISTICS = 2048
+"""Number of faces on which pretrained weights without statistics of batch norm get them."""
 
 
 @dataclass
@@ -92,9 +99,21 @@ class Run:
 
 
 def build_run(
-    config: TrainConfig, steps_per_epoch: int, *, world: World = ALONE, state: dict[str, Any] | None = None
+    config: TrainConfig,
+    steps_per_epoch: int,
+    *,
+    world: World = ALONE,
+    state: dict[str, Any] | None = None,
+    train: Faces | None = None,
 ) -> Run:
     """Return a run restored from `state`, or one at epoch 0 with the weights of the config's init or its seed.
+
+    Args:
+        config: settings of the run.
+        steps_per_epoch: steps of an epoch.
+        world: processes of the run.
+        state: what `read_state` returned, or None.
+        train: training faces, on which pretrained weights without statistics of batch norm get them.
 
     Raises:
         ConfigError: a setting does not fit this machine or these weights.
@@ -112,6 +131,7 @@ def build_run(
         num_classes=config.num_classes,
         dropout=config.dropout,
         pretrained=Path(config.pretrained) if fresh and config.pretrained else None,
+        faces=None if train is None else partial(_some_normalized, train, config.image_size),
     )
     ancestor = _load_init(model, config) if fresh and config.init else None
     model = model.to(device)
@@ -131,6 +151,13 @@ def build_run(
     if state is not None:
         run.load_state_dict(state)
     return run
+
+
+def _some_normalized(train: Faces, image_size: int) -> Tensor:
+    """Return faces from all parts of the training split, normalized, (N, 1, S, S)."""
+    every = math.ceil(len(train) / _FACES_FOR_STATISTICS)
+    chosen = train.select(np.arange(len(train)) % every == 0)
+    return normalize(torch.from_numpy(chosen.resized(image_size).images))
 
 
 def read_state_of_first(
