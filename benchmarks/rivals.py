@@ -38,7 +38,7 @@ from harness.measuring import environment, yunet_option
 from harness.results import Output, output_options
 from numpy.typing import NDArray
 from others.report import as_markdown
-from others.table import RIVALS, Place, Rival, find_place, place_of
+from others.table import Place, Rival, chosen, place_of, placed
 from rich.console import Console
 
 from fer_deploy.bench.machine.host import Host
@@ -68,32 +68,6 @@ def run_rival(rival: Rival, place: Place, request: dict[str, Any]) -> dict[str, 
     whole = {**rival.request, **request}
     command = [str(place.python), "-m", "others.loop", json.dumps(whole)]
     return result_of(command, [str(BENCHMARKS), str(ROOT)], whole)
-
-
-def chosen(only: Sequence[str]) -> list[Rival]:
-    """Return the rivals whose names begin with one of these words, or all.
-
-    Raises:
-        click.UsageError: a word fits none.
-    """
-    fits = {word: [rival for rival in RIVALS if rival.name.lower().startswith(word.lower())] for word in only}
-    for word, found in fits.items():
-        if not found:
-            names = ", ".join(rival.name for rival in RIVALS)
-            raise click.UsageError(f"--only {word} fits no rival. Fix: the beginning of one of: {names}")
-    return [rival for rival in RIVALS if not only or any(rival in found for found in fits.values())]
-
-
-def placed(rivals: Sequence[Rival], places: Sequence[Place]) -> tuple[list[tuple[Rival, Place, str]], list[Row]]:
-    """Return each rival with its Python and versions, and a row with the reason for each that has none."""
-    found, skipped = [], []
-    for rival in rivals:
-        place, text = find_place(rival, places)
-        if place is None:
-            skipped.append({"variant": rival.name, "skipped": text})
-        else:
-            found.append((rival, place, text))
-    return found, skipped
 
 
 def measured_rounds(

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 PINNED = {
     "fer": "25.10.3",
     "deepface": "0.0.103",
@@ -115,3 +117,31 @@ def _version(module: str, place: Place) -> str:
     version = place.versions[module] or ""
     pinned = PINNED.get(module, version)
     return version if version == pinned else f"{version} (pinned: {pinned})"
+
+
+def chosen(only: Sequence[str]) -> list[Rival]:
+    """Return the rivals whose names begin with one of these words, or all.
+
+    Raises:
+        click.UsageError: a word fits none.
+    """
+    fits = {word: [rival for rival in RIVALS if rival.name.lower().startswith(word.lower())] for word in only}
+    for word, found in fits.items():
+        if not found:
+            names = ", ".join(rival.name for rival in RIVALS)
+            raise click.UsageError(f"--only {word} fits no rival. Fix: the beginning of one of: {names}")
+    return [rival for rival in RIVALS if not only or any(rival in found for found in fits.values())]
+
+
+def placed(
+    rivals: Sequence[Rival], places: Sequence[Place]
+) -> tuple[list[tuple[Rival, Place, str]], list[dict[str, Any]]]:
+    """Return each rival with its Python and versions, and a row with the reason for each that has none."""
+    found, skipped = [], []
+    for rival in rivals:
+        place, text = find_place(rival, places)
+        if place is None:
+            skipped.append({"variant": rival.name, "skipped": text})
+        else:
+            found.append((rival, place, text))
+    return found, skipped

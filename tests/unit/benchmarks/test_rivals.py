@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from fps import REFERENCE
 from integration.analyze_videos import write_squares
 from others import loop, our_model
-from others.table import PINNED, RIVALS, Place, Rival, find_place, place_of
-from rivals import OURS, accuracy_rows, chosen, measured_rounds, placed, speed_rows
+from others.table import PINNED, RIVALS, Place, Rival, chosen, find_place, place_of, placed
+from rivals import OURS, accuracy_rows, measured_rounds, speed_rows
 from unit.fer_train.synthetic_faces import make_faces
 
 from fer_deploy.engines import bundled_model_for, open_engine
