@@ -1,14 +1,20 @@
-"""Run other projects' loops beside ours: the same frames, in one run, alternating; and the accuracy of their models.
+r"""Run other projects' loops beside ours: the same frames, in one run, alternating; and the accuracy of their models.
 
 Each project runs in a Python in which it is installed: this one, or one given by --rival-python. What no Python has is
-listed with the reason. Nothing is downloaded: a model that is not in its wheel has random weights, and the row says so.
+listed with the reason. Nothing is downloaded: a model that is not in its wheel has random weights, or is replaced by
+ours, and the row says so. Three Pythons have all of them, without conflicts (16 GB):
 
-    python -m venv /tmp/others
-    /tmp/others/bin/pip install fer==25.10.3 tensorflow-cpu==2.21.0 'opencv-contrib-python<5' 'setuptools<81'
-    python benchmarks/rivals.py --rival-python /tmp/others/bin/python
-    python benchmarks/rivals.py --rival-python /tmp/others/bin/python --only fer --rounds 0 --data fer2013.csv
+    for name in fer deepface inside; do python -m venv /tmp/$name; done
+    /tmp/fer/bin/pip install fer==25.10.3 tensorflow-cpu==2.21.0 'opencv-contrib-python<5' 'setuptools<81'
+    /tmp/deepface/bin/pip install deepface==0.0.103 tensorflow-cpu==2.21.0 tf-keras werkzeug \
+        'opencv-contrib-python-headless<5'
+    /tmp/inside/bin/pip install uniface==4.2.1 supervision==0.31.2 ultralytics==8.4.190 openvino==2026.4.1 \
+        '.[cpu,train]'
+    python benchmarks/rivals.py --rival-python /tmp/fer/bin/python --rival-python /tmp/deepface/bin/python \
+        --rival-python /tmp/inside/bin/python
+    python benchmarks/rivals.py --rival-python /tmp/fer/bin/python --only fer --rounds 0 --data fer2013.csv
 
-Haar's and YuNet's tutorials with PyTorch are rows of fps.py; YuNet's is here too, as the common reference.
+The tutorials are those of fps.py: PyTorch face by face, with Haar or YuNet.
 """
 
 import json
@@ -26,12 +32,13 @@ import torch
 from fps import REFERENCE, summarize
 from harness.apart import BENCHMARKS, result_of, run_apart
 from harness.clips import ROOT, clips_option
+from harness.comparing import Measure
 from harness.machine import machine_lines
 from harness.measuring import environment, yunet_option
 from harness.results import Output, output_options
 from numpy.typing import NDArray
 from others.report import as_markdown
-from others.table import NEVER, RIVALS, Place, Rival, find_place, place_of
+from others.table import Place, Rival, chosen, place_of, placed
 from rich.console import Console
 
 from fer_deploy.bench.machine.host import Host
@@ -45,7 +52,7 @@ from fer_train.data.faces import EMOTIONS, Faces
 from fer_train.data.splits import take_split
 from fer_train.evaluation.evaluate import evaluate_predictions
 
-OURS = "live loop"
+OURS, HAAR = "live loop", "Haar tutorial"
 Row = dict[str, Any]
 _LEAST_PROB, _BATCH = 1e-7, 64
 _console = Console(stderr=True)
@@ -61,32 +68,6 @@ def run_rival(rival: Rival, place: Place, request: dict[str, Any]) -> dict[str, 
     whole = {**rival.request, **request}
     command = [str(place.python), "-m", "others.loop", json.dumps(whole)]
     return result_of(command, [str(BENCHMARKS), str(ROOT)], whole)
-
-
-def chosen(only: Sequence[str]) -> list[Rival]:
-    """Return the rivals whose names begin with one of these words, or all.
-
-    Raises:
-        click.UsageError: a word fits none.
-    """
-    fits = {word: [rival for rival in RIVALS if rival.name.lower().startswith(word.lower())] for word in only}
-    for word, found in fits.items():
-        if not found:
-            names = ", ".join(rival.name for rival in RIVALS)
-            raise click.UsageError(f"--only {word} fits no rival. Fix: the beginning of one of: {names}")
-    return [rival for rival in RIVALS if not only or any(rival in found for found in fits.values())]
-
-
-def placed(rivals: Sequence[Rival], places: Sequence[Place]) -> tuple[list[tuple[Rival, Place, str]], list[Row]]:
-    """Return each rival with its Python and versions, and a row with the reason for each that has none."""
-    found, skipped = [], [{"variant": name, "skipped": reason} for name, reason in NEVER.items()]
-    for rival in rivals:
-        place, text = find_place(rival, places)
-        if place is None:
-            skipped.append({"variant": rival.name, "skipped": text})
-        else:
-            found.append((rival, place, text))
-    return found, skipped
 
 
 def measured_rounds(
@@ -193,18 +174,41 @@ def measure_accuracy(
 def measure_speed(
     found: Sequence[tuple[Rival, Place, str]], clip: Path, files: dict[str, Any], *, frames: int, rounds: int
 ) -> list[Row]:
-    """Return the rows of every loop on one clip, ours and the reference first."""
+    """Return the rows of every loop on one clip, ours and the tutorials first."""
     own = {**files, "clip": str(clip), "engine": ""}
     short = max(1, frames // 5)
+    tutorial = {**own, "kind": "tutorial", "frames": short}
     loops: dict[str, Callable[[], dict[str, Any]]] = {
         OURS: lambda: run_apart("live.loops", {**own, "kind": "live", "frames": frames, "detect_every": 1}),
-        REFERENCE: lambda: run_apart("live.loops", {**own, "kind": "tutorial", "detector": "yunet", "frames": short}),
+        REFERENCE: lambda: run_apart("live.loops", tutorial | {"detector": "yunet"}),
+        HAAR: lambda: run_apart("live.loops", tutorial | {"detector": "haar"}),
     }
     for rival, place, _ in found:
         loops[rival.name] = lambda r=rival, p=place: run_rival(r, p, {**own, "frames": short})  # type: ignore[misc]
     done, failed = measured_rounds(loops, rounds)
     rows = speed_rows(done, {rival.name: text for rival, _, text in found})
     return rows + [{"variant": name, "skipped": reason} for name, reason in failed.items()]
+
+
+def measures_of(results: Sequence[dict[str, Any]], accuracy: Sequence[Row]) -> list[Measure]:
+    """Return what --compare compares: how many times as fast ours is as each loop, and the accuracies."""
+    speed = [
+        Measure(f"{one['clip']}, {row['variant']}: ours is", row["ours_over"], *row["ours_interval"], "higher", True)
+        for one in results
+        for row in one["rows"]
+        if "skipped" not in row and row["variant"] != OURS
+    ]
+    return speed + [
+        Measure(
+            f"{row['variant']}, {row['labels']}: accuracy",
+            row["accuracy"],
+            *row["accuracy_interval"],
+            "higher",
+            is_ratio=True,
+        )
+        for row in accuracy
+        if "skipped" not in row
+    ]
 
 
 def _places(context: click.Context, parameter: click.Parameter, pythons: tuple[Path, ...]) -> list[Place]:
@@ -242,6 +246,8 @@ def main(
     """Compare our live loop and model with other projects."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     os.environ.setdefault("DEEPFACE_BACKEND_ENGINE", "tensorflow")  # whose network is in its wheel
+    os.environ.setdefault("YOLO_OFFLINE", "true")  # else Ultralytics asks the net for itself, and may report its use
+    os.environ.setdefault("YOLO_AUTOINSTALL", "false")
     model = bundled_model_for("cpu")
     with open_engine(model, device="cpu") as engine:
         spec = engine.spec
@@ -264,9 +270,8 @@ def main(
     host = host.ended()
     text = as_markdown(results, accuracy, env, machine_lines(host))
     click.echo(text)
-    output.write(
-        "rivals", device, {"environment": env, "host": host.to_dict(), "clips": results, "accuracy": accuracy}, text
-    )
+    everything = {"environment": env, "host": host.to_dict(), "clips": results, "accuracy": accuracy}
+    output.write("rivals", device, everything, text, measures=measures_of(results, accuracy))
 
 
 if __name__ == "__main__":

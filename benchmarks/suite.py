@@ -9,7 +9,7 @@ What a machine lacks is skipped, with the reason. Pause other work first: what t
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,8 +35,11 @@ class Step:
     skipped: str = ""
 
 
-def steps(*, quick: bool, data: Path | None, ferplus: Path | None, exported: Path) -> Iterator[Step]:
+def steps(
+    *, quick: bool, data: Path | None, ferplus: Path | None, exported: Path, rivals: Sequence[Path] = ()
+) -> Iterator[Step]:
     """Yield the benchmarks in the order in which a reader asks: speed, accuracy, the loop, the rest."""
+    each_python = tuple(word for python in rivals for word in ("--rival-python", python))
     model = ("--checkpoint", CHECKPOINT, "--artifacts", exported, "--artifacts", BUNDLED_INT8)
     yield Step("latency", (*model, *(("--quick", "--no-compile") if quick else ())))
     faces = () if data is None else ("--data", data, *(("--ferplus", ferplus) if ferplus else ()))
@@ -55,6 +58,8 @@ def steps(*, quick: bool, data: Path | None, ferplus: Path | None, exported: Pat
     yield Step("outputs", ())
     yield Step("training", ())
     yield Step("soak", ())
+    yield Step("tracking", (), no_yunet)
+    yield Step("rivals", (*each_python, *faces), no_yunet)
 
 
 def export_once(checkpoint: Path, folder: Path) -> Path:
@@ -87,14 +92,27 @@ def run(step: Step, *, publish: bool) -> str | None:
 @click.option(
     "--ferplus", type=click.Path(path_type=Path, exists=True, resolve_path=True), help="fer2013new.csv, for accuracy."
 )
+@click.option(
+    "--rival-python",
+    "rivals",
+    type=click.Path(path_type=Path, exists=True, dir_okay=False),
+    multiple=True,
+    help="A Python that has other projects, for rivals.py; repeatable.",
+)
 @publish_option
-def main(quick: bool, data: Path | None, ferplus: Path | None, publish: bool) -> None:
+def main(quick: bool, data: Path | None, ferplus: Path | None, rivals: tuple[Path, ...], publish: bool) -> None:
     """Run the benchmarks and print the README's table."""
     for work in background_work():
         click.echo(f"beside this run: {work.command}; {work.advice}", err=True)
     exported = export_once(CHECKPOINT, EXPORTED)
     notes = []
-    for step in steps(quick=quick, data=data, ferplus=ferplus, exported=exported):
+    for step in steps(
+        quick=quick,
+        data=data,
+        ferplus=ferplus,
+        exported=exported,
+        rivals=[python.absolute() for python in rivals],  # not resolved: a link names its environment
+    ):
         started = time.monotonic()
         click.echo(f"== {step.name}")
         reason = run(step, publish=publish)

@@ -20,6 +20,7 @@ import click
 import torch
 from harness.clips import UNPUBLISHED
 from harness.comparing import Measure, changes_in_words, measures_of
+from harness.machine import machine_lines
 
 from fer_deploy.bench.machine.host import Host
 from fer_deploy.files.durable import whole_file, write_whole
@@ -80,8 +81,9 @@ class Output:
         Args:
             what: name of the benchmark.
             device: that was measured.
-            result: plain values for the .json; "host" and "measures" are added.
-            markdown: the report.
+            result: plain values for the .json; "host" and "measures" are added. A "host" in it says that the report
+                names the machine itself.
+            markdown: the report; commit, instructions, load and other work of the machine are added.
             chart: draws the .png.
             measures: what --compare compares.
         """
@@ -92,8 +94,9 @@ class Output:
             "host": host.to_dict(),
             "measures": [one.to_dict() for one in measures],
         }
+        report = markdown if "host" in result else "\n".join([markdown.rstrip("\n"), "", *machine_lines(host), ""])
         for path in self.paths(what, device):
-            write_results(path, everything, markdown, chart)
+            write_results(path, everything, report, chart)
             click.echo(f"written: {path}")
         if self.compare is not None:
             old = json.loads(_file_to_compare(self.compare, what).read_text())

@@ -1,7 +1,8 @@
 """Triton's backend "onnxruntime", written in Python: the wheel that carries the server has none.
 
 The server's Python knows only its own packages; FER_TEST_PACKAGES names the folders of onnxruntime and of NumPy 1, for
-which the server was compiled: from an array of NumPy 2 it takes no bytes.
+which the server was compiled: from an array of NumPy 2 it takes no bytes. FER_TEST_EXACT_SUMS is 1 where our own engine
+asks for exact INT8 sums, else 0.
 """
 
 import json
@@ -23,7 +24,7 @@ class TritonPythonModel:
         """Load the model file."""
         options = ort.SessionOptions()
         options.intra_op_num_threads = 1
-        options.add_session_config_entry("session.x64quantprecision", "1")
+        options.add_session_config_entry("session.x64quantprecision", os.environ["FER_TEST_EXACT_SUMS"])
         path = Path(args["model_repository"]) / args["model_version"] / "model.onnx"
         self._session = ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
         self._input = self._session.get_inputs()[0].name

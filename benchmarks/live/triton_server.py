@@ -20,6 +20,7 @@ from pathlib import Path
 import click
 from harness.clips import UNPUBLISHED
 
+from fer_deploy.engines.cpu_flags import adds_exactly
 from fer_deploy.export.triton.model import TritonSettings
 from fer_deploy.export.triton.repository import write_triton_repository
 
@@ -95,6 +96,7 @@ class TritonServer:
             **os.environ,
             "FER_TEST_PACKAGES": packages,
             "FER_TEST_BATCHES": str(self.batches),
+            "FER_TEST_EXACT_SUMS": str(int(not adds_exactly())),
             "LD_LIBRARY_PATH": str(folder / "wheel" / "nvidia_pytriton.libs"),
             # Its backends take the packages of the first Python that PATH names, and a virtual environment has NumPy 2.
             "PATH": f"{sys.base_prefix}/bin{os.pathsep}{os.defpath}",

@@ -21,6 +21,7 @@ Frames = Callable[[str], Iterator[Any]]
 KINDS = {
     "fer": "others.fer_package",
     "deepface": "others.deepface_package",
+    "uniface": "others.uniface_package",
     "opencv": "others.our_model",
     "openvino": "others.our_model",
     "supervision": "others.our_engine",

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import click
+
 PINNED = {
     "fer": "25.10.3",
     "deepface": "0.0.103",
@@ -14,13 +16,9 @@ PINNED = {
     "supervision": "0.31.2",
     "ultralytics": "8.4.190",
     "openvino": "2026.4.1",
+    "uniface": "4.2.1",
 }
 """Versions that were tried; another version runs too, and the report says so."""
-NEVER = {
-    "uniface": "its wheel has neither weights nor the architecture of its networks, so that not even random weights "
-    "can stand in"
-}
-"""Projects that cannot be run without a download."""
 _PROBE = """
 import importlib.metadata as metadata, importlib.util as util, json, sys
 names = json.loads(sys.argv[1])
@@ -52,13 +50,20 @@ class Rival:
 
 
 _FER = "fer==25.10.3 tensorflow-cpu==2.21.0 'opencv-contrib-python<5' 'setuptools<81'"
-_DEEPFACE = "deepface==0.0.103 tensorflow-cpu==2.21.0 tf-keras"
-_INSIDE = "'.[cpu]'"
+_DEEPFACE = "deepface==0.0.103 tensorflow-cpu==2.21.0 tf-keras werkzeug 'opencv-contrib-python-headless<5'"
+_WITH_DEEPFACE = ("deepface", "tensorflow", "tf_keras", "werkzeug")  # which does not ask for the last one itself
+_INSIDE, _TRAINED = "'.[cpu]'", "'.[cpu,train]'"
 RIVALS = (
     Rival("fer, TFLite", {"kind": "fer", "tflite": True}, ("fer", "tensorflow", "pkg_resources"), _FER, True),
     Rival("fer, Keras", {"kind": "fer", "tflite": False}, ("fer", "tensorflow", "pkg_resources"), _FER, True),
-    Rival("deepface, Haar", {"kind": "deepface", "detector": "opencv"}, ("deepface", "tensorflow"), _DEEPFACE),
-    Rival("deepface, YuNet", {"kind": "deepface", "detector": "yunet"}, ("deepface", "tensorflow"), _DEEPFACE),
+    Rival("deepface, Haar", {"kind": "deepface", "detector": "opencv"}, _WITH_DEEPFACE, _DEEPFACE),
+    Rival("deepface, YuNet", {"kind": "deepface", "detector": "yunet"}, _WITH_DEEPFACE, _DEEPFACE),
+    Rival(
+        "uniface, our networks",
+        {"kind": "uniface"},
+        ("uniface", "torch", "safetensors", "onnxruntime", "pydantic", "yaml"),
+        f"uniface==4.2.1 {_TRAINED}",
+    ),
     Rival("YuNet tutorial, our model in OpenCV DNN", {"kind": "opencv"}, ("cv2",), "opencv-python", True),
     Rival("YuNet tutorial, our model in OpenVINO", {"kind": "openvino"}, ("openvino", "cv2"), "openvino", True),
     Rival(
@@ -112,3 +117,31 @@ def _version(module: str, place: Place) -> str:
     version = place.versions[module] or ""
     pinned = PINNED.get(module, version)
     return version if version == pinned else f"{version} (pinned: {pinned})"
+
+
+def chosen(only: Sequence[str]) -> list[Rival]:
+    """Return the rivals whose names begin with one of these words, or all.
+
+    Raises:
+        click.UsageError: a word fits none.
+    """
+    fits = {word: [rival for rival in RIVALS if rival.name.lower().startswith(word.lower())] for word in only}
+    for word, found in fits.items():
+        if not found:
+            names = ", ".join(rival.name for rival in RIVALS)
+            raise click.UsageError(f"--only {word} fits no rival. Fix: the beginning of one of: {names}")
+    return [rival for rival in RIVALS if not only or any(rival in found for found in fits.values())]
+
+
+def placed(
+    rivals: Sequence[Rival], places: Sequence[Place]
+) -> tuple[list[tuple[Rival, Place, str]], list[dict[str, Any]]]:
+    """Return each rival with its Python and versions, and a row with the reason for each that has none."""
+    found, skipped = [], []
+    for rival in rivals:
+        place, text = find_place(rival, places)
+        if place is None:
+            skipped.append({"variant": rival.name, "skipped": text})
+        else:
+            found.append((rival, place, text))
+    return found, skipped

@@ -18,8 +18,8 @@ from fer_deploy.privacy.redaction import without_passwords
 _PROCESSES: Final = Path("/proc")
 _CHECKOUT: Final = Path(fer_deploy.__file__).parents[1]
 _WORK: Final = {
-    "train": ("train", "sweep", "distill", "crossval", "soup"),
-    "deploy": ("live", "analyze", "export", "quantize", "bench"),
+    "train": ("train", "sweep", "distill", "crossval", "soup", "ensemble", "evaluate", "release", "audit"),
+    "deploy": ("live", "analyze", "archive", "export", "quantize", "build", "rebuild", "bench"),
 }
 """Commands of fer-train and fer-deploy that keep cores busy."""
 _CHANGES: Final = ("status", "--porcelain", "--", ".", ":!benchmarks/results")

@@ -174,8 +174,8 @@ def _session_options(device: str, threads: int, request: SessionRequest) -> ort.
     # Threads that spin between two calls would take cores from the detector.
     options.add_session_config_entry("session.intra_op.allow_spinning", str(int(request.spinning)))
     options.add_session_config_entry("session.record_ep_graph_assignment_info", "1")
-    # Without VNNI, INT8 products are added in 16 bits and overflow; this adds them exactly. With VNNI or AMX they are
-    # exact anyway, and this would take two thirds of the speed.
+    # Without VNNI, INT8 products are added in 16 bits and overflow; this adds them exactly. With VNNI they are exact
+    # anyway, and this would take two thirds of the speed. On ARM it is ignored.
     options.add_session_config_entry("session.x64quantprecision", str(int(not adds_exactly())))
     if request.profile is not None:
         options.enable_profiling, options.profile_file_prefix = True, str(request.profile)

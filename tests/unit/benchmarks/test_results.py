@@ -60,6 +60,17 @@ def test_a_result_names_its_host_and_what_can_be_compared(tmp_path, host):
     assert found["measures"][0]["name"] == "p50"
 
 
+def test_a_report_names_the_machine_once(tmp_path, host):
+    busy = replace(host, background=(BackgroundWork(7, "fer-train train"),))
+    Output(tmp_path / "a.md", False, host=busy).write("a", CPU, {"n": 1}, "# A\n\na line\n")
+    text = (tmp_path / "a.md").read_text()
+    assert text.startswith("# A\n\na line\n\n")
+    assert "; commit 82f001f012; load before " in text
+    assert "**Other work of this project ran meanwhile: only ratios are meaningful.** `fer-train train`" in text
+    Output(tmp_path / "b.md", False, host=busy).write("b", CPU, {"host": busy.to_dict()}, "# B\n")
+    assert (tmp_path / "b.md").read_text() == "# B\n"
+
+
 class TestComparing:
     @pytest.mark.parametrize(
         ("new", "better", "verdict"),

@@ -2,10 +2,17 @@
 
 import importlib
 import sys
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 
+import cv2
 import numpy as np
 import pytest
+import torch
+
+from fer_deploy.export.verify.torch_engine import TorchEngine
+
+CHECKPOINT = Path(__file__).parents[3] / "weights" / "senet-ferplus.safetensors"
 
 
 def fake(name, **values):
@@ -82,3 +89,93 @@ class TestDeepface:
     def test_a_frame_without_a_face_counts_none(self, package):
         module, *_ = package
         assert module.opened({"detector": "opencv", "yunet": ""}).step(np.zeros((20, 20, 3), np.uint8)) == 1
+
+
+@pytest.mark.filterwarnings("ignore:.torch.jit:FutureWarning")  # uniface loads nothing else
+@pytest.mark.filterwarnings("ignore:.torch.jit:DeprecationWarning")
+class TestUniface:
+    @pytest.fixture
+    def package(self, monkeypatch, tmp_path):
+        """A package that normalizes and asks its network as uniface does, for a face that fills the frame."""
+
+        class Emotion:
+            def __init__(self, model_name):
+                self.network = torch.jit.load(emotion.verify_model_weights(model_name))
+
+            def predict(self, image, face):
+                real = cv2.resize(image, (112, 112)).astype(np.float32) / 255
+                normal = (real - np.float32([0.485, 0.456, 0.406])) / np.float32([0.229, 0.224, 0.225])
+                self.logits = self.network(torch.from_numpy(normal.transpose(2, 0, 1))[None]).detach().numpy()
+                face.emotion = "Happy"
+
+        class FaceAnalyzer:
+            def __init__(self, detector, recognizer, predictors):
+                assert recognizer is None
+                self.detector, self.predictors = detector, predictors
+
+            def analyze(self, image):
+                faces = self.detector.detect(image)
+                for face in faces if image.any() else ():  # what fails in a predictor is logged, no more
+                    self.predictors[0].predict(image, face)
+                return faces
+
+        def fail(model_name):
+            raise ConnectionError(model_name)
+
+        emotion = fake("uniface.attribute.emotion", Emotion=Emotion, verify_model_weights=fail)
+        modules = {
+            "uniface": {"FaceAnalyzer": FaceAnalyzer},
+            "uniface.attribute": {"emotion": emotion},
+            "uniface.constants": {"EmotionWeights": SimpleNamespace(AFFECNET8=SimpleNamespace(value="affecnet8"))},
+            "uniface.draw": {
+                "draw_detections": lambda image, faces: None,
+                "draw_text_label": lambda *_, bg_color: None,
+            },
+            "uniface.model_store": {"get_cache_dir": lambda: str(tmp_path)},
+            "uniface.types": {"Face": lambda **values: SimpleNamespace(emotion=None, **values)},
+        }
+        for name, values in modules.items():
+            monkeypatch.setitem(sys.modules, name, fake(name, **values))
+        monkeypatch.setitem(sys.modules, "uniface.attribute.emotion", emotion)
+        monkeypatch.delitem(sys.modules, "others.uniface_package", raising=False)
+        module = importlib.import_module("others.uniface_package")
+        row = np.float32([1, 2, 30, 40, *range(10), 0.9])
+        monkeypatch.setattr(
+            module.cv2,
+            "FaceDetectorYN",
+            SimpleNamespace(
+                create=lambda *_: SimpleNamespace(setInputSize=lambda _: None, detect=lambda _: (1, [row]))
+            ),
+        )
+        return module
+
+    def test_our_network_sees_the_grays_of_the_face(self, package, monkeypatch):
+        predictors = []
+        init = package.emotion.Emotion.__init__
+        monkeypatch.setattr(
+            package.emotion.Emotion, "__init__", lambda self, **kwargs: predictors.append(self) or init(self, **kwargs)
+        )
+        loop = package.opened({"yunet": "ours.onnx", "checkpoint": CHECKPOINT})
+        assert loop.note == "YuNet's file of 2026; our network as TorchScript in place of its own: speed only"
+        gray = np.tile(np.linspace(20, 230, 48, dtype=np.uint8), (48, 1))
+        big = cv2.resize(gray, (112, 112), interpolation=cv2.INTER_NEAREST)
+        assert loop.step(cv2.merge([big, big, big])) == 1
+        nearest = big[np.arange(48) * 112 // 48][:, np.arange(48) * 112 // 48]
+        wanted = TorchEngine.open(CHECKPOINT, device="cpu").infer(nearest[None, None])
+        np.testing.assert_allclose(predictors[0].logits, wanted, atol=0.05)
+        assert np.ptp(wanted) > 1
+
+    def test_a_face_without_an_emotion_ends_the_loop(self, package):
+        with pytest.raises(RuntimeError, match="no emotion"):
+            package.opened({"yunet": "", "checkpoint": CHECKPOINT}).step(np.zeros((112, 112, 3), np.uint8))
+
+    def test_its_own_network_is_taken_where_it_is_at_hand(self, package, tmp_path):
+        path = package.write_script(CHECKPOINT, tmp_path / "affecnet8.script")
+        package.emotion.verify_model_weights = lambda _: str(path)
+        assert package.opened({"yunet": "", "checkpoint": tmp_path}).note == "YuNet's file of 2026"
+
+    def test_boxes_and_points_of_yunet(self, package):
+        face = package.face_of(np.float32([1, 2, 30, 40, *range(10), 0.9]))
+        assert face.bbox.tolist() == [1, 2, 31, 42]
+        assert face.landmarks.tolist() == [[0, 1], [2, 3], [4, 5], [6, 7], [8, 9]]
+        assert face.confidence == pytest.approx(0.9)

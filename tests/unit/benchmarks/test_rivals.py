@@ -11,8 +11,8 @@ from click.testing import CliRunner
 from fps import REFERENCE
 from integration.analyze_videos import write_squares
 from others import loop, our_model
-from others.table import PINNED, RIVALS, Place, Rival, find_place, place_of
-from rivals import OURS, accuracy_rows, chosen, measured_rounds, placed, speed_rows
+from others.table import PINNED, RIVALS, Place, Rival, chosen, find_place, place_of, placed
+from rivals import OURS, accuracy_rows, measured_rounds, speed_rows
 from unit.fer_train.synthetic_faces import make_faces
 
 from fer_deploy.engines import bundled_model_for, open_engine
@@ -92,8 +92,8 @@ class TestPlaces:
     def test_rows_that_cannot_run_have_the_reason(self):
         found, skipped = placed([A], [Place(HERE, {"a": "1", "b": None})])
         assert not found
-        assert [row["variant"] for row in skipped] == ["uniface", "A, one"]
-        assert "neither weights nor the architecture" in skipped[0]["skipped"]
+        assert [row["variant"] for row in skipped] == ["A, one"]
+        assert "no Python here has b" in skipped[0]["skipped"]
 
     def test_no_python(self, tmp_path):
         (tmp_path / "python").write_text("#!/bin/sh\nexit 3\n")
@@ -110,9 +110,9 @@ class TestPlaces:
         ]
         assert chosen([]) == list(RIVALS)
         with pytest.raises(
-            click.UsageError, match=r"--only haar fits no rival. Fix: the beginning of one of: fer, TFLite"
+            click.UsageError, match=r"--only dlib fits no rival. Fix: the beginning of one of: fer, TFLite"
         ):
-            chosen(["fer", "haar"])
+            chosen(["fer", "dlib"])
 
 
 class TestRounds:
@@ -195,7 +195,14 @@ def test_command(unpublished, tmp_path, monkeypatch):
 
     versions = {"cv2": "4.14.0", "openvino": "1"}
     monkeypatch.setattr(rivals, "place_of", lambda python: Place(python, versions if python == HERE else {}))
-    monkeypatch.setattr(rivals, "run_apart", lambda module, request: one(100 if request["kind"] == "live" else 10))
+    fps = {"live": 100, "yunet": 10, "haar": 25}
+    loops = []
+
+    def run_apart(module, request):
+        loops.append(request.get("detector", request["kind"]))
+        return one(fps[loops[-1]])
+
+    monkeypatch.setattr(rivals, "run_apart", run_apart)
     monkeypatch.setattr(rivals, "run_rival", run_rival)
     clip = write_squares(tmp_path / "a.mp4", 3)
     words = ["--clip", clip, "--yunet", tmp_path / "yunet.onnx", "--checkpoint", clip, "--rounds", 2, "--frames", 50]
@@ -204,13 +211,20 @@ def test_command(unpublished, tmp_path, monkeypatch):
     dnn, vino = "YuNet tutorial, our model in OpenCV DNN", "YuNet tutorial, our model in OpenVINO"
     assert asked == [(dnn, HERE, 10), (vino, HERE, 10), (dnn, HERE, 10)]
     [path] = unpublished.glob("*/*/rivals.json")
-    rows = json.loads(path.read_text())["clips"][0]["rows"]
-    assert len(rows) == 2 + len(RIVALS) + 1
+    result = json.loads(path.read_text())
+    rows = result["clips"][0]["rows"]
+    assert [(one["name"], one["value"], one["better"]) for one in result["measures"]] == [
+        ("a.mp4, YuNet tutorial: ours is", 10, "higher"),
+        ("a.mp4, Haar tutorial: ours is", 4, "higher"),
+        (f"a.mp4, {dnn}: ours is", 5, "higher"),
+    ]
+    assert len(rows) == 3 + len(RIVALS)
+    assert loops == 2 * ["live", "yunet", "haar"]
     text = path.with_suffix(".md").read_text()
     assert f"| {dnn} | 5.0x (5.0 to 5.0) | 1.0x | 2.00 | 20 | 10.0 | 1, 3 | cv2 4.14.0 | a note |" in text
     assert f"- {vino}: not run: ImportError: libGL" in text
     assert "- fer, TFLite: not run: no Python here has fer, tensorflow, pkg_resources. Fix: pip install fer==25" in text
-    assert "- uniface: not run: its wheel has neither" in text
+    assert "| Haar tutorial | 4.0x (4.0 to 4.0) |" in text
 
 
 def test_accuracy_by_command(unpublished, tmp_path, monkeypatch):
@@ -249,3 +263,7 @@ def test_accuracy_by_command(unpublished, tmp_path, monkeypatch):
     for family in ("ferplus", "fer2013"):  # a model answers best in the labels that it learned
         assert f"| ours, {bundled_model_for('cpu', family).stem} | FER2013's labels | 21 | " in done.output
     assert "- fer, Keras: not run: MemoryError" in done.output
+    [path] = unpublished.glob("*/*/rivals.json")
+    names = [one["name"] for one in json.loads(path.read_text())["measures"]]
+    assert names[-1] == "fer, TFLite, FER2013's labels: accuracy"
+    assert len(names) == 3

@@ -38,3 +38,12 @@ def test_a_benchmark_is_given_the_whole_path(ran, tmp_path, monkeypatch):
     CliRunner().invoke(suite.main, ["--quick", "--data", "faces.csv"])
     accuracy = next(command for command in ran if command[1].endswith("accuracy.py"))
     assert accuracy[accuracy.index("--data") + 1] == str(tmp_path / "faces.csv")
+
+
+def test_the_full_form_runs_other_projects_in_their_pythons(ran, tmp_path, monkeypatch):
+    (tmp_path / "real").touch()
+    (tmp_path / "python").symlink_to("real")
+    monkeypatch.chdir(tmp_path)
+    CliRunner().invoke(suite.main, ["--rival-python", "python"])
+    command = next(command for command in ran if command[1].endswith("rivals.py"))
+    assert command[2:] == ["--rival-python", str(tmp_path / "python")]  # the link is the environment
