@@ -1,5 +1,6 @@
 """fer-deploy archive plan: settings and printing around `planned_rows`."""
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from fer_deploy.analyze.models import models_with, opened_models
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive.estimate import Estimate, estimate, pilot_of, samples_of
 from fer_deploy.archive.manifest import About, Manifest, VideoRow
-from fer_deploy.archive.planned_models import as_planned, check_models
+from fer_deploy.archive.planned_models import as_planned, check_models, naming_the_yunet
 from fer_deploy.archive.planning.growing import grown
 from fer_deploy.archive.planning.inputs import found_videos
 from fer_deploy.archive.planning.rows import planned_rows
@@ -61,7 +62,8 @@ def plan(
     console, found = Console(stderr=True, markup=False), found_videos(inputs)
     earlier = Manifest.find(store)
     here = config if earlier is None else as_planned(config, earlier.about)
-    with here.open() as engine:
+    of_plan = nullcontext() if earlier is None else naming_the_yunet(earlier.about)
+    with of_plan, here.open() as engine:
         console.print(engine_line(engine, here), highlight=False, soft_wrap=True)
         console.print(detector_line(here.detection), highlight=False, soft_wrap=True)
         about = About.of(config, models_with(engine, here), price_per_core_hour)
