@@ -11,7 +11,7 @@ from integration.analyze_videos import write_squares
 from fer_deploy.archive.estimate import Sample, estimate
 from fer_deploy.archive.run import ArchiveRun
 from fer_deploy.cli import main
-from fer_deploy.cli.archive import money_text
+from fer_deploy.cli.archive import money_text, number_text
 from fer_deploy.cli.archive import run as run_command
 from fer_deploy.cli.archive.plan import echo_estimate
 
@@ -231,7 +231,22 @@ def test_without_the_extra(monkeypatch):
 
 
 def test_money():
-    assert (money_text(1234.5), money_text(0.01234)) == ("1,234.50", "0.0123")
+    assert (money_text(1234.5), money_text(0.01234), money_text(0)) == ("1,234.50", "0.0123", "0")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (12_345.6, "12,346"),
+        (999.6, "1,000"),
+        (12.345, "12.3"),
+        (0.000123, "0.000123"),
+        (0.0000114, "under 0.0001"),
+        (0, "0"),
+    ],
+)
+def test_numbers_have_no_exponents(number, text):
+    assert number_text(number) == text
 
 
 @pytest.mark.parametrize(
@@ -240,14 +255,14 @@ def test_money():
         (
             [Sample(100, 3.6, 5_000_000)],
             [
-                "1 segment: 36.0 ms of CPU a frame, 50.0 MB of observations in all",
+                "1 segment: 36.0 ms of CPU a frame, 50 MB of observations in all",
                 "in all 0.01 core-hours; at 50 a core-hour 0.5",
             ],
         ),
         (
             [Sample(100, 3.6, 5_000_000)] * 2,
             [
-                "2 segments: 36.0 ms of CPU a frame (standard deviation between segments 0.0), 50.0 MB of observations",
+                "2 segments: 36.0 ms of CPU a frame (standard deviation between segments 0.0), 50 MB of observations",
                 "in all 0.01 core-hours, between 0.01 and 0.01 (two standard errors); at 50 a core-hour 0.5 ± ",
             ],
         ),
