@@ -3,7 +3,6 @@
 Run as a module, with OUT and NUM in JSON: Ray starts only once in a process as `connected` wants it.
 """
 
-import hashlib
 import json
 import sys
 import time
@@ -12,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from fer_deploy.analyze.models import opened_models
-from fer_deploy.archive.manifest import NAME, Manifest
+from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.on_ray.cluster import LOCAL, connected
 from fer_deploy.archive.on_ray.demand import Demand
 from fer_deploy.archive.on_ray.node_worker import Job
@@ -63,9 +62,7 @@ def measure_overhead(out: Path, *, num_segments: int) -> Overhead:
     with connected(LOCAL, num_cpus=_NUM_WORKERS) as variables:
         from fer_deploy.archive.on_ray.pool import Pool  # noqa: PLC0415 - it imports Ray
 
-        digest = hashlib.sha256(store.read(NAME) or b"").hexdigest()
-        recipe = partial(opened_models, manifest.about.config)
-        job = Job(store.absolute, digest, manifest.about, recipe, None, 1, "")
+        job = Job.of(store, manifest, partial(opened_models, manifest.about.config))
         with Pool(job, Demand(memory_bytes=10**8, max_workers=_NUM_WORKERS), RunProgress(), variables) as pool:
             while len(pool.idle()) < _NUM_WORKERS:
                 pool.grow(_NUM_WORKERS)

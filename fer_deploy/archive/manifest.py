@@ -9,7 +9,7 @@ from typing import Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, ValidationError
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
@@ -159,8 +159,15 @@ class About(BaseModel):
 
     @cached_property
     def config(self) -> AnalyzeConfig:
-        """The settings."""
-        return AnalyzeConfig.model_validate_json(json.dumps(self.settings | {"out": "."}))
+        """The settings; raises ArtifactError if they are of another version."""
+        try:
+            return AnalyzeConfig.model_validate_json(json.dumps(self.settings | {"out": "."}))
+        except ValidationError as err:
+            keys = ", ".join(".".join(map(str, one["loc"])) or one["msg"] for one in err.errors())
+            raise ArtifactError(
+                f"{NAME} has settings of another version: {keys}. Fix: fer-deploy {self.fingerprint.version}, or "
+                "archive plan into another --out"
+            ) from err
 
     def fingerprint_of(self, row: VideoRow) -> Fingerprint:
         """Return the fingerprint of a video's results."""

@@ -2,17 +2,20 @@
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.models import Models, opened_models
 from fer_deploy.artifacts import bundled_files
 from fer_deploy.detectors.config import DetectorName
-from fer_deploy.errors import ConfigError
+from fer_deploy.detectors.yunet_file import ADDRESS, ENVIRONMENT_KEY, NUM_BYTES, SHA256, YuNetMissing
+from fer_deploy.errors import ConfigError, argument
 
 if TYPE_CHECKING:
     from fer_deploy.archive.manifest import About
+
+_OFFICIAL: Final = f"{ADDRESS.rpartition('/')[2]} of {NUM_BYTES:,} bytes"
 
 
 def with_detector(config: AnalyzeConfig, name: DetectorName) -> AnalyzeConfig:
@@ -43,8 +46,28 @@ def as_planned(config: AnalyzeConfig, about: "About") -> AnalyzeConfig:
 @contextmanager
 def opened_as_planned(config: AnalyzeConfig, about: "About") -> Iterator[Models]:
     """Open the models of `as_planned`; raises FerDeployError."""
-    with opened_models(as_planned(config, about)) as models:
+    with naming_the_yunet(about), opened_models(as_planned(config, about)) as models:
         yield models
+
+
+@contextmanager
+def naming_the_yunet(about: "About") -> Iterator[None]:
+    """Name the file of the plan in the error that YuNet is not on this machine.
+
+    Raises:
+        YuNetMissing: in place of the one of the block.
+    """
+    try:
+        yield
+    except YuNetMissing as err:
+        why, _, fix = str(err).partition(". Fix: ")
+        sha256 = about.fingerprint.detector
+        if sha256 == SHA256:
+            raise YuNetMissing(f"{why}. The plan has {_OFFICIAL}, with SHA-256 {sha256}. Fix: {fix}") from err
+        raise YuNetMissing(
+            f"{why}. The plan has another YuNet, with SHA-256 {sha256}. Fix: copy that file to this machine, then "
+            f"{argument('detector_model', 'FILE')}, or {ENVIRONMENT_KEY}=FILE"
+        ) from err
 
 
 def check_models(about: "About", fingerprint: Fingerprint, names: Mapping[str, str] | None = None) -> None:
@@ -72,7 +95,11 @@ def _mend(about: "About", here: Fingerprint) -> str:
     if here.engine != then.engine:
         mends.append(f"the model {about.engine_name}")
     if here.detector != then.detector and then.detector:
-        mends.append(f"the YuNet of the plan, whose SHA-256 begins with {then.detector[:12]}")
+        official = f"{_OFFICIAL}, " if then.detector == SHA256 else ""
+        mends.append(
+            f"the YuNet of the plan ({official}SHA-256 {then.detector}) as {argument('detector_model', 'FILE')} or "
+            f"{ENVIRONMENT_KEY}=FILE"
+        )
     if (here.version, here.format) != (then.version, then.format):
         mends.append(f"fer-deploy {then.version}")
     if here.settings != then.settings:

@@ -10,10 +10,10 @@ from fer_deploy.analyze.jobs.crew import Crew, Event
 from fer_deploy.analyze.jobs.messages import Failed, Observe, Observed, Progress, Recipe
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.progress import RunProgress
-from fer_deploy.archive.scratch import scratch_folder
+from fer_deploy.archive.scratch import ScratchFull, scratch_folder
 from fer_deploy.archive.shard import WHOLE, Shard
-from fer_deploy.archive.staging import ScratchFull, Staged, Staging, failure_of, task_of
-from fer_deploy.archive.store import Store
+from fer_deploy.archive.staging import Staged, Staging, failure_of, task_of
+from fer_deploy.archive.store import PassingFault, Store
 from fer_deploy.archive.todo import BACK_OFF_S, Ended, Todo, is_wanted
 from fer_deploy.archive.work import Work
 from fer_deploy.errors import FerDeployError
@@ -125,7 +125,7 @@ class ArchiveRun:
             self._ahead.remove((work, future))
             try:
                 staged = future.result()
-            except ScratchFull:
+            except (ScratchFull, PassingFault):
                 raise  # no other segment would fare better
             except FerDeployError as err:
                 self._todo.fail(work, err)
@@ -151,7 +151,7 @@ class ArchiveRun:
         if isinstance(message, Failed):
             if message.is_of_models:
                 raise message.error
-            self._todo.fail(work, failure_of(message.error, staged, work.row))
+            self._todo.fail(work, failure_of(message.error, staged, work.row, self._folder))
         elif isinstance(message, Observed):
             num_frames = message.end.num_taken - work.segment.first
             self._sending[self._threads.submit(self._send, event.task.path, work)] = num_frames

@@ -11,7 +11,8 @@ from fsspec.callbacks import Callback
 
 from fer_deploy.analyze.jobs.messages import Observe
 from fer_deploy.archive.manifest import TO_THE_END, About, VideoRow, index_name
-from fer_deploy.archive.store import Store, backend_errors, file_system, fix_of_full_disk
+from fer_deploy.archive.scratch import ScratchFull, fault_of_scratch, fix_of_full_disk
+from fer_deploy.archive.store import Store, backend_errors, file_system
 from fer_deploy.archive.work import Work
 from fer_deploy.errors import FerDeployError, SinkError, StreamError
 from fer_deploy.live.fingerprint.sources import digest_of_video
@@ -27,10 +28,6 @@ class Staged(NamedTuple):
 
 class ReadFailed(StreamError):
     """A video cannot be brought to this machine, or is another one than that of the manifest."""
-
-
-class ScratchFull(SinkError):
-    """The disk for copies is full; that is no failure of a video."""
 
 
 class _Place:
@@ -82,8 +79,20 @@ def with_address(text: str, video: Path, address: str) -> str:
     return text.replace(str(video.parent), without_password(address).rpartition("/")[0]) if "://" in address else text
 
 
-def failure_of(err: Exception, staged: Staged, row: VideoRow) -> Exception:
-    """Return the failure of a segment; its message names the video as the manifest does."""
+def failure_of(err: Exception, staged: Staged, row: VideoRow, scratch: Path) -> Exception:
+    """Return the failure of a segment; its message names the video as the manifest does.
+
+    Args:
+        err: of the worker.
+        staged: the video.
+        row: of the manifest.
+        scratch: folder for copies and unfinished files.
+
+    Raises:
+        ScratchFull: the worker could not write there; the segment is not to blame.
+    """
+    if isinstance(err, SinkError) and (fault := fault_of_scratch(err, scratch)):
+        raise fault
     if isinstance(err, FerDeployError):
         err.args = (with_address(str(err), staged.video, row.address), *err.args[1:])
     return err

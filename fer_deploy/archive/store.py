@@ -1,26 +1,29 @@
 """Store: the output of an archive, a folder or an address that fsspec opens. Every file appears there whole."""
 
-import errno
 import io
 import os
 import shlex
 import socket
+import time
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple, TypeVar
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
+from fer_deploy.archive.scratch import fix_of_full_disk
 from fer_deploy.errors import ConfigError, FerDeployError, MissingDependencyError, SinkError
 from fer_deploy.files import durable
+from fer_deploy.files.guarded_file import GuardedFile
+from fer_deploy.files.system_faults import is_passing
 from fer_deploy.privacy.redaction import without_password, without_passwords
 
-if TYPE_CHECKING:
-    from _typeshed import WriteableBuffer
-
+_T = TypeVar("_T")
+_WAITS_S: Final = (1.0, 4.0)
+"""Before a further try of a call that failed in a way that may pass."""
 _UNFINISHED: Final = ".part"
 _FIX: Final = "Fix: check the address, the credentials and the network, then give the same command again"
 _OBJECT_STORES: Final = frozenset(
@@ -51,6 +54,10 @@ def backend_errors() -> Iterator[None]:
 def _reason(err: Exception) -> str:
     """Return the reason in one line."""
     return without_passwords(" ".join(str(err).split())) or type(err).__name__
+
+
+class PassingFault(SinkError):
+    """The store cannot be used at this moment, and may be there again soon."""
 
 
 class Entry(NamedTuple):
@@ -84,7 +91,10 @@ def file_system(address: str) -> tuple[Any, str]:
 
 
 class Store:
-    """Files by their names relative to the address. Any thread may use it."""
+    """Files by their names relative to the address. Any thread may use it.
+
+    Faults that may pass are tried again, but not before a first call has succeeded: the address may be wrong.
+    """
 
     def __init__(self, address: str) -> None:
         """Set the address; nothing is created yet.
@@ -100,6 +110,7 @@ class Store:
         self.absolute = self._root if self.is_local else address
         self._is_object_store = bool(protocols & _OBJECT_STORES)
         self.is_of_this_process = "memory" in protocols
+        self._was_reached = False
 
     def __str__(self) -> str:
         """Return the address without a password."""
@@ -120,43 +131,40 @@ class Store:
 
     def list(self, folder: str) -> dict[str, Entry]:
         """Return the complete files in a folder and those below, by their names."""
-        with self._reading(folder):
-            try:
-                found = self._fs.find(self._path(folder), detail=True)
-            except FileNotFoundError:
-                return {}
+        found = self._read_by(folder, lambda path: self._fs.find(path, detail=True)) or {}
         start = len(self._root) + 1
         absolute = {path[path.index(self._root) :][start:]: about for path, about in found.items()}
         return {name: entry_of(about) for name, about in sorted(absolute.items()) if _UNFINISHED not in Path(name).name}
 
     def read(self, name: str) -> bytes | None:
         """Return the content of a file; None if there is none."""
-        with self._reading(name):
-            try:
-                content: bytes = self._fs.cat_file(self._path(name))
-            except FileNotFoundError:
-                return None
+        content: bytes | None = self._read_by(name, self._fs.cat_file)
         return content
 
     def exists(self, name: str) -> bool:
         """Return whether there is a file."""
-        with self._reading(name):
-            return bool(self._fs.isfile(self._path(name)))
+        return bool(self._read_by(name, self._fs.isfile))
 
     def open(self, name: str) -> IO[bytes]:
         """Open a file to read parts of it."""
-        with self._reading(name):
-            file: IO[bytes] = self._fs.open(self._path(name), "rb")
-        return file if self.is_local else io.BufferedReader(_RemoteFile(file, lambda: self._reading(name)))
+        return self._patiently(lambda: self._opened(name), lambda: self._reading(name))
+
+    def _opened(self, name: str) -> IO[bytes]:
+        file: IO[bytes] = self._fs.open(self._path(name), "rb")
+        return file if self.is_local else io.BufferedReader(GuardedFile(file, lambda: self._reading(name)))
+
+    def read_with(self, name: str, use: Callable[[IO[bytes]], _T]) -> _T:
+        """Return what a function reads of a file; a fault of the store while it reads is not one of the content."""
+
+        def used() -> _T:
+            with self._opened(name) as file:
+                return use(file)
+
+        return self._patiently(used, lambda: self._reading(name))
 
     def fetch(self, name: str, path: Path) -> bool:
         """Copy a file to this machine; return False if there is none."""
-        with self._reading(name):
-            try:
-                self._fs.get_file(self._path(name), str(path))
-            except FileNotFoundError:
-                return False
-        return True
+        return self._read_by(name, lambda remote: self._fs.get_file(remote, str(path)) or True) is not None
 
     def write(self, name: str, content: bytes) -> None:
         """Write a file; it appears whole and replaces an older one.
@@ -164,13 +172,7 @@ class Store:
         Raises:
             SinkError: it cannot be written.
         """
-        path = self._path(name)
-        with self._writing(name):
-            if self._is_object_store:
-                self._fs.pipe_file(path, content)
-                return
-            with self._draft_of(path) as draft:
-                self._fs.pipe_file(draft, content)
+        self._put(name, lambda path: self._fs.pipe_file(path, content))
 
     def send(self, path: Path, name: str) -> None:
         """Copy a file of this machine into the store; it appears whole and replaces an older one.
@@ -178,13 +180,40 @@ class Store:
         Raises:
             SinkError: it cannot be written.
         """
-        target = self._path(name)
-        with self._writing(name):
+        self._put(name, lambda target: self._fs.put_file(str(path), target))
+
+    def _put(self, name: str, put: Callable[[str], object]) -> None:
+        def whole() -> None:
+            path = self._path(name)
             if self._is_object_store:
-                self._fs.put_file(str(path), target)
+                put(path)
                 return
-            with self._draft_of(target) as draft:
-                self._fs.put_file(str(path), draft)
+            with self._draft_of(path) as draft:
+                put(draft)
+
+        self._patiently(whole, lambda: self._writing(name))
+
+    def _read_by(self, name: str, call: Callable[[str], _T]) -> _T | None:
+        """Return the result of a call with the path; None if there is no such file."""
+
+        def found() -> _T | None:
+            try:
+                return call(self._path(name))
+            except FileNotFoundError:
+                return None
+
+        return self._patiently(found, lambda: self._reading(name))
+
+    def _patiently(self, call: Callable[[], _T], guarded: Callable[[], AbstractContextManager[None]]) -> _T:
+        """Return the result of a call in a guard, which turns its faults into those of the store."""
+        for wait_s in _WAITS_S if self._was_reached else ():
+            with suppress(PassingFault), guarded():
+                return call()
+            time.sleep(wait_s)
+        with guarded():
+            result = call()
+        self._was_reached = True
+        return result
 
     @contextmanager
     def _draft_of(self, path: str) -> Iterator[str]:
@@ -207,8 +236,12 @@ class Store:
 
     def remove(self, name: str) -> None:
         """Remove a file, if there is one."""
-        with self._writing(name), suppress(FileNotFoundError):
-            self._fs.rm_file(self._path(name))
+
+        def removed() -> None:
+            with suppress(FileNotFoundError):
+                self._fs.rm_file(self._path(name))
+
+        self._patiently(removed, lambda: self._writing(name))
 
     @contextmanager
     def _reading(self, name: str) -> Iterator[None]:
@@ -219,7 +252,7 @@ class Store:
             raise self._unreachable("read", name, err) from err
         except OSError as err:
             fix = fix_of_full_disk(err) or "check the address and its rights"
-            raise SinkError(f"cannot read {name} in {self}: {err}. Fix: {fix}") from err
+            raise _kind_of(err)(f"cannot read {name} in {self}: {err}. Fix: {fix}") from err
 
     @contextmanager
     def _writing(self, name: str) -> Iterator[None]:
@@ -230,51 +263,17 @@ class Store:
             raise self._unreachable("write", name, err) from err
         except OSError as err:
             check = "that its bucket exists" if isinstance(err, FileNotFoundError) and not self.is_local else "space"
-            raise SinkError(
+            raise _kind_of(err)(
                 f"cannot write {name} in {self}: {err}. What is complete there stays. Fix: check {check} and rights, "
                 "then give the same command again"
             ) from err
 
-    def _unreachable(self, verb: str, name: str, err: BackendError) -> SinkError:
-        return SinkError(f"cannot {verb} {name} in {self}: {err}. {_FIX}")
+    def _unreachable(self, verb: str, name: str, err: BackendError) -> PassingFault:
+        return PassingFault(f"cannot {verb} {name} in {self}: {err}. {_FIX}")
 
 
-class _RemoteFile(io.RawIOBase):
-    """A file of another machine whose faults while it is read are those of the store, too."""
-
-    def __init__(self, file: IO[bytes], reading: Callable[[], AbstractContextManager[None]]) -> None:
-        self._file, self._reading = file, reading
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: "WriteableBuffer", /) -> int:
-        view = memoryview(buffer)
-        with self._reading():
-            content = self._file.read(view.nbytes)
-        view[: len(content)] = content
-        return len(content)
-
-    def seek(self, offset: int, whence: int = os.SEEK_SET, /) -> int:
-        with self._reading():
-            return self._file.seek(offset, whence)
-
-    def tell(self) -> int:
-        return self._file.tell()
-
-    def close(self) -> None:
-        if not self.closed:
-            self._file.close()
-        super().close()
-
-
-def fix_of_full_disk(err: OSError) -> str:
-    """Return what to do if a copy on this machine found no space; empty after another error."""
-    is_full = err.errno in (errno.ENOSPC, errno.EDQUOT)
-    return "free some space, or another --scratch, then give the same command again" if is_full else ""
+def _kind_of(err: OSError) -> type[SinkError]:
+    return PassingFault if is_passing(err) else SinkError
 
 
 def _draft(path: str) -> str:

@@ -4,12 +4,13 @@ import random
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from typing import Final, NamedTuple
 
 from fer_deploy.analyze.segments.observations import SegmentAbout, read_about
 from fer_deploy.archive.manifest import Manifest, Segment, VideoRow, ids_and_numbers, segment_name
 from fer_deploy.archive.shard import Shard, place_of
-from fer_deploy.archive.store import Entry, Store
+from fer_deploy.archive.store import Entry, PassingFault, Store
 from fer_deploy.errors import ArtifactError
 
 _SEED: Final = 20_260
@@ -70,11 +71,10 @@ def in_shards(works: list[Work], shard: Shard) -> tuple[list[Work], list[Work]]:
 
 def about_segment(store: Store, name: str, *, all_bytes: bool) -> SegmentAbout | None:
     """Return the description of a finished segment; None if it is damaged or too old. See `read_about`."""
-    with store.open(name) as file:
-        try:
-            return read_about(file, name, all_bytes=all_bytes)
-        except (ArtifactError, OSError):
-            return None
+    try:
+        return store.read_with(name, lambda file: read_about(file, name, all_bytes=all_bytes))
+    except ArtifactError:
+        return None
 
 
 def about_done(store: Store, work: Work, *, all_bytes: bool) -> SegmentAbout | None:
@@ -115,7 +115,9 @@ def without_finished(works: Iterable[Work], store: Store, old: set[tuple[str, in
     for work in works:
         if time.monotonic() - listed_s > max(_LIST_EVERY_S, _LIST_SHARE * (listed_s - begun_s)):
             begun_s = time.monotonic()
-            there, listed_s = places_of_files(store) - old, time.monotonic()
+            with suppress(PassingFault):  # the list saves work alone
+                there = places_of_files(store) - old
+            listed_s = time.monotonic()
         if work.place not in there:
             yield work
 

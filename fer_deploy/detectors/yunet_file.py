@@ -21,11 +21,15 @@ TIMEOUT_S = 20.0
 """Limit for connecting, and for each response of the server."""
 
 
+class YuNetMissing(ArtifactError):
+    """YuNet's file is not on this machine, and cannot be brought here."""
+
+
 def yunet_file(path: Path | None = None) -> Path:
     """Return YuNet's file: `path`, else that of $FER_YUNET, else the Zoo's, from the cache or downloaded.
 
     Raises:
-        ArtifactError: there is no network, or the server sent another file.
+        YuNetMissing: there is no network, or the server sent another file.
     """
     found = file_at_hand(path)
     if found is None:
@@ -112,19 +116,19 @@ def _download(target: Path) -> bytes:
     """Return the official bytes; `target` is where the user may store them by hand.
 
     Raises:
-        ArtifactError: no network, or other bytes.
+        YuNetMissing: no network, or other bytes.
     """
     try:
         fetch = import_module("fer_deploy.detectors.download").fetch
         content: bytes = fetch(ADDRESS, max_bytes=NUM_BYTES + 1, timeout_s=TIMEOUT_S)
     except OSError as err:
-        raise ArtifactError(
+        raise YuNetMissing(
             f"cannot download YuNet from {ADDRESS}: {getattr(err, 'reason', None) or err}. Fix: {how_to_get(target)}"
         ) from err
     found = _sha256(content)
     if found != SHA256:
         size = f"more than {NUM_BYTES:,}" if len(content) > NUM_BYTES else f"{len(content):,}"
-        raise ArtifactError(
+        raise YuNetMissing(
             f"{ADDRESS} gave {size} bytes with SHA-256 {found}, expected {NUM_BYTES:,} bytes with {SHA256}; nothing "
             f"was stored. Fix: check whether a proxy answered in its place, or {how_to_get(target)}"
         )
@@ -137,7 +141,7 @@ def _store(content: bytes, path: Path) -> None:
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_file(path, content)
     except OSError as err:
-        raise ArtifactError(
+        raise YuNetMissing(
             f"cannot store YuNet at {path}: {err.strerror or err}. Fix: XDG_CACHE_HOME=FOLDER that can be written, "
             f"or {how_to_get(Path('FILE'))}"
         ) from err

@@ -1,11 +1,13 @@
 """Models for the workers of an archive that fail in chosen ways."""
 
+import errno
 import os
 import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import Mock, patch
 
 import numpy as np
 from integration.analyze_jobs import squares
@@ -62,3 +64,11 @@ def poisoned(width: int, delay_s: float, engine_file: Path) -> Iterator[Models]:
     """Open models whose detector dies of frames of a width, and waits before each."""
     with squares(engine_file) as models:
         yield Models(FakeEngine(), models.engine_file, lambda: _Poisoned(width, delay_s), None, "squares")
+
+
+@contextmanager
+def without_space(engine_file: Path) -> Iterator[Models]:
+    """Open models in a process whose folder for unfinished files is on a full disk."""
+    full = Mock(side_effect=OSError(errno.ENOSPC, "No space left on device"))
+    with squares(engine_file) as models, patch("fer_deploy.files.durable.whole_file", full):
+        yield models

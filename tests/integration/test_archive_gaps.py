@@ -1,13 +1,17 @@
 """Tables of an archive with a segment that is missing or damaged: what join, verify and status say, and exit codes."""
 
+import errno
 import json
 import shutil
+from functools import partial
 
 import pytest
 from click.testing import CliRunner
+from integration.archive_models import without_space
 from integration.archive_videos import NUM_FRAMES, make_plan, make_run, make_videos, recipe_of
 
 from fer_deploy.archive.manifest import Manifest
+from fer_deploy.archive.scratch import ScratchFull
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.status import status
 from fer_deploy.archive.store import Store
@@ -123,3 +127,109 @@ def test_empty_files_are_not_done(num_bytes, out):
     works = all_work(manifest, plans(manifest, store))
     assert (now.num_done, now.num_missing) == (len(finished(store, works)), 1) == (len(works) - 1, 1)
     assert "1 missing" in run("status", out).stdout
+
+
+def no_space(*_, **__):
+    raise OSError(errno.ENOSPC, "No space left on device")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        "fsspec.implementations.local.LocalFileSystem.get_file",
+        "fer_deploy.live.sinks.tables.parquet_file.pq.write_table",
+        "fer_deploy.live.sinks.tables.parquet_file.give_name",
+        "fer_deploy.archive.joining.tables.pq.ParquetWriter",
+    ],
+)
+def test_join_on_a_full_disk_names_a_folder_that_is_there(place, out, tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr(place, no_space)
+    done = run("join", out, "--scratch", tmp_path / "scratch")
+    assert done.exit_code == 8
+    assert "No space left on device" in done.stderr
+    assert "another --scratch, then give the same command again" in done.stderr
+    assert "fer-archive-" not in done.stderr
+    assert caplog.messages == []
+    assert list((tmp_path / "scratch").iterdir()) == []
+    monkeypatch.undo()
+    assert run("join", out, "--scratch", tmp_path / "scratch").exit_code == 0
+
+
+def test_a_run_on_a_full_disk_loses_no_try(tmp_path, monkeypatch):
+    videos = make_videos(tmp_path / "people")
+    store, manifest = make_plan([str(videos)], str(tmp_path / "out"), tmp_path / "engine.onnx")
+    (tmp_path / "scratch").mkdir()
+    recipe = partial(without_space, tmp_path / "engine.onnx")
+    with pytest.raises(ScratchFull, match=r"No space left on device|the disk is full") as caught:
+        make_run(store, manifest, recipe, scratch=tmp_path / "scratch").run()
+    assert f"cannot write to the folder for copies in {tmp_path / 'scratch'}: " in str(caught.value)
+    assert list(store.list("dead")) == []
+    assert make_run(store, manifest, recipe_of(tmp_path / "engine.onnx")).run() == (9, 0, 0)
+
+
+COMMANDS = [("status",), ("status", "--json"), ("retry",), ("retry", "--damaged"), ("join",), ("verify",), ("run",)]
+
+
+def require_one_error(done, code: int, text: str) -> None:
+    assert isinstance(done.exception, SystemExit), done.exception  # another one would be a traceback
+    assert done.exit_code == code, done.output
+    assert text in done.stderr
+    assert ". Fix: " in done.stderr
+    assert done.stderr.count("error: ") == len(done.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_manifest_with_a_damaged_byte_is_an_error_or_harmless(command, out):
+    manifest = out / "manifest.parquet"
+    content = manifest.read_bytes()
+    assert run("join", out).exit_code == 0
+    name, *flags = command
+    if name != "run":
+        whole = run(name, out, *flags)
+        assert whole.exit_code == 0
+    num_found = 0
+    for place in [*range(0, len(content), len(content) // 11), len(content) - 1]:
+        manifest.write_bytes(content[:place] + bytes([content[place] ^ 0x55]) + content[place + 1 :])
+        done = run(name, out, *flags)
+        if done.exit_code == 4 and "manifest.parquet" in done.stderr:
+            require_one_error(done, 4, "is damaged or of another version")
+            num_found += 1
+        elif name != "run":
+            assert (done.exit_code, done.stdout) == (0, whole.stdout), done.output
+    assert num_found > 5
+
+
+def older(out, **changes) -> None:
+    """Write the manifest as another version might have done."""
+    store = Store(str(out))
+    manifest = Manifest.load(store)
+    Manifest.of(manifest.about.model_copy(update=changes), manifest.rows.values()).save(store)
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_manifest_of_another_schema(command, out):
+    assert run("join", out).exit_code == 0
+    older(out, schema_version=0)
+    name, *flags = command
+    require_one_error(run(name, out, *flags), 4, "its schema is 0, expected 1")
+
+
+@pytest.mark.parametrize("command", [("join",), ("run",)])
+def test_a_manifest_with_settings_that_are_not_known(command, out):
+    older(out, settings={"pipeline": {"no_such": 1}})
+    done = run(*command, out)
+    require_one_error(done, 4, "manifest.parquet has settings of another version: pipeline.no_such. Fix: fer-deploy ")
+
+
+def test_a_manifest_of_another_version_is_not_mixed_with_this_one(out):
+    assert run("join", out).exit_code == 0
+    fingerprint = Manifest.load(Store(str(out))).about.fingerprint
+    older(out, fingerprint=fingerprint.model_copy(update={"version": "0.0.7"}))
+    now = run("status", out)
+    assert (now.exit_code, "9 segments damaged, or of another plan" in now.stdout) == (0, True), now.output
+    require_one_error(run("verify", out), 2, f"{out} has tables of another manifest")
+    joined = run("join", out)
+    assert (joined.exit_code, "no video of" in joined.stderr) == (8, True), joined.output
+    assert run("retry", out).exit_code == 0
+    assert run("retry", out, "--damaged").stdout == "all finished segments were read; 0 segments damaged\n"
+    assert len(list(out.glob("segments/*/*.parquet"))) == 9

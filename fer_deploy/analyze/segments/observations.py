@@ -162,6 +162,7 @@ def opened_observations(path: Path) -> Iterator[tuple[Iterator[Observation], Seg
 
     Raises:
         ArtifactError: as `read_observations`.
+        OSError: the system cannot read it now.
     """
     with path.open("rb") as opened:
         about = read_about(opened, path)
@@ -173,8 +174,15 @@ def _in_groups(file: pq.ParquetFile, path: Path) -> Iterator[Observation]:
         try:
             rows = file.read_row_group(number).to_pylist()
         except (OSError, pa.ArrowException) as err:
+            if _is_of_system(err):
+                raise
             raise _damaged(path, type(err).__name__) from err
         yield from map(_observation, rows)
+
+
+def _is_of_system(err: Exception) -> bool:
+    """Return whether a file could not be read at all; Arrow's errors of its content are OSErrors, too."""
+    return isinstance(err, OSError) and err.errno is not None
 
 
 def _damaged(name: Path | str, why: str) -> ArtifactError:
@@ -191,12 +199,15 @@ def read_about(file: IO[bytes], name: Path | str, *, all_bytes: bool = True) -> 
 
     Raises:
         ArtifactError: it is damaged, or has no description of this version.
+        OSError: the system cannot read it now.
     """
     try:
         if all_bytes and not is_sealed(file):
             raise _damaged(name, "its bytes are not those that were written")
         found = pq.read_metadata(file).metadata or {}
     except (OSError, pa.ArrowException) as err:
+        if _is_of_system(err):
+            raise
         raise _damaged(name, type(err).__name__) from err
     try:
         about = SegmentAbout.model_validate_json(found[_ABOUT])

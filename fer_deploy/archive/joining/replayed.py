@@ -67,35 +67,47 @@ class Replay:
             StreamError: the counts do not add up.
             SinkError: the store cannot be read, or a table cannot be written.
         """
+        for older in (self.faces, self.frames):
+            older.unlink(missing_ok=True)
+        labels, people = self._about.spec.labels, self._about.config.pipeline.people
+        # Not a block with it: of unfinished tables it would say where they are, and this folder is removed.
+        sink = ParquetSink(
+            self.faces,
+            labels,
+            is_corrected=people.corrects,
+            run=self._about.fingerprint_of(row),
+            fix="another --scratch",
+        )
+        video = self._written(row, works, sink)
+        sink.close()
+        return video
+
+    def _written(self, row: VideoRow, works: list[Work], sink: ParquetSink) -> ReplayedVideo:
         labels = self._about.spec.labels
         people = People(self._about.config.pipeline.people.for_model(self._about.spec), labels)
         tally = Tally()
         end: Reached | None = None
         num_left_out = 0
-        for older in (self.faces, self.frames):
-            older.unlink(missing_ok=True)
-        is_corrected, run = self._about.config.pipeline.people.corrects, self._about.fingerprint_of(row)
-        with ParquetSink(self.faces, labels, is_corrected=is_corrected, run=run, fix="another --scratch") as sink:
-            for work, path in self._fetched(works):
-                if path is None:
-                    return self._after(row, tally, end, gap=self._why_missing(work))
-                try:
-                    with opened_observations(path) as (observations, about):
-                        gap = self._gap_before(work, about, end)
-                        if gap:
-                            is_marked = about.key == work.key
-                            return self._after(row, tally, end, gap=gap)._replace(is_marked=is_marked)
-                        for result in replay(observations, people, labels):
-                            for one in (tally, sink):
-                                one.write(result, None)
-                except ArtifactError:
-                    self._store.remove(work.name)
-                    return ReplayedVideo(row, 0, 0, gap=f"segment {work.segment.number} was damaged and is removed")
-                path.unlink()
-                end = about.end
-                num_left_out += about.num_left_out
-                if end.is_end:
-                    break
+        for work, path in self._fetched(works):
+            if path is None:
+                return self._after(row, tally, end, gap=self._why_missing(work))
+            try:
+                with opened_observations(path) as (observations, about):
+                    gap = self._gap_before(work, about, end)
+                    if gap:
+                        is_marked = about.key == work.key
+                        return self._after(row, tally, end, gap=gap)._replace(is_marked=is_marked)
+                    for result in replay(observations, people, labels):
+                        for one in (tally, sink):
+                            one.write(result, None)
+            except ArtifactError:
+                self._store.remove(work.name)
+                return ReplayedVideo(row, 0, 0, gap=f"segment {work.segment.number} was damaged and is removed")
+            path.unlink()
+            end = about.end
+            num_left_out += about.num_left_out
+            if end.is_end:
+                break
         if end is None or not end.is_end:
             raise StreamError(f"{row.shown} goes on after its last segment. Fix: report it as a bug")
         if end.num_taken != tally.num_frames + num_left_out:

@@ -5,7 +5,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any, Final, NamedTuple
+from typing import IO, Any, Final, NamedTuple
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -101,12 +101,15 @@ def _joined(store: Store) -> dict[str, Any] | None:
 def _require_unchanged(store: Store, name: str, sha256: str) -> None:
     if not store.exists(name):
         raise _not_as_written(store, name, "missing")
-    digest = hashlib.sha256()
-    with store.open(name) as file:
-        while block := file.read(_BLOCK):
-            digest.update(block)
-    if digest.hexdigest() != sha256:
+    if store.read_with(name, _sha256) != sha256:
         raise _not_as_written(store, name, "not as join wrote it")
+
+
+def _sha256(file: IO[bytes]) -> str:
+    digest = hashlib.sha256()
+    while block := file.read(_BLOCK):
+        digest.update(block)
+    return digest.hexdigest()
 
 
 def _not_as_written(store: Store, name: str, how: str) -> VerificationError:
@@ -147,5 +150,4 @@ def _num_rows(store: Store, work: Work) -> int | None:
         store.remove(work.name)
     if about is None or about.key != work.key:
         return None
-    with store.open(work.name) as file:
-        return int(pq.read_metadata(file).num_rows)
+    return store.read_with(work.name, lambda file: int(pq.read_metadata(file).num_rows))

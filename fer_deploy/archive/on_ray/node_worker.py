@@ -10,18 +10,23 @@ import socket
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.jobs.messages import Failed, Observed, Recipe
 from fer_deploy.analyze.jobs.worker import Worker, portable
 from fer_deploy.archive.manifest import NAME, About, Manifest
 from fer_deploy.archive.planned_models import check_models
-from fer_deploy.archive.scratch import scratch_folder
-from fer_deploy.archive.staging import ScratchFull, Staging, failure_of, task_of
-from fer_deploy.archive.store import Store
+from fer_deploy.archive.scratch import ScratchFull, fault_of_scratch, scratch_folder
+from fer_deploy.archive.staging import Staging, failure_of, task_of
+from fer_deploy.archive.store import PassingFault, Store
 from fer_deploy.archive.todo import is_wanted
 from fer_deploy.archive.work import Work
 from fer_deploy.errors import FerDeployError, SinkError
+from fer_deploy.live.file_names import file_and_stream
+
+_NUM_VIDEOS: Final = 5
+"""That a node looks for; some more if there are many."""
 
 
 @dataclass(frozen=True)
@@ -36,7 +41,7 @@ class Job:
         recipe: opens the models.
         scratch: folder for copies; None: the system's.
         num_threads: that detect and classify.
-        video: a local video that every node should have; empty if there is none.
+        videos: some local ones. A node that has none of them lacks the videos; one alone may have been removed since.
     """
 
     address: str
@@ -46,7 +51,26 @@ class Job:
     recipe: Recipe
     scratch: Path | None
     num_threads: int
-    video: str
+    videos: tuple[str, ...]
+
+    @classmethod
+    def of(
+        cls, store: Store, manifest: Manifest, recipe: Recipe, *, scratch: Path | None = None, num_threads: int = 1
+    ) -> "Job":
+        """Describe an archive to its workers; raises SinkError. The arguments are those of the attributes."""
+        rows = manifest.rows.values()
+        local = [file_and_stream(Path(row.address))[0] for row in rows if row.segments and "://" not in row.address]
+        some = local[:: len(local) // _NUM_VIDEOS or 1]
+        return cls(
+            address=store.absolute,
+            manifest=hashlib.sha256(store.read(NAME) or b"").hexdigest(),
+            ids=frozenset(manifest.rows),
+            about=manifest.about,
+            recipe=recipe,
+            scratch=scratch,
+            num_threads=num_threads,
+            videos=tuple(str(path) for path in some if path.is_file()),
+        )
 
 
 @dataclass(frozen=True)
@@ -63,9 +87,15 @@ class Skipped:
 
 @dataclass(frozen=True)
 class Unfit:
-    """Reply: nothing can be computed on this node; the segment is not to blame. `why` has the mend."""
+    """Reply: nothing can be computed on this node; the segment is not to blame.
+
+    Attributes:
+        why: as text with the mend.
+        passes: whether that may change, as a server that is being restarted, or a disk that is full.
+    """
 
     why: str
+    passes: bool = False
 
 
 Reply = Finished | Skipped | Unfit | Failed
@@ -80,8 +110,8 @@ class NodeWorker:
         self._opened = ExitStack()
         self._num_signs = self._num_frames = 0
 
-    def open(self) -> str:
-        """Open store, models and a folder for copies; return why that cannot be done here, as text with the mend."""
+    def open(self) -> Unfit | None:
+        """Open store, models and a folder for copies; return why that cannot be done here."""
         try:
             self._check_files()
             models = self._opened.enter_context(self._job.recipe())
@@ -91,11 +121,11 @@ class NodeWorker:
             self._folder = self._opened.enter_context(scratch_folder(self._job.scratch))
         except FerDeployError as err:
             self._opened.close()
-            return f"on {socket.gethostname()}: {err}"
+            return _unfit(err, passes=isinstance(err, PassingFault))
         self._sign()
         self._staging = Staging(self._store, self._folder, most=1, on_bytes=self._sign)
         self._worker = Worker(models, self._note, on_skip=self._sign, num_threads=self._job.num_threads)
-        return ""
+        return None
 
     def _check_files(self) -> None:
         """Raise SinkError if this node does not see the output or the videos."""
@@ -107,9 +137,11 @@ class NodeWorker:
                 f"{self._store} has {found} there. Fix: an output that all nodes share, such as a mounted folder or "
                 "s3://bucket/archive"
             )
-        if self._job.video and not Path(self._job.video).is_file():
+        videos = self._job.videos
+        if videos and not any(Path(video).is_file() for video in videos):
+            others = f", and so are {len(videos) - 1} others" if len(videos) > 1 else ""
             raise SinkError(
-                f"{self._job.video} is not there. Fix: mount the videos under the same path on all nodes, or plan "
+                f"{videos[0]} is not there{others}. Fix: mount the videos under the same path on all nodes, or plan "
                 "with addresses such as s3://bucket/videos"
             )
 
@@ -130,7 +162,7 @@ class NodeWorker:
             self._sign()
             reply = self._computed(work) if is_wanted(self._store, work) else Skipped()
         except ScratchFull as err:
-            reply = Unfit(f"on {socket.gethostname()}: {err}")
+            reply = _unfit(fault_of_scratch(err, self._folder) or err, passes=True)
         except Exception as err:  # noqa: BLE001 - the run decides
             reply = Failed(portable(err))
         finally:
@@ -143,7 +175,7 @@ class NodeWorker:
             path = self._folder / "segment.parquet"
             reply = self._worker.reply_to(task_of(work, self._job.about, staged, path))
             if isinstance(reply, Failed):
-                return Failed(failure_of(reply.error, staged, work.row))
+                return Failed(failure_of(reply.error, staged, work.row, self._folder))
             assert isinstance(reply, Observed)
             self._sign()
             self._store.send(path, work.name)
@@ -153,13 +185,16 @@ class NodeWorker:
             self._staging.leave(work.row)
 
     def _judged(self, reply: Reply) -> Reply:
-        """Check after a failure whether files are missing on this node; if so, the segment does not count as failed."""
+        """Check after a failure whether files are missing on this node; if so, the segment does not count as failed.
+
+        They were there when the worker was opened, so they may be there again.
+        """
         if not isinstance(reply, Failed):
             return reply
         try:
             self._check_files()
         except FerDeployError as err:
-            return Unfit(f"on {socket.gethostname()}: {err}")
+            return _unfit(err, passes=True)
         return reply
 
     def _note(self, num_frames: int) -> None:
@@ -177,3 +212,7 @@ class NodeWorker:
     def leave(self) -> None:
         """Remove copies and unfinished files; any thread may call it, since the process ends then."""
         shutil.rmtree(self._folder, ignore_errors=True)
+
+
+def _unfit(err: FerDeployError, *, passes: bool) -> Unfit:
+    return Unfit(f"on {socket.gethostname()}: {err}", passes)

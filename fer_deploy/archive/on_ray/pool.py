@@ -16,7 +16,7 @@ from fer_deploy.archive.on_ray import shell
 from fer_deploy.archive.on_ray.demand import Demand
 from fer_deploy.archive.on_ray.losses import died
 from fer_deploy.archive.on_ray.member import Event, Member
-from fer_deploy.archive.on_ray.node_worker import Job, Unfit
+from fer_deploy.archive.on_ray.node_worker import Finished, Job, Unfit
 from fer_deploy.archive.on_ray.supply import Supply
 from fer_deploy.archive.progress import RunProgress
 from fer_deploy.archive.work import Work
@@ -100,6 +100,8 @@ class Pool:
         if self._clock_s - self._looked_s < _LOOK_S:
             return
         self._looked_s = self._clock_s
+        if self._supply.has_rested(self._clock_s):
+            self._shrink_asked(0)  # those are kept from the nodes that may be used again
         num_pending = sum(one.state == "asked" for one in self._members)
         num_here = len(self._members) - num_pending
         wanted = max(
@@ -116,10 +118,7 @@ class Pool:
 
     def _shrink(self, most: int) -> None:
         """End workers that are of no use: asked for, or idle for long."""
-        for one in [one for one in reversed(self._members) if one.state == "asked"]:
-            if len(self._members) <= most:
-                return
-            self._drop(one)
+        self._shrink_asked(most)
         for one in self.idle():
             if len(self._members) <= max(most, self._demand.min_workers):
                 return
@@ -127,6 +126,12 @@ class Pool:
                 with suppress(RayError):
                     ray.get(one.actor.leave.remote(), timeout=_LEAVE_S)
                 self._drop(one)
+
+    def _shrink_asked(self, most: int) -> None:
+        for one in [one for one in reversed(self._members) if one.state == "asked"]:
+            if len(self._members) <= most:
+                return
+            self._drop(one)
 
     def give(self, member: Member, work: Work) -> None:
         """Give a segment to an idle worker."""
@@ -197,32 +202,38 @@ class Pool:
             assert work is not None
             self._progress.working(member.number, 0)
             if isinstance(reply, Unfit):
-                self._leave_out(member, reply.why)
+                self._leave_out(member, reply)
             else:
                 member.state, member.seen_s = "idle", self._clock_s
+                if isinstance(reply, Finished):
+                    self._supply.forgive(member.node)
             yield Event(member, work, reply)
 
     def _greet(self, member: Member, hello: dict[str, str]) -> None:
         member.node, member.host, there = hello["node"], hello["host"], hello["version"]
         if there != __version__:
             found = f"fer-deploy {there}" if there else "no fer-deploy"
-            self._leave_out(
-                member,
+            why = (
                 f"on {member.host}: there is {found}, and {__version__} here. Fix: pip install "
-                f"'fer-toolchain[cpu,ray]=={__version__}' there",
+                f"'fer-toolchain[cpu,ray]=={__version__}' there"
             )
+            self._leave_out(member, Unfit(why))
             return
         member.state, member.seen_s = "opening", self._clock_s
         member.reply = member.actor.open.remote(self._job_ref)
 
-    def _note_opened(self, member: Member, why_not: str) -> None:
-        if why_not:
-            self._leave_out(member, why_not)
+    def _note_opened(self, member: Member, reply: tuple[str, bool]) -> None:
+        unfit = Unfit(*reply)
+        if unfit.why:
+            self._leave_out(member, unfit)
             return
         member.state, member.seen_s, self._num_failed_starts = "idle", self._clock_s, 0
 
-    def _leave_out(self, member: Member, why: str) -> None:
-        self._supply.leave_out(member.node, why)
+    def _leave_out(self, member: Member, unfit: Unfit) -> None:
+        if unfit.passes:
+            self._supply.rest(member.node, unfit.why, self._clock_s)
+        else:
+            self._supply.leave_out(member.node, unfit.why)
         self._drop(member)
 
     def _lose(self, member: Member, err: Exception) -> Iterator[Event]:

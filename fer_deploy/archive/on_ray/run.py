@@ -1,6 +1,5 @@
 """RayRun: compute the segments of an archive with the workers of a Ray cluster."""
 
-import hashlib
 from collections import Counter, deque
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,7 +10,7 @@ from ray.exceptions import RayError
 
 from fer_deploy.analyze.jobs.crew import WorkerDied
 from fer_deploy.analyze.jobs.messages import Failed, Recipe
-from fer_deploy.archive.manifest import NAME, Manifest
+from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.on_ray.demand import Demand
 from fer_deploy.archive.on_ray.member import Event, Member
 from fer_deploy.archive.on_ray.node_worker import Finished, Job, Skipped, Unfit
@@ -22,7 +21,6 @@ from fer_deploy.archive.store import Store
 from fer_deploy.archive.todo import BACK_OFF_S, Ended, Todo
 from fer_deploy.archive.work import Work
 from fer_deploy.errors import EngineError
-from fer_deploy.live.file_names import file_and_stream
 
 _WAIT_S: Final = 0.2
 _MOST_LOST_NODES: Final = 3
@@ -82,7 +80,10 @@ class RayRun:
         """
         self._todo.begin(shard=self._shard, only=only)
         try:
-            with Pool(self._job(), self._demand, self._progress, self._variables) as pool:
+            job = Job.of(
+                self._store, self._manifest, self._recipe, scratch=self._scratch, num_threads=self._demand.num_cpus
+            )
+            with Pool(job, self._demand, self._progress, self._variables) as pool:
                 self._loop(pool)
         except (RayError, ConnectionError) as err:
             raise EngineError(
@@ -90,21 +91,6 @@ class RayRun:
                 "cluster, then give the same command again"
             ) from err
         return self._todo.ended()
-
-    def _job(self) -> Job:
-        content = self._store.read(NAME) or b""
-        rows = self._manifest.rows.values()
-        local = (file_and_stream(Path(row.address))[0] for row in rows if row.segments and "://" not in row.address)
-        return Job(
-            address=self._store.absolute,
-            manifest=hashlib.sha256(content).hexdigest(),
-            ids=frozenset(self._manifest.rows),
-            about=self._manifest.about,
-            recipe=self._recipe,
-            scratch=self._scratch,
-            num_threads=self._demand.num_cpus,
-            video=next((str(path) for path in local if path.is_file()), ""),
-        )
 
     def _loop(self, pool: Pool) -> None:
         while not self._stop_requested:

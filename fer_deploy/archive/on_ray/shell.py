@@ -29,8 +29,8 @@ class Shell:
         node = ray.get_runtime_context().get_node_id()
         return {"node": node, "host": socket.gethostname(), "pid": str(os.getpid()), "version": version}
 
-    def open(self, job: bytes) -> str:
-        """Open what the job needs; return why that cannot be done here, as text."""
+    def open(self, job: bytes) -> tuple[str, bool]:
+        """Open what the job needs; return why that cannot be done here, as text, and whether that may change."""
         import pickle  # noqa: PLC0415
 
         from fer_deploy.archive.on_ray.node_worker import NodeWorker  # noqa: PLC0415
@@ -38,8 +38,9 @@ class Shell:
         try:
             self._worker = NodeWorker(pickle.loads(job))
         except ImportError as err:  # of a recipe
-            return str(err)
-        return self._worker.open()
+            return str(err), False
+        unfit = self._worker.open()
+        return ("", False) if unfit is None else (unfit.why, unfit.passes)
 
     def compute(self, work: Any) -> Any:
         """Compute a segment."""

@@ -1,5 +1,6 @@
 """Supply: which nodes of the cluster can hold workers, and what is said if there are none."""
 
+from collections import Counter
 from typing import Any, Final
 
 import ray
@@ -10,6 +11,10 @@ from fer_deploy.errors import EngineError
 
 _PATIENCE_S: Final = 15.0
 """Before the user hears that no worker has started yet."""
+_REST_S: Final = 10.0
+"""Of a node, the first time; each further one is twice as long."""
+_MOST_RESTS: Final = 5
+"""Without a finished segment between them, five minutes in all. Then the node is left out."""
 
 
 class Supply:
@@ -19,6 +24,8 @@ class Supply:
         """Set what a worker needs."""
         self._demand, self._progress = demand, progress
         self._left_out: dict[str, str] = {}
+        self._resting: dict[str, float] = {}
+        self._num_rests: Counter[str] = Counter()
         self._since_s: float | None = None
         self._has_told = False
 
@@ -32,15 +39,44 @@ class Supply:
 
     def leave_out(self, node: str, why: str) -> None:
         """Use a node no more."""
+        self._resting.pop(node, None)
         if node not in self._left_out:
             self._left_out[node] = why
             self._progress.note(f"a node is left out: {why}")
 
+    def rest(self, node: str, why: str, now_s: float) -> None:
+        """Do not use a node for a while; leave it out if that has not helped several times.
+
+        Args:
+            node: its id.
+            why: as text with the mend.
+            now_s: of the clock of `has_rested`.
+        """
+        if node in self._left_out or node in self._resting:  # another worker of it has said so
+            return
+        self._num_rests[node] += 1
+        if self._num_rests[node] > _MOST_RESTS:
+            self.leave_out(node, why)
+            return
+        rest_s = _REST_S * 2 ** (self._num_rests[node] - 1)
+        self._resting[node] = now_s + rest_s
+        self._progress.note(f"a node is not used for {rest_s:.0f} s: {why}")
+
+    def has_rested(self, now_s: float) -> bool:
+        """Use nodes again whose rest is over; return whether there are any."""
+        rested = [node for node, end_s in self._resting.items() if now_s >= end_s]
+        for node in rested:
+            del self._resting[node]
+        return bool(rested)
+
+    def forgive(self, node: str) -> None:
+        """A segment was finished on a node: its next rest is a short one again."""
+        self._num_rests.pop(node, None)
+
     def options(self) -> dict[str, Any]:
-        """Return options of a new actor that keep it from the nodes that are left out."""
-        if not self._left_out:
-            return {}
-        return {"label_selector": {"ray.io/node-id": f"!in({','.join(self._left_out)})"}}
+        """Return options of a new actor that keep it from the nodes that are left out or rest."""
+        without = [*self._left_out, *self._resting]
+        return {"label_selector": {"ray.io/node-id": f"!in({','.join(without)})"}} if without else {}
 
     def check(self, num_here: int, now_s: float) -> None:
         """Say that the cluster has no room; give up if that lasts.
@@ -80,6 +116,8 @@ class Supply:
             fix = "--threads-per-worker, --memory-per-worker or --gpus-per-worker, or other nodes"
             num = f"{len(nodes)} node" + ("s" if len(nodes) != 1 else "")
             return f"none of {num} of the cluster has {self._demand}, which a worker needs. Fix: {fix}"
+        if self._resting:
+            return f"{len(self._resting)} of the nodes are not used for a while. Fix: see the reasons above"
         if self.num_free():
             return "Ray is starting it. Fix: if that lasts, see the logs in /tmp/ray/session_latest/logs of the nodes"
         words = f"a node has {self._demand} for it, but not free"

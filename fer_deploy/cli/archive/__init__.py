@@ -1,6 +1,6 @@
 """fer-deploy archive: settings and printing around `fer_deploy.archive`, a file a command."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.errors import StreamError
@@ -8,10 +8,19 @@ from fer_deploy.errors import StreamError
 if TYPE_CHECKING:
     from fer_deploy.archive.store import Store
 
+_LEAST_SHOWN: Final = 0.0001
+
+
+def number_text(number: float) -> str:
+    """Return a number of at least 0 with three digits, or whole, and never with an exponent."""
+    if 0 < number < _LEAST_SHOWN:
+        return f"under {_LEAST_SHOWN}"
+    return f"{number:,.0f}" if number >= 100 else f"{number:.3g}"
+
 
 def money_text(amount: float) -> str:
     """Return an amount with cents, or with three digits below one."""
-    return f"{amount:,.2f}" if amount >= 1 else f"{amount:.3g}"
+    return f"{amount:,.2f}" if amount >= 1 else number_text(amount)
 
 
 def require_none_given_up(store: "Store", num: int) -> None:

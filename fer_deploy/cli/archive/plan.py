@@ -1,5 +1,6 @@
 """fer-deploy archive plan: settings and printing around `planned_rows`."""
 
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from fer_deploy.analyze.models import models_with, opened_models
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive.estimate import Estimate, estimate, pilot_of, samples_of
 from fer_deploy.archive.manifest import About, Manifest, VideoRow
-from fer_deploy.archive.planned_models import as_planned, check_models
+from fer_deploy.archive.planned_models import as_planned, check_models, naming_the_yunet
 from fer_deploy.archive.planning.growing import grown
 from fer_deploy.archive.planning.inputs import found_videos
 from fer_deploy.archive.planning.rows import planned_rows
@@ -21,7 +22,7 @@ from fer_deploy.archive.run import ArchiveRun
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import all_work
-from fer_deploy.cli.archive import money_text
+from fer_deploy.cli.archive import money_text, number_text
 from fer_deploy.cli.options import ANALYSIS_KEYS, engine_line, flags_by_key, settings_from_flags
 from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
 from fer_deploy.detectors import detector_line
@@ -61,7 +62,8 @@ def plan(
     console, found = Console(stderr=True, markup=False), found_videos(inputs)
     earlier = Manifest.find(store)
     here = config if earlier is None else as_planned(config, earlier.about)
-    with here.open() as engine:
+    of_plan = nullcontext() if earlier is None else naming_the_yunet(earlier.about)
+    with of_plan, here.open() as engine:
         console.print(engine_line(engine, here), highlight=False, soft_wrap=True)
         console.print(detector_line(here.detection), highlight=False, soft_wrap=True)
         about = About.of(config, models_with(engine, here), price_per_core_hour)
@@ -108,11 +110,11 @@ def echo_estimate(of: Estimate, price: float) -> None:
     spread = f" (standard deviation between segments {of.spread_ms:.1f})" if has_error else ""
     click.echo(
         f"{count_text(of.num_samples, 'segment')}: {of.cpu_ms_per_frame:.1f} ms of CPU a frame{spread}, "
-        f"{of.num_bytes / 1e6:,.1f} MB of observations in all"
+        f"{number_text(of.num_bytes / 1e6)} MB of observations in all"
     )
-    words = f"in all {of.core_hours:.3g} core-hours"
+    words = f"in all {number_text(of.core_hours)} core-hours"
     if has_error:
-        words += f", between {max(0.0, of.core_hours - margin):.3g} and {of.core_hours + margin:.3g}"
+        words += f", between {number_text(max(0.0, of.core_hours - margin))} and {number_text(of.core_hours + margin)}"
         words += " (two standard errors)"
     if price:
         words += f"; at {price:g} a core-hour {money_text(of.core_hours * price)}"

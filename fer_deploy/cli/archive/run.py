@@ -18,7 +18,7 @@ from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.report.stacks import count_text
 from fer_deploy.archive.dead_letters import given_up, write_list
 from fer_deploy.archive.manifest import About, Manifest
-from fer_deploy.archive.planned_models import as_planned, check_models, opened_as_planned
+from fer_deploy.archive.planned_models import as_planned, check_models, naming_the_yunet, opened_as_planned
 from fer_deploy.archive.run import ArchiveRun
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.shard import Shard
@@ -59,7 +59,9 @@ def run(
     manifest = Manifest.load(store)
     config = config_here(manifest.about, engine, detector_model)
     planned = as_planned(config, manifest.about)
-    detector = _file_here(detector_file(planned.detection), how_to_replace(planned.detection.detector_model))
+    with naming_the_yunet(manifest.about):
+        detector = detector_file(planned.detection)
+    detector = _file_here(detector, how_to_replace(planned.detection.detector_model))
     _file_here(planned.engine_file, f"--engine FILE, where {manifest.about.engine_name} is on this machine")
     check_models(manifest.about, Fingerprint.with_digest("", planned, engine=planned.engine_file, detector=detector))
     console = Console(stderr=True, markup=False)
@@ -101,7 +103,7 @@ def _check_flags(ray: str | None, of_ray: dict[str, Any]) -> None:
 
 def config_here(about: About, engine: Path | None, detector_model: Path | None) -> AnalyzeConfig:
     """Return the settings of a manifest with the places of the models on this machine."""
-    settings = json.loads(json.dumps(about.settings)) | {"out": "."}
+    settings = about.config.model_dump(mode="json", exclude={"out"}, exclude_defaults=True) | {"out": "."}
     if engine is not None:
         settings["engine"] = str(engine)
         settings.pop("model", None)
@@ -116,13 +118,18 @@ def config_here(about: About, engine: Path | None, detector_model: Path | None) 
 
 
 def _tell(ended: Ended, manifest: Manifest, store: Store) -> None:
-    unusable = sum(bool(row.reason) for row in manifest.rows.values())
+    """Print the end; segments that were given up are those of the plan as it is now."""
+    now = Manifest.find(store) or manifest
+    unusable = sum(bool(row.reason) for row in now.rows.values())
     click.echo(
         f"{count_text(ended.num_done, 'segment')} done"
         + (f"; {count_text(unusable, 'file')} of the plan cannot be analyzed" if unusable else "")
     )
-    dead = given_up(store, all_work(manifest, plans(manifest, store)))
+    num_new = sum(bool(row.segments) for video_id, row in now.rows.items() if video_id not in manifest.rows)
+    if num_new:
+        click.echo(f"{count_text(num_new, 'video')} planned meanwhile: fer-deploy archive run {store.argument}")
+    dead = given_up(store, all_work(now, plans(now, store)))
     write_list(store, dead)
     require_none_given_up(store, len(dead))
-    if ended.num_left == 0:
+    if ended.num_left == 0 and not num_new:
         click.echo(f"all segments are done. The tables: fer-deploy archive join {store.argument}")

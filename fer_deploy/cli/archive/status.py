@@ -10,7 +10,7 @@ from fer_deploy.archive.dead_letters import LIST
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.status import Status
 from fer_deploy.archive.store import Store
-from fer_deploy.cli.archive import money_text, require_none_given_up
+from fer_deploy.cli.archive import money_text, number_text, require_none_given_up
 from fer_deploy.durations import duration_text
 
 
@@ -44,7 +44,7 @@ def _tell(now: Status, price: float, store: Store) -> None:
         kinds = ", ".join(f"{num} {kind}" for kind, num in sorted(now.dead_by_kind.items()))
         click.echo(f"given up: {kinds}; the reasons are in {store}/{LIST}")
     money = f", {money_text(now.core_hours * price)} at {price:g} a core-hour" if price else ""
-    click.echo(f"so far {now.core_hours:.3g} core-hours{money}")
+    click.echo(f"so far {number_text(now.core_hours)} core-hours{money}")
     if now.core_hours_left:
         left = "" if now.eta_s is None else f", {duration_text(now.eta_s, decimals=0)} at the speed of the last minutes"
-        click.echo(f"to come about {now.core_hours_left:.3g} core-hours{left}")
+        click.echo(f"to come about {number_text(now.core_hours_left)} core-hours{left}")

@@ -1,14 +1,18 @@
 """Tests for the models of a plan: every machine takes those of the manifest, or hears what is wrong."""
 
+import re
+from unittest.mock import Mock
+
 import pytest
 from integration.analyze_videos import make_models
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.archive.manifest import About
-from fer_deploy.archive.planned_models import as_planned, check_models
+from fer_deploy.archive.planned_models import as_planned, check_models, naming_the_yunet, opened_as_planned
 from fer_deploy.artifacts import bundled_files
-from fer_deploy.detectors import DetectorConfig
-from fer_deploy.errors import ConfigError
+from fer_deploy.detectors import DetectorConfig, yunet_file
+from fer_deploy.errors import ArtifactError, ConfigError, with_flags_alone
+from fer_deploy.live.fingerprint.sources import detector_file
 
 
 def config(**settings) -> AnalyzeConfig:
@@ -61,5 +65,36 @@ def test_another_yunet_is_refused_by_its_digest(about):
     then = about.model_copy(
         update={"fingerprint": about.fingerprint.model_copy(update={"detector": "abcdef0123456789"})}
     )
-    with pytest.raises(ConfigError, match=r"Fix: the YuNet of the plan, whose SHA-256 begins with abcdef012345; or"):
+    with pytest.raises(ConfigError) as caught:
         check_models(then, about.fingerprint.model_copy(update={"detector": "b"}))
+    mend = "Fix: the YuNet of the plan (SHA-256 abcdef0123456789) as --detector-model FILE or FER_YUNET=FILE; or"
+    assert mend in with_flags_alone(str(caught.value))
+
+
+OFFICIAL = "The plan has face_detection_yunet_2026may.onnx of 229,738 bytes, with SHA-256 ebafce4e3c11"
+
+
+@pytest.mark.parametrize(
+    ("sha256", "said"),
+    [
+        (yunet_file.SHA256, rf"no route\. {OFFICIAL}.*\. Fix: curl .* -o {{cache}} https://.*, or FER_YUNET=FILE$"),
+        (
+            "ab" * 32,
+            r"no route\. The plan has another YuNet, with SHA-256 (ab){{32}}\. Fix: copy that file to this machine, "
+            r"then --detector-model FILE, or FER_YUNET=FILE$",
+        ),
+    ],
+)
+def test_a_yunet_that_cannot_be_downloaded_is_named_as_in_the_plan(sha256, said, about, monkeypatch, tmp_path):
+    monkeypatch.delenv("FER_YUNET", raising=False)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr("fer_deploy.detectors.download.fetch", Mock(side_effect=OSError("no route")))
+    then = about.model_copy(update={"fingerprint": about.fingerprint.model_copy(update={"detector": sha256})})
+    of_yunet = config(detection=DetectorConfig(detector="yunet"))
+    expected = said.format(cache=re.escape(str(yunet_file.cache_file())))
+    with pytest.raises(ArtifactError) as in_command, naming_the_yunet(then):
+        detector_file(of_yunet.detection)
+    with pytest.raises(ArtifactError) as in_worker, opened_as_planned(of_yunet, then):
+        pass
+    for caught in (in_command, in_worker):
+        assert re.search(expected, with_flags_alone(str(caught.value)))

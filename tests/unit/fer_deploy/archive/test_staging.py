@@ -19,10 +19,12 @@ def test_a_file_that_is_no_video_is_named_by_its_address(tmp_path):
 
 
 def test_a_failed_segment_names_the_address_of_its_video():
-    staged = Staged(Path("/scratch/fer-archive-x/1-2/a.mp4"), None)
+    scratch = Path("/scratch/fer-archive-x")
+    staged = Staged(scratch / "1-2/a.mp4", None)
     failed = StreamError("/scratch/fer-archive-x/1-2/a.mp4 ends early. Fix: copy it again")
     row = VideoRow(id="1", address="s3://key:secret@bucket/people/a.mp4")
-    assert str(failure_of(failed, staged, row)) == "s3://***@bucket/people/a.mp4 ends early. Fix: copy it again"
+    said = str(failure_of(failed, staged, row, scratch))
+    assert said == "s3://***@bucket/people/a.mp4 ends early. Fix: copy it again"
     local = StreamError("/videos/a.mp4 ends early")
     row = VideoRow(id="1", address="/videos/a.mp4")
-    assert str(failure_of(local, Staged(Path("/videos/a.mp4"), None), row)) == "/videos/a.mp4 ends early"
+    assert str(failure_of(local, Staged(Path("/videos/a.mp4"), None), row, scratch)) == "/videos/a.mp4 ends early"

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
 
+from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.jobs.crew import WorkerDied
 from fer_deploy.archive.dead_letters import kind_of
 from fer_deploy.archive.estimate import Sample, estimate
 from fer_deploy.archive.planning.inputs import found_videos
-from fer_deploy.archive.scratch import scratch_folder
-from fer_deploy.archive.staging import ReadFailed, ScratchFull, fetch_video
+from fer_deploy.archive.scratch import ScratchFull, scratch_folder
+from fer_deploy.archive.staging import ReadFailed, fetch_video
 from fer_deploy.archive.store import Store
 from fer_deploy.cli.archive.run import config_here
 from fer_deploy.errors import ConfigError, EngineError, FerDeployError, MissingDependencyError, SinkError, StreamError
@@ -187,7 +188,7 @@ def test_an_estimate_weighs_by_frames():
 
 def test_models_may_be_elsewhere_on_a_machine(tmp_path):
     class About:
-        settings = {"model": "fer2013", "detection": {"min_face": 30}}  # noqa: RUF012
+        config = AnalyzeConfig.model_validate({"out": ".", "model": "fer2013", "detection": {"min_face": 30}})
         fingerprint = SimpleNamespace(detector="a digest")
 
     assert config_here(About, None, None).model == "fer2013"

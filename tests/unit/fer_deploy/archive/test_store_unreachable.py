@@ -1,7 +1,10 @@
 """A store whose file system raises exceptions that are no OSError, as botocore's: an error in one line."""
 
+import errno
 import io
+import os
 import re
+from unittest.mock import Mock
 
 import fsspec
 import pyarrow as pa
@@ -12,12 +15,17 @@ from fsspec.implementations.memory import MemoryFileSystem
 from integration.analyze_videos import write_squares
 from integration.archive_videos import make_plan, make_run, recipe_of
 
+from fer_deploy.analyze.segments import observations as segments
+from fer_deploy.archive import store as archive_store
+from fer_deploy.archive import work as archive_work
+from fer_deploy.archive.manifest import Segment, VideoRow
 from fer_deploy.archive.planning.inputs import found_videos
 from fer_deploy.archive.run import ArchiveRun
+from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.staging import ReadFailed, fetch_video
 from fer_deploy.archive.status import status
-from fer_deploy.archive.store import Store
-from fer_deploy.archive.work import about_segment
+from fer_deploy.archive.store import PassingFault, Store
+from fer_deploy.archive.work import Work, about_segment, all_work, finished, remove_damaged, without_finished
 from fer_deploy.cli import main
 from fer_deploy.errors import SinkError, StreamError
 
@@ -91,6 +99,7 @@ class Down(MemoryFileSystem):
 def down(monkeypatch):
     fsspec.register_implementation("down", Down, clobber=True)
     monkeypatch.setattr(Down, "works", 0)
+    monkeypatch.setattr(archive_store, "_WAITS_S", (0.0, 0.0))
 
 
 @pytest.mark.parametrize(
@@ -179,3 +188,96 @@ def test_an_endpoint_that_goes_away_in_mid_run(tmp_path, monkeypatch):
     monkeypatch.setattr(run, "_give", lambda crew: setattr(Down, "works", 0) or ArchiveRun._give(run, crew))
     with pytest.raises(SinkError, match=UNREACHABLE):
         run.run()
+
+
+class Flaky(Store):
+    """A folder whose calls fail as often as the test says."""
+
+    def __init__(self, folder, faults: list[Exception]) -> None:
+        super().__init__(str(folder))
+        self._fs = _Failing(self._fs, faults)
+
+
+class _Failing:
+    def __init__(self, fs, faults) -> None:
+        self._inner, self._faults = fs, faults
+
+    def __getattr__(self, name):
+        call = getattr(self._inner, name)
+
+        def failing(*args, **settings):
+            if self._faults:
+                raise self._faults.pop()
+            return call(*args, **settings)
+
+        return failing if name in ("find", "cat_file", "isfile", "open", "get_file", "pipe_file", "put_file") else call
+
+
+CALLS = [
+    lambda store, path: store.list("."),
+    lambda store, path: store.read("a"),
+    lambda store, path: store.exists("a"),
+    lambda store, path: store.open("a").close(),
+    lambda store, path: store.read_with("a", lambda file: file.read()),
+    lambda store, path: store.fetch("a", path),
+    lambda store, path: store.write("a", b"new"),
+    lambda store, path: store.send(path, "a"),
+]
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("fault", [OSError(errno.ESTALE, "Stale file handle"), EndpointDownError("slow down")])
+def test_a_passing_fault_is_tried_again(call, fault, tmp_path):
+    faults = []
+    store, path = Flaky(tmp_path / "out", faults), tmp_path / "file"
+    store.write("a", b"old")
+    path.write_bytes(b"sent")
+    faults += [fault, fault]
+    call(store, path)
+    assert faults == []
+    faults += [fault, fault, fault]
+    with pytest.raises(PassingFault, match=r"Stale file handle|slow down"):
+        call(store, path)
+
+
+@pytest.mark.parametrize("call", CALLS)
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EACCES, errno.EROFS])
+def test_a_fault_that_stays_is_told_at_once(call, number, tmp_path):
+    faults = []
+    store = Flaky(tmp_path / "out", faults)
+    store.write("a", b"old")
+    (tmp_path / "file").write_bytes(b"sent")
+    faults += [OSError(number, os.strerror(number))] * 2
+    with pytest.raises(SinkError, match=os.strerror(number)) as caught:
+        call(store, tmp_path / "file")
+    assert not isinstance(caught.value, PassingFault)
+    assert len(faults) == 1
+
+
+def test_an_address_that_was_never_reached_is_not_tried_again(tmp_path):
+    faults = [OSError(errno.ETIMEDOUT, "timed out")] * 2
+    with pytest.raises(PassingFault, match="timed out"):
+        Flaky(tmp_path, faults).read("a")
+    assert len(faults) == 1
+
+
+def test_a_segment_that_the_disk_does_not_give_is_not_a_damaged_one(tmp_path, monkeypatch):
+    film = write_squares(tmp_path / "film.mp4", 30)
+    store, manifest = make_plan([str(film)], str(tmp_path / "out"), tmp_path / "engine.onnx")
+    make_run(store, manifest, recipe_of(tmp_path / "engine.onnx")).run()
+    works = all_work(manifest, plans(manifest, store))
+    with monkeypatch.context() as broken:
+        broken.setattr(segments, "is_sealed", Mock(side_effect=OSError(errno.EIO, "Input/output error")))
+        with pytest.raises(PassingFault, match=r"cannot read segments/.*: .*Input/output error"):
+            remove_damaged(store, works)
+    assert remove_damaged(store, works) == 0
+    assert len(finished(store, works)) == len(works) == 1
+
+
+def test_a_list_that_fails_in_mid_run_ends_nothing(tmp_path, monkeypatch):
+    monkeypatch.setattr(archive_work, "_LIST_EVERY_S", -1.0)
+    monkeypatch.setattr(archive_work, "_LIST_SHARE", 0.0)
+    faults = [OSError(errno.ESTALE, "Stale file handle")]
+    works = [Work(VideoRow(id="0", address="/a"), Segment(number, 0, 9, ""), False, "") for number in range(3)]
+    assert list(without_finished(works, Flaky(tmp_path, faults), set())) == works
+    assert faults == []

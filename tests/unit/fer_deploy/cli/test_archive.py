@@ -11,7 +11,7 @@ from integration.analyze_videos import write_squares
 from fer_deploy.archive.estimate import Sample, estimate
 from fer_deploy.archive.run import ArchiveRun
 from fer_deploy.cli import main
-from fer_deploy.cli.archive import money_text
+from fer_deploy.cli.archive import money_text, number_text
 from fer_deploy.cli.archive import run as run_command
 from fer_deploy.cli.archive.plan import echo_estimate
 
@@ -134,6 +134,65 @@ def test_a_plan_grows(out, tmp_path):
     assert "2 videos with 54 frames" in done.stdout
 
 
+def beside_a_run(monkeypatch, *args: object) -> list:
+    """Give another command when the next run has read the manifest; return a list that gets its result."""
+    given = []
+
+    class Slow(ArchiveRun):
+        def run(self, **settings):
+            monkeypatch.setattr(run_command, "ArchiveRun", ArchiveRun)
+            given.append(run(*args))
+            return super().run(**settings)
+
+    monkeypatch.setattr(run_command, "ArchiveRun", Slow)
+    return given
+
+
+def test_a_plan_beside_a_run_adds_videos_for_the_next_one(out, tmp_path, monkeypatch):
+    second = write_squares(tmp_path / "second.mp4", 24)
+    given = beside_a_run(monkeypatch, "plan", second, "--out", out, "--pilot", 0, "--detector", "haar")
+    done = run("run", out)
+    assert given[0].exit_code == done.exit_code == 0, done.output
+    assert done.stdout.splitlines() == [
+        "1 segment done; 1 file of the plan cannot be analyzed",
+        f"1 video planned meanwhile: fer-deploy archive run {out}",
+    ]
+    again = run("run", out)
+    assert again.stdout.startswith("1 segment done; 1 file of the plan cannot be analyzed\nall segments are done")
+    assert "2 videos, 54 frames" in run("join", out).stdout
+    assert run("verify", out).exit_code == 0
+
+
+def test_a_plan_of_another_analysis_beside_a_run_is_refused(film, out, monkeypatch):
+    manifest = (out / "manifest.parquet").read_bytes()
+    given = beside_a_run(monkeypatch, "plan", film, "--out", out, "--pilot", 0, "--detector", "haar", "--sample-fps", 5)
+    done = run("run", out)
+    assert (given[0].exit_code, "this run has --sample-fps 5.0 instead of unset" in given[0].stderr) == (2, True)
+    assert (done.exit_code, "all segments are done" in done.stdout) == (0, True), done.output
+    assert (out / "manifest.parquet").read_bytes() == manifest
+
+
+def test_a_video_that_is_planned_again_beside_a_run_is_not_mixed(film, out, monkeypatch):
+    monkeypatch.setattr(run_command, "ArchiveRun", partial(ArchiveRun, back_off_s=0))
+    given = []
+
+    class Slow(ArchiveRun):
+        def run(self, **settings):
+            write_squares(film, 48)
+            given.append(run("plan", film, "--out", out, "--pilot", 0, "--detector", "haar"))
+            return super().run(**settings)
+
+    with monkeypatch.context() as slow:
+        slow.setattr(run_command, "ArchiveRun", partial(Slow, back_off_s=0))
+        done = run("run", out)
+    assert (given[0].exit_code, done.exit_code) == (0, 0), done.output
+    assert "film.mp4, segment 0: given up (read): " in done.stderr
+    assert f"1 video planned meanwhile: fer-deploy archive run {out}" in done.stdout
+    assert not (out / "dead_letters.jsonl").exists()  # its plan is not there any more
+    assert run("run", out).exit_code == 0
+    assert "1 video, 48 frames" in run("join", out).stdout
+
+
 @pytest.mark.parametrize(
     ("args", "code", "said"),
     [
@@ -172,7 +231,22 @@ def test_without_the_extra(monkeypatch):
 
 
 def test_money():
-    assert (money_text(1234.5), money_text(0.01234)) == ("1,234.50", "0.0123")
+    assert (money_text(1234.5), money_text(0.01234), money_text(0)) == ("1,234.50", "0.0123", "0")
+
+
+@pytest.mark.parametrize(
+    ("number", "text"),
+    [
+        (12_345.6, "12,346"),
+        (999.6, "1,000"),
+        (12.345, "12.3"),
+        (0.000123, "0.000123"),
+        (0.0000114, "under 0.0001"),
+        (0, "0"),
+    ],
+)
+def test_numbers_have_no_exponents(number, text):
+    assert number_text(number) == text
 
 
 @pytest.mark.parametrize(
@@ -181,14 +255,14 @@ def test_money():
         (
             [Sample(100, 3.6, 5_000_000)],
             [
-                "1 segment: 36.0 ms of CPU a frame, 50.0 MB of observations in all",
+                "1 segment: 36.0 ms of CPU a frame, 50 MB of observations in all",
                 "in all 0.01 core-hours; at 50 a core-hour 0.5",
             ],
         ),
         (
             [Sample(100, 3.6, 5_000_000)] * 2,
             [
-                "2 segments: 36.0 ms of CPU a frame (standard deviation between segments 0.0), 50.0 MB of observations",
+                "2 segments: 36.0 ms of CPU a frame (standard deviation between segments 0.0), 50 MB of observations",
                 "in all 0.01 core-hours, between 0.01 and 0.01 (two standard errors); at 50 a core-hour 0.5 ± ",
             ],
         ),
