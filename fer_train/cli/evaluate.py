@@ -18,6 +18,7 @@ from fer_train.data.faces import has_classes_of, labels_in_words, own_label_set
 from fer_train.errors import ConfigError
 from fer_train.evaluation.evaluate import Evaluation, evaluate_split
 from fer_train.evaluation.plots import plot_confusion, write_plots
+from fer_train.evaluation.second_opinion import second_opinion
 from fer_train.evaluation.tables import metrics_table, summary_table
 from fer_train.evaluation.views import VIEWS
 from fer_train.files.durable import write_atomically
@@ -114,6 +115,7 @@ def _json(measured: list[Evaluation], checkpoint_path: Path) -> dict[str, object
             evaluation.label_set: {
                 "why_not_clean": evaluation.why_not_clean or None,
                 "votes": {view: asdict(fit) for view, fit in evaluation.votes.items()},
+                "second_opinion": None if (opinion := second_opinion(evaluation)) is None else opinion.to_dict(),
                 "views": _views(evaluation),
             }
             for evaluation in measured
@@ -152,6 +154,9 @@ def _print_tables(measured: Evaluation, checkpoint_path: Path) -> None:
             highlight=False,
             soft_wrap=True,
         )
+    opinion = second_opinion(measured)
+    if opinion is not None:
+        console.print(opinion.in_words, highlight=False, soft_wrap=True)
     if measured.is_clean is None:
         console.print(f"clean: not measurable, {measured.why_not_clean}", highlight=False, soft_wrap=True)
     else:

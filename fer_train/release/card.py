@@ -6,6 +6,7 @@ from typing import Any
 
 from fer_train.data.faces import LABELS_IN_WORDS, has_classes_of, labels_in_words, own_label_set
 from fer_train.errors import ConfigError
+from fer_train.evaluation.second_opinion import SecondOpinion
 from fer_train.files.durable import write_content
 from fer_train.release.origin import describe_data, describe_provenance, describe_recipe, retrain_commands
 
@@ -147,6 +148,10 @@ def _measures(spec: dict[str, Any]) -> list[str]:
                 rows.append(_measures_row(split, view, "clean", official["clean"]))
         blocks += ["\n".join(rows), _role(split, by_view, spec["provenance"])]
         blocks += _votes(split, by_view)
+        opinion = spec["provenance"].get("second_opinion", {}).get(split)
+        if opinion is not None:
+            said = SecondOpinion(**opinion).in_words
+            blocks.append(f"The labels of {split} by the votes of FER+'s taggers, plain view: {said}.")
     for split, other in spec["provenance"].get("other_labels", {}).items():
         low, high = (100 * bound for bound in other["accuracy_interval"])
         blocks.append(

@@ -15,6 +15,7 @@ from fer_train.data.splits import take_split
 from fer_train.errors import DataError
 from fer_train.evaluation.degradation import measure_degraded
 from fer_train.evaluation.evaluate import Evaluation, evaluate_split, measured_classes
+from fer_train.evaluation.second_opinion import second_opinion
 from fer_train.evaluation.temperature import Calibrated, fit_calibration
 from fer_train.evaluation.views import VIEWS, OnBatch, predict_logits, require_finite
 
@@ -25,7 +26,8 @@ class ReleaseMeasures:
 
     Attributes:
         spec: `temperature`, `unsure_below` and `metrics`, for the ModelSpec itself.
-        provenance: `calibration`, `degraded` and, with votes, `other_labels`, for its provenance.
+        provenance: `calibration`, `degraded` and, with votes, `other_labels` and, against FER2013's labels,
+            `second_opinion`, for its provenance.
     """
 
     spec: dict[str, Any]
@@ -72,10 +74,12 @@ def measure_release(
         degraded = measure_degraded(model, faces, splits[0], spec=spec, label_set=own, on_batch=on_batch)
     added = {name: spec[name] for name in ("temperature", "unsure_below")}
     added["metrics"] = {evaluation.split: evaluation.for_spec() for evaluation in measured}
+    opinions = {evaluation.split: second_opinion(evaluation) for evaluation in measured}
     provenance = {
         "calibration": calibrated.to_dict(),
         "degraded": {"split": splits[0], "label_set": own, "rows": [row.to_dict() for row in degraded]},
         **({"other_labels": others} if others else {}),
+        **({"second_opinion": asked} if (asked := {s: o.to_dict() for s, o in opinions.items() if o}) else {}),
     }
     return measured, ReleaseMeasures(added, provenance)
 
