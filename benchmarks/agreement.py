@@ -28,7 +28,9 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import WHERE_CLIPS_ARE, iou, read_clip
+from harness.comparing import Measure
 from harness.measuring import environment, markdown_table, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from numpy.typing import NDArray
 
@@ -242,12 +244,37 @@ def _text(estimate: Row) -> str:
     return f"{estimate['value']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f})"
 
 
+def measures_of(result: Row) -> list[Measure]:
+    """Return what --compare compares: accuracy and kappa, which no machine's speed changes."""
+    videos = [
+        (f"{row['model']}, {row['codes']}, {kind} {measure}", row[kind][measure])
+        for row in result["videos"]
+        for kind in ("raw", "shown")
+        for measure in ("accuracy", "kappa")
+    ]
+    conditions = [
+        (f"{row['model']}, {row['condition']}: {measure}", row[measure])
+        for row in result["conditions"]
+        for measure in ("accuracy", "kappa")
+    ]
+    return [
+        Measure(name, found["value"], found["low"], found["high"], "higher", is_ratio=True)
+        for name, found in (*videos, *conditions)
+        if found["value"] is not None
+    ]
+
+
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    return Report(as_markdown(result), measures_of(result))
+
+
 @click.command()
 @click.option("--videos", "folder", type=_there, required=True, help=f"Folder of the videos; clips: {WHERE_CLIPS_ARE}.")
 @click.option("--codes", type=_there, default=CODES, help="Codes; see the top of this file.", show_default=False)
 @click.option("--model", "models", multiple=True, default=MODELS, help="Bundled model; repeatable.  [default: all]")
 @yunet_option
-@output_options
+@output_options(report)
 def main(folder: Path, codes: Path, models: tuple[str, ...], yunet: Path, output: Output) -> None:
     """Measure the agreement of the bundled models with codes of faces in video."""
     cv2.setNumThreads(1)
@@ -268,7 +295,7 @@ def main(folder: Path, codes: Path, models: tuple[str, ...], yunet: Path, output
             known = [(code, frame) for code, frame in coded if code.label in recognizer.labels]
             for condition in CONDITIONS:
                 result["conditions"].append({"model": model} | condition_row(condition, known, recognizer))
-    output.write("agreement", torch.device("cpu"), result, as_markdown(result))
+    output.write("agreement", torch.device("cpu"), result)
 
 
 if __name__ == "__main__":

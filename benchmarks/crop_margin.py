@@ -18,7 +18,9 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import WHERE_CLIPS_ARE, read_clip
+from harness.comparing import Measure, share_measure
 from harness.measuring import environment, markdown_table, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from numpy.typing import NDArray
 
@@ -176,7 +178,7 @@ def as_markdown(result: Row) -> str:
             "",
         ]
         lines += ["| scale \\ shift |" + "".join(f" {s:+.2f} |" for s in SHIFTS), "|---|" + "---|" * len(SHIFTS)]
-        for scale in SCALES:
+        for scale in dict.fromkeys(row["scale"] for row in margins["grid"]):
             cells = [row["accuracy"] for row in margins["grid"] if row["scale"] == scale]
             lines.append(f"| {scale} |" + "".join(f" {cell:.2%} |" for cell in cells))
         lines.append("")
@@ -184,6 +186,26 @@ def as_markdown(result: Row) -> str:
         if rows:
             lines += [f"## {title}", "", *markdown_table(rows, digits=4), ""]
     return "\n".join(lines)
+
+
+def measures_of(result: Row) -> list[Measure]:
+    """Return what --compare compares: accuracies of crops, and of turned faces; no machine's speed changes them."""
+    num, found = int(result["environment"]["faces"]), []
+    for name, margins in result["margins"].items():
+        found.append(share_measure(f"{name}: faces found", margins["found"], num))
+        for row in margins["grid"]:
+            crop = f"{name}, scale {row['scale']}, shift {row['shift']:+.2f}"
+            found.append(share_measure(f"{crop}: accuracy", row["accuracy"], round(num * margins["found"])))
+    for row in result["turns"]:
+        for way in ("as it is", "upright"):
+            name = f"turned by {row['roll']} degrees, {way}: accuracy"
+            found.append(share_measure(name, row[way], round(num * row["found"])))
+    return found
+
+
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    return Report(as_markdown(result), measures_of(result))
 
 
 @click.command()
@@ -198,7 +220,7 @@ def as_markdown(result: Row) -> str:
     help=f"Video of people whose expressions hardly change, such as {WHERE_CLIPS_ARE}.",
 )
 @click.option("--faces", "num", default=0, help="Number of faces of PublicTest, spread evenly; 0: all.")
-@output_options
+@output_options(report)
 def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], num: int, output: Output) -> None:
     """Measure how the crop around a face changes the accuracy."""
     split = take_split(read_faces(data), "PublicTest")
@@ -216,7 +238,7 @@ def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], n
             "turns": measure_turns(engine, faces, labels, searches["YuNet"]),
             "clips": [row for clip in clips for row in measure_clip(engine, clip, searches["YuNet"], clip_crops())],
         }
-    output.write("crop_margin", device, result, as_markdown(result))
+    output.write("crop_margin", device, result)
 
 
 if __name__ == "__main__":
