@@ -211,7 +211,7 @@ def report(result: Result) -> Report:
 @click.command()
 @click.option("--data", type=_there, required=True, help="fer2013.csv")
 @yunet_option
-@click.option("--engine", "model", type=_there, help="Our model.  [default: the bundled one]")
+@click.option("--engine", "model", type=_there, help="Our model.  [default: the bundled one of FER2013's labels]")
 @click.option(
     "--clip",
     "clips",
@@ -231,7 +231,7 @@ def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], n
     finders: dict[str, FaceFinder] = {"YuNet": YuNetFinder(network), "Haar": HaarFinder()}
     searches = {name: FaceSearch(finder, min_face=24) for name, finder in finders.items()}
     device = torch.device("cpu")
-    with open_engine(model or bundled_model(), device="cpu", threads=1) as engine:
+    with open_engine(model or bundled_model(family="fer2013"), device="cpu", threads=1) as engine:
         result: Row = {
             "environment": environment(device) | {"faces": str(len(faces)), "engine": engine.description},
             "margins": {name: measure_margins(engine, faces, labels, search) for name, search in searches.items()},

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import clips_option, iou, read_clip
-from harness.comparing import Measure, median_measure, share_measure
+from harness.comparing import Measure, exact_measure, noted_measure, share_measure
 from harness.measuring import environment, markdown_table, yunet_option
 from harness.reports import Report, Result
 from harness.results import Output, output_options
@@ -164,21 +164,14 @@ def measures_of(result: Row) -> list[Measure]:
     for clip, rows in result["speed"].items():
         for row in rows:
             for ratio in ("cv2 / ours", "cv2 / search"):
-                name = f"{clip}, {row['threads']} threads: {ratio}"
-                rounds = row.get(IN_ROUNDS, {}).get(ratio)
-                if rounds is None:  # of before 2026-11-30
-                    found.append(Measure(name, row[ratio], better="higher", is_ratio=True))
-                else:
-                    found.append(median_measure(name, rounds, better="higher", is_ratio=True))
+                name, rounds = f"{clip}, {row['threads']} threads: {ratio}", row.get(IN_ROUNDS, {}).get(ratio)
+                found.append(noted_measure(name, row[ratio], rounds, better="higher", is_ratio=True))
     for clip, rows in result["YuNet by size of the face"].items():
         found += [
             share_measure(f"{clip}, YuNet, {row['pixels']} pixels: recall", row["recall"], row["faces"]) for row in rows
         ]
     for clip, rows in result["Haar"].items():
-        found += [
-            Measure(f"{clip}, {row['Haar']}: recall", row["recall"], row["recall"], row["recall"], "higher", True)
-            for row in rows
-        ]
+        found += [exact_measure(f"{clip}, {row['Haar']}: recall", row["recall"], better="higher") for row in rows]
     return found
 
 

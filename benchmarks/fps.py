@@ -24,7 +24,7 @@ import click
 import torch
 from harness.apart import run_apart
 from harness.clips import clips_option
-from harness.comparing import Measure, median_measure
+from harness.comparing import Measure, noted_measure
 from harness.measuring import environment, yunet_option
 from harness.reports import Report, Result
 from harness.results import Output, output_options
@@ -97,15 +97,17 @@ def summarize(rounds: list[dict[str, dict[str, Any]]], *, cores: int) -> list[di
 
 def measures_of(results: list[dict[str, Any]]) -> list[Measure]:
     """Return what --compare compares: how many times as fast as the reference each variant is."""
-    found = []
-    for one in results:
-        for row in one["rows"]:
-            name = f"{one['clip']}, {row['variant']}: speedup"
-            if "speedups" in row:
-                found.append(median_measure(name, row["speedups"], better="higher", is_ratio=True))
-            else:  # of before 2026-11-29
-                found.append(Measure(name, row["speedup"], better="higher", is_ratio=True))
-    return found
+    return [
+        noted_measure(
+            f"{one['clip']}, {row['variant']}: speedup",
+            row["speedup"],
+            row.get("speedups"),
+            better="higher",
+            is_ratio=True,
+        )
+        for one in results
+        for row in one["rows"]
+    ]
 
 
 def report(result: Result) -> Report:

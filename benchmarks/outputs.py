@@ -20,7 +20,7 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import clips_option, looped_frames, read_clip
-from harness.comparing import Measure, median_measure
+from harness.comparing import Measure, exact_measure, noted_measure
 from harness.measuring import environment, markdown_table
 from harness.reports import Report, Result
 from harness.results import Output, output_options
@@ -166,14 +166,10 @@ def measures_of(sizes: dict[str, list[Row]]) -> list[Measure]:
     for size, rows in sizes.items():
         for row in rows:
             name = f"{size}, {row['output']}"
-            if IN_ROUNDS in row:
-                found.append(median_measure(f"{name}: {CPU}", row[IN_ROUNDS]))
-            else:  # of before 2026-11-30
-                found.append(Measure(f"{name}: {CPU}", row[CPU]))
+            found.append(noted_measure(f"{name}: {CPU}", row[CPU], row.get(IN_ROUNDS)))
             if row["KiB a frame"] != "":
-                size_kib, psnr = row["KiB a frame"], row["PSNR, dB"]
-                found.append(Measure(f"{name}: KiB a frame", size_kib, size_kib, size_kib, is_ratio=True))
-                found.append(Measure(f"{name}: PSNR, dB", psnr, psnr, psnr, "higher", is_ratio=True))
+                found.append(exact_measure(f"{name}: KiB a frame", row["KiB a frame"]))
+                found.append(exact_measure(f"{name}: PSNR, dB", row["PSNR, dB"], better="higher"))
     return found
 
 

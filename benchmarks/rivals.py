@@ -190,10 +190,19 @@ def measure_speed(
     return rows + [{"variant": name, "skipped": reason} for name, reason in failed.items()]
 
 
-def measures_of(results: Sequence[dict[str, Any]], accuracy: Sequence[Row]) -> list[Measure]:
-    """Return what --compare compares: how many times as fast ours is as each loop, and the accuracies."""
+def measures_of(results: Sequence[dict[str, Any]], accuracy: Sequence[Row], *, rounds: int) -> list[Measure]:
+    """Return what --compare compares: how many times as fast ours is as each loop, and the accuracies.
+
+    One round tells nothing of the noise.
+    """
     speed = [
-        Measure(f"{one['clip']}, {row['variant']}: ours is", row["ours_over"], *row["ours_interval"], "higher", True)
+        Measure(
+            f"{one['clip']}, {row['variant']}: ours is",
+            row["ours_over"],
+            *(row["ours_interval"] if rounds > 1 else (None, None)),
+            "higher",
+            is_ratio=True,
+        )
         for one in results
         for row in one["rows"]
         if "skipped" not in row and row["variant"] != OURS
@@ -220,9 +229,9 @@ def _places(context: click.Context, parameter: click.Parameter, pythons: tuple[P
 
 def report(result: Result) -> Report:
     """Return what the result file shows."""
-    clips, accuracy = result["clips"], result["accuracy"]
-    text = as_markdown(clips, accuracy, result["environment"], machine_lines(result.get("host")))
-    return Report(text, measures_of(clips, accuracy), names_machine=True)
+    env, clips, accuracy = result["environment"], result["clips"], result["accuracy"]
+    text = as_markdown(clips, accuracy, env, machine_lines(result.get("host")))
+    return Report(text, measures_of(clips, accuracy, rounds=int(env["rounds"])), names_machine=True)
 
 
 @click.command()

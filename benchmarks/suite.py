@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import click
-from harness.clips import ROOT, UNPUBLISHED
+from harness.clips import ROOT, UNPUBLISHED, shared_clips
 from harness.measuring import shared_yunet
 from harness.results import publish_option
 from live.triton_server import SERVER_FILES, is_installed
@@ -29,8 +29,6 @@ EXPORTED = ROOT / "artifacts" / "benchmarks" / "exported"
 """ONNX files of the checkpoint, made once for each version of it."""
 ARCHIVE_MINUTES = 4
 """Of the archive's video, which is analyzed in five ways; ten times as long by default."""
-
-
 _there = click.Path(path_type=Path, exists=True, resolve_path=True)
 
 
@@ -71,7 +69,7 @@ class Given:
     @property
     def each_clip(self) -> tuple[str | Path, ...]:
         """Options that name the clips."""
-        return tuple(word for clip in self.clips for word in ("--clip", clip))
+        return _each("--clip", self.clips)
 
 
 def steps(given: Given, *, quick: bool) -> Iterator[Step]:
@@ -96,18 +94,22 @@ def steps(given: Given, *, quick: bool) -> Iterator[Step]:
     yield Step("outputs", clips)
     yield Step("training", ())
     yield Step("soak", ())
-    yield Step("tracking", (*clips, *given.faces[:2]), no_yunet)
+    yield Step("tracking", clips, no_yunet)
     yield Step("analyze", clips, no_yunet)
     yield Step("archive_scaling", (*clips, "--minutes", ARCHIVE_MINUTES), no_yunet or _why_no_package("ray"))
-    yield Step("crop_margin", (*given.faces[:2], *clips), no_data or no_yunet)
-    yield Step("quality", (*given.faces, *clips), no_votes or no_yunet)
-    yield Step("baseline", (*given.faces, *clips), no_votes or no_yunet)
+    people = clips or _each("--clip", shared_clips())  # these three look for none themselves
+    yield Step("crop_margin", (*given.faces[:2], *people), no_data or no_yunet)
+    yield Step("quality", (*given.faces, *people), no_votes or no_yunet)
+    yield Step("baseline", (*given.faces, *people), no_votes or no_yunet)
     no_videos = "" if given.videos else "no --videos: the top of agreement.py says where they are"
     yield Step("agreement", ("--videos", given.videos or ""), no_videos or no_yunet)
     yield Step("cameras_on_triton", clips, no_yunet or _why_no_triton("cameras_on_triton"))
     yield Step("shared_memory", (), _why_no_triton("shared_memory"))
-    each_python = tuple(word for python in given.rivals for word in ("--rival-python", python))
-    yield Step("rivals", (*clips, *each_python, *given.faces), no_yunet)
+    yield Step("rivals", (*clips, *_each("--rival-python", given.rivals), *given.faces), no_yunet)
+
+
+def _each(option: str, values: Sequence[Path]) -> tuple[str | Path, ...]:
+    return tuple(word for value in values for word in (option, value))
 
 
 def _why_no_yunet() -> str:

@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import clips_option
-from harness.comparing import Measure
+from harness.comparing import Measure, exact_measure
 from harness.measuring import environment, markdown_table, yunet_option
 from harness.reports import Report, Result
 from harness.results import Output, output_options
@@ -218,10 +218,10 @@ def measures_of(result: dict[str, Any]) -> list[Measure]:
             about = [f"{key} {row[key]}" for key in SETTINGS if key in row]
             for figure, better in FIGURES.items():
                 if figure in row:
-                    value, is_exact = row[figure], figure not in TIMES
-                    bounds = (value, value) if is_exact else (None, None)
                     name = f"{title}: {', '.join(about)}: {figure}"
-                    found.append(Measure(name, value, *bounds, better, is_ratio=is_exact))
+                    is_time = figure in TIMES
+                    make = Measure if is_time else exact_measure
+                    found.append(make(name, row[figure], better=better))
     return found
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from harness.comparing import Measure, median_measure
+from harness.comparing import Measure, noted_measure
 
 WHOLE = "whole epoch through fit"
 """Name of the row for an epoch of `fit`; it follows the name of the trainer."""
@@ -32,15 +32,17 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str], choice: dict
 
 def measures_of(results: list[dict[str, Any]]) -> list[Measure]:
     """Return what --compare compares: how many times as fast as the DataLoader trainer each one is."""
-    found = []
-    for result in results:
-        for name, row in result["trainers"].items():
-            about = f"{result['model']}, {result['precision']}, {name}: times the DataLoader trainer"
-            if "speedups" in row:
-                found.append(median_measure(about, row["speedups"], better="higher", is_ratio=True))
-            else:  # of before 2026-11-30
-                found.append(Measure(about, row["speedup"], better="higher", is_ratio=True))
-    return found
+    return [
+        noted_measure(
+            f"{result['model']}, {result['precision']}, {name}: times the DataLoader trainer",
+            row["speedup"],
+            row.get("speedups"),
+            better="higher",
+            is_ratio=True,
+        )
+        for result in results
+        for name, row in result["trainers"].items()
+    ]
 
 
 def _notes(results: list[dict[str, Any]], env: dict[str, str]) -> list[str]:

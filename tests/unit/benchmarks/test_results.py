@@ -6,7 +6,7 @@ import click
 import pytest
 import torch
 from click.testing import CliRunner
-from harness.comparing import Measure, change_of, changes_in_words, median_measure
+from harness.comparing import Measure, change_of, changes_in_words, exact_measure, median_measure, share_measure
 from harness.machine import machine_lines
 from harness.reports import Report, write_results
 from harness.results import Output, machine_name, output_options, run_name
@@ -112,6 +112,22 @@ class TestComparing:
         assert wide.value == narrow.value == 10.0
         assert (wide.low, wide.high) == (9.0, 11.0)
         assert narrow.high - narrow.low < 2.0
+
+    def test_one_sample_tells_nothing_of_the_noise(self):
+        old, new = (median_measure("a", [value]) for value in (1.0, 2.0))
+        assert change_of(old, new) == "noise unknown"
+
+    def test_a_figure_without_noise_changes_beyond_it(self):
+        old, same, new = (exact_measure("a", value) for value in (1.0, 1.0, 1.001))
+        assert (change_of(old, same), change_of(old, new)) == ("within noise", "worse")
+
+    @pytest.mark.parametrize(
+        ("share", "num", "low", "high"),
+        [(0.5, 100, 0.4038, 0.5962), (0.0, 20, 0.0, 0.1611), (1.0, 20, 0.8389, 1.0)],
+    )
+    def test_shares_have_wilsons_interval(self, share, num, low, high):
+        found = share_measure("a", share, num)
+        assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
 
     def result(self, *measures, hardware="A, 2 cores", background=()):
         return {

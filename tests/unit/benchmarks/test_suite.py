@@ -24,6 +24,7 @@ def ran(monkeypatch):
     monkeypatch.setattr(suite, "background_work", tuple)
     monkeypatch.setattr(suite, "shared_yunet", lambda: None)
     monkeypatch.setattr(suite, "is_installed", lambda folder: True)
+    monkeypatch.setattr(suite, "shared_clips", tuple)
     return found
 
 
@@ -75,6 +76,14 @@ def test_the_full_form_names_every_script_and_why_one_is_skipped(ran, monkeypatc
     assert notes["agreement"] == "agreement: skipped: no --videos: the top of agreement.py says where they are"
     assert "no Triton server. Fix: python benchmarks/shared_memory.py installs one" in notes["shared_memory"]
     assert set(scripts_of(ran)) == {f"{name}.py" for name in names - skipped} | {"numbers_of_readme.py"}
+
+
+def test_clips_beside_the_checkout_are_given_to_those_that_look_for_none(ran, tmp_path, monkeypatch):
+    (tmp_path / "a.csv").touch()
+    monkeypatch.setattr(suite, "shared_clips", lambda: (tmp_path / "people.gif",))
+    CliRunner().invoke(suite.main, ["--data", str(tmp_path / "a.csv")])
+    assert options_of(ran, "crop_margin.py")[2:] == ["--clip", str(tmp_path / "people.gif")]
+    assert options_of(ran, "cameras.py") == []
 
 
 def test_the_full_form_gives_each_benchmark_options_that_it_has(ran, tmp_path):
