@@ -221,7 +221,7 @@ def as_markdown(rows: list[dict[str, Any]], env: dict[str, str], machine: Sequen
 def report(result: Result) -> Report:
     """Return what the result file shows."""
     rows = result["results"]
-    runs = {row["command"]: [Run(**run) for run in row.get("runs", ())] for row in rows}
+    runs = {row["command"]: [Run(**run) for run in row["runs"]] for row in rows}
     text = as_markdown(rows, result["environment"], machine_lines(result.get("host")))
     return Report(text, measures_of(runs), names_machine=True)
 

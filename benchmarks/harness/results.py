@@ -1,7 +1,8 @@
 """Result files of the benchmarks, a folder for each machine and commit: --out, --publish and --compare.
 
     <folder>/<machine>/<date>-<commit>/<benchmark>.json     everything that was measured, with the environment
-    <folder>/<machine>/<date>-<commit>/<benchmark>.md       the report, and .png: the chart; both made from the .json
+    <folder>/<machine>/<date>-<commit>/<benchmark>.md       the report, and .png: the chart; both made from the .json,
+                                                            as render.py does again
 
 The folder is `artifacts/benchmarks`, which git ignores; with --publish also `benchmarks/results`. A name that ends in
 "-changed" is from a checkout with changes that were not committed.
