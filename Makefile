@@ -23,6 +23,8 @@ PLAN       ?= configs/sweep/gpu.yaml
 MINUTES    ?=
 PUBLISH    ?=
 RIVALS     ?=
+CLIPS      ?=
+VIDEOS     ?=
 
 ROWS = $(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) $(if $(EXCLUDE),--exclude $(EXCLUDE))
 AGAIN = $(if $(wildcard $(1)/last.pt),--resume)
@@ -106,12 +108,13 @@ sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students, in MINUTE
 		$(if $(FERPLUS),--ferplus $(FERPLUS)) $(if $(TWINS),--twin-rows $(TWINS)) $(if $(MINUTES),--minutes $(MINUTES))
 
 BENCH = $(BIN)/python benchmarks/suite.py $(if $(wildcard $(DATA)),--data $(DATA) $(if $(FERPLUS),--ferplus $(FERPLUS))) \
+	$(foreach clip,$(CLIPS),--clip $(clip)) $(if $(VIDEOS),--videos $(VIDEOS)) \
 	$(foreach python,$(RIVALS),--rival-python $(python)) $(if $(PUBLISH),--publish)
 
 bench: $(VENV)/.all  ## latency, accuracy (where DATA is) and the live loop in ten minutes; PUBLISH=1 for benchmarks/results too
 	$(BENCH) --quick
 
-bench-full: $(VENV)/.all  ## the same in full, and start, cameras, detectors, outputs, training, soak, tracking, RIVALS' loops
+bench-full: $(VENV)/.all  ## the same in full, and every other benchmark that can run here; CLIPS, VIDEOS (of agreement.py), RIVALS
 	$(BENCH)
 
 export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT, INT8 where DATA is there; FLAVOR=tensorrt-rtx for plans

@@ -19,6 +19,7 @@ import torch
 from harness.accuracy_report import as_markdown, write_chart
 from harness.comparing import Measure
 from harness.measuring import environment
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from numpy.typing import NDArray
 from rich.console import Console
@@ -177,6 +178,13 @@ def label_sets(spec: dict[str, Any], faces: Faces) -> list[str]:
     return ["ferplus", "fer2013"] if own_label_set(spec) == "ferplus" else ["fer2013", "ferplus"]
 
 
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    rows = result["results"]
+    chart = partial(write_chart, rows, title=f"{result['split']}, {result['hardware']}, {result['date']}")
+    return Report(as_markdown(rows, result), measures_of(rows), chart)
+
+
 @click.command()
 @click.option("--checkpoint", "checkpoints", multiple=True, required=True, type=_there, help="Reference; repeatable.")
 @click.option("--artifacts", multiple=True, required=True, type=_there, help="Folder or file; repeatable.")
@@ -184,7 +192,7 @@ def label_sets(spec: dict[str, Any], faces: Faces) -> list[str]:
 @click.option("--ferplus", type=_there, help="fer2013new.csv: measure against FER+'s majority, too.")
 @click.option("--split", default="PublicTest", show_default=True)
 @click.option("--device", type=click.Choice(get_args(Device)), default="auto", show_default=True)
-@output_options
+@output_options(report)
 def main(
     checkpoints: tuple[Path, ...],
     artifacts: tuple[Path, ...],
@@ -202,10 +210,7 @@ def main(
     rows: list[Row] = []
     for found in opened(checkpoints, artifacts, device):
         rows += measure(found, faces, split, references)
-    text = as_markdown(rows, env)
-    click.echo(text)
-    chart = partial(write_chart, rows, title=f"{split}, {env['hardware']}, {env['date']}")
-    output.write("accuracy", target, {**env, "results": rows}, text, chart, measures=measures_of(rows))
+    output.write("accuracy", target, {**env, "results": rows})
 
 
 if __name__ == "__main__":

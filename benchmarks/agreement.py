@@ -27,8 +27,10 @@ import click
 import cv2
 import numpy as np
 import torch
+from harness.agreement_report import as_markdown, measures_of
 from harness.clips import WHERE_CLIPS_ARE, iou, read_clip
-from harness.measuring import environment, markdown_table, yunet_option
+from harness.measuring import environment, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from numpy.typing import NDArray
 
@@ -189,57 +191,9 @@ def coded_frames(codes: Path, videos: Sequence[Path]) -> list[tuple[Code, Frame]
     return [(code, frames[code.video][code.frame or 0]) for code in known]
 
 
-def as_markdown(result: Row) -> str:
-    """Return the report as Markdown."""
-    env, coders = result["environment"], result["coders"]
-    named = ", ".join(f"{num} {label}" for label, num in coders["by_label"].items())
-    lines = [
-        f"# Agreement with codes of faces in video, {env['hardware']}",
-        "",
-        f"{env['date']}, Python {env['python']}.",
-        "",
-        f"    {env['command']}",
-        "",
-        f"{coders['faces']} faces of eight people in five videos. Both coders were sure of {coders['both_sure']} of "
-        f"them and gave {coders['same']} the same label ({named}): Cohen's kappa {coders['kappa']:.2f} between them. "
-        "Intervals: 95 %, bootstrap by person.",
-        "",
-        *markdown_table([_video_cells(row) for row in result["videos"]], digits=2),
-        "",
-        "Small, dark and soft faces, each picture for itself, compared where both coders agree:",
-        "",
-        *markdown_table([_condition_cells(row) for row in result["conditions"]], digits=3),
-        "",
-    ]
-    return "\n".join(lines)
-
-
-def _video_cells(row: Row) -> Row:
-    cells: Row = {"model": row["model"], "codes": row["codes"], "faces": row["num_moments"]}
-    for kind in ("raw", "shown"):
-        for measure in ("accuracy", "kappa"):
-            cells[f"{kind} {measure}"] = _text(row[kind][measure])
-    recalls = ", ".join(f"{label} {value:.0%}" for label, value in row["raw"]["recall"].items())
-    return cells | {"raw recall": recalls, "unsure": row["num_unsure"], "unreadable": row["num_unreadable"]}
-
-
-def _condition_cells(row: Row) -> Row:
-    readable = row["accuracy_readable"]
-    return {
-        "model": row["model"],
-        "condition": row["condition"],
-        "faces found": f"{row['found']:.0%}",
-        "accuracy": _text(row["accuracy"]),
-        "kappa": _text(row["kappa"]),
-        "readable": f"{row['readable']:.0%}",
-        "accuracy of the readable": "-" if readable is None else f"{readable:.2f}",
-    }
-
-
-def _text(estimate: Row) -> str:
-    if estimate["value"] is None:
-        return "-"
-    return f"{estimate['value']:.2f} ({estimate['low']:.2f} to {estimate['high']:.2f})"
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    return Report(as_markdown(result), measures_of(result))
 
 
 @click.command()
@@ -247,7 +201,7 @@ def _text(estimate: Row) -> str:
 @click.option("--codes", type=_there, default=CODES, help="Codes; see the top of this file.", show_default=False)
 @click.option("--model", "models", multiple=True, default=MODELS, help="Bundled model; repeatable.  [default: all]")
 @yunet_option
-@output_options
+@output_options(report)
 def main(folder: Path, codes: Path, models: tuple[str, ...], yunet: Path, output: Output) -> None:
     """Measure the agreement of the bundled models with codes of faces in video."""
     cv2.setNumThreads(1)
@@ -268,7 +222,7 @@ def main(folder: Path, codes: Path, models: tuple[str, ...], yunet: Path, output
             known = [(code, frame) for code, frame in coded if code.label in recognizer.labels]
             for condition in CONDITIONS:
                 result["conditions"].append({"model": model} | condition_row(condition, known, recognizer))
-    output.write("agreement", torch.device("cpu"), result, as_markdown(result))
+    output.write("agreement", torch.device("cpu"), result)
 
 
 if __name__ == "__main__":

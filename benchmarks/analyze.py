@@ -23,8 +23,9 @@ import psutil
 import torch
 from harness.clips import clips_option
 from harness.measuring import environment, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
-from live.analyze_report import as_markdown
+from live.analyze_report import as_markdown, measures_of
 from rich.console import Console
 
 from fer_deploy.live.sinks.video.codecs import choose_encoding
@@ -126,13 +127,18 @@ def _checkpoint(folder: Path) -> dict[str, Any] | None:
     return state
 
 
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    return Report(as_markdown(result, result["environment"]), measures_of(result))
+
+
 @click.command()
 @clips_option
 @yunet_option
 @click.option("--frames", default=20_000, show_default=True, help="Frames of the long video.")
 @click.option("--detect-every", default=1, show_default=True)
 @click.option("--video/--no-video", default=True, show_default=True, help="Write the annotated video.")
-@output_options
+@output_options(report)
 def main(clips: tuple[Path, ...], yunet: Path, frames: int, detect_every: int, video: bool, output: Output) -> None:
     """Analyze a long video and watch the memory."""
     options = ["--detector", "yunet", "--detector-model", str(yunet), "--detect-every", str(detect_every)]
@@ -142,9 +148,8 @@ def main(clips: tuple[Path, ...], yunet: Path, frames: int, detect_every: int, v
         _console.print(f"{long}: {frames} frames, {long.stat().st_size / 1e6:.0f} MB")
         result = measure(long, Path(folder) / "out", [*options, "--video" if video else "--no-video"])
     device = torch.device("cpu")
-    env = environment(device)
     result["clips"] = [clip.name for clip in clips]
-    output.write("analyze", device, {"environment": env, **result}, as_markdown(result, env))
+    output.write("analyze", device, {"environment": environment(device), **result})
 
 
 if __name__ == "__main__":

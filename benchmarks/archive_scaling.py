@@ -20,7 +20,9 @@ from archives.simulation import Farm, simulate
 from archives.ways import Way, analyze_in_all_ways, rows_of_way, segments_of
 from harness.apart import run_apart
 from harness.clips import clips_option, fps_of
+from harness.comparing import Measure
 from harness.measuring import environment, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 
 from fer_deploy.analyze.config import AnalyzeConfig
@@ -86,13 +88,32 @@ def _row(way: Way, num_frames: int, first: Way) -> dict[str, Any]:
     }
 
 
+def measures_of(result: Result) -> list[Measure]:
+    """Return what --compare compares: the CPU time of each way and of the scheduling; one run tells no noise."""
+    ways, overhead = result["ways"], result["overhead"]
+    return [
+        *(Measure(f"{row['way']}: CPU ms a frame", row["cpu_ms_per_frame"]) for row in ways),
+        *(
+            Measure(f"{row['way']}: CPU, times the first way", row["cpu_against_first"], is_ratio=True)
+            for row in ways[1:]
+        ),
+        Measure("scheduling: CPU ms a segment", 1e3 * overhead["schedule_cpu_s"]),
+        Measure("scheduling: CPU ms a question to a worker", 1e3 * overhead["beat_cpu_s"]),
+    ]
+
+
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    return Report(as_markdown(result), measures_of(result))
+
+
 @click.command()
 @clips_option
 @yunet_option
 @click.option("--minutes", type=click.FloatRange(min=0.01), default=40.0, show_default=True, help="Of the video.")
 @click.option("--segment-frames", type=int, help="Frames of a segment.  [default: as in analyze]")
 @click.option("--num-scheduled", default=2000, show_default=True, help="Segments that measure the scheduling.")
-@output_options
+@output_options(report)
 def main(
     clips: tuple[Path, ...],
     yunet: Path,
@@ -141,7 +162,7 @@ def main(
             "farms": model(segments, overhead, about),
         },
     }
-    output.write("archive_scaling", device, result, as_markdown(result))
+    output.write("archive_scaling", device, result)
 
 
 def _mean(segments: list[tuple[int, float, int]], place: int) -> float:

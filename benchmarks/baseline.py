@@ -18,7 +18,9 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import WHERE_CLIPS_ARE, read_clip
+from harness.comparing import Measure, share_measure
 from harness.measuring import environment, markdown_table, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from numpy.typing import NDArray
 
@@ -198,6 +200,23 @@ def as_markdown(result: Row) -> str:
     return "\n".join([*lines, ""])
 
 
+def measures_of(result: Row) -> list[Measure]:
+    """Return what --compare compares: shares of tracks and of faces, which no machine's speed changes."""
+    num, found = result["num_tracks"], []
+    for row in result["tracks"]:
+        found.append(share_measure(f"{row['correction']}: calm stretch is neutral", row["rest"], num))
+        found.append(share_measure(f"{row['correction']}: other faces right", row["right"], num * NUM_SHOWN))
+    for row in result["smiles"]:
+        shown, total = row["shown"].get("happy", 0), sum(row["shown"].values())
+        found.append(share_measure(f"{row['clip']}, {row['correction']}: smiles shown", shown / total, total))
+    return found
+
+
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    return Report(as_markdown(result), measures_of(result))
+
+
 def smile_rows(clip: Path, yunet: Path, engine: Engine, faces: Faces) -> Iterator[Row]:
     """Yield a row for each correction."""
     detector = build_detectors(DetectorConfig(detector="yunet", detector_model=yunet))()
@@ -219,7 +238,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 @click.option("--engine", "model", type=_there, help="Our model, of FER+'s labels.  [default: the bundled INT8 one]")
 @click.option("--clip", "clips", type=_there, multiple=True, help=f"Video of calm people, such as {WHERE_CLIPS_ARE}.")
 @click.option("--tracks", "num", default=400, help="Tracks of PublicTest.")
-@output_options
+@output_options(report)
 def main(
     data: Path, ferplus: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], num: int, output: Output
 ) -> None:
@@ -237,7 +256,7 @@ def main(
             "clips": [row for clip in clips for row in clip_rows(clip, yunet, engine)],
             "smiles": [row for clip in clips for row in smile_rows(clip, yunet, engine, faces)],
         }
-    output.write("baseline", cpu, result, as_markdown(result))
+    output.write("baseline", cpu, result)
 
 
 if __name__ == "__main__":

@@ -24,13 +24,13 @@ from harness.clips import clips_option
 from harness.comparing import Measure
 from harness.machine import machine_lines
 from harness.measuring import environment, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from live.cameras_on_triton_report import as_markdown
 from live.triton_server import TritonServer, server_files_option, server_of
 from rich.console import Console
 from tritonclient.grpc import InferenceServerClient
 
-from fer_deploy.bench.machine.host import Host
 from fer_deploy.engines import bundled_model_for
 from fer_deploy.engines.threads import available_cores
 
@@ -136,6 +136,13 @@ def measures_of(rows: list[Numbers]) -> list[Measure]:
     ]
 
 
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    rows = result["results"]
+    text = as_markdown(rows, result["environment"], machine_lines(result.get("host")))
+    return Report(text, measures_of(rows), names_machine=True)
+
+
 @click.command()
 @clips_option
 @yunet_option
@@ -151,7 +158,7 @@ def measures_of(rows: list[Numbers]) -> list[Measure]:
 @click.option("--queue-delay-us", default=5000, show_default=True, help="How long the server waits for more faces.")
 @click.option("--seconds", default=20.0, show_default=True, help="Length of each run, after the warm-up.")
 @click.option("--warm-up-s", default=3.0, show_default=True, help="Its frames do not count.")
-@output_options
+@output_options(report)
 def main(
     clips: tuple[Path, ...],
     yunet: Path,
@@ -176,7 +183,7 @@ def main(
         "engine": str(model),
         **{name: wanted[name] for name in ("seconds", "warm_up_s", "workers")},
     }
-    host, rows = Host.now(), []
+    rows: list[Numbers] = []
 
     def measure_all(address: str, name: str, own: TritonServer | None) -> None:
         for clip in clips:
@@ -193,11 +200,7 @@ def main(
     device = torch.device("cpu")
     env = environment(device) | {"cores": str(available_cores()), "yunet": yunet.name, "model": model.name}
     env |= {name: str(wanted[name]) for name in ("cameras", "boxes", "queue_delay_us")}
-    host = host.ended()
-    text = as_markdown(rows, env, machine_lines(host))
-    click.echo(text)
-    everything = {"environment": env, "host": host.to_dict(), "results": rows}
-    output.write("cameras_on_triton", device, everything, text, measures=measures_of(rows))
+    output.write("cameras_on_triton", device, {"environment": env, "results": rows})
 
 
 if __name__ == "__main__":

@@ -18,7 +18,9 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import WHERE_CLIPS_ARE, read_clip
+from harness.comparing import Measure, share_measure
 from harness.measuring import environment, markdown_table, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from numpy.typing import NDArray
 
@@ -176,7 +178,7 @@ def as_markdown(result: Row) -> str:
             "",
         ]
         lines += ["| scale \\ shift |" + "".join(f" {s:+.2f} |" for s in SHIFTS), "|---|" + "---|" * len(SHIFTS)]
-        for scale in SCALES:
+        for scale in dict.fromkeys(row["scale"] for row in margins["grid"]):
             cells = [row["accuracy"] for row in margins["grid"] if row["scale"] == scale]
             lines.append(f"| {scale} |" + "".join(f" {cell:.2%} |" for cell in cells))
         lines.append("")
@@ -186,10 +188,30 @@ def as_markdown(result: Row) -> str:
     return "\n".join(lines)
 
 
+def measures_of(result: Row) -> list[Measure]:
+    """Return what --compare compares: accuracies of crops, and of turned faces; no machine's speed changes them."""
+    num, found = int(result["environment"]["faces"]), []
+    for name, margins in result["margins"].items():
+        found.append(share_measure(f"{name}: faces found", margins["found"], num))
+        for row in margins["grid"]:
+            crop = f"{name}, scale {row['scale']}, shift {row['shift']:+.2f}"
+            found.append(share_measure(f"{crop}: accuracy", row["accuracy"], round(num * margins["found"])))
+    for row in result["turns"]:
+        for way in ("as it is", "upright"):
+            name = f"turned by {row['roll']} degrees, {way}: accuracy"
+            found.append(share_measure(name, row[way], round(num * row["found"])))
+    return found
+
+
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    return Report(as_markdown(result), measures_of(result))
+
+
 @click.command()
 @click.option("--data", type=_there, required=True, help="fer2013.csv")
 @yunet_option
-@click.option("--engine", "model", type=_there, help="Our model.  [default: the bundled one]")
+@click.option("--engine", "model", type=_there, help="Our model.  [default: the bundled one of FER2013's labels]")
 @click.option(
     "--clip",
     "clips",
@@ -198,7 +220,7 @@ def as_markdown(result: Row) -> str:
     help=f"Video of people whose expressions hardly change, such as {WHERE_CLIPS_ARE}.",
 )
 @click.option("--faces", "num", default=0, help="Number of faces of PublicTest, spread evenly; 0: all.")
-@output_options
+@output_options(report)
 def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], num: int, output: Output) -> None:
     """Measure how the crop around a face changes the accuracy."""
     split = take_split(read_faces(data), "PublicTest")
@@ -209,14 +231,14 @@ def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], n
     finders: dict[str, FaceFinder] = {"YuNet": YuNetFinder(network), "Haar": HaarFinder()}
     searches = {name: FaceSearch(finder, min_face=24) for name, finder in finders.items()}
     device = torch.device("cpu")
-    with open_engine(model or bundled_model(), device="cpu", threads=1) as engine:
+    with open_engine(model or bundled_model(family="fer2013"), device="cpu", threads=1) as engine:
         result: Row = {
             "environment": environment(device) | {"faces": str(len(faces)), "engine": engine.description},
             "margins": {name: measure_margins(engine, faces, labels, search) for name, search in searches.items()},
             "turns": measure_turns(engine, faces, labels, searches["YuNet"]),
             "clips": [row for clip in clips for row in measure_clip(engine, clip, searches["YuNet"], clip_crops())],
         }
-    output.write("crop_margin", device, result, as_markdown(result))
+    output.write("crop_margin", device, result)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,9 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import clips_option, iou, read_clip
+from harness.comparing import Measure, exact_measure, noted_measure, share_measure
 from harness.measuring import environment, markdown_table, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from numpy.typing import NDArray
 
@@ -37,6 +39,8 @@ FIX = "give --yunet the file of the OpenCV Zoo"
 SHRINKS = (1.0, 0.7, 0.5, 0.4, 0.35, 0.3, 0.25, 0.2, 0.17, 0.15, 0.13)
 SIZES = (8, 12, 14, 16, 18, 20, 24, 30, 40, 60, 100)
 SAME_FACE_IOU = 0.3
+IN_ROUNDS = "in rounds"
+"""Name of the ratios' medians in each round; the table has one over all pairs."""
 
 
 def seconds_in_turn(
@@ -67,18 +71,18 @@ def measure_speed(yunet: Path, frames: Sequence[Picture], *, rounds: int, thread
         "search": FaceSearch(finder).detect,
     }
     seconds = seconds_in_turn(calls, frames, rounds=rounds, clock=clock)
-    ratios = {
-        name: statistics.median(c / o for c, o in zip(seconds["cv2"], seconds[name], strict=True))
-        for name in ("ours", "search")
-    }
+    ratios = {name: [c / o for c, o in zip(seconds["cv2"], seconds[name], strict=True)] for name in ("ours", "search")}
     return {
         "frame": f"{width}x{height}",
         "threads": threads,
         "clock": "CPU" if threads == 1 else "wall",
         **{f"{name} ms": 1e3 * statistics.median(values) for name, values in seconds.items()},
         **{f"{name} least ms": 1e3 * min(values) for name, values in seconds.items()},
-        "cv2 / ours": ratios["ours"],
-        "cv2 / search": ratios["search"],
+        **{f"cv2 / {name}": statistics.median(values) for name, values in ratios.items()},
+        IN_ROUNDS: {
+            f"cv2 / {name}": [statistics.median(part) for part in np.array_split(values, rounds)]
+            for name, values in ratios.items()
+        },
     }
 
 
@@ -149,8 +153,31 @@ def as_markdown(result: Row) -> str:
     lines = ["# Face detectors", "", f"`{result['environment']['command']}`, {result['environment']['hardware']}", ""]
     for title in ("speed", "YuNet by size of the face", "Haar"):
         for clip, rows in result[title].items():
-            lines += [f"## {title}, {clip}", "", *markdown_table(rows, digits=3), ""]
+            shown = [{name: value for name, value in row.items() if name != IN_ROUNDS} for row in rows]
+            lines += [f"## {title}, {clip}", "", *markdown_table(shown, digits=3), ""]
     return "\n".join(lines)
+
+
+def measures_of(result: Row) -> list[Measure]:
+    """Return what --compare compares: the ratios to cv2.FaceDetectorYN, and recall."""
+    found = []
+    for clip, rows in result["speed"].items():
+        for row in rows:
+            for ratio in ("cv2 / ours", "cv2 / search"):
+                name, rounds = f"{clip}, {row['threads']} threads: {ratio}", row.get(IN_ROUNDS, {}).get(ratio)
+                found.append(noted_measure(name, row[ratio], rounds, better="higher", is_ratio=True))
+    for clip, rows in result["YuNet by size of the face"].items():
+        found += [
+            share_measure(f"{clip}, YuNet, {row['pixels']} pixels: recall", row["recall"], row["faces"]) for row in rows
+        ]
+    for clip, rows in result["Haar"].items():
+        found += [exact_measure(f"{clip}, {row['Haar']}: recall", row["recall"], better="higher") for row in rows]
+    return found
+
+
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    return Report(as_markdown(result), measures_of(result))
 
 
 @click.command()
@@ -158,7 +185,7 @@ def as_markdown(result: Row) -> str:
 @clips_option
 @click.option("--rounds", default=5, show_default=True, help="Rounds of the timing.")
 @click.option("--every", default=1, show_default=True, help="Use every N-th frame.")
-@output_options
+@output_options(report)
 def main(yunet: Path, clips: tuple[Path, ...], rounds: int, every: int, output: Output) -> None:
     """Measure speed and agreement of the detectors."""
     device = torch.device("cpu")
@@ -174,7 +201,7 @@ def main(yunet: Path, clips: tuple[Path, ...], rounds: int, every: int, output: 
         references = [YuNetFinder(network, min_score=0.6).find(frame) for frame in frames]
         result["YuNet by size of the face"][clip.name] = measure_sizes(network, frames, references)
         result["Haar"][clip.name] = measure_haar(frames, references)
-    output.write("detectors", device, result, as_markdown(result))
+    output.write("detectors", device, result)
 
 
 if __name__ == "__main__":

@@ -24,8 +24,9 @@ import click
 import torch
 from harness.apart import run_apart
 from harness.clips import clips_option
-from harness.comparing import Measure, median_measure
+from harness.comparing import Measure, noted_measure
 from harness.measuring import environment, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from live.fps_report import CAMERA, WATCHED, as_markdown, write_chart
 from rich.console import Console
@@ -97,10 +98,22 @@ def summarize(rounds: list[dict[str, dict[str, Any]]], *, cores: int) -> list[di
 def measures_of(results: list[dict[str, Any]]) -> list[Measure]:
     """Return what --compare compares: how many times as fast as the reference each variant is."""
     return [
-        median_measure(f"{one['clip']}, {row['variant']}: speedup", row["speedups"], better="higher", is_ratio=True)
+        noted_measure(
+            f"{one['clip']}, {row['variant']}: speedup",
+            row["speedup"],
+            row.get("speedups"),
+            better="higher",
+            is_ratio=True,
+        )
         for one in results
         for row in one["rows"]
     ]
+
+
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    results = result["clips"]
+    return Report(as_markdown(results, result["environment"]), measures_of(results), partial(write_chart, results))
 
 
 @click.command()
@@ -113,7 +126,7 @@ def measures_of(results: list[dict[str, Any]]) -> list[Measure]:
 @click.option("--frames", default=1000, show_default=True, help="Frames per clip, which is looped.")
 @click.option("--tutorial-frames", default=200, show_default=True, help="The same for the slow loops.")
 @click.option("--rounds", default=3, show_default=True)
-@output_options
+@output_options(report)
 def main(
     clips: tuple[Path, ...],
     yunet: Path,
@@ -139,9 +152,7 @@ def main(
         results.append({"clip": clip.name, "rows": summarize(measured, cores=available_cores())})
     device = torch.device("cpu")
     env = environment(device) | {"rounds": str(rounds), "yunet": yunet.name}
-    chart = partial(write_chart, results)
-    result = {"environment": env, "clips": results}
-    output.write("fps", device, result, as_markdown(results, env), chart, measures=measures_of(results))
+    output.write("fps", device, {"environment": env, "clips": results})
 
 
 if __name__ == "__main__":

@@ -29,6 +29,7 @@ from harness.artifacts import EAGER, Candidate, artifact_candidates, torch_candi
 from harness.comparing import Measure, median_measure
 from harness.latency_report import as_markdown, write_chart
 from harness.measuring import environment
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from rich.console import Console
 
@@ -162,6 +163,13 @@ def gather(
     return by_model
 
 
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    results = result["results"]
+    chart = partial(write_chart, results, title=f"{result['hardware']}, {result['date']}")
+    return Report(as_markdown(results, result), measures_of(results), chart)
+
+
 @click.command()
 @click.option("--checkpoint", "checkpoints", multiple=True, required=True, type=click.Path(path_type=Path, exists=True))
 @click.option(
@@ -172,7 +180,7 @@ def gather(
 @click.option("--threads", type=int, help="Threads of every engine.  [default: physical cores]")
 @click.option("--compile/--no-compile", "compiled", default=True, show_default=True)
 @click.option("--device", default="auto", show_default=True)
-@output_options
+@output_options(report)
 def main(
     checkpoints: tuple[Path, ...],
     artifacts: tuple[Path, ...],
@@ -206,12 +214,8 @@ def main(
         for model, candidates in by_model.items():
             _console.print(f"measuring {model}: {', '.join(c.engine for c in candidates)} ...", highlight=False)
             results += measure(candidates, sizes, plan=plan, roofs=roofs, meter=meter)
-    text = as_markdown(results, env)
-    _console.print(text, markup=False, soft_wrap=True)
-    chart = partial(write_chart, results, title=f"{env['hardware']}, {env['date']}")
     roof = None if roofs.roof is None else asdict(roofs.roof)
-    everything = {**env, "quick": quick, "roof": roof, "results": results}
-    output.write("latency", target, everything, text, chart, measures=measures_of(results))
+    output.write("latency", target, {**env, "quick": quick, "roof": roof, "results": results})
 
 
 if __name__ == "__main__":

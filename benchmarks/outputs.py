@@ -20,7 +20,9 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import clips_option, looped_frames, read_clip
+from harness.comparing import Measure, exact_measure, noted_measure
 from harness.measuring import environment, markdown_table
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 
 from fer_deploy.live.drawing.overlay import draw_result
@@ -34,6 +36,8 @@ from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, Frame, 
 LABELS = ("angry", "disgust", "fear", "happy", "sad", "surprise", "neutral")
 SIZES = ((480, 270), (1280, 720))
 NUM_FACES = 3
+CPU, IN_ROUNDS = "CPU, ms a frame", "in rounds"
+"""Names of the median, which the table has, and of its rounds."""
 Row = dict[str, Any]
 
 
@@ -101,15 +105,15 @@ VIDEOS: dict[str, Callable[[Path, list[np.ndarray]], None]] = {
 }
 
 
-def cpu_ms(calls: dict[str, Callable[[], object]], *, rounds: int) -> dict[str, float]:
-    """Return the median CPU milliseconds of each call, over all threads of the process, alternating."""
+def cpu_ms(calls: dict[str, Callable[[], object]], *, rounds: int) -> dict[str, list[float]]:
+    """Return the CPU milliseconds of each call in each round, over all threads of the process, alternating."""
     taken: dict[str, list[float]] = {name: [] for name in calls}
     for _ in range(rounds):
         for name, call in calls.items():
             started = time.process_time()
             call()
             taken[name].append(1e3 * (time.process_time() - started))
-    return {name: statistics.median(values) for name, values in taken.items()}
+    return taken
 
 
 def measure(clip: Path, size: tuple[int, int], folder: Path, *, frames: int, rounds: int) -> list[Row]:
@@ -125,7 +129,14 @@ def measure(clip: Path, size: tuple[int, int], folder: Path, *, frames: int, rou
             **{name: partial(record, paths[name], pictures) for name, record in VIDEOS.items()},
         }
         taken = cpu_ms(calls, rounds=rounds)
-    rows: list[Row] = [{"output": name, "CPU, ms a frame": value / frames} for name, value in taken.items()]
+    rows: list[Row] = [
+        {
+            "output": name,
+            CPU: statistics.median(values) / frames,
+            IN_ROUNDS: [value / frames for value in values],
+        }
+        for name, values in taken.items()
+    ]
     for row in rows:
         path = paths.get(row["output"])
         row["KiB a frame"] = "" if path is None else path.stat().st_size / 1024 / frames
@@ -144,8 +155,27 @@ def as_markdown(sizes: dict[str, list[Row]], env: dict[str, str]) -> str:
         f"    {env['command']}",
     ]
     for size, rows in sizes.items():
-        lines += ["", f"## {size}", "", *markdown_table(rows, digits=3)]
+        shown = [{name: value for name, value in row.items() if name != IN_ROUNDS} for row in rows]
+        lines += ["", f"## {size}", "", *markdown_table(shown, digits=3)]
     return "\n".join([*lines, ""])
+
+
+def measures_of(sizes: dict[str, list[Row]]) -> list[Measure]:
+    """Return what --compare compares: the CPU time; size and quality of videos, which no machine's speed changes."""
+    found = []
+    for size, rows in sizes.items():
+        for row in rows:
+            name = f"{size}, {row['output']}"
+            found.append(noted_measure(f"{name}: {CPU}", row[CPU], row.get(IN_ROUNDS)))
+            if row["KiB a frame"] != "":
+                found.append(exact_measure(f"{name}: KiB a frame", row["KiB a frame"]))
+                found.append(exact_measure(f"{name}: PSNR, dB", row["PSNR, dB"], better="higher"))
+    return found
+
+
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    return Report(as_markdown(result["sizes"], result["environment"]), measures_of(result["sizes"]))
 
 
 @click.command()
@@ -158,7 +188,7 @@ def as_markdown(sizes: dict[str, list[Row]], env: dict[str, str]) -> str:
     help="Frames of the first clip, which is looped.",
 )
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True)
-@output_options
+@output_options(report)
 def main(clips: tuple[Path, ...], frames: int, rounds: int, output: Output) -> None:
     """Measure the cost of each output per frame."""
     cv2.setNumThreads(1)
@@ -168,8 +198,7 @@ def main(clips: tuple[Path, ...], frames: int, rounds: int, output: Output) -> N
             for width, height in SIZES
         }
     device = torch.device("cpu")
-    env = environment(device)
-    output.write("outputs", device, {"environment": env, "sizes": sizes}, as_markdown(sizes, env))
+    output.write("outputs", device, {"environment": environment(device), "sizes": sizes})
 
 
 if __name__ == "__main__":

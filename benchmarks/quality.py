@@ -9,6 +9,7 @@ that its flag meets. Yaw and pitch are those of the faces themselves, from YuNet
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, Final
@@ -18,8 +19,10 @@ import cv2
 import numpy as np
 import torch
 from harness.clips import WHERE_CLIPS_ARE, read_clip
+from harness.comparing import Measure, share_measure
 from harness.measuring import environment, yunet_option
 from harness.quality_report import as_markdown, write_chart
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from numpy.typing import NDArray
 
@@ -231,6 +234,24 @@ def measure(engine: Engine, faces: Faces, detector: Detector, num: int) -> Row:
     }
 
 
+def measures_of(result: Row) -> list[Measure]:
+    """Return what --compare compares: the accuracy at every point, and the share of faces that its flag meets."""
+    num, found = result["faces"], [share_measure("faces as they are: accuracy", result["clean"], result["faces"])]
+    for row in result["points"]:
+        name = f"{row['what']} {row['amount']:.3g}"
+        found.append(share_measure(f"{name}: accuracy", row["accuracy"], num))
+        found.append(share_measure(f"{name}: flagged", row["flagged"], num))
+    for row in result["poses"]:
+        low, high = row["range"]
+        found.append(share_measure(f"{row['what']} {low} to {high}: accuracy", row["accuracy"], row["faces"]))
+    return found
+
+
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    return Report(as_markdown(result), measures_of(result), partial(write_chart, result))
+
+
 @click.command()
 @click.option("--data", type=_there, required=True, help="fer2013.csv")
 @click.option("--ferplus", type=_there, required=True, help="fer2013new.csv, the votes of FER+")
@@ -238,7 +259,7 @@ def measure(engine: Engine, faces: Faces, detector: Detector, num: int) -> Row:
 @click.option("--engine", "model", type=_there, help="Our model.  [default: the bundled INT8 one]")
 @click.option("--clip", "clips", type=_there, multiple=True, help=f"Video of people, such as {WHERE_CLIPS_ARE}.")
 @click.option("--faces", "num", default=800, help="Faces of a curve, spread evenly over PublicTest; 0: all.")
-@output_options
+@output_options(report)
 def main(
     data: Path, ferplus: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], num: int, output: Output
 ) -> None:
@@ -251,7 +272,7 @@ def main(
         measured = measure(engine, faces, detector, num)
         result: Row = {"environment": environment(cpu) | {"engine": engine.description}, **measured}
         result["clips"] = [clip_row(clip, detector, engine) for clip in clips]
-    output.write("quality", cpu, result, as_markdown(result), lambda path: write_chart(result, path))
+    output.write("quality", cpu, result)
 
 
 if __name__ == "__main__":

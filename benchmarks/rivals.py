@@ -35,13 +35,13 @@ from harness.clips import ROOT, clips_option
 from harness.comparing import Measure
 from harness.machine import machine_lines
 from harness.measuring import environment, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from numpy.typing import NDArray
 from others.report import as_markdown
 from others.table import Place, Rival, chosen, place_of, placed
 from rich.console import Console
 
-from fer_deploy.bench.machine.host import Host
 from fer_deploy.bench.statistics import ratio_interval
 from fer_deploy.engines import bundled_model_for, open_engine
 from fer_deploy.engines.threads import available_cores
@@ -190,10 +190,19 @@ def measure_speed(
     return rows + [{"variant": name, "skipped": reason} for name, reason in failed.items()]
 
 
-def measures_of(results: Sequence[dict[str, Any]], accuracy: Sequence[Row]) -> list[Measure]:
-    """Return what --compare compares: how many times as fast ours is as each loop, and the accuracies."""
+def measures_of(results: Sequence[dict[str, Any]], accuracy: Sequence[Row], *, rounds: int) -> list[Measure]:
+    """Return what --compare compares: how many times as fast ours is as each loop, and the accuracies.
+
+    One round tells nothing of the noise.
+    """
     speed = [
-        Measure(f"{one['clip']}, {row['variant']}: ours is", row["ours_over"], *row["ours_interval"], "higher", True)
+        Measure(
+            f"{one['clip']}, {row['variant']}: ours is",
+            row["ours_over"],
+            *(row["ours_interval"] if rounds > 1 else (None, None)),
+            "higher",
+            is_ratio=True,
+        )
         for one in results
         for row in one["rows"]
         if "skipped" not in row and row["variant"] != OURS
@@ -218,6 +227,13 @@ def _places(context: click.Context, parameter: click.Parameter, pythons: tuple[P
         raise click.UsageError(f"--rival-python: {err}. Fix: the file bin/python of a virtual environment") from err
 
 
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    env, clips, accuracy = result["environment"], result["clips"], result["accuracy"]
+    text = as_markdown(clips, accuracy, env, machine_lines(result.get("host")))
+    return Report(text, measures_of(clips, accuracy, rounds=int(env["rounds"])), names_machine=True)
+
+
 @click.command()
 @clips_option
 @yunet_option
@@ -229,7 +245,7 @@ def _places(context: click.Context, parameter: click.Parameter, pythons: tuple[P
 @click.option("--data", type=_there, help="FER2013: measure the accuracy of their models, too.")
 @click.option("--ferplus", type=_there, help="fer2013new.csv: against FER+'s majority, too.")
 @click.option("--split", default="PublicTest", show_default=True)
-@output_options
+@output_options(report)
 def main(
     clips: tuple[Path, ...],
     yunet: Path,
@@ -251,7 +267,6 @@ def main(
     model = bundled_model_for("cpu")
     with open_engine(model, device="cpu") as engine:
         spec = engine.spec
-    host = Host.now()
     found, skipped = placed(chosen(only), places)
     files = {"yunet": str(yunet), "checkpoint": str(checkpoint), "onnx": str(model), "labels": list(spec.labels)}
     results = []
@@ -267,11 +282,7 @@ def main(
         accuracy += measure_accuracy(found, faces, split, files, spec)
     device = torch.device("cpu")
     env = environment(device) | {"rounds": str(rounds), "yunet": yunet.name, "split": split, "model": model.name}
-    host = host.ended()
-    text = as_markdown(results, accuracy, env, machine_lines(host))
-    click.echo(text)
-    everything = {"environment": env, "host": host.to_dict(), "clips": results, "accuracy": accuracy}
-    output.write("rivals", device, everything, text, measures=measures_of(results, accuracy))
+    output.write("rivals", device, {"environment": env, "clips": results, "accuracy": accuracy})
 
 
 if __name__ == "__main__":

@@ -21,12 +21,12 @@ import tritonclient.grpc as triton
 from harness.comparing import Measure
 from harness.machine import machine_lines
 from harness.measuring import environment
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from live.triton_server import server_files_option, server_of
 from numpy.typing import NDArray
 from tritonclient.utils import shared_memory
 
-from fer_deploy.bench.machine.host import Host
 from fer_deploy.bench.statistics import ratio_interval
 from fer_deploy.engines import bundled_model_for, open_engine
 from fer_deploy.spec import OUTPUT_NAME
@@ -125,15 +125,22 @@ def measures_of(rows: list[dict[str, Any]]) -> list[Measure]:
     ]
 
 
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    rows = result["results"]
+    text = as_markdown(rows, result["environment"], machine_lines(result.get("host")))
+    return Report(text, measures_of(rows), names_machine=True)
+
+
 @click.command()
 @click.option("--engine", type=click.Path(path_type=Path, exists=True), help="Model.  [default: the bundled one]")
 @click.option("--batch", "batches", multiple=True, type=int, default=(1, 8, 64), show_default=True, help="Repeatable.")
 @click.option("--pairs", default=100, show_default=True, help="Pairs of calls for each batch.")
 @server_files_option
-@output_options
+@output_options(report)
 def main(engine: Path | None, batches: tuple[int, ...], pairs: int, server_files: Path, output: Output) -> None:
     """Compare bytes in gRPC with shared memory."""
-    model, host, rows = engine or bundled_model_for("cpu"), Host.now(), []
+    model, rows = engine or bundled_model_for("cpu"), []
     rng = np.random.default_rng(0)
     with server_of(model, server_files, queue_delay_us=0) as (server, name):
         with open_engine(server.address(name)) as served:
@@ -147,11 +154,7 @@ def main(engine: Path | None, batches: tuple[int, ...], pairs: int, server_files
             rows.append({"faces": batch, "kilobytes": images.nbytes / 1e3, **found})
     device = torch.device("cpu")
     env = environment(device) | {"model": model.name}
-    host = host.ended()
-    text = as_markdown(rows, env, machine_lines(host))
-    click.echo(text)
-    everything = {"environment": env, "host": host.to_dict(), "results": rows}
-    output.write("shared_memory", device, everything, text, measures=measures_of(rows))
+    output.write("shared_memory", device, {"environment": env, "results": rows})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,6 @@ tenth, when every buffer has been filled once.
     python benchmarks/soak.py --minutes 60 --yunet face_detection_yunet_2026may.onnx --record --serve
 """
 
-import json
 import tempfile
 import threading
 import time
@@ -22,9 +21,10 @@ import click
 import psutil
 import torch
 from harness.measuring import environment
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from live.faulty_camera import FaultyCamera
-from live.soak_report import as_markdown, growth, tenths
+from live.soak_report import as_markdown, growth, measures_of, tenths
 from live.viewer import one_viewer
 from rich.console import Console
 
@@ -170,6 +170,11 @@ def _sinks(soak: Soak, folder: Path, engine: Engine, sources: list[Source], wait
     return sinks
 
 
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    return Report(as_markdown(result, result["environment"]), measures_of(result))
+
+
 @click.command()
 @click.option("--frames", type=click.IntRange(min=1), help=f"End after this number.  [default: {DEFAULT_FRAMES:,}]")
 @click.option(
@@ -181,7 +186,7 @@ def _sinks(soak: Soak, folder: Path, engine: Engine, sources: list[Source], wait
 )
 @click.option("--record", is_flag=True, help="Record a video of each source, into a temporary folder.")
 @click.option("--serve", is_flag=True, help="Serve the page, with one viewer.")
-@output_options
+@output_options(report)
 def main(output: Output, **wanted: Any) -> None:
     """Run the live loop with faults."""
     if wanted["frames"] is None and wanted["minutes"] is None:
@@ -189,9 +194,7 @@ def main(output: Output, **wanted: Any) -> None:
     with tempfile.TemporaryDirectory() as folder:
         result = run(Soak(**wanted), Path(folder))
     device = torch.device("cpu")
-    env = environment(device)
-    output.write("soak", device, {"environment": env, **result}, as_markdown(result, env))
-    _console.print(json.dumps(result["growth"]))
+    output.write("soak", device, {"environment": environment(device), **result})
 
 
 if __name__ == "__main__":

@@ -30,10 +30,8 @@ from harness.clips import ROOT, clips_at_hand, read_clip
 from harness.comparing import Measure, median_measure
 from harness.machine import machine_lines
 from harness.measuring import environment, markdown_table, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
-from rich.console import Console
-
-from fer_deploy.bench.machine.host import Host
 
 PYTHON = "Python alone"
 BOUND = "NumPy, OpenCV and ONNX Runtime imported"
@@ -220,15 +218,23 @@ def as_markdown(rows: list[dict[str, Any]], env: dict[str, str], machine: Sequen
     )
 
 
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    rows = result["results"]
+    runs = {row["command"]: [Run(**run) for run in row["runs"]] for row in rows}
+    text = as_markdown(rows, result["environment"], machine_lines(result.get("host")))
+    return Report(text, measures_of(runs), names_machine=True)
+
+
 @click.command()
 @click.option("--clip", type=_there, help="For live, and its first frame for the picture.  [default: as for fps.py]")
 @yunet_option
 @click.option("--rounds", default=5, show_default=True)
 @click.option("--cold", is_flag=True, help="Empty the system's file cache before each run, as root.")
-@output_options
+@output_options(report)
 def main(clip: Path | None, yunet: Path, rounds: int, cold: bool, output: Output) -> None:
     """Measure the time to the first result of new processes."""
-    host, clip = Host.now(), clip or clips_at_hand()[0]
+    clip = clip or clips_at_hand()[0]
     why_warm = empty_file_cache() if cold else "in the cache, warm"
     before = empty_file_cache if not why_warm else lambda: ""
     env = os.environ | {"FER_YUNET": str(yunet), "PYTHONPATH": str(ROOT)}
@@ -240,11 +246,7 @@ def main(clip: Path | None, yunet: Path, rounds: int, cold: bool, output: Output
         rows = rows_of(runs, {name: imports_of(arguments, env) for name, arguments in wanted.items()})
     device = torch.device("cpu")
     described = environment(device) | {"rounds": str(rounds), "files": why_warm or "read from the disk, cold"}
-    host = host.ended()
-    text = as_markdown(rows, described, machine_lines(host))
-    Console().print(text, markup=False, soft_wrap=True)
-    everything = {"environment": described, "host": host.to_dict(), "results": rows}
-    output.write("startup", device, everything, text, measures=measures_of(runs))
+    output.write("startup", device, {"environment": described, "results": rows})
 
 
 if __name__ == "__main__":

@@ -6,17 +6,20 @@
 What a machine lacks is skipped, with the reason. Pause other work first: what this project runs beside is named.
 """
 
+import importlib.util
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import click
-from harness.clips import ROOT, UNPUBLISHED
+from harness.clips import ROOT, UNPUBLISHED, shared_clips
 from harness.measuring import shared_yunet
 from harness.results import publish_option
+from live.triton_server import SERVER_FILES, is_installed
 
 from fer_deploy.bench.machine.host import background_work
 
@@ -24,6 +27,9 @@ CHECKPOINT = ROOT / "weights" / "senet-ferplus.safetensors"
 BUNDLED_INT8 = ROOT / "fer_deploy" / "models" / "senet-ferplus-int8-cpu.onnx"
 EXPORTED = ROOT / "artifacts" / "benchmarks" / "exported"
 """ONNX files of the checkpoint, made once for each version of it."""
+ARCHIVE_MINUTES = 4
+"""Of the archive's video, which is analyzed in five ways; ten times as long by default."""
+_there = click.Path(path_type=Path, exists=True, resolve_path=True)
 
 
 @dataclass(frozen=True)
@@ -35,31 +41,93 @@ class Step:
     skipped: str = ""
 
 
-def steps(
-    *, quick: bool, data: Path | None, ferplus: Path | None, exported: Path, rivals: Sequence[Path] = ()
-) -> Iterator[Step]:
-    """Yield the benchmarks in the order in which a reader asks: speed, accuracy, the loop, the rest."""
-    each_python = tuple(word for python in rivals for word in ("--rival-python", python))
-    model = ("--checkpoint", CHECKPOINT, "--artifacts", exported, "--artifacts", BUNDLED_INT8)
+@dataclass(frozen=True)
+class Given:
+    """What the machine has.
+
+    Attributes:
+        exported: folder of the checkpoint's ONNX files.
+        data, ferplus: FER2013 and FER+'s votes; None: not here.
+        clips: of people; (): each benchmark finds its own.
+        videos: folder of agreement.py's videos; None: not here.
+        rivals: Pythons that have other projects.
+    """
+
+    exported: Path
+    data: Path | None = None
+    ferplus: Path | None = None
+    clips: Sequence[Path] = ()
+    videos: Path | None = None
+    rivals: Sequence[Path] = ()
+
+    @property
+    def faces(self) -> tuple[str | Path, ...]:
+        """Options that name the labelled faces."""
+        votes = ("--ferplus", self.ferplus) if self.ferplus else ()
+        return () if self.data is None else ("--data", self.data, *votes)
+
+    @property
+    def each_clip(self) -> tuple[str | Path, ...]:
+        """Options that name the clips."""
+        return _each("--clip", self.clips)
+
+
+def steps(given: Given, *, quick: bool) -> Iterator[Step]:
+    """Yield the benchmarks in the order in which a reader asks: speed, accuracy, the loop, the rest.
+
+    In the full form every script of this folder is among them.
+    """
+    clips, model = given.each_clip, ("--checkpoint", CHECKPOINT, "--artifacts", given.exported)
+    model = (*model, "--artifacts", BUNDLED_INT8)
+    no_data = "" if given.data else "no --data: FER2013 is not part of this repository"
+    no_votes = no_data or ("" if given.ferplus else "no --ferplus: FER+'s votes are not part of this repository")
+    no_yunet = _why_no_yunet()
     yield Step("latency", (*model, *(("--quick", "--no-compile") if quick else ())))
-    faces = () if data is None else ("--data", data, *(("--ferplus", ferplus) if ferplus else ()))
-    yield Step("accuracy", (*model, *faces), "" if data else "no --data: FER2013 is not part of this repository")
-    try:
-        shared_yunet()
-        no_yunet = ""
-    except click.UsageError as err:
-        no_yunet = err.message
-    yield Step("fps", ("--rounds", 1, "--frames", 300, "--tutorial-frames", 40) if quick else (), no_yunet)
+    yield Step("accuracy", (*model, *given.faces), no_data)
+    look = ("--rounds", 1, "--frames", 300, "--tutorial-frames", 40) if quick else ()
+    yield Step("fps", (*clips, *look), no_yunet)
     if quick:
         return
-    yield Step("startup", (), no_yunet)
-    yield Step("cameras", (), no_yunet)
-    yield Step("detectors", (), no_yunet)
-    yield Step("outputs", ())
+    yield Step("startup", clips[:2], no_yunet)
+    yield Step("cameras", clips, no_yunet)
+    yield Step("detectors", clips, no_yunet)
+    yield Step("outputs", clips)
     yield Step("training", ())
     yield Step("soak", ())
-    yield Step("tracking", (), no_yunet)
-    yield Step("rivals", (*each_python, *faces), no_yunet)
+    yield Step("tracking", clips, no_yunet)
+    yield Step("analyze", clips, no_yunet)
+    yield Step("archive_scaling", (*clips, "--minutes", ARCHIVE_MINUTES), no_yunet or _why_no_package("ray"))
+    people = clips or _each("--clip", shared_clips())  # these three look for none themselves
+    yield Step("crop_margin", (*given.faces[:2], *people), no_data or no_yunet)
+    yield Step("quality", (*given.faces, *people), no_votes or no_yunet)
+    yield Step("baseline", (*given.faces, *people), no_votes or no_yunet)
+    no_videos = "" if given.videos else "no --videos: the top of agreement.py says where they are"
+    yield Step("agreement", ("--videos", given.videos or ""), no_videos or no_yunet)
+    yield Step("cameras_on_triton", clips, no_yunet or _why_no_triton("cameras_on_triton"))
+    yield Step("shared_memory", (), _why_no_triton("shared_memory"))
+    yield Step("rivals", (*clips, *_each("--rival-python", given.rivals), *given.faces), no_yunet)
+
+
+def _each(option: str, values: Sequence[Path]) -> tuple[str | Path, ...]:
+    return tuple(word for value in values for word in (option, value))
+
+
+def _why_no_yunet() -> str:
+    try:
+        shared_yunet()
+    except click.UsageError as err:
+        return err.message
+    return ""
+
+
+def _why_no_package(name: str) -> str:
+    return "" if importlib.util.find_spec(name) else f"no package {name}"
+
+
+def _why_no_triton(name: str) -> str:
+    if reason := _why_no_package("tritonclient"):
+        return reason
+    return "" if is_installed(SERVER_FILES) else f"no Triton server. Fix: python benchmarks/{name}.py installs one"
 
 
 def export_once(checkpoint: Path, folder: Path) -> Path:
@@ -88,10 +156,10 @@ def run(step: Step, *, publish: bool) -> str | None:
 
 @click.command()
 @click.option("--quick", is_flag=True, help="A look: short windows, and only what the README shows.")
-@click.option("--data", type=click.Path(path_type=Path, exists=True, resolve_path=True), help="FER2013, for accuracy.")
-@click.option(
-    "--ferplus", type=click.Path(path_type=Path, exists=True, resolve_path=True), help="fer2013new.csv, for accuracy."
-)
+@click.option("--data", type=_there, help="FER2013, for accuracy and all that needs labelled faces.")
+@click.option("--ferplus", type=_there, help="fer2013new.csv, the same.")
+@click.option("--clip", "clips", type=_there, multiple=True, help="Of people, for what shows clips; repeatable.")
+@click.option("--videos", type=_there, help="Folder of the videos of agreement.py.")
 @click.option(
     "--rival-python",
     "rivals",
@@ -100,19 +168,14 @@ def run(step: Step, *, publish: bool) -> str | None:
     help="A Python that has other projects, for rivals.py; repeatable.",
 )
 @publish_option
-def main(quick: bool, data: Path | None, ferplus: Path | None, rivals: tuple[Path, ...], publish: bool) -> None:
+def main(quick: bool, rivals: tuple[Path, ...], publish: bool, **files: Any) -> None:
     """Run the benchmarks and print the README's table."""
     for work in background_work():
         click.echo(f"beside this run: {work.command}; {work.advice}", err=True)
     exported = export_once(CHECKPOINT, EXPORTED)
+    pythons = [python.absolute() for python in rivals]  # not resolved: a link names its environment
     notes = []
-    for step in steps(
-        quick=quick,
-        data=data,
-        ferplus=ferplus,
-        exported=exported,
-        rivals=[python.absolute() for python in rivals],  # not resolved: a link names its environment
-    ):
+    for step in steps(Given(exported, rivals=pythons, **files), quick=quick):
         started = time.monotonic()
         click.echo(f"== {step.name}")
         reason = run(step, publish=publish)

@@ -11,19 +11,21 @@ the network was not trained on.
 import math
 import statistics
 import time
+from collections.abc import Mapping
 from itertools import pairwise, starmap
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, Literal
 
 import click
 import cv2
 import numpy as np
 import torch
 from harness.clips import clips_option
+from harness.comparing import Measure, exact_measure
 from harness.measuring import environment, markdown_table, yunet_option
+from harness.reports import Report, Result
 from harness.results import Output, output_options
 from live.between_detections import METHODS, Clip, errors_between, known_clip
-from rich.console import Console
 
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.engines import open_engine
@@ -37,8 +39,29 @@ from fer_train.data import read_faces, take_split
 
 NOISE = 12.0
 """Standard deviation of a webcam's noise in a dim room, per color channel."""
-_console = Console()
 _there = click.Path(path_type=Path, exists=True)
+
+
+FIGURES: Final[Mapping[str, Literal["lower", "higher"]]] = {
+    "center_mean": "lower",
+    "iou_mean": "higher",
+    "landmarks_mean": "lower",
+    "share": "higher",
+    "changes": "lower",
+    "changes_noisy": "lower",
+    "delay_s": "lower",
+    "right_at_or_above": "higher",
+    "see": "lower",
+    "follow": "lower",
+}
+"""Columns that --compare compares, and what is better."""
+SETTINGS: Final = (
+    *("clip", "every", "method", "hidden_s", "reach", "smoothing_s", "hysteresis"),
+    *("unsure_below", "sure_lead", "below"),
+)
+"""Columns that name a row."""
+TIMES: Final = ("see", "follow")
+"""Figures that the machine's speed changes."""
 
 
 def cpu_us_a_face(clip: Clip, rounds: int = 20) -> dict[str, float]:
@@ -187,12 +210,32 @@ def _table(title: str, rows: list[dict[str, Any]]) -> str:
     return "\n".join([f"## {title}", "", *markdown_table(rows, digits=3)])
 
 
+def measures_of(result: dict[str, Any]) -> list[Measure]:
+    """Return what --compare compares. Only the times have noise, which one run does not tell."""
+    found = []
+    for title, rows in result["tables"].items():
+        for row in rows:
+            about = [f"{key} {row[key]}" for key in SETTINGS if key in row]
+            for figure, better in FIGURES.items():
+                if figure in row:
+                    name = f"{title}: {', '.join(about)}: {figure}"
+                    is_time = figure in TIMES
+                    make = Measure if is_time else exact_measure
+                    found.append(make(name, row[figure], better=better))
+    return found
+
+
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    return Report(as_markdown(result), measures_of(result))
+
+
 @click.command()
 @clips_option
 @yunet_option
 @click.option("--engine", "engine_path", type=_there, help="Network.  [default: the bundled one]")
 @click.option("--data", type=_there, help="FER2013, for the confidence thresholds")
-@output_options
+@output_options(report)
 def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None, output: Output) -> None:
     """Measure tracking and smoothing on real clips."""
     cv2.setNumThreads(1)
@@ -215,10 +258,7 @@ def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: P
         if data is not None:
             tables["Confidence of the raw answer, PublicTest"] = sureness_table(data, engine)
     cpu = torch.device("cpu")
-    result = {"environment": environment(cpu), "tables": tables}
-    text = as_markdown(result)
-    _console.print(text)
-    output.write("tracking", cpu, result, text)
+    output.write("tracking", cpu, {"environment": environment(cpu), "tables": tables})
 
 
 if __name__ == "__main__":

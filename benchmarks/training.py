@@ -22,8 +22,9 @@ import numpy as np
 import torch
 from harness.conventional import DTYPES, conventional_epoch
 from harness.measuring import environment, matmul_flops
+from harness.reports import Report, Result
 from harness.results import Output, output_options
-from harness.training_report import WHOLE, as_markdown
+from harness.training_report import WHOLE, as_markdown, measures_of
 from rich.console import Console
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -58,8 +59,8 @@ def our_epoch(faces: Faces, config: TrainConfig) -> Callable[[], None]:
 
 def seconds_per_epoch(
     calls: Mapping[str, Callable[[], None]], config: TrainConfig, faces: Faces, *, rounds: int, device: torch.device
-) -> dict[str, float]:
-    """Return the median seconds per epoch of each call and, as `WHOLE`, of `fit`, after one warm-up epoch.
+) -> dict[str, list[float]]:
+    """Return the seconds of each epoch of each call and, as `WHOLE`, of `fit`, after one warm-up epoch.
 
     They alternate, as in `harness.measuring.seconds_per_call`. `fit` does not pause between epochs, so the calls run in
     its callback at the end of an epoch.
@@ -87,7 +88,7 @@ def seconds_per_epoch(
 
     with tempfile.TemporaryDirectory() as out:
         fit(config.model_copy(update={"num_epochs": rounds + 1}), faces, Path(out), on_epoch=others)
-    return {name: statistics.median(values[1:]) for name, values in seconds.items()}
+    return {name: values[1:] for name, values in seconds.items()}
 
 
 def flops_per_image(model_name: str) -> float:
@@ -193,15 +194,23 @@ def choice_of_precision(device: torch.device) -> dict[str, Any]:
     }
 
 
-def _rates(seconds: Mapping[str, float], num_images: int, peak_seconds_per_image: float) -> dict[str, Any]:
-    return {
-        name: {
-            "images_per_s": num_images / value,
-            "speedup": seconds[CONVENTIONAL] / value,
-            "share_of_matmul_rate": num_images / value * peak_seconds_per_image,
+def _rates(seconds: Mapping[str, list[float]], num_images: int, peak_seconds_per_image: float) -> dict[str, Any]:
+    conventional, rows = seconds[CONVENTIONAL], {}
+    for name, values in seconds.items():
+        rate = num_images / statistics.median(values)
+        rows[name] = {
+            "images_per_s": rate,
+            "speedup": statistics.median(conventional) / statistics.median(values),
+            "share_of_matmul_rate": rate * peak_seconds_per_image,
+            "speedups": [theirs / own for theirs, own in zip(conventional, values, strict=True)],
         }
-        for name, value in seconds.items()
-    }
+    return rows
+
+
+def report(result: Result) -> Report:
+    """Return what the result file shows."""
+    results, choice = result["results"], result.get("precision")
+    return Report(as_markdown(results, result, choice), measures_of(results))
 
 
 @click.command()
@@ -218,7 +227,7 @@ def _rates(seconds: Mapping[str, float], num_images: int, peak_seconds_per_image
     show_default=True,
     help="Measure the steps in the precision that auto did not choose, too.",
 )
-@output_options
+@output_options(report)
 def main(
     models: str,
     faces: int,
@@ -249,9 +258,7 @@ def main(
             )
         )
     env = environment(target) | {"device": str(target), "faces": f"{faces:,}", "rounds": str(rounds)}
-    text = as_markdown(results, env, choice)
-    Console().print(text, markup=False)
-    output.write("training", target, {**env, "precision": choice, "results": results}, text)
+    output.write("training", target, {**env, "precision": choice, "results": results})
 
 
 if __name__ == "__main__":

@@ -21,10 +21,14 @@ WHERE_CLIPS_ARE = "https://github.com/intel-iot-devkit/sample-videos (CC BY 4.0)
 _NUM_DRAWN = 300
 
 
+def shared_clips() -> tuple[Path, ...]:
+    """Return the clips of people beside the checkout."""
+    return tuple(sorted((SHARED / "clips").glob("*.gif")))
+
+
 def clips_at_hand() -> tuple[Path, ...]:
     """Return the clips beside the checkout; if there are none, a clip of drawn faces."""
-    clips = tuple(sorted((SHARED / "clips").glob("*.gif")))
-    if clips:
+    if clips := shared_clips():
         return clips
     click.echo(
         f"no --clip, and none in {SHARED / 'clips'}: the drawn faces of the synthetic source are used. "

@@ -1,5 +1,6 @@
 """Compare two runs of a benchmark: which figures changed beyond their noise."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Literal
@@ -41,11 +42,43 @@ def median_measure(
     """Return the median of samples with the bootstrap interval of the median.
 
     Samples that follow each other share the machine's load; take one for each window, round or pair, not one a call.
+    One sample alone tells nothing of the noise.
     """
     values = np.asarray(samples, dtype=np.float64)
+    if len(values) == 1:
+        return Measure(name, float(values[0]), better=better, is_ratio=is_ratio)
     drawn = np.random.default_rng(0).choice(values, (NUM_RESAMPLES, len(values)))
     low, high = np.percentile(np.median(drawn, axis=1), (2.5, 97.5))
     return Measure(name, float(np.median(values)), float(low), float(high), better, is_ratio)
+
+
+def noted_measure(
+    name: str,
+    value: float,
+    samples: Sequence[float] | None,
+    *,
+    better: Literal["lower", "higher"] = "lower",
+    is_ratio: bool = False,
+) -> Measure:
+    """Return the `median_measure` of samples; None, as in results from before they were noted: the value alone."""
+    if samples is None:
+        return Measure(name, value, better=better, is_ratio=is_ratio)
+    return median_measure(name, samples, better=better, is_ratio=is_ratio)
+
+
+def exact_measure(name: str, value: float, *, better: Literal["lower", "higher"] = "lower") -> Measure:
+    """Return a figure that is the same in every run and on every machine until the program or its input changes."""
+    return Measure(name, value, value, value, better, is_ratio=True)
+
+
+def share_measure(name: str, share: float, num: int, *, better: Literal["lower", "higher"] = "higher") -> Measure:
+    """Return a share of `num` things that count independently, such as faces, with Wilson's 95 % interval."""
+    if num == 0:
+        return Measure(name, share, better=better, is_ratio=True)
+    z = 1.96
+    middle = (share + z**2 / (2 * num)) / (1 + z**2 / num)
+    reach = z / (1 + z**2 / num) * math.sqrt(share * (1 - share) / num + z**2 / (4 * num**2))
+    return Measure(name, share, middle - reach, middle + reach, better, is_ratio=True)
 
 
 def measures_of(result: Mapping[str, Any]) -> dict[str, Measure]:

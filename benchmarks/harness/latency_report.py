@@ -25,7 +25,7 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
         "FP32, median over pairs of windows, with the 95 % interval of the bootstrap; in CPU time: of the time that "
         "the process's threads computed, which other work on the machine hardly changes. Roof: faces/s as a share of "
         "what the machine's FP32 matrix products and copies allow. Not MLPerf. Energy of the whole machine for one "
-        f"face: {env['energy']}.",
+        f"face: {env.get('energy', 'not noted')}.",
         "",
         "| model | engine | file | size, MB | same emotion on 256 drawn faces |",
         "|---|---|---|---|---|",
@@ -58,7 +58,8 @@ def _file_row(result: dict[str, Any]) -> str:
 def _latency_row(result: dict[str, Any], row: dict[str, Any]) -> str:
     times = " | ".join(f"{row[name]:.2f}" for name in ("p50_ms", "p90_ms", "p99_ms"))
     roof = "-" if row["roof_share"] is None else f"{row['roof_share']:.0%}"
-    energy = "-" if row["joules_per_face"] is None else f"{1e3 * row['joules_per_face']:.1f}"
+    joules = row.get("joules_per_face")
+    energy = "-" if joules is None else f"{1e3 * joules:.1f}"
     stable = "yes" if row["stable"] else f"not stable in {row['num_windows']} windows"
     return (
         f"| {result['model']} | {result['engine']} | {row['batch']} | {_times(row['speedup'])} "

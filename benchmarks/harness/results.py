@@ -1,7 +1,8 @@
 """Result files of the benchmarks, a folder for each machine and commit: --out, --publish and --compare.
 
     <folder>/<machine>/<date>-<commit>/<benchmark>.json     everything that was measured, with the environment
-    <folder>/<machine>/<date>-<commit>/<benchmark>.md       the report, and .png: the chart; both made from the .json
+    <folder>/<machine>/<date>-<commit>/<benchmark>.md       the report, and .png: the chart; both made from the .json,
+                                                            as render.py does again
 
 The folder is `artifacts/benchmarks`, which git ignores; with --publish also `benchmarks/results`. A name that ends in
 "-changed" is from a checkout with changes that were not committed.
@@ -11,7 +12,7 @@ import functools
 import inspect
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -19,18 +20,14 @@ from typing import Any
 import click
 import torch
 from harness.clips import UNPUBLISHED
-from harness.comparing import Measure, changes_in_words, measures_of
-from harness.machine import machine_lines
+from harness.comparing import changes_in_words, measures_of
+from harness.reports import Reporter, Result, as_stored, text_of, write_results
 
 from fer_deploy.bench.machine.host import Host
-from fer_deploy.files.durable import whole_file, write_whole
-from fer_deploy.privacy.portable_paths import without_folders_in_text
 from fer_train.hardware import describe_hardware
 
 RESULTS = Path(__file__).parents[1] / "results"
 """Folder of results in git; written only with --publish."""
-Chart = Callable[[Path], None]
-"""Function that draws a picture into a file."""
 
 
 def machine_name(device: torch.device) -> str:
@@ -50,12 +47,14 @@ class Output:
     """Destination of the results of a benchmark.
 
     Attributes:
+        report: of the benchmark.
         out: .md file to write; None: in a folder of the machine and the commit in `UNPUBLISHED`.
         publish: whether to write to `RESULTS` too.
         compare: .json of an earlier run, with which the new one is compared; None: no comparison.
         host: this machine, before the run.
     """
 
+    report: Reporter
     out: Path | None
     publish: bool
     compare: Path | None = None
@@ -66,60 +65,47 @@ class Output:
         inside = Path(machine_name(device), run_name(self.host), f"{what}.md")
         return [self.out or UNPUBLISHED / inside, *([RESULTS / inside] if self.publish else [])]
 
-    def write(
-        self,
-        what: str,
-        device: torch.device,
-        result: dict[str, Any],
-        markdown: str,
-        chart: Chart | None = None,
-        *,
-        measures: Sequence[Measure] = (),
-    ) -> None:
-        """Write all results and print their paths; with --compare, print what changed.
+    def write(self, what: str, device: torch.device, result: Result) -> None:
+        """Print the report, write all results and print their paths; with --compare, print what changed.
 
         Args:
             what: name of the benchmark.
             device: that was measured.
-            result: plain values for the .json; "host" and "measures" are added. A "host" in it says that the report
-                names the machine itself.
-            markdown: the report; commit, instructions, load and other work of the machine are added.
-            chart: draws the .png.
-            measures: what --compare compares.
+            result: plain values for the .json; "benchmark", "host" and "measures" are added. The report is made from
+                what the file holds.
         """
-        host = self.host.ended()
-        everything = {
-            "benchmark": what,
-            **result,
-            "host": host.to_dict(),
-            "measures": [one.to_dict() for one in measures],
-        }
-        report = markdown if "host" in result else "\n".join([markdown.rstrip("\n"), "", *machine_lines(host), ""])
+        everything = as_stored({"benchmark": what, **result, "host": self.host.ended().to_dict()})
+        report = self.report(everything)
+        everything["measures"] = [one.to_dict() for one in report.measures]
+        click.echo(text_of(report, everything))
         for path in self.paths(what, device):
-            write_results(path, everything, report, chart)
+            write_results(path, everything, report)
             click.echo(f"written: {path}")
         if self.compare is not None:
-            old = json.loads(_file_to_compare(self.compare, what).read_text())
-            click.echo(changes_in_words(old, without_folders_anywhere(everything)))
+            click.echo(changes_in_words(_old_result(self.compare, what, self.report), everything))
 
 
-def _file_to_compare(path: Path, what: str) -> Path:
-    """Return the .json of a benchmark: `path` itself, or the one in the folder of a run.
+def _old_result(path: Path, what: str, report: Reporter) -> Result:
+    """Return a result of a benchmark: `path` itself, or the one in the folder of a run.
+
+    Results from before figures were noted get those that their report finds.
 
     Raises:
         click.UsageError: there is none, or it holds nothing to compare.
     """
     file = path / f"{what}.json" if path.is_dir() else path.with_suffix(".json")
     try:
-        found = json.loads(file.read_text())
+        found: Result = json.loads(file.read_text())
         if (other := found.get("benchmark", what)) != what:
             raise ValueError(f"it is of {other}")
+        if not found.get("measures"):
+            found["measures"] = [one.to_dict() for one in report(found).measures]
         measures_of(found)
-    except (OSError, ValueError, KeyError, TypeError) as err:
+    except (OSError, ValueError, LookupError, TypeError, AttributeError) as err:
         raise click.UsageError(
             f"--compare: {file} is no result of this benchmark ({err}). Fix: the .json that an earlier run wrote"
         ) from err
-    return file
+    return found
 
 
 def _untracked(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
@@ -133,21 +119,14 @@ def _untracked(context: click.Context, parameter: click.Parameter, path: Path | 
 publish_option = click.option("--publish", is_flag=True, help="Write to benchmarks/results, too.")
 
 
-def output_options(command: Callable[..., None]) -> Callable[..., None]:
-    """Add --out, --publish and --compare to a command, which receives them as the argument `output`.
+def output_options(report: Reporter) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Return a decorator that adds --out, --publish and --compare to a command, which receives them as `output`.
 
     Work of this project that runs on the same machine is named first, because it makes absolute times worthless.
+
+    Args:
+        report: makes the report of the command's result file.
     """
-
-    @functools.wraps(command)
-    def with_output(*, out: Path | None, publish: bool, compare: Path | None, **options: Any) -> None:
-        if compare is not None:
-            _file_to_compare(compare, Path(inspect.getfile(command)).stem)
-        output = Output(out, publish, compare)
-        for work in output.host.background:
-            click.echo(f"beside this run: {work.command}; {work.advice}", err=True)
-        command(output=output, **options)
-
     out_option = click.option(
         "--out",
         type=click.Path(path_type=Path, dir_okay=False),
@@ -159,26 +138,17 @@ def output_options(command: Callable[..., None]) -> Callable[..., None]:
         type=click.Path(path_type=Path, exists=True),
         help="An earlier .json, or the folder of an earlier run: tell what changed beyond the noise.",
     )
-    return out_option(publish_option(compare_option(with_output)))
 
+    def with_options(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def with_output(*, out: Path | None, publish: bool, compare: Path | None, **options: Any) -> None:
+            if compare is not None:
+                _old_result(compare, Path(inspect.getfile(command)).stem, report)
+            output = Output(report, out, publish, compare)
+            for work in output.host.background:
+                click.echo(f"beside this run: {work.command}; {work.advice}", err=True)
+            command(output=output, **options)
 
-def write_results(path: Path, result: dict[str, Any], markdown: str, chart: Chart | None = None) -> None:
-    """Write the Markdown to `path`, and beside it all results as JSON and the chart as PNG.
+        return out_option(publish_option(compare_option(with_output)))
 
-    Folders are removed from absolute paths.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_whole(path.with_suffix(".json"), (json.dumps(without_folders_anywhere(result), indent=2) + "\n").encode())
-    if chart is not None:
-        with whole_file(path.with_suffix(".png")) as draft:
-            chart(draft)
-    write_whole(path, without_folders_in_text(markdown).encode())
-
-
-def without_folders_anywhere(value: Any) -> Any:
-    """Return plain data without the folders of absolute paths in its texts."""
-    if isinstance(value, Mapping):
-        return {name: without_folders_anywhere(inner) for name, inner in value.items()}
-    if isinstance(value, list | tuple):
-        return [without_folders_anywhere(inner) for inner in value]
-    return without_folders_in_text(value) if isinstance(value, str) else value
+    return with_options

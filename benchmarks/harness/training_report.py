@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from harness.comparing import Measure, noted_measure
+
 WHOLE = "whole epoch through fit"
 """Name of the row for an epoch of `fit`; it follows the name of the trainer."""
 
@@ -26,6 +28,21 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str], choice: dict
         for name, row in result["trainers"].items()
     ]
     return "\n".join([*lines, *_notes(results, env), *_choice(choice), ""])
+
+
+def measures_of(results: list[dict[str, Any]]) -> list[Measure]:
+    """Return what --compare compares: how many times as fast as the DataLoader trainer each one is."""
+    return [
+        noted_measure(
+            f"{result['model']}, {result['precision']}, {name}: times the DataLoader trainer",
+            row["speedup"],
+            row.get("speedups"),
+            better="higher",
+            is_ratio=True,
+        )
+        for result in results
+        for name, row in result["trainers"].items()
+    ]
 
 
 def _notes(results: list[dict[str, Any]], env: dict[str, str]) -> list[str]:

@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from harness.comparing import Measure
+
 SampleRow = Sequence[Any]
 """A sample: seconds, resident memory in MB, frames in the last checkpoint or None."""
 
@@ -61,6 +63,16 @@ def as_markdown(result: dict[str, Any], env: dict[str, str]) -> str:
     ]
     lines += [f"| {r['phase']} | {r['until_s']:.0f} | {r['rss_mb']:.1f} | {r['rss_mb_max']:.1f} |" for r in rows]
     return "\n".join([*lines, "", *_growth(rows), "Sampled once a second in the process that analyzes.", ""])
+
+
+def measures_of(result: dict[str, Any]) -> list[Measure]:
+    """Return what --compare compares: memory, and the speed; one run does not tell their noise."""
+    num_frames = result["summary"]["accounting"]["num_analyzed"]
+    memory = [
+        Measure(f"{row['phase']}: resident memory in MB", row["rss_mb"])
+        for row in phases(result["samples"], num_frames)
+    ]
+    return [*memory, Measure("frames/s", num_frames / result["seconds"], better="higher")]
 
 
 def _growth(rows: Sequence[dict[str, Any]]) -> list[str]:

@@ -62,7 +62,7 @@ def _server_cells(row: dict[str, Any]) -> list[str]:
         f"{told['faces']}",
         f"{told['batches']}",
         f"{told['faces'] / max(1, told['batches']):.2f}",
-        f"{max(told['sizes'], default=0)}",
+        f"{max(map(int, told['sizes']), default=0)}",
         f"{told['requests'] / max(1, told['batches']):.2f}",
         f"{1e3 * told['queue_s'] / max(1, told['requests']):.1f}",
     ]

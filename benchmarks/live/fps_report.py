@@ -19,7 +19,10 @@ STAGES = (
 
 
 def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
-    """Return the report as Markdown: one table per clip, then the stages of the live loop."""
+    """Return the report as Markdown: one table per clip, then the stages of the live loop.
+
+    Results of before 2026-11-29 say in "stages" of their environment what the times of their stages were.
+    """
     lines = [
         f"# Live loop against tutorials, {env['hardware']}",
         "",
@@ -50,7 +53,13 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
             "|---|---|---|---|---|---|---|---|---|---|---|---|",
         ]
         lines += [_row(row) for row in result["rows"]]
-        lines += ["", STAGES, "", "| stage of the live loop | p50, ms | p95, ms | busy, threads |", "|---|---|---|---|"]
+        lines += [
+            "",
+            env.get("stages", STAGES),
+            "",
+            "| stage of the live loop | p50, ms | p95, ms | busy, threads |",
+            "|---|---|---|---|",
+        ]
         lines += _stage_rows(result["rows"])
         lines.append("")
     lines.append("On a shared CPU only ratios within the run are meaningful.")

@@ -4,6 +4,8 @@ import statistics
 from collections.abc import Sequence
 from typing import Any
 
+from harness.comparing import Measure
+
 Sample = Sequence[float]
 """A sample: frames done, resident memory in MB, open file descriptors, threads."""
 _COLUMNS = {"rss_mb": 1, "fds": 2, "threads": 3}
@@ -59,6 +61,14 @@ def as_markdown(result: dict[str, Any], env: dict[str, str]) -> str:
         "Memory is the resident memory of the loop's process; each median is followed by the maximum of its tenth.",
     ]
     return "\n".join([*lines, ""])
+
+
+def measures_of(result: dict[str, Any]) -> list[Measure]:
+    """Return what --compare compares: memory, and what grew; one run does not tell their noise."""
+    rows = tenths(result["samples"], result["snapshot"]["num_frames"])
+    words = {"rss_mb": "resident memory in MB", "fds": "open file descriptors", "threads": "threads"}
+    last = [Measure(f"{words[name]}, last tenth", rows[-1][name]) for name in _COLUMNS]
+    return last + [Measure(f"growth of {words[name]}", value) for name, value in growth(rows).items()]
 
 
 def _growth_rows(found: dict[str, float]) -> list[str]:

@@ -154,12 +154,18 @@ class TritonServer:
         return [tuple(map(int, line.split())) for line in self.batches.read_text().splitlines()]  # type: ignore[misc]
 
 
+SERVER_FILES = UNPUBLISHED.parent / "tritonserver"
 server_files_option = click.option(
     "--server-files",
     type=click.Path(path_type=Path),
-    default=UNPUBLISHED.parent / "tritonserver",
+    default=SERVER_FILES,
     help="Folder of the server's wheel; installed there once.  [default: artifacts/tritonserver]",
 )
+
+
+def is_installed(files: Path) -> bool:
+    """Return whether a server is in the folder of `install_server`."""
+    return (files / "backends" / "onnxruntime").is_dir()
 
 
 @contextmanager
@@ -174,7 +180,7 @@ def server_of(engine: Path, files: Path, *, queue_delay_us: int) -> Iterator[tup
     Raises:
         click.ClickException: the server cannot be installed here.
     """
-    if not (files / "backends" / "onnxruntime").is_dir() and (reason := install_server(files)):
+    if not is_installed(files) and (reason := install_server(files)):
         raise click.ClickException(f"{reason}. Fix: another --server-files")
     with tempfile.TemporaryDirectory() as folder:
         settings = TritonSettings(max_queue_delay_us=queue_delay_us, warmup="off")  # it would be counted as requests

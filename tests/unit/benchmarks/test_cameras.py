@@ -242,7 +242,9 @@ def test_command_writes_a_row_for_each_rate(unpublished, tmp_path, monkeypatch):
     assert done.exit_code == 0, done.output
     assert asked[0] == ("own.onnx", 30.0, 1, 3, False)
     [path] = unpublished.glob("*/*/cameras.json")
-    assert [(row["fps"], row["cameras"]) for row in json.loads(path.read_text())["results"]] == [(30.0, 2), (15.0, 4)]
+    written = json.loads(path.read_text())
+    assert [(row["fps"], row["cameras"]) for row in written["results"]] == [(30.0, 2), (15.0, 4)]
+    assert written["environment"]["limit_ms"] == "50"
     text = path.with_suffix(".md").read_text()
     row = "| a.mp4 | own.onnx | 30 | 2 | 5.0 | 10.0 | 3 | 0.90 | 3: frames were dropped; busiest: detect; 0.90 of the "
     assert row in text

@@ -6,8 +6,10 @@ import click
 import pytest
 import torch
 from click.testing import CliRunner
-from harness.comparing import Measure, change_of, changes_in_words, median_measure
-from harness.results import Output, machine_name, output_options, run_name, write_results
+from harness.comparing import Measure, change_of, changes_in_words, exact_measure, median_measure, share_measure
+from harness.machine import machine_lines
+from harness.reports import Report, write_results
+from harness.results import Output, machine_name, output_options, run_name
 
 from fer_deploy.bench.machine.host import BackgroundWork, Host
 
@@ -19,9 +21,13 @@ def host() -> Host:
     return replace(Host.now(), commit="82f001f0123", is_dirty=False, started="2026-11-29T06:00:00+00:00", background=())
 
 
+def report(result):
+    return Report(f"# A\n\n{result['n']} thing\n", [Measure("ms", 2.0, 1.9, 2.1)])
+
+
 def test_results_name_no_folder_of_the_machine(tmp_path):
     result = {"yunet": "/home/bob/yunet.onnx", "files": [["/tmp/tmp_x/a.jsonl"]], "n": 2}
-    write_results(tmp_path / "a.md", result, "made with `--yunet /home/bob/yunet.onnx`\n")
+    write_results(tmp_path / "a.md", result, Report("made with `--yunet /home/bob/yunet.onnx`\n"))
     assert (tmp_path / "a.md").read_text() == "made with `--yunet yunet.onnx`\n"
     found = json.loads((tmp_path / "a.json").read_text())
     assert found == {"yunet": "yunet.onnx", "files": [["a.jsonl"]], "n": 2}
@@ -45,30 +51,45 @@ def test_results_go_to_an_untracked_folder_and_are_published_only_on_request(tmp
     monkeypatch.setattr("harness.results.UNPUBLISHED", tmp_path / "artifacts")
     monkeypatch.setattr("harness.results.RESULTS", tmp_path / "results")
     inside, own = Path(machine_name(CPU), "2026-11-29-82f001f", "a.md"), tmp_path / "own.md"
-    assert Output(None, False, host=host).paths("a", CPU) == [tmp_path / "artifacts" / inside]
-    assert Output(own, False, host=host).paths("a", CPU) == [own]
-    assert Output(own, True, host=host).paths("a", CPU) == [own, tmp_path / "results" / inside]
+    assert Output(report, None, False, host=host).paths("a", CPU) == [tmp_path / "artifacts" / inside]
+    assert Output(report, own, False, host=host).paths("a", CPU) == [own]
+    assert Output(report, own, True, host=host).paths("a", CPU) == [own, tmp_path / "results" / inside]
 
 
 def test_a_result_names_its_host_and_what_can_be_compared(tmp_path, host):
     out = tmp_path / "a.md"
-    Output(out, False, host=host).write("a", CPU, {"n": 1}, "# A\n", measures=[Measure("p50", 2.0, 1.9, 2.1)])
+    Output(report, out, False, host=host).write("a", CPU, {"n": 1})
     found = json.loads(out.with_suffix(".json").read_text())
-    assert found["n"] == 1
+    assert (found["benchmark"], found["n"]) == ("a", 1)
     assert found["host"]["commit"] == "82f001f0123"
     assert found["host"]["load_after"] is not None
-    assert found["measures"][0]["name"] == "p50"
+    assert found["measures"][0]["name"] == "ms"
 
 
 def test_a_report_names_the_machine_once(tmp_path, host):
     busy = replace(host, background=(BackgroundWork(7, "fer-train train"),))
-    Output(tmp_path / "a.md", False, host=busy).write("a", CPU, {"n": 1}, "# A\n\na line\n")
+    Output(report, tmp_path / "a.md", False, host=busy).write("a", CPU, {"n": 1})
     text = (tmp_path / "a.md").read_text()
-    assert text.startswith("# A\n\na line\n\n")
+    assert text.startswith("# A\n\n1 thing\n\n")
     assert "; commit 82f001f012; load before " in text
     assert "**Other work of this project ran meanwhile: only ratios are meaningful.** `fer-train train`" in text
-    Output(tmp_path / "b.md", False, host=busy).write("b", CPU, {"host": busy.to_dict()}, "# B\n")
-    assert (tmp_path / "b.md").read_text() == "# B\n"
+
+    def report_of_machine(result):
+        return Report("\n".join(["# B", *machine_lines(result["host"]), ""]), names_machine=True)
+
+    Output(report_of_machine, tmp_path / "b.md", False, host=busy).write("b", CPU, {})
+    assert (tmp_path / "b.md").read_text().count("; commit 82f001f012; load before ") == 1
+
+
+def test_a_report_is_made_from_what_the_file_holds(tmp_path, host):
+    seen = []
+
+    def report_of_sizes(result):
+        seen.append(result["sizes"])
+        return Report("# Sizes\n")
+
+    Output(report_of_sizes, tmp_path / "a.md", False, host=host).write("a", CPU, {"sizes": {8: (1, 2)}})
+    assert seen == [{"8": [1, 2]}] == [json.loads((tmp_path / "a.json").read_text())["sizes"]]
 
 
 class TestComparing:
@@ -91,6 +112,22 @@ class TestComparing:
         assert wide.value == narrow.value == 10.0
         assert (wide.low, wide.high) == (9.0, 11.0)
         assert narrow.high - narrow.low < 2.0
+
+    def test_one_sample_tells_nothing_of_the_noise(self):
+        old, new = (median_measure("a", [value]) for value in (1.0, 2.0))
+        assert change_of(old, new) == "noise unknown"
+
+    def test_a_figure_without_noise_changes_beyond_it(self):
+        old, same, new = (exact_measure("a", value) for value in (1.0, 1.0, 1.001))
+        assert (change_of(old, same), change_of(old, new)) == ("within noise", "worse")
+
+    @pytest.mark.parametrize(
+        ("share", "num", "low", "high"),
+        [(0.5, 100, 0.4038, 0.5962), (0.0, 20, 0.0, 0.1611), (1.0, 20, 0.8389, 1.0)],
+    )
+    def test_shares_have_wilsons_interval(self, share, num, low, high):
+        found = share_measure("a", share, num)
+        assert (found.low, found.high) == (pytest.approx(low, abs=1e-4), pytest.approx(high, abs=1e-4))
 
     def result(self, *measures, hardware="A, 2 cores", background=()):
         return {
@@ -125,9 +162,9 @@ class TestComparing:
 
 
 @click.command()
-@output_options
+@output_options(report)
 def benchmark(output: Output) -> None:
-    output.write("test_results", CPU, {"hardware": "A"}, "# A\n", measures=[Measure("ms", 2.0, 1.9, 2.1)])
+    output.write("test_results", CPU, {"hardware": "A", "n": 1})
 
 
 def test_a_run_is_compared_with_an_earlier_one_or_its_folder(tmp_path):
@@ -137,6 +174,12 @@ def test_a_run_is_compared_with_an_earlier_one_or_its_folder(tmp_path):
     for old in (tmp_path / "old", tmp_path / "old" / "test_results.json"):
         second = run(benchmark, ["--out", str(tmp_path / "new.md"), "--compare", str(old)])
         assert "0 of 1 figures changed beyond noise" in second.output
+
+
+def test_a_run_is_compared_with_one_from_before_figures_were_noted(tmp_path):
+    (tmp_path / "old.json").write_text('{"hardware": "A", "n": 3}')
+    done = CliRunner().invoke(benchmark, ["--out", str(tmp_path / "new.md"), "--compare", str(tmp_path / "old.json")])
+    assert "within noise: ms: 2 [1.9, 2.1] before, 2 [1.9, 2.1] now" in done.output
 
 
 def test_a_file_that_cannot_be_compared_is_refused_before_the_run(tmp_path):
@@ -172,23 +215,23 @@ def test_a_chart_that_fails_leaves_the_old_results(tmp_path):
         raise ValueError("no rows")
 
     path = tmp_path / "a.md"
-    write_results(path, {"runs": [1]}, "# old\n", lambda path: path.write_bytes(b"chart"))
+    write_results(path, {"runs": [1]}, Report("# old\n", chart=lambda path: path.write_bytes(b"chart")))
     with pytest.raises(ValueError, match="no rows"):
-        write_results(path, {"runs": [2]}, "# new\n", fail)
+        write_results(path, {"runs": [2]}, Report("# new\n", chart=fail))
     assert path.read_text() == "# old\n"
     assert path.with_suffix(".png").read_bytes() == b"chart"
     assert sorted(left.name for left in tmp_path.iterdir()) == ["a.json", "a.md", "a.png"]
 
 
 def test_results_are_written_as_markdown_and_json_side_by_side(tmp_path):
-    write_results(tmp_path / "new" / "a.md", {"runs": [1.5]}, "# A\n")
+    write_results(tmp_path / "new" / "a.md", {"runs": [1.5]}, Report("# A\n"))
     assert (tmp_path / "new" / "a.md").read_text() == "# A\n"
     assert json.loads((tmp_path / "new" / "a.json").read_text()) == {"runs": [1.5]}
 
 
 def test_the_report_cannot_replace_the_json_beside_it(tmp_path):
     @click.command()
-    @output_options
+    @output_options(report)
     def speed(output):
         raise AssertionError
 

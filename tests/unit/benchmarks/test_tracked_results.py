@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from integration.analyze_videos import write_squares
 
 BENCHMARKS = Path(__file__).parents[3] / "benchmarks"
-SUITE = {"suite"}
-"""Runs the others."""
-SCRIPTS = sorted({path.stem for path in BENCHMARKS.glob("[!_]*.py")} - SUITE)
+NO_BENCHMARKS = {"suite", "render"}
+"""They run the others, and make their reports again."""
+SCRIPTS = sorted({path.stem for path in BENCHMARKS.glob("[!_]*.py")} - NO_BENCHMARKS)
 ELSEWHERE = {
     "accuracy",
     "analyze",

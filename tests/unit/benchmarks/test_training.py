@@ -18,7 +18,7 @@ def quick(monkeypatch):
     """No training: a second for the DataLoader, half of it for fer_train and so on; a device of 100 GFLOP/s."""
 
     def seconds(calls, *_, **__):
-        return {name: 0.5**i for i, name in enumerate([*calls, training.WHOLE])}
+        return {name: [0.5**i] for i, name in enumerate([*calls, training.WHOLE])}
 
     monkeypatch.setattr(training, "conventional_epoch", lambda *_: None)
     monkeypatch.setattr(training, "our_epoch", lambda *_: None)
@@ -50,11 +50,13 @@ def test_rates_are_of_whole_batches_and_relative_to_the_dataloader():
         "images_per_s": 64.0,
         "speedup": 1.0,
         "share_of_matmul_rate": pytest.approx(0.32),
+        "speedups": [1.0],
     }
     assert result["trainers"]["fer_train"] == {
         "images_per_s": 128.0,
         "speedup": 2.0,
         "share_of_matmul_rate": pytest.approx(0.64),
+        "speedups": [2.0],
     }
 
 
@@ -145,7 +147,8 @@ def test_whole_epoch_is_one_of_fit_with_all_that_it_writes_and_the_others_take_t
     faces = make_faces(Training=32, PublicTest=4)
     seconds = training.seconds_per_epoch({"other": other}, tiny_config(), faces, rounds=2, device=CPU)
     assert list(seconds) == ["other", training.WHOLE]
-    assert seconds[training.WHOLE] > 0
+    assert len(seconds[training.WHOLE]) == 2
+    assert min(seconds[training.WHOLE]) > 0
     assert written == 3 * [{"config.yaml", "best.safetensors", "last.pt"}]
     assert not list(tmp_path.iterdir())
 
@@ -166,7 +169,18 @@ def test_first_epoch_of_each_does_not_count_and_no_epoch_has_the_time_of_others(
     monkeypatch.setattr("training.time.perf_counter", lambda: now[0])
     calls = {"a": lambda: take("a")}
     seconds = training.seconds_per_epoch(calls, tiny_config(), make_faces(), rounds=3, device=CPU)
-    assert seconds == {"a": 3.0, training.WHOLE: 8.0}
+    assert seconds == {"a": [1.0, 5.0, 3.0], training.WHOLE: [8.0, 6.0, 9.0]}
+
+
+def test_speedups_are_those_of_the_rounds_and_rates_those_of_the_medians():
+    seconds = {training.CONVENTIONAL: [4.0, 2.0, 3.0], "fer_train": [1.0, 2.0, 2.0]}
+    rows = training._rates(seconds, 60, 0.001)
+    assert rows["fer_train"]["speedups"] == [4.0, 1.0, 1.5]
+    assert rows["fer_train"]["images_per_s"] == 30.0
+    assert rows["fer_train"]["speedup"] == 1.5
+    (_, found) = training.measures_of([{"model": "net", "precision": "fp32", "trainers": rows}])
+    assert (found.name, found.value) == ("net, fp32, fer_train: times the DataLoader trainer", 1.5)
+    assert 1.0 <= found.low <= 1.5 < found.high <= 4.0
 
 
 def test_faces_to_validate_on_are_as_many_as_in_fer2013():
