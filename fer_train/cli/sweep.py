@@ -7,8 +7,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from fer_train.cluster.ray_cluster import connected
 from fer_train.errors import ConfigError
-from fer_train.ray_cluster import connected
 from fer_train.sweep.command import sweep_plan
 from fer_train.sweep.jobs import HERE, Place
 

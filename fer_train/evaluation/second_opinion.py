@@ -69,7 +69,8 @@ def second_opinion(measured: Evaluation, view: str = "plain") -> SecondOpinion |
     predicted, labels = (
         [number_of[one] for one in column] for column in (measured.logits[view].argmax(axis=1), faces.labels)
     )
-    confirmed, contradicted = [], []
+    confirmed: list[bool] = []
+    contradicted: list[bool] = []
     model_right = label_right = neither = undecided = 0
     for answer, label, majority in zip(predicted, labels, majority_labels(faces.votes).tolist(), strict=True):
         if majority != NO_MAJORITY:

@@ -12,6 +12,7 @@ OWN_WORDS = (
     ("EngineError", "FerTrainError"),
     ("fer-deploy archive run URL", "fer-train sweep --plan PLAN --data DATA"),
     ("[cpu,ray]", "[train,ray]"),
+    ("fer_train.archive.on_ray.folder", "fer_train.cluster.folder"),
 )
 
 
@@ -21,7 +22,8 @@ OWN_WORDS = (
         ("files/yaml_file.py", "files/yaml_file.py"),
         ("cli/terminal/standard_output.py", "cli/standard_output.py"),
         ("files/value_faults.py", "files/value_faults.py"),
-        ("archive/on_ray/cluster.py", "ray_cluster.py"),
+        ("archive/on_ray/cluster.py", "cluster/ray_cluster.py"),
+        ("archive/on_ray/folder.py", "cluster/folder.py"),
     ],
 )
 def test_copies_differ_in_own_words_alone(repo_dir, of_deploy, of_train):

@@ -49,7 +49,8 @@ def test_json_holds_every_view_and_protocol(best, data):
     printed = json.loads(run("evaluate", "--checkpoint", best, "--data", data, "--json", "--device", "cpu").stdout)
     assert set(printed) == {"checkpoint", "split", "label_set", "why_not_clean", "views", "labels"}
     assert printed["label_set"] == "fer2013"
-    assert printed["labels"] == {"fer2013": {"why_not_clean": None, "votes": {}, "views": printed["views"]}}
+    without_votes = {"why_not_clean": None, "votes": {}, "second_opinion": None, "views": printed["views"]}
+    assert printed["labels"] == {"fer2013": without_votes}
     assert (printed["checkpoint"], printed["split"], printed["why_not_clean"]) == (best.name, "PublicTest", None)
     assert {view: list(by) for view, by in printed["views"].items()} == {
         "plain": ["official", "clean"],

@@ -3,21 +3,19 @@
 Ray reads variables when it is imported, so `connected` sets them first. Import this module before any other use of Ray.
 """
 
-import fcntl
 import importlib
 import logging
 import os
 import secrets
-import shutil
 import signal
 import socket
-import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stdout, suppress
+from contextlib import contextmanager, nullcontext, redirect_stdout, suppress
 from pathlib import Path
 from typing import Any, Final
 
+from fer_train.cluster.folder import cluster_folder
 from fer_train.errors import ConfigError, FerTrainError, MissingDependencyError
 
 LOCAL: Final = "local"
@@ -32,7 +30,6 @@ _HERE_ALONE: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE":
 """Of a local cluster, whatever the system: it listens on 127.0.0.1, and asks for a token that only this run has."""
 _OBJECT_STORE_BYTES: Final = 80 * 2**20
 """The least that Ray takes: no frame and no table goes through its object store."""
-_PREFIX: Final = "fer-ray-"
 _CONNECT_S: Final = 5.0
 _HOW: Final = (
     "Fix: ray start --head --disable-usage-stats, or ray start --address HEAD:6379, on this machine; or --ray local "
@@ -60,7 +57,8 @@ def connected(address: str, *, num_cpus: int | None = None) -> Iterator[dict[str
     variables = dict(_OFF)
     if address == LOCAL:
         variables |= _HERE_ALONE | {"RAY_AUTH_TOKEN": secrets.token_hex(32)}
-    with _environment(variables), open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), _folder(address) as where:
+    folder = cluster_folder() if address == LOCAL else nullcontext()
+    with _environment(variables), open(os.devnull, "w") as nowhere, redirect_stdout(nowhere), folder as where:
         ray = _imported()
         try:
             with _signals_kept():
@@ -90,7 +88,7 @@ def _init(ray: Any, address: str, num_cpus: int | None, folder: Path | None) -> 
             "_temp_dir": str(folder),
         }
     try:
-        with _environment({} if folder is None else {"HOME": str(folder)}):  # see `_folder`
+        with _environment({} if folder is None else {"HOME": str(folder)}):  # see `cluster_folder`
             ray.init(**settings)
     except ConnectionError as err:
         raise FerTrainError(f"--ray {address}: no Ray cluster runs on this machine. {_HOW}") from err
@@ -147,32 +145,6 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
                 os.environ.pop(name, None)
             else:
                 os.environ[name] = value
-
-
-@contextmanager
-def _folder(address: str) -> Iterator[Path | None]:
-    """Yield a folder for the files of a local cluster, which is removed; and remove those of killed processes.
-
-    It is the home folder of Ray's own processes. Without the file that is written there, one of them would ask the
-    network in which cloud it is, although the statistics are off.
-    """
-    if address != LOCAL:
-        yield None
-        return
-    base = Path(tempfile.gettempdir())
-    for old in base.glob(f"{_PREFIX}*/lock"):
-        with suppress(OSError), old.open("rb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            shutil.rmtree(old.parent, ignore_errors=True)
-    folder = Path(tempfile.mkdtemp(prefix=_PREFIX, dir=base))
-    try:
-        with (folder / "new").open("wb") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)
-            (folder / "new").rename(folder / "lock")  # under this name it is locked from the first moment
-            (folder / "ray_bootstrap_config.yaml").write_text("{}\n")
-            yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Connect to a Ray cluster, or start one on this machine."""
