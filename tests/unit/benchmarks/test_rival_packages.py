@@ -1,6 +1,7 @@
 """Adapters of packages that are not installed here, with small packages in their places."""
 
 import importlib
+import os
 import sys
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
@@ -69,10 +70,12 @@ class TestDeepface:
 
         return deepface_package, weight_utils, tmp_path / ".deepface" / "weights" / deepface_package.WEIGHTS
 
-    def test_without_its_weights_they_are_random_and_the_row_says_so(self, package):
+    def test_without_its_weights_they_are_random_and_the_row_says_so(self, package, monkeypatch):
+        monkeypatch.setenv("yunet_score_threshold", "0.9")
         module, weight_utils, file = package
         found = module.opened({"detector": "yunet", "yunet": "ours.onnx"})
-        assert found.note == "YuNet's file of 2026; random weights: speed only"
+        assert found.note == "YuNet's file of 2026, score at least 0.7; random weights: speed only"
+        assert os.environ[module.SCORE_VARIABLE] == "0.7"
         assert (
             weight_utils.download_weights_if_necessary("face_detection_yunet_2023mar.onnx", "https://x") == "ours.onnx"
         )
