@@ -21,7 +21,7 @@ from fer_train.evaluation.plots import plot_degraded, write_plots
 from fer_train.hardware import describe_hardware
 from fer_train.release.card import WeightsFile, check_card_path, degraded_picture, write_card
 from fer_train.release.logit_adjustment import adjust_logits
-from fer_train.release.measures import measure_release
+from fer_train.release.measures import WITH_VOTES_ALONE, measure_release
 from fer_train.release.recalibrate import recalibrate_on_faces
 from fer_train.weights_file.spec import missing_origin
 
@@ -85,6 +85,8 @@ def release(
         model.to(target), faces, splits, spec=spec, ten_crop=ten_crop, progress=progress_bar
     )
     spec |= found.spec
+    for name in WITH_VOTES_ALONE:  # of an earlier release, whose weights or data may have been others
+        spec["provenance"].pop(name, None)
     spec["provenance"] |= found.provenance | _seen_here(faces, spec["provenance"], target)
     dtype = torch.float32 if fp32 else torch.float16
     checkpoint.save_release(out, model, spec, dtype)

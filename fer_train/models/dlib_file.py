@@ -6,7 +6,6 @@ then the bytes. A convolution's values are its kernels, then its biases; those o
 """
 
 import math
-import struct
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,7 +17,10 @@ from fer_train.errors import CheckpointError
 
 Tensors = dict[str, Tensor]
 _VERSION = b"\x01\x02"
-_FIX = "Fix: dlib_face_recognition_resnet_model_v1.dat of github.com/davisking/dlib-models, unpacked and complete"
+_FIX = (
+    "Fix: dlib_face_recognition_resnet_model_v1.dat of github.com/davisking/dlib-models, unpacked and complete; "
+    "or a state dict whose name ends in .safetensors, .pth or .pt"
+)
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,8 @@ def _next(content: bytes, kind: bytes, start: int, path: Path, where: str) -> tu
             count *= int.from_bytes(content[position + 1 : position + 1 + length], "little")
             position += 1 + length
         values = np.frombuffer(content, "<f4", count, position)
-    except (IndexError, ValueError, struct.error) as err:
-        raise CheckpointError(f"{path} ends within {where}: truncated. {_FIX}") from err
+    except (IndexError, ValueError, OverflowError) as err:  # OverflowError: a damaged size of up to 15 bytes
+        raise CheckpointError(f"{path} ends within {where}: truncated, or damaged. {_FIX}") from err
+    if not np.isfinite(values).all():
+        raise CheckpointError(f"{path} is damaged: {where} holds values that are not finite. {_FIX}")
     return torch.from_numpy(values.astype(np.float32)), position + 4 * count

@@ -73,7 +73,12 @@ def load_pretrained(model: nn.Module, layout: Layout, path: Path) -> None:
     if layout.bundled is not None and path == Path(layout.bundled_as):
         path = layout.bundled()
     own_format = layout.read is not None and path.suffix not in _STATE_DICTS
-    content = layout.read(path) if layout.read is not None and own_format else _read(path)
+    try:
+        content = layout.read(path) if layout.read is not None and own_format else _read(path)
+    except CheckpointError as err:
+        if layout.read is None or own_format:
+            raise
+        raise CheckpointError(f"{err}. A file of {layout.name} in its own format needs its own ending") from err
     content = content if layout.convert is None else layout.convert(content)
     found = {name: value for name, value in content.items() if not name.startswith(layout.head)}
     if layout.stem in found:

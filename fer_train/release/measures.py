@@ -19,6 +19,9 @@ from fer_train.evaluation.second_opinion import second_opinion
 from fer_train.evaluation.temperature import Calibrated, fit_calibration
 from fer_train.evaluation.views import VIEWS, OnBatch, predict_logits, require_finite
 
+WITH_VOTES_ALONE = ("other_labels", "second_opinion")
+"""Keys of the provenance that a release without FER+'s votes does not measure."""
+
 
 @dataclass(frozen=True)
 class ReleaseMeasures:

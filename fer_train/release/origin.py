@@ -67,9 +67,10 @@ def _describe_votes(provenance: dict[str, Any]) -> list[str]:
         if share:
             digest = f"; SHA-256 `{step['ferplus_sha256']}`" if step.get("ferplus_sha256") else ""
             found[share] = digest or found.get(share, "")
+    own = 0 if "soup" in provenance else provenance["config"].get("ferplus_share", 0)
     return [
-        f"In addition to FER2013's labels, the votes of FER+'s ten taggers per face (`--ferplus`{digest}) have a share "
-        f"of {share:g} in the training targets."
+        f"{'In' if share == own else 'Earlier steps: in'} addition to FER2013's labels, the votes of FER+'s ten taggers "
+        f"per face (`--ferplus`{digest}) have a share of {share:g} in the training targets."
         for share, digest in found.items()
     ]
 

@@ -99,3 +99,15 @@ def test_evaluate_and_the_card_tell_it(tmp_path):
     run("release", "--checkpoint", path, "--data", files.data, "--ferplus", files.votes, "--out", out)
     opinion = load_release(out)[1]["provenance"]["second_opinion"]["PublicTest"]
     assert f"{SecondOpinion(**opinion).in_words}." in out.with_suffix(".md").read_text()
+
+
+@pytest.mark.usefixtures("narrow_net")
+def test_a_release_without_votes_has_none_of_the_release_that_it_was_made_from(tmp_path):
+    files = write_ferplus_files(tmp_path)
+    path = save(tmp_path / "seven.safetensors", EMOTIONS)
+    first, second = tmp_path / "first.safetensors", tmp_path / "second.safetensors"
+    run("release", "--checkpoint", path, "--data", files.data, "--ferplus", files.votes, "--out", first)
+    assert {"second_opinion", "other_labels"} <= load_release(first)[1]["provenance"].keys()
+    run("release", "--checkpoint", first, "--data", files.data, "--recalibrate", "--out", second)
+    assert not {"second_opinion", "other_labels"} & load_release(second)[1]["provenance"].keys()
+    assert "FER+ majority" not in second.with_suffix(".md").read_text()

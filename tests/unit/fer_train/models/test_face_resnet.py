@@ -144,6 +144,14 @@ def test_measured_statistics_are_those_of_the_faces():
             lambda content: content.replace(b"\x02\x80\x12", b"\x02\x80\x11", 1),
             "is of another network: layer 1 of 27 has 4480 and 64 numbers, expected 4736 and 64",
         ),
+        (
+            lambda content: content.replace(b"con_4\x01\x02", b"con_4\x01\x02\x0f" + b"\xff" * 15, 1),
+            "ends within layer 1 of 27: truncated, or damaged",
+        ),
+        (
+            lambda content: content[:-300] + b"\xff" * 300,
+            "is damaged: layer 27 of 27 holds values that are not finite. Fix: dlib_face",
+        ),
     ],
 )
 def test_a_damaged_file_is_an_error(file, damage, message):
@@ -165,6 +173,20 @@ def test_a_state_dict_of_this_model_is_taken_as_it_is(tmp_path, file):
     again = build_model("face_resnet", num_classes=3, pretrained=tmp_path / "own.pth").eval()
     x = torch.randn(1, 1, 48, 48)
     torch.testing.assert_close(pooled(again, x), pooled(model, x))
+
+
+@pytest.mark.parametrize("ending", [".pt", ".safetensors"])
+def test_a_file_of_dlib_with_the_ending_of_a_state_dict_is_an_error_that_tells_the_ending(file, ending):
+    renamed = file.rename(file.with_suffix(ending))
+    with pytest.raises(CheckpointError, match=r"cannot load .* A file of dlib's .* needs its own ending"):
+        build_model("face_resnet", num_classes=7, pretrained=renamed)
+
+
+def test_a_state_dict_with_another_ending_is_an_error_that_tells_the_endings(tmp_path, file):
+    model = build_model("face_resnet", num_classes=7, pretrained=file)
+    torch.save(model.state_dict(), tmp_path / "own.bin")
+    with pytest.raises(CheckpointError, match=r"no con_4 .* state dict whose name ends in \.safetensors"):
+        build_model("face_resnet", num_classes=7, pretrained=tmp_path / "own.bin")
 
 
 def test_faces_means_the_file_of_the_package(monkeypatch, file):

@@ -106,11 +106,14 @@ def test_votes_are_named_among_the_data(card, spec):
     spec["provenance"]["ferplus_sha256"] = "cd" * 32
     data = sections(card(spec))["Data"]
     assert f"ten taggers per face (`--ferplus`; SHA-256 `{'cd' * 32}`) have a share of 0.5 in the training" in data
+    assert "\nIn addition to FER2013's labels" in data
 
 
 def test_votes_of_an_earlier_step_are_named_too(card, spec):
     spec["provenance"]["init"]["config"]["ferplus_share"] = 0.3
-    assert "ten taggers per face (`--ferplus`) have a share of 0.3" in sections(card(spec))["Data"]
+    data = sections(card(spec))["Data"]
+    assert "ten taggers per face (`--ferplus`) have a share of 0.3" in data
+    assert "\nEarlier steps: in addition to FER2013's labels" in data
 
 
 def test_precision_and_processes_are_told(card, spec):
