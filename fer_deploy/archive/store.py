@@ -262,9 +262,10 @@ class Store:
         except BackendError as err:
             raise self._unreachable("write", name, err) from err
         except OSError as err:
-            check = "that its bucket exists" if isinstance(err, FileNotFoundError) and not self.is_local else "space"
+            is_missing = isinstance(err, FileNotFoundError) and not self.is_local
+            check = "rights and that its bucket exists" if is_missing else "space and rights"
             raise _kind_of(err)(
-                f"cannot write {name} in {self}: {err}. What is complete there stays. Fix: check {check} and rights, "
+                f"cannot write {name} in {self}: {err}. What is complete there stays. Fix: check {check}, "
                 "then give the same command again"
             ) from err
 

@@ -4,6 +4,7 @@ import fcntl
 import os
 import shutil
 import signal
+import stat
 import tempfile
 import time
 from collections.abc import Iterator
@@ -73,10 +74,22 @@ def _remove(folder: Path) -> None:
 
 
 def _processes_of(folder: Path) -> list[int]:
-    """Return the ids of processes that were started with the folder's name, which is used once; none without /proc."""
+    """Return the ids of processes that were started with the folder's name, or write there; none without /proc.
+
+    The name is used once. Ray's agents give themselves titles, which may overwrite their command line and environment.
+    """
     name, found = os.fsencode(folder.name), []
     for process in Path("/proc").glob("[0-9]*"):
         with suppress(OSError):  # it has ended, or is another user's
-            if name in (process / "cmdline").read_bytes() or name in (process / "environ").read_bytes():
+            texts = ((process / text).read_bytes() for text in ("cmdline", "environ"))
+            if any(name in text for text in texts) or _writes_to(name, process):
                 found.append(int(process.name))
     return [number for number in found if number != os.getpid()]
+
+
+def _writes_to(name: bytes, process: Path) -> bool:
+    for file in (process / "fd").iterdir():
+        with suppress(OSError):  # it is closed by now
+            if file.lstat().st_mode & stat.S_IWUSR and name in os.fsencode(file.readlink()).split(b"/"):
+                return True
+    return False

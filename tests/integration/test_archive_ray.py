@@ -21,6 +21,8 @@ from fer_deploy.errors import EngineError
 pytest.importorskip("ray")
 from integration.ray_cluster import NODE, Watched, cluster_of, process, ray_run
 
+from fer_deploy.archive.on_ray import supply
+
 pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore")]
 
 
@@ -140,6 +142,29 @@ def test_a_node_that_is_killed_costs_no_try(cluster, finished, archive, tmp_path
     assert progress.most == (3, 3)
     assert victim not in cluster.worker_nodes
     assert progress.notes == []
+
+
+def test_videos_that_are_away_for_longer_than_a_rest_cost_no_try(cluster, tmp_path, engine_file, monkeypatch):
+    monkeypatch.setattr(supply, "_REST_S", 1.0)
+    videos, away = make_videos(tmp_path / "people"), tmp_path / "away"
+    store, _ = make_plan([str(videos)], str(tmp_path / "out"), engine_file)
+
+    def take_away(num: int) -> None:
+        if not away.exists() and not progress.notes:
+            videos.rename(away)
+
+    class Back(Watched):
+        def note(self, text):
+            super().note(text)
+            if "is not used for 2 s" in text:  # its second rest
+                away.rename(videos)
+
+    progress = Back(on_busy=take_away)
+    recipe = partial(poisoned, 0, 0.03, engine_file)
+    assert ray_run(cluster.address, store, recipe, progress, max_workers=1) == (9, 0, 0)
+    assert dead_letters(store) == {}
+    assert any("is not used for 1 s" in note for note in progress.notes)
+    assert videos.exists()
 
 
 def test_a_cluster_without_a_fitting_node_is_refused(cluster, archive, engine_file):

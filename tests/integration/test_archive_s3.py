@@ -85,6 +85,6 @@ def test_videos_and_output_are_on_s3(bucket, tmp_path):
 
 def test_a_bucket_that_is_not_there(bucket):
     with pytest.raises(
-        SinkError, match=r"^cannot write a in s3://absent/out: .*Fix: check that its bucket exists and ri"
+        SinkError, match=r"^cannot write a in s3://absent/out: .*Fix: check rights and that its bucket exists, "
     ):
         Store("s3://absent/out").write("a", b"content")

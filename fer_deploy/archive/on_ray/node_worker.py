@@ -163,6 +163,8 @@ class NodeWorker:
             reply = self._computed(work) if is_wanted(self._store, work) else Skipped()
         except ScratchFull as err:
             reply = _unfit(fault_of_scratch(err, self._folder) or err, passes=True)
+        except SinkError as err:  # of the output as this node sees it; another one may write there
+            reply = _unfit(err, passes=True)
         except Exception as err:  # noqa: BLE001 - the run decides
             reply = Failed(portable(err))
         finally:

@@ -223,11 +223,12 @@ class Pool:
         member.reply = member.actor.open.remote(self._job_ref)
 
     def _note_opened(self, member: Member, reply: tuple[str, bool]) -> None:
-        unfit = Unfit(*reply)
-        if unfit.why:
-            self._leave_out(member, unfit)
+        why, passes = reply
+        if why:
+            self._leave_out(member, Unfit(why, passes or self._supply.has_worked(member.node)))
             return
         member.state, member.seen_s, self._num_failed_starts = "idle", self._clock_s, 0
+        self._supply.note_opened(member.node)
 
     def _leave_out(self, member: Member, unfit: Unfit) -> None:
         if unfit.passes:

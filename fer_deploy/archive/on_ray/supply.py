@@ -26,6 +26,7 @@ class Supply:
         self._left_out: dict[str, str] = {}
         self._resting: dict[str, float] = {}
         self._num_rests: Counter[str] = Counter()
+        self._worked: set[str] = set()
         self._since_s: float | None = None
         self._has_told = False
 
@@ -36,6 +37,14 @@ class Supply:
         if demand.num_gpus:
             parts.append(free.get("GPU", 0.0) / demand.num_gpus)
         return int(min(parts))
+
+    def note_opened(self, node: str) -> None:
+        """A worker was opened on a node: it saw the models, the output and the videos."""
+        self._worked.add(node)
+
+    def has_worked(self, node: str) -> bool:
+        """Return whether a worker was opened on a node: what a later one misses there may come back."""
+        return node in self._worked
 
     def leave_out(self, node: str, why: str) -> None:
         """Use a node no more."""

@@ -85,6 +85,29 @@ def test_that_of_a_killed_program_is_removed_with_its_processes(base, writers):
     assert process.wait(10) == -9
 
 
+def test_a_process_is_found_by_what_it_writes_and_a_reader_is_spared(base):
+    killed = base / "fer-ray-killed"
+    killed.mkdir()
+    (killed / "lock").touch()
+    waiting = [sys.executable, "-S", "-c", "import sys, time; print(1, flush=True); time.sleep(600)"]
+    with (killed / "log").open("w") as log, (killed / "log").open() as content:
+        writer = subprocess.Popen(waiting, stdout=log, env={})
+        reader = subprocess.Popen(waiting, stdin=content, stdout=subprocess.PIPE, env={})
+    try:
+        assert reader.stdout.readline() == b"1\n"
+        while not (killed / "log").read_text():
+            time.sleep(0.01)
+        with cluster_folder() as folder:
+            assert list(base.iterdir()) == [folder]
+        assert writer.wait(10) == -9
+        assert reader.poll() is None
+    finally:
+        for process in (writer, reader):
+            process.kill()
+            process.wait()
+        reader.stdout.close()
+
+
 def test_one_without_a_lock_is_removed_when_it_is_old_and_nothing_uses_it(base, writers):
     young, old, used = (base / f"fer-ray-{name}" for name in ("young", "old", "used"))
     for folder in (young, old, used):

@@ -140,6 +140,20 @@ def test_one_failed_write_costs_nothing(archive, job, monkeypatch):
     assert faults == []
 
 
+@pytest.mark.parametrize("number", [errno.EROFS, errno.ENOSPC, errno.EACCES])
+def test_an_output_that_can_be_read_alone_costs_no_try(archive, job, monkeypatch, number):
+    store, manifest = archive
+    worker, work = NodeWorker(job), all_work(manifest, plans(manifest, store))[0]
+    assert worker.open() is None
+    with monkeypatch.context() as refused:
+        refused.setattr(LocalFileSystem, "put_file", Mock(side_effect=OSError(number, "it is refused")))
+        reply = worker.compute(work)
+    assert isinstance(reply, Unfit)
+    assert reply.passes
+    assert f"cannot write {work.name} in {store}" in reply.why
+    assert worker.compute(work) == Finished(30)
+
+
 def test_an_output_that_is_away_for_longer_costs_no_try(archive, job, monkeypatch):
     store, manifest = archive
     monkeypatch.setattr(archive_store, "_WAITS_S", ())
