@@ -24,6 +24,7 @@ from fer_train.data.splits import few_faces
 from fer_train.distributed import is_first_process
 from fer_train.errors import ConfigError, DataError
 from fer_train.signals import Stopped
+from fer_train.training.run import require_weights
 
 QUICK = {
     "num_epochs": 1,
@@ -149,6 +150,15 @@ def config_of(config_path: Path, overrides: dict[str, Any]) -> TrainConfig:
     """
     params = click.get_current_context().command.params
     return load_config(config_path, overrides, flags={str(param.name): param.opts[-1] for param in params})
+
+
+def require_weights_of(config: TrainConfig, out: Path) -> None:
+    """Load the weights that the run needs, before its data: see `require_weights`. One in `out` that goes on needs less.
+
+    Raises:
+        FerTrainError: as `require_weights`.
+    """
+    require_weights(config, fresh=not any(out.rglob("last.pt")))
 
 
 def run_folder(out: Path | None, config_path: Path, *, quick: bool, suffix: str = "") -> Path:

@@ -147,10 +147,31 @@ def build_run(
     amp = MixedPrecision(precision, device, config.max_grad_norm)
     stepped: Any = torch.compile(model) if config.compile else model
     forward = world.parallel(stepped, device)
-    run = Run(config, device, world, model, forward, ema, optimizer, schedule, amp, _teachers(config, device), ancestor)
+    teachers = _teachers(config, device)
+    if teachers is not None:
+        teachers.warn_of_other_labels()
+    run = Run(config, device, world, model, forward, ema, optimizer, schedule, amp, teachers, ancestor)
     if state is not None:
         run.load_state_dict(state)
     return run
+
+
+def require_weights(config: TrainConfig, *, fresh: bool = True) -> None:
+    """Load the weights that a run starts from and learns from, and drop them: their faults are told before data are read.
+
+    Args:
+        config: settings of the run.
+        fresh: False for a run that goes on, which needs its teachers alone.
+
+    Raises:
+        FerTrainError: as `build_run` for these files.
+    """
+    if fresh and (config.init or config.pretrained):
+        pretrained = Path(config.pretrained) if config.pretrained else None
+        model = build_model(config.model, num_classes=config.num_classes, pretrained=pretrained)
+        if config.init:
+            _load_init(model, config)
+    _teachers(config, torch.device("cpu"))
 
 
 def _some_normalized(train: Faces, image_size: int) -> Tensor:

@@ -55,10 +55,22 @@ class Teachers:
                 what=f"teacher {member.path}",
                 fix="another --teacher, or num_classes and labels as the teacher has them",
             )
-            _warn_of_other_labels(member, labels)
             member.model.to(device).to(memory_format=torch.channels_last).eval().requires_grad_(False)
         self._temperature = temperature
         self._device = device
+
+    def warn_of_other_labels(self) -> None:
+        """Log a warning of each teacher that predicts another label set than the student's: the two often disagree."""
+        wanted = "ferplus" if self._labels == FERPLUS_EMOTIONS else "fer2013"
+        for member in self._members:
+            own = own_label_set(member.spec)
+            if own != wanted and is_first_process():
+                _log.warning(
+                    "teacher %s predicts %s, the student learns %s: the two agree for 67 %% of the faces",
+                    member.path,
+                    LABELS_IN_WORDS[own],
+                    LABELS_IN_WORDS[wanted],
+                )
 
     def provenance(self) -> list[dict[str, Any]]:
         """Return the provenance of the teachers for the student's ModelSpec."""
@@ -118,18 +130,6 @@ class Teachers:
             images = normalize(torch.from_numpy(faces.images[start : start + BATCH_SIZE]).to(self._device))
             parts.append((self(images) + self(images.flip(3))) / 2)
         return torch.cat(parts)
-
-
-def _warn_of_other_labels(member: Member, labels: Sequence[str]) -> None:
-    """Log a warning if a teacher predicts another label set than the student's: the two often disagree."""
-    own, wanted = own_label_set(member.spec), "ferplus" if tuple(labels) == FERPLUS_EMOTIONS else "fer2013"
-    if own != wanted and is_first_process():
-        _log.warning(
-            "teacher %s predicts %s, the student learns %s: the two agree for 67 %% of the faces",
-            member.path,
-            LABELS_IN_WORDS[own],
-            LABELS_IN_WORDS[wanted],
-        )
 
 
 def _load(path: Path, share: float) -> list[Member]:

@@ -38,6 +38,30 @@ def test_bad_seeds_exit_with_2(tmp_path, flags):
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"init": "absent.safetensors"}, "absent.safetensors"),
+        ({"distillation": {"teachers": ["absent.safetensors"]}}, "absent.safetensors"),
+        ({"model": "resnet18", "pretrained": "absent.pth"}, "absent.pth"),
+    ],
+)
+def test_weights_that_are_absent_are_told_before_the_data_are_read(tmp_path, flags, changes, message):
+    (tmp_path / "no.csv").write_text("no faces")
+    result = run("train", *flags(**changes), "--data", tmp_path / "no.csv", code=4)
+    assert message in result.stderr
+    assert "no.csv" not in result.stderr
+
+
+def test_a_run_that_goes_on_does_not_need_the_weights_that_it_began_with(tmp_path, flags):
+    run("train", *flags(num_epochs=1))
+    first = (tmp_path / "out" / "best.safetensors").rename(tmp_path / "first.safetensors")
+    words = [*flags(num_epochs=1), "--init", first, "--out", tmp_path / "tuned"]
+    run("train", *words)
+    first.unlink()
+    run("train", *words, "--resume")
+
+
 def test_excluded_rows_do_not_train(tmp_path, flags, caplog):
     caplog.set_level("INFO")
     (tmp_path / "exclude.csv").write_text("row,reason\n0,twin\n3,not a face\n70,of PublicTest\n")
