@@ -19,6 +19,7 @@ from fer_deploy.artifacts import MAX_MODEL_BYTES
 from fer_deploy.errors import ArtifactError, ExportError
 from fer_deploy.export.variants import Variant
 from fer_deploy.files.durable import write_whole
+from fer_deploy.files.zip_faults import ZIP_FAULTS
 from fer_deploy.spec import describe_faults
 
 SUFFIX: Final = ".ferpack"
@@ -110,7 +111,7 @@ class Pack:
         try:
             with zipfile.ZipFile(io.BytesIO(self._content)) as packed:
                 content = packed.read(name)
-        except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError) as err:
+        except ZIP_FAULTS as err:
             raise ArtifactError(f"cannot read {name} in {self.path}: damaged ({str(err)[:200]}). {_FIX}") from err
         digest = hashlib.sha256(content).hexdigest()
         if digest != wanted.sha256:
@@ -182,7 +183,7 @@ def read_pack(path: Path) -> Pack:
     except ValidationError as err:
         faults = describe_faults(err, whole="manifest")
         raise ArtifactError(f"{path} is no pack that this version reads ({faults}). {_FIX}") from err
-    except (zipfile.BadZipFile, OSError, EOFError, ValueError, RuntimeError, NotImplementedError) as err:
+    except ZIP_FAULTS as err:
         raise ArtifactError(f"{path} is damaged, or no pack ({str(err)[:200]}). {_FIX}") from err
     listed = {name: member.num_bytes for name, member in manifest.members.items()}
     if {name: size for name, size in sizes.items() if name != MANIFEST} != listed:

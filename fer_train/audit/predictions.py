@@ -1,7 +1,5 @@
 """Read the out-of-fold predictions of fer-train crossval and check them against the data."""
 
-import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +9,7 @@ from numpy.typing import NDArray
 from fer_train.data.faces import EMOTIONS, FERPLUS_EMOTIONS, Faces
 from fer_train.data.readers.npz_file import require_true_sizes
 from fer_train.errors import DataError
+from fer_train.files.zip_faults import ZIP_FAULTS
 
 _FIX = "Fix: write it with fer-train crossval on the same --data"
 _FIX_FERPLUS = (
@@ -18,19 +17,6 @@ _FIX_FERPLUS = (
     "Fix: fer-train crossval with a config of labels: fer2013"
 )
 _ARRAYS = ("rows", "labels", "probs")
-_DAMAGED = (
-    OSError,
-    ValueError,
-    EOFError,
-    TypeError,
-    AttributeError,
-    NotImplementedError,
-    zipfile.BadZipFile,
-    zlib.error,
-    OverflowError,
-    MemoryError,
-)
-"""Exceptions of numpy and zipfile for a file that is truncated, garbage or another kind of archive."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,7 +72,7 @@ def _read_arrays(path: Path) -> tuple[NDArray[np.int64], NDArray[np.int64], NDAr
                     there = ", ".join(stored) or "none"
                     raise DataError(f"{path} lacks the array(s) {', '.join(missing)}; it has {there}. {_FIX}")
                 rows, labels, probs = (stored[name] for name in _ARRAYS)
-    except _DAMAGED as err:
+    except ZIP_FAULTS as err:
         raise DataError(f"cannot read predictions {path}: {err}. Expected an .npz. {_FIX}") from err
     count = len(rows) if rows.ndim else 0
     expected = {"rows": (count,), "labels": (count,), "probs": (count, len(EMOTIONS))}

@@ -153,7 +153,7 @@ def config_of(config_path: Path, overrides: dict[str, Any]) -> TrainConfig:
 
 
 def require_weights_of(config: TrainConfig, out: Path) -> None:
-    """Load the weights that the run needs, before its data: see `require_weights`. One in `out` that goes on needs less.
+    """Load the weights that the run needs, before its data; one in `out` that goes on needs less.
 
     Raises:
         FerTrainError: as `require_weights`.

@@ -68,8 +68,9 @@ def _describe_votes(provenance: dict[str, Any]) -> list[str]:
             digest = f"; SHA-256 `{step['ferplus_sha256']}`" if step.get("ferplus_sha256") else ""
             found[share] = digest or found.get(share, "")
     own = 0 if "soup" in provenance else provenance["config"].get("ferplus_share", 0)
+    start = {own: "In"}
     return [
-        f"{'In' if share == own else 'Earlier steps: in'} addition to FER2013's labels, the votes of FER+'s ten taggers "
+        f"{start.get(share, 'Earlier steps: in')} addition to FER2013's labels, the votes of FER+'s ten taggers "
         f"per face (`--ferplus`{digest}) have a share of {share:g} in the training targets."
         for share, digest in found.items()
     ]

@@ -157,7 +157,7 @@ def build_run(
 
 
 def require_weights(config: TrainConfig, *, fresh: bool = True) -> None:
-    """Load the weights that a run starts from and learns from, and drop them: their faults are told before data are read.
+    """Load the weights that a run needs and drop them, so that their faults are told before data are read.
 
     Args:
         config: settings of the run.

@@ -22,6 +22,7 @@ OWN_WORDS = (
         ("files/yaml_file.py", "files/yaml_file.py"),
         ("cli/terminal/standard_output.py", "cli/standard_output.py"),
         ("files/value_faults.py", "files/value_faults.py"),
+        ("files/zip_faults.py", "files/zip_faults.py"),
         ("archive/on_ray/cluster.py", "cluster/ray_cluster.py"),
         ("archive/on_ray/folder.py", "cluster/folder.py"),
     ],

@@ -19,6 +19,7 @@ from fer_deploy.errors import ArtifactError, ExportError
 from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.verify.compare import Reference
 from fer_deploy.files.durable import write_whole
+from fer_deploy.files.zip_faults import ZIP_FAULTS
 from fer_deploy.spec import InputSpec, ModelSpec, describe_faults
 
 MAX_IO_BYTES: Final = 2**28
@@ -144,7 +145,7 @@ def io_from_bytes(content: bytes, *, where: str, fix: str) -> SavedIO:
         raise ArtifactError(f"{where} is larger than {MAX_IO_BYTES:,} bytes, so it holds no saved inputs. {fix}")
     try:
         arrays = _arrays(content)
-    except (zipfile.BadZipFile, ValueError, OSError, EOFError, KeyError, NotImplementedError, RuntimeError) as err:
+    except ZIP_FAULTS as err:
         raise ArtifactError(f"cannot read {where}: damaged, or no saved inputs ({str(err)[:200]}). {fix}") from err
     try:
         about = _About.model_validate_json(str(arrays["about"]))

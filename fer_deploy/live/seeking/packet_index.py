@@ -1,6 +1,5 @@
 """PacketIndex: every packet of a recording, read once without decoding, to find keyframes and to predict positions."""
 
-import zipfile
 from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fer_deploy.files import durable
+from fer_deploy.files.zip_faults import ZIP_FAULTS
 from fer_deploy.live.capture.decoder import Packet, VideoDecoder, silence_ffmpeg
 from fer_deploy.live.capture.timestamps import Timestamps
 from fer_deploy.live.file_names import file_address, file_and_stream
@@ -243,7 +243,7 @@ class PacketIndex:
                     return None
                 packets = _Packets(**{name: saved[name] for name in _Packets._fields})
                 return cls(packets, Fraction(*saved["base"].tolist()), float(saved["fps"]))
-        except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+        except ZIP_FAULTS:
             return None
 
 

@@ -2,8 +2,6 @@
 
 import hashlib
 import logging
-import tokenize
-import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,22 +11,10 @@ from fer_train.data.faces import EMOTIONS, FACE_SIZE, Faces
 from fer_train.data.readers.npz_file import require_true_sizes
 from fer_train.errors import CheckpointError
 from fer_train.files.durable import write_atomically
+from fer_train.files.zip_faults import ZIP_FAULTS
 
 FORMAT = "fer-faces-2"
 """Version of the cache; increase it when the reader becomes stricter, so that old caches are parsed again."""
-_DAMAGED = (
-    OSError,
-    ValueError,
-    KeyError,
-    EOFError,
-    TypeError,
-    NotImplementedError,
-    OverflowError,
-    MemoryError,
-    zipfile.BadZipFile,
-    tokenize.TokenError,
-)
-"""Exceptions of numpy and zipfile for a file that is truncated, garbage or another kind of archive."""
 _log = logging.getLogger(__name__)
 
 
@@ -63,7 +49,7 @@ def _load(cache: Path, sha256: str) -> Faces | None:
                 return _checked(Faces(stored["images"], stored["labels"], stored["splits"], stored["rows"], sha256))
     except FileNotFoundError:
         return None
-    except _DAMAGED as err:
+    except ZIP_FAULTS as err:
         _log.warning("ignoring the unreadable cache %s (%s); parsing the CSV again", cache, err)
         return None
 

@@ -1,5 +1,6 @@
 """The file of a pack: equal members give equal bytes, and nothing damaged or foreign is used."""
 
+import contextlib
 import io
 import json
 import re
@@ -72,6 +73,15 @@ def test_a_flipped_bit_in_a_member_is_found(path):
     path.write_bytes(content)
     with pytest.raises(ArtifactError, match=re.escape(f"cannot read net-fp32.onnx in {path}: damaged")):
         read_pack(path).read("net-fp32.onnx")
+
+
+def test_every_changed_byte_is_found_or_changes_nothing(path):
+    content = path.read_bytes()
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x41]) + content[place + 1 :])
+        with contextlib.suppress(ArtifactError):
+            pack = read_pack(path)
+            assert {name: pack.read(name) for name in pack.manifest.members} == MEMBERS
 
 
 def test_other_bytes_with_a_right_checksum_of_the_zip_are_found(path):

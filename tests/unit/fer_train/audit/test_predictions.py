@@ -1,3 +1,5 @@
+import contextlib
+
 import numpy as np
 import pytest
 from unit.fer_train.audit.made_faces import blob_faces, right_probs
@@ -56,6 +58,15 @@ def test_other_file_is_refused(tmp_path, faces, content):
     path = tmp_path / "oof.npz"
     path.write_bytes(content)
     refuse(path, faces, "cannot read predictions")
+
+
+def test_a_changed_byte_is_found_or_changes_nothing(tmp_path, faces):
+    path = write(tmp_path / "oof.npz", faces)
+    content, wanted = path.read_bytes(), read_predictions(path, faces)
+    for place in range(len(content)):
+        path.write_bytes(content[:place] + bytes([content[place] ^ 0x41]) + content[place + 1 :])
+        with contextlib.suppress(DataError):
+            assert read_predictions(path, faces).probs.tolist() == wanted.probs.tolist()
 
 
 def test_single_array_is_refused(tmp_path, faces):

@@ -1,5 +1,6 @@
 """Saved inputs with their logits: written, read, refused, and used by fer-deploy verify."""
 
+import contextlib
 import dataclasses
 import io
 import json
@@ -77,6 +78,14 @@ def test_other_content_is_refused(content, message):
     with pytest.raises(ArtifactError, match=re.escape(message)) as caught:
         io_from_bytes(content, where="io.npz", fix="Fix: copy it again")
     assert str(caught.value).endswith("Fix: copy it again")
+
+
+def test_a_changed_byte_is_found_or_changes_nothing():
+    content = SAVED.to_bytes()
+    for place in range(0, len(content), 7):
+        changed_content = content[:place] + bytes([content[place] ^ 0x41]) + content[place + 1 :]
+        with contextlib.suppress(ArtifactError):
+            assert io_from_bytes(changed_content, where="io.npz", fix="Fix.").to_bytes() == content
 
 
 def test_an_array_that_unpacks_to_too_much_is_not_unpacked():
