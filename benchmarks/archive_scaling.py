@@ -1,7 +1,8 @@
-"""Analyze one video in five ways, with and without Ray, and say what limits 10,000 hours on 1,000 cores.
+"""Analyze one video in seven ways, with and without Ray, and say what limits 10,000 hours on 1,000 cores.
 
 The clips are repeated into a video of some minutes. Each way is measured as a command: sequential analyze, analyze
---jobs 2, archive run, archive run --ray local, and a cluster of three nodes on this machine. Their rows must be equal.
+--jobs 2, archive run, archive run --ray local, and a cluster of three nodes on this machine; then a run that is killed
+three times, and a cluster that loses a node. Their rows must be equal.
 From CPU time and bytes of the segments, and from the cost of scheduling, a simulation tells what saturates first.
 
     python benchmarks/archive_scaling.py --clip people.mp4 --minutes 40
@@ -81,6 +82,7 @@ def model(segments: list[tuple[int, float, int]], overhead: dict[str, float], vi
 def _row(way: Way, num_frames: int, first: Way) -> dict[str, Any]:
     return {
         "way": way.name,
+        "num_kills": way.num_kills,
         "seconds": way.seconds,
         "frames_s": num_frames / way.seconds,
         "cpu_ms_per_frame": way.cpu_s / num_frames * 1000,

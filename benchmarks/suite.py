@@ -28,7 +28,7 @@ BUNDLED_INT8 = ROOT / "fer_deploy" / "models" / "senet-ferplus-int8-cpu.onnx"
 EXPORTED = ROOT / "artifacts" / "benchmarks" / "exported"
 """ONNX files of the checkpoint, made once for each version of it."""
 ARCHIVE_MINUTES = 4
-"""Of the archive's video, which is analyzed in five ways; ten times as long by default."""
+"""Of the archive's video, which is analyzed in seven ways; ten times as long by default."""
 _there = click.Path(path_type=Path, exists=True, resolve_path=True)
 
 

@@ -16,14 +16,15 @@ def as_markdown(result: Mapping[str, Any]) -> str:
         "",
         f"{result['num_frames']:,} frames ({result['minutes']:g} minutes), {result['num_faces']:,} faces; the rows of "
         "all ways are equal. Seconds include the start of the command and of its workers, and of Ray with `--ray "
-        "local`. All nodes of the cluster are on this machine.",
+        "local`. All nodes of the cluster are on this machine. Kills: SIGKILL for the run with all its processes, "
+        "or for a node; what was done is not done again.",
         "",
-        "| way | seconds | frames/s | CPU ms a frame | CPU against the first |",
-        "|---|---|---|---|---|",
+        "| way | kills | seconds | frames/s | CPU ms a frame | CPU against the first |",
+        "|---|---|---|---|---|---|",
     ]
     lines += [
-        f"| {row['way']} | {row['seconds']:.1f} | {row['frames_s']:.0f} | {row['cpu_ms_per_frame']:.1f} | "
-        f"{row['cpu_against_first']:.2f} |"
+        f"| {row['way']} | {row.get('num_kills', 0) or '–'} | {row['seconds']:.1f} | {row['frames_s']:.0f} | "
+        f"{row['cpu_ms_per_frame']:.1f} | {row['cpu_against_first']:.2f} |"
         for row in result["ways"]
     ]
     farms = result["model"]["farms"]
