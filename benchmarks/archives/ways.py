@@ -15,18 +15,18 @@ from typing import Any, Final, NamedTuple
 
 import click
 import psutil
-import pyarrow.dataset as ds
-import pyarrow.parquet as pq
+import pyarrow as pa
 
 from fer_deploy.archive.estimate import samples_of
 from fer_deploy.archive.manifest import Manifest
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
 from fer_deploy.archive.work import all_work, segment_files
+from fer_deploy.files.parquet_table import read_parquet
 
 ROOT: Final = Path(__file__).parents[2]
 _SAMPLE_S: Final = 0.25
-_OURS: Final = ("video_id", "video", "video_complete", "collection", "date")
+_OURS: Final = ("video_id", "video", "video_complete")
 _KILLED_AT: Final = (0.2, 0.4, 0.6)
 """Shares of the segments that are done when the run is killed."""
 _NODE_KILLED_AT: Final = 0.3
@@ -242,10 +242,19 @@ def rows_of_way(way: Way, video: Path) -> dict[str, list[dict[str, Any]]]:
     """Return the rows of both tables, without the columns that only archives have."""
     if (way.out / video.stem).is_dir():
         names = {"faces": "faces.parquet", "frames": "faces.frames.parquet"}
-        return {table: pq.read_table(way.out / video.stem / name).to_pylist() for table, name in names.items()}
+        return {table: _table(way.out / video.stem / name).to_pylist() for table, name in names.items()}
     _run("archive", "join", way.out, folder=way.out)
-    tables = {name: ds.dataset(way.out / "tables" / name, partitioning="hive") for name in ("faces", "frames")}
-    return {name: table.to_table().drop_columns(list(_OURS)).to_pylist() for name, table in tables.items()}
+    tables = {name: _parts(way.out / "tables" / name) for name in ("faces", "frames")}
+    return {name: table.drop_columns(list(_OURS)).to_pylist() for name, table in tables.items()}
+
+
+def _parts(folder: Path) -> pa.Table:
+    return pa.concat_tables([_table(path) for path in sorted(folder.rglob("*.parquet"))])
+
+
+def _table(path: Path) -> pa.Table:
+    with path.open("rb") as file:
+        return read_parquet(file)
 
 
 def segments_of(way: Way) -> list[tuple[int, float, int]]:

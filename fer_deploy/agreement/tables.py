@@ -7,14 +7,13 @@ from typing import Any, Final
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.csv
-import pyarrow.parquet
 from numpy.typing import NDArray
 
 from fer_deploy.analyze.faces_table import require_unchanged
 from fer_deploy.analyze.report.summary import Summary
 from fer_deploy.analyze.result_files import FACES, PARQUET, SUMMARY
 from fer_deploy.errors import ConfigError
+from fer_deploy.files.parquet_table import read_csv, read_parquet
 from fer_deploy.live.fingerprint.run_fingerprint import RUN, RunFingerprint, fingerprint_in, require_one_run
 from fer_deploy.live.output_files import frames_path
 
@@ -180,8 +179,8 @@ def _read(path: Path) -> Any:
     try:
         with path.open("rb") as file:  # Arrow would read a path with a colon as a URL
             if path.suffix.lower() == ".csv":
-                return pyarrow.csv.read_csv(file)
-            return pyarrow.parquet.read_table(file)
+                return read_csv(file)
+            return read_parquet(file)
     except (OSError, pa.ArrowException) as err:
         why = getattr(err, "strerror", None) or err
         raise ConfigError(f"cannot read the results {path}: {why}. Fix: {_FIX}") from err

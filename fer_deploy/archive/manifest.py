@@ -17,6 +17,7 @@ from fer_deploy.analyze.models import Models
 from fer_deploy.archive.planned_models import with_detector
 from fer_deploy.archive.store import Store
 from fer_deploy.errors import ArtifactError, ConfigError
+from fer_deploy.files.parquet_table import read_parquet
 from fer_deploy.live.file_names import printable
 from fer_deploy.live.seeking.position import Position
 from fer_deploy.privacy.redaction import without_passwords
@@ -227,7 +228,7 @@ class Manifest(NamedTuple):
         if content is None:
             return None
         try:
-            table = pq.read_table(io.BytesIO(content))
+            table = read_parquet(io.BytesIO(content))
             metadata = table.schema.metadata or {}
             about = About.model_validate_json(metadata[_ABOUT])
             rows = [_row(values) for values in table.to_pylist()]

@@ -19,6 +19,7 @@ from fer_deploy.analyze.people.best_frames import BestFrame, best_frames
 from fer_deploy.analyze.report.summary import Person
 from fer_deploy.analyze.whole_file import whole_file
 from fer_deploy.errors import StreamError
+from fer_deploy.files.parquet_table import read_parquet
 from fer_deploy.live.drawing.anonymize import Method, anonymized
 from fer_deploy.live.fingerprint.run_fingerprint import RunFingerprint
 from fer_deploy.live.seeking.opening import open_at
@@ -191,7 +192,7 @@ def pictures_of_people(path: Path, people: Sequence[Person]) -> dict[int, Person
     """Return the best picture of each person by `track`, of all their tracks; empty without people.parquet."""
     try:
         with path.open("rb") as file:
-            rows = pq.read_table(file).to_pylist()
+            rows = read_parquet(file).to_pylist()
     except FileNotFoundError:
         return {}
     known = {row["track"]: PersonPicture(**row) for row in rows}
