@@ -9,7 +9,7 @@ from fer_deploy import signals
 def main() -> None:
     """Run the command line."""
     signals.install(is_regular=sys.argv[1:2] == ["live"])
-    import_module("fer_deploy.cli").main()
+    import_module("fer_deploy.cli.interface.ending").run(import_module("fer_deploy.cli").main)
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ def main() -> None:
     """Run the command line."""
     signals.install()
     import_module("fer_train.allocator").keep_freed_memory()
-    import_module("fer_train.cli").main()
+    import_module("fer_train.cli.interface.ending").run(import_module("fer_train.cli").main)
 
 
 if __name__ == "__main__":
