@@ -15,9 +15,9 @@ def crossval(config_path: Path, out: Path | None, tensorboard: bool, folds: int,
     """Cross-validate on the training split; see `fer_train.cli.flags.crossval` for the flags."""
     overrides, files = training_inputs.split_training_flags(rest)
     config = training_inputs.config_of(config_path, overrides)
-    out = training_inputs.run_folder(out, config_path, quick=files["quick"], suffix="-crossval")
-    training_inputs.require_weights_of(config, out)
+    training_inputs.require_weights_of(config, out, config_path, quick=files["quick"], suffix="-crossval")
     faces = training_inputs.load_training_faces(config, **files)
+    out = training_inputs.run_folder(out, config_path, quick=files["quick"], suffix="-crossval")
     with training_inputs.resume_hint(out, "go on with the same command"):
         summary = cross_validate(config, faces, out, num_folds=folds, tensorboard=tensorboard)
     if is_first_process():
