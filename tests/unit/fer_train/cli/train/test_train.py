@@ -53,6 +53,11 @@ def test_weights_that_are_absent_are_told_before_the_data_are_read(tmp_path, fla
     assert "no.csv" not in result.stderr
 
 
+def test_crossval_asks_for_no_weights_that_it_would_refuse(flags):
+    result = run("crossval", *flags(init="absent.safetensors"), "--folds", 2, code=2)
+    assert "init: those weights may have seen" in result.stderr
+
+
 def test_a_trial_whose_data_are_wrong_leaves_no_folder(tmp_path, flags, monkeypatch):
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
     (tmp_path / "temporary").mkdir()
