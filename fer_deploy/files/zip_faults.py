@@ -5,9 +5,17 @@ import zipfile
 import zlib
 from typing import Final
 
-ZIP_FAULTS: Final = (
+try:
+    from lzma import LZMAError
+
+    _OF_LZMA: tuple[type[Exception], ...] = (LZMAError,)
+except ImportError:  # a Python that was built without it, whose zipfile refuses such an entry
+    _OF_LZMA = ()
+
+ZIP_FAULTS: Final[tuple[type[Exception], ...]] = (
     zipfile.BadZipFile,
     zlib.error,
+    *_OF_LZMA,
     tokenize.TokenError,
     OSError,
     EOFError,
@@ -20,4 +28,6 @@ ZIP_FAULTS: Final = (
     TypeError,
     ValueError,
 )
-"""RuntimeError: an entry that says it is encrypted. NotImplementedError: one of an unknown method or version."""
+"""LZMAError: damage may turn the method of an entry into LZMA. RuntimeError: an entry that says it is encrypted.
+NotImplementedError: one of an unknown method or version.
+"""

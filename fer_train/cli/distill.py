@@ -29,7 +29,7 @@ def distill(
     config = training_inputs.config_of(
         config_path, overrides | {"distillation": settings} | ({"init": init} if init else {})
     )
-    out = training_inputs.run_folder(out, config_path, quick=files["quick"], suffix="-distilled")
-    training_inputs.require_weights_of(config, out)
+    training_inputs.require_weights_of(config, out, config_path, quick=files["quick"], suffix="-distilled")
     faces = training_inputs.load_training_faces(config, **files)
+    out = training_inputs.run_folder(out, config_path, quick=files["quick"], suffix="-distilled")
     train_and_tell(config, faces, out, resume=resume, tensorboard=tensorboard)

@@ -26,9 +26,9 @@ def train(
     """Train one model, or one for each seed; see `fer_train.cli.flags.train` for the flags."""
     overrides, files = training_inputs.split_training_flags(rest)
     config = training_inputs.config_of(config_path, overrides | ({"init": init} if init else {}))
-    out = training_inputs.run_folder(out, config_path, quick=files["quick"])
-    training_inputs.require_weights_of(config, out)
+    training_inputs.require_weights_of(config, out, config_path, quick=files["quick"])
     faces = training_inputs.load_training_faces(config, **files)
+    out = training_inputs.run_folder(out, config_path, quick=files["quick"])
     if seeds is None:
         train_and_tell(config, faces, out, resume=resume, tensorboard=tensorboard)
         return

@@ -152,21 +152,39 @@ def config_of(config_path: Path, overrides: dict[str, Any]) -> TrainConfig:
     return load_config(config_path, overrides, flags={str(param.name): param.opts[-1] for param in params})
 
 
-def require_weights_of(config: TrainConfig, out: Path) -> None:
-    """Load the weights that the run needs, before its data; one in `out` that goes on needs less.
+def require_weights_of(
+    config: TrainConfig, out: Path | None, config_path: Path, *, quick: bool, suffix: str = ""
+) -> None:
+    """Load the weights that the run needs, before its data; one in its folder that goes on needs less.
+
+    Args:
+        config: settings of the run.
+        out: as for `run_folder`, like those below.
+        config_path: file of the config.
+        quick: whether it is a trial.
+        suffix: of the folder's name.
 
     Raises:
         FerTrainError: as `require_weights`.
     """
-    require_weights(config, fresh=not any(out.rglob("last.pt")))
+    folder = _lasting_folder(out, config_path, quick=quick, suffix=suffix)
+    require_weights(config, fresh=folder is None or not any(folder.rglob("last.pt")))
 
 
 def run_folder(out: Path | None, config_path: Path, *, quick: bool, suffix: str = "") -> Path:
-    """Return the folder of a run: --out, or the default that the help of --out and --quick describes."""
-    if out is not None:
-        return out
-    name = f"{config_path.stem}{suffix}"
-    return Path(tempfile.mkdtemp(prefix=f"fer-train-{name}-")) if quick else Path("runs") / name
+    """Return the folder of a run: --out, or the default that the help of --out and --quick describes.
+
+    A trial's new folder is made here: call this when nothing of the input can be wrong any more.
+    """
+    folder = _lasting_folder(out, config_path, quick=quick, suffix=suffix)
+    return folder or Path(tempfile.mkdtemp(prefix=f"fer-train-{config_path.stem}{suffix}-"))
+
+
+def _lasting_folder(out: Path | None, config_path: Path, *, quick: bool, suffix: str) -> Path | None:
+    """Return the folder of a run, or None for a trial that gets a new one."""
+    if out is None and quick:
+        return None
+    return out or Path("runs") / f"{config_path.stem}{suffix}"
 
 
 @contextlib.contextmanager

@@ -91,6 +91,20 @@ def fold_numbers(
     return folds
 
 
+def require_unseen_folds(config: TrainConfig) -> None:
+    """Refuse a config whose folds would not be new to its weights.
+
+    Raises:
+        ConfigError: it starts or learns from trained weights.
+    """
+    seen = {"init": config.init, "distillation": config.distillation}
+    if given := [name for name, value in seen.items() if value is not None]:
+        raise ConfigError(
+            f"{' and '.join(given)}: those weights may have seen the faces that a fold holds out. "
+            f"Fix: {', '.join(f'{name}: null' for name in given)} in the config"
+        )
+
+
 def cross_validate(
     config: TrainConfig, faces: Faces, out: Path, *, num_folds: int, tensorboard: bool = True
 ) -> dict[str, Any]:
@@ -102,14 +116,9 @@ def cross_validate(
     majority; training uses all faces whose most frequent vote is an emotion.
 
     Raises:
-        FerTrainError: see `fit` and `fold_numbers`; ConfigError also if the config starts from trained weights.
+        FerTrainError: see `fit`, `fold_numbers` and `require_unseen_folds`.
     """
-    seen = {"init": config.init, "distillation": config.distillation}
-    if given := [name for name, value in seen.items() if value is not None]:
-        raise ConfigError(
-            f"{' and '.join(given)}: those weights may have seen the faces that a fold holds out. "
-            f"Fix: {', '.join(f'{name}: null' for name in given)} in the config"
-        )
+    require_unseen_folds(config)
     train = take_split(faces, config.train_split)
     measured = has_majority(train)
     folds = fold_numbers(train.labels, train.images, num_folds=num_folds, seed=config.seed)

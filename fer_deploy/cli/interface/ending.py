@@ -8,6 +8,8 @@ import threading
 from collections.abc import Callable
 
 _BY_SIGINT = 130
+_UNWRITTEN = 120
+"""Python's own code where standard output or error cannot be flushed at its end."""
 
 
 def run(main: Callable[[], object]) -> None:
@@ -40,6 +42,9 @@ class _Ending:
         if threading.active_count() == 1:
             return
         for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError, ValueError, AttributeError):  # closed, or nobody reads it
-                stream.flush()
+            try:
+                with contextlib.suppress(ValueError, AttributeError):  # closed
+                    stream.flush()
+            except OSError:  # a full disk, or nobody reads it
+                self.code = _UNWRITTEN
         os._exit(self.code)

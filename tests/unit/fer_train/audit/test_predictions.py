@@ -1,4 +1,6 @@
 import contextlib
+import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -67,6 +69,22 @@ def test_a_changed_byte_is_found_or_changes_nothing(tmp_path, faces):
         path.write_bytes(content[:place] + bytes([content[place] ^ 0x41]) + content[place + 1 :])
         with contextlib.suppress(DataError):
             assert read_predictions(path, faces).probs.tolist() == wanted.probs.tolist()
+
+
+def test_an_entry_whose_method_became_lzma_is_refused(tmp_path, faces):
+    path = write(tmp_path / "oof.npz", faces)
+    with zipfile.ZipFile(path) as opened:
+        heads = [entry.header_offset for entry in opened.infolist()]
+    content = bytearray(path.read_bytes())
+    for head in heads:
+        start = head + 30 + sum(struct.unpack_from("<HH", content, head + 26))
+        content[head + 8] = zipfile.ZIP_LZMA
+        content[start : start + 9] = b"\x09\x14\x05\x00\xff\xff\xff\xff\xff"  # five bytes of settings, which none has
+    place = -1
+    while (place := content.find(b"PK\x01\x02", place + 1)) >= 0:
+        content[place + 10] = zipfile.ZIP_LZMA
+    path.write_bytes(content)
+    refuse(path, faces, "cannot read predictions")
 
 
 def test_single_array_is_refused(tmp_path, faces):

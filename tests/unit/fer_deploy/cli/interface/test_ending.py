@@ -1,5 +1,6 @@
 """How a program ends while a thread that was given up is inside OpenCV: without this, C++ aborts it (134)."""
 
+import os
 import subprocess
 import sys
 
@@ -37,6 +38,16 @@ def test_the_code_is_that_of_the_command_and_nothing_is_lost(end, code):
     )
     assert (done.returncode, done.stdout) == (code, "last words\n"), done.stderr
     assert "terminate called" not in done.stderr
+
+
+@pytest.mark.parametrize("end", ["pass", "sys.exit(7)"])
+def test_output_that_a_full_disk_does_not_take_is_told_by_pythons_own_code(end):
+    variables = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with open("/dev/full", "w") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", _LEFT.format(end=end)], stdout=full, env=variables, timeout=120, check=False
+        )
+    assert done.returncode == 120
 
 
 def test_it_is_how_both_programs_run(repo_dir):

@@ -53,6 +53,21 @@ def test_weights_that_are_absent_are_told_before_the_data_are_read(tmp_path, fla
     assert "no.csv" not in result.stderr
 
 
+def test_crossval_asks_for_no_weights_that_it_would_refuse(flags):
+    result = run("crossval", *flags(init="absent.safetensors"), "--folds", 2, code=2)
+    assert "init: those weights may have seen" in result.stderr
+
+
+def test_a_trial_whose_data_are_wrong_leaves_no_folder(tmp_path, flags, monkeypatch):
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path / "temporary"))
+    (tmp_path / "temporary").mkdir()
+    (tmp_path / "no.csv").write_text("no faces")
+    words = flags()
+    config = words[words.index("--config") + 1]
+    run("train", "--config", config, "--data", tmp_path / "no.csv", "--quick", code=4)
+    assert not list((tmp_path / "temporary").iterdir())
+
+
 def test_a_run_that_goes_on_does_not_need_the_weights_that_it_began_with(tmp_path, flags):
     run("train", *flags(num_epochs=1))
     first = (tmp_path / "out" / "best.safetensors").rename(tmp_path / "first.safetensors")
