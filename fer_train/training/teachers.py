@@ -19,6 +19,7 @@ from fer_train.data.augment import normalize
 from fer_train.data.faces import FERPLUS_EMOTIONS, LABELS_IN_WORDS, Faces, own_label_set
 from fer_train.data.label_columns import align_probs, require_shared
 from fer_train.distributed import is_first_process
+from fer_train.errors import CheckpointError
 from fer_train.evaluation.ensemble import Member, load_ensemble, load_member
 from fer_train.files.durable import write_content
 from fer_train.normalization import PIXEL_MEAN, PIXEL_STD
@@ -133,6 +134,11 @@ class Teachers:
 
 
 def _load(path: Path, share: float) -> list[Member]:
+    if not path.exists():
+        raise CheckpointError(
+            f"no teacher at {path}. Fix: train and release it first, as the top of a shipped config says; name another "
+            "one (distillation: teachers, or --teacher); or distillation: null"
+        )
     members = load_ensemble(path) if path.suffix == ".json" else [load_member(path, 1.0)]
     return [replace(member, weight=share * member.weight) for member in members]
 

@@ -42,7 +42,7 @@ def test_bad_seeds_exit_with_2(tmp_path, flags):
     ("changes", "message"),
     [
         ({"init": "absent.safetensors"}, "absent.safetensors"),
-        ({"distillation": {"teachers": ["absent.safetensors"]}}, "absent.safetensors"),
+        ({"distillation": {"teachers": ["absent.safetensors"]}}, "no teacher at absent.safetensors. Fix: train and"),
         ({"model": "resnet18", "pretrained": "absent.pth"}, "absent.pth"),
     ],
 )
