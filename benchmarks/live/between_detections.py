@@ -40,7 +40,8 @@ def known_clip(path: Path, yunet: Path) -> Clip:
     detector, people = cv2.FaceDetectorYN.create(str(yunet), "", (width, height), 0.6), People(PeopleConfig(), ())
     for index, frame in enumerate(clip.frames):
         rows = detector.detect(frame)[1]
-        clip.truth.append(people.see(frame, [detection_from_row(row) for row in rows.tolist()], clip.time_s(index)))
+        found = [] if rows is None else [detection_from_row(row) for row in rows.tolist()]
+        clip.truth.append(people.see(frame, found, clip.time_s(index)))
     return clip
 
 
