@@ -39,22 +39,23 @@ _CARD_ACCURACY = re.compile(r"\| plain \| official \| [\d,]+ \| \*\*(\d+\.\d+)%\
 
 
 def newest_file(name: str, results: Path = RESULTS) -> Path:
-    """Return the published results of a benchmark on a CPU, those of the latest date.
+    """Return the published results of a benchmark on a CPU, those that were measured last.
 
     Raises:
         ValueError: there are none.
     """
-    dates = {path: date_on_cpu(path) for path in sorted(results.glob(f"*/*/{name}.json"))}
-    if not any(dates.values()):
+    times = {path: time_on_cpu(path) for path in sorted(results.glob(f"*/*/{name}.json"))}
+    if not any(times.values()):
         raise ValueError(f"no {name}.json of a CPU in {results}. Fix: python benchmarks/{name}.py --publish")
-    return max(dates, key=lambda path: dates[path])
+    return max(times, key=lambda path: times[path])
 
 
-def date_on_cpu(path: Path) -> str:
-    """Return the date of a result file; "" if a GPU was measured."""
+def time_on_cpu(path: Path) -> str:
+    """Return when a result was measured, or its date alone if it is older than that note; "" if it is of a GPU."""
     found = json.loads(path.read_text())
     env: dict[str, str] = found.get("environment", found)
-    return env["date"] if re.search(r", \d+ cores\b", env["hardware"]) else ""
+    started: str = found.get("host", {}).get("started", env["date"])
+    return started if re.search(r", \d+ cores\b", env["hardware"]) else ""
 
 
 def newest(name: str, results: Path = RESULTS) -> dict[str, Any]:
@@ -240,7 +241,11 @@ def filled(text: str) -> str:
 
 if __name__ == "__main__":
     if "--table" in sys.argv[1:-1]:
-        sys.exit(print(forms(Path(sys.argv[-1]).resolve())))  # noqa: T201 - what the user asked for
+        try:
+            print(forms(Path(sys.argv[-1]).resolve()))  # noqa: T201 - what the user asked for
+        except ValueError as err:  # nothing was measured
+            sys.exit(f"no table: {err}")
+        sys.exit(0)
     old = README.read_text()
     new = filled(old)
     if "--check" in sys.argv[1:]:
