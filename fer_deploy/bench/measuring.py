@@ -69,12 +69,12 @@ class Measuring:
     def drops(self, artifacts: Sequence[Artifact], candidates: Sequence[Candidate]) -> dict[Candidate, Drop]:
         """Return the loss of accuracy for one candidate of each artifact and runtime.
 
-        Those that their export measured do not run for it, except as the reference of the others: FP32 or FP16, else
-        the first that was measured.
+        Those that their export measured do not run for it, except as the reference of the others: FP32 or FP16 if it
+        runs here, else the first that was measured.
         """
         by_path = {artifact.path: artifact for artifact in artifacts}
-        reference = reference_of(artifacts)
         groups = {group[0]: group for group in _by_engine(candidates)}
+        reference = reference_of([by_path[path] for path in dict.fromkeys(one.path for one in groups)])
         found = {one: drop_of_export(by_path[one.path], one) for one in groups}
         unknown = [one for one, drop in found.items() if drop is None]
         fits = [one for one in groups if (one.path == reference.path if reference else found[one] is not None)]

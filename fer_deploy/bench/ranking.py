@@ -145,7 +145,10 @@ def value_of(result: Result, goal: Goal, limits: Limits) -> float:
     if goal == "size":
         return 1 / result.artifact.num_bytes
     batch = result.batch_within(limits.latency_budget_ms)
-    return 0.0 if batch is None else result.offline.by_batch[batch].per_s
+    if batch is not None:
+        return result.offline.by_batch[batch].per_s
+    # One image a call was measured twice, and near the budget one of the two may hold it.
+    return 0.0 if _is_late(result, limits) else result.single.per_s
 
 
 def simplicity(result: Result) -> tuple[int, ...]:
@@ -221,12 +224,17 @@ def _slower(share: float, goal: Goal) -> str:
 
 def _breach(result: Result, limits: Limits) -> str | None:
     """Return which limit is not held, or None."""
-    budget, drop = limits.latency_budget_ms, limits.max_accuracy_drop
-    p99 = result.single.latency_ms(99)
-    if budget is not None and p99 > budget:
-        return f"its p99 of {p99:.2f} ms exceeds the budget of {budget:g} ms"
-    points = result.drop.points
+    drop, points = limits.max_accuracy_drop, result.drop.points
+    if _is_late(result, limits):
+        p99 = result.single.latency_ms(99)
+        return f"its p99 of {p99:.2f} ms exceeds the budget of {limits.latency_budget_ms:g} ms"
     if drop is not None and points is not None and points > drop:
         at_most = "up to " if result.drop.is_bound else ""
         return f"{at_most}{points:.2f} points of accuracy lost, allowed {drop:g}: {result.drop.basis}"
     return None
+
+
+def _is_late(result: Result, limits: Limits) -> bool:
+    """Return whether p99 of a call with one image exceeds the budget."""
+    budget = limits.latency_budget_ms
+    return budget is not None and result.single.latency_ms(99) > budget

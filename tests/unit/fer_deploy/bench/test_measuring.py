@@ -89,6 +89,13 @@ def test_without_fp32_the_first_that_was_measured_is_the_reference(engines):
     assert measuring().drops([measured], [openvino])[openvino].points is None
 
 
+def test_an_fp32_that_does_not_run_here_is_no_reference(engines):
+    fp16 = artifact("fp16")
+    runs = [Candidate(fp16.path, "onnxruntime-cpu", 1, False), CANDIDATES[2]]
+    drops = measuring().drops([ARTIFACTS[0], fp16, ARTIFACTS[1]], runs)
+    assert [drop.points for drop in drops.values()] == [0.0, 0.0]
+
+
 def test_drops_are_judged_against_the_reference(engines):
     drops = measuring().drops(ARTIFACTS, CANDIDATES)
     assert list(drops) == [CANDIDATES[0], CANDIDATES[2]]
