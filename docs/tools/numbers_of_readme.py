@@ -106,9 +106,16 @@ def card_accuracy(model: str) -> str:
 
 
 def measured_model(latency: dict[str, Any]) -> str:
-    """Return the model that the table is about."""
+    """Return the model that the table is about.
+
+    Raises:
+        ValueError: none of `MODELS` was measured.
+    """
     files = {row["file"] for row in latency["results"]}
-    return next(model for model in MODELS if f"{model}.safetensors" in files)
+    found = next((model for model in MODELS if f"{model}.safetensors" in files), None)
+    if found is None:
+        raise ValueError(f"the newest latency is of none of {', '.join(MODELS)}. Fix: make bench")
+    return found
 
 
 def row_of(latency: dict[str, Any], file: str) -> dict[str, Any] | None:
@@ -133,9 +140,12 @@ def cells_of(row: dict[str, Any] | None, accuracy: dict[str, Any] | None) -> lis
         same = DASH if accuracy["same_emotion"] is None else f"{100 * accuracy['same_emotion']:.1f} %"
     if row is None:
         return [DASH, measured, same, DASH, DASH]
-    one, many = (next(one for one in row["latency"] if one["batch"] == batch) for batch in (1, 16))
-    marks = [STABLE_MARK[found["stable"]] for found in (one, many)]
-    speeds = [f"{one['p50_ms']:.1f} ms{marks[0]}", f"{many['faces_per_s']:,.0f}{marks[1]}"]
+    found = {one["batch"]: one for one in row["latency"]}
+    one, many = found.get(1), found.get(16)
+    speeds = [
+        DASH if one is None else f"{one['p50_ms']:.1f} ms{STABLE_MARK[one['stable']]}",
+        DASH if many is None else f"{many['faces_per_s']:,.0f}{STABLE_MARK[many['stable']]}",
+    ]
     return [f"{row['bytes'] / 1e6:.1f} MB", measured, same, *speeds]
 
 

@@ -216,6 +216,19 @@ def test_of_two_runs_of_a_day_the_later_one_counts(tool, tmp_path):
     assert numbers.newest_file("fps", tmp_path).parent.name == "2026-11-03-bbb"
 
 
+def test_a_latency_of_other_batches_or_another_model(tool, tmp_path):
+    numbers = tool("numbers_of_readme")
+    folder = tmp_path / "machine" / "2026-01-02-abc"
+    folder.mkdir(parents=True)
+    other = latency(("PyTorch eager", "senet.safetensors"))
+    other["results"][0]["latency"] = other["results"][0]["latency"][:1]
+    (folder / "latency.json").write_text(json.dumps(other))
+    assert "| PyTorch | 1.6 MB | – | – | 2.0 ms | – |" in numbers.forms(tmp_path)
+    (folder / "latency.json").write_text(json.dumps(latency(("PyTorch eager", "net.safetensors"))))
+    with pytest.raises(ValueError, match=r"of none of senet-ferplus, senet\. Fix: make bench"):
+        numbers.forms(tmp_path)
+
+
 def test_without_results_the_table_is_a_line(tmp_path):
     tool = REPO / "docs" / "tools" / "numbers_of_readme.py"
     done = subprocess.run([sys.executable, tool, "--table", tmp_path], capture_output=True, text=True, check=False)
