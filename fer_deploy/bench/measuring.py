@@ -69,20 +69,25 @@ class Measuring:
     def drops(self, artifacts: Sequence[Artifact], candidates: Sequence[Candidate]) -> dict[Candidate, Drop]:
         """Return the loss of accuracy for one candidate of each artifact and runtime.
 
-        Those that their export measured do not run for it, except as the reference of the others: FP32 or FP16 if it
-        runs here, else the first that was measured.
+        What an export measured holds for its own runtime. Another runtime of that file is compared with this one, and
+        the differences add to the export's loss. All others are compared with the reference: FP32 or FP16 if it runs
+        here, else the first that was measured.
         """
         by_path = {artifact.path: artifact for artifact in artifacts}
         groups = {group[0]: group for group in _by_engine(candidates)}
         reference = reference_of([by_path[path] for path in dict.fromkeys(one.path for one in groups)])
         found = {one: drop_of_export(by_path[one.path], one) for one in groups}
-        unknown = [one for one, drop in found.items() if drop is None]
+        measured = {one.path: one for one in reversed(groups) if found[one] is not None}
+        unknown = [one for one in groups if found[one] is None]
         fits = [one for one in groups if (one.path == reference.path if reference else found[one] is not None)]
-        compared = fits[0] if unknown and fits else None
-        logits = {one: self._logits(groups[one]) for one in groups if compared and one in (compared, *unknown)}
-        agreements = {one: agreement_of(logits[one], logits[compared]) if compared else None for one in unknown}
-        num = self.plans.num_faces
-        return {one: drop or drop_here(agreements[one], num) for one, drop in found.items()}
+        compared = {one: measured.get(one.path) or next(iter(fits), None) for one in unknown}
+        needed = {one for pair in compared.items() if pair[1] is not None for one in pair}
+        logits = {one: self._logits(groups[one]) for one in groups if one in needed}
+        for one, other in compared.items():
+            agreement = None if other is None else agreement_of(logits[one], logits[other])
+            own = found[other] if other is not None and other.path == one.path else None
+            found[one] = drop_here(agreement, self.plans.num_faces, of_export=own)
+        return {one: drop for one, drop in found.items() if drop is not None}
 
     def _logits(self, group: Sequence[Candidate]) -> NDArray[np.float32]:
         """Return the logits of a group's file and runtime, with as many threads as it may have."""

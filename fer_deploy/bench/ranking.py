@@ -108,16 +108,21 @@ def drop_of_export(artifact: Artifact, candidate: Candidate) -> Drop | None:
     return None
 
 
-def drop_here(agreement: float | None, num_faces: int) -> Drop:
+def drop_here(agreement: float | None, num_faces: int, *, of_export: Drop | None = None) -> Drop:
     """Return the loss of accuracy that the answers on this machine allow.
 
     Args:
         agreement: with the reference, on drawn faces; None: there is no reference.
         num_faces: drawn faces.
+        of_export: loss of the same file in the runtime that is the reference; None: the reference is another file.
     """
     if agreement is None:
         return Drop(None, False, "its export did not measure it, and there is no FP32 or FP16 to compare with")
-    return Drop(_POINTS * (1 - agreement), True, f"other answers here on {num_faces} {SOURCE}")
+    other = _POINTS * (1 - agreement)
+    if of_export is None or of_export.points is None:
+        return Drop(other, True, f"other answers here on {num_faces} {SOURCE}")
+    basis = f"{of_export.basis}, and {other:.2f} % other answers here on {num_faces} {SOURCE}"
+    return Drop(of_export.points + other, True, basis)
 
 
 def rank(results: Sequence[Result], goal: Goal, limits: Limits) -> list[Ranked]:
