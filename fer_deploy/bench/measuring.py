@@ -1,6 +1,6 @@
 """Measure the candidates of a folder in both uses: one call at a time, and a worker on each core."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -15,7 +15,18 @@ from fer_deploy.bench.folder import Artifact, Skipped
 from fer_deploy.bench.machine.energy import EnergyMeter
 from fer_deploy.bench.machine.resources import ColdStart, cold_start
 from fer_deploy.bench.plans import Plans
-from fer_deploy.bench.ranking import Drop, Limits, Ranked, Result, decided, drop_here, drop_of_export, rank, rivals
+from fer_deploy.bench.ranking import (
+    EXPORTED_WITH,
+    Drop,
+    Limits,
+    Ranked,
+    Result,
+    decided,
+    drop_here,
+    drop_of_export,
+    rank,
+    rivals,
+)
 from fer_deploy.bench.scenarios import LEAST_GAIN, Server, highest_rate, offline
 from fer_deploy.bench.windows import (
     Repeated,
@@ -77,15 +88,18 @@ class Measuring:
         groups = {group[0]: group for group in _by_engine(candidates)}
         reference = reference_of([by_path[path] for path in dict.fromkeys(one.path for one in groups)])
         found = {one: drop_of_export(by_path[one.path], one) for one in groups}
-        measured = {one.path: one for one in reversed(groups) if found[one] is not None}
-        unknown = [one for one in groups if found[one] is None]
         fits = [one for one in groups if (one.path == reference.path if reference else found[one] is not None)]
-        compared = {one: measured.get(one.path) or next(iter(fits), None) for one in unknown}
-        needed = {one for pair in compared.items() if pair[1] is not None for one in pair}
-        logits = {one: self._logits(groups[one]) for one in groups if one in needed}
-        for one, other in compared.items():
+        compared: dict[Candidate, tuple[Candidate | None, Drop | None]] = {}
+        for one in groups:
+            if found[one] is None:
+                exported = _as_exported(one, groups)
+                own = None if exported is None else drop_of_export(by_path[one.path], exported)
+                compared[one] = (next(iter(fits), None), None) if own is None else (exported, own)
+        pairs = [(one, other) for one, (other, _) in compared.items() if other is not None]
+        needed = dict.fromkeys(one for pair in pairs for one in pair)
+        logits = {one: self._logits(groups.get(one, [one])) for one in sorted(needed, key=lambda one: one.name)}
+        for one, (other, own) in compared.items():
             agreement = None if other is None else agreement_of(logits[one], logits[other])
-            own = found[other] if other is not None and other.path == one.path else None
             found[one] = drop_here(agreement, self.plans.num_faces, of_export=own)
         return {one: drop for one, drop in found.items() if drop is not None}
 
@@ -199,6 +213,16 @@ def workers_of(candidates: Iterable[Candidate]) -> list[Candidate]:
 def _by_engine(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
     """Return the candidates in groups of one artifact and runtime, which differ in their settings."""
     return [list(group) for _, group in groupby(candidates, key=lambda one: (one.path, one.runtime))]
+
+
+def _as_exported(one: Candidate, groups: Mapping[Candidate, object]) -> Candidate | None:
+    """Return a file in the runtime that exports measure, where it runs here; None: it may not.
+
+    OpenVINO's engine opens a file in ONNX Runtime first, so there it runs even if it is not among the candidates.
+    """
+    here = (other for other in groups if (other.path, other.runtime) == (one.path, EXPORTED_WITH))
+    alone = Candidate(one.path, EXPORTED_WITH, one.threads, False) if one.runtime == "openvino" else None
+    return next(here, alone)
 
 
 def _call(engine: Engine, batch: int) -> Callable[[], object]:

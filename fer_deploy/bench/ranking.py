@@ -17,6 +17,8 @@ CLOSE: Final = 0.85
 _KINDS: Final = ("fp32", "fp16", "int8-cpu", "int8", PLAN)
 """The simplest first: without quantization, and without code for one GPU."""
 _POINTS: Final = 100
+EXPORTED_WITH: Final = "onnxruntime-cpu"
+"""Runtime that an export measures an ONNX file with."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def drop_of_export(artifact: Artifact, candidate: Candidate) -> Drop | None:
     The measurement holds for the engine that the export ran: ONNX Runtime on a CPU, or TensorRT for a plan. Other
     engines compute with other types.
     """
-    if candidate.runtime != "onnxruntime-cpu" and artifact.kind != PLAN:
+    if candidate.runtime != EXPORTED_WITH and artifact.kind != PLAN:
         return None
     if artifact.accuracy_change is not None:
         return Drop(-artifact.accuracy_change, False, f"its export measured it on {artifact.faces}")

@@ -87,7 +87,9 @@ def test_without_fp32_the_first_that_was_measured_is_the_reference(engines):
     openvino = Candidate(measured.path, "openvino", 1, False)
     drops = measuring().drops([measured], [CANDIDATES[2], openvino])
     assert (drops[CANDIDATES[2]].points, drops[openvino].points) == (0.4, 0.4)
-    assert measuring().drops([measured], [openvino])[openvino].points is None
+    assert measuring().drops([measured], [openvino])[openvino].points == 0.4  # it opens the file in ONNX Runtime, too
+    cuda = Candidate(measured.path, "onnxruntime-cuda", None, False)
+    assert measuring().drops([measured], [cuda])[cuda].points is None
 
 
 def test_an_fp32_that_does_not_run_here_is_no_reference(engines):
@@ -116,6 +118,8 @@ def test_another_runtime_is_compared_with_the_one_that_the_export_measured(monke
         "its export measured it on 9 faces: PublicTest, and 0.39 % other answers here on 256 drawn faces"
     )
     assert drops[openvino].is_bound
+    alone = measuring().drops([ARTIFACTS[0], measured], [replace(CANDIDATES[0], runtime="openvino"), openvino])
+    assert alone[openvino] == drops[openvino]
 
 
 def test_drops_are_judged_against_the_reference(engines):
