@@ -79,8 +79,9 @@ def cpu_us_a_face(clip: Clip, rounds: int = 20) -> dict[str, float]:
                 people.follow(frame, clip.time_s(index))
             else:
                 people.see(frame, detections, clip.time_s(index))
-            took = (time.thread_time_ns() - started) / 1e3 / len(detections)
-            spent["follow" if index % 3 else "see"].append(took)
+            took = (time.thread_time_ns() - started) / 1e3
+            if detections:
+                spent["follow" if index % 3 else "see"].append(took / len(detections))
     return {name: statistics.median(values) for name, values in spent.items()}
 
 
@@ -124,7 +125,7 @@ def label_changes(clips: list[Clip], emotions: list[list[list[Emotion]]], config
     """Return the changes of the shown label per minute of a face: another emotion, or to or from "unsure"."""
     changes = seconds = 0.0
     for clip, answers in zip(clips, emotions, strict=True):
-        people = People(config, tuple(answers[0][0].probs))
+        people = People(config, next(emotion.probs.labels for said in answers for emotion in said))
         labels: dict[int, list[str]] = {}
         for index, (faces, said) in enumerate(zip(clip.truth, answers, strict=True)):
             for result in people.smooth(faces, said, clip.time_s(index)):

@@ -124,6 +124,8 @@ def errors_between(clips: list[Clip], every: int, method: str) -> dict[str, Any]
         for index, faces in METHODS[method](clip, every):
             found = {face.track_id: face.detection for face in faces}
             for face in clip.truth[index]:
+                if face.track_id not in found:  # it came after the detection
+                    continue
                 truth, guess = face.detection, found[face.track_id]
                 width = truth.box.x2 - truth.box.x1
                 off.append(math.dist(center(truth.box), center(guess.box)) / width)

@@ -11,10 +11,14 @@ import pytest
 import quality
 import tracking
 from click.testing import CliRunner
+from live.between_detections import Clip
 from unit.fer_train.synthetic_faces import make_faces, make_votes
 
 from fer_deploy.engines.base import Engine
 from fer_deploy.engines.fake import FAKE_SPEC, FakeEngine
+from fer_deploy.vision.probabilities import Probabilities
+from fer_deploy.vision.tracking.people import PeopleConfig
+from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
 from fer_train.data.faces import EMOTIONS, FERPLUS_EMOTIONS
 
 FACES = make_faces(PublicTest=70)
@@ -83,3 +87,27 @@ def test_every_benchmark_asks_for_the_labels_of_its_model(module, label_set, tmp
     done = CliRunner().invoke(module.main, words)
     assert "asked" in done.output, done.output
     assert asked == [("PublicTest", label_set)]
+
+
+def test_changes_of_what_is_shown_are_counted_a_minute_of_a_face():
+    face = TrackedFace(1, Detection(Box(0, 0, 9, 9)))
+    clip = Clip("a", 2.0, [np.zeros((9, 9, 3), np.uint8)] * 5, [(), (face,), (face,), (face,), (face,)])
+    answers = [
+        [],
+        *([Emotion(label, 0.9, Probabilities.from_dict({"a": 0.1, "b": 0.1, label: 0.9}))] for label in "abba"),
+    ]
+    config = PeopleConfig(smoothing_s=0.0, hysteresis=0.0)
+    assert tracking.label_changes([clip], [answers], config) == 60 * 2 / 2.0  # two changes in two seconds
+
+
+def test_all_tables_are_made_of_a_clip():
+    """A frame without a face is among them."""
+    points = tuple((20.0 + 5 * number, 30.0) for number in range(5))
+    boxes = enumerate((Box(9, 9, 49, 49), Box(70, 9, 110, 49)), start=1)
+    face, other = (TrackedFace(number, Detection(box, 0.9, points)) for number, box in boxes)
+    picture = np.random.default_rng(0).integers(0, 256, (64, 128, 3), dtype=np.uint8)
+    clip = Clip("a", 12.0, [picture] * 44, [(face,), *[(face, other)] * 42, ()])
+    tables = tracking.tables_of([clip], FakeEngine(), None)
+    assert all(
+        rows and all(np.isfinite(v) for v in rows[0].values() if isinstance(v, float)) for rows in tables.values()
+    )
