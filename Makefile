@@ -23,6 +23,8 @@ PLAN       ?= configs/sweep/gpu.yaml
 MINUTES    ?=
 PUBLISH    ?=
 RIVALS     ?=
+COMPARE    ?=
+FROM       ?=
 CLIPS      ?=
 VIDEOS     ?=
 
@@ -109,12 +111,13 @@ sweep: $(VENV)/.all  ## every run of PLAN, the ensemble, its students, in MINUTE
 
 BENCH = $(BIN)/python benchmarks/suite.py $(if $(wildcard $(DATA)),--data $(DATA) $(if $(FERPLUS),--ferplus $(FERPLUS))) \
 	$(foreach clip,$(CLIPS),--clip $(clip)) $(if $(VIDEOS),--videos $(VIDEOS)) \
-	$(foreach python,$(RIVALS),--rival-python $(python)) $(if $(PUBLISH),--publish)
+	$(foreach python,$(RIVALS),--rival-python $(python)) $(if $(PUBLISH),--publish) \
+	$(if $(COMPARE),--compare $(COMPARE)) $(if $(FROM),--from $(FROM))
 
-bench: $(VENV)/.all  ## latency, accuracy (where DATA is) and the live loop in ten minutes; PUBLISH=1 for benchmarks/results too
+bench: $(VENV)/.all  ## latency, accuracy (where DATA is) and the live loop in ten minutes; PUBLISH=1 for benchmarks/results too; COMPARE=folder of an earlier run
 	$(BENCH) --quick
 
-bench-full: $(VENV)/.all  ## the same in full, and every other benchmark that can run here; CLIPS, VIDEOS (of agreement.py), RIVALS
+bench-full: $(VENV)/.all  ## the same in full, and every other benchmark that can run here; CLIPS, VIDEOS (of agreement.py), RIVALS; FROM=name goes on
 	$(BENCH)
 
 export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT, INT8 where DATA is there; FLAVOR=tensorrt-rtx for plans

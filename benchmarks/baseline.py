@@ -2,8 +2,9 @@
 
 Three inputs. Clips of calm people: how many faces are shown as neutral, without and with a baseline. And tracks made of
 FER2013's PublicTest: each has ten seconds of one neutral face, slightly moved in each frame, then one second of each
-of eight other faces, as FER+'s majority names them. The other faces are of other people, who do not share the resting
-face, so what a wrong baseline costs them is not understated. And the clips again, with a smile of FER2013 at their end.
+of eight other faces, as the labels of the model's family name them. The other faces are of other people, who do not
+share the resting face, so what a wrong baseline costs them is not understated. And the clips again, with a smile of
+FER2013 at their end.
 
     python benchmarks/baseline.py --data fer2013.csv --ferplus fer2013new.csv --clip a.gif
 """
@@ -39,8 +40,8 @@ from fer_deploy.vision.quality_measures import measured_faces
 from fer_deploy.vision.tracking.baseline import NEUTRAL
 from fer_deploy.vision.tracking.people import People, PeopleConfig
 from fer_deploy.vision.types import Box, Detection, Emotion, FaceResult, TrackedFace
-from fer_train.data import read_faces, take_split
-from fer_train.data.consensus import majority_faces
+from fer_train.data import read_faces
+from fer_train.data.consensus import own_faces
 from fer_train.data.faces import Faces
 
 FPS: Final = 10
@@ -235,7 +236,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 @click.option("--data", type=_there, required=True, help="fer2013.csv")
 @click.option("--ferplus", type=_there, required=True, help="fer2013new.csv, the votes of FER+")
 @yunet_option
-@click.option("--engine", "model", type=_there, help="Our model, of FER+'s labels.  [default: the bundled INT8 one]")
+@click.option("--engine", "model", type=_there, help="Our model.  [default: the bundled INT8 one]")
 @click.option("--clip", "clips", type=_there, multiple=True, help=f"Video of calm people, such as {WHERE_CLIPS_ARE}.")
 @click.option("--tracks", "num", default=400, help="Tracks of PublicTest.")
 @output_options(report)
@@ -244,9 +245,10 @@ def main(
 ) -> None:
     """Measure the correction of resting faces."""
     cv2.setNumThreads(1)
-    faces = majority_faces(take_split(read_faces(data, ferplus=ferplus), "PublicTest"), "PublicTest")
+    everyone = read_faces(data, ferplus=ferplus)
     cpu = torch.device("cpu")
     with open_engine(model or bundled_model(Precision.INT8, "ferplus"), device="cpu", threads=1) as engine:
+        faces = own_faces(everyone, "PublicTest", engine.spec.model_dump())
         configs = {name: PeopleConfig(**settings).for_model(engine.spec) for name, settings in VARIANTS.items()}
         tracks = tracks_of(engine, faces, num)
         result: Row = {

@@ -4,7 +4,7 @@ FER2013's faces were cut out by another detector than ours. This benchmark embed
 twice its size, with repeated edge pixels), finds it with YuNet and Haar, and cuts it out again. It reports the position
 of the original square relative to the box, and the accuracy of the classifier on the new crops. For the turn, the
 larger picture is rotated first. In real clips, whose people hardly change their expressions, a good crop gives few
-label changes between frames. No face picture is written.
+label changes between frames. No face picture is written. A model is judged by the labels of its family.
 
     python benchmarks/crop_margin.py --data fer2013.csv --yunet face_detection_yunet_2026may.onnx --clip a.gif
 """
@@ -34,7 +34,8 @@ from fer_deploy.engines.base import Engine
 from fer_deploy.vision.postprocess import probs_from_logits
 from fer_deploy.vision.preprocess import CropConfig, images_from_faces
 from fer_deploy.vision.types import Detection
-from fer_train.data import read_faces, take_split
+from fer_train.data import read_faces
+from fer_train.data.consensus import own_faces
 
 ENLARGED, MARGIN = 96, 48
 SCALES = (0.9, 1.0, 1.1, 1.15, 1.2, 1.3, 1.4)
@@ -210,6 +211,7 @@ def report(result: Result) -> Report:
 
 @click.command()
 @click.option("--data", type=_there, required=True, help="fer2013.csv")
+@click.option("--ferplus", type=_there, help="fer2013new.csv, for an --engine of FER+'s votes.")
 @yunet_option
 @click.option("--engine", "model", type=_there, help="Our model.  [default: the bundled one of FER2013's labels]")
 @click.option(
@@ -221,17 +223,26 @@ def report(result: Result) -> Report:
 )
 @click.option("--faces", "num", default=0, help="Number of faces of PublicTest, spread evenly; 0: all.")
 @output_options(report)
-def main(data: Path, yunet: Path, model: Path | None, clips: tuple[Path, ...], num: int, output: Output) -> None:
+def main(
+    data: Path,
+    ferplus: Path | None,
+    yunet: Path,
+    model: Path | None,
+    clips: tuple[Path, ...],
+    num: int,
+    output: Output,
+) -> None:
     """Measure how the crop around a face changes the accuracy."""
-    split = take_split(read_faces(data), "PublicTest")
-    chosen = np.unique(np.linspace(0, len(split) - 1, num or len(split), dtype=np.int64))
-    faces, labels = split.images[chosen], split.labels[chosen]
+    everyone = read_faces(data, ferplus=ferplus)
     cv2.setNumThreads(1)  # one thread is enough for many small pictures
     network = open_yunet(yunet, fix="give --yunet the file of the OpenCV Zoo")
     finders: dict[str, FaceFinder] = {"YuNet": YuNetFinder(network), "Haar": HaarFinder()}
     searches = {name: FaceSearch(finder, min_face=24) for name, finder in finders.items()}
     device = torch.device("cpu")
     with open_engine(model or bundled_model(family="fer2013"), device="cpu", threads=1) as engine:
+        split = own_faces(everyone, "PublicTest", engine.spec.model_dump())
+        chosen = np.unique(np.linspace(0, len(split) - 1, num or len(split), dtype=np.int64))
+        faces, labels = split.images[chosen], split.labels[chosen]
         result: Row = {
             "environment": environment(device) | {"faces": str(len(faces)), "engine": engine.description},
             "margins": {name: measure_margins(engine, faces, labels, search) for name, search in searches.items()},

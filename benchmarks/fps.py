@@ -121,6 +121,13 @@ def report(result: Result) -> Report:
 @yunet_option
 @click.option("--engine", type=_there, help="Our model.  [default: the bundled one]")
 @click.option(
+    "--device",
+    type=click.Choice(["cpu", "openvino"]),
+    default="cpu",
+    show_default=True,
+    help="Of our model: cpu is ONNX Runtime.",
+)
+@click.option(
     "--checkpoint", type=_there, default="weights/senet-ferplus.safetensors", show_default=True, help="For PyTorch."
 )
 @click.option("--frames", default=1000, show_default=True, help="Frames per clip, which is looped.")
@@ -131,6 +138,7 @@ def main(
     clips: tuple[Path, ...],
     yunet: Path,
     engine: Path | None,
+    device: str,
     checkpoint: Path,
     frames: int,
     tutorial_frames: int,
@@ -138,7 +146,7 @@ def main(
     output: Output,
 ) -> None:
     """Compare the live loop with tutorial loops."""
-    files = {"yunet": str(yunet), "engine": str(engine or ""), "checkpoint": str(checkpoint)}
+    files = {"yunet": str(yunet), "engine": str(engine or ""), "device": device, "checkpoint": str(checkpoint)}
     wanted = variants(frames=frames, tutorial_frames=tutorial_frames)
     results = []
     for clip in clips:
@@ -150,9 +158,9 @@ def main(
                 _console.print(f"{clip.name}, round {number + 1}/{rounds}, {name}: {done[name]['fps']:.1f} frames/s")
             measured.append(done)
         results.append({"clip": clip.name, "rows": summarize(measured, cores=available_cores())})
-    device = torch.device("cpu")
-    env = environment(device) | {"rounds": str(rounds), "yunet": yunet.name}
-    output.write("fps", device, {"environment": env, "clips": results})
+    cpu = torch.device("cpu")
+    env = environment(cpu) | {"rounds": str(rounds), "yunet": yunet.name, "device": device}
+    output.write("fps", cpu, {"environment": env, "clips": results})
 
 
 if __name__ == "__main__":

@@ -9,7 +9,8 @@ engine has the same number of threads, and every call ends with the logits in th
 this is MLPerf's single stream, with larger batches its offline scenario; it is not MLPerf.
 
 The share of the roof compares the rate with what the machine's matrix products (FP32) and copies allow, both measured
-in the same run. INT8 and BF16 instructions can exceed it. Accuracy: benchmarks/accuracy.py.
+in the same run. INT8 and BF16 instructions can exceed it. On a CPU, and without --quick, each file's time is also split
+by operator, by ONNX Runtime's profile. Accuracy: benchmarks/accuracy.py.
 
 The physics: a VNNI instruction multiplies four times as many INT8 values as an AVX-512 instruction multiplies FP32
 values. A GPU computes such a network faster than it is launched; a CUDA graph removes that launch time.
@@ -34,6 +35,7 @@ from harness.results import Output, output_options
 from rich.console import Console
 
 from fer_deploy.bench.agreement import drawn_images
+from fer_deploy.bench.layers import measure_layers
 from fer_deploy.bench.machine.energy import EnergyMeter
 from fer_deploy.bench.machine.roofline import GraphWork, Roof, graph_work, measure_roof
 from fer_deploy.bench.statistics import Interval, ratio_interval
@@ -84,6 +86,21 @@ def measure(
             more = {"roof_share": roofs.share(work, batch, row["faces_per_s"]), "joules_per_face": joules}
             result.setdefault("latency", []).append(row | more)
     return results
+
+
+def profiles(candidate: Candidate, batches: list[int], threads: int) -> list[dict[str, Any]]:
+    """Return the time of a call by operator, for each batch; [] for what ONNX Runtime does not run."""
+    if candidate.path is None or candidate.path.suffix != ".onnx" or candidate.engine.endswith("spinning"):
+        return []
+    found = [measure_layers(candidate.path, batch=n, device="cpu", threads=threads) for n in batches]
+    return [
+        {
+            "batch": one.batch,
+            "call_ms": one.call_ms,
+            "shares": {part.operator: part.share for part in one.by_operator()},
+        }
+        for one in found
+    ]
 
 
 def _latency(batch: int, found: Measurement, reference: Measurement) -> dict[str, Any]:
@@ -213,7 +230,12 @@ def main(
         )
         for model, candidates in by_model.items():
             _console.print(f"measuring {model}: {', '.join(c.engine for c in candidates)} ...", highlight=False)
-            results += measure(candidates, sizes, plan=plan, roofs=roofs, meter=meter)
+            found = measure(candidates, sizes, plan=plan, roofs=roofs, meter=meter)
+            if target.type == "cpu" and not quick:
+                for candidate, result in zip(candidates, found, strict=True):
+                    if "latency" in result:
+                        result["profiles"] = profiles(candidate, sizes, num_threads)
+            results += found
     roof = None if roofs.roof is None else asdict(roofs.roof)
     output.write("latency", target, {**env, "quick": quick, "roof": roof, "results": results})
 

@@ -1,8 +1,9 @@
 """Measure what degraded faces cost, where the limits of `fer_deploy.vision.quality` stand, and whom the flags meet.
 
-Faces of PublicTest on which a majority of FER+'s taggers agrees are degraded in one way at a time: size, blur, light,
-contrast, noise, tilt, cut off by an edge. Each point has the accuracy, what `quality_of_face` measures, and the share
-that its flag meets. Yaw and pitch are those of the faces themselves, from YuNet's landmarks. No face is written.
+Faces of PublicTest are degraded in one way at a time: size, blur, light, contrast, noise, tilt, cut off by an edge. A
+model of FER+'s votes has the faces on which a majority of the taggers agrees, another has all of them, with FER2013's
+labels. Each point has the accuracy, what `quality_of_face` measures, and the share that its flag meets. Yaw and pitch
+are those of the faces themselves, from YuNet's landmarks. No face is written.
 
     python benchmarks/quality.py --data fer2013.csv --ferplus fer2013new.csv --clip a.gif
 """
@@ -36,8 +37,8 @@ from fer_deploy.vision.preprocess import CropConfig
 from fer_deploy.vision.quality import FaceQuality, QualityFlag
 from fer_deploy.vision.quality_measures import measured_faces, quality_of_face
 from fer_deploy.vision.types import Box, Detection
-from fer_train.data import read_faces, take_split
-from fer_train.data.consensus import majority_faces
+from fer_train.data import read_faces
+from fer_train.data.consensus import own_faces
 from fer_train.data.faces import Faces
 from fer_train.evaluation.degradation import blurred, faded, shrunk, tilted
 
@@ -265,11 +266,12 @@ def main(
 ) -> None:
     """Measure what degraded faces cost, and the limits of the quality flags."""
     cv2.setNumThreads(1)
-    faces = majority_faces(take_split(read_faces(data, ferplus=ferplus), "PublicTest"), "PublicTest")
+    everyone = read_faces(data, ferplus=ferplus)
     detector = build_detectors(DetectorConfig(detector="yunet", detector_model=yunet))()
     cpu = torch.device("cpu")
     with open_engine(model or bundled_model(Precision.INT8, "ferplus"), device="cpu", threads=1) as engine:
-        measured = measure(engine, faces, detector, num)
+        faces = own_faces(everyone, "PublicTest", engine.spec.model_dump())
+        measured = measure(engine, faces, detector, num) | {"label_set": faces.label_set}
         result: Row = {"environment": environment(cpu) | {"engine": engine.description}, **measured}
         result["clips"] = [clip_row(clip, detector, engine) for clip in clips]
     output.write("quality", cpu, result)

@@ -3,22 +3,29 @@
     python benchmarks/suite.py --quick                       # make bench: ten minutes on two cores
     python benchmarks/suite.py --data fer2013.csv --ferplus fer2013new.csv       # make bench-full
 
-What a machine lacks is skipped, with the reason. Pause other work first: what this project runs beside is named.
+What a machine lacks is skipped, with the reason. A benchmark that fails is named at the end, and the others run. Ctrl-C
+ends the run; every benchmark that is done has its result file, and --from goes on. Pause other work first: what this
+project runs beside is named.
 """
 
 import importlib.util
+import os
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import click
+import torch
 from harness.clips import ROOT, UNPUBLISHED, shared_clips
-from harness.measuring import shared_yunet
-from harness.results import publish_option
+from harness.measuring import command_as_typed, shared_yunet
+from harness.results import known_seconds, machine_name, publish_option
 from live.triton_server import SERVER_FILES, is_installed
 
 from fer_deploy.bench.machine.host import background_work
@@ -29,16 +36,33 @@ EXPORTED = ROOT / "artifacts" / "benchmarks" / "exported"
 """ONNX files of the checkpoint, made once for each version of it."""
 ARCHIVE_MINUTES = 4
 """Of the archive's video, which is analyzed in seven ways; ten times as long by default."""
+STOP_LIMIT_S = 30.0
+"""After this time a benchmark that was asked to stop is killed."""
 _there = click.Path(path_type=Path, exists=True, resolve_path=True)
+
+
+class Stopped(BaseException):
+    """Ctrl-C or another signal that ends the run; `number` is the signal's."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.number = number
 
 
 @dataclass(frozen=True)
 class Step:
-    """One benchmark: its program and options, or the reason why it is skipped."""
+    """One benchmark: its program and options, or the reason why it is skipped or cannot run."""
 
     name: str
     words: tuple[str | Path, ...]
     skipped: str = ""
+    failed: str = ""
+
+    @property
+    def known_s(self) -> float | None:
+        """How long it took the last time, with these options; None: not known."""
+        command = command_as_typed([f"{self.name}.py", *map(str, self.words)])
+        return known_seconds(command, self.name, machine_name(torch.device("cpu")))
 
 
 @dataclass(frozen=True)
@@ -47,6 +71,7 @@ class Given:
 
     Attributes:
         exported: folder of the checkpoint's ONNX files.
+        why_not_exported: why the export failed; empty: it did not.
         data, ferplus: FER2013 and FER+'s votes; None: not here.
         clips: of people; (): each benchmark finds its own.
         videos: folder of agreement.py's videos; None: not here.
@@ -54,6 +79,7 @@ class Given:
     """
 
     exported: Path
+    why_not_exported: str = ""
     data: Path | None = None
     ferplus: Path | None = None
     clips: Sequence[Path] = ()
@@ -82,19 +108,22 @@ def steps(given: Given, *, quick: bool) -> Iterator[Step]:
     no_data = "" if given.data else "no --data: FER2013 is not part of this repository"
     no_votes = no_data or ("" if given.ferplus else "no --ferplus: FER+'s votes are not part of this repository")
     no_yunet = _why_no_yunet()
-    yield Step("latency", (*model, *(("--quick", "--no-compile") if quick else ())))
-    yield Step("accuracy", (*model, *given.faces), no_data)
+    failed = given.why_not_exported
+    yield Step("latency", (*model, *(("--quick", "--no-compile") if quick else ())), "", failed)
+    yield Step("accuracy", (*model, *given.faces), no_data, failed)
     look = ("--rounds", 1, "--frames", 300, "--tutorial-frames", 40) if quick else ()
     yield Step("fps", (*clips, *look), no_yunet)
     if quick:
         return
     yield Step("startup", clips[:2], no_yunet)
+    yield Step("runtimes", (), no_yunet or _why_no_package("openvino"))
     yield Step("cameras", clips, no_yunet)
     yield Step("detectors", clips, no_yunet)
     yield Step("outputs", clips)
     yield Step("training", ())
+    yield Step("install", ())
     yield Step("soak", ())
-    yield Step("tracking", clips, no_yunet)
+    yield Step("tracking", (*clips, *(() if no_votes else given.faces)), no_yunet)
     yield Step("analyze", clips, no_yunet)
     yield Step("archive_scaling", (*clips, "--minutes", ARCHIVE_MINUTES), no_yunet or _why_no_package("ray"))
     people = clips or _each("--clip", shared_clips())  # these three look for none themselves
@@ -130,28 +159,122 @@ def _why_no_triton(name: str) -> str:
     return "" if is_installed(SERVER_FILES) else f"no Triton server. Fix: python benchmarks/{name}.py installs one"
 
 
-def export_once(checkpoint: Path, folder: Path) -> Path:
+def run_program(words: Sequence[str | Path], *, quiet: bool = False) -> int:
+    """Run Python with these words and return its exit code.
+
+    It has a process group of its own. A signal that ends the suite is passed to the whole group as Ctrl-C, and waited
+    for, so that no server and no worker of a benchmark outlives it.
+    """
+    started = subprocess.Popen(
+        [sys.executable, *map(str, words)],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,  # a group in the background that reads the terminal is stopped
+        stdout=subprocess.DEVNULL if quiet else None,
+        process_group=0,
+    )
+    try:
+        return started.wait()
+    except BaseException:
+        _end(started)
+        raise
+
+
+def _end(program: "subprocess.Popen[bytes]") -> None:
+    for number in (signal.SIGINT, signal.SIGKILL):
+        with suppress(ProcessLookupError):
+            os.killpg(program.pid, number)
+        with suppress(subprocess.TimeoutExpired):
+            program.wait(STOP_LIMIT_S)
+            return
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Raise `Stopped` at the first Ctrl-C, SIGTERM or SIGHUP; further ones change nothing."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        for one in numbers:
+            signal.signal(one, signal.SIG_IGN)
+        raise Stopped(number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, stop) for number in numbers}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def why_not_exported(checkpoint: Path, folder: Path) -> str:
     """Export FP32 and FP16 ONNX of a checkpoint unless this was done; INT8 is the bundled file.
 
-    Raises:
-        click.ClickException: the export failed.
+    Returns:
+        Why there are none; empty: there are.
     """
-    if not (folder / "report.json").exists() or (folder / "report.json").stat().st_mtime < checkpoint.stat().st_mtime:
-        click.echo(f"exporting {checkpoint.name} ...")
-        words = ["export", "--checkpoint", str(checkpoint), "--out", str(folder)]
-        done = subprocess.run([sys.executable, "-m", "fer_deploy", *words], check=False, stdout=subprocess.DEVNULL)
-        if done.returncode:
-            raise click.ClickException(f"the export ended with exit code {done.returncode}; its error is above")
-    return folder
+    report = folder / "report.json"
+    if report.exists() and report.stat().st_mtime >= checkpoint.stat().st_mtime:
+        return ""
+    click.echo(f"exporting {checkpoint.name} ...")
+    code = run_program(["-m", "fer_deploy", "export", "--checkpoint", checkpoint, "--out", folder], quiet=True)
+    return f"the export ended with exit code {code}, its error is above" if code else ""
 
 
-def run(step: Step, *, publish: bool) -> str | None:
+def run(step: Step, more: Sequence[str | Path]) -> str | None:
     """Run a benchmark and return None, or why there is no result."""
     if step.skipped:
         return f"skipped: {step.skipped}"
-    program = [sys.executable, Path(__file__).with_name(f"{step.name}.py"), *step.words]
-    done = subprocess.run([*map(str, program), *(["--publish"] if publish else [])], check=False, cwd=ROOT)
-    return f"failed: exit code {done.returncode}, its error is above" if done.returncode else None
+    if step.failed:
+        return f"failed: {step.failed}"
+    code = run_program([Path(__file__).with_name(f"{step.name}.py"), *step.words, *more])
+    return f"failed: exit code {code}, its error is above" if code else None
+
+
+def results_options(step: Step, *, publish: bool, compare: Path | None) -> tuple[str | Path, ...]:
+    """Return the options of a step's results; the earlier run is compared where it has this benchmark."""
+    has_earlier = compare is not None and (compare / f"{step.name}.json").is_file()
+    return (*(("--publish",) if publish else ()), *(("--compare", compare) if compare and has_earlier else ()))
+
+
+def time_left(todo: Sequence[Step]) -> str:
+    """Return how long steps take, as far as earlier runs tell it."""
+    known = [step.known_s for step in todo if not step.skipped and not step.failed]
+    told = [seconds for seconds in known if seconds is not None]
+    minutes = [f"about {max(1, round(sum(told) / 60))} min"] if told else []
+    unknown = [f"{len(known) - len(told)} whose time is not known"] if len(told) < len(known) else []
+    return " and ".join([*minutes, *unknown])
+
+
+def run_all(todo: Sequence[Step], notes: list[str], *, publish: bool, compare: Path | None) -> None:
+    """Run the steps, say how far the run is, and note how each one ended.
+
+    Raises:
+        Stopped: a signal came; the notes name what did not run.
+    """
+    for number, step in enumerate(todo):
+        left = time_left(todo[number:])
+        click.echo(f"== {number + 1} of {len(todo)}: {step.name}{f' (from here to the end: {left})' if left else ''}")
+        started = time.monotonic()
+        try:
+            reason = run(step, results_options(step, publish=publish, compare=compare))
+        except Stopped:
+            notes.append(f"{step.name}: stopped, no result")
+            notes += [f"{later.name}: not run" for later in todo[number + 1 :]]
+            raise
+        notes.append(f"{step.name}: {reason or f'{time.monotonic() - started:.0f} s'}")
+        click.echo(notes[-1])
+
+
+def from_step(todo: Sequence[Step], name: str | None) -> list[Step]:
+    """Return the steps from one on; None: all.
+
+    Raises:
+        click.UsageError: there is no such step.
+    """
+    names = [step.name for step in todo]
+    if name is not None and name not in names:
+        raise click.UsageError(f"--from {name}: no such benchmark in this form. Fix: one of {', '.join(names)}")
+    return list(todo[names.index(name) if name else 0 :])
 
 
 @click.command()
@@ -167,23 +290,38 @@ def run(step: Step, *, publish: bool) -> str | None:
     multiple=True,
     help="A Python that has other projects, for rivals.py; repeatable.",
 )
+@click.option("--from", "first", metavar="NAME", help="Begin with this benchmark, to go on after Ctrl-C.")
+@click.option(
+    "--compare",
+    type=click.Path(path_type=Path, exists=True, file_okay=False, resolve_path=True),
+    help="Folder of an earlier run: each benchmark tells what changed beyond the noise.",
+)
 @publish_option
-def main(quick: bool, rivals: tuple[Path, ...], publish: bool, **files: Any) -> None:
+def main(
+    quick: bool, rivals: tuple[Path, ...], first: str | None, compare: Path | None, publish: bool, **files: Any
+) -> None:
     """Run the benchmarks and print the README's table."""
+    pythons = [python.absolute() for python in rivals]  # not resolved: a link names its environment
+    given = Given(EXPORTED, rivals=pythons, **files)
+    todo = from_step(list(steps(given, quick=quick)), first)
     for work in background_work():
         click.echo(f"beside this run: {work.command}; {work.advice}", err=True)
-    exported = export_once(CHECKPOINT, EXPORTED)
-    pythons = [python.absolute() for python in rivals]  # not resolved: a link names its environment
-    notes = []
-    for step in steps(Given(exported, rivals=pythons, **files), quick=quick):
-        started = time.monotonic()
-        click.echo(f"== {step.name}")
-        reason = run(step, publish=publish)
-        notes.append(f"{step.name}: {reason or f'{time.monotonic() - started:.0f} s'}")
-    table = [sys.executable, ROOT / "docs" / "tools" / "numbers_of_readme.py", "--table", UNPUBLISHED]
-    subprocess.run([*map(str, table)], check=False)
+    notes: list[str] = []
+    stopped = 0
+    try:
+        with stopped_by_signals():
+            if any(EXPORTED in step.words and not step.skipped for step in todo):
+                given = replace(given, why_not_exported=why_not_exported(CHECKPOINT, EXPORTED))
+            run_all(from_step(list(steps(given, quick=quick)), todo[0].name), notes, publish=publish, compare=compare)
+    except Stopped as err:
+        stopped = err.number
+    run_program([ROOT / "docs" / "tools" / "numbers_of_readme.py", "--table", UNPUBLISHED])
     click.echo("\n".join(["", *notes, f"results: {UNPUBLISHED}"]))
-    if any("failed: " in note for note in notes):
+    if stopped:
+        at = next((note.partition(":")[0] for note in notes if note.endswith(": stopped, no result")), todo[0].name)
+        click.echo(f"stopped; to go on, give the same command with --from {at}, or make with FROM={at}", err=True)
+        raise SystemExit(128 + stopped)
+    if any(": failed: " in note for note in notes):
         raise SystemExit(1)
 
 

@@ -3,9 +3,10 @@
 The truth is YuNet on every frame. Between two detections a face can stay at its position, keep its velocity, follow the
 optical flow or, in a recording, be interpolated; errors are those in frames without detection. For the numbers, each
 person is hidden for some time, from every possible start. The confidence thresholds are measured on labelled faces that
-the network was not trained on.
+the network was not trained on, against the labels of the network's family: FER2013's, or the majority of FER+'s votes.
 
-    python benchmarks/tracking.py --clip a.gif --clip b.gif --yunet yunet.onnx --data data/fer2013.csv
+    python benchmarks/tracking.py --clip a.gif --clip b.gif --yunet yunet.onnx --data data/fer2013.csv \
+        --ferplus data/fer2013new.csv
 """
 
 import math
@@ -35,7 +36,9 @@ from fer_deploy.vision.preprocess import CropConfig, images_from_faces
 from fer_deploy.vision.probabilities import Probabilities
 from fer_deploy.vision.tracking.people import People, PeopleConfig
 from fer_deploy.vision.types import Box, Detection, Emotion, TrackedFace
-from fer_train.data import read_faces, take_split
+from fer_train.data import read_faces
+from fer_train.data.consensus import own_faces
+from fer_train.data.faces import Faces, labels_in_words
 
 NOISE = 12.0
 """Standard deviation of a webcam's noise in a dim room, per color channel."""
@@ -76,8 +79,9 @@ def cpu_us_a_face(clip: Clip, rounds: int = 20) -> dict[str, float]:
                 people.follow(frame, clip.time_s(index))
             else:
                 people.see(frame, detections, clip.time_s(index))
-            took = (time.thread_time_ns() - started) / 1e3 / len(detections)
-            spent["follow" if index % 3 else "see"].append(took)
+            took = (time.thread_time_ns() - started) / 1e3
+            if detections:
+                spent["follow" if index % 3 else "see"].append(took / len(detections))
     return {name: statistics.median(values) for name, values in spent.items()}
 
 
@@ -121,7 +125,7 @@ def label_changes(clips: list[Clip], emotions: list[list[list[Emotion]]], config
     """Return the changes of the shown label per minute of a face: another emotion, or to or from "unsure"."""
     changes = seconds = 0.0
     for clip, answers in zip(clips, emotions, strict=True):
-        people = People(config, tuple(answers[0][0].probs))
+        people = People(config, next(emotion.probs.labels for said in answers for emotion in said))
         labels: dict[int, list[str]] = {}
         for index, (faces, said) in enumerate(zip(clip.truth, answers, strict=True)):
             for result in people.smooth(faces, said, clip.time_s(index)):
@@ -179,24 +183,51 @@ def _shown(
     }
 
 
-def sureness_table(data: Path, engine: Engine) -> list[dict[str, float]]:
-    """Return, for confidence thresholds, the share of faces of PublicTest below them and the shares of right ones."""
-    faces = take_split(read_faces(data), "PublicTest")
-    batches = np.array_split(faces.images[:, None], len(faces.images) // 32)
-    probs = np.concatenate([probs_from_logits(engine.infer(batch)) for batch in batches])
+def sureness_table(faces: Faces, engine: Engine) -> list[dict[str, float]]:
+    """Return, for confidence thresholds, the share of faces below them and the shares of right ones.
+
+    Args:
+        faces: with the labels of the engine's family.
+        engine: the network.
+    """
+    batches = np.array_split(faces.images[:, None], math.ceil(len(faces) / 32))
+    logits = np.concatenate([engine.infer(batch) for batch in batches])
+    probs = probs_from_logits(logits / np.float32(engine.spec.temperature))
     right, confidence = probs.argmax(axis=1) == faces.labels, probs.max(axis=1)
     rows = []
     for low in np.arange(0.25, 0.75, 0.05).round(2).tolist():
-        here = (confidence >= low - 0.05) & (confidence < low)
+        here, above = (confidence >= low - 0.05) & (confidence < low), confidence >= low
         rows.append(
             {
                 "below": low,
                 "share": float((confidence < low).mean()),
                 "right_just_below": float(right[here].mean()) if here.any() else math.nan,
-                "right_at_or_above": float(right[confidence >= low].mean()),
+                "right_at_or_above": float(right[above].mean()) if above.any() else math.nan,
             }
         )
     return rows
+
+
+def tables_of(clips: list[Clip], engine: Engine, faces: Faces | None) -> dict[str, list[dict[str, Any]]]:
+    """Return all tables by title; without labelled faces, none of the confidence."""
+    tables: dict[str, list[dict[str, Any]]] = {
+        "Faces between detections: errors in face widths": [
+            errors_between(clips, every, method) for every in (2, 3, 5) for method in METHODS
+        ],
+        "CPU microseconds a face": [{"clip": clip.name, **cpu_us_a_face(clip)} for clip in clips],
+        "Hidden and back: runs in which everybody keeps one number": [
+            hidden_for(clips, hidden_s, PeopleConfig(reach=reach), every)
+            for every in (1, 3)
+            for hidden_s in (0.5, 1.0, 1.5)
+            for reach in (0.25, 0.5, 1.0, 2.0)
+        ],
+        "Changes of what is shown, per minute of a face, and delay of a change": smoothing_table(clips, engine),
+        "The same with a second threshold for unsure": threshold_table(clips, engine),
+    }
+    if faces is not None:
+        against = labels_in_words(faces.label_set, engine.spec.labels)
+        tables[f"Confidence of the raw answer, PublicTest, {against}"] = sureness_table(faces, engine)
+    return tables
 
 
 def as_markdown(result: dict[str, Any]) -> str:
@@ -234,29 +265,23 @@ def report(result: Result) -> Report:
 @clips_option
 @yunet_option
 @click.option("--engine", "engine_path", type=_there, help="Network.  [default: the bundled one]")
-@click.option("--data", type=_there, help="FER2013, for the confidence thresholds")
+@click.option("--data", type=_there, help="FER2013, for the confidence thresholds.")
+@click.option("--ferplus", type=_there, help="fer2013new.csv, for those of a network of FER+'s votes.")
 @output_options(report)
-def main(clips: tuple[Path, ...], yunet: Path, engine_path: Path | None, data: Path | None, output: Output) -> None:
+def main(
+    clips: tuple[Path, ...],
+    yunet: Path,
+    engine_path: Path | None,
+    data: Path | None,
+    ferplus: Path | None,
+    output: Output,
+) -> None:
     """Measure tracking and smoothing on real clips."""
     cv2.setNumThreads(1)
-    read = [known_clip(path, yunet) for path in clips]
-    tables: dict[str, list[dict[str, Any]]] = {
-        "Faces between detections: errors in face widths": [
-            errors_between(read, every, method) for every in (2, 3, 5) for method in METHODS
-        ],
-        "CPU microseconds a face": [{"clip": clip.name, **cpu_us_a_face(clip)} for clip in read],
-        "Hidden and back: runs in which everybody keeps one number": [
-            hidden_for(read, hidden_s, PeopleConfig(reach=reach), every)
-            for every in (1, 3)
-            for hidden_s in (0.5, 1.0, 1.5)
-            for reach in (0.25, 0.5, 1.0, 2.0)
-        ],
-    }
     with open_engine(engine_path or bundled_model()) as engine:
-        tables["Changes of what is shown, per minute of a face, and delay of a change"] = smoothing_table(read, engine)
-        tables["The same with a second threshold for unsure"] = threshold_table(read, engine)
-        if data is not None:
-            tables["Confidence of the raw answer, PublicTest"] = sureness_table(data, engine)
+        spec = engine.spec.model_dump()
+        faces = None if data is None else own_faces(read_faces(data, ferplus=ferplus), "PublicTest", spec)
+        tables = tables_of([known_clip(path, yunet) for path in clips], engine, faces)
     cpu = torch.device("cpu")
     output.write("tracking", cpu, {"environment": environment(cpu), "tables": tables})
 

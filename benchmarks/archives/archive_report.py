@@ -9,6 +9,7 @@ _PARTS = {"driver": "the one driver", "link": "the link to the videos", "store":
 def as_markdown(result: Mapping[str, Any]) -> str:
     """Return the tables of ways and farms."""
     env, segments, overhead = result["environment"], result["segments"], result["overhead"]
+    cores = result["host"]["num_cores"]
     lines = [
         "# One video in several ways, and a large archive",
         "",
@@ -17,16 +18,13 @@ def as_markdown(result: Mapping[str, Any]) -> str:
         f"{result['num_frames']:,} frames ({result['minutes']:g} minutes), {result['num_faces']:,} faces; the rows of "
         "all ways are equal. Seconds include the start of the command and of its workers, and of Ray with `--ray "
         "local`. All nodes of the cluster are on this machine. Kills: SIGKILL for the run with all its processes, "
-        "or for a node; what was done is not done again.",
+        "or for a node; what was done is not done again. Of the cores: CPU time over what all cores have in these "
+        "seconds, which is the share of the rate that the CPU time allows.",
         "",
-        "| way | kills | seconds | frames/s | CPU ms a frame | CPU against the first |",
-        "|---|---|---|---|---|---|",
+        "| way | kills | seconds | frames/s | of the cores | CPU ms a frame | CPU against the first |",
+        "|---|---|---|---|---|---|---|",
     ]
-    lines += [
-        f"| {row['way']} | {row.get('num_kills', 0) or '–'} | {row['seconds']:.1f} | {row['frames_s']:.0f} | "
-        f"{row['cpu_ms_per_frame']:.1f} | {row['cpu_against_first']:.2f} |"
-        for row in result["ways"]
-    ]
+    lines += [_line(row, cores) for row in result["ways"]]
     farms = result["model"]["farms"]
     lines += [
         "",
@@ -52,3 +50,11 @@ def as_markdown(result: Mapping[str, Any]) -> str:
     first = sorted(farms[-1]["full_at_cores"].items(), key=lambda part: part[1])
     words = [f"{_PARTS[name]} at {cores:,.0f} cores" for name, cores in first]
     return "\n".join([*lines, "", f"Saturated: {'; '.join(words)}.", ""])
+
+
+def _line(row: Mapping[str, Any], cores: int) -> str:
+    of_cores = row["frames_s"] * row["cpu_ms_per_frame"] / 1e3 / cores
+    return (
+        f"| {row['way']} | {row.get('num_kills', 0) or '–'} | {row['seconds']:.1f} | {row['frames_s']:.0f} | "
+        f"{of_cores:.2f} | {row['cpu_ms_per_frame']:.1f} | {row['cpu_against_first']:.2f} |"
+    )

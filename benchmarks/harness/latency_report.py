@@ -9,6 +9,9 @@ from matplotlib.figure import Figure
 
 from fer_deploy.vision.palette import GOOD_COLOR, INK, PLAIN_COLOR
 
+_OPERATORS = 4
+"""That have a share of their own in the text."""
+
 
 def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
     """Return the report as Markdown: files and accuracy first, then latency by batch."""
@@ -38,6 +41,7 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
         "|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [_latency_row(result, row) for result in results for row in result.get("latency", [])]
+    lines += _profiles(results)
     failed = [f"- {r['model']}, {r['engine']}: {r['failure']}" for r in results if "failure" in r]
     if failed:
         lines += ["", "Not run:", "", *failed]
@@ -47,6 +51,25 @@ def as_markdown(results: list[dict[str, Any]], env: dict[str, str]) -> str:
             "On a shared CPU only ratios within the run are meaningful, especially those in CPU time.",
         ]
     return "\n".join([*lines, ""])
+
+
+def _profiles(results: list[dict[str, Any]]) -> list[str]:
+    """Return a table of the time by operator; none for results without profiles."""
+    lines = [
+        f"| {result['model']} | {result['file']} | {one['batch']} | {one['call_ms']:.2f} | {_shares(one['shares'])} |"
+        for result in results
+        for one in result.get("profiles", [])
+    ]
+    if not lines:
+        return []
+    text = "Where the time goes, by ONNX Runtime's profile, which makes a call slower: shares of the operators."
+    return ["", text, "", "| model | file | batch | a call, ms | operators |", "|---|---|---|---|---|", *lines]
+
+
+def _shares(shares: dict[str, float]) -> str:
+    shown = [f"{operator} {share:.0%}" for operator, share in list(shares.items())[:_OPERATORS]]
+    rest = sum(list(shares.values())[_OPERATORS:])
+    return ", ".join([*shown, *([f"others {rest:.0%}"] if rest else [])])
 
 
 def _file_row(result: dict[str, Any]) -> str:

@@ -60,6 +60,15 @@ def _points(result: Row, what: str) -> list[Row]:
     return sorted(found, key=lambda row: row["value"])
 
 
+_LABELS = {"ferplus": "FER+'s majority", "fer2013": "FER2013's labels"}
+_AGREED = {"ferplus": " on which a majority of FER+'s taggers agrees", "fer2013": ", by FER2013's labels"}
+
+
+def _label_set(result: Row) -> str:
+    """Return the labels that the model was judged by; results from before they were noted had FER+'s."""
+    return str(result.get("label_set", "ferplus"))
+
+
 def as_markdown(result: Row) -> str:
     """Return the report as Markdown."""
     env = result["environment"]
@@ -70,8 +79,8 @@ def as_markdown(result: Row) -> str:
         "",
         f"    {env['command']}",
         "",
-        f"{result['faces']:,} of the {result['all_faces']:,} faces of PublicTest on which a majority of FER+'s taggers "
-        f"agrees: {result['clean']:.1%} right as they are. Value: the median of the measured number, and 5 to 95 %. "
+        f"{result['faces']:,} of the {result['all_faces']:,} faces of PublicTest{_AGREED[_label_set(result)]}: "
+        f"{result['clean']:.1%} right as they are. Value: the median of the measured number, and 5 to 95 %. "
         "Flagged: faces with the flag of this direction.",
         "",
         *markdown_table([_cells(row) for row in result["points"]], digits=2),
@@ -131,10 +140,9 @@ def write_chart(result: Row, path: Path) -> None:
     figure = Figure(figsize=(11, 8.4), layout="constrained")
     for axes, panel in zip(figure.subplots(3, 3, sharey=True).flat, PANELS, strict=True):
         _draw(axes, panel, result)
-    figure.suptitle(
-        f"accuracy against FER+'s majority by quality; gray: {STATED_ACCURACY:.0%}, and faces as they are",
-        fontsize="medium",
-    )
+    against = _LABELS[_label_set(result)]
+    title = f"accuracy against {against} by quality; gray: {STATED_ACCURACY:.0%}, and faces as they are"
+    figure.suptitle(title, fontsize="medium")
     figure.savefig(path, dpi=120)
 
 

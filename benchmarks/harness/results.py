@@ -14,6 +14,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +25,14 @@ from harness.comparing import changes_in_words, measures_of
 from harness.reports import Reporter, Result, as_stored, text_of, write_results
 
 from fer_deploy.bench.machine.host import Host
+from fer_deploy.errors import FerDeployError
+from fer_train.errors import FerTrainError
 from fer_train.hardware import describe_hardware
 
 RESULTS = Path(__file__).parents[1] / "results"
 """Folder of results in git; written only with --publish."""
+_RESULT_OPTIONS = re.compile(r" --publish\b| --(compare|out)[ =]('[^']*'|\S+)")
+"""Options that change nothing about the measurement."""
 
 
 def machine_name(device: torch.device) -> str:
@@ -71,10 +76,12 @@ class Output:
         Args:
             what: name of the benchmark.
             device: that was measured.
-            result: plain values for the .json; "benchmark", "host" and "measures" are added. The report is made from
-                what the file holds.
+            result: plain values for the .json; "benchmark", "host", "run_seconds" and "measures" are added. The report
+                is made from what the file holds.
         """
-        everything = as_stored({"benchmark": what, **result, "host": self.host.ended().to_dict()})
+        seconds = (datetime.now(UTC) - datetime.fromisoformat(self.host.started)).total_seconds()
+        about = {"host": self.host.ended().to_dict(), "run_seconds": round(seconds)}
+        everything = as_stored({"benchmark": what, **result, **about})
         report = self.report(everything)
         everything["measures"] = [one.to_dict() for one in report.measures]
         click.echo(text_of(report, everything))
@@ -108,6 +115,27 @@ def _old_result(path: Path, what: str, report: Reporter) -> Result:
     return found
 
 
+def known_seconds(command: str, what: str, machine: str) -> float | None:
+    """Return how long the newest run of a command took, of this machine rather than of another; None: not known.
+
+    Args:
+        command: as `harness.measuring.command_as_typed` notes it, without --publish and --compare.
+        what: name of the benchmark.
+        machine: of `machine_name`.
+    """
+    found: list[tuple[bool, str, float]] = []
+    for path in (*UNPUBLISHED.glob(f"*/*/{what}.json"), *RESULTS.glob(f"*/*/{what}.json")):
+        try:
+            result = json.loads(path.read_text())
+            noted = result.get("environment", result)["command"]
+            is_same = _RESULT_OPTIONS.sub("", noted) == command
+            if is_same and (seconds := result.get("run_seconds")) is not None:
+                found.append((path.parts[-3] == machine, result["host"]["started"], float(seconds)))
+        except (OSError, ValueError, LookupError, TypeError, AttributeError):  # not of this version
+            continue
+    return max(found)[2] if found else None
+
+
 def _untracked(context: click.Context, parameter: click.Parameter, path: Path | None) -> Path | None:
     if path is not None and path.resolve().is_relative_to(RESULTS.resolve()):
         raise click.UsageError(f"{path} is among the published results. Fix: --publish writes there; or another --out")
@@ -122,7 +150,8 @@ publish_option = click.option("--publish", is_flag=True, help="Write to benchmar
 def output_options(report: Reporter) -> Callable[[Callable[..., None]], Callable[..., None]]:
     """Return a decorator that adds --out, --publish and --compare to a command, which receives them as `output`.
 
-    Work of this project that runs on the same machine is named first, because it makes absolute times worthless.
+    Work of this project that runs on the same machine is named first, because it makes absolute times worthless. An
+    error of one of the packages is shown as a line.
 
     Args:
         report: makes the report of the command's result file.
@@ -147,7 +176,10 @@ def output_options(report: Reporter) -> Callable[[Callable[..., None]], Callable
             output = Output(report, out, publish, compare)
             for work in output.host.background:
                 click.echo(f"beside this run: {work.command}; {work.advice}", err=True)
-            command(output=output, **options)
+            try:
+                command(output=output, **options)
+            except (FerDeployError, FerTrainError) as err:
+                raise click.ClickException(str(err)) from err
 
         return out_option(publish_option(compare_option(with_output)))
 

@@ -40,7 +40,8 @@ def known_clip(path: Path, yunet: Path) -> Clip:
     detector, people = cv2.FaceDetectorYN.create(str(yunet), "", (width, height), 0.6), People(PeopleConfig(), ())
     for index, frame in enumerate(clip.frames):
         rows = detector.detect(frame)[1]
-        clip.truth.append(people.see(frame, [detection_from_row(row) for row in rows.tolist()], clip.time_s(index)))
+        found = [] if rows is None else [detection_from_row(row) for row in rows.tolist()]
+        clip.truth.append(people.see(frame, found, clip.time_s(index)))
     return clip
 
 
@@ -123,6 +124,8 @@ def errors_between(clips: list[Clip], every: int, method: str) -> dict[str, Any]
         for index, faces in METHODS[method](clip, every):
             found = {face.track_id: face.detection for face in faces}
             for face in clip.truth[index]:
+                if face.track_id not in found:  # it came after the detection
+                    continue
                 truth, guess = face.detection, found[face.track_id]
                 width = truth.box.x2 - truth.box.x1
                 off.append(math.dist(center(truth.box), center(guess.box)) / width)

@@ -22,7 +22,7 @@ import numpy as np
 from harness.clips import looped_frames
 
 from fer_deploy.engines import bundled_model_for, open_engine
-from fer_deploy.engines.base import Engine
+from fer_deploy.engines.base import Device, Engine
 from fer_deploy.engines.threads import available_cores
 from fer_deploy.vision.types import Detection
 
@@ -61,9 +61,15 @@ def eager_pytorch(checkpoint: str) -> tuple[Ask, tuple[str, ...]]:
     return _ask_engine(TorchEngine.open(Path(checkpoint), device="cpu"))
 
 
-def our_engine(model: str) -> tuple[Ask, tuple[str, ...]]:
+def our_engine(request: dict[str, Any]) -> tuple[Ask, tuple[str, ...]]:
     """Return the classification by our engine with its defaults, face by face."""
-    return _ask_engine(open_engine(_model(model), device="cpu"))
+    return _ask_engine(open_engine(_model(request["engine"]), device=_device(request)))
+
+
+def _device(request: dict[str, Any]) -> Device:
+    """Return the device of our engine: "cpu" is ONNX Runtime."""
+    found: Device = request.get("device", "cpu")
+    return found
 
 
 def _model(path: str) -> Path:
@@ -115,7 +121,7 @@ def run_live(request: dict[str, Any]) -> dict[str, Any]:
     num, is_stage = request["frames"], request["kind"] == "stage"
     source = _frames_in_memory(request["clip"], num) if is_stage else _looped_clip(request)
     detection = DetectorConfig(detector="yunet", detector_model=Path(request["yunet"]), **request.get("detection", {}))
-    engine = open_engine(_model(request["engine"]), device="cpu", threads=1)
+    engine = open_engine(_model(request["engine"]), device=_device(request), threads=1)
     config = PipelineConfig(detect_every=request["detect_every"], workers=request.get("workers"))
     waiting: list[Any] = []
     intervals: list[int] = []
@@ -201,13 +207,20 @@ def run_analysis_alone(request: dict[str, Any]) -> dict[str, Any]:
 
     detection = DetectorConfig(detector="yunet", detector_model=Path(request["yunet"]), **request.get("detection", {}))
     detectors = build_detectors(detection)
-    engine = open_engine(_model(request["engine"]), device="cpu", threads=1)
+    engine = open_engine(_model(request["engine"]), device=_device(request), threads=1)
     frames = list(looped_frames(request["clip"], 400))
     num, k = request["frames"], request["detect_every"]
     chunks = iter(range(0, num, 4 if k == 1 else k))
     lock, faces_of = threading.Lock(), []
+    failures: list[Exception] = []
 
     def work() -> None:
+        try:
+            work_on_chunks()
+        except Exception as err:  # noqa: BLE001 - raised below, since a loop with a dead thread has a wrong rate
+            failures.append(err)
+
+    def work_on_chunks() -> None:
         detector = detectors()
         while True:
             with lock:
@@ -221,7 +234,8 @@ def run_analysis_alone(request: dict[str, Any]) -> dict[str, Any]:
             images = [
                 images_from_faces(f, d, engine.spec.input, CropConfig()) for f, d in zip(chunk, found, strict=True)
             ]
-            engine.infer(np.concatenate(images))
+            if len(batch := np.concatenate(images)):
+                engine.infer(batch)
             faces_of.append(sum(map(len, found)))
 
     detectors().detect(frames[0])
@@ -232,6 +246,8 @@ def run_analysis_alone(request: dict[str, Any]) -> dict[str, Any]:
     for thread in threads:
         thread.join()
     wall, cpu = time.perf_counter() - started, time.process_time() - cpu_started
+    if failures:
+        raise failures[0]
     return _summary(num, sum(faces_of), wall, cpu, [])
 
 
@@ -251,7 +267,7 @@ def run(request: dict[str, Any]) -> dict[str, Any]:
     if kind == "alone":
         return run_analysis_alone(request)
     find = haar_on_the_full_frame() if request["detector"] == "haar" else yunet_on_the_full_frame(request["yunet"])
-    ask, labels = eager_pytorch(request["checkpoint"]) if kind == "tutorial" else our_engine(request["engine"])
+    ask, labels = eager_pytorch(request["checkpoint"]) if kind == "tutorial" else our_engine(request)
     return run_tutorial(find, ask, labels, request["clip"], request["frames"])
 
 

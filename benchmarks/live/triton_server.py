@@ -14,7 +14,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import click
@@ -89,7 +89,11 @@ class TritonServer:
         return f"triton://127.0.0.1:{self.grpc}/{model}"
 
     def start(self, *, wait: bool = True) -> None:
-        """Start it; `wait` until its models are loaded."""
+        """Start it; `wait` until its models are loaded.
+
+        Raises:
+            click.ClickException: it ended, or its models are not loaded within a minute; the message ends with its log.
+        """
         folder = self._installed
         packages = os.pathsep.join([str(folder / "wheel"), sysconfig.get_paths()["purelib"]])
         environment = {
@@ -119,7 +123,8 @@ class TritonServer:
         limit = time.monotonic() + START_LIMIT_S
         while wait and not self.is_ready():
             if self._process.poll() is not None or time.monotonic() > limit:
-                raise RuntimeError(f"tritonserver did not start: {self._log.read_text()[-3000:]}")
+                self.kill()
+                raise click.ClickException(f"tritonserver did not start: {self._log.read_text()[-3000:]}")
             time.sleep(0.1)
 
     def is_ready(self) -> bool:
@@ -134,7 +139,8 @@ class TritonServer:
         """End it at once, as a crash does."""
         if self._process is not None:
             left = self._shared_memory()
-            os.killpg(self._process.pid, 9)
+            with suppress(ProcessLookupError):  # it has ended by itself
+                os.killpg(self._process.pid, 9)
             self._process.wait()
             self._process = None
             for region in left:
@@ -178,7 +184,7 @@ def server_of(engine: Path, files: Path, *, queue_delay_us: int) -> Iterator[tup
         queue_delay_us: how long a request waits for others.
 
     Raises:
-        click.ClickException: the server cannot be installed here.
+        click.ClickException: the server cannot be installed here, or does not start.
     """
     if not is_installed(files) and (reason := install_server(files)):
         raise click.ClickException(f"{reason}. Fix: another --server-files")

@@ -39,22 +39,23 @@ _CARD_ACCURACY = re.compile(r"\| plain \| official \| [\d,]+ \| \*\*(\d+\.\d+)%\
 
 
 def newest_file(name: str, results: Path = RESULTS) -> Path:
-    """Return the published results of a benchmark on a CPU, those of the latest date.
+    """Return the published results of a benchmark on a CPU, those that were measured last.
 
     Raises:
         ValueError: there are none.
     """
-    dates = {path: date_on_cpu(path) for path in sorted(results.glob(f"*/*/{name}.json"))}
-    if not any(dates.values()):
+    times = {path: time_on_cpu(path) for path in sorted(results.glob(f"*/*/{name}.json"))}
+    if not any(times.values()):
         raise ValueError(f"no {name}.json of a CPU in {results}. Fix: python benchmarks/{name}.py --publish")
-    return max(dates, key=lambda path: dates[path])
+    return max(times, key=lambda path: times[path])
 
 
-def date_on_cpu(path: Path) -> str:
-    """Return the date of a result file; "" if a GPU was measured."""
+def time_on_cpu(path: Path) -> str:
+    """Return when a result was measured, or its date alone if it is older than that note; "" if it is of a GPU."""
     found = json.loads(path.read_text())
     env: dict[str, str] = found.get("environment", found)
-    return env["date"] if re.search(r", \d+ cores\b", env["hardware"]) else ""
+    started: str = found.get("host", {}).get("started", env["date"])
+    return started if re.search(r", \d+ cores\b", env["hardware"]) else ""
 
 
 def newest(name: str, results: Path = RESULTS) -> dict[str, Any]:
@@ -105,9 +106,16 @@ def card_accuracy(model: str) -> str:
 
 
 def measured_model(latency: dict[str, Any]) -> str:
-    """Return the model that the table is about."""
+    """Return the model that the table is about.
+
+    Raises:
+        ValueError: none of `MODELS` was measured.
+    """
     files = {row["file"] for row in latency["results"]}
-    return next(model for model in MODELS if f"{model}.safetensors" in files)
+    found = next((model for model in MODELS if f"{model}.safetensors" in files), None)
+    if found is None:
+        raise ValueError(f"the newest latency is of none of {', '.join(MODELS)}. Fix: make bench")
+    return found
 
 
 def row_of(latency: dict[str, Any], file: str) -> dict[str, Any] | None:
@@ -132,9 +140,12 @@ def cells_of(row: dict[str, Any] | None, accuracy: dict[str, Any] | None) -> lis
         same = DASH if accuracy["same_emotion"] is None else f"{100 * accuracy['same_emotion']:.1f} %"
     if row is None:
         return [DASH, measured, same, DASH, DASH]
-    one, many = (next(one for one in row["latency"] if one["batch"] == batch) for batch in (1, 16))
-    marks = [STABLE_MARK[found["stable"]] for found in (one, many)]
-    speeds = [f"{one['p50_ms']:.1f} ms{marks[0]}", f"{many['faces_per_s']:,.0f}{marks[1]}"]
+    found = {one["batch"]: one for one in row["latency"]}
+    one, many = found.get(1), found.get(16)
+    speeds = [
+        DASH if one is None else f"{one['p50_ms']:.1f} ms{STABLE_MARK[one['stable']]}",
+        DASH if many is None else f"{many['faces_per_s']:,.0f}{STABLE_MARK[many['stable']]}",
+    ]
     return [f"{row['bytes'] / 1e6:.1f} MB", measured, same, *speeds]
 
 
@@ -240,7 +251,11 @@ def filled(text: str) -> str:
 
 if __name__ == "__main__":
     if "--table" in sys.argv[1:-1]:
-        sys.exit(print(forms(Path(sys.argv[-1]).resolve())))  # noqa: T201 - what the user asked for
+        try:
+            print(forms(Path(sys.argv[-1]).resolve()))  # noqa: T201 - what the user asked for
+        except ValueError as err:  # nothing was measured
+            sys.exit(f"no table: {err}")
+        sys.exit(0)
     old = README.read_text()
     new = filled(old)
     if "--check" in sys.argv[1:]:

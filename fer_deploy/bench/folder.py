@@ -8,7 +8,7 @@ from typing import Final
 
 from fer_deploy.artifacts import file_sha256, read_model_file, require_file
 from fer_deploy.engines import PLAN_SUFFIXES
-from fer_deploy.engines.foreign_file import require_own_file
+from fer_deploy.engines.foreign_file import PACK_SUFFIX, require_own_file
 from fer_deploy.engines.onnx_file.messages import metadata_of
 from fer_deploy.errors import ArtifactError, FerDeployError
 from fer_deploy.manifest import read_manifest
@@ -97,6 +97,8 @@ def read_folder(folder: Path, only: Collection[str] | None = None) -> tuple[list
             artifacts.append(read_artifact(path))
         except FerDeployError as err:
             skipped.append(Skipped(path.name, str(err)))
+    if only is None:
+        skipped += [Skipped(path.name, f"it is a pack. Fix: {_rebuild(path)}") for path in _packs(folder)]
     if not artifacts:
         reasons = "".join(f"\n  {one.what}: {one.reason}" for one in skipped)
         raise ArtifactError(f"none of the files in {folder} is a model that can be measured:{reasons}")
@@ -132,16 +134,32 @@ def _candidates(folder: Path) -> list[Path]:
             raise ArtifactError(f"no folder {folder}. Fix: {fix}")
         if not folder.is_dir():
             parent = shlex.quote(str(folder.parent))
-            raise ArtifactError(f"{folder} is a file, expected a folder of models. Fix: fer-deploy bench {parent}")
+            fix = _rebuild(folder) if folder.suffix == PACK_SUFFIX else f"fer-deploy bench {parent}"
+            raise ArtifactError(f"{folder} is a file, expected a folder of models. Fix: {fix}")
         found = sorted(path for path in folder.iterdir() if path.suffix in _SUFFIXES)
         inside = [path for path in sorted(folder.iterdir()) if path.is_dir() and _has_models(path)]
     except OSError as err:
         raise ArtifactError(f"cannot read {folder}: {err.strerror or err}. Fix: check its permissions") from err
     if found:
         return found
-    if inside:
+    if packs := _packs(folder):
+        fix = _rebuild(packs[0])
+    elif inside:
         fix = f"fer-deploy bench {shlex.quote(str(inside[0]))}, which has some"
     raise ArtifactError(f"{folder} has no model ({', '.join(_SUFFIXES)}). Fix: {fix}")
+
+
+def _packs(folder: Path) -> list[Path]:
+    try:
+        return sorted(path for path in folder.iterdir() if path.suffix == PACK_SUFFIX)
+    except OSError:
+        return []
+
+
+def _rebuild(pack: Path) -> str:
+    """Return the command that unpacks, builds and measures a pack, as text after "Fix:"."""
+    out = pack.with_suffix("")
+    return f"fer-deploy rebuild {shlex.quote(str(pack))} --out {shlex.quote(str(out))}, which measures it, too"
 
 
 def _has_models(folder: Path) -> bool:

@@ -1,6 +1,6 @@
 """Measure the candidates of a folder in both uses: one call at a time, and a worker on each core."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from itertools import groupby
@@ -15,7 +15,18 @@ from fer_deploy.bench.folder import Artifact, Skipped
 from fer_deploy.bench.machine.energy import EnergyMeter
 from fer_deploy.bench.machine.resources import ColdStart, cold_start
 from fer_deploy.bench.plans import Plans
-from fer_deploy.bench.ranking import Drop, Limits, Ranked, Result, decided, drop_here, drop_of_export, rank, rivals
+from fer_deploy.bench.ranking import (
+    EXPORTED_WITH,
+    Drop,
+    Limits,
+    Ranked,
+    Result,
+    decided,
+    drop_here,
+    drop_of_export,
+    rank,
+    rivals,
+)
 from fer_deploy.bench.scenarios import LEAST_GAIN, Server, highest_rate, offline
 from fer_deploy.bench.windows import (
     Repeated,
@@ -69,20 +80,28 @@ class Measuring:
     def drops(self, artifacts: Sequence[Artifact], candidates: Sequence[Candidate]) -> dict[Candidate, Drop]:
         """Return the loss of accuracy for one candidate of each artifact and runtime.
 
-        Those that their export measured do not run for it, except as the reference of the others: FP32 or FP16, else
-        the first that was measured.
+        What an export measured holds for its own runtime. Another runtime of that file is compared with this one, and
+        the differences add to the export's loss. All others are compared with the reference: FP32 or FP16 if it runs
+        here, else the first that was measured.
         """
         by_path = {artifact.path: artifact for artifact in artifacts}
-        reference = reference_of(artifacts)
         groups = {group[0]: group for group in _by_engine(candidates)}
+        reference = reference_of([by_path[path] for path in dict.fromkeys(one.path for one in groups)])
         found = {one: drop_of_export(by_path[one.path], one) for one in groups}
-        unknown = [one for one, drop in found.items() if drop is None]
         fits = [one for one in groups if (one.path == reference.path if reference else found[one] is not None)]
-        compared = fits[0] if unknown and fits else None
-        logits = {one: self._logits(groups[one]) for one in groups if compared and one in (compared, *unknown)}
-        agreements = {one: agreement_of(logits[one], logits[compared]) if compared else None for one in unknown}
-        num = self.plans.num_faces
-        return {one: drop or drop_here(agreements[one], num) for one, drop in found.items()}
+        compared: dict[Candidate, tuple[Candidate | None, Drop | None]] = {}
+        for one in groups:
+            if found[one] is None:
+                exported = _as_exported(one, groups)
+                own = None if exported is None else drop_of_export(by_path[one.path], exported)
+                compared[one] = (next(iter(fits), None), None) if own is None else (exported, own)
+        pairs = [(one, other) for one, (other, _) in compared.items() if other is not None]
+        needed = dict.fromkeys(one for pair in pairs for one in pair)
+        logits = {one: self._logits(groups.get(one, [one])) for one in sorted(needed, key=lambda one: one.name)}
+        for one, (other, own) in compared.items():
+            agreement = None if other is None else agreement_of(logits[one], logits[other])
+            found[one] = drop_here(agreement, self.plans.num_faces, of_export=own)
+        return {one: drop for one, drop in found.items() if drop is not None}
 
     def _logits(self, group: Sequence[Candidate]) -> NDArray[np.float32]:
         """Return the logits of a group's file and runtime, with as many threads as it may have."""
@@ -194,6 +213,16 @@ def workers_of(candidates: Iterable[Candidate]) -> list[Candidate]:
 def _by_engine(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
     """Return the candidates in groups of one artifact and runtime, which differ in their settings."""
     return [list(group) for _, group in groupby(candidates, key=lambda one: (one.path, one.runtime))]
+
+
+def _as_exported(one: Candidate, groups: Mapping[Candidate, object]) -> Candidate | None:
+    """Return a file in the runtime that exports measure, where it runs here; None: it may not.
+
+    OpenVINO's engine opens a file in ONNX Runtime first, so there it runs even if it is not among the candidates.
+    """
+    here = (other for other in groups if (other.path, other.runtime) == (one.path, EXPORTED_WITH))
+    alone = Candidate(one.path, EXPORTED_WITH, one.threads, False) if one.runtime == "openvino" else None
+    return next(here, alone)
 
 
 def _call(engine: Engine, batch: int) -> Callable[[], object]:

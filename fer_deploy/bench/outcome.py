@@ -217,7 +217,7 @@ def run_bench(
         {"single": single, "workers": workers},
         skipped,
         cold,
-        _works(artifacts),
+        _works([one for one in artifacts if any(one.path == path for path, _ in runs)]),
         roofs,
         server,
         measuring.meter,

@@ -17,6 +17,8 @@ CLOSE: Final = 0.85
 _KINDS: Final = ("fp32", "fp16", "int8-cpu", "int8", PLAN)
 """The simplest first: without quantization, and without code for one GPU."""
 _POINTS: Final = 100
+EXPORTED_WITH: Final = "onnxruntime-cpu"
+"""Runtime that an export measures an ONNX file with."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def drop_of_export(artifact: Artifact, candidate: Candidate) -> Drop | None:
     The measurement holds for the engine that the export ran: ONNX Runtime on a CPU, or TensorRT for a plan. Other
     engines compute with other types.
     """
-    if candidate.runtime != "onnxruntime-cpu" and artifact.kind != PLAN:
+    if candidate.runtime != EXPORTED_WITH and artifact.kind != PLAN:
         return None
     if artifact.accuracy_change is not None:
         return Drop(-artifact.accuracy_change, False, f"its export measured it on {artifact.faces}")
@@ -108,16 +110,21 @@ def drop_of_export(artifact: Artifact, candidate: Candidate) -> Drop | None:
     return None
 
 
-def drop_here(agreement: float | None, num_faces: int) -> Drop:
+def drop_here(agreement: float | None, num_faces: int, *, of_export: Drop | None = None) -> Drop:
     """Return the loss of accuracy that the answers on this machine allow.
 
     Args:
         agreement: with the reference, on drawn faces; None: there is no reference.
         num_faces: drawn faces.
+        of_export: loss of the same file in the runtime that is the reference; None: the reference is another file.
     """
     if agreement is None:
         return Drop(None, False, "its export did not measure it, and there is no FP32 or FP16 to compare with")
-    return Drop(_POINTS * (1 - agreement), True, f"other answers here on {num_faces} {SOURCE}")
+    other = _POINTS * (1 - agreement)
+    if of_export is None or of_export.points is None:
+        return Drop(other, True, f"other answers here on {num_faces} {SOURCE}")
+    basis = f"{of_export.basis}, and {other:.2f} % other answers here on {num_faces} {SOURCE}"
+    return Drop(of_export.points + other, True, basis)
 
 
 def rank(results: Sequence[Result], goal: Goal, limits: Limits) -> list[Ranked]:
@@ -145,7 +152,10 @@ def value_of(result: Result, goal: Goal, limits: Limits) -> float:
     if goal == "size":
         return 1 / result.artifact.num_bytes
     batch = result.batch_within(limits.latency_budget_ms)
-    return 0.0 if batch is None else result.offline.by_batch[batch].per_s
+    if batch is not None:
+        return result.offline.by_batch[batch].per_s
+    # One image a call was measured twice, and near the budget one of the two may hold it.
+    return 0.0 if _is_late(result, limits) else result.single.per_s
 
 
 def simplicity(result: Result) -> tuple[int, ...]:
@@ -221,12 +231,17 @@ def _slower(share: float, goal: Goal) -> str:
 
 def _breach(result: Result, limits: Limits) -> str | None:
     """Return which limit is not held, or None."""
-    budget, drop = limits.latency_budget_ms, limits.max_accuracy_drop
-    p99 = result.single.latency_ms(99)
-    if budget is not None and p99 > budget:
-        return f"its p99 of {p99:.2f} ms exceeds the budget of {budget:g} ms"
-    points = result.drop.points
+    drop, points = limits.max_accuracy_drop, result.drop.points
+    if _is_late(result, limits):
+        p99 = result.single.latency_ms(99)
+        return f"its p99 of {p99:.2f} ms exceeds the budget of {limits.latency_budget_ms:g} ms"
     if drop is not None and points is not None and points > drop:
         at_most = "up to " if result.drop.is_bound else ""
         return f"{at_most}{points:.2f} points of accuracy lost, allowed {drop:g}: {result.drop.basis}"
     return None
+
+
+def _is_late(result: Result, limits: Limits) -> bool:
+    """Return whether p99 of a call with one image exceeds the budget."""
+    budget = limits.latency_budget_ms
+    return budget is not None and result.single.latency_ms(99) > budget

@@ -23,7 +23,7 @@ from fer_deploy.cli.terminal.bench_report import print_outcome
 from fer_deploy.cli.terminal.layers_report import print_layers
 from fer_deploy.engines.best import BEST_NAME
 from fer_deploy.engines.bundled_best import bundled_best_file
-from fer_deploy.errors import ArtifactError, ConfigError
+from fer_deploy.errors import ArtifactError, ConfigError, VerificationError
 from fer_deploy.files.durable import write_whole
 
 
@@ -75,18 +75,25 @@ def _bench_bundled(as_json: bool, flags: dict[str, Any]) -> None:
             outcomes[family] = run_bench(files[0].parent, config, only=names, on_message=on_message)
     if as_json:
         click.echo(json.dumps({family: found.to_dict() for family, found in outcomes.items()}, indent=2))
+    failures = []
     for family, outcome in outcomes.items():
         if not as_json:
             click.echo(f"--model {family}")
             print_outcome(outcome, Console(markup=False, highlight=False))
-        outcome.winner("single")
-        best = outcome.winner("workers").result
+        try:
+            outcome.winner("single")
+            best = outcome.winner("workers").result
+        except VerificationError as err:  # another family may hold the limits
+            failures.append(f"--model {family}: {err}")
+            continue
         _write(targets[family], outcome.best().to_bytes())
         console.print(
             f"{best.artifact.path.name} with {best.candidate.engine_text} is the best here for workers "
             f"({targets[family]}); now: fer-deploy live --model {family}",
             soft_wrap=True,
         )
+    if failures:
+        raise VerificationError("\n".join(failures))
 
 
 def _require_cache(target: Path) -> None:
@@ -122,7 +129,7 @@ def _bench_layers(file: Path, as_json: bool, flags: dict[str, Any]) -> None:
 
 def _require_writable(folder: Path, target: Path) -> None:
     if not os.access(folder, os.W_OK):
-        copy = Path("artifacts") / folder.name
+        copy = shlex.quote(os.fspath(Path("artifacts") / folder.name))
         raise ArtifactError(
             f"cannot write {target}: the folder is read-only. Fix: cp -r {shlex.quote(os.fspath(folder))} {copy}, "
             f"then fer-deploy bench {copy}"

@@ -1,6 +1,7 @@
 """fer-deploy inspect: describe a model file, or what differs between two, without running them."""
 
 import json
+import shlex
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,7 @@ from rich.table import Table
 from fer_deploy.artifacts import require_file
 from fer_deploy.cli.terminal.differences_report import print_differences
 from fer_deploy.engines import PLAN_SUFFIXES
-from fer_deploy.engines.foreign_file import require_own_file
+from fer_deploy.engines.foreign_file import PACK_SUFFIX, require_own_file
 from fer_deploy.environment import survey
 from fer_deploy.errors import ArtifactError, MissingDependencyError, with_flags_alone
 from fer_deploy.manifest import NetworkManifest, read_any_manifest
@@ -62,6 +63,9 @@ def _compare(file: Path, other: Path, content: dict[str, Any], as_json: bool) ->
 
 
 def _fix_for(path: Path) -> str:
+    if path.suffix == PACK_SUFFIX:
+        pack, out = (shlex.quote(str(one)) for one in (path, path.with_suffix("")))
+        return f"fer-deploy rebuild {pack} --out {out}, then a file of it"
     if path.suffix in ("", ".pt", ".pth", ".ckpt", ".bin"):
         return "fer-train release makes a .safetensors of a training checkpoint; a pickle is not opened"
     return "a model: a checkpoint, an ONNX file or a plan"

@@ -181,7 +181,8 @@ def read_best(path: Path, folder: Path) -> Best:
 def choose_best(folder: Path, *, device: Device = "auto", threads: int | None = None) -> Chosen:
     """Return the best artifact of a folder for this machine.
 
-    If best.json was measured on another machine, or with another runtime, a warning says so once.
+    If best.json was measured on another machine, or with another runtime, a warning says so once, and entries for a GPU
+    or an OpenVINO that this machine lacks are passed over.
 
     Args:
         folder: of artifacts, with best.json.
@@ -194,13 +195,13 @@ def choose_best(folder: Path, *, device: Device = "auto", threads: int | None = 
         ConfigError: nothing was measured on this device, or with so many threads.
     """
     best = read_best(folder / BEST_NAME, folder)
-    entry, use = _entry_of(best, folder, device, threads)
+    here = Fingerprint.of_this_machine()
+    entry, use = _entry_of(best, folder, device, threads, here)
     path = require_file(folder / entry.file, fix=f"{fix_of(folder)}, or copy {entry.file} there again")
     if file_sha256(path) != entry.sha256:
         raise ArtifactError(
             f"{path} is not the file that {BEST_NAME} measured: its SHA-256 differs. Fix: {fix_of(folder)}"
         )
-    here = Fingerprint.of_this_machine()
     if use == "workers":  # with one thread a call, their number does not decide which model is the best
         here = here.model_copy(update={"cores": best.fingerprint.cores})
     differences = best.fingerprint.differences(here)
@@ -216,12 +217,12 @@ def choose_best(folder: Path, *, device: Device = "auto", threads: int | None = 
     return Chosen(path, entry.device, entry.threads, entry.spinning, line)
 
 
-def _entry_of(best: Best, folder: Path, device: Device, threads: int | None) -> tuple[Entry, Use]:
+def _entry_of(best: Best, folder: Path, device: Device, threads: int | None, here: Fingerprint) -> tuple[Entry, Use]:
     use: Use = "workers" if threads == 1 else "single"
     fits = [entry for entry in best.uses.get(use, ()) if device in ("auto", entry.device) and entry.is_usable]
     found = [entry for entry in fits if threads is None or entry.threads in (None, threads)]
     if found:
-        return found[0], use
+        return next((entry for entry in found if _can_run(entry, best.fingerprint, here)), found[0]), use
     if not any(entry.is_usable for entry in best.uses.get(use, ())):
         raise ArtifactError(
             f"nothing that {folder / BEST_NAME} lists holds its limits. Fix: {fix_of(folder)}, with wider limits"
@@ -232,6 +233,15 @@ def _entry_of(best: Best, folder: Path, device: Device, threads: int | None) -> 
         f"{folder / BEST_NAME} has no model for {wanted}; it has some for device {', '.join(measured) or '(none)'}. "
         f"Fix: {argument('device', 'auto')}, or {fix_of(folder)}"
     )
+
+
+def _can_run(entry: Entry, there: Fingerprint, here: Fingerprint) -> bool:
+    """Return whether this machine has what an entry needs; the machine that measured it had it."""
+    if entry.device == "cuda":
+        return bool(here.gpus) or not there.gpus
+    if entry.device == "openvino":
+        return "openvino" in here.runtimes or "openvino" not in there.runtimes
+    return True
 
 
 def _versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ from fer_deploy.errors import ArtifactError, argument
 _HEAD_BYTES = 512
 _FEWEST_LETTERS = 8
 _ENGINE_SUFFIXES = (".onnx", ".plan", ".engine")
+PACK_SUFFIX = ".ferpack"
 _OWN = (
     "train or fine-tune a model with fer-train, then fer-deploy export --checkpoint RUN/final.safetensors "
     "--out artifacts/{stem}; {path} itself cannot be converted"
@@ -44,6 +45,9 @@ _ONNX = ForeignFile("an ONNX model", "rename it to {stem}.onnx")
 _POINTER = ForeignFile("a pointer of Git LFS, not the file itself", "git lfs pull, beside {path}")
 _PAGE = ForeignFile("a web page, not a model", "download {path} again, from the link of the raw file")
 _MODEL = f"{argument('engine')} takes a model, and without it the bundled one runs"
+_PACK = ForeignFile(
+    "a pack, which holds a model to be rebuilt", "fer-deploy rebuild {path} --out artifacts/{stem}, then that folder"
+)
 _PICTURE = ForeignFile("a picture", "fer-deploy image {path}, or Recognizer.analyze; " + _MODEL)
 _VIDEO = ForeignFile("a video", "fer-deploy live --source {path}, or Recognizer.stream; " + _MODEL)
 _TEXT = ForeignFile("a text, not a model", "give the .onnx or .plan that fer-deploy wrote, in place of {path}")
@@ -82,6 +86,7 @@ _BY_SUFFIX = {
     ".pb": _TENSORFLOW,
     ".xml": _OPENVINO,
     ".bin": _OPENVINO,
+    PACK_SUFFIX: _PACK,
     ".zip": _ZIP,
     ".gz": _ARCHIVE,
     ".tar": _ARCHIVE,

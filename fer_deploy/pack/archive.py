@@ -22,7 +22,6 @@ from fer_deploy.files.durable import write_whole
 from fer_deploy.files.zip_faults import ZIP_FAULTS
 from fer_deploy.spec import describe_faults
 
-SUFFIX: Final = ".ferpack"
 MANIFEST, RECIPE, REPORT, IO = "manifest.json", "recipe.json", "report.json", "io.npz"
 MAX_PACK_BYTES: Final = 2 * MAX_MODEL_BYTES
 _MAX_JSON_BYTES: Final = 2**24

@@ -11,13 +11,14 @@ from pydantic import Field
 
 from fer_deploy import __version__
 from fer_deploy.engines import open_engine
+from fer_deploy.engines.foreign_file import PACK_SUFFIX
 from fer_deploy.errors import ArtifactError, ConfigError, MissingDependencyError
 from fer_deploy.export.config import DEFAULT_LIMITS
 from fer_deploy.export.faces import VerificationFaces
 from fer_deploy.export.verify.against_saved import verify_saved
 from fer_deploy.export.verify.compare import Comparison, Reference, require_kept
 from fer_deploy.export.verify.saved_io import SavedIO
-from fer_deploy.pack.archive import IO, RECIPE, REPORT, SUFFIX, PackManifest, write_pack
+from fer_deploy.pack.archive import IO, RECIPE, REPORT, PackManifest, write_pack
 from fer_deploy.pack.export_folder import ExportFolder, read_export
 from fer_deploy.pack.inputs import NUM_CANDIDATES, NUM_FACES, chosen, drawn_faces
 from fer_deploy.pack.recipe import recipe_of
@@ -76,8 +77,9 @@ def pack(config: PackConfig, *, on_message: OnMessage = lambda _: None) -> Packe
         MissingDependencyError: PyTorch is needed and not installed.
         VerificationError: a model differs from the reference by more than its limits; nothing was written.
     """
-    if config.out.suffix != SUFFIX:
-        raise ConfigError(f"out: {config.out.name} must end in {SUFFIX}. Fix: --out {config.out.with_suffix(SUFFIX)}")
+    if config.out.suffix != PACK_SUFFIX:
+        fix = f"--out {config.out.with_suffix(PACK_SUFFIX)}"
+        raise ConfigError(f"out: {config.out.name} must end in {PACK_SUFFIX}. Fix: {fix}")
     on_message(f"reading {config.folder}")
     folder = read_export(config.folder)
     reference = _of_best_faces(_reference(config, folder, _faces(config, folder.fp32.spec), on_message))

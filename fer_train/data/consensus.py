@@ -6,14 +6,16 @@ is "unknown" or "not a face", are left out. The protocol keeps 25,060 faces of T
 of PrivateTest.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_train.data.faces import FERPLUS_EMOTIONS, Faces
+from fer_train.data.faces import FERPLUS_EMOTIONS, LABEL_SETS, Faces, own_label_set
 from fer_train.data.readers.vote_columns import VOTES
+from fer_train.data.splits import take_split
 from fer_train.errors import DataError
 
 _VOTE_OF = {
@@ -58,6 +60,30 @@ def majority_faces(faces: Faces, split: str) -> Faces:
     if not (labels != NO_MAJORITY).any():
         raise DataError(f"FER+'s votes give no face of {split} a majority. Fix: the votes of this data")
     return replace(faces, labels=labels, label_set="ferplus").select(labels != NO_MAJORITY)
+
+
+def own_faces(faces: Faces, split: str, spec: Mapping[str, Any]) -> Faces:
+    """Return the faces of a split with the labels of the model's own family; they are numbers of its own classes.
+
+    A model of FER+'s votes is judged by their majority, on the faces that have one; every other by the data's labels.
+
+    Args:
+        faces: all splits; with votes for a model of FER+'s votes.
+        split: name of the split.
+        spec: the model's ModelSpec.
+
+    Raises:
+        SplitAbsentError: the data have no such split.
+        DataError: the votes are needed and absent, or the model has other classes than its label set.
+    """
+    own = own_label_set(spec)
+    if tuple(spec["labels"]) != LABEL_SETS[own]:
+        raise DataError(
+            f"the model has the classes {', '.join(spec['labels'])}; expected {', '.join(LABEL_SETS[own])}. "
+            "Fix: a model of FER2013's labels or of FER+'s votes"
+        )
+    chosen = take_split(faces, split)
+    return majority_faces(chosen, split) if own == "ferplus" else chosen
 
 
 def has_majority(faces: Faces) -> NDArray[np.bool_]:

@@ -1,7 +1,7 @@
 """Labelled data sets in memory: one form for all file formats."""
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
 
@@ -34,9 +34,10 @@ def labels_for(num_classes: int, label_set: str = "fer2013") -> list[str]:
     return list(names) if num_classes == len(names) else [f"class_{c}" for c in range(num_classes)]
 
 
-def own_label_set(spec: dict[str, Any]) -> str:
+def own_label_set(spec: Mapping[str, Any]) -> str:
     """Return the label set that a model predicts; FER2013's if its ModelSpec names none."""
-    return spec.get("label_set") or "fer2013"
+    found: str = spec.get("label_set") or "fer2013"
+    return found
 
 
 def labels_in_words(label_set: str, names: Sequence[str]) -> str:

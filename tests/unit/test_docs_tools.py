@@ -205,6 +205,37 @@ def test_the_latest_results_on_a_cpu_count(tool, tmp_path):
         numbers.newest("latency", tmp_path)
 
 
+def test_of_two_runs_of_a_day_the_later_one_counts(tool, tmp_path):
+    numbers = tool("numbers_of_readme")
+    for commit, hour in (("aaa", "09"), ("bbb", "11"), ("ccc", "10")):
+        folder = tmp_path / "machine" / f"2026-11-03-{commit}"
+        folder.mkdir(parents=True)
+        env = {"date": "2026-11-03", "hardware": "A chip, 2 cores, torch 9"}
+        started = f"2026-11-03T{hour}:00:00+00:00"
+        (folder / "fps.json").write_text(json.dumps({"environment": env, "host": {"started": started}}))
+    assert numbers.newest_file("fps", tmp_path).parent.name == "2026-11-03-bbb"
+
+
+def test_a_latency_of_other_batches_or_another_model(tool, tmp_path):
+    numbers = tool("numbers_of_readme")
+    folder = tmp_path / "machine" / "2026-01-02-abc"
+    folder.mkdir(parents=True)
+    other = latency(("PyTorch eager", "senet.safetensors"))
+    other["results"][0]["latency"] = other["results"][0]["latency"][:1]
+    (folder / "latency.json").write_text(json.dumps(other))
+    assert "| PyTorch | 1.6 MB | – | – | 2.0 ms | – |" in numbers.forms(tmp_path)
+    (folder / "latency.json").write_text(json.dumps(latency(("PyTorch eager", "net.safetensors"))))
+    with pytest.raises(ValueError, match=r"of none of senet-ferplus, senet\. Fix: make bench"):
+        numbers.forms(tmp_path)
+
+
+def test_without_results_the_table_is_a_line(tmp_path):
+    tool = REPO / "docs" / "tools" / "numbers_of_readme.py"
+    done = subprocess.run([sys.executable, tool, "--table", tmp_path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("no table: no latency.json of a CPU in ")
+
+
 def test_bars_are_as_long_as_their_frames(tool):
     rows = [{"variant": name, "fps": fps} for name, fps in zip(tool("chart").BARS, (20.0, 160.0, 320.0), strict=True)]
     env = {"hardware": "A chip, torch 9", "date": "2026-01-02"}

@@ -10,6 +10,7 @@ from rich.table import Table
 from fer_deploy.bench.outcome import Outcome
 from fer_deploy.bench.ranking import Ranked
 from fer_deploy.engines.best import USES, Use
+from fer_deploy.errors import with_flags_alone
 from fer_deploy.live.file_names import printable
 
 _MB = 1e6
@@ -105,7 +106,7 @@ def _print_notes(outcome: Outcome, console: Console) -> None:
     if outcome.left_out:
         say(f"a look (--quick) leaves out: {'; '.join(outcome.left_out)}")
     for reason, group in groupby(sorted(outcome.skipped, key=lambda one: one.reason), key=lambda one: one.reason):
-        say(f"not measured: {', '.join(one.what for one in group)}: {reason}")
+        say(f"not measured: {', '.join(one.what for one in group)}: {with_flags_alone(reason)}")
     for work in outcome.host.background:
         say(f"beside other work, so times are worthless: {work.command} (pid {work.pid})")
 

@@ -1,13 +1,16 @@
 """cameras_on_triton.py and shared_memory.py without a server: sums, differences, tables."""
 
 import json
+import os
 
 import cameras_on_triton
+import click
 import pytest
 import shared_memory
 from cameras_on_triton import IN_BOX, KILLED, ON_TRITON, measures_of, run_boxes, since, together
 from click.testing import CliRunner
 from integration.analyze_videos import write_squares
+from live import triton_server
 from live.camera_load import longest_gap_s
 
 
@@ -133,3 +136,17 @@ def test_both_ways_are_compared_in_pairs(monkeypatch):
     assert "| 8 | 18 | 0.900 (0.900 to 0.900) | +1.00 | 10.00 | 6 |" in lines
     (measured,) = shared_memory.measures_of([{"faces": 8, **found}])
     assert measured.is_ratio
+
+
+@pytest.mark.parametrize("program", ["echo broken; exit 3", "echo broken; exec sleep 600"])
+def test_a_server_that_does_not_start_is_a_line_and_leaves_nothing_behind(program, tmp_path, monkeypatch):
+    binary = tmp_path / "wheel/pytriton/tritonserver/bin/tritonserver"
+    binary.parent.mkdir(parents=True)
+    binary.write_text(f"#!/bin/sh\necho $$ > {tmp_path}/pid; {program}\n")
+    binary.chmod(0o755)
+    monkeypatch.setattr(triton_server, "START_LIMIT_S", 2)
+    server = triton_server.TritonServer(tmp_path, tmp_path / "models", tmp_path / "server.log")
+    with pytest.raises(click.ClickException, match=r"(?s)tritonserver did not start: .*broken"):
+        server.start()
+    with pytest.raises(ProcessLookupError):
+        os.kill(int((tmp_path / "pid").read_text()), 0)

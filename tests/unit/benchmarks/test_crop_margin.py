@@ -12,7 +12,7 @@ def test_the_model_answers_in_the_labels_of_the_faces(tmp_path, monkeypatch):
 
     for name in ("open_yunet", "YuNetFinder", "FaceSearch"):
         monkeypatch.setattr(crop_margin, name, lambda *_, **__: None)
-    monkeypatch.setattr(crop_margin, "read_faces", lambda _: make_faces(PublicTest=3))
+    monkeypatch.setattr(crop_margin, "read_faces", lambda *_, **__: make_faces(PublicTest=3))
     monkeypatch.setattr(crop_margin, "open_engine", open_engine)
     (tmp_path / "yunet.onnx").touch()
     words = ["--data", str(tmp_path), "--yunet", str(tmp_path / "yunet.onnx")]

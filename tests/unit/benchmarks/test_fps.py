@@ -1,5 +1,6 @@
 import json
 import re
+import threading
 
 import click
 import fps
@@ -10,6 +11,8 @@ from live import loops
 from live.fps_report import WATCHED, as_markdown, write_chart
 
 from fer_deploy.detectors.haar import HaarFinder
+from fer_deploy.engines.fake import FakeEngine
+from fer_deploy.errors import EngineError
 
 
 def one_round(reference_fps: float, loop_fps: float, alone_fps: float) -> dict[str, dict]:
@@ -117,3 +120,44 @@ class TestWithoutOptions:
     def test_without_a_detector_there_is_a_way_out(self):
         with pytest.raises(click.UsageError, match=r"no YuNet at .*yunet_2026may.onnx. Fix: --yunet FILE, or curl"):
             measuring.shared_yunet()
+
+
+class Found(Exception):
+    """Raised in place of an engine."""
+
+
+@pytest.mark.parametrize("kind", ["live", "stage", "alone", "engine"])
+@pytest.mark.parametrize(("words", "device"), [({}, "cpu"), ({"device": "openvino"}, "openvino")])
+def test_our_engine_runs_on_the_device_that_was_asked_for(kind, words, device, tmp_path, monkeypatch):
+    def open_engine(path, *, device, threads=None):
+        raise Found(device)
+
+    (tmp_path / "yunet.onnx").touch()
+    monkeypatch.setattr(loops, "open_engine", open_engine)
+    monkeypatch.setattr(loops, "yunet_on_the_full_frame", lambda model: None)
+    monkeypatch.setattr("fer_deploy.detectors.build_detectors", lambda config: None)
+    clip = clips.draw_clip(tmp_path / "a.mp4", num_frames=3)
+    request = {"kind": kind, "engine": "a.onnx", "detector": "yunet", "clip": str(clip), "frames": 2, "detect_every": 1}
+    with pytest.raises(Found, match=device):
+        loops.run(request | {"yunet": str(tmp_path / "yunet.onnx")} | words)
+
+
+@pytest.mark.parametrize("fails", [True, False])
+def test_a_thread_that_fails_gives_no_rate_and_a_clip_without_faces_does(fails, tmp_path, monkeypatch):
+    class NoFaces:
+        def detect(self, frame):
+            if fails and threading.current_thread() is not threading.main_thread():
+                raise EngineError("the detector failed")
+            return []
+
+    monkeypatch.setattr("fer_deploy.detectors.build_detectors", lambda config: NoFaces)
+    monkeypatch.setattr(loops, "open_engine", lambda *_, **__: FakeEngine())
+    clip = clips.draw_clip(tmp_path / "a.mp4", num_frames=3)
+    (tmp_path / "yunet.onnx").touch()
+    request = {"kind": "alone", "engine": "a.onnx", "clip": str(clip), "frames": 4, "detect_every": 1, "workers": 2}
+    request |= {"yunet": str(tmp_path / "yunet.onnx")}
+    if fails:
+        with pytest.raises(EngineError, match="the detector failed"):
+            loops.run(request)
+    else:
+        assert loops.run(request)["faces"] == 0

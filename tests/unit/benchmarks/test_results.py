@@ -12,6 +12,8 @@ from harness.reports import Report, write_results
 from harness.results import Output, machine_name, output_options, run_name
 
 from fer_deploy.bench.machine.host import BackgroundWork, Host
+from fer_deploy.errors import ArtifactError
+from fer_train.errors import DataError
 
 CPU = torch.device("cpu")
 
@@ -90,6 +92,22 @@ def test_a_report_is_made_from_what_the_file_holds(tmp_path, host):
 
     Output(report_of_sizes, tmp_path / "a.md", False, host=host).write("a", CPU, {"sizes": {8: (1, 2)}})
     assert seen == [{"8": [1, 2]}] == [json.loads((tmp_path / "a.json").read_text())["sizes"]]
+
+
+def test_a_result_tells_how_long_its_run_took(tmp_path, host):
+    Output(report, tmp_path / "a.md", False, host=replace(Host.now(), background=())).write("a", CPU, {"n": 1})
+    assert json.loads((tmp_path / "a.json").read_text())["run_seconds"] < 3600
+
+
+@pytest.mark.parametrize("error", [ArtifactError("no model. Fix: export it"), DataError("no votes. Fix: --ferplus")])
+def test_an_error_of_the_packages_is_a_line(error):
+    @click.command()
+    @output_options(report)
+    def main(output):
+        raise error
+
+    done = CliRunner().invoke(main, [])
+    assert (done.exit_code, done.output.splitlines()[-1]) == (1, f"Error: {error}")
 
 
 class TestComparing:

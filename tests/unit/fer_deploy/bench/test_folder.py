@@ -53,6 +53,20 @@ def test_files_that_are_none_are_skipped_with_the_reason(folder, name, content, 
     assert text in skipped[0].reason
 
 
+def test_a_pack_beside_artifacts_is_named(folder):
+    (folder / "net.ferpack").touch()
+    artifacts, skipped = read_folder(folder)
+    assert len(artifacts) == 2
+    assert [(one.what, one.reason) for one in skipped] == [
+        (
+            "net.ferpack",
+            f"it is a pack. Fix: fer-deploy rebuild {folder / 'net.ferpack'} --out {folder / 'net'}, "
+            "which measures it, too",
+        )
+    ]
+    assert read_folder(folder, only=[artifacts[0].path.name])[1] == []
+
+
 class TestBadFolders:
     def test_missing(self, tmp_path):
         with pytest.raises(ArtifactError, match=r"no folder .*none. Fix: fer-deploy export --checkpoint CHECKPOINT"):
@@ -72,6 +86,14 @@ class TestBadFolders:
         inside = folder.rename(folder.parent / "up" / "net")
         with pytest.raises(ArtifactError, match=rf"Fix: fer-deploy bench {inside}, which has some"):
             read_folder(inside.parent)
+
+    @pytest.mark.parametrize("is_file", [True, False])
+    def test_a_pack_is_to_be_rebuilt(self, tmp_path, is_file):
+        pack = tmp_path / "my net.ferpack"
+        pack.touch()
+        fix = rf"Fix: fer-deploy rebuild '{pack}' --out '{tmp_path / 'my net'}', which measures it, too$"
+        with pytest.raises(ArtifactError, match=fix):
+            read_folder(pack if is_file else tmp_path)
 
     def test_nothing_that_can_be_measured(self, tmp_path):
         (tmp_path / "a.onnx").write_bytes(b"")

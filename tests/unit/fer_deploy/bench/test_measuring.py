@@ -1,5 +1,6 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from unit.fer_deploy.bench.results import artifact
 
@@ -85,8 +86,40 @@ def test_without_fp32_the_first_that_was_measured_is_the_reference(engines):
     measured = artifact("int8-cpu", metrics={"accuracy_change": -0.004, "num_faces": 9, "faces": "PublicTest"})
     openvino = Candidate(measured.path, "openvino", 1, False)
     drops = measuring().drops([measured], [CANDIDATES[2], openvino])
-    assert (drops[CANDIDATES[2]].points, drops[openvino].points) == (0.4, 0.0)
-    assert measuring().drops([measured], [openvino])[openvino].points is None
+    assert (drops[CANDIDATES[2]].points, drops[openvino].points) == (0.4, 0.4)
+    assert measuring().drops([measured], [openvino])[openvino].points == 0.4  # it opens the file in ONNX Runtime, too
+    cuda = Candidate(measured.path, "onnxruntime-cuda", None, False)
+    assert measuring().drops([measured], [cuda])[cuda].points is None
+
+
+def test_an_fp32_that_does_not_run_here_is_no_reference(engines):
+    fp16 = artifact("fp16")
+    runs = [Candidate(fp16.path, "onnxruntime-cpu", 1, False), CANDIDATES[2]]
+    drops = measuring().drops([ARTIFACTS[0], fp16, ARTIFACTS[1]], runs)
+    assert [drop.points for drop in drops.values()] == [0.0, 0.0]
+
+
+def test_another_runtime_is_compared_with_the_one_that_the_export_measured(monkeypatch):
+    """FP32 names other emotions for two faces: that is the file's loss, which its export measured."""
+    measured = artifact("int8-cpu", metrics={"accuracy_change": -0.004, "num_faces": 9, "faces": "PublicTest"})
+    openvino = Candidate(measured.path, "openvino", 1, False)
+
+    def logits(self, group):
+        answers = np.zeros(256, dtype=int)
+        answers[:2] = group[0].path == measured.path
+        answers[2] = group[0] == openvino
+        return np.eye(2)[answers]
+
+    monkeypatch.setattr(Measuring, "_logits", logits)
+    drops = measuring().drops([ARTIFACTS[0], measured], [CANDIDATES[0], CANDIDATES[2], openvino])
+    assert drops[CANDIDATES[2]].points == 0.4
+    assert drops[openvino].points == pytest.approx(0.4 + 100 / 256)
+    assert drops[openvino].basis == (
+        "its export measured it on 9 faces: PublicTest, and 0.39 % other answers here on 256 drawn faces"
+    )
+    assert drops[openvino].is_bound
+    alone = measuring().drops([ARTIFACTS[0], measured], [replace(CANDIDATES[0], runtime="openvino"), openvino])
+    assert alone[openvino] == drops[openvino]
 
 
 def test_drops_are_judged_against_the_reference(engines):

@@ -45,6 +45,9 @@ class TestOrder:
         assert ranked[-1].verdict == "2.00 times as large"
 
 
+_NEAR = [("fp32", 4), ("fp16", 2)]
+
+
 class TestLimits:
     def test_what_breaks_a_limit_comes_last_with_the_reason(self):
         found = [result("int8-cpu", 1, drop=2.5), result("fp16", 5, p99_ms=80), result("fp32", 9)]
@@ -53,6 +56,14 @@ class TestLimits:
             ("fp32", True, "best"),
             ("int8-cpu", False, "2.50 points of accuracy lost, allowed 0.5: its export measured it"),
             ("fp16", False, "its p99 of 80.00 ms exceeds the budget of 50 ms"),
+        ]
+
+    def test_a_budget_that_one_of_two_measurements_holds(self):
+        near = [result(kind, ms, by_batch={1: measurement(ms, 1e3 / ms, p99_ms=21)}) for kind, ms in _NEAR]
+        ranked = rank(near, "throughput", Limits(latency_budget_ms=20))
+        assert [(one.result.artifact.kind, one.is_usable, one.verdict) for one in ranked] == [
+            ("fp16", True, "best"),
+            ("fp32", True, "0.50 times as fast as the best"),
         ]
 
     def test_nothing_holds(self):

@@ -22,6 +22,7 @@ from fer_deploy.cli import bench as command_module
 from fer_deploy.cli import main
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.best import read_best
+from fer_deploy.engines.onnx_file.messages import parse_model
 
 SHORT = WindowPlan(window_s=0.0, warm_up_s=0.0, settle_s=0.0)
 CONFIG = BenchConfig(threads=1, max_accuracy_drop=100)
@@ -176,6 +177,37 @@ def test_without_a_folder_the_bundled_models_are_measured(measured, monkeypatch,
     assert "--model ferplus\n" in done.stdout
     assert f"is the best here for workers ({target}); now: fer-deploy live --model ferplus" in done.stderr
     assert set(json.loads(run("--json").stdout)) == set(families)
+
+
+def test_a_bundled_family_that_breaks_the_limits_keeps_no_other_from_its_file(measured, monkeypatch, tmp_path):
+    config = CONFIG.model_copy(update={"latency_budget": 1e-6})
+    ranked = {
+        use: rank([one.result for one in found], config.goal, config.limits) for use, found in measured.ranked.items()
+    }
+    late = dataclasses.replace(measured, config=config, ranked=ranked)
+    first = bundled_files("ferplus")[0].name
+    monkeypatch.setattr(command_module, "run_bench", lambda *_, only, **__: late if first in only else measured)
+    monkeypatch.setattr(command_module, "background_work", lambda: ())
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    done = run()
+    assert done.exit_code == 6
+    assert "--model ferplus: nothing in" in done.stderr
+    written = {path.stem for path in (tmp_path / "fer-deploy" / "bench").glob("*.json")}
+    assert written == {"nano-ferplus", "fer2013"}
+
+
+@pytest.mark.slow
+def test_a_file_that_no_runtime_opens_costs_the_others_nothing(models, tmp_path, monkeypatch):
+    folder = shutil.copytree(models, tmp_path / "net")
+    broken = parse_model((folder / "tiny-fp32.onnx").read_bytes())
+    broken.graph.node[0].op_type = "NoSuchOperator"
+    (folder / "tiny-fp32.onnx").write_bytes(broken.SerializeToString())
+    plans = Plans(SHORT, SHORT, SHORT, SHORT, server_s=None, most_batch=1, longest_ms=1e9, has_roofs=False)
+    monkeypatch.setattr(outcome, "USUAL", plans)
+    found = run_bench(folder, CONFIG)
+    assert {one.result.artifact.path.name for one in found.ranked["single"]} == {"tiny-fp16.onnx"}
+    assert any(one.what.startswith("tiny-fp32.onnx") and "NoSuchOperator" in one.reason for one in found.skipped)
+    assert set(found.works) == {"tiny-fp16.onnx"}
 
 
 def test_a_cache_that_cannot_be_written_is_told_first(monkeypatch, tmp_path):

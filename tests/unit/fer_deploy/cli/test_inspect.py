@@ -113,6 +113,13 @@ class TestErrors:
         assert result.exit_code == 4
         assert "known are .onnx, .safetensors, .plan, .engine. Fix: fer-train release" in result.stderr
 
+    def test_a_pack_is_to_be_rebuilt(self, tmp_path):
+        pack = tmp_path / "my net.ferpack"
+        pack.write_bytes(b"PK")
+        result = run(pack)
+        assert result.exit_code == 4
+        assert f"Fix: fer-deploy rebuild '{pack}' --out '{tmp_path / 'my net'}', then a file of it" in result.stderr
+
     @pytest.mark.parametrize("name", ["net.onnx", "net.plan", "net.safetensors", "net.onx", "net"])
     def test_missing(self, tmp_path, name):
         result = run(tmp_path / name)

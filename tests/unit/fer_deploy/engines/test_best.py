@@ -166,6 +166,22 @@ class TestAnotherMachine:
         assert f"CPU: {here.cpu}, measured: Other CPU; cores: {here.cores}, measured: 64" in text
         assert text.endswith(f"Fix: fer-deploy bench {folder}")
 
+    @pytest.mark.parametrize(
+        ("device", "there", "taken"),
+        [
+            ("cuda", {"gpus": ("NVIDIA A",)}, "net-int8-cpu.onnx"),
+            ("cuda", {"gpus": ()}, "net-fp16.onnx"),  # no machine's driver tells its GPU
+            ("openvino", {"runtimes": {"openvino": "1", "onnxruntime": "1"}}, "net-int8-cpu.onnx"),
+        ],
+    )
+    def test_what_this_machine_lacks_is_passed_over(self, folder, write, monkeypatch, device, there, taken):
+        other = Fingerprint.of_this_machine().model_copy(update=there)
+        here = other.model_copy(update={"cpu": "Other CPU", "gpus": (), "runtimes": {"onnxruntime": "1"}})
+        monkeypatch.setattr(Fingerprint, "of_this_machine", lambda: here)
+        write(entry(folder, device=device), entry(folder, "net-int8-cpu.onnx"), fingerprint=other)
+        assert choose_best(folder, threads=1).path.name == taken
+        assert choose_best(folder, device=device, threads=1).path.name == "net-fp16.onnx"
+
     def test_the_number_of_cores_does_not_matter_to_workers(self, folder, write, caplog):
         here = Fingerprint.of_this_machine()
         write(entry(folder), fingerprint=here.model_copy(update={"cores": 64}))

@@ -38,6 +38,11 @@ CASES = {
     "f.onnx": (b"hello world", "it is a text", "in place of {path}"),
     "f.plan": (zipped("model.plan"), "it is a ZIP archive", "unpack {path}"),
     "g.onnx": (b"version https://git-lfs.github.com/spec/v1\n", "a pointer of Git LFS", "git lfs pull, beside {path}"),
+    "m.ferpack": (
+        zipped("manifest.json"),
+        "it is a pack",
+        "fer-deploy rebuild {path} --out artifacts/m, then that folder",
+    ),
     "h.onnx": (b"\n<!DOCTYPE html><html>", "it is a web page", "download {path} again"),
     "i.onnx": (b"ftrt\x00\x01", "it is a TensorRT plan", "name it i.plan, with the manifest i.plan.json beside it"),
     "j.onnx": (b"vtrt\x00\x01", "it is a TensorRT plan", "name it j.plan"),

@@ -11,13 +11,14 @@ from fer_train.data.consensus import (
     has_majority,
     majority_faces,
     majority_labels,
+    own_faces,
     plurality_labels,
     relabel_by_votes,
     require_votes,
     shares_of,
     vote_shares,
 )
-from fer_train.data.faces import FERPLUS_EMOTIONS
+from fer_train.data.faces import EMOTIONS, FERPLUS_EMOTIONS
 from fer_train.data.readers.ferplus import VOTES
 from fer_train.errors import DataError
 
@@ -102,6 +103,24 @@ def test_faces_without_votes_or_a_majority_are_refused():
     torn = with_votes([votes_of(fear=5, anger=5)], ["PublicTest"])
     with pytest.raises(DataError, match=r"give no face of PublicTest a majority\. Fix: the votes of this data"):
         majority_faces(torn, "PublicTest")
+
+
+def test_a_model_is_judged_by_the_labels_of_its_family():
+    rows = [votes_of(fear=9), votes_of(contempt=9), votes_of(fear=5, anger=5)]
+    faces = with_votes(rows, ["PublicTest", "PublicTest", "PublicTest"])
+    plain = own_faces(faces, "PublicTest", {"labels": EMOTIONS, "label_set": "fer2013"})
+    assert (plain.label_set, plain.labels.tolist()) == ("fer2013", faces.labels.tolist())
+    voted = own_faces(faces, "PublicTest", {"labels": FERPLUS_EMOTIONS, "label_set": "ferplus"})
+    assert (voted.label_set, [FERPLUS_EMOTIONS[one] for one in voted.labels]) == ("ferplus", ["fear", "contempt"])
+    unknown = own_faces(faces, "PublicTest", {"labels": list(EMOTIONS)})
+    assert unknown.label_set == "fer2013"
+
+
+def test_a_model_is_not_judged_without_the_votes_or_with_other_classes():
+    with pytest.raises(DataError, match=r"none were given\. Fix: --ferplus fer2013new\.csv"):
+        own_faces(make_faces(), "PublicTest", {"labels": FERPLUS_EMOTIONS, "label_set": "ferplus"})
+    with pytest.raises(DataError, match=r"the classes dark, bright; expected angry, .*\. Fix: a model of FER2013's"):
+        own_faces(make_faces(), "PublicTest", {"labels": ("dark", "bright")})
 
 
 def test_shares_are_of_the_votes_for_an_emotion():
