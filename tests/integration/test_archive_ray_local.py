@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def places(tmp_path) -> dict[str, str]:
     return kept | {"HOME": str(home), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
+@pytest.fixture
+def files():
+    """A folder for temporary files of one test, with a short name: Ray's sockets are there."""
+    with tempfile.TemporaryDirectory(prefix="f-") as folder:
+        yield Path(folder)
+
+
 def of_ray() -> list[str]:
     """Return the commands of Ray's processes in folders of this program."""
     found = []
@@ -75,6 +83,21 @@ def test_nothing_leaves_the_machine(command, places, tmp_path):
     assert {address for address in called if not address.startswith("127.") and address not in ("::1", "::")} == set()
     assert [path for path in Path(places["HOME"]).rglob("*") if path.is_file()] == []
     wait_for(lambda: of_ray() == [])
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("there", ["fer-ray-*", "fer-ray-*/session_latest/sockets/raylet"])
+def test_a_signal_while_ray_starts_ends_the_run_with_the_hint(command, places, tmp_path, files, number, there):
+    words = {"env": places | {"TMPDIR": str(files)}, "cwd": tmp_path, "text": True}
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **words)
+    wait_for(lambda: list(files.glob(there)))
+    running.send_signal(number)
+    printed, told = running.communicate(timeout=120)
+    assert running.returncode == 128 + number, told
+    assert "stopped: 0 segments of this run are kept. To go on: fer-deploy archive run" in told
+    assert printed == ""
+    wait_for(lambda: of_ray() == [])
+    assert list(files.iterdir()) == []
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
