@@ -131,8 +131,8 @@ class Command(click.Command):
             if not shown and (file := self._file_like(err.option_name, given)):
                 fix = f"If {file} is a file, name it ./{file}, or put -- before the files."
                 raise click.UsageError(f"{err.format_message()} {fix}", err.ctx) from None
-            if not shown and (owners := suggestions.owners_of(err.option_name, ctx)):
-                raise click.UsageError(f"{err.format_message()} It is an option of {owners}.", err.ctx) from None
+            if owners := suggestions.owners_of(err.option_name, ctx):
+                raise click.UsageError(f"{err.message} It is an option of {owners}.", err.ctx) from None
             raise click.NoSuchOption(err.option_name, possibilities=shown, ctx=err.ctx) from None
         except click.UsageError as err:
             takes_sources = any("--source" in param.opts for param in self.params)
