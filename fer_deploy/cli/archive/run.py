@@ -96,8 +96,12 @@ def run(
 
 def _stopped(ended: Ended | None) -> NoReturn:
     """End the program with the code of the signal, and say how to go on."""
-    kept = "finished segments" if ended is None else f"{count_text(ended.num_done, 'segment')} of this run"
-    click.echo(f"stopped: {kept} are kept. To go on: {shlex.join(['fer-deploy', *sys.argv[1:]])}", err=True)
+    again = shlex.join(["fer-deploy", *sys.argv[1:]])
+    kept = "finished segments are kept"
+    if ended is not None:
+        verb = "is" if ended.num_done == 1 else "are"
+        kept = f"{count_text(ended.num_done, 'segment')} of this run {verb} kept"
+    click.echo(f"stopped: {kept}. To go on: {again}", err=True)
     sys.exit(128 + signals.came()[0])
 
 
