@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
+from fer_deploy import __version__
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.fingerprint import Fingerprint
 from fer_deploy.analyze.models import Models, opened_models
@@ -11,6 +12,7 @@ from fer_deploy.artifacts import bundled_files
 from fer_deploy.detectors.config import DetectorName
 from fer_deploy.detectors.yunet_file import ADDRESS, ENVIRONMENT_KEY, NUM_BYTES, SHA256, YuNetMissing
 from fer_deploy.errors import ConfigError, argument
+from fer_deploy.live.fingerprint.run_fingerprint import FORMAT
 
 if TYPE_CHECKING:
     from fer_deploy.archive.manifest import About
@@ -87,6 +89,27 @@ def check_models(about: "About", fingerprint: Fingerprint, names: Mapping[str, s
             f"the manifest is of another analysis; this run has {', '.join(differences)}. Fix: "
             f"{_mend(about, fingerprint)}; or archive plan into another --out"
         )
+
+
+def check_version(about: "About") -> None:
+    """Refuse to join segments by another version than the one that observed them: its rows may differ.
+
+    Args:
+        about: of the manifest.
+
+    Raises:
+        ConfigError: the manifest is of another version.
+    """
+    then = about.fingerprint
+    if (then.version, then.format) == (__version__, FORMAT):
+        return
+    here = f"fer-deploy {__version__}"
+    if then.version == __version__:
+        here += f" with tables of format {FORMAT} instead of {then.format}"
+    raise ConfigError(
+        f"the archive was planned with fer-deploy {then.version}, and this is {here}: its rows may differ. Fix: join "
+        f"it with fer-deploy {then.version}; or archive plan into another --out, and run that"
+    )
 
 
 def _mend(about: "About", here: Fingerprint) -> str:

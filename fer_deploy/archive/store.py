@@ -2,6 +2,7 @@
 
 import io
 import os
+import re
 import shlex
 import socket
 import time
@@ -81,13 +82,20 @@ def file_system(address: str) -> tuple[Any, str]:
     try:
         return fsspec.core.url_to_fs(address, use_listings_cache=False)  # type: ignore[no-any-return]
     except ImportError as err:
-        extra = "archive-s3" if protocol in ("s3", "s3a") else ""
-        fix = f"pip install 'fer-toolchain[{extra}]'" if extra else f"install what fsspec needs for {protocol}://"
+        is_s3 = protocol in ("s3", "s3a")
+        fix = "pip install 'fer-toolchain[archive-s3]'" if is_s3 else _fix_of_missing(err, protocol)
         raise MissingDependencyError(f"cannot open {shown}: {err}. Fix: {fix}") from err
     except ValueError as err:
         raise ConfigError(f"cannot open {shown}: {err}. Fix: a folder, or an address such as s3://bucket/out") from err
     except Exception as err:  # some look for credentials at once
         raise SinkError(f"cannot open {shown}: {_reason(err)}. {_FIX}") from err
+
+
+def _fix_of_missing(err: ImportError, protocol: str) -> str:
+    """Return how to install the packages that fsspec's message names."""
+    found = re.findall(r'"([\w-]+)"|[Ii]nstall ([a-z][\w-]*) (?:to|for)\b', str(err))
+    names = " ".join(quoted or plain for quoted, plain in found)
+    return f"pip install {names}" if names else f"install what fsspec needs for {protocol}://"
 
 
 class Store:

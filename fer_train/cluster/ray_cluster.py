@@ -25,6 +25,7 @@ _OFF: Final = {
     "RAY_USAGE_STATS_REPORT_URL": "http://127.0.0.1:9",  # Ray reports even that they are off
     "RAY_ENABLE_UV_RUN_RUNTIME_ENV": "0",  # it would send the working folder to the nodes
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # else Ray warns
+    "RAY_DISABLE_FAILURE_SIGNAL_HANDLER": "1",  # it would end this program on SIGTERM, with a page of C++
 }
 _HERE_ALONE: Final = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0", "RAY_AUTH_MODE": "token"}
 """Of a local cluster, whatever the system: it listens on 127.0.0.1, and asks for a token that only this run has."""
@@ -149,13 +150,16 @@ def _environment(variables: dict[str, str]) -> Iterator[None]:
 
 @contextmanager
 def _signals_kept() -> Iterator[None]:
-    """Restore the handlers that Ray replaces."""
+    """Keep the handlers of this program. Ray sets one that ends it with exit code 15, in the middle of Ray's start.
+
+    Python lets the main thread alone set handlers, so no other thread is affected.
+    """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    set_handler = signal.signal
+    signal.signal = lambda number, _: signal.getsignal(number)  # type: ignore[assignment]
     try:
         yield
     finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+        signal.signal = set_handler

@@ -36,9 +36,9 @@ class Copies:
         try:
             self._fs, root = fsspec.core.url_to_fs(address, use_listings_cache=False)
         except ImportError as err:
-            raise MissingDependencyError(
-                f"cannot open {self._shown}: {err}. Fix: install what fsspec needs for it"
-            ) from err
+            named = re.search(r"[Ii]nstall ([a-z][\w-]*) (?:to|for)\b", str(err))
+            fix = f"pip install {named[1]}" if named else "install what fsspec needs for it"
+            raise MissingDependencyError(f"cannot open {self._shown}: {err}. Fix: {fix}") from err
         except ValueError as err:
             raise ConfigError(f"cannot open {self._shown}: {err}. Fix: an address such as s3://bucket/sweep") from err
         except Exception as err:  # some look for credentials at once
@@ -123,8 +123,8 @@ class Copies:
     def _unreachable(self, verb: str, err: Exception) -> CheckpointError:
         reason = " ".join(str(err).split()) or type(err).__name__
         return CheckpointError(
-            f"cannot {verb} {self._shown}: {reason}. What is in {self._out} is complete. Fix: check the address and "
-            "the network, then give the same command again"
+            f"cannot {verb} {self._shown}: {reason}. What is in {self._out} is complete. Fix: check the address, "
+            "the credentials and the network, then give the same command again"
         )
 
 

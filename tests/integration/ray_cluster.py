@@ -57,7 +57,7 @@ class Watched(RunProgress):
         self._on_workers, self._on_busy = on_workers, on_busy
 
     def note(self, text):
-        if not text.startswith("waiting for a worker: Ray is starting it"):  # this machine may be busy
+        if "Ray is starting it" not in text and "Ray is still starting workers" not in text:  # this machine may be busy
             self.notes.append(text)
 
     def workers(self, num, num_nodes):

@@ -228,8 +228,8 @@ def test_a_manifest_of_another_version_is_not_mixed_with_this_one(out):
     now = run("status", out)
     assert (now.exit_code, "9 segments damaged, or of another plan" in now.stdout) == (0, True), now.output
     require_one_error(run("verify", out), 2, f"{out} has tables of another manifest")
-    joined = run("join", out)
-    assert (joined.exit_code, "no video of" in joined.stderr) == (8, True), joined.output
+    require_one_error(run("join", out), 2, "the archive was planned with fer-deploy 0.0.7, and this is fer-deploy ")
+    assert (out / "tables/joined.json").exists()  # the tables of the version that may join are left alone
     assert run("retry", out).exit_code == 0
     assert run("retry", out, "--damaged").stdout == "all finished segments were read; 0 segments damaged\n"
     assert len(list(out.glob("segments/*/*.parquet"))) == 9

@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -44,6 +45,13 @@ def places(tmp_path) -> dict[str, str]:
     return kept | {"HOME": str(home), "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
+@pytest.fixture
+def files():
+    """A folder for temporary files of one test, with a short name: Ray's sockets are there."""
+    with tempfile.TemporaryDirectory(prefix="f-") as folder:
+        yield Path(folder)
+
+
 def of_ray() -> list[str]:
     """Return the commands of Ray's processes in folders of this program."""
     found = []
@@ -78,6 +86,21 @@ def test_nothing_leaves_the_machine(command, places, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("there", ["fer-ray-*", "fer-ray-*/session_latest/sockets/raylet"])
+def test_a_signal_while_ray_starts_ends_the_run_with_the_hint(command, places, tmp_path, files, number, there):
+    words = {"env": places | {"TMPDIR": str(files)}, "cwd": tmp_path, "text": True}
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, **words)
+    wait_for(lambda: list(files.glob(there)))
+    running.send_signal(number)
+    printed, told = running.communicate(timeout=120)
+    assert running.returncode == 128 + number, told
+    assert "stopped: 0 segments of this run are kept. To go on: fer-deploy archive run" in told
+    assert printed == ""
+    wait_for(lambda: of_ray() == [])
+    assert list(files.iterdir()) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_ends_the_run_and_its_processes(command, places, tmp_path, number):
     with (tmp_path / "err").open("w") as err:
         running = subprocess.Popen(command, env=places, cwd=tmp_path, stdout=subprocess.PIPE, stderr=err, text=True)
@@ -86,6 +109,9 @@ def test_a_signal_ends_the_run_and_its_processes(command, places, tmp_path, numb
     printed, _ = running.communicate(timeout=60)
     told = (tmp_path / "err").read_text()
     assert running.returncode == 128 + number, told
-    assert re.search(r"stopped: \d segments? of this run are kept. To go on: fer-deploy archive run", told)
+    assert re.search(
+        r"stopped: (1 segment of this run is|[02-9] segments of this run are) kept\. To go on: fer-deploy archive run",
+        told,
+    )
     assert printed == ""
     wait_for(lambda: of_ray() == [])

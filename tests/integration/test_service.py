@@ -162,6 +162,19 @@ def test_labels_of_the_dashboard_are_exported(service):
         assert re.search(rf'^{name}\{{[^}}]*{label}="{value}"', service.metrics, re.MULTILINE), (name, label, value)
 
 
+def test_a_legend_names_what_tells_its_lines_apart(service):
+    """Of two boxes, and of a box with two cameras."""
+    board = json.loads((REPO / "deploy" / "grafana" / "fer-live.json").read_text())
+    targets = [target for panel in board["panels"] if panel["type"] != "table" for target in panel["targets"]]
+    for target in targets:
+        apart = set(re.findall(r"by \((\w+)\)", target["expr"]))
+        for name in set(re.findall(r"fer_live_\w+", target["expr"])) if not apart else ():
+            sample = re.search(rf"^{name}\{{([^}}]*)\}}", service.metrics, re.MULTILINE)
+            apart |= {"instance", *re.findall(r'(\w+)="', sample[1] if sample else "")}
+        fixed = set(re.findall(r'[,{](\w+)=~?"', target["expr"])) - {"job"}
+        assert apart - fixed <= set(re.findall(r"\{\{(\w+)\}\}", target["legendFormat"])), target
+
+
 def test_what_can_be_reloaded_is_on_the_page():
     page = (REPO / "docs" / "deploy.md").read_text()
     assert all(f"- `{key}`" in page for key in RELOADABLE)

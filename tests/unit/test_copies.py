@@ -34,7 +34,7 @@ def test_copies_differ_in_own_words_alone(repo_dir, of_deploy, of_train):
     assert (repo_dir / "fer_train" / of_train).read_text() == text
 
 
-@pytest.mark.parametrize("name", ["__init__", "variables", "logs", "ending"])
+@pytest.mark.parametrize("name", ["__init__", "variables", "logs", "ending", "suggestions"])
 def test_the_interface_is_one_file(name, repo_dir):
     of_deploy, of_train = (repo_dir / package / "cli" / "interface" for package in ("fer_deploy", "fer_train"))
     assert (of_deploy / f"{name}.py").read_bytes() == (of_train / f"{name}.py").read_bytes()

@@ -138,6 +138,14 @@ def test_dashboards_use_the_source_that_is_provisioned(name):
         assert variable["current"]["value"] in jobs_of(name)
 
 
+@pytest.mark.skipif(shutil.which("promtool") is None, reason="no promtool")
+@pytest.mark.parametrize("name", PROMETHEUS.values())
+def test_prometheus_reads_its_file(name):
+    words = ["promtool", "check", "config", "--syntax-only", str(DEPLOY / name)]
+    done = subprocess.run(words, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
 def compose() -> list[str]:
     """Return the command of Docker Compose; skip the test if there is none."""
     for words in (["docker", "compose"], ["docker-compose"]):

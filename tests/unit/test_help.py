@@ -95,6 +95,16 @@ def test_commands_are_grouped_by_what_people_do():
             ["live", "--recrod", "a.mp4"],
             "Error: No such option '--recrod'. (Did you mean one of: '--record', '--roi'?)",
         ),
+        (
+            "fer-deploy",
+            ["archive", "run", "out", "--sample-fps", "5"],
+            "Error: No such option '--sample-fps'. It is an option of fer-deploy archive plan.",
+        ),
+        (
+            "fer-train",
+            ["evaluate", "--folds", "3"],
+            "Error: No such option '--folds'. It is an option of fer-train crossval.",
+        ),
         ("fer-train", ["train", "--confg", "a"], "Error: No such option '--confg'. Did you mean '--config'?"),
     ],
 )

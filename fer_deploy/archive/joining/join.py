@@ -16,6 +16,7 @@ from fer_deploy.archive.joining.replayed import ReplayedVideo
 from fer_deploy.archive.joining.replays import replays
 from fer_deploy.archive.joining.tables import PART_BYTES, Partition, PartitionedTable
 from fer_deploy.archive.manifest import About, Manifest
+from fer_deploy.archive.planned_models import check_version
 from fer_deploy.archive.scratch import scratch_folder
 from fer_deploy.archive.segment_plan import plans
 from fer_deploy.archive.store import Store
@@ -68,9 +69,11 @@ def join(
         on_video: called with each video.
 
     Raises:
+        ConfigError: the archive was planned with another version.
         StreamError: no video is complete.
         FerDeployError: as `Replay.run`; or the store cannot be written.
     """
+    check_version(manifest.about)
     works: dict[str, list[Work]] = {}
     for work in all_work(manifest, plans(manifest, store)):
         works.setdefault(work.row.id, []).append(work)

@@ -129,7 +129,7 @@ class Supply:
             return f"{len(self._resting)} of the nodes are not used for a while. Fix: see the reasons above"
         if self.num_free():
             return "Ray is starting it. Fix: if that lasts, see the logs in /tmp/ray/session_latest/logs of the nodes"
-        words = f"a node has {self._demand} for it, but not free"
+        words = f"no node has {self._demand} free: other work is there, or Ray is still starting workers of this run"
         if self._left_out:
             words = f"nodes that can be used are full ({len(self._left_out)} left out)"
-        return f"{words}. Fix: end other work on the cluster, or add nodes"
+        return f"{words}. Fix: wait, end other work on the cluster, or add nodes"

@@ -174,8 +174,8 @@ def _remote(text: str) -> Iterator[Found]:
             abouts = list(_abouts(fs, path))
     except BackendError as err:
         raise StreamError(
-            f"cannot read {without_password(text)}: {err}. Fix: check the address and the network, then give the same "
-            "command again"
+            f"cannot read {without_password(text)}: {err}. Fix: check the address, the credentials and the network, "
+            "then give the same command again"
         ) from err
     except OSError as err:
         raise ConfigError(

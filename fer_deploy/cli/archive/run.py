@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from functools import partial
 from importlib import import_module
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import click
 from rich.console import Console
@@ -31,8 +31,9 @@ from fer_deploy.cli.terminal.archive_progress import ArchiveProgress
 from fer_deploy.detectors import detector_line
 from fer_deploy.detectors.yunet_file import how_to_replace
 from fer_deploy.engines.triton.address import is_triton
-from fer_deploy.errors import ConfigError
+from fer_deploy.errors import ConfigError, FerDeployError
 from fer_deploy.live.fingerprint.sources import detector_file
+from fer_deploy.privacy.redaction import without_passwords
 
 
 class _Run(Protocol):
@@ -69,25 +70,39 @@ def run(
     where = None if scratch is None else Path(scratch)
     name = f"shard {which}" if which.total > 1 else "archive"
     machine = "this machine" if ray is None else "the cluster"
-    with signals.held(), ExitStack() as opened:
-        progress = opened.enter_context(ArchiveProgress(console, name, machine=machine))
-        archive: _Run
-        if ray is None:
-            recipe = partial(opened_as_planned, config, manifest.about)
-            archive = ArchiveRun(store, manifest, recipe, progress, shard=which, num_jobs=jobs or 1, scratch=where)
-        else:
-            ray_run = import_module("fer_deploy.cli.archive.run_on_ray").ray_run
-            setting = (store, manifest, config, progress)
-            archive = opened.enter_context(ray_run(ray, *setting, jobs=jobs, shard=which, scratch=where, **of_ray))
-        signals.on_stop(archive.stop)
-        ended = archive.run()
-    if signals.came():
-        again = shlex.join(["fer-deploy", *sys.argv[1:]])
-        click.echo(
-            f"stopped: {count_text(ended.num_done, 'segment')} of this run are kept. To go on: {again}", err=True
-        )
-        sys.exit(128 + signals.came()[0])
+    ended: Ended | None = None
+    try:
+        with signals.held(), ExitStack() as opened:
+            progress = opened.enter_context(ArchiveProgress(console, name, machine=machine))
+            archive: _Run
+            if ray is None:
+                recipe = partial(opened_as_planned, config, manifest.about)
+                archive = ArchiveRun(store, manifest, recipe, progress, shard=which, num_jobs=jobs or 1, scratch=where)
+            else:
+                ray_run = import_module("fer_deploy.cli.archive.run_on_ray").ray_run
+                setting = (store, manifest, config, progress)
+                archive = opened.enter_context(ray_run(ray, *setting, jobs=jobs, shard=which, scratch=where, **of_ray))
+            signals.on_stop(archive.stop)
+            ended = archive.run()
+    except FerDeployError as err:
+        if not signals.came():
+            raise
+        # The signal may have ended others, too, as systemd does with all processes of a service.
+        click.echo(without_passwords(f"after the signal: {str(err).partition('. Fix: ')[0]}"), err=True)
+    if signals.came() or ended is None:
+        _stopped(ended)
     _tell(ended, manifest, store)
+
+
+def _stopped(ended: Ended | None) -> NoReturn:
+    """End the program with the code of the signal, and say how to go on."""
+    again = shlex.join(["fer-deploy", *sys.argv[1:]])
+    kept = "finished segments are kept"
+    if ended is not None:
+        verb = "is" if ended.num_done == 1 else "are"
+        kept = f"{count_text(ended.num_done, 'segment')} of this run {verb} kept"
+    click.echo(f"stopped: {kept}. To go on: {again}", err=True)
+    sys.exit(128 + signals.came()[0])
 
 
 def _file_here(path: Path | None, fix: str) -> Path | None:

@@ -4,7 +4,6 @@ Nothing here imports a heavy package: help and shell completion answer at once. 
 `fer_deploy.cli.interface` are the same file.
 """
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
@@ -13,7 +12,7 @@ from typing import Any, Final, TypeVar
 import click
 from click.shell_completion import CompletionItem
 
-from . import variables
+from . import suggestions, variables
 
 HELP_NAMES: Final = ["-h", "--help"]
 _WIDTH: Final = 100
@@ -31,15 +30,6 @@ class FolderType(click.Path):
 
 FILE: Final = click.Path(path_type=Path)
 FOLDER: Final = FolderType(path_type=Path)
-
-
-def _similar_choice(given: str, choices: click.Choice[Any]) -> str:
-    """Return a question for the choice that was probably meant, or an empty string."""
-    known = [str(choice) for choice in choices.choices]
-    inside = [name for name in known if name in given.lower()]  # senet-ferplus: ferplus
-    similar = difflib.get_close_matches(given.lower(), known, n=1, cutoff=0.7)  # gpu is not cpu
-    near = [max(inside, key=len)] if inside else similar
-    return f" Did you mean {near[0]}?" if near else ""
 
 
 class Option(click.Option):
@@ -93,7 +83,7 @@ class Option(click.Option):
         except click.BadParameter as err:
             if isinstance(self.type, click.Choice):
                 given = opts.get(str(self.name)) or self.resolve_envvar_value(ctx)
-                said = err.message + _similar_choice(str(given), self.type)
+                said = err.message + suggestions.similar_choice(str(given), self.type)
                 err = click.BadParameter(said, err.ctx, err.param, err.param_hint)
             raise variables.as_variable(err, self, ctx) from None
 
@@ -141,6 +131,8 @@ class Command(click.Command):
             if not shown and (file := self._file_like(err.option_name, given)):
                 fix = f"If {file} is a file, name it ./{file}, or put -- before the files."
                 raise click.UsageError(f"{err.format_message()} {fix}", err.ctx) from None
+            if owners := suggestions.owners_of(err.option_name, ctx):
+                raise click.UsageError(f"{err.message} It is an option of {owners}.", err.ctx) from None
             raise click.NoSuchOption(err.option_name, possibilities=shown, ctx=err.ctx) from None
         except click.UsageError as err:
             takes_sources = any("--source" in param.opts for param in self.params)

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 
 import pytest
 from fsspec.implementations.memory import MemoryFileSystem
+from fsspec.registry import known_implementations
 
 from fer_deploy.analyze.config import AnalyzeConfig
 from fer_deploy.analyze.jobs.crew import WorkerDied
@@ -109,6 +110,19 @@ def test_unknown_and_missing_protocols(monkeypatch):
     monkeypatch.delitem(sys.modules["fsspec.registry"]._registry, "s3", raising=False)
     with pytest.raises(MissingDependencyError, match=r"Fix: pip install 'fer-toolchain\[archive-s3\]'"):
         Store("s3://bucket/out")
+
+
+@pytest.mark.parametrize(
+    ("protocol", "packages"),
+    [("gs", "gcsfs"), ("hf", "huggingface_hub"), ("sftp", "paramiko"), ("https", "requests aiohttp"), ("az", "adlfs")],
+)
+def test_the_package_of_a_protocol_is_named(protocol, packages, monkeypatch):
+    def missing(*_: object, **__: object) -> None:
+        raise ImportError(known_implementations[protocol]["err"])
+
+    monkeypatch.setattr("fsspec.core.get_filesystem_class", missing)
+    with pytest.raises(MissingDependencyError, match=rf"Fix: pip install {packages}$"):
+        Store(f"{protocol}://bucket/out")
 
 
 def test_inputs(tmp_path):

@@ -1,5 +1,7 @@
 """The flags of fer-deploy archive run --ray, and what is said where Ray or its cluster is missing."""
 
+import os
+import signal
 import sys
 
 import pytest
@@ -100,3 +102,19 @@ def test_models_are_found_from_another_folder(tmp_path, monkeypatch):
 )
 def test_workers_with_a_gpu_engine_ask_for_a_gpu(settings, wanted):
     assert needs_gpu(AnalyzeConfig.model_validate({"out": ".", **settings})) is wanted
+
+
+def test_what_the_signal_ended_beside_the_run_is_no_failure(out, monkeypatch):
+    ray = pytest.importorskip("ray")
+
+    def init(**_):
+        os.kill(os.getpid(), signal.SIGTERM)
+        raise ConnectionError("a process of Ray has ended")
+
+    monkeypatch.setattr(ray, "init", init)
+    monkeypatch.setattr(sys, "argv", ["fer-deploy", "archive", "run", str(out), "--ray", "auto"])
+    done = run(out, "--ray", "auto")
+    assert done.exit_code == 143
+    after, stopped = done.stderr.splitlines()[-2:]
+    assert after == "after the signal: --ray auto: no Ray cluster runs on this machine"
+    assert stopped == f"stopped: finished segments are kept. To go on: fer-deploy archive run {out} --ray auto"

@@ -7,7 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from fer_train.cli import main
-from fer_train.errors import CheckpointError, ConfigError
+from fer_train.errors import CheckpointError, ConfigError, MissingDependencyError
 from fer_train.sweep import copies as module
 from fer_train.sweep.copies import Copies, CopyingReporter
 from fer_train.sweep.jobs import Job
@@ -83,7 +83,7 @@ def test_an_address_that_fails_stops_no_run_but_ends_with_an_error(tmp_path, add
     reporter.on_poll([])
     reporter.on_end(Job("the ensemble", (), tmp_path / "log"), 0)
     assert [f"not copied: cannot write {address}: no route. What is in" in one for one in said] == [True, True]
-    with pytest.raises(CheckpointError, match=r"no route\. .*Fix: check the address and the network"):
+    with pytest.raises(CheckpointError, match=r"no route\. .*Fix: check the address, the credentials and the network"):
         copies.send()
     words = ["sweep", "--plan", plan(seeds=(1, 3)), "--data", "d.csv", "--out", tmp_path / "out", "--copy-to", address]
     done = CliRunner().invoke(main, list(map(str, words)))
@@ -94,3 +94,12 @@ def test_an_address_that_fails_stops_no_run_but_ends_with_an_error(tmp_path, add
 def test_an_address_that_is_none(tmp_path):
     with pytest.raises(ConfigError, match=r"cannot open nowhere://a: .*Fix: an address such as s3://bucket/sweep"):
         Copies("nowhere://a", tmp_path)
+
+
+def test_a_package_that_is_missing_is_named(tmp_path, monkeypatch):
+    def missing(*_: object, **__: object) -> None:
+        raise ImportError("Please install gcsfs to access Google Storage")
+
+    monkeypatch.setattr("fsspec.core.get_filesystem_class", missing)
+    with pytest.raises(MissingDependencyError, match=r"Fix: pip install gcsfs$"):
+        Copies("gs://bucket/sweep", tmp_path)

@@ -81,3 +81,12 @@ def test_while_all_nodes_rest_the_user_hears_it(supply, notes):
     supply.check(0, 0.0)
     supply.check(0, 16.0)
     assert "waiting for a worker: 1 of the nodes are not used for a while. Fix: see the reasons above" in notes.notes
+
+
+def test_full_nodes_may_be_full_of_workers_of_this_run_that_start(supply, notes, monkeypatch):
+    monkeypatch.setattr(on_ray.ray, "available_resources", lambda: {"CPU": 0.0, "memory": 0.0})
+    for now_s in (0.0, 16.0):
+        supply.check(0, now_s)
+    (note,) = notes.notes
+    assert "no node has 1 CPU and 1,000 MB free: other work is there, or Ray is still starting workers" in note
+    assert "Fix: wait, end other work on the cluster, or add nodes" in note
