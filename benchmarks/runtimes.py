@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
@@ -116,7 +117,7 @@ def openvino_calls(
     content: bytes, picture: NDArray[Any], precision: str, workers: int
 ) -> list[Callable[[], dict[str, NDArray[np.float32]]]] | None:
     """Return a call for each worker of a network with this picture's size; None: the CPU lacks the precision."""
-    import openvino  # noqa: PLC0415 - an extra
+    from fer_deploy.engines.openvino.runtime import openvino  # noqa: PLC0415 - an extra
 
     core = openvino.Core()
     if precision == "bf16" and "BF16" not in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES"):
@@ -241,10 +242,7 @@ def main(models: tuple[Path, ...], batches: tuple[int, ...], pairs: int, yunet: 
 
 def versions() -> dict[str, str]:
     """Return the versions of both runtimes."""
-    import onnxruntime  # noqa: PLC0415 - after the engines, which switch its telemetry off
-    import openvino  # noqa: PLC0415 - an extra
-
-    return {"onnxruntime": onnxruntime.__version__, "openvino": openvino.__version__.partition("-")[0]}
+    return {name: version(name) for name in ("onnxruntime", "openvino")}
 
 
 if __name__ == "__main__":

@@ -9,16 +9,10 @@ project runs beside is named.
 """
 
 import importlib.util
-import os
-import signal
-import subprocess
-import sys
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
 import click
@@ -27,6 +21,7 @@ from harness.clips import ROOT, UNPUBLISHED, shared_clips
 from harness.measuring import command_as_typed, shared_yunet
 from harness.results import known_seconds, machine_name, publish_option
 from live.triton_server import SERVER_FILES, is_installed
+from running.programs import Stopped, run_program, stopped_by_signals
 
 from fer_deploy.bench.machine.host import background_work
 
@@ -36,17 +31,7 @@ EXPORTED = ROOT / "artifacts" / "benchmarks" / "exported"
 """ONNX files of the checkpoint, made once for each version of it."""
 ARCHIVE_MINUTES = 4
 """Of the archive's video, which is analyzed in seven ways; ten times as long by default."""
-STOP_LIMIT_S = 30.0
-"""After this time a benchmark that was asked to stop is killed."""
 _there = click.Path(path_type=Path, exists=True, resolve_path=True)
-
-
-class Stopped(BaseException):
-    """Ctrl-C or another signal that ends the run; `number` is the signal's."""
-
-    def __init__(self, number: int) -> None:
-        super().__init__(number)
-        self.number = number
 
 
 @dataclass(frozen=True)
@@ -157,53 +142,6 @@ def _why_no_triton(name: str) -> str:
     if reason := _why_no_package("tritonclient"):
         return reason
     return "" if is_installed(SERVER_FILES) else f"no Triton server. Fix: python benchmarks/{name}.py installs one"
-
-
-def run_program(words: Sequence[str | Path], *, quiet: bool = False) -> int:
-    """Run Python with these words and return its exit code.
-
-    It has a process group of its own. A signal that ends the suite is passed to the whole group as Ctrl-C, and waited
-    for, so that no server and no worker of a benchmark outlives it.
-    """
-    started = subprocess.Popen(
-        [sys.executable, *map(str, words)],
-        cwd=ROOT,
-        stdin=subprocess.DEVNULL,  # a group in the background that reads the terminal is stopped
-        stdout=subprocess.DEVNULL if quiet else None,
-        process_group=0,
-    )
-    try:
-        return started.wait()
-    except BaseException:
-        _end(started)
-        raise
-
-
-def _end(program: "subprocess.Popen[bytes]") -> None:
-    for number in (signal.SIGINT, signal.SIGKILL):
-        with suppress(ProcessLookupError):
-            os.killpg(program.pid, number)
-        with suppress(subprocess.TimeoutExpired):
-            program.wait(STOP_LIMIT_S)
-            return
-
-
-@contextmanager
-def stopped_by_signals() -> Iterator[None]:
-    """Raise `Stopped` at the first Ctrl-C, SIGTERM or SIGHUP; further ones change nothing."""
-
-    def stop(number: int, frame: FrameType | None) -> None:
-        for one in numbers:
-            signal.signal(one, signal.SIG_IGN)
-        raise Stopped(number)
-
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-    before = {number: signal.signal(number, stop) for number in numbers}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def why_not_exported(checkpoint: Path, folder: Path) -> str:
