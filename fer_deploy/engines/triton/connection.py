@@ -25,9 +25,7 @@ AWAY_LIMIT_S: Final = 60.0
 """Time that a server may be away, as when it is restarted, until a call fails."""
 _PAUSES_S: Final = (0.05, 0.1, 0.2, 0.5)
 """Between two tries; the last one repeats."""
-_AWAY: Final = frozenset(
-    f"StatusCode.{name}" for name in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "NOT_FOUND", "INTERNAL")
-)
+_AWAY: Final = frozenset(f"StatusCode.{name}" for name in ("UNAVAILABLE", "DEADLINE_EXCEEDED", "NOT_FOUND", "INTERNAL"))
 """Answers of a server that is down, starts, loads the model again, or whose model's process crashed (internal)."""
 _CHANNEL: Final = [
     ("grpc.use_local_subchannel_pool", 1),  # else a new connection waits for the pause of an older one
