@@ -46,7 +46,8 @@ def compiled_run(checkpoint: Path, device: torch.device) -> Run:
 
     def run(images: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():
-            return np.asarray(graph(torch.from_numpy(images).to(device)).cpu().numpy(), dtype=np.float32)
+            faces = torch.from_numpy(np.require(images, requirements="W")).to(device)
+            return np.asarray(graph(faces).cpu().numpy(), dtype=np.float32)
 
     return run
 
