@@ -50,14 +50,20 @@ class Plan(Strict):
 
     jobs: int = Field(ge=1, description="number of runs at the same time")
     singles: tuple[Entry, ...] = Field(strict=False)
-    ensemble: EnsemblePlan
-    students: tuple[Entry, ...] = Field(strict=False)
+    ensemble: EnsemblePlan | None = Field(default=None, description="none: no ensemble is made")
+    students: tuple[Entry, ...] = Field(default=(), strict=False)
 
     @model_validator(mode="after")
     def _folders_differ(self) -> Self:
         folders = Counter(f"{e.folder_name}-{seed}" for e in (*self.singles, *self.students) for seed in e.seeds)
         if twice := [folder for folder, count in folders.items() if count > 1]:
             raise ValueError(f"two runs of the name {', '.join(twice)}; give one entry another `name`")
+        return self
+
+    @model_validator(mode="after")
+    def _students_have_a_teacher(self) -> Self:
+        if self.students and self.ensemble is None:
+            raise ValueError("students learn from the ensemble, and the plan has none; add `ensemble: {size: 2}`")
         return self
 
 

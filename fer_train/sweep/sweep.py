@@ -49,25 +49,26 @@ class Sweep:
             place: where the runs are computed.
 
         Raises:
-            ConfigError: a run that fer-train would refuse, one whose settings changed, or singles that no ensemble
-                can have as members.
+            ConfigError: a run that fer-train would refuse, one whose settings changed, or singles of a plan with an
+                ensemble that it cannot have as members.
             CheckpointError: `out` cannot be written.
         """
         self.ensemble = out / "ensemble.json"
         self.singles = write_trials(plan.singles, out)
         self.students = write_trials(plan.students, out, teacher=self.ensemble)
-        _check_labels(self.singles)
+        if plan.ensemble:
+            _check_labels(self.singles)
         self._plan, self._out, self._files, self._place = plan, out, files, place
-        now, share = time.monotonic(), plan.ensemble.after_share
+        now, share = time.monotonic(), plan.ensemble.after_share if plan.ensemble else None
         self.deadline = now + 60 * minutes
         self._ensemble_due = math.inf if share is None else now + 60 * minutes * share
 
     def work(self, reporter: Reporter) -> list[Job]:
         """Do what is left of the plan until the deadline; return the jobs that failed."""
         failed: list[Job] = []
-        if not self.ensemble.exists():
+        if self._plan.ensemble and not self.ensemble.exists():
             failed += self._run(self.singles, reporter, self._is_ensemble_due)
-            failed += self._make_ensemble(reporter)
+            failed += self._make_ensemble(self._plan.ensemble.size, reporter)
         students = self.students if self.ensemble.exists() else []
         tried = {job.name for job in failed}
         left = [trial for trial in (*students, *self.singles) if trial.label not in tried]
@@ -81,7 +82,7 @@ class Sweep:
     def left_out(self) -> dict[str, str]:
         """Return what of the plan is not done, by name, and what it lacks; "" where only time is lacking."""
         lacks = self._ensemble_lacks()
-        ensemble = {} if self.ensemble.exists() else {"the ensemble": lacks}
+        ensemble = {"the ensemble": lacks} if self._plan.ensemble and not self.ensemble.exists() else {}
         return self._unfinished(self.singles) | ensemble | self._unfinished(self.students, lacks and "the ensemble")
 
     def released(self) -> list[Trial]:
@@ -122,12 +123,12 @@ class Sweep:
         commands = (release,) if trial.is_trained else ((*train, *resume), release)
         return Job(trial.label, commands, trial.out / "log.txt")
 
-    def _make_ensemble(self, reporter: Reporter) -> list[Job]:
-        """Choose the best released singles by PublicTest, flip, and their weights; return the job if it failed."""
+    def _make_ensemble(self, size: int, reporter: Reporter) -> list[Job]:
+        """Choose the `size` best singles by PublicTest, flip, and their weights; return the job if it failed."""
         released = _released(self.singles)
         if len(released) < 2 or self._ensemble_lacks():
             return []
-        best = sorted(released, key=_accuracy, reverse=True)[: self._plan.ensemble.size]
+        best = sorted(released, key=_accuracy, reverse=True)[:size]
         members = [word for trial in best for word in ("--checkpoint", str(trial.release))]
         votes = self._files.votes if best[0].learns_ferplus else ()
         words = ("ensemble", *members, "--data", self._files.data, *votes, "--flip", "--out", str(self.ensemble))

@@ -87,6 +87,8 @@ _RAY = "Ray"
 def command(**flags: Any) -> None:
     """Train every run of a plan, ensemble the best, distill students from the ensemble.
 
+    A plan may have runs alone, without ensemble and students.
+
     Finished runs and epochs are kept, and the same command continues. Runs that fail do not stop the others; the exit
     code is 1 then. Without --ferplus the runs that need votes are left out. The table of all runs is OUT/sweep.md.
     """

@@ -69,9 +69,12 @@ def test_shipped_plans_make_configs_that_fer_train_takes(tmp_path, repo_dir, mon
         trials = [*write_trials(plan.singles, tmp_path), *write_trials(plan.students, tmp_path, teacher=Path("e.json"))]
         assert [load_config(t.config_file).seed for t in trials] == [t.seed for t in trials]
         with_votes = {t.label for t in trials if t.needs_votes}
-        if path.name in ("cpu.yaml", "optimizers.yaml"):  # no limit of time: each run has votes, the ensemble waits
+        if path.name == "cpu.yaml":  # no limit of time: each run has votes, the ensemble waits
             assert with_votes == {t.label for t in trials}
             assert plan.ensemble.after_share is None
+        elif path.name == "optimizers.yaml":  # a comparison alone
+            assert with_votes == {t.label for t in trials}
+            assert plan.ensemble is None
         else:
             assert with_votes == {"net-votes-1"}
             assert plan.ensemble.after_share == 0.55
@@ -102,6 +105,7 @@ def test_tiny_plan_has_every_kind_of_run_of_the_gpus_at_an_epoch_and_16_pixels(t
         ({"ensemble": {"size": 2, "after_share": 1.5}}, "ensemble.after_share: expected less than 1"),
         ({"jobs": 0}, "jobs: expected at least 1"),
         ({"students": [{"config": "net.yaml", "seeds": [3, 3]}]}, "two runs of the name net-3; give one entry another"),
+        ({"ensemble": None}, "students learn from the ensemble, and the plan has none; add `ensemble: {size: 2}`"),
     ],
 )
 def test_plan_that_cannot_be_used_is_told_with_its_mend(write, changes, told):

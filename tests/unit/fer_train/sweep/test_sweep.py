@@ -5,6 +5,7 @@ import subprocess
 import time
 
 import pytest
+import yaml
 from click.testing import CliRunner
 from unit.fer_train.sweep.sweep_cases import short
 
@@ -49,6 +50,17 @@ def test_every_run_then_the_ensemble_of_the_best_then_the_students(tmp_path, pla
     assert "all done; table" in result["told"]
     run(plan(ferplus_share=0.3))
     assert calls() == []  # nothing is done twice
+
+
+def test_plan_of_singles_alone_makes_no_ensemble(tmp_path, plan, run, calls):
+    path = plan()
+    content = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({key: content[key] for key in ("jobs", "singles")}))
+    assert run(path, "--minutes", 0)["left_out"] == ["net-1", "other-2", "net-3"]
+    assert run(path)["left_out"] == []
+    assert sorted(words[0] for words in calls()) == [*["release"] * 3, *["train"] * 3]
+    assert not (tmp_path / "out" / "ensemble.json").exists()
+    assert "nsemble" not in (tmp_path / "out" / "sweep.md").read_text()
 
 
 def test_without_time_nothing_is_begun_and_the_table_says_what_is_missing(tmp_path, plan, run, calls):
