@@ -49,7 +49,7 @@ class Plan(Strict):
     """What a sweep does."""
 
     jobs: int = Field(ge=1, description="number of runs at the same time")
-    singles: tuple[Entry, ...] = Field(strict=False)
+    singles: tuple[Entry, ...] = Field(min_length=1, strict=False)
     ensemble: EnsemblePlan | None = Field(default=None, description="none: no ensemble is made")
     students: tuple[Entry, ...] = Field(default=(), strict=False)
 

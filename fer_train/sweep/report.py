@@ -30,7 +30,7 @@ def write_report(sweep: Sweep, path: Path, *, command: str, left_out: Sequence[s
     """
     device = resolve_device("auto")
     env, rows = _environment(device, command), [row_of_trial(trial) for trial in sweep.released()]
-    ensemble = json.loads(sweep.ensemble.read_text()) if sweep.ensemble.exists() else None
+    ensemble = json.loads(sweep.ensemble.read_text()) if sweep.has_ensemble() else None
     text = as_markdown(rows, env, ensemble, left_out)
     content = {**env, "runs": rows, "ensemble": ensemble, "left_out": list(left_out)}
     for target in (path, *([publish / table_name("sweep", device)] if publish else [])):

@@ -66,10 +66,10 @@ class Sweep:
     def work(self, reporter: Reporter) -> list[Job]:
         """Do what is left of the plan until the deadline; return the jobs that failed."""
         failed: list[Job] = []
-        if self._plan.ensemble and not self.ensemble.exists():
+        if self._plan.ensemble and not self.has_ensemble():
             failed += self._run(self.singles, reporter, self._is_ensemble_due)
             failed += self._make_ensemble(self._plan.ensemble.size, reporter)
-        students = self.students if self.ensemble.exists() else []
+        students = self.students if self.has_ensemble() else []
         tried = {job.name for job in failed}
         left = [trial for trial in (*students, *self.singles) if trial.label not in tried]
         return failed + self._run(left, reporter, self._is_over)
@@ -82,8 +82,12 @@ class Sweep:
     def left_out(self) -> dict[str, str]:
         """Return what of the plan is not done, by name, and what it lacks; "" where only time is lacking."""
         lacks = self._ensemble_lacks()
-        ensemble = {"the ensemble": lacks} if self._plan.ensemble and not self.ensemble.exists() else {}
+        ensemble = {"the ensemble": lacks} if self._plan.ensemble and not self.has_ensemble() else {}
         return self._unfinished(self.singles) | ensemble | self._unfinished(self.students, lacks and "the ensemble")
+
+    def has_ensemble(self) -> bool:
+        """Return whether the plan's ensemble is made; an older plan's in the same folder does not count."""
+        return self._plan.ensemble is not None and self.ensemble.exists()
 
     def released(self) -> list[Trial]:
         """Return the finished runs, singles first."""
@@ -105,7 +109,7 @@ class Sweep:
         return trial.learns_ferplus or (trial.needs_votes and not trial.is_trained)
 
     def _ensemble_lacks(self) -> str:
-        if self.ensemble.exists():
+        if self.has_ensemble():
             return ""
         if self.singles and self.singles[0].learns_ferplus and self._files.ferplus is None:
             return "--ferplus"
@@ -158,5 +162,5 @@ def _check_labels(singles: list[Trial]) -> None:
         seen = ", ".join(f"{label} has labels: {labels} of {num} classes" for (labels, num), label in first.items())
         raise ConfigError(
             f"the singles of a plan must have the same labels, for one ensemble is made of them: {seen}. "
-            "Fix: a plan for each kind of labels"
+            "Fix: a plan for each kind of labels, or a plan without `ensemble`"
         )

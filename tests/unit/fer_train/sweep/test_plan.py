@@ -104,6 +104,7 @@ def test_tiny_plan_has_every_kind_of_run_of_the_gpus_at_an_epoch_and_16_pixels(t
         ({"ensemble": {"size": 2, "after_shar": 0.5}}, "ensemble.after_shar: Extra inputs are not permitted"),
         ({"ensemble": {"size": 2, "after_share": 1.5}}, "ensemble.after_share: expected less than 1"),
         ({"jobs": 0}, "jobs: expected at least 1"),
+        ({"singles": []}, "singles: "),
         ({"students": [{"config": "net.yaml", "seeds": [3, 3]}]}, "two runs of the name net-3; give one entry another"),
         ({"ensemble": None}, "students learn from the ensemble, and the plan has none; add `ensemble: {size: 2}`"),
     ],

@@ -63,6 +63,15 @@ def test_plan_of_singles_alone_makes_no_ensemble(tmp_path, plan, run, calls):
     assert "nsemble" not in (tmp_path / "out" / "sweep.md").read_text()
 
 
+def test_ensemble_of_an_older_plan_in_the_folder_is_not_reported_for_a_plan_without_one(tmp_path, plan, run):
+    path = plan()
+    assert run(path)["ensemble"] is not None
+    content = yaml.safe_load(path.read_text())
+    path.write_text(yaml.safe_dump({"jobs": 1, "singles": content["singles"][:1]}))
+    assert run(path)["ensemble"] is None
+    assert "nsemble" not in (tmp_path / "out" / "sweep.md").read_text()
+
+
 def test_without_time_nothing_is_begun_and_the_table_says_what_is_missing(tmp_path, plan, run, calls):
     result = run(plan(ferplus_share=0.3), "--minutes", 0)
     assert calls() == []

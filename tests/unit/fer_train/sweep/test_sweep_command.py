@@ -17,7 +17,8 @@ def test_singles_of_different_labels_are_refused_before_anything_runs(tmp_path, 
     assert result.exit_code == 2
     assert result.stderr == (
         "error: the singles of a plan must have the same labels, for one ensemble is made of them: net-1 has labels: "
-        "fer2013 of 7 classes, other-2 has labels: ferplus of 8 classes. Fix: a plan for each kind of labels\n"
+        "fer2013 of 7 classes, other-2 has labels: ferplus of 8 classes. Fix: a plan for each kind of labels, or a "
+        "plan without `ensemble`\n"
     )
     assert calls() == []
 
