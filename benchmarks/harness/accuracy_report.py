@@ -20,9 +20,9 @@ def as_markdown(rows: Sequence[Row], env: Mapping[str, str]) -> str:
         "",
         f"    {env['command']}",
         "",
-        "In brackets the 95 % interval of the bootstrap. official: every face of the split; clean: without the faces "
-        "whose pixels also stand in training rows. Change: the artifact minus PyTorch, in points, on the same faces, "
-        "so its interval is far narrower than that of the accuracy. NLL in nats, after the model's temperature.",
+        "In brackets: the 95 % interval of the bootstrap. Accuracy is of all faces of the split; clean leaves out the "
+        "faces whose pixels are also those of a training row. Change: accuracy of the artifact minus PyTorch's, in "
+        "points, on the same faces, so its interval is far narrower. NLL: in nats, after the model's temperature.",
         "",
         "| model | artifact | labels | view | faces | accuracy, % | clean, % | macro-F1 | NLL | ECE | change, points "
         "| same emotion |",
