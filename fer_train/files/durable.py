@@ -3,12 +3,16 @@
 import contextlib
 import errno
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
 from safetensors import SafetensorError
 
 from fer_train.errors import CheckpointError
+
+
+_FREE_SPACE = "Fix: free space there, then the same command (with --resume where it trains); or --out on another disk"
 
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
@@ -31,11 +35,25 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
             temporary.unlink()
 
 
+def require_space(folder: Path, num_bytes: int) -> None:
+    """Check that `num_bytes` more fit into a folder that exists, before hours of work.
+
+    Raises:
+        CheckpointError: they do not.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < num_bytes:
+        raise CheckpointError(
+            f"{folder}: the run needs about {num_bytes / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free. "
+            f"{_FREE_SPACE}"
+        )
+
+
 def _fix(err: Exception) -> str:
     """Return the Fix for a failed write; torch and safetensors report a full disk with their own exceptions."""
     if isinstance(err, OSError) and err.errno not in (errno.ENOSPC, errno.EDQUOT):
         return "Fix: choose another --out, one that can be written"
-    return "Fix: free space there, then the same command (with --resume where it trains); or --out on another disk"
+    return _FREE_SPACE
 
 
 def write_content(path: Path, content: str | bytes) -> None:

@@ -4,10 +4,10 @@ import json
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
 import yaml
-from pydantic import Field, ValidationError, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
 from fer_train.checkpoint import read_spec_json
 from fer_train.config import Strict, TrainConfig
@@ -51,7 +51,9 @@ class Plan(Strict):
     jobs: int = Field(ge=1, description="number of runs at the same time")
     singles: tuple[Entry, ...] = Field(min_length=1, strict=False)
     ensemble: EnsemblePlan | None = Field(default=None, description="none: no ensemble is made")
-    students: tuple[Entry, ...] = Field(default=(), strict=False)
+    students: Annotated[tuple[Entry, ...], BeforeValidator(lambda value: () if value is None else value)] = Field(
+        default=(), strict=False, description="none: no student is taught"
+    )
 
     @model_validator(mode="after")
     def _folders_differ(self) -> Self:

@@ -20,7 +20,7 @@ from fer_train.data.splits import take_split
 from fer_train.distributed import ALONE, World, job_name
 from fer_train.errors import ConfigError, DivergenceError, OutOfMemoryError, is_out_of_memory
 from fer_train.evaluation.evaluate import evaluate
-from fer_train.files.durable import write_content
+from fer_train.files.durable import require_space, write_content
 from fer_train.hardware import describe_hardware
 from fer_train.privacy.portable_paths import shown_path
 from fer_train.spec import Kept, describe_model
@@ -32,6 +32,9 @@ from fer_train.training.run import Run, build_run, read_state_of_first
 
 STEPS_PER_CHECK = 20
 """Steps between two reads of the loss; each read waits for the device."""
+
+_KEPT_FILES = ("best.safetensors", "final.safetensors", "last.pt")
+"""Files of a run whose size counts."""
 
 OnStep = Callable[[int, int, float], None]
 """Function called with (step, num_steps, mean loss of the epoch) every `STEPS_PER_CHECK` steps of the run."""
@@ -70,7 +73,7 @@ def fit(
             have other settings or faces.
         SplitAbsentError: the data lack the training or the validation split.
         CheckpointError: there is nothing to resume, the state is of another config, `out` contains a run, another
-            process writes into it, another node has a newer state, or the disk is full.
+            process writes into it, another node has a newer state, or the disk has no room for the run's files.
         DivergenceError: the loss is not finite; `last.pt` still has the last good epoch.
         OutOfMemoryError: the batch does not fit into memory; `last.pt` as above.
     """
@@ -88,7 +91,7 @@ def fit(
             held.enter_context(only_run_in(out))
         batches = EpochBatches(train, config, run.device, teacher=_cached_probs(run, train, out), world=world)
         if world.is_first:
-            _prepare_folder(out, config)
+            _prepare_folder(out, run)
         num_before = run.epoch
         while run.epoch < config.num_epochs:
             started = time.monotonic()
@@ -158,11 +161,20 @@ def _check_fit(config: TrainConfig, train: Faces, validation: Faces) -> None:
         )
 
 
-def _prepare_folder(out: Path, config: TrainConfig) -> None:
+def _prepare_folder(out: Path, run: Run) -> None:
     for leftover in out.glob(".*.tmp"):  # from a process that was killed while writing
         leftover.unlink()
-    settings = yaml.safe_dump(_with_short_paths(config), sort_keys=False)
+    if run.epoch < run.config.num_epochs:
+        _require_space(out, run)
+    settings = yaml.safe_dump(_with_short_paths(run.config), sort_keys=False)
     write_content(out / "config.yaml", settings)
+
+
+def _require_space(out: Path, run: Run) -> None:
+    """Two files of weights, one of the state, and the next state before it replaces that one."""
+    at_most = 2 * run.num_bytes_of_weights + 2 * run.num_bytes_of_state
+    there = sum(path.stat().st_size for path in map(out.joinpath, _KEPT_FILES) if path.exists())
+    require_space(out, max(at_most - there, 0))
 
 
 def _with_short_paths(config: TrainConfig) -> dict[str, Any]:

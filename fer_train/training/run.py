@@ -72,6 +72,17 @@ class Run:
         """Return the model that is validated and released: the average if there is one."""
         return self.model if self.ema is None else self.ema.module
 
+    @property
+    def num_bytes_of_weights(self) -> int:
+        """Return the size of `model` as it is saved, in fp32 with its buffers."""
+        return sum(value.nbytes for value in self.model.state_dict().values())
+
+    @property
+    def num_bytes_of_state(self) -> int:
+        """Return about the size of `state_dict` after the first step: weights, their average, the optimizer's moments."""
+        num_moments = 2 if isinstance(self.optimizer, torch.optim.AdamW) else 1
+        return self.num_bytes_of_weights * (1 + (self.ema is not None) + num_moments)
+
     def state_dict(self) -> dict[str, Any]:
         """Return everything that another process needs to continue the run exactly."""
         return {

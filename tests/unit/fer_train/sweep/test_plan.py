@@ -115,6 +115,12 @@ def test_plan_that_cannot_be_used_is_told_with_its_mend(write, changes, told):
     assert told in str(info.value)
 
 
+def test_keys_without_a_value_are_no_ensemble_and_no_students(write):
+    plan = read_plan(write(ensemble=None, students=None))
+    assert plan.ensemble is None
+    assert plan.students == ()
+
+
 def test_plan_that_is_no_yaml_is_told(tmp_path):
     (tmp_path / "plan.yaml").write_text("jobs: [")
     with pytest.raises(ConfigError, match=r"plan\.yaml.*(Fix: that line; s|S)hipped configs: configs/sweep/\*\.yaml"):
