@@ -125,7 +125,8 @@ export: $(VENV)/.all  ## CHECKPOINT -> verified ONNX in OUT, INT8 where DATA is 
 		$(if $(wildcard $(DATA)),--data $(DATA) $(if $(FERPLUS),--ferplus $(FERPLUS))) \
 		$(if $(FLAVOR),--flavor $(FLAVOR))
 
-docs: $(VENV)/.all  ## API page, numbers, chart and the website in site/html; warnings and dead links are errors
+docs: $(VENV)/.all  ## model cards, API page, numbers, chart and the website in site/html; warnings and dead links are errors
+	$(BIN)/python docs/tools/cards.py
 	$(BIN)/python docs/tools/api.py
 	$(BIN)/python docs/tools/numbers_of_readme.py
 	$(BIN)/python docs/tools/deploy_page.py

@@ -44,8 +44,7 @@ def require_space(folder: Path, num_bytes: int) -> None:
     free = shutil.disk_usage(folder).free
     if free < num_bytes:
         raise CheckpointError(
-            f"{folder}: the run needs about {num_bytes / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free. "
-            f"{_FREE_SPACE}"
+            f"{folder}: the run needs about {num_bytes / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free. {_FREE_SPACE}"
         )
 
 

@@ -8,6 +8,7 @@ from fer_train.data.faces import LABELS_IN_WORDS, has_classes_of, labels_in_word
 from fer_train.errors import ConfigError
 from fer_train.evaluation.second_opinion import SecondOpinion
 from fer_train.files.durable import write_content
+from fer_train.release.card_texts import FAMILY, HIGHER_ECE, LICENCE, OTHER_ECE, READING, USE
 from fer_train.release.origin import describe_data, describe_provenance, describe_recipe, retrain_commands
 
 MARKER = "<!-- Made by fer-train release; the next release overwrites it. Put your own text into --notes FILE. -->"
@@ -68,8 +69,8 @@ def write_card(path: Path, spec: dict[str, Any], weights: WeightsFile, *, notes:
         describe_recipe(path.stem, origin),
         describe_provenance(path.stem, origin),
         retrain_commands(path.stem, origin, release=release),
-        [_USE],
-        [_LICENCE],
+        [USE],
+        [LICENCE],
         [f"## Notes\n\n{notes.strip()}"] if notes.strip() else [],
     ]
     text = "\n\n".join(block for section in sections for block in section) + "\n"
@@ -81,44 +82,10 @@ def degraded_picture(card: Path) -> Path:
     return card.with_name(f"{card.stem}-degraded.png")
 
 
-_USE = """## Intended use
-
-Research, demonstrations, and as a baseline for work on FER2013. **Not** for decisions about people: an expression is
-not a feeling, the faces were collected from the web by keyword, many of them posed, and bias by age, gender or skin
-color was not measured."""
-
-_LICENCE = """## Licence
-
-The code and these weights: MIT. FER2013's images have no clear licence: they were collected from the web for a research
-challenge (Goodfellow et al. 2013, arXiv 1307.0414). Use them for research, and decide for yourself whether your use
-allows weights that were trained on them."""
-
-_READING = """- *official*: every face of the split. *clean*: without the faces whose pixels also appear in Training.
-- *plain*: the unchanged face. *flip*: mean over the face and its mirror image. *tencrop*: mean over ten crops. Means
-  are over logits.
-- Brackets: 95 % interval of the bootstrap over faces; it does not include the variation between seeds.
-- F1, precision and recall: macro averages. Loss: cross-entropy in nats. ECE over 15 bins of confidence, 0 to 1; Brier
-  score over all classes, 0 to 2. For these three, lower is better."""
-
-
-_FAMILY = {
-    "fer2013": (
-        "FER2013's labels",
-        "It predicts FER2013's labels: the family for the benchmark. On real pictures it calls many calm faces sad or "
-        "angry, because those labels do.",
-    ),
-    "ferplus": (
-        "FER+'s votes",
-        "It predicts the votes of FER+'s ten taggers: the family for real pictures. Against FER2013's own labels "
-        "it looks worse than it is: they agree with the taggers' majority for 67 % of the faces.",
-    ),
-}
-
-
 def _family(spec: dict[str, Any]) -> tuple[str, str]:
     own = own_label_set(spec)
     known = has_classes_of(own, spec["labels"])
-    return _FAMILY[own] if known else ("classes of its own", "It predicts the classes of its training data.")
+    return FAMILY[own] if known else ("classes of its own", "It predicts the classes of its training data.")
 
 
 def _head(spec: dict[str, Any], weights: WeightsFile) -> list[str]:
@@ -158,7 +125,7 @@ def _measures(spec: dict[str, Any]) -> list[str]:
             f"Against {LABELS_IN_WORDS[other['label_set']]}: {split}, plain, official, {other['num_faces']:,} faces: "
             f"**{other['accuracy']:.2%}** [{low:.1f}, {high:.1f}], macro F1 {other['f1']:.4f}."
         )
-    return [*blocks, _READING]
+    return [*blocks, READING]
 
 
 def _votes(split: str, by_view: dict[str, Any]) -> list[str]:
@@ -177,6 +144,8 @@ def _calibration(provenance: dict[str, Any]) -> list[str]:
     if found is None:
         return []
     against = {"fer2013": "the label", "ferplus": "the share of taggers who chose each class"}[found["against"]]
+    more = [OTHER_ECE] if found["against"] == "ferplus" else []
+    more += [HIGHER_ECE] if found["ece_after"] > found["ece_before"] else []
     return [
         "## Confidence",
         f"Probabilities are softmax(logits / {found['temperature']:.3f}). The temperature was fitted on "
@@ -184,6 +153,7 @@ def _calibration(provenance: dict[str, Any]) -> list[str]:
         f"NLL {found['nll_before']:.4f} before, {found['nll_after']:.4f} after; ECE {found['ece_before']:.4f} before, "
         f"{found['ece_after']:.4f} after. Below a confidence of {found['unsure_below']:.2f} the prediction is right in "
         'fewer than half of the cases: live and analyze show "unsure" there.',
+        *more,
     ]
 
 
@@ -218,9 +188,9 @@ def _role(split: str, by_view: dict[str, Any], provenance: dict[str, Any]) -> st
     config = provenance["config"]
     official = next(iter(by_view.values()))
     if split == config["validation_split"]:
-        is_chosen_soup = provenance.get("soup", {}).get("chosen_on") is not None
-        chosen = "epochs and the models averaged" if is_chosen_soup else "the epoch"
-        did = "helped to choose the recipe" if provenance.get("kept") == "final" else f"chose {chosen}"
+        did = "helped to choose the recipe" if _is_last_epoch(provenance) else "chose the epoch"
+        if provenance.get("soup", {}).get("chosen_on") is not None:
+            did = "chose epochs and the models averaged"
         role = f"{split} {did} and was the validation split: its figures are slightly too good."
     else:
         role = f"{split} chose neither weights nor epoch of this run."
@@ -238,6 +208,12 @@ def _role(split: str, by_view: dict[str, Any], provenance: dict[str, Any]) -> st
         f"{role} {num_twins:,} of its faces have a twin in {config['train_split']}, and accuracy on these alone is "
         f"{right / num_twins:.1%} ({next(iter(by_view))}); {seen[config['protocol']]}."
     )
+
+
+def _is_last_epoch(provenance: dict[str, Any]) -> bool:
+    """Whether the weights are those of a run's last epoch, or a mean of such weights."""
+    steps = [member["provenance"] for member in provenance.get("soup", {}).get("ingredients", [])] or [provenance]
+    return all(step.get("kept") == "final" for step in steps)
 
 
 def _num_right(metrics: dict[str, Any]) -> int:

@@ -93,7 +93,8 @@ def _left_out(provenance: dict[str, Any]) -> tuple[int, int]:
 def describe_recipe(stem: str, provenance: dict[str, Any]) -> list[str]:
     """Return Markdown blocks with the config of each step, under the file name that `retrain_commands` uses."""
     blocks = ["## Recipe"]
-    for name, step in _steps(stem, provenance):
+    steps = _steps(stem, provenance)
+    for name, step in steps:
         if "soup" in step:
             blocks.append(_describe_soup(name, step["soup"]))
             continue
@@ -101,8 +102,7 @@ def describe_recipe(stem: str, provenance: dict[str, Any]) -> list[str]:
         if "init" in step:
             del config["init"]  # a local path; the command passes it as a flag
         if config.get("distillation"):  # names as in the command: in the current folder
-            names = [Path(teacher).name for teacher in config["distillation"]["teachers"]]
-            config["distillation"] = config["distillation"] | {"teachers": names}
+            config["distillation"] = config["distillation"] | {"teachers": _teacher_files(step, steps)}
         text = yaml.safe_dump(config, sort_keys=False)
         blocks += [f"`{name}.yaml`, seed {config['seed']}:", f"```yaml\n{text}```"]
         if "recalibrated_on" in step:
@@ -187,7 +187,8 @@ def retrain_commands(stem: str, provenance: dict[str, Any], *, release: str) -> 
         starts = [path for parent in _parents(step) for known, path in weights if known == parent]
         file = "soup" if "soup" in step else step.get("kept", "best")
         out = Path("runs") / name / f"{file}.safetensors"
-        commands.append(_soup_command(step, starts, out) if "soup" in step else _train_command(name, step, starts))
+        is_soup, teachers = "soup" in step, _teacher_files(step, steps)
+        commands.append(_soup_command(step, starts, out) if is_soup else _train_command(name, step, starts, teachers))
         is_last = name == steps[-1][0]
         recalibrate = "recalibrated_on" in step
         if is_last or recalibrate:
@@ -219,11 +220,28 @@ def _soup_command(step: dict[str, Any], starts: list[Path], out: Path) -> str:
     return " ".join([*words, *_list_flags(step, "row_lists"), f"--out {out}"])
 
 
-def _train_command(name: str, step: dict[str, Any], starts: list[Path]) -> str:
+def _teacher_files(step: dict[str, Any], steps: list[tuple[str, dict[str, Any]]]) -> list[str]:
+    """Return a file name for each teacher, with the start of its SHA-256 where the steps have others of that name."""
+    digests: dict[str, set[str]] = {}
+    for _, other in steps:
+        for teacher in other.get("teachers", []):
+            digests.setdefault(Path(teacher["path"]).name, set()).add(teacher["sha256"])
+    own = [(Path(teacher["path"]).name, teacher["sha256"]) for teacher in step.get("teachers", [])]
+    names = []
+    for path in [Path(teacher) for teacher in (step["config"].get("distillation") or {}).get("teachers", [])]:
+        found = next((known for known in own if known[0] == path.name), None)
+        if found is None or len(digests[path.name]) == 1:
+            names.append(path.name)
+            continue
+        own.remove(found)  # two teachers of one step may have one name: they are recorded in the config's order
+        names.append(f"{path.stem}-{found[1][:8]}{path.suffix}")
+    return names
+
+
+def _train_command(name: str, step: dict[str, Any], starts: list[Path], teachers: list[str]) -> str:
     config = step["config"]
-    distillation = config.get("distillation")
-    words = ["fer-train", "distill" if distillation else "train", f"--config {name}.yaml", "--data fer2013.csv"]
-    words += [f"--teacher {Path(teacher).name}" for teacher in (distillation or {}).get("teachers", [])]
+    words = ["fer-train", "distill" if teachers else "train", f"--config {name}.yaml", "--data fer2013.csv"]
+    words += [f"--teacher {teacher}" for teacher in teachers]
     uses_votes = config.get("ferplus_share") or "ferplus_sha256" in step
     words += ["--ferplus fer2013new.csv"] if uses_votes else []
     words += [f"--init {start}" for start in starts]

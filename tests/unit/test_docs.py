@@ -215,7 +215,7 @@ def test_yaml_blocks_are_settings_of_live(page):
             LiveConfig.model_validate(yaml.safe_load(block.text))
 
 
-@pytest.mark.parametrize("name", ["api", "numbers_of_readme", "chart", "deploy_page"])
+@pytest.mark.parametrize("name", ["cards", "api", "numbers_of_readme", "chart", "deploy_page"])
 def test_generated_parts_are_up_to_date(name):
     done = subprocess.run(
         [sys.executable, TOOLS / f"{name}.py", "--check"], capture_output=True, text=True, check=False

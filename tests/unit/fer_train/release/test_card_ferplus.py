@@ -115,6 +115,19 @@ def test_card_tells_confidence_and_degraded_faces(ferplus_spec, card):
     assert "](net-degraded.png)" in parts["Degraded faces"]
 
 
+def test_card_tells_why_its_two_calibration_errors_differ(ferplus_spec, card):
+    part = sections(card(ferplus_spec))["Confidence"]
+    assert "The ECE of the table above is higher, because there the majority is the whole truth" in part
+    assert "ECE is a little higher after it" not in part
+
+
+def test_card_tells_that_the_fit_raised_the_calibration_error(ferplus_spec, card):
+    ferplus_spec["provenance"]["calibration"] = CALIBRATION | {"against": "fer2013", "ece_after": 0.09}
+    part = sections(card(ferplus_spec))["Confidence"]
+    assert "The fit lowers the NLL alone; ECE is a little higher after it." in part
+    assert "the whole truth" not in part
+
+
 def test_card_of_a_student_of_teachers_alone_names_no_votes(ferplus_spec, card):
     origin = ferplus_spec["provenance"]
     origin["config"]["distillation"] = {"teachers": ["a.json"], "weight": 1.0, "temperature": 2.0, "cached": False}

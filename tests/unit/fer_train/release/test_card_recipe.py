@@ -98,6 +98,23 @@ def test_one_step_from_teachers_and_votes(spec, card):
     assert f"taught by `a.safetensors` (senet, weight 0.5), SHA-256 `{'cd' * 32}`" in parts["Provenance"]
 
 
+def test_different_teachers_with_one_file_name_get_names_of_their_own(spec, card):
+    def taught_by(*paths_and_digests):
+        config = TrainConfig(distillation={"teachers": [path for path, _ in paths_and_digests]}).model_dump(mode="json")
+        members = [
+            {"path": path.rpartition("/")[2], "sha256": digest * 32, "weight": 0.5, "architecture": "senet"}
+            for path, digest in paths_and_digests
+        ]
+        return {"config": config, "teachers": members}
+
+    spec["provenance"]["init"] |= taught_by(("/w/senet.safetensors", "ab"), ("/r/face.safetensors", "ee"))
+    spec["provenance"] |= taught_by(("/x/senet.safetensors", "cd"), ("/y/senet.safetensors", "ef"))
+    parts = sections(card(spec))
+    assert "--teacher senet-abababab.safetensors --teacher face.safetensors" in parts["Retrain"]
+    assert "--teacher senet-cdcdcdcd.safetensors --teacher senet-efefefef.safetensors" in parts["Retrain"]
+    assert "  - senet-cdcdcdcd.safetensors\n  - senet-efefefef.safetensors" in parts["Recipe"]
+
+
 def test_provenance_tells_versions_seeds_machines_and_where_weights_began(spec, card):
     spec["provenance"]["init"]["hardware"] = "Big GPU"
     part = sections(card(spec))["Provenance"]
@@ -155,6 +172,14 @@ def test_soup_tells_its_ingredients_and_the_release_that_they_share_once(spec, c
         "fer-train release --checkpoint runs/net-4/soup.safetensors --data fer2013.csv --out net.safetensors",
     ]
     assert "PublicTest chose the epoch and was the" in parts["Measures, against FER2013's labels"]
+
+
+def test_the_mean_of_last_epochs_did_not_let_the_split_choose_an_epoch(spec, card):
+    averaged = soup_of(spec, chosen_on=None)
+    for ingredient in averaged["provenance"]["soup"]["ingredients"]:
+        ingredient["provenance"]["kept"] = "final"
+    part = sections(card(averaged))["Measures, against FER2013's labels"]
+    assert "PublicTest helped to choose the recipe and was the validation split" in part
 
 
 def test_greedy_soup_says_which_split_chose_and_what_was_left_out(spec, card):
