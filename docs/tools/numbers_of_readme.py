@@ -161,10 +161,11 @@ def forms(results: Path = RESULTS) -> str:
         known, where = accuracies(accuracy, model), measured_where("accuracy", accuracy, results)
         num_faces = max((row["num_faces"] for row in known.values()), default=0)
         where += f", {num_faces:,} faces of {accuracy['split']}"
+    labels = "FER+'s majority" if model.endswith("-ferplus") else "FER2013's labels"
     head = (
         "form",
         "size",
-        "accuracy (95 % interval)",
+        f"accuracy against {labels} (95 % interval)",
         "same answer as PyTorch",
         "p50, 1 face",
         "faces/s, 16 at a time",

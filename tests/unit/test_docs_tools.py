@@ -150,6 +150,7 @@ def test_the_table_has_dashes_for_what_was_not_measured(tool, monkeypatch):
     monkeypatch.setattr(numbers, "newest", lambda name, results: measured[name])
     monkeypatch.setattr(numbers, "page_of", lambda name, results: f"{name}.md")
     lines = numbers.forms().strip().splitlines()
+    assert "accuracy against FER2013's labels (95 % interval)" in lines[0]
     assert lines[2:7] == [
         "| PyTorch | 1.6 MB | 50.0 % (48.0 to 52.0) | – | 2.0 ms | 1,234 |",
         "| ONNX, FP32 | – | – | – | – | – |",
