@@ -3,8 +3,9 @@
     python benchmarks/accuracy.py --checkpoint weights/senet-ferplus.safetensors --artifacts artifacts/senet-ferplus \
         --data fer2013.csv --ferplus fer2013new.csv
 
-Every artifact answers the plain face and its mirror image; `flip` is the mean of the two logits. The measures are
-those of `fer-train evaluate`. An artifact that cannot run on this machine is listed with the reason.
+Every artifact answers the plain face and its mirror image; `flip` is the mean of the two logits. It also answers the
+plain face made dim and soft, as the export's slice `dim-soft`. The measures are those of `fer-train evaluate`. An
+artifact that cannot run on this machine is listed with the reason.
 """
 
 from collections.abc import Iterator
@@ -16,8 +17,8 @@ from typing import Any, get_args
 import click
 import numpy as np
 import torch
-from harness.accuracy_report import as_markdown, write_chart
-from harness.comparing import Measure
+from harness.accuracy_report import DIM_AND_SOFT, HAPPY, as_markdown, write_chart
+from harness.comparing import Measure, share_measure
 from harness.measuring import environment
 from harness.reports import Report, Result
 from harness.results import Output, output_options
@@ -28,6 +29,7 @@ from rich.progress import track
 from fer_deploy.engines import Device, Engine, open_engine
 from fer_deploy.engines.onnxruntime.session import ort
 from fer_deploy.errors import FerDeployError
+from fer_deploy.export.verify.slices import DESCRIPTIONS, Slice, degraded
 from fer_deploy.export.verify.torch_engine import TorchEngine
 from fer_train.data import read_faces
 from fer_train.data.faces import Faces, own_label_set
@@ -67,15 +69,16 @@ def opened(checkpoints: tuple[Path, ...], artifacts: tuple[Path, ...], device: D
 
 
 def logits_of(engine: Engine, images: NDArray[np.uint8], *, what: str) -> dict[str, NDArray[np.float32]]:
-    """Return the raw logits (N, C) of faces (N, S, S) by view: plain and flip."""
+    """Return the raw logits (N, C) of faces (N, S, S) by view: plain, flip, and dim and soft."""
     starts = range(0, len(images), BATCH_SIZE)
-    plain, mirrored = [], []
+    plain, mirrored, soft = [], [], []
     for start in track(starts, what, console=_console, transient=True):
         batch = images[start : start + BATCH_SIZE, None]
         plain.append(engine.infer(batch))
         mirrored.append(engine.infer(batch[..., ::-1]))
+        soft.append(engine.infer(degraded(batch, Slice.DIM_SOFT)))
     face, mirror = np.concatenate(plain), np.concatenate(mirrored)
-    return {"plain": face, "flip": (face + mirror) / 2}
+    return {"plain": face, "flip": (face + mirror) / 2, DIM_AND_SOFT: np.concatenate(soft)}
 
 
 def run_once(engine: Engine, *, what: str) -> Predict:
@@ -157,18 +160,20 @@ def measure(found: Opened, faces: Faces, split: str, references: dict[tuple[str,
 
 
 def measures_of(rows: list[Row]) -> list[Measure]:
-    """Return what --compare compares: accuracies, which no machine's speed changes."""
-    return [
-        Measure(
-            f"{row['model']}, {row['artifact']}, {row['labels']}, {row['view']}: accuracy",
-            row["accuracy"],
-            *row["accuracy_interval"],
-            "higher",
-            is_ratio=True,
-        )
-        for row in rows
-        if "skipped" not in row
-    ]
+    """Return what --compare compares: shares of faces, which no machine's speed changes."""
+    found = []
+    for row in rows:
+        if "skipped" in row:
+            continue
+        name = f"{row['model']}, {row['artifact']}, {row['labels']}, {row['view']}"
+        found.append(Measure(f"{name}: accuracy", row["accuracy"], *row["accuracy_interval"], "higher", is_ratio=True))
+        if row["view"] != DIM_AND_SOFT:
+            continue
+        if row["same_emotion"] is not None:
+            found.append(share_measure(f"{name}: same emotion", row["same_emotion"], row["num_faces"]))
+        if row["support"].get(HAPPY):
+            found.append(share_measure(f"{name}: happy faces found", row["recall"][HAPPY], row["support"][HAPPY]))
+    return found
 
 
 def label_sets(spec: dict[str, Any], faces: Faces) -> list[str]:
@@ -202,10 +207,14 @@ def main(
     device: Device,
     output: Output,
 ) -> None:
-    """Measure accuracy, plain and with mirror images, and the change against PyTorch."""
+    """Measure accuracy (plain, with mirror images, on dim and soft faces), and the change against PyTorch."""
     faces = read_faces(data, ferplus=ferplus)
     target = torch.device("cuda" if device == "cuda" or (device == "auto" and torch.cuda.is_available()) else "cpu")
-    env = environment(target) | {"onnxruntime": ort.__version__, "split": split}
+    env = environment(target) | {
+        "onnxruntime": ort.__version__,
+        "split": split,
+        "dim_and_soft": DESCRIPTIONS[Slice.DIM_SOFT],
+    }
     references: dict[tuple[str, str], Evaluation] = {}
     rows: list[Row] = []
     for found in opened(checkpoints, artifacts, device):

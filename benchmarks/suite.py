@@ -112,7 +112,7 @@ def steps(given: Given, *, quick: bool) -> Iterator[Step]:
     yield Step("analyze", clips, no_yunet)
     yield Step("archive_scaling", (*clips, "--minutes", ARCHIVE_MINUTES), no_yunet or _why_no_package("ray"))
     people = clips or _each("--clip", shared_clips())  # these three look for none themselves
-    yield Step("crop_margin", (*given.faces[:2], *people), no_data or no_yunet)
+    yield Step("crop_margin", (*given.faces, *people), no_data or no_yunet)
     yield Step("quality", (*given.faces, *people), no_votes or no_yunet)
     yield Step("baseline", (*given.faces, *people), no_votes or no_yunet)
     no_videos = "" if given.videos else "no --videos: the top of agreement.py says where they are"

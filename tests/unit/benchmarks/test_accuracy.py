@@ -3,9 +3,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from accuracy import PYTORCH, main, paired_interval
+from accuracy import PYTORCH, logits_of, main, measures_of, paired_interval
 from click.testing import CliRunner
+from harness.accuracy_report import DIM_AND_SOFT, as_markdown
 from unit.fer_train.synthetic_faces import make_faces, write_csv
+
+from fer_deploy.export.verify.slices import Slice, degraded
 
 REPO = Path(__file__).parents[3]
 BUNDLED = REPO / "fer_deploy" / "models"
@@ -49,18 +52,27 @@ def test_every_artifact_against_pytorch_on_the_same_faces(csv, tmp_path):
     assert done.exit_code == 0, done.output
     rows = json.loads(out.with_suffix(".json").read_text())["results"]
     measures = json.loads(out.with_suffix(".json").read_text())["measures"]
-    assert [one["name"] for one in measures][2] == "senet, senet-int8-cpu.onnx, fer2013, plain: accuracy"
+    assert [one["name"].partition("onnx, fer2013, ")[2] for one in measures if "int8" in one["name"]] == [
+        "plain: accuracy",
+        "flip: accuracy",
+        "dim and soft: accuracy",
+        "dim and soft: same emotion",
+        "dim and soft: happy faces found",
+    ]
     measured = [row for row in rows if "skipped" not in row]
     assert [(row["artifact"], row["view"]) for row in measured] == [
         (PYTORCH, "plain"),
         (PYTORCH, "flip"),
+        (PYTORCH, DIM_AND_SOFT),
         ("senet-int8-cpu.onnx", "plain"),
         ("senet-int8-cpu.onnx", "flip"),
+        ("senet-int8-cpu.onnx", DIM_AND_SOFT),
     ]
     assert {row["num_faces"] for row in measured} == {measured[0]["num_faces"]}
     assert measured[0]["change"] is None
-    int8 = measured[2]
+    int8 = measured[3]
     assert int8["change"] == pytest.approx(int8["accuracy"] - measured[0]["accuracy"])
+    assert "Gaussian blur, sigma 1.2, then contrast at most 25. Sigma is" in out.read_text()
     assert [row["artifact"] for row in rows if "skipped" in row] == ["senet-fp16.plan"]
     assert "senet-fp16.plan: " in out.read_text()
     assert out.with_suffix(".png").stat().st_size > 1000
@@ -83,3 +95,54 @@ def test_a_folder_without_artifacts(csv, tmp_path):
     done = run("--checkpoint", WEIGHTS / "senet.safetensors", "--data", csv, "--artifacts", tmp_path)
     assert done.exit_code == 2
     assert f"Fix: fer-deploy export --out {tmp_path}" in done.output
+
+
+class KeepsFaces:
+    """An engine that keeps the faces that it is given, and answers with their mean and their deviation."""
+
+    def __init__(self):
+        self.given = []
+
+    def infer(self, images):
+        self.given.append(images)
+        return np.stack([images.mean(axis=(1, 2, 3)), images.std(axis=(1, 2, 3))], axis=1).astype(np.float32)
+
+
+def test_dim_and_soft_faces_are_those_of_the_export(monkeypatch):
+    monkeypatch.setattr("accuracy.BATCH_SIZE", 2)
+    images = np.random.default_rng(0).integers(0, 256, (3, 48, 48), dtype=np.uint8)
+    engine = KeepsFaces()
+    logits = logits_of(engine, images, what="an engine")
+    soft = degraded(images[:, None], Slice.DIM_SOFT)
+    assert np.array_equal(np.concatenate(engine.given[2::3]), soft)
+    assert logits[DIM_AND_SOFT][:, 1] == pytest.approx(soft.std(axis=(1, 2, 3)))
+    assert logits["plain"][:, 1] == pytest.approx(images.std(axis=(1, 2)))
+
+
+SOFT_ROW = {
+    "model": "senet-ferplus",
+    "artifact": "senet-ferplus-fp16.onnx",
+    "labels": "ferplus",
+    "view": DIM_AND_SOFT,
+    "num_faces": 3199,
+    "accuracy": 0.84,
+    "accuracy_interval": [0.83, 0.85],
+    "same_emotion": 0.98515,
+    "recall": {"happy": 0.9365, "sad": 0.5},
+    "support": {"happy": 865, "sad": 2334},
+}
+ENVIRONMENT = dict.fromkeys(("hardware", "date", "python", "onnxruntime", "split", "command", "dim_and_soft"), "")
+
+
+def test_dim_and_soft_faces_have_a_table_of_their_own():
+    text = as_markdown([SOFT_ROW], ENVIRONMENT)
+    lines = [line for line in text.splitlines() if line.startswith("| senet-ferplus")]
+    assert lines == [
+        "| senet-ferplus | senet-ferplus-fp16.onnx | ferplus | 3,199 | 84.00 [83.0, 85.0] | 98.52% | 93.7% of 865 |"
+    ]
+
+
+def test_labels_without_happy_and_pytorch_itself_have_a_dash():
+    row = SOFT_ROW | {"same_emotion": None, "recall": {"a": 0.5}, "support": {"a": 3199}}
+    assert "| 84.00 [83.0, 85.0] | - | - |" in as_markdown([row], ENVIRONMENT)
+    assert [one.name.rpartition(": ")[2] for one in measures_of([row])] == ["accuracy"]

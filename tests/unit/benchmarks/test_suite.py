@@ -105,6 +105,7 @@ def test_the_full_form_gives_each_benchmark_options_that_it_has(ran, tmp_path):
         *("--data", str(tmp_path / "a.csv"), "--ferplus", str(tmp_path / "b.csv")),
         *("--clip", str(tmp_path / "clip.mp4")),
     ]
+    assert options_of(ran, "crop_margin.py") == options_of(ran, "quality.py")
     assert options_of(ran, "agreement.py") == ["--videos", str(tmp_path)]
     assert options_of(ran, "tracking.py") == [
         *("--clip", str(tmp_path / "clip.mp4")),

@@ -4,12 +4,16 @@ import pytest
 import yaml
 from click.testing import CliRunner
 
+from fer_deploy.artifacts import bundled_files
 from fer_deploy.cli import main
 from fer_deploy.cli.flags import export as export_cli
 from fer_deploy.errors import ConfigError
 from fer_deploy.export import pipeline
 from fer_deploy.export.config import DEFAULT_LIMITS, ExportConfig
+from fer_deploy.export.graph.source import read_onnx
 from fer_deploy.export.variants import Variant
+from fer_deploy.export.verify.slice_agreement import SliceAgreement, slice_breaches
+from fer_deploy.export.verify.slices import Slice
 from fer_deploy.flavors import Flavor
 from fer_deploy.settings import load_settings
 
@@ -204,6 +208,7 @@ def test_the_shipped_config_lists_every_limit(repo_dir):
     for name, limits in written["limits"].items():
         missing = {"max_accuracy_drop"} if Variant(name).scheme else set()
         assert set(limits) == set(type(DEFAULT_LIMITS[Variant.FP32]).model_fields) - missing
+    assert load_settings(ExportConfig, repo_dir / "configs" / "export.yaml", {}).limits == DEFAULT_LIMITS
     assert set(written["calibration"]) == set(type(ExportConfig.model_fields["calibration"].default).model_fields)
 
 
@@ -211,3 +216,19 @@ def test_choices_of_the_flags_are_those_of_the_types():
     choices = {option.name: option.type for option in export_cli.command.params}
     assert list(choices["variants"].choices) == [variant.value for variant in Variant]
     assert list(choices["calibration_method"].choices) == ["max", "percentile", "entropy"]
+
+
+@pytest.mark.parametrize(
+    "file", [*bundled_files("ferplus"), *bundled_files("nano-ferplus")], ids=lambda file: file.name
+)
+def test_bundled_files_of_ferplus_hold_more_than_the_limit_on_dim_and_soft_faces(file):
+    """Limits are by variant; these files are the ones that people use with cameras."""
+    found = read_onnx(file).spec.metrics["artifact"]["slice_agreement"]
+    assert found[Slice.DIM_SOFT] >= 0.985
+
+
+@pytest.mark.parametrize("variant", [Variant.INT8, Variant.INT8_CPU])
+@pytest.mark.parametrize(("agreement", "is_refused"), [(0.94, True), (0.96, False)])
+def test_int8_that_answers_otherwise_on_dim_and_soft_faces_is_refused(variant, agreement, is_refused):
+    found = SliceAgreement(Slice.DIM_SOFT, 512, agreement, 0.1, 0.1, None, None)
+    assert bool(slice_breaches((found,), DEFAULT_LIMITS[variant].min_slice_agreement)) is is_refused
