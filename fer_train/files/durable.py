@@ -11,7 +11,6 @@ from safetensors import SafetensorError
 
 from fer_train.errors import CheckpointError
 
-
 _FREE_SPACE = "Fix: free space there, then the same command (with --resume where it trains); or --out on another disk"
 
 

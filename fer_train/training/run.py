@@ -79,7 +79,7 @@ class Run:
 
     @property
     def num_bytes_of_state(self) -> int:
-        """Return about the size of `state_dict` after the first step: weights, their average, the optimizer's moments."""
+        """Return the size of `state_dict` after the first step, nearly: weights, their average and the moments."""
         num_moments = 2 if isinstance(self.optimizer, torch.optim.AdamW) else 1
         return self.num_bytes_of_weights * (1 + (self.ema is not None) + num_moments)
 

@@ -46,9 +46,7 @@ class TestRoom:
         leave_free(needed)
         fit(tiny_config(num_epochs=1), faces, tmp_path / "run")
 
-    def test_one_that_goes_on_has_some_of_them_and_a_finished_one_needs_none(
-        self, tmp_path, faces, needed, leave_free
-    ):
+    def test_one_that_goes_on_has_some_of_them_and_a_finished_one_needs_none(self, tmp_path, faces, needed, leave_free):
         out, config = tmp_path / "run", tiny_config(num_epochs=2)
 
         def stop(row):
