@@ -24,7 +24,7 @@ def trained(tmp_path):
         folder = tmp_path / name
         folder.mkdir(parents=True)
         config = provenance_of(**provenance)["config"] | {"seed": seed}
-        write_weights(folder / "final.safetensors", **provenance, config=config)
+        write_weights(folder / "final.safetensors", **provenance | {"config": config})
         (folder / "history.json").write_text(json.dumps([epoch_of(accuracy) for accuracy in accuracies]))
         return folder
 
@@ -98,6 +98,7 @@ def test_config_is_the_shipped_one_of_the_recipe(trained, results, tmp_path, mon
     (configs / "taught.yaml").write_text(
         "{model: net, num_epochs: 9, ferplus_share: 0.25, seed: 8, device: cpu, distillation: {teachers: [a.json]}}"
     )
+    (configs / "others.yaml").write_text("{model: face_resnet, num_epochs: 9, pretrained: faces}")
     (configs / "plain.yaml").write_text("{model: net, num_epochs: 9, ferplus_share: 0.25, precision: bf16}")
     monkeypatch.setattr(run_rows, "_CONFIGS", configs)
     run_rows._shipped_recipes.cache_clear()
@@ -105,12 +106,13 @@ def test_config_is_the_shipped_one_of_the_recipe(trained, results, tmp_path, mon
         folders = [
             trained("taught-run", 0.5, teachers=TEACHERS),
             trained("plain-run", 0.5, init=provenance_of()),
+            trained("face", 0.5, config={"model": "face_resnet", "num_epochs": 9, "pretrained": "/far/dlib.dat"}),
             trained("other", 0.5, num_epochs=8),
         ]
         call(*(word for folder in folders for word in ("--run", folder)))
     finally:
         run_rows._shipped_recipes.cache_clear()
-    assert [row["config"] for row in rows_in(results)] == ["taught", "plain", None]
+    assert [row["config"] for row in rows_in(results)] == ["taught", "plain", "others", None]
     assert "| taught-run | taught | net | FER2013 |" in results.read_text()
 
 
@@ -121,6 +123,19 @@ def test_seeds_of_one_recipe_have_mean_and_deviation(trained, results):
     text = results.read_text()
     assert "\n- net-0, net-1, net-2: 51.00 ± 1.00 % over 3 seeds.\n\n" in text
     assert text.count(" seeds.") == 1
+
+
+def test_figures_that_the_table_was_told_by_hand_are_marked(trained, results):
+    call("--run", trained("net-0", 0.5), "--run", trained("net-1", 0.6, seed=4))
+    path = results.with_suffix(".json")
+    table = json.loads(path.read_text())
+    table["runs"][1] |= {"plain": 0.7, "f1": None, "validated": 0.7, "told": ["plain", "validated"]}
+    path.write_text(json.dumps(table))
+    call("--add", "--run", results.parents[2] / "net-0")
+    text = results.read_text()
+    assert "| 70.00%†‡ |  |  |\n" in text
+    assert "| 50.00%‡ |  | 0.4000‡ |\n" in text
+    assert "\n- net-0, net-1: 60.00 ± 14.14 %† over 2 seeds.\n" in text
 
 
 def test_single_seeds_have_no_deviation(trained, results):
