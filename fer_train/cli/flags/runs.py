@@ -22,18 +22,18 @@ from fer_train.cli.interface import FILE, FOLDER, Command, option
     "runs",
     multiple=True,
     type=FOLDER,
-    metavar="[NAME=]DIR",
+    metavar="DIR",
     required_text="required, or --release",
-    help="A folder of fer-train train. Figures are those of DIR/release.safetensors, without it those of the last "
-    "epoch's validation. NAME: what the table calls it instead of DIR. Repeat it for several.",
+    help="A folder of fer-train train; NAME=DIR gives the run another name. Figures are those of "
+    "DIR/release.safetensors, without it those of the last epoch's validation. Repeat it for several.",
 )
 @option(
     "--release",
     "releases",
     multiple=True,
     type=FILE,
-    metavar="[NAME=]FILE",
-    help="Released weights without a folder: epochs are the recipe's, minutes are unknown. NAME as above.",
+    metavar="FILE",
+    help="Released weights without a folder: epochs are the recipe's, minutes are unknown. Or NAME=FILE.",
 )
 @option(
     "--took",
