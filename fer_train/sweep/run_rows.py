@@ -1,101 +1,180 @@
 """Rows of the table of runs: recipe, epochs, minutes and measures, from a run's folder or from released weights."""
 
+import functools
+import hashlib
 import json
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from fer_train.checkpoint import read_spec_json
-from fer_train.config_file import load_config
+from fer_train.checkpoint import load_state, read_spec_json
+from fer_train.config_file import config_from_dict, load_config
+from fer_train.data.readers.cache import file_sha256
 from fer_train.errors import CheckpointError, ConfigError
 from fer_train.privacy.portable_paths import shown_path
+from fer_train.sweep.table_files import today
 
 _RELEASE = "release.safetensors"
+_SPLIT = "PublicTest"
+_CONFIGS = Path(__file__).parents[2] / "configs" / "train"
+"""The recipes of the repository; an installed package has none."""
+_BEGINNING = ("data_sha256", "row_lists", "ferplus_sha256", "init", "teachers", "soup")
+"""Keys of a provenance that tell, beside the config, what a run begins with."""
 
 
-def row_of_run(folder: Path) -> dict[str, Any]:
-    """Return the row of a folder of fer-train train that has its release beside its history.
+def row_of_run(folder: Path, name: str = "") -> dict[str, Any]:
+    """Return the row of a folder of fer-train train.
+
+    Its figures are those of the release. Without one they are those of the validation after the last finished epoch.
+
+    Args:
+        folder: of the run.
+        name: of the row; empty: the folder's.
 
     Raises:
-        ConfigError: no history, as of a run that is not finished, or no release.
-        CheckpointError: as `row_of_release`.
+        ConfigError: no epoch is finished; or there is no release, and the run was not validated on PublicTest.
+        CheckpointError: a file of the run cannot be used.
     """
-    try:
-        history = json.loads((folder / "history.json").read_text())
-        minutes = sum(epoch["seconds"] for epoch in history) / 60
-    except FileNotFoundError as err:
-        raise ConfigError(
-            f"{folder} has no history.json, which fer-train train writes after the last epoch. "
-            "Fix: the folder of a finished run, or --release for released weights alone"
-        ) from err
-    except (OSError, ValueError, KeyError, TypeError) as err:
-        raise ConfigError(f"cannot use {folder / 'history.json'}: {err}. Fix: the file of fer-train train") from err
-    if not (folder / _RELEASE).exists():
-        raise ConfigError(f"{folder} has no {_RELEASE}. Fix: {_release_command(folder)}")
-    row = row_of_release(folder / _RELEASE)
+    history = _history(folder)
+    files = [folder / f"{kind}.safetensors" for kind in ("release", "final", "best")]
+    path = next((file for file in files if file.exists()), files[-1])
+    row = _row(path) if path == files[0] else _row(path, history[-1])
+    minutes = sum(epoch["seconds"] for epoch in history) / 60
     steps = [*row["epochs_of_steps"][:-1], len(history)]
     return row | {
-        "run": folder.resolve().name,
-        "flags": f"--run {shlex.quote(shown_path(folder))}",
+        "run": name or folder.resolve().name,
+        "flags": _flags("--run", folder, name),
         "epochs": len(history),
         "minutes": minutes,
         "epochs_of_steps": steps,
         "minutes_of_steps": [minutes] if len(steps) == 1 else None,
+        "validated": history[-1]["accuracy"],
     }
 
 
-def _release_command(folder: Path) -> str:
-    """Return the command that makes the release of a run: batch norm of FER+ labels is not measured again."""
+def _history(folder: Path) -> list[dict[str, float]]:
+    """Return a row for each finished epoch: last.pt has them from the first on, history.json after the last one."""
+    path, state = folder / "history.json", folder / "last.pt"
+    if not (path.exists() or state.exists()):
+        raise ConfigError(
+            f"{folder} has no history.json and no last.pt, which fer-train train writes. "
+            "Fix: the folder of a run with a finished epoch, or --release for released weights alone"
+        )
+    if not path.exists():
+        history: list[dict[str, float]] = load_state(state, mmap=True)["history"]
+        return history
     try:
-        learns_ferplus = load_config(folder / "config.yaml").labels == "ferplus"
-    except ConfigError:  # none there, or of another version
-        learns_ferplus = False
-    words = ["fer-train", "release", "--checkpoint", str(folder / "final.safetensors"), "--data", "fer2013.csv"]
-    words += ["--ferplus", "fer2013new.csv"] if learns_ferplus else ["--recalibrate"]
-    return shlex.join([*words, "--out", str(folder / _RELEASE)])
+        history = [{key: epoch[key] for key in ("seconds", "accuracy", "f1")} for epoch in json.loads(path.read_text())]
+        if history:
+            return history
+        raise ValueError("it has no epoch")
+    except (OSError, ValueError, KeyError, TypeError) as err:
+        raise CheckpointError(f"cannot use {path}: {err!r}. Fix: the file of fer-train train") from err
 
 
-def row_of_release(path: Path) -> dict[str, Any]:
+def _flags(flag: str, path: Path, name: str) -> str:
+    """Return the words that make a row."""
+    return f"{flag} {shlex.quote(f'{name}={shown_path(path)}' if name else shown_path(path))}"
+
+
+def row_of_release(path: Path, name: str = "") -> dict[str, Any]:
     """Return the row of released weights, with the epochs of their recipe and of the recipes before it.
+
+    Args:
+        path: of the weights.
+        name: of the row; empty: the file's.
 
     Raises:
         CheckpointError: unreadable, or without origin or measures of PublicTest.
     """
+    return _row(path) | {"run": name or path.stem, "flags": _flags("--release", path, name)}
+
+
+def _row(path: Path, last: Mapping[str, float] | None = None) -> dict[str, Any]:
+    """Return the row of weights; `last` is the last epoch of a run that has no release."""
     spec = json.loads(read_spec_json(path))
     try:
-        return _row(path, spec)
+        provenance = spec["provenance"]
+        figures = _released(spec) if last is None else _validated(path, provenance, last)
+        config, steps = provenance["config"], _steps(provenance)
+        is_soup = "soup" in provenance
+        num_epochs = None if is_soup else config["num_epochs"]
+        # The figures of a run without a release are those of its last epoch, whichever weights tell the recipe.
+        whole = steps if last is None else steps[:-1]
+        return {
+            "config": None if is_soup else _shipped_name(config),
+            "model": config["model"],
+            "seed": None if is_soup else config["seed"],
+            "epochs": num_epochs,
+            "planned": num_epochs,
+            "minutes": None,
+            "epochs_of_steps": [step["config"]["num_epochs"] for step in steps],
+            "minutes_of_steps": None,
+            "all_epochs_kept": all(step.get("kept") == "final" for step in whole),
+            "hardware": provenance.get("hardware"),
+            "start": _start(provenance),
+            "teachers": _teachers(provenance),
+            "ferplus_share": config.get("ferplus_share", 0.0),
+            "labels": spec.get("label_set") or "fer2013",
+            **figures,
+            "recipe": _digest(provenance),
+            "file": shown_path(path),
+            "sha256": file_sha256(path),
+            "date": today(),
+            "told": [],
+        }
     except (KeyError, TypeError) as err:
         raise CheckpointError(
-            f"{path} does not say how it was trained, or was not measured on PublicTest ({err} is absent). "
-            "Fix: weights of fer-train release, with --split PublicTest"
+            f"{path} does not say how it was trained, or was not measured on {_SPLIT} ({err} is absent). "
+            f"Fix: weights of fer-train release, with --split {_SPLIT}"
         ) from err
 
 
-def _row(path: Path, spec: dict[str, Any]) -> dict[str, Any]:
-    provenance, measured = spec["provenance"], spec["metrics"]["PublicTest"]
-    config, steps = provenance["config"], _steps(provenance)
-    is_soup = "soup" in provenance
-    own = {"seed": None if is_soup else config["seed"], "epochs": None if is_soup else config["num_epochs"]}
-    return {
-        "run": path.stem,
-        "flags": f"--release {shlex.quote(shown_path(path))}",
-        "model": config["model"],
-        **own,
-        "minutes": None,
-        "epochs_of_steps": [step["config"]["num_epochs"] for step in steps],
-        "minutes_of_steps": None,
-        "all_epochs_kept": all(step.get("kept") == "final" for step in steps),
-        "hardware": provenance.get("hardware"),
-        "start": _start(provenance),
-        "teachers": _teachers(provenance),
-        "ferplus_share": config.get("ferplus_share", 0.0),
-        "labels": spec.get("label_set") or "fer2013",
-        "plain": measured["plain"]["accuracy"],
-        "flip": measured["flip"]["accuracy"],
-        "f1": measured["plain"]["f1"],
-        "told": [],
-    }
+def _released(spec: Mapping[str, Any]) -> dict[str, Any]:
+    plain, flip = (spec["metrics"][_SPLIT][view] for view in ("plain", "flip"))
+    figures = {"plain": plain["accuracy"], "flip": flip["accuracy"], "f1": plain["f1"]}
+    return {"released": True, **figures, "validated": None}
+
+
+def _validated(path: Path, provenance: Mapping[str, Any], last: Mapping[str, float]) -> dict[str, Any]:
+    split = provenance["config"].get("validation_split", _SPLIT)
+    if split != _SPLIT:
+        raise ConfigError(
+            f"{path.parent} has no {_RELEASE} and was validated on {split}; this is a table of {_SPLIT}. Fix: "
+            f"fer-train release --checkpoint {path} --split {_SPLIT} --out {path.with_name(_RELEASE)}, with its --data"
+        )
+    return {"released": False, "plain": last["accuracy"], "flip": None, "f1": last["f1"]}
+
+
+def _digest(provenance: Mapping[str, Any]) -> str:
+    """Return a digest of everything that a run begins with, except its seed: recipe, data, start and teachers."""
+    parts = [_recipe(provenance["config"]), *(provenance.get(key) for key in _BEGINNING)]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _recipe(config: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the settings without the seed and without what one machine has: names of files, device, precision."""
+    try:
+        settings = config_from_dict(config, where="provenance").model_dump(mode="json")
+    except ConfigError:  # of a version with other keys
+        settings = dict(config)
+    without = {"seed", "init", "device", "precision"}
+    settings = {key: value for key, value in settings.items() if key not in without}
+    if distillation := settings.get("distillation"):
+        settings["distillation"] = {key: value for key, value in distillation.items() if key != "teachers"}
+    return settings | {"pretrained": settings.get("pretrained") is not None}
+
+
+def _shipped_name(config: Mapping[str, Any]) -> str | None:
+    """Return the name of the repository's config with this recipe, or None where there is none."""
+    recipe = _recipe(config)
+    return next((name for name, shipped in _shipped_recipes().items() if shipped == recipe), None)
+
+
+@functools.cache
+def _shipped_recipes() -> dict[str, dict[str, Any]]:
+    return {path.stem: _recipe(load_config(path).model_dump(mode="json")) for path in sorted(_CONFIGS.glob("*.yaml"))}
 
 
 def _steps(provenance: dict[str, Any]) -> list[dict[str, Any]]:

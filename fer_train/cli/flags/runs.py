@@ -13,6 +13,7 @@ from fer_train.cli.interface import FILE, FOLDER, Command, option
     cls=Command,
     examples=[
         ("a table of two runs", "fer-train runs --run runs/net --run runs/senet --out runs/table.md"),
+        ("another run of the same name", "fer-train runs --run net2=elsewhere/net --add"),
         ("a run whose folder is gone", "fer-train runs --release weights/net.safetensors --took net=84+20"),
     ],
 )
@@ -23,7 +24,8 @@ from fer_train.cli.interface import FILE, FOLDER, Command, option
     type=FOLDER,
     metavar="DIR",
     required_text="required, or --release",
-    help="A folder of fer-train train, with its release as DIR/release.safetensors. Repeat it for several.",
+    help="A folder of fer-train train; NAME=DIR gives the run another name. Figures are those of "
+    "DIR/release.safetensors, without it those of the last epoch's validation. Repeat it for several.",
 )
 @option(
     "--release",
@@ -31,7 +33,7 @@ from fer_train.cli.interface import FILE, FOLDER, Command, option
     multiple=True,
     type=FILE,
     metavar="FILE",
-    help="Released weights without a folder: epochs are the recipe's, minutes are unknown.",
+    help="Released weights without a folder: epochs are the recipe's, minutes are unknown. Or NAME=FILE.",
 )
 @option(
     "--took",
@@ -71,8 +73,9 @@ from fer_train.cli.interface import FILE, FOLDER, Command, option
     help="Folder that gets the table too, as runs_cpu_<year>-<month>.md and .json.",
 )
 def command(**flags: Any) -> None:
-    """Make a table of training runs: recipe, epochs and minutes of all steps, accuracy of the released weights.
+    """Make a table of training runs: recipe, epochs and minutes of all steps, accuracy.
 
-    A release whose figures equal those of an earlier row keeps the minutes of that row.
+    Runs that were stopped or not released are marked. A release whose figures equal those of an earlier row keeps the
+    minutes of that row. A row of --add is replaced by the same run alone.
     """
     body("runs")(**flags)

@@ -29,9 +29,10 @@ def old_table(results):
 def test_rows_of_an_old_table_keep_their_figures_and_lose_names_of_files(results):
     call("--add")
     text = results.read_text()
-    assert "| net | net | FER2013 |  |  | 0.25 | 3 | 9 |  |  |  |  | 50.00% | 60.00% | 0.4000 |" in text
-    assert "| kd | net | FER2013 |  |  | 0.25 | 3 | 2 |  | 4 |  |  | 50.00% | 60.00% | 0.4000 |" in text
-    assert "fer-train runs --release net.safetensors --run runs/kd\n" in text
+    assert "| net |  | net | FER2013 |  |  | 0.25 | 3 | 9 |  |  |  |  | 50.00% | 60.00% | 0.4000 |" in text
+    assert "| kd |  | net | FER2013 |  |  | 0.25 | 3 | 2 |  | 4 |  |  | 50.00% | 60.00% | 0.4000 |" in text
+    assert "fer-train runs --add --out runs/table.md\n" in text
+    assert "kept these rows, which earlier calls made: net, kd (date unknown).\n" in text
     assert "1.safetensors" not in text
 
 
@@ -40,14 +41,15 @@ def test_release_of_an_old_row_whose_folder_is_gone_keeps_the_minutes_measured_t
     path = write_release(tmp_path / "kd.safetensors", init=provenance_of(num_epochs=14), teachers=TEACHERS)
     call("--add", "--release", path)
     row = (
-        "| kd | net | FER2013 | net checkpoint of 2026-11-23 10:58 | net 18c426cc | 0.25 | 3 | 2 "
+        "| kd |  | net | FER2013 | net checkpoint of 2026-11-23 10:58 | net 18c426cc | 0.25 | 3 | 2 of 9 "
         "| at most 16 (14 + 2) | 4 |"
     )
     assert row in results.read_text()
-    assert "--run runs/kd\n" in results.read_text()
 
 
 @pytest.mark.usefixtures("old_table")
-def test_release_of_other_weights_under_the_same_name_keeps_nothing(tmp_path, results):
-    call("--add", "--release", write_release(tmp_path / "kd.safetensors", plain=0.51))
-    assert [row["minutes"] for row in rows_in(results)] == [None, None]
+def test_other_weights_do_not_replace_an_old_row_of_the_same_name(tmp_path, results):
+    path = write_release(tmp_path / "kd.safetensors", plain=0.51)
+    assert "Fix: --release NAME=kd.safetensors, " in call("--add", "--release", path, code=2).stderr
+    call("--add", "--release", f"kd2={path}")
+    assert [(row["run"], row["plain"]) for row in rows_in(results)] == [("net", 0.5), ("kd", 0.5), ("kd2", 0.51)]

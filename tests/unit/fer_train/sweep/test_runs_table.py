@@ -2,9 +2,8 @@ import json
 
 import numpy as np
 import pytest
-import yaml
 from safetensors.numpy import save_file
-from unit.fer_train.sweep.runs_cases import HARDWARE, TEACHERS, call, provenance_of, rows_in, write_release
+from unit.fer_train.sweep.runs_cases import HARDWARE, TEACHERS, call, epoch_of, provenance_of, rows_in, write_release
 
 from fer_train.sweep.run_rows import row_of_release
 
@@ -13,7 +12,7 @@ from fer_train.sweep.run_rows import row_of_release
 def run(tmp_path):
     folder = tmp_path / "senet-kd"
     folder.mkdir()
-    (folder / "history.json").write_text(json.dumps([{"seconds": 90.0}, {"seconds": 150.0}]))
+    (folder / "history.json").write_text(json.dumps([epoch_of(seconds=90.0), epoch_of(seconds=150.0)]))
     return folder
 
 
@@ -31,14 +30,16 @@ def test_row_of_a_folder_tells_of_the_steps_before_it(run, results):
     )
     call("--run", run)
     assert (
-        "| senet-kd | senet | FER2013 | senet release of 2026-11-23 10:58 | net 18c426cc | 0.25 | 3 "
+        "| senet-kd |  | senet | FER2013 | senet release of 2026-11-23 10:58 | net 18c426cc | 0.25 | 3 "
         f"| 2 | at most 25 (9 + 14 + 2) | 4 |  | {HARDWARE} | 67.50% | 60.00% | 0.4000 |" in results.read_text()
     )
 
 
 def test_row_of_a_release_alone_is_its_recipe(tmp_path, results):
     call("--release", write_release(tmp_path / "net.safetensors"))
-    assert "| net | net | FER2013 | random | none | 0.25 | 3 | 9 | at most 9 |  |  |  | 50.00% |" in results.read_text()
+    assert (
+        "| net |  | net | FER2013 | random | none | 0.25 | 3 | 9 | at most 9 |  |  |  | 50.00% |" in results.read_text()
+    )
 
 
 def test_all_epochs_of_a_run_from_random_numbers_to_its_end_are_in_its_weights(run, results):
@@ -51,7 +52,7 @@ def test_command_and_table_tell_no_folder_and_no_machine_that_holds_for_all_rows
     write_release(run / "release.safetensors", hardware=HARDWARE)
     call("--run", run, "--release", write_release(tmp_path / "net.safetensors"), "--took", "net=20")
     text = results.read_text()
-    assert "    fer-train runs --release net.safetensors --run senet-kd --took net=20\n" in text
+    assert "    fer-train runs --release net.safetensors --run senet-kd --took net=20 --out runs/table.md\n" in text
     assert str(tmp_path) not in text + results.with_suffix(".json").read_text()
     assert text.startswith("# Training runs\n")
     assert text.count(HARDWARE) == 1
@@ -62,7 +63,7 @@ def test_start_and_teachers_that_nobody_recorded_are_blank_and_not_none(tmp_path
     provenance["config"] |= {"init": "a.safetensors", "distillation": {"teachers": ["b.safetensors"]}}
     path = write_release(tmp_path / "net.safetensors", config=provenance["config"])
     call("--release", path)
-    assert "| net | net | FER2013 |  |  | 0.25 |" in results.read_text()
+    assert "| net |  | net | FER2013 |  |  | 0.25 |" in results.read_text()
 
 
 @pytest.mark.parametrize(
@@ -83,7 +84,7 @@ def test_soup_counts_the_epochs_of_each_ingredient_and_of_what_they_share_once(t
     path = write_release(tmp_path / "soup.safetensors", soup={"ingredients": ingredients})
     call("--release", path)
     assert (
-        "| soup | net | FER2013 | mean of 2 models | none | 0.25 |  |  | at most 23 (14 + 4 + 5) |"
+        "| soup |  | net | FER2013 | mean of 2 models | none | 0.25 |  |  | at most 23 (14 + 4 + 5) |"
         in results.read_text()
     )
 
@@ -93,7 +94,7 @@ def test_minutes_and_hardware_from_flags_are_marked(tmp_path, results):
     call("--release", path, "--took", "net=84+20", "--hardware", "net=AMD EPYC, 2 cores")
     text = results.read_text()
     assert "| 5 | at most 27 (22 + 5) | 20† | 104 (84 + 20)† | AMD EPYC, 2 cores† |" in text
-    assert "--took net=84+20 --hardware 'net=AMD EPYC, 2 cores'\n" in text
+    assert "--took net=84+20 --hardware 'net=AMD EPYC, 2 cores' --out" in text
     call("--add", "--release", path)  # the earlier table has them
     assert "| 20† | 104 (84 + 20)† | AMD EPYC, 2 cores† |" in results.read_text()
     call("--add", "--took", "net=21")
@@ -140,33 +141,6 @@ def test_minutes_of_a_folder_are_not_taken_from_flags(run, results):
     done = call("--run", run, "--took", "senet-kd=5", code=2)
     assert done.stderr == (
         "error: --took 'senet-kd=5': senet-kd's own files say 4.0. Fix: leave --took 'senet-kd=5' out\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("settings", "flags"),
-    [
-        (None, "--recalibrate"),
-        ({"model": "net"}, "--recalibrate"),
-        ({"labels": "ferplus", "num_classes": 8}, "--ferplus fer2013new.csv"),
-    ],
-)
-def test_folder_without_release_names_the_command_that_fits_its_labels(run, results, settings, flags):
-    if settings is not None:
-        (run / "config.yaml").write_text(yaml.safe_dump(settings))
-    done = call("--run", run, code=2)
-    assert done.stderr == (
-        f"error: {run} has no release.safetensors. Fix: fer-train release --checkpoint {run}/final.safetensors "
-        f"--data fer2013.csv {flags} --out {run}/release.safetensors\n"
-    )
-    assert not results.exists()
-
-
-def test_folder_of_an_unfinished_run_is_refused(tmp_path, results):
-    done = call("--run", tmp_path, code=2)
-    assert done.stderr == (
-        f"error: {tmp_path} has no history.json, which fer-train train writes after the last epoch. "
-        "Fix: the folder of a finished run, or --release for released weights alone\n"
     )
 
 
