@@ -6,20 +6,25 @@ from typing import Any
 
 import click
 import torch
+from rich.console import Console
+from rich.table import Table
 from torch import nn
 
 from fer_train import checkpoint
 from fer_train.amp import resolve_device
 from fer_train.cli import training_inputs
 from fer_train.cli.display import progress_bar, remind_of_test_split
+from fer_train.config import TEST_SPLIT, TrainConfig
 from fer_train.config_file import config_from_dict
 from fer_train.data import Faces, read_faces, take_split
+from fer_train.data.faces import labels_in_words, own_label_set
 from fer_train.data.splits import find_leaked
 from fer_train.errors import CheckpointError, ConfigError
 from fer_train.evaluation.evaluate import Evaluation
 from fer_train.evaluation.plots import plot_degraded, write_plots
 from fer_train.hardware import describe_hardware
 from fer_train.release.card import WeightsFile, check_card_path, degraded_picture, write_card
+from fer_train.release.choices import measure_choices
 from fer_train.release.logit_adjustment import adjust_logits
 from fer_train.release.measures import WITH_VOTES_ALONE, measure_release
 from fer_train.release.recalibrate import recalibrate_on_faces
@@ -34,25 +39,22 @@ def release(
     recalibrate: bool,
     logit_adjustment: float,
     fp32: bool,
-    out: Path,
+    shows_choices: bool,
+    out: Path | None,
     notes: Path | None,
     plots: Path | None,
     device: str | None,
     **lists: Path | None,
 ) -> None:
     """Write fp16 weights and their model card; see `fer_train.cli.flags.release` for the flags."""
+    if shows_choices:
+        _show_choices(checkpoint_path, data_path, splits[0], device=device, **lists)
+        return
+    out = _checked(out, checkpoint_path)
     card = out.with_suffix(".md")
-    check_card_path(card, out)
-    if out.resolve() == checkpoint_path.resolve():
-        raise ConfigError(f"--out {out} is the checkpoint itself and would be overwritten. Fix: another file")
     words = _read_notes(notes, card)
     target = resolve_device(device or "auto")
-    model, spec = checkpoint.load_release(checkpoint_path)
-    if absent := missing_origin(spec):
-        raise CheckpointError(
-            f"{checkpoint_path} does not say how it was trained ({', '.join(absent)} absent), so no model card can be "
-            "written. Fix: a checkpoint of fer-train train, soup or release"
-        )
+    model, spec = _load(checkpoint_path)
     ferplus = lists["ferplus"]
     training_inputs.require_votes_for(spec, checkpoint_path, ferplus)
     faces = read_faces(data_path, ferplus=ferplus)
@@ -70,11 +72,7 @@ def release(
         )
     config = config_from_dict(spec["provenance"]["config"], where=str(checkpoint_path))
     if recalibrate:
-        rows = lists | {"ferplus": ferplus if config.needs_votes else None}
-        kept = training_inputs.load_training_faces(
-            config, data_path, ferplus=rows["ferplus"], twin_rows=rows["twin_rows"], exclude=rows["exclude"]
-        )
-        _recalibrate(model.to(target), take_split(kept, config.train_split), spec)
+        _recalibrate(model.to(target), _training_rows(config, data_path, lists), spec)
     if logit_adjustment:
         training = take_split(faces, config.train_split)
         priors = adjust_logits(model, training.labels, logit_adjustment)
@@ -101,6 +99,63 @@ def release(
         click.echo(f"{out}: {_in_words(evaluation)}")
         remind_of_test_split(evaluation.split)
     click.echo(f"{out}: {weights.num_bytes / 1e6:.2f} MB, {weights.dtype}; model card: {card}")
+
+
+def _checked(out: Path | None, checkpoint_path: Path) -> Path:
+    """Return the file to write, unless it would overwrite what it must not."""
+    if out is None:
+        raise ConfigError("--out is missing. Fix: --out NAME.safetensors; or --choices, which writes nothing")
+    check_card_path(out.with_suffix(".md"), out)
+    if out.resolve() == checkpoint_path.resolve():
+        raise ConfigError(f"--out {out} is the checkpoint itself and would be overwritten. Fix: another file")
+    return out
+
+
+def _load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
+    """Load a checkpoint that says how it was trained."""
+    model, spec = checkpoint.load_release(path)
+    if absent := missing_origin(spec):
+        raise CheckpointError(
+            f"{path} does not say how it was trained ({', '.join(absent)} absent), so no model card can be "
+            "written. Fix: a checkpoint of fer-train train, soup or release"
+        )
+    return model, spec
+
+
+def _show_choices(path: Path, data_path: Path, split: str, *, device: str | None, **lists: Path | None) -> None:
+    """Print the accuracy of each way to release a checkpoint; see `measure_choices`."""
+    if split == TEST_SPLIT:
+        raise ConfigError(f"{TEST_SPLIT} chooses nothing: it is for one final measurement. Fix: another --split")
+    model, spec = _load(path)
+    training_inputs.require_votes_for(spec, path, lists["ferplus"])
+    faces = read_faces(data_path, ferplus=lists["ferplus"])
+    take_split(faces, split)
+    config = config_from_dict(spec["provenance"]["config"], where=str(path))
+    training = _training_rows(config, data_path, lists)
+    table = Table(title=f"{split}, {labels_in_words(own_label_set(spec), spec['labels'])}")
+    for column in ("--recalibrate", "--logit-adjustment", "plain", "macro F1", "flip", "macro F1 "):
+        table.add_column(column, justify="right")
+    found = measure_choices(
+        model.to(resolve_device(device or "auto")), training, faces, split, spec=spec, progress=progress_bar
+    )
+    for choice in found:
+        by_view = [(f"{view.accuracy:.2%}", f"{view.f1:.4f}") for view in (choice.plain, choice.flip)]
+        cells = (cell for of_view in by_view for cell in of_view)
+        table.add_row("yes" if choice.is_recalibrated else "no", f"{choice.strength:g}", *cells)
+    Console().print(table)
+    click.echo(f"What {split} chooses looks a little too good on {split}.")
+
+
+def _training_rows(config: TrainConfig, data_path: Path, lists: dict[str, Path | None]) -> Faces:
+    """Return the rows that a model was trained on."""
+    kept = training_inputs.load_training_faces(
+        config,
+        data_path,
+        ferplus=lists["ferplus"] if config.needs_votes else None,
+        twin_rows=lists["twin_rows"],
+        exclude=lists["exclude"],
+    )
+    return take_split(kept, config.train_split)
 
 
 def _read_notes(notes: Path | None, card: Path) -> str:

@@ -19,6 +19,10 @@ _OUTPUT = "Output"
             "fer-train release --checkpoint runs/net/final.safetensors --data fer2013.csv --out net.safetensors",
         ),
         (
+            "which flags help: a table, no file",
+            "fer-train release --checkpoint runs/net/final.safetensors --data fer2013.csv --choices",
+        ),
+        (
             "measured on both splits, with pictures",
             "fer-train release --checkpoint runs/net/final.safetensors --data fer2013.csv --out net.safetensors \\\n"
             "    --split PublicTest --split PrivateTest --plots plots",
@@ -58,10 +62,17 @@ _OUTPUT = "Output"
     help="Split to measure on and to write into the release. Repeat it for several.",
 )
 @option(
+    "--choices",
+    "shows_choices",
+    is_flag=True,
+    section=_OUTPUT,
+    help="Write nothing: print what --recalibrate and --logit-adjustment are worth on the first --split.",
+)
+@option(
     "--out",
-    required=True,
     type=FILE,
     metavar="FILE",
+    required_text="required, or --choices",
     section=_OUTPUT,
     help="The .safetensors to write; the card is written beside it, as .md.",
 )

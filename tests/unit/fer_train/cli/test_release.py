@@ -10,6 +10,7 @@ from unit.fer_train.synthetic_faces import make_faces, tiny_config, write_csv
 from fer_train.checkpoint import load_release, read_spec_json, save_release
 from fer_train.cli import main
 from fer_train.data import read_faces, take_split
+from fer_train.errors import ConfigError
 from fer_train.evaluation.evaluate import measure, predict_logits
 from fer_train.models import build_model
 from fer_train.release.card import MARKER
@@ -240,3 +241,44 @@ def test_out_of_memory(best, data, tmp_path, monkeypatch):
     monkeypatch.setattr("fer_train.release.measures.evaluate_split", full)
     result = release(best, data, tmp_path / "net.safetensors", code=10)
     assert "error: out of memory: CUDA out of memory. Tried to allocate 2 GiB.. Fix: --device cpu" in result.stderr
+
+
+class TestChoices:
+    @pytest.fixture
+    def rows(self, best, data, tmp_path):
+        """Cells of the printed rows, of which none was written to a file."""
+        before = sorted(tmp_path.rglob("*"))
+        result = run("release", "--checkpoint", best, "--data", data, "--device", "cpu", "--choices")
+        assert sorted(tmp_path.rglob("*")) == before
+        assert "PublicTest, FER2013's labels" in result.stdout
+        assert "What PublicTest chooses looks a little too good on PublicTest." in result.stdout
+        lines = [line for line in result.stdout.splitlines() if line.count("│") == 7]
+        return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
+
+    def test_each_row_is_what_a_release_with_its_flags_measures(self, rows, best, data, tmp_path):
+        shares = ["0", "0.1", "0.2", "0.3"]
+        assert [row[:2] for row in rows] == [[flag, share] for flag in ("no", "yes") for share in shares]
+        for row in (rows[0], rows[3], rows[4], rows[6]):
+            flags = ["--logit-adjustment", row[1], *(["--recalibrate"] if row[0] == "yes" else [])]
+            release(best, data, tmp_path / "out.safetensors", "--fp32", *flags)
+            measured = json.loads(read_spec_json(tmp_path / "out.safetensors"))["metrics"]["PublicTest"]
+            views = [measured[view] for view in ("plain", "flip")]
+            assert row[2:] == [text for m in views for text in (f"{m['accuracy']:.2%}", f"{m['f1']:.4f}")]
+
+    def test_private_test_chooses_nothing(self, best, data):
+        result = run(
+            "release",
+            "--checkpoint",
+            best,
+            "--data",
+            data,
+            "--choices",
+            "--split",
+            "PrivateTest",
+            code=ConfigError.exit_code,
+        )
+        assert "PrivateTest chooses nothing: it is for one final measurement. Fix: another --split" in result.stderr
+
+    def test_without_it_a_file_must_be_named(self, best, data):
+        result = run("release", "--checkpoint", best, "--data", data, code=ConfigError.exit_code)
+        assert "--out is missing. Fix: --out NAME.safetensors; or --choices, which writes nothing" in result.stderr
