@@ -11,8 +11,6 @@ from safetensors import SafetensorError
 
 from fer_train.errors import CheckpointError
 
-_FREE_SPACE = "Fix: free space there, then the same command (with --resume where it trains); or --out on another disk"
-
 
 def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
     """Call `write(temporary)` and rename the result to `path`; on any failure `path` keeps its old content.
@@ -35,15 +33,22 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 
 
 def require_space(folder: Path, num_bytes: int) -> None:
-    """Check that `num_bytes` more fit into a folder that exists, before hours of work.
+    """Check that `num_bytes` more fit on the disk of a folder, before hours of work.
+
+    Quotas are not seen. A folder that cannot be asked passes: the first write says what is wrong with it.
 
     Raises:
-        CheckpointError: they do not.
+        CheckpointError: they do not fit.
     """
-    free = shutil.disk_usage(folder).free
-    if free < num_bytes:
+    try:
+        usage = shutil.disk_usage(folder)
+    except OSError:
+        return
+    if usage.total and usage.free < num_bytes:  # some network file systems say 0 of 0
         raise CheckpointError(
-            f"{folder}: the run needs about {num_bytes / 1e6:,.0f} MB, and {free / 1e6:,.0f} MB are free. {_FREE_SPACE}"
+            f"{folder}: the run needs about {num_bytes / 1e6:,.0f} MB, and {usage.free / 1e6:,.0f} MB are free. "
+            "Fix: free space there, then the same command; or --out on another disk, with a copy of the folder if the "
+            "run has begun"
         )
 
 
@@ -51,7 +56,7 @@ def _fix(err: Exception) -> str:
     """Return the Fix for a failed write; torch and safetensors report a full disk with their own exceptions."""
     if isinstance(err, OSError) and err.errno not in (errno.ENOSPC, errno.EDQUOT):
         return "Fix: choose another --out, one that can be written"
-    return _FREE_SPACE
+    return "Fix: free space there, then the same command (with --resume where it trains); or --out on another disk"
 
 
 def write_content(path: Path, content: str | bytes) -> None:

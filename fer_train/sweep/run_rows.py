@@ -19,8 +19,6 @@ _RELEASE = "release.safetensors"
 _SPLIT = "PublicTest"
 _CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 """The recipes of the repository; an installed package has none."""
-_BEGINNING = ("data_sha256", "row_lists", "ferplus_sha256", "init", "teachers", "soup")
-"""Keys of a provenance that tell, beside the config, what a run begins with."""
 
 
 def row_of_run(folder: Path, name: str = "") -> dict[str, Any]:
@@ -148,15 +146,27 @@ def _validated(path: Path, provenance: Mapping[str, Any], last: Mapping[str, flo
 
 
 def _digest(provenance: Mapping[str, Any]) -> str:
-    """Return a digest of everything that a run begins with, except its seed: recipe, data, start and teachers."""
-    parts = [_recipe(provenance["config"]), *(provenance.get(key) for key in _BEGINNING)]
+    """Return a digest of everything that a run begins with, except its seed: recipe, data, start and teachers.
+
+    Files count by their content, wherever they were and whatever their names.
+    """
+    start, averaged = provenance.get("init"), provenance.get("soup", {}).get("ingredients", [])
+    files = [*provenance.get("row_lists", []), *provenance.get("teachers", []), *averaged]
+    parts = [
+        _recipe(provenance["config"]),
+        provenance.get("data_sha256"),
+        provenance.get("ferplus_sha256"),
+        [(file["sha256"], file.get("weight")) for file in files],
+        start and [start.get("created"), _digest(start)],
+    ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
 def _recipe(config: Mapping[str, Any]) -> dict[str, Any]:
     """Return the settings without the seed and without what one machine has: names of files, device, precision."""
     try:
-        settings = config_from_dict(config, where="provenance").model_dump(mode="json")
+        parsed = config_from_dict(config, where="provenance")
+        settings = parsed.model_dump(mode="json", exclude_defaults=True)  # a later version may have more keys
     except ConfigError:  # of a version with other keys
         settings = dict(config)
     without = {"seed", "init", "device", "precision"}
@@ -167,9 +177,9 @@ def _recipe(config: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _shipped_name(config: Mapping[str, Any]) -> str | None:
-    """Return the name of the repository's config with this recipe, or None where there is none."""
+    """Return the names of the repository's configs with this recipe, or None where there is none."""
     recipe = _recipe(config)
-    return next((name for name, shipped in _shipped_recipes().items() if shipped == recipe), None)
+    return ", ".join(name for name, shipped in _shipped_recipes().items() if shipped == recipe) or None
 
 
 @functools.cache

@@ -66,7 +66,7 @@ def tabulate_runs(
 def _with_name(given: Path) -> tuple[Path, str]:
     """Return the path and the name in [NAME=]PATH; the name is empty where none is given."""
     name, equals, path = str(given).partition("=")
-    return (given, "") if given.exists() or not equals else (Path(path), name)
+    return (given, "") if given.exists() or not equals or "/" in name else (Path(path), name)
 
 
 def _newest(folder: Path) -> Path:

@@ -100,9 +100,8 @@ def merge_rows(earlier: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]
 
 
 def _are_of_one_run(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Return whether both began with the same; rows of an earlier version do not tell, and have the same figures."""
-    keys = _FIGURES if old["recipe"] is None else ("recipe", "seed")
-    return all(old[key] == new[key] for key in keys)
+    """Return whether both began with the same, or have the same figures, where another version made the old row."""
+    return any(all(old[key] == new[key] for key in keys) for keys in (("recipe", "seed"), _FIGURES))
 
 
 def _in_words(row: dict[str, Any]) -> str:

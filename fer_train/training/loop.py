@@ -89,9 +89,8 @@ def fit(
         run = build_run(config, len(train) // config.batch_size, world=world, state=state, train=train)
         if world.is_first:
             held.enter_context(only_run_in(out))
+        world.first_result(lambda: _prepare_folder(out, run))
         batches = EpochBatches(train, config, run.device, teacher=_cached_probs(run, train, out), world=world)
-        if world.is_first:
-            _prepare_folder(out, run)
         num_before = run.epoch
         while run.epoch < config.num_epochs:
             started = time.monotonic()

@@ -1,11 +1,13 @@
 """Is there room for the files of a run? It is asked before the first step."""
 
 import shutil
+from types import SimpleNamespace
 
 import pytest
 from unit.fer_train.synthetic_faces import make_faces, tiny_config
 
 from fer_train.errors import CheckpointError
+from fer_train.files.durable import require_space
 from fer_train.training.loop import fit
 
 
@@ -40,7 +42,7 @@ class TestRoom:
 
     def test_no_run_begins_where_its_files_do_not_fit(self, tmp_path, faces, needed, leave_free):
         leave_free(needed - 1)
-        with pytest.raises(CheckpointError, match=r"needs about \d.* MB, and \d.* MB are free\. Fix: free space there"):
+        with pytest.raises(CheckpointError, match=r"needs about \d.* MB, and \d.* MB are free\. Fix: free space"):
             fit(tiny_config(num_epochs=1), faces, tmp_path / "run")
         assert not list((tmp_path / "run").glob("*.*"))
         leave_free(needed)
@@ -62,3 +64,21 @@ class TestRoom:
         assert fit(config, faces, out, resume=True).epoch == 2
         leave_free(0)
         fit(config, faces, out, resume=True)
+
+    def test_the_teachers_do_not_answer_first(self, tmp_path, faces, leave_free):
+        teacher = tmp_path / "teacher"
+        fit(tiny_config(num_epochs=1), faces, teacher)
+        taught = {"teachers": [str(teacher / "final.safetensors")], "cached": True}
+        leave_free(0)
+        with pytest.raises(CheckpointError, match="MB are free"):
+            fit(tiny_config(num_epochs=1, distillation=taught), faces, tmp_path / "run")
+        assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_disk_that_does_not_tell_its_size_is_used(tmp_path, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(total=0, used=0, free=0))
+    require_space(tmp_path, 1)
+
+
+def test_a_folder_that_cannot_be_asked_is_left_to_the_first_write(tmp_path):
+    require_space(tmp_path / "absent", 10**18)
