@@ -18,12 +18,17 @@ from fer_train.release.card import WeightsFile, write_card
 WEIGHTS = Path(__file__).resolve().parents[2] / "weights"
 
 
+def notes_of(path: Path) -> Path:
+    """Return the file of notes of released weights; weights without one are somebody's own and are left alone."""
+    return path.parent / "notes" / f"{path.stem}.md"
+
+
 def card_of(path: Path) -> str:
-    """Return the model card of a released file, which has its notes in the folder notes beside it."""
+    """Return the model card of a released file."""
     model, spec = load_release(path)
     num_parameters = sum(parameter.numel() for parameter in model.parameters())
     weights = WeightsFile(path.name, num_parameters, path.stat().st_size, _dtype(path))
-    notes = (path.parent / "notes" / f"{path.stem}.md").read_text()
+    notes = notes_of(path).read_text()
     with tempfile.TemporaryDirectory() as folder:
         card = Path(folder) / f"{path.stem}.md"
         write_card(card, spec, weights, notes=notes)
@@ -37,7 +42,8 @@ def _dtype(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    cards = {path.with_suffix(".md"): card_of(path) for path in sorted(WEIGHTS.glob("*.safetensors"))}
+    released = [path for path in sorted(WEIGHTS.glob("*.safetensors")) if notes_of(path).exists()]
+    cards = {path.with_suffix(".md"): card_of(path) for path in released}
     if "--check" in sys.argv[1:]:
         differ = [card.name for card, text in cards.items() if card.read_text() != text]
         sys.exit(f"not what the weights and their notes say: {', '.join(differ)}. Fix: make docs" if differ else 0)

@@ -26,7 +26,7 @@ _INT8_LIMITS = Limits(
         Slice.CLEAN: 0.94,
         Slice.DIM: 0.94,
         Slice.BLURRED: 0.88,
-        Slice.DIM_SOFT: 0.95,
+        Slice.DIM_SOFT: 0.92,
         Slice.SMALL: 0.88,
         Slice.TURNED: 0.92,
         Slice.NOISE: 0.85,

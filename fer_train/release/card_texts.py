@@ -36,4 +36,4 @@ OTHER_ECE = (
     "The ECE of the table above is higher, because there the majority is the whole truth: where seven of ten taggers "
     "agree, a confidence of 0.7 is right about the taggers, and too low about the majority."
 )
-HIGHER_ECE = "The fit lowers the NLL alone; ECE is a little higher after it."
+HIGHER_ECE = "The fit lowers the NLL alone; ECE is higher after it."

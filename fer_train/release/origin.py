@@ -50,8 +50,14 @@ def _describe_labels(provenance: dict[str, Any]) -> list[str]:
     digest = f"; SHA-256 `{provenance['ferplus_sha256']}`" if provenance.get("ferplus_sha256") else ""
     return [
         f"Targets are the votes of FER+'s ten taggers per face as they were cast (`--ferplus`{digest}); faces that "
-        "most taggers called unknown or no face are left out. The last steps did not use FER2013's own labels."
+        f"most taggers called unknown or no face are left out. {_without_labels(provenance)}"
     ]
+
+
+def _without_labels(provenance: dict[str, Any]) -> str:
+    if all(_labels_of(step) == "ferplus" for step in _with_ancestors(provenance) if "config" in step):
+        return "FER2013's own labels were not used."
+    return "The last steps did not use FER2013's own labels."
 
 
 def _taught_alone(step: dict[str, Any]) -> bool:
@@ -228,7 +234,10 @@ def _teacher_files(step: dict[str, Any], steps: list[tuple[str, dict[str, Any]]]
             digests.setdefault(Path(teacher["path"]).name, set()).add(teacher["sha256"])
     own = [(Path(teacher["path"]).name, teacher["sha256"]) for teacher in step.get("teachers", [])]
     names = []
-    for path in [Path(teacher) for teacher in (step["config"].get("distillation") or {}).get("teachers", [])]:
+    paths = [Path(teacher) for teacher in (step["config"].get("distillation") or {}).get("teachers", [])]
+    if any(path.suffix == ".json" for path in paths):  # the members of an ensemble are recorded, and not which are its
+        return [path.name for path in paths]
+    for path in paths:
         found = next((known for known in own if known[0] == path.name), None)
         if found is None or len(digests[path.name]) == 1:
             names.append(path.name)

@@ -115,16 +115,22 @@ def test_card_tells_confidence_and_degraded_faces(ferplus_spec, card):
     assert "](net-degraded.png)" in parts["Degraded faces"]
 
 
+def test_only_a_model_whose_earlier_steps_had_them_speaks_of_the_last_steps(ferplus_spec, card):
+    assert "The last steps did not use FER2013's own labels." in sections(card(ferplus_spec))["Data"]
+    del ferplus_spec["provenance"]["init"]
+    assert "left out. FER2013's own labels were not used." in sections(card(ferplus_spec))["Data"]
+
+
 def test_card_tells_why_its_two_calibration_errors_differ(ferplus_spec, card):
     part = sections(card(ferplus_spec))["Confidence"]
     assert "The ECE of the table above is higher, because there the majority is the whole truth" in part
-    assert "ECE is a little higher after it" not in part
+    assert "ECE is higher after it" not in part
 
 
 def test_card_tells_that_the_fit_raised_the_calibration_error(ferplus_spec, card):
     ferplus_spec["provenance"]["calibration"] = CALIBRATION | {"against": "fer2013", "ece_after": 0.09}
     part = sections(card(ferplus_spec))["Confidence"]
-    assert "The fit lowers the NLL alone; ECE is a little higher after it." in part
+    assert "The fit lowers the NLL alone; ECE is higher after it." in part
     assert "the whole truth" not in part
 
 

@@ -113,6 +113,8 @@ def test_different_teachers_with_one_file_name_get_names_of_their_own(spec, card
     assert "--teacher senet-abababab.safetensors --teacher face.safetensors" in parts["Retrain"]
     assert "--teacher senet-cdcdcdcd.safetensors --teacher senet-efefefef.safetensors" in parts["Retrain"]
     assert "  - senet-cdcdcdcd.safetensors\n  - senet-efefefef.safetensors" in parts["Recipe"]
+    spec["provenance"]["config"]["distillation"]["teachers"] = ["/x/both.json", "/y/senet.safetensors"]
+    assert "--teacher both.json --teacher senet.safetensors" in card(spec)  # which member is whose is not recorded
 
 
 def test_provenance_tells_versions_seeds_machines_and_where_weights_began(spec, card):
