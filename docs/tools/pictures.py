@@ -1,4 +1,6 @@
-"""Make the pictures of the live page and of the report, from a clip whose licence allows it. Needs Chromium.
+"""Make the README's recording, and pictures of the live page and of the report, from a clip whose licence allows it.
+
+Pages and report need Chromium; without it only the recording is made.
 
 python docs/tools/pictures.py --clip face-demographics-walking-and-pause.gif --yunet YUNET.onnx
 
@@ -21,24 +23,42 @@ from PIL import Image
 
 DOCS: Final = Path(__file__).parents[1]
 sys.path.insert(0, str(DOCS.parent / "tests"))
-from unit.fer_deploy.live.serve.chromium import Chromium  # noqa: E402
+from unit.fer_deploy.live.serve.chromium import CHROMIUM, Chromium  # noqa: E402
 
 PORT: Final = 8791
 HISTORY_S: Final = 35
 """Longer than what the page shows."""
+QUALITY: Final = 40
+"""Of the WebP, 0 to 100."""
 DESK, PHONE, REPORT = (1280, 800), (390, 844), (1280, 900)
 
 
 def main() -> None:
-    """Write docs/live-page.png, docs/live-page-phone.png and docs/analyze.png."""
+    """Write docs/live.mp4, docs/live.webp and, with Chromium, live-page.png, live-page-phone.png and analyze.png."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--clip", type=Path, required=True, help="a short clip; see docs/licences.md")
     parser.add_argument("--yunet", type=Path, required=True, help="YuNet's .onnx")
     args = parser.parse_args()
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
+        record(args.clip, args.yunet)
+        if CHROMIUM is None:
+            sys.exit("no Chromium: docs/live-page.png, docs/live-page-phone.png and docs/analyze.png stay as they are")
         shoot_report(folder, args.clip.resolve(), args.yunet.resolve())
         shoot_page(folder, args.clip, args.yunet.resolve())
+
+
+def record(clip: Path, yunet: Path) -> None:
+    """Record the annotated clip as MP4, and as an animated WebP that the README shows."""
+    video = DOCS / "live.mp4"
+    command = [sys.executable, "-m", "fer_deploy", "live", "--source", clip, "--detector-model", yunet]
+    subprocess.run([*map(str, command), "--record", str(video), "--no-display"], check=True)
+    with av.open(video) as recording:
+        rate = recording.streams.video[0].average_rate or Fraction(25)
+        first, *others = [frame.to_image() for frame in recording.decode(video=0)]
+    picture = video.with_suffix(".webp")
+    first.save(picture, save_all=True, append_images=others, duration=round(1000 / rate), loop=0, quality=QUALITY)
+    sys.stdout.write(f"docs/{picture.name}: {picture.stat().st_size:,} bytes\n")
 
 
 def shoot_report(folder: Path, clip: Path, yunet: Path) -> None:
