@@ -156,7 +156,7 @@ def _digest(provenance: Mapping[str, Any]) -> str:
         _recipe(provenance["config"]),
         provenance.get("data_sha256"),
         provenance.get("ferplus_sha256"),
-        [(file["sha256"], file.get("weight")) for file in files],
+        [(file.get("sha256"), file.get("weight")) for file in files],
         start and [start.get("created"), _digest(start)],
     ]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
