@@ -182,8 +182,9 @@ def forms(results: Path = RESULTS) -> str:
 
 
 def measured_where(name: str, measured: dict[str, Any], results: Path) -> str:
-    """Return the report, the machine and the date of a measurement."""
-    return f"[{name}]({page_of(name, results)}): {hardware_of(measured)}, {measured['date']}"
+    """Return the report, the command, the machine and the date of a measurement."""
+    command = measured["command"].removesuffix(" --publish")
+    return f"[{name}]({page_of(name, results)}): `{command}`, {hardware_of(measured)}, {measured['date']}"
 
 
 def page_of(name: str, results: Path) -> Path:

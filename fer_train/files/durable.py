@@ -47,8 +47,8 @@ def require_space(folder: Path, num_bytes: int) -> None:
     if usage.total and usage.free < num_bytes:  # some network file systems say 0 of 0
         raise CheckpointError(
             f"{folder}: the run needs about {num_bytes / 1e6:,.0f} MB, and {usage.free / 1e6:,.0f} MB are free. "
-            "Fix: free space there, then the same command; or --out on another disk, with a copy of the folder if the "
-            "run has begun"
+            "Fix: free space there, then the same command; or --out on another disk, after copying the folder of a run "
+            "that has begun"
         )
 
 

@@ -94,6 +94,7 @@ def test_functions_become_tables(tool):
 def latency(*engines: tuple[str, str]) -> dict[str, Any]:
     of_batch = {"p50_ms": 2.04, "faces_per_s": 1234.5, "stable": True}
     return {
+        "command": "python benchmarks/latency.py --publish",
         "hardware": "A chip, 2 cores, torch 9",
         "threads": "2",
         "date": "2026-01-02",
@@ -111,6 +112,7 @@ def latency(*engines: tuple[str, str]) -> dict[str, Any]:
 
 def accuracy(*rows: tuple[str, str, str, float | None]) -> dict[str, Any]:
     return {
+        "command": "python benchmarks/accuracy.py --data a.csv --publish",
         "hardware": "B chip, 4 cores, torch 9",
         "split": "PublicTest",
         "date": "2026-01-03",
@@ -159,9 +161,13 @@ def test_the_table_has_dashes_for_what_was_not_measured(tool, monkeypatch):
         "| TensorRT plan | – | – | – | – | – |",
     ]
     assert lines[8].startswith(
-        "*[senet](weights/senet.md); [latency](latency.md): A chip, 2 cores, 2026-01-02, 2 threads"
+        "*[senet](weights/senet.md); [latency](latency.md): `python benchmarks/latency.py`, A chip, 2 cores, 2026-01-02, "
+        "2 threads"
     )
-    assert "[accuracy](accuracy.md): B chip, 4 cores, 2026-01-03, 3,589 faces of PublicTest." in lines[8]
+    assert (
+        "[accuracy](accuracy.md): `python benchmarks/accuracy.py --data a.csv`, B chip, 4 cores, 2026-01-03" in lines[8]
+    )
+    assert "3,589 faces of PublicTest." in lines[8]
 
 
 def test_the_table_without_fer2013(tool, tmp_path):
