@@ -42,10 +42,10 @@ def _dtype(path: Path) -> str:
 
 
 if __name__ == "__main__":
-    released = [path for path in sorted(WEIGHTS.glob("*.safetensors")) if notes_of(path).exists()]
+    released = [WEIGHTS / f"{notes.stem}.safetensors" for notes in sorted((WEIGHTS / "notes").glob("*.md"))]
     cards = {path.with_suffix(".md"): card_of(path) for path in released}
     if "--check" in sys.argv[1:]:
-        differ = [card.name for card, text in cards.items() if card.read_text() != text]
+        differ = [card.name for card, text in cards.items() if not card.exists() or card.read_text() != text]
         sys.exit(f"not what the weights and their notes say: {', '.join(differ)}. Fix: make docs" if differ else 0)
     for card, text in cards.items():
         card.write_text(text)

@@ -43,7 +43,8 @@ def main() -> None:
         folder = Path(name)
         record(args.clip, args.yunet)
         if CHROMIUM is None:
-            sys.exit("no Chromium: docs/live-page.png, docs/live-page-phone.png and docs/analyze.png stay as they are")
+            sys.stdout.write("no Chromium: live-page.png, live-page-phone.png and analyze.png stay as they are\n")
+            return
         shoot_report(folder, args.clip.resolve(), args.yunet.resolve())
         shoot_page(folder, args.clip, args.yunet.resolve())
 

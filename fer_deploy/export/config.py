@@ -51,8 +51,8 @@ DEFAULT_LIMITS = {
     Variant.INT8: _INT8_LIMITS,
     Variant.INT8_CPU: _INT8_LIMITS,
 }
-"""Default limits of each variant. Those of INT8 on slices are wide: they fit a network whose activations run away.
-The one on dim and soft faces is narrower: cameras give such faces, and the released networks have 0.97 and more."""
+"""Default limits of each variant. Those of INT8 on slices are wide: they fit a network whose activations run
+away on degraded faces. The released networks have 0.97 and more on dim and soft ones."""
 
 
 class CalibrationConfig(Settings):

@@ -30,6 +30,8 @@ from fer_train.release.measures import WITH_VOTES_ALONE, measure_release
 from fer_train.release.recalibrate import recalibrate_on_faces
 from fer_train.weights_file.spec import missing_origin
 
+_OF_THE_RUN = "--checkpoint with final.safetensors of its run"
+
 
 def release(
     checkpoint_path: Path,
@@ -48,6 +50,17 @@ def release(
 ) -> None:
     """Write fp16 weights and their model card; see `fer_train.cli.flags.release` for the flags."""
     if shows_choices:
+        given = {
+            "--out": out,
+            "--notes": notes,
+            "--plots": plots,
+            "--recalibrate": recalibrate,
+            "--logit-adjustment": logit_adjustment,
+            "--fp32": fp32,
+            "--ten-crop": ten_crop,
+            "a second --split": len(splits) > 1,
+        }
+        _require_alone([flag for flag, value in given.items() if value])
         _show_choices(checkpoint_path, data_path, splits[0], device=device, **lists)
         return
     out = _checked(out, checkpoint_path)
@@ -65,6 +78,8 @@ def release(
             f"{checkpoint_path} was trained quantization-aware: new batch-norm statistics would not fit its activation "
             "ranges. Fix: leave --recalibrate out"
         )
+    if logit_adjustment:
+        _require_not_adjusted(spec, checkpoint_path)
     if logit_adjustment and spec.get("label_set") == "ferplus":
         raise ConfigError(
             f"{checkpoint_path} learned from FER+'s votes, and --logit-adjustment counts FER2013's labels. "
@@ -122,18 +137,36 @@ def _load(path: Path) -> tuple[nn.Module, dict[str, Any]]:
     return model, spec
 
 
+def _require_alone(without_use: list[str]) -> None:
+    if without_use:
+        raise ConfigError(
+            f"--choices writes nothing, and has no use for {', '.join(without_use)}. Fix: leave one or the other out"
+        )
+
+
+def _require_not_adjusted(spec: dict[str, Any], path: Path) -> None:
+    """Check that no logits were adjusted: a second adjustment would add to the first."""
+    if adjusted := spec["provenance"].get("logit_adjustment"):
+        raise ConfigError(f"the logits of {path} are adjusted by {adjusted['strength']:g} already. Fix: {_OF_THE_RUN}")
+
+
 def _show_choices(path: Path, data_path: Path, split: str, *, device: str | None, **lists: Path | None) -> None:
     """Print the accuracy of each way to release a checkpoint; see `measure_choices`."""
     if split == TEST_SPLIT:
         raise ConfigError(f"{TEST_SPLIT} chooses nothing: it is for one final measurement. Fix: another --split")
     model, spec = _load(path)
+    _require_not_adjusted(spec, path)
+    if spec["provenance"].get("recalibrated_on"):
+        raise ConfigError(f"{path} is recalibrated already. Fix: {_OF_THE_RUN}")
     training_inputs.require_votes_for(spec, path, lists["ferplus"])
     faces = read_faces(data_path, ferplus=lists["ferplus"])
     take_split(faces, split)
     config = config_from_dict(spec["provenance"]["config"], where=str(path))
+    if split == config.train_split:
+        raise ConfigError(f"the model was trained on {split}, which chooses nothing. Fix: --split with another one")
     training = _training_rows(config, data_path, lists)
-    table = Table(title=f"{split}, {labels_in_words(own_label_set(spec), spec['labels'])}")
-    for column in ("--recalibrate", "--logit-adjustment", "plain", "macro F1", "flip", "macro F1 "):
+    table = Table(title=f"{split}, {labels_in_words(own_label_set(spec), spec['labels'])}, in single precision")
+    for column in ("--recalibrate", "--logit-adjustment", "plain", "macro F1", "flip", "flip, macro F1"):
         table.add_column(column, justify="right")
     found = measure_choices(
         model.to(resolve_device(device or "auto")), training, faces, split, spec=spec, progress=progress_bar

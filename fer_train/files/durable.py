@@ -35,15 +35,14 @@ def write_atomically(path: Path, write: Callable[[Path], None]) -> None:
 def require_space(folder: Path, num_bytes: int) -> None:
     """Check that `num_bytes` more fit on the disk of a folder, before hours of work.
 
-    Quotas are not seen. A folder that cannot be asked passes: the first write says what is wrong with it.
+    Quotas are not seen. What is no folder, or cannot be asked, passes: the first write says what is wrong with it.
 
     Raises:
         CheckpointError: they do not fit.
     """
-    try:
-        usage = shutil.disk_usage(folder)
-    except OSError:
+    if not folder.is_dir():
         return
+    usage = shutil.disk_usage(folder)
     if usage.total and usage.free < num_bytes:  # some network file systems say 0 of 0
         raise CheckpointError(
             f"{folder}: the run needs about {num_bytes / 1e6:,.0f} MB, and {usage.free / 1e6:,.0f} MB are free. "

@@ -140,7 +140,8 @@ def _votes(split: str, by_view: dict[str, Any]) -> list[str]:
 
 
 def _table_ece(spec: dict[str, Any], split: str) -> float:
-    ece: float = spec["metrics"][split]["plain"]["ece"]
+    """Return the calibration error of the table of measures; 0 where that split is not in it."""
+    ece: float = spec["metrics"].get(split, {}).get("plain", {}).get("ece", 0.0)
     return ece
 
 

@@ -50,14 +50,14 @@ def _describe_labels(provenance: dict[str, Any]) -> list[str]:
     digest = f"; SHA-256 `{provenance['ferplus_sha256']}`" if provenance.get("ferplus_sha256") else ""
     return [
         f"Targets are the votes of FER+'s ten taggers per face as they were cast (`--ferplus`{digest}); faces that "
-        f"most taggers called unknown or no face are left out. {_without_labels(provenance)}"
+        f"most taggers called unknown or no face are left out.{_without_labels(provenance)}"
     ]
 
 
 def _without_labels(provenance: dict[str, Any]) -> str:
-    if all(_labels_of(step) == "ferplus" for step in _with_ancestors(provenance) if "config" in step):
-        return "FER2013's own labels were not used."
-    return "The last steps did not use FER2013's own labels."
+    """Say where FER2013's own labels end; nothing where no recorded step had them: a teacher may have had them."""
+    had_them = any(_labels_of(step) != "ferplus" for step in _with_ancestors(provenance) if "config" in step)
+    return " The last steps did not use FER2013's own labels." if had_them else ""
 
 
 def _taught_alone(step: dict[str, Any]) -> bool:
@@ -235,7 +235,9 @@ def _teacher_files(step: dict[str, Any], steps: list[tuple[str, dict[str, Any]]]
     own = [(Path(teacher["path"]).name, teacher["sha256"]) for teacher in step.get("teachers", [])]
     names = []
     paths = [Path(teacher) for teacher in (step["config"].get("distillation") or {}).get("teachers", [])]
-    if any(path.suffix == ".json" for path in paths):  # the members of an ensemble are recorded, and not which are its
+    if any(
+        path.suffix.lower() == ".json" for path in paths
+    ):  # the members of an ensemble are recorded, and not which are its
         return [path.name for path in paths]
     for path in paths:
         found = next((known for known in own if known[0] == path.name), None)

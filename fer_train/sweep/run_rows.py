@@ -16,6 +16,8 @@ from fer_train.privacy.portable_paths import shown_path
 from fer_train.sweep.table_files import today
 
 _RELEASE = "release.safetensors"
+DIGEST_FORM = "2"
+"""Begins the digests of rows. Digests of another form cannot be compared with them."""
 _SPLIT = "PublicTest"
 _CONFIGS = Path(__file__).parents[2] / "configs" / "train"
 """The recipes of the repository; an installed package has none."""
@@ -146,9 +148,9 @@ def _validated(path: Path, provenance: Mapping[str, Any], last: Mapping[str, flo
 
 
 def _digest(provenance: Mapping[str, Any]) -> str:
-    """Return a digest of everything that a run begins with, except its seed: recipe, data, start and teachers.
+    """Return a digest of what a run begins with, except its seed: recipe, data, start and teachers.
 
-    Files count by their content, wherever they were and whatever their names.
+    Files count by their content, wherever they were and whatever their names; files of pretrained weights by name.
     """
     start, averaged = provenance.get("init"), provenance.get("soup", {}).get("ingredients", [])
     files = [*provenance.get("row_lists", []), *provenance.get("teachers", []), *averaged]
@@ -156,10 +158,12 @@ def _digest(provenance: Mapping[str, Any]) -> str:
         _recipe(provenance["config"]),
         provenance.get("data_sha256"),
         provenance.get("ferplus_sha256"),
+        Path(provenance["config"].get("pretrained") or "").name,
         [(file.get("sha256"), file.get("weight")) for file in files],
-        start and [start.get("created"), _digest(start)],
+        provenance.get("soup", {}).get("recalibrated_on"),
+        start and [start.get("created"), _digest(start), start.get("recalibrated_on"), start.get("logit_adjustment")],
     ]
-    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return f"{DIGEST_FORM}:{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()}"
 
 
 def _recipe(config: Mapping[str, Any]) -> dict[str, Any]:

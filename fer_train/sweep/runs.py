@@ -66,7 +66,11 @@ def tabulate_runs(
 def _with_name(given: Path) -> tuple[Path, str]:
     """Return the path and the name in [NAME=]PATH; the name is empty where none is given."""
     name, equals, path = str(given).partition("=")
-    return (given, "") if given.exists() or not equals or "/" in name else (Path(path), name)
+    if given.exists() or not equals or "/" in name:
+        return given, ""
+    if not name.isprintable() or "|" in name or not name.strip():
+        raise ConfigError(f"{given}: a name of a row has letters and digits, no | and no line break. Fix: NAME={path}")
+    return Path(path), name
 
 
 def _newest(folder: Path) -> Path:

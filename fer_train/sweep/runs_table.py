@@ -12,6 +12,7 @@ from fer_train.errors import CheckpointError, ConfigError
 from fer_train.sweep.table_files import LABELS
 
 _FIGURES = ("model", "seed", "plain", "flip", "f1")
+_BEGINNING = ("model", "labels", "seed", "start", "teachers", "ferplus_share")
 _HEAD = (
     "run",
     "config",
@@ -31,8 +32,8 @@ _HEAD = (
     "macro F1",
 )
 _NOTES = (
-    "Config: the file of configs/train that has the recipe of the run; its seed and the files that it starts from and "
-    "learns from may differ. Blank: no file has it, or an earlier version of fer-train made the row.",
+    "Config: the files of configs/train that have the recipe of the run; its seed and the files that it starts from "
+    "and learns from may differ. Blank: no file has it, or an earlier version of fer-train made the row.",
     "Start: the weights that the run began with, and when (UTC) they were made. Teachers: with the first digits of the "
     "file's SHA-256. Epochs, minutes and hardware are those of the run itself; `in all` adds the earlier steps that "
     "its weights come from. `11 of 72`: the run had 11 of its 72 epochs when its row was made.",
@@ -100,8 +101,20 @@ def merge_rows(earlier: Sequence[dict[str, Any]], rows: Sequence[dict[str, Any]]
 
 
 def _are_of_one_run(old: dict[str, Any], new: dict[str, Any]) -> bool:
-    """Return whether both began with the same, or have the same figures, where another version made the old row."""
-    return any(all(old[key] == new[key] for key in keys) for keys in (("recipe", "seed"), _FIGURES))
+    """Return whether both began with the same, as far as the old row tells.
+
+    A row of an earlier version has no digest, or one of another form. Then equal figures tell, or an equal beginning in
+    words: a run that was validated when the old row was made may be released since.
+    """
+    if _form(old) == _form(new):
+        return all(old[key] == new[key] for key in ("recipe", "seed"))
+    in_words = (*_BEGINNING, "planned") if old["recipe"] else ()
+    is_same = [all(old.get(key) == new.get(key) for key in keys) for keys in (_FIGURES, in_words) if keys]
+    return any(is_same)
+
+
+def _form(row: dict[str, Any]) -> str:
+    return (row["recipe"] or "").rpartition(":")[0]
 
 
 def _in_words(row: dict[str, Any]) -> str:

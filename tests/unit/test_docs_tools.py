@@ -161,8 +161,8 @@ def test_the_table_has_dashes_for_what_was_not_measured(tool, monkeypatch):
         "| TensorRT plan | – | – | – | – | – |",
     ]
     assert lines[8].startswith(
-        "*[senet](weights/senet.md); [latency](latency.md): `python benchmarks/latency.py`, A chip, 2 cores, 2026-01-02, "
-        "2 threads"
+        "*[senet](weights/senet.md); [latency](latency.md): `python benchmarks/latency.py`, A chip, 2 cores, "
+        "2026-01-02, 2 threads"
     )
     assert (
         "[accuracy](accuracy.md): `python benchmarks/accuracy.py --data a.csv`, B chip, 4 cores, 2026-01-03" in lines[8]

@@ -186,6 +186,6 @@ def _describe_excess(tried: list[_Tried], costs: tuple[LayerCost, ...], limits: 
         f"INT8 for {scheme} loses {max(0.0, -best):.2f} points of accuracy at best, with up to {len(costs) // 2} of "
         f"{len(costs)} layers in float; {limits.max_accuracy_drop:g} are allowed. With the largest number in float: "
         f"{'; '.join(tried[-1].breaches)}. Fix: fine-tune with fer-train train "
-        "--init CHECKPOINT and quantization_aware: true in the config, another calibration method, or a looser limit "
-        "(--max-accuracy-drop; those of slices are min_slice_agreement in configs/export.yaml, for --config)"
+        "--init CHECKPOINT and quantization_aware: true in the config, another calibration method, or looser limits: "
+        "--max-accuracy-drop, or the keys of limits in a YAML file for --config"
     )

@@ -118,7 +118,9 @@ def test_card_tells_confidence_and_degraded_faces(ferplus_spec, card):
 def test_only_a_model_whose_earlier_steps_had_them_speaks_of_the_last_steps(ferplus_spec, card):
     assert "The last steps did not use FER2013's own labels." in sections(card(ferplus_spec))["Data"]
     del ferplus_spec["provenance"]["init"]
-    assert "left out. FER2013's own labels were not used." in sections(card(ferplus_spec))["Data"]
+    part = sections(card(ferplus_spec))["Data"]
+    assert "called unknown or no face are left out." in part
+    assert "FER2013's own labels" not in part  # a teacher may have learned them
 
 
 def test_card_tells_why_its_two_calibration_errors_differ(ferplus_spec, card):

@@ -39,6 +39,36 @@ def test_same_run_replaces_its_row(trained, results):
     assert [(row["run"], row["plain"], row["released"]) for row in rows_in(results)] == [("net", 0.7, True)]
 
 
+@pytest.mark.parametrize("digest", ["ab" * 32, "1:" + "ab" * 32])
+def test_a_digest_of_another_form_does_not_hide_that_a_run_is_released_since(trained, results, digest):
+    folder = trained("net", 0.5)
+    call("--run", folder)
+    table = results.with_suffix(".json")
+    content = json.loads(table.read_text())
+    content["runs"][0]["recipe"] = digest
+    table.write_text(json.dumps(content))
+    write_release(folder / "release.safetensors", plain=0.7)
+    call("--add", "--run", folder)
+    assert [(row["run"], row["plain"]) for row in rows_in(results)] == [("net", 0.7)]
+    table.write_text(json.dumps(content))
+    call("--add", "--run", trained("elsewhere/net", 0.6, seed=4), code=2)
+
+
+def test_the_start_counts_as_it_was_released(trained, results):
+    """Two releases of one run are two beginnings."""
+    call("--run", trained("a", 0.5, init=provenance_of()))
+    call("--add", "--run", trained("b", 0.6, seed=4, init=provenance_of(recalibrated_on=28_006)))
+    call("--add", "--run", trained("c", 0.7, seed=5, init=provenance_of(logit_adjustment={"strength": 0.2})))
+    assert len({row["recipe"] for row in rows_in(results)}) == 3
+    assert "over 2 seeds" not in results.read_text()
+
+
+@pytest.mark.parametrize("name", ["a|b", "a\nb", "  "])
+def test_a_name_that_would_break_the_table_is_refused(trained, results, name):
+    done = call("--run", f"{name}={trained('net', 0.5)}", code=2)
+    assert "a name of a row has letters and digits, no | and no line break. Fix: NAME=" in done.stderr
+
+
 @pytest.mark.parametrize(
     "other",
     [

@@ -3,61 +3,19 @@ import json
 import numpy as np
 import pytest
 import torch
-from click.testing import CliRunner
 from safetensors.torch import load_file
+from unit.fer_train.cli.release_command.release_cases import release, save
 from unit.fer_train.synthetic_faces import make_faces, tiny_config, write_csv
 
 from fer_train.checkpoint import load_release, read_spec_json, save_release
-from fer_train.cli import main
 from fer_train.data import read_faces, take_split
 from fer_train.errors import ConfigError
 from fer_train.evaluation.evaluate import measure, predict_logits
-from fer_train.models import build_model
 from fer_train.release.card import MARKER
 from fer_train.spec import describe_model
 
 pytestmark = pytest.mark.usefixtures("narrow_net")
 CPU = torch.device("cpu")
-
-
-def run(*args, code=0):
-    result = CliRunner().invoke(main, [str(arg) for arg in args])
-    assert result.exit_code == code, (result.output, result.exception)
-    return result
-
-
-@pytest.fixture
-def faces():
-    """21 faces of PublicTest, two of which also stand in Training."""
-    made = make_faces(Training=64, PublicTest=21)
-    made.images[5], made.images[6] = made.images[64], made.images[70]
-    return made
-
-
-@pytest.fixture
-def data(tmp_path, faces):
-    return write_csv(tmp_path / "fer2013.csv", faces)
-
-
-@pytest.fixture
-def model():
-    torch.manual_seed(2)
-    return build_model("net", num_classes=7)
-
-
-@pytest.fixture
-def best(tmp_path, model, data):
-    return save(tmp_path, model, read_faces(data))
-
-
-def save(folder, model, faces, **changes):
-    path = folder / "best.safetensors"
-    save_release(path, model, describe_model(tiny_config(**changes), faces, {}))
-    return path
-
-
-def release(best, data, out, *flags, code=0):
-    return run("release", "--checkpoint", best, "--data", data, "--out", out, "--device", "cpu", *flags, code=code)
 
 
 def test_fp16_weights_carry_their_own_measures(best, data, tmp_path):
@@ -243,42 +201,9 @@ def test_out_of_memory(best, data, tmp_path, monkeypatch):
     assert "error: out of memory: CUDA out of memory. Tried to allocate 2 GiB.. Fix: --device cpu" in result.stderr
 
 
-class TestChoices:
-    @pytest.fixture
-    def rows(self, best, data, tmp_path):
-        """Cells of the printed rows, of which none was written to a file."""
-        before = sorted(tmp_path.rglob("*"))
-        result = run("release", "--checkpoint", best, "--data", data, "--device", "cpu", "--choices")
-        assert sorted(tmp_path.rglob("*")) == before
-        assert "PublicTest, FER2013's labels" in result.stdout
-        assert "What PublicTest chooses looks a little too good on PublicTest." in result.stdout
-        lines = [line for line in result.stdout.splitlines() if line.count("│") == 7]
-        return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
-
-    def test_each_row_is_what_a_release_with_its_flags_measures(self, rows, best, data, tmp_path):
-        shares = ["0", "0.1", "0.2", "0.3"]
-        assert [row[:2] for row in rows] == [[flag, share] for flag in ("no", "yes") for share in shares]
-        for row in (rows[0], rows[3], rows[4], rows[6]):
-            flags = ["--logit-adjustment", row[1], *(["--recalibrate"] if row[0] == "yes" else [])]
-            release(best, data, tmp_path / "out.safetensors", "--fp32", *flags)
-            measured = json.loads(read_spec_json(tmp_path / "out.safetensors"))["metrics"]["PublicTest"]
-            views = [measured[view] for view in ("plain", "flip")]
-            assert row[2:] == [text for m in views for text in (f"{m['accuracy']:.2%}", f"{m['f1']:.4f}")]
-
-    def test_private_test_chooses_nothing(self, best, data):
-        result = run(
-            "release",
-            "--checkpoint",
-            best,
-            "--data",
-            data,
-            "--choices",
-            "--split",
-            "PrivateTest",
-            code=ConfigError.exit_code,
-        )
-        assert "PrivateTest chooses nothing: it is for one final measurement. Fix: another --split" in result.stderr
-
-    def test_without_it_a_file_must_be_named(self, best, data):
-        result = run("release", "--checkpoint", best, "--data", data, code=ConfigError.exit_code)
-        assert "--out is missing. Fix: --out NAME.safetensors; or --choices, which writes nothing" in result.stderr
+def test_logits_are_adjusted_once(best, data, tmp_path):
+    once, twice = tmp_path / "once.safetensors", tmp_path / "twice.safetensors"
+    release(best, data, once, "--logit-adjustment", "0.2")
+    result = release(once, data, twice, "--logit-adjustment", "0.1", code=ConfigError.exit_code)
+    assert "are adjusted by 0.2 already. Fix: --checkpoint with final.safetensors of its run" in result.stderr
+    assert not twice.exists()
