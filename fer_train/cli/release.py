@@ -166,7 +166,7 @@ def _show_choices(path: Path, data_path: Path, split: str, *, device: str | None
         raise ConfigError(f"the model was trained on {split}, which chooses nothing. Fix: --split with another one")
     training = _training_rows(config, data_path, lists)
     table = Table(title=f"{split}, {labels_in_words(own_label_set(spec), spec['labels'])}, in single precision")
-    for column in ("--recalibrate", "--logit-adjustment", "plain", "macro F1", "flip", "flip, macro F1"):
+    for column in ("--recalibrate", "--logit-adjustment", "plain", "macro F1", "flip", "flip F1"):
         table.add_column(column, justify="right")
     found = measure_choices(
         model.to(resolve_device(device or "auto")), training, faces, split, spec=spec, progress=progress_bar

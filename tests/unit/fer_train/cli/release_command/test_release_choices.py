@@ -17,6 +17,7 @@ def rows(best, data, tmp_path):
     assert sorted(tmp_path.rglob("*")) == before
     assert "PublicTest, FER2013's labels" in result.stdout
     assert "What PublicTest chooses looks a little too good on PublicTest." in result.stdout
+    assert "…" not in result.stdout, "80 columns hold every heading"
     lines = [line for line in result.stdout.splitlines() if line.count("│") == 7]
     return [[cell.strip() for cell in line.strip("│").split("│")] for line in lines]
 
