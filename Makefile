@@ -87,7 +87,10 @@ distill: $(VENV)/.all  ## train CONFIG on what TEACHERS say of DATA into RUN-dis
 	$(BIN)/fer-train distill --config $(CONFIG) --data $(DATA) --out $(RUN)-distilled $(ROWS) \
 		$(foreach teacher,$(TEACHERS),--teacher $(teacher)) $(call AGAIN,$(RUN)-distilled)
 
-crossval: $(VENV)/.all  ## FOLDS models of CONFIG, each judged on what it did not see
+# The default CONFIG of train starts from weights that have seen every fold.
+crossval audit: CONFIG := $(if $(filter file,$(origin CONFIG)),configs/train/net.yaml,$(CONFIG))
+
+crossval: $(VENV)/.all  ## FOLDS models of CONFIG (net), each judged on what it did not see
 	$(BIN)/fer-train crossval --config $(CONFIG) --data $(DATA) --out $(RUN)-crossval $(ROWS) --folds $(FOLDS)
 
 audit: $(VENV)/.all  ## duplicates, leakage, non-faces and likely label errors of DATA into audit/

@@ -254,6 +254,10 @@ class TrainConfig(Strict):
         """Return whether the teachers have the whole weight in the loss, so that no label is used."""
         return self.distillation is not None and self.distillation.weight == 1
 
+    def is_judged_by_teachers(self, label_set: str) -> bool:
+        """Return whether the teachers judge the run: it learns from them alone, other labels than the data have."""
+        return self.learns_from_teachers_alone and self.labels != label_set
+
     def image_size_at(self, epoch: int) -> int:
         """Return the side in pixels of the training images in this epoch (counted from 0)."""
         return next((p.image_size for p in self.size_phases if epoch < p.until_epoch), self.image_size)

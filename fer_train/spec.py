@@ -75,5 +75,6 @@ def describe_model(
             **({} if kept is None else {"kept": kept}),
             **({} if ancestor is None else {"init": ancestor}),
             **({} if teachers is None else {"teachers": teachers}),
+            **({"validated_against": "teachers"} if config.is_judged_by_teachers(faces.label_set) else {}),
         },
     }

@@ -45,8 +45,9 @@ def train_and_tell(config: TrainConfig, faces: Faces, out: Path, *, resume: bool
     if not run.world.is_first:
         return
     best = max(run.history, key=lambda row: row["accuracy"])
+    figure = "agreement with the teachers" if run.is_judged_by_teachers else "accuracy"
     click.echo(
-        f"best {config.validation_split} accuracy {best['accuracy']:.2%} in epoch {best['epoch'] + 1}: "
+        f"best {config.validation_split} {figure} {best['accuracy']:.2%} in epoch {best['epoch'] + 1}: "
         f"{out / 'best.safetensors'}; last epoch {run.history[-1]['accuracy']:.2%}: {out / 'final.safetensors'} "
         f"(curves: {out / 'history.png'})"
     )

@@ -49,8 +49,13 @@ def row_of_run(folder: Path, name: str = "") -> dict[str, Any]:
         "minutes": minutes,
         "epochs_of_steps": steps,
         "minutes_of_steps": [minutes] if len(steps) == 1 else None,
-        "validated": history[-1]["accuracy"],
+        "validated": history[-1]["accuracy"] if _knew_labels(json.loads(read_spec_json(path))) else None,
     }
+
+
+def _knew_labels(spec: Mapping[str, Any]) -> bool:
+    """Return whether the run was validated against the labels that it learned, not against its teachers' or others."""
+    return spec.get("label_set") != "ferplus" or "ferplus_sha256" in spec["provenance"]
 
 
 def _history(folder: Path) -> list[dict[str, float]]:
@@ -96,7 +101,7 @@ def _row(path: Path, last: Mapping[str, float] | None = None) -> dict[str, Any]:
     spec = json.loads(read_spec_json(path))
     try:
         provenance = spec["provenance"]
-        figures = _released(spec) if last is None else _validated(path, provenance, last)
+        figures = _released(spec) if last is None else _validated(path, spec, last)
         config, steps = provenance["config"], _steps(provenance)
         is_soup = "soup" in provenance
         num_epochs = None if is_soup else config["num_epochs"]
@@ -137,12 +142,15 @@ def _released(spec: Mapping[str, Any]) -> dict[str, Any]:
     return {"released": True, **figures, "validated": None}
 
 
-def _validated(path: Path, provenance: Mapping[str, Any], last: Mapping[str, float]) -> dict[str, Any]:
-    split = provenance["config"].get("validation_split", _SPLIT)
-    if split != _SPLIT:
+def _validated(path: Path, spec: Mapping[str, Any], last: Mapping[str, float]) -> dict[str, Any]:
+    split = spec["provenance"]["config"].get("validation_split", _SPLIT)
+    known = "" if split == _SPLIT else f"on {split}; this is a table of {_SPLIT}"
+    known = known or ("" if _knew_labels(spec) else "without FER+'s votes; this is a table of their majority")
+    if known:
+        votes = "" if _knew_labels(spec) else " and --ferplus"
         raise ConfigError(
-            f"{path.parent} has no {_RELEASE} and was validated on {split}; this is a table of {_SPLIT}. Fix: "
-            f"fer-train release --checkpoint {path} --split {_SPLIT} --out {path.with_name(_RELEASE)}, with its --data"
+            f"{path.parent} has no {_RELEASE} and was validated {known}. Fix: fer-train release --checkpoint {path} "
+            f"--split {_SPLIT} --out {path.with_name(_RELEASE)}, with its --data{votes}"
         )
     return {"released": False, "plain": last["accuracy"], "flip": None, "f1": last["f1"]}
 

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -29,6 +30,8 @@ from fer_train.training.folder_lock import only_run_in
 from fer_train.training.loss import training_loss
 from fer_train.training.qat import activation_ranges, strip_qat
 from fer_train.training.run import Run, build_run, read_state_of_first
+
+_log = logging.getLogger(__name__)
 
 STEPS_PER_CHECK = 20
 """Steps between two reads of the loss; each read waits for the device."""
@@ -62,7 +65,7 @@ def fit(
         config: settings of the run.
         faces: training and validation rows, after the protocol was applied.
         out: folder for `last.pt` (resume), `best.safetensors` (best validation accuracy), `final.safetensors` (last
-            epoch) and `config.yaml`.
+            epoch) and `config.yaml`. A run that `TrainConfig.is_judged_by_teachers` is validated on their answers.
         resume: continue from `out/last.pt`. An incomplete epoch runs again from its start.
         world: processes of a data-parallel run. The first one reads and writes `out`, and validates.
         on_step: progress; see `OnStep`.
@@ -90,6 +93,8 @@ def fit(
         if world.is_first:
             held.enter_context(only_run_in(out))
         world.first_result(lambda: _prepare_folder(out, run))
+        if world.is_first:
+            validation = _judged(run, validation)
         batches = EpochBatches(train, config, run.device, teacher=_cached_probs(run, train, out), world=world)
         num_before = run.epoch
         while run.epoch < config.num_epochs:
@@ -191,6 +196,14 @@ def _with_short_paths(config: TrainConfig) -> dict[str, Any]:
     return content
 
 
+def _judged(run: Run, validation: Faces) -> Faces:
+    """Return the faces with the labels that validation is against."""
+    if run.teachers is None or not run.is_judged_by_teachers:
+        return validation
+    _log.info("no FER+ votes: accuracy, F1 and the best epoch are measured against the teachers' first choices")
+    return run.teachers.labelled(validation, run.config.labels)
+
+
 def _cached_probs(run: Run, train: Faces, out: Path) -> Tensor | None:
     wanted = run.config.distillation
     teachers = run.teachers
@@ -249,7 +262,8 @@ def train_step(run: Run, batch: Batch) -> tuple[Tensor, Tensor]:
     if run.ema is not None:
         run.ema.update_parameters(run.model)
     run.schedule.after_step()
-    return loss.detach(), (logits.detach().argmax(1) == batch.labels).sum()
+    labels = teacher.argmax(1) if teacher is not None and run.is_judged_by_teachers else batch.labels
+    return loss.detach(), (logits.detach().argmax(1) == labels).sum()
 
 
 def _check_finite(run: Run, mean_loss: float, step: int) -> None:

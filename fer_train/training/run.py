@@ -48,6 +48,7 @@ class Run:
         schedule: learning-rate schedule.
         amp: precision of the steps.
         teachers: teachers of the student, or None.
+        is_judged_by_teachers: whether their first choices are what is right; see `TrainConfig`.
         ancestor: provenance of the release that the weights started from, or None.
         epoch: number of finished epochs.
         history: one row per finished epoch.
@@ -66,6 +67,7 @@ class Run:
     ancestor: dict[str, Any] | None = None
     epoch: int = 0
     history: list[dict[str, Any]] = field(default_factory=list)
+    is_judged_by_teachers: bool = False
 
     @property
     def released(self) -> nn.Module:
@@ -124,7 +126,8 @@ def build_run(
         steps_per_epoch: steps of an epoch.
         world: processes of the run.
         state: what `read_state` returned, or None.
-        train: training faces, on which pretrained weights without statistics of batch norm get them.
+        train: training faces, on which pretrained weights without statistics of batch norm get them; their label set
+            tells whether the teachers judge the run.
 
     Raises:
         ConfigError: a setting does not fit this machine or these weights.
@@ -162,6 +165,7 @@ def build_run(
     if teachers is not None:
         teachers.warn_of_other_labels()
     run = Run(config, device, world, model, forward, ema, optimizer, schedule, amp, teachers, ancestor)
+    run.is_judged_by_teachers = train is not None and config.is_judged_by_teachers(train.label_set)
     if state is not None:
         run.load_state_dict(state)
     return run

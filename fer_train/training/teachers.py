@@ -120,6 +120,10 @@ class Teachers:
         write_content(cache, content)
         return probs
 
+    def labelled(self, faces: Faces, label_set: str) -> Faces:
+        """Return the faces with the teachers' first choices as labels; `label_set` is the student's."""
+        return replace(faces, labels=self.predict(faces).argmax(1).cpu().numpy(), label_set=label_set)
+
     def predict(self, faces: Faces) -> Tensor:
         """Return probabilities (N, C) on the device: the mean over each face and its mirror image."""
         _log.info("running %d teachers on %d faces", len(self._members), len(faces))

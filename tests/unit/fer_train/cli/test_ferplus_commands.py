@@ -1,6 +1,7 @@
 """FER+'s labels through the commands that train (train, distill, crossval), and audit."""
 
 import json
+import logging
 import os
 import signal
 
@@ -13,9 +14,12 @@ from unit.fer_train.synthetic_faces import make_votes, tiny_config, write_votes
 
 from fer_deploy.spec import spec_from_json
 from fer_train.checkpoint import load_release, load_state
+from fer_train.data import take_split
 from fer_train.data.faces import EMOTIONS, FERPLUS_EMOTIONS
+from fer_train.evaluation.evaluate import predict_logits
 from fer_train.training.loop import train_step
 
+CPU = torch.device("cpu")
 pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("narrow_net")]
 
 
@@ -139,11 +143,28 @@ def test_teachers_alone_need_no_votes(tmp_path, flags, eight, protocol, caplog):
     assert "the two agree" not in caplog.text
 
 
+def test_teachers_alone_judge_their_student_where_the_data_have_other_labels(tmp_path, flags, faces, eight, caplog):
+    caplog.set_level(logging.INFO)
+    result = run("distill", *flags(), "--teacher", eight, "--teacher-weight", 1)
+    assert "best PublicTest agreement with the teachers " in result.stdout
+    assert "no FER+ votes: accuracy, F1 and the best epoch are measured against the teachers' first choices" in (
+        caplog.text
+    )
+    public = take_split(faces, "PublicTest").resized(16)
+    teacher, student = (load_release(path)[0] for path in (eight, tmp_path / "out" / "final.safetensors"))
+    wanted = predict_logits(teacher, public.images, device=CPU, flip=True).argmax(1)
+    agreement = (predict_logits(student, public.images, device=CPU).argmax(1) == wanted).mean()
+    assert json.loads((tmp_path / "out" / "history.json").read_text())[-1]["accuracy"] == agreement
+    assert agreement != (predict_logits(student, public.images, device=CPU).argmax(1) == public.labels).mean()
+    assert spec_of(tmp_path / "out" / "best.safetensors")["provenance"]["validated_against"] == "teachers"
+
+
 def test_teachers_alone_are_judged_by_the_majority_where_votes_are_given(tmp_path, flags, eight, votes, counts):
     run("distill", *flags(), "--teacher", eight, "--teacher-weight", 1, "--ferplus", votes)
     provenance = spec_of(tmp_path / "out" / "final.safetensors")["provenance"]
     assert provenance["num_faces"]["PublicTest"] == counts["PublicTest"]
     assert len(provenance["ferplus_sha256"]) == 64
+    assert "validated_against" not in provenance
 
 
 def test_teachers_with_half_the_weight_need_them(flags, eight):

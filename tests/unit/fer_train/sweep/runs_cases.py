@@ -25,9 +25,10 @@ def provenance_of(*, num_epochs=9, init=None, teachers=None, model="net", **more
     return {"config": config, "created": "2026-11-23T10:58:35+00:00", **steps, **more}
 
 
-def write_release(path, *, plain=0.5, **provenance):
+def write_release(path, *, plain=0.5, label_set="fer2013", **provenance):
     view = {"accuracy": plain, "f1": 0.4}
     spec = {
+        "label_set": label_set,
         "provenance": provenance_of(**provenance),
         "metrics": {"PublicTest": {"plain": view, "flip": view | {"accuracy": 0.6}}},
     }

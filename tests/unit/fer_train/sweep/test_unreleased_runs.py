@@ -3,7 +3,16 @@
 import json
 
 import pytest
-from unit.fer_train.sweep.runs_cases import HARDWARE, TEACHERS, call, epoch_of, provenance_of, rows_in, write_weights
+from unit.fer_train.sweep.runs_cases import (
+    HARDWARE,
+    TEACHERS,
+    call,
+    epoch_of,
+    provenance_of,
+    rows_in,
+    write_release,
+    write_weights,
+)
 
 from fer_train.checkpoint import save_state
 
@@ -46,9 +55,20 @@ def test_stopped_run_that_has_ended_replaces_its_row(run, results):
 
 def test_validation_against_votes_is_told(run, results):
     (run / "history.json").write_text(json.dumps([epoch_of()]))
-    write_weights(run / "final.safetensors", label_set="ferplus")
+    write_weights(run / "final.safetensors", label_set="ferplus", ferplus_sha256="ab")
     call("--run", run)
     assert "| net |  | net | FER+ majority |" in results.read_text()
+
+
+def test_validation_without_votes_is_refused_unless_it_was_released(run, results):
+    (run / "history.json").write_text(json.dumps([epoch_of(0.9)]))
+    write_weights(run / "final.safetensors", label_set="ferplus")
+    done = call("--run", run, code=2)
+    assert "has no release.safetensors and was validated without FER+'s votes; this is a table of" in done.stderr
+    assert done.stderr.endswith("with its --data and --ferplus\n")
+    write_release(run / "release.safetensors", label_set="ferplus")
+    call("--run", run)
+    assert rows_in(results)[0]["validated"] is None
 
 
 def test_validation_on_other_faces_is_refused(run, results):
