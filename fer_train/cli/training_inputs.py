@@ -2,6 +2,7 @@
 
 import contextlib
 import logging
+import shlex
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -165,10 +166,27 @@ def require_weights_of(
         suffix: of the folder's name.
 
     Raises:
+        ConfigError: a file stands in a folder above the config, and not here.
         FerTrainError: as `require_weights`.
     """
     folder = _lasting_folder(out, config_path, quick=quick, suffix=suffix)
-    require_weights(config, fresh=folder is None or not any(folder.rglob("last.pt")))
+    fresh = folder is None or not any(folder.rglob("last.pt"))
+    teachers = config.distillation.teachers if config.distillation else ()
+    for name in filter(None, (config.init if fresh else None, *teachers)):
+        _require_here(Path(name), config_path)
+    require_weights(config, fresh=fresh)
+
+
+def _require_here(file: Path, config_path: Path) -> None:
+    """Tell where a file of a shipped config is, when the command runs in another folder."""
+    if file.exists():
+        return
+    for folder in config_path.resolve().parents:
+        if (folder / file).exists():
+            raise ConfigError(
+                f"no {file} in {Path.cwd()}; {folder} has it. Fix: cd {shlex.quote(str(folder))}, and the same command "
+                "there, with paths that fit"
+            )
 
 
 def run_folder(out: Path | None, config_path: Path, *, quick: bool, suffix: str = "") -> Path:

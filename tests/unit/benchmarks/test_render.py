@@ -14,7 +14,7 @@ RESULTS = Path(__file__).parents[3] / "benchmarks" / "results"
 FILES = {str(path.relative_to(RESULTS)): path for path in sorted(RESULTS.rglob("*.json"))}
 OLD_FORM = {
     "intel-xeon-processor-2-80ghz-2-cores/2026-11-24-d82b2fb/latency.json": "latency.py wrote another form then",
-    "runs_cpu_2026-11.json": "no benchmark is named runs_cpu_2026-11",  # a table of fer-train
+    "runs_cpu_2026-12.json": "no benchmark is named runs_cpu_2026-12",  # a table of fer-train
 }
 """Why no report is made of them again."""
 RENDERED = sorted(set(FILES) - set(OLD_FORM))

@@ -188,7 +188,7 @@ def test_published_table_keeps_the_rows_of_the_newest_one(tmp_path, results):
 
 def test_shipped_table_can_be_added_to(tmp_path, results, repo_dir):
     out = tmp_path / "table.md"
-    earlier = json.loads((repo_dir / "benchmarks" / "results" / "runs_cpu_2026-11.json").read_text())
+    earlier = json.loads((repo_dir / "benchmarks" / "results" / "runs_cpu_2026-12.json").read_text())
     out.with_suffix(".json").write_text(json.dumps(earlier))
     call("--add", "--out", out)
     assert json.loads(out.with_suffix(".json").read_text())["runs"] == earlier["runs"]

@@ -4,6 +4,8 @@ import pytest
 from unit.fer_train.cli.train.train_cases import TRAIN_COMMANDS, run, spec_of
 from unit.fer_train.synthetic_faces import make_faces, write_csv
 
+from fer_train.errors import ConfigError
+
 
 @pytest.fixture
 def many_faces(tmp_path):
@@ -32,6 +34,21 @@ def test_quick_runs_the_whole_command_on_a_few_small_faces(tmp_path, flags, teac
 def test_quick_takes_what_the_user_gives_beside_it(tmp_path, flags, many_faces):
     run("train", *flags(), "--data", many_faces, "--quick", "--epochs", 2)
     assert spec_of(tmp_path / "out")["provenance"]["config"]["num_epochs"] == 2
+
+
+@pytest.mark.parametrize("key", ["init", "teachers"])
+def test_weights_of_a_config_are_named_where_they_are(tmp_path, flags, teacher, monkeypatch, key):
+    (tmp_path / "my repo" / "weights").mkdir(parents=True)
+    teacher.rename(tmp_path / "my repo" / "weights" / "a.safetensors")
+    name = "weights/a.safetensors"
+    given = flags(init=name) if key == "init" else flags(distillation={"teachers": [name]})
+    config = (tmp_path / "tiny.yaml").rename(tmp_path / "my repo" / "tiny.yaml")
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    result = run("train", "--config", config, *given[2:], code=ConfigError.exit_code)
+    assert (
+        f"no {name} in {tmp_path}/elsewhere; {tmp_path}/my repo has it. Fix: cd '{tmp_path}/my repo'" in result.stderr
+    )
 
 
 @pytest.mark.slow
