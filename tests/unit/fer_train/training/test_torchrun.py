@@ -1,6 +1,7 @@
 """The whole way through torchrun."""
 
 import os
+import re
 import subprocess
 from pathlib import Path
 
@@ -31,7 +32,8 @@ def test_killed_worker_is_started_again_and_the_run_ends_as_if_undisturbed(tmp_p
     )
     assert done.returncode == 0, done.stderr
     told = " ".join(done.stderr.split())  # lines are wrapped
-    assert "(exitcode: -9) local_rank: 1" in told
+    # torchrun names the failure that it sees first: the killed worker, or the other one, which lost it.
+    assert re.search(r"\(exitcode: (-9\) local_rank: 1|-?\d+\) local_rank: 0)", told)
     assert told.count("after epoch 1 of 3") == 1
     assert done.stdout.count("best PublicTest accuracy") == 1
     fit(config, make_faces(), tmp_path / "undisturbed")
