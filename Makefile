@@ -117,7 +117,7 @@ BENCH = $(BIN)/python benchmarks/suite.py $(if $(wildcard $(DATA)),--data $(DATA
 	$(foreach python,$(RIVALS),--rival-python $(python)) $(if $(PUBLISH),--publish) \
 	$(if $(COMPARE),--compare $(COMPARE)) $(if $(FROM),--from $(FROM))
 
-bench: $(VENV)/.all  ## latency, accuracy (where DATA is) and the live loop in ten minutes; PUBLISH=1 for benchmarks/results too; COMPARE=folder of an earlier run
+bench: $(VENV)/.all  ## latency, accuracy (where DATA is) and the live loop in five to ten minutes; PUBLISH=1 for benchmarks/results too; COMPARE=folder of an earlier run
 	$(BENCH) --quick
 
 bench-full: $(VENV)/.all  ## the same in full, and every other benchmark that can run here; CLIPS, VIDEOS (of agreement.py), RIVALS; FROM=name goes on

@@ -1,6 +1,6 @@
 """Run the benchmarks that this machine can run, and print the README's table from what they measured.
 
-    python benchmarks/suite.py --quick                       # make bench: ten minutes on two cores
+    python benchmarks/suite.py --quick                       # make bench: 5 to 10 minutes on two cores
     python benchmarks/suite.py --data fer2013.csv --ferplus fer2013new.csv       # make bench-full
 
 What a machine lacks is skipped, with the reason. A benchmark that fails is named at the end, and the others run. Ctrl-C

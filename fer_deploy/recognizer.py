@@ -55,7 +55,10 @@ GPU_BATCH: Final = 1024
 
 
 class RecognizerConfig(EngineChoice):
-    """All settings of a `Recognizer`; the defaults are those of the live loop."""
+    """All settings of a `Recognizer`; the defaults are those of the live loop.
+
+    This and the other configs raise `pydantic.ValidationError` for unknown settings and wrong values.
+    """
 
     detection: DetectorConfig = DetectorConfig()
     pipeline: PipelineConfig = PipelineConfig()

@@ -185,7 +185,8 @@ class TrainConfig(Strict):
     quantization_aware: bool = Field(default=False, description="train with INT8 rounding simulated; for fine-tuning")
     device: str = "auto"
     precision: Literal["auto", "fp32", "bf16", "fp16"] = Field(
-        default="auto", description="auto: bf16 where the device has it, else fp16 on CUDA, else fp32"
+        default="auto",
+        description="auto: on CUDA bf16, or fp16 where it is not native; on a CPU the faster of bf16 and fp32",
     )
     channels_last: bool = True
     compile: bool = Field(default=False, description="torch.compile the network: minutes at the start, faster steps")

@@ -60,7 +60,6 @@ class WindowPlan:
     settle_s: float = 0.01
 
 
-THOROUGH = WindowPlan(window_s=1.0, warm_up_s=0.5)
 QUICK = WindowPlan(window_s=0.1, warm_up_s=0.05, most=4)
 
 

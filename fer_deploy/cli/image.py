@@ -23,7 +23,7 @@ from fer_deploy.live.drawing.overlay import draw_result
 from fer_deploy.live.file_names import printable
 from fer_deploy.live.fingerprint.run_fingerprint import RunFingerprint, digest_of_files
 from fer_deploy.live.fingerprint.sources import fingerprint_of_run
-from fer_deploy.live.output_files import Named, frames_path, require_apart
+from fer_deploy.live.output_files import Named, frames_path, require_apart, require_fitting_suffixes
 from fer_deploy.live.sinks import CsvSink
 from fer_deploy.live.sinks.result_json import line_from_result
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
@@ -241,6 +241,7 @@ def _require_apart(csv: Path | None, drawn: dict[Path, Path], read: Sequence[Pat
     detector = None if config.detection.detector == "haar" else file_at_hand(config.detection.detector_model)
     named += [] if detector is None else [("detector model", detector)]
     try:
+        require_fitting_suffixes([] if csv is None else [("csv", csv)], flags=("csv",))
         require_apart(written, named)
     except ValueError as err:
         raise ConfigError(str(err)) from err

@@ -15,7 +15,7 @@ from fer_deploy.detectors.yunet_file import how_to_build, how_to_replace, how_to
 from fer_deploy.engines import PLAN_SUFFIXES
 from fer_deploy.engines.base import Device
 from fer_deploy.engines.triton.address import is_triton
-from fer_deploy.errors import argument
+from fer_deploy.errors import ConfigError, argument
 from fer_deploy.vision.detector import Detector
 
 DetectorFactory = Callable[[], Detector]
@@ -33,8 +33,13 @@ def build_detectors(config: DetectorConfig, *, device: Device = "cpu", threads: 
     Raises:
         ArtifactError: YuNet's file is missing, damaged, not YuNet, or cannot be downloaded.
         MissingDependencyError: OpenCV 5 for Haar, or no ONNX Runtime or TensorRT for YuNet.
-        ConfigError, EngineError: see `fer_deploy.engines.network.open_network`.
+        ConfigError: `config` is no DetectorConfig; otherwise see `fer_deploy.engines.network.open_network`.
+        EngineError: see `fer_deploy.engines.network.open_network`.
     """
+    if not isinstance(config, DetectorConfig):
+        raise ConfigError(
+            f'config is {type(config).__name__}, expected a DetectorConfig. Fix: DetectorConfig(detector="yunet")'
+        )
     runs_haar = is_haar(config)
     if runs_haar and config.min_score is not None:  # auto chose Haar; with detector: haar the config is an error
         _log.warning(

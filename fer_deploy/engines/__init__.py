@@ -1,11 +1,12 @@
 """open_engine: load a model file as an Engine. Backends are imported by name, only when needed."""
 
+import os
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from fer_deploy.artifacts import Family, file_sha256, require_file
-from fer_deploy.engines.base import Device, Engine
+from fer_deploy.engines.base import Device, Engine, require_device
 from fer_deploy.engines.foreign_file import fix_for_missing, require_own_file
 from fer_deploy.engines.triton.address import is_triton
 from fer_deploy.errors import ArtifactError, ConfigError, MissingDependencyError, argument
@@ -26,6 +27,14 @@ _TRITON = ("fer_deploy.engines.triton.engine:TritonEngine", "triton")
 
 
 PLAN_SUFFIXES = (".plan", ".engine")
+
+
+def _path_of(path: object) -> Path:
+    if not isinstance(path, str | os.PathLike):
+        raise ConfigError(f"the engine is {type(path).__name__}, expected the path of a model. Fix: open_engine(PATH)")
+    if path == "":
+        raise ConfigError("the engine's path is empty. Fix: the path of a model, or None for the bundled one")
+    return Path(path)
 
 
 def open_engine(
@@ -54,7 +63,8 @@ def open_engine(
         allow_host_code: let a plan with a lean runtime run this code on the host.
 
     Raises:
-        ConfigError: nothing in a folder was measured on this device, or with so many threads; or `trust_plan` or
+        ConfigError: `path` is empty or no path; no such device; `threads` is not a whole number from 1 to the number of
+            cores; nothing in a folder was measured on this device, or with so many threads; or `trust_plan` or
             `allow_host_code` for a file that is not a plan; the user probably named the wrong file.
         ArtifactError: missing or damaged file, unknown suffix, no ModelSpec inside, or a plan that differs from its
             manifest.
@@ -62,7 +72,8 @@ def open_engine(
         EngineError: the device is missing, the runtime fell back to another one, a plan cannot run on this machine, or
             a server does not answer.
     """
-    path = bundled_model_for(device) if path is None else Path(path)
+    require_device(device)
+    path = bundled_model_for(device) if path is None else _path_of(path)
     if is_folder_of_models(path):
         choose = _load("fer_deploy.engines.best:choose_best", "cpu", what=f"open {path}")
         chosen: Chosen = choose(path, device=device, threads=threads)

@@ -4,12 +4,12 @@ from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType, TracebackType
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fer_deploy.errors import EngineError
+from fer_deploy.errors import ConfigError, EngineError
 from fer_deploy.spec import ModelSpec
 
 Device = Literal["auto", "cpu", "cuda", "tensorrt", "tensorrt-rtx", "openvino"]
@@ -87,16 +87,26 @@ class Engine(ABC):
         self.close()
 
 
+def require_device(device: object) -> None:
+    """Raise ConfigError unless `device` is one of `Device`."""
+    if device not in get_args(Device):
+        raise ConfigError(f"unknown device {device!r}. Fix: one of {', '.join(get_args(Device))}")
+
+
 def check_images(images_nchw: NDArray[np.uint8], spec: ModelSpec) -> None:
     """Compare a batch with the model's input.
 
     Raises:
-        EngineError: another dtype, number of dimensions or image shape.
+        EngineError: not an array; another dtype, number of dimensions or image shape.
     """
     wanted = (spec.input.channels, spec.input.height, spec.input.width)
+    shape = f"(N, {', '.join(map(str, wanted))})"
+    fix = f"Fix: an array of {spec.input.dtype} and shape {shape}; Recognizer.classify takes crops of any size"
+    if not isinstance(images_nchw, np.ndarray):
+        raise EngineError(f"images are {type(images_nchw).__name__}, expected a NumPy array. {fix}")
     if images_nchw.dtype != np.dtype(spec.input.dtype):
         raise EngineError(
-            f"images are {images_nchw.dtype}, expected {spec.input.dtype} in 0 to 255; the graph normalizes"
+            f"images are {images_nchw.dtype}, expected {spec.input.dtype} in 0 to 255; the graph normalizes. {fix}"
         )
     if images_nchw.ndim != 4 or images_nchw.shape[1:] != wanted:
-        raise EngineError(f"images have shape {images_nchw.shape}, expected (N, {', '.join(map(str, wanted))})")
+        raise EngineError(f"images have shape {images_nchw.shape}, expected {shape}. {fix}")

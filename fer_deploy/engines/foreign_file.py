@@ -168,6 +168,12 @@ def fix_for_missing(path: Path) -> str:
     if path.suffix in (".plan", ".engine"):
         onnx = shlex.quote(str(path.with_suffix(".onnx")))
         return f"fer-deploy build --onnx {onnx} --out {shlex.quote(str(path))}"
+    if not path.suffix:
+        folder = shlex.quote(str(path))
+        return (
+            f"fer-deploy export --checkpoint CHECKPOINT.safetensors --out {folder}, then fer-deploy bench {folder}; "
+            "or another path"
+        )
     return (
         f"fer-deploy export --checkpoint CHECKPOINT.safetensors --out {shlex.quote(str(path.parent))}, or another path"
     )

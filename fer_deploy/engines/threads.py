@@ -30,11 +30,13 @@ def choose_threads(threads: int | None) -> int:
     """Return `threads`, or `available_cores` for None.
 
     Raises:
-        ConfigError: below 1, or more threads than cores, which would wait for each other.
+        ConfigError: not a whole number, below 1, or more threads than cores, which would wait for each other.
     """
     cores = available_cores()
     if threads is None:
         return cores
+    if not isinstance(threads, int) or isinstance(threads, bool):
+        raise ConfigError(f"threads is {threads!r}, expected a whole number. Fix: threads=1, or None for {cores}")
     if not 1 <= threads <= cores:
         raise ConfigError(
             f"{threads} threads were requested; this process may use {cores} physical core{'s'[: cores > 1]}. "

@@ -12,7 +12,15 @@ from fer_deploy.engines.config import EngineChoice
 from fer_deploy.errors import argument
 from fer_deploy.live.drawing.anonymize import Method
 from fer_deploy.live.events.message import MOST_KEYS, EventRefused, checked_label
-from fer_deploy.live.output_files import Named, VideoCodec, files_of_sources, frames_path, require_apart, video_paths
+from fer_deploy.live.output_files import (
+    Named,
+    VideoCodec,
+    files_of_sources,
+    frames_path,
+    require_apart,
+    require_fitting_suffixes,
+    video_paths,
+)
 from fer_deploy.live.sinks.whole_lines import STANDARD_OUTPUT
 from fer_deploy.live.sources.config import SourceConfig
 from fer_deploy.settings import CONFIG_FILE, Settings
@@ -111,10 +119,8 @@ class OutputConfig(Settings):
 
     @model_validator(mode="after")
     def _names_tell_the_kind(self) -> Self:
-        for name, suffix in (("csv", ".csv"), ("parquet", ".parquet"), ("jsonl", ".jsonl")):
-            for other, path in (("csv", self.csv), ("parquet", self.parquet), ("jsonl", self.jsonl)):
-                if path is not None and other != name and path.suffix.lower() == suffix:
-                    raise ValueError(f"{other} {path} has the suffix of another format. Fix: --{name} {path}")
+        tables = {"csv": self.csv, "parquet": self.parquet, "jsonl": self.jsonl, "events-out": self.events_out}
+        require_fitting_suffixes([(name, path) for name, path in tables.items() if path is not None])
         return self
 
     @model_validator(mode="after")

@@ -10,6 +10,9 @@ from fer_deploy.live.sources.pictures import PICTURE_SUFFIXES
 
 VideoCodec = Literal["auto", "vp9", "av1", "mpeg4", "x264"]
 """Compression of an annotated video; see `sinks.video.codecs`."""
+_TABLES = {"csv": ".csv", "parquet": ".parquet", "jsonl": ".jsonl", "events-out": ".csv"}
+"""Suffix of the tables of each role."""
+_SPREADSHEETS = (".xlsx", ".xls", ".ods", ".numbers")
 Named = tuple[str, Path]
 """Role of a file, and its path."""
 
@@ -35,6 +38,25 @@ def files_of_sources(sources: Sequence[str]) -> Iterator[Named]:
             yield "source", Path(source[len("file://") :])
         elif source and source != "synthetic" and not source.isdecimal() and "://" not in source:
             yield "source", file_and_stream(Path(source))[0]
+
+
+def require_fitting_suffixes(written: Sequence[Named], *, flags: Sequence[str] = ("csv", "parquet", "jsonl")) -> None:
+    """Check that no table has a name that says another format.
+
+    Args:
+        written: tables of the roles csv, parquet, jsonl and events-out.
+        flags: formats that the command offers.
+
+    Raises:
+        ValueError: a table has the suffix of another format; the message names the flag to change.
+    """
+    for flag, path in written:
+        suffix, own = path.suffix.lower(), _TABLES[flag]
+        if suffix == own or suffix not in (*_TABLES.values(), *_SPREADSHEETS):
+            continue
+        offered = [name for name in flags if _TABLES[name] == suffix and flag != "events-out"]
+        fix = f"--{offered[0]} {path}" if offered else f"--{flag} {path.with_suffix(own)}"
+        raise ValueError(f"{flag} {path} has the suffix of another format. Fix: {fix}")
 
 
 def require_apart(written: Sequence[Named], read: Sequence[Named]) -> None:

@@ -22,7 +22,7 @@ from fer_deploy.live.load import WorkerLoad
 from fer_deploy.live.outlet import POLL_S, Item, Outlet
 from fer_deploy.live.result_queue import ResultQueue, require_free_main_thread, results_in_background
 from fer_deploy.live.sinks import Sink
-from fer_deploy.live.sources import Source
+from fer_deploy.live.sources import Source, require_sources
 from fer_deploy.live.stats import LiveSnapshot, LiveStats, SourceSnapshot
 from fer_deploy.live.threads.cores import shared_cores
 from fer_deploy.live.threads.failures import Failures, failure_from
@@ -69,7 +69,7 @@ class LivePipeline:
             people: state of each source's people from an earlier run; None: no people yet.
             made_with: more entries for the snapshots' `made_with`, such as the detector's description.
         """
-        self._sources = [sources] if isinstance(sources, Source) else list(sources)
+        self._sources = require_sources(sources)
         self._config = config or PipelineConfig()
         self.stats = LiveStats()
         self._labels = engine.spec.labels

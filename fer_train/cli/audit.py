@@ -8,14 +8,12 @@ from rich.console import Console
 from rich.progress import Progress
 
 from fer_train.audit import run_audit
-from fer_train.audit.config import AuditConfig, audit_config_from_flags
+from fer_train.audit.config import audit_config_from_flags
 from fer_train.audit.output import claim_folder, write_report
 from fer_train.audit.predictions import read_predictions
 from fer_train.audit.report import EXCLUDE, describe_predictions, findings_table
 from fer_train.data import read_faces
 from fer_train.privacy.portable_paths import shown_path
-
-_DEFAULTS = AuditConfig()
 
 
 def audit(data_path: Path, ferplus: Path | None, predictions_path: Path | None, out: Path, **flags: Any) -> None:

@@ -133,7 +133,7 @@ def _views(evaluation: Evaluation) -> dict[str, Any]:
 def _print_protocol(spec: dict[str, Any]) -> None:
     """Say which of the two numbers to read, where the checkpoint tells how it was trained."""
     meaning = {
-        "clean": "the twins were left out of its training rows: official is not inflated by them",
+        "clean": "the twins were left out of its training rows, so they do not inflate the official figure",
         "official": "it was trained on the twins and has seen their answers: read clean",
     }
     protocol = spec.get("provenance", {}).get("config", {}).get("protocol")

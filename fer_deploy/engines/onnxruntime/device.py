@@ -10,8 +10,8 @@ from types import MappingProxyType
 
 import onnxruntime as ort
 
-from fer_deploy.engines.base import Device
-from fer_deploy.errors import ConfigError, EngineError, argument
+from fer_deploy.engines.base import Device, require_device
+from fer_deploy.errors import EngineError, argument
 
 PROVIDERS: MappingProxyType[str, str] = MappingProxyType(
     {
@@ -34,13 +34,12 @@ def choose_device(device: Device) -> str:
         ConfigError: no such device.
         EngineError: this build of ONNX Runtime does not support it.
     """
+    require_device(device)
     if device == "tensorrt-rtx":
         return device  # a plugin: available only after its registration
     available = ort.get_available_providers()
     if device == "auto":
         device = _automatic(tuple(available))
-    if device not in PROVIDERS:
-        raise ConfigError(f"unknown device {device!r}. Fix: one of auto, {', '.join(PROVIDERS)}")
     if PROVIDERS[device] not in available:
         raise EngineError(
             f"device {device} needs {PROVIDERS[device]}; this ONNX Runtime build offers {', '.join(available)}. "

@@ -12,7 +12,6 @@ from fer_deploy.vision.palette import COLORS, bgr_from_hex
 from fer_deploy.vision.probabilities import Probabilities
 
 _BGR = tuple(bgr_from_hex(color) for color in COLORS)
-_LETTERS = (235, 235, 235)
 _BAR_LENGTH = 5
 """Of a bar for 100 %, in heights of a letter."""
 _SHADE = 0.3

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from fer_deploy.errors import StreamError
+from fer_deploy.errors import ConfigError, StreamError
 from fer_deploy.live.file_names import file_and_stream, printable
 from fer_deploy.live.sources.base import Source, SourceHealth
 from fer_deploy.live.sources.config import SourceConfig
@@ -59,6 +59,16 @@ def open_source(source: int | str | Path, config: SourceConfig | None = None) ->
     else:
         opened = _open_path(text)
     return opened
+
+
+def require_sources(sources: object) -> list[Source]:
+    """Return one opened source or several as a list; raises ConfigError for anything else, and for none."""
+    several = [sources] if isinstance(sources, Source) else sources
+    if not isinstance(several, list | tuple) or not several or not all(isinstance(one, Source) for one in several):
+        raise ConfigError(
+            'expected an opened source or a list of them. Fix: LivePipeline(open_source("clip.mp4"), ...)'
+        )
+    return list(several)
 
 
 def _text_of(source: object) -> str:

@@ -13,6 +13,7 @@ class ForeignPicture(NamedTuple):
 _VIDEO: Final = ForeignPicture("a video", "fer-deploy live --source {path}, or Recognizer.stream")
 _POINTER: Final = ForeignPicture("a pointer of Git LFS, not the picture itself", "git lfs pull")
 _CONVERT: Final = "convert it to PNG"
+_TIFF: Final = ForeignPicture("a TIFF that is damaged, or of pixels that are not read", "restore it, or " + _CONVERT)
 
 _BY_HEAD: Final = (
     (b"\x1aE\xdf\xa3", _VIDEO),
@@ -26,6 +27,8 @@ _BY_HEAD: Final = (
     (b"\x00\x00\x00\x0cJXL ", ForeignPicture("a JPEG XL picture", _CONVERT)),
     (b"\xff\x0a", ForeignPicture("a JPEG XL picture", _CONVERT)),
     (b"v/1\x01", ForeignPicture("an OpenEXR picture", _CONVERT)),
+    (b"II*\x00", _TIFF),
+    (b"MM\x00*", _TIFF),
     (b"\x00\x00\x01\x00", ForeignPicture("an icon", _CONVERT)),
     *(
         (b"P%d%c" % (kind, space), ForeignPicture("a PNM picture", _CONVERT))

@@ -5,7 +5,7 @@ import pytest
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.detectors import DetectorConfig, FaceSearch, build, describe_detector, detector_line
 from fer_deploy.detectors.build import build_detectors
-from fer_deploy.errors import ArtifactError
+from fer_deploy.errors import ArtifactError, ConfigError
 from fer_deploy.live.sources.synthetic import SyntheticSource
 from fer_deploy.vision.types import Box
 
@@ -124,3 +124,8 @@ class TestYuNet:
             match=r"no model at nowhere\.onnx\. Fix: leave detector_model \(--detector-model\) out, or give",
         ):
             build_detectors(config)
+
+
+def test_a_name_is_no_config():
+    with pytest.raises(ConfigError, match=r'config is str, .*Fix: DetectorConfig\(detector="yunet"\)'):
+        build_detectors("yunet")

@@ -3,6 +3,7 @@ import shutil
 import sys
 from types import SimpleNamespace
 
+import numpy as np
 import onnx
 import onnxruntime as ort
 import pytest
@@ -10,7 +11,7 @@ import pytest
 import fer_deploy.engines as engines_package
 from fer_deploy.engines import open_engine
 from fer_deploy.engines.onnxruntime import device as onnxruntime_device
-from fer_deploy.errors import ArtifactError, EngineError, MissingDependencyError
+from fer_deploy.errors import ArtifactError, ConfigError, EngineError, MissingDependencyError
 from fer_deploy.export.graph.source import read_onnx
 from fer_deploy.spec import SPEC_KEY
 
@@ -190,3 +191,33 @@ def test_a_path_with_spaces_and_umlauts(tiny_onnx, tmp_path):
     shutil.copy(tiny_onnx, path)
     with open_engine(path, device="cpu") as engine:
         assert engine.spec.architecture == "nano"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"path": ""}, "the engine's path is empty. Fix: the path of a model, or None"),
+        ({"path": 5}, "the engine is int, expected the path of a model. Fix: open_engine(PATH)"),
+        ({"device": "gpu"}, "unknown device 'gpu'. Fix: one of auto, cpu, cuda, tensorrt, tensorrt-rtx, openvino"),
+        ({"threads": "2"}, "threads is '2', expected a whole number. Fix: threads=1, or None"),
+        ({"threads": 1.5}, "threads is 1.5, expected a whole number"),
+    ],
+    ids=str,
+)
+def test_arguments_of_another_kind(arguments, message):
+    with pytest.raises(ConfigError) as caught:
+        open_engine(**arguments)
+    assert message in str(caught.value)
+
+
+def test_what_an_engine_infers(tiny_onnx):
+    with open_engine(tiny_onnx, device="cpu") as engine:
+        for images in (None, [[1]], np.zeros((1, 1, 48, 48)), np.zeros((48, 48), np.uint8)):
+            with pytest.raises(EngineError, match=r"Fix: an array of uint8 and shape \(N, 1, \d+, \d+\); Recognizer"):
+                engine.infer(images)
+
+
+def test_a_missing_folder_is_made_by_export_and_measured(tmp_path):
+    with pytest.raises(ArtifactError) as caught:
+        open_engine(tmp_path / "models")
+    assert f"--out {tmp_path}/models, then fer-deploy bench {tmp_path}/models" in str(caught.value)

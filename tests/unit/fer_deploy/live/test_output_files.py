@@ -1,11 +1,13 @@
 """No run writes a file twice, nor one that it reads."""
 
 import os
+from pathlib import Path
 
 import pytest
 
 from fer_deploy.errors import ConfigError
 from fer_deploy.live.config import LiveConfig, OutputConfig
+from fer_deploy.live.output_files import require_fitting_suffixes
 from fer_deploy.settings import load_settings
 
 
@@ -84,3 +86,25 @@ def test_what_is_no_file_can_share_a_name(source):
 
 def test_paths_without_a_name_are_left_to_what_opens_them():
     load_settings(LiveConfig, None, {"engine": ".", "output": {"csv": "/", "record": "."}})
+
+
+@pytest.mark.parametrize(
+    ("output", "fix"),
+    [
+        ({"csv": "a.PARQUET"}, "--parquet a.PARQUET"),
+        ({"parquet": "a.jsonl"}, "--jsonl a.jsonl"),
+        ({"csv": "a.xlsx"}, "--csv a.csv"),
+        ({"parquet": "a.xlsx"}, "--parquet a.parquet"),
+        ({"events_out": "a.parquet"}, "--events-out a.csv"),
+    ],
+    ids=str,
+)
+def test_a_table_is_not_named_as_another_format(output, fix):
+    assert f"has the suffix of another format. Fix: {fix}" in refusal(output=output)
+
+
+def test_a_table_of_pictures_has_no_other_flag():
+    for name in ("a.parquet", "a.xlsx"):
+        with pytest.raises(ValueError, match=rf"{name} has the suffix of another format\. Fix: --csv a\.csv"):
+            require_fitting_suffixes([("csv", Path(name))], flags=("csv",))
+    require_fitting_suffixes([("csv", Path("a.csv")), ("csv", Path("a.txt"))], flags=("csv",))

@@ -8,6 +8,8 @@ import pytest
 from fer_deploy import Recognizer
 from fer_deploy.artifacts import bundled_model
 from fer_deploy.detectors import DetectorConfig, build_detectors
+from fer_deploy.errors import ConfigError
+from fer_deploy.live.sources import require_sources
 from fer_deploy.live.sources.drawn import EXPRESSIONS, LOOKS, blend, draw_face
 from fer_deploy.live.sources.synthetic import (
     FPS,
@@ -114,3 +116,11 @@ def test_the_truth_is_written_into_the_picture():
         x, top, foot = round(face.x), round(face.y + 1.5 * face.size), round(face.y + 1.75 * face.size)
         shirt = picture[top:foot, x - 40 : x + 40]
         assert (cv2.cvtColor(shirt, cv2.COLOR_BGR2GRAY) > 200).mean() > 0.03
+
+
+@pytest.mark.parametrize("sources", [[], "clip.mp4", ["clip.mp4"], None], ids=str)
+def test_a_loop_takes_opened_sources(sources):
+    with pytest.raises(ConfigError, match=r"expected an opened source or a list of them\. Fix: LivePipeline"):
+        require_sources(sources)
+    one = SyntheticSource()
+    assert require_sources(one) == require_sources((one,)) == [one]

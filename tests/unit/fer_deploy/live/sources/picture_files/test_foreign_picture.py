@@ -3,6 +3,7 @@
 import io
 
 import av
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -53,3 +54,11 @@ def test_a_drawing_and_a_pointer():
         read_picture(b"<?xml version='1.0'?><svg xmlns='http://www.w3.org/2000/svg'/>")
     with pytest.raises(StreamError, match=r"it is a pointer of Git LFS, not the picture itself. Fix: git lfs pull"):
         read_picture(b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 3\n")
+
+
+def test_a_tiff_of_fractions():
+    content = cv2.imencode(".tiff", np.zeros((8, 8, 3), np.float32))[1].tobytes()
+    with pytest.raises(
+        StreamError, match=r"it is a TIFF that is damaged, or of .* Fix: restore it, or convert it to P"
+    ):
+        read_picture(content)
