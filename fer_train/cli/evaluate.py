@@ -81,7 +81,7 @@ def _label_sets(wanted: str | None, spec: dict[str, Any], ferplus: Path | None) 
         if own == "ferplus":
             logging.warning(
                 "this model answers as FER+'s taggers do; measured against FER2013's labels, which agree with them for "
-                "67 %% of the faces that have a majority. For its own measure: --ferplus fer2013new.csv"
+                "67 % of the faces that have a majority. For its own measure: --ferplus fer2013new.csv"
             )
         return ["fer2013"]
     return ["ferplus", "fer2013"] if own == "ferplus" else ["fer2013", "ferplus"]

@@ -87,7 +87,7 @@ def release(
         )
     config = config_from_dict(spec["provenance"]["config"], where=str(checkpoint_path))
     if recalibrate:
-        _recalibrate(model.to(target), _training_rows(config, data_path, lists), spec)
+        _recalibrate(model.to(target), _training_rows(config, spec, data_path, lists), spec)
     if logit_adjustment:
         training = take_split(faces, config.train_split)
         priors = adjust_logits(model, training.labels, logit_adjustment)
@@ -164,7 +164,7 @@ def _show_choices(path: Path, data_path: Path, split: str, *, device: str | None
     config = config_from_dict(spec["provenance"]["config"], where=str(path))
     if split == config.train_split:
         raise ConfigError(f"the model was trained on {split}, which chooses nothing. Fix: --split with another one")
-    training = _training_rows(config, data_path, lists)
+    training = _training_rows(config, spec, data_path, lists)
     table = Table(title=f"{split}, {labels_in_words(own_label_set(spec), spec['labels'])}, in single precision")
     for column in ("--recalibrate", "--logit-adjustment", "plain", "macro F1", "flip", "flip F1"):
         table.add_column(column, justify="right")
@@ -179,12 +179,13 @@ def _show_choices(path: Path, data_path: Path, split: str, *, device: str | None
     click.echo(f"What {split} chooses looks a little too good on {split}.")
 
 
-def _training_rows(config: TrainConfig, data_path: Path, lists: dict[str, Path | None]) -> Faces:
+def _training_rows(config: TrainConfig, spec: dict[str, Any], data_path: Path, lists: dict[str, Path | None]) -> Faces:
     """Return the rows that a model was trained on."""
+    had_votes = config.needs_votes or "ferplus_sha256" in spec["provenance"]
     kept = training_inputs.load_training_faces(
         config,
         data_path,
-        ferplus=lists["ferplus"] if config.needs_votes else None,
+        ferplus=lists["ferplus"] if had_votes else None,
         twin_rows=lists["twin_rows"],
         exclude=lists["exclude"],
     )

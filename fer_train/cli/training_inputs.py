@@ -64,8 +64,8 @@ def load_training_faces(
     if ferplus is None and config.labels == "ferplus" and config.needs_votes:
         raise ConfigError(
             "labels: ferplus learns from the votes of FER+'s taggers, and none were given. Fix: --ferplus "
-            "fer2013new.csv (github.com/microsoft/FERPlus), or learn from the released model alone: fer-train distill "
-            "--teacher weights/senet-ferplus.safetensors --teacher-weight 1"
+            "fer2013new.csv (github.com/microsoft/FERPlus), or learn from teachers alone: --config "
+            "configs/train/senet-ferplus-taught.yaml, or fer-train distill with --teacher-weight 1"
         )
     faces = read_faces(data_path, ferplus=ferplus)
     given = {"--twin-rows": twin_rows, "--exclude": exclude}

@@ -167,6 +167,14 @@ def test_teachers_alone_are_judged_by_the_majority_where_votes_are_given(tmp_pat
     assert "validated_against" not in provenance
 
 
+def test_a_release_measures_batch_norm_on_the_rows_of_the_run(tmp_path, flags, eight, data, votes):
+    run("distill", *flags(), "--teacher", eight, "--teacher-weight", 1, "--ferplus", votes)
+    final, out = tmp_path / "out" / "final.safetensors", tmp_path / "released.safetensors"
+    run("release", "--checkpoint", final, "--data", data, "--ferplus", votes, "--recalibrate", "--out", out)
+    provenance = spec_of(out)["provenance"]
+    assert provenance["recalibrated_on"] == provenance["num_faces"]["Training"]
+
+
 def test_teachers_with_half_the_weight_need_them(flags, eight):
     assert "--teacher-weight 1" in run("distill", *flags(), "--teacher", eight, "--teacher-weight", 0.5, code=2).stderr
 

@@ -117,6 +117,7 @@ def test_labels_without_votes(eight, data, caplog):
     printed = json.loads(evaluate(eight, data, "--json").stdout)
     assert list(printed["labels"]) == ["fer2013"]
     assert "this model answers as FER+'s taggers do; measured against FER2013's labels" in caplog.text
+    assert "which agree with them for 67 % of the faces that have a majority" in caplog.text
 
 
 def test_votes_without_a_majority(seven, data, faces, tmp_path):
