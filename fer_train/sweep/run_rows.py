@@ -55,7 +55,9 @@ def row_of_run(folder: Path, name: str = "") -> dict[str, Any]:
 
 def _knew_labels(spec: Mapping[str, Any]) -> bool:
     """Return whether the run was validated against the labels that it learned, not against its teachers' or others."""
-    return spec.get("label_set") != "ferplus" or "ferplus_sha256" in spec["provenance"]
+    provenance = spec["provenance"]
+    is_judged = provenance.get("validated_against") == "teachers"
+    return not is_judged and (spec.get("label_set") != "ferplus" or "ferplus_sha256" in provenance)
 
 
 def _history(folder: Path) -> list[dict[str, float]]:

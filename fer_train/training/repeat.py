@@ -62,7 +62,8 @@ def train_seeds(
             last = run.history[-1]
             best = max(row["accuracy"] for row in run.history)
             rows.append({"seed": each.seed, **{name: last[name] for name in MEASURES}, "best_accuracy": best})
-            summary = {"split": config.validation_split, "runs": rows, **_spread(rows)}
+            against = {"against": "teachers"} if run.is_judged_by_teachers else {}
+            summary = {"split": config.validation_split, **against, "runs": rows, **_spread(rows)}
             if world.is_first:
                 write_json(out / "seeds.json", summary)
     return summary
@@ -149,7 +150,8 @@ def cross_validate(
 
 def spread_table(summary: dict[str, Any], *, title: str) -> Table:
     """Return a table of at most 80 columns: one row per run, then means and standard deviations."""
-    table = Table(title=f"{title}, {summary['split']}, last epoch")
+    against = ", agreement with the teachers" if summary.get("against") == "teachers" else ""
+    table = Table(title=f"{title}, {summary['split']}, last epoch{against}")
     first = next(iter(summary["runs"][0]))
     for column in (first, *MEASURES):
         table.add_column(column, justify="right")

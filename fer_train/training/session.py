@@ -24,7 +24,7 @@ _log = logging.getLogger(__name__)
 def train_one(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = False, tensorboard: bool = True) -> Run:
     """Train one model with progress and logs; write OUT/history.png, history.json and plots/.
 
-    `write_plots` plots the last epoch on the validation split.
+    `write_plots` plots the last epoch on the validation split, unless teachers judge the run.
 
     Under torchrun the processes share the work; a run goes on by itself when workers are restarted after a failure,
     and when nodes come or go.
@@ -59,7 +59,8 @@ def train_one(config: TrainConfig, faces: Faces, out: Path, *, resume: bool = Fa
 
     plot_history(run.history, out / "history.png")
     write_json(out / "history.json", run.history)
-    _plot_final(faces, out, run)
+    if not run.is_judged_by_teachers:  # else the data have no labels of the kind that the model predicts
+        _plot_final(faces, out, run)
     return run
 
 

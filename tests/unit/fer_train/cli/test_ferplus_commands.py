@@ -155,6 +155,7 @@ def test_teachers_alone_judge_their_student_where_the_data_have_other_labels(tmp
     wanted = predict_logits(teacher, public.images, device=CPU, flip=True).argmax(1)
     agreement = (predict_logits(student, public.images, device=CPU).argmax(1) == wanted).mean()
     assert json.loads((tmp_path / "out" / "history.json").read_text())[-1]["accuracy"] == agreement
+    assert not (tmp_path / "out" / "plots").exists(), "the data have no labels of this kind"
     assert agreement != (predict_logits(student, public.images, device=CPU).argmax(1) == public.labels).mean()
     assert spec_of(tmp_path / "out" / "best.safetensors")["provenance"]["validated_against"] == "teachers"
 
@@ -165,6 +166,13 @@ def test_teachers_alone_are_judged_by_the_majority_where_votes_are_given(tmp_pat
     assert provenance["num_faces"]["PublicTest"] == counts["PublicTest"]
     assert len(provenance["ferplus_sha256"]) == 64
     assert "validated_against" not in provenance
+
+
+def test_seeds_of_students_that_teachers_judge_say_so(tmp_path, flags, eight):
+    distillation = {"teachers": [str(eight)], "weight": 1.0}
+    result = run("train", *flags(num_epochs=1, distillation=distillation), "--seeds", "0,1")
+    assert "agreement with the teachers" in " ".join(result.stdout.split())
+    assert json.loads((tmp_path / "out" / "seeds.json").read_text())["against"] == "teachers"
 
 
 def test_a_release_measures_batch_norm_on_the_rows_of_the_run(tmp_path, flags, eight, data, votes):
